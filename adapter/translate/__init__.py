@@ -1,0 +1,1 @@
+"""Pure functions between the two vocabularies: nothing here awaits, and the world comes in as values."""

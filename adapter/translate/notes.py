@@ -1,0 +1,80 @@
+"""What became of each field: the ledger's entries, and the outcomes of rules that write them."""
+
+from collections.abc import Iterable
+from enum import StrEnum
+from typing import NamedTuple
+
+import msgspec
+
+from adapter.wire.gemini.generate import GenerateContentRequest
+
+
+class Fidelity(StrEnum):
+    """What a field's fate was."""
+
+    EXACT = "exact"
+    APPROXIMATED = "approximated"
+    INJECTED = "injected"
+    DROPPED = "dropped"
+    REJECTED = "rejected"
+
+
+class Note(msgspec.Struct, frozen=True):
+    """One entry of the ledger: the path of a field, its fate, and why where it is not `exact`."""
+
+    path: str
+    fidelity: Fidelity
+    reason: str = ""
+
+    @property
+    def code(self) -> str:
+        """A stable name for this kind of note: the path without indexes, and the fate."""
+        bare = "".join(piece.partition("]")[2] if i else piece for i, piece in enumerate(self.path.split("[")))
+        return f"{bare}.{self.fidelity}"
+
+
+class Rejected(Exception):
+    """The request is understood, but Gemini cannot do it and a guess would do harm. Carries its note."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(reason)
+        self.note = Note(path, Fidelity.REJECTED, reason)
+
+
+class Outcome(NamedTuple):
+    """What a rule returns: a fragment of Gemini's request (None: it adds nothing) and notes.
+
+    A note with the path "" is about the field itself; `rules.apply` puts the field's name in front of every path.
+    """
+
+    fragment: GenerateContentRequest | None
+    notes: tuple[Note, ...]
+
+
+_EXACT = (Note("", Fidelity.EXACT),)
+
+
+def exact(fragment: GenerateContentRequest | None = None, nested: Iterable[Note] = ()) -> Outcome:
+    """The field arrives as it was meant; `nested` tells what was lost inside it."""
+    notes = tuple(nested)
+    return Outcome(fragment, notes or _EXACT)
+
+
+def approximated(fragment: GenerateContentRequest | None, reason: str, nested: Iterable[Note] = ()) -> Outcome:
+    """The field arrives as something close to what was meant."""
+    return Outcome(fragment, (Note("", Fidelity.APPROXIMATED, reason), *nested))
+
+
+def injected(fragment: GenerateContentRequest, reason: str) -> Outcome:
+    """Something goes to Gemini that the client did not send."""
+    return Outcome(fragment, (Note("", Fidelity.INJECTED, reason),))
+
+
+def dropped(reason: str) -> Outcome:
+    """The field does not arrive."""
+    return Outcome(None, (Note("", Fidelity.DROPPED, reason),))
+
+
+def rejected(reason: str, path: str = "") -> Outcome:
+    """The request cannot be served with this field."""
+    return Outcome(None, (Note(path, Fidelity.REJECTED, reason),))

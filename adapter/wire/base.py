@@ -1,0 +1,118 @@
+"""What every message of either API shares: how it is declared, decoded and encoded.
+
+`null` means absent on every field (protobuf JSON says so for Gemini; OpenAI clients send explicit nulls for nearly
+every parameter), so optional fields are `T | None = None` and are left out when encoded. msgspec cannot decode
+`Raw | None`: a free-form field is `Raw` with the default `ABSENT`, and `present()` also reads `null` as absent.
+
+Structs name every documented field and forbid the rest. Decoding them is the fast path. Only when a body holds a
+field that no Struct names is it walked a second time, level by level along the Structs' own fields, so that the
+unknown paths are known and the rest decodes as if they had not been there.
+"""
+
+import types
+from functools import cache
+from typing import Any, TypeVar, Union, get_args, get_origin
+
+import msgspec
+
+T = TypeVar("T")
+
+ABSENT = msgspec.Raw(b"")
+"""A free-form JSON field that was not sent."""
+
+MAX_DEPTH = 64
+"""How many levels of Structs, lists and maps `decode` walks in search of unknown fields."""
+
+MAX_UNKNOWN = 1_000
+"""How many unknown fields one body may hold."""
+
+
+class Wire(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True, gc=False):
+    """The base of every message; trees only, never cycles, hence no garbage collection tracking."""
+
+
+class TooManyUnknownFields(ValueError):
+    """The body holds more unknown fields than `MAX_UNKNOWN`, or nests them deeper than `MAX_DEPTH`."""
+
+
+def present(raw: msgspec.Raw) -> bool:
+    """Whether a free-form field was sent with a value other than `null`."""
+    return len(memoryview(raw)) > 4 or bytes(raw) not in (b"", b"null")
+
+
+@cache
+def decoder(type_: Any) -> msgspec.json.Decoder[Any]:
+    """One decoder per type, kept."""
+    return msgspec.json.Decoder(type_)
+
+
+def decode(body: bytes | msgspec.Raw, type_: type[T]) -> tuple[T, dict[str, msgspec.Raw]]:
+    """Decode JSON into `type_`; also return the unknown fields, path (`messages[0].cache_control`) to value.
+
+    Raises `msgspec.ValidationError` (its text ends in the JSON path) for a wrong shape, `msgspec.DecodeError` for
+    text that is not JSON, `TooManyUnknownFields`.
+    """
+    try:
+        value: T = decoder(type_).decode(body)
+        return value, {}
+    except msgspec.ValidationError as error:
+        if "unknown field" not in str(error):
+            raise
+    unknown: dict[str, msgspec.Raw] = {}
+    known = _without_unknown(body, type_, "", unknown, 0)
+    return decoder(type_).decode(known), unknown
+
+
+def _without_unknown(
+    body: bytes | msgspec.Raw, type_: Any, path: str, unknown: dict[str, msgspec.Raw], depth: int
+) -> bytes:
+    """Rewrite `body` without the fields that `type_` does not name, collecting them in `unknown`."""
+    if depth > MAX_DEPTH or len(unknown) > MAX_UNKNOWN:
+        raise TooManyUnknownFields(f"more than {MAX_UNKNOWN} unknown fields, or nested over {MAX_DEPTH} levels")
+    shape = _shape(type_, _first_byte(body))
+    if shape is None:
+        return bytes(body)
+    kind, inner = shape
+    if kind == "list":
+        items = decoder(list[msgspec.Raw]).decode(body)
+        kept = (_without_unknown(item, inner, f"{path}[{i}]", unknown, depth + 1) for i, item in enumerate(items))
+        return b"[" + b",".join(kept) + b"]"
+    members = decoder(dict[str, msgspec.Raw]).decode(body)
+    fields = inner if kind == "struct" else dict.fromkeys(members, inner)
+    pairs: list[bytes] = []
+    for key, value in members.items():
+        at = f"{path}.{key}" if path else key
+        if key not in fields:
+            if present(value):
+                unknown[at] = msgspec.Raw(bytes(value))
+            continue
+        pairs.append(msgspec.json.encode(key) + b":" + _without_unknown(value, fields[key], at, unknown, depth + 1))
+    return b"{" + b",".join(pairs) + b"}"
+
+
+def _first_byte(body: bytes | msgspec.Raw) -> bytes:
+    return bytes(memoryview(body)[:64]).lstrip()[:1]
+
+
+@cache
+def _shape(type_: Any, first: bytes) -> tuple[str, Any] | None:
+    """How to walk a value that starts with `first`: its kind and the types inside; None where nothing is typed."""
+    origin = get_origin(type_)
+    if origin in (Union, types.UnionType):
+        shapes = (_shape(member, first) for member in get_args(type_))
+        return next((shape for shape in shapes if shape), None)
+    if first == b"{" and isinstance(type_, type) and issubclass(type_, msgspec.Struct):
+        return "struct", {field.encode_name: field.type for field in msgspec.structs.fields(type_)}
+    if first == b"{" and origin is dict:
+        return "map", get_args(type_)[1]
+    if first == b"[" and origin is list:
+        return "list", get_args(type_)[0]
+    return None
+
+
+_encoder = msgspec.json.Encoder()
+
+
+def encode(value: Any) -> bytes:
+    """Encode a message as compact JSON."""
+    return _encoder.encode(value)

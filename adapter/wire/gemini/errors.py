@@ -1,0 +1,49 @@
+"""google.rpc.Status as the HTTP APIs write it (cloud.google.com/apis/design/errors)."""
+
+import msgspec
+
+from adapter.wire.base import Wire
+
+
+class FieldViolation(Wire, forbid_unknown_fields=False):
+    """One fault of the request."""
+
+    field: str | None = None
+    description: str | None = None
+
+
+class QuotaViolation(Wire, rename="camel", forbid_unknown_fields=False):
+    """One quota that was used up; `quotaId` tells its period."""
+
+    quota_id: str | None = None
+    quota_metric: str | None = None
+    description: str | None = None
+
+
+class ErrorDetail(Wire, forbid_unknown_fields=False):
+    """One of google.rpc's detail messages, told apart by `@type`; only what this project reads."""
+
+    type: str = msgspec.field(name="@type", default="")
+    reason: str | None = None
+    retry_delay: str | None = msgspec.field(name="retryDelay", default=None)
+    field_violations: list[FieldViolation] | None = msgspec.field(name="fieldViolations", default=None)
+    violations: list[QuotaViolation] | None = None
+
+
+class Status(Wire, forbid_unknown_fields=False):
+    """The error itself; `code` equals the HTTP status."""
+
+    code: int | None = None
+    message: str | None = None
+    status: str | None = None
+    details: list[ErrorDetail] | None = None
+
+
+class ErrorBody(Wire, forbid_unknown_fields=False):
+    """The body of an error answer; some come as a list of one."""
+
+    error: Status
+
+
+ABSENT_STATUS = Status()
+"""An error answer that was not Google's JSON (an HTML page of a proxy, an empty body)."""

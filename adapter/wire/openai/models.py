@@ -1,0 +1,19 @@
+"""GET /v1/models (openai-python 3.54.0)."""
+
+from adapter.wire.base import Wire
+
+
+class Model(Wire):
+    """One model; `created` is Unix seconds."""
+
+    id: str
+    object: str
+    created: int
+    owned_by: str
+
+
+class ModelList(Wire):
+    """All models in one page."""
+
+    object: str
+    data: list[Model]
