@@ -52,15 +52,15 @@ def decode(body: bytes | msgspec.Raw, type_: type[T]) -> tuple[T, dict[str, msgs
     Raises `msgspec.ValidationError` (its text ends in the JSON path) for a wrong shape, `msgspec.DecodeError` for
     text that is not JSON, `TooManyUnknownFields`.
     """
+    shape: Any = type_
     try:
-        value: T = decoder(type_).decode(body)
-        return value, {}
+        return decoder(shape).decode(body), {}
     except msgspec.ValidationError as error:
         if "unknown field" not in str(error):
             raise
     unknown: dict[str, msgspec.Raw] = {}
-    known = _without_unknown(body, type_, "", unknown, 0)
-    return decoder(type_).decode(known), unknown
+    known = _without_unknown(body, shape, "", unknown, 0)
+    return decoder(shape).decode(known), unknown
 
 
 def _without_unknown(
