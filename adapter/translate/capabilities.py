@@ -10,8 +10,8 @@ import msgspec
 class ModelCapabilities(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One row. Limits are in tokens. `source` and `date` say where the row's facts come from.
 
-    `thinking`: "levels" (Gemini 3 and later), "budget" (2.5) or "none"; `budget_minimum` 0 means thinking can be
-    turned off. `signatures`: a function call of the current turn without its thought signature is a 400.
+    `thinking`: "levels" (Gemini 3 and later), "budget" (2.5, in tokens between the two bounds; `budget_off`: 0
+    turns thinking off) or "none". `signatures`: a function call of the current turn without its signature is a 400.
     """
 
     pattern: str
@@ -21,6 +21,7 @@ class ModelCapabilities(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     levels: tuple[str, ...] = ("low", "medium", "high")
     budget_minimum: int = 0
     budget_maximum: int = 0
+    budget_off: bool = False
     candidates: int = 1
     penalties: bool = False
     sampling: bool = True
@@ -30,9 +31,11 @@ class ModelCapabilities(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     prefill: bool = False
     tools_with_json: bool = True
     tools_with_builtin: bool = True
+    validated: bool = True
     function_response_media: bool = True
     json_schema: bool = True
     part_media_resolution: bool = True
+    file_urls: bool = True
     system_instruction: bool = True
     tools: bool = True
     output: tuple[str, ...] = ("TEXT",)

@@ -32,6 +32,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     fields: frozenset[str] | None = None
     later_system: Literal["wrap", "hoist", "reject"] = "wrap"
     trailing_assistant: Literal["continue", "reject"] = "continue"
+    blocked_prompt: Literal["refusal", "error"] = "refusal"
     safety_settings: tuple[SafetySetting, ...] = ()
     stateless_ids: bool = False
     remote_media: bool = False

@@ -1,0 +1,184 @@
+"""One rule per field: how rules are applied and how their fragments add up to Gemini's request.
+
+Fragments add up in the order of the rules: messages within messages, lists by concatenation, equal scalars merge.
+Unequal scalars are rejected, except where `WINS` says who wins; the loser's field then has a dropped note.
+"""
+
+import copy
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, TypeVar
+
+import msgspec
+
+from adapter.translate.context import Context
+from adapter.translate.notes import Fidelity, Note, Outcome, Rejected
+from adapter.wire.base import decode, present
+from adapter.wire.gemini.generate import GenerateContentRequest
+
+Rule = Callable[[Any, Context], Outcome]
+S = TypeVar("S", bound=msgspec.Struct)
+T = TypeVar("T")
+
+EXTENSIONS = ("google", "extra_body")
+"""Google's own extensions: more specific than any standard field, so they win over all of them."""
+
+WINS = {("max_completion_tokens", "max_tokens")}
+"""Pairs (winner, loser) of standard fields that may set the same Gemini field (OpenAI: max_tokens is deprecated)."""
+
+
+class Contribution(NamedTuple):
+    """What one field added."""
+
+    field: str
+    fragment: GenerateContentRequest
+
+
+class Conflict(Exception):
+    """Two fragments disagree on one scalar, at this attribute path."""
+
+    def __init__(self, path: tuple[str, ...]) -> None:
+        super().__init__(".".join(path))
+        self.path = path
+
+
+def apply(rules: Mapping[str, Rule], context: Context) -> tuple[GenerateContentRequest, list[Note]]:
+    """Apply each rule to its field of `context.request`; return the sum of the fragments, and the notes."""
+    body = GenerateContentRequest()
+    notes: list[Note] = []
+    contributions: list[Contribution] = []
+    for field, rule in rules.items():
+        value = getattr(context.request, field)
+        if absent(value):
+            continue
+        fragment, outcome_notes = rule(value, context)
+        notes.extend(_at(field, note) for note in outcome_notes)
+        if fragment is not None:
+            fragment, lost = restrict(fragment, context.options.fields)
+            notes.extend(Note(field, Fidelity.DROPPED, f"the upstream takes no {path}") for path in lost)
+            body = _sum(body, Contribution(field, fragment), contributions, notes)
+    return body, notes
+
+
+def decode_field(field: str, raw: msgspec.Raw, type_: type[T]) -> tuple[T, dict[str, msgspec.Raw]]:
+    """Decode a free-form field. Raises `Rejected` with the JSON path."""
+    try:
+        return decode(raw, type_)
+    except msgspec.ValidationError as error:
+        text, _, path = str(error).partition(" - at `$")
+        raise Rejected(field + path.rstrip("`"), text) from None
+
+
+def absent(value: Any) -> bool:
+    """Whether a field was not sent; `null` counts as not sent."""
+    return value is None or (type(value) is msgspec.Raw and not present(value))
+
+
+def _at(field: str, note: Note) -> Note:
+    if not note.path:
+        return Note(field, note.fidelity, note.reason)
+    joint = "" if note.path.startswith("[") else "."
+    return Note(f"{field}{joint}{note.path}", note.fidelity, note.reason)
+
+
+def _sum(
+    body: GenerateContentRequest, new: Contribution, contributions: list[Contribution], notes: list[Note]
+) -> GenerateContentRequest:
+    """Add one contribution; where it disagrees with an earlier one, ask `WINS` and leave the loser out."""
+    fragment = new.fragment
+    while True:
+        try:
+            total = add(body, fragment)
+        except Conflict as conflict:
+            owner = next(item.field for item in contributions if _value(item.fragment, conflict.path) is not None)
+            loser, fidelity = _loser(owner, new.field)
+            winner = owner if loser == new.field else new.field
+            notes.append(Note(loser, fidelity, f"{winner} asks for another {_dotted(conflict.path)}"))
+            if loser == new.field:
+                fragment = without(fragment, conflict.path)
+            else:
+                body = without(body, conflict.path)
+        else:
+            contributions.append(Contribution(new.field, fragment))
+            return total
+
+
+def _loser(owner: str, newcomer: str) -> tuple[str, Fidelity]:
+    if newcomer in EXTENSIONS or (newcomer, owner) in WINS:
+        return owner, Fidelity.DROPPED
+    if (owner, newcomer) in WINS:
+        return newcomer, Fidelity.DROPPED
+    return newcomer, Fidelity.REJECTED
+
+
+def add(target: S, fragment: S, path: tuple[str, ...] = ()) -> S:
+    """A new message with both contents; neither argument is changed (fragments may be cached). Raises `Conflict`."""
+    total = copy.copy(target)
+    for name in fragment.__struct_fields__:
+        value = getattr(fragment, name)
+        if absent(value):
+            continue
+        before = getattr(total, name)
+        if absent(before):
+            setattr(total, name, value)
+        elif isinstance(value, msgspec.Struct):
+            setattr(total, name, add(before, value, (*path, name)))
+        elif isinstance(value, list):
+            setattr(total, name, before + value)
+        elif value != before:
+            raise Conflict((*path, name))
+    return total
+
+
+def without(message: S, path: tuple[str, ...]) -> S:
+    """A copy of the message without the field at an attribute path."""
+    name, *rest = path
+    inner = without(getattr(message, name), tuple(rest)) if rest else None
+    result = copy.copy(message)
+    default = next(field.default for field in msgspec.structs.fields(message) if field.name == name)
+    setattr(result, name, default if inner is None else inner)
+    return result
+
+
+def _value(message: Any, path: tuple[str, ...]) -> Any:
+    for name in path:
+        message = getattr(message, name, None)
+    return None if absent(message) else message
+
+
+def _dotted(path: tuple[str, ...]) -> str:
+    return ".".join(camel(name) for name in path)
+
+
+def camel(name: str) -> str:
+    """`max_output_tokens` as Gemini's JSON writes it."""
+    head, *rest = name.split("_")
+    return head + "".join(word.capitalize() for word in rest)
+
+
+def restrict(fragment: S, allowed: frozenset[str] | None, path: tuple[str, ...] = ()) -> tuple[S, list[str]]:
+    """The fragment without what is not under an allowed dotted path, and the paths that were left out."""
+    if allowed is None or (path and _dotted(path) in allowed):
+        return fragment, []
+    lost: list[str] = []
+    result = copy.copy(fragment)
+    for field in msgspec.structs.fields(fragment):
+        value = getattr(fragment, field.name)
+        at = (*path, field.name)
+        if absent(value) or _dotted(at) in allowed:
+            continue
+        if isinstance(value, msgspec.Struct):
+            kept, inner = restrict(value, allowed, at)
+            lost.extend(inner)
+            setattr(result, field.name, kept if _has_any(kept) else field.default)
+        elif isinstance(value, list) and value and isinstance(value[0], msgspec.Struct):
+            pairs = [restrict(item, allowed, at) for item in value]
+            lost.extend(dict.fromkeys(inner for _, inners in pairs for inner in inners))
+            setattr(result, field.name, [item for item, _ in pairs if _has_any(item)] or None)
+        else:
+            lost.append(_dotted(at))
+            setattr(result, field.name, field.default)
+    return result, lost
+
+
+def _has_any(message: msgspec.Struct) -> bool:
+    return any(not absent(getattr(message, name)) for name in message.__struct_fields__)

@@ -1,0 +1,159 @@
+"""Under which keys thought signatures are kept, so that they find their parts again in any client's history.
+
+A function call's record is kept under its id, which every client sends back, and under a hash of what the call says,
+for ids that a client rewrote (Roo Code, pydantic-ai). A text's or an image's record is kept under a hash alone. The
+hash covers the message before as well, so that equal short answers in different chats do not meet. Arguments are
+hashed as canonical JSON: LangChain and Roo Code serialise them anew.
+"""
+
+from collections.abc import Iterator, Mapping
+from hashlib import blake2b
+
+import orjson
+
+from adapter.wire.openai.chat import ChatCompletionRequest, ContentPart, Message, ToolCall
+from adapter.wire.signatures import Signature
+
+SENTINEL = "skip_thought_signature_validator"
+"""What Gemini accepts in place of a lost signature (ai.google.dev, thought signatures, 2026-04)."""
+
+FOREIGN_SEPARATOR = "__thought__"
+"""LiteLLM carries a signature in the call id, behind this mark (github.com/BerriAI/litellm/pull/16895)."""
+
+
+def call_key(call_id: str) -> str:
+    """The key of a call by its id."""
+    return f"id:{call_id}"
+
+
+def _digest(kind: str, *pieces: str) -> str:
+    hashed = blake2b(digest_size=16)
+    for piece in pieces:
+        data = piece.encode("utf-8", "surrogatepass")
+        hashed.update(b"%d:" % len(data))
+        hashed.update(data)
+    return f"{kind}:{hashed.hexdigest()}"
+
+
+def canonical(arguments: str) -> str:
+    """Arguments with sorted keys and no white space; text that is not JSON stays as it is."""
+    try:
+        return orjson.dumps(orjson.loads(arguments or "{}"), option=orjson.OPT_SORT_KEYS).decode()
+    except (orjson.JSONDecodeError, TypeError):
+        return arguments
+
+
+def call_hash(name: str, arguments: str, text: str, before: str) -> str:
+    """The key of a call by what it says: its name and arguments, the answer's text, the message before."""
+    return _digest("call", name, canonical(arguments), text, before)
+
+
+def text_hash(text: str, before: str) -> str:
+    """The key of an answer without calls by its text and the message before."""
+    return _digest("text", text, before)
+
+
+def image_hash(data: str) -> str:
+    """The key of an image by its base64."""
+    return _digest("image", data)
+
+
+def text_of(content: str | list[ContentPart] | None) -> str:
+    """The text of a message's content."""
+    if content is None or isinstance(content, str):
+        return content or ""
+    return "".join(part.text or "" for part in content)
+
+
+def before(request: ChatCompletionRequest, index: int) -> str:
+    """The text of the message before the one at `index`."""
+    return text_of(request.messages[index - 1].content) if index > 0 else ""
+
+
+def image_data(url: str) -> str:
+    """The base64 of a data URL."""
+    return url.partition(",")[2]
+
+
+def primary_keys(request: ChatCompletionRequest) -> list[str]:
+    """The keys to look up first: ids of calls, hashes of answers without calls."""
+    return [key for index, message in _answers(request) for key in _primary(request, index, message)]
+
+
+def _primary(request: ChatCompletionRequest, index: int, message: Message) -> Iterator[str]:
+    if message.tool_calls:
+        yield from (call_key(call.id) for call in message.tool_calls if call.id)
+    elif not message.function_call:
+        yield text_hash(text_of(message.content), before(request, index))
+    yield from (image_hash(image_data(image.image_url.url)) for image in message.images or () if image.image_url)
+
+
+def fallback_keys(request: ChatCompletionRequest, found: Mapping[str, Signature]) -> list[str]:
+    """The keys to look up next: hashes of the calls that no id found."""
+    return [
+        hash_of(request, index, call)
+        for index, message in _answers(request)
+        for call in calls_of(message)
+        if call_key(call.id or "") not in found
+    ]
+
+
+def calls_of(message: Message) -> list[ToolCall]:
+    """A message's calls, the deprecated `function_call` included."""
+    if message.tool_calls:
+        return message.tool_calls
+    return [ToolCall(type="function", function=message.function_call)] if message.function_call else []
+
+
+def hash_of(request: ChatCompletionRequest, index: int, call: ToolCall) -> str:
+    """The hash key of a call in the message at `index`."""
+    text = text_of(request.messages[index].content)
+    if call.custom:
+        return call_hash(call.custom.name or "", call.custom.input or "", text, before(request, index))
+    function = call.function
+    name, arguments = (function.name or "", function.arguments or "") if function else ("", "")
+    return call_hash(name, arguments, text, before(request, index))
+
+
+def _answers(request: ChatCompletionRequest) -> Iterator[tuple[int, Message]]:
+    return ((i, message) for i, message in enumerate(request.messages) if message.role == "assistant")
+
+
+def carried(call: ToolCall) -> str | None:
+    """The signature that the client itself sent with a call, in any known carrier; best first."""
+    function = call.function
+    if call.extra_content and call.extra_content.google and call.extra_content.google.thought_signature:
+        return call.extra_content.google.thought_signature
+    if call.provider_specific_fields and call.provider_specific_fields.thought_signature:
+        return call.provider_specific_fields.thought_signature
+    if function and function.provider_specific_fields and function.provider_specific_fields.thought_signature:
+        return function.provider_specific_fields.thought_signature
+    if function and function.thought_signature:
+        return function.thought_signature
+    return in_id(call.id or "")
+
+
+_STATELESS = len("call_") + 24
+_MARK = "_ts_"
+
+
+def stateless_id(call_id: str, signature: str) -> str:
+    """A call id (`call_` and 24 characters) that carries the signature, in the characters that every client keeps."""
+    return call_id + _MARK + signature.replace("+", "-").replace("/", "_").rstrip("=")
+
+
+def in_id(call_id: str) -> str | None:
+    """The signature inside a stateless id, or inside LiteLLM's."""
+    if FOREIGN_SEPARATOR in call_id:
+        return call_id.partition(FOREIGN_SEPARATOR)[2] or None
+    if call_id.startswith(_MARK, _STATELESS):
+        tail = call_id[_STATELESS + len(_MARK) :]
+        return tail.replace("-", "+").replace("_", "/") + "=" * (-len(tail) % 4)
+    return None
+
+
+def bare_id(call_id: str) -> str:
+    """An id without the signature it carries."""
+    if FOREIGN_SEPARATOR in call_id:
+        return call_id.partition(FOREIGN_SEPARATOR)[0]
+    return call_id[:_STATELESS] if call_id.startswith(_MARK, _STATELESS) else call_id
