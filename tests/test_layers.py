@@ -1,0 +1,112 @@
+"""The import rule of the layers, held over the source itself."""
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "adapter"
+
+MAY_IMPORT = {
+    "wire": {"wire"},
+    "translate": {"wire", "translate"},
+    "upstream": {"wire", "upstream"},
+    "store": {"wire", "store"},
+    "server": {"wire", "translate", "upstream", "store", "server", "settings", ""},
+    "settings": {"wire", "translate", "upstream", "store", "settings"},
+    "emulator": {"emulator"},
+    "report": {"wire", "translate", "report"},
+}
+"""Layer to the layers it may import; `cli` and `__main__` may import all, `` is the package itself."""
+
+PURE = {
+    "wire": {"msgspec"},
+    "translate": {"msgspec", "orjson"},
+}
+"""Third-party modules that the pure layers may import."""
+
+PURE_STANDARD = {
+    "base64", "collections", "copy", "enum", "fnmatch", "functools", "hashlib", "io", "itertools", "json", "math", "re",
+    "string", "types", "typing", "wave",
+}  # fmt: skip
+"""Modules of the standard library without a clock, randomness, environment or network."""
+
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+
+def layer_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imports_of(path: Path) -> Iterator[tuple[str, ast.stmt]]:
+    """Every module that a file imports, wherever the import stands."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, node) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}:{node.lineno}: relative import"
+            yield from ((_target(node.module or "", alias.name), node) for alias in node.names)
+
+
+def _target(module: str, name: str) -> str:
+    """The module that `from module import name` needs: a module of that name, or the one that defines it."""
+    inner = PACKAGE.parent.joinpath(*module.split("."), name)
+    return f"{module}.{name}" if inner.with_suffix(".py").exists() or inner.is_dir() else module
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_layers_import_only_what_they_may(path):
+    layer = layer_of(path)
+    for module, node in imports_of(path):
+        top, _, rest = module.partition(".")
+        if top == "adapter" and layer in MAY_IMPORT:
+            target = rest.partition(".")[0]
+            assert target in MAY_IMPORT[layer], f"{path.name}:{node.lineno}: {layer} imports {module}"
+        elif layer in PURE and top in sys.stdlib_module_names:
+            assert top in PURE_STANDARD, f"{path.name}:{node.lineno}: {layer} imports {module}"
+        elif layer in PURE and top != "adapter":
+            assert top in PURE[layer], f"{path.name}:{node.lineno}: {layer} imports {module}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_stand_at_the_top_of_the_file(path):
+    top_level = set(map(id, ast.parse(path.read_text()).body))
+    tree = ast.parse(path.read_text())
+    inner = [node.lineno for node in ast.walk(tree) if isinstance(node, (ast.Import, ast.ImportFrom))]
+    outer = [node.lineno for node in tree.body if isinstance(node, (ast.Import, ast.ImportFrom))]
+    assert top_level
+    assert sorted(inner) == sorted(outer), "imports inside functions hide cycles"
+
+
+def test_modules_form_no_cycle():
+    graph = {module_of(path): {name for name, _ in imports_of(path) if name.startswith("adapter")} for path in FILES}
+    done: set[str] = set()
+
+    def visit(module: str, trail: tuple[str, ...]) -> None:
+        assert module not in trail, " imports ".join([*trail[trail.index(module) :], module])
+        if module in done:
+            return
+        for target in graph.get(module, ()):
+            visit(target, (*trail, module))
+        done.add(module)
+
+    for module in graph:
+        visit(module, ())
+
+
+def module_of(path: Path) -> str:
+    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+@pytest.mark.parametrize("layer", ["wire", "translate"])
+def test_pure_layers_call_nothing_of_the_world(layer):
+    """No file, environment, process or input: the world is an argument."""
+    forbidden = {"open", "input", "print", "exec", "eval", "__import__", "breakpoint"}
+    for path in (PACKAGE / layer).rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+                assert node.func.id not in forbidden, f"{path.name}:{node.lineno} calls {node.func.id}"
+            assert not isinstance(node, (ast.AsyncFunctionDef, ast.Await)), f"{path.name} awaits"
