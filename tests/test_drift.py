@@ -8,7 +8,10 @@ from google.genai import types as genai
 from openai.types import CompletionUsage
 from openai.types import chat as openai_chat
 from openai.types.chat import chat_completion, chat_completion_chunk, completion_create_params
-from openai.types.chat.completion_create_params import CompletionCreateParamsNonStreaming, CompletionCreateParamsStreaming
+from openai.types.chat.completion_create_params import (
+    CompletionCreateParamsNonStreaming,
+    CompletionCreateParamsStreaming,
+)
 
 from adapter.wire.gemini import content, generate
 from adapter.wire.openai import chat
@@ -34,7 +37,7 @@ REQUEST = {
 }
 
 
-@pytest.mark.parametrize("ours,theirs", REQUEST.values(), ids=REQUEST)
+@pytest.mark.parametrize(("ours", "theirs"), REQUEST.values(), ids=REQUEST)
 def test_requests_name_every_field_of_the_openai_package(ours, theirs):
     known = {field.encode_name for field in msgspec.structs.fields(ours)}
     assert set(get_type_hints(theirs)) - known == set()
