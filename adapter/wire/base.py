@@ -37,7 +37,7 @@ class TooManyUnknownFields(ValueError):
 
 def present(raw: msgspec.Raw) -> bool:
     """Whether a free-form field was sent with a value other than `null`."""
-    return len(memoryview(raw)) > 4 or bytes(raw) not in (b"", b"null")
+    return raw is not ABSENT and (len(memoryview(raw)) > 4 or bytes(raw) not in (b"", b"null"))
 
 
 @cache

@@ -1,0 +1,36 @@
+"""Clients that cannot share the tests' environment, each in one of its own, built from its lock file."""
+
+import hashlib
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+ROOT = HERE.parent.parent
+
+
+def python_of(name: str) -> Path:
+    """The interpreter of a client's environment, built when its lock file has changed."""
+    lock = HERE / name / "requirements.lock"
+    digest = hashlib.sha256(lock.read_bytes()).hexdigest()[:12]
+    target = ROOT / ".venv-clients" / f"{name}-{digest}"
+    python = target / "bin" / "python"
+    if not (target / "complete").exists():
+        subprocess.run([sys.executable, "-m", "venv", "--clear", "--without-pip", str(target)], check=True)
+        pip = _pip()
+        subprocess.run([*pip, "--python", str(python), "install", "-q", "-r", str(lock)], check=True)
+        (target / "complete").touch()
+    return python
+
+
+def _pip() -> list[str]:
+    """A pip that can install elsewhere: this environment's, else the system's."""
+    own = [sys.executable, "-m", "pip"]
+    has_own = subprocess.run([*own, "--version"], capture_output=True, check=False).returncode == 0
+    return own if has_own else ["python3", "-m", "pip"]
+
+
+def check(name: str, url: str) -> None:
+    """Run a client's checks against a live adapter; they print what they checked and fail with a traceback."""
+    script = HERE / name / "check.py"
+    subprocess.run([str(python_of(name)), "-W", "error::SyntaxWarning", str(script), url], check=True, timeout=280)

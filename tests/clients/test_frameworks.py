@@ -1,0 +1,14 @@
+"""Frameworks on top of the OpenAI API, each in its own environment, against a live adapter with its emulator."""
+
+import pytest
+
+from tests.clients.environments import check
+from tests.live import adapter
+
+
+@pytest.mark.clients
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("name", ["langchain", "llama_index"])
+def test_a_framework_chats_streams_and_runs_an_agent(name, tmp_path):
+    with adapter(tmp_path) as live:
+        check(name, f"{live.url}/v1")

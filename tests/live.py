@@ -1,0 +1,66 @@
+"""A live adapter: the real process, on a free port of the loopback address."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).parent.parent
+OURS = ("ADAPTER_", "GEMINI_", "GOOGLE_")
+
+
+class Live(NamedTuple):
+    """A running adapter: `url` has no path, `health` is what /healthz said first."""
+
+    url: str
+    health: dict
+    process: subprocess.Popen
+
+
+def free_port() -> int:
+    """A port that was free a moment ago."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+def bare_environment(state: Path) -> dict[str, str]:
+    """No key, no setting, no state of this user."""
+    keep = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
+    keep.pop("VIRTUAL_ENV", None)
+    return {**keep, "XDG_STATE_HOME": str(state)}
+
+
+def wait_for(url: str, process: subprocess.Popen, seconds: float = 60) -> dict:
+    """The JSON that a URL answers, once it does."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        assert process.poll() is None, f"the server ended with {process.returncode}"
+        try:
+            with urllib.request.urlopen(url, timeout=5) as answer:
+                return json.load(answer)
+        except OSError:
+            time.sleep(0.05)
+    raise AssertionError(f"no answer from {url} in {seconds} s")
+
+
+@contextmanager
+def adapter(state: Path, *arguments: str, settings: Mapping[str, str] | None = None, port: int = 0) -> Iterator[Live]:
+    """`adapter serve` with these arguments and settings; stopped at the end."""
+    port = port or free_port()
+    command = [sys.executable, "-m", "adapter", "serve", "--port", str(port), *arguments]
+    environment = {**bare_environment(state), **(settings or {})}
+    process = subprocess.Popen(command, cwd=ROOT, env=environment)
+    url = f"http://127.0.0.1:{port}"
+    try:
+        yield Live(url, wait_for(f"{url}/healthz", process), process)
+    finally:
+        process.terminate()
+        process.wait(30)

@@ -1,0 +1,84 @@
+"""The README's commands, run as written in a fresh clone; its snippets, run against a live adapter."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.live import bare_environment, free_port, wait_for
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, re.DOTALL)
+SHELL = [text for language, text in BLOCKS if language == "sh"]
+PYTHON = [text for language, text in BLOCKS if language == "python"]
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory):
+    """What git tracks, alone in a folder."""
+    target = tmp_path_factory.mktemp("clone") / "adapter"
+    files = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout
+    for name in filter(None, files.decode().split("\0")):
+        destination = target / name
+        destination.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(ROOT / name, destination)
+    return target
+
+
+@pytest.fixture(scope="module")
+def served(clone, tmp_path_factory):
+    """The adapter as the README's first command starts it, on a port that is free."""
+    port = free_port()
+    environment = {**bare_environment(tmp_path_factory.mktemp("home")), "ADAPTER_PORT": str(port)}
+    process = subprocess.Popen(["bash", "-c", SHELL[0]], cwd=clone, env=environment, start_new_session=True)
+    try:
+        yield f"http://127.0.0.1:{port}", wait_for(f"http://127.0.0.1:{port}/healthz", process, 120)
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait(30)
+
+
+@pytest.mark.install
+@pytest.mark.timeout(600)
+def test_the_first_command_installs_and_starts_the_adapter_with_its_emulator(served):
+    _, health = served
+    assert "emulator" in json.dumps(health)
+
+
+@pytest.mark.install
+@pytest.mark.timeout(600)
+def test_the_curl_command_gets_an_answer(served):
+    url, _ = served
+    command = next(text for text in SHELL if text.startswith("curl")).replace("http://127.0.0.1:8080", url)
+    answer = json.loads(subprocess.run(["bash", "-c", command], capture_output=True, check=True).stdout)
+    assert answer["choices"][0]["message"]["content"]
+
+
+@pytest.mark.install
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("number", [0, 3], ids=["the openai package", "Google's own settings"])
+def test_snippets_with_the_openai_package_run(served, number):
+    url, _ = served
+    text = PYTHON[number] if number == 0 else PYTHON[0] + PYTHON[number]
+    code = text.replace("http://127.0.0.1:8080", url)
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_every_setting_flag_that_the_readme_names_exists():
+    flags = set(re.findall(r"(--[a-z][a-z-]+)", README)) - {
+        "--without-pip",
+        "--python",
+        "--no-deps",
+        "--no-build-isolation",
+    }
+    help_text = subprocess.run(
+        [sys.executable, "-m", "adapter", "serve", "--help"], capture_output=True, text=True, check=True, cwd=ROOT
+    ).stdout
+    assert {flag for flag in flags if flag not in help_text} == set()
