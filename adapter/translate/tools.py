@@ -145,9 +145,7 @@ def _add(box: Toolbox, declaration: FunctionDeclaration, one: Declared, losses: 
     if name not in box.by_name:
         box.by_name[name], box.declared[name] = declaration, one
     elif box.by_name[name] == declaration and box.declared[name].name == one.name:
-        box.notes.append(
-            Note(path, Fidelity.APPROXIMATED, f"{one.name!r} is declared twice alike: sent once")
-        )
+        box.notes.append(Note(path, Fidelity.APPROXIMATED, f"{one.name!r} is declared twice alike: sent once"))
     else:
         raise Rejected(f"tools{path}.name", f"{one.name!r} is declared twice, in different ways")
 

@@ -1,0 +1,1 @@
+"""The only outgoing network: calls to Gemini, and the errors they can end in."""
