@@ -87,6 +87,11 @@ class ChatStream:
         """Whether every choice has its finish reason: what comes after can only be usage."""
         return bool(self._choices) and all(choice.finish for choice in self._choices.values())
 
+    def empty_chunk(self) -> ChatCompletionChunk:
+        """A chunk that says nothing, to keep a connection alive."""
+        self._model = self._model or self.stamp.model
+        return self._delta(0, Delta())
+
     def take_issued(self) -> list[Issued]:
         """The signatures since the last call."""
         issued, self._issued = self._issued, []

@@ -9,7 +9,7 @@ import math
 import re
 from typing import NamedTuple
 
-from adapter.wire.gemini.errors import Status
+from adapter.wire.gemini.errors import Status, told_wait
 from adapter.wire.openai.errors import Error, ErrorBody
 
 TYPES = {
@@ -84,8 +84,6 @@ _OPERATOR = _Row(502, "upstream_auth_failed", retry=False)
 _CONTEXT = _Row(400, "context_length_exceeded")
 
 _TOO_LONG = re.compile(r"token count.{0,40}exceeds the maximum", re.IGNORECASE)
-_IN_WORDS = re.compile(r"retry in (\d{1,9}(?:\.\d{1,9})?)s", re.IGNORECASE)
-_DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)s")
 
 _HINTS = (
     ("too many states for serving", "Shorten the schema: fewer or shorter enum values, no maxItems, fewer tools."),
@@ -147,17 +145,6 @@ def _per_day(error: Status) -> bool:
     """A daily quota is not worth a retry (ai.google.dev, rate limits)."""
     violations = [one for detail in error.details or () for one in detail.violations or ()]
     return any("PerDay" in (one.quota_id or "") or "Daily" in (one.quota_id or "") for one in violations)
-
-
-def told_wait(error: Status, header: float | None) -> float | None:
-    """How many seconds to wait: RetryInfo, else the header, else the message's words."""
-    for detail in error.details or ():
-        if detail.retry_delay and (found := _DURATION.fullmatch(detail.retry_delay)):
-            return float(found.group(1))
-    if header is not None:
-        return header
-    found = _IN_WORDS.search(error.message or "")
-    return float(found.group(1)) if found else None
 
 
 def of_answer(error: AnswerError) -> Failure:

@@ -1,5 +1,7 @@
 """google.rpc.Status as the HTTP APIs write it (cloud.google.com/apis/design/errors)."""
 
+import re
+
 import msgspec
 
 from adapter.wire.base import Wire
@@ -47,3 +49,18 @@ class ErrorBody(Wire, forbid_unknown_fields=False):
 
 ABSENT_STATUS = Status()
 """An error answer that was not Google's JSON (an HTML page of a proxy, an empty body)."""
+
+
+_DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)s")
+_IN_WORDS = re.compile(r"retry in (\d{1,9}(?:\.\d{1,9})?)s", re.IGNORECASE)
+
+
+def told_wait(error: Status, header: float | None) -> float | None:
+    """The seconds that Gemini asks to wait: RetryInfo, else the Retry-After header, else the message's words."""
+    for detail in error.details or ():
+        if detail.retry_delay and (found := _DURATION.fullmatch(detail.retry_delay)):
+            return float(found.group(1))
+    if header is not None:
+        return header
+    words = _IN_WORDS.search(error.message or "")
+    return float(words.group(1)) if words else None

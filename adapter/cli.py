@@ -1,0 +1,180 @@
+"""The `adapter` command."""
+
+import os
+import secrets
+import socket
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, get_args, get_origin
+
+import click
+import msgspec
+import uvicorn
+from starlette.types import ASGIApp
+
+from adapter import __version__
+from adapter.emulator import EmulatorSettings, create_emulator
+from adapter.server.app import LABEL_VARIABLE, SETTINGS_VARIABLE, create_app
+from adapter.server.logs import configure
+from adapter.server.notes import listed
+from adapter.settings import SECRETS, Setting, Settings, SettingsError, all_settings, catalogue, load, options, resolve
+from adapter.translate import chat
+from adapter.translate.capabilities import capabilities_of
+from adapter.translate.context import Context
+from adapter.translate.notes import Rejected
+from adapter.wire.base import decode
+from adapter.wire.openai.chat import ChatCompletionRequest
+
+
+@click.group()
+@click.version_option(__version__, prog_name="adapter")
+def main() -> None:
+    """Any OpenAI tool runs on Gemini by changing its base_url, and nothing is lost in silence."""
+
+
+def _flag(setting: Setting) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """The flag of a setting; what was not given is None, and read from elsewhere."""
+    name = "--" + setting.name.replace("_", "-")
+    kinds = {setting.type, *get_args(setting.type)}
+    default = "none" if setting.name in SECRETS or setting.default in (None, (), {}) else str(setting.default)
+    help_text = f"{setting.help} [ADAPTER_{setting.name.upper()}; default: {default}]"
+    if bool in kinds:
+        return click.option(f"{name}/--no-{name[2:]}", setting.name, default=None, help=help_text)
+    choices = get_args(setting.type) if get_origin(setting.type) not in (tuple, dict) else ()
+    words = [choice for choice in choices if isinstance(choice, str)]
+    return click.option(name, setting.name, default=None, help=help_text, type=click.Choice(words) if words else str)
+
+
+def with_settings(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command a flag for every setting, and --config."""
+    for setting in reversed(all_settings()):
+        command = _flag(setting)(command)
+    path = click.Path(exists=True, dir_okay=False, path_type=Path)
+    return click.option("--config", type=path, envvar="ADAPTER_CONFIG", help="TOML file with settings.")(command)
+
+
+def _load(config: Path | None, flags: Mapping[str, Any]) -> Settings:
+    try:
+        settings = load(flags, os.environ, config)
+        catalogue(settings)
+    except SettingsError as error:
+        raise click.ClickException(str(error)) from None
+    return settings
+
+
+@main.command()
+@with_settings
+def serve(config: Path | None, **flags: Any) -> None:
+    """Serve OpenAI's API, answered by Gemini, or by the built-in emulator when there is no key."""
+    settings = _load(config, flags)
+    with _upstream(settings) as (reached, label):
+        _greet(settings, label)
+        configure(settings)
+        if settings.workers == 1:
+            _run(create_app(reached, label), settings)
+        else:
+            os.environ[SETTINGS_VARIABLE] = msgspec.json.encode(reached).decode()
+            os.environ[LABEL_VARIABLE] = label
+            _run("adapter.server.app:app_from_environment", settings, factory=True, workers=settings.workers)
+
+
+def _run(app: ASGIApp | str, settings: Settings, **more: Any) -> None:
+    uvicorn.run(
+        app,
+        host=settings.host,
+        port=settings.port,
+        access_log=False,
+        log_level="warning",
+        server_header=False,
+        timeout_graceful_shutdown=30,
+        **more,
+    )
+
+
+def _greet(settings: Settings, label: str) -> None:
+    """The first lines: what answers, and how to reach it."""
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    url = f"http://{host}:{settings.port}"
+    if label == "emulator":
+        click.echo("No key is set: the built-in Gemini emulator answers. Set GEMINI_API_KEY to call Gemini itself.")
+    else:
+        click.echo(f"Upstream: {label} ({settings.upstream_url})")
+    click.echo(f"OpenAI base_url: {url}/v1")
+    if settings.inspector or (settings.inspector is None and settings.loopback):
+        click.echo(f"What happens to each field: {url}/")
+
+
+@contextmanager
+def _upstream(settings: Settings) -> Iterator[tuple[Settings, str]]:
+    """The settings with an upstream that can be reached, and its name; the emulator runs while they are used."""
+    if not settings.emulated:
+        yield settings, "studio" if "generativelanguage.googleapis.com" in settings.upstream_url else "relay"
+        return
+    key = secrets.token_urlsafe(24)
+    with _emulator(EmulatorSettings(api_keys=frozenset({key}))) as url:
+        yield msgspec.structs.replace(settings, upstream_url=url, upstream_keys=(key,)), "emulator"
+
+
+@contextmanager
+def _emulator(settings: EmulatorSettings) -> Iterator[str]:
+    """The emulator in a thread of its own, on a free port of the loopback address."""
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    config = uvicorn.Config(create_emulator(settings), log_level="error", access_log=False)
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, args=([listener],), name="emulator", daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join(5)
+
+
+@main.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", default=8081, show_default=True, help="Port to listen on.")
+@click.option("--relay", is_flag=True, help="Also take keys as Authorization: Bearer, as relays do.")
+@click.option("--chunk-delay", default=0.0, show_default=True, help="Seconds between two events of a stream.")
+def emulate(host: str, port: int, relay: bool, chunk_delay: float) -> None:
+    """Serve the Gemini emulator alone: strict, deterministic, for tests of anything that calls Gemini."""
+    settings = EmulatorSettings(relay=relay, chunk_delay=chunk_delay)
+    click.echo(f"Gemini emulator: http://{host}:{port} (any key)")
+    uvicorn.run(create_emulator(settings), host=host, port=port, log_level="warning", access_log=False)
+
+
+@main.command()
+@click.argument("file", type=click.File("rb"))
+@with_settings
+def translate(file: click.utils.LazyFile, config: Path | None, **flags: Any) -> None:
+    """Show what a chat request in FILE (- for standard input) becomes, without calling anything."""
+    settings = _load(config, flags)
+    names = catalogue(settings)
+    try:
+        request, unknown = decode(file.read(), ChatCompletionRequest)
+        model = resolve(request.model, names.alias)
+        row = capabilities_of(model, names.model)
+        context = Context(request=request, capabilities=row, options=options(settings))
+        body, notes = chat.to_gemini(context, unknown)
+    except (msgspec.MsgspecError, Rejected) as error:
+        raise click.ClickException(str(error)) from None
+    answer = msgspec.json.encode({"model": model, "body": body, "notes": listed(notes)})
+    click.echo(msgspec.json.format(answer, indent=2))
+
+
+@main.command()
+@with_settings
+def models(config: Path | None, **flags: Any) -> None:
+    """List the capability rows and the model names that are mapped."""
+    table = catalogue(_load(config, flags))
+    for row in table.model:
+        click.echo(f"{row.pattern:32} thinking {row.thinking:8} {row.date}  {row.source}")
+    for alias in table.alias:
+        click.echo(f"{alias.pattern:32} -> {alias.model}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

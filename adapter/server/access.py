@@ -1,0 +1,48 @@
+"""Who may call: client keys, kept as hashes and compared in constant time."""
+
+from hashlib import sha256
+from hmac import compare_digest
+from typing import NamedTuple
+
+from starlette.types import Scope
+
+from adapter.server.asgi import header
+from adapter.settings import Settings
+
+
+class AccessDenied(Exception):
+    """A missing or wrong client key."""
+
+
+class Client(NamedTuple):
+    """Who called: a hash that scopes what is kept for it, and the key itself where it is passed on."""
+
+    id: str
+    key: str | None
+
+
+class Access:
+    """Checks the key of each request."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._hashes = [sha256(key.encode()).digest() for key in settings.client_keys]
+        self._passes_on = settings.upstream_auth == "caller"
+
+    def client(self, scope: Scope) -> Client:
+        """The client of a request. Raises `AccessDenied`; all keys are compared, whichever matches."""
+        key = sent_key(scope)
+        digest = sha256((key or "").encode()).digest()
+        if self._hashes and not any([compare_digest(digest, known) for known in self._hashes]):
+            raise AccessDenied
+        if self._passes_on and not key:
+            raise AccessDenied
+        known_client = bool(self._hashes) or self._passes_on
+        return Client(digest.hex()[:32] if known_client else "", key if self._passes_on else None)
+
+
+def sent_key(scope: Scope) -> str | None:
+    """The key that a client sent: `Authorization: Bearer`, or Azure's `api-key`."""
+    scheme, _, value = (header(scope, b"authorization") or "").partition(" ")
+    if scheme.lower() == "bearer" and value.strip():
+        return value.strip()
+    return header(scope, b"api-key") or header(scope, b"x-goog-api-key")

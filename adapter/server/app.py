@@ -1,0 +1,116 @@
+"""The application: its routes, and what opens and closes with it."""
+
+import os
+import secrets
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+import msgspec
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from adapter.server.asgi import ClientGone, header, printable
+from adapter.server.endpoints import inspector
+from adapter.server.endpoints.chat import ChatCompletions
+from adapter.server.endpoints.health import health
+from adapter.server.endpoints.models import get_model, list_models
+from adapter.server.endpoints.translate import translate
+from adapter.server.errors import TABLE
+from adapter.server.logs import configure
+from adapter.server.service import Service, open_upstream
+from adapter.settings import Settings
+from adapter.store.factory import open_store
+from adapter.wire.base import encode
+
+SETTINGS_VARIABLE = "ADAPTER_SETTINGS"
+LABEL_VARIABLE = "ADAPTER_SETTINGS_LABEL"
+
+
+def create_app(settings: Settings, label: str | None = None) -> ASGIApp:
+    """The server as an ASGI application. `label` names the upstream in headers and in /healthz."""
+    app = Starlette(
+        routes=_routes(settings),
+        lifespan=_lifespan(settings, label or open_upstream(settings).settings.name),
+        exception_handlers=dict.fromkeys((*TABLE, HTTPException, Exception), _on_error),
+    )
+    return RequestIds(app)
+
+
+def app_from_environment() -> ASGIApp:
+    """The application in a worker process: the settings come whole, as its parent read them."""
+    settings = msgspec.json.decode(os.environ[SETTINGS_VARIABLE].encode(), type=Settings)
+    configure(settings)
+    return create_app(settings, os.environ[LABEL_VARIABLE])
+
+
+def _routes(settings: Settings) -> list[BaseRoute]:
+    routes: list[BaseRoute] = [Route("/healthz", health), Route("/readyz", health)]
+    for prefix in ("/v1", ""):
+        routes += [
+            Route(f"{prefix}/chat/completions", Endpoint(ChatCompletions), methods=["POST"]),
+            Route(f"{prefix}/models", list_models),
+            Route(f"{prefix}/models/{{model:path}}", get_model),
+        ]
+    routes.append(Route("/translate", translate, methods=["POST"]))
+    if settings.loopback if settings.inspector is None else settings.inspector:
+        routes += [*inspector.ROUTES, Mount("/inspector", inspector.STATIC)]
+    return routes
+
+
+class Endpoint:
+    """A bare ASGI endpoint, made when the first request finds the service open."""
+
+    def __init__(self, make: Callable[[Service], ASGIApp]) -> None:
+        self._make = make
+        self._made: ASGIApp | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
+        if self._made is None:
+            self._made = self._make(scope["app"].state.service)
+        await self._made(scope, receive, send)
+
+
+def _lifespan(settings: Settings, label: str) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:
+    """Sockets, pools and files open here, in the process that serves."""
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        upstream = open_upstream(settings)
+        store = await open_store(settings.store)
+        app.state.service = Service(settings, upstream, store, label)
+        try:
+            yield
+        finally:
+            await upstream.aclose()
+            await store.aclose()
+
+    return lifespan
+
+
+class RequestIds:
+    """Gives each request an id: the client's own, if it sent a sensible one."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One connection."""
+        if scope["type"] == "http":
+            sent = printable(header(scope, b"x-client-request-id") or "")[:64]
+            scope.setdefault("state", {})["request_id"] = sent or f"req_{secrets.token_hex(12)}"
+        await self._app(scope, receive, send)
+
+
+async def _on_error(request: Request, error: Exception) -> Response:
+    """Errors of the endpoints that are not bare ASGI, and of routing itself."""
+    if isinstance(error, ClientGone):
+        return Response(status_code=499)
+    service: Service = request.app.state.service
+    failure = service.failure(error, request.state.request_id, None)
+    headers = {**service.headers(request.state.request_id), **failure.headers}
+    return Response(encode(failure.body), failure.status, headers, media_type="application/json")

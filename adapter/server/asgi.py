@@ -1,0 +1,99 @@
+"""The little of HTTP that the hot path needs, on bare ASGI."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+
+from starlette.types import Message, Receive, Scope, Send
+
+JSON = b"application/json"
+
+
+class BodyTooLarge(Exception):
+    """The request's body exceeds the limit."""
+
+
+class ClientGone(Exception):
+    """The client closed its connection."""
+
+
+def header(scope: Scope, name: bytes) -> str | None:
+    """The value of a request header; `name` in lower case."""
+    return next((value.decode("latin-1") for key, value in scope["headers"] if key == name), None)
+
+
+def encoded(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+    """Response headers as ASGI wants them; whatever is not printable ASCII becomes `?`."""
+    return [(name.encode(), printable(value).encode()) for name, value in headers.items()]
+
+
+def printable(text: str) -> str:
+    """Text that can stand in a header: no control characters, no characters beyond ASCII."""
+    return "".join(character if " " <= character <= "~" else "?" for character in text)
+
+
+async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
+    """The whole body. Raises `BodyTooLarge`, `ClientGone`."""
+    declared = header(scope, b"content-length") or ""
+    if declared.isdecimal() and int(declared) > limit:
+        raise BodyTooLarge
+    message = await receive()
+    if not message.get("more_body"):
+        return _checked(_piece(message), limit)
+    pieces = [_piece(message)]
+    size = len(pieces[0])
+    while message.get("more_body"):
+        message = await receive()
+        pieces.append(_piece(message))
+        size += len(pieces[-1])
+        if size > limit:
+            raise BodyTooLarge
+    return b"".join(pieces)
+
+
+def _piece(message: Message) -> bytes:
+    if message["type"] == "http.disconnect":
+        raise ClientGone
+    return message.get("body", b"")
+
+
+def _checked(body: bytes, limit: int) -> bytes:
+    if len(body) > limit:
+        raise BodyTooLarge
+    return body
+
+
+async def respond(send: Send, status: int, body: bytes, headers: Mapping[str, str], content_type: bytes = JSON) -> None:
+    """A whole answer."""
+    fields = [(b"content-type", content_type), (b"content-length", str(len(body)).encode()), *encoded(headers)]
+    await send({"type": "http.response.start", "status": status, "headers": fields})
+    await send({"type": "http.response.body", "body": body})
+
+
+@asynccontextmanager
+async def while_connected(receive: Receive) -> AsyncIterator[None]:
+    """Run the body of the `with` until the client leaves: then it is cancelled, and `ClientGone` is raised.
+
+    Starlette cancels nothing by itself, and uvicorn's `send` drops in silence what a client no longer takes; so the
+    connection to Gemini would stay open, and be billed, for nobody.
+    """
+    task = asyncio.current_task()
+    gone = False
+
+    async def watch() -> None:
+        nonlocal gone
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        gone = True
+        if task is not None:
+            task.cancel()
+
+    watcher = asyncio.create_task(watch())
+    try:
+        yield
+    except asyncio.CancelledError:
+        if gone and task is not None and task.uncancel() == 0:
+            raise ClientGone from None
+        raise
+    finally:
+        watcher.cancel()

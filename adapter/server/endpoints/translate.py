@@ -1,0 +1,26 @@
+"""POST /translate: what would go to Gemini, without calling it."""
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from adapter.server.asgi import read_body
+from adapter.server.notes import listed
+from adapter.server.service import Service
+from adapter.wire.base import encode
+
+
+async def translate(request: Request) -> Response:
+    """The model, the exact body, and what became of each field."""
+    service: Service = request.app.state.service
+    client = service.access.client(request.scope)
+    body = await read_body(request.scope, request.receive, service.settings.max_body)
+    prepared = await service.prepare(body, client)
+    answer = {
+        "model": prepared.model,
+        "method": "streamGenerateContent" if prepared.context.request.stream else "generateContent",
+        "calls": prepared.calls,
+        "body": prepared.body,
+        "notes": listed(prepared.notes),
+    }
+    headers = service.headers(request.state.request_id, prepared)
+    return Response(encode(answer), media_type="application/json", headers=headers)

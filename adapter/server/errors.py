@@ -1,0 +1,84 @@
+"""Every exception as OpenAI's error, by one table at the border; what is not in it is a bug, logged whole."""
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+from starlette.exceptions import HTTPException
+
+from adapter.server.access import AccessDenied
+from adapter.server.asgi import BodyTooLarge
+from adapter.translate.errors import AnswerError, Failure, failure, of_answer, to_openai
+from adapter.translate.notes import Rejected
+from adapter.upstream.errors import InvalidModelName, UpstreamError, UpstreamTimeout
+from adapter.wire.base import TooManyUnknownFields
+
+log = logging.getLogger("adapter")
+
+
+class Malformed(Exception):
+    """The body is not JSON, or not the shape; `param` is the path."""
+
+    def __init__(self, message: str, param: str | None = None) -> None:
+        super().__init__(message)
+        self.param = param
+
+
+class StrictLoss(Exception):
+    """Strict mode: the request would lose something; the text lists every loss."""
+
+    def __init__(self, message: str, param: str) -> None:
+        super().__init__(message)
+        self.param = param
+
+
+def malformed(error: Exception) -> Malformed:
+    """What a decoder's error says, with the JSON path as `param`."""
+    if isinstance(error, msgspec.ValidationError):
+        text, _, path = str(error).partition(" - at `$")
+        return Malformed(text, path.rstrip("`").lstrip(".") or None)
+    if isinstance(error, UnicodeDecodeError):
+        return Malformed("The body is not UTF-8.")
+    if isinstance(error, RecursionError):
+        return Malformed("The body is nested too deeply.")
+    if isinstance(error, TooManyUnknownFields):
+        return Malformed(f"The body has {error}.")
+    return Malformed(f"The body is not JSON: {error}")
+
+
+def _upstream(error: UpstreamError, own_key: bool) -> Failure:
+    if isinstance(error, UpstreamTimeout):
+        return failure(504, str(error), "upstream_timeout", retry=error.phase != "total")
+    return to_openai(error.status, error.error, own_key=own_key, retry_after=error.retry_after)
+
+
+def _http(error: HTTPException, _own_key: bool) -> Failure:
+    texts = {404: "There is no such URL here.", 405: "This URL does not take this method."}
+    return failure(error.status_code, texts.get(error.status_code, error.detail), None)
+
+
+_ROWS: tuple[tuple[type[Exception], Callable[[Any, bool], Failure]], ...] = (
+    (Malformed, lambda error, _: failure(400, str(error), None, param=error.param)),
+    (Rejected, lambda error, _: failure(400, str(error), "unsupported_value", param=error.note.path)),
+    (StrictLoss, lambda error, _: failure(400, str(error), "would_lose", param=error.param)),
+    (AccessDenied, lambda _, __: failure(401, "Incorrect API key provided.", "invalid_api_key")),
+    (InvalidModelName, lambda error, _: failure(404, f"{error}.", "model_not_found", param="model")),
+    (BodyTooLarge, lambda _, __: failure(413, "The body is too large.", "body_too_large")),
+    (AnswerError, lambda error, _: of_answer(error)),
+    (UpstreamError, _upstream),
+    (HTTPException, _http),
+)
+
+
+TABLE = tuple(kind for kind, _ in _ROWS)
+"""Every exception that has a row."""
+
+
+def failure_of(error: Exception, request_id: str, *, own_key: bool = False) -> Failure:
+    """OpenAI's error for an exception. `own_key`: whether the client's own key goes to Gemini."""
+    for kind, make in _ROWS:
+        if isinstance(error, kind):
+            return make(error, own_key)
+    log.error("a bug, in request %s", request_id, exc_info=error)
+    return failure(500, f"The adapter failed; its log has the request id {request_id}.", "internal_error")

@@ -1,0 +1,102 @@
+"""The last exchanges, in memory, for the page at /."""
+
+import re
+import time
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import msgspec
+
+from adapter.server.notes import listed
+from adapter.translate.notes import Note
+from adapter.wire.base import encode
+
+MAX_KEPT = 100
+MAX_BODY = 256 * 1024
+_LONG = re.compile(rb'"((?:data:[^",]{0,100},)?)[A-Za-z0-9+/_-]{400,}={0,2}"')
+
+
+class Exchange(msgspec.Struct, kw_only=True):
+    """One request and its answer; bodies are JSON, with long base64 shortened. Times in Unix seconds."""
+
+    id: str
+    path: str
+    started_at: float
+    milliseconds: float = 0.0
+    status: int = 0
+    model_asked: str = ""
+    model: str = ""
+    stream: bool = False
+    notes: list[Note] = []
+    reply_notes: list[Note] = []
+    request: bytes = b""
+    upstream_request: Any = None
+    answer: list[bytes] = []
+
+    def summary(self) -> dict[str, object]:
+        """A row of the list."""
+        counts: dict[str, int] = {}
+        for note in [*self.notes, *self.reply_notes]:
+            counts[note.fidelity.value] = counts.get(note.fidelity.value, 0) + 1
+        return {
+            "id": self.id,
+            "path": self.path,
+            "started_at": self.started_at,
+            "milliseconds": round(self.milliseconds, 1),
+            "status": self.status,
+            "model_asked": self.model_asked,
+            "model": self.model,
+            "stream": self.stream,
+            "fates": counts,
+        }
+
+    def detail(self) -> dict[str, object]:
+        """The whole, for one page."""
+        sent = b"" if self.upstream_request is None else encode(self.upstream_request)
+        return {
+            **self.summary(),
+            "notes": listed(self.notes),
+            "reply_notes": listed(self.reply_notes),
+            "request": shortened(self.request),
+            "upstream_request": shortened(sent),
+            "answer": [shortened(piece) for piece in self.answer],
+        }
+
+
+def shortened(body: bytes) -> str:
+    """A body for the eye: long base64 by its length, and not more than `MAX_BODY`."""
+    short = _LONG.sub(lambda found: b'"%s... %d characters ..."' % (found.group(1), len(found.group(0))), body)
+    return short[:MAX_BODY].decode(errors="replace")
+
+
+class Exchanges:
+    """A ring of exchanges; keeps nothing when it is not enabled."""
+
+    def __init__(self, *, enabled: bool) -> None:
+        self.enabled = enabled
+        self._kept: deque[Exchange] = deque(maxlen=MAX_KEPT)
+
+    def add(self, exchange: Exchange) -> None:
+        """Keep one, in place of the oldest."""
+        if self.enabled:
+            self._kept.append(exchange)
+
+    def newest_first(self) -> list[Exchange]:
+        """All that are kept."""
+        return list(reversed(self._kept))
+
+    def find(self, exchange_id: str) -> Exchange | None:
+        """One by its request id."""
+        return next((exchange for exchange in self._kept if exchange.id == exchange_id), None)
+
+
+@contextmanager
+def timed(exchange: Exchange) -> Iterator[None]:
+    """Measure how long an exchange takes."""
+    start = time.perf_counter()
+    try:
+        yield
+    finally:
+        exchange.milliseconds = (time.perf_counter() - start) * 1000

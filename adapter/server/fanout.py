@@ -1,0 +1,48 @@
+"""Parallel calls for models that give one candidate at a time."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+
+from adapter.translate.fanout import Fanout
+from adapter.upstream.client import Reply
+
+_Item = tuple[int, Reply | Exception | None]
+
+
+async def merged(streams: Sequence[AsyncGenerator[Reply]]) -> AsyncGenerator[Reply]:
+    """The events of all calls as they come, each with its own candidate index. Closing it closes them all."""
+    fanout = Fanout(len(streams))
+    queue: asyncio.Queue[_Item] = asyncio.Queue(maxsize=len(streams))
+    tasks = [asyncio.create_task(_pump(call, events, queue)) for call, events in enumerate(streams)]
+    try:
+        running = len(tasks)
+        while running:
+            call, item = await queue.get()
+            if item is None:
+                running -= 1
+            elif isinstance(item, Exception):
+                raise item
+            else:
+                yield Reply(fanout.renumber(call, item.response), item.unknown)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+
+
+async def _pump(call: int, events: AsyncGenerator[Reply], queue: asyncio.Queue[_Item]) -> None:
+    end: Exception | None = None
+    try:
+        async with aclosing(events):
+            async for reply in events:
+                await queue.put((call, reply))
+    except Exception as error:  # noqa: BLE001 - the reader of the queue raises it
+        end = error
+    await queue.put((call, end))
+
+
+def joined(replies: Sequence[Reply]) -> Reply:
+    """The whole answers of all calls as one."""
+    unknown = {path: value for reply in replies for path, value in reply.unknown.items()}
+    return Reply(Fanout(len(replies)).join([reply.response for reply in replies]), unknown)

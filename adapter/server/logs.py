@@ -1,0 +1,39 @@
+"""One line per request, plain or as JSON: never a key, never what was said."""
+
+import logging
+import sys
+import time
+
+from adapter.server.exchanges import Exchange
+from adapter.settings import Settings
+from adapter.wire.base import encode
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object per line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """See `logging.Formatter`."""
+        line: dict[str, object] = {
+            "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(record.created)),
+            "level": record.levelname.lower(),
+        }
+        exchange = getattr(record, "exchange", None)
+        if isinstance(exchange, Exchange):
+            line |= exchange.summary()
+        else:
+            line["message"] = record.getMessage()
+        if record.exc_info:
+            line["error"] = self.formatException(record.exc_info)
+        return encode(line).decode()
+
+
+def configure(settings: Settings) -> None:
+    """Send the project's log to standard error."""
+    handler = logging.StreamHandler(sys.stderr)
+    plain = logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S")
+    handler.setFormatter(JsonFormatter() if settings.log_format == "json" else plain)
+    log = logging.getLogger("adapter")
+    log.handlers[:] = [handler]
+    log.propagate = False
+    log.setLevel(settings.log_level.upper())

@@ -1,0 +1,54 @@
+"""What clients are told of the ledger: a header, the whole on request, and strict mode."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+from starlette.types import Scope
+
+from adapter.server.asgi import header
+from adapter.server.errors import StrictLoss
+from adapter.settings import Settings
+from adapter.translate.notes import Fidelity, Note
+
+HEADER = "x-adapter-notes"
+STRICT_HEADER = b"x-adapter-strict"
+MAX_HEADER = 1_024
+LOSSES = (Fidelity.APPROXIMATED, Fidelity.INJECTED, Fidelity.DROPPED)
+
+
+def summary(notes: Sequence[Note]) -> str:
+    """The header: how many notes of each fate, and which, as far as they fit."""
+    losses = [note for note in notes if note.fidelity in LOSSES]
+    counts = Counter(note.fidelity for note in losses)
+    text = ", ".join(f"{fidelity}={counts[fidelity]}" for fidelity in LOSSES if counts[fidelity]) or "none"
+    for code in dict.fromkeys(note.code for note in losses):
+        if len(text) + len(code) + 2 > MAX_HEADER:
+            return f"{text}; ..."
+        text += f"; {code}"
+    return text
+
+
+def wants_all(scope: Scope) -> bool:
+    """Whether the client asked for the whole ledger in the answer's body."""
+    return (header(scope, HEADER.encode()) or "").lower() == "full"
+
+
+def listed(notes: Sequence[Note]) -> list[dict[str, str]]:
+    """The ledger as JSON."""
+    return [{"path": note.path, "fidelity": note.fidelity.value, "reason": note.reason} for note in notes]
+
+
+def is_strict(scope: Scope, settings: Settings) -> bool:
+    """The client's word, else the operator's."""
+    asked = header(scope, STRICT_HEADER)
+    return settings.strict if asked is None else asked.lower() in ("1", "true", "yes", "on")
+
+
+def check(notes: Sequence[Note], strict: bool, policy: Mapping[str, Literal["allow", "reject"]]) -> None:
+    """Raise `StrictLoss` with every loss that is not allowed."""
+    default = "reject" if strict else "allow"
+    refused = [note for note in notes if note.fidelity in LOSSES and policy.get(note.code, default) == "reject"]
+    if refused:
+        lines = [f"{note.path}: {note.fidelity} ({note.reason})" for note in refused]
+        raise StrictLoss("The request would not arrive as it was sent:\n" + "\n".join(lines), refused[0].path)

@@ -1,0 +1,159 @@
+"""What the endpoints share: one upstream, one store, the models, the settings, and the way through a request."""
+
+import asyncio
+import logging
+import secrets
+import time
+from collections.abc import AsyncGenerator, Mapping
+from typing import NamedTuple
+
+import msgspec
+from starlette.types import Scope
+
+from adapter.server import fanout, notes
+from adapter.server.access import Access, Client
+from adapter.server.asgi import header
+from adapter.server.errors import failure_of, malformed
+from adapter.server.exchanges import Exchange, Exchanges
+from adapter.settings import Settings, catalogue, options, resolve, upstream_settings
+from adapter.store.base import SignatureStore
+from adapter.translate import chat, signatures
+from adapter.translate.capabilities import capabilities_of
+from adapter.translate.context import Context, Stamp
+from adapter.translate.errors import Failure
+from adapter.translate.fanout import calls_needed
+from adapter.translate.notes import Fidelity, Note
+from adapter.upstream.client import Caller, Reply, Upstream
+from adapter.wire.base import TooManyUnknownFields, decode
+from adapter.wire.gemini.generate import GenerateContentRequest
+from adapter.wire.openai.chat import ChatCompletionRequest
+from adapter.wire.signatures import Issued
+
+log = logging.getLogger("adapter")
+
+DECODING_ERRORS = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, TooManyUnknownFields)
+
+
+class Prepared(NamedTuple):
+    """A request on its way: what it asks, what goes to Gemini, and what became of its fields."""
+
+    context: Context
+    model: str
+    body: GenerateContentRequest
+    notes: list[Note]
+    calls: int
+
+
+class Service:
+    """Everything a request needs; made once for each process."""
+
+    def __init__(self, settings: Settings, upstream: Upstream, store: SignatureStore, label: str) -> None:
+        self.settings = settings
+        self.upstream = upstream
+        self.store = store
+        self.label = label
+        self.access = Access(settings)
+        self.catalogue = catalogue(settings)
+        self.options = options(settings, upstream.settings.name)
+        self.exchanges = Exchanges(enabled=settings.loopback if settings.inspector is None else settings.inspector)
+        self.started_at = int(time.time())
+
+    async def prepare(self, body: bytes, client: Client) -> Prepared:
+        """Decode and translate a chat request. Raises `Malformed`, `Rejected`."""
+        try:
+            request, unknown = decode(body, ChatCompletionRequest)
+        except DECODING_ERRORS as error:
+            raise malformed(error) from None
+        model = resolve(request.model, self.catalogue.alias)
+        context = Context(
+            request=request,
+            capabilities=capabilities_of(model, self.catalogue.model),
+            options=self.options,
+            signatures=await self._signatures(request, client),
+        )
+        gemini, ledger = chat.to_gemini(context, unknown)
+        if model != request.model.removeprefix("models/"):
+            ledger[:1] = [Note("model", Fidelity.APPROXIMATED, f"{model} stands for {request.model}")]
+        return Prepared(context, model, gemini, ledger, calls_needed(context))
+
+    async def _signatures(self, request: ChatCompletionRequest, client: Client) -> Mapping[str, signatures.Signature]:
+        keys = signatures.primary_keys(request)
+        if not keys:
+            return {}
+        found = await self.store.get(keys, client.id)
+        more = signatures.fallback_keys(request, found)
+        return {**found, **(await self.store.get(more, client.id))} if more else found
+
+    def stamp(self, prepared: Prepared) -> Stamp:
+        """What makes this answer unique."""
+        return Stamp(
+            seed=secrets.token_hex(8),
+            id=f"chatcmpl-{secrets.token_hex(14)}",
+            created=int(time.time()),
+            model=prepared.model,
+        )
+
+    async def generate(self, prepared: Prepared, client: Client, seconds: float | None) -> Reply:
+        """The whole answer, by as many calls as it takes. Raises `UpstreamError`."""
+        caller = Caller(client.key)
+        calls = [self.upstream.generate(prepared.model, prepared.body, caller, seconds) for _ in range(prepared.calls)]
+        if len(calls) == 1:
+            return await calls[0]
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(call) for call in calls]
+        except* Exception as failures:
+            raise failures.exceptions[0] from None
+        return fanout.joined([task.result() for task in tasks])
+
+    def events(self, prepared: Prepared, client: Client, seconds: float | None) -> AsyncGenerator[Reply]:
+        """The answer event by event. Raises `UpstreamError`."""
+        caller = Caller(client.key)
+        streams = [self.upstream.stream(prepared.model, prepared.body, caller, seconds) for _ in range(prepared.calls)]
+        return streams[0] if len(streams) == 1 else fanout.merged(streams)
+
+    async def keep(self, issued: list[Issued], client: Client) -> None:
+        """Store signatures, before the answer that needs them leaves."""
+        if issued:
+            await self.store.put(issued, client.id)
+
+    def headers(self, request_id: str, prepared: Prepared | None = None) -> dict[str, str]:
+        """What every answer tells of itself."""
+        told = {"x-request-id": request_id, "x-adapter-upstream": self.label, "openai-version": "2020-10-01"}
+        if prepared is not None:
+            told["x-adapter-model"] = prepared.model
+            told[notes.HEADER] = notes.summary(prepared.notes)
+        return told
+
+    def failure(self, error: Exception, request_id: str, client: Client | None) -> Failure:
+        """OpenAI's error for an exception."""
+        return failure_of(error, request_id, own_key=client is not None and client.key is not None)
+
+    def record(self, exchange: Exchange) -> None:
+        """Keep an exchange for the page at /, and log it."""
+        self.exchanges.add(exchange)
+        log.log(
+            logging.WARNING if exchange.status >= 500 else logging.INFO,
+            "%s %s %d %s %.0f ms",
+            exchange.id,
+            exchange.path,
+            exchange.status,
+            exchange.model or "-",
+            exchange.milliseconds,
+            extra={"exchange": exchange},
+        )
+
+
+def open_upstream(settings: Settings) -> Upstream:
+    """The upstream that the settings name."""
+    return Upstream(upstream_settings(settings))
+
+
+def patience(scope: Scope) -> float | None:
+    """How many seconds the client will wait, if it says so (openai-python sends its read timeout)."""
+    value = header(scope, b"x-stainless-read-timeout") or ""
+    try:
+        seconds = float(value)
+    except ValueError:
+        return None
+    return seconds if 0 < seconds < 86_400 else None

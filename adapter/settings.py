@@ -1,0 +1,373 @@
+"""All settings, in one immutable value, read once: flags over environment over a TOML file over defaults.
+
+Each setting is one field here: its name is the flag (`--upstream-url`), the variable (`ADAPTER_UPSTREAM_URL`) and the key
+of the TOML file (`upstream_url`); its description is the help text. Secrets are never printed.
+"""
+
+import ipaddress
+import tomllib
+from collections.abc import Mapping
+from fnmatch import fnmatchcase
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple, get_args, get_origin
+from urllib.parse import urlsplit
+
+import msgspec
+
+from adapter.translate.capabilities import ModelCapabilities
+from adapter.translate.context import Options
+from adapter.upstream.settings import Limits, UpstreamSettings
+from adapter.wire.gemini.generate import SafetySetting
+
+PREFIX = "ADAPTER_"
+GOOGLE_URL = "https://generativelanguage.googleapis.com/v1beta"
+SECRETS = ("upstream_keys", "client_keys")
+KEY_VARIABLES = ("GOOGLE_API_KEY", "GEMINI_API_KEY")
+"""Where Google's own SDK finds its key; the first wins (google-genai 3.4.0)."""
+
+
+def _about(text: str, **extra: object) -> msgspec.Meta:
+    return msgspec.Meta(description=text, extra=dict(extra))
+
+
+class SettingsError(ValueError):
+    """A setting has no usable value; the text says which and what to do."""
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Everything an operator can choose. Times are in seconds, sizes in bytes."""
+
+    host: Annotated[str, _about("Address to listen on.")] = "127.0.0.1"
+    port: Annotated[int, _about("Port to listen on.")] = 8080
+    workers: Annotated[int, _about("Processes that serve; signatures are shared through the store.")] = 1
+    allow_anonymous: Annotated[bool, _about("Serve without client keys on an address that is not the loopback.")] = (
+        False
+    )
+    client_keys: Annotated[tuple[str, ...], _about("Keys that clients must send; none: everybody may.")] = ()
+
+    upstream_url: Annotated[str, _about("Gemini-shaped API to call, with or without /v1beta.")] = GOOGLE_URL
+    upstream_auth: Annotated[
+        Literal["api-key", "bearer", "caller"],
+        _about("How to send the key: x-goog-api-key, Authorization: Bearer, or the key that the client sent."),
+    ] = "api-key"
+    upstream_caller_scheme: Annotated[
+        Literal["api-key", "bearer"], _about("With --upstream-auth caller: where the client's key goes.")
+    ] = "api-key"
+    upstream_keys: Annotated[
+        tuple[str, ...],
+        _about("Keys for the upstream, used in turn. Without any, GOOGLE_API_KEY or GEMINI_API_KEY for Google itself."),
+    ] = ()
+    upstream_profile: Annotated[
+        Literal["full", "anyfast"],
+        _about("What the upstream takes: all of Gemini's API, or only the fields of the AnyFast relay's page."),
+    ] = "full"
+    upstream_schema: Annotated[
+        Literal["json", "openapi"], _about("Dialect of tool and answer schemas; relays may know only openapi.")
+    ] = "json"
+    upstream_streaming: Annotated[
+        bool, _about("Off for a relay without streamGenerateContent: its whole answers are streamed as one event.")
+    ] = True
+    upstream_proxy: Annotated[str | None, _about("HTTP proxy for upstream calls.")] = None
+    upstream_http: Annotated[Literal["aiohttp", "httpx2"], _about("Library that carries upstream calls.")] = "aiohttp"
+    connect_timeout: Annotated[float, _about("Time to a connection.")] = 5.0
+    first_byte_timeout: Annotated[float, _about("Time to the head of an answer.")] = 300.0
+    idle_timeout: Annotated[float, _about("Time between two pieces of an answer.")] = 120.0
+    total_timeout: Annotated[float, _about("Time for a whole answer.")] = 590.0
+    attempts: Annotated[int, _about("Attempts at an upstream call, the first included.")] = 2
+    retry_server_errors: Annotated[bool, _about("Repeat a call that Gemini answered with a 500.")] = False
+
+    models: Annotated[
+        dict[str, str], _about("Model map, first match wins: 'gpt-4o-mini=gemini-3.8-flash,my-*=gemini-3.5-flash'.")
+    ] = {}
+    default_models: Annotated[bool, _about("Send OpenAI's model names to current Gemini models.")] = True
+    capabilities: Annotated[str | None, _about("TOML file with capability rows that go before the built-in ones.")] = (
+        None
+    )
+
+    safety_settings: Annotated[
+        dict[str, str],
+        _about("Thresholds where a request has none: 'HARM_CATEGORY_HARASSMENT=BLOCK_NONE,...'."),
+    ] = {}
+    later_system: Annotated[
+        Literal["wrap", "hoist", "reject"],
+        _about("A system message after the first turn: a marked user's turn, moved to the front, or an error."),
+    ] = "wrap"
+    trailing_assistant: Annotated[
+        Literal["continue", "reject"],
+        _about("A last message of the assistant, where the model takes none: ask it to continue, or an error."),
+    ] = "continue"
+    blocked_prompt: Annotated[
+        Literal["refusal", "error"], _about("A prompt that Gemini blocked: a 200 with a refusal, or a 400.")
+    ] = "refusal"
+    include_thoughts: Annotated[bool, _about("Ask for thought summaries whenever a request sets an effort.")] = False
+    stateless_ids: Annotated[
+        bool,
+        _about("Put signatures into call ids (longer than OpenAI's 40 characters) instead of relying on the store."),
+    ] = False
+    store: Annotated[str, _about("Where signatures are kept: memory, sqlite or sqlite:PATH.")] = "sqlite"
+
+    strict: Annotated[bool, _about("Answer 400 to a request that would lose or change something.")] = False
+    notes: Annotated[
+        dict[str, Literal["allow", "reject"]],
+        _about("Per note code, in any mode: 'user.dropped=allow,seed.approximated=reject'."),
+    ] = {}
+    retry_malformed: Annotated[
+        bool, _about("Ask once more when Gemini answers with a malformed call (each attempt is billed).")
+    ] = False
+    commit_after: Annotated[float, _about("How long a stream's first event is awaited before the 200 goes out.")] = 10.0
+    heartbeat: Annotated[
+        Literal["comment", "chunk", "off"],
+        _about("What a silent stream sends: an SSE comment, an empty chunk, nothing."),
+    ] = "comment"
+    heartbeat_after: Annotated[float, _about("Silence before a heartbeat.")] = 15.0
+    write_timeout: Annotated[float, _about("How long a client may take no bytes before its stream ends.")] = 30.0
+    max_body: Annotated[int, _about("Largest request body.")] = 32 * 1024 * 1024
+    inspector: Annotated[
+        bool | None, _about("The page at / with the last exchanges. Unset: only on the loopback address.")
+    ] = None
+    log_format: Annotated[Literal["plain", "json"], _about("One line per request, plain or JSON.")] = "plain"
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], _about("Least level that is logged.")] = "info"
+
+    def __repr__(self) -> str:
+        """Without secrets."""
+        shown = {name: getattr(self, name) for name in self.__struct_fields__ if name not in SECRETS}
+        counts = {name: len(getattr(self, name)) for name in SECRETS}
+        return f"Settings({shown | counts})"
+
+    @property
+    def emulated(self) -> bool:
+        """Whether there is no upstream to call: Google itself, and no key for it."""
+        return self.upstream_url == GOOGLE_URL and self.upstream_auth != "caller" and not self.upstream_keys
+
+    @property
+    def loopback(self) -> bool:
+        """Whether only this machine can reach the server."""
+        return is_loopback(self.host)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address is the loopback's."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+class Setting(NamedTuple):
+    """One setting, as its documentation needs it."""
+
+    name: str
+    type: Any
+    default: Any
+    help: str
+
+
+def all_settings() -> list[Setting]:
+    """Every setting, in the order of the fields."""
+    described = []
+    for field in msgspec.structs.fields(Settings):
+        inner, meta = get_args(field.type)
+        default = field.default_factory() if field.default_factory is not msgspec.NODEFAULT else field.default
+        described.append(Setting(field.name, inner, default, meta.description))
+    return described
+
+
+def load(flags: Mapping[str, Any], environment: Mapping[str, str], file: Path | None = None) -> Settings:
+    """Read the settings; a flag that is None was not given. Raises `SettingsError`."""
+    values = _from_file(file) | _from_environment(environment) | {k: v for k, v in flags.items() if v is not None}
+    typed = {name: _typed(name, value) for name, value in values.items()}
+    typed.setdefault("upstream_keys", _google_keys(environment, typed))
+    try:
+        settings = msgspec.convert(typed, Settings)
+    except msgspec.ValidationError as error:
+        raise SettingsError(str(error)) from None
+    _check(settings)
+    return settings
+
+
+def _google_keys(environment: Mapping[str, str], values: Mapping[str, Any]) -> list[str]:
+    """Google's key, for Google alone: a relay must not get it by accident."""
+    if values.get("upstream_url", GOOGLE_URL) != GOOGLE_URL:
+        return []
+    return [value for name in KEY_VARIABLES if (value := environment.get(name))][:1]
+
+
+def _from_file(file: Path | None) -> dict[str, Any]:
+    if file is None:
+        return {}
+    try:
+        return tomllib.loads(file.read_text())
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise SettingsError(f"{file}: {error}") from None
+
+
+def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
+    names = set(Settings.__struct_fields__)
+    given = {name[len(PREFIX) :].lower(): value for name, value in environment.items() if name.startswith(PREFIX)}
+    unknown = set(given) - names - {"config", "corpus", "settings"}
+    if unknown:
+        raise SettingsError(f"no such setting: {', '.join(PREFIX + name.upper() for name in sorted(unknown))}")
+    return {name: value for name, value in given.items() if name in names}
+
+
+_BOOLEANS = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
+
+
+def _typed(name: str, value: Any) -> Any:
+    """A text from the environment or the command line as the type of its setting."""
+    setting = next((one for one in all_settings() if one.name == name), None)
+    if setting is None:
+        raise SettingsError(f"no such setting: {name}")
+    if not isinstance(value, str):
+        return value
+    kinds = {setting.type, get_origin(setting.type), *get_args(setting.type)}
+    if get_origin(setting.type) is tuple:
+        return [item.strip() for item in value.split(",") if item.strip()]
+    if get_origin(setting.type) is dict:
+        return _pairs(name, value)
+    if bool in kinds:
+        return _boolean(name, value)
+    if int in kinds or float in kinds:
+        return _number(name, value, int if int in kinds else float)
+    return value
+
+
+def _pairs(name: str, value: str) -> dict[str, str]:
+    pairs = [item.partition("=") for item in value.split(",") if item.strip()]
+    if any(not mark for _, mark, _ in pairs):
+        raise SettingsError(f"{name}: expected NAME=VALUE,NAME=VALUE")
+    return {key.strip(): item.strip() for key, _, item in pairs}
+
+
+def _boolean(name: str, value: str) -> bool:
+    if value.lower() not in _BOOLEANS:
+        raise SettingsError(f"{name}: {value!r} is neither true nor false")
+    return _BOOLEANS[value.lower()]
+
+
+def _number(name: str, value: str, kind: type[int] | type[float]) -> float:
+    try:
+        return kind(value)
+    except ValueError:
+        raise SettingsError(f"{name}: {value!r} is not a number") from None
+
+
+def _check(settings: Settings) -> None:
+    """What holds between settings."""
+    if not settings.loopback and not settings.client_keys and not settings.allow_anonymous:
+        raise SettingsError(
+            f"{settings.host} can be reached by others: set client keys (ADAPTER_CLIENT_KEYS), or --allow-anonymous"
+        )
+    parts = urlsplit(settings.upstream_url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise SettingsError(f"upstream_url: {settings.upstream_url!r} is not an http(s) URL")
+    if settings.upstream_auth != "caller" and settings.upstream_url != GOOGLE_URL and not settings.upstream_keys:
+        raise SettingsError("an upstream of your own needs a key: set ADAPTER_UPSTREAM_KEYS, or --upstream-auth caller")
+    if settings.upstream_proxy and settings.upstream_http == "aiohttp" and settings.upstream_proxy.startswith("https:"):
+        raise SettingsError("upstream_proxy: an https proxy needs --upstream-http httpx2")
+
+
+def upstream_settings(settings: Settings) -> UpstreamSettings:
+    """The part that the upstream client needs."""
+    anyfast = settings.upstream_profile == "anyfast"
+    return UpstreamSettings(
+        name=upstream_name(settings),
+        url=settings.upstream_url,
+        auth="bearer" if anyfast and settings.upstream_auth == "api-key" else settings.upstream_auth,
+        caller_scheme="bearer" if anyfast else settings.upstream_caller_scheme,
+        keys=settings.upstream_keys,
+        http_client=settings.upstream_http,
+        proxy=settings.upstream_proxy,
+        streaming=settings.upstream_streaming,
+        limits=Limits(
+            connect=settings.connect_timeout,
+            first_byte=settings.first_byte_timeout,
+            between_bytes=settings.idle_timeout,
+            total=settings.total_timeout,
+        ),
+        attempts=settings.attempts,
+        retry_server_errors=settings.retry_server_errors,
+    )
+
+
+def upstream_name(settings: Settings) -> str:
+    """Who issues the signatures: `studio`, or the relay's host."""
+    return "studio" if settings.upstream_url == GOOGLE_URL else urlsplit(settings.upstream_url).netloc
+
+
+_CONFIG = ("temperature", "topP", "topK", "maxOutputTokens", "stopSequences", "responseMimeType", "responseSchema")
+
+ANYFAST_FIELDS = frozenset(
+    {
+        "contents",
+        "systemInstruction",
+        "safetySettings",
+        "tools.functionDeclarations",
+        "toolConfig.functionCallingConfig.mode",
+        "toolConfig.functionCallingConfig.allowedFunctionNames",
+        *(f"generationConfig.{name}" for name in _CONFIG),
+    }
+)
+"""What the AnyFast relay's page of `POST /v1beta/models/{model}:generateContent` lists (2026-11)."""
+
+
+def options(settings: Settings, upstream: str | None = None) -> Options:
+    """The part that the translation needs."""
+    anyfast = settings.upstream_profile == "anyfast"
+    return Options(
+        upstream=upstream or upstream_name(settings),
+        schema="openapi" if anyfast else settings.upstream_schema,
+        fields=ANYFAST_FIELDS if anyfast else None,
+        later_system=settings.later_system,
+        trailing_assistant=settings.trailing_assistant,
+        blocked_prompt=settings.blocked_prompt,
+        safety_settings=tuple(
+            SafetySetting(category=category, threshold=threshold)
+            for category, threshold in settings.safety_settings.items()
+        ),
+        stateless_ids=settings.stateless_ids,
+        include_thoughts=settings.include_thoughts,
+    )
+
+
+class Alias(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A name that stands for a model; `date` is when it was last looked at."""
+
+    pattern: str
+    model: str
+    date: str = ""
+
+
+class Catalogue(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The capability rows and the default model map."""
+
+    model: list[ModelCapabilities] = []
+    alias: list[Alias] = []
+
+
+def catalogue(settings: Settings) -> Catalogue:
+    """The built-in table, with the operator's rows and names before it. Raises `SettingsError`."""
+    text = files("adapter.translate").joinpath("capabilities.toml").read_text()
+    built_in = msgspec.convert(tomllib.loads(text), Catalogue)
+    own = _own_catalogue(settings.capabilities)
+    mapped = [Alias(pattern, model) for pattern, model in settings.models.items()]
+    defaults = built_in.alias if settings.default_models else []
+    return Catalogue(model=own.model + built_in.model, alias=mapped + own.alias + defaults)
+
+
+def _own_catalogue(path: str | None) -> Catalogue:
+    if path is None:
+        return Catalogue()
+    try:
+        return msgspec.convert(_from_file(Path(path)), Catalogue)
+    except msgspec.ValidationError as error:
+        raise SettingsError(f"{path}: {error}") from None
+
+
+def resolve(model: str, aliases: list[Alias]) -> str:
+    """The model that a name stands for: itself, if no alias matches."""
+    name = model.removeprefix("models/")
+    return next((alias.model for alias in aliases if fnmatchcase(name, alias.pattern)), name)
