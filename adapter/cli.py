@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, get_args, get_origin
+from typing import Any, BinaryIO, get_args, get_origin
 
 import click
 import msgspec
@@ -20,7 +20,18 @@ from adapter.emulator import EmulatorSettings, create_emulator
 from adapter.server.app import LABEL_VARIABLE, SETTINGS_VARIABLE, create_app
 from adapter.server.logs import configure
 from adapter.server.notes import listed
-from adapter.settings import SECRETS, Setting, Settings, SettingsError, all_settings, catalogue, load, options, resolve
+from adapter.settings import (
+    SECRETS,
+    Setting,
+    Settings,
+    SettingsError,
+    all_settings,
+    catalogue,
+    load,
+    options,
+    resolve,
+    upstream_name,
+)
 from adapter.translate import chat
 from adapter.translate.capabilities import capabilities_of
 from adapter.translate.context import Context
@@ -98,7 +109,7 @@ def _greet(settings: Settings, label: str) -> None:
     """The first lines: what answers, and how to reach it."""
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     url = f"http://{host}:{settings.port}"
-    if label == "emulator":
+    if settings.emulated:
         click.echo("No key is set: the built-in Gemini emulator answers. Set GEMINI_API_KEY to call Gemini itself.")
     else:
         click.echo(f"Upstream: {label} ({settings.upstream_url})")
@@ -111,11 +122,12 @@ def _greet(settings: Settings, label: str) -> None:
 def _upstream(settings: Settings) -> Iterator[tuple[Settings, str]]:
     """The settings with an upstream that can be reached, and its name; the emulator runs while they are used."""
     if not settings.emulated:
-        yield settings, "studio" if "generativelanguage.googleapis.com" in settings.upstream_url else "relay"
+        yield settings, upstream_name(settings)
         return
     key = secrets.token_urlsafe(24)
     with _emulator(EmulatorSettings(api_keys=frozenset({key}))) as url:
-        yield msgspec.structs.replace(settings, upstream_url=url, upstream_keys=(key,)), "emulator"
+        reached = msgspec.structs.replace(settings, upstream_url=url, upstream_keys=(key,), upstream_name="emulator")
+        yield reached, "emulator"
 
 
 @contextmanager
@@ -149,7 +161,7 @@ def emulate(host: str, port: int, relay: bool, chunk_delay: float) -> None:
 @main.command()
 @click.argument("file", type=click.File("rb"))
 @with_settings
-def translate(file: click.utils.LazyFile, config: Path | None, **flags: Any) -> None:
+def translate(file: BinaryIO, config: Path | None, **flags: Any) -> None:
     """Show what a chat request in FILE (- for standard input) becomes, without calling anything."""
     settings = _load(config, flags)
     names = catalogue(settings)

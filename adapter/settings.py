@@ -1,7 +1,7 @@
 """All settings, in one immutable value, read once: flags over environment over a TOML file over defaults.
 
-Each setting is one field here: its name is the flag (`--upstream-url`), the variable (`ADAPTER_UPSTREAM_URL`) and the key
-of the TOML file (`upstream_url`); its description is the help text. Secrets are never printed.
+Each setting is one field here: its name is the flag (`--upstream-url`), the variable (`ADAPTER_UPSTREAM_URL`) and the
+key of the TOML file (`upstream_url`); its description is the help text. Secrets are never printed.
 """
 
 import ipaddress
@@ -17,7 +17,7 @@ import msgspec
 
 from adapter.translate.capabilities import ModelCapabilities
 from adapter.translate.context import Options
-from adapter.upstream.settings import Limits, UpstreamSettings
+from adapter.upstream.settings import UpstreamSettings
 from adapter.wire.gemini.generate import SafetySetting
 
 PREFIX = "ADAPTER_"
@@ -47,6 +47,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     client_keys: Annotated[tuple[str, ...], _about("Keys that clients must send; none: everybody may.")] = ()
 
     upstream_url: Annotated[str, _about("Gemini-shaped API to call, with or without /v1beta.")] = GOOGLE_URL
+    upstream_name: Annotated[
+        str | None, _about("What issues thought signatures; they are sent back only there. Default: the URL's host.")
+    ] = None
     upstream_auth: Annotated[
         Literal["api-key", "bearer", "caller"],
         _about("How to send the key: x-goog-api-key, Authorization: Bearer, or the key that the client sent."),
@@ -74,7 +77,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     first_byte_timeout: Annotated[float, _about("Time to the head of an answer.")] = 300.0
     idle_timeout: Annotated[float, _about("Time between two pieces of an answer.")] = 120.0
     total_timeout: Annotated[float, _about("Time for a whole answer.")] = 590.0
-    attempts: Annotated[int, _about("Attempts at an upstream call, the first included.")] = 2
+    retries: Annotated[int, _about("How often an upstream call is sent again.")] = 1
     retry_server_errors: Annotated[bool, _about("Repeat a call that Gemini answered with a 500.")] = False
 
     models: Annotated[
@@ -282,19 +285,19 @@ def upstream_settings(settings: Settings) -> UpstreamSettings:
         http_client=settings.upstream_http,
         proxy=settings.upstream_proxy,
         streaming=settings.upstream_streaming,
-        limits=Limits(
-            connect=settings.connect_timeout,
-            first_byte=settings.first_byte_timeout,
-            between_bytes=settings.idle_timeout,
-            total=settings.total_timeout,
-        ),
-        attempts=settings.attempts,
+        connect=settings.connect_timeout,
+        first_byte=settings.first_byte_timeout,
+        between_bytes=settings.idle_timeout,
+        total=settings.total_timeout,
+        retries=settings.retries,
         retry_server_errors=settings.retry_server_errors,
     )
 
 
 def upstream_name(settings: Settings) -> str:
-    """Who issues the signatures: `studio`, or the relay's host."""
+    """Who issues the signatures: what the setting says, `studio` for Google itself, or the relay's host."""
+    if settings.upstream_name is not None:
+        return settings.upstream_name
     return "studio" if settings.upstream_url == GOOGLE_URL else urlsplit(settings.upstream_url).netloc
 
 

@@ -32,7 +32,8 @@ class Access:
         """The client of a request. Raises `AccessDenied`; all keys are compared, whichever matches."""
         key = sent_key(scope)
         digest = sha256((key or "").encode()).digest()
-        if self._hashes and not any([compare_digest(digest, known) for known in self._hashes]):
+        matches = [compare_digest(digest, known) for known in self._hashes]
+        if self._hashes and not any(matches):
             raise AccessDenied
         if self._passes_on and not key:
             raise AccessDenied

@@ -21,9 +21,10 @@ from adapter.server.endpoints.models import get_model, list_models
 from adapter.server.endpoints.translate import translate
 from adapter.server.errors import TABLE
 from adapter.server.logs import configure
-from adapter.server.service import Service, open_upstream
-from adapter.settings import Settings
-from adapter.store.factory import open_store
+from adapter.server.service import Service
+from adapter.settings import Settings, upstream_name, upstream_settings
+from adapter.store import open_store
+from adapter.upstream import open_upstream
 from adapter.wire.base import encode
 
 SETTINGS_VARIABLE = "ADAPTER_SETTINGS"
@@ -34,7 +35,7 @@ def create_app(settings: Settings, label: str | None = None) -> ASGIApp:
     """The server as an ASGI application. `label` names the upstream in headers and in /healthz."""
     app = Starlette(
         routes=_routes(settings),
-        lifespan=_lifespan(settings, label or open_upstream(settings).settings.name),
+        lifespan=_lifespan(settings, label or upstream_name(settings)),
         exception_handlers=dict.fromkeys((*TABLE, HTTPException, Exception), _on_error),
     )
     return RequestIds(app)
@@ -80,7 +81,7 @@ def _lifespan(settings: Settings, label: str) -> Callable[[Starlette], AbstractA
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        upstream = open_upstream(settings)
+        upstream = open_upstream(upstream_settings(settings))
         store = await open_store(settings.store)
         app.state.service = Service(settings, upstream, store, label)
         try:

@@ -54,7 +54,8 @@ async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
 def _piece(message: Message) -> bytes:
     if message["type"] == "http.disconnect":
         raise ClientGone
-    return message.get("body", b"")
+    body: bytes = message.get("body", b"")
+    return body
 
 
 def _checked(body: bytes, limit: int) -> bytes:

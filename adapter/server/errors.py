@@ -11,7 +11,7 @@ from adapter.server.access import AccessDenied
 from adapter.server.asgi import BodyTooLarge
 from adapter.translate.errors import AnswerError, Failure, failure, of_answer, to_openai
 from adapter.translate.notes import Rejected
-from adapter.upstream.errors import InvalidModelName, UpstreamError, UpstreamTimeout
+from adapter.upstream.errors import UpstreamError
 from adapter.wire.base import TooManyUnknownFields
 
 log = logging.getLogger("adapter")
@@ -48,9 +48,10 @@ def malformed(error: Exception) -> Malformed:
 
 
 def _upstream(error: UpstreamError, own_key: bool) -> Failure:
-    if isinstance(error, UpstreamTimeout):
-        return failure(504, str(error), "upstream_timeout", retry=error.phase != "total")
-    return to_openai(error.status, error.error, own_key=own_key, retry_after=error.retry_after)
+    """What Gemini told goes through the translation's table; what this side found out has a code of its own."""
+    if error.code is None:
+        return to_openai(error.status, error.error, own_key=own_key, retry_after=error.retry_after)
+    return failure(error.status, str(error), error.code, wait=error.retry_after)
 
 
 def _http(error: HTTPException, _own_key: bool) -> Failure:
@@ -63,7 +64,6 @@ _ROWS: tuple[tuple[type[Exception], Callable[[Any, bool], Failure]], ...] = (
     (Rejected, lambda error, _: failure(400, str(error), "unsupported_value", param=error.note.path)),
     (StrictLoss, lambda error, _: failure(400, str(error), "would_lose", param=error.param)),
     (AccessDenied, lambda _, __: failure(401, "Incorrect API key provided.", "invalid_api_key")),
-    (InvalidModelName, lambda error, _: failure(404, f"{error}.", "model_not_found", param="model")),
     (BodyTooLarge, lambda _, __: failure(413, "The body is too large.", "body_too_large")),
     (AnswerError, lambda error, _: of_answer(error)),
     (UpstreamError, _upstream),

@@ -15,7 +15,7 @@ from adapter.server.access import Access, Client
 from adapter.server.asgi import header
 from adapter.server.errors import failure_of, malformed
 from adapter.server.exchanges import Exchange, Exchanges
-from adapter.settings import Settings, catalogue, options, resolve, upstream_settings
+from adapter.settings import Settings, catalogue, options, resolve
 from adapter.store.base import SignatureStore
 from adapter.translate import chat, signatures
 from adapter.translate.capabilities import capabilities_of
@@ -24,10 +24,11 @@ from adapter.translate.errors import Failure
 from adapter.translate.fanout import calls_needed
 from adapter.translate.notes import Fidelity, Note
 from adapter.upstream.client import Caller, Reply, Upstream
+from adapter.upstream.errors import UpstreamError
 from adapter.wire.base import TooManyUnknownFields, decode
 from adapter.wire.gemini.generate import GenerateContentRequest
 from adapter.wire.openai.chat import ChatCompletionRequest
-from adapter.wire.signatures import Issued
+from adapter.wire.signatures import Issued, Signature
 
 log = logging.getLogger("adapter")
 
@@ -76,7 +77,7 @@ class Service:
             ledger[:1] = [Note("model", Fidelity.APPROXIMATED, f"{model} stands for {request.model}")]
         return Prepared(context, model, gemini, ledger, calls_needed(context))
 
-    async def _signatures(self, request: ChatCompletionRequest, client: Client) -> Mapping[str, signatures.Signature]:
+    async def _signatures(self, request: ChatCompletionRequest, client: Client) -> Mapping[str, Signature]:
         keys = signatures.primary_keys(request)
         if not keys:
             return {}
@@ -93,23 +94,23 @@ class Service:
             model=prepared.model,
         )
 
-    async def generate(self, prepared: Prepared, client: Client, seconds: float | None) -> Reply:
+    async def generate(self, prepared: Prepared, client: Client, deadline: float | None) -> Reply:
         """The whole answer, by as many calls as it takes. Raises `UpstreamError`."""
         caller = Caller(client.key)
-        calls = [self.upstream.generate(prepared.model, prepared.body, caller, seconds) for _ in range(prepared.calls)]
+        calls = [self.upstream.generate(prepared.model, prepared.body, caller, deadline) for _ in range(prepared.calls)]
         if len(calls) == 1:
             return await calls[0]
         try:
             async with asyncio.TaskGroup() as group:
                 tasks = [group.create_task(call) for call in calls]
-        except* Exception as failures:
+        except* UpstreamError as failures:
             raise failures.exceptions[0] from None
         return fanout.joined([task.result() for task in tasks])
 
-    def events(self, prepared: Prepared, client: Client, seconds: float | None) -> AsyncGenerator[Reply]:
+    def events(self, prepared: Prepared, client: Client, deadline: float | None) -> AsyncGenerator[Reply]:
         """The answer event by event. Raises `UpstreamError`."""
         caller = Caller(client.key)
-        streams = [self.upstream.stream(prepared.model, prepared.body, caller, seconds) for _ in range(prepared.calls)]
+        streams = [self.upstream.stream(prepared.model, prepared.body, caller, deadline) for _ in range(prepared.calls)]
         return streams[0] if len(streams) == 1 else fanout.merged(streams)
 
     async def keep(self, issued: list[Issued], client: Client) -> None:
@@ -144,16 +145,11 @@ class Service:
         )
 
 
-def open_upstream(settings: Settings) -> Upstream:
-    """The upstream that the settings name."""
-    return Upstream(upstream_settings(settings))
-
-
-def patience(scope: Scope) -> float | None:
-    """How many seconds the client will wait, if it says so (openai-python sends its read timeout)."""
+def deadline_of(scope: Scope) -> float | None:
+    """Until when the client waits, if it says so (openai-python sends its read timeout), by the loop's clock."""
     value = header(scope, b"x-stainless-read-timeout") or ""
     try:
         seconds = float(value)
     except ValueError:
         return None
-    return seconds if 0 < seconds < 86_400 else None
+    return asyncio.get_running_loop().time() + seconds if 0 < seconds < 86_400 else None

@@ -85,7 +85,7 @@ class EventStream:
             self._tap.append(data)
 
     async def end(self) -> None:
-        """Close the stream."""
+        """Close the stream. Nothing may be awaited after it: uvicorn reports an ended answer as a disconnect."""
         await self._send({"type": "http.response.body", "body": b""})
 
     async def keep_alive(self, heartbeat: Callable[[], bytes] | None) -> None:
@@ -130,7 +130,7 @@ async def relay(
     keep: Callable[[list[Issued]], Coroutine[object, object, None]],
     failure: Callable[[Exception], Failure],
 ) -> None:
-    """Pass an answer on, event by event. An error before the first byte is raised, later ones are sent."""
+    """Pass an answer on, event by event, up to its last. An error before the first byte is raised, a later one is sent."""
 
     async def pass_on(chunks: list[ChatCompletionChunk]) -> None:
         if issued := machine.take_issued():
@@ -155,4 +155,3 @@ async def relay(
         await stream.write(event(failure(error).body))
     else:
         await stream.write(DONE)
-    await stream.end()

@@ -1,4 +1,4 @@
-"""What every signature store offers, and how its entries are keyed and bounded."""
+"""What every store of signatures promises."""
 
 from collections.abc import Collection, Sequence
 from hashlib import blake2b
@@ -9,38 +9,54 @@ import msgspec
 from adapter.wire.signatures import Issued, Signature
 
 
-class Bounds(msgspec.Struct, frozen=True, kw_only=True):
-    """How much is kept, and for how long. Sizes are in bytes, the age in seconds."""
+class StoreLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """How much is kept: for so many seconds, so many bytes and entries in all, and so many bytes in one entry.
 
-    age: float = 30 * 24 * 3600
-    total: int = 512 * 1024 * 1024
-    entry: int = 8 * 1024 * 1024
+    An entry's size is that of its JSON. `max_entries` bounds what lies in memory; a file is bounded by `max_bytes`.
+    """
+
+    max_age: float = 30 * 24 * 3600.0
+    max_bytes: int = 1024 * 1024 * 1024
+    max_entries: int = 100_000
+    max_entry: int = 8 * 1024 * 1024
+    memory_bytes: int = 128 * 1024 * 1024
 
 
 class SignatureStore(Protocol):
-    """Keeps signatures under keys; each client key sees only its own."""
+    """Signatures by client and key. A client never sees what was issued to another."""
 
     async def open(self) -> None:
-        """Open files and start threads; inside the event loop that uses the store."""
+        """Make ready, inside the event loop that will use it. Raises `StoreUnusable`."""
         ...
 
     async def get(self, keys: Collection[str], client: str) -> dict[str, Signature]:
-        """The entries that are known, by key."""
+        """What is known of `keys`."""
         ...
 
     async def put(self, issued: Sequence[Issued], client: str) -> None:
-        """Keep entries; returns when they are as safe as the store makes them."""
-        ...
+        """Keep these; returns when they will survive what the store promises to survive.
 
-    def describe(self) -> dict[str, object]:
-        """What /healthz tells: the kind, what it holds, and a warning if there is one."""
+        Never raises for a full disk and the like, since the answer that the entries belong to is good: what could not
+        be kept is counted, and `describe` warns of it.
+        """
         ...
 
     async def aclose(self) -> None:
-        """Finish what is under way, and close."""
+        """Finish writing and let go of everything."""
+        ...
+
+    def describe(self) -> dict[str, object]:
+        """For /healthz: `kind`, `entries` in memory, `bytes`, `refused` (how many were too large), `warning` if any.
+
+        A file adds its `path`, and `failed`: how many entries could not be written to it.
+        """
         ...
 
 
+class StoreUnusable(Exception):
+    """This store cannot be used here; the text says why."""
+
+
 def scoped(key: str, client: str) -> bytes:
-    """The key at rest: a hash of the client and the key, so that neither is there in clear."""
-    return blake2b(key.encode("utf-8", "surrogatepass"), key=blake2b(client.encode()).digest(), digest_size=16).digest()
+    """The name under which a client's key is kept. A hash, so that neither lies on the disk in clear."""
+    return blake2b(key.encode("utf-8", "surrogatepass"), digest_size=20, key=blake2b(client.encode()).digest()).digest()

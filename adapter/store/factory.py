@@ -1,35 +1,40 @@
 """The store that a setting names."""
 
 import os
-import sqlite3
 from collections.abc import Mapping
 from pathlib import Path
 
-from adapter.store.base import SignatureStore
+from adapter.store.base import SignatureStore, StoreLimits, StoreUnusable
 from adapter.store.memory import MemoryStore
 from adapter.store.sqlite import SqliteStore
 
 
-def default_path(environment: Mapping[str, str]) -> Path:
-    """Where the file lies: the user's state directory (XDG Base Directory Specification 0.8)."""
-    state = environment.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
-    return Path(state) / "gemini-openai-adapter" / "signatures.sqlite3"
+def default_path(environ: Mapping[str, str] = os.environ) -> Path:
+    """The file in the user's state directory (XDG Base Directory Specification 0.8: relative paths are ignored)."""
+    state = Path(environ.get("XDG_STATE_HOME", ""))
+    if not state.is_absolute():
+        state = Path.home() / ".local" / "state"
+    return state / "gemini-openai-adapter" / "signatures.sqlite3"
 
 
-async def open_store(name: str) -> SignatureStore:
-    """An open store: `memory`, `sqlite`, or `sqlite:PATH`. A file that cannot be used means memory, with a warning.
+async def open_store(where: str = "sqlite", limits: StoreLimits | None = None) -> SignatureStore:
+    """The store that `where` names, open: `memory`, `sqlite` (its default path) or `sqlite:PATH`.
 
-    Raises `ValueError` for any other name.
+    Where the file cannot be used, a store in memory whose `describe` warns of it. Raises `ValueError` for other names.
     """
-    kind, _, path = name.partition(":")
-    if name == "memory":
-        return MemoryStore()
+    limits = limits or StoreLimits()
+    kind, _, path = where.partition(":")
+    if where == "memory":
+        return MemoryStore(limits)
     if kind != "sqlite":
-        raise ValueError(f"{name!r} is not a store: memory, sqlite or sqlite:PATH")
-    store = SqliteStore(Path(path) if path else default_path(os.environ))
+        raise ValueError(f"no such store: {where!r}; use memory, sqlite or sqlite:PATH")
+    store = SqliteStore(_path(path), limits)
     try:
         await store.open()
-    except (OSError, sqlite3.Error) as error:
-        await store.aclose()
-        return MemoryStore(warning=f"signatures are kept in memory only, and lost at the end: {error}")
+    except StoreUnusable as error:
+        return MemoryStore(limits, warning=f"signatures are kept in memory only, and lost at the end: {error}")
     return store
+
+
+def _path(text: str) -> Path:
+    return Path(text).expanduser() if text else default_path()

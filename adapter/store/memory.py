@@ -1,78 +1,98 @@
-"""Signatures in memory: for one process, and until it ends."""
+"""Signatures in memory: lost with the process, never shared between processes."""
 
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
-from adapter.store.base import Bounds, scoped
+from adapter.store.base import StoreLimits, scoped
 from adapter.wire.base import encode
 from adapter.wire.signatures import Issued, Signature
 
 
-class _Entry(NamedTuple):
+class Entry(NamedTuple):
+    """A signature, the size of its JSON in bytes, and the Unix time of its writing."""
+
     signature: Signature
     size: int
-    expires_at: float
+    written: float
+
+
+class Cache:
+    """The entries used last, within limits of age, count and bytes."""
+
+    def __init__(self, max_entries: int, max_bytes: int, max_age: float, clock: Callable[[], float]) -> None:
+        self._max_entries = max_entries
+        self._max_bytes = max_bytes
+        self._max_age = max_age
+        self._clock = clock
+        self._entries: OrderedDict[bytes, Entry] = OrderedDict()
+        self.size = 0
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def get(self, name: bytes) -> Signature | None:
+        """The signature, unless it is too old."""
+        entry = self._entries.get(name)
+        if entry is None:
+            return None
+        if entry.written + self._max_age <= self._clock():
+            self._remove(name)
+            return None
+        self._entries.move_to_end(name)
+        return entry.signature
+
+    def put(self, name: bytes, entry: Entry) -> None:
+        """Keep an entry, and let go of those unused for longest where there are too many."""
+        self._remove(name)
+        self._entries[name] = entry
+        self.size += entry.size
+        while len(self._entries) > self._max_entries or self.size > self._max_bytes:
+            self._remove(next(iter(self._entries)))
+
+    def _remove(self, name: bytes) -> None:
+        entry = self._entries.pop(name, None)
+        if entry is not None:
+            self.size -= entry.size
 
 
 class MemoryStore:
-    """The least recently used entries go first; see `base.SignatureStore`."""
+    """See `base.SignatureStore`. Promises to survive nothing."""
 
     def __init__(
-        self, bounds: Bounds | None = None, warning: str | None = None, clock: Callable[[], float] = time.monotonic
+        self, limits: StoreLimits, *, warning: str | None = None, clock: Callable[[], float] = time.time
     ) -> None:
-        self._bounds = bounds or Bounds(total=128 * 1024 * 1024)
+        size = min(limits.max_bytes, limits.memory_bytes)
+        self._cache = Cache(limits.max_entries, size, limits.max_age, clock)
+        self._max_entry = limits.max_entry
         self._warning = warning
         self._clock = clock
-        self._entries: OrderedDict[bytes, _Entry] = OrderedDict()
-        self._bytes = 0
-        self._too_large = 0
+        self._refused = 0
 
     async def open(self) -> None:
-        """Nothing to open."""
+        """See `SignatureStore`."""
 
     async def get(self, keys: Collection[str], client: str) -> dict[str, Signature]:
-        """See `base.SignatureStore`."""
-        found = ((key, self.look(scoped(key, client))) for key in keys)
-        return {key: signature for key, signature in found if signature is not None}
+        """See `SignatureStore`."""
+        found = {key: self._cache.get(scoped(key, client)) for key in keys}
+        return {key: signature for key, signature in found.items() if signature is not None}
 
     async def put(self, issued: Sequence[Issued], client: str) -> None:
-        """See `base.SignatureStore`."""
+        """See `SignatureStore`."""
+        now = self._clock()
         for key, signature in issued:
-            self.keep(scoped(key, client), signature, len(encode(signature)))
-
-    def look(self, key: bytes) -> Signature | None:
-        """An entry by its key at rest."""
-        entry = self._entries.get(key)
-        if entry is None:
-            return None
-        if entry.expires_at <= self._clock():
-            self._drop(key)
-            return None
-        self._entries.move_to_end(key)
-        return entry.signature
-
-    def keep(self, key: bytes, signature: Signature, size: int) -> bool:
-        """Keep an entry under its key at rest; False for one that is too large."""
-        if size > self._bounds.entry:
-            self._too_large += 1
-            return False
-        self._drop(key)
-        self._entries[key] = _Entry(signature, size, self._clock() + self._bounds.age)
-        self._bytes += size
-        while self._bytes > self._bounds.total:
-            self._drop(next(iter(self._entries)))
-        return True
-
-    def _drop(self, key: bytes) -> None:
-        entry = self._entries.pop(key, None)
-        self._bytes -= entry.size if entry else 0
-
-    def describe(self) -> dict[str, object]:
-        """See `base.SignatureStore`."""
-        facts = {"kind": "memory", "entries": len(self._entries), "bytes": self._bytes, "too_large": self._too_large}
-        return {**facts, "warning": self._warning} if self._warning else facts
+            size = len(encode(signature))
+            if size > self._max_entry:
+                self._refused += 1
+            else:
+                self._cache.put(scoped(key, client), Entry(signature, size, now))
 
     async def aclose(self) -> None:
-        """Nothing to close."""
+        """See `SignatureStore`."""
+
+    def describe(self) -> dict[str, object]:
+        """See `SignatureStore`."""
+        facts: dict[str, object] = {"kind": "memory", "entries": len(self._cache), "bytes": self._cache.size}
+        facts["refused"] = self._refused
+        return {**facts, "warning": self._warning} if self._warning else facts

@@ -1,8 +1,8 @@
-"""Signatures in an SQLite file: shared by workers, kept over restarts and `kill -9`.
+"""Signatures in one SQLite file that all processes of a machine share.
 
-WAL with `synchronous=NORMAL`: a commit survives the process at once, a power loss only after the next checkpoint
-(sqlite.org/pragma.html). One thread writes, batching what has queued up into one commit; another reads. A cache in
-memory answers for what this process has written or read before; entries never change, so it cannot be stale.
+A `put` returns when its transaction is committed in WAL mode with `synchronous = NORMAL`: it survives `kill -9` and a
+crash of the program, not a loss of power. Each process has one thread that writes (what comes while it is busy is
+written together, in the next transaction) and one that reads, so the event loop never waits for the disk.
 """
 
 import asyncio
@@ -12,182 +12,187 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from queue import SimpleQueue
-from threading import Thread
-from typing import NamedTuple
+from typing import Concatenate, ParamSpec, TypeVar
 
-from adapter.store.base import Bounds, scoped
-from adapter.store.memory import MemoryStore
-from adapter.wire.base import decoder, encode
+from adapter.store import file
+from adapter.store.base import StoreLimits, StoreUnusable, scoped
+from adapter.store.file import Row
+from adapter.store.memory import Cache, Entry
+from adapter.wire.base import decode, encode
 from adapter.wire.signatures import Issued, Signature
 
-CACHE = Bounds(age=24 * 3600, total=64 * 1024 * 1024)
-VERSION = 1
-SWEEP_EVERY = 1_000
-"""Writes between two looks at the bounds."""
+P = ParamSpec("P")
+T = TypeVar("T")
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS signatures (
-    key BLOB PRIMARY KEY, value BLOB NOT NULL, written_at REAL NOT NULL
-) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS signatures_by_age ON signatures (written_at);
-"""
-
-_Row = tuple[bytes, bytes, float]
+EVICT_EVERY = 500
+"""Entries written between two looks at age and size."""
 
 
-class _Batch(NamedTuple):
-    """Rows to write, and whom to tell when they are written."""
+class _Worker:
+    """A thread and the connection that only it uses."""
 
-    rows: list[_Row]
-    loop: asyncio.AbstractEventLoop
-    done: "asyncio.Future[sqlite3.Error | None]"
+    def __init__(self, name: str, path: Path) -> None:
+        self._thread = ThreadPoolExecutor(1, name)
+        self._path = path
+        self._connection: sqlite3.Connection | None = None
+
+    async def run(
+        self, function: Callable[Concatenate[sqlite3.Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Call a function with the connection; the first call opens it."""
+        return await asyncio.get_running_loop().run_in_executor(
+            self._thread, lambda: function(self._connected(), *args, **kwargs)
+        )
+
+    def _connected(self) -> sqlite3.Connection:
+        if self._connection is None:
+            self._connection = file.connect(self._path)
+        return self._connection
+
+    async def aclose(self) -> None:
+        """Close the connection when its last call has ended."""
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._close)
+        self._thread.shutdown()
+
+    def _close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
 
 
 class SqliteStore:
-    """See `base.SignatureStore`. Raises `OSError` or `sqlite3.Error` from `open` where the file cannot be used."""
+    """See `base.SignatureStore`. A cache in memory stands before the file; what it lacks is asked of the file."""
 
-    def __init__(self, path: Path, bounds: Bounds | None = None, clock: Callable[[], float] = time.time) -> None:
-        self._path = path
-        self._bounds = bounds or Bounds()
+    def __init__(self, path: Path, limits: StoreLimits, *, clock: Callable[[], float] = time.time) -> None:
+        self.path = path
+        self._limits = limits
         self._clock = clock
-        self._cache = MemoryStore(CACHE)
-        self._queue: SimpleQueue[_Batch | None] = SimpleQueue()
-        self._too_large = 0
-        self._failure: sqlite3.Error | None = None
-        self._reader: sqlite3.Connection | None = None
-        self._reads: ThreadPoolExecutor | None = None
-        self._writer: Thread | None = None
+        self._cache = Cache(limits.max_entries, limits.memory_bytes, limits.max_age, clock)
+        self._writer = _Worker("signatures-write", path)
+        self._reader = _Worker("signatures-read", path)
+        self._pending: list[Row] = []
+        self._commit_running: asyncio.Task[None] | None = None
+        self._commit_next: asyncio.Task[None] | None = None
+        self._until_eviction = EVICT_EVERY
+        self._bytes = 0
+        self._refused = 0
+        self._failed = 0
+        self._warning: str | None = None
 
     async def open(self) -> None:
-        """Create the file, readable by its owner alone, and start the threads."""
-        loop = asyncio.get_running_loop()
-        self._reads = ThreadPoolExecutor(1, thread_name_prefix="signatures-read")
-        self._reader = await loop.run_in_executor(self._reads, self._connect)
-        connection = await loop.run_in_executor(self._reads, self._connect)
-        self._writer = Thread(target=self._write_batches, args=(connection,), name="signatures-write", daemon=True)
-        self._writer.start()
-
-    def _connect(self) -> sqlite3.Connection:
-        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))
-        connection = sqlite3.connect(self._path, timeout=10, check_same_thread=False, isolation_level=None)
-        connection.execute("PRAGMA busy_timeout=10000")
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=NORMAL")
-        version = connection.execute("PRAGMA user_version").fetchone()[0]
-        if version not in (0, VERSION):
-            connection.close()
-            raise sqlite3.DatabaseError(f"{self._path} has version {version}, not {VERSION}")
-        connection.executescript(_SCHEMA)
-        connection.execute(f"PRAGMA user_version={VERSION}")
-        return connection
+        """Open the file, creating it for this user alone. Raises `StoreUnusable`."""
+        try:
+            await asyncio.to_thread(_create, self.path)
+            self._bytes = await self._writer.run(_write, [], self._oldest(), self._limits.max_bytes)
+            await self._reader.run(file.used)
+        except (OSError, sqlite3.Error, StoreUnusable) as error:
+            await self.aclose()
+            raise StoreUnusable(f"{self.path}: {error}") from error
 
     async def get(self, keys: Collection[str], client: str) -> dict[str, Signature]:
-        """See `base.SignatureStore`."""
-        at_rest = {scoped(key, client): key for key in keys}
-        cached = ((key, self._cache.look(rest)) for rest, key in at_rest.items())
-        found = {key: signature for key, signature in cached if signature is not None}
-        missing = [rest for rest, key in at_rest.items() if key not in found]
+        """See `SignatureStore`. A file that cannot be read is warned of, and its entries count as missing."""
+        found: dict[str, Signature] = {}
+        missing: dict[bytes, str] = {}
+        for key in keys:
+            name = scoped(key, client)
+            signature = self._cache.get(name)
+            if signature is None:
+                missing[name] = key
+            else:
+                found[key] = signature
         if missing:
-            loop = asyncio.get_running_loop()
-            for rest, value in await loop.run_in_executor(self._reads, self._select, missing):
-                read: Signature = decoder(Signature).decode(value)
-                self._cache.keep(rest, read, len(value))
-                found[at_rest[rest]] = read
+            for name, signature in (await self._read(list(missing))).items():
+                found[missing[name]] = signature
         return found
 
-    def _select(self, keys: list[bytes]) -> list[tuple[bytes, bytes]]:
-        assert self._reader is not None, "the store is not open"
-        oldest = self._clock() - self._bounds.age
-        rows: list[tuple[bytes, bytes]] = []
-        for start in range(0, len(keys), 500):
-            some = keys[start : start + 500]
-            marks = ",".join("?" * len(some))
-            query = f"SELECT key, value FROM signatures WHERE key IN ({marks}) AND written_at > ?"
-            rows += self._reader.execute(query, [*some, oldest]).fetchall()
-        return rows
+    async def _read(self, names: list[bytes]) -> dict[bytes, Signature]:
+        try:
+            rows = await self._reader.run(file.read, names, self._oldest())
+        except sqlite3.Error as error:
+            self._warning = f"{self.path} cannot be read: {error}"
+            return {}
+        signatures: dict[bytes, Signature] = {}
+        for row in rows:
+            signature, _unknown = decode(row.body, Signature)
+            self._cache.put(row.name, Entry(signature, len(row.body), row.written))
+            signatures[row.name] = signature
+        return signatures
 
     async def put(self, issued: Sequence[Issued], client: str) -> None:
-        """See `base.SignatureStore`: returns when the entries are committed.
+        """See `SignatureStore`. What cannot be written stays in the cache."""
+        now = self._clock()
+        rows: list[Row] = []
+        for key, signature in issued:
+            row = Row(scoped(key, client), now, encode(signature))
+            if len(row.body) > self._limits.max_entry:
+                self._refused += 1
+                continue
+            self._cache.put(row.name, Entry(signature, len(row.body), now))
+            rows.append(row)
+        if rows:
+            self._pending += rows
+            # A waiter that is cancelled must not take the others' transaction with it.
+            await asyncio.shield(self._covering())
 
-        A file that refuses them (a full disk) costs their safety, not the answer: they are in the cache, and
-        `describe` warns.
-        """
-        rows = [(scoped(key, client), encode(signature), self._clock()) for key, signature in issued]
-        fitting = [row for row in rows if len(row[1]) <= self._bounds.entry]
-        self._too_large += len(rows) - len(fitting)
-        if not fitting:
-            return
-        loop = asyncio.get_running_loop()
-        done: asyncio.Future[sqlite3.Error | None] = loop.create_future()
-        self._queue.put(_Batch(fitting, loop, done))
-        self._failure = await done
-        for (rest, value, _), (_, signature) in zip(rows, issued, strict=True):
-            self._cache.keep(rest, signature, len(value))
+    def _covering(self) -> asyncio.Task[None]:
+        """The task whose transaction will hold all that is pending now."""
+        if self._commit_next is None:
+            self._commit_next = asyncio.create_task(self._commit(self._commit_running))
+        return self._commit_next
 
-    def _write_batches(self, connection: sqlite3.Connection) -> None:
-        """The writer thread: everything that has queued up goes into one transaction."""
-        written = SWEEP_EVERY
-        closing = False
-        while not closing:
-            batches = [self._queue.get()]
-            while not self._queue.empty():
-                batches.append(self._queue.get())
-            closing = None in batches
-            waiting = [batch for batch in batches if batch is not None]
-            rows = [row for batch in waiting for row in batch.rows]
-            failure = _write(connection, rows)
-            for batch in waiting:
-                batch.loop.call_soon_threadsafe(_tell, batch.done, failure)
-            written += len(rows)
-            if written >= SWEEP_EVERY:
-                written = 0
-                self._sweep(connection)
-        connection.close()
+    async def _commit(self, before: asyncio.Task[None] | None) -> None:
+        if before is not None:
+            await asyncio.wait([before])
+        rows, self._pending = self._pending, []
+        self._commit_running, self._commit_next = self._commit_next, None
+        try:
+            self._bytes = await self._writer.run(_write, rows, self._eviction(len(rows)), self._limits.max_bytes)
+        except sqlite3.Error as error:
+            self._failed += len(rows)
+            self._warning = f"{self.path} cannot be written: {error}"
 
-    def _sweep(self, connection: sqlite3.Connection) -> None:
-        """Drop what is too old, and the oldest entries while there is too much."""
-        connection.execute("DELETE FROM signatures WHERE written_at <= ?", (self._clock() - self._bounds.age,))
-        total = connection.execute("SELECT coalesce(sum(length(value)), 0) FROM signatures").fetchone()[0]
-        while total > self._bounds.total:
-            oldest = "SELECT key FROM signatures ORDER BY written_at LIMIT 1000"
-            sizes = f"SELECT sum(length(value)) FROM signatures WHERE key IN ({oldest})"
-            total -= connection.execute(sizes).fetchone()[0]
-            connection.execute(f"DELETE FROM signatures WHERE key IN ({oldest})")
+    def _eviction(self, written: int) -> float | None:
+        """The time before which entries are too old, when it is time to look."""
+        self._until_eviction -= written
+        if self._until_eviction > 0:
+            return None
+        self._until_eviction = EVICT_EVERY
+        return self._oldest()
 
-    def describe(self) -> dict[str, object]:
-        """See `base.SignatureStore`."""
-        facts: dict[str, object] = {"kind": "sqlite", "path": str(self._path), "too_large": self._too_large}
-        return {**facts, "warning": f"the last write failed: {self._failure}"} if self._failure else facts
+    def _oldest(self) -> float:
+        return self._clock() - self._limits.max_age
 
     async def aclose(self) -> None:
-        """Write what is queued, and close the file."""
-        loop = asyncio.get_running_loop()
-        if self._writer is not None:
-            self._queue.put(None)
-            await loop.run_in_executor(None, self._writer.join)
-            self._writer = None
-        if self._reads is not None and self._reader is not None:
-            await loop.run_in_executor(self._reads, self._reader.close)
-        if self._reads is not None:
-            self._reads.shutdown()
-            self._reads = None
+        """See `SignatureStore`."""
+        if self._commit_next or self._commit_running:
+            await asyncio.wait([task for task in (self._commit_next, self._commit_running) if task])
+        await self._reader.aclose()
+        await self._writer.aclose()
+
+    def describe(self) -> dict[str, object]:
+        """See `SignatureStore`. `entries` are those in memory; `bytes` is the file's share in use."""
+        facts: dict[str, object] = {
+            "kind": "sqlite",
+            "path": str(self.path),
+            "entries": len(self._cache),
+            "bytes": self._bytes,
+            "refused": self._refused,
+            "failed": self._failed,
+        }
+        return {**facts, "warning": self._warning} if self._warning else facts
 
 
-def _write(connection: sqlite3.Connection, rows: list[_Row]) -> sqlite3.Error | None:
-    """One transaction; the error, if it failed, for those who wait."""
-    try:
-        connection.execute("BEGIN IMMEDIATE")
-        connection.executemany("INSERT OR REPLACE INTO signatures VALUES (?, ?, ?)", rows)
-        connection.execute("COMMIT")
-    except sqlite3.Error as error:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        return error
-    return None
+def _write(connection: sqlite3.Connection, rows: list[Row], evict_before: float | None, max_bytes: int) -> int:
+    """Write, evict where a time is given, and tell how many bytes are in use."""
+    if rows:
+        file.write(connection, rows)
+    if evict_before is not None:
+        file.evict(connection, evict_before, max_bytes)
+    return file.used(connection)
 
 
-def _tell(done: "asyncio.Future[sqlite3.Error | None]", failure: sqlite3.Error | None) -> None:
-    if not done.done():
-        done.set_result(failure)
+def _create(path: Path) -> None:
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    if path.stat().st_mode & 0o077:
+        path.chmod(0o600)

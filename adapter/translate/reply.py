@@ -15,7 +15,7 @@ from adapter.translate.errors import AnswerError
 from adapter.translate.notes import Fidelity, Note
 from adapter.translate.rules import absent
 from adapter.translate.tools import JSON_TOOL, Declared, toolbox
-from adapter.wire.base import decoder, encode, present
+from adapter.wire.base import ABSENT, decoder, encode, present
 from adapter.wire.gemini.content import Blob, FunctionCall, Part
 from adapter.wire.gemini.generate import (
     Candidate,
@@ -140,7 +140,7 @@ def answered_call(
 ) -> AnsweredCall:
     """A function call under the client's names and types; `place` is (choice, number of the call in it)."""
     name = call.name or ""
-    declared = toolbox(context).declared.get(name) or Declared(name, "function", msgspec.Raw())
+    declared = toolbox(context).declared.get(name) or Declared(name, "function", ABSENT)
     id_ = call_id(stamp, *place)
     if context.options.stateless_ids and part.thought_signature:
         id_ = signatures.stateless_id(id_, part.thought_signature)
@@ -427,13 +427,13 @@ def issue(
     signed = next((part.thought_signature for part in reversed(parts) if _is_signed_text(part)), None)
     issued: list[Issued] = []
     for number, call in enumerate(calls):
-        whole = kept if kept is not None and number == 0 else msgspec.Raw()
+        whole = kept if kept is not None and number == 0 else ABSENT
         record = Signature(value=call.signature or "", id=call.gemini_id or "", origin=origin, parts=whole)
         if call.signature or call.gemini_id or present(whole):
             key = signatures.call_hash(call.name, call.arguments, text, before)
             issued += [Issued(signatures.call_key(call.id), record), Issued(key, record)]
     if not calls and (signed or kept is not None):
-        record = Signature(value=signed or "", origin=origin, parts=kept if kept is not None else msgspec.Raw())
+        record = Signature(value=signed or "", origin=origin, parts=kept if kept is not None else ABSENT)
         issued.append(Issued(signatures.text_hash(text, before), record))
     issued += [image for part in parts if (image := _issued_image(part, origin)) is not None]
     return issued, kept, signed

@@ -1,112 +1,135 @@
-"""Calls carried by aiohttp."""
+"""Calls carried by aiohttp: the cheapest by far for each call and each chunk."""
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Callable, Mapping
+from functools import partial
 from types import SimpleNamespace
-from typing import NamedTuple
 
 import aiohttp
 
-from adapter.upstream.errors import UpstreamError, UpstreamProtocolError, UpstreamTimeout, UpstreamUnavailable
-from adapter.upstream.transport import Request
-
-
-class _Meaning(NamedTuple):
-    """What one of aiohttp's errors means; the texts hold no URL, which may name a project."""
-
-    kind: type[Exception]
-    message: str
-    sent: bool
-
-
-_BROKE = "The connection to the upstream broke."
-_MEANINGS = (
-    _Meaning(aiohttp.ClientConnectorDNSError, "The upstream's name has no address.", sent=False),
-    _Meaning(aiohttp.ClientSSLError, "The upstream's TLS certificate was refused.", sent=False),
-    _Meaning(aiohttp.ClientProxyConnectionError, "No connection to the proxy.", sent=False),
-    _Meaning(aiohttp.ClientHttpProxyError, "The proxy refused the call.", sent=False),
-    _Meaning(aiohttp.ClientConnectorError, "No connection to the upstream.", sent=False),
-    _Meaning(aiohttp.ServerDisconnectedError, _BROKE, sent=True),
-    _Meaning(aiohttp.ClientPayloadError, _BROKE, sent=True),
-    _Meaning(aiohttp.ClientOSError, _BROKE, sent=True),
+from adapter.upstream.errors import (
+    UpstreamBusy,
+    UpstreamError,
+    UpstreamProtocolError,
+    UpstreamTimeout,
+    UpstreamTruncated,
+    UpstreamUnavailable,
 )
-"""Most specific first; any other error means that the answer is not HTTP."""
+from adapter.upstream.settings import UpstreamSettings
+from adapter.upstream.transport import Request, past_stale_connections, tls_context
 
+_BROKE = "The connection to Gemini broke before it answered."
 
-def _mapped(error: Exception, reused: bool) -> UpstreamError:
-    for kind, message, sent in _MEANINGS:
-        if isinstance(error, kind):
-            return UpstreamUnavailable(message, sent=sent, reused=sent and reused)
-    return UpstreamProtocolError("The upstream's answer is not HTTP.")
+_ERRORS: tuple[tuple[type[Exception], Callable[[SimpleNamespace], UpstreamError]], ...] = (
+    (aiohttp.ConnectionTimeoutError, lambda seen: UpstreamBusy() if seen.queued else UpstreamTimeout("connect")),
+    (aiohttp.SocketTimeoutError, lambda _: UpstreamTimeout("first byte")),
+    (TimeoutError, lambda _: UpstreamTimeout("total")),
+    (aiohttp.ClientConnectorDNSError, lambda _: UpstreamUnavailable("Gemini's host name has no address.", again=True)),
+    (aiohttp.ClientSSLError, lambda _: UpstreamUnavailable("Gemini's TLS certificate or handshake was refused.")),
+    (aiohttp.ClientConnectorError, lambda _: UpstreamUnavailable("No connection to Gemini.", again=True)),
+    (aiohttp.ClientHttpProxyError, lambda _: UpstreamUnavailable("The proxy refused the call.")),
+    (aiohttp.ServerDisconnectedError, lambda seen: UpstreamUnavailable(_BROKE, stale=seen.reused)),
+    (aiohttp.ClientOSError, lambda seen: UpstreamUnavailable(_BROKE, stale=seen.reused)),
+    (aiohttp.ClientError, lambda _: UpstreamProtocolError("The upstream's answer is not HTTP.")),
+)
+"""What waiting for an answer's head can raise, most specific first."""
+
+_BODY_ERRORS: tuple[tuple[type[Exception], Callable[[], UpstreamError]], ...] = (
+    (aiohttp.SocketTimeoutError, lambda: UpstreamTimeout("between bytes")),
+    (TimeoutError, lambda: UpstreamTimeout("total")),
+    (aiohttp.ClientError, UpstreamTruncated),
+)
+"""What reading a body can raise."""
 
 
 class AiohttpResponse:
     """An answer; see `transport.Response`."""
 
-    def __init__(self, response: aiohttp.ClientResponse) -> None:
+    def __init__(self, response: aiohttp.ClientResponse, between_bytes: float) -> None:
         self.status = response.status
         self.headers: Mapping[str, str] = response.headers
         self._response = response
+        if (connection := response.connection) is not None and (protocol := connection.protocol) is not None:
+            protocol.read_timeout = between_bytes
+            protocol.start_timeout()
 
     async def read(self) -> bytes:
         """See `transport.Response`."""
         try:
             return await self._response.content.readany()
-        except aiohttp.ClientError as error:
-            raise _mapped(error, reused=False) from error
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise next(make() for kind, make in _BODY_ERRORS if isinstance(error, kind)) from error
 
     async def aclose(self) -> None:
         """See `transport.Response`."""
-        if self._response.content.at_eof():
-            self._response.release()
-        else:
-            self._response.close()
+        self._response.close()
 
 
 class AiohttpTransport:
-    """One session: no cookies, no redirects, no environment. Opened by the first call, inside its event loop."""
+    """One session; opened by the first call, inside the event loop that uses it."""
 
-    def __init__(self, max_connections: int = 1_000, proxy: str | None = None) -> None:
-        self._max_connections = max_connections
-        self._proxy = proxy
+    def __init__(self, settings: UpstreamSettings) -> None:
+        self._settings = settings
         self._session: aiohttp.ClientSession | None = None
 
     def _open(self) -> aiohttp.ClientSession:
+        settings = self._settings
         trace = aiohttp.TraceConfig()
         trace.on_connection_reuseconn.append(_note_reuse)
+        trace.on_connection_queued_start.append(_note_queued)
+        trace.on_connection_queued_end.append(_note_dequeued)
         return aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=self._max_connections, keepalive_timeout=30),
+            connector=aiohttp.TCPConnector(
+                limit=settings.max_connections,
+                keepalive_timeout=30,
+                ssl=tls_context(settings.url, settings.ca_file) or True,
+            ),
             cookie_jar=aiohttp.DummyCookieJar(),
             trace_configs=[trace],
             trust_env=False,
         )
 
-    async def send(self, request: Request, connect: float) -> AiohttpResponse:
+    async def send(self, request: Request) -> AiohttpResponse:
         """See `transport.Transport`."""
-        session = self._session = self._session or self._open()
-        seen = SimpleNamespace(reused=False)
+        if self._session is None:
+            self._session = self._open()
+        return await past_stale_connections(partial(self._send, self._session, request))
+
+    async def _send(self, session: aiohttp.ClientSession, request: Request) -> AiohttpResponse:
+        settings = self._settings
+        seen = SimpleNamespace(reused=False, queued=False)
+        remaining = request.deadline - asyncio.get_running_loop().time()
         try:
             response = await session.request(
                 request.method,
                 request.url,
                 headers=request.headers,
                 data=request.body,
-                timeout=aiohttp.ClientTimeout(total=None, connect=connect),
+                timeout=aiohttp.ClientTimeout(
+                    total=max(remaining, 0.001), connect=settings.connect, sock_read=settings.first_byte
+                ),
                 allow_redirects=False,
-                proxy=self._proxy,
+                proxy=settings.proxy,
                 trace_request_ctx=seen,
             )
-        except aiohttp.ServerTimeoutError:
-            raise UpstreamTimeout("connect", connect) from None
-        except aiohttp.ClientError as error:
-            raise _mapped(error, seen.reused) from error
-        return AiohttpResponse(response)
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise next(make(seen) for kind, make in _ERRORS if isinstance(error, kind)) from error
+        return AiohttpResponse(response, settings.between_bytes)
 
     async def aclose(self) -> None:
         """See `transport.Transport`."""
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
 
 
 async def _note_reuse(_session: object, context: SimpleNamespace, _params: object) -> None:
     context.trace_request_ctx.reused = True
+
+
+async def _note_queued(_session: object, context: SimpleNamespace, _params: object) -> None:
+    context.trace_request_ctx.queued = True
+
+
+async def _note_dequeued(_session: object, context: SimpleNamespace, _params: object) -> None:
+    context.trace_request_ctx.queued = False

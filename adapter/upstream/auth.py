@@ -1,84 +1,130 @@
-"""Who calls: the operator's keys in turn, or the key that the client sent. Never in a URL, never in an error."""
+"""With whose key a call goes out.
 
-import time
-from collections.abc import Callable
-from typing import NamedTuple
+Google AI Studio wants an API key in `x-goog-api-key` and refuses one in `Authorization` on its native endpoints
+(ai.google.dev/gemini-api/docs, 2026); relays want a bearer token. Never both, and never the key in a URL.
+"""
 
-from adapter.upstream.errors import UpstreamError
+import math
+from collections.abc import Callable, Mapping
+from typing import Literal, NamedTuple, Protocol
+
+from adapter.upstream.errors import MissingKey, UpstreamError, exhausted_for_the_day, reason
 from adapter.upstream.settings import UpstreamSettings
 
-FIRST_COOLDOWN = 30.0
-LONGEST_COOLDOWN = 600.0
+Scheme = Literal["api-key", "bearer"]
+
+COOL = 30.0
+"""Seconds that a key rests after a 429 that names no delay."""
+
+COOL_FOR_THE_DAY = 3_600.0
+"""Seconds that a key rests when its daily quota is used up; the time of the reset is not told."""
+
+DENIED = 300.0
+"""Seconds that a key rests for a model that it may not use; its project's rights and billing can be put right."""
+
+MAX_RESTS = 10_000
+
+_USELESS = {"API_KEY_INVALID", "API_KEY_SERVICE_BLOCKED", "SERVICE_DISABLED", "CONSUMER_SUSPENDED", "CONSUMER_INVALID"}
+"""ErrorInfo reasons of a key that will not work again (googleapis, google/api/error_reason.proto)."""
 
 
 class Caller(NamedTuple):
-    """Who sent the request: the key in its `Authorization` header, if any."""
+    """Who asks: the key that the client itself sent."""
 
     key: str | None = None
 
-
-class _Key:
-    """One of the operator's keys, and how it fares."""
-
-    def __init__(self, value: str) -> None:
-        self.value = value
-        self.ready_at = 0.0
-        self.cooldown = FIRST_COOLDOWN
-        self.refused = False
+    def __repr__(self) -> str:
+        """Without the key."""
+        return "Caller(key=None)" if self.key is None else "Caller(key=...)"
 
 
-class Auth:
-    """Chooses the key of each call, and learns from the errors of calls."""
+class Auth(Protocol):
+    """Where the headers of a call come from, and what an error teaches about them."""
 
-    def __init__(self, settings: UpstreamSettings, clock: Callable[[], float] = time.monotonic) -> None:
-        self._settings = settings
-        self._keys = [_Key(value) for value in settings.keys]
-        self._next = 0
+    async def headers(self, caller: Caller, model: str, /) -> Mapping[str, str]:
+        """The headers that name the key. Raises `MissingKey`."""
+        ...
+
+    def learn(self, headers: Mapping[str, str], model: str, error: UpstreamError, /) -> bool:
+        """Whether another key may do better at once, now that this one met an error."""
+        ...
+
+
+def _header(scheme: Scheme, key: str) -> dict[str, str]:
+    return {"x-goog-api-key": key} if scheme == "api-key" else {"authorization": f"Bearer {key}"}
+
+
+class CallersKey:
+    """Each caller's own key, passed on."""
+
+    def __init__(self, scheme: Scheme) -> None:
+        self._scheme = scheme
+
+    async def headers(self, caller: Caller, _model: str) -> Mapping[str, str]:
+        """See `Auth`."""
+        key = caller.key
+        if not key or not key.isascii() or not key.isprintable() or " " in key:
+            raise MissingKey
+        return _header(self._scheme, key)
+
+    def learn(self, _headers: Mapping[str, str], _model: str, _error: UpstreamError) -> bool:
+        """See `Auth`."""
+        return False
+
+
+class KeyPool:
+    """Our own keys in turn. A key rests for one model after a 429, and for all models when it is refused.
+
+    Resting only decides who is asked first: with all keys at rest the one that is ready soonest is asked, for the last
+    word is Gemini's.
+    """
+
+    def __init__(self, scheme: Scheme, keys: tuple[str, ...], clock: Callable[[], float]) -> None:
+        self._headers = [_header(scheme, key.strip()) for key in keys] or [{}]
         self._clock = clock
+        self._turn = 0
+        self._rests: dict[tuple[int, str], float] = {}
 
-    def pick(self, caller: Caller) -> str | None:
-        """The next key that is not cooling down; the one that is ready first where all are."""
-        if self._settings.auth == "caller":
-            return caller.key
-        usable = [key for key in self._keys if not key.refused] or self._keys
-        if not usable:
-            return None
+    async def headers(self, _caller: Caller, model: str) -> Mapping[str, str]:
+        """See `Auth`."""
+        count = len(self._headers)
+        if count == 1:
+            return self._headers[0]
         now = self._clock()
-        order = usable[self._next % len(usable) :] + usable[: self._next % len(usable)]
-        self._next += 1
-        return min(order, key=lambda key: max(key.ready_at, now)).value
+        turns = [(self._turn + i) % count for i in range(count)]
+        chosen = min(turns, key=lambda index: max(self._ready_at(index, model), now))
+        self._turn = (chosen + 1) % count
+        return self._headers[chosen]
 
-    def headers(self, key: str | None) -> dict[str, str]:
-        """The header that carries a key: Google's own, or a bearer token, never both."""
-        if not key:
-            return {}
-        scheme = self._settings.caller_scheme if self._settings.auth == "caller" else self._settings.auth
-        return {"authorization": f"Bearer {key}"} if scheme == "bearer" else {"x-goog-api-key": key}
-
-    def has_other(self, used: str | None) -> bool:
-        """Whether another key can be tried at once."""
+    def learn(self, headers: Mapping[str, str], model: str, error: UpstreamError) -> bool:
+        """See `Auth`. `headers` is the very mapping that `headers` gave."""
+        rest = _rest(error)
+        if rest is None or len(self._headers) == 1:
+            return False
         now = self._clock()
-        return any(key.value != used and not key.refused and key.ready_at <= now for key in self._keys)
+        index = next(i for i, own in enumerate(self._headers) if own is headers)
+        if len(self._rests) >= MAX_RESTS:
+            self._rests = {key: until for key, until in self._rests.items() if until > now}
+        self._rests[index, "" if rest == math.inf else model] = now + rest
+        return any(self._ready_at(i, model) <= now for i in range(len(self._headers)))
 
-    def learn(self, used: str | None, error: UpstreamError, wait: float | None) -> None:
-        """Let a key cool down after a 429, and set it aside when it is not valid."""
-        key = next((key for key in self._keys if key.value == used), None)
-        if key is None:
-            return
-        if is_bad_key(error):
-            key.refused = True
-        elif error.status == 429:
-            key.ready_at = self._clock() + (wait if wait is not None else key.cooldown)
-            key.cooldown = min(key.cooldown * 2, LONGEST_COOLDOWN)
-
-    def succeeded(self, used: str | None) -> None:
-        """A key works: its next cool-down is short again."""
-        for key in self._keys:
-            if key.value == used:
-                key.cooldown = FIRST_COOLDOWN
+    def _ready_at(self, index: int, model: str) -> float:
+        return max(self._rests.get((index, ""), 0.0), self._rests.get((index, model), 0.0))
 
 
-def is_bad_key(error: UpstreamError) -> bool:
-    """Whether Gemini refused the key itself (HTTP 400 with the reason API_KEY_INVALID, or 401)."""
-    reasons = [detail.reason for detail in error.error.details or ()]
-    return error.status == 401 or "API_KEY_INVALID" in reasons
+def _rest(error: UpstreamError) -> float | None:
+    """For how many seconds a key is of no use after this error; None if the key is not to blame."""
+    if error.status == 429:
+        return COOL_FOR_THE_DAY if exhausted_for_the_day(error.error) else error.retry_after or COOL
+    if reason(error.error) in _USELESS or "reported as leaked" in (error.error.message or ""):
+        return math.inf
+    if error.status in (401, 403) or error.error.status == "FAILED_PRECONDITION":
+        return DENIED
+    return None
+
+
+def auth(settings: UpstreamSettings, clock: Callable[[], float]) -> Auth:
+    """The way of `settings.auth`. `clock` counts seconds."""
+    if settings.auth == "caller":
+        return CallersKey(settings.caller_scheme)
+    return KeyPool(settings.auth, settings.keys, clock)

@@ -1,264 +1,229 @@
-"""Calls to Gemini's methods, with time limits and retries around one transport."""
+"""Gemini's methods, each a coroutine or a stream of typed answers.
 
-import asyncio
-import re
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+Generative Language API v1beta (discovery revision 20260325): `models/{m}:generateContent`,
+`models/{m}:streamGenerateContent?alt=sse`, `models`, `models/{m}`.
+"""
+
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
+from functools import partial
+from math import ceil
 from typing import NamedTuple, TypeVar
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 import msgspec
 
-from adapter.upstream.aiohttp_transport import AiohttpTransport
-from adapter.upstream.auth import Auth, Caller
+from adapter.upstream.auth import Caller, auth
 from adapter.upstream.errors import (
     MAX_ERROR_BODY,
-    InvalidModelName,
-    Phase,
     UpstreamError,
     UpstreamProtocolError,
-    UpstreamTimeout,
-    from_stream,
-    status_of,
+    from_answer,
+    from_event,
+    google_status,
 )
-from adapter.upstream.httpx2_transport import Httpx2Transport
-from adapter.upstream.retry import RetryPolicy, told_wait
+from adapter.upstream.names import model_path
+from adapter.upstream.retry import WORLD, Retry, World
 from adapter.upstream.settings import UpstreamSettings, base_url
-from adapter.upstream.sse import EventDecoder, EventTooLarge
+from adapter.upstream.sse import EventDecoder
 from adapter.upstream.transport import Request, Response, Transport
-from adapter.wire.base import decode, encode
+from adapter.wire.base import TooManyUnknownFields, decode, encode
 from adapter.wire.gemini.generate import GenerateContentRequest, GenerateContentResponse
 from adapter.wire.gemini.models import ListModelsResponse, Model
 
-__all__ = ["Caller", "Reply", "Upstream", "open_transport"]
+__all__ = ["Caller", "Reply", "Upstream"]
 
 T = TypeVar("T")
 
-_MODEL = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._@+-]{0,127}")
-_COLLECTIONS = ("models", "tunedModels")
-_JSON = {"content-type": "application/json", "accept-encoding": "gzip"}
-_ERROR_EVENT = re.compile(rb'\s*\{\s*"error"\s*:')
+MAX_PAGES = 50
+
+_SSE = "streamGenerateContent?alt=sse"
 
 
 class Reply(NamedTuple):
-    """An answer, or one event of a stream, and its unknown fields by path."""
+    """An answer or one event of a stream, and the fields that nobody knows, path to value."""
 
     response: GenerateContentResponse
     unknown: dict[str, msgspec.Raw]
 
 
-def open_transport(settings: UpstreamSettings) -> Transport:
-    """The transport that the settings name."""
-    if settings.http_client == "httpx2":
-        return Httpx2Transport(settings.max_connections, settings.proxy, http2=False)
-    return AiohttpTransport(settings.max_connections, settings.proxy)
+class _Call(NamedTuple):
+    """One call, whatever is tried for it."""
 
-
-def model_path(model: str) -> str:
-    """`models/NAME` for a name with or without its collection. Raises `InvalidModelName`."""
-    collection, slash, name = model.partition("/")
-    if not slash:
-        collection, name = "models", model
-    if collection not in _COLLECTIONS or not _MODEL.fullmatch(name) or ".." in name:
-        raise InvalidModelName(f"{model[:80]!r} is not the name of a model")
-    return f"{collection}/{quote(name)}"
+    method: str
+    path: str
+    body: bytes | None
+    caller: Caller
+    model: str
+    deadline: float
 
 
 class Upstream:
-    """One upstream. Its methods raise `UpstreamError` and its kinds, and `InvalidModelName`."""
+    """One upstream. Every method raises `UpstreamError` (see `upstream.errors`) and nothing else.
 
-    def __init__(
-        self,
-        settings: UpstreamSettings,
-        transport: Transport | None = None,
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-    ) -> None:
+    `deadline` is a time of the event loop's clock; `settings.total` seconds from now if that is sooner.
+    """
+
+    def __init__(self, settings: UpstreamSettings, transport: Transport, world: World = WORLD) -> None:
         self.settings = settings
-        self._url = base_url(settings.url)
-        self._transport = transport or open_transport(settings)
-        self._auth = Auth(settings)
-        self._retry = RetryPolicy(settings.attempts, settings.retry_server_errors)
-        self._sleep = sleep
+        self._base = base_url(settings.url)
+        self._transport = transport
+        self._world = world
+        self._auth = auth(settings, world.clock)
+        self._retry = Retry(settings, world)
+        own = {"content-type": "application/json", "user-agent": "gemini-openai-adapter"}
+        self._whole_headers = {**own, "accept-encoding": "gzip, deflate", **_lower(settings.headers)}
+        # A compressor on the way may hold events back until it has enough of them.
+        self._event_headers = {**own, "accept-encoding": "identity", **_lower(settings.headers)}
 
     async def generate(
-        self, model: str, request: GenerateContentRequest, caller: Caller, seconds: float | None = None
+        self, model: str, request: GenerateContentRequest, caller: Caller, deadline: float | None = None
     ) -> Reply:
-        """generateContent. `seconds` is how long the caller will wait, if it says so."""
-        path = f"{model_path(model)}:generateContent"
-        async with self._deadline(seconds), self._answer("POST", path, caller, encode(request), seconds) as response:
-            return _decoded(await self._read(response, self.settings.max_answer))
+        """The whole answer."""
+        call = self._generation(model, "generateContent", request, caller, deadline)
+        return _reply(await self._whole(call))
 
     async def stream(
-        self, model: str, request: GenerateContentRequest, caller: Caller, seconds: float | None = None
+        self, model: str, request: GenerateContentRequest, caller: Caller, deadline: float | None = None
     ) -> AsyncGenerator[Reply]:
-        """streamGenerateContent, event by event. Closing the generator closes the connection."""
+        """The answer's events as they come. Closing the generator closes the connection at once.
+
+        Whether the stream ended as Gemini ends one (with a finish reason) is not judged here.
+        """
         if not self.settings.streaming:
-            yield await self.generate(model, request, caller, seconds)
+            yield await self.generate(model, request, caller, deadline)
             return
-        path = f"{model_path(model)}:streamGenerateContent?alt=sse"
-        decoder = EventDecoder(self.settings.max_event)
-        async with self._answer("POST", path, caller, encode(request), seconds) as response:
-            async for chunk in self._chunks(response, seconds):
-                for payload in _feed(decoder, chunk):
-                    yield _event(payload)
-            for payload in decoder.close():
-                yield _event(payload)
+        call = self._generation(model, _SSE, request, caller, deadline)
+        first, replies = await self._retry.run(partial(self._begin, call), call.deadline)
+        async with aclosing(replies):
+            yield first
+            async for reply in replies:
+                yield reply
 
-    async def models(self, caller: Caller) -> list[Model]:
-        """All models, page by page."""
+    async def models(self, caller: Caller, deadline: float | None = None) -> list[Model]:
+        """All models, of all pages."""
         models: list[Model] = []
-        token: str | None = ""
-        while token is not None:
-            query = urlencode({"pageSize": 1000, **({"pageToken": token} if token else {})})
-            async with self._deadline(None), self._answer("GET", f"models?{query}", caller, None, None) as response:
-                page = _typed(await self._read(response, self.settings.max_answer), ListModelsResponse)
-            models += page.models or []
-            token = page.next_page_token or None
-        return models
+        query = {"pageSize": "1000"}
+        for _ in range(MAX_PAGES):
+            call = _Call("GET", f"models?{urlencode(query)}", None, caller, "", self._deadline(deadline))
+            page, _unknown = _decoded(await self._whole(call), ListModelsResponse)
+            models += page.models or ()
+            if not page.next_page_token:
+                return models
+            query["pageToken"] = page.next_page_token
+        raise UpstreamProtocolError(f"Gemini's list of models has more than {MAX_PAGES} pages.")
 
-    async def model(self, name: str, caller: Caller) -> Model:
+    async def model(self, name: str, caller: Caller, deadline: float | None = None) -> Model:
         """One model."""
-        async with self._deadline(None), self._answer("GET", model_path(name), caller, None, None) as response:
-            return _typed(await self._read(response, self.settings.max_answer), Model)
+        call = _Call("GET", model_path(name), None, caller, "", self._deadline(deadline))
+        return _decoded(await self._whole(call), Model)[0]
 
     async def aclose(self) -> None:
         """Close all connections."""
         await self._transport.aclose()
 
-    def _total(self, seconds: float | None) -> float:
-        limit = self.settings.limits.total
-        return limit if seconds is None else min(limit, seconds)
+    def _generation(
+        self, model: str, method: str, request: GenerateContentRequest, caller: Caller, deadline: float | None
+    ) -> _Call:
+        path = f"{model_path(model)}:{method}"
+        return _Call("POST", path, encode(request), caller, model, self._deadline(deadline))
 
-    @asynccontextmanager
-    async def _deadline(self, seconds: float | None) -> AsyncIterator[None]:
-        total = self._total(seconds)
-        async with _limit("total", total):
-            yield
+    def _deadline(self, callers: float | None) -> float:
+        own = self._world.clock() + self.settings.total
+        return own if callers is None else min(own, callers)
 
-    @asynccontextmanager
-    async def _answer(
-        self, method: str, path: str, caller: Caller, body: bytes | None, seconds: float | None
-    ) -> AsyncIterator[Response]:
-        """A successful answer, after as many attempts as are allowed; closed at the end."""
-        self._retry.calls += 1
+    async def _whole(self, call: _Call) -> bytes:
+        return await self._retry.run(partial(self._fetch, call), call.deadline)
+
+    async def _fetch(self, call: _Call) -> bytes:
+        """One attempt at a whole answer."""
+        response = await self._send(call, self._whole_headers)
         try:
-            response = await self._attempts(method, path, caller, body, self._total(seconds))
-            try:
-                yield response
-            finally:
-                await response.aclose()
-        finally:
-            self._retry.calls -= 1
-
-    async def _attempts(self, method: str, path: str, caller: Caller, body: bytes | None, total: float) -> Response:
-        clock = asyncio.get_running_loop().time
-        deadline = clock() + total
-        attempt = 1
-        while True:
-            key = self._auth.pick(caller)
-            try:
-                response = await self._send(method, path, key, body)
-            except UpstreamError as error:
-                self._auth.learn(key, error, told_wait(error))
-                wait = self._retry.wait(error, attempt, deadline - clock(), self._auth.has_other(key))
-                if wait is None:
-                    raise
-                await self._pause(wait)
-                attempt += 1
-            else:
-                self._auth.succeeded(key)
-                return response
-
-    async def _pause(self, seconds: float) -> None:
-        self._retry.waiting += 1
-        try:
-            await self._sleep(seconds)
-        finally:
-            self._retry.waiting -= 1
-
-    async def _send(self, method: str, path: str, key: str | None, body: bytes | None) -> Response:
-        limits = self.settings.limits
-        request = Request(method, f"{self._url}/{path}", {**_JSON, **self._auth.headers(key)}, body)
-        async with _limit("first byte", limits.first_byte):
-            response = await self._transport.send(request, limits.connect)
-        if response.status == 200:
-            return response
-        try:
-            raise await self._error(response)
+            return await _body(response, self.settings.max_answer_bytes)
         finally:
             await response.aclose()
 
-    async def _error(self, response: Response) -> UpstreamError:
-        body = await self._read(response, MAX_ERROR_BODY, cut=True)
-        return UpstreamError(response.status, status_of(response.status, body), _seconds(response))
+    async def _begin(self, call: _Call) -> tuple[Reply, AsyncGenerator[Reply]]:
+        """One attempt at a stream, up to its first event: until then an error is an ordinary one."""
+        replies = self._replies(await self._send(call, self._event_headers))
+        first = await anext(replies, None)
+        if first is None:
+            raise UpstreamProtocolError("Gemini's stream holds no event.")
+        return first, replies
 
-    async def _read(self, response: Response, limit: int, *, cut: bool = False) -> bytes:
-        """The whole body, up to a limit: beyond it an error, or, with `cut`, nothing more."""
-        pieces: list[bytes] = []
-        size = 0
-        async for chunk in self._chunks(response, None):
-            size += len(chunk)
-            if size > limit:
-                if cut:
-                    break
-                raise UpstreamProtocolError(f"The upstream's answer has more than {limit} bytes.")
-            pieces.append(chunk)
-        return b"".join(pieces)
+    async def _replies(self, response: Response) -> AsyncGenerator[Reply]:
+        decoder = EventDecoder(self.settings.max_event_bytes)
+        try:
+            while chunk := await response.read():
+                for payload in decoder.feed(chunk):
+                    if payload != b"[DONE]":
+                        yield _reply(payload)
+            for payload in decoder.close():
+                if payload != b"[DONE]":
+                    yield _reply(payload)
+        finally:
+            await response.aclose()
 
-    async def _chunks(self, response: Response, seconds: float | None) -> AsyncGenerator[bytes]:
-        """The body's pieces, each within the limit between bytes, all within the total."""
-        clock = asyncio.get_running_loop().time
-        deadline = clock() + self._total(seconds)
-        between = self.settings.limits.between_bytes
-        while True:
-            remaining = deadline - clock()
-            phase: Phase = "between bytes" if between <= remaining else "total"
-            async with _limit(phase, min(between, remaining)):
-                chunk = await response.read()
-            if not chunk:
-                return
-            yield chunk
+    async def _send(self, call: _Call, headers: Mapping[str, str]) -> Response:
+        """An answer with a good status. Teaches the key pool when it is not."""
+        key = await self._auth.headers(call.caller, call.model)
+        seconds = {"x-server-timeout": str(max(1, ceil(call.deadline - self._world.clock())))}
+        url = f"{self._base}/{call.path}"
+        response = await self._transport.send(
+            Request(call.method, url, {**headers, **seconds, **key}, call.body, call.deadline)
+        )
+        if 200 <= response.status < 300:
+            return response
+        try:
+            error = from_answer(response.status, response.headers, await _some(response, MAX_ERROR_BODY))
+        finally:
+            await response.aclose()
+        error.elsewhere = self._auth.learn(key, call.model, error)
+        raise error
 
 
-@asynccontextmanager
-async def _limit(phase: Phase, seconds: float) -> AsyncIterator[None]:
-    """A time limit, as the error that tells its phase."""
+def _lower(headers: Mapping[str, str]) -> dict[str, str]:
+    return {name.lower(): value for name, value in headers.items()}
+
+
+async def _body(response: Response, limit: int) -> bytes:
+    pieces: list[bytes] = []
+    size = 0
+    while piece := await response.read():
+        pieces.append(piece)
+        size += len(piece)
+        if size > limit:
+            raise UpstreamProtocolError(f"Gemini's answer is larger than {limit} bytes.")
+    return b"".join(pieces)
+
+
+async def _some(response: Response, limit: int) -> bytes:
+    """The beginning of a body, as much of it as comes: an error is an error also when its text is cut."""
+    body = b""
+    while len(body) < limit:
+        try:
+            piece = await response.read()
+        except UpstreamError:
+            break
+        if not piece:
+            break
+        body += piece
+    return body
+
+
+def _reply(payload: bytes) -> Reply:
+    response, unknown = _decoded(payload, GenerateContentResponse)
+    if unknown and "error" in unknown:
+        raise from_event(payload)
+    return Reply(response, unknown)
+
+
+def _decoded(body: bytes, type_: type[T]) -> tuple[T, dict[str, msgspec.Raw]]:
     try:
-        async with asyncio.timeout(seconds) as timer:
-            yield
-    except TimeoutError:
-        if timer.expired():
-            raise UpstreamTimeout(phase, seconds) from None
-        raise
-
-
-def _seconds(response: Response) -> float | None:
-    value = response.headers.get("retry-after", "")
-    return float(value) if value.isdecimal() else None
-
-
-def _feed(decoder: EventDecoder, chunk: bytes) -> list[bytes]:
-    try:
-        return decoder.feed(chunk)
-    except EventTooLarge as error:
-        raise UpstreamProtocolError(f"The upstream's stream holds {error}.") from None
-
-
-def _event(payload: bytes) -> Reply:
-    if _ERROR_EVENT.match(payload):
-        raise from_stream(payload)
-    return _decoded(payload)
-
-
-def _decoded(body: bytes) -> Reply:
-    try:
-        return Reply(*decode(body, GenerateContentResponse))
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ValueError) as error:
-        raise UpstreamProtocolError(f"The upstream's answer is not Gemini's: {error}.") from None
-
-
-def _typed(body: bytes, type_: type[T]) -> T:
-    try:
-        return msgspec.json.decode(body, type=type_)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise UpstreamProtocolError(f"The upstream's answer is not Gemini's: {error}.") from None
+        return decode(body, type_)
+    except msgspec.ValidationError as error:
+        if google_status(body) is not None:
+            raise from_event(body) from None
+        raise UpstreamProtocolError(f"Gemini's answer has another shape than documented: {error}") from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, TooManyUnknownFields) as error:
+        raise UpstreamProtocolError("Gemini's answer is not JSON.") from error

@@ -4,20 +4,26 @@ UpstreamError           Gemini answered with an error; carries its google.rpc.St
   UpstreamTimeout       a time limit ran out; carries the phase
   UpstreamUnavailable   no connection, or it broke
   UpstreamProtocolError the answer is not what Gemini sends
-InvalidModelName        the name cannot stand in a URL; nothing was sent
+  InvalidModelName      the name cannot stand in a URL; nothing was sent
+  MissingKey            the caller sent no key that could be passed on; nothing was sent
+
+No text of ours holds a key, an address or a piece of the foreign body, except Gemini's own message.
 """
 
+import time
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
 from typing import Literal
 
 import msgspec
 
-from adapter.wire.gemini.errors import ErrorBody, Status
+from adapter.wire.gemini.errors import ErrorBody, Status, told_wait
 
-Phase = Literal["connect", "first byte", "between bytes", "total", "pool"]
+Phase = Literal["connect", "first byte", "between bytes", "total"]
 
 MAX_ERROR_BODY = 64 * 1024
 
-_STATUSES = {
+_NAMES = {
     400: "INVALID_ARGUMENT",
     401: "UNAUTHENTICATED",
     403: "PERMISSION_DENIED",
@@ -32,9 +38,19 @@ _STATUSES = {
 }
 """google.rpc.Code by HTTP status (cloud.google.com/apis/design/errors)."""
 
+_CODES = {name: code for code, name in _NAMES.items()}
+
 
 class UpstreamError(Exception):
-    """An error that Gemini told, by HTTP status or inside a stream. `retry_after` is in seconds."""
+    """An error that Gemini told, by HTTP status or inside a stream.
+
+    `status` is an HTTP status, `retry_after` the seconds that it asks to wait. `code` is a
+    stable word for what this side found out by itself, None where Gemini's Status tells. `elsewhere`: another of our
+    keys may do better at once.
+    """
+
+    code: str | None = None
+    elsewhere = False
 
     def __init__(self, status: int, error: Status, retry_after: float | None = None) -> None:
         super().__init__(error.message or error.status or f"HTTP {status}")
@@ -46,50 +62,141 @@ class UpstreamError(Exception):
 class UpstreamTimeout(UpstreamError):
     """A time limit ran out; nothing more will come."""
 
-    def __init__(self, phase: Phase, seconds: float) -> None:
-        message = f"Gemini did not answer in time ({phase}: {seconds:g} s)."
+    code = "upstream_timeout"
+
+    def __init__(self, phase: Phase, seconds: float | None = None) -> None:
+        limit = "" if seconds is None else f": {seconds:g} s"
+        message = f"Gemini did not answer in time ({phase}{limit})."
         super().__init__(504, Status(code=504, message=message, status="DEADLINE_EXCEEDED"))
         self.phase = phase
 
 
 class UpstreamUnavailable(UpstreamError):
-    """No connection, or one that broke. `sent`: whether Gemini may have seen the request."""
+    """No connection, or one that broke.
 
-    def __init__(self, message: str, *, sent: bool, reused: bool = False) -> None:
-        super().__init__(503, Status(code=503, message=message, status="UNAVAILABLE"))
-        self.sent = sent
-        self.reused = reused
+    `again`: nothing has reached Gemini, and another try may. `stale`: a kept connection broke before it answered.
+    """
+
+    code = "upstream_connection_error"
+
+    def __init__(self, message: str, *, again: bool = False, stale: bool = False) -> None:
+        super().__init__(502, Status(code=502, message=message, status="UNAVAILABLE"))
+        self.again = again
+        self.stale = stale
+
+
+class UpstreamBusy(UpstreamUnavailable):
+    """All connections that may be opened are in use."""
+
+    code = "overloaded"
+
+    def __init__(self) -> None:
+        super().__init__("All connections to Gemini are in use.")
+        self.status = self.error.code = 503
+        self.retry_after = 1.0
+
+
+class UpstreamTruncated(UpstreamUnavailable):
+    """The connection broke inside an answer."""
+
+    code = "upstream_stream_truncated"
+
+    def __init__(self) -> None:
+        super().__init__("The connection to Gemini broke inside its answer.")
 
 
 class UpstreamProtocolError(UpstreamError):
-    """An answer that is no answer: not JSON, too large, cut."""
+    """An answer that is no answer: not HTTP, not JSON, too large, a redirect."""
+
+    code = "upstream_bad_response"
 
     def __init__(self, message: str) -> None:
         super().__init__(502, Status(code=502, message=message, status="UNKNOWN"))
 
 
-class InvalidModelName(ValueError):
+class InvalidModelName(UpstreamError):
     """The model's name cannot stand in a URL."""
 
+    code = "model_not_found"
 
-def status_of(status: int, body: bytes) -> Status:
-    """The google.rpc.Status in an error's body: an object, a list of one, or none (an HTML page, nothing)."""
+    def __init__(self) -> None:
+        super().__init__(404, Status(code=404, message="This is not the name of a model.", status="NOT_FOUND"))
+
+
+class MissingKey(UpstreamError):
+    """Each caller brings its own key here, and this one brought none that fits a header."""
+
+    code = "invalid_api_key"
+
+    def __init__(self) -> None:
+        message = "No API key was sent, or one with characters that no key has."
+        super().__init__(401, Status(code=401, message=message, status="UNAUTHENTICATED"))
+
+
+def status_in(body: bytes, http_status: int) -> Status:
+    """The google.rpc.Status of an error's body: an object, a list of one, or none (an HTML page, nothing)."""
+    error = google_status(body) or Status(message=_without_words(body, http_status))
+    code = error.code or _CODES.get(error.status or "") or http_status
+    return Status(code=code, message=error.message, status=error.status or _NAMES.get(code), details=error.details)
+
+
+def google_status(body: bytes) -> Status | None:
+    """The google.rpc.Status that a body holds, if it holds one."""
     try:
         decoded = msgspec.json.decode(body, type=ErrorBody | list[ErrorBody])
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return Status(code=status, message=_words(status, body), status=_STATUSES.get(status))
-    first = decoded if isinstance(decoded, ErrorBody) else decoded[0] if decoded else ErrorBody(error=Status())
-    error = first.error
-    name = error.status or _STATUSES.get(error.code or status)
-    return Status(code=error.code or status, message=error.message, status=name, details=error.details)
+        return None
+    errors = [decoded] if isinstance(decoded, ErrorBody) else decoded
+    return errors[0].error if errors else None
 
 
-def _words(status: int, body: bytes) -> str:
-    kind = "an empty body" if not body.strip() else "a body that is not Google's JSON"
-    return f"The upstream answered HTTP {status} with {kind}."
+def _without_words(body: bytes, http_status: int) -> str:
+    kind = "that is not Google's JSON" if body.strip() else "that is empty"
+    return f"The upstream answered HTTP {http_status} with a body {kind}."
 
 
-def from_stream(payload: bytes) -> UpstreamError:
-    """The error of a stream's `{"error": ...}` event or tail."""
-    error = status_of(502, payload)
-    return UpstreamError(error.code or 502, error)
+def from_answer(http_status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError:
+    """The error that an answer with an error status tells."""
+    if http_status < 400:
+        return UpstreamProtocolError(f"The upstream answered HTTP {http_status}.")
+    error = status_in(body, http_status)
+    return UpstreamError(http_status, error, told_wait(error, _header_delay(headers)))
+
+
+def from_event(payload: bytes) -> UpstreamError:
+    """The error that an `{"error": ...}` inside a 200 tells; its code stands for the HTTP status."""
+    error = status_in(payload, 502)
+    code = error.code or 502
+    return UpstreamError(code if 400 <= code < 600 else 502, error, told_wait(error, None))
+
+
+def exhausted_for_the_day(error: Status) -> bool:
+    """Whether QuotaFailure names a quota that is refilled once a day."""
+    ids = (violation.quota_id or "" for detail in error.details or () for violation in detail.violations or ())
+    return any("PerDay" in quota or "Daily" in quota for quota in ids)
+
+
+def reason(error: Status) -> str | None:
+    """The reason of google.rpc.ErrorInfo ("API_KEY_INVALID")."""
+    return next((detail.reason for detail in error.details or () if detail.reason), None)
+
+
+def _header_delay(headers: Mapping[str, str]) -> float | None:
+    value = headers.get("Retry-After") or headers.get("retry-after")
+    return _seconds(value) if not value or value[:1].isdigit() else _until(value)
+
+
+def _seconds(text: str | None) -> float | None:
+    try:
+        seconds = float(text or "")
+    except ValueError:
+        return None
+    return seconds if 0 <= seconds < 1e9 else None
+
+
+def _until(date: str) -> float | None:
+    try:
+        moment = parsedate_to_datetime(date)
+    except ValueError:
+        return None
+    return max(0.0, moment.timestamp() - time.time())

@@ -1,70 +1,127 @@
-"""When a call may be sent again: only while nothing of its answer has gone to the client.
+"""When a call is sent again.
 
-A generation has no side effect but its cost, so what must not happen is paying twice: a call is repeated only where
-Gemini cannot have worked on it, or says itself to come back (googleapis, generativeai_grpc_service_config.json: only
-UNAVAILABLE; google.rpc.RetryInfo: never sooner than it says).
+A generation has no effect beside its cost, so what may have begun is not begun twice: only what never reached Gemini,
+what it refused for a while (409, 429, 503), and on request its internal errors (500). Never after the first byte of an
+answer was passed on, never after a time limit of ours, never 504.
 """
 
+import asyncio
 import random
-import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple, TypeVar
 
-from adapter.upstream.errors import UpstreamError, UpstreamProtocolError, UpstreamTimeout, UpstreamUnavailable
+from adapter.upstream.errors import (
+    UpstreamError,
+    UpstreamTimeout,
+    UpstreamUnavailable,
+    exhausted_for_the_day,
+)
+from adapter.upstream.settings import UpstreamSettings
 
-LONGEST_WAIT = 30.0
-"""Seconds worth waiting inside a request; a longer one is the client's to decide."""
+T = TypeVar("T")
 
-_DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)s")
-_IN_WORDS = re.compile(r"retry in (\d{1,9}(?:\.\d{1,9})?)s")
+FIRST_WAIT = 0.5
+MAX_WAIT = 8.0
+"""Seconds. Who is told to wait longer is told so, with Retry-After, and does not hold the connection open."""
 
+MARGIN = 5.0
+"""Seconds that must be left before the deadline for another try."""
 
-def told_wait(error: UpstreamError) -> float | None:
-    """How many seconds Gemini asks to wait: RetryInfo, else the header, else the text of the message."""
-    for detail in error.error.details or ():
-        if detail.retry_delay and (found := _DURATION.fullmatch(detail.retry_delay)):
-            return float(found.group(1))
-    if error.retry_after is not None:
-        return error.retry_after
-    found = _IN_WORDS.search(error.error.message or "")
-    return float(found.group(1)) if found else None
+MAX_KEYS = 3
+"""How many keys one call may try."""
+
+_REFUSED_FOR_A_WHILE = frozenset({409, 429, 503})
+_INTERNAL = frozenset({500})
 
 
-class RetryPolicy:
-    """Decides whether, and after how many seconds, a failed call is sent again.
+class World(NamedTuple):
+    """What retrying needs of the world: seconds that pass, seconds to sleep, a number in [0, 1)."""
 
-    At most `attempts` in all. Retries waiting at one time are at most 3, or a fifth of the calls under way.
-    """
+    clock: Callable[[], float]
+    sleep: Callable[[float], Awaitable[None]]
+    random: Callable[[], float]
 
-    def __init__(
-        self, attempts: int, server_errors: bool, jitter: Callable[[float, float], float] = random.uniform
-    ) -> None:
-        self._attempts = attempts
-        self._server_errors = server_errors
-        self._jitter = jitter
-        self.calls = 0
-        self.waiting = 0
 
-    def wait(self, error: UpstreamError, attempt: int, remaining: float, other_key: bool) -> float | None:
-        """Seconds until the next attempt; None: the error stands. `attempt` counts from 1."""
-        if attempt >= self._attempts or self.waiting >= max(3, self.calls // 5):
+def loop_clock() -> float:
+    """The running event loop's clock, in seconds."""
+    return asyncio.get_running_loop().time()
+
+
+WORLD = World(loop_clock, asyncio.sleep, random.random)
+
+
+class Retry:
+    """Runs attempts; shared by all calls to one upstream, so that a storm of errors is not doubled."""
+
+    def __init__(self, settings: UpstreamSettings, world: World = WORLD) -> None:
+        self._retries = settings.retries
+        self._statuses = _REFUSED_FOR_A_WHILE | (_INTERNAL if settings.retry_server_errors else frozenset())
+        self._world = world
+        self._running = 0
+        self._retrying = 0
+
+    async def run(self, attempt: Callable[[], Awaitable[T]], deadline: float) -> T:
+        """The result of the first attempt that gives one. `deadline` is a time of the world's clock.
+
+        Raises the last attempt's `UpstreamError`.
+        """
+        tries = _Tries()
+        self._running += 1
+        try:
+            while True:
+                try:
+                    return await attempt()
+                except UpstreamError as error:
+                    pause = self._pause(error, tries, deadline)
+                    if pause is None:
+                        raise
+                if pause:
+                    await self._world.sleep(pause)
+        finally:
+            self._running -= 1
+            self._retrying -= tries.counted
+
+    def _pause(self, error: UpstreamError, tries: "_Tries", deadline: float) -> float | None:
+        """Seconds to wait before the next try; None if there is none."""
+        if error.elsewhere and tries.keys < MAX_KEYS:
+            pause = 0.0
+            tries.keys += 1
+        elif tries.retries < self._retries and (wait := self._wait(error, tries.retries)) is not None:
+            pause = wait
+            tries.retries += 1
+        else:
             return None
-        if self._at_once(error, other_key):
-            return 0.0
-        if not self._later(error):
+        if self._world.clock() + pause > deadline - MARGIN or not self._within_budget(tries):
             return None
-        told = told_wait(error)
-        backoff = self._jitter(0, min(8.0, 0.5 * 2**attempt))
-        wait = max(told or 0.0, backoff)
-        return wait if wait <= LONGEST_WAIT and wait < remaining - 5 else None
+        return pause
 
-    def _at_once(self, error: UpstreamError, other_key: bool) -> bool:
-        if isinstance(error, UpstreamUnavailable):
-            return not error.sent or error.reused
-        if isinstance(error, UpstreamTimeout):
-            return error.phase in ("connect", "pool")
-        return other_key and error.status in (401, 403, 429)
+    def _within_budget(self, tries: "_Tries") -> bool:
+        """At most a fifth of the running calls may be in their second try; three always may."""
+        if not tries.counted:
+            if self._retrying >= max(3, self._running // 5):
+                return False
+            tries.counted = True
+            self._retrying += 1
+        return True
 
-    def _later(self, error: UpstreamError) -> bool:
-        if isinstance(error, (UpstreamTimeout, UpstreamUnavailable, UpstreamProtocolError)):
-            return False
-        return error.status in (429, 503) or (self._server_errors and error.status == 500)
+    def _wait(self, error: UpstreamError, retries: int) -> float | None:
+        """Seconds before this error may have passed; None if it will not pass, or not soon."""
+        match error:
+            case UpstreamUnavailable():
+                return 0.0 if error.again else None
+            case UpstreamTimeout():
+                return 0.0 if error.phase == "connect" else None
+        if error.code or error.status not in self._statuses or exhausted_for_the_day(error.error):
+            return None
+        told = error.retry_after or 0.0
+        backoff = min(MAX_WAIT, FIRST_WAIT * 2**retries) * self._world.random()
+        return max(told, backoff) if told <= MAX_WAIT else None
+
+
+class _Tries:
+    """What one call has tried."""
+
+    def __init__(self) -> None:
+        self.retries = 0
+        self.keys = 1
+        self.counted = False

@@ -1,80 +1,152 @@
-"""Server-sent events, decoded from bytes as they come (WHATWG HTML, 9.2), and what upstreams send in their place.
+"""A decoder that is fed bytes and gives the payloads of server-sent events.
 
-Lines end with LF, CR or CRLF; a network read may end anywhere, inside CRLF and inside a character. Splitting text by
-lines would also split at U+2028 inside JSON strings, hence bytes. Beside events an upstream may send: a raw JSON error
-after the last event, over several lines (Vertex AI), and, where it does not know `alt=sse`, one JSON array.
+Lines end with LF, CR or CRLF and nothing else (html.spec.whatwg.org, server-sent events; U+2028 and its like are
+ordinary characters of a JSON string), so bytes are cut, never text.
+
+Gemini's streams may also hold what is not SSE: an error as raw JSON after some events, over several lines and maybe
+in a list of one, or the JSON array that a server sends which ignores `alt=sse`: `[{...}\\n,\\r\\n{...}\\n]`. A line
+that starts with a brace or a bracket begins such a tail; each of its values is a payload.
 """
-
-import re
 
 import msgspec
 
-_END = re.compile(rb"\r\n|\n|\r")
+from adapter.upstream.errors import UpstreamProtocolError
 
-
-class EventTooLarge(ValueError):
-    """An event exceeds the limit."""
+_BOM = b"\xef\xbb\xbf"
 
 
 class EventDecoder:
-    """`feed` it the bytes as they come, then `close` it; both return the payloads of complete events."""
+    """`feed` gives the payloads that have become complete, `close` those that the end of the body completes.
+
+    Both raise `UpstreamProtocolError` when an event grows beyond `max_event` bytes.
+    """
 
     def __init__(self, max_event: int) -> None:
         self._max_event = max_event
-        self._buffer = b""
+        self._first = True
+        self._after_cr = False
+        self._line: list[bytes] = []
+        self._line_size = 0
         self._data: list[bytes] = []
-        self._foreign: list[bytes] = []
-        self._size = 0
-        self._started = False
+        self._data_size = 0
+        self._tail: _JsonTail | None = None
 
     def feed(self, chunk: bytes) -> list[bytes]:
-        """The payloads of the events that this chunk completes. Raises `EventTooLarge`."""
-        self._buffer += chunk
-        if not self._started:
-            self._buffer = self._buffer.removeprefix(b"\xef\xbb\xbf")
-            self._started = len(self._buffer) > 2
-        if len(self._buffer) + self._size > self._max_event:
-            raise EventTooLarge(f"an event of more than {self._max_event} bytes")
-        lines = _END.split(self._whole_lines())
-        return [event for line in lines[:-1] if (event := self._line(line)) is not None]
-
-    def _whole_lines(self) -> bytes:
-        """Take the complete lines out of the buffer; a CR at its end may be half of a CRLF."""
-        end = max(self._buffer.rfind(b"\n"), self._buffer.rfind(b"\r", 0, -1)) + 1
-        whole, self._buffer = self._buffer[:end], self._buffer[end:]
-        return whole
-
-    def _line(self, line: bytes) -> bytes | None:
-        if not line:
-            return self._dispatch()
-        self._size += len(line)
-        field, _, value = line.partition(b":")
-        if field == b"data":
-            self._data.append(value.removeprefix(b" "))
-        elif field not in (b"", b"event", b"id", b"retry"):
-            self._foreign.append(line)
-        return None
-
-    def _dispatch(self) -> bytes | None:
-        self._size = sum(map(len, self._foreign))
-        if not self._data:
-            return None
-        event, self._data = b"\n".join(self._data), []
-        return event
+        """The payloads that `chunk` completes."""
+        if self._after_cr and chunk:
+            chunk = chunk.removeprefix(b"\n")
+            self._after_cr = False
+        if b"\n" not in chunk and b"\r" not in chunk:
+            self._keep(chunk)
+            return []
+        payloads: list[bytes] = []
+        lines = self._taken(chunk).splitlines(keepends=True)
+        last = lines[-1]
+        if last.endswith((b"\n", b"\r")):
+            self._after_cr = last.endswith(b"\r")
+        else:
+            self._keep(lines.pop())
+        for line in lines:
+            self._read(line.rstrip(b"\r\n"), payloads)
+        return payloads
 
     def close(self) -> list[bytes]:
-        """The last event where no blank line ended it, and JSON that came outside of events."""
-        rest = self._line(self._buffer.rstrip(b"\r")) if self._buffer.strip() else None
-        event = self._dispatch()
-        events = [one for one in (rest, event) if one is not None]
-        return events + _documents(b"\n".join(self._foreign))
+        """The payloads that were waiting for a line end or a blank line."""
+        payloads: list[bytes] = []
+        rest = self._taken(b"")
+        if rest:
+            self._read(rest, payloads)
+        self._read(b"", payloads)
+        if self._tail is not None:
+            payloads += self._tail.close()
+        return payloads
+
+    def _keep(self, piece: bytes) -> None:
+        self._line.append(piece)
+        self._line_size += len(piece)
+        self._check(self._line_size)
+
+    def _taken(self, chunk: bytes) -> bytes:
+        """What was kept of the line that `chunk` goes on with, and `chunk`."""
+        if not self._line:
+            return chunk
+        whole = b"".join([*self._line, chunk])
+        self._line.clear()
+        self._line_size = 0
+        return whole
+
+    def _check(self, more: int) -> None:
+        if self._data_size + more > self._max_event:
+            raise UpstreamProtocolError(f"One event of Gemini's stream is larger than {self._max_event} bytes.")
+
+    def _read(self, line: bytes, payloads: list[bytes]) -> None:
+        if self._first:
+            line = line.removeprefix(_BOM)
+            self._first = False
+        if self._tail is not None:
+            self._tail.read(line, payloads)
+        elif line.startswith(b"data:"):
+            self._add(line[6:] if line.startswith(b" ", 5) else line[5:])
+        elif not line:
+            self._dispatch(payloads)
+        elif line.startswith((b"{", b"[")):
+            self._dispatch(payloads)
+            self._tail = _JsonTail(self._max_event)
+            self._tail.read(line, payloads)
+
+    def _add(self, data: bytes) -> None:
+        self._check(len(data) + 1)
+        self._data.append(data)
+        self._data_size += len(data) + 1
+
+    def _dispatch(self, payloads: list[bytes]) -> None:
+        if self._data:
+            payload = self._data[0] if len(self._data) == 1 else b"\n".join(self._data)
+            self._data.clear()
+            self._data_size = 0
+            if payload:
+                payloads.append(payload)
 
 
-def _documents(text: bytes) -> list[bytes]:
-    """The JSON documents in text that is no event: one, or the members of an array."""
-    if not text.strip():
-        return []
+class _JsonTail:
+    """Lines of JSON: a value, or an array whose values are wanted one by one."""
+
+    def __init__(self, max_event: int) -> None:
+        self._max_event = max_event
+        self._text = bytearray()
+        self._array: bool | None = None
+        self._try_from = 0
+
+    def read(self, line: bytes, payloads: list[bytes]) -> None:
+        """One line without its end. A comma alone on a line, as Google writes it, ends a value of an array."""
+        if self._array is None:
+            self._array = line.startswith(b"[")
+            line = line[1:] if self._array else line
+        if self._array and line == b"," and len(self._text) >= self._try_from:
+            if _is_json(self._text):
+                payloads.append(bytes(self._text))
+                self._text.clear()
+                self._try_from = 0
+                return
+            self._try_from = 2 * len(self._text)
+        self._text += line + b"\n"
+        if len(self._text) > self._max_event:
+            raise UpstreamProtocolError(f"One event of Gemini's stream is larger than {self._max_event} bytes.")
+
+    def close(self) -> list[bytes]:
+        """The values that are left; text that is cut is given as it is, for the reader to fail on."""
+        text = bytes(self._text).strip()
+        if not self._array:
+            return [text]
+        try:
+            return [bytes(value) for value in msgspec.json.decode(b"[" + text, type=list[msgspec.Raw])]
+        except msgspec.DecodeError:
+            return [text]
+
+
+def _is_json(text: bytearray) -> bool:
     try:
-        return [bytes(item) for item in msgspec.json.decode(text, type=list[msgspec.Raw])]
-    except msgspec.MsgspecError:
-        return [text]
+        msgspec.json.decode(text, type=msgspec.Raw)
+    except msgspec.DecodeError:
+        return False
+    return True

@@ -1,53 +1,74 @@
 """The narrow waist: what carries a call. Two libraries stand behind it, held by one suite of contract tests."""
 
-from collections.abc import Mapping
-from typing import NamedTuple, Protocol
+import ssl
+from collections.abc import Awaitable, Callable, Mapping
+from typing import NamedTuple, Protocol, TypeVar
+
+from adapter.upstream.errors import UpstreamUnavailable
+
+R = TypeVar("R")
+
+MAX_STALE = 4
+"""How many connections that were closed while idle one call may meet."""
 
 
 class Request(NamedTuple):
-    """One call. Headers have lower-case names."""
+    """One call. Headers have lower-case names; `deadline` is a time of the event loop's clock."""
 
     method: str
     url: str
     headers: Mapping[str, str]
     body: bytes | None
+    deadline: float
 
 
 class Response(Protocol):
-    """An answer whose head has come. `aclose` drops what has not come yet."""
+    """An answer whose head has come. The names of `headers` may be written in any case."""
 
-    @property
-    def status(self) -> int:
-        """The HTTP status."""
-        ...
-
-    @property
-    def headers(self) -> Mapping[str, str]:
-        """The headers; names are looked up without regard to case."""
-        ...
+    status: int
+    headers: Mapping[str, str]
 
     async def read(self) -> bytes:
-        """The next piece of the body, decompressed, as it comes; b"" at its end.
+        """The next piece of the body as it comes, decompressed; `b""` at its end.
 
-        Raises `UpstreamUnavailable`, `UpstreamProtocolError`.
+        Raises `UpstreamTimeout`, `UpstreamUnavailable` (the connection broke), `UpstreamProtocolError`.
         """
         ...
 
     async def aclose(self) -> None:
-        """Give the connection back, or close it where the body has not been read to its end."""
+        """Give the connection back, or close it at once where the body has not been read to its end."""
         ...
 
 
 class Transport(Protocol):
-    """Sends calls over connections that it keeps. Who calls it holds the time limits, by cancelling."""
+    """Sends calls over connections that it keeps. Opens none before the first call."""
 
-    async def send(self, request: Request, connect: float) -> Response:
-        """The answer, once its head has come; `connect` limits the seconds to a connection.
+    async def send(self, request: Request) -> Response:
+        """The answer, once its head has come; redirects are answers.
 
-        Raises `UpstreamTimeout` (connect), `UpstreamUnavailable`, `UpstreamProtocolError`.
+        Raises `UpstreamTimeout`, `UpstreamUnavailable`, `UpstreamProtocolError`.
         """
         ...
 
     async def aclose(self) -> None:
         """Close all connections."""
         ...
+
+
+async def past_stale_connections(send: Callable[[], Awaitable[R]]) -> R:
+    """Send again while the failure is that of a kept connection which the other side had closed meanwhile.
+
+    No byte of an answer came, so the request was not taken up (RFC 9112, 9.3.1).
+    """
+    for _ in range(MAX_STALE):
+        try:
+            return await send()
+        except UpstreamUnavailable as error:
+            if not error.stale:
+                raise
+    return await send()
+
+
+def tls_context(url: str, ca_file: str | None) -> ssl.SSLContext | None:
+    """What is trusted: the system's certificates, or those of a file. None for plain HTTP, since loading is slow."""
+    return ssl.create_default_context(cafile=ca_file) if url.startswith("https:") else None

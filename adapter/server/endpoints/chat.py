@@ -8,7 +8,7 @@ from adapter.server import notes
 from adapter.server.access import Client
 from adapter.server.asgi import ClientGone, read_body, respond, while_connected
 from adapter.server.exchanges import Exchange, timed
-from adapter.server.service import Prepared, Service, patience
+from adapter.server.service import Prepared, Service, deadline_of
 from adapter.server.streaming import EventStream, beside, heartbeat_of, relay
 from adapter.translate import chat
 from adapter.translate.errors import AnswerError, Failure
@@ -75,7 +75,7 @@ class ChatCompletions:
     ) -> tuple[ChatCompletion, list[Note], list[Issued]]:
         """Ask, and once more after a malformed call where the operator wants that."""
         for last in (not self.service.settings.retry_malformed, True):
-            reply = await self.service.generate(prepared, client, patience(scope))
+            reply = await self.service.generate(prepared, client, deadline_of(scope))
             try:
                 return chat.from_gemini(reply.response, prepared.context, self.service.stamp(prepared), reply.unknown)
             except AnswerError as error:
@@ -99,9 +99,10 @@ class ChatCompletions:
 
         told = machine if not notes.wants_all(scope) else WithLedger(machine, exchange)
         heartbeat = heartbeat_of(service.settings, machine)
-        events = service.events(prepared, client, patience(scope))
+        events = service.events(prepared, client, deadline_of(scope))
         async with beside(stream.keep_alive(heartbeat)):
             await relay(stream, events, told, keep, failure)
+        await stream.end()
 
     async def _fail(self, failure: Failure, send: Send, exchange: Exchange) -> None:
         body = encode(failure.body)

@@ -12,7 +12,7 @@ async def health(request: Request) -> Response:
     """Whether the process lives, what it calls, and what the operator should know."""
     service: Service = request.app.state.service
     store = service.store.describe()
-    warnings = [store["warning"]] if "warning" in store else []
+    warnings = [store["warning"]] if store.get("warning") else []
     facts = {
         "status": "ok",
         "version": __version__,

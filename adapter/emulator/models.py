@@ -1,0 +1,88 @@
+"""The model rows of `models.toml`."""
+
+import tomllib
+from functools import cache
+from importlib.resources import files
+from typing import Any, Literal
+
+import msgspec
+
+GENERATE_METHODS = ("generateContent", "countTokens", "createCachedContent", "batchGenerateContent")
+DEFAULT_SIZES = ("1K", "2K", "4K")
+
+
+class Model(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One model and what it can do."""
+
+    name: str
+    display: str
+    family: str
+    generation: float
+    resolves_to: str = ""
+    versions: tuple[str, ...] = ("v1beta", "v1")
+    methods: tuple[str, ...] = GENERATE_METHODS
+    outputs: tuple[str, ...] = ("TEXT",)
+    input_limit: int = 1_048_576
+    output_limit: int = 65_536
+
+    thinking: Literal["none", "budget", "level"] = "none"
+    levels: tuple[str, ...] = ()
+    default_level: str = ""
+    budget: tuple[int, int] = (0, 0)
+    thinking_off: bool = True
+    thinks_by_default: bool = True
+    signatures: Literal["none", "offered", "required"] = "none"
+
+    functions: bool = True
+    call_ids: bool = False
+    call_ids_required: bool = False
+    tools_with_json: bool = False
+    builtin_with_functions: bool = False
+    system_instruction: bool = True
+    prefill: bool = True
+    max_candidates: int = 1
+    penalties: bool = False
+    logprobs: bool = False
+    image_sizes: tuple[str, ...] = DEFAULT_SIZES
+    image_tokens: int = 0
+    dimensions: int = 0
+
+    @property
+    def version(self) -> str:
+        """What `modelVersion` says: aliases resolve."""
+        return self.resolves_to or self.name
+
+    @property
+    def makes_images(self) -> bool:
+        return "IMAGE" in self.outputs
+
+    @property
+    def signature_family(self) -> str:
+        """Signatures are bound to the model family that issued them."""
+        return f"gemini-{int(self.generation)}"
+
+
+@cache
+def models() -> dict[str, Model]:
+    """Every row by name, in the file's order."""
+    document = tomllib.loads(files(__package__).joinpath("models.toml").read_text(encoding="utf-8"))
+    rows = [msgspec.convert({**document["families"][row["family"]], **row}, Model) for row in document["models"]]
+    return {row.name: row for row in rows}
+
+
+def as_resource(model: Model) -> dict[str, Any]:
+    """The model as `models.get` and `models.list` show it."""
+    resource: dict[str, Any] = {
+        "name": f"models/{model.name}",
+        "version": model.version.removeprefix("gemini-"),
+        "displayName": model.display,
+        "description": f"{model.display}, as the emulator plays it",
+        "inputTokenLimit": model.input_limit,
+        "outputTokenLimit": model.output_limit,
+        "supportedGenerationMethods": list(model.methods),
+    }
+    if "generateContent" in model.methods:
+        resource |= {"temperature": 1, "topP": 0.95, "topK": 64, "maxTemperature": 2}
+    if model.thinking != "none":
+        resource["thinking"] = True
+    return resource

@@ -1,0 +1,121 @@
+"""Each method of the API as a function from a parsed body to a response, without HTTP."""
+
+from typing import Any, NamedTuple
+
+from adapter.emulator.checks import check_request
+from adapter.emulator.checks.contents import content_violations
+from adapter.emulator.conversation import Request
+from adapter.emulator.embed import vector
+from adapter.emulator.errors import Refusal, bullet, invalid, unknown_model
+from adapter.emulator.models import Model, as_resource, models
+from adapter.emulator.parse import parse
+from adapter.emulator.reply import Reply, respond
+from adapter.emulator.settings import EmulatorSettings
+from adapter.emulator.signatures import SignatureReport
+from adapter.emulator.tokens import content_tokens, details, prompt_tokens
+
+MESSAGES = {
+    "generateContent": "GenerateContentRequest",
+    "streamGenerateContent": "GenerateContentRequest",
+    "countTokens": "CountTokensRequest",
+    "embedContent": "EmbedContentRequest",
+    "batchEmbedContents": "BatchEmbedContentsRequest",
+}
+
+NAMED_AS = {"streamGenerateContent": "generateContent", "batchEmbedContents": "embedContent"}
+"""What the server calls a method when it says that a model does not have it."""
+
+DEFAULT_PAGE = 50
+LARGEST_PAGE = 1000
+LARGEST_BATCH = 100
+
+
+class Generated(NamedTuple):
+    """An answer, and what was found about the signatures on the way."""
+
+    reply: Reply
+    signatures: SignatureReport
+
+
+def find_model(name: str, version: str, method: str) -> Model:
+    """The row, if it is served under this API version and has the method."""
+    asked = NAMED_AS.get(method, method)
+    model = models().get(name.removeprefix("models/"))
+    if model is None or version not in model.versions or (asked not in model.methods and asked != "get"):
+        raise unknown_model(name.removeprefix("models/"), version, asked)
+    return model
+
+
+def generate(body: Any, model: Model, settings: EmulatorSettings, *, streaming: bool = False) -> Generated:
+    """`generateContent` and `streamGenerateContent`: parse, check, answer."""
+    return answer(parse(body, "GenerateContentRequest"), model, settings, streaming=streaming)
+
+
+def answer(request: Request, model: Model, settings: EmulatorSettings, *, streaming: bool = False) -> Generated:
+    """The same, for a body that has been parsed."""
+    report = check_request(request, model, settings, streaming=streaming)
+    return Generated(respond(request, model, settings), report)
+
+
+def count_tokens(request: dict[str, Any], model: Model) -> dict[str, Any]:
+    """Contents alone, or a whole request; never both."""
+    inner = request.get("generateContentRequest")
+    if inner is not None and "contents" in request:
+        text = "only one of contents and generate_content_request may be set"
+        raise invalid(bullet("contents", text, "CountTokensRequest"))
+    faults = content_violations(inner or request)
+    if faults:
+        raise invalid("".join(faults).replace("GenerateContentRequest", "CountTokensRequest"))
+    counts = prompt_tokens(inner or request, model)
+    return {"totalTokens": sum(counts.values()), "promptTokensDetails": details(counts)}
+
+
+def embed(request: dict[str, Any], model: Model) -> dict[str, Any]:
+    """One vector."""
+    return {"embedding": {"values": embedding(request, model, "EmbedContentRequest")}}
+
+
+def embed_batch(request: dict[str, Any], model: Model) -> dict[str, Any]:
+    """Up to a hundred vectors; each request names the model of the address."""
+    requests = request.get("requests", [])
+    if not requests:
+        raise invalid(bullet("requests", "requests is not specified", "BatchEmbedContentsRequest"))
+    if len(requests) > LARGEST_BATCH:
+        text = f"at most {LARGEST_BATCH} requests can be in one batch"
+        raise invalid(bullet("requests", text, "BatchEmbedContentsRequest"))
+    for index, one in enumerate(requests):
+        if one.get("model", "").removeprefix("models/") != model.name:
+            text = "unexpected model name format" if not one.get("model") else "model must match the batch's model"
+            raise invalid(bullet(f"requests[{index}].model", text, "BatchEmbedContentsRequest"))
+    values = [
+        {"values": embedding(one, model, f"BatchEmbedContentsRequest.requests[{index}]")}
+        for index, one in enumerate(requests)
+    ]
+    tokens = sum(content_tokens(one["content"]) for one in requests)
+    usage = {"promptTokenCount": tokens, "promptTokenDetails": [{"modality": "TEXT", "tokenCount": tokens}]}
+    return {"embeddings": values, "usageMetadata": usage}
+
+
+def embedding(request: dict[str, Any], model: Model, name: str) -> list[float]:
+    """The vector of one content."""
+    content = request.get("content", {})
+    if not content.get("parts"):
+        raise invalid(bullet("content", "content is not specified", name))
+    size = request.get("outputDimensionality", model.dimensions)
+    if not 1 <= size <= model.dimensions:
+        raise invalid(bullet("output_dimensionality", f"must be in the range [1, {model.dimensions}]", name))
+    return vector(content, request.get("taskType", ""), size)
+
+
+def list_models(version: str, page_size: str, page_token: str) -> dict[str, Any]:
+    """A page of the models; the token is the number of the next row."""
+    rows = [model for model in models().values() if version in model.versions]
+    for text in filter(None, (page_size, page_token)):
+        if not text.isdigit():
+            raise Refusal(400, "Request contains an invalid argument.")
+    size = min(int(page_size or 0) or DEFAULT_PAGE, LARGEST_PAGE)
+    start = int(page_token or 0)
+    page: dict[str, Any] = {"models": [as_resource(model) for model in rows[start : start + size]]}
+    if start + size < len(rows):
+        page["nextPageToken"] = str(start + size)
+    return page

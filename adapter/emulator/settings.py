@@ -1,0 +1,32 @@
+"""What can be set on an emulator."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+DEVELOPMENT_KEY = b"gemini-emulator-development-key"
+"""Signs thought signatures unless another key is set; not a secret, so that workers and restarts agree."""
+
+MAX_BODY = 100 * 1024 * 1024
+"""Inline data may reach 100 MB (ai.google.dev file input methods, 2026-01)."""
+
+
+@dataclass(frozen=True)
+class EmulatorSettings:
+    """Defaults are those of the real server, as far as an emulator without accounts can have them."""
+
+    signature_key: bytes = DEVELOPMENT_KEY
+    verify_signatures: bool = True
+    """False: signatures that another server issued are taken; missing ones are still refused."""
+    require_result_ids: bool = False
+    """True: models from 3.6 on refuse a function response without the id of its call."""
+    api_keys: frozenset[str] | None = None
+    """None: any key that is not empty."""
+    require_key: bool = True
+    relay: bool = False
+    """True: an API key as `Authorization: Bearer` is taken too, as relays do and Google does not."""
+    chunk_delay: float = 0.0
+    """Seconds between the chunks of a stream."""
+    max_body: int = MAX_BODY
+    clock: Callable[[], float] = time.time
+    """Only the response id shows the time."""

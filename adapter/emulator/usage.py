@@ -1,0 +1,74 @@
+"""`usageMetadata`: zero counters are left out, the total is the sum."""
+
+from typing import Any
+
+from adapter.emulator.conversation import Part, Request, generation_config
+from adapter.emulator.media import SAMPLE_RATE
+from adapter.emulator.models import Model
+from adapter.emulator.tokens import details, modality, part_tokens, prompt_tokens
+
+THOUGHTS = {"MINIMAL": 0, "LOW": 16, "MEDIUM": 32, "HIGH": 64, "XHIGH": 96}
+"""Tokens that the emulator thinks at each level."""
+
+DYNAMIC_THOUGHTS = 32
+AUDIO_TOKENS_PER_SECOND = 25
+
+
+def thought_tokens(request: Request, model: Model) -> int:
+    """How long this model thinks about this request."""
+    config = generation_config(request).get("thinkingConfig", {})
+    budget = config.get("thinkingBudget")
+    if model.thinking == "none" or budget == 0:
+        return 0
+    if budget is not None:
+        return DYNAMIC_THOUGHTS if budget < 0 else min(budget, DYNAMIC_THOUGHTS)
+    if model.thinking == "budget":
+        return DYNAMIC_THOUGHTS if model.thinks_by_default or config.get("includeThoughts") else 0
+    level = config.get("thinkingLevel") or model.default_level
+    return THOUGHTS.get(level, THOUGHTS[model.default_level])
+
+
+def answer_tokens(parts: list[Part], model: Model) -> dict[str, int]:
+    """The tokens of an answer by modality; thoughts are counted elsewhere."""
+    counts = {"TEXT": 0}
+    for part in parts:
+        if "inlineData" in part:
+            kind = modality(part["inlineData"]["mimeType"])
+            counts[kind] = counts.get(kind, 0) + made_tokens(part["inlineData"]["data"], kind, model)
+        elif not part.get("thought"):
+            counts["TEXT"] += part_tokens(part)
+    return counts
+
+
+def made_tokens(data: bytes, kind: str, model: Model) -> int:
+    """What a picture or a sound of the model's costs."""
+    if kind == "IMAGE":
+        return model.image_tokens
+    return max(1, len(data) * AUDIO_TOKENS_PER_SECOND // (2 * SAMPLE_RATE))
+
+
+class Usage:
+    """The counters of one answer; `metadata` may be asked again as the answer grows."""
+
+    def __init__(self, request: Request, model: Model, thoughts: int) -> None:
+        self.model = model
+        self.prompt = prompt_tokens(request, model)
+        self.thoughts = thoughts
+        self.tier = str(request.get("serviceTier") or "standard").replace("unspecified", "standard")
+
+    def metadata(self, parts: list[Part]) -> dict[str, Any]:
+        """With what has been said so far."""
+        counts = answer_tokens(parts, self.model)
+        prompt, answer = sum(self.prompt.values()), sum(counts.values())
+        numbers = {
+            "promptTokenCount": prompt,
+            "candidatesTokenCount": answer,
+            "totalTokenCount": prompt + answer + self.thoughts,
+        }
+        found: dict[str, Any] = {name: number for name, number in numbers.items() if number}
+        found["promptTokensDetails"] = details(self.prompt)
+        if len(counts) > 1:
+            found["candidatesTokensDetails"] = details(counts)
+        if self.thoughts:
+            found["thoughtsTokenCount"] = self.thoughts
+        return found | {"serviceTier": self.tier}

@@ -1,0 +1,92 @@
+"use strict";
+
+const FATES = ["exact", "approximated", "injected", "dropped", "rejected"];
+const shown = new Set(FATES);
+const byId = (id) => document.getElementById(id);
+let current = null;
+
+function element(name, text, className) {
+  const made = document.createElement(name);
+  if (text !== undefined) made.textContent = text;
+  if (className) made.className = className;
+  return made;
+}
+
+function pretty(text) {
+  try {
+    return JSON.stringify(JSON.parse(text), null, 2);
+  } catch {
+    return text;
+  }
+}
+
+function row(exchange) {
+  const button = element("button");
+  button.append(element("span", exchange.model_asked || exchange.path, "model"));
+  const kind = exchange.stream ? "stream" : "whole";
+  const facts = element("small", `${new Date(exchange.started_at * 1000).toLocaleTimeString()} · ${kind} · ${exchange.milliseconds} ms · `);
+  facts.append(element("span", exchange.status, exchange.status >= 400 ? "failed" : ""));
+  const fates = element("small");
+  for (const fate of FATES) {
+    if (exchange.fates[fate]) fates.append(element("span", `${exchange.fates[fate]} ${fate} `, fate));
+  }
+  button.append(facts, fates);
+  button.setAttribute("aria-current", exchange.id === current);
+  button.addEventListener("click", () => open(exchange.id));
+  const item = element("li");
+  item.append(button);
+  return item;
+}
+
+function noteRow(note, direction) {
+  const made = element("tr");
+  made.append(element("td", `${direction} ${note.path}`), element("td", note.fidelity, `fate ${note.fidelity}`), element("td", note.reason));
+  made.hidden = !shown.has(note.fidelity);
+  made.dataset.fate = note.fidelity;
+  return made;
+}
+
+async function open(id) {
+  const answer = await fetch(`/inspector/exchanges/${encodeURIComponent(id)}`);
+  if (!answer.ok) return;
+  const exchange = await answer.json();
+  current = id;
+  byId("detail").hidden = false;
+  byId("title").textContent = `${exchange.path} · ${exchange.id}`;
+  const sent = exchange.model && exchange.model !== exchange.model_asked ? ` → ${exchange.model}` : "";
+  byId("facts").textContent = `${exchange.model_asked}${sent} · HTTP ${exchange.status} · ${exchange.milliseconds} ms`;
+  const rows = exchange.notes.map((note) => noteRow(note, "→")).concat(exchange.reply_notes.map((note) => noteRow(note, "←")));
+  byId("notes").replaceChildren(...rows);
+  byId("request").textContent = pretty(exchange.request);
+  byId("upstream-request").textContent = pretty(exchange.upstream_request);
+  byId("answer").textContent = exchange.answer.map(pretty).join("");
+  await refresh();
+}
+
+async function refresh() {
+  const answer = await fetch("/inspector/exchanges");
+  const { upstream, exchanges } = await answer.json();
+  byId("upstream").textContent = upstream === "emulator" ? "answers come from the built-in Gemini emulator" : `upstream: ${upstream}`;
+  byId("empty").hidden = exchanges.length > 0;
+  byId("exchanges").replaceChildren(...exchanges.map(row));
+}
+
+function filters() {
+  for (const fate of FATES) {
+    const box = element("input");
+    box.type = "checkbox";
+    box.checked = true;
+    box.addEventListener("change", () => {
+      box.checked ? shown.add(fate) : shown.delete(fate);
+      for (const note of byId("notes").children) note.hidden = !shown.has(note.dataset.fate);
+    });
+    const label = element("label", ` ${fate}`, fate);
+    label.prepend(box);
+    byId("filter").append(label);
+  }
+}
+
+byId("base-url").textContent = `${location.origin}/v1/chat/completions`;
+filters();
+refresh();
+setInterval(() => document.hidden || refresh(), 2000);

@@ -1,0 +1,21 @@
+"""Where a model stands in a URL."""
+
+import re
+
+from adapter.upstream.errors import InvalidModelName
+
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._:@+-]*(?:/[A-Za-z0-9_][A-Za-z0-9._:@+-]*){0,8}")
+
+_COLLECTIONS = ("models/", "tunedModels/", "publishers/", "projects/", "dynamic/")
+
+MAX_NAME = 256
+
+
+def model_path(name: str) -> str:
+    """`x` as `models/x`; a name with its collection as it is. Nothing needs escaping in what is let through.
+
+    Raises `InvalidModelName`, also for `..`, `?` and `%`, which would change what the URL means.
+    """
+    if len(name) > MAX_NAME or ".." in name or not _NAME.fullmatch(name):
+        raise InvalidModelName
+    return name if name.startswith(_COLLECTIONS) else f"models/{name}"
