@@ -84,8 +84,9 @@ class ChatStream:
 
     @property
     def finished(self) -> bool:
-        """Whether every choice has its finish reason: what comes after can only be usage."""
-        return bool(self._choices) and all(choice.finish for choice in self._choices.values())
+        """Whether every choice that was asked for has its finish reason: what comes after can only be usage."""
+        wanted = self.context.request.n or 1
+        return len(self._choices) >= wanted and all(choice.finish for choice in self._choices.values())
 
     def empty_chunk(self) -> ChatCompletionChunk:
         """A chunk that says nothing, to keep a connection alive."""

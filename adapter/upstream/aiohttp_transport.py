@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Mapping
 from functools import partial
+from io import BytesIO
 from types import SimpleNamespace
 
 import aiohttp
@@ -17,6 +18,8 @@ from adapter.upstream.errors import (
 )
 from adapter.upstream.settings import UpstreamSettings
 from adapter.upstream.transport import Request, past_stale_connections, tls_context
+
+LARGE = 1024 * 1024
 
 _BROKE = "The connection to Gemini broke before it answered."
 
@@ -104,7 +107,7 @@ class AiohttpTransport:
                 request.method,
                 request.url,
                 headers=request.headers,
-                data=request.body,
+                data=_payload(request.body),
                 timeout=aiohttp.ClientTimeout(
                     total=max(remaining, 0.001), connect=settings.connect, sock_read=settings.first_byte
                 ),
@@ -121,6 +124,11 @@ class AiohttpTransport:
         session, self._session = self._session, None
         if session is not None:
             await session.close()
+
+
+def _payload(body: bytes | None) -> bytes | BytesIO | None:
+    """aiohttp writes a file piece by piece, and bytes at once, which it warns of when they are many."""
+    return BytesIO(body) if body and len(body) > LARGE else body
 
 
 async def _note_reuse(_session: object, context: SimpleNamespace, _params: object) -> None:

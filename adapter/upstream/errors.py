@@ -44,9 +44,8 @@ _CODES = {name: code for code, name in _NAMES.items()}
 class UpstreamError(Exception):
     """An error that Gemini told, by HTTP status or inside a stream.
 
-    `status` is an HTTP status, `retry_after` the seconds that it asks to wait. `code` is a
-    stable word for what this side found out by itself, None where Gemini's Status tells. `elsewhere`: another of our
-    keys may do better at once.
+    `status` is an HTTP status, `retry_after` the seconds that Gemini asks to wait. `code` is a stable word for what
+    this side found out by itself, None where Gemini's Status tells. `elsewhere`: another of our keys may do better.
     """
 
     code: str | None = None

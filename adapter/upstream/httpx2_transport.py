@@ -35,8 +35,11 @@ def _no_connection(error: Exception) -> UpstreamUnavailable:
 
 
 def _no_head(error: Exception, reused: bool) -> UpstreamError:
-    """httpx2 tells a connection closed without a byte from a head that is wrong only by its text."""
-    if "without sending a response" in str(error):
+    """httpx2 tells a connection closed without a byte from a head that is wrong only by its text.
+
+    A wrong head on a kept connection is what the answer before left there, beyond the length that it had told.
+    """
+    if reused or "without sending a response" in str(error):
         return UpstreamUnavailable(_BROKE, stale=reused)
     return UpstreamProtocolError("The upstream's answer is not HTTP.")
 

@@ -1,0 +1,152 @@
+"""A Gemini-shaped upstream that does what a test says, on real sockets; and the adapter in front of it."""
+
+import asyncio
+import json
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import NamedTuple
+
+import httpx2
+import uvicorn
+
+from adapter.server.app import create_app
+from adapter.settings import Settings
+
+USAGE = {"promptTokenCount": 3, "candidatesTokenCount": 2, "totalTokenCount": 5}
+
+
+def answer(*parts, finish="STOP", **candidate):
+    """A whole answer of Gemini's, or one event."""
+    content = {"role": "model", "parts": [{"text": part} if isinstance(part, str) else part for part in parts]}
+    one = {"index": 0, "content": content, **({"finishReason": finish} if finish else {}), **candidate}
+    return {"candidates": [one], "usageMetadata": USAGE, "modelVersion": "gemini-3.5-flash", "responseId": "r1"}
+
+
+def frame(event):
+    """An event as Gemini frames it."""
+    return f"data: {json.dumps(event)}\r\n\r\n".encode()
+
+
+class Seen(NamedTuple):
+    """One request that reached the upstream."""
+
+    method: str
+    path: str
+    headers: dict
+    body: dict | None
+
+
+class Upstream:
+    """Answers each request with the script; `seen` is what came, `gone` is set when a caller hangs up."""
+
+    def __init__(self, script: Callable[["Call"], Awaitable[None]]) -> None:
+        self.script = script
+        self.seen: list[Seen] = []
+        self.gone = asyncio.Event()
+        self.url = ""
+
+    async def connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One connection: one request after the other, until either side hangs up."""
+        try:
+            while head := await reader.readuntil(b"\r\n\r\n"):
+                await self._request(head.decode(), reader, writer)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            self.gone.set()
+        finally:
+            writer.close()
+
+    async def _request(self, head: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        first, *lines = head.split("\r\n")
+        method, path, _ = first.split(" ")
+        headers = {name.lower(): value for line in lines if line for name, value in [line.split(": ", 1)]}
+        body = await reader.readexactly(int(headers.get("content-length", 0)))
+        self.seen.append(Seen(method, path, headers, json.loads(body) if body else None))
+        script = asyncio.create_task(self.script(Call(self.seen[-1], len(self.seen), writer)))
+        hung_up = asyncio.create_task(reader.read(1))
+        done, _ = await asyncio.wait([script, hung_up], return_when=asyncio.FIRST_COMPLETED)
+        if hung_up in done:
+            script.cancel()
+            raise asyncio.IncompleteReadError(b"", None)
+        hung_up.cancel()
+        await asyncio.wait([hung_up])
+        await script
+
+
+class Call(NamedTuple):
+    """One request as the script answers it; `number` counts from 1."""
+
+    request: Seen
+    number: int
+    writer: asyncio.StreamWriter
+
+    async def json(self, value, status=200) -> None:
+        """A whole answer."""
+        body = value if isinstance(value, bytes) else json.dumps(value).encode()
+        self.writer.write(b"HTTP/1.1 %d X\r\nContent-Type: application/json\r\n" % status)
+        self.writer.write(b"Content-Length: %d\r\n\r\n" % len(body) + body)
+        await self.writer.drain()
+
+    async def start(self) -> None:
+        """The head of a stream."""
+        self.writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")
+        await self.writer.drain()
+
+    async def send(self, data: bytes) -> None:
+        """A piece of a stream."""
+        self.writer.write(b"%x\r\n%s\r\n" % (len(data), data))
+        await self.writer.drain()
+
+    async def end(self) -> None:
+        """The end of a stream."""
+        self.writer.write(b"0\r\n\r\n")
+        await self.writer.drain()
+
+    async def stream(self, *events) -> None:
+        """A whole stream at once."""
+        await self.start()
+        for event in events:
+            await self.send(event if isinstance(event, bytes) else frame(event))
+        await self.end()
+
+
+@asynccontextmanager
+async def scripted(script: Callable[[Call], Awaitable[None]]) -> AsyncIterator[Upstream]:
+    """A running upstream."""
+    upstream = Upstream(script)
+    server = await asyncio.start_server(upstream.connected, "127.0.0.1", 0)
+    upstream.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    try:
+        yield upstream
+    finally:
+        server.close()
+
+
+@asynccontextmanager
+async def adapter(upstream: Upstream, **settings) -> AsyncIterator[httpx2.AsyncClient]:
+    """A client of an adapter in front of an upstream; both on real sockets, in this event loop."""
+    given = {"upstream_url": upstream.url, "upstream_keys": ("k",), "store": "memory", "retries": 0, **settings}
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    config = uvicorn.Config(create_app(Settings(**given)), log_level="error", access_log=False, lifespan="on")
+    server = uvicorn.Server(config)
+    task = asyncio.create_task(server.serve(sockets=[listener]))
+    while not server.started:
+        await asyncio.sleep(0.01)
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    try:
+        async with httpx2.AsyncClient(base_url=url, timeout=20, trust_env=False) as client:
+            yield client
+    finally:
+        server.should_exit = True
+        await task
+
+
+def chat(text="hi", **fields):
+    """A chat request."""
+    return {"model": "gemini-3.5-flash", "messages": [{"role": "user", "content": text}], **fields}
+
+
+def events(text):
+    """The payloads of an event stream."""
+    return [line[len("data: ") :] for line in text.split("\n\n") if line.startswith("data: ")]

@@ -1,0 +1,141 @@
+"""Settings: where they come from, what they refuse, what they hide."""
+
+import pytest
+
+from adapter.settings import (
+    ANYFAST_FIELDS,
+    GOOGLE_URL,
+    Settings,
+    SettingsError,
+    all_settings,
+    catalogue,
+    load,
+    options,
+    resolve,
+    upstream_name,
+    upstream_settings,
+)
+
+KEYED = {"GEMINI_API_KEY": "secret-key"}
+
+
+def test_flags_go_before_the_environment_before_the_file_before_defaults(tmp_path):
+    file = tmp_path / "adapter.toml"
+    file.write_text('port = 1\nhost = "127.0.0.2"\nstore = "memory"\n[models]\na = "b"\n')
+    settings = load({"port": "3", "host": None}, {"ADAPTER_PORT": "2", "ADAPTER_HOST": "127.0.0.3"}, file)
+    assert (settings.port, settings.host, settings.store, settings.workers) == (3, "127.0.0.3", "memory", 1)
+    assert settings.models == {"a": "b"}
+
+
+@pytest.mark.parametrize("setting", all_settings(), ids=lambda setting: setting.name)
+def test_every_setting_can_be_given_as_text(setting):
+    texts = {bool: "true", int: "7", float: "7.5", str: setting.default if isinstance(setting.default, str) else "x"}
+    default = {tuple: "a,b", dict: "a=allow,b=reject"}
+    value = next(
+        (text for kind, text in default.items() if isinstance(setting.default, kind)),
+        texts.get(type(setting.default), "true" if setting.name == "inspector" else "http://127.0.0.1:1"),
+    )
+    try:
+        settings = load({}, {**KEYED, f"ADAPTER_{setting.name.upper()}": value, "ADAPTER_ALLOW_ANONYMOUS": "1"})
+    except SettingsError as error:
+        pytest.fail(str(error))
+    assert str(getattr(settings, setting.name)) != "" or setting.default == ""
+
+
+def test_google_answers_when_there_is_a_key_and_the_emulator_when_there_is_none():
+    assert load({}, {}).emulated
+    assert not load({}, KEYED).emulated
+    both = load({}, {"GEMINI_API_KEY": "second", "GOOGLE_API_KEY": "first"})
+    assert both.upstream_keys == ("first",)
+    assert upstream_settings(both).url == GOOGLE_URL
+    assert upstream_name(both) == "studio"
+
+
+def test_a_relay_never_gets_the_key_for_google():
+    with pytest.raises(SettingsError, match="UPSTREAM_KEYS"):
+        load({"upstream_url": "https://relay.example"}, KEYED)
+    relay = load({"upstream_url": "https://relay.example", "upstream_keys": "own"}, KEYED)
+    assert upstream_settings(relay).keys == ("own",)
+    assert upstream_name(relay) == "relay.example"
+
+
+def test_the_callers_own_key_needs_no_key_here():
+    settings = load({"upstream_auth": "caller"}, {})
+    assert not settings.emulated
+    assert upstream_settings(settings).auth == "caller"
+
+
+def test_the_anyfast_profile_is_bearer_and_openapi_and_limited_to_its_page():
+    given = {"upstream_url": "https://relay.example", "upstream_keys": "k", "upstream_profile": "anyfast"}
+    settings = load(given, {})
+    assert upstream_settings(settings).auth == "bearer"
+    chosen = options(settings)
+    assert (chosen.schema, chosen.fields) == ("openapi", ANYFAST_FIELDS)
+
+
+def test_an_address_that_others_reach_needs_client_keys_or_a_clear_word():
+    with pytest.raises(SettingsError, match="client keys"):
+        load({"host": "0.0.0.0"}, {})
+    assert load({"host": "0.0.0.0", "client_keys": "a,b"}, {}).client_keys == ("a", "b")
+    assert load({"host": "0.0.0.0", "allow_anonymous": "true"}, {}).allow_anonymous
+    assert load({"host": "::1"}, {}).loopback
+    assert load({"host": "localhost"}, {}).loopback
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("port", "many"),
+        ("strict", "perhaps"),
+        ("models", "no-equals-sign"),
+        ("upstream_url", "ftp://x"),
+        ("heartbeat", "loud"),
+        ("no_such_setting", "1"),
+    ],
+)
+def test_a_wrong_setting_says_which(name, value):
+    with pytest.raises(SettingsError) as caught:
+        load({}, {f"ADAPTER_{name.upper()}": value})
+    assert name.split("_")[0] in str(caught.value).lower()
+
+
+def test_a_wrong_file_says_so(tmp_path):
+    with pytest.raises(SettingsError, match=r"missing\.toml"):
+        load({}, {}, tmp_path / "missing.toml")
+    broken = tmp_path / "broken.toml"
+    broken.write_text("port = ")
+    with pytest.raises(SettingsError, match=r"broken\.toml"):
+        load({}, {}, broken)
+
+
+def test_secrets_are_never_printed():
+    settings = load({"client_keys": "client-secret"}, KEYED)
+    assert "secret" not in repr(settings)
+    assert "secret" not in repr(upstream_settings(settings))
+
+
+def test_openai_names_stand_for_current_models_unless_that_is_off():
+    names = catalogue(load({}, {})).alias
+    assert resolve("gpt-6-astra", names) == "gemini-3.8-flash"
+    assert resolve("o4-mini", names) == "gemini-3.1-pro-preview"
+    assert resolve("models/gemini-2.5-pro", names) == "gemini-2.5-pro"
+    assert catalogue(load({"default_models": "off"}, {})).alias == []
+
+
+def test_the_operators_names_and_rows_go_first(tmp_path):
+    rows = tmp_path / "rows.toml"
+    rows.write_text(
+        '[[model]]\npattern = "mine-*"\nsource = "me"\ndate = "2026-11-24"\nthinking = "none"\nlevels = []\n'
+    )
+    table = catalogue(load({"models": "gpt-6-astra=mine-1", "capabilities": str(rows)}, {}))
+    assert resolve("gpt-6-astra", table.alias) == "mine-1"
+    assert table.model[0].pattern == "mine-*"
+    rows.write_text('[[model]]\npattern = "mine-*"\n')
+    with pytest.raises(SettingsError, match=r"rows\.toml"):
+        catalogue(load({"capabilities": str(rows)}, {}))
+
+
+def test_settings_of_a_request_come_from_settings_of_the_server():
+    chosen = options(Settings(safety_settings={"HARM_CATEGORY_HARASSMENT": "OFF"}, include_thoughts=True))
+    assert chosen.safety_settings[0].threshold == "OFF"
+    assert chosen.include_thoughts

@@ -1,0 +1,130 @@
+"""A server on raw sockets that follows a script, to the byte."""
+
+import asyncio
+import socket
+import ssl
+import struct
+from collections.abc import Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import NamedTuple
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+CHUNKED = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+def chunk(data):
+    return b"%x\r\n%s\r\n" % (len(data), data)
+
+
+def answer(body, status="200 OK", **headers):
+    fields = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in headers.items())
+    return f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\n{fields}\r\n".encode() + body
+
+
+class Exchange(NamedTuple):
+    """One request. `hit` counts requests, `connection` connections, both from 1."""
+
+    hit: int
+    connection: int
+    head: bytes
+    body: bytes
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+
+    @property
+    def line(self):
+        return self.head.split(b"\r\n", 1)[0].decode()
+
+    @property
+    def fields(self):
+        lines = self.head.decode().split("\r\n")[1:]
+        return {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines if line)}
+
+    async def send(self, data):
+        self.writer.write(data)
+        await self.writer.drain()
+
+    def reset(self):
+        """Cut the connection with RST."""
+        raw = self.writer.get_extra_info("socket")
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.writer.transport.abort()
+
+    async def gone(self):
+        """Wait until the other side has closed."""
+        try:
+            while await self.reader.read(65536):
+                pass
+        except ConnectionError:
+            return
+
+
+class Chaos:
+    """`script` is called for each request; a true result ends the connection."""
+
+    def __init__(self):
+        self.script: Callable[[Exchange], Awaitable[object]] = self.ok
+        self.exchanges: list[Exchange] = []
+        self.connections = 0
+        self.open = 0
+        self.changed = asyncio.Condition()
+
+    @staticmethod
+    async def ok(exchange):
+        await exchange.send(OK)
+
+    @property
+    def hits(self):
+        return len(self.exchanges)
+
+    async def settled(self, open_connections=0):
+        """Wait until so many connections are open."""
+        async with self.changed:
+            await self.changed.wait_for(lambda: self.open == open_connections)
+
+    async def _count(self, step):
+        async with self.changed:
+            self.open += step
+            self.changed.notify_all()
+
+    async def serve(self, reader, writer):
+        self.connections += 1
+        connection = self.connections
+        await self._count(1)
+        try:
+            while True:
+                head = await reader.readuntil(b"\r\n\r\n")
+                length = next(
+                    (int(f.split(b":")[1]) for f in head.split(b"\r\n") if f.lower().startswith(b"content-length:")), 0
+                )
+                body = await reader.readexactly(length)
+                exchange = Exchange(self.hits + 1, connection, head, body, reader, writer)
+                self.exchanges.append(exchange)
+                if await self.script(exchange):
+                    return
+        except (asyncio.IncompleteReadError, ConnectionError):
+            return
+        finally:
+            writer.close()
+            await self._count(-1)
+
+
+@asynccontextmanager
+async def running(tls: ssl.SSLContext | None = None):
+    """A `Chaos` and its base URL."""
+    chaos = Chaos()
+    tasks = set()
+
+    async def serve(reader, writer):
+        tasks.add(asyncio.current_task())
+        await chaos.serve(reader, writer)
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls)
+    port = server.sockets[0].getsockname()[1]
+    try:
+        yield chaos, f"{'https' if tls else 'http'}://127.0.0.1:{port}"
+    finally:
+        server.close()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
