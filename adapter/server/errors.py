@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 from adapter.server.access import AccessDenied
 from adapter.server.asgi import BodyTooLarge
 from adapter.translate.errors import AnswerError, Failure, failure, of_answer, to_openai
-from adapter.translate.notes import Rejected
+from adapter.translate.notes import Fidelity, Rejected
 from adapter.upstream.errors import UpstreamError
 from adapter.wire.base import TooManyUnknownFields
 
@@ -47,6 +47,13 @@ def malformed(error: Exception) -> Malformed:
     return Malformed(f"The body is not JSON: {error}")
 
 
+def _rejected(error: Rejected, _own_key: bool) -> Failure:
+    """All that cannot be served, in one answer."""
+    refused = [note for note in error.notes if note.fidelity == Fidelity.REJECTED]
+    message = refused[0].reason if len(refused) == 1 else "\n".join(f"{note.path}: {note.reason}" for note in refused)
+    return failure(400, message, "unsupported_value", param=error.note.path)
+
+
 def _upstream(error: UpstreamError, own_key: bool) -> Failure:
     """What Gemini told goes through the translation's table; what this side found out has a code of its own."""
     if error.code is None:
@@ -61,7 +68,7 @@ def _http(error: HTTPException, _own_key: bool) -> Failure:
 
 _ROWS: tuple[tuple[type[Exception], Callable[[Any, bool], Failure]], ...] = (
     (Malformed, lambda error, _: failure(400, str(error), None, param=error.param)),
-    (Rejected, lambda error, _: failure(400, str(error), "unsupported_value", param=error.note.path)),
+    (Rejected, _rejected),
     (StrictLoss, lambda error, _: failure(400, str(error), "would_lose", param=error.param)),
     (AccessDenied, lambda _, __: failure(401, "Incorrect API key provided.", "invalid_api_key")),
     (BodyTooLarge, lambda _, __: failure(413, "The body is too large.", "body_too_large")),

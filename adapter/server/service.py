@@ -59,12 +59,17 @@ class Service:
         self.exchanges = Exchanges(enabled=settings.loopback if settings.inspector is None else settings.inspector)
         self.started_at = int(time.time())
 
-    async def prepare(self, body: bytes, client: Client) -> Prepared:
-        """Decode and translate a chat request. Raises `Malformed`, `Rejected`."""
+    def decode(self, body: bytes) -> tuple[ChatCompletionRequest, dict[str, msgspec.Raw]]:
+        """A chat request and its unknown fields. Raises `Malformed`."""
         try:
-            request, unknown = decode(body, ChatCompletionRequest)
+            return decode(body, ChatCompletionRequest)
         except DECODING_ERRORS as error:
             raise malformed(error) from None
+
+    async def prepare(
+        self, request: ChatCompletionRequest, unknown: Mapping[str, msgspec.Raw], client: Client
+    ) -> Prepared:
+        """Translate a chat request. Raises `Rejected`."""
         model = resolve(request.model, self.catalogue.alias)
         context = Context(
             request=request,

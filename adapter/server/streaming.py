@@ -130,7 +130,7 @@ async def relay(
     keep: Callable[[list[Issued]], Coroutine[object, object, None]],
     failure: Callable[[Exception], Failure],
 ) -> None:
-    """Pass an answer on, event by event, up to its last. An error before the first byte is raised, a later one is sent."""
+    """Pass an answer on, up to its last event. An error before the first byte is raised, a later one is sent."""
 
     async def pass_on(chunks: list[ChatCompletionChunk]) -> None:
         if issued := machine.take_issued():

@@ -385,15 +385,6 @@ RULES: dict[str, Rule] = {
 """One rule per field of ChatCompletionRequest, in the order of its fields."""
 
 
-class AllRejected(Rejected):
-    """A request with fields that cannot be served; `notes` is the whole ledger."""
-
-    def __init__(self, notes: list[Note]) -> None:
-        first = next(note for note in notes if note.fidelity == Fidelity.REJECTED)
-        super().__init__(first.path, first.reason)
-        self.notes = notes
-
-
 def to_gemini(context: Context, unknown: Mapping[str, msgspec.Raw] = {}) -> tuple[GenerateContentRequest, list[Note]]:
     """Gemini's request for `context.request`, and what became of each field of it.
 
@@ -401,8 +392,9 @@ def to_gemini(context: Context, unknown: Mapping[str, msgspec.Raw] = {}) -> tupl
     """
     body, notes = apply(RULES, context)
     notes += [Note(path, Fidelity.DROPPED, "not a field that this adapter knows") for path in unknown]
-    if any(note.fidelity == Fidelity.REJECTED for note in notes):
-        raise AllRejected(notes)
+    first = next((note for note in notes if note.fidelity == Fidelity.REJECTED), None)
+    if first is not None:
+        raise Rejected(first.path, first.reason, notes)
     notes += _without_cached(body) + _one_setting_per_category(body, context)
     _one_list_of_declarations(body)
     return body, notes

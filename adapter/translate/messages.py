@@ -6,62 +6,25 @@ OpenAI's histories keep none of that: results come in any order, are missing, or
 are read in blocks: one or more assistant messages, and what follows until the next one.
 """
 
-import re
-from collections.abc import Iterator
-from typing import NamedTuple
-
 import msgspec
 import orjson
 
 from adapter.translate import media, signatures
 from adapter.translate.context import Context
-from adapter.translate.notes import Fidelity, Note, Outcome, Rejected, exact
+from adapter.translate.notes import Fidelity, Outcome, Rejected, exact
+from adapter.translate.results import orphan, results
 from adapter.translate.tools import upstream_name
+from adapter.translate.turns import Call, Turns, parts_of
 from adapter.wire.base import ABSENT, decode, encode, present
-from adapter.wire.gemini.content import (
-    Content,
-    FunctionCall,
-    FunctionResponse,
-    FunctionResponsePart,
-    Part,
-)
+from adapter.wire.gemini.content import Content, FunctionCall, Part
 from adapter.wire.gemini.generate import GenerateContentRequest
 from adapter.wire.openai.chat import Message, ToolCall
 from adapter.wire.signatures import Signature
 
 SYSTEM_ROLES = ("system", "developer")
 CONTINUE = "Continue."
-NO_RESULT = msgspec.Raw(b'{"error":"no result supplied"}')
 
 _LEGACY = "[%d].function_call"
-_LONG_NUMBER = re.compile(r"\d{16}")
-
-
-class Call(NamedTuple):
-    """A call of the history: its id as the client knows it, and where it stands."""
-
-    id: str
-    path: str
-    part: FunctionCall
-
-
-class Turns:
-    """The contents so far, and what was noted on the way."""
-
-    def __init__(self, context: Context) -> None:
-        self.context = context
-        self.contents: list[Content] = []
-        self.system: list[Part] = []
-        self.notes: list[Note] = []
-
-    def note(self, path: str, fidelity: Fidelity, reason: str) -> None:
-        """Write a note; paths start below `messages`."""
-        self.notes.append(Note(path, fidelity, reason))
-
-    def say(self, role: str, parts: list[Part]) -> None:
-        """Add a turn; a turn without parts is left out."""
-        if parts:
-            self.contents.append(Content(role=role, parts=parts))
 
 
 def messages(value: list[Message], context: Context) -> Outcome:
@@ -83,7 +46,7 @@ def _leading_system(value: list[Message], turns: Turns) -> int:
     """Put the first run of system messages into systemInstruction; return the index after it."""
     index = 0
     while index < len(value) and value[index].role in SYSTEM_ROLES:
-        turns.system.extend(_parts(value[index], index, turns))
+        turns.system.extend(parts_of(value[index], index, turns))
         index += 1
     if index == len(value) and turns.system:
         turns.say("user", [turns.system.pop()])
@@ -96,27 +59,6 @@ def _leading_system(value: list[Message], turns: Turns) -> int:
     return index
 
 
-def _parts(message: Message, index: int, turns: Turns) -> list[Part]:
-    """A message's content as parts, and notes on what any message may carry beside it."""
-    turns.notes.extend(_losses(message, f"[{index}]"))
-    return media.parts_of(message.content, f"[{index}].content", turns.context, turns.notes)
-
-
-_REPLAYED = ("annotations", "reasoning_details", "thinking_blocks", "parsed", "cache_control")
-
-
-def _losses(message: Message, path: str) -> Iterator[Note]:
-    """Fields of a message that have no place in Gemini's contents."""
-    if message.name and message.role != "function":
-        yield media.lost(f"{path}.name", "Gemini knows no participants' names")
-    if message.reasoning_content or message.reasoning:
-        name = "reasoning_content" if message.reasoning_content else "reasoning"
-        yield media.lost(f"{path}.{name}", "thoughts are not sent back: the signatures stand for them")
-    for name in _REPLAYED:
-        if present(getattr(message, name)):
-            yield media.lost(f"{path}.{name}", "has no place in Gemini's contents")
-
-
 def _other(value: list[Message], index: int, turns: Turns) -> int:
     """One message that is not an assistant's; return the index after it."""
     message = value[index]
@@ -126,14 +68,14 @@ def _other(value: list[Message], index: int, turns: Turns) -> int:
         case "system" | "developer":
             _later_system(message, index, turns)
         case "tool" | "function":
-            _orphan(message, index, turns)
+            orphan(message, index, turns)
         case role:
             raise Rejected(f"messages[{index}].role", f"{role!r} is not a role")
     return index + 1
 
 
 def _user(message: Message, index: int, turns: Turns) -> None:
-    parts = _parts(message, index, turns)
+    parts = parts_of(message, index, turns)
     if not parts:
         turns.note(f"[{index}].content", Fidelity.DROPPED, "Gemini takes no empty turn")
     turns.say("user", parts)
@@ -141,7 +83,7 @@ def _user(message: Message, index: int, turns: Turns) -> None:
 
 def _later_system(message: Message, index: int, turns: Turns) -> None:
     """A system message after the first turn: at its place, so that the prefix before it stays the same."""
-    parts = _parts(message, index, turns)
+    parts = parts_of(message, index, turns)
     match turns.context.options.later_system:
         case "reject":
             raise Rejected(f"messages[{index}].role", "a system message after the first turn")
@@ -160,15 +102,6 @@ def _only_text(parts: list[Part]) -> bool:
     return all(part.text is not None for part in parts)
 
 
-def _orphan(message: Message, index: int, turns: Turns) -> None:
-    """A result that belongs to no call."""
-    parts = _parts(message, index, turns)
-    name = message.tool_call_id or message.name or ""
-    turns.say("user", [Part(text=f"Result of the tool call {name}:"), *parts])
-    reason = f"no call {name!r} waits for this result: sent as a user's text"
-    turns.note(f"[{index}].tool_call_id", Fidelity.APPROXIMATED, reason)
-
-
 def _block(value: list[Message], index: int, turns: Turns) -> int:
     """Assistant messages, the results of their calls, and what else comes before the next assistant message."""
     calls: list[Call] = []
@@ -183,7 +116,7 @@ def _block(value: list[Message], index: int, turns: Turns) -> int:
         turns.note("[0]", Fidelity.INJECTED, "Gemini wants a user's turn first: a blank one stands before this message")
     turns.say("model", parts)
     end = next((i for i in range(index, len(value)) if value[i].role == "assistant"), len(value))
-    rest = _results(calls, value, range(index, end), turns) if calls else list(range(index, end))
+    rest = results(calls, value, range(index, end), turns) if calls else list(range(index, end))
     for other in rest:
         _other(value, other, turns)
     return end
@@ -197,7 +130,7 @@ def _assistant(message: Message, index: int, turns: Turns) -> tuple[list[Part], 
     known = _known_parts(message, index, turns)
     if known is not None:
         return known, _rebind(calls, known)
-    parts = _parts(message, index, turns) + _refusal(message, index, turns) + _spoken(message, index, turns)
+    parts = parts_of(message, index, turns) + _refusal(message, index, turns) + _spoken(message, index, turns)
     _sign_text(parts, message, index, turns)
     parts += _images(message, index, turns)
     if not parts and not calls:
@@ -362,127 +295,6 @@ def _call_part(call: Call, message: Message, index: int, number: int, turns: Tur
     record = _call_record(asked, index, turns.context)
     value = _valid(signatures.carried(asked), record, call.path, turns)
     return Part(function_call=call.part, thought_signature=value)
-
-
-def _results(calls: list[Call], value: list[Message], after: range, turns: Turns) -> list[int]:
-    """Add the turn with the results of all calls, in their order; return the indexes that remain."""
-    rest = list(after)
-    responses: list[Part] = []
-    extra: list[Part] = []
-    for call in calls:
-        index = _take(call, value, rest, turns)
-        if index is None:
-            responses.append(_response(call, NO_RESULT))
-            reason = "the history has no result of this call: an error is sent as its result"
-            turns.note(call.path, Fidelity.INJECTED, reason)
-            continue
-        part, beside = _result(call, value[index], index, turns)
-        responses.append(part)
-        extra += beside
-    turns.say("user", responses + extra)
-    _moved(rest, after, turns)
-    return rest
-
-
-def _moved(rest: list[int], after: range, turns: Turns) -> None:
-    """Note messages that stood before a result, which now comes first."""
-    taken = set(after) - set(rest)
-    for index in rest:
-        if taken and index < max(taken):
-            turns.note(
-                f"[{index}]", Fidelity.APPROXIMATED, "Gemini wants results right after their calls: moved behind them"
-            )
-
-
-def _take(call: Call, value: list[Message], rest: list[int], turns: Turns) -> int | None:
-    """The index of the message with a call's result, taken out of `rest`: by id, or by name for role `function`."""
-    for index in rest:
-        message = value[index]
-        by_id = message.role == "tool" and message.tool_call_id is not None and message.tool_call_id == call.id
-        named = message.role == "function" and message.name and upstream_name(message.name) == call.part.name
-        if by_id or named:
-            rest.remove(index)
-            return index
-    for index in rest:
-        if value[index].role == "tool" and not value[index].tool_call_id:
-            rest.remove(index)
-            reason = "the result names no call: taken for the first call that waits"
-            turns.note(f"[{index}].tool_call_id", Fidelity.APPROXIMATED, reason)
-            return index
-    return None
-
-
-def _response(call: Call, response: msgspec.Raw, parts: list[FunctionResponsePart] | None = None) -> Part:
-    return Part(
-        function_response=FunctionResponse(id=call.part.id, name=call.part.name, response=response, parts=parts)
-    )
-
-
-def _result(call: Call, message: Message, index: int, turns: Turns) -> tuple[Part, list[Part]]:
-    """A tool message as a function response, and the media that the model takes only beside it."""
-    parts = _parts(message, index, turns)
-    text = "".join(part.text or "" for part in parts)
-    attached = [part for part in parts if part.text is None]
-    response = _output(text, bool(message.is_error), f"[{index}].content", turns)
-    inside, beside = _attach(attached, index, turns)
-    return _response(call, response, inside or None), beside
-
-
-def _attach(parts: list[Part], index: int, turns: Turns) -> tuple[list[FunctionResponsePart], list[Part]]:
-    """Media of a result: inside the function response (Gemini 3), else in a user's turn after it."""
-    if not parts:
-        return [], []
-    if turns.context.capabilities.function_response_media:
-        return [FunctionResponsePart(inline_data=part.inline_data, file_data=part.file_data) for part in parts], []
-    reason = "the model takes no media inside a result: sent beside it"
-    turns.note(f"[{index}].content", Fidelity.APPROXIMATED, reason)
-    return [], parts
-
-
-def _output(text: str, is_error: bool, path: str, turns: Turns) -> msgspec.Raw:
-    """A result as the JSON object that Gemini wants: an object as it is, anything else as `output` or `error`."""
-    key = "error" if is_error else "output"
-    stripped = text.strip()
-    try:
-        value = orjson.loads(stripped) if stripped else text
-    except orjson.JSONDecodeError:
-        value = text
-    if isinstance(value, str):
-        value = text
-    reason = _unsafe(value, stripped)
-    if reason is not None:
-        turns.note(path, Fidelity.APPROXIMATED, reason)
-        value = text
-    if isinstance(value, dict) and not is_error:
-        return msgspec.Raw(stripped.encode())
-    if isinstance(value, (dict, list)):
-        return msgspec.Raw(b'{"%s":%s}' % (key.encode(), stripped.encode()))
-    unchanged = isinstance(value, (bool, int)) and orjson.dumps(value).decode() == stripped
-    return msgspec.Raw(encode({key: value if unchanged else text}))
-
-
-def _unsafe(value: object, text: str) -> str | None:
-    """Why a JSON result must travel as text: Gemini reads `$ref` as a reference, and numbers as doubles."""
-    if isinstance(value, (dict, list)):
-        if '"$ref"' in text and _has_reference(value):
-            return "Gemini reads the key $ref as a reference: the result is sent as text"
-        if _LONG_NUMBER.search(text) and _has_long_number(value):
-            return "Gemini would round the result's long numbers: the result is sent as text"
-    return None
-
-
-def _has_reference(value: object) -> bool:
-    if isinstance(value, dict):
-        return "$ref" in value or any(map(_has_reference, value.values()))
-    return isinstance(value, list) and any(map(_has_reference, value))
-
-
-def _has_long_number(value: object) -> bool:
-    if isinstance(value, dict):
-        return any(map(_has_long_number, value.values()))
-    if isinstance(value, list):
-        return any(map(_has_long_number, value))
-    return isinstance(value, (int, float)) and abs(value) > 2**53
 
 
 def _ends(turns: Turns) -> None:

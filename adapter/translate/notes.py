@@ -34,11 +34,15 @@ class Note(msgspec.Struct, frozen=True):
 
 
 class Rejected(Exception):
-    """The request is understood, but Gemini cannot do it and a guess would do harm. Carries its note."""
+    """The request is understood, but Gemini cannot do it and a guess would do harm.
 
-    def __init__(self, path: str, reason: str) -> None:
+    `note` says what and why; `notes` is the ledger as far as it was written.
+    """
+
+    def __init__(self, path: str, reason: str, notes: "list[Note] | None" = None) -> None:
         super().__init__(reason)
         self.note = Note(path, Fidelity.REJECTED, reason)
+        self.notes = [self.note] if notes is None else notes
 
 
 class Outcome(NamedTuple):

@@ -42,7 +42,10 @@ class Conflict(Exception):
 
 
 def apply(rules: Mapping[str, Rule], context: Context) -> tuple[GenerateContentRequest, list[Note]]:
-    """Apply each rule to its field of `context.request`; return the sum of the fragments, and the notes."""
+    """Apply each rule to its field of `context.request`; return the sum of the fragments, and the notes.
+
+    A rule that raises `Rejected` leaves its note, so that one answer can tell of all of them.
+    """
     body = GenerateContentRequest()
     notes: list[Note] = []
     contributions: list[Contribution] = []
@@ -50,7 +53,11 @@ def apply(rules: Mapping[str, Rule], context: Context) -> tuple[GenerateContentR
         value = getattr(context.request, field)
         if absent(value):
             continue
-        fragment, outcome_notes = rule(value, context)
+        try:
+            fragment, outcome_notes = rule(value, context)
+        except Rejected as rejection:
+            notes.extend(rejection.notes)
+            continue
         notes.extend(_at(field, note) for note in outcome_notes)
         if fragment is not None:
             fragment, lost = restrict(fragment, context.options.fields)

@@ -104,9 +104,15 @@ class KeyPool:
         now = self._clock()
         index = next(i for i, own in enumerate(self._headers) if own is headers)
         if len(self._rests) >= MAX_RESTS:
-            self._rests = {key: until for key, until in self._rests.items() if until > now}
+            self._forget(now)
         self._rests[index, "" if rest == math.inf else model] = now + rest
         return any(self._ready_at(i, model) <= now for i in range(len(self._headers)))
+
+    def _forget(self, now: float) -> None:
+        """Drop what has passed; all of it if nothing has, since a wrong first try costs little."""
+        self._rests = {key: until for key, until in self._rests.items() if until > now}
+        if len(self._rests) >= MAX_RESTS:
+            self._rests.clear()
 
     def _ready_at(self, index: int, model: str) -> float:
         return max(self._rests.get((index, ""), 0.0), self._rests.get((index, model), 0.0))

@@ -89,6 +89,8 @@ class EventDecoder:
             self._add(line[6:] if line.startswith(b" ", 5) else line[5:])
         elif not line:
             self._dispatch(payloads)
+        elif line == b"data":
+            self._add(b"")
         elif line.startswith((b"{", b"[")):
             self._dispatch(payloads)
             self._tail = _JsonTail(self._max_event)

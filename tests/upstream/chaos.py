@@ -67,6 +67,7 @@ class Chaos:
         self.exchanges: list[Exchange] = []
         self.connections = 0
         self.open = 0
+        self.takes_bodies = True
         self.changed = asyncio.Condition()
 
     @staticmethod
@@ -97,7 +98,7 @@ class Chaos:
                 length = next(
                     (int(f.split(b":")[1]) for f in head.split(b"\r\n") if f.lower().startswith(b"content-length:")), 0
                 )
-                body = await reader.readexactly(length)
+                body = await reader.readexactly(length) if self.takes_bodies else b""
                 exchange = Exchange(self.hits + 1, connection, head, body, reader, writer)
                 self.exchanges.append(exchange)
                 if await self.script(exchange):

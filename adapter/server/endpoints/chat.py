@@ -12,7 +12,7 @@ from adapter.server.service import Prepared, Service, deadline_of
 from adapter.server.streaming import EventStream, beside, heartbeat_of, relay
 from adapter.translate import chat
 from adapter.translate.errors import AnswerError, Failure
-from adapter.translate.notes import Note
+from adapter.translate.notes import Note, Rejected
 from adapter.translate.reply import FAILURES
 from adapter.wire.base import encode
 from adapter.wire.openai.chat import ChatCompletion, ChatCompletionChunk, Extra
@@ -44,17 +44,20 @@ class ChatCompletions:
                 await self._serve(scope, send, exchange, client)
         except ClientGone:
             exchange.status = 499
+        except Rejected as error:
+            exchange.notes = error.notes
+            await self._fail(self.service.failure(error, exchange.id, client), send, exchange)
         except Exception as error:  # noqa: BLE001 - the border: everything becomes an OpenAI error, bugs are logged whole
             await self._fail(self.service.failure(error, exchange.id, client), send, exchange)
 
     async def _serve(self, scope: Scope, send: Send, exchange: Exchange, client: Client) -> None:
         settings = self.service.settings
-        prepared = await self.service.prepare(exchange.request, client)
-        exchange.model_asked, exchange.model = prepared.context.request.model, prepared.model
-        exchange.notes, exchange.upstream_request = prepared.notes, prepared.body
+        request, unknown = self.service.decode(exchange.request)
+        exchange.model_asked, exchange.stream = request.model, bool(request.stream)
+        prepared = await self.service.prepare(request, unknown, client)
+        exchange.model, exchange.notes, exchange.upstream_request = prepared.model, prepared.notes, prepared.body
         notes.check(prepared.notes, notes.is_strict(scope, settings), settings.notes)
-        if prepared.context.request.stream:
-            exchange.stream = True
+        if exchange.stream:
             await self._stream(scope, send, exchange, client, prepared)
         else:
             await self._whole(scope, send, exchange, client, prepared)

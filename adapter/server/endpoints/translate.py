@@ -14,7 +14,7 @@ async def translate(request: Request) -> Response:
     service: Service = request.app.state.service
     client = service.access.client(request.scope)
     body = await read_body(request.scope, request.receive, service.settings.max_body)
-    prepared = await service.prepare(body, client)
+    prepared = await service.prepare(*service.decode(body), client)
     answer = {
         "model": prepared.model,
         "method": "streamGenerateContent" if prepared.context.request.stream else "generateContent",

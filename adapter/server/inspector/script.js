@@ -51,6 +51,7 @@ async function open(id) {
   if (!answer.ok) return;
   const exchange = await answer.json();
   current = id;
+  history.replaceState(null, "", `#${id}`);
   byId("detail").hidden = false;
   byId("title").textContent = `${exchange.path} · ${exchange.id}`;
   const sent = exchange.model && exchange.model !== exchange.model_asked ? ` → ${exchange.model}` : "";
@@ -89,4 +90,5 @@ function filters() {
 byId("base-url").textContent = `${location.origin}/v1/chat/completions`;
 filters();
 refresh();
+if (location.hash) open(decodeURIComponent(location.hash.slice(1)));
 setInterval(() => document.hidden || refresh(), 2000);

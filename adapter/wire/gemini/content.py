@@ -30,7 +30,7 @@ class PartialArg(Gemini):
 
     json_path: str | None = None
     string_value: str | None = None
-    number_value: float | None = None
+    number_value: int | float | None = None
     bool_value: bool | None = None
     null_value: str | int | None = None
     will_continue: bool | None = None

@@ -1,0 +1,62 @@
+"""What the translation of messages gathers: turns, system texts, calls and notes."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from adapter.translate import media
+from adapter.translate.context import Context
+from adapter.translate.notes import Fidelity, Note
+from adapter.wire.base import present
+from adapter.wire.gemini.content import Content, FunctionCall, Part
+from adapter.wire.openai.chat import Message
+
+
+class Call(NamedTuple):
+    """A call of the history: its id as the client knows it, and where it stands."""
+
+    id: str
+    path: str
+    part: FunctionCall
+
+
+class Turns:
+    """The contents so far, and what was noted on the way."""
+
+    def __init__(self, context: Context) -> None:
+        self.context = context
+        self.contents: list[Content] = []
+        self.system: list[Part] = []
+        self.notes: list[Note] = []
+
+    def note(self, path: str, fidelity: Fidelity, reason: str) -> None:
+        """Write a note; paths start below `messages`."""
+        self.notes.append(Note(path, fidelity, reason))
+
+    def say(self, role: str, parts: list[Part]) -> None:
+        """Add a turn; a turn without parts is left out, and two of the model's in a row are one."""
+        last = self.contents[-1] if self.contents else None
+        if last is not None and last.role == role == "model":
+            last.parts = [*(last.parts or ()), *parts]
+        elif parts:
+            self.contents.append(Content(role=role, parts=parts))
+
+
+def parts_of(message: Message, index: int, turns: Turns) -> list[Part]:
+    """A message's content as parts, and notes on what any message may carry beside it."""
+    turns.notes.extend(_losses(message, f"[{index}]"))
+    return media.parts_of(message.content, f"[{index}].content", turns.context, turns.notes)
+
+
+_REPLAYED = ("annotations", "reasoning_details", "thinking_blocks", "parsed", "cache_control")
+
+
+def _losses(message: Message, path: str) -> Iterator[Note]:
+    """Fields of a message that have no place in Gemini's contents."""
+    if message.name and message.role != "function":
+        yield media.lost(f"{path}.name", "Gemini knows no participants' names")
+    if message.reasoning_content or message.reasoning:
+        name = "reasoning_content" if message.reasoning_content else "reasoning"
+        yield media.lost(f"{path}.{name}", "thoughts are not sent back: the signatures stand for them")
+    for name in _REPLAYED:
+        if present(getattr(message, name)):
+            yield media.lost(f"{path}.{name}", "has no place in Gemini's contents")

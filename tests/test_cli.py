@@ -1,0 +1,130 @@
+"""The command line: what it says, and what it starts."""
+
+import json
+import subprocess
+import sys
+import time
+import urllib.request
+
+import pytest
+from click.testing import CliRunner
+
+from adapter.cli import main
+from adapter.settings import all_settings
+from tests.live import ROOT, adapter, bare_environment, free_port
+
+REQUEST = {"model": "gpt-6-astra", "messages": [{"role": "user", "content": "hi"}], "user": "me"}
+
+
+@pytest.fixture
+def run(monkeypatch, tmp_path):
+    """Run a command without this user's settings."""
+    for name in ("GOOGLE_API_KEY", "GEMINI_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    return lambda *arguments, **more: CliRunner().invoke(main, arguments, **more)
+
+
+def test_help_explains_every_setting(run):
+    text = " ".join(run("serve", "--help").output.split())
+    for setting in all_settings():
+        assert f"--{setting.name.replace('_', '-')}" in text
+        assert f"ADAPTER_{setting.name.upper()}" in text
+
+
+def test_translate_shows_the_body_and_the_ledger(run):
+    result = run("translate", "-", input=json.dumps(REQUEST))
+    shown = json.loads(result.output)
+    assert shown["model"] == "gemini-3.8-flash"
+    assert shown["body"] == {"contents": [{"role": "user", "parts": [{"text": "hi"}]}]}
+    assert {"path": "user", "fidelity": "dropped"}.items() <= shown["notes"][-1].items()
+
+
+@pytest.mark.parametrize("text", ["{", '{"model": "m", "messages": [{"role": "narrator"}]}'])
+def test_translate_says_what_is_wrong(run, text):
+    result = run("translate", "-", input=text)
+    assert result.exit_code == 1
+    assert "Error" in result.output
+
+
+def test_models_lists_rows_and_names(run):
+    output = run("models").output
+    assert "gemini-3.8-*" in output
+    assert "gpt-*" in output
+
+
+def test_a_wrong_setting_is_a_clear_error(run):
+    result = run("serve", "--host", "0.0.0.0")
+    assert result.exit_code == 1
+    assert "--allow-anonymous" in result.output
+
+
+def ask(url, body):
+    request = urllib.request.Request(f"{url}/v1/chat/completions", json.dumps(body).encode())
+    with urllib.request.urlopen(request, timeout=20) as response:
+        return dict(response.headers), json.load(response)
+
+
+def test_without_a_key_the_emulator_answers_and_every_answer_says_so(tmp_path):
+    with adapter(tmp_path) as live:
+        headers, answer = ask(live.url, REQUEST)
+    assert live.health["emulator"] is True
+    assert live.health["warnings"] == []
+    assert headers["x-adapter-upstream"] == "emulator"
+    assert answer["choices"][0]["message"]["content"]
+
+
+def test_the_first_lines_say_what_answers(tmp_path):
+    command = [sys.executable, "-m", "adapter", "serve", "--port", str(free_port())]
+    with subprocess.Popen(
+        command, cwd=ROOT, env=bare_environment(tmp_path), stdout=subprocess.PIPE, text=True
+    ) as process:
+        lines = [process.stdout.readline() for _ in range(3)]
+        process.terminate()
+        process.stdout.close()
+    assert "emulator" in lines[0]
+    assert "/v1" in lines[1]
+
+
+def test_workers_share_signatures(tmp_path):
+    tool = {"type": "function", "function": {"name": "get_weather", "description": "Tells the weather."}}
+    body = {"model": "gemini-3.5-flash", "messages": [], "tools": [tool]}
+    body["messages"].append({"role": "user", "content": "call get_weather in 12 steps"})
+    with adapter(tmp_path, "--workers", "2") as live:
+        for step in range(12):
+            headers, answer = ask(live.url, body)
+            message = answer["choices"][0]["message"]
+            assert "injected" not in headers["x-adapter-notes"], step
+            calls = [{key: call[key] for key in ("id", "type", "function")} for call in message["tool_calls"]]
+            body["messages"].append({"role": "assistant", "content": None, "tool_calls": calls})
+            body["messages"].append({"role": "tool", "tool_call_id": calls[0]["id"], "content": f"result {step}"})
+
+
+def test_a_store_that_cannot_be_written_is_warned_of(tmp_path):
+    blocked = tmp_path / "file"
+    blocked.write_text("not a folder")
+    with adapter(tmp_path, "--store", f"sqlite:{blocked}/signatures.sqlite") as live:
+        _, answer = ask(live.url, REQUEST)
+    assert live.health["store"]["kind"] == "memory"
+    assert live.health["warnings"]
+    assert answer["choices"]
+
+
+def test_the_emulator_serves_alone(tmp_path):
+    port = free_port()
+    command = [sys.executable, "-m", "adapter", "emulate", "--port", str(port)]
+    process = subprocess.Popen(command, cwd=ROOT, env=bare_environment(tmp_path))
+    try:
+        body = json.dumps({"contents": [{"parts": [{"text": "hi"}]}]}).encode()
+        url = f"http://127.0.0.1:{port}/v1beta/models/gemini-3.5-flash:generateContent"
+        request = urllib.request.Request(url, body, {"x-goog-api-key": "any"})
+        for _ in range(200):
+            try:
+                with urllib.request.urlopen(request, timeout=5) as response:
+                    answer = json.load(response)
+                break
+            except OSError:
+                time.sleep(0.05)
+    finally:
+        process.terminate()
+        process.wait(30)
+    assert answer["candidates"][0]["content"]["parts"]
