@@ -507,8 +507,10 @@ def test_every_recorded_schema_converts_and_its_instances_stay_valid():
         types.Schema.model_validate_json(bytes(message.schema))
         if once.notes:
             counts["with notes"] += 1
+        if once.notes or record["dialect"] != "draft2020-12":
+            continue
         for test in record.get("tests", ()):
-            if test["valid"] and not once.notes:
+            if test["valid"]:
                 counts["instances"] += 1
                 jsonschema.validate(test["data"], json.loads(bytes(once.schema)))
     print(dict(counts))
