@@ -507,7 +507,8 @@ def test_every_recorded_schema_converts_and_its_instances_stay_valid():
         types.Schema.model_validate_json(bytes(message.schema))
         if once.notes:
             counts["with notes"] += 1
-        if once.notes or record["dialect"] != "draft2020-12":
+        lost = {note.path.rpartition(".")[2] for note in once.notes} - {"$schema", "$comment"}
+        if lost or record["dialect"] != "draft2020-12":
             continue
         for test in record.get("tests", ()):
             if test["valid"]:
