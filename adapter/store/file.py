@@ -11,7 +11,9 @@ from adapter.store.base import StoreUnusable
 SCHEMA_VERSION = 1
 
 _SCHEMA = """
-CREATE TABLE signatures (id INTEGER PRIMARY KEY, name BLOB NOT NULL UNIQUE, written REAL NOT NULL, body BLOB NOT NULL)
+CREATE TABLE IF NOT EXISTS signatures (
+    id INTEGER PRIMARY KEY, name BLOB NOT NULL UNIQUE, written REAL NOT NULL, body BLOB NOT NULL
+)
 """
 
 _AT_ONCE = 500
@@ -45,13 +47,11 @@ def _settle(connection: sqlite3.Connection) -> None:
     # Survives the death of the process; the last commits may be lost with the machine's power.
     connection.execute("PRAGMA synchronous = NORMAL")
     connection.execute("PRAGMA journal_size_limit = 67108864")
-    version = _version(connection)
+    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
     if version == 0:
         connection.execute("BEGIN IMMEDIATE")
-        version = _version(connection)
-        if version == 0:
-            connection.execute(_SCHEMA)
-            connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        connection.execute(_SCHEMA)
+        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         connection.execute("COMMIT")
     elif version != SCHEMA_VERSION:
         raise StoreUnusable(f"the file has schema version {version}, this program knows {SCHEMA_VERSION}")
@@ -68,10 +68,6 @@ def _into_wal(connection: sqlite3.Connection) -> None:
             if "locked" not in str(error) or time.monotonic() > give_up:
                 raise
             time.sleep(0.01)
-
-
-def _version(connection: sqlite3.Connection) -> int:
-    return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
 def read(connection: sqlite3.Connection, names: Sequence[bytes], since: float) -> list[Row]:

@@ -11,6 +11,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
@@ -29,30 +30,33 @@ EVICT_EVERY = 500
 
 
 class _Worker:
-    """A thread and the connection that only it uses."""
+    """A thread and the connection that only it uses; both begin with the first call."""
 
     def __init__(self, name: str, path: Path) -> None:
-        self._thread = ThreadPoolExecutor(1, name)
+        self._name = name
         self._path = path
+        self._thread: ThreadPoolExecutor | None = None
         self._connection: sqlite3.Connection | None = None
 
     async def run(
         self, function: Callable[Concatenate[sqlite3.Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        """Call a function with the connection; the first call opens it."""
-        return await asyncio.get_running_loop().run_in_executor(
-            self._thread, lambda: function(self._connected(), *args, **kwargs)
-        )
+        """Call a function with the connection. Raises `StoreUnusable` and `sqlite3.Error` where there is none."""
+        self._thread = self._thread or ThreadPoolExecutor(1, self._name)
+        call = partial(self._call, function, *args, **kwargs)
+        return await asyncio.get_running_loop().run_in_executor(self._thread, call)
 
-    def _connected(self) -> sqlite3.Connection:
+    def _call(self, function: Callable[Concatenate[sqlite3.Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         if self._connection is None:
             self._connection = file.connect(self._path)
-        return self._connection
+        return function(self._connection, *args, **kwargs)
 
     async def aclose(self) -> None:
         """Close the connection when its last call has ended."""
-        await asyncio.get_running_loop().run_in_executor(self._thread, self._close)
-        self._thread.shutdown()
+        thread, self._thread = self._thread, None
+        if thread is not None:
+            await asyncio.get_running_loop().run_in_executor(thread, self._close)
+            thread.shutdown()
 
     def _close(self) -> None:
         if self._connection is not None:

@@ -4,7 +4,7 @@ Generative Language API v1beta (discovery revision 20260325): `models/{m}:genera
 `models/{m}:streamGenerateContent?alt=sse`, `models`, `models/{m}`.
 """
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
 from functools import partial
 from math import ceil
@@ -81,7 +81,7 @@ class Upstream:
     ) -> Reply:
         """The whole answer."""
         call = self._generation(model, "generateContent", request, caller, deadline)
-        return _reply(await self._whole(call))
+        return _reply(await self._run(call, self._whole))
 
     async def stream(
         self, model: str, request: GenerateContentRequest, caller: Caller, deadline: float | None = None
@@ -94,7 +94,7 @@ class Upstream:
             yield await self.generate(model, request, caller, deadline)
             return
         call = self._generation(model, _SSE, request, caller, deadline)
-        first, replies = await self._retry.run(partial(self._begin, call), call.deadline)
+        first, replies = await self._run(call, self._begin)
         async with aclosing(replies):
             yield first
             async for reply in replies:
@@ -103,10 +103,11 @@ class Upstream:
     async def models(self, caller: Caller, deadline: float | None = None) -> list[Model]:
         """All models, of all pages."""
         models: list[Model] = []
+        until = self._deadline(deadline)
         query = {"pageSize": "1000"}
         for _ in range(MAX_PAGES):
-            call = _Call("GET", f"models?{urlencode(query)}", None, caller, "", self._deadline(deadline))
-            page, _unknown = _decoded(await self._whole(call), ListModelsResponse)
+            call = _Call("GET", f"models?{urlencode(query)}", None, caller, "", until)
+            page, _unknown = _decoded(await self._run(call, self._whole), ListModelsResponse)
             models += page.models or ()
             if not page.next_page_token:
                 return models
@@ -116,7 +117,7 @@ class Upstream:
     async def model(self, name: str, caller: Caller, deadline: float | None = None) -> Model:
         """One model."""
         call = _Call("GET", model_path(name), None, caller, "", self._deadline(deadline))
-        return _decoded(await self._whole(call), Model)[0]
+        return _decoded(await self._run(call, self._whole), Model)[0]
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -132,20 +133,29 @@ class Upstream:
         own = self._world.clock() + self.settings.total
         return own if callers is None else min(own, callers)
 
-    async def _whole(self, call: _Call) -> bytes:
-        return await self._retry.run(partial(self._fetch, call), call.deadline)
+    async def _run(self, call: _Call, work: Callable[[_Call, Mapping[str, str]], Awaitable[T]]) -> T:
+        """The result of as many attempts as it takes."""
+        return await self._retry.run(partial(self._attempt, call, work), call.deadline)
 
-    async def _fetch(self, call: _Call) -> bytes:
-        """One attempt at a whole answer."""
-        response = await self._send(call, self._whole_headers)
+    async def _attempt(self, call: _Call, work: Callable[[_Call, Mapping[str, str]], Awaitable[T]]) -> T:
+        """One attempt with one key; the key pool learns from its error."""
+        key = await self._auth.headers(call.caller, call.model)
+        try:
+            return await work(call, key)
+        except UpstreamError as error:
+            error.elsewhere = self._auth.learn(key, call.model, error)
+            raise
+
+    async def _whole(self, call: _Call, key: Mapping[str, str]) -> bytes:
+        response = await self._send(call, {**self._whole_headers, **key})
         try:
             return await _body(response, self.settings.max_answer_bytes)
         finally:
             await response.aclose()
 
-    async def _begin(self, call: _Call) -> tuple[Reply, AsyncGenerator[Reply]]:
-        """One attempt at a stream, up to its first event: until then an error is an ordinary one."""
-        replies = self._replies(await self._send(call, self._event_headers))
+    async def _begin(self, call: _Call, key: Mapping[str, str]) -> tuple[Reply, AsyncGenerator[Reply]]:
+        """A stream, up to its first event: until then an error is an ordinary one."""
+        replies = self._replies(await self._send(call, {**self._event_headers, **key}))
         first = await anext(replies, None)
         if first is None:
             raise UpstreamProtocolError("Gemini's stream holds no event.")
@@ -164,22 +174,17 @@ class Upstream:
         finally:
             await response.aclose()
 
-    async def _send(self, call: _Call, headers: Mapping[str, str]) -> Response:
-        """An answer with a good status. Teaches the key pool when it is not."""
-        key = await self._auth.headers(call.caller, call.model)
-        seconds = {"x-server-timeout": str(max(1, ceil(call.deadline - self._world.clock())))}
-        url = f"{self._base}/{call.path}"
-        response = await self._transport.send(
-            Request(call.method, url, {**headers, **seconds, **key}, call.body, call.deadline)
-        )
+    async def _send(self, call: _Call, headers: dict[str, str]) -> Response:
+        """An answer with a good status."""
+        headers["x-server-timeout"] = str(max(1, ceil(call.deadline - self._world.clock())))
+        request = Request(call.method, f"{self._base}/{call.path}", headers, call.body, call.deadline)
+        response = await self._transport.send(request)
         if 200 <= response.status < 300:
             return response
         try:
-            error = from_answer(response.status, response.headers, await _some(response, MAX_ERROR_BODY))
+            raise from_answer(response.status, response.headers, await _some(response, MAX_ERROR_BODY))
         finally:
             await response.aclose()
-        error.elsewhere = self._auth.learn(key, call.model, error)
-        raise error
 
 
 def _lower(headers: Mapping[str, str]) -> dict[str, str]:

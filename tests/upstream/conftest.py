@@ -1,6 +1,9 @@
 import pytest
 
+from adapter.upstream.aiohttp_transport import AiohttpTransport
+from adapter.upstream.httpx2_transport import Httpx2Transport
 from tests.upstream.chaos import running
+from tests.upstream.transports import opened
 
 
 @pytest.fixture
@@ -9,3 +12,16 @@ async def chaos():
     async with running() as (server, url):
         server.url = url
         yield server
+
+
+@pytest.fixture(params=[AiohttpTransport, Httpx2Transport], ids=["aiohttp", "httpx2"])
+def kind(request):
+    """Each of the transports."""
+    return request.param
+
+
+@pytest.fixture
+async def send(kind, chaos):
+    """Sends to the scripted server."""
+    async with opened(kind, chaos.url) as send:
+        yield send

@@ -71,7 +71,16 @@ def test_a_redirect_is_no_answer(status):
 
 @pytest.mark.parametrize(
     ("header", "seconds"),
-    [("7", 7.0), ("0", 0.0), ("1.5", 1.5), ("soon", None), ("7 s", None), ("", None), ("1e400", None), ("9" * 30, None)],
+    [
+        ("7", 7.0),
+        ("0", 0.0),
+        ("1.5", 1.5),
+        ("soon", None),
+        ("7 s", None),
+        ("", None),
+        ("1e400", None),
+        ("9" * 30, None),
+    ],
 )
 def test_the_header_tells_seconds(header, seconds):
     assert from_answer(503, {"Retry-After": header}, b"").retry_after == seconds

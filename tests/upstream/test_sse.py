@@ -1,4 +1,5 @@
 import json
+from itertools import pairwise
 
 import httpx2
 import pytest
@@ -19,7 +20,7 @@ def decode(*chunks, limit=1_000_000):
 
 def pieces(body, cuts):
     edges = [0, *sorted(cut % (len(body) + 1) for cut in cuts), len(body)]
-    return [body[start:end] for start, end in zip(edges, edges[1:], strict=False)]
+    return [body[start:end] for start, end in pairwise(edges)]
 
 
 STREAMS = {
@@ -101,8 +102,8 @@ def test_an_event_at_the_limit_passes():
 
 
 LINES = st.sampled_from(
-    [b"data: 1", b"data:2", b"data", b"data: ", b"data:  x", b": note", b"event: e", b"id: 7", b"retry: 9", b"what", b"",
-     b"", "data: é\u2028😀".encode(), b'data: {"a": "b"}', b"\xef\xbb\xbfdata: 5"]
+    [b"data: 1", b"data:2", b"data", b"data: ", b"data:  x", b": note", b"event: e", b"id: 7", b"retry: 9", b"what",
+     b"", b"", "data: é\u2028😀".encode(), b'data: {"a": "b"}', b"\xef\xbb\xbfdata: 5"]
 )  # fmt: skip
 BODIES = st.lists(st.tuples(LINES, st.sampled_from([b"\n", b"\r", b"\r\n"])), max_size=20).map(
     lambda lines: b"".join(line + end for line, end in lines)

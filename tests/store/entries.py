@@ -1,0 +1,20 @@
+"""Entries for the stores' tests."""
+
+from adapter.wire.signatures import Issued, Signature
+
+
+class Clock:
+    """Unix time that stands still."""
+
+    now = 1_000_000.0
+
+    def __call__(self):
+        return self.now
+
+
+def issued(*keys, size=10):
+    return [Issued(key, Signature(value=key + "=" * size, id=f"id-{key}", origin="studio")) for key in keys]
+
+
+async def known(store, *keys, client="c"):
+    return set(await store.get(keys, client))

@@ -1,0 +1,74 @@
+"""Which store a setting names."""
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from adapter.store.base import StoreLimits, StoreUnusable
+from adapter.store.factory import default_path, open_store
+from adapter.store.sqlite import SqliteStore
+from tests.store.entries import issued, known
+
+
+async def test_open_store_makes_what_is_named(path, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "home"))
+    default = tmp_path / "home" / "gemini-openai-adapter" / "signatures.sqlite3"
+    for name, kind, where in (
+        ("memory", "memory", None),
+        ("sqlite", "sqlite", str(default)),
+        (f"sqlite:{path}", "sqlite", str(path)),
+    ):
+        store = await open_store(name)
+        facts = store.describe()
+        assert (facts["kind"], facts.get("path"), facts.get("warning")) == (kind, where, None)
+        await store.aclose()
+    assert default.exists()
+
+
+@pytest.mark.parametrize("name", ["", "redis://x", "memory:x", "sqlite3"])
+async def test_open_store_refuses_other_names(name):
+    with pytest.raises(ValueError, match="no such store"):
+        await open_store(name)
+
+
+def test_the_default_path_follows_the_users_state_directory(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/someone")
+    name = "gemini-openai-adapter/signatures.sqlite3"
+    assert default_path({"XDG_STATE_HOME": "/var/state"}) == Path("/var/state") / name
+    assert default_path({"XDG_STATE_HOME": "relative"}) == Path("/home/someone/.local/state") / name
+    assert default_path({}) == Path("/home/someone/.local/state") / name
+
+
+def directory(path):
+    path.mkdir(parents=True)
+
+
+def not_a_database(path):
+    path.parent.mkdir()
+    path.write_bytes(b"something else entirely" * 100)
+
+
+def newer(path):
+    path.parent.mkdir()
+    connection = sqlite3.connect(path)
+    connection.execute("PRAGMA user_version = 99")
+    connection.close()
+
+
+def under_a_file(path):
+    path.parent.write_text("not a directory")
+
+
+@pytest.mark.parametrize("spoil", [directory, not_a_database, newer, under_a_file])
+async def test_a_file_that_cannot_be_used_means_memory_and_a_warning(path, spoil):
+    spoil(path)
+    with pytest.raises(StoreUnusable):
+        await SqliteStore(path, StoreLimits()).open()
+    store = await open_store(f"sqlite:{path}")
+    facts = store.describe()
+    assert facts["kind"] == "memory"
+    assert str(path) in facts["warning"]
+    await store.put(issued("a"), "c")
+    assert await known(store, "a") == {"a"}
+    await store.aclose()

@@ -1,0 +1,106 @@
+"""What every store promises."""
+
+import asyncio
+
+import msgspec
+import pytest
+
+from adapter.store.base import StoreLimits, scoped
+from adapter.store.memory import MemoryStore
+from adapter.wire.signatures import Issued, Signature
+from tests.store.entries import issued, known
+
+
+async def test_what_was_put_comes_back_whole(make):
+    store = await make()
+    signature = Signature(value="c2ln", id="abc", origin="studio", parts=msgspec.Raw(b'[{"text":"x"}]'))
+    await store.put([Issued("call_1", signature), *issued("call_2")], "c")
+    found = await store.get(["call_1", "call_2", "call_3"], "c")
+    assert set(found) == {"call_1", "call_2"}
+    assert (found["call_1"].value, found["call_1"].id, found["call_1"].origin) == ("c2ln", "abc", "studio")
+    assert bytes(found["call_1"].parts) == b'[{"text":"x"}]'
+
+
+async def test_nothing_is_known_of_nothing(make):
+    store = await make()
+    assert await store.get([], "c") == {}
+    await store.put([], "c")
+    assert await known(store, "a") == set()
+
+
+async def test_clients_do_not_see_each_other(make):
+    store = await make()
+    await store.put(issued("a"), "one")
+    assert await known(store, "a", client="two") == set()
+    assert await known(store, "a", client="one") == {"a"}
+
+
+def test_a_key_and_its_client_cannot_be_read_or_confused():
+    names = {scoped("b", "a"), scoped("ab", ""), scoped("", "ab"), scoped("a", "b"), scoped("a\x00b", "")}
+    assert len(names) == 5
+    assert {len(name) for name in names} == {20}
+    assert scoped("\ud800", "c") != scoped("?", "c")
+
+
+async def test_the_last_writing_wins(make):
+    store = await make()
+    await store.put(issued("a"), "c")
+    await store.put([Issued("a", Signature(value="new"))], "c")
+    assert (await store.get(["a"], "c"))["a"].value == "new"
+
+
+async def test_entries_grow_too_old(make, clock):
+    store = await make(max_age=100.0)
+    await store.put(issued("a"), "c")
+    clock.now += 99.0
+    await store.put(issued("b"), "c")
+    assert await known(store, "a", "b") == {"a", "b"}
+    clock.now += 1.0
+    assert await known(store, "a", "b") == {"b"}
+
+
+async def test_an_entry_that_is_too_large_is_refused_and_counted(make):
+    store = await make(max_entry=1_000)
+    await store.put([*issued("large", size=1_000), *issued("small")], "c")
+    await store.put(issued("large", size=1_000), "c")
+    assert await known(store, "large", "small") == {"small"}
+    assert store.describe()["refused"] == 2
+
+
+async def test_many_puts_and_gets_at_once_all_succeed(make):
+    store = await make()
+
+    async def one(number):
+        await store.put(issued(f"a{number}", f"b{number}"), "c")
+        return await known(store, f"a{number}", f"b{number}")
+
+    assert [len(found) for found in await asyncio.gather(*map(one, range(300)))] == [2] * 300
+
+
+async def test_a_store_describes_itself(make):
+    store = await make()
+    await store.put(issued("a"), "c")
+    facts = store.describe()
+    assert facts["kind"] in ("memory", "sqlite")
+    assert facts["entries"] == 1
+    assert facts["bytes"] > 0
+    assert "warning" not in facts
+    assert msgspec.json.encode(facts)
+
+
+async def test_memory_lets_go_of_what_was_unused_for_longest():
+    store = MemoryStore(StoreLimits(max_entries=3))
+    await store.put(issued("a", "b", "c"), "c")
+    await known(store, "a")
+    await store.put(issued("d"), "c")
+    assert await known(store, "a", "b", "c", "d") == {"a", "c", "d"}
+
+
+@pytest.mark.parametrize("limit", ["max_bytes", "memory_bytes"])
+async def test_memory_is_bounded_in_bytes(limit):
+    store = MemoryStore(StoreLimits(**{limit: 5_000}))
+    for number in range(100):
+        await store.put(issued(f"k{number}", size=500), "c")
+    assert store.describe()["bytes"] <= 5_000
+    assert 5 <= store.describe()["entries"] < 10
+    assert await known(store, "k99") == {"k99"}
