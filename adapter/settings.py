@@ -17,6 +17,7 @@ import msgspec
 
 from adapter.translate.capabilities import ModelCapabilities
 from adapter.translate.context import Options
+from adapter.upstream.media import FetchSettings
 from adapter.upstream.settings import UpstreamSettings
 from adapter.wire.gemini.generate import SafetySetting
 
@@ -125,6 +126,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     ] = "comment"
     heartbeat_after: Annotated[float, _about("Silence before a heartbeat.")] = 15.0
     write_timeout: Annotated[float, _about("How long a client may take no bytes before its stream ends.")] = 30.0
+    fetch_media: Annotated[
+        Literal["off", "https", "on"],
+        _about(
+            "Fetch images and files that requests point to: never, by https, or by http too. Public addresses only."
+        ),
+    ] = "off"
+    fetch_max_bytes: Annotated[int, _about("Largest file that is fetched.")] = 20 * 1024 * 1024
     max_body: Annotated[int, _about("Largest request body.")] = 32 * 1024 * 1024
     inspector: Annotated[
         bool | None, _about("The page at / with the last exchanges. Unset: only on the loopback address.")
@@ -334,6 +342,11 @@ def options(settings: Settings, upstream: str | None = None) -> Options:
         stateless_ids=settings.stateless_ids,
         include_thoughts=settings.include_thoughts,
     )
+
+
+def fetch_settings(settings: Settings) -> FetchSettings:
+    """The part that fetching media needs."""
+    return FetchSettings(policy=settings.fetch_media, bytes=settings.fetch_max_bytes)
 
 
 class Alias(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

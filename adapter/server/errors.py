@@ -12,6 +12,7 @@ from adapter.server.asgi import BodyTooLarge
 from adapter.translate.errors import AnswerError, Failure, failure, of_answer, to_openai
 from adapter.translate.notes import Fidelity, Rejected
 from adapter.upstream.errors import UpstreamError
+from adapter.upstream.media import FetchError
 from adapter.wire.base import TooManyUnknownFields
 
 log = logging.getLogger("adapter")
@@ -72,6 +73,7 @@ _ROWS: tuple[tuple[type[Exception], Callable[[Any, bool], Failure]], ...] = (
     (StrictLoss, lambda error, _: failure(400, str(error), "would_lose", param=error.param)),
     (AccessDenied, lambda _, __: failure(401, "Incorrect API key provided.", "invalid_api_key")),
     (BodyTooLarge, lambda _, __: failure(413, "The body is too large.", "body_too_large")),
+    (FetchError, lambda error, _: failure(400, str(error), "failed_to_download_image", param="messages")),
     (AnswerError, lambda error, _: of_answer(error)),
     (UpstreamError, _upstream),
     (HTTPException, _http),

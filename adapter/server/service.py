@@ -15,16 +15,18 @@ from adapter.server.access import Access, Client
 from adapter.server.asgi import header
 from adapter.server.errors import failure_of, malformed
 from adapter.server.exchanges import Exchange, Exchanges
-from adapter.settings import Settings, catalogue, options, resolve
+from adapter.settings import Settings, catalogue, fetch_settings, options, resolve
 from adapter.store.base import SignatureStore
 from adapter.translate import chat, signatures
 from adapter.translate.capabilities import capabilities_of
-from adapter.translate.context import Context, Stamp
+from adapter.translate.context import Context, Media, Stamp
 from adapter.translate.errors import Failure
 from adapter.translate.fanout import calls_needed
+from adapter.translate.media import remote_urls
 from adapter.translate.notes import Fidelity, Note
 from adapter.upstream.client import Caller, Reply, Upstream
 from adapter.upstream.errors import UpstreamError
+from adapter.upstream.media import Fetcher
 from adapter.wire.base import TooManyUnknownFields, decode
 from adapter.wire.gemini.generate import GenerateContentRequest
 from adapter.wire.openai.chat import ChatCompletionRequest
@@ -57,6 +59,7 @@ class Service:
         self.catalogue = catalogue(settings)
         self.options = options(settings, upstream.settings.name)
         self.exchanges = Exchanges(enabled=settings.loopback if settings.inspector is None else settings.inspector)
+        self.fetcher = Fetcher(fetch_settings(settings))
         self.started_at = int(time.time())
 
     def decode(self, body: bytes) -> tuple[ChatCompletionRequest, dict[str, msgspec.Raw]]:
@@ -75,12 +78,20 @@ class Service:
             request=request,
             capabilities=capabilities_of(model, self.catalogue.model),
             options=self.options,
+            media=await self._media(request),
             signatures=await self._signatures(request, client),
         )
         gemini, ledger = chat.to_gemini(context, unknown)
         if model != request.model.removeprefix("models/"):
             ledger[:1] = [Note("model", Fidelity.APPROXIMATED, f"{model} stands for {request.model}")]
         return Prepared(context, model, gemini, ledger, calls_needed(context))
+
+    async def _media(self, request: ChatCompletionRequest) -> dict[str, Media]:
+        """What the request points to, fetched where the operator allows it. Raises `FetchError`."""
+        if self.settings.fetch_media == "off":
+            return {}
+        fetched = await self.fetcher.fetch(remote_urls(request))
+        return {url: Media(mime_type=one.mime_type, data=one.data) for url, one in fetched.items()}
 
     async def _signatures(self, request: ChatCompletionRequest, client: Client) -> Mapping[str, Signature]:
         keys = signatures.primary_keys(request)

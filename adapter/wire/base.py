@@ -67,8 +67,8 @@ def _without_unknown(
     body: bytes | msgspec.Raw, type_: Any, path: str, unknown: dict[str, msgspec.Raw], depth: int
 ) -> bytes:
     """Rewrite `body` without the fields that `type_` does not name, collecting them in `unknown`."""
-    if depth > MAX_DEPTH or len(unknown) > MAX_UNKNOWN:
-        raise TooManyUnknownFields(f"more than {MAX_UNKNOWN} unknown fields, or nested over {MAX_DEPTH} levels")
+    if depth > MAX_DEPTH:
+        raise TooManyUnknownFields(f"fields nested over {MAX_DEPTH} levels")
     shape = _shape(type_, _first_byte(body))
     if shape is None:
         return bytes(body)
@@ -85,6 +85,8 @@ def _without_unknown(
         if key not in fields:
             if present(value):
                 unknown[at] = msgspec.Raw(bytes(value))
+            if len(unknown) > MAX_UNKNOWN:
+                raise TooManyUnknownFields(f"more than {MAX_UNKNOWN} unknown fields")
             continue
         pairs.append(msgspec.json.encode(key) + b":" + _without_unknown(value, fields[key], at, unknown, depth + 1))
     return b"{" + b",".join(pairs) + b"}"

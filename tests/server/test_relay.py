@@ -1,0 +1,130 @@
+"""A relay that takes Bearer keys on Gemini's paths: its ten models work, with every field of its page."""
+
+import asyncio
+import json
+import socket
+
+import httpx2
+import pytest
+import uvicorn
+
+from adapter.emulator import EmulatorSettings, create_emulator
+from adapter.settings import ANYFAST_FIELDS
+from tests.server.scripted import adapter, chat, events
+
+PATH = "/v1/chat/completions"
+
+TEXT_MODELS = [
+    "gemini-3.1-pro-preview",
+    "gemini-3.1-flash-lite-preview",
+    "gemini-3-pro-preview",
+    "gemini-3-flash-preview",
+    "gemini-2.5-pro",
+    "gemini-2.5-flash",
+    "gemini-2.5-flash-lite",
+    "gemini-2.0-flash",
+]
+IMAGE_MODELS = ["gemini-3.1-flash-image-preview", "gemini-3-pro-image-preview"]
+
+TOOL = {
+    "type": "function",
+    "function": {
+        "name": "get_weather",
+        "description": "Tells the weather.",
+        "parameters": {
+            "type": "object",
+            "properties": {"city": {"type": "string"}, "level": {"type": "integer", "enum": [1, 2]}},
+            "required": ["city", "level"],
+        },
+    },
+}
+SCHEMA = {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}
+
+
+class Relay:
+    """The emulator in its relay mode, as an upstream of the adapter."""
+
+    def __init__(self, url):
+        self.url = url
+
+
+@pytest.fixture
+async def client():
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    app = create_emulator(EmulatorSettings(relay=True))
+    server = uvicorn.Server(uvicorn.Config(app, log_level="error", access_log=False))
+    task = asyncio.create_task(server.serve(sockets=[listener]))
+    while not server.started:
+        await asyncio.sleep(0.01)
+    relay = Relay(f"http://127.0.0.1:{listener.getsockname()[1]}")
+    async with adapter(relay, upstream_profile="anyfast", upstream_auth="bearer") as made:
+        made.relay = relay
+        yield made
+    server.should_exit = True
+    await task
+
+
+async def sent(client):
+    """The bodies that reached the relay, newest last."""
+    async with httpx2.AsyncClient(trust_env=False) as direct:
+        answer = await direct.get(f"{client.relay.url}/emulator/requests")
+    return answer.json()
+
+
+def paths(body, prefix=""):
+    """The dotted paths of a body that the page of the relay may list or not."""
+    for key, value in body.items():
+        at = f"{prefix}{key}"
+        if at in ANYFAST_FIELDS or not isinstance(value, (dict, list)):
+            yield at
+        else:
+            for inner in value if isinstance(value, list) else [value]:
+                yield from paths(inner, f"{at}.")
+
+
+@pytest.mark.parametrize("model", TEXT_MODELS)
+async def test_a_model_of_the_relay_chats_streams_calls_and_answers_in_json(client, model):
+    everything = {
+        "temperature": 0.5,
+        "top_p": 0.9,
+        "top_k": 5,
+        "max_tokens": 500,
+        "stop": ["END"],
+        "seed": 7,
+        "reasoning_effort": "low",
+        "safety_settings": [{"category": "HARM_CATEGORY_HARASSMENT", "threshold": "BLOCK_NONE"}],
+    }
+    system = {"role": "system", "content": "Be brief."}
+    request = chat("hello", model=model, **everything)
+    request["messages"].insert(0, system)
+    whole = await client.post(PATH, json=request)
+    assert whole.status_code == 200, whole.text
+    streamed = await client.post(PATH, json={**request, "stream": True})
+    assert events(streamed.text)[-1] == "[DONE]"
+
+    forced = {"type": "function", "function": {"name": "get_weather"}}
+    call = await client.post(PATH, json=chat("go", model=model, tools=[TOOL], tool_choice=forced))
+    message = call.json()["choices"][0]["message"]
+    arguments = json.loads(message["tool_calls"][0]["function"]["arguments"])
+    assert arguments["level"] in (1, 2)
+
+    format_ = {"type": "json_schema", "json_schema": {"name": "n", "schema": SCHEMA}}
+    structured = await client.post(PATH, json=chat("go", model=model, response_format=format_))
+    assert isinstance(json.loads(structured.json()["choices"][0]["message"]["content"])["name"], str)
+
+    for body in await sent(client):
+        assert {path for path in paths(body.get("body", body)) if path not in ANYFAST_FIELDS} == set()
+
+
+@pytest.mark.parametrize("model", IMAGE_MODELS)
+@pytest.mark.parametrize("stream", [False, True])
+async def test_an_image_model_of_the_relay_returns_its_image(client, model, stream):
+    answer = await client.post(PATH, json=chat("draw a cat", model=model, stream=stream))
+    assert answer.status_code == 200, answer.text
+    if stream:
+        deltas = [json.loads(event)["choices"][0]["delta"] for event in events(answer.text)[:-1]]
+        images = [image for delta in deltas for image in delta.get("images", [])]
+    else:
+        images = answer.json()["choices"][0]["message"]["images"]
+    assert images[0]["image_url"]["url"].startswith("data:image/png;base64,")
