@@ -405,3 +405,18 @@ async def test_models_are_listed_over_all_pages():
     assert [model["id"] for model in listed["data"]] == ["a", "b", "mine"]
     assert one["id"] == "mine"
     assert upstream.seen[-1].path == "/v1beta/models/a"
+
+
+@pytest.mark.parametrize(
+    ("policy", "told"),
+    [("off", "ADAPTER_FETCH_MEDIA"), ("on", "not public")],
+    ids=["fetching is off", "a private address"],
+)
+async def test_an_image_at_a_private_address_is_a_clear_error_and_never_fetched(policy, told):
+    image = {"type": "image_url", "image_url": {"url": "http://127.0.0.1:9/x.png"}}
+    request = {"model": "gemini-3.5-flash", "messages": [{"role": "user", "content": [image]}]}
+    async with scripted(says_hello) as upstream, adapter(upstream, fetch_media=policy) as client:
+        response = await client.post(PATH, json=request)
+    assert response.status_code == 400
+    assert told in response.json()["error"]["message"]
+    assert upstream.seen == []
