@@ -1,6 +1,7 @@
 """Clients that cannot share the tests' environment, each in one of its own, built from its lock file."""
 
 import hashlib
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -34,3 +35,19 @@ def check(name: str, url: str) -> None:
     """Run a client's checks against a live adapter; they print what they checked and fail with a traceback."""
     script = HERE / name / "check.py"
     subprocess.run([str(python_of(name)), "-W", "error::SyntaxWarning", str(script), url], check=True, timeout=280)
+
+
+def suite(name: str, url: str) -> None:
+    """Run a framework's own test suite against a live adapter, in the framework's environment."""
+    options = [
+        "-q",
+        "-rsx",
+        "-c/dev/null",
+        f"--rootdir={HERE / name}",
+        "-pno:cacheprovider",
+        "-oasyncio_mode=auto",
+        "-oasyncio_default_test_loop_scope=session",
+        "-oasyncio_default_fixture_loop_scope=session",
+    ]
+    command = [str(python_of(name)), "-m", "pytest", *options, str(HERE / name / "test_standard.py")]
+    subprocess.run(command, check=True, timeout=280, env={**os.environ, "ADAPTER_TEST_URL": url})

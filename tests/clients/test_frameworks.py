@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.clients.environments import check
+from tests.clients.environments import check, suite
 from tests.live import adapter
 
 
@@ -12,3 +12,10 @@ from tests.live import adapter
 def test_a_framework_chats_streams_and_runs_an_agent(name, tmp_path):
     with adapter(tmp_path) as live:
         check(name, f"{live.url}/v1")
+
+
+@pytest.mark.clients
+@pytest.mark.timeout(900)
+def test_langchains_standard_suites_pass(tmp_path):
+    with adapter(tmp_path) as live:
+        suite("langchain", f"{live.url}/v1")
