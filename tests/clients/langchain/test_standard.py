@@ -17,7 +17,7 @@ PARAMETERS = {"model": "gemini-3.5-flash", "base_url": URL, "api_key": "unused",
 
 class TestUnit(ChatModelUnitTests):
     @pytest.mark.xfail(
-        run=False, reason="compares with a snapshot in LangChain's own repository, of a class that is not ours"
+        run=False, reason="compares with a snapshot in LangChain's repository"
     )
     def test_serdes(self, model, snapshot):
         """See the reason."""
@@ -74,7 +74,7 @@ class TestIntegration(ChatModelIntegrationTests):
         """JSON mode itself is tested in check.py."""
 
     @pytest.mark.xfail(
-        run=False, reason="fetches a picture from the internet; pictures are tested in tests/clients/test_openai.py"
+        run=False, reason="fetches a picture from the internet"
     )
     def test_image_inputs(self, model):
         """See the reason."""
