@@ -15,6 +15,10 @@ from adapter.wire.base import encode
 
 MAX_KEPT = 100
 MAX_BODY = 256 * 1024
+MAX_ONE = 4 * 1024 * 1024
+MAX_ALL = 64 * 1024 * 1024
+"""Bytes that one exchange, and all together, may hold; larger bodies are not kept, older exchanges go."""
+
 _LONG = re.compile(rb'"((?:data:[^",]{0,100},)?)[A-Za-z0-9+/_-]{400,}={0,2}"')
 
 
@@ -34,6 +38,11 @@ class Exchange(msgspec.Struct, kw_only=True):
     request: bytes = b""
     upstream_request: Any = None
     answer: list[bytes] = []
+
+    @property
+    def size(self) -> int:
+        """About how many bytes it holds: Gemini's body is about as large as OpenAI's."""
+        return 2 * len(self.request) + sum(map(len, self.answer))
 
     def summary(self) -> dict[str, object]:
         """A row of the list."""
@@ -76,12 +85,20 @@ class Exchanges:
 
     def __init__(self, *, enabled: bool) -> None:
         self.enabled = enabled
-        self._kept: deque[Exchange] = deque(maxlen=MAX_KEPT)
+        self._kept: deque[Exchange] = deque()
+        self._bytes = 0
 
     def add(self, exchange: Exchange) -> None:
         """Keep one, in place of the oldest."""
-        if self.enabled:
-            self._kept.append(exchange)
+        if not self.enabled:
+            return
+        if exchange.size > MAX_ONE:
+            exchange.request, exchange.answer = b"(too large to keep)", [b"(too large to keep)"]
+            exchange.upstream_request = None
+        self._kept.append(exchange)
+        self._bytes += exchange.size
+        while len(self._kept) > MAX_KEPT or self._bytes > MAX_ALL:
+            self._bytes -= self._kept.popleft().size
 
     def newest_first(self) -> list[Exchange]:
         """All that are kept."""

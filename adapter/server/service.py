@@ -95,9 +95,7 @@ class Service:
 
     async def _signatures(self, request: ChatCompletionRequest, client: Client) -> Mapping[str, Signature]:
         keys = signatures.primary_keys(request)
-        if not keys:
-            return {}
-        found = await self.store.get(keys, client.id)
+        found = await self.store.get(keys, client.id) if keys else {}
         more = signatures.fallback_keys(request, found)
         return {**found, **(await self.store.get(more, client.id))} if more else found
 

@@ -1,0 +1,46 @@
+"""What the page at / keeps: the last exchanges, within bounds, with long base64 shortened."""
+
+from adapter.server.exchanges import MAX_ALL, MAX_KEPT, MAX_ONE, Exchange, Exchanges, shortened, timed
+
+
+def exchange(number=0, request=b"{}", answer=b"{}"):
+    return Exchange(id=f"req_{number}", path="/v1/chat/completions", started_at=0.0, request=request, answer=[answer])
+
+
+def test_the_newest_are_kept():
+    ring = Exchanges(enabled=True)
+    for number in range(MAX_KEPT + 5):
+        ring.add(exchange(number))
+    assert len(ring.newest_first()) == MAX_KEPT
+    assert ring.newest_first()[0].id == f"req_{MAX_KEPT + 4}"
+    assert ring.find("req_0") is None
+    assert ring.find("req_5") is not None
+
+
+def test_nothing_is_kept_where_it_is_off():
+    ring = Exchanges(enabled=False)
+    ring.add(exchange())
+    assert ring.newest_first() == []
+
+
+def test_large_bodies_are_not_kept_and_all_together_are_bounded():
+    ring = Exchanges(enabled=True)
+    ring.add(exchange(request=b"x" * MAX_ONE))
+    assert ring.newest_first()[0].request == b"(too large to keep)"
+    assert ring.newest_first()[0].detail()["upstream_request"] == ""
+    for number in range(50):
+        ring.add(exchange(number, request=b"x" * (MAX_ONE // 2 - 10)))
+    assert sum(one.size for one in ring.newest_first()) <= MAX_ALL
+
+
+def test_long_base64_is_told_by_its_length():
+    body = b'{"url": "data:image/png;base64,' + b"A" * 1_000 + b'", "text": "hello"}'
+    assert shortened(body) == '{"url": "data:image/png;base64,... 1024 characters ...", "text": "hello"}'
+    assert shortened(b"\xff") == "\ufffd"
+
+
+def test_an_exchange_knows_how_long_it_took():
+    one = exchange()
+    with timed(one):
+        pass
+    assert one.milliseconds >= 0
