@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import msgspec
 import orjson
 
+from adapter.translate import pointers
 from adapter.translate.notes import Fidelity, Note
 
 MAX_DEPTH = 11
@@ -92,7 +93,7 @@ def normalised(root: Schema, keywords: frozenset[str]) -> tuple[Schema, list[Not
     body = {key: value for key, value in root.items() if key not in names}
     result = document.schema(body, "", 0)
     definitions = {
-        name: document.schema(inner, _join(keyword, name), 1)
+        name: document.schema(inner, pointers.join(keyword, name), 1)
         for keyword in names
         for name, inner in root[keyword].items()
     }
@@ -145,7 +146,7 @@ class _Document:
 
     def note(self, path: str, keyword: str, fidelity: Fidelity, reason: str) -> None:
         """Tell of one keyword."""
-        self.notes.append(Note(_join(path, keyword), fidelity, reason))
+        self.notes.append(Note(pointers.join(path, keyword), fidelity, reason))
 
     def schema(self, value: Any, path: str, depth: int) -> Schema:
         """One schema, anywhere in the document."""
@@ -168,8 +169,8 @@ class _Document:
     def _reference(self, source: Schema, path: str, depth: int) -> Schema:
         pointer = source["$ref"]
         siblings = {key: value for key, value in source.items() if key != "$ref"}
-        target = _target(self.root, pointer)
-        name = _definition(pointer)
+        target = pointers.target(self.root, pointer)
+        name = pointers.definition(pointer)
         if target is None:
             self.note(path, "$ref", Fidelity.DROPPED, f"{words(pointer)} points to nothing in this schema")
             return _Node(self, siblings, path, depth).convert()
@@ -212,7 +213,7 @@ class _Document:
         if "$ref" not in part:
             return part
         rest = {key: value for key, value in part.items() if key != "$ref"}
-        target = _target(self.root, part["$ref"])
+        target = pointers.target(self.root, part["$ref"])
         if target is None:
             self.note(path, "allOf", Fidelity.APPROXIMATED, f"{words(part['$ref'])} points to nothing in this schema")
             return rest
@@ -284,7 +285,7 @@ class _Node:
         """A schema inside this one."""
         at = self.path
         for piece in path:
-            at = _join(at, piece)
+            at = pointers.join(at, piece)
         return self.document.schema(value, at, self.depth + 1)
 
     def listed(self, keyword: str, value: Any) -> list[Schema] | None:
@@ -477,33 +478,6 @@ def _type_of(value: Any) -> str:
         return "boolean"
     names = {str: "string", int: "integer", float: "number", dict: "object", list: "array"}
     return names.get(type(value), "null")
-
-
-def _target(root: Schema, pointer: Any) -> Schema | None:
-    """The schema that a JSON pointer into the document names (RFC 6901)."""
-    if not isinstance(pointer, str) or not pointer.startswith("#"):
-        return None
-    found: Any = root
-    for piece in pointer[1:].split("/")[1:]:
-        key = piece.replace("~1", "/").replace("~0", "~")
-        if isinstance(found, list) and key.isdecimal() and int(key) < len(found):
-            found = found[int(key)]
-        elif isinstance(found, dict) and key in found:
-            found = found[key]
-        else:
-            return None
-    return found if isinstance(found, dict) else {} if found is True else None
-
-
-def _definition(pointer: Any) -> str | None:
-    """The name of the definition at the root that a pointer names, if it names one."""
-    start = next((head for head in ("#/$defs/", "#/definitions/") if str(pointer).startswith(head)), None)
-    name = str(pointer)[len(start) :] if start else ""
-    return name if name and "/" not in name else None
-
-
-def _join(path: str, piece: str) -> str:
-    return f"{path}.{piece}" if path else piece
 
 
 _VALIDATION = {
