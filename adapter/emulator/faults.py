@@ -28,7 +28,6 @@ from adapter.emulator.errors import TYPE_URL, Refusal
 from adapter.emulator.wireform import one_line
 
 MARK = "+fault-"
-HALF = 2
 BIG = 1_000_000
 
 Chunks = list[dict[str, Any]]
@@ -62,7 +61,7 @@ def finishing(reason: str, message: str = "", *, keep: bool = False) -> Callable
     """Half of the answer, then the reason, without content unless `keep`."""
 
     def reshape(chunks: Chunks) -> Chunks:
-        kept = [without_finish(chunk) for chunk in chunks[: len(chunks) // HALF]]
+        kept = [without_finish(chunk) for chunk in chunks[: len(chunks) // 2]]
         last = chunks[-1]
         candidate: dict[str, Any] = {"content": last["candidates"][0]["content"]} if keep else {}
         candidate |= {"finishReason": reason, "index": 0} | ({"finishMessage": message} if message else {})
@@ -134,7 +133,7 @@ def no_finish(chunks: Chunks) -> Chunks:
 
 def half(frames: Frames) -> Frames:
     """The first half, at least one."""
-    return frames[: max(1, len(frames) // HALF)]
+    return frames[: max(1, len(frames) // 2)]
 
 
 def tail_error(frames: Frames) -> Iterator[bytes]:
@@ -153,7 +152,8 @@ def cut_event(frames: Frames) -> Iterator[bytes]:
     """Half of the frames, and half of the next."""
     kept = half(frames)
     yield from kept
-    yield frames[min(len(kept), len(frames) - 1)][: HALF * 10]
+    cut = frames[min(len(kept), len(frames) - 1)]
+    yield cut[: len(cut) // 2]
 
 
 def each_byte(frames: Frames) -> Iterator[bytes]:

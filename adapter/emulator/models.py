@@ -56,11 +56,6 @@ class Model(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     def makes_images(self) -> bool:
         return "IMAGE" in self.outputs
 
-    @property
-    def signature_family(self) -> str:
-        """Signatures are bound to the model family that issued them."""
-        return f"gemini-{int(self.generation)}"
-
 
 @cache
 def models() -> dict[str, Model]:

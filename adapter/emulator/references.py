@@ -34,7 +34,9 @@ class Document:
         for word in ("$anchor", "$dynamicAnchor"):
             if isinstance(schema.get(word), str):
                 self.places.setdefault(f"{base}#{schema[word]}", Node(schema, base))
-        if isinstance(schema.get("$id"), str):
+        if isinstance(schema.get("$id"), str) and schema["$id"].startswith("#"):
+            self.places.setdefault(f"{base}{schema['$id']}", Node(schema, base))
+        elif isinstance(schema.get("$id"), str):
             self.places.setdefault(urljoin(base, schema["$id"]), Node(schema, base))
             self.places.setdefault(base, Node(schema, base))
         for name, child in schema.items():

@@ -18,7 +18,7 @@ from adapter.emulator.models import Model
 from adapter.emulator.plan import PlannedCall, next_calls
 from adapter.emulator.settings import EmulatorSettings
 from adapter.emulator.tokens import BYTES_PER_TOKEN
-from adapter.emulator.usage import Usage, answer_tokens, thought_tokens
+from adapter.emulator.usage import Tally, Usage, thought_tokens
 
 ID_LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
 CALLS_MESSAGE = "Model generated function call(s)."
@@ -40,10 +40,13 @@ class Reply:
 
     candidates: list[Candidate]
     usage: Usage
-    version: str
+    model: Model
     id: str
-    late_signatures: bool
-    """In a stream the signature follows the text, on an empty part (Gemini 3 and later)."""
+
+    @property
+    def late_signatures(self) -> bool:
+        """In a stream the signature follows the text, on an empty part (Gemini 3 and later)."""
+        return self.model.signatures == "required"
 
 
 def respond(request: Request, model: Model, settings: EmulatorSettings) -> Reply:
@@ -57,9 +60,8 @@ def respond(request: Request, model: Model, settings: EmulatorSettings) -> Reply
     return Reply(
         candidates=[found for found, _ in limited],
         usage=Usage(request, model, kept),
-        version=model.version,
+        model=model,
         id=response_id(seed, settings),
-        late_signatures=model.signatures == "required",
     )
 
 
@@ -161,7 +163,7 @@ def limit(found: Candidate, request: Request, model: Model, thoughts: int) -> tu
     if thoughts and thoughts >= most:
         return Candidate([], "MAX_TOKENS"), most
     left = most - thoughts
-    if sum(answer_tokens(found.parts, model).values()) <= left or places_of_media(found.parts):
+    if sum(Tally(model, found.parts).counts().values()) <= left or places_of_media(found.parts):
         return found, thoughts
     return replace(found, parts=cut_text(found.parts, left), finish="MAX_TOKENS", message="", extra={}), thoughts
 

@@ -18,6 +18,8 @@ from adapter.emulator.validate import Validator, dependencies, for_item, for_pro
 
 MAX_CANDIDATES = 400
 MAX_DEPTH = 24
+MAX_VALUES = 20_000
+"""How many values one sample may try to build; more means that the schema is a puzzle."""
 MAX_ITEMS = 1_000
 NOTHING = object()
 """No value was found; `None` is a value."""
@@ -25,7 +27,7 @@ NOTHING = object()
 ORDER = ("object", "array", "string", "integer", "number", "boolean", "null")
 """Which type is tried first where a schema leaves the choice."""
 
-PLAIN: tuple[Any, ...] = (0, 1, -1, 1.5, True, False, None, "", "a", [], {}, 1_000_000)
+PLAIN: tuple[Any, ...] = (0, 1, -1, 1.5, True, False, None, "", "a", [], {}, {"property": 0}, 1_000_000)
 """Tried last."""
 
 
@@ -49,13 +51,15 @@ class Sampler:
         self.validator = Validator(self.document)
         self.said = said
         self.variant = variant
+        self.left = MAX_VALUES
         self.strings = list(said.strings[variant:])
         self.numbers = list(said.numbers[variant:])
 
     def value(self, nodes: Nodes, name: str, depth: int = 0, variant: int = 0) -> Any:
         """The first candidate that is valid."""
         nodes = nodes or (self.document.root,)
-        if depth > MAX_DEPTH:
+        self.left -= 1
+        if depth > MAX_DEPTH or self.left < 0:
             return NOTHING
         for candidate in islice(self.candidates(nodes, name, depth, variant), MAX_CANDIDATES):
             if all(self.validator.valid(candidate, node) for node in nodes):

@@ -2,8 +2,9 @@
 
 A signature is `version, family, digest of what it signs, HMAC of these`, in standard base64. Whoever has the key can
 check it, so workers and restarts need no shared memory. What it signs is the function call it sits on (name and
-arguments as canonical JSON), the picture, or the visible text of its content with white space folded; on another part
-it is refused as corrupted.
+arguments as canonical JSON), the picture, or the visible text before it with white space folded; on another part it is
+refused as corrupted. The real server binds less, as far as anybody has reported: here a mix-up must show. A later
+model of the same key takes an earlier one's signatures.
 """
 
 import base64
@@ -13,7 +14,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from adapter.emulator.conversation import Content, Part, calls, parts, role, runs, turn_start, visible_text
+from adapter.emulator.conversation import Content, Part, Run, calls, parts, runs, turn_start, visible_text
 from adapter.emulator.errors import missing_signature
 from adapter.emulator.models import Model
 
@@ -85,12 +86,12 @@ def signed_by(part: Part, content: Content) -> bytes:
     return of_text(visible_text(content))
 
 
-def fault(signature: bytes, key: bytes, signed: bytes) -> str:
+def fault(signature: bytes, key: bytes, signed: set[bytes]) -> str:
     """Why the signature is refused; nothing when it is good."""
     head, mac = signature[: 2 + DIGEST_SIZE], signature[2 + DIGEST_SIZE :]
     if not hmac.compare_digest(mac, hmac.digest(key, head, "sha256")):
         return NOT_VALID
-    return "" if head[2:] == signed else CORRUPTED
+    return "" if head[2:] in signed else CORRUPTED
 
 
 def check(contents: list[Content], model: Model, key: bytes, *, verify: bool = True) -> SignatureReport:
@@ -111,15 +112,22 @@ def check(contents: list[Content], model: Model, key: bytes, *, verify: bool = T
     return SignatureReport(violations, verified, sentinels)
 
 
-def signatures(contents: list[Content]) -> list[tuple[bytes, bytes]]:
-    """Every signature in the model's contents, with what it should sign."""
-    return [
-        (part["thoughtSignature"], signed_by(part, content))
-        for content in contents
-        if role(content) == "model"
-        for part in parts(content)
-        if part.get("thoughtSignature")
-    ]
+def signatures(contents: list[Content]) -> list[tuple[bytes, set[bytes]]]:
+    """Every signature in the model's contents, with what it may sign."""
+    return [found for run in runs(contents) if run.role == "model" for found in of_run(run)]
+
+
+def of_run(run: Run) -> list[tuple[bytes, set[bytes]]]:
+    """A text's signature may follow it in a content of its own: google-genai's chats keep each chunk as one."""
+    found = []
+    spoken = ""
+    for content in run.contents:
+        for part in parts(content):
+            spoken += "" if part.get("thought") else part.get("text", "")
+            if part.get("thoughtSignature"):
+                found.append((part["thoughtSignature"], {signed_by(part, content), of_text(spoken)}))
+                spoken = ""
+    return found
 
 
 def missing(contents: list[Content]) -> list[str]:

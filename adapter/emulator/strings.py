@@ -6,7 +6,7 @@ from re import _constants as codes  # type: ignore[attr-defined]
 from re import _parser as parser  # type: ignore[attr-defined]
 from typing import Any
 
-from adapter.emulator.validate import CONVERSIONS, matches
+from adapter.emulator.validate import matches, to_python
 
 FORMATS = {
     "date": "2026-01-{day:02}",
@@ -45,12 +45,10 @@ def by_format(form: str, variant: int) -> Iterator[str]:
 
 def by_pattern(pattern: str, least: int = 0) -> Iterator[str]:
     """Strings the pattern matches, the shortest of each way first; `least` asks repetitions to be longer."""
-    for found, replacement in CONVERSIONS:
-        pattern = found.sub(replacement, pattern)
-    try:
-        tree = parser.parse(pattern)
-    except re.error:
+    readable = to_python(pattern)
+    if readable is None:
         return
+    tree = parser.parse(readable, re.ASCII)
     for extra in (0, 1, 2, least):
         for turn in range(4):
             text = Maker(extra, turn).sequence(tree)

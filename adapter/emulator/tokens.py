@@ -38,8 +38,12 @@ def content_tokens(content: Content) -> int:
 
 def part_tokens(part: dict[str, Any]) -> int:
     """One part's text and structure."""
-    structures = sum(json_tokens(part[name]) for name in STRUCTURED if name in part)
-    return text_tokens(part.get("text", "")) + structures
+    return text_tokens(part.get("text", "")) + structure_tokens(part)
+
+
+def structure_tokens(part: dict[str, Any]) -> int:
+    """Calls, results and code, as JSON."""
+    return sum(json_tokens(part[name]) for name in STRUCTURED if name in part)
 
 
 def media_tokens(part: dict[str, Any], model: Model) -> tuple[str, int]:

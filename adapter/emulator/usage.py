@@ -1,11 +1,12 @@
 """`usageMetadata`: zero counters are left out, the total is the sum."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from adapter.emulator.conversation import Part, Request, generation_config
 from adapter.emulator.media import SAMPLE_RATE
 from adapter.emulator.models import Model
-from adapter.emulator.tokens import details, modality, part_tokens, prompt_tokens
+from adapter.emulator.tokens import BYTES_PER_TOKEN, details, modality, prompt_tokens, structure_tokens
 
 THOUGHTS = {"MINIMAL": 0, "LOW": 16, "MEDIUM": 32, "HIGH": 64, "XHIGH": 96}
 """Tokens that the emulator thinks at each level."""
@@ -28,16 +29,29 @@ def thought_tokens(request: Request, model: Model) -> int:
     return THOUGHTS.get(level, THOUGHTS[model.default_level])
 
 
-def answer_tokens(parts: list[Part], model: Model) -> dict[str, int]:
-    """The tokens of an answer by modality; thoughts are counted elsewhere."""
-    counts = {"TEXT": 0}
-    for part in parts:
-        if "inlineData" in part:
-            kind = modality(part["inlineData"]["mimeType"])
-            counts[kind] = counts.get(kind, 0) + made_tokens(part["inlineData"]["data"], kind, model)
-        elif not part.get("thought"):
-            counts["TEXT"] += part_tokens(part)
-    return counts
+class Tally:
+    """The tokens of an answer by modality, counted as it grows; thoughts are counted elsewhere."""
+
+    def __init__(self, model: Model, parts: Iterable[Part] = ()) -> None:
+        self.model = model
+        self.text_bytes = 0
+        self.structures = 0
+        self.made: dict[str, int] = {}
+        self.add(parts)
+
+    def add(self, parts: Iterable[Part]) -> None:
+        """What was said next; a text in pieces costs as much as in one."""
+        for part in parts:
+            if "inlineData" in part:
+                kind = modality(part["inlineData"]["mimeType"])
+                self.made[kind] = self.made.get(kind, 0) + made_tokens(part["inlineData"]["data"], kind, self.model)
+            elif not part.get("thought"):
+                self.text_bytes += len(part.get("text", "").encode())
+                self.structures += structure_tokens(part)
+
+    def counts(self) -> dict[str, int]:
+        """Text first."""
+        return {"TEXT": -(-self.text_bytes // BYTES_PER_TOKEN) + self.structures, **self.made}
 
 
 def made_tokens(data: bytes, kind: str, model: Model) -> int:
@@ -48,17 +62,15 @@ def made_tokens(data: bytes, kind: str, model: Model) -> int:
 
 
 class Usage:
-    """The counters of one answer; `metadata` may be asked again as the answer grows."""
+    """The counters of one request; `metadata` may be asked again as the answer grows."""
 
     def __init__(self, request: Request, model: Model, thoughts: int) -> None:
-        self.model = model
         self.prompt = prompt_tokens(request, model)
         self.thoughts = thoughts
         self.tier = str(request.get("serviceTier") or "standard").replace("unspecified", "standard")
 
-    def metadata(self, parts: list[Part]) -> dict[str, Any]:
+    def metadata(self, counts: dict[str, int]) -> dict[str, Any]:
         """With what has been said so far."""
-        counts = answer_tokens(parts, self.model)
         prompt, answer = sum(self.prompt.values()), sum(counts.values())
         numbers = {
             "promptTokenCount": prompt,

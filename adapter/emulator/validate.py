@@ -30,22 +30,33 @@ TYPES: dict[str, Callable[[Any], bool]] = {
 }
 
 CONVERSIONS = (
-    (re.compile(r"\\p\{(?:L|Letter|Alphabetic)\}"), r"[^\\W\\d_]"),
-    (re.compile(r"\\p\{[^}]*\}"), r"\\w"),
-    (re.compile(r"\\d"), r"[0-9]"),
+    (re.compile(r"\\p\{(?:L|Letter|Alphabetic)\}"), r"(?u:[^\\W\\d_])"),
+    (re.compile(r"\\p\{[^}]*\}"), r"(?u:\\w)"),
     (re.compile(r"\(\?<([A-Za-z_]\w*)>"), r"(?P<\1>"),
 )
+"""ECMA's spellings for Python; its `\\d` and `\\w` are ASCII, hence the flag."""
+
+CLASS_IN_SET = re.compile(r"\[[^\]]*\\p\{")
+
+
+def to_python(pattern: str) -> str | None:
+    """An ECMA pattern for Python, or nothing when Python cannot read it."""
+    if CLASS_IN_SET.search(pattern):
+        return None
+    for found, replacement in CONVERSIONS:
+        pattern = found.sub(replacement, pattern)
+    try:
+        re.compile(pattern, re.ASCII)
+    except re.error:
+        return None
+    return pattern
 
 
 @cache
 def compiled(pattern: str) -> re.Pattern[str] | None:
-    """An ECMA pattern for Python, or nothing when Python cannot read it."""
-    for found, replacement in CONVERSIONS:
-        pattern = found.sub(replacement, pattern)
-    try:
-        return re.compile(pattern)
-    except re.error:
-        return None
+    """Compiled once."""
+    readable = to_python(pattern)
+    return None if readable is None else re.compile(readable, re.ASCII)
 
 
 def matches(pattern: str, text: str) -> bool:

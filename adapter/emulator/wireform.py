@@ -10,6 +10,7 @@ import orjson
 
 from adapter.emulator.conversation import Part
 from adapter.emulator.reply import Candidate, Reply
+from adapter.emulator.usage import Tally
 
 PIECE = re.compile(r"\S*\s*\S*\s*\S*\s*", re.DOTALL)
 """A stream sends three words at a time."""
@@ -25,15 +26,15 @@ def whole(reply: Reply) -> dict[str, Any]:
         for index, found in enumerate(reply.candidates)
     ]
     said = [part for found in reply.candidates for part in found.parts]
-    return envelope(reply, candidates, said)
+    return envelope(reply, candidates, Tally(reply.model, said))
 
 
-def envelope(reply: Reply, candidates: list[dict[str, Any]], said: list[Part]) -> dict[str, Any]:
+def envelope(reply: Reply, candidates: list[dict[str, Any]], said: Tally) -> dict[str, Any]:
     """Candidates, what they cost so far, and who answered."""
     return {
         "candidates": candidates,
-        "usageMetadata": reply.usage.metadata(said),
-        "modelVersion": reply.version,
+        "usageMetadata": reply.usage.metadata(said.counts()),
+        "modelVersion": reply.model.version,
         "responseId": reply.id,
     }
 
@@ -53,10 +54,10 @@ def plain(part: Part) -> Part:
 
 def chunks(reply: Reply) -> Iterator[dict[str, Any]]:
     """The responses of `streamGenerateContent`, made one at a time."""
-    said: list[Part] = []
+    said = Tally(reply.model)
     for index, found in enumerate(reply.candidates):
         for parts, last in steps(found, late=reply.late_signatures):
-            said += parts
+            said.add(parts)
             candidate: dict[str, Any] = {"content": content(parts)}
             if last:
                 candidate |= {"finishReason": found.finish}

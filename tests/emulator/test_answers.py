@@ -50,7 +50,9 @@ def test_the_same_request_gets_the_same_answer_and_another_request_another_id() 
 
 @pytest.mark.parametrize("model", TEXT_MODELS)
 def test_auto_calls_a_function_that_the_text_names(model: str) -> None:
-    assert [one["name"] for one in calls(ask(request("use get_time", functions=[WEATHER, CLOCK]), model))] == ["get_time"]
+    assert [one["name"] for one in calls(ask(request("use get_time", functions=[WEATHER, CLOCK]), model))] == [
+        "get_time"
+    ]
     assert [one["name"] for one in calls(ask(request("Get time!", functions=[WEATHER, CLOCK]), model))] == ["get_time"]
 
 

@@ -167,7 +167,11 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
         "gemini-3.1-pro-preview",
         "Thinking level MINIMAL is not supported for this model.",
     ),
-    "minimal on 3.8": (config(thinkingConfig={"thinkingLevel": "MINIMAL"}), "gemini-3.8-flash", "Thinking level MINIMAL"),
+    "minimal on 3.8": (
+        config(thinkingConfig={"thinkingLevel": "MINIMAL"}),
+        "gemini-3.8-flash",
+        "Thinking level MINIMAL",
+    ),
     "budget range": (
         config(thinkingConfig={"thinkingBudget": 52428}),
         OLD,
@@ -239,7 +243,11 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
         "Request contains an invalid argument.",
     ),
     "MIME type of a file": (request(user("x", blob("bad/mime_type"))), MODEL, "Unsupported MIME type: bad/mime_type"),
-    "picture that is none": (request(user("x", blob("image/png", "aGVsbG8="))), MODEL, "Unable to process input image."),
+    "picture that is none": (
+        request(user("x", blob("image/png", "aGVsbG8="))),
+        MODEL,
+        "Unable to process input image.",
+    ),
     "cached content": (
         request("hi", cachedContent="cachedContents/x"),
         MODEL,
@@ -297,7 +305,10 @@ ACCEPTED: dict[str, tuple[dict[str, Any], str]] = {
     "budget 0 on 2.5 flash": (config(thinkingConfig={"thinkingBudget": 0}), OLD),
     "thoughts off on 2.0": (config(thinkingConfig={"includeThoughts": False}), "gemini-2.0-flash"),
     "text alone from a picture model": (config(responseModalities=["TEXT"]), "gemini-3-pro-image"),
-    "a picture alone": (config(responseModalities=["IMAGE"], imageConfig={"aspectRatio": "16:9"}), "gemini-3-pro-image"),
+    "a picture alone": (
+        config(responseModalities=["IMAGE"], imageConfig={"aspectRatio": "16:9"}),
+        "gemini-3-pro-image",
+    ),
     "enumeration": (config(responseMimeType="text/x.enum", responseSchema={"type": "STRING", "enum": ["a"]}), MODEL),
     "calls in two contents": (
         request("hi", said(call(signature=DUMMY)), said(call()), user(result(), result())),

@@ -117,7 +117,9 @@ def test_calls_torn_apart_are_steps_without_signatures() -> None:
 
 
 def test_minimal_thinking_needs_signatures_too() -> None:
-    body = request("hi", said(call()), user(result()), generationConfig={"thinkingConfig": {"thinkingLevel": "MINIMAL"}})
+    body = request(
+        "hi", said(call()), user(result()), generationConfig={"thinkingConfig": {"thinkingLevel": "MINIMAL"}}
+    )
     assert "missing a thought_signature" in message(body)
 
 
