@@ -4,13 +4,15 @@ from collections.abc import Mapping
 
 import msgspec
 
-from adapter.translate import reply
-from adapter.translate.audio import answer_audio
+from adapter.translate import audio, extras, reply
+from adapter.translate.citations import citations
 from adapter.translate.context import Context, Stamp
 from adapter.translate.errors import AnswerError
 from adapter.translate.notes import Fidelity, Note
+from adapter.translate.partial_args import CallAssembly, WholeCall
+from adapter.translate.replay import issue
 from adapter.translate.reply import Kind
-from adapter.wire.gemini.content import Part
+from adapter.wire.gemini.content import Blob, Part
 from adapter.wire.gemini.generate import Candidate, GenerateContentResponse
 from adapter.wire.openai.chat import (
     AnswerCustom,
@@ -43,12 +45,15 @@ def from_gemini(
     Raises `AnswerError` where there is no answer to give.
     """
     ledger = Ledger()
-    ledger.notes += [Note(path, Fidelity.APPROXIMATED, "unknown: passed on in extra_content") for path in unknown]
+    ledger.notes += [Note(path, Fidelity.APPROXIMATED, reply.UNKNOWN) for path in unknown]
     if (reason := reply.blocked(response)) is not None:
         choices = [_refused(reason, response, context)]
         ledger.notes.append(Note("promptFeedback.blockReason", Fidelity.APPROXIMATED, f"{reason}: a refusal"))
     else:
         choices = _choices(response.candidates or [], context, stamp, ledger)
+    message = choices[0].message
+    inside = message.extra_content["google"] if message.extra_content else {}
+    message.extra_content = extras.google({**inside, **extras.of_response(response, unknown)})
     completion = ChatCompletion(
         id=stamp.id,
         object="chat.completion",
@@ -58,7 +63,6 @@ def from_gemini(
         usage=reply.usage(response.usage_metadata),
         service_tier=reply.service_tier(response.usage_metadata),
         system_fingerprint=None,
-        extra_content=reply.google(reply.response_extras(response, unknown)),
     )
     return completion, ledger.notes, ledger.issued
 
@@ -75,9 +79,7 @@ def _refused(reason: str, response: GenerateContentResponse, context: Context) -
 def _choices(candidates: list[Candidate], context: Context, stamp: Stamp, ledger: Ledger) -> list[Choice]:
     if not candidates:
         raise AnswerError(502, "empty_answer", "Gemini answered without a candidate and without a reason.")
-    indexed = [(at if one.index is None else one.index, one) for at, one in enumerate(candidates)]
-    ordered = sorted(indexed, key=lambda pair: pair[0])
-    return [_choice(candidate, index, context, stamp, ledger) for index, candidate in ordered]
+    return [_choice(candidate, index, context, stamp, ledger) for index, candidate in reply.indexed(candidates)]
 
 
 def _choice(candidate: Candidate, index: int, context: Context, stamp: Stamp, ledger: Ledger) -> Choice:
@@ -85,11 +87,11 @@ def _choice(candidate: Candidate, index: int, context: Context, stamp: Stamp, le
     reply.check_finish(candidate, content.said_something)
     legacy = any(call.kind == "legacy" for call in content.calls)
     finish, approximation = reply.finish_reason(candidate.finish_reason, bool(content.calls), legacy)
-    cited = reply.citations(candidate.grounding_metadata, content.texts)
+    cited = citations(candidate.grounding_metadata, content.texts)
     below = f"candidates[{index}]"
     if approximation is not None:
         ledger.notes.append(Note(f"{below}.finishReason", Fidelity.APPROXIMATED, approximation))
-    ledger.add(content.notes + cited.notes, below)
+    ledger.add(content.notes + cited.notes + reply.lost_logprobs(candidate.logprobs_result), below)
     ledger.issued += content.issued
     message = _message(candidate, content, finish, context, stamp)
     message.annotations = cited.annotations or None
@@ -101,39 +103,57 @@ class _Sorted:
     """A candidate's parts by what they are to the client."""
 
     def __init__(self, parts: list[Part], choice: int, context: Context, stamp: Stamp) -> None:
+        self._place = (choice, context, stamp)
+        self._run_by_gemini = reply.run_by_gemini(parts, context)
         self.texts = ["" for _ in parts]
         self.thoughts: list[str] = []
         self.calls: list[reply.AnsweredCall] = []
         self.images: list[Part] = []
-        self.sounds: list[Part] = []
+        self.sounds: list[Blob] = []
         self.notes: list[Note] = []
         self.parts: list[Part] = []
+        assembly = CallAssembly()
         for number, part in enumerate(parts):
-            self._sort(part, number, choice, context, stamp)
+            if part.function_call is None:
+                self._sort(part, number)
+            else:
+                self._sort_calls(assembly.feed(part, part.function_call), number)
+        self._sort_calls(assembly.close(), len(parts) - 1)
         self.text = "".join(self.texts)
         self.said_something = any(reply.kind_of(part) != Kind.EMPTY for part in self.parts)
-        self.issued, self.carrier, self.signature = reply.issue(self.parts, self.calls, self.text, context)
+        self.issued, self.carrier, self.signature = issue(self.parts, self.calls, self.text, context)
 
-    def _sort(self, part: Part, number: int, choice: int, context: Context, stamp: Stamp) -> None:
-        call = part.function_call
-        if call is not None and reply.is_json_answer(call, context):
-            part = Part(text=bytes(call.args).decode() or "{}")
+    def _sort(self, part: Part, number: int) -> None:
         self.parts.append(part)
         match reply.kind_of(part):
             case Kind.TEXT:
-                self.texts[number] = part.text or ""
+                self.texts[number] += part.text or ""
             case Kind.THOUGHT:
                 self.thoughts.append(part.text or "")
-            case Kind.CALL if call is not None:
-                place = (choice, len(self.calls))
-                self.calls.append(reply.answered_call(part, call, context, stamp, place))
             case Kind.IMAGE:
                 self.images.append(part)
-            case Kind.AUDIO:
-                self.sounds.append(part)
+            case Kind.AUDIO if part.inline_data is not None:
+                samples = audio.wants_samples(self._place[1])
+                self.notes.append(audio.changed(part.inline_data, f"content.parts[{number}].inlineData", samples))
+                self.sounds.append(part.inline_data)
             case Kind.OPAQUE:
-                reason = "OpenAI has no place for it: in extra_content, and sent back to Gemini"
-                self.notes.append(Note(f"content.parts[{number}]", Fidelity.APPROXIMATED, reason))
+                self.notes.append(Note(f"content.parts[{number}]", Fidelity.APPROXIMATED, reply.OPAQUE))
+
+    def _sort_calls(self, whole: list[WholeCall], number: int) -> None:
+        choice, context, stamp = self._place
+        for part, call in whole:
+            text = reply.unwrapped(part, call, context)
+            if text is not None:
+                self._sort(text, number)
+                continue
+            self.parts.append(part)
+            if call.name in self._run_by_gemini:
+                self.notes.append(Note(f"content.parts[{number}]", Fidelity.APPROXIMATED, reply.OPAQUE))
+                continue
+            answered = reply.answered_call(part, call, context, stamp, (choice, len(self.calls)))
+            self.calls.append(answered)
+            if answered.kind == "legacy" and len(self.calls) > 1:
+                self.notes.append(Note(f"content.parts[{number}].functionCall", Fidelity.DROPPED, reply.ONE_LEGACY))
 
 
 def _message(candidate: Candidate, content: _Sorted, finish: str, context: Context, stamp: Stamp) -> AnswerMessage:
@@ -148,19 +168,19 @@ def _message(candidate: Candidate, content: _Sorted, finish: str, context: Conte
         reasoning_content="".join(content.thoughts) or None,
         tool_calls=[_tool_call(call) for call in content.calls if call.kind != "legacy"] or None,
         function_call=AnswerFunction(name=legacy.name, arguments=legacy.arguments) if legacy else None,
-        audio=answer_audio(content.sounds, content.text, context, stamp),
+        audio=audio.answer_audio(content.sounds, content.text, context, stamp),
         images=[reply.image_output(part, number) for number, part in enumerate(content.images)] or None,
-        extra_content=reply.google(_extras(candidate, content)),
+        extra_content=extras.google(_extras(candidate, content)),
     )
 
 
 def _extras(candidate: Candidate, content: _Sorted) -> dict[str, object]:
-    extras = reply.candidate_extras(candidate)
+    said = extras.of_candidate(candidate)
     if content.signature:
-        extras["thought_signature"] = content.signature
+        said["thought_signature"] = content.signature
     if content.carrier is not None:
-        extras["parts"] = content.carrier
-    return extras
+        said["parts"] = content.carrier
+    return said
 
 
 def _tool_call(call: reply.AnsweredCall) -> AnswerToolCall:

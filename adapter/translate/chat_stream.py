@@ -8,18 +8,22 @@ call and its STOP in different events, so finish reasons wait for the end. A str
 an error, never a `stop`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
 
-from adapter.translate import reply
+from adapter.translate import audio, extras, reply
+from adapter.translate.choice_state import ChoiceState
+from adapter.translate.citations import citations
 from adapter.translate.context import Context, Stamp
 from adapter.translate.errors import AnswerError
 from adapter.translate.notes import Fidelity, Note
-from adapter.translate.reply import AnsweredCall, Kind
-from adapter.wire.base import ABSENT, present
-from adapter.wire.gemini.content import Part
+from adapter.translate.partial_args import WholeCall
+from adapter.translate.replay import issue, issue_by_id
+from adapter.translate.reply import Kind
+from adapter.translate.tools import toolbox
+from adapter.wire.gemini.content import Blob, FunctionCall, Part
 from adapter.wire.gemini.generate import Candidate, GenerateContentResponse, UsageMetadata
 from adapter.wire.openai.chat import (
     ChatCompletionChunk,
@@ -33,34 +37,8 @@ from adapter.wire.openai.chat import (
 )
 from adapter.wire.signatures import Issued
 
-
-class _Choice:
-    """What one choice has said so far."""
-
-    def __init__(self, index: int) -> None:
-        self.index = index
-        self.texts: list[str] = []
-        self.calls: list[AnsweredCall] = []
-        self.parts: list[Part] = []
-        self.images = 0
-        self.sounds = 0
-        self.last = Kind.EMPTY
-        self.grounding: msgspec.Raw = ABSENT
-        self.extras: dict[str, Any] = {}
-        self.finish: str | None = None
-        self.finish_message: str | None = None
-
-    def keep(self, part: Part, kind: Kind) -> None:
-        """Remember a part for replay; pieces of one text become one part again."""
-        joins = kind == self.last == Kind.TEXT and not self.parts[-1].thought_signature
-        if joins:
-            self.texts[-1] += part.text or ""
-            self.parts[-1].text = self.texts[-1]
-            self.parts[-1].thought_signature = part.thought_signature
-        else:
-            self.texts.append(part.text or "" if kind == Kind.TEXT else "")
-            self.parts.append(part)
-        self.last = kind
+_OF_EVENTS = (*extras.OF_RESPONSES, "model_version")
+_OF_CANDIDATES = (*extras.OF_CANDIDATES, *extras.FINISHING)
 
 
 class ChatStream:
@@ -75,18 +53,17 @@ class ChatStream:
         self.stamp = stamp
         self.notes: list[Note] = []
         self._issued: list[Issued] = []
-        self._choices: dict[int, _Choice] = {}
+        self._choices: dict[int, ChoiceState] = {}
         self._model: str | None = None
-        self._usage: UsageMetadata | None = None
-        self._extras: dict[str, Any] = {}
-        self._refusal: str | None = None
+        self._tier: str | None = None
+        self._said = GenerateContentResponse()
         self._unknown: dict[str, msgspec.Raw] = {}
 
     @property
     def finished(self) -> bool:
         """Whether every choice that was asked for has its finish reason: what comes after can only be usage."""
         wanted = self.context.request.n or 1
-        return len(self._choices) >= wanted and all(choice.finish for choice in self._choices.values())
+        return len(self._choices) >= wanted and all(choice.finished for choice in self._choices.values())
 
     def empty_chunk(self) -> ChatCompletionChunk:
         """A chunk that says nothing, to keep a connection alive."""
@@ -102,14 +79,15 @@ class ChatStream:
         self, response: GenerateContentResponse, unknown: Mapping[str, msgspec.Raw] = {}
     ) -> list[ChatCompletionChunk]:
         """The chunks for one event of Gemini's stream."""
-        self._remember(response, unknown)
+        self._remember(response)
+        if unknown:
+            self._remember_unknown(unknown)
         chunks: list[ChatCompletionChunk] = []
-        if (reason := reply.blocked(response)) is not None:
-            chunks += self._refuse(reason, response)
-        candidates = enumerate(response.candidates or ())
-        indexed = [(position if one.index is None else one.index, one) for position, one in candidates]
-        for index, candidate in sorted(indexed, key=lambda pair: pair[0]):
-            chunks += self._start(index)
+        if response.prompt_feedback is not None and (reason := reply.blocked(response)) is not None:
+            chunks += self._refuse(reason, response.prompt_feedback.block_reason_message)
+        for index, candidate in reply.indexed(response.candidates or []):
+            if index not in self._choices:
+                chunks += self._start(index)
             chunks += self._candidate(self._choices[index], candidate)
         return chunks
 
@@ -117,8 +95,7 @@ class ChatStream:
         """The chunks after the last event: citations, extras, finish reasons, usage."""
         if not self._choices:
             raise AnswerError(502, "empty_answer", "Gemini's stream ended without an answer.")
-        unfinished = [choice for choice in self._choices.values() if choice.finish is None]
-        if unfinished:
+        if not all(choice.finished for choice in self._choices.values()):
             raise AnswerError(
                 502, "incomplete_stream", "Gemini's stream ended in the middle of the answer.", retry=True
             )
@@ -126,18 +103,42 @@ class ChatStream:
         options = self.context.request.stream_options
         if options is not None and options.include_usage:
             last = self._chunk([])
-            last.usage = reply.usage(self._usage) or NO_USAGE
+            last.usage = reply.usage(self._said.usage_metadata or UsageMetadata())
             chunks.append(last)
         return chunks
 
-    def _remember(self, response: GenerateContentResponse, unknown: Mapping[str, msgspec.Raw]) -> None:
+    def _remember(self, response: GenerateContentResponse) -> None:
+        """Keep what an event says beside its candidates; most events say nothing new."""
+        said, usage = self._said, response.usage_metadata
         self._model = self._model or response.model_version or self.stamp.model
-        self._usage = response.usage_metadata or self._usage
+        if usage is not None:
+            said.usage_metadata = usage
+            self._tier = self._tier or (reply.service_tier(usage) if usage.service_tier else None)
+        nothing_new = GenerateContentResponse(
+            candidates=response.candidates,
+            usage_metadata=usage,
+            model_version=said.model_version,
+            response_id=said.response_id,
+            create_time=said.create_time,
+        )
+        if response != nothing_new:
+            self._note(extras.gather(said, response, _OF_EVENTS, ""))
+
+    def _remember_unknown(self, unknown: Mapping[str, msgspec.Raw]) -> None:
         for path, value in unknown.items():
             if path not in self._unknown:
-                self.notes.append(Note(path, Fidelity.APPROXIMATED, "unknown: passed on in extra_content"))
+                self._note([Note(path, Fidelity.APPROXIMATED, reply.UNKNOWN)])
+            elif value != self._unknown[path] and not path.startswith("usageMetadata"):
+                self._note([Note(path, Fidelity.DROPPED, "told several times: the last one is passed on")])
             self._unknown[path] = value
-        self._extras.update(reply.response_extras(response, {}))
+
+    def _note(self, notes: Iterable[Note], choice: ChoiceState | None = None) -> None:
+        """Add notes, each once; those of a choice have paths below its candidate."""
+        below = f"candidates[{choice.index}]." if choice else ""
+        for note in notes:
+            whole = Note(below + note.path, note.fidelity, note.reason)
+            if whole not in self.notes:
+                self.notes.append(whole)
 
     def _chunk(self, choices: list[ChunkChoice]) -> ChatCompletionChunk:
         return ChatCompletionChunk(
@@ -146,6 +147,7 @@ class ChatStream:
             created=self.stamp.created,
             model=self._model or self.stamp.model,
             choices=choices,
+            service_tier=self._tier,
         )
 
     def _delta(self, index: int, delta: Delta, logprobs: ChoiceLogprobs | None = None) -> ChatCompletionChunk:
@@ -154,132 +156,151 @@ class ChatStream:
     def _start(self, index: int) -> list[ChatCompletionChunk]:
         """The first chunk of a choice, and of those before it that have not spoken yet."""
         new = [number for number in range(index + 1) if number not in self._choices]
-        self._choices.update((number, _Choice(number)) for number in new)
+        self._choices.update((number, ChoiceState(number)) for number in new)
         return [self._delta(number, Delta(role="assistant", content="")) for number in new]
 
-    def _refuse(self, reason: str, response: GenerateContentResponse) -> list[ChatCompletionChunk]:
-        text = response.prompt_feedback.block_reason_message if response.prompt_feedback else None
+    def _refuse(self, reason: str, message: str | None) -> list[ChatCompletionChunk]:
         if self.context.options.blocked_prompt == "error":
-            raise reply.policy_error(reason, text)
-        self.notes.append(Note("promptFeedback.blockReason", Fidelity.APPROXIMATED, f"{reason}: a refusal"))
+            raise reply.policy_error(reason, message)
+        self._note([Note("promptFeedback.blockReason", Fidelity.APPROXIMATED, f"{reason}: a refusal")])
         chunks = self._start(0)
-        self._choices[0].finish = BLOCKED
-        return [*chunks, self._delta(0, Delta(refusal=reply.refusal_text(reason, text)))]
+        choice = self._choices[0]
+        if choice.refused:
+            return chunks
+        choice.refused = True
+        return [*chunks, self._delta(0, Delta(refusal=reply.refusal_text(reason, message)))]
 
-    def _candidate(self, choice: _Choice, candidate: Candidate) -> list[ChatCompletionChunk]:
-        parts = (candidate.content.parts if candidate.content else None) or ()
-        chunks: list[ChatCompletionChunk] = []
-        logprobs = reply.logprobs(candidate.logprobs_result)
-        for part in parts:
-            delta = self._part(part, choice)
-            if delta is not None:
-                chunks.append(self._delta(choice.index, delta, logprobs))
-                logprobs = None
-        if logprobs is not None:
-            chunks.append(self._delta(choice.index, Delta(), logprobs))
-        if present(candidate.grounding_metadata):
-            choice.grounding = candidate.grounding_metadata
-        choice.extras.update(reply.candidate_extras(candidate))
+    def _candidate(self, choice: ChoiceState, candidate: Candidate) -> list[ChatCompletionChunk]:
+        content = candidate.content
+        deltas = [delta for part in (content.parts if content else None) or () for delta in self._part(part, choice)]
+        if candidate == Candidate(index=candidate.index, content=content):
+            return [self._delta(choice.index, delta) for delta in deltas]
+        self._note(extras.gather(choice.said, candidate, _OF_CANDIDATES, ""), choice)
         if candidate.finish_reason is not None:
-            reply.check_finish(candidate, bool(choice.parts))
-            choice.finish, choice.finish_message = candidate.finish_reason, candidate.finish_message
-        return chunks
+            reply.check_finish(candidate, choice.said_something())
+        logprobs = reply.logprobs(candidate.logprobs_result)
+        choice.said.logprobs_result = candidate.logprobs_result or choice.said.logprobs_result
+        if logprobs is None:
+            return [self._delta(choice.index, delta) for delta in deltas]
+        self._note(reply.lost_logprobs(candidate.logprobs_result), choice)
+        first, *others = deltas or [Delta()]
+        chunks = [self._delta(choice.index, first, logprobs)]
+        return chunks + [self._delta(choice.index, delta) for delta in others]
 
-    def _part(self, part: Part, choice: _Choice) -> Delta | None:
-        """The delta for one part; what has no place in one is kept for the end."""
-        call = part.function_call
-        if call is not None and reply.is_json_answer(call, self.context):
-            part = Part(text=bytes(call.args).decode() or "{}")
+    def _part(self, part: Part, choice: ChoiceState) -> list[Delta]:
+        """The deltas for one part; what has no place in one is kept for the end."""
+        if part.function_call is not None:
+            return self._calls(choice.assembly.feed(part, part.function_call), choice)
         kind = reply.kind_of(part)
         choice.keep(part, kind)
         match kind:
             case Kind.TEXT:
-                return Delta(content=part.text)
+                return [Delta(content=part.text)]
             case Kind.THOUGHT:
-                return Delta(reasoning_content=part.text)
-            case Kind.CALL:
-                return self._call(part, choice)
+                return [Delta(reasoning_content=part.text)]
             case Kind.IMAGE:
                 choice.images += 1
-                return Delta(images=[reply.image_output(part, choice.images - 1)])
-            case Kind.AUDIO:
-                return self._sound(part, choice)
+                return [Delta(images=[reply.image_output(part, choice.images - 1)])]
+            case Kind.AUDIO if part.inline_data is not None:
+                return self._sound(part.inline_data, choice)
             case Kind.OPAQUE:
-                reason = "OpenAI has no place for it: in extra_content, and sent back to Gemini"
-                path = f"candidates[{choice.index}].content.parts[{len(choice.parts) - 1}]"
-                self.notes.append(Note(path, Fidelity.APPROXIMATED, reason))
-        return None
+                self._opaque(choice)
+                for name in reply.run_by_gemini([part], self.context):
+                    choice.answered_by_gemini(name)
+        return []
 
-    def _call(self, part: Part, choice: _Choice) -> Delta | None:
-        if part.function_call is None:
-            return None
-        number = len(choice.calls)
-        call = reply.answered_call(part, part.function_call, self.context, self.stamp, (choice.index, number))
-        choice.calls.append(call)
-        self._issued += reply.issue_by_id(call, self.context)
-        if call.kind == "legacy":
-            return Delta(function_call=DeltaFunction(name=call.name, arguments=call.arguments))
-        delta = DeltaToolCall(index=number, id=call.id, type="function", extra_content=reply.call_extra(call))
-        if call.kind == "custom":
-            delta.type, delta.custom = "custom", DeltaCustom(name=call.name, input=call.arguments)
-        else:
-            delta.function = DeltaFunction(name=call.name, arguments=call.arguments)
-        return Delta(tool_calls=[delta])
+    def _opaque(self, choice: ChoiceState) -> None:
+        self._note([Note(f"content.parts[{choice.position}]", Fidelity.APPROXIMATED, reply.OPAQUE)], choice)
 
-    def _sound(self, part: Part, choice: _Choice) -> Delta:
-        """A piece of raw PCM, as OpenAI streams it."""
-        choice.sounds += 1
-        data = part.inline_data.data if part.inline_data else None
-        id_ = f"audio_{self.stamp.id.removeprefix('chatcmpl-')}" if choice.sounds == 1 else None
-        return Delta(audio=DeltaAudio(id=id_, data=data))
+    def _calls(self, whole: Iterable[WholeCall], choice: ChoiceState) -> list[Delta]:
+        """The deltas for calls that are complete.
 
-    def _end(self, choice: _Choice) -> list[ChatCompletionChunk]:
-        """The last chunks of one choice."""
-        text = "".join(choice.texts)
+        A call of a function that the client did not declare waits for the end, since Gemini may answer it itself
+        (MCP servers); then so do all after it, which are numbered in order.
+        """
         deltas: list[Delta] = []
-        issued, carrier, signature = reply.issue(choice.parts, choice.calls, text, self.context)
-        self._issued += issued
-        if choice.sounds:
-            deltas.append(Delta(audio=DeltaAudio(expires_at=self.stamp.created, transcript=text)))
-        cited = reply.citations(choice.grounding, choice.texts)
-        self.notes += cited.notes
+        for part, call in whole:
+            text = reply.unwrapped(part, call, self.context)
+            if text is not None:
+                deltas += self._part(text, choice)
+                continue
+            choice.keep(part, Kind.CALL)
+            if call.name in choice.run_by_gemini:
+                self._opaque(choice)
+            elif choice.held or call.name not in toolbox(self.context).declared:
+                choice.held.append((part, call))
+            else:
+                deltas += self._call(part, call, choice)
+        return deltas
+
+    def _call(self, part: Part, call: FunctionCall, choice: ChoiceState) -> list[Delta]:
+        number = len(choice.calls)
+        answered = reply.answered_call(part, call, self.context, self.stamp, (choice.index, number))
+        choice.calls.append(answered)
+        self._issued += issue_by_id(answered, self.context)
+        function = DeltaFunction(name=answered.name, arguments=answered.arguments)
+        if answered.kind == "legacy":
+            if number == 0:
+                return [Delta(function_call=function)]
+            lost = Note(f"content.parts[{choice.position}].functionCall", Fidelity.DROPPED, reply.ONE_LEGACY)
+            self._note([lost], choice)
+            return []
+        delta = DeltaToolCall(index=number, id=answered.id, type="function", extra_content=reply.call_extra(answered))
+        if answered.kind == "custom":
+            delta.type, delta.custom = "custom", DeltaCustom(name=answered.name, input=answered.arguments)
+        else:
+            delta.function = function
+        return [Delta(tool_calls=[delta])]
+
+    def _sound(self, blob: Blob, choice: ChoiceState) -> list[Delta]:
+        """A piece of raw PCM, as OpenAI streams it."""
+        self._note([audio.changed(blob, f"content.parts[{choice.position}].inlineData", samples=True)], choice)
+        id_ = audio.audio_id(self.stamp) if choice.sound is None else None
+        choice.sound = choice.sound or audio.Sound()
+        return [Delta(audio=DeltaAudio(id=id_, data=choice.sound.feed(blob)))]
+
+    def _end(self, choice: ChoiceState) -> list[ChatCompletionChunk]:
+        """The last chunks of one choice."""
+        deltas = self._calls(choice.assembly.close(), choice)
+        deltas += [delta for part, call in choice.held for delta in self._call(part, call, choice)]
+        text = choice.text()
+        if choice.sound is not None:
+            sound = DeltaAudio(data=choice.sound.close(), expires_at=self.stamp.created, transcript=text)
+            deltas.append(Delta(audio=sound))
+        cited = citations(choice.said.grounding_metadata, choice.texts())
+        self._note(cited.notes, choice)
         if cited.annotations:
             deltas.append(Delta(annotations=cited.annotations))
         finish = self._finish(choice)
-        if finish == "content_filter" and not text and choice.finish != BLOCKED:
-            deltas.append(Delta(refusal=reply.refusal_text(choice.finish or "", choice.finish_message)))
-        extras = self._all_extras(choice, signature, carrier)
-        if extras:
-            deltas.append(Delta(extra_content=reply.google(extras)))
+        if finish == "content_filter" and not text and not choice.refused:
+            words = reply.refusal_text(choice.said.finish_reason or "", choice.said.finish_message)
+            deltas.append(Delta(refusal=words))
+        if said := self._extras(choice, text):
+            deltas.append(Delta(extra_content=extras.google(said)))
         chunks = [self._delta(choice.index, delta) for delta in deltas]
         last = ChunkChoice(index=choice.index, delta=Delta(), finish_reason=finish)
         return [*chunks, self._chunk([last])]
 
-    def _finish(self, choice: _Choice) -> str:
-        if choice.finish == BLOCKED:
+    def _finish(self, choice: ChoiceState) -> str:
+        if choice.refused:
             return "content_filter"
         legacy = any(call.kind == "legacy" for call in choice.calls)
-        finish, approximation = reply.finish_reason(choice.finish, bool(choice.calls), legacy)
+        finish, approximation = reply.finish_reason(choice.said.finish_reason, bool(choice.calls), legacy)
         if approximation is not None:
-            path = f"candidates[{choice.index}].finishReason"
-            self.notes.append(Note(path, Fidelity.APPROXIMATED, approximation))
+            self._note([Note("finishReason", Fidelity.APPROXIMATED, approximation)], choice)
         return finish
 
-    def _all_extras(self, choice: _Choice, signature: str | None, carrier: msgspec.Raw | None) -> dict[str, Any]:
-        extras = dict(choice.extras)
+    def _extras(self, choice: ChoiceState, text: str) -> dict[str, Any]:
+        """What goes to `extra_content.google`: of the choice, and once of the whole answer."""
+        issued, carrier, signature = issue(choice.parts, choice.calls, text, self.context)
+        self._issued += issued
+        said = extras.of_candidate(choice.said)
         if signature:
-            extras["thought_signature"] = signature
+            said["thought_signature"] = signature
         if carrier is not None:
-            extras["parts"] = carrier
+            said["parts"] = carrier
         if choice.index == 0:
-            extras.update(self._extras)
-            if self._unknown:
-                extras["unknown"] = {path: reply.compact(value) for path, value in self._unknown.items()}
-        return extras
-
-
-BLOCKED = "blocked prompt"
-"""The finish of a choice that stands for a blocked prompt; no reason of Gemini's."""
-
-NO_USAGE = reply.usage(UsageMetadata())
-"""What a client that asked for usage gets when Gemini told none."""
+            said.update(extras.of_response(self._said, self._unknown))
+            if self._said.model_version not in (None, self._model):
+                said["model_version"] = self._said.model_version
+        return said

@@ -1,18 +1,19 @@
 """Function calls whose arguments arrive in pieces (Vertex AI, `streamFunctionCallArguments`, 2026-04).
 
 The first piece names the function; later ones have no name and hold `partialArgs`, each a JSON path and a value. A
-string comes in pieces and ends with an empty one; `functionCall: {}` ends the call. That last piece is sometimes missing,
-so the next call, or the end of the stream, ends a call as well.
+string comes in pieces and ends with an empty one; `functionCall: {}` ends the call. That last piece is sometimes
+missing, so the next call, or the end of the stream, ends a call as well.
 """
 
 import re
+from itertools import pairwise
 from typing import Any
 
 import msgspec
 import orjson
 
 from adapter.translate.errors import AnswerError
-from adapter.wire.base import present
+from adapter.wire.base import ABSENT, present
 from adapter.wire.gemini.content import FunctionCall, Part, PartialArg
 
 MAX_GAP = 1_000
@@ -22,22 +23,26 @@ _STEP = re.compile(r"""\.([^.\[\]]+)|\[(\d{1,9})\]|\['((?:[^'\\]|\\.)*)'\]|\["((
 _ESCAPED = re.compile(r"\\(.)")
 
 
+WholeCall = tuple[Part, FunctionCall]
+"""A part, and the call that it holds."""
+
+
 class CallAssembly:
     """`feed` it each function call part in order; it returns the calls that have become whole."""
 
     def __init__(self) -> None:
-        self._open: Part | None = None
-        self._args: dict[str, Any] = {}
+        self._open: WholeCall | None = None
+        self._args: Any = {}
         self._given = False
 
-    def feed(self, part: Part, call: FunctionCall) -> list[Part]:
+    def feed(self, part: Part, call: FunctionCall) -> list[WholeCall]:
         """The calls that this part completes. Raises `AnswerError` for pieces that do not fit together."""
-        whole: list[Part] = []
+        whole: list[WholeCall] = []
         if call.name:
             whole = self.close()
             if not call.will_continue and not call.partial_args:
-                return [*whole, part]
-            self._open = part
+                return [*whole, (part, call)]
+            self._open = part, call
             self._args = orjson.loads(bytes(call.args)) if present(call.args) else {}
             self._given = bool(self._args)
         elif self._open is None:
@@ -45,25 +50,27 @@ class CallAssembly:
                 raise _malformed("arguments came before the name of their function")
             return []
         elif part.thought_signature:
-            self._open = msgspec.structs.replace(self._open, thought_signature=part.thought_signature)
+            first, named = self._open
+            self._open = msgspec.structs.replace(first, thought_signature=part.thought_signature), named
         for piece in call.partial_args or ():
             self._add(piece)
         return whole if call.will_continue else [*whole, *self.close()]
 
-    def close(self) -> list[Part]:
+    def close(self) -> list[WholeCall]:
         """The call that was still open."""
-        part, self._open = self._open, None
-        if part is None or part.function_call is None:
+        if self._open is None:
             return []
-        args = msgspec.Raw(orjson.dumps(self._args)) if self._given else msgspec.Raw()
-        call = FunctionCall(id=part.function_call.id, name=part.function_call.name, args=args)
-        return [msgspec.structs.replace(part, function_call=call)]
+        part, named = self._open
+        self._open = None
+        args = msgspec.Raw(orjson.dumps(self._args)) if self._given else ABSENT
+        call = FunctionCall(id=named.id, name=named.name, args=args)
+        return [(msgspec.structs.replace(part, function_call=call), call)]
 
     def _add(self, piece: PartialArg) -> None:
         steps = steps_of(piece.json_path or "")
         self._given = True
         target: Any = self._args
-        for step, following in zip(steps, steps[1:], strict=False):
+        for step, following in pairwise(steps):
             target = _child(target, step, {} if isinstance(following, str) else [])
         value = _value(piece)
         before = _child(target, steps[-1], None)

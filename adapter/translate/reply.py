@@ -1,7 +1,7 @@
-"""What chat and responses share on the way back: kinds of parts, calls, finish reasons, usage, citations."""
+"""What chat and responses share on the way back: kinds of parts, calls, finish reasons, usage."""
 
 import base64
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from enum import Enum, auto
 from hashlib import blake2b
 from typing import Any, Literal, NamedTuple
@@ -9,25 +9,24 @@ from typing import Any, Literal, NamedTuple
 import msgspec
 import orjson
 
-from adapter.translate import schema, signatures
+from adapter.translate import schema_openapi, signatures
 from adapter.translate.context import Context, Stamp
 from adapter.translate.errors import AnswerError
+from adapter.translate.extras import TIERS
 from adapter.translate.notes import Fidelity, Note
 from adapter.translate.rules import absent
-from adapter.translate.tools import JSON_TOOL, Declared, toolbox
-from adapter.wire.base import ABSENT, decoder, encode, present
+from adapter.translate.tools import JSON_TOOL, Declared, needs_json_tool, toolbox
+from adapter.wire.base import ABSENT, present
 from adapter.wire.gemini.content import Blob, FunctionCall, Part
 from adapter.wire.gemini.generate import (
     Candidate,
     GenerateContentResponse,
-    GroundingMetadata,
-    GroundingSupport,
+    LogprobsCandidate,
     LogprobsResult,
     ModalityTokenCount,
     UsageMetadata,
 )
 from adapter.wire.openai.chat import (
-    Annotation,
     ChoiceLogprobs,
     CompletionTokensDetails,
     CompletionUsage,
@@ -38,9 +37,7 @@ from adapter.wire.openai.chat import (
     PromptTokensDetails,
     TokenLogprob,
     TopLogprob,
-    UrlCitation,
 )
-from adapter.wire.signatures import Issued, Signature
 
 FinishReason = Literal["stop", "length", "tool_calls", "content_filter", "function_call"]
 
@@ -101,6 +98,18 @@ def kind_of(part: Part) -> Kind:
     return Kind.OPAQUE if any(not absent(getattr(part, name)) for name in _DATA) else Kind.EMPTY
 
 
+def is_plain(part: Part) -> bool:
+    """Whether a part says nothing beside its data, that it is a thought, and its signature."""
+    bare = Part(
+        text=part.text,
+        inline_data=part.inline_data,
+        function_call=part.function_call,
+        thought=part.thought,
+        thought_signature=part.thought_signature,
+    )
+    return bare == part
+
+
 _DATA = (
     "inline_data",
     "file_data",
@@ -111,6 +120,11 @@ _DATA = (
     "tool_response",
     "audio_transcription",
 )
+
+
+OPAQUE = "OpenAI has no place for it: in extra_content, and sent back to Gemini"
+UNKNOWN = "unknown: passed on in extra_content"
+ONE_LEGACY = "the deprecated function_call holds one call"
 
 
 class AnsweredCall(NamedTuple):
@@ -130,9 +144,37 @@ def call_id(stamp: Stamp, choice: int, number: int) -> str:
     return "call_" + base64.urlsafe_b64encode(digest).decode()
 
 
-def is_json_answer(call: FunctionCall, context: Context) -> bool:
-    """Whether the call is the answer of a model that cannot do JSON mode beside functions."""
-    return call.name == JSON_TOOL and context.request.response_format is not None
+def unwrapped(part: Part, call: FunctionCall, context: Context) -> Part | None:
+    """The text for which a call stands, where a model cannot do JSON mode beside functions."""
+    if call.name != JSON_TOOL or not needs_json_tool(context):
+        return None
+    text = msgspec.json.format(bytes(call.args), indent=-1).decode() if present(call.args) else "{}"
+    return Part(text=text, thought_signature=part.thought_signature)
+
+
+MAX_CHOICES = 128
+"""How many choices clients take (openai-node 7.57, `MAX_STREAM_CHOICES`)."""
+
+
+def indexed(candidates: list[Candidate]) -> list[tuple[int, Candidate]]:
+    """Candidates by index, lowest first. Vertex AI leaves out an index of 0, older models leave out all.
+
+    Raises `AnswerError` for an index that cannot be one.
+    """
+    given = {one.index for one in candidates}
+    free = (index for index in range(len(candidates)) if index not in given)
+    pairs = [(next(free) if one.index is None else one.index, one) for one in candidates]
+    pairs.sort(key=lambda pair: pair[0])
+    indexes = [index for index, _ in pairs]
+    if indexes and (indexes[0] < 0 or indexes[-1] >= MAX_CHOICES or len(set(indexes)) < len(indexes)):
+        raise AnswerError(502, "malformed_response", f"Gemini numbered its candidates {indexes}.")
+    return pairs
+
+
+def run_by_gemini(parts: Iterable[Part], context: Context) -> set[str]:
+    """The names of functions that Gemini itself called and answered (MCP servers): no calls for the client."""
+    answered = {part.function_response.name or "" for part in parts if part.function_response is not None}
+    return answered - set(toolbox(context).declared) if answered else answered
 
 
 def answered_call(
@@ -153,11 +195,21 @@ def arguments_of(call: FunctionCall, declared: Declared, context: Context) -> st
     if not present(call.args):
         return "" if declared.kind == "custom" else "{}"
     if declared.kind == "custom":
-        value = orjson.loads(bytes(call.args)).get("input", "")
-        return value if isinstance(value, str) else orjson.dumps(value).decode()
+        return _input_of(orjson.loads(bytes(call.args)))
     if context.options.schema == "openapi" and present(declared.parameters):
-        return orjson.dumps(schema.restore(orjson.loads(bytes(call.args)), declared.parameters)).decode()
+        return orjson.dumps(schema_openapi.restore(orjson.loads(bytes(call.args)), declared.parameters)).decode()
     return msgspec.json.format(bytes(call.args), indent=-1).decode()
+
+
+def _input_of(args: Any) -> str:
+    """A custom tool's input: the one argument it was declared with, or whatever came instead."""
+    value = args["input"] if isinstance(args, dict) and set(args) == {"input"} else args
+    return value if isinstance(value, str) else orjson.dumps(value).decode()
+
+
+def call_extra(call: AnsweredCall) -> dict[str, dict[str, Any]] | None:
+    """The signature where Google's own OpenAI endpoint puts it."""
+    return {"google": {"thought_signature": call.signature}} if call.signature else None
 
 
 def finish_reason(reason: str | None, has_calls: bool, legacy: bool) -> tuple[FinishReason, str | None]:
@@ -207,12 +259,17 @@ def _by_modality(details: list[ModalityTokenCount] | None, modality: str) -> int
 
 
 def usage(metadata: UsageMetadata | None) -> CompletionUsage | None:
-    """Tokens that add up: thoughts count as completion, tool use as prompt."""
+    """Tokens that add up: thoughts count as completion, tool use as prompt.
+
+    A prompt with media by URL may have no count of its own: it is what is left of the total.
+    """
     if metadata is None:
         return None
     thoughts = metadata.thoughts_token_count or 0
-    prompt = (metadata.prompt_token_count or 0) + (metadata.tool_use_prompt_token_count or 0)
     completion = (metadata.candidates_token_count or 0) + thoughts
+    prompt = (metadata.prompt_token_count or 0) + (metadata.tool_use_prompt_token_count or 0)
+    if metadata.prompt_token_count is None and metadata.total_token_count is not None:
+        prompt = max(prompt, metadata.total_token_count - completion)
     asked, given = metadata.prompt_tokens_details, metadata.candidates_tokens_details
     return CompletionUsage(
         prompt_tokens=prompt,
@@ -235,23 +292,9 @@ def usage(metadata: UsageMetadata | None) -> CompletionUsage | None:
     )
 
 
-def usage_extra(metadata: UsageMetadata | None) -> UsageMetadata | None:
-    """The metadata itself, where OpenAI's usage has no place for all of it."""
-    if metadata is None:
-        return None
-    details = [*(metadata.prompt_tokens_details or ()), *(metadata.candidates_tokens_details or ())]
-    other = any(item.modality not in ("TEXT", "AUDIO", "IMAGE") for item in details)
-    image_out = any(item.modality == "IMAGE" for item in metadata.candidates_tokens_details or ())
-    unmapped = ("tool_use_prompt_token_count", "cache_tokens_details", "tool_use_prompt_tokens_details", "traffic_type")
-    return metadata if other or image_out or any(getattr(metadata, name) for name in unmapped) else None
-
-
-_TIERS = {"standard": "default", "flex": "flex", "priority": "priority"}
-
-
 def service_tier(metadata: UsageMetadata | None) -> str | None:
     """The tier that served the request."""
-    return _TIERS.get((metadata.service_tier or "").lower()) if metadata else None
+    return TIERS.get((metadata.service_tier or "").lower()) if metadata else None
 
 
 def logprobs(result: LogprobsResult | None) -> ChoiceLogprobs | None:
@@ -260,126 +303,31 @@ def logprobs(result: LogprobsResult | None) -> ChoiceLogprobs | None:
         return None
     tops = result.top_candidates or []
     content = [
-        TokenLogprob(
-            token=chosen.token or "",
-            logprob=chosen.log_probability or 0.0,
-            bytes=list((chosen.token or "").encode()),
-            top_logprobs=[
-                TopLogprob(
-                    token=top.token or "", logprob=top.log_probability or 0.0, bytes=list((top.token or "").encode())
-                )
-                for top in (tops[index].candidates or () if index < len(tops) else ())
-            ],
-        )
+        _token(chosen, (tops[index].candidates if index < len(tops) else None) or [])
         for index, chosen in enumerate(result.chosen_candidates)
     ]
     return ChoiceLogprobs(content=content, refusal=None)
 
 
-class Citations(NamedTuple):
-    """Citations as OpenAI has them, and notes on those that could not be placed."""
-
-    annotations: list[Annotation]
-    notes: list[Note]
-
-
-def citations(raw: msgspec.Raw, texts: Sequence[str]) -> Citations:
-    """Grounding supports as url_citations; `texts` are the answer's parts, "" for those that are not visible text.
-
-    Gemini counts UTF-8 bytes inside one part, OpenAI characters of the whole text
-    (github.com/google-gemini/gemini-cli/issues/29039).
-    """
-    found = Citations([], [])
-    if not present(raw):
-        return found
-    metadata: GroundingMetadata = decoder(GroundingMetadata).decode(raw)
-    sources = [chunk.web or chunk.maps or chunk.retrieved_context for chunk in metadata.grounding_chunks or ()]
-    for number, support in enumerate(metadata.grounding_supports or ()):
-        span = _span(support, texts)
-        if span is None:
-            path = f"groundingMetadata.groundingSupports[{number}]"
-            found.notes.append(Note(path, Fidelity.DROPPED, "its segment is not in the answer's text"))
-            continue
-        for index in support.grounding_chunk_indices or ():
-            source = sources[index] if 0 <= index < len(sources) else None
-            if source is not None:
-                citation = UrlCitation(
-                    start_index=span[0], end_index=span[1], url=source.uri or "", title=source.title or ""
-                )
-                found.annotations.append(Annotation(type="url_citation", url_citation=citation))
-    return found
+def _token(chosen: LogprobsCandidate, tops: list[LogprobsCandidate]) -> TokenLogprob:
+    token, logprob = chosen.token or "", chosen.log_probability or 0.0
+    alternatives = [
+        TopLogprob(token=top.token or "", logprob=top.log_probability or 0.0, bytes=list((top.token or "").encode()))
+        for top in tops
+    ]
+    return TokenLogprob(token=token, logprob=logprob, bytes=list(token.encode()), top_logprobs=alternatives)
 
 
-def _span(support: GroundingSupport, texts: Sequence[str]) -> tuple[int, int] | None:
-    """Where a segment stands in the joined text, in characters."""
-    segment = support.segment
-    if segment is None:
-        return None
-    whole = "".join(texts)
-    if 0 <= segment.part_index < len(texts):
-        offset = sum(map(len, texts[: segment.part_index]))
-        data = texts[segment.part_index].encode()
-        start = len(data[: segment.start_index].decode(errors="ignore"))
-        end = len(data[: segment.end_index].decode(errors="ignore"))
-        if not segment.text or texts[segment.part_index][start:end] == segment.text:
-            return offset + start, offset + end
-    at = whole.find(segment.text) if segment.text else -1
-    return (at, at + len(segment.text)) if at >= 0 else None
-
-
-_CANDIDATE_EXTRAS = (
-    "safety_ratings",
-    "citation_metadata",
-    "grounding_metadata",
-    "grounding_attributions",
-    "url_context_metadata",
-    "avg_logprobs",
-    "token_count",
-    "continuation_token",
-)
-
-
-def candidate_extras(candidate: Candidate) -> dict[str, Any]:
-    """What a candidate says beyond its content, by Gemini's names in snake case."""
-    extras = {name: compact(value) for name in _CANDIDATE_EXTRAS if not absent(value := getattr(candidate, name))}
-    if candidate.finish_reason not in (None, "STOP", "MAX_TOKENS"):
-        extras["finish_reason"] = candidate.finish_reason
-    if candidate.finish_message is not None:
-        extras["finish_message"] = candidate.finish_message
-    return extras
-
-
-def response_extras(response: GenerateContentResponse, unknown: Mapping[str, msgspec.Raw]) -> dict[str, Any]:
-    """What an answer says beyond its candidates."""
-    extras: dict[str, Any] = {}
-    for name in ("response_id", "model_status", "create_time"):
-        if not absent(value := getattr(response, name)):
-            extras[name] = compact(value)
-    if response.prompt_feedback is not None:
-        extras["prompt_feedback"] = response.prompt_feedback
-    if (whole := usage_extra(response.usage_metadata)) is not None:
-        extras["usage_metadata"] = whole
-    if unknown:
-        extras["unknown"] = {path: compact(value) for path, value in unknown.items()}
-    return extras
-
-
-def compact(value: Any) -> Any:
-    """Free-form JSON on one line: as it stands it may hold line ends, which would break an event stream."""
-    return msgspec.Raw(msgspec.json.format(bytes(value), indent=-1)) if isinstance(value, msgspec.Raw) else value
-
-
-def google(extras: dict[str, Any]) -> dict[str, dict[str, Any]] | None:
-    """`extra_content`, or nothing."""
-    return {"google": extras} if extras else None
-
-
-def call_extra(call: AnsweredCall) -> dict[str, dict[str, Any]] | None:
-    """The signature where Google's own OpenAI endpoint puts it."""
-    return {"google": {"thought_signature": call.signature}} if call.signature else None
-
-
-_ORDER = {Kind.TEXT: 0, Kind.IMAGE: 1, Kind.CALL: 2}
+def lost_logprobs(result: LogprobsResult | None) -> list[Note]:
+    """What log probabilities lose."""
+    tops = [one for top in (result.top_candidates if result else None) or () for one in top.candidates or ()]
+    chosen = (result.chosen_candidates if result else None) or []
+    lists = {"chosenCandidates": chosen, "topCandidates[].candidates": tops}
+    return [
+        Note(f"logprobsResult.{name}[].tokenId", Fidelity.DROPPED, "OpenAI names tokens by their text")
+        for name, tokens in lists.items()
+        if any(token.token_id is not None for token in tokens)
+    ]
 
 
 def image_output(part: Part, number: int) -> ImageOutput:
@@ -388,71 +336,7 @@ def image_output(part: Part, number: int) -> ImageOutput:
     signature = ExtraContent(google=GoogleExtra(thought_signature=part.thought_signature))
     return ImageOutput(
         type="image_url",
-        image_url=ImageUrl(url=f"data:{blob.mime_type};base64,{blob.data}"),
+        image_url=ImageUrl(url=f"data:{blob.mime_type};base64,{blob.data or ''}"),
         index=number,
         extra_content=signature if part.thought_signature else None,
     )
-
-
-def needs_carrier(parts: Iterable[Part]) -> bool:
-    """Whether OpenAI's shape loses something of these parts.
-
-    It keeps texts, then images, then calls, and one signature: of the last text where there are no calls.
-    """
-    highest = 0
-    signed = False
-    for part in parts:
-        kind = kind_of(part)
-        if part.thought or kind == Kind.EMPTY:
-            continue
-        if kind not in _ORDER or _ORDER[kind] < highest or (signed and kind in (Kind.TEXT, Kind.CALL)):
-            return True
-        highest = _ORDER[kind]
-        signed = signed or _is_signed_text(part)
-    return False
-
-
-def carrier(parts: list[Part]) -> msgspec.Raw:
-    """An answer's own parts, without its thoughts."""
-    return msgspec.Raw(encode([part for part in parts if not part.thought or part.thought_signature]))
-
-
-def issue(
-    parts: list[Part], calls: list[AnsweredCall], text: str, context: Context
-) -> tuple[list[Issued], msgspec.Raw | None, str | None]:
-    """What to store for one answer; also its carrier and its text's signature, for the answer itself."""
-    before = signatures.before(context.request, len(context.request.messages))
-    origin = context.options.upstream
-    kept = carrier(parts) if needs_carrier(parts) else None
-    signed = next((part.thought_signature for part in reversed(parts) if _is_signed_text(part)), None)
-    issued: list[Issued] = []
-    for number, call in enumerate(calls):
-        whole = kept if kept is not None and number == 0 else ABSENT
-        record = Signature(value=call.signature or "", id=call.gemini_id or "", origin=origin, parts=whole)
-        if call.signature or call.gemini_id or present(whole):
-            key = signatures.call_hash(call.name, call.arguments, text, before)
-            issued += [Issued(signatures.call_key(call.id), record), Issued(key, record)]
-    if not calls and (signed or kept is not None):
-        record = Signature(value=signed or "", origin=origin, parts=kept if kept is not None else ABSENT)
-        issued.append(Issued(signatures.text_hash(text, before), record))
-    issued += [image for part in parts if (image := _issued_image(part, origin)) is not None]
-    return issued, kept, signed
-
-
-def issue_by_id(call: AnsweredCall, context: Context) -> list[Issued]:
-    """What to store before a streamed call is sent; what else belongs to it follows at the end."""
-    if not (call.signature or call.gemini_id):
-        return []
-    record = Signature(value=call.signature or "", id=call.gemini_id or "", origin=context.options.upstream)
-    return [Issued(signatures.call_key(call.id), record)]
-
-
-def _is_signed_text(part: Part) -> bool:
-    return part.text is not None and bool(part.thought_signature) and not part.thought
-
-
-def _issued_image(part: Part, origin: str) -> Issued | None:
-    blob = part.inline_data
-    if not isinstance(blob, Blob) or not part.thought_signature or not (blob.mime_type or "").startswith("image/"):
-        return None
-    return Issued(signatures.image_hash(blob.data or ""), Signature(value=part.thought_signature, origin=origin))

@@ -1,0 +1,139 @@
+"""What Gemini's answers say that OpenAI's have no place for: `extra_content.google`,
+under Gemini's names in snake_case."""
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+import msgspec
+
+from adapter.translate.notes import Fidelity, Note
+from adapter.translate.rules import absent, camel
+from adapter.wire.base import encode
+from adapter.wire.gemini.generate import Candidate, GenerateContentResponse, UsageMetadata
+
+S = TypeVar("S", bound=msgspec.Struct)
+
+OF_CANDIDATES = (
+    "safety_ratings",
+    "citation_metadata",
+    "grounding_metadata",
+    "grounding_attributions",
+    "url_context_metadata",
+    "avg_logprobs",
+    "token_count",
+    "continuation_token",
+)
+OF_RESPONSES = ("response_id", "model_status", "create_time", "prompt_feedback")
+
+FINISHING = ("finish_reason", "finish_message")
+"""What else of a candidate is gathered over a stream."""
+
+RUNNING = {"usage_metadata", "avg_logprobs", "token_count"}
+"""Fields that every event of a stream tells anew: the last value is the one that counts."""
+
+LISTS = {"citationSources", "citations"}
+"""Lists inside free-form fields of which every event of a stream brings more."""
+
+TIERS = {"standard": "default", "flex": "flex", "priority": "priority"}
+"""Service tiers under OpenAI's names."""
+
+_COUNTED = {"TEXT", "AUDIO"}
+"""Modalities of answers that OpenAI's usage counts apart; of prompts it also counts images."""
+
+
+def of_candidate(candidate: Candidate) -> dict[str, Any]:
+    """What a candidate says beyond its content."""
+    extras = {name: compact(value) for name in OF_CANDIDATES if not absent(value := getattr(candidate, name))}
+    if candidate.finish_reason not in (None, "STOP", "MAX_TOKENS"):
+        extras["finish_reason"] = candidate.finish_reason
+    if candidate.finish_message is not None:
+        extras["finish_message"] = candidate.finish_message
+    result = candidate.logprobs_result
+    if result is not None and result.log_probability_sum is not None:
+        extras["log_probability_sum"] = result.log_probability_sum
+    return extras
+
+
+def of_response(response: GenerateContentResponse, unknown: Mapping[str, msgspec.Raw]) -> dict[str, Any]:
+    """What an answer says beyond its candidates."""
+    extras = {name: compact(value) for name in OF_RESPONSES if not absent(value := getattr(response, name))}
+    if says_more(response.usage_metadata):
+        extras["usage_metadata"] = response.usage_metadata
+    if unknown:
+        extras["unknown"] = {path: compact(value) for path, value in unknown.items()}
+    return extras
+
+
+def says_more(usage: UsageMetadata | None) -> bool:
+    """Whether OpenAI's usage has no place for all of Gemini's."""
+    if usage is None:
+        return False
+    unmapped = (
+        usage.tool_use_prompt_token_count,
+        usage.cache_tokens_details,
+        usage.tool_use_prompt_tokens_details,
+        usage.traffic_type,
+    )
+    prompt = any(item.modality not in (*_COUNTED, "IMAGE") for item in usage.prompt_tokens_details or ())
+    answer = any(item.modality not in _COUNTED for item in usage.candidates_tokens_details or ())
+    tier = usage.service_tier is not None and usage.service_tier.lower() not in TIERS
+    return prompt or answer or tier or any(value is not None for value in unmapped) or not adds_up(usage)
+
+
+def adds_up(usage: UsageMetadata) -> bool:
+    """Whether the total is the sum of the counts (Generative Language API, UsageMetadata)."""
+    counts = (
+        usage.prompt_token_count,
+        usage.candidates_token_count,
+        usage.thoughts_token_count,
+        usage.tool_use_prompt_token_count,
+    )
+    return usage.total_token_count in (None, sum(count or 0 for count in counts)) or usage.prompt_token_count is None
+
+
+def gather(whole: S, event: S, names: tuple[str, ...], below: str) -> list[Note]:
+    """Take an event's fields over into what a stream has said so far; notes on values that had to give way."""
+    notes: list[Note] = []
+    for name in names:
+        value = getattr(event, name)
+        if absent(value):
+            continue
+        before = getattr(whole, name)
+        if isinstance(before, msgspec.Raw) and isinstance(value, msgspec.Raw) and not absent(before):
+            value, given_way = _joined(before, value)
+        else:
+            given_way = not absent(before) and before != value
+        if given_way and name not in RUNNING:
+            reason = "told several times: the last one counts"
+            notes.append(Note(f"{below}{camel(name)}", Fidelity.APPROXIMATED, reason))
+        setattr(whole, name, value)
+    return notes
+
+
+def _joined(before: msgspec.Raw, value: msgspec.Raw) -> tuple[msgspec.Raw, bool]:
+    """Two values of a free-form field: objects by member, lists of citations by element, else the later one."""
+    if before == value:
+        return value, False
+    old, new = (msgspec.json.decode(raw) for raw in (before, value))
+    if not isinstance(old, dict) or not isinstance(new, dict):
+        return value, old != new
+    given_way = False
+    for key, item in new.items():
+        if key in LISTS and isinstance(item, list) and isinstance(old.get(key), list):
+            old[key] = old[key] + item
+        else:
+            given_way |= key in old and old[key] != item
+            old[key] = item
+    return msgspec.Raw(encode(old)), given_way
+
+
+def compact(value: Any) -> Any:
+    """Free-form JSON on one line: as it stands it may hold line ends, which would break an event stream."""
+    if isinstance(value, msgspec.Struct):
+        return compact(msgspec.Raw(encode(value)))
+    return msgspec.Raw(msgspec.json.format(bytes(value), indent=-1)) if isinstance(value, msgspec.Raw) else value
+
+
+def google(extras: dict[str, Any]) -> dict[str, dict[str, Any]] | None:
+    """`extra_content`, or nothing."""
+    return {"google": extras} if extras else None

@@ -1,0 +1,38 @@
+"""Tests over recorded traffic: skipped by name where ADAPTER_CORPUS is not set; their counts are printed at the end."""
+
+from collections import Counter
+from collections.abc import Callable
+
+import pytest
+
+from tests.corpus.recordings import ROOT
+
+COUNTS: dict[str, Counter[str]] = {}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "tests/corpus/" in item.path.as_posix():
+            item.add_marker(pytest.mark.corpus)
+            item.add_marker(pytest.mark.timeout(600))
+            if ROOT is None:
+                item.add_marker(pytest.mark.skip(reason="ADAPTER_CORPUS does not name a folder of recorded traffic"))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if COUNTS:
+        terminalreporter.section("recorded traffic")
+    for name, counts in COUNTS.items():
+        listed = ", ".join(f"{what} {number}" for what, number in sorted(counts.items()))
+        terminalreporter.write_line(f"{name}: {listed}")
+
+
+@pytest.fixture
+def count(request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """Counts what a test saw, to be printed at the end."""
+    counts = COUNTS.setdefault(request.node.name, Counter())
+
+    def add(what: str) -> None:
+        counts[what] += 1
+
+    return add

@@ -1,0 +1,263 @@
+"""Recorded answers of Gemini, whole and streamed, as OpenAI's."""
+
+import json
+import random
+from typing import NamedTuple
+
+import msgspec
+import pytest
+
+from adapter.translate.chat_answer import from_gemini
+from adapter.translate.chat_stream import ChatStream
+from adapter.translate.context import Context
+from adapter.translate.errors import AnswerError
+from adapter.translate.notes import Note
+from adapter.upstream.sse import EventDecoder
+from adapter.wire.base import decode, encode
+from adapter.wire.gemini.generate import GenerateContentResponse
+from adapter.wire.openai.chat import ChatCompletionRequest
+from adapter.wire.signatures import Issued
+from tests.corpus.leaves import Output, lost
+from tests.corpus.recordings import RECORDED, Recording, compare, exceptions, gemini_answers, row_of
+from tests.oracles import check_chunks, check_completion
+from tests.translate.answering import STAMP, Object, function
+from tests.translate.joiner import check_rules, comparable, joined
+
+CONSTANT = {
+    "candidates[].content.role": "always `model`; OpenAI's is `assistant`",
+    "candidates[].index": "the index of the choice",
+    "candidates[].finishReason": "mapped by a table; all but STOP and MAX_TOKENS are in extra_content too",
+    "candidates[].content.parts[].thought": "such parts are reasoning_content",
+    "candidates[].content.parts[].functionCall.willContinue": "pieces of a call are joined",
+    "candidates[].content.parts[].functionCall.partialArgs[].willContinue": "pieces of a text are joined",
+    "candidates[].content.parts[].functionCall.partialArgs[].jsonPath": "where the piece stands in the arguments",
+    "usageMetadata": "counts are summed, and in a stream only the last ones hold; checked by test_usage_adds_up",
+}
+"""Paths whose values may be absent from the output without a note, and why."""
+
+
+def context_of(recording: Recording) -> Context:
+    """The context of an answer: the functions that its request declared."""
+    names = [name for tool in _tools(recording.request) for name in _declared(tool)]
+    body: Object = {"model": recording.model, "messages": [{"role": "user", "content": "hi"}]}
+    body |= {"tools": [function(name) for name in dict.fromkeys(names)], "stream_options": {"include_usage": True}}
+    request, _ = decode(json.dumps(body).encode(), ChatCompletionRequest)
+    return Context(request=request, capabilities=row_of(recording.model))
+
+
+def _tools(request: Object) -> list[Object]:
+    tools = request.get("tools") or []
+    return tools if isinstance(tools, list) else [tools]
+
+
+def _declared(tool: Object) -> list[str]:
+    found = tool.get("functionDeclarations") or tool.get("function_declarations") or []
+    return [one["name"] for one in found]
+
+
+def read(event: Object) -> tuple[GenerateContentResponse, dict[str, msgspec.Raw]]:
+    return decode(json.dumps(event).encode(), GenerateContentResponse)
+
+
+class Streamed(NamedTuple):
+    """What came of a stream."""
+
+    chunks: list[Object]
+    notes: list[Note]
+    issued: list[Issued]
+
+
+def stream_of(recording: Recording, events: list[Object]) -> Streamed:
+    """A stream's events through the machine."""
+    machine = ChatStream(context_of(recording), STAMP)
+    chunks = [chunk for event in events for chunk in machine.feed(*read(event))] + machine.close()
+    lines = [encode(chunk) for chunk in chunks]
+    assert not any(b"\n" in line or b"\r" in line for line in lines), "an event is one line"
+    return Streamed([json.loads(line) for line in lines], machine.notes, machine.take_issued())
+
+
+def answers(*, streamed: bool) -> list[Recording]:
+    return [one for one in gemini_answers() if one.streamed is streamed and not one.integer_enums]
+
+
+def test_integer_enums_are_refused_and_not_misread(count):
+    """Only clients that ask for them get them; the adapter does not."""
+    for recording in gemini_answers():
+        if recording.integer_enums:
+            count(recording.fidelity)
+            with pytest.raises(msgspec.ValidationError):
+                _ = [read(event) for event in recording.events()]
+
+
+def failure_of(recording: Recording) -> str:
+    """Why an answer is none; raises for everything that is not argued: a wrong shape, or an AnswerError."""
+    try:
+        if recording.streamed:
+            chunks = stream_of(recording, list(recording.events())).chunks
+            check_rules(chunks, usage=True)
+            check_chunks(chunks)
+        else:
+            completion, _, _ = from_gemini(*_whole(recording))
+            check_completion(json.loads(encode(completion)))
+    except (AnswerError, msgspec.ValidationError) as error:
+        return f"{type(error).__name__} {getattr(error, 'code', '')}: {error}"
+    return ""
+
+
+def _whole(recording: Recording) -> tuple[GenerateContentResponse, Context, object, dict[str, msgspec.Raw]]:
+    response, unknown = read(recording.body)
+    return response, context_of(recording), STAMP, unknown
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_every_answer_is_one_that_openai_types_take_or_a_named_error(streamed, count):
+    failures = {}
+    for recording in answers(streamed=streamed):
+        failure = failure_of(recording)
+        count(f"{recording.fidelity} {'failed' if failure else 'translated'}")
+        if failure:
+            failures[recording.id] = failure
+    compare(f"answers.{'streamed' if streamed else 'whole'}", failures)
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_nothing_of_an_answer_is_lost_without_a_note(streamed, count):
+    assert len(CONSTANT) <= 20
+    failures = {}
+    known = exceptions(f"answers.{'streamed' if streamed else 'whole'}")
+    for recording in answers(streamed=streamed):
+        if recording.id in known:
+            continue
+        events = list(recording.events())
+        if streamed:
+            chunks, notes, issued = stream_of(recording, events)
+            answer = joined(chunks)
+        else:
+            completion, notes, issued = from_gemini(*_whole(recording))
+            answer = json.loads(encode(completion))
+        output = Output(answer, [json.loads(encode(record)) for _, record in issued])
+        gone = sorted({path for event in events for path in lost(event, output, notes, CONSTANT, merged=streamed)})
+        count("all there" if not gone else "lost")
+        if gone:
+            failures[recording.id] = ", ".join(gone)
+    compare("answers.lost", failures)
+
+
+def joined_by_hand(events: list[Object]) -> Object:
+    """What a stream's events say, as one whole answer."""
+    whole: Object = {"candidates": []}
+    for event in events:
+        whole |= {name: value for name, value in event.items() if name != "candidates"}
+        for position, candidate in enumerate(event.get("candidates", [])):
+            index = candidate.get("index", position)
+            while len(whole["candidates"]) <= index:
+                whole["candidates"].append({"index": len(whole["candidates"]), "content": {"parts": []}})
+            target = whole["candidates"][index]
+            target["content"]["parts"] += candidate.get("content", {}).get("parts", [])
+            _add_said(target, candidate)
+    return whole
+
+
+def _add_said(target: Object, candidate: Object) -> None:
+    for name, value in candidate.items():
+        if name == "citationMetadata" and name in target:
+            target[name] = {key: target[name].get(key, []) + items for key, items in value.items()}
+        elif name not in ("content", "index"):
+            target[name] = {**target.get(name, {}), **value} if isinstance(value, dict) else value
+
+
+def test_a_stream_says_what_its_joined_events_say_as_a_whole(count):
+    failures = {}
+    for recording in answers(streamed=True):
+        events = list(recording.events())
+        if recording.id in exceptions("answers.streamed"):
+            continue
+        count(recording.fidelity)
+        chunks = stream_of(recording, events).chunks
+        response, unknown = read(joined_by_hand(events))
+        completion, _, _ = from_gemini(response, context_of(recording), STAMP, unknown)
+        ours, theirs = joined(chunks), comparable(json.loads(encode(completion)))
+        if theirs["usage"] is None:
+            assert ours["usage"]["total_tokens"] == 0
+            ours["usage"] = None
+        for choice in (*ours["choices"], *theirs["choices"]):
+            choice["message"].get("extra_content", {"google": {}})["google"].pop("unknown", None)
+        if ours != theirs:
+            failures[recording.id] = first_difference(ours, theirs)
+    compare("answers.joined", failures)
+
+
+def first_difference(ours: object, theirs: object, path: str = "") -> str:
+    """Where two answers part."""
+    if isinstance(ours, dict) and isinstance(theirs, dict):
+        names = [name for name in {**ours, **theirs} if ours.get(name) != theirs.get(name)]
+        return first_difference(ours.get(names[0]), theirs.get(names[0]), f"{path}.{names[0]}")
+    if isinstance(ours, list) and isinstance(theirs, list) and len(ours) == len(theirs):
+        at = next(i for i, pair in enumerate(zip(ours, theirs, strict=True)) if pair[0] != pair[1])
+        return first_difference(ours[at], theirs[at], f"{path}[{at}]")
+    return f"{path}: {str(ours)[:200]!r} and {str(theirs)[:200]!r}"
+
+
+def test_bytes_cut_anywhere_are_the_same_events(count):
+    """As the network delivers them: inside a character, between CR and LF, one byte at a time."""
+    chance = random.Random(20261124)
+    for recording in answers(streamed=True):
+        if recording.sse is None or "\n{" in recording.sse.replace("\r", ""):
+            continue
+        data = recording.sse.encode()
+        expected = list(recording.events())
+        for _ in range(2):
+            cuts = sorted({chance.randrange(1, len(data)) for _ in range(chance.randrange(40))})
+            pieces = [data[a:b] for a, b in zip([0, *cuts], [*cuts, len(data)], strict=True)]
+            decoder = EventDecoder(2**26)
+            payloads = [payload for piece in pieces for payload in decoder.feed(piece)] + decoder.close()
+            assert [json.loads(payload) for payload in payloads] == expected, recording.id
+            count("streams cut")
+
+
+def completion_of(recording: Recording) -> Object:
+    """The answer that a client ends up with."""
+    if recording.streamed:
+        return joined(stream_of(recording, list(recording.events())).chunks)
+    return comparable(json.loads(encode(from_gemini(*_whole(recording))[0])))
+
+
+def translated() -> list[Recording]:
+    known = {**exceptions("answers.streamed"), **exceptions("answers.whole")}
+    return [one for flag in (False, True) for one in answers(streamed=flag) if one.id not in known]
+
+
+def test_usage_adds_up_and_is_that_of_the_last_event(count):
+    """total = prompt + candidates + tool use + thoughts in all recordings that have prompt and total."""
+    for recording in translated():
+        told = [event["usageMetadata"] for event in recording.events() if event.get("usageMetadata")]
+        if not told or recording.fidelity not in RECORDED:
+            continue
+        last, usage = told[-1], completion_of(recording)["usage"]
+        count("answers with usage")
+        if "totalTokenCount" in last:
+            assert usage["total_tokens"] == last["totalTokenCount"], recording.id
+        thoughts = last.get("thoughtsTokenCount", 0)
+        assert usage["completion_tokens"] == last.get("candidatesTokenCount", 0) + thoughts, recording.id
+        assert usage["completion_tokens_details"]["reasoning_tokens"] == thoughts
+        assert usage["prompt_tokens_details"]["cached_tokens"] == last.get("cachedContentTokenCount", 0)
+
+
+def test_text_thoughts_and_calls_go_where_they_belong(count):
+    for recording in translated():
+        parts = [
+            part
+            for event in recording.events()
+            for candidate in event.get("candidates", [])
+            for part in candidate.get("content", {}).get("parts", [])
+        ]
+        choices = completion_of(recording)["choices"]
+        texts = ["".join(choice["message"].get("content", "") for choice in choices)]
+        assert texts == ["".join(part.get("text", "") for part in parts if not part.get("thought"))], recording.id
+        thoughts = "".join(choice["message"].get("reasoning_content", "") for choice in choices)
+        assert thoughts == "".join(part.get("text", "") for part in parts if part.get("thought")), recording.id
+        for choice in choices:
+            calls = choice["message"].get("tool_calls", [])
+            assert (choice["finish_reason"] == "tool_calls") is bool(calls), recording.id
+            assert all(isinstance(json.loads(call["function"]["arguments"]), dict) for call in calls), recording.id
+            count("choices")

@@ -1,0 +1,32 @@
+"""The two ways back must agree: the whole answer, and the stream of one event."""
+
+import pytest
+
+from adapter.translate.context import Context
+from adapter.translate.errors import AnswerError
+from tests.oracles import check_chunks, check_completion
+from tests.translate.answering import Object, streamed, whole
+from tests.translate.joiner import check_rules, comparable, joined
+
+
+def both(body: Object, at: Context | None = None) -> Object:
+    """The first choice of an answer: the same whole and streamed."""
+    completion = whole(body, at)[0]
+    check_completion(completion)
+    chunks = streamed([body], at)[0]
+    check_rules(chunks, usage=True)
+    check_chunks(chunks)
+    ours, theirs = joined(chunks), comparable(completion)
+    assert ours["choices"] == theirs["choices"]
+    choice: Object = completion["choices"][0]
+    return choice
+
+
+def error(body: Object, at: Context | None = None) -> AnswerError:
+    """The error of an answer that is none: the same whole and streamed."""
+    with pytest.raises(AnswerError) as raised:
+        whole(body, at)
+    with pytest.raises(AnswerError) as streaming:
+        streamed([body], at)
+    assert (streaming.value.status, streaming.value.code) == (raised.value.status, raised.value.code)
+    return raised.value
