@@ -34,6 +34,9 @@ __all__ = ["RULES", "ChatStream", "from_gemini", "to_gemini"]
 
 INT32 = 2**31
 
+MAX_CHOICES = 8
+"""Gemini's limit of candidates (Generative Language API, GenerationConfig); parallel calls bill the prompt each."""
+
 
 def config(**fields: Any) -> GenerateContentRequest:
     """A fragment that sets fields of generationConfig."""
@@ -111,8 +114,8 @@ def _sampling(fragment: GenerateContentRequest, context: Context) -> Outcome:
 
 def n(value: int, context: Context) -> Outcome:
     """Candidates, as far as the model gives several in one call; the server calls again for the rest."""
-    if value < 1:
-        return rejected("must be at least 1")
+    if not 1 <= value <= MAX_CHOICES:
+        return rejected(f"must be between 1 and {MAX_CHOICES}")
     if value == 1:
         return exact()
     if value <= context.capabilities.candidates:
@@ -181,7 +184,15 @@ def logprobs(value: bool, context: Context) -> Outcome:
     """Log probabilities of the chosen tokens."""
     if not value:
         return exact()
-    return exact(config(response_logprobs=True)) if context.capabilities.logprobs else dropped("the model gives none")
+    reason = _without_logprobs(context)
+    return exact(config(response_logprobs=True)) if reason is None else dropped(reason)
+
+
+def _without_logprobs(context: Context) -> str | None:
+    """Why there are no log probabilities, if there are none."""
+    if not context.capabilities.logprobs:
+        return "the model gives no log probabilities"
+    return "Gemini gives no log probabilities in a stream" if context.request.stream else None
 
 
 def top_logprobs(value: int, context: Context) -> Outcome:
@@ -190,7 +201,8 @@ def top_logprobs(value: int, context: Context) -> Outcome:
         return rejected("must be between 0 and 20")
     if not context.request.logprobs:
         return dropped("only with logprobs") if value else exact()
-    return exact(config(logprobs=value)) if context.capabilities.logprobs else dropped("the model gives none")
+    reason = _without_logprobs(context)
+    return exact(config(logprobs=value)) if reason is None else dropped(reason)
 
 
 def logit_bias(value: msgspec.Raw, _context: Context) -> Outcome:

@@ -56,6 +56,7 @@ class _Row(NamedTuple):
     status: int
     code: str | None
     retry: bool | None = None
+    param: str | None = None
 
 
 _STATUSES = {
@@ -64,7 +65,7 @@ _STATUSES = {
     "OUT_OF_RANGE": _Row(400, None),
     "UNAUTHENTICATED": _Row(401, "invalid_api_key"),
     "PERMISSION_DENIED": _Row(403, "permission_denied"),
-    "NOT_FOUND": _Row(404, "model_not_found"),
+    "NOT_FOUND": _Row(404, "model_not_found", param="model"),
     "ABORTED": _Row(503, "server_is_overloaded"),
     "ALREADY_EXISTS": _Row(409, None, retry=False),
     "RESOURCE_EXHAUSTED": _Row(429, "rate_limit_exceeded"),
@@ -81,33 +82,57 @@ _STATUSES = {
 _QUOTA = _Row(429, "insufficient_quota", retry=False)
 _BAD_KEY = _Row(401, "invalid_api_key")
 _OPERATOR = _Row(502, "upstream_auth_failed", retry=False)
-_CONTEXT = _Row(400, "context_length_exceeded")
 
-_TOO_LONG = re.compile(r"token count.{0,40}exceeds the maximum", re.IGNORECASE)
+_BY_TEXT = (
+    (
+        re.compile(r"token count.{0,40}exceeds the maximum", re.IGNORECASE),
+        _Row(400, "context_length_exceeded", param="messages"),
+    ),
+    (re.compile(r"payload size exceeds", re.IGNORECASE), _Row(413, "request_too_large")),
+    (re.compile(r"^CachedContent not found|permission to access the File"), _Row(403, "permission_denied")),
+    (re.compile(r"^Not found: cache|^(?:File|CachedContent) .{0,200}not found", re.IGNORECASE), _Row(404, "not_found")),
+)
+"""What only Gemini's words tell apart: limits, and things that the request names and its key cannot see."""
 
 _HINTS = (
     ("too many states for serving", "Shorten the schema: fewer or shorter enum values, no maxItems, fewer tools."),
     ("exceeds the maximum allowed nesting depth", "Flatten the schema."),
     (
         "include_server_side_tool_invocations",
-        "The adapter sent this flag wherever Gemini wants it: a relay between them has removed it.",
+        "The adapter sent this flag wherever Gemini wants it: {upstream} has removed it.",
     ),
 )
 """Parts of Gemini's messages, and what to do about them."""
 
+MAX_MESSAGE = 2_000
+"""Characters of Gemini's message that are passed on; it lists every fault of a request."""
 
-def to_openai(status: int, error: Status, *, own_key: bool, retry_after: float | None = None) -> Failure:
-    """OpenAI's error for one of Gemini's. `own_key`: whether the client's own key was used.
+_SECRETS = re.compile(
+    r"AIza[\w-]{8,}|AQ\.[\w-]{8,}|ya29\.[\w.-]+|\bsk-[\w-]{8,}|eyJ[\w-]+\.[\w-]+\.[\w-]*"
+    r"|(?<=api_key:)[\w.-]+|(?<=[?&]key=)[\w.-]+"
+)
+_PROJECTS = re.compile(r"(\bprojects?(?:_number)?[/ =:])\d+", re.IGNORECASE)
+
+
+def scrubbed(text: str) -> str:
+    """A foreign text without keys, tokens and project numbers: Google names the consumer in some of its messages."""
+    return _PROJECTS.sub(r"\1[hidden]", _SECRETS.sub("[hidden]", text[:MAX_MESSAGE]))
+
+
+def to_openai(
+    status: int, error: Status, *, own_key: bool, upstream: str = "the upstream", retry_after: float | None = None
+) -> Failure:
+    """OpenAI's error for one of Gemini's. `own_key`: whether the client's own key was used; `upstream`: its name.
 
     A key of the operator's that Gemini refuses is not the client's fault: it is a 502.
     """
     row = _row(status, error, own_key)
-    message = error.message or f"Gemini answered {error.status or status}."
-    hint = next((hint for part, hint in _HINTS if part in message), None)
+    message = scrubbed(error.message or f"Gemini answered {error.status or status}.")
+    hint = next((hint for part, hint in _HINTS if part in message), "").format(upstream=upstream)
     if row is _OPERATOR:
         message = f"Gemini refused the key of this server: {message}"
     wait = told_wait(error, retry_after) if row.status in (429, 503) else None
-    return failure(row.status, f"{message} {hint}" if hint else message, row.code, retry=row.retry, wait=wait)
+    return failure(row.status, f"{message} {hint}".strip(), row.code, param=row.param, retry=row.retry, wait=wait)
 
 
 def failure(
@@ -128,13 +153,14 @@ def failure(
 
 
 def _row(status: int, error: Status, own_key: bool) -> _Row:
+    by_text = next((row for pattern, row in _BY_TEXT if pattern.search(error.message or "")), None)
+    if by_text is not None:
+        return by_text
     reasons = {detail.reason for detail in error.details or ()}
     if "API_KEY_INVALID" in reasons or error.status in ("UNAUTHENTICATED", "PERMISSION_DENIED"):
         if not own_key:
             return _OPERATOR
         return _BAD_KEY if "API_KEY_INVALID" in reasons else _STATUSES[error.status or ""]
-    if _TOO_LONG.search(error.message or ""):
-        return _CONTEXT
     if error.status == "RESOURCE_EXHAUSTED" and _per_day(error):
         return _QUOTA
     known = _STATUSES.get(error.status or "")

@@ -28,7 +28,6 @@ _FREE_FORM = {
     "responseSchema",
     "response",
     "labels",
-    "args",
 }
 """Fields whose content has names of the user's own."""
 
@@ -51,10 +50,10 @@ def _gather(members: dict[str, Any]) -> tuple[dict[str, Any], list[Note]]:
         if name in _OF_MESSAGES:
             notes.append(Note(key, Fidelity.DROPPED, "the messages tell this"))
         elif name in _TOP:
-            body[name] = {**body.get(name, {}), **_camelise(value)} if isinstance(value, dict) else _camelise(value)
-        elif name in _CONFIG:
             inner = value if name in _FREE_FORM else _camelise(value)
-            body.setdefault("generationConfig", {})[name] = inner
+            body[name] = {**body.get(name, {}), **inner} if isinstance(inner, dict) else inner
+        elif name in _CONFIG:
+            body.setdefault("generationConfig", {})[name] = value if name in _FREE_FORM else _camelise(value)
         else:
             notes.append(Note(key, Fidelity.DROPPED, "not a field of a Gemini request that this adapter knows"))
     return body, notes

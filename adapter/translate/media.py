@@ -171,7 +171,7 @@ def _file(part: ContentPart, path: str, context: Context) -> Converted:
 
 def _file_data(data: str, name: str | None, format_: str | None, path: str, context: Context) -> Converted:
     notes = [lost(f"{path}.filename", "Gemini takes no file names")] if name else []
-    if data.startswith("data:"):
+    if data.startswith(("data:", "http://", "https://")):
         parts, inner = from_url(data, f"{path}.file_data", context)
         return Converted(parts, inner + notes)
     mime_type = (format_ if format_ and "/" in format_ else None) or guess(name or "")
@@ -222,6 +222,8 @@ def _data_url(url: str, path: str) -> Blob:
         raise Rejected(path, "not a data URL of the form data:TYPE;base64,DATA")
     if not mime_type:
         raise Rejected(path, "the data URL does not tell its media type")
+    if not data:
+        raise Rejected(path, "the data URL holds no data")
     return Blob(mime_type=mime_type, data=data)
 
 
@@ -246,7 +248,7 @@ def remote_urls(request: ChatCompletionRequest) -> list[str]:
 def _urls(part: ContentPart) -> list[str]:
     image = part.image_url
     urls = [image if isinstance(image, str) else image.url if image else None, part.file_url]
-    urls.append(part.file.file_url if part.file else None)
+    urls += [part.file.file_url, part.file.file_data] if part.file else [part.file_data]
     urls.append(part.video_url.url if part.video_url else None)
     return [url for url in urls if url]
 

@@ -6,6 +6,9 @@ OpenAI's histories keep none of that: results come in any order, are missing, or
 are read in blocks: one or more assistant messages, and what follows until the next one.
 """
 
+from itertools import takewhile
+from typing import assert_never
+
 import msgspec
 import orjson
 
@@ -29,17 +32,24 @@ _LEGACY = "[%d].function_call"
 
 def messages(value: list[Message], context: Context) -> Outcome:
     """All messages: systemInstruction and contents."""
-    if not value:
-        raise Rejected("messages", "there must be at least one message")
     turns = Turns(context)
-    first = _leading_system(value, turns)
-    index = first
-    while index < len(value):
-        index = _block(value, index, turns) if value[index].role == "assistant" else _other(value, index, turns)
-    _ends(turns)
+    try:
+        _read(value, turns)
+    except Rejected as rejection:
+        raise Rejected(f"messages{rejection.note.path}", rejection.note.reason) from None
     _sentinels(turns)
     system = Content(parts=turns.system) if turns.system else None
     return exact(GenerateContentRequest(system_instruction=system, contents=turns.contents), turns.notes)
+
+
+def _read(value: list[Message], turns: Turns) -> None:
+    """All messages as turns. Raises `Rejected` with a path that starts below `messages`."""
+    if not value:
+        raise Rejected("", "there must be at least one message")
+    index = _leading_system(value, turns)
+    while index < len(value):
+        index = _block(value, index, turns) if value[index].role == "assistant" else _other(value, index, turns)
+    _ends(turns)
 
 
 def _leading_system(value: list[Message], turns: Turns) -> int:
@@ -48,14 +58,14 @@ def _leading_system(value: list[Message], turns: Turns) -> int:
     while index < len(value) and value[index].role in SYSTEM_ROLES:
         turns.system.extend(parts_of(value[index], index, turns))
         index += 1
-    if index == len(value) and turns.system:
-        turns.say("user", [turns.system.pop()])
-        reason = "Gemini wants a user's turn: the last system text is sent as one"
-        turns.note(f"[{index - 1}]", Fidelity.APPROXIMATED, reason)
-    elif turns.system and not turns.context.capabilities.system_instruction:
+    if turns.system and not turns.context.capabilities.system_instruction:
         turns.say("user", turns.system)
         turns.system = []
         turns.note("[0]", Fidelity.APPROXIMATED, "the model takes no system instruction: sent as a user's turn")
+    elif index == len(value) and turns.system:
+        turns.say("user", [turns.system.pop()])
+        reason = "Gemini wants a user's turn: the last system text is sent as one"
+        turns.note(f"[{index - 1}]", Fidelity.APPROXIMATED, reason)
     return index
 
 
@@ -70,7 +80,7 @@ def _other(value: list[Message], index: int, turns: Turns) -> int:
         case "tool" | "function":
             orphan(message, index, turns)
         case role:
-            raise Rejected(f"messages[{index}].role", f"{role!r} is not a role")
+            raise Rejected(f"[{index}].role", f"{role!r} is not a role")
     return index + 1
 
 
@@ -84,9 +94,12 @@ def _user(message: Message, index: int, turns: Turns) -> None:
 def _later_system(message: Message, index: int, turns: Turns) -> None:
     """A system message after the first turn: at its place, so that the prefix before it stays the same."""
     parts = parts_of(message, index, turns)
+    if not parts:
+        turns.note(f"[{index}].content", Fidelity.DROPPED, "Gemini takes no empty turn")
+        return
     match turns.context.options.later_system:
         case "reject":
-            raise Rejected(f"messages[{index}].role", "a system message after the first turn")
+            raise Rejected(f"[{index}].role", "a system message after the first turn")
         case "hoist":
             turns.system.extend(parts)
             reason = "moved to the system instruction, ahead of its place"
@@ -95,6 +108,8 @@ def _later_system(message: Message, index: int, turns: Turns) -> None:
             text = "".join(part.text or "" for part in parts)
             turns.say("user", [Part(text=f"<system>\n{text}\n</system>")] if _only_text(parts) else opened)
             reason = "Gemini has one system instruction, at the start: sent as a marked user's turn at its place"
+        case never:
+            assert_never(never)
     turns.note(f"[{index}]", Fidelity.APPROXIMATED, reason)
 
 
@@ -110,6 +125,7 @@ def _block(value: list[Message], index: int, turns: Turns) -> int:
         more_parts, more_calls = _assistant(value[index], index, turns)
         parts += more_parts
         calls += more_calls
+        turns.calls += more_calls
         index += 1
     if parts and not turns.contents:
         turns.say("user", [Part(text=" ")])
@@ -127,7 +143,7 @@ def _assistant(message: Message, index: int, turns: Turns) -> tuple[list[Part], 
     calls = [_call(call, index, number, turns) for number, call in enumerate(signatures.calls_of(message))]
     if message.tool_calls and message.function_call:
         turns.note(f"[{index}].function_call", Fidelity.DROPPED, "tool_calls replace it")
-    known = _known_parts(message, index, turns)
+    known = _known_parts(message, index, calls, turns)
     if known is not None:
         return known, _rebind(calls, known)
     parts = parts_of(message, index, turns) + _refusal(message, index, turns) + _spoken(message, index, turns)
@@ -140,8 +156,13 @@ def _assistant(message: Message, index: int, turns: Turns) -> tuple[list[Part], 
 
 def _rebind(calls: list[Call], parts: list[Part]) -> list[Call]:
     """The calls with the very function calls that stand in the replayed parts."""
-    replayed = [part.function_call for part in parts if part.function_call]
-    return [call._replace(part=function) for call, function in zip(calls, replayed, strict=True)]
+    return [call._replace(part=function) for call, function in zip(calls, _clients(parts), strict=True)]
+
+
+def _clients(parts: list[Part]) -> list[FunctionCall]:
+    """The calls that the client was asked to run: not those that Gemini answered itself (MCP servers)."""
+    answered = {part.function_response.name for part in parts if part.function_response}
+    return [part.function_call for part in parts if part.function_call and part.function_call.name not in answered]
 
 
 def _spoken(message: Message, index: int, turns: Turns) -> list[Part]:
@@ -156,12 +177,12 @@ def _spoken(message: Message, index: int, turns: Turns) -> list[Part]:
     return [Part(text=message.audio.transcript)]
 
 
-def _known_parts(message: Message, index: int, turns: Turns) -> list[Part] | None:
+def _known_parts(message: Message, index: int, calls: list[Call], turns: Turns) -> list[Part] | None:
     """The answer's own parts, from the client's carrier or the store, if they still say what the message says."""
     extra = message.extra_content.google if message.extra_content else None
     record = _record_of(message, index, turns.context)
     for raw in (extra.parts if extra else ABSENT, record.parts if record else ABSENT):
-        if present(raw) and (parts := _decoded(raw)) and _same(parts, message):
+        if present(raw) and (parts := _decoded(raw)) and _same(parts, message, calls):
             return _own_signatures(parts, record, turns, index)
     return None
 
@@ -184,12 +205,16 @@ def _decoded(raw: msgspec.Raw) -> list[Part] | None:
         return None
 
 
-def _same(parts: list[Part], message: Message) -> bool:
+def _same(parts: list[Part], message: Message, calls: list[Call]) -> bool:
     """Whether kept parts say what the message says; a client may have edited its history."""
     text = "".join(part.text or "" for part in parts if not part.thought)
-    calls = [part.function_call for part in parts if part.function_call]
-    asked = signatures.calls_of(message)
-    return text == signatures.text_of(message.content) and len(calls) == len(asked)
+    kept = [_said(call) for call in _clients(parts)]
+    return text == signatures.text_of(message.content) and kept == [_said(call.part) for call in calls]
+
+
+def _said(call: FunctionCall) -> tuple[str | None, str]:
+    """What a call says, however its arguments are spelled."""
+    return call.name, signatures.canonical(bytes(call.args).decode())
 
 
 def _own_signatures(parts: list[Part], record: Signature | None, turns: Turns, index: int) -> list[Part]:
@@ -251,11 +276,11 @@ def _call(call: ToolCall, index: int, number: int, turns: Turns) -> Call:
     function, custom = call.function, call.custom
     name = (function.name if function else None) or (custom.name if custom else None)
     if not name:
-        raise Rejected(f"messages{path}.function.name", "a call needs the name of its function")
+        raise Rejected(f"{path}.function.name", "a call needs the name of its function")
     if custom is not None:
         args = msgspec.Raw(encode({"input": custom.input or ""}))
     else:
-        args = _arguments((function.arguments if function else None) or "", f"messages{path}.function.arguments")
+        args = _arguments((function.arguments if function else None) or "", f"{path}.function.arguments")
     record = _call_record(call, index, turns.context)
     return Call(
         call.id or "", path, FunctionCall(id=_gemini_id(call, record, turns), name=upstream_name(name), args=args)
@@ -308,7 +333,7 @@ def _ends(turns: Turns) -> None:
         return
     last = len(turns.context.request.messages) - 1
     if turns.context.options.trailing_assistant == "reject":
-        raise Rejected(f"messages[{last}].role", "the model takes no request that ends with an assistant's message")
+        raise Rejected(f"[{last}].role", "the model takes no request that ends with an assistant's message")
     turns.say("user", [Part(text=CONTINUE)])
     reason = f"the model wants a user's turn last: {CONTINUE!r} follows this message"
     turns.note(f"[{last}]", Fidelity.APPROXIMATED, reason)
@@ -318,13 +343,15 @@ def _sentinels(turns: Turns) -> None:
     """The documented stand-in on the first call of each step of the current turn that lost its signature."""
     if not turns.context.capabilities.signatures:
         return
-    for content in reversed(turns.contents):
-        parts = content.parts or []
-        if content.role == "user" and any(part.function_response is None for part in parts):
-            return
-        first = next((part for part in parts if part.function_call), None)
+    for content in takewhile(_goes_on, reversed(turns.contents)):
+        first = next((part for part in content.parts or () if part.function_call), None)
         if first is not None and not first.thought_signature:
             first.thought_signature = signatures.SENTINEL
-            name = first.function_call.name if first.function_call else ""
-            reason = f"no thought signature is known for the call of {name}: the documented stand-in is sent"
-            turns.note("", Fidelity.INJECTED, reason)
+            path = next(call.path for call in turns.calls if call.part is first.function_call)
+            reason = "no thought signature is known for this call: the documented stand-in is sent"
+            turns.note(path, Fidelity.INJECTED, reason)
+
+
+def _goes_on(content: Content) -> bool:
+    """Whether a content does not begin a turn: a turn begins with what a user says, not with results."""
+    return content.role == "model" or all(part.function_response for part in content.parts or ())

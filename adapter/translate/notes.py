@@ -69,11 +69,6 @@ def approximated(fragment: GenerateContentRequest | None, reason: str, nested: I
     return Outcome(fragment, (Note("", Fidelity.APPROXIMATED, reason), *nested))
 
 
-def injected(fragment: GenerateContentRequest, reason: str) -> Outcome:
-    """Something goes to Gemini that the client did not send."""
-    return Outcome(fragment, (Note("", Fidelity.INJECTED, reason),))
-
-
 def dropped(reason: str) -> Outcome:
     """The field does not arrive."""
     return Outcome(None, (Note("", Fidelity.DROPPED, reason),))

@@ -41,7 +41,8 @@ def results(calls: list[Call], value: list[Message], after: range, turns: Turns)
         part, beside = _result(call, value[index], index, turns)
         responses.append(part)
         extra += beside
-    turns.say("user", responses + extra)
+    turns.say("user", responses)
+    turns.say("user", extra)
     _moved(rest, after, turns)
     return rest
 

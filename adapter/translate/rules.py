@@ -56,7 +56,7 @@ def apply(rules: Mapping[str, Rule], context: Context) -> tuple[GenerateContentR
         try:
             fragment, outcome_notes = rule(value, context)
         except Rejected as rejection:
-            notes.extend(rejection.notes)
+            notes.extend(note for note in rejection.notes if note not in notes)
             continue
         notes.extend(_at(field, note) for note in outcome_notes)
         if fragment is not None:

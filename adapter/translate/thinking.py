@@ -4,7 +4,7 @@ Exactly one field decides, in the order of `SOURCES`; the others get a dropped n
 budgets to 2.5 (ai.google.dev, thinking, 2026-09-28; OpenAI compatibility, 2026-09-12).
 """
 
-from typing import Any
+from typing import Any, assert_never
 
 from adapter.translate.capabilities import ModelCapabilities
 from adapter.translate.context import Context
@@ -51,6 +51,8 @@ def by_effort(effort: str, context: Context, include: bool = False) -> Outcome:
             return _budget_by_effort(effort, context.capabilities, _thoughts(effort, context, include))
         case "levels":
             return _level_by_effort(effort, context.capabilities, _thoughts(effort, context, include))
+        case never:
+            assert_never(never)
 
 
 def _thoughts(effort: str, context: Context, include: bool) -> bool | None:
@@ -102,6 +104,8 @@ def by_budget(budget: int, context: Context) -> Outcome:
             return approximated(_fragment(config), f"a level in place of a budget: {level}")
         case "budget":
             return _nearest_budget(budget, capabilities) if budget else _off(capabilities)
+        case never:
+            assert_never(never)
 
 
 def _nearest_budget(budget: int, capabilities: ModelCapabilities) -> Outcome:

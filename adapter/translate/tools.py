@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
-from adapter.translate import schema
+from adapter.translate import schema, schema_openapi
 from adapter.translate.context import Context
 from adapter.translate.notes import Fidelity, Note, Outcome, Rejected, approximated, dropped, exact, rejected
 from adapter.translate.rules import decode_field
@@ -39,6 +39,8 @@ JSON_TOOL = "json_answer"
 
 MAX_CACHED = 256 * 1024
 """Tools of at most this many bytes are converted once for equal bytes."""
+
+NO_TOOLS = "the model takes no tools"
 
 _VALID_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.:-]{0,63}")
 _INVALID_CHARACTER = re.compile(r"[^A-Za-z0-9_.:-]")
@@ -108,7 +110,11 @@ def _legacy(request: ChatCompletionRequest, context: Context) -> Toolbox:
     """The deprecated `functions`, as tools."""
     functions, unknown = decode_field("functions", request.functions, list[FunctionDefinition])
     tools = [Tool(type="function", function=function) for function in functions]
-    box = _collect(tools, context.options.schema)
+    try:
+        box = _collect(tools, context.options.schema)
+    except Rejected as rejection:
+        path = rejection.note.path.replace("tools", "functions", 1).replace("].function", "]", 1)
+        raise Rejected(path, rejection.note.reason) from None
     declared = {name: tool._replace(kind="legacy") for name, tool in box.declared.items()}
     notes = [Note(note.path.replace("].function", "]", 1), note.fidelity, note.reason) for note in box.notes]
     return box._replace(declared=declared, notes=_unknown(unknown) + notes)
@@ -204,7 +210,7 @@ def set_schema(declaration: FunctionDeclaration, value: msgspec.Raw, dialect: Li
 def convert_schema(raw: msgspec.Raw, path: str, dialect: Literal["json", "openapi"]) -> schema.Converted:
     """The schema in the upstream's dialect. Raises `Rejected` at `path` for one that cannot be used."""
     try:
-        return schema.to_json_schema(raw) if dialect == "json" else schema.to_openapi_schema(raw)
+        return schema.to_json_schema(raw) if dialect == "json" else schema_openapi.to_openapi_schema(raw)
     except schema.UnusableSchema as error:
         raise Rejected(f"{path}.{error.path}" if error.path else path, error.reason) from None
 
@@ -260,12 +266,12 @@ def tools(_value: msgspec.Raw, context: Context) -> Outcome:
     """Function declarations; Gemini's built-in tools by type."""
     box = toolbox(context)
     if not context.capabilities.tools:
-        return dropped("the model takes no tools") if box.declarations or box.built_in else exact()
-    declarations, notes = _usable_declarations(box, context)
-    built_in, more = _usable_built_in(box, context)
+        return dropped(NO_TOOLS) if box.declarations or box.built_in else exact()
+    declarations = _usable_declarations(box, context)
+    built_in, notes = _usable_built_in(box, context)
     fragment = GenerateContentRequest(tools=_tools(declarations, built_in))
     fragment.tool_config = _default_config(box, context) if fragment.tools else None
-    return exact(fragment, box.notes + notes + more)
+    return exact(fragment, box.notes + notes)
 
 
 def _tools(declarations: list[FunctionDeclaration], built_in: list[GeminiTool]) -> list[GeminiTool] | None:
@@ -273,14 +279,16 @@ def _tools(declarations: list[FunctionDeclaration], built_in: list[GeminiTool]) 
     return functions + built_in or None
 
 
-def _usable_declarations(box: Toolbox, context: Context) -> tuple[list[FunctionDeclaration], list[Note]]:
+def _usable_declarations(box: Toolbox, context: Context) -> list[FunctionDeclaration]:
+    """Without `allowed_function_names` the allowed tools are the declared ones."""
     request, capabilities = context.request, context.capabilities
     if wants_json(request.response_format) and not capabilities.tools_with_json and _forbids_calls(request):
-        return [], []
-    allowed = _allowed(request.tool_choice)
-    if allowed is None or capabilities.validated or request.tool_choice is None:
-        return box.declarations, []
-    return [one for one in box.declarations if one.name in allowed], []
+        return []
+    choice = request.tool_choice
+    if capabilities.validated or not isinstance(choice, ToolChoice) or _mode(choice) != "AUTO":
+        return box.declarations
+    allowed = _allowed(choice) or []
+    return [one for one in box.declarations if one.name in allowed]
 
 
 def _usable_built_in(box: Toolbox, context: Context) -> tuple[list[GeminiTool], list[Note]]:
@@ -293,6 +301,8 @@ def _usable_built_in(box: Toolbox, context: Context) -> tuple[list[GeminiTool], 
 
 def conflict_of_built_in(box: Toolbox, context: Context) -> str | None:
     """Why the model takes no built-in tool in this request."""
+    if not context.capabilities.tools:
+        return NO_TOOLS
     if box.declarations and not context.capabilities.tools_with_builtin:
         return "the model takes no built-in tools beside functions: the functions stay"
     if wants_json(context.request.response_format) and not context.capabilities.tools_with_json:
@@ -332,6 +342,8 @@ def tool_choice(value: str | ToolChoice, context: Context) -> Outcome:
     box = toolbox(context)
     if not _understood(value):
         return rejected("one of none, auto, required, or an object naming a function, a custom tool or allowed tools")
+    if not context.capabilities.tools:
+        return dropped(NO_TOOLS)
     if not box.declarations:
         return dropped("there are no functions to choose from")
     names = _allowed(value)
@@ -346,7 +358,9 @@ def _chosen(value: str | ToolChoice, names: list[str] | None, box: Toolbox, cont
     if mode == "AUTO":
         mode = _auto(box, context) if names is None else "VALIDATED"
     if not isinstance(value, str) and value.type not in ("function", "custom", "allowed_tools"):
-        return approximated(_config("AUTO", None, box, context), "Gemini cannot be told to use one built-in tool")
+        return approximated(
+            _config(_auto(box, context), None, box, context), "Gemini cannot be told to use one built-in tool"
+        )
     if mode == "NONE" and wants_json(context.request.response_format) and not context.capabilities.tools_with_json:
         return exact()
     if mode == "VALIDATED" and not context.capabilities.validated:
@@ -380,7 +394,7 @@ _MODES = {"none": "NONE", "auto": "AUTO", "required": "ANY", "any": "ANY"}
 def _mode(value: str | ToolChoice) -> str:
     if isinstance(value, str):
         return _MODES[value]
-    return _MODES[value.allowed_tools.mode] if value.allowed_tools else "ANY"
+    return _MODES.get(value.allowed_tools.mode, "AUTO") if value.allowed_tools else "ANY"
 
 
 def _allowed(value: str | ToolChoice | None) -> list[str] | None:

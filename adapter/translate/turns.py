@@ -26,6 +26,7 @@ class Turns:
         self.context = context
         self.contents: list[Content] = []
         self.system: list[Part] = []
+        self.calls: list[Call] = []
         self.notes: list[Note] = []
 
     def note(self, path: str, fidelity: Fidelity, reason: str) -> None:
@@ -54,9 +55,9 @@ def _losses(message: Message, path: str) -> Iterator[Note]:
     """Fields of a message that have no place in Gemini's contents."""
     if message.name and message.role != "function":
         yield media.lost(f"{path}.name", "Gemini knows no participants' names")
-    if message.reasoning_content or message.reasoning:
-        name = "reasoning_content" if message.reasoning_content else "reasoning"
-        yield media.lost(f"{path}.{name}", "thoughts are not sent back: the signatures stand for them")
+    for name in ("reasoning_content", "reasoning"):
+        if getattr(message, name):
+            yield media.lost(f"{path}.{name}", "thoughts are not sent back: the signatures stand for them")
     for name in _REPLAYED:
         if present(getattr(message, name)):
             yield media.lost(f"{path}.{name}", "has no place in Gemini's contents")

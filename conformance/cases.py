@@ -1,0 +1,171 @@
+"""The cases, read from their files: one file, one sentence, one or more turns."""
+
+import base64
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+ROOT = Path(__file__).parent
+SUITES = ("chat", "streams", "errors")
+
+
+OK = {
+    "candidates": [{"content": {"role": "model", "parts": [{"text": "ok"}]}, "finishReason": "STOP", "index": 0}],
+    "usageMetadata": {"promptTokenCount": 3, "candidatesTokenCount": 1, "totalTokenCount": 4},
+    "modelVersion": "gemini-3.5-flash",
+    "responseId": "resp_1",
+}
+"""What Gemini answers where a case does not say."""
+
+
+def _framed(event: Any) -> list[bytes]:
+    """One event as bytes; `{"$cut": [3, 9], "event": ...}` comes in pieces, cut at these offsets."""
+    if isinstance(event, str):
+        return [event.encode()]
+    cuts: list[int] = []
+    if isinstance(event, dict) and "$cut" in event:
+        cuts, event = event["$cut"], event["event"]
+    framed = b"data: " + msgspec.json.encode(event) + b"\r\n\r\n"
+    return [framed[start:end] for start, end in pairwise([0, *(cut % len(framed) for cut in cuts), len(framed)])]
+
+
+class Form(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """The base of what a file holds: a misspelled key is an error, never a check that does not happen."""
+
+
+class Failure(Form):
+    """An error that the client must get: as HTTP status and body, or as the last event of a stream.
+
+    `message` is a part of the text; `headers` are lower-case names with values.
+    """
+
+    status: int | None = None
+    code: str | None = None
+    type: str | None = None
+    param: str | None = None
+    message: str = ""
+    headers: dict[str, str] = {}
+
+
+class Turn(Form):
+    """One request, what Gemini must get and says, and what the client must get.
+
+    `upstream` is Gemini's request, whole; without it the request is not looked at. `path` is `MODEL:METHOD`. `calls`:
+    how many times Gemini is asked. `notes` are all fates of fields that are not `exact`, each as "PATH FATE";
+    `reply_notes` the same of the answer. `answer` is Gemini's whole answer with HTTP `status`, `events` its stream; an
+    event that is a string goes out as it is. `response` is what the client gets, joined if streamed; members that it
+    does not name are free. `chunks` are the deltas, one by one.
+    """
+
+    request: dict[str, Any]
+    upstream: dict[str, Any] | None = None
+    path: str | None = None
+    calls: int = 1
+    notes: list[str] = []
+    status: int = 200
+    answer: Any = None
+    events: list[Any] | None = None
+    response: dict[str, Any] | None = None
+    chunks: list[dict[str, Any]] | None = None
+    reply_notes: list[str] | None = None
+    error: Failure | None = None
+
+    @property
+    def asks(self) -> bool:
+        """Whether Gemini is asked: not for a request that cannot be served."""
+        return self.error is None or self.answer is not None or self.events is not None
+
+    def pieces(self) -> list[bytes]:
+        """The body of Gemini's answer, as it goes over the wire; a case about the request alone gets a short one."""
+        if self.events is not None:
+            return [piece for event in self.events for piece in _framed(event)]
+        answer = msgspec.json.encode(OK if self.answer is None else self.answer)
+        if isinstance(self.answer, str):
+            return [self.answer.encode()]
+        streamed = self.request.get("stream") is True and self.status == 200
+        return [b"data: " + answer + b"\r\n\r\n"] if streamed else [answer]
+
+
+class Case(Form):
+    """A sentence and its proof. A case of one turn has the turn's keys itself.
+
+    `source` says where the behaviour was asked for or documented; `rule` is the request's field or the answer's element
+    that it is about. `settings` are the adapter's own, by name; `signatures` is what its store holds before. `clients`
+    are the ways of keeping history (see `clients.py`) under which all turns must hold. `emulator` quotes why a strict
+    Gemini refuses the request all the same.
+    """
+
+    source: str
+    rule: str
+    turns: list[Turn]
+    settings: dict[str, str] = {}
+    signatures: dict[str, dict[str, Any]] = {}
+    clients: tuple[str, ...] = ("complete",)
+    emulator: str = ""
+    suite: str = ""
+    name: str = ""
+
+    @property
+    def id(self) -> str:
+        """The path of its file, without what all have in common."""
+        return f"{self.suite}/{self.name.replace(' ', '-')}"
+
+
+_TURN = {field.name for field in msgspec.structs.fields(Turn)}
+
+
+def read(path: Path) -> Case:
+    """The case in a file. Raises `ValueError` that names the file."""
+    try:
+        members = msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
+        if "turns" not in members:
+            members["turns"] = [{key: members.pop(key) for key in list(members) if key in _TURN}]
+        named = {**members, "suite": path.parent.name, "name": path.stem.replace("-", " ")}
+        return msgspec.convert(generate(named), Case)
+    except msgspec.MsgspecError as error:
+        raise ValueError(f"{path}: {error}") from None
+
+
+def all_cases(text: str = "") -> list[Case]:
+    """Every case whose name, rule or source contains `text`, in the order of their names."""
+    found = (read(path) for suite in SUITES for path in sorted((ROOT / suite).glob("*.json")))
+    return [case for case in found if text in f"{case.suite} {case.name} {case.rule} {case.source}"]
+
+
+def _nested(depth: int) -> dict[str, Any]:
+    schema: dict[str, Any] = {"type": "string"}
+    for _ in range(depth):
+        schema = {"type": "object", "properties": {"d": schema}}
+    return schema
+
+
+_GENERATED: dict[str, Callable[[Any], Any]] = {
+    "$repeat": lambda given: given[0] * given[1],
+    "$base64": lambda size: base64.b64encode(bytes(number * 37 % 256 for number in range(size))).decode(),
+    "$numbered": lambda given: [f"{given[0]}{number}" for number in range(given[1])],
+    "$nested": _nested,
+}
+"""What stands for a value that is too large to spell out."""
+
+
+def generate(value: Any) -> Any:
+    """The value with every generator replaced by what it stands for."""
+    if isinstance(value, list):
+        return [generate(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if len(value) == 1 and (key := next(iter(value))) in _GENERATED:
+        return _GENERATED[key](value[key])
+    return {key: generate(item) for key, item in value.items()}
+
+
+def strings(value: Any) -> Iterator[str]:
+    """Every string inside a value."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, (list, dict)):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from strings(item)

@@ -1,0 +1,123 @@
+"""What was observed of one turn against what its case expects."""
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from conformance.cases import Failure, Turn
+from conformance.joining import BrokenStream, join
+from conformance.matching import differences
+
+
+class Observed(NamedTuple):
+    """What happened: Gemini's side first, then the client's. Notes are None where the server tells none."""
+
+    bodies: list[Any]
+    paths: list[str]
+    status: int
+    body: Any
+    headers: dict[str, str]
+    events: list[Any] | None = None
+    done: bool = False
+    notes: list[str] | None = None
+    reply_notes: list[str] | None = None
+
+
+class Verdict(NamedTuple):
+    """All that is wrong with a turn: with the request, the answer, the notes."""
+
+    request: list[str]
+    answer: list[str]
+    notes: list[str]
+
+    @property
+    def faults(self) -> list[str]:
+        """Everything, in order."""
+        return [*self.request, *self.answer, *self.notes]
+
+
+def judge(turn: Turn, observed: Observed) -> tuple[Verdict, dict[str, Any]]:
+    """The verdict, and the first message of the answer for the turns that follow."""
+    faults, message = _answer(turn, observed)
+    return Verdict(list(_request(turn, observed)), faults, list(_notes(turn, observed))), message
+
+
+def _request(turn: Turn, observed: Observed) -> Iterator[str]:
+    if not turn.asks:
+        if observed.bodies:
+            yield "Gemini was asked, although the request cannot be served"
+        return
+    if len(observed.bodies) < turn.calls or (len(observed.bodies) > turn.calls and turn.error is None):
+        yield f"expected {turn.calls} calls of Gemini, got {len(observed.bodies)}"
+    for body in observed.bodies if turn.upstream is not None else ():
+        yield from differences(turn.upstream, body)
+    for path in observed.paths if turn.path is not None else ():
+        yield from differences(turn.path, path, "path")
+
+
+def _notes(turn: Turn, observed: Observed) -> Iterator[str]:
+    pairs = [("notes", turn.notes, observed.notes), ("reply_notes", turn.reply_notes, observed.reply_notes)]
+    for name, expected, actual in pairs:
+        if expected is None or actual is None or (turn.error is not None and not expected):
+            continue
+        missing, more = Counter(expected) - Counter(actual), Counter(actual) - Counter(expected)
+        yield from (f"{name}: missing {note!r}" for note in missing.elements())
+        yield from (f"{name}: not expected {note!r}" for note in more.elements())
+
+
+def _answer(turn: Turn, observed: Observed) -> tuple[list[str], dict[str, Any]]:
+    if observed.events is None:
+        return list(_whole(turn, observed)), _message(observed.body)
+    return _streamed(turn, observed, observed.events)
+
+
+def _message(body: Any) -> dict[str, Any]:
+    choices = body.get("choices") if isinstance(body, dict) else None
+    return choices[0]["message"] if choices else {}
+
+
+def _whole(turn: Turn, observed: Observed) -> Iterator[str]:
+    if turn.error is not None:
+        yield from _failure(turn.error, observed, observed.body)
+    elif observed.status != 200:
+        yield f"expected HTTP 200, got {observed.status}: {observed.body}"
+    elif turn.response is not None:
+        yield from differences(turn.response, observed.body, partial=True)
+
+
+def _failure(expected: Failure, observed: Observed, body: Any) -> Iterator[str]:
+    error = body.get("error") if isinstance(body, dict) else None
+    if not isinstance(error, dict):
+        yield f"expected an error object, got {body}"
+        return
+    if expected.status is not None and observed.status != expected.status:
+        yield f"expected HTTP {expected.status}, got {observed.status}: {error}"
+    for name in ("code", "type", "param"):
+        wanted = getattr(expected, name)
+        if wanted is not None and error.get(name) != wanted:
+            yield f"error.{name}: expected {wanted!r}, got {error.get(name)!r} ({error.get('message')})"
+    if expected.message not in str(error.get("message")):
+        yield f"error.message: expected {expected.message!r} in {error.get('message')!r}"
+    for name, value in expected.headers.items():
+        if observed.headers.get(name) != value:
+            yield f"header {name}: expected {value!r}, got {observed.headers.get(name)!r}"
+
+
+def _streamed(turn: Turn, observed: Observed, events: list[Any]) -> tuple[list[str], dict[str, Any]]:
+    chunks = [event for event in events if "error" not in event]
+    faults: list[str] = []
+    if turn.error is not None:
+        faults += _failure(turn.error, observed, events[-1] if events else None)
+        if any(choice.get("finish_reason") for chunk in chunks for choice in chunk["choices"]):
+            faults.append("a finish reason, although the answer failed")
+    elif not observed.done:
+        faults.append(f"the stream does not end with [DONE]: {events[-1:]}")
+    if turn.chunks is not None:
+        got = [choice["delta"] for chunk in chunks for choice in chunk["choices"]]
+        faults += differences(turn.chunks, got, "chunks", partial=True)
+    try:
+        joined = join(chunks)
+    except BrokenStream as error:
+        return [*faults, f"broken stream: {error}"], {}
+    faults += differences(turn.response or {}, joined, partial=True)
+    return faults, _message(joined)

@@ -1,0 +1,126 @@
+"""The cases over HTTP, against any server that speaks OpenAI's API and calls the scripted Gemini."""
+
+import re
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import httpx2
+import msgspec
+
+from conformance.cases import Case, Turn
+from conformance.clients import CLIENTS, fill
+from conformance.judging import Observed, Verdict, judge
+from conformance.upstream import ScriptedGemini
+
+PER_REQUEST = {"strict": {"true": "1", "false": "0"}}
+"""Settings that a request can carry in a header, so that the server needs no restart."""
+
+
+class Server(NamedTuple):
+    """The server under test: where it is, how to call it, and with which settings it runs."""
+
+    base_url: str
+    api_key: str = "any"
+    model_prefix: str = ""
+    settings: Mapping[str, str] = {}
+
+
+class Result(NamedTuple):
+    """What became of one case with one kind of client; `skipped` says why it did not run."""
+
+    case: Case
+    client: str
+    verdicts: list[Verdict]
+    skipped: str = ""
+
+    @property
+    def passed(self) -> bool:
+        """Whether nothing is wrong."""
+        return not any(verdict.faults for verdict in self.verdicts)
+
+
+def distinct(value: Any, own: str) -> Any:
+    """The text `hi` made a text of the case's own, so that a server with a memory sees another chat each time."""
+    if isinstance(value, list):
+        return [distinct(item, own) for item in value]
+    if isinstance(value, dict):
+        return {key: distinct(item, own) for key, item in value.items()}
+    return f"hi, this is {own}" if value == "hi" else value
+
+
+def unsuitable(case: Case, server: Server) -> str:
+    """Why a case cannot run against a server that is already up."""
+    if case.signatures:
+        return "it needs a signature store that is filled before"
+    needed = {name: value for name, value in case.settings.items() if name not in PER_REQUEST}
+    if needed != dict(server.settings):
+        return "it needs " + (", ".join(f"{name}={value}" for name, value in needed.items()) or "default settings")
+    return ""
+
+
+class Runner(NamedTuple):
+    """Runs cases against one server, whose upstream is the scripted Gemini."""
+
+    server: Server
+    gemini: ScriptedGemini
+    http: httpx2.Client
+
+    def run(self, case: Case, client: str) -> Result:
+        """All turns of one case. A turn after a failed one would prove nothing, and does not run."""
+        if reason := unsuitable(case, self.server):
+            return Result(case, client, [], reason)
+        messages: list[dict[str, Any]] = []
+        verdicts: list[Verdict] = []
+        for turn in case.turns:
+            own = f"{case.id} {client}"
+            observed = self.ask(case, turn, distinct(fill(turn.request, messages), own))
+            expected = msgspec.structs.replace(turn, upstream=distinct(fill(turn.upstream, messages), own))
+            verdict, message = judge(expected, observed)
+            verdicts.append(verdict)
+            if verdict.faults:
+                break
+            messages.append(CLIENTS[client](message))
+        return Result(case, client, verdicts)
+
+    def ask(self, case: Case, turn: Turn, request: dict[str, Any]) -> Observed:
+        """Send one request, and see what both sides got."""
+        self.gemini.play(turn)
+        body = {**request, "model": self.server.model_prefix + request["model"]} if "model" in request else request
+        headers = {"authorization": f"Bearer {self.server.api_key}", "x-adapter-notes": "full"}
+        for name, words in PER_REQUEST.items():
+            if name in case.settings:
+                headers[f"x-adapter-{name}"] = words[case.settings[name]]
+        url = f"{self.server.base_url.rstrip('/')}/chat/completions"
+        return observe(self.http.post(url, json=body, headers=headers), turn, self.gemini)
+
+
+def observe(answer: httpx2.Response, turn: Turn, gemini: ScriptedGemini) -> Observed:
+    """What came back, with the ledger if the server tells it."""
+    body: Any = None
+    events: list[Any] | None = None
+    if answer.headers.get("content-type", "").startswith("text/event-stream"):
+        lines = [line[5:].strip() for line in answer.text.splitlines() if line.startswith("data:")]
+        events = [msgspec.json.decode(line) for line in lines if line != "[DONE]"]
+        ledger = take_ledger(events[-1], turn) if events else None
+        done = bool(lines) and lines[-1] == "[DONE]"
+    else:
+        body = answer.json() if answer.content else None
+        ledger, done = take_ledger(body, turn), False
+    headers = {name.lower(): value for name, value in answer.headers.items()}
+    sent, back = (None, None) if ledger is None else ledger
+    return Observed(gemini.bodies, gemini.paths, answer.status_code, body, headers, events, done, sent, back)
+
+
+def take_ledger(body: Any, turn: Turn) -> tuple[list[str], list[str]] | None:
+    """This adapter's notes (`extra_content.adapter`) on request and answer; None from other servers."""
+    extra = body.get("extra_content") if isinstance(body, dict) else None
+    ledger = extra.pop("adapter", None) if isinstance(extra, dict) else None
+    if ledger is None:
+        return None
+    if extra == {} and isinstance(body, dict):
+        del body["extra_content"]
+    notes = [f"{note['path']} {note['fidelity']}" for note in ledger["notes"] if note["fidelity"] != "exact"]
+    told = [event for event in turn.events or [turn.answer] if isinstance(event, dict)]
+    of_answers = {name for event in told for name in event.get("event", event)} | {"candidates"}
+    back = [note for note in notes if re.split(r"[.\[ ]", note)[0] in of_answers]
+    return [note for note in notes if note not in back], back

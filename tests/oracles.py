@@ -1,0 +1,92 @@
+"""Judges that share no code with us: the types of the vendors' own packages, and the strict emulator."""
+
+import json
+from typing import Any
+
+import orjson
+import pydantic
+from google.genai import types as genai
+from openai.lib.streaming.chat._completions import ChatCompletionStreamState
+from openai.types import chat as openai_chat
+
+from adapter.emulator import EmulatorSettings
+from adapter.emulator.checks import check_request
+from adapter.emulator.errors import Refusal
+from adapter.emulator.parse import parse
+from adapter.emulator.service import find_model
+
+GEMINI_FIELDS: dict[str, Any] = {
+    "contents": list[genai.Content],
+    "systemInstruction": genai.Content,
+    "tools": list[genai.Tool],
+    "toolConfig": genai.ToolConfig,
+    "safetySettings": list[genai.SafetySetting],
+    "generationConfig": genai.GenerationConfig,
+    "cachedContent": str,
+    "serviceTier": genai.ServiceTier,
+    "labels": dict[str, str],
+    "store": bool,
+    "continuationToken": str,
+}
+"""The fields of a GenerateContentRequest and google-genai's type of each; those types forbid unknown fields."""
+
+_ADAPTERS = {name: pydantic.TypeAdapter(type_) for name, type_ in GEMINI_FIELDS.items()}
+
+_NOT_IN_GENERATION_CONFIG = {"imageConfig": genai.ImageConfig}
+"""What the REST API has in generationConfig and google-genai in its own GenerateContentConfig."""
+
+EMULATOR = EmulatorSettings(verify_signatures=False)
+
+
+def check_gemini_request(body: dict[str, Any]) -> None:
+    """Raise for a request that google-genai's types do not know."""
+    assert set(body) <= set(GEMINI_FIELDS), f"unknown fields {set(body) - set(GEMINI_FIELDS)}"
+    body = {**body, "generationConfig": _without_elsewhere(body.get("generationConfig", {}))}
+    for name, value in body.items():
+        _ADAPTERS[name].validate_json(json.dumps(value))
+
+
+def _without_elsewhere(config: dict[str, Any]) -> dict[str, Any]:
+    for name, type_ in _NOT_IN_GENERATION_CONFIG.items():
+        if name in config:
+            type_.model_validate(config[name])
+    return {name: value for name, value in config.items() if name not in _NOT_IN_GENERATION_CONFIG}
+
+
+def emulator_refusal(body: dict[str, Any], model: str, *, streaming: bool = False) -> str:
+    """Why the strict emulator refuses a request; nothing when it takes it."""
+    try:
+        row = find_model(model, "v1beta", "generateContent")
+        check_request(parse(body, "GenerateContentRequest"), row, EMULATOR, streaming=streaming)
+    except Refusal as refusal:
+        return refusal.message
+    return ""
+
+
+def check_completion(answer: dict[str, Any]) -> None:
+    """Raise for an answer that the openai package's types do not take, strictly."""
+    openai_chat.ChatCompletion.model_validate_json(orjson.dumps(answer), strict=True)
+    details = answer["usage"]
+    if details is not None:
+        assert details["prompt_tokens"] + details["completion_tokens"] == details["total_tokens"]
+
+
+def _without_custom(chunk: dict[str, Any]) -> dict[str, Any]:
+    """Without calls of custom tools, which openai-node streams and the Python package's chunks do not know."""
+    choices = []
+    for choice in chunk["choices"]:
+        calls = [call for call in choice["delta"].get("tool_calls") or () if call.get("type") != "custom"]
+        choices.append({**choice, "delta": {**choice["delta"], "tool_calls": calls or None}})
+    return {**chunk, "choices": choices}
+
+
+def check_chunks(chunks: list[dict[str, Any]]) -> Any:
+    """The answer that the openai package accumulates from chunks. Raises for chunks that its types do not take."""
+    state: Any = ChatCompletionStreamState()
+    for chunk in chunks:
+        known = orjson.dumps(_without_custom(chunk))
+        state.handle_chunk(openai_chat.ChatCompletionChunk.model_validate_json(known, strict=True))
+        for choice in chunk["choices"]:
+            payloads = [key for key, value in choice["delta"].items() if value is not None and key != "role"]
+            assert len(payloads) <= 1, f"more than one kind of payload in a delta: {payloads}"
+    return state.current_completion_snapshot

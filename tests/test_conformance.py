@@ -1,0 +1,180 @@
+"""Every case of `conformance/` through the pure core; foreign judges look at what goes out on both sides."""
+
+from functools import cache
+
+import msgspec
+import orjson
+import pytest
+
+from adapter import settings
+from adapter.server import notes as ledger
+from adapter.server.errors import TABLE, failure_of, malformed
+from adapter.server.service import DECODING_ERRORS
+from adapter.translate import chat, signatures
+from adapter.translate.capabilities import capabilities_of
+from adapter.translate.context import Context, Stamp
+from adapter.translate.fanout import Fanout, calls_needed
+from adapter.translate.notes import Fidelity, Rejected
+from adapter.upstream.client import Reply
+from adapter.upstream.errors import UpstreamError, UpstreamProtocolError, from_answer, from_event, google_status
+from adapter.upstream.sse import EventDecoder
+from adapter.wire.base import decode, encode
+from adapter.wire.gemini.generate import GenerateContentResponse
+from adapter.wire.openai.chat import ChatCompletionRequest
+from adapter.wire.signatures import Signature
+from conformance.cases import OK, all_cases
+from conformance.clients import CLIENTS, fill
+from conformance.judging import Observed, judge
+from tests import oracles
+
+CASES = all_cases()
+RUNS = [pytest.param(case, client, id=f"{case.id}-{client}") for case in CASES for client in case.clients]
+
+
+def settings_of(given):
+    return settings.load(
+        {"upstream_url": "http://127.0.0.1:1", "upstream_keys": "k", "upstream_name": "studio", **given}, {}
+    )
+
+
+@cache
+def catalogue():
+    return settings.catalogue(settings.Settings())
+
+
+class Core:
+    """The server's way through a request, without server, network and store."""
+
+    def __init__(self, case):
+        self.case = case
+        self.settings = settings_of(case.settings)
+        self.store = {key: decode(orjson.dumps(value), Signature)[0] for key, value in case.signatures.items()}
+
+    def run(self, turn, request, number):
+        self.bodies, self.paths, self.chunks = [], [], []
+        self.notes = self.reply_notes = None
+        try:
+            return self.serve(turn, orjson.dumps(request), number)
+        except TABLE as error:
+            failure = failure_of(error, "req", own_key=self.settings.upstream_auth == "caller")
+            if isinstance(error, Rejected):
+                self.notes = lines(error.notes)
+            if self.chunks:
+                events = [*self.chunks, orjson.loads(encode(failure.body))]
+                return self.observed(200, None, {}, events)
+            return self.observed(failure.status, orjson.loads(encode(failure.body)), failure.headers)
+
+    def serve(self, turn, body, number):
+        try:
+            request, unknown = decode(body, ChatCompletionRequest)
+        except DECODING_ERRORS as error:
+            raise malformed(error) from None
+        model = settings.resolve(request.model, catalogue().alias)
+        context = Context(
+            request=request,
+            capabilities=capabilities_of(model, catalogue().model),
+            options=settings.options(self.settings),
+            signatures=self.known(request),
+        )
+        gemini, notes = chat.to_gemini(context, unknown)
+        self.notes = lines(notes)
+        ledger.check(notes, self.settings.strict, self.settings.notes)
+        method = "streamGenerateContent" if request.stream else "generateContent"
+        self.ask(orjson.loads(encode(gemini)), f"{model}:{method}", calls_needed(context), method)
+        stamp = Stamp(seed=f"turn{number}", id=f"chatcmpl-{number}", created=1_700_000_000, model=model)
+        return self.stream(turn, context, stamp) if request.stream else self.whole(turn, context, stamp)
+
+    def known(self, request):
+        found = {key: self.store[key] for key in signatures.primary_keys(request) if key in self.store}
+        more = signatures.fallback_keys(request, found)
+        return found | {key: self.store[key] for key in more if key in self.store}
+
+    def ask(self, body, path, calls, method):
+        """What Gemini gets, which foreign judges must take too."""
+        self.bodies, self.paths = [body] * calls, [path] * calls
+        oracles.check_gemini_request(body)
+        refusal = oracles.emulator_refusal(body, path.partition(":")[0], streaming=method != "generateContent")
+        assert bool(refusal) is bool(self.case.emulator), f"the emulator says: {refusal or 'nothing'}"
+        assert self.case.emulator in refusal
+
+    def whole(self, turn, context, stamp):
+        body = b"".join(turn.pieces())
+        if turn.status != 200:
+            raise from_answer(turn.status, {}, body)
+        replies = [reply_of(body) for _ in self.bodies]
+        response = (
+            replies[0].response if len(replies) == 1 else Fanout(len(replies)).join([r.response for r in replies])
+        )
+        completion, notes, issued = chat.from_gemini(response, context, stamp, replies[0].unknown)
+        self.store.update(issued)
+        self.reply_notes = lines(notes)
+        answer = orjson.loads(encode(completion))
+        oracles.check_completion(answer)
+        return self.observed(200, answer, {})
+
+    def stream(self, turn, context, stamp):
+        if turn.status != 200:
+            raise from_answer(turn.status, {}, b"".join(turn.pieces()))
+        machine = chat.ChatStream(context, stamp)
+        try:
+            for reply in replies_of(turn, len(self.bodies)):
+                self.send(machine, machine.feed(reply.response, reply.unknown))
+        except UpstreamError:
+            if not machine.finished:
+                raise
+        self.send(machine, machine.close())
+        self.reply_notes = lines(machine.notes)
+        oracles.check_chunks(self.chunks)
+        return self.observed(200, None, {}, self.chunks, done=True)
+
+    def send(self, machine, chunks):
+        self.store.update(machine.take_issued())
+        self.chunks += [orjson.loads(encode(chunk)) for chunk in chunks]
+
+    def observed(self, status, body, headers, events=None, done=False):
+        notes = (self.notes, self.reply_notes)
+        return Observed(self.bodies, self.paths, status, body, dict(headers), events, done, *notes)
+
+
+def lines(notes):
+    return [f"{note.path} {note.fidelity}" for note in notes if note.fidelity != Fidelity.EXACT]
+
+
+def reply_of(payload):
+    """As `Upstream` reads one body or event."""
+    try:
+        response, unknown = decode(payload, GenerateContentResponse)
+    except msgspec.MsgspecError as error:
+        if google_status(payload) is not None:
+            raise from_event(payload) from None
+        raise UpstreamProtocolError(str(error)) from None
+    if "error" in unknown:
+        raise from_event(payload)
+    return Reply(response, unknown)
+
+
+def replies_of(turn, calls):
+    decoder = EventDecoder(1 << 20)
+    payloads = [payload for piece in turn.pieces() for payload in decoder.feed(piece)]
+    fanout = Fanout(calls)
+    for payload in payloads + decoder.close():
+        for call in range(calls):
+            reply = reply_of(payload)
+            yield reply if calls == 1 else Reply(fanout.renumber(call, reply.response), reply.unknown)
+
+
+@pytest.mark.parametrize(("case", "client"), RUNS)
+def test_case(case, client):
+    core, messages = Core(case), []
+    for number, turn in enumerate(case.turns, 1):
+        request = fill(turn.request, messages)
+        observed = core.run(turn, request, number)
+        verdict, message = judge(msgspec.structs.replace(turn, upstream=fill(turn.upstream, messages)), observed)
+        assert not verdict.faults, "\n".join([f"turn {number}:", *verdict.faults, f"Gemini got {core.bodies}"])
+        messages.append(CLIENTS[client](message))
+
+
+def test_a_default_answer_is_one_that_gemini_gives():
+    response, unknown = decode(orjson.dumps(OK), GenerateContentResponse)
+    assert response.candidates
+    assert not unknown

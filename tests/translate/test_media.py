@@ -1,0 +1,43 @@
+"""Remote media: what the server must fetch, and what becomes of what it fetched."""
+
+from adapter.translate.capabilities import ModelCapabilities
+from adapter.translate.context import Context, Media
+from adapter.translate.media import from_url, remote_urls
+from adapter.wire.gemini.content import Blob, Part
+from adapter.wire.openai.chat import ChatCompletionRequest, ContentPart, File, ImageUrl, Message, VideoUrl
+
+A, B, C, D = (f"https://example.com/{name}" for name in "abcd")
+
+
+def request(*parts):
+    messages = [Message(role="system", content="hi"), Message(role="user", content=list(parts))]
+    return ChatCompletionRequest(model="m", messages=messages)
+
+
+def test_the_urls_of_all_kinds_of_parts_are_fetched():
+    parts = [
+        ContentPart(type="image_url", image_url=ImageUrl(url=A)),
+        ContentPart(type="input_image", image_url=B),
+        ContentPart(type="input_file", file_url=C),
+        ContentPart(type="file", file=File(file_url=D)),
+        ContentPart(type="video_url", video_url=VideoUrl(url="http://example.com/e")),
+        ContentPart(type="text", text=A),
+    ]
+    assert remote_urls(request(*parts)) == [A, B, C, D, "http://example.com/e"]
+
+
+def test_what_gemini_reads_itself_is_not_fetched():
+    urls = [
+        "data:image/png;base64,AAAA",
+        "https://www.youtube.com/watch?v=x",
+        "https://generativelanguage.googleapis.com/v1beta/files/x",
+        "gs://bucket/x.png",
+    ]
+    assert remote_urls(request(*(ContentPart(type="image_url", image_url=ImageUrl(url=url)) for url in urls))) == []
+
+
+def test_fetched_media_goes_in_line():
+    row = ModelCapabilities(pattern="*", source="test", date="2026-11-24", file_urls=False)
+    context = Context(request=request(), capabilities=row, media={A: Media("image/png", "AAAA")})
+    part = Part(inline_data=Blob(mime_type="image/png", data="AAAA"))
+    assert from_url(A, "[0]", context) == ([part], [])
