@@ -1,10 +1,14 @@
 """Documents that are made from the code are what the code says; `python -m tests.test_docs` writes them anew."""
 
+import json
 from pathlib import Path
 
 from adapter.settings import SECRETS, all_settings
+from adapter.translate.chat import RULES
 
-SETTINGS = Path(__file__).parent.parent / "docs" / "settings.md"
+ROOT = Path(__file__).parent.parent
+SETTINGS = ROOT / "docs" / "settings.md"
+FIELDS = ROOT / "docs" / "fields.md"
 
 HEAD = """# Settings
 
@@ -28,9 +32,55 @@ def settings_page() -> str:
     return HEAD + "\n".join(rows) + "\n"
 
 
+FATES = ("exact", "approximated", "injected", "dropped", "rejected")
+
+FIELDS_HEAD = """# What becomes of each field
+
+Every field of `POST /v1/chat/completions`, what is done with it, and which fates it can have, by model and value. `exact`
+fields arrive as they were meant; the others are told in the ledger of each answer. This page is made from the rules in
+`adapter/translate` and the cases in `conformance/`, which show each fate.
+
+| field | | fates |
+|---|---|---|
+"""
+
+
+def fates_of(field: str) -> set[str]:
+    """The fates that the conformance cases of a field show, of the field or of something inside it."""
+    seen = set()
+    for path in (ROOT / "conformance").glob("*/*.json"):
+        case = json.loads(path.read_text())
+        if case.get("rule") != field:
+            continue
+        for turn in case.get("turns", [case]):
+            own = [note.rpartition(" ")[2] for note in turn.get("notes", ()) if note.startswith(field)]
+            refused = str(turn.get("error", {}).get("param", "")).startswith(field)
+            seen |= {"rejected"} if refused else set(own) or {"exact"}
+    return seen
+
+
+def fields_page() -> str:
+    """The table of all fields."""
+    rows = []
+    for field, rule in RULES.items():
+        about = (rule.__doc__ or "").partition("\n")[0]
+        fates = fates_of(field)
+        rows.append(f"| `{field}` | {about} | {', '.join(fate for fate in FATES if fate in fates)} |")
+    return FIELDS_HEAD + "\n".join(rows) + "\n"
+
+
+def test_the_page_of_fields_is_what_the_rules_and_cases_say():
+    assert FIELDS.read_text() == fields_page(), "run python -m tests.test_docs"
+
+
+def test_every_field_has_a_fate_that_a_case_shows():
+    assert [field for field in RULES if not fates_of(field)] == []
+
+
 def test_the_page_of_settings_is_what_the_code_says():
     assert SETTINGS.read_text() == settings_page(), "run python -m tests.test_docs"
 
 
 if __name__ == "__main__":
     SETTINGS.write_text(settings_page())
+    FIELDS.write_text(fields_page())
