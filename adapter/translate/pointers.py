@@ -5,11 +5,11 @@ from typing import Any
 
 def target(root: dict[str, Any], pointer: Any) -> dict[str, Any] | None:
     """The schema that a JSON pointer into the document names (RFC 6901)."""
-    if not isinstance(pointer, str) or not pointer.startswith("#"):
+    if not isinstance(pointer, str) or (pointer != "#" and not pointer.startswith("#/")):
         return None
     found: Any = root
     for piece in pointer[1:].split("/")[1:]:
-        key = piece.replace("~1", "/").replace("~0", "~")
+        key = unescaped(piece)
         if isinstance(found, list) and key.isdecimal() and int(key) < len(found):
             found = found[int(key)]
         elif isinstance(found, dict) and key in found:
@@ -17,6 +17,11 @@ def target(root: dict[str, Any], pointer: Any) -> dict[str, Any] | None:
         else:
             return None
     return found if isinstance(found, dict) else {} if found is True else None
+
+
+def unescaped(piece: str) -> str:
+    """One step of a JSON pointer as the key it stands for."""
+    return piece.replace("~1", "/").replace("~0", "~")
 
 
 def definition(pointer: Any) -> str | None:

@@ -9,17 +9,18 @@ from typing import Any, NamedTuple
 import msgspec
 import orjson
 
+from adapter.translate import pointers
 from adapter.translate.notes import Fidelity, Note
 from adapter.translate.schema import (
     MAX_DEPTH,
     MAX_NODES,
     OPENAPI_KEYWORDS,
     Converted,
-    Schema,
     UnusableSchema,
     load,
     normalised,
 )
+from adapter.translate.schema_node import Schema
 
 _SCALARS = ("title", "description", "minItems", "maxItems", "minimum", "maximum", "minLength", "maxLength", "pattern")
 _OBJECT_LIMITS = ("minProperties", "maxProperties")
@@ -71,15 +72,16 @@ class _Message:
         branches = [one for one in node.get("anyOf", ()) if one != {"type": "null"}]
         nullable = nullable or len(branches) < len(node.get("anyOf", ()))
         if branches:
-            return self._union(node, branches, nullable, place)
+            return self._union(node, [self._around(one, node) for one in branches], nullable, place)
         if len(kinds) != 1:
-            kinds = kinds or list(_ANY)
-            alternatives = [{**node, "type": kind} for kind in kinds]
+            if not kinds:
+                self.note(place, "type", "the upstream wants a type: a text, a number, a boolean or an object")
+            alternatives = [_of_kind(node, kind) for kind in kinds or _ANY]
             return self._union({}, alternatives, nullable, place)
         return self._one_type(node, kinds[0], nullable, place)
 
     def _reference(self, node: Schema, place: _Place) -> Schema:
-        name = node["$ref"].rsplit("/", 1)[-1]
+        name = pointers.unescaped(node["$ref"].rsplit("/", 1)[-1])
         if name in place.following:
             self.note(place, "$ref", "the schema repeats itself: any object is allowed here")
             return {"type": "OBJECT"}
@@ -87,6 +89,19 @@ class _Message:
         return self.schema(
             {**self.definitions.get(name, {}), **siblings}, place._replace(following=(*place.following, name))
         )
+
+    def _around(self, branch: Schema, node: Schema) -> Schema:
+        """An alternative with what stands around it, since the message has one or the other."""
+        outer = {key: value for key, value in node.items() if key not in ("anyOf", "title", "description", "nullable")}
+        if not outer:
+            return branch
+        if "$ref" in branch:
+            name = pointers.unescaped(branch["$ref"].rsplit("/", 1)[-1])
+            branch = {**self.definitions.get(name, {}), **{key: one for key, one in branch.items() if key != "$ref"}}
+        properties = {**outer.get("properties", {}), **branch.get("properties", {})}
+        required = [*outer.get("required", []), *branch.get("required", [])]
+        both = {"properties": properties, "required": list(dict.fromkeys(required))}
+        return {**outer, **branch, **{key: value for key, value in both.items() if value}}
 
     def _union(self, node: Schema, branches: list[Schema], nullable: bool, place: _Place) -> Schema:
         """Alternatives; a single one is the schema itself."""
@@ -164,21 +179,46 @@ def _guessed(node: Schema) -> list[str]:
     return ["array"] if {"items", "prefixItems"} & set(node) else []
 
 
+def _of_kind(node: Schema, kind: str) -> Schema:
+    """One type of several, with the members of the enum that are of it."""
+    values = [one for one in node.get("enum", ()) if _KIND_OF.get(type(one)) in (kind, {"number": "integer"}.get(kind))]
+    return {**node, "type": kind, **({"enum": values} if values else {})}
+
+
+_KIND_OF = {str: "string", int: "integer", float: "number"}
+MAX_RESTORED = 64
+
+
 def restore(arguments: dict[str, Any], declared: msgspec.Raw) -> dict[str, Any]:
-    """Arguments with the declared types, where an enum of numbers travelled as texts."""
+    """Arguments with the declared types, where an enum of numbers travelled as texts; down to `MAX_RESTORED` levels."""
     root, _ = normalised(load(declared), OPENAPI_KEYWORDS)
-    restored = _restored(arguments, root, root.get("$defs", {}))
+    restored = _restored(arguments, root, root.get("$defs", {}), 0)
     return restored if isinstance(restored, dict) else arguments
 
 
-def _restored(value: Any, node: Schema, definitions: dict[str, Schema]) -> Any:
+def _restored(value: Any, node: Schema, definitions: dict[str, Schema], depth: int) -> Any:
+    if depth > MAX_RESTORED:
+        return value
     if "$ref" in node:
-        return _restored(value, definitions.get(node["$ref"].rsplit("/", 1)[-1], {}), definitions)
+        name = pointers.unescaped(node["$ref"].rsplit("/", 1)[-1])
+        return _restored(value, definitions.get(name, {}), definitions, depth + 1)
     if isinstance(value, dict):
         properties = node.get("properties", {})
-        return {key: _restored(item, properties.get(key, {}), definitions) for key, item in value.items()}
+        return {key: _restored(item, properties.get(key, {}), definitions, depth + 1) for key, item in value.items()}
     if isinstance(value, list):
-        return [_restored(item, node.get("items", {}), definitions) for item in value]
-    if isinstance(value, str) and value not in node.get("enum", [value]):
-        return next((one for one in node["enum"] if orjson.dumps(one).decode() == value), value)
+        return [_restored(item, node.get("items", {}), definitions, depth + 1) for item in value]
+    if isinstance(value, str):
+        return _number(value, node, definitions, depth)
     return value
+
+
+def _number(text: str, node: Schema, definitions: dict[str, Schema], depth: int) -> Any:
+    """The member of an enum that a text stands for, also inside alternatives."""
+    members = node.get("enum", ())
+    if text in members:
+        return text
+    found = next((one for one in members if orjson.dumps(one).decode() == text), text)
+    for branch in node.get("anyOf", ()):
+        if found == text:
+            found = _restored(text, branch, definitions, depth + 1)
+    return found

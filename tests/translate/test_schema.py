@@ -12,7 +12,7 @@ from google.genai import types
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adapter.translate import schema
+from adapter.translate import schema_node
 from adapter.translate.schema import JSON_KEYWORDS, UnusableSchema, to_json_schema
 from adapter.translate.schema_openapi import restore, to_openapi_schema
 
@@ -94,6 +94,59 @@ JSON_CASES = {
         {"enum": [{"a": 1}, [2]]},
         {"type": ["object", "array"], "items": {}, "description": '(one of: [{"a":1},[2]])'},
         {"enum": "approximated"},
+    ),
+    "true is no 1": (
+        {"enum": [1, True]},
+        {"enum": [1], "type": ["integer", "boolean"], "description": "(also allowed: [true])"},
+        {"enum": "approximated"},
+    ),
+    "null beside anyOf is told": (
+        {"enum": ["a", None], "anyOf": [{"type": "string"}]},
+        {"enum": ["a"], "anyOf": [{"type": "string"}], "type": ["string", "null"]},
+        {"enum": "approximated"},
+    ),
+    "nullable alternatives have one more": (
+        {"anyOf": [{"type": "string"}, False], "nullable": True},
+        {"anyOf": [{"type": "string"}, {"type": "null"}]},
+        {},
+    ),
+    "the tighter bound holds": (
+        {"type": "integer", "minimum": 10, "exclusiveMinimum": 3, "maximum": 5, "exclusiveMaximum": 9},
+        {"type": "integer", "minimum": 10, "maximum": 5},
+        {},
+    ),
+    "a bound that is too large to count from is told": (
+        {"type": "integer", "exclusiveMinimum": 2**60},
+        {"type": "integer", "minimum": 2**60, "description": f"(exclusiveMinimum: {2**60})"},
+        {"exclusiveMinimum": "approximated"},
+    ),
+    "keywords of another kind are told": (
+        {"minItems": "3", "title": 3, "minimum": "x", "propertyOrdering": [1], "additionalProperties": "x"},
+        {},
+        dict.fromkeys(["minItems", "title", "minimum", "propertyOrdering", "additionalProperties"], "dropped"),
+    ),
+    "a name that is defined twice is told": (
+        {"$defs": {"S": {"type": "string"}}, "definitions": {"S": {"type": "integer"}, "T": {}}},
+        {"$defs": {"S": {"type": "integer"}, "T": {}}},
+        {"$defs.S": "approximated"},
+    ),
+    "an anchor is not followed": ({"$ref": "#here", "type": "string"}, {"type": "string"}, {"$ref": "dropped"}),
+    "allOf of true and a schema": (
+        {"allOf": [True, {"type": "string"}, {"description": "A"}, {"description": "B"}]},
+        {"type": "string", "description": "A B"},
+        {},
+    ),
+    "a property of two parts has both": (
+        {
+            "allOf": [
+                properties(a={"type": "string"}, b=True),
+                properties(a={"title": "T"}, b={}, c=False),
+                {"x-y": {"a": 1}},
+            ],
+            "x-y": {"b": 2},
+        },
+        properties(a={"type": "string", "title": "T"}, b={}, c={}),
+        {"properties.c": "approximated", "x-y": "dropped"},
     ),
     "an enum that is no list": ({"enum": "a"}, {"enum": ["a"]}, {}),
     "integers keep their exclusive bounds": (
@@ -288,6 +341,7 @@ UNUSABLE = {
     "a list": b"[]",
     "too deep": json.dumps(deep(12)).encode(),
     "JSON that is too deep": b'{"default":' + b"[" * 200 + b"]" * 200 + b"}",
+    "allOf of too many": json.dumps({"allOf": [{"type": "string"}, *[{} for _ in range(6_000)]]}).encode(),
     "allOf in allOf": json.dumps({"allOf": [{"$ref": "#"}, {"type": "object"}]}).encode(),
     "a bomb": json.dumps(BOMB).encode(),
 }  # fmt: skip
@@ -336,7 +390,47 @@ OPENAPI_CASES = {
     "anything is one of four": (
         {},
         {"anyOf": [{"type": "STRING"}, {"type": "NUMBER"}, {"type": "BOOLEAN"}, {"type": "OBJECT"}]},
+        {"type": "approximated"},
+    ),
+    "what stands around alternatives is in each of them": (
+        {
+            "type": "object",
+            "properties": {"a": {"type": "string"}},
+            "anyOf": [{"required": ["a"]}, {"$ref": "#/$defs/B"}],
+        }
+        | {"$defs": {"B": {"properties": {"b": {"type": "integer"}}}}},
+        {
+            "anyOf": [
+                {
+                    "type": "OBJECT",
+                    "properties": {"a": {"type": "STRING"}},
+                    "propertyOrdering": ["a"],
+                    "required": ["a"],
+                },
+                {
+                    "type": "OBJECT",
+                    "properties": {"a": {"type": "STRING"}, "b": {"type": "INTEGER"}},
+                    "propertyOrdering": ["a", "b"],
+                },
+            ]
+        },
         {},
+    ),
+    "names with escapes are found": (
+        {"properties": {"s": {"$ref": "#/$defs/a~1b"}}, "$defs": {"a/b": {"type": "integer"}}},
+        {"type": "OBJECT", "properties": {"s": {"type": "INTEGER"}}, "propertyOrdering": ["s"]},
+        {},
+    ),
+    "each type of several has its own members": (
+        {"type": ["string", "integer", "number"], "enum": ["a", 1, 0.5]},
+        {
+            "anyOf": [
+                {"type": "STRING", "enum": ["a"]},
+                {"type": "STRING", "enum": ["1"]},
+                {"type": "STRING", "enum": ["1", "0.5"]},
+            ]
+        },
+        {"anyOf[1].enum": "approximated", "anyOf[2].enum": "approximated"},
     ),
     "an enum of numbers is one of texts": (
         {"type": "integer", "enum": [1, 2], "minimum": 1},
@@ -442,10 +536,27 @@ def test_arguments_come_back_with_their_declared_types():
     assert restore(given_arguments, raw(DECLARED)) == restored
 
 
+def test_arguments_deep_inside_alternatives_and_recursions_are_restored_or_left():
+    nullable = {"type": "object", "properties": {"a": {"anyOf": [{"type": "integer", "enum": [1]}, {"type": "null"}]}}}
+    assert restore({"a": "1"}, raw(nullable)) == {"a": 1}
+    assert restore({"a": "7", "b": 3}, raw(nullable)) == {"a": "7", "b": 3}
+    endless = {"$ref": "#/$defs/a", "$defs": {"a": {"$ref": "#/$defs/a"}}}
+    assert restore({"a": "1"}, raw(endless)) == {"a": "1"}
+    deeply = {"d": "1"}
+    for _ in range(900):
+        deeply = {"d": deeply}
+    assert restore(deeply, raw(NODE)) == deeply
+
+
+def test_a_large_enum_costs_no_more_than_its_size():
+    members = [f"value {number}" for number in range(50_000)]
+    assert as_json({"enum": members})[0]["enum"] == members
+
+
 SCALARS = st.one_of(st.none(), st.booleans(), st.integers(-9, 9), st.text("ab", max_size=2))
 KEYWORDS = sorted(
     JSON_KEYWORDS
-    | schema._VALIDATION
+    | schema_node._VALIDATION
     | {"const", "oneOf", "allOf", "nullable", "exclusiveMinimum", "definitions", "default", "a", "b"}
 )
 LEAVES = st.one_of(SCALARS, st.sampled_from(["string", "object", "array", "#", "#/$defs/a", "#/properties/a"]))
@@ -465,7 +576,7 @@ def test_whatever_comes_the_result_is_within_the_dialect_and_stays_so(tree):
     except UnusableSchema:
         return
     assert keywords_of(json.loads(bytes(once.schema))) <= JSON_KEYWORDS
-    assert json.loads(bytes(message.schema))
+    types.Schema.model_validate_json(bytes(message.schema))
 
 
 def keywords_of(node):
