@@ -46,6 +46,9 @@ def _merge_lists(total: list[Any], items: list[Any]) -> None:
 
 def join(chunks: list[Object]) -> Object:
     """The answer that the chunks add up to. Raises `BrokenStream`."""
+    for chunk in chunks:
+        if missing := {"id", "created", "model", "choices"} - chunk.keys():
+            raise BrokenStream(f"a chunk without {', '.join(sorted(missing))}")
     answer: Object = {key: value for key, value in chunks[0].items() if key != "choices"} if chunks else {}
     choices: dict[int, Object] = {}
     for chunk in chunks:

@@ -108,12 +108,12 @@ def _streamed(turn: Turn, observed: Observed, events: list[Any]) -> tuple[list[s
     faults: list[str] = []
     if turn.error is not None:
         faults += _failure(turn.error, observed, events[-1] if events else None)
-        if any(choice.get("finish_reason") for chunk in chunks for choice in chunk["choices"]):
+        if any(choice.get("finish_reason") for chunk in chunks for choice in chunk.get("choices", ())):
             faults.append("a finish reason, although the answer failed")
-    elif not observed.done:
-        faults.append(f"the stream does not end with [DONE]: {events[-1:]}")
+    elif len(chunks) < len(events) or not observed.done:
+        faults.append(f"the stream does not end with [DONE], or holds an error: {events[-1:]}")
     if turn.chunks is not None:
-        got = [choice["delta"] for chunk in chunks for choice in chunk["choices"]]
+        got = [choice["delta"] for chunk in chunks for choice in chunk.get("choices", ())]
         faults += differences(turn.chunks, got, "chunks", partial=True)
     try:
         joined = join(chunks)

@@ -91,7 +91,11 @@ class Runner(NamedTuple):
             if name in case.settings:
                 headers[f"x-adapter-{name}"] = words[case.settings[name]]
         url = f"{self.server.base_url.rstrip('/')}/chat/completions"
-        return observe(self.http.post(url, json=body, headers=headers), turn, self.gemini)
+        try:
+            answer = self.http.post(url, json=body, headers=headers)
+        except httpx2.HTTPError as error:
+            return Observed(self.gemini.bodies, self.gemini.paths, 0, f"no answer: {error!r}", {})
+        return observe(answer, turn, self.gemini)
 
 
 def observe(answer: httpx2.Response, turn: Turn, gemini: ScriptedGemini) -> Observed:
@@ -99,16 +103,24 @@ def observe(answer: httpx2.Response, turn: Turn, gemini: ScriptedGemini) -> Obse
     body: Any = None
     events: list[Any] | None = None
     if answer.headers.get("content-type", "").startswith("text/event-stream"):
-        lines = [line[5:].strip() for line in answer.text.splitlines() if line.startswith("data:")]
-        events = [msgspec.json.decode(line) for line in lines if line != "[DONE]"]
+        lines = [line[5:].strip() for line in answer.content.splitlines() if line.startswith(b"data:")]
+        events = [decoded(line) for line in lines if line != b"[DONE]"]
         ledger = take_ledger(events[-1], turn) if events else None
-        done = bool(lines) and lines[-1] == "[DONE]"
+        done = bool(lines) and lines[-1] == b"[DONE]"
     else:
-        body = answer.json() if answer.content else None
+        body = decoded(answer.content)
         ledger, done = take_ledger(body, turn), False
     headers = {name.lower(): value for name, value in answer.headers.items()}
     sent, back = (None, None) if ledger is None else ledger
     return Observed(gemini.bodies, gemini.paths, answer.status_code, body, headers, events, done, sent, back)
+
+
+def decoded(text: bytes) -> Any:
+    """JSON, or an error that says what came in its place."""
+    try:
+        return msgspec.json.decode(text)
+    except msgspec.DecodeError:
+        return {"error": {"message": f"not JSON: {text[:200].decode(errors='replace')}"}}
 
 
 def take_ledger(body: Any, turn: Turn) -> tuple[list[str], list[str]] | None:

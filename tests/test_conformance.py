@@ -1,7 +1,5 @@
 """Every case of `conformance/` through the pure core; foreign judges look at what goes out on both sides."""
 
-from functools import cache
-
 import msgspec
 import orjson
 import pytest
@@ -9,11 +7,10 @@ import pytest
 from adapter import settings
 from adapter.server import notes as ledger
 from adapter.server.errors import TABLE, failure_of, malformed
-from adapter.server.service import DECODING_ERRORS
+from adapter.server.service import DECODING_ERRORS, prepared
 from adapter.translate import chat, signatures
-from adapter.translate.capabilities import capabilities_of
-from adapter.translate.context import Context, Stamp
-from adapter.translate.fanout import Fanout, calls_needed
+from adapter.translate.context import Stamp
+from adapter.translate.fanout import Fanout
 from adapter.translate.notes import Fidelity, Rejected
 from adapter.upstream.client import Reply
 from adapter.upstream.errors import UpstreamError, UpstreamProtocolError, from_answer, from_event, google_status
@@ -35,11 +32,6 @@ def settings_of(given):
     return settings.load(
         {"upstream_url": "http://127.0.0.1:1", "upstream_keys": "k", "upstream_name": "studio", **given}, {}
     )
-
-
-@cache
-def catalogue():
-    return settings.catalogue(settings.Settings())
 
 
 class Core:
@@ -69,18 +61,13 @@ class Core:
             request, unknown = decode(body, ChatCompletionRequest)
         except DECODING_ERRORS as error:
             raise malformed(error) from None
-        model = settings.resolve(request.model, catalogue().alias)
-        context = Context(
-            request=request,
-            capabilities=capabilities_of(model, catalogue().model),
-            options=settings.options(self.settings),
-            signatures=self.known(request),
-        )
-        gemini, notes = chat.to_gemini(context, unknown)
-        self.notes = lines(notes)
-        ledger.check(notes, self.settings.strict, self.settings.notes)
+        chosen = settings.options(self.settings)
+        ready = prepared(request, unknown, settings.catalogue(self.settings), chosen, found=self.known(request))
+        context, model = ready.context, ready.model
+        self.notes = lines(ready.notes)
+        ledger.check(ready.notes, self.settings.strict, self.settings.notes)
         method = "streamGenerateContent" if request.stream else "generateContent"
-        self.ask(orjson.loads(encode(gemini)), f"{model}:{method}", calls_needed(context), method)
+        self.ask(orjson.loads(encode(ready.body)), f"{model}:{method}", ready.calls, method)
         stamp = Stamp(seed=f"turn{number}", id=f"chatcmpl-{number}", created=1_700_000_000, model=model)
         return self.stream(turn, context, stamp) if request.stream else self.whole(turn, context, stamp)
 

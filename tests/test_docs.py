@@ -36,9 +36,9 @@ FATES = ("exact", "approximated", "injected", "dropped", "rejected")
 
 FIELDS_HEAD = """# What becomes of each field
 
-Every field of `POST /v1/chat/completions`, what is done with it, and which fates it can have, by model and value. `exact`
-fields arrive as they were meant; the others are told in the ledger of each answer. This page is made from the rules in
-`adapter/translate` and the cases in `conformance/`, which show each fate.
+Every field of `POST /v1/chat/completions`, what is done with it, and which fates it can have, by model and value.
+`exact` fields arrive as they were meant; the others are told in the ledger of each answer. This page is made from the
+rules in `adapter/translate` and the cases in `conformance/`, which show each fate.
 
 | field | | fates |
 |---|---|---|

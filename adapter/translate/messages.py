@@ -140,18 +140,24 @@ def _block(value: list[Message], index: int, turns: Turns) -> int:
 
 def _assistant(message: Message, index: int, turns: Turns) -> tuple[list[Part], list[Call]]:
     """One answer of the history: exactly the parts it came from where they are known, else rebuilt."""
-    calls = [_call(call, index, number, turns) for number, call in enumerate(signatures.calls_of(message))]
+    asked = signatures.calls_of(message)
+    records = _call_records(asked, index, turns.context)
+    record = records[0] if records else _text_record(message, index, turns.context)
+    calls = [
+        _call(call, index, number, known, turns)
+        for number, (call, known) in enumerate(zip(asked, records, strict=True))
+    ]
     if message.tool_calls and message.function_call:
         turns.note(f"[{index}].function_call", Fidelity.DROPPED, "tool_calls replace it")
-    known = _known_parts(message, index, calls, turns)
-    if known is not None:
-        return known, _rebind(calls, known)
+    replayed = _known_parts(message, index, calls, record, turns)
+    if replayed is not None:
+        return replayed, _rebind(calls, replayed)
     parts = parts_of(message, index, turns) + _refusal(message, index, turns) + _spoken(message, index, turns)
-    _sign_text(parts, message, index, turns)
+    _sign_text(parts, message, index, record, turns)
     parts += _images(message, index, turns)
     if not parts and not calls:
         turns.note(f"[{index}].content", Fidelity.DROPPED, "Gemini takes no empty turn")
-    return parts + [_call_part(call, message, index, n, turns) for n, call in enumerate(calls)], calls
+    return parts + [_call_part(*each, turns) for each in zip(calls, asked, records, strict=True)], calls
 
 
 def _rebind(calls: list[Call], parts: list[Part]) -> list[Call]:
@@ -177,25 +183,37 @@ def _spoken(message: Message, index: int, turns: Turns) -> list[Part]:
     return [Part(text=message.audio.transcript)]
 
 
-def _known_parts(message: Message, index: int, calls: list[Call], turns: Turns) -> list[Part] | None:
+def _known_parts(
+    message: Message, index: int, calls: list[Call], record: Signature | None, turns: Turns
+) -> list[Part] | None:
     """The answer's own parts, from the client's carrier or the store, if they still say what the message says."""
     extra = message.extra_content.google if message.extra_content else None
-    record = _record_of(message, index, turns.context)
     for raw in (extra.parts if extra else ABSENT, record.parts if record else ABSENT):
         if present(raw) and (parts := _decoded(raw)) and _same(parts, message, calls):
             return _own_signatures(parts, record, turns, index)
     return None
 
 
-def _record_of(message: Message, index: int, context: Context) -> Signature | None:
-    """What the store knows of a whole answer: under its first call, else under its text."""
-    found = context.signatures
-    calls = signatures.calls_of(message)
-    if calls:
-        first = found.get(signatures.call_key(calls[0].id or ""))
-        return first or found.get(signatures.hash_of(context.request, index, calls[0]))
+def _text_record(message: Message, index: int, context: Context) -> Signature | None:
+    """What the store knows of an answer without calls: under its text."""
+    if not context.signatures:
+        return None
     text = signatures.text_of(message.content)
-    return found.get(signatures.text_hash(text, signatures.before(context.request, index)))
+    return context.signatures.get(signatures.text_hash(text, signatures.before(context.request, index)))
+
+
+def _call_records(asked: list[ToolCall], index: int, context: Context) -> list[Signature | None]:
+    """What the store knows of each call: under its id, else under what it says; of equal calls only for the first."""
+    found = context.signatures
+    records = [found.get(signatures.call_key(call.id or "")) for call in asked]
+    if not found or None not in records:
+        return records
+    taken: set[str] = set()
+    for number, key in enumerate(signatures.hashes_of(context.request, index)):
+        if records[number] is None and key not in taken:
+            records[number] = found.get(key)
+        taken.add(key)
+    return records
 
 
 def _decoded(raw: msgspec.Raw) -> list[Part] | None:
@@ -235,14 +253,14 @@ def _refusal(message: Message, index: int, turns: Turns) -> list[Part]:
     return [Part(text=message.refusal)]
 
 
-def _sign_text(parts: list[Part], message: Message, index: int, turns: Turns) -> None:
+def _sign_text(parts: list[Part], message: Message, index: int, record: Signature | None, turns: Turns) -> None:
     """Give the last text its signature back; Gemini recommends it and does not insist."""
     texts = [part for part in parts if part.text is not None]
     if not texts or signatures.calls_of(message):
         return
     extra = message.extra_content.google if message.extra_content else None
     sent = (extra.thought_signature if extra else None) or message.thought_signature
-    texts[-1].thought_signature = _valid(sent, _record_of(message, index, turns.context), f"[{index}]", turns)
+    texts[-1].thought_signature = _valid(sent, record, f"[{index}]", turns)
 
 
 def _valid(sent: str | None, record: Signature | None, path: str, turns: Turns) -> str | None:
@@ -270,7 +288,7 @@ def _images(message: Message, index: int, turns: Turns) -> list[Part]:
     return result
 
 
-def _call(call: ToolCall, index: int, number: int, turns: Turns) -> Call:
+def _call(call: ToolCall, index: int, number: int, record: Signature | None, turns: Turns) -> Call:
     """A call of the history as Gemini's function call."""
     path = f"[{index}].tool_calls[{number}]" if turns.context.request.messages[index].tool_calls else _LEGACY % index
     function, custom = call.function, call.custom
@@ -281,7 +299,6 @@ def _call(call: ToolCall, index: int, number: int, turns: Turns) -> Call:
         args = msgspec.Raw(encode({"input": custom.input or ""}))
     else:
         args = _arguments((function.arguments if function else None) or "", f"{path}.function.arguments")
-    record = _call_record(call, index, turns.context)
     return Call(
         call.id or "", path, FunctionCall(id=_gemini_id(call, record, turns), name=upstream_name(name), args=args)
     )
@@ -307,17 +324,8 @@ def _arguments(text: str, path: str) -> msgspec.Raw:
     return msgspec.Raw(text.encode())
 
 
-def _call_record(call: ToolCall, index: int, context: Context) -> Signature | None:
-    by_id = context.signatures.get(signatures.call_key(call.id or ""))
-    if by_id is not None or not context.signatures:
-        return by_id
-    return context.signatures.get(signatures.hash_of(context.request, index, call))
-
-
-def _call_part(call: Call, message: Message, index: int, number: int, turns: Turns) -> Part:
+def _call_part(call: Call, asked: ToolCall, record: Signature | None, turns: Turns) -> Part:
     """A function call part with the signature it came with."""
-    asked = signatures.calls_of(message)[number]
-    record = _call_record(asked, index, turns.context)
     value = _valid(signatures.carried(asked), record, call.path, turns)
     return Part(function_call=call.part, thought_signature=value)
 

@@ -45,7 +45,11 @@ def canonical(arguments: str) -> str:
 
 def call_hash(name: str, arguments: str, text: str, before: str) -> str:
     """The key of a call by what it says: its name and arguments, the answer's text, the message before."""
-    return _digest("call", name, canonical(arguments), text, before)
+    return _call_hash(name, arguments, text_hash(text, before))
+
+
+def _call_hash(name: str, arguments: str, place: str) -> str:
+    return _digest("call", name, canonical(arguments), place)
 
 
 def text_hash(text: str, before: str) -> str:
@@ -91,9 +95,10 @@ def _primary(request: ChatCompletionRequest, index: int, message: Message) -> It
 def fallback_keys(request: ChatCompletionRequest, found: Mapping[str, Signature]) -> list[str]:
     """The keys to look up next: hashes of the calls that no id found."""
     return [
-        hash_of(request, index, call)
+        key
         for index, message in _answers(request)
-        for call in calls_of(message)
+        if not all(call_key(call.id or "") in found for call in calls_of(message))
+        for call, key in zip(calls_of(message), hashes_of(request, index), strict=True)
         if call_key(call.id or "") not in found
     ]
 
@@ -105,14 +110,19 @@ def calls_of(message: Message) -> list[ToolCall]:
     return [ToolCall(type="function", function=message.function_call)] if message.function_call else []
 
 
-def hash_of(request: ChatCompletionRequest, index: int, call: ToolCall) -> str:
-    """The hash key of a call in the message at `index`."""
-    text = text_of(request.messages[index].content)
+def hashes_of(request: ChatCompletionRequest, index: int) -> list[str]:
+    """The hash key of each call in the message at `index`; its texts are read once, however many calls there are."""
+    message = request.messages[index]
+    place = text_hash(text_of(message.content), before(request, index))
+    return [_call_hash(*_said(call), place) for call in calls_of(message)]
+
+
+def _said(call: ToolCall) -> tuple[str, str]:
+    """The name and the arguments of a call."""
     if call.custom:
-        return call_hash(call.custom.name or "", call.custom.input or "", text, before(request, index))
+        return call.custom.name or "", call.custom.input or ""
     function = call.function
-    name, arguments = (function.name or "", function.arguments or "") if function else ("", "")
-    return call_hash(name, arguments, text, before(request, index))
+    return (function.name or "", function.arguments or "") if function else ("", "")
 
 
 def _answers(request: ChatCompletionRequest) -> Iterator[tuple[int, Message]]:

@@ -16,9 +16,7 @@ PARAMETERS = {"model": "gemini-3.5-flash", "base_url": URL, "api_key": "unused",
 
 
 class TestUnit(ChatModelUnitTests):
-    @pytest.mark.xfail(
-        run=False, reason="compares with a snapshot in LangChain's repository"
-    )
+    @pytest.mark.xfail(run=False, reason="compares with a snapshot in LangChain's repository")
     def test_serdes(self, model, snapshot):
         """See the reason."""
 
@@ -73,9 +71,7 @@ class TestIntegration(ChatModelIntegrationTests):
     def test_json_mode(self, model):
         """JSON mode itself is tested in check.py."""
 
-    @pytest.mark.xfail(
-        run=False, reason="fetches a picture from the internet"
-    )
+    @pytest.mark.xfail(run=False, reason="fetches a picture from the internet")
     def test_image_inputs(self, model):
         """See the reason."""
 
