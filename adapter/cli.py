@@ -6,7 +6,7 @@ import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO, get_args, get_origin
 
@@ -14,12 +14,15 @@ import click
 import msgspec
 import uvicorn
 from starlette.types import ASGIApp
+from uvicorn.supervisors import Multiprocess
 
 from adapter import __version__
 from adapter.emulator import EmulatorSettings, create_emulator
 from adapter.server.app import LABEL_VARIABLE, SETTINGS_VARIABLE, create_app
+from adapter.server.errors import Malformed, failure_of, malformed
 from adapter.server.logs import configure
 from adapter.server.notes import listed
+from adapter.server.service import DECODING_ERRORS, prepared
 from adapter.settings import (
     SECRETS,
     Setting,
@@ -29,12 +32,9 @@ from adapter.settings import (
     catalogue,
     load,
     options,
-    resolve,
     upstream_name,
+    upstream_settings,
 )
-from adapter.translate import chat
-from adapter.translate.capabilities import capabilities_of
-from adapter.translate.context import Context
 from adapter.translate.notes import Rejected
 from adapter.wire.base import decode
 from adapter.wire.openai.chat import ChatCompletionRequest
@@ -82,33 +82,50 @@ def serve(config: Path | None, **flags: Any) -> None:
     """Serve OpenAI's API, answered by Gemini, or by the built-in emulator when there is no key."""
     settings = _load(config, flags)
     with _upstream(settings) as (reached, label):
-        _greet(settings, label)
         configure(settings)
         if settings.workers == 1:
-            _run(create_app(reached, label), settings)
+            _run(create_app(reached, label), settings, label)
         else:
             os.environ[SETTINGS_VARIABLE] = msgspec.json.encode(reached).decode()
             os.environ[LABEL_VARIABLE] = label
-            _run("adapter.server.app:app_from_environment", settings, factory=True, workers=settings.workers)
+            _run("adapter.server.app:app_from_environment", settings, label)
 
 
-def _run(app: ASGIApp | str, settings: Settings, **more: Any) -> None:
-    uvicorn.run(
+def _run(app: ASGIApp | str, settings: Settings, label: str) -> None:
+    """Listen, say so, and serve until a signal comes."""
+    config = uvicorn.Config(
         app,
         host=settings.host,
         port=settings.port,
+        workers=settings.workers,
+        factory=isinstance(app, str),
         access_log=False,
         log_level="warning",
         server_header=False,
         timeout_graceful_shutdown=30,
-        **more,
     )
+    server = uvicorn.Server(config)
+    listener = config.bind_socket()
+    # Who reads the lines below may call at once: a connection waits for the server to start.
+    listener.listen(config.backlog)
+    _greet(settings, label, listener.getsockname()[1])
+    if settings.workers > 1:
+        Multiprocess(config, sockets=[listener]).run()
+        return
+    with suppress(KeyboardInterrupt):
+        server.run(sockets=[listener])
+    if not server.started:
+        sys.exit(3)
 
 
-def _greet(settings: Settings, label: str) -> None:
+EXAMPLE = """curl {url}/v1/chat/completions -H 'content-type: application/json'{key} \\
+  -d '{{"model": "gemini-3.8-flash", "messages": [{{"role": "user", "content": "Hello"}}]}}'"""
+
+
+def _greet(settings: Settings, label: str, port: int) -> None:
     """The first lines: what answers, and how to reach it."""
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    url = f"http://{host}:{settings.port}"
+    url = f"http://{host}:{port}"
     if settings.emulated:
         click.echo("No key is set: the built-in Gemini emulator answers. Set GEMINI_API_KEY to call Gemini itself.")
     else:
@@ -116,6 +133,8 @@ def _greet(settings: Settings, label: str) -> None:
     click.echo(f"OpenAI base_url: {url}/v1")
     if settings.inspector or (settings.inspector is None and settings.loopback):
         click.echo(f"What happens to each field: {url}/")
+    needs_key = settings.client_keys or settings.upstream_auth == "caller"
+    click.echo(EXAMPLE.format(url=url, key=" -H 'authorization: Bearer KEY'" if needs_key else ""))
 
 
 @contextmanager
@@ -125,7 +144,8 @@ def _upstream(settings: Settings) -> Iterator[tuple[Settings, str]]:
         yield settings, upstream_name(settings)
         return
     key = secrets.token_urlsafe(24)
-    with _emulator(EmulatorSettings(api_keys=frozenset({key}))) as url:
+    bearer = upstream_settings(settings).auth == "bearer"
+    with _emulator(EmulatorSettings(api_keys=frozenset({key}), relay=bearer)) as url:
         reached = msgspec.structs.replace(settings, upstream_url=url, upstream_keys=(key,), upstream_name="emulator")
         yield reached, "emulator"
 
@@ -135,6 +155,8 @@ def _emulator(settings: EmulatorSettings) -> Iterator[str]:
     """The emulator in a thread of its own, on a free port of the loopback address."""
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
+    # From here on a request waits for the thread below instead of being refused.
+    listener.listen(2048)
     config = uvicorn.Config(create_emulator(settings), log_level="error", access_log=False)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, args=([listener],), name="emulator", daemon=True)
@@ -164,17 +186,21 @@ def emulate(host: str, port: int, relay: bool, chunk_delay: float) -> None:
 def translate(file: BinaryIO, config: Path | None, **flags: Any) -> None:
     """Show what a chat request in FILE (- for standard input) becomes, without calling anything."""
     settings = _load(config, flags)
-    names = catalogue(settings)
     try:
         request, unknown = decode(file.read(), ChatCompletionRequest)
-        model = resolve(request.model, names.alias)
-        row = capabilities_of(model, names.model)
-        context = Context(request=request, capabilities=row, options=options(settings))
-        body, notes = chat.to_gemini(context, unknown)
-    except (msgspec.MsgspecError, Rejected) as error:
-        raise click.ClickException(str(error)) from None
-    answer = msgspec.json.encode({"model": model, "body": body, "notes": listed(notes)})
+        shown = prepared(request, unknown, catalogue(settings), options(settings))
+    except DECODING_ERRORS as error:
+        raise _refusal(malformed(error)) from None
+    except Rejected as error:
+        raise _refusal(error) from None
+    answer = msgspec.json.encode({"model": shown.model, "body": shown.body, "notes": listed(shown.notes)})
     click.echo(msgspec.json.format(answer, indent=2))
+
+
+def _refusal(error: Malformed | Rejected) -> click.ClickException:
+    """What a client would be told."""
+    told = failure_of(error, "").body.error
+    return click.ClickException(f"{told.param}: {told.message}" if told.param else told.message)
 
 
 @main.command()

@@ -5,9 +5,11 @@ key of the TOML file (`upstream_url`); its description is the help text. Secrets
 """
 
 import ipaddress
+import re
 import tomllib
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
+from hashlib import sha256
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, get_args, get_origin
@@ -18,7 +20,7 @@ import msgspec
 from adapter.translate.capabilities import ModelCapabilities
 from adapter.translate.context import Options
 from adapter.upstream.media import FetchSettings
-from adapter.upstream.settings import UpstreamSettings
+from adapter.upstream.settings import UpstreamSettings, base_url
 from adapter.wire.gemini.generate import SafetySetting
 
 PREFIX = "ADAPTER_"
@@ -28,8 +30,21 @@ KEY_VARIABLES = ("GOOGLE_API_KEY", "GEMINI_API_KEY")
 """Where Google's own SDK finds its key; the first wins (google-genai 3.4.0)."""
 
 
-def _about(text: str, **extra: object) -> msgspec.Meta:
-    return msgspec.Meta(description=text, extra=dict(extra))
+_LONGEST = 86_400.0
+_HASHED = "sha256:"
+_DIGEST = re.compile(r"[0-9a-fA-F]{64}")
+
+
+def _about(text: str) -> msgspec.Meta:
+    return msgspec.Meta(description=text)
+
+
+def _seconds(text: str, least: float = 0.001) -> msgspec.Meta:
+    return msgspec.Meta(description=text, ge=least, le=_LONGEST)
+
+
+def _count(text: str, least: int = 1, most: int = 2**31) -> msgspec.Meta:
+    return msgspec.Meta(description=text, ge=least, le=most)
 
 
 class SettingsError(ValueError):
@@ -40,12 +55,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Everything an operator can choose. Times are in seconds, sizes in bytes."""
 
     host: Annotated[str, _about("Address to listen on.")] = "127.0.0.1"
-    port: Annotated[int, _about("Port to listen on.")] = 8080
-    workers: Annotated[int, _about("Processes that serve; signatures are shared through the store.")] = 1
+    port: Annotated[int, _count("Port to listen on; 0: any that is free.", 0, 65_535)] = 8080
+    workers: Annotated[int, _count("Processes that serve; signatures are shared through the store.", 1, 256)] = 1
     allow_anonymous: Annotated[bool, _about("Serve without client keys on an address that is not the loopback.")] = (
         False
     )
-    client_keys: Annotated[tuple[str, ...], _about("Keys that clients must send; none: everybody may.")] = ()
+    client_keys: Annotated[
+        tuple[str, ...], _about("Keys that clients must send, or sha256:HEX of them; none: everybody may.")
+    ] = ()
+    allow_origins: Annotated[
+        tuple[str, ...], _about("Web pages of other origins that may call (CORS): https://app.example, or *.")
+    ] = ()
 
     upstream_url: Annotated[str, _about("Gemini-shaped API to call, with or without /v1beta.")] = GOOGLE_URL
     upstream_name: Annotated[
@@ -74,11 +94,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     ] = True
     upstream_proxy: Annotated[str | None, _about("HTTP proxy for upstream calls.")] = None
     upstream_http: Annotated[Literal["aiohttp", "httpx2"], _about("Library that carries upstream calls.")] = "aiohttp"
-    connect_timeout: Annotated[float, _about("Time to a connection.")] = 5.0
-    first_byte_timeout: Annotated[float, _about("Time to the head of an answer.")] = 300.0
-    idle_timeout: Annotated[float, _about("Time between two pieces of an answer.")] = 120.0
-    total_timeout: Annotated[float, _about("Time for a whole answer.")] = 590.0
-    retries: Annotated[int, _about("How often an upstream call is sent again.")] = 1
+    connect_timeout: Annotated[float, _seconds("Time to a connection.")] = 5.0
+    first_byte_timeout: Annotated[float, _seconds("Time to the head of an answer.")] = 300.0
+    idle_timeout: Annotated[float, _seconds("Time between two pieces of an answer.")] = 120.0
+    total_timeout: Annotated[float, _seconds("Time for a whole answer.")] = 590.0
+    retries: Annotated[int, _count("How often an upstream call is sent again.", 0, 10)] = 1
     retry_server_errors: Annotated[bool, _about("Repeat a call that Gemini answered with a 500.")] = False
 
     models: Annotated[
@@ -119,21 +139,26 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     retry_malformed: Annotated[
         bool, _about("Ask once more when Gemini answers with a malformed call (each attempt is billed).")
     ] = False
-    commit_after: Annotated[float, _about("How long a stream's first event is awaited before the 200 goes out.")] = 10.0
+    commit_after: Annotated[
+        float, _seconds("How long a stream's first event is awaited before the 200 goes out.", 0.0)
+    ] = 10.0
     heartbeat: Annotated[
         Literal["comment", "chunk", "off"],
         _about("What a silent stream sends: an SSE comment, an empty chunk, nothing."),
     ] = "comment"
-    heartbeat_after: Annotated[float, _about("Silence before a heartbeat.")] = 15.0
-    write_timeout: Annotated[float, _about("How long a client may take no bytes before its stream ends.")] = 30.0
+    heartbeat_after: Annotated[float, _seconds("Silence before a heartbeat.", 0.05)] = 15.0
+    write_timeout: Annotated[float, _seconds("How long a client may take no bytes before its stream ends.")] = 30.0
     fetch_media: Annotated[
         Literal["off", "https", "on"],
         _about(
             "Fetch images and files that requests point to: never, by https, or by http too. Public addresses only."
         ),
     ] = "off"
-    fetch_max_bytes: Annotated[int, _about("Largest file that is fetched.")] = 20 * 1024 * 1024
-    max_body: Annotated[int, _about("Largest request body.")] = 32 * 1024 * 1024
+    fetch_max_bytes: Annotated[int, _count("Largest file that is fetched.")] = 20 * 1024 * 1024
+    max_choices: Annotated[
+        int, _count("Largest n; where the model gives one candidate in a call, each is a call of its own.", 1, 128)
+    ] = 8
+    max_body: Annotated[int, _count("Largest request body.")] = 32 * 1024 * 1024
     inspector: Annotated[
         bool | None, _about("The page at / with the last exchanges. Unset: only on the loopback address.")
     ] = None
@@ -155,6 +180,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def loopback(self) -> bool:
         """Whether only this machine can reach the server."""
         return is_loopback(self.host)
+
+
+def digest_of(key: str) -> str:
+    """The SHA-256 of a client key as hexadecimal digits; a key may be given as `sha256:` and these."""
+    return key.removeprefix(_HASHED) if key.startswith(_HASHED) else sha256(key.encode()).hexdigest()
 
 
 def is_loopback(host: str) -> bool:
@@ -190,20 +220,25 @@ def load(flags: Mapping[str, Any], environment: Mapping[str, str], file: Path | 
     """Read the settings; a flag that is None was not given. Raises `SettingsError`."""
     values = _from_file(file) | _from_environment(environment) | {k: v for k, v in flags.items() if v is not None}
     typed = {name: _typed(name, value) for name, value in values.items()}
-    typed.setdefault("upstream_keys", _google_keys(environment, typed))
     try:
+        if "upstream_url" in typed:
+            typed["upstream_url"] = base_url(str(typed["upstream_url"]))
+        typed.setdefault("upstream_keys", _google_keys(environment, typed))
         settings = msgspec.convert(typed, Settings)
     except msgspec.ValidationError as error:
         raise SettingsError(str(error)) from None
+    except ValueError as error:
+        raise SettingsError(f"upstream_url: {error}") from None
     _check(settings)
-    return settings
+    hashed = tuple(_HASHED + digest_of(key) for key in settings.client_keys)
+    return msgspec.structs.replace(settings, client_keys=hashed)
 
 
 def _google_keys(environment: Mapping[str, str], values: Mapping[str, Any]) -> list[str]:
     """Google's key, for Google alone: a relay must not get it by accident."""
     if values.get("upstream_url", GOOGLE_URL) != GOOGLE_URL:
         return []
-    return [value for name in KEY_VARIABLES if (value := environment.get(name))][:1]
+    return [value for name in KEY_VARIABLES if (value := environment.get(name, "").strip())][:1]
 
 
 def _from_file(file: Path | None) -> dict[str, Any]:
@@ -211,7 +246,7 @@ def _from_file(file: Path | None) -> dict[str, Any]:
         return {}
     try:
         return tomllib.loads(file.read_text())
-    except (OSError, tomllib.TOMLDecodeError) as error:
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise SettingsError(f"{file}: {error}") from None
 
 
@@ -272,9 +307,12 @@ def _check(settings: Settings) -> None:
         raise SettingsError(
             f"{settings.host} can be reached by others: set client keys (ADAPTER_CLIENT_KEYS), or --allow-anonymous"
         )
-    parts = urlsplit(settings.upstream_url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise SettingsError(f"upstream_url: {settings.upstream_url!r} is not an http(s) URL")
+    if any(not _DIGEST.fullmatch(digest_of(key)) for key in settings.client_keys):
+        raise SettingsError("client_keys: after sha256: come 64 hexadecimal digits")
+    if not all(key.isascii() and key.isprintable() and " " not in key for key in settings.upstream_keys):
+        raise SettingsError("upstream_keys: a key holds characters that no key has")
+    if settings.store.partition(":")[0] not in ("memory", "sqlite") or settings.store.startswith("memory:"):
+        raise SettingsError(f"store: {settings.store!r} is none of memory, sqlite and sqlite:PATH")
     if settings.upstream_auth != "caller" and settings.upstream_url != GOOGLE_URL and not settings.upstream_keys:
         raise SettingsError("an upstream of your own needs a key: set ADAPTER_UPSTREAM_KEYS, or --upstream-auth caller")
     if settings.upstream_proxy and settings.upstream_http == "aiohttp" and settings.upstream_proxy.startswith("https:"):

@@ -1,6 +1,8 @@
 """The command line: what it says, and what it starts."""
 
 import json
+import signal
+import socket
 import subprocess
 import sys
 import time
@@ -39,11 +41,29 @@ def test_translate_shows_the_body_and_the_ledger(run):
     assert {"path": "user", "fidelity": "dropped"}.items() <= shown["notes"][-1].items()
 
 
-@pytest.mark.parametrize("text", ["{", '{"model": "m", "messages": [{"role": "narrator"}]}'])
-def test_translate_says_what_is_wrong(run, text):
+def test_translate_tells_which_model_a_name_stands_for(run):
+    notes = json.loads(run("translate", "-", input=json.dumps(REQUEST)).output)["notes"]
+    told = [note for note in notes if note["path"] == "model"]
+    assert [(note["fidelity"], note["reason"]) for note in told] == [
+        ("approximated", "gemini-3.8-flash stands for gpt-6-astra")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("{", "not JSON"),
+        (b'{"model": "\xff"}', "not UTF-8"),
+        ('{"tools": [{"type": "function", "function": {"parameters": ' + "[" * 5_000, "nested too deeply"),
+        ('{"model": "m"}', "messages: "),
+        ('{"model": "m", "messages": [{"role": "narrator", "content": "x"}]}', "messages[0].role: "),
+    ],
+    ids=["cut", "not UTF-8", "deep", "a field is missing", "a role that is none"],
+)
+def test_translate_says_what_is_wrong(run, text, told):
     result = run("translate", "-", input=text)
     assert result.exit_code == 1
-    assert "Error" in result.output
+    assert told in result.output
 
 
 def test_models_lists_rows_and_names(run):
@@ -73,16 +93,54 @@ def test_without_a_key_the_emulator_answers_and_every_answer_says_so(tmp_path):
     assert answer["choices"][0]["message"]["content"]
 
 
-def test_the_first_lines_say_what_answers(tmp_path):
-    command = [sys.executable, "-m", "adapter", "serve", "--port", str(free_port())]
+def test_the_first_lines_say_what_answers_and_where(tmp_path):
+    """Port 0 is any free one: the lines name it, and the example in them runs."""
+    command = [sys.executable, "-m", "adapter", "serve", "--port", "0"]
     with subprocess.Popen(
         command, cwd=ROOT, env=bare_environment(tmp_path), stdout=subprocess.PIPE, text=True
     ) as process:
-        lines = [process.stdout.readline() for _ in range(3)]
-        process.terminate()
-        process.stdout.close()
+        try:
+            lines = [process.stdout.readline() for _ in range(5)]
+            answer = subprocess.run(["bash", "-c", "".join(lines[3:])], capture_output=True, check=True, timeout=30)
+        finally:
+            process.terminate()
+            process.stdout.close()
     assert "emulator" in lines[0]
-    assert "/v1" in lines[1]
+    assert lines[1].startswith("OpenAI base_url: http://127.0.0.1:")
+    assert lines[1].endswith("/v1\n")
+    assert json.loads(answer.stdout)["choices"][0]["message"]["content"]
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_port_in_use_is_said_before_anything_is_promised(tmp_path, workers):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        result = subprocess.run(
+            [sys.executable, "-m", "adapter", "serve", "--port", port, "--workers", workers],
+            cwd=ROOT,
+            env=bare_environment(tmp_path),
+            capture_output=True,
+            check=False,
+            text=True,
+            timeout=30,
+        )
+    assert result.returncode == 3
+    assert "in use" in result.stderr
+    assert "base_url" not in result.stdout
+
+
+def test_an_interrupt_ends_the_server_without_a_traceback(tmp_path):
+    with adapter(tmp_path) as live:
+        live.process.send_signal(signal.SIGINT)
+        assert live.process.wait(30) == 0
+
+
+def test_the_emulator_also_stands_for_a_relay(tmp_path):
+    with adapter(tmp_path, "--upstream-profile", "anyfast") as live:
+        _, answer = ask(live.url, REQUEST)
+    assert answer["choices"][0]["message"]["content"]
 
 
 def test_workers_share_signatures(tmp_path):

@@ -1,5 +1,7 @@
 """Settings: where they come from, what they refuse, what they hide."""
 
+import hashlib
+
 import pytest
 
 from adapter.settings import (
@@ -76,7 +78,7 @@ def test_the_anyfast_profile_is_bearer_and_openapi_and_limited_to_its_page():
 def test_an_address_that_others_reach_needs_client_keys_or_a_clear_word():
     with pytest.raises(SettingsError, match="client keys"):
         load({"host": "0.0.0.0"}, {})
-    assert load({"host": "0.0.0.0", "client_keys": "a,b"}, {}).client_keys == ("a", "b")
+    assert len(load({"host": "0.0.0.0", "client_keys": "a,b"}, {}).client_keys) == 2
     assert load({"host": "0.0.0.0", "allow_anonymous": "true"}, {}).allow_anonymous
     assert load({"host": "::1"}, {}).loopback
     assert load({"host": "localhost"}, {}).loopback
@@ -99,11 +101,70 @@ def test_a_wrong_setting_says_which(name, value):
     assert name.split("_")[0] in str(caught.value).lower()
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("port", "-1"),
+        ("port", "65536"),
+        ("workers", "0"),
+        ("retries", "-1"),
+        ("max_body", "0"),
+        ("max_choices", "0"),
+        ("connect_timeout", "0"),
+        ("total_timeout", "inf"),
+        ("total_timeout", "nan"),
+        ("heartbeat_after", "0"),
+        ("commit_after", "-1"),
+        ("store", "redis"),
+        ("store", "memory:x"),
+        ("client_keys", "sha256:short"),
+        ("upstream_keys", "two words"),
+        ("upstream_keys", "k\u00e9y"),
+        ("upstream_url", "https://me:secret@relay.example"),
+        ("upstream_url", "https://relay.example:port"),
+        ("upstream_url", "https://relay.example?key=secret"),
+    ],
+)
+def test_a_value_out_of_bounds_says_which_and_shows_no_secret(name, value):
+    with pytest.raises(SettingsError, match=name) as caught:
+        load({}, {f"ADAPTER_{name.upper()}": value})
+    assert "secret" not in str(caught.value)
+    assert name.endswith("keys") is False or value not in str(caught.value)
+
+
+@pytest.mark.parametrize("url", ["https://generativelanguage.googleapis.com", f"{GOOGLE_URL}/"])
+def test_googles_own_url_is_google_however_it_is_written(url):
+    settings = load({"upstream_url": url}, KEYED)
+    assert settings.upstream_keys == ("secret-key",)
+    assert upstream_name(settings) == "studio"
+    assert load({"upstream_url": url}, {}).emulated
+
+
+def test_a_relays_url_may_come_with_or_without_its_version():
+    given = {"upstream_keys": "own"}
+    urls = {load({**given, "upstream_url": f"https://r.example/x{end}"}, {}).upstream_url for end in ("", "/v1beta/")}
+    assert urls == {"https://r.example/x/v1beta"}
+
+
+def test_client_keys_are_kept_as_hashes():
+    digest = hashlib.sha256(b"plain-key").hexdigest()
+    plain, hashed = (load({"client_keys": key}, {}).client_keys for key in ("plain-key", f"sha256:{digest}"))
+    assert plain == hashed == (f"sha256:{digest}",)
+
+
+def test_a_key_with_a_line_end_is_the_key_without_it():
+    assert load({}, {"GEMINI_API_KEY": "key\n"}).upstream_keys == ("key",)
+    assert load({}, {"GEMINI_API_KEY": " "}).emulated
+
+
 def test_a_wrong_file_says_so(tmp_path):
     with pytest.raises(SettingsError, match=r"missing\.toml"):
         load({}, {}, tmp_path / "missing.toml")
     broken = tmp_path / "broken.toml"
     broken.write_text("port = ")
+    with pytest.raises(SettingsError, match=r"broken\.toml"):
+        load({}, {}, broken)
+    broken.write_bytes(b'host = "\xff"')
     with pytest.raises(SettingsError, match=r"broken\.toml"):
         load({}, {}, broken)
 

@@ -1,5 +1,7 @@
 """Who may call: client keys, kept as hashes and compared in constant time."""
 
+from base64 import b64decode
+from binascii import Error as Base64Error
 from hashlib import sha256
 from hmac import compare_digest
 from typing import NamedTuple
@@ -7,7 +9,7 @@ from typing import NamedTuple
 from starlette.types import Scope
 
 from adapter.server.asgi import header
-from adapter.settings import Settings
+from adapter.settings import Settings, digest_of
 
 
 class AccessDenied(Exception):
@@ -25,12 +27,18 @@ class Access:
     """Checks the key of each request."""
 
     def __init__(self, settings: Settings) -> None:
-        self._hashes = [sha256(key.encode()).digest() for key in settings.client_keys]
+        self._hashes = [bytes.fromhex(digest_of(key)) for key in settings.client_keys]
         self._passes_on = settings.upstream_auth == "caller"
 
     def client(self, scope: Scope) -> Client:
         """The client of a request. Raises `AccessDenied`; all keys are compared, whichever matches."""
-        key = sent_key(scope)
+        return self._with(sent_key(scope))
+
+    def viewer(self, scope: Scope) -> Client:
+        """Who looks at the page at /: browsers ask for a password. Raises `AccessDenied`."""
+        return self._with(_password(scope) or sent_key(scope))
+
+    def _with(self, key: str | None) -> Client:
         digest = sha256((key or "").encode()).digest()
         matches = [compare_digest(digest, known) for known in self._hashes]
         if self._hashes and not any(matches):
@@ -47,3 +55,14 @@ def sent_key(scope: Scope) -> str | None:
     if scheme.lower() == "bearer" and value.strip():
         return value.strip()
     return header(scope, b"api-key") or header(scope, b"x-goog-api-key")
+
+
+def _password(scope: Scope) -> str | None:
+    """The password of `Authorization: Basic`, which browsers send."""
+    scheme, _, value = (header(scope, b"authorization") or "").partition(" ")
+    if scheme.lower() != "basic":
+        return None
+    try:
+        return b64decode(value, validate=True).decode("utf-8", "replace").partition(":")[2] or None
+    except (Base64Error, ValueError):
+        return None

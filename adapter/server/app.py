@@ -1,19 +1,23 @@
 """The application: its routes, and what opens and closes with it."""
 
 import os
+import re
 import secrets
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import msgspec
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from adapter.server.asgi import ClientGone, header, printable
+from adapter.server.asgi import ClientGone, encoded, header
 from adapter.server.endpoints import inspector
 from adapter.server.endpoints.chat import ChatCompletions
 from adapter.server.endpoints.health import health
@@ -30,15 +34,24 @@ from adapter.wire.base import encode
 SETTINGS_VARIABLE = "ADAPTER_SETTINGS"
 LABEL_VARIABLE = "ADAPTER_SETTINGS_LABEL"
 
+TOLD = ("x-request-id", "x-adapter-upstream", "x-adapter-model", "x-adapter-notes", "retry-after", "x-should-retry")
+"""Headers that scripts of other origins may read, where any may call."""
+
+_SENSIBLE_ID = re.compile(r"[\w.:-]{1,64}", re.ASCII)
+
 
 def create_app(settings: Settings, label: str | None = None) -> ASGIApp:
     """The server as an ASGI application. `label` names the upstream in headers and in /healthz."""
+    label = label or upstream_name(settings)
     app = Starlette(
         routes=_routes(settings),
-        lifespan=_lifespan(settings, label or upstream_name(settings)),
+        lifespan=_lifespan(settings, label),
         exception_handlers=dict.fromkeys((*TABLE, HTTPException, Exception), _on_error),
+        middleware=_cors(settings),
     )
-    return RequestIds(app)
+    # A redirect to the path without the slash at its end would lose the key of many clients.
+    app.router.redirect_slashes = False
+    return Stamped(app, label)
 
 
 def app_from_environment() -> ASGIApp:
@@ -46,6 +59,21 @@ def app_from_environment() -> ASGIApp:
     settings = msgspec.json.decode(os.environ[SETTINGS_VARIABLE].encode(), type=Settings)
     configure(settings)
     return create_app(settings, os.environ[LABEL_VARIABLE])
+
+
+def _cors(settings: Settings) -> list[Middleware]:
+    """Other origins may call where the operator names them; cookies play no part."""
+    if not settings.allow_origins:
+        return []
+    return [
+        Middleware(
+            CORSMiddleware,
+            allow_origins=settings.allow_origins,
+            allow_methods=("GET", "POST"),
+            allow_headers=("*",),
+            expose_headers=TOLD,
+        )
+    ]
 
 
 def _routes(settings: Settings) -> list[BaseRoute]:
@@ -93,18 +121,33 @@ def _lifespan(settings: Settings, label: str) -> Callable[[Starlette], AbstractA
     return lifespan
 
 
-class RequestIds:
-    """Gives each request an id: the client's own, if it sent a sensible one."""
+class Stamped:
+    """Gives each request an id, the client's own if it sent a sensible one, and each answer what all have in common."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, label: str) -> None:
         self._app = app
+        self._common = encoded(
+            {"x-adapter-upstream": label, "openai-version": "2020-10-01", "x-content-type-options": "nosniff"}
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One connection."""
-        if scope["type"] == "http":
-            sent = printable(header(scope, b"x-client-request-id") or "")[:64]
-            scope.setdefault("state", {})["request_id"] = sent or f"req_{secrets.token_hex(12)}"
-        await self._app(scope, receive, send)
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        begun = time.perf_counter()
+        sent = header(scope, b"x-client-request-id") or ""
+        request_id = sent if _SENSIBLE_ID.fullmatch(sent) else f"req_{secrets.token_hex(12)}"
+        scope.setdefault("state", {})["request_id"] = request_id
+
+        async def stamped(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                spent = b"%d" % ((time.perf_counter() - begun) * 1000)
+                own = [(b"x-request-id", request_id.encode()), (b"openai-processing-ms", spent)]
+                message = {**message, "headers": [*message["headers"], *self._common, *own]}
+            await send(message)
+
+        await self._app(scope, receive, stamped)
 
 
 async def _on_error(request: Request, error: Exception) -> Response:
@@ -113,5 +156,4 @@ async def _on_error(request: Request, error: Exception) -> Response:
         return Response(status_code=499)
     service: Service = request.app.state.service
     failure = service.failure(error, request.state.request_id, None)
-    headers = {**service.headers(request.state.request_id), **failure.headers}
-    return Response(encode(failure.body), failure.status, headers, media_type="application/json")
+    return Response(encode(failure.body), failure.status, failure.headers, media_type="application/json")

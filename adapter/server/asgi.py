@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from urllib.parse import urlsplit
 
 from starlette.types import Message, Receive, Scope, Send
 
@@ -20,6 +21,14 @@ class ClientGone(Exception):
 def header(scope: Scope, name: bytes) -> str | None:
     """The value of a request header; `name` in lower case."""
     return next((value.decode("latin-1") for key, value in scope["headers"] if key == name), None)
+
+
+def host_of(scope: Scope) -> str:
+    """The name or address under which the client reached this server, without its port."""
+    try:
+        return urlsplit(f"//{header(scope, b'host') or ''}").hostname or ""
+    except ValueError:
+        return ""
 
 
 def encoded(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:

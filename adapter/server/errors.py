@@ -1,8 +1,9 @@
 """Every exception as OpenAI's error, by one table at the border; what is not in it is a bug, logged whole."""
 
 import logging
+import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from starlette.exceptions import HTTPException
@@ -11,19 +12,29 @@ from adapter.server.access import AccessDenied
 from adapter.server.asgi import BodyTooLarge
 from adapter.translate.errors import AnswerError, Failure, failure, of_answer, to_openai
 from adapter.translate.notes import Fidelity, Rejected
-from adapter.upstream.errors import UpstreamError
+from adapter.upstream.errors import UpstreamError, UpstreamTimeout
 from adapter.upstream.media import FetchError
 from adapter.wire.base import TooManyUnknownFields
 
 log = logging.getLogger("adapter")
 
+_MISSING = re.compile(r"missing required field `([^`]+)`")
+
 
 class Malformed(Exception):
     """The body is not JSON, or not the shape; `param` is the path."""
 
-    def __init__(self, message: str, param: str | None = None) -> None:
+    def __init__(self, message: str, param: str | None = None, code: str = "invalid_json") -> None:
         super().__init__(message)
         self.param = param
+        self.code = code
+
+
+class Asked(NamedTuple):
+    """Who asked whom: whether the client's own key went to Gemini, and the upstream's name."""
+
+    own_key: bool
+    upstream: str
 
 
 class StrictLoss(Exception):
@@ -37,8 +48,7 @@ class StrictLoss(Exception):
 def malformed(error: Exception) -> Malformed:
     """What a decoder's error says, with the JSON path as `param`."""
     if isinstance(error, msgspec.ValidationError):
-        text, _, path = str(error).partition(" - at `$")
-        return Malformed(text, path.rstrip("`").lstrip(".") or None)
+        return _misshapen(*str(error).partition(" - at `$")[::2])
     if isinstance(error, UnicodeDecodeError):
         return Malformed("The body is not UTF-8.")
     if isinstance(error, RecursionError):
@@ -48,31 +58,52 @@ def malformed(error: Exception) -> Malformed:
     return Malformed(f"The body is not JSON: {error}")
 
 
-def _rejected(error: Rejected, _own_key: bool) -> Failure:
+def _misshapen(text: str, path: str) -> Malformed:
+    """What msgspec says of a wrong shape; it names a missing field in its words, not in its path."""
+    path = path.rstrip("`").lstrip(".")
+    missing = _MISSING.search(text)
+    if missing:
+        return Malformed(text, f"{path}.{missing.group(1)}".lstrip("."), "missing_required_parameter")
+    return Malformed(text, path, "invalid_type") if path else Malformed(text)
+
+
+def _rejected(error: Rejected, _asked: Asked) -> Failure:
     """All that cannot be served, in one answer."""
     refused = [note for note in error.notes if note.fidelity == Fidelity.REJECTED]
     message = refused[0].reason if len(refused) == 1 else "\n".join(f"{note.path}: {note.reason}" for note in refused)
     return failure(400, message, "unsupported_value", param=error.note.path)
 
 
-def _upstream(error: UpstreamError, own_key: bool) -> Failure:
-    """What Gemini told goes through the translation's table; what this side found out has a code of its own."""
+def _upstream(error: UpstreamError, asked: Asked) -> Failure:
+    """What Gemini told goes through the translation's table; what this side found out has a code of its own.
+
+    All the time there was has passed once the total limit ran out: another try would take as long.
+    """
     if error.code is None:
-        return to_openai(error.status, error.error, own_key=own_key, retry_after=error.retry_after)
-    return failure(error.status, str(error), error.code, wait=error.retry_after)
+        return to_openai(error.status, error.error, **asked._asdict(), retry_after=error.retry_after)
+    retry = False if isinstance(error, UpstreamTimeout) and error.phase == "total" else None
+    return failure(error.status, str(error), error.code, retry=retry, wait=error.retry_after)
 
 
-def _http(error: HTTPException, _own_key: bool) -> Failure:
+def _http(error: HTTPException, _asked: Asked) -> Failure:
     texts = {404: "There is no such URL here.", 405: "This URL does not take this method."}
-    return failure(error.status_code, texts.get(error.status_code, error.detail), None)
+    made = failure(error.status_code, texts.get(error.status_code, error.detail), None)
+    return made._replace(
+        headers={**made.headers, **{name.lower(): text for name, text in (error.headers or {}).items()}}
+    )
 
 
-_ROWS: tuple[tuple[type[Exception], Callable[[Any, bool], Failure]], ...] = (
-    (Malformed, lambda error, _: failure(400, str(error), None, param=error.param)),
+def _denied(_error: AccessDenied, _asked: Asked) -> Failure:
+    made = failure(401, "Incorrect API key provided.", "invalid_api_key")
+    return made._replace(headers={"www-authenticate": "Bearer"})
+
+
+_ROWS: tuple[tuple[type[Exception], Callable[[Any, Asked], Failure]], ...] = (
+    (Malformed, lambda error, _: failure(400, str(error), error.code, param=error.param)),
     (Rejected, _rejected),
     (StrictLoss, lambda error, _: failure(400, str(error), "would_lose", param=error.param)),
-    (AccessDenied, lambda _, __: failure(401, "Incorrect API key provided.", "invalid_api_key")),
-    (BodyTooLarge, lambda _, __: failure(413, "The body is too large.", "body_too_large")),
+    (AccessDenied, _denied),
+    (BodyTooLarge, lambda _, __: failure(413, "The body is too large.", "request_too_large")),
     (FetchError, lambda error, _: failure(400, str(error), "failed_to_download_image", param="messages")),
     (AnswerError, lambda error, _: of_answer(error)),
     (UpstreamError, _upstream),
@@ -84,10 +115,10 @@ TABLE = tuple(kind for kind, _ in _ROWS)
 """Every exception that has a row."""
 
 
-def failure_of(error: Exception, request_id: str, *, own_key: bool = False) -> Failure:
-    """OpenAI's error for an exception. `own_key`: whether the client's own key goes to Gemini."""
+def failure_of(error: Exception, request_id: str, *, own_key: bool = False, upstream: str = "the upstream") -> Failure:
+    """OpenAI's error for an exception. `own_key`: whether the client's own key goes to Gemini, here `upstream`."""
     for kind, make in _ROWS:
         if isinstance(error, kind):
-            return make(error, own_key)
+            return make(error, Asked(own_key, upstream))
     log.error("a bug, in request %s", request_id, exc_info=error)
     return failure(500, f"The adapter failed; its log has the request id {request_id}.", "internal_error")

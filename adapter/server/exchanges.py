@@ -23,11 +23,15 @@ _LONG = re.compile(rb'"((?:data:[^",]{0,100},)?)[A-Za-z0-9+/_-]{400,}={0,2}"')
 
 
 class Exchange(msgspec.Struct, kw_only=True):
-    """One request and its answer; bodies are JSON, with long base64 shortened. Times in Unix seconds."""
+    """One request and its answer; bodies are JSON, with long base64 shortened. Times in Unix seconds.
+
+    `client` is the id of who asked: nobody else is shown it. None is a stranger, of whom nothing is kept.
+    """
 
     id: str
     path: str
     started_at: float
+    client: str | None = ""
     milliseconds: float = 0.0
     status: int = 0
     model_asked: str = ""
@@ -90,7 +94,7 @@ class Exchanges:
 
     def add(self, exchange: Exchange) -> None:
         """Keep one, in place of the oldest."""
-        if not self.enabled:
+        if not self.enabled or exchange.client is None:
             return
         if exchange.size > MAX_ONE:
             exchange.request, exchange.answer = b"(too large to keep)", [b"(too large to keep)"]
@@ -100,13 +104,13 @@ class Exchanges:
         while len(self._kept) > MAX_KEPT or self._bytes > MAX_ALL:
             self._bytes -= self._kept.popleft().size
 
-    def newest_first(self) -> list[Exchange]:
-        """All that are kept."""
-        return list(reversed(self._kept))
+    def newest_first(self, client: str = "") -> list[Exchange]:
+        """All of a client's that are kept."""
+        return [exchange for exchange in reversed(self._kept) if exchange.client == client]
 
-    def find(self, exchange_id: str) -> Exchange | None:
-        """One by its request id."""
-        return next((exchange for exchange in self._kept if exchange.id == exchange_id), None)
+    def find(self, exchange_id: str, client: str = "") -> Exchange | None:
+        """One of a client's by its request id; the newest, since clients may choose ids."""
+        return next((exchange for exchange in self.newest_first(client) if exchange.id == exchange_id), None)
 
 
 @contextmanager

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -12,18 +12,18 @@ from starlette.types import Scope
 
 from adapter.server import fanout, notes
 from adapter.server.access import Access, Client
-from adapter.server.asgi import header
+from adapter.server.asgi import header, printable
 from adapter.server.errors import failure_of, malformed
 from adapter.server.exchanges import Exchange, Exchanges
-from adapter.settings import Settings, catalogue, fetch_settings, options, resolve
+from adapter.settings import Catalogue, Settings, catalogue, fetch_settings, options, resolve
 from adapter.store.base import SignatureStore
 from adapter.translate import chat, signatures
 from adapter.translate.capabilities import capabilities_of
-from adapter.translate.context import Context, Media, Stamp
+from adapter.translate.context import Context, Media, Options, Stamp
 from adapter.translate.errors import Failure
 from adapter.translate.fanout import calls_needed
 from adapter.translate.media import remote_urls
-from adapter.translate.notes import Fidelity, Note
+from adapter.translate.notes import Fidelity, Note, Rejected
 from adapter.upstream.client import Caller, Reply, Upstream
 from adapter.upstream.errors import UpstreamError
 from adapter.upstream.media import Fetcher
@@ -45,6 +45,26 @@ class Prepared(NamedTuple):
     body: GenerateContentRequest
     notes: list[Note]
     calls: int
+
+
+def prepared(
+    request: ChatCompletionRequest,
+    unknown: Mapping[str, msgspec.Raw],
+    names: Catalogue,
+    chosen: Options,
+    *,
+    media: Mapping[str, Media] = {},
+    found: Mapping[str, Signature] = {},
+) -> Prepared:
+    """Translate a chat request for the model that its name stands for. Raises `Rejected`."""
+    model = resolve(request.model, names.alias)
+    row = capabilities_of(model, names.model)
+    context = Context(request=request, capabilities=row, options=chosen, media=media, signatures=found)
+    gemini, ledger = chat.to_gemini(context, unknown)
+    if model != request.model.removeprefix("models/"):
+        stands = Note("model", Fidelity.APPROXIMATED, f"{model} stands for {request.model}")
+        ledger = [stands, *(note for note in ledger if note.path != "model")]
+    return Prepared(context, model, gemini, ledger, calls_needed(context))
 
 
 class Service:
@@ -73,18 +93,10 @@ class Service:
         self, request: ChatCompletionRequest, unknown: Mapping[str, msgspec.Raw], client: Client
     ) -> Prepared:
         """Translate a chat request. Raises `Rejected`."""
-        model = resolve(request.model, self.catalogue.alias)
-        context = Context(
-            request=request,
-            capabilities=capabilities_of(model, self.catalogue.model),
-            options=self.options,
-            media=await self._media(request),
-            signatures=await self._signatures(request, client),
-        )
-        gemini, ledger = chat.to_gemini(context, unknown)
-        if model != request.model.removeprefix("models/"):
-            ledger[:1] = [Note("model", Fidelity.APPROXIMATED, f"{model} stands for {request.model}")]
-        return Prepared(context, model, gemini, ledger, calls_needed(context))
+        if (request.n or 1) > self.settings.max_choices:
+            raise Rejected("n", f"at most {self.settings.max_choices} choices are served in one request")
+        media, found = await self._media(request), await self._signatures(request, client)
+        return prepared(request, unknown, self.catalogue, self.options, media=media, found=found)
 
     async def _media(self, request: ChatCompletionRequest) -> dict[str, Media]:
         """What the request points to, fetched where the operator allows it. Raises `FetchError`."""
@@ -132,17 +144,15 @@ class Service:
         if issued:
             await self.store.put(issued, client.id)
 
-    def headers(self, request_id: str, prepared: Prepared | None = None) -> dict[str, str]:
-        """What every answer tells of itself."""
-        told = {"x-request-id": request_id, "x-adapter-upstream": self.label, "openai-version": "2020-10-01"}
-        if prepared is not None:
-            told["x-adapter-model"] = prepared.model
-            told[notes.HEADER] = notes.summary(prepared.notes)
-        return told
+    def headers(self, prepared: Prepared, reply_notes: Sequence[Note] = ()) -> dict[str, str]:
+        """What an answer tells of its translation."""
+        ledger = [*prepared.notes, *reply_notes]
+        return {"x-adapter-model": prepared.model, notes.HEADER: notes.summary(ledger)}
 
     def failure(self, error: Exception, request_id: str, client: Client | None) -> Failure:
         """OpenAI's error for an exception."""
-        return failure_of(error, request_id, own_key=client is not None and client.key is not None)
+        own_key = client is not None and client.key is not None
+        return failure_of(error, request_id, own_key=own_key, upstream=self.label)
 
     def record(self, exchange: Exchange) -> None:
         """Keep an exchange for the page at /, and log it."""
@@ -153,7 +163,7 @@ class Service:
             exchange.id,
             exchange.path,
             exchange.status,
-            exchange.model or "-",
+            printable(exchange.model) or "-",
             exchange.milliseconds,
             extra={"exchange": exchange},
         )

@@ -6,7 +6,7 @@ error. A later failure is an error event; nothing ever looks like a finished ans
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Mapping
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from typing import Protocol
 
 import msgspec
@@ -89,7 +89,11 @@ class EventStream:
         await self._send({"type": "http.response.body", "body": b""})
 
     async def keep_alive(self, heartbeat: Callable[[], bytes] | None) -> None:
-        """Commit when it is time, then send heartbeats in silence; runs until cancelled."""
+        """Commit when it is time, then send heartbeats in silence, until cancelled or the client is gone."""
+        with suppress(ClientGone):
+            await self._beat(heartbeat)
+
+    async def _beat(self, heartbeat: Callable[[], bytes] | None) -> None:
         await asyncio.sleep(self._settings.commit_after)
         if not self.started:
             await self.write(heartbeat() if heartbeat else COMMENT)

@@ -29,7 +29,7 @@ class ChatCompletions:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
-        exchange = Exchange(id=scope["state"]["request_id"], path=scope["path"], started_at=time.time())
+        exchange = Exchange(id=scope["state"]["request_id"], path=scope["path"], started_at=time.time(), client=None)
         with timed(exchange):
             await self._answer(scope, receive, send, exchange)
         if exchange.status:
@@ -39,6 +39,7 @@ class ChatCompletions:
         client: Client | None = None
         try:
             client = self.service.access.client(scope)
+            exchange.client = client.id
             exchange.request = await read_body(scope, receive, self.service.settings.max_body)
             async with while_connected(receive):
                 await self._serve(scope, send, exchange, client)
@@ -69,9 +70,7 @@ class ChatCompletions:
             completion.extra_content = _with_ledger(completion.extra_content, exchange)
         body = encode(completion)
         exchange.status, exchange.answer = 200, [body]
-        headers = self.service.headers(exchange.id, prepared)
-        headers[notes.HEADER] = notes.summary(prepared.notes + exchange.reply_notes)
-        await respond(send, 200, body, headers)
+        await respond(send, 200, body, self.service.headers(prepared, exchange.reply_notes))
 
     async def _completion(
         self, scope: Scope, client: Client, prepared: Prepared
@@ -92,7 +91,7 @@ class ChatCompletions:
         machine = chat.ChatStream(prepared.context, service.stamp(prepared))
         exchange.reply_notes = machine.notes
         tap = exchange.answer if service.exchanges.enabled else None
-        stream = EventStream(send, service.headers(exchange.id, prepared), service.settings, tap)
+        stream = EventStream(send, service.headers(prepared), service.settings, tap)
 
         async def keep(issued: list[Issued]) -> None:
             await service.keep(issued, client)
@@ -110,7 +109,7 @@ class ChatCompletions:
     async def _fail(self, failure: Failure, send: Send, exchange: Exchange) -> None:
         body = encode(failure.body)
         exchange.status, exchange.answer = failure.status, [body]
-        await respond(send, failure.status, body, {**self.service.headers(exchange.id), **failure.headers})
+        await respond(send, failure.status, body, failure.headers)
 
 
 class WithLedger:

@@ -21,5 +21,4 @@ async def health(request: Request) -> Response:
         "store": store,
         "warnings": warnings,
     }
-    headers = service.headers(request.state.request_id)
-    return Response(encode(facts), media_type="application/json", headers=headers)
+    return Response(encode(facts), media_type="application/json")

@@ -5,6 +5,7 @@ from starlette.responses import Response
 
 from adapter.server.asgi import printable
 from adapter.server.service import Service
+from adapter.settings import resolve
 from adapter.upstream.client import Caller
 from adapter.wire.base import encode
 from adapter.wire.gemini.models import Model as GeminiModel
@@ -25,20 +26,16 @@ async def list_models(request: Request) -> Response:
     models = [_model(model, service.started_at) for model in found]
     plain = [alias for alias in service.settings.models if not set(alias) & set("*?[")]
     models += [Model(id=alias, object="model", created=service.started_at, owned_by="adapter") for alias in plain]
-    return _json(request, encode(ModelList(object="list", data=models)))
+    return Response(encode(ModelList(object="list", data=models)), media_type="application/json")
 
 
 async def get_model(request: Request) -> Response:
-    """One model, with or without `models/` in front, or by the operator's name."""
+    """One model, with or without `models/` in front, or by a name that stands for it."""
     service: Service = request.app.state.service
     client = service.access.client(request.scope)
     asked = request.path_params["model"].removeprefix("models/")
-    name = service.settings.models.get(asked, asked)
+    name = resolve(asked, service.catalogue.alias)
     model = _model(await service.upstream.model(name, Caller(client.key)), service.started_at)
     model.id = asked
-    return _json(request, encode(model))
-
-
-def _json(request: Request, body: bytes) -> Response:
-    headers = request.app.state.service.headers(printable(request.state.request_id))
-    return Response(body, media_type="application/json", headers=headers)
+    headers = {"x-adapter-model": printable(name)}
+    return Response(encode(model), media_type="application/json", headers=headers)

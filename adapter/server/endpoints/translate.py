@@ -3,7 +3,7 @@
 from starlette.requests import Request
 from starlette.responses import Response
 
-from adapter.server.asgi import read_body
+from adapter.server.asgi import printable, read_body
 from adapter.server.notes import listed
 from adapter.server.service import Service
 from adapter.wire.base import encode
@@ -22,5 +22,5 @@ async def translate(request: Request) -> Response:
         "body": prepared.body,
         "notes": listed(prepared.notes),
     }
-    headers = service.headers(request.state.request_id, prepared)
+    headers = {name: printable(value) for name, value in service.headers(prepared).items()}
     return Response(encode(answer), media_type="application/json", headers=headers)

@@ -1,0 +1,101 @@
+"""An event stream to one client: commit, silence, and a client that reads nothing."""
+
+import asyncio
+import json
+import socket
+from urllib.parse import urlsplit
+
+import pytest
+
+from adapter.server.asgi import ClientGone
+from adapter.server.streaming import EventStream, beside
+from adapter.settings import Settings
+from adapter.wire.sse import COMMENT
+from tests.server.scripted import adapter, answer, chat, frame, scripted
+
+QUICK = Settings(commit_after=0.0, heartbeat_after=0.05, write_timeout=0.05)
+
+
+class Client:
+    """What an ASGI server's `send` saw; `stuck` takes nothing more."""
+
+    def __init__(self, *, stuck=False):
+        self.messages = []
+        self.stuck = stuck
+        self.heard = asyncio.Event()
+
+    async def __call__(self, message):
+        if self.stuck:
+            await asyncio.Event().wait()
+        self.messages.append(message)
+        if len(self.messages) > 3:
+            self.heard.set()
+
+
+async def test_the_head_goes_out_with_the_first_event_and_once():
+    client = Client()
+    stream = EventStream(client, {"x-adapter-notes": "none"}, Settings())
+    assert client.messages == []
+    await stream.write(b"one")
+    await stream.write(b"two")
+    head, *bodies = client.messages
+    assert head["status"] == 200
+    assert (b"x-adapter-notes", b"none") in head["headers"]
+    assert (b"cache-control", b"no-cache") in head["headers"]
+    assert [(body["body"], body["more_body"]) for body in bodies] == [(b"one", True), (b"two", True)]
+
+
+async def test_silence_is_filled_until_the_stream_ends():
+    client = Client()
+    stream = EventStream(client, {}, QUICK)
+    async with beside(stream.keep_alive(lambda: COMMENT)):
+        await asyncio.wait_for(client.heard.wait(), 10)
+    count = len(client.messages)
+    await asyncio.sleep(0.2)
+    assert len(client.messages) == count
+    assert {message["body"] for message in client.messages[1:]} == {COMMENT}
+
+
+async def test_without_heartbeats_a_late_stream_is_committed_all_the_same():
+    client = Client()
+    await EventStream(client, {}, QUICK).keep_alive(None)
+    assert [message.get("body") for message in client.messages] == [None, COMMENT]
+
+
+async def test_a_client_that_takes_nothing_is_gone():
+    stream = EventStream(Client(stuck=True), {}, QUICK)
+    with pytest.raises(ClientGone):
+        await stream.write(b"one")
+
+
+async def test_a_heartbeat_that_finds_the_client_gone_ends_in_peace():
+    stream = EventStream(Client(stuck=True), {}, QUICK)
+    await asyncio.wait_for(stream.keep_alive(lambda: COMMENT), 10)
+
+
+async def test_only_so_many_events_are_kept_for_the_page():
+    kept = []
+    stream = EventStream(Client(), {}, Settings(), kept)
+    for _ in range(600):
+        await stream.write(b"x")
+    assert len(kept) == 500
+
+
+async def test_a_client_that_never_reads_does_not_hold_gemini_for_ever():
+    async def script(call):
+        await call.start()
+        while True:
+            await call.send(frame(answer("x" * 100_000, finish=None)))
+
+    async with scripted(script) as upstream, adapter(upstream, write_timeout=0.3) as client:
+        address = urlsplit(str(client.base_url))
+        with socket.socket() as reader:
+            reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            reader.setblocking(False)
+            loop = asyncio.get_running_loop()
+            await loop.sock_connect(reader, (address.hostname, address.port))
+            body = json.dumps(chat(stream=True)).encode()
+            head = b"POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: %d\r\n\r\n" % len(body)
+            await loop.sock_sendall(reader, head + body)
+            await asyncio.wait_for(upstream.gone.wait(), 30)
+        assert (await client.get("/healthz")).status_code == 200
