@@ -9,6 +9,7 @@ from adapter.translate.chat import RULES
 ROOT = Path(__file__).parent.parent
 SETTINGS = ROOT / "docs" / "settings.md"
 FIELDS = ROOT / "docs" / "fields.md"
+README = ROOT / "README.md"
 
 HEAD = """# Settings
 
@@ -69,6 +70,32 @@ def fields_page() -> str:
     return FIELDS_HEAD + "\n".join(rows) + "\n"
 
 
+def readme_table() -> str:
+    """The fields of a chat by the fates they can have, for the README."""
+    groups: dict[str, list[str]] = {}
+    for field in RULES:
+        fates = fates_of(field)
+        groups.setdefault(", ".join(fate for fate in FATES if fate in fates), []).append(f"`{field}`")
+    rows = [f"| {fates} | {', '.join(sorted(groups[fates]))} |" for fates in sorted(groups, key=_by_loss)]
+    return "\n".join(["| fates | fields of a chat request |", "|---|---|", *rows])
+
+
+def _by_loss(fates: str) -> tuple[int, ...]:
+    """The groups that lose least first."""
+    return tuple(FATES.index(fate) for fate in reversed(fates.split(", ")))
+
+
+def with_table(readme: str) -> str:
+    """The README with its table as the rules and cases say."""
+    head, start, rest = readme.partition("<!-- fates -->\n")
+    _, end, tail = rest.partition("<!-- /fates -->\n")
+    return f"{head}{start}{readme_table()}\n{end}{tail}"
+
+
+def test_the_readmes_table_of_fates_is_what_the_rules_and_cases_say():
+    assert README.read_text() == with_table(README.read_text()), "run python -m tests.test_docs"
+
+
 def test_the_page_of_fields_is_what_the_rules_and_cases_say():
     assert FIELDS.read_text() == fields_page(), "run python -m tests.test_docs"
 
@@ -84,3 +111,4 @@ def test_the_page_of_settings_is_what_the_code_says():
 if __name__ == "__main__":
     SETTINGS.write_text(settings_page())
     FIELDS.write_text(fields_page())
+    README.write_text(with_table(README.read_text()))

@@ -14,6 +14,7 @@ from starlette.types import Message, Send
 from adapter.emulator import service
 from adapter.emulator.errors import Refusal, bad_key, bad_token, bullet, invalid, no_key
 from adapter.emulator.faults import Fault, html, split_model
+from adapter.emulator.files import FileEndpoints, Files
 from adapter.emulator.models import Model, as_resource
 from adapter.emulator.parse import parse, read_json
 from adapter.emulator.record import Record
@@ -30,8 +31,10 @@ def create_emulator(settings: EmulatorSettings | None = None) -> Starlette:
     """An ASGI application; its requests are remembered in `app.state.record`."""
     chosen = settings or EmulatorSettings()
     record = Record()
-    emulator = Emulator(chosen, record)
+    files = Files(chosen.clock)
+    emulator = Emulator(chosen, record, files)
     routes = [
+        *FileEndpoints(files, emulator.authorise, chosen.max_body).routes(),
         *(Route(f"/{version}/models", partial(emulator.models, version), methods=["GET"]) for version in VERSIONS),
         *(
             Route(f"/{version}/{{target:path}}", partial(emulator.call, version), methods=["GET", "POST"])
@@ -74,11 +77,12 @@ def as_json(body: Any) -> Response:
 
 
 class Emulator:
-    """The handlers; all state is the record."""
+    """The handlers; all state is the record and the files."""
 
-    def __init__(self, settings: EmulatorSettings, record: Record) -> None:
+    def __init__(self, settings: EmulatorSettings, record: Record, files: Files) -> None:
         self.settings = settings
         self.record = record
+        self.files = files
 
     async def stats(self, request: Request) -> Response:  # noqa: ARG002
         return JSONResponse(self.record.stats())
@@ -117,6 +121,8 @@ class Emulator:
         parsed = parse(body, service.MESSAGES[method])
         if " " in name or not name:
             raise invalid(bullet("model", "unexpected model name format"))
+        if self.settings.verify_files:
+            self.files.check(parsed)
         base, fault = split_model(name)
         model = service.find_model(base, version, method)
         if fault is not None:

@@ -18,6 +18,8 @@ class EmulatorSettings:
     signature_key: bytes = DEVELOPMENT_KEY
     verify_signatures: bool = True
     """False: signatures that another server issued are taken; missing ones are still refused."""
+    verify_files: bool = True
+    """False: requests may name files that were not uploaded here."""
     require_result_ids: bool = False
     """True: models from 3.6 on refuse a function response without the id of its call."""
     api_keys: frozenset[str] | None = None

@@ -9,9 +9,10 @@ from starlette.types import Scope
 from adapter.server.asgi import header
 from adapter.server.errors import StrictLoss
 from adapter.settings import Settings
-from adapter.translate.notes import Fidelity, Note
+from adapter.translate.notes import Fidelity, Note, SignatureSource
 
 HEADER = "x-adapter-notes"
+SIGNATURES_HEADER = "x-adapter-signatures"
 STRICT_HEADER = b"x-adapter-strict"
 MAX_HEADER = 1_024
 LOSSES = (Fidelity.APPROXIMATED, Fidelity.INJECTED, Fidelity.DROPPED)
@@ -34,9 +35,20 @@ def wants_all(scope: Scope) -> bool:
     return (header(scope, HEADER.encode()) or "").lower() == "full"
 
 
+def sources(notes: Sequence[Note]) -> str:
+    """The header: how many thought signatures came from which source; empty where there were none."""
+    counts = Counter(note.signature for note in notes if note.signature)
+    return ", ".join(f"{source}={counts[source]}" for source in SignatureSource if counts[source])
+
+
 def listed(notes: Sequence[Note]) -> list[dict[str, str]]:
     """The ledger as JSON."""
-    return [{"path": note.path, "fidelity": note.fidelity.value, "reason": note.reason} for note in notes]
+    return [_entry(note) for note in notes]
+
+
+def _entry(note: Note) -> dict[str, str]:
+    entry = {"path": note.path, "fidelity": note.fidelity.value, "reason": note.reason}
+    return entry if note.signature is None else {**entry, "signature": note.signature.value}
 
 
 def is_strict(scope: Scope, settings: Settings) -> bool:

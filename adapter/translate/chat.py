@@ -72,7 +72,7 @@ def _named(value: ResponseFormat) -> list[str]:
 
 
 def _below(path: str, note: Note) -> Note:
-    return Note(f"{path}.{note.path}" if note.path else path, note.fidelity, note.reason)
+    return note.at(f"{path}.{note.path}" if note.path else path)
 
 
 def _json_tool(schema: msgspec.Raw, context: Context, notes: list[Note]) -> Outcome:

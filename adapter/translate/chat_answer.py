@@ -34,7 +34,7 @@ class Ledger:
 
     def add(self, notes: list[Note], below: str) -> None:
         """Take notes whose paths start below a candidate."""
-        self.notes += [Note(f"{below}.{note.path}", note.fidelity, note.reason) for note in notes]
+        self.notes += [note.at(f"{below}.{note.path}") for note in notes]
 
 
 def from_gemini(

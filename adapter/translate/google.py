@@ -101,9 +101,7 @@ def extra_body(raw: msgspec.Raw, _context: Context) -> Outcome:
     if inner is None or not present(inner):
         return exact(None, notes)
     outcome = _translate(inner, "extra_body.google")
-    below = [
-        Note(f"google.{note.path}" if note.path else "google", note.fidelity, note.reason) for note in outcome.notes
-    ]
+    below = [note.at(f"google.{note.path}" if note.path else "google") for note in outcome.notes]
     return Outcome(outcome.fragment, (*below, *notes))
 
 

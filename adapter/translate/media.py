@@ -11,7 +11,7 @@ from adapter.translate.context import Context
 from adapter.translate.notes import Fidelity, Note, Rejected
 from adapter.wire.base import present
 from adapter.wire.gemini.content import Blob, FileData, Part, PartMediaResolution
-from adapter.wire.openai.chat import ChatCompletionRequest, ContentPart
+from adapter.wire.openai.chat import ChatCompletionRequest, ContentPart, MediaUrl
 
 FILES_API = "https://generativelanguage.googleapis.com/v1beta/"
 
@@ -111,6 +111,25 @@ def _refusal(part: ContentPart, path: str, _: Context) -> Converted:
     return Converted([Part(text=part.refusal)], [note]) if part.refusal else Converted([], [])
 
 
+def _thinking(_: ContentPart, path: str, __: Context) -> Converted:
+    return Converted([], [lost(path, "thoughts are not sent back: the signatures stand for them")])
+
+
+def _url_of(value: str | MediaUrl | None) -> str | None:
+    """A URL on its own, or inside an object."""
+    return value.url if isinstance(value, MediaUrl) else value
+
+
+def _document(part: ContentPart, path: str, context: Context) -> Converted:
+    """A document by URL, as Mistral's clients write it (docs.mistral.ai, document understanding, 2026)."""
+    url = _url_of(part.document_url)
+    if not url:
+        raise Rejected(f"{path}.document_url", "the document has no URL")
+    notes = [lost(f"{path}.document_name", "Gemini takes no file names")] if part.document_name else []
+    parts, inner = from_url(url, f"{path}.document_url", context)
+    return Converted(parts, inner + notes)
+
+
 def _image(part: ContentPart, path: str, context: Context) -> Converted:
     image = part.image_url
     url, detail = (image.url, image.detail) if image and not isinstance(image, str) else (image, part.detail)
@@ -157,7 +176,7 @@ def _file(part: ContentPart, path: str, context: Context) -> Converted:
     file = part.file
     data = file.file_data if file else part.file_data
     name = file.filename if file else part.filename
-    url = file.file_url if file else part.file_url
+    url = file.file_url if file else _url_of(part.file_url)
     file_id = file.file_id if file else part.file_id
     at = f"{path}.file" if file else path
     if data:
@@ -247,7 +266,8 @@ def remote_urls(request: ChatCompletionRequest) -> list[str]:
 
 def _urls(part: ContentPart) -> list[str]:
     image = part.image_url
-    urls = [image if isinstance(image, str) else image.url if image else None, part.file_url]
+    urls = [image if isinstance(image, str) else image.url if image else None]
+    urls += [_url_of(part.file_url), _url_of(part.document_url)]
     urls += [part.file.file_url, part.file.file_data] if part.file else [part.file_data]
     urls.append(part.video_url.url if part.video_url else None)
     return [url for url in urls if url]
@@ -263,5 +283,9 @@ _CONVERT: dict[str, Callable[[ContentPart, str, Context], Converted]] = {
     "input_audio": _audio,
     "file": _file,
     "input_file": _file,
+    "file_url": _file,
     "video_url": _video,
+    "document_url": _document,
+    "thinking": _thinking,
+    "reasoning": _thinking,
 }

@@ -14,7 +14,7 @@ import orjson
 
 from adapter.translate import media, signatures
 from adapter.translate.context import Context
-from adapter.translate.notes import Fidelity, Outcome, Rejected, exact
+from adapter.translate.notes import Fidelity, Note, Outcome, Rejected, SignatureSource, exact
 from adapter.translate.results import orphan, results
 from adapter.translate.tools import upstream_name
 from adapter.translate.turns import Call, Turns, parts_of
@@ -157,7 +157,7 @@ def _assistant(message: Message, index: int, turns: Turns) -> tuple[list[Part], 
     parts += _images(message, index, turns)
     if not parts and not calls:
         turns.note(f"[{index}].content", Fidelity.DROPPED, "Gemini takes no empty turn")
-    return parts + [_call_part(*each, turns) for each in zip(calls, asked, records, strict=True)], calls
+    return parts + [_call_part(*each, message, turns) for each in zip(calls, asked, records, strict=True)], calls
 
 
 def _rebind(calls: list[Call], parts: list[Part]) -> list[Call]:
@@ -188,10 +188,20 @@ def _known_parts(
 ) -> list[Part] | None:
     """The answer's own parts, from the client's carrier or the store, if they still say what the message says."""
     extra = message.extra_content.google if message.extra_content else None
-    for raw in (extra.parts if extra else ABSENT, record.parts if record else ABSENT):
+    carriers = (
+        (extra.parts if extra else ABSENT, SignatureSource.CLIENT),
+        (record.parts if record else ABSENT, _source(calls[0].id if calls else "", record, turns.context)),
+    )
+    for raw, source in carriers:
         if present(raw) and (parts := _decoded(raw)) and _same(parts, message, calls):
-            return _own_signatures(parts, record, turns, index)
+            return _own_signatures(parts, record, turns, f"[{index}]", source)
     return None
+
+
+def _source(call_id: str, record: Signature | None, context: Context) -> SignatureSource:
+    """By what the store found a record."""
+    by_id = record is not None and context.signatures.get(signatures.call_key(call_id)) is record
+    return SignatureSource.ID if by_id else SignatureSource.HASH
 
 
 def _text_record(message: Message, index: int, context: Context) -> Signature | None:
@@ -235,13 +245,17 @@ def _said(call: FunctionCall) -> tuple[str | None, str]:
     return call.name, signatures.canonical(bytes(call.args).decode())
 
 
-def _own_signatures(parts: list[Part], record: Signature | None, turns: Turns, index: int) -> list[Part]:
+def _own_signatures(
+    parts: list[Part], record: Signature | None, turns: Turns, path: str, source: SignatureSource
+) -> list[Part]:
     """Signatures are valid only at the upstream that issued them."""
     if record is None or record.origin in ("", turns.context.options.upstream):
+        if any(part.thought_signature for part in parts):
+            turns.signed(path, source)
         return parts
     for part in parts:
         part.thought_signature = None
-    turns.note(f"[{index}]", Fidelity.DROPPED, f"signatures issued by {record.origin} are not valid here")
+    turns.note(path, Fidelity.DROPPED, f"signatures issued by {record.origin} are not valid here")
     return parts
 
 
@@ -258,17 +272,20 @@ def _sign_text(parts: list[Part], message: Message, index: int, record: Signatur
     texts = [part for part in parts if part.text is not None]
     if not texts or signatures.calls_of(message):
         return
-    extra = message.extra_content.google if message.extra_content else None
-    sent = (extra.thought_signature if extra else None) or message.thought_signature
+    sent = signatures.carried_by_text(message)
     texts[-1].thought_signature = _valid(sent, record, f"[{index}]", turns)
 
 
-def _valid(sent: str | None, record: Signature | None, path: str, turns: Turns) -> str | None:
+def _valid(sent: str | None, record: Signature | None, path: str, turns: Turns, call_id: str = "") -> str | None:
     """The signature to send: the client's own or the store's, unless another upstream issued it."""
-    if record is not None and record.origin not in ("", turns.context.options.upstream) and (sent or record.value):
+    value = sent or (record.value if record else None)
+    if not value:
+        return None
+    if record is not None and record.origin not in ("", turns.context.options.upstream):
         turns.note(path, Fidelity.DROPPED, f"a signature issued by {record.origin} is not valid here")
         return None
-    return sent or (record.value if record else None) or None
+    turns.signed(path, SignatureSource.CLIENT if sent else _source(call_id, record, turns.context))
+    return value
 
 
 def _images(message: Message, index: int, turns: Turns) -> list[Part]:
@@ -308,7 +325,7 @@ def _gemini_id(call: ToolCall, record: Signature | None, turns: Turns) -> str | 
     """Gemini's own id for a call, else the client's; none where the model takes none."""
     if not turns.context.capabilities.call_ids:
         return None
-    return (record.id if record else None) or signatures.bare_id(call.id or "") or None
+    return (record.id if record else None) or signatures.split_id(call.id or "")[0] or None
 
 
 def _arguments(text: str, path: str) -> msgspec.Raw:
@@ -324,9 +341,9 @@ def _arguments(text: str, path: str) -> msgspec.Raw:
     return msgspec.Raw(text.encode())
 
 
-def _call_part(call: Call, asked: ToolCall, record: Signature | None, turns: Turns) -> Part:
+def _call_part(call: Call, asked: ToolCall, record: Signature | None, message: Message, turns: Turns) -> Part:
     """A function call part with the signature it came with."""
-    value = _valid(signatures.carried(asked), record, call.path, turns)
+    value = _valid(signatures.carried(asked, message), record, call.path, turns, call.id)
     return Part(function_call=call.part, thought_signature=value)
 
 
@@ -357,7 +374,7 @@ def _sentinels(turns: Turns) -> None:
             first.thought_signature = signatures.SENTINEL
             path = next(call.path for call in turns.calls if call.part is first.function_call)
             reason = "no thought signature is known for this call: the documented stand-in is sent"
-            turns.note(path, Fidelity.INJECTED, reason)
+            turns.notes.append(Note(path, Fidelity.INJECTED, reason, SignatureSource.STAND_IN))
 
 
 def _goes_on(content: Content) -> bool:

@@ -19,12 +19,30 @@ class Fidelity(StrEnum):
     REJECTED = "rejected"
 
 
+class SignatureSource(StrEnum):
+    """Where the thought signature of a part of the history came from."""
+
+    CLIENT = "client"
+    ID = "id"
+    HASH = "hash"
+    STAND_IN = "stand-in"
+
+
 class Note(msgspec.Struct, frozen=True):
-    """One entry of the ledger: the path of a field, its fate, and why where it is not `exact`."""
+    """One entry of the ledger: the path of a field, its fate, and why where it is not `exact`.
+
+    An entry about a part's thought signature names its source: the client's own message, the store by the call's id
+    or by what the part says, or Gemini's documented stand-in.
+    """
 
     path: str
     fidelity: Fidelity
     reason: str = ""
+    signature: SignatureSource | None = None
+
+    def at(self, path: str) -> "Note":
+        """The same entry under another path."""
+        return Note(path, self.fidelity, self.reason, self.signature)
 
     @property
     def code(self) -> str:

@@ -82,9 +82,9 @@ def absent(value: Any) -> bool:
 
 def _at(field: str, note: Note) -> Note:
     if not note.path:
-        return Note(field, note.fidelity, note.reason)
+        return note.at(field)
     joint = "" if note.path.startswith("[") else "."
-    return Note(f"{field}{joint}{note.path}", note.fidelity, note.reason)
+    return note.at(f"{field}{joint}{note.path}")
 
 
 def _sum(

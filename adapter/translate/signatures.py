@@ -6,11 +6,14 @@ hash covers the message before as well, so that equal short answers in different
 hashed as canonical JSON: LangChain and Roo Code serialise them anew.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from hashlib import blake2b
+from typing import Any
 
 import orjson
 
+from adapter.wire.base import present
 from adapter.wire.openai.chat import ChatCompletionRequest, ContentPart, Message, ToolCall
 from adapter.wire.signatures import Signature
 
@@ -129,7 +132,7 @@ def _answers(request: ChatCompletionRequest) -> Iterator[tuple[int, Message]]:
     return ((i, message) for i, message in enumerate(request.messages) if message.role == "assistant")
 
 
-def carried(call: ToolCall) -> str | None:
+def carried(call: ToolCall, message: Message) -> str | None:
     """The signature that the client itself sent with a call, in any known carrier; best first."""
     function = call.function
     if call.extra_content and call.extra_content.google and call.extra_content.google.thought_signature:
@@ -140,11 +143,41 @@ def carried(call: ToolCall) -> str | None:
         return function.provider_specific_fields.thought_signature
     if function and function.thought_signature:
         return function.thought_signature
-    return in_id(call.id or "")
+    bare, inside = split_id(call.id or "")
+    details = detailed(message)
+    return details.get(call.id or "") or details.get(f"tool_call_{bare}") or inside
+
+
+def carried_by_text(message: Message) -> str | None:
+    """The signature that the client itself sent with an answer's text."""
+    google = message.extra_content.google if message.extra_content else None
+    return (google.thought_signature if google else None) or message.thought_signature or detailed(message).get("")
+
+
+def detailed(message: Message) -> dict[str, str]:
+    """Signatures in `reasoning_details` by what they belong to: a call's id, or nothing for the text.
+
+    Bifrost calls the value `signature` and puts `tool_call_` before the id (core/providers/gemini, 2026); OpenRouter
+    calls it `data` and tells the format (openrouter.ai/docs, reasoning tokens, 2026).
+    """
+    if not present(message.reasoning_details):
+        return {}
+    entries = orjson.loads(bytes(message.reasoning_details))
+    found = [entry for entry in entries if _is_signature(entry)] if isinstance(entries, list) else []
+    return {entry.get("id") or "": entry.get("signature") or entry["data"] for entry in found}
+
+
+def _is_signature(entry: Any) -> bool:
+    if not isinstance(entry, dict) or entry.get("type") != "reasoning.encrypted":
+        return False
+    value = entry.get("signature") or ("google" in str(entry.get("format")) and entry.get("data"))
+    return isinstance(value, str) and isinstance(entry.get("id") or "", str)
 
 
 _STATELESS = len("call_") + 24
 _MARK = "_ts_"
+_FOREIGN_TAIL = re.compile(r"[A-Za-z0-9_-]{64,}")
+"""What stands behind the mark in an id that another gateway made: shorter texts may be a part of any id."""
 
 
 def stateless_id(call_id: str, signature: str) -> str:
@@ -152,18 +185,13 @@ def stateless_id(call_id: str, signature: str) -> str:
     return call_id + _MARK + signature.replace("+", "-").replace("/", "_").rstrip("=")
 
 
-def in_id(call_id: str) -> str | None:
-    """The signature inside a stateless id, or inside LiteLLM's."""
+def split_id(call_id: str) -> tuple[str, str | None]:
+    """An id, and the signature it carries: one of our own stateless ids, LiteLLM's, or Bifrost's."""
     if FOREIGN_SEPARATOR in call_id:
-        return call_id.partition(FOREIGN_SEPARATOR)[2] or None
-    if call_id.startswith(_MARK, _STATELESS):
-        tail = call_id[_STATELESS + len(_MARK) :]
-        return tail.replace("-", "+").replace("_", "/") + "=" * (-len(tail) % 4)
-    return None
-
-
-def bare_id(call_id: str) -> str:
-    """An id without the signature it carries."""
-    if FOREIGN_SEPARATOR in call_id:
-        return call_id.partition(FOREIGN_SEPARATOR)[0]
-    return call_id[:_STATELESS] if call_id.startswith(_MARK, _STATELESS) else call_id
+        bare, _, signature = call_id.partition(FOREIGN_SEPARATOR)
+        return bare, signature or None
+    at = _STATELESS if call_id.startswith(_MARK, _STATELESS) else call_id.find(_MARK)
+    tail = call_id[at + len(_MARK) :] if at > 0 else ""
+    if not tail or (at != _STATELESS and not _FOREIGN_TAIL.fullmatch(tail)):
+        return call_id, None
+    return call_id[:at], tail.replace("-", "+").replace("_", "/") + "=" * (-len(tail) % 4)

@@ -41,7 +41,10 @@ def by_effort(effort: str, context: Context, include: bool = False) -> Outcome:
     """The thinkingConfig for one of OpenAI's efforts, or the nearest that the model takes.
 
     `include` asks for thought summaries, the answer's `reasoning_content`; the operator can ask for them always.
+    `default` is Groq's word for the model's own choice (console.groq.com/docs/reasoning, 2026).
     """
+    if effort == "default":
+        return exact()
     if effort not in _ORDER:
         return rejected(f"{effort!r} is not an effort: one of {', '.join(_ORDER)}")
     match context.capabilities.thinking:

@@ -116,7 +116,7 @@ def _legacy(request: ChatCompletionRequest, context: Context) -> Toolbox:
         path = rejection.note.path.replace("tools", "functions", 1).replace("].function", "]", 1)
         raise Rejected(path, rejection.note.reason) from None
     declared = {name: tool._replace(kind="legacy") for name, tool in box.declared.items()}
-    notes = [Note(note.path.replace("].function", "]", 1), note.fidelity, note.reason) for note in box.notes]
+    notes = [note.at(note.path.replace("].function", "]", 1)) for note in box.notes]
     return box._replace(declared=declared, notes=_unknown(unknown) + notes)
 
 
@@ -216,7 +216,7 @@ def convert_schema(raw: msgspec.Raw, path: str, dialect: Literal["json", "openap
 
 
 def _below(path: str, note: Note) -> Note:
-    return Note(f"{path}.{note.path}" if note.path else path, note.fidelity, note.reason)
+    return note.at(f"{path}.{note.path}" if note.path else path)
 
 
 def _custom(

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from adapter.translate import media
 from adapter.translate.context import Context
-from adapter.translate.notes import Fidelity, Note
+from adapter.translate.notes import Fidelity, Note, SignatureSource
 from adapter.wire.base import present
 from adapter.wire.gemini.content import Content, FunctionCall, Part
 from adapter.wire.openai.chat import Message
@@ -33,6 +33,10 @@ class Turns:
         """Write a note; paths start below `messages`."""
         self.notes.append(Note(path, fidelity, reason))
 
+    def signed(self, path: str, source: SignatureSource) -> None:
+        """Tell where a part's thought signature came from."""
+        self.notes.append(Note(path, Fidelity.EXACT, "its thought signature is sent back", source))
+
     def say(self, role: str, parts: list[Part]) -> None:
         """Add a turn; a turn without parts is left out, and two of the model's in a row are one."""
         last = self.contents[-1] if self.contents else None
@@ -48,7 +52,8 @@ def parts_of(message: Message, index: int, turns: Turns) -> list[Part]:
     return media.parts_of(message.content, f"[{index}].content", turns.context, turns.notes)
 
 
-_REPLAYED = ("annotations", "reasoning_details", "thinking_blocks", "parsed", "cache_control")
+_THOUGHTS = "thoughts are not sent back: the signatures stand for them"
+_REPLAYED = ("annotations", "thinking_blocks", "parsed", "cache_control")
 
 
 def _losses(message: Message, path: str) -> Iterator[Note]:
@@ -57,7 +62,9 @@ def _losses(message: Message, path: str) -> Iterator[Note]:
         yield media.lost(f"{path}.name", "Gemini knows no participants' names")
     for name in ("reasoning_content", "reasoning"):
         if getattr(message, name):
-            yield media.lost(f"{path}.{name}", "thoughts are not sent back: the signatures stand for them")
+            yield media.lost(f"{path}.{name}", _THOUGHTS)
+    if present(message.reasoning_details):
+        yield media.lost(f"{path}.reasoning_details", _THOUGHTS)
     for name in _REPLAYED:
         if present(getattr(message, name)):
             yield media.lost(f"{path}.{name}", "has no place in Gemini's contents")

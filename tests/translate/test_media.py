@@ -4,7 +4,7 @@ from adapter.translate.capabilities import ModelCapabilities
 from adapter.translate.context import Context, Media
 from adapter.translate.media import from_url, remote_urls
 from adapter.wire.gemini.content import Blob, Part
-from adapter.wire.openai.chat import ChatCompletionRequest, ContentPart, File, ImageUrl, Message, VideoUrl
+from adapter.wire.openai.chat import ChatCompletionRequest, ContentPart, File, ImageUrl, Message, MediaUrl
 
 A, B, C, D = (f"https://example.com/{name}" for name in "abcd")
 
@@ -20,7 +20,7 @@ def test_the_urls_of_all_kinds_of_parts_are_fetched():
         ContentPart(type="input_image", image_url=B),
         ContentPart(type="input_file", file_url=C),
         ContentPart(type="file", file=File(file_url=D)),
-        ContentPart(type="video_url", video_url=VideoUrl(url="http://example.com/e")),
+        ContentPart(type="video_url", video_url=MediaUrl(url="http://example.com/e")),
         ContentPart(type="text", text=A),
     ]
     assert remote_urls(request(*parts)) == [A, B, C, D, "http://example.com/e"]

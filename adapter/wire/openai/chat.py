@@ -24,8 +24,8 @@ class InputAudio(Wire):
     format: str | None = None
 
 
-class VideoUrl(Wire):
-    """A video by URL, as OpenRouter and vLLM clients send it."""
+class MediaUrl(Wire):
+    """A video or a document by URL, as OpenRouter's, vLLM's and Mistral's clients send it."""
 
     url: str
 
@@ -51,13 +51,18 @@ class ContentPart(Wire):
     image_url: str | ImageUrl | None = None
     input_audio: InputAudio | None = None
     file: File | None = None
-    video_url: VideoUrl | None = None
+    video_url: MediaUrl | None = None
     refusal: str | None = None
     detail: str | None = None
     file_id: str | None = None
-    file_url: str | None = None
+    file_url: str | MediaUrl | None = None
     file_data: str | None = None
     filename: str | None = None
+    document_url: str | MediaUrl | None = None
+    document_name: str | None = None
+    thinking: msgspec.Raw = ABSENT
+    reasoning: msgspec.Raw = ABSENT
+    signature: msgspec.Raw = ABSENT
     annotations: msgspec.Raw = ABSENT
     logprobs: msgspec.Raw = ABSENT
     prompt_cache_breakpoint: msgspec.Raw = ABSENT
