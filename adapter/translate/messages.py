@@ -21,7 +21,7 @@ from adapter.translate.turns import Call, Turns, parts_of
 from adapter.wire.base import ABSENT, decode, encode, present
 from adapter.wire.gemini.content import Content, FunctionCall, Part
 from adapter.wire.gemini.generate import GenerateContentRequest
-from adapter.wire.openai.chat import Message, ToolCall
+from adapter.wire.openai.chat import ImageOutput, Message, ToolCall
 from adapter.wire.signatures import Signature
 
 SYSTEM_ROLES = ("system", "developer")
@@ -131,7 +131,9 @@ def _block(value: list[Message], index: int, turns: Turns) -> int:
         turns.say("user", [Part(text=" ")])
         turns.note("[0]", Fidelity.INJECTED, "Gemini wants a user's turn first: a blank one stands before this message")
     turns.say("model", parts)
-    end = next((i for i in range(index, len(value)) if value[i].role == "assistant"), len(value))
+    end = index
+    while end < len(value) and value[end].role != "assistant":
+        end += 1
     rest = results(calls, value, range(index, end), turns) if calls else list(range(index, end))
     for other in rest:
         _other(value, other, turns)
@@ -143,26 +145,29 @@ def _assistant(message: Message, index: int, turns: Turns) -> tuple[list[Part], 
     asked = signatures.calls_of(message)
     records = _call_records(asked, index, turns.context)
     record = records[0] if records else _text_record(message, index, turns.context)
-    calls = [
-        _call(call, index, number, known, turns)
-        for number, (call, known) in enumerate(zip(asked, records, strict=True))
-    ]
+    calls = [_call(call, index, number, records[number], turns) for number, call in enumerate(asked)]
     if message.tool_calls and message.function_call:
         turns.note(f"[{index}].function_call", Fidelity.DROPPED, "tool_calls replace it")
     replayed = _known_parts(message, index, calls, record, turns)
     if replayed is not None:
         return replayed, _rebind(calls, replayed)
-    parts = parts_of(message, index, turns) + _refusal(message, index, turns) + _spoken(message, index, turns)
-    _sign_text(parts, message, index, record, turns)
-    parts += _images(message, index, turns)
+    parts = parts_of(message, index, turns)
+    if message.refusal or message.audio:
+        parts += _refusal(message, index, turns) + _spoken(message, index, turns)
+    if parts and not asked:
+        _sign_text(parts, message, index, record, turns)
+    if message.images:
+        parts += _images(message.images, index, turns)
     if not parts and not calls:
         turns.note(f"[{index}].content", Fidelity.DROPPED, "Gemini takes no empty turn")
-    return parts + [_call_part(*each, message, turns) for each in zip(calls, asked, records, strict=True)], calls
+    for call, said, known in zip(calls, asked, records, strict=True):
+        parts.append(_call_part(call, said, known, message, turns))
+    return parts, calls
 
 
 def _rebind(calls: list[Call], parts: list[Part]) -> list[Call]:
     """The calls with the very function calls that stand in the replayed parts."""
-    return [call._replace(part=function) for call, function in zip(calls, _clients(parts), strict=True)]
+    return [msgspec.structs.replace(call, part=function) for call, function in zip(calls, _clients(parts), strict=True)]
 
 
 def _clients(parts: list[Part]) -> list[FunctionCall]:
@@ -188,12 +193,11 @@ def _known_parts(
 ) -> list[Part] | None:
     """The answer's own parts, from the client's carrier or the store, if they still say what the message says."""
     extra = message.extra_content.google if message.extra_content else None
-    carriers = (
-        (extra.parts if extra else ABSENT, SignatureSource.CLIENT),
-        (record.parts if record else ABSENT, _source(calls[0].id if calls else "", record, turns.context)),
-    )
-    for raw, source in carriers:
+    for raw in (extra.parts if extra else ABSENT, record.parts if record else ABSENT):
         if present(raw) and (parts := _decoded(raw)) and _same(parts, message, calls):
+            first = calls[0].id if calls else ""
+            kept = record is not None and raw is record.parts
+            source = _source(first, record, turns.context) if kept else SignatureSource.CLIENT
             return _own_signatures(parts, record, turns, f"[{index}]", source)
     return None
 
@@ -268,12 +272,11 @@ def _refusal(message: Message, index: int, turns: Turns) -> list[Part]:
 
 
 def _sign_text(parts: list[Part], message: Message, index: int, record: Signature | None, turns: Turns) -> None:
-    """Give the last text its signature back; Gemini recommends it and does not insist."""
+    """Give the last text of an answer without calls its signature back; Gemini recommends it and does not insist."""
     texts = [part for part in parts if part.text is not None]
-    if not texts or signatures.calls_of(message):
-        return
-    sent = signatures.carried_by_text(message)
-    texts[-1].thought_signature = _valid(sent, record, f"[{index}]", turns)
+    if texts:
+        sent = signatures.carried_by_text(message)
+        texts[-1].thought_signature = _valid(sent, record, f"[{index}]", turns)
 
 
 def _valid(sent: str | None, record: Signature | None, path: str, turns: Turns, call_id: str = "") -> str | None:
@@ -288,10 +291,10 @@ def _valid(sent: str | None, record: Signature | None, path: str, turns: Turns, 
     return value
 
 
-def _images(message: Message, index: int, turns: Turns) -> list[Part]:
+def _images(images: list[ImageOutput], index: int, turns: Turns) -> list[Part]:
     """Images of an earlier answer, with their signatures."""
     result: list[Part] = []
-    for number, image in enumerate(message.images or ()):
+    for number, image in enumerate(images):
         if image.image_url is None:
             continue
         path = f"[{index}].images[{number}]"
@@ -368,11 +371,12 @@ def _sentinels(turns: Turns) -> None:
     """The documented stand-in on the first call of each step of the current turn that lost its signature."""
     if not turns.context.capabilities.signatures:
         return
+    paths = {id(call.part): call.path for call in turns.calls}
     for content in takewhile(_goes_on, reversed(turns.contents)):
         first = next((part for part in content.parts or () if part.function_call), None)
         if first is not None and not first.thought_signature:
             first.thought_signature = signatures.SENTINEL
-            path = next(call.path for call in turns.calls if call.part is first.function_call)
+            path = paths[id(first.function_call)]
             reason = "no thought signature is known for this call: the documented stand-in is sent"
             turns.notes.append(Note(path, Fidelity.INJECTED, reason, SignatureSource.STAND_IN))
 

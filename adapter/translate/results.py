@@ -49,9 +49,9 @@ def results(calls: list[Call], value: list[Message], after: range, turns: Turns)
 
 def _moved(rest: list[int], after: range, turns: Turns) -> None:
     """Note messages that stood before a result, which now comes first."""
-    taken = set(after) - set(rest)
+    last = max(set(after).difference(rest), default=-1) if rest else -1
     for index in rest:
-        if taken and index < max(taken):
+        if index < last:
             turns.note(
                 f"[{index}]", Fidelity.APPROXIMATED, "Gemini wants results right after their calls: moved behind them"
             )
@@ -84,9 +84,11 @@ def _response(call: Call, response: msgspec.Raw, parts: list[FunctionResponsePar
 def _result(call: Call, message: Message, index: int, turns: Turns) -> tuple[Part, list[Part]]:
     """A tool message as a function response, and the media that the model takes only beside it."""
     parts = parts_of(message, index, turns)
+    if len(parts) == 1 and parts[0].text is not None:
+        return _response(call, _output(parts[0].text, message, index, turns)), []
     text = "".join(part.text or "" for part in parts)
     attached = [part for part in parts if part.text is None]
-    response = _output(text, bool(message.is_error), f"[{index}].content", turns)
+    response = _output(text, message, index, turns)
     inside, beside = _attach(attached, index, turns)
     return _response(call, response, inside or None), beside
 
@@ -102,21 +104,19 @@ def _attach(parts: list[Part], index: int, turns: Turns) -> tuple[list[FunctionR
     return [], parts
 
 
-def _output(text: str, is_error: bool, path: str, turns: Turns) -> msgspec.Raw:
+def _output(text: str, message: Message, index: int, turns: Turns) -> msgspec.Raw:
     """A result as the JSON object that Gemini wants: an object as it is, anything else as `output` or `error`."""
-    key = "error" if is_error else "output"
+    key = "error" if message.is_error else "output"
     stripped = text.strip()
     try:
         value = orjson.loads(stripped) if stripped else text
     except orjson.JSONDecodeError:
         value = text
-    if isinstance(value, str):
-        value = text
     reason = _unsafe(value, stripped)
     if reason is not None:
-        turns.note(path, Fidelity.APPROXIMATED, reason)
+        turns.note(f"[{index}].content", Fidelity.APPROXIMATED, reason)
         value = text
-    if isinstance(value, dict) and not is_error:
+    if isinstance(value, dict) and not message.is_error:
         return msgspec.Raw(stripped.encode())
     if isinstance(value, (dict, list)):
         return msgspec.Raw(b'{"%s":%s}' % (key.encode(), stripped.encode()))

@@ -84,26 +84,26 @@ def image_data(url: str) -> str:
 
 def primary_keys(request: ChatCompletionRequest) -> list[str]:
     """The keys to look up first: ids of calls, hashes of answers without calls."""
-    return [key for index, message in _answers(request) for key in _primary(request, index, message)]
-
-
-def _primary(request: ChatCompletionRequest, index: int, message: Message) -> Iterator[str]:
-    if message.tool_calls:
-        yield from (call_key(call.id) for call in message.tool_calls if call.id)
-    elif not message.function_call:
-        yield text_hash(text_of(message.content), before(request, index))
-    yield from (image_hash(image_data(image.image_url.url)) for image in message.images or () if image.image_url)
+    keys: list[str] = []
+    for index, message in _answers(request):
+        if message.tool_calls:
+            keys += [call_key(call.id) for call in message.tool_calls if call.id]
+        elif not message.function_call:
+            keys.append(text_hash(text_of(message.content), before(request, index)))
+        if message.images:
+            keys += [image_hash(image_data(image.image_url.url)) for image in message.images if image.image_url]
+    return keys
 
 
 def fallback_keys(request: ChatCompletionRequest, found: Mapping[str, Signature]) -> list[str]:
     """The keys to look up next: hashes of the calls that no id found."""
-    return [
-        key
-        for index, message in _answers(request)
-        if not all(call_key(call.id or "") in found for call in calls_of(message))
-        for call, key in zip(calls_of(message), hashes_of(request, index), strict=True)
-        if call_key(call.id or "") not in found
-    ]
+    keys: list[str] = []
+    for index, message in _answers(request):
+        lost = [number for number, call in enumerate(calls_of(message)) if call_key(call.id or "") not in found]
+        if lost:
+            hashes = hashes_of(request, index)
+            keys += [hashes[number] for number in lost]
+    return keys
 
 
 def calls_of(message: Message) -> list[ToolCall]:
@@ -144,6 +144,8 @@ def carried(call: ToolCall, message: Message) -> str | None:
     if function and function.thought_signature:
         return function.thought_signature
     bare, inside = split_id(call.id or "")
+    if not present(message.reasoning_details):
+        return inside
     details = detailed(message)
     return details.get(call.id or "") or details.get(f"tool_call_{bare}") or inside
 
@@ -187,6 +189,8 @@ def stateless_id(call_id: str, signature: str) -> str:
 
 def split_id(call_id: str) -> tuple[str, str | None]:
     """An id, and the signature it carries: one of our own stateless ids, LiteLLM's, or Bifrost's."""
+    if "_t" not in call_id:
+        return call_id, None
     if FOREIGN_SEPARATOR in call_id:
         bare, _, signature = call_id.partition(FOREIGN_SEPARATOR)
         return bare, signature or None

@@ -87,6 +87,7 @@ class Toolbox(NamedTuple):
 _NOTHING = Toolbox({}, [], [], {}, strict=False)
 
 
+@lru_cache(4_096)
 def upstream_name(name: str) -> str:
     """The name under which Gemini knows a function."""
     if _VALID_NAME.fullmatch(name):

@@ -1,7 +1,9 @@
 """What the translation of messages gathers: turns, system texts, calls and notes."""
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from operator import attrgetter
+
+import msgspec
 
 from adapter.translate import media
 from adapter.translate.context import Context
@@ -11,7 +13,7 @@ from adapter.wire.gemini.content import Content, FunctionCall, Part
 from adapter.wire.openai.chat import Message
 
 
-class Call(NamedTuple):
+class Call(msgspec.Struct, frozen=True, gc=False):
     """A call of the history: its id as the client knows it, and where it stands."""
 
     id: str
@@ -48,12 +50,16 @@ class Turns:
 
 def parts_of(message: Message, index: int, turns: Turns) -> list[Part]:
     """A message's content as parts, and notes on what any message may carry beside it."""
-    turns.notes.extend(_losses(message, f"[{index}]"))
+    if _LOST(message) != _NOTHING_LOST:
+        turns.notes.extend(_losses(message, f"[{index}]"))
     return media.parts_of(message.content, f"[{index}].content", turns.context, turns.notes)
 
 
 _THOUGHTS = "thoughts are not sent back: the signatures stand for them"
 _REPLAYED = ("annotations", "thinking_blocks", "parsed", "cache_control")
+_LOST = attrgetter("name", "reasoning_content", "reasoning", "reasoning_details", *_REPLAYED)
+_NOTHING_LOST = _LOST(Message(role="user"))
+"""What nearly every message of a long history has, compared at once."""
 
 
 def _losses(message: Message, path: str) -> Iterator[Note]:
