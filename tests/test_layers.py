@@ -28,8 +28,8 @@ PURE = {
 """Third-party modules that the pure layers may import."""
 
 PURE_STANDARD = {
-    "base64", "collections", "copy", "enum", "fnmatch", "functools", "hashlib", "io", "itertools", "json", "math", "re",
-    "string", "types", "typing", "wave",
+    "base64", "collections", "copy", "enum", "fnmatch", "functools", "hashlib", "io", "itertools", "json", "math",
+    "operator", "re", "string", "types", "typing", "wave",
 }  # fmt: skip
 """Modules of the standard library without a clock, randomness, environment or network."""
 

@@ -6,13 +6,15 @@ Unequal scalars are rejected, except where `WINS` says who wins; the loser's fie
 
 import copy
 from collections.abc import Callable, Mapping
+from functools import cache
+from operator import attrgetter
 from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
 from adapter.translate.context import Context
 from adapter.translate.notes import Fidelity, Note, Outcome, Rejected
-from adapter.wire.base import decode, present
+from adapter.wire.base import ABSENT, decode, present
 from adapter.wire.gemini.generate import GenerateContentRequest
 
 Rule = Callable[[Any, Context], Outcome]
@@ -49,8 +51,7 @@ def apply(rules: Mapping[str, Rule], context: Context) -> tuple[GenerateContentR
     body = GenerateContentRequest()
     notes: list[Note] = []
     contributions: list[Contribution] = []
-    for field, rule in rules.items():
-        value = getattr(context.request, field)
+    for (field, rule), value in zip(rules.items(), _values_of(tuple(rules))(context.request), strict=True):
         if absent(value):
             continue
         try:
@@ -66,6 +67,11 @@ def apply(rules: Mapping[str, Rule], context: Context) -> tuple[GenerateContentR
     return body, notes
 
 
+@cache
+def _values_of(fields: tuple[str, ...]) -> Callable[[Any], tuple[Any, ...]]:
+    return attrgetter(*fields)
+
+
 def decode_field(field: str, raw: msgspec.Raw, type_: type[T]) -> tuple[T, dict[str, msgspec.Raw]]:
     """Decode a free-form field. Raises `Rejected` with the JSON path."""
     try:
@@ -73,11 +79,13 @@ def decode_field(field: str, raw: msgspec.Raw, type_: type[T]) -> tuple[T, dict[
     except msgspec.ValidationError as error:
         text, _, path = str(error).partition(" - at `$")
         raise Rejected(field + path.rstrip("`"), text) from None
+    except (UnicodeDecodeError, RecursionError):
+        raise Rejected(field, "is not UTF-8, or nested too deeply") from None
 
 
 def absent(value: Any) -> bool:
     """Whether a field was not sent; `null` counts as not sent."""
-    return value is None or (type(value) is msgspec.Raw and not present(value))
+    return value is None or value is ABSENT or (type(value) is msgspec.Raw and not present(value))
 
 
 def _at(field: str, note: Note) -> Note:

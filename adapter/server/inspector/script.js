@@ -40,7 +40,8 @@ function row(exchange) {
 
 function noteRow(note, direction) {
   const made = element("tr");
-  made.append(element("td", `${direction} ${note.path}`), element("td", note.fidelity, `fate ${note.fidelity}`), element("td", note.reason));
+  const why = note.signature ? `${note.reason} (source: ${note.signature})` : note.reason;
+  made.append(element("td", `${direction} ${note.path}`), element("td", note.fidelity, `fate ${note.fidelity}`), element("td", why));
   made.hidden = !shown.has(note.fidelity);
   made.dataset.fate = note.fidelity;
   return made;
