@@ -9,6 +9,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from hashlib import sha256
 from importlib.resources import files
 from pathlib import Path
@@ -17,7 +18,10 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from adapter.translate.capabilities import ModelCapabilities
+from adapter.store.base import without_password
+from adapter.store.documents import DocumentLimits
+from adapter.store.factory import check_name
+from adapter.translate.capabilities import ModelCapabilities, capabilities_of
 from adapter.translate.context import Options
 from adapter.upstream.media import FetchSettings
 from adapter.upstream.settings import UpstreamSettings, base_url
@@ -26,6 +30,9 @@ from adapter.wire.gemini.generate import SafetySetting
 PREFIX = "ADAPTER_"
 GOOGLE_URL = "https://generativelanguage.googleapis.com/v1beta"
 SECRETS = ("upstream_keys", "client_keys")
+LONGEST_KEPT = 256
+"""Names of models that are longer are looked up anew each time."""
+
 KEY_VARIABLES = ("GOOGLE_API_KEY", "GEMINI_API_KEY")
 """Where Google's own SDK finds its key; the first wins (google-genai 3.4.0)."""
 
@@ -129,7 +136,27 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         bool,
         _about("Put signatures into call ids (longer than OpenAI's 40 characters) instead of relying on the store."),
     ] = False
-    store: Annotated[str, _about("Where signatures are kept: memory, sqlite or sqlite:PATH.")] = "sqlite"
+    store: Annotated[
+        str,
+        _about(
+            "Where signatures and responses are kept: memory, sqlite, sqlite:PATH or redis://HOST (Redis or Valkey)."
+        ),
+    ] = "sqlite"
+    responses_max_age: Annotated[
+        float,
+        msgspec.Meta(
+            description="How long a stored response is kept, and a conversation after its last item.",
+            ge=1,
+            le=10 * 366 * 86_400,
+        ),
+    ] = 30 * 86_400.0
+    responses_max_count: Annotated[
+        int, _count("How many stored responses and conversations are kept; the oldest go first.")
+    ] = 100_000
+    responses_max_bytes: Annotated[int, _count("Size of all stored responses and conversations.", 1, 2**50)] = (
+        2 * 1024 * 1024 * 1024
+    )
+    max_background: Annotated[int, _count("How many background responses run at once in one process.")] = 64
 
     strict: Annotated[bool, _about("Answer 400 to a request that would lose or change something.")] = False
     notes: Annotated[
@@ -148,6 +175,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     ] = "comment"
     heartbeat_after: Annotated[float, _seconds("Silence before a heartbeat.", 0.05)] = 15.0
     write_timeout: Annotated[float, _seconds("How long a client may take no bytes before its stream ends.")] = 30.0
+    shutdown_delay: Annotated[
+        float, _seconds("After SIGTERM: how long requests are still accepted while /readyz already answers 503.", 0.0)
+    ] = 0.0
+    shutdown_grace: Annotated[
+        float, _seconds("After that: how long running answers may take before they end with an error.", 0.0)
+    ] = 30.0
     fetch_media: Annotated[
         Literal["off", "https", "on"],
         _about(
@@ -169,7 +202,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         """Without secrets."""
         shown = {name: getattr(self, name) for name in self.__struct_fields__ if name not in SECRETS}
         counts = {name: len(getattr(self, name)) for name in SECRETS}
-        return f"Settings({shown | counts})"
+        return f"Settings({shown | counts | {'store': without_password(self.store)}})"
 
     @property
     def emulated(self) -> bool:
@@ -311,8 +344,10 @@ def _check(settings: Settings) -> None:
         raise SettingsError("client_keys: after sha256: come 64 hexadecimal digits")
     if not all(key.isascii() and key.isprintable() and " " not in key for key in settings.upstream_keys):
         raise SettingsError("upstream_keys: a key holds characters that no key has")
-    if settings.store.partition(":")[0] not in ("memory", "sqlite") or settings.store.startswith("memory:"):
-        raise SettingsError(f"store: {settings.store!r} is none of memory, sqlite and sqlite:PATH")
+    try:
+        check_name(settings.store)
+    except ValueError as error:
+        raise SettingsError(f"store: {error}") from None
     if settings.upstream_auth != "caller" and settings.upstream_url != GOOGLE_URL and not settings.upstream_keys:
         raise SettingsError("an upstream of your own needs a key: set ADAPTER_UPSTREAM_KEYS, or --upstream-auth caller")
     if settings.upstream_proxy and settings.upstream_http == "aiohttp" and settings.upstream_proxy.startswith("https:"):
@@ -382,6 +417,15 @@ def options(settings: Settings, upstream: str | None = None) -> Options:
     )
 
 
+def document_limits(settings: Settings) -> DocumentLimits:
+    """The part that the store of responses needs."""
+    return DocumentLimits(
+        max_age=settings.responses_max_age,
+        max_count=settings.responses_max_count,
+        max_bytes=settings.responses_max_bytes,
+    )
+
+
 def fetch_settings(settings: Settings) -> FetchSettings:
     """The part that fetching media needs."""
     return FetchSettings(policy=settings.fetch_media, bytes=settings.fetch_max_bytes)
@@ -395,7 +439,7 @@ class Alias(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     date: str = ""
 
 
-class Catalogue(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Catalogue(msgspec.Struct, frozen=True, eq=False, forbid_unknown_fields=True):
     """The capability rows and the default model map."""
 
     model: list[ModelCapabilities] = []
@@ -419,6 +463,17 @@ def _own_catalogue(path: str | None) -> Catalogue:
         return msgspec.convert(_from_file(Path(path)), Catalogue)
     except msgspec.ValidationError as error:
         raise SettingsError(f"{path}: {error}") from None
+
+
+def named(model: str, names: Catalogue) -> tuple[str, ModelCapabilities]:
+    """The model that a name stands for, and its row."""
+    return _named(model, names) if len(model) <= LONGEST_KEPT else _named.__wrapped__(model, names)
+
+
+@lru_cache(4_096)
+def _named(model: str, names: Catalogue) -> tuple[str, ModelCapabilities]:
+    found = resolve(model, names.alias)
+    return found, capabilities_of(found, names.model)
 
 
 def resolve(model: str, aliases: list[Alias]) -> str:

@@ -8,6 +8,9 @@ import msgspec
 
 from adapter.wire.signatures import Issued, Signature
 
+URL_SCHEMES = {"redis": "redis", "rediss": "rediss", "valkey": "redis", "valkeys": "rediss"}
+"""What a URL may start with, and what the client library calls it."""
+
 
 class StoreLimits(msgspec.Struct, frozen=True, kw_only=True):
     """How much is kept: for so many seconds, so many bytes and entries in all, and so many bytes in one entry.
@@ -60,3 +63,9 @@ class StoreUnusable(Exception):
 def scoped(key: str, client: str) -> bytes:
     """The name under which a client's key is kept. A hash, so that neither lies on the disk in clear."""
     return blake2b(key.encode("utf-8", "surrogatepass"), digest_size=20, key=blake2b(client.encode()).digest()).digest()
+
+
+def without_password(where: str) -> str:
+    """A store's name as it may be shown: a URL without who asks, and with what password."""
+    scheme, mark, rest = where.partition("://")
+    return f"{scheme}{mark}{rest.rpartition('@')[2]}" if mark else where

@@ -1,12 +1,20 @@
 """The store that a setting names."""
 
 import os
+import re
 from collections.abc import Mapping
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from adapter.store.base import SignatureStore, StoreLimits, StoreUnusable
+from adapter.store.base import URL_SCHEMES, SignatureStore, StoreLimits, StoreUnusable, without_password
+from adapter.store.documents import DocumentLimits, DocumentStore, MemoryDocuments
 from adapter.store.memory import MemoryStore
 from adapter.store.sqlite import SqliteStore
+from adapter.store.sqlite_documents import SqliteDocuments
+
+_DATABASE = re.compile(r"(/\d{0,4})?")
 
 
 def default_path(environ: Mapping[str, str] = os.environ) -> Path:
@@ -17,17 +25,46 @@ def default_path(environ: Mapping[str, str] = os.environ) -> Path:
     return state / "gemini-openai-adapter" / "signatures.sqlite3"
 
 
-async def open_store(where: str = "sqlite", limits: StoreLimits | None = None) -> SignatureStore:
-    """The store that `where` names, open: `memory`, `sqlite` (its default path) or `sqlite:PATH`.
+def check_name(where: str) -> None:
+    """Raise `ValueError`, with what to do, unless `where` names a store that can be had here."""
+    kind, _, rest = where.partition(":")
+    if kind in URL_SCHEMES and rest.startswith("//"):
+        _check_url(where)
+    elif where != "memory" and kind != "sqlite":
+        shown = without_password(where)
+        raise ValueError(f"no such store: {shown!r}; use memory, sqlite, sqlite:PATH or redis://HOST:PORT")
 
-    Where the file cannot be used, a store in memory whose `describe` warns of it. Raises `ValueError` for other names.
+
+def _check_url(url: str) -> None:
+    if not _names_a_server(url):
+        raise ValueError(f"not a store's URL: {without_password(url)!r}; use redis://:PASSWORD@HOST:PORT/DATABASE")
+    if find_spec("redis") is None:
+        raise ValueError("Redis and Valkey need their client: pip install 'gemini-openai-adapter[redis]'")
+
+
+def _names_a_server(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return False
+    extra = parts.query or parts.fragment
+    return bool(parts.hostname and port != 0 and _DATABASE.fullmatch(parts.path) and not extra)
+
+
+async def open_store(where: str = "sqlite", limits: StoreLimits | None = None) -> SignatureStore:
+    """The store that `where` names, open: `memory`, `sqlite` (its default path), `sqlite:PATH` or the URL of a Redis.
+
+    Where the file cannot be used, a store in memory whose `describe` warns of it; a Redis that does not answer yet is
+    warned of by its own store. Raises `ValueError` as `check_name` does.
     """
     limits = limits or StoreLimits()
+    check_name(where)
     kind, _, path = where.partition(":")
     if where == "memory":
         return MemoryStore(limits)
-    if kind != "sqlite":
-        raise ValueError(f"no such store: {where!r}; use memory, sqlite or sqlite:PATH")
+    if kind in URL_SCHEMES:
+        return await _open_redis(where, limits)
     store = SqliteStore(_path(path), limits)
     try:
         await store.open()
@@ -36,5 +73,35 @@ async def open_store(where: str = "sqlite", limits: StoreLimits | None = None) -
     return store
 
 
+async def open_documents(where: str = "sqlite", limits: DocumentLimits | None = None) -> DocumentStore:
+    """The store of responses and conversations beside the signatures that `where` names.
+
+    A file of its own, so that large answers neither displace signatures nor delay them.
+    """
+    limits = limits or DocumentLimits()
+    check_name(where)
+    kind, _, path = where.partition(":")
+    if kind in URL_SCHEMES:
+        remote: DocumentStore = import_module("adapter.store.redis_documents").RedisDocuments(where, limits)
+        await remote.open()
+        return remote
+    if kind != "sqlite":
+        return MemoryDocuments(limits)
+    beside = _path(path)
+    store = SqliteDocuments(beside.with_name(f"{beside.stem}-responses{beside.suffix}"), limits)
+    try:
+        await store.open()
+    except StoreUnusable as error:
+        return MemoryDocuments(limits, warning=f"responses are kept in memory only, and lost at the end: {error}")
+    return store
+
+
 def _path(text: str) -> Path:
     return Path(text).expanduser() if text else default_path()
+
+
+async def _open_redis(url: str, limits: StoreLimits) -> SignatureStore:
+    # By name, since only the extra [redis] brings the client that the module imports.
+    store: SignatureStore = import_module("adapter.store.redis").RedisStore(url, limits)
+    await store.open()
+    return store

@@ -2,7 +2,8 @@
 
 import sqlite3
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,11 +11,24 @@ from adapter.store.base import StoreUnusable
 
 SCHEMA_VERSION = 1
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS signatures (
-    id INTEGER PRIMARY KEY, name BLOB NOT NULL UNIQUE, written REAL NOT NULL, body BLOB NOT NULL
+
+class Layout(NamedTuple):
+    """What a file holds: its version, and the statements that make it."""
+
+    version: int
+    statements: tuple[str, ...]
+
+
+SIGNATURES = Layout(
+    SCHEMA_VERSION,
+    (
+        """
+        CREATE TABLE IF NOT EXISTS signatures (
+            id INTEGER PRIMARY KEY, name BLOB NOT NULL UNIQUE, written REAL NOT NULL, body BLOB NOT NULL
+        )
+        """,
+    ),
 )
-"""
 
 _AT_ONCE = 500
 """Names in one query; SQLite takes 999 variables in its oldest builds."""
@@ -31,30 +45,47 @@ class Row(NamedTuple):
     body: bytes
 
 
-def connect(path: Path) -> sqlite3.Connection:
-    """A connection to a file that exists, in WAL mode and with its table. Raises `StoreUnusable`, `sqlite3.Error`."""
+def connect(path: Path, layout: Layout = SIGNATURES) -> sqlite3.Connection:
+    """A connection to a file that exists, in WAL mode and with its tables. Raises `StoreUnusable`, `sqlite3.Error`."""
     connection = sqlite3.connect(path, timeout=BUSY, isolation_level=None, check_same_thread=False)
     try:
-        _settle(connection)
+        _settle(connection, layout)
     except BaseException:
         connection.close()
         raise
     return connection
 
 
-def _settle(connection: sqlite3.Connection) -> None:
+def _settle(connection: sqlite3.Connection, layout: Layout) -> None:
     _into_wal(connection)
     # Survives the death of the process; the last commits may be lost with the machine's power.
     connection.execute("PRAGMA synchronous = NORMAL")
     connection.execute("PRAGMA journal_size_limit = 67108864")
-    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
-    if version == 0:
-        connection.execute("BEGIN IMMEDIATE")
-        connection.execute(_SCHEMA)
-        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+    if _version(connection) == 0:
+        with transaction(connection):
+            # Another process may have made the tables while this one waited.
+            if _version(connection) == 0:
+                for statement in layout.statements:
+                    connection.execute(statement)
+                connection.execute(f"PRAGMA user_version = {layout.version}")
+    if (version := _version(connection)) != layout.version:
+        raise StoreUnusable(f"the file has schema version {version}, this program knows {layout.version}")
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """The body of the `with` as one transaction: all of it, or nothing."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
         connection.execute("COMMIT")
-    elif version != SCHEMA_VERSION:
-        raise StoreUnusable(f"the file has schema version {version}, this program knows {SCHEMA_VERSION}")
+    finally:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
 
 
 def _into_wal(connection: sqlite3.Connection) -> None:
@@ -83,13 +114,8 @@ def read(connection: sqlite3.Connection, names: Sequence[bytes], since: float) -
 
 def write(connection: sqlite3.Connection, rows: Iterable[Row]) -> None:
     """All of them, or none with the `sqlite3.Error` that says why."""
-    connection.execute("BEGIN IMMEDIATE")
-    try:
+    with transaction(connection):
         connection.executemany("INSERT OR REPLACE INTO signatures (name, written, body) VALUES (?, ?, ?)", rows)
-        connection.execute("COMMIT")
-    finally:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
 
 
 def evict(connection: sqlite3.Connection, before: float, max_bytes: int) -> None:

@@ -2,7 +2,8 @@
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from itertools import islice
 from typing import NamedTuple
 
 from adapter.store.base import StoreLimits, scoped
@@ -50,6 +51,15 @@ class Cache:
         self.size += entry.size
         while len(self._entries) > self._max_entries or self.size > self._max_bytes:
             self._remove(next(iter(self._entries)))
+
+    def oldest(self, count: int) -> dict[bytes, Entry]:
+        """So many of the entries unused for longest."""
+        return dict(islice(self._entries.items(), count))
+
+    def forget(self, names: Iterable[bytes]) -> None:
+        """Let go of these."""
+        for name in list(names):
+            self._remove(name)
 
     def _remove(self, name: bytes) -> None:
         entry = self._entries.pop(name, None)

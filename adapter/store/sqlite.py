@@ -6,62 +6,22 @@ written together, in the next transaction) and one that reads, so the event loop
 """
 
 import asyncio
-import os
 import sqlite3
 import time
 from collections.abc import Callable, Collection, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Concatenate, ParamSpec, TypeVar
 
 from adapter.store import file
 from adapter.store.base import StoreLimits, StoreUnusable, scoped
 from adapter.store.file import Row
 from adapter.store.memory import Cache, Entry
+from adapter.store.workers import Batches, Worker, create
 from adapter.wire.base import decode, encode
 from adapter.wire.signatures import Issued, Signature
 
-P = ParamSpec("P")
-T = TypeVar("T")
-
 EVICT_EVERY = 500
 """Entries written between two looks at age and size."""
-
-
-class _Worker:
-    """A thread and the connection that only it uses; both begin with the first call."""
-
-    def __init__(self, name: str, path: Path) -> None:
-        self._name = name
-        self._path = path
-        self._thread: ThreadPoolExecutor | None = None
-        self._connection: sqlite3.Connection | None = None
-
-    async def run(
-        self, function: Callable[Concatenate[sqlite3.Connection, P], T], *args: P.args, **kwargs: P.kwargs
-    ) -> T:
-        """Call a function with the connection. Raises `StoreUnusable` and `sqlite3.Error` where there is none."""
-        self._thread = self._thread or ThreadPoolExecutor(1, self._name)
-        call = partial(self._call, function, *args, **kwargs)
-        return await asyncio.get_running_loop().run_in_executor(self._thread, call)
-
-    def _call(self, function: Callable[Concatenate[sqlite3.Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
-        if self._connection is None:
-            self._connection = file.connect(self._path)
-        return function(self._connection, *args, **kwargs)
-
-    async def aclose(self) -> None:
-        """Close the connection when its last call has ended."""
-        thread, self._thread = self._thread, None
-        if thread is not None:
-            await asyncio.get_running_loop().run_in_executor(thread, self._close)
-            thread.shutdown()
-
-    def _close(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
 
 
 class SqliteStore:
@@ -72,11 +32,9 @@ class SqliteStore:
         self._limits = limits
         self._clock = clock
         self._cache = Cache(limits.max_entries, limits.memory_bytes, limits.max_age, clock)
-        self._writer = _Worker("signatures-write", path)
-        self._reader = _Worker("signatures-read", path)
-        self._pending: list[Row] = []
-        self._commit_running: asyncio.Task[None] | None = None
-        self._commit_next: asyncio.Task[None] | None = None
+        self._writer = Worker("signatures-write", partial(file.connect, path))
+        self._reader = Worker("signatures-read", partial(file.connect, path))
+        self._batches = Batches(self._commit)
         self._until_eviction = EVICT_EVERY
         self._bytes = 0
         self._refused = 0
@@ -86,7 +44,7 @@ class SqliteStore:
     async def open(self) -> None:
         """Open the file, creating it for this user alone. Raises `StoreUnusable`."""
         try:
-            await asyncio.to_thread(_create, self.path)
+            await asyncio.to_thread(create, self.path)
             self._bytes = await self._writer.run(_write, [], self._oldest(), self._limits.max_bytes)
             await self._reader.run(file.used)
         except (OSError, sqlite3.Error, StoreUnusable) as error:
@@ -134,21 +92,9 @@ class SqliteStore:
             self._cache.put(row.name, Entry(signature, len(row.body), now))
             rows.append(row)
         if rows:
-            self._pending += rows
-            # A waiter that is cancelled must not take the others' transaction with it.
-            await asyncio.shield(self._covering())
+            await self._batches.add(rows)
 
-    def _covering(self) -> asyncio.Task[None]:
-        """The task whose transaction will hold all that is pending now."""
-        if self._commit_next is None:
-            self._commit_next = asyncio.create_task(self._commit(self._commit_running))
-        return self._commit_next
-
-    async def _commit(self, before: asyncio.Task[None] | None) -> None:
-        if before is not None:
-            await asyncio.wait([before])
-        rows, self._pending = self._pending, []
-        self._commit_running, self._commit_next = self._commit_next, None
+    async def _commit(self, rows: list[Row]) -> None:
         try:
             self._bytes = await self._writer.run(_write, rows, self._eviction(len(rows)), self._limits.max_bytes)
         except sqlite3.Error as error:
@@ -168,8 +114,7 @@ class SqliteStore:
 
     async def aclose(self) -> None:
         """See `SignatureStore`."""
-        if self._commit_next or self._commit_running:
-            await asyncio.wait([task for task in (self._commit_next, self._commit_running) if task])
+        await self._batches.settled()
         await self._reader.aclose()
         await self._writer.aclose()
 
@@ -193,10 +138,3 @@ def _write(connection: sqlite3.Connection, rows: list[Row], evict_before: float 
     if evict_before is not None:
         file.evict(connection, evict_before, max_bytes)
     return file.used(connection)
-
-
-def _create(path: Path) -> None:
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-    if path.stat().st_mode & 0o077:
-        path.chmod(0o600)

@@ -2,7 +2,9 @@ import pytest
 
 from adapter.store.base import StoreLimits
 from adapter.store.memory import MemoryStore
+from adapter.store.redis import RedisStore
 from adapter.store.sqlite import SqliteStore
+from tests.key_value import key_value_server
 from tests.store.entries import Clock
 
 
@@ -18,16 +20,32 @@ def path(tmp_path):
     return tmp_path / "state" / "signatures.sqlite3"
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(scope="session")
+def server(tmp_path_factory):
+    """A Redis or Valkey that lives as long as the tests."""
+    with key_value_server(tmp_path_factory.mktemp("redis")) as server:
+        yield server
+
+
+@pytest.fixture
+def redis_url(server):
+    """The URL of a server that holds nothing."""
+    server.ask("FLUSHALL")
+    return server.url
+
+
+@pytest.fixture(params=["memory", "sqlite", "redis"])
 async def make(request, path, clock):
     """Opens stores of one kind; all are closed at the end."""
     made = []
+    kinds = {
+        "memory": lambda limits: MemoryStore(limits, clock=clock),
+        "sqlite": lambda limits: SqliteStore(path, limits, clock=clock),
+        "redis": lambda limits: RedisStore(request.getfixturevalue("redis_url"), limits, clock=clock),
+    }
 
     async def make(**limits):
-        limits = StoreLimits(**limits)
-        store = (
-            MemoryStore(limits, clock=clock) if request.param == "memory" else SqliteStore(path, limits, clock=clock)
-        )
+        store = kinds[request.param](StoreLimits(**limits))
         await store.open()
         made.append(store)
         return store

@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from adapter.store import factory
 from adapter.store.base import StoreLimits, StoreUnusable
 from adapter.store.factory import default_path, open_store
 from adapter.store.sqlite import SqliteStore
+from tests.key_value import PASSWORD
 from tests.store.entries import issued, known
 
 
@@ -26,10 +28,36 @@ async def test_open_store_makes_what_is_named(path, tmp_path, monkeypatch):
     assert default.exists()
 
 
-@pytest.mark.parametrize("name", ["", "redis://x", "memory:x", "sqlite3"])
+@pytest.mark.parametrize("name", ["", "redis", "redis:x", "memory:x", "sqlite3", "http://x"])
 async def test_open_store_refuses_other_names(name):
     with pytest.raises(ValueError, match="no such store"):
         await open_store(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["redis://", "redis://:secret@", "redis://:secret@h:port", "redis://:secret@h:0", "redis://:secret@h/x", "valkey://:secret@h?db=1",
+     "redis://[:secret@h", "redis://:secret@h/1/2"],
+)  # fmt: skip
+async def test_a_url_that_names_no_server_is_refused_without_its_password(name):
+    with pytest.raises(ValueError, match="not a store's URL") as caught:
+        await open_store(name)
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("scheme", ["redis", "valkey"])
+async def test_a_url_opens_a_server(redis_url, scheme):
+    store = await open_store(redis_url.replace("redis", scheme, 1))
+    facts = store.describe()
+    assert (facts["kind"], facts.get("warning")) == ("redis", None)
+    assert PASSWORD not in str(facts)
+    await store.aclose()
+
+
+async def test_without_its_client_redis_is_refused_with_what_to_install(monkeypatch):
+    monkeypatch.setattr(factory, "find_spec", lambda _name: None)
+    with pytest.raises(ValueError, match=r"pip install 'gemini-openai-adapter\[redis\]'"):
+        await open_store("redis://localhost")
 
 
 def test_the_default_path_follows_the_users_state_directory(monkeypatch):

@@ -81,7 +81,7 @@ async def test_a_store_describes_itself(make):
     store = await make()
     await store.put(issued("a"), "c")
     facts = store.describe()
-    assert facts["kind"] in ("memory", "sqlite")
+    assert facts["kind"] in ("memory", "sqlite", "redis")
     assert facts["entries"] == 1
     assert facts["bytes"] > 0
     assert "warning" not in facts

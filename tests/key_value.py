@@ -1,0 +1,82 @@
+"""A real Valkey or Redis from the system's packages, on a free port of the loopback address."""
+
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+from tests.live import free_port
+
+PROGRAM = shutil.which("valkey-server") or shutil.which("redis-server")
+PASSWORD = "planted-store-password"
+
+
+class KeyValueServer:
+    """The process, which can be stopped, frozen and started again."""
+
+    def __init__(self, folder: Path, *options: str) -> None:
+        self.port = free_port()
+        self.url = f"redis://:{PASSWORD}@127.0.0.1:{self.port}/0"
+        where = ["--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(folder)]
+        keeps = ["--save", "", "--appendonly", "yes", "--requirepass", PASSWORD]
+        self._command = [PROGRAM or "", *where, *keeps, *options]
+        self._process: subprocess.Popen | None = None
+
+    def start(self) -> None:
+        """Start, and wait until it answers."""
+        self._process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL)
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline:
+            with suppress(OSError):
+                if self.ask("PING").startswith(b"+PONG"):
+                    return
+            time.sleep(0.02)
+        raise AssertionError("the key-value server does not start")
+
+    def kill(self) -> None:
+        """End it at once; its file keeps what was acknowledged."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.send_signal(signal.SIGCONT)
+            process.kill()
+            process.wait()
+
+    def freeze(self) -> None:
+        """Let it accept connections and answer nothing."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        self._process.send_signal(signal.SIGCONT)
+
+    def ask(self, *words: str | bytes) -> bytes:
+        """What it answers to one command, raw."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=5) as connection:
+            connection.sendall(_command("AUTH", PASSWORD) + _command(*words))
+            connection.shutdown(socket.SHUT_WR)
+            answer = b"".join(iter(lambda: connection.recv(65_536), b""))
+        return answer.removeprefix(b"+OK\r\n")
+
+
+def _command(*words: str | bytes) -> bytes:
+    coded = [word.encode() if isinstance(word, str) else word for word in words]
+    return b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%s\r\n" % (len(word), word) for word in coded)
+
+
+@contextmanager
+def key_value_server(folder: Path, *options: str) -> Iterator[KeyValueServer]:
+    """A server that answers; the test is skipped where none is installed."""
+    if PROGRAM is None:
+        pytest.skip("neither valkey-server nor redis-server is installed")
+    server = KeyValueServer(folder, *options)
+    server.start()
+    try:
+        yield server
+    finally:
+        server.kill()

@@ -1,0 +1,248 @@
+"""What the store of many replicas promises beyond the others: a server that is down or slow makes nothing fail."""
+
+import asyncio
+import logging
+import time
+
+import pytest
+
+from adapter.store.base import StoreLimits
+from adapter.store.redis import PREFIX, RedisStore
+from adapter.wire.signatures import Issued, Signature
+from tests.key_value import PASSWORD, key_value_server
+from tests.live import free_port
+from tests.store.entries import issued, known
+
+TIMEOUT, PAUSE = 0.3, 0.1
+
+
+@pytest.fixture
+async def replicas(clock):
+    """Opens stores as replicas would, each with a memory of its own."""
+    made = []
+
+    async def replica(url, **limits):
+        store = RedisStore(url, StoreLimits(**limits), clock=clock, timeout=TIMEOUT, pause=PAUSE)
+        await store.open()
+        made.append(store)
+        return store
+
+    yield replica
+    for store in made:
+        await store.aclose()
+
+
+@pytest.fixture
+def own_server(tmp_path):
+    """A server that the test may break."""
+    with key_value_server(tmp_path) as server:
+        yield server
+
+
+async def until(condition, seconds=10.0):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it never came true"
+        await asyncio.sleep(0.02)
+
+
+async def test_what_one_replica_puts_another_finds(replicas, redis_url):
+    one, two = await replicas(redis_url), await replicas(redis_url)
+    assert await known(two, "a") == set()
+    await one.put(issued("a", "b"), "c")
+    assert await known(two, "a", "b") == {"a", "b"}
+    assert await known(two, "a", client="d") == set()
+
+
+async def test_more_keys_than_one_round_trip_takes_are_found(replicas, redis_url):
+    keys = [f"k{number}" for number in range(730)]
+    await (await replicas(redis_url)).put(issued(*keys), "c")
+    assert await known(await replicas(redis_url), *keys) == set(keys)
+
+
+async def test_large_entries_go_in_round_trips_of_their_own(replicas, redis_url):
+    keys = [f"k{number}" for number in range(8)]
+    await (await replicas(redis_url)).put(issued(*keys, size=600_000), "c")
+    assert await known(await replicas(redis_url), *keys) == set(keys)
+
+
+async def test_an_entry_larger_than_the_memory_for_all_is_still_found(replicas, redis_url):
+    await (await replicas(redis_url)).put(issued("a", size=5_000), "c")
+    assert await known(await replicas(redis_url, memory_bytes=1_000), "a") == {"a"}
+
+
+async def test_the_server_forgets_after_the_bounded_age(replicas, redis_url, server):
+    store = await replicas(redis_url, max_age=0.2)
+    await store.put(issued("a"), "c")
+    assert server.ask("DBSIZE") == b":1\r\n"
+    await until(lambda: server.ask("DBSIZE") == b":0\r\n")
+
+
+async def test_an_entry_ages_from_its_writing_wherever_it_lies(replicas, redis_url, clock):
+    one, two = await replicas(redis_url, max_age=100.0), await replicas(redis_url, max_age=100.0)
+    await one.put(issued("a"), "c")
+    clock.now += 60.0
+    assert await known(two, "a") == {"a"}
+    clock.now += 60.0
+    assert await known(two, "a") == set()
+    assert await known(await replicas(redis_url, max_age=100.0), "a") == set()
+
+
+async def test_no_key_and_no_client_lies_on_the_server_in_clear(replicas, redis_url, server):
+    store = await replicas(redis_url)
+    await store.put([Issued("call_visible", Signature(value="x"))], "client-secret")
+    names = server.ask("KEYS", "*")
+    assert PREFIX in names
+    assert b"call_visible" not in names
+    assert b"client-secret" not in names
+
+
+async def test_the_password_is_never_shown(replicas, own_server, caplog):
+    store = await replicas(own_server.url)
+    own_server.kill()
+    assert await known(store, "a") == set()
+    assert "does not answer" in str(store.describe())
+    assert PASSWORD not in str(store.describe()) + caplog.text
+
+
+@pytest.mark.faults
+async def test_a_server_that_is_down_at_the_start_is_warned_of_and_found_later(replicas, own_server):
+    own_server.kill()
+    store = await replicas(own_server.url)
+    assert "does not answer" in store.describe()["warning"]
+    await store.put(issued("early"), "c")
+    assert await known(store, "early") == {"early"}
+    own_server.start()
+    await until(lambda: "warning" not in store.describe())
+    assert await known(await replicas(own_server.url), "early") == {"early"}
+
+
+@pytest.mark.faults
+async def test_what_is_put_during_an_outage_reaches_the_others_after_it(replicas, own_server):
+    one, two = await replicas(own_server.url), await replicas(own_server.url)
+    await one.put(issued("before"), "c")
+    own_server.kill()
+    keys = [f"k{number}" for number in range(250)]
+    await one.put(issued(*keys), "c")
+    assert one.describe()["owed"] == 250
+    assert await known(one, "before", *keys) == {"before", *keys}
+    assert await known(two, "before", *keys) == set()
+    own_server.start()
+    await until(lambda: "warning" not in one.describe() and "warning" not in two.describe())
+    assert await known(two, "before", *keys) == {"before", *keys}
+    assert (one.describe()["owed"], one.describe()["failed"]) == (0, 0)
+
+
+@pytest.mark.faults
+async def test_a_restart_between_two_calls_is_not_noticed(replicas, own_server):
+    store = await replicas(own_server.url)
+    await store.put(issued("a"), "c")
+    own_server.kill()
+    own_server.start()
+    await store.put(issued("b"), "c")
+    assert "warning" not in store.describe()
+    assert await known(await replicas(own_server.url), "a", "b") == {"a", "b"}
+
+
+@pytest.mark.faults
+async def test_a_server_that_answers_nothing_costs_its_time_limit_once(replicas, own_server, caplog):
+    caplog.set_level(logging.INFO)
+    store = await replicas(own_server.url)
+    own_server.freeze()
+    begun = time.monotonic()
+    await asyncio.gather(*(known(store, f"k{number}") for number in range(20)))
+    first = time.monotonic() - begun
+    begun = time.monotonic()
+    for number in range(200):
+        await store.put(issued(f"p{number}"), "c")
+        await known(store, f"q{number}")
+    rest = time.monotonic() - begun
+    assert TIMEOUT * 0.9 <= first < TIMEOUT * 3
+    assert rest < TIMEOUT
+    own_server.thaw()
+    await until(lambda: "warning" not in store.describe())
+    assert await known(await replicas(own_server.url), "p0", "p199") == {"p0", "p199"}
+    assert [record.getMessage().partition(" ")[2] for record in caplog.records if record.name == "adapter"] == [
+        "does not answer: too slow; signatures are kept in memory until it does",
+        "answers again",
+    ]
+
+
+@pytest.mark.faults
+async def test_what_waits_for_a_server_is_bounded(replicas):
+    store = await replicas(f"redis://127.0.0.1:{free_port()}", memory_bytes=40_000)
+    await store.put(issued(*(f"k{number}" for number in range(100)), size=1_000), "c")
+    assert 5 <= store.describe()["owed"] < 10
+    assert await known(store, "k99") == {"k99"}
+
+
+async def test_a_full_server_costs_the_entries_and_still_reads(replicas, own_server):
+    store = await replicas(own_server.url)
+    await store.put(issued("a"), "c")
+    own_server.ask("CONFIG", "SET", "maxmemory", "1")
+    await store.put(issued("b"), "c")
+    facts = store.describe()
+    assert facts["failed"] == 1
+    assert "refuses" in facts["warning"]
+    assert await known(store, "b") == {"b"}
+    assert await known(await replicas(own_server.url), "a", "b") == {"a"}
+
+
+async def test_a_server_that_may_only_be_read_costs_the_entries(replicas, own_server):
+    own_server.ask("REPLICAOF", "127.0.0.1", "1")
+    store = await replicas(own_server.url)
+    await store.put(issued("a"), "c")
+    assert "read only" in store.describe()["warning"]
+    assert await known(store, "a") == {"a"}
+
+
+async def test_a_wrong_password_is_warned_of(replicas, own_server):
+    store = await replicas(own_server.url.replace(PASSWORD, "another"))
+    await store.put(issued("a"), "c")
+    assert await known(store, "a") == {"a"}
+    assert "invalid username-password pair" in store.describe()["warning"]
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["", "not JSON", "[]", b'{"written": "\xff"}', '{"written":9e9}', '{"written":9e9,"signature":{"value":1}}'],
+)
+async def test_a_value_of_another_kind_or_shape_counts_as_missing(replicas, redis_url, server, value):
+    store = await replicas(redis_url)
+    await store.put(issued("a", "b"), "c")
+    server.ask("FLUSHALL")
+    one, two = (PREFIX + name for name in store._cache.oldest(2))
+    server.ask("LPUSH", one, "x")
+    server.ask("SET", two, value)
+    other = await replicas(redis_url)
+    assert await known(other, "a", "b") == set()
+    assert "holds what is no signature" in other.describe()["warning"]
+
+
+async def test_a_newer_version_may_add_fields(replicas, redis_url, server):
+    store = await replicas(redis_url)
+    await store.put(issued("a"), "c")
+    (name,) = store._cache.oldest(1)
+    server.ask("SET", PREFIX + name, '{"written":9e9,"more":1,"signature":{"value":"new","other":[]}}')
+    found = await (await replicas(redis_url)).get(["a"], "c")
+    assert found["a"].value == "new"
+
+
+async def test_a_caller_who_leaves_harms_no_other(replicas, redis_url):
+    store = await replicas(redis_url)
+    tasks = [asyncio.create_task(store.put(issued(f"k{number}"), "c")) for number in range(100)]
+    await asyncio.sleep(0.002)
+    for task in tasks[::2]:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    assert "warning" not in store.describe()
+    kept = {f"k{number}" for number in range(1, 100, 2)}
+    assert await known(await replicas(redis_url), *kept) == kept
+
+
+async def test_more_callers_than_connections_are_all_served(replicas, redis_url):
+    store = await replicas(redis_url)
+    await asyncio.gather(*(store.put(issued(f"k{number}"), "c") for number in range(300)))
+    other = await replicas(redis_url)
+    found = await asyncio.gather(*(known(other, f"k{number}") for number in range(300)))
+    assert [len(one) for one in found] == [1] * 300
