@@ -1,5 +1,6 @@
 """The `adapter` command."""
 
+import math
 import os
 import secrets
 import socket
@@ -18,10 +19,11 @@ from uvicorn.supervisors import Multiprocess
 
 from adapter import __version__
 from adapter.emulator import EmulatorSettings, create_emulator
-from adapter.server.app import LABEL_VARIABLE, SETTINGS_VARIABLE, create_app
+from adapter.server.app import LABEL_VARIABLE, SETTINGS_VARIABLE, create_app, settle
 from adapter.server.errors import Malformed, failure_of, malformed
 from adapter.server.logs import configure
 from adapter.server.notes import listed
+from adapter.server.protocol import PatientProtocol
 from adapter.server.service import DECODING_ERRORS, prepared
 from adapter.settings import (
     SECRETS,
@@ -84,7 +86,9 @@ def serve(config: Path | None, **flags: Any) -> None:
     with _upstream(settings) as (reached, label):
         configure(settings)
         if settings.workers == 1:
-            _run(create_app(reached, label), settings, label)
+            app = create_app(reached, label)
+            settle()
+            _run(app, settings, label)
         else:
             os.environ[SETTINGS_VARIABLE] = msgspec.json.encode(reached).decode()
             os.environ[LABEL_VARIABLE] = label
@@ -101,8 +105,13 @@ def _run(app: ASGIApp | str, settings: Settings, label: str) -> None:
         factory=isinstance(app, str),
         access_log=False,
         log_level="warning",
+        http=PatientProtocol,
+        ws_max_size=settings.max_body,
         server_header=False,
-        timeout_graceful_shutdown=30,
+        # Nothing here asks who called from where.
+        proxy_headers=False,
+        # Later than `Drain`, whose errors the clients see.
+        timeout_graceful_shutdown=math.ceil(settings.shutdown_grace) + 5,
     )
     server = uvicorn.Server(config)
     listener = config.bind_socket()

@@ -9,7 +9,10 @@ from typing import Any
 import msgspec
 
 ROOT = Path(__file__).parent
-SUITES = ("chat", "streams", "errors")
+SUITES = ("chat", "streams", "errors", "responses")
+
+PATHS = {"responses": "responses"}
+"""Where the requests of a suite go, below the base URL, if not to `chat/completions`."""
 
 
 OK = {
@@ -57,7 +60,7 @@ class Turn(Form):
     how many times Gemini is asked. `notes` are all fates of fields that are not `exact`, each as "PATH FATE";
     `reply_notes` the same of the answer. `answer` is Gemini's whole answer with HTTP `status`, `events` its stream; an
     event that is a string goes out as it is. `response` is what the client gets, joined if streamed; members that it
-    does not name are free. `chunks` are the deltas, one by one.
+    does not name are free. `chunks` are the deltas, one by one; of a response the events.
     """
 
     request: dict[str, Any]
@@ -69,7 +72,7 @@ class Turn(Form):
     answer: Any = None
     events: list[Any] | None = None
     response: dict[str, Any] | None = None
-    chunks: list[dict[str, Any]] | None = None
+    chunks: list[Any] | None = None
     reply_notes: list[str] | None = None
     error: Failure | None = None
 
@@ -107,6 +110,11 @@ class Case(Form):
     emulator: str = ""
     suite: str = ""
     name: str = ""
+
+    @property
+    def endpoint(self) -> str:
+        """Where its requests go, below the base URL."""
+        return PATHS.get(self.suite, "chat/completions")
 
     @property
     def id(self) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from conformance.cases import Failure, Turn
+from conformance.events import join_events
 from conformance.joining import BrokenStream, join
 from conformance.matching import differences
 
@@ -72,6 +73,8 @@ def _answer(turn: Turn, observed: Observed) -> tuple[list[str], dict[str, Any]]:
 
 
 def _message(body: Any) -> dict[str, Any]:
+    if isinstance(body, dict) and body.get("object") == "response":
+        return {"id": body["id"], "output": body["output"]}
     choices = body.get("choices") if isinstance(body, dict) else None
     return choices[0]["message"] if choices else {}
 
@@ -103,7 +106,26 @@ def _failure(expected: Failure, observed: Observed, body: Any) -> Iterator[str]:
             yield f"header {name}: expected {value!r}, got {observed.headers.get(name)!r}"
 
 
+def _response(turn: Turn, observed: Observed, events: list[Any]) -> tuple[list[str], dict[str, Any]]:
+    """A streamed response: it tells of a failure in its last event."""
+    faults = [] if observed.done or turn.error else ["the stream does not end with [DONE]"]
+    if turn.chunks is not None:
+        faults += differences(turn.chunks, events, "chunks", partial=True)
+    try:
+        response = join_events(events)
+    except BrokenStream as error:
+        return [*faults, f"broken stream: {error}"], {}
+    if turn.error is not None:
+        faults += _failure(turn.error, observed, response)
+    elif response["error"] is not None:
+        faults.append(f"the response failed: {response['error']}")
+    faults += differences(turn.response or {}, response, partial=True)
+    return faults, _message(response)
+
+
 def _streamed(turn: Turn, observed: Observed, events: list[Any]) -> tuple[list[str], dict[str, Any]]:
+    if events and "response" in events[0]:
+        return _response(turn, observed, events)
     chunks = [event for event in events if "error" not in event]
     faults: list[str] = []
     if turn.error is not None:

@@ -90,7 +90,7 @@ class Runner(NamedTuple):
         for name, words in PER_REQUEST.items():
             if name in case.settings:
                 headers[f"x-adapter-{name}"] = words[case.settings[name]]
-        url = f"{self.server.base_url.rstrip('/')}/chat/completions"
+        url = f"{self.server.base_url.rstrip('/')}/{case.endpoint}"
         try:
             answer = self.http.post(url, json=body, headers=headers)
         except httpx2.HTTPError as error:
@@ -125,6 +125,7 @@ def decoded(text: bytes) -> Any:
 
 def take_ledger(body: Any, turn: Turn) -> tuple[list[str], list[str]] | None:
     """This adapter's notes (`extra_content.adapter`) on request and answer; None from other servers."""
+    body = body.get("response", body) if isinstance(body, dict) else body
     extra = body.get("extra_content") if isinstance(body, dict) else None
     ledger = extra.pop("adapter", None) if isinstance(extra, dict) else None
     if ledger is None:

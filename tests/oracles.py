@@ -1,13 +1,17 @@
 """Judges that share no code with us: the types of the vendors' own packages, and the strict emulator."""
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
+import openai
 import orjson
 import pydantic
 from google.genai import types as genai
 from openai.lib.streaming.chat._completions import ChatCompletionStreamState
+from openai.lib.streaming.responses._responses import ResponseStreamState
 from openai.types import chat as openai_chat
+from openai.types import responses as openai_responses
 
 from adapter.emulator import EmulatorSettings
 from adapter.emulator.checks import check_request
@@ -90,3 +94,63 @@ def check_chunks(chunks: list[dict[str, Any]]) -> Any:
             payloads = [key for key, value in choice["delta"].items() if value is not None and key != "role"]
             assert len(payloads) <= 1, f"more than one kind of payload in a delta: {payloads}"
     return state.current_completion_snapshot
+
+
+OURS = {"extra_content", "store", "presence_penalty", "frequency_penalty"}
+"""Members of a response that the package's type does not name: ours, and those of the Open Responses specification."""
+
+UNTYPED = {
+    "custom_tool_call": {"status"},
+    "response.output_text.delta": {"logprobs"},
+    "response.output_text.done": {"logprobs"},
+    "response.function_call_arguments.done": {"name"},
+}
+"""Members of items and events that OpenAI sends and the package does not type: by type of the item or event."""
+
+REPEATED = {"tools"}
+"""Members that repeat what the client sent."""
+
+_EVENT: pydantic.TypeAdapter[Any] = pydantic.TypeAdapter(openai_responses.ResponseStreamEvent)
+
+
+def check_response(response: dict[str, Any]) -> None:
+    """Raise for a response that the openai package's types do not take, or that has members they do not know."""
+    known = {name: value for name, value in response.items() if name not in OURS}
+    parsed = openai_responses.Response.model_validate_json(orjson.dumps(known), strict=True)
+    assert not (unknown := list(_unknown(parsed, "response"))), unknown
+    usage = response["usage"]
+    if usage is not None:
+        assert usage["input_tokens"] + usage["output_tokens"] == usage["total_tokens"]
+
+
+def check_events(events: list[dict[str, Any]]) -> None:
+    """Raise for events that the openai package's types do not take or that have members they do not know, and for
+    those from which its accumulator gets another response than the one that the last event holds."""
+    state: Any = ResponseStreamState(input_tools=openai.omit, text_format=openai.omit)
+    for event in events:
+        whole = event.get("response")
+        if whole is not None:
+            check_response(whole)
+            event = {**event, "response": {key: value for key, value in whole.items() if key not in OURS}}
+        parsed = _EVENT.validate_json(orjson.dumps(event), strict=True)
+        assert parsed.type == event["type"]
+        assert not (unknown := list(_unknown(parsed, event["type"]))), unknown
+        state.handle_event(parsed)
+    if events[-1]["type"] == "response.completed":
+        whole = state._completed_response
+        assert [item.id for item in whole.output] == [item.id for item in parsed.response.output]
+        assert whole.output_text == parsed.response.output_text
+
+
+def _unknown(value: Any, path: str) -> Iterator[str]:
+    """The members that a model of the package took without knowing them."""
+    if isinstance(value, list):
+        for number, item in enumerate(value):
+            yield from _unknown(item, f"{path}[{number}]")
+    elif isinstance(value, pydantic.BaseModel):
+        type_ = getattr(value, "type", "")
+        extra = set(value.model_extra or ()) - UNTYPED.get(type_, set())
+        yield from (f"{path}.{name}" for name in sorted(extra))
+        for name in type(value).model_fields:
+            if name not in UNTYPED.get(type_, set()) | REPEATED:
+                yield from _unknown(getattr(value, name), f"{path}.{name}")

@@ -8,7 +8,8 @@ from adapter import settings
 from adapter.server import notes as ledger
 from adapter.server.errors import TABLE, failure_of, malformed
 from adapter.server.service import DECODING_ERRORS, prepared
-from adapter.translate import chat, signatures
+from adapter.server.state import Past
+from adapter.translate import chat, responses, signatures
 from adapter.translate.context import Stamp
 from adapter.translate.fanout import Fanout
 from adapter.translate.notes import Fidelity, Rejected
@@ -18,6 +19,7 @@ from adapter.upstream.sse import EventDecoder
 from adapter.wire.base import decode, encode
 from adapter.wire.gemini.generate import GenerateContentResponse
 from adapter.wire.openai.chat import ChatCompletionRequest
+from adapter.wire.openai.responses import InputItem, ResponsesRequest
 from adapter.wire.signatures import Signature
 from conformance.cases import OK, all_cases
 from conformance.clients import CLIENTS, fill
@@ -123,6 +125,83 @@ class Core:
         return Observed(self.bodies, self.paths, status, body, dict(headers), events, done, *notes)
 
 
+def past_of(request, before):
+    """A request whose first items were said before it."""
+    return Past(request=request, before=before, source="previous_response_id", given=[], seed="", history=[])
+
+
+class ResponsesCore(Core):
+    """The same way through a request for a response."""
+
+    def __init__(self, case):
+        super().__init__(case)
+        self.responses = {}
+
+    def serve(self, turn, body, number):
+        try:
+            request, unknown = decode(body, ResponsesRequest)
+        except DECODING_ERRORS as error:
+            raise malformed(error) from None
+        past = self.past(request)
+        self.view = view = responses.to_chat(past.request, unknown)
+        chosen = settings.options(self.settings)
+        found = {**view.signatures, **self.known(view.request)}
+        try:
+            ready = prepared(view.request, {}, settings.catalogue(self.settings), chosen, found=found)
+        except Rejected as error:
+            raise past.rejected(view.rejected(error)) from None
+        context, model = ready.context, ready.model
+        ledger_ = past.notes(view.ledger(ready.notes))
+        self.notes = lines(ledger_)
+        ledger.check(ledger_, self.settings.strict, self.settings.notes)
+        method = "streamGenerateContent" if request.stream else "generateContent"
+        self.ask(orjson.loads(encode(ready.body)), f"{model}:{method}", ready.calls, method)
+        stamp = Stamp(seed=f"turn{number}", id=f"resp_{number}", created=1_700_000_000, model=model)
+        return self.stream(turn, context, stamp) if request.stream else self.whole(turn, context, stamp)
+
+    def past(self, request):
+        """The request with the items of the response before, as the server puts them there."""
+        if request.previous_response_id is None:
+            return past_of(request, 0)
+        before = self.responses[request.previous_response_id]
+        items, _ = decode(orjson.dumps(before + responses.input_items(request)), list[InputItem])
+        return past_of(msgspec.structs.replace(request, input=items), len(before))
+
+    def keep(self, answer):
+        """Store a response with all that was said up to its end."""
+        self.responses[answer["id"]] = responses.input_items(self.view.asked) + answer["output"]
+
+    def whole(self, turn, context, stamp):
+        body = b"".join(turn.pieces())
+        if turn.status != 200:
+            raise from_answer(turn.status, {}, body)
+        reply = reply_of(body)
+        response, notes, issued = responses.from_gemini(reply.response, context, stamp, reply.unknown, self.view)
+        self.store.update(issued)
+        self.reply_notes = lines(notes)
+        answer = orjson.loads(encode(response))
+        oracles.check_response(answer)
+        self.keep(answer)
+        return self.observed(200, answer, {})
+
+    def stream(self, turn, context, stamp):
+        if turn.status != 200:
+            raise from_answer(turn.status, {}, b"".join(turn.pieces()))
+        machine = responses.ResponseStream(context, stamp, self.view)
+        try:
+            for reply in replies_of(turn, 1):
+                self.send(machine, machine.feed(reply.response, reply.unknown))
+            self.send(machine, machine.close())
+        except TABLE as error:
+            if not self.chunks:
+                raise
+            self.send(machine, machine.fail(failure_of(error, "req", own_key=False).body))
+        self.reply_notes = lines(machine.notes)
+        oracles.check_events(self.chunks)
+        self.keep(self.chunks[-1]["response"])
+        return self.observed(200, None, {}, self.chunks, done=True)
+
+
 def lines(notes):
     return [f"{note.path} {note.fidelity}" for note in notes if note.fidelity != Fidelity.EXACT]
 
@@ -152,7 +231,7 @@ def replies_of(turn, calls):
 
 @pytest.mark.parametrize(("case", "client"), RUNS)
 def test_case(case, client):
-    core, messages = Core(case), []
+    core, messages = (ResponsesCore if case.suite == "responses" else Core)(case), []
     for number, turn in enumerate(case.turns, 1):
         request = fill(turn.request, messages)
         observed = core.run(turn, request, number)

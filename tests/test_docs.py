@@ -4,7 +4,8 @@ import json
 from pathlib import Path
 
 from adapter.settings import SECRETS, all_settings
-from adapter.translate.chat import RULES
+from adapter.translate import chat, responses
+from conformance.cases import PATHS
 
 ROOT = Path(__file__).parent.parent
 SETTINGS = ROOT / "docs" / "settings.md"
@@ -37,21 +38,20 @@ FATES = ("exact", "approximated", "injected", "dropped", "rejected")
 
 FIELDS_HEAD = """# What becomes of each field
 
-Every field of `POST /v1/chat/completions`, what is done with it, and which fates it can have, by model and value.
-`exact` fields arrive as they were meant; the others are told in the ledger of each answer. This page is made from the
-rules in `adapter/translate` and the cases in `conformance/`, which show each fate.
-
-| field | | fates |
-|---|---|---|
+Every field of a request, what is done with it, and which fates it can have, by model and value. `exact` fields arrive
+as they were meant; the others are told in the ledger of each answer. This page is made from the rules in
+`adapter/translate` and the cases in `conformance/`, which show each fate.
 """
 
+REQUESTS = {"chat/completions": chat.RULES, "responses": responses.RULES}
 
-def fates_of(field: str) -> set[str]:
+
+def fates_of(field: str, endpoint: str = "chat/completions") -> set[str]:
     """The fates that the conformance cases of a field show, of the field or of something inside it."""
     seen = set()
     for path in (ROOT / "conformance").glob("*/*.json"):
         case = json.loads(path.read_text())
-        if case.get("rule") != field:
+        if case.get("rule") != field or PATHS.get(path.parent.name, "chat/completions") != endpoint:
             continue
         for turn in case.get("turns", [case]):
             own = [note.rpartition(" ")[2] for note in turn.get("notes", ()) if note.startswith(field)]
@@ -61,19 +61,22 @@ def fates_of(field: str) -> set[str]:
 
 
 def fields_page() -> str:
-    """The table of all fields."""
-    rows = []
-    for field, rule in RULES.items():
-        about = (rule.__doc__ or "").partition("\n")[0]
-        fates = fates_of(field)
-        rows.append(f"| `{field}` | {about} | {', '.join(fate for fate in FATES if fate in fates)} |")
-    return FIELDS_HEAD + "\n".join(rows) + "\n"
+    """A table of all fields for each endpoint."""
+    rows = [FIELDS_HEAD]
+    for endpoint, rules in REQUESTS.items():
+        rows.append(f"## POST /v1/{endpoint}\n\n| field | | fates |\n|---|---|---|")
+        for field, rule in rules.items():
+            about = (rule.__doc__ or "").partition("\n")[0]
+            fates = fates_of(field, endpoint)
+            rows.append(f"| `{field}` | {about} | {', '.join(fate for fate in FATES if fate in fates)} |")
+        rows.append("")
+    return "\n".join(rows)
 
 
 def readme_table() -> str:
     """The fields of a chat by the fates they can have, for the README."""
     groups: dict[str, list[str]] = {}
-    for field in RULES:
+    for field in chat.RULES:
         fates = fates_of(field)
         groups.setdefault(", ".join(fate for fate in FATES if fate in fates), []).append(f"`{field}`")
     rows = [f"| {fates} | {', '.join(sorted(groups[fates]))} |" for fates in sorted(groups, key=_by_loss)]
@@ -101,7 +104,8 @@ def test_the_page_of_fields_is_what_the_rules_and_cases_say():
 
 
 def test_every_field_has_a_fate_that_a_case_shows():
-    assert [field for field in RULES if not fates_of(field)] == []
+    for endpoint, rules in REQUESTS.items():
+        assert [field for field in rules if not fates_of(field, endpoint)] == []
 
 
 def test_the_page_of_settings_is_what_the_code_says():

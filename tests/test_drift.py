@@ -1,20 +1,23 @@
 """Our Structs against the types of the pinned SDKs: an unpin shows how the APIs moved."""
 
-from typing import get_type_hints
+from typing import get_args, get_type_hints
 
 import msgspec
 import pytest
 from google.genai import types as genai
-from openai.types import CompletionUsage
+from openai.types import CompletionUsage, shared_params
 from openai.types import chat as openai_chat
+from openai.types import responses as openai_responses
 from openai.types.chat import chat_completion, chat_completion_chunk, completion_create_params
 from openai.types.chat.completion_create_params import (
     CompletionCreateParamsNonStreaming,
     CompletionCreateParamsStreaming,
 )
+from openai.types.responses import response_create_params, response_input_item_param, tool_param
+from openai.types.responses.response_stream_event import ResponseStreamEvent
 
 from adapter.wire.gemini import content, generate
-from adapter.wire.openai import chat
+from adapter.wire.openai import chat, response_events, responses
 
 REQUEST = {
     "ChatCompletionRequest": (chat.ChatCompletionRequest, CompletionCreateParamsNonStreaming),
@@ -34,6 +37,31 @@ REQUEST = {
     "stream options": (chat.StreamOptions, openai_chat.ChatCompletionStreamOptionsParam),
     "web search options": (chat.WebSearchOptions, completion_create_params.WebSearchOptions),
     "audio options": (chat.AudioOptions, openai_chat.ChatCompletionAudioParam),
+}
+
+REQUEST |= {
+    "ResponsesRequest": (responses.ResponsesRequest, response_create_params.ResponseCreateParamsNonStreaming),
+    "ResponsesRequest, streamed": (responses.ResponsesRequest, response_create_params.ResponseCreateParamsStreaming),
+    "text options": (responses.TextOptions, openai_responses.ResponseTextConfigParam),
+    "text format": (responses.TextFormat, openai_responses.ResponseFormatTextJSONSchemaConfigParam),
+    "reasoning": (responses.ReasoningOptions, shared_params.Reasoning),
+    "a choice of a tool": (responses.ResponsesToolChoice, openai_responses.ToolChoiceMcpParam),
+    "allowed tools": (responses.ResponsesToolChoice, openai_responses.ToolChoiceAllowedParam),
+}
+REQUEST |= {
+    f"item: {theirs.__name__}": (responses.InputItem, theirs)
+    for theirs in get_args(response_input_item_param.ResponseInputItemParam)
+}
+REQUEST |= {f"tool: {theirs.__name__}": (responses.ResponsesTool, theirs) for theirs in get_args(tool_param.ToolParam)}
+REQUEST |= {
+    f"part: {theirs.__name__}": (chat.ContentPart, theirs)
+    for theirs in (
+        openai_responses.ResponseInputTextParam,
+        openai_responses.ResponseInputImageParam,
+        openai_responses.ResponseInputFileParam,
+        openai_responses.ResponseOutputTextParam,
+        openai_responses.ResponseOutputRefusalParam,
+    )
 }
 
 
@@ -71,6 +99,47 @@ def test_answers_have_the_fields_of_the_openai_package(name):
     fields = {field.encode_name for field in msgspec.structs.fields(ours)}
     ours_alone = OURS | STREAMED.get(name, set())
     assert fields - ours_alone | NOT_GIVEN.get(name, set()) == set(theirs.model_fields)
+
+
+RESPONSES = {
+    "Response": (responses.Response, openai_responses.Response),
+    "ResponseUsage": (responses.ResponseUsage, openai_responses.ResponseUsage),
+    "ResponseError": (responses.ResponseError, openai_responses.ResponseError),
+}
+
+NOT_ANSWERED = {
+    "Response": {
+        "access_programs", "image", "input_transformations", "moderation", "prompt", "prompt_cache_diagnostics",
+        "prompt_cache_options", "tool_usage",
+    },
+    "ResponseError": {"misalignment"},
+}  # fmt: skip
+"""Fields of responses that have no source in Gemini."""
+
+OF_THE_SPECIFICATION = {"store", "presence_penalty", "frequency_penalty"}
+"""Fields that the Open Responses specification (2026-01) requires and the package does not type."""
+
+
+@pytest.mark.parametrize("name", RESPONSES)
+def test_responses_have_the_fields_of_the_openai_package(name):
+    ours, theirs = RESPONSES[name]
+    fields = {field.encode_name for field in msgspec.structs.fields(ours)}
+    assert fields - OURS - OF_THE_SPECIFICATION | NOT_ANSWERED.get(name, set()) == set(theirs.model_fields)
+
+
+def test_every_event_is_one_of_the_openai_package():
+    known = {get_args(event.model_fields["type"].annotation)[0] for event in _members(ResponseStreamEvent)}
+    ours = {name for event in _leaves(response_events.Event) if (name := event.__struct_config__.tag)}
+    assert ours <= known
+
+
+def _members(union):
+    return [one for member in get_args(union) for one in (get_args(member) or [member]) if isinstance(one, type)]
+
+
+def _leaves(struct):
+    below = struct.__subclasses__()
+    return [leaf for one in below for leaf in _leaves(one)] if below else [struct]
 
 
 GEMINI = {
@@ -115,3 +184,12 @@ def test_every_request_field_may_be_null():
                 b'{"model":"m","messages":[],"%s":null}' % field.encode_name.encode(), type=chat.ChatCompletionRequest
             )
             assert getattr(value, field.name) is None or bytes(getattr(value, field.name)) == b"null"
+
+
+def test_every_field_of_a_request_for_a_response_may_be_null():
+    """Clients send explicit nulls for nearly every parameter (LlamaIndex)."""
+    for field in msgspec.structs.fields(responses.ResponsesRequest):
+        if field.name != "model":
+            body = b'{"model":"m","%s":null}' % field.encode_name.encode()
+            value = getattr(msgspec.json.decode(body, type=responses.ResponsesRequest), field.name)
+            assert value is None or bytes(value) == b"null"

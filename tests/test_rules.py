@@ -4,32 +4,49 @@ import inspect
 
 import pytest
 
-from adapter.translate.chat import RULES
+from adapter.translate import chat, responses
 from adapter.wire.openai.chat import ChatCompletionRequest
-from conformance.cases import ROOT, SUITES, all_cases
+from adapter.wire.openai.responses import ResponsesRequest
+from conformance.cases import PATHS, ROOT, SUITES, all_cases
 
 CASES = all_cases()
 
-
-def test_every_field_has_a_rule_in_the_order_of_the_fields():
-    assert list(RULES) == list(ChatCompletionRequest.__struct_fields__)
-
-
-@pytest.mark.parametrize("field", RULES)
-def test_every_rule_has_a_case(field):
-    assert any(case.rule == field for case in CASES), f"no file in conformance/ has the rule {field!r}"
+REQUESTS = {
+    "chat/completions": (chat.RULES, ChatCompletionRequest),
+    "responses": (responses.RULES, ResponsesRequest),
+}
+FIELDS = [(endpoint, field) for endpoint, (rules, _) in REQUESTS.items() for field in rules]
 
 
-@pytest.mark.parametrize("field", RULES)
-def test_every_rule_says_what_it_does(field):
-    assert inspect.getdoc(RULES[field]), f"the rule of {field} has no docstring"
+def cases_of(endpoint, field):
+    return [case for case in CASES if case.rule == field and case.endpoint == endpoint]
 
 
-@pytest.mark.parametrize("field", RULES)
-def test_a_case_of_a_rule_sends_its_field_or_expects_its_fault(field):
-    cases = [case for case in CASES if case.rule == field]
-    sent = [field in turn.request for case in cases for turn in case.turns]
+@pytest.mark.parametrize("endpoint", REQUESTS)
+def test_every_field_has_a_rule_in_the_order_of_the_fields(endpoint):
+    rules, request = REQUESTS[endpoint]
+    assert list(rules) == list(request.__struct_fields__)
+
+
+@pytest.mark.parametrize(("endpoint", "field"), FIELDS)
+def test_every_rule_has_a_case(endpoint, field):
+    assert cases_of(endpoint, field), f"no file in conformance/ has the rule {field!r}"
+
+
+@pytest.mark.parametrize(("endpoint", "field"), FIELDS)
+def test_every_rule_says_what_it_does(endpoint, field):
+    rules, _ = REQUESTS[endpoint]
+    assert inspect.getdoc(rules[field]), f"the rule of {field} has no docstring"
+
+
+@pytest.mark.parametrize(("endpoint", "field"), FIELDS)
+def test_a_case_of_a_rule_sends_its_field_or_expects_its_fault(endpoint, field):
+    sent = [field in turn.request for case in cases_of(endpoint, field) for turn in case.turns]
     assert any(sent)
+
+
+def test_every_suite_that_has_an_endpoint_of_its_own_is_a_suite():
+    assert set(PATHS) <= set(SUITES)
 
 
 def test_every_file_is_a_case_of_a_known_suite():

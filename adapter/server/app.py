@@ -1,40 +1,61 @@
 """The application: its routes, and what opens and closes with it."""
 
+import gc
 import os
 import re
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import msgspec
 from starlette.applications import Starlette
+from starlette.datastructures import State
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Mount, Route
+from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from adapter.server.asgi import ClientGone, encoded, header
-from adapter.server.endpoints import inspector
+from adapter.server.background import Jobs
+from adapter.server.endpoints import conversations, inspector
 from adapter.server.endpoints.chat import ChatCompletions
-from adapter.server.endpoints.health import health
+from adapter.server.endpoints.health import health, ready
 from adapter.server.endpoints.models import get_model, list_models
+from adapter.server.endpoints.openapi import openapi
+from adapter.server.endpoints.response_tools import CompactResponse, CountInputTokens
+from adapter.server.endpoints.responses import Responses
+from adapter.server.endpoints.responses_socket import ResponsesSocket
+from adapter.server.endpoints.stored_responses import (
+    cancel_response,
+    delete_response,
+    get_response,
+    list_input_items,
+)
 from adapter.server.endpoints.translate import translate
 from adapter.server.errors import TABLE
 from adapter.server.logs import configure
 from adapter.server.service import Service
-from adapter.settings import Settings, upstream_name, upstream_settings
-from adapter.store import open_store
+from adapter.settings import Settings, document_limits, upstream_name, upstream_settings
+from adapter.store import open_documents, open_store
 from adapter.upstream import open_upstream
 from adapter.wire.base import encode
 
 SETTINGS_VARIABLE = "ADAPTER_SETTINGS"
 LABEL_VARIABLE = "ADAPTER_SETTINGS_LABEL"
 
-TOLD = ("x-request-id", "x-adapter-upstream", "x-adapter-model", "x-adapter-notes", "retry-after", "x-should-retry")
+TOLD = (
+    "x-request-id",
+    "x-adapter-upstream",
+    "x-adapter-model",
+    "x-adapter-notes",
+    "x-adapter-signatures",
+    "retry-after",
+    "x-should-retry",
+)
 """Headers that scripts of other origins may read, where any may call."""
 
 _SENSIBLE_ID = re.compile(r"[\w.:-]{1,64}", re.ASCII)
@@ -51,11 +72,20 @@ def create_app(settings: Settings, label: str | None = None) -> ASGIApp:
     )
     # A redirect to the path without the slash at its end would lose the key of many clients.
     app.router.redirect_slashes = False
-    return Stamped(app, label)
+    # CORS is the one middleware that the endpoints below may need.
+    return Stamped(app, label, {} if settings.allow_origins else _frequent())
+
+
+def settle() -> None:
+    """Let the collector leave alone what lives as long as the process, and look at what does not less often."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 def app_from_environment() -> ASGIApp:
     """The application in a worker process: the settings come whole, as its parent read them."""
+    settle()
     settings = msgspec.json.decode(os.environ[SETTINGS_VARIABLE].encode(), type=Settings)
     configure(settings)
     return create_app(settings, os.environ[LABEL_VARIABLE])
@@ -69,7 +99,7 @@ def _cors(settings: Settings) -> list[Middleware]:
         Middleware(
             CORSMiddleware,
             allow_origins=settings.allow_origins,
-            allow_methods=("GET", "POST"),
+            allow_methods=("GET", "POST", "DELETE"),
             allow_headers=("*",),
             expose_headers=TOLD,
         )
@@ -77,10 +107,12 @@ def _cors(settings: Settings) -> list[Middleware]:
 
 
 def _routes(settings: Settings) -> list[BaseRoute]:
-    routes: list[BaseRoute] = [Route("/healthz", health), Route("/readyz", health)]
+    routes: list[BaseRoute] = [Route("/healthz", health), Route("/readyz", ready), Route("/openapi.json", openapi)]
     for prefix in ("/v1", ""):
         routes += [
-            Route(f"{prefix}/chat/completions", Endpoint(ChatCompletions), methods=["POST"]),
+            Route(f"{prefix}/chat/completions", Endpoint(_chat), methods=["POST"]),
+            *_responses(f"{prefix}/responses"),
+            *_conversations(f"{prefix}/conversations"),
             Route(f"{prefix}/models", list_models),
             Route(f"{prefix}/models/{{model:path}}", get_model),
         ]
@@ -90,17 +122,57 @@ def _routes(settings: Settings) -> list[BaseRoute]:
     return routes
 
 
+def _frequent() -> dict[str, ASGIApp]:
+    """Endpoints that are found ahead of Starlette's middlewares and routes, for what these cost."""
+    return {
+        f"{prefix}/chat/completions": Endpoint(lambda state: ChatCompletions(state.service)) for prefix in ("/v1", "")
+    }
+
+
+def _chat(state: State) -> ASGIApp:
+    return ChatCompletions(state.service)
+
+
+def _responses(path: str) -> list[BaseRoute]:
+    one = f"{path}/{{response_id}}"
+    return [
+        Route(path, Endpoint(lambda state: Responses(state.service, state.jobs)), methods=["POST"]),
+        WebSocketRoute(path, Endpoint(lambda state: ResponsesSocket(Responses(state.service, state.jobs)))),
+        Route(f"{path}/input_tokens", Endpoint(lambda state: CountInputTokens(state.service)), methods=["POST"]),
+        Route(f"{path}/compact", Endpoint(lambda state: CompactResponse(state.service)), methods=["POST"]),
+        Route(one, get_response),
+        Route(one, delete_response, methods=["DELETE"]),
+        Route(f"{one}/cancel", cancel_response, methods=["POST"]),
+        Route(f"{one}/input_items", list_input_items),
+    ]
+
+
+def _conversations(path: str) -> list[BaseRoute]:
+    one = f"{path}/{{conversation_id}}"
+    item = f"{one}/items/{{item_id}}"
+    return [
+        Route(path, conversations.create_conversation, methods=["POST"]),
+        Route(one, conversations.get_conversation),
+        Route(one, conversations.update_conversation, methods=["POST"]),
+        Route(one, conversations.delete_conversation, methods=["DELETE"]),
+        Route(f"{one}/items", conversations.list_items),
+        Route(f"{one}/items", conversations.create_items, methods=["POST"]),
+        Route(item, conversations.get_item),
+        Route(item, conversations.delete_item, methods=["DELETE"]),
+    ]
+
+
 class Endpoint:
     """A bare ASGI endpoint, made when the first request finds the service open."""
 
-    def __init__(self, make: Callable[[Service], ASGIApp]) -> None:
+    def __init__(self, make: Callable[[State], ASGIApp]) -> None:
         self._make = make
         self._made: ASGIApp | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
         if self._made is None:
-            self._made = self._make(scope["app"].state.service)
+            self._made = self._make(scope["app"].state)
         await self._made(scope, receive, send)
 
 
@@ -111,11 +183,16 @@ def _lifespan(settings: Settings, label: str) -> Callable[[Starlette], AbstractA
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         upstream = open_upstream(upstream_settings(settings))
         store = await open_store(settings.store)
-        app.state.service = Service(settings, upstream, store, label)
+        documents = await open_documents(settings.store, document_limits(settings))
+        service = app.state.service = Service(settings, upstream, store, documents, label)
+        jobs = app.state.jobs = Jobs(service)
         try:
-            yield
+            with service.drain.on_signals():
+                yield
         finally:
+            await jobs.aclose()
             await upstream.aclose()
+            await documents.aclose()
             await store.aclose()
 
     return lifespan
@@ -124,8 +201,9 @@ def _lifespan(settings: Settings, label: str) -> Callable[[Starlette], AbstractA
 class Stamped:
     """Gives each request an id, the client's own if it sent a sensible one, and each answer what all have in common."""
 
-    def __init__(self, app: ASGIApp, label: str) -> None:
+    def __init__(self, app: Starlette, label: str, frequent: Mapping[str, ASGIApp]) -> None:
         self._app = app
+        self._frequent = frequent
         self._common = encoded(
             {"x-adapter-upstream": label, "openai-version": "2020-10-01", "x-content-type-options": "nosniff"}
         )
@@ -147,7 +225,12 @@ class Stamped:
                 message = {**message, "headers": [*message["headers"], *self._common, *own]}
             await send(message)
 
-        await self._app(scope, receive, stamped)
+        endpoint = self._frequent.get(scope["path"]) if scope["method"] == "POST" else None
+        if endpoint is None:
+            await self._app(scope, receive, stamped)
+        else:
+            scope["app"] = self._app
+            await endpoint(scope, receive, stamped)
 
 
 async def _on_error(request: Request, error: Exception) -> Response:

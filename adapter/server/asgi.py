@@ -1,8 +1,8 @@
 """The little of HTTP that the hot path needs, on bare ASGI."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Coroutine, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from urllib.parse import urlsplit
 
 from starlette.types import Message, Receive, Scope, Send
@@ -20,7 +20,11 @@ class ClientGone(Exception):
 
 def header(scope: Scope, name: bytes) -> str | None:
     """The value of a request header; `name` in lower case."""
-    return next((value.decode("latin-1") for key, value in scope["headers"] if key == name), None)
+    for key, value in scope["headers"]:
+        if key == name:
+            found: str = value.decode("latin-1")
+            return found
+    return None
 
 
 def host_of(scope: Scope) -> str:
@@ -38,6 +42,8 @@ def encoded(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
 
 def printable(text: str) -> str:
     """Text that can stand in a header: no control characters, no characters beyond ASCII."""
+    if text.isascii() and text.isprintable():
+        return text
     return "".join(character if " " <= character <= "~" else "?" for character in text)
 
 
@@ -80,25 +86,34 @@ async def respond(send: Send, status: int, body: bytes, headers: Mapping[str, st
     await send({"type": "http.response.body", "body": body})
 
 
-@asynccontextmanager
-async def while_connected(receive: Receive) -> AsyncIterator[None]:
-    """Run the body of the `with` until the client leaves: then it is cancelled, and `ClientGone` is raised.
+def while_connected(receive: Receive) -> AbstractAsyncContextManager[None]:
+    """Run the body of the `with` until the client leaves.
 
     Starlette cancels nothing by itself, and uvicorn's `send` drops in silence what a client no longer takes; so the
     connection to Gemini would stay open, and be billed, for nobody.
     """
+    return until(_disconnected(receive))
+
+
+async def _disconnected(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+@asynccontextmanager
+async def until(left: Coroutine[object, object, None]) -> AsyncIterator[None]:
+    """Run the body of the `with` until `left` returns: then it is cancelled, and `ClientGone` is raised."""
     task = asyncio.current_task()
     gone = False
 
-    async def watch() -> None:
+    def leave(watcher: asyncio.Task[None]) -> None:
         nonlocal gone
-        while (await receive())["type"] != "http.disconnect":
-            pass
-        gone = True
-        if task is not None:
+        gone = not watcher.cancelled()
+        if gone and task is not None:
             task.cancel()
 
-    watcher = asyncio.create_task(watch())
+    watcher = asyncio.create_task(left)
+    watcher.add_done_callback(leave)
     try:
         yield
     except asyncio.CancelledError:
@@ -106,4 +121,5 @@ async def while_connected(receive: Receive) -> AsyncIterator[None]:
             raise ClientGone from None
         raise
     finally:
+        watcher.remove_done_callback(leave)
         watcher.cancel()

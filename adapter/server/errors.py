@@ -6,10 +6,12 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import msgspec
+import orjson
 from starlette.exceptions import HTTPException
 
 from adapter.server.access import AccessDenied
 from adapter.server.asgi import BodyTooLarge
+from adapter.server.drain import ShuttingDown
 from adapter.translate.errors import AnswerError, Failure, failure, of_answer, to_openai
 from adapter.translate.notes import Fidelity, Rejected
 from adapter.upstream.errors import UpstreamError, UpstreamTimeout
@@ -28,6 +30,20 @@ class Malformed(Exception):
         super().__init__(message)
         self.param = param
         self.code = code
+
+
+class NotStored(Exception):
+    """What the request names is not kept here, or not in a state that allows it."""
+
+    def __init__(self, message: str, *, status: int = 404, param: str | None = None, code: str | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.param = param
+        self.code = code
+
+
+class Busy(Exception):
+    """As many background responses run as may."""
 
 
 class Asked(NamedTuple):
@@ -98,14 +114,24 @@ def _denied(_error: AccessDenied, _asked: Asked) -> Failure:
     return made._replace(headers={"www-authenticate": "Bearer"})
 
 
+def _too_much(_error: Exception) -> Failure:
+    """Free-form parts of a body are read late: what msgspec let pass may be too much for who reads them."""
+    return failure(400, "The body is nested too deeply, or holds a number beyond a double's range.", "invalid_json")
+
+
 _ROWS: tuple[tuple[type[Exception], Callable[[Any, Asked], Failure]], ...] = (
     (Malformed, lambda error, _: failure(400, str(error), error.code, param=error.param)),
     (Rejected, _rejected),
     (StrictLoss, lambda error, _: failure(400, str(error), "would_lose", param=error.param)),
     (AccessDenied, _denied),
+    (NotStored, lambda error, _: failure(error.status, str(error), error.code, param=error.param)),
+    (Busy, lambda error, _: failure(429, str(error), "rate_limit_exceeded", wait=5)),
+    (ShuttingDown, lambda _, __: failure(503, "The server is shutting down.", "shutting_down", wait=1)),
     (BodyTooLarge, lambda _, __: failure(413, "The body is too large.", "request_too_large")),
     (FetchError, lambda error, _: failure(400, str(error), "failed_to_download_image", param="messages")),
     (AnswerError, lambda error, _: of_answer(error)),
+    (RecursionError, lambda error, _: _too_much(error)),
+    (orjson.JSONDecodeError, lambda error, _: _too_much(error)),
     (UpstreamError, _upstream),
     (HTTPException, _http),
 )

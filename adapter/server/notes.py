@@ -21,8 +21,10 @@ LOSSES = (Fidelity.APPROXIMATED, Fidelity.INJECTED, Fidelity.DROPPED)
 def summary(notes: Sequence[Note]) -> str:
     """The header: how many notes of each fate, and which, as far as they fit."""
     losses = [note for note in notes if note.fidelity in LOSSES]
+    if not losses:
+        return "none"
     counts = Counter(note.fidelity for note in losses)
-    text = ", ".join(f"{fidelity}={counts[fidelity]}" for fidelity in LOSSES if counts[fidelity]) or "none"
+    text = ", ".join(f"{fidelity}={counts[fidelity]}" for fidelity in LOSSES if counts[fidelity])
     for code in dict.fromkeys(note.code for note in losses):
         if len(text) + len(code) + 2 > MAX_HEADER:
             return f"{text}; ..."
@@ -37,7 +39,7 @@ def wants_all(scope: Scope) -> bool:
 
 def sources(notes: Sequence[Note]) -> str:
     """The header: how many thought signatures came from which source; empty where there were none."""
-    counts = Counter(note.signature for note in notes if note.signature)
+    counts = Counter([note.signature for note in notes if note.signature is not None])
     return ", ".join(f"{source}={counts[source]}" for source in SignatureSource if counts[source])
 
 

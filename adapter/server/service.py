@@ -4,21 +4,23 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import AsyncGenerator, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import AsyncGenerator, Coroutine, Mapping, Sequence
+from typing import NamedTuple, TypeVar
 
 import msgspec
 from starlette.types import Scope
 
 from adapter.server import fanout, notes
 from adapter.server.access import Access, Client
-from adapter.server.asgi import header, printable
+from adapter.server.asgi import header
+from adapter.server.drain import Drain
 from adapter.server.errors import failure_of, malformed
 from adapter.server.exchanges import Exchange, Exchanges
-from adapter.settings import Catalogue, Settings, catalogue, fetch_settings, options, resolve
-from adapter.store.base import SignatureStore
+from adapter.server.logs import shown
+from adapter.server.state import State
+from adapter.settings import Catalogue, Settings, catalogue, fetch_settings, named, options
+from adapter.store import DocumentStore, SignatureStore
 from adapter.translate import chat, signatures
-from adapter.translate.capabilities import capabilities_of
 from adapter.translate.context import Context, Media, Options, Stamp
 from adapter.translate.errors import Failure
 from adapter.translate.fanout import calls_needed
@@ -33,6 +35,8 @@ from adapter.wire.openai.chat import ChatCompletionRequest
 from adapter.wire.signatures import Issued, Signature
 
 log = logging.getLogger("adapter")
+
+T = TypeVar("T")
 
 DECODING_ERRORS = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, TooManyUnknownFields)
 
@@ -57,8 +61,7 @@ def prepared(
     found: Mapping[str, Signature] = {},
 ) -> Prepared:
     """Translate a chat request for the model that its name stands for. Raises `Rejected`."""
-    model = resolve(request.model, names.alias)
-    row = capabilities_of(model, names.model)
+    model, row = named(request.model, names)
     context = Context(request=request, capabilities=row, options=chosen, media=media, signatures=found)
     gemini, ledger = chat.to_gemini(context, unknown)
     if model != request.model.removeprefix("models/"):
@@ -70,12 +73,16 @@ def prepared(
 class Service:
     """Everything a request needs; made once for each process."""
 
-    def __init__(self, settings: Settings, upstream: Upstream, store: SignatureStore, label: str) -> None:
+    def __init__(
+        self, settings: Settings, upstream: Upstream, store: SignatureStore, documents: DocumentStore, label: str
+    ) -> None:
         self.settings = settings
         self.upstream = upstream
         self.store = store
+        self.state = State(documents)
         self.label = label
         self.access = Access(settings)
+        self.drain = Drain(settings.shutdown_delay, settings.shutdown_grace)
         self.catalogue = catalogue(settings)
         self.options = options(settings, upstream.settings.name)
         self.exchanges = Exchanges(enabled=settings.loopback if settings.inspector is None else settings.inspector)
@@ -84,18 +91,19 @@ class Service:
 
     def decode(self, body: bytes) -> tuple[ChatCompletionRequest, dict[str, msgspec.Raw]]:
         """A chat request and its unknown fields. Raises `Malformed`."""
-        try:
-            return decode(body, ChatCompletionRequest)
-        except DECODING_ERRORS as error:
-            raise malformed(error) from None
+        return decoded(body, ChatCompletionRequest)
 
     async def prepare(
-        self, request: ChatCompletionRequest, unknown: Mapping[str, msgspec.Raw], client: Client
+        self,
+        request: ChatCompletionRequest,
+        unknown: Mapping[str, msgspec.Raw],
+        client: Client,
+        known: Mapping[str, Signature] = {},
     ) -> Prepared:
-        """Translate a chat request. Raises `Rejected`."""
+        """Translate a chat request. `known` are signatures that the client itself sent. Raises `Rejected`."""
         if (request.n or 1) > self.settings.max_choices:
             raise Rejected("n", f"at most {self.settings.max_choices} choices are served in one request")
-        media, found = await self._media(request), await self._signatures(request, client)
+        media, found = await self._media(request), await self._signatures(request, client, known)
         return prepared(request, unknown, self.catalogue, self.options, media=media, found=found)
 
     async def _media(self, request: ChatCompletionRequest) -> dict[str, Media]:
@@ -105,27 +113,26 @@ class Service:
         fetched = await self.fetcher.fetch(remote_urls(request))
         return {url: Media(mime_type=one.mime_type, data=one.data) for url, one in fetched.items()}
 
-    async def _signatures(self, request: ChatCompletionRequest, client: Client) -> Mapping[str, Signature]:
+    async def _signatures(
+        self, request: ChatCompletionRequest, client: Client, known: Mapping[str, Signature]
+    ) -> Mapping[str, Signature]:
         keys = signatures.primary_keys(request)
-        found = await self.store.get(keys, client.id) if keys else {}
+        found = {**known, **(await self.store.get(keys, client.id))} if keys else known
         more = signatures.fallback_keys(request, found)
         return {**found, **(await self.store.get(more, client.id))} if more else found
 
-    def stamp(self, prepared: Prepared) -> Stamp:
+    def stamp(self, prepared: Prepared, answer_id: str) -> Stamp:
         """What makes this answer unique."""
-        return Stamp(
-            seed=secrets.token_hex(8),
-            id=f"chatcmpl-{secrets.token_hex(14)}",
-            created=int(time.time()),
-            model=prepared.model,
-        )
+        return Stamp(seed=answer_id, id=answer_id, created=int(time.time()), model=prepared.model)
 
     async def generate(self, prepared: Prepared, client: Client, deadline: float | None) -> Reply:
-        """The whole answer, by as many calls as it takes. Raises `UpstreamError`."""
+        """The whole answer, by as many calls as it takes. Raises `UpstreamError`, `ShuttingDown`."""
         caller = Caller(client.key)
         calls = [self.upstream.generate(prepared.model, prepared.body, caller, deadline) for _ in range(prepared.calls)]
-        if len(calls) == 1:
-            return await calls[0]
+        async with self.drain.limited():
+            return await calls[0] if len(calls) == 1 else await self._all(calls)
+
+    async def _all(self, calls: Sequence[Coroutine[object, object, Reply]]) -> Reply:
         try:
             async with asyncio.TaskGroup() as group:
                 tasks = [group.create_task(call) for call in calls]
@@ -147,7 +154,9 @@ class Service:
     def headers(self, prepared: Prepared, reply_notes: Sequence[Note] = ()) -> dict[str, str]:
         """What an answer tells of its translation."""
         ledger = [*prepared.notes, *reply_notes]
-        return {"x-adapter-model": prepared.model, notes.HEADER: notes.summary(ledger)}
+        told = {"x-adapter-model": prepared.model, notes.HEADER: notes.summary(ledger)}
+        sources = notes.sources(prepared.notes)
+        return {**told, notes.SIGNATURES_HEADER: sources} if sources else told
 
     def failure(self, error: Exception, request_id: str, client: Client | None) -> Failure:
         """OpenAI's error for an exception."""
@@ -163,10 +172,23 @@ class Service:
             exchange.id,
             exchange.path,
             exchange.status,
-            printable(exchange.model) or "-",
+            shown(exchange.model),
             exchange.milliseconds,
             extra={"exchange": exchange},
         )
+
+
+def decoded(body: bytes, type_: type[T]) -> tuple[T, dict[str, msgspec.Raw]]:
+    """A request's body and its unknown fields. Raises `Malformed`."""
+    try:
+        return decode(body, type_)
+    except DECODING_ERRORS as error:
+        raise malformed(error) from None
+
+
+def completion_id() -> str:
+    """A new chat completion's id."""
+    return f"chatcmpl-{secrets.token_hex(14)}"
 
 
 def deadline_of(scope: Scope) -> float | None:

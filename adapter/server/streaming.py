@@ -5,8 +5,8 @@ error. A later failure is an error event; nothing ever looks like a finished ans
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Mapping
-from contextlib import aclosing, asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
 from typing import Protocol
 
 import msgspec
@@ -14,14 +14,11 @@ from starlette.types import Send
 
 from adapter.server.asgi import ClientGone, encoded
 from adapter.settings import Settings
-from adapter.translate.chat_stream import ChatStream
-from adapter.translate.errors import Failure
 from adapter.upstream.client import Reply
 from adapter.upstream.errors import UpstreamError
 from adapter.wire.gemini.generate import GenerateContentResponse
-from adapter.wire.openai.chat import ChatCompletionChunk
 from adapter.wire.signatures import Issued
-from adapter.wire.sse import COMMENT, DONE, event
+from adapter.wire.sse import COMMENT
 
 _FIELDS = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache")]
 
@@ -29,25 +26,57 @@ _FIELDS = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-cont
 MAX_TAPPED = 500
 """Events of one stream that are kept for the page at /."""
 
+MAX_HELD = 65_536
+"""How many bytes of events that came together are sent together."""
 
-class Machine(Protocol):
-    """What turns Gemini's events into chunks."""
+
+class Answer(Protocol):
+    """An answer on its way to one client: Gemini's events become frames of its stream."""
 
     @property
     def finished(self) -> bool:
-        """Whether the answer is complete."""
+        """Whether the answer is complete, so that what goes wrong from now on changes nothing."""
         ...
 
-    def feed(self, response: GenerateContentResponse, unknown: Mapping[str, msgspec.Raw]) -> list[ChatCompletionChunk]:
-        """The chunks for one event."""
-        ...
-
-    def close(self) -> list[ChatCompletionChunk]:
-        """The last chunks."""
+    def feed(self, response: GenerateContentResponse, unknown: Mapping[str, msgspec.Raw]) -> list[bytes]:
+        """The frames for one event."""
         ...
 
     def take_issued(self) -> list[Issued]:
-        """Signatures to store before those chunks go out."""
+        """Signatures to keep before those frames go out."""
+        ...
+
+    async def keep(self, issued: list[Issued]) -> None:
+        """Keep them."""
+        ...
+
+    async def close(self) -> list[bytes]:
+        """The last frames; what they refer to is stored by then."""
+        ...
+
+    async def fail(self, error: Exception) -> list[bytes]:
+        """The last frames of a stream that ends too early."""
+        ...
+
+    def heartbeat(self) -> bytes:
+        """A frame that says nothing, where heartbeats are chunks."""
+        ...
+
+
+class Sink(Protocol):
+    """Where frames go."""
+
+    @property
+    def begun(self) -> bool:
+        """Whether anything was written: from then on an error is an event."""
+        ...
+
+    async def write(self, data: bytes, *, more: bool = False) -> None:
+        """Take one frame; with `more`, it may wait for those that follow at once."""
+        ...
+
+    async def flush(self) -> None:
+        """Let nothing wait any longer."""
         ...
 
 
@@ -62,100 +91,123 @@ class EventStream:
         self._settings = settings
         self._tap = tap
         self._clock = asyncio.get_running_loop().time
-        self.started = False
-        self.last_write = self._clock()
+        self._held: list[bytes] = []
+        self._held_size = 0
+        self._writing_since: float | None = None
+        self._commit_at = self._clock() + settings.commit_after
+        self._last_write = self._clock()
+        self._started = False
 
-    async def start(self) -> None:
-        """Send the 200."""
-        if not self.started:
-            self.started = True
-            fields = [*_FIELDS, *encoded(self._headers)]
-            await self._send({"type": "http.response.start", "status": 200, "headers": fields})
+    @property
+    def begun(self) -> bool:
+        """Whether anything was written: from then on an error is an event."""
+        return self._started or bool(self._held)
 
-    async def write(self, data: bytes) -> None:
-        """Send one event."""
-        try:
-            async with asyncio.timeout(self._settings.write_timeout):
-                await self.start()
-                await self._send({"type": "http.response.body", "body": data, "more_body": True})
-        except TimeoutError:
-            raise ClientGone from None
-        self.last_write = self._clock()
+    async def write(self, data: bytes, *, more: bool = False) -> None:
+        """Send one event; with `more`, together with those that follow at once."""
         if self._tap is not None and len(self._tap) < MAX_TAPPED:
             self._tap.append(data)
+        self._held.append(data)
+        self._held_size += len(data)
+        if not more or self._held_size > MAX_HELD:
+            await self.flush()
+
+    async def flush(self) -> None:
+        """Send what is held back."""
+        if not self._held:
+            return
+        data = b"".join(self._held)
+        self._held.clear()
+        self._held_size = 0
+        self._writing_since = self._clock()
+        if not self._started:
+            self._started = True
+            fields = [*_FIELDS, *encoded(self._headers)]
+            await self._send({"type": "http.response.start", "status": 200, "headers": fields})
+        await self._send({"type": "http.response.body", "body": data, "more_body": True})
+        self._writing_since = None
+        self._last_write = self._clock()
 
     async def end(self) -> None:
         """Close the stream. Nothing may be awaited after it: uvicorn reports an ended answer as a disconnect."""
         await self._send({"type": "http.response.body", "body": b""})
 
     async def keep_alive(self, heartbeat: Callable[[], bytes] | None) -> None:
-        """Commit when it is time, then send heartbeats in silence, until cancelled or the client is gone."""
-        with suppress(ClientGone):
-            await self._beat(heartbeat)
+        """Commit when it is time, then send heartbeats in silence; return when the client takes nothing any more."""
+        while not self._stalled():
+            if self._beat_is_due(heartbeat is not None):
+                try:
+                    async with asyncio.timeout(self._settings.write_timeout):
+                        await self.write(heartbeat() if heartbeat else COMMENT)
+                except TimeoutError:
+                    return
+            await asyncio.sleep(self._idle(heartbeat is not None))
 
-    async def _beat(self, heartbeat: Callable[[], bytes] | None) -> None:
-        await asyncio.sleep(self._settings.commit_after)
-        if not self.started:
-            await self.write(heartbeat() if heartbeat else COMMENT)
-        while heartbeat:
-            silent = self._clock() - self.last_write
-            if silent >= self._settings.heartbeat_after:
-                await self.write(heartbeat())
-                silent = 0.0
-            await asyncio.sleep(self._settings.heartbeat_after - silent)
+    def _stalled(self) -> bool:
+        since = self._writing_since
+        return since is not None and self._clock() - since >= self._settings.write_timeout
+
+    def _beat_is_due(self, beats: bool) -> bool:
+        if self._writing_since is not None:
+            return False
+        if not self._started:
+            return self._clock() >= self._commit_at
+        return beats and self._clock() - self._last_write >= self._settings.heartbeat_after
+
+    def _idle(self, beats: bool) -> float:
+        """Seconds until there may be something to do."""
+        now, settings = self._clock(), self._settings
+        times = [(self._writing_since or now) + settings.write_timeout]
+        if not self._started:
+            times.append(self._commit_at)
+        elif beats and self._writing_since is None:
+            times.append(self._last_write + settings.heartbeat_after)
+        return max(0.0, min(times) - now)
 
 
-@asynccontextmanager
-async def beside(work: Coroutine[object, object, None]) -> AsyncIterator[None]:
-    """Run something beside the body of the `with`, and stop it at the end."""
-    task = asyncio.create_task(work)
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.wait([task])
-
-
-def heartbeat_of(settings: Settings, machine: ChatStream) -> Callable[[], bytes] | None:
+def heartbeat_of(settings: Settings, chunk: Callable[[], bytes]) -> Callable[[], bytes] | None:
     """What a silent stream sends."""
     match settings.heartbeat:
         case "comment":
             return lambda: COMMENT
         case "chunk":
-            return lambda: event(machine.empty_chunk())
+            return chunk
         case "off":
             return None
 
 
 async def relay(
-    stream: EventStream,
+    sink: Sink,
     events: AsyncGenerator[Reply],
-    machine: Machine,
-    keep: Callable[[list[Issued]], Coroutine[object, object, None]],
-    failure: Callable[[Exception], Failure],
+    answer: Answer,
+    *,
+    limited: Callable[[], AbstractAsyncContextManager[None]] = nullcontext,
 ) -> None:
-    """Pass an answer on, up to its last event. An error before the first byte is raised, a later one is sent."""
+    """Pass an answer on, up to its last event. An error before the first byte is raised, a later one is sent.
 
-    async def pass_on(chunks: list[ChatCompletionChunk]) -> None:
-        if issued := machine.take_issued():
-            await keep(issued)
-        for chunk in chunks:
-            await stream.write(event(chunk))
+    Events are awaited inside `limited`, which may raise (`Drain.limited`).
+    """
+
+    async def pass_on(frames: list[bytes], *, more: bool = False) -> None:
+        if issued := answer.take_issued():
+            await answer.keep(issued)
+        for frame in frames:
+            await sink.write(frame, more=True)
+        if not more:
+            await sink.flush()
 
     try:
         try:
-            async with aclosing(events):
+            async with aclosing(events), limited():
                 async for reply in events:
-                    await pass_on(machine.feed(reply.response, reply.unknown))
+                    await pass_on(answer.feed(reply.response, reply.unknown), more=reply.more)
         except UpstreamError:
-            if not machine.finished:
+            if not answer.finished:
                 raise
-        await pass_on(machine.close())
+        await pass_on(await answer.close())
     except ClientGone:
         raise
     except Exception as error:
-        if not stream.started:
+        if not sink.begun:
             raise
-        await stream.write(event(failure(error).body))
-    else:
-        await stream.write(DONE)
+        await pass_on(await answer.fail(error))

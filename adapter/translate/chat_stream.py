@@ -136,7 +136,7 @@ class ChatStream:
         """Add notes, each once; those of a choice have paths below its candidate."""
         below = f"candidates[{choice.index}]." if choice else ""
         for note in notes:
-            whole = Note(below + note.path, note.fidelity, note.reason)
+            whole = note.at(below + note.path)
             if whole not in self.notes:
                 self.notes.append(whole)
 
@@ -204,13 +204,15 @@ class ChatStream:
             case Kind.AUDIO if part.inline_data is not None:
                 return self._sound(part.inline_data, choice)
             case Kind.OPAQUE:
-                self._opaque(choice)
                 for name in reply.run_by_gemini([part], self.context):
                     choice.answered_by_gemini(name)
+                return self._opaque(part, choice)
         return []
 
-    def _opaque(self, choice: ChoiceState) -> None:
+    def _opaque(self, _part: Part, choice: ChoiceState) -> list[Delta]:
+        """The deltas for a part that chat has no place for: none."""
         self._note([Note(f"content.parts[{choice.position}]", Fidelity.APPROXIMATED, reply.OPAQUE)], choice)
+        return []
 
     def _calls(self, whole: Iterable[WholeCall], choice: ChoiceState) -> list[Delta]:
         """The deltas for calls that are complete.
@@ -226,7 +228,7 @@ class ChatStream:
                 continue
             choice.keep(part, Kind.CALL)
             if call.name in choice.run_by_gemini:
-                self._opaque(choice)
+                deltas += self._opaque(part, choice)
             elif choice.held or call.name not in toolbox(self.context).declared:
                 choice.held.append((part, call))
             else:

@@ -60,7 +60,11 @@ def _gather(members: dict[str, Any]) -> tuple[dict[str, Any], list[Note]]:
 
 
 def _translate(raw: msgspec.Raw, field: str) -> Outcome:
-    members = orjson.loads(bytes(raw))
+    try:
+        members = orjson.loads(bytes(raw))
+    except orjson.JSONDecodeError as error:
+        # Numbers beyond a double's range are JSON, and nothing that could be passed on.
+        return rejected(str(error))
     if not isinstance(members, dict):
         return rejected("not an object")
     body, notes = _gather({key: value for key, value in members.items() if value is not None})

@@ -16,7 +16,7 @@ from adapter.translate.extras import TIERS
 from adapter.translate.notes import Fidelity, Note
 from adapter.translate.rules import absent
 from adapter.translate.tools import JSON_TOOL, Declared, needs_json_tool, toolbox
-from adapter.wire.base import ABSENT, present
+from adapter.wire.base import ABSENT, encode, present
 from adapter.wire.gemini.content import Blob, FunctionCall, Part
 from adapter.wire.gemini.generate import (
     Candidate,
@@ -197,14 +197,14 @@ def arguments_of(call: FunctionCall, declared: Declared, context: Context) -> st
     if declared.kind == "custom":
         return _input_of(orjson.loads(bytes(call.args)))
     if context.options.schema == "openapi" and present(declared.parameters):
-        return orjson.dumps(schema_openapi.restore(orjson.loads(bytes(call.args)), declared.parameters)).decode()
+        return encode(schema_openapi.restore(orjson.loads(bytes(call.args)), declared.parameters)).decode()
     return msgspec.json.format(bytes(call.args), indent=-1).decode()
 
 
 def _input_of(args: Any) -> str:
     """A custom tool's input: the one argument it was declared with, or whatever came instead."""
     value = args["input"] if isinstance(args, dict) and set(args) == {"input"} else args
-    return value if isinstance(value, str) else orjson.dumps(value).decode()
+    return value if isinstance(value, str) else encode(value).decode()
 
 
 def call_extra(call: AnsweredCall) -> dict[str, dict[str, Any]] | None:

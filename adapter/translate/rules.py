@@ -76,11 +76,9 @@ def decode_field(field: str, raw: msgspec.Raw, type_: type[T]) -> tuple[T, dict[
     """Decode a free-form field. Raises `Rejected` with the JSON path."""
     try:
         return decode(raw, type_)
-    except msgspec.ValidationError as error:
+    except msgspec.DecodeError as error:
         text, _, path = str(error).partition(" - at `$")
         raise Rejected(field + path.rstrip("`"), text) from None
-    except (UnicodeDecodeError, RecursionError):
-        raise Rejected(field, "is not UTF-8, or nested too deeply") from None
 
 
 def absent(value: Any) -> bool:

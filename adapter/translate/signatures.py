@@ -164,7 +164,11 @@ def detailed(message: Message) -> dict[str, str]:
     """
     if not present(message.reasoning_details):
         return {}
-    entries = orjson.loads(bytes(message.reasoning_details))
+    try:
+        entries = orjson.loads(bytes(message.reasoning_details))
+    except orjson.JSONDecodeError:
+        # A number beyond a double's range stands where no signature can.
+        return {}
     found = [entry for entry in entries if _is_signature(entry)] if isinstance(entries, list) else []
     return {entry.get("id") or "": entry.get("signature") or entry["data"] for entry in found}
 

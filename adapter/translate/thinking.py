@@ -137,10 +137,17 @@ def of_reasoning(value: Reasoning, context: Context) -> Outcome:
     """OpenRouter's form: an effort, or a budget, or off."""
     asked = _reasoning_effort(value)
     if asked is None:
-        return exact()
+        return _summary(context) if value.summary is not None else exact()
     if isinstance(asked, int):
         return by_budget(asked, context)
     return by_effort(asked, context, include=not value.exclude)
+
+
+def _summary(context: Context) -> Outcome:
+    """Thought summaries at the model's own effort."""
+    if context.capabilities.thinking == "none":
+        return dropped("the model does not think")
+    return exact(_fragment(ThinkingConfig(include_thoughts=True)))
 
 
 def of_thinking(value: Thinking, context: Context) -> Outcome:

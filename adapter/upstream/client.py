@@ -1,10 +1,10 @@
 """Gemini's methods, each a coroutine or a stream of typed answers.
 
 Generative Language API v1beta (discovery revision 20260325): `models/{m}:generateContent`,
-`models/{m}:streamGenerateContent?alt=sse`, `models`, `models/{m}`.
+`models/{m}:streamGenerateContent?alt=sse`, `models/{m}:countTokens`, `models`, `models/{m}`.
 """
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
 from contextlib import aclosing
 from functools import partial
 from math import ceil
@@ -28,6 +28,7 @@ from adapter.upstream.settings import UpstreamSettings, base_url
 from adapter.upstream.sse import EventDecoder
 from adapter.upstream.transport import Request, Response, Transport
 from adapter.wire.base import TooManyUnknownFields, decode, encode
+from adapter.wire.gemini.count import CountedRequest, CountTokensRequest, CountTokensResponse
 from adapter.wire.gemini.generate import GenerateContentRequest, GenerateContentResponse
 from adapter.wire.gemini.models import ListModelsResponse, Model
 
@@ -41,10 +42,14 @@ _SSE = "streamGenerateContent?alt=sse"
 
 
 class Reply(NamedTuple):
-    """An answer or one event of a stream, and the fields that nobody knows, path to value."""
+    """An answer or one event of a stream, and the fields that nobody knows, path to value.
+
+    `more`: the next event is here already, so that both can be passed on together.
+    """
 
     response: GenerateContentResponse
     unknown: dict[str, msgspec.Raw]
+    more: bool = False
 
 
 class _Call(NamedTuple):
@@ -99,6 +104,16 @@ class Upstream:
             yield first
             async for reply in replies:
                 yield reply
+
+    async def count_tokens(
+        self, model: str, request: GenerateContentRequest, caller: Caller, deadline: float | None = None
+    ) -> int:
+        """How many tokens a request has, its tools and instructions included."""
+        fields = {name: getattr(request, name) for name in request.__struct_fields__}
+        counted = CountTokensRequest(generate_content_request=CountedRequest(model=model_path(model), **fields))
+        path = f"{model_path(model)}:countTokens"
+        call = _Call("POST", path, encode(counted), caller, model, self._deadline(deadline))
+        return _decoded(await self._run(call, self._whole), CountTokensResponse)[0].total_tokens
 
     async def models(self, caller: Caller, deadline: float | None = None) -> list[Model]:
         """All models, of all pages."""
@@ -165,12 +180,10 @@ class Upstream:
         decoder = EventDecoder(self.settings.max_event_bytes)
         try:
             while chunk := await response.read():
-                for payload in decoder.feed(chunk):
-                    if payload != b"[DONE]":
-                        yield _reply(payload)
-            for payload in decoder.close():
-                if payload != b"[DONE]":
-                    yield _reply(payload)
+                for reply in _decoded_all(decoder.feed(chunk)):
+                    yield reply
+            for reply in _decoded_all(decoder.close()):
+                yield reply
         finally:
             await response.aclose()
 
@@ -216,11 +229,18 @@ async def _some(response: Response, limit: int) -> bytes:
     return body
 
 
-def _reply(payload: bytes) -> Reply:
+def _decoded_all(payloads: list[bytes]) -> Iterator[Reply]:
+    """Events that came together. `[DONE]` is a relay's addition: Gemini ends its streams without it."""
+    left = [payload for payload in payloads if payload != b"[DONE]"]
+    for number, payload in enumerate(left, 1):
+        yield _reply(payload, more=number < len(left))
+
+
+def _reply(payload: bytes, *, more: bool = False) -> Reply:
     response, unknown = _decoded(payload, GenerateContentResponse)
     if unknown and "error" in unknown:
         raise from_event(payload)
-    return Reply(response, unknown)
+    return Reply(response, unknown, more)
 
 
 def _decoded(body: bytes, type_: type[T]) -> tuple[T, dict[str, msgspec.Raw]]:

@@ -50,8 +50,11 @@ def decode(body: bytes | msgspec.Raw, type_: type[T]) -> tuple[T, dict[str, msgs
     """Decode JSON into `type_`; also return the unknown fields, path (`messages[0].cache_control`) to value.
 
     Raises `msgspec.ValidationError` (its text ends in the JSON path) for a wrong shape, `msgspec.DecodeError` for
-    text that is not JSON, `TooManyUnknownFields`.
+    text that is not JSON, `UnicodeDecodeError`, `RecursionError`, `TooManyUnknownFields`.
     """
+    if isinstance(body, bytes) and not body.isascii():
+        # msgspec does not look inside a `Raw`, which whoever reads it takes for good JSON.
+        body.decode()
     shape: Any = type_
     try:
         return decoder(shape).decode(body), {}

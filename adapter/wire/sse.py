@@ -1,6 +1,9 @@
-"""Server-sent events as OpenAI writes them: only `data:` lines, one event per write (WHATWG HTML, 9.2)."""
+"""Server-sent events as OpenAI writes them: `data:` lines, on /v1/responses after a name (WHATWG HTML, 9.2)."""
 
+from functools import cache
 from typing import Any
+
+from msgspec import Struct
 
 from adapter.wire.base import encode
 
@@ -11,3 +14,13 @@ COMMENT = b": keep-alive\n\n"
 def event(value: Any) -> bytes:
     """Frame one message as an event."""
     return b"data: " + encode(value) + b"\n\n"
+
+
+def named_event(value: Struct) -> bytes:
+    """Frame one message with its own type as the event's name, as /v1/responses does; the type is the Struct's tag."""
+    return _head(type(value)) + encode(value) + b"\n\n"
+
+
+@cache
+def _head(kind: type[Struct]) -> bytes:
+    return b"event: %s\ndata: " % str(kind.__struct_config__.tag).encode()

@@ -7,8 +7,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from adapter.server.asgi import ClientGone
-from adapter.server.streaming import EventStream, beside
+from adapter.server.asgi import ClientGone, until
+from adapter.server.streaming import EventStream
 from adapter.settings import Settings
 from adapter.wire.sse import COMMENT
 from tests.server.scripted import adapter, answer, chat, frame, scripted
@@ -48,7 +48,7 @@ async def test_the_head_goes_out_with_the_first_event_and_once():
 async def test_silence_is_filled_until_the_stream_ends():
     client = Client()
     stream = EventStream(client, {}, QUICK)
-    async with beside(stream.keep_alive(lambda: COMMENT)):
+    async with until(stream.keep_alive(lambda: COMMENT)):
         await asyncio.wait_for(client.heard.wait(), 10)
     count = len(client.messages)
     await asyncio.sleep(0.2)
@@ -56,21 +56,44 @@ async def test_silence_is_filled_until_the_stream_ends():
     assert {message["body"] for message in client.messages[1:]} == {COMMENT}
 
 
-async def test_without_heartbeats_a_late_stream_is_committed_all_the_same():
+async def test_without_heartbeats_a_late_stream_is_committed_once_all_the_same():
     client = Client()
-    await EventStream(client, {}, QUICK).keep_alive(None)
+    async with until(EventStream(client, {}, QUICK).keep_alive(None)):
+        await asyncio.sleep(0.2)
     assert [message.get("body") for message in client.messages] == [None, COMMENT]
+
+
+async def test_events_that_came_together_leave_together():
+    client = Client()
+    stream = EventStream(client, {}, Settings())
+    await stream.write(b"one", more=True)
+    assert client.messages == []
+    assert stream.begun
+    await stream.write(b"two")
+    await stream.flush()
+    assert [message.get("body") for message in client.messages] == [None, b"onetwo"]
+
+
+async def test_no_more_is_held_back_than_fits():
+    client = Client()
+    stream = EventStream(client, {}, Settings())
+    for _ in range(3):
+        await stream.write(b"x" * 40_000, more=True)
+    assert [len(message.get("body", b"")) for message in client.messages] == [0, 80_000]
 
 
 async def test_a_client_that_takes_nothing_is_gone():
     stream = EventStream(Client(stuck=True), {}, QUICK)
     with pytest.raises(ClientGone):
-        await stream.write(b"one")
+        async with until(stream.keep_alive(None)):
+            await stream.write(b"one")
 
 
-async def test_a_heartbeat_that_finds_the_client_gone_ends_in_peace():
+async def test_a_client_that_takes_no_heartbeat_is_gone():
     stream = EventStream(Client(stuck=True), {}, QUICK)
-    await asyncio.wait_for(stream.keep_alive(lambda: COMMENT), 10)
+    with pytest.raises(ClientGone):
+        async with until(stream.keep_alive(lambda: COMMENT)):
+            await asyncio.sleep(10)
 
 
 async def test_only_so_many_events_are_kept_for_the_page():

@@ -4,7 +4,7 @@ from adapter.translate.capabilities import ModelCapabilities
 from adapter.translate.context import Context, Media
 from adapter.translate.media import from_url, remote_urls
 from adapter.wire.gemini.content import Blob, Part
-from adapter.wire.openai.chat import ChatCompletionRequest, ContentPart, File, ImageUrl, Message, MediaUrl
+from adapter.wire.openai.chat import ChatCompletionRequest, ContentPart, File, ImageUrl, MediaUrl, Message
 
 A, B, C, D = (f"https://example.com/{name}" for name in "abcd")
 

@@ -8,17 +8,30 @@ from adapter.server.service import Service
 from adapter.wire.base import encode
 
 
+async def ready(request: Request) -> Response:
+    """Whether new requests should come here: a 503 from the moment on that the process was told to end.
+
+    A store that does not answer is a warning and no reason to be left alone: answers are served without it.
+    """
+    answer = await health(request)
+    drain = request.app.state.service.drain
+    if drain.begun:
+        answer.status_code = 503
+    return answer
+
+
 async def health(request: Request) -> Response:
     """Whether the process lives, what it calls, and what the operator should know."""
     service: Service = request.app.state.service
-    store = service.store.describe()
-    warnings = [store["warning"]] if store.get("warning") else []
+    store, responses = service.store.describe(), service.state.documents.describe()
+    warnings = [facts["warning"] for facts in (store, responses) if facts.get("warning")]
     facts = {
-        "status": "ok",
+        "status": "shutting down" if service.drain.begun else "ok",
         "version": __version__,
         "upstream": service.label,
         "emulator": service.label == "emulator",
         "store": store,
+        "responses": responses,
         "warnings": warnings,
     }
     return Response(encode(facts), media_type="application/json")

@@ -1,0 +1,82 @@
+"""The end of a process: readiness goes first, then the listener, then what still runs when the grace period is over.
+
+The server (uvicorn) stops accepting and waits on SIGTERM and SIGINT; what it cuts off, it cuts without a word. So the
+signal is seen here before it: `/readyz` says so at once, the server is told after `delay` seconds, in which load
+balancers look away, and after `grace` more each request still running ends with an error that its client sees.
+"""
+
+import asyncio
+import signal
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from types import FrameType
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+class ShuttingDown(Exception):
+    """The process ends before the answer did."""
+
+
+class Drain:
+    """What runs, and until when it may."""
+
+    def __init__(self, delay: float, grace: float) -> None:
+        self.begun = False
+        self._delay = delay
+        self._grace = grace
+        self._ends_at: float | None = None
+        self._running: set[asyncio.Timeout] = set()
+
+    @asynccontextmanager
+    async def limited(self) -> AsyncIterator[None]:
+        """Run the body of the `with` for as long as there is time. Raises `ShuttingDown`."""
+        limit = asyncio.timeout_at(self._ends_at)
+        try:
+            async with limit:
+                self._running.add(limit)
+                yield
+        except TimeoutError:
+            if limit.expired():
+                raise ShuttingDown from None
+            raise
+        finally:
+            self._running.discard(limit)
+
+    def begin(self) -> None:
+        """Time runs from now on, for what runs and what is to come."""
+        if self.begun:
+            return
+        self.begun = True
+        self._ends_at = asyncio.get_running_loop().time() + self._delay + self._grace
+        for limit in self._running:
+            limit.reschedule(self._ends_at)
+
+    @contextmanager
+    def on_signals(self) -> Iterator[None]:
+        """See the server's signals before it does; in the main thread, the only one that gets any."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        loop = asyncio.get_running_loop()
+        servers = {number: signal.getsignal(number) for number in SIGNALS}
+
+        def seen(number: int, frame: FrameType | None) -> None:
+            handler = servers[signal.Signals(number)]
+            again = self.begun
+            loop.call_soon_threadsafe(self.begin)
+            if not callable(handler):
+                return
+            if again or not self._delay:
+                handler(number, frame)
+            else:
+                loop.call_soon_threadsafe(loop.call_later, self._delay, handler, number, None)
+
+        for number in SIGNALS:
+            signal.signal(number, seen)
+        try:
+            yield
+        finally:
+            for number, handler in servers.items():
+                signal.signal(number, handler)

@@ -1,0 +1,93 @@
+"""/v1/conversations and their items."""
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from adapter.server.asgi import read_body
+from adapter.server.endpoints.stored_responses import Page, answer, caller, listed
+from adapter.server.service import Service, decoded
+from adapter.translate.notes import Rejected
+from adapter.wire.base import present
+from adapter.wire.openai.responses import InputItem
+from adapter.wire.openai.stored import ConversationRequest, Deleted, ItemsRequest
+
+MAX_ITEMS = 20
+"""Items in one request (openai-python 3.54.0, `conversation_create_params.py`)."""
+
+
+async def _body(request: Request) -> bytes:
+    service: Service = request.app.state.service
+    return await read_body(request.scope, request.receive, service.settings.max_body)
+
+
+def _checked(items: list[InputItem]) -> list[InputItem]:
+    if len(items) > MAX_ITEMS:
+        raise Rejected("items", f"at most {MAX_ITEMS} items can be added at a time")
+    return items
+
+
+async def create_conversation(request: Request) -> Response:
+    """A new conversation, with its first items."""
+    state, _, client = caller(request)
+    wanted, _unknown = decoded(await _body(request) or b"{}", ConversationRequest)
+    return answer(await state.create_conversation(wanted.metadata, _checked(wanted.items or []), client.id))
+
+
+async def get_conversation(request: Request) -> Response:
+    """A conversation without its items."""
+    state, _, client = caller(request)
+    return answer(await state.conversation(request.path_params["conversation_id"], client.id))
+
+
+async def update_conversation(request: Request) -> Response:
+    """Set a conversation's metadata."""
+    state, _, client = caller(request)
+    wanted, _unknown = decoded(await _body(request) or b"{}", ConversationRequest)
+    conversation = await state.conversation(request.path_params["conversation_id"], client.id)
+    conversation.metadata = wanted.metadata if present(wanted.metadata) else msgspec.Raw(b"{}")
+    await state.update_conversation(conversation, client.id)
+    return answer(conversation)
+
+
+async def delete_conversation(request: Request) -> Response:
+    """Delete a conversation and its items."""
+    state, _, client = caller(request)
+    conversation_id = request.path_params["conversation_id"]
+    await state.delete_conversation(conversation_id, client.id)
+    return answer(Deleted(id=conversation_id, object="conversation.deleted", deleted=True))
+
+
+async def list_items(request: Request) -> Response:
+    """The items of a conversation, newest first unless asked otherwise."""
+    state, _, client = caller(request)
+    page = Page(request)
+    conversation = await state.conversation(request.path_params["conversation_id"], client.id)
+    items = await state.conversation_items(
+        conversation.id, client.id, after=page.after, limit=page.limit + 1, newest_first=page.newest_first
+    )
+    return answer(listed(items[: page.limit], has_more=len(items) > page.limit))
+
+
+async def create_items(request: Request) -> Response:
+    """Put items at the end of a conversation."""
+    state, _, client = caller(request)
+    wanted, _unknown = decoded(await _body(request), ItemsRequest)
+    items = await state.add_items(request.path_params["conversation_id"], _checked(wanted.items), client.id)
+    return answer(listed(items))
+
+
+async def get_item(request: Request) -> Response:
+    """One item of a conversation."""
+    state, _, client = caller(request)
+    path = request.path_params
+    return answer(await state.conversation_item(path["conversation_id"], path["item_id"], client.id))
+
+
+async def delete_item(request: Request) -> Response:
+    """Delete one item; the conversation without it."""
+    state, _, client = caller(request)
+    path = request.path_params
+    conversation = await state.conversation(path["conversation_id"], client.id)
+    await state.delete_item(conversation.id, path["item_id"], client.id)
+    return answer(conversation)

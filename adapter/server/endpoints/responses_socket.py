@@ -1,0 +1,265 @@
+"""The websocket of /v1/responses: one connection, one response after the other in each lane.
+
+As in openai-python 3.54.0 (`resources/responses/responses.py`, `responses_client_event.py`): the client sends
+`response.create` with the fields of a request, the server sends the events of its stream. `stream_id` names a lane.
+The connection remembers its last responses also where they are not to be stored.
+"""
+
+import asyncio
+import secrets
+import time
+from contextlib import suppress
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from adapter.server.access import AccessDenied, Client
+from adapter.server.asgi import ClientGone, header
+from adapter.server.endpoints.responses import Responses
+from adapter.server.errors import Malformed
+from adapter.server.exchanges import Exchange, timed
+from adapter.server.generation import Incoming
+from adapter.server.responding import Memory, StreamedResponse, Told, Turn, keep, turn_of
+from adapter.server.service import Service, decoded
+from adapter.server.state import Recall, State
+from adapter.server.streaming import MAX_TAPPED, relay
+from adapter.store.documents import DocumentLimits, Layered, MemoryDocuments
+from adapter.translate.errors import Failure
+from adapter.translate.notes import Rejected
+from adapter.translate.responses_stream import blank
+from adapter.wire.base import encode
+from adapter.wire.openai.response_events import Completed, Created, Event, InProgress
+from adapter.wire.openai.responses import ResponsesRequest
+
+LOCAL = DocumentLimits(max_count=16, memory_bytes=16 * 1024 * 1024)
+"""What one connection remembers of responses that are not to be stored."""
+
+MAX_LANES = 8
+"""Lanes of one connection."""
+
+MAX_WAITING = 16
+"""Requests that wait in one lane."""
+
+
+class Create(ResponsesRequest):
+    """The client's event `response.create`."""
+
+    type: str = ""
+    stream_id: str | None = None
+    generate: bool | None = None
+
+
+class Envelope(msgspec.Struct):
+    """What every event of the client's may have; `steer` is told by its type."""
+
+    type: str = ""
+    stream_id: str | None = None
+    previous_response_id: str | None = None
+    input: msgspec.Raw = msgspec.Raw(b'""')
+
+
+class ResponsesSocket:
+    """The endpoint, as a bare ASGI application."""
+
+    def __init__(self, endpoint: Responses) -> None:
+        self._endpoint = endpoint
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One connection."""
+        service = self._endpoint.service
+        socket = WebSocket(scope, receive, send)
+        try:
+            client = service.access.client(scope)
+            _check_origin(scope, service)
+        except AccessDenied as error:
+            failure = service.failure(error, "", None)
+            denial = Response(encode(failure.body), failure.status, failure.headers, media_type="application/json")
+            await socket.send_denial_response(denial)
+            return
+        await socket.accept()
+        await Connection(self._endpoint, socket, client).run()
+
+
+def _check_origin(scope: Scope, service: Service) -> None:
+    """Raise `AccessDenied` for a page of another origin: nothing else keeps a browser's websockets apart."""
+    origin = header(scope, b"origin")
+    allowed = service.settings.allow_origins
+    if origin is None or origin in allowed or "*" in allowed:
+        return
+    if urlsplit(origin).netloc != header(scope, b"host"):
+        raise AccessDenied
+
+
+class Connection:
+    """One client's connection."""
+
+    def __init__(self, endpoint: Responses, socket: WebSocket, client: Client) -> None:
+        self._endpoint = endpoint
+        self._socket = socket
+        self._client = client
+        local, shared = MemoryDocuments(LOCAL), endpoint.service.state.documents
+        self._memory = Memory(Recall(Layered(local, shared)), State(local))
+        self._lanes: dict[str | None, asyncio.Queue[bytes]] = {}
+        self._sending = asyncio.Lock()
+
+    async def run(self) -> None:
+        """Until the client leaves; what runs then is cancelled."""
+        tasks: list[asyncio.Task[None]] = []
+        try:
+            while (message := await self._socket.receive())["type"] != "websocket.disconnect":
+                text = message.get("text")
+                body: bytes = message["bytes"] if text is None else text.encode("utf-8", "surrogatepass")
+                try:
+                    lane = await self._lane(body)
+                except Malformed as error:
+                    await self._refuse(error)
+                    continue
+                if lane is not None:
+                    tasks.append(asyncio.create_task(self._serve_all(lane)))
+        except ClientGone:
+            pass
+        finally:
+            for task in tasks:
+                task.cancel()
+            if tasks:
+                await asyncio.wait(tasks)
+
+    async def _lane(self, body: bytes) -> asyncio.Queue[bytes] | None:
+        """Put an event into its lane; the lane where it is new. Raises `Malformed`."""
+        envelope, _unknown = decoded(body, Envelope)
+        if envelope.type == "response.steer":
+            await self._send(_not_steered(envelope))
+            return None
+        if envelope.type != "response.create":
+            raise Malformed("type is response.create or response.steer", "type", "invalid_value")
+        waiting = self._lanes.get(envelope.stream_id)
+        if waiting is None and len(self._lanes) >= MAX_LANES:
+            raise Malformed(f"a connection has at most {MAX_LANES} lanes", "stream_id", "invalid_value")
+        lane = self._lanes.setdefault(envelope.stream_id, asyncio.Queue(MAX_WAITING))
+        try:
+            lane.put_nowait(body)
+        except asyncio.QueueFull:
+            raise Malformed(f"{MAX_WAITING} requests wait already", "stream_id", "invalid_value") from None
+        return lane if waiting is None else None
+
+    async def _serve_all(self, lane: asyncio.Queue[bytes]) -> None:
+        with suppress(ClientGone):
+            while True:
+                await self._serve(await lane.get())
+
+    async def _serve(self, body: bytes) -> None:
+        """One response. Raises `ClientGone`."""
+        exchange = Exchange(
+            id=f"req_{secrets.token_hex(12)}",
+            path=self._socket.scope["path"],
+            started_at=time.time(),
+            client=self._client.id,
+            request=body,
+            stream=True,
+        )
+        try:
+            with timed(exchange):
+                await self._respond(body, exchange)
+        except (ClientGone, asyncio.CancelledError):
+            exchange.status = 499
+            raise
+        finally:
+            self._endpoint.service.record(exchange)
+
+    async def _respond(self, body: bytes, exchange: Exchange) -> None:
+        service, scope, stream_id = self._endpoint.service, self._socket.scope, None
+        try:
+            request, unknown = decoded(body, Create)
+            stream_id, exchange.model_asked = request.stream_id, request.model
+            if request.background:
+                raise Rejected("background", "a websocket has no background: POST /v1/responses has")
+            turn = await turn_of(service, request, unknown, self._client, self._memory)
+            self._endpoint.accept(Incoming(scope, self._socket.send, exchange, self._client), turn.prepared)
+            await self._answer(turn, request, exchange)
+        except ClientGone:
+            raise
+        except Exception as error:  # noqa: BLE001 - the border, as in `Generation`
+            await self._send(_error(self._endpoint.failed(error, exchange, self._client)), stream_id)
+
+    async def _answer(self, turn: Turn, request: Create, exchange: Exchange) -> None:
+        service = self._endpoint.service
+        exchange.status, exchange.answer = 200, []
+        sink = Sink(self, request.stream_id, exchange.answer if service.exchanges.enabled else None)
+        if request.generate is False:
+            for event in await _prepared(turn):
+                await sink.write(encode(event))
+            return
+        answer = StreamedResponse(service, turn, Told(self._socket.scope, exchange), encode, ())
+        exchange.reply_notes = answer.machine.notes
+        await relay(sink, service.events(turn.prepared, self._client, None), answer, limited=service.drain.limited)
+
+    async def _refuse(self, error: Exception) -> None:
+        """Tell of an event that is in no lane."""
+        await self._send(_error(self._endpoint.service.failure(error, "", self._client)))
+
+    async def _send(self, value: Any, stream_id: str | None = None) -> None:
+        await self.send(encode(value), stream_id)
+
+    async def send(self, event: bytes, stream_id: str | None) -> None:
+        """Send one event, with its lane's name. Raises `ClientGone`."""
+        if stream_id is not None:
+            event = b'{"stream_id":' + encode(stream_id) + b"," + event[1:]
+        try:
+            async with self._sending:
+                await self._socket.send_text(event.decode())
+        except WebSocketDisconnect:
+            raise ClientGone from None
+
+
+class Sink:
+    """See `streaming.Sink`: where the events of one response go."""
+
+    def __init__(self, connection: Connection, stream_id: str | None, tap: list[bytes] | None) -> None:
+        self.begun = False
+        self._connection = connection
+        self._stream_id = stream_id
+        self._tap = tap
+
+    async def write(self, data: bytes, *, more: bool = False) -> None:  # noqa: ARG002 - each event is a message
+        """Send one event."""
+        self.begun = True
+        if self._tap is not None and len(self._tap) < MAX_TAPPED:
+            self._tap.append(data)
+        await self._connection.send(data, self._stream_id)
+
+    async def flush(self) -> None:
+        """Nothing waits here."""
+
+
+async def _prepared(turn: Turn) -> list[Event]:
+    """The events of a response that only prepares for the next one: it has the input, and no output."""
+    begun, done = blank(turn.view, turn.stamp), blank(turn.view, turn.stamp, "completed")
+    done.completed_at = int(time.time())
+    await keep(turn, done, [])
+    return [
+        Created(sequence_number=0, response=begun),
+        InProgress(sequence_number=1, response=begun),
+        Completed(sequence_number=2, response=done),
+    ]
+
+
+def _error(failure: Failure) -> dict[str, Any]:
+    return {"type": "error", "status": failure.status, "error": failure.body.error, "headers": failure.headers}
+
+
+def _not_steered(steer: Envelope) -> dict[str, Any]:
+    """Gemini takes no more input once it answers; the client gets its input back."""
+    return {
+        "type": "response.steer.failed",
+        "sequence_number": 0,
+        "error": {
+            "type": "invalid_request_error",
+            "code": "steering_not_supported",
+            "message": "Gemini takes no input while it answers: send it with the next response.create.",
+        },
+        "steer": {"input": steer.input, "previous_response_id": steer.previous_response_id or ""},
+    }

@@ -1,0 +1,122 @@
+"""GET, DELETE and cancel of /v1/responses/{id}, and its input items."""
+
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import suppress
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from adapter.server.access import Client
+from adapter.server.asgi import ClientGone, while_connected
+from adapter.server.background import Jobs
+from adapter.server.endpoints.responses import follow
+from adapter.server.errors import Malformed
+from adapter.server.service import Service
+from adapter.server.state import State, answer_of
+from adapter.server.streaming import EventStream
+from adapter.translate.notes import Rejected
+from adapter.wire.base import encode
+from adapter.wire.openai.stored import Deleted, Item, ItemList
+
+MAX_PAGE = 100
+
+
+class Page:
+    """How a client wants a list: `limit` items from behind the one with id `after`. Raises `Malformed`."""
+
+    def __init__(self, request: Request) -> None:
+        query = request.query_params
+        self.limit = whole_number(query.get("limit", "20"), "limit", 1, MAX_PAGE)
+        self.after = query.get("after", "")
+        order = query.get("order", "desc")
+        if order not in ("asc", "desc"):
+            raise Malformed("order is asc or desc", "order", "invalid_value")
+        self.newest_first = order == "desc"
+
+    def of(self, items: Sequence[Item]) -> ItemList:
+        """The page among all items, which are in order."""
+        ordered = list(reversed(items)) if self.newest_first else list(items)
+        if self.after:
+            ids = [item["id"] for item in ordered]
+            ordered = ordered[ids.index(self.after) + 1 :] if self.after in ids else []
+        return listed(ordered[: self.limit], has_more=len(ordered) > self.limit)
+
+
+def whole_number(text: str, name: str, least: int, most: int) -> int:
+    """A number of the query. Raises `Malformed`."""
+    if not (text.isascii() and text.isdecimal() and least <= int(text) <= most):
+        raise Malformed(f"{name} is a whole number from {least} to {most}", name, "invalid_value")
+    return int(text)
+
+
+def listed(items: list[Item], *, has_more: bool = False) -> ItemList:
+    """Items as a list."""
+    first, last = (items[0]["id"], items[-1]["id"]) if items else (None, None)
+    return ItemList(object="list", data=items, first_id=first, last_id=last, has_more=has_more)
+
+
+def caller(request: Request) -> tuple[State, Jobs, Client]:
+    """What an endpoint about stored things needs. Raises `AccessDenied`."""
+    service: Service = request.app.state.service
+    return service.state, request.app.state.jobs, service.access.client(request.scope)
+
+
+def answer(value: object) -> Response:
+    """An answer in JSON."""
+    return Response(value if isinstance(value, bytes) else encode(value), media_type="application/json")
+
+
+async def get_response(request: Request) -> Response:
+    """A stored response; with `stream=true` the events of one in the background, from behind `starting_after`."""
+    _, jobs, client = caller(request)
+    response_id = request.path_params["response_id"]
+    record = await jobs.find(response_id, client.id)
+    if request.query_params.get("stream", "").lower() not in ("true", "1"):
+        return answer(bytes(record.response))
+    if not answer_of(record).background:
+        raise Rejected("stream", "only a response in the background can be streamed again")
+    after = request.query_params.get("starting_after")
+    position = 0 if after is None else whole_number(after, "starting_after", 0, 2**31) + 1
+    return Resumed(request.app.state.service, lambda: jobs.follow(response_id, client.id, position))
+
+
+class Resumed(Response):
+    """The events of a response that runs, or ran, in the background."""
+
+    def __init__(self, service: Service, frames: Callable[[], AsyncGenerator[bytes]]) -> None:
+        super().__init__()
+        self._service = service
+        self._frames = frames
+
+    async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
+        """See `Response`."""
+        stream = EventStream(send, {}, self._service.settings)
+        with suppress(ClientGone):
+            async with while_connected(receive):
+                await follow(self._service, self._frames(), stream)
+
+
+async def delete_response(request: Request) -> Response:
+    """Delete a stored response; one that runs is cancelled first."""
+    state, jobs, client = caller(request)
+    response_id = request.path_params["response_id"]
+    if answer_of(await jobs.find(response_id, client.id)).background:
+        await jobs.cancel(response_id, client.id)
+    await state.delete(response_id, client.id)
+    return answer(Deleted(id=response_id, object="response", deleted=True))
+
+
+async def cancel_response(request: Request) -> Response:
+    """Cancel a response in the background."""
+    _, jobs, client = caller(request)
+    record = await jobs.cancel(request.path_params["response_id"], client.id)
+    return answer(bytes(record.response))
+
+
+async def list_input_items(request: Request) -> Response:
+    """What a response answered, the items of the responses before it included."""
+    state, _, client = caller(request)
+    page = Page(request)
+    record = await state.response(request.path_params["response_id"], client.id)
+    return answer(page.of(await state.inputs(record, client.id)))

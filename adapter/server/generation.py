@@ -1,0 +1,119 @@
+"""What the endpoints share that ask Gemini for an answer: access, the body, the border for errors, and the record."""
+
+import time
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple, TypeVar
+
+from starlette.types import Receive, Scope, Send
+
+from adapter.server import notes
+from adapter.server.access import Client
+from adapter.server.asgi import ClientGone, read_body, respond, until, while_connected
+from adapter.server.exchanges import Exchange, timed
+from adapter.server.service import Prepared, Service, deadline_of
+from adapter.server.streaming import Answer, EventStream, heartbeat_of, relay
+from adapter.translate.errors import AnswerError, Failure
+from adapter.translate.notes import Rejected
+from adapter.translate.reply import FAILURES
+from adapter.upstream.client import Reply
+from adapter.wire.base import encode
+from adapter.wire.openai.chat import Extra
+
+T = TypeVar("T")
+
+MALFORMED = {reason.lower() for reason in FAILURES}
+
+
+class Incoming(NamedTuple):
+    """One request, its body read: where its answer goes, what is recorded of it, and who sent it."""
+
+    scope: Scope
+    send: Send
+    exchange: Exchange
+    client: Client
+
+
+class Generation:
+    """Such an endpoint, as a bare ASGI application; `serve` is its own."""
+
+    def __init__(self, service: Service) -> None:
+        self.service = service
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
+        exchange = Exchange(id=scope["state"]["request_id"], path=scope["path"], started_at=time.time(), client=None)
+        with timed(exchange):
+            await self._answer(scope, receive, send, exchange)
+        if exchange.status:
+            self.service.record(exchange)
+
+    async def serve(self, incoming: Incoming) -> None:
+        """Answer; every exception becomes an OpenAI error."""
+        raise NotImplementedError
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send, exchange: Exchange) -> None:
+        client: Client | None = None
+        try:
+            client = self.service.access.client(scope)
+            exchange.client = client.id
+            exchange.request = await read_body(scope, receive, self.service.settings.max_body)
+            async with while_connected(receive):
+                await self.serve(Incoming(scope, send, exchange, client))
+        except ClientGone:
+            exchange.status = 499
+        except Exception as error:  # noqa: BLE001 - the border: everything becomes an OpenAI error, bugs are logged whole
+            failure = self.failed(error, exchange, client)
+            await respond(send, failure.status, encode(failure.body), failure.headers)
+
+    def failed(self, error: Exception, exchange: Exchange, client: Client | None) -> Failure:
+        """OpenAI's error for an exception, recorded."""
+        if isinstance(error, Rejected):
+            exchange.notes = error.notes
+        failure = self.service.failure(error, exchange.id, client)
+        exchange.status, exchange.answer = failure.status, [encode(failure.body)]
+        return failure
+
+    def accept(self, incoming: Incoming, prepared: Prepared) -> None:
+        """Record what goes to Gemini. Raises `StrictLoss`."""
+        settings, exchange = self.service.settings, incoming.exchange
+        exchange.model, exchange.notes, exchange.upstream_request = prepared.model, prepared.notes, prepared.body
+        notes.check(prepared.notes, notes.is_strict(incoming.scope, settings), settings.notes)
+
+    async def ask(self, incoming: Incoming, prepared: Prepared, read: Callable[[Reply], Awaitable[T]]) -> T:
+        """Ask, and once more after a malformed call where the operator wants that; `read` raises `AnswerError`."""
+        for last in (not self.service.settings.retry_malformed, True):
+            reply = await self.service.generate(prepared, incoming.client, deadline_of(incoming.scope))
+            try:
+                return await read(reply)
+            except AnswerError as error:
+                if last or error.code not in MALFORMED:
+                    raise
+        raise AssertionError("the last attempt returns or raises")
+
+    async def send(self, incoming: Incoming, prepared: Prepared, body: bytes) -> None:
+        """Send a whole answer."""
+        exchange = incoming.exchange
+        exchange.status, exchange.answer = 200, [body]
+        await respond(incoming.send, 200, body, self.service.headers(prepared, exchange.reply_notes))
+
+    async def stream(self, incoming: Incoming, prepared: Prepared, answer: Answer) -> None:
+        """Send an answer as it comes."""
+        service = self.service
+        stream = self.open_stream(incoming, prepared)
+        events = service.events(prepared, incoming.client, deadline_of(incoming.scope))
+        async with until(stream.keep_alive(heartbeat_of(service.settings, answer.heartbeat))):
+            await relay(stream, events, answer, limited=service.drain.limited)
+        await stream.end()
+
+    def open_stream(self, incoming: Incoming, prepared: Prepared) -> EventStream:
+        """A stream to the client whose events are recorded."""
+        service, exchange = self.service, incoming.exchange
+        exchange.status, exchange.answer = 200, []
+        tap = exchange.answer if service.exchanges.enabled else None
+        return EventStream(incoming.send, service.headers(prepared), service.settings, tap)
+
+
+def with_ledger(extra: Extra | None, exchange: Exchange) -> Extra:
+    """What an answer says beside OpenAI's fields, with the whole ledger of both ways."""
+    ledger = notes.listed([*exchange.notes, *exchange.reply_notes])
+    return {**(extra or {}), "adapter": {"notes": ledger}}

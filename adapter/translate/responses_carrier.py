@@ -1,0 +1,48 @@
+"""What a reasoning item's `encrypted_content` holds: the records that the signature store would keep.
+
+Clients that store nothing here send it back (openai-agents, Codex, LangChain and opencode do), and the records then
+stand beside what the store knows. Only base64 keeps it from being read: there is nothing in it but what Gemini sent.
+"""
+
+import base64
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+from adapter.wire.base import encode
+from adapter.wire.signatures import Issued, Signature
+
+_MARK = "gemini_1."
+"""What our own content starts with; other vendors' is not ours to read."""
+
+_SUMMARY = "summary"
+"""The key of a compacted conversation's summary, beside the keys of `translate.signatures`."""
+
+_decoder = msgspec.json.Decoder(dict[str, Signature])
+
+
+def seal(records: Iterable[Issued]) -> str:
+    """The records as one opaque string."""
+    return _MARK + base64.urlsafe_b64encode(encode(dict(records))).decode().rstrip("=")
+
+
+def unseal(content: str) -> Mapping[str, Signature] | None:
+    """The records in an opaque string, by key; None for content that is not ours."""
+    if not content.startswith(_MARK):
+        return None
+    data = content[len(_MARK) :]
+    try:
+        return _decoder.decode(base64.urlsafe_b64decode(data + "=" * (-len(data) % 4)))
+    except (ValueError, msgspec.MsgspecError):
+        return None
+
+
+def seal_summary(text: str) -> str:
+    """The `encrypted_content` of a compaction item that stands for a conversation with this summary."""
+    return seal([Issued(_SUMMARY, Signature(value=text))])
+
+
+def summary(content: str) -> str | None:
+    """The summary in a compaction item's content; None for content that is not ours."""
+    record = (unseal(content) or {}).get(_SUMMARY)
+    return record.value if record else None

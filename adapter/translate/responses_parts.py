@@ -1,0 +1,209 @@
+"""What grows inside an item of an answer: the parts of a message, and the summary of thoughts, with their events."""
+
+from collections.abc import Callable, Sequence
+
+from adapter.wire.openai import response_events as events
+from adapter.wire.openai.chat import TokenLogprob
+from adapter.wire.openai.response_events import Event
+from adapter.wire.openai.responses import (
+    CodeInterpreterCallItem,
+    MessageItem,
+    OutputItem,
+    OutputRefusal,
+    OutputText,
+    ReasoningItem,
+    SummaryText,
+    UrlCitationAnnotation,
+)
+
+Numbers = Callable[[], int]
+"""Gives the number of the next event."""
+
+
+class Open:
+    """An item that is not done: its place among the items. `end` tells what is left to tell before it is."""
+
+    def __init__(self, item: OutputItem, index: int, numbers: Numbers) -> None:
+        self.item = item
+        self.index = index
+        self.next = numbers
+
+    def end(self) -> list[Event]:
+        """The events that end what grows inside."""
+        return []
+
+
+class OpenMessage(Open):
+    """A message; its last part grows."""
+
+    def __init__(self, item: MessageItem, index: int, numbers: Numbers) -> None:
+        super().__init__(item, index, numbers)
+        self.id = item.id
+        self.message = item
+        self._pieces: list[str] = []
+        self._growing: OutputText | OutputRefusal | None = None
+        self._last = -1
+
+    def text(self, delta: str, logprobs: list[TokenLogprob]) -> list[Event]:
+        """More text."""
+        told = (
+            [] if type(self._growing) is OutputText else self._begin(OutputText(text="", annotations=[], logprobs=[]))
+        )
+        self._pieces.append(delta)
+        if logprobs and isinstance(self._growing, OutputText):
+            self._growing.logprobs = self._growing.logprobs + logprobs
+        told.append(
+            events.TextDelta(
+                sequence_number=self.next(),
+                item_id=self.id,
+                output_index=self.index,
+                content_index=self._last,
+                delta=delta,
+                logprobs=logprobs,
+            )
+        )
+        return told
+
+    def refusal(self, words: str) -> list[Event]:
+        """A refusal in words."""
+        told = self._begin(OutputRefusal(refusal=""))
+        self._pieces.append(words)
+        number = self.next()
+        delta = events.RefusalDelta(
+            sequence_number=number, item_id=self.id, output_index=self.index, content_index=self._last, delta=words
+        )
+        return [*told, delta]
+
+    def length(self, part: OutputText) -> int:
+        """How many characters one of the parts has so far."""
+        return sum(map(len, self._pieces)) if part is self._growing else len(part.text)
+
+    def annotate(self, part: OutputText, annotation: UrlCitationAnnotation) -> Event:
+        """A citation in one of the parts."""
+        part.annotations = [*part.annotations, annotation]
+        return events.AnnotationAdded(
+            sequence_number=self.next(),
+            item_id=self.id,
+            output_index=self.index,
+            content_index=next(number for number, one in enumerate(self.message.content) if one is part),
+            annotation_index=len(part.annotations) - 1,
+            annotation=annotation,
+        )
+
+    def _begin(self, part: OutputText | OutputRefusal) -> list[Event]:
+        told = self.end()
+        self.message.content = [*self.message.content, part]
+        self._last += 1
+        self._growing = part
+        added = events.ContentPartAdded(
+            sequence_number=self.next(),
+            item_id=self.id,
+            output_index=self.index,
+            content_index=self._last,
+            part=copied(part),
+        )
+        return [*told, added]
+
+    def end(self) -> list[Event]:
+        """The events that end the part that grows."""
+        part, self._growing = self._growing, None
+        if part is None:
+            return []
+        whole, self._pieces = "".join(self._pieces), []
+        number = self.next()
+        if isinstance(part, OutputText):
+            part.text = whole
+            done: Event = events.TextDone(
+                sequence_number=number,
+                item_id=self.id,
+                output_index=self.index,
+                content_index=self._last,
+                text=whole,
+                logprobs=part.logprobs,
+            )
+        else:
+            part.refusal = whole
+            done = events.RefusalDone(
+                sequence_number=number,
+                item_id=self.id,
+                output_index=self.index,
+                content_index=self._last,
+                refusal=whole,
+            )
+        ended = events.ContentPartDone(
+            sequence_number=self.next(),
+            item_id=self.id,
+            output_index=self.index,
+            content_index=self._last,
+            part=copied(part),
+        )
+        return [done, ended]
+
+
+class OpenReasoning(Open):
+    """Thoughts; their summary is one part, which grows."""
+
+    def __init__(self, item: ReasoningItem, index: int, numbers: Numbers) -> None:
+        super().__init__(item, index, numbers)
+        self.reasoning = item
+        self._pieces: list[str] = []
+
+    def text(self, delta: str) -> list[Event]:
+        """More of the summary."""
+        told: list[Event] = []
+        place = (self.reasoning.id, self.index)
+        if not self._pieces:
+            empty = SummaryText(text="")
+            told.append(_summary(events.SummaryPartAdded, self.next(), place, empty))
+        self._pieces.append(delta)
+        number = self.next()
+        told.append(
+            events.SummaryDelta(
+                sequence_number=number, item_id=place[0], output_index=place[1], summary_index=0, delta=delta
+            )
+        )
+        return told
+
+    def end(self) -> list[Event]:
+        """The events that end the summary."""
+        if not self._pieces:
+            return []
+        whole = SummaryText(text="".join(self._pieces))
+        self.reasoning.summary = [whole]
+        place = (self.reasoning.id, self.index)
+        done = events.SummaryDone(
+            sequence_number=self.next(), item_id=place[0], output_index=place[1], summary_index=0, text=whole.text
+        )
+        return [done, _summary(events.SummaryPartDone, self.next(), place, whole)]
+
+
+class OpenCode(Open):
+    """Code that Gemini runs."""
+
+    def __init__(self, item: CodeInterpreterCallItem, index: int, numbers: Numbers) -> None:
+        super().__init__(item, index, numbers)
+        self.code = item
+
+
+def _summary(
+    kind: type[events.SummaryPartEvent], number: int, place: tuple[str, int], part: SummaryText
+) -> events.SummaryPartEvent:
+    return kind(sequence_number=number, item_id=place[0], output_index=place[1], summary_index=0, part=part)
+
+
+def copied(part: OutputText | OutputRefusal) -> OutputText | OutputRefusal:
+    """The part as it is now: an event must not change after it was made."""
+    if isinstance(part, OutputRefusal):
+        return OutputRefusal(refusal=part.refusal)
+    return OutputText(text=part.text, annotations=part.annotations, logprobs=part.logprobs)
+
+
+def citations_of(found: Sequence[UrlCitationAnnotation], start: int, end: int) -> list[UrlCitationAnnotation]:
+    """The citations of one part, which stands at `start` to `end` in the answer's text, counted inside it."""
+    return [
+        UrlCitationAnnotation(
+            start_index=one.start_index - start, end_index=min(one.end_index, end) - start, url=one.url, title=one.title
+        )
+        for one in found
+        if start <= one.start_index < end
+    ]

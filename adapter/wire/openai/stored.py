@@ -1,0 +1,85 @@
+"""What is kept for clients of /v1/responses and /v1/conversations, and how it is told (openai-python 3.54.0)."""
+
+from typing import Any
+
+import msgspec
+
+from adapter.wire.base import ABSENT, Wire
+from adapter.wire.openai.responses import InputItem, ResponseUsage
+
+Item = dict[str, Any]
+"""An item as it was sent or answered."""
+
+
+class StoredResponse(Wire):
+    """What is kept of a response: itself, its own input, and the ids of the responses before it, oldest first."""
+
+    response: msgspec.Raw
+    input: list[Item]
+    history: list[str]
+
+
+class StoredAnswer(msgspec.Struct, kw_only=True):
+    """The part of a stored response that the server itself reads."""
+
+    id: str
+    status: str
+    background: bool = False
+    output: list[Item] = []
+
+
+class ItemList(Wire):
+    """A page of items."""
+
+    object: str
+    data: list[Item]
+    first_id: str | None
+    last_id: str | None
+    has_more: bool
+
+
+class Deleted(Wire):
+    """What was deleted; `object` is response or conversation.deleted."""
+
+    id: str
+    object: str
+    deleted: bool
+
+
+class InputTokens(Wire):
+    """How many tokens a request has."""
+
+    object: str
+    input_tokens: int
+
+
+class CompactedResponse(Wire):
+    """A shorter conversation: all user messages, then one compaction item."""
+
+    id: str
+    object: str
+    created_at: int
+    output: list[Item]
+    usage: ResponseUsage
+
+
+class Conversation(Wire):
+    """A stored conversation; its items are told apart from it."""
+
+    id: str
+    object: str
+    created_at: int
+    metadata: msgspec.Raw
+
+
+class ConversationRequest(Wire):
+    """A new conversation, or a change of its metadata."""
+
+    items: list[InputItem] | None = None
+    metadata: msgspec.Raw = ABSENT
+
+
+class ItemsRequest(Wire):
+    """Items for a conversation."""
+
+    items: list[InputItem]

@@ -1,0 +1,37 @@
+"""What the tests of /v1/responses share."""
+
+import json
+
+from tests.server.scripted import events
+
+PATH = "/v1/responses"
+
+
+def ask(text="hi", **fields):
+    """A request."""
+    return {"model": "gemini-3.5-flash", "input": text, **fields}
+
+
+def said(response):
+    """The text of a response."""
+    parts = [part for item in response["output"] if item["type"] == "message" for part in item["content"]]
+    return "".join(part["text"] for part in parts)
+
+
+def told(text):
+    """The events of a stream, each under its own name."""
+    found = [json.loads(payload) for payload in events_of(text)]
+    names = [line.removeprefix("event: ") for line in text.splitlines() if line.startswith("event: ")]
+    assert [event["type"] for event in found] == names
+    return found
+
+
+def events_of(text):
+    """The payloads, without the last word."""
+    bare = "\n".join(line for line in text.split("\n") if not line.startswith("event: "))
+    return [payload for payload in events(bare) if payload != "[DONE]"]
+
+
+def contents(seen):
+    """The conversation as it reached the upstream: role and texts of each turn."""
+    return [(turn["role"], [part.get("text") for part in turn["parts"]]) for turn in seen.body["contents"]]

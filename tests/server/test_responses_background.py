@@ -1,0 +1,304 @@
+"""Responses in the background: polled, watched, cancelled, from this process and from another one."""
+
+import asyncio
+import json
+
+import pytest
+
+from adapter.server import background
+from tests.server.scripted import adapter, answer, chat, frame, scripted
+from tests.server.stateful import PATH, ask, said, told
+
+
+@pytest.fixture(autouse=True)
+def hurry(monkeypatch):
+    """Signs of life and looks at the store come faster than in earnest."""
+    monkeypatch.setattr(background, "BEAT", 0.05)
+    monkeypatch.setattr(background, "POLL", 0.02)
+
+
+class Slow:
+    """Says one word after the other; `go_on` lets it say the last."""
+
+    def __init__(self):
+        self.go_on = asyncio.Event()
+        self.begun = asyncio.Event()
+
+    async def __call__(self, call):
+        await call.start()
+        for word in ("one ", "two "):
+            await call.send(frame(answer(word, finish=None)))
+        self.begun.set()
+        await self.go_on.wait()
+        await call.send(frame(answer("three")))
+        await call.end()
+
+
+async def ended(client, response_id):
+    """A response, as soon as it has ended."""
+    async with asyncio.timeout(10):
+        while True:
+            response = (await client.get(f"{PATH}/{response_id}")).json()
+            if response["status"] not in ("queued", "in_progress"):
+                return response
+            await asyncio.sleep(0.02)
+
+
+async def start(client, **fields):
+    """A response that was just put into the background."""
+    response = await client.post(PATH, json=ask(background=True, **fields))
+    assert response.status_code == 200, response.text
+    return response.json()
+
+
+async def read_until(lines, word):
+    """The event stream up to an event with this word in it."""
+    seen = []
+    async for line in lines:
+        seen.append(line)
+        if word in line:
+            break
+    return "\n".join([*seen, "", ""])
+
+
+async def test_it_is_polled_until_it_is_there():
+    slow = Slow()
+    async with scripted(slow) as upstream, adapter(upstream) as client:
+        queued = await start(client)
+        await slow.begun.wait()
+        running = (await client.get(f"{PATH}/{queued['id']}")).json()
+        slow.go_on.set()
+        done = await ended(client, queued["id"])
+    assert (queued["status"], running["status"], done["status"]) == ("queued", "in_progress", "completed")
+    assert queued["background"] is done["background"] is True
+    assert said(done) == "one two three"
+
+
+async def test_a_stream_that_was_left_is_taken_up_again_behind_any_event():
+    slow = Slow()
+    async with scripted(slow) as upstream, adapter(upstream) as client:
+        async with client.stream("POST", PATH, json=ask(background=True, stream=True)) as response:
+            seen = told(await read_until(response.aiter_lines(), "two"))
+        response_id = seen[0]["response"]["id"]
+        slow.go_on.set()
+        done = await ended(client, response_id)
+        assert not upstream.gone.is_set()
+        url = f"{PATH}/{response_id}"
+        whole = await client.get(url, params={"stream": "true"})
+        rests = [await client.get(url, params={"stream": "true", "starting_after": n}) for n in (0, 3, len(seen) - 1)]
+    events = told(whole.text)
+    assert events[: len(seen)] == seen
+    assert [event["sequence_number"] for event in events] == list(range(len(events)))
+    assert events[-1]["response"] == done
+    assert whole.text.endswith("data: [DONE]\n\n")
+    assert told(rests[0].text) == events[1:]
+    assert told(rests[1].text) == events[4:]
+    assert told(rests[2].text) == events[len(seen) :]
+
+
+async def test_one_who_watches_may_leave_without_a_word_in_the_log(caplog):
+    slow = Slow()
+    async with scripted(slow) as upstream, adapter(upstream) as client:
+        queued = await start(client)
+        async with client.stream("GET", f"{PATH}/{queued['id']}?stream=true") as response:
+            await read_until(response.aiter_lines(), "two")
+        await asyncio.sleep(0.2)
+        slow.go_on.set()
+        await ended(client, queued["id"])
+    assert [record for record in caplog.records if record.levelname in ("ERROR", "CRITICAL")] == []
+
+
+async def test_many_watch_one_that_runs():
+    slow = Slow()
+    async with scripted(slow) as upstream, adapter(upstream) as client:
+        queued = await start(client)
+        watching = [asyncio.create_task(client.get(f"{PATH}/{queued['id']}?stream=true")) for _ in range(3)]
+        await asyncio.sleep(0.2)
+        slow.go_on.set()
+        texts = {(await task).text for task in watching}
+    assert len(texts) == 1
+    assert told(texts.pop())[-1]["type"] == "response.completed"
+
+
+async def test_a_cancelled_one_hangs_up_and_keeps_what_there_was():
+    slow = Slow()
+    async with scripted(slow) as upstream, adapter(upstream) as client:
+        queued = await start(client)
+        await slow.begun.wait()
+        await asyncio.sleep(0.1)
+        cancelled = (await client.post(f"{PATH}/{queued['id']}/cancel")).json()
+        again = (await client.post(f"{PATH}/{queued['id']}/cancel")).json()
+        stream = await client.get(f"{PATH}/{queued['id']}?stream=true")
+        await asyncio.wait_for(upstream.gone.wait(), 10)
+    assert cancelled["status"] == "cancelled"
+    assert said(cancelled) == "one two "
+    assert again == cancelled
+    last = told(stream.text)[-1]
+    assert (last["type"], last["response"]["status"]) == ("response.incomplete", "cancelled")
+
+
+async def test_only_one_in_the_background_is_cancelled_or_streamed_again():
+    async def script(call):
+        await call.json(answer("Hello"))
+
+    async with scripted(script) as upstream, adapter(upstream) as client:
+        made = (await client.post(PATH, json=ask())).json()
+        cancelled = await client.post(f"{PATH}/{made['id']}/cancel")
+        streamed = await client.get(f"{PATH}/{made['id']}?stream=true")
+    assert [cancelled.status_code, streamed.status_code] == [400, 400]
+
+
+async def test_a_failure_is_told_to_who_polls():
+    async def script(call):
+        await call.json({"error": {"code": 503, "message": "overloaded", "status": "UNAVAILABLE"}}, 503)
+
+    async with scripted(script) as upstream, adapter(upstream) as client:
+        done = await ended(client, (await start(client))["id"])
+    assert done["status"] == "failed"
+    assert done["error"]["message"] == "overloaded"
+
+
+async def test_a_request_that_cannot_be_served_is_refused_at_once():
+    async with scripted(Slow()) as upstream, adapter(upstream) as client:
+        response = await client.post(PATH, json=ask([{"role": "narrator", "content": "x"}], background=True))
+    assert response.status_code == 400
+    assert upstream.seen == []
+
+
+async def test_one_that_cannot_be_stored_is_not_begun(monkeypatch):
+    async def put(_self, _documents, _client):
+        return False
+
+    monkeypatch.setattr("adapter.store.documents.MemoryDocuments.put", put)
+    async with scripted(Slow()) as upstream, adapter(upstream) as client:
+        response = await client.post(PATH, json=ask(background=True))
+    assert (response.status_code, response.json()["error"]["code"]) == (503, "not_stored")
+    assert upstream.seen == []
+
+
+async def test_no_more_run_than_may():
+    slow = Slow()
+    async with scripted(slow) as upstream, adapter(upstream, max_background=1) as client:
+        first = await start(client)
+        refused = await client.post(PATH, json=ask(background=True))
+        slow.go_on.set()
+        await ended(client, first["id"])
+        await asyncio.sleep(0.2)
+        await start(client)
+    assert refused.status_code == 429
+    assert refused.json()["error"]["code"] == "rate_limit_exceeded"
+
+
+async def test_deleting_one_that_runs_ends_it():
+    slow = Slow()
+    async with scripted(slow) as upstream, adapter(upstream) as client:
+        queued = await start(client)
+        await slow.begun.wait()
+        deleted = await client.delete(f"{PATH}/{queued['id']}")
+        await asyncio.wait_for(upstream.gone.wait(), 10)
+        await asyncio.sleep(0.2)
+        found = await client.get(f"{PATH}/{queued['id']}")
+    assert deleted.json()["deleted"] is True
+    assert found.status_code == 404
+
+
+async def test_nothing_follows_one_that_is_not_finished():
+    slow = Slow()
+    async with scripted(slow) as upstream, adapter(upstream) as client:
+        queued = await start(client)
+        refused = await client.post(PATH, json=ask(previous_response_id=queued["id"]))
+        slow.go_on.set()
+        await ended(client, queued["id"])
+    assert refused.status_code == 400
+    assert refused.json()["error"]["param"] == "previous_response_id"
+
+
+async def test_another_process_watches_and_cancels(tmp_path):
+    store = f"sqlite:{tmp_path / 'state.sqlite3'}"
+    slow = Slow()
+    async with (
+        scripted(slow) as upstream,
+        adapter(upstream, store=store) as one,
+        adapter(upstream, store=store) as two,
+    ):
+        first, second = await start(one), await start(one)
+        watching = asyncio.create_task(two.get(f"{PATH}/{first['id']}?stream=true&starting_after=1"))
+        cancelled = (await two.post(f"{PATH}/{second['id']}/cancel")).json()
+        await asyncio.sleep(0.2)
+        assert not watching.done()
+        slow.go_on.set()
+        events = told((await watching).text)
+        whole = told((await one.get(f"{PATH}/{first['id']}?stream=true")).text)
+    assert cancelled["status"] == "cancelled"
+    assert events == whole[2:]
+    assert events[-1]["type"] == "response.completed"
+
+
+async def test_the_end_of_the_process_is_a_failure_that_can_be_read(tmp_path):
+    store = f"sqlite:{tmp_path / 'state.sqlite3'}"
+    slow = Slow()
+    async with scripted(slow) as upstream:
+        async with adapter(upstream, store=store) as client:
+            queued = await start(client)
+            await slow.begun.wait()
+            await asyncio.sleep(0.1)
+        async with adapter(upstream, store=store) as client:
+            found = (await client.get(f"{PATH}/{queued['id']}")).json()
+            events = told((await client.get(f"{PATH}/{queued['id']}?stream=true")).text)
+    assert found["status"] == "failed"
+    assert said(found) == "one two "
+    assert events[-1]["type"] == "response.failed"
+
+
+async def test_a_process_that_dies_without_a_word_leaves_a_failure(tmp_path, monkeypatch):
+    async def dies(_job):
+        """Nothing is written any more."""
+
+    monkeypatch.setattr(background, "DEAD_AFTER", 1.5)
+    monkeypatch.setattr(background.Job, "_run", dies)
+    async with scripted(Slow()) as upstream, adapter(upstream) as client:
+        queued = await start(client)
+        before = (await client.get(f"{PATH}/{queued['id']}")).json()
+        await asyncio.sleep(2.6)
+        after = (await client.get(f"{PATH}/{queued['id']}")).json()
+        events = told((await client.get(f"{PATH}/{queued['id']}?stream=true")).text)
+    assert before["status"] == "in_progress"
+    assert (after["status"], after["error"]["code"]) == ("failed", "server_error")
+    assert events == [{"type": "response.failed", "sequence_number": 0, "response": after}]
+
+
+async def test_events_that_left_memory_are_read_from_the_store(monkeypatch):
+    monkeypatch.setattr(background, "MAX_HELD", 2_000)
+    go_on = asyncio.Event()
+
+    async def script(call):
+        await call.start()
+        for number in range(100):
+            await call.send(frame(answer(f"word {number} ", finish=None)))
+        await go_on.wait()
+        await call.send(frame(answer("end")))
+        await call.end()
+
+    async with scripted(script) as upstream, adapter(upstream) as client:
+        queued = await start(client)
+        await asyncio.sleep(0.5)
+        watching = asyncio.create_task(client.get(f"{PATH}/{queued['id']}?stream=true"))
+        await asyncio.sleep(0.2)
+        go_on.set()
+        events = told((await watching).text)
+    assert [event["sequence_number"] for event in events] == list(range(len(events)))
+    assert "word 0 word 1 " in said(events[-1]["response"])
+
+
+async def test_other_requests_are_served_meanwhile():
+    slow = Slow()
+
+    async def script(call):
+        await (slow(call) if ":stream" in call.request.path else call.json(answer("Hello")))
+
+    async with scripted(script) as upstream, adapter(upstream) as client:
+        queued = await start(client)
+        response = await client.post("/v1/chat/completions", json=chat())
+        slow.go_on.set()
+        await ended(client, queued["id"])
+    assert json.loads(response.text)["choices"][0]["message"]["content"] == "Hello"

@@ -1,0 +1,202 @@
+"""The websocket of /v1/responses, over real sockets."""
+
+import asyncio
+import json
+from contextlib import asynccontextmanager
+
+import pytest
+from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
+
+from tests.server.scripted import adapter, answer, frame, scripted
+from tests.server.stateful import contents, said
+
+LAST = ("response.completed", "response.incomplete", "response.failed", "error", "response.steer.failed")
+
+
+async def counts(call):
+    await call.stream(answer(f"answer {call.number}"))
+
+
+@asynccontextmanager
+async def socket(client, **options):
+    """A connection to the adapter that a client speaks to."""
+    url = str(client.base_url).replace("http", "ws", 1).rstrip("/")
+    async with connect(f"{url}/v1/responses", proxy=None, **options) as connection:
+        yield connection
+
+
+def create(text="hi", **fields):
+    return json.dumps({"type": "response.create", "model": "gemini-3.5-flash", "input": text, **fields})
+
+
+async def heard(connection):
+    """The events up to the last one of a response."""
+    events = []
+    while not events or events[-1]["type"] not in LAST:
+        events.append(json.loads(await asyncio.wait_for(connection.recv(), 10)))
+    return events
+
+
+async def test_one_response_after_the_other_on_one_connection():
+    async with scripted(counts) as upstream, adapter(upstream) as client, socket(client) as connection:
+        await connection.send(create("first"))
+        first = await heard(connection)
+        await connection.send(create("second", previous_response_id=first[-1]["response"]["id"]).encode())
+        second = await heard(connection)
+        kept = (await client.get(f"/v1/responses/{first[-1]['response']['id']}")).json()
+    assert [event["type"] for event in first[:2]] == ["response.created", "response.in_progress"]
+    assert [event["sequence_number"] for event in second] == list(range(len(second)))
+    assert said(second[-1]["response"]) == "answer 2"
+    assert kept == first[-1]["response"]
+    assert contents(upstream.seen[1]) == [("user", ["first"]), ("model", ["answer 1"]), ("user", ["second"])]
+
+
+async def test_a_connection_remembers_what_is_not_stored():
+    async with scripted(counts) as upstream, adapter(upstream) as client:
+        async with socket(client) as connection:
+            await connection.send(create("first", store=False))
+            first = (await heard(connection))[-1]["response"]
+            await connection.send(create("second", store=False, previous_response_id=first["id"]))
+            second = (await heard(connection))[-1]["response"]
+        kept = await client.get(f"/v1/responses/{first['id']}")
+        async with socket(client) as connection:
+            await connection.send(create("third", previous_response_id=second["id"]))
+            lost = (await heard(connection))[-1]
+    assert contents(upstream.seen[1]) == [("user", ["first"]), ("model", ["answer 1"]), ("user", ["second"])]
+    assert kept.status_code == 404
+    assert (lost["type"], lost["error"]["code"]) == ("error", "previous_response_not_found")
+
+
+async def test_what_is_prepared_without_an_answer_is_there_for_the_next_response():
+    async with scripted(counts) as upstream, adapter(upstream) as client, socket(client) as connection:
+        await connection.send(create("first", generate=False))
+        prepared = await heard(connection)
+        await connection.send(create("second", previous_response_id=prepared[-1]["response"]["id"]))
+        await heard(connection)
+    assert [event["type"] for event in prepared] == ["response.created", "response.in_progress", "response.completed"]
+    assert prepared[-1]["response"]["output"] == []
+    assert len(upstream.seen) == 1
+    assert contents(upstream.seen[0]) == [("user", ["first"]), ("user", ["second"])]
+
+
+async def test_lanes_run_beside_each_other():
+    go_on = asyncio.Event()
+
+    async def script(call):
+        if call.request.body["contents"][-1]["parts"][0]["text"] == "slow":
+            await go_on.wait()
+        await call.stream(answer("done"))
+
+    async with scripted(script) as upstream, adapter(upstream) as client, socket(client) as connection:
+        await connection.send(create("slow", stream_id="a"))
+        await connection.send(create("quick", stream_id="b"))
+        quick = await heard(connection)
+        go_on.set()
+        slow = await heard(connection)
+    assert {event["stream_id"] for event in quick} == {"b"}
+    assert {event["stream_id"] for event in slow} == {"a"}
+
+
+async def test_errors_leave_the_connection_open():
+    async def script(call):
+        if call.number == 1:
+            await call.json({"error": {"code": 429, "message": "slow down", "status": "RESOURCE_EXHAUSTED"}}, 429)
+        elif call.number == 2:
+            tail = frame({"error": {"code": 503, "message": "overloaded", "status": "UNAVAILABLE"}})
+            await call.stream(answer("Hel", finish=None), tail)
+        else:
+            await counts(call)
+
+    async with scripted(script) as upstream, adapter(upstream) as client, socket(client) as connection:
+        ends = []
+        for message in ("{", "{}", create(background=True), create([{"role": "x"}]), *[create()] * 3):
+            await connection.send(message)
+            ends.append((await heard(connection))[-1])
+    assert [(end["type"], end.get("status")) for end in ends] == [
+        *[("error", 400)] * 4,
+        ("error", 429),
+        ("response.failed", None),
+        ("response.completed", None),
+    ]
+    assert ends[2]["error"]["param"] == "background"
+    assert ends[4]["error"]["code"] == "rate_limit_exceeded"
+    assert set(ends[4]["error"]) == {"message", "type", "param", "code"}
+
+
+async def test_steering_is_refused_with_the_input():
+    async with scripted(counts) as upstream, adapter(upstream) as client, socket(client) as connection:
+        steer = {"type": "response.steer", "input": "left", "previous_response_id": "resp_1"}
+        await connection.send(json.dumps(steer))
+        failed = (await heard(connection))[-1]
+    assert failed["error"]["code"] == "steering_not_supported"
+    assert failed["steer"] == {"input": "left", "previous_response_id": "resp_1"}
+
+
+async def test_a_client_that_leaves_cancels_the_call():
+    async def script(call):
+        await call.start()
+        await call.send(frame(answer("x", finish=None)))
+        await asyncio.sleep(60)
+
+    async with scripted(script) as upstream, adapter(upstream) as client:
+        async with socket(client) as connection:
+            await connection.send(create())
+            await connection.recv()
+        await asyncio.wait_for(upstream.gone.wait(), 10)
+
+
+async def test_lanes_and_what_waits_in_them_are_bounded():
+    async def script(_call):
+        await asyncio.sleep(60)
+
+    async with scripted(script) as upstream, adapter(upstream) as client, socket(client) as connection:
+        for lane in range(9):
+            await connection.send(create(stream_id=str(lane)))
+        refused = [(await heard(connection))[-1]]
+        for _ in range(18):
+            await connection.send(create(stream_id="0"))
+        refused.append((await heard(connection))[-1])
+    assert [end["error"]["param"] for end in refused] == ["stream_id", "stream_id"]
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [({}, 401), ({"Authorization": "Bearer wrong"}, 401), ({"Authorization": "Bearer right"}, None)],
+)
+async def test_a_connection_needs_a_key(headers, status):
+    async with scripted(counts) as upstream, adapter(upstream, client_keys=("right",)) as client:
+        if status is None:
+            async with socket(client, additional_headers=headers) as connection:
+                await connection.send(create())
+                assert (await heard(connection))[-1]["type"] == "response.completed"
+        else:
+            with pytest.raises(InvalidStatus) as caught:
+                async with socket(client, additional_headers=headers):
+                    pass
+            assert caught.value.response.status_code == status
+            assert json.loads(caught.value.response.body)["error"]["code"] == "invalid_api_key"
+
+
+@pytest.mark.parametrize(("allowed", "opens"), [((), False), (("https://app.example",), True), (("*",), True)])
+async def test_pages_of_other_origins_need_leave(allowed, opens):
+    async with scripted(counts) as upstream, adapter(upstream, allow_origins=allowed) as client:
+        own = str(client.base_url).rstrip("/")
+        async with socket(client, origin=own):
+            pass
+        if opens:
+            async with socket(client, origin="https://app.example"):
+                pass
+        else:
+            with pytest.raises(InvalidStatus):
+                async with socket(client, origin="https://app.example"):
+                    pass
+
+
+async def test_exchanges_are_recorded_for_the_page():
+    async with scripted(counts) as upstream, adapter(upstream, inspector=True) as client:
+        async with socket(client) as connection:
+            await connection.send(create())
+            await heard(connection)
+        rows = (await client.get("/inspector/exchanges")).json()["exchanges"]
+    assert [(row["path"], row["status"]) for row in rows] == [("/v1/responses", 200)]

@@ -1,0 +1,320 @@
+"""What a client may refer to later: stored responses, chains of them, conversations and single items."""
+
+import pytest
+
+from tests.server.scripted import adapter, answer, scripted
+from tests.server.stateful import PATH, ask, contents, said, told
+
+CONVERSATIONS = "/v1/conversations"
+CALL = {"functionCall": {"name": "f", "args": {}, "id": "g1"}, "thoughtSignature": "U0lH"}
+TOOL = {"type": "function", "name": "f", "parameters": {"type": "object", "properties": {}}}
+
+
+async def counts(call):
+    reply = answer(f"answer {call.number}")
+    await (call.stream(reply) if ":stream" in call.request.path else call.json(reply))
+
+
+async def make(client, text="hi", **fields):
+    """A response."""
+    response = await client.post(PATH, json=ask(text, **fields))
+    assert response.status_code == 200, response.text
+    return told(response.text)[-1]["response"] if fields.get("stream") else response.json()
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_response_is_read_again_and_deleted(stream):
+    async with scripted(counts) as upstream, adapter(upstream) as client:
+        made = await make(client, metadata={"a": "b"}, stream=stream)
+        read = await client.get(f"{PATH}/{made['id']}")
+        deleted = await client.delete(f"{PATH}/{made['id']}")
+        gone = [await client.get(f"{PATH}/{made['id']}"), await client.delete(f"{PATH}/{made['id']}")]
+    assert read.json() == made
+    assert made["store"] is True
+    assert deleted.json() == {"id": made["id"], "object": "response", "deleted": True}
+    assert [response.status_code for response in gone] == [404, 404]
+    assert made["id"] in gone[0].json()["error"]["message"]
+
+
+async def test_what_is_not_to_be_stored_is_not():
+    async with scripted(counts) as upstream, adapter(upstream) as client:
+        made = await make(client, store=False)
+        read = await client.get(f"{PATH}/{made['id']}")
+    assert made["store"] is False
+    assert read.status_code == 404
+
+
+async def test_a_response_survives_a_restart(tmp_path):
+    store = f"sqlite:{tmp_path / 'state.sqlite3'}"
+    async with scripted(counts) as upstream:
+        async with adapter(upstream, store=store) as client:
+            made = await make(client)
+        async with adapter(upstream, store=store) as client:
+            assert (await client.get(f"{PATH}/{made['id']}")).json() == made
+            await make(client, "more", previous_response_id=made["id"])
+    assert contents(upstream.seen[1]) == [("user", ["hi"]), ("model", ["answer 1"]), ("user", ["more"])]
+
+
+async def test_another_key_sees_nothing():
+    async with scripted(counts) as upstream, adapter(upstream, client_keys=("one", "two")) as client:
+        client.headers["authorization"] = "Bearer one"
+        made = await make(client)
+        conversation = (await client.post(CONVERSATIONS, json={})).json()
+        client.headers["authorization"] = "Bearer two"
+        answers = [
+            await client.get(f"{PATH}/{made['id']}"),
+            await client.get(f"{PATH}/{made['id']}/input_items"),
+            await client.post(f"{PATH}/{made['id']}/cancel"),
+            await client.delete(f"{PATH}/{made['id']}"),
+            await client.get(f"{CONVERSATIONS}/{conversation['id']}"),
+            await client.delete(f"{CONVERSATIONS}/{conversation['id']}"),
+        ]
+        refused = await client.post(PATH, json=ask(previous_response_id=made["id"]))
+    assert [response.status_code for response in answers] == [404] * len(answers)
+    assert refused.status_code == 400
+
+
+async def test_a_chain_brings_all_that_was_said_but_not_its_instructions():
+    async with scripted(counts) as upstream, adapter(upstream) as client:
+        one = await make(client, "first", instructions="be brief")
+        two = await make(client, "second", previous_response_id=one["id"])
+        three = await make(client, [{"role": "user", "content": "third"}], previous_response_id=two["id"])
+    assert three["previous_response_id"] == two["id"]
+    assert contents(upstream.seen[2]) == [
+        ("user", ["first"]),
+        ("model", ["answer 1"]),
+        ("user", ["second"]),
+        ("model", ["answer 2"]),
+        ("user", ["third"]),
+    ]
+    assert "systemInstruction" in upstream.seen[0].body
+    assert "systemInstruction" not in upstream.seen[1].body
+
+
+async def test_a_chain_keeps_the_signature_of_a_call():
+    async def script(call):
+        await call.json(answer(CALL) if call.number == 1 else answer("done"))
+
+    async with scripted(script) as upstream, adapter(upstream) as client:
+        one = await make(client, tools=[TOOL])
+        call = next(item for item in one["output"] if item["type"] == "function_call")
+        result = {"type": "function_call_output", "call_id": call["call_id"], "output": "42"}
+        await make(client, [result], tools=[TOOL], previous_response_id=one["id"])
+    model = upstream.seen[1].body["contents"][1]
+    assert model["parts"] == [CALL]
+
+
+async def test_a_chain_may_branch():
+    async with scripted(counts) as upstream, adapter(upstream) as client:
+        one = await make(client, "first")
+        await make(client, "left", previous_response_id=one["id"])
+        await make(client, "right", previous_response_id=one["id"])
+    assert contents(upstream.seen[2]) == [("user", ["first"]), ("model", ["answer 1"]), ("user", ["right"])]
+
+
+async def test_a_missing_link_is_named():
+    async with scripted(counts) as upstream, adapter(upstream) as client:
+        unknown = await client.post(PATH, json=ask(previous_response_id="resp_unknown"))
+        one = await make(client, "first")
+        two = await make(client, "second", previous_response_id=one["id"])
+        await client.delete(f"{PATH}/{one['id']}")
+        broken = await client.post(PATH, json=ask(previous_response_id=two["id"]))
+    for response, missing in ((unknown, "resp_unknown"), (broken, one["id"])):
+        error = response.json()["error"]
+        assert (response.status_code, error["code"]) == (400, "previous_response_not_found")
+        assert error["param"] == "previous_response_id"
+        assert missing in error["message"]
+
+
+async def test_paths_of_errors_and_notes_are_the_clients_own():
+    async with scripted(counts) as upstream, adapter(upstream) as client:
+        one = await make(client, "first")
+        items = [{"role": "user", "content": "ok"}, {"role": "narrator", "content": "x"}]
+        refused = await client.post(PATH, json=ask(items, previous_response_id=one["id"]))
+        items[1] = {"type": "mcp_list_tools", "id": "m", "server_label": "s", "tools": []}
+        strict = {"x-adapter-strict": "1"}
+        lossy = await client.post(PATH, json=ask(items, previous_response_id=one["id"]), headers=strict)
+    assert refused.json()["error"]["param"] == "input[1].role"
+    assert lossy.json()["error"]["param"].startswith("input[1]")
+
+
+async def test_strict_mode_lets_a_chain_leave_its_own_thoughts_behind():
+    async def script(call):
+        await call.json(answer({"text": "hm", "thought": True}, "ok"))
+
+    async with scripted(script) as upstream, adapter(upstream, strict=True) as client:
+        one = await make(client, "first", reasoning={"summary": "auto"})
+        two = await make(client, "second", previous_response_id=one["id"])
+    assert [item["type"] for item in one["output"]] == ["reasoning", "message"]
+    assert said(two) == "ok"
+
+
+async def test_a_conversation_is_only_read_where_nothing_is_to_be_stored():
+    async with scripted(counts) as upstream, adapter(upstream) as client:
+        start = {"items": [{"role": "user", "content": "zero"}]}
+        conversation = (await client.post(CONVERSATIONS, json=start)).json()
+        response = await client.post(PATH, json=ask("first", conversation=conversation["id"], store=False))
+        listed = (await client.get(f"{CONVERSATIONS}/{conversation['id']}/items")).json()
+    assert "conversation.approximated" in response.headers["x-adapter-notes"]
+    assert contents(upstream.seen[0]) == [("user", ["zero"]), ("user", ["first"])]
+    assert len(listed["data"]) == 1
+
+
+async def test_ids_of_another_kind_are_simply_unknown():
+    async with scripted(counts) as upstream, adapter(upstream) as client:
+        made = await make(client)
+        item = made["output"][0]["id"]
+        conversation = (await client.post(CONVERSATIONS, json={"items": [{"role": "user", "content": "x"}]})).json()
+        member = (await client.get(f"{CONVERSATIONS}/{conversation['id']}/items")).json()["data"][0]["id"]
+        answers = [
+            await client.get(f"{PATH}/{conversation['id']}"),
+            await client.get(f"{PATH}/item:{item}"),
+            await client.get(f"{CONVERSATIONS}/{made['id']}"),
+            await client.get(f"{CONVERSATIONS}/{made['id']}/items/x"),
+            await client.post(PATH, json=ask(conversation=f"{conversation['id']}/{member}")),
+        ]
+        refused = await client.post(PATH, json=ask(previous_response_id=conversation["id"]))
+    assert [response.status_code for response in answers] == [404] * len(answers)
+    assert refused.status_code == 400
+
+
+async def test_a_reference_stands_for_a_stored_item():
+    async with scripted(counts) as upstream, adapter(upstream) as client:
+        one = await make(client, "first")
+        items = [
+            {"role": "user", "content": "first"},
+            {"type": "item_reference", "id": one["output"][0]["id"]},
+            {"role": "user", "content": "second"},
+        ]
+        two = await make(client, items)
+        listed = (await client.get(f"{PATH}/{two['id']}/input_items?order=asc")).json()["data"]
+        items[1] = {"id": one["output"][0]["id"]}
+        await make(client, items)
+    expected = [("user", ["first"]), ("model", ["answer 1"]), ("user", ["second"])]
+    assert contents(upstream.seen[1]) == expected
+    assert contents(upstream.seen[2]) == expected
+    assert [item["type"] for item in listed] == ["message"] * 3
+
+
+async def test_a_reference_to_nothing_is_left_out_and_told():
+    async with scripted(counts) as upstream, adapter(upstream) as client:
+        items = [{"type": "item_reference", "id": "rs_gone"}, {"role": "user", "content": "hi"}]
+        response = await client.post(PATH, json=ask(items))
+    assert response.status_code == 200
+    assert "input.dropped" in response.headers["x-adapter-notes"]
+    assert contents(upstream.seen[0]) == [("user", ["hi"])]
+
+
+async def test_input_items_are_paged_in_either_order():
+    async with scripted(counts) as upstream, adapter(upstream) as client:
+        one = await make(client, "first")
+        two = await make(client, [{"role": "user", "content": "second"}], previous_response_id=one["id"])
+        url = f"{PATH}/{two['id']}/input_items"
+        whole = (await client.get(url)).json()
+        rising = (await client.get(url, params={"order": "asc"})).json()
+        pages = []
+        after = {}
+        while not pages or pages[-1]["has_more"]:
+            pages.append((await client.get(url, params={"limit": 1, "order": "asc", **after})).json())
+            after = {"after": pages[-1]["last_id"]}
+        wrong = [await client.get(url, params=query) for query in ({"limit": 0}, {"limit": "x"}, {"order": "up"})]
+    texts = [item["content"][0]["text"] for item in rising["data"]]
+    assert texts == ["first", "answer 1", "second"]
+    assert rising["data"][1] == one["output"][0]
+    assert whole["data"] == rising["data"][::-1]
+    assert (whole["object"], whole["has_more"]) == ("list", False)
+    assert (whole["first_id"], whole["last_id"]) == (whole["data"][0]["id"], whole["data"][-1]["id"])
+    assert [page["data"][0] for page in pages] == rising["data"]
+    assert len({item["id"] for item in rising["data"]}) == 3
+    assert [response.status_code for response in wrong] == [400] * 3
+
+
+async def test_a_conversation_grows_by_each_response():
+    async with scripted(counts) as upstream, adapter(upstream) as client:
+        start = {"items": [{"role": "user", "content": "zero"}], "metadata": {"a": "b"}}
+        conversation = (await client.post(CONVERSATIONS, json=start)).json()
+        one = await make(client, "first", conversation=conversation["id"])
+        await make(client, "second", conversation={"id": conversation["id"]}, stream=True)
+        listed = (await client.get(f"{CONVERSATIONS}/{conversation['id']}/items?order=asc")).json()
+    assert conversation["object"] == "conversation"
+    assert conversation["metadata"] == {"a": "b"}
+    assert one["conversation"] == {"id": conversation["id"]}
+    assert contents(upstream.seen[1]) == [
+        ("user", ["zero"]),
+        ("user", ["first"]),
+        ("model", ["answer 1"]),
+        ("user", ["second"]),
+    ]
+    texts = [item["content"][0]["text"] for item in listed["data"]]
+    assert texts == ["zero", "first", "answer 1", "second", "answer 2"]
+
+
+async def test_a_failed_response_adds_nothing_to_its_conversation():
+    async def script(call):
+        await call.stream(answer("Hel", finish=None))
+
+    async with scripted(script) as upstream, adapter(upstream) as client:
+        conversation = (await client.post(CONVERSATIONS, json={})).json()
+        await make(client, conversation=conversation["id"], stream=True)
+        listed = (await client.get(f"{CONVERSATIONS}/{conversation['id']}/items")).json()
+    assert listed == {"object": "list", "data": [], "first_id": None, "last_id": None, "has_more": False}
+
+
+async def test_a_conversation_is_changed_and_deleted():
+    async with scripted(counts) as upstream, adapter(upstream) as client:
+        made = (await client.post(CONVERSATIONS, json={"metadata": {"a": "b"}})).json()
+        url = f"{CONVERSATIONS}/{made['id']}"
+        changed = (await client.post(url, json={"metadata": {"c": "d"}})).json()
+        read = (await client.get(url)).json()
+        deleted = (await client.delete(url)).json()
+        gone = [await client.get(url), await client.get(f"{url}/items"), await client.delete(url)]
+        refused = await client.post(PATH, json=ask(conversation=made["id"]))
+    assert changed == read == {**made, "metadata": {"c": "d"}}
+    assert deleted == {"id": made["id"], "object": "conversation.deleted", "deleted": True}
+    assert [response.status_code for response in gone] == [404] * 3
+    assert (refused.status_code, refused.json()["error"]["param"]) == (404, "conversation")
+
+
+async def test_items_of_a_conversation_are_added_read_and_deleted():
+    async with scripted(counts) as upstream, adapter(upstream) as client:
+        made = (await client.post(CONVERSATIONS, json={})).json()
+        url = f"{CONVERSATIONS}/{made['id']}/items"
+        items = [{"role": "user", "content": f"number {number}"} for number in range(3)]
+        added = (await client.post(url, json={"items": items})).json()
+        ids = [item["id"] for item in added["data"]]
+        one = (await client.get(f"{url}/{ids[1]}")).json()
+        left = (await client.delete(f"{url}/{ids[1]}")).json()
+        page = (await client.get(url, params={"limit": 1})).json()
+        rest = (await client.get(url, params={"limit": 1, "after": page["last_id"]})).json()
+        gone = [await client.get(f"{url}/{ids[1]}"), await client.delete(f"{url}/{ids[1]}")]
+        many = await client.post(url, json={"items": items * 7})
+    assert one == added["data"][1]
+    assert one["content"] == [{"type": "input_text", "text": "number 1"}]
+    assert left == made
+    assert ([item["id"] for item in page["data"]], page["has_more"]) == ([ids[2]], True)
+    assert ([item["id"] for item in rest["data"]], rest["has_more"]) == ([ids[0]], False)
+    assert [response.status_code for response in gone] == [404, 404]
+    assert (many.status_code, many.json()["error"]["param"]) == (400, "items")
+
+
+async def test_a_response_that_cannot_be_stored_says_so(monkeypatch):
+    async def put(_self, _documents, _client):
+        return False
+
+    monkeypatch.setattr("adapter.store.documents.MemoryDocuments.put", put)
+    async with scripted(counts) as upstream, adapter(upstream) as client:
+        whole = await client.post(PATH, json=ask())
+        streamed = await make(client, stream=True)
+        conversation = await client.post(CONVERSATIONS, json={})
+    assert whole.json()["store"] is False
+    assert "store.dropped" in whole.headers["x-adapter-notes"]
+    assert streamed["store"] is False
+    assert (conversation.status_code, conversation.json()["error"]["code"]) == (503, "not_stored")
+
+
+async def test_stored_responses_are_bounded_in_number(tmp_path):
+    async with scripted(counts) as upstream, adapter(upstream, responses_max_count=2) as client:
+        made = [await make(client) for _ in range(3)]
+        found = [(await client.get(f"{PATH}/{one['id']}")).status_code for one in made]
+    assert found == [404, 200, 200]
+    assert said(made[2]) == "answer 3"

@@ -1,0 +1,190 @@
+"""The end of real processes: what runs finishes, or ends with an error that its client sees."""
+
+import asyncio
+import json
+import os
+import signal
+import time
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from tests.live import adapter
+
+SLOW, HANGING, SILENT = (f"gemini-3.8-flash+fault-{name}" for name in ("slow", "hang", "stall"))
+PROMPT = "Count from one to ten, in words."
+
+pytestmark = pytest.mark.faults
+
+
+def body(model, **more):
+    return {"model": model, "messages": [{"role": "user", "content": PROMPT}], **more}
+
+
+async def chat(client, model, **more):
+    """Status and text of a whole answer or a stream; the text is empty where the connection was refused."""
+    try:
+        answer = await client.post("/v1/chat/completions", json=body(model, **more))
+    except httpx2.ConnectError:
+        return 0, ""
+    return answer.status_code, answer.text
+
+
+def events(text):
+    return [json.loads(line[6:]) for line in text.splitlines() if line.startswith("data: {")]
+
+
+def said(text):
+    return "".join(choice["delta"].get("content") or "" for event in events(text) for choice in event["choices"])
+
+
+@pytest.fixture(params=[1, 2], ids=["one worker", "two workers"])
+def serve(request, tmp_path):
+    def serve(**settings):
+        given = {f"ADAPTER_{name.upper()}": str(value) for name, value in settings.items()}
+        return adapter(tmp_path, "--workers", str(request.param), "--log-level", "error", settings=given)
+
+    return serve
+
+
+async def ended(process, seconds):
+    """The exit code of a process that ends in time."""
+    return await asyncio.to_thread(process.wait, seconds)
+
+
+async def test_what_runs_when_the_signal_comes_is_answered_whole(serve):
+    with serve() as live:
+        async with httpx2.AsyncClient(base_url=live.url, timeout=60) as client:
+            expected = said((await chat(client, SLOW, stream=True))[1])
+            streams = [asyncio.create_task(chat(client, SLOW, stream=True)) for _ in range(10)]
+            wholes = [asyncio.create_task(chat(client, SLOW)) for _ in range(5)]
+            await asyncio.sleep(0.7)
+            live.process.send_signal(signal.SIGTERM)
+            for status, text in await asyncio.gather(*streams):
+                assert status == 200
+                assert said(text) == expected
+                assert text.endswith("data: [DONE]\n\n")
+            assert [status for status, _ in await asyncio.gather(*wholes)] == [200] * 5
+        assert await ended(live.process, 10) in (0, -signal.SIGTERM)
+
+
+async def test_what_runs_longer_than_the_grace_period_ends_with_an_error(serve):
+    with serve(shutdown_grace=1.0, commit_after=60) as live:
+        async with httpx2.AsyncClient(base_url=live.url, timeout=60) as client:
+            stream = asyncio.create_task(chat(client, HANGING, stream=True))
+            waiting = asyncio.create_task(chat(client, SILENT, stream=True))
+            whole = asyncio.create_task(chat(client, SILENT))
+            await asyncio.sleep(1.0)
+            live.process.send_signal(signal.SIGTERM)
+            begun = time.monotonic()
+            status, text = await stream
+            assert status == 200
+            assert "[DONE]" not in text
+            *chunks, last = events(text)
+            assert chunks
+            assert all(choice["finish_reason"] is None for chunk in chunks for choice in chunk["choices"])
+            assert last["error"] == {
+                "message": "The server is shutting down.",
+                "type": "service_unavailable_error",
+                "param": None,
+                "code": "shutting_down",
+            }
+            for status, text in (await waiting, await whole):
+                assert status == 503
+                assert json.loads(text)["error"]["code"] == "shutting_down"
+            assert 0.5 < time.monotonic() - begun < 4
+        assert await ended(live.process, 8) in (0, -signal.SIGTERM)
+
+
+async def test_readiness_goes_first_and_requests_are_still_served(serve):
+    with serve(shutdown_delay=1.5) as live:
+        async with httpx2.AsyncClient(base_url=live.url, timeout=60) as client:
+            before = await client.get("/readyz")
+            assert (before.status_code, before.json()["status"]) == (200, "ok")
+            live.process.send_signal(signal.SIGTERM)
+            # A parent of several workers looks twice a second.
+            await asyncio.sleep(0.8)
+            during = await client.get("/readyz")
+            assert (during.status_code, during.json()["status"]) == (503, "shutting down")
+            assert (await client.get("/healthz")).status_code == 200
+            assert (await chat(client, "gemini-3.8-flash"))[0] == 200
+        assert await ended(live.process, 10) in (0, -signal.SIGTERM)
+        async with httpx2.AsyncClient(base_url=live.url, timeout=5) as client:
+            assert (await chat(client, "gemini-3.8-flash"))[0] == 0
+
+
+async def test_a_second_interrupt_ends_it_at_once(tmp_path):
+    with adapter(tmp_path) as live:
+        async with httpx2.AsyncClient(base_url=live.url, timeout=60) as client:
+            stream = asyncio.create_task(chat(client, HANGING, stream=True))
+            await asyncio.sleep(1.0)
+            live.process.send_signal(signal.SIGINT)
+            await asyncio.sleep(0.5)
+            assert live.process.poll() is None
+            live.process.send_signal(signal.SIGINT)
+            await ended(live.process, 5)
+            with pytest.raises(httpx2.TransportError):
+                await stream
+
+
+async def asked_until(client, done):
+    """How many requests were answered, and how many were not, until an event."""
+    good = bad = 0
+    while not done.is_set():
+        try:
+            status, _ = await chat(client, "gemini-3.8-flash")
+        except httpx2.TransportError:
+            status = 0
+        good, bad = good + (status == 200), bad + (status != 200)
+    return good, bad
+
+
+def workers_of(parent):
+    """The processes that a parent started and that listen; uvloop and multiprocessing may add a tracker."""
+    children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+    return [int(child) for child in children if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
+
+
+async def test_workers_are_replaced_one_by_one_without_a_lost_request(tmp_path):
+    with adapter(tmp_path, "--workers", "2", "--log-level", "error") as live:
+        before = workers_of(live.process.pid)
+        done = asyncio.Event()
+        async with httpx2.AsyncClient(base_url=live.url, timeout=60) as client:
+            # A connection of its own for each request: an idle one may be closed in the moment of its use.
+            client.headers["connection"] = "close"
+            load = asyncio.create_task(asked_until(client, done))
+            stream = asyncio.create_task(chat(client, SLOW, stream=True))
+            await asyncio.sleep(0.5)
+            live.process.send_signal(signal.SIGHUP)
+            for _ in range(200):
+                await asyncio.sleep(0.1)
+                if not set(workers_of(live.process.pid)) & set(before):
+                    break
+            done.set()
+            good, bad = await load
+            assert (bad, good > 10) == (0, True)
+            assert (await stream)[1].endswith("data: [DONE]\n\n")
+        assert len(workers_of(live.process.pid)) == 2
+        assert not set(workers_of(live.process.pid)) & set(before)
+
+
+async def test_a_worker_that_is_killed_is_replaced_and_costs_no_other_request(tmp_path):
+    with adapter(tmp_path, "--workers", "2", "--log-level", "error") as live:
+        victim = workers_of(live.process.pid)[0]
+        done = asyncio.Event()
+        async with httpx2.AsyncClient(base_url=live.url, timeout=60) as client:
+            client.headers["connection"] = "close"
+            load = asyncio.create_task(asked_until(client, done))
+            await asyncio.sleep(0.5)
+            os.kill(victim, signal.SIGKILL)
+            for _ in range(100):
+                await asyncio.sleep(0.1)
+                workers = workers_of(live.process.pid)
+                if len(workers) == 2 and victim not in workers:
+                    break
+            done.set()
+            good, bad = await load
+        assert bad <= 1
+        assert good > 10
+        assert len(workers) == 2

@@ -1,0 +1,39 @@
+"""Numbers beyond a double's range are JSON all the same: free-form fields that hold one are no bug."""
+
+import pytest
+
+from adapter import settings
+from adapter.server.service import prepared
+from adapter.translate import responses
+from adapter.translate.notes import Rejected
+from adapter.wire.base import decode
+from adapter.wire.openai.chat import ChatCompletionRequest
+from adapter.wire.openai.responses import ResponsesRequest
+
+CHOSEN = settings.Settings()
+
+
+def translated(messages, more=""):
+    request, unknown = decode(f'{{"model": "m", "messages": {messages}{more}}}'.encode(), ChatCompletionRequest)
+    return prepared(request, unknown, settings.catalogue(CHOSEN), settings.options(CHOSEN))
+
+
+def test_in_googles_extension_they_are_refused_with_its_name():
+    with pytest.raises(Rejected) as refused:
+        translated('[{"role": "user", "content": "hi"}]', ', "google": {"top_k": 1e999}')
+    assert refused.value.note.path == "google"
+
+
+def test_in_reasoning_details_they_are_no_signature():
+    answer = '{"role": "assistant", "content": "yo", "reasoning_details": [1e999]}'
+    found = translated(f'[{{"role": "user", "content": "hi"}}, {answer}, {{"role": "user", "content": "more"}}]')
+    assert "messages[1].reasoning_details" in {note.path for note in found.notes}
+    assert found.body.contents[1].parts[0].thought_signature is None
+
+
+def test_in_an_item_of_a_response_they_are_refused():
+    body = b'{"model": "m", "input": [{"type": "message", "role": "user", "content": "hi", "arguments": [1e999]}]}'
+    request, _ = decode(body, ResponsesRequest)
+    with pytest.raises(Rejected) as refused:
+        responses.input_items(request)
+    assert refused.value.note.path == "input"

@@ -1,0 +1,228 @@
+"""The view of a Responses request as a chat request: paths, items for storing, what travels without a store."""
+
+import json
+
+import pytest
+
+from adapter.translate import chat, responses
+from adapter.translate.errors import AnswerError
+from adapter.translate.notes import Fidelity, Note, Rejected
+from adapter.translate.responses_carrier import seal, seal_summary, summary, unseal
+from adapter.wire.base import decode, encode
+from adapter.wire.gemini.generate import GenerateContentResponse
+from adapter.wire.openai.responses import ResponsesRequest
+from adapter.wire.signatures import Issued, Signature
+from tests.translate.responding import STAMP, Object, asked, context_of, gemini, said, viewed, whole
+
+CALL = {"type": "function_call", "call_id": "call_1", "name": "f", "arguments": "{}"}
+HI = {"role": "user", "content": "hi"}
+
+
+def call(name: str, args: Object | None = None, *, signature: str = "", id_: str = "") -> Object:
+    part: Object = {"functionCall": {"name": name, "args": args or {}, **({"id": id_} if id_ else {})}}
+    return {**part, "thoughtSignature": signature} if signature else part
+
+
+def test_a_path_of_chat_is_the_clients_own():
+    view = viewed(
+        input=[HI, {"role": "assistant", "content": "a"}, CALL, {**CALL, "call_id": "call_2"}],
+        tools=[
+            {"type": "web_search"},
+            {"type": "namespace", "name": "n", "tools": [{"type": "function", "name": "f"}]},
+        ],
+    )
+    assert view.path("messages[0].content[2].text") == "input[0].content[2].text"
+    assert view.path("messages[1].content[0].text") == "input[1].content.text"
+    assert view.path("messages[1].tool_calls[1].function.arguments") == "input[3].arguments"
+    assert view.path("messages") == "input"
+    assert view.path("messages[1]") == "input[1]"
+    assert view.path("tools[1].function.parameters.a") == "tools[1].tools[0].parameters.a"
+    assert view.path("temperature") == "temperature"
+    assert view.path("elsewhere[0].messages[0]") == "elsewhere[0].messages[0]"
+
+
+def test_the_ledger_is_the_views_and_then_chats_under_the_clients_paths():
+    view = viewed(truncation="auto", instructions="x")
+    ledger = view.ledger([Note("messages[1].content", Fidelity.DROPPED, "why"), Note("seed", Fidelity.EXACT)])
+    assert ledger == [
+        Note("truncation", Fidelity.DROPPED, view.notes[0].reason),
+        Note("input", Fidelity.DROPPED, "why"),
+        Note("seed", Fidelity.EXACT),
+    ]
+
+
+def test_a_rejection_of_chat_names_the_clients_path():
+    view = viewed(input=[HI, {**CALL, "arguments": "["}])
+    with pytest.raises(Rejected) as raised:
+        chat.to_gemini(context_of(view))
+    rejected = view.rejected(raised.value)
+    assert rejected.note.path == "input[1].arguments"
+    assert rejected.note in rejected.notes
+
+
+def test_records_come_back_as_they_were_sealed():
+    record = Signature(value="U0lH", id="g1", origin="studio")
+    assert unseal(seal([Issued("id:call_1", record)])) == {"id:call_1": record}
+
+
+@pytest.mark.parametrize("content", ["", "gAAAA", "gemini_1.%%%", "gemini_1.W10", "gemini_1.e30x", "gemini_1.ž"])
+def test_what_was_not_sealed_here_is_not_read(content):
+    assert unseal(content) is None
+    assert summary(content) is None
+
+
+def test_a_summary_comes_back_as_it_was_sealed():
+    assert summary(seal_summary("We said hi. 😀")) == "We said hi. 😀"
+    assert summary(seal([])) is None
+
+
+def test_a_string_is_stored_as_a_message_with_an_id_and_parts():
+    [item] = responses.input_items(asked(input="hi")[0], "seed")
+    assert item == {
+        "type": "message",
+        "id": item["id"],
+        "role": "user",
+        "status": "completed",
+        "content": [{"type": "input_text", "text": "hi"}],
+    }
+    assert item["id"].startswith("msg_")
+    assert len(item["id"]) == 52
+
+
+def test_items_are_stored_with_types_and_ids():
+    given = [HI, {"role": "assistant", "content": "a"}, CALL, {"id": "rs_1"}, {"type": "compaction_trigger"}]
+    items = responses.input_items(asked(input=given)[0], "seed")
+    assert [item["type"] for item in items] == [
+        "message", "message", "function_call", "item_reference", "compaction_trigger",
+    ]  # fmt: skip
+    assert items[1]["content"] == [{"type": "output_text", "text": "a", "annotations": []}]
+    assert items[2]["arguments"] == "{}"
+    assert items[3]["id"] == "rs_1"
+    assert [item["id"].partition("_")[0] for item in items] == ["msg", "msg", "fc", "rs", "item"]
+    assert len({item["id"] for item in items}) == len(items)
+
+
+def test_items_of_other_requests_have_other_ids():
+    request, _ = asked()
+    assert responses.input_items(request, "a")[0]["id"] != responses.input_items(request, "b")[0]["id"]
+    assert responses.input_items(request, "a") == responses.input_items(request, "a")
+
+
+def test_a_part_without_a_type_is_stored_as_text():
+    given = [{"role": "user", "content": [{"text": "a"}]}]
+    [item] = responses.input_items(asked(input=given)[0])
+    assert item["content"] == [{"text": "a", "type": "input_text"}]
+
+
+def test_no_input_is_no_items():
+    assert responses.input_items(asked(input=None)[0]) == []
+
+
+def test_a_conversation_is_told_in_the_response():
+    for conversation in ("conv_1", {"id": "conv_1"}):
+        response, _, _ = whole(said({"text": "ok"}), viewed(conversation=conversation))
+        assert response["conversation"] == {"id": "conv_1"}
+
+
+def replayed(answer: Object, *more: Object, **fields: object) -> tuple[Object, dict[str, str]]:
+    """Gemini's request when the client sends a response back, where nothing is stored."""
+    response, _, _ = whole(answer, viewed(store=False, **fields))
+    return gemini(viewed(input=[HI, *response["output"], *more], store=False, **fields))
+
+
+def output(call_id: str) -> Object:
+    return {"type": "function_call_output", "call_id": call_id, "output": "1"}
+
+
+def test_a_signature_travels_without_a_store():
+    answer = said({"text": "hm", "thought": True}, call("f", {"a": 1}, signature="U0lH", id_="g1"))
+    response, _, _ = whole(answer, viewed(store=False))
+    view = viewed(input=[HI, *response["output"], output(response["output"][-1]["call_id"])])
+    body, _ = gemini(view)
+    assert body["contents"][1]["parts"] == [call("f", {"a": 1}, signature="U0lH", id_="g1")]
+
+
+def test_a_signature_of_a_text_travels_without_a_store():
+    body, _ = replayed(said({"text": "hello"}, {"text": "", "thoughtSignature": "U0lH"}), HI)
+    assert body["contents"][1]["parts"] == [{"text": "hello", "thoughtSignature": "U0lH"}]
+
+
+def test_parts_that_openai_has_no_place_for_travel_without_a_store():
+    parts = [
+        {"text": "see: "},
+        {"executableCode": {"language": "PYTHON", "code": "2"}, "thoughtSignature": "U0lH"},
+        {"codeExecutionResult": {"outcome": "OUTCOME_OK", "output": "2"}},
+        {"text": "two"},
+    ]
+    body, _ = replayed(said(*parts), HI, tools=[{"type": "code_interpreter"}])
+    assert body["contents"][1]["parts"] == parts
+
+
+def test_calls_without_a_signature_make_no_items_of_thoughts():
+    answer = said(call("f", signature="U0lH", id_="g1"), call("g", id_="g2"), call("f", id_="g3"))
+    response, _, _ = whole(answer, viewed(store=False))
+    kinds = [item["type"] for item in response["output"]]
+    assert kinds == ["reasoning", "function_call", "function_call", "function_call"]
+
+
+def test_a_cut_answer_ends_with_its_last_item():
+    answer = said({"text": "hello", "thoughtSignature": "U0lH"}, finish="MAX_TOKENS")
+    response, _, _ = whole(answer, viewed(store=False))
+    assert [item["type"] for item in response["output"]] == ["message"]
+
+
+def test_tools_too_large_to_be_remembered_are_converted_all_the_same():
+    tools = [{"type": "function", "name": f"f{i}", "description": "x" * 300, "parameters": None} for i in range(1000)]
+    view = viewed(tools=tools)
+    body, _ = gemini(view)
+    assert len(body["tools"][0]["functionDeclarations"]) == 1000
+    response, _, _ = whole(said({"text": "ok"}), view)
+    assert len(response["tools"]) == 1000
+
+
+def test_the_view_of_a_request_is_the_same_each_time():
+    one, other = (viewed(input=[HI, CALL], store=False) for _ in range(2))
+    assert encode(one.request) == encode(other.request)
+    assert json.loads(encode(one.request))["messages"][1]["tool_calls"][0]["id"] == "call_1"
+
+
+BROKEN = {
+    "input[0].arguments": '{"type":"function_call","call_id":"c","name":"f","arguments":1e999}',
+    "input[0].output": '{"type":"function_call_output","call_id":"c","output":1e999}',
+    "input[0].action": '{"type":"shell_call","call_id":"c","action":{"timeout_ms":1e999}}',
+    "input[0].operation": '{"type":"apply_patch_call","call_id":"c","operation":{"path":1e999}}',
+    "input[0].outputs": '{"type":"code_interpreter_call","id":"c","code":"","outputs":[{"logs":1e999}]}',
+    "input[0].tools": '{"type":"additional_tools","tools":[{"type":"web_search","filters":1e999}]}',
+}
+
+
+@pytest.mark.parametrize("path", BROKEN)
+def test_numbers_that_cannot_be_read_are_refused_with_their_path(path):
+    request, unknown = decode(b'{"model":"m","input":[%s]}' % BROKEN[path].encode(), ResponsesRequest)
+    with pytest.raises(Rejected) as raised:
+        responses.to_chat(request, unknown)
+    assert raised.value.note.path.startswith(path)
+
+
+def test_tools_that_cannot_be_read_are_refused_with_their_path():
+    body = b'{"model":"m","input":"hi","tools":[{"type":"web_search","filters":{"a":1e999}}]}'
+    with pytest.raises(Rejected) as raised:
+        responses.to_chat(*decode(body, ResponsesRequest))
+    assert raised.value.note.path.startswith("tools[0]")
+
+
+def test_an_answer_that_cannot_be_read_is_an_error():
+    view = viewed(tools=[{"type": "code_interpreter"}])
+    body = b'{"candidates":[{"content":{"parts":[{"executableCode":{"code":1e999}}]},"finishReason":"STOP"}]}'
+    answer, unknown = decode(body, GenerateContentResponse)
+    with pytest.raises(AnswerError):
+        responses.from_gemini(answer, context_of(view), STAMP, unknown, view)
+
+
+def test_grounding_that_cannot_be_read_is_no_search():
+    view = viewed(tools=[{"type": "web_search"}])
+    metadata = b'{"webSearchQueries":[1e999]}'
+    body = b'{"candidates":[{"content":{"parts":[{"text":"a"}]},"groundingMetadata":%s}]}' % metadata
+    answer, unknown = decode(body, GenerateContentResponse)
+    response, _, _ = responses.from_gemini(answer, context_of(view), STAMP, unknown, view)
+    assert [type(item).__name__ for item in response.output] == ["MessageItem"]

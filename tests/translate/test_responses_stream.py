@@ -1,0 +1,223 @@
+"""Responses: however an answer is cut, the client gets what the whole answer says, by the rules of its events."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from adapter.translate import chat, responses
+from adapter.translate.errors import AnswerError
+from adapter.translate.responses_carrier import unseal
+from adapter.wire.base import encode, present
+from adapter.wire.openai.errors import Error, ErrorBody
+from conformance.events import join_events
+from tests.oracles import check_events
+from tests.translate.joiner import kept, merged
+from tests.translate.responding import STAMP, Object, context_of, read, said, streamed, viewed, whole
+from tests.translate.test_stream import streams
+
+
+def of_first(body: Object) -> Object:
+    """Only the first candidate: a response has no others."""
+    return {**body, "candidates": [one for one in body["candidates"] if one.get("index", 0) == 0]}
+
+
+def first_only(events: list[Object]) -> list[Object]:
+    """The events of a stream of which only the first candidate is looked at."""
+    kept = [of_first(event) if "candidates" in event else event for event in events]
+    return [event for event in kept if event.get("candidates") or "usageMetadata" in event]
+
+
+def comparable(response: Object) -> Object:
+    """A response with its carriers opened: where the parts of one text begin is not told by a stream."""
+    items = [{**item, "encrypted_content": opened(item.get("encrypted_content"))} for item in response["output"]]
+    return {**response, "output": items}
+
+
+def opened(content: str | None) -> Any:
+    records = unseal(content or "") or {}
+    return {
+        key: (record.value, record.id, merged(json.loads(bytes(record.parts))) if present(record.parts) else None)
+        for key, record in records.items()
+    }
+
+
+@given(streams(), st.booleans())
+@settings(max_examples=300, deadline=None)
+def test_a_stream_says_what_the_whole_answer_says_however_it_is_cut(case, stateless):
+    body, events = of_first(case[0]), first_only(case[1])
+    view = viewed(store=not stateless)
+    response, _, issued = whole(body, view)
+    told, issued_by_stream = streamed(events, view)
+    assert comparable(join_events(told)) == comparable(response)
+    assert kept(issued_by_stream) == kept(issued)
+
+
+@given(streams())
+@settings(max_examples=200, deadline=None)
+def test_a_response_says_what_chat_says(case):
+    body, view = of_first(case[0]), viewed()
+    response, _, issued = whole(body, view)
+    answer, unknown = read(body)
+    completion, _, issued_by_chat = chat.from_gemini(answer, context_of(view), STAMP, unknown)
+    assert kept(issued) == kept(issued_by_chat)
+    message = json.loads(encode(completion))["choices"][0]["message"]
+    assert text_of(response, "output_text", "text") == (message["content"] or "")
+    assert text_of(response, "refusal", "refusal") == (message["refusal"] or "")
+    calls = [item for item in response["output"] if item["type"] == "function_call"]
+    assert [(call["call_id"], call["name"], call["arguments"]) for call in calls] == [
+        (call["id"], call["function"]["name"], call["function"]["arguments"]) for call in message.get("tool_calls", ())
+    ]
+    summaries = [part["text"] for item in response["output"] for part in item.get("summary", ())]
+    assert "".join(summaries) == message.get("reasoning_content", "")
+    images = [item["result"] for item in response["output"] if item["type"] == "image_generation_call"]
+    assert images == [image["image_url"]["url"].partition(",")[2] for image in message.get("images", ())]
+
+
+def text_of(response: Object, kind: str, member: str) -> str:
+    parts = [part for item in response["output"] for part in item.get("content", ())]
+    return "".join(part[member] for part in parts if part["type"] == kind)
+
+
+def failed(machine: responses.ResponseStream, **error: Any) -> list[Object]:
+    body = ErrorBody(error=Error(**{"message": "no", "type": "server_error", "param": None, "code": None, **error}))
+    return [json.loads(encode(event)) for event in machine.fail(body)]
+
+
+def machine_of(**fields: Any) -> responses.ResponseStream:
+    view = viewed(**fields)
+    return responses.ResponseStream(context_of(view), STAMP, view)
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        ({"code": "rate_limit_exceeded", "type": "rate_limit_error"}, "rate_limit_exceeded"),
+        ({"code": "unheard_of", "type": "rate_limit_error"}, "rate_limit_exceeded"),
+        ({"code": "insufficient_quota", "type": "insufficient_quota"}, "insufficient_quota"),
+        ({"code": "context_length_exceeded", "type": "invalid_request_error"}, "context_length_exceeded"),
+        ({"type": "invalid_request_error"}, "invalid_prompt"),
+        ({"code": "empty_answer"}, "server_error"),
+        ({}, "server_error"),
+    ],
+)
+def test_a_failure_has_a_code_that_clients_act_on(error, code):
+    told = failed(machine_of(), **error)
+    assert [event["type"] for event in told] == ["response.created", "response.in_progress", "response.failed"]
+    assert told[-1]["response"]["error"]["code"] == code
+    assert told[-1]["response"]["status"] == "failed"
+
+
+def test_a_failure_at_the_first_event_begins_with_created():
+    machine = machine_of()
+    with pytest.raises(AnswerError):
+        machine.feed(*read(said(finish="MALFORMED_FUNCTION_CALL")))
+    assert next(event["type"] for event in failed(machine)) == "response.created"
+
+
+def test_a_failure_ends_what_is_open():
+    machine = machine_of()
+    told = [json.loads(encode(event)) for event in machine.feed(*read(said({"text": "so"}, finish="")))]
+    told += failed(machine)
+    check_events(told)
+    assert join_events(told)["output"][0]["status"] == "incomplete"
+
+
+def test_a_stream_that_says_nothing_is_an_error():
+    with pytest.raises(AnswerError):
+        machine_of().close()
+
+
+def test_a_stream_starts_once():
+    machine = machine_of()
+    assert [event.type for event in machine.start()] == ["response.created", "response.in_progress"]
+    assert machine.start() == []
+    assert next(event.type for event in machine.feed(*read(said({"text": "a"})))) == "response.output_item.added"
+    assert machine.finished
+
+
+def test_an_event_does_not_change_after_it_was_made():
+    machine = machine_of()
+    told = machine.feed(*read(said({"text": "a"}, {"text": "b", "thought": True}, finish="")))
+    before = [encode(event) for event in told]
+    told += machine.feed(*read(said({"text": "c"})))
+    machine.close()
+    assert [encode(event) for event in told][: len(before)] == before
+
+
+def test_the_time_of_completion_is_the_clocks():
+    view = viewed()
+    machine = responses.ResponseStream(context_of(view), STAMP, view, clock=lambda: 1_700_000_009.7)
+    machine.feed(*read(said({"text": "a"})))
+    machine.close()
+    assert machine.response.completed_at == 1_700_000_009
+
+
+def test_sound_is_lost_and_reported():
+    sound = {"inlineData": {"mimeType": "audio/L16;rate=24000", "data": "AAAA"}}
+    _, notes, _ = whole(said({"text": "a"}, sound, sound), viewed())
+    assert [note.path for note in notes if note.fidelity == "dropped"] == ["candidates[0].content.parts[].inlineData"]
+
+
+def test_log_probabilities_wait_for_their_text():
+    logprobs = {"chosenCandidates": [{"token": "a", "logProbability": -0.5}]}
+    events = [said({"text": "x", "thought": True}, finish="", logprobsResult=logprobs), said({"text": "a"})]
+    told, _ = streamed(events, viewed())
+    [message] = [item for item in join_events(told)["output"] if item["type"] == "message"]
+    assert [one["token"] for one in message["content"][0]["logprobs"]] == ["a"]
+
+
+CITED = {
+    "groundingChunks": [{"web": {"uri": "https://e.x", "title": "E"}}],
+    "groundingSupports": [{"segment": {"startIndex": 2, "endIndex": 5, "text": "cde"}, "groundingChunkIndices": [0]}],
+}
+
+
+def test_a_citation_without_a_search_tool_is_in_the_response():
+    """Gemini grounds only where it was asked to; if it does all the same, the message may be told already."""
+    parts = [{"text": "ab"}, {"functionCall": {"name": "f", "args": {}}}, {"text": "cde"}]
+    response, _, _ = whole(said(*parts, groundingMetadata=CITED), viewed())
+    texts = [item["content"][0] for item in response["output"] if item["type"] == "message"]
+    assert texts[0]["annotations"] == []
+    assert [(one["start_index"], one["end_index"]) for one in texts[1]["annotations"]] == [(0, 3)]
+
+
+def test_a_citation_beside_a_refusal_is_in_the_text():
+    blocked = {"promptFeedback": {"blockReason": "SAFETY"}}
+    events = [said({"text": "abcde"}, finish=""), blocked, said(finish="SAFETY", groundingMetadata=CITED)]
+    told, _ = streamed(events, viewed(tools=[{"type": "web_search"}]))
+    text, refusal = join_events(told)["output"][0]["content"]
+    assert len(text["annotations"]) == 1
+    assert refusal["type"] == "refusal"
+
+
+@pytest.mark.parametrize("arguments", [{"queries": "one"}, {"queries": []}, None, []])
+def test_a_search_without_queries_is_no_item(arguments):
+    part = {
+        "toolCall": {
+            "toolType": "GOOGLE_SEARCH_WEB",
+            "id": "s",
+            **({"args": arguments} if arguments is not None else {}),
+        }
+    }
+    response, _, _ = whole(said(part, {"text": "a"}), viewed())
+    assert [item["type"] for item in response["output"]] == ["message"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [{"command": "ls"}, {"command": ["ls"], "shell": True}, {"command": ["ls"], "env": {"A": 1}}, {}],
+)
+def test_arguments_that_are_not_the_tools_are_a_functions_call(arguments):
+    call = {"functionCall": {"name": "local_shell", "args": arguments}}
+    response, _, _ = whole(said(call), viewed(tools=[{"type": "local_shell"}]))
+    assert response["output"][0]["type"] == "function_call"
+    assert json.loads(response["output"][0]["arguments"]) == arguments
+
+
+def test_a_patch_without_a_diff_has_an_empty_one():
+    call = {"functionCall": {"name": "apply_patch", "args": {"type": "create_file", "path": "a"}}}
+    response, _, _ = whole(said(call), viewed(tools=[{"type": "apply_patch"}]))
+    assert response["output"][0]["operation"] == {"type": "create_file", "path": "a", "diff": ""}
