@@ -1,0 +1,203 @@
+"""The adapter's ASGI application in this process, with the emulator behind it, asked without sockets."""
+
+import asyncio
+import json
+import logging
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import uvicorn
+
+from adapter.emulator import create_emulator
+from adapter.server.app import create_app
+from adapter.settings import Settings
+from tests import oracles
+
+PATIENCE = 20.0
+"""Seconds after which an answer counts as hanging."""
+
+
+class Answer(NamedTuple):
+    """What the application sent, and how long it took in seconds."""
+
+    status: int
+    headers: dict[bytes, bytes]
+    body: bytes
+    seconds: float
+
+    @property
+    def streamed(self) -> bool:
+        """Whether it is an event stream."""
+        return self.headers.get(b"content-type", b"").startswith(b"text/event-stream")
+
+
+class InProcess:
+    """Asks the application, in an event loop of its own; `bugs` are the errors that it logged."""
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+        self.loop = asyncio.new_event_loop()
+        self.bugs: list[logging.LogRecord] = []
+        self._to_lifespan: asyncio.Queue[Any] = asyncio.Queue()
+        self._lifespan: asyncio.Task[None] | None = None
+
+    def open(self) -> None:
+        """Start the application's lifespan."""
+        self.loop.run_until_complete(self._open())
+
+    async def _open(self) -> None:
+        started = asyncio.Event()
+
+        async def send(message: Any) -> None:
+            started.set()
+
+        await self._to_lifespan.put({"type": "lifespan.startup"})
+        self._lifespan = asyncio.create_task(self._app({"type": "lifespan"}, self._to_lifespan.get, send))
+        await started.wait()
+
+    def close(self) -> None:
+        """End the lifespan, and the loop."""
+        self.loop.run_until_complete(self._close())
+        self.loop.close()
+
+    async def _close(self) -> None:
+        await self._to_lifespan.put({"type": "lifespan.shutdown"})
+        await self._lifespan
+
+    def ask(self, path: str, body: bytes, headers: list[tuple[bytes, bytes]], method: str = "POST") -> Answer:
+        """One request. Raises `TimeoutError` for an answer that hangs."""
+        return self.loop.run_until_complete(asyncio.wait_for(self._ask(path, body, headers, method), PATIENCE))
+
+    async def _ask(self, path: str, body: bytes, headers: list[tuple[bytes, bytes]], method: str) -> Answer:
+        sent: list[Any] = []
+        pieces = [{"type": "http.request", "body": body, "more_body": False}]
+        left = asyncio.Event()
+
+        async def receive() -> Any:
+            if pieces:
+                return pieces.pop()
+            await left.wait()
+            return {"type": "http.disconnect"}
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        scope = {
+            "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": method, "scheme": "http",
+            "path": path, "raw_path": path.encode(), "query_string": b"", "root_path": "", "headers": headers,
+            "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 80), "state": {},
+        }  # fmt: skip
+        begun = time.monotonic()
+        await self._app(scope, receive, send)
+        assert sent, "no answer"
+        assert sent[0]["type"] == "http.response.start"
+        assert not sent[-1].get("more_body"), "the answer has no end"
+        text = b"".join(message.get("body", b"") for message in sent[1:])
+        return Answer(sent[0]["status"], dict(sent[0]["headers"]), text, time.monotonic() - begun)
+
+
+class _Kept(logging.Handler):
+    def __init__(self, kept: list[logging.LogRecord]) -> None:
+        super().__init__(logging.ERROR)
+        self._kept = kept
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._kept.append(record)
+
+
+@contextmanager
+def in_process(**settings: Any) -> Iterator[InProcess]:
+    """The application, open."""
+    log = logging.getLogger("adapter")
+    with _emulator() as url:
+        given = {"upstream_url": url, "upstream_keys": ("any",), "store": "memory", "retries": 0, "inspector": False}
+        asked = InProcess(create_app(Settings(**{**given, **settings})))
+        handler = _Kept(asked.bugs)
+        log.addHandler(handler)
+        asked.open()
+        try:
+            yield asked
+        finally:
+            asked.close()
+            log.removeHandler(handler)
+
+
+@contextmanager
+def _emulator() -> Iterator[str]:
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    listener.listen(64)
+    server = uvicorn.Server(uvicorn.Config(create_emulator(), log_level="critical", access_log=False))
+    thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}/v1beta"
+    finally:
+        server.should_exit = True
+        thread.join(10)
+
+
+def check_error(error: Any) -> None:
+    """Raise unless this is OpenAI's error, with all four keys."""
+    assert set(error) == {"message", "type", "param", "code"}, error
+    assert isinstance(error["message"], str), error
+    assert error["message"], error
+    assert isinstance(error["type"], str), error
+    assert isinstance(error["param"], str | None), error
+    assert isinstance(error["code"], str | None), error
+    assert error["code"] != "internal_error", error
+
+
+def check_answer(path: str, answer: Answer) -> None:
+    """Raise unless this is a valid answer to this path, or an error as OpenAI has them, never of ours."""
+    if answer.status >= 400:
+        check_error(json.loads(answer.body)["error"])
+    elif answer.streamed:
+        check_stream(path, answer.body.decode())
+    elif path.endswith("/chat/completions"):
+        oracles.check_completion(json.loads(answer.body))
+    elif path.endswith("/responses"):
+        oracles.check_response(_without_echo(json.loads(answer.body)))
+    else:
+        assert isinstance(json.loads(answer.body), dict)
+
+
+ECHO = {
+    "tools": [], "tool_choice": "auto", "text": None, "max_output_tokens": None, "metadata": {}, "truncation": None,
+    "service_tier": None, "reasoning": None,
+}  # fmt: skip
+"""What a response repeats of its request, and what stands for it here: not all of it is checked on its way in."""
+
+
+def _without_echo(told: Any) -> Any:
+    """A response, or an event with one, without what is repeated as the client sent it."""
+    if "response" in told:
+        return {**told, "response": _without_echo(told["response"])}
+    return {**told, **ECHO} if told.get("object") == "response" else told
+
+
+def check_stream(path: str, text: str) -> None:
+    """Raise unless this is a whole stream, or one that ends with an error."""
+    lines = [line for line in text.split("\n") if line and not line.startswith(":")]
+    assert text.endswith("\n\n")
+    assert all(line.startswith(("data: ", "event: ")) for line in lines), lines
+    data = [line[6:] for line in lines if line.startswith("data: ")]
+    if path.endswith("/responses"):
+        events = [json.loads(one) for one in data if one != "[DONE]"]
+        oracles.check_events([_without_echo(event) for event in events])
+        for event in events:
+            if event["type"] in ("error", "response.failed"):
+                assert "internal_error" not in json.dumps(event), event
+        return
+    last = json.loads(data[-1]) if data[-1] != "[DONE]" else None
+    if last is not None:
+        check_error(last["error"])
+    chunks = [json.loads(one) for one in data[:-1]]
+    snapshot = oracles.check_chunks(chunks)
+    if last is None:
+        assert snapshot is not None
+        assert all(choice.finish_reason for choice in snapshot.choices), "a stream that ends well has an end"

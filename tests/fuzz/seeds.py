@@ -1,0 +1,50 @@
+"""What is changed: requests and answers of the conformance cases, and of the recorded traffic where there is any."""
+
+import json
+from functools import cache
+from typing import Any
+
+import msgspec
+
+from adapter.wire.openai.chat import ChatCompletionRequest
+from conformance.cases import all_cases
+from tests.corpus import recordings
+
+LARGEST = 20_000
+"""Characters of a document that is still worth changing a thousand times."""
+
+
+@cache
+def requests(endpoint: str) -> list[Any]:
+    """Requests for an endpoint, such as `chat/completions`."""
+    found = [turn.request for case in all_cases() if case.endpoint == endpoint for turn in case.turns]
+    if recordings.ROOT is not None and endpoint == "chat/completions":
+        found += [one.request for one in recordings.chat_requests()]
+    return [one for one in found if _is_small(one)]
+
+
+@cache
+def answers() -> list[tuple[Any, list[Any]]]:
+    """A chat request, and what Gemini said to it: one response, or several events of a stream."""
+    pairs = []
+    for case in all_cases():
+        for turn in case.turns:
+            said = turn.events if turn.events is not None else [turn.answer]
+            if case.endpoint == "chat/completions" and all(isinstance(one, dict) and "$cut" not in one for one in said):
+                pairs.append((turn.request, said))
+    if recordings.ROOT is not None:
+        hello = {"model": "gemini-3.5-flash", "messages": [{"role": "user", "content": "hi"}]}
+        pairs += [(hello, list(one.events())) for one in recordings.gemini_answers()]
+    return [pair for pair in pairs if _is_small(pair) and _can_be_read(pair[0])]
+
+
+def _can_be_read(request: Any) -> bool:
+    try:
+        msgspec.convert(request, ChatCompletionRequest)
+    except msgspec.ValidationError:
+        return False
+    return True
+
+
+def _is_small(document: Any) -> bool:
+    return len(json.dumps(document)) <= LARGEST
