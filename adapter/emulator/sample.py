@@ -208,8 +208,8 @@ class Sampler:
 
 
 def whole(number: float, type_: str) -> float:
-    """Integers are written as such."""
-    return int(number) if type_ == "integer" or is_integer(number) else number
+    """Integers are written as such, as far as JSON's readers take them (64 bits)."""
+    return int(number) if abs(number) < 2**63 and (type_ == "integer" or is_integer(number)) else number
 
 
 def preference(type_: str, level: Level) -> int:

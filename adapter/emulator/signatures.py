@@ -67,7 +67,7 @@ def digest(value: Any) -> bytes:
 
 def integral(value: Any) -> Any:
     """JSON has one kind of number: `1.0` is `1`."""
-    if isinstance(value, float) and value.is_integer():
+    if isinstance(value, float) and value.is_integer() and abs(value) < 2**63:
         return int(value)
     if isinstance(value, dict):
         return {key: integral(item) for key, item in value.items()}

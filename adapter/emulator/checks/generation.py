@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from adapter.emulator.checks.tools import schema_violations
+from adapter.emulator.checks.tools import json_schema_violations, schema_violations
 from adapter.emulator.conversation import Request, generation_config
 from adapter.emulator.errors import OPAQUE, bullet
 from adapter.emulator.fields import snake
@@ -43,6 +43,9 @@ def config_violations(request: Request) -> list[str]:
     bullets = [bullet(f"generation_config.{snake(field)}", text) for field, text in faults]
     if "responseSchema" in config:
         bullets += schema_violations(config["responseSchema"], "generation_config.response_schema")
+    for field in SCHEMA_FIELDS[1:]:
+        if field in config:
+            bullets += json_schema_violations(config[field], f"generation_config.{snake(field)}")
     return bullets + safety_violations(request)
 
 

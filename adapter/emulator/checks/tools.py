@@ -4,6 +4,7 @@ import re
 from collections import Counter
 from typing import Any
 
+from adapter.emulator.checks.json_schema import misshapen
 from adapter.emulator.conversation import Request, built_in, calling_config, declarations, output_format
 from adapter.emulator.errors import OPAQUE, bullet
 from adapter.emulator.fields import snake
@@ -45,7 +46,14 @@ def declaration_violations(function: dict[str, Any], path: str) -> list[str]:
             bullets.append(bullet(f"{path}.{snake(free)}", f"only one of {plain} and {snake(free)} may be set"))
         if plain in function:
             bullets += schema_violations(function[plain], f"{path}.{plain}")
+        if free in function:
+            bullets += json_schema_violations(function[free], f"{path}.{snake(free)}")
     return bullets
+
+
+def json_schema_violations(schema: Any, path: str) -> list[str]:
+    """A bullet for each keyword that holds another kind of value than JSON Schema gives it."""
+    return [bullet(f"{path}.{place}".rstrip("."), "is not valid JSON Schema") for place in misshapen(schema)]
 
 
 def duplicates(request: Request) -> list[str]:

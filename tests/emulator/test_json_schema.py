@@ -1,0 +1,75 @@
+"""Whatever stands where a JSON Schema belongs is answered or refused, never a crash."""
+
+import contextlib
+
+import pytest
+
+from adapter.emulator import EmulatorSettings
+from adapter.emulator.checks.json_schema import misshapen
+from adapter.emulator.errors import Refusal
+from adapter.emulator.service import find_model, generate
+
+MODEL = find_model("gemini-3.5-flash", "v1beta", "generateContent")
+VALUES = [3, "x", None, [], {}, [3], {"a": 3}, True, 1e308, -1, [None], {"$ref": "#"}, {"$ref": 3}, [{}], [True]]
+KEYWORDS = [
+    "type",
+    "properties",
+    "items",
+    "enum",
+    "anyOf",
+    "oneOf",
+    "allOf",
+    "$ref",
+    "$defs",
+    "required",
+    "minItems",
+    "maxItems",
+    "minimum",
+    "maximum",
+    "format",
+    "description",
+    "additionalProperties",
+    "prefixItems",
+    "pattern",
+    "const",
+    "minLength",
+    "multipleOf",
+    "not",
+    "title",
+]
+ASKED = [{"role": "user", "parts": [{"text": "call f"}]}]
+FORCED = {"functionCallingConfig": {"mode": "ANY"}}
+
+
+def answered(body):
+    with contextlib.suppress(Refusal):
+        generate(body, MODEL, EmulatorSettings())
+
+
+@pytest.mark.parametrize("keyword", KEYWORDS)
+def test_a_keyword_with_any_value_is_answered_or_refused(keyword):
+    for value in VALUES:
+        inner = {"type": "object", "properties": {"p": {keyword: value}}}
+        for schema in (inner, {"type": "object", keyword: value}):
+            function = {"name": "f", "description": "f", "parametersJsonSchema": schema}
+            answered({"contents": ASKED, "tools": [{"functionDeclarations": [function]}], "toolConfig": FORCED})
+            wanted = {"responseMimeType": "application/json", "responseJsonSchema": schema}
+            answered({"contents": ASKED, "generationConfig": wanted})
+
+
+def test_the_place_of_each_fault_is_told():
+    schema = {
+        "type": ["object", 3],
+        "properties": {"a": {"minimum": "1"}, "b": {"anyOf": [{"enum": "x"}, {"items": {"required": "a"}}]}},
+        "additionalProperties": {"pattern": 1},
+        "$defs": {"S": {"minLength": 10**9}},
+    }
+    places = ["type", "properties.a.minimum", "properties.b.anyOf[0].enum", "properties.b.anyOf[1].items.required"]
+    assert list(misshapen(schema)) == [*places, "additionalProperties.pattern", "$defs.S.minLength"]
+
+
+def test_a_schema_that_is_no_schema_is_told_by_its_own_path():
+    function = {"name": "f", "parametersJsonSchema": 3}
+    with pytest.raises(Refusal) as refused:
+        generate({"contents": ASKED, "tools": [{"functionDeclarations": [function]}]}, MODEL, EmulatorSettings())
+    assert "function_declarations[0].parameters_json_schema: is not valid JSON Schema" in refused.value.message
