@@ -1,0 +1,1 @@
+"""How much the adapter costs, beside other gateways and beside none; see README.md."""

@@ -1,0 +1,187 @@
+"""What is measured: how each gateway is started, and how a request for it looks."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from benchmarks.workloads import Workload
+
+ROOT = Path(__file__).parent.parent
+GATEWAY_CORE, OTHER_CORE = 0, 1
+
+
+class Gateway(NamedTuple):
+    """A running gateway."""
+
+    name: str
+    port: int
+    process: subprocess.Popen[bytes]
+    started_in: float
+
+    def request(self, workload: Workload) -> bytes:
+        """The bytes of one request."""
+        path, headers = "/v1/chat/completions", ""
+        if self.name == "nginx":
+            method = "streamGenerateContent?alt=sse" if workload.stream else "generateContent"
+            path = f"/v1beta/models/gemini-3.5-flash:{method}"
+        if self.name == "LiteLLM":
+            headers = "authorization: Bearer sk-bench\r\n"
+        if self.name == "Portkey":
+            headers = "x-portkey-provider: google\r\nauthorization: Bearer k\r\n"
+            headers += f"x-portkey-custom-host: http://127.0.0.1:{UPSTREAM_PORT}/v1beta\r\n"
+        body = json.dumps(workload.body, separators=(",", ":")).encode()
+        head = f"POST {path} HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\n{headers}"
+        return head.encode() + b"content-length: %d\r\n\r\n" % len(body) + body
+
+    def cpu(self) -> float:
+        """Seconds of user and system time so far, of the process and its children."""
+        return sum(_cpu(pid) for pid in tree(self.process.pid))
+
+    def memory(self) -> float:
+        """Resident megabytes, shared pages counted once."""
+        return sum(_pss(pid) for pid in tree(self.process.pid)) / 1024
+
+
+UPSTREAM_PORT = 18_901
+
+
+def tree(pid: int) -> list[int]:
+    """A process and all below it."""
+    below: list[int] = []
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        for child in task.read_text().split():
+            below += tree(int(child))
+    return [pid, *below]
+
+
+def _cpu(pid: int) -> float:
+    """Of all its threads, in nanoseconds and so without the hundredths of /proc/PID/stat (Linux, sched-stats)."""
+    threads = Path(f"/proc/{pid}/task").glob("*/schedstat")
+    return sum(int(thread.read_text().split()[0]) for thread in threads) / 1e9
+
+
+def _pss(pid: int) -> float:
+    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+        if line.startswith("Pss:"):
+            return float(line.split()[1])
+    return 0.0
+
+
+@contextmanager
+def started(command: list[str], core: int, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A process pinned to a core; stopped at the end, with all that it started."""
+    process = subprocess.Popen(
+        ["taskset", "-c", str(core), *command],
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        yield process
+    finally:
+        for pid in reversed(tree(process.pid)):
+            subprocess.run(["kill", str(pid)], check=False, stderr=subprocess.DEVNULL)
+        process.wait()
+
+
+def answers(url: str, seconds: float = 90) -> float:
+    """Wait until a server answers anything; how long that took."""
+    begun = time.perf_counter()
+    while time.perf_counter() - begun < seconds:
+        try:
+            urllib.request.urlopen(url, timeout=2).read()
+        except urllib.error.HTTPError:
+            return time.perf_counter() - begun
+        except OSError:
+            time.sleep(0.01)
+        else:
+            return time.perf_counter() - begun
+    raise SystemExit(f"no answer from {url}")
+
+
+@contextmanager
+def upstream() -> Iterator[None]:
+    """The canned Gemini."""
+    with started([sys.executable, "-m", "benchmarks.upstream", str(UPSTREAM_PORT)], OTHER_CORE):
+        answers(f"http://127.0.0.1:{UPSTREAM_PORT}/gap/0")
+        yield
+
+
+@contextmanager
+def gateway(name: str, port: int, rivals: Path) -> Iterator[Gateway]:
+    """One gateway in front of it."""
+    with tempfile.TemporaryDirectory() as scratch:
+        command, environment = _command(name, port, Path(scratch), rivals)
+        begun = time.perf_counter()
+        with started(command, GATEWAY_CORE, **environment) as process:
+            answers(f"http://127.0.0.1:{port}/healthz")
+            yield Gateway(name, port, process, time.perf_counter() - begun)
+
+
+def _command(name: str, port: int, scratch: Path, rivals: Path) -> tuple[list[str], dict[str, str]]:
+    upstream_url = f"http://127.0.0.1:{UPSTREAM_PORT}"
+    match name:
+        case "adapter":
+            command = [sys.executable, "-m", "adapter", "serve", "--port", str(port), "--upstream-url", upstream_url]
+            return command, {"ADAPTER_UPSTREAM_KEYS": "k", "XDG_STATE_HOME": str(scratch)}
+        case "httpx2" | "aiohttp":
+            return [sys.executable, "-m", "benchmarks.passthrough", name, str(port), str(UPSTREAM_PORT)], {}
+        case "nginx":
+            return ["nginx", "-c", str(_nginx(scratch, port)), "-p", str(scratch)], {}
+        case "LiteLLM":
+            return _litellm(scratch, port, rivals)
+        case "Portkey":
+            script = rivals / "portkey/node_modules/@portkey-ai/gateway/build/start-server.js"
+            return ["node", str(script), f"--port={port}", "--headless"], {"NODE_ENV": "production"}
+    raise SystemExit(f"no gateway {name}")
+
+
+def _nginx(scratch: Path, port: int) -> Path:
+    config = scratch / "nginx.conf"
+    config.write_text(f"""
+        daemon off; worker_processes 1; pid {scratch}/pid; error_log {scratch}/error.log;
+        events {{ worker_connections 4096; }}
+        http {{
+            access_log off; client_max_body_size 64m; client_body_buffer_size 2m; keepalive_requests 1000000;
+            client_body_temp_path {scratch}/a; proxy_temp_path {scratch}/b; fastcgi_temp_path {scratch}/c;
+            uwsgi_temp_path {scratch}/d; scgi_temp_path {scratch}/e;
+            upstream gemini {{ server 127.0.0.1:{UPSTREAM_PORT}; keepalive 512; keepalive_requests 1000000; }}
+            server {{
+                listen 127.0.0.1:{port} backlog=1024;
+                location / {{
+                    proxy_pass http://gemini; proxy_http_version 1.1; proxy_set_header Connection "";
+                    proxy_buffering off;
+                }}
+            }}
+        }}
+    """)
+    return config
+
+
+def _litellm(scratch: Path, port: int, rivals: Path) -> tuple[list[str], dict[str, str]]:
+    base: dict[str, Any] = {
+        "model": "gemini/gemini-3.5-flash",
+        "api_key": "k",
+        "api_base": f"http://127.0.0.1:{UPSTREAM_PORT}/v1beta/models/gemini-3.5-flash",
+    }
+    config = {"model_list": [{"model_name": "gemini-3.5-flash", "litellm_params": base}]}
+    (scratch / "config.yaml").write_text(json.dumps({**config, "general_settings": {"master_key": "sk-bench"}}))
+    program = str(rivals / "litellm/bin/litellm")
+    environment = {"LITELLM_MODE": "PRODUCTION", "LITELLM_LOCAL_MODEL_COST_MAP": "True"}
+    return [program, "--config", str(scratch / "config.yaml"), "--port", str(port), "--host", "127.0.0.1"], environment
+
+
+def possible(name: str) -> bool:
+    """Whether a gateway is installed here."""
+    return name != "nginx" or shutil.which("nginx") is not None

@@ -1,0 +1,123 @@
+"""`python -m benchmarks.micro`: the translation alone, in one process, at sizes of 1, 10 and 100.
+
+Prints microseconds and how many times the cost of the size before: ten times the size should cost about ten times.
+"""
+
+import json
+import time
+from collections.abc import Callable
+from functools import partial
+from itertools import pairwise
+from typing import Any
+
+import msgspec
+
+from adapter import settings
+from adapter.server.service import prepared
+from adapter.translate import chat, signatures
+from adapter.translate.context import Context, Stamp
+from adapter.wire.base import decode, encode
+from adapter.wire.gemini.generate import GenerateContentResponse
+from adapter.wire.openai.chat import ChatCompletionRequest
+from adapter.wire.signatures import Signature
+from adapter.wire.sse import event
+from benchmarks.workloads import MODEL, history, image, tools
+
+CHOSEN = settings.Settings()
+NAMES, OPTIONS = settings.catalogue(CHOSEN), settings.options(CHOSEN)
+STAMP = Stamp(seed="s", id="chatcmpl-1", created=1, model=MODEL)
+
+
+def cost(work: Callable[[], object], least: float = 0.2) -> float:
+    """Microseconds of CPU for one call: the best of five, each at least so many seconds long."""
+    number = 1
+    while True:
+        begun = time.process_time()
+        for _ in range(number):
+            work()
+        spent = time.process_time() - begun
+        if spent > least / 4:
+            break
+        number *= 2
+    best = spent / number
+    for _ in range(4):
+        begun = time.process_time()
+        for _ in range(number):
+            work()
+        best = min(best, (time.process_time() - begun) / number)
+    return best * 1e6
+
+
+def translated(body: bytes, found: dict[str, Signature]) -> bytes:
+    """All that is done between a client's bytes and Gemini's."""
+    request, unknown = decode(body, ChatCompletionRequest)
+    known = {key: found[key] for key in signatures.primary_keys(request) if key in found}
+    signatures.fallback_keys(request, known)
+    return encode(prepared(request, unknown, NAMES, OPTIONS, found=known).body)
+
+
+def said(text: str, finish: str | None = None) -> dict[str, Any]:
+    """An answer of Gemini's."""
+    candidate = {"content": {"role": "model", "parts": [{"text": text}]}, "index": 0, "finishReason": finish}
+    usage = {"promptTokenCount": 9, "candidatesTokenCount": 9, "totalTokenCount": 18}
+    return {"candidates": [candidate], "usageMetadata": usage, "modelVersion": MODEL, "responseId": "r"}
+
+
+def context() -> Context:
+    """The world of a small request."""
+    request = ChatCompletionRequest(model=MODEL, messages=[])
+    return Context(request=request, capabilities=settings.named(MODEL, NAMES)[1], options=OPTIONS)
+
+
+def requests() -> dict[str, list[tuple[bytes, dict[str, Signature]]]]:
+    """Requests by kind, at sizes of 1, 10 and 100."""
+    signed = {f"id:call_{n:024d}": Signature(value="QUJD" * 30, id=f"g{n}", origin="studio") for n in range(200)}
+    plain = {"model": MODEL, "messages": [{"role": "user", "content": "Hello"}]}
+    texts = [
+        [{"role": "user" if n % 2 == 0 else "assistant", "content": "x" * 500} for n in range(m)] for m in (1, 11, 101)
+    ]
+    return {
+        "small chat": [(_bytes(plain), {})],
+        "chat of messages of 500 B": [(_bytes({"model": MODEL, "messages": messages}), {}) for messages in texts],
+        "tools of 1.8 KB": [(_bytes({**plain, "tools": tools(n, 1_800)}), {}) for n in (1, 10, 100)],
+        "history of calls (2, 20, 200)": [(_bytes(history(n)), signed) for n in (2, 20, 200)],
+        "image of 10 KB": [(_bytes(image(n)), {}) for n in (10_000, 100_000, 1_000_000)],
+    }
+
+
+def _bytes(value: Any) -> bytes:
+    return json.dumps(value).encode()
+
+
+def line(name: str, costs: list[float]) -> None:
+    """One row."""
+    grown = [f"{after / before:.1f}x" for before, after in pairwise(costs)]
+    print(f"{name:48}" + "".join(f"{value:11.1f}" for value in costs) + "   " + " ".join(grown))
+
+
+def main() -> None:
+    """Measure and print."""
+    print(f"{'microseconds':48}{'x 1':>11}{'x 10':>11}{'x 100':>11}   growth")
+    for name, bodies in requests().items():
+        line(f"decode: {name}", [cost(partial(decode, body, ChatCompletionRequest)) for body, _ in bodies])
+        line(f"decode, to_gemini, encode: {name}", [cost(partial(translated, body, found)) for body, found in bodies])
+    where = context()
+    answers = [_bytes(said("x" * 100 * size, "STOP")) for size in (1, 10, 100)]
+    whole = [decode(body, GenerateContentResponse)[0] for body in answers]
+    line("from_gemini: text of 100 B", [cost(partial(chat.from_gemini, one, where, STAMP)) for one in whole])
+    for size in (1, 10, 100):
+        chunk = decode(_bytes({**said("x" * 20)}), GenerateContentResponse)[0]
+        spent = cost(partial(streamed, where, chunk, 10 * size)) / (10 * size)
+        print(f"{f'ChatStream.feed and encoding, of {10 * size} chunks':48}{spent:11.2f} each")
+
+
+def streamed(where: Context, chunk: GenerateContentResponse, number: int) -> None:
+    """A stream of equal chunks."""
+    machine = chat.ChatStream(where, msgspec.structs.replace(STAMP))
+    for _ in range(number):
+        for piece in machine.feed(chunk, {}):
+            event(piece)
+
+
+if __name__ == "__main__":
+    main()

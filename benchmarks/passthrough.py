@@ -1,0 +1,65 @@
+"""The same stack without translation: Starlette on uvicorn, and one library that carries the call.
+
+`python -m benchmarks.passthrough httpx2|aiohttp PORT UPSTREAM_PORT`.
+"""
+
+import sys
+from collections.abc import AsyncIterator
+
+import aiohttp
+import httpx2
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
+
+METHODS = {True: "streamGenerateContent?alt=sse", False: "generateContent"}
+
+
+def application(library: str, upstream: str) -> Starlette:
+    """An application that passes bodies on as they are."""
+    if library == "httpx2":
+        client = httpx2.AsyncClient(limits=httpx2.Limits(max_connections=None), timeout=60)
+    session: list[aiohttp.ClientSession] = []
+
+    async def by_httpx2(url: str, body: bytes, stream: bool) -> Response:
+        request = client.build_request("POST", url, content=body)
+        answer = await client.send(request, stream=True)
+        if not stream:
+            return Response(await answer.aread(), media_type="application/json")
+
+        async def pieces() -> AsyncIterator[bytes]:
+            async for piece in answer.aiter_raw():
+                yield piece
+            await answer.aclose()
+
+        return StreamingResponse(pieces(), media_type="text/event-stream")
+
+    async def by_aiohttp(url: str, body: bytes, stream: bool) -> Response:
+        if not session:
+            session.append(aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)))
+        answer = await session[0].post(url, data=body)
+        if not stream:
+            return Response(await answer.read(), media_type="application/json")
+
+        async def pieces() -> AsyncIterator[bytes]:
+            async for piece in answer.content.iter_any():
+                yield piece
+            answer.release()
+
+        return StreamingResponse(pieces(), media_type="text/event-stream")
+
+    async def endpoint(request: Request) -> Response:
+        body = await request.body()
+        stream = b'"stream":true' in body
+        url = f"{upstream}/v1beta/models/gemini-3.5-flash:{METHODS[stream]}"
+        return await (by_httpx2 if library == "httpx2" else by_aiohttp)(url, body, stream)
+
+    return Starlette(routes=[Route("/v1/chat/completions", endpoint, methods=["POST"])])
+
+
+if __name__ == "__main__":
+    library, port, upstream_port = sys.argv[1:]
+    app = application(library, f"http://127.0.0.1:{upstream_port}")
+    uvicorn.run(app, host="127.0.0.1", port=int(port), access_log=False, log_level="warning")

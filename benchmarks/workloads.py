@@ -1,0 +1,82 @@
+"""What is asked: small and large chats, images, long histories, streams."""
+
+import json
+from typing import Any, NamedTuple
+
+MODEL = "gemini-3.5-flash"
+
+
+class Workload(NamedTuple):
+    """One kind of load. `gap`: seconds between Gemini's events; `unit` is what the cost is counted by."""
+
+    name: str
+    body: dict[str, Any]
+    concurrency: int
+    requests: int
+    stream: bool = False
+    gap: float = 0.0
+
+    @property
+    def unit(self) -> str:
+        """A chunk of a stream, else a request."""
+        return "chunk" if self.stream else "request"
+
+
+def _chat(content: Any = "Hello", **more: Any) -> dict[str, Any]:
+    return {"model": MODEL, "messages": [{"role": "user", "content": content}], **more}
+
+
+def tools(count: int, size: int) -> list[dict[str, Any]]:
+    """Functions of about `size` bytes each."""
+    fields = max(1, size // 110)
+    return [
+        {
+            "type": "function",
+            "function": {
+                "name": f"tool_{number}",
+                "description": "Does something useful with the things that it is given.",
+                "parameters": {
+                    "type": "object",
+                    "properties": {
+                        f"field_{index}": {"type": "string", "description": "What this field of the tool stands for."}
+                        for index in range(fields)
+                    },
+                    "required": ["field_0"],
+                },
+            },
+        }
+        for number in range(count)
+    ]
+
+
+def history(turns: int) -> dict[str, Any]:
+    """A tool loop: `turns` calls, each with its result."""
+    messages: list[dict[str, Any]] = [{"role": "user", "content": "Do it step by step."}]
+    for turn in range(turns):
+        call = {"name": "tool_0", "arguments": json.dumps({"field_0": f"step {turn}"})}
+        calls = [{"id": f"call_{turn:024d}", "type": "function", "function": call}]
+        messages.append({"role": "assistant", "content": None, "tool_calls": calls})
+        result = json.dumps({"ok": True, "said": "a result of some length " * 4})
+        messages.append({"role": "tool", "tool_call_id": calls[0]["id"], "content": result})
+    return {"model": MODEL, "messages": messages, "tools": tools(1, 300)}
+
+
+def image(size: int) -> dict[str, Any]:
+    """An image as a data URL of about `size` bytes."""
+    url = "data:image/png;base64," + "iVBORw0KGgoAAAANSUhEUgAA" * (size // 24)
+    parts = [{"type": "text", "text": "What is this?"}, {"type": "image_url", "image_url": {"url": url}}]
+    return _chat(parts)
+
+
+ALL = [
+    Workload("small chat, 1", _chat(), 1, 1_500),
+    Workload("small chat, 16", _chat(), 16, 4_000),
+    Workload("small chat, 64", _chat(), 64, 4_000),
+    Workload("20 KB, 10 tools, 16", _chat(tools=tools(10, 1_800)), 16, 2_000),
+    Workload("1 MB image, 8", image(1 << 20), 8, 300),
+    Workload("history of 200 calls, 8", history(200), 8, 400),
+    Workload("stream, 1, paced", _chat(stream=True), 1, 3, stream=True, gap=0.01),
+    Workload("streams, 20, paced", _chat(stream=True), 20, 40, stream=True, gap=0.02),
+    Workload("streams, 100, paced", _chat(stream=True), 100, 100, stream=True, gap=0.05),
+    Workload("streams, 50, unpaced", _chat(stream=True), 50, 150, stream=True),
+]
