@@ -3,7 +3,6 @@
 import gc
 import os
 import re
-import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -37,6 +36,7 @@ from adapter.server.endpoints.stored_responses import (
 )
 from adapter.server.endpoints.translate import translate
 from adapter.server.errors import TABLE
+from adapter.server.ids import new_id
 from adapter.server.logs import configure
 from adapter.server.service import Service
 from adapter.settings import Settings, document_limits, upstream_name, upstream_settings
@@ -215,7 +215,7 @@ class Stamped:
             return
         begun = time.perf_counter()
         sent = header(scope, b"x-client-request-id") or ""
-        request_id = sent if _SENSIBLE_ID.fullmatch(sent) else f"req_{secrets.token_hex(12)}"
+        request_id = sent if _SENSIBLE_ID.fullmatch(sent) else new_id("req_")
         scope.setdefault("state", {})["request_id"] = request_id
 
         async def stamped(message: Message) -> None:

@@ -1,11 +1,11 @@
 """The little of HTTP that the hot path needs, on bare ASGI."""
 
-import asyncio
-from collections.abc import AsyncIterator, Coroutine, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Coroutine, Mapping
 from urllib.parse import urlsplit
 
 from starlette.types import Message, Receive, Scope, Send
+
+from adapter.server.interrupt import Until
 
 JSON = b"application/json"
 
@@ -86,8 +86,8 @@ async def respond(send: Send, status: int, body: bytes, headers: Mapping[str, st
     await send({"type": "http.response.body", "body": body})
 
 
-def while_connected(receive: Receive) -> AbstractAsyncContextManager[None]:
-    """Run the body of the `with` until the client leaves.
+def while_connected(receive: Receive) -> Until:
+    """Run the body of the `with` until the client leaves, then raise `ClientGone`.
 
     Starlette cancels nothing by itself, and uvicorn's `send` drops in silence what a client no longer takes; so the
     connection to Gemini would stay open, and be billed, for nobody.
@@ -95,31 +95,11 @@ def while_connected(receive: Receive) -> AbstractAsyncContextManager[None]:
     return until(_disconnected(receive))
 
 
+def until(left: Coroutine[object, object, None]) -> Until:
+    """Run the body of the `with` until `left` returns, then raise `ClientGone`."""
+    return Until(left, ClientGone())
+
+
 async def _disconnected(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
-
-
-@asynccontextmanager
-async def until(left: Coroutine[object, object, None]) -> AsyncIterator[None]:
-    """Run the body of the `with` until `left` returns: then it is cancelled, and `ClientGone` is raised."""
-    task = asyncio.current_task()
-    gone = False
-
-    def leave(watcher: asyncio.Task[None]) -> None:
-        nonlocal gone
-        gone = not watcher.cancelled()
-        if gone and task is not None:
-            task.cancel()
-
-    watcher = asyncio.create_task(left)
-    watcher.add_done_callback(leave)
-    try:
-        yield
-    except asyncio.CancelledError:
-        if gone and task is not None and task.uncancel() == 0:
-            raise ClientGone from None
-        raise
-    finally:
-        watcher.remove_done_callback(leave)
-        watcher.cancel()

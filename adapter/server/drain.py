@@ -8,9 +8,11 @@ balancers look away, and after `grace` more each request still running ends with
 import asyncio
 import signal
 import threading
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
+
+from adapter.server.interrupt import Interruptible
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
@@ -26,32 +28,32 @@ class Drain:
         self.begun = False
         self._delay = delay
         self._grace = grace
-        self._ends_at: float | None = None
-        self._running: set[asyncio.Timeout] = set()
+        self._ended = False
+        self._running: set[Interruptible] = set()
 
-    @asynccontextmanager
-    async def limited(self) -> AsyncIterator[None]:
+    @contextmanager
+    def limited(self) -> Iterator[None]:
         """Run the body of the `with` for as long as there is time. Raises `ShuttingDown`."""
-        limit = asyncio.timeout_at(self._ends_at)
-        try:
-            async with limit:
-                self._running.add(limit)
+        if self._ended:
+            raise ShuttingDown
+        with Interruptible() as body:
+            self._running.add(body)
+            try:
                 yield
-        except TimeoutError:
-            if limit.expired():
-                raise ShuttingDown from None
-            raise
-        finally:
-            self._running.discard(limit)
+            finally:
+                self._running.discard(body)
 
     def begin(self) -> None:
         """Time runs from now on, for what runs and what is to come."""
         if self.begun:
             return
         self.begun = True
-        self._ends_at = asyncio.get_running_loop().time() + self._delay + self._grace
-        for limit in self._running:
-            limit.reschedule(self._ends_at)
+        asyncio.get_running_loop().call_later(self._delay + self._grace, self._end)
+
+    def _end(self) -> None:
+        self._ended = True
+        for body in self._running:
+            body.interrupt(ShuttingDown())
 
     @contextmanager
     def on_signals(self) -> Iterator[None]:

@@ -89,24 +89,26 @@ class Exchanges:
 
     def __init__(self, *, enabled: bool) -> None:
         self.enabled = enabled
-        self._kept: deque[Exchange] = deque()
+        self._kept: deque[tuple[int, Exchange]] = deque()
         self._bytes = 0
 
     def add(self, exchange: Exchange) -> None:
         """Keep one, in place of the oldest."""
         if not self.enabled or exchange.client is None:
             return
-        if exchange.size > MAX_ONE:
+        size = exchange.size
+        if size > MAX_ONE:
             exchange.request, exchange.answer = b"(too large to keep)", [b"(too large to keep)"]
             exchange.upstream_request = None
-        self._kept.append(exchange)
-        self._bytes += exchange.size
+            size = exchange.size
+        self._kept.append((size, exchange))
+        self._bytes += size
         while len(self._kept) > MAX_KEPT or self._bytes > MAX_ALL:
-            self._bytes -= self._kept.popleft().size
+            self._bytes -= self._kept.popleft()[0]
 
     def newest_first(self, client: str = "") -> list[Exchange]:
         """All of a client's that are kept."""
-        return [exchange for exchange in reversed(self._kept) if exchange.client == client]
+        return [exchange for _, exchange in reversed(self._kept) if exchange.client == client]
 
     def find(self, exchange_id: str, client: str = "") -> Exchange | None:
         """One of a client's by its request id; the newest, since clients may choose ids."""

@@ -57,7 +57,7 @@ class Generation:
             client = self.service.access.client(scope)
             exchange.client = client.id
             exchange.request = await read_body(scope, receive, self.service.settings.max_body)
-            async with while_connected(receive):
+            with while_connected(receive):
                 await self.serve(Incoming(scope, send, exchange, client))
         except ClientGone:
             exchange.status = 499
@@ -101,7 +101,7 @@ class Generation:
         service = self.service
         stream = self.open_stream(incoming, prepared)
         events = service.events(prepared, incoming.client, deadline_of(incoming.scope))
-        async with until(stream.keep_alive(heartbeat_of(service.settings, answer.heartbeat))):
+        with until(stream.keep_alive(heartbeat_of(service.settings, answer.heartbeat))):
             await relay(stream, events, answer, limited=service.drain.limited)
         await stream.end()
 

@@ -4,6 +4,7 @@ import logging
 import re
 import sys
 import time
+from functools import lru_cache
 
 from adapter.server.exchanges import Exchange
 from adapter.settings import Settings
@@ -37,13 +38,29 @@ class JsonFormatter(logging.Formatter):
         return encode(line).decode()
 
 
+class PlainFormatter(logging.Formatter):
+    """One line each, with the local time."""
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(levelname)s %(message)s")
+
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: ARG002
+        """See `logging.Formatter`."""
+        return _clock(int(record.created))
+
+
+@lru_cache(maxsize=1)
+def _clock(second: int) -> str:
+    return time.strftime("%H:%M:%S", time.localtime(second))
+
+
 def configure(settings: Settings) -> None:
     """Send the project's log to standard error."""
     # What no line shows need not be found out for each (docs.python.org, logging HOWTO, Optimization).
     logging.logThreads = logging.logMultiprocessing = logging.logProcesses = False
+    logging._srcfile = None
     handler = logging.StreamHandler(sys.stderr)
-    plain = logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S")
-    handler.setFormatter(JsonFormatter() if settings.log_format == "json" else plain)
+    handler.setFormatter(JsonFormatter() if settings.log_format == "json" else PlainFormatter())
     log = logging.getLogger("adapter")
     log.handlers[:] = [handler]
     log.propagate = False

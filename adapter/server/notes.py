@@ -39,7 +39,10 @@ def wants_all(scope: Scope) -> bool:
 
 def sources(notes: Sequence[Note]) -> str:
     """The header: how many thought signatures came from which source; empty where there were none."""
-    counts = Counter([note.signature for note in notes if note.signature is not None])
+    found = [note.signature for note in notes if note.signature is not None]
+    if not found:
+        return ""
+    counts = Counter(found)
     return ", ".join(f"{source}={counts[source]}" for source in SignatureSource if counts[source])
 
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import secrets
 import time
 from collections.abc import AsyncGenerator, Coroutine, Mapping, Sequence
 from typing import NamedTuple, TypeVar
@@ -16,6 +15,7 @@ from adapter.server.asgi import header
 from adapter.server.drain import Drain
 from adapter.server.errors import failure_of, malformed
 from adapter.server.exchanges import Exchange, Exchanges
+from adapter.server.ids import new_id
 from adapter.server.logs import shown
 from adapter.server.state import State
 from adapter.settings import Catalogue, Settings, catalogue, fetch_settings, named, options
@@ -129,7 +129,7 @@ class Service:
         """The whole answer, by as many calls as it takes. Raises `UpstreamError`, `ShuttingDown`."""
         caller = Caller(client.key)
         calls = [self.upstream.generate(prepared.model, prepared.body, caller, deadline) for _ in range(prepared.calls)]
-        async with self.drain.limited():
+        with self.drain.limited():
             return await calls[0] if len(calls) == 1 else await self._all(calls)
 
     async def _all(self, calls: Sequence[Coroutine[object, object, Reply]]) -> Reply:
@@ -188,7 +188,7 @@ def decoded(body: bytes, type_: type[T]) -> tuple[T, dict[str, msgspec.Raw]]:
 
 def completion_id() -> str:
     """A new chat completion's id."""
-    return f"chatcmpl-{secrets.token_hex(14)}"
+    return new_id("chatcmpl-", 28)
 
 
 def deadline_of(scope: Scope) -> float | None:

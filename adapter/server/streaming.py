@@ -6,7 +6,7 @@ error. A later failure is an error event; nothing ever looks like a finished ans
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
+from contextlib import AbstractContextManager, aclosing, nullcontext
 from typing import Protocol
 
 import msgspec
@@ -181,7 +181,7 @@ async def relay(
     events: AsyncGenerator[Reply],
     answer: Answer,
     *,
-    limited: Callable[[], AbstractAsyncContextManager[None]] = nullcontext,
+    limited: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> None:
     """Pass an answer on, up to its last event. An error before the first byte is raised, a later one is sent.
 
@@ -198,9 +198,10 @@ async def relay(
 
     try:
         try:
-            async with aclosing(events), limited():
-                async for reply in events:
-                    await pass_on(answer.feed(reply.response, reply.unknown), more=reply.more)
+            async with aclosing(events):
+                with limited():
+                    async for reply in events:
+                        await pass_on(answer.feed(reply.response, reply.unknown), more=reply.more)
         except UpstreamError:
             if not answer.finished:
                 raise

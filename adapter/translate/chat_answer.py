@@ -112,20 +112,24 @@ class _Sorted:
         self.sounds: list[Blob] = []
         self.notes: list[Note] = []
         self.parts: list[Part] = []
-        assembly = CallAssembly()
+        self.said_something = False
+        assembly: CallAssembly | None = None
         for number, part in enumerate(parts):
             if part.function_call is None:
                 self._sort(part, number)
             else:
+                assembly = assembly or CallAssembly()
                 self._sort_calls(assembly.feed(part, part.function_call), number)
-        self._sort_calls(assembly.close(), len(parts) - 1)
+        if assembly is not None:
+            self._sort_calls(assembly.close(), len(parts) - 1)
         self.text = "".join(self.texts)
-        self.said_something = any(reply.kind_of(part) != Kind.EMPTY for part in self.parts)
         self.issued, self.carrier, self.signature = issue(self.parts, self.calls, self.text, context)
 
     def _sort(self, part: Part, number: int) -> None:
         self.parts.append(part)
-        match reply.kind_of(part):
+        kind = reply.kind_of(part)
+        self.said_something |= kind is not Kind.EMPTY
+        match kind:
             case Kind.TEXT:
                 self.texts[number] += part.text or ""
             case Kind.THOUGHT:
@@ -147,6 +151,7 @@ class _Sorted:
                 self._sort(text, number)
                 continue
             self.parts.append(part)
+            self.said_something = True
             if call.name in self._run_by_gemini:
                 self.notes.append(Note(f"content.parts[{number}]", Fidelity.APPROXIMATED, reply.OPAQUE))
                 continue

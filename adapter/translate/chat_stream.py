@@ -37,9 +37,6 @@ from adapter.wire.openai.chat import (
 )
 from adapter.wire.signatures import Issued
 
-_OF_EVENTS = (*extras.OF_RESPONSES, "model_version")
-_OF_CANDIDATES = (*extras.OF_CANDIDATES, *extras.FINISHING)
-
 
 class ChatStream:
     """`feed` it each event of Gemini's stream, then `close` it; both return the chunks to send.
@@ -122,7 +119,7 @@ class ChatStream:
             create_time=said.create_time,
         )
         if response != nothing_new:
-            self._note(extras.gather(said, response, _OF_EVENTS, ""))
+            self._note(extras.gather(said, response, extras.GATHERED_OF_RESPONSES, ""))
 
     def _remember_unknown(self, unknown: Mapping[str, msgspec.Raw]) -> None:
         for path, value in unknown.items():
@@ -175,7 +172,7 @@ class ChatStream:
         deltas = [delta for part in (content.parts if content else None) or () for delta in self._part(part, choice)]
         if candidate == Candidate(index=candidate.index, content=content):
             return [self._delta(choice.index, delta) for delta in deltas]
-        self._note(extras.gather(choice.said, candidate, _OF_CANDIDATES, ""), choice)
+        self._note(extras.gather(choice.said, candidate, extras.GATHERED_OF_CANDIDATES, ""), choice)
         if candidate.finish_reason is not None:
             reply.check_finish(candidate, choice.said_something())
         logprobs = reply.logprobs(candidate.logprobs_result)

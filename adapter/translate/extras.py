@@ -7,9 +7,9 @@ from typing import Any, TypeVar
 import msgspec
 
 from adapter.translate.notes import Fidelity, Note
-from adapter.translate.rules import absent, camel
+from adapter.translate.rules import Fields, absent, camel
 from adapter.wire.base import encode
-from adapter.wire.gemini.generate import Candidate, GenerateContentResponse, UsageMetadata
+from adapter.wire.gemini.generate import Candidate, GenerateContentResponse, ModalityTokenCount, UsageMetadata
 
 S = TypeVar("S", bound=msgspec.Struct)
 
@@ -25,8 +25,12 @@ OF_CANDIDATES = (
 )
 OF_RESPONSES = ("response_id", "model_status", "create_time", "prompt_feedback")
 
-FINISHING = ("finish_reason", "finish_message")
-"""What else of a candidate is gathered over a stream."""
+_OF_CANDIDATES = Fields(Candidate, OF_CANDIDATES)
+_OF_RESPONSES = Fields(GenerateContentResponse, OF_RESPONSES)
+
+GATHERED_OF_CANDIDATES = Fields(Candidate, (*OF_CANDIDATES, "finish_reason", "finish_message"))
+GATHERED_OF_RESPONSES = Fields(GenerateContentResponse, (*OF_RESPONSES, "model_version"))
+"""What is gathered over a stream."""
 
 RUNNING = {"usage_metadata", "avg_logprobs", "token_count"}
 """Fields that every event of a stream tells anew: the last value is the one that counts."""
@@ -38,12 +42,19 @@ TIERS = {"standard": "default", "flex": "flex", "priority": "priority"}
 """Service tiers under OpenAI's names."""
 
 _COUNTED = {"TEXT", "AUDIO"}
-"""Modalities of answers that OpenAI's usage counts apart; of prompts it also counts images."""
+_COUNTED_ASKED = {*_COUNTED, "IMAGE"}
+"""Modalities that OpenAI's usage counts apart, of answers and of prompts."""
+
+_UNMAPPED = Fields(
+    UsageMetadata,
+    ("tool_use_prompt_token_count", "cache_tokens_details", "tool_use_prompt_tokens_details", "traffic_type"),
+)
+"""What Gemini counts and OpenAI does not."""
 
 
 def of_candidate(candidate: Candidate) -> dict[str, Any]:
     """What a candidate says beyond its content."""
-    extras = {name: compact(value) for name in OF_CANDIDATES if not absent(value := getattr(candidate, name))}
+    extras = {name: compact(value) for name, value in _OF_CANDIDATES.sent(candidate)}
     if candidate.finish_reason not in (None, "STOP", "MAX_TOKENS"):
         extras["finish_reason"] = candidate.finish_reason
     if candidate.finish_message is not None:
@@ -56,7 +67,7 @@ def of_candidate(candidate: Candidate) -> dict[str, Any]:
 
 def of_response(response: GenerateContentResponse, unknown: Mapping[str, msgspec.Raw]) -> dict[str, Any]:
     """What an answer says beyond its candidates."""
-    extras = {name: compact(value) for name in OF_RESPONSES if not absent(value := getattr(response, name))}
+    extras = {name: compact(value) for name, value in _OF_RESPONSES.sent(response)}
     if says_more(response.usage_metadata):
         extras["usage_metadata"] = response.usage_metadata
     if unknown:
@@ -68,16 +79,14 @@ def says_more(usage: UsageMetadata | None) -> bool:
     """Whether OpenAI's usage has no place for all of Gemini's."""
     if usage is None:
         return False
-    unmapped = (
-        usage.tool_use_prompt_token_count,
-        usage.cache_tokens_details,
-        usage.tool_use_prompt_tokens_details,
-        usage.traffic_type,
-    )
-    prompt = any(item.modality not in (*_COUNTED, "IMAGE") for item in usage.prompt_tokens_details or ())
-    answer = any(item.modality not in _COUNTED for item in usage.candidates_tokens_details or ())
+    prompt = _has_others(usage.prompt_tokens_details, _COUNTED_ASKED)
+    answer = _has_others(usage.candidates_tokens_details, _COUNTED)
     tier = usage.service_tier is not None and usage.service_tier.lower() not in TIERS
-    return prompt or answer or tier or any(value is not None for value in unmapped) or not adds_up(usage)
+    return prompt or answer or tier or bool(_UNMAPPED.sent(usage)) or not adds_up(usage)
+
+
+def _has_others(details: list[ModalityTokenCount] | None, modalities: set[str]) -> bool:
+    return details is not None and any(item.modality not in modalities for item in details)
 
 
 def adds_up(usage: UsageMetadata) -> bool:
@@ -91,13 +100,10 @@ def adds_up(usage: UsageMetadata) -> bool:
     return usage.total_token_count in (None, sum(count or 0 for count in counts)) or usage.prompt_token_count is None
 
 
-def gather(whole: S, event: S, names: tuple[str, ...], below: str) -> list[Note]:
+def gather(whole: S, event: S, fields: Fields, below: str) -> list[Note]:
     """Take an event's fields over into what a stream has said so far; notes on values that had to give way."""
     notes: list[Note] = []
-    for name in names:
-        value = getattr(event, name)
-        if absent(value):
-            continue
+    for name, value in fields.sent(event):
         before = getattr(whole, name)
         if isinstance(before, msgspec.Raw) and isinstance(value, msgspec.Raw) and not absent(before):
             value, given_way = _joined(before, value)

@@ -23,9 +23,9 @@ def needs_carrier(parts: Iterable[Part]) -> bool:
     highest = 0
     signed = False
     for part in parts:
-        if _leaves_nothing(part):
-            continue
         kind = kind_of(part)
+        if _leaves_nothing(part, kind):
+            continue
         if kind == Kind.EMPTY and part.thought_signature:
             kind = Kind.TEXT
         if kind not in _ORDER or _ORDER[kind] < highest or (signed and kind != Kind.IMAGE) or not is_plain(part):
@@ -37,12 +37,12 @@ def needs_carrier(parts: Iterable[Part]) -> bool:
 
 def carrier(parts: Iterable[Part]) -> msgspec.Raw:
     """An answer's own parts, without unsigned thoughts, sounds and what says nothing."""
-    kept = [part for part in parts if not _leaves_nothing(part)]
+    kept = [part for part in parts if not _leaves_nothing(part, kind_of(part))]
     return msgspec.Raw(msgspec.json.format(encode(kept), indent=-1))
 
 
-def _leaves_nothing(part: Part) -> bool:
-    silent = kind_of(part) in (Kind.EMPTY, Kind.AUDIO, Kind.THOUGHT)
+def _leaves_nothing(part: Part, kind: Kind) -> bool:
+    silent = kind in (Kind.EMPTY, Kind.AUDIO, Kind.THOUGHT)
     return silent and not part.thought_signature and is_plain(part)
 
 
@@ -50,13 +50,13 @@ def issue(
     parts: Sequence[Part], calls: Sequence[AnsweredCall], text: str, context: Context
 ) -> tuple[list[Issued], msgspec.Raw | None, str | None]:
     """What to store for one answer; also its carrier and its text's signature, for the answer itself."""
-    before = signatures.before(context.request, len(context.request.messages))
     origin = context.options.upstream
     kept = carrier(parts) if needs_carrier(parts) else None
     signed = next((part.thought_signature for part in reversed(parts) if is_signed_text(part)), None)
     issued = [one for call in calls for one in _issued_call(call, kept, calls, text, context)]
     if not calls and (signed or kept is not None):
         record = Signature(value=signed or "", origin=origin, parts=kept if kept is not None else ABSENT)
+        before = signatures.before(context.request, len(context.request.messages))
         issued.append(Issued(signatures.text_hash(text, before), record))
     issued += [image for part in parts if (image := _issued_image(part, origin)) is not None]
     return issued, kept, signed

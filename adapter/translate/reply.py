@@ -14,7 +14,7 @@ from adapter.translate.context import Context, Stamp
 from adapter.translate.errors import AnswerError
 from adapter.translate.extras import TIERS
 from adapter.translate.notes import Fidelity, Note
-from adapter.translate.rules import absent
+from adapter.translate.rules import Fields
 from adapter.translate.tools import JSON_TOOL, Declared, needs_json_tool, toolbox
 from adapter.wire.base import ABSENT, encode, present
 from adapter.wire.gemini.content import Blob, FunctionCall, Part
@@ -95,30 +95,29 @@ def kind_of(part: Part) -> Kind:
     if part.inline_data is not None and not part.thought:
         family = (part.inline_data.mime_type or "").partition("/")[0]
         return {"image": Kind.IMAGE, "audio": Kind.AUDIO}.get(family, Kind.OPAQUE)
-    return Kind.OPAQUE if any(not absent(getattr(part, name)) for name in _DATA) else Kind.EMPTY
+    return Kind.OPAQUE if _DATA.sent(part) else Kind.EMPTY
 
 
 def is_plain(part: Part) -> bool:
     """Whether a part says nothing beside its data, that it is a thought, and its signature."""
-    bare = Part(
-        text=part.text,
-        inline_data=part.inline_data,
-        function_call=part.function_call,
-        thought=part.thought,
-        thought_signature=part.thought_signature,
-    )
-    return bare == part
+    return not _BESIDE.sent(part)
 
 
-_DATA = (
-    "inline_data",
-    "file_data",
-    "function_response",
-    "executable_code",
-    "code_execution_result",
-    "tool_call",
-    "tool_response",
-    "audio_transcription",
+_PLAIN = ("text", "inline_data", "function_call", "thought", "thought_signature")
+_BESIDE = Fields(Part, [name for name in Part.__struct_fields__ if name not in _PLAIN])
+
+_DATA = Fields(
+    Part,
+    (
+        "inline_data",
+        "file_data",
+        "function_response",
+        "executable_code",
+        "code_execution_result",
+        "tool_call",
+        "tool_response",
+        "audio_transcription",
+    ),
 )
 
 
@@ -161,6 +160,8 @@ def indexed(candidates: list[Candidate]) -> list[tuple[int, Candidate]]:
 
     Raises `AnswerError` for an index that cannot be one.
     """
+    if len(candidates) == 1 and not candidates[0].index:
+        return [(0, candidates[0])]
     given = {one.index for one in candidates}
     free = (index for index in range(len(candidates)) if index not in given)
     pairs = [(next(free) if one.index is None else one.index, one) for one in candidates]
@@ -320,8 +321,10 @@ def _token(chosen: LogprobsCandidate, tops: list[LogprobsCandidate]) -> TokenLog
 
 def lost_logprobs(result: LogprobsResult | None) -> list[Note]:
     """What log probabilities lose."""
-    tops = [one for top in (result.top_candidates if result else None) or () for one in top.candidates or ()]
-    chosen = (result.chosen_candidates if result else None) or []
+    if result is None:
+        return []
+    tops = [one for top in result.top_candidates or () for one in top.candidates or ()]
+    chosen = result.chosen_candidates or []
     lists = {"chosenCandidates": chosen, "topCandidates[].candidates": tops}
     return [
         Note(f"logprobsResult.{name}[].tokenId", Fidelity.DROPPED, "OpenAI names tokens by their text")

@@ -5,8 +5,8 @@ Unequal scalars are rejected, except where `WINS` says who wins; the loser's fie
 """
 
 import copy
-from collections.abc import Callable, Mapping
-from functools import cache
+from collections.abc import Callable, Sequence
+from functools import cache, cached_property
 from operator import attrgetter
 from typing import Any, NamedTuple, TypeVar
 
@@ -16,6 +16,7 @@ from adapter.translate.context import Context
 from adapter.translate.notes import Fidelity, Note, Outcome, Rejected
 from adapter.wire.base import ABSENT, decode, present
 from adapter.wire.gemini.generate import GenerateContentRequest
+from adapter.wire.openai.chat import ChatCompletionRequest
 
 Rule = Callable[[Any, Context], Outcome]
 S = TypeVar("S", bound=msgspec.Struct)
@@ -26,6 +27,42 @@ EXTENSIONS = ("google", "extra_body")
 
 WINS = {("max_completion_tokens", "max_tokens")}
 """Pairs (winner, loser) of standard fields that may set the same Gemini field (OpenAI: max_tokens is deprecated)."""
+
+
+class Fields:
+    """Some fields of one kind of message, two or more.
+
+    Most fields of most messages are absent, so what tells that of one is much of a small request's cost.
+    """
+
+    def __init__(self, message: type[msgspec.Struct], names: Sequence[str]) -> None:
+        self._names = names
+        self._values = attrgetter(*names)
+        defaults = {field.name: field.default for field in msgspec.structs.fields(message)}
+        self._nothing = tuple(defaults[name] for name in names)
+
+    def sent(self, message: msgspec.Struct) -> list[tuple[str, Any]]:
+        """Those that were sent, with their values."""
+        values = self._values(message)
+        if values == self._nothing:
+            return []
+        pairs = zip(self._names, values, strict=True)
+        return [pair for pair in pairs if pair[1] is not None and pair[1] is not ABSENT and not absent(pair[1])]
+
+
+@cache
+def all_fields(message: type[msgspec.Struct]) -> Fields:
+    """All fields of one kind of message."""
+    return Fields(message, message.__struct_fields__)
+
+
+class Rules(dict[str, Rule]):
+    """Rules by the field of `ChatCompletionRequest` that they are for, in the order in which they are applied."""
+
+    @cached_property
+    def fields(self) -> Fields:
+        """The fields that have a rule."""
+        return Fields(ChatCompletionRequest, tuple(self))
 
 
 class Contribution(NamedTuple):
@@ -43,7 +80,7 @@ class Conflict(Exception):
         self.path = path
 
 
-def apply(rules: Mapping[str, Rule], context: Context) -> tuple[GenerateContentRequest, list[Note]]:
+def apply(rules: Rules, context: Context) -> tuple[GenerateContentRequest, list[Note]]:
     """Apply each rule to its field of `context.request`; return the sum of the fragments, and the notes.
 
     A rule that raises `Rejected` leaves its note, so that one answer can tell of all of them.
@@ -51,11 +88,9 @@ def apply(rules: Mapping[str, Rule], context: Context) -> tuple[GenerateContentR
     body = GenerateContentRequest()
     notes: list[Note] = []
     contributions: list[Contribution] = []
-    for (field, rule), value in zip(rules.items(), _values_of(tuple(rules))(context.request), strict=True):
-        if absent(value):
-            continue
+    for field, value in rules.fields.sent(context.request):
         try:
-            fragment, outcome_notes = rule(value, context)
+            fragment, outcome_notes = rules[field](value, context)
         except Rejected as rejection:
             notes.extend(note for note in rejection.notes if note not in notes)
             continue
@@ -65,11 +100,6 @@ def apply(rules: Mapping[str, Rule], context: Context) -> tuple[GenerateContentR
             notes.extend(Note(field, Fidelity.DROPPED, f"the upstream takes no {path}") for path in lost)
             body = _sum(body, Contribution(field, fragment), contributions, notes)
     return body, notes
-
-
-@cache
-def _values_of(fields: tuple[str, ...]) -> Callable[[Any], tuple[Any, ...]]:
-    return attrgetter(*fields)
 
 
 def decode_field(field: str, raw: msgspec.Raw, type_: type[T]) -> tuple[T, dict[str, msgspec.Raw]]:
@@ -126,10 +156,7 @@ def _loser(owner: str, newcomer: str) -> tuple[str, Fidelity]:
 def add(target: S, fragment: S, path: tuple[str, ...] = ()) -> S:
     """A new message with both contents; neither argument is changed (fragments may be cached). Raises `Conflict`."""
     total = copy.copy(target)
-    for name in fragment.__struct_fields__:
-        value = getattr(fragment, name)
-        if absent(value):
-            continue
+    for name, value in all_fields(type(fragment)).sent(fragment):
         before = getattr(total, name)
         if absent(before):
             setattr(total, name, value)
@@ -194,4 +221,4 @@ def restrict(fragment: S, allowed: frozenset[str] | None, path: tuple[str, ...] 
 
 
 def _has_any(message: msgspec.Struct) -> bool:
-    return any(not absent(getattr(message, name)) for name in message.__struct_fields__)
+    return bool(all_fields(type(message)).sent(message))

@@ -48,7 +48,7 @@ async def test_the_head_goes_out_with_the_first_event_and_once():
 async def test_silence_is_filled_until_the_stream_ends():
     client = Client()
     stream = EventStream(client, {}, QUICK)
-    async with until(stream.keep_alive(lambda: COMMENT)):
+    with until(stream.keep_alive(lambda: COMMENT)):
         await asyncio.wait_for(client.heard.wait(), 10)
     count = len(client.messages)
     await asyncio.sleep(0.2)
@@ -58,7 +58,7 @@ async def test_silence_is_filled_until_the_stream_ends():
 
 async def test_without_heartbeats_a_late_stream_is_committed_once_all_the_same():
     client = Client()
-    async with until(EventStream(client, {}, QUICK).keep_alive(None)):
+    with until(EventStream(client, {}, QUICK).keep_alive(None)):
         await asyncio.sleep(0.2)
     assert [message.get("body") for message in client.messages] == [None, COMMENT]
 
@@ -84,16 +84,14 @@ async def test_no_more_is_held_back_than_fits():
 
 async def test_a_client_that_takes_nothing_is_gone():
     stream = EventStream(Client(stuck=True), {}, QUICK)
-    with pytest.raises(ClientGone):
-        async with until(stream.keep_alive(None)):
-            await stream.write(b"one")
+    with pytest.raises(ClientGone), until(stream.keep_alive(None)):
+        await stream.write(b"one")
 
 
 async def test_a_client_that_takes_no_heartbeat_is_gone():
     stream = EventStream(Client(stuck=True), {}, QUICK)
-    with pytest.raises(ClientGone):
-        async with until(stream.keep_alive(lambda: COMMENT)):
-            await asyncio.sleep(10)
+    with pytest.raises(ClientGone), until(stream.keep_alive(lambda: COMMENT)):
+        await asyncio.sleep(10)
 
 
 async def test_only_so_many_events_are_kept_for_the_page():

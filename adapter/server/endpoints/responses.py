@@ -63,7 +63,8 @@ class Responses(Generation):
 
 async def follow(service: Service, frames: AsyncGenerator[bytes], stream: EventStream) -> None:
     """Send what a background response tells, as it comes; the response goes on when the client is gone."""
-    async with until(stream.keep_alive(heartbeat_of(service.settings, lambda: COMMENT))), aclosing(frames):
-        async for frame in frames:
-            await stream.write(frame)
+    with until(stream.keep_alive(heartbeat_of(service.settings, lambda: COMMENT))):
+        async with aclosing(frames):
+            async for frame in frames:
+                await stream.write(frame)
     await stream.end()

@@ -6,7 +6,6 @@ The connection remembers its last responses also where they are not to be stored
 """
 
 import asyncio
-import secrets
 import time
 from contextlib import suppress
 from typing import Any
@@ -23,6 +22,7 @@ from adapter.server.endpoints.responses import Responses
 from adapter.server.errors import Malformed
 from adapter.server.exchanges import Exchange, timed
 from adapter.server.generation import Incoming
+from adapter.server.ids import new_id
 from adapter.server.responding import Memory, StreamedResponse, Told, Turn, keep, turn_of
 from adapter.server.service import Service, decoded
 from adapter.server.state import Recall, State
@@ -154,7 +154,7 @@ class Connection:
     async def _serve(self, body: bytes) -> None:
         """One response. Raises `ClientGone`."""
         exchange = Exchange(
-            id=f"req_{secrets.token_hex(12)}",
+            id=new_id("req_"),
             path=self._socket.scope["path"],
             started_at=time.time(),
             client=self._client.id,

@@ -92,9 +92,8 @@ class Resumed(Response):
     async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
         """See `Response`."""
         stream = EventStream(send, {}, self._service.settings)
-        with suppress(ClientGone):
-            async with while_connected(receive):
-                await follow(self._service, self._frames(), stream)
+        with suppress(ClientGone), while_connected(receive):
+            await follow(self._service, self._frames(), stream)
 
 
 async def delete_response(request: Request) -> Response:

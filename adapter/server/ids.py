@@ -1,0 +1,12 @@
+"""Names that must be unlike any other, and no more: by none of them can anything be had that is somebody's."""
+
+import random
+import secrets
+
+_random = random.Random(secrets.token_bytes(32))
+"""Seeded once: asking the system for each name costs more than a small translation."""
+
+
+def new_id(prefix: str, size: int = 24) -> str:
+    """A prefix and `size` hexadecimal digits."""
+    return f"{prefix}{_random.getrandbits(4 * size):0{size}x}"

@@ -1,0 +1,65 @@
+"""Ending what a task is doing from outside, with an exception of one's choice."""
+
+import asyncio
+from collections.abc import Coroutine
+from types import TracebackType
+from typing import Self
+
+
+class Interruptible:
+    """The body of a `with` that `interrupt` ends: its exception is raised there, as `asyncio.timeout` does."""
+
+    __slots__ = ("_cancelling", "_reason", "_task")
+
+    def __init__(self) -> None:
+        self._task: asyncio.Task[object] | None = None
+        self._cancelling = 0
+        self._reason: Exception | None = None
+
+    def interrupt(self, reason: Exception) -> None:
+        """Raise this where the body of the `with` waits."""
+        if self._reason is None and self._task is not None:
+            self._reason = reason
+            self._task.cancel()
+
+    def __enter__(self) -> Self:
+        self._task = asyncio.current_task()
+        if self._task is not None:
+            self._cancelling = self._task.cancelling()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        task, self._task = self._task, None
+        if self._reason is None or task is None:
+            return
+        if task.uncancel() <= self._cancelling and kind is asyncio.CancelledError:
+            raise self._reason from None
+
+
+class Until(Interruptible):
+    """The body of a `with` that ends with `reason` when a coroutine returns; the coroutine ends with the body."""
+
+    __slots__ = ("_exception", "_left", "_watcher")
+
+    def __init__(self, left: Coroutine[object, object, None], reason: Exception) -> None:
+        super().__init__()
+        self._left = left
+        self._exception = reason
+
+    def __enter__(self) -> Self:
+        self._watcher = asyncio.create_task(self._left)
+        self._watcher.add_done_callback(self._leave)
+        return super().__enter__()
+
+    def _leave(self, watcher: asyncio.Task[None]) -> None:
+        if not watcher.cancelled():
+            self.interrupt(self._exception)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._watcher.remove_done_callback(self._leave)
+        self._watcher.cancel()
+        super().__exit__(kind, error, trace)
