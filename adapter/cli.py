@@ -84,9 +84,9 @@ def serve(config: Path | None, **flags: Any) -> None:
     """Serve OpenAI's API, answered by Gemini, or by the built-in emulator when there is no key."""
     settings = _load(config, flags)
     with _upstream(settings) as (reached, label):
-        configure(settings)
+        lines = configure(settings)
         if settings.workers == 1:
-            app = create_app(reached, label)
+            app = create_app(reached, label, lines)
             settle()
             _run(app, settings, label)
         else:

@@ -100,7 +100,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         bool, _about("Off for a relay without streamGenerateContent: its whole answers are streamed as one event.")
     ] = True
     upstream_proxy: Annotated[str | None, _about("HTTP proxy for upstream calls.")] = None
-    upstream_http: Annotated[Literal["aiohttp", "httpx2"], _about("Library that carries upstream calls.")] = "aiohttp"
+    upstream_http: Annotated[
+        Literal["asyncio", "httpx2"], _about("What carries upstream calls; with a proxy it is always httpx2.")
+    ] = "asyncio"
     connect_timeout: Annotated[float, _seconds("Time to a connection.")] = 5.0
     first_byte_timeout: Annotated[float, _seconds("Time to the head of an answer.")] = 300.0
     idle_timeout: Annotated[float, _seconds("Time between two pieces of an answer.")] = 120.0
@@ -350,8 +352,8 @@ def _check(settings: Settings) -> None:
         raise SettingsError(f"store: {error}") from None
     if settings.upstream_auth != "caller" and settings.upstream_url != GOOGLE_URL and not settings.upstream_keys:
         raise SettingsError("an upstream of your own needs a key: set ADAPTER_UPSTREAM_KEYS, or --upstream-auth caller")
-    if settings.upstream_proxy and settings.upstream_http == "aiohttp" and settings.upstream_proxy.startswith("https:"):
-        raise SettingsError("upstream_proxy: an https proxy needs --upstream-http httpx2")
+    if settings.upstream_proxy and urlsplit(settings.upstream_proxy).scheme not in ("http", "https"):
+        raise SettingsError("upstream_proxy: must be http://HOST:PORT or https://HOST:PORT")
 
 
 def upstream_settings(settings: Settings) -> UpstreamSettings:

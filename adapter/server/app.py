@@ -37,7 +37,7 @@ from adapter.server.endpoints.stored_responses import (
 from adapter.server.endpoints.translate import translate
 from adapter.server.errors import TABLE
 from adapter.server.ids import new_id
-from adapter.server.logs import configure
+from adapter.server.logs import Lines, configure
 from adapter.server.service import Service
 from adapter.settings import Settings, document_limits, upstream_name, upstream_settings
 from adapter.store import open_documents, open_store
@@ -61,12 +61,15 @@ TOLD = (
 _SENSIBLE_ID = re.compile(r"[\w.:-]{1,64}", re.ASCII)
 
 
-def create_app(settings: Settings, label: str | None = None) -> ASGIApp:
-    """The server as an ASGI application. `label` names the upstream in headers and in /healthz."""
+def create_app(settings: Settings, label: str | None = None, lines: Lines | None = None) -> ASGIApp:
+    """The server as an ASGI application.
+
+    `label` names the upstream in headers and in /healthz; `lines` takes a line for each request.
+    """
     label = label or upstream_name(settings)
     app = Starlette(
         routes=_routes(settings),
-        lifespan=_lifespan(settings, label),
+        lifespan=_lifespan(settings, label, lines),
         exception_handlers=dict.fromkeys((*TABLE, HTTPException, Exception), _on_error),
         middleware=_cors(settings),
     )
@@ -87,8 +90,7 @@ def app_from_environment() -> ASGIApp:
     """The application in a worker process: the settings come whole, as its parent read them."""
     settle()
     settings = msgspec.json.decode(os.environ[SETTINGS_VARIABLE].encode(), type=Settings)
-    configure(settings)
-    return create_app(settings, os.environ[LABEL_VARIABLE])
+    return create_app(settings, os.environ[LABEL_VARIABLE], configure(settings))
 
 
 def _cors(settings: Settings) -> list[Middleware]:
@@ -176,7 +178,9 @@ class Endpoint:
         await self._made(scope, receive, send)
 
 
-def _lifespan(settings: Settings, label: str) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:
+def _lifespan(
+    settings: Settings, label: str, lines: Lines | None
+) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:
     """Sockets, pools and files open here, in the process that serves."""
 
     @asynccontextmanager
@@ -184,7 +188,7 @@ def _lifespan(settings: Settings, label: str) -> Callable[[Starlette], AbstractA
         upstream = open_upstream(upstream_settings(settings))
         store = await open_store(settings.store)
         documents = await open_documents(settings.store, document_limits(settings))
-        service = app.state.service = Service(settings, upstream, store, documents, label)
+        service = app.state.service = Service(settings, upstream, store, documents, label, lines=lines)
         jobs = app.state.jobs = Jobs(service)
         try:
             with service.drain.on_signals():

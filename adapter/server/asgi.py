@@ -1,13 +1,17 @@
 """The little of HTTP that the hot path needs, on bare ASGI."""
 
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
+from types import TracebackType
+from typing import Protocol, Self
 from urllib.parse import urlsplit
 
 from starlette.types import Message, Receive, Scope, Send
 
-from adapter.server.interrupt import Until
+from adapter.server.interrupt import Interruptible, Until
 
 JSON = b"application/json"
+CONNECTION = "adapter.connection"
+_FIELDS = "adapter.fields"
 
 
 class BodyTooLarge(Exception):
@@ -19,12 +23,12 @@ class ClientGone(Exception):
 
 
 def header(scope: Scope, name: bytes) -> str | None:
-    """The value of a request header; `name` in lower case."""
-    for key, value in scope["headers"]:
-        if key == name:
-            found: str = value.decode("latin-1")
-            return found
-    return None
+    """The value of a request header, the first if there are several; `name` in lower case."""
+    fields = scope.get(_FIELDS)
+    if fields is None:
+        fields = scope[_FIELDS] = dict(reversed(scope["headers"]))
+    value = fields.get(name)
+    return None if value is None else value.decode("latin-1")
 
 
 def host_of(scope: Scope) -> str:
@@ -86,13 +90,44 @@ async def respond(send: Send, status: int, body: bytes, headers: Mapping[str, st
     await send({"type": "http.response.body", "body": body})
 
 
-def while_connected(receive: Receive) -> Until:
+class Connection(Protocol):
+    """A client's connection, as our own server shows it under `CONNECTION` in the scope's extensions."""
+
+    gone: bool
+    when_gone: Callable[[], None] | None
+
+
+class WhileOpen(Interruptible):
+    """The body of a `with` that ends with `ClientGone` when a connection closes."""
+
+    def __init__(self, connection: Connection) -> None:
+        super().__init__()
+        self._connection = connection
+
+    def __enter__(self) -> Self:
+        if self._connection.gone:
+            raise ClientGone
+        self._connection.when_gone = self._leave
+        return super().__enter__()
+
+    def _leave(self) -> None:
+        self.interrupt(ClientGone())
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._connection.when_gone = None
+        super().__exit__(kind, error, trace)
+
+
+def while_connected(scope: Scope, receive: Receive) -> Interruptible:
     """Run the body of the `with` until the client leaves, then raise `ClientGone`.
 
     Starlette cancels nothing by itself, and uvicorn's `send` drops in silence what a client no longer takes; so the
-    connection to Gemini would stay open, and be billed, for nobody.
+    connection to Gemini would stay open, and be billed, for nobody. Other servers tell it only to who asks `receive`.
     """
-    return until(_disconnected(receive))
+    connection = scope.get("extensions", {}).get(CONNECTION)
+    return until(_disconnected(receive)) if connection is None else WhileOpen(connection)
 
 
 def until(left: Coroutine[object, object, None]) -> Until:

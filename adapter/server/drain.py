@@ -10,7 +10,8 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import FrameType
+from types import FrameType, TracebackType
+from typing import Self
 
 from adapter.server.interrupt import Interruptible
 
@@ -21,6 +22,28 @@ class ShuttingDown(Exception):
     """The process ends before the answer did."""
 
 
+class _Limited(Interruptible):
+    """What runs while a `Drain` has time."""
+
+    __slots__ = ("_drain",)
+
+    def __init__(self, drain: "Drain") -> None:
+        super().__init__()
+        self._drain = drain
+
+    def __enter__(self) -> Self:
+        if self._drain.ended:
+            raise ShuttingDown
+        self._drain.running.add(self)
+        return super().__enter__()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._drain.running.discard(self)
+        super().__exit__(kind, error, trace)
+
+
 class Drain:
     """What runs, and until when it may."""
 
@@ -28,20 +51,12 @@ class Drain:
         self.begun = False
         self._delay = delay
         self._grace = grace
-        self._ended = False
-        self._running: set[Interruptible] = set()
+        self.ended = False
+        self.running: set[Interruptible] = set()
 
-    @contextmanager
-    def limited(self) -> Iterator[None]:
-        """Run the body of the `with` for as long as there is time. Raises `ShuttingDown`."""
-        if self._ended:
-            raise ShuttingDown
-        with Interruptible() as body:
-            self._running.add(body)
-            try:
-                yield
-            finally:
-                self._running.discard(body)
+    def limited(self) -> Interruptible:
+        """Run the body of the `with` for as long as there is time, then raise `ShuttingDown`."""
+        return _Limited(self)
 
     def begin(self) -> None:
         """Time runs from now on, for what runs and what is to come."""
@@ -51,8 +66,8 @@ class Drain:
         asyncio.get_running_loop().call_later(self._delay + self._grace, self._end)
 
     def _end(self) -> None:
-        self._ended = True
-        for body in self._running:
+        self.ended = True
+        for body in self.running:
             body.interrupt(ShuttingDown())
 
     @contextmanager

@@ -3,8 +3,6 @@
 import re
 import time
 from collections import deque
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import msgspec
@@ -115,11 +113,16 @@ class Exchanges:
         return next((exchange for exchange in self.newest_first(client) if exchange.id == exchange_id), None)
 
 
-@contextmanager
-def timed(exchange: Exchange) -> Iterator[None]:
+class timed:
     """Measure how long an exchange takes."""
-    start = time.perf_counter()
-    try:
-        yield
-    finally:
-        exchange.milliseconds = (time.perf_counter() - start) * 1000
+
+    __slots__ = ("_exchange", "_start")
+
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+
+    def __enter__(self) -> None:
+        self._start = time.perf_counter()
+
+    def __exit__(self, *_: object) -> None:
+        self._exchange.milliseconds = (time.perf_counter() - self._start) * 1000

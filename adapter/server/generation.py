@@ -2,8 +2,9 @@
 
 import time
 from collections.abc import Awaitable, Callable
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
+import msgspec
 from starlette.types import Receive, Scope, Send
 
 from adapter.server import notes
@@ -24,7 +25,7 @@ T = TypeVar("T")
 MALFORMED = {reason.lower() for reason in FAILURES}
 
 
-class Incoming(NamedTuple):
+class Incoming(msgspec.Struct, frozen=True):
     """One request, its body read: where its answer goes, what is recorded of it, and who sent it."""
 
     scope: Scope
@@ -57,7 +58,7 @@ class Generation:
             client = self.service.access.client(scope)
             exchange.client = client.id
             exchange.request = await read_body(scope, receive, self.service.settings.max_body)
-            with while_connected(receive):
+            with while_connected(scope, receive):
                 await self.serve(Incoming(scope, send, exchange, client))
         except ClientGone:
             exchange.status = 499

@@ -71,7 +71,7 @@ async def turn_of(
     ledger = past.notes(view.ledger(prepared.notes))
     if request.store is False and request.conversation is not None:
         ledger.append(Note("conversation", Fidelity.APPROXIMATED, "nothing is stored, so it is read and does not grow"))
-    prepared = prepared._replace(notes=ledger)
+    prepared = msgspec.structs.replace(prepared, notes=ledger)
     stamp = Stamp(seed=seed, id=f"resp_{secrets.token_hex(24)}", created=int(time.time()), model=prepared.model)
     kept = memory.unstored if request.store is False else service.state
     return Turn(view, past, prepared, stamp, client, kept)

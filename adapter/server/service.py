@@ -1,10 +1,9 @@
 """What the endpoints share: one upstream, one store, the models, the settings, and the way through a request."""
 
 import asyncio
-import logging
 import time
 from collections.abc import AsyncGenerator, Coroutine, Mapping, Sequence
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 import msgspec
 from starlette.types import Scope
@@ -16,7 +15,7 @@ from adapter.server.drain import Drain
 from adapter.server.errors import failure_of, malformed
 from adapter.server.exchanges import Exchange, Exchanges
 from adapter.server.ids import new_id
-from adapter.server.logs import shown
+from adapter.server.logs import Lines
 from adapter.server.state import State
 from adapter.settings import Catalogue, Settings, catalogue, fetch_settings, named, options
 from adapter.store import DocumentStore, SignatureStore
@@ -34,14 +33,12 @@ from adapter.wire.gemini.generate import GenerateContentRequest
 from adapter.wire.openai.chat import ChatCompletionRequest
 from adapter.wire.signatures import Issued, Signature
 
-log = logging.getLogger("adapter")
-
 T = TypeVar("T")
 
 DECODING_ERRORS = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, TooManyUnknownFields)
 
 
-class Prepared(NamedTuple):
+class Prepared(msgspec.Struct, frozen=True):
     """A request on its way: what it asks, what goes to Gemini, and what became of its fields."""
 
     context: Context
@@ -74,13 +71,21 @@ class Service:
     """Everything a request needs; made once for each process."""
 
     def __init__(
-        self, settings: Settings, upstream: Upstream, store: SignatureStore, documents: DocumentStore, label: str
+        self,
+        settings: Settings,
+        upstream: Upstream,
+        store: SignatureStore,
+        documents: DocumentStore,
+        label: str,
+        *,
+        lines: Lines | None = None,
     ) -> None:
         self.settings = settings
         self.upstream = upstream
         self.store = store
         self.state = State(documents)
         self.label = label
+        self.lines = lines
         self.access = Access(settings)
         self.drain = Drain(settings.shutdown_delay, settings.shutdown_grace)
         self.catalogue = catalogue(settings)
@@ -164,18 +169,10 @@ class Service:
         return failure_of(error, request_id, own_key=own_key, upstream=self.label)
 
     def record(self, exchange: Exchange) -> None:
-        """Keep an exchange for the page at /, and log it."""
+        """Keep an exchange for the page at /, and write its line."""
         self.exchanges.add(exchange)
-        log.log(
-            logging.WARNING if exchange.status >= 500 else logging.INFO,
-            "%s %s %d %s %.0f ms",
-            exchange.id,
-            exchange.path,
-            exchange.status,
-            shown(exchange.model),
-            exchange.milliseconds,
-            extra={"exchange": exchange},
-        )
+        if self.lines is not None:
+            self.lines.write(exchange)
 
 
 def decoded(body: bytes, type_: type[T]) -> tuple[T, dict[str, msgspec.Raw]]:

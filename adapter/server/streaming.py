@@ -181,7 +181,7 @@ async def relay(
     events: AsyncGenerator[Reply],
     answer: Answer,
     *,
-    limited: Callable[[], AbstractContextManager[None]] = nullcontext,
+    limited: Callable[[], AbstractContextManager[object]] = nullcontext,
 ) -> None:
     """Pass an answer on, up to its last event. An error before the first byte is raised, a later one is sent.
 

@@ -401,9 +401,9 @@ def to_gemini(context: Context, unknown: Mapping[str, msgspec.Raw] = {}) -> tupl
     """
     body, notes = apply(RULES, context)
     notes += [Note(path, Fidelity.DROPPED, "not a field that this adapter knows") for path in unknown]
-    first = next((note for note in notes if note.fidelity == Fidelity.REJECTED), None)
-    if first is not None:
-        raise Rejected(first.path, first.reason, notes)
+    for note in notes:
+        if note.fidelity is Fidelity.REJECTED:
+            raise Rejected(note.path, note.reason, notes)
     notes += _without_cached(body) + _one_setting_per_category(body, context)
     _one_list_of_declarations(body)
     return body, notes

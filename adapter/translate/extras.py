@@ -91,13 +91,11 @@ def _has_others(details: list[ModalityTokenCount] | None, modalities: set[str]) 
 
 def adds_up(usage: UsageMetadata) -> bool:
     """Whether the total is the sum of the counts (Generative Language API, UsageMetadata)."""
-    counts = (
-        usage.prompt_token_count,
-        usage.candidates_token_count,
-        usage.thoughts_token_count,
-        usage.tool_use_prompt_token_count,
-    )
-    return usage.total_token_count in (None, sum(count or 0 for count in counts)) or usage.prompt_token_count is None
+    prompt, total = usage.prompt_token_count, usage.total_token_count
+    if prompt is None or total is None:
+        return True
+    answer = (usage.candidates_token_count or 0) + (usage.thoughts_token_count or 0)
+    return total == prompt + answer + (usage.tool_use_prompt_token_count or 0)
 
 
 def gather(whole: S, event: S, fields: Fields, below: str) -> list[Note]:

@@ -2,7 +2,7 @@
 
 import base64
 from collections.abc import Iterable
-from enum import Enum, auto
+from enum import IntEnum, auto
 from hashlib import blake2b
 from typing import Any, Literal, NamedTuple
 
@@ -72,7 +72,7 @@ FAILURES = {
 UNSPECIFIED = ("", "BLOCK_REASON_UNSPECIFIED", "BLOCKED_REASON_UNSPECIFIED")
 
 
-class Kind(Enum):
+class Kind(IntEnum):
     """What a part of an answer is to the client."""
 
     TEXT = auto()

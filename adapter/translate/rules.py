@@ -94,7 +94,8 @@ def apply(rules: Rules, context: Context) -> tuple[GenerateContentRequest, list[
         except Rejected as rejection:
             notes.extend(note for note in rejection.notes if note not in notes)
             continue
-        notes.extend(_at(field, note) for note in outcome_notes)
+        for note in outcome_notes:
+            notes.append(_at(field, note))
         if fragment is not None:
             fragment, lost = restrict(fragment, context.options.fields)
             notes.extend(Note(field, Fidelity.DROPPED, f"the upstream takes no {path}") for path in lost)

@@ -4,11 +4,11 @@ Generative Language API v1beta (discovery revision 20260325): `models/{m}:genera
 `models/{m}:streamGenerateContent?alt=sse`, `models/{m}:countTokens`, `models`, `models/{m}`.
 """
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterator, Mapping
 from contextlib import aclosing
 from functools import partial
 from math import ceil
-from typing import NamedTuple, TypeVar
+from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 import msgspec
@@ -41,7 +41,7 @@ MAX_PAGES = 50
 _SSE = "streamGenerateContent?alt=sse"
 
 
-class Reply(NamedTuple):
+class Reply(msgspec.Struct, frozen=True, gc=False):
     """An answer or one event of a stream, and the fields that nobody knows, path to value.
 
     `more`: the next event is here already, so that both can be passed on together.
@@ -52,7 +52,7 @@ class Reply(NamedTuple):
     more: bool = False
 
 
-class _Call(NamedTuple):
+class _Call(msgspec.Struct, frozen=True, gc=False):
     """One call, whatever is tried for it."""
 
     method: str
@@ -148,9 +148,9 @@ class Upstream:
         own = self._world.clock() + self.settings.total
         return own if callers is None else min(own, callers)
 
-    async def _run(self, call: _Call, work: Callable[[_Call, Mapping[str, str]], Awaitable[T]]) -> T:
+    def _run(self, call: _Call, work: Callable[[_Call, Mapping[str, str]], Awaitable[T]]) -> Coroutine[Any, Any, T]:
         """The result of as many attempts as it takes."""
-        return await self._retry.run(partial(self._attempt, call, work), call.deadline)
+        return self._retry.run(partial(self._attempt, call, work), call.deadline)
 
     async def _attempt(self, call: _Call, work: Callable[[_Call, Mapping[str, str]], Awaitable[T]]) -> T:
         """One attempt with one key; the key pool learns from its error."""

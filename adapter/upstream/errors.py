@@ -181,7 +181,7 @@ def reason(error: Status) -> str | None:
 
 
 def _header_delay(headers: Mapping[str, str]) -> float | None:
-    value = headers.get("Retry-After") or headers.get("retry-after")
+    value = headers.get("retry-after")
     return _seconds(value) if not value or value[:1].isdigit() else _until(value)
 
 

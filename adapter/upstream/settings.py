@@ -29,7 +29,7 @@ class UpstreamSettings(msgspec.Struct, frozen=True, kw_only=True):
     caller_scheme: Literal["api-key", "bearer"] = "api-key"
     keys: tuple[str, ...] = ()
     headers: dict[str, str] = {}
-    http_client: Literal["aiohttp", "httpx2"] = "aiohttp"
+    http_client: Literal["asyncio", "httpx2"] = "asyncio"
     proxy: str | None = None
     ca_file: str | None = None
     streaming: bool = True

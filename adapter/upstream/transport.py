@@ -1,8 +1,10 @@
-"""The narrow waist: what carries a call. Two libraries stand behind it, held by one suite of contract tests."""
+"""The narrow waist: what carries a call. Two ways stand behind it, held by one suite of contract tests."""
 
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
-from typing import NamedTuple, Protocol, TypeVar
+from typing import Protocol, TypeVar
+
+import msgspec
 
 from adapter.upstream.errors import UpstreamUnavailable
 
@@ -12,7 +14,7 @@ MAX_STALE = 4
 """How many connections that were closed while idle one call may meet."""
 
 
-class Request(NamedTuple):
+class Request(msgspec.Struct, frozen=True, gc=False):
     """One call. Headers have lower-case names; `deadline` is a time of the event loop's clock."""
 
     method: str
@@ -23,7 +25,7 @@ class Request(NamedTuple):
 
 
 class Response(Protocol):
-    """An answer whose head has come. The names of `headers` may be written in any case."""
+    """An answer whose head has come. `headers` are looked up by names in lower case."""
 
     status: int
     headers: Mapping[str, str]

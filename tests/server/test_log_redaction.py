@@ -224,7 +224,7 @@ async def test_nothing_that_was_planted_is_written(tmp_path, arguments):
         {"ADAPTER_STORE": f"redis://:{STORE_PASSWORD}/@host"},
         {"ADAPTER_STORE": f"postgres://user:{STORE_PASSWORD}@host"},
         {"ADAPTER_UPSTREAM_URL": f"http://user:{UPSTREAM_KEY}@host/"},
-        {"ADAPTER_UPSTREAM_PROXY": f"https://user:{UPSTREAM_KEY}@host/"},
+        {"ADAPTER_UPSTREAM_PROXY": f"ftp://user:{UPSTREAM_KEY}@host/"},
     ],
     ids=lambda settings: next(iter(settings)),
 )

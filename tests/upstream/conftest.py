@@ -1,6 +1,6 @@
 import pytest
 
-from adapter.upstream.aiohttp_transport import AiohttpTransport
+from adapter.upstream.asyncio_transport import AsyncioTransport
 from adapter.upstream.httpx2_transport import Httpx2Transport
 from tests.upstream.chaos import running
 from tests.upstream.transports import opened
@@ -14,7 +14,7 @@ async def chaos():
         yield server
 
 
-@pytest.fixture(params=[AiohttpTransport, Httpx2Transport], ids=["aiohttp", "httpx2"])
+@pytest.fixture(params=[AsyncioTransport, Httpx2Transport], ids=["asyncio", "httpx2"])
 def kind(request):
     """Each of the transports."""
     return request.param

@@ -343,7 +343,7 @@ async def test_closing_closes_the_transport():
     assert transport.closed
 
 
-@pytest.fixture(params=["aiohttp", "httpx2"])
+@pytest.fixture(params=["asyncio", "httpx2"])
 async def live(request, chaos):
     client = open_upstream(UpstreamSettings(url=chaos.url, keys=("top-secret",), http_client=request.param))
     yield client

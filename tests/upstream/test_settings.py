@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapter.upstream import open_upstream
-from adapter.upstream.aiohttp_transport import AiohttpTransport
+from adapter.upstream.asyncio_transport import AsyncioTransport
 from adapter.upstream.errors import InvalidModelName
 from adapter.upstream.httpx2_transport import Httpx2Transport
 from adapter.upstream.names import MAX_NAME, model_path
@@ -45,10 +45,16 @@ def test_settings_do_not_show_what_is_secret():
         assert "1 keys" in text
 
 
-@pytest.mark.parametrize(("name", "kind"), [("aiohttp", AiohttpTransport), ("httpx2", Httpx2Transport)])
+@pytest.mark.parametrize(("name", "kind"), [("asyncio", AsyncioTransport), ("httpx2", Httpx2Transport)])
 async def test_the_setting_names_the_transport(name, kind):
     upstream = open_upstream(UpstreamSettings(http_client=name))
     assert isinstance(upstream._transport, kind)
+    await upstream.aclose()
+
+
+async def test_a_proxy_needs_a_library_that_speaks_to_proxies():
+    upstream = open_upstream(UpstreamSettings(http_client="asyncio", proxy="http://proxy.test"))
+    assert isinstance(upstream._transport, Httpx2Transport)
     await upstream.aclose()
 
 

@@ -7,6 +7,7 @@ import pytest
 import trustme
 
 from adapter.upstream.errors import UpstreamError, UpstreamTimeout, UpstreamUnavailable
+from adapter.upstream.httpx2_transport import Httpx2Transport
 from tests.upstream.chaos import answer, running
 from tests.upstream.transports import opened, whole
 
@@ -73,19 +74,19 @@ async def test_proxies_of_the_environment_are_not_used(kind, chaos, monkeypatch)
         assert await whole(await send()) == b"ok"
 
 
-async def test_a_proxy_that_is_set_is_used(kind, chaos):
-    async with opened(kind, "http://gemini.test", proxy=chaos.url) as send:
+async def test_a_proxy_that_is_set_is_used(chaos):
+    async with opened(Httpx2Transport, "http://gemini.test", proxy=chaos.url) as send:
         assert await whole(await send("/v1beta/models")) == b"ok"
     assert chaos.exchanges[0].line == "POST http://gemini.test/v1beta/models HTTP/1.1"
 
 
-async def test_a_proxy_that_refuses_is_unavailable(kind, chaos):
+async def test_a_proxy_that_refuses_is_unavailable(chaos):
     async def script(exchange):
         await exchange.send(answer(b"", "403 Forbidden"))
         return True
 
     chaos.script = script
-    async with opened(kind, "https://gemini.test", proxy=chaos.url) as send:
+    async with opened(Httpx2Transport, "https://gemini.test", proxy=chaos.url) as send:
         with pytest.raises(UpstreamUnavailable) as caught:
             await send()
     assert not caught.value.again

@@ -89,10 +89,10 @@ class Resumed(Response):
         self._service = service
         self._frames = frames
 
-    async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See `Response`."""
         stream = EventStream(send, {}, self._service.settings)
-        with suppress(ClientGone), while_connected(receive):
+        with suppress(ClientGone), while_connected(scope, receive):
             await follow(self._service, self._frames(), stream)
 
 
