@@ -226,7 +226,7 @@ class Stamped:
             if message["type"] == "http.response.start":
                 spent = b"%d" % ((time.perf_counter() - begun) * 1000)
                 own = [(b"x-request-id", request_id.encode()), (b"openai-processing-ms", spent)]
-                message = {**message, "headers": [*message["headers"], *self._common, *own]}
+                message["headers"] = [*message["headers"], *self._common, *own]
             await send(message)
 
         endpoint = self._frequent.get(scope["path"]) if scope["method"] == "POST" else None

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncGenerator, Coroutine, Mapping, Sequence
+from functools import partial
 from typing import TypeVar
 
 import msgspec
@@ -133,9 +134,9 @@ class Service:
     async def generate(self, prepared: Prepared, client: Client, deadline: float | None) -> Reply:
         """The whole answer, by as many calls as it takes. Raises `UpstreamError`, `ShuttingDown`."""
         caller = Caller(client.key)
-        calls = [self.upstream.generate(prepared.model, prepared.body, caller, deadline) for _ in range(prepared.calls)]
+        ask = partial(self.upstream.generate, prepared.model, prepared.body, caller, deadline)
         with self.drain.limited():
-            return await calls[0] if len(calls) == 1 else await self._all(calls)
+            return await ask() if prepared.calls == 1 else await self._all([ask() for _ in range(prepared.calls)])
 
     async def _all(self, calls: Sequence[Coroutine[object, object, Reply]]) -> Reply:
         try:

@@ -46,8 +46,11 @@ class Fields:
         values = self._values(message)
         if values == self._nothing:
             return []
-        pairs = zip(self._names, values, strict=True)
-        return [pair for pair in pairs if pair[1] is not None and pair[1] is not ABSENT and not absent(pair[1])]
+        return [
+            (name, value)
+            for name, value in zip(self._names, values, strict=True)
+            if value is not None and value is not ABSENT and not absent(value)
+        ]
 
 
 @cache
@@ -129,6 +132,9 @@ def _sum(
 ) -> GenerateContentRequest:
     """Add one contribution; where it disagrees with an earlier one, ask `WINS` and leave the loser out."""
     fragment = new.fragment
+    if not contributions:
+        contributions.append(new)
+        return copy.copy(fragment)
     while True:
         try:
             total = add(body, fragment)

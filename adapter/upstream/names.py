@@ -1,6 +1,7 @@
 """Where a model stands in a URL."""
 
 import re
+from functools import lru_cache
 
 from adapter.upstream.errors import InvalidModelName
 
@@ -11,6 +12,7 @@ _COLLECTIONS = ("models/", "tunedModels/", "publishers/", "projects/", "dynamic/
 MAX_NAME = 256
 
 
+@lru_cache(maxsize=1_000)
 def model_path(name: str) -> str:
     """`x` as `models/x`; a name with its collection as it is. Nothing needs escaping in what is let through.
 

@@ -62,13 +62,14 @@ class Retry:
 
         Raises the last attempt's `UpstreamError`.
         """
-        tries = _Tries()
         self._running += 1
+        tries: _Tries | None = None
         try:
             while True:
                 try:
                     return await attempt()
                 except UpstreamError as error:
+                    tries = tries or _Tries()
                     pause = self._pause(error, tries, deadline)
                     if pause is None:
                         raise
@@ -76,7 +77,8 @@ class Retry:
                     await self._world.sleep(pause)
         finally:
             self._running -= 1
-            self._retrying -= tries.counted
+            if tries is not None:
+                self._retrying -= tries.counted
 
     def _pause(self, error: UpstreamError, tries: "_Tries", deadline: float) -> float | None:
         """Seconds to wait before the next try; None if there is none."""
