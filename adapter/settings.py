@@ -110,6 +110,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     retries: Annotated[int, _count("How often an upstream call is sent again.", 0, 10)] = 1
     retry_server_errors: Annotated[bool, _about("Repeat a call that Gemini answered with a 500.")] = False
 
+    circuit_pause: Annotated[
+        float,
+        _seconds("How long an upstream is left alone at first when half of its calls fail; 0: it is never.", 0.0),
+    ] = 5.0
+
     models: Annotated[
         dict[str, str], _about("Model map, first match wins: 'gpt-4o-mini=gemini-3.8-flash,my-*=gemini-3.5-flash'.")
     ] = {}
@@ -374,6 +379,7 @@ def upstream_settings(settings: Settings) -> UpstreamSettings:
         total=settings.total_timeout,
         retries=settings.retries,
         retry_server_errors=settings.retry_server_errors,
+        circuit_pause=settings.circuit_pause,
     )
 
 

@@ -14,6 +14,7 @@ from urllib.parse import urlencode
 import msgspec
 
 from adapter.upstream.auth import Caller, auth
+from adapter.upstream.breaker import Breaker, failed
 from adapter.upstream.errors import (
     MAX_ERROR_BODY,
     UpstreamError,
@@ -76,6 +77,8 @@ class Upstream:
         self._world = world
         self._auth = auth(settings, world.clock)
         self._retry = Retry(settings, world)
+        pause = settings.circuit_pause
+        self._breaker = Breaker(settings.name, pause, world.clock) if pause else None
         own = {"content-type": "application/json", "user-agent": "gemini-openai-adapter"}
         self._whole_headers = {**own, "accept-encoding": "gzip, deflate", **_lower(settings.headers)}
         # A compressor on the way may hold events back until it has enough of them.
@@ -156,10 +159,30 @@ class Upstream:
         """One attempt with one key; the key pool learns from its error."""
         key = await self._auth.headers(call.caller, call.model)
         try:
-            return await work(call, key)
+            return await (work(call, key) if self._breaker is None else self._guarded(self._breaker, call, work, key))
         except UpstreamError as error:
             error.elsewhere = self._auth.learn(key, call.model, error)
             raise
+
+    async def _guarded(
+        self,
+        breaker: Breaker,
+        call: _Call,
+        work: Callable[[_Call, Mapping[str, str]], Awaitable[T]],
+        key: Mapping[str, str],
+    ) -> T:
+        """One attempt, if the circuit is closed. A stream has succeeded with its first event."""
+        probe = breaker.enter(call.model)
+        failure: bool | None = None
+        try:
+            result = await work(call, key)
+            failure = False
+        except UpstreamError as error:
+            failure = failed(error)
+            raise
+        finally:
+            breaker.leave(call.model, failure, probe=probe)
+        return result
 
     async def _whole(self, call: _Call, key: Mapping[str, str]) -> bytes:
         response = await self._send(call, {**self._whole_headers, **key})

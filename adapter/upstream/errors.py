@@ -4,6 +4,7 @@ UpstreamError           Gemini answered with an error; carries its google.rpc.St
   UpstreamTimeout       a time limit ran out; carries the phase
   UpstreamUnavailable   no connection, or it broke
   UpstreamProtocolError the answer is not what Gemini sends
+  CircuitOpen           the upstream failed too often; nothing was sent
   InvalidModelName      the name cannot stand in a URL; nothing was sent
   MissingKey            the caller sent no key that could be passed on; nothing was sent
 
@@ -111,6 +112,16 @@ class UpstreamProtocolError(UpstreamError):
 
     def __init__(self, message: str) -> None:
         super().__init__(502, Status(code=502, message=message, status="UNKNOWN"))
+
+
+class CircuitOpen(UpstreamError):
+    """An upstream that failed too often is left alone for a while."""
+
+    code = "circuit_open"
+
+    def __init__(self, upstream: str, model: str, seconds: float) -> None:
+        message = f"The upstream {upstream} failed too often{model and f' for {model}'}; it is left alone for a while."
+        super().__init__(503, Status(code=503, message=message, status="UNAVAILABLE"), seconds)
 
 
 class InvalidModelName(UpstreamError):

@@ -18,7 +18,8 @@ class UpstreamSettings(msgspec.Struct, frozen=True, kw_only=True):
     `connect` bounds the wait for a free connection, its name, its address and its TLS; `first_byte` the wait for an
     answer's head, which a whole answer sends when it is complete; `between_bytes` a silence inside the body; `total`
     all of a call with its retries, streams included. `streaming` is off for relays without streamGenerateContent:
-    their whole answer is one event. `retries` counts what is sent again after the first time. `proxy` may hold
+    their whole answer is one event. `retries` counts what is sent again after the first time. `circuit_pause` is
+    how long an upstream that fails is left alone at first (see `breaker`); 0: it never is. `proxy` may hold
     credentials; no environment variable is read. `headers` go with each call. `ca_file` holds the certificates to
     trust (PEM).
     """
@@ -39,6 +40,7 @@ class UpstreamSettings(msgspec.Struct, frozen=True, kw_only=True):
     total: float = 590.0
     retries: int = 1
     retry_server_errors: bool = False
+    circuit_pause: float = 5.0
     max_connections: int = 1_000
     max_answer_bytes: int = 64 * 1024 * 1024
     max_event_bytes: int = 32 * 1024 * 1024
