@@ -29,7 +29,7 @@ from adapter.wire.gemini.generate import SafetySetting
 
 PREFIX = "ADAPTER_"
 GOOGLE_URL = "https://generativelanguage.googleapis.com/v1beta"
-SECRETS = ("upstream_keys", "client_keys")
+SECRETS = ("upstream_keys", "client_keys", "fallback_upstreams")
 LONGEST_KEPT = 256
 """Names of models that are longer are looked up anew each time."""
 
@@ -122,6 +122,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     capabilities: Annotated[str | None, _about("TOML file with capability rows that go before the built-in ones.")] = (
         None
     )
+
+    fallback_models: Annotated[
+        dict[str, str],
+        _about(
+            "Models to ask next when one fails, first match wins: 'gemini-3.8-pro=gemini-3.8-flash|gemini-3.5-flash'."
+        ),
+    ] = {}
+    fallback_upstreams: Annotated[
+        tuple[dict[str, Any], ...],
+        _about("Upstreams to ask next when one fails: [[fallback_upstreams]] tables, or JSON, with upstream_... keys."),
+    ] = ()
 
     safety_settings: Annotated[
         dict[str, str],
@@ -264,12 +275,15 @@ def load(flags: Mapping[str, Any], environment: Mapping[str, str], file: Path | 
         if "upstream_url" in typed:
             typed["upstream_url"] = base_url(str(typed["upstream_url"]))
         typed.setdefault("upstream_keys", _google_keys(environment, typed))
+        if "fallback_upstreams" in typed:
+            typed["fallback_upstreams"] = _tables(typed["fallback_upstreams"], environment)
         settings = msgspec.convert(typed, Settings)
     except msgspec.ValidationError as error:
         raise SettingsError(str(error)) from None
     except ValueError as error:
         raise SettingsError(f"upstream_url: {error}") from None
     _check(settings)
+    _check_fallbacks(settings)
     hashed = tuple(_HASHED + digest_of(key) for key in settings.client_keys)
     return msgspec.structs.replace(settings, client_keys=hashed)
 
@@ -309,6 +323,8 @@ def _typed(name: str, value: Any) -> Any:
         raise SettingsError(f"no such setting: {name}")
     if not isinstance(value, str):
         return value
+    if name == "fallback_upstreams":
+        return _json(name, value)
     kinds = {setting.type, get_origin(setting.type), *get_args(setting.type)}
     if get_origin(setting.type) is tuple:
         return [item.strip() for item in value.split(",") if item.strip()]
@@ -326,6 +342,13 @@ def _pairs(name: str, value: str) -> dict[str, str]:
     if any(not mark for _, mark, _ in pairs):
         raise SettingsError(f"{name}: expected NAME=VALUE,NAME=VALUE")
     return {key.strip(): item.strip() for key, _, item in pairs}
+
+
+def _json(name: str, value: str) -> Any:
+    try:
+        return msgspec.json.decode(value)
+    except msgspec.DecodeError as error:
+        raise SettingsError(f"{name}: expected JSON: {error}") from None
 
 
 def _boolean(name: str, value: str) -> bool:
@@ -359,6 +382,66 @@ def _check(settings: Settings) -> None:
         raise SettingsError("an upstream of your own needs a key: set ADAPTER_UPSTREAM_KEYS, or --upstream-auth caller")
     if settings.upstream_proxy and urlsplit(settings.upstream_proxy).scheme not in ("http", "https"):
         raise SettingsError("upstream_proxy: must be http://HOST:PORT or https://HOST:PORT")
+
+
+_OF_AN_UPSTREAM = frozenset(
+    {
+        *(name for name in Settings.__struct_fields__ if name.startswith("upstream_")),
+        *("connect_timeout", "first_byte_timeout", "idle_timeout", "retries", "retry_server_errors", "circuit_pause"),
+    }
+)
+"""What a table of `fallback_upstreams` may hold."""
+
+
+def _tables(tables: Any, environment: Mapping[str, str]) -> list[dict[str, Any]]:
+    """The tables with their texts read as those of the settings. Raises `SettingsError`, `ValueError` for a URL."""
+    if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+        raise SettingsError("fallback_upstreams: expected a list of tables")
+    unknown = {name for table in tables for name in table} - _OF_AN_UPSTREAM
+    if unknown:
+        raise SettingsError(f"fallback_upstreams: no such key: {', '.join(sorted(unknown))}")
+    return [_table({name: _typed(name, value) for name, value in table.items()}, environment) for table in tables]
+
+
+def _table(table: dict[str, Any], environment: Mapping[str, str]) -> dict[str, Any]:
+    url = base_url(str(table.get("upstream_url", GOOGLE_URL)))
+    return {"upstream_keys": _google_keys(environment, {"upstream_url": url}), **table, "upstream_url": url}
+
+
+def _check_fallbacks(settings: Settings) -> None:
+    """What holds for further models and upstreams."""
+    if not all(name.strip() for names in settings.fallback_models.values() for name in names.split("|")):
+        raise SettingsError("fallback_models: expected MODEL=NEXT|NEXT")
+    for one in further_upstreams(settings):
+        try:
+            _check(one)
+        except SettingsError as error:
+            raise SettingsError(f"fallback_upstreams: {one.upstream_url}: {error}") from None
+        if one.emulated:
+            raise SettingsError("fallback_upstreams: Google needs a key: set upstream_keys")
+        if one.upstream_auth == "caller" and settings.upstream_auth != "caller":
+            raise SettingsError("fallback_upstreams: upstream_auth is caller only where that of the first one is, too")
+
+
+def further_upstreams(settings: Settings) -> list[Settings]:
+    """The settings with each further upstream in the place of the first one, whose keys go to none of them.
+
+    Raises `SettingsError`.
+    """
+    shared = {name: getattr(settings, name) for name in settings.__struct_fields__ if not name.startswith("upstream_")}
+    try:
+        return [
+            msgspec.convert({**shared, "fallback_upstreams": (), **table}, Settings)
+            for table in settings.fallback_upstreams
+        ]
+    except msgspec.ValidationError as error:
+        raise SettingsError(f"fallback_upstreams: {error}") from None
+
+
+def next_models(model: str, settings: Settings) -> list[str]:
+    """The models to ask when this one fails."""
+    found = (text for pattern, text in settings.fallback_models.items() if fnmatchcase(model, pattern))
+    return [name.strip() for name in next(found, "").split("|") if name.strip()]
 
 
 def upstream_settings(settings: Settings) -> UpstreamSettings:

@@ -2,6 +2,7 @@
 
 import hashlib
 
+import msgspec
 import pytest
 
 from adapter.settings import (
@@ -11,7 +12,9 @@ from adapter.settings import (
     SettingsError,
     all_settings,
     catalogue,
+    further_upstreams,
     load,
+    next_models,
     options,
     resolve,
     upstream_name,
@@ -33,6 +36,8 @@ def test_flags_go_before_the_environment_before_the_file_before_defaults(tmp_pat
 def test_every_setting_can_be_given_as_text(setting):
     texts = {bool: "true", int: "7", float: "7.5", str: setting.default if isinstance(setting.default, str) else "x"}
     default = {tuple: "a,b", dict: "a=allow,b=reject"}
+    if setting.name == "fallback_upstreams":
+        default = {tuple: '[{"upstream_url": "https://relay.example", "upstream_keys": "a,b"}]'}
     value = next(
         (text for kind, text in default.items() if isinstance(setting.default, kind)),
         texts.get(type(setting.default), "true" if setting.name == "inspector" else "http://127.0.0.1:1"),
@@ -200,3 +205,63 @@ def test_settings_of_a_request_come_from_settings_of_the_server():
     chosen = options(Settings(safety_settings={"HARM_CATEGORY_HARASSMENT": "OFF"}, include_thoughts=True))
     assert chosen.safety_settings[0].threshold == "OFF"
     assert chosen.include_thoughts
+
+
+RELAY = {"upstream_url": "https://relay.example", "upstream_keys": "secret-a, secret-b", "retries": 0}
+
+
+def test_further_upstreams_have_their_own_keys_and_share_the_rest(tmp_path):
+    file = tmp_path / "adapter.toml"
+    file.write_text(
+        'upstream_proxy = "http://proxy:1"\nfirst_byte_timeout = 20.0\nlater_system = "hoist"\n'
+        '[[fallback_upstreams]]\nupstream_url = "https://relay.example"\nupstream_keys = ["k"]\n'
+        'upstream_schema = "openapi"\n[[fallback_upstreams]]\nupstream_name = "paid"\nidle_timeout = 3\n'
+    )
+    first, second = further_upstreams(load({}, KEYED, file))
+    reached = upstream_settings(first)
+    assert (reached.url, reached.name, reached.keys) == ("https://relay.example/v1beta", "relay.example", ("k",))
+    assert (reached.proxy, reached.first_byte) == (None, 20.0)
+    assert (options(first).schema, options(first).later_system) == ("openapi", "hoist")
+    reached = upstream_settings(second)
+    assert (reached.url, reached.name, reached.between_bytes) == (GOOGLE_URL, "paid", 3.0)
+    assert reached.keys == ("secret-key",), "Google's key goes to Google"
+
+
+def test_further_upstreams_are_json_in_the_environment_and_are_never_printed():
+    settings = load({}, {**KEYED, "ADAPTER_FALLBACK_UPSTREAMS": msgspec.json.encode([RELAY]).decode()})
+    [relay] = further_upstreams(settings)
+    assert relay.upstream_keys == ("secret-a", "secret-b")
+    assert "secret" not in repr(settings) + repr(relay)
+    again = msgspec.json.decode(msgspec.json.encode(settings), type=Settings)
+    assert further_upstreams(again) == [relay], "worker processes read the settings as JSON"
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("https://relay.example", "JSON"),
+        ('{"upstream_url": "https://relay.example"}', "list of tables"),
+        ('[{"port": 1}]', "no such key: port"),
+        ('[{"upstream_url": "relay"}]', "URL"),
+        ('[{"upstream_url": "https://relay.example"}]', "relay.example.*needs a key"),
+        ('[{"upstream_url": "https://relay.example", "upstream_keys": [1]}]', "upstream_keys"),
+        ('[{"upstream_auth": "caller"}]', "caller"),
+    ],
+)
+def test_further_upstreams_that_cannot_work_are_refused(text, complaint):
+    with pytest.raises(SettingsError, match=complaint):
+        load({"fallback_upstreams": text}, KEYED)
+
+
+def test_a_further_google_needs_a_key():
+    with pytest.raises(SettingsError, match="needs a key"):
+        load({"fallback_upstreams": "[{}]", "upstream_url": "https://relay.example", "upstream_keys": "k"}, {})
+
+
+def test_the_next_models_of_the_first_pattern_that_matches():
+    settings = load({"fallback_models": "gemini-3.8-pro=a | b,gemini-*=c"}, KEYED)
+    assert next_models("gemini-3.8-pro", settings) == ["a", "b"]
+    assert next_models("gemini-3.5-flash", settings) == ["c"]
+    assert next_models("other", settings) == []
+    with pytest.raises(SettingsError, match="fallback_models"):
+        load({"fallback_models": "a=b|"}, KEYED)

@@ -38,8 +38,9 @@ from adapter.server.endpoints.translate import translate
 from adapter.server.errors import TABLE
 from adapter.server.ids import new_id
 from adapter.server.logs import Lines, configure
+from adapter.server.routes import Detours
 from adapter.server.service import Service
-from adapter.settings import Settings, document_limits, upstream_name, upstream_settings
+from adapter.settings import Settings, document_limits, further_upstreams, upstream_name, upstream_settings
 from adapter.store import open_documents, open_store
 from adapter.upstream import open_upstream
 from adapter.wire.base import encode
@@ -189,12 +190,17 @@ def _lifespan(
         store = await open_store(settings.store)
         documents = await open_documents(settings.store, document_limits(settings))
         service = app.state.service = Service(settings, upstream, store, documents, label, lines=lines)
+        further = [service.beside(one, open_upstream(upstream_settings(one))) for one in further_upstreams(settings)]
+        if further or settings.fallback_models:
+            service.detours = Detours(settings, [service, *further])
         jobs = app.state.jobs = Jobs(service)
         try:
             with service.drain.on_signals():
                 yield
         finally:
             await jobs.aclose()
+            for place in further:
+                await place.upstream.aclose()
             await upstream.aclose()
             await documents.aclose()
             await store.aclose()
@@ -226,7 +232,10 @@ class Stamped:
             if message["type"] == "http.response.start":
                 spent = b"%d" % ((time.perf_counter() - begun) * 1000)
                 own = [(b"x-request-id", request_id.encode()), (b"openai-processing-ms", spent)]
-                message["headers"] = [*message["headers"], *self._common, *own]
+                common = self._common
+                if "answered_by" in scope["state"]:
+                    common = [*encoded({"x-adapter-upstream": scope["state"]["answered_by"]}), *common[1:]]
+                message["headers"] = [*message["headers"], *common, *own]
             await send(message)
 
         endpoint = self._frequent.get(scope["path"]) if scope["method"] == "POST" else None

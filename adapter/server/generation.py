@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TypeVar
 
 import msgspec
@@ -78,7 +79,11 @@ class Generation:
         """Record what goes to Gemini. Raises `StrictLoss`."""
         settings, exchange = self.service.settings, incoming.exchange
         exchange.model, exchange.notes, exchange.upstream_request = prepared.model, prepared.notes, prepared.body
-        notes.check(prepared.notes, notes.is_strict(incoming.scope, settings), settings.notes)
+        strict = notes.is_strict(incoming.scope, settings)
+        notes.check(prepared.notes, strict, settings.notes)
+        if prepared.detour is not None:
+            prepared.detour.strict = strict
+            prepared.detour.when_taken(partial(_elsewhere, incoming))
 
     async def ask(self, incoming: Incoming, prepared: Prepared, read: Callable[[Reply], Awaitable[T]]) -> T:
         """Ask, and once more after a malformed call where the operator wants that; `read` raises `AnswerError`."""
@@ -111,7 +116,17 @@ class Generation:
         service, exchange = self.service, incoming.exchange
         exchange.status, exchange.answer = 200, []
         tap = exchange.answer if service.exchanges.enabled else None
-        return EventStream(incoming.send, service.headers(prepared), service.settings, tap)
+        headers = service.headers(prepared)
+        if prepared.detour is not None:
+            prepared.detour.when_taken(lambda taken, _label: headers.update(service.headers(taken)))
+        return EventStream(incoming.send, headers, service.settings, tap)
+
+
+def _elsewhere(incoming: Incoming, taken: Prepared, label: str) -> None:
+    """Record that a request went elsewhere, and where."""
+    exchange = incoming.exchange
+    exchange.model, exchange.notes, exchange.upstream_request = taken.model, taken.notes, taken.body
+    incoming.scope.setdefault("state", {})["answered_by"] = label
 
 
 def with_ledger(extra: Extra | None, exchange: Exchange) -> Extra:

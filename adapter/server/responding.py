@@ -2,7 +2,7 @@
 
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -24,6 +24,8 @@ from adapter.wire.openai.response_events import Event
 from adapter.wire.openai.responses import Response, ResponsesRequest
 from adapter.wire.signatures import Issued
 from adapter.wire.sse import COMMENT, DONE, named_event
+
+_STAYS = Note("conversation", Fidelity.APPROXIMATED, "nothing is stored, so it is read and does not grow")
 
 
 class Turn(NamedTuple):
@@ -68,9 +70,14 @@ async def turn_of(
         raise past.rejected(view.rejected(error)) from None
     except FetchError as error:
         raise Rejected("input", str(error)) from None
-    ledger = past.notes(view.ledger(prepared.notes))
-    if request.store is False and request.conversation is not None:
-        ledger.append(Note("conversation", Fidelity.APPROXIMATED, "nothing is stored, so it is read and does not grow"))
+    stays = request.store is False and request.conversation is not None
+
+    def told(own: Sequence[Note]) -> list[Note]:
+        return [*past.notes(view.ledger(own)), *([_STAYS] if stays else ())]
+
+    ledger = told(prepared.notes)
+    if prepared.detour is not None:
+        prepared.detour.view = told
     prepared = msgspec.structs.replace(prepared, notes=ledger)
     stamp = Stamp(seed=seed, id=f"resp_{secrets.token_hex(24)}", created=int(time.time()), model=prepared.model)
     kept = memory.unstored if request.store is False else service.state
@@ -87,7 +94,12 @@ class Told(NamedTuple):
 async def whole(service: Service, turn: Turn, reply: Reply, exchange: Exchange) -> Response:
     """The response for a whole answer of Gemini's, stored. Raises `AnswerError`."""
     response, exchange.reply_notes, issued = from_gemini(
-        reply.response, turn.prepared.context, turn.stamp, reply.unknown, turn.view, clock=time.time
+        reply.response,
+        turn.prepared.answered.context,
+        service.restamped(turn.stamp, turn.prepared),
+        reply.unknown,
+        turn.view,
+        clock=time.time,
     )
     await service.keep(issued, turn.client)
     await keep(turn, response, exchange.reply_notes)
@@ -123,6 +135,8 @@ class StreamedResponse:
         self._told = told
         self._frame = frame
         self._last = last
+        if turn.prepared.detour is not None:
+            turn.prepared.detour.when_taken(lambda taken, _label: self.machine.instead(taken.context, taken.model))
 
     @property
     def finished(self) -> bool:

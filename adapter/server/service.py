@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncGenerator, Coroutine, Mapping, Sequence
+from copy import copy
 from functools import partial
 from typing import TypeVar
 
@@ -17,6 +18,7 @@ from adapter.server.errors import failure_of, malformed
 from adapter.server.exchanges import Exchange, Exchanges
 from adapter.server.ids import new_id
 from adapter.server.logs import Lines
+from adapter.server.routes import Detour, Detours
 from adapter.server.state import State
 from adapter.settings import Catalogue, Settings, catalogue, fetch_settings, named, options
 from adapter.store import DocumentStore, SignatureStore
@@ -47,6 +49,16 @@ class Prepared(msgspec.Struct, frozen=True):
     body: GenerateContentRequest
     notes: list[Note]
     calls: int
+    detour: "Detour[Prepared] | None" = None
+
+    def with_notes(self, ledger: list[Note]) -> "Prepared":
+        """See `routes.Translated`."""
+        return Prepared(self.context, self.model, self.body, ledger, self.calls)
+
+    @property
+    def answered(self) -> "Prepared":
+        """This request as it was answered: another one if it went elsewhere."""
+        return self if self.detour is None else self.detour.taken or self
 
 
 def prepared(
@@ -57,9 +69,10 @@ def prepared(
     *,
     media: Mapping[str, Media] = {},
     found: Mapping[str, Signature] = {},
+    instead: str | None = None,
 ) -> Prepared:
-    """Translate a chat request for the model that its name stands for. Raises `Rejected`."""
-    model, row = named(request.model, names)
+    """Translate a chat request for the model that its name stands for, or `instead`. Raises `Rejected`."""
+    model, row = named(instead or request.model, names)
     context = Context(request=request, capabilities=row, options=chosen, media=media, signatures=found)
     gemini, ledger = chat.to_gemini(context, unknown)
     if model != request.model.removeprefix("models/"):
@@ -91,6 +104,7 @@ class Service:
         self.drain = Drain(settings.shutdown_delay, settings.shutdown_grace)
         self.catalogue = catalogue(settings)
         self.options = options(settings, upstream.settings.name)
+        self.detours: Detours[Prepared] | None = None
         self.exchanges = Exchanges(enabled=settings.loopback if settings.inspector is None else settings.inspector)
         self.fetcher = Fetcher(fetch_settings(settings))
         self.started_at = int(time.time())
@@ -110,7 +124,21 @@ class Service:
         if (request.n or 1) > self.settings.max_choices:
             raise Rejected("n", f"at most {self.settings.max_choices} choices are served in one request")
         media, found = await self._media(request), await self._signatures(request, client, known)
-        return prepared(request, unknown, self.catalogue, self.options, media=media, found=found)
+        made = prepared(request, unknown, self.catalogue, self.options, media=media, found=found)
+        if self.detours is None:
+            return made
+
+        def elsewhere(model: str, chosen: Options) -> Prepared:
+            return prepared(request, unknown, self.catalogue, chosen, media=media, found=found, instead=model)
+
+        return Prepared(made.context, made.model, made.body, made.notes, made.calls, self.detours.of(made, elsewhere))
+
+    def beside(self, settings: Settings, upstream: Upstream) -> "Service":
+        """This service in front of another upstream; all else is shared."""
+        other = copy(self)
+        other.upstream, other.label = upstream, upstream.settings.name
+        other.options = options(settings, other.label)
+        return other
 
     async def _media(self, request: ChatCompletionRequest) -> dict[str, Media]:
         """What the request points to, fetched where the operator allows it. Raises `FetchError`."""
@@ -131,8 +159,15 @@ class Service:
         """What makes this answer unique."""
         return Stamp(seed=answer_id, id=answer_id, created=int(time.time()), model=prepared.model)
 
+    def restamped(self, stamp: Stamp, prepared: Prepared) -> Stamp:
+        """The same stamp with the model that answered."""
+        model = prepared.answered.model
+        return stamp if stamp.model == model else msgspec.structs.replace(stamp, model=model)
+
     async def generate(self, prepared: Prepared, client: Client, deadline: float | None) -> Reply:
         """The whole answer, by as many calls as it takes. Raises `UpstreamError`, `ShuttingDown`."""
+        if prepared.detour is not None:
+            return await prepared.detour.generate(prepared, client, deadline)
         caller = Caller(client.key)
         ask = partial(self.upstream.generate, prepared.model, prepared.body, caller, deadline)
         with self.drain.limited():
@@ -148,6 +183,8 @@ class Service:
 
     def events(self, prepared: Prepared, client: Client, deadline: float | None) -> AsyncGenerator[Reply]:
         """The answer event by event. Raises `UpstreamError`."""
+        if prepared.detour is not None:
+            return prepared.detour.events(prepared, client, deadline)
         caller = Caller(client.key)
         streams = [self.upstream.stream(prepared.model, prepared.body, caller, deadline) for _ in range(prepared.calls)]
         return streams[0] if len(streams) == 1 else fanout.merged(streams)
@@ -159,6 +196,7 @@ class Service:
 
     def headers(self, prepared: Prepared, reply_notes: Sequence[Note] = ()) -> dict[str, str]:
         """What an answer tells of its translation."""
+        prepared = prepared.answered
         ledger = [*prepared.notes, *reply_notes]
         told = {"x-adapter-model": prepared.model, notes.HEADER: notes.summary(ledger)}
         sources = notes.sources(prepared.notes)

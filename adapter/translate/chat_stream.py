@@ -56,6 +56,11 @@ class ChatStream:
         self._said = GenerateContentResponse()
         self._unknown: dict[str, msgspec.Raw] = {}
 
+    def instead(self, context: Context, model: str) -> None:
+        """Another model, or another upstream, answers: before the first event, never after it."""
+        self.context, self._model = context, None
+        self.stamp = msgspec.structs.replace(self.stamp, model=model)
+
     @property
     def finished(self) -> bool:
         """Whether every choice that was asked for has its finish reason: what comes after can only be usage."""

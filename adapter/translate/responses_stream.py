@@ -149,6 +149,11 @@ class ResponseStream:
         self._finish = "stop"
         self._logprobs: list[TokenLogprob] = []
 
+    def instead(self, context: Context, model: str) -> None:
+        """Another model, or another upstream, answers: see `ChatStream`."""
+        self._chat.instead(context, model)
+        self.response.model = model
+
     @property
     def notes(self) -> list[Note]:
         """What became of the answer's fields."""

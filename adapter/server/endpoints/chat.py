@@ -38,7 +38,7 @@ class ChatCompletions(Generation):
 
         async def read(reply: Reply) -> ChatCompletion:
             completion, incoming.exchange.reply_notes, issued = chat.from_gemini(
-                reply.response, prepared.context, stamp, reply.unknown
+                reply.response, prepared.answered.context, self.service.restamped(stamp, prepared), reply.unknown
             )
             await self.service.keep(issued, incoming.client)
             return completion
@@ -57,6 +57,8 @@ class StreamedChat:
         self.take_issued = self.machine.take_issued
         self._service = service
         self._incoming = incoming
+        if prepared.detour is not None:
+            prepared.detour.when_taken(lambda taken, _label: self.machine.instead(taken.context, taken.model))
 
     @property
     def finished(self) -> bool:

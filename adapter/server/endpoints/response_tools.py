@@ -43,7 +43,7 @@ class CompactResponse(Generation):
 
         async def read(reply: Reply) -> CompactedResponse:
             response, exchange.reply_notes, _issued = from_gemini(
-                reply.response, turn.prepared.context, turn.stamp, reply.unknown, turn.view, clock=time.time
+                reply.response, turn.prepared.answered.context, turn.stamp, reply.unknown, turn.view, clock=time.time
             )
             return compacted(response, turn.past.request)
 
