@@ -12,6 +12,7 @@ from fnmatch import fnmatchcase
 from functools import lru_cache
 from hashlib import sha256
 from importlib.resources import files
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, get_args, get_origin
 from urllib.parse import urlsplit
@@ -25,6 +26,7 @@ from adapter.translate.capabilities import ModelCapabilities, capabilities_of
 from adapter.translate.context import Options
 from adapter.upstream.media import FetchSettings
 from adapter.upstream.settings import UpstreamSettings, base_url
+from adapter.upstream.vertex import collection, host_of
 from adapter.wire.gemini.generate import SafetySetting
 
 PREFIX = "ADAPTER_"
@@ -39,6 +41,7 @@ KEY_VARIABLES = ("GOOGLE_API_KEY", "GEMINI_API_KEY")
 
 _LONGEST = 86_400.0
 _HASHED = "sha256:"
+_CLOUD_NAME = re.compile(r"[a-z][a-z0-9.:-]{1,62}")
 _DIGEST = re.compile(r"[0-9a-fA-F]{64}")
 
 
@@ -79,9 +82,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         str | None, _about("What issues thought signatures; they are sent back only there. Default: the URL's host.")
     ] = None
     upstream_auth: Annotated[
-        Literal["api-key", "bearer", "caller"],
-        _about("How to send the key: x-goog-api-key, Authorization: Bearer, or the key that the client sent."),
+        Literal["api-key", "bearer", "caller", "vertex"],
+        _about("How to authenticate: x-goog-api-key, Authorization: Bearer, the client's key, Google Cloud's tokens."),
     ] = "api-key"
+    vertex_project: Annotated[
+        str | None, _about("With --upstream-auth vertex: the Google Cloud project. Default: GOOGLE_CLOUD_PROJECT.")
+    ] = None
+    vertex_location: Annotated[
+        str,
+        _about("With --upstream-auth vertex: a region, us, eu or global. Default: GOOGLE_CLOUD_LOCATION, or global."),
+    ] = "global"
     upstream_caller_scheme: Annotated[
         Literal["api-key", "bearer"], _about("With --upstream-auth caller: where the client's key goes.")
     ] = "api-key"
@@ -225,7 +235,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     @property
     def emulated(self) -> bool:
         """Whether there is no upstream to call: Google itself, and no key for it."""
-        return self.upstream_url == GOOGLE_URL and self.upstream_auth != "caller" and not self.upstream_keys
+        keyless = self.upstream_auth not in ("caller", "vertex") and not self.upstream_keys
+        return self.upstream_url == GOOGLE_URL and keyless
 
     @property
     def loopback(self) -> bool:
@@ -274,6 +285,8 @@ def load(flags: Mapping[str, Any], environment: Mapping[str, str], file: Path | 
     try:
         if "upstream_url" in typed:
             typed["upstream_url"] = base_url(str(typed["upstream_url"]))
+        if typed.get("upstream_auth") == "vertex":
+            typed = _on_vertex(typed, environment)
         typed.setdefault("upstream_keys", _google_keys(environment, typed))
         if "fallback_upstreams" in typed:
             typed["fallback_upstreams"] = _tables(typed["fallback_upstreams"], environment)
@@ -286,6 +299,21 @@ def load(flags: Mapping[str, Any], environment: Mapping[str, str], file: Path | 
     _check_fallbacks(settings)
     hashed = tuple(_HASHED + digest_of(key) for key in settings.client_keys)
     return msgspec.structs.replace(settings, client_keys=hashed)
+
+
+def _on_vertex(values: dict[str, Any], environment: Mapping[str, str]) -> dict[str, Any]:
+    """What Google Cloud's own variables say, and the URL that follows. Raises `SettingsError`."""
+    if find_spec("google.auth") is None or find_spec("requests") is None:
+        raise SettingsError("upstream_auth: vertex needs more packages: pip install 'gemini-openai-adapter[vertex]'")
+    project = values.get("vertex_project") or environment.get("GOOGLE_CLOUD_PROJECT")
+    location = values.get("vertex_location") or environment.get("GOOGLE_CLOUD_LOCATION") or "global"
+    if not project:
+        raise SettingsError("vertex_project: which Google Cloud project is asked? (or set GOOGLE_CLOUD_PROJECT)")
+    if not _CLOUD_NAME.fullmatch(project) or not _CLOUD_NAME.fullmatch(location):
+        raise SettingsError("vertex_project, vertex_location: these are no names of a project and a location")
+    url = values.get("upstream_url") or f"https://{host_of(location)}/v1beta1"
+    found = {"vertex_project": project, "vertex_location": location, "upstream_url": url, "upstream_keys": ()}
+    return {**values, **found}
 
 
 def _google_keys(environment: Mapping[str, str], values: Mapping[str, Any]) -> list[str]:
@@ -378,7 +406,8 @@ def _check(settings: Settings) -> None:
         check_name(settings.store)
     except ValueError as error:
         raise SettingsError(f"store: {error}") from None
-    if settings.upstream_auth != "caller" and settings.upstream_url != GOOGLE_URL and not settings.upstream_keys:
+    keyed = settings.upstream_auth not in ("caller", "vertex")
+    if keyed and settings.upstream_url != GOOGLE_URL and not settings.upstream_keys:
         raise SettingsError("an upstream of your own needs a key: set ADAPTER_UPSTREAM_KEYS, or --upstream-auth caller")
     if settings.upstream_proxy and urlsplit(settings.upstream_proxy).scheme not in ("http", "https"):
         raise SettingsError("upstream_proxy: must be http://HOST:PORT or https://HOST:PORT")
@@ -453,6 +482,7 @@ def upstream_settings(settings: Settings) -> UpstreamSettings:
         auth="bearer" if anyfast and settings.upstream_auth == "api-key" else settings.upstream_auth,
         caller_scheme="bearer" if anyfast else settings.upstream_caller_scheme,
         keys=settings.upstream_keys,
+        models=_models_of(settings),
         http_client=settings.upstream_http,
         proxy=settings.upstream_proxy,
         streaming=settings.upstream_streaming,
@@ -466,14 +496,42 @@ def upstream_settings(settings: Settings) -> UpstreamSettings:
     )
 
 
+def _models_of(settings: Settings) -> str:
+    """What stands before a model's name in a URL."""
+    if settings.upstream_auth != "vertex" or settings.vertex_project is None:
+        return "models/"
+    return collection(settings.vertex_project, settings.vertex_location)
+
+
 def upstream_name(settings: Settings) -> str:
-    """Who issues the signatures: what the setting says, `studio` for Google itself, or the relay's host."""
+    """Who issues the signatures: what the setting says, `studio` or `vertex` for Google itself, or the relay's host.
+
+    Whether a signature of one project or region serves in another is not documented; one that does not is a 400, so
+    they are kept apart.
+    """
     if settings.upstream_name is not None:
         return settings.upstream_name
+    if settings.upstream_auth == "vertex":
+        return f"vertex/{settings.vertex_project}/{settings.vertex_location}"
     return "studio" if settings.upstream_url == GOOGLE_URL else urlsplit(settings.upstream_url).netloc
 
 
 _CONFIG = ("temperature", "topP", "topK", "maxOutputTokens", "stopSequences", "responseMimeType", "responseSchema")
+
+VERTEX_FIELDS = frozenset(
+    {
+        "contents",
+        "systemInstruction",
+        "safetySettings",
+        "tools",
+        "toolConfig.functionCallingConfig",
+        "toolConfig.retrievalConfig",
+        "generationConfig",
+        "cachedContent",
+        "labels",
+    }
+)
+"""What Vertex AI's GenerateContentRequest has (aiplatform v1beta1, discovery revision 20261106)."""
 
 ANYFAST_FIELDS = frozenset(
     {
@@ -495,7 +553,7 @@ def options(settings: Settings, upstream: str | None = None) -> Options:
     return Options(
         upstream=upstream or upstream_name(settings),
         schema="openapi" if anyfast else settings.upstream_schema,
-        fields=ANYFAST_FIELDS if anyfast else None,
+        fields=ANYFAST_FIELDS if anyfast else VERTEX_FIELDS if settings.upstream_auth == "vertex" else None,
         later_system=settings.later_system,
         trailing_assistant=settings.trailing_assistant,
         blocked_prompt=settings.blocked_prompt,

@@ -23,6 +23,7 @@ from adapter.emulator.wireform import chunks, event, pretty, whole
 
 JSON = "application/json; charset=UTF-8"
 VERSIONS = ("v1beta", "v1")
+VERTEX_VERSIONS = ("v1beta1", "v1")
 OAUTH_PREFIX = "ya29."
 HEADERS = {"vary": "Origin, X-Origin, Referer", "server-timing": "gfet4t7; dur=1"}
 
@@ -36,6 +37,18 @@ def create_emulator(settings: EmulatorSettings | None = None) -> Starlette:
     routes = [
         *FileEndpoints(files, emulator.authorise, chosen.max_body).routes(),
         *(Route(f"/{version}/models", partial(emulator.models, version), methods=["GET"]) for version in VERSIONS),
+        *(
+            Route(
+                f"/{version}/projects/{{project}}/locations/{{location}}/publishers/google/{{target:path}}",
+                emulator.call_vertex,
+                methods=["POST"],
+            )
+            for version in VERTEX_VERSIONS
+        ),
+        *(
+            Route(f"/{version}/publishers/google/{{target:path}}", emulator.vertex_models, methods=["GET"])
+            for version in VERTEX_VERSIONS
+        ),
         *(
             Route(f"/{version}/{{target:path}}", partial(emulator.call, version), methods=["GET", "POST"])
             for version in VERSIONS
@@ -112,12 +125,42 @@ class Emulator:
             self.record.counts["rejected"] += 1
             raise
 
+    async def call_vertex(self, request: Request) -> Response:
+        """The same under Vertex AI's paths: with a token, and with another form of `countTokens`."""
+        name, _, method = request.path_params["target"].partition(":")
+        if not name.startswith("models/") or method not in service.MESSAGES or "mbed" in method:
+            return as_page(html(404, "Not Found"))
+        self.authorise_vertex(request)
+        try:
+            return await self.method("v1beta", name.removeprefix("models/"), method, request)
+        except Refusal:
+            self.record.counts["rejected"] += 1
+            raise
+
+    async def vertex_models(self, request: Request) -> Response:
+        """`publishers.models.list` and `.get`."""
+        self.authorise_vertex(request)
+        target = request.path_params["target"]
+        if target == "models":
+            listed = service.list_models("v1beta", request.query_params.get("pageSize", ""), "")["models"]
+            return as_json({"publisherModels": [{"name": f"publishers/google/{one['name']}"} for one in listed]})
+        found = as_resource(service.find_model(target.removeprefix("models/"), "v1beta", "get"))
+        return as_json({"name": f"publishers/google/{found['name']}"})
+
+    def authorise_vertex(self, request: Request) -> None:
+        """An OAuth token; Vertex AI takes no API keys under a project's paths."""
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not token.startswith(OAUTH_PREFIX):
+            raise bad_token()
+
     async def method(self, version: str, name: str, method: str, request: Request) -> Response:
         """Key, body, model, in the order of the real server."""
         self.authorise(request)
         raw = await self.body(request)
         body = read_json(raw)
         self.record.request(method, name, dict(request.query_params), body, len(raw))
+        if method == "countTokens" and "project" in request.path_params and isinstance(body, dict):
+            body = {"generateContentRequest": {"model": f"models/{name}", **body}}
         parsed = parse(body, service.MESSAGES[method])
         if " " in name or not name:
             raise invalid(bullet("model", "unexpected model name format"))

@@ -10,6 +10,7 @@ from typing import Literal, NamedTuple, Protocol
 
 from adapter.upstream.errors import MissingKey, UpstreamError, exhausted_for_the_day, reason
 from adapter.upstream.settings import UpstreamSettings
+from adapter.upstream.vertex import VertexAuth
 
 Scheme = Literal["api-key", "bearer"]
 
@@ -133,4 +134,6 @@ def auth(settings: UpstreamSettings, clock: Callable[[], float]) -> Auth:
     """The way of `settings.auth`. `clock` counts seconds."""
     if settings.auth == "caller":
         return CallersKey(settings.caller_scheme)
+    if settings.auth == "vertex":
+        return VertexAuth(clock)
     return KeyPool(settings.auth, settings.keys, clock)

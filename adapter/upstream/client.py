@@ -41,6 +41,9 @@ MAX_PAGES = 50
 
 _SSE = "streamGenerateContent?alt=sse"
 
+_COUNTED = ("contents", "system_instruction", "tools", "generation_config")
+"""What Vertex AI's countTokens takes (discovery revision 20261106)."""
+
 
 class Reply(msgspec.Struct, frozen=True, gc=False):
     """An answer or one event of a stream, and the fields that nobody knows, path to value.
@@ -73,6 +76,7 @@ class Upstream:
     def __init__(self, settings: UpstreamSettings, transport: Transport, world: World = WORLD) -> None:
         self.settings = settings
         self._base = base_url(settings.url)
+        self._listed = "publishers/google/" if settings.auth == "vertex" else ""
         self._transport = transport
         self._world = world
         self._auth = auth(settings, world.clock)
@@ -112,11 +116,18 @@ class Upstream:
         self, model: str, request: GenerateContentRequest, caller: Caller, deadline: float | None = None
     ) -> int:
         """How many tokens a request has, its tools and instructions included."""
-        fields = {name: getattr(request, name) for name in request.__struct_fields__}
-        counted = CountTokensRequest(generate_content_request=CountedRequest(model=model_path(model), **fields))
-        path = f"{model_path(model)}:countTokens"
-        call = _Call("POST", path, encode(counted), caller, model, self._deadline(deadline))
+        path = model_path(model, self.settings.models)
+        call = _Call(
+            "POST", f"{path}:countTokens", self._counted(path, request), caller, model, self._deadline(deadline)
+        )
         return _decoded(await self._run(call, self._whole), CountTokensResponse)[0].total_tokens
+
+    def _counted(self, path: str, request: GenerateContentRequest) -> bytes:
+        """Google AI Studio counts a whole request inside another; Vertex AI takes the parts that count."""
+        if self.settings.auth == "vertex":
+            return encode(GenerateContentRequest(**{name: getattr(request, name) for name in _COUNTED}))
+        fields = {name: getattr(request, name) for name in request.__struct_fields__}
+        return encode(CountTokensRequest(generate_content_request=CountedRequest(model=path, **fields)))
 
     async def models(self, caller: Caller, deadline: float | None = None) -> list[Model]:
         """All models, of all pages."""
@@ -124,9 +135,9 @@ class Upstream:
         until = self._deadline(deadline)
         query = {"pageSize": "1000"}
         for _ in range(MAX_PAGES):
-            call = _Call("GET", f"models?{urlencode(query)}", None, caller, "", until)
+            call = _Call("GET", f"{self._listed}models?{urlencode(query)}", None, caller, "", until)
             page, _unknown = _decoded(await self._run(call, self._whole), ListModelsResponse)
-            models += page.models or ()
+            models += page.models or page.publisher_models or ()
             if not page.next_page_token:
                 return models
             query["pageToken"] = page.next_page_token
@@ -134,7 +145,7 @@ class Upstream:
 
     async def model(self, name: str, caller: Caller, deadline: float | None = None) -> Model:
         """One model."""
-        call = _Call("GET", model_path(name), None, caller, "", self._deadline(deadline))
+        call = _Call("GET", model_path(name, f"{self._listed}models/"), None, caller, "", self._deadline(deadline))
         return _decoded(await self._run(call, self._whole), Model)[0]
 
     async def aclose(self) -> None:
@@ -144,7 +155,7 @@ class Upstream:
     def _generation(
         self, model: str, method: str, request: GenerateContentRequest, caller: Caller, deadline: float | None
     ) -> _Call:
-        path = f"{model_path(model)}:{method}"
+        path = f"{model_path(model, self.settings.models)}:{method}"
         return _Call("POST", path, encode(request), caller, model, self._deadline(deadline))
 
     def _deadline(self, callers: float | None) -> float:

@@ -13,11 +13,15 @@ MAX_NAME = 256
 
 
 @lru_cache(maxsize=1_000)
-def model_path(name: str) -> str:
-    """`x` as `models/x`; a name with its collection as it is. Nothing needs escaping in what is let through.
+def model_path(name: str, models: str = "models/") -> str:
+    """`x` as `models/x`, or under what else stands for `models/`; a name with its collection as it is.
+
+    Nothing needs escaping in what is let through.
 
     Raises `InvalidModelName`, also for `..`, `?` and `%`, which would change what the URL means.
     """
     if len(name) > MAX_NAME or ".." in name or not _NAME.fullmatch(name):
         raise InvalidModelName
-    return name if name.startswith(_COLLECTIONS) else f"models/{name}"
+    if name.startswith("models/"):
+        return models + name.removeprefix("models/")
+    return name if name.startswith(_COLLECTIONS) else models + name

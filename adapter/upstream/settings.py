@@ -13,7 +13,8 @@ class UpstreamSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     `name` is what issues its signatures ("studio", "vertex", a relay's name). `url` needs no API version. `auth`:
     "api-key" is Google AI Studio's `x-goog-api-key`, "bearer" a relay's `Authorization`, "caller" passes on the key
-    that each client sent, in the header that `caller_scheme` names. Without `keys` nothing is sent (a local stand-in).
+    that each client sent, in the header that `caller_scheme` names, "vertex" sends Google Cloud's access tokens.
+    `models` stands before a model's name in a URL. Without `keys` nothing is sent (a local stand-in).
 
     `connect` bounds the wait for a free connection, its name, its address and its TLS; `first_byte` the wait for an
     answer's head, which a whole answer sends when it is complete; `between_bytes` a silence inside the body; `total`
@@ -25,8 +26,9 @@ class UpstreamSettings(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     name: str = "studio"
+    models: str = "models/"
     url: str = "https://generativelanguage.googleapis.com"
-    auth: Literal["api-key", "bearer", "caller"] = "api-key"
+    auth: Literal["api-key", "bearer", "caller", "vertex"] = "api-key"
     caller_scheme: Literal["api-key", "bearer"] = "api-key"
     keys: tuple[str, ...] = ()
     headers: dict[str, str] = {}

@@ -14,7 +14,7 @@ from adapter.wire.openai.models import Model, ModelList
 
 def _model(model: GeminiModel, created: int) -> Model:
     """Gemini tells no date: the time this process started stands for it."""
-    name = (model.name or "").removeprefix("models/")
+    name = (model.name or "").rpartition("models/")[2]
     return Model(id=name, object="model", created=created, owned_by="google")
 
 

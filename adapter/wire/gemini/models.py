@@ -19,4 +19,5 @@ class ListModelsResponse(Gemini, forbid_unknown_fields=False):
     """A page of models."""
 
     models: list[Model] | None = None
+    publisher_models: list[Model] | None = None
     next_page_token: str | None = None

@@ -1,0 +1,133 @@
+"""The whole server in front of Vertex AI's paths, spoken by the emulator."""
+
+import asyncio
+import json
+import socket
+
+import pytest
+import uvicorn
+from google import genai
+from google.genai import types
+from google.oauth2.credentials import Credentials
+
+from adapter.emulator import EmulatorSettings, create_emulator
+from adapter.settings import SettingsError, load
+from tests.server.scripted import Upstream, adapter, chat, events
+
+TOKEN = "ya29.local"
+VERTEX = {"upstream_auth": "vertex", "vertex_project": "p-1", "vertex_location": "europe-west1", "upstream_keys": ()}
+
+
+@pytest.fixture
+async def emulator():
+    """The emulator on a port of its own; `url` has Vertex AI's version."""
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    app = create_emulator(EmulatorSettings())
+    server = uvicorn.Server(uvicorn.Config(app, log_level="error", access_log=False, lifespan="off"))
+    task = asyncio.create_task(server.serve(sockets=[listener]))
+    while not server.started:
+        await asyncio.sleep(0.01)
+    made = Upstream(None)
+    made.url = f"http://127.0.0.1:{listener.getsockname()[1]}/v1beta1"
+    made.record = app.state.record
+    yield made
+    server.should_exit = True
+    await task
+
+
+@pytest.fixture
+def token(monkeypatch):
+    """Google Cloud's tokens without Google Cloud."""
+    monkeypatch.setattr(
+        "adapter.upstream.google_tokens.GoogleTokens", lambda: lambda: ({"authorization": f"Bearer {TOKEN}"}, 3600)
+    )
+
+
+async def test_a_chat_and_a_stream_and_a_count_and_the_models(emulator, token):
+    async with adapter(emulator, **VERTEX) as client:
+        whole = await client.post("/v1/chat/completions", json=chat("hi"))
+        assert whole.status_code == 200, whole.text
+        streamed = await client.post("/v1/chat/completions", json=chat("hi", stream=True))
+        assert events(streamed.text)[-1] == "[DONE]"
+        counted = await client.post("/v1/responses/input_tokens", json={"model": "gemini-3.5-flash", "input": "hi"})
+        assert counted.json()["input_tokens"] > 0
+        names = [one["id"] for one in (await client.get("/v1/models")).json()["data"]]
+        assert "gemini-3.5-flash" in names
+        assert (await client.get("/v1/models/gemini-3.5-flash")).json()["id"] == "gemini-3.5-flash"
+
+
+async def test_a_tool_loop_keeps_its_signatures(emulator, token):
+    tool = {"type": "function", "function": {"name": "step", "parameters": {"type": "object", "properties": {}}}}
+    messages = [{"role": "user", "content": "go"}]
+    async with adapter(emulator, **VERTEX) as client:
+        for _ in range(3):
+            body = {"model": "gemini-3.5-flash", "messages": messages, "tools": [tool], "tool_choice": "required"}
+            answer = await client.post("/v1/chat/completions", json=body)
+            assert answer.status_code == 200, answer.text
+            [call] = answer.json()["choices"][0]["message"]["tool_calls"]
+            bare = {"id": call["id"], "type": "function", "function": call["function"]}
+            messages += [
+                {"role": "assistant", "content": None, "tool_calls": [bare]},
+                {"role": "tool", "tool_call_id": call["id"], "content": "ok"},
+            ]
+        assert answer.headers["x-adapter-signatures"].startswith("id=")
+    last = list(emulator.record.requests)[-1]
+    assert "skip_thought_signature_validator" not in json.dumps(last)
+
+
+async def test_what_only_the_gemini_api_takes_is_told_and_not_sent(emulator, token):
+    async with adapter(emulator, **VERTEX) as client:
+        answer = await client.post("/v1/chat/completions", json=chat("hi", service_tier="flex"))
+        assert answer.status_code == 200, answer.text
+        assert "service_tier.dropped" in answer.headers["x-adapter-notes"]
+
+
+async def test_a_refused_token_is_this_servers_fault(emulator, monkeypatch):
+    monkeypatch.setattr(
+        "adapter.upstream.google_tokens.GoogleTokens", lambda: lambda: ({"authorization": "Bearer no"}, 3600)
+    )
+    async with adapter(emulator, **VERTEX) as client:
+        answer = await client.post("/v1/chat/completions", json=chat("hi"))
+        assert (answer.status_code, answer.json()["error"]["code"]) == (502, "upstream_auth_failed")
+
+
+async def test_googles_own_client_takes_the_emulator_for_vertex(emulator):
+    options = types.HttpOptions(base_url=emulator.url.removesuffix("/v1beta1"))
+    credentials = Credentials(token=TOKEN)
+    with genai.Client(
+        vertexai=True, project="p-1", location="europe-west1", credentials=credentials, http_options=options
+    ) as client:
+        answer = await asyncio.to_thread(
+            client.models.generate_content, model="gemini-3.5-flash", contents="Say something."
+        )
+        assert answer.text
+
+
+ENVIRONMENT = {"ADAPTER_UPSTREAM_AUTH": "vertex"}
+
+
+def test_the_url_follows_from_the_location():
+    settings = load({}, {**ENVIRONMENT, "GOOGLE_CLOUD_PROJECT": "p-1", "GOOGLE_CLOUD_LOCATION": "us"})
+    assert settings.upstream_url == "https://aiplatform.us.rep.googleapis.com/v1beta1"
+    assert not settings.emulated
+    assert load({}, {**ENVIRONMENT, "ADAPTER_VERTEX_PROJECT": "p-1"}).vertex_location == "global"
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({}, "GOOGLE_CLOUD_PROJECT"),
+        ({"ADAPTER_VERTEX_PROJECT": "../x"}, "no names"),
+        ({"ADAPTER_VERTEX_PROJECT": "p-1", "ADAPTER_VERTEX_LOCATION": "a/b"}, "no names"),
+    ],
+)
+def test_a_project_and_a_location_are_needed(given, told):
+    with pytest.raises(SettingsError, match=told):
+        load({}, {**ENVIRONMENT, **given})
+
+
+def test_without_its_packages_the_command_that_installs_them_is_named(monkeypatch):
+    monkeypatch.setattr("adapter.settings.find_spec", lambda _name: None)
+    with pytest.raises(SettingsError, match="pip install"):
+        load({}, {**ENVIRONMENT, "ADAPTER_VERTEX_PROJECT": "p-1"})
