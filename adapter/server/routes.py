@@ -200,7 +200,7 @@ class Detour(Generic[P]):
         if number == self._at:
             return
         self._at, self.taken = number, prepared
-        log.warning("%s answers for %s", f"{prepared.model} at {label}", self._routes[0].model)
+        log.warning("%s of %s answers for %s", prepared.model, label, self._routes[0].model)
         for tell in self._told:
             tell(prepared, label)
 
