@@ -256,9 +256,9 @@ async def test_strict_mode_passes_over_a_model_that_would_lose_something_else():
     script = by_model(gemini_2_5_flash=fails_with(503))
     settings = {"fallback_models": models, "notes": {"model.approximated": "allow"}}
     async with scripted(script) as upstream, adapter(upstream, **settings) as client:
-        response, _ = await text_of(client, headers=STRICT, model="gemini-2.5-flash", frequency_penalty=0.5)
+        response, _ = await text_of(client, headers=STRICT, model="gemini-2.5-flash", temperature=0.5)
     assert response.status_code == 200
-    assert asked(upstream) == ["gemini-2.5-flash", "gemini-2.5-pro"], "3.8 takes no penalties"
+    assert asked(upstream) == ["gemini-2.5-flash", "gemini-2.5-pro"], "3.8 takes no temperature"
 
 
 async def test_a_model_that_cannot_do_what_is_asked_is_passed_over():

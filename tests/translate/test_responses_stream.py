@@ -221,3 +221,16 @@ def test_a_patch_without_a_diff_has_an_empty_one():
     call = {"functionCall": {"name": "apply_patch", "args": {"type": "create_file", "path": "a"}}}
     response, _, _ = whole(said(call), viewed(tools=[{"type": "apply_patch"}]))
     assert response["output"][0]["operation"] == {"type": "create_file", "path": "a", "diff": ""}
+
+
+def test_another_model_that_answers_instead_is_named_after_the_first_events_too():
+    view = viewed()
+    machine = responses.ResponseStream(context_of(view), STAMP, view)
+    [created, _] = machine.start()
+    machine.instead(context_of(view, options={"upstream": "relay"}), "another")
+    call = {"functionCall": {"name": "f", "args": {}}, "thoughtSignature": "U0lH"}
+    event = {"candidates": [{"content": {"parts": [call]}, "finishReason": "STOP"}]}
+    told = [*machine.feed(*read(event)), *machine.close()]
+    assert (created.response.model, told[-1].response.model) == ("asked", "another")
+    assert [one.sequence_number for one in told] == list(range(2, 2 + len(told)))
+    assert {issued.signature.origin for issued in machine.take_issued()} == {"relay"}

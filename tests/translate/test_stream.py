@@ -7,8 +7,9 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from adapter.translate.chat_stream import ChatStream
 from tests.oracles import check_chunks, check_completion
-from tests.translate.answering import Object, context, streamed, whole
+from tests.translate.answering import STAMP, Object, answer, context, read, streamed, whole
 from tests.translate.joiner import check_rules, comparable, joined, kept
 
 SIGNATURE = st.sampled_from(["", "", "U0lH", "T1RIRVI="])
@@ -142,3 +143,15 @@ def test_a_stream_says_what_the_whole_answer_says_however_it_is_cut(case):
     check_chunks(chunks)
     assert joined(chunks) == comparable(completion)
     assert kept(issued_by_stream) == kept(issued)
+
+
+def test_another_upstream_that_answers_instead_is_who_issued_the_signatures():
+    machine = ChatStream(context(), STAMP)
+    before = machine.empty_chunk()
+    machine.instead(context(options={"upstream": "relay"}), "another")
+    call = {"functionCall": {"name": "f", "args": {}}, "thoughtSignature": "U0lH"}
+    response, unknown = read({name: value for name, value in answer(call).items() if name != "modelVersion"})
+    chunks = machine.feed(response, unknown)
+    assert (before.model, chunks[0].model) == ("asked", "another")
+    assert before.id == chunks[0].id == STAMP.id
+    assert {issued.signature.origin for issued in machine.take_issued()} == {"relay"}

@@ -3,6 +3,7 @@ import asyncio
 import pytest
 
 from adapter.upstream.errors import (
+    CircuitOpen,
     UpstreamBusy,
     UpstreamError,
     UpstreamProtocolError,
@@ -76,6 +77,7 @@ async def test_what_never_began_is_sent_again_once(name):
 
 NEVER = {
     "busy pool": UpstreamBusy(),
+    "open circuit": CircuitOpen("studio", "m", 1.0),
     "broken connection": UpstreamUnavailable("broke"),
     "cut answer": UpstreamTruncated(),
     "first byte limit": UpstreamTimeout("first byte"),
@@ -128,6 +130,38 @@ async def test_other_keys_are_tried_at_once_and_beside_the_retries():
     assert await run(errors[0], "done", retries=0) == ("done", [], [])
     assert (await run(*errors, "never", retries=0))[:2] == (errors[MAX_KEYS - 1], [errors[MAX_KEYS], "never"])
     assert (await run(errors[0], told(503), "done"))[2] == [0.5]
+
+
+async def test_no_other_key_is_tried_without_time_for_it():
+    error = told(429, 39.0)
+    error.elsewhere = True
+    assert await run(error, "never", deadline=MARGIN - 0.1) == (error, ["never"], [])
+
+
+async def test_three_calls_may_always_try_again():
+    retry = Retry(UpstreamSettings(), FakeWorld().world)
+    first, second = asyncio.Event(), asyncio.Event()
+    tries = 0
+
+    async def attempt():
+        nonlocal tries
+        tries += 1
+        await (first if tries <= 4 else second).wait()
+        raise told(503)
+
+    calls = [asyncio.create_task(retry.run(attempt, 1_000.0)) for _ in range(4)]
+    while tries < 4:
+        await asyncio.sleep(0)
+    first.set()
+    while not any(call.done() for call in calls):
+        await asyncio.sleep(0)
+    assert tries == 7
+    second.set()
+    assert all(isinstance(end, UpstreamError) for end in await asyncio.gather(*calls, return_exceptions=True))
+
+
+async def test_retries_of_one_call_count_once_in_the_budget():
+    assert (await run(*[told(503)] * 6, "done", retries=6))[0] == "done"
 
 
 async def test_a_storm_of_errors_is_hardly_repeated():
