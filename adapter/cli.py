@@ -142,7 +142,7 @@ def _greet(settings: Settings, label: str, port: int) -> None:
     click.echo(f"OpenAI base_url: {url}/v1")
     if settings.inspector or (settings.inspector is None and settings.loopback):
         click.echo(f"What happens to each field: {url}/")
-    needs_key = settings.client_keys or settings.upstream_auth == "caller"
+    needs_key = settings.client_keys or settings.clients or settings.upstream_auth == "caller"
     click.echo(EXAMPLE.format(url=url, key=" -H 'authorization: Bearer KEY'" if needs_key else ""))
 
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from hashlib import sha256
+from importlib import import_module
 from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
@@ -31,7 +32,7 @@ from adapter.wire.gemini.generate import SafetySetting
 
 PREFIX = "ADAPTER_"
 GOOGLE_URL = "https://generativelanguage.googleapis.com/v1beta"
-SECRETS = ("upstream_keys", "client_keys", "fallback_upstreams")
+SECRETS = ("upstream_keys", "client_keys", "clients", "fallback_upstreams")
 LONGEST_KEPT = 256
 """Names of models that are longer are looked up anew each time."""
 
@@ -61,6 +62,15 @@ class SettingsError(ValueError):
     """A setting has no usable value; the text says which and what to do."""
 
 
+class KnownClient(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One client: its key, or sha256:HEX of it; patterns of the models that it may name; how often it may ask."""
+
+    name: str
+    key: str
+    models: tuple[str, ...] = ()
+    rates: tuple[str, ...] = ()
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Everything an operator can choose. Times are in seconds, sizes in bytes."""
 
@@ -73,6 +83,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     client_keys: Annotated[
         tuple[str, ...], _about("Keys that clients must send, or sha256:HEX of them; none: everybody may.")
     ] = ()
+    clients: Annotated[
+        tuple[KnownClient, ...],
+        _about("Clients with limits of their own: [[clients]] tables, or JSON, with name, key, models and rates."),
+    ] = ()
+    client_rates: Annotated[
+        tuple[str, ...], _about("How often each client may ask that has no rates of its own: 60/minute,5/second.")
+    ] = ()
+    max_concurrent: Annotated[int, _count("How many requests one process answers at once.")] = 1_000
+    max_queued: Annotated[int, _count("How many more may wait for their turn; the rest gets a 503 at once.", 0)] = 100
+    queue_timeout: Annotated[float, _seconds("How long a request waits for its turn.", 0.0)] = 2.0
     allow_origins: Annotated[
         tuple[str, ...], _about("Web pages of other origins that may call (CORS): https://app.example, or *.")
     ] = ()
@@ -298,7 +318,8 @@ def load(flags: Mapping[str, Any], environment: Mapping[str, str], file: Path | 
     _check(settings)
     _check_fallbacks(settings)
     hashed = tuple(_HASHED + digest_of(key) for key in settings.client_keys)
-    return msgspec.structs.replace(settings, client_keys=hashed)
+    clients = tuple(msgspec.structs.replace(one, key=_HASHED + digest_of(one.key)) for one in settings.clients)
+    return msgspec.structs.replace(settings, client_keys=hashed, clients=clients)
 
 
 def _on_vertex(values: dict[str, Any], environment: Mapping[str, str]) -> dict[str, Any]:
@@ -351,7 +372,7 @@ def _typed(name: str, value: Any) -> Any:
         raise SettingsError(f"no such setting: {name}")
     if not isinstance(value, str):
         return value
-    if name == "fallback_upstreams":
+    if name in ("fallback_upstreams", "clients"):
         return _json(name, value)
     kinds = {setting.type, get_origin(setting.type), *get_args(setting.type)}
     if get_origin(setting.type) is tuple:
@@ -394,12 +415,16 @@ def _number(name: str, value: str, kind: type[int] | type[float]) -> float:
 
 def _check(settings: Settings) -> None:
     """What holds between settings."""
-    if not settings.loopback and not settings.client_keys and not settings.allow_anonymous:
+    if not settings.loopback and not settings.client_keys and not settings.clients and not settings.allow_anonymous:
         raise SettingsError(
             f"{settings.host} can be reached by others: set client keys (ADAPTER_CLIENT_KEYS), or --allow-anonymous"
         )
-    if any(not _DIGEST.fullmatch(digest_of(key)) for key in settings.client_keys):
-        raise SettingsError("client_keys: after sha256: come 64 hexadecimal digits")
+    keys = [*settings.client_keys, *(one.key for one in settings.clients)]
+    if any(not _DIGEST.fullmatch(digest_of(key)) for key in keys):
+        raise SettingsError("client_keys, clients: after sha256: come 64 hexadecimal digits")
+    if len({digest_of(key) for key in keys}) < len(keys) or "" in keys:
+        raise SettingsError("client_keys, clients: each key must be another one")
+    _check_rates(settings)
     if not all(key.isascii() and key.isprintable() and " " not in key for key in settings.upstream_keys):
         raise SettingsError("upstream_keys: a key holds characters that no key has")
     try:
@@ -471,6 +496,17 @@ def next_models(model: str, settings: Settings) -> list[str]:
     """The models to ask when this one fails."""
     found = (text for pattern, text in settings.fallback_models.items() if fnmatchcase(model, pattern))
     return [name.strip() for name in next(found, "").split("|") if name.strip()]
+
+
+def _check_rates(settings: Settings) -> None:
+    rates = [*settings.client_rates, *(rate for one in settings.clients for rate in one.rates)]
+    if rates and find_spec("limits") is None:
+        raise SettingsError("client_rates: rates need a package: pip install 'gemini-openai-adapter[limits]'")
+    for rate in rates:
+        try:
+            import_module("limits").parse(rate)
+        except ValueError:
+            raise SettingsError(f"client_rates: {rate!r} is no rate like 60/minute") from None
 
 
 def upstream_settings(settings: Settings) -> UpstreamSettings:

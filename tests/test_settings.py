@@ -38,6 +38,10 @@ def test_every_setting_can_be_given_as_text(setting):
     default = {tuple: "a,b", dict: "a=allow,b=reject"}
     if setting.name == "fallback_upstreams":
         default = {tuple: '[{"upstream_url": "https://relay.example", "upstream_keys": "a,b"}]'}
+    if setting.name == "clients":
+        default = {tuple: '[{"name": "a", "key": "k", "rates": ["1/minute"]}]'}
+    if setting.name == "client_rates":
+        default = {tuple: "1/minute,2/hour"}
     value = next(
         (text for kind, text in default.items() if isinstance(setting.default, kind)),
         texts.get(type(setting.default), "true" if setting.name == "inspector" else "http://127.0.0.1:1"),

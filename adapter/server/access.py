@@ -2,6 +2,7 @@
 
 from base64 import b64decode
 from binascii import Error as Base64Error
+from fnmatch import fnmatchcase
 from hashlib import sha256
 from hmac import compare_digest
 from typing import NamedTuple
@@ -9,7 +10,11 @@ from typing import NamedTuple
 from starlette.types import Scope
 
 from adapter.server.asgi import header
-from adapter.settings import Settings, digest_of
+from adapter.settings import KnownClient, Settings, digest_of
+
+
+class ModelDenied(Exception):
+    """A model that this client may not name."""
 
 
 class AccessDenied(Exception):
@@ -21,6 +26,17 @@ class Client(NamedTuple):
 
     id: str
     key: str | None
+    known: KnownClient | None = None
+
+    def may(self, model: str) -> bool:
+        """Whether this client may name a model, as OpenAI's names or Gemini's."""
+        patterns = self.known.models if self.known is not None else ()
+        return not patterns or any(fnmatchcase(model.removeprefix("models/"), pattern) for pattern in patterns)
+
+    def check(self, model: str) -> None:
+        """Raise `ModelDenied` for a model that this client may not name."""
+        if not self.may(model):
+            raise ModelDenied("The model does not exist or you do not have access to it.")
 
 
 ANYBODY = Client("", None)
@@ -31,7 +47,9 @@ class Access:
     """Checks the key of each request."""
 
     def __init__(self, settings: Settings) -> None:
-        self._hashes = [bytes.fromhex(digest_of(key)) for key in settings.client_keys]
+        known = [*((key, None) for key in settings.client_keys), *((one.key, one) for one in settings.clients)]
+        self._known = [one for _, one in known]
+        self._hashes = [bytes.fromhex(digest_of(key)) for key, _ in known]
         self._passes_on = settings.upstream_auth == "caller"
 
     def client(self, scope: Scope) -> Client:
@@ -51,7 +69,8 @@ class Access:
             raise AccessDenied
         if self._passes_on and not key:
             raise AccessDenied
-        return Client(digest.hex()[:32], key if self._passes_on else None)
+        known = self._known[matches.index(True)] if self._hashes else None
+        return Client(digest.hex()[:32], key if self._passes_on else None, known)
 
 
 def sent_key(scope: Scope) -> str | None:

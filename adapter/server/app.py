@@ -199,6 +199,7 @@ def _lifespan(
                 yield
         finally:
             await jobs.aclose()
+            await service.aclose()
             for place in further:
                 await place.upstream.aclose()
             await upstream.aclose()

@@ -9,9 +9,10 @@ import msgspec
 import orjson
 from starlette.exceptions import HTTPException
 
-from adapter.server.access import AccessDenied
+from adapter.server.access import AccessDenied, ModelDenied
 from adapter.server.asgi import BodyTooLarge
 from adapter.server.drain import ShuttingDown
+from adapter.server.load import Overloaded, TooOften
 from adapter.translate.errors import AnswerError, Failure, failure, of_answer, to_openai
 from adapter.translate.notes import Fidelity, Rejected
 from adapter.upstream.errors import UpstreamError, UpstreamTimeout
@@ -124,6 +125,9 @@ _ROWS: tuple[tuple[type[Exception], Callable[[Any, Asked], Failure]], ...] = (
     (Rejected, _rejected),
     (StrictLoss, lambda error, _: failure(400, str(error), "would_lose", param=error.param)),
     (AccessDenied, _denied),
+    (ModelDenied, lambda error, _: failure(404, str(error), "model_not_found", param="model")),
+    (Overloaded, lambda _, __: failure(503, "The server is busy: try again.", "overloaded", wait=1)),
+    (TooOften, lambda error, _: failure(429, str(error), "rate_limit_exceeded", wait=error.wait)),
     (NotStored, lambda error, _: failure(error.status, str(error), error.code, param=error.param)),
     (Busy, lambda error, _: failure(429, str(error), "rate_limit_exceeded", wait=5)),
     (ShuttingDown, lambda _, __: failure(503, "The server is shutting down.", "shutting_down", wait=1)),

@@ -5,7 +5,8 @@ import time
 from collections.abc import AsyncGenerator, Coroutine, Mapping, Sequence
 from copy import copy
 from functools import partial
-from typing import TypeVar
+from importlib import import_module
+from typing import Any, TypeVar
 
 import msgspec
 from starlette.types import Scope
@@ -17,6 +18,7 @@ from adapter.server.drain import Drain
 from adapter.server.errors import failure_of, malformed
 from adapter.server.exchanges import Exchange, Exchanges
 from adapter.server.ids import new_id
+from adapter.server.load import Load
 from adapter.server.logs import Lines
 from adapter.server.routes import Detour, Detours
 from adapter.server.state import State
@@ -101,6 +103,10 @@ class Service:
         self.label = label
         self.lines = lines
         self.access = Access(settings)
+        self.load = Load(settings.max_concurrent, settings.max_queued, settings.queue_timeout)
+        limited = settings.client_rates or any(one.rates for one in settings.clients)
+        # Its packages are an extra.
+        self._rates: Any = import_module("adapter.server.rates").Rates(settings.store) if limited else None
         self.drain = Drain(settings.shutdown_delay, settings.shutdown_grace)
         self.catalogue = catalogue(settings)
         self.options = options(settings, upstream.settings.name)
@@ -121,6 +127,8 @@ class Service:
         known: Mapping[str, Signature] = {},
     ) -> Prepared:
         """Translate a chat request. `known` are signatures that the client itself sent. Raises `Rejected`."""
+        client.check(request.model)
+        await self._count(client)
         if (request.n or 1) > self.settings.max_choices:
             raise Rejected("n", f"at most {self.settings.max_choices} choices are served in one request")
         media, found = await self._media(request), await self._signatures(request, client, known)
@@ -133,12 +141,23 @@ class Service:
 
         return Prepared(made.context, made.model, made.body, made.notes, made.calls, self.detours.of(made, elsewhere))
 
+    async def aclose(self) -> None:
+        """Close what the service itself has opened."""
+        if self._rates is not None:
+            await self._rates.aclose()
+
     def beside(self, settings: Settings, upstream: Upstream) -> "Service":
         """This service in front of another upstream; all else is shared."""
         other = copy(self)
         other.upstream, other.label = upstream, upstream.settings.name
         other.options = options(settings, other.label)
         return other
+
+    async def _count(self, client: Client) -> None:
+        """Count a request of a client's. Raises `TooOften`."""
+        rates = client.known.rates if client.known is not None and client.known.rates else self.settings.client_rates
+        if self._rates is not None and rates:
+            await self._rates.hit(client.id, rates)
 
     async def _media(self, request: ChatCompletionRequest) -> dict[str, Media]:
         """What the request points to, fetched where the operator allows it. Raises `FetchError`."""

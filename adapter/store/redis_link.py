@@ -64,7 +64,7 @@ class Link:
         self._meanwhile = meanwhile
         self._caught_up = caught_up
         self._pinging: asyncio.Task[None] | None = None
-        self._redis = Redis.from_pool(_pool(url, timeout))
+        self._redis = Redis.from_pool(pool(url, timeout))
 
     async def run(self, ask: Callable[[Redis], Awaitable[T]]) -> T:
         """Ask, unless the server is known not to answer. Raises `Unreachable`, `Refused`."""
@@ -119,7 +119,8 @@ async def ping(redis: Redis) -> None:
     await redis.ping()
 
 
-def _pool(url: str, timeout: float) -> BlockingConnectionPool:
+def pool(url: str, timeout: float) -> BlockingConnectionPool:
+    """Connections to a Redis; whoever has it closes it."""
     scheme, _, rest = url.partition("://")
     # One retry, at once: a connection that was idle while the server restarted is dead, a new one is not.
     return BlockingConnectionPool.from_url(

@@ -26,7 +26,8 @@ async def list_models(request: Request) -> Response:
     models = [_model(model, service.started_at) for model in found]
     plain = [alias for alias in service.settings.models if not set(alias) & set("*?[")]
     models += [Model(id=alias, object="model", created=service.started_at, owned_by="adapter") for alias in plain]
-    return Response(encode(ModelList(object="list", data=models)), media_type="application/json")
+    listed = [model for model in models if client.may(model.id)]
+    return Response(encode(ModelList(object="list", data=listed)), media_type="application/json")
 
 
 async def get_model(request: Request) -> Response:
@@ -34,6 +35,7 @@ async def get_model(request: Request) -> Response:
     service: Service = request.app.state.service
     client = service.access.client(request.scope)
     asked = request.path_params["model"].removeprefix("models/")
+    client.check(asked)
     name = resolve(asked, service.catalogue.alias)
     model = _model(await service.upstream.model(name, Caller(client.key)), service.started_at)
     model.id = asked
