@@ -1,4 +1,7 @@
+import asyncio
+
 import pytest
+import uvloop
 
 from adapter.upstream.asyncio_transport import AsyncioTransport
 from adapter.upstream.httpx2_transport import Httpx2Transport
@@ -25,3 +28,9 @@ async def send(kind, chaos):
     """Sends to the scripted server."""
     async with opened(kind, chaos.url) as send:
         yield send
+
+
+def pytest_asyncio_loop_factories(config, item):
+    """The transports run on both event loops: uvloop is what serves, asyncio's own is what Windows has."""
+    loops = {"loop": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
+    return loops if item.path.name.startswith("test_transport_") else {"loop": loops["loop"]}
