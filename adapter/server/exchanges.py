@@ -40,6 +40,7 @@ class Exchange(msgspec.Struct, kw_only=True):
     request: bytes = b""
     upstream_request: Any = None
     answer: list[bytes] = []
+    tapped: bool = False
 
     @property
     def size(self) -> int:
@@ -89,9 +90,22 @@ class Exchanges:
         self.enabled = enabled
         self._kept: deque[tuple[int, Exchange]] = deque()
         self._bytes = 0
+        self._tapped = 0
+
+    def tap(self, exchange: Exchange) -> list[bytes] | None:
+        """Where a stream's events are kept while it runs; no more streams are followed than exchanges are kept."""
+        if not self.enabled:
+            return None
+        if self._tapped >= MAX_KEPT:
+            exchange.answer = [b"(too many streams at once to keep this one)"]
+            return None
+        self._tapped += 1
+        exchange.tapped = True
+        return exchange.answer
 
     def add(self, exchange: Exchange) -> None:
         """Keep one, in place of the oldest."""
+        self._tapped -= exchange.tapped
         if not self.enabled or exchange.client is None:
             return
         size = exchange.size

@@ -125,7 +125,7 @@ class Generation:
         """A stream to the client whose events are recorded."""
         service, exchange = self.service, incoming.exchange
         exchange.status, exchange.answer = 200, []
-        tap = exchange.answer if service.exchanges.enabled else None
+        tap = service.exchanges.tap(exchange)
         headers = service.headers(prepared)
         if prepared.detour is not None:
             prepared.detour.when_taken(lambda taken, _label: headers.update(service.headers(taken)))

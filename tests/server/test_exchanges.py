@@ -44,3 +44,19 @@ def test_an_exchange_knows_how_long_it_took():
     with timed(one):
         pass
     assert one.milliseconds >= 0
+
+
+def test_no_more_streams_are_followed_than_exchanges_are_kept():
+    ring = Exchanges(enabled=True)
+    running = [exchange(number) for number in range(MAX_KEPT + 1)]
+    taps = [ring.tap(one) for one in running]
+    assert all(tap is one.answer for tap, one in zip(taps[:-1], running[:-1], strict=True))
+    assert taps[-1] is None
+    assert b"too many" in running[-1].answer[0]
+    ring.add(running[0])
+    assert ring.tap(exchange()) is not None
+    assert ring.tap(exchange()) is None
+
+
+def test_a_stream_is_not_followed_where_nothing_is_kept():
+    assert Exchanges(enabled=False).tap(exchange()) is None
