@@ -7,8 +7,9 @@ import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, BinaryIO, get_args, get_origin
 
 import click
@@ -83,13 +84,16 @@ def _load(config: Path | None, flags: Mapping[str, Any]) -> Settings:
 def serve(config: Path | None, **flags: Any) -> None:
     """Serve OpenAI's API, answered by Gemini, or by the built-in emulator when there is no key."""
     settings = _load(config, flags)
-    with _upstream(settings) as (reached, label):
+    with ExitStack() as folders, _upstream(settings) as (reached, label):
         lines = configure(settings)
         if settings.workers == 1:
             app = create_app(reached, label, lines)
             settle()
             _run(app, settings, label)
         else:
+            if settings.metrics:
+                folder = folders.enter_context(TemporaryDirectory(prefix="adapter-metrics-"))
+                os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
             os.environ[SETTINGS_VARIABLE] = msgspec.json.encode(reached).decode()
             os.environ[LABEL_VARIABLE] = label
             _run("adapter.server.app:app_from_environment", settings, label)

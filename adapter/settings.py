@@ -243,6 +243,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     inspector: Annotated[
         bool | None, _about("The page at / with the last exchanges. Unset: only on the loopback address.")
     ] = None
+    metrics: Annotated[bool, _about("Figures for Prometheus at /metrics, for whoever may call.")] = False
     log_format: Annotated[Literal["plain", "json"], _about("One line per request, plain or JSON.")] = "plain"
     log_level: Annotated[Literal["debug", "info", "warning", "error"], _about("Least level that is logged.")] = "info"
 
@@ -425,6 +426,8 @@ def _check(settings: Settings) -> None:
     if len({digest_of(key) for key in keys}) < len(keys) or "" in keys:
         raise SettingsError("client_keys, clients: each key must be another one")
     _check_rates(settings)
+    if settings.metrics and find_spec("prometheus_client") is None:
+        raise SettingsError("metrics: needs a package: pip install 'gemini-openai-adapter[metrics]'")
     if not all(key.isascii() and key.isprintable() and " " not in key for key in settings.upstream_keys):
         raise SettingsError("upstream_keys: a key holds characters that no key has")
     try:

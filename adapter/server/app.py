@@ -23,6 +23,7 @@ from adapter.server.background import Jobs
 from adapter.server.endpoints import conversations, inspector
 from adapter.server.endpoints.chat import ChatCompletions
 from adapter.server.endpoints.health import health, ready
+from adapter.server.endpoints.metrics import metrics
 from adapter.server.endpoints.models import get_model, list_models
 from adapter.server.endpoints.openapi import openapi
 from adapter.server.endpoints.response_tools import CompactResponse, CountInputTokens
@@ -119,6 +120,8 @@ def _routes(settings: Settings) -> list[BaseRoute]:
             Route(f"{prefix}/models", list_models),
             Route(f"{prefix}/models/{{model:path}}", get_model),
         ]
+    if settings.metrics:
+        routes.append(Route("/metrics", metrics))
     routes.append(Route("/translate", translate, methods=["POST"]))
     if settings.loopback if settings.inspector is None else settings.inspector:
         routes += [*inspector.ROUTES, Mount("/inspector", inspector.STATIC)]

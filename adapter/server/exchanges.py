@@ -10,6 +10,7 @@ import msgspec
 from adapter.server.notes import listed
 from adapter.translate.notes import Note
 from adapter.wire.base import encode
+from adapter.wire.gemini.generate import GenerateContentResponse, UsageMetadata
 
 MAX_KEPT = 100
 MAX_BODY = 256 * 1024
@@ -41,6 +42,15 @@ class Exchange(msgspec.Struct, kw_only=True):
     upstream_request: Any = None
     answer: list[bytes] = []
     tapped: bool = False
+    first_event_at: float = 0.0
+    usage: UsageMetadata | None = None
+
+    def heard(self, response: GenerateContentResponse) -> None:
+        """Take note of an event of Gemini's, or of a whole answer."""
+        if response.usage_metadata is not None:
+            self.usage = response.usage_metadata
+        if self.stream and not self.first_event_at:
+            self.first_event_at = time.time()
 
     @property
     def size(self) -> int:

@@ -44,8 +44,15 @@ class Generation:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
         exchange = Exchange(id=scope["state"]["request_id"], path=scope["path"], started_at=time.time(), client=None)
-        with timed(exchange):
-            await self._answer(scope, receive, send, exchange)
+        metrics = self.service.metrics
+        if metrics is not None:
+            metrics.begin()
+        try:
+            with timed(exchange):
+                await self._answer(scope, receive, send, exchange)
+        finally:
+            if metrics is not None:
+                metrics.end(exchange)
         if exchange.status:
             self.service.record(exchange)
 
@@ -99,6 +106,7 @@ class Generation:
         """Ask, and once more after a malformed call where the operator wants that; `read` raises `AnswerError`."""
         for last in (not self.service.settings.retry_malformed, True):
             reply = await self.service.generate(prepared, incoming.client, deadline_of(incoming.scope))
+            incoming.exchange.heard(reply.response)
             try:
                 return await read(reply)
             except AnswerError as error:

@@ -149,6 +149,7 @@ class StreamedResponse:
 
     def feed(self, response: GenerateContentResponse, unknown: Mapping[str, msgspec.Raw]) -> list[bytes]:
         """See `Answer`."""
+        self._told.exchange.heard(response)
         return list(map(self._frame, self.machine.feed(response, unknown)))
 
     async def keep(self, issued: list[Issued]) -> None:

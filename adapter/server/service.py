@@ -107,6 +107,7 @@ class Service:
         limited = settings.client_rates or any(one.rates for one in settings.clients)
         # Its packages are an extra.
         self._rates: Any = import_module("adapter.server.rates").Rates(settings.store) if limited else None
+        self.metrics: Any = import_module("adapter.server.metrics").Metrics() if settings.metrics else None
         self.drain = Drain(settings.shutdown_delay, settings.shutdown_grace)
         self.catalogue = catalogue(settings)
         self.options = options(settings, upstream.settings.name)

@@ -90,7 +90,7 @@ def blank(view: View, stamp: Stamp, status: str = "in_progress") -> Response:
         metadata=asked.metadata if present(asked.metadata) else _EMPTY_OBJECT,
         safety_identifier=asked.safety_identifier,
         prompt_cache_key=asked.prompt_cache_key,
-        prompt_cache_retention=asked.prompt_cache_retention,
+        prompt_cache_retention=_known_retention(asked.prompt_cache_retention),
         conversation=conversation,
     )
 
@@ -415,3 +415,8 @@ def from_gemini(
     machine.feed(response, unknown)
     machine.close()
     return machine.response, machine.notes, machine.take_issued()
+
+
+def _known_retention(asked: str | None) -> str | None:
+    """What answers may repeat of it: clients take no other words (openai 3.54.0, `Response`)."""
+    return asked if asked in ("in_memory", "24h") else None

@@ -269,3 +269,13 @@ async def test_both_stores_are_told_of_at_healthz():
         await client.post(PATH, json=ask())
         facts = (await client.get("/healthz")).json()
     assert (facts["responses"]["kind"], facts["responses"]["entries"]) == ("memory", 1)
+
+
+async def test_a_word_that_clients_do_not_know_is_not_repeated():
+    async def script(call):
+        await call.json(answer("hello"))
+
+    async with scripted(script) as upstream, adapter(upstream) as client:
+        for asked, told in (("24h", "24h"), ("for ever", None)):
+            body = {"model": "gemini-3.5-flash", "input": "hi", "prompt_cache_retention": asked}
+            assert (await client.post("/v1/responses", json=body)).json().get("prompt_cache_retention") == told

@@ -67,6 +67,7 @@ class StreamedChat:
 
     def feed(self, response: GenerateContentResponse, unknown: Mapping[str, msgspec.Raw]) -> list[bytes]:
         """See `Answer`."""
+        self._incoming.exchange.heard(response)
         return list(map(event, self.machine.feed(response, unknown)))
 
     async def keep(self, issued: list[Issued]) -> None:
