@@ -239,6 +239,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     max_choices: Annotated[
         int, _count("Largest n; where the model gives one candidate in a call, each is a call of its own.", 1, 128)
     ] = 8
+    max_messages: Annotated[int, _count("How many messages one request may have.")] = 10_000
+    max_parts: Annotated[int, _count("How many parts one message may have.")] = 4_096
+    max_header_bytes: Annotated[int, _count("Largest head of a request: its URL and headers.", 1_024)] = 32_768
+    max_headers: Annotated[int, _count("How many headers a request may have.", 16)] = 100
+    header_timeout: Annotated[float, _seconds("Time for the head of a request.")] = 10.0
+    body_timeout: Annotated[
+        float, _seconds("How long a request's body may come slower than a kilobyte in a second.")
+    ] = 30.0
     max_body: Annotated[int, _count("Largest request body.")] = 32 * 1024 * 1024
     inspector: Annotated[
         bool | None, _about("The page at / with the last exchanges. Unset: only on the loopback address.")

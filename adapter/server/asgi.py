@@ -18,17 +18,26 @@ class BodyTooLarge(Exception):
     """The request's body exceeds the limit."""
 
 
+class PackedBody(Exception):
+    """The request's body is compressed."""
+
+
 class ClientGone(Exception):
     """The client closed its connection."""
 
 
 def header(scope: Scope, name: bytes) -> str | None:
     """The value of a request header, the first if there are several; `name` in lower case."""
-    fields = scope.get(_FIELDS)
+    value = fields_of(scope).get(name)
+    return None if value is None else value.decode("latin-1")
+
+
+def fields_of(scope: Scope) -> dict[bytes, bytes]:
+    """The request's headers, names in lower case; the first of several with one name."""
+    fields: dict[bytes, bytes] | None = scope.get(_FIELDS)
     if fields is None:
         fields = scope[_FIELDS] = dict(reversed(scope["headers"]))
-    value = fields.get(name)
-    return None if value is None else value.decode("latin-1")
+    return fields
 
 
 def host_of(scope: Scope) -> str:
@@ -52,34 +61,29 @@ def printable(text: str) -> str:
 
 
 async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
-    """The whole body. Raises `BodyTooLarge`, `ClientGone`."""
+    """The whole body. Raises `BodyTooLarge`, `PackedBody`, `ClientGone`."""
+    if header(scope, b"content-encoding") not in (None, "identity"):
+        raise PackedBody
     declared = header(scope, b"content-length") or ""
     if declared.isdecimal() and int(declared) > limit:
         raise BodyTooLarge
-    message = await receive()
-    if not message.get("more_body"):
-        return _checked(_piece(message), limit)
-    pieces = [_piece(message)]
-    size = len(pieces[0])
-    while message.get("more_body"):
+    pieces: list[bytes] = []
+    size = 0
+    more = True
+    while more:
         message = await receive()
         pieces.append(_piece(message))
         size += len(pieces[-1])
         if size > limit:
             raise BodyTooLarge
-    return b"".join(pieces)
+        more = message.get("more_body", False)
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
 def _piece(message: Message) -> bytes:
     if message["type"] == "http.disconnect":
         raise ClientGone
     body: bytes = message.get("body", b"")
-    return body
-
-
-def _checked(body: bytes, limit: int) -> bytes:
-    if len(body) > limit:
-        raise BodyTooLarge
     return body
 
 

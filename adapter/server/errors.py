@@ -10,7 +10,7 @@ import orjson
 from starlette.exceptions import HTTPException
 
 from adapter.server.access import AccessDenied, ModelDenied
-from adapter.server.asgi import BodyTooLarge
+from adapter.server.asgi import BodyTooLarge, PackedBody
 from adapter.server.drain import ShuttingDown
 from adapter.server.load import Overloaded, TooOften
 from adapter.translate.errors import AnswerError, Failure, failure, of_answer, to_openai
@@ -131,6 +131,7 @@ _ROWS: tuple[tuple[type[Exception], Callable[[Any, Asked], Failure]], ...] = (
     (NotStored, lambda error, _: failure(error.status, str(error), error.code, param=error.param)),
     (Busy, lambda error, _: failure(429, str(error), "rate_limit_exceeded", wait=5)),
     (ShuttingDown, lambda _, __: failure(503, "The server is shutting down.", "shutting_down", wait=1)),
+    (PackedBody, lambda _, __: failure(415, "Send the body without Content-Encoding.", "unsupported_media_type")),
     (BodyTooLarge, lambda _, __: failure(413, "The body is too large.", "request_too_large")),
     (FetchError, lambda error, _: failure(400, str(error), "failed_to_download_image", param="messages")),
     (AnswerError, lambda error, _: of_answer(error)),

@@ -2,14 +2,46 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, cast
+from functools import partial
+from http import HTTPStatus
+from typing import Any, Literal, NamedTuple, cast
 
+import httptools
+from starlette.types import Scope
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from adapter.server.asgi import CONNECTION
+from adapter.server.asgi import CONNECTION, fields_of
+from adapter.settings import Settings
+from adapter.translate.errors import failure
+from adapter.wire.base import encode
 
 FIRST_REQUEST = 0.5
 """Seconds in which a connection that was just accepted may send its first request to a server that is stopping."""
+
+
+SLOWEST = 1_024
+"""Bytes in a second below which a client that sends a body is not waited for."""
+
+
+LINGER = 1.0
+"""Seconds in which a client may read an answer that came before it had sent its body, and go on sending."""
+
+
+class Limits(NamedTuple):
+    """What a client may take to send a request: bytes and fields of its head, and seconds."""
+
+    head: int = 32_768
+    fields: int = 100
+    head_time: float = 10.0
+    body_time: float = 30.0
+
+
+_TOO_LARGE = (431, "The request's headers are too large.", "request_headers_too_large")
+_TOO_LATE = (408, "The request did not arrive in time.", "request_timeout")
+
+
+class _Refused(Exception):
+    """Stops the parser; `refusal` holds why."""
 
 
 class Together:
@@ -60,25 +92,134 @@ class PatientProtocol(HttpToolsProtocol):
     gone = False
     when_gone: Callable[[], None] | None = None
 
+    def __init__(self, *args: Any, limits: Limits, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._limits = limits
+        self._reading: Literal["head", "body", "nothing"] = "nothing"
+        self._piece = 0
+        self._received = 0
+        self._looked_at = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self._refusal: tuple[int, str, str | None] = (400, "This is not a request of HTTP/1.1 or 1.0.", None)
+
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """See `HttpToolsProtocol`."""
         super().connection_made(transport)
         self._together = Together(transport, self)
         self.transport = cast(asyncio.Transport, self._together)
+        self._timer = self.loop.call_later(self._limits.head_time, self._head_is_late)
 
-    def on_response_complete(self) -> None:
+    def data_received(self, data: bytes) -> None:
         """See `HttpToolsProtocol`."""
-        self._together.flush()
-        super().on_response_complete()
+        self._unset_keepalive_if_required()
+        self._piece = len(data)
+        self._received += self._piece
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserError:
+            self._refuse(*self._refusal)
+            return
+        except httptools.HttpParserUpgrade:
+            if self._should_upgrade():
+                self._no_timer()
+                self.handle_websocket_upgrade()
+            return
+        if self._reading == "head" and self._received > self._limits.head:
+            self._refuse(*_TOO_LARGE)
+        elif self._timer is None and self._reading == "body":
+            self._looked_at = self._received
+            self._timer = self.loop.call_later(self._limits.body_time, self._body_is_late)
+        elif self._timer is None and not self._answering():
+            self._timer = self.loop.call_later(self._limits.head_time, self._head_is_late)
+
+    def _answering(self) -> bool:
+        """Whether a request that was read whole is being answered."""
+        return self.cycle is not None and not self.cycle.response_complete and not self.cycle.more_body
+
+    def _head_is_late(self) -> None:
+        self._timer = None
+        if self._reading == "head":
+            self._refuse(*_TOO_LATE)
+        elif not self._answering():
+            self.transport.close()
+
+    def _body_is_late(self) -> None:
+        """Look at a body that is still coming, now and then: whether enough of it has come since."""
+        self._timer = None
+        come = self._received - self._looked_at
+        if come < SLOWEST * self._limits.body_time and not self.flow.read_paused:
+            self._refuse(*_TOO_LATE)
+            return
+        self._looked_at = self._received
+        self._timer = self.loop.call_later(self._limits.body_time, self._body_is_late)
+
+    def _refuse(self, status: int, message: str, code: str | None) -> None:
+        """Close, after an answer where none has begun, and none is due to a request before this one."""
+        self._no_timer()
+        due = self.cycle is not None and not self.cycle.response_complete
+        if not due or (self._reading == "body" and not self.cycle.response_started):
+            made = failure(status, message, code, retry=False)
+            body = encode(made.body)
+            fields = {**made.headers, "content-type": "application/json", "content-length": len(body)}
+            lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}", "connection: close"]
+            lines += [f"{name}: {value}" for name, value in fields.items()]
+            self.transport.write("\r\n".join([*lines, "", ""]).encode() + body)
+        self.transport.close()
+
+    def _no_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     def on_message_begin(self) -> None:
         """See `HttpToolsProtocol`."""
         super().on_message_begin()
         self.scope["extensions"] = {CONNECTION: self}  # type: ignore[dict-item]
+        self._reading = "head"
+        self._received = 0
+
+    def on_headers_complete(self) -> None:
+        """See `HttpToolsProtocol`."""
+        self._no_timer()
+        limits = self._limits
+        # The piece may hold more than this head.
+        large = max(self._received, self._piece) > limits.head
+        if (large and self._size_of_head() > limits.head) or len(self.headers) > limits.fields:
+            self._refusal = _TOO_LARGE
+            raise _Refused
+        fields = fields_of(cast(Scope, self.scope))
+        one_host = b"host" in fields and (
+            len(fields) == len(self.headers) or [name for name, _ in self.headers].count(b"host") == 1
+        )
+        version = self.parser.get_http_version()
+        if version != "1.0" and not (version == "1.1" and one_host):
+            self._refusal = (400, "This is not a request of HTTP/1.1 with one Host, or of HTTP/1.0.", None)
+            raise _Refused
+        self._reading = "body"
+        super().on_headers_complete()
+
+    def _size_of_head(self) -> int:
+        return len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
+
+    def on_message_complete(self) -> None:
+        """See `HttpToolsProtocol`."""
+        self._no_timer()
+        self._reading = "nothing"
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """See `HttpToolsProtocol`."""
+        self._together.flush()
+        super().on_response_complete()
+        if self._reading == "body":
+            # Closed at once, the client might lose the answer over what it still sends.
+            self._no_timer()
+            self._timer = self.loop.call_later(LINGER, self.transport.close)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """See `HttpToolsProtocol`."""
         self.gone = True
+        self._no_timer()
         if self.when_gone is not None:
             self.when_gone()
         super().connection_lost(exc)
@@ -90,3 +231,9 @@ class PatientProtocol(HttpToolsProtocol):
     def _stop(self) -> None:
         if not self.transport.is_closing():
             super().shutdown()
+
+
+def protocol(settings: Settings) -> type[asyncio.Protocol]:
+    """What makes the connections of a server with these settings."""
+    limits = Limits(settings.max_header_bytes, settings.max_headers, settings.header_timeout, settings.body_timeout)
+    return cast(type[asyncio.Protocol], partial(PatientProtocol, limits=limits))

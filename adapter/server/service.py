@@ -130,8 +130,7 @@ class Service:
         """Translate a chat request. `known` are signatures that the client itself sent. Raises `Rejected`."""
         client.check(request.model)
         await self._count(client)
-        if (request.n or 1) > self.settings.max_choices:
-            raise Rejected("n", f"at most {self.settings.max_choices} choices are served in one request")
+        _check_counts(request, self.settings)
         media, found = await self._media(request), await self._signatures(request, client, known)
         made = prepared(request, unknown, self.catalogue, self.options, media=media, found=found)
         if self.detours is None:
@@ -232,6 +231,19 @@ class Service:
         self.exchanges.add(exchange)
         if self.lines is not None:
             self.lines.write(exchange)
+
+
+def _check_counts(request: ChatCompletionRequest, settings: Settings) -> None:
+    """Raises `Rejected` for a request that asks for more than is served at once."""
+    if (request.n or 1) > settings.max_choices:
+        raise Rejected("n", f"at most {settings.max_choices} choices are served in one request")
+    if len(request.messages) > settings.max_messages:
+        raise Rejected("messages", f"at most {settings.max_messages} messages are served in one request")
+    for index, message in enumerate(request.messages):
+        if isinstance(message.content, list) and len(message.content) > settings.max_parts:
+            raise Rejected(
+                f"messages[{index}].content", f"at most {settings.max_parts} parts are served in one message"
+            )
 
 
 def decoded(body: bytes, type_: type[T]) -> tuple[T, dict[str, msgspec.Raw]]:

@@ -1,6 +1,6 @@
 """Content parts there: text, images, audio, video and files to Gemini's parts.
 
-Base64 is never decoded here: it travels as the string it came as.
+Base64 is never decoded here: it travels as the string it came as, and large data is only looked at from both ends.
 """
 
 import re
@@ -14,6 +14,10 @@ from adapter.wire.gemini.content import Blob, FileData, Part, PartMediaResolutio
 from adapter.wire.openai.chat import ChatCompletionRequest, ContentPart, MediaUrl
 
 FILES_API = "https://generativelanguage.googleapis.com/v1beta/"
+
+_MIME_TYPE = re.compile(r"[A-Za-z0-9][\w.+-]*/[\w.+-]+", re.ASCII)
+_BASE64 = re.compile(r"[A-Za-z0-9+/_-]+={0,2}")
+_LOOKED_AT = 4_096
 
 _YOUTUBE = re.compile(r"https?://(www\.|m\.)?(youtube\.com/(watch|shorts|live|embed)|youtu\.be/)")
 
@@ -163,7 +167,7 @@ def _audio(part: ContentPart, path: str, context: Context) -> Converted:
     if data.startswith("data:"):
         return from_url(data, f"{path}.input_audio.data", context)
     mime_type = MIME_TYPES.get(format_ or "wav", f"audio/{format_}")
-    return Converted([Part(inline_data=Blob(mime_type=mime_type, data=data))], [])
+    return Converted([Part(inline_data=_blob(mime_type, data, f"{path}.input_audio.data"))], [])
 
 
 def _video(part: ContentPart, path: str, context: Context) -> Converted:
@@ -196,7 +200,7 @@ def _file_data(data: str, name: str | None, format_: str | None, path: str, cont
     mime_type = (format_ if format_ and "/" in format_ else None) or guess(name or "")
     if mime_type is None:
         raise Rejected(f"{path}.filename", "a file needs a known extension in its name, or a data URL with its type")
-    return Converted([Part(inline_data=Blob(mime_type=mime_type, data=data))], notes)
+    return Converted([Part(inline_data=_blob(mime_type, data, f"{path}.file_data"))], notes)
 
 
 def _by_id(file_id: str, path: str) -> Converted:
@@ -243,6 +247,17 @@ def _data_url(url: str, path: str) -> Blob:
         raise Rejected(path, "the data URL does not tell its media type")
     if not data:
         raise Rejected(path, "the data URL holds no data")
+    return _blob(mime_type, data, path)
+
+
+def _blob(mime_type: str, data: str, path: str) -> Blob:
+    """Data in line. Raises `Rejected` for what cannot be base64, of either alphabet and padded or not."""
+    if not _MIME_TYPE.fullmatch(mime_type):
+        raise Rejected(path, "this is not a media type")
+    seen = data if len(data) <= 2 * _LOOKED_AT else data[:_LOOKED_AT] + data[-_LOOKED_AT:]
+    padding = len(seen) - len(seen.rstrip("="))
+    if not _BASE64.fullmatch(seen) or (len(data) - padding) % 4 == 1 or (padding and len(data) % 4):
+        raise Rejected(path, "the data is not base64")
     return Blob(mime_type=mime_type, data=data)
 
 

@@ -18,7 +18,7 @@ from adapter.translate.notes import Fidelity, Note, Outcome, Rejected, Signature
 from adapter.translate.results import orphan, results
 from adapter.translate.tools import upstream_name
 from adapter.translate.turns import Call, Turns, parts_of
-from adapter.wire.base import ABSENT, decode, encode, present
+from adapter.wire.base import ABSENT, MAX_NESTING, decode, encode, present, too_deep
 from adapter.wire.gemini.content import Content, FunctionCall, Part
 from adapter.wire.gemini.generate import GenerateContentRequest
 from adapter.wire.openai.chat import ImageOutput, Message, ToolCall
@@ -341,6 +341,8 @@ def _arguments(text: str, path: str) -> msgspec.Raw:
         raise Rejected(path, f"the arguments are not JSON: {error}") from None
     if not isinstance(value, dict):
         raise Rejected(path, "the arguments are not a JSON object")
+    if too_deep(value, text):
+        raise Rejected(path, f"the arguments have more than {MAX_NESTING} levels")
     return msgspec.Raw(text.encode())
 
 

@@ -8,7 +8,7 @@ import orjson
 from adapter.translate.notes import Fidelity
 from adapter.translate.tools import upstream_name
 from adapter.translate.turns import Call, Turns, parts_of
-from adapter.wire.base import encode
+from adapter.wire.base import MAX_NESTING, encode, too_deep
 from adapter.wire.gemini.content import FunctionResponse, FunctionResponsePart, Part
 from adapter.wire.openai.chat import Message
 
@@ -127,6 +127,8 @@ def _output(text: str, message: Message, index: int, turns: Turns) -> msgspec.Ra
 def _unsafe(value: object, text: str) -> str | None:
     """Why a JSON result must travel as text: Gemini reads `$ref` as a reference, and numbers as doubles."""
     if isinstance(value, (dict, list)):
+        if too_deep(value, text):
+            return f"the result has more than {MAX_NESTING} levels: it is sent as text"
         if '"$ref"' in text and _has_reference(value):
             return "Gemini reads the key $ref as a reference: the result is sent as text"
         if _LONG_NUMBER.search(text) and _has_long_number(value):

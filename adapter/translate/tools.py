@@ -84,6 +84,9 @@ class Toolbox(NamedTuple):
         return list(self.by_name.values())
 
 
+MAX_TOOLS = 512
+"""Function declarations in one request (docs.cloud.google.com, function calling, 2026-10)."""
+
 _NOTHING = Toolbox({}, [], [], {}, strict=False)
 
 
@@ -134,6 +137,8 @@ def _convert(raw: bytes, dialect: Literal["json", "openapi"]) -> Toolbox:
 
 def _collect(tools: list[Tool], dialect: Literal["json", "openapi"]) -> Toolbox:
     box = Toolbox({}, [], [], {}, any(tool.function is not None and bool(tool.function.strict) for tool in tools))
+    if len(tools) > MAX_TOOLS:
+        raise Rejected("tools", f"Gemini takes at most {MAX_TOOLS} tools")
     for index, tool in enumerate(tools):
         if native := _native(tool):
             box.built_in.append(native)

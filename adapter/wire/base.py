@@ -26,6 +26,9 @@ MAX_DEPTH = 64
 MAX_UNKNOWN = 1_000
 """How many unknown fields one body may hold."""
 
+MAX_NESTING = 64
+"""How many levels of lists and objects a free-form value may have that goes on to Gemini."""
+
 
 class Wire(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True, gc=False):
     """The base of every message; trees only, never cycles, hence no garbage collection tracking."""
@@ -38,6 +41,19 @@ class TooManyUnknownFields(ValueError):
 def present(raw: msgspec.Raw) -> bool:
     """Whether a free-form field was sent with a value other than `null`."""
     return raw is not ABSENT and (len(memoryview(raw)) > 4 or bytes(raw) not in (b"", b"null"))
+
+
+def too_deep(value: Any, text: str) -> bool:
+    """Whether a free-form value, with the text it was read from, has more levels than `MAX_NESTING`."""
+    if text.count("{") + text.count("[") <= MAX_NESTING:
+        return False
+    layer = [value]
+    for _ in range(MAX_NESTING):
+        layer = [inner for one in layer for inner in (one.values() if isinstance(one, dict) else one)]
+        layer = [one for one in layer if isinstance(one, (dict, list))]
+        if not layer:
+            return False
+    return True
 
 
 @cache

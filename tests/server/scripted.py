@@ -11,7 +11,7 @@ import httpx2
 import uvicorn
 
 from adapter.server.app import create_app
-from adapter.server.protocol import PatientProtocol
+from adapter.server.protocol import protocol
 from adapter.settings import Settings
 
 USAGE = {"promptTokenCount": 3, "candidatesTokenCount": 2, "totalTokenCount": 5}
@@ -129,8 +129,9 @@ async def adapter(upstream: Upstream, **settings) -> AsyncIterator[httpx2.AsyncC
     given = {"upstream_url": upstream.url, "upstream_keys": ("k",), "store": "memory", "retries": 0, **settings}
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
+    chosen = Settings(**given)
     config = uvicorn.Config(
-        create_app(Settings(**given)), http=PatientProtocol, log_level="error", access_log=False, lifespan="on"
+        create_app(chosen), http=protocol(chosen), log_level="error", access_log=False, lifespan="on"
     )
     server = uvicorn.Server(config)
     task = asyncio.create_task(server.serve(sockets=[listener]))

@@ -172,12 +172,12 @@ def test_a_cut_answer_ends_with_its_last_item():
 
 
 def test_tools_too_large_to_be_remembered_are_converted_all_the_same():
-    tools = [{"type": "function", "name": f"f{i}", "description": "x" * 300, "parameters": None} for i in range(1000)]
+    tools = [{"type": "function", "name": f"f{i}", "description": "x" * 600, "parameters": None} for i in range(500)]
     view = viewed(tools=tools)
     body, _ = gemini(view)
-    assert len(body["tools"][0]["functionDeclarations"]) == 1000
+    assert len(body["tools"][0]["functionDeclarations"]) == 500
     response, _, _ = whole(said({"text": "ok"}), view)
-    assert len(response["tools"]) == 1000
+    assert len(response["tools"]) == 500
 
 
 def test_the_view_of_a_request_is_the_same_each_time():
