@@ -34,7 +34,8 @@ def test_flags_go_before_the_environment_before_the_file_before_defaults(tmp_pat
 
 @pytest.mark.parametrize("setting", all_settings(), ids=lambda setting: setting.name)
 def test_every_setting_can_be_given_as_text(setting):
-    texts = {bool: "true", int: "7", float: "7.5", str: setting.default if isinstance(setting.default, str) else "x"}
+    text = setting.default if isinstance(setting.default, str) else "x"
+    texts = {bool: "true", int: str(setting.default or 1), float: "7.5", str: text}
     default = {tuple: "a,b", dict: "a=allow,b=reject"}
     if setting.name == "fallback_upstreams":
         default = {tuple: '[{"upstream_url": "https://relay.example", "upstream_keys": "a,b"}]'}
