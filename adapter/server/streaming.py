@@ -12,7 +12,8 @@ from typing import Protocol
 import msgspec
 from starlette.types import Send
 
-from adapter.server.asgi import ClientGone, encoded
+from adapter.server.asgi import ClientGone, Fields, encoded
+from adapter.server.outlet import way_of
 from adapter.settings import Settings
 from adapter.upstream.client import Reply
 from adapter.upstream.errors import UpstreamError
@@ -86,7 +87,7 @@ class EventStream:
     def __init__(
         self, send: Send, headers: Mapping[str, str], settings: Settings, tap: list[bytes] | None = None
     ) -> None:
-        self._send = send
+        self._way = way_of(send)
         self._headers = headers
         self._settings = settings
         self._tap = tap
@@ -120,17 +121,15 @@ class EventStream:
         self._held.clear()
         self._held_size = 0
         self._writing_since = self._clock()
-        if not self._started:
-            self._started = True
-            fields = [*_FIELDS, *encoded(self._headers)]
-            await self._send({"type": "http.response.start", "status": 200, "headers": fields})
-        await self._send({"type": "http.response.body", "body": data, "more_body": True})
+        fields: Fields = [] if self._started else [*_FIELDS, *encoded(self._headers)]
+        self._started = True
+        await self._way.piece(data, fields)
         self._writing_since = None
         self._last_write = self._clock()
 
     async def end(self) -> None:
         """Close the stream. Nothing may be awaited after it: uvicorn reports an ended answer as a disconnect."""
-        await self._send({"type": "http.response.body", "body": b""})
+        await self._way.end()
 
     async def keep_alive(self, heartbeat: Callable[[], bytes] | None) -> None:
         """Commit when it is time, then send heartbeats in silence; return when the client takes nothing any more."""

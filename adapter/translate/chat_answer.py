@@ -11,7 +11,6 @@ from adapter.translate.errors import AnswerError
 from adapter.translate.notes import Fidelity, Note
 from adapter.translate.partial_args import CallAssembly, WholeCall
 from adapter.translate.replay import issue
-from adapter.translate.reply import Kind
 from adapter.wire.gemini.content import Blob, Part
 from adapter.wire.gemini.generate import Candidate, GenerateContentResponse
 from adapter.wire.openai.chat import (
@@ -128,19 +127,19 @@ class _Sorted:
     def _sort(self, part: Part, number: int) -> None:
         self.parts.append(part)
         kind = reply.kind_of(part)
-        self.said_something |= kind is not Kind.EMPTY
+        self.said_something |= kind != "empty"
         match kind:
-            case Kind.TEXT:
+            case "text":
                 self.texts[number] += part.text or ""
-            case Kind.THOUGHT:
+            case "thought":
                 self.thoughts.append(part.text or "")
-            case Kind.IMAGE:
+            case "image":
                 self.images.append(part)
-            case Kind.AUDIO if part.inline_data is not None:
+            case "audio" if part.inline_data is not None:
                 samples = audio.wants_samples(self._place[1])
                 self.notes.append(audio.changed(part.inline_data, f"content.parts[{number}].inlineData", samples))
                 self.sounds.append(part.inline_data)
-            case Kind.OPAQUE:
+            case "opaque":
                 self.notes.append(Note(f"content.parts[{number}]", Fidelity.APPROXIMATED, reply.OPAQUE))
 
     def _sort_calls(self, whole: list[WholeCall], number: int) -> None:

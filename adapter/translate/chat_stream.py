@@ -21,7 +21,6 @@ from adapter.translate.errors import AnswerError
 from adapter.translate.notes import Fidelity, Note
 from adapter.translate.partial_args import WholeCall
 from adapter.translate.replay import issue, issue_by_id
-from adapter.translate.reply import Kind
 from adapter.translate.tools import toolbox
 from adapter.wire.gemini.content import Blob, FunctionCall, Part
 from adapter.wire.gemini.generate import Candidate, GenerateContentResponse, UsageMetadata
@@ -196,16 +195,16 @@ class ChatStream:
         kind = reply.kind_of(part)
         choice.keep(part, kind)
         match kind:
-            case Kind.TEXT:
+            case "text":
                 return [Delta(content=part.text)]
-            case Kind.THOUGHT:
+            case "thought":
                 return [Delta(reasoning_content=part.text)]
-            case Kind.IMAGE:
+            case "image":
                 choice.images += 1
                 return [Delta(images=[reply.image_output(part, choice.images - 1)])]
-            case Kind.AUDIO if part.inline_data is not None:
+            case "audio" if part.inline_data is not None:
                 return self._sound(part.inline_data, choice)
-            case Kind.OPAQUE:
+            case "opaque":
                 for name in reply.run_by_gemini([part], self.context):
                     choice.answered_by_gemini(name)
                 return self._opaque(part, choice)
@@ -228,7 +227,7 @@ class ChatStream:
             if text is not None:
                 deltas += self._part(text, choice)
                 continue
-            choice.keep(part, Kind.CALL)
+            choice.keep(part, "call")
             if call.name in choice.run_by_gemini:
                 deltas += self._opaque(part, choice)
             elif choice.held or call.name not in toolbox(self.context).declared:

@@ -25,7 +25,7 @@ class ChoiceState:
         self.refused = False
         self._parts: list[Part] = []
         self._pieces: list[str] = []
-        self._open = Kind.EMPTY
+        self._open = "empty"
 
     @property
     def finished(self) -> bool:
@@ -45,23 +45,23 @@ class ChoiceState:
 
     def keep(self, part: Part, kind: Kind) -> None:
         """Remember a part. A signature ends the text it comes with; what says nothing at all is not kept."""
-        if kind in (Kind.TEXT, Kind.THOUGHT) and is_plain(part):
+        if kind in ("text", "thought") and is_plain(part):
             if self._open != kind:
                 self._join()
                 self._open = kind
             self._pieces.append(part.text or "")
             if part.thought_signature:
                 self._join(part.thought_signature)
-        elif kind != Kind.EMPTY or part.thought_signature or not is_plain(part):
+        elif kind != "empty" or part.thought_signature or not is_plain(part):
             self._join()
             self._parts.append(part)
 
     def _join(self, signature: str | None = None) -> None:
         if self._pieces:
-            thought = True if self._open == Kind.THOUGHT else None
+            thought = True if self._open == "thought" else None
             self._parts.append(Part(text="".join(self._pieces), thought=thought, thought_signature=signature))
         self._pieces = []
-        self._open = Kind.EMPTY
+        self._open = "empty"
 
     def answered_by_gemini(self, name: str) -> None:
         """Gemini itself answered the calls of a function: the client must not see them."""
@@ -70,11 +70,11 @@ class ChoiceState:
 
     def said_something(self) -> bool:
         """Whether there is content of any kind."""
-        return any(kind_of(part) != Kind.EMPTY for part in self.parts)
+        return any(kind_of(part) != "empty" for part in self.parts)
 
     def texts(self) -> list[str]:
         """The parts' visible texts; "" for parts that have none."""
-        return [(part.text or "") if kind_of(part) == Kind.TEXT else "" for part in self.parts]
+        return [(part.text or "") if kind_of(part) == "text" else "" for part in self.parts]
 
     def text(self) -> str:
         """The whole visible text."""
