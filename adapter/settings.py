@@ -214,6 +214,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     retry_malformed: Annotated[
         bool, _about("Ask once more when Gemini answers with a malformed call (each attempt is billed).")
     ] = False
+    continuations: Annotated[
+        int,
+        _count("How many further calls may go on with an answer that is too long for one; each bills the prompt.", 0),
+    ] = 8
     commit_after: Annotated[
         float, _seconds("How long a stream's first event is awaited before the 200 goes out.", 0.0)
     ] = 10.0
@@ -576,6 +580,7 @@ VERTEX_FIELDS = frozenset(
         "generationConfig",
         "cachedContent",
         "labels",
+        "continuationToken",
     }
 )
 """What Vertex AI's GenerateContentRequest has (aiplatform v1beta1, discovery revision 20261106)."""

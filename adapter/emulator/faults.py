@@ -3,6 +3,9 @@
 finish reasons       every FinishReason of the API in lower case with dashes: `safety`, `recitation`, `spii`,
                      `malformed-function-call`, `unexpected-tool-call`, `missing-thought-signature`, ...: in a
                      stream after half of the answer, alone otherwise; `unknown-finish` is one nobody has heard of
+answers in parts     `continuation` (two calls: the first ends with CONTINUATION and a token, the second goes on),
+                     `continuation-4` (four), `continuation-stuck` (always the same token), `continuation-lost`
+                     (a 503 to every call with a token)
 blocked prompts      `blocked` (SAFETY), `blocked-other`, `blocked-blocklist`, `blocked-prohibited-content`,
                      `blocked-image-safety`: HTTP 200 without candidates
 odd bodies           `no-candidates`, `empty-candidates`, `empty-candidate`, `empty-content`, `no-parts` (STOP with
@@ -44,6 +47,10 @@ class Fault:
     wrapped: bool = False
     reshape: Callable[[Chunks], Chunks] | None = None
     frames: Callable[[Frames], Iterator[bytes]] | None = None
+    calls: int = 1
+    """How many calls the answer takes."""
+    stuck: bool = False
+    lost: bool = False
     cut: bool = False
     """The connection is closed where the body stops."""
     before: float = 0.0
@@ -265,6 +272,10 @@ FAULTS: dict[str, Fault] = {
         reason.lower().replace("_", "-"): Fault(reshape=finishing(reason, FINISH_MESSAGES.get(reason, "")))
         for reason in FINISH_REASONS
     },
+    "continuation": Fault(calls=2),
+    "continuation-4": Fault(calls=4),
+    "continuation-stuck": Fault(calls=2, stuck=True),
+    "continuation-lost": Fault(calls=2, lost=True),
     "unknown-finish": Fault(reshape=finishing("REASON_OF_THE_FUTURE", keep=True)),
     "blocked": Fault(reshape=blocked("SAFETY")),
     **{

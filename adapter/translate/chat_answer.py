@@ -91,7 +91,8 @@ def _choice(candidate: Candidate, index: int, context: Context, stamp: Stamp, le
     below = f"candidates[{index}]"
     if approximation is not None:
         ledger.notes.append(Note(f"{below}.finishReason", Fidelity.APPROXIMATED, approximation))
-    ledger.add(content.notes + cited.notes + reply.lost_logprobs(candidate.logprobs_result), below)
+    lost = reply.lost_logprobs(candidate.logprobs_result) + extras.needless_token(candidate)
+    ledger.add(content.notes + cited.notes + lost, below)
     ledger.issued += content.issued
     message = _message(candidate, content, finish, context, stamp)
     message.annotations = cited.annotations or None

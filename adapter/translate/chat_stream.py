@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from adapter.translate import audio, extras, reply
+from adapter.translate import audio, continuation, extras, reply
 from adapter.translate.choice_state import ChoiceState
 from adapter.translate.citations import citations
 from adapter.translate.context import Context, Stamp
@@ -66,6 +66,10 @@ class ChatStream:
         """Whether every choice that was asked for has its finish reason: what comes after can only be usage."""
         wanted = self.context.request.n or 1
         return len(self._choices) >= wanted and all(choice.finished for choice in self._choices.values())
+
+    def went_on(self) -> None:
+        """A further call of Gemini goes on with the answer, see `continuation`."""
+        self._note(continuation.notes(True))
 
     def empty_chunk(self) -> ChatCompletionChunk:
         """A chunk that says nothing, to keep a connection alive."""
@@ -272,7 +276,7 @@ class ChatStream:
             sound = DeltaAudio(data=choice.sound.close(), expires_at=self.stamp.created, transcript=text)
             deltas.append(Delta(audio=sound))
         cited = citations(choice.said.grounding_metadata, choice.texts())
-        self._note(cited.notes, choice)
+        self._note(cited.notes + extras.needless_token(choice.said), choice)
         if cited.annotations:
             deltas.append(Delta(annotations=cited.annotations))
         finish = self._finish(choice)
