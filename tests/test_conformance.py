@@ -1,16 +1,21 @@
 """Every case of `conformance/` through the pure core; foreign judges look at what goes out on both sides."""
 
+import asyncio
+
 import msgspec
 import orjson
 import pytest
 
 from adapter import settings
+from adapter.server import continuing
 from adapter.server import notes as ledger
 from adapter.server.errors import TABLE, failure_of, malformed
+from adapter.server.fanout import joined
 from adapter.server.service import DECODING_ERRORS, prepared
 from adapter.server.state import Past
-from adapter.translate import chat, responses, signatures
+from adapter.translate import chat, continuation, responses, signatures
 from adapter.translate.context import Stamp
+from adapter.translate.continuation import Continuation
 from adapter.translate.fanout import Fanout
 from adapter.translate.notes import Fidelity, Rejected
 from adapter.upstream.client import Reply
@@ -71,7 +76,45 @@ class Core:
         method = "streamGenerateContent" if request.stream else "generateContent"
         self.ask(orjson.loads(encode(ready.body)), f"{model}:{method}", ready.calls, method)
         stamp = Stamp(seed=f"turn{number}", id=f"chatcmpl-{number}", created=1_700_000_000, model=model)
+        self.begin(ready)
         return self.stream(turn, context, stamp) if request.stream else self.whole(turn, context, stamp)
+
+    def begin(self, ready):
+        """Be ready for further calls that go on with the answer."""
+        self.body, self.calls = ready.body, ready.calls
+        self.answer = Continuation(ready.body, ready.context, self.settings.continuations)
+
+    def whole_reply(self, turn):
+        """Gemini's whole answer, by as many calls as it takes."""
+
+        async def ask(body):
+            return reply_of(self.heard(turn, body))
+
+        return asyncio.run(continuing.whole(ask, self.body, self.answer))
+
+    async def each_reply(self, turn, machine):
+        """Feed the events of all calls."""
+
+        async def stream(body):
+            for reply in replies_of(self.heard(turn, body), self.calls):
+                yield reply
+
+        async for reply in continuing.streamed(stream, self.body, self.answer):
+            if reply.continued:
+                machine.went_on()
+            self.send(machine, machine.feed(reply.response, reply.unknown))
+
+    def heard(self, turn, body):
+        """What Gemini answers to a call, as bytes or pieces of a stream; only further ones are not known yet."""
+        sent = orjson.loads(encode(body))
+        if body is not self.body:
+            oracles.check_gemini_request(sent)
+            self.bodies.append(sent)
+            self.paths.append(self.paths[0])
+        pieces, status = turn.pieces(sent), turn.said(sent).status
+        if status != 200:
+            raise from_answer(status, {}, b"".join(pieces))
+        return pieces if turn.request.get("stream") else b"".join(pieces)
 
     def known(self, request):
         found = {key: self.store[key] for key in signatures.primary_keys(request) if key in self.store}
@@ -87,27 +130,19 @@ class Core:
         assert self.case.emulator in refusal
 
     def whole(self, turn, context, stamp):
-        body = b"".join(turn.pieces())
-        if turn.status != 200:
-            raise from_answer(turn.status, {}, body)
-        replies = [reply_of(body) for _ in self.bodies]
-        response = (
-            replies[0].response if len(replies) == 1 else Fanout(len(replies)).join([r.response for r in replies])
-        )
-        completion, notes, issued = chat.from_gemini(response, context, stamp, replies[0].unknown)
+        replies = [self.whole_reply(turn) for _ in range(self.calls)]
+        reply = replies[0] if self.calls == 1 else joined(replies)
+        completion, notes, issued = chat.from_gemini(reply.response, context, stamp, reply.unknown)
         self.store.update(issued)
-        self.reply_notes = lines(notes)
+        self.reply_notes = lines(continuation.notes(reply.continued) + notes)
         answer = orjson.loads(encode(completion))
         oracles.check_completion(answer)
         return self.observed(200, answer, {})
 
     def stream(self, turn, context, stamp):
-        if turn.status != 200:
-            raise from_answer(turn.status, {}, b"".join(turn.pieces()))
         machine = chat.ChatStream(context, stamp)
         try:
-            for reply in replies_of(turn, len(self.bodies)):
-                self.send(machine, machine.feed(reply.response, reply.unknown))
+            asyncio.run(self.each_reply(turn, machine))
         except UpstreamError:
             if not machine.finished:
                 raise
@@ -157,6 +192,7 @@ class ResponsesCore(Core):
         method = "streamGenerateContent" if request.stream else "generateContent"
         self.ask(orjson.loads(encode(ready.body)), f"{model}:{method}", ready.calls, method)
         stamp = Stamp(seed=f"turn{number}", id=f"resp_{number}", created=1_700_000_000, model=model)
+        self.begin(ready)
         return self.stream(turn, context, stamp) if request.stream else self.whole(turn, context, stamp)
 
     def past(self, request):
@@ -172,25 +208,19 @@ class ResponsesCore(Core):
         self.responses[answer["id"]] = responses.input_items(self.view.asked) + answer["output"]
 
     def whole(self, turn, context, stamp):
-        body = b"".join(turn.pieces())
-        if turn.status != 200:
-            raise from_answer(turn.status, {}, body)
-        reply = reply_of(body)
+        reply = self.whole_reply(turn)
         response, notes, issued = responses.from_gemini(reply.response, context, stamp, reply.unknown, self.view)
         self.store.update(issued)
-        self.reply_notes = lines(notes)
+        self.reply_notes = lines(continuation.notes(reply.continued) + notes)
         answer = orjson.loads(encode(response))
         oracles.check_response(answer)
         self.keep(answer)
         return self.observed(200, answer, {})
 
     def stream(self, turn, context, stamp):
-        if turn.status != 200:
-            raise from_answer(turn.status, {}, b"".join(turn.pieces()))
         machine = responses.ResponseStream(context, stamp, self.view)
         try:
-            for reply in replies_of(turn, 1):
-                self.send(machine, machine.feed(reply.response, reply.unknown))
+            asyncio.run(self.each_reply(turn, machine))
             self.send(machine, machine.close())
         except TABLE as error:
             if not self.chunks:
@@ -219,9 +249,9 @@ def reply_of(payload):
     return Reply(response, unknown)
 
 
-def replies_of(turn, calls):
+def replies_of(pieces, calls):
     decoder = EventDecoder(1 << 20)
-    payloads = [payload for piece in turn.pieces() for payload in decoder.feed(piece)]
+    payloads = [payload for piece in pieces for payload in decoder.feed(piece)]
     fanout = Fanout(calls)
     for payload in payloads + decoder.close():
         for call in range(calls):

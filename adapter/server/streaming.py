@@ -9,7 +9,6 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AbstractContextManager, aclosing, nullcontext
 from typing import Protocol
 
-import msgspec
 from starlette.types import Send
 
 from adapter.server.asgi import ClientGone, Fields, encoded
@@ -17,7 +16,6 @@ from adapter.server.outlet import way_of
 from adapter.settings import Settings
 from adapter.upstream.client import Reply
 from adapter.upstream.errors import UpstreamError
-from adapter.wire.gemini.generate import GenerateContentResponse
 from adapter.wire.signatures import Issued
 from adapter.wire.sse import COMMENT
 
@@ -39,7 +37,7 @@ class Answer(Protocol):
         """Whether the answer is complete, so that what goes wrong from now on changes nothing."""
         ...
 
-    def feed(self, response: GenerateContentResponse, unknown: Mapping[str, msgspec.Raw]) -> list[bytes]:
+    def feed(self, reply: Reply) -> list[bytes]:
         """The frames for one event."""
         ...
 
@@ -200,7 +198,7 @@ async def relay(
             async with aclosing(events):
                 with limited():
                     async for reply in events:
-                        await pass_on(answer.feed(reply.response, reply.unknown), more=reply.more)
+                        await pass_on(answer.feed(reply), more=reply.more)
         except UpstreamError:
             if not answer.finished:
                 raise
