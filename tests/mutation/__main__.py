@@ -11,8 +11,10 @@ import tomllib
 from collections import Counter
 from pathlib import Path
 
-from tests.mutation.killing import ROOT, cases_for, killed, reach
+from tests.mutation.killing import killed, prepare
+from tests.mutation.loading import ROOT
 from tests.mutation.mutants import Mutant, mutants_of
+from tests.mutation.reach import reach
 
 TRANSLATE = ROOT / "adapter" / "translate"
 SURVIVORS = Path(__file__).with_name("survivors.toml")
@@ -40,12 +42,13 @@ def main() -> int:
     options = parser.parse_args()
     mutants = chosen(options.only, options.sample)
     reached = reach(sorted(TRANSLATE.glob("*.py")))
+    prepare()
     tried: Counter[str] = Counter()
     dead: Counter[str] = Counter()
     alive: list[Mutant] = []
     for mutant in sorted(mutants, key=lambda one: (one.path, one.lines)):
         tried[mutant.path.name] += 1
-        if killed(mutant, cases_for(mutant, reached)):
+        if killed(mutant, reached):
             dead[mutant.path.name] += 1
         else:
             alive.append(mutant)

@@ -4,8 +4,8 @@ Not made, since no case can tell them from the original: mutants of prose (a tex
 something was lost, and cases state which field was lost and how), of docstrings, annotations and `__all__`.
 """
 
-import difflib
 from collections.abc import Iterator
+from itertools import takewhile
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,42 +14,72 @@ from mutmut.mutation.file_mutation import Mutation, create_mutations, deep_repla
 
 
 class Mutant(NamedTuple):
-    """A changed file; `lines` are the numbers of the original's lines that changed, `before` and `after` their text."""
+    """A changed file; `lines` are the numbers of the original's lines that changed, `before` and `after` their text.
+
+    `function` is the function at the top of the file, or the method (`Class.method`), that holds the change.
+    """
 
     path: Path
     lines: tuple[int, ...]
     before: str
     after: str
     source: str
+    function: str
 
 
 def mutants_of(path: Path) -> Iterator[Mutant]:
     """All mutants of one file."""
     code = path.read_text()
     module, mutations, _, _ = create_mutations(str(path), code)
+    parts = [module.code_for_node(statement) for statement in module.body]
+    head = code[: -len("".join(parts))]
+    places = {id(node): index for index, statement in enumerate(module.body) for node in _within(statement)}
+    names = _functions(module)
     for mutation in mutations:
         if _is_prose(mutation):
             continue
-        changed = deep_replace(module, mutation.original_node, mutation.mutated_node)
-        assert isinstance(changed, cst.Module)
-        mutant = _mutant(path, code, changed.code)
+        index = places[id(mutation.original_node)]
+        changed = deep_replace(module.body[index], mutation.original_node, mutation.mutated_node)
+        assert isinstance(changed, cst.CSTNode)
+        source = head + "".join([*parts[:index], module.code_for_node(changed), *parts[index + 1 :]])
+        mutant = _mutant(path, code, source, names.get(id(mutation.contained_by_top_level_function), ""))
         if mutant is not None and not mutant.before.startswith("__all__"):
             yield mutant
 
 
-def _mutant(path: Path, code: str, changed: str) -> Mutant | None:
+def _within(node: cst.CSTNode) -> Iterator[cst.CSTNode]:
+    yield node
+    for child in node.children:
+        yield from _within(child)
+
+
+def _functions(module: cst.Module) -> dict[int, str]:
+    """The qualified names of functions and methods, by the identity of their nodes."""
+    names = {}
+    for statement in module.body:
+        if isinstance(statement, cst.FunctionDef):
+            names[id(statement)] = statement.name.value
+        if isinstance(statement, cst.ClassDef):
+            for part in statement.body.body:
+                if isinstance(part, cst.FunctionDef):
+                    names[id(part)] = f"{statement.name.value}.{part.name.value}"
+    return names
+
+
+def _mutant(path: Path, code: str, changed: str, function: str) -> Mutant | None:
     old, new = code.splitlines(), changed.splitlines()
-    lines: list[int] = []
-    before: list[str] = []
-    after: list[str] = []
-    for tag, start, end, new_start, new_end in difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
-        if tag != "equal":
-            lines += range(start + 1, max(end, start + 1) + 1)
-            before += old[start:end]
-            after += new[new_start:new_end]
-    if not lines:
+    if old == new:
         return None
-    return Mutant(path, tuple(lines), _text(before), _text(after), changed)
+    start = _common(old, new)
+    end = _common(old[start:][::-1], new[start:][::-1])
+    before, after = old[start : len(old) - end], new[start : len(new) - end]
+    lines = tuple(range(start + 1, start + 1 + max(len(before), 1)))
+    return Mutant(path, lines, _text(before), _text(after), changed, function)
+
+
+def _common(old: list[str], new: list[str]) -> int:
+    """How many lines are the same from the start."""
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(old, new, strict=False)))
 
 
 def _text(lines: list[str]) -> str:
