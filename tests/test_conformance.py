@@ -203,7 +203,9 @@ class ResponsesCore(Core):
 
 
 def lines(notes):
-    return [f"{note.path} {note.fidelity}" for note in notes if note.fidelity != Fidelity.EXACT]
+    lost = [note for note in notes if note.fidelity != Fidelity.EXACT]
+    assert [note for note in lost if not note.reason] == [], "every loss says why"
+    return [f"{note.path} {note.fidelity}" for note in lost]
 
 
 def reply_of(payload):
