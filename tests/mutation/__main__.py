@@ -7,24 +7,16 @@ Leaves with 1 when fewer than `LEAST` of a hundred are noticed, or when one that
 import argparse
 import random
 import sys
-import tomllib
 from collections import Counter
-from pathlib import Path
 
 from tests.mutation.killing import killed, prepare
 from tests.mutation.loading import ROOT
 from tests.mutation.mutants import Mutant, mutants_of
 from tests.mutation.reach import reach
+from tests.mutation.survivors import FILE, faults, groups
 
 TRANSLATE = ROOT / "adapter" / "translate"
-SURVIVORS = Path(__file__).with_name("survivors.toml")
 LEAST = 85
-
-
-def argued() -> dict[tuple[str, str, str], str]:
-    """The survivors that are known, with the reason for each."""
-    entries = tomllib.loads(SURVIVORS.read_text()).get("survivor", []) if SURVIVORS.exists() else []
-    return {(one["file"], one["before"], one["after"]): one["reason"] for one in entries}
 
 
 def chosen(only: str, sample: int) -> list[Mutant]:
@@ -57,9 +49,8 @@ def main() -> int:
         print(f"{name:28} {dead[name]:5} of {tried[name]:5}  {100 * dead[name] / tried[name]:5.1f} %")
     share = 100 * dead.total() / tried.total()
     print(f"{'all':28} {dead.total():5} of {tried.total():5}  {share:5.1f} %")
-    reasons = argued()
-    unargued = [one for one in alive if (one.path.name, one.before, one.after) not in reasons]
-    print(f"{len(alive)} survivors, {len(unargued)} of them without an argument in {SURVIVORS.name}")
+    unargued = faults(alive, groups(), whole=not options.only and not options.sample)
+    print(f"{len(alive)} survivors", *unargued or [f"each with an argument in {FILE.name}"], sep="\n")
     return int(share < LEAST or bool(unargued))
 
 

@@ -1,16 +1,21 @@
 """Mutants of a file, made by mutmut's operators.
 
 Not made, since no case can tell them from the original: mutants of prose (a text with a blank in it says why
-something was lost, and cases state which field was lost and how), of docstrings, annotations and `__all__`.
+something was lost, and cases state which field was lost and how), of docstrings, annotations, their names and
+`__all__`.
 """
 
+import re
 from collections.abc import Iterator
-from itertools import takewhile
+from itertools import accumulate, takewhile
 from pathlib import Path
 from typing import NamedTuple
 
 import libcst as cst
+from libcst.metadata import MetadataWrapper, PositionProvider
 from mutmut.mutation.file_mutation import Mutation, create_mutations, deep_replace
+
+_FOR_READERS = re.compile(r"__all__|\w+ = (Literal\[|TypeVar\()")
 
 
 class Mutant(NamedTuple):
@@ -31,20 +36,41 @@ def mutants_of(path: Path) -> Iterator[Mutant]:
     """All mutants of one file."""
     code = path.read_text()
     module, mutations, _, _ = create_mutations(str(path), code)
-    parts = [module.code_for_node(statement) for statement in module.body]
-    head = code[: -len("".join(parts))]
-    places = {id(node): index for index, statement in enumerate(module.body) for node in _within(statement)}
+    source = _Source(code, module)
     names = _functions(module)
     for mutation in mutations:
         if _is_prose(mutation):
             continue
-        index = places[id(mutation.original_node)]
-        changed = deep_replace(module.body[index], mutation.original_node, mutation.mutated_node)
-        assert isinstance(changed, cst.CSTNode)
-        source = head + "".join([*parts[:index], module.code_for_node(changed), *parts[index + 1 :]])
-        mutant = _mutant(path, code, source, names.get(id(mutation.contained_by_top_level_function), ""))
-        if mutant is not None and not mutant.before.startswith("__all__"):
+        function = names.get(id(mutation.contained_by_top_level_function), "")
+        mutant = _mutant(path, code, source.changed(mutation), function)
+        if mutant is not None and not _FOR_READERS.match(mutant.before):
             yield mutant
+
+
+class _Source:
+    """A file's text and its tree."""
+
+    def __init__(self, code: str, module: cst.Module) -> None:
+        self._code = code
+        self._module = module
+        self._places = MetadataWrapper(module, unsafe_skip_copy=True).resolve(PositionProvider)
+        self._starts = [0, *accumulate(len(line) for line in code.splitlines(keepends=True))]
+        self._parts = [module.code_for_node(statement) for statement in module.body]
+        self._tops = {id(node): index for index, one in enumerate(module.body) for node in _within(one)}
+
+    def changed(self, mutation: Mutation) -> str:
+        """The text with one mutation."""
+        original, mutated = mutation.original_node, mutation.mutated_node
+        place = self._places.get(original)
+        if place is not None:
+            start, end = (self._starts[at.line - 1] + at.column for at in (place.start, place.end))
+            if self._code[start:end] == self._module.code_for_node(original):
+                return self._code[:start] + self._module.code_for_node(mutated) + self._code[end:]
+        top = self._tops[id(original)]
+        statement = deep_replace(self._module.body[top], original, mutated)
+        assert isinstance(statement, cst.CSTNode)
+        parts = [*self._parts[:top], self._module.code_for_node(statement), *self._parts[top + 1 :]]
+        return self._code[: -len("".join(self._parts))] + "".join(parts)
 
 
 def _within(node: cst.CSTNode) -> Iterator[cst.CSTNode]:

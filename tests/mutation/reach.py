@@ -80,9 +80,8 @@ class Reach:
             for name in bound - seen:
                 seen.add(name)
                 for use in self._uses[name]:
-                    if isinstance(use.top, ast.FunctionDef):
-                        places.add(use.place)
-                    if not isinstance(use.top, ast.FunctionDef) or self._loading(use.place):
+                    places.add(use.place)
+                    if self._loading(use.place):
                         waiting.append(use.top)
         return places
 
