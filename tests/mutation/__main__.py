@@ -8,6 +8,7 @@ import argparse
 import random
 import sys
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 
 from tests.mutation.killing import killed, prepare
 from tests.mutation.loading import ROOT
@@ -31,20 +32,22 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.mutation")
     parser.add_argument("--only", default="", help="part of a file's name")
     parser.add_argument("--sample", type=int, default=0, help="so many at random; 0: all")
+    parser.add_argument("--jobs", type=int, default=1, help="how many run at once")
     options = parser.parse_args()
-    mutants = chosen(options.only, options.sample)
+    mutants = sorted(chosen(options.only, options.sample), key=lambda one: (one.path, one.lines))
     reached = reach(sorted(TRANSLATE.glob("*.py")))
     prepare()
     tried: Counter[str] = Counter()
     dead: Counter[str] = Counter()
     alive: list[Mutant] = []
-    for mutant in sorted(mutants, key=lambda one: (one.path, one.lines)):
-        tried[mutant.path.name] += 1
-        if killed(mutant, reached):
-            dead[mutant.path.name] += 1
-        else:
-            alive.append(mutant)
-            print(f"{mutant.path.name}:{mutant.lines[0]}\n- {mutant.before}\n+ {mutant.after}", flush=True)
+    with ThreadPoolExecutor(options.jobs) as pool:
+        for mutant, noticed in zip(mutants, pool.map(lambda one: killed(one, reached), mutants), strict=True):
+            tried[mutant.path.name] += 1
+            if noticed:
+                dead[mutant.path.name] += 1
+            else:
+                alive.append(mutant)
+                print(f"{mutant.path.name}:{mutant.lines[0]}\n- {mutant.before}\n+ {mutant.after}", flush=True)
     for name in tried:
         print(f"{name:28} {dead[name]:5} of {tried[name]:5}  {100 * dead[name] / tried[name]:5.1f} %")
     share = 100 * dead.total() / tried.total()
