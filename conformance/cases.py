@@ -9,9 +9,9 @@ from typing import Any
 import msgspec
 
 ROOT = Path(__file__).parent
-SUITES = ("chat", "streams", "errors", "responses")
+SUITES = ("chat", "streams", "errors", "responses", "compactions")
 
-PATHS = {"responses": "responses"}
+PATHS = {"responses": "responses", "compactions": "responses/compact"}
 """Where the requests of a suite go, below the base URL, if not to `chat/completions`."""
 
 

@@ -76,7 +76,7 @@ def _answer(turn: Turn, observed: Observed) -> tuple[list[str], dict[str, Any]]:
 
 
 def _message(body: Any) -> dict[str, Any]:
-    if isinstance(body, dict) and body.get("object") == "response":
+    if isinstance(body, dict) and body.get("object") in ("response", "response.compaction"):
         return {"id": body["id"], "output": body["output"]}
     choices = body.get("choices") if isinstance(body, dict) else None
     return choices[0]["message"] if choices else {}

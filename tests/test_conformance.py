@@ -18,6 +18,7 @@ from adapter.translate.context import Stamp
 from adapter.translate.continuation import Continuation
 from adapter.translate.fanout import Fanout
 from adapter.translate.notes import Fidelity, Rejected
+from adapter.translate.responses_compaction import asking, compacted
 from adapter.upstream.client import Reply
 from adapter.upstream.errors import UpstreamError, UpstreamProtocolError, from_answer, from_event, google_status
 from adapter.upstream.sse import EventDecoder
@@ -177,7 +178,7 @@ class ResponsesCore(Core):
             request, unknown = decode(body, ResponsesRequest)
         except DECODING_ERRORS as error:
             raise malformed(error) from None
-        past = self.past(request)
+        past = self.past(self.asked(request))
         self.view = view = responses.to_chat(past.request, unknown)
         chosen = settings.options(self.settings)
         found = {**view.signatures, **self.known(view.request)}
@@ -194,6 +195,10 @@ class ResponsesCore(Core):
         stamp = Stamp(seed=f"turn{number}", id=f"resp_{number}", created=1_700_000_000, model=model)
         self.begin(ready)
         return self.stream(turn, context, stamp) if request.stream else self.whole(turn, context, stamp)
+
+    def asked(self, request):
+        """What is asked for, where that is not the request itself."""
+        return request
 
     def past(self, request):
         """The request with the items of the response before, as the server puts them there."""
@@ -232,8 +237,26 @@ class ResponsesCore(Core):
         return self.observed(200, None, {}, self.chunks, done=True)
 
 
+class CompactionCore(ResponsesCore):
+    """The same way through a request to shorten a conversation."""
+
+    def asked(self, request):
+        return asking(request)
+
+    def whole(self, turn, context, stamp):
+        reply = reply_of(b"".join(turn.pieces()))
+        response, notes, _ = responses.from_gemini(reply.response, context, stamp, reply.unknown, self.view)
+        self.reply_notes = lines(notes)
+        return self.observed(200, orjson.loads(encode(compacted(response, self.view.asked))), {})
+
+
+CORES = {"responses": ResponsesCore, "compactions": CompactionCore}
+
+
 def lines(notes):
-    return [f"{note.path} {note.fidelity}" for note in notes if note.fidelity != Fidelity.EXACT]
+    lost = [note for note in notes if note.fidelity != Fidelity.EXACT]
+    assert [note for note in lost if not note.reason] == [], "every loss says why"
+    return [f"{note.path} {note.fidelity}" for note in lost]
 
 
 def reply_of(payload):
@@ -261,7 +284,7 @@ def replies_of(pieces, calls):
 
 @pytest.mark.parametrize(("case", "client"), RUNS)
 def test_case(case, client):
-    core, messages = (ResponsesCore if case.suite == "responses" else Core)(case), []
+    core, messages = CORES.get(case.suite, Core)(case), []
     for number, turn in enumerate(case.turns, 1):
         request = fill(turn.request, messages)
         observed = core.run(turn, request, number)

@@ -225,14 +225,19 @@ class ChatStream:
                 return self._sound(part.inline_data, choice)
             case "opaque":
                 for name in reply.run_by_gemini([part], self.context):
-                    choice.answered_by_gemini(name)
+                    self._no_place(choice.answered_by_gemini(name), choice)
                 return self._opaque(part, choice)
         return []
 
     def _opaque(self, _part: Part, choice: ChoiceState) -> list[Delta]:
         """The deltas for a part that chat has no place for: none."""
-        self._note([Note(f"content.parts[{choice.position}]", Fidelity.APPROXIMATED, reply.OPAQUE)], choice)
+        self._no_place([choice.position], choice)
         return []
+
+    def _no_place(self, numbers: Iterable[int], choice: ChoiceState) -> None:
+        """Tell of parts that chat has no place for."""
+        paths = [f"content.parts[{number}]" for number in numbers]
+        self._note([Note(path, Fidelity.APPROXIMATED, reply.OPAQUE) for path in paths], choice)
 
     def _calls(self, whole: Iterable[WholeCall], choice: ChoiceState) -> list[Delta]:
         """The deltas for calls that are complete.

@@ -65,10 +65,12 @@ class ChoiceState:
         self._pieces = []
         self._open = "empty"
 
-    def answered_by_gemini(self, name: str) -> None:
-        """Gemini itself answered the calls of a function: the client must not see them."""
+    def answered_by_gemini(self, name: str) -> list[int]:
+        """Gemini itself answered the calls of a function: the client must not see them. The numbers of their parts."""
+        answered = [part for part, call in self.held if call.name == name]
         self.held = [one for one in self.held if one[1].name != name]
         self.run_by_gemini.add(name)
+        return [number for number, part in enumerate(self._parts) if any(part is one for one in answered)]
 
     def said_something(self) -> bool:
         """Whether there is content of any kind."""
