@@ -7,7 +7,7 @@ key of the TOML file (`upstream_url`); its description is the help text. Secrets
 import ipaddress
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from hashlib import sha256
@@ -83,6 +83,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     client_keys: Annotated[
         tuple[str, ...], _about("Keys that clients must send, or sha256:HEX of them; none: everybody may.")
     ] = ()
+    client_keys_file: Annotated[
+        str | None,
+        _about("File with client keys, by lines or commas, in place of --client-keys; reread on SIGHUP."),
+    ] = None
     clients: Annotated[
         tuple[KnownClient, ...],
         _about("Clients with limits of their own: [[clients]] tables, or JSON, with name, key, models and rates."),
@@ -119,6 +123,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         tuple[str, ...],
         _about("Keys for the upstream, used in turn. Without any, GOOGLE_API_KEY or GEMINI_API_KEY for Google itself."),
     ] = ()
+    upstream_keys_file: Annotated[
+        str | None,
+        _about("File with upstream keys, by lines or commas, in place of --upstream-keys; reread on SIGHUP."),
+    ] = None
     upstream_profile: Annotated[
         Literal["full", "anyfast"],
         _about("What the upstream takes: all of Gemini's API, or only the fields of the AnyFast relay's page."),
@@ -319,11 +327,70 @@ def load(flags: Mapping[str, Any], environment: Mapping[str, str], file: Path | 
         typed.setdefault("upstream_keys", _google_keys(environment, typed))
         if "fallback_upstreams" in typed:
             typed["fallback_upstreams"] = _tables(typed["fallback_upstreams"], environment)
-        settings = msgspec.convert(typed, Settings)
+        settings = _with_files(msgspec.convert(typed, Settings))
     except msgspec.ValidationError as error:
         raise SettingsError(str(error)) from None
+    except SettingsError:
+        raise
     except ValueError as error:
         raise SettingsError(f"upstream_url: {error}") from None
+    return _checked(settings)
+
+
+def read_again(settings: Settings) -> Settings:
+    """The settings with the keys that their files hold by now. Raises `SettingsError`."""
+    bare = {"client_keys": ()} if settings.client_keys_file else {}
+    bare |= {"upstream_keys": ()} if settings.upstream_keys_file else {}
+    tables = tuple(
+        {**table, "upstream_keys": ()} if table.get("upstream_keys_file") else table
+        for table in settings.fallback_upstreams
+    )
+    return _checked(_with_files(msgspec.structs.replace(settings, **bare, fallback_upstreams=tables)))
+
+
+def has_files(settings: Settings) -> bool:
+    """Whether there is anything to read again."""
+    tables = settings.fallback_upstreams
+    own = settings.client_keys_file or settings.upstream_keys_file
+    return bool(own) or any(table.get("upstream_keys_file") for table in tables)
+
+
+def _with_files(settings: Settings) -> Settings:
+    """The settings with the keys that stand in files. Raises `SettingsError`."""
+    found: dict[str, Any] = {}
+    for name in ("client_keys", "upstream_keys"):
+        if (path := getattr(settings, f"{name}_file")) is not None:
+            found[name] = _keys_of(f"{name}_file", path, getattr(settings, name))
+    tables = []
+    for table in settings.fallback_upstreams:
+        path = table.get("upstream_keys_file")
+        keys = {} if path is None else {"upstream_keys": _keys_of("upstream_keys_file", path, table["upstream_keys"])}
+        tables.append({**table, **keys})
+    return msgspec.structs.replace(settings, **found, fallback_upstreams=tuple(tables))
+
+
+def _keys_of(name: str, path: str, given: Sequence[str]) -> tuple[str, ...]:
+    """The keys in a file, by lines or commas; lines that begin with # hold none. Raises `SettingsError`."""
+    if given:
+        raise SettingsError(f"{name}: keys are given by {name.removesuffix('_file')} too: leave one of the two out")
+    try:
+        lines = [line.strip() for line in Path(path).read_text().splitlines()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{name}: {path} cannot be read: {_why(error)}") from None
+    texts = [text for line in lines if not line.startswith("#") for text in line.split(",")]
+    keys = tuple(text.strip() for text in texts if text.strip())
+    if not keys:
+        raise SettingsError(f"{name}: {path} holds no key")
+    return keys
+
+
+def _why(error: OSError | UnicodeDecodeError) -> str:
+    """Without a piece of the file."""
+    return "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else error.strerror or type(error).__name__
+
+
+def _checked(settings: Settings) -> Settings:
+    """The settings, if they fit each other, with client keys as hashes. Raises `SettingsError`."""
     _check(settings)
     _check_fallbacks(settings)
     hashed = tuple(_HASHED + digest_of(key) for key in settings.client_keys)
@@ -348,7 +415,7 @@ def _on_vertex(values: dict[str, Any], environment: Mapping[str, str]) -> dict[s
 
 def _google_keys(environment: Mapping[str, str], values: Mapping[str, Any]) -> list[str]:
     """Google's key, for Google alone: a relay must not get it by accident."""
-    if values.get("upstream_url", GOOGLE_URL) != GOOGLE_URL:
+    if values.get("upstream_url", GOOGLE_URL) != GOOGLE_URL or values.get("upstream_keys_file"):
         return []
     return [value for name in KEY_VARIABLES if (value := environment.get(name, "").strip())][:1]
 
@@ -470,7 +537,8 @@ def _tables(tables: Any, environment: Mapping[str, str]) -> list[dict[str, Any]]
 
 def _table(table: dict[str, Any], environment: Mapping[str, str]) -> dict[str, Any]:
     url = base_url(str(table.get("upstream_url", GOOGLE_URL)))
-    return {"upstream_keys": _google_keys(environment, {"upstream_url": url}), **table, "upstream_url": url}
+    google = _google_keys(environment, {**table, "upstream_url": url})
+    return {"upstream_keys": google, **table, "upstream_url": url}
 
 
 def _check_fallbacks(settings: Settings) -> None:

@@ -37,6 +37,7 @@ from adapter.server.endpoints.stored_responses import (
 )
 from adapter.server.endpoints.translate import translate
 from adapter.server.errors import TABLE
+from adapter.server.hangup import fresh, keys_read_on_hangup
 from adapter.server.ids import new_id
 from adapter.server.logs import Lines, configure
 from adapter.server.routes import Detours
@@ -89,10 +90,14 @@ def settle() -> None:
 
 
 def app_from_environment() -> ASGIApp:
-    """The application in a worker process: the settings come whole, as its parent read them."""
+    """The application in a worker process: the settings come whole, as its parent read them, save keys in files.
+
+    Workers are replaced one by one on SIGHUP.
+    """
     settle()
     settings = msgspec.json.decode(os.environ[SETTINGS_VARIABLE].encode(), type=Settings)
-    return create_app(settings, os.environ[LABEL_VARIABLE], configure(settings))
+    lines = configure(settings)
+    return create_app(fresh(settings), os.environ[LABEL_VARIABLE], lines)
 
 
 def _cors(settings: Settings) -> list[Middleware]:
@@ -198,7 +203,8 @@ def _lifespan(
             service.detours = Detours(settings, [service, *further])
         jobs = app.state.jobs = Jobs(service)
         try:
-            with service.drain.on_signals():
+            clients = [upstream, *(place.upstream for place in further)]
+            with service.drain.on_signals(), keys_read_on_hangup(settings, service.access, clients):
                 yield
         finally:
             await jobs.aclose()

@@ -4,7 +4,7 @@ Generative Language API v1beta (discovery revision 20260325): `models/{m}:genera
 `models/{m}:streamGenerateContent?alt=sse`, `models/{m}:countTokens`, `models`, `models/{m}`.
 """
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from functools import partial
 from math import ceil
@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from adapter.upstream.auth import Caller, auth
+from adapter.upstream.auth import Caller, KeyPool, auth
 from adapter.upstream.breaker import Breaker, failed
 from adapter.upstream.errors import (
     MAX_ERROR_BODY,
@@ -148,6 +148,11 @@ class Upstream:
         call = _Call("GET", model_path(name, f"{self._listed}models/"), None, caller, "", self._deadline(deadline))
         return _decoded(await self._run(call, self._whole), Model)[0]
 
+    def replace_keys(self, keys: Sequence[str]) -> None:
+        """Take these keys of our own from now on; calls under way end with the old ones."""
+        if isinstance(self._auth, KeyPool):
+            self._auth.replace(keys)
+
     async def aclose(self) -> None:
         """Close all connections."""
         await self._transport.aclose()
@@ -170,10 +175,12 @@ class Upstream:
         """One attempt with one key; the key pool learns from its error."""
         key = await self._auth.headers(call.caller, call.model)
         try:
-            return await (work(call, key) if self._breaker is None else self._guarded(self._breaker, call, work, key))
+            result = await (work(call, key) if self._breaker is None else self._guarded(self._breaker, call, work, key))
         except UpstreamError as error:
             error.elsewhere = self._auth.learn(key, call.model, error)
             raise
+        self._auth.worked(key, call.model)
+        return result
 
     async def _guarded(
         self,
