@@ -260,6 +260,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         bool | None, _about("The page at / with the last exchanges. Unset: only on the loopback address.")
     ] = None
     metrics: Annotated[bool, _about("Figures for Prometheus at /metrics, for whoever may call.")] = False
+    traces: Annotated[
+        bool, _about("Traces by OpenTelemetry, sent by OTLP over HTTP to where its own OTEL_... variables say.")
+    ] = False
     log_format: Annotated[Literal["plain", "json"], _about("One line per request, plain or JSON.")] = "plain"
     log_level: Annotated[Literal["debug", "info", "warning", "error"], _about("Least level that is logged.")] = "info"
 
@@ -328,6 +331,8 @@ def load(flags: Mapping[str, Any], environment: Mapping[str, str], file: Path | 
         if "fallback_upstreams" in typed:
             typed["fallback_upstreams"] = _tables(typed["fallback_upstreams"], environment)
         settings = _with_files(msgspec.convert(typed, Settings))
+        if settings.traces:
+            _check_traces(environment)
     except msgspec.ValidationError as error:
         raise SettingsError(str(error)) from None
     except SettingsError:
@@ -503,6 +508,8 @@ def _check(settings: Settings) -> None:
     _check_rates(settings)
     if settings.metrics and find_spec("prometheus_client") is None:
         raise SettingsError("metrics: needs a package: pip install 'gemini-openai-adapter[metrics]'")
+    if settings.traces and (find_spec("opentelemetry") is None or find_spec("opentelemetry.sdk") is None):
+        raise SettingsError("traces: needs packages: pip install 'gemini-openai-adapter[telemetry]'")
     if not all(key.isascii() and key.isprintable() and " " not in key for key in settings.upstream_keys):
         raise SettingsError("upstream_keys: a key holds characters that no key has")
     try:
@@ -575,6 +582,13 @@ def next_models(model: str, settings: Settings) -> list[str]:
     """The models to ask when this one fails."""
     found = (text for pattern, text in settings.fallback_models.items() if fnmatchcase(model, pattern))
     return [name.strip() for name in next(found, "").split("|") if name.strip()]
+
+
+def _check_traces(environment: Mapping[str, str]) -> None:
+    """What OpenTelemetry's own variables ask for that is not here. Raises `SettingsError`."""
+    for name in ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"):
+        if environment.get(name, "http/protobuf") != "http/protobuf":
+            raise SettingsError(f"traces: {name}: only http/protobuf is sent (to port 4318 of most collectors)")
 
 
 def _check_rates(settings: Settings) -> None:
