@@ -7,7 +7,8 @@ key of the TOML file (`upstream_url`); its description is the help text. Secrets
 import ipaddress
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from hashlib import sha256
@@ -439,8 +440,15 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
     given = {name[len(PREFIX) :].lower(): value for name, value in environment.items() if name.startswith(PREFIX)}
     unknown = set(given) - names - {"config", "corpus", "settings"}
     if unknown:
-        raise SettingsError(f"no such setting: {', '.join(PREFIX + name.upper() for name in sorted(unknown))}")
+        named = ", ".join(PREFIX + name.upper() for name in sorted(unknown))
+        raise SettingsError(f"no such setting: {named}{_meant(unknown)}")
     return {name: value for name, value in given.items() if name in names}
+
+
+def _meant(unknown: Iterable[str]) -> str:
+    """Names that are like those, so that a slip of the pen is found at once."""
+    like = [near for name in sorted(unknown) for near in get_close_matches(name, Settings.__struct_fields__, 1, 0.8)]
+    return f" (like {', '.join(PREFIX + name.upper() for name in like)}?)" if like else ""
 
 
 _BOOLEANS = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
@@ -497,14 +505,14 @@ def _number(name: str, value: str, kind: type[int] | type[float]) -> float:
 def _check(settings: Settings) -> None:
     """What holds between settings."""
     if not settings.loopback and not settings.client_keys and not settings.clients and not settings.allow_anonymous:
-        raise SettingsError(
-            f"{settings.host} can be reached by others: set client keys (ADAPTER_CLIENT_KEYS), or --allow-anonymous"
-        )
+        raise SettingsError(f"{settings.host} can be reached by others: {_what_to_do(settings)}, or --allow-anonymous")
     keys = [*settings.client_keys, *(one.key for one in settings.clients)]
     if any(not _DIGEST.fullmatch(digest_of(key)) for key in keys):
         raise SettingsError("client_keys, clients: after sha256: come 64 hexadecimal digits")
-    if len({digest_of(key) for key in keys}) < len(keys) or "" in keys:
-        raise SettingsError("client_keys, clients: each key must be another one")
+    if not all(key.strip() for key in keys):
+        raise SettingsError("client_keys, clients: a key is empty")
+    if len({digest_of(key) for key in keys}) < len(keys):
+        raise SettingsError("client_keys, clients: two of the keys are the same one")
     _check_rates(settings)
     if settings.metrics and find_spec("prometheus_client") is None:
         raise SettingsError("metrics: needs a package: pip install 'gemini-openai-adapter[metrics]'")
@@ -518,9 +526,17 @@ def _check(settings: Settings) -> None:
         raise SettingsError(f"store: {error}") from None
     keyed = settings.upstream_auth not in ("caller", "vertex")
     if keyed and settings.upstream_url != GOOGLE_URL and not settings.upstream_keys:
-        raise SettingsError("an upstream of your own needs a key: set ADAPTER_UPSTREAM_KEYS, or --upstream-auth caller")
+        given = "ADAPTER_UPSTREAM_KEYS, ADAPTER_UPSTREAM_KEYS_FILE"
+        raise SettingsError(f"an upstream of your own needs a key: set {given}, or --upstream-auth caller")
     if settings.upstream_proxy and urlsplit(settings.upstream_proxy).scheme not in ("http", "https"):
         raise SettingsError("upstream_proxy: must be http://HOST:PORT or https://HOST:PORT")
+
+
+def _what_to_do(settings: Settings) -> str:
+    """About strangers. Whose own key goes to Gemini may be anybody."""
+    if settings.upstream_auth == "caller":
+        return "list the keys that may call (ADAPTER_CLIENT_KEYS, ADAPTER_CLIENT_KEYS_FILE), which go on to Gemini"
+    return "set client keys (ADAPTER_CLIENT_KEYS, ADAPTER_CLIENT_KEYS_FILE)"
 
 
 _OF_AN_UPSTREAM = frozenset(

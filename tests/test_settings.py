@@ -154,6 +154,22 @@ def test_an_address_that_others_reach_needs_client_keys_or_a_clear_word():
 
 
 @pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"CLIENTS": '[{"name": "a", "key": " "}]'}, "a key is empty"),
+        ({"CLIENTS": '[{"name": "a", "key": "secret"}]', "CLIENT_KEYS": "secret"}, "two of the keys are the same"),
+        ({"CLIENT_KEY": "secret"}, r"ADAPTER_CLIENT_KEY \(like ADAPTER_CLIENT_KEYS\?\)"),
+        ({"XYZ": "secret"}, "no such setting: ADAPTER_XYZ$"),
+        ({"HOST": "0.0.0.0", "UPSTREAM_AUTH": "caller"}, "go on to Gemini, or --allow-anonymous"),
+    ],
+)
+def test_what_is_wrong_with_keys_is_told_without_them(given, told):
+    with pytest.raises(SettingsError, match=told) as caught:
+        load({}, {f"ADAPTER_{name}": value for name, value in given.items()})
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
     ("name", "value"),
     [
         ("port", "many"),
