@@ -131,6 +131,7 @@ class StreamedResponse:
         self.machine = ResponseStream(turn.prepared.context, turn.stamp, turn.view, clock=time.time)
         self.take_issued = self.machine.take_issued
         self.ended = False
+        self.exchange = told.exchange
         self._service = service
         self._turn = turn
         self._told = told
@@ -150,7 +151,7 @@ class StreamedResponse:
 
     def feed(self, reply: Reply) -> list[bytes]:
         """See `Answer`."""
-        self._told.exchange.heard(reply.response)
+        self.exchange.heard(reply.response)
         if reply.continued:
             self.machine.went_on()
         return list(map(self._frame, self.machine.feed(reply.response, reply.unknown)))
@@ -165,7 +166,7 @@ class StreamedResponse:
 
     async def fail(self, error: Exception) -> list[bytes]:
         """See `Answer`."""
-        failure = self._service.failure(error, self._told.exchange.id, self._turn.client)
+        failure = self._service.failed(error, self.exchange, self._turn.client)
         return await self._end(self.machine.fail(failure.body))
 
     async def cancel(self) -> list[bytes]:
@@ -180,7 +181,7 @@ class StreamedResponse:
         if isinstance(last, Response):
             last.store = self.machine.response.store
             if notes.wants_all(self._told.scope):
-                last.extra_content = with_ledger(last.extra_content, self._told.exchange)
+                last.extra_content = with_ledger(last.extra_content, self.exchange)
         return [*map(self._frame, events), *self._last]
 
     def heartbeat(self) -> bytes:

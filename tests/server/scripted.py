@@ -154,14 +154,17 @@ async def emulated(settings: EmulatorSettings) -> AsyncIterator[Emulated]:
 
 
 @asynccontextmanager
-async def adapter(upstream: Upstream | Emulated, **settings) -> AsyncIterator[httpx2.AsyncClient]:
-    """A client of an adapter in front of an upstream; both on real sockets, in this event loop."""
+async def adapter(upstream: Upstream | Emulated, lines=None, **settings) -> AsyncIterator[httpx2.AsyncClient]:
+    """A client of an adapter in front of an upstream; both on real sockets, in this event loop.
+
+    `lines` takes the lines of requests, see `create_app`.
+    """
     given = {"upstream_url": upstream.url, "upstream_keys": ("k",), "store": "memory", "retries": 0, **settings}
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
     chosen = Settings(**given)
     config = uvicorn.Config(
-        create_app(chosen), http=protocol(chosen), log_level="error", access_log=False, lifespan="on"
+        create_app(chosen, lines=lines), http=protocol(chosen), log_level="error", access_log=False, lifespan="on"
     )
     server = uvicorn.Server(config)
     task = asyncio.create_task(server.serve(sockets=[listener]))
