@@ -31,8 +31,9 @@ from adapter.translate.fanout import calls_needed
 from adapter.translate.media import remote_urls
 from adapter.translate.notes import Fidelity, Note, Rejected
 from adapter.upstream.client import Caller, Reply, Upstream
-from adapter.upstream.errors import UpstreamError
+from adapter.upstream.errors import InvalidModelName, UpstreamError
 from adapter.upstream.media import Fetcher
+from adapter.upstream.names import model_path
 from adapter.wire.base import TooManyUnknownFields, decode
 from adapter.wire.gemini.generate import GenerateContentRequest
 from adapter.wire.openai.chat import ChatCompletionRequest
@@ -129,6 +130,7 @@ class Service:
     ) -> Prepared:
         """Translate a chat request. `known` are signatures that the client itself sent. Raises `Rejected`."""
         client.check(request.model)
+        self._check_name(request.model)
         await self._count(client)
         _check_counts(request, self.settings)
         media, found = await self._media(request), await self._signatures(request, client, known)
@@ -140,6 +142,13 @@ class Service:
             return prepared(request, unknown, self.catalogue, chosen, media=media, found=found, instead=model)
 
         return Prepared(made.context, made.model, made.body, made.notes, made.calls, self.detours.of(made, elsewhere))
+
+    def _check_name(self, model: str) -> None:
+        """Raises `Rejected` for a model whose name cannot stand in a URL, before anything is done for it."""
+        try:
+            model_path(named(model, self.catalogue)[0], self.upstream.settings.models)
+        except InvalidModelName:
+            raise Rejected("model", "this is not the name of a model") from None
 
     async def aclose(self) -> None:
         """Close what the service itself has opened."""

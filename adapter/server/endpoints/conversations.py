@@ -8,6 +8,7 @@ from adapter.server.asgi import read_body
 from adapter.server.endpoints.stored_responses import Page, answer, caller, listed
 from adapter.server.service import Service, decoded
 from adapter.translate.notes import Rejected
+from adapter.translate.responses import check_tags
 from adapter.wire.base import present
 from adapter.wire.openai.responses import InputItem
 from adapter.wire.openai.stored import ConversationRequest, Deleted, ItemsRequest
@@ -21,6 +22,13 @@ async def _body(request: Request) -> bytes:
     return await read_body(request.scope, request.receive, service.settings.max_body)
 
 
+async def _wanted(request: Request) -> ConversationRequest:
+    wanted, _unknown = decoded(await _body(request) or b"{}", ConversationRequest)
+    if present(wanted.metadata):
+        check_tags(wanted.metadata)
+    return wanted
+
+
 def _checked(items: list[InputItem]) -> list[InputItem]:
     if len(items) > MAX_ITEMS:
         raise Rejected("items", f"at most {MAX_ITEMS} items can be added at a time")
@@ -30,7 +38,7 @@ def _checked(items: list[InputItem]) -> list[InputItem]:
 async def create_conversation(request: Request) -> Response:
     """A new conversation, with its first items."""
     state, _, client = caller(request)
-    wanted, _unknown = decoded(await _body(request) or b"{}", ConversationRequest)
+    wanted = await _wanted(request)
     return answer(await state.create_conversation(wanted.metadata, _checked(wanted.items or []), client.id))
 
 
@@ -43,7 +51,7 @@ async def get_conversation(request: Request) -> Response:
 async def update_conversation(request: Request) -> Response:
     """Set a conversation's metadata."""
     state, _, client = caller(request)
-    wanted, _unknown = decoded(await _body(request) or b"{}", ConversationRequest)
+    wanted = await _wanted(request)
     conversation = await state.conversation(request.path_params["conversation_id"], client.id)
     conversation.metadata = wanted.metadata if present(wanted.metadata) else msgspec.Raw(b"{}")
     await state.update_conversation(conversation, client.id)
