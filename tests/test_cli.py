@@ -79,7 +79,8 @@ def test_a_wrong_setting_is_a_clear_error(run):
 
 
 def ask(url, body):
-    request = urllib.request.Request(f"{url}/v1/chat/completions", json.dumps(body).encode())
+    headers = {"content-type": "application/json"}
+    request = urllib.request.Request(f"{url}/v1/chat/completions", json.dumps(body).encode(), headers)
     with urllib.request.urlopen(request, timeout=20) as response:
         return dict(response.headers), json.load(response)
 

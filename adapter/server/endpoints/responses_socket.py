@@ -16,7 +16,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from adapter.server.access import AccessDenied, Client
+from adapter.server.access import AccessDenied, Client, ForeignPage, KeyInUrl
 from adapter.server.asgi import ClientGone, header
 from adapter.server.endpoints.responses import Responses
 from adapter.server.errors import Malformed
@@ -75,7 +75,7 @@ class ResponsesSocket:
         try:
             client = service.access.client(scope)
             _check_origin(scope, service)
-        except AccessDenied as error:
+        except (AccessDenied, KeyInUrl, ForeignPage) as error:
             failure = service.failure(error, "", None)
             denial = Response(encode(failure.body), failure.status, failure.headers, media_type="application/json")
             await socket.send_denial_response(denial)
