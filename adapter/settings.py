@@ -237,7 +237,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             "Fetch images and files that requests point to: never, by https, or by http too. Public addresses only."
         ),
     ] = "off"
-    fetch_max_bytes: Annotated[int, _count("Largest file that is fetched.")] = 20 * 1024 * 1024
+    fetch_max_bytes: Annotated[int, _count("Size of all files that are fetched for one request.")] = 20 * 1024 * 1024
+    fetch_max_files: Annotated[int, _count("How many files are fetched for one request.")] = 16
     max_choices: Annotated[
         int, _count("Largest n; where the model gives one candidate in a call, each is a call of its own.", 1, 128)
     ] = 8
@@ -634,7 +635,7 @@ def document_limits(settings: Settings) -> DocumentLimits:
 
 def fetch_settings(settings: Settings) -> FetchSettings:
     """The part that fetching media needs."""
-    return FetchSettings(policy=settings.fetch_media, bytes=settings.fetch_max_bytes)
+    return FetchSettings(policy=settings.fetch_media, bytes=settings.fetch_max_bytes, files=settings.fetch_max_files)
 
 
 class Alias(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
