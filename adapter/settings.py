@@ -251,6 +251,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         float, _seconds("How long a request's body may come slower than a kilobyte in a second.")
     ] = 30.0
     max_body: Annotated[int, _count("Largest request body.")] = 32 * 1024 * 1024
+    max_bodies: Annotated[
+        int, _count("Size of all requests that one process holds at once; each takes some times its size of memory.")
+    ] = 256 * 1024 * 1024
     inspector: Annotated[
         bool | None, _about("The page at / with the last exchanges. Unset: only on the loopback address.")
     ] = None
@@ -440,6 +443,8 @@ def _check(settings: Settings) -> None:
         raise SettingsError("client_keys, clients: an empty key lets everybody in")
     if not all(map(_fits_a_header, keys)):
         raise SettingsError("client_keys, clients: a key holds characters that no header takes")
+    if settings.max_bodies < settings.max_body:
+        raise SettingsError("max_bodies: must be at least max_body, or the largest request would never be served")
     _check_rates(settings)
     if settings.metrics and find_spec("prometheus_client") is None:
         raise SettingsError("metrics: needs a package: pip install 'gemini-openai-adapter[metrics]'")

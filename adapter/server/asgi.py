@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from starlette.types import Message, Receive, Scope, Send
 
 from adapter.server.interrupt import Interruptible, Until
+from adapter.server.load import Room
 
 JSON = b"application/json"
 CONNECTION = "adapter.connection"
@@ -68,8 +69,11 @@ def printable(text: str) -> str:
     return "".join(character if " " <= character <= "~" else "?" for character in text)
 
 
-async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
-    """The whole body. Raises `BodyTooLarge`, `PackedBody`, `ForeignBody`, `ClientGone`."""
+async def read_body(scope: Scope, receive: Receive, limit: int, room: Room) -> bytes:
+    """The whole body, which takes room until it is given back.
+
+    Raises `BodyTooLarge`, `PackedBody`, `ForeignBody`, `Overloaded`, `ClientGone`.
+    """
     if header(scope, b"content-encoding") not in (None, "identity"):
         raise PackedBody
     _check_type(scope)
@@ -79,13 +83,19 @@ async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
     pieces: list[bytes] = []
     size = 0
     more = True
-    while more:
-        message = await receive()
-        pieces.append(_piece(message))
-        size += len(pieces[-1])
-        if size > limit:
-            raise BodyTooLarge
-        more = message.get("more_body", False)
+    try:
+        while more:
+            message = await receive()
+            piece = _piece(message)
+            if size + len(piece) > limit:
+                raise BodyTooLarge
+            room.take(len(piece))
+            size += len(piece)
+            pieces.append(piece)
+            more = message.get("more_body", False)
+    except BaseException:
+        room.give(size)
+        raise
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 

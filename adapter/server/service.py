@@ -9,16 +9,16 @@ from importlib import import_module
 from typing import Any, TypeVar
 
 import msgspec
-from starlette.types import Scope
+from starlette.types import Receive, Scope
 
 from adapter.server import fanout, notes
 from adapter.server.access import Access, Client
-from adapter.server.asgi import header
+from adapter.server.asgi import header, read_body
 from adapter.server.drain import Drain
 from adapter.server.errors import failure_of, malformed
 from adapter.server.exchanges import Exchange, Exchanges
 from adapter.server.ids import new_id
-from adapter.server.load import Load
+from adapter.server.load import Load, Room
 from adapter.server.logs import Lines
 from adapter.server.routes import Detour, Detours
 from adapter.server.state import State
@@ -104,6 +104,7 @@ class Service:
         self.label = label
         self.lines = lines
         self.access = Access(settings)
+        self.room = Room(settings.max_bodies)
         self.load = Load(settings.max_concurrent, settings.max_queued, settings.queue_timeout)
         limited = settings.client_rates or any(one.rates for one in settings.clients)
         # Its packages are an extra.
@@ -116,6 +117,12 @@ class Service:
         self.exchanges = Exchanges(enabled=settings.loopback if settings.inspector is None else settings.inspector)
         self.fetcher = Fetcher(fetch_settings(settings))
         self.started_at = int(time.time())
+
+    async def body(self, scope: Scope, receive: Receive) -> bytes:
+        """The body of a request that is answered at once. Raises as `read_body` does."""
+        body = await read_body(scope, receive, self.settings.max_body, self.room)
+        self.room.give(len(body))
+        return body
 
     def decode(self, body: bytes) -> tuple[ChatCompletionRequest, dict[str, msgspec.Raw]]:
         """A chat request and its unknown fields. Raises `Malformed`."""

@@ -4,7 +4,6 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from adapter.server.asgi import read_body
 from adapter.server.endpoints.stored_responses import Page, answer, caller, listed
 from adapter.server.service import Service, decoded
 from adapter.translate.notes import Rejected
@@ -19,7 +18,7 @@ MAX_ITEMS = 20
 
 async def _body(request: Request) -> bytes:
     service: Service = request.app.state.service
-    return await read_body(request.scope, request.receive, service.settings.max_body)
+    return await service.body(request.scope, request.receive)
 
 
 async def _wanted(request: Request) -> ConversationRequest:
