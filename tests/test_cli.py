@@ -90,6 +90,7 @@ def test_without_a_key_the_emulator_answers_and_every_answer_says_so(tmp_path):
         headers, answer = ask(live.url, REQUEST)
     assert live.health["emulator"] is True
     assert live.health["warnings"] == []
+    assert "server" not in {name.lower() for name in headers}
     assert headers["x-adapter-upstream"] == "emulator"
     assert answer["choices"][0]["message"]["content"]
 
