@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import re
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -239,6 +240,20 @@ async def test_nothing_dangerous_is_handed_on():
     assert set(upstream.seen[0].headers) <= known
     assert upstream.seen[0].headers["x-goog-api-key"] == "k"
     assert upstream.seen[0].headers.get("connection", "keep-alive") == "keep-alive"
+
+
+IDS = [b"x" * 10_000, b"a%0d%0ab", b"a b", b'"}{"level":"fatal', b"\xff\xfe", b"a\tb", b"../x", b"a;b", b""]
+
+
+@pytest.mark.parametrize("sent", IDS, ids=lambda sent: repr(sent[:12]))
+async def test_a_request_id_that_is_none_is_replaced(sent):
+    async with scripted(says_hello) as upstream, adapter(upstream) as client:
+        for name in (b"X-Request-Id", b"X-Client-Request-Id"):
+            plain = request("Z: z").replace(b"Z: z", name + b": " + sent)
+            first, _ = await ask(client, plain)
+            assert first[0] == 200
+            assert re.fullmatch(r"req_\w+", first[1]["x-request-id"])
+    assert not any(sent.decode("latin-1") in str(one.headers.values()) for one in upstream.seen if len(sent) > 3)
 
 
 SLOW = {
