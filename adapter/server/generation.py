@@ -10,8 +10,10 @@ from starlette.types import Receive, Scope, Send
 
 from adapter.server import notes
 from adapter.server.access import Client
-from adapter.server.asgi import ClientGone, read_body, respond, until, while_connected
-from adapter.server.exchanges import Exchange, timed
+from adapter.server.asgi import ClientGone, read_body, until, while_connected
+from adapter.server.exchanges import Exchange
+from adapter.server.outlet import ANSWERED_BY, respond
+from adapter.server.recording import recorded
 from adapter.server.service import Prepared, Service, deadline_of
 from adapter.server.streaming import Answer, EventStream, heartbeat_of, relay
 from adapter.translate.errors import AnswerError, Failure
@@ -43,18 +45,16 @@ class Generation:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
-        exchange = Exchange(id=scope["state"]["request_id"], path=scope["path"], started_at=time.time(), client=None)
-        metrics = self.service.metrics
-        if metrics is not None:
-            metrics.begin()
-        try:
-            with timed(exchange):
-                await self._answer(scope, receive, send, exchange)
-        finally:
-            if metrics is not None:
-                metrics.end(exchange)
-        if exchange.status:
-            self.service.record(exchange)
+        state = scope["state"]
+        exchange = state["exchange"] = Exchange(
+            id=state["request_id"],
+            path=scope["path"],
+            started_at=time.time(),
+            client=None,
+            trace_id=state.get("trace_id", ""),
+        )
+        with recorded(self.service, exchange):
+            await self._answer(scope, receive, send, exchange)
 
     async def serve(self, incoming: Incoming) -> None:
         """Answer; every exception becomes an OpenAI error."""
@@ -91,7 +91,7 @@ class Generation:
         """OpenAI's error for an exception, recorded."""
         if isinstance(error, Rejected):
             exchange.notes = error.notes
-        failure = self.service.failure(error, exchange.id, client)
+        failure = self.service.failed(error, exchange, client)
         exchange.status, exchange.answer = failure.status, [encode(failure.body)]
         return failure
 
@@ -147,7 +147,7 @@ def _elsewhere(incoming: Incoming, taken: Prepared, label: str) -> None:
     """Record that a request went elsewhere, and where."""
     exchange = incoming.exchange
     exchange.model, exchange.notes, exchange.upstream_request = taken.model, taken.notes, taken.body
-    incoming.scope.setdefault("state", {})["answered_by"] = label
+    incoming.scope.setdefault("state", {})[ANSWERED_BY] = label
 
 
 def with_ledger(extra: Extra | None, exchange: Exchange) -> Extra:

@@ -44,7 +44,8 @@ class Lines:
 
     def write(self, exchange: Exchange) -> None:
         """Write one."""
-        level = logging.WARNING if exchange.status >= 500 else logging.INFO
+        failed = exchange.status >= 500 or exchange.outcome == "broken"
+        level = logging.WARNING if failed else logging.DEBUG if exchange.quiet else logging.INFO
         if level >= self._least:
             self._stream.write(self._line(exchange, logging.getLevelName(level)) + "\n")
             self._stream.flush()
@@ -53,7 +54,7 @@ class Lines:
         now = int(time.time())
         if not self._json:
             said = f"{exchange.id} {exchange.path} {exchange.status} {shown(exchange.model)}"
-            return f"{_clock(now)} {level} {said} {exchange.milliseconds:.0f} ms"
+            return f"{_clock(now)} {level} {said} {exchange.milliseconds:.0f} ms {exchange.error}".rstrip()
         names = {"model_asked": shown(exchange.model_asked), "model": shown(exchange.model)}
         return encode({"time": _date(now), "level": level.lower(), **exchange.summary(), **names}).decode()
 

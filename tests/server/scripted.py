@@ -10,6 +10,7 @@ from typing import NamedTuple
 import httpx2
 import uvicorn
 
+from adapter.emulator import EmulatorSettings, create_emulator
 from adapter.server.app import create_app
 from adapter.server.protocol import protocol
 from adapter.settings import Settings
@@ -123,15 +124,47 @@ async def scripted(script: Callable[[Call], Awaitable[None]]) -> AsyncIterator[U
         server.close()
 
 
+class Emulated(NamedTuple):
+    """A running emulator."""
+
+    url: str
+
+    async def requests(self) -> list[dict]:
+        """What it was asked, oldest first."""
+        async with httpx2.AsyncClient(trust_env=False) as direct:
+            answer = await direct.get(f"{self.url}/emulator/requests")
+        return answer.json()
+
+
 @asynccontextmanager
-async def adapter(upstream: Upstream, **settings) -> AsyncIterator[httpx2.AsyncClient]:
-    """A client of an adapter in front of an upstream; both on real sockets, in this event loop."""
+async def emulated(settings: EmulatorSettings) -> AsyncIterator[Emulated]:
+    """The emulator as an upstream, on a real socket."""
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    config = uvicorn.Config(create_emulator(settings), log_level="error", access_log=False)
+    server = uvicorn.Server(config)
+    task = asyncio.create_task(server.serve(sockets=[listener]))
+    while not server.started:
+        await asyncio.sleep(0.01)
+    try:
+        yield Emulated(f"http://127.0.0.1:{listener.getsockname()[1]}")
+    finally:
+        server.should_exit = True
+        await task
+
+
+@asynccontextmanager
+async def adapter(upstream: Upstream | Emulated, lines=None, **settings) -> AsyncIterator[httpx2.AsyncClient]:
+    """A client of an adapter in front of an upstream; both on real sockets, in this event loop.
+
+    `lines` takes the lines of requests, see `create_app`.
+    """
     given = {"upstream_url": upstream.url, "upstream_keys": ("k",), "store": "memory", "retries": 0, **settings}
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
     chosen = Settings(**given)
     config = uvicorn.Config(
-        create_app(chosen),
+        create_app(chosen, lines=lines),
         http=protocol(chosen),
         log_level="error",
         access_log=False,
