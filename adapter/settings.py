@@ -5,7 +5,9 @@ key of the TOML file (`upstream_url`); its description is the help text. Secrets
 """
 
 import ipaddress
+import os
 import re
+import stat
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
@@ -42,9 +44,11 @@ KEY_VARIABLES = ("GOOGLE_API_KEY", "GEMINI_API_KEY")
 
 
 _LONGEST = 86_400.0
-_HASHED = "sha256:"
+HASHED = "sha256:"
 _CLOUD_NAME = re.compile(r"[a-z][a-z0-9.:-]{1,62}")
 _DIGEST = re.compile(r"[0-9a-fA-F]{64}")
+_NOTHING = sha256(b"").hexdigest()
+"""What `sha256sum` makes of a variable that is not set."""
 
 
 def _about(text: str) -> msgspec.Meta:
@@ -128,6 +132,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         str | None,
         _about("File with upstream keys, by lines or commas, in place of --upstream-keys; reread on SIGHUP."),
     ] = None
+    upstream_plain_http: Annotated[
+        bool, _about("Call an upstream that is not on this machine by http: keys and prompts can be read on the way.")
+    ] = False
     upstream_profile: Annotated[
         Literal["full", "anyfast"],
         _about("What the upstream takes: all of Gemini's API, or only the fields of the AnyFast relay's page."),
@@ -255,7 +262,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             "Fetch images and files that requests point to: never, by https, or by http too. Public addresses only."
         ),
     ] = "off"
-    fetch_max_bytes: Annotated[int, _count("Largest file that is fetched.")] = 20 * 1024 * 1024
+    fetch_max_bytes: Annotated[int, _count("Size of all files that are fetched for one request.")] = 20 * 1024 * 1024
+    fetch_max_files: Annotated[int, _count("How many files are fetched for one request.")] = 16
     max_choices: Annotated[
         int, _count("Largest n; where the model gives one candidate in a call, each is a call of its own.", 1, 128)
     ] = 8
@@ -268,6 +276,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         float, _seconds("How long a request's body may come slower than a kilobyte in a second.")
     ] = 30.0
     max_body: Annotated[int, _count("Largest request body.")] = 32 * 1024 * 1024
+    max_bodies: Annotated[
+        int, _count("Size of all requests that one process holds at once; each takes some times its size of memory.")
+    ] = 256 * 1024 * 1024
     inspector: Annotated[
         bool | None, _about("The page at / with the last exchanges. Unset: only on the loopback address.")
     ] = None
@@ -298,7 +309,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 def digest_of(key: str) -> str:
     """The SHA-256 of a client key as hexadecimal digits; a key may be given as `sha256:` and these."""
-    return key.removeprefix(_HASHED) if key.startswith(_HASHED) else sha256(key.encode()).hexdigest()
+    return key.removeprefix(HASHED).lower() if key.startswith(HASHED) else sha256(key.encode()).hexdigest()
 
 
 def is_loopback(host: str) -> bool:
@@ -410,8 +421,8 @@ def _checked(settings: Settings) -> Settings:
     """The settings, if they fit each other, with client keys as hashes. Raises `SettingsError`."""
     _check(settings)
     _check_fallbacks(settings)
-    hashed = tuple(_HASHED + digest_of(key) for key in settings.client_keys)
-    clients = tuple(msgspec.structs.replace(one, key=_HASHED + digest_of(one.key)) for one in settings.clients)
+    hashed = tuple(HASHED + digest_of(key) for key in settings.client_keys)
+    clients = tuple(msgspec.structs.replace(one, key=HASHED + digest_of(one.key)) for one in settings.clients)
     return msgspec.structs.replace(settings, client_keys=hashed, clients=clients)
 
 
@@ -444,6 +455,19 @@ def _from_file(file: Path | None) -> dict[str, Any]:
         return tomllib.loads(file.read_text())
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise SettingsError(f"{file}: {error}") from None
+
+
+def shown_to_all(file: Path) -> bool:
+    """Whether a TOML file holds keys, other than hashes of them, and every user of this machine may read it."""
+    if os.name != "posix" or not file.stat().st_mode & stat.S_IROTH:
+        return False
+    values = _from_file(file)
+    clients = [one.get("key", "") for one in values.get("clients", ()) if isinstance(one, dict)]
+    if not all(str(key).startswith(HASHED) for key in (*values.get("client_keys", ()), *clients)):
+        return True
+    tables = [values, *values.get("fallback_upstreams", ())]
+    urls = [str(values.get("store", "")), *(str(table.get("upstream_proxy", "")) for table in tables)]
+    return any(table.get("upstream_keys") for table in tables) or any(urlsplit(url).password for url in urls)
 
 
 def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
@@ -524,13 +548,19 @@ def _check(settings: Settings) -> None:
         raise SettingsError("client_keys, clients: a key is empty")
     if len({digest_of(key) for key in keys}) < len(keys):
         raise SettingsError("client_keys, clients: two of the keys are the same one")
+    if _NOTHING in {digest_of(key) for key in keys}:
+        raise SettingsError("client_keys, clients: the hash of an empty key lets everybody in")
+    if not all(map(_fits_a_header, keys)):
+        raise SettingsError("client_keys, clients: a key holds characters that no header takes")
+    if settings.max_bodies < settings.max_body:
+        raise SettingsError("max_bodies: must be at least max_body, or the largest request would never be served")
     _check_rates(settings)
     if settings.metrics and find_spec("prometheus_client") is None:
         raise SettingsError("metrics: needs a package: pip install 'gemini-openai-adapter[metrics]'")
     if settings.traces and (find_spec("opentelemetry") is None or find_spec("opentelemetry.sdk") is None):
         raise SettingsError("traces: needs packages: pip install 'gemini-openai-adapter[telemetry]'")
-    if not all(key.isascii() and key.isprintable() and " " not in key for key in settings.upstream_keys):
-        raise SettingsError("upstream_keys: a key holds characters that no key has")
+    if not all(key.strip() and _fits_a_header(key) for key in settings.upstream_keys):
+        raise SettingsError("upstream_keys: a key is empty, or holds characters that no key has")
     try:
         check_name(settings.store)
     except ValueError as error:
@@ -539,6 +569,11 @@ def _check(settings: Settings) -> None:
     if keyed and settings.upstream_url != GOOGLE_URL and not settings.upstream_keys:
         given = "ADAPTER_UPSTREAM_KEYS, ADAPTER_UPSTREAM_KEYS_FILE"
         raise SettingsError(f"an upstream of your own needs a key: set {given}, or --upstream-auth caller")
+    url = urlsplit(settings.upstream_url)
+    if url.scheme == "http" and not is_loopback(url.hostname or "") and not settings.upstream_plain_http:
+        raise SettingsError(
+            "upstream_url: http to another machine shows keys to all between: https, or --upstream-plain-http"
+        )
     if settings.upstream_proxy and urlsplit(settings.upstream_proxy).scheme not in ("http", "https"):
         raise SettingsError("upstream_proxy: must be http://HOST:PORT or https://HOST:PORT")
 
@@ -548,6 +583,10 @@ def _what_to_do(settings: Settings) -> str:
     if settings.upstream_auth == "caller":
         return "list the keys that may call (ADAPTER_CLIENT_KEYS, ADAPTER_CLIENT_KEYS_FILE), which go on to Gemini"
     return "set client keys (ADAPTER_CLIENT_KEYS, ADAPTER_CLIENT_KEYS_FILE)"
+
+
+def _fits_a_header(key: str) -> bool:
+    return key.isascii() and key.isprintable() and " " not in key
 
 
 _OF_AN_UPSTREAM = frozenset(
@@ -736,7 +775,7 @@ def document_limits(settings: Settings) -> DocumentLimits:
 
 def fetch_settings(settings: Settings) -> FetchSettings:
     """The part that fetching media needs."""
-    return FetchSettings(policy=settings.fetch_media, bytes=settings.fetch_max_bytes)
+    return FetchSettings(policy=settings.fetch_media, bytes=settings.fetch_max_bytes, files=settings.fetch_max_files)
 
 
 class Alias(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

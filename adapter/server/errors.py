@@ -2,15 +2,16 @@
 
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 import msgspec
 import orjson
 from starlette.exceptions import HTTPException
 
-from adapter.server.access import AccessDenied, ModelDenied
-from adapter.server.asgi import BodyTooLarge, PackedBody
+from adapter.server.access import AccessDenied, ForeignPage, KeyInUrl, ModelDenied
+from adapter.server.asgi import BodyTooLarge, ForeignBody, PackedBody
 from adapter.server.drain import ShuttingDown
 from adapter.server.load import Overloaded, TooOften
 from adapter.translate.errors import AnswerError, Failure, failure, of_answer, to_openai
@@ -18,6 +19,7 @@ from adapter.translate.notes import Fidelity, Rejected
 from adapter.upstream.errors import UpstreamError, UpstreamTimeout
 from adapter.upstream.media import FetchError
 from adapter.wire.base import TooManyUnknownFields
+from adapter.wire.openai.errors import ErrorBody
 
 log = logging.getLogger("adapter")
 
@@ -125,6 +127,8 @@ _ROWS: tuple[tuple[type[Exception], Callable[[Any, Asked], Failure]], ...] = (
     (Rejected, _rejected),
     (StrictLoss, lambda error, _: failure(400, str(error), "would_lose", param=error.param)),
     (AccessDenied, _denied),
+    (KeyInUrl, lambda error, _: failure(400, str(error), "key_in_url")),
+    (ForeignPage, lambda error, _: failure(403, str(error), "foreign_page")),
     (ModelDenied, lambda error, _: failure(404, str(error), "model_not_found", param="model")),
     (Overloaded, lambda _, __: failure(503, "The server is busy: try again.", "overloaded", wait=1)),
     (TooOften, lambda error, _: failure(429, str(error), "rate_limit_exceeded", wait=error.wait)),
@@ -132,6 +136,7 @@ _ROWS: tuple[tuple[type[Exception], Callable[[Any, Asked], Failure]], ...] = (
     (Busy, lambda error, _: failure(429, str(error), "rate_limit_exceeded", wait=5)),
     (ShuttingDown, lambda _, __: failure(503, "The server is shutting down.", "shutting_down", wait=1)),
     (PackedBody, lambda _, __: failure(415, "Send the body without Content-Encoding.", "unsupported_media_type")),
+    (ForeignBody, lambda _, __: failure(415, "Send the body as application/json.", "unsupported_media_type")),
     (BodyTooLarge, lambda _, __: failure(413, "The body is too large.", "request_too_large")),
     (FetchError, lambda error, _: failure(400, str(error), "failed_to_download_image", param="messages")),
     (AnswerError, lambda error, _: of_answer(error)),
@@ -144,6 +149,21 @@ _ROWS: tuple[tuple[type[Exception], Callable[[Any, Asked], Failure]], ...] = (
 
 TABLE = tuple(kind for kind, _ in _ROWS)
 """Every exception that has a row."""
+
+
+SHORTEST_SECRET = 8
+"""Characters below which a key may be a word of a message."""
+
+
+def without(made: Failure, secrets: Iterable[str]) -> Failure:
+    """An error that does not hold these keys, whatever they look like: relays repeat what they were sent."""
+    error, message = made.body.error, made.body.error.message
+    for secret in secrets:
+        if len(secret) >= SHORTEST_SECRET:
+            message = message.replace(secret, "[hidden]").replace(quote(secret, safe=""), "[hidden]")
+    if message == error.message:
+        return made
+    return made._replace(body=ErrorBody(error=msgspec.structs.replace(error, message=message)))
 
 
 def failure_of(error: Exception, request_id: str, *, own_key: bool = False, upstream: str = "the upstream") -> Failure:

@@ -17,6 +17,23 @@ class TooOften(Exception):
         self.wait = wait
 
 
+class Room:
+    """Bytes of requests that are held at once, until they are answered: memory is what large requests run out of."""
+
+    def __init__(self, most: int) -> None:
+        self._left = most
+
+    def take(self, size: int) -> None:
+        """Hold so many more bytes. Raises `Overloaded`."""
+        if size > self._left:
+            raise Overloaded
+        self._left -= size
+
+    def give(self, size: int) -> None:
+        """Hold them no longer."""
+        self._left += size
+
+
 class Load:
     """Places for requests that run, and a line for those that wait; the first in it is served first."""
 

@@ -8,20 +8,27 @@ from importlib import import_module
 from typing import Any, TypeVar
 
 import msgspec
-from starlette.types import Scope
+from starlette.types import Receive, Scope
 
 from adapter.server import continuing, fanout, notes
 from adapter.server.access import Access, Client
-from adapter.server.asgi import header
+from adapter.server.asgi import header, read_body
 from adapter.server.drain import Drain
-from adapter.server.errors import failure_of, malformed
+from adapter.server.errors import failure_of, malformed, without
 from adapter.server.exchanges import Exchange, Exchanges
 from adapter.server.ids import new_id
-from adapter.server.load import Load
+from adapter.server.load import Load, Room
 from adapter.server.logs import Lines
 from adapter.server.routes import Detour, Detours
 from adapter.server.state import State
-from adapter.settings import Catalogue, Settings, catalogue, fetch_settings, named, options
+from adapter.settings import (
+    Catalogue,
+    Settings,
+    catalogue,
+    fetch_settings,
+    named,
+    options,
+)
 from adapter.store import DocumentStore, SignatureStore
 from adapter.translate import chat, signatures
 from adapter.translate.context import Context, Media, Options, Stamp
@@ -31,8 +38,9 @@ from adapter.translate.fanout import calls_needed
 from adapter.translate.media import remote_urls
 from adapter.translate.notes import Fidelity, Note, Rejected
 from adapter.upstream.client import Caller, Reply, Upstream
-from adapter.upstream.errors import UpstreamError
+from adapter.upstream.errors import InvalidModelName, UpstreamError
 from adapter.upstream.media import Fetcher
+from adapter.upstream.names import model_path
 from adapter.wire.base import TooManyUnknownFields, decode
 from adapter.wire.gemini.generate import GenerateContentRequest
 from adapter.wire.openai.chat import ChatCompletionRequest
@@ -104,6 +112,7 @@ class Service:
         self.label = label
         self.lines = lines
         self.access = Access(settings)
+        self.room = Room(settings.max_bodies)
         self.load = Load(settings.max_concurrent, settings.max_queued, settings.queue_timeout)
         limited = settings.client_rates or any(one.rates for one in settings.clients)
         # Its packages are an extra.
@@ -116,6 +125,12 @@ class Service:
         self.exchanges = Exchanges(enabled=settings.loopback if settings.inspector is None else settings.inspector)
         self.fetcher = Fetcher(fetch_settings(settings))
         self.started_at = int(time.time())
+
+    async def body(self, scope: Scope, receive: Receive) -> bytes:
+        """The body of a request that is answered at once. Raises as `read_body` does."""
+        body = await read_body(scope, receive, self.settings.max_body, self.room)
+        self.room.give(len(body))
+        return body
 
     def decode(self, body: bytes) -> tuple[ChatCompletionRequest, dict[str, msgspec.Raw]]:
         """A chat request and its unknown fields. Raises `Malformed`."""
@@ -130,6 +145,7 @@ class Service:
     ) -> Prepared:
         """Translate a chat request. `known` are signatures that the client itself sent. Raises `Rejected`."""
         client.check(request.model)
+        self._check_name(request.model)
         await self._count(client)
         _check_counts(request, self.settings)
         media, found = await self._media(request), await self._signatures(request, client, known)
@@ -141,6 +157,13 @@ class Service:
             return prepared(request, unknown, self.catalogue, chosen, media=media, found=found, instead=model)
 
         return Prepared(made.context, made.model, made.body, made.notes, made.calls, self.detours.of(made, elsewhere))
+
+    def _check_name(self, model: str) -> None:
+        """Raises `Rejected` for a model whose name cannot stand in a URL, before anything is done for it."""
+        try:
+            model_path(named(model, self.catalogue)[0], self.upstream.settings.models)
+        except InvalidModelName:
+            raise Rejected("model", "this is not the name of a model") from None
 
     async def aclose(self) -> None:
         """Close what the service itself has opened."""
@@ -238,7 +261,8 @@ class Service:
     def failure(self, error: Exception, request_id: str, client: Client | None) -> Failure:
         """OpenAI's error for an exception."""
         own_key = client is not None and client.key is not None
-        return failure_of(error, request_id, own_key=own_key, upstream=self.label)
+        made = failure_of(error, request_id, own_key=own_key, upstream=self.label)
+        return without(made, self.access.secrets)
 
     def failed(self, error: Exception, exchange: Exchange, client: Client | None) -> Failure:
         """The same for an exchange, which is told of it."""

@@ -3,10 +3,12 @@
 import asyncio
 import json
 import logging
+import re
 from contextlib import suppress
 from typing import NamedTuple
 
 import pytest
+import pytest_asyncio
 
 from tests.faults.raw import BODY, head, raw, request
 from tests.server.scripted import adapter, answer, chat, scripted
@@ -27,8 +29,17 @@ def without_length(*fields, body):
     return head(*fields, length="x").replace(b"Content-Length: x\r\n", b"") + body
 
 
-def chunked(body, **about):
-    return without_length("Transfer-Encoding: chunked", body=body, **about)
+def chunked(body, *, more=()):
+    return without_length("Transfer-Encoding: chunked", *more, body=body)
+
+
+CHUNKS = b"%x\r\n%s\r\n0\r\n\r\n" % (len(BODY), BODY)
+H2C = (
+    "Connection: Upgrade, HTTP2-Settings",
+    "Upgrade: h2c",
+    "HTTP2-Settings: AAEAAEAAAAIAAAABAAMAAABkAAQBAAAAAAUAAEAA",
+)
+"""What Java's HttpClient sends with its first request."""
 
 
 REFUSED = [
@@ -64,6 +75,8 @@ REFUSED = [
 ROUTED = [
     Row("TRACE", request(method="TRACE"), (405,)),
     Row("CONNECT", b"CONNECT 127.0.0.1:1 HTTP/1.1\r\nHost: a\r\n\r\n", (400, 404, 405)),
+    Row("CONNECT to a path", request(method="CONNECT"), (405,)),
+    Row("CONNECT to another URL", request(method="CONNECT", path="http://evil.example" + PATH), (405,)),
     Row("a slash in front", request(path="/" + PATH), (404, 400)),
     Row("a way around", request(path="/v1/../v1/chat/completions"), (404,)),
     Row("capital letters", request(path=PATH.upper()), (404,)),
@@ -75,6 +88,28 @@ ROUTED = [
     Row("a body that says it is too large", head(length=33 * 1024 * 1024), (413,)),
     Row("a length of twenty digits", head(length="1" * 20) + BODY, (413,)),
     Row("one that asks whether it may be", head("Expect: 100-continue", length=33 * 1024 * 1024), (413,)),
+    *(
+        Row(f"the content type {kind!r}", request().replace(b"application/json", kind), (415,))
+        for kind in (
+            b"text/plain",
+            b"text/plain; application/json",
+            b"application/x-www-form-urlencoded",
+            b"multipart/form-data; boundary=x",
+            b"application/json; charset=utf-16",
+            b"application/json; charset=utf-32",
+            b"application/jsonx",
+            b"text/json",
+            b"x",
+        )
+    ),
+    Row(
+        "a page's body without a content type",
+        request("Origin: https://evil.example").replace(b"Content-Type: application/json\r\n", b""),
+        (415,),
+    ),
+    Row("a page's body of an empty content type", request("Origin: null").replace(b"application/json", b""), (415,)),
+    Row("a body packed with brotli", request("Content-Encoding: br"), (415,)),
+    Row("a body packed twice", request("Content-Encoding: gzip, gzip"), (415,)),
     Row("a body packed with gzip", request("Content-Encoding: gzip"), (415,)),
     Row("a body packed in an unknown way", request("Content-Encoding: x"), (415,)),
 ]
@@ -85,7 +120,21 @@ SERVED = [
     Row("a host with a path", request(host="Host: a/admin?x=#"), (200,)),
     Row("a host that is none", request(host="Host: [::1"), (200,)),
     Row("headers up to the limit", request("X: " + "a" * 32_500), (200,)),
-    Row("an unknown content type", request().replace(b"application/json", b"text/plain"), (200,)),
+    *(
+        Row(f"the content type {kind!r}", request().replace(b"application/json", kind), (200,))
+        for kind in (
+            b"",
+            b"application/json; charset=utf-8",
+            b'Application/JSON ; Charset="UTF-8"',
+            b"application/x+json",
+        )
+    ),
+    Row("no content type", request().replace(b"Content-Type: application/json\r\n", b""), (200,)),
+    Row("an offer of HTTP/2", request(*H2C), (200,)),
+    Row("an offer of HTTP/2 in two pieces of a connection header", request(H2C[1], "Connection: x, upgrade"), (200,)),
+    Row("an offer of HTTP/2 before chunks", chunked(CHUNKS, more=H2C), (200,)),
+    Row("an offer of TLS", request("Connection: Upgrade", "Upgrade: TLS/1.2"), (200,)),
+    Row("an offer without an upgrade", request("Upgrade: h2c"), (200,)),
     Row("HTTP/1.0 without a host", request(host=None).replace(b"HTTP/1.1", b"HTTP/1.0"), (200,)),
 ]
 
@@ -108,13 +157,21 @@ async def ask(client, sent):
         return first, await connection.rest() if closing else b""
 
 
-@pytest.mark.parametrize("row", REFUSED, ids=lambda row: row.name)
-async def test_bad_http_is_refused_and_the_connection_closed(row, caplog):
-    caplog.set_level(logging.WARNING)
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def server():
     async with scripted(says_hello) as upstream, adapter(upstream) as client:
-        first, rest = await ask(client, row.sent)
-        assert upstream.seen == []
-        assert (await client.post(PATH, json=chat())).status_code == 200
+        yield upstream, client
+
+
+@pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.parametrize("row", REFUSED, ids=lambda row: row.name)
+async def test_bad_http_is_refused_and_the_connection_closed(server, row, caplog):
+    caplog.set_level(logging.WARNING)
+    upstream, client = server
+    upstream.seen.clear()
+    first, rest = await ask(client, row.sent)
+    assert upstream.seen == []
+    assert (await client.post(PATH, json=chat())).status_code == 200
     if first is not None:
         assert first[0] in row.statuses
         assert set(json.loads(first[2])["error"]) == {"message", "type", "param", "code"}
@@ -123,23 +180,29 @@ async def test_bad_http_is_refused_and_the_connection_closed(row, caplog):
     assert caplog.records == []
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("row", ROUTED, ids=lambda row: row.name)
-async def test_what_is_not_served_is_told_by_status(row, caplog):
+async def test_what_is_not_served_is_told_by_status(server, row, caplog):
     caplog.set_level(logging.WARNING)
-    async with scripted(says_hello) as upstream, adapter(upstream) as client:
-        first, _ = await ask(client, row.sent)
-        assert [one for one in upstream.seen if one.method != "GET" or ".." in one.path] == []
-        assert (await client.post(PATH, json=chat())).status_code == 200
+    upstream, client = server
+    upstream.seen.clear()
+    first, _ = await ask(client, row.sent)
+    assert [one for one in upstream.seen if one.method != "GET" or ".." in one.path] == []
+    assert (await client.post(PATH, json=chat())).status_code == 200
     assert first[0] in row.statuses
     assert set(json.loads(first[2])["error"]) == {"message", "type", "param", "code"}
     assert caplog.records == []
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("row", SERVED, ids=lambda row: row.name)
-async def test_what_is_only_odd_is_served_alike(row):
-    async with scripted(says_hello) as upstream, adapter(upstream) as client:
-        first, _ = await ask(client, row.sent)
-        assert upstream.seen[0].path == "/v1beta/models/gemini-3.5-flash:generateContent"
+async def test_what_is_only_odd_is_served_alike(server, row):
+    upstream, client = server
+    upstream.seen.clear()
+    first, _ = await ask(client, row.sent)
+    [seen] = upstream.seen
+    assert seen.path == "/v1beta/models/gemini-3.5-flash:generateContent"
+    assert seen.body == {"contents": [{"role": "user", "parts": [{"text": "hi"}]}]}
     assert first[0] in row.statuses
 
 
@@ -192,6 +255,23 @@ async def test_nothing_dangerous_is_handed_on():
     assert set(upstream.seen[0].headers) <= known
     assert upstream.seen[0].headers["x-goog-api-key"] == "k"
     assert upstream.seen[0].headers.get("connection", "keep-alive") == "keep-alive"
+
+
+IDS = [b"x" * 10_000, b"a%0d%0ab", b"a b", b'"}{"level":"fatal', b"\xff\xfe", b"a\tb", b"../x", b"a;b", b""]
+
+
+@pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.parametrize("sent", IDS, ids=lambda sent: repr(sent[:12]))
+async def test_a_request_id_that_is_none_is_replaced(server, sent):
+    upstream, client = server
+    upstream.seen.clear()
+    for name in (b"X-Request-Id", b"X-Client-Request-Id"):
+        plain = request("Z: z").replace(b"Z: z", name + b": " + sent)
+        first, _ = await ask(client, plain)
+        assert first[0] == 200
+        assert re.fullmatch(r"req_\w+", first[1]["x-request-id"])
+    assert len(upstream.seen) == 2
+    assert not any(sent.decode("latin-1") in str(one.headers.values()) for one in upstream.seen if len(sent) > 3)
 
 
 SLOW = {
@@ -268,6 +348,20 @@ async def test_two_requests_at_once_are_answered_one_after_the_other():
     async with scripted(says_hello) as upstream, adapter(upstream) as client, raw(client) as connection:
         await connection.send(request() + request())
         assert [(await connection.answer())[0] for _ in range(2)] == [200, 200]
+
+
+@pytest.mark.parametrize("cut", [1, 30, 200, 250, 400])
+async def test_an_offer_of_another_protocol_may_come_in_pieces_and_costs_no_request(cut):
+    sent = request(*H2C) + request() + request(*H2C, "Connection: close")
+    async with scripted(says_hello) as upstream, adapter(upstream) as client, raw(client) as connection:
+        for start in range(0, len(sent), cut):
+            await connection.send(sent[start : start + cut])
+            await asyncio.sleep(0)
+        answers = [await connection.answer() for _ in range(3)]
+        assert [status for status, _, _ in answers] == [200, 200, 200]
+        assert answers[-1][1]["connection"] == "close"
+        assert await connection.rest() == b""
+    assert len({json.dumps(one.body) for one in upstream.seen}) == 1
 
 
 async def test_garbage_behind_a_request_costs_nobody_an_answer_of_another():

@@ -164,7 +164,12 @@ async def adapter(upstream: Upstream | Emulated, lines=None, **settings) -> Asyn
     listener.bind(("127.0.0.1", 0))
     chosen = Settings(**given)
     config = uvicorn.Config(
-        create_app(chosen, lines=lines), http=protocol(chosen), log_level="error", access_log=False, lifespan="on"
+        create_app(chosen, lines=lines),
+        http=protocol(chosen),
+        log_level="error",
+        access_log=False,
+        lifespan="on",
+        server_header=False,
     )
     server = uvicorn.Server(config)
     task = asyncio.create_task(server.serve(sockets=[listener]))

@@ -13,7 +13,7 @@ from urllib.parse import parse_qs
 import pytest
 
 from adapter.upstream.auth import Caller
-from adapter.upstream.errors import UpstreamError
+from adapter.upstream.errors import InvalidModelName, UpstreamError
 from adapter.upstream.names import model_path
 from adapter.upstream.vertex import EARLY, NEW, NoToken, VertexAuth, collection, host_of
 from adapter.wire.gemini.errors import Status
@@ -206,3 +206,9 @@ def test_a_location_has_its_host(location, host):
 )
 def test_a_model_stands_below_its_project_and_location(name, path):
     assert model_path(name, collection("p", "eu")) == path
+
+
+@pytest.mark.parametrize("project", ["theirs", "pp", "P"])
+def test_a_client_names_no_other_project(project):
+    with pytest.raises(InvalidModelName):
+        model_path(f"projects/{project}/locations/eu/endpoints/7", collection("p", "eu"))

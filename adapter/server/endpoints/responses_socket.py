@@ -16,13 +16,14 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from adapter.server.access import AccessDenied, Client
+from adapter.server.access import AccessDenied, Client, ForeignPage, KeyInUrl
 from adapter.server.asgi import ClientGone, header
 from adapter.server.endpoints.responses import Responses
 from adapter.server.errors import Malformed
 from adapter.server.exchanges import Exchange
 from adapter.server.generation import Incoming
 from adapter.server.ids import new_id
+from adapter.server.load import Overloaded
 from adapter.server.recording import recorded
 from adapter.server.responding import Memory, StreamedResponse, Told, Turn, keep, turn_of
 from adapter.server.service import Service, decoded
@@ -76,7 +77,7 @@ class ResponsesSocket:
         try:
             client = service.access.client(scope)
             _check_origin(scope, service)
-        except AccessDenied as error:
+        except (AccessDenied, KeyInUrl, ForeignPage) as error:
             failure = service.failure(error, "", None)
             denial = Response(encode(failure.body), failure.status, failure.headers, media_type="application/json")
             await socket.send_denial_response(denial)
@@ -106,6 +107,7 @@ class Connection:
         self._memory = Memory(Recall(Layered(local, shared)), State(local))
         self._lanes: dict[str | None, asyncio.Queue[bytes]] = {}
         self._sending = asyncio.Lock()
+        self._held = 0
 
     async def run(self) -> None:
         """Until the client leaves; what runs then is cancelled."""
@@ -116,7 +118,7 @@ class Connection:
                 body: bytes = message["bytes"] if text is None else text.encode("utf-8", "surrogatepass")
                 try:
                     lane = await self._lane(body)
-                except Malformed as error:
+                except (Malformed, Overloaded) as error:
                     await self._refuse(error)
                     continue
                 if lane is not None:
@@ -128,9 +130,10 @@ class Connection:
                 task.cancel()
             if tasks:
                 await asyncio.wait(tasks)
+            self._endpoint.service.room.give(self._held)
 
     async def _lane(self, body: bytes) -> asyncio.Queue[bytes] | None:
-        """Put an event into its lane; the lane where it is new. Raises `Malformed`."""
+        """Put an event into its lane; the lane where it is new. Raises `Malformed`, `Overloaded`."""
         envelope, _unknown = decoded(body, Envelope)
         if envelope.type == "response.steer":
             await self._send(_not_steered(envelope))
@@ -140,17 +143,21 @@ class Connection:
         waiting = self._lanes.get(envelope.stream_id)
         if waiting is None and len(self._lanes) >= MAX_LANES:
             raise Malformed(f"a connection has at most {MAX_LANES} lanes", "stream_id", "invalid_value")
+        if waiting is not None and waiting.full():
+            raise Malformed(f"{MAX_WAITING} requests wait already", "stream_id", "invalid_value")
+        self._endpoint.service.room.take(len(body))
+        self._held += len(body)
         lane = self._lanes.setdefault(envelope.stream_id, asyncio.Queue(MAX_WAITING))
-        try:
-            lane.put_nowait(body)
-        except asyncio.QueueFull:
-            raise Malformed(f"{MAX_WAITING} requests wait already", "stream_id", "invalid_value") from None
+        lane.put_nowait(body)
         return lane if waiting is None else None
 
     async def _serve_all(self, lane: asyncio.Queue[bytes]) -> None:
         with suppress(ClientGone):
             while True:
-                await self._serve(await lane.get())
+                body = await lane.get()
+                await self._serve(body)
+                self._endpoint.service.room.give(len(body))
+                self._held -= len(body)
 
     async def _serve(self, body: bytes) -> None:
         """One response. Raises `ClientGone`."""
