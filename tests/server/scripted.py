@@ -123,6 +123,19 @@ async def scripted(script: Callable[[Call], Awaitable[None]]) -> AsyncIterator[U
         server.close()
 
 
+class Server(uvicorn.Server):
+    """Ends when it is told to, and not up to a tenth of a second later."""
+
+    def __init__(self, config):
+        super().__init__(config)
+        self.serves, self.enough = asyncio.Event(), asyncio.Event()
+
+    async def main_loop(self):
+        await self.on_tick(0)
+        self.serves.set()
+        await self.enough.wait()
+
+
 @asynccontextmanager
 async def adapter(upstream: Upstream, **settings) -> AsyncIterator[httpx2.AsyncClient]:
     """A client of an adapter in front of an upstream; both on real sockets, in this event loop."""
@@ -131,18 +144,22 @@ async def adapter(upstream: Upstream, **settings) -> AsyncIterator[httpx2.AsyncC
     listener.bind(("127.0.0.1", 0))
     chosen = Settings(**given)
     config = uvicorn.Config(
-        create_app(chosen), http=protocol(chosen), log_level="error", access_log=False, lifespan="on"
+        create_app(chosen),
+        http=protocol(chosen),
+        log_level="error",
+        access_log=False,
+        lifespan="on",
     )
-    server = uvicorn.Server(config)
+    server = Server(config)
     task = asyncio.create_task(server.serve(sockets=[listener]))
-    while not server.started:
-        await asyncio.sleep(0.01)
+    await server.serves.wait()
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     try:
-        async with httpx2.AsyncClient(base_url=url, timeout=20, trust_env=False) as client:
+        # To load certificates takes longer than most tests.
+        async with httpx2.AsyncClient(base_url=url, timeout=20, trust_env=False, verify=False) as client:
             yield client
     finally:
-        server.should_exit = True
+        server.enough.set()
         await task
 
 
