@@ -18,13 +18,17 @@ MAX_ONE = 4 * 1024 * 1024
 MAX_ALL = 64 * 1024 * 1024
 """Bytes that one exchange, and all together, may hold; larger bodies are not kept, older exchanges go."""
 
+CLIENT_CLOSED = "client_closed"
+"""What went wrong where the client left before its answer ended."""
+
 _LONG = re.compile(rb'"((?:data:[^",]{0,100},)?)[A-Za-z0-9+/_-]{400,}={0,2}"')
 
 
 class Exchange(msgspec.Struct, kw_only=True):
     """One request and its answer; bodies are JSON, with long base64 shortened. Times in Unix seconds.
 
-    `client` is the id of who asked: nobody else is shown it. None is a stranger, of whom nothing is kept.
+    `error` is the code of what went wrong, also where that was after a 200. `client` is the id of who asked: nobody
+    else is shown it. None is a stranger, of whom nothing is kept.
     """
 
     id: str
@@ -33,6 +37,7 @@ class Exchange(msgspec.Struct, kw_only=True):
     client: str | None = ""
     milliseconds: float = 0.0
     status: int = 0
+    error: str = ""
     model_asked: str = ""
     model: str = ""
     stream: bool = False
@@ -53,6 +58,11 @@ class Exchange(msgspec.Struct, kw_only=True):
             self.first_event_at = time.time()
 
     @property
+    def failed(self) -> bool:
+        """Whether somebody but the client is at fault: also a stream can fail that began with a 200."""
+        return self.status >= 500 or (self.status == 200 and bool(self.error))
+
+    @property
     def size(self) -> int:
         """About how many bytes it holds: Gemini's body is about as large as OpenAI's."""
         return 2 * len(self.request) + sum(map(len, self.answer))
@@ -68,6 +78,7 @@ class Exchange(msgspec.Struct, kw_only=True):
             "started_at": self.started_at,
             "milliseconds": round(self.milliseconds, 1),
             "status": self.status,
+            "error": self.error,
             "model_asked": self.model_asked,
             "model": self.model,
             "stream": self.stream,

@@ -11,7 +11,7 @@ from starlette.types import Receive, Scope, Send
 from adapter.server import notes
 from adapter.server.access import Client
 from adapter.server.asgi import ClientGone, read_body, respond, until, while_connected
-from adapter.server.exchanges import Exchange, timed
+from adapter.server.exchanges import CLIENT_CLOSED, Exchange, timed
 from adapter.server.service import Prepared, Service, deadline_of
 from adapter.server.streaming import Answer, EventStream, heartbeat_of, relay
 from adapter.translate.errors import AnswerError, Failure
@@ -69,7 +69,7 @@ class Generation:
             with while_connected(scope, receive):
                 await self._in_turn(Incoming(scope, send, exchange, client))
         except ClientGone:
-            exchange.status = 499
+            exchange.status, exchange.error = 499, CLIENT_CLOSED
         except Exception as error:  # noqa: BLE001 - the border: everything becomes an OpenAI error, bugs are logged whole
             failure = self.failed(error, exchange, client)
             await respond(send, failure.status, encode(failure.body), failure.headers)
@@ -88,7 +88,7 @@ class Generation:
         """OpenAI's error for an exception, recorded."""
         if isinstance(error, Rejected):
             exchange.notes = error.notes
-        failure = self.service.failure(error, exchange.id, client)
+        failure = self.service.failed(error, exchange, client)
         exchange.status, exchange.answer = failure.status, [encode(failure.body)]
         return failure
 

@@ -13,6 +13,9 @@ from adapter.wire.openai.responses import ResponsesRequest
 MAX_MODELS = 100
 """How many models have figures of their own; the rest count as `other`."""
 
+MAX_CODES = 100
+"""The same for codes of errors."""
+
 SHARED = "PROMETHEUS_MULTIPROC_DIR"
 """The variable that names the folder which several workers share (prometheus-client's own)."""
 
@@ -31,6 +34,12 @@ class Metrics:
         self._registry = made = CollectorRegistry()
         where = ("endpoint", "model")
         self._requests = Counter("adapter_requests", "Requests by status.", ("endpoint", "status"), registry=made)
+        self._errors = Counter(
+            "adapter_errors",
+            "Requests that failed, also after a 200.",
+            ("endpoint", "code"),
+            registry=made,
+        )
         self._seconds = Histogram(
             "adapter_request_seconds", "Time to an answer's end.", (*where, "stream"), registry=made, buckets=SECONDS
         )
@@ -42,6 +51,7 @@ class Metrics:
         self._signatures = Counter("adapter_signatures", "Sources of signatures.", ("source",), registry=made)
         self._running = Gauge("adapter_running", "Requests under way.", registry=made, multiprocess_mode="livesum")
         self._models: set[str] = set()
+        self._codes: set[str] = set()
 
     def begin(self) -> None:
         """A request is being answered."""
@@ -53,10 +63,13 @@ class Metrics:
         endpoint, model = _endpoint(exchange.path), self._model(exchange)
         self._requests.labels(endpoint, exchange.status).inc()
         self._seconds.labels(endpoint, model, exchange.stream).observe(exchange.milliseconds / 1000)
+        if exchange.error:
+            self._errors.labels(endpoint, self._code(exchange.error)).inc()
         if exchange.first_event_at:
             self._first.labels(endpoint, model).observe(max(0.0, exchange.first_event_at - exchange.started_at))
         for kind, number in _tokens(exchange.usage):
-            self._tokens.labels(model, kind).inc(number)
+            # A counter takes no negative number, and relays have been seen to send them.
+            self._tokens.labels(model, kind).inc(max(0, number))
         for note in (*exchange.notes, *exchange.reply_notes):
             self._notes.labels(_field(note.path), note.fidelity.value).inc()
             if note.signature is not None:
@@ -77,6 +90,13 @@ class Metrics:
             self._models.add(name)
             return name
         return "other" if name else "none"
+
+    def _code(self, code: str) -> str:
+        """An error's code; some are words of Gemini's."""
+        if code in self._codes or len(self._codes) < MAX_CODES:
+            self._codes.add(code)
+            return code
+        return "other"
 
 
 def _endpoint(path: str) -> str:

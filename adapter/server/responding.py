@@ -162,7 +162,7 @@ class StreamedResponse:
 
     async def fail(self, error: Exception) -> list[bytes]:
         """See `Answer`."""
-        failure = self._service.failure(error, self._told.exchange.id, self._turn.client)
+        failure = self._service.failed(error, self._told.exchange, self._turn.client)
         return await self._end(self.machine.fail(failure.body))
 
     async def cancel(self) -> list[bytes]:

@@ -226,6 +226,13 @@ class Service:
         own_key = client is not None and client.key is not None
         return failure_of(error, request_id, own_key=own_key, upstream=self.label)
 
+    def failed(self, error: Exception, exchange: Exchange, client: Client | None) -> Failure:
+        """OpenAI's error for what ended an exchange, recorded there."""
+        failure = self.failure(error, exchange.id, client)
+        told = failure.body.error
+        exchange.error = told.code or told.type
+        return failure
+
     def record(self, exchange: Exchange) -> None:
         """Keep an exchange for the page at /, and write its line."""
         self.exchanges.add(exchange)

@@ -11,6 +11,7 @@ import httpx2
 import uvicorn
 
 from adapter.server.app import create_app
+from adapter.server.logs import Lines
 from adapter.server.protocol import protocol
 from adapter.settings import Settings
 
@@ -136,15 +137,21 @@ class Server(uvicorn.Server):
         await self.enough.wait()
 
 
+class Kept(list):
+    """The lines of a log."""
+
+    write = list.append
+
+
 @asynccontextmanager
-async def adapter(upstream: Upstream, **settings) -> AsyncIterator[httpx2.AsyncClient]:
+async def adapter(upstream: Upstream, *, log: Kept | None = None, **settings) -> AsyncIterator[httpx2.AsyncClient]:
     """A client of an adapter in front of an upstream; both on real sockets, in this event loop."""
     given = {"upstream_url": upstream.url, "upstream_keys": ("k",), "store": "memory", "retries": 0, **settings}
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
     chosen = Settings(**given)
     config = uvicorn.Config(
-        create_app(chosen),
+        create_app(chosen, lines=None if log is None else Lines(chosen, log)),
         http=protocol(chosen),
         log_level="error",
         access_log=False,

@@ -83,7 +83,7 @@ class StreamedChat:
 
     async def fail(self, error: Exception) -> list[bytes]:
         """See `Answer`."""
-        return [event(self._service.failure(error, self._incoming.exchange.id, self._incoming.client).body)]
+        return [event(self._service.failed(error, self._incoming.exchange, self._incoming.client).body)]
 
     def heartbeat(self) -> bytes:
         """See `Answer`."""

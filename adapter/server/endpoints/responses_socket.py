@@ -20,7 +20,7 @@ from adapter.server.access import AccessDenied, Client
 from adapter.server.asgi import ClientGone, header
 from adapter.server.endpoints.responses import Responses
 from adapter.server.errors import Malformed
-from adapter.server.exchanges import Exchange, timed
+from adapter.server.exchanges import CLIENT_CLOSED, Exchange, timed
 from adapter.server.generation import Incoming
 from adapter.server.ids import new_id
 from adapter.server.responding import Memory, StreamedResponse, Told, Turn, keep, turn_of
@@ -165,7 +165,7 @@ class Connection:
             with timed(exchange):
                 await self._respond(body, exchange)
         except (ClientGone, asyncio.CancelledError):
-            exchange.status = 499
+            exchange.status, exchange.error = 499, CLIENT_CLOSED
             raise
         finally:
             self._endpoint.service.record(exchange)
