@@ -39,8 +39,10 @@ from adapter.server.endpoints.translate import translate
 from adapter.server.errors import TABLE
 from adapter.server.ids import new_id
 from adapter.server.logs import Lines, configure
+from adapter.server.reload import Reload, on_hangup
 from adapter.server.routes import Detours
 from adapter.server.service import Service
+from adapter.server.watchdog import watched
 from adapter.settings import Settings, document_limits, further_upstreams, upstream_name, upstream_settings
 from adapter.store import open_documents, open_store
 from adapter.upstream import open_upstream
@@ -63,15 +65,23 @@ TOLD = (
 _SENSIBLE_ID = re.compile(r"[\w.:-]{1,64}", re.ASCII)
 
 
-def create_app(settings: Settings, label: str | None = None, lines: Lines | None = None) -> ASGIApp:
+def create_app(
+    settings: Settings,
+    label: str | None = None,
+    lines: Lines | None = None,
+    *,
+    replaced: bool = False,
+    reload: Reload | None = None,
+) -> ASGIApp:
     """The server as an ASGI application.
 
-    `label` names the upstream in headers and in /healthz; `lines` takes a line for each request.
+    `label` names the upstream in headers and in /healthz; `lines` takes a line for each request; `replaced`: whether a
+    process that ends is replaced by another one; `reload` reads the settings again.
     """
     label = label or upstream_name(settings)
     app = Starlette(
         routes=_routes(settings),
-        lifespan=_lifespan(settings, label, lines),
+        lifespan=_lifespan(settings, label, lines, replaced=replaced, reload=reload),
         exception_handlers=dict.fromkeys((*TABLE, HTTPException, Exception), _on_error),
         middleware=_cors(settings),
     )
@@ -92,7 +102,7 @@ def app_from_environment() -> ASGIApp:
     """The application in a worker process: the settings come whole, as its parent read them."""
     settle()
     settings = msgspec.json.decode(os.environ[SETTINGS_VARIABLE].encode(), type=Settings)
-    return create_app(settings, os.environ[LABEL_VARIABLE], configure(settings))
+    return create_app(settings, os.environ[LABEL_VARIABLE], configure(settings), replaced=True)
 
 
 def _cors(settings: Settings) -> list[Middleware]:
@@ -183,7 +193,7 @@ class Endpoint:
 
 
 def _lifespan(
-    settings: Settings, label: str, lines: Lines | None
+    settings: Settings, label: str, lines: Lines | None, *, replaced: bool, reload: Reload | None
 ) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:
     """Sockets, pools and files open here, in the process that serves."""
 
@@ -198,7 +208,11 @@ def _lifespan(
             service.detours = Detours(settings, [service, *further])
         jobs = app.state.jobs = Jobs(service)
         try:
-            with service.drain.on_signals():
+            with (
+                service.drain.on_signals(hurried=not replaced),
+                on_hangup(service, further, reload),
+                watched(settings.stuck_timeout, replaced=replaced),
+            ):
                 yield
         finally:
             await jobs.aclose()

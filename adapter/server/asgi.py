@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from starlette.types import Message, Receive, Scope, Send
 
 from adapter.server.interrupt import Interruptible, Until
+from adapter.server.load import Held
 
 JSON = b"application/json"
 CONNECTION = "adapter.connection"
@@ -60,13 +61,15 @@ def printable(text: str) -> str:
     return "".join(character if " " <= character <= "~" else "?" for character in text)
 
 
-async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
-    """The whole body. Raises `BodyTooLarge`, `PackedBody`, `ClientGone`."""
+async def read_body(scope: Scope, receive: Receive, limit: int, held: Held) -> bytes:
+    """The whole body. Raises `BodyTooLarge`, `PackedBody`, `ClientGone`, `Overloaded`."""
     if header(scope, b"content-encoding") not in (None, "identity"):
         raise PackedBody
     declared = header(scope, b"content-length") or ""
-    if declared.isdecimal() and int(declared) > limit:
-        raise BodyTooLarge
+    if declared.isdecimal():
+        if int(declared) > limit:
+            raise BodyTooLarge
+        held.expect(int(declared))
     pieces: list[bytes] = []
     size = 0
     more = True
@@ -76,6 +79,7 @@ async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
         size += len(pieces[-1])
         if size > limit:
             raise BodyTooLarge
+        held.add(len(pieces[-1]))
         more = message.get("more_body", False)
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 

@@ -18,7 +18,7 @@ from adapter.server.drain import Drain
 from adapter.server.errors import failure_of, malformed
 from adapter.server.exchanges import Exchange, Exchanges
 from adapter.server.ids import new_id
-from adapter.server.load import Load
+from adapter.server.load import Load, Room
 from adapter.server.logs import Lines
 from adapter.server.routes import Detour, Detours
 from adapter.server.state import State
@@ -105,6 +105,7 @@ class Service:
         self.access = Access(settings)
         self.load = Load(settings.max_concurrent, settings.max_queued, settings.queue_timeout)
         limited = settings.client_rates or any(one.rates for one in settings.clients)
+        self.room = Room(settings.max_bodies)
         # Its packages are an extra.
         self._rates: Any = import_module("adapter.server.rates").Rates(settings.store) if limited else None
         self.metrics: Any = import_module("adapter.server.metrics").Metrics() if settings.metrics else None

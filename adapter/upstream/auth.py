@@ -4,6 +4,7 @@ Google AI Studio wants an API key in `x-goog-api-key` and refuses one in `Author
 (ai.google.dev/gemini-api/docs, 2026); relays want a bearer token. Never both, and never the key in a URL.
 """
 
+import logging
 import math
 from collections.abc import Callable, Mapping
 from typing import Literal, NamedTuple, Protocol
@@ -11,6 +12,8 @@ from typing import Literal, NamedTuple, Protocol
 from adapter.upstream.errors import MissingKey, UpstreamError, exhausted_for_the_day, reason
 from adapter.upstream.settings import UpstreamSettings
 from adapter.upstream.vertex import VertexAuth
+
+log = logging.getLogger("adapter")
 
 Scheme = Literal["api-key", "bearer"]
 
@@ -104,6 +107,10 @@ class KeyPool:
             return False
         now = self._clock()
         index = next(i for i, own in enumerate(self._headers) if own is headers)
+        if rest == math.inf and self._ready_at(index, "") != math.inf:
+            known = reason(error.error) or ""
+            why = known if known in _USELESS else "reported as leaked"
+            log.warning("upstream key %d of %d is refused for good (%s)", index + 1, len(self._headers), why)
         if len(self._rests) >= MAX_RESTS:
             self._forget(now)
         self._rests[index, "" if rest == math.inf else model] = now + rest

@@ -148,6 +148,12 @@ class Upstream:
         call = _Call("GET", model_path(name, f"{self._listed}models/"), None, caller, "", self._deadline(deadline))
         return _decoded(await self._run(call, self._whole), Model)[0]
 
+    def use_keys(self, keys: tuple[str, ...]) -> None:
+        """Use these keys for what is asked from now on."""
+        if self.settings.auth in ("api-key", "bearer"):
+            self.settings = msgspec.structs.replace(self.settings, keys=keys)
+            self._auth = auth(self.settings, self._world.clock)
+
     async def aclose(self) -> None:
         """Close all connections."""
         await self._transport.aclose()
@@ -168,11 +174,12 @@ class Upstream:
 
     async def _attempt(self, call: _Call, work: Callable[[_Call, Mapping[str, str]], Awaitable[T]]) -> T:
         """One attempt with one key; the key pool learns from its error."""
-        key = await self._auth.headers(call.caller, call.model)
+        keys = self._auth
+        key = await keys.headers(call.caller, call.model)
         try:
             return await (work(call, key) if self._breaker is None else self._guarded(self._breaker, call, work, key))
         except UpstreamError as error:
-            error.elsewhere = self._auth.learn(key, call.model, error)
+            error.elsewhere = keys.learn(key, call.model, error)
             raise
 
     async def _guarded(

@@ -18,7 +18,8 @@ MAX_ITEMS = 20
 
 async def _body(request: Request) -> bytes:
     service: Service = request.app.state.service
-    return await read_body(request.scope, request.receive, service.settings.max_body)
+    with service.room.hold() as held:
+        return await read_body(request.scope, request.receive, service.settings.max_body, held)
 
 
 def _checked(items: list[InputItem]) -> list[InputItem]:

@@ -13,8 +13,9 @@ async def translate(request: Request) -> Response:
     """The model, the exact body, and what became of each field."""
     service: Service = request.app.state.service
     client = service.access.client(request.scope)
-    body = await read_body(request.scope, request.receive, service.settings.max_body)
-    prepared = await service.prepare(*service.decode(body), client)
+    with service.room.hold() as held:
+        body = await read_body(request.scope, request.receive, service.settings.max_body, held)
+        prepared = await service.prepare(*service.decode(body), client)
     answer = {
         "model": prepared.model,
         "method": "streamGenerateContent" if prepared.context.request.stream else "generateContent",
