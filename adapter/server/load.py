@@ -103,10 +103,15 @@ class Held:
         self._size += size
         self._room.held += size
 
+    def give(self) -> None:
+        """Hold nothing any more."""
+        self._room.held -= self._size
+        self._size = 0
+
     def __enter__(self) -> Self:
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._room.held -= self._size
+        self.give()

@@ -84,8 +84,8 @@ class Metrics:
         return generate_latest(shared)
 
     def _model(self, exchange: Exchange) -> str:
-        """The model that answered; what nobody answered for may be any word."""
-        name = exchange.model if exchange.status == 200 else ""
+        """The model that answered, maybe to a client that has left; what nobody answered for may be any word."""
+        name = exchange.model if exchange.status == 200 or exchange.usage is not None else ""
         if name and (name in self._models or len(self._models) < MAX_MODELS):
             self._models.add(name)
             return name

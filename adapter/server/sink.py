@@ -13,7 +13,7 @@ class Sink:
 
     def __init__(self, stream: TextIO | None) -> None:
         self.lost = 0
-        self._descriptor = _descriptor(stream)
+        self._descriptor = descriptor_of(stream)
         self._ready: select.poll | None = None
         self._cut = False
         if self._descriptor is not None and hasattr(select, "poll"):
@@ -47,7 +47,7 @@ class Sink:
             return 0
 
 
-def _descriptor(stream: TextIO | None) -> int | None:
+def descriptor_of(stream: TextIO | None) -> int | None:
     """The stream's file; a process may have been started without one."""
     try:
         return None if stream is None else stream.fileno()

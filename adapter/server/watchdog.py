@@ -12,6 +12,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from adapter.server.sink import descriptor_of
+
 SIGNS = 10
 """Signs of life in the time that a process may be stuck."""
 
@@ -19,10 +21,11 @@ SIGNS = 10
 @contextmanager
 def watched(seconds: float, *, replaced: bool) -> Iterator[None]:
     """Watch the running event loop; 0 seconds: not at all. `replaced`: whether a process that ends is replaced."""
-    if not seconds or sys.stderr is None or threading.current_thread() is not threading.main_thread():
+    log = descriptor_of(sys.stderr)
+    if not seconds or log is None or threading.current_thread() is not threading.main_thread():
         yield
         return
-    sign = asyncio.create_task(_signs(seconds, replaced))
+    sign = asyncio.create_task(_signs(seconds, replaced, log))
     try:
         yield
     finally:
@@ -30,7 +33,7 @@ def watched(seconds: float, *, replaced: bool) -> Iterator[None]:
         faulthandler.cancel_dump_traceback_later()
 
 
-async def _signs(seconds: float, replaced: bool) -> None:
+async def _signs(seconds: float, replaced: bool, log: int) -> None:
     while True:
-        faulthandler.dump_traceback_later(seconds, exit=replaced)
+        faulthandler.dump_traceback_later(seconds, file=log, exit=replaced)
         await asyncio.sleep(seconds / SIGNS)

@@ -542,32 +542,76 @@ async def test_a_fault_is_told_and_leaves_nothing_behind(row, stream, caplog):
         assert not any(secret in place for secret in SECRETS)
 
 
-async def test_the_wait_that_gemini_asks_for_is_handed_on():
-    async with running() as (chaos, url), adapter(Named(url)) as client:
-        chaos.script = http_error(429, "RESOURCE_EXHAUSTED", details=[waits(39)])
-        response = await client.post(PATH, json=chat())
-    assert response.headers["retry-after"] == "39"
+TOLD = {
+    "429 with a wait": (http_error(429, "RESOURCE_EXHAUSTED", details=[waits(39)]), "39", None),
+    "503 with a wait": (http_error(503, "UNAVAILABLE", details=[waits(39)]), "39", None),
+    "429 for the day": (
+        http_error(429, "RESOURCE_EXHAUSTED", details=[quota("GenerateRequestsPerDayPerProjectPerModel")]),
+        None,
+        "false",
+    ),
+    "a refused key": (http_error(403, "PERMISSION_DENIED"), None, "false"),
+    "501": (http_error(501, "UNIMPLEMENTED"), None, "false"),
+    "500": (http_error(500, "INTERNAL"), None, None),
+}
 
 
-async def test_a_quota_that_is_used_up_for_the_day_is_not_asked_for_again():
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+@pytest.mark.parametrize("error", TOLD)
+async def test_clients_are_told_whether_and_when_to_ask_again(error, stream):
+    play, after, again = TOLD[error]
     async with running() as (chaos, url), adapter(Named(url)) as client:
-        spent = quota("GenerateRequestsPerDayPerProjectPerModel")
-        chaos.script = http_error(429, "RESOURCE_EXHAUSTED", details=[spent])
+        chaos.script = play
+        response = await client.post(PATH, json=chat(stream=stream))
+    assert (response.headers.get("retry-after"), response.headers.get("x-should-retry")) == (after, again)
+    assert chaos.hits == 1
+
+
+async def test_a_total_time_limit_that_ran_out_is_not_worth_another_try():
+    async with running() as (chaos, url), adapter(Named(url), total_timeout=0.3) as client:
+        chaos.script = says(then="hang")
         response = await client.post(PATH, json=chat())
+    check_error(response, LATE)
     assert response.headers["x-should-retry"] == "false"
 
 
-async def test_an_answer_with_more_than_it_says_never_becomes_anothers():
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+async def test_an_answer_with_more_than_it_says_never_becomes_anothers(stream):
     async with running() as (chaos, url), adapter(Named(url)) as client:
-        body = json.dumps(answer("mine")).encode()
         stolen = http(json.dumps(answer("stolen")).encode())
-        chaos.script = says(http(body) + stolen, then="keep")
-        one = await client.post(PATH, json=chat())
+        mine = http(json.dumps(answer("mine")).encode())
+        events = CHUNKED + chunk(frame(answer("mine"))) + chunk(b"")
+        chaos.script = by_kind(says(mine + stolen, then="keep"), says(events + stolen, then="keep"))
+        one = await client.post(PATH, json=chat(stream=stream))
         chaos.script = GOOD
-        other = await client.post(PATH, json=chat())
+        other = await client.post(PATH, json=chat(stream=stream))
     assert one.status_code in (200, 502)
-    assert other.json()["choices"][0]["message"]["content"] == "!"
+    assert "stolen" not in one.text
+    (check_stream if stream else check_whole)(other, Whole("!"))
     assert chaos.connections == 2
+
+
+async def test_packed_events_arrive_as_they_come():
+    """The second event is sent when the first one has arrived."""
+    arrived = asyncio.Event()
+
+    async def paced(exchange):
+        packer = zlib.compressobj(6, zlib.DEFLATED, 31)
+        await exchange.send(CHUNKED.replace(b"\r\n\r\n", b"\r\nContent-Encoding: gzip\r\n\r\n"))
+        await exchange.send(chunk(packer.compress(delta("a")) + packer.flush(zlib.Z_SYNC_FLUSH)))
+        await arrived.wait()
+        await exchange.send(chunk(packer.compress(frame(FINAL)) + packer.flush()) + chunk(b""))
+
+    async with running() as (chaos, url), adapter(Named(url)) as client:
+        chaos.script = paced
+        async with client.stream("POST", PATH, json=chat(stream=True)) as response:
+            text = ""
+            async for piece in response.aiter_text():
+                text += piece
+                if '"a"' in text:
+                    arrived.set()
+    assert '"content":"!"' in text
+    assert text.endswith("data: [DONE]\n\n")
 
 
 async def test_a_kept_connection_that_is_reset_when_it_is_used_costs_nothing():

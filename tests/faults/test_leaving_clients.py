@@ -60,7 +60,7 @@ async def test_who_leaves_takes_the_call_to_gemini_along(waits_for, how):
         figures = (await client.get("/metrics")).text
         assert 'adapter_errors_total{code="client_closed",endpoint="chat/completions"} 1.0' in figures
         if waits_for == "the next event":
-            assert 'kind="input",model="none"} 7.0' in figures
+            assert 'kind="input",model="gemini-3.5-flash"} 7.0' in figures
         # The only place is free again.
         chaos.script = GOOD
         check_whole(await client.post(PATH, json=chat()), Whole("!"))

@@ -22,6 +22,7 @@ from tests.faults.test_bad_upstreams import (
     waits,
 )
 from tests.server.scripted import adapter, chat
+from tests.server.test_responses_socket import create, heard, socket
 from tests.upstream.chaos import running
 
 BUSY = http_error(503, "UNAVAILABLE")
@@ -170,6 +171,30 @@ async def test_bodies_beyond_what_is_held_at_once_are_refused_before_they_are_re
         chaos.script = says(then="close")
         assert (await client.post(PATH, json=chat("x" * 2_000_000))).status_code == 502
         chaos.script = GOOD
+        answers = await asyncio.gather(*(client.post(PATH, content=body) for _ in range(2)))
+        assert [one.status_code for one in answers] == [200, 200]
+
+
+async def test_what_waits_on_a_websocket_is_counted_and_forgotten_with_it():
+    async with running() as (chaos, url), adapter(Named(url), max_bodies=1_000_000) as client:
+        chaos.script = says(then="hang")
+        async with socket(client) as connection:
+            for _ in range(2):
+                await connection.send(create("x" * 400_000))
+            for _ in range(2):
+                await connection.send(create("x" * 400_000, stream_id="other"))
+            told = await heard(connection)
+            assert (told[-1]["type"], told[-1]["error"]["code"]) == ("error", "overloaded")
+            while not chaos.hits:
+                await asyncio.sleep(0.01)
+            # A lane that was refused its first request serves the next one.
+            await connection.send(create("small", stream_id="other"))
+            while chaos.hits < 2:
+                await asyncio.sleep(0.01)
+        async with asyncio.timeout(10):
+            await chaos.settled()
+        chaos.script = GOOD
+        body = json.dumps(chat("x" * 400_000)).encode()
         answers = await asyncio.gather(*(client.post(PATH, content=body) for _ in range(2)))
         assert [one.status_code for one in answers] == [200, 200]
 

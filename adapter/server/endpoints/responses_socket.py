@@ -8,7 +8,7 @@ The connection remembers its last responses also where they are not to be stored
 import asyncio
 import time
 from contextlib import suppress
-from typing import Any
+from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
 import msgspec
@@ -23,6 +23,7 @@ from adapter.server.errors import Malformed
 from adapter.server.exchanges import CLIENT_CLOSED, Exchange, timed
 from adapter.server.generation import Incoming
 from adapter.server.ids import new_id
+from adapter.server.load import Held, Overloaded
 from adapter.server.responding import Memory, StreamedResponse, Told, Turn, keep, turn_of
 from adapter.server.service import Service, decoded
 from adapter.server.state import Recall, State
@@ -43,6 +44,9 @@ MAX_LANES = 8
 
 MAX_WAITING = 16
 """Requests that wait in one lane."""
+
+Lane: TypeAlias = asyncio.Queue[tuple[bytes, Held]]
+"""Requests, and that their bodies are held."""
 
 
 class Create(ResponsesRequest):
@@ -103,7 +107,7 @@ class Connection:
         self._client = client
         local, shared = MemoryDocuments(LOCAL), endpoint.service.state.documents
         self._memory = Memory(Recall(Layered(local, shared)), State(local))
-        self._lanes: dict[str | None, asyncio.Queue[bytes]] = {}
+        self._lanes: dict[str | None, Lane] = {}
         self._sending = asyncio.Lock()
 
     async def run(self) -> None:
@@ -115,7 +119,7 @@ class Connection:
                 body: bytes = message["bytes"] if text is None else text.encode("utf-8", "surrogatepass")
                 try:
                     lane = await self._lane(body)
-                except Malformed as error:
+                except (Malformed, Overloaded) as error:
                     await self._refuse(error)
                     continue
                 if lane is not None:
@@ -127,9 +131,12 @@ class Connection:
                 task.cancel()
             if tasks:
                 await asyncio.wait(tasks)
+            for lane in self._lanes.values():
+                while not lane.empty():
+                    lane.get_nowait()[1].give()
 
-    async def _lane(self, body: bytes) -> asyncio.Queue[bytes] | None:
-        """Put an event into its lane; the lane where it is new. Raises `Malformed`."""
+    async def _lane(self, body: bytes) -> Lane | None:
+        """Put an event into its lane; the lane where it is new. Raises `Malformed`, `Overloaded`."""
         envelope, _unknown = decoded(body, Envelope)
         if envelope.type == "response.steer":
             await self._send(_not_steered(envelope))
@@ -139,17 +146,22 @@ class Connection:
         waiting = self._lanes.get(envelope.stream_id)
         if waiting is None and len(self._lanes) >= MAX_LANES:
             raise Malformed(f"a connection has at most {MAX_LANES} lanes", "stream_id", "invalid_value")
+        held = self._endpoint.service.room.hold()
+        held.add(len(body))
         lane = self._lanes.setdefault(envelope.stream_id, asyncio.Queue(MAX_WAITING))
         try:
-            lane.put_nowait(body)
+            lane.put_nowait((body, held))
         except asyncio.QueueFull:
+            held.give()
             raise Malformed(f"{MAX_WAITING} requests wait already", "stream_id", "invalid_value") from None
         return lane if waiting is None else None
 
-    async def _serve_all(self, lane: asyncio.Queue[bytes]) -> None:
+    async def _serve_all(self, lane: Lane) -> None:
         with suppress(ClientGone):
             while True:
-                await self._serve(await lane.get())
+                body, held = await lane.get()
+                with held:
+                    await self._serve(body)
 
     async def _serve(self, body: bytes) -> None:
         """One response. Raises `ClientGone`."""
