@@ -47,6 +47,8 @@ _LONGEST = 86_400.0
 _HASHED = "sha256:"
 _CLOUD_NAME = re.compile(r"[a-z][a-z0-9.:-]{1,62}")
 _DIGEST = re.compile(r"[0-9a-fA-F]{64}")
+_NOTHING = sha256(b"").hexdigest()
+"""What `sha256sum` makes of a variable that is not set."""
 
 
 def _about(text: str) -> msgspec.Meta:
@@ -238,7 +240,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             "Fetch images and files that requests point to: never, by https, or by http too. Public addresses only."
         ),
     ] = "off"
-    fetch_max_bytes: Annotated[int, _count("Largest file that is fetched.")] = 20 * 1024 * 1024
+    fetch_max_bytes: Annotated[int, _count("Size of all files that are fetched for one request.")] = 20 * 1024 * 1024
+    fetch_max_files: Annotated[int, _count("How many files are fetched for one request.")] = 16
     max_choices: Annotated[
         int, _count("Largest n; where the model gives one candidate in a call, each is a call of its own.", 1, 128)
     ] = 8
@@ -251,9 +254,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         float, _seconds("How long a request's body may come slower than a kilobyte in a second.")
     ] = 30.0
     max_body: Annotated[int, _count("Largest request body.")] = 32 * 1024 * 1024
-    max_bodies: Annotated[int, _count("Size of all request bodies that one process holds at once; more get a 503.")] = (
-        256 * 1024 * 1024
-    )
+    max_bodies: Annotated[
+        int, _count("Size of all requests that one process holds at once; each takes some times its size of memory.")
+    ] = 256 * 1024 * 1024
     stuck_timeout: Annotated[
         float,
         _seconds(
@@ -288,7 +291,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 def digest_of(key: str) -> str:
     """The SHA-256 of a client key as hexadecimal digits; a key may be given as `sha256:` and these."""
-    return key.removeprefix(_HASHED) if key.startswith(_HASHED) else sha256(key.encode()).hexdigest()
+    return key.removeprefix(_HASHED).lower() if key.startswith(_HASHED) else sha256(key.encode()).hexdigest()
 
 
 def is_loopback(host: str) -> bool:
@@ -444,13 +447,19 @@ def _check(settings: Settings) -> None:
     keys = [*settings.client_keys, *(one.key for one in settings.clients)]
     if any(not _DIGEST.fullmatch(digest_of(key)) for key in keys):
         raise SettingsError("client_keys, clients: after sha256: come 64 hexadecimal digits")
-    if len({digest_of(key) for key in keys}) < len(keys) or "" in keys:
+    if len({digest_of(key) for key in keys}) < len(keys):
         raise SettingsError("client_keys, clients: each key must be another one")
+    if _NOTHING in {digest_of(key) for key in keys}:
+        raise SettingsError("client_keys, clients: an empty key lets everybody in")
+    if not all(map(_fits_a_header, keys)):
+        raise SettingsError("client_keys, clients: a key holds characters that no header takes")
+    if settings.max_bodies < settings.max_body:
+        raise SettingsError("max_bodies: must be at least max_body, or the largest request would never be served")
     _check_rates(settings)
     if settings.metrics and find_spec("prometheus_client") is None:
         raise SettingsError("metrics: needs a package: pip install 'gemini-openai-adapter[metrics]'")
-    if not all(key.isascii() and key.isprintable() and " " not in key for key in settings.upstream_keys):
-        raise SettingsError("upstream_keys: a key holds characters that no key has")
+    if not all(key.strip() and _fits_a_header(key) for key in settings.upstream_keys):
+        raise SettingsError("upstream_keys: a key is empty, or holds characters that no key has")
     try:
         check_name(settings.store)
     except ValueError as error:
@@ -460,6 +469,10 @@ def _check(settings: Settings) -> None:
         raise SettingsError("an upstream of your own needs a key: set ADAPTER_UPSTREAM_KEYS, or --upstream-auth caller")
     if settings.upstream_proxy and urlsplit(settings.upstream_proxy).scheme not in ("http", "https"):
         raise SettingsError("upstream_proxy: must be http://HOST:PORT or https://HOST:PORT")
+
+
+def _fits_a_header(key: str) -> bool:
+    return key.isascii() and key.isprintable() and " " not in key
 
 
 _OF_AN_UPSTREAM = frozenset(
@@ -638,7 +651,7 @@ def document_limits(settings: Settings) -> DocumentLimits:
 
 def fetch_settings(settings: Settings) -> FetchSettings:
     """The part that fetching media needs."""
-    return FetchSettings(policy=settings.fetch_media, bytes=settings.fetch_max_bytes)
+    return FetchSettings(policy=settings.fetch_media, bytes=settings.fetch_max_bytes, files=settings.fetch_max_files)
 
 
 class Alias(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -79,7 +79,8 @@ def test_a_wrong_setting_is_a_clear_error(run):
 
 
 def ask(url, body):
-    request = urllib.request.Request(f"{url}/v1/chat/completions", json.dumps(body).encode())
+    headers = {"content-type": "application/json"}
+    request = urllib.request.Request(f"{url}/v1/chat/completions", json.dumps(body).encode(), headers)
     with urllib.request.urlopen(request, timeout=20) as response:
         return dict(response.headers), json.load(response)
 
@@ -89,6 +90,7 @@ def test_without_a_key_the_emulator_answers_and_every_answer_says_so(tmp_path):
         headers, answer = ask(live.url, REQUEST)
     assert live.health["emulator"] is True
     assert live.health["warnings"] == []
+    assert "server" not in {name.lower() for name in headers}
     assert headers["x-adapter-upstream"] == "emulator"
     assert answer["choices"][0]["message"]["content"]
 

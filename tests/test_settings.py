@@ -128,6 +128,11 @@ def test_a_wrong_setting_says_which(name, value):
         ("store", "redis"),
         ("store", "memory:x"),
         ("client_keys", "sha256:short"),
+        ("client_keys", f"sha256:{hashlib.sha256(b'').hexdigest()}"),
+        ("client_keys", f"sha256:{hashlib.sha256(b'').hexdigest().upper()}"),
+        ("client_keys", "two words"),
+        ("client_keys", "k\u00e9y"),
+        ("client_keys", "same,same"),
         ("upstream_keys", "two words"),
         ("upstream_keys", "k\u00e9y"),
         ("upstream_url", "https://me:secret@relay.example"),
@@ -160,6 +165,13 @@ def test_client_keys_are_kept_as_hashes():
     digest = hashlib.sha256(b"plain-key").hexdigest()
     plain, hashed = (load({"client_keys": key}, {}).client_keys for key in ("plain-key", f"sha256:{digest}"))
     assert plain == hashed == (f"sha256:{digest}",)
+
+
+@pytest.mark.parametrize("given", [{"client_keys": [""]}, {"upstream_keys": [""]}, {"upstream_keys": [" "]},
+                                   {"clients": [{"name": "a", "key": ""}]}], ids=str)  # fmt: skip
+def test_an_empty_key_is_none(given):
+    with pytest.raises(SettingsError, match=next(iter(given))):
+        load(given, {})
 
 
 def test_a_key_with_a_line_end_is_the_key_without_it():

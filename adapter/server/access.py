@@ -2,6 +2,7 @@
 
 from base64 import b64decode
 from binascii import Error as Base64Error
+from collections.abc import Callable, Collection
 from fnmatch import fnmatchcase
 from hashlib import sha256
 from hmac import compare_digest
@@ -9,8 +10,8 @@ from typing import NamedTuple
 
 from starlette.types import Scope
 
-from adapter.server.asgi import header
-from adapter.settings import KnownClient, Settings, digest_of
+from adapter.server.asgi import fields_of, header, host_of
+from adapter.settings import KnownClient, Settings, digest_of, is_loopback
 
 
 class ModelDenied(Exception):
@@ -19,6 +20,14 @@ class ModelDenied(Exception):
 
 class AccessDenied(Exception):
     """A missing or wrong client key."""
+
+
+class KeyInUrl(Exception):
+    """A key where logs and histories keep it."""
+
+
+class ForeignPage(Exception):
+    """A page whose name was made to point at this machine (DNS rebinding)."""
 
 
 class Client(NamedTuple):
@@ -51,30 +60,68 @@ class Access:
         self._known = [one for _, one in known]
         self._hashes = [bytes.fromhex(digest_of(key)) for key, _ in known]
         self._passes_on = settings.upstream_auth == "caller"
+        self._open = not self._hashes and not self._passes_on
+        self._pages = settings.allow_origins if settings.loopback and self._open else None
 
     def client(self, scope: Scope) -> Client:
-        """The client of a request. Raises `AccessDenied`; all keys are compared, whichever matches."""
-        return self._with(sent_key(scope))
+        """The client of a request. Raises `AccessDenied`, `KeyInUrl`, `ForeignPage`.
+
+        All keys are compared, whichever matches.
+        """
+        _check_url(scope)
+        if self._pages is not None:
+            _check_page(scope, self._pages)
+        return self._with(scope, sent_key)
 
     def viewer(self, scope: Scope) -> Client:
-        """Who looks at the page at /: browsers ask for a password. Raises `AccessDenied`."""
-        return self._with(_password(scope) or sent_key(scope))
+        """Who looks at the page at /: browsers ask for a password. Raises `AccessDenied`, `KeyInUrl`."""
+        _check_url(scope)
+        return self._with(scope, lambda scope: _password(scope) or sent_key(scope))
 
-    def _with(self, key: str | None) -> Client:
-        if not self._hashes and not self._passes_on:
+    def _with(self, scope: Scope, read: Callable[[Scope], str | None]) -> Client:
+        if self._open:
             return ANYBODY
+        key = read(scope)
         digest = sha256((key or "").encode()).digest()
         matches = [compare_digest(digest, known) for known in self._hashes]
-        if self._hashes and not any(matches):
-            raise AccessDenied
-        if self._passes_on and not key:
+        if not key or (self._hashes and not any(matches)):
             raise AccessDenied
         known = self._known[matches.index(True)] if self._hashes else None
-        return Client(digest.hex()[:32], key if self._passes_on else None, known)
+        return Client(digest.hex(), key if self._passes_on else None, known)
+
+
+_KEYS = frozenset({b"authorization", b"api-key", b"x-goog-api-key"})
+_KEYS_OF_URLS = frozenset({b"key", b"api_key", b"api-key", b"apikey", b"access_token"})
+
+
+def _check_url(scope: Scope) -> None:
+    query: bytes = scope["query_string"]
+    if query and not _KEYS_OF_URLS.isdisjoint(pair.partition(b"=")[0].lower() for pair in query.split(b"&")):
+        raise KeyInUrl("A key goes into a header (authorization: Bearer KEY), never into a URL.")
+
+
+def _check_page(scope: Scope, allowed: Collection[str]) -> None:
+    """On the loopback address without keys a page may call under the loopback's own names, or where it is allowed.
+
+    A browser takes a page for one of this server if the page's name has come to point here, and asks nothing first.
+    """
+    origin = header(scope, b"origin")
+    if origin is None or origin in allowed or "*" in allowed or is_loopback(host_of(scope)):
+        return
+    if origin.partition("://")[2] == header(scope, b"host"):
+        raise ForeignPage("Pages of this name may not call: see --allow-origins.")
 
 
 def sent_key(scope: Scope) -> str | None:
-    """The key that a client sent: `Authorization: Bearer`, or Azure's `api-key`."""
+    """The key that a client sent, in the first of these that there is.
+
+    `Authorization: Bearer` as OpenAI's clients send it, `api-key` as Azure's do, `x-goog-api-key` as Google's do. One
+    that comes twice is none: who else reads it, a proxy, may have read the other one.
+    """
+    if len(fields_of(scope)) < len(scope["headers"]):
+        names = [name for name, _ in scope["headers"] if name in _KEYS]
+        if len(set(names)) < len(names):
+            return None
     scheme, _, value = (header(scope, b"authorization") or "").partition(" ")
     if scheme.lower() == "bearer" and value.strip():
         return value.strip()

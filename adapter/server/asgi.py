@@ -1,5 +1,6 @@
 """The little of HTTP that the hot path needs, on bare ASGI."""
 
+import re
 from collections.abc import Callable, Coroutine, Mapping
 from types import TracebackType
 from typing import Protocol, Self
@@ -8,11 +9,14 @@ from urllib.parse import urlsplit
 from starlette.types import Message, Receive, Scope, Send
 
 from adapter.server.interrupt import Interruptible, Until
-from adapter.server.load import Held
+from adapter.server.load import Room
 
 JSON = b"application/json"
 CONNECTION = "adapter.connection"
 _FIELDS = "adapter.fields"
+_JSON_TYPE = re.compile(r"application/(?:[\w.-]+\+)?json", re.ASCII)
+_DIGITS = 19
+"""More of them are no length that any body has."""
 
 
 class BodyTooLarge(Exception):
@@ -21,6 +25,10 @@ class BodyTooLarge(Exception):
 
 class PackedBody(Exception):
     """The request's body is compressed."""
+
+
+class ForeignBody(Exception):
+    """The request's body is not said to be JSON."""
 
 
 class ClientGone(Exception):
@@ -61,27 +69,48 @@ def printable(text: str) -> str:
     return "".join(character if " " <= character <= "~" else "?" for character in text)
 
 
-async def read_body(scope: Scope, receive: Receive, limit: int, held: Held) -> bytes:
-    """The whole body. Raises `BodyTooLarge`, `PackedBody`, `ClientGone`, `Overloaded`."""
+async def read_body(scope: Scope, receive: Receive, limit: int, room: Room) -> bytes:
+    """The whole body, which takes room until it is given back.
+
+    Raises `BodyTooLarge`, `PackedBody`, `ForeignBody`, `Overloaded`, `ClientGone`.
+    """
     if header(scope, b"content-encoding") not in (None, "identity"):
         raise PackedBody
+    _check_type(scope)
     declared = header(scope, b"content-length") or ""
-    if declared.isdecimal():
-        if int(declared) > limit:
-            raise BodyTooLarge
-        held.expect(int(declared))
+    if declared.isdecimal() and (len(declared) > _DIGITS or int(declared) > limit):
+        raise BodyTooLarge
     pieces: list[bytes] = []
     size = 0
     more = True
-    while more:
-        message = await receive()
-        pieces.append(_piece(message))
-        size += len(pieces[-1])
-        if size > limit:
-            raise BodyTooLarge
-        held.add(len(pieces[-1]))
-        more = message.get("more_body", False)
+    try:
+        while more:
+            message = await receive()
+            piece = _piece(message)
+            if size + len(piece) > limit:
+                raise BodyTooLarge
+            room.take(len(piece))
+            size += len(piece)
+            pieces.append(piece)
+            more = message.get("more_body", False)
+    except BaseException:
+        room.give(size)
+        raise
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+
+def _check_type(scope: Scope) -> None:
+    """Raises `ForeignBody`: any page in a browser may send texts and forms anywhere, and without a type at all.
+
+    JSON it sends only where it is allowed to, see `allow_origins`.
+    """
+    sent = header(scope, b"content-type")
+    if sent == "application/json" or (not sent and header(scope, b"origin") is None):
+        return
+    kind, _, parameters = (sent or "").lower().partition(";")
+    charset = parameters.partition("charset=")[2].partition(";")[0].strip(' "')
+    if not _JSON_TYPE.fullmatch(kind.strip()) or charset not in ("", "utf-8", "utf8", "us-ascii"):
+        raise ForeignBody
 
 
 def _piece(message: Message) -> bytes:

@@ -9,8 +9,8 @@ import msgspec
 import orjson
 from starlette.exceptions import HTTPException
 
-from adapter.server.access import AccessDenied, ModelDenied
-from adapter.server.asgi import BodyTooLarge, PackedBody
+from adapter.server.access import AccessDenied, ForeignPage, KeyInUrl, ModelDenied
+from adapter.server.asgi import BodyTooLarge, ForeignBody, PackedBody
 from adapter.server.drain import ShuttingDown
 from adapter.server.load import Overloaded, TooOften
 from adapter.translate.errors import AnswerError, Failure, failure, of_answer, to_openai
@@ -125,6 +125,8 @@ _ROWS: tuple[tuple[type[Exception], Callable[[Any, Asked], Failure]], ...] = (
     (Rejected, _rejected),
     (StrictLoss, lambda error, _: failure(400, str(error), "would_lose", param=error.param)),
     (AccessDenied, _denied),
+    (KeyInUrl, lambda error, _: failure(400, str(error), "key_in_url")),
+    (ForeignPage, lambda error, _: failure(403, str(error), "foreign_page")),
     (ModelDenied, lambda error, _: failure(404, str(error), "model_not_found", param="model")),
     (Overloaded, lambda _, __: failure(503, "The server is busy: try again.", "overloaded", wait=1)),
     (TooOften, lambda error, _: failure(429, str(error), "rate_limit_exceeded", wait=error.wait)),
@@ -132,6 +134,7 @@ _ROWS: tuple[tuple[type[Exception], Callable[[Any, Asked], Failure]], ...] = (
     (Busy, lambda error, _: failure(429, str(error), "rate_limit_exceeded", wait=5)),
     (ShuttingDown, lambda _, __: failure(503, "The server is shutting down.", "shutting_down", wait=1)),
     (PackedBody, lambda _, __: failure(415, "Send the body without Content-Encoding.", "unsupported_media_type")),
+    (ForeignBody, lambda _, __: failure(415, "Send the body as application/json.", "unsupported_media_type")),
     (BodyTooLarge, lambda _, __: failure(413, "The body is too large.", "request_too_large")),
     (FetchError, lambda error, _: failure(400, str(error), "failed_to_download_image", param="messages")),
     (AnswerError, lambda error, _: of_answer(error)),

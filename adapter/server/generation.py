@@ -65,10 +65,12 @@ class Generation:
         try:
             client = self.service.access.client(scope)
             exchange.client = client.id
-            with self.service.room.hold() as held:
-                exchange.request = await read_body(scope, receive, self.service.settings.max_body, held)
+            exchange.request = await read_body(scope, receive, self.service.settings.max_body, self.service.room)
+            try:
                 with while_connected(scope, receive):
                     await self._in_turn(Incoming(scope, send, exchange, client))
+            finally:
+                self.service.room.give(len(exchange.request))
         except ClientGone:
             exchange.status, exchange.error = 499, CLIENT_CLOSED
         except Exception as error:  # noqa: BLE001 - the border: everything becomes an OpenAI error, bugs are logged whole

@@ -1,13 +1,8 @@
-"""How much is served at once: so many requests run, some more wait a moment, the rest is sent away at once.
-
-Bodies are bounded by their size as well, since they are read before a request has its place.
-"""
+"""How much is served at once: so many requests run, some more wait a moment, the rest is sent away at once."""
 
 import asyncio
 from collections import deque
 from math import ceil
-from types import TracebackType
-from typing import Self
 
 
 class Overloaded(Exception):
@@ -20,6 +15,23 @@ class TooOften(Exception):
     def __init__(self, limit: int, wait: float) -> None:
         super().__init__(f"Rate limit reached: {limit} requests are allowed. Try again in {ceil(wait)} s.")
         self.wait = wait
+
+
+class Room:
+    """Bytes of requests that are held at once, until they are answered: memory is what large requests run out of."""
+
+    def __init__(self, most: int) -> None:
+        self._left = most
+
+    def take(self, size: int) -> None:
+        """Hold so many more bytes. Raises `Overloaded`."""
+        if size > self._left:
+            raise Overloaded
+        self._left -= size
+
+    def give(self, size: int) -> None:
+        """Hold them no longer."""
+        self._left += size
 
 
 class Load:
@@ -64,54 +76,3 @@ class Load:
                 turn.set_result(None)
                 return
         self._free += 1
-
-
-class Room:
-    """Bytes of bodies that may be held at once; one body alone is always let in."""
-
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self.held = 0
-
-    def hold(self) -> "Held":
-        """Count one request's body for as long as the body of the `with` runs."""
-        return Held(self)
-
-    def fits(self, size: int) -> bool:
-        """Whether so many bytes more may be held."""
-        return not self.held or self.held + size <= self._most
-
-
-class Held:
-    """What one request holds."""
-
-    __slots__ = ("_room", "_size")
-
-    def __init__(self, room: Room) -> None:
-        self._room = room
-        self._size = 0
-
-    def expect(self, size: int) -> None:
-        """Say how large the body will be. Raises `Overloaded`."""
-        if not self._room.fits(size):
-            raise Overloaded
-
-    def add(self, size: int) -> None:
-        """Hold a piece. Raises `Overloaded`."""
-        if self._room.held != self._size and not self._room.fits(size):
-            raise Overloaded
-        self._size += size
-        self._room.held += size
-
-    def give(self) -> None:
-        """Hold nothing any more."""
-        self._room.held -= self._size
-        self._size = 0
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.give()

@@ -23,10 +23,10 @@ from adapter.wire.openai.stored import (
 JSON = "application/json"
 EVENTS = "text/event-stream"
 
-ASKING = (400, 401, 429, 500, 502, 503, 504)
-SENDING = (*ASKING, 404, 413)
-STORED = (400, 401, 404, 500)
-SENDING_STORED = (*STORED, 413)
+ASKING = (400, 401, 403, 429, 500, 502, 503, 504)
+SENDING = (*ASKING, 404, 413, 415)
+STORED = (400, 401, 403, 404, 500)
+SENDING_STORED = (*STORED, 413, 415)
 
 PAGE: dict[str, Any] = {
     "limit": {"type": "integer", "minimum": 1, "maximum": 100},

@@ -100,6 +100,7 @@ class PatientProtocol(HttpToolsProtocol):
         self._received = 0
         self._looked_at = 0
         self._timer: asyncio.TimerHandle | None = None
+        self._declined = False
         self._refusal: tuple[int, str, str | None] = (400, "This is not a request of HTTP/1.1 or 1.0.", None)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -119,10 +120,8 @@ class PatientProtocol(HttpToolsProtocol):
         except httptools.HttpParserError:
             self._refuse(*self._refusal)
             return
-        except httptools.HttpParserUpgrade:
-            if self._should_upgrade():
-                self._no_timer()
-                self.handle_websocket_upgrade()
+        except httptools.HttpParserUpgrade as upgrade:
+            self._upgrade(data[upgrade.args[0] :])
             return
         if self._reading == "head" and self._received > self._limits.head:
             self._refuse(*_TOO_LARGE)
@@ -131,6 +130,29 @@ class PatientProtocol(HttpToolsProtocol):
             self._timer = self.loop.call_later(self._limits.body_time, self._body_is_late)
         elif self._timer is None and not self._answering():
             self._timer = self.loop.call_later(self._limits.head_time, self._head_is_late)
+
+    def _upgrade(self, rest: bytes) -> None:
+        """Speak another protocol from here on, or read the head again without its offer to do so, and then the rest.
+
+        Java's HttpClient offers HTTP/2 with its first request, and the parser takes the body after it for that.
+        """
+        if not self._declined:
+            if self._should_upgrade():
+                self._no_timer()
+                self.handle_websocket_upgrade()
+            return
+        self._declined = False
+        first = (self.scope["method"].encode(), self.url, self.parser.get_http_version().encode())
+        lines = [b"%s %s HTTP/%s" % first]
+        for name, value in self.headers:
+            if name == b"connection":
+                kept = [token for token in value.split(b",") if token.strip().lower() in (b"close", b"keep-alive")]
+                lines.append(b"connection:" + b",".join(kept))
+            elif name not in (b"upgrade", b"http2-settings"):
+                lines.append(name + b": " + value)
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        self.data_received(b"\r\n".join([*lines, b"", b""]) + rest)
 
     def _answering(self) -> bool:
         """Whether a request that was read whole is being answered."""
@@ -195,6 +217,11 @@ class PatientProtocol(HttpToolsProtocol):
         if version != "1.0" and not (version == "1.1" and one_host):
             self._refusal = (400, "This is not a request of HTTP/1.1 with one Host, or of HTTP/1.0.", None)
             raise _Refused
+        method = self.parser.get_method()
+        if self.parser.should_upgrade() and method != b"CONNECT" and not self._should_upgrade():
+            self.scope["method"] = method.decode("ascii")
+            self._declined = True
+            return
         self._reading = "body"
         super().on_headers_complete()
 
@@ -203,6 +230,8 @@ class PatientProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """See `HttpToolsProtocol`."""
+        if self._declined:
+            return
         self._no_timer()
         self._reading = "nothing"
         super().on_message_complete()

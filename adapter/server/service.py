@@ -9,11 +9,11 @@ from importlib import import_module
 from typing import Any, TypeVar
 
 import msgspec
-from starlette.types import Scope
+from starlette.types import Receive, Scope
 
 from adapter.server import fanout, notes
 from adapter.server.access import Access, Client
-from adapter.server.asgi import header
+from adapter.server.asgi import header, read_body
 from adapter.server.drain import Drain
 from adapter.server.errors import failure_of, malformed
 from adapter.server.exchanges import Exchange, Exchanges
@@ -31,8 +31,9 @@ from adapter.translate.fanout import calls_needed
 from adapter.translate.media import remote_urls
 from adapter.translate.notes import Fidelity, Note, Rejected
 from adapter.upstream.client import Caller, Reply, Upstream
-from adapter.upstream.errors import UpstreamError
+from adapter.upstream.errors import InvalidModelName, UpstreamError
 from adapter.upstream.media import Fetcher
+from adapter.upstream.names import model_path
 from adapter.wire.base import TooManyUnknownFields, decode
 from adapter.wire.gemini.generate import GenerateContentRequest
 from adapter.wire.openai.chat import ChatCompletionRequest
@@ -103,9 +104,9 @@ class Service:
         self.label = label
         self.lines = lines
         self.access = Access(settings)
+        self.room = Room(settings.max_bodies)
         self.load = Load(settings.max_concurrent, settings.max_queued, settings.queue_timeout)
         limited = settings.client_rates or any(one.rates for one in settings.clients)
-        self.room = Room(settings.max_bodies)
         # Its packages are an extra.
         self._rates: Any = import_module("adapter.server.rates").Rates(settings.store) if limited else None
         self.metrics: Any = import_module("adapter.server.metrics").Metrics() if settings.metrics else None
@@ -116,6 +117,12 @@ class Service:
         self.exchanges = Exchanges(enabled=settings.loopback if settings.inspector is None else settings.inspector)
         self.fetcher = Fetcher(fetch_settings(settings))
         self.started_at = int(time.time())
+
+    async def body(self, scope: Scope, receive: Receive) -> bytes:
+        """The body of a request that is answered at once. Raises as `read_body` does."""
+        body = await read_body(scope, receive, self.settings.max_body, self.room)
+        self.room.give(len(body))
+        return body
 
     def decode(self, body: bytes) -> tuple[ChatCompletionRequest, dict[str, msgspec.Raw]]:
         """A chat request and its unknown fields. Raises `Malformed`."""
@@ -130,6 +137,7 @@ class Service:
     ) -> Prepared:
         """Translate a chat request. `known` are signatures that the client itself sent. Raises `Rejected`."""
         client.check(request.model)
+        self._check_name(request.model)
         await self._count(client)
         _check_counts(request, self.settings)
         media, found = await self._media(request), await self._signatures(request, client, known)
@@ -141,6 +149,13 @@ class Service:
             return prepared(request, unknown, self.catalogue, chosen, media=media, found=found, instead=model)
 
         return Prepared(made.context, made.model, made.body, made.notes, made.calls, self.detours.of(made, elsewhere))
+
+    def _check_name(self, model: str) -> None:
+        """Raises `Rejected` for a model whose name cannot stand in a URL, before anything is done for it."""
+        try:
+            model_path(named(model, self.catalogue)[0], self.upstream.settings.models)
+        except InvalidModelName:
+            raise Rejected("model", "this is not the name of a model") from None
 
     async def aclose(self) -> None:
         """Close what the service itself has opened."""

@@ -101,7 +101,11 @@ def top_p(value: float, context: Context) -> Outcome:
 
 
 def top_k(value: float, context: Context) -> Outcome:
-    """Not OpenAI's, but many clients send it."""
+    """Not OpenAI's, but many clients send it; 0 and -1 are their words for no limit."""
+    if value in (0, -1):
+        return dropped("Gemini's own top_k cannot be lifted")
+    if not 1 <= value < INT32 or value % 1:
+        return rejected(f"must be a whole number from 1 to {INT32 - 1}")
     return _sampling(config(top_k=value), context)
 
 

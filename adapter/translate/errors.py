@@ -109,6 +109,12 @@ _HINTS = (
 MAX_MESSAGE = 2_000
 """Characters of Gemini's message that are passed on; it lists every fault of a request."""
 
+MAX_TOLD = 4_000
+"""Characters of any error's message: it may quote what the client sent, which may be large."""
+
+MAX_PARAM = 500
+"""Characters of the path to what is wrong: it may hold the client's own names."""
+
 _SECRETS = re.compile(
     r"AIza[\w-]{8,}|AQ\.[\w-]{8,}|ya29\.[\w.-]+|\bsk-[\w-]{8,}|eyJ[\w-]+\.[\w-]+\.[\w-]*"
     r"|(?<=api_key:)[\w.-]+|(?<=[?&]key=)[\w.-]+"
@@ -151,7 +157,8 @@ def failure(
     headers = {} if retry is None else {"x-should-retry": "true" if retry else "false"}
     if wait is not None:
         headers["retry-after"] = str(max(1, math.ceil(wait)))
-    return Failure(status, ErrorBody(error=Error(message=message, type=type_, param=param, code=code)), headers)
+    error = Error(message=message[:MAX_TOLD], type=type_, param=param and param[:MAX_PARAM], code=code)
+    return Failure(status, ErrorBody(error=error), headers)
 
 
 def _row(status: int, error: Status, own_key: bool) -> _Row:

@@ -19,6 +19,9 @@ _MIME_TYPE = re.compile(r"[A-Za-z0-9][\w.+-]*/[\w.+-]+", re.ASCII)
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]+={0,2}")
 _LOOKED_AT = 4_096
 
+MAX_URL = 8_192
+"""Characters of a URL that is no data URL; signed ones have some thousand."""
+
 _YOUTUBE = re.compile(r"https?://(www\.|m\.)?(youtube\.com/(watch|shorts|live|embed)|youtu\.be/)")
 
 _DETAIL = {"low": "MEDIA_RESOLUTION_LOW", "high": "MEDIA_RESOLUTION_HIGH", "original": "MEDIA_RESOLUTION_ULTRA_HIGH"}
@@ -215,6 +218,8 @@ def from_url(url: str, path: str, context: Context) -> Converted:
     """The part for a URL: data in line, a fetched file, or a reference that Gemini follows itself."""
     if url.startswith("data:"):
         return Converted([Part(inline_data=_data_url(url, path))], [])
+    if len(url) > MAX_URL:
+        raise Rejected(path, f"the URL has more than {MAX_URL} characters")
     if (media := context.media.get(url)) is not None:
         return Converted([Part(inline_data=Blob(mime_type=media.mime_type, data=media.data))], [])
     if _YOUTUBE.match(url):

@@ -94,6 +94,31 @@ def by_server(meaning: str) -> Rule:
     return rule
 
 
+MAX_TAGS = (16, 64, 512)
+"""Tags of a response or a conversation, characters of a tag's name, and of its value (openai-python 3.54.0)."""
+
+
+def metadata(value: msgspec.Raw, _asked: Asked) -> Piece:
+    """Tags of the response, which come back with it."""
+    check_tags(value)
+    return _EXACT
+
+
+def check_tags(value: msgspec.Raw) -> None:
+    """Raises `Rejected` for tags that cannot be kept."""
+    most, longest_name, longest_value = MAX_TAGS
+    try:
+        tags = msgspec.json.decode(value, type=dict[str, str])
+    except msgspec.ValidationError:
+        raise Rejected("metadata", "tags are an object of texts") from None
+    if len(tags) > most:
+        raise Rejected("metadata", f"there are at most {most} tags")
+    for name, text in tags.items():
+        if len(name) > longest_name or len(text) > longest_value:
+            reason = f"a tag's name has at most {longest_name} characters, its value {longest_value}"
+            raise Rejected(f"metadata.{name[:longest_name]}", reason)
+
+
 def input_(_value: Any, _asked: Asked) -> Piece:
     """Items become messages."""
     return Piece()
@@ -250,7 +275,7 @@ RULES: dict[str, Rule] = {
     "background": by_server("Whether the server answers before Gemini does."),
     "background_options": by_server("How soon an answer in the background is wanted: always at once."),
     "prompt": prompt,
-    "metadata": by_server("Tags of the response, which come back with it."),
+    "metadata": metadata,
     "moderation": same("moderation"),
     "user": same("user"),
     "safety_identifier": same("safety_identifier"),

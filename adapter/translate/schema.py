@@ -28,6 +28,9 @@ MAX_NODES = 5_000
 
 MAX_JSON_DEPTH = 100
 
+MAX_BYTES = 1024 * 1024
+"""Size of one schema, all of which is read and walked; real ones reach some hundred kilobytes."""
+
 COMMON = {
     "type",
     "format",
@@ -102,6 +105,8 @@ def normalised(root: Schema, keywords: frozenset[str]) -> tuple[Schema, list[Not
 
 def load(schema: msgspec.Raw) -> Schema:
     """The schema as a dict; `true` is the empty one. Raises `UnusableSchema`."""
+    if len(memoryview(schema)) > MAX_BYTES:
+        raise UnusableSchema("", f"the schema has more than {MAX_BYTES} bytes")
     try:
         value = orjson.loads(bytes(schema))
     except orjson.JSONDecodeError as error:

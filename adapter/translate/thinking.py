@@ -95,11 +95,17 @@ def _off(capabilities: ModelCapabilities) -> Outcome:
 
 
 def by_budget(budget: int, context: Context) -> Outcome:
-    """The thinkingConfig for a budget in tokens, thought summaries included."""
+    """The thinkingConfig for a budget in tokens, thought summaries included; -1 is Gemini's word for its own choice."""
     capabilities = context.capabilities
+    if budget < -1:
+        return rejected("a budget is a number of tokens")
     match capabilities.thinking:
         case "none":
             return dropped("the model does not think") if budget else exact()
+        case "levels" if budget == -1:
+            return exact(_fragment(ThinkingConfig(include_thoughts=True)))
+        case "budget" if budget == -1:
+            return exact(_fragment(ThinkingConfig(thinking_budget=-1, include_thoughts=True)))
         case "levels":
             effort = next((name for name in ("low", "medium", "high") if budget <= _BUDGETS[name]), "high")
             level = nearest("none" if budget == 0 else effort, capabilities.levels)

@@ -1,7 +1,8 @@
 """Fetching what a request points to, without letting it point at this machine or its neighbours.
 
 The check is made on the very address of each connection, when its socket is made: a check of the URL or of an earlier
-look-up loses to redirects, to names that change their address, and to the many spellings of an address.
+look-up loses to redirects, to names that change their address, and to the many spellings of an address. A name that
+has such an address beside others is refused as a whole. What comes is never unpacked.
 """
 
 import asyncio
@@ -14,11 +15,15 @@ from urllib.parse import urljoin, urlsplit
 
 import aiohttp
 import msgspec
+from aiohttp.abc import AbstractResolver, ResolveResult
 
 Policy = Literal["off", "https", "on"]
 
 MAX_REDIRECTS = 3
-AT_ONCE = 4
+AT_ONCE = 3
+MAX_URL = 8_192
+PORTS = frozenset({80, 443})
+"""What media are served on; other ports are other services."""
 
 _EMBEDDED = [ipaddress.ip_network(net) for net in ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32", "::/96")]
 """IPv6 networks whose addresses stand for IPv4 ones (RFC 6052, 8215, 3056, 4380, 4291): all refused."""
@@ -38,15 +43,20 @@ _MAGIC = (
     (b"\x1aE\xdf\xa3", "video/webm"),
 )
 _RIFF = {b"WEBP": "image/webp", b"WAVE": "audio/wav", b"AVI ": "video/x-msvideo"}
+_NOT_PUBLIC = "the address is not public"
+_HEADERS = {"accept-encoding": "identity", "user-agent": "gemini-openai-adapter"}
+_NO_ANSWER = "no connection, or no answer"
 _BRANDS = {b"heic": "image/heic", b"heix": "image/heic", b"mif1": "image/heif", b"qt  ": "video/quicktime"}
 
 
 class FetchSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """What may be fetched. `bytes` bounds one file, `seconds` one fetch with its redirects."""
+    """What may be fetched: `files` of at most `bytes` together; `seconds` bounds one fetch with its redirects."""
 
     policy: Policy = "off"
     bytes: int = 20 * 1024 * 1024
-    seconds: float = 20.0
+    files: int = 16
+    seconds: float = 10.0
+    ports: frozenset[int] = PORTS
 
 
 class Fetched(NamedTuple):
@@ -61,6 +71,10 @@ class FetchError(Exception):
 
     def __init__(self, url: str, reason: str) -> None:
         super().__init__(f"{url[:200]} was not fetched: {reason}.")
+
+
+class _Refused(OSError):
+    """An address that may not be connected to."""
 
 
 def is_public(address: str) -> bool:
@@ -85,28 +99,68 @@ def sniff(content: bytes) -> str | None:
     return None
 
 
-class Fetcher:
-    """Fetches files. `allows` judges each address that is to be connected to."""
+class _Names(AbstractResolver):
+    """Looks names up, and refuses one that has an address that may not be connected to."""
 
-    def __init__(self, settings: FetchSettings, allows: Callable[[str], bool] = is_public) -> None:
+    def __init__(self, names: AbstractResolver, allows: Callable[[str], bool]) -> None:
+        self._names = names
+        self._allows = allows
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        """See `AbstractResolver`."""
+        found = await self._names.resolve(host, port, family)
+        if not all(self._allows(one["host"]) for one in found):
+            raise _Refused(_NOT_PUBLIC)
+        return found
+
+    async def close(self) -> None:
+        """See `AbstractResolver`."""
+        await self._names.close()
+
+
+class _Room:
+    """How many bytes the files of one request may still have."""
+
+    def __init__(self, most: int) -> None:
+        self.left = most
+
+
+class Fetcher:
+    """Fetches files. `allows` judges each address that is to be connected to, `names` makes what looks names up."""
+
+    def __init__(
+        self,
+        settings: FetchSettings,
+        allows: Callable[[str], bool] = is_public,
+        names: Callable[[], AbstractResolver] = aiohttp.ThreadedResolver,
+    ) -> None:
         self.settings = settings
         self._allows = allows
+        self._names = names
 
     async def fetch(self, urls: Iterable[str]) -> dict[str, Fetched]:
         """The files, by URL; equal URLs are fetched once. Raises `FetchError`."""
         distinct = list(dict.fromkeys(urls))
         if not distinct:
             return {}
-        places = asyncio.Semaphore(AT_ONCE)
+        if len(distinct) > self.settings.files:
+            raise FetchError(distinct[self.settings.files], f"at most {self.settings.files} files are for one request")
+        places, room = asyncio.Semaphore(AT_ONCE), _Room(self.settings.bytes)
         connector = aiohttp.TCPConnector(
-            limit=AT_ONCE, socket_factory=self._socket, use_dns_cache=False, force_close=True
+            limit=AT_ONCE,
+            socket_factory=self._socket,
+            resolver=_Names(self._names(), self._allows),
+            use_dns_cache=False,
+            force_close=True,
         )
         async with aiohttp.ClientSession(
-            connector=connector, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False
+            connector=connector, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False, auto_decompress=False
         ) as session:
             try:
                 async with asyncio.TaskGroup() as group:
-                    tasks = {url: group.create_task(self._one(session, url, places)) for url in distinct}
+                    tasks = {url: group.create_task(self._one(session, url, places, room)) for url in distinct}
             except* FetchError as failures:
                 raise failures.exceptions[0] from None
         return {url: task.result() for url, task in tasks.items()}
@@ -115,53 +169,56 @@ class Fetcher:
         """A socket for one address, if it may be connected to."""
         family, kind, protocol, _, target = address
         if not self._allows(target[0]):
-            raise PermissionError("the address is not public")
+            raise _Refused(_NOT_PUBLIC)
+        if target[1] not in self.settings.ports:
+            raise _Refused("media are not fetched from this port")
         made = socket.socket(family, kind, protocol)
         made.setblocking(False)
         return made
 
-    async def _one(self, session: aiohttp.ClientSession, url: str, places: asyncio.Semaphore) -> Fetched:
+    async def _one(self, session: aiohttp.ClientSession, url: str, places: asyncio.Semaphore, room: _Room) -> Fetched:
         try:
             async with places, asyncio.timeout(self.settings.seconds):
-                content = await self._content(session, url)
+                content = await self._content(session, url, room)
         except TimeoutError:
             raise FetchError(url, f"it took more than {self.settings.seconds:g} seconds") from None
-        except PermissionError as error:
-            raise FetchError(url, str(error)) from None
         except (aiohttp.ClientError, ValueError, OSError) as error:
-            refused = isinstance(error, aiohttp.ClientConnectorError) and isinstance(error.os_error, PermissionError)
-            raise FetchError(url, "the address is not public" if refused else "no connection, or no answer") from None
+            cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
+            raise FetchError(url, str(cause) if isinstance(cause, _Refused) else _NO_ANSWER) from None
         mime_type = sniff(content)
         if mime_type is None:
             raise FetchError(url, "it is no image, sound, video or PDF")
         return Fetched(mime_type, base64.b64encode(content).decode())
 
-    async def _content(self, session: aiohttp.ClientSession, url: str) -> bytes:
+    async def _content(self, session: aiohttp.ClientSession, url: str, room: _Room) -> bytes:
         """What is at the URL, after redirects, each of which is checked like the URL itself."""
         at = url
         for _ in range(MAX_REDIRECTS + 1):
-            self._check_scheme(url, at)
-            async with session.get(at, allow_redirects=False, headers={"accept-encoding": "identity"}) as response:
+            self._check_url(url, at)
+            async with session.get(at, allow_redirects=False, headers=_HEADERS) as response:
                 if response.status in (301, 302, 303, 307, 308):
                     at = urljoin(at, response.headers.get("location", ""))
                     continue
                 if response.status != 200:
                     raise FetchError(url, f"HTTP {response.status}")
-                return await self._read(url, response)
+                return await self._read(url, response, room)
         raise FetchError(url, f"more than {MAX_REDIRECTS} redirects")
 
-    def _check_scheme(self, url: str, at: str) -> None:
+    def _check_url(self, url: str, at: str) -> None:
+        if len(at) > MAX_URL:
+            raise FetchError(url, f"the URL has more than {MAX_URL} characters")
         parts = urlsplit(at)
         allowed = ("https",) if self.settings.policy == "https" else ("http", "https")
         if parts.scheme not in allowed or parts.username is not None:
             raise FetchError(url, f"only {' and '.join(allowed)} URLs without a user name are fetched")
 
-    async def _read(self, url: str, response: aiohttp.ClientResponse) -> bytes:
+    async def _read(self, url: str, response: aiohttp.ClientResponse, room: _Room) -> bytes:
+        if response.headers.get("content-encoding", "identity") != "identity":
+            raise FetchError(url, "it came packed")
         pieces: list[bytes] = []
-        size = 0
         async for piece in response.content.iter_any():
             pieces.append(piece)
-            size += len(piece)
-            if size > self.settings.bytes:
-                raise FetchError(url, f"it has more than {self.settings.bytes} bytes")
+            room.left -= len(piece)
+            if room.left < 0:
+                raise FetchError(url, f"the files of one request have more than {self.settings.bytes} bytes")
         return b"".join(pieces)

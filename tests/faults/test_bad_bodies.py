@@ -3,37 +3,29 @@
 Bodies are bytes, or values that are encoded; `where` is the path that the error names.
 """
 
+import builtins
 import json
-import logging
-from typing import NamedTuple
+import re
+import socket
 
 import pytest
+import pytest_asyncio
 
-from tests.server.scripted import adapter, answer, chat, scripted
+from adapter.settings import KnownClient
+from tests.faults.rows import CHAT, Row, called_out, field, post, refused, served, text
+from tests.server.scripted import chat
 
-PATH = "/v1/chat/completions"
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 GOOD = chat()
 CALL = {"id": "call_1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
 TOOL = {"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}
 
 
-class Row(NamedTuple):
-    """One bad body."""
-
-    name: str
-    body: object
-    where: str | None = None
-    status: int = 400
-
-
-def text(raw):
-    """A chat request in which the text of the message is these bytes of JSON."""
-    return b'{"model":"gemini-3.5-flash","messages":[{"role":"user","content":' + raw + b"}]}"
-
-
-def field(raw, name=b"temperature"):
-    """A chat request with one more field, as these bytes of JSON."""
-    return text(b'"hi"')[:-1] + b',"' + name + b'":' + raw + b"}"
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def server():
+    async with served() as made:
+        yield made
 
 
 def said(content):
@@ -130,6 +122,30 @@ NUMBERS = [
         for name in ("frequency_penalty", "presence_penalty")
         for raw in (-2.1, 2.1, "1")
     ),
+    *(
+        Row(f"top_k {raw[:20]}", field(raw.encode(), b"top_k"), "top_k")
+        for raw in ("-2", "0.5", "1.5", "2147483648", "1e308", "1e400", '"1"', "true")
+    ),
+    *(
+        Row(f"a number of {len(raw)} digits as {name}", field(raw.encode(), name.encode()), name)
+        for name in ("n", "top_k", "top_logprobs", "temperature", "top_p", "frequency_penalty", "presence_penalty")
+        for raw in ("1" + "0" * 4_000, "-1" + "0" * 4_000)
+    ),
+    *(
+        Row(
+            f"{name} with a budget of {raw[:9]}", field(b'{"type":"enabled","%s":%s}' % (key, raw), name.encode()), name
+        )
+        for name, key in (("thinking", b"budget_tokens"), ("reasoning", b"max_tokens"))
+        for raw in (b"-2", b"-1" + b"0" * 4_000, b"1.5", b'"1"', b"true")
+    ),
+    *(
+        Row(
+            f"google with a budget of {raw[:9]}",
+            field(b'{"thinking_config":{"thinking_budget":%s}}' % raw, b"google"),
+            "google",
+        )
+        for raw in (b"1.5", b'"x"', b"1" + b"0" * 40, b"1" + b"0" * 4_000)
+    ),
     *(Row(f"stream {raw!r}", {**GOOD, "stream": raw}, "stream") for raw in ("true", 1)),
     Row("a stop sequence that is a number", {**GOOD, "stop": 1}, "stop"),
     Row("a stop sequence in a list in a list", {**GOOD, "stop": [["a"]]}, "stop[0]"),
@@ -137,7 +153,9 @@ NUMBERS = [
 
 BAD_MODELS = [
     "", "a" * 10_240, "a\0b", "../../v1beta/files", "a/../b", "..", ".", "x%2f..%2fy", "x%00", "x%0d%0aHost:evil",
- "gemini-x?alt=sse&key=1", "gemini-x#f", "http://169.254.169.254/", "//evil/x",
+    "gemini-x:generateContent", "gemini-x:streamGenerateContent", "x:predict", "x:batchEmbedContents/y",
+    "a" * 257, "a/" * 10 + "a", "/a", "a/", "a//b", "-a", "gemini-x?alt=sse&key=1", "gemini-x#f",
+    "http://169.254.169.254/", "//evil/x",
     "\\\\evil", "gemini-x\n", "gemini x", "gеmini-3.5-flash", "🙂",
 ]  # fmt: skip
 
@@ -145,7 +163,7 @@ MODELS = [
     Row("no model", {"messages": GOOD["messages"]}, "model"),
     Row("model null", {**GOOD, "model": None}, "model"),
     Row("model a number", {**GOOD, "model": 1}, "model"),
-    *(Row(f"model {name[:30]!r}", {**GOOD, "model": name}, status=404) for name in BAD_MODELS),
+    *(Row(f"model {name[:30]!r}", {**GOOD, "model": name}, "model") for name in BAD_MODELS),
 ]
 
 MESSAGES = [
@@ -153,8 +171,9 @@ MESSAGES = [
     *(Row(f"messages {value!r}", {**GOOD, "messages": value}, "messages") for value in (None, {}, "", [])),
     *(Row(f"a message {value!r}", {**GOOD, "messages": [value]}, "messages[0]") for value in (None, "hi", 1)),
     Row("a message without a role", {**GOOD, "messages": [{"content": "hi"}]}, "messages[0].role"),
-    Row("a role that there is not", {**GOOD, "messages": [{"role": "robot", "content": "hi"}]}, "messages[0]"),
-    Row("a role that is a number", {**GOOD, "messages": [{"role": 5, "content": "hi"}]}, "messages[0]"),
+    Row("a role that there is not", {**GOOD, "messages": [{"role": "robot", "content": "hi"}]}, "messages[0].role"),
+    Row("a role of ten thousand characters", {**GOOD, "messages": [{"role": "r\n" * 5_000}]}, "messages[0].role"),
+    Row("a role that is a number", {**GOOD, "messages": [{"role": 5, "content": "hi"}]}, "messages[0].role"),
     Row("more messages than may be", {**GOOD, "messages": [{"role": "user", "content": "x"}] * 10_001}, "messages"),
     Row(
         "a million messages",
@@ -162,8 +181,9 @@ MESSAGES = [
         "messages",
     ),
     *(Row(f"content {value!r}", said(value), "messages[0].content") for value in (1, {}, [1])),
-    Row("a part of a type that there is not", said([{"type": "smell", "smell": "hi"}]), "messages[0].content[0]"),
-    Row("a part whose type is a number", said([{"type": 5}]), "messages[0].content[0]"),
+    Row("a part of a type that there is not", said([{"type": "smell", "smell": "hi"}]), "messages[0].content[0].type"),
+    Row("a part of a long type", said([{"type": "s" * 100_000}]), "messages[0].content[0].type"),
+    Row("a part whose type is a number", said([{"type": 5}]), "messages[0].content[0].type"),
     Row("more parts than may be", said([{"type": "text", "text": "x"}] * 4_097), "messages[0].content"),
     *(
         Row(f"a text part with text {value!r}", said([{"type": "text", "text": value}]), "messages[0].content[0].text")
@@ -200,6 +220,36 @@ TOOLS = [
     Row("a tool with an empty name", tool(name=""), "tools[0].function.name"),
     Row("parameters a list", tool(parameters=[]), "tools[0].function.parameters"),
     Row("parameters a string", tool(parameters="x"), "tools[0].function.parameters"),
+    Row("a schema nested twelve times", tool(parameters=nested(12)), "tools[0].function.parameters"),
+    Row("a schema nested sixty-five times", tool(parameters=nested(65)), "tools[0].function.parameters"),
+    Row(
+        "a schema nested sixty-four times below other properties",
+        tool(parameters={"type": "object", "additionalProperties": nested(64)}),
+        "tools[0].function.parameters",
+    ),
+    Row(
+        "a schema of ten thousand properties",
+        tool(parameters={"type": "object", "properties": {f"p{i}": {} for i in range(10_000)}}),
+        "tools[0].function.parameters",
+    ),
+    Row(
+        "a schema with a wrong property of a long name",
+        tool(parameters={"type": "object", "properties": {"p" * 10_000: nested(12)}}),
+        "tools[0].function.parameters",
+    ),
+    Row(
+        "a schema of a megabyte and more",
+        tool(parameters={"type": "string", "enum": [f"value {i}" for i in range(80_000)]}),
+        "tools[0].function.parameters",
+    ),
+    Row("not a number among the values of a schema", deep_bytes(1).replace(b'"string"', b'"number","enum":[NaN]')),
+    Row(
+        "one name for two tools that differ",
+        {**GOOD, "tools": [TOOL, {"type": "function", "function": {"name": "f", "description": "another"}}]},
+        "tools[1].function.name",
+    ),
+    Row("parameters a number", tool(parameters=1), "tools[0].function.parameters"),
+    Row("parameters false", tool(parameters=False), "tools[0].function.parameters"),
     Row("parameters nested three hundred times", deep_bytes(300), "tools[0].function.parameters"),
     Row("parameters nested two thousand times", deep_bytes(2_000)),
     Row("parameters nested a hundred thousand times", deep_bytes(100_000)),
@@ -211,6 +261,12 @@ TOOLS = [
         "tool_choice",
     ),
     Row("a response format that there is not", {**GOOD, "response_format": {"type": "yaml"}}, "response_format"),
+    Row("a response format of a long type", {**GOOD, "response_format": {"type": "y" * 100_000}}, "response_format"),
+    Row(
+        "an answer's schema that is none",
+        {**GOOD, "response_format": {"type": "json_schema", "json_schema": {"name": "a", "schema": []}}},
+        "response_format.json_schema.schema",
+    ),
 ]
 
 MEDIA = [
@@ -238,6 +294,16 @@ MEDIA = [
             "//x",
             "http:x",
             "/etc/passwd",
+            "DATA:image/png;base64,AAAA",
+            "data:image/png;BASE64,AAAA",
+            "data:image/png;base64",
+            "data:,hello",
+            "data:",
+            "http://a/" + "x" * 10_000_000,
+            "https://a/" + "x" * 10_000_000,
+            "https://youtu.be/" + "x" * 10_000_000,
+            "gs://b/" + "x" * 10_000_000 + ".png",
+            "files/" + "x" * 10_000_000,
         )
     ),
     Row("a user that is a number", {**GOOD, "user": 5}, "user"),
@@ -254,22 +320,144 @@ MEDIA = [
 ROWS = [*JSON, *NUMBERS, *MODELS, *MESSAGES, *CALLS, *TOOLS, *MEDIA]
 
 
-async def says_hello(call):
-    await call.json(answer("Hello"))
+ODD = {
+    "a zero byte in a text": said("\0"),
+    "a part without a type": said([{"text": "hi"}]),
+    "a user's message of null": said(None),
+    "arguments of a megabyte": called(arguments=json.dumps({"a": "x" * 1_000_000})),
+    "a tool of a type that there is not": {**GOOD, "tools": [{"type": "web"}]},
+    "one tool twice alike": {**GOOD, "tools": [TOOL, TOOL]},
+    "a tool's description of a megabyte": tool(description="x" * 1_000_000),
+    "no parameters": tool(parameters=None),
+    "any parameters": tool(parameters=True),
+    "a schema that points to itself": tool(
+        parameters={"$ref": "#/$defs/A", "$defs": {"A": {"type": "object", "properties": {"x": {"$ref": "#/$defs/A"}}}}}
+    ),
+    "two schemas that point to each other": tool(
+        parameters={"$ref": "#/$defs/A", "$defs": {"A": {"items": {"$ref": "#/$defs/B"}}, "B": {"$ref": "#/$defs/A"}}}
+    ),
+    "two schemas that are each other": tool(
+        parameters={"$ref": "#/$defs/A", "$defs": {"A": {"$ref": "#/$defs/B"}, "B": {"$ref": "#/$defs/A"}}}
+    ),
+    "a schema that is 17 MB with its references written out": tool(parameters=bomb()),
+    "values of all types": tool(parameters={"enum": ["a", 1, 1.5, None, True, [], {}]}),
+    "ten thousand values": tool(parameters={"type": "string", "enum": [str(i) for i in range(10_000)]}),
+    "required properties that there are not": tool(parameters={"type": "object", "required": ["a", "b"]}),
+    "an image that is a packed file": image("data:image/png;base64,H4sIAAAAAAAC" + "A" * 1_000),
+    "a text's character set": image("data:text/plain;charset=utf-8;base64,AAAA"),
+    "tags of any kind": {**GOOD, "metadata": {"a": [1, {"b": None}]}},
+    "a user of a megabyte": {**GOOD, "user": "x" * 1_000_000},
+    "a field with a name of a hundred thousand characters": {**GOOD, "x" * 100_000: 1},
+    "a million stop sequences": {**GOOD, "stop": ["x"] * 1_000_000},
+    "the largest seed and beyond": field(b"1" + b"0" * 4_000, b"seed"),
+    "more tokens than there are": field(b"1" + b"0" * 4_000, b"max_tokens"),
+    "the names of JavaScript's own": {
+        **GOOD,
+        "tools": [{"type": "function", "function": {"name": name}} for name in ("__proto__", "constructor")],
+    },
+}
+"""What is odd, and has a meaning all the same: it is served, and what is lost is told."""
 
 
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
-async def test_a_bad_body_is_a_400_that_says_where(row, caplog):
-    caplog.set_level(logging.WARNING)
-    body = row.body if isinstance(row.body, bytes) else json.dumps(row.body).encode()
-    async with scripted(says_hello) as upstream, adapter(upstream) as client:
-        response = await client.post(PATH, content=body, headers={"content-type": "application/json"})
-        assert upstream.seen == []
-        assert (await client.post(PATH, json=GOOD)).status_code == 200
-    error = response.json()["error"]
-    assert response.status_code == row.status, error
-    assert set(error) == {"message", "type", "param", "code"}
-    assert error["type"] == "invalid_request_error"
-    assert (error["param"] or "").startswith(row.where or ""), error
-    assert len(error["message"]) < 1_000
+@pytest.mark.parametrize("row", ROWS, ids=called_out)
+async def test_a_bad_body_is_a_400_that_says_where(server, row, caplog):
+    await refused(server, CHAT, row, caplog)
+
+
+@pytest.mark.parametrize("body", ODD.values(), ids=ODD.keys())
+async def test_what_is_only_odd_is_served(server, body, caplog):
+    upstream, client = server
+    response = await post(client, CHAT, body)
+    assert response.status_code == 200, response.text[:1_000]
+    assert upstream.seen[-1].path == "/v1beta/models/gemini-3.5-flash:generateContent"
+    assert len(response.headers["x-adapter-notes"]) < 4_000
     assert caplog.records == []
+
+
+async def test_a_zero_byte_arrives_as_one(server):
+    upstream, client = server
+    await post(client, CHAT, said("a\0b"))
+    assert upstream.seen[-1].body["contents"][0]["parts"] == [{"text": "a\0b"}]
+
+
+NAMES = ["f" * 65, "a b", "a/b", "a\n", 'a"b', "имя", "1a", "a\0b", "../x", "a" * 100_000]
+
+
+@pytest.mark.parametrize("name", NAMES, ids=lambda name: repr(name[:10]))
+async def test_a_tools_name_that_gemini_does_not_take_becomes_one_that_it_takes(server, name):
+    upstream, client = server
+    assert (await post(client, CHAT, tool(name=name))).status_code == 200
+    [declared] = upstream.seen[-1].body["tools"][0]["functionDeclarations"]
+    assert re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.:-]{0,63}", declared["name"])
+
+
+@pytest.mark.parametrize("dialect", ["json", "openapi"])
+@pytest.mark.parametrize("target", ["http://169.254.169.254/x", "file:///etc/passwd", "#/missing", "#", 5, None])
+async def test_a_schema_elsewhere_is_never_looked_up(dialect, target, monkeypatch):
+    touched = []
+
+    def watch(owner, name):
+        real = getattr(owner, name)
+        monkeypatch.setattr(owner, name, lambda *given, **more: touched.append(str(given[0])) or real(*given, **more))
+
+    async with served(upstream_schema=dialect) as (_, client):
+        watch(builtins, "open")
+        watch(socket, "getaddrinfo")
+        assert (await post(client, CHAT, tool(parameters={"$ref": target}))).status_code == 200
+    assert set(touched) <= {"127.0.0.1"}
+
+
+@pytest.mark.parametrize("dialect", ["json", "openapi"])
+async def test_a_clients_regular_expression_is_never_compiled(dialect, monkeypatch):
+    compiled = []
+    compile_ = re._compile
+    monkeypatch.setattr(re, "_compile", lambda pattern, flags: compiled.append(pattern) or compile_(pattern, flags))
+    evil = "(a+)+$"
+    parameters = {"type": "string", "pattern": evil, "patternProperties": {evil: {"pattern": evil}}, "format": evil}
+    grammar = {"type": "grammar", "grammar": {"syntax": "regex", "definition": evil}}
+    tools = [*tool(parameters=parameters)["tools"], {"type": "custom", "custom": {"name": "g", "format": grammar}}]
+    async with served(upstream_schema=dialect) as (upstream, client):
+        assert (await post(client, CHAT, {**GOOD, "tools": tools, "stop": evil})).status_code == 200
+        assert evil in json.dumps(upstream.seen[-1].body)
+    assert evil not in compiled
+
+
+async def test_a_bomb_of_references_is_refused_where_they_must_be_written_out(caplog):
+    async with served(upstream_schema="openapi") as server:
+        await refused(server, CHAT, Row("", tool(parameters=bomb()), "tools[0].function.parameters"), caplog)
+
+
+DETOURS = {
+    "api_base": "http://evil.example",
+    "base_url": "http://evil.example",
+    "api_key": "theirs",
+    "headers": {"x-goog-user-project": "theirs"},
+    "extra_headers": {"x-goog-api-key": "theirs"},
+    "extra_query": {"key": "theirs"},
+    "project": "theirs",
+    "vertex_project": "theirs",
+    "custom_llm_provider": "openai",
+    "extra_body": {"api_base": "http://evil.example", "google": {"model": "theirs", "headers": {"a": "b"}}},
+    "google": {"model": "theirs", "api_version": "v1"},
+}
+
+
+@pytest.mark.parametrize("name", DETOURS)
+async def test_no_field_changes_where_a_call_goes_and_with_whose_key(server, name):
+    upstream, client = server
+    await post(client, CHAT, GOOD)
+    plain = upstream.seen[-1]
+    assert (await post(client, CHAT, {**GOOD, name: DETOURS[name]})).status_code == 200
+    odd = upstream.seen[-1]
+    assert (odd.method, odd.path, odd.headers, odd.body) == plain
+
+
+async def test_of_a_field_that_comes_twice_the_last_one_counts_for_all():
+    clients = (KnownClient(name="a", key="k", models=("gemini-3.5-*",)),)
+    names = b'"gemini-3.8-pro"', b'"gemini-3.5-flash"'
+    async with served(clients=clients) as (upstream, client):
+        client.headers["authorization"] = "Bearer k"
+        for first, last, status in ((*names, 200), (*reversed(names), 404)):
+            body = b'{"model":%s,"messages":[{"role":"user","content":"hi"}],"model":%s}' % (first, last)
+            assert (await post(client, CHAT, body)).status_code == status
+    assert [one.path for one in upstream.seen] == ["/v1beta/models/gemini-3.5-flash:generateContent"]

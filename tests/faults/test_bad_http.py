@@ -27,8 +27,17 @@ def without_length(*fields, body):
     return head(*fields, length="x").replace(b"Content-Length: x\r\n", b"") + body
 
 
-def chunked(body, **about):
-    return without_length("Transfer-Encoding: chunked", body=body, **about)
+def chunked(body, *, more=()):
+    return without_length("Transfer-Encoding: chunked", *more, body=body)
+
+
+CHUNKS = b"%x\r\n%s\r\n0\r\n\r\n" % (len(BODY), BODY)
+H2C = (
+    "Connection: Upgrade, HTTP2-Settings",
+    "Upgrade: h2c",
+    "HTTP2-Settings: AAEAAEAAAAIAAAABAAMAAABkAAQBAAAAAAUAAEAA",
+)
+"""What Java's HttpClient sends with its first request."""
 
 
 REFUSED = [
@@ -64,6 +73,8 @@ REFUSED = [
 ROUTED = [
     Row("TRACE", request(method="TRACE"), (405,)),
     Row("CONNECT", b"CONNECT 127.0.0.1:1 HTTP/1.1\r\nHost: a\r\n\r\n", (400, 404, 405)),
+    Row("CONNECT to a path", request(method="CONNECT"), (405,)),
+    Row("CONNECT to another URL", request(method="CONNECT", path="http://evil.example" + PATH), (405,)),
     Row("a slash in front", request(path="/" + PATH), (404, 400)),
     Row("a way around", request(path="/v1/../v1/chat/completions"), (404,)),
     Row("capital letters", request(path=PATH.upper()), (404,)),
@@ -75,6 +86,28 @@ ROUTED = [
     Row("a body that says it is too large", head(length=33 * 1024 * 1024), (413,)),
     Row("a length of twenty digits", head(length="1" * 20) + BODY, (413,)),
     Row("one that asks whether it may be", head("Expect: 100-continue", length=33 * 1024 * 1024), (413,)),
+    *(
+        Row(f"the content type {kind!r}", request().replace(b"application/json", kind), (415,))
+        for kind in (
+            b"text/plain",
+            b"text/plain; application/json",
+            b"application/x-www-form-urlencoded",
+            b"multipart/form-data; boundary=x",
+            b"application/json; charset=utf-16",
+            b"application/json; charset=utf-32",
+            b"application/jsonx",
+            b"text/json",
+            b"x",
+        )
+    ),
+    Row(
+        "a page's body without a content type",
+        request("Origin: https://evil.example").replace(b"Content-Type: application/json\r\n", b""),
+        (415,),
+    ),
+    Row("a page's body of an empty content type", request("Origin: null").replace(b"application/json", b""), (415,)),
+    Row("a body packed with brotli", request("Content-Encoding: br"), (415,)),
+    Row("a body packed twice", request("Content-Encoding: gzip, gzip"), (415,)),
     Row("a body packed with gzip", request("Content-Encoding: gzip"), (415,)),
     Row("a body packed in an unknown way", request("Content-Encoding: x"), (415,)),
 ]
@@ -85,7 +118,21 @@ SERVED = [
     Row("a host with a path", request(host="Host: a/admin?x=#"), (200,)),
     Row("a host that is none", request(host="Host: [::1"), (200,)),
     Row("headers up to the limit", request("X: " + "a" * 32_500), (200,)),
-    Row("an unknown content type", request().replace(b"application/json", b"text/plain"), (200,)),
+    *(
+        Row(f"the content type {kind!r}", request().replace(b"application/json", kind), (200,))
+        for kind in (
+            b"",
+            b"application/json; charset=utf-8",
+            b'Application/JSON ; Charset="UTF-8"',
+            b"application/x+json",
+        )
+    ),
+    Row("no content type", request().replace(b"Content-Type: application/json\r\n", b""), (200,)),
+    Row("an offer of HTTP/2", request(*H2C), (200,)),
+    Row("an offer of HTTP/2 in two pieces of a connection header", request(H2C[1], "Connection: x, upgrade"), (200,)),
+    Row("an offer of HTTP/2 before chunks", chunked(CHUNKS, more=H2C), (200,)),
+    Row("an offer of TLS", request("Connection: Upgrade", "Upgrade: TLS/1.2"), (200,)),
+    Row("an offer without an upgrade", request("Upgrade: h2c"), (200,)),
     Row("HTTP/1.0 without a host", request(host=None).replace(b"HTTP/1.1", b"HTTP/1.0"), (200,)),
 ]
 
@@ -268,6 +315,20 @@ async def test_two_requests_at_once_are_answered_one_after_the_other():
     async with scripted(says_hello) as upstream, adapter(upstream) as client, raw(client) as connection:
         await connection.send(request() + request())
         assert [(await connection.answer())[0] for _ in range(2)] == [200, 200]
+
+
+@pytest.mark.parametrize("cut", [1, 30, 200, 250, 400])
+async def test_an_offer_of_another_protocol_may_come_in_pieces_and_costs_no_request(cut):
+    sent = request(*H2C) + request() + request(*H2C, "Connection: close")
+    async with scripted(says_hello) as upstream, adapter(upstream) as client, raw(client) as connection:
+        for start in range(0, len(sent), cut):
+            await connection.send(sent[start : start + cut])
+            await asyncio.sleep(0)
+        answers = [await connection.answer() for _ in range(3)]
+        assert [status for status, _, _ in answers] == [200, 200, 200]
+        assert answers[-1][1]["connection"] == "close"
+        assert await connection.rest() == b""
+    assert len({json.dumps(one.body) for one in upstream.seen}) == 1
 
 
 async def test_garbage_behind_a_request_costs_nobody_an_answer_of_another():

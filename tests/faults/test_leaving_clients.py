@@ -97,7 +97,9 @@ async def test_hundreds_that_leave_at_random_leak_no_connection_to_gemini(monkey
     together = asyncio.Barrier(10)
 
     async def all_at_once(exchange):
-        await together.wait()
+        # A call whose client has left by now may still come.
+        if b"all at once" in exchange.body:
+            await together.wait()
         return await GOOD(exchange)
 
     async with running() as (chaos, url), adapter(Named(url), circuit_pause=0.0) as client:
@@ -106,8 +108,8 @@ async def test_hundreds_that_leave_at_random_leak_no_connection_to_gemini(monkey
             await asyncio.gather(*(leave(client) for _ in range(50)))
         chaos.script = all_at_once
         for _ in range(5):
-            async with asyncio.timeout(10):
-                for answer in await asyncio.gather(*(client.post(PATH, json=chat()) for _ in range(10))):
+            async with asyncio.timeout(30):
+                for answer in await asyncio.gather(*(client.post(PATH, json=chat("all at once")) for _ in range(10))):
                     check_whole(answer, Whole("!"))
         assert chaos.open <= 10
 

@@ -156,6 +156,7 @@ async def adapter(upstream: Upstream, *, log: Kept | None = None, **settings) ->
         log_level="error",
         access_log=False,
         lifespan="on",
+        server_header=False,
     )
     server = Server(config)
     task = asyncio.create_task(server.serve(sockets=[listener]))

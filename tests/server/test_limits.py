@@ -7,7 +7,7 @@ from contextlib import aclosing
 
 import pytest
 
-from adapter.server.load import Load, Overloaded, TooOften
+from adapter.server.load import Load, Overloaded, Room, TooOften
 from adapter.server.rates import Rates
 from adapter.settings import KnownClient, SettingsError, load
 from tests.key_value import PASSWORD, key_value_server
@@ -201,3 +201,20 @@ async def test_a_store_that_does_not_answer_leaves_each_process_to_count_alone(k
             await rates.hit("a", ("1/minute",))
     assert PASSWORD not in caplog.text
     assert len(caplog.records) == 1
+
+
+def test_no_request_may_be_larger_than_all_together():
+    with pytest.raises(SettingsError, match="max_bodies"):
+        load({"max_bodies": "1000", "max_body": "1001"}, {})
+    assert load({"max_bodies": "1000", "max_body": "1000"}, {}).max_bodies == 1_000
+
+
+def test_room_is_taken_whole_or_not_at_all():
+    room = Room(10)
+    room.take(10)
+    with pytest.raises(Overloaded):
+        room.take(1)
+    room.give(4)
+    with pytest.raises(Overloaded):
+        room.take(5)
+    room.take(4)

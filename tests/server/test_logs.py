@@ -34,7 +34,7 @@ def test_no_key_and_no_prompt_is_ever_written(tmp_path, log_format):
         bodies = [{"model": "m", "messages": [{"role": "user", "content": PROMPT}]}, {"model": PROMPT}, PROMPT]
         for body in bodies:
             for key in (CLIENT, KEY):
-                headers = {"authorization": f"Bearer {key}"}
+                headers = {"authorization": f"Bearer {key}", "content-type": "application/json"}
                 request = urllib.request.Request(f"{url}/v1/chat/completions", json.dumps(body).encode(), headers)
                 with pytest.raises(urllib.error.HTTPError) as caught:
                     urllib.request.urlopen(request, timeout=10)

@@ -80,7 +80,8 @@ def test_workers_count_together(tmp_path):
         wait_for(f"http://127.0.0.1:{port}/healthz", process)
         for _ in range(12):
             body = b'{"model": "gemini-3.5-flash", "messages": [{"role": "user", "content": "hi"}]}'
-            request = urllib.request.Request(f"http://127.0.0.1:{port}/v1/chat/completions", body)
+            headers = {"content-type": "application/json"}
+            request = urllib.request.Request(f"http://127.0.0.1:{port}/v1/chat/completions", body, headers)
             urllib.request.urlopen(request, timeout=20).read()
         for _ in range(5):
             with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=20) as page:

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adapter.translate import schema_node
-from adapter.translate.schema import JSON_KEYWORDS, UnusableSchema, to_json_schema
+from adapter.translate.schema import JSON_KEYWORDS, MAX_BYTES, UnusableSchema, to_json_schema
 from adapter.translate.schema_openapi import restore, to_openapi_schema
 
 
@@ -70,6 +70,7 @@ UNUSABLE = {
     "false": b"false",
     "a list": b"[]",
     "too deep": json.dumps(deep(12)).encode(),
+    "too large": b'{"default":"' + b"x" * MAX_BYTES + b'"}',
     "JSON that is too deep": b'{"default":' + b"[" * 200 + b"]" * 200 + b"}",
     "allOf of too many": json.dumps({"allOf": [{"type": "string"}, *[{} for _ in range(6_000)]]}).encode(),
     "allOf in allOf": json.dumps({"allOf": [{"$ref": "#"}, {"type": "object"}]}).encode(),

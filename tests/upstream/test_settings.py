@@ -67,6 +67,7 @@ async def test_a_proxy_needs_a_library_that_speaks_to_proxies():
         ("publishers/google/models/gemini-3-pro", "publishers/google/models/gemini-3-pro"),
         ("google/gemini-3-pro", "models/google/gemini-3-pro"),
         ("a@b:c+d", "models/a@b:c+d"),
+        ("llama3:8b-instruct-q4_K_M", "models/llama3:8b-instruct-q4_K_M"),
         ("x" * MAX_NAME, "models/" + "x" * MAX_NAME),
     ],
 )
@@ -77,7 +78,8 @@ def test_a_name_becomes_a_path(name, path):
 @pytest.mark.parametrize(
     "name",
     ["", "/", "a/", "/a", "a//b", "..", "../a", "a/../b", "a..b", "a/./b", "%2e%2e", "a%2fb", "a?b", "a#b", "a b",
-     "a\n", "a\r\nx", "модель", "a\\b", "a&b", "-a", ".a", "x" * (MAX_NAME + 1), "a\x00"],
+     "a\n", "a\r\nx", "модель", "a\\b", "a&b", "-a", ".a", "x" * (MAX_NAME + 1), "a\x00",
+     "a:generateContent", "a:streamGenerateContent", "models/a:countTokens", "a:predict", "a:embedContent/b"],
 )  # fmt: skip
 def test_a_name_that_would_change_the_url_is_refused(name):
     with pytest.raises(InvalidModelName) as caught:

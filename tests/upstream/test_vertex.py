@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from adapter.upstream.auth import Caller
-from adapter.upstream.errors import UpstreamError
+from adapter.upstream.errors import InvalidModelName, UpstreamError
 from adapter.upstream.names import model_path
 from adapter.upstream.vertex import EARLY, NEW, NoToken, VertexAuth, collection, host_of
 from adapter.wire.gemini.errors import Status
@@ -233,3 +233,9 @@ def test_a_location_has_its_host(location, host):
 )
 def test_a_model_stands_below_its_project_and_location(name, path):
     assert model_path(name, collection("p", "eu")) == path
+
+
+@pytest.mark.parametrize("project", ["theirs", "pp", "P"])
+def test_a_client_names_no_other_project(project):
+    with pytest.raises(InvalidModelName):
+        model_path(f"projects/{project}/locations/eu/endpoints/7", collection("p", "eu"))

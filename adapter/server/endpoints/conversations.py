@@ -4,10 +4,10 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from adapter.server.asgi import read_body
 from adapter.server.endpoints.stored_responses import Page, answer, caller, listed
 from adapter.server.service import Service, decoded
 from adapter.translate.notes import Rejected
+from adapter.translate.responses import check_tags
 from adapter.wire.base import present
 from adapter.wire.openai.responses import InputItem
 from adapter.wire.openai.stored import ConversationRequest, Deleted, ItemsRequest
@@ -18,8 +18,14 @@ MAX_ITEMS = 20
 
 async def _body(request: Request) -> bytes:
     service: Service = request.app.state.service
-    with service.room.hold() as held:
-        return await read_body(request.scope, request.receive, service.settings.max_body, held)
+    return await service.body(request.scope, request.receive)
+
+
+async def _wanted(request: Request) -> ConversationRequest:
+    wanted, _unknown = decoded(await _body(request) or b"{}", ConversationRequest)
+    if present(wanted.metadata):
+        check_tags(wanted.metadata)
+    return wanted
 
 
 def _checked(items: list[InputItem]) -> list[InputItem]:
@@ -31,7 +37,7 @@ def _checked(items: list[InputItem]) -> list[InputItem]:
 async def create_conversation(request: Request) -> Response:
     """A new conversation, with its first items."""
     state, _, client = caller(request)
-    wanted, _unknown = decoded(await _body(request) or b"{}", ConversationRequest)
+    wanted = await _wanted(request)
     return answer(await state.create_conversation(wanted.metadata, _checked(wanted.items or []), client.id))
 
 
@@ -44,7 +50,7 @@ async def get_conversation(request: Request) -> Response:
 async def update_conversation(request: Request) -> Response:
     """Set a conversation's metadata."""
     state, _, client = caller(request)
-    wanted, _unknown = decoded(await _body(request) or b"{}", ConversationRequest)
+    wanted = await _wanted(request)
     conversation = await state.conversation(request.path_params["conversation_id"], client.id)
     conversation.metadata = wanted.metadata if present(wanted.metadata) else msgspec.Raw(b"{}")
     await state.update_conversation(conversation, client.id)

@@ -8,7 +8,7 @@ The connection remembers its last responses also where they are not to be stored
 import asyncio
 import time
 from contextlib import suppress
-from typing import Any, TypeAlias
+from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
@@ -16,14 +16,14 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from adapter.server.access import AccessDenied, Client
+from adapter.server.access import AccessDenied, Client, ForeignPage, KeyInUrl
 from adapter.server.asgi import ClientGone, header
 from adapter.server.endpoints.responses import Responses
 from adapter.server.errors import Malformed
 from adapter.server.exchanges import CLIENT_CLOSED, Exchange, timed
 from adapter.server.generation import Incoming
 from adapter.server.ids import new_id
-from adapter.server.load import Held, Overloaded
+from adapter.server.load import Overloaded
 from adapter.server.responding import Memory, StreamedResponse, Told, Turn, keep, turn_of
 from adapter.server.service import Service, decoded
 from adapter.server.state import Recall, State
@@ -44,9 +44,6 @@ MAX_LANES = 8
 
 MAX_WAITING = 16
 """Requests that wait in one lane."""
-
-Lane: TypeAlias = asyncio.Queue[tuple[bytes, Held]]
-"""Requests, and that their bodies are held."""
 
 
 class Create(ResponsesRequest):
@@ -79,7 +76,7 @@ class ResponsesSocket:
         try:
             client = service.access.client(scope)
             _check_origin(scope, service)
-        except AccessDenied as error:
+        except (AccessDenied, KeyInUrl, ForeignPage) as error:
             failure = service.failure(error, "", None)
             denial = Response(encode(failure.body), failure.status, failure.headers, media_type="application/json")
             await socket.send_denial_response(denial)
@@ -107,8 +104,9 @@ class Connection:
         self._client = client
         local, shared = MemoryDocuments(LOCAL), endpoint.service.state.documents
         self._memory = Memory(Recall(Layered(local, shared)), State(local))
-        self._lanes: dict[str | None, Lane] = {}
+        self._lanes: dict[str | None, asyncio.Queue[bytes]] = {}
         self._sending = asyncio.Lock()
+        self._held = 0
 
     async def run(self) -> None:
         """Until the client leaves; what runs then is cancelled."""
@@ -131,11 +129,9 @@ class Connection:
                 task.cancel()
             if tasks:
                 await asyncio.wait(tasks)
-            for lane in self._lanes.values():
-                while not lane.empty():
-                    lane.get_nowait()[1].give()
+            self._endpoint.service.room.give(self._held)
 
-    async def _lane(self, body: bytes) -> Lane | None:
+    async def _lane(self, body: bytes) -> asyncio.Queue[bytes] | None:
         """Put an event into its lane; the lane where it is new. Raises `Malformed`, `Overloaded`."""
         envelope, _unknown = decoded(body, Envelope)
         if envelope.type == "response.steer":
@@ -146,22 +142,21 @@ class Connection:
         waiting = self._lanes.get(envelope.stream_id)
         if waiting is None and len(self._lanes) >= MAX_LANES:
             raise Malformed(f"a connection has at most {MAX_LANES} lanes", "stream_id", "invalid_value")
-        held = self._endpoint.service.room.hold()
-        held.add(len(body))
+        if waiting is not None and waiting.full():
+            raise Malformed(f"{MAX_WAITING} requests wait already", "stream_id", "invalid_value")
+        self._endpoint.service.room.take(len(body))
+        self._held += len(body)
         lane = self._lanes.setdefault(envelope.stream_id, asyncio.Queue(MAX_WAITING))
-        try:
-            lane.put_nowait((body, held))
-        except asyncio.QueueFull:
-            held.give()
-            raise Malformed(f"{MAX_WAITING} requests wait already", "stream_id", "invalid_value") from None
+        lane.put_nowait(body)
         return lane if waiting is None else None
 
-    async def _serve_all(self, lane: Lane) -> None:
+    async def _serve_all(self, lane: asyncio.Queue[bytes]) -> None:
         with suppress(ClientGone):
             while True:
-                body, held = await lane.get()
-                with held:
-                    await self._serve(body)
+                body = await lane.get()
+                await self._serve(body)
+                self._endpoint.service.room.give(len(body))
+                self._held -= len(body)
 
     async def _serve(self, body: bytes) -> None:
         """One response. Raises `ClientGone`."""

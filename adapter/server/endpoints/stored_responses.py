@@ -45,7 +45,9 @@ class Page:
 
 def whole_number(text: str, name: str, least: int, most: int) -> int:
     """A number of the query. Raises `Malformed`."""
-    if not (text.isascii() and text.isdecimal() and least <= int(text) <= most):
+    # Python refuses to read a number of thousands of digits.
+    short = len(text) <= len(str(most)) and text.isascii() and text.isdecimal()
+    if not (short and least <= int(text) <= most):
         raise Malformed(f"{name} is a whole number from {least} to {most}", name, "invalid_value")
     return int(text)
 

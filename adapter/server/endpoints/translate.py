@@ -3,7 +3,7 @@
 from starlette.requests import Request
 from starlette.responses import Response
 
-from adapter.server.asgi import printable, read_body
+from adapter.server.asgi import printable
 from adapter.server.notes import listed
 from adapter.server.service import Service
 from adapter.wire.base import encode
@@ -13,9 +13,8 @@ async def translate(request: Request) -> Response:
     """The model, the exact body, and what became of each field."""
     service: Service = request.app.state.service
     client = service.access.client(request.scope)
-    with service.room.hold() as held:
-        body = await read_body(request.scope, request.receive, service.settings.max_body, held)
-        prepared = await service.prepare(*service.decode(body), client)
+    body = await service.body(request.scope, request.receive)
+    prepared = await service.prepare(*service.decode(body), client)
     answer = {
         "model": prepared.model,
         "method": "streamGenerateContent" if prepared.context.request.stream else "generateContent",
