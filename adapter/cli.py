@@ -25,7 +25,6 @@ from adapter.server.errors import Malformed, failure_of, malformed
 from adapter.server.logs import configure
 from adapter.server.notes import listed
 from adapter.server.protocol import protocol
-from adapter.server.reload import Reload, read_again
 from adapter.server.service import DECODING_ERRORS, prepared
 from adapter.settings import (
     SECRETS,
@@ -85,51 +84,22 @@ def _load(config: Path | None, flags: Mapping[str, Any]) -> Settings:
 def serve(config: Path | None, **flags: Any) -> None:
     """Serve OpenAI's API, answered by Gemini, or by the built-in emulator when there is no key."""
     settings = _load(config, flags)
-    environment = dict(os.environ)
-
-    def reload() -> Settings:
-        fresh = load(flags, environment, config)
-        catalogue(fresh)
-        return fresh
-
     with ExitStack() as folders, _upstream(settings) as (reached, label):
         lines = configure(settings)
         if settings.workers == 1:
-            app = create_app(reached, label, lines, reload=None if settings.emulated else reload)
+            app = create_app(reached, label, lines)
             settle()
             _run(app, settings, label)
         else:
             if settings.metrics:
                 folder = folders.enter_context(TemporaryDirectory(prefix="adapter-metrics-"))
                 os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
-            _hand_over(reached, label)
-            _run("adapter.server.app:app_from_environment", settings, label, reload)
+            os.environ[SETTINGS_VARIABLE] = msgspec.json.encode(reached).decode()
+            os.environ[LABEL_VARIABLE] = label
+            _run("adapter.server.app:app_from_environment", settings, label)
 
 
-def _hand_over(settings: Settings, label: str) -> None:
-    """Leave the settings where workers find them that begin from now on."""
-    os.environ[SETTINGS_VARIABLE] = msgspec.json.encode(settings).decode()
-    os.environ[LABEL_VARIABLE] = label
-
-
-class Workers(Multiprocess):
-    """Workers that are replaced on SIGHUP by others, with the settings as they are by then."""
-
-    def __init__(self, config: uvicorn.Config, listener: socket.socket, reload: Reload) -> None:
-        super().__init__(config, [listener])
-        self._reload = reload
-
-    def handle_hup(self) -> None:
-        """See `Multiprocess`. Where it listens, and how many they are, stays."""
-        fresh = read_again(self._reload)
-        if fresh is None:
-            return
-        if not fresh.emulated:
-            _hand_over(fresh, upstream_name(fresh))
-        super().handle_hup()
-
-
-def _run(app: ASGIApp | str, settings: Settings, label: str, reload: Reload | None = None) -> None:
+def _run(app: ASGIApp | str, settings: Settings, label: str) -> None:
     """Listen, say so, and serve until a signal comes."""
     config = uvicorn.Config(
         app,
@@ -156,8 +126,8 @@ def _run(app: ASGIApp | str, settings: Settings, label: str, reload: Reload | No
     with suppress(OSError):
         # Nobody may be there to read it.
         _greet(settings, label, listener.getsockname()[1])
-    if reload is not None:
-        Workers(config, listener, reload).run()
+    if settings.workers > 1:
+        Multiprocess(config, sockets=[listener]).run()
         return
     with suppress(KeyboardInterrupt):
         server.run(sockets=[listener])

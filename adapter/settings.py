@@ -7,7 +7,8 @@ key of the TOML file (`upstream_url`); its description is the help text. Secrets
 import ipaddress
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from hashlib import sha256
@@ -88,6 +89,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     client_keys: Annotated[
         tuple[str, ...], _about("Keys that clients must send, or sha256:HEX of them; none: everybody may.")
     ] = ()
+    client_keys_file: Annotated[
+        str | None,
+        _about("File with client keys, by lines or commas, in place of --client-keys; reread on SIGHUP."),
+    ] = None
     clients: Annotated[
         tuple[KnownClient, ...],
         _about("Clients with limits of their own: [[clients]] tables, or JSON, with name, key, models and rates."),
@@ -124,6 +129,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         tuple[str, ...],
         _about("Keys for the upstream, used in turn. Without any, GOOGLE_API_KEY or GEMINI_API_KEY for Google itself."),
     ] = ()
+    upstream_keys_file: Annotated[
+        str | None,
+        _about("File with upstream keys, by lines or commas, in place of --upstream-keys; reread on SIGHUP."),
+    ] = None
     upstream_profile: Annotated[
         Literal["full", "anyfast"],
         _about("What the upstream takes: all of Gemini's API, or only the fields of the AnyFast relay's page."),
@@ -268,6 +277,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         bool | None, _about("The page at / with the last exchanges. Unset: only on the loopback address.")
     ] = None
     metrics: Annotated[bool, _about("Figures for Prometheus at /metrics, for whoever may call.")] = False
+    traces: Annotated[
+        bool, _about("Traces by OpenTelemetry, sent by OTLP over HTTP to where its own OTEL_... variables say.")
+    ] = False
     log_format: Annotated[Literal["plain", "json"], _about("One line per request, plain or JSON.")] = "plain"
     log_level: Annotated[Literal["debug", "info", "warning", "error"], _about("Least level that is logged.")] = "info"
 
@@ -335,11 +347,72 @@ def load(flags: Mapping[str, Any], environment: Mapping[str, str], file: Path | 
         typed.setdefault("upstream_keys", _google_keys(environment, typed))
         if "fallback_upstreams" in typed:
             typed["fallback_upstreams"] = _tables(typed["fallback_upstreams"], environment)
-        settings = msgspec.convert(typed, Settings)
+        settings = _with_files(msgspec.convert(typed, Settings))
+        if settings.traces:
+            _check_traces(environment)
     except msgspec.ValidationError as error:
         raise SettingsError(str(error)) from None
+    except SettingsError:
+        raise
     except ValueError as error:
         raise SettingsError(f"upstream_url: {error}") from None
+    return _checked(settings)
+
+
+def read_again(settings: Settings) -> Settings:
+    """The settings with the keys that their files hold by now. Raises `SettingsError`."""
+    bare = {"client_keys": ()} if settings.client_keys_file else {}
+    bare |= {"upstream_keys": ()} if settings.upstream_keys_file else {}
+    tables = tuple(
+        {**table, "upstream_keys": ()} if table.get("upstream_keys_file") else table
+        for table in settings.fallback_upstreams
+    )
+    return _checked(_with_files(msgspec.structs.replace(settings, **bare, fallback_upstreams=tables)))
+
+
+def has_files(settings: Settings) -> bool:
+    """Whether there is anything to read again."""
+    tables = settings.fallback_upstreams
+    own = settings.client_keys_file or settings.upstream_keys_file
+    return bool(own) or any(table.get("upstream_keys_file") for table in tables)
+
+
+def _with_files(settings: Settings) -> Settings:
+    """The settings with the keys that stand in files. Raises `SettingsError`."""
+    found: dict[str, Any] = {}
+    for name in ("client_keys", "upstream_keys"):
+        if (path := getattr(settings, f"{name}_file")) is not None:
+            found[name] = _keys_of(f"{name}_file", path, getattr(settings, name))
+    tables = []
+    for table in settings.fallback_upstreams:
+        path = table.get("upstream_keys_file")
+        keys = {} if path is None else {"upstream_keys": _keys_of("upstream_keys_file", path, table["upstream_keys"])}
+        tables.append({**table, **keys})
+    return msgspec.structs.replace(settings, **found, fallback_upstreams=tuple(tables))
+
+
+def _keys_of(name: str, path: str, given: Sequence[str]) -> tuple[str, ...]:
+    """The keys in a file, by lines or commas; lines that begin with # hold none. Raises `SettingsError`."""
+    if given:
+        raise SettingsError(f"{name}: keys are given by {name.removesuffix('_file')} too: leave one of the two out")
+    try:
+        lines = [line.strip() for line in Path(path).read_text().splitlines()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{name}: {path} cannot be read: {_why(error)}") from None
+    texts = [text for line in lines if not line.startswith("#") for text in line.split(",")]
+    keys = tuple(text.strip() for text in texts if text.strip())
+    if not keys:
+        raise SettingsError(f"{name}: {path} holds no key")
+    return keys
+
+
+def _why(error: OSError | UnicodeDecodeError) -> str:
+    """Without a piece of the file."""
+    return "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else error.strerror or type(error).__name__
+
+
+def _checked(settings: Settings) -> Settings:
+    """The settings, if they fit each other, with client keys as hashes. Raises `SettingsError`."""
     _check(settings)
     _check_fallbacks(settings)
     hashed = tuple(_HASHED + digest_of(key) for key in settings.client_keys)
@@ -364,7 +437,7 @@ def _on_vertex(values: dict[str, Any], environment: Mapping[str, str]) -> dict[s
 
 def _google_keys(environment: Mapping[str, str], values: Mapping[str, Any]) -> list[str]:
     """Google's key, for Google alone: a relay must not get it by accident."""
-    if values.get("upstream_url", GOOGLE_URL) != GOOGLE_URL:
+    if values.get("upstream_url", GOOGLE_URL) != GOOGLE_URL or values.get("upstream_keys_file"):
         return []
     return [value for name in KEY_VARIABLES if (value := environment.get(name, "").strip())][:1]
 
@@ -383,8 +456,15 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
     given = {name[len(PREFIX) :].lower(): value for name, value in environment.items() if name.startswith(PREFIX)}
     unknown = set(given) - names - {"config", "corpus", "settings"}
     if unknown:
-        raise SettingsError(f"no such setting: {', '.join(PREFIX + name.upper() for name in sorted(unknown))}")
+        named = ", ".join(PREFIX + name.upper() for name in sorted(unknown))
+        raise SettingsError(f"no such setting: {named}{_meant(unknown)}")
     return {name: value for name, value in given.items() if name in names}
+
+
+def _meant(unknown: Iterable[str]) -> str:
+    """Names that are like those, so that a slip of the pen is found at once."""
+    like = [near for name in sorted(unknown) for near in get_close_matches(name, Settings.__struct_fields__, 1, 0.8)]
+    return f" (like {', '.join(PREFIX + name.upper() for name in like)}?)" if like else ""
 
 
 _BOOLEANS = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
@@ -441,16 +521,14 @@ def _number(name: str, value: str, kind: type[int] | type[float]) -> float:
 def _check(settings: Settings) -> None:
     """What holds between settings."""
     if not settings.loopback and not settings.client_keys and not settings.clients and not settings.allow_anonymous:
-        raise SettingsError(
-            f"{settings.host} can be reached by others: set client keys (ADAPTER_CLIENT_KEYS), or --allow-anonymous"
-        )
+        raise SettingsError(f"{settings.host} can be reached by others: {_what_to_do(settings)}, or --allow-anonymous")
     keys = [*settings.client_keys, *(one.key for one in settings.clients)]
     if any(not _DIGEST.fullmatch(digest_of(key)) for key in keys):
         raise SettingsError("client_keys, clients: after sha256: come 64 hexadecimal digits")
+    if not all(key.strip() for key in keys) or _NOTHING in {digest_of(key) for key in keys}:
+        raise SettingsError("client_keys, clients: a key is empty")
     if len({digest_of(key) for key in keys}) < len(keys):
-        raise SettingsError("client_keys, clients: each key must be another one")
-    if _NOTHING in {digest_of(key) for key in keys}:
-        raise SettingsError("client_keys, clients: an empty key lets everybody in")
+        raise SettingsError("client_keys, clients: two of the keys are the same one")
     if not all(map(_fits_a_header, keys)):
         raise SettingsError("client_keys, clients: a key holds characters that no header takes")
     if settings.max_bodies < settings.max_body:
@@ -458,6 +536,8 @@ def _check(settings: Settings) -> None:
     _check_rates(settings)
     if settings.metrics and find_spec("prometheus_client") is None:
         raise SettingsError("metrics: needs a package: pip install 'gemini-openai-adapter[metrics]'")
+    if settings.traces and (find_spec("opentelemetry") is None or find_spec("opentelemetry.sdk") is None):
+        raise SettingsError("traces: needs packages: pip install 'gemini-openai-adapter[telemetry]'")
     if not all(key.strip() and _fits_a_header(key) for key in settings.upstream_keys):
         raise SettingsError("upstream_keys: a key is empty, or holds characters that no key has")
     try:
@@ -466,13 +546,21 @@ def _check(settings: Settings) -> None:
         raise SettingsError(f"store: {error}") from None
     keyed = settings.upstream_auth not in ("caller", "vertex")
     if keyed and settings.upstream_url != GOOGLE_URL and not settings.upstream_keys:
-        raise SettingsError("an upstream of your own needs a key: set ADAPTER_UPSTREAM_KEYS, or --upstream-auth caller")
+        given = "ADAPTER_UPSTREAM_KEYS, ADAPTER_UPSTREAM_KEYS_FILE"
+        raise SettingsError(f"an upstream of your own needs a key: set {given}, or --upstream-auth caller")
     if settings.upstream_proxy and urlsplit(settings.upstream_proxy).scheme not in ("http", "https"):
         raise SettingsError("upstream_proxy: must be http://HOST:PORT or https://HOST:PORT")
 
 
 def _fits_a_header(key: str) -> bool:
     return key.isascii() and key.isprintable() and " " not in key
+
+
+def _what_to_do(settings: Settings) -> str:
+    """About strangers. Whose own key goes to Gemini may be anybody."""
+    if settings.upstream_auth == "caller":
+        return "list the keys that may call (ADAPTER_CLIENT_KEYS, ADAPTER_CLIENT_KEYS_FILE), which go on to Gemini"
+    return "set client keys (ADAPTER_CLIENT_KEYS, ADAPTER_CLIENT_KEYS_FILE)"
 
 
 _OF_AN_UPSTREAM = frozenset(
@@ -496,7 +584,8 @@ def _tables(tables: Any, environment: Mapping[str, str]) -> list[dict[str, Any]]
 
 def _table(table: dict[str, Any], environment: Mapping[str, str]) -> dict[str, Any]:
     url = base_url(str(table.get("upstream_url", GOOGLE_URL)))
-    return {"upstream_keys": _google_keys(environment, {"upstream_url": url}), **table, "upstream_url": url}
+    google = _google_keys(environment, {**table, "upstream_url": url})
+    return {"upstream_keys": google, **table, "upstream_url": url}
 
 
 def _check_fallbacks(settings: Settings) -> None:
@@ -533,6 +622,13 @@ def next_models(model: str, settings: Settings) -> list[str]:
     """The models to ask when this one fails."""
     found = (text for pattern, text in settings.fallback_models.items() if fnmatchcase(model, pattern))
     return [name.strip() for name in next(found, "").split("|") if name.strip()]
+
+
+def _check_traces(environment: Mapping[str, str]) -> None:
+    """What OpenTelemetry's own variables ask for that is not here. Raises `SettingsError`."""
+    for name in ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"):
+        if environment.get(name, "http/protobuf") != "http/protobuf":
+            raise SettingsError(f"traces: {name}: only http/protobuf is sent (to port 4318 of most collectors)")
 
 
 def _check_rates(settings: Settings) -> None:

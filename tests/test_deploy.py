@@ -70,13 +70,27 @@ def test_every_setting_that_is_named_exists():
         assert named_here <= VARIABLES, path.name
 
 
-@pytest.mark.parametrize("environment", [environment_of_the_pod(), COMPOSE["services"]["adapter"]["environment"]])
-def test_the_settings_can_be_read(environment):
+def with_files(environment, folder):
+    """The same, with a file for each that the pod mounts from the Secret."""
+    (mount,) = [one for one in pod()["containers"][0]["volumeMounts"] if one["name"] == "keys"]
+    (volume,) = [one for one in pod()["volumes"] if one["name"] == "keys"]
+    paths = {f"{mount['mountPath']}/{item['path']}": folder / item["path"] for item in volume["secret"]["items"]}
+    for path in paths.values():
+        path.write_text("secret")
+    assert {environment[name] for name in environment if name.endswith("_KEYS_FILE")} == set(paths)
+    return {name: str(paths.get(value, value)) for name, value in environment.items()}
+
+
+@pytest.mark.parametrize("where", ["kubernetes", "compose"])
+def test_the_settings_can_be_read(where, tmp_path):
+    environment = COMPOSE["services"]["adapter"]["environment"]
+    if where == "kubernetes":
+        environment = with_files(environment_of_the_pod(), tmp_path)
     values = {name: re.sub(r"\$\(\w+\)|\$\{\w+:\?[^}]*\}", "secret", value) for name, value in environment.items()}
     settings = load({}, {**values, "ADAPTER_HOST": "0.0.0.0"})
     assert settings.store.startswith("redis://:secret@")
     assert settings.client_keys
-    assert settings.upstream_keys
+    assert settings.upstream_keys == ("secret",)
 
 
 def seconds(text):

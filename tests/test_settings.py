@@ -13,9 +13,11 @@ from adapter.settings import (
     all_settings,
     catalogue,
     further_upstreams,
+    has_files,
     load,
     next_models,
     options,
+    read_again,
     resolve,
     upstream_name,
     upstream_settings,
@@ -33,7 +35,7 @@ def test_flags_go_before_the_environment_before_the_file_before_defaults(tmp_pat
 
 
 @pytest.mark.parametrize("setting", all_settings(), ids=lambda setting: setting.name)
-def test_every_setting_can_be_given_as_text(setting):
+def test_every_setting_can_be_given_as_text(setting, tmp_path):
     text = setting.default if isinstance(setting.default, str) else "x"
     texts = {bool: "true", int: str(setting.default or 1), float: "7.5", str: text}
     default = {tuple: "a,b", dict: "a=allow,b=reject"}
@@ -47,6 +49,10 @@ def test_every_setting_can_be_given_as_text(setting):
         (text for kind, text in default.items() if isinstance(setting.default, kind)),
         texts.get(type(setting.default), "true" if setting.name == "inspector" else "http://127.0.0.1:1"),
     )
+    if setting.name.endswith("_file"):
+        path = tmp_path / "keys"
+        path.write_text("a-key\n")
+        value = str(path)
     try:
         settings = load({}, {**KEYED, f"ADAPTER_{setting.name.upper()}": value, "ADAPTER_ALLOW_ANONYMOUS": "1"})
     except SettingsError as error:
@@ -71,6 +77,59 @@ def test_a_relay_never_gets_the_key_for_google():
     assert upstream_name(relay) == "relay.example"
 
 
+def test_keys_may_stand_in_files_one_a_line(tmp_path):
+    (tmp_path / "upstream").write_text("# of project one, and two\n one \n\ntwo\r\n")
+    (tmp_path / "clients").write_text(f"sha256:{hashlib.sha256(b'a').hexdigest()}\nb\n")
+    given = {"upstream_keys_file": str(tmp_path / "upstream"), "client_keys_file": str(tmp_path / "clients")}
+    settings = load({**given, "host": "0.0.0.0"}, KEYED)
+    assert settings.upstream_keys == ("one", "two")
+    assert settings.client_keys == tuple(f"sha256:{hashlib.sha256(key).hexdigest()}" for key in (b"a", b"b"))
+    table = {"upstream_url": "https://relay.example", "upstream_keys_file": given["upstream_keys_file"]}
+    [further] = further_upstreams(load({"fallback_upstreams": [table]}, KEYED))
+    assert further.upstream_keys == ("one", "two")
+
+
+def test_files_are_read_again_and_the_rest_stays(tmp_path):
+    upstream, table, clients = (tmp_path / name for name in ("upstream", "table", "clients"))
+    for path in (upstream, table, clients):
+        path.write_text("old")
+    relay = {"upstream_url": "https://relay.example", "upstream_keys_file": str(table)}
+    further = [relay, {"upstream_name": "other", "upstream_keys": ["stays"]}]
+    given = {"upstream_keys_file": str(upstream), "client_keys_file": str(clients), "fallback_upstreams": further}
+    settings = load(given, {})
+    assert has_files(settings)
+    for path in (upstream, table, clients):
+        path.write_text("new, newer\n")
+    again = read_again(settings)
+    assert again.upstream_keys == ("new", "newer")
+    assert [one.upstream_keys for one in further_upstreams(again)] == [("new", "newer"), ("stays",)]
+    assert len(again.client_keys) == 2
+    assert read_again(msgspec.json.decode(msgspec.json.encode(settings), type=Settings)) == again
+    assert not has_files(load({"client_keys": "k"}, KEYED))
+    assert read_again(load({"client_keys": "k"}, KEYED)) == load({"client_keys": "k"}, KEYED)
+
+
+@pytest.mark.parametrize("name", ["upstream_keys_file", "client_keys_file"])
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [(None, "No such file"), (b"", "holds no key"), (b"# nothing\n", "holds no key"), (b"\xff", "not UTF-8")],
+)
+def test_a_file_without_keys_is_named(tmp_path, name, content, told):
+    path = tmp_path / "keys"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(SettingsError, match=f"^{name}: .*{told}"):
+        load({name: str(path)}, {})
+
+
+@pytest.mark.parametrize("name", ["upstream_keys", "client_keys"])
+def test_keys_stand_in_one_place(tmp_path, name):
+    (tmp_path / "keys").write_text("secret-one")
+    with pytest.raises(SettingsError, match=f"{name}_file: .*leave one of the two out") as caught:
+        load({f"{name}_file": str(tmp_path / "keys"), name: "secret-two"}, {})
+    assert "secret" not in str(caught.value)
+
+
 def test_the_callers_own_key_needs_no_key_here():
     settings = load({"upstream_auth": "caller"}, {})
     assert not settings.emulated
@@ -92,6 +151,22 @@ def test_an_address_that_others_reach_needs_client_keys_or_a_clear_word():
     assert load({"host": "0.0.0.0", "allow_anonymous": "true"}, {}).allow_anonymous
     assert load({"host": "::1"}, {}).loopback
     assert load({"host": "localhost"}, {}).loopback
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"CLIENTS": '[{"name": "a", "key": " "}]'}, "a key is empty"),
+        ({"CLIENTS": '[{"name": "a", "key": "secret"}]', "CLIENT_KEYS": "secret"}, "two of the keys are the same"),
+        ({"CLIENT_KEY": "secret"}, r"ADAPTER_CLIENT_KEY \(like ADAPTER_CLIENT_KEYS\?\)"),
+        ({"XYZ": "secret"}, "no such setting: ADAPTER_XYZ$"),
+        ({"HOST": "0.0.0.0", "UPSTREAM_AUTH": "caller"}, "go on to Gemini, or --allow-anonymous"),
+    ],
+)
+def test_what_is_wrong_with_keys_is_told_without_them(given, told):
+    with pytest.raises(SettingsError, match=told) as caught:
+        load({}, {f"ADAPTER_{name}": value for name, value in given.items()})
+    assert "secret" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

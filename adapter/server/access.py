@@ -56,6 +56,10 @@ class Access:
     """Checks the key of each request."""
 
     def __init__(self, settings: Settings) -> None:
+        self.replace(settings)
+
+    def replace(self, settings: Settings) -> None:
+        """Take the keys of these settings from now on."""
         known = [*((key, None) for key in settings.client_keys), *((one.key, one) for one in settings.clients)]
         self._known = [one for _, one in known]
         self._hashes = [bytes.fromhex(digest_of(key)) for key, _ in known]

@@ -6,6 +6,8 @@ import re
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from importlib import import_module
+from typing import Any
 
 import msgspec
 from starlette.applications import Starlette
@@ -37,15 +39,17 @@ from adapter.server.endpoints.stored_responses import (
 )
 from adapter.server.endpoints.translate import translate
 from adapter.server.errors import TABLE
+from adapter.server.hangup import fresh, keys_read_on_hangup
 from adapter.server.ids import new_id
 from adapter.server.logs import Lines, configure
-from adapter.server.reload import Reload, on_hangup
+from adapter.server.recording import Watched
 from adapter.server.routes import Detours
 from adapter.server.service import Service
 from adapter.server.watchdog import watched
 from adapter.settings import Settings, document_limits, further_upstreams, upstream_name, upstream_settings
 from adapter.store import open_documents, open_store
 from adapter.upstream import open_upstream
+from adapter.upstream.observer import together
 from adapter.wire.base import encode
 
 SETTINGS_VARIABLE = "ADAPTER_SETTINGS"
@@ -71,24 +75,27 @@ def create_app(
     lines: Lines | None = None,
     *,
     replaced: bool = False,
-    reload: Reload | None = None,
 ) -> ASGIApp:
     """The server as an ASGI application.
 
     `label` names the upstream in headers and in /healthz; `lines` takes a line for each request; `replaced`: whether a
-    process that ends is replaced by another one; `reload` reads the settings again.
+    process that ends is replaced by another one.
     """
     label = label or upstream_name(settings)
+    # Their packages are extras.
+    metrics = import_module("adapter.server.metrics").Metrics() if settings.metrics else None
+    traces = import_module("adapter.server.telemetry").Traces() if settings.traces else None
     app = Starlette(
         routes=_routes(settings),
-        lifespan=_lifespan(settings, label, lines, replaced=replaced, reload=reload),
+        lifespan=_lifespan(settings, label, lines, metrics, traces, replaced=replaced),
         exception_handlers=dict.fromkeys((*TABLE, HTTPException, Exception), _on_error),
         middleware=_cors(settings),
     )
     # A redirect to the path without the slash at its end would lose the key of many clients.
     app.router.redirect_slashes = False
     # CORS is the one middleware that the endpoints below may need.
-    return Stamped(app, label, {} if settings.allow_origins else _frequent())
+    stamped = Stamped(app, label, {} if settings.allow_origins else _frequent())
+    return stamped if traces is None else traces.around(stamped)
 
 
 def settle() -> None:
@@ -99,10 +106,14 @@ def settle() -> None:
 
 
 def app_from_environment() -> ASGIApp:
-    """The application in a worker process: the settings come whole, as its parent read them."""
+    """The application in a worker process: the settings come whole, as its parent read them, save keys in files.
+
+    Workers are replaced one by one on SIGHUP.
+    """
     settle()
     settings = msgspec.json.decode(os.environ[SETTINGS_VARIABLE].encode(), type=Settings)
-    return create_app(settings, os.environ[LABEL_VARIABLE], configure(settings), replaced=True)
+    lines = configure(settings)
+    return create_app(fresh(settings), os.environ[LABEL_VARIABLE], lines, replaced=True)
 
 
 def _cors(settings: Settings) -> list[Middleware]:
@@ -193,24 +204,30 @@ class Endpoint:
 
 
 def _lifespan(
-    settings: Settings, label: str, lines: Lines | None, *, replaced: bool, reload: Reload | None
+    settings: Settings, label: str, lines: Lines | None, metrics: Any, traces: Any, *, replaced: bool
 ) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:
     """Sockets, pools and files open here, in the process that serves."""
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        upstream = open_upstream(upstream_settings(settings))
+        if traces is not None:
+            traces.open()
+        observer = together([one for one in (metrics, traces) if one is not None])
+        upstream = open_upstream(upstream_settings(settings), observer)
         store = await open_store(settings.store)
         documents = await open_documents(settings.store, document_limits(settings))
-        service = app.state.service = Service(settings, upstream, store, documents, label, lines=lines)
-        further = [service.beside(one, open_upstream(upstream_settings(one))) for one in further_upstreams(settings)]
+        service = app.state.service = Service(settings, upstream, store, documents, label, lines=lines, metrics=metrics)
+        further = [
+            service.beside(one, open_upstream(upstream_settings(one), observer)) for one in further_upstreams(settings)
+        ]
         if further or settings.fallback_models:
             service.detours = Detours(settings, [service, *further])
         jobs = app.state.jobs = Jobs(service)
         try:
+            clients = [upstream, *(place.upstream for place in further)]
             with (
                 service.drain.on_signals(hurried=not replaced),
-                on_hangup(service, further, reload),
+                keys_read_on_hangup(settings, service.access, clients),
                 watched(settings.stuck_timeout, replaced=replaced),
             ):
                 yield
@@ -222,6 +239,8 @@ def _lifespan(
             await upstream.aclose()
             await documents.aclose()
             await store.aclose()
+            if traces is not None:
+                await traces.aclose()
 
     return lifespan
 
@@ -258,7 +277,12 @@ class Stamped:
 
         endpoint = self._frequent.get(scope["path"]) if scope["method"] == "POST" else None
         if endpoint is None:
-            await self._app(scope, receive, stamped)
+            watched = Watched(scope, stamped)
+            try:
+                await self._app(scope, receive, watched.send)
+            finally:
+                # None where nobody ran the lifespan, as some tests of applications do.
+                watched.end(getattr(self._app.state, "service", None))
         else:
             scope["app"] = self._app
             await endpoint(scope, receive, stamped)

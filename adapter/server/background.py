@@ -5,6 +5,7 @@ that did not start a response reads these; one that wants to cancel it leaves a 
 """
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
@@ -25,6 +26,8 @@ from adapter.wire.openai.response_events import Failed
 from adapter.wire.openai.responses import Response, ResponseError
 from adapter.wire.openai.stored import StoredResponse
 from adapter.wire.sse import DONE, named_event
+
+log = logging.getLogger("adapter")
 
 BEAT = 1.0
 """Seconds between two signs of life; events are written down as often, and marks looked for."""
@@ -117,6 +120,15 @@ class Job:
             if not self.log.ended:
                 await self.log.write(DONE)
             await self._write_piece()
+            self._tell()
+
+    def _tell(self) -> None:
+        """Count the answer, which came after its request had been; say so if it failed."""
+        exchange = self._answer.exchange
+        if self._service.metrics is not None:
+            self._service.metrics.answered(exchange)
+        if exchange.error:
+            log.warning("%s in the background failed: %s", self._turn.stamp.id, exchange.error)
 
     async def _respond(self) -> None:
         service, answer = self._service, self._answer

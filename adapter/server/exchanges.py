@@ -18,17 +18,14 @@ MAX_ONE = 4 * 1024 * 1024
 MAX_ALL = 64 * 1024 * 1024
 """Bytes that one exchange, and all together, may hold; larger bodies are not kept, older exchanges go."""
 
-CLIENT_CLOSED = "client_closed"
-"""What went wrong where the client left before its answer ended."""
-
 _LONG = re.compile(rb'"((?:data:[^",]{0,100},)?)[A-Za-z0-9+/_-]{400,}={0,2}"')
 
 
 class Exchange(msgspec.Struct, kw_only=True):
     """One request and its answer; bodies are JSON, with long base64 shortened. Times in Unix seconds.
 
-    `error` is the code of what went wrong, also where that was after a 200. `client` is the id of who asked: nobody
-    else is shown it. None is a stranger, of whom nothing is kept.
+    `client` is the id of who asked: nobody else is shown it. None is a stranger, of whom nothing is kept. `error` is
+    the code of an error that was told. In the `background` an answer may come after the exchange. `quiet`: a probe.
     """
 
     id: str
@@ -37,7 +34,6 @@ class Exchange(msgspec.Struct, kw_only=True):
     client: str | None = ""
     milliseconds: float = 0.0
     status: int = 0
-    error: str = ""
     model_asked: str = ""
     model: str = ""
     stream: bool = False
@@ -47,20 +43,27 @@ class Exchange(msgspec.Struct, kw_only=True):
     upstream_request: Any = None
     answer: list[bytes] = []
     tapped: bool = False
-    first_event_at: float = 0.0
+    begun: float = msgspec.field(default_factory=time.perf_counter)
+    first_event_after: float = 0.0
     usage: UsageMetadata | None = None
+    error: str = ""
+    trace_id: str = ""
+    background: bool = False
+    quiet: bool = False
 
     def heard(self, response: GenerateContentResponse) -> None:
         """Take note of an event of Gemini's, or of a whole answer."""
         if response.usage_metadata is not None:
             self.usage = response.usage_metadata
-        if self.stream and not self.first_event_at:
-            self.first_event_at = time.time()
+        if self.stream and not self.first_event_after:
+            self.first_event_after = time.perf_counter() - self.begun
 
     @property
-    def failed(self) -> bool:
-        """Whether somebody but the client is at fault: also a stream can fail that began with a 200."""
-        return self.status >= 500 or (self.status == 200 and bool(self.error))
+    def outcome(self) -> str:
+        """How it ended: `complete`, `error`, `broken` (an error behind a 200) or `gone` (the client was)."""
+        if self.status == 499:
+            return "gone"
+        return "error" if self.status >= 400 else "broken" if self.error else "complete"
 
     @property
     def size(self) -> int:
@@ -78,7 +81,9 @@ class Exchange(msgspec.Struct, kw_only=True):
             "started_at": self.started_at,
             "milliseconds": round(self.milliseconds, 1),
             "status": self.status,
-            "error": self.error,
+            "outcome": self.outcome,
+            **({"error": self.error} if self.error else {}),
+            **({"trace_id": self.trace_id} if self.trace_id else {}),
             "model_asked": self.model_asked,
             "model": self.model,
             "stream": self.stream,

@@ -11,7 +11,8 @@ from starlette.types import Receive, Scope, Send
 from adapter.server import notes
 from adapter.server.access import Client
 from adapter.server.asgi import ClientGone, read_body, respond, until, while_connected
-from adapter.server.exchanges import CLIENT_CLOSED, Exchange, timed
+from adapter.server.exchanges import Exchange
+from adapter.server.recording import recorded
 from adapter.server.service import Prepared, Service, deadline_of
 from adapter.server.streaming import Answer, EventStream, heartbeat_of, relay
 from adapter.translate.errors import AnswerError, Failure
@@ -43,18 +44,16 @@ class Generation:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
-        exchange = Exchange(id=scope["state"]["request_id"], path=scope["path"], started_at=time.time(), client=None)
-        metrics = self.service.metrics
-        if metrics is not None:
-            metrics.begin()
-        try:
-            with timed(exchange):
-                await self._answer(scope, receive, send, exchange)
-        finally:
-            if metrics is not None:
-                metrics.end(exchange)
-        if exchange.status:
-            self.service.record(exchange)
+        state = scope["state"]
+        exchange = state["exchange"] = Exchange(
+            id=state["request_id"],
+            path=scope["path"],
+            started_at=time.time(),
+            client=None,
+            trace_id=state.get("trace_id", ""),
+        )
+        with recorded(self.service, exchange):
+            await self._answer(scope, receive, send, exchange)
 
     async def serve(self, incoming: Incoming) -> None:
         """Answer; every exception becomes an OpenAI error."""
@@ -72,7 +71,7 @@ class Generation:
             finally:
                 self.service.room.give(len(exchange.request))
         except ClientGone:
-            exchange.status, exchange.error = 499, CLIENT_CLOSED
+            exchange.status = 499
         except Exception as error:  # noqa: BLE001 - the border: everything becomes an OpenAI error, bugs are logged whole
             failure = self.failed(error, exchange, client)
             await respond(send, failure.status, encode(failure.body), failure.headers)

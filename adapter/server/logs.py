@@ -56,7 +56,8 @@ class Lines:
 
     def write(self, exchange: Exchange) -> None:
         """Write one."""
-        level = logging.WARNING if exchange.failed else logging.INFO
+        failed = exchange.status >= 500 or exchange.outcome == "broken"
+        level = logging.WARNING if failed else logging.DEBUG if exchange.quiet else logging.INFO
         if level >= self._least:
             self._sink.write(self._line(exchange, logging.getLevelName(level)))
 
@@ -67,7 +68,8 @@ class Lines:
             error = f" {shown(exchange.error)}" if exchange.error else ""
             return f"{_clock(now)} {level} {said} {exchange.milliseconds:.0f} ms{error}"
         names = {"model_asked": shown(exchange.model_asked), "model": shown(exchange.model)}
-        names["error"] = shown(exchange.error) if exchange.error else ""
+        if exchange.error:
+            names["error"] = shown(exchange.error)
         return encode({"time": _date(now), "level": level.lower(), **exchange.summary(), **names}).decode()
 
 

@@ -130,6 +130,7 @@ class StreamedResponse:
         self.machine = ResponseStream(turn.prepared.context, turn.stamp, turn.view, clock=time.time)
         self.take_issued = self.machine.take_issued
         self.ended = False
+        self.exchange = told.exchange
         self._service = service
         self._turn = turn
         self._told = told
@@ -149,7 +150,7 @@ class StreamedResponse:
 
     def feed(self, response: GenerateContentResponse, unknown: Mapping[str, msgspec.Raw]) -> list[bytes]:
         """See `Answer`."""
-        self._told.exchange.heard(response)
+        self.exchange.heard(response)
         return list(map(self._frame, self.machine.feed(response, unknown)))
 
     async def keep(self, issued: list[Issued]) -> None:
@@ -162,7 +163,7 @@ class StreamedResponse:
 
     async def fail(self, error: Exception) -> list[bytes]:
         """See `Answer`."""
-        failure = self._service.failed(error, self._told.exchange, self._turn.client)
+        failure = self._service.failed(error, self.exchange, self._turn.client)
         return await self._end(self.machine.fail(failure.body))
 
     async def cancel(self) -> list[bytes]:
@@ -177,7 +178,7 @@ class StreamedResponse:
         if isinstance(last, Response):
             last.store = self.machine.response.store
             if notes.wants_all(self._told.scope):
-                last.extra_content = with_ledger(last.extra_content, self._told.exchange)
+                last.extra_content = with_ledger(last.extra_content, self.exchange)
         return [*map(self._frame, events), *self._last]
 
     def heartbeat(self) -> bytes:

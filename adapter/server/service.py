@@ -96,6 +96,7 @@ class Service:
         label: str,
         *,
         lines: Lines | None = None,
+        metrics: Any = None,
     ) -> None:
         self.settings = settings
         self.upstream = upstream
@@ -109,7 +110,7 @@ class Service:
         limited = settings.client_rates or any(one.rates for one in settings.clients)
         # Its packages are an extra.
         self._rates: Any = import_module("adapter.server.rates").Rates(settings.store) if limited else None
-        self.metrics: Any = import_module("adapter.server.metrics").Metrics() if settings.metrics else None
+        self.metrics = metrics
         self.drain = Drain(settings.shutdown_delay, settings.shutdown_grace)
         self.catalogue = catalogue(settings)
         self.options = options(settings, upstream.settings.name)
@@ -243,10 +244,9 @@ class Service:
         return failure_of(error, request_id, own_key=own_key, upstream=self.label)
 
     def failed(self, error: Exception, exchange: Exchange, client: Client | None) -> Failure:
-        """OpenAI's error for what ended an exchange, recorded there."""
+        """The same for an exchange, which is told of it."""
         failure = self.failure(error, exchange.id, client)
-        told = failure.body.error
-        exchange.error = told.code or told.type
+        exchange.error = failure.body.error.code or failure.body.error.type
         return failure
 
     def record(self, exchange: Exchange) -> None:

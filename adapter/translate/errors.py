@@ -106,6 +106,9 @@ _HINTS = (
 )
 """Parts of Gemini's messages, and what to do about them."""
 
+_PROJECTS_FAULT = re.compile(r"location is not supported|billing", re.IGNORECASE)
+"""What a FAILED_PRECONDITION says that is about the key's project; others are about the request."""
+
 MAX_MESSAGE = 2_000
 """Characters of Gemini's message that are passed on; it lists every fault of a request."""
 
@@ -170,6 +173,8 @@ def _row(status: int, error: Status, own_key: bool) -> _Row:
         if not own_key:
             return _OPERATOR
         return _BAD_KEY if "API_KEY_INVALID" in reasons else _STATUSES[error.status or ""]
+    if error.status == "FAILED_PRECONDITION" and _PROJECTS_FAULT.search(error.message or ""):
+        return _STATUSES["PERMISSION_DENIED"] if own_key else _OPERATOR
     if error.status == "RESOURCE_EXHAUSTED" and _per_day(error):
         return _QUOTA
     known = _STATUSES.get(error.status or "")

@@ -3,10 +3,12 @@
 from adapter.upstream.asyncio_transport import AsyncioTransport
 from adapter.upstream.client import Upstream
 from adapter.upstream.httpx2_transport import Httpx2Transport
+from adapter.upstream.observer import Observer
+from adapter.upstream.retry import WORLD
 from adapter.upstream.settings import UpstreamSettings
 
 
-def open_upstream(settings: UpstreamSettings) -> Upstream:
+def open_upstream(settings: UpstreamSettings, observer: Observer | None = None) -> Upstream:
     """An upstream with the transport of `settings.http_client`. Opens no connection yet. Raises `ValueError`."""
     own = settings.http_client == "asyncio" and settings.proxy is None
-    return Upstream(settings, AsyncioTransport(settings) if own else Httpx2Transport(settings))
+    return Upstream(settings, AsyncioTransport(settings) if own else Httpx2Transport(settings), WORLD, observer)

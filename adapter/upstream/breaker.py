@@ -92,12 +92,15 @@ class Circuit:
 
 
 class Breaker:
-    """The circuits of one upstream."""
+    """The circuits of one upstream. `tell` is told how many more of them are open, or fewer."""
 
-    def __init__(self, upstream: str, pause: float, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, upstream: str, pause: float, clock: Callable[[], float], tell: Callable[[int], None] | None = None
+    ) -> None:
         self._upstream = upstream
         self._pause = pause
         self._clock = clock
+        self._tell = tell
         self._circuits: dict[str, Circuit] = {}
 
     def enter(self, model: str) -> bool:
@@ -119,10 +122,15 @@ class Breaker:
             if len(self._circuits) >= MAX_CIRCUITS:
                 self._forget()
             circuit = self._circuits[model] = Circuit(self._pause)
+        before = circuit.open
         circuit.leave(self._clock(), failure, probe=probe)
+        if circuit.open != before and self._tell is not None:
+            self._tell(1 if circuit.open else -1)
 
     def _forget(self) -> None:
         """Drop what is closed; all of it if nothing is, since to learn again costs little."""
         self._circuits = {model: circuit for model, circuit in self._circuits.items() if circuit.open}
         if len(self._circuits) >= MAX_CIRCUITS:
+            if self._tell is not None:
+                self._tell(-len(self._circuits))
             self._circuits.clear()

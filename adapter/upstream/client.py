@@ -4,8 +4,8 @@ Generative Language API v1beta (discovery revision 20260325): `models/{m}:genera
 `models/{m}:streamGenerateContent?alt=sse`, `models/{m}:countTokens`, `models`, `models/{m}`.
 """
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterator, Mapping
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
+from contextlib import aclosing, nullcontext
 from functools import partial
 from math import ceil
 from typing import Any, TypeVar
@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from adapter.upstream.auth import Caller, auth
+from adapter.upstream.auth import Caller, KeyPool, auth
 from adapter.upstream.breaker import Breaker, failed
 from adapter.upstream.errors import (
     MAX_ERROR_BODY,
@@ -24,6 +24,7 @@ from adapter.upstream.errors import (
     google_status,
 )
 from adapter.upstream.names import model_path
+from adapter.upstream.observer import Observed, Observer
 from adapter.upstream.retry import WORLD, Retry, World
 from adapter.upstream.settings import UpstreamSettings, base_url
 from adapter.upstream.sse import EventDecoder
@@ -40,6 +41,7 @@ T = TypeVar("T")
 MAX_PAGES = 50
 
 _SSE = "streamGenerateContent?alt=sse"
+_NOBODY = nullcontext()
 
 _COUNTED = ("contents", "system_instruction", "tools", "generation_config")
 """What Vertex AI's countTokens takes (discovery revision 20261106)."""
@@ -57,7 +59,7 @@ class Reply(msgspec.Struct, frozen=True, gc=False):
 
 
 class _Call(msgspec.Struct, frozen=True, gc=False):
-    """One call, whatever is tried for it."""
+    """One call, whatever is tried for it, and who is told of it."""
 
     method: str
     path: str
@@ -65,6 +67,7 @@ class _Call(msgspec.Struct, frozen=True, gc=False):
     caller: Caller
     model: str
     deadline: float
+    observed: Observed | None
 
 
 class Upstream:
@@ -73,8 +76,11 @@ class Upstream:
     `deadline` is a time of the event loop's clock; `settings.total` seconds from now if that is sooner.
     """
 
-    def __init__(self, settings: UpstreamSettings, transport: Transport, world: World = WORLD) -> None:
+    def __init__(
+        self, settings: UpstreamSettings, transport: Transport, world: World = WORLD, observer: Observer | None = None
+    ) -> None:
         self.settings = settings
+        self._observer = observer
         self._base = base_url(settings.url)
         self._listed = "publishers/google/" if settings.auth == "vertex" else ""
         self._transport = transport
@@ -82,7 +88,8 @@ class Upstream:
         self._auth = auth(settings, world.clock)
         self._retry = Retry(settings, world)
         pause = settings.circuit_pause
-        self._breaker = Breaker(settings.name, pause, world.clock) if pause else None
+        tell = None if observer is None else partial(observer.circuits, settings.name)
+        self._breaker = Breaker(settings.name, pause, world.clock, tell) if pause else None
         own = {"content-type": "application/json", "user-agent": "gemini-openai-adapter"}
         self._whole_headers = {**own, "accept-encoding": "gzip, deflate", **_lower(settings.headers)}
         # A compressor on the way may hold events back until it has enough of them.
@@ -93,7 +100,11 @@ class Upstream:
     ) -> Reply:
         """The whole answer."""
         call = self._generation(model, "generateContent", request, caller, deadline)
-        return _reply(await self._run(call, self._whole))
+        with call.observed or _NOBODY:
+            reply = _reply(await self._run(call, self._whole))
+            if call.observed is not None:
+                call.observed.heard(reply.response)
+            return reply
 
     async def stream(
         self, model: str, request: GenerateContentRequest, caller: Caller, deadline: float | None = None
@@ -106,21 +117,27 @@ class Upstream:
             yield await self.generate(model, request, caller, deadline)
             return
         call = self._generation(model, _SSE, request, caller, deadline)
-        first, replies = await self._run(call, self._begin)
-        async with aclosing(replies):
-            yield first
-            async for reply in replies:
-                yield reply
+        observed = call.observed
+        with observed or _NOBODY:
+            first, replies = await self._run(call, self._begin)
+            async with aclosing(replies):
+                if observed is not None:
+                    observed.heard(first.response)
+                yield first
+                async for reply in replies:
+                    if observed is not None:
+                        observed.heard(reply.response)
+                    yield reply
 
     async def count_tokens(
         self, model: str, request: GenerateContentRequest, caller: Caller, deadline: float | None = None
     ) -> int:
         """How many tokens a request has, its tools and instructions included."""
         path = model_path(model, self.settings.models)
-        call = _Call(
-            "POST", f"{path}:countTokens", self._counted(path, request), caller, model, self._deadline(deadline)
-        )
-        return _decoded(await self._run(call, self._whole), CountTokensResponse)[0].total_tokens
+        body, until = self._counted(path, request), self._deadline(deadline)
+        observed = self._observed("countTokens", model, request)
+        call = _Call("POST", f"{path}:countTokens", body, caller, model, until, observed)
+        return (await self._decoded(call, CountTokensResponse)).total_tokens
 
     def _counted(self, path: str, request: GenerateContentRequest) -> bytes:
         """Google AI Studio counts a whole request inside another; Vertex AI takes the parts that count."""
@@ -135,8 +152,8 @@ class Upstream:
         until = self._deadline(deadline)
         query = {"pageSize": "1000"}
         for _ in range(MAX_PAGES):
-            call = _Call("GET", f"{self._listed}models?{urlencode(query)}", None, caller, "", until)
-            page, _unknown = _decoded(await self._run(call, self._whole), ListModelsResponse)
+            path, observed = f"{self._listed}models?{urlencode(query)}", self._observed("listModels")
+            page = await self._decoded(_Call("GET", path, None, caller, "", until, observed), ListModelsResponse)
             models += page.models or page.publisher_models or ()
             if not page.next_page_token:
                 return models
@@ -145,14 +162,13 @@ class Upstream:
 
     async def model(self, name: str, caller: Caller, deadline: float | None = None) -> Model:
         """One model."""
-        call = _Call("GET", model_path(name, f"{self._listed}models/"), None, caller, "", self._deadline(deadline))
-        return _decoded(await self._run(call, self._whole), Model)[0]
+        path, until = model_path(name, f"{self._listed}models/"), self._deadline(deadline)
+        return await self._decoded(_Call("GET", path, None, caller, "", until, self._observed("getModel")), Model)
 
-    def use_keys(self, keys: tuple[str, ...]) -> None:
-        """Use these keys for what is asked from now on."""
-        if self.settings.auth in ("api-key", "bearer"):
-            self.settings = msgspec.structs.replace(self.settings, keys=keys)
-            self._auth = auth(self.settings, self._world.clock)
+    def replace_keys(self, keys: Sequence[str]) -> None:
+        """Take these keys of our own from now on; calls under way end with the old ones."""
+        if isinstance(self._auth, KeyPool):
+            self._auth.replace(keys)
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -162,7 +178,16 @@ class Upstream:
         self, model: str, method: str, request: GenerateContentRequest, caller: Caller, deadline: float | None
     ) -> _Call:
         path = f"{model_path(model, self.settings.models)}:{method}"
-        return _Call("POST", path, encode(request), caller, model, self._deadline(deadline))
+        observed = self._observed(method.partition("?")[0], model, request)
+        return _Call("POST", path, encode(request), caller, model, self._deadline(deadline), observed)
+
+    def _observed(self, method: str, model: str = "", request: GenerateContentRequest | None = None) -> Observed | None:
+        return None if self._observer is None else self._observer.call(self.settings, method, model, request)
+
+    async def _decoded(self, call: _Call, type_: type[T]) -> T:
+        """The whole answer to what is no generation."""
+        with call.observed or _NOBODY:
+            return _decoded(await self._run(call, self._whole), type_)[0]
 
     def _deadline(self, callers: float | None) -> float:
         own = self._world.clock() + self.settings.total
@@ -174,13 +199,16 @@ class Upstream:
 
     async def _attempt(self, call: _Call, work: Callable[[_Call, Mapping[str, str]], Awaitable[T]]) -> T:
         """One attempt with one key; the key pool learns from its error."""
-        keys = self._auth
-        key = await keys.headers(call.caller, call.model)
+        key = await self._auth.headers(call.caller, call.model)
         try:
-            return await (work(call, key) if self._breaker is None else self._guarded(self._breaker, call, work, key))
+            result = await (work(call, key) if self._breaker is None else self._guarded(self._breaker, call, work, key))
         except UpstreamError as error:
-            error.elsewhere = keys.learn(key, call.model, error)
+            error.elsewhere = self._auth.learn(key, call.model, error)
+            if call.observed is not None:
+                call.observed.failed(error)
             raise
+        self._auth.worked(key, call.model)
+        return result
 
     async def _guarded(
         self,
@@ -232,7 +260,11 @@ class Upstream:
         """An answer with a good status."""
         headers["x-server-timeout"] = str(max(1, ceil(call.deadline - self._world.clock())))
         request = Request(call.method, f"{self._base}/{call.path}", headers, call.body, call.deadline)
+        if call.observed is not None:
+            call.observed.attempt(headers)
         response = await self._transport.send(request)
+        if call.observed is not None:
+            call.observed.answered(response.status)
         if 200 <= response.status < 300:
             return response
         try:

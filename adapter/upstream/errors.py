@@ -4,6 +4,7 @@ UpstreamError           Gemini answered with an error; carries its google.rpc.St
   UpstreamTimeout       a time limit ran out; carries the phase
   UpstreamUnavailable   no connection, or it broke
   UpstreamProtocolError the answer is not what Gemini sends
+  KeysAtRest            Gemini told each of our keys to wait; nothing was sent
   CircuitOpen           the upstream failed too often; nothing was sent
   InvalidModelName      the name cannot stand in a URL; nothing was sent
   MissingKey            the caller sent no key that could be passed on; nothing was sent
@@ -114,6 +115,15 @@ class UpstreamProtocolError(UpstreamError):
         super().__init__(502, Status(code=502, message=message, status="UNKNOWN"))
 
 
+class KeysAtRest(UpstreamError):
+    """Gemini told each of our keys to wait; `seconds` from now the first one is ready. Carries what Gemini said."""
+
+    def __init__(self, told: UpstreamError, seconds: float) -> None:
+        quotas = [detail for detail in told.error.details or () if detail.violations]
+        error = Status(code=429, message=told.error.message, status="RESOURCE_EXHAUSTED", details=quotas)
+        super().__init__(429, error, seconds)
+
+
 class CircuitOpen(UpstreamError):
     """An upstream that failed too often is left alone for a while."""
 
@@ -184,6 +194,11 @@ def exhausted_for_the_day(error: Status) -> bool:
     """Whether QuotaFailure names a quota that is refilled once a day."""
     ids = (violation.quota_id or "" for detail in error.details or () for violation in detail.violations or ())
     return any("PerDay" in quota or "Daily" in quota for quota in ids)
+
+
+def names_a_quota(error: Status) -> bool:
+    """Whether QuotaFailure says what is used up."""
+    return any(detail.violations for detail in error.details or ())
 
 
 def reason(error: Status) -> str | None:

@@ -99,6 +99,9 @@ class VertexAuth:
         self._token = None
         return self._clock() - token.made_at > NEW
 
+    def worked(self, _headers: Mapping[str, str], _model: str) -> None:
+        """See `auth.Auth`."""
+
     def _next(self) -> "asyncio.Task[Token]":
         """The fetching of the next token, for all who wait for it."""
         if self._fetching is None or self._fetching.done():

@@ -69,7 +69,7 @@ async def check_bug(response, caplog, log):
 async def test_a_mistake_before_anything_was_sent_is_a_500(place, monkeypatch, caplog):
     name, stream, hits = PLACES[place]
     log = Kept()
-    async with running() as (chaos, url), adapter(Named(url), log=log) as client:
+    async with running() as (chaos, url), adapter(Named(url), lines=log) as client:
         chaos.script = GOOD
         with monkeypatch.context() as patched:
             patched.setattr(f"adapter.translate.chat.{name}", fails)
@@ -86,7 +86,7 @@ async def test_a_mistake_in_the_middle_of_a_stream_is_its_last_event(place, monk
     log = Kept()
     name = "feed" if place == "an event" else "close"
     broken = fails_at(2, ChatStream.feed) if place == "an event" else fails
-    async with running() as (chaos, url), adapter(Named(url), log=log) as client:
+    async with running() as (chaos, url), adapter(Named(url), lines=log) as client:
         chaos.script = by_kind(told(FINAL), whole_stream(delta("a"), frame(FINAL), pause=0.05))
         with monkeypatch.context() as patched:
             patched.setattr(ChatStream, name, broken)
@@ -110,7 +110,7 @@ async def test_a_mistake_in_what_is_recorded_costs_no_answer(monkeypatch):
         def write(self, _line):
             fails()
 
-    async with running() as (chaos, url), adapter(Named(url), log=Broken()) as client:
+    async with running() as (chaos, url), adapter(Named(url), lines=Broken()) as client:
         chaos.script = GOOD
         for _ in range(2):
             check_whole(await client.post(PATH, json=chat()), Whole("!"))

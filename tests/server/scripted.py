@@ -144,14 +144,17 @@ class Kept(list):
 
 
 @asynccontextmanager
-async def adapter(upstream: Upstream, *, log: Kept | None = None, **settings) -> AsyncIterator[httpx2.AsyncClient]:
-    """A client of an adapter in front of an upstream; both on real sockets, in this event loop."""
+async def adapter(upstream: Upstream, lines=None, **settings) -> AsyncIterator[httpx2.AsyncClient]:
+    """A client of an adapter in front of an upstream; both on real sockets, in this event loop.
+
+    `lines` takes the lines of requests, see `create_app`; a `Kept` keeps their text.
+    """
     given = {"upstream_url": upstream.url, "upstream_keys": ("k",), "store": "memory", "retries": 0, **settings}
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
     chosen = Settings(**given)
     config = uvicorn.Config(
-        create_app(chosen, lines=None if log is None else Lines(chosen, log)),
+        create_app(chosen, lines=Lines(chosen, lines) if isinstance(lines, Kept) else lines),
         http=protocol(chosen),
         log_level="error",
         access_log=False,

@@ -1,43 +1,136 @@
-"""Client keys as the code compares and keeps them; over HTTP they are in tests/faults/test_bad_keys.py."""
+"""Client keys: kept as hashes, all compared whichever matches, read from where clients put them."""
 
-import hashlib
+import base64
+import contextlib
 
+import msgspec
 import pytest
 
 from adapter.server import access
-from adapter.server.access import Access
-from adapter.settings import Settings
+from adapter.server.access import ANYBODY, Access, AccessDenied, ModelDenied
+from adapter.settings import load
+
+ENVIRONMENT = {
+    "ADAPTER_CLIENT_KEYS": "key-one,key-two",
+    "ADAPTER_CLIENTS": '[{"name": "c", "key": "key-three", "models": ["gemini-3.5-*"]}]',
+}
 
 
-def scope(*headers):
-    return {"type": "http", "headers": list(headers), "query_string": b""}
+def request(*headers):
+    coded = [(name.encode(), value.encode()) for name, value in headers]
+    return {"type": "http", "headers": coded, "query_string": b""}
 
 
-def test_every_key_is_compared_whole_whichever_is_right(monkeypatch):
+def bearer(key):
+    return request(("authorization", f"Bearer {key}"))
+
+
+@pytest.fixture
+def guarded():
+    return Access(load({}, ENVIRONMENT))
+
+
+def test_keys_are_kept_as_hashes():
+    settings = load({}, ENVIRONMENT)
+    for kept in (msgspec.json.encode(settings).decode(), repr(settings), repr(vars(Access(settings)))):
+        assert not any(key in kept for key in ("key-one", "key-two", "key-three"))
+
+
+@pytest.mark.parametrize("key", ["key-one", "key-two", "key-three", "wrong", "", "x" * 10_000])
+def test_every_key_costs_the_same_comparisons(guarded, key, monkeypatch):
     compared = []
-    real = access.compare_digest
-    monkeypatch.setattr(access, "compare_digest", lambda *both: compared.append(both) or real(*both))
-    keys = tuple(f"key-{number}" for number in range(5))
-    guard = Access(Settings(client_keys=keys))
-    for sent in (*keys, "wrong", ""):
-        compared.clear()
-        try:
-            guard.client(scope((b"authorization", f"Bearer {sent}".encode())))
-        except access.AccessDenied:
-            assert sent not in keys
-        assert [len(known) for _, known in compared] == [32] * 5
-        assert {len(digest) for digest, _ in compared} == {32}
+
+    def counting(one, other):
+        compared.append((len(one), len(other)))
+        return one == other
+
+    monkeypatch.setattr(access, "compare_digest", counting)
+    with contextlib.suppress(AccessDenied):
+        guarded.client(bearer(key))
+    assert compared == [(32, 32)] * 3
 
 
-def test_what_is_kept_for_a_client_is_kept_under_the_whole_digest_of_its_key():
-    guard = Access(Settings(client_keys=("right",)))
-    client = guard.client(scope((b"authorization", b"Bearer right")))
-    assert client.id == hashlib.sha256(b"right").hexdigest()
-    assert "right" not in repr(client).replace(client.id, "")
+@pytest.mark.parametrize(
+    "headers",
+    [
+        [("authorization", "Bearer key-one")],
+        [("authorization", "bearer   key-one ")],
+        [("api-key", "key-one")],
+        [("x-goog-api-key", "key-one")],
+    ],
+)
+def test_a_key_is_found_where_clients_put_it(guarded, headers):
+    assert guarded.client(request(*headers)).id == guarded.client(bearer("key-one")).id
 
 
-@pytest.mark.parametrize("sent", [(), ((b"authorization", b"Bearer "),), ((b"api-key", b""),)])
-def test_a_hash_of_nothing_lets_nobody_in(sent):
-    guard = Access(Settings(client_keys=("sha256:" + hashlib.sha256(b"").hexdigest(),)))
-    with pytest.raises(access.AccessDenied):
-        guard.client(scope(*sent))
+@pytest.mark.parametrize(
+    "headers",
+    [
+        [],
+        [("authorization", "Bearer ")],
+        [("authorization", "key-one")],
+        [("authorization", "Basic a2V5LW9uZQ==")],
+        [("authorization", "Bearer wrong"), ("api-key", "key-one")],
+        [("cookie", "key=key-one")],
+        [("authorization", "Bearer sha256:" + "0" * 64)],
+    ],
+)
+def test_whoever_has_none_is_refused(guarded, headers):
+    with pytest.raises(AccessDenied):
+        guarded.client(request(*headers))
+
+
+def test_a_digest_is_no_key():
+    settings = load({}, ENVIRONMENT)
+    with pytest.raises(AccessDenied):
+        Access(settings).client(bearer(settings.client_keys[0]))
+    with pytest.raises(AccessDenied):
+        Access(settings).client(bearer(settings.client_keys[0].removeprefix("sha256:")))
+
+
+def test_a_browser_sends_its_key_as_a_password(guarded):
+    password = base64.b64encode(b"me:key-one").decode()
+    assert guarded.viewer(request(("authorization", f"Basic {password}"))).id == guarded.client(bearer("key-one")).id
+
+
+def test_clients_are_told_apart_and_none_by_its_key(guarded):
+    ids = {guarded.client(bearer(key)).id for key in ("key-one", "key-two", "key-three")}
+    assert len(ids) == 3
+    assert not any("key" in one for one in ids)
+
+
+def test_a_client_names_the_models_on_its_list_alone(guarded):
+    client = guarded.client(bearer("key-three"))
+    client.check("models/gemini-3.5-flash")
+    with pytest.raises(ModelDenied):
+        client.check("gemini-3.8-pro")
+    guarded.client(bearer("key-one")).check("gemini-3.8-pro")
+
+
+def test_where_no_keys_are_set_everybody_is_one():
+    open_to_all = Access(load({}, {}))
+    assert open_to_all.client(bearer("whatever")) is ANYBODY
+    assert ANYBODY.key is None
+
+
+def test_a_callers_own_key_is_wanted_and_kept_apart_by_its_hash():
+    passing = Access(load({"upstream_auth": "caller"}, {}))
+    client = passing.client(bearer("own-key"))
+    assert client.key == "own-key"
+    assert "own" not in client.id
+    with pytest.raises(AccessDenied):
+        passing.client(request())
+
+
+def test_a_callers_own_key_may_have_to_be_on_the_list():
+    passing = Access(load({"upstream_auth": "caller", "client_keys": "own-key"}, {}))
+    assert passing.client(bearer("own-key")).key == "own-key"
+    with pytest.raises(AccessDenied):
+        passing.client(bearer("another"))
+
+
+def test_replaced_keys_hold_from_then_on(guarded):
+    guarded.replace(load({"client_keys": "new"}, {}))
+    assert guarded.client(bearer("new"))
+    with pytest.raises(AccessDenied):
+        guarded.client(bearer("key-one"))

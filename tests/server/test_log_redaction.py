@@ -13,6 +13,7 @@ import httpx2
 import pytest
 
 from tests.live import ROOT, bare_environment, free_port
+from tests.server.collector import collector
 from tests.server.scripted import answer, scripted
 
 pytestmark = pytest.mark.faults
@@ -109,6 +110,9 @@ HEADERS = {
     "x-stainless-read-timeout": SAID,
     "x-goog-api-key": UPSTREAM_KEY,
     "x-adapter-strict": SAID,
+    "traceparent": f"00-{SAID}-{SAID}-01",
+    "tracestate": f"{SAID}={SAID}",
+    "baggage": f"{SAID}={SAID}",
 }
 
 RAW = [
@@ -147,8 +151,8 @@ def send_and_leave(url, data):
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\x00\x00\x00\x00\x00\x00\x00")
 
 
-async def output_of(tmp_path, upstream_url, *arguments):
-    """Everything that a server prints and writes to files, and how many answers it gave."""
+async def output_of(tmp_path, upstream_url, *arguments, **variables):
+    """Everything that a server prints and writes to files, its figures, and how many answers it gave."""
     port = free_port()
     environment = {
         **bare_environment(tmp_path / "state"),
@@ -159,6 +163,8 @@ async def output_of(tmp_path, upstream_url, *arguments):
         "ADAPTER_UPSTREAM_KEYS": UPSTREAM_KEY,
         "ADAPTER_UPSTREAM_URL": upstream_url,
         "ADAPTER_LOG_LEVEL": "debug",
+        "ADAPTER_METRICS": "on",
+        **variables,
         "ADAPTER_STORE": f"redis://:{STORE_PASSWORD}@127.0.0.1:{free_port()}/0",
     }
     command = [sys.executable, "-m", "adapter", "serve", "--port", str(port), *arguments]
@@ -171,10 +177,16 @@ async def output_of(tmp_path, upstream_url, *arguments):
             url = f"http://127.0.0.1:{port}"
             await until_served(url, process)
             answers = await ask_everything(url)
+            figures = await page(f"{url}/metrics")
         finally:
             process.send_signal(signal.SIGTERM)
             await asyncio.wait_for(process.wait(), 60)
-    return path.read_text(errors="replace"), answers
+    return path.read_text(errors="replace"), figures, answers
+
+
+async def page(url):
+    async with httpx2.AsyncClient(headers={"authorization": f"Bearer {CLIENT_KEY}"}) as client:
+        return (await client.get(url)).text
 
 
 async def until_served(url, process):
@@ -206,13 +218,28 @@ def lines_with_plants(text):
 )
 async def test_nothing_that_was_planted_is_written(tmp_path, arguments):
     async with scripted(echo) as upstream:
-        text, answers = await output_of(tmp_path, upstream.url, *arguments)
+        text, figures, answers = await output_of(tmp_path, upstream.url, *arguments)
     assert answers == 3 * (2 * len(BODIES) + 2 * len(PATHS))
     assert lines_with_plants(text) == []
+    assert lines_with_plants(figures) == []
+    assert "adapter_requests_total" in figures
     assert text.count("/v1/chat/completions") > 2 * len(BODIES), "the log has the requests"
     written = [path for path in (tmp_path / "state").rglob("*") if path.is_file()]
     for path in written:
         assert not any(plant.encode() in path.read_bytes() for plant in PLANTED), path
+
+
+async def test_nothing_that_was_planted_is_in_a_span(tmp_path):
+    async with scripted(echo) as upstream, collector() as server:
+        variables = {
+            "OTEL_EXPORTER_OTLP_ENDPOINT": server.url,
+            "OTEL_EXPORTER_OTLP_HEADERS": "authorization=planted-collector-key",
+        }
+        text, _figures, answers = await output_of(tmp_path, upstream.url, "--traces", **variables)
+    assert len(server.spans) > answers
+    assert not any(plant.encode() in body for plant in PLANTED for body in server.bodies)
+    assert lines_with_plants(text) == []
+    assert not any("tracestate" in seen.headers or "baggage" in seen.headers for seen in upstream.seen)
 
 
 @pytest.mark.parametrize(

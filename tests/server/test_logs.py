@@ -45,7 +45,11 @@ def test_no_key_and_no_prompt_is_ever_written(tmp_path, log_format):
     assert PROMPT not in output
     assert KEY not in output
     assert CLIENT not in output
-    lines = [line for line in output.splitlines() if " /v1/chat/completions" in line or line.startswith("{")]
+    lines = [
+        line
+        for line in output.splitlines()
+        if " /v1/chat/completions" in line or '"path":"/v1/chat/completions"' in line
+    ]
     assert len(lines) == 6
     if log_format == "json":
         assert {json.loads(line)["status"] for line in lines} >= {400, 401}

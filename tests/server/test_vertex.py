@@ -76,6 +76,51 @@ async def test_a_tool_loop_keeps_its_signatures(emulator, token):
     assert "skip_thought_signature_validator" not in json.dumps(last)
 
 
+async def test_one_real_token_serves_many_calls_together(emulator, tokens, credentials):
+    """google-auth signs with a service account's key, a local server gives a token for it, the emulator checks that."""
+    async with adapter(emulator, **VERTEX) as client:
+        answers = await asyncio.gather(*(client.post("/v1/chat/completions", json=chat("hi")) for _ in range(20)))
+        streamed = await client.post("/v1/chat/completions", json=chat("hi", stream=True))
+    assert {answer.status_code for answer in answers} == {200}
+    assert events(streamed.text)[-1] == "[DONE]"
+    assert len(tokens.asked) == 1
+
+
+async def test_a_token_that_was_withdrawn_is_replaced_within_the_call(emulator, tokens, credentials, monkeypatch):
+    monkeypatch.setattr("adapter.upstream.vertex.NEW", -1.0)
+    given = iter(["withdrawn", "ya29.new"])
+
+    async def script():
+        token = {"access_token": next(given), "expires_in": 3_600, "token_type": "Bearer"}
+        return 200, json.dumps(token).encode()
+
+    tokens.script = script
+    async with adapter(emulator, **VERTEX) as client:
+        assert (await client.post("/v1/chat/completions", json=chat("hi"))).status_code == 200
+    assert len(tokens.asked) == 2
+
+
+async def test_signatures_of_one_location_are_not_sent_to_another(emulator, tokens, credentials, tmp_path):
+    tool = {"type": "function", "function": {"name": "step", "parameters": {"type": "object", "properties": {}}}}
+    body = {"model": "gemini-3.5-flash", "tools": [tool], "tool_choice": "required"}
+    first = {"role": "user", "content": "go"}
+
+    async def turn(client, *messages):
+        answer = await client.post("/v1/chat/completions", json={**body, "messages": [first, *messages]})
+        assert answer.status_code == 200, answer.text
+        return answer
+
+    kept = {**VERTEX, "store": f"sqlite:{tmp_path}/signatures"}
+    async with adapter(emulator, **kept) as client:
+        [call] = (await turn(client)).json()["choices"][0]["message"]["tool_calls"]
+        del call["extra_content"]
+        said = {"role": "assistant", "content": None, "tool_calls": [call]}
+        result = {"role": "tool", "tool_call_id": call["id"], "content": "ok"}
+        assert (await turn(client, said, result)).headers["x-adapter-signatures"] == "id=1"
+    async with adapter(emulator, **{**kept, "vertex_location": "us"}) as client:
+        assert (await turn(client, said, result)).headers["x-adapter-signatures"] == "stand-in=1"
+
+
 async def test_what_only_the_gemini_api_takes_is_told_and_not_sent(emulator, token):
     async with adapter(emulator, **VERTEX) as client:
         answer = await client.post("/v1/chat/completions", json=chat("hi", service_tier="flex"))

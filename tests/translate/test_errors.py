@@ -57,6 +57,8 @@ KEYS = [
     (401, status("UNAUTHENTICATED", "Invalid token."), (401, "invalid_api_key")),
     (403, status("PERMISSION_DENIED", "Your API key was reported as leaked."), (403, "permission_denied")),
     (403, status("PERMISSION_DENIED", "disabled", reason="SERVICE_DISABLED"), (403, "permission_denied")),
+    (400, status("FAILED_PRECONDITION", "User location is not supported for the API use."), (403, "permission_denied")),
+    (400, status("FAILED_PRECONDITION", "Please enable billing on your project."), (403, "permission_denied")),
 ]
 
 

@@ -5,8 +5,11 @@ import uvloop
 
 from adapter.upstream.asyncio_transport import AsyncioTransport
 from adapter.upstream.httpx2_transport import Httpx2Transport
+from tests.google_cloud import credentials, tokens
 from tests.upstream.chaos import running
 from tests.upstream.transports import opened
+
+__all__ = ["credentials", "tokens"]
 
 
 @pytest.fixture

@@ -1,7 +1,17 @@
 import pytest
 
-from adapter.upstream.auth import COOL, COOL_FOR_THE_DAY, DENIED, MAX_RESTS, Caller, CallersKey, KeyPool, auth
-from adapter.upstream.errors import MissingKey, UpstreamError
+from adapter.upstream.auth import (
+    COOL,
+    DENIED,
+    LOOK_AGAIN,
+    MAX_COOL,
+    MAX_RESTS,
+    Caller,
+    CallersKey,
+    KeyPool,
+    auth,
+)
+from adapter.upstream.errors import KeysAtRest, MissingKey, UpstreamError
 from adapter.upstream.settings import UpstreamSettings
 from adapter.wire.gemini.errors import ErrorDetail, QuotaViolation, Status
 
@@ -20,8 +30,8 @@ def clock():
     return Clock()
 
 
-def pool(clock, *keys):
-    return KeyPool("api-key", keys, clock)
+def pool(clock, *keys, wall=lambda: 0.0):
+    return KeyPool("api-key", keys, clock, wall)
 
 
 async def key_of(keys, model="m"):
@@ -37,8 +47,14 @@ async def fail(keys, error, model="m"):
     return keys.learn(await keys.headers(ANYONE, model), model, error)
 
 
+PER_MINUTE = "GenerateRequestsPerMinutePerProjectPerModel"
+PER_DAY = "GenerateRequestsPerDayPerProjectPerModel"
+
+
 def error(status, message="", *, name=None, reason=None, wait=None, quota=None):
-    details = [ErrorDetail(reason=reason), ErrorDetail(violations=[QuotaViolation(quota_id=quota)])]
+    details = [ErrorDetail(reason=reason)]
+    if quota:
+        details.append(ErrorDetail(violations=[QuotaViolation(quota_id=quota)]))
     return UpstreamError(status, Status(code=status, message=message, status=name, details=details), wait)
 
 
@@ -82,10 +98,11 @@ async def test_keys_take_turns(clock):
     [
         (error(429, wait=39.0), 39.0),
         (error(429), COOL),
-        (error(429, quota="GenerateRequestsPerDayPerProjectPerModel"), COOL_FOR_THE_DAY),
+        (error(429, quota=PER_MINUTE), COOL),
         (error(403, name="PERMISSION_DENIED"), DENIED),
         (error(401, name="UNAUTHENTICATED"), DENIED),
-        (error(400, name="FAILED_PRECONDITION"), DENIED),
+        (error(400, "User location is not supported for the API use.", name="FAILED_PRECONDITION"), DENIED),
+        (error(400, "Please enable billing on project", name="FAILED_PRECONDITION"), DENIED),
     ],
 )
 async def test_a_key_rests_for_one_model_after_an_error_of_its_own(clock, met, rest):
@@ -93,6 +110,44 @@ async def test_a_key_rests_for_one_model_after_an_error_of_its_own(clock, met, r
     assert await fail(keys, met) is True
     assert await turns(keys, 3) == ["b", "b", "b"]
     assert set(await turns(keys, 2, "other")) == {"a", "b"}
+    clock.now += rest - 0.001
+    assert await turns(keys, 2) == ["b", "b"]
+    clock.now += 0.001
+    assert set(await turns(keys, 2)) == {"a", "b"}
+
+
+async def test_a_key_that_is_refused_again_and_again_rests_twice_as_long_each_time(clock):
+    keys = pool(clock, "a", "b")
+    for rest in (COOL, 2 * COOL, 4 * COOL, 8 * COOL, 16 * COOL, MAX_COOL, MAX_COOL):
+        assert await fail(keys, error(429)) is True
+        clock.now += rest - 0.001
+        assert await turns(keys, 2) == ["b", "b"]
+        clock.now += 0.001
+        assert await key_of(keys) == "a"
+        keys._turn = 0
+    clock.now += MAX_COOL + 1
+    await fail(keys, error(429))
+    clock.now += COOL
+    assert set(await turns(keys, 2)) == {"a", "b"}, "what lies long back does not count"
+
+
+async def test_calls_that_fail_together_count_once(clock):
+    keys = pool(clock, "a", "b")
+    first = await keys.headers(ANYONE, "m")
+    for _ in range(10):
+        keys.learn(first, "m", error(429))
+    clock.now += COOL
+    assert set(await turns(keys, 2)) == {"a", "b"}
+
+
+@pytest.mark.parametrize(
+    ("wall", "rest"),
+    [(8 * 3_600 - 60, 60), (8 * 3_600, 86_400), (0, 8 * 3_600), (1_795_000_000, 75_200)],
+    ids=["a minute before", "at the reset", "midnight in London", "2026-11-18T11:06:40Z"],
+)
+async def test_a_used_up_daily_quota_comes_back_at_midnight_in_california(clock, wall, rest):
+    keys = pool(clock, "a", "b", wall=lambda: wall)
+    assert await fail(keys, error(429, wait=39.0, quota=PER_DAY)) is True
     clock.now += rest - 0.001
     assert await turns(keys, 2) == ["b", "b"]
     clock.now += 0.001
@@ -116,24 +171,105 @@ async def test_a_key_that_is_refused_is_asked_no_more_while_others_work(clock, m
     assert set(await turns(keys, 2)) == {"a", "b"}, "Gemini has the last word"
 
 
-async def test_with_all_keys_at_rest_the_first_to_be_ready_is_asked(clock):
+async def test_where_gemini_told_all_keys_to_wait_nothing_is_asked(clock):
     keys = pool(clock, "a", "b", "c")
     for wait, other in ((30.0, True), (10.0, True), (20.0, False)):
-        assert await fail(keys, error(429, wait=wait)) is other
+        assert await fail(keys, error(429, f"wait {wait}", wait=wait, quota=PER_MINUTE)) is other
+    clock.now += 1.0
+    with pytest.raises(KeysAtRest, match=r"wait 10\.0") as caught:
+        await keys.headers(ANYONE, "m")
+    assert (caught.value.status, caught.value.retry_after) == (429, 9.0)
+    assert set(await turns(keys, 3, "other")) == {"a", "b", "c"}
+    clock.now += 9.0
     assert await turns(keys, 2) == ["b", "b"]
 
 
-@pytest.mark.parametrize("status", [400, 404, 409, 413, 500, 503, 504])
-async def test_other_errors_are_not_the_keys_fault(clock, status):
-    keys = pool(clock, "a", "b")
-    assert await fail(keys, error(status)) is False
-    assert await turns(keys, 2) == ["b", "a"]
-
-
-async def test_a_single_key_never_rests(clock):
+async def test_a_single_key_rests_too(clock):
     keys = pool(clock, "a")
     assert await fail(keys, error(429, wait=39.0)) is False
+    with pytest.raises(KeysAtRest):
+        await keys.headers(ANYONE, "m")
+    assert await turns(keys, 2, "other") == ["a", "a"]
+    clock.now += 39.0
     assert await turns(keys, 2) == ["a", "a"]
+
+
+async def test_keys_that_are_refused_do_not_keep_those_that_must_wait_from_being_told(clock):
+    keys = pool(clock, "a", "b")
+    await fail(keys, error(403, "reported as leaked"))
+    await fail(keys, error(429, wait=20.0))
+    with pytest.raises(KeysAtRest) as caught:
+        await keys.headers(ANYONE, "m")
+    assert caught.value.retry_after == 20.0
+
+
+async def test_a_rest_that_is_a_guess_only_says_who_is_asked_first(clock):
+    """A 429 without a time or a quota tells of Gemini's load, which changes from one moment to the next."""
+    keys = pool(clock, "a", "b")
+    await fail(keys, error(429, wait=300.0))
+    await fail(keys, error(429))
+    assert await turns(keys, 2) == ["b", "b"]
+
+
+async def test_now_and_then_one_call_finds_out_whether_a_limit_was_raised(clock):
+    keys = pool(clock, "a")
+    await fail(keys, error(429, quota=PER_DAY))
+    clock.now += LOOK_AGAIN
+    tried = await keys.headers(ANYONE, "m")
+    with pytest.raises(KeysAtRest):
+        await keys.headers(ANYONE, "m")
+    keys.learn(tried, "m", error(429, quota=PER_DAY))
+    clock.now += LOOK_AGAIN - 0.001
+    with pytest.raises(KeysAtRest):
+        await keys.headers(ANYONE, "m")
+    clock.now += 0.001
+    keys.worked(await keys.headers(ANYONE, "m"), "m")
+    assert await turns(keys, 3) == ["a", "a", "a"]
+
+
+async def test_an_answer_to_a_call_of_before_ends_no_rest(clock):
+    keys = pool(clock, "a")
+    before = await keys.headers(ANYONE, "m")
+    await fail(keys, error(429, wait=39.0))
+    keys.worked(before, "m")
+    with pytest.raises(KeysAtRest):
+        await keys.headers(ANYONE, "m")
+
+
+async def test_replaced_keys_begin_anew(clock):
+    keys = pool(clock, "a", "b")
+    old = await keys.headers(ANYONE, "m")
+    await fail(keys, error(403, "reported as leaked"))
+    keys.replace(["b", "c"])
+    assert await turns(keys, 4) == ["b", "c", "b", "c"]
+    assert keys.learn(old, "m", error(400, reason="API_KEY_INVALID")) is True
+    assert keys.learn(old, "m", error(429)) is False
+    keys.worked(old, "m")
+    assert await turns(keys, 2) == ["b", "c"]
+
+
+async def test_a_refused_key_is_told_by_its_number_once(clock, caplog):
+    keys = pool(clock, "secret-a", "secret-b")
+    refused = await keys.headers(ANYONE, "m")
+    for _ in range(3):
+        keys.learn(refused, "m", error(400, "secret-a is not valid", reason="API_KEY_INVALID"))
+    assert [record.getMessage() for record in caplog.records] == ["key 1 of 2 for the upstream is refused for good"]
+
+
+@pytest.mark.parametrize(
+    "met",
+    [
+        *map(error, [400, 404, 409, 413, 500, 503, 504]),
+        error(400, "The File files/x is not in an ACTIVE state and usage is not allowed.", name="FAILED_PRECONDITION"),
+        error(403, "You do not have permission to access the File x or it may not exist.", name="PERMISSION_DENIED"),
+        error(403, "CachedContent not found (or permission denied)", name="PERMISSION_DENIED"),
+    ],
+    ids=lambda met: f"{met.status} {met}",
+)
+async def test_other_errors_are_not_the_keys_fault(clock, met):
+    keys = pool(clock, "a", "b")
+    assert await fail(keys, met) is False
+    assert await turns(keys, 2) == ["b", "a"]
 
 
 async def test_what_is_remembered_is_bounded(clock):
@@ -141,7 +277,13 @@ async def test_what_is_remembered_is_bounded(clock):
     for number in range(MAX_RESTS + 100):
         clock.now += 1.0
         await fail(keys, error(429, wait=0.5), f"m{number}")
-    assert len(keys._rests) <= MAX_RESTS
+    assert kept(keys) <= MAX_RESTS
     for number in range(MAX_RESTS + 100):
         await fail(keys, error(429, wait=1e6), f"n{number}")
-    assert len(keys._rests) <= MAX_RESTS
+    assert kept(keys) <= MAX_RESTS
+
+
+def kept(keys):
+    count = sum(len(key.rests) for key in keys._keys)
+    assert keys._rests == count
+    return count

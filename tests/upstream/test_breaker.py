@@ -183,6 +183,20 @@ def test_too_many_open_circuits_are_all_forgotten(breaker):
     assert len(breaker._circuits) == 1
 
 
+def test_it_tells_how_many_circuits_are_open(clock):
+    told = []
+    breaker = Breaker("studio", PAUSE, clock, told.append)
+    opened(breaker, "a")
+    opened(breaker, "b")
+    clock.now += PAUSE
+    call(breaker, True, "a")
+    call(breaker, False, "b")
+    assert told == [1, 1, -1]
+    for number in range(MAX_CIRCUITS):
+        opened(breaker, f"m{number}")
+    assert sum(told) == sum(circuit.open for circuit in breaker._circuits.values()) == 1
+
+
 STEPS = st.lists(st.tuples(st.floats(0, 3), st.sampled_from([True, False, None])), max_size=200)
 
 

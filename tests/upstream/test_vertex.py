@@ -3,91 +3,22 @@
 import asyncio
 import json
 import logging
+import os
+import subprocess
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs
 
 import pytest
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
 
 from adapter.upstream.auth import Caller
 from adapter.upstream.errors import InvalidModelName, UpstreamError
 from adapter.upstream.names import model_path
 from adapter.upstream.vertex import EARLY, NEW, NoToken, VertexAuth, collection, host_of
 from adapter.wire.gemini.errors import Status
-
-SECRET = "planted-secret-77ab"
-
-
-class TokenServer:
-    """Gives tokens, numbered; `script` may answer in another way."""
-
-    def __init__(self):
-        self.asked = []
-        self.script = None
-        self.seconds = 3_600
-
-    async def connected(self, reader, writer):
-        try:
-            head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
-            length = next((int(line.split(":")[1]) for line in head.split("\r\n") if "content-length" in line), 0)
-            self.asked.append((await reader.readexactly(length)).decode())
-            given = {"access_token": f"ya29.{len(self.asked)}", "expires_in": self.seconds, "token_type": "Bearer"}
-            given["issued_token_type"] = "urn:ietf:params:oauth:token-type:access_token"
-            status, body = (200, json.dumps(given).encode())
-            if self.script is not None:
-                status, body = await self.script()
-            text = f"HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n"
-            writer.write(f"{text}Connection: close\r\n\r\n".encode() + body)
-            await writer.drain()
-        finally:
-            writer.close()
-
-
-@pytest.fixture
-async def tokens():
-    made = TokenServer()
-    server = await asyncio.start_server(made.connected, "127.0.0.1", 0)
-    made.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    yield made
-    server.close()
-
-
-def service_account(url):
-    key = rsa.generate_private_key(65537, 2048)
-    form = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    return {
-        "type": "service_account",
-        "project_id": "p",
-        "private_key_id": SECRET,
-        "private_key": key.private_bytes(*form).decode(),
-        "client_email": "adapter@p.iam.gserviceaccount.com",
-        "token_uri": f"{url}/token",
-    }
-
-
-def workload_identity(url, directory):
-    subject = directory / "subject"
-    subject.write_text(SECRET)
-    return {
-        "type": "external_account",
-        "audience": "//iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/pool/providers/one",
-        "subject_token_type": "urn:ietf:params:oauth:token-type:jwt",
-        "token_url": f"{url}/token",
-        "credential_source": {"file": str(subject)},
-    }
-
-
-@pytest.fixture
-def credentials(tokens, tmp_path, monkeypatch):
-    """Application default credentials; the test may replace them."""
-
-    def put(content):
-        file = tmp_path / "credentials.json"
-        file.write_text(json.dumps(content))
-        monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(file))
-
-    put(service_account(tokens.url))
-    return put
+from tests.google_cloud import SECRET, workload_identity
+from tests.live import ROOT
 
 
 class Clock:
@@ -116,10 +47,56 @@ async def test_workload_identity_federation_trades_its_own_token(tokens, credent
     assert parse_qs(tokens.asked[0])["subject_token"] == [SECRET]
 
 
-async def test_the_project_that_pays_is_named(tokens, credentials):
-    credentials({**service_account(tokens.url), "quota_project_id": "payer"})
-    headers = await VertexAuth(Clock()).headers(Caller(), "m")
-    assert headers.get("x-goog-user-project") in ("payer", None)
+async def test_the_project_that_pays_is_named(tokens, credentials, monkeypatch):
+    assert "x-goog-user-project" not in await VertexAuth(Clock()).headers(Caller(), "m")
+    monkeypatch.setenv("GOOGLE_CLOUD_QUOTA_PROJECT", "payer")
+    assert (await VertexAuth(Clock()).headers(Caller(), "m"))["x-goog-user-project"] == "payer"
+
+
+class MetadataServer(BaseHTTPRequestHandler):
+    """What a machine of Google Cloud's finds under its own address."""
+
+    def do_GET(self):
+        self.server.asked.append(self.path)
+        token = {"access_token": "ya29.of-the-machine", "expires_in": 3_600, "token_type": "Bearer"}
+        account = {"email": "machine@p.iam.gserviceaccount.com", "scopes": [], "aliases": ["default"]}
+        body = json.dumps(token if "/token" in self.path else account).encode()
+        self.send_response(200)
+        for name, value in (("Metadata-Flavor", "Google"), ("Content-Type", "application/json")):
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_arguments):
+        pass
+
+
+def test_a_machine_of_google_clouds_gets_its_tokens_from_there(tmp_path):
+    """In a process of its own: google-auth reads the address of the metadata server when it is imported."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), MetadataServer)
+    server.asked = []
+    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+    address = f"127.0.0.1:{server.server_address[1]}"
+    program = "from adapter.upstream.google_tokens import GoogleTokens; print(GoogleTokens()()[0])"
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("GOOGLE_", "ADAPTER_"))}
+    environment |= {"GCE_METADATA_HOST": address, "GCE_METADATA_IP": address, "HOME": str(tmp_path)}
+    environment |= {"CLOUDSDK_CONFIG": str(tmp_path), "GCE_METADATA_MTLS_MODE": "none"}
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", program],
+            env=environment,
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
+        )
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert done.stdout.strip() == "{'authorization': 'Bearer ya29.of-the-machine'}"
+    assert any(path.startswith("/computeMetadata/v1/instance/service-accounts/") for path in server.asked)
 
 
 async def test_a_token_is_replaced_before_it_ends_while_it_still_serves(tokens, credentials):

@@ -45,7 +45,7 @@ class Responses(Generation):
         """Let it run; a stream that the client leaves can be taken up again."""
         exchange = incoming.exchange
         answer = StreamedResponse(self.service, turn, Told(incoming.scope, exchange))
-        exchange.reply_notes = answer.machine.notes
+        exchange.reply_notes, exchange.background = answer.machine.notes, True
         queued = await self._jobs.start(turn, answer)
         if exchange.stream:
             stream = self.open_stream(incoming, turn.prepared)

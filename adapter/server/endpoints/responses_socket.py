@@ -20,10 +20,11 @@ from adapter.server.access import AccessDenied, Client, ForeignPage, KeyInUrl
 from adapter.server.asgi import ClientGone, header
 from adapter.server.endpoints.responses import Responses
 from adapter.server.errors import Malformed
-from adapter.server.exchanges import CLIENT_CLOSED, Exchange, timed
+from adapter.server.exchanges import Exchange
 from adapter.server.generation import Incoming
 from adapter.server.ids import new_id
 from adapter.server.load import Overloaded
+from adapter.server.recording import recorded
 from adapter.server.responding import Memory, StreamedResponse, Told, Turn, keep, turn_of
 from adapter.server.service import Service, decoded
 from adapter.server.state import Recall, State
@@ -167,15 +168,10 @@ class Connection:
             client=self._client.id,
             request=body,
             stream=True,
+            trace_id=self._socket.scope.get("state", {}).get("trace_id", ""),
         )
-        try:
-            with timed(exchange):
-                await self._respond(body, exchange)
-        except (ClientGone, asyncio.CancelledError):
-            exchange.status, exchange.error = 499, CLIENT_CLOSED
-            raise
-        finally:
-            self._endpoint.service.record(exchange)
+        with recorded(self._endpoint.service, exchange):
+            await self._respond(body, exchange)
 
     async def _respond(self, body: bytes, exchange: Exchange) -> None:
         service, scope, stream_id = self._endpoint.service, self._socket.scope, None

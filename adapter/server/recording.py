@@ -1,0 +1,64 @@
+"""Each request has one line in the log and one outcome in the figures, however it ends."""
+
+import time
+
+from starlette.types import Message, Scope, Send
+
+from adapter.server.exchanges import Exchange, timed
+from adapter.server.paths import QUIET, route_of
+from adapter.server.service import Service
+
+
+class recorded(timed):
+    """Measure an exchange, and record it at its end."""
+
+    __slots__ = ("_service",)
+
+    def __init__(self, service: Service, exchange: Exchange) -> None:
+        super().__init__(exchange)
+        self._service = service
+
+    def __enter__(self) -> None:
+        if self._service.metrics is not None:
+            self._service.metrics.begin()
+        super().__enter__()
+
+    def __exit__(self, *raised: object) -> None:
+        super().__exit__(*raised)
+        exchange = self._exchange
+        if raised[0] is not None or not exchange.status:
+            # Cancelled: the answer, or its end, reached nobody.
+            exchange.status = 499
+        if self._service.metrics is not None:
+            self._service.metrics.end(exchange)
+        self._service.record(exchange)
+
+
+class Watched:
+    """One request to an endpoint that may not record itself: what there is to tell is seen from outside."""
+
+    def __init__(self, scope: Scope, send: Send) -> None:
+        self._scope = scope
+        self._send = send
+        self._begun = time.perf_counter()
+        self._exchange = Exchange(id=scope["state"]["request_id"], path="", started_at=time.time(), client=None)
+
+    async def send(self, message: Message) -> None:
+        """See ASGI."""
+        if message["type"] == "http.response.start":
+            self._exchange.status = message["status"]
+        await self._send(message)
+
+    def end(self, service: Service | None) -> None:
+        """Record what did not record itself."""
+        scope, exchange = self._scope, self._exchange
+        if service is None or "exchange" in scope["state"]:
+            return
+        exchange.milliseconds = (time.perf_counter() - self._begun) * 1000
+        exchange.status = exchange.status or 499
+        exchange.path = route_of(scope) or "?"
+        exchange.trace_id = scope["state"].get("trace_id", "")
+        exchange.quiet = exchange.path in QUIET or exchange.path.startswith("/inspector")
+        if service.metrics is not None and not exchange.quiet:
+            service.metrics.count(exchange)
+        service.record(exchange)

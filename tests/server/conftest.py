@@ -1,0 +1,5 @@
+"""What several tests of this folder stand on."""
+
+from tests.google_cloud import credentials, tokens
+
+__all__ = ["credentials", "tokens"]
