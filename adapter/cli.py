@@ -27,14 +27,17 @@ from adapter.server.notes import listed
 from adapter.server.protocol import protocol
 from adapter.server.service import DECODING_ERRORS, prepared
 from adapter.settings import (
+    HASHED,
     SECRETS,
     Setting,
     Settings,
     SettingsError,
     all_settings,
     catalogue,
+    digest_of,
     load,
     options,
+    shown_to_all,
     upstream_name,
     upstream_settings,
 )
@@ -84,6 +87,8 @@ def _load(config: Path | None, flags: Mapping[str, Any]) -> Settings:
 def serve(config: Path | None, **flags: Any) -> None:
     """Serve OpenAI's API, answered by Gemini, or by the built-in emulator when there is no key."""
     settings = _load(config, flags)
+    if config is not None and shown_to_all(config):
+        click.echo(f"{config} holds keys, and every user of this machine may read it: chmod 600 {config}", err=True)
     with ExitStack() as folders, _upstream(settings) as (reached, label):
         lines = configure(settings)
         if settings.workers == 1:
@@ -195,6 +200,13 @@ def emulate(host: str, port: int, relay: bool, chunk_delay: float) -> None:
     settings = EmulatorSettings(relay=relay, chunk_delay=chunk_delay)
     click.echo(f"Gemini emulator: http://{host}:{port} (any key)")
     uvicorn.run(create_emulator(settings), host=host, port=port, log_level="warning", access_log=False)
+
+
+@main.command()
+def key() -> None:
+    """Make a key for a client, and the hash of it that the settings may hold."""
+    made = f"sk-ga-{secrets.token_urlsafe(36)}"
+    click.echo(f"The client's: {made}\nThe server's: {HASHED}{digest_of(made)}")
 
 
 @main.command()

@@ -5,7 +5,9 @@ key of the TOML file (`upstream_url`); its description is the help text. Secrets
 """
 
 import ipaddress
+import os
 import re
+import stat
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
@@ -45,7 +47,7 @@ KEY_VARIABLES = ("GOOGLE_API_KEY", "GEMINI_API_KEY")
 
 
 _LONGEST = 86_400.0
-_HASHED = "sha256:"
+HASHED = "sha256:"
 _CLOUD_NAME = re.compile(r"[a-z][a-z0-9.:-]{1,62}")
 _DIGEST = re.compile(r"[0-9a-fA-F]{64}")
 _NOTHING = sha256(b"").hexdigest()
@@ -133,6 +135,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         str | None,
         _about("File with upstream keys, by lines or commas, in place of --upstream-keys; reread on SIGHUP."),
     ] = None
+    upstream_plain_http: Annotated[
+        bool, _about("Call an upstream that is not on this machine by http: keys and prompts can be read on the way.")
+    ] = False
     upstream_profile: Annotated[
         Literal["full", "anyfast"],
         _about("What the upstream takes: all of Gemini's API, or only the fields of the AnyFast relay's page."),
@@ -303,7 +308,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 def digest_of(key: str) -> str:
     """The SHA-256 of a client key as hexadecimal digits; a key may be given as `sha256:` and these."""
-    return key.removeprefix(_HASHED).lower() if key.startswith(_HASHED) else sha256(key.encode()).hexdigest()
+    return key.removeprefix(HASHED).lower() if key.startswith(HASHED) else sha256(key.encode()).hexdigest()
 
 
 def is_loopback(host: str) -> bool:
@@ -415,8 +420,8 @@ def _checked(settings: Settings) -> Settings:
     """The settings, if they fit each other, with client keys as hashes. Raises `SettingsError`."""
     _check(settings)
     _check_fallbacks(settings)
-    hashed = tuple(_HASHED + digest_of(key) for key in settings.client_keys)
-    clients = tuple(msgspec.structs.replace(one, key=_HASHED + digest_of(one.key)) for one in settings.clients)
+    hashed = tuple(HASHED + digest_of(key) for key in settings.client_keys)
+    clients = tuple(msgspec.structs.replace(one, key=HASHED + digest_of(one.key)) for one in settings.clients)
     return msgspec.structs.replace(settings, client_keys=hashed, clients=clients)
 
 
@@ -449,6 +454,19 @@ def _from_file(file: Path | None) -> dict[str, Any]:
         return tomllib.loads(file.read_text())
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise SettingsError(f"{file}: {error}") from None
+
+
+def shown_to_all(file: Path) -> bool:
+    """Whether a TOML file holds keys, other than hashes of them, and every user of this machine may read it."""
+    if os.name != "posix" or not file.stat().st_mode & stat.S_IROTH:
+        return False
+    values = _from_file(file)
+    clients = [one.get("key", "") for one in values.get("clients", ()) if isinstance(one, dict)]
+    if not all(str(key).startswith(HASHED) for key in (*values.get("client_keys", ()), *clients)):
+        return True
+    tables = [values, *values.get("fallback_upstreams", ())]
+    urls = [str(values.get("store", "")), *(str(table.get("upstream_proxy", "")) for table in tables)]
+    return any(table.get("upstream_keys") for table in tables) or any(urlsplit(url).password for url in urls)
 
 
 def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
@@ -548,6 +566,11 @@ def _check(settings: Settings) -> None:
     if keyed and settings.upstream_url != GOOGLE_URL and not settings.upstream_keys:
         given = "ADAPTER_UPSTREAM_KEYS, ADAPTER_UPSTREAM_KEYS_FILE"
         raise SettingsError(f"an upstream of your own needs a key: set {given}, or --upstream-auth caller")
+    url = urlsplit(settings.upstream_url)
+    if url.scheme == "http" and not is_loopback(url.hostname or "") and not settings.upstream_plain_http:
+        raise SettingsError(
+            "upstream_url: http to another machine shows keys to all between: https, or --upstream-plain-http"
+        )
     if settings.upstream_proxy and urlsplit(settings.upstream_proxy).scheme not in ("http", "https"):
         raise SettingsError("upstream_proxy: must be http://HOST:PORT or https://HOST:PORT")
 

@@ -1,6 +1,7 @@
 """The command line: what it says, and what it starts."""
 
 import json
+import re
 import signal
 import socket
 import subprocess
@@ -12,7 +13,8 @@ import pytest
 from click.testing import CliRunner
 
 from adapter.cli import main
-from adapter.settings import all_settings
+from adapter.server.access import Access
+from adapter.settings import all_settings, load
 from tests.live import ROOT, adapter, bare_environment, free_port
 
 REQUEST = {"model": "gpt-6-astra", "messages": [{"role": "user", "content": "hi"}], "user": "me"}
@@ -70,6 +72,27 @@ def test_models_lists_rows_and_names(run):
     output = run("models").output
     assert "gemini-3.8-*" in output
     assert "gpt-*" in output
+
+
+def test_a_new_key_is_long_and_another_one_each_time_and_its_hash_lets_it_in(run):
+    made = [re.search(r"(sk-ga-\S{48})\n.*(sha256:[0-9a-f]{64})\n", run("key").output).groups() for _ in range(2)]
+    assert made[0] != made[1]
+    for key, digest in made:
+        guard = Access(load({"client_keys": digest}, {}))
+        scope = {"type": "http", "headers": [(b"authorization", f"Bearer {key}".encode())], "query_string": b""}
+        assert guard.client(scope).id == digest.removeprefix("sha256:")
+
+
+def test_a_file_with_keys_that_everybody_may_read_is_told_of(tmp_path):
+    file = tmp_path / "adapter.toml"
+    file.write_text('client_keys = ["planted"]\nport = 0\nhost = "192.0.2.1"')
+    file.chmod(0o644)
+    command = [sys.executable, "-m", "adapter", "serve", "--config", str(file)]
+    done = subprocess.run(
+        command, cwd=ROOT, env=bare_environment(tmp_path), capture_output=True, text=True, timeout=30, check=False
+    )
+    assert f"chmod 600 {file}" in done.stderr
+    assert "planted" not in done.stdout + done.stderr
 
 
 def test_a_wrong_setting_is_a_clear_error(run):

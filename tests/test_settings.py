@@ -19,6 +19,7 @@ from adapter.settings import (
     options,
     read_again,
     resolve,
+    shown_to_all,
     upstream_name,
     upstream_settings,
 )
@@ -247,6 +248,50 @@ def test_client_keys_are_kept_as_hashes():
 def test_an_empty_key_is_none(given):
     with pytest.raises(SettingsError, match=next(iter(given))):
         load(given, {})
+
+
+@pytest.mark.parametrize("host", ["relay.example", "10.0.0.1", "gateway", "[2001:db8::1]", "127.0.0.1.example"])
+def test_keys_go_to_another_machine_by_https_or_after_a_clear_word(host):
+    given = {"upstream_url": f"http://{host}:8080", "upstream_keys": "k"}
+    with pytest.raises(SettingsError, match="upstream_url"):
+        load(given, {})
+    assert load({**given, "upstream_plain_http": "on"}, {}).upstream_plain_http
+    assert load({**given, "upstream_url": f"https://{host}:8080"}, {})
+    table = msgspec.json.encode([{**given, "upstream_keys": ["k"]}]).decode()
+    with pytest.raises(SettingsError, match="fallback_upstreams"):
+        load({"fallback_upstreams": table}, KEYED)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]", "127.8.0.1"])
+def test_http_on_this_machine_needs_no_word(host):
+    assert load({"upstream_url": f"http://{host}:8080", "upstream_keys": "k"}, {}).upstream_keys == ("k",)
+
+
+HASH = hashlib.sha256(b"k").hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ('upstream_keys = ["k"]', True),
+        ('client_keys = ["k"]', True),
+        (f'client_keys = ["sha256:{HASH}", "k"]', True),
+        ('[[clients]]\nname = "a"\nkey = "k"', True),
+        ('[[fallback_upstreams]]\nupstream_keys = ["k"]', True),
+        ('store = "redis://:secret@host"', True),
+        ('upstream_proxy = "http://me:secret@host:1"', True),
+        ('[[fallback_upstreams]]\nupstream_proxy = "http://me:secret@host:1"', True),
+        (f'client_keys = ["sha256:{HASH}"]\n[[clients]]\nname = "a"\nkey = "sha256:{HASH}"', False),
+        ('store = "redis://host"\nport = 1', False),
+        ("", False),
+    ],
+)
+def test_a_file_with_keys_that_everybody_may_read_is_found(tmp_path, text, shown):
+    file = tmp_path / "adapter.toml"
+    file.write_text(text)
+    for mode, found in ((0o644, shown), (0o640, False), (0o600, False)):
+        file.chmod(mode)
+        assert shown_to_all(file) is found
 
 
 def test_a_key_with_a_line_end_is_the_key_without_it():

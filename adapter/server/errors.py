@@ -2,8 +2,9 @@
 
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 import msgspec
 import orjson
@@ -18,6 +19,7 @@ from adapter.translate.notes import Fidelity, Rejected
 from adapter.upstream.errors import UpstreamError, UpstreamTimeout
 from adapter.upstream.media import FetchError
 from adapter.wire.base import TooManyUnknownFields
+from adapter.wire.openai.errors import ErrorBody
 
 log = logging.getLogger("adapter")
 
@@ -147,6 +149,21 @@ _ROWS: tuple[tuple[type[Exception], Callable[[Any, Asked], Failure]], ...] = (
 
 TABLE = tuple(kind for kind, _ in _ROWS)
 """Every exception that has a row."""
+
+
+SHORTEST_SECRET = 8
+"""Characters below which a key may be a word of a message."""
+
+
+def without(made: Failure, secrets: Iterable[str]) -> Failure:
+    """An error that does not hold these keys, whatever they look like: relays repeat what they were sent."""
+    error, message = made.body.error, made.body.error.message
+    for secret in secrets:
+        if len(secret) >= SHORTEST_SECRET:
+            message = message.replace(secret, "[hidden]").replace(quote(secret, safe=""), "[hidden]")
+    if message == error.message:
+        return made
+    return made._replace(body=ErrorBody(error=msgspec.structs.replace(error, message=message)))
 
 
 def failure_of(error: Exception, request_id: str, *, own_key: bool = False, upstream: str = "the upstream") -> Failure:

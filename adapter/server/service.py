@@ -15,14 +15,22 @@ from adapter.server import fanout, notes
 from adapter.server.access import Access, Client
 from adapter.server.asgi import header, read_body
 from adapter.server.drain import Drain
-from adapter.server.errors import failure_of, malformed
+from adapter.server.errors import failure_of, malformed, without
 from adapter.server.exchanges import Exchange, Exchanges
 from adapter.server.ids import new_id
 from adapter.server.load import Load, Room
 from adapter.server.logs import Lines
 from adapter.server.routes import Detour, Detours
 from adapter.server.state import State
-from adapter.settings import Catalogue, Settings, catalogue, fetch_settings, named, options
+from adapter.settings import (
+    Catalogue,
+    Settings,
+    catalogue,
+    fetch_settings,
+    further_upstreams,
+    named,
+    options,
+)
 from adapter.store import DocumentStore, SignatureStore
 from adapter.translate import chat, signatures
 from adapter.translate.context import Context, Media, Options, Stamp
@@ -105,6 +113,7 @@ class Service:
         self.label = label
         self.lines = lines
         self.access = Access(settings)
+        self._secrets = [key for one in (settings, *further_upstreams(settings)) for key in one.upstream_keys]
         self.room = Room(settings.max_bodies)
         self.load = Load(settings.max_concurrent, settings.max_queued, settings.queue_timeout)
         limited = settings.client_rates or any(one.rates for one in settings.clients)
@@ -241,7 +250,8 @@ class Service:
     def failure(self, error: Exception, request_id: str, client: Client | None) -> Failure:
         """OpenAI's error for an exception."""
         own_key = client is not None and client.key is not None
-        return failure_of(error, request_id, own_key=own_key, upstream=self.label)
+        made = failure_of(error, request_id, own_key=own_key, upstream=self.label)
+        return without(made, self._secrets)
 
     def failed(self, error: Exception, exchange: Exchange, client: Client | None) -> Failure:
         """The same for an exchange, which is told of it."""

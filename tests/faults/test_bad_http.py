@@ -3,10 +3,12 @@
 import asyncio
 import json
 import logging
+import re
 from contextlib import suppress
 from typing import NamedTuple
 
 import pytest
+import pytest_asyncio
 
 from tests.faults.raw import BODY, head, raw, request
 from tests.server.scripted import adapter, answer, chat, scripted
@@ -155,13 +157,21 @@ async def ask(client, sent):
         return first, await connection.rest() if closing else b""
 
 
-@pytest.mark.parametrize("row", REFUSED, ids=lambda row: row.name)
-async def test_bad_http_is_refused_and_the_connection_closed(row, caplog):
-    caplog.set_level(logging.WARNING)
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def server():
     async with scripted(says_hello) as upstream, adapter(upstream) as client:
-        first, rest = await ask(client, row.sent)
-        assert upstream.seen == []
-        assert (await client.post(PATH, json=chat())).status_code == 200
+        yield upstream, client
+
+
+@pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.parametrize("row", REFUSED, ids=lambda row: row.name)
+async def test_bad_http_is_refused_and_the_connection_closed(server, row, caplog):
+    caplog.set_level(logging.WARNING)
+    upstream, client = server
+    upstream.seen.clear()
+    first, rest = await ask(client, row.sent)
+    assert upstream.seen == []
+    assert (await client.post(PATH, json=chat())).status_code == 200
     if first is not None:
         assert first[0] in row.statuses
         assert set(json.loads(first[2])["error"]) == {"message", "type", "param", "code"}
@@ -170,23 +180,29 @@ async def test_bad_http_is_refused_and_the_connection_closed(row, caplog):
     assert caplog.records == []
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("row", ROUTED, ids=lambda row: row.name)
-async def test_what_is_not_served_is_told_by_status(row, caplog):
+async def test_what_is_not_served_is_told_by_status(server, row, caplog):
     caplog.set_level(logging.WARNING)
-    async with scripted(says_hello) as upstream, adapter(upstream) as client:
-        first, _ = await ask(client, row.sent)
-        assert [one for one in upstream.seen if one.method != "GET" or ".." in one.path] == []
-        assert (await client.post(PATH, json=chat())).status_code == 200
+    upstream, client = server
+    upstream.seen.clear()
+    first, _ = await ask(client, row.sent)
+    assert [one for one in upstream.seen if one.method != "GET" or ".." in one.path] == []
+    assert (await client.post(PATH, json=chat())).status_code == 200
     assert first[0] in row.statuses
     assert set(json.loads(first[2])["error"]) == {"message", "type", "param", "code"}
     assert caplog.records == []
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("row", SERVED, ids=lambda row: row.name)
-async def test_what_is_only_odd_is_served_alike(row):
-    async with scripted(says_hello) as upstream, adapter(upstream) as client:
-        first, _ = await ask(client, row.sent)
-        assert upstream.seen[0].path == "/v1beta/models/gemini-3.5-flash:generateContent"
+async def test_what_is_only_odd_is_served_alike(server, row):
+    upstream, client = server
+    upstream.seen.clear()
+    first, _ = await ask(client, row.sent)
+    [seen] = upstream.seen
+    assert seen.path == "/v1beta/models/gemini-3.5-flash:generateContent"
+    assert seen.body == {"contents": [{"role": "user", "parts": [{"text": "hi"}]}]}
     assert first[0] in row.statuses
 
 
@@ -239,6 +255,23 @@ async def test_nothing_dangerous_is_handed_on():
     assert set(upstream.seen[0].headers) <= known
     assert upstream.seen[0].headers["x-goog-api-key"] == "k"
     assert upstream.seen[0].headers.get("connection", "keep-alive") == "keep-alive"
+
+
+IDS = [b"x" * 10_000, b"a%0d%0ab", b"a b", b'"}{"level":"fatal', b"\xff\xfe", b"a\tb", b"../x", b"a;b", b""]
+
+
+@pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.parametrize("sent", IDS, ids=lambda sent: repr(sent[:12]))
+async def test_a_request_id_that_is_none_is_replaced(server, sent):
+    upstream, client = server
+    upstream.seen.clear()
+    for name in (b"X-Request-Id", b"X-Client-Request-Id"):
+        plain = request("Z: z").replace(b"Z: z", name + b": " + sent)
+        first, _ = await ask(client, plain)
+        assert first[0] == 200
+        assert re.fullmatch(r"req_\w+", first[1]["x-request-id"])
+    assert len(upstream.seen) == 2
+    assert not any(sent.decode("latin-1") in str(one.headers.values()) for one in upstream.seen if len(sent) > 3)
 
 
 SLOW = {

@@ -1,5 +1,6 @@
 """Credentials that are none, in every place and form: one answer for all of them, and nobody behind it is asked."""
 
+import asyncio
 import hashlib
 import json
 import logging
@@ -188,6 +189,51 @@ async def test_an_upgrade_to_something_else_is_not_made(server):
         )
         assert status == 200
         assert "upgrade" not in headers
+
+
+RELAYS = ("no-pattern-fits-this-one", "nor/this+one=&")
+
+
+async def test_a_key_of_the_servers_is_not_repeated_whatever_it_looks_like():
+    async def script(call):
+        told = f"{call.request.headers['x-goog-api-key']} and {RELAYS[0]} and nor%2Fthis%2Bone%3D%26 failed"
+        if "stream" in call.request.path:
+            await call.stream({"error": {"code": 500, "message": told, "status": "INTERNAL"}})
+        else:
+            await call.json({"error": {"code": 400, "message": told, "status": "INVALID_ARGUMENT"}}, 400)
+
+    async with served(upstream_keys=RELAYS) as (upstream, client):
+        upstream.script = script
+        for _ in range(2):
+            for path, body in ((CHAT, chat()), ("/v1/responses", {"model": "gemini-3.5-flash", "input": "hi"})):
+                for stream in (False, True):
+                    response = await client.post(path, json={**body, "stream": stream})
+                    assert "[hidden] and [hidden] and [hidden] failed" in response.text
+                    assert not any(key in response.text for key in (*RELAYS, "nor%2Fthis"))
+        page = await client.get("/inspector/exchanges")
+        assert not any(key in page.text for key in RELAYS)
+    assert {one.headers["x-goog-api-key"] for one in upstream.seen} == set(RELAYS)
+    assert not any("key" in one.path for one in upstream.seen)
+
+
+async def test_websockets_that_are_refused_leave_nothing_behind(everything):
+    _, client = everything
+    paths = sorted({path for _, path in ROUTES})
+
+    async def refused(path):
+        async with raw(client) as connection:
+            await connection.send(request(*UPGRADE, path=path, method="GET", body=b""))
+            assert (await connection.answer())[0] in (401, 403)
+
+    await refused("/v1/responses")
+    before = len(asyncio.all_tasks())
+    for path in paths * 3:
+        await refused(path)
+    for _ in range(100):
+        if len(asyncio.all_tasks()) <= before:
+            break
+        await asyncio.sleep(0.02)
+    assert len(asyncio.all_tasks()) <= before
 
 
 async def test_a_flood_of_wrong_keys_costs_little_and_keeps_nobody_out(server):

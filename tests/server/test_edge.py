@@ -140,6 +140,13 @@ async def test_other_origins_may_not_call_unless_they_are_named():
     assert "access-control-allow-origin" not in evil.headers
 
 
+async def test_any_origin_may_be_let_in_and_then_without_credentials():
+    async with scripted(says_hello) as upstream, adapter(upstream, allow_origins=("*",)) as client:
+        response = await client.post(PATH, json=chat(), headers={"origin": "https://evil.example", "cookie": "a=b"})
+    assert response.headers["access-control-allow-origin"] == "*"
+    assert "access-control-allow-credentials" not in response.headers
+
+
 PAGES = ("/", "/inspector/exchanges", "/inspector/exchanges/x")
 
 
