@@ -4,6 +4,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import kubernetes_validate
@@ -198,10 +199,33 @@ def locked(path):
     return {Requirement(line).name: str(Requirement(line).specifier) for line in lines}
 
 
-def test_the_image_has_what_the_servers_lock_has_and_the_client_of_redis():
+LOCKS = [DEPLOY.parent / "requirements.lock", *DEPLOY.parent.glob("*/**/requirements.lock")]
+EXTRAS = tomllib.loads((DEPLOY.parent / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+
+
+def test_the_image_has_what_the_servers_lock_has():
     server, image = locked(DEPLOY.parent / "requirements.lock"), locked(DEPLOY / "requirements.lock")
     assert server.items() <= image.items()
-    assert "redis" in image
+
+
+@pytest.mark.parametrize("extra", sorted(set(EXTRAS) - {"test", "mutation"}))
+def test_the_image_has_every_extra_of_the_server(extra):
+    image = locked(DEPLOY / "requirements.lock")
+    for text in EXTRAS[extra]:
+        wanted = Requirement(text)
+        version = image[wanted.name].removeprefix("==")
+        assert wanted.specifier.contains(version), text
+
+
+@pytest.mark.parametrize("path", LOCKS, ids=lambda path: str(path.relative_to(DEPLOY.parent)))
+def test_a_lock_has_hashes_for_everything_and_no_address(path):
+    text = path.read_text()
+    entries = re.split(r"\n(?=[A-Za-z0-9])", "\n" + re.sub(r"(?m)^\s*#.*\n", "", text))[1:]
+    assert len(entries) > 1
+    for entry in entries:
+        assert re.match(r"[\w.-]+(\[[\w,-]+\])?==", entry), entry
+        assert "--hash=sha256:" in entry, entry
+    assert not re.search(r"://|--index|--find-links|@ ", text)
 
 
 @pytest.mark.install
@@ -219,4 +243,6 @@ def test_the_steps_of_the_image_make_an_environment_that_serves(tmp_path):
                 subprocess.run(command.replace("/opt/adapter", str(where)), shell=True, cwd=source, check=True)
     done = subprocess.run([where / "bin" / "adapter", "--version"], capture_output=True, text=True, check=True)
     assert "adapter" in done.stdout
-    subprocess.run([where / "bin" / "python", "-c", "import adapter.store.redis"], check=True)
+    optional = "store.redis", "server.metrics", "server.rates", "server.telemetry", "upstream.google_tokens"
+    modules = ", ".join(f"adapter.{name}" for name in optional)
+    subprocess.run([where / "bin" / "python", "-c", f"import {modules}, websockets"], check=True)
