@@ -199,6 +199,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         Literal["refusal", "error"], _about("A prompt that Gemini blocked: a 200 with a refusal, or a 400.")
     ] = "refusal"
     include_thoughts: Annotated[bool, _about("Ask for thought summaries whenever a request sets an effort.")] = False
+    thoughts_headroom: Annotated[
+        int, _count("Tokens that are added to a client's limit, against which Gemini counts its thoughts.", 0)
+    ] = 0
+    leaked_thoughts: Annotated[
+        bool,
+        _about("Take text behind THOUGHT:, up to a blank line, for a thought: Vertex AI and relays return some."),
+    ] = False
     stateless_ids: Annotated[
         bool,
         _about("Put signatures into call ids (longer than OpenAI's 40 characters) instead of relying on the store."),
@@ -233,6 +240,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     retry_malformed: Annotated[
         bool, _about("Ask once more when Gemini answers with a malformed call (each attempt is billed).")
     ] = False
+    continuations: Annotated[
+        int,
+        _count("How many further calls may go on with an answer that is too long for one; each bills the prompt.", 0),
+    ] = 8
     commit_after: Annotated[
         float, _seconds("How long a stream's first event is awaited before the 200 goes out.", 0.0)
     ] = 10.0
@@ -722,6 +733,7 @@ VERTEX_FIELDS = frozenset(
         "generationConfig",
         "cachedContent",
         "labels",
+        "continuationToken",
     }
 )
 """What Vertex AI's GenerateContentRequest has (aiplatform v1beta1, discovery revision 20261106)."""
@@ -756,6 +768,8 @@ def options(settings: Settings, upstream: str | None = None) -> Options:
         ),
         stateless_ids=settings.stateless_ids,
         include_thoughts=settings.include_thoughts,
+        leaked_thoughts=settings.leaked_thoughts,
+        thoughts_headroom=settings.thoughts_headroom,
     )
 
 

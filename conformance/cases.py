@@ -1,7 +1,7 @@
 """The cases, read from their files: one file, one sentence, one or more turns."""
 
 import base64
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -9,9 +9,9 @@ from typing import Any
 import msgspec
 
 ROOT = Path(__file__).parent
-SUITES = ("chat", "streams", "errors", "responses")
+SUITES = ("chat", "streams", "errors", "responses", "compactions")
 
-PATHS = {"responses": "responses"}
+PATHS = {"responses": "responses", "compactions": "responses/compact"}
 """Where the requests of a suite go, below the base URL, if not to `chat/completions`."""
 
 
@@ -53,14 +53,24 @@ class Failure(Form):
     headers: dict[str, str] = {}
 
 
+class Further(Form):
+    """What Gemini says to a further call of the same turn: the same request with this `continuationToken`."""
+
+    token: str
+    status: int = 200
+    answer: Any = None
+    events: list[Any] | None = None
+
+
 class Turn(Form):
     """One request, what Gemini must get and says, and what the client must get.
 
     `upstream` is Gemini's request, whole; without it the request is not looked at. `path` is `MODEL:METHOD`. `calls`:
     how many times Gemini is asked. `notes` are all fates of fields that are not `exact`, each as "PATH FATE";
     `reply_notes` the same of the answer. `answer` is Gemini's whole answer with HTTP `status`, `events` its stream; an
-    event that is a string goes out as it is. `response` is what the client gets, joined if streamed; members that it
-    does not name are free. `chunks` are the deltas, one by one; of a response the events.
+    event that is a string goes out as it is. `further` are the calls that go on with it. `response` is what the client
+    gets, joined if streamed; members that it does not name are free. `chunks` are the deltas, one by one; of a response
+    the events.
     """
 
     request: dict[str, Any]
@@ -71,6 +81,7 @@ class Turn(Form):
     status: int = 200
     answer: Any = None
     events: list[Any] | None = None
+    further: list[Further] = []
     response: dict[str, Any] | None = None
     chunks: list[Any] | None = None
     reply_notes: list[str] | None = None
@@ -81,14 +92,20 @@ class Turn(Form):
         """Whether Gemini is asked: not for a request that cannot be served."""
         return self.error is None or self.answer is not None or self.events is not None
 
-    def pieces(self) -> list[bytes]:
-        """The body of Gemini's answer, as it goes over the wire; a case about the request alone gets a short one."""
-        if self.events is not None:
-            return [piece for event in self.events for piece in _framed(event)]
-        answer = msgspec.json.encode(OK if self.answer is None else self.answer)
-        if isinstance(self.answer, str):
-            return [self.answer.encode()]
-        streamed = self.request.get("stream") is True and self.status == 200
+    def said(self, body: Mapping[str, Any]) -> "Turn | Further":
+        """What Gemini says to a request: to one with a token what belongs to that."""
+        token = body.get("continuationToken")
+        return next((one for one in self.further if one.token == token), self)
+
+    def pieces(self, body: Mapping[str, Any] = {}) -> list[bytes]:
+        """Gemini's answer to a request, as it goes over the wire; a case about the request alone gets a short one."""
+        said = self.said(body)
+        if said.events is not None:
+            return [piece for event in said.events for piece in _framed(event)]
+        answer = msgspec.json.encode(OK if said.answer is None else said.answer)
+        if isinstance(said.answer, str):
+            return [said.answer.encode()]
+        streamed = self.request.get("stream") is True and said.status == 200
         return [b"data: " + answer + b"\r\n\r\n"] if streamed else [answer]
 
 

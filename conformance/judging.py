@@ -48,10 +48,13 @@ def _request(turn: Turn, observed: Observed) -> Iterator[str]:
         if observed.bodies:
             yield "Gemini was asked, although the request cannot be served"
         return
-    if len(observed.bodies) < turn.calls or (len(observed.bodies) > turn.calls and turn.error is None):
-        yield f"expected {turn.calls} calls of Gemini, got {len(observed.bodies)}"
-    for body in observed.bodies if turn.upstream is not None else ():
-        yield from differences(turn.upstream, body)
+    calls = turn.calls + len(turn.further)
+    if len(observed.bodies) < calls or (len(observed.bodies) > calls and turn.error is None):
+        yield f"expected {calls} calls of Gemini, got {len(observed.bodies)}"
+    tokens = [{"continuationToken": one.token} for one in turn.further]
+    for number, body in enumerate(observed.bodies if turn.upstream is not None else ()):
+        added = tokens[number - turn.calls] if turn.calls <= number < calls else {}
+        yield from differences({**(turn.upstream or {}), **added}, body)
     for path in observed.paths if turn.path is not None else ():
         yield from differences(turn.path, path, "path")
 
@@ -73,7 +76,7 @@ def _answer(turn: Turn, observed: Observed) -> tuple[list[str], dict[str, Any]]:
 
 
 def _message(body: Any) -> dict[str, Any]:
-    if isinstance(body, dict) and body.get("object") == "response":
+    if isinstance(body, dict) and body.get("object") in ("response", "response.compaction"):
         return {"id": body["id"], "output": body["output"]}
     choices = body.get("choices") if isinstance(body, dict) else None
     return choices[0]["message"] if choices else {}

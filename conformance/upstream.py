@@ -36,10 +36,10 @@ class ScriptedGemini:
             return Response(b'{"models":[]}', media_type="application/json")
         self.bodies.append(msgspec.json.decode(body))
         self.paths.append(request.url.path.rpartition("models/")[2])
-        streamed = request.url.path.endswith(":streamGenerateContent") and self._turn.status == 200
-        if streamed:
-            return StreamingResponse(self._events(self._turn.pieces()), media_type="text/event-stream")
-        return Response(b"".join(self._turn.pieces()), self._turn.status, media_type="application/json")
+        status, pieces = self._turn.said(self.bodies[-1]).status, self._turn.pieces(self.bodies[-1])
+        if request.url.path.endswith(":streamGenerateContent") and status == 200:
+            return StreamingResponse(self._events(pieces), media_type="text/event-stream")
+        return Response(b"".join(pieces), status, media_type="application/json")
 
     async def _events(self, pieces: list[bytes]) -> AsyncIterator[bytes]:
         for piece in pieces:

@@ -3,6 +3,7 @@
 Lint, types, tests with coverage, and the gate on the coverage of the two pure layers. Stops at the first that fails.
 """
 
+import os
 import subprocess
 import sys
 
@@ -18,6 +19,9 @@ COVERED = "adapter/wire/*,adapter/translate/*"
 
 APART = ("clients", "install", "browser", "replicas")
 """Groups that need downloads or programs of the system: .ci/run adds them."""
+
+AT_ONCE = str(2 * (os.cpu_count() or 1))
+"""How many tests run at once: half of them wait for something at any time."""
 
 
 def run(command: list[str]) -> None:
@@ -35,7 +39,7 @@ def main() -> None:
     if len(sys.argv) > 1:
         run([PYTHON, "-m", "pytest", *sys.argv[1:]])
         return
-    run([PYTHON, "-m", "pytest", "-n", "auto", "--cov", "--cov-report=", "-m", f"not ({' or '.join(APART)})"])
+    run([PYTHON, "-m", "pytest", "-n", AT_ONCE, "--cov", "--cov-report=", "-m", f"not ({' or '.join(APART)})"])
     run([PYTHON, "-m", "coverage", "report", f"--include={COVERED}", "--fail-under=100", "--show-missing"])
 
 

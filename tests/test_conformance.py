@@ -1,18 +1,24 @@
 """Every case of `conformance/` through the pure core; foreign judges look at what goes out on both sides."""
 
+import asyncio
+
 import msgspec
 import orjson
 import pytest
 
 from adapter import settings
+from adapter.server import continuing
 from adapter.server import notes as ledger
 from adapter.server.errors import TABLE, failure_of, malformed
+from adapter.server.fanout import joined
 from adapter.server.service import DECODING_ERRORS, prepared
 from adapter.server.state import Past
-from adapter.translate import chat, responses, signatures
+from adapter.translate import chat, continuation, responses, signatures
 from adapter.translate.context import Stamp
+from adapter.translate.continuation import Continuation
 from adapter.translate.fanout import Fanout
 from adapter.translate.notes import Fidelity, Rejected
+from adapter.translate.responses_compaction import asking, compacted
 from adapter.upstream.client import Reply
 from adapter.upstream.errors import UpstreamError, UpstreamProtocolError, from_answer, from_event, google_status
 from adapter.upstream.sse import EventDecoder
@@ -71,7 +77,45 @@ class Core:
         method = "streamGenerateContent" if request.stream else "generateContent"
         self.ask(orjson.loads(encode(ready.body)), f"{model}:{method}", ready.calls, method)
         stamp = Stamp(seed=f"turn{number}", id=f"chatcmpl-{number}", created=1_700_000_000, model=model)
+        self.begin(ready)
         return self.stream(turn, context, stamp) if request.stream else self.whole(turn, context, stamp)
+
+    def begin(self, ready):
+        """Be ready for further calls that go on with the answer."""
+        self.body, self.calls = ready.body, ready.calls
+        self.answer = Continuation(ready.body, ready.context, self.settings.continuations)
+
+    def whole_reply(self, turn):
+        """Gemini's whole answer, by as many calls as it takes."""
+
+        async def ask(body):
+            return reply_of(self.heard(turn, body))
+
+        return asyncio.run(continuing.whole(ask, self.body, self.answer))
+
+    async def each_reply(self, turn, machine):
+        """Feed the events of all calls."""
+
+        async def stream(body):
+            for reply in replies_of(self.heard(turn, body), self.calls):
+                yield reply
+
+        async for reply in continuing.streamed(stream, self.body, self.answer):
+            if reply.continued:
+                machine.went_on()
+            self.send(machine, machine.feed(reply.response, reply.unknown))
+
+    def heard(self, turn, body):
+        """What Gemini answers to a call, as bytes or pieces of a stream; only further ones are not known yet."""
+        sent = orjson.loads(encode(body))
+        if body is not self.body:
+            oracles.check_gemini_request(sent)
+            self.bodies.append(sent)
+            self.paths.append(self.paths[0])
+        pieces, status = turn.pieces(sent), turn.said(sent).status
+        if status != 200:
+            raise from_answer(status, {}, b"".join(pieces))
+        return pieces if turn.request.get("stream") else b"".join(pieces)
 
     def known(self, request):
         found = {key: self.store[key] for key in signatures.primary_keys(request) if key in self.store}
@@ -87,27 +131,19 @@ class Core:
         assert self.case.emulator in refusal
 
     def whole(self, turn, context, stamp):
-        body = b"".join(turn.pieces())
-        if turn.status != 200:
-            raise from_answer(turn.status, {}, body)
-        replies = [reply_of(body) for _ in self.bodies]
-        response = (
-            replies[0].response if len(replies) == 1 else Fanout(len(replies)).join([r.response for r in replies])
-        )
-        completion, notes, issued = chat.from_gemini(response, context, stamp, replies[0].unknown)
+        replies = [self.whole_reply(turn) for _ in range(self.calls)]
+        reply = replies[0] if self.calls == 1 else joined(replies)
+        completion, notes, issued = chat.from_gemini(reply.response, context, stamp, reply.unknown)
         self.store.update(issued)
-        self.reply_notes = lines(notes)
+        self.reply_notes = lines(continuation.notes(reply.continued) + notes)
         answer = orjson.loads(encode(completion))
         oracles.check_completion(answer)
         return self.observed(200, answer, {})
 
     def stream(self, turn, context, stamp):
-        if turn.status != 200:
-            raise from_answer(turn.status, {}, b"".join(turn.pieces()))
         machine = chat.ChatStream(context, stamp)
         try:
-            for reply in replies_of(turn, len(self.bodies)):
-                self.send(machine, machine.feed(reply.response, reply.unknown))
+            asyncio.run(self.each_reply(turn, machine))
         except UpstreamError:
             if not machine.finished:
                 raise
@@ -142,7 +178,7 @@ class ResponsesCore(Core):
             request, unknown = decode(body, ResponsesRequest)
         except DECODING_ERRORS as error:
             raise malformed(error) from None
-        past = self.past(request)
+        past = self.past(self.asked(request))
         self.view = view = responses.to_chat(past.request, unknown)
         chosen = settings.options(self.settings)
         found = {**view.signatures, **self.known(view.request)}
@@ -157,7 +193,12 @@ class ResponsesCore(Core):
         method = "streamGenerateContent" if request.stream else "generateContent"
         self.ask(orjson.loads(encode(ready.body)), f"{model}:{method}", ready.calls, method)
         stamp = Stamp(seed=f"turn{number}", id=f"resp_{number}", created=1_700_000_000, model=model)
+        self.begin(ready)
         return self.stream(turn, context, stamp) if request.stream else self.whole(turn, context, stamp)
+
+    def asked(self, request):
+        """What is asked for, where that is not the request itself."""
+        return request
 
     def past(self, request):
         """The request with the items of the response before, as the server puts them there."""
@@ -172,25 +213,19 @@ class ResponsesCore(Core):
         self.responses[answer["id"]] = responses.input_items(self.view.asked) + answer["output"]
 
     def whole(self, turn, context, stamp):
-        body = b"".join(turn.pieces())
-        if turn.status != 200:
-            raise from_answer(turn.status, {}, body)
-        reply = reply_of(body)
+        reply = self.whole_reply(turn)
         response, notes, issued = responses.from_gemini(reply.response, context, stamp, reply.unknown, self.view)
         self.store.update(issued)
-        self.reply_notes = lines(notes)
+        self.reply_notes = lines(continuation.notes(reply.continued) + notes)
         answer = orjson.loads(encode(response))
         oracles.check_response(answer)
         self.keep(answer)
         return self.observed(200, answer, {})
 
     def stream(self, turn, context, stamp):
-        if turn.status != 200:
-            raise from_answer(turn.status, {}, b"".join(turn.pieces()))
         machine = responses.ResponseStream(context, stamp, self.view)
         try:
-            for reply in replies_of(turn, 1):
-                self.send(machine, machine.feed(reply.response, reply.unknown))
+            asyncio.run(self.each_reply(turn, machine))
             self.send(machine, machine.close())
         except TABLE as error:
             if not self.chunks:
@@ -202,8 +237,26 @@ class ResponsesCore(Core):
         return self.observed(200, None, {}, self.chunks, done=True)
 
 
+class CompactionCore(ResponsesCore):
+    """The same way through a request to shorten a conversation."""
+
+    def asked(self, request):
+        return asking(request)
+
+    def whole(self, turn, context, stamp):
+        reply = reply_of(b"".join(turn.pieces()))
+        response, notes, _ = responses.from_gemini(reply.response, context, stamp, reply.unknown, self.view)
+        self.reply_notes = lines(notes)
+        return self.observed(200, orjson.loads(encode(compacted(response, self.view.asked))), {})
+
+
+CORES = {"responses": ResponsesCore, "compactions": CompactionCore}
+
+
 def lines(notes):
-    return [f"{note.path} {note.fidelity}" for note in notes if note.fidelity != Fidelity.EXACT]
+    lost = [note for note in notes if note.fidelity != Fidelity.EXACT]
+    assert [note for note in lost if not note.reason] == [], "every loss says why"
+    return [f"{note.path} {note.fidelity}" for note in lost]
 
 
 def reply_of(payload):
@@ -219,9 +272,9 @@ def reply_of(payload):
     return Reply(response, unknown)
 
 
-def replies_of(turn, calls):
+def replies_of(pieces, calls):
     decoder = EventDecoder(1 << 20)
-    payloads = [payload for piece in turn.pieces() for payload in decoder.feed(piece)]
+    payloads = [payload for piece in pieces for payload in decoder.feed(piece)]
     fanout = Fanout(calls)
     for payload in payloads + decoder.close():
         for call in range(calls):
@@ -231,7 +284,7 @@ def replies_of(turn, calls):
 
 @pytest.mark.parametrize(("case", "client"), RUNS)
 def test_case(case, client):
-    core, messages = (ResponsesCore if case.suite == "responses" else Core)(case), []
+    core, messages = CORES.get(case.suite, Core)(case), []
     for number, turn in enumerate(case.turns, 1):
         request = fill(turn.request, messages)
         observed = core.run(turn, request, number)

@@ -11,9 +11,9 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import Message, Send
 
-from adapter.emulator import service
+from adapter.emulator import continuing, service
 from adapter.emulator.errors import Refusal, bad_key, bad_token, bullet, invalid, no_key
-from adapter.emulator.faults import Fault, html, split_model
+from adapter.emulator.faults import Fault, html, overloaded, split_model
 from adapter.emulator.files import FileEndpoints, Files
 from adapter.emulator.models import Model, as_resource
 from adapter.emulator.parse import parse, read_json
@@ -220,9 +220,12 @@ class Emulator:
 
     def generate(self, parsed: dict[str, Any], model: Model, fault: Fault | None) -> Response:
         """`generateContent`."""
-        generated = service.answer(parsed, model, self.settings)
+        request, number = continuing.separate(parsed) if fault is not None and fault.calls > 1 else (parsed, 0)
+        generated = service.answer(request, model, self.settings)
         self.record.checked(generated.signatures)
         body = [whole(generated.reply)]
+        if fault is not None and fault.calls > 1:
+            body = [continuing.whole(in_part(list(chunks(generated.reply)), number, fault))]
         if fault is not None and fault.reshape is not None:
             body = fault.reshape(body)
         headers = HEADERS | {"x-gemini-service-tier": generated.reply.usage.tier}
@@ -232,9 +235,12 @@ class Emulator:
 
     def stream(self, parsed: dict[str, Any], model: Model, fault: Fault | None, *, sse: bool) -> Response:
         """`streamGenerateContent`, as events or as an array."""
-        generated = service.answer(parsed, model, self.settings, streaming=True)
+        request, number = continuing.separate(parsed) if fault is not None and fault.calls > 1 else (parsed, 0)
+        generated = service.answer(request, model, self.settings, streaming=True)
         self.record.checked(generated.signatures)
         responses: Iterator[dict[str, Any]] = chunks(generated.reply)
+        if fault is not None and fault.calls > 1:
+            responses = iter(in_part(list(responses), number, fault))
         if fault is not None and fault.reshape is not None:
             responses = iter(fault.reshape(list(responses)))
         frames = map(event, responses) if sse else array(responses)
@@ -257,6 +263,13 @@ class Emulator:
                 yield frame
         finally:
             self.record.counts["open_streams"] -= 1
+
+
+def in_part(found: list[dict[str, Any]], number: int, fault: Fault) -> list[dict[str, Any]]:
+    """The chunks of the part that a request asks for."""
+    if fault.lost and number:
+        raise overloaded()
+    return continuing.part(found, number, fault.calls, stuck=fault.stuck)
 
 
 class CutResponse(StreamingResponse):

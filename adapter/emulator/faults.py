@@ -3,11 +3,15 @@
 finish reasons       every FinishReason of the API in lower case with dashes: `safety`, `recitation`, `spii`,
                      `malformed-function-call`, `unexpected-tool-call`, `missing-thought-signature`, ...: in a
                      stream after half of the answer, alone otherwise; `unknown-finish` is one nobody has heard of
+answers in parts     `continuation` (two calls: the first ends with CONTINUATION and a token, the second goes on),
+                     `continuation-4` (four), `continuation-stuck` (always the same token), `continuation-lost`
+                     (a 503 to every call with a token)
 blocked prompts      `blocked` (SAFETY), `blocked-other`, `blocked-blocklist`, `blocked-prohibited-content`,
                      `blocked-image-safety`: HTTP 200 without candidates
 odd bodies           `no-candidates`, `empty-candidates`, `empty-candidate`, `empty-content`, `no-parts` (STOP with
                      nothing said), `empty-part`, `no-usage`, `late-usage` (only in the last chunk),
-                     `big-signature` (1 MB), `not-json` (HTTP 200 with text)
+                     `big-signature` (1 MB), `not-json` (HTTP 200 with text), `leaked-thought` (one that comes as
+                     text, behind THOUGHT:)
 errors first         `400`, `429` (with RetryInfo), `429-day` (a daily quota), `429-bare`, `500`, `503`, `504`,
                      `499`, `html-502`, `html-404`, `array-error` (429 in a one-element array)
 broken streams       `tail-error` (a bare JSON error after the first half), `tail-event` (the same as `data:`),
@@ -44,6 +48,10 @@ class Fault:
     wrapped: bool = False
     reshape: Callable[[Chunks], Chunks] | None = None
     frames: Callable[[Frames], Iterator[bytes]] | None = None
+    calls: int = 1
+    """How many calls the answer takes."""
+    stuck: bool = False
+    lost: bool = False
     cut: bool = False
     """The connection is closed where the body stops."""
     before: float = 0.0
@@ -111,6 +119,16 @@ def big_signature(chunks: Chunks) -> Chunks:
     """A signature of a megabyte on the last part."""
     parts = chunks[-1]["candidates"][0]["content"].get("parts", [{}])
     parts[-1]["thoughtSignature"] = "A" * BIG
+    return chunks
+
+
+def leaked_thought(chunks: Chunks) -> Chunks:
+    """A thought before the first text, as nothing but a text."""
+    parts = [part for chunk in chunks for part in chunk["candidates"][0]["content"].get("parts", [])]
+    for part in parts:
+        if part.get("text") and not part.get("thought"):
+            part["text"] = f"THOUGHT: What would be good to say?\n\n{part['text']}"
+            break
     return chunks
 
 
@@ -265,6 +283,10 @@ FAULTS: dict[str, Fault] = {
         reason.lower().replace("_", "-"): Fault(reshape=finishing(reason, FINISH_MESSAGES.get(reason, "")))
         for reason in FINISH_REASONS
     },
+    "continuation": Fault(calls=2),
+    "continuation-4": Fault(calls=4),
+    "continuation-stuck": Fault(calls=2, stuck=True),
+    "continuation-lost": Fault(calls=2, lost=True),
     "unknown-finish": Fault(reshape=finishing("REASON_OF_THE_FUTURE", keep=True)),
     "blocked": Fault(reshape=blocked("SAFETY")),
     **{
@@ -282,6 +304,7 @@ FAULTS: dict[str, Fault] = {
     "no-usage": Fault(reshape=without("usageMetadata")),
     "late-usage": Fault(reshape=late_usage),
     "big-signature": Fault(reshape=big_signature),
+    "leaked-thought": Fault(reshape=leaked_thought),
     "calls-apart": Fault(reshape=calls_apart),
     "not-json": Fault(page=(200, "application/json; charset=UTF-8", b"This is not JSON.")),
     "400": Fault(refusal=Refusal(400, "Request contains an invalid argument.")),

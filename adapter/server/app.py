@@ -3,7 +3,6 @@
 import gc
 import os
 import re
-import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from importlib import import_module
@@ -18,7 +17,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from adapter.server.asgi import ClientGone, encoded, header
 from adapter.server.background import Jobs
@@ -42,6 +41,7 @@ from adapter.server.errors import TABLE
 from adapter.server.hangup import fresh, keys_read_on_hangup
 from adapter.server.ids import new_id
 from adapter.server.logs import Lines, configure
+from adapter.server.outlet import Outlet, Stamps
 from adapter.server.recording import Watched
 from adapter.server.routes import Detours
 from adapter.server.service import Service
@@ -260,24 +260,14 @@ class Stamped:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        begun = time.perf_counter()
         sent = header(scope, b"x-client-request-id") or ""
         request_id = sent if _SENSIBLE_ID.fullmatch(sent) else new_id("req_")
-        scope.setdefault("state", {})["request_id"] = request_id
-
-        async def stamped(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                spent = b"%d" % ((time.perf_counter() - begun) * 1000)
-                own = [(b"x-request-id", request_id.encode()), (b"openai-processing-ms", spent)]
-                common = self._common
-                if "answered_by" in scope["state"]:
-                    common = [*encoded({"x-adapter-upstream": scope["state"]["answered_by"]}), *common[1:]]
-                message["headers"] = [*message["headers"], *common, *own]
-            await send(message)
-
+        state = scope.setdefault("state", {})
+        state["request_id"] = request_id
+        outlet = Outlet(send, Stamps(self._common, state, request_id))
         endpoint = self._frequent.get(scope["path"]) if scope["method"] == "POST" else None
         if endpoint is None:
-            watched = Watched(scope, stamped)
+            watched = Watched(scope, outlet)
             try:
                 await self._app(scope, receive, watched.send)
             finally:
@@ -285,7 +275,7 @@ class Stamped:
                 watched.end(getattr(self._app.state, "service", None))
         else:
             scope["app"] = self._app
-            await endpoint(scope, receive, stamped)
+            await endpoint(scope, receive, outlet)
 
 
 async def _on_error(request: Request, error: Exception) -> Response:

@@ -6,13 +6,16 @@ from types import TracebackType
 from typing import Protocol, Self
 from urllib.parse import urlsplit
 
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import Message, Receive, Scope
 
 from adapter.server.interrupt import Interruptible, Until
 from adapter.server.load import Room
 
-JSON = b"application/json"
 CONNECTION = "adapter.connection"
+
+Fields = list[tuple[bytes, bytes]]
+"""Header fields as ASGI has them; names in lower case."""
+
 _FIELDS = "adapter.fields"
 _JSON_TYPE = re.compile(r"application/(?:[\w.-]+\+)?json", re.ASCII)
 _DIGITS = 19
@@ -57,7 +60,7 @@ def host_of(scope: Scope) -> str:
         return ""
 
 
-def encoded(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+def encoded(headers: Mapping[str, str]) -> Fields:
     """Response headers as ASGI wants them; whatever is not printable ASCII becomes `?`."""
     return [(name.encode(), printable(value).encode()) for name, value in headers.items()]
 
@@ -118,13 +121,6 @@ def _piece(message: Message) -> bytes:
         raise ClientGone
     body: bytes = message.get("body", b"")
     return body
-
-
-async def respond(send: Send, status: int, body: bytes, headers: Mapping[str, str], content_type: bytes = JSON) -> None:
-    """A whole answer."""
-    fields = [(b"content-type", content_type), (b"content-length", str(len(body)).encode()), *encoded(headers)]
-    await send({"type": "http.response.start", "status": status, "headers": fields})
-    await send({"type": "http.response.body", "body": body})
 
 
 class Connection(Protocol):

@@ -24,7 +24,7 @@ async def merged(streams: Sequence[AsyncGenerator[Reply]]) -> AsyncGenerator[Rep
             elif isinstance(item, Exception):
                 raise item
             else:
-                yield Reply(fanout.renumber(call, item.response), item.unknown)
+                yield Reply(fanout.renumber(call, item.response), item.unknown, continued=item.continued)
     finally:
         for task in tasks:
             task.cancel()
@@ -45,4 +45,5 @@ async def _pump(call: int, events: AsyncGenerator[Reply], queue: asyncio.Queue[_
 def joined(replies: Sequence[Reply]) -> Reply:
     """The whole answers of all calls as one."""
     unknown = {path: value for reply in replies for path, value in reply.unknown.items()}
-    return Reply(Fanout(len(replies)).join([reply.response for reply in replies]), unknown)
+    whole = Fanout(len(replies)).join([reply.response for reply in replies])
+    return Reply(whole, unknown, continued=any(reply.continued for reply in replies))

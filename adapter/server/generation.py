@@ -10,8 +10,9 @@ from starlette.types import Receive, Scope, Send
 
 from adapter.server import notes
 from adapter.server.access import Client
-from adapter.server.asgi import ClientGone, read_body, respond, until, while_connected
+from adapter.server.asgi import ClientGone, read_body, until, while_connected
 from adapter.server.exchanges import Exchange
+from adapter.server.outlet import ANSWERED_BY, respond
 from adapter.server.recording import recorded
 from adapter.server.service import Prepared, Service, deadline_of
 from adapter.server.streaming import Answer, EventStream, heartbeat_of, relay
@@ -146,7 +147,7 @@ def _elsewhere(incoming: Incoming, taken: Prepared, label: str) -> None:
     """Record that a request went elsewhere, and where."""
     exchange = incoming.exchange
     exchange.model, exchange.notes, exchange.upstream_request = taken.model, taken.notes, taken.body
-    incoming.scope.setdefault("state", {})["answered_by"] = label
+    incoming.scope.setdefault("state", {})[ANSWERED_BY] = label
 
 
 def with_ledger(extra: Extra | None, exchange: Exchange) -> Extra:

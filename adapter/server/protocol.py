@@ -44,44 +44,6 @@ class _Refused(Exception):
     """Stops the parser; `refusal` holds why."""
 
 
-class Together:
-    """A transport that writes the head of an answer together with the first piece of its body.
-
-    uvicorn writes them one after the other, and each write may wake another processor.
-    """
-
-    def __init__(self, transport: asyncio.BaseTransport, protocol: HttpToolsProtocol) -> None:
-        self._transport = cast(asyncio.Transport, transport)
-        self._protocol = protocol
-        self._begun: object = None
-        self._head = b""
-        self.is_closing = self._transport.is_closing
-
-    def write(self, data: bytes) -> None:
-        """Write, or keep what is a head."""
-        cycle = self._protocol.cycle
-        if cycle is not None and cycle is not self._begun and cycle.response_started:
-            self._begun = cycle
-            self._head = data
-            return
-        if self._head:
-            data, self._head = self._head + data, b""
-        self._transport.write(data)
-
-    def flush(self) -> None:
-        """Write a head that no body follows."""
-        if self._head:
-            self.write(b"")
-
-    def close(self) -> None:
-        """See `asyncio.Transport`."""
-        self.flush()
-        self._transport.close()
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._transport, name)
-
-
 class PatientProtocol(HttpToolsProtocol):
     """A connection that a stopping server accepted a moment ago is answered once.
 
@@ -106,8 +68,6 @@ class PatientProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """See `HttpToolsProtocol`."""
         super().connection_made(transport)
-        self._together = Together(transport, self)
-        self.transport = cast(asyncio.Transport, self._together)
         self._timer = self.loop.call_later(self._limits.head_time, self._head_is_late)
 
     def data_received(self, data: bytes) -> None:
@@ -238,7 +198,6 @@ class PatientProtocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         """See `HttpToolsProtocol`."""
-        self._together.flush()
         super().on_response_complete()
         if self._reading == "body":
             # Closed at once, the client might lose the answer over what it still sends.

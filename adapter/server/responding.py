@@ -14,12 +14,12 @@ from adapter.server.exchanges import Exchange
 from adapter.server.generation import with_ledger
 from adapter.server.service import Prepared, Service
 from adapter.server.state import Past, Recall, State
+from adapter.translate import continuation
 from adapter.translate.context import Stamp
 from adapter.translate.notes import Fidelity, Note, Rejected
 from adapter.translate.responses import ResponseStream, View, from_gemini, to_chat
 from adapter.upstream.client import Reply
 from adapter.upstream.media import FetchError
-from adapter.wire.gemini.generate import GenerateContentResponse
 from adapter.wire.openai.response_events import Event
 from adapter.wire.openai.responses import Response, ResponsesRequest
 from adapter.wire.signatures import Issued
@@ -93,7 +93,7 @@ class Told(NamedTuple):
 
 async def whole(service: Service, turn: Turn, reply: Reply, exchange: Exchange) -> Response:
     """The response for a whole answer of Gemini's, stored. Raises `AnswerError`."""
-    response, exchange.reply_notes, issued = from_gemini(
+    response, ledger, issued = from_gemini(
         reply.response,
         turn.prepared.answered.context,
         service.restamped(turn.stamp, turn.prepared),
@@ -101,6 +101,7 @@ async def whole(service: Service, turn: Turn, reply: Reply, exchange: Exchange) 
         turn.view,
         clock=time.time,
     )
+    exchange.reply_notes = continuation.notes(reply.continued) + ledger
     await service.keep(issued, turn.client)
     await keep(turn, response, exchange.reply_notes)
     return response
@@ -148,10 +149,12 @@ class StreamedResponse:
         """The first frames, before Gemini has said anything."""
         return list(map(self._frame, self.machine.start()))
 
-    def feed(self, response: GenerateContentResponse, unknown: Mapping[str, msgspec.Raw]) -> list[bytes]:
+    def feed(self, reply: Reply) -> list[bytes]:
         """See `Answer`."""
-        self.exchange.heard(response)
-        return list(map(self._frame, self.machine.feed(response, unknown)))
+        self.exchange.heard(reply.response)
+        if reply.continued:
+            self.machine.went_on()
+        return list(map(self._frame, self.machine.feed(reply.response, reply.unknown)))
 
     async def keep(self, issued: list[Issued]) -> None:
         """See `Answer`."""

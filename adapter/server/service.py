@@ -4,14 +4,13 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Coroutine, Mapping, Sequence
 from copy import copy
-from functools import partial
 from importlib import import_module
 from typing import Any, TypeVar
 
 import msgspec
 from starlette.types import Receive, Scope
 
-from adapter.server import fanout, notes
+from adapter.server import continuing, fanout, notes
 from adapter.server.access import Access, Client
 from adapter.server.asgi import header, read_body
 from adapter.server.drain import Drain
@@ -34,6 +33,7 @@ from adapter.settings import (
 from adapter.store import DocumentStore, SignatureStore
 from adapter.translate import chat, signatures
 from adapter.translate.context import Context, Media, Options, Stamp
+from adapter.translate.continuation import Continuation
 from adapter.translate.errors import Failure
 from adapter.translate.fanout import calls_needed
 from adapter.translate.media import remote_urls
@@ -213,10 +213,15 @@ class Service:
         """The whole answer, by as many calls as it takes. Raises `UpstreamError`, `ShuttingDown`."""
         if prepared.detour is not None:
             return await prepared.detour.generate(prepared, client, deadline)
-        caller = Caller(client.key)
-        ask = partial(self.upstream.generate, prepared.model, prepared.body, caller, deadline)
+
+        async def ask(body: GenerateContentRequest) -> Reply:
+            return await self.upstream.generate(prepared.model, body, Caller(client.key), deadline)
+
+        def one() -> Coroutine[object, object, Reply]:
+            return continuing.whole(ask, prepared.body, self._continuation(prepared))
+
         with self.drain.limited():
-            return await ask() if prepared.calls == 1 else await self._all([ask() for _ in range(prepared.calls)])
+            return await one() if prepared.calls == 1 else await self._all([one() for _ in range(prepared.calls)])
 
     async def _all(self, calls: Sequence[Coroutine[object, object, Reply]]) -> Reply:
         try:
@@ -230,9 +235,17 @@ class Service:
         """The answer event by event. Raises `UpstreamError`."""
         if prepared.detour is not None:
             return prepared.detour.events(prepared, client, deadline)
-        caller = Caller(client.key)
-        streams = [self.upstream.stream(prepared.model, prepared.body, caller, deadline) for _ in range(prepared.calls)]
+
+        def stream(body: GenerateContentRequest) -> AsyncGenerator[Reply]:
+            return self.upstream.stream(prepared.model, body, Caller(client.key), deadline)
+
+        streams = [
+            continuing.streamed(stream, prepared.body, self._continuation(prepared)) for _ in range(prepared.calls)
+        ]
         return streams[0] if len(streams) == 1 else fanout.merged(streams)
+
+    def _continuation(self, prepared: Prepared) -> Continuation:
+        return Continuation(prepared.body, prepared.context, self.settings.continuations)
 
     async def keep(self, issued: list[Issued], client: Client) -> None:
         """Store signatures, before the answer that needs them leaves."""

@@ -9,14 +9,13 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AbstractContextManager, aclosing, nullcontext
 from typing import Protocol
 
-import msgspec
 from starlette.types import Send
 
-from adapter.server.asgi import ClientGone, encoded
+from adapter.server.asgi import ClientGone, Fields, encoded
+from adapter.server.outlet import way_of
 from adapter.settings import Settings
 from adapter.upstream.client import Reply
 from adapter.upstream.errors import UpstreamError
-from adapter.wire.gemini.generate import GenerateContentResponse
 from adapter.wire.signatures import Issued
 from adapter.wire.sse import COMMENT
 
@@ -38,7 +37,7 @@ class Answer(Protocol):
         """Whether the answer is complete, so that what goes wrong from now on changes nothing."""
         ...
 
-    def feed(self, response: GenerateContentResponse, unknown: Mapping[str, msgspec.Raw]) -> list[bytes]:
+    def feed(self, reply: Reply) -> list[bytes]:
         """The frames for one event."""
         ...
 
@@ -86,7 +85,7 @@ class EventStream:
     def __init__(
         self, send: Send, headers: Mapping[str, str], settings: Settings, tap: list[bytes] | None = None
     ) -> None:
-        self._send = send
+        self._way = way_of(send)
         self._headers = headers
         self._settings = settings
         self._tap = tap
@@ -120,17 +119,15 @@ class EventStream:
         self._held.clear()
         self._held_size = 0
         self._writing_since = self._clock()
-        if not self._started:
-            self._started = True
-            fields = [*_FIELDS, *encoded(self._headers)]
-            await self._send({"type": "http.response.start", "status": 200, "headers": fields})
-        await self._send({"type": "http.response.body", "body": data, "more_body": True})
+        fields: Fields = [] if self._started else [*_FIELDS, *encoded(self._headers)]
+        self._started = True
+        await self._way.piece(data, fields)
         self._writing_since = None
         self._last_write = self._clock()
 
     async def end(self) -> None:
         """Close the stream. Nothing may be awaited after it: uvicorn reports an ended answer as a disconnect."""
-        await self._send({"type": "http.response.body", "body": b""})
+        await self._way.end()
 
     async def keep_alive(self, heartbeat: Callable[[], bytes] | None) -> None:
         """Commit when it is time, then send heartbeats in silence; return when the client takes nothing any more."""
@@ -204,7 +201,7 @@ async def relay(
             async with aclosing(events):
                 with limited():
                     async for reply in events:
-                        await pass_on(answer.feed(reply.response, reply.unknown), more=reply.more)
+                        await pass_on(answer.feed(reply), more=reply.more)
         except UpstreamError:
             if not answer.finished:
                 raise

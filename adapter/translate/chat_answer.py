@@ -8,10 +8,10 @@ from adapter.translate import audio, extras, reply
 from adapter.translate.citations import citations
 from adapter.translate.context import Context, Stamp
 from adapter.translate.errors import AnswerError
+from adapter.translate.leaked import without_leaks
 from adapter.translate.notes import Fidelity, Note
 from adapter.translate.partial_args import CallAssembly, WholeCall
 from adapter.translate.replay import issue
-from adapter.translate.reply import Kind
 from adapter.wire.gemini.content import Blob, Part
 from adapter.wire.gemini.generate import Candidate, GenerateContentResponse
 from adapter.wire.openai.chat import (
@@ -83,7 +83,11 @@ def _choices(candidates: list[Candidate], context: Context, stamp: Stamp, ledger
 
 
 def _choice(candidate: Candidate, index: int, context: Context, stamp: Stamp, ledger: Ledger) -> Choice:
-    content = _Sorted((candidate.content.parts if candidate.content else None) or [], index, context, stamp)
+    parts = (candidate.content.parts if candidate.content else None) or []
+    leaks: list[Note] = []
+    if context.options.leaked_thoughts:
+        parts, leaks = without_leaks(parts)
+    content = _Sorted(parts, index, context, stamp)
     reply.check_finish(candidate, content.said_something)
     legacy = any(call.kind == "legacy" for call in content.calls)
     finish, approximation = reply.finish_reason(candidate.finish_reason, bool(content.calls), legacy)
@@ -91,7 +95,8 @@ def _choice(candidate: Candidate, index: int, context: Context, stamp: Stamp, le
     below = f"candidates[{index}]"
     if approximation is not None:
         ledger.notes.append(Note(f"{below}.finishReason", Fidelity.APPROXIMATED, approximation))
-    ledger.add(content.notes + cited.notes + reply.lost_logprobs(candidate.logprobs_result), below)
+    lost = reply.lost_logprobs(candidate.logprobs_result) + extras.needless_token(candidate)
+    ledger.add(leaks + content.notes + cited.notes + lost, below)
     ledger.issued += content.issued
     message = _message(candidate, content, finish, context, stamp)
     message.annotations = cited.annotations or None
@@ -128,19 +133,19 @@ class _Sorted:
     def _sort(self, part: Part, number: int) -> None:
         self.parts.append(part)
         kind = reply.kind_of(part)
-        self.said_something |= kind is not Kind.EMPTY
+        self.said_something |= kind != "empty"
         match kind:
-            case Kind.TEXT:
+            case "text":
                 self.texts[number] += part.text or ""
-            case Kind.THOUGHT:
+            case "thought":
                 self.thoughts.append(part.text or "")
-            case Kind.IMAGE:
+            case "image":
                 self.images.append(part)
-            case Kind.AUDIO if part.inline_data is not None:
+            case "audio" if part.inline_data is not None:
                 samples = audio.wants_samples(self._place[1])
                 self.notes.append(audio.changed(part.inline_data, f"content.parts[{number}].inlineData", samples))
                 self.sounds.append(part.inline_data)
-            case Kind.OPAQUE:
+            case "opaque":
                 self.notes.append(Note(f"content.parts[{number}]", Fidelity.APPROXIMATED, reply.OPAQUE))
 
     def _sort_calls(self, whole: list[WholeCall], number: int) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from adapter.translate import audio, extras, reply
+from adapter.translate import audio, continuation, extras, leaked, reply
 from adapter.translate.choice_state import ChoiceState
 from adapter.translate.citations import citations
 from adapter.translate.context import Context, Stamp
@@ -21,7 +21,6 @@ from adapter.translate.errors import AnswerError
 from adapter.translate.notes import Fidelity, Note
 from adapter.translate.partial_args import WholeCall
 from adapter.translate.replay import issue, issue_by_id
-from adapter.translate.reply import Kind
 from adapter.translate.tools import toolbox
 from adapter.wire.gemini.content import Blob, FunctionCall, Part
 from adapter.wire.gemini.generate import Candidate, GenerateContentResponse, UsageMetadata
@@ -66,6 +65,10 @@ class ChatStream:
         """Whether every choice that was asked for has its finish reason: what comes after can only be usage."""
         wanted = self.context.request.n or 1
         return len(self._choices) >= wanted and all(choice.finished for choice in self._choices.values())
+
+    def went_on(self) -> None:
+        """A further call of Gemini goes on with the answer, see `continuation`."""
+        self._note(continuation.notes(True))
 
     def empty_chunk(self) -> ChatCompletionChunk:
         """A chunk that says nothing, to keep a connection alive."""
@@ -175,6 +178,8 @@ class ChatStream:
     def _candidate(self, choice: ChoiceState, candidate: Candidate) -> list[ChatCompletionChunk]:
         content = candidate.content
         deltas = [delta for part in (content.parts if content else None) or () for delta in self._part(part, choice)]
+        if candidate.finish_reason is not None:
+            deltas += self._held_back(choice)
         if candidate == Candidate(index=candidate.index, content=content):
             return [self._delta(choice.index, delta) for delta in deltas]
         self._note(extras.gather(choice.said, candidate, extras.GATHERED_OF_CANDIDATES, ""), choice)
@@ -190,31 +195,49 @@ class ChatStream:
         return chunks + [self._delta(choice.index, delta) for delta in others]
 
     def _part(self, part: Part, choice: ChoiceState) -> list[Delta]:
+        """The deltas for one part, which may be a thought that does not say so."""
+        if not self.context.options.leaked_thoughts:
+            return self._told(part, choice)
+        deltas = [delta for one in choice.leaks.feed(part) for delta in self._told(one, choice)]
+        if choice.leaks.found:
+            self._note([leaked.NOTE], choice)
+        return deltas
+
+    def _held_back(self, choice: ChoiceState) -> list[Delta]:
+        """The deltas for a text that could still have become a thought."""
+        return [delta for one in choice.leaks.close() for delta in self._told(one, choice)]
+
+    def _told(self, part: Part, choice: ChoiceState) -> list[Delta]:
         """The deltas for one part; what has no place in one is kept for the end."""
         if part.function_call is not None:
             return self._calls(choice.assembly.feed(part, part.function_call), choice)
         kind = reply.kind_of(part)
         choice.keep(part, kind)
         match kind:
-            case Kind.TEXT:
+            case "text":
                 return [Delta(content=part.text)]
-            case Kind.THOUGHT:
+            case "thought":
                 return [Delta(reasoning_content=part.text)]
-            case Kind.IMAGE:
+            case "image":
                 choice.images += 1
                 return [Delta(images=[reply.image_output(part, choice.images - 1)])]
-            case Kind.AUDIO if part.inline_data is not None:
+            case "audio" if part.inline_data is not None:
                 return self._sound(part.inline_data, choice)
-            case Kind.OPAQUE:
+            case "opaque":
                 for name in reply.run_by_gemini([part], self.context):
-                    choice.answered_by_gemini(name)
+                    self._no_place(choice.answered_by_gemini(name), choice)
                 return self._opaque(part, choice)
         return []
 
     def _opaque(self, _part: Part, choice: ChoiceState) -> list[Delta]:
         """The deltas for a part that chat has no place for: none."""
-        self._note([Note(f"content.parts[{choice.position}]", Fidelity.APPROXIMATED, reply.OPAQUE)], choice)
+        self._no_place([choice.position], choice)
         return []
+
+    def _no_place(self, numbers: Iterable[int], choice: ChoiceState) -> None:
+        """Tell of parts that chat has no place for."""
+        paths = [f"content.parts[{number}]" for number in numbers]
+        self._note([Note(path, Fidelity.APPROXIMATED, reply.OPAQUE) for path in paths], choice)
 
     def _calls(self, whole: Iterable[WholeCall], choice: ChoiceState) -> list[Delta]:
         """The deltas for calls that are complete.
@@ -226,9 +249,9 @@ class ChatStream:
         for part, call in whole:
             text = reply.unwrapped(part, call, self.context)
             if text is not None:
-                deltas += self._part(text, choice)
+                deltas += self._told(text, choice)
                 continue
-            choice.keep(part, Kind.CALL)
+            choice.keep(part, "call")
             if call.name in choice.run_by_gemini:
                 deltas += self._opaque(part, choice)
             elif choice.held or call.name not in toolbox(self.context).declared:
@@ -265,14 +288,14 @@ class ChatStream:
 
     def _end(self, choice: ChoiceState) -> list[ChatCompletionChunk]:
         """The last chunks of one choice."""
-        deltas = self._calls(choice.assembly.close(), choice)
+        deltas = self._held_back(choice) + self._calls(choice.assembly.close(), choice)
         deltas += [delta for part, call in choice.held for delta in self._call(part, call, choice)]
         text = choice.text()
         if choice.sound is not None:
             sound = DeltaAudio(data=choice.sound.close(), expires_at=self.stamp.created, transcript=text)
             deltas.append(Delta(audio=sound))
         cited = citations(choice.said.grounding_metadata, choice.texts())
-        self._note(cited.notes, choice)
+        self._note(cited.notes + extras.needless_token(choice.said), choice)
         if cited.annotations:
             deltas.append(Delta(annotations=cited.annotations))
         finish = self._finish(choice)

@@ -1,6 +1,7 @@
 """What one choice of a stream has said so far."""
 
 from adapter.translate.audio import Sound
+from adapter.translate.leaked import LeakedThoughts
 from adapter.translate.partial_args import CallAssembly, WholeCall
 from adapter.translate.reply import AnsweredCall, Kind, is_plain, kind_of
 from adapter.wire.gemini.content import Part
@@ -20,12 +21,13 @@ class ChoiceState:
         self.held: list[WholeCall] = []
         self.run_by_gemini: set[str] = set()
         self.assembly = CallAssembly()
+        self.leaks = LeakedThoughts()
         self.images = 0
         self.sound: Sound | None = None
         self.refused = False
         self._parts: list[Part] = []
         self._pieces: list[str] = []
-        self._open = Kind.EMPTY
+        self._open = "empty"
 
     @property
     def finished(self) -> bool:
@@ -45,36 +47,38 @@ class ChoiceState:
 
     def keep(self, part: Part, kind: Kind) -> None:
         """Remember a part. A signature ends the text it comes with; what says nothing at all is not kept."""
-        if kind in (Kind.TEXT, Kind.THOUGHT) and is_plain(part):
+        if kind in ("text", "thought") and is_plain(part):
             if self._open != kind:
                 self._join()
                 self._open = kind
             self._pieces.append(part.text or "")
             if part.thought_signature:
                 self._join(part.thought_signature)
-        elif kind != Kind.EMPTY or part.thought_signature or not is_plain(part):
+        elif kind != "empty" or part.thought_signature or not is_plain(part):
             self._join()
             self._parts.append(part)
 
     def _join(self, signature: str | None = None) -> None:
         if self._pieces:
-            thought = True if self._open == Kind.THOUGHT else None
+            thought = True if self._open == "thought" else None
             self._parts.append(Part(text="".join(self._pieces), thought=thought, thought_signature=signature))
         self._pieces = []
-        self._open = Kind.EMPTY
+        self._open = "empty"
 
-    def answered_by_gemini(self, name: str) -> None:
-        """Gemini itself answered the calls of a function: the client must not see them."""
+    def answered_by_gemini(self, name: str) -> list[int]:
+        """Gemini itself answered the calls of a function: the client must not see them. The numbers of their parts."""
+        answered = [part for part, call in self.held if call.name == name]
         self.held = [one for one in self.held if one[1].name != name]
         self.run_by_gemini.add(name)
+        return [number for number, part in enumerate(self._parts) if any(part is one for one in answered)]
 
     def said_something(self) -> bool:
         """Whether there is content of any kind."""
-        return any(kind_of(part) != Kind.EMPTY for part in self.parts)
+        return any(kind_of(part) != "empty" for part in self.parts)
 
     def texts(self) -> list[str]:
         """The parts' visible texts; "" for parts that have none."""
-        return [(part.text or "") if kind_of(part) == Kind.TEXT else "" for part in self.parts]
+        return [(part.text or "") if kind_of(part) == "text" else "" for part in self.parts]
 
     def text(self) -> str:
         """The whole visible text."""

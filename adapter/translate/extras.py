@@ -8,7 +8,7 @@ import msgspec
 
 from adapter.translate.notes import Fidelity, Note
 from adapter.translate.rules import Fields, absent, camel
-from adapter.wire.base import encode
+from adapter.wire.base import decoder, encode
 from adapter.wire.gemini.generate import Candidate, GenerateContentResponse, ModalityTokenCount, UsageMetadata
 
 S = TypeVar("S", bound=msgspec.Struct)
@@ -23,6 +23,9 @@ OF_CANDIDATES = (
     "token_count",
     "continuation_token",
 )
+UNFINISHED = "CONTINUATION"
+"""Why an answer ended that another call can go on with."""
+
 OF_RESPONSES = ("response_id", "model_status", "create_time", "prompt_feedback")
 
 _OF_CANDIDATES = Fields(Candidate, OF_CANDIDATES)
@@ -32,7 +35,7 @@ GATHERED_OF_CANDIDATES = Fields(Candidate, (*OF_CANDIDATES, "finish_reason", "fi
 GATHERED_OF_RESPONSES = Fields(GenerateContentResponse, (*OF_RESPONSES, "model_version"))
 """What is gathered over a stream."""
 
-RUNNING = {"usage_metadata", "avg_logprobs", "token_count"}
+RUNNING = {"usage_metadata", "avg_logprobs", "token_count", "continuation_token"}
 """Fields that every event of a stream tells anew: the last value is the one that counts."""
 
 LISTS = {"citationSources", "citations"}
@@ -55,6 +58,8 @@ _UNMAPPED = Fields(
 def of_candidate(candidate: Candidate) -> dict[str, Any]:
     """What a candidate says beyond its content."""
     extras = {name: compact(value) for name, value in _OF_CANDIDATES.sent(candidate)}
+    if candidate.finish_reason != UNFINISHED:
+        extras.pop("continuation_token", None)
     if candidate.finish_reason not in (None, "STOP", "MAX_TOKENS"):
         extras["finish_reason"] = candidate.finish_reason
     if candidate.finish_message is not None:
@@ -63,6 +68,13 @@ def of_candidate(candidate: Candidate) -> dict[str, Any]:
     if result is not None and result.log_probability_sum is not None:
         extras["log_probability_sum"] = result.log_probability_sum
     return extras
+
+
+def needless_token(candidate: Candidate) -> list[Note]:
+    """A token to go on with beside an answer that is complete; streams tell some on their way."""
+    if candidate.continuation_token is None or candidate.finish_reason == UNFINISHED:
+        return []
+    return [Note("continuationToken", Fidelity.DROPPED, "the answer is complete without it")]
 
 
 def of_response(response: GenerateContentResponse, unknown: Mapping[str, msgspec.Raw]) -> dict[str, Any]:
@@ -126,9 +138,21 @@ def _joined(before: msgspec.Raw, value: msgspec.Raw) -> tuple[msgspec.Raw, bool]
         if key in LISTS and isinstance(item, list) and isinstance(old.get(key), list):
             old[key] = old[key] + item
         else:
-            given_way |= key in old and old[key] != item
+            given_way |= key in old and not _grown(old[key], item)
             old[key] = item
     return msgspec.Raw(encode(old)), given_way
+
+
+def _grown(before: Any, later: Any) -> bool:
+    """Whether a later value says all of the one before: the same, or a list of it and more."""
+    both_lists = isinstance(before, list) and isinstance(later, list)
+    return bool(before == (later[: len(before)] if both_lists else later))
+
+
+def members(raw: msgspec.Raw) -> dict[str, msgspec.Raw]:
+    """The members of a free-form object."""
+    found: dict[str, msgspec.Raw] = decoder(dict[str, msgspec.Raw]).decode(raw)
+    return found
 
 
 def compact(value: Any) -> Any:

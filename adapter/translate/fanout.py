@@ -27,7 +27,7 @@ class Fanout:
             self._usage[call] = response.usage_metadata
         return msgspec.structs.replace(
             response,
-            candidates=[msgspec.structs.replace(one, index=call) for one in _candidates(response)] or None,
+            candidates=[msgspec.structs.replace(one, index=call) for one in answered(response)] or None,
             usage_metadata=self.usage() if response.usage_metadata is not None else None,
             prompt_feedback=None,
         )
@@ -40,18 +40,21 @@ class Fanout:
 
     def usage(self) -> UsageMetadata | None:
         """What all calls used: each bills the prompt."""
-        known = [usage for usage in self._usage if usage is not None]
-        if not known:
-            return None
-        total = UsageMetadata()
-        for field in msgspec.structs.fields(UsageMetadata):
-            setattr(
-                total, field.name, _sum([value for one in known if (value := getattr(one, field.name)) is not None])
-            )
-        return total
+        return total(self._usage)
 
 
-def _candidates(response: GenerateContentResponse) -> list[Candidate]:
+def total(usages: Sequence[UsageMetadata | None]) -> UsageMetadata | None:
+    """What several calls used."""
+    known = [usage for usage in usages if usage is not None]
+    if len(known) < 2:
+        return known[0] if known else None
+    whole = UsageMetadata()
+    for name in UsageMetadata.__struct_fields__:
+        setattr(whole, name, _sum([value for one in known if (value := getattr(one, name)) is not None]))
+    return whole
+
+
+def answered(response: GenerateContentResponse) -> list[Candidate]:
     """The candidates; a blocked prompt is a candidate that was filtered, since other calls may have answered."""
     reason = reply.blocked(response)
     if reason is None:

@@ -11,7 +11,8 @@ from adapter.wire.base import ABSENT, encode
 from adapter.wire.gemini.content import Blob, Part
 from adapter.wire.signatures import Issued, Signature
 
-_ORDER = {Kind.TEXT: 0, Kind.IMAGE: 1, Kind.CALL: 2}
+_ORDER = {"text": 0, "image": 1, "call": 2}
+_SILENT = ("empty", "audio", "thought")
 
 
 def needs_carrier(parts: Iterable[Part]) -> bool:
@@ -26,11 +27,12 @@ def needs_carrier(parts: Iterable[Part]) -> bool:
         kind = kind_of(part)
         if _leaves_nothing(part, kind):
             continue
-        if kind == Kind.EMPTY and part.thought_signature:
-            kind = Kind.TEXT
-        if kind not in _ORDER or _ORDER[kind] < highest or (signed and kind != Kind.IMAGE) or not is_plain(part):
+        if kind == "empty" and part.thought_signature:
+            kind = "text"
+        rank = _ORDER.get(kind)
+        if rank is None or rank < highest or (signed and kind != "image") or not is_plain(part):
             return True
-        highest = _ORDER[kind]
+        highest = rank
         signed = signed or is_signed_text(part)
     return False
 
@@ -42,16 +44,17 @@ def carrier(parts: Iterable[Part]) -> msgspec.Raw:
 
 
 def _leaves_nothing(part: Part, kind: Kind) -> bool:
-    silent = kind in (Kind.EMPTY, Kind.AUDIO, Kind.THOUGHT)
-    return silent and not part.thought_signature and is_plain(part)
+    return kind in _SILENT and not part.thought_signature and is_plain(part)
 
 
 def issue(
     parts: Sequence[Part], calls: Sequence[AnsweredCall], text: str, context: Context
 ) -> tuple[list[Issued], msgspec.Raw | None, str | None]:
     """What to store for one answer; also its carrier and its text's signature, for the answer itself."""
-    origin = context.options.upstream
     kept = carrier(parts) if needs_carrier(parts) else None
+    if kept is None and not calls and not [part for part in parts if part.thought_signature]:
+        return [], None, None
+    origin = context.options.upstream
     signed = next((part.thought_signature for part in reversed(parts) if is_signed_text(part)), None)
     issued = [one for call in calls for one in _issued_call(call, kept, calls, text, context)]
     if not calls and (signed or kept is not None):

@@ -2,7 +2,6 @@
 
 import base64
 from collections.abc import Iterable
-from enum import IntEnum, auto
 from hashlib import blake2b
 from typing import Any, Literal, NamedTuple
 
@@ -72,39 +71,36 @@ FAILURES = {
 UNSPECIFIED = ("", "BLOCK_REASON_UNSPECIFIED", "BLOCKED_REASON_UNSPECIFIED")
 
 
-class Kind(IntEnum):
-    """What a part of an answer is to the client."""
+Kind = Literal["text", "thought", "call", "image", "audio", "opaque", "empty"]
+"""What a part of an answer is to the client."""
 
-    TEXT = auto()
-    THOUGHT = auto()
-    CALL = auto()
-    IMAGE = auto()
-    AUDIO = auto()
-    OPAQUE = auto()
-    EMPTY = auto()
+_FAMILIES: dict[str, Kind] = {"image": "image", "audio": "audio"}
 
 
 def kind_of(part: Part) -> Kind:
     """The kind of a part; parts that OpenAI's shape has no place for are opaque."""
     if part.text is not None:
         if not part.text:
-            return Kind.EMPTY
-        return Kind.THOUGHT if part.thought else Kind.TEXT
+            return "empty"
+        return "thought" if part.thought else "text"
     if part.function_call is not None:
-        return Kind.CALL
+        return "call"
     if part.inline_data is not None and not part.thought:
         family = (part.inline_data.mime_type or "").partition("/")[0]
-        return {"image": Kind.IMAGE, "audio": Kind.AUDIO}.get(family, Kind.OPAQUE)
-    return Kind.OPAQUE if _DATA.sent(part) else Kind.EMPTY
+        return _FAMILIES.get(family, "opaque")
+    return "opaque" if _DATA.sent(part) else "empty"
 
 
 def is_plain(part: Part) -> bool:
     """Whether a part says nothing beside its data, that it is a thought, and its signature."""
-    return not _BESIDE.sent(part)
+    return part == Part(
+        text=part.text,
+        inline_data=part.inline_data,
+        function_call=part.function_call,
+        thought=part.thought,
+        thought_signature=part.thought_signature,
+    )
 
-
-_PLAIN = ("text", "inline_data", "function_call", "thought", "thought_signature")
-_BESIDE = Fields(Part, [name for name in Part.__struct_fields__ if name not in _PLAIN])
 
 _DATA = Fields(
     Part,

@@ -197,6 +197,10 @@ class ResponseStream:
             told += self._chunk(chunk)
         return told + self._end()
 
+    def went_on(self) -> None:
+        """See `ChatStream`."""
+        self._chat.went_on()
+
     def fail(self, body: ErrorBody) -> list[Event]:
         """The events of a failure: the last one of the stream."""
         told = self.start() + self._output.finish("incomplete")

@@ -31,31 +31,12 @@ MAX_JSON_DEPTH = 100
 MAX_BYTES = 1024 * 1024
 """Size of one schema, all of which is read and walked; real ones reach some hundred kilobytes."""
 
-COMMON = {
-    "type",
-    "format",
-    "title",
-    "description",
-    "enum",
-    "items",
-    "prefixItems",
-    "minItems",
-    "maxItems",
-    "minimum",
-    "maximum",
-    "anyOf",
-    "properties",
-    "additionalProperties",
-    "required",
-    "propertyOrdering",
-}
+COMMON = {"title", "description", "minItems", "maxItems", "propertyOrdering"}
 
-JSON_KEYWORDS = frozenset(COMMON | {"$id", "$defs", "$ref", "$anchor"})
-"""What stays in the `json` dialect."""
+JSON_KEYWORDS = frozenset(COMMON | {"$id", "$anchor"})
+"""What stays as it is in the `json` dialect; `schema_node` has methods for what has to be looked at."""
 
-OPENAPI_KEYWORDS = frozenset(
-    COMMON | {"$defs", "$ref", "minLength", "maxLength", "pattern", "minProperties", "maxProperties"}
-)
+OPENAPI_KEYWORDS = frozenset(COMMON | {"minLength", "maxLength", "pattern", "minProperties", "maxProperties"})
 """What stays for the second step of the `openapi` dialect (discovery revision 20260325, Schema)."""
 
 

@@ -86,9 +86,7 @@ class _Message:
             self.note(place, "$ref", "the schema repeats itself: any object is allowed here")
             return {"type": "OBJECT"}
         siblings = {key: value for key, value in node.items() if key != "$ref"}
-        return self.schema(
-            {**self.definitions.get(name, {}), **siblings}, place._replace(following=(*place.following, name))
-        )
+        return self.schema({**self.definitions[name], **siblings}, place._replace(following=(*place.following, name)))
 
     def _around(self, branch: Schema, node: Schema) -> Schema:
         """An alternative with what stands around it, since the message has one or the other."""
@@ -97,7 +95,7 @@ class _Message:
             return branch
         if "$ref" in branch:
             name = pointers.unescaped(branch["$ref"].rsplit("/", 1)[-1])
-            branch = {**self.definitions.get(name, {}), **{key: one for key, one in branch.items() if key != "$ref"}}
+            branch = {**self.definitions[name], **{key: one for key, one in branch.items() if key != "$ref"}}
         properties = {**outer.get("properties", {}), **branch.get("properties", {})}
         required = [*outer.get("required", []), *branch.get("required", [])]
         both = {"properties": properties, "required": list(dict.fromkeys(required))}
@@ -201,7 +199,7 @@ def _restored(value: Any, node: Schema, definitions: dict[str, Schema], depth: i
         return value
     if "$ref" in node:
         name = pointers.unescaped(node["$ref"].rsplit("/", 1)[-1])
-        return _restored(value, definitions.get(name, {}), definitions, depth + 1)
+        return _restored(value, definitions[name], definitions, depth + 1)
     if isinstance(value, dict):
         properties = node.get("properties", {})
         return {key: _restored(item, properties.get(key, {}), definitions, depth + 1) for key, item in value.items()}

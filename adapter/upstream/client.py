@@ -50,12 +50,14 @@ _COUNTED = ("contents", "system_instruction", "tools", "generation_config")
 class Reply(msgspec.Struct, frozen=True, gc=False):
     """An answer or one event of a stream, and the fields that nobody knows, path to value.
 
-    `more`: the next event is here already, so that both can be passed on together.
+    `more`: the next event is here already, so that both can be passed on together. `continued`: an earlier call began
+    this answer.
     """
 
     response: GenerateContentResponse
     unknown: dict[str, msgspec.Raw]
     more: bool = False
+    continued: bool = False
 
 
 class _Call(msgspec.Struct, frozen=True, gc=False):

@@ -69,7 +69,7 @@ def test_every_fault_answers_something(live: str, name: str) -> None:
             assert name in CUT
 
 
-@pytest.mark.parametrize("reason", FINISH_REASONS)
+@pytest.mark.parametrize("reason", sorted(set(FINISH_REASONS) - {"CONTINUATION"}))
 def test_a_finish_reason_comes_alone_or_after_half_of_the_text(live: str, reason: str) -> None:
     name = reason.lower().replace("_", "-")
     candidate = ask(live, name).json()["candidates"][0]
@@ -79,6 +79,55 @@ def test_a_finish_reason_comes_alone_or_after_half_of_the_text(live: str, reason
     assert found[-1]["candidates"][0]["finishReason"] == reason
     assert "content" not in found[-1]["candidates"][0]
     assert 0 < len(said(found)) < len(said(events(stream(live, "late-usage"))))
+
+
+@pytest.mark.parametrize("answering", [ask, stream])
+@pytest.mark.parametrize(("fault", "calls"), [("continuation", 2), ("continuation-4", 4)])
+def test_the_parts_of_an_answer_are_the_whole_and_count_their_own_tokens(
+    live: str, answering: Any, fault: str, calls: int
+) -> None:
+    body: dict[str, Any] = dict(ASK)
+    parts: list[dict[str, Any]] = []
+    spent = 0
+    for number in range(calls):
+        answer = answering(live, fault, body)
+        found = events(answer) if answering is stream else [answer.json()]
+        last = found[-1]["candidates"][0]
+        assert last["finishReason"] == ("CONTINUATION" if number + 1 < calls else "STOP")
+        body["continuationToken"] = last.get("continuationToken")
+        parts += found
+        spent += found[-1]["usageMetadata"].get("candidatesTokenCount", 0)
+    once = ask(live, "late-usage").json()
+    assert said(parts) == said([once])
+    assert spent == once["usageMetadata"]["candidatesTokenCount"]
+
+
+def test_a_short_answer_in_parts_has_parts_that_say_nothing(live: str) -> None:
+    body = request("hi") | {"generationConfig": {"maxOutputTokens": 1}}
+    answer = ask(live, "continuation-4", body).json()["candidates"][0]
+    assert answer["content"] == {"role": "model"}
+    assert answer["finishReason"] == "CONTINUATION"
+
+
+def test_only_tokens_that_were_given_are_taken(live: str) -> None:
+    assert ask(live, "continuation", ASK | {"continuationToken": "YQ=="}).status_code == 400
+    assert ask(live, "continuation-lost", ASK | {"continuationToken": "cGFydCAx"}).status_code == 503
+
+
+def test_a_stuck_answer_gives_the_same_token_again(live: str) -> None:
+    first = ask(live, "continuation-stuck").json()["candidates"][0]
+    second = ask(live, "continuation-stuck", ASK | {"continuationToken": first["continuationToken"]}).json()
+    assert second["candidates"][0]["continuationToken"] == first["continuationToken"]
+    assert said([second]) not in ("", said([{"candidates": [first]}]))
+
+
+@pytest.mark.parametrize("answering", [ask, stream])
+def test_a_leaked_thought_stands_before_the_text_and_not_before_calls(live: str, answering: Any) -> None:
+    found = answering(live, "leaked-thought")
+    assert said(events(found) if answering is stream else [found.json()]).startswith("THOUGHT: What")
+    calls = request("what is the weather?") | {"tools": [{"functionDeclarations": [WEATHER]}]}
+    found = answering(live, "leaked-thought", calls)
+    assert "THOUGHT" not in found.text
 
 
 def test_a_blocked_prompt_has_no_candidates(live: str) -> None:

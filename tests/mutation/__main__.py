@@ -5,31 +5,31 @@ Leaves with 1 when fewer than `LEAST` of a hundred are noticed, or when one that
 """
 
 import argparse
-import random
 import sys
-import tomllib
 from collections import Counter
-from pathlib import Path
+from concurrent.futures import ThreadPoolExecutor
+from hashlib import blake2b
 
-from tests.mutation.killing import ROOT, cases_for, killed, reach
+from tests.mutation.killing import killed, prepare
+from tests.mutation.loading import ROOT
 from tests.mutation.mutants import Mutant, mutants_of
+from tests.mutation.reach import reach
+from tests.mutation.survivors import FILE, faults, groups
 
 TRANSLATE = ROOT / "adapter" / "translate"
-SURVIVORS = Path(__file__).with_name("survivors.toml")
 LEAST = 85
-
-
-def argued() -> dict[tuple[str, str, str], str]:
-    """The survivors that are known, with the reason for each."""
-    entries = tomllib.loads(SURVIVORS.read_text()).get("survivor", []) if SURVIVORS.exists() else []
-    return {(one["file"], one["before"], one["after"]): one["reason"] for one in entries}
 
 
 def chosen(only: str, sample: int) -> list[Mutant]:
     """The mutants to try: of all files, or of those whose name holds `only`; all, or so many at random."""
     files = [path for path in sorted(TRANSLATE.glob("*.py")) if only in path.name]
     found = [mutant for path in files for mutant in mutants_of(path)]
-    return random.Random(1).sample(found, min(sample, len(found))) if sample else found
+    return sorted(found, key=_lot)[:sample] if sample else found
+
+
+def _lot(mutant: Mutant) -> bytes:
+    """A mutant's place in a drawing of lots that stays the same when other code changes."""
+    return blake2b(f"{mutant.path.name}\n{mutant.before}\n{mutant.after}".encode(), digest_size=8).digest()
 
 
 def main() -> int:
@@ -37,26 +37,28 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.mutation")
     parser.add_argument("--only", default="", help="part of a file's name")
     parser.add_argument("--sample", type=int, default=0, help="so many at random; 0: all")
+    parser.add_argument("--jobs", type=int, default=1, help="how many run at once")
     options = parser.parse_args()
-    mutants = chosen(options.only, options.sample)
+    mutants = sorted(chosen(options.only, options.sample), key=lambda one: (one.path, one.lines))
     reached = reach(sorted(TRANSLATE.glob("*.py")))
+    prepare()
     tried: Counter[str] = Counter()
     dead: Counter[str] = Counter()
     alive: list[Mutant] = []
-    for mutant in sorted(mutants, key=lambda one: (one.path, one.lines)):
-        tried[mutant.path.name] += 1
-        if killed(mutant, cases_for(mutant, reached)):
-            dead[mutant.path.name] += 1
-        else:
-            alive.append(mutant)
-            print(f"{mutant.path.name}:{mutant.lines[0]}\n- {mutant.before}\n+ {mutant.after}", flush=True)
+    with ThreadPoolExecutor(options.jobs) as pool:
+        for mutant, noticed in zip(mutants, pool.map(lambda one: killed(one, reached), mutants), strict=True):
+            tried[mutant.path.name] += 1
+            if noticed:
+                dead[mutant.path.name] += 1
+            else:
+                alive.append(mutant)
+                print(f"{mutant.path.name}:{mutant.lines[0]}\n- {mutant.before}\n+ {mutant.after}", flush=True)
     for name in tried:
         print(f"{name:28} {dead[name]:5} of {tried[name]:5}  {100 * dead[name] / tried[name]:5.1f} %")
     share = 100 * dead.total() / tried.total()
     print(f"{'all':28} {dead.total():5} of {tried.total():5}  {share:5.1f} %")
-    reasons = argued()
-    unargued = [one for one in alive if (one.path.name, one.before, one.after) not in reasons]
-    print(f"{len(alive)} survivors, {len(unargued)} of them without an argument in {SURVIVORS.name}")
+    unargued = faults(alive, groups(), whole=not options.only and not options.sample)
+    print(f"{len(alive)} survivors", *unargued or [f"each with an argument in {FILE.name}"], sep="\n")
     return int(share < LEAST or bool(unargued))
 
 

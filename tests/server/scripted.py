@@ -10,6 +10,7 @@ from typing import NamedTuple
 import httpx2
 import uvicorn
 
+from adapter.emulator import EmulatorSettings, create_emulator
 from adapter.server.app import create_app
 from adapter.server.logs import Lines
 from adapter.server.protocol import protocol
@@ -143,8 +144,37 @@ class Kept(list):
     write = list.append
 
 
+class Emulated(NamedTuple):
+    """A running emulator."""
+
+    url: str
+
+    async def requests(self) -> list[dict]:
+        """What it was asked, oldest first."""
+        async with httpx2.AsyncClient(trust_env=False) as direct:
+            answer = await direct.get(f"{self.url}/emulator/requests")
+        return answer.json()
+
+
 @asynccontextmanager
-async def adapter(upstream: Upstream, lines=None, **settings) -> AsyncIterator[httpx2.AsyncClient]:
+async def emulated(settings: EmulatorSettings) -> AsyncIterator[Emulated]:
+    """The emulator as an upstream, on a real socket."""
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    config = uvicorn.Config(create_emulator(settings), log_level="error", access_log=False)
+    server = uvicorn.Server(config)
+    task = asyncio.create_task(server.serve(sockets=[listener]))
+    while not server.started:
+        await asyncio.sleep(0.01)
+    try:
+        yield Emulated(f"http://127.0.0.1:{listener.getsockname()[1]}")
+    finally:
+        server.should_exit = True
+        await task
+
+
+@asynccontextmanager
+async def adapter(upstream: Upstream | Emulated, lines=None, **settings) -> AsyncIterator[httpx2.AsyncClient]:
     """A client of an adapter in front of an upstream; both on real sockets, in this event loop.
 
     `lines` takes the lines of requests, see `create_app`; a `Kept` keeps their text.

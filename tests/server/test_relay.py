@@ -1,16 +1,12 @@
 """A relay that takes Bearer keys on Gemini's paths: its ten models work, with every field of its page."""
 
-import asyncio
 import json
-import socket
 
-import httpx2
 import pytest
-import uvicorn
 
-from adapter.emulator import EmulatorSettings, create_emulator
+from adapter.emulator import EmulatorSettings
 from adapter.settings import ANYFAST_FIELDS
-from tests.server.scripted import adapter, chat, events
+from tests.server.scripted import adapter, chat, emulated, events
 
 PATH = "/v1/chat/completions"
 
@@ -41,35 +37,12 @@ TOOL = {
 SCHEMA = {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}
 
 
-class Relay:
-    """The emulator in its relay mode, as an upstream of the adapter."""
-
-    def __init__(self, url):
-        self.url = url
-
-
 @pytest.fixture
 async def client():
-    listener = socket.socket()
-    listener.bind(("127.0.0.1", 0))
-    app = create_emulator(EmulatorSettings(relay=True))
-    server = uvicorn.Server(uvicorn.Config(app, log_level="error", access_log=False))
-    task = asyncio.create_task(server.serve(sockets=[listener]))
-    while not server.started:
-        await asyncio.sleep(0.01)
-    relay = Relay(f"http://127.0.0.1:{listener.getsockname()[1]}")
-    async with adapter(relay, upstream_profile="anyfast", upstream_auth="bearer") as made:
+    as_relay = {"upstream_profile": "anyfast", "upstream_auth": "bearer"}
+    async with emulated(EmulatorSettings(relay=True)) as relay, adapter(relay, **as_relay) as made:
         made.relay = relay
         yield made
-    server.should_exit = True
-    await task
-
-
-async def sent(client):
-    """The bodies that reached the relay, newest last."""
-    async with httpx2.AsyncClient(trust_env=False) as direct:
-        answer = await direct.get(f"{client.relay.url}/emulator/requests")
-    return answer.json()
 
 
 def paths(body, prefix=""):
@@ -113,7 +86,7 @@ async def test_a_model_of_the_relay_chats_streams_calls_and_answers_in_json(clie
     structured = await client.post(PATH, json=chat("go", model=model, response_format=format_))
     assert isinstance(json.loads(structured.json()["choices"][0]["message"]["content"])["name"], str)
 
-    for body in await sent(client):
+    for body in await client.relay.requests():
         assert {path for path in paths(body.get("body", body)) if path not in ANYFAST_FIELDS} == set()
 
 

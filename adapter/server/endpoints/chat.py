@@ -1,16 +1,11 @@
 """POST /v1/chat/completions."""
 
-from collections.abc import Mapping
-
-import msgspec
-
 from adapter.server import notes
 from adapter.server.generation import Generation, Incoming, with_ledger
 from adapter.server.service import Prepared, Service, completion_id
-from adapter.translate import chat
+from adapter.translate import chat, continuation
 from adapter.upstream.client import Reply
 from adapter.wire.base import encode
-from adapter.wire.gemini.generate import GenerateContentResponse
 from adapter.wire.openai.chat import ChatCompletion, ChatCompletionChunk
 from adapter.wire.signatures import Issued
 from adapter.wire.sse import DONE, event
@@ -37,9 +32,10 @@ class ChatCompletions(Generation):
         stamp = self.service.stamp(prepared, completion_id())
 
         async def read(reply: Reply) -> ChatCompletion:
-            completion, incoming.exchange.reply_notes, issued = chat.from_gemini(
+            completion, ledger, issued = chat.from_gemini(
                 reply.response, prepared.answered.context, self.service.restamped(stamp, prepared), reply.unknown
             )
+            incoming.exchange.reply_notes = continuation.notes(reply.continued) + ledger
             await self.service.keep(issued, incoming.client)
             return completion
 
@@ -65,10 +61,12 @@ class StreamedChat:
         """See `Answer`."""
         return self.machine.finished
 
-    def feed(self, response: GenerateContentResponse, unknown: Mapping[str, msgspec.Raw]) -> list[bytes]:
+    def feed(self, reply: Reply) -> list[bytes]:
         """See `Answer`."""
-        self._incoming.exchange.heard(response)
-        return list(map(event, self.machine.feed(response, unknown)))
+        self._incoming.exchange.heard(reply.response)
+        if reply.continued:
+            self.machine.went_on()
+        return list(map(event, self.machine.feed(reply.response, reply.unknown)))
 
     async def keep(self, issued: list[Issued]) -> None:
         """See `Answer`."""

@@ -5,6 +5,7 @@ import time
 from adapter.server.generation import Generation, Incoming
 from adapter.server.responding import turn_of
 from adapter.server.service import deadline_of, decoded
+from adapter.translate import continuation
 from adapter.translate.responses import from_gemini
 from adapter.translate.responses_compaction import asking, compacted
 from adapter.upstream.client import Caller, Reply
@@ -42,9 +43,10 @@ class CompactResponse(Generation):
         self.accept(incoming, turn.prepared)
 
         async def read(reply: Reply) -> CompactedResponse:
-            response, exchange.reply_notes, _issued = from_gemini(
+            response, ledger, _issued = from_gemini(
                 reply.response, turn.prepared.answered.context, turn.stamp, reply.unknown, turn.view, clock=time.time
             )
+            exchange.reply_notes = continuation.notes(reply.continued) + ledger
             return compacted(response, turn.past.request)
 
         await self.send(incoming, turn.prepared, encode(await self.ask(incoming, turn.prepared, read)))

@@ -1,0 +1,62 @@
+"""Further calls that go on with an answer where Gemini stopped at the limit of one request.
+
+A further call that fails does not cost what is already there: the answer then ends as Gemini ended it, with the token.
+"""
+
+import logging
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
+
+from adapter.translate.continuation import Continuation, joined
+from adapter.upstream.client import Reply
+from adapter.upstream.errors import UpstreamError
+from adapter.wire.gemini.generate import GenerateContentRequest
+
+log = logging.getLogger("adapter")
+
+
+async def whole(
+    ask: Callable[[GenerateContentRequest], Awaitable[Reply]],
+    request: GenerateContentRequest | None,
+    answer: Continuation,
+) -> Reply:
+    """The whole answer, by as many calls as it takes. Raises `UpstreamError` of the first one."""
+    replies: list[Reply] = []
+    while request is not None:
+        try:
+            reply = await ask(request)
+        except UpstreamError as error:
+            if not answer.continued:
+                raise
+            log.warning("an answer ends unfinished: %s", error)
+            reply = Reply(answer.give_up(), {})
+        replies.append(Reply(answer.hear(reply.response), reply.unknown))
+        request = answer.next_request()
+    if len(replies) == 1:
+        return replies[0]
+    unknown = {path: value for reply in replies for path, value in reply.unknown.items()}
+    return Reply(joined([reply.response for reply in replies]), unknown, continued=True)
+
+
+async def streamed(
+    stream: Callable[[GenerateContentRequest], AsyncGenerator[Reply]],
+    request: GenerateContentRequest | None,
+    answer: Continuation,
+) -> AsyncGenerator[Reply]:
+    """The events of all calls that the answer takes. Raises `UpstreamError`."""
+    while request is not None:
+        silent = True
+        try:
+            async with aclosing(stream(request)) as events:
+                async for reply in events:
+                    silent = False
+                    heard = answer.hear(reply.response)
+                    changed = answer.continued or heard is not reply.response
+                    yield Reply(heard, reply.unknown, reply.more, answer.continued) if changed else reply
+        except UpstreamError as error:
+            if not answer.goes_on and not (answer.continued and silent):
+                raise
+            if not answer.goes_on:
+                log.warning("an answer ends unfinished: %s", error)
+                yield Reply(answer.hear(answer.give_up()), {}, continued=True)
+        request = answer.next_request()

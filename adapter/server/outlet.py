@@ -1,0 +1,158 @@
+"""The way of an answer to its client, and what the head of every answer says.
+
+Under our own server (uvicorn with `server.protocol`) a head and its body are bytes of one write: to hand both over as
+ASGI messages costs as much as the translation of a small request. Any other server gets the messages.
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from starlette.types import Message, Send
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
+
+from adapter.server.asgi import Fields, encoded, printable
+
+ANSWERED_BY = "answered_by"
+"""In a request's state: the name of the upstream that answered, where it was not the first."""
+
+
+class Stamps:
+    """What the head of each answer to one request says beside what its endpoint puts there."""
+
+    __slots__ = ("_begun", "_common", "_id", "_state", "_upstream")
+
+    def __init__(self, common: Fields, state: Mapping[str, object], request_id: str) -> None:
+        self._begun = time.perf_counter()
+        self._upstream, *self._common = common
+        self._state = state
+        self._id = request_id.encode()
+
+    def fields(self) -> Fields:
+        """Header fields."""
+        elsewhere = self._state.get(ANSWERED_BY)
+        return [
+            self._upstream if elsewhere is None else (b"x-adapter-upstream", printable(str(elsewhere)).encode()),
+            *self._common,
+            (b"x-request-id", self._id),
+            (b"openai-processing-ms", b"%d" % ((time.perf_counter() - self._begun) * 1000)),
+        ]
+
+
+class Way(Protocol):
+    """How an answer is sent: whole, or piece by piece with its head ahead of the first one."""
+
+    async def whole(self, status: int, fields: Fields, body: bytes) -> None:
+        """Send it at once; `fields` tell its length."""
+        ...
+
+    async def piece(self, data: bytes, fields: Fields) -> None:
+        """Send a piece of an answer whose length nobody knows; its head has status 200 and these fields."""
+        ...
+
+    async def end(self) -> None:
+        """There are no more pieces."""
+        ...
+
+
+class Messages:
+    """By ASGI's messages."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self._begun = False
+
+    async def whole(self, status: int, fields: Fields, body: bytes) -> None:
+        """See `Way`."""
+        await self._send({"type": "http.response.start", "status": status, "headers": fields})
+        await self._send({"type": "http.response.body", "body": body})
+
+    async def piece(self, data: bytes, fields: Fields) -> None:
+        """See `Way`."""
+        if not self._begun:
+            self._begun = True
+            await self._send({"type": "http.response.start", "status": 200, "headers": fields})
+        await self._send({"type": "http.response.body", "body": data, "more_body": True})
+
+    async def end(self) -> None:
+        """See `Way`."""
+        await self._send({"type": "http.response.body", "body": b""})
+
+
+class Bytes:
+    """By the bytes of HTTP/1.1, written to the connection that uvicorn holds; its own `send` does the same."""
+
+    def __init__(self, cycle: RequestResponseCycle, stamps: Stamps) -> None:
+        self._cycle = cycle
+        self._stamps = stamps
+
+    async def whole(self, status: int, fields: Fields, body: bytes) -> None:
+        """See `Way`."""
+        if await self._open():
+            self._cycle.transport.write(self._head(status, fields) + body)
+            self._complete()
+
+    async def piece(self, data: bytes, fields: Fields) -> None:
+        """See `Way`."""
+        if await self._open():
+            chunk = b"%x\r\n%b\r\n" % (len(data), data)
+            if not self._cycle.response_started:
+                chunk = self._head(200, [*fields, (b"transfer-encoding", b"chunked")]) + chunk
+            self._cycle.transport.write(chunk)
+
+    async def end(self) -> None:
+        """See `Way`."""
+        if await self._open():
+            self._cycle.transport.write(b"0\r\n\r\n")
+            self._complete()
+
+    async def _open(self) -> bool:
+        """Wait until the client has taken what was written; whether it is still there."""
+        cycle = self._cycle
+        if cycle.flow.write_paused and not cycle.disconnected:
+            await cycle.flow.drain()
+        return not cycle.disconnected
+
+    def _head(self, status: int, fields: Sequence[tuple[bytes, bytes]]) -> bytes:
+        cycle = self._cycle
+        cycle.response_started = True
+        cycle.waiting_for_100_continue = False
+        lines = [b"%b: %b\r\n" % field for field in (*cycle.default_headers, *fields, *self._stamps.fields())]
+        if not cycle.keep_alive:
+            lines.append(b"connection: close\r\n")
+        return b"%b%b\r\n" % (STATUS_LINE[status], b"".join(lines))
+
+    def _complete(self) -> None:
+        cycle = self._cycle
+        cycle.response_complete = True
+        cycle.message_event.set()
+        if not cycle.keep_alive:
+            cycle.transport.close()
+        cycle.on_response()
+
+
+class Outlet:
+    """A request's `send`, as Starlette's endpoints see it."""
+
+    def __init__(self, send: Send, stamps: Stamps) -> None:
+        self._send = send
+        self._stamps = stamps
+        cycle = getattr(send, "__self__", None)
+        self.way: Way = Bytes(cycle, stamps) if isinstance(cycle, RequestResponseCycle) else Messages(self)
+
+    async def __call__(self, message: Message) -> None:
+        """Send an ASGI message; a head with what all heads say."""
+        if message["type"] == "http.response.start":
+            message["headers"] = [*message["headers"], *self._stamps.fields()]
+        await self._send(message)
+
+
+def way_of(send: Send) -> Way:
+    """The shortest way: a middleware between an endpoint and the server leaves only that of messages."""
+    return send.way if isinstance(send, Outlet) else Messages(send)
+
+
+async def respond(send: Send, status: int, body: bytes, headers: Mapping[str, str]) -> None:
+    """A whole answer in JSON."""
+    length = (b"content-length", b"%d" % len(body))
+    await way_of(send).whole(status, [(b"content-type", b"application/json"), length, *encoded(headers)], body)
