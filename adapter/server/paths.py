@@ -3,8 +3,12 @@
 from starlette.routing import Route, WebSocketRoute
 from starlette.types import Scope
 
-QUIET = frozenset({"/healthz", "/readyz", "/metrics", "/openapi.json", "/", "/inspector"})
-"""Asked by machines again and again, or by who looks on: no figures, and in the log only in detail."""
+_QUIET = frozenset({"/healthz", "/readyz", "/metrics", "/openapi.json", "/", "/inspector"})
+
+
+def is_quiet(path: str) -> bool:
+    """Whether machines ask it again and again, or who looks on: no figures, no spans, and a line only in detail."""
+    return path in _QUIET or path.startswith("/inspector/")
 
 
 def route_of(scope: Scope) -> str | None:

@@ -5,7 +5,7 @@ import time
 from starlette.types import Message, Scope, Send
 
 from adapter.server.exchanges import Exchange, timed
-from adapter.server.paths import QUIET, route_of
+from adapter.server.paths import is_quiet, route_of
 from adapter.server.service import Service
 
 
@@ -58,7 +58,7 @@ class Watched:
         exchange.status = exchange.status or 499
         exchange.path = route_of(scope) or "?"
         exchange.trace_id = scope["state"].get("trace_id", "")
-        exchange.quiet = exchange.path in QUIET or exchange.path.startswith("/inspector")
+        exchange.quiet = is_quiet(exchange.path)
         if service.metrics is not None and not exchange.quiet:
             service.metrics.count(exchange)
         service.record(exchange)

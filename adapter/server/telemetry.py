@@ -41,7 +41,7 @@ from adapter import __version__
 from adapter.server.asgi import header
 from adapter.server.exchanges import Exchange
 from adapter.server.logs import shown
-from adapter.server.paths import route_of
+from adapter.server.paths import is_quiet, route_of
 from adapter.upstream.errors import UpstreamError
 from adapter.upstream.observer import outcome
 from adapter.upstream.settings import UpstreamSettings
@@ -132,7 +132,7 @@ class Traces:
 
 
 class _Traced:
-    """The span of each request, around all that is done for it. The client's `traceparent` is its parent."""
+    """The span of each request but probes, around all that is done for it. The client's `traceparent` is its parent."""
 
     def __init__(self, app: ASGIApp, traces: Traces) -> None:
         self._app = app
@@ -140,7 +140,7 @@ class _Traced:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One connection."""
-        if scope["type"] == "lifespan":
+        if scope["type"] == "lifespan" or is_quiet(scope["path"]):
             await self._app(scope, receive, send)
             return
         method = scope.get("method", "GET")

@@ -36,6 +36,9 @@ DENIED = 300.0
 LOOK_AGAIN = 60.0
 """Seconds after which one call tries a resting key where no other is left: limits are raised, and quotas refilled."""
 
+EARLY = 0.01
+"""Seconds before its end at which a rest counts as over: timers ring some milliseconds early (uvloop)."""
+
 MAX_RESTS = 10_000
 
 _USELESS = {"API_KEY_INVALID", "API_KEY_SERVICE_BLOCKED", "SERVICE_DISABLED", "CONSUMER_SUSPENDED", "CONSUMER_INVALID"}
@@ -126,7 +129,8 @@ class _Key:
 
     def rest(self, model: str, now: float) -> _Rest | None:
         """The longest rest that this key has now for a model."""
-        found = [rest for name in ("", model) if (rest := self.rests.get(name)) is not None and rest.until > now]
+        least = now + EARLY
+        found = [rest for name in ("", model) if (rest := self.rests.get(name)) is not None and rest.until > least]
         return max(found, key=lambda rest: rest.until, default=None)
 
 

@@ -291,6 +291,15 @@ async def test_other_endpoints_have_spans_by_their_routes(spans):
     assert "lanted" not in "".join(span.to_json() for span in spans())
 
 
+async def test_probes_have_no_spans(spans):
+    async with scripted(good) as upstream, adapter(upstream, traces=True, metrics=True) as client:
+        for path in ("/healthz", "/readyz", "/metrics", "/", "/inspector/exchanges"):
+            assert (await client.get(path)).status_code == 200
+        await client.get("/v1/none")
+        await ended(spans, "GET")
+    assert len(spans()) == 1
+
+
 async def test_a_websocket_is_one_request_with_a_call_for_each_response(spans):
     async with scripted(good) as upstream, adapter(upstream, traces=True) as client:
         async with socket(client) as connection:

@@ -3,6 +3,7 @@ import pytest
 from adapter.upstream.auth import (
     COOL,
     DENIED,
+    EARLY,
     LOOK_AGAIN,
     MAX_COOL,
     MAX_RESTS,
@@ -110,9 +111,9 @@ async def test_a_key_rests_for_one_model_after_an_error_of_its_own(clock, met, r
     assert await fail(keys, met) is True
     assert await turns(keys, 3) == ["b", "b", "b"]
     assert set(await turns(keys, 2, "other")) == {"a", "b"}
-    clock.now += rest - 0.001
+    clock.now += rest - 2 * EARLY
     assert await turns(keys, 2) == ["b", "b"]
-    clock.now += 0.001
+    clock.now += 2 * EARLY
     assert set(await turns(keys, 2)) == {"a", "b"}
 
 
@@ -120,9 +121,9 @@ async def test_a_key_that_is_refused_again_and_again_rests_twice_as_long_each_ti
     keys = pool(clock, "a", "b")
     for rest in (COOL, 2 * COOL, 4 * COOL, 8 * COOL, 16 * COOL, MAX_COOL, MAX_COOL):
         assert await fail(keys, error(429)) is True
-        clock.now += rest - 0.001
+        clock.now += rest - 2 * EARLY
         assert await turns(keys, 2) == ["b", "b"]
-        clock.now += 0.001
+        clock.now += 2 * EARLY
         assert await key_of(keys) == "a"
         keys._turn = 0
     clock.now += MAX_COOL + 1
@@ -148,9 +149,9 @@ async def test_calls_that_fail_together_count_once(clock):
 async def test_a_used_up_daily_quota_comes_back_at_midnight_in_california(clock, wall, rest):
     keys = pool(clock, "a", "b", wall=lambda: wall)
     assert await fail(keys, error(429, wait=39.0, quota=PER_DAY)) is True
-    clock.now += rest - 0.001
+    clock.now += rest - 2 * EARLY
     assert await turns(keys, 2) == ["b", "b"]
-    clock.now += 0.001
+    clock.now += 2 * EARLY
     assert set(await turns(keys, 2)) == {"a", "b"}
 
 
@@ -192,6 +193,13 @@ async def test_a_single_key_rests_too(clock):
     assert await turns(keys, 2, "other") == ["a", "a"]
     clock.now += 39.0
     assert await turns(keys, 2) == ["a", "a"]
+
+
+async def test_who_slept_as_long_as_told_finds_the_key_ready_though_timers_ring_early(clock):
+    keys = pool(clock, "a")
+    await fail(keys, error(429, wait=2.0))
+    clock.now += 2.0 - EARLY / 2
+    assert await key_of(keys) == "a"
 
 
 async def test_keys_that_are_refused_do_not_keep_those_that_must_wait_from_being_told(clock):
