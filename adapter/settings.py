@@ -554,10 +554,12 @@ def _check(settings: Settings) -> None:
     keys = [*settings.client_keys, *(one.key for one in settings.clients)]
     if any(not _DIGEST.fullmatch(digest_of(key)) for key in keys):
         raise SettingsError("client_keys, clients: after sha256: come 64 hexadecimal digits")
-    if not all(key.strip() for key in keys) or _NOTHING in {digest_of(key) for key in keys}:
+    if not all(key.strip() for key in keys):
         raise SettingsError("client_keys, clients: a key is empty")
     if len({digest_of(key) for key in keys}) < len(keys):
         raise SettingsError("client_keys, clients: two of the keys are the same one")
+    if _NOTHING in {digest_of(key) for key in keys}:
+        raise SettingsError("client_keys, clients: the hash of an empty key lets everybody in")
     if not all(map(_fits_a_header, keys)):
         raise SettingsError("client_keys, clients: a key holds characters that no header takes")
     if settings.max_bodies < settings.max_body:
@@ -586,15 +588,15 @@ def _check(settings: Settings) -> None:
         raise SettingsError("upstream_proxy: must be http://HOST:PORT or https://HOST:PORT")
 
 
-def _fits_a_header(key: str) -> bool:
-    return key.isascii() and key.isprintable() and " " not in key
-
-
 def _what_to_do(settings: Settings) -> str:
     """About strangers. Whose own key goes to Gemini may be anybody."""
     if settings.upstream_auth == "caller":
         return "list the keys that may call (ADAPTER_CLIENT_KEYS, ADAPTER_CLIENT_KEYS_FILE), which go on to Gemini"
     return "set client keys (ADAPTER_CLIENT_KEYS, ADAPTER_CLIENT_KEYS_FILE)"
+
+
+def _fits_a_header(key: str) -> bool:
+    return key.isascii() and key.isprintable() and " " not in key
 
 
 _OF_AN_UPSTREAM = frozenset(

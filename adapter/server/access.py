@@ -11,7 +11,7 @@ from typing import NamedTuple
 from starlette.types import Scope
 
 from adapter.server.asgi import fields_of, header, host_of
-from adapter.settings import KnownClient, Settings, digest_of, is_loopback
+from adapter.settings import KnownClient, Settings, digest_of, further_upstreams, is_loopback
 
 
 class ModelDenied(Exception):
@@ -53,9 +53,10 @@ ANYBODY = Client("", None)
 
 
 class Access:
-    """Checks the key of each request."""
+    """Checks the key of each request; `secrets` are the upstreams' keys, also earlier ones, which no error may hold."""
 
     def __init__(self, settings: Settings) -> None:
+        self.secrets: frozenset[str] = frozenset()
         self.replace(settings)
 
     def replace(self, settings: Settings) -> None:
@@ -63,6 +64,7 @@ class Access:
         known = [*((key, None) for key in settings.client_keys), *((one.key, one) for one in settings.clients)]
         self._known = [one for _, one in known]
         self._hashes = [bytes.fromhex(digest_of(key)) for key, _ in known]
+        self.secrets |= {key for one in (settings, *further_upstreams(settings)) for key in one.upstream_keys}
         self._passes_on = settings.upstream_auth == "caller"
         self._open = not self._hashes and not self._passes_on
         self._pages = settings.allow_origins if settings.loopback and self._open else None

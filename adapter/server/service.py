@@ -26,7 +26,6 @@ from adapter.settings import (
     Settings,
     catalogue,
     fetch_settings,
-    further_upstreams,
     named,
     options,
 )
@@ -113,7 +112,6 @@ class Service:
         self.label = label
         self.lines = lines
         self.access = Access(settings)
-        self._secrets = [key for one in (settings, *further_upstreams(settings)) for key in one.upstream_keys]
         self.room = Room(settings.max_bodies)
         self.load = Load(settings.max_concurrent, settings.max_queued, settings.queue_timeout)
         limited = settings.client_rates or any(one.rates for one in settings.clients)
@@ -264,7 +262,7 @@ class Service:
         """OpenAI's error for an exception."""
         own_key = client is not None and client.key is not None
         made = failure_of(error, request_id, own_key=own_key, upstream=self.label)
-        return without(made, self._secrets)
+        return without(made, self.access.secrets)
 
     def failed(self, error: Exception, exchange: Exchange, client: Client | None) -> Failure:
         """The same for an exchange, which is told of it."""

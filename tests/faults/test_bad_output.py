@@ -6,9 +6,7 @@ import logging
 import pytest
 import pytest_asyncio
 
-from adapter.server import app
 from adapter.server.logs import Lines
-from adapter.server.service import Service
 from adapter.settings import Settings
 from tests.faults.rows import CHAT, post, says_hello, served
 from tests.server.scripted import Kept, answer, chat
@@ -220,11 +218,10 @@ STRANGE = ['a\n{"level":"fatal"}', "\x1b[31m", "a\r\nb", "a\u2028b", "x" * 100_0
 
 @pytest.mark.parametrize("log_format", ["plain", "json"])
 @pytest.mark.parametrize("text", STRANGE, ids=lambda text: repr(text[:12]))
-async def test_one_request_is_one_line_whatever_it_says(log_format, text, monkeypatch):
+async def test_one_request_is_one_line_whatever_it_says(log_format, text):
     written = Kept()
     lines = Lines(Settings(log_format=log_format), written)
-    monkeypatch.setattr(app, "Service", lambda *given, **more: Service(*given, **{**more, "lines": lines}))
-    async with served() as (upstream, client):
+    async with served(lines=lines) as (upstream, client):
         upstream.script = says({**answer(text), "modelVersion": text})
         for body in ({**chat(text), "model": text}, {**chat(), "user": text, text: text}):
             assert (await post(client, CHAT, body)).status_code in (200, 400)

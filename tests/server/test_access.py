@@ -2,13 +2,14 @@
 
 import base64
 import contextlib
+import hashlib
 
 import msgspec
 import pytest
 
 from adapter.server import access
 from adapter.server.access import ANYBODY, Access, AccessDenied, ModelDenied
-from adapter.settings import load
+from adapter.settings import Settings, load
 
 ENVIRONMENT = {
     "ADAPTER_CLIENT_KEYS": "key-one,key-two",
@@ -16,9 +17,12 @@ ENVIRONMENT = {
 }
 
 
+RELAY = '[{"upstream_url": "https://relay.example", "upstream_keys": "relays"}]'
+
+
 def request(*headers):
-    coded = [(name.encode(), value.encode()) for name, value in headers]
-    return {"type": "http", "headers": coded, "query_string": b""}
+    encoded = [(name.encode(), value.encode()) for name, value in headers]
+    return {"type": "http", "headers": encoded, "query_string": b""}
 
 
 def bearer(key):
@@ -134,3 +138,20 @@ def test_replaced_keys_hold_from_then_on(guarded):
     assert guarded.client(bearer("new"))
     with pytest.raises(AccessDenied):
         guarded.client(bearer("key-one"))
+
+
+def test_keys_of_the_upstream_stay_secret_when_they_are_replaced():
+    access = Access(load({"upstream_keys": "first", "fallback_upstreams": RELAY}, {}))
+    access.replace(load({"upstream_keys": "second"}, {}))
+    assert access.secrets == {"first", "second", "relays"}
+
+
+def test_what_is_kept_for_a_client_is_kept_under_the_whole_digest_of_its_key(guarded):
+    assert guarded.client(bearer("key-one")).id == hashlib.sha256(b"key-one").hexdigest()
+
+
+@pytest.mark.parametrize("headers", [[], [("authorization", "Bearer ")], [("api-key", "")]])
+def test_a_hash_of_nothing_lets_nobody_in(headers):
+    guard = Access(Settings(client_keys=("sha256:" + hashlib.sha256(b"").hexdigest(),)))
+    with pytest.raises(AccessDenied):
+        guard.client(request(*headers))

@@ -154,7 +154,7 @@ async def test_places_are_neither_lost_nor_made_by_clients_that_leave():
     [
         ({"client_rates": "often"}, "no rate"),
         ({"clients": [{"name": "a", "key": "k", "rates": ["1/eon"]}]}, "no rate"),
-        ({"clients": [{"name": "a", "key": "k"}, {"name": "b", "key": "k"}]}, "the same one"),
+        ({"clients": [{"name": "a", "key": "k"}, {"name": "b", "key": "k"}]}, "same one"),
         ({"clients": [{"name": "a"}]}, "key"),
     ],
 )
