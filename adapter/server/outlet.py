@@ -117,10 +117,10 @@ class Bytes:
         cycle = self._cycle
         cycle.response_started = True
         cycle.waiting_for_100_continue = False
-        lines = [b"%b: %b\r\n" % field for field in (*cycle.default_headers, *fields, *self._stamps.fields())]
+        told = [*cycle.default_headers, *fields, *self._stamps.fields()]
         if not cycle.keep_alive:
-            lines.append(b"connection: close\r\n")
-        return b"%b%b\r\n" % (STATUS_LINE[status], b"".join(lines))
+            told.append((b"connection", b"close"))
+        return STATUS_LINE[status] + b"\r\n".join([b": ".join(field) for field in told]) + b"\r\n\r\n"
 
     def _complete(self) -> None:
         cycle = self._cycle

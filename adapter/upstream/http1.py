@@ -174,7 +174,8 @@ class Connection(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._answer: Answer | None = None
-        self._parser: httptools.HttpResponseParser | None = None
+        # It goes on from one answer to the next: to make one costs as much as to read an answer.
+        self._parser = httptools.HttpResponseParser(self)
         self._headers: dict[str, str] = {}
         self._head_size = 0
         self._received = False
@@ -190,7 +191,6 @@ class Connection(asyncio.Protocol):
     def call(self, message: bytes, body: bytes | None, deadline: float, between_bytes: float) -> Answer:
         """Send a request. The connection must be idle."""
         answer = self._answer = Answer(self, deadline, between_bytes)
-        self._parser = httptools.HttpResponseParser(self)
         self._reused, self._used = self._used, True
         self._received = False
         transport = cast(asyncio.Transport, self._transport)
@@ -251,7 +251,7 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """See `asyncio.Protocol`. What comes when nothing was asked is nobody's answer."""
-        if self._answer is None or self._parser is None:
+        if self._answer is None:
             self.abort()
             return
         self._received = True
@@ -313,7 +313,7 @@ class Connection(asyncio.Protocol):
     def on_headers_complete(self) -> None:
         """The head, maybe of an interim answer."""
         parser, answer, headers = self._parser, self._answer, self._headers
-        if parser is None or answer is None:
+        if answer is None:
             return
         status = parser.get_status_code()
         if status == 101 or self._head_size > MAX_HEAD:
