@@ -113,7 +113,9 @@ def _run(app: ASGIApp | str, settings: Settings, label: str) -> None:
         workers=settings.workers,
         factory=isinstance(app, str),
         access_log=False,
-        log_level="warning",
+        # See `logs.configure`.
+        log_config=None,
+        log_level=None,
         http=protocol(settings),
         ws_max_size=settings.max_body,
         server_header=False,
@@ -126,7 +128,9 @@ def _run(app: ASGIApp | str, settings: Settings, label: str) -> None:
     listener = config.bind_socket()
     # Who reads the lines below may call at once: a connection waits for the server to start.
     listener.listen(config.backlog)
-    _greet(settings, label, listener.getsockname()[1])
+    with suppress(OSError):
+        # Nobody may be there to read it.
+        _greet(settings, label, listener.getsockname()[1])
     if settings.workers > 1:
         Multiprocess(config, sockets=[listener]).run()
         return

@@ -39,6 +39,9 @@ SECRETS = ("upstream_keys", "client_keys", "clients", "fallback_upstreams")
 LONGEST_KEPT = 256
 """Names of models that are longer are looked up anew each time."""
 
+LEAST_CONNECTIONS = 1_000
+"""Connections to an upstream that may be opened in any case: one request may need several."""
+
 KEY_VARIABLES = ("GOOGLE_API_KEY", "GEMINI_API_KEY")
 """Where Google's own SDK finds its key; the first wins (google-genai 3.4.0)."""
 
@@ -279,6 +282,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     max_bodies: Annotated[
         int, _count("Size of all requests that one process holds at once; each takes some times its size of memory.")
     ] = 256 * 1024 * 1024
+    stuck_timeout: Annotated[
+        float,
+        _seconds(
+            "How long a process may be deaf before it writes where it is stuck; one of several ends. 0: ever.",
+            0.0,
+        ),
+    ] = 30.0
     inspector: Annotated[
         bool | None, _about("The page at / with the last exchanges. Unset: only on the loopback address.")
     ] = None
@@ -688,6 +698,7 @@ def upstream_settings(settings: Settings) -> UpstreamSettings:
         retries=settings.retries,
         retry_server_errors=settings.retry_server_errors,
         circuit_pause=settings.circuit_pause,
+        max_connections=max(LEAST_CONNECTIONS, settings.max_concurrent),
     )
 
 

@@ -10,7 +10,7 @@ import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 ROOT = Path(__file__).parent.parent
 OURS = ("ADAPTER_", "GEMINI_", "GOOGLE_")
@@ -52,12 +52,14 @@ def wait_for(url: str, process: subprocess.Popen, seconds: float = 60) -> dict:
 
 
 @contextmanager
-def adapter(state: Path, *arguments: str, settings: Mapping[str, str] | None = None, port: int = 0) -> Iterator[Live]:
+def adapter(
+    state: Path, *arguments: str, settings: Mapping[str, str] | None = None, port: int = 0, **popen: Any
+) -> Iterator[Live]:
     """`adapter serve` with these arguments and settings; stopped at the end."""
     port = port or free_port()
     command = [sys.executable, "-m", "adapter", "serve", "--port", str(port), *arguments]
     environment = {**bare_environment(state), **(settings or {})}
-    process = subprocess.Popen(command, cwd=ROOT, env=environment)
+    process = subprocess.Popen(command, cwd=ROOT, env=environment, **popen)
     url = f"http://127.0.0.1:{port}"
     try:
         yield Live(url, wait_for(f"{url}/healthz", process), process)

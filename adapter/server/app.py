@@ -45,6 +45,7 @@ from adapter.server.outlet import Outlet, Stamps
 from adapter.server.recording import Watched
 from adapter.server.routes import Detours
 from adapter.server.service import Service
+from adapter.server.watchdog import watched
 from adapter.settings import Settings, document_limits, further_upstreams, upstream_name, upstream_settings
 from adapter.store import open_documents, open_store
 from adapter.upstream import open_upstream
@@ -68,10 +69,17 @@ TOLD = (
 _SENSIBLE_ID = re.compile(r"[\w.:-]{1,64}", re.ASCII)
 
 
-def create_app(settings: Settings, label: str | None = None, lines: Lines | None = None) -> ASGIApp:
+def create_app(
+    settings: Settings,
+    label: str | None = None,
+    lines: Lines | None = None,
+    *,
+    replaced: bool = False,
+) -> ASGIApp:
     """The server as an ASGI application.
 
-    `label` names the upstream in headers and in /healthz; `lines` takes a line for each request.
+    `label` names the upstream in headers and in /healthz; `lines` takes a line for each request; `replaced`: whether a
+    process that ends is replaced by another one.
     """
     label = label or upstream_name(settings)
     # Their packages are extras.
@@ -79,7 +87,7 @@ def create_app(settings: Settings, label: str | None = None, lines: Lines | None
     traces = import_module("adapter.server.telemetry").Traces() if settings.traces else None
     app = Starlette(
         routes=_routes(settings),
-        lifespan=_lifespan(settings, label, lines, metrics, traces),
+        lifespan=_lifespan(settings, label, lines, metrics, traces, replaced=replaced),
         exception_handlers=dict.fromkeys((*TABLE, HTTPException, Exception), _on_error),
         middleware=_cors(settings),
     )
@@ -105,7 +113,7 @@ def app_from_environment() -> ASGIApp:
     settle()
     settings = msgspec.json.decode(os.environ[SETTINGS_VARIABLE].encode(), type=Settings)
     lines = configure(settings)
-    return create_app(fresh(settings), os.environ[LABEL_VARIABLE], lines)
+    return create_app(fresh(settings), os.environ[LABEL_VARIABLE], lines, replaced=True)
 
 
 def _cors(settings: Settings) -> list[Middleware]:
@@ -196,7 +204,7 @@ class Endpoint:
 
 
 def _lifespan(
-    settings: Settings, label: str, lines: Lines | None, metrics: Any, traces: Any
+    settings: Settings, label: str, lines: Lines | None, metrics: Any, traces: Any, *, replaced: bool
 ) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:
     """Sockets, pools and files open here, in the process that serves."""
 
@@ -217,7 +225,11 @@ def _lifespan(
         jobs = app.state.jobs = Jobs(service)
         try:
             clients = [upstream, *(place.upstream for place in further)]
-            with service.drain.on_signals(), keys_read_on_hangup(settings, service.access, clients):
+            with (
+                service.drain.on_signals(hurried=not replaced),
+                keys_read_on_hangup(settings, service.access, clients),
+                watched(settings.stuck_timeout, replaced=replaced),
+            ):
                 yield
         finally:
             await jobs.aclose()

@@ -2,7 +2,8 @@
 
 The server (uvicorn) stops accepting and waits on SIGTERM and SIGINT; what it cuts off, it cuts without a word. So the
 signal is seen here before it: `/readyz` says so at once, the server is told after `delay` seconds, in which load
-balancers look away, and after `grace` more each request still running ends with an error that its client sees.
+balancers look away, and after `grace` more each request still running ends with an error that its client sees. A second
+SIGTERM ends the grace period, but not that of one of several workers: systemd tells it, and then its parent does.
 """
 
 import asyncio
@@ -71,17 +72,25 @@ class Drain:
             body.interrupt(ShuttingDown())
 
     @contextmanager
-    def on_signals(self) -> Iterator[None]:
-        """See the server's signals before it does; in the main thread, the only one that gets any."""
+    def on_signals(self, *, hurried: bool = True) -> Iterator[None]:
+        """See the server's signals before it does; in the main thread, the only one that gets any.
+
+        `hurried`: whether a second SIGTERM ends the grace period.
+        """
         if threading.current_thread() is not threading.main_thread():
             yield
             return
         loop = asyncio.get_running_loop()
         servers = {number: signal.getsignal(number) for number in SIGNALS}
+        terms = 0
 
         def seen(number: int, frame: FrameType | None) -> None:
+            nonlocal terms
             handler = servers[signal.Signals(number)]
             again = self.begun
+            terms += number == signal.SIGTERM
+            if terms > 1 and hurried:
+                loop.call_soon_threadsafe(self._end)
             loop.call_soon_threadsafe(self.begin)
             if not callable(handler):
                 return

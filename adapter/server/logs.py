@@ -5,9 +5,9 @@ import re
 import sys
 import time
 from functools import lru_cache
-from typing import TextIO
 
 from adapter.server.exchanges import Exchange
+from adapter.server.sink import Sink
 from adapter.settings import Settings
 from adapter.wire.base import encode
 
@@ -15,7 +15,7 @@ _NAME = re.compile(r"[\w.:/+@-]{1,128}", re.ASCII)
 
 
 def shown(model: str) -> str:
-    """A model's name as the log may show it: what does not look like one may be anything, sent there by mistake."""
+    """A model's name or an error's code as the log may show it: what does not look like one may be anything."""
     return model if _NAME.fullmatch(model) else "?" if model else "-"
 
 
@@ -30,6 +30,18 @@ class JsonFormatter(logging.Formatter):
         return encode(line).decode()
 
 
+class Handler(logging.Handler):
+    """What `logging` is told."""
+
+    def __init__(self, sink: Sink) -> None:
+        super().__init__()
+        self._sink = sink
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """See `logging.Handler`."""
+        self._sink.write(self.format(record))
+
+
 class Lines:
     """The lines of requests, one for each.
 
@@ -37,8 +49,8 @@ class Lines:
     the translation of a small request.
     """
 
-    def __init__(self, settings: Settings, stream: TextIO) -> None:
-        self._stream = stream
+    def __init__(self, settings: Settings, sink: Sink) -> None:
+        self._sink = sink
         self._json = settings.log_format == "json"
         self._least = logging.getLevelNamesMapping()[settings.log_level.upper()]
 
@@ -47,15 +59,17 @@ class Lines:
         failed = exchange.status >= 500 or exchange.outcome == "broken"
         level = logging.WARNING if failed else logging.DEBUG if exchange.quiet else logging.INFO
         if level >= self._least:
-            self._stream.write(self._line(exchange, logging.getLevelName(level)) + "\n")
-            self._stream.flush()
+            self._sink.write(self._line(exchange, logging.getLevelName(level)))
 
     def _line(self, exchange: Exchange, level: str) -> str:
         now = int(time.time())
         if not self._json:
             said = f"{exchange.id} {exchange.path} {exchange.status} {shown(exchange.model)}"
-            return f"{_clock(now)} {level} {said} {exchange.milliseconds:.0f} ms {exchange.error}".rstrip()
+            error = f" {shown(exchange.error)}" if exchange.error else ""
+            return f"{_clock(now)} {level} {said} {exchange.milliseconds:.0f} ms{error}"
         names = {"model_asked": shown(exchange.model_asked), "model": shown(exchange.model)}
+        if exchange.error:
+            names["error"] = shown(exchange.error)
         return encode({"time": _date(now), "level": level.lower(), **exchange.summary(), **names}).decode()
 
 
@@ -70,12 +84,14 @@ def _date(second: int) -> str:
 
 
 def configure(settings: Settings) -> Lines:
-    """Send the project's log to standard error; the lines of requests go there too."""
-    handler = logging.StreamHandler(sys.stderr)
+    """Send the logs of the project and of its HTTP server to standard error; the lines of requests go there too."""
+    sink = Sink(sys.stderr)
+    handler = Handler(sink)
     plain = logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S")
     handler.setFormatter(JsonFormatter() if settings.log_format == "json" else plain)
-    log = logging.getLogger("adapter")
-    log.handlers[:] = [handler]
-    log.propagate = False
-    log.setLevel(settings.log_level.upper())
-    return Lines(settings, sys.stderr)
+    for name, level in (("adapter", settings.log_level), ("uvicorn.error", "warning"), ("asyncio", "warning")):
+        log = logging.getLogger(name)
+        log.handlers[:] = [handler]
+        log.propagate = False
+        log.setLevel(level.upper())
+    return Lines(settings, sink)

@@ -94,7 +94,8 @@ class Metrics:
         """What Gemini counted, and what became of the fields of both ways."""
         model = self._model(exchange)
         for kind, number in _tokens(exchange.usage):
-            self._tokens.labels(model, kind).inc(number)
+            # A counter takes no negative number, and relays have been seen to send them.
+            self._tokens.labels(model, kind).inc(max(0, number))
         for note in (*exchange.notes, *exchange.reply_notes):
             self._notes.labels(_field(note.path), note.fidelity.value).inc()
             if note.signature is not None:
@@ -125,8 +126,8 @@ class Metrics:
         return generate_latest(shared)
 
     def _model(self, exchange: Exchange) -> str:
-        """The model that answered; what nobody answered for may be any word."""
-        name = exchange.model if exchange.status == 200 else ""
+        """The model that answered, maybe to a client that has left; what nobody answered for may be any word."""
+        name = exchange.model if exchange.status == 200 or exchange.usage is not None else ""
         if name and (name in self._models or len(self._models) < MAX_MODELS):
             self._models.add(name)
             return name

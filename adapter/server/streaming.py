@@ -157,6 +157,9 @@ class EventStream:
         times = [(self._writing_since or now) + settings.write_timeout]
         if not self._started:
             times.append(self._commit_at)
+            if beats:
+                # By then events may have come, and silence after them.
+                times.append(now + settings.heartbeat_after)
         elif beats and self._writing_since is None:
             times.append(self._last_write + settings.heartbeat_after)
         return max(0.0, min(times) - now)

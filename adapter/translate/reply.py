@@ -255,6 +255,11 @@ def _by_modality(details: list[ModalityTokenCount] | None, modality: str) -> int
     return sum(item.token_count or 0 for item in details if item.modality == modality) if details else None
 
 
+def _tokens(count: int | None) -> int:
+    """A number of tokens. Relays have been seen to send negative ones."""
+    return max(0, count or 0)
+
+
 def usage(metadata: UsageMetadata | None) -> CompletionUsage | None:
     """Tokens that add up: thoughts count as completion, tool use as prompt.
 
@@ -262,9 +267,9 @@ def usage(metadata: UsageMetadata | None) -> CompletionUsage | None:
     """
     if metadata is None:
         return None
-    thoughts = metadata.thoughts_token_count or 0
-    completion = (metadata.candidates_token_count or 0) + thoughts
-    prompt = (metadata.prompt_token_count or 0) + (metadata.tool_use_prompt_token_count or 0)
+    thoughts = _tokens(metadata.thoughts_token_count)
+    completion = _tokens(metadata.candidates_token_count) + thoughts
+    prompt = _tokens(metadata.prompt_token_count) + _tokens(metadata.tool_use_prompt_token_count)
     if metadata.prompt_token_count is None and metadata.total_token_count is not None:
         prompt = max(prompt, metadata.total_token_count - completion)
     asked, given = metadata.prompt_tokens_details, metadata.candidates_tokens_details
@@ -273,7 +278,7 @@ def usage(metadata: UsageMetadata | None) -> CompletionUsage | None:
         completion_tokens=completion,
         total_tokens=prompt + completion,
         prompt_tokens_details=PromptTokensDetails(
-            cached_tokens=metadata.cached_content_token_count or 0,
+            cached_tokens=_tokens(metadata.cached_content_token_count),
             audio_tokens=_by_modality(asked, "AUDIO") or 0,
             cache_write_tokens=0,
             text_tokens=_by_modality(asked, "TEXT"),

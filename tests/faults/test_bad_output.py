@@ -1,6 +1,5 @@
 """What a model says is text and nothing else: it ends no event, names no header, breaks no line of the log."""
 
-import io
 import json
 import logging
 
@@ -10,7 +9,7 @@ import pytest_asyncio
 from adapter.server.logs import Lines
 from adapter.settings import Settings
 from tests.faults.rows import CHAT, post, says_hello, served
-from tests.server.scripted import answer, chat
+from tests.server.scripted import Kept, answer, chat
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -220,17 +219,17 @@ STRANGE = ['a\n{"level":"fatal"}', "\x1b[31m", "a\r\nb", "a\u2028b", "x" * 100_0
 @pytest.mark.parametrize("log_format", ["plain", "json"])
 @pytest.mark.parametrize("text", STRANGE, ids=lambda text: repr(text[:12]))
 async def test_one_request_is_one_line_whatever_it_says(log_format, text):
-    written = io.StringIO()
+    written = Kept()
     lines = Lines(Settings(log_format=log_format), written)
     async with served(lines=lines) as (upstream, client):
         upstream.script = says({**answer(text), "modelVersion": text})
         for body in ({**chat(text), "model": text}, {**chat(), "user": text, text: text}):
             assert (await post(client, CHAT, body)).status_code in (200, 400)
         await client.post(f"/v1/responses/{'%0a'}{{}}", json={})
-    shown = written.getvalue().split("\n")
+    shown = "\n".join([*written, ""]).split("\n")
     assert len(shown) == 4
     assert shown[-1] == ""
-    assert not any(character in written.getvalue() for character in "\x1b\r\0\u2028")
+    assert not any(character in "".join(written) for character in "\x1b\r\0\u2028")
     assert max(map(len, shown)) < 2_000
     if log_format == "json":
         assert all(json.loads(line)["level"] == "info" for line in shown[:-1])

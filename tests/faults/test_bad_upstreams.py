@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from tests.server.scripted import adapter, answer, chat, events, frame
+from tests.server.scripted import Kept, adapter, answer, chat, events, frame
 from tests.upstream.chaos import CHUNKED, Exchange, chunk, running
 from tests.upstream.chaos import answer as http
 
@@ -153,12 +153,31 @@ def zipped(*parts, cut=None):
     return http(data, content_encoding="gzip", content_type="text/event-stream")
 
 
+def nothing(value):
+    """The same answer, whole or as the only event."""
+    return by_kind(told(value), whole_stream(frame(value)))
+
+
+def candidate(content, reason="STOP"):
+    return {**FINAL, "candidates": [{"index": 0, "content": content, "finishReason": reason}]}
+
+
+def without_usage(text):
+    event = answer(text, finish=None)
+    del event["usageMetadata"]
+    return frame(event)
+
+
 GOOD = by_kind(told(FINAL), whole_stream(frame(FINAL)))
 BAD = (502, "upstream_bad_response")
 LOST = (502, "upstream_connection_error")
 CUT = (502, "upstream_stream_truncated")
 LATE = (504, "upstream_timeout")
 BUSY = (503, "server_is_overloaded")
+EMPTY = (502, "empty_answer")
+WELL = Whole("!")
+TEXT = {"parts": [{"text": "!"}]}
+NO_USAGE = {name: value for name, value in FINAL.items() if name != "usageMetadata"}
 NO_SENSE = {"promptTokenCount": -5, "totalTokenCount": 2**40}
 END = "\n\ndata: [DONE]\n\n</script>\r\n\x1b[0m"
 TRICKY = "é😀\u2028x\u0085y\u2029"
@@ -193,6 +212,13 @@ CONNECTIONS = [
     Row("silence", says(then="hang"), LATE, LATE, settings=LIMITS),
     Row("silence after the head", says(CHUNKED, then="hang"), LATE, LATE, settings=LIMITS),
     Row(
+        "silence after the client was promised an answer",
+        says(then="hang"),
+        LATE,
+        Broken("", "upstream_timeout"),
+        settings=LIMITS | {"commit_after": 0.1},
+    ),
+    Row(
         "a body that ends with its connection, cut",
         says(b"HTTP/1.1 200 OK\r\n\r\n" + json.dumps(FINAL).encode()[:30]),
         BAD,
@@ -210,6 +236,13 @@ STREAMS = [
         settings=LIMITS,
     ),
     Row("comments for ever", drips, LATE, LATE, settings={"total_timeout": 0.5}),
+    Row(
+        "comments for ever after the client was promised an answer",
+        drips,
+        LATE,
+        Broken("", "upstream_timeout"),
+        settings={"total_timeout": 0.5, "commit_after": 0.1},
+    ),
     Row("events for ever", never_ends, LATE, Broken("a", "upstream_timeout"), settings={"total_timeout": 0.5}),
     Row(
         "cut inside an event",
@@ -354,7 +387,21 @@ ANSWERS = [
     ),
     Row("an error that is a string", told({"error": "x"}, "400 X"), (400, None), (400, None)),
     Row("an error with nothing in it", told(b"", "500 X"), (500, None), (500, None)),
-    Row("no candidates", by_kind(told({}), whole_stream(frame({}))), (502, "empty_answer"), (502, "empty_answer")),
+    Row("no candidates", by_kind(told({}), whole_stream(frame({}))), EMPTY, EMPTY),
+    Row("an empty list of candidates", nothing({"candidates": []}), EMPTY, EMPTY),
+    Row("null for candidates", nothing({"candidates": None}), EMPTY, EMPTY),
+    Row("null for parts", nothing(candidate({"parts": None})), Whole(""), Whole("")),
+    Row("null for a content", nothing(candidate(None)), Whole(""), Whole("")),
+    Row("a kind of part that nobody knows", nothing(candidate({"parts": [{"new": 1}, {"text": "!"}]})), WELL, WELL),
+    Row("a reason to end that nobody knows", nothing(candidate(TEXT, "NEW_REASON")), WELL, WELL),
+    Row(
+        "usage only in the last event",
+        by_kind(told(FINAL), whole_stream(without_usage("a"), frame(FINAL))),
+        WELL,
+        Whole("a!"),
+    ),
+    Row("no usage", by_kind(told(NO_USAGE), whole_stream(frame(NO_USAGE))), WELL, WELL),
+    Row("zero bytes in a text", *both(answer("a\0b"), "a\0b")),
     Row("usage that makes no sense", *both({**FINAL, "usageMetadata": NO_SENSE}, "!")),
     Row("a control character in the ids", *both({**FINAL, "responseId": "a\r\nb", "modelVersion": "m\r\nX: y"}, "!")),
     Row("text that looks like the end of a stream", *both(answer(END), END)),
@@ -436,6 +483,27 @@ def check_stream(response, expected):
         assert set(parsed[-1]["error"]) == {"message", "type", "param", "code"}
 
 
+def check_record(log, figures, expected):
+    """One line for each of two requests, the first of which ended as expected; the same in the figures."""
+    assert len(log) == 2, log
+    assert " 200 " in log[1]
+    outcomes = sorted(
+        line.split('outcome="')[1].split('"')[0] for line in figures.splitlines() if "requests_total{" in line
+    )
+    match expected:
+        case Whole():
+            assert outcomes == ["complete"]
+            assert (" INFO " in log[0], log[0].endswith(" ms")) == (True, True)
+        case Broken(_, code):
+            assert outcomes == ["broken", "complete"]
+            assert (" WARNING " in log[0], " 200 " in log[0], log[0].endswith(code)) == (True, True, True)
+        case (status, code):
+            assert outcomes == ["complete", "error"]
+            assert f" {status} " in log[0]
+            assert code is None or log[0].endswith(code)
+            assert (" WARNING " if status >= 500 else " INFO ") in log[0]
+
+
 class Named(NamedTuple):
     """What `scripted.adapter` wants to know of an upstream."""
 
@@ -446,8 +514,17 @@ class Named(NamedTuple):
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
 async def test_a_fault_is_told_and_leaves_nothing_behind(row, stream, caplog):
     caplog.set_level(logging.WARNING)
-    given = {"upstream_keys": (SECRETS[0],), "retries": 1, "circuit_pause": 0.0, **row.settings}
-    async with running() as (chaos, url), adapter(Named(url), **given) as client:
+    one_place = {"max_concurrent": 1, "max_queued": 0}
+    given = {
+        "upstream_keys": (SECRETS[0],),
+        "retries": 1,
+        "circuit_pause": 0.0,
+        "metrics": True,
+        **one_place,
+        **row.settings,
+    }
+    log = Kept()
+    async with running() as (chaos, url), adapter(Named(url), lines=log, **given) as client:
         before = len(asyncio.all_tasks())
         chaos.script = row.play
         response = await client.post(PATH, json=chat(SECRETS[1], stream=stream))
@@ -462,36 +539,82 @@ async def test_a_fault_is_told_and_leaves_nothing_behind(row, stream, caplog):
         async with asyncio.timeout(2):
             while chaos.open > 1 or len(asyncio.all_tasks()) > before + 1:
                 await asyncio.sleep(0.01)
-    for place in (response.text, str(response.headers), caplog.text):
+        figures = (await client.get("/metrics")).text
+    check_record(log, figures, row.streamed if stream else row.whole)
+    for place in (response.text, str(response.headers), caplog.text, "".join(log), figures):
         assert not any(secret in place for secret in SECRETS)
 
 
-async def test_the_wait_that_gemini_asks_for_is_handed_on():
-    async with running() as (chaos, url), adapter(Named(url)) as client:
-        chaos.script = http_error(429, "RESOURCE_EXHAUSTED", details=[waits(39)])
-        response = await client.post(PATH, json=chat())
-    assert response.headers["retry-after"] == "39"
+TOLD = {
+    "429 with a wait": (http_error(429, "RESOURCE_EXHAUSTED", details=[waits(39)]), "39", None),
+    "503 with a wait": (http_error(503, "UNAVAILABLE", details=[waits(39)]), "39", None),
+    "429 for the day": (
+        http_error(429, "RESOURCE_EXHAUSTED", details=[quota("GenerateRequestsPerDayPerProjectPerModel")]),
+        None,
+        "false",
+    ),
+    "a refused key": (http_error(403, "PERMISSION_DENIED"), None, "false"),
+    "501": (http_error(501, "UNIMPLEMENTED"), None, "false"),
+    "500": (http_error(500, "INTERNAL"), None, None),
+}
 
 
-async def test_a_quota_that_is_used_up_for_the_day_is_not_asked_for_again():
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+@pytest.mark.parametrize("error", TOLD)
+async def test_clients_are_told_whether_and_when_to_ask_again(error, stream):
+    play, after, again = TOLD[error]
     async with running() as (chaos, url), adapter(Named(url)) as client:
-        spent = quota("GenerateRequestsPerDayPerProjectPerModel")
-        chaos.script = http_error(429, "RESOURCE_EXHAUSTED", details=[spent])
+        chaos.script = play
+        response = await client.post(PATH, json=chat(stream=stream))
+    assert (response.headers.get("retry-after"), response.headers.get("x-should-retry")) == (after, again)
+    assert chaos.hits == 1
+
+
+async def test_a_total_time_limit_that_ran_out_is_not_worth_another_try():
+    async with running() as (chaos, url), adapter(Named(url), total_timeout=0.3) as client:
+        chaos.script = says(then="hang")
         response = await client.post(PATH, json=chat())
+    check_error(response, LATE)
     assert response.headers["x-should-retry"] == "false"
 
 
-async def test_an_answer_with_more_than_it_says_never_becomes_anothers():
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+async def test_an_answer_with_more_than_it_says_never_becomes_anothers(stream):
     async with running() as (chaos, url), adapter(Named(url)) as client:
-        body = json.dumps(answer("mine")).encode()
         stolen = http(json.dumps(answer("stolen")).encode())
-        chaos.script = says(http(body) + stolen, then="keep")
-        one = await client.post(PATH, json=chat())
+        mine = http(json.dumps(answer("mine")).encode())
+        events = CHUNKED + chunk(frame(answer("mine"))) + chunk(b"")
+        chaos.script = by_kind(says(mine + stolen, then="keep"), says(events + stolen, then="keep"))
+        one = await client.post(PATH, json=chat(stream=stream))
         chaos.script = GOOD
-        other = await client.post(PATH, json=chat())
+        other = await client.post(PATH, json=chat(stream=stream))
     assert one.status_code in (200, 502)
-    assert other.json()["choices"][0]["message"]["content"] == "!"
+    assert "stolen" not in one.text
+    (check_stream if stream else check_whole)(other, Whole("!"))
     assert chaos.connections == 2
+
+
+async def test_packed_events_arrive_as_they_come():
+    """The second event is sent when the first one has arrived."""
+    arrived = asyncio.Event()
+
+    async def paced(exchange):
+        packer = zlib.compressobj(6, zlib.DEFLATED, 31)
+        await exchange.send(CHUNKED.replace(b"\r\n\r\n", b"\r\nContent-Encoding: gzip\r\n\r\n"))
+        await exchange.send(chunk(packer.compress(delta("a")) + packer.flush(zlib.Z_SYNC_FLUSH)))
+        await arrived.wait()
+        await exchange.send(chunk(packer.compress(frame(FINAL)) + packer.flush()) + chunk(b""))
+
+    async with running() as (chaos, url), adapter(Named(url)) as client:
+        chaos.script = paced
+        async with client.stream("POST", PATH, json=chat(stream=True)) as response:
+            text = ""
+            async for piece in response.aiter_text():
+                text += piece
+                if '"a"' in text:
+                    arrived.set()
+    assert '"content":"!"' in text
+    assert text.endswith("data: [DONE]\n\n")
 
 
 async def test_a_kept_connection_that_is_reset_when_it_is_used_costs_nothing():

@@ -10,7 +10,7 @@ import pytest
 
 from tests.replicas.cluster import cluster
 
-pytestmark = [pytest.mark.replicas, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.replicas, pytest.mark.faults, pytest.mark.timeout(300)]
 
 MODEL = "gemini-3.8-flash"
 SLOW = f"{MODEL}+fault-slow"

@@ -12,6 +12,7 @@ import uvicorn
 
 from adapter.emulator import EmulatorSettings, create_emulator
 from adapter.server.app import create_app
+from adapter.server.logs import Lines
 from adapter.server.protocol import protocol
 from adapter.settings import Settings
 
@@ -124,6 +125,25 @@ async def scripted(script: Callable[[Call], Awaitable[None]]) -> AsyncIterator[U
         server.close()
 
 
+class Server(uvicorn.Server):
+    """Ends when it is told to, and not up to a tenth of a second later."""
+
+    def __init__(self, config):
+        super().__init__(config)
+        self.serves, self.enough = asyncio.Event(), asyncio.Event()
+
+    async def main_loop(self):
+        await self.on_tick(0)
+        self.serves.set()
+        await self.enough.wait()
+
+
+class Kept(list):
+    """The lines of a log."""
+
+    write = list.append
+
+
 class Emulated(NamedTuple):
     """A running emulator."""
 
@@ -157,30 +177,30 @@ async def emulated(settings: EmulatorSettings) -> AsyncIterator[Emulated]:
 async def adapter(upstream: Upstream | Emulated, lines=None, **settings) -> AsyncIterator[httpx2.AsyncClient]:
     """A client of an adapter in front of an upstream; both on real sockets, in this event loop.
 
-    `lines` takes the lines of requests, see `create_app`.
+    `lines` takes the lines of requests, see `create_app`; a `Kept` keeps their text.
     """
     given = {"upstream_url": upstream.url, "upstream_keys": ("k",), "store": "memory", "retries": 0, **settings}
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
     chosen = Settings(**given)
     config = uvicorn.Config(
-        create_app(chosen, lines=lines),
+        create_app(chosen, lines=Lines(chosen, lines) if isinstance(lines, Kept) else lines),
         http=protocol(chosen),
         log_level="error",
         access_log=False,
         lifespan="on",
         server_header=False,
     )
-    server = uvicorn.Server(config)
+    server = Server(config)
     task = asyncio.create_task(server.serve(sockets=[listener]))
-    while not server.started:
-        await asyncio.sleep(0.01)
+    await server.serves.wait()
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     try:
-        async with httpx2.AsyncClient(base_url=url, timeout=20, trust_env=False) as client:
+        # To load certificates takes longer than most tests.
+        async with httpx2.AsyncClient(base_url=url, timeout=20, trust_env=False, verify=False) as client:
             yield client
     finally:
-        server.should_exit = True
+        server.enough.set()
         await task
 
 

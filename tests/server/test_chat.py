@@ -70,6 +70,7 @@ async def test_the_first_chunk_leaves_before_the_last_event_comes():
     assert any("last" in line for line in rest)
 
 
+@pytest.mark.faults
 async def test_an_early_failure_of_a_stream_is_a_normal_error():
     async def script(call):
         await call.json({"error": {"code": 429, "message": "slow down", "status": "RESOURCE_EXHAUSTED"}}, 429)
@@ -80,6 +81,7 @@ async def test_an_early_failure_of_a_stream_is_a_normal_error():
     assert response.json()["error"]["code"] == "rate_limit_exceeded"
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize(
     "tail",
     [
@@ -152,6 +154,7 @@ async def hangs_in_the_middle(call):
     await asyncio.sleep(60)
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize(
     ("script", "stream"),
     [(hangs_at_once, False), (hangs_at_once, True), (hangs_in_the_middle, True)],
@@ -184,6 +187,7 @@ async def test_several_choices_are_several_calls_where_the_model_gives_one():
     assert len(upstream.seen) == 5
 
 
+@pytest.mark.faults
 async def test_one_failing_call_of_several_fails_the_request():
     async def script(call):
         if call.number == 2:

@@ -9,6 +9,8 @@ import pytest
 from adapter.server.service import deadline_of
 from tests.server.scripted import adapter, answer, chat, scripted
 
+pytestmark = pytest.mark.faults
+
 PATH = "/v1/chat/completions"
 
 

@@ -16,6 +16,8 @@ from tests.server.test_responses_background import ended
 from tests.server.test_responses_socket import create, heard
 from tests.server.test_responses_socket import socket as responses_socket
 
+pytestmark = pytest.mark.faults
+
 PATH = "/v1/chat/completions"
 FULL = {"x-adapter-notes": "full"}
 STRICT = {"x-adapter-strict": "true"}

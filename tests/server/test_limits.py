@@ -75,6 +75,7 @@ async def test_a_wrong_key_is_refused():
         assert refused.status_code == 401
 
 
+@pytest.mark.faults
 async def test_what_cannot_be_served_now_is_sent_away_and_then_served_again():
     release = asyncio.Event()
 
@@ -94,6 +95,7 @@ async def test_what_cannot_be_served_now_is_sent_away_and_then_served_again():
         assert (await client.post("/v1/chat/completions", json=chat())).status_code == 200
 
 
+@pytest.mark.faults
 async def test_who_waits_too_long_is_sent_away():
     release = asyncio.Event()
 
@@ -110,6 +112,7 @@ async def test_who_waits_too_long_is_sent_away():
         assert (await first).status_code == 200
 
 
+@pytest.mark.faults
 async def test_far_more_than_can_be_served_is_answered_and_nothing_else():
     async def slow(call):
         await asyncio.sleep(0.02)
@@ -187,6 +190,7 @@ async def test_processes_that_share_a_store_count_together(key_values):
         await one.hit("b", ("2/minute",))
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize("how", ["kill", "freeze"])
 async def test_a_store_that_does_not_answer_leaves_each_process_to_count_alone(key_values, how, caplog):
     async with aclosing(Rates(key_values.url)) as rates:

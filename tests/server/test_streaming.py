@@ -102,6 +102,7 @@ async def test_only_so_many_events_are_kept_for_the_page():
     assert len(kept) == 500
 
 
+@pytest.mark.faults
 async def test_a_client_that_never_reads_does_not_hold_gemini_for_ever():
     async def script(call):
         await call.start()

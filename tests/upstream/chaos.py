@@ -5,7 +5,7 @@ import socket
 import ssl
 import struct
 from collections.abc import Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import NamedTuple
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -111,16 +111,17 @@ class Chaos:
 
 
 @asynccontextmanager
-async def running(tls: ssl.SSLContext | None = None):
+async def running(tls: ssl.SSLContext | None = None, port: int = 0):
     """A `Chaos` and its base URL."""
     chaos = Chaos()
     tasks = set()
 
     async def serve(reader, writer):
         tasks.add(asyncio.current_task())
-        await chaos.serve(reader, writer)
+        with suppress(asyncio.CancelledError):
+            await chaos.serve(reader, writer)
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls)
+    server = await asyncio.start_server(serve, "127.0.0.1", port, ssl=tls)
     port = server.sockets[0].getsockname()[1]
     try:
         yield chaos, f"{'https' if tls else 'http'}://127.0.0.1:{port}"

@@ -269,6 +269,7 @@ async def ask(client, model="m"):
     return 200
 
 
+@pytest.mark.faults
 async def test_an_upstream_that_fails_is_left_alone_until_it_recovers(chaos):
     async def failing(exchange):
         await exchange.send(refused(503))
@@ -297,6 +298,7 @@ def nobody():
         yield f"http://127.0.0.1:{taken.getsockname()[1]}"
 
 
+@pytest.mark.faults
 async def test_a_dead_upstream_opens_the_circuit_and_is_not_asked_again_at_once(nobody):
     async with upstream(nobody, retries=1, circuit_pause=60.0) as client:
         outcomes = [await ask(client) for _ in range(LEAST_CALLS)]
@@ -304,6 +306,7 @@ async def test_a_dead_upstream_opens_the_circuit_and_is_not_asked_again_at_once(
     assert outcomes[-1] == "circuit_open", "a second try counts as well"
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize("status", [429, 400, 404])
 async def test_refusals_open_nothing(chaos, status):
     async def refuses(exchange):
@@ -323,6 +326,7 @@ async def test_it_can_be_turned_off(chaos):
         assert {await ask(client) for _ in range(2 * LEAST_CALLS)} == {503}
 
 
+@pytest.mark.faults
 async def test_clients_that_leave_say_nothing_of_the_upstream(chaos):
     async def hanging(exchange):
         await exchange.gone()

@@ -126,6 +126,7 @@ BAD = {
 }
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize("what", BAD)
 async def test_without_a_token_the_error_says_so_and_nothing_secret(tokens, credentials, caplog, what):
     async def script():
@@ -138,6 +139,7 @@ async def test_without_a_token_the_error_says_so_and_nothing_secret(tokens, cred
     assert SECRET not in str(caught.value) + caplog.text
 
 
+@pytest.mark.faults
 async def test_a_server_of_tokens_that_is_silent_is_not_waited_for(tokens, credentials, monkeypatch):
     async def script():
         await asyncio.sleep(60)
@@ -149,6 +151,7 @@ async def test_a_server_of_tokens_that_is_silent_is_not_waited_for(tokens, crede
         await bearer(VertexAuth(Clock()))
 
 
+@pytest.mark.faults
 async def test_after_a_failure_the_next_call_asks_again(tokens, credentials):
     async def script():
         return 400, b"{}"
@@ -171,6 +174,7 @@ def refused(status=401):
     return UpstreamError(status, Status(code=status, status="UNAUTHENTICATED"))
 
 
+@pytest.mark.faults
 async def test_a_token_that_is_refused_is_replaced_once(tokens, credentials):
     clock = Clock()
     auth = VertexAuth(clock)

@@ -1,0 +1,26 @@
+"""How many faults and bad inputs were survived is printed at the end, wherever their tests are."""
+
+from collections import Counter
+
+import pytest
+
+FAULT = ("kind", "fault")
+"""Kept with the report of a test that is marked so, since a report knows no marks."""
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.get_closest_marker("faults"):
+            item.user_properties.append(FAULT)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    passed = [one for one in terminalreporter.stats.get("passed", []) if one.when == "call"]
+    survived = [one for one in passed if FAULT in map(tuple, one.user_properties)]
+    counts = Counter(one.nodeid.split(".py")[0].removeprefix("tests/") for one in survived)
+    if counts:
+        terminalreporter.section("faults and bad inputs")
+        for where, number in sorted(counts.items()):
+            terminalreporter.write_line(f"{where}: {number} survived")
+        terminalreporter.write_line(f"in all: {counts.total()} survived")

@@ -1,0 +1,158 @@
+"""What a real process holds while an upstream or a client sends more than it should; the kernel counts."""
+
+import asyncio
+import gzip
+import json
+import sys
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from tests.faults.raw import raw, request
+from tests.faults.test_bad_upstreams import GOOD, PATH, by_kind, delta, one_line_without_end, says, told, whole_stream
+from tests.live import adapter, free_port
+from tests.server.scripted import answer, chat, frame
+from tests.upstream.chaos import CHUNKED, chunk, running
+from tests.upstream.chaos import answer as http
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")
+
+MB = 1024 * 1024
+BODIES = 64 * MB
+
+
+class Held:
+    """The memory of a process, and how much more it has held since `begin`."""
+
+    def __init__(self, pid):
+        self._proc = Path(f"/proc/{pid}")
+        self.before = 0
+
+    def _read(self, name):
+        line = next(line for line in (self._proc / "status").read_text().splitlines() if line.startswith(name))
+        return int(line.split()[1]) * 1024
+
+    def begin(self):
+        (self._proc / "clear_refs").write_text("5")
+        self.before = self._read("VmRSS")
+
+    @property
+    def most(self):
+        return self._read("VmHWM") - self.before
+
+
+@pytest.fixture(scope="module")
+def process(tmp_path_factory):
+    """A server, and the port where its upstream will listen."""
+    port = free_port()
+    settings = {"ADAPTER_UPSTREAM_URL": f"http://127.0.0.1:{port}", "ADAPTER_UPSTREAM_KEYS": "k"}
+    limits = ["--no-inspector", "--max-bodies", str(BODIES), "--write-timeout", "1", "--circuit-pause", "0"]
+    with adapter(tmp_path_factory.mktemp("state"), *limits, "--log-level", "error", settings=settings) as live:
+        yield live, port
+
+
+@asynccontextmanager
+async def asking(process, script):
+    """A client, the upstream, and the memory from now on; at the end a normal request is served."""
+    live, port = process
+    async with (
+        running(port=port) as (chaos, _),
+        httpx2.AsyncClient(base_url=live.url, timeout=60, trust_env=False, verify=False) as client,
+    ):
+        chaos.script = GOOD
+        for stream in (False, True):
+            assert (await client.post(PATH, json=chat("x" * 100_000, stream=stream))).status_code == 200
+        chaos.script = script
+        held = Held(live.process.pid)
+        held.begin()
+        yield client, chaos, held
+        chaos.script = GOOD
+        assert (await client.post(PATH, json=chat())).status_code == 200
+        # Those that are kept for the next call.
+        assert chaos.open <= 4
+
+
+IMAGE = answer({"inlineData": {"mimeType": "image/png", "data": "A" * 8_000_000}})
+BOMB = http(gzip.compress(bytes(500 * MB), 1), content_encoding="gzip", content_type="text/event-stream")
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+async def test_an_image_of_eight_megabytes_is_held_only_some_times(process, stream):
+    async with asking(process, by_kind(told(IMAGE), whole_stream(frame(IMAGE)))) as (client, _, held):
+        response = await client.post(PATH, json=chat(stream=stream))
+        assert "A" * 8_000_000 in response.text
+        assert held.most < 80 * MB
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+async def test_a_line_without_an_end_is_held_up_to_the_limit_of_an_event(process, stream):
+    async with asking(process, one_line_without_end) as (client, _, held):
+        response = await client.post(PATH, json=chat(stream=stream))
+        assert (response.status_code, response.json()["error"]["code"]) == (502, "upstream_bad_response")
+        assert held.most < 100 * MB
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+async def test_half_a_gigabyte_that_comes_packed_is_not_unpacked(process, stream):
+    async with asking(process, says(BOMB, then="keep")) as (client, _, held):
+        response = await client.post(PATH, json=chat(stream=stream))
+        assert (response.status_code, response.json()["error"]["code"]) == (502, "upstream_bad_response")
+        assert held.most < 100 * MB
+
+
+async def test_an_error_with_a_huge_body_is_not_read(process):
+    async def huge(exchange):
+        await exchange.send(CHUNKED.replace(b"200 OK", b"400 Bad"))
+        for _ in range(100):
+            await exchange.send(chunk(b"x" * 1_000_000))
+
+    async with asking(process, huge) as (client, _, held):
+        assert (await client.post(PATH, json=chat())).status_code == 400
+        assert held.most < 20 * MB
+
+
+@pytest.mark.parametrize("leaves", [True, False], ids=["and leaves", "until it is cut off"])
+async def test_a_client_that_never_reads_makes_nothing_pile_up(process, leaves):
+    async def without_end(exchange):
+        await exchange.send(CHUNKED)
+        while True:
+            await exchange.send(chunk(delta("x" * 100_000)))
+
+    async with asking(process, without_end) as (client, chaos, held):
+        async with raw(client, buffer=4_096) as connection:
+            await connection.send(request(body=json.dumps(chat(stream=True)).encode()))
+            async with asyncio.timeout(20):
+                while chaos.hits < 3:
+                    await asyncio.sleep(0.01)
+                if leaves:
+                    await asyncio.sleep(0.3)
+                else:
+                    # The connection of the requests before is closed or kept, this one is closed.
+                    while not connection.reader.at_eof() and chaos.open > 1:
+                        await asyncio.sleep(0.05)
+        async with asyncio.timeout(20):
+            while chaos.open > 1:
+                await asyncio.sleep(0.01)
+        assert held.most < 15 * MB
+
+
+async def test_twelve_bodies_of_twenty_megabytes_at_once_are_not_all_held(process):
+    """Some are served, the others are sent away; no more is held than some times what the operator allows."""
+    body = json.dumps(chat("A" * 20_000_000)).encode()
+
+    async def slow(exchange):
+        await asyncio.sleep(0.5)
+        return await GOOD(exchange)
+
+    async with asking(process, slow) as (client, chaos, held):
+        before = chaos.hits
+        answers = await asyncio.gather(*(client.post(PATH, content=body) for _ in range(12)))
+        statuses = [one.status_code for one in answers]
+        assert set(statuses) == {200, 503}
+        assert statuses.count(200) == chaos.hits - before
+        for one in answers:
+            if one.status_code == 503:
+                assert (one.json()["error"]["code"], one.headers["retry-after"]) == ("overloaded", "1")
+        assert held.most < 6 * BODIES

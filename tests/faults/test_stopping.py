@@ -1,0 +1,165 @@
+"""Processes that are told to end, are killed or hang; what the clients see, and what is left for the next process.
+
+How what runs is finished, and how workers are replaced, is in tests/server/test_shutdown.py.
+"""
+
+import asyncio
+import json
+import os
+import signal
+import time
+from contextlib import contextmanager
+
+import httpx2
+import pytest
+
+from tests.live import ROOT, adapter
+from tests.server.test_shutdown import HANGING, SILENT, SLOW, chat, ended, events, workers_of
+
+MODEL = "gemini-3.8-flash"
+PATH = "/v1/chat/completions"
+TOOL = {
+    "type": "function",
+    "function": {"name": "weather", "parameters": {"type": "object", "properties": {"city": {"type": "string"}}}},
+}
+
+
+@contextmanager
+def logging(tmp_path, *arguments, **settings):
+    """A server, and the file that holds what it writes."""
+    path = tmp_path / "log"
+    given = {f"ADAPTER_{name.upper()}": str(value) for name, value in settings.items()}
+    with path.open("wb") as file, adapter(tmp_path, *arguments, settings=given, stderr=file) as live:
+        yield live, path
+
+
+def client_of(live):
+    return httpx2.AsyncClient(base_url=live.url, timeout=60, trust_env=False, verify=False)
+
+
+async def test_a_second_sigterm_ends_the_grace_period_and_clients_are_told(tmp_path):
+    with logging(tmp_path, shutdown_grace=60, commit_after=60) as (live, path):
+        async with client_of(live) as client:
+            running = [
+                asyncio.create_task(chat(client, HANGING, stream=True)),
+                asyncio.create_task(chat(client, SILENT, stream=True)),
+                asyncio.create_task(chat(client, SILENT)),
+            ]
+            await asyncio.sleep(1.0)
+            live.process.send_signal(signal.SIGTERM)
+            await asyncio.sleep(0.5)
+            assert [task for task in running if task.done()] == []
+            live.process.send_signal(signal.SIGTERM)
+            (status, text), *others = await asyncio.wait_for(asyncio.gather(*running), 10)
+            assert status == 200
+            assert "[DONE]" not in text
+            assert events(text)[-1]["error"]["code"] == "shutting_down"
+            for status, text in others:
+                assert (status, json.loads(text)["error"]["code"]) == (503, "shutting_down")
+        assert await ended(live.process, 10) in (0, -signal.SIGTERM)
+        lines = path.read_text().splitlines()
+        assert [line.endswith(" shutting_down") for line in lines if PATH in line] == [True] * 3
+
+
+async def test_of_two_workers_none_is_hurried_by_the_second_sigterm_that_its_parent_sends(tmp_path):
+    with logging(tmp_path, "--workers", "2", shutdown_grace=60) as (live, _):
+        async with client_of(live) as client:
+            stream = asyncio.create_task(chat(client, SLOW, stream=True))
+            await asyncio.sleep(0.7)
+            # As systemd does: to all of the group.
+            for pid in (live.process.pid, *workers_of(live.process.pid)):
+                os.kill(pid, signal.SIGTERM)
+            status, text = await stream
+            assert status == 200
+            assert text.endswith("data: [DONE]\n\n")
+        assert await ended(live.process, 10) in (0, -signal.SIGTERM)
+
+
+async def test_a_killed_process_leaves_a_store_from_which_the_next_one_goes_on(tmp_path):
+    """A tool loop goes on with the signature that the first process kept a moment before it was killed."""
+    asked = {"model": MODEL, "messages": [{"role": "user", "content": "weather in Oslo"}], "tools": [TOOL]}
+    with adapter(tmp_path, "--log-level", "error") as live:
+        async with client_of(live) as client:
+            stream = asyncio.create_task(chat(client, HANGING, stream=True))
+            asking = asked | {"tool_choice": "required"}
+            message = (await client.post(PATH, json=asking)).json()["choices"][0]["message"]
+            live.process.kill()
+            await ended(live.process, 10)
+            with pytest.raises(httpx2.TransportError):
+                await stream
+    call = message["tool_calls"][0]
+    bare = {"role": "assistant", "tool_calls": [{key: call[key] for key in ("id", "type", "function")}]}
+    result = {"role": "tool", "tool_call_id": call["id"], "content": "rain"}
+    with adapter(tmp_path, "--log-level", "error") as live:
+        async with client_of(live) as client:
+            assert (await client.get("/healthz")).json()["warnings"] == []
+            answer = await client.post(PATH, json={**asked, "messages": [*asked["messages"], bare, result]})
+    assert answer.status_code == 200
+    assert answer.headers["x-adapter-signatures"] == "id=1"
+
+
+STUCK = '''
+"""Put before everything else in the path: /healthz?stuck=... never lets go of the event loop."""
+import time
+from adapter.server.endpoints import health
+
+healthy = health.health
+
+async def gets_stuck(request):
+    match request.query_params.get("stuck"):
+        case "asleep":
+            time.sleep(float(request.query_params["seconds"]))
+        case "busy":
+            sum(range(10**13))
+    return await healthy(request)
+
+health.health = gets_stuck
+'''
+
+
+@pytest.fixture
+def path(tmp_path, monkeypatch):
+    """Processes that begin now can get stuck."""
+    folder = tmp_path / "stuck"
+    folder.mkdir()
+    (folder / "sitecustomize.py").write_text(STUCK)
+    monkeypatch.setenv("PYTHONPATH", f"{folder}:{ROOT}")
+
+
+async def until(condition, seconds=30.0):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.05)
+
+
+@pytest.mark.usefixtures("path")
+@pytest.mark.parametrize("how", ["asleep", "busy"])
+async def test_a_worker_that_is_stuck_is_replaced_while_the_other_one_serves(tmp_path, how):
+    with logging(tmp_path, "--workers", "2", stuck_timeout=1.0) as (live, log):
+        before = set(workers_of(live.process.pid))
+        async with client_of(live) as client:
+            client.headers["connection"] = "close"
+            stuck = asyncio.create_task(client.get("/healthz", params={"stuck": how, "seconds": 60}))
+            await asyncio.sleep(0.3)
+            for _ in range(5):
+                assert (await chat(client, MODEL))[0] == 200
+            with pytest.raises(httpx2.TransportError):
+                await stuck
+            await until(lambda: len(before & set(workers_of(live.process.pid))) == 1)
+            await until(lambda: len(workers_of(live.process.pid)) == 2)
+            assert (await chat(client, MODEL))[0] == 200
+        assert "gets_stuck" in log.read_text()
+
+
+@pytest.mark.usefixtures("path")
+async def test_a_single_process_that_was_stuck_says_where_and_goes_on(tmp_path):
+    with logging(tmp_path, stuck_timeout=0.5) as (live, log):
+        async with client_of(live) as client:
+            await asyncio.sleep(1.0)
+            assert log.read_text().count("gets_stuck") == 0
+            assert (await client.get("/healthz", params={"stuck": "asleep", "seconds": 1.5})).status_code == 200
+            assert log.read_text().count("gets_stuck") == 1
+            assert (await chat(client, MODEL))[0] == 200
+            await asyncio.sleep(1.0)
+            assert log.read_text().count("gets_stuck") == 1
