@@ -180,6 +180,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         Literal["refusal", "error"], _about("A prompt that Gemini blocked: a 200 with a refusal, or a 400.")
     ] = "refusal"
     include_thoughts: Annotated[bool, _about("Ask for thought summaries whenever a request sets an effort.")] = False
+    leaked_thoughts: Annotated[
+        bool,
+        _about("Take text behind THOUGHT:, up to a blank line, for a thought: Vertex AI and relays return some."),
+    ] = False
     stateless_ids: Annotated[
         bool,
         _about("Put signatures into call ids (longer than OpenAI's 40 characters) instead of relying on the store."),
@@ -615,6 +619,7 @@ def options(settings: Settings, upstream: str | None = None) -> Options:
         ),
         stateless_ids=settings.stateless_ids,
         include_thoughts=settings.include_thoughts,
+        leaked_thoughts=settings.leaked_thoughts,
     )
 
 

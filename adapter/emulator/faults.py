@@ -10,7 +10,8 @@ blocked prompts      `blocked` (SAFETY), `blocked-other`, `blocked-blocklist`, `
                      `blocked-image-safety`: HTTP 200 without candidates
 odd bodies           `no-candidates`, `empty-candidates`, `empty-candidate`, `empty-content`, `no-parts` (STOP with
                      nothing said), `empty-part`, `no-usage`, `late-usage` (only in the last chunk),
-                     `big-signature` (1 MB), `not-json` (HTTP 200 with text)
+                     `big-signature` (1 MB), `not-json` (HTTP 200 with text), `leaked-thought` (one that comes as
+                     text, behind THOUGHT:)
 errors first         `400`, `429` (with RetryInfo), `429-day` (a daily quota), `429-bare`, `500`, `503`, `504`,
                      `499`, `html-502`, `html-404`, `array-error` (429 in a one-element array)
 broken streams       `tail-error` (a bare JSON error after the first half), `tail-event` (the same as `data:`),
@@ -118,6 +119,16 @@ def big_signature(chunks: Chunks) -> Chunks:
     """A signature of a megabyte on the last part."""
     parts = chunks[-1]["candidates"][0]["content"].get("parts", [{}])
     parts[-1]["thoughtSignature"] = "A" * BIG
+    return chunks
+
+
+def leaked_thought(chunks: Chunks) -> Chunks:
+    """A thought before the first text, as nothing but a text."""
+    parts = [part for chunk in chunks for part in chunk["candidates"][0]["content"].get("parts", [])]
+    for part in parts:
+        if part.get("text") and not part.get("thought"):
+            part["text"] = f"THOUGHT: What would be good to say?\n\n{part['text']}"
+            break
     return chunks
 
 
@@ -293,6 +304,7 @@ FAULTS: dict[str, Fault] = {
     "no-usage": Fault(reshape=without("usageMetadata")),
     "late-usage": Fault(reshape=late_usage),
     "big-signature": Fault(reshape=big_signature),
+    "leaked-thought": Fault(reshape=leaked_thought),
     "calls-apart": Fault(reshape=calls_apart),
     "not-json": Fault(page=(200, "application/json; charset=UTF-8", b"This is not JSON.")),
     "400": Fault(refusal=Refusal(400, "Request contains an invalid argument.")),

@@ -8,6 +8,7 @@ from adapter.translate import audio, extras, reply
 from adapter.translate.citations import citations
 from adapter.translate.context import Context, Stamp
 from adapter.translate.errors import AnswerError
+from adapter.translate.leaked import without_leaks
 from adapter.translate.notes import Fidelity, Note
 from adapter.translate.partial_args import CallAssembly, WholeCall
 from adapter.translate.replay import issue
@@ -83,7 +84,11 @@ def _choices(candidates: list[Candidate], context: Context, stamp: Stamp, ledger
 
 
 def _choice(candidate: Candidate, index: int, context: Context, stamp: Stamp, ledger: Ledger) -> Choice:
-    content = _Sorted((candidate.content.parts if candidate.content else None) or [], index, context, stamp)
+    parts = (candidate.content.parts if candidate.content else None) or []
+    leaks: list[Note] = []
+    if context.options.leaked_thoughts:
+        parts, leaks = without_leaks(parts)
+    content = _Sorted(parts, index, context, stamp)
     reply.check_finish(candidate, content.said_something)
     legacy = any(call.kind == "legacy" for call in content.calls)
     finish, approximation = reply.finish_reason(candidate.finish_reason, bool(content.calls), legacy)
@@ -92,7 +97,7 @@ def _choice(candidate: Candidate, index: int, context: Context, stamp: Stamp, le
     if approximation is not None:
         ledger.notes.append(Note(f"{below}.finishReason", Fidelity.APPROXIMATED, approximation))
     lost = reply.lost_logprobs(candidate.logprobs_result) + extras.needless_token(candidate)
-    ledger.add(content.notes + cited.notes + lost, below)
+    ledger.add(leaks + content.notes + cited.notes + lost, below)
     ledger.issued += content.issued
     message = _message(candidate, content, finish, context, stamp)
     message.annotations = cited.annotations or None

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from adapter.translate import audio, continuation, extras, reply
+from adapter.translate import audio, continuation, extras, leaked, reply
 from adapter.translate.choice_state import ChoiceState
 from adapter.translate.citations import citations
 from adapter.translate.context import Context, Stamp
@@ -179,6 +179,8 @@ class ChatStream:
     def _candidate(self, choice: ChoiceState, candidate: Candidate) -> list[ChatCompletionChunk]:
         content = candidate.content
         deltas = [delta for part in (content.parts if content else None) or () for delta in self._part(part, choice)]
+        if candidate.finish_reason is not None:
+            deltas += self._held_back(choice)
         if candidate == Candidate(index=candidate.index, content=content):
             return [self._delta(choice.index, delta) for delta in deltas]
         self._note(extras.gather(choice.said, candidate, extras.GATHERED_OF_CANDIDATES, ""), choice)
@@ -194,6 +196,19 @@ class ChatStream:
         return chunks + [self._delta(choice.index, delta) for delta in others]
 
     def _part(self, part: Part, choice: ChoiceState) -> list[Delta]:
+        """The deltas for one part, which may be a thought that does not say so."""
+        if not self.context.options.leaked_thoughts:
+            return self._told(part, choice)
+        deltas = [delta for one in choice.leaks.feed(part) for delta in self._told(one, choice)]
+        if choice.leaks.found:
+            self._note([leaked.NOTE], choice)
+        return deltas
+
+    def _held_back(self, choice: ChoiceState) -> list[Delta]:
+        """The deltas for a text that could still have become a thought."""
+        return [delta for one in choice.leaks.close() for delta in self._told(one, choice)]
+
+    def _told(self, part: Part, choice: ChoiceState) -> list[Delta]:
         """The deltas for one part; what has no place in one is kept for the end."""
         if part.function_call is not None:
             return self._calls(choice.assembly.feed(part, part.function_call), choice)
@@ -230,7 +245,7 @@ class ChatStream:
         for part, call in whole:
             text = reply.unwrapped(part, call, self.context)
             if text is not None:
-                deltas += self._part(text, choice)
+                deltas += self._told(text, choice)
                 continue
             choice.keep(part, Kind.CALL)
             if call.name in choice.run_by_gemini:
@@ -269,7 +284,7 @@ class ChatStream:
 
     def _end(self, choice: ChoiceState) -> list[ChatCompletionChunk]:
         """The last chunks of one choice."""
-        deltas = self._calls(choice.assembly.close(), choice)
+        deltas = self._held_back(choice) + self._calls(choice.assembly.close(), choice)
         deltas += [delta for part, call in choice.held for delta in self._call(part, call, choice)]
         text = choice.text()
         if choice.sound is not None:

@@ -1,6 +1,7 @@
 """What one choice of a stream has said so far."""
 
 from adapter.translate.audio import Sound
+from adapter.translate.leaked import LeakedThoughts
 from adapter.translate.partial_args import CallAssembly, WholeCall
 from adapter.translate.reply import AnsweredCall, Kind, is_plain, kind_of
 from adapter.wire.gemini.content import Part
@@ -20,6 +21,7 @@ class ChoiceState:
         self.held: list[WholeCall] = []
         self.run_by_gemini: set[str] = set()
         self.assembly = CallAssembly()
+        self.leaks = LeakedThoughts()
         self.images = 0
         self.sound: Sound | None = None
         self.refused = False

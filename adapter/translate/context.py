@@ -25,6 +25,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     that take only `parameters`/`responseSchema`. `fields` limits what is sent to these dotted paths of
     GenerateContentRequest (None: everything). `later_system`: what becomes of a system message after the first other
     one. `blocked_prompt`: a 200 with a refusal, or a 400. `remote_media`: whether the server fetched http(s) URLs.
+    `leaked_thoughts`: whether a text behind THOUGHT: is a thought.
     """
 
     upstream: str = "studio"
@@ -37,6 +38,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     stateless_ids: bool = False
     remote_media: bool = False
     include_thoughts: bool = False
+    leaked_thoughts: bool = False
 
 
 class Context(msgspec.Struct, frozen=True, kw_only=True):

@@ -121,6 +121,15 @@ def test_a_stuck_answer_gives_the_same_token_again(live: str) -> None:
     assert said([second]) not in ("", said([{"candidates": [first]}]))
 
 
+@pytest.mark.parametrize("answering", [ask, stream])
+def test_a_leaked_thought_stands_before_the_text_and_not_before_calls(live: str, answering: Any) -> None:
+    found = answering(live, "leaked-thought")
+    assert said(events(found) if answering is stream else [found.json()]).startswith("THOUGHT: What")
+    calls = request("what is the weather?") | {"tools": [{"functionDeclarations": [WEATHER]}]}
+    found = answering(live, "leaked-thought", calls)
+    assert "THOUGHT" not in found.text
+
+
 def test_a_blocked_prompt_has_no_candidates(live: str) -> None:
     for answer in (ask(live, "blocked").json(), events(stream(live, "blocked"))[0]):
         assert "candidates" not in answer
