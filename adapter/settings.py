@@ -180,6 +180,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         Literal["refusal", "error"], _about("A prompt that Gemini blocked: a 200 with a refusal, or a 400.")
     ] = "refusal"
     include_thoughts: Annotated[bool, _about("Ask for thought summaries whenever a request sets an effort.")] = False
+    thoughts_headroom: Annotated[
+        int, _count("Tokens that are added to a client's limit, against which Gemini counts its thoughts.", 0)
+    ] = 0
     leaked_thoughts: Annotated[
         bool,
         _about("Take text behind THOUGHT:, up to a blank line, for a thought: Vertex AI and relays return some."),
@@ -620,6 +623,7 @@ def options(settings: Settings, upstream: str | None = None) -> Options:
         stateless_ids=settings.stateless_ids,
         include_thoughts=settings.include_thoughts,
         leaked_thoughts=settings.leaked_thoughts,
+        thoughts_headroom=settings.thoughts_headroom,
     )
 
 

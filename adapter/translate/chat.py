@@ -124,10 +124,12 @@ def max_completion_tokens(value: int, context: Context) -> Outcome:
     """Both count the thoughts."""
     if value < 1:
         return rejected("must be at least 1")
-    limit = context.capabilities.output_limit
-    if value > limit:
-        return approximated(config(max_output_tokens=limit), f"the model's limit is {limit}")
-    return exact(config(max_output_tokens=value))
+    row = context.capabilities
+    extra = context.options.thoughts_headroom if row.thinking != "none" else 0
+    if value + extra > row.output_limit:
+        return approximated(config(max_output_tokens=row.output_limit), f"the model's limit is {row.output_limit}")
+    fragment = config(max_output_tokens=value + extra)
+    return approximated(fragment, f"{extra} more for thoughts, by the operator's setting") if extra else exact(fragment)
 
 
 def max_tokens(value: int, context: Context) -> Outcome:

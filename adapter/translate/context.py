@@ -25,7 +25,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     that take only `parameters`/`responseSchema`. `fields` limits what is sent to these dotted paths of
     GenerateContentRequest (None: everything). `later_system`: what becomes of a system message after the first other
     one. `blocked_prompt`: a 200 with a refusal, or a 400. `remote_media`: whether the server fetched http(s) URLs.
-    `leaked_thoughts`: whether a text behind THOUGHT: is a thought.
+    `leaked_thoughts`: whether a text behind THOUGHT: is a thought. `thoughts_headroom`: how many tokens are added to a
+    client's limit, since thoughts count against it.
     """
 
     upstream: str = "studio"
@@ -39,6 +40,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     remote_media: bool = False
     include_thoughts: bool = False
     leaked_thoughts: bool = False
+    thoughts_headroom: int = 0
 
 
 class Context(msgspec.Struct, frozen=True, kw_only=True):

@@ -46,6 +46,16 @@ _VALID_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.:-]{0,63}")
 _INVALID_CHARACTER = re.compile(r"[^A-Za-z0-9_.:-]")
 _EMPTY = msgspec.Raw(b"{}")
 
+_OWN = {
+    name: field.name
+    for field in msgspec.structs.fields(GeminiTool)
+    if field.name != "function_declarations"
+    for name in (field.name, field.encode_name)
+}
+"""Gemini's built-in tools under both spellings of their names."""
+
+_OWN_FIELD = re.compile(r"\[(\d+)\]\.(\w+)")
+
 _BUILT_IN = {
     "google_search": "google_search",
     "web_search": "google_search",
@@ -131,16 +141,27 @@ def _unknown(unknown: Mapping[str, msgspec.Raw]) -> list[Note]:
 @lru_cache(maxsize=256)
 def _convert(raw: bytes, dialect: Literal["json", "openapi"]) -> Toolbox:
     tools, unknown = decode_field("tools", msgspec.Raw(raw), list[Tool])
-    box = _collect(tools, dialect)
+    box = _collect(tools, dialect, _own(tools, unknown))
     return box._replace(notes=_unknown(unknown) + box.notes)
 
 
-def _collect(tools: list[Tool], dialect: Literal["json", "openapi"]) -> Toolbox:
+def _own(tools: list[Tool], unknown: dict[str, msgspec.Raw]) -> dict[int, GeminiTool]:
+    """Tools in Google's own form under names that `Tool` does not have, by index; they are not unknown any more."""
+    found: dict[int, GeminiTool] = {}
+    for path in list(unknown):
+        match = _OWN_FIELD.fullmatch(path)
+        field = _OWN.get(match[2]) if match else None
+        if match and field and tools[int(match[1])].function is None:
+            setattr(found.setdefault(int(match[1]), GeminiTool()), field, unknown.pop(path))
+    return found
+
+
+def _collect(tools: list[Tool], dialect: Literal["json", "openapi"], own: Mapping[int, GeminiTool] = {}) -> Toolbox:
     box = Toolbox({}, [], [], {}, any(tool.function is not None and bool(tool.function.strict) for tool in tools))
     if len(tools) > MAX_TOOLS:
         raise Rejected("tools", f"Gemini takes at most {MAX_TOOLS} tools")
     for index, tool in enumerate(tools):
-        if native := _native(tool):
+        if native := own.get(index) or _native(tool):
             box.built_in.append(native)
             box.notes.extend(_native_losses(tool, f"[{index}]"))
         elif tool.type in ("function", "custom"):
