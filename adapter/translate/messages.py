@@ -355,6 +355,8 @@ def _call_part(call: Call, asked: ToolCall, record: Signature | None, message: M
 def _ends(turns: Turns) -> None:
     """The last turn must be a user's, except where the model takes a prefill."""
     contents = turns.contents
+    if not contents and not turns.context.capabilities.prefill:
+        raise Rejected("", "all messages are empty, and the model answers no empty one")
     if not contents:
         turns.say("user", [Part(text=" ")])
         turns.note("", Fidelity.INJECTED, "all messages are empty: a blank user's turn stands for them")

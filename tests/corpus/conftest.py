@@ -1,13 +1,12 @@
 """Tests over recorded traffic: skipped by name where ADAPTER_CORPUS is not set; their counts are printed at the end."""
 
-from collections import Counter
 from collections.abc import Callable
 
 import pytest
 
 from tests.corpus.recordings import ROOT
 
-COUNTS: dict[str, Counter[str]] = {}
+COUNTS = "recorded traffic"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -20,19 +19,27 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    if COUNTS:
+    reports = [one for many in terminalreporter.stats.values() for one in many if getattr(one, "when", "") == "call"]
+    counted = {
+        report.nodeid.rpartition("::")[2]: value
+        for report in reports
+        for name, value in report.user_properties
+        if name == COUNTS
+    }
+    if counted:
         terminalreporter.section("recorded traffic")
-    for name, counts in COUNTS.items():
+    for name, counts in counted.items():
         listed = ", ".join(f"{what} {number}" for what, number in sorted(counts.items()))
         terminalreporter.write_line(f"{name}: {listed}")
 
 
 @pytest.fixture
 def count(request: pytest.FixtureRequest) -> Callable[[str], None]:
-    """Counts what a test saw, to be printed at the end."""
-    counts = COUNTS.setdefault(request.node.name, Counter())
+    """Counts what a test saw, to be printed at the end, also of the workers that share a run."""
+    counts: dict[str, int] = {}
+    request.node.user_properties.append((COUNTS, counts))
 
     def add(what: str) -> None:
-        counts[what] += 1
+        counts[what] = counts.get(what, 0) + 1
 
     return add
