@@ -22,6 +22,7 @@ from adapter.wire.gemini.generate import (
     GroundingMetadata,
     GroundingSupport,
     LogprobsResult,
+    Segment,
     UsageMetadata,
 )
 
@@ -154,12 +155,20 @@ class Continuation:
         if support.segment is not None:
             segment = members(moved["segment"])
             segment.pop("partIndex", None)
-            before = self._texts[: max(0, support.segment.part_index)]
-            offset = self._bytes_before + sum(len(text.encode()) for text in before)
-            segment["startIndex"] = msgspec.Raw(encode(support.segment.start_index + offset))
-            segment["endIndex"] = msgspec.Raw(encode(support.segment.end_index + offset))
+            segment.update(self._segment(support.segment))
             moved["segment"] = msgspec.Raw(encode(segment))
         return msgspec.Raw(encode(moved))
+
+    def _segment(self, segment: Segment) -> dict[str, msgspec.Raw]:
+        """Where a segment of this call stands in the whole text. Its own text is what it is found by in a stream."""
+        texts = [text.encode() for text in self._texts]
+        start, end = (
+            sum(map(len, texts[: max(0, segment.part_index)])) + index
+            for index in (segment.start_index, segment.end_index)
+        )
+        text = segment.text or b"".join(texts)[start:end].decode(errors="ignore")
+        found = {"startIndex": start + self._bytes_before, "endIndex": end + self._bytes_before, "text": text}
+        return {name: msgspec.Raw(encode(value)) for name, value in found.items()}
 
 
 def notes(continued: bool) -> list[Note]:
