@@ -65,7 +65,9 @@ def test_the_curl_command_gets_an_answer(served):
 
 @pytest.mark.install
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("number", [0, 1, 4], ids=["the openai package", "responses", "Google's own settings"])
+@pytest.mark.parametrize(
+    "number", [0, 1, 4, 5], ids=["the openai package", "responses", "Google's own settings", "Gemini's own tools"]
+)
 def test_snippets_with_the_openai_package_run(served, number):
     url, _ = served
     text = PYTHON[number] if number == 0 else PYTHON[0] + PYTHON[number]
