@@ -60,7 +60,7 @@ def response_format(value: ResponseFormat, context: Context) -> Outcome:
     if not present(schema):
         return exact(config(response_mime_type="application/json"), notes)
     dialect = context.options.schema
-    converted = tools.convert_schema(schema, "response_format.json_schema.schema", dialect)
+    converted = tools.convert_schema(schema, "response_format.json_schema.schema", dialect, restored=False)
     place = "response_json_schema" if dialect == "json" else "response_schema"
     below = [_below("json_schema.schema", note) for note in converted.notes]
     return exact(config(response_mime_type="application/json", **{place: converted.schema}), notes + below)
@@ -78,7 +78,7 @@ def _below(path: str, note: Note) -> Note:
 def _json_tool(schema: msgspec.Raw, context: Context, notes: list[Note]) -> Outcome:
     dialect = context.options.schema
     raw = schema if present(schema) else msgspec.Raw(b'{"type":"object"}')
-    converted = tools.convert_schema(raw, "response_format.json_schema.schema", dialect)
+    converted = tools.convert_schema(raw, "response_format.json_schema.schema", dialect, restored=False)
     declaration = FunctionDeclaration(name=tools.JSON_TOOL, description="Give the final answer with this function.")
     tools.set_schema(declaration, converted.schema, dialect)
     fragment = GenerateContentRequest(tools=[GeminiTool(function_declarations=[declaration])])

@@ -12,11 +12,11 @@ from typing import assert_never
 import msgspec
 import orjson
 
-from adapter.translate import media, signatures
+from adapter.translate import media, schema_openapi, signatures
 from adapter.translate.context import Context
 from adapter.translate.notes import Fidelity, Note, Outcome, Rejected, SignatureSource, exact
 from adapter.translate.results import orphan, results
-from adapter.translate.tools import upstream_name
+from adapter.translate.tools import toolbox, upstream_name
 from adapter.translate.turns import Call, Turns, parts_of
 from adapter.wire.base import ABSENT, MAX_NESTING, decode, encode, present, too_deep
 from adapter.wire.gemini.content import Content, FunctionCall, Part
@@ -318,7 +318,8 @@ def _call(call: ToolCall, index: int, number: int, record: Signature | None, tur
     if custom is not None:
         args = msgspec.Raw(encode({"input": custom.input or ""}))
     else:
-        args = _arguments((function.arguments if function else None) or "", f"{path}.function.arguments")
+        text = (function.arguments if function else None) or ""
+        args = _as_written(_arguments(text, f"{path}.function.arguments"), upstream_name(name), turns.context)
     return Call(
         call.id or "", path, FunctionCall(id=_gemini_id(call, record, turns), name=upstream_name(name), args=args)
     )
@@ -329,6 +330,16 @@ def _gemini_id(call: ToolCall, record: Signature | None, turns: Turns) -> str | 
     if not turns.context.capabilities.call_ids:
         return None
     return (record.id if record else None) or signatures.split_id(call.id or "")[0] or None
+
+
+def _as_written(args: msgspec.Raw, name: str, context: Context) -> msgspec.Raw:
+    """Arguments as Gemini wrote them: in the OpenAPI dialect it writes the numbers of enums as texts."""
+    declared = toolbox(context).declared.get(name) if context.options.schema == "openapi" else None
+    if declared is None or not present(declared.parameters):
+        return args
+    value = orjson.loads(bytes(args))
+    texts = schema_openapi.as_texts(value, declared.parameters)
+    return args if texts == value else msgspec.Raw(encode(texts))
 
 
 def _arguments(text: str, path: str) -> msgspec.Raw:

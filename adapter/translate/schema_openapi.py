@@ -1,9 +1,12 @@
 """JSON Schema to the Schema message of Gemini's `parameters` and `responseSchema`, and values back.
 
 For relays that take nothing else (discovery revision 20260325, Schema). It has no references, no unions of types, no
-typed maps and no tuples, and its enums hold texts only: integers come back as texts and are restored.
+typed maps and no tuples, and its enums hold texts only. In arguments numbers travel as texts, there and back; the text
+of an answer is not read, so its schema tells such enums in words.
 """
 
+from collections.abc import Callable
+from itertools import chain, repeat
 from typing import Any, NamedTuple
 
 import msgspec
@@ -28,10 +31,10 @@ _FORMATS = {"string": {"date-time"}, "integer": {"int32", "int64"}, "number": {"
 _ANY = ("string", "number", "boolean", "object")
 
 
-def to_openapi_schema(schema: msgspec.Raw) -> Converted:
-    """The schema as Gemini's Schema message. Raises `UnusableSchema`."""
+def to_openapi_schema(schema: msgspec.Raw, *, restored: bool = True) -> Converted:
+    """The schema as Gemini's Schema message; `restored`: for values that `restore` reads. Raises `UnusableSchema`."""
     root, notes = normalised(load(schema), OPENAPI_KEYWORDS)
-    message = _Message(root.pop("$defs", {}))
+    message = _Message(root.pop("$defs", {}), restored=restored)
     result = message.schema(root, _Place())
     return Converted(msgspec.Raw(orjson.dumps(result)), (*notes, *message.notes))
 
@@ -52,8 +55,9 @@ class _Place(NamedTuple):
 class _Message:
     """Builds the message; definitions are written out, a recursion once more at the most."""
 
-    def __init__(self, definitions: dict[str, Schema]) -> None:
+    def __init__(self, definitions: dict[str, Schema], *, restored: bool) -> None:
         self.definitions = definitions
+        self.restored = restored
         self.notes: list[Note] = []
         self.nodes = 0
 
@@ -129,6 +133,11 @@ class _Message:
     def _enum(self, values: list[Any], kind: str, result: Schema, place: _Place) -> None:
         """Enums hold texts; arguments are restored to the declared type."""
         texts = [value if isinstance(value, str) else orjson.dumps(value).decode() for value in values]
+        if texts != values and not self.restored:
+            self.note(place, "enum", "the upstream's enums hold texts only: told in the description")
+            told = f"(enum: {orjson.dumps(values).decode()})"
+            result["description"] = f"{result.get('description', '')} {told}".lstrip()
+            return
         if texts != values:
             self.note(place, "enum", f"sent as texts, and restored to {kind} in arguments")
             result["type"] = "STRING"
@@ -189,36 +198,57 @@ _KIND_OF = {str: "string", int: "integer", float: "number"}
 MAX_RESTORED = 64
 
 
+Leaf = Callable[[Any, list[Any]], Any]
+"""A scalar, and the enum that it may be a member of, as the scalar that it stands for."""
+
+
 def restore(arguments: dict[str, Any], declared: msgspec.Raw) -> dict[str, Any]:
     """Arguments with the declared types, where an enum of numbers travelled as texts; down to `MAX_RESTORED` levels."""
+    return _arguments(arguments, declared, _number)
+
+
+def as_texts(arguments: dict[str, Any], declared: msgspec.Raw) -> dict[str, Any]:
+    """Arguments as Gemini wrote them, before they were restored."""
+    return _arguments(arguments, declared, _text)
+
+
+def _arguments(arguments: dict[str, Any], declared: msgspec.Raw, leaf: Leaf) -> dict[str, Any]:
     root, _ = normalised(load(declared), OPENAPI_KEYWORDS)
-    restored = _restored(arguments, root, root.get("$defs", {}), 0)
-    return restored if isinstance(restored, dict) else arguments
+    walked = _walked(arguments, root, root.get("$defs", {}), leaf, 0)
+    return walked if isinstance(walked, dict) else arguments
 
 
-def _restored(value: Any, node: Schema, definitions: dict[str, Schema], depth: int) -> Any:
+def _walked(value: Any, node: Schema, definitions: dict[str, Schema], leaf: Leaf, depth: int) -> Any:
+    """A value with each member of an enum in it changed; the first alternative that changes something counts."""
     if depth > MAX_RESTORED:
         return value
     if "$ref" in node:
         name = pointers.unescaped(node["$ref"].rsplit("/", 1)[-1])
-        return _restored(value, definitions.get(name, {}), definitions, depth + 1)
+        return _walked(value, definitions.get(name, {}), definitions, leaf, depth + 1)
     if isinstance(value, dict):
         properties = node.get("properties", {})
-        return {key: _restored(item, properties.get(key, {}), definitions, depth + 1) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_restored(item, node.get("items", {}), definitions, depth + 1) for item in value]
-    if isinstance(value, str):
-        return _number(value, node, definitions, depth)
-    return value
-
-
-def _number(text: str, node: Schema, definitions: dict[str, Schema], depth: int) -> Any:
-    """The member of an enum that a text stands for, also inside alternatives."""
-    members = node.get("enum", ())
-    if text in members:
-        return text
-    found = next((one for one in members if orjson.dumps(one).decode() == text), text)
+        found: Any = {
+            key: _walked(item, properties.get(key, {}), definitions, leaf, depth + 1) for key, item in value.items()
+        }
+    elif isinstance(value, list):
+        schemas = chain(node.get("prefixItems", ()), repeat(node.get("items", {})))
+        found = [_walked(item, one, definitions, leaf, depth + 1) for item, one in zip(value, schemas, strict=False)]
+    else:
+        found = leaf(value, node.get("enum", []))
     for branch in node.get("anyOf", ()):
-        if found == text:
-            found = _restored(text, branch, definitions, depth + 1)
+        if found == value:
+            found = _walked(value, branch, definitions, leaf, depth + 1)
     return found
+
+
+def _number(value: Any, members: list[Any]) -> Any:
+    """The member that a text stands for."""
+    if not isinstance(value, str) or value in members:
+        return value
+    return next((one for one in members if orjson.dumps(one).decode() == value), value)
+
+
+def _text(value: Any, members: list[Any]) -> Any:
+    """The text that stands for a member; a client may write 1 as 1.0, and true is not 1."""
+    same = (one for one in members if one == value and isinstance(one, bool) is isinstance(value, bool))
+    return value if isinstance(value, str) else next((orjson.dumps(one).decode() for one in same), value)

@@ -234,10 +234,17 @@ def set_schema(declaration: FunctionDeclaration, value: msgspec.Raw, dialect: Li
         declaration.parameters = value
 
 
-def convert_schema(raw: msgspec.Raw, path: str, dialect: Literal["json", "openapi"]) -> schema.Converted:
-    """The schema in the upstream's dialect. Raises `Rejected` at `path` for one that cannot be used."""
+def convert_schema(
+    raw: msgspec.Raw, path: str, dialect: Literal["json", "openapi"], *, restored: bool = True
+) -> schema.Converted:
+    """The schema in the upstream's dialect. Raises `Rejected` at `path` for one that cannot be used.
+
+    `restored`: it is of arguments, whose numbers travel as texts where the dialect's enums hold nothing else.
+    """
     try:
-        return schema.to_json_schema(raw) if dialect == "json" else schema_openapi.to_openapi_schema(raw)
+        if dialect == "json":
+            return schema.to_json_schema(raw)
+        return schema_openapi.to_openapi_schema(raw, restored=restored)
     except schema.UnusableSchema as error:
         raise Rejected(f"{path}.{error.path}" if error.path else path, error.reason) from None
 
