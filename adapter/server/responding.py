@@ -109,9 +109,16 @@ async def whole(service: Service, turn: Turn, reply: Reply, exchange: Exchange) 
 
 async def keep(turn: Turn, response: Response, ledger: list[Note]) -> None:
     """Store a response; where that fails, the response and the ledger say so."""
-    if turn.kept is not None and not await turn.kept.keep(response, turn.past, turn.client.id):
+    if turn.kept is None:
+        return
+    reason = "the response is too large for the store, or cannot be written"
+    try:
+        kept = await turn.kept.keep(response, turn.past, turn.client.id)
+    except Rejected as error:
+        kept, reason = False, f"the input cannot be stored: {error}"
+    if not kept:
         response.store = False
-        ledger.append(Note("store", Fidelity.DROPPED, "the response is too large for the store, or cannot be written"))
+        ledger.append(Note("store", Fidelity.DROPPED, reason))
 
 
 class StreamedResponse:

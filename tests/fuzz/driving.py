@@ -30,7 +30,8 @@ SLOWEST = 5.0
 
 PASSED_ON = (
     b"google", b"file_search", b"url_context", b"code_execution", b"safety_settings", b";base64,", b"input_audio",
-    b"file_data", b"signature",
+    b"file_data", b"signature", b"fileSearch", b"urlContext", b"codeExecution", b"computer_use", b"computerUse",
+    b"mcp_servers", b"mcpServers", b"retrieval", b"nterprise", b"continuation",
 )  # fmt: skip
 """What goes to Gemini as the client sent it, for Gemini to judge: its own fields, and files."""
 

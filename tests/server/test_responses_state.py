@@ -318,3 +318,20 @@ async def test_stored_responses_are_bounded_in_number(tmp_path):
         found = [(await client.get(f"{PATH}/{one['id']}")).status_code for one in made]
     assert found == [404, 200, 200]
     assert said(made[2]) == "answer 3"
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_an_input_that_cannot_be_stored_is_answered_and_says_so(stream):
+    part = '{"type": "input_text", "text": "hi", "prompt_cache_breakpoint": {"ttl": 1e999}}'
+    flag = "true" if stream else "false"
+    body = f'{{"model": "m", "input": [{{"role": "user", "content": [{part}]}}], "stream": {flag}}}'
+
+    async def script(call):
+        await (call.stream if stream else call.json)(answer("yo"))
+
+    async with scripted(script) as upstream, adapter(upstream) as client:
+        got = await client.post(PATH, content=body, headers={"content-type": "application/json"})
+    assert got.status_code == 200, got.text
+    made = told(got.text)[-1]["response"] if stream else got.json()
+    assert made["store"] is False
+    assert made["status"] == "completed"
