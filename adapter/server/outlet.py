@@ -5,7 +5,7 @@ ASGI messages costs as much as the translation of a small request. Any other ser
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Protocol
 
 from starlette.types import Message, Send
@@ -80,7 +80,10 @@ class Messages:
 
 
 class Bytes:
-    """By the bytes of HTTP/1.1, written to the connection that uvicorn holds; its own `send` does the same."""
+    """By the bytes of HTTP/1.1, written to the connection that uvicorn holds; its own `send` writes the same ones.
+
+    Like that one it raises `RuntimeError` for what fits no answer: uvicorn then closes the connection.
+    """
 
     def __init__(self, cycle: RequestResponseCycle, stamps: Stamps) -> None:
         self._cycle = cycle
@@ -89,20 +92,24 @@ class Bytes:
     async def whole(self, status: int, fields: Fields, body: bytes) -> None:
         """See `Way`."""
         if await self._open():
+            self._check(begun=False)
             self._cycle.transport.write(self._head(status, fields) + body)
             self._complete()
 
     async def piece(self, data: bytes, fields: Fields) -> None:
         """See `Way`."""
         if await self._open():
-            chunk = b"%x\r\n%b\r\n" % (len(data), data)
+            self._check(begun=self._cycle.response_started)
+            # A chunk of no bytes would end the answer.
+            chunk = b"%x\r\n%b\r\n" % (len(data), data) if data else b""
             if not self._cycle.response_started:
-                chunk = self._head(200, [*fields, (b"transfer-encoding", b"chunked")]) + chunk
+                chunk = self._head(200, fields, (b"transfer-encoding", b"chunked")) + chunk
             self._cycle.transport.write(chunk)
 
     async def end(self) -> None:
         """See `Way`."""
         if await self._open():
+            self._check(begun=True)
             self._cycle.transport.write(b"0\r\n\r\n")
             self._complete()
 
@@ -113,13 +120,19 @@ class Bytes:
             await cycle.flow.drain()
         return not cycle.disconnected
 
-    def _head(self, status: int, fields: Sequence[tuple[bytes, bytes]]) -> bytes:
+    def _check(self, *, begun: bool) -> None:
+        """Two heads, or anything behind an end, would be read as another answer."""
+        if self._cycle.response_complete or self._cycle.response_started != begun:
+            raise RuntimeError("this is not what comes next in an answer")
+
+    def _head(self, status: int, fields: Fields, *last: tuple[bytes, bytes]) -> bytes:
         cycle = self._cycle
         cycle.response_started = True
         cycle.waiting_for_100_continue = False
         told = [*cycle.default_headers, *fields, *self._stamps.fields()]
         if not cycle.keep_alive:
             told.append((b"connection", b"close"))
+        told += last
         return STATUS_LINE[status] + b"\r\n".join([b": ".join(field) for field in told]) + b"\r\n\r\n"
 
     def _complete(self) -> None:
