@@ -68,7 +68,8 @@ class Generation:
             exchange.request = await read_body(scope, receive, self.service.settings.max_body, self.service.room)
             try:
                 with while_connected(scope, receive):
-                    await self._in_turn(Incoming(scope, send, exchange, client))
+                    async with self.service.load:
+                        await self.serve(Incoming(scope, send, exchange, client))
             finally:
                 self.service.room.give(len(exchange.request))
         except ClientGone:
@@ -76,16 +77,6 @@ class Generation:
         except Exception as error:  # noqa: BLE001 - the border: everything becomes an OpenAI error, bugs are logged whole
             failure = self.failed(error, exchange, client)
             await respond(send, failure.status, encode(failure.body), failure.headers)
-
-    async def _in_turn(self, incoming: Incoming) -> None:
-        """Answer when there is a place for it. Raises `Overloaded`."""
-        load = self.service.load
-        if not load.take():
-            await load.wait()
-        try:
-            await self.serve(incoming)
-        finally:
-            load.give()
 
     def failed(self, error: Exception, exchange: Exchange, client: Client | None) -> Failure:
         """OpenAI's error for an exception, recorded."""

@@ -35,7 +35,10 @@ class Room:
 
 
 class Load:
-    """Places for requests that run, and a line for those that wait; the first in it is served first."""
+    """Places for requests that run, and a line for those that wait; the first in it is served first.
+
+    A request has its place inside `async with`.
+    """
 
     def __init__(self, most: int, queued: int, patience: float) -> None:
         self._free = most
@@ -49,6 +52,14 @@ class Load:
             return False
         self._free -= 1
         return True
+
+    async def __aenter__(self) -> None:
+        """Take a place, now or in turn. Raises `Overloaded`."""
+        if not self.take():
+            await self.wait()
+
+    async def __aexit__(self, *_: object) -> None:
+        self.give()
 
     async def wait(self) -> None:
         """Take the next place that is given back. Raises `Overloaded`."""

@@ -98,6 +98,34 @@ async def test_lanes_run_beside_each_other():
     assert {event["stream_id"] for event in slow} == {"a"}
 
 
+async def test_responses_of_a_connection_take_places_like_other_requests():
+    go_on = asyncio.Event()
+
+    async def script(call):
+        await go_on.wait()
+        await call.stream(answer("done"))
+
+    async with (
+        scripted(script) as upstream,
+        adapter(upstream, max_concurrent=1, max_queued=0) as client,
+        socket(client) as connection,
+    ):
+        await connection.send(create("runs", stream_id="a"))
+        while not upstream.seen:
+            await asyncio.sleep(0.01)
+        await connection.send(create("one too many", stream_id="b"))
+        refused = [event for event in await heard(connection) if event["stream_id"] == "b"]
+        go_on.set()
+        answered = await heard(connection)
+        await connection.send(create("afterwards", stream_id="b"))
+        after = await heard(connection)
+    assert [(event["type"], event["status"], event["error"]["code"]) for event in refused] == [
+        ("error", 503, "overloaded")
+    ]
+    assert (answered[-1]["type"], after[-1]["type"]) == ("response.completed", "response.completed")
+    assert len(upstream.seen) == 2
+
+
 async def test_errors_leave_the_connection_open():
     async def script(call):
         if call.number == 1:

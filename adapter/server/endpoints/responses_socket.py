@@ -180,9 +180,10 @@ class Connection:
             stream_id, exchange.model_asked = request.stream_id, request.model
             if request.background:
                 raise Rejected("background", "a websocket has no background: POST /v1/responses has")
-            turn = await turn_of(service, request, unknown, self._client, self._memory)
-            self._endpoint.accept(Incoming(scope, self._socket.send, exchange, self._client), turn.prepared)
-            await self._answer(turn, request, exchange)
+            async with service.load:
+                turn = await turn_of(service, request, unknown, self._client, self._memory)
+                self._endpoint.accept(Incoming(scope, self._socket.send, exchange, self._client), turn.prepared)
+                await self._answer(turn, request, exchange)
         except ClientGone:
             raise
         except Exception as error:  # noqa: BLE001 - the border, as in `Generation`
