@@ -151,18 +151,3 @@ class Exchanges:
     def find(self, exchange_id: str, client: str = "") -> Exchange | None:
         """One of a client's by its request id; the newest, since clients may choose ids."""
         return next((exchange for exchange in self.newest_first(client) if exchange.id == exchange_id), None)
-
-
-class timed:
-    """Measure how long an exchange takes."""
-
-    __slots__ = ("_exchange", "_start")
-
-    def __init__(self, exchange: Exchange) -> None:
-        self._exchange = exchange
-
-    def __enter__(self) -> None:
-        self._start = time.perf_counter()
-
-    def __exit__(self, *_: object) -> None:
-        self._exchange.milliseconds = (time.perf_counter() - self._start) * 1000

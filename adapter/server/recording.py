@@ -1,32 +1,39 @@
 """Each request has one line in the log and one outcome in the figures, however it ends."""
 
 import time
+from types import TracebackType
 
 from starlette.types import Message, Scope, Send
 
-from adapter.server.exchanges import Exchange, timed
+from adapter.server.asgi import ClientGone
+from adapter.server.exchanges import Exchange
 from adapter.server.paths import is_quiet, route_of
 from adapter.server.service import Service
 
 
-class recorded(timed):
+class recorded:
     """Measure an exchange, and record it at its end."""
 
-    __slots__ = ("_service",)
+    __slots__ = ("_begun", "_exchange", "_service")
 
     def __init__(self, service: Service, exchange: Exchange) -> None:
-        super().__init__(exchange)
         self._service = service
+        self._exchange = exchange
 
     def __enter__(self) -> None:
         if self._service.metrics is not None:
             self._service.metrics.begin()
-        super().__enter__()
+        self._begun = time.perf_counter()
 
-    def __exit__(self, *raised: object) -> None:
-        super().__exit__(*raised)
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         exchange = self._exchange
-        if raised[0] is not None or not exchange.status:
+        exchange.milliseconds = (time.perf_counter() - self._begun) * 1000
+        if isinstance(error, Exception) and not isinstance(error, ClientGone):
+            # A bug behind the border for errors: the server writes what it was, and closes the connection.
+            exchange.status, exchange.error = exchange.status or 500, exchange.error or "internal_error"
+        elif error is not None or not exchange.status:
             # Cancelled: the answer, or its end, reached nobody.
             exchange.status = 499
         if self._service.metrics is not None:

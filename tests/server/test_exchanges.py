@@ -1,6 +1,6 @@
 """What the page at / keeps: the last exchanges, within bounds, with long base64 shortened."""
 
-from adapter.server.exchanges import MAX_ALL, MAX_KEPT, MAX_ONE, Exchange, Exchanges, shortened, timed
+from adapter.server.exchanges import MAX_ALL, MAX_KEPT, MAX_ONE, Exchange, Exchanges, shortened
 
 
 def exchange(number=0, request=b"{}", answer=b"{}"):
@@ -37,13 +37,6 @@ def test_long_base64_is_told_by_its_length():
     body = b'{"url": "data:image/png;base64,' + b"A" * 1_000 + b'", "text": "hello"}'
     assert shortened(body) == '{"url": "data:image/png;base64,... 1024 characters ...", "text": "hello"}'
     assert shortened(b"\xff") == "\ufffd"
-
-
-def test_an_exchange_knows_how_long_it_took():
-    one = exchange()
-    with timed(one):
-        pass
-    assert one.milliseconds >= 0
 
 
 def test_no_more_streams_are_followed_than_exchanges_are_kept():

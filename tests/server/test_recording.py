@@ -2,8 +2,10 @@
 
 import asyncio
 
+import httpx2
 import pytest
 
+from adapter.server.endpoints.chat import StreamedChat
 from tests.server.scripted import adapter, answer, chat, frame, scripted
 from tests.server.test_metrics import settled, total
 from tests.server.test_responses_socket import create, heard, socket
@@ -116,6 +118,7 @@ async def test_a_request_has_one_line_and_one_outcome(script, ask, line):
         await ask(client)
         await until(lambda: lines.told)
         found = await settled(client)
+    assert all(one.milliseconds > 0 for one in lines.written), "it knows how long it took"
     _path, status, outcome, _error = line
     assert lines.told == [line]
     assert total(found, "adapter_requests_total", status=status, outcome=outcome) == 1
@@ -153,6 +156,21 @@ async def test_a_client_that_leaves_inside_its_stream_has_a_line_too():
         found = await settled(client)
     assert lines.told == [(CHAT, 499, "gone", "")]
     assert total(found, "adapter_requests_total") == 1
+
+
+async def test_an_answer_that_a_bug_breaks_is_no_client_that_left(monkeypatch, caplog):
+    async def fails(_answer, _error):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(StreamedChat, "fail", fails)
+    lines = Lines()
+    async with scripted(breaks) as upstream, adapter(upstream, lines, metrics=True) as client:
+        with pytest.raises(httpx2.RemoteProtocolError):
+            await client.post(CHAT, json=chat(stream=True))
+        found = await settled(client)
+    assert [(one.outcome, one.error) for one in lines.written if not one.quiet] == [("error", "internal_error")]
+    assert total(found, "adapter_requests_total", outcome="error") == 1
+    assert "ZeroDivisionError" in caplog.text
 
 
 async def test_each_response_of_a_websocket_has_one_line_and_one_outcome():
