@@ -17,7 +17,7 @@ HEAD = """# Settings
 Each is a flag of `adapter serve`, a variable in the environment and a key of the TOML file that `--config` names (or
 `ADAPTER_CONFIG`), in this order of precedence. Times are in seconds, sizes in bytes. Lists are separated by commas,
 maps are written `NAME=VALUE,NAME=VALUE`; in TOML they are arrays and tables. This page is made from
-`adapter/settings.py`.
+`adapter/settings/fields.py`.
 
 | flag | variable | default | |
 |---|---|---|---|

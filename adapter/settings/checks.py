@@ -1,0 +1,125 @@
+"""What holds between settings. All of it raises `SettingsError`."""
+
+import re
+from collections.abc import Mapping
+from fnmatch import fnmatchcase
+from hashlib import sha256
+from importlib import import_module
+from importlib.util import find_spec
+from urllib.parse import urlsplit
+
+import msgspec
+
+from adapter.settings.fields import GOOGLE_URL, Settings, SettingsError, is_loopback
+from adapter.settings.keys import digest_of
+from adapter.store.factory import check_name
+
+_DIGEST = re.compile(r"[0-9a-fA-F]{64}")
+_NOTHING = sha256(b"").hexdigest()
+"""What `sha256sum` makes of a variable that is not set."""
+
+
+def check(settings: Settings) -> None:
+    """What holds between settings."""
+    if not settings.loopback and not settings.client_keys and not settings.clients and not settings.allow_anonymous:
+        raise SettingsError(f"{settings.host} can be reached by others: {_what_to_do(settings)}, or --allow-anonymous")
+    keys = [*settings.client_keys, *(one.key for one in settings.clients)]
+    if any(not _DIGEST.fullmatch(digest_of(key)) for key in keys):
+        raise SettingsError("client_keys, clients: after sha256: come 64 hexadecimal digits")
+    if not all(key.strip() for key in keys):
+        raise SettingsError("client_keys, clients: a key is empty")
+    if len({digest_of(key) for key in keys}) < len(keys):
+        raise SettingsError("client_keys, clients: two of the keys are the same one")
+    if _NOTHING in {digest_of(key) for key in keys}:
+        raise SettingsError("client_keys, clients: the hash of an empty key lets everybody in")
+    if not all(map(_fits_a_header, keys)):
+        raise SettingsError("client_keys, clients: a key holds characters that no header takes")
+    if settings.max_bodies < settings.max_body:
+        raise SettingsError("max_bodies: must be at least max_body, or the largest request would never be served")
+    _check_rates(settings)
+    if settings.metrics and find_spec("prometheus_client") is None:
+        raise SettingsError("metrics: needs a package: pip install 'gemini-openai-adapter[metrics]'")
+    if settings.traces and (find_spec("opentelemetry") is None or find_spec("opentelemetry.sdk") is None):
+        raise SettingsError("traces: needs packages: pip install 'gemini-openai-adapter[telemetry]'")
+    if not all(key.strip() and _fits_a_header(key) for key in settings.upstream_keys):
+        raise SettingsError("upstream_keys: a key is empty, or holds characters that no key has")
+    try:
+        check_name(settings.store)
+    except ValueError as error:
+        raise SettingsError(f"store: {error}") from None
+    keyed = settings.upstream_auth not in ("caller", "vertex")
+    if keyed and settings.upstream_url != GOOGLE_URL and not settings.upstream_keys:
+        given = "ADAPTER_UPSTREAM_KEYS, ADAPTER_UPSTREAM_KEYS_FILE"
+        raise SettingsError(f"an upstream of your own needs a key: set {given}, or --upstream-auth caller")
+    url = urlsplit(settings.upstream_url)
+    if url.scheme == "http" and not is_loopback(url.hostname or "") and not settings.upstream_plain_http:
+        raise SettingsError(
+            "upstream_url: http to another machine shows keys to all between: https, or --upstream-plain-http"
+        )
+    if settings.upstream_proxy and urlsplit(settings.upstream_proxy).scheme not in ("http", "https"):
+        raise SettingsError("upstream_proxy: must be http://HOST:PORT or https://HOST:PORT")
+
+
+def _what_to_do(settings: Settings) -> str:
+    """About strangers. Whose own key goes to Gemini may be anybody."""
+    if settings.upstream_auth == "caller":
+        return "list the keys that may call (ADAPTER_CLIENT_KEYS, ADAPTER_CLIENT_KEYS_FILE), which go on to Gemini"
+    return "set client keys (ADAPTER_CLIENT_KEYS, ADAPTER_CLIENT_KEYS_FILE)"
+
+
+def _fits_a_header(key: str) -> bool:
+    return key.isascii() and key.isprintable() and " " not in key
+
+
+def check_fallbacks(settings: Settings) -> None:
+    """What holds for further models and upstreams."""
+    if not all(name.strip() for names in settings.fallback_models.values() for name in names.split("|")):
+        raise SettingsError("fallback_models: expected MODEL=NEXT|NEXT")
+    for one in further_upstreams(settings):
+        try:
+            check(one)
+        except SettingsError as error:
+            raise SettingsError(f"fallback_upstreams: {one.upstream_url}: {error}") from None
+        if one.emulated:
+            raise SettingsError("fallback_upstreams: Google needs a key: set upstream_keys")
+        if one.upstream_auth == "caller" and settings.upstream_auth != "caller":
+            raise SettingsError("fallback_upstreams: upstream_auth is caller only where that of the first one is, too")
+
+
+def check_traces(environment: Mapping[str, str]) -> None:
+    """What OpenTelemetry's own variables ask for that is not here. Raises `SettingsError`."""
+    for name in ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"):
+        if environment.get(name, "http/protobuf") != "http/protobuf":
+            raise SettingsError(f"traces: {name}: only http/protobuf is sent (to port 4318 of most collectors)")
+
+
+def _check_rates(settings: Settings) -> None:
+    rates = [*settings.client_rates, *(rate for one in settings.clients for rate in one.rates)]
+    if rates and find_spec("limits") is None:
+        raise SettingsError("client_rates: rates need a package: pip install 'gemini-openai-adapter[limits]'")
+    for rate in rates:
+        try:
+            import_module("limits").parse(rate)
+        except ValueError:
+            raise SettingsError(f"client_rates: {rate!r} is no rate like 60/minute") from None
+
+
+def further_upstreams(settings: Settings) -> list[Settings]:
+    """The settings with each further upstream in the place of the first one, whose keys go to none of them.
+
+    Raises `SettingsError`.
+    """
+    shared = {name: getattr(settings, name) for name in settings.__struct_fields__ if not name.startswith("upstream_")}
+    try:
+        return [
+            msgspec.convert({**shared, "fallback_upstreams": (), **table}, Settings)
+            for table in settings.fallback_upstreams
+        ]
+    except msgspec.ValidationError as error:
+        raise SettingsError(f"fallback_upstreams: {error}") from None
+
+
+def next_models(model: str, settings: Settings) -> list[str]:
+    """The models to ask when this one fails."""
+    found = (text for pattern, text in settings.fallback_models.items() if fnmatchcase(model, pattern))
+    return [name.strip() for name in next(found, "").split("|") if name.strip()]

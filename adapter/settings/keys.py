@@ -1,0 +1,58 @@
+"""Keys of clients as hashes, and keys that stand in files."""
+
+from collections.abc import Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from adapter.settings.fields import Settings, SettingsError
+
+HASHED = "sha256:"
+
+
+def digest_of(key: str) -> str:
+    """The SHA-256 of a client key as hexadecimal digits; a key may be given as `sha256:` and these."""
+    return key.removeprefix(HASHED).lower() if key.startswith(HASHED) else sha256(key.encode()).hexdigest()
+
+
+def has_files(settings: Settings) -> bool:
+    """Whether there is anything to read again."""
+    tables = settings.fallback_upstreams
+    own = settings.client_keys_file or settings.upstream_keys_file
+    return bool(own) or any(table.get("upstream_keys_file") for table in tables)
+
+
+def with_keys(settings: Settings) -> Settings:
+    """The settings with the keys that stand in files. Raises `SettingsError`."""
+    found: dict[str, Any] = {}
+    for name in ("client_keys", "upstream_keys"):
+        if (path := getattr(settings, f"{name}_file")) is not None:
+            found[name] = _keys_of(f"{name}_file", path, getattr(settings, name))
+    tables = []
+    for table in settings.fallback_upstreams:
+        path = table.get("upstream_keys_file")
+        keys = {} if path is None else {"upstream_keys": _keys_of("upstream_keys_file", path, table["upstream_keys"])}
+        tables.append({**table, **keys})
+    return msgspec.structs.replace(settings, **found, fallback_upstreams=tuple(tables))
+
+
+def _keys_of(name: str, path: str, given: Sequence[str]) -> tuple[str, ...]:
+    """The keys in a file, by lines or commas; lines that begin with # hold none. Raises `SettingsError`."""
+    if given:
+        raise SettingsError(f"{name}: keys are given by {name.removesuffix('_file')} too: leave one of the two out")
+    try:
+        lines = [line.strip() for line in Path(path).read_text().splitlines()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{name}: {path} cannot be read: {_why(error)}") from None
+    texts = [text for line in lines if not line.startswith("#") for text in line.split(",")]
+    keys = tuple(text.strip() for text in texts if text.strip())
+    if not keys:
+        raise SettingsError(f"{name}: {path} holds no key")
+    return keys
+
+
+def _why(error: OSError | UnicodeDecodeError) -> str:
+    """Without a piece of the file."""
+    return "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else error.strerror or type(error).__name__

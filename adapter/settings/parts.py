@@ -1,0 +1,127 @@
+"""What each part of the program needs of the settings."""
+
+from urllib.parse import urlsplit
+
+from adapter.settings.fields import GOOGLE_URL, Settings
+from adapter.store.documents import DocumentLimits
+from adapter.translate.context import Options
+from adapter.upstream.media import FetchSettings
+from adapter.upstream.settings import UpstreamSettings
+from adapter.upstream.vertex import collection
+from adapter.wire.gemini.generate import SafetySetting
+
+LEAST_CONNECTIONS = 1_000
+"""Connections to an upstream that may be opened in any case: one request may need several."""
+
+
+def upstream_settings(settings: Settings) -> UpstreamSettings:
+    """The part that the upstream client needs."""
+    anyfast = settings.upstream_profile == "anyfast"
+    return UpstreamSettings(
+        name=upstream_name(settings),
+        url=settings.upstream_url,
+        auth="bearer" if anyfast and settings.upstream_auth == "api-key" else settings.upstream_auth,
+        caller_scheme="bearer" if anyfast else settings.upstream_caller_scheme,
+        keys=settings.upstream_keys,
+        models=_models_of(settings),
+        http_client=settings.upstream_http,
+        proxy=settings.upstream_proxy,
+        streaming=settings.upstream_streaming,
+        connect=settings.connect_timeout,
+        first_byte=settings.first_byte_timeout,
+        between_bytes=settings.idle_timeout,
+        total=settings.total_timeout,
+        retries=settings.retries,
+        retry_server_errors=settings.retry_server_errors,
+        circuit_pause=settings.circuit_pause,
+        max_connections=max(LEAST_CONNECTIONS, settings.max_concurrent),
+    )
+
+
+def _models_of(settings: Settings) -> str:
+    """What stands before a model's name in a URL."""
+    if settings.upstream_auth != "vertex" or settings.vertex_project is None:
+        return "models/"
+    return collection(settings.vertex_project, settings.vertex_location)
+
+
+def upstream_name(settings: Settings) -> str:
+    """Who issues the signatures: what the setting says, `studio` or `vertex` for Google itself, or the relay's host.
+
+    Whether a signature of one project or region serves in another is not documented; one that does not is a 400, so
+    they are kept apart.
+    """
+    if settings.upstream_name is not None:
+        return settings.upstream_name
+    if settings.upstream_auth == "vertex":
+        return f"vertex/{settings.vertex_project}/{settings.vertex_location}"
+    return "studio" if settings.upstream_url == GOOGLE_URL else urlsplit(settings.upstream_url).netloc
+
+
+_CONFIG = ("temperature", "topP", "topK", "maxOutputTokens", "stopSequences", "responseMimeType", "responseSchema")
+
+
+VERTEX_FIELDS = frozenset(
+    {
+        "contents",
+        "systemInstruction",
+        "safetySettings",
+        "tools",
+        "toolConfig.functionCallingConfig",
+        "toolConfig.retrievalConfig",
+        "generationConfig",
+        "cachedContent",
+        "labels",
+        "continuationToken",
+    }
+)
+"""What Vertex AI's GenerateContentRequest has (aiplatform v1beta1, discovery revision 20261106)."""
+
+
+ANYFAST_FIELDS = frozenset(
+    {
+        "contents",
+        "systemInstruction",
+        "safetySettings",
+        "tools.functionDeclarations",
+        "toolConfig.functionCallingConfig.mode",
+        "toolConfig.functionCallingConfig.allowedFunctionNames",
+        *(f"generationConfig.{name}" for name in _CONFIG),
+    }
+)
+"""What the AnyFast relay's page of `POST /v1beta/models/{model}:generateContent` lists (2026-11)."""
+
+
+def options(settings: Settings, upstream: str | None = None) -> Options:
+    """The part that the translation needs."""
+    anyfast = settings.upstream_profile == "anyfast"
+    return Options(
+        upstream=upstream or upstream_name(settings),
+        schema="openapi" if anyfast else settings.upstream_schema,
+        fields=ANYFAST_FIELDS if anyfast else VERTEX_FIELDS if settings.upstream_auth == "vertex" else None,
+        later_system=settings.later_system,
+        trailing_assistant=settings.trailing_assistant,
+        blocked_prompt=settings.blocked_prompt,
+        safety_settings=tuple(
+            SafetySetting(category=category, threshold=threshold)
+            for category, threshold in settings.safety_settings.items()
+        ),
+        stateless_ids=settings.stateless_ids,
+        include_thoughts=settings.include_thoughts,
+        leaked_thoughts=settings.leaked_thoughts,
+        thoughts_headroom=settings.thoughts_headroom,
+    )
+
+
+def document_limits(settings: Settings) -> DocumentLimits:
+    """The part that the store of responses needs."""
+    return DocumentLimits(
+        max_age=settings.responses_max_age,
+        max_count=settings.responses_max_count,
+        max_bytes=settings.responses_max_bytes,
+    )
+
+
+def fetch_settings(settings: Settings) -> FetchSettings:
+    """The part that fetching media needs."""
+    return FetchSettings(policy=settings.fetch_media, bytes=settings.fetch_max_bytes, files=settings.fetch_max_files)
