@@ -246,7 +246,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     stuck_timeout: Annotated[
         float,
         _seconds(
-            "How long a process may be deaf before it writes where it is stuck; one of several ends. 0: ever.",
+            "How long a process may be deaf before it writes where it is stuck; one of several ends. 0: for ever.",
             0.0,
         ),
     ] = 30.0
