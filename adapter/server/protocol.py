@@ -44,6 +44,22 @@ class _Refused(Exception):
     """Stops the parser; `refusal` holds why."""
 
 
+class _Unhurried:
+    """A connection whose client wants it closed behind the answer, maybe while it still sends its request.
+
+    A connection that is closed over unread bytes is reset, and who still sends may never read the answer.
+    """
+
+    def __init__(self, connection: "PatientProtocol") -> None:
+        self._connection = connection
+        self.write = connection.transport.write
+        self.is_closing = connection.transport.is_closing
+
+    def close(self) -> None:
+        """See `asyncio.Transport`."""
+        self._connection.close_behind_request()
+
+
 class PatientProtocol(HttpToolsProtocol):
     """A connection that a stopping server accepted a moment ago is answered once.
 
@@ -63,6 +79,7 @@ class PatientProtocol(HttpToolsProtocol):
         self._looked_at = 0
         self._timer: asyncio.TimerHandle | None = None
         self._declined = False
+        self._ending = False
         self._refusal: tuple[int, str, str | None] = (400, "This is not a request of HTTP/1.1 or 1.0.", None)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -184,6 +201,9 @@ class PatientProtocol(HttpToolsProtocol):
             return
         self._reading = "body"
         super().on_headers_complete()
+        # There is none for a websocket.
+        if self.cycle is not None and not self.cycle.keep_alive:
+            self.cycle.transport = cast(asyncio.Transport, _Unhurried(self))
 
     def _size_of_head(self) -> int:
         return len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
@@ -195,14 +215,28 @@ class PatientProtocol(HttpToolsProtocol):
         self._no_timer()
         self._reading = "nothing"
         super().on_message_complete()
+        if self._ending:
+            self.transport.close()
 
     def on_response_complete(self) -> None:
         """See `HttpToolsProtocol`."""
         super().on_response_complete()
         if self._reading == "body":
-            # Closed at once, the client might lose the answer over what it still sends.
-            self._no_timer()
-            self._timer = self.loop.call_later(LINGER, self.transport.close)
+            self._linger()
+
+    def close_behind_request(self) -> None:
+        """Close as soon as the request was read, or would take too long."""
+        if self._reading != "body" or self.transport.is_closing():
+            self.transport.close()
+            return
+        self._ending = True
+        self.flow.resume_reading()
+        self._linger()
+
+    def _linger(self) -> None:
+        """Closed at once, the client might lose the answer over what it still sends."""
+        self._no_timer()
+        self._timer = self.loop.call_later(LINGER, self.transport.close)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """See `HttpToolsProtocol`."""

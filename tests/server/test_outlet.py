@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 import pytest
 import uvicorn
 
+from adapter.server.asgi import CONNECTION
 from adapter.server.outlet import Bytes, Messages, Outlet, Stamps
 from adapter.server.protocol import protocol
 from adapter.settings import Settings
@@ -50,40 +51,40 @@ class App:
         assert isinstance(outlet.way, Bytes), "our own server has the short way"
         way = outlet.way if way_name == "bytes" else Messages(outlet)
         try:
-            await getattr(self, name)(way, receive, send.__self__)
+            await getattr(self, name)(way, receive, scope["extensions"][CONNECTION])
         except BaseException as error:
             self.ended.put_nowait(error)
             raise
         self.ended.put_nowait(None)
 
-    async def whole(self, way, receive, _cycle):
+    async def whole(self, way, receive, _connection):
         await read(receive)
         await whole(way)
 
-    async def busy(self, way, _receive, _cycle):
+    async def busy(self, way, _receive, _connection):
         await whole(way, 503, b'{"error": "busy"}')
 
-    async def stream(self, way, _receive, _cycle):
+    async def stream(self, way, _receive, _connection):
         await stream(way, b"data: 1\n\n", b"data: " + b"x" * 300 + b"\n\n", b"data: [DONE]\n\n")
 
-    async def an_empty_piece(self, way, _receive, _cycle):
+    async def an_empty_piece(self, way, _receive, _connection):
         await stream(way, b"", b"data: 1\n\n", b"", b"data: 2\n\n")
 
-    async def nothing(self, way, _receive, _cycle):
+    async def nothing(self, way, _receive, _connection):
         await way.end()
 
-    async def two_heads(self, way, _receive, _cycle):
+    async def two_heads(self, way, _receive, _connection):
         await way.piece(b"data: 1\n\n", EVENTS)
         await whole(way, 500)
 
-    async def two_answers(self, way, _receive, _cycle):
+    async def two_answers(self, way, _receive, _connection):
         await whole(way)
         await whole(way)
 
-    async def much(self, way, _receive, cycle):
+    async def much(self, way, _receive, connection):
         for number in range(200):
             await way.piece(b"%03d" % number + b"x" * LARGE, EVENTS)
-            self.buffered = max(self.buffered, cycle.transport.get_write_buffer_size())
+            self.buffered = max(self.buffered, connection.transport.get_write_buffer_size())
         await way.end()
 
 
@@ -161,6 +162,35 @@ async def test_a_stream_that_fails_has_one_head_and_no_end():
         answered = await said(port, SENT["a second head in a stream"]("bytes"))
     assert answered.count(b"HTTP/1.1") == 1
     assert answered.endswith(b"data: 1\n\n\r\n")
+
+
+@pytest.mark.parametrize("version", ["1.0", "1.1"])
+@pytest.mark.parametrize("way", ["bytes", "messages"])
+async def test_an_answer_ahead_of_the_body_does_not_reset_who_still_sends(way, version):
+    body = b"x" * 4 * LARGE
+    sent = request(f"/{way}/busy", CLOSE, version=version, body=body)
+    async with serving() as (_, port), asyncio.timeout(60):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(sent[:-LARGE])
+        head = await reader.readuntil(b"\r\n\r\n")
+        answered = await reader.readexactly(len(b'{"error": "busy"}'))
+        for start in range(len(sent) - LARGE, len(sent), LARGE // 4):
+            writer.write(sent[start : start + LARGE // 4])
+            await writer.drain()
+            await asyncio.sleep(0.01)
+        assert await reader.read(-1) == b""
+        writer.close()
+        await writer.wait_closed()
+    assert head.startswith(b"HTTP/1.1 503")
+    assert b"\r\nconnection: close\r\n" in head
+    assert answered == b'{"error": "busy"}'
+
+
+@pytest.mark.parametrize("way", ["bytes", "messages"])
+async def test_a_client_that_never_sends_its_body_is_closed_behind_its_answer(way):
+    sent = request(f"/{way}/busy", CLOSE, body=b"x" * LARGE)
+    async with serving() as (_, port):
+        assert b"HTTP/1.1 503" in await said(port, sent[:-1])
 
 
 @pytest.mark.parametrize("way", ["bytes", "messages"])
