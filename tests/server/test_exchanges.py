@@ -1,6 +1,6 @@
 """What the page at / keeps: the last exchanges, within bounds, with long base64 shortened."""
 
-from adapter.server.exchanges import MAX_ALL, MAX_KEPT, MAX_ONE, Exchange, Exchanges, shortened, timed
+from adapter.server.exchanges import MAX_ALL, MAX_FOLLOWED, MAX_KEPT, MAX_ONE, Exchange, Exchanges, shortened, timed
 
 
 def exchange(number=0, request=b"{}", answer=b"{}"):
@@ -48,7 +48,7 @@ def test_an_exchange_knows_how_long_it_took():
 
 def test_no_more_streams_are_followed_than_exchanges_are_kept():
     ring = Exchanges(enabled=True)
-    running = [exchange(number) for number in range(MAX_KEPT + 1)]
+    running = [exchange(number) for number in range(MAX_FOLLOWED + 1)]
     taps = [ring.tap(one) for one in running]
     assert all(tap is one.answer for tap, one in zip(taps[:-1], running[:-1], strict=True))
     assert taps[-1] is None
