@@ -91,7 +91,7 @@ class Core:
         async def ask(body):
             return reply_of(self.heard(turn, body))
 
-        return asyncio.run(continuing.whole(ask, self.body, self.answer))
+        return asyncio.run(continuing.whole(ask, self.body, lambda: self.answer))
 
     async def each_reply(self, turn, machine):
         """Feed the events of all calls."""

@@ -7,7 +7,7 @@ import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 
-from adapter.translate.continuation import Continuation, joined
+from adapter.translate.continuation import Continuation, joined, unfinished
 from adapter.upstream.client import Reply
 from adapter.upstream.errors import UpstreamError
 from adapter.wire.gemini.generate import GenerateContentRequest
@@ -17,21 +17,22 @@ log = logging.getLogger("adapter")
 
 async def whole(
     ask: Callable[[GenerateContentRequest], Awaitable[Reply]],
-    request: GenerateContentRequest | None,
-    answer: Continuation,
+    request: GenerateContentRequest,
+    going_on: Callable[[], Continuation],
 ) -> Reply:
     """The whole answer, by as many calls as it takes. Raises `UpstreamError` of the first one."""
-    replies: list[Reply] = []
-    while request is not None:
+    first = await ask(request)
+    if not unfinished(first.response):
+        return first
+    answer = going_on()
+    replies = [Reply(answer.hear(first.response), first.unknown)]
+    while (further := answer.next_request()) is not None:
         try:
-            reply = await ask(request)
+            reply = await ask(further)
         except UpstreamError as error:
-            if not answer.continued:
-                raise
             log.warning("an answer ends unfinished: %s", error)
             reply = Reply(answer.give_up(), {})
         replies.append(Reply(answer.hear(reply.response), reply.unknown))
-        request = answer.next_request()
     if len(replies) == 1:
         return replies[0]
     unknown = {path: value for reply in replies for path, value in reply.unknown.items()}

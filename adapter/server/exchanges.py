@@ -13,6 +13,9 @@ from adapter.wire.base import encode
 from adapter.wire.gemini.generate import GenerateContentResponse, UsageMetadata
 
 MAX_KEPT = 100
+MAX_FOLLOWED = 25
+"""Streams whose events are kept while they run: of many at once most would be gone before anybody looks."""
+
 MAX_BODY = 256 * 1024
 MAX_ONE = 4 * 1024 * 1024
 MAX_ALL = 64 * 1024 * 1024
@@ -119,10 +122,10 @@ class Exchanges:
         self._tapped = 0
 
     def tap(self, exchange: Exchange) -> list[bytes] | None:
-        """Where a stream's events are kept while it runs; no more streams are followed than exchanges are kept."""
+        """Where a stream's events are kept while it runs; not more of them at once than `MAX_FOLLOWED`."""
         if not self.enabled:
             return None
-        if self._tapped >= MAX_KEPT:
+        if self._tapped >= MAX_FOLLOWED:
             exchange.answer = [b"(too many streams at once to keep this one)"]
             return None
         self._tapped += 1

@@ -146,7 +146,8 @@ class Service:
         """Translate a chat request. `known` are signatures that the client itself sent. Raises `Rejected`."""
         client.check(request.model)
         self._check_name(request.model)
-        await self._count(client)
+        if self._rates is not None:
+            await self._count(client)
         _check_counts(request, self.settings)
         media, found = await self._media(request), await self._signatures(request, client, known)
         made = prepared(request, unknown, self.catalogue, self.options, media=media, found=found)
@@ -180,7 +181,7 @@ class Service:
     async def _count(self, client: Client) -> None:
         """Count a request of a client's. Raises `TooOften`."""
         rates = client.known.rates if client.known is not None and client.known.rates else self.settings.client_rates
-        if self._rates is not None and rates:
+        if rates:
             await self._rates.hit(client.id, rates)
 
     async def _media(self, request: ChatCompletionRequest) -> dict[str, Media]:
@@ -216,7 +217,7 @@ class Service:
             return await self.upstream.generate(prepared.model, body, Caller(client.key), deadline)
 
         def one() -> Coroutine[object, object, Reply]:
-            return continuing.whole(ask, prepared.body, self._continuation(prepared))
+            return continuing.whole(ask, prepared.body, lambda: self._continuation(prepared))
 
         with self.drain.limited():
             return await one() if prepared.calls == 1 else await self._all([one() for _ in range(prepared.calls)])
@@ -305,7 +306,9 @@ def completion_id() -> str:
 
 def deadline_of(scope: Scope) -> float | None:
     """Until when the client waits, if it says so (openai-python sends its read timeout), by the loop's clock."""
-    value = header(scope, b"x-stainless-read-timeout") or ""
+    value = header(scope, b"x-stainless-read-timeout")
+    if value is None:
+        return None
     try:
         seconds = float(value)
     except ValueError:

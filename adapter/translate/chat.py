@@ -435,10 +435,13 @@ def _words(name: str) -> str:
 
 def _one_setting_per_category(body: GenerateContentRequest, context: Context) -> list[Note]:
     """The operator's safety settings where the request has none; of two for one category the later one."""
+    if not body.safety_settings and not context.options.safety_settings:
+        body.safety_settings = None
+        return []
     asked = {setting.category: setting for setting in body.safety_settings or ()}
     added = [setting for setting in context.options.safety_settings if setting.category not in asked]
     settings: list[SafetySetting] = [*added, *asked.values()]
-    body.safety_settings = settings or None
+    body.safety_settings = settings
     return [
         Note(
             "safety_settings", Fidelity.INJECTED, f"{setting.category}: {setting.threshold}, by the operator's setting"

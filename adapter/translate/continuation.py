@@ -36,6 +36,11 @@ _SUPPORTS = "groundingSupports"
 _MERGED = ("citation_metadata", "grounding_attributions", "url_context_metadata", "safety_ratings")
 
 
+def unfinished(response: GenerateContentResponse) -> bool:
+    """Whether Gemini stopped at the limit of one request."""
+    return UNFINISHED in [candidate.finish_reason for candidate in response.candidates or ()]
+
+
 class Continuation:
     """One answer over all its calls: `hear` each event of a call, then ask for the `next_request`.
 
@@ -81,12 +86,10 @@ class Continuation:
 
     def hear(self, response: GenerateContentResponse) -> GenerateContentResponse:
         """An event of this call, or its whole answer, as part of the answer of all calls."""
-        ended = False
         for candidate in response.candidates or ():
             self._remember(candidate)
-            ended |= candidate.finish_reason == UNFINISHED
         self._used = response.usage_metadata or self._used
-        if not ended and not self.continued:
+        if not self.continued and not unfinished(response):
             return response
         told = msgspec.structs.replace(response, candidates=[self._told(one) for one in answered(response)])
         if self.continued:

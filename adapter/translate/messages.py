@@ -384,7 +384,7 @@ def _ends(turns: Turns) -> None:
 
 def _sentinels(turns: Turns) -> None:
     """The documented stand-in on the first call of each step of the current turn that lost its signature."""
-    if not turns.context.capabilities.signatures:
+    if not turns.calls or not turns.context.capabilities.signatures:
         return
     paths = {id(call.part): call.path for call in turns.calls}
     for content in takewhile(_goes_on, reversed(turns.contents)):

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from enum import StrEnum
-from typing import NamedTuple
 
 import msgspec
 
@@ -63,7 +62,7 @@ class Rejected(Exception):
         self.notes = [self.note] if notes is None else notes
 
 
-class Outcome(NamedTuple):
+class Outcome(msgspec.Struct, frozen=True, gc=False):
     """What a rule returns: a fragment of Gemini's request (None: it adds nothing) and notes.
 
     A note with the path "" is about the field itself; `rules.apply` puts the field's name in front of every path.
@@ -74,12 +73,13 @@ class Outcome(NamedTuple):
 
 
 _EXACT = (Note("", Fidelity.EXACT),)
+_ARRIVED = Outcome(None, _EXACT)
 
 
 def exact(fragment: GenerateContentRequest | None = None, nested: Iterable[Note] = ()) -> Outcome:
     """The field arrives as it was meant; `nested` tells what was lost inside it."""
-    notes = tuple(nested)
-    return Outcome(fragment, notes or _EXACT)
+    notes = tuple(nested) or _EXACT
+    return _ARRIVED if fragment is None and notes is _EXACT else Outcome(fragment, notes)
 
 
 def approximated(fragment: GenerateContentRequest | None, reason: str, nested: Iterable[Note] = ()) -> Outcome:

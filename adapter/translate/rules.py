@@ -8,7 +8,7 @@ import copy
 from collections.abc import Callable, Sequence
 from functools import cache, cached_property
 from operator import attrgetter
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 from msgspec.structs import astuple
@@ -79,7 +79,7 @@ class Rules(dict[str, Rule]):
         return Fields(ChatCompletionRequest, tuple(self))
 
 
-class Contribution(NamedTuple):
+class Contribution(msgspec.Struct, frozen=True, gc=False):
     """What one field added."""
 
     field: str
@@ -104,14 +104,13 @@ def apply(rules: Rules, context: Context) -> tuple[GenerateContentRequest, list[
     contributions: list[Contribution] = []
     for field, value in rules.fields.sent(context.request):
         try:
-            fragment, outcome_notes = rules[field](value, context)
+            outcome = rules[field](value, context)
         except Rejected as rejection:
             notes.extend(note for note in rejection.notes if note not in notes)
             continue
-        for note in outcome_notes:
-            notes.append(_at(field, note))
-        if fragment is not None:
-            fragment, lost = restrict(fragment, context.options.fields)
+        notes += [_at(field, note) for note in outcome.notes]
+        if outcome.fragment is not None:
+            fragment, lost = restrict(outcome.fragment, context.options.fields)
             notes.extend(Note(field, Fidelity.DROPPED, f"the upstream takes no {path}") for path in lost)
             body = _sum(body, Contribution(field, fragment), contributions, notes)
     return body, notes

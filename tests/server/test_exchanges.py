@@ -1,6 +1,6 @@
 """What the page at / keeps: the last exchanges, within bounds, with long base64 shortened."""
 
-from adapter.server.exchanges import MAX_ALL, MAX_KEPT, MAX_ONE, Exchange, Exchanges, shortened
+from adapter.server.exchanges import MAX_ALL, MAX_FOLLOWED, MAX_KEPT, MAX_ONE, Exchange, Exchanges, shortened
 
 
 def exchange(number=0, request=b"{}", answer=b"{}"):
@@ -41,7 +41,7 @@ def test_long_base64_is_told_by_its_length():
 
 def test_no_more_streams_are_followed_than_exchanges_are_kept():
     ring = Exchanges(enabled=True)
-    running = [exchange(number) for number in range(MAX_KEPT + 1)]
+    running = [exchange(number) for number in range(MAX_FOLLOWED + 1)]
     taps = [ring.tap(one) for one in running]
     assert all(tap is one.answer for tap, one in zip(taps[:-1], running[:-1], strict=True))
     assert taps[-1] is None
