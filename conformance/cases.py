@@ -42,7 +42,7 @@ class Form(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 class Failure(Form):
     """An error that the client must get: as HTTP status and body, or as the last event of a stream.
 
-    `message` is a part of the text; `headers` are lower-case names with values.
+    `message` is a part of the text; `headers` are lower-case names with values; null: there is none.
     """
 
     status: int | None = None
@@ -50,7 +50,7 @@ class Failure(Form):
     type: str | None = None
     param: str | None = None
     message: str = ""
-    headers: dict[str, str] = {}
+    headers: dict[str, str | None] = {}
 
 
 class Further(Form):

@@ -127,8 +127,7 @@ def read(request: ResponsesRequest) -> Conversation:
     """The whole conversation: instructions and items. Raises `Rejected`."""
     conversation = Conversation()
     if request.instructions is not None:
-        at = conversation.say(Message(role="system", content=request.instructions), "instructions")
-        conversation.paths[f"{at}.content"] = "instructions"
+        conversation.say(Message(role="system", content=request.instructions), "instructions")
     if isinstance(request.input, str):
         at = conversation.say(Message(role="user", content=request.input), "input")
         conversation.paths[f"{at}.content"] = "input"
@@ -186,7 +185,7 @@ def _function_call(item: InputItem, path: str, conversation: Conversation) -> No
 
 def _custom_call(item: InputItem, path: str, conversation: Conversation) -> None:
     custom = CustomCall(name=chat_name(item.name or "", item.namespace), input=item.input)
-    conversation.call(ToolCall(id=item.call_id or item.id, type="custom", custom=custom), path, "input")
+    conversation.call(ToolCall(id=item.call_id or item.id, type="custom", custom=custom), path)
 
 
 def _special_call(item: InputItem, path: str, conversation: Conversation) -> None:

@@ -218,15 +218,15 @@ class Output:
         return [*told, *(self._stage(stage, item.id, opened.index) for stage in stages)]
 
     def cite(self, found: Sequence[UrlCitationAnnotation]) -> list[Event]:
-        """Citations, whose places count characters of the whole text."""
+        """Citations, whose places count characters of the whole text; a message that has ended takes none."""
         told: list[Event] = []
         start = 0
         for message in self._messages:
             for part in message.message.content:
                 if isinstance(part, OutputText):
                     end = start + message.length(part)
-                    added = [message.annotate(part, one) for one in citations_of(found, start, end)]
-                    told += added if message is self._message else []
+                    if message is self._message:
+                        told += [message.annotate(part, one) for one in citations_of(found, start, end)]
                     start = end
         return told
 

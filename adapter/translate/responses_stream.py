@@ -267,7 +267,10 @@ class ResponseStream:
                 )
                 for one in (annotation.url_citation for annotation in delta.annotations)
             ]
-            return self._output.cite(cited)
+            told = self._output.cite(cited)
+            if len(told) < len(cited):
+                self._lose("candidates[0].groundingMetadata.groundingSupports", "the message they cite has ended")
+            return told
         if delta.audio:
             self._lose("candidates[0].content.parts[].inlineData", "a response has no place for sound")
         if delta.extra_content:
@@ -392,7 +395,6 @@ _ERROR_CODES = {
     "insufficient_quota": "insufficient_quota",
     "context_length_exceeded": "context_length_exceeded",
     "invalid_request_error": "invalid_prompt",
-    "content_policy_violation": "invalid_prompt",
 }
 """Codes of failed responses by an error's code or type; Codex acts on the first, the third and the fourth."""
 

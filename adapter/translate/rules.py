@@ -191,8 +191,7 @@ def without(message: S, path: tuple[str, ...]) -> S:
     name, *rest = path
     inner = without(getattr(message, name), tuple(rest)) if rest else None
     result = copy.copy(message)
-    default = next(field.default for field in msgspec.structs.fields(message) if field.name == name)
-    setattr(result, name, default if inner is None else inner)
+    setattr(result, name, inner)
     return result
 
 

@@ -46,14 +46,14 @@ class Reach:
         self._outside = {name for path in outside for name, _ in _names(ast.parse(path.read_text()))}
 
     def loads(self, mutant: Mutant) -> bool:
-        """Whether a changed line runs when its module is loaded."""
-        return not mutant.function or any(self._loading(place) for place in self._places(mutant))
+        """Whether a changed line runs when its module is loaded, or its function does, which may leave closures."""
+        return not mutant.function or any(map(self._loading, self._places(mutant) | self._beside(mutant)))
 
     def of(self, mutant: Mutant) -> list[int]:
         """The cases that run a changed line; of what runs when the module is loaded, those that run what uses it."""
         places = self._places(mutant)
         if self.loads(mutant):
-            top = next(one for one in self._trees[mutant.path].body if (one.end_lineno or 0) >= mutant.lines[0])
+            top = _at(self._trees[mutant.path].body, mutant)
             users = self._users(top)
             if users is None:
                 return list(range(len(test_conformance.RUNS)))
@@ -64,6 +64,13 @@ class Reach:
     def _places(self, mutant: Mutant) -> set[Place]:
         first = self._first[mutant.path]
         return {(mutant.path, first.get(line, line)) for line in mutant.lines}
+
+    def _beside(self, mutant: Mutant) -> set[Place]:
+        """The statements of the function or method that holds the change."""
+        top = _at(self._trees[mutant.path].body, mutant)
+        holder = _at(top.body, mutant) if isinstance(top, ast.ClassDef) else top
+        inner = (node for node in ast.walk(holder) if isinstance(node, ast.stmt) and node is not holder)
+        return {(mutant.path, node.lineno) for node in inner}
 
     def _loading(self, place: Place) -> bool:
         return LOADING in self._found.get(place, ())
@@ -84,6 +91,11 @@ class Reach:
                     if self._loading(use.place):
                         waiting.append(use.top)
         return places
+
+
+def _at(body: Sequence[ast.stmt], mutant: Mutant) -> ast.stmt:
+    """The statement that holds the change."""
+    return next(one for one in body if (one.end_lineno or 0) >= mutant.lines[0])
 
 
 def reach(files: Sequence[Path]) -> Reach:

@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -228,9 +229,20 @@ def test_another_model_that_answers_instead_is_named_after_the_first_events_too(
     machine = responses.ResponseStream(context_of(view), STAMP, view)
     [created, _] = machine.start()
     machine.instead(context_of(view, options={"upstream": "relay"}), "another")
+    assert machine.response.model == "another"
     call = {"functionCall": {"name": "f", "args": {}}, "thoughtSignature": "U0lH"}
     event = {"candidates": [{"content": {"parts": [call]}, "finishReason": "STOP"}]}
     told = [*machine.feed(*read(event)), *machine.close()]
     assert (created.response.model, told[-1].response.model) == ("asked", "another")
     assert [one.sequence_number for one in told] == list(range(2, 2 + len(told)))
     assert {issued.signature.origin for issued in machine.take_issued()} == {"relay"}
+
+
+def test_items_of_two_answers_have_ids_of_their_own():
+    view, ids = viewed(), []
+    for seed in ("one", "two"):
+        machine = responses.ResponseStream(context_of(view), msgspec.structs.replace(STAMP, seed=seed), view)
+        machine.feed(*read(said({"text": "hi"}, {"functionCall": {"name": "f", "args": {}}})))
+        machine.close()
+        ids += [item.id for item in machine.response.output]
+    assert len(set(ids)) == len(ids) == 4
