@@ -144,7 +144,7 @@ class Detour(Generic[P]):
 
     async def _answered(self, first: P, deadline: float | None, ask: Callable[[Place[P], P, float], Awaitable[T]]) -> T:
         """What the first place says that answers. Raises the first error of all: the others speak of other requests."""
-        until = self._until(deadline)
+        until = time_limit(deadline, self._settings)
         failed: Failed | None = None
         dead: list[Place[P]] = []
         for number, route in enumerate(self._routes[self._at :], self._at):
@@ -165,11 +165,6 @@ class Detour(Generic[P]):
                 return answer
         assert failed is not None, "the first place is always asked"
         raise failed.error
-
-    def _until(self, deadline: float | None) -> float:
-        """All places share the time that one has."""
-        own = _now() + self._settings.total_timeout
-        return own if deadline is None else min(own, deadline)
 
     def _prepared(self, number: int, first: P, failed: Failed | None) -> P | None:
         """What goes to this place; None if its model cannot do what is asked, or strict mode forbids it."""
@@ -216,6 +211,12 @@ def _worth_another(error: UpstreamError) -> bool:
     if error.status == 404 and not isinstance(error, InvalidModelName):
         return to_openai(404, error.error, own_key=False).body.error.code == "model_not_found"
     return error.status == 429 or error.status >= 500
+
+
+def time_limit(deadline: float | None, settings: Settings) -> float:
+    """By when an answer must be there, whichever calls it takes: they share the time that one has."""
+    own = _now() + settings.total_timeout
+    return own if deadline is None else min(own, deadline)
 
 
 def _now() -> float:

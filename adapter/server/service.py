@@ -19,7 +19,7 @@ from adapter.server.exchanges import Exchange, Exchanges
 from adapter.server.ids import new_id
 from adapter.server.load import Load, Room
 from adapter.server.logs import Lines
-from adapter.server.routes import Detour, Detours
+from adapter.server.routes import Detour, Detours, time_limit
 from adapter.server.state import State
 from adapter.settings import (
     Catalogue,
@@ -212,9 +212,10 @@ class Service:
         """The whole answer, by as many calls as it takes. Raises `UpstreamError`, `ShuttingDown`."""
         if prepared.detour is not None:
             return await prepared.detour.generate(prepared, client, deadline)
+        until = time_limit(deadline, self.settings)
 
         async def ask(body: GenerateContentRequest) -> Reply:
-            return await self.upstream.generate(prepared.model, body, Caller(client.key), deadline)
+            return await self.upstream.generate(prepared.model, body, Caller(client.key), until)
 
         def one() -> Coroutine[object, object, Reply]:
             return continuing.whole(ask, prepared.body, lambda: self._continuation(prepared))
@@ -234,9 +235,10 @@ class Service:
         """The answer event by event. Raises `UpstreamError`."""
         if prepared.detour is not None:
             return prepared.detour.events(prepared, client, deadline)
+        until = time_limit(deadline, self.settings)
 
         def stream(body: GenerateContentRequest) -> AsyncGenerator[Reply]:
-            return self.upstream.stream(prepared.model, body, Caller(client.key), deadline)
+            return self.upstream.stream(prepared.model, body, Caller(client.key), until)
 
         streams = [
             continuing.streamed(stream, prepared.body, self._continuation(prepared)) for _ in range(prepared.calls)
