@@ -17,8 +17,8 @@ CHECKS = [
 
 COVERED = "adapter/wire/*,adapter/translate/*"
 
-APART = ("clients", "install", "browser", "replicas")
-"""Groups that need downloads or programs of the system: .ci/run adds them."""
+APART = ("clients", "install", "browser", "replicas", "faults")
+"""Groups that need downloads, programs of the system, or more time: .ci/run adds them."""
 
 AT_ONCE = str(2 * (os.cpu_count() or 1))
 """How many tests run at once: half of them wait for something at any time."""
