@@ -103,12 +103,12 @@ def verdict(workload: str, name: str, ratio: float) -> str:
     return "(goal)" if ratio <= goal[0] else "(least)" if ratio <= goal[1] else f"(**missed**: {goal[1]:.3g}x)"
 
 
-def memory(targets: list[Gateway], idle: dict[str, float]) -> list[str]:
+def memory(targets: list[Gateway]) -> list[str]:
     """What each holds at rest, and for each open stream."""
     rows = ["| gateway | start to first answer s | idle MB | KB per open stream |", "|---|---|---|---|"]
     for target in targets:
-        used = open_streams(target)
-        rows.append(f"| {target.name} | {target.started_in:.2f} | {idle[target.name]:.1f} | {used:.1f} |")
+        idle = target.memory()
+        rows.append(f"| {target.name} | {target.started_in:.2f} | {idle:.1f} | {open_streams(target):.1f} |")
     return rows
 
 
@@ -157,11 +157,11 @@ def main() -> None:
         stack.enter_context(upstream())
         rivals = options.rivals.resolve()
         targets = [stack.enter_context(gateway(name, 18_910 + n, rivals)) for n, name in enumerate(names)]
-        idle = {target.name: target.memory() for target in targets}
+        # First, since what a load leaves behind is used again.
+        held = [] if options.no_memory else memory(targets)
         samples = rounds(targets, workloads, options.rounds, 0.25 if options.quick else 1.0)
         print("\n".join(table(samples, targets, workloads)))
-        if not options.no_memory:
-            print("\n" + "\n".join(memory(targets, idle)))
+        print("\n" + "\n".join(held))
 
 
 if __name__ == "__main__":

@@ -65,9 +65,8 @@ def tree(pid: int) -> list[int]:
 
 
 def _cpu(pid: int) -> float:
-    """Of all its threads, in nanoseconds and so without the hundredths of /proc/PID/stat (Linux, sched-stats)."""
-    threads = Path(f"/proc/{pid}/task").glob("*/schedstat")
-    return sum(int(thread.read_text().split()[0]) for thread in threads) / 1e9
+    """Of all its threads, also of those that have ended, to the nanosecond (Linux: the clock that belongs to a pid)."""
+    return time.clock_gettime(~pid << 3 | _SCHEDULED)
 
 
 def _pss(pid: int) -> float:
@@ -75,6 +74,10 @@ def _pss(pid: int) -> float:
         if line.startswith("Pss:"):
             return float(line.split()[1])
     return 0.0
+
+
+_SCHEDULED = 2
+"""The kind of a process's clock that counts processor time (clock_getcpuclockid(3))."""
 
 
 @contextmanager
