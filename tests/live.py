@@ -10,9 +10,11 @@ import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from random import SystemRandom
 from typing import Any, NamedTuple
 
 ROOT = Path(__file__).parent.parent
+CHANCE = SystemRandom()
 OURS = ("ADAPTER_", "GEMINI_", "GOOGLE_")
 
 
@@ -25,10 +27,15 @@ class Live(NamedTuple):
 
 
 def free_port() -> int:
-    """A port that was free a moment ago."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
+    """A port that was free a moment ago, of those that the system gives to nobody by itself (it starts at 32768)."""
+    while True:
+        port = CHANCE.randrange(10_000, 32_000)
+        with socket.socket() as listener:
+            try:
+                listener.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
 
 
 def bare_environment(state: Path) -> dict[str, str]:
