@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
-import orjson
 
 from adapter.translate import responses_carrier
 from adapter.translate.notes import Fidelity, Note, Rejected
@@ -274,7 +273,7 @@ def _tool_search_output(item: InputItem, path: str, conversation: Conversation) 
     """Tools that a search found: its result, and declared from now on."""
     _more_tools(item, path, conversation)
     found = [tool.get("name") for tool in _objects(item.tools, f"{path}.tools")]
-    conversation.result(item.call_id or conversation.searching, orjson.dumps({"found": found}).decode(), path)
+    conversation.result(item.call_id or conversation.searching, encode({"found": found}).decode(), path)
 
 
 def _objects(raw: msgspec.Raw, path: str) -> list[dict[str, Any]]:

@@ -5,7 +5,6 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 import msgspec
-import orjson
 
 from adapter.translate.notes import Fidelity, Note, Rejected
 from adapter.translate.responses_calls import SPECIAL, chat_name
@@ -191,7 +190,7 @@ def _file_search(tool: ResponsesTool, path: str, _namespace: str | None, box: To
     settings: dict[str, Any] = {"fileSearchStoreNames": stores}
     if tool.max_num_results is not None:
         settings["topK"] = tool.max_num_results
-    box.add(Tool(type="file_search", file_search=msgspec.Raw(orjson.dumps(settings))), path)
+    box.add(Tool(type="file_search", file_search=msgspec.Raw(encode(settings))), path)
     for name in ("filters", "ranking_options"):
         if present(getattr(tool, name)):
             box.drop(f"{path}.{name}", "Gemini's file search takes no such setting")

@@ -14,6 +14,8 @@ from tests.live import free_port
 from tests.store.entries import issued, known
 
 TIMEOUT, PAUSE = 0.3, 0.1
+PATIENT = 10.0
+"""Where a server that is only busy must not be taken for one that is down."""
 
 
 @pytest.fixture
@@ -21,8 +23,8 @@ async def replicas(clock):
     """Opens stores as replicas would, each with a memory of its own."""
     made = []
 
-    async def replica(url, **limits):
-        store = RedisStore(url, StoreLimits(**limits), clock=clock, timeout=TIMEOUT, pause=PAUSE)
+    async def replica(url, timeout=TIMEOUT, **limits):
+        store = RedisStore(url, StoreLimits(**limits), clock=clock, timeout=timeout, pause=PAUSE)
         await store.open()
         made.append(store)
         return store
@@ -229,7 +231,7 @@ async def test_a_newer_version_may_add_fields(replicas, redis_url, server):
 
 
 async def test_a_caller_who_leaves_harms_no_other(replicas, redis_url):
-    store = await replicas(redis_url)
+    store = await replicas(redis_url, timeout=PATIENT)
     tasks = [asyncio.create_task(store.put(issued(f"k{number}"), "c")) for number in range(100)]
     await asyncio.sleep(0.002)
     for task in tasks[::2]:
@@ -237,12 +239,12 @@ async def test_a_caller_who_leaves_harms_no_other(replicas, redis_url):
     await asyncio.gather(*tasks, return_exceptions=True)
     assert "warning" not in store.describe()
     kept = {f"k{number}" for number in range(1, 100, 2)}
-    assert await known(await replicas(redis_url), *kept) == kept
+    assert await known(await replicas(redis_url, timeout=PATIENT), *kept) == kept
 
 
 async def test_more_callers_than_connections_are_all_served(replicas, redis_url):
-    store = await replicas(redis_url)
+    store = await replicas(redis_url, timeout=PATIENT)
     await asyncio.gather(*(store.put(issued(f"k{number}"), "c") for number in range(300)))
-    other = await replicas(redis_url)
+    other = await replicas(redis_url, timeout=PATIENT)
     found = await asyncio.gather(*(known(other, f"k{number}") for number in range(300)))
     assert [len(one) for one in found] == [1] * 300

@@ -226,3 +226,13 @@ def test_grounding_that_cannot_be_read_is_no_search():
     answer, unknown = decode(body, GenerateContentResponse)
     response, _, _ = responses.from_gemini(answer, context_of(view), STAMP, unknown, view)
     assert [type(item).__name__ for item in response.output] == ["MessageItem"]
+
+
+def test_numbers_beyond_64_bits_in_free_form_tools_are_no_crash():
+    found = b'{"type":"tool_search_output","call_id":"c","execution":"client","tools":[{"name":18446744073709551616}]}'
+    call = b'{"type":"tool_search_call","call_id":"c","execution":"client","arguments":{}}'
+    store = b'{"type":"file_search","vector_store_ids":["fileSearchStores/a"],"filters":{"value":18446744073709551616}}'
+    body = b'{"model":"gemini-3.5-flash","input":[%b,%b],"tools":[%b]}' % (call, found, store)
+    request, unknown = decode(body, ResponsesRequest)
+    view = responses.to_chat(request, unknown)
+    assert '{"found":[18446744073709551616]}' in [message.content for message in view.request.messages]
