@@ -228,11 +228,22 @@ def test_grounding_that_cannot_be_read_is_no_search():
     assert [type(item).__name__ for item in response.output] == ["MessageItem"]
 
 
-def test_numbers_beyond_64_bits_in_free_form_tools_are_no_crash():
-    found = b'{"type":"tool_search_output","call_id":"c","execution":"client","tools":[{"name":18446744073709551616}]}'
+HUGE = b"18446744073709551616"
+
+
+def of_bytes(rest: bytes) -> ResponsesRequest:
+    return decode(b'{"model":"gemini-3.5-flash",%b}' % rest, ResponsesRequest)[0]
+
+
+def test_a_number_beyond_64_bits_as_the_name_of_a_found_tool_is_refused():
     call = b'{"type":"tool_search_call","call_id":"c","execution":"client","arguments":{}}'
-    store = b'{"type":"file_search","vector_store_ids":["fileSearchStores/a"],"filters":{"value":18446744073709551616}}'
-    body = b'{"model":"gemini-3.5-flash","input":[%b,%b],"tools":[%b]}' % (call, found, store)
-    request, unknown = decode(body, ResponsesRequest)
-    view = responses.to_chat(request, unknown)
-    assert '{"found":[18446744073709551616]}' in [message.content for message in view.request.messages]
+    found = b'{"type":"tool_search_output","call_id":"c","execution":"client","tools":[{"type":"function","name":%b}]}'
+    with pytest.raises(Rejected) as refused:
+        responses.to_chat(of_bytes(b'"input":[%b,%b]' % (call, found % HUGE)), {})
+    assert refused.value.note.path.startswith("input[1].tools")
+
+
+def test_a_number_beyond_64_bits_in_a_filter_of_files_is_no_crash():
+    store = b'{"type":"file_search","vector_store_ids":["fileSearchStores/a"],"filters":{"value":%b}}' % HUGE
+    view = responses.to_chat(of_bytes(b'"input":"hi","tools":[%b]' % store), {})
+    assert view.request.tools
