@@ -13,6 +13,9 @@ import msgspec
 from adapter.upstream.errors import UpstreamProtocolError
 
 _BOM = b"\xef\xbb\xbf"
+_DATA, _END = b"data: ", b"\r\n\r\n"
+_BEFORE, _BEHIND = len(_DATA), len(_END)
+"""What is around the one line of Gemini's events."""
 
 
 class EventDecoder:
@@ -33,13 +36,30 @@ class EventDecoder:
 
     def feed(self, chunk: bytes) -> list[bytes]:
         """The payloads that `chunk` completes."""
+        if self._line or self._data or self._tail or self._after_cr:
+            return self._by_line(chunk, [])
+        payloads: list[bytes] = []
+        at, size = 0, len(chunk)
+        while at < size and chunk.startswith(_DATA, at):
+            # An event as Gemini writes it: one line and a blank one.
+            start, end = at + _BEFORE, chunk.find(b"\r", at)
+            if not chunk.startswith(_END, end) or chunk.find(b"\n", at, end) > 0:
+                break
+            if not 0 < end - start < self._max_event:
+                break
+            payloads.append(chunk[start:end])
+            at = end + _BEHIND
+            self._first = False
+        return payloads if at == size else self._by_line(chunk[at:], payloads)
+
+    def _by_line(self, chunk: bytes, payloads: list[bytes]) -> list[bytes]:
+        """Add the payloads that `chunk` completes, whatever it is."""
         if self._after_cr and chunk:
             chunk = chunk.removeprefix(b"\n")
             self._after_cr = False
         if b"\n" not in chunk and b"\r" not in chunk:
             self._keep(chunk)
-            return []
-        payloads: list[bytes] = []
+            return payloads
         lines = self._taken(chunk).splitlines(keepends=True)
         last = lines[-1]
         if last.endswith((b"\n", b"\r")):
