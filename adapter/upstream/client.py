@@ -43,6 +43,9 @@ MAX_PAGES = 50
 _SSE = "streamGenerateContent?alt=sse"
 _NOBODY = nullcontext()
 
+_DONE = b"[DONE]"
+"""A relay's addition: Gemini ends its streams without it."""
+
 _COUNTED = ("contents", "system_instruction", "tools", "generation_config")
 """What Vertex AI's countTokens takes (discovery revision 20261106)."""
 
@@ -251,7 +254,11 @@ class Upstream:
         decoder = EventDecoder(self.settings.max_event_bytes)
         try:
             while chunk := await response.read():
-                for reply in _decoded_all(decoder.feed(chunk)):
+                payloads = decoder.feed(chunk)
+                if len(payloads) == 1 and payloads[0] != _DONE:
+                    yield _reply(payloads[0])
+                    continue
+                for reply in _decoded_all(payloads):
                     yield reply
             for reply in _decoded_all(decoder.close()):
                 yield reply
@@ -305,8 +312,8 @@ async def _some(response: Response, limit: int) -> bytes:
 
 
 def _decoded_all(payloads: list[bytes]) -> Iterator[Reply]:
-    """Events that came together. `[DONE]` is a relay's addition: Gemini ends its streams without it."""
-    left = [payload for payload in payloads if payload != b"[DONE]"]
+    """Events that came together."""
+    left = [payload for payload in payloads if payload != _DONE]
     for number, payload in enumerate(left, 1):
         yield _reply(payload, more=number < len(left))
 
