@@ -93,7 +93,7 @@ class ChatStream:
         for index, candidate in reply.indexed(response.candidates or []):
             if index not in self._choices:
                 chunks += self._start(index)
-            chunks += self._candidate(self._choices[index], candidate)
+            self._candidate(self._choices[index], candidate, chunks)
         return chunks
 
     def close(self) -> list[ChatCompletionChunk]:
@@ -175,29 +175,36 @@ class ChatStream:
         choice.refused = True
         return [*chunks, self._delta(0, Delta(refusal=reply.refusal_text(reason, message)))]
 
-    def _candidate(self, choice: ChoiceState, candidate: Candidate) -> list[ChatCompletionChunk]:
-        content = candidate.content
-        deltas = [delta for part in (content.parts if content else None) or () for delta in self._part(part, choice)]
+    def _candidate(self, choice: ChoiceState, candidate: Candidate, chunks: list[ChatCompletionChunk]) -> None:
+        """Add the chunks for one candidate of an event; most have content and nothing else."""
+        content, logprobs = candidate.content, None
+        told = self._leaking if self.context.options.leaked_thoughts else self._told
+        deltas: list[Delta] = []
+        if content is not None:
+            for part in content.parts or ():
+                deltas += told(part, choice)
+        if candidate != Candidate(index=candidate.index, content=content):
+            logprobs = self._beside_content(choice, candidate, deltas)
+        for delta in deltas:
+            chunks.append(self._delta(choice.index, delta, logprobs))
+            logprobs = None
+
+    def _beside_content(self, choice: ChoiceState, candidate: Candidate, deltas: list[Delta]) -> ChoiceLogprobs | None:
+        """Keep what a candidate says beside its content; its log probabilities, which go with the first delta."""
         if candidate.finish_reason is not None:
             deltas += self._held_back(choice)
-        if candidate == Candidate(index=candidate.index, content=content):
-            return [self._delta(choice.index, delta) for delta in deltas]
         self._note(extras.gather(choice.said, candidate, extras.GATHERED_OF_CANDIDATES, ""), choice)
         if candidate.finish_reason is not None:
             reply.check_finish(candidate, choice.said_something())
         logprobs = reply.logprobs(candidate.logprobs_result)
         choice.said.logprobs_result = candidate.logprobs_result or choice.said.logprobs_result
-        if logprobs is None:
-            return [self._delta(choice.index, delta) for delta in deltas]
-        self._note(reply.lost_logprobs(candidate.logprobs_result), choice)
-        first, *others = deltas or [Delta()]
-        chunks = [self._delta(choice.index, first, logprobs)]
-        return chunks + [self._delta(choice.index, delta) for delta in others]
+        if logprobs is not None:
+            self._note(reply.lost_logprobs(candidate.logprobs_result), choice)
+            deltas += [] if deltas else [Delta()]
+        return logprobs
 
-    def _part(self, part: Part, choice: ChoiceState) -> list[Delta]:
+    def _leaking(self, part: Part, choice: ChoiceState) -> list[Delta]:
         """The deltas for one part, which may be a thought that does not say so."""
-        if not self.context.options.leaked_thoughts:
-            return self._told(part, choice)
         deltas = [delta for one in choice.leaks.feed(part) for delta in self._told(one, choice)]
         if choice.leaks.found:
             self._note([leaked.NOTE], choice)

@@ -86,10 +86,12 @@ class Continuation:
 
     def hear(self, response: GenerateContentResponse) -> GenerateContentResponse:
         """An event of this call, or its whole answer, as part of the answer of all calls."""
+        stopped = False
         for candidate in response.candidates or ():
             self._remember(candidate)
+            stopped |= candidate.finish_reason == UNFINISHED
         self._used = response.usage_metadata or self._used
-        if not self.continued and not unfinished(response):
+        if not self.continued and not stopped:
             return response
         told = msgspec.structs.replace(response, candidates=[self._told(one) for one in answered(response)])
         if self.continued:
@@ -104,9 +106,10 @@ class Continuation:
 
     def _remember(self, candidate: Candidate) -> None:
         self._token = candidate.continuation_token or self._token
-        for part in (candidate.content.parts if candidate.content else None) or ():
-            self._texts.append("" if part.text is None or part.thought else part.text)
-        if present(candidate.grounding_metadata):
+        if candidate.content is not None:
+            for part in candidate.content.parts or ():
+                self._texts.append("" if part.text is None or part.thought else part.text)
+        if candidate.grounding_metadata is not ABSENT and present(candidate.grounding_metadata):
             self._grounding = candidate.grounding_metadata
 
     def _usage(self) -> UsageMetadata | None:
