@@ -106,24 +106,31 @@ class EventStream:
         """Send one event; with `more`, together with those that follow at once."""
         if self._tap is not None and len(self._tap) < MAX_TAPPED:
             self._tap.append(data)
-        self._held.append(data)
-        self._held_size += len(data)
-        if not more or self._held_size > MAX_HELD:
-            await self.flush()
+        if self._held or more:
+            self._held.append(data)
+            self._held_size += len(data)
+            if more and self._held_size <= MAX_HELD:
+                return
+            data = self._taken()
+        await self._send(data)
 
     async def flush(self) -> None:
         """Send what is held back."""
-        if not self._held:
-            return
+        if self._held:
+            await self._send(self._taken())
+
+    def _taken(self) -> bytes:
         data = b"".join(self._held)
         self._held.clear()
         self._held_size = 0
-        self._writing_since = self._clock()
+        return data
+
+    async def _send(self, data: bytes) -> None:
+        self._last_write = self._writing_since = self._clock()
         fields: Fields = [] if self._started else [*_FIELDS, *encoded(self._headers)]
         self._started = True
         await self._way.piece(data, fields)
         self._writing_since = None
-        self._last_write = self._clock()
 
     async def end(self) -> None:
         """Close the stream. Nothing may be awaited after it: uvicorn reports an ended answer as a disconnect."""
@@ -191,9 +198,10 @@ async def relay(
     async def pass_on(frames: list[bytes], *, more: bool = False) -> None:
         if issued := answer.take_issued():
             await answer.keep(issued)
-        for frame in frames:
-            await sink.write(frame, more=True)
-        if not more:
+        last = len(frames) - 1
+        for number, frame in enumerate(frames):
+            await sink.write(frame, more=more or number < last)
+        if not frames and not more:
             await sink.flush()
 
     try:
