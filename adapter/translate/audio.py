@@ -59,10 +59,8 @@ def audio_id(stamp: Stamp) -> str:
     return f"audio_{stamp.id.removeprefix('chatcmpl-')}"
 
 
-def answer_audio(blobs: Sequence[Blob], transcript: str, context: Context, stamp: Stamp) -> AnswerAudio | None:
+def answer_audio(blobs: Sequence[Blob], transcript: str, context: Context, stamp: Stamp) -> AnswerAudio:
     """All sounds of an answer as one. It is not kept here: it expires at once."""
-    if not blobs:
-        return None
     mime_type = blobs[0].mime_type or ""
     data = b"".join(content_of(blob) for blob in blobs)
     if is_pcm(mime_type) and not wants_samples(context):

@@ -45,15 +45,17 @@ def from_gemini(
     Raises `AnswerError` where there is no answer to give.
     """
     ledger = Ledger()
-    ledger.notes += [Note(path, Fidelity.APPROXIMATED, reply.UNKNOWN) for path in unknown]
+    if unknown:
+        ledger.notes += [Note(path, Fidelity.APPROXIMATED, reply.UNKNOWN) for path in unknown]
     if (reason := reply.blocked(response)) is not None:
         choices = [_refused(reason, response, context)]
         ledger.notes.append(Note("promptFeedback.blockReason", Fidelity.APPROXIMATED, f"{reason}: a refusal"))
     else:
         choices = _choices(response.candidates or [], context, stamp, ledger)
-    message = choices[0].message
-    inside = message.extra_content["google"] if message.extra_content else {}
-    message.extra_content = extras.google({**inside, **extras.of_response(response, unknown)})
+    if said := extras.of_response(response, unknown):
+        message = choices[0].message
+        inside = message.extra_content["google"] if message.extra_content else {}
+        message.extra_content = extras.google({**inside, **said})
     completion = ChatCompletion(
         id=stamp.id,
         object="chat.completion",
@@ -79,7 +81,10 @@ def _refused(reason: str, response: GenerateContentResponse, context: Context) -
 def _choices(candidates: list[Candidate], context: Context, stamp: Stamp, ledger: Ledger) -> list[Choice]:
     if not candidates:
         raise AnswerError(502, "empty_answer", "Gemini answered without a candidate and without a reason.")
-    return [_choice(candidate, index, context, stamp, ledger) for index, candidate in reply.indexed(candidates)]
+    choices: list[Choice] = []
+    for index, candidate in reply.indexed(candidates):
+        choices.append(_choice(candidate, index, context, stamp, ledger))
+    return choices
 
 
 def _choice(candidate: Candidate, index: int, context: Context, stamp: Stamp, ledger: Ledger) -> Choice:
@@ -88,20 +93,46 @@ def _choice(candidate: Candidate, index: int, context: Context, stamp: Stamp, le
     if context.options.leaked_thoughts:
         parts, leaks = without_leaks(parts)
     content = _Sorted(parts, index, context, stamp)
-    reply.check_finish(candidate, content.said_something)
-    legacy = any(call.kind == "legacy" for call in content.calls)
-    finish, approximation = reply.finish_reason(candidate.finish_reason, bool(content.calls), legacy)
-    cited = citations(candidate.grounding_metadata, content.texts)
+    ended = candidate.finish_reason in ("STOP", "MAX_TOKENS")
+    if not ended:
+        reply.check_finish(candidate, content.said_something)
+    finish, approximation = reply.finish_reason(
+        candidate.finish_reason, bool(content.calls), content.legacy is not None
+    )
     below = f"candidates[{index}]"
     if approximation is not None:
         ledger.notes.append(Note(f"{below}.finishReason", Fidelity.APPROXIMATED, approximation))
-    lost = reply.lost_logprobs(candidate.logprobs_result) + extras.needless_token(candidate)
-    ledger.add(leaks + content.notes + cited.notes + lost, below)
+    if leaks or content.notes:
+        ledger.add(leaks + content.notes, below)
     ledger.issued += content.issued
     message = _message(candidate, content, finish, context, stamp)
-    message.annotations = cited.annotations or None
-    logprobs = reply.logprobs(candidate.logprobs_result)
-    return Choice(index=index, message=message, logprobs=logprobs, finish_reason=finish)
+    choice = Choice(index=index, message=message, logprobs=None, finish_reason=finish)
+    if not ended or candidate != Candidate(
+        index=candidate.index, content=candidate.content, finish_reason=candidate.finish_reason
+    ):
+        ledger.add(_beside_content(choice, candidate, content.texts), below)
+    if content.signature or content.carrier is not None:
+        _add_signed(message, content)
+    return choice
+
+
+def _beside_content(choice: Choice, candidate: Candidate, texts: list[str]) -> list[Note]:
+    """Tell what a candidate says beside its content and a usual end; most say nothing more. What is lost of it."""
+    cited = citations(candidate.grounding_metadata, texts)
+    choice.message.annotations = cited.annotations or None
+    choice.logprobs = reply.logprobs(candidate.logprobs_result)
+    choice.message.extra_content = extras.google(extras.of_candidate(candidate))
+    return cited.notes + reply.lost_logprobs(candidate.logprobs_result) + extras.needless_token(candidate)
+
+
+def _add_signed(message: AnswerMessage, content: "_Sorted") -> None:
+    """What Gemini wants to see again, for clients that keep it."""
+    said = message.extra_content["google"] if message.extra_content else {}
+    if content.signature:
+        said["thought_signature"] = content.signature
+    if content.carrier is not None:
+        said["parts"] = content.carrier
+    message.extra_content = extras.google(said)
 
 
 class _Sorted:
@@ -109,10 +140,11 @@ class _Sorted:
 
     def __init__(self, parts: list[Part], choice: int, context: Context, stamp: Stamp) -> None:
         self._place = (choice, context, stamp)
-        self._run_by_gemini = reply.run_by_gemini(parts, context)
-        self.texts = ["" for _ in parts]
+        self._run_by_gemini: set[str] = set()
+        self.texts = [""] * len(parts)
         self.thoughts: list[str] = []
         self.calls: list[reply.AnsweredCall] = []
+        self.legacy: reply.AnsweredCall | None = None
         self.images: list[Part] = []
         self.sounds: list[Blob] = []
         self.notes: list[Note] = []
@@ -123,7 +155,8 @@ class _Sorted:
             if part.function_call is None:
                 self._sort(part, number)
             else:
-                assembly = assembly or CallAssembly()
+                if assembly is None:
+                    assembly, self._run_by_gemini = CallAssembly(), reply.run_by_gemini(parts, context)
                 self._sort_calls(assembly.feed(part, part.function_call), number)
         if assembly is not None:
             self._sort_calls(assembly.close(), len(parts) - 1)
@@ -162,7 +195,9 @@ class _Sorted:
                 continue
             answered = reply.answered_call(part, call, context, stamp, (choice, len(self.calls)))
             self.calls.append(answered)
-            if answered.kind == "legacy" and len(self.calls) > 1:
+            if answered.kind == "legacy" and self.legacy is None:
+                self.legacy = answered
+            elif answered.kind == "legacy":
                 self.notes.append(Note(f"content.parts[{number}].functionCall", Fidelity.DROPPED, reply.ONE_LEGACY))
 
 
@@ -170,27 +205,18 @@ def _message(candidate: Candidate, content: _Sorted, finish: str, context: Conte
     silent = not content.text and (bool(content.calls) or bool(content.sounds))
     refused = finish == "content_filter" and not content.text
     refusal = reply.refusal_text(candidate.finish_reason or "", candidate.finish_message) if refused else None
-    legacy = next((call for call in content.calls if call.kind == "legacy"), None)
-    return AnswerMessage(
-        role="assistant",
-        content=None if silent or refused else content.text,
-        refusal=refusal,
-        reasoning_content="".join(content.thoughts) or None,
-        tool_calls=[_tool_call(call) for call in content.calls if call.kind != "legacy"] or None,
-        function_call=AnswerFunction(name=legacy.name, arguments=legacy.arguments) if legacy else None,
-        audio=audio.answer_audio(content.sounds, content.text, context, stamp),
-        images=[reply.image_output(part, number) for number, part in enumerate(content.images)] or None,
-        extra_content=extras.google(_extras(candidate, content)),
-    )
-
-
-def _extras(candidate: Candidate, content: _Sorted) -> dict[str, object]:
-    said = extras.of_candidate(candidate)
-    if content.signature:
-        said["thought_signature"] = content.signature
-    if content.carrier is not None:
-        said["parts"] = content.carrier
-    return said
+    message = AnswerMessage(role="assistant", content=None if silent or refused else content.text, refusal=refusal)
+    if content.thoughts:
+        message.reasoning_content = "".join(content.thoughts)
+    if content.calls:
+        message.tool_calls = [_tool_call(call) for call in content.calls if call.kind != "legacy"] or None
+    if content.legacy is not None:
+        message.function_call = AnswerFunction(name=content.legacy.name, arguments=content.legacy.arguments)
+    if content.sounds:
+        message.audio = audio.answer_audio(content.sounds, content.text, context, stamp)
+    if content.images:
+        message.images = [reply.image_output(part, number) for number, part in enumerate(content.images)]
+    return message
 
 
 def _tool_call(call: reply.AnsweredCall) -> AnswerToolCall:

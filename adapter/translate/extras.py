@@ -2,6 +2,7 @@
 under Gemini's names in snake_case."""
 
 from collections.abc import Mapping
+from operator import attrgetter
 from typing import Any, TypeVar
 
 import msgspec
@@ -48,10 +49,10 @@ _COUNTED = {"TEXT", "AUDIO"}
 _COUNTED_ASKED = {*_COUNTED, "IMAGE"}
 """Modalities that OpenAI's usage counts apart, of answers and of prompts."""
 
-_UNMAPPED = Fields(
-    UsageMetadata,
-    ("tool_use_prompt_token_count", "cache_tokens_details", "tool_use_prompt_tokens_details", "traffic_type"),
+_UNMAPPED = attrgetter(
+    "tool_use_prompt_token_count", "cache_tokens_details", "tool_use_prompt_tokens_details", "traffic_type"
 )
+_NONE_UNMAPPED = _UNMAPPED(UsageMetadata())
 """What Gemini counts and OpenAI does not."""
 
 
@@ -79,7 +80,17 @@ def needless_token(candidate: Candidate) -> list[Note]:
 
 def of_response(response: GenerateContentResponse, unknown: Mapping[str, msgspec.Raw]) -> dict[str, Any]:
     """What an answer says beyond its candidates."""
-    extras = {name: compact(value) for name, value in _OF_RESPONSES.sent(response)}
+    extras: dict[str, Any] = {}
+    if response.response_id is not None:
+        extras["response_id"] = response.response_id
+    usual = GenerateContentResponse(
+        candidates=response.candidates,
+        usage_metadata=response.usage_metadata,
+        model_version=response.model_version,
+        response_id=response.response_id,
+    )
+    if response != usual:
+        extras.update({name: compact(value) for name, value in _OF_RESPONSES.sent(response)})
     if says_more(response.usage_metadata):
         extras["usage_metadata"] = response.usage_metadata
     if unknown:
@@ -91,14 +102,17 @@ def says_more(usage: UsageMetadata | None) -> bool:
     """Whether OpenAI's usage has no place for all of Gemini's."""
     if usage is None:
         return False
-    prompt = _has_others(usage.prompt_tokens_details, _COUNTED_ASKED)
-    answer = _has_others(usage.candidates_tokens_details, _COUNTED)
-    tier = usage.service_tier is not None and usage.service_tier.lower() not in TIERS
-    return prompt or answer or tier or bool(_UNMAPPED.sent(usage)) or not adds_up(usage)
+    if usage.prompt_tokens_details and _has_others(usage.prompt_tokens_details, _COUNTED_ASKED):
+        return True
+    if usage.candidates_tokens_details and _has_others(usage.candidates_tokens_details, _COUNTED):
+        return True
+    if usage.service_tier is not None and usage.service_tier.lower() not in TIERS:
+        return True
+    return _UNMAPPED(usage) != _NONE_UNMAPPED or not adds_up(usage)
 
 
-def _has_others(details: list[ModalityTokenCount] | None, modalities: set[str]) -> bool:
-    return details is not None and any(item.modality not in modalities for item in details)
+def _has_others(details: list[ModalityTokenCount], modalities: set[str]) -> bool:
+    return any(item.modality not in modalities for item in details)
 
 
 def adds_up(usage: UsageMetadata) -> bool:

@@ -51,6 +51,8 @@ def issue(
     parts: Sequence[Part], calls: Sequence[AnsweredCall], text: str, context: Context
 ) -> tuple[list[Issued], msgspec.Raw | None, str | None]:
     """What to store for one answer; also its carrier and its text's signature, for the answer itself."""
+    if not calls and _all_unsigned(parts):
+        return [], None, None
     kept = carrier(parts) if needs_carrier(parts) else None
     if kept is None and not calls and not [part for part in parts if part.thought_signature]:
         return [], None, None
@@ -63,6 +65,14 @@ def issue(
         issued.append(Issued(signatures.text_hash(text, before), record))
     issued += [image for part in parts if (image := _issued_image(part, origin)) is not None]
     return issued, kept, signed
+
+
+def _all_unsigned(parts: Sequence[Part]) -> bool:
+    """Whether these are texts and thoughts and nothing else: Gemini does not miss them."""
+    for part in parts:  # noqa: SIM110 - a generator costs as much as the comparison
+        if part.text is None or part != Part(text=part.text, thought=part.thought):
+            return False
+    return True
 
 
 def _issued_call(

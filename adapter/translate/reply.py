@@ -170,7 +170,10 @@ def indexed(candidates: list[Candidate]) -> list[tuple[int, Candidate]]:
 
 def run_by_gemini(parts: Iterable[Part], context: Context) -> set[str]:
     """The names of functions that Gemini itself called and answered (MCP servers): no calls for the client."""
-    answered = {part.function_response.name or "" for part in parts if part.function_response is not None}
+    answered: set[str] = set()
+    for part in parts:
+        if part.function_response is not None:
+            answered.add(part.function_response.name or "")
     return answered - set(toolbox(context).declared) if answered else answered
 
 
@@ -251,13 +254,13 @@ def policy_error(reason: str, message: str | None) -> AnswerError:
     return AnswerError(400, "content_policy_violation", refusal_text(reason, message))
 
 
-def _by_modality(details: list[ModalityTokenCount] | None, modality: str) -> int | None:
-    return sum(item.token_count or 0 for item in details if item.modality == modality) if details else None
+def _by_modality(details: list[ModalityTokenCount], modality: str) -> int:
+    return sum(item.token_count or 0 for item in details if item.modality == modality)
 
 
 def _tokens(count: int | None) -> int:
     """A number of tokens. Relays have been seen to send negative ones."""
-    return max(0, count or 0)
+    return count if count is not None and count > 0 else 0
 
 
 def usage(metadata: UsageMetadata | None) -> CompletionUsage | None:
@@ -272,31 +275,29 @@ def usage(metadata: UsageMetadata | None) -> CompletionUsage | None:
     prompt = _tokens(metadata.prompt_token_count) + _tokens(metadata.tool_use_prompt_token_count)
     if metadata.prompt_token_count is None and metadata.total_token_count is not None:
         prompt = max(prompt, metadata.total_token_count - completion)
-    asked, given = metadata.prompt_tokens_details, metadata.candidates_tokens_details
+    asked = PromptTokensDetails(
+        cached_tokens=_tokens(metadata.cached_content_token_count), audio_tokens=0, cache_write_tokens=0
+    )
+    if details := metadata.prompt_tokens_details:
+        asked.audio_tokens, asked.text_tokens = _by_modality(details, "AUDIO"), _by_modality(details, "TEXT")
+        asked.image_tokens = _by_modality(details, "IMAGE")
+    given = CompletionTokensDetails(
+        reasoning_tokens=thoughts, audio_tokens=0, accepted_prediction_tokens=0, rejected_prediction_tokens=0
+    )
+    if details := metadata.candidates_tokens_details:
+        given.audio_tokens, given.text_tokens = _by_modality(details, "AUDIO"), _by_modality(details, "TEXT")
     return CompletionUsage(
         prompt_tokens=prompt,
         completion_tokens=completion,
         total_tokens=prompt + completion,
-        prompt_tokens_details=PromptTokensDetails(
-            cached_tokens=_tokens(metadata.cached_content_token_count),
-            audio_tokens=_by_modality(asked, "AUDIO") or 0,
-            cache_write_tokens=0,
-            text_tokens=_by_modality(asked, "TEXT"),
-            image_tokens=_by_modality(asked, "IMAGE"),
-        ),
-        completion_tokens_details=CompletionTokensDetails(
-            reasoning_tokens=thoughts,
-            audio_tokens=_by_modality(given, "AUDIO") or 0,
-            accepted_prediction_tokens=0,
-            rejected_prediction_tokens=0,
-            text_tokens=_by_modality(given, "TEXT"),
-        ),
+        prompt_tokens_details=asked,
+        completion_tokens_details=given,
     )
 
 
 def service_tier(metadata: UsageMetadata | None) -> str | None:
     """The tier that served the request."""
-    return TIERS.get((metadata.service_tier or "").lower()) if metadata else None
+    return TIERS.get(metadata.service_tier.lower()) if metadata and metadata.service_tier else None
 
 
 def logprobs(result: LogprobsResult | None) -> ChoiceLogprobs | None:
