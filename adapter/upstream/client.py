@@ -125,6 +125,8 @@ class Upstream:
         observed = call.observed
         with observed or _NOBODY:
             first, replies = await self._run(call, self._begin)
+            # A long stream does not hold what was sent.
+            del call
             async with aclosing(replies):
                 if observed is not None:
                     observed.heard(first.response)
