@@ -7,6 +7,9 @@ from adapter.translate.reply import AnsweredCall, Kind, is_plain, kind_of
 from adapter.wire.gemini.content import Part
 from adapter.wire.gemini.generate import Candidate
 
+MAX_PIECES = 64
+"""Pieces of one text that are kept apart: a short text takes many times the memory of its characters."""
+
 
 class ChoiceState:
     """`parts` are Gemini's own, pieces of one text joined again; `said` is what came beside them.
@@ -27,7 +30,7 @@ class ChoiceState:
         self.refused = False
         self._parts: list[Part] = []
         self._pieces: list[str] = []
-        self._open = "empty"
+        self._open: Kind = "empty"
 
     @property
     def finished(self) -> bool:
@@ -43,7 +46,7 @@ class ChoiceState:
     @property
     def position(self) -> int:
         """The number of the part that was kept last."""
-        return len(self._parts) - 1 + bool(self._pieces)
+        return len(self._parts) - (self._open == "empty")
 
     def keep(self, part: Part, kind: Kind) -> None:
         """Remember a part. A signature ends the text it comes with; what says nothing at all is not kept."""
@@ -52,6 +55,8 @@ class ChoiceState:
                 self._join()
                 self._open = kind
             self._pieces.append(part.text or "")
+            if len(self._pieces) > MAX_PIECES:
+                self._pieces = ["".join(self._pieces)]
             if part.thought_signature:
                 self._join(part.thought_signature)
         elif kind != "empty" or part.thought_signature or not is_plain(part):
@@ -59,11 +64,11 @@ class ChoiceState:
             self._parts.append(part)
 
     def _join(self, signature: str | None = None) -> None:
-        if self._pieces:
+        if self._open != "empty":
             thought = True if self._open == "thought" else None
             self._parts.append(Part(text="".join(self._pieces), thought=thought, thought_signature=signature))
-        self._pieces = []
-        self._open = "empty"
+            self._pieces.clear()
+            self._open = "empty"
 
     def answered_by_gemini(self, name: str) -> list[int]:
         """Gemini itself answered the calls of a function: the client must not see them. The numbers of their parts."""

@@ -62,6 +62,7 @@ class Continuation:
         self._used_before: UsageMetadata | None = None
         self._used: UsageMetadata | None = None
         self._texts: list[str] = []
+        self._bytes = 0
         self._bytes_before = 0
         self._grounding = ABSENT
         self._grounding_before = ABSENT
@@ -76,8 +77,7 @@ class Continuation:
         if self._next is None:
             return None
         self._used_before, self._used = self._usage(), None
-        self._bytes_before += sum(len(text.encode()) for text in self._texts)
-        self._texts = []
+        self._bytes_before, self._bytes, self._texts = self._bytes_before + self._bytes, 0, []
         self._grounding_before = self._grounding
         self._sent, self._next, self._token = self._next, None, None
         self._left -= 1
@@ -108,7 +108,10 @@ class Continuation:
         self._token = candidate.continuation_token or self._token
         if candidate.content is not None:
             for part in candidate.content.parts or ():
-                self._texts.append("" if part.text is None or part.thought else part.text)
+                text = "" if part.text is None or part.thought else part.text
+                self._bytes += len(text.encode())
+                if self.continued:
+                    self._texts.append(text)
         if candidate.grounding_metadata is not ABSENT and present(candidate.grounding_metadata):
             self._grounding = candidate.grounding_metadata
 

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adapter.translate.chat_stream import ChatStream
+from adapter.translate.choice_state import MAX_PIECES
 from tests.oracles import check_chunks, check_completion
 from tests.translate.answering import STAMP, Object, answer, context, read, streamed, whole
 from tests.translate.joiner import check_rules, comparable, joined, kept
@@ -155,3 +156,13 @@ def test_another_upstream_that_answers_instead_is_who_issued_the_signatures():
     assert (before.model, chunks[0].model) == ("asked", "another")
     assert before.id == chunks[0].id == STAMP.id
     assert {issued.signature.origin for issued in machine.take_issued()} == {"relay"}
+
+
+def test_the_signature_of_a_text_in_many_pieces_is_stored_under_the_whole_text():
+    words = [f"word {number} and " for number in range(3 * MAX_PIECES)]
+    last = {"text": "no more.", "thoughtSignature": "U0lH"}
+    events = [answer({"text": word}, finish=None) for word in words] + [answer(last)]
+    completion, _, issued = whole(answer({**last, "text": "".join(words) + "no more."}))
+    chunks, _, issued_by_stream = streamed(events)
+    assert joined(chunks)["choices"] == comparable(completion)["choices"]
+    assert kept(issued_by_stream) == kept(issued) != []
