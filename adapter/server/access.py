@@ -2,7 +2,7 @@
 
 from base64 import b64decode
 from binascii import Error as Base64Error
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from fnmatch import fnmatchcase
 from hashlib import sha256
 from hmac import compare_digest
@@ -75,19 +75,16 @@ class Access:
         All keys are compared, whichever matches.
         """
         _check_url(scope)
-        if self._pages is not None:
+        if self._pages is not None and b"origin" in fields_of(scope):
             _check_page(scope, self._pages)
-        return self._with(scope, sent_key)
+        return ANYBODY if self._open else self._with(sent_key(scope))
 
     def viewer(self, scope: Scope) -> Client:
         """Who looks at the page at /: browsers ask for a password. Raises `AccessDenied`, `KeyInUrl`."""
         _check_url(scope)
-        return self._with(scope, lambda scope: _password(scope) or sent_key(scope))
+        return ANYBODY if self._open else self._with(_password(scope) or sent_key(scope))
 
-    def _with(self, scope: Scope, read: Callable[[Scope], str | None]) -> Client:
-        if self._open:
-            return ANYBODY
-        key = read(scope)
+    def _with(self, key: str | None) -> Client:
         digest = sha256((key or "").encode()).digest()
         matches = [compare_digest(digest, known) for known in self._hashes]
         if not key or (self._hashes and not any(matches)):
@@ -111,8 +108,8 @@ def _check_page(scope: Scope, allowed: Collection[str]) -> None:
 
     A browser takes a page for one of this server if the page's name has come to point here, and asks nothing first.
     """
-    origin = header(scope, b"origin")
-    if origin is None or origin in allowed or "*" in allowed or is_loopback(host_of(scope)):
+    origin = header(scope, b"origin") or ""
+    if origin in allowed or "*" in allowed or is_loopback(host_of(scope)):
         return
     if origin.partition("://")[2] == header(scope, b"host"):
         raise ForeignPage("Pages of this name may not call: see --allow-origins.")

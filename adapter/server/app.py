@@ -3,7 +3,7 @@
 import gc
 import os
 import re
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from importlib import import_module
 from typing import Any
@@ -19,7 +19,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from adapter.server.asgi import ClientGone, encoded, header
+from adapter.server.asgi import ClientGone, fields_of, printable
 from adapter.server.background import Jobs
 from adapter.server.endpoints import conversations, inspector
 from adapter.server.endpoints.chat import ChatCompletions
@@ -41,7 +41,7 @@ from adapter.server.errors import TABLE
 from adapter.server.hangup import fresh, keys_read_on_hangup
 from adapter.server.ids import new_id
 from adapter.server.logs import Lines, configure
-from adapter.server.outlet import Outlet, Stamps
+from adapter.server.outlet import Outlet, Stamps, head_lines
 from adapter.server.recording import Watched
 from adapter.server.routes import Detours
 from adapter.server.service import Service
@@ -66,7 +66,7 @@ TOLD = (
 )
 """Headers that scripts of other origins may read, where any may call."""
 
-_SENSIBLE_ID = re.compile(r"[\w.:-]{1,64}", re.ASCII)
+_SENSIBLE_ID = re.compile(rb"[\w.:-]{1,64}", re.ASCII)
 
 
 def create_app(
@@ -196,11 +196,11 @@ class Endpoint:
         self._make = make
         self._made: ASGIApp | None = None
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """One request."""
         if self._made is None:
             self._made = self._make(scope["app"].state)
-        await self._made(scope, receive, send)
+        return self._made(scope, receive, send)
 
 
 def _lifespan(
@@ -251,20 +251,19 @@ class Stamped:
     def __init__(self, app: Starlette, label: str, frequent: Mapping[str, ASGIApp]) -> None:
         self._app = app
         self._frequent = frequent
-        self._common = encoded(
-            {"x-adapter-upstream": label, "openai-version": "2020-10-01", "x-content-type-options": "nosniff"}
-        )
+        self._label = printable(label)
+        self._common = head_lines({"openai-version": "2020-10-01", "x-content-type-options": "nosniff"})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One connection."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        sent = header(scope, b"x-client-request-id") or ""
-        request_id = sent if _SENSIBLE_ID.fullmatch(sent) else new_id("req_")
+        sent = fields_of(scope).get(b"x-client-request-id", b"")
+        request_id = sent.decode() if _SENSIBLE_ID.fullmatch(sent) else new_id("req_")
         state = scope.setdefault("state", {})
         state["request_id"] = request_id
-        outlet = Outlet(send, Stamps(self._common, state, request_id))
+        outlet = Outlet(send, Stamps(self._common, self._label, state, request_id))
         endpoint = self._frequent.get(scope["path"]) if scope["method"] == "POST" else None
         if endpoint is None:
             watched = Watched(scope, outlet)

@@ -2,11 +2,11 @@
 
 import re
 from collections.abc import Callable, Coroutine, Mapping
-from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol
 from urllib.parse import urlsplit
 
 from starlette.types import Message, Receive, Scope
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from adapter.server.interrupt import Interruptible, Until
 from adapter.server.load import Room
@@ -18,6 +18,7 @@ Fields = list[tuple[bytes, bytes]]
 
 _FIELDS = "adapter.fields"
 _JSON_TYPE = re.compile(r"application/(?:[\w.-]+\+)?json", re.ASCII)
+_UNPRINTABLE = re.compile(r"[^ -~]")
 _DIGITS = 19
 """More of them are no length that any body has."""
 
@@ -61,15 +62,21 @@ def host_of(scope: Scope) -> str:
 
 
 def encoded(headers: Mapping[str, str]) -> Fields:
-    """Response headers as ASGI wants them; whatever is not printable ASCII becomes `?`."""
-    return [(name.encode(), printable(value).encode()) for name, value in headers.items()]
+    """Response headers as ASGI wants them."""
+    return [(name.encode(), value.encode()) for name, value in headers.items()]
 
 
 def printable(text: str) -> str:
-    """Text that can stand in a header: no control characters, no characters beyond ASCII."""
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(character if " " <= character <= "~" else "?" for character in text)
+    """Text that can stand in a header: what is a control character or beyond ASCII becomes `?`."""
+    return text if text.isascii() and text.isprintable() else _UNPRINTABLE.sub("?", text)
+
+
+def printable_values(headers: Mapping[str, str]) -> Mapping[str, str]:
+    """Headers with printable values."""
+    together = "".join(headers.values())
+    if together.isascii() and together.isprintable():
+        return headers
+    return {name: printable(value) for name, value in headers.items()}
 
 
 async def read_body(scope: Scope, receive: Receive, limit: int, room: Room) -> bytes:
@@ -77,12 +84,19 @@ async def read_body(scope: Scope, receive: Receive, limit: int, room: Room) -> b
 
     Raises `BodyTooLarge`, `PackedBody`, `ForeignBody`, `Overloaded`, `ClientGone`.
     """
-    if header(scope, b"content-encoding") not in (None, "identity"):
+    fields = fields_of(scope)
+    if fields.get(b"content-encoding", b"identity") != b"identity":
         raise PackedBody
-    _check_type(scope)
-    declared = header(scope, b"content-length") or ""
-    if declared.isdecimal() and (len(declared) > _DIGITS or int(declared) > limit):
+    if fields.get(b"content-type") != b"application/json":
+        _check_type(scope)
+    declared = fields.get(b"content-length", b"")
+    if declared.isdigit() and (len(declared) > _DIGITS or int(declared) > limit):
         raise BodyTooLarge
+    if (whole := _come(receive)) is not None:
+        if len(whole) > limit:
+            raise BodyTooLarge
+        room.take(len(whole))
+        return whole
     pieces: list[bytes] = []
     size = 0
     more = True
@@ -102,15 +116,24 @@ async def read_body(scope: Scope, receive: Receive, limit: int, room: Room) -> b
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
+def _come(receive: Receive) -> bytes | None:
+    """The body, if all of it came with the head: under our own server it need not be asked for."""
+    cycle = getattr(receive, "__self__", None)
+    if not isinstance(cycle, RequestResponseCycle) or cycle.more_body or cycle.disconnected:
+        return None
+    body, cycle.body = bytes(cycle.body), bytearray()
+    return body
+
+
 def _check_type(scope: Scope) -> None:
     """Raises `ForeignBody`: any page in a browser may send texts and forms anywhere, and without a type at all.
 
     JSON it sends only where it is allowed to, see `allow_origins`.
     """
-    sent = header(scope, b"content-type")
-    if sent == "application/json" or (not sent and header(scope, b"origin") is None):
+    sent = header(scope, b"content-type") or ""
+    if not sent and header(scope, b"origin") is None:
         return
-    kind, _, parameters = (sent or "").lower().partition(";")
+    kind, _, parameters = sent.lower().partition(";")
     charset = parameters.partition("charset=")[2].partition(";")[0].strip(' "')
     if not _JSON_TYPE.fullmatch(kind.strip()) or charset not in ("", "utf-8", "utf8", "us-ascii"):
         raise ForeignBody
@@ -124,43 +147,29 @@ def _piece(message: Message) -> bytes:
 
 
 class Connection(Protocol):
-    """A client's connection, as our own server shows it under `CONNECTION` in the scope's extensions."""
+    """A client's connection, as our own server shows it under `CONNECTION` in the scope's extensions.
+
+    `when_gone` is for the request that was read last.
+    """
 
     gone: bool
     when_gone: Callable[[], None] | None
 
 
-class WhileOpen(Interruptible):
-    """The body of a `with` that ends with `ClientGone` when a connection closes."""
-
-    def __init__(self, connection: Connection) -> None:
-        super().__init__()
-        self._connection = connection
-
-    def __enter__(self) -> Self:
-        if self._connection.gone:
-            raise ClientGone
-        self._connection.when_gone = self._leave
-        return super().__enter__()
-
-    def _leave(self) -> None:
-        self.interrupt(ClientGone())
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._connection.when_gone = None
-        super().__exit__(kind, error, trace)
-
-
 def while_connected(scope: Scope, receive: Receive) -> Interruptible:
-    """Run the body of the `with` until the client leaves, then raise `ClientGone`.
+    """Run the body of the `with` until the client leaves, then raise `ClientGone`: at once if it has left.
 
     Starlette cancels nothing by itself, and uvicorn's `send` drops in silence what a client no longer takes; so the
     connection to Gemini would stay open, and be billed, for nobody. Other servers tell it only to who asks `receive`.
     """
-    connection = scope.get("extensions", {}).get(CONNECTION)
-    return until(_disconnected(receive)) if connection is None else WhileOpen(connection)
+    connection: Connection | None = scope.get("extensions", {}).get(CONNECTION)
+    if connection is None:
+        return until(_disconnected(receive))
+    if connection.gone:
+        raise ClientGone
+    body = Interruptible()
+    connection.when_gone = lambda: body.interrupt(ClientGone())
+    return body
 
 
 def until(left: Coroutine[object, object, None]) -> Until:

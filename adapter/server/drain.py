@@ -11,8 +11,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import FrameType, TracebackType
-from typing import Self
+from types import FrameType
 
 from adapter.server.interrupt import Interruptible
 
@@ -21,28 +20,6 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 class ShuttingDown(Exception):
     """The process ends before the answer did."""
-
-
-class _Limited(Interruptible):
-    """What runs while a `Drain` has time."""
-
-    __slots__ = ("_drain",)
-
-    def __init__(self, drain: "Drain") -> None:
-        super().__init__()
-        self._drain = drain
-
-    def __enter__(self) -> Self:
-        if self._drain.ended:
-            raise ShuttingDown
-        self._drain.running.add(self)
-        return super().__enter__()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._drain.running.discard(self)
-        super().__exit__(kind, error, trace)
 
 
 class Drain:
@@ -56,8 +33,10 @@ class Drain:
         self.running: set[Interruptible] = set()
 
     def limited(self) -> Interruptible:
-        """Run the body of the `with` for as long as there is time, then raise `ShuttingDown`."""
-        return _Limited(self)
+        """Run the body of the `with` for as long as there is time, then raise `ShuttingDown`: at once if it is over."""
+        if self.ended:
+            raise ShuttingDown
+        return Interruptible(self.running)
 
     def begin(self) -> None:
         """Time runs from now on, for what runs and what is to come."""

@@ -69,6 +69,11 @@ class Exchange(msgspec.Struct, kw_only=True):
         return "error" if self.status >= 400 else "broken" if self.error else "complete"
 
     @property
+    def failed(self) -> bool:
+        """Whether it ended in a way that an operator should see."""
+        return self.status >= 500 or (self.error != "" and self.status < 400)
+
+    @property
     def size(self) -> int:
         """About how many bytes it holds: Gemini's body is about as large as OpenAI's."""
         return 2 * len(self.request) + sum(map(len, self.answer))

@@ -67,9 +67,8 @@ class Generation:
             exchange.client = client.id
             exchange.request = await read_body(scope, receive, self.service.settings.max_body, self.service.room)
             try:
-                with while_connected(scope, receive):
-                    async with self.service.load:
-                        await self.serve(Incoming(scope, send, exchange, client))
+                with while_connected(scope, receive), await self.service.load.place():
+                    await self.serve(Incoming(scope, send, exchange, client))
             finally:
                 self.service.room.give(len(exchange.request))
         except ClientGone:

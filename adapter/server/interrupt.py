@@ -7,31 +7,39 @@ from typing import Self
 
 
 class Interruptible:
-    """The body of a `with` that `interrupt` ends: its exception is raised there, as `asyncio.timeout` does."""
+    """The body of a `with` that `interrupt` ends: its exception is raised there, as `asyncio.timeout` does.
 
-    __slots__ = ("_cancelling", "_reason", "_task")
+    While the body runs, it is `among` the others.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_among", "_cancelling", "_reason", "_task")
+
+    def __init__(self, among: "set[Interruptible] | None" = None) -> None:
+        self._among = among
         self._task: asyncio.Task[object] | None = None
         self._cancelling = 0
         self._reason: Exception | None = None
 
     def interrupt(self, reason: Exception) -> None:
-        """Raise this where the body of the `with` waits."""
+        """Raise this where the body of the `with` waits; nothing happens where it has ended."""
         if self._reason is None and self._task is not None:
             self._reason = reason
             self._task.cancel()
 
     def __enter__(self) -> Self:
-        self._task = asyncio.current_task()
-        if self._task is not None:
-            self._cancelling = self._task.cancelling()
+        task = self._task = asyncio.current_task()
+        if task is not None:
+            self._cancelling = task.cancelling()
+        if self._among is not None:
+            self._among.add(self)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         task, self._task = self._task, None
+        if self._among is not None:
+            self._among.discard(self)
         if self._reason is None or task is None:
             return
         if task.uncancel() <= self._cancelling and kind is asyncio.CancelledError:

@@ -3,6 +3,7 @@
 import asyncio
 from collections import deque
 from math import ceil
+from typing import Self
 
 
 class Overloaded(Exception):
@@ -37,7 +38,7 @@ class Room:
 class Load:
     """Places for requests that run, and a line for those that wait; the first in it is served first.
 
-    A request has its place inside `async with`.
+    A request has its place inside `with await load.place()`.
     """
 
     def __init__(self, most: int, queued: int, patience: float) -> None:
@@ -53,12 +54,15 @@ class Load:
         self._free -= 1
         return True
 
-    async def __aenter__(self) -> None:
-        """Take a place, now or in turn. Raises `Overloaded`."""
+    async def place(self) -> Self:
+        """Take a place, now or in turn, and give it back behind the `with` that this is for. Raises `Overloaded`."""
         if not self.take():
             await self.wait()
+        return self
 
-    async def __aexit__(self, *_: object) -> None:
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, *_: object) -> None:
         self.give()
 
     async def wait(self) -> None:

@@ -1,5 +1,6 @@
 """One line per request, plain or as JSON: never a key, never what was said."""
 
+import asyncio
 import logging
 import re
 import sys
@@ -11,9 +12,12 @@ from adapter.server.sink import Sink
 from adapter.settings import Settings
 from adapter.wire.base import encode
 
+_LEVELS = {level: logging.getLevelName(level) for level in (logging.WARNING, logging.INFO, logging.DEBUG)}
+
 _NAME = re.compile(r"[\w.:/+@-]{1,128}", re.ASCII)
 
 
+@lru_cache(maxsize=1_000)
 def shown(model: str) -> str:
     """A model's name or an error's code as the log may show it: what does not look like one may be anything."""
     return model if _NAME.fullmatch(model) else "?" if model else "-"
@@ -46,27 +50,34 @@ class Lines:
     """The lines of requests, one for each.
 
     They are written straight, as the log's handler would write them: what `logging` does for a record costs more than
-    the translation of a small request.
+    the translation of a small request. Those of requests that end in one turn of the event loop are written together.
     """
 
     def __init__(self, settings: Settings, sink: Sink) -> None:
         self._sink = sink
         self._json = settings.log_format == "json"
         self._least = logging.getLevelNamesMapping()[settings.log_level.upper()]
+        self._waiting: list[str] = []
 
     def write(self, exchange: Exchange) -> None:
-        """Write one."""
-        failed = exchange.status >= 500 or exchange.outcome == "broken"
-        level = logging.WARNING if failed else logging.DEBUG if exchange.quiet else logging.INFO
-        if level >= self._least:
-            self._sink.write(self._line(exchange, logging.getLevelName(level)))
+        """Write one, at the end of this turn of the event loop."""
+        level = logging.WARNING if exchange.failed else logging.DEBUG if exchange.quiet else logging.INFO
+        if level < self._least:
+            return
+        if not self._waiting:
+            asyncio.get_running_loop().call_soon(self._flush)
+        self._waiting.append(self._line(exchange, _LEVELS[level]))
+
+    def _flush(self) -> None:
+        self._sink.write(*self._waiting)
+        self._waiting.clear()
 
     def _line(self, exchange: Exchange, level: str) -> str:
         now = int(time.time())
         if not self._json:
             said = f"{exchange.id} {exchange.path} {exchange.status} {shown(exchange.model)}"
             error = f" {shown(exchange.error)}" if exchange.error else ""
-            return f"{_clock(now)} {level} {said} {exchange.milliseconds:.0f} ms{error}"
+            return f"{_clock(now)} {level} {said} {round(exchange.milliseconds)} ms{error}"
         names = {"model_asked": shown(exchange.model_asked), "model": shown(exchange.model)}
         if exchange.error:
             names["error"] = shown(exchange.error)

@@ -6,48 +6,53 @@ ASGI messages costs as much as the translation of a small request. Any other ser
 
 import time
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Protocol
 
 from starlette.types import Message, Send
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
-from adapter.server.asgi import Fields, encoded, printable
+from adapter.server.asgi import encoded, printable, printable_values
 
 ANSWERED_BY = "answered_by"
 """In a request's state: the name of the upstream that answered, where it was not the first."""
 
 
 class Stamps:
-    """What the head of each answer to one request says beside what its endpoint puts there."""
+    """What the head of each answer to one request says beside what its endpoint puts there.
 
-    __slots__ = ("_begun", "_common", "_id", "_state", "_upstream")
+    `common` is what the heads of all say; `label` names the upstream that answers, if no other one does.
+    """
 
-    def __init__(self, common: Fields, state: Mapping[str, object], request_id: str) -> None:
+    __slots__ = ("_begun", "_common", "_id", "_label", "_state")
+
+    def __init__(self, common: str, label: str, state: Mapping[str, object], request_id: str) -> None:
         self._begun = time.perf_counter()
-        self._upstream, *self._common = common
+        self._common = common
+        self._label = label
         self._state = state
-        self._id = request_id.encode()
+        self._id = request_id
 
-    def fields(self) -> Fields:
-        """Header fields."""
-        elsewhere = self._state.get(ANSWERED_BY)
-        return [
-            self._upstream if elsewhere is None else (b"x-adapter-upstream", printable(str(elsewhere)).encode()),
-            *self._common,
-            (b"x-request-id", self._id),
-            (b"openai-processing-ms", b"%d" % ((time.perf_counter() - self._begun) * 1000)),
-        ]
+    def lines(self) -> str:
+        """Lines of a head."""
+        label = self._state.get(ANSWERED_BY)
+        told = self._label if label is None else printable(str(label))
+        milliseconds = int((time.perf_counter() - self._begun) * 1000)
+        return (
+            f"{self._common}x-adapter-upstream: {told}\r\n"
+            f"x-request-id: {self._id}\r\nopenai-processing-ms: {milliseconds}\r\n"
+        )
 
 
 class Way(Protocol):
     """How an answer is sent: whole, or piece by piece with its head ahead of the first one."""
 
-    async def whole(self, status: int, fields: Fields, body: bytes) -> None:
-        """Send it at once; `fields` tell its length."""
+    async def whole(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
+        """Send it at once; `headers` are printable and tell its length."""
         ...
 
-    async def piece(self, data: bytes, fields: Fields) -> None:
-        """Send a piece of an answer whose length nobody knows; its head has status 200 and these fields."""
+    async def piece(self, data: bytes, headers: Mapping[str, str]) -> None:
+        """Send a piece of an answer whose length nobody knows; its head has status 200 and these printable headers."""
         ...
 
     async def end(self) -> None:
@@ -62,16 +67,16 @@ class Messages:
         self._send = send
         self._begun = False
 
-    async def whole(self, status: int, fields: Fields, body: bytes) -> None:
+    async def whole(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
         """See `Way`."""
-        await self._send({"type": "http.response.start", "status": status, "headers": fields})
+        await self._send({"type": "http.response.start", "status": status, "headers": encoded(headers)})
         await self._send({"type": "http.response.body", "body": body})
 
-    async def piece(self, data: bytes, fields: Fields) -> None:
+    async def piece(self, data: bytes, headers: Mapping[str, str]) -> None:
         """See `Way`."""
         if not self._begun:
             self._begun = True
-            await self._send({"type": "http.response.start", "status": 200, "headers": fields})
+            await self._send({"type": "http.response.start", "status": 200, "headers": encoded(headers)})
         await self._send({"type": "http.response.body", "body": data, "more_body": True})
 
     async def end(self) -> None:
@@ -89,21 +94,21 @@ class Bytes:
         self._cycle = cycle
         self._stamps = stamps
 
-    async def whole(self, status: int, fields: Fields, body: bytes) -> None:
+    async def whole(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
         """See `Way`."""
         if await self._open():
             self._check(begun=False)
-            self._cycle.transport.write(self._head(status, fields) + body)
+            self._cycle.transport.write(self._head(status, headers) + body)
             self._complete()
 
-    async def piece(self, data: bytes, fields: Fields) -> None:
+    async def piece(self, data: bytes, headers: Mapping[str, str]) -> None:
         """See `Way`."""
         if await self._open():
             self._check(begun=self._cycle.response_started)
             # A chunk of no bytes would end the answer.
             chunk = b"%x\r\n%b\r\n" % (len(data), data) if data else b""
             if not self._cycle.response_started:
-                chunk = self._head(200, fields, (b"transfer-encoding", b"chunked")) + chunk
+                chunk = self._head(200, headers, "transfer-encoding: chunked\r\n") + chunk
             self._cycle.transport.write(chunk)
 
     async def end(self) -> None:
@@ -125,15 +130,13 @@ class Bytes:
         if self._cycle.response_complete or self._cycle.response_started != begun:
             raise RuntimeError("this is not what comes next in an answer")
 
-    def _head(self, status: int, fields: Fields, *last: tuple[bytes, bytes]) -> bytes:
+    def _head(self, status: int, headers: Mapping[str, str], last: str = "") -> bytes:
         cycle = self._cycle
         cycle.response_started = True
         cycle.waiting_for_100_continue = False
-        told = [*cycle.default_headers, *fields, *self._stamps.fields()]
-        if not cycle.keep_alive:
-            told.append((b"connection", b"close"))
-        told += last
-        return STATUS_LINE[status] + b"\r\n".join([b": ".join(field) for field in told]) + b"\r\n\r\n"
+        closing = "" if cycle.keep_alive else "connection: close\r\n"
+        lines = f"{head_lines(headers)}{self._stamps.lines()}{closing}{last}\r\n"
+        return b"%b%b%b" % (STATUS_LINE[status], _servers(*cycle.default_headers), lines.encode())
 
     def _complete(self) -> None:
         cycle = self._cycle
@@ -156,8 +159,21 @@ class Outlet:
     async def __call__(self, message: Message) -> None:
         """Send an ASGI message; a head with what all heads say."""
         if message["type"] == "http.response.start":
-            message["headers"] = [*message["headers"], *self._stamps.fields()]
+            stamps = [line.partition(": ") for line in self._stamps.lines().split("\r\n")[:-1]]
+            fields = [(name.encode(), value.encode()) for name, _, value in stamps]
+            message["headers"] = [*message["headers"], *fields]
         await self._send(message)
+
+
+def head_lines(headers: Mapping[str, str]) -> str:
+    """Lines of a head."""
+    return "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
+
+
+@lru_cache(maxsize=1)
+def _servers(*fields: tuple[bytes, bytes]) -> bytes:
+    """Lines of the server's own: the date, which changes once in a second."""
+    return b"".join([b"%b: %b\r\n" % field for field in fields])
 
 
 def way_of(send: Send) -> Way:
@@ -167,5 +183,5 @@ def way_of(send: Send) -> Way:
 
 async def respond(send: Send, status: int, body: bytes, headers: Mapping[str, str]) -> None:
     """A whole answer in JSON."""
-    length = (b"content-length", b"%d" % len(body))
-    await way_of(send).whole(status, [(b"content-type", b"application/json"), length, *encoded(headers)], body)
+    told = {"content-type": "application/json", "content-length": str(len(body)), **printable_values(headers)}
+    await way_of(send).whole(status, told, body)

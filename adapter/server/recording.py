@@ -14,7 +14,7 @@ from adapter.server.service import Service
 class recorded:
     """Measure an exchange, and record it at its end."""
 
-    __slots__ = ("_begun", "_exchange", "_service")
+    __slots__ = ("_exchange", "_service")
 
     def __init__(self, service: Service, exchange: Exchange) -> None:
         self._service = service
@@ -23,14 +23,13 @@ class recorded:
     def __enter__(self) -> None:
         if self._service.metrics is not None:
             self._service.metrics.begin()
-        self._begun = time.perf_counter()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         exchange = self._exchange
-        exchange.milliseconds = (time.perf_counter() - self._begun) * 1000
-        if isinstance(error, Exception) and not isinstance(error, ClientGone):
+        exchange.milliseconds = (time.perf_counter() - exchange.begun) * 1000
+        if error is not None and isinstance(error, Exception) and not isinstance(error, ClientGone):
             # A bug behind the border for errors: the server writes what it was, and closes the connection.
             exchange.status, exchange.error = exchange.status or 500, exchange.error or "internal_error"
         elif error is not None or not exchange.status:
@@ -47,7 +46,6 @@ class Watched:
     def __init__(self, scope: Scope, send: Send) -> None:
         self._scope = scope
         self._send = send
-        self._begun = time.perf_counter()
         self._exchange = Exchange(id=scope["state"]["request_id"], path="", started_at=time.time(), client=None)
 
     async def send(self, message: Message) -> None:
@@ -61,7 +59,7 @@ class Watched:
         scope, exchange = self._scope, self._exchange
         if service is None or "exchange" in scope["state"]:
             return
-        exchange.milliseconds = (time.perf_counter() - self._begun) * 1000
+        exchange.milliseconds = (time.perf_counter() - exchange.begun) * 1000
         exchange.status = exchange.status or 499
         exchange.path = route_of(scope) or "?"
         exchange.trace_id = scope["state"].get("trace_id", "")

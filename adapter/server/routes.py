@@ -5,8 +5,8 @@ signatures differ. Nothing goes elsewhere once an event of an answer has come, n
 well.
 """
 
-import asyncio
 import logging
+import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from typing import Generic, NamedTuple, Protocol, Self, TypeVar
@@ -220,4 +220,5 @@ def time_limit(deadline: float | None, settings: Settings) -> float:
 
 
 def _now() -> float:
-    return asyncio.get_running_loop().time()
+    # The event loop's clock: to ask the loop for it is a call of the system (Python 3.11).
+    return time.monotonic()

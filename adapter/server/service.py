@@ -12,7 +12,7 @@ from starlette.types import Receive, Scope
 
 from adapter.server import continuing, fanout, notes
 from adapter.server.access import Access, Client
-from adapter.server.asgi import header, read_body
+from adapter.server.asgi import fields_of, read_body
 from adapter.server.drain import Drain
 from adapter.server.errors import failure_of, malformed, without
 from adapter.server.exchanges import Exchange, Exchanges
@@ -212,10 +212,10 @@ class Service:
         """The whole answer, by as many calls as it takes. Raises `UpstreamError`, `ShuttingDown`."""
         if prepared.detour is not None:
             return await prepared.detour.generate(prepared, client, deadline)
-        until = time_limit(deadline, self.settings)
+        until, caller = time_limit(deadline, self.settings), Caller(client.key)
 
-        async def ask(body: GenerateContentRequest) -> Reply:
-            return await self.upstream.generate(prepared.model, body, Caller(client.key), until)
+        def ask(body: GenerateContentRequest) -> Coroutine[object, object, Reply]:
+            return self.upstream.generate(prepared.model, body, caller, until)
 
         def one() -> Coroutine[object, object, Reply]:
             return continuing.whole(ask, prepared.body, lambda: self._continuation(prepared))
@@ -308,7 +308,7 @@ def completion_id() -> str:
 
 def deadline_of(scope: Scope) -> float | None:
     """Until when the client waits, if it says so (openai-python sends its read timeout), by the loop's clock."""
-    value = header(scope, b"x-stainless-read-timeout")
+    value = fields_of(scope).get(b"x-stainless-read-timeout")
     if value is None:
         return None
     try:

@@ -20,9 +20,9 @@ class Sink:
             self._ready = select.poll()
             self._ready.register(self._descriptor, select.POLLOUT)
 
-    def write(self, line: str) -> None:
-        """Write a line, of which an end may be cut off."""
-        text = f"{line}\n"
+    def write(self, *lines: str) -> None:
+        """Write lines, of which an end may be cut off."""
+        text = "\n".join([*lines, ""])
         if self.lost:
             text = f"{self.lost} lines of the log were lost: its end takes no more, or not fast enough\n{text}"
         if self._cut:
@@ -34,7 +34,7 @@ class Sink:
         if taken == len(data):
             self.lost, self._cut = 0, False
         else:
-            self.lost += 1
+            self.lost += len(lines)
             self._cut = self._cut or taken > 0
 
     def _take(self, piece: bytes) -> int:

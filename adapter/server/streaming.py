@@ -11,7 +11,7 @@ from typing import Protocol
 
 from starlette.types import Send
 
-from adapter.server.asgi import ClientGone, Fields, encoded
+from adapter.server.asgi import ClientGone, printable_values
 from adapter.server.outlet import way_of
 from adapter.settings import Settings
 from adapter.upstream.client import Reply
@@ -19,7 +19,7 @@ from adapter.upstream.errors import UpstreamError
 from adapter.wire.signatures import Issued
 from adapter.wire.sse import COMMENT
 
-_FIELDS = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache")]
+_HEADERS = {"content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache"}
 
 
 MAX_TAPPED = 500
@@ -127,9 +127,9 @@ class EventStream:
 
     async def _send(self, data: bytes) -> None:
         self._last_write = self._writing_since = self._clock()
-        fields: Fields = [] if self._started else [*_FIELDS, *encoded(self._headers)]
+        headers = {} if self._started else {**_HEADERS, **printable_values(self._headers)}
         self._started = True
-        await self._way.piece(data, fields)
+        await self._way.piece(data, headers)
         self._writing_since = None
 
     async def end(self) -> None:

@@ -38,6 +38,8 @@ class AsyncioTransport:
     def __init__(self, settings: UpstreamSettings) -> None:
         self._settings = settings
         self._where = urlsplit(settings.url)
+        self._origin = f"{self._where.scheme}://{self._where.netloc}"
+        self._clock = asyncio.get_running_loop().time
         self._tls: ssl.SSLContext | None = None
         self._idle: deque[Connection] = deque()
         self._connections: set[Connection] = set()
@@ -61,20 +63,23 @@ class AsyncioTransport:
 
     def _head(self, request: Request) -> bytes:
         """The request's line and header fields; their values were checked where they came from."""
-        where = f"{self._where.scheme}://{self._where.netloc}"
-        fields = [f"{request.method} {request.url.removeprefix(where)} HTTP/1.1", f"host: {self._where.netloc}"]
-        fields += [f"{name}: {value}" for name, value in request.headers.items()]
+        head = f"{request.method} {request.url.removeprefix(self._origin)} HTTP/1.1\r\nhost: {self._where.netloc}\r\n"
+        for name, value in request.headers.items():
+            head += f"{name}: {value}\r\n"
         if request.body is not None:
-            fields.append(f"content-length: {len(request.body)}")
-        return ("\r\n".join(fields) + "\r\n\r\n").encode("latin-1")
+            head += f"content-length: {len(request.body)}\r\n"
+        return f"{head}\r\n".encode("latin-1")
 
     def _warm(self) -> Connection | None:
         """An idle connection; those that were idle for too long are closed."""
-        too_old = asyncio.get_running_loop().time() - KEPT
-        while self._idle and self._idle[0].idle_since < too_old:
-            self._idle.popleft().abort()
-        while self._idle:
-            connection = self._idle.pop()
+        idle = self._idle
+        if not idle:
+            return None
+        too_old = self._clock() - KEPT
+        while idle and idle[0].idle_since < too_old:
+            idle.popleft().abort()
+        while idle:
+            connection = idle.pop()
             if not connection.closed:
                 return connection
         return None

@@ -124,7 +124,7 @@ class Breaker:
             circuit = self._circuits[model] = Circuit(self._pause)
         before = circuit.open
         circuit.leave(self._clock(), failure, probe=probe)
-        if circuit.open != before and self._tell is not None:
+        if self._tell is not None and circuit.open != before:
             self._tell(1 if circuit.open else -1)
 
     def _forget(self) -> None:

@@ -206,35 +206,27 @@ class Upstream:
 
     async def _attempt(self, call: _Call, work: Callable[[_Call, Mapping[str, str]], Awaitable[T]]) -> T:
         """One attempt with one key; the key pool learns from its error."""
+        breaker = self._breaker
         key = await self._auth.headers(call.caller, call.model)
         try:
-            result = await (work(call, key) if self._breaker is None else self._guarded(self._breaker, call, work, key))
+            probe = breaker is not None and breaker.enter(call.model)
+            failure: bool | None = None
+            try:
+                result = await work(call, key)
+                # A stream has succeeded with its first event.
+                failure = False
+            except UpstreamError as error:
+                failure = failed(error)
+                raise
+            finally:
+                if breaker is not None:
+                    breaker.leave(call.model, failure, probe=probe)
         except UpstreamError as error:
             error.elsewhere = self._auth.learn(key, call.model, error)
             if call.observed is not None:
                 call.observed.failed(error)
             raise
         self._auth.worked(key, call.model)
-        return result
-
-    async def _guarded(
-        self,
-        breaker: Breaker,
-        call: _Call,
-        work: Callable[[_Call, Mapping[str, str]], Awaitable[T]],
-        key: Mapping[str, str],
-    ) -> T:
-        """One attempt, if the circuit is closed. A stream has succeeded with its first event."""
-        probe = breaker.enter(call.model)
-        failure: bool | None = None
-        try:
-            result = await work(call, key)
-            failure = False
-        except UpstreamError as error:
-            failure = failed(error)
-            raise
-        finally:
-            breaker.leave(call.model, failure, probe=probe)
         return result
 
     async def _whole(self, call: _Call, key: Mapping[str, str]) -> bytes:

@@ -30,11 +30,26 @@ MAX_PIECE = 1024 * 1024
 """Bytes that one read gives of a compressed body."""
 
 _NOT_HTTP = "The upstream's answer is not HTTP."
+_PACKED = "The upstream's answer is compressed in a way that was not asked for."
 _BROKE = "The connection to Gemini broke before it answered."
 
 
 class Answer:
     """An answer on its way; see `transport.Response`. Names of headers are in lower case."""
+
+    __slots__ = (
+        "_between_bytes",
+        "_connection",
+        "_deadline",
+        "_error",
+        "_packed",
+        "_pieces",
+        "_unread",
+        "_waiter",
+        "begun",
+        "headers",
+        "status",
+    )
 
     def __init__(self, connection: "Connection", deadline: float, between_bytes: float) -> None:
         self.status = 0
@@ -78,11 +93,11 @@ class Answer:
         self.begun = True
         self.status = status
         self.headers = headers
-        coding = headers.get("content-encoding", "identity").lower()
-        if coding in ("gzip", "x-gzip", "deflate"):
-            self._packed = Inflater(coding)
-        elif coding != "identity":
-            self._error = UpstreamProtocolError("The upstream's answer is compressed in a way that was not asked for.")
+        if (coding := headers.get("content-encoding", "identity").lower()) != "identity":
+            if coding in ("gzip", "x-gzip", "deflate"):
+                self._packed = Inflater(coding)
+            else:
+                self._error = UpstreamProtocolError(_PACKED)
         self._wake()
 
     def feed(self, data: bytes) -> bool:
@@ -176,7 +191,7 @@ class Connection(asyncio.Protocol):
         self._answer: Answer | None = None
         # It goes on from one answer to the next: to make one costs as much as to read an answer.
         self._parser = httptools.HttpResponseParser(self)
-        self._headers: dict[str, str] = {}
+        self._fields: list[tuple[bytes, bytes]] = []
         self._head_size = 0
         self._received = False
         self._used = False
@@ -299,24 +314,30 @@ class Connection(asyncio.Protocol):
 
     def on_message_begin(self) -> None:
         """See `httptools.HttpResponseParser`, as for those below. A second answer was not asked for."""
-        self._headers = {}
+        self._fields.clear()
         self._head_size = 0
         if self._answer is None:
             self.abort()
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """A field of the head, or of what follows a body in chunks."""
-        self._head_size += len(name) + len(value)
-        key, text = name.decode("latin-1").lower(), value.decode("latin-1")
-        self._headers[key] = f"{self._headers[key]}, {text}" if key in self._headers else text
+        answer = self._answer
+        if answer is not None and not answer.begun:
+            self._fields.append((name, value))
 
     def on_headers_complete(self) -> None:
         """The head, maybe of an interim answer."""
-        parser, answer, headers = self._parser, self._answer, self._headers
+        parser, answer = self._parser, self._answer
         if answer is None:
             return
+        headers: dict[str, str] = {}
+        size = 0
+        for name, value in self._fields:
+            size += len(name) + len(value)
+            key, text = name.decode("latin-1").lower(), value.decode("latin-1")
+            headers[key] = f"{headers[key]}, {text}" if key in headers else text
         status = parser.get_status_code()
-        if status == 101 or self._head_size > MAX_HEAD:
+        if status == 101 or size > MAX_HEAD:
             self._fail(UpstreamProtocolError(_NOT_HTTP))
         elif status >= 200:
             self._reusable = parser.should_keep_alive()

@@ -13,18 +13,18 @@ from adapter.server.outlet import Bytes, Messages, Outlet, Stamps
 from adapter.server.protocol import protocol
 from adapter.settings import Settings
 
-COMMON = [(b"x-adapter-upstream", b"emulator"), (b"openai-version", b"2020-10-01")]
-EVENTS = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache")]
+COMMON = "openai-version: 2020-10-01\r\n"
+EVENTS = {"content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache"}
 LARGE = 64 * 1024
 VARYING = re.compile(rb"(?<=\r\ndate: )[^\r]+|(?<=\r\nopenai-processing-ms: )\d+")
 
 
-def whole_fields(body):
-    return [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+def whole_headers(body):
+    return {"content-type": "application/json", "content-length": str(len(body))}
 
 
 async def whole(way, status=200, body=b'{"said": "hello"}'):
-    await way.whole(status, whole_fields(body), body)
+    await way.whole(status, whole_headers(body), body)
 
 
 async def stream(way, *pieces):
@@ -47,7 +47,7 @@ class App:
 
     async def __call__(self, scope, receive, send):
         _, way_name, name = scope["path"].split("/")
-        outlet = Outlet(send, Stamps(COMMON, {}, "req_1"))
+        outlet = Outlet(send, Stamps(COMMON, "emulator", {}, "req_1"))
         assert isinstance(outlet.way, Bytes), "our own server has the short way"
         way = outlet.way if way_name == "bytes" else Messages(outlet)
         try:
