@@ -1,11 +1,14 @@
 """What became of each field: the ledger's entries, and the outcomes of rules that write them."""
 
+import re
 from collections.abc import Iterable
 from enum import StrEnum
 
 import msgspec
 
 from adapter.wire.gemini.generate import GenerateContentRequest
+
+_INDEX = re.compile(r"\[[^][]*\]?")
 
 
 class Fidelity(StrEnum):
@@ -27,7 +30,7 @@ class SignatureSource(StrEnum):
     STAND_IN = "stand-in"
 
 
-class Note(msgspec.Struct, frozen=True):
+class Note(msgspec.Struct, frozen=True, gc=False):
     """One entry of the ledger: the path of a field, its fate, and why where it is not `exact`.
 
     An entry about a part's thought signature names its source: the client's own message, the store by the call's id
@@ -46,8 +49,7 @@ class Note(msgspec.Struct, frozen=True):
     @property
     def code(self) -> str:
         """A stable name for this kind of note: the path without indexes, and the fate."""
-        bare = "".join(piece.partition("]")[2] if i else piece for i, piece in enumerate(self.path.split("[")))
-        return f"{bare}.{self.fidelity}"
+        return f"{_INDEX.sub('', self.path)}.{self.fidelity}"
 
 
 class Rejected(Exception):
