@@ -74,14 +74,16 @@ class Outcome(msgspec.Struct, frozen=True, gc=False):
     notes: tuple[Note, ...]
 
 
-_EXACT = (Note("", Fidelity.EXACT),)
-_ARRIVED = Outcome(None, _EXACT)
+ARRIVED = (Note("", Fidelity.EXACT),)
+"""The notes of a field that arrives as it was meant."""
+
+_WITHOUT_FRAGMENT = Outcome(None, ARRIVED)
 
 
 def exact(fragment: GenerateContentRequest | None = None, nested: Iterable[Note] = ()) -> Outcome:
     """The field arrives as it was meant; `nested` tells what was lost inside it."""
-    notes = tuple(nested) or _EXACT
-    return _ARRIVED if fragment is None and notes is _EXACT else Outcome(fragment, notes)
+    notes = tuple(nested) or ARRIVED
+    return _WITHOUT_FRAGMENT if fragment is None and notes is ARRIVED else Outcome(fragment, notes)
 
 
 def approximated(fragment: GenerateContentRequest | None, reason: str, nested: Iterable[Note] = ()) -> Outcome:

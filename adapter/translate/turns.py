@@ -24,6 +24,8 @@ class Call(msgspec.Struct, frozen=True, gc=False):
 class Turns:
     """The contents so far, and what was noted on the way."""
 
+    __slots__ = ("calls", "contents", "context", "notes", "system")
+
     def __init__(self, context: Context) -> None:
         self.context = context
         self.contents: list[Content] = []
