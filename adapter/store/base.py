@@ -1,6 +1,6 @@
 """What every store of signatures promises."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from hashlib import blake2b
 from typing import Protocol
 
@@ -62,7 +62,18 @@ class StoreUnusable(Exception):
 
 def scoped(key: str, client: str) -> bytes:
     """The name under which a client's key is kept. A hash, so that neither lies on the disk in clear."""
-    return blake2b(key.encode("utf-8", "surrogatepass"), digest_size=20, key=blake2b(client.encode()).digest()).digest()
+    return all_scoped((key,), client)[0]
+
+
+def all_scoped(keys: Iterable[str], client: str) -> list[bytes]:
+    """The names of many keys: a long history asks for hundreds, and what the client adds to them is hashed once."""
+    begun = blake2b(digest_size=20, key=blake2b(client.encode()).digest())
+    names = []
+    for key in keys:
+        hashed = begun.copy()
+        hashed.update(key.encode("utf-8", "surrogatepass"))
+        names.append(hashed.digest())
+    return names
 
 
 def without_password(where: str) -> str:

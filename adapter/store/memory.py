@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from itertools import islice
 from typing import NamedTuple
 
-from adapter.store.base import StoreLimits, scoped
+from adapter.store.base import StoreLimits, all_scoped, scoped
 from adapter.wire.base import encode
 from adapter.wire.signatures import Issued, Signature
 
@@ -85,7 +85,7 @@ class MemoryStore:
 
     async def get(self, keys: Collection[str], client: str) -> dict[str, Signature]:
         """See `SignatureStore`."""
-        found = {key: self._cache.get(scoped(key, client)) for key in keys}
+        found = {key: self._cache.get(name) for key, name in zip(keys, all_scoped(keys, client), strict=True)}
         return {key: signature for key, signature in found.items() if signature is not None}
 
     async def put(self, issued: Sequence[Issued], client: str) -> None:

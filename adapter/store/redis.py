@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 from redis.asyncio import Redis
 
-from adapter.store.base import StoreLimits, StoreUnusable, scoped
+from adapter.store.base import StoreLimits, StoreUnusable, all_scoped, scoped
 from adapter.store.memory import Cache, Entry
 from adapter.store.redis_link import PAUSE, TIMEOUT, Link, Refused, Unreachable, ping
 from adapter.wire.base import TooManyUnknownFields, Wire, decode, encode
@@ -72,7 +72,7 @@ class RedisStore:
 
     async def get(self, keys: Collection[str], client: str) -> dict[str, Signature]:
         """See `SignatureStore`. What a silent server holds counts as missing."""
-        names = {scoped(key, client): key for key in keys}
+        names = dict(zip(all_scoped(keys, client), keys, strict=True))
         found = {key: signature for name, key in names.items() if (signature := self._cache.get(name)) is not None}
         missing = [name for name, key in names.items() if key not in found]
         try:

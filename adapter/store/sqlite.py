@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from adapter.store import file
-from adapter.store.base import StoreLimits, StoreUnusable, scoped
+from adapter.store.base import StoreLimits, StoreUnusable, all_scoped, scoped
 from adapter.store.file import Row
 from adapter.store.memory import Cache, Entry
 from adapter.store.workers import Batches, Worker, create
@@ -55,8 +55,7 @@ class SqliteStore:
         """See `SignatureStore`. A file that cannot be read is warned of, and its entries count as missing."""
         found: dict[str, Signature] = {}
         missing: dict[bytes, str] = {}
-        for key in keys:
-            name = scoped(key, client)
+        for key, name in zip(keys, all_scoped(keys, client), strict=True):
             signature = self._cache.get(name)
             if signature is None:
                 missing[name] = key

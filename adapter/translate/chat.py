@@ -406,10 +406,12 @@ def to_gemini(context: Context, unknown: Mapping[str, msgspec.Raw] = {}) -> tupl
     `unknown` are the fields that no Struct names, as `wire.base.decode` found them. Raises `Rejected`.
     """
     body, notes = apply(RULES, context)
-    notes += [Note(path, Fidelity.DROPPED, "not a field that this adapter knows") for path in unknown]
-    for note in notes:
-        if note.fidelity is Fidelity.REJECTED:
-            raise Rejected(note.path, note.reason, notes)
+    if unknown:
+        notes += [Note(path, Fidelity.DROPPED, "not a field that this adapter knows") for path in unknown]
+    fates = [note.fidelity for note in notes]
+    if Fidelity.REJECTED in fates:
+        first = notes[fates.index(Fidelity.REJECTED)]
+        raise Rejected(first.path, first.reason, notes)
     notes += _without_cached(body) + _one_setting_per_category(body, context)
     _one_list_of_declarations(body)
     return body, notes
@@ -435,7 +437,7 @@ def _words(name: str) -> str:
 
 def _one_setting_per_category(body: GenerateContentRequest, context: Context) -> list[Note]:
     """The operator's safety settings where the request has none; of two for one category the later one."""
-    if not body.safety_settings and not context.options.safety_settings:
+    if not context.options.safety_settings and not body.safety_settings:
         body.safety_settings = None
         return []
     asked = {setting.category: setting for setting in body.safety_settings or ()}
@@ -452,7 +454,10 @@ def _one_setting_per_category(body: GenerateContentRequest, context: Context) ->
 
 def _one_list_of_declarations(body: GenerateContentRequest) -> None:
     """All function declarations in one tool, ahead of the built-in ones."""
-    lists = [tool.function_declarations for tool in body.tools or () if tool.function_declarations]
+    asked = body.tools
+    if asked is None or len(asked) == 1:
+        return
+    lists = [tool.function_declarations for tool in asked if tool.function_declarations]
     if len(lists) > 1:
-        others = [tool for tool in body.tools or () if not tool.function_declarations]
+        others = [tool for tool in asked if not tool.function_declarations]
         body.tools = [GeminiTool(function_declarations=[one for each in lists for one in each]), *others]

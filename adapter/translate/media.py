@@ -79,12 +79,8 @@ def lost(path: str, reason: str) -> Note:
     return Note(path, Fidelity.DROPPED, reason)
 
 
-def parts_of(content: str | list[ContentPart] | None, path: str, context: Context, notes: list[Note]) -> list[Part]:
-    """Gemini's parts for a message's content; empty texts are left out. Raises `Rejected` for unknown types."""
-    if content is None or content == "":
-        return []
-    if isinstance(content, str):
-        return [Part(text=content)]
+def parts_of(content: list[ContentPart], path: str, context: Context, notes: list[Note]) -> list[Part]:
+    """Gemini's parts for those of a message; empty texts are left out. Raises `Rejected` for unknown types."""
     result: list[Part] = []
     for index, part in enumerate(content):
         at = f"{path}[{index}]"

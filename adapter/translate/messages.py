@@ -7,6 +7,7 @@ are read in blocks: one or more assistant messages, and what follows until the n
 """
 
 from itertools import takewhile
+from operator import attrgetter
 from typing import assert_never
 
 import msgspec
@@ -26,8 +27,6 @@ from adapter.wire.signatures import Signature
 
 SYSTEM_ROLES = ("system", "developer")
 CONTINUE = "Continue."
-
-_LEGACY = "[%d].function_call"
 
 
 def messages(value: list[Message], context: Context) -> Outcome:
@@ -145,7 +144,7 @@ def _assistant(message: Message, index: int, turns: Turns) -> tuple[list[Part], 
     asked = signatures.calls_of(message)
     records = _call_records(asked, index, turns.context)
     record = records[0] if records else _text_record(message, index, turns.context)
-    calls = [_call(call, index, number, records[number], turns) for number, call in enumerate(asked)]
+    calls = [_call(call, _path(message, index, number), records[number], turns) for number, call in enumerate(asked)]
     if message.tool_calls and message.function_call:
         turns.note(f"[{index}].function_call", Fidelity.DROPPED, "tool_calls replace it")
     replayed = _known_parts(message, index, calls, record, turns)
@@ -193,6 +192,8 @@ def _known_parts(
 ) -> list[Part] | None:
     """The answer's own parts, from the client's carrier or the store, if they still say what the message says."""
     extra = message.extra_content.google if message.extra_content else None
+    if extra is None and record is None:
+        return None
     for raw in (extra.parts if extra else ABSENT, record.parts if record else ABSENT):
         if present(raw) and (parts := _decoded(raw)) and _same(parts, message, calls):
             first = calls[0].id if calls else ""
@@ -219,8 +220,10 @@ def _text_record(message: Message, index: int, context: Context) -> Signature | 
 def _call_records(asked: list[ToolCall], index: int, context: Context) -> list[Signature | None]:
     """What the store knows of each call: under its id, else under what it says; of equal calls only for the first."""
     found = context.signatures
+    if not found:
+        return [None] * len(asked)
     records = [found.get(signatures.call_key(call.id or "")) for call in asked]
-    if not found or None not in records:
+    if None not in records:
         return records
     taken: set[str] = set()
     for number, key in enumerate(signatures.hashes_of(context.request, index)):
@@ -308,21 +311,25 @@ def _images(images: list[ImageOutput], index: int, turns: Turns) -> list[Part]:
     return result
 
 
-def _call(call: ToolCall, index: int, number: int, record: Signature | None, turns: Turns) -> Call:
+def _path(message: Message, index: int, number: int) -> str:
+    """Where a call stands."""
+    return f"[{index}].tool_calls[{number}]" if message.tool_calls else f"[{index}].function_call"
+
+
+def _call(call: ToolCall, path: str, record: Signature | None, turns: Turns) -> Call:
     """A call of the history as Gemini's function call."""
-    path = f"[{index}].tool_calls[{number}]" if turns.context.request.messages[index].tool_calls else _LEGACY % index
     function, custom = call.function, call.custom
-    name = (function.name if function else None) or (custom.name if custom else None)
-    if not name:
+    asked = (function.name if function else None) or (custom.name if custom else None)
+    if not asked:
         raise Rejected(f"{path}.function.name", "a call needs the name of its function")
+    name = upstream_name(asked)
     if custom is not None:
         args = msgspec.Raw(encode({"input": custom.input or ""}))
     else:
-        text = (function.arguments if function else None) or ""
-        args = _as_written(_arguments(text, f"{path}.function.arguments"), upstream_name(name), turns.context)
-    return Call(
-        call.id or "", path, FunctionCall(id=_gemini_id(call, record, turns), name=upstream_name(name), args=args)
-    )
+        args = _arguments((function.arguments if function else None) or "", path)
+        if turns.context.options.schema == "openapi":
+            args = _as_written(args, name, turns.context)
+    return Call(call.id or "", path, FunctionCall(id=_gemini_id(call, record, turns), name=name, args=args))
 
 
 def _gemini_id(call: ToolCall, record: Signature | None, turns: Turns) -> str | None:
@@ -333,8 +340,8 @@ def _gemini_id(call: ToolCall, record: Signature | None, turns: Turns) -> str | 
 
 
 def _as_written(args: msgspec.Raw, name: str, context: Context) -> msgspec.Raw:
-    """Arguments as Gemini wrote them: in the OpenAPI dialect it writes the numbers of enums as texts."""
-    declared = toolbox(context).declared.get(name) if context.options.schema == "openapi" else None
+    """Arguments as Gemini wrote them in the OpenAPI dialect: it writes the numbers of enums as texts."""
+    declared = toolbox(context).declared.get(name)
     if declared is None or not present(declared.parameters):
         return args
     value = orjson.loads(bytes(args))
@@ -343,17 +350,17 @@ def _as_written(args: msgspec.Raw, name: str, context: Context) -> msgspec.Raw:
 
 
 def _arguments(text: str, path: str) -> msgspec.Raw:
-    """Arguments as a JSON object, byte for byte. Raises `Rejected` for anything else."""
+    """A call's arguments as a JSON object, byte for byte. Raises `Rejected` for anything else."""
     if not text.strip():
         return msgspec.Raw(b"{}")
     try:
         value = orjson.loads(text)
     except orjson.JSONDecodeError as error:
-        raise Rejected(path, f"the arguments are not JSON: {error}") from None
+        raise Rejected(f"{path}.function.arguments", f"the arguments are not JSON: {error}") from None
     if not isinstance(value, dict):
-        raise Rejected(path, "the arguments are not a JSON object")
+        raise Rejected(f"{path}.function.arguments", "the arguments are not a JSON object")
     if too_deep(value, text):
-        raise Rejected(path, f"the arguments have more than {MAX_NESTING} levels")
+        raise Rejected(f"{path}.function.arguments", f"the arguments have more than {MAX_NESTING} levels")
     return msgspec.Raw(text.encode())
 
 
@@ -388,14 +395,20 @@ def _sentinels(turns: Turns) -> None:
         return
     paths = {id(call.part): call.path for call in turns.calls}
     for content in takewhile(_goes_on, reversed(turns.contents)):
-        first = next((part for part in content.parts or () if part.function_call), None)
+        first = next(filter(_CALL, content.parts or ()), None)
         if first is not None and not first.thought_signature:
             first.thought_signature = signatures.SENTINEL
-            path = paths[id(first.function_call)]
-            reason = "no thought signature is known for this call: the documented stand-in is sent"
-            turns.notes.append(Note(path, Fidelity.INJECTED, reason, SignatureSource.STAND_IN))
+            turns.notes.append(Note(paths[id(first.function_call)], *_STAND_IN))
 
 
 def _goes_on(content: Content) -> bool:
     """Whether a content does not begin a turn: a turn begins with what a user says, not with results."""
-    return content.role == "model" or all(part.function_response for part in content.parts or ())
+    return content.role == "model" or all(map(_RESULT, content.parts or ()))
+
+
+_STAND_IN = (
+    Fidelity.INJECTED,
+    "no thought signature is known for this call: the documented stand-in is sent",
+    SignatureSource.STAND_IN,
+)
+_CALL, _RESULT = attrgetter("function_call"), attrgetter("function_response")

@@ -1,11 +1,14 @@
 """What became of each field: the ledger's entries, and the outcomes of rules that write them."""
 
+import re
 from collections.abc import Iterable
 from enum import StrEnum
 
 import msgspec
 
 from adapter.wire.gemini.generate import GenerateContentRequest
+
+_INDEX = re.compile(r"\[[^][]*\]?")
 
 
 class Fidelity(StrEnum):
@@ -27,7 +30,7 @@ class SignatureSource(StrEnum):
     STAND_IN = "stand-in"
 
 
-class Note(msgspec.Struct, frozen=True):
+class Note(msgspec.Struct, frozen=True, gc=False):
     """One entry of the ledger: the path of a field, its fate, and why where it is not `exact`.
 
     An entry about a part's thought signature names its source: the client's own message, the store by the call's id
@@ -46,8 +49,7 @@ class Note(msgspec.Struct, frozen=True):
     @property
     def code(self) -> str:
         """A stable name for this kind of note: the path without indexes, and the fate."""
-        bare = "".join(piece.partition("]")[2] if i else piece for i, piece in enumerate(self.path.split("[")))
-        return f"{bare}.{self.fidelity}"
+        return f"{_INDEX.sub('', self.path)}.{self.fidelity}"
 
 
 class Rejected(Exception):
@@ -72,14 +74,16 @@ class Outcome(msgspec.Struct, frozen=True, gc=False):
     notes: tuple[Note, ...]
 
 
-_EXACT = (Note("", Fidelity.EXACT),)
-_ARRIVED = Outcome(None, _EXACT)
+ARRIVED = (Note("", Fidelity.EXACT),)
+"""The notes of a field that arrives as it was meant."""
+
+_WITHOUT_FRAGMENT = Outcome(None, ARRIVED)
 
 
 def exact(fragment: GenerateContentRequest | None = None, nested: Iterable[Note] = ()) -> Outcome:
     """The field arrives as it was meant; `nested` tells what was lost inside it."""
-    notes = tuple(nested) or _EXACT
-    return _ARRIVED if fragment is None and notes is _EXACT else Outcome(fragment, notes)
+    notes = tuple(nested) or ARRIVED
+    return _WITHOUT_FRAGMENT if fragment is None and notes is ARRIVED else Outcome(fragment, notes)
 
 
 def approximated(fragment: GenerateContentRequest | None, reason: str, nested: Iterable[Note] = ()) -> Outcome:

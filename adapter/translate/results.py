@@ -7,14 +7,15 @@ import orjson
 
 from adapter.translate.notes import Fidelity
 from adapter.translate.tools import upstream_name
-from adapter.translate.turns import Call, Turns, parts_of
+from adapter.translate.turns import Call, Turns, note_losses, parts_of
 from adapter.wire.base import MAX_NESTING, encode, too_deep
 from adapter.wire.gemini.content import FunctionResponse, FunctionResponsePart, Part
 from adapter.wire.openai.chat import Message
 
 NO_RESULT = msgspec.Raw(b'{"error":"no result supplied"}')
 
-_LONG_NUMBER = re.compile(r"\d{16}")
+_LONG_NUMBER = re.compile(r"[0-9][0-9]{15}")
+"""Sixteen digits, written so that `re` looks for the first one: a repetition alone is tried at every character."""
 
 
 def orphan(message: Message, index: int, turns: Turns) -> None:
@@ -43,13 +44,14 @@ def results(calls: list[Call], value: list[Message], after: range, turns: Turns)
         extra += beside
     turns.say("user", responses)
     turns.say("user", extra)
-    _moved(rest, after, turns)
+    if rest:
+        _moved(rest, after, turns)
     return rest
 
 
 def _moved(rest: list[int], after: range, turns: Turns) -> None:
     """Note messages that stood before a result, which now comes first."""
-    last = max(set(after).difference(rest), default=-1) if rest else -1
+    last = max(set(after).difference(rest), default=-1)
     for index in rest:
         if index < last:
             turns.note(
@@ -83,9 +85,10 @@ def _response(call: Call, response: msgspec.Raw, parts: list[FunctionResponsePar
 
 def _result(call: Call, message: Message, index: int, turns: Turns) -> tuple[Part, list[Part]]:
     """A tool message as a function response, and the media that the model takes only beside it."""
+    if isinstance(message.content, str):
+        note_losses(message, index, turns)
+        return _response(call, _output(message.content, message, index, turns)), []
     parts = parts_of(message, index, turns)
-    if len(parts) == 1 and parts[0].text is not None:
-        return _response(call, _output(parts[0].text, message, index, turns)), []
     text = "".join(part.text or "" for part in parts)
     attached = [part for part in parts if part.text is None]
     response = _output(text, message, index, turns)

@@ -7,6 +7,7 @@ Unequal scalars are rejected, except where `WINS` says who wins; the loser's fie
 import copy
 from collections.abc import Callable, Sequence
 from functools import cache, cached_property
+from itertools import takewhile
 from operator import attrgetter
 from typing import Any, TypeVar
 
@@ -14,7 +15,7 @@ import msgspec
 from msgspec.structs import astuple
 
 from adapter.translate.context import Context
-from adapter.translate.notes import Fidelity, Note, Outcome, Rejected
+from adapter.translate.notes import ARRIVED, Fidelity, Note, Outcome, Rejected
 from adapter.wire.base import ABSENT, decode, present
 from adapter.wire.gemini.generate import GenerateContentRequest
 from adapter.wire.openai.chat import ChatCompletionRequest
@@ -36,23 +37,26 @@ class Fields:
     """Some fields of one kind of message, two or more.
 
     Most fields of most messages are absent, and to tell that of one is much of a small request's cost: so they are
-    compared in groups first.
+    compared all at once, then in groups. Fields that must be sent, and come first, are not compared.
     """
 
     def __init__(self, message: type[msgspec.Struct], names: Sequence[str]) -> None:
         everything = tuple(names) == message.__struct_fields__
         self._values: Callable[[Any], tuple[Any, ...]] = astuple if everything else attrgetter(*names)
         defaults = {field.name: field.default for field in msgspec.structs.fields(message)}
-        self._nothing = tuple(defaults[name] for name in names)
-        places = [slice(start, start + _GROUP) for start in range(0, len(names), _GROUP)]
-        self._groups = [(place, names[place], self._nothing[place]) for place in places]
+        self._required = tuple(takewhile(lambda name: defaults[name] is msgspec.NODEFAULT, names))
+        self._optional = slice(len(self._required), None)
+        nothing = tuple(defaults[name] for name in names)
+        self._nothing = nothing[self._optional]
+        places = [slice(start, start + _GROUP) for start in range(len(self._required), len(names), _GROUP)]
+        self._groups = [(place, names[place], nothing[place]) for place in places]
 
     def sent(self, message: msgspec.Struct) -> list[tuple[str, Any]]:
         """Those that were sent, with their values."""
         values = self._values(message)
-        if values == self._nothing:
-            return []
-        found: list[tuple[str, Any]] = []
+        found: list[tuple[str, Any]] = list(zip(self._required, values, strict=False))
+        if values[self._optional] == self._nothing:
+            return found
         for place, names, nothing in self._groups:
             group = values[place]
             if group != nothing:
@@ -108,12 +112,23 @@ def apply(rules: Rules, context: Context) -> tuple[GenerateContentRequest, list[
         except Rejected as rejection:
             notes.extend(note for note in rejection.notes if note not in notes)
             continue
-        notes += [_at(field, note) for note in outcome.notes]
-        if outcome.fragment is not None:
-            fragment, lost = restrict(outcome.fragment, context.options.fields)
-            notes.extend(Note(field, Fidelity.DROPPED, f"the upstream takes no {path}") for path in lost)
+        if outcome.notes is ARRIVED:
+            notes.append(_arrived(field))
+        else:
+            notes += [_at(field, note) for note in outcome.notes]
+        fragment = outcome.fragment
+        if fragment is not None:
+            if context.options.fields is not None:
+                fragment, lost = restrict(fragment, context.options.fields)
+                notes += [Note(field, Fidelity.DROPPED, f"the upstream takes no {path}") for path in lost]
             body = _sum(body, Contribution(field, fragment), contributions, notes)
     return body, notes
+
+
+@cache
+def _arrived(field: str) -> Note:
+    """The note on a field that arrives as it was meant; most do."""
+    return Note(field, Fidelity.EXACT)
 
 
 def decode_field(field: str, raw: msgspec.Raw, type_: type[T]) -> tuple[T, dict[str, msgspec.Raw]]:

@@ -99,10 +99,9 @@ def fallback_keys(request: ChatCompletionRequest, found: Mapping[str, Signature]
     """The keys to look up next: hashes of the calls that no id found."""
     keys: list[str] = []
     for index, message in _answers(request):
-        lost = [number for number, call in enumerate(calls_of(message)) if call_key(call.id or "") not in found]
+        lost = [call for call in calls_of(message) if call_key(call.id or "") not in found]
         if lost:
-            hashes = hashes_of(request, index)
-            keys += [hashes[number] for number in lost]
+            keys += _hashes(lost, request, index)
     return keys
 
 
@@ -114,10 +113,14 @@ def calls_of(message: Message) -> list[ToolCall]:
 
 
 def hashes_of(request: ChatCompletionRequest, index: int) -> list[str]:
-    """The hash key of each call in the message at `index`; its texts are read once, however many calls there are."""
-    message = request.messages[index]
-    place = text_hash(text_of(message.content), before(request, index))
-    return [_call_hash(*_said(call), place) for call in calls_of(message)]
+    """The hash key of each call in the message at `index`."""
+    return _hashes(calls_of(request.messages[index]), request, index)
+
+
+def _hashes(calls: list[ToolCall], request: ChatCompletionRequest, index: int) -> list[str]:
+    """The same for some of its calls; the texts are read once, however many there are."""
+    place = text_hash(text_of(request.messages[index].content), before(request, index))
+    return [_call_hash(*_said(call), place) for call in calls]
 
 
 def _said(call: ToolCall) -> tuple[str, str]:

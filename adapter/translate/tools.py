@@ -40,6 +40,8 @@ JSON_TOOL = "json_answer"
 MAX_CACHED = 256 * 1024
 """Tools of at most this many bytes are converted once for equal bytes."""
 
+_END = 64
+
 NO_TOOLS = "the model takes no tools"
 
 _VALID_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.:-]{0,63}")
@@ -115,9 +117,24 @@ def toolbox(context: Context) -> Toolbox:
     request = context.request
     if not present(request.tools):
         return _legacy(request, context) if present(request.functions) else _NOTHING
-    raw = bytes(request.tools)
-    convert = _convert if len(raw) <= MAX_CACHED else _convert.__wrapped__
-    return convert(raw, context.options.schema)
+    sent = _Sent(bytes(request.tools))
+    convert = _convert if len(sent.raw) <= MAX_CACHED else _convert.__wrapped__
+    return convert(sent, context.options.schema)
+
+
+class _Sent:
+    """The bytes of a field as a key: hashed by their ends alone, since all of them are compared anyway."""
+
+    __slots__ = ("raw",)
+
+    def __init__(self, raw: bytes) -> None:
+        self.raw = raw
+
+    def __hash__(self) -> int:
+        return hash((len(self.raw), self.raw[:_END], self.raw[-_END:]))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Sent) and self.raw == other.raw
 
 
 def _legacy(request: ChatCompletionRequest, context: Context) -> Toolbox:
@@ -139,8 +156,8 @@ def _unknown(unknown: Mapping[str, msgspec.Raw]) -> list[Note]:
 
 
 @lru_cache(maxsize=256)
-def _convert(raw: bytes, dialect: Literal["json", "openapi"]) -> Toolbox:
-    tools, unknown = decode_field("tools", msgspec.Raw(raw), list[Tool])
+def _convert(sent: _Sent, dialect: Literal["json", "openapi"]) -> Toolbox:
+    tools, unknown = decode_field("tools", msgspec.Raw(sent.raw), list[Tool])
     box = _collect(tools, dialect, _own(tools, unknown))
     return box._replace(notes=_unknown(unknown) + box.notes)
 

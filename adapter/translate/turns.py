@@ -24,6 +24,8 @@ class Call(msgspec.Struct, frozen=True, gc=False):
 class Turns:
     """The contents so far, and what was noted on the way."""
 
+    __slots__ = ("calls", "contents", "context", "notes", "system")
+
     def __init__(self, context: Context) -> None:
         self.context = context
         self.contents: list[Content] = []
@@ -50,9 +52,17 @@ class Turns:
 
 def parts_of(message: Message, index: int, turns: Turns) -> list[Part]:
     """A message's content as parts, and notes on what any message may carry beside it."""
+    note_losses(message, index, turns)
+    content = message.content
+    if content is None or isinstance(content, str):
+        return [Part(text=content)] if content else []
+    return media.parts_of(content, f"[{index}].content", turns.context, turns.notes)
+
+
+def note_losses(message: Message, index: int, turns: Turns) -> None:
+    """Notes on what any message may carry beside its content."""
     if _LOST(message) != _NOTHING_LOST:
         turns.notes.extend(_losses(message, f"[{index}]"))
-    return media.parts_of(message.content, f"[{index}].content", turns.context, turns.notes)
 
 
 _THOUGHTS = "thoughts are not sent back: the signatures stand for them"
