@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import openai
-import orjson
 import pydantic
 from google.genai import types as genai
 from openai.lib.streaming.chat._completions import ChatCompletionStreamState
@@ -69,7 +68,7 @@ def emulator_refusal(body: dict[str, Any], model: str, *, streaming: bool = Fals
 
 def check_completion(answer: dict[str, Any]) -> None:
     """Raise for an answer that the openai package's types do not take, strictly."""
-    openai_chat.ChatCompletion.model_validate_json(orjson.dumps(answer), strict=True)
+    openai_chat.ChatCompletion.model_validate_json(json.dumps(answer), strict=True)
     details = answer["usage"]
     if details is not None:
         assert details["prompt_tokens"] + details["completion_tokens"] == details["total_tokens"]
@@ -88,7 +87,7 @@ def check_chunks(chunks: list[dict[str, Any]]) -> Any:
     """The answer that the openai package accumulates from chunks. Raises for chunks that its types do not take."""
     state: Any = ChatCompletionStreamState()
     for chunk in chunks:
-        known = orjson.dumps(_without_custom(chunk))
+        known = json.dumps(_without_custom(chunk))
         state.handle_chunk(openai_chat.ChatCompletionChunk.model_validate_json(known, strict=True))
         for choice in chunk["choices"]:
             payloads = [key for key, value in choice["delta"].items() if value is not None and key != "role"]
@@ -116,7 +115,7 @@ _EVENT: pydantic.TypeAdapter[Any] = pydantic.TypeAdapter(openai_responses.Respon
 def check_response(response: dict[str, Any]) -> None:
     """Raise for a response that the openai package's types do not take, or that has members they do not know."""
     known = {name: value for name, value in response.items() if name not in OURS}
-    parsed = openai_responses.Response.model_validate_json(orjson.dumps(known), strict=True)
+    parsed = openai_responses.Response.model_validate_json(json.dumps(known), strict=True)
     assert not (unknown := list(_unknown(parsed, "response"))), unknown
     usage = response["usage"]
     if usage is not None:
@@ -132,7 +131,7 @@ def check_events(events: list[dict[str, Any]]) -> None:
         if whole is not None:
             check_response(whole)
             event = {**event, "response": {key: value for key, value in whole.items() if key not in OURS}}
-        parsed = _EVENT.validate_json(orjson.dumps(event), strict=True)
+        parsed = _EVENT.validate_json(json.dumps(event), strict=True)
         assert parsed.type == event["type"]
         assert not (unknown := list(_unknown(parsed, event["type"]))), unknown
         state.handle_event(parsed)

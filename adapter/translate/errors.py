@@ -138,7 +138,7 @@ def to_openai(
     A key of the operator's that Gemini refuses is not the client's fault: it is a 502.
     """
     row = _row(status, error, own_key)
-    message = scrubbed(error.message or f"Gemini answered {error.status or status}.")
+    message = scrubbed((error.message or "").strip() or f"Gemini answered {error.status or status}.")
     hint = next((hint for part, hint in _HINTS if part in message), "").format(upstream=upstream)
     if row is _OPERATOR:
         message = f"Gemini refused the key of this server: {message}"

@@ -144,7 +144,11 @@ def _joined(before: msgspec.Raw, value: msgspec.Raw) -> tuple[msgspec.Raw, bool]
     """Two values of a free-form field: objects by member, lists of citations by element, else the later one."""
     if before == value:
         return value, False
-    old, new = (msgspec.json.decode(raw) for raw in (before, value))
+    try:
+        old, new = (msgspec.json.decode(raw) for raw in (before, value))
+    except (msgspec.DecodeError, RecursionError):
+        # A number that no float holds, or too many levels: nothing that can be looked into.
+        return value, True
     if not isinstance(old, dict) or not isinstance(new, dict):
         return value, old != new
     given_way = False

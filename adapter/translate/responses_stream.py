@@ -374,7 +374,8 @@ def _action(raw: msgspec.Raw) -> dict[str, Any] | None:
         queries = msgspec.json.decode(raw, type=dict[str, Any]).get("webSearchQueries")
     except msgspec.DecodeError:
         return None
-    if not isinstance(queries, list) or not queries:
+    queries = [one for one in queries if isinstance(one, str)] if isinstance(queries, list) else []
+    if not queries:
         return None
     urls = [chunk.web.uri for chunk in metadata.grounding_chunks or () if chunk.web and chunk.web.uri]
     sources = [{"type": "url", "url": url} for url in dict.fromkeys(urls)]

@@ -162,13 +162,13 @@ class _JsonTail:
             return [text]
         try:
             return [bytes(value) for value in msgspec.json.decode(b"[" + text, type=list[msgspec.Raw])]
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, RecursionError):
             return [text]
 
 
 def _is_json(text: bytearray) -> bool:
     try:
         msgspec.json.decode(text, type=msgspec.Raw)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return False
     return True

@@ -1,8 +1,7 @@
-"""One attempt of each kind; each raises when something is wrong."""
+"""One attempt of each kind; each raises when something is wrong. What they take is bytes, whoever made them."""
 
 import json
-from random import Random
-from typing import Any
+import re
 
 import msgspec
 
@@ -10,23 +9,22 @@ from adapter.server.errors import failure_of, malformed
 from adapter.server.service import DECODING_ERRORS, prepared
 from adapter.settings import Settings, catalogue, options
 from adapter.translate import chat
-from adapter.translate.context import Stamp
+from adapter.translate.context import Context, Stamp
 from adapter.translate.errors import AnswerError
 from adapter.translate.notes import Rejected
+from adapter.upstream.errors import UpstreamProtocolError
+from adapter.upstream.sse import EventDecoder
 from adapter.wire.base import decode, encode
 from adapter.wire.gemini.generate import GenerateContentResponse
-from adapter.wire.openai.chat import ChatCompletionRequest
+from adapter.wire.openai.chat import ChatCompletion, ChatCompletionChunk, ChatCompletionRequest
 from tests import oracles
-from tests.fuzz import mutations, seeds
-from tests.fuzz.in_process import InProcess, check_answer, check_error
+from tests.fuzz.in_process import InProcess, Puppet, check_answer, check_error
 
-MODELS = ("gemini-3.8-flash", "gemini-3.5-flash", "gemini-2.5-flash", "gemini-2.5-pro", "gpt-4o")
 SETTINGS = Settings()
 NAMES = catalogue(SETTINGS)
 OPTIONS = options(SETTINGS)
 STAMP = Stamp(seed="s", id="chatcmpl-x", created=1, model="m")
-SLOWEST = 5.0
-"""Seconds that no request may take here, where everything is near; a blocked event loop shows here too."""
+MAX_EVENT = 100_000
 
 PASSED_ON = (
     b"google", b"file_search", b"url_context", b"code_execution", b"safety_settings", b";base64,", b"input_audio",
@@ -35,127 +33,139 @@ PASSED_ON = (
 )  # fmt: skip
 """What goes to Gemini as the client sent it, for Gemini to judge: its own fields, and files."""
 
-PATHS = {
-    "/v1/chat/completions": ("chat/completions", 6),
-    "/v1/responses": ("responses", 4),
-    "/v1/responses/input_tokens": ("responses", 1),
-    "/v1/responses/compact": ("responses", 1),
-    "/v1/conversations": ("responses", 1),
-    "/translate": ("chat/completions", 1),
-}
-"""What is asked, with the requests that are changed for it, and how often."""
+DEEPEST = 100
+"""Levels that JSON of protobuf may have, hence Gemini's; the SDK's types judge no more than 200."""
+
+Headers = list[tuple[bytes, bytes]]
 
 
-def request(random: Random, path: str) -> tuple[bytes, list[tuple[bytes, bytes]]]:
-    """A body and headers for a path."""
-    endpoint, _ = PATHS[path]
-    document = random.choice(seeds.requests(endpoint))
-    if path == "/v1/conversations":
-        document = {"items": document.get("input"), "metadata": document.get("metadata")}
-    if random.random() < 0.7:
-        document = {**document, "model": random.choice(MODELS)}
-    if random.random() < 0.3:
-        document = {**document, "stream": random.random() < 0.7}
-    return mutations.body_of(document, random), mutations.headers(random)
-
-
-def ask(app: InProcess, random: Random) -> int:
+def ask(app: InProcess, path: str, body: bytes, headers: Headers) -> int:
     """A request to the whole application; its status."""
-    (path,) = random.choices(list(PATHS), [weight for _, weight in PATHS.values()])
-    body, headers = request(random, path)
     try:
         answer = app.ask(path, body, headers)
         check_answer(path, answer)
-        assert answer.seconds < SLOWEST, f"{answer.seconds} s"
-        assert not app.bugs, app.bugs[0].exc_info
     except Exception as error:
-        app.bugs.clear()
         error.add_note(f"{path} {headers}\n{body[:5_000]!r}")
         raise
     return answer.status
 
 
-def translate(random: Random) -> None:
+def translate(body: bytes) -> None:
     """A request through the pure core alone: it is refused, or becomes a request that Gemini's own types take."""
-    body, _ = request(random, "/v1/chat/completions")
+    try:
+        _translated(body)
+    except Exception as error:
+        error.add_note(repr(body[:5_000]))
+        raise
+
+
+def _translated(body: bytes) -> None:
     try:
         decoded = decode(body, ChatCompletionRequest)
     except DECODING_ERRORS as error:
-        _refused(malformed(error))
+        _check_refusal(malformed(error))
         return
     try:
         found = prepared(*decoded, NAMES, OPTIONS)
     except (Rejected, RecursionError) as error:
-        _refused(error)
+        _check_refusal(error)
         return
-    except Exception as error:
-        error.add_note(repr(body[:5_000]))
-        raise
-    if any(name in body for name in PASSED_ON):
-        return
-    try:
+    if not any(name in body for name in PASSED_ON):
         oracles.check_gemini_request(json.loads(encode(found.body)))
-    except Exception as error:
-        error.add_note(repr(body[:5_000]))
-        raise
 
 
-def _refused(error: Exception) -> None:
+def _check_refusal(error: Exception) -> None:
     """The client is told why."""
     check_error(json.loads(encode(failure_of(error, "").body))["error"])
 
 
-def answer(random: Random) -> None:
+def answer(asked: bytes, said: list[bytes]) -> None:
     """What Gemini might say, whole and as a stream: an answer, or an error of ours, never another exception."""
-    asked, said = random.choice(seeds.answers())
-    found = prepared(*decode(encode(asked), ChatCompletionRequest), NAMES, OPTIONS)
-    events = [_possible(mutations.mutated(one, random, random.choice((0, 1, 1, 2, 3)))) for one in said]
     try:
-        _whole(found.context, events[-1])
-        _stream(found.context, events)
+        context = prepared(*decode(asked, ChatCompletionRequest), NAMES, OPTIONS).context
+    except (*DECODING_ERRORS, Rejected):
+        return
+    events = [event for event in map(_decoded, said) if event is not None]
+    try:
+        completions = [_whole(context, event) for event in events[-1:]]
+        chunks = _streamed(context, events)
+        if not any(map(_too_deep, said)):
+            _check(completions, chunks)
     except Exception as error:
-        error.add_note(json.dumps([asked, events])[:5_000])
+        error.add_note(repr([asked, said])[:5_000])
         raise
 
 
-def _possible(value: Any, depth: int = 0) -> Any:
-    """Without what protobuf's JSON cannot hold: integers beyond 64 bits, and more than a hundred levels."""
-    if depth > 100:
-        return None
-    if isinstance(value, dict):
-        return {key: _possible(item, depth + 1) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_possible(item, depth + 1) for item in value]
-    return value if not isinstance(value, int) or -(2**63) <= value < 2**63 else 0
+Event = tuple[GenerateContentResponse, dict[str, msgspec.Raw]]
 
 
-def _decoded(event: Any) -> tuple[GenerateContentResponse, dict[str, msgspec.Raw]] | None:
+def _decoded(event: bytes) -> Event | None:
     try:
-        return decode(encode(event), GenerateContentResponse)
-    except (*DECODING_ERRORS, TypeError, ValueError):
+        return decode(event, GenerateContentResponse)
+    except DECODING_ERRORS:
         return None
 
 
-def _whole(context: Any, event: Any) -> None:
-    decoded = _decoded(event)
-    if decoded is None:
-        return
+def _too_deep(data: bytes) -> bool:
+    depth = deepest = 0
+    for byte in re.sub(rb'"(?:[^"\\]|\\.)*"|[^][{}]', b"", data):
+        depth += 1 if byte in b"[{" else -1
+        deepest = max(deepest, depth)
+    return deepest > DEEPEST
+
+
+def _whole(context: Context, event: Event) -> ChatCompletion | None:
     try:
-        completion, _notes, _issued = chat.from_gemini(decoded[0], context, STAMP, decoded[1])
+        completion, _notes, _issued = chat.from_gemini(event[0], context, STAMP, event[1])
     except AnswerError:
-        return
-    oracles.check_completion(json.loads(encode(completion)))
+        return None
+    return completion
 
 
-def _stream(context: Any, events: list[Any]) -> None:
+def _streamed(context: Context, events: list[Event]) -> list[ChatCompletionChunk]:
     machine = chat.ChatStream(context, STAMP)
     chunks = []
     try:
-        for decoded in map(_decoded, events):
-            if decoded is not None:
-                chunks += machine.feed(*decoded)
+        for event in events:
+            chunks += machine.feed(*event)
         chunks += machine.close()
     except AnswerError:
         pass
+    return chunks
+
+
+def _check(completions: list[ChatCompletion | None], chunks: list[ChatCompletionChunk]) -> None:
+    for completion in completions:
+        if completion is not None:
+            oracles.check_completion(json.loads(encode(completion)))
     if chunks:
         oracles.check_chunks([json.loads(encode(chunk)) for chunk in chunks])
+
+
+def payloads(data: bytes, size: int) -> list[bytes]:
+    """The events of a stream that comes in pieces of so many bytes: the same as if it came at once."""
+    pieces = [data[start : start + size] for start in range(0, len(data), size)]
+    found, whole = _payloads(pieces), _payloads([data])
+    assert found == whole, f"{size}: {data!r}"
+    return found or []
+
+
+def _payloads(pieces: list[bytes]) -> list[bytes] | None:
+    decoder = EventDecoder(MAX_EVENT)
+    try:
+        return [payload for piece in pieces for payload in decoder.feed(piece)] + decoder.close()
+    except UpstreamProtocolError:
+        return None
+
+
+def relay(app: InProcess, puppet: Puppet, path: str, body: bytes, said: bytes) -> int:
+    """An answer of the upstream through the whole application; the status of what the client gets."""
+    puppet.said = said
+    try:
+        answer = app.ask(path, body, [(b"authorization", b"Bearer any")])
+        if not _too_deep(said):
+            check_answer(path, answer)
+    except Exception as error:
+        error.add_note(f"{path} {body!r}\n{said[:5_000]!r}")
+        raise
+    return answer.status

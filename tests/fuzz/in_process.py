@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import re
 import socket
 import threading
 import time
@@ -19,6 +20,9 @@ from tests import oracles
 
 PATIENCE = 20.0
 """Seconds after which an answer counts as hanging."""
+
+SLOWEST = 5.0
+"""Seconds that no request may take here, where everything is near; a blocked event loop shows here too."""
 
 
 class Answer(NamedTuple):
@@ -68,11 +72,21 @@ class InProcess:
         await self._to_lifespan.put({"type": "lifespan.shutdown"})
         await self._lifespan
 
-    def ask(self, path: str, body: bytes, headers: list[tuple[bytes, bytes]], method: str = "POST") -> Answer:
-        """One request. Raises `TimeoutError` for an answer that hangs."""
-        return self.loop.run_until_complete(asyncio.wait_for(self._ask(path, body, headers, method), PATIENCE))
+    def ask(
+        self, path: str, body: bytes, headers: list[tuple[bytes, bytes]], method: str = "POST", query: bytes = b""
+    ) -> Answer:
+        """One request. Raises for an answer that hangs, is slow or has no end, and for what was logged as an error."""
+        asked = self._ask(path, body, headers, method, query)
+        answer = self.loop.run_until_complete(asyncio.wait_for(asked, PATIENCE))
+        bugs = [record.exc_info for record in self.bugs]
+        self.bugs.clear()
+        assert not bugs, bugs[0]
+        assert answer.seconds < SLOWEST, f"{answer.seconds} s"
+        return answer
 
-    async def _ask(self, path: str, body: bytes, headers: list[tuple[bytes, bytes]], method: str) -> Answer:
+    async def _ask(
+        self, path: str, body: bytes, headers: list[tuple[bytes, bytes]], method: str, query: bytes
+    ) -> Answer:
         sent: list[Any] = []
         pieces = [{"type": "http.request", "body": body, "more_body": False}]
         left = asyncio.Event()
@@ -88,7 +102,7 @@ class InProcess:
 
         scope = {
             "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": method, "scheme": "http",
-            "path": path, "raw_path": path.encode(), "query_string": b"", "root_path": "", "headers": headers,
+            "path": path, "raw_path": path.encode(), "query_string": query, "root_path": "", "headers": headers,
             "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 80), "state": {},
         }  # fmt: skip
         begun = time.monotonic()
@@ -110,20 +124,63 @@ class _Kept(logging.Handler):
 
 
 @contextmanager
-def in_process(**settings: Any) -> Iterator[InProcess]:
-    """The application, open."""
+def in_process(url: str, **settings: Any) -> Iterator[InProcess]:
+    """The application in front of an upstream, open."""
     log = logging.getLogger("adapter")
-    with _emulator() as url:
-        given = {"upstream_url": url, "upstream_keys": ("any",), "store": "memory", "retries": 0, "inspector": False}
-        asked = InProcess(create_app(Settings(**{**given, **settings})))
-        handler = _Kept(asked.bugs)
-        log.addHandler(handler)
-        asked.open()
+    # The loop stands still between two requests, which must not count as stuck.
+    off = {"retries": 0, "circuit_pause": 0, "stuck_timeout": 0, "inspector": False}
+    asked = InProcess(create_app(Settings(upstream_url=url, store="memory", **off, **settings)))
+    handler = _Kept(asked.bugs)
+    log.addHandler(handler)
+    asked.open()
+    try:
+        yield asked
+    finally:
+        asked.close()
+        log.removeHandler(handler)
+
+
+@contextmanager
+def before_emulator() -> Iterator[InProcess]:
+    """The application in front of the emulator."""
+    with _emulator() as url, in_process(url, upstream_keys=("any",)) as asked:
+        yield asked
+
+
+class Puppet:
+    """An upstream that says the same to everybody: `said`, as a stream or as a whole answer."""
+
+    def __init__(self) -> None:
+        self.said = b""
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}/v1beta"
+
+    @contextmanager
+    def running(self, loop: asyncio.AbstractEventLoop) -> Iterator[None]:
+        """Answer in this loop."""
+        server = loop.run_until_complete(asyncio.start_server(self._connected, sock=self._listener))
         try:
-            yield asked
+            yield
         finally:
-            asked.close()
-            log.removeHandler(handler)
+            server.close()
+
+    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).lower()
+        length = re.search(rb"content-length: (\d+)", head)
+        await reader.readexactly(int(length[1]) if length else 0)
+        kind = b"text/event-stream" if b":streamgeneratecontent" in head else b"application/json"
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: %s\r\nconnection: close\r\n\r\n" % kind)
+        writer.write(self.said)
+        await writer.drain()
+        writer.close()
+
+
+@contextmanager
+def before_puppet() -> Iterator[tuple[InProcess, Puppet]]:
+    """The application in front of an upstream that says what it is told to, which must not make a key rest."""
+    puppet = Puppet()
+    with in_process(puppet.url, upstream_auth="caller") as asked, puppet.running(asked.loop):
+        yield asked, puppet
 
 
 @contextmanager

@@ -138,11 +138,11 @@ def spoilt(body: bytes, random: Random, times: int) -> bytes:
 def body_of(document: Any, random: Random) -> bytes:
     """A request's body: mostly JSON with a few changes, sometimes bytes that are no JSON."""
     changed = mutated(document, random, random.choice((0, 1, 1, 1, 2, 2, 3, 6)))
-    body = _encoded(changed, random)
+    body = encoded(changed, random)
     return spoilt(body, random, random.choice((1, 1, 2, 5))) if random.random() < 0.15 else body
 
 
-def _encoded(document: Any, random: Random) -> bytes:
+def encoded(document: Any, random: Random) -> bytes:
     """As JSON that Python itself would not write: with numbers and characters that there are not."""
     text = json.dumps(document, ensure_ascii=random.random() < 0.3).encode("utf-8", "surrogatepass")
     deep = (b"[" * 900 + b"]" * 900) if random.random() < 0.5 else (b'{"a":' * 900 + b"0" + b"}" * 900)

@@ -1,6 +1,7 @@
 """What is changed: requests and answers of the conformance cases, and of the recorded traffic where there is any."""
 
 import json
+from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
@@ -13,6 +14,9 @@ from tests.corpus import recordings
 LARGEST = 20_000
 """Characters of a document that is still worth changing a thousand times."""
 
+LARGEST_VALUE = 1_000
+MOST_VALUES = 200
+
 
 @cache
 def requests(endpoint: str) -> list[Any]:
@@ -20,7 +24,7 @@ def requests(endpoint: str) -> list[Any]:
     found = [turn.request for case in all_cases() if case.endpoint == endpoint for turn in case.turns]
     if recordings.ROOT is not None and endpoint == "chat/completions":
         found += [one.request for one in recordings.chat_requests()]
-    return [one for one in found if _is_small(one)]
+    return [one for one in found if _is_small(one, LARGEST)]
 
 
 @cache
@@ -35,7 +39,35 @@ def answers() -> list[tuple[Any, list[Any]]]:
     if recordings.ROOT is not None:
         hello = {"model": "gemini-3.5-flash", "messages": [{"role": "user", "content": "hi"}]}
         pairs += [(hello, list(one.events())) for one in recordings.gemini_answers()]
-    return [pair for pair in pairs if _is_small(pair) and _can_be_read(pair[0])]
+    return [pair for pair in pairs if _is_small(pair, LARGEST) and _can_be_read(pair[0])]
+
+
+@cache
+def seen_in_requests() -> dict[str, list[Any]]:
+    """The values that requests have under a name, wherever it stands."""
+    return _values([*requests("chat/completions"), *requests("responses")])
+
+
+@cache
+def seen_in_answers() -> dict[str, list[Any]]:
+    """The same of what Gemini says."""
+    return _values([event for _, said in answers() for event in said])
+
+
+def _values(documents: list[Any]) -> dict[str, list[Any]]:
+    found: dict[str, dict[str, Any]] = {}
+    for name, value in (member for document in documents for member in _members(document)):
+        values = found.setdefault(name, {})
+        if len(values) < MOST_VALUES and _is_small(value, LARGEST_VALUE):
+            values.setdefault(json.dumps(value, sort_keys=True), value)
+    return {name: list(values.values()) for name, values in found.items() if values}
+
+
+def _members(value: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, dict):
+        yield from value.items()
+    for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from _members(inner)
 
 
 def _can_be_read(request: Any) -> bool:
@@ -46,5 +78,5 @@ def _can_be_read(request: Any) -> bool:
     return True
 
 
-def _is_small(document: Any) -> bool:
-    return len(json.dumps(document)) <= LARGEST
+def _is_small(document: Any, largest: int) -> bool:
+    return len(json.dumps(document)) <= largest

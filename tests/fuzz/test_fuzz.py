@@ -1,38 +1,56 @@
 """A little fuzzing with every run of the tests; `python -m tests.fuzz --minutes 10` does more of it."""
 
+from collections import Counter
+from random import Random
+
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, settings
+from schemathesis.core.failures import FailureGroup
 
-from tests.fuzz import driving
-from tests.fuzz.in_process import in_process
+from tests.fuzz import checks, inputs
+from tests.fuzz.in_process import InProcess
 
-RANDOM = st.randoms(use_true_random=False)
-SOME = settings(max_examples=600, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+SOME = settings(
+    max_examples=100,
+    deadline=None,
+    derandomize=True,
+    stateful_step_count=checks.STEPS,
+    suppress_health_check=list(HealthCheck),
+)
 
 
 @pytest.fixture(scope="module")
-def app():
-    with in_process() as running:
+def asked():
+    with checks.apps() as running:
         yield running
 
 
-def test_no_request_gets_anything_but_a_valid_answer_or_an_error(app):
-    @SOME
-    @given(RANDOM)
-    def check(random):
-        driving.ask(app, random)
-
-    check()
+@pytest.mark.parametrize("name", checks.DOCUMENTS)
+def test_any_document_gets_a_valid_answer_or_an_error(name, asked):
+    checks.check(name, asked, SOME)
 
 
-@SOME
-@given(RANDOM)
-def test_the_core_refuses_a_request_or_makes_one_that_gemini_knows(random):
-    driving.translate(random)
+@pytest.mark.parametrize("name", [*checks.LABELS, checks.CHAINS])
+def test_an_operation_answers_as_it_is_described(name, asked):
+    checks.check(name, asked, settings(SOME, max_examples=5))
 
 
-@SOME
-@given(RANDOM)
-def test_whatever_gemini_says_becomes_an_answer_or_an_error(random):
-    driving.answer(random)
+@pytest.mark.parametrize("kind", inputs.KINDS)
+def test_what_a_guided_fuzzer_starts_with_and_makes_of_it_passes(kind, asked):
+    some = Random(kind).sample(list(inputs.starting(kind)), 60)
+    made = [inputs.changed(data, Random(number)) for number, data in enumerate(some)]
+    assert any(made)
+    for data in (*some, *filter(None, made)):
+        inputs.KINDS[kind](asked, data)
+
+
+async def teapot(scope, receive, send):
+    await send({"type": "http.response.start", "status": 418, "headers": [(b"content-type", b"text/plain")]})
+    await send({"type": "http.response.body", "body": b"short and stout"})
+
+
+def test_an_answer_that_is_not_described_is_found():
+    asked = checks.Apps(InProcess(teapot), None, None, Counter())
+    with pytest.raises(FailureGroup, match="Undocumented status code"):
+        checks.check("GET /v1/models", asked, SOME)
+    asked.app.loop.close()

@@ -148,3 +148,9 @@ def test_many_commas_alone_do_not_make_it_slow():
     """Each failed look at an array's value doubles the distance to the next."""
     body = b'[{"a": [0' + b"\n,\n0" * 200_000 + b"]}\n,\n{}]"
     assert [len(payload) for payload in decode(body, limit=10_000_000)] == [len(body) - 7, 2]
+
+
+def test_an_array_that_is_nested_too_deeply_is_given_as_it_is():
+    """Its reader tells that it cannot be read."""
+    deep = b"[" * 100_000
+    assert decode(b"[" + deep + b"\n,\n" + deep) == [deep + b"\n,\n" + deep]
