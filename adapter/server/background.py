@@ -6,6 +6,7 @@ that did not start a response reads these; one that wants to cancel it leaves a 
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
@@ -22,7 +23,7 @@ from adapter.store import Document
 from adapter.translate.responses_stream import blank
 from adapter.upstream.client import Reply
 from adapter.wire.base import encode
-from adapter.wire.openai.response_events import Failed
+from adapter.wire.openai.response_events import Completed, Failed, Incomplete
 from adapter.wire.openai.responses import Response, ResponseError
 from adapter.wire.openai.stored import StoredResponse
 from adapter.wire.sse import DONE, named_event
@@ -41,8 +42,10 @@ POLL = 0.25
 MAX_HELD = 4 * 1024 * 1024
 """Bytes of events that are read from memory; older ones are read from the store."""
 
-PATIENCE = 20
-"""Looks for the last events of a response that has ended, before it is told without them."""
+PATIENCE = 5.0
+"""Seconds for which the last events of a response that has ended are looked for, before it is told without them."""
+
+_ENDS = {"completed": Completed, "incomplete": Incomplete}
 
 PIECES_AT_ONCE = 16
 """Pieces of written events that are read together."""
@@ -229,8 +232,8 @@ class Jobs:
 
     async def follow(self, response_id: str, client: str, position: int) -> AsyncGenerator[bytes]:
         """The events of a response from a position on, as they come, up to the end. Raises `NotStored`."""
-        piece, patience = 0, PATIENCE
-        while patience:
+        piece, until = 0, math.inf
+        while time.monotonic() < until:
             job = self._running.get((response_id, client))
             if job is not None and position >= job.log.first:
                 frames = await job.log.behind(position)
@@ -238,15 +241,16 @@ class Jobs:
                 piece, first, frames = await self._written(response_id, client, piece)
                 frames = frames[max(0, position - first) :]
                 if not frames:
-                    patience -= answer_of(await self.find(response_id, client)).status not in UNFINISHED
+                    if until == math.inf and answer_of(await self.find(response_id, client)).status not in UNFINISHED:
+                        until = time.monotonic() + PATIENCE
                     await asyncio.sleep(POLL)
             for frame in frames:
                 yield frame
                 position += 1
                 if frame == DONE:
                     return
-        record = await self.find(response_id, client)
-        last = Failed(sequence_number=position, response=msgspec.json.decode(record.response, type=Response))
+        response = msgspec.json.decode((await self.find(response_id, client)).response, type=Response)
+        last = _ENDS.get(response.status, Failed)(sequence_number=position, response=response)
         for frame in (named_event(last), DONE):
             yield frame
 

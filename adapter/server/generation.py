@@ -12,6 +12,7 @@ from adapter.server import notes
 from adapter.server.access import Client
 from adapter.server.asgi import ClientGone, read_body, until, while_connected
 from adapter.server.exchanges import Exchange
+from adapter.server.interrupt import Interruptible
 from adapter.server.outlet import ANSWERED_BY, respond
 from adapter.server.recording import recorded
 from adapter.server.service import Prepared, Service, deadline_of
@@ -29,12 +30,13 @@ MALFORMED = {reason.lower() for reason in FAILURES}
 
 
 class Incoming(msgspec.Struct, frozen=True):
-    """One request, its body read: where its answer goes, what is recorded of it, and who sent it."""
+    """One request, its body read: where its answer goes, what is recorded of it, who sent it, and what may end it."""
 
     scope: Scope
     send: Send
     exchange: Exchange
     client: Client
+    running: Interruptible
 
 
 class Generation:
@@ -67,8 +69,8 @@ class Generation:
             exchange.client = client.id
             exchange.request = await read_body(scope, receive, self.service.settings.max_body, self.service.room)
             try:
-                with while_connected(scope, receive), await self.service.load.place():
-                    await self.serve(Incoming(scope, send, exchange, client))
+                with while_connected(scope, receive) as running, await self.service.load.place():
+                    await self.serve(Incoming(scope, send, exchange, client, running))
             finally:
                 self.service.room.give(len(exchange.request))
         except ClientGone:
@@ -85,26 +87,31 @@ class Generation:
         exchange.status, exchange.answer = failure.status, [encode(failure.body)]
         return failure
 
-    def accept(self, incoming: Incoming, prepared: Prepared) -> None:
+    def accept(self, scope: Scope, exchange: Exchange, prepared: Prepared) -> None:
         """Record what goes to Gemini. Raises `StrictLoss`."""
-        settings, exchange = self.service.settings, incoming.exchange
+        settings = self.service.settings
         exchange.model, exchange.notes, exchange.upstream_request = prepared.model, prepared.notes, prepared.body
-        strict = notes.is_strict(incoming.scope, settings)
+        strict = notes.is_strict(scope, settings)
         notes.check(prepared.notes, strict, settings.notes)
         if prepared.detour is not None:
             prepared.detour.strict = strict
-            prepared.detour.when_taken(partial(_elsewhere, incoming))
+            prepared.detour.when_taken(partial(_elsewhere, scope, exchange))
 
     async def ask(self, incoming: Incoming, prepared: Prepared, read: Callable[[Reply], Awaitable[T]]) -> T:
         """Ask, and once more after a malformed call where the operator wants that; `read` raises `AnswerError`."""
-        for last in (not self.service.settings.retry_malformed, True):
-            reply = await self.service.generate(prepared, incoming.client, deadline_of(incoming.scope))
-            incoming.exchange.heard(reply.response)
-            try:
-                return await read(reply)
-            except AnswerError as error:
-                if last or error.code not in MALFORMED:
-                    raise
+        drain = self.service.drain
+        drain.join(incoming.running)
+        try:
+            for last in (not self.service.settings.retry_malformed, True):
+                reply = await self.service.generate(prepared, incoming.client, deadline_of(incoming.scope))
+                incoming.exchange.heard(reply.response)
+                try:
+                    return await read(reply)
+                except AnswerError as error:
+                    if last or error.code not in MALFORMED:
+                        raise
+        finally:
+            drain.leave(incoming.running)
         raise AssertionError("the last attempt returns or raises")
 
     async def send(self, incoming: Incoming, prepared: Prepared, body: bytes) -> None:
@@ -133,11 +140,10 @@ class Generation:
         return EventStream(incoming.send, headers, service.settings, tap)
 
 
-def _elsewhere(incoming: Incoming, taken: Prepared, label: str) -> None:
+def _elsewhere(scope: Scope, exchange: Exchange, taken: Prepared, label: str) -> None:
     """Record that a request went elsewhere, and where."""
-    exchange = incoming.exchange
     exchange.model, exchange.notes, exchange.upstream_request = taken.model, taken.notes, taken.body
-    incoming.scope.setdefault("state", {})[ANSWERED_BY] = label
+    scope.setdefault("state", {})[ANSWERED_BY] = label
 
 
 def with_ledger(extra: Extra | None, exchange: Exchange) -> Extra:

@@ -6,12 +6,13 @@ from typing import Literal
 
 from starlette.types import Scope
 
-from adapter.server.asgi import header
+from adapter.server.asgi import fields_of
 from adapter.server.errors import StrictLoss
 from adapter.settings import Settings
 from adapter.translate.notes import Fidelity, Note, SignatureSource
 
 HEADER = "x-adapter-notes"
+_HEADER = HEADER.encode()
 SIGNATURES_HEADER = "x-adapter-signatures"
 STRICT_HEADER = b"x-adapter-strict"
 MAX_HEADER = 1_024
@@ -34,7 +35,7 @@ def summary(notes: Sequence[Note]) -> str:
 
 def wants_all(scope: Scope) -> bool:
     """Whether the client asked for the whole ledger in the answer's body."""
-    return (header(scope, HEADER.encode()) or "").lower() == "full"
+    return fields_of(scope).get(_HEADER, b"").lower() == b"full"
 
 
 def sources(notes: Sequence[Note]) -> str:
@@ -58,8 +59,8 @@ def _entry(note: Note) -> dict[str, str]:
 
 def is_strict(scope: Scope, settings: Settings) -> bool:
     """The client's word, else the operator's."""
-    asked = header(scope, STRICT_HEADER)
-    return settings.strict if asked is None else asked.lower() in ("1", "true", "yes", "on")
+    asked = fields_of(scope).get(STRICT_HEADER)
+    return settings.strict if asked is None else asked.lower() in (b"1", b"true", b"yes", b"on")
 
 
 def check(notes: Sequence[Note], strict: bool, policy: Mapping[str, Literal["allow", "reject"]]) -> None:

@@ -7,7 +7,6 @@ from http import HTTPStatus
 from typing import Any, Literal, NamedTuple, cast
 
 import httptools
-from starlette.types import Scope
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from adapter.server.asgi import CONNECTION, fields_of
@@ -180,25 +179,26 @@ class PatientProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """See `HttpToolsProtocol`."""
         self._no_timer()
-        limits = self._limits
+        limits, headers = self._limits, self.headers
         # The piece may hold more than this head.
-        large = max(self._received, self._piece) > limits.head
-        if (large and self._size_of_head() > limits.head) or len(self.headers) > limits.fields:
+        large = self._received > limits.head or self._piece > limits.head
+        if (large and self._size_of_head() > limits.head) or len(headers) > limits.fields:
             self._refusal = _TOO_LARGE
             raise _Refused
-        fields = fields_of(cast(Scope, self.scope))
+        fields = fields_of(self.scope)  # type: ignore[arg-type]
         one_host = b"host" in fields and (
-            len(fields) == len(self.headers) or [name for name, _ in self.headers].count(b"host") == 1
+            len(fields) == len(headers) or [name for name, _ in headers].count(b"host") == 1
         )
         version = self.parser.get_http_version()
         if version != "1.0" and not (version == "1.1" and one_host):
             self._refusal = (400, "This is not a request of HTTP/1.1 with one Host, or of HTTP/1.0.", None)
             raise _Refused
-        method = self.parser.get_method()
-        if self.parser.should_upgrade() and method != b"CONNECT" and not self._should_upgrade():
-            self.scope["method"] = method.decode("ascii")
-            self._declined = True
-            return
+        if self.parser.should_upgrade():
+            method = self.parser.get_method()
+            if method != b"CONNECT" and not self._should_upgrade():
+                self.scope["method"] = method.decode("ascii")
+                self._declined = True
+                return
         self._reading = "body"
         super().on_headers_complete()
         # There is none for a websocket.

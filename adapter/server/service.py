@@ -149,7 +149,8 @@ class Service:
         if self._rates is not None:
             await self._count(client)
         _check_counts(request, self.settings)
-        media, found = await self._media(request), await self._signatures(request, client, known)
+        media = {} if self.settings.fetch_media == "off" else await self._media(request)
+        found = await self._signatures(request, client, known)
         made = prepared(request, unknown, self.catalogue, self.options, media=media, found=found)
         if self.detours is None:
             return made
@@ -186,8 +187,6 @@ class Service:
 
     async def _media(self, request: ChatCompletionRequest) -> dict[str, Media]:
         """What the request points to, fetched where the operator allows it. Raises `FetchError`."""
-        if self.settings.fetch_media == "off":
-            return {}
         fetched = await self.fetcher.fetch(remote_urls(request))
         return {url: Media(mime_type=one.mime_type, data=one.data) for url, one in fetched.items()}
 
@@ -209,7 +208,7 @@ class Service:
         return stamp if stamp.model == model else msgspec.structs.replace(stamp, model=model)
 
     async def generate(self, prepared: Prepared, client: Client, deadline: float | None) -> Reply:
-        """The whole answer, by as many calls as it takes. Raises `UpstreamError`, `ShuttingDown`."""
+        """The whole answer, by as many calls as it takes. Raises `UpstreamError`."""
         if prepared.detour is not None:
             return await prepared.detour.generate(prepared, client, deadline)
         until, caller = time_limit(deadline, self.settings), Caller(client.key)
@@ -220,8 +219,7 @@ class Service:
         def one() -> Coroutine[object, object, Reply]:
             return continuing.whole(ask, prepared.body, lambda: self._continuation(prepared))
 
-        with self.drain.limited():
-            return await one() if prepared.calls == 1 else await self._all([one() for _ in range(prepared.calls)])
+        return await one() if prepared.calls == 1 else await self._all([one() for _ in range(prepared.calls)])
 
     async def _all(self, calls: Sequence[Coroutine[object, object, Reply]]) -> Reply:
         try:

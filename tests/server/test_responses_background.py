@@ -255,6 +255,7 @@ async def test_a_process_that_dies_without_a_word_leaves_a_failure(tmp_path, mon
         """Nothing is written any more."""
 
     monkeypatch.setattr(background, "DEAD_AFTER", 1.5)
+    monkeypatch.setattr(background, "PATIENCE", 0.1)
     monkeypatch.setattr(background.Job, "_run", dies)
     async with scripted(Slow()) as upstream, adapter(upstream) as client:
         queued = await start(client)
@@ -265,6 +266,31 @@ async def test_a_process_that_dies_without_a_word_leaves_a_failure(tmp_path, mon
     assert before["status"] == "in_progress"
     assert (after["status"], after["error"]["code"]) == ("failed", "server_error")
     assert events == [{"type": "response.failed", "sequence_number": 0, "response": after}]
+
+
+@pytest.mark.parametrize(("finish", "told_as"), [("STOP", "response.completed"), ("MAX_TOKENS", "response.incomplete")])
+async def test_the_end_is_told_as_it_was_also_where_its_events_were_lost(tmp_path, monkeypatch, finish, told_as):
+    async def lost(_job):
+        """The store takes no events."""
+
+    monkeypatch.setattr(background, "PATIENCE", 0.1)
+    monkeypatch.setattr(background.Job, "_write_piece", lost)
+
+    async def script(call):
+        await call.start()
+        await call.send(frame(answer("one", finish=finish)))
+        await call.end()
+
+    store = f"sqlite:{tmp_path / 'state.sqlite3'}"
+    async with (
+        scripted(script) as upstream,
+        adapter(upstream, store=store) as one,
+        adapter(upstream, store=store) as two,
+    ):
+        queued = await start(one)
+        whole = await ended(one, queued["id"])
+        events = told((await two.get(f"{PATH}/{queued['id']}?stream=true")).text)
+    assert events == [{"type": told_as, "sequence_number": 0, "response": whole}]
 
 
 async def test_events_that_left_memory_are_read_from_the_store(monkeypatch):

@@ -20,7 +20,7 @@ class ChatCompletions(Generation):
         request, unknown = self.service.decode(exchange.request)
         exchange.model_asked, exchange.stream = request.model, bool(request.stream)
         prepared = await self.service.prepare(request, unknown, incoming.client)
-        self.accept(incoming, prepared)
+        self.accept(incoming.scope, exchange, prepared)
         if exchange.stream:
             answer = StreamedChat(self.service, prepared, incoming)
             exchange.reply_notes = answer.machine.notes

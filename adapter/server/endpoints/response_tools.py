@@ -23,7 +23,7 @@ class CountInputTokens(Generation):
         request, unknown = decoded(exchange.request, ResponsesRequest)
         exchange.model_asked = request.model
         turn = await turn_of(self.service, request, unknown, incoming.client)
-        self.accept(incoming, turn.prepared)
+        self.accept(incoming.scope, exchange, turn.prepared)
         count = await self.service.upstream.count_tokens(
             turn.prepared.model, turn.prepared.body, Caller(incoming.client.key), deadline_of(incoming.scope)
         )
@@ -40,7 +40,7 @@ class CompactResponse(Generation):
         request, unknown = decoded(exchange.request, ResponsesRequest)
         exchange.model_asked = request.model
         turn = await turn_of(self.service, asking(request), unknown, incoming.client)
-        self.accept(incoming, turn.prepared)
+        self.accept(incoming.scope, exchange, turn.prepared)
 
         async def read(reply: Reply) -> CompactedResponse:
             response, ledger, _issued = from_gemini(

@@ -31,7 +31,7 @@ class Responses(Generation):
         if request.background and request.store is False:
             raise Rejected("background", "a response in the background is polled, so it must be stored")
         turn = await turn_of(self.service, request, unknown, incoming.client)
-        self.accept(incoming, turn.prepared)
+        self.accept(incoming.scope, exchange, turn.prepared)
         if request.background:
             await self._background(incoming, turn)
         elif exchange.stream:

@@ -21,7 +21,6 @@ from adapter.server.asgi import ClientGone, header
 from adapter.server.endpoints.responses import Responses
 from adapter.server.errors import Malformed
 from adapter.server.exchanges import Exchange
-from adapter.server.generation import Incoming
 from adapter.server.ids import new_id
 from adapter.server.load import Overloaded
 from adapter.server.recording import recorded
@@ -182,7 +181,7 @@ class Connection:
                 raise Rejected("background", "a websocket has no background: POST /v1/responses has")
             with await service.load.place():
                 turn = await turn_of(service, request, unknown, self._client, self._memory)
-                self._endpoint.accept(Incoming(scope, self._socket.send, exchange, self._client), turn.prepared)
+                self._endpoint.accept(scope, exchange, turn.prepared)
                 await self._answer(turn, request, exchange)
         except ClientGone:
             raise
