@@ -24,9 +24,9 @@ def summary(notes: Sequence[Note]) -> str:
     losses = [note for note in notes if note.fidelity in LOSSES]
     if not losses:
         return "none"
-    counts = Counter(note.fidelity for note in losses)
-    text = ", ".join(f"{fidelity}={counts[fidelity]}" for fidelity in LOSSES if counts[fidelity])
-    for code in dict.fromkeys(note.code for note in losses):
+    fates = [note.fidelity for note in losses]
+    text = ", ".join(f"{fidelity}={count}" for fidelity in LOSSES if (count := fates.count(fidelity)))
+    for code in dict.fromkeys([note.code for note in losses]):
         if len(text) + len(code) + 2 > MAX_HEADER:
             return f"{text}; ..."
         text += f"; {code}"

@@ -85,8 +85,8 @@ class MemoryStore:
 
     async def get(self, keys: Collection[str], client: str) -> dict[str, Signature]:
         """See `SignatureStore`."""
-        found = {key: self._cache.get(name) for key, name in zip(keys, all_scoped(keys, client), strict=True)}
-        return {key: signature for key, signature in found.items() if signature is not None}
+        named = zip(keys, all_scoped(keys, client), strict=True)
+        return {key: signature for key, name in named if (signature := self._cache.get(name)) is not None}
 
     async def put(self, issued: Sequence[Issued], client: str) -> None:
         """See `SignatureStore`."""

@@ -6,7 +6,6 @@ OpenAI's histories keep none of that: results come in any order, are missing, or
 are read in blocks: one or more assistant messages, and what follows until the next one.
 """
 
-from itertools import takewhile
 from operator import attrgetter
 from typing import assert_never
 
@@ -394,21 +393,19 @@ def _sentinels(turns: Turns) -> None:
     if not turns.calls or not turns.context.capabilities.signatures:
         return
     paths = {id(call.part): call.path for call in turns.calls}
-    for content in takewhile(_goes_on, reversed(turns.contents)):
-        first = next(filter(_CALL, content.parts or ()), None)
+    for content in reversed(turns.contents):
+        parts = content.parts or ()
+        if content.role != "model":
+            if all(map(_RESULT, parts)):
+                continue
+            # A turn begins with what a user says, not with results.
+            break
+        first = next(filter(_CALL, parts), None)
         if first is not None and not first.thought_signature:
             first.thought_signature = signatures.SENTINEL
-            turns.notes.append(Note(paths[id(first.function_call)], *_STAND_IN))
+            turns.notes.append(Note(paths[id(first.function_call)], _INJECTED, _STAND_IN, _STANDS_IN))
 
 
-def _goes_on(content: Content) -> bool:
-    """Whether a content does not begin a turn: a turn begins with what a user says, not with results."""
-    return content.role == "model" or all(map(_RESULT, content.parts or ()))
-
-
-_STAND_IN = (
-    Fidelity.INJECTED,
-    "no thought signature is known for this call: the documented stand-in is sent",
-    SignatureSource.STAND_IN,
-)
+_INJECTED, _STANDS_IN = Fidelity.INJECTED, SignatureSource.STAND_IN
+_STAND_IN = "no thought signature is known for this call: the documented stand-in is sent"
 _CALL, _RESULT = attrgetter("function_call"), attrgetter("function_response")

@@ -49,7 +49,7 @@ class Note(msgspec.Struct, frozen=True, gc=False):
     @property
     def code(self) -> str:
         """A stable name for this kind of note: the path without indexes, and the fate."""
-        return f"{_INDEX.sub('', self.path)}.{self.fidelity}"
+        return _INDEX.sub("", self.path) + "." + self.fidelity
 
 
 class Rejected(Exception):

@@ -146,10 +146,9 @@ def absent(value: Any) -> bool:
 
 
 def _at(field: str, note: Note) -> Note:
-    if not note.path:
-        return note.at(field)
-    joint = "" if note.path.startswith("[") else "."
-    return note.at(f"{field}{joint}{note.path}")
+    below = note.path
+    path = field if not below else field + below if below[0] == "[" else f"{field}.{below}"
+    return Note(path, note.fidelity, note.reason, note.signature)
 
 
 def _sum(

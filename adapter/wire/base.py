@@ -45,7 +45,7 @@ def present(raw: msgspec.Raw) -> bool:
 
 def too_deep(value: Any, text: str) -> bool:
     """Whether a free-form value, with the text it was read from, has more levels than `MAX_NESTING`."""
-    if len(text) <= MAX_NESTING or text.count("{") + text.count("[") <= MAX_NESTING:
+    if len(text) <= 2 * MAX_NESTING or text.count("{") + text.count("[") <= MAX_NESTING:
         return False
     layer = [value]
     for _ in range(MAX_NESTING):
