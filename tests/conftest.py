@@ -1,8 +1,12 @@
-"""How many faults and bad inputs were survived is printed at the end, wherever their tests are."""
+"""How many faults and bad inputs were survived is printed at the end, wherever their tests are; nothing is timed."""
 
 from collections import Counter
 
+import hypothesis
 import pytest
+
+hypothesis.settings.register_profile("untimed")
+hypothesis.settings.load_profile("untimed")
 
 FAULT = ("kind", "fault")
 """Kept with the report of a test that is marked so, since a report knows no marks."""

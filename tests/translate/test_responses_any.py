@@ -99,7 +99,7 @@ def refusal(body: Object) -> str | None:
 
 
 @given(st.lists(items, max_size=5), st.one_of(st.none(), st.lists(tools, max_size=3)), choices)
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=400, suppress_health_check=[HealthCheck.too_slow])
 def test_a_request_is_understood_or_refused_with_its_own_path(said: Any, declared: Any, choice: Any) -> None:
     path = refusal({"model": "asked", "input": said, "tools": declared, "tool_choice": choice})
     assert path is None or path.startswith(("input", "tools", "tool_choice"))

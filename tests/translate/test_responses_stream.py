@@ -46,7 +46,7 @@ def opened(content: str | None) -> Any:
 
 
 @given(streams(), st.booleans())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_a_stream_says_what_the_whole_answer_says_however_it_is_cut(case, stateless):
     body, events = of_first(case[0]), first_only(case[1])
     view = viewed(store=not stateless)
@@ -57,7 +57,7 @@ def test_a_stream_says_what_the_whole_answer_says_however_it_is_cut(case, statel
 
 
 @given(streams())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_a_response_says_what_chat_says(case):
     body, view = of_first(case[0]), viewed()
     response, _, issued = whole(body, view)

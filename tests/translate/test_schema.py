@@ -178,7 +178,7 @@ TREES = st.recursive(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(TREES)
 def test_whatever_comes_the_result_is_within_the_dialect_and_stays_so(tree):
     try:

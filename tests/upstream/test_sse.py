@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from adapter.upstream.errors import UpstreamProtocolError
 from adapter.upstream.sse import EventDecoder
 
-MANY = settings(max_examples=400, deadline=None)
+MANY = settings(max_examples=400)
 
 
 def decode(*chunks, limit=1_000_000):
