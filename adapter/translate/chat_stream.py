@@ -21,6 +21,7 @@ from adapter.translate.errors import AnswerError
 from adapter.translate.notes import Fidelity, Note
 from adapter.translate.partial_args import WholeCall
 from adapter.translate.replay import issue, issue_by_id
+from adapter.translate.text_events import TextEvents
 from adapter.translate.tools import toolbox
 from adapter.wire.gemini.content import Blob, FunctionCall, Part
 from adapter.wire.gemini.generate import Candidate, GenerateContentResponse, UsageMetadata
@@ -54,6 +55,7 @@ class ChatStream:
         self._tier: str | None = None
         self._said = GenerateContentResponse()
         self._unknown: dict[str, msgspec.Raw] = {}
+        self._texts = TextEvents()
 
     def instead(self, context: Context, model: str) -> None:
         """Another model, or another upstream, answers: before the first event, never after it."""
@@ -84,6 +86,8 @@ class ChatStream:
         self, response: GenerateContentResponse, unknown: Mapping[str, msgspec.Raw] = {}
     ) -> list[ChatCompletionChunk]:
         """The chunks for one event of Gemini's stream."""
+        if not unknown and (text := self._texts.text(response)) is not None:
+            return [self._going_on(text, response.usage_metadata)]
         self._remember(response)
         if unknown:
             self._remember_unknown(unknown)
@@ -94,7 +98,16 @@ class ChatStream:
             if index not in self._choices:
                 chunks += self._start(index)
             self._candidate(self._choices[index], candidate, chunks)
+        if not self.context.options.leaked_thoughts:
+            self._texts.learn(response)
         return chunks
+
+    def _going_on(self, text: str, usage: UsageMetadata | None) -> ChatCompletionChunk:
+        """The chunk for an event that brings more of the text which the one before was of."""
+        if usage is not None:
+            self._used(usage)
+        self._choices[0].more(text)
+        return self._delta(0, Delta(reasoning_content=text) if self._texts.thoughts else Delta(content=text))
 
     def close(self) -> list[ChatCompletionChunk]:
         """The chunks after the last event: citations, extras, finish reasons, usage."""
@@ -117,8 +130,7 @@ class ChatStream:
         said, usage = self._said, response.usage_metadata
         self._model = self._model or response.model_version or self.stamp.model
         if usage is not None:
-            said.usage_metadata = usage
-            self._tier = self._tier or (reply.service_tier(usage) if usage.service_tier else None)
+            self._used(usage)
         nothing_new = GenerateContentResponse(
             candidates=response.candidates,
             usage_metadata=usage,
@@ -128,6 +140,11 @@ class ChatStream:
         )
         if response != nothing_new:
             self._note(extras.gather(said, response, extras.GATHERED_OF_RESPONSES, ""))
+
+    def _used(self, usage: UsageMetadata) -> None:
+        self._said.usage_metadata = usage
+        if self._tier is None and usage.service_tier:
+            self._tier = reply.service_tier(usage)
 
     def _remember_unknown(self, unknown: Mapping[str, msgspec.Raw]) -> None:
         for path, value in unknown.items():
