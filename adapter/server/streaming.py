@@ -218,6 +218,8 @@ async def relay(
                             await sink.write(frames[0], more=reply.more)
                         else:
                             await pass_on(frames, issued, more=reply.more)
+                        # Many streams wait at once: none holds what it has told.
+                        del reply, frames
         except UpstreamError:
             if not answer.finished:
                 raise

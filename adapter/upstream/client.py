@@ -132,6 +132,8 @@ class Upstream:
                     if observed is not None:
                         observed.heard(reply.response)
                     yield reply
+                    # Nor what was told, while nothing comes.
+                    reply = None
                     reply = await events.next()
 
     async def count_tokens(
