@@ -86,8 +86,8 @@ class ChatStream:
         self, response: GenerateContentResponse, unknown: Mapping[str, msgspec.Raw] = {}
     ) -> list[ChatCompletionChunk]:
         """The chunks for one event of Gemini's stream."""
-        if not unknown and (text := self._texts.text(response)) is not None:
-            return [self._going_on(text, response.usage_metadata)]
+        if not unknown and (text := self.more(response)) is not None:
+            return [self.text_chunk(text)]
         self._remember(response)
         if unknown:
             self._remember_unknown(unknown)
@@ -102,11 +102,22 @@ class ChatStream:
             self._texts.learn(response)
         return chunks
 
-    def _going_on(self, text: str, usage: UsageMetadata | None) -> ChatCompletionChunk:
-        """The chunk for an event that brings more of the text which the one before was of."""
-        if usage is not None:
-            self._used(usage)
-        self._choices[0].more(text)
+    def more(self, response: GenerateContentResponse) -> str | None:
+        """The text of an event that only brings more of what the one before did; it needs no `feed`.
+
+        Until the next event that needs one, the chunks of such texts differ by nothing else.
+        """
+        usage = response.usage_metadata
+        if usage is not None and self._tier is None and usage.service_tier:
+            return None
+        text = self._texts.text(response)
+        if text is not None:
+            self._said.usage_metadata = usage or self._said.usage_metadata
+            self._choices[0].more(text)
+        return text
+
+    def text_chunk(self, text: str) -> ChatCompletionChunk:
+        """The chunk for such a text."""
         return self._delta(0, Delta(reasoning_content=text) if self._texts.thoughts else Delta(content=text))
 
     def close(self) -> list[ChatCompletionChunk]:
@@ -130,7 +141,8 @@ class ChatStream:
         said, usage = self._said, response.usage_metadata
         self._model = self._model or response.model_version or self.stamp.model
         if usage is not None:
-            self._used(usage)
+            said.usage_metadata = usage
+            self._tier = self._tier or (reply.service_tier(usage) if usage.service_tier else None)
         nothing_new = GenerateContentResponse(
             candidates=response.candidates,
             usage_metadata=usage,
@@ -140,11 +152,6 @@ class ChatStream:
         )
         if response != nothing_new:
             self._note(extras.gather(said, response, extras.GATHERED_OF_RESPONSES, ""))
-
-    def _used(self, usage: UsageMetadata) -> None:
-        self._said.usage_metadata = usage
-        if self._tier is None and usage.service_tier:
-            self._tier = reply.service_tier(usage)
 
     def _remember_unknown(self, unknown: Mapping[str, msgspec.Raw]) -> None:
         for path, value in unknown.items():
