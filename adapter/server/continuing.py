@@ -54,6 +54,8 @@ async def streamed(
                     heard = answer.hear(reply.response)
                     changed = answer.continued or heard is not reply.response
                     yield Reply(heard, reply.unknown, reply.more, answer.continued) if changed else reply
+                    # Many streams wait at once: none holds what it has told.
+                    del reply, heard
         except UpstreamError as error:
             if not answer.goes_on and not (answer.continued and silent):
                 raise

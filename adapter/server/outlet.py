@@ -103,13 +103,15 @@ class Bytes:
 
     async def piece(self, data: bytes, headers: Mapping[str, str]) -> None:
         """See `Way`."""
-        if await self._open():
-            self._check(begun=self._cycle.response_started)
-            # A chunk of no bytes would end the answer.
-            chunk = b"%x\r\n%b\r\n" % (len(data), data) if data else b""
-            if not self._cycle.response_started:
-                chunk = self._head(200, headers, "transfer-encoding: chunked\r\n") + chunk
-            self._cycle.transport.write(chunk)
+        cycle = self._cycle
+        if (cycle.flow.write_paused or cycle.disconnected) and not await self._open():
+            return
+        self._check(begun=cycle.response_started)
+        # A chunk of no bytes would end the answer.
+        chunk = b"%x\r\n%b\r\n" % (len(data), data) if data else b""
+        if not cycle.response_started:
+            chunk = self._head(200, headers, "transfer-encoding: chunked\r\n") + chunk
+        cycle.transport.write(chunk)
 
     async def end(self) -> None:
         """See `Way`."""

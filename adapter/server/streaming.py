@@ -20,7 +20,7 @@ from adapter.wire.signatures import Issued
 from adapter.wire.sse import COMMENT
 
 _HEADERS = {"content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache"}
-
+_NO_HEAD: Mapping[str, str] = {}
 
 MAX_TAPPED = 500
 """Events of one stream that are kept for the page at /."""
@@ -112,12 +112,14 @@ class EventStream:
             if more and self._held_size <= MAX_HELD:
                 return
             data = self._taken()
-        await self._send(data)
+        await self._way.piece(data, self._head())
+        self._writing_since = None
 
     async def flush(self) -> None:
         """Send what is held back."""
         if self._held:
-            await self._send(self._taken())
+            await self._way.piece(self._taken(), self._head())
+            self._writing_since = None
 
     def _taken(self) -> bytes:
         data = b"".join(self._held)
@@ -125,12 +127,13 @@ class EventStream:
         self._held_size = 0
         return data
 
-    async def _send(self, data: bytes) -> None:
+    def _head(self) -> Mapping[str, str]:
+        """A piece is written now: what its head says, if it has one."""
         self._last_write = self._writing_since = self._clock()
-        headers = {} if self._started else {**_HEADERS, **printable_values(self._headers)}
+        if self._started:
+            return _NO_HEAD
         self._started = True
-        await self._way.piece(data, headers)
-        self._writing_since = None
+        return {**_HEADERS, **printable_values(self._headers)}
 
     async def end(self) -> None:
         """Close the stream. Nothing may be awaited after it: uvicorn reports an ended answer as a disconnect."""
@@ -195,8 +198,8 @@ async def relay(
     Events are awaited inside `limited`, which may raise (`Drain.limited`).
     """
 
-    async def pass_on(frames: list[bytes], *, more: bool = False) -> None:
-        if issued := answer.take_issued():
+    async def pass_on(frames: list[bytes], issued: list[Issued], *, more: bool = False) -> None:
+        if issued:
             await answer.keep(issued)
         last = len(frames) - 1
         for number, frame in enumerate(frames):
@@ -209,14 +212,21 @@ async def relay(
             async with aclosing(events):
                 with limited():
                     async for reply in events:
-                        await pass_on(answer.feed(reply), more=reply.more)
+                        frames, issued = answer.feed(reply), answer.take_issued()
+                        if len(frames) == 1 and not issued:
+                            # As most events do: what is awaited once less costs less.
+                            await sink.write(frames[0], more=reply.more)
+                        else:
+                            await pass_on(frames, issued, more=reply.more)
+                        # Many streams wait at once: none holds what it has told.
+                        del reply, frames
         except UpstreamError:
             if not answer.finished:
                 raise
-        await pass_on(await answer.close())
+        await pass_on(await answer.close(), answer.take_issued())
     except ClientGone:
         raise
     except Exception as error:
         if not sink.begun:
             raise
-        await pass_on(await answer.fail(error))
+        await pass_on(await answer.fail(error), answer.take_issued())

@@ -21,6 +21,7 @@ from adapter.translate.errors import AnswerError
 from adapter.translate.notes import Fidelity, Note
 from adapter.translate.partial_args import WholeCall
 from adapter.translate.replay import issue, issue_by_id
+from adapter.translate.text_events import TextEvents
 from adapter.translate.tools import toolbox
 from adapter.wire.gemini.content import Blob, FunctionCall, Part
 from adapter.wire.gemini.generate import Candidate, GenerateContentResponse, UsageMetadata
@@ -54,6 +55,7 @@ class ChatStream:
         self._tier: str | None = None
         self._said = GenerateContentResponse()
         self._unknown: dict[str, msgspec.Raw] = {}
+        self._texts = TextEvents()
 
     def instead(self, context: Context, model: str) -> None:
         """Another model, or another upstream, answers: before the first event, never after it."""
@@ -84,6 +86,8 @@ class ChatStream:
         self, response: GenerateContentResponse, unknown: Mapping[str, msgspec.Raw] = {}
     ) -> list[ChatCompletionChunk]:
         """The chunks for one event of Gemini's stream."""
+        if not unknown and (text := self.more(response)) is not None:
+            return [self.text_chunk(text)]
         self._remember(response)
         if unknown:
             self._remember_unknown(unknown)
@@ -94,7 +98,27 @@ class ChatStream:
             if index not in self._choices:
                 chunks += self._start(index)
             self._candidate(self._choices[index], candidate, chunks)
+        if not self.context.options.leaked_thoughts:
+            self._texts.learn(response)
         return chunks
+
+    def more(self, response: GenerateContentResponse) -> str | None:
+        """The text of an event that only brings more of what the one before did; it needs no `feed`.
+
+        Until the next event that needs one, the chunks of such texts differ by nothing else.
+        """
+        usage = response.usage_metadata
+        if usage is not None and self._tier is None and usage.service_tier:
+            return None
+        text = self._texts.text(response)
+        if text is not None:
+            self._said.usage_metadata = usage or self._said.usage_metadata
+            self._choices[0].more(text)
+        return text
+
+    def text_chunk(self, text: str) -> ChatCompletionChunk:
+        """The chunk for such a text."""
+        return self._delta(0, Delta(reasoning_content=text) if self._texts.thoughts else Delta(content=text))
 
     def close(self) -> list[ChatCompletionChunk]:
         """The chunks after the last event: citations, extras, finish reasons, usage."""

@@ -54,14 +54,18 @@ class ChoiceState:
             if self._open != kind:
                 self._join()
                 self._open = kind
-            self._pieces.append(part.text or "")
-            if len(self._pieces) > MAX_PIECES:
-                self._pieces = ["".join(self._pieces)]
+            self.more(part.text or "")
             if part.thought_signature:
                 self._join(part.thought_signature)
         elif kind != "empty" or part.thought_signature or not is_plain(part):
             self._join()
             self._parts.append(part)
+
+    def more(self, text: str) -> None:
+        """Remember more of the text that is open."""
+        self._pieces.append(text)
+        if len(self._pieces) > MAX_PIECES:
+            self._pieces = ["".join(self._pieces)]
 
     def _join(self, signature: str | None = None) -> None:
         if self._open != "empty":

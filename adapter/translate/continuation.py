@@ -109,7 +109,7 @@ class Continuation:
         if candidate.content is not None:
             for part in candidate.content.parts or ():
                 text = "" if part.text is None or part.thought else part.text
-                self._bytes += len(text.encode())
+                self._bytes += len(text) if text.isascii() else len(text.encode())
                 if self.continued:
                     self._texts.append(text)
         if candidate.grounding_metadata is not ABSENT and present(candidate.grounding_metadata):

@@ -4,7 +4,7 @@ Generative Language API v1beta (discovery revision 20260325): `models/{m}:genera
 `models/{m}:streamGenerateContent?alt=sse`, `models/{m}:countTokens`, `models`, `models/{m}`.
 """
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import aclosing, nullcontext
 from functools import partial
 from math import ceil
@@ -124,17 +124,17 @@ class Upstream:
         call = self._generation(model, _SSE, request, caller, deadline)
         observed = call.observed
         with observed or _NOBODY:
-            first, replies = await self._run(call, self._begin)
+            reply, events = await self._run(call, self._begin)
             # A long stream does not hold what was sent.
-            del call
-            async with aclosing(replies):
-                if observed is not None:
-                    observed.heard(first.response)
-                yield first
-                async for reply in replies:
+            del call, request
+            async with aclosing(events):
+                while reply is not None:
                     if observed is not None:
                         observed.heard(reply.response)
                     yield reply
+                    # Nor what was told, while nothing comes.
+                    reply = None
+                    reply = await events.next()
 
     async def count_tokens(
         self, model: str, request: GenerateContentRequest, caller: Caller, deadline: float | None = None
@@ -236,28 +236,17 @@ class Upstream:
         finally:
             await response.aclose()
 
-    async def _begin(self, call: _Call, key: Mapping[str, str]) -> tuple[Reply, AsyncGenerator[Reply]]:
-        """A stream, up to its first event: until then an error is an ordinary one."""
-        replies = self._replies(await self._send(call, {**self._event_headers, **key}))
-        first = await anext(replies, None)
-        if first is None:
-            raise UpstreamProtocolError("Gemini's stream holds no event.")
-        return first, replies
-
-    async def _replies(self, response: Response) -> AsyncGenerator[Reply]:
-        decoder = EventDecoder(self.settings.max_event_bytes)
+    async def _begin(self, call: _Call, key: Mapping[str, str]) -> tuple[Reply | None, "_Events"]:
+        """A stream, up to its first event, which there is: until then an error is an ordinary one."""
+        events = _Events(await self._send(call, {**self._event_headers, **key}), self.settings.max_event_bytes)
         try:
-            while chunk := await response.read():
-                payloads = decoder.feed(chunk)
-                if len(payloads) == 1 and payloads[0] != _DONE:
-                    yield _reply(payloads[0])
-                    continue
-                for reply in _decoded_all(payloads):
-                    yield reply
-            for reply in _decoded_all(decoder.close()):
-                yield reply
-        finally:
-            await response.aclose()
+            first = await events.next()
+            if first is None:
+                raise UpstreamProtocolError("Gemini's stream holds no event.")
+        except BaseException:
+            await events.aclose()
+            raise
+        return first, events
 
     async def _send(self, call: _Call, headers: dict[str, str]) -> Response:
         """An answer with a good status."""
@@ -274,6 +263,32 @@ class Upstream:
             raise from_answer(response.status, response.headers, await _some(response, MAX_ERROR_BODY))
         finally:
             await response.aclose()
+
+
+class _Events:
+    """The events of one stream."""
+
+    __slots__ = ("_decoder", "_ended", "_payloads", "_response", "aclose")
+
+    def __init__(self, response: Response, max_event: int) -> None:
+        self._response = response
+        self._decoder = EventDecoder(max_event)
+        self._payloads: list[bytes] = []
+        self._ended = False
+        self.aclose = response.aclose
+
+    async def next(self) -> Reply | None:
+        """The next event, as soon as it is there; None at the end."""
+        while not self._payloads:
+            if self._ended:
+                return None
+            if chunk := await self._response.read():
+                payloads = self._decoder.feed(chunk)
+            else:
+                payloads, self._ended = self._decoder.close(), True
+            self._payloads = payloads if _DONE not in payloads else [one for one in payloads if one != _DONE]
+        payload = self._payloads.pop(0)
+        return _reply(payload, more=bool(self._payloads))
 
 
 def _lower(headers: Mapping[str, str]) -> dict[str, str]:
@@ -303,13 +318,6 @@ async def _some(response: Response, limit: int) -> bytes:
             break
         body += piece
     return body
-
-
-def _decoded_all(payloads: list[bytes]) -> Iterator[Reply]:
-    """Events that came together."""
-    left = [payload for payload in payloads if payload != _DONE]
-    for number, payload in enumerate(left, 1):
-        yield _reply(payload, more=number < len(left))
 
 
 def _reply(payload: bytes, *, more: bool = False) -> Reply:

@@ -7,6 +7,7 @@ the connection can carry another call.
 import asyncio
 import zlib
 from collections.abc import Callable, Mapping
+from math import inf
 from typing import cast
 
 import httptools
@@ -69,18 +70,18 @@ class Answer:
         while not self.begun:
             if self._error is not None:
                 raise self._error
-            await self._change("first byte", seconds)
+            await self._woken("first byte", seconds)
 
     async def read(self) -> bytes:
         """See `transport.Response`."""
         while True:
-            if data := self._take():
+            if (self._pieces or self._packed is not None) and (data := self._take()):
                 return data
             if self._error is not None:
                 raise self._error
             if self._connection is None:
                 return self._packed.end() if self._packed else b""
-            await self._change("between bytes", self._between_bytes)
+            await self._woken("between bytes", self._between_bytes)
 
     async def aclose(self) -> None:
         """See `transport.Response`."""
@@ -104,7 +105,8 @@ class Answer:
         """Take a piece of the body; whether there is room for more."""
         self._pieces.append(data)
         self._unread += len(data)
-        self._wake()
+        if self._waiter is not None:
+            self._wake()
         return self._unread < MAX_UNREAD
 
     def end(self) -> None:
@@ -119,21 +121,19 @@ class Answer:
         self._wake()
 
     def _take(self) -> bytes:
-        if self._pieces:
-            data = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
-            self._pieces.clear()
-            self._unread = 0
-            if self._connection is not None:
-                self._connection.resume()
-            return self._packed.open(data) if self._packed else data
-        return self._packed.open(b"") if self._packed else b""
+        pieces = self._pieces
+        data = pieces.pop() if len(pieces) == 1 else b"".join(pieces)
+        pieces.clear()
+        self._unread = 0
+        if self._connection is not None and self._connection.paused:
+            self._connection.resume()
+        return data if self._packed is None else self._packed.open(data)
 
-    def _change(self, phase: Phase, seconds: float) -> "asyncio.Future[None]":
+    def _woken(self, phase: Phase, seconds: float) -> "asyncio.Future[None]":
         """What is done when something changes."""
         if self._connection is None:
             raise AssertionError("nothing will change any more")
-        self._connection.limit(phase, seconds, self._deadline)
-        self._waiter = self._connection.future()
+        self._waiter = self._connection.wait(phase, seconds, self._deadline)
         return self._waiter
 
     @property
@@ -142,8 +142,9 @@ class Answer:
         return self._waiter is not None and not self._waiter.done()
 
     def _wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+        waiter, self._waiter = self._waiter, None
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
 
 
 class Inflater:
@@ -183,10 +184,11 @@ class Connection(asyncio.Protocol):
     def __init__(self, idle: "Callable[[Connection], None]", lost: "Callable[[Connection], None]") -> None:
         self.idle_since = 0.0
         self.closed = False
-        self.future = asyncio.get_running_loop().create_future
+        self.paused = False
         self._idle = idle
         self._lost = lost
-        self._loop = asyncio.get_running_loop()
+        self._loop = loop = asyncio.get_running_loop()
+        self._time, self._future = loop.time, loop.create_future
         self._transport: asyncio.Transport | None = None
         self._answer: Answer | None = None
         # It goes on from one answer to the next: to make one costs as much as to read an answer.
@@ -198,8 +200,8 @@ class Connection(asyncio.Protocol):
         self._reused = False
         self._reusable = False
         self._until_closed = False
-        self._paused = False
         self._timer: asyncio.TimerHandle | None = None
+        self._rings_at = inf
         self._expires_at = 0.0
         self._phase: Phase = "first byte"
 
@@ -215,42 +217,45 @@ class Connection(asyncio.Protocol):
             transport.write(message)
         return answer
 
-    def limit(self, phase: Phase, seconds: float, deadline: float) -> None:
-        """Fail the answer if nobody is awake again by then. The timer is moved only to come sooner."""
-        now = self._loop.time()
-        expires_at = now + seconds
-        self._phase = phase
+    def wait(self, phase: Phase, seconds: float, deadline: float) -> "asyncio.Future[None]":
+        """What to wait for; the answer fails if that is not done by then. The timer is moved only to come sooner."""
+        expires_at = self._time() + seconds
         if deadline <= expires_at:
-            expires_at, self._phase = deadline, "total"
-        self._expires_at = expires_at
+            expires_at, phase = deadline, "total"
+        self._expires_at, self._phase = expires_at, phase
+        if expires_at < self._rings_at:
+            self._ring(expires_at)
+        return self._future()
+
+    def _ring(self, at: float) -> None:
+        self._no_timer()
+        self._timer, self._rings_at = self._loop.call_at(at, self._expire), at
+
+    def _no_timer(self) -> None:
         if self._timer is not None:
-            if self._timer.when() <= expires_at:
-                return
             self._timer.cancel()
-        self._timer = self._loop.call_at(expires_at, self._expire)
+        self._timer, self._rings_at = None, inf
 
     def _expire(self) -> None:
-        self._timer = None
+        self._timer, self._rings_at = None, inf
         if self._answer is None or not self._answer.waiting:
             return
-        if self._loop.time() < self._expires_at:
-            self._timer = self._loop.call_at(self._expires_at, self._expire)
+        if self._time() < self._expires_at:
+            self._ring(self._expires_at)
             return
         self._fail(UpstreamTimeout(self._phase))
 
     def resume(self) -> None:
         """Take bytes from the socket again."""
-        if self._paused and self._transport is not None:
-            self._paused = False
+        if self.paused and self._transport is not None:
+            self.paused = False
             self._transport.resume_reading()
 
     def abort(self) -> None:
         """Close at once, whatever is under way."""
         self.closed = True
         self._answer = None
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._no_timer()
         if self._transport is not None:
             self._transport.abort()
 
@@ -275,7 +280,8 @@ class Connection(asyncio.Protocol):
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
             self._not_http()
         else:
-            self._parsed(len(data))
+            if self._answer is None or not self._answer.begun:
+                self._parsed(len(data))
 
     def _parsed(self, size: int) -> None:
         """So many bytes were read without fault; only now is it known that nothing followed an answer's end."""
@@ -346,8 +352,9 @@ class Connection(asyncio.Protocol):
 
     def on_body(self, body: bytes) -> None:
         """A piece of the body."""
-        if self._answer is not None and not self._answer.feed(body) and not self._paused:
-            self._paused = True
+        answer = self._answer
+        if answer is not None and not answer.feed(body) and not self.paused:
+            self.paused = True
             cast(asyncio.Transport, self._transport).pause_reading()
 
     def on_message_complete(self) -> None:

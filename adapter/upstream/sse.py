@@ -14,6 +14,7 @@ from adapter.upstream.errors import UpstreamProtocolError
 
 _BOM = b"\xef\xbb\xbf"
 _DATA, _END = b"data: ", b"\r\n\r\n"
+_CR, _LF = b"\r\n"
 _BEFORE, _BEHIND = len(_DATA), len(_END)
 """What is around the one line of Gemini's events."""
 
@@ -38,6 +39,12 @@ class EventDecoder:
         """The payloads that `chunk` completes."""
         if self._line or self._data or self._tail or self._after_cr:
             return self._by_line(chunk, [])
+        if chunk[-_BEHIND:] == _END and chunk[:_BEFORE] == _DATA:
+            # One event, as most come.
+            payload = chunk[_BEFORE:-_BEHIND]
+            if _CR not in payload and _LF not in payload and 0 < len(payload) < self._max_event:
+                self._first = False
+                return [payload]
         payloads: list[bytes] = []
         at, size = 0, len(chunk)
         while at < size and chunk.startswith(_DATA, at):

@@ -16,6 +16,19 @@ def event(value: Any) -> bytes:
     return b"data: " + encode(value) + b"\n\n"
 
 
+BLANK = "\0"
+"""A text in whose place another one comes."""
+
+
+def around(value: Any) -> tuple[bytes, bytes]:
+    """What stands before and behind the last text of a message's event, which is BLANK.
+
+    Quotes inside a text are escaped, so what is found is a whole text.
+    """
+    before, _, behind = event(value).rpartition(encode(BLANK))
+    return before, behind
+
+
 def named_event(value: Struct) -> bytes:
     """Frame one message with its own type as the event's name, as /v1/responses does; the type is the Struct's tag."""
     return _head(type(value)) + encode(value) + b"\n\n"

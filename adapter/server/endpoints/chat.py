@@ -8,7 +8,7 @@ from adapter.upstream.client import Reply
 from adapter.wire.base import encode
 from adapter.wire.openai.chat import ChatCompletion, ChatCompletionChunk
 from adapter.wire.signatures import Issued
-from adapter.wire.sse import DONE, event
+from adapter.wire.sse import BLANK, DONE, around, event
 
 
 class ChatCompletions(Generation):
@@ -53,6 +53,7 @@ class StreamedChat:
         self.take_issued = self.machine.take_issued
         self._service = service
         self._incoming = incoming
+        self._around: tuple[bytes, bytes] | None = None
         if prepared.detour is not None:
             prepared.detour.when_taken(lambda taken, _label: self.machine.instead(taken.context, taken.model))
 
@@ -63,10 +64,17 @@ class StreamedChat:
 
     def feed(self, reply: Reply) -> list[bytes]:
         """See `Answer`."""
-        self._incoming.exchange.heard(reply.response)
+        response = reply.response
+        self._incoming.exchange.heard(response)
         if reply.continued:
             self.machine.went_on()
-        return list(map(event, self.machine.feed(reply.response, reply.unknown)))
+        if not reply.unknown and (text := self.machine.more(response)) is not None:
+            if self._around is None:
+                self._around = around(self.machine.text_chunk(BLANK))
+            before, behind = self._around
+            return [before + encode(text) + behind]
+        self._around = None
+        return list(map(event, self.machine.feed(response, reply.unknown)))
 
     async def keep(self, issued: list[Issued]) -> None:
         """See `Answer`."""

@@ -1,0 +1,55 @@
+"""The frames of a streamed chat: the same bytes, whether chunks are encoded or texts put where the last one was."""
+
+import json
+from types import SimpleNamespace
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from adapter.server.endpoints.chat import StreamedChat
+from adapter.translate.chat_stream import ChatStream
+from adapter.upstream.client import Reply
+from adapter.wire.sse import event
+from tests.translate.answering import STAMP, answer, context, read
+
+TEXTS = st.text(st.sampled_from('ab č😀\n\u2028"\\\0'), max_size=6)
+PARTS = st.one_of(
+    st.builds(lambda text: {"text": text}, TEXTS),
+    st.builds(lambda text: {"text": text, "thought": True}, TEXTS),
+    st.sampled_from([{"functionCall": {"name": "f"}}, {"text": "a", "thoughtSignature": "U0lH"}]),
+)
+SIDES = st.sampled_from([{}, {}, {}, {"modelVersion": "gemini-y"}, {"unknownField": 1}])
+USAGES = st.sampled_from([None, {"totalTokenCount": 3}, {"serviceTier": "flex"}, {"serviceTier": "other"}])
+
+
+def streamed_chat(at):
+    prepared = SimpleNamespace(context=at, detour=None)
+    service = SimpleNamespace(stamp=lambda _prepared, _id: STAMP)
+    return StreamedChat(service, prepared, SimpleNamespace(exchange=SimpleNamespace(heard=lambda _response: None)))
+
+
+@given(st.lists(st.tuples(PARTS, SIDES, USAGES, st.booleans()), max_size=12), st.booleans())
+@settings(max_examples=300, deadline=None)
+def test_frames_are_the_chunks_of_the_stream_machine(events, leaking):
+    at = context(options={"leaked_thoughts": leaking})
+    answered, machine = streamed_chat(at), ChatStream(at, STAMP)
+    for part, side, usage, continued in events:
+        body = {**answer(part, finish=None), **side, **({"usageMetadata": usage} if usage else {})}
+        response, unknown = read(body)
+        if continued:
+            machine.went_on()
+        chunks = machine.feed(response, unknown)
+        assert answered.feed(Reply(response, unknown, continued=continued)) == [event(chunk) for chunk in chunks]
+    assert answered.machine.notes == machine.notes
+
+
+def test_texts_that_go_on_are_not_encoded_with_all_that_is_around_them(monkeypatch):
+    answered = streamed_chat(context())
+    texts = ["one", "two", "three", "four"]
+    made = []
+    monkeypatch.setattr(answered.machine, "text_chunk", lambda text: made.append(text) or whole(text))
+    whole = ChatStream.text_chunk.__get__(answered.machine)
+    frames = [answered.feed(Reply(*read(answer({"text": text}, finish=None)))) for text in texts]
+    said = [json.loads(frame[-1].removeprefix(b"data: "))["choices"][0]["delta"]["content"] for frame in frames]
+    assert said == texts
+    assert len(made) == 1

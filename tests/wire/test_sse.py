@@ -1,0 +1,20 @@
+"""Events cut around the one text that changes."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from adapter.wire.base import encode
+from adapter.wire.openai.chat import ChatCompletionChunk, ChunkChoice, Delta
+from adapter.wire.sse import BLANK, around, event
+
+TEXT = st.text(st.one_of(st.sampled_from('\0"\\u0\n\u2028'), st.characters(exclude_categories=["Cs"])))
+
+
+@given(TEXT, st.one_of(TEXT, st.just(BLANK)), st.one_of(TEXT, st.just(BLANK)))
+def test_an_event_around_a_text_is_the_event_with_that_text(text, id_, model):
+    def chunk(said):
+        choice = ChunkChoice(index=0, delta=Delta(content=said), finish_reason=None)
+        return ChatCompletionChunk(id=id_, object="o", created=1, model=model, choices=[choice], service_tier="flex")
+
+    before, behind = around(chunk(BLANK))
+    assert before + encode(text) + behind == event(chunk(text))
