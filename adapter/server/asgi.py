@@ -121,6 +121,8 @@ def _come(receive: Receive) -> bytes | None:
     cycle = getattr(receive, "__self__", None)
     if not isinstance(cycle, RequestResponseCycle) or cycle.more_body or cycle.disconnected:
         return None
+    # Where the next request is here too, reading has paused, and the end of the connection would not be seen.
+    cycle.flow.resume_reading()
     body, cycle.body = bytes(cycle.body), bytearray()
     return body
 
