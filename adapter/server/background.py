@@ -105,6 +105,7 @@ class Job:
         self._answer = answer
         self._pieces = 0
         self._taken_back = False
+        self._over = asyncio.Event()
         self.task = asyncio.create_task(self._run())
 
     def take_back(self) -> None:
@@ -118,7 +119,9 @@ class Job:
         try:
             await self._respond()
         finally:
-            writing.cancel()
+            # Not cancelled: a piece that was written all the same would be written again, longer, behind the back of
+            # whoever has read it.
+            self._over.set()
             await asyncio.wait([writing])
             if not self.log.ended:
                 await self.log.write(DONE)
@@ -155,13 +158,15 @@ class Job:
     async def _write_down(self) -> None:
         """Events, signs of life, and a look for the mark of one who wants it to end."""
         response_id, client = self._turn.stamp.id, self._turn.client.id
-        while True:
+        while not self._over.is_set():
             sign = Document(_life(response_id), encode(time.time()), response_id)
             await self._documents.put([sign], client)
             await self._write_piece()
             if not self._taken_back and await self._documents.get([_mark(response_id)], client):
                 self.take_back()
-            await asyncio.sleep(BEAT)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(BEAT):
+                    await self._over.wait()
 
     async def _write_piece(self) -> None:
         first, data = self.log.unwritten()

@@ -40,10 +40,15 @@ class Interruptible:
         task, self._task = self._task, None
         if self._among is not None:
             self._among.discard(self)
-        if self._reason is None or task is None:
+        reason, self._reason = self._reason, None
+        if reason is None or task is None:
             return
-        if task.uncancel() <= self._cancelling and kind is asyncio.CancelledError:
-            raise self._reason from None
+        try:
+            if task.uncancel() <= self._cancelling and kind is asyncio.CancelledError:
+                raise reason from None
+        finally:
+            # Held here, the exception would hold itself, and all that was done for the request, by its traceback.
+            del reason
 
 
 class Until(Interruptible):

@@ -17,7 +17,6 @@ _LEVELS = {level: logging.getLevelName(level) for level in (logging.WARNING, log
 _NAME = re.compile(r"[\w.:/+@-]{1,128}", re.ASCII)
 
 
-@lru_cache(maxsize=1_000)
 def shown(model: str) -> str:
     """A model's name or an error's code as the log may show it: what does not look like one may be anything."""
     return model if _NAME.fullmatch(model) else "?" if model else "-"

@@ -242,8 +242,9 @@ class PatientProtocol(HttpToolsProtocol):
         """See `HttpToolsProtocol`."""
         self.gone = True
         self._no_timer()
-        if self.when_gone is not None:
-            self.when_gone()
+        when_gone, self.when_gone = self.when_gone, None
+        if when_gone is not None:
+            when_gone()
         super().connection_lost(exc)
 
     def shutdown(self) -> None:

@@ -242,8 +242,12 @@ def test_workers_count_together(tmp_path):
             request = urllib.request.Request(f"http://127.0.0.1:{port}/v1/chat/completions", body, headers)
             urllib.request.urlopen(request, timeout=20).read()
         for _ in range(5):
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=20) as page:
-                found = figures(page.read().decode())
+            running = 1.0
+            while running:
+                # An answer is there before it is counted.
+                with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=20) as page:
+                    found = figures(page.read().decode())
+                running = found["adapter_running",]
             assert total(found, "adapter_requests_total", endpoint=CHAT, status=200) == 12
             assert total(found, "adapter_attempts_total", outcome="ok") == 12
             assert total(found, "adapter_tokens_total", kind="input") > 0

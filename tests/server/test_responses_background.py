@@ -6,6 +6,7 @@ import json
 import pytest
 
 from adapter.server import background
+from adapter.store.sqlite_documents import SqliteDocuments
 from tests.server.scripted import adapter, answer, chat, frame, scripted
 from tests.server.stateful import PATH, ask, said, told
 
@@ -291,6 +292,37 @@ async def test_the_end_is_told_as_it_was_also_where_its_events_were_lost(tmp_pat
         whole = await ended(one, queued["id"])
         events = told((await two.get(f"{PATH}/{queued['id']}?stream=true")).text)
     assert events == [{"type": told_as, "sequence_number": 0, "response": whole}]
+
+
+async def test_a_slow_store_hides_no_event_from_another_process(tmp_path, monkeypatch):
+    put, written = SqliteDocuments.put, asyncio.Event()
+
+    async def slowly(store, documents, client):
+        done = await put(store, documents, client)
+        if any(document.key.startswith("events:") for document in documents) and not written.is_set():
+            written.set()
+            await asyncio.sleep(0.5)
+        return done
+
+    monkeypatch.setattr(background, "PATIENCE", 1.0)
+    monkeypatch.setattr(SqliteDocuments, "put", slowly)
+    store = f"sqlite:{tmp_path / 'state.sqlite3'}"
+    slow = Slow()
+    async with (
+        scripted(slow) as upstream,
+        adapter(upstream, store=store) as one,
+        adapter(upstream, store=store) as two,
+    ):
+        queued = await start(one)
+        watching = asyncio.create_task(two.get(f"{PATH}/{queued['id']}?stream=true"))
+        await written.wait()
+        # The piece is read, and not yet known to be written, when the response ends.
+        await asyncio.sleep(0.2)
+        slow.go_on.set()
+        await ended(one, queued["id"])
+        events = told((await watching).text)
+    assert [event["sequence_number"] for event in events] == list(range(len(events)))
+    assert [event["type"] for event in events].count("response.output_text.delta") == 3
 
 
 async def test_events_that_left_memory_are_read_from_the_store(monkeypatch):
