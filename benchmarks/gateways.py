@@ -9,7 +9,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -122,12 +122,12 @@ def upstream() -> Iterator[None]:
 
 
 @contextmanager
-def gateway(name: str, port: int, rivals: Path) -> Iterator[Gateway]:
-    """One gateway in front of it."""
+def gateway(name: str, port: int, rivals: Path, *, under: Sequence[str] = ()) -> Iterator[Gateway]:
+    """One gateway in front of it, `under` a program that watches it."""
     with tempfile.TemporaryDirectory() as scratch:
         command, environment = _command(name, port, Path(scratch), rivals)
         begun = time.perf_counter()
-        with started(command, GATEWAY_CORE, **environment) as process:
+        with started([*under, *command], GATEWAY_CORE, **environment) as process:
             answers(f"http://127.0.0.1:{port}/healthz")
             yield Gateway(name, port, process, time.perf_counter() - begun)
 

@@ -6,6 +6,7 @@ OpenAI's histories keep none of that: results come in any order, are missing, or
 are read in blocks: one or more assistant messages, and what follows until the next one.
 """
 
+from itertools import takewhile
 from operator import attrgetter
 from typing import assert_never
 
@@ -393,17 +394,18 @@ def _sentinels(turns: Turns) -> None:
     if not turns.calls or not turns.context.capabilities.signatures:
         return
     paths = {id(call.part): call.path for call in turns.calls}
-    for content in reversed(turns.contents):
-        parts = content.parts or ()
+    for content in takewhile(_goes_on, reversed(turns.contents)):
         if content.role != "model":
-            if all(map(_RESULT, parts)):
-                continue
-            # A turn begins with what a user says, not with results.
-            break
-        first = next(filter(_CALL, parts), None)
+            continue
+        first = next(filter(_CALL, content.parts or ()), None)
         if first is not None and not first.thought_signature:
             first.thought_signature = signatures.SENTINEL
             turns.notes.append(Note(paths[id(first.function_call)], _INJECTED, _STAND_IN, _STANDS_IN))
+
+
+def _goes_on(content: Content) -> bool:
+    """Whether a turn goes on with it: one begins with what a user says, not with results."""
+    return content.role == "model" or all(map(_RESULT, content.parts or ()))
 
 
 _INJECTED, _STANDS_IN = Fidelity.INJECTED, SignatureSource.STAND_IN

@@ -1,0 +1,49 @@
+"""`python -m benchmarks.instructions`: what a request costs, counted, which a busy machine does not change.
+
+valgrind counts the instructions that a gateway executes itself, without the kernel's. Two runs with different numbers
+of requests are compared, so that what a process does once falls out.
+"""
+
+import argparse
+import re
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+
+from benchmarks.__main__ import BARE, measure
+from benchmarks.gateways import gateway, possible, upstream
+from benchmarks.workloads import ALL, Workload
+
+FEW, MANY = 500, 2_000
+PORT = 18_930
+
+_COUNT = re.compile(r"I +refs: +([\d,]+)")
+
+
+def counted(name: str, workload: Workload, requests: int) -> int:
+    """Instructions of one run, of all its processes."""
+    with tempfile.TemporaryDirectory() as folder:
+        valgrind = ["valgrind", "--tool=cachegrind", "--cache-sim=no", "--cachegrind-out-file=/dev/null"]
+        with gateway(name, PORT, Path(), under=[*valgrind, f"--log-file={folder}/%p"]) as target:
+            measure(target, workload, requests / workload.requests)
+        said = "".join(log.read_text() for log in Path(folder).iterdir())
+    return sum(int(count.replace(",", "")) for count in _COUNT.findall(said))
+
+
+def main() -> None:
+    """Count and print."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.instructions")
+    parser.add_argument("--only", default="small chat, 16", help="part of a workload's name")
+    options = parser.parse_args()
+    names = ["adapter", *filter(possible, BARE)]
+    with ExitStack() as stack:
+        stack.enter_context(upstream())
+        print("| workload | gateway | thousands of instructions per request |\n|---|---|---|")
+        for workload in (one for one in ALL if options.only in one.name and not one.stream):
+            for name in names:
+                cost = (counted(name, workload, MANY) - counted(name, workload, FEW)) / (MANY - FEW)
+                print(f"| {workload.name} | {name} | {cost / 1000:.0f} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
