@@ -38,16 +38,6 @@ class Drain:
             raise ShuttingDown
         return Interruptible(self.running)
 
-    def join(self, body: Interruptible) -> None:
-        """Let a body that runs have no more than the time that there is, until it leaves. Raises `ShuttingDown`."""
-        if self.ended:
-            raise ShuttingDown
-        self.running.add(body)
-
-    def leave(self, body: Interruptible) -> None:
-        """See `join`."""
-        self.running.discard(body)
-
     def begin(self) -> None:
         """Time runs from now on, for what runs and what is to come."""
         if self.begun:

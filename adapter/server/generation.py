@@ -12,7 +12,6 @@ from adapter.server import notes
 from adapter.server.access import Client
 from adapter.server.asgi import ClientGone, read_body, until, while_connected
 from adapter.server.exchanges import Exchange
-from adapter.server.interrupt import Interruptible
 from adapter.server.outlet import ANSWERED_BY, respond
 from adapter.server.recording import recorded
 from adapter.server.service import Prepared, Service, deadline_of
@@ -30,13 +29,12 @@ MALFORMED = {reason.lower() for reason in FAILURES}
 
 
 class Incoming(msgspec.Struct, frozen=True):
-    """One request, its body read: where its answer goes, what is recorded of it, who sent it, and what may end it."""
+    """One request, its body read: where its answer goes, what is recorded of it, and who sent it."""
 
     scope: Scope
     send: Send
     exchange: Exchange
     client: Client
-    running: Interruptible
 
 
 class Generation:
@@ -69,8 +67,8 @@ class Generation:
             exchange.client = client.id
             exchange.request = await read_body(scope, receive, self.service.settings.max_body, self.service.room)
             try:
-                with while_connected(scope, receive) as running, await self.service.load.place():
-                    await self.serve(Incoming(scope, send, exchange, client, running))
+                with while_connected(scope, receive), await self.service.load.place():
+                    await self.serve(Incoming(scope, send, exchange, client))
             finally:
                 self.service.room.give(len(exchange.request))
         except ClientGone:
@@ -99,19 +97,15 @@ class Generation:
 
     async def ask(self, incoming: Incoming, prepared: Prepared, read: Callable[[Reply], Awaitable[T]]) -> T:
         """Ask, and once more after a malformed call where the operator wants that; `read` raises `AnswerError`."""
-        drain = self.service.drain
-        drain.join(incoming.running)
-        try:
-            for last in (not self.service.settings.retry_malformed, True):
+        for last in (not self.service.settings.retry_malformed, True):
+            with self.service.drain.limited():
                 reply = await self.service.generate(prepared, incoming.client, deadline_of(incoming.scope))
-                incoming.exchange.heard(reply.response)
-                try:
-                    return await read(reply)
-                except AnswerError as error:
-                    if last or error.code not in MALFORMED:
-                        raise
-        finally:
-            drain.leave(incoming.running)
+            incoming.exchange.heard(reply.response)
+            try:
+                return await read(reply)
+            except AnswerError as error:
+                if last or error.code not in MALFORMED:
+                    raise
         raise AssertionError("the last attempt returns or raises")
 
     async def send(self, incoming: Incoming, prepared: Prepared, body: bytes) -> None:
