@@ -21,10 +21,15 @@ class Held:
 async def test_it_ends_with_the_given_exception_and_is_among_the_others_no_longer():
     among = set()
     body = Interruptible(among)
-    with pytest.raises(Left), body:
-        assert among == {body}
-        asyncio.get_running_loop().call_soon(body.interrupt, Left())
-        await asyncio.sleep(60)
+
+    async def end():
+        with body:
+            assert among == {body}
+            asyncio.get_running_loop().call_soon(body.interrupt, Left())
+            await asyncio.sleep(60)
+
+    with pytest.raises(Left):
+        await end()
     assert among == set()
     body.interrupt(Left())
     await asyncio.sleep(0)

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from contextlib import asynccontextmanager
 
 import pytest
 
@@ -33,6 +34,18 @@ class Slow:
         await self.go_on.wait()
         await call.send(frame(answer("three")))
         await call.end()
+
+
+@asynccontextmanager
+async def two_processes(script, folder):
+    """Clients of two adapters that share a store in a folder."""
+    store = f"sqlite:{folder / 'state.sqlite3'}"
+    async with (
+        scripted(script) as upstream,
+        adapter(upstream, store=store) as one,
+        adapter(upstream, store=store) as two,
+    ):
+        yield one, two
 
 
 async def ended(client, response_id):
@@ -215,13 +228,8 @@ async def test_nothing_follows_one_that_is_not_finished():
 
 
 async def test_another_process_watches_and_cancels(tmp_path):
-    store = f"sqlite:{tmp_path / 'state.sqlite3'}"
     slow = Slow()
-    async with (
-        scripted(slow) as upstream,
-        adapter(upstream, store=store) as one,
-        adapter(upstream, store=store) as two,
-    ):
+    async with two_processes(slow, tmp_path) as (one, two):
         first, second = await start(one), await start(one)
         watching = asyncio.create_task(two.get(f"{PATH}/{first['id']}?stream=true&starting_after=1"))
         cancelled = (await two.post(f"{PATH}/{second['id']}/cancel")).json()
@@ -282,12 +290,7 @@ async def test_the_end_is_told_as_it_was_also_where_its_events_were_lost(tmp_pat
         await call.send(frame(answer("one", finish=finish)))
         await call.end()
 
-    store = f"sqlite:{tmp_path / 'state.sqlite3'}"
-    async with (
-        scripted(script) as upstream,
-        adapter(upstream, store=store) as one,
-        adapter(upstream, store=store) as two,
-    ):
+    async with two_processes(script, tmp_path) as (one, two):
         queued = await start(one)
         whole = await ended(one, queued["id"])
         events = told((await two.get(f"{PATH}/{queued['id']}?stream=true")).text)
@@ -306,13 +309,8 @@ async def test_a_slow_store_hides_no_event_from_another_process(tmp_path, monkey
 
     monkeypatch.setattr(background, "PATIENCE", 1.0)
     monkeypatch.setattr(SqliteDocuments, "put", slowly)
-    store = f"sqlite:{tmp_path / 'state.sqlite3'}"
     slow = Slow()
-    async with (
-        scripted(slow) as upstream,
-        adapter(upstream, store=store) as one,
-        adapter(upstream, store=store) as two,
-    ):
+    async with two_processes(slow, tmp_path) as (one, two):
         queued = await start(one)
         watching = asyncio.create_task(two.get(f"{PATH}/{queued['id']}?stream=true"))
         await written.wait()
