@@ -29,6 +29,14 @@ SYSTEM_ROLES = ("system", "developer")
 CONTINUE = "Continue."
 
 
+class Kept(msgspec.Struct, frozen=True, gc=False):
+    """What the store knows of a part, and by what it was found."""
+
+    record: Signature
+    source: SignatureSource
+
+
+
 def messages(value: list[Message], context: Context) -> Outcome:
     """All messages: systemInstruction and contents."""
     turns = Turns(context)
@@ -142,25 +150,25 @@ def _block(value: list[Message], index: int, turns: Turns) -> int:
 def _assistant(message: Message, index: int, turns: Turns) -> tuple[list[Part], list[Call]]:
     """One answer of the history: exactly the parts it came from where they are known, else rebuilt."""
     asked = signatures.calls_of(message)
-    records = _call_records(asked, index, turns.context)
-    record = records[0] if records else _text_record(message, index, turns.context)
-    calls = [_call(call, _path(message, index, number), records[number], turns) for number, call in enumerate(asked)]
+    known = _known_calls(asked, index, turns.context)
+    first = known[0] if known else _known_text(message, index, turns.context)
+    calls = [_call(call, _path(message, index, number), known[number], turns) for number, call in enumerate(asked)]
     if message.tool_calls and message.function_call:
         turns.note(f"[{index}].function_call", Fidelity.DROPPED, "tool_calls replace it")
-    replayed = _known_parts(message, index, calls, record, turns)
+    replayed = _known_parts(message, index, calls, first, turns)
     if replayed is not None:
         return replayed, _rebind(calls, replayed)
     parts = parts_of(message, index, turns)
     if message.refusal or message.audio:
         parts += _refusal(message, index, turns) + _spoken(message, index, turns)
     if parts and not asked:
-        _sign_text(parts, message, index, record, turns)
+        _sign_text(parts, message, index, first, turns)
     if message.images:
         parts += _images(message.images, index, turns)
     if not parts and not calls:
         turns.note(f"[{index}].content", Fidelity.DROPPED, "Gemini takes no empty turn")
-    for call, said, known in zip(calls, asked, records, strict=True):
-        parts.append(_call_part(call, said, known, message, turns))
+    for call, said, kept in zip(calls, asked, known, strict=True):
+        parts.append(_call_part(call, said, kept, message, turns))
     return parts, calls
 
 
@@ -188,49 +196,46 @@ def _spoken(message: Message, index: int, turns: Turns) -> list[Part]:
 
 
 def _known_parts(
-    message: Message, index: int, calls: list[Call], record: Signature | None, turns: Turns
+    message: Message, index: int, calls: list[Call], kept: Kept | None, turns: Turns
 ) -> list[Part] | None:
     """The answer's own parts, from the client's carrier or the store, if they still say what the message says."""
     extra = message.extra_content.google if message.extra_content else None
-    if extra is None and record is None:
+    if extra is None and kept is None:
         return None
-    for raw in (extra.parts if extra else ABSENT, record.parts if record else ABSENT):
+    sent, stored = extra.parts if extra else ABSENT, kept.record.parts if kept else ABSENT
+    for raw in (sent, stored):
         if present(raw) and (parts := _decoded(raw)) and _same(parts, message, calls):
-            first = calls[0].id if calls else ""
-            kept = record is not None and raw is record.parts
-            source = _source(first, record, turns.context) if kept else SignatureSource.CLIENT
-            return _own_signatures(parts, record, turns, f"[{index}]", source)
+            source = kept.source if kept and raw is stored else SignatureSource.CLIENT
+            return _own_signatures(parts, kept, turns, f"[{index}]", source)
     return None
 
 
-def _source(call_id: str, record: Signature | None, context: Context) -> SignatureSource:
-    """By what the store found a record."""
-    by_id = record is not None and context.signatures.get(signatures.call_key(call_id)) is record
-    return SignatureSource.ID if by_id else SignatureSource.HASH
-
-
-def _text_record(message: Message, index: int, context: Context) -> Signature | None:
+def _known_text(message: Message, index: int, context: Context) -> Kept | None:
     """What the store knows of an answer without calls: under its text."""
     if not context.signatures:
         return None
     text = signatures.text_of(message.content)
-    return context.signatures.get(signatures.text_hash(text, signatures.before(context.request, index)))
+    return _kept(context, signatures.text_hash(text, signatures.before(context.request, index)), _BY_HASH)
 
 
-def _call_records(asked: list[ToolCall], index: int, context: Context) -> list[Signature | None]:
+def _known_calls(asked: list[ToolCall], index: int, context: Context) -> list[Kept | None]:
     """What the store knows of each call: under its id, else under what it says; of equal calls only for the first."""
-    found = context.signatures
-    if not found:
+    if not context.signatures:
         return [None] * len(asked)
-    records = [found.get(signatures.call_key(call.id or "")) for call in asked]
-    if None not in records:
-        return records
+    known = [_kept(context, signatures.call_key(call.id or ""), _BY_ID) for call in asked]
+    if None not in known:
+        return known
     taken: set[str] = set()
     for number, key in enumerate(signatures.hashes_of(context.request, index)):
-        if records[number] is None and key not in taken:
-            records[number] = found.get(key)
+        if known[number] is None and key not in taken:
+            known[number] = _kept(context, key, _BY_HASH)
         taken.add(key)
-    return records
+    return known
+
+
+def _kept(context: Context, key: str, source: SignatureSource) -> Kept | None:
+    record = context.signatures.get(key)
+    return None if record is None else Kept(record, source)
 
 
 def _decoded(raw: msgspec.Raw) -> list[Part] | None:
@@ -253,17 +258,21 @@ def _said(call: FunctionCall) -> tuple[str | None, str]:
 
 
 def _own_signatures(
-    parts: list[Part], record: Signature | None, turns: Turns, path: str, source: SignatureSource
+    parts: list[Part], kept: Kept | None, turns: Turns, path: str, source: SignatureSource
 ) -> list[Part]:
     """Signatures are valid only at the upstream that issued them."""
-    if record is None or record.origin in ("", turns.context.options.upstream):
+    if kept is None or _valid_here(kept.record, turns):
         if any(part.thought_signature for part in parts):
             turns.signed(path, source)
         return parts
     for part in parts:
         part.thought_signature = None
-    turns.note(path, Fidelity.DROPPED, f"signatures issued by {record.origin} are not valid here")
+    turns.note(path, Fidelity.DROPPED, f"signatures issued by {kept.record.origin} are not valid here")
     return parts
+
+
+def _valid_here(record: Signature, turns: Turns) -> bool:
+    return record.origin in ("", turns.context.options.upstream)
 
 
 def _refusal(message: Message, index: int, turns: Turns) -> list[Part]:
@@ -274,23 +283,23 @@ def _refusal(message: Message, index: int, turns: Turns) -> list[Part]:
     return [Part(text=message.refusal)]
 
 
-def _sign_text(parts: list[Part], message: Message, index: int, record: Signature | None, turns: Turns) -> None:
+def _sign_text(parts: list[Part], message: Message, index: int, kept: Kept | None, turns: Turns) -> None:
     """Give the last text of an answer without calls its signature back; Gemini recommends it and does not insist."""
     texts = [part for part in parts if part.text is not None]
     if texts:
         sent = signatures.carried_by_text(message)
-        texts[-1].thought_signature = _valid(sent, record, f"[{index}]", turns)
+        texts[-1].thought_signature = _valid(sent, kept, f"[{index}]", turns)
 
 
-def _valid(sent: str | None, record: Signature | None, path: str, turns: Turns, call_id: str = "") -> str | None:
+def _valid(sent: str | None, kept: Kept | None, path: str, turns: Turns) -> str | None:
     """The signature to send: the client's own or the store's, unless another upstream issued it."""
-    value = sent or (record.value if record else None)
+    value = sent or (kept.record.value if kept else None)
     if not value:
         return None
-    if record is not None and record.origin not in ("", turns.context.options.upstream):
-        turns.note(path, Fidelity.DROPPED, f"a signature issued by {record.origin} is not valid here")
+    if kept is not None and not _valid_here(kept.record, turns):
+        turns.note(path, Fidelity.DROPPED, f"a signature issued by {kept.record.origin} is not valid here")
         return None
-    turns.signed(path, SignatureSource.CLIENT if sent else _source(call_id, record, turns.context))
+    turns.signed(path, SignatureSource.CLIENT if sent or kept is None else kept.source)
     return value
 
 
@@ -304,9 +313,9 @@ def _images(images: list[ImageOutput], index: int, turns: Turns) -> list[Part]:
         parts, notes = media.from_url(image.image_url.url, f"{path}.image_url.url", turns.context)
         turns.notes.extend(notes)
         google = image.extra_content.google if image.extra_content else None
-        record = turns.context.signatures.get(signatures.image_hash(signatures.image_data(image.image_url.url)))
+        kept = _kept(turns.context, signatures.image_hash(signatures.image_data(image.image_url.url)), _BY_HASH)
         for part in parts:
-            part.thought_signature = _valid(google.thought_signature if google else None, record, path, turns)
+            part.thought_signature = _valid(google.thought_signature if google else None, kept, path, turns)
         result += parts
     return result
 
@@ -316,7 +325,7 @@ def _path(message: Message, index: int, number: int) -> str:
     return f"[{index}].tool_calls[{number}]" if message.tool_calls else f"[{index}].function_call"
 
 
-def _call(call: ToolCall, path: str, record: Signature | None, turns: Turns) -> Call:
+def _call(call: ToolCall, path: str, kept: Kept | None, turns: Turns) -> Call:
     """A call of the history as Gemini's function call."""
     function, custom = call.function, call.custom
     asked = (function.name if function else None) or (custom.name if custom else None)
@@ -329,14 +338,14 @@ def _call(call: ToolCall, path: str, record: Signature | None, turns: Turns) -> 
         args = _arguments((function.arguments if function else None) or "", path)
         if turns.context.options.schema == "openapi":
             args = _as_written(args, name, turns.context)
-    return Call(call.id or "", path, FunctionCall(id=_gemini_id(call, record, turns), name=name, args=args))
+    return Call(call.id or "", path, FunctionCall(id=_gemini_id(call, kept, turns), name=name, args=args))
 
 
-def _gemini_id(call: ToolCall, record: Signature | None, turns: Turns) -> str | None:
+def _gemini_id(call: ToolCall, kept: Kept | None, turns: Turns) -> str | None:
     """Gemini's own id for a call, else the client's; none where the model takes none."""
     if not turns.context.capabilities.call_ids:
         return None
-    return (record.id if record else None) or signatures.split_id(call.id or "")[0] or None
+    return (kept.record.id if kept else None) or signatures.split_id(call.id or "")[0] or None
 
 
 def _as_written(args: msgspec.Raw, name: str, context: Context) -> msgspec.Raw:
@@ -364,9 +373,9 @@ def _arguments(text: str, path: str) -> msgspec.Raw:
     return msgspec.Raw(text.encode())
 
 
-def _call_part(call: Call, asked: ToolCall, record: Signature | None, message: Message, turns: Turns) -> Part:
+def _call_part(call: Call, asked: ToolCall, kept: Kept | None, message: Message, turns: Turns) -> Part:
     """A function call part with the signature it came with."""
-    value = _valid(signatures.carried(asked, message), record, call.path, turns, call.id)
+    value = _valid(signatures.carried(asked, message), kept, call.path, turns)
     return Part(function_call=call.part, thought_signature=value)
 
 
@@ -393,14 +402,15 @@ def _sentinels(turns: Turns) -> None:
     """The documented stand-in on the first call of each step of the current turn that lost its signature."""
     if not turns.calls or not turns.context.capabilities.signatures:
         return
+    steps = [content for content in takewhile(_goes_on, reversed(turns.contents)) if content.role == "model"]
+    firsts = [next(filter(_CALL, content.parts or ()), None) for content in steps]
+    unsigned = [part for part in firsts if part is not None and not part.thought_signature]
+    if not unsigned:
+        return
     paths = {id(call.part): call.path for call in turns.calls}
-    for content in takewhile(_goes_on, reversed(turns.contents)):
-        if content.role != "model":
-            continue
-        first = next(filter(_CALL, content.parts or ()), None)
-        if first is not None and not first.thought_signature:
-            first.thought_signature = signatures.SENTINEL
-            turns.notes.append(Note(paths[id(first.function_call)], _INJECTED, _STAND_IN, _STANDS_IN))
+    for part in unsigned:
+        part.thought_signature = signatures.SENTINEL
+        turns.notes.append(Note(paths[id(part.function_call)], _INJECTED, _STAND_IN, _STANDS_IN))
 
 
 def _goes_on(content: Content) -> bool:
@@ -409,5 +419,6 @@ def _goes_on(content: Content) -> bool:
 
 
 _INJECTED, _STANDS_IN = Fidelity.INJECTED, SignatureSource.STAND_IN
+_BY_ID, _BY_HASH = SignatureSource.ID, SignatureSource.HASH
 _STAND_IN = "no thought signature is known for this call: the documented stand-in is sent"
 _CALL, _RESULT = attrgetter("function_call"), attrgetter("function_response")
