@@ -15,7 +15,7 @@ from adapter.server.service import DECODING_ERRORS, prepared
 from adapter.server.state import Past
 from adapter.translate import chat, continuation, responses, signatures
 from adapter.translate.context import Stamp
-from adapter.translate.continuation import Continuation
+from adapter.translate.continuation import Continuation, unfinished
 from adapter.translate.fanout import Fanout
 from adapter.translate.notes import Fidelity, Rejected
 from adapter.translate.responses_compaction import asking, compacted
@@ -91,7 +91,10 @@ class Core:
         async def ask(body):
             return reply_of(self.heard(turn, body))
 
-        return asyncio.run(continuing.whole(ask, self.body, lambda: self.answer))
+        first = reply_of(self.heard(turn, self.body))
+        if not unfinished(first.response):
+            return first
+        return asyncio.run(continuing.whole(first, ask, self.answer))
 
     async def each_reply(self, turn, machine):
         """Feed the events of all calls."""

@@ -259,8 +259,8 @@ class Stamped:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        sent = fields_of(scope).get(b"x-client-request-id", b"")
-        request_id = sent.decode() if _SENSIBLE_ID.fullmatch(sent) else new_id("req_")
+        sent = fields_of(scope).get(b"x-client-request-id")
+        request_id = sent.decode() if sent is not None and _SENSIBLE_ID.fullmatch(sent) else new_id("req_")
         state = scope.setdefault("state", {})
         state["request_id"] = request_id
         outlet = Outlet(send, Stamps(self._common, self._label, state, request_id))

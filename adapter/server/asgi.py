@@ -1,6 +1,7 @@
 """The little of HTTP that the hot path needs, on bare ASGI."""
 
 import re
+from asyncio import AbstractEventLoop
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Protocol
 from urllib.parse import urlsplit
@@ -156,6 +157,7 @@ class Connection(Protocol):
 
     gone: bool
     when_gone: Callable[[], None] | None
+    loop: AbstractEventLoop
 
 
 def while_connected(scope: Scope, receive: Receive) -> Interruptible:
@@ -169,7 +171,7 @@ def while_connected(scope: Scope, receive: Receive) -> Interruptible:
         return until(_disconnected(receive))
     if connection.gone:
         raise ClientGone
-    body = Interruptible()
+    body = Interruptible(loop=connection.loop)
     connection.when_gone = lambda: body.interrupt(ClientGone())
     return body
 

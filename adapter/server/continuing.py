@@ -7,7 +7,7 @@ import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 
-from adapter.translate.continuation import Continuation, joined, unfinished
+from adapter.translate.continuation import Continuation, joined
 from adapter.upstream.client import Reply
 from adapter.upstream.errors import UpstreamError
 from adapter.wire.gemini.generate import GenerateContentRequest
@@ -16,15 +16,9 @@ log = logging.getLogger("adapter")
 
 
 async def whole(
-    ask: Callable[[GenerateContentRequest], Awaitable[Reply]],
-    request: GenerateContentRequest,
-    going_on: Callable[[], Continuation],
+    first: Reply, ask: Callable[[GenerateContentRequest], Awaitable[Reply]], answer: Continuation
 ) -> Reply:
-    """The whole answer, by as many calls as it takes. Raises `UpstreamError` of the first one."""
-    first = await ask(request)
-    if not unfinished(first.response):
-        return first
-    answer = going_on()
+    """The whole answer that this reply begins, by as many further calls as it takes."""
     replies = [Reply(answer.hear(first.response), first.unknown)]
     while (further := answer.next_request()) is not None:
         try:

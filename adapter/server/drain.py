@@ -27,6 +27,7 @@ class Drain:
 
     def __init__(self, delay: float, grace: float) -> None:
         self.begun = False
+        self._loop = asyncio.get_running_loop()
         self._delay = delay
         self._grace = grace
         self.ended = False
@@ -36,14 +37,14 @@ class Drain:
         """Run the body of the `with` for as long as there is time, then raise `ShuttingDown`: at once if it is over."""
         if self.ended:
             raise ShuttingDown
-        return Interruptible(self.running)
+        return Interruptible(self.running, self._loop)
 
     def begin(self) -> None:
         """Time runs from now on, for what runs and what is to come."""
         if self.begun:
             return
         self.begun = True
-        asyncio.get_running_loop().call_later(self._delay + self._grace, self._end)
+        self._loop.call_later(self._delay + self._grace, self._end)
 
     def _end(self) -> None:
         self.ended = True
@@ -59,7 +60,7 @@ class Drain:
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        loop = asyncio.get_running_loop()
+        loop = self._loop
         servers = {number: signal.getsignal(number) for number in SIGNALS}
         terms = 0
 

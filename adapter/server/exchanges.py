@@ -71,7 +71,7 @@ class Exchange(msgspec.Struct, kw_only=True):
     @property
     def failed(self) -> bool:
         """Whether it ended in a way that an operator should see."""
-        return self.status >= 500 or self.outcome == "broken"
+        return self.status >= 500 or (self.status < 400 and bool(self.error))
 
     @property
     def size(self) -> int:

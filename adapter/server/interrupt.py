@@ -9,13 +9,16 @@ from typing import Self
 class Interruptible:
     """The body of a `with` that `interrupt` ends: its exception is raised there, as `asyncio.timeout` does.
 
-    While the body runs, it is `among` the others.
+    While the body runs, it is `among` the others. To ask for the running `loop` is a call of the system (Python 3.11).
     """
 
-    __slots__ = ("_among", "_cancelling", "_reason", "_task")
+    __slots__ = ("_among", "_cancelling", "_loop", "_reason", "_task")
 
-    def __init__(self, among: "set[Interruptible] | None" = None) -> None:
+    def __init__(
+        self, among: "set[Interruptible] | None" = None, loop: asyncio.AbstractEventLoop | None = None
+    ) -> None:
         self._among = among
+        self._loop = loop
         self._task: asyncio.Task[object] | None = None
         self._cancelling = 0
         self._reason: Exception | None = None
@@ -27,7 +30,7 @@ class Interruptible:
             self._task.cancel()
 
     def __enter__(self) -> Self:
-        task = self._task = asyncio.current_task()
+        task = self._task = asyncio.current_task(self._loop)
         if task is not None:
             self._cancelling = task.cancelling()
         if self._among is not None:

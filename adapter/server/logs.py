@@ -14,12 +14,20 @@ from adapter.wire.base import encode
 
 _LEVELS = {level: logging.getLevelName(level) for level in (logging.WARNING, logging.INFO, logging.DEBUG)}
 
-_NAME = re.compile(r"[\w.:/+@-]{1,128}", re.ASCII)
+_NAME = re.compile(r"[\w.:/+@-]*", re.ASCII)
+_LONGEST = 128
 
 
 def shown(model: str) -> str:
     """A model's name or an error's code as the log may show it: what does not look like one may be anything."""
-    return model if _NAME.fullmatch(model) else "?" if model else "-"
+    if not model:
+        return "-"
+    return model if len(model) <= _LONGEST and _is_name(model) else "?"
+
+
+@lru_cache(1_000)
+def _is_name(model: str) -> bool:
+    return _NAME.fullmatch(model) is not None
 
 
 class JsonFormatter(logging.Formatter):

@@ -96,16 +96,17 @@ class Bytes:
 
     async def whole(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
         """See `Way`."""
-        if await self._open():
-            self._check(begun=False)
-            self._cycle.transport.write(self._head(status, headers) + body)
-            self._complete()
+        if self._waits and not await self._open():
+            return
+        self._check(begun=False)
+        self._cycle.transport.write(self._head(status, headers) + body)
+        self._complete()
 
     async def piece(self, data: bytes, headers: Mapping[str, str]) -> None:
         """See `Way`."""
-        cycle = self._cycle
-        if (cycle.flow.write_paused or cycle.disconnected) and not await self._open():
+        if self._waits and not await self._open():
             return
+        cycle = self._cycle
         self._check(begun=cycle.response_started)
         # A chunk of no bytes would end the answer.
         chunk = b"%x\r\n%b\r\n" % (len(data), data) if data else b""
@@ -115,10 +116,16 @@ class Bytes:
 
     async def end(self) -> None:
         """See `Way`."""
-        if await self._open():
-            self._check(begun=True)
-            self._cycle.transport.write(b"0\r\n\r\n")
-            self._complete()
+        if self._waits and not await self._open():
+            return
+        self._check(begun=True)
+        self._cycle.transport.write(b"0\r\n\r\n")
+        self._complete()
+
+    @property
+    def _waits(self) -> bool:
+        """Whether the client has not taken all that was written, or never will."""
+        return self._cycle.flow.write_paused or self._cycle.disconnected
 
     async def _open(self) -> bool:
         """Wait until the client has taken what was written; whether it is still there."""

@@ -77,6 +77,8 @@ class PatientProtocol(HttpToolsProtocol):
         self._received = 0
         self._looked_at = 0
         self._timer: asyncio.TimerHandle | None = None
+        self._idle_since = 0.0
+        self._idle_timer: asyncio.TimerHandle | None = None
         self._declined = False
         self._ending = False
         self._refusal: tuple[int, str, str | None] = (400, "This is not a request of HTTP/1.1 or 1.0.", None)
@@ -88,7 +90,6 @@ class PatientProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """See `HttpToolsProtocol`."""
-        self._unset_keepalive_if_required()
         self._piece = len(data)
         self._received += self._piece
         try:
@@ -115,6 +116,7 @@ class PatientProtocol(HttpToolsProtocol):
         if not self._declined:
             if self._should_upgrade():
                 self._no_timer()
+                self._no_idle_timer()
                 self.handle_websocket_upgrade()
             return
         self._declined = False
@@ -219,10 +221,35 @@ class PatientProtocol(HttpToolsProtocol):
             self.transport.close()
 
     def on_response_complete(self) -> None:
-        """See `HttpToolsProtocol`."""
-        super().on_response_complete()
+        """See `HttpToolsProtocol`, whose timer for an idle connection is made anew for each request."""
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+        else:
+            self._idle_since = self.loop.time()
+            if self._idle_timer is None:
+                self._idle_timer = self.loop.call_later(self.timeout_keep_alive, self._look_whether_idle)
         if self._reading == "body":
             self._linger()
+
+    def _no_idle_timer(self) -> None:
+        if self._idle_timer is not None:
+            self._idle_timer.cancel()
+            self._idle_timer = None
+
+    def _look_whether_idle(self) -> None:
+        """Close a connection over which nothing was asked for a while, or look again when that may be so."""
+        self._idle_timer = None
+        if self._reading != "nothing" or self._answering():
+            return
+        left = self._idle_since + self.timeout_keep_alive - self.loop.time()
+        if left > 0:
+            self._idle_timer = self.loop.call_later(left, self._look_whether_idle)
+        else:
+            self.transport.close()
 
     def close_behind_request(self) -> None:
         """Close as soon as the request was read, or would take too long."""
@@ -242,6 +269,7 @@ class PatientProtocol(HttpToolsProtocol):
         """See `HttpToolsProtocol`."""
         self.gone = True
         self._no_timer()
+        self._no_idle_timer()
         when_gone, self.when_gone = self.when_gone, None
         if when_gone is not None:
             when_gone()

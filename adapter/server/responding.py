@@ -102,7 +102,8 @@ async def whole(service: Service, turn: Turn, reply: Reply, exchange: Exchange) 
         clock=time.time,
     )
     exchange.reply_notes = continuation.notes(reply.continued) + ledger
-    await service.keep(issued, turn.client)
+    if issued:
+        await service.keep(issued, turn.client)
     await keep(turn, response, exchange.reply_notes)
     return response
 

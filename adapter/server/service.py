@@ -32,7 +32,7 @@ from adapter.settings import (
 from adapter.store import DocumentStore, SignatureStore
 from adapter.translate import chat, signatures
 from adapter.translate.context import Context, Media, Options, Stamp
-from adapter.translate.continuation import Continuation
+from adapter.translate.continuation import Continuation, unfinished
 from adapter.translate.errors import Failure
 from adapter.translate.fanout import calls_needed
 from adapter.translate.media import remote_urls
@@ -207,19 +207,26 @@ class Service:
         model = prepared.answered.model
         return stamp if stamp.model == model else msgspec.structs.replace(stamp, model=model)
 
-    async def generate(self, prepared: Prepared, client: Client, deadline: float | None) -> Reply:
+    def generate(
+        self, prepared: Prepared, client: Client, deadline: float | None
+    ) -> Coroutine[object, object, Reply]:
         """The whole answer, by as many calls as it takes. Raises `UpstreamError`."""
         if prepared.detour is not None:
-            return await prepared.detour.generate(prepared, client, deadline)
+            return prepared.detour.generate(prepared, client, deadline)
         until, caller = time_limit(deadline, self.settings), Caller(client.key)
+        if prepared.calls == 1:
+            return self._one(prepared, caller, until)
+        return self._all([self._one(prepared, caller, until) for _ in range(prepared.calls)])
+
+    async def _one(self, prepared: Prepared, caller: Caller, until: float) -> Reply:
+        first = await self.upstream.generate(prepared.model, prepared.body, caller, until)
+        if not unfinished(first.response):
+            return first
 
         def ask(body: GenerateContentRequest) -> Coroutine[object, object, Reply]:
             return self.upstream.generate(prepared.model, body, caller, until)
 
-        def one() -> Coroutine[object, object, Reply]:
-            return continuing.whole(ask, prepared.body, lambda: self._continuation(prepared))
-
-        return await one() if prepared.calls == 1 else await self._all([one() for _ in range(prepared.calls)])
+        return await continuing.whole(first, ask, self._continuation(prepared))
 
     async def _all(self, calls: Sequence[Coroutine[object, object, Reply]]) -> Reply:
         try:
@@ -248,8 +255,7 @@ class Service:
 
     async def keep(self, issued: list[Issued], client: Client) -> None:
         """Store signatures, before the answer that needs them leaves."""
-        if issued:
-            await self.store.put(issued, client.id)
+        await self.store.put(issued, client.id)
 
     def headers(self, prepared: Prepared, reply_notes: Sequence[Note] = ()) -> dict[str, str]:
         """What an answer tells of its translation."""

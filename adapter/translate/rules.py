@@ -4,7 +4,6 @@ Fragments add up in the order of the rules: messages within messages, lists by c
 Unequal scalars are rejected, except where `WINS` says who wins; the loser's field then has a dropped note.
 """
 
-import copy
 from collections.abc import Callable, Sequence
 from functools import cache, cached_property
 from itertools import takewhile
@@ -12,7 +11,7 @@ from operator import attrgetter
 from typing import Any, TypeVar
 
 import msgspec
-from msgspec.structs import astuple
+from msgspec.structs import astuple, replace
 
 from adapter.translate.context import Context
 from adapter.translate.notes import ARRIVED, Fidelity, Note, Outcome, Rejected
@@ -158,7 +157,7 @@ def _sum(
     fragment = new.fragment
     if not contributions:
         contributions.append(new)
-        return copy.copy(fragment)
+        return replace(fragment)
     while True:
         try:
             total = add(body, fragment)
@@ -186,7 +185,7 @@ def _loser(owner: str, newcomer: str) -> tuple[str, Fidelity]:
 
 def add(target: S, fragment: S, path: tuple[str, ...] = ()) -> S:
     """A new message with both contents; neither argument is changed (fragments may be cached). Raises `Conflict`."""
-    total = copy.copy(target)
+    total = replace(target)
     for name, value in all_fields(type(fragment)).sent(fragment):
         before = getattr(total, name)
         if absent(before):
@@ -204,7 +203,7 @@ def without(message: S, path: tuple[str, ...]) -> S:
     """A copy of the message without the field at an attribute path."""
     name, *rest = path
     inner = without(getattr(message, name), tuple(rest)) if rest else None
-    result = copy.copy(message)
+    result = replace(message)
     setattr(result, name, inner)
     return result
 
@@ -230,7 +229,7 @@ def restrict(fragment: S, allowed: frozenset[str] | None, path: tuple[str, ...] 
     if allowed is None or (path and _dotted(path) in allowed):
         return fragment, []
     lost: list[str] = []
-    result = copy.copy(fragment)
+    result = replace(fragment)
     for field in msgspec.structs.fields(fragment):
         value = getattr(fragment, field.name)
         at = (*path, field.name)

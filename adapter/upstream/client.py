@@ -73,6 +73,7 @@ class _Call(msgspec.Struct, frozen=True, gc=False):
     model: str
     deadline: float
     observed: Observed | None
+    events: bool = False
 
 
 class Upstream:
@@ -106,7 +107,7 @@ class Upstream:
         """The whole answer."""
         call = self._generation(model, "generateContent", request, caller, deadline)
         with call.observed or _NOBODY:
-            reply = _reply(await self._run(call, self._whole))
+            reply = _reply(await self._run(call, self._read))
             if call.observed is not None:
                 call.observed.heard(reply.response)
             return reply
@@ -186,7 +187,8 @@ class Upstream:
     ) -> _Call:
         path = f"{model_path(model, self.settings.models)}:{method}"
         observed = self._observed(method.partition("?")[0], model, request)
-        return _Call("POST", path, encode(request), caller, model, self._deadline(deadline), observed)
+        until, events = self._deadline(deadline), method is _SSE
+        return _Call("POST", path, encode(request), caller, model, until, observed, events)
 
     def _observed(self, method: str, model: str = "", request: GenerateContentRequest | None = None) -> Observed | None:
         return None if self._observer is None else self._observer.call(self.settings, method, model, request)
@@ -194,17 +196,17 @@ class Upstream:
     async def _decoded(self, call: _Call, type_: type[T]) -> T:
         """The whole answer to what is no generation."""
         with call.observed or _NOBODY:
-            return _decoded(await self._run(call, self._whole), type_)[0]
+            return _decoded(await self._run(call, self._read), type_)[0]
 
     def _deadline(self, callers: float | None) -> float:
         own = self._world.clock() + self.settings.total
         return own if callers is None else min(own, callers)
 
-    def _run(self, call: _Call, work: Callable[[_Call, Mapping[str, str]], Awaitable[T]]) -> Coroutine[Any, Any, T]:
-        """The result of as many attempts as it takes."""
-        return self._retry.run(partial(self._attempt, call, work), call.deadline)
+    def _run(self, call: _Call, read: Callable[[Response], Awaitable[T]]) -> Coroutine[Any, Any, T]:
+        """What is read of a good answer, after as many attempts as it takes."""
+        return self._retry.run(partial(self._attempt, call, read), call.deadline)
 
-    async def _attempt(self, call: _Call, work: Callable[[_Call, Mapping[str, str]], Awaitable[T]]) -> T:
+    async def _attempt(self, call: _Call, read: Callable[[Response], Awaitable[T]]) -> T:
         """One attempt with one key; the key pool learns from its error."""
         breaker = self._breaker
         key = await self._auth.headers(call.caller, call.model)
@@ -212,7 +214,7 @@ class Upstream:
             probe = breaker is not None and breaker.enter(call.model)
             failure: bool | None = None
             try:
-                result = await work(call, key)
+                result = await read(await self._send(call, key))
                 # A stream has succeeded with its first event.
                 failure = False
             except UpstreamError as error:
@@ -229,16 +231,25 @@ class Upstream:
         self._auth.worked(key, call.model)
         return result
 
-    async def _whole(self, call: _Call, key: Mapping[str, str]) -> bytes:
-        response = await self._send(call, {**self._whole_headers, **key})
+    async def _read(self, response: Response) -> bytes:
+        """The whole body."""
+        pieces: list[bytes] = []
+        size = 0
         try:
-            return await _body(response, self.settings.max_answer_bytes)
+            while piece := await response.read():
+                pieces.append(piece)
+                size += len(piece)
+                if size > self.settings.max_answer_bytes:
+                    raise UpstreamProtocolError(
+                        f"Gemini's answer is larger than {self.settings.max_answer_bytes} bytes."
+                    )
         finally:
             await response.aclose()
+        return b"".join(pieces)
 
-    async def _begin(self, call: _Call, key: Mapping[str, str]) -> tuple[Reply | None, "_Events"]:
+    async def _begin(self, response: Response) -> tuple[Reply | None, "_Events"]:
         """A stream, up to its first event, which there is: until then an error is an ordinary one."""
-        events = _Events(await self._send(call, {**self._event_headers, **key}), self.settings.max_event_bytes)
+        events = _Events(response, self.settings.max_event_bytes)
         try:
             first = await events.next()
             if first is None:
@@ -248,8 +259,9 @@ class Upstream:
             raise
         return first, events
 
-    async def _send(self, call: _Call, headers: dict[str, str]) -> Response:
+    async def _send(self, call: _Call, key: Mapping[str, str]) -> Response:
         """An answer with a good status."""
+        headers = {**(self._event_headers if call.events else self._whole_headers), **key}
         headers["x-server-timeout"] = str(max(1, ceil(call.deadline - self._world.clock())))
         request = Request(call.method, f"{self._base}/{call.path}", headers, call.body, call.deadline)
         if call.observed is not None:
@@ -293,17 +305,6 @@ class _Events:
 
 def _lower(headers: Mapping[str, str]) -> dict[str, str]:
     return {name.lower(): value for name, value in headers.items()}
-
-
-async def _body(response: Response, limit: int) -> bytes:
-    pieces: list[bytes] = []
-    size = 0
-    while piece := await response.read():
-        pieces.append(piece)
-        size += len(piece)
-        if size > limit:
-            raise UpstreamProtocolError(f"Gemini's answer is larger than {limit} bytes.")
-    return b"".join(pieces)
 
 
 async def _some(response: Response, limit: int) -> bytes:

@@ -29,14 +29,15 @@ class ChatCompletions(Generation):
             await self._whole(incoming, prepared)
 
     async def _whole(self, incoming: Incoming, prepared: Prepared) -> None:
-        stamp = self.service.stamp(prepared, completion_id())
+        id_ = completion_id()
 
         async def read(reply: Reply) -> ChatCompletion:
-            completion, ledger, issued = chat.from_gemini(
-                reply.response, prepared.answered.context, self.service.restamped(stamp, prepared), reply.unknown
-            )
+            answered = prepared.answered
+            stamp = self.service.stamp(answered, id_)
+            completion, ledger, issued = chat.from_gemini(reply.response, answered.context, stamp, reply.unknown)
             incoming.exchange.reply_notes = continuation.notes(reply.continued) + ledger
-            await self.service.keep(issued, incoming.client)
+            if issued:
+                await self.service.keep(issued, incoming.client)
             return completion
 
         completion = await self.ask(incoming, prepared, read)
