@@ -108,11 +108,11 @@ class Generation:
                     raise
         raise AssertionError("the last attempt returns or raises")
 
-    async def send(self, incoming: Incoming, prepared: Prepared, body: bytes) -> None:
+    def send(self, incoming: Incoming, prepared: Prepared, body: bytes) -> Awaitable[None]:
         """Send a whole answer."""
         exchange = incoming.exchange
         exchange.status, exchange.answer = 200, [body]
-        await respond(incoming.send, 200, body, self.service.headers(prepared, exchange.reply_notes))
+        return respond(incoming.send, 200, body, self.service.headers(prepared, exchange.reply_notes))
 
     async def stream(self, incoming: Incoming, prepared: Prepared, answer: Answer) -> None:
         """Send an answer as it comes."""

@@ -5,7 +5,7 @@ ASGI messages costs as much as the translation of a small request. Any other ser
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from functools import lru_cache
 from typing import Protocol
 
@@ -47,7 +47,7 @@ class Stamps:
 class Way(Protocol):
     """How an answer is sent: whole, or piece by piece with its head ahead of the first one."""
 
-    async def whole(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
+    def whole(self, status: int, headers: Mapping[str, str], body: bytes) -> Awaitable[None]:
         """Send it at once; `headers` are printable and tell its length."""
         ...
 
@@ -190,7 +190,7 @@ def way_of(send: Send) -> Way:
     return send.way if isinstance(send, Outlet) else Messages(send)
 
 
-async def respond(send: Send, status: int, body: bytes, headers: Mapping[str, str]) -> None:
-    """A whole answer in JSON."""
+def respond(send: Send, status: int, body: bytes, headers: Mapping[str, str]) -> Awaitable[None]:
+    """Send a whole answer in JSON."""
     told = {"content-type": "application/json", "content-length": str(len(body)), **printable_values(headers)}
-    await way_of(send).whole(status, told, body)
+    return way_of(send).whole(status, told, body)

@@ -215,27 +215,30 @@ def _known_text(message: Message, index: int, context: Context) -> Kept | None:
     if not context.signatures:
         return None
     text = signatures.text_of(message.content)
-    return _kept(context, signatures.text_hash(text, signatures.before(context.request, index)), _BY_HASH)
+    return _by_hash(signatures.text_hash(text, signatures.before(context.request, index)), context)
 
 
 def _known_calls(asked: list[ToolCall], index: int, context: Context) -> list[Kept | None]:
     """What the store knows of each call: under its id, else under what it says; of equal calls only for the first."""
     if not context.signatures:
         return [None] * len(asked)
-    known = [_kept(context, signatures.call_key(call.id or ""), _BY_ID) for call in asked]
+    known: list[Kept | None] = []
+    for call in asked:
+        record = context.signatures.get(signatures.call_key(call.id or ""))
+        known.append(None if record is None else Kept(record, _BY_ID))
     if None not in known:
         return known
     taken: set[str] = set()
     for number, key in enumerate(signatures.hashes_of(context.request, index)):
         if known[number] is None and key not in taken:
-            known[number] = _kept(context, key, _BY_HASH)
+            known[number] = _by_hash(key, context)
         taken.add(key)
     return known
 
 
-def _kept(context: Context, key: str, source: SignatureSource) -> Kept | None:
+def _by_hash(key: str, context: Context) -> Kept | None:
     record = context.signatures.get(key)
-    return None if record is None else Kept(record, source)
+    return None if record is None else Kept(record, SignatureSource.HASH)
 
 
 def _decoded(raw: msgspec.Raw) -> list[Part] | None:
@@ -261,7 +264,8 @@ def _own_signatures(
     parts: list[Part], kept: Kept | None, turns: Turns, path: str, source: SignatureSource
 ) -> list[Part]:
     """Signatures are valid only at the upstream that issued them."""
-    if kept is None or _valid_here(kept.record, turns):
+    turns.unsigned = True
+    if kept is None or kept.record.origin in ("", turns.context.options.upstream):
         if any(part.thought_signature for part in parts):
             turns.signed(path, source)
         return parts
@@ -269,10 +273,6 @@ def _own_signatures(
         part.thought_signature = None
     turns.note(path, Fidelity.DROPPED, f"signatures issued by {kept.record.origin} are not valid here")
     return parts
-
-
-def _valid_here(record: Signature, turns: Turns) -> bool:
-    return record.origin in ("", turns.context.options.upstream)
 
 
 def _refusal(message: Message, index: int, turns: Turns) -> list[Part]:
@@ -296,7 +296,7 @@ def _valid(sent: str | None, kept: Kept | None, path: str, turns: Turns) -> str 
     value = sent or (kept.record.value if kept else None)
     if not value:
         return None
-    if kept is not None and not _valid_here(kept.record, turns):
+    if kept is not None and kept.record.origin not in ("", turns.context.options.upstream):
         turns.note(path, Fidelity.DROPPED, f"a signature issued by {kept.record.origin} is not valid here")
         return None
     turns.signed(path, SignatureSource.CLIENT if sent or kept is None else kept.source)
@@ -313,7 +313,7 @@ def _images(images: list[ImageOutput], index: int, turns: Turns) -> list[Part]:
         parts, notes = media.from_url(image.image_url.url, f"{path}.image_url.url", turns.context)
         turns.notes.extend(notes)
         google = image.extra_content.google if image.extra_content else None
-        kept = _kept(turns.context, signatures.image_hash(signatures.image_data(image.image_url.url)), _BY_HASH)
+        kept = _by_hash(signatures.image_hash(signatures.image_data(image.image_url.url)), turns.context)
         for part in parts:
             part.thought_signature = _valid(google.thought_signature if google else None, kept, path, turns)
         result += parts
@@ -376,6 +376,8 @@ def _arguments(text: str, path: str) -> msgspec.Raw:
 def _call_part(call: Call, asked: ToolCall, kept: Kept | None, message: Message, turns: Turns) -> Part:
     """A function call part with the signature it came with."""
     value = _valid(signatures.carried(asked, message), kept, call.path, turns)
+    if value is None:
+        turns.unsigned = True
     return Part(function_call=call.part, thought_signature=value)
 
 
@@ -400,7 +402,7 @@ def _ends(turns: Turns) -> None:
 
 def _sentinels(turns: Turns) -> None:
     """The documented stand-in on the first call of each step of the current turn that lost its signature."""
-    if not turns.calls or not turns.context.capabilities.signatures:
+    if not turns.unsigned or not turns.context.capabilities.signatures:
         return
     steps = [content for content in takewhile(_goes_on, reversed(turns.contents)) if content.role == "model"]
     firsts = [next(filter(_CALL, content.parts or ()), None) for content in steps]
@@ -419,6 +421,6 @@ def _goes_on(content: Content) -> bool:
 
 
 _INJECTED, _STANDS_IN = Fidelity.INJECTED, SignatureSource.STAND_IN
-_BY_ID, _BY_HASH = SignatureSource.ID, SignatureSource.HASH
+_BY_ID = SignatureSource.ID
 _STAND_IN = "no thought signature is known for this call: the documented stand-in is sent"
 _CALL, _RESULT = attrgetter("function_call"), attrgetter("function_response")

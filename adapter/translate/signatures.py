@@ -7,7 +7,7 @@ hashed as canonical JSON: LangChain and Roo Code serialise them anew.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from hashlib import blake2b
 from typing import Any
 
@@ -131,8 +131,8 @@ def _said(call: ToolCall) -> tuple[str, str]:
     return (function.name or "", function.arguments or "") if function else ("", "")
 
 
-def _answers(request: ChatCompletionRequest) -> Iterator[tuple[int, Message]]:
-    return ((i, message) for i, message in enumerate(request.messages) if message.role == "assistant")
+def _answers(request: ChatCompletionRequest) -> list[tuple[int, Message]]:
+    return [(i, message) for i, message in enumerate(request.messages) if message.role == "assistant"]
 
 
 def carried(call: ToolCall, message: Message) -> str | None:

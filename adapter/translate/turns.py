@@ -22,15 +22,16 @@ class Call(msgspec.Struct, frozen=True, gc=False):
 
 
 class Turns:
-    """The contents so far, and what was noted on the way."""
+    """The contents so far, and what was noted on the way. `unsigned`: calls may be among them without a signature."""
 
-    __slots__ = ("calls", "contents", "context", "notes", "system")
+    __slots__ = ("calls", "contents", "context", "notes", "system", "unsigned")
 
     def __init__(self, context: Context) -> None:
         self.context = context
         self.contents: list[Content] = []
         self.system: list[Part] = []
         self.calls: list[Call] = []
+        self.unsigned = False
         self.notes: list[Note] = []
 
     def note(self, path: str, fidelity: Fidelity, reason: str) -> None:
