@@ -8,7 +8,8 @@ import subprocess
 import sys
 import urllib.request
 from collections import defaultdict
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from benchmarks.workloads import ALL, Workload
 
 BARE = ("nginx", "httpx2", "aiohttp")
 OPEN_STREAMS = 500
+FIRST_PORT = 18_910
 
 GOALS = {
     "small chat, 16": {
@@ -63,20 +65,23 @@ def measure(target: Gateway, workload: Workload, scale: float) -> dict[str, floa
     return {**{key: seen[key] for key in ("p50", "p99", "first_p50")}, "cpu": cost, "rate": units / seen["seconds"]}
 
 
-def rounds(targets: list[Gateway], workloads: list[Workload], number: int, scale: float) -> Samples:
-    """All gateways in turn, workload by workload, round by round; the first round warms up and does not count."""
-    samples: Samples = defaultdict(list)
-    for turn in range(number + 1):
-        for workload in workloads:
-            for target in targets:
-                sample = measure(target, workload, scale if turn else scale / 4)
-                if turn:
-                    samples[workload.name, target.name].append(sample)
-        print(f"round {turn} of {number}", file=sys.stderr)
-    return samples
+@contextmanager
+def running(names: Sequence[str], rivals: Path) -> Iterator[list[Gateway]]:
+    """All gateways, started anew."""
+    with ExitStack() as stack:
+        yield [stack.enter_context(gateway(name, FIRST_PORT + n, rivals)) for n, name in enumerate(names)]
 
 
-def table(samples: Samples, targets: list[Gateway], workloads: list[Workload]) -> list[str]:
+def one_round(targets: list[Gateway], workloads: list[Workload], scale: float, samples: Samples) -> None:
+    """All gateways in turn, workload by workload, each warmed up first; paced streams need no warmth."""
+    for workload in workloads:
+        for target in targets:
+            if not workload.gap:
+                measure(target, workload, scale / 8)
+            samples[workload.name, target.name].append(measure(target, workload, scale))
+
+
+def table(samples: Samples, names: Sequence[str], workloads: list[Workload]) -> list[str]:
     """Rows of Markdown: medians, and the adapter's cost as a multiple of each other's."""
     rows = [
         "| workload | gateway | CPU µs | adapter is | per second | p50 ms | p99 ms | first chunk p50 ms |",
@@ -84,14 +89,12 @@ def table(samples: Samples, targets: list[Gateway], workloads: list[Workload]) -
     ]
     for workload in workloads:
         own = median(samples, workload, "adapter", "cpu")
-        for target in targets:
-            values = [median(samples, workload, target.name, key) for key in ("cpu", "rate", "p50", "p99", "first_p50")]
+        for name in names:
+            values = [median(samples, workload, name, key) for key in ("cpu", "rate", "p50", "p99", "first_p50")]
             cpu, rate, p50, p99, first = values
-            ratio = (
-                "" if target.name == "adapter" else f"{own / cpu:.3g}x {verdict(workload.name, target.name, own / cpu)}"
-            )
+            ratio = "" if name == "adapter" else f"{own / cpu:.3g}x {verdict(workload.name, name, own / cpu)}"
             begun = f"{first:.2f}" if workload.stream else ""
-            cells = [workload.name, target.name, f"{cpu:.1f} per {workload.unit}", ratio, f"{rate:,.0f}"]
+            cells = [workload.name, name, f"{cpu:.1f} per {workload.unit}", ratio, f"{rate:,.0f}"]
             rows.append(f"| {' | '.join([*cells, f'{p50:.2f}', f'{p99:.2f}', begun])} |")
     return rows
 
@@ -162,11 +165,17 @@ def main() -> None:
     with ExitStack() as stack:
         stack.enter_context(upstream())
         rivals = options.rivals.resolve()
-        targets = [stack.enter_context(gateway(name, 18_910 + n, rivals)) for n, name in enumerate(names)]
-        # First, since what a load leaves behind is used again.
-        held = [] if options.no_memory else memory(targets)
-        samples = rounds(targets, workloads, options.rounds, 0.25 if options.quick else 1.0)
-        print("\n".join(table(samples, targets, workloads)))
+        held: list[str] = []
+        if not options.no_memory:
+            with running(names, rivals) as targets:
+                held = memory(targets)
+        samples: Samples = defaultdict(list)
+        for turn in range(1, options.rounds + 1):
+            # One process is faster than the next by where its memory happens to lie: each round has others.
+            with running(names, rivals) as targets:
+                one_round(targets, workloads, 0.25 if options.quick else 1.0, samples)
+            print(f"round {turn} of {options.rounds}", file=sys.stderr)
+        print("\n".join(table(samples, names, workloads)))
         print("\n" + "\n".join(held))
 
 
