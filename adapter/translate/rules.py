@@ -53,7 +53,8 @@ class Fields:
     def sent(self, message: msgspec.Struct) -> list[tuple[str, Any]]:
         """Those that were sent, with their values."""
         values = self._values(message)
-        found: list[tuple[str, Any]] = list(zip(self._required, values, strict=False))
+        # The keyword costs as much as the rest of it.
+        found: list[tuple[str, Any]] = list(zip(self._required, values))  # noqa: B905
         if values[self._optional] == self._nothing:
             return found
         for place, names, nothing in self._groups:

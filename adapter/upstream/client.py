@@ -106,10 +106,11 @@ class Upstream:
     ) -> Reply:
         """The whole answer."""
         call = self._generation(model, "generateContent", request, caller, deadline)
-        with call.observed or _NOBODY:
+        if call.observed is None:
+            return _reply(await self._run(call, self._read))
+        with call.observed as observed:
             reply = _reply(await self._run(call, self._read))
-            if call.observed is not None:
-                call.observed.heard(reply.response)
+            observed.heard(reply.response)
             return reply
 
     async def stream(
