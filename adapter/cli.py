@@ -24,7 +24,7 @@ from adapter.server.app import LABEL_VARIABLE, SETTINGS_VARIABLE, create_app, se
 from adapter.server.errors import Malformed, failure_of, malformed
 from adapter.server.logs import configure
 from adapter.server.notes import listed
-from adapter.server.protocol import protocol
+from adapter.server.protocol import KEEP_ALIVE, protocol
 from adapter.server.service import DECODING_ERRORS, prepared
 from adapter.settings import (
     HASHED,
@@ -118,6 +118,7 @@ def _run(app: ASGIApp | str, settings: Settings, label: str) -> None:
         log_level=None,
         http=protocol(settings),
         ws_max_size=settings.max_body,
+        timeout_keep_alive=KEEP_ALIVE,
         server_header=False,
         # Nothing here asks who called from where.
         proxy_headers=False,

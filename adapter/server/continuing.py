@@ -15,9 +15,7 @@ from adapter.wire.gemini.generate import GenerateContentRequest
 log = logging.getLogger("adapter")
 
 
-async def whole(
-    first: Reply, ask: Callable[[GenerateContentRequest], Awaitable[Reply]], answer: Continuation
-) -> Reply:
+async def whole(first: Reply, ask: Callable[[GenerateContentRequest], Awaitable[Reply]], answer: Continuation) -> Reply:
     """The whole answer that this reply begins, by as many further calls as it takes."""
     replies = [Reply(answer.hear(first.response), first.unknown)]
     while (further := answer.next_request()) is not None:

@@ -14,6 +14,12 @@ from adapter.settings import Settings
 from adapter.translate.errors import failure
 from adapter.wire.base import encode
 
+KEEP_ALIVE = 75
+"""Seconds for which a connection that idles is kept: longer than clients keep theirs (httpx 5, aiohttp 15, nginx 60).
+
+So it is they who close it. Closed here, it could be closed over a request that is on its way.
+"""
+
 FIRST_REQUEST = 0.5
 """Seconds in which a connection that was just accepted may send its first request to a server that is stopping."""
 

@@ -207,9 +207,7 @@ class Service:
         model = prepared.answered.model
         return stamp if stamp.model == model else msgspec.structs.replace(stamp, model=model)
 
-    def generate(
-        self, prepared: Prepared, client: Client, deadline: float | None
-    ) -> Coroutine[object, object, Reply]:
+    def generate(self, prepared: Prepared, client: Client, deadline: float | None) -> Coroutine[object, object, Reply]:
         """The whole answer, by as many calls as it takes. Raises `UpstreamError`."""
         if prepared.detour is not None:
             return prepared.detour.generate(prepared, client, deadline)

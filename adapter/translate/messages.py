@@ -36,7 +36,6 @@ class Kept(msgspec.Struct, frozen=True, gc=False):
     source: SignatureSource
 
 
-
 def messages(value: list[Message], context: Context) -> Outcome:
     """All messages: systemInstruction and contents."""
     turns = Turns(context)
@@ -195,9 +194,7 @@ def _spoken(message: Message, index: int, turns: Turns) -> list[Part]:
     return [Part(text=message.audio.transcript)]
 
 
-def _known_parts(
-    message: Message, index: int, calls: list[Call], kept: Kept | None, turns: Turns
-) -> list[Part] | None:
+def _known_parts(message: Message, index: int, calls: list[Call], kept: Kept | None, turns: Turns) -> list[Part] | None:
     """The answer's own parts, from the client's carrier or the store, if they still say what the message says."""
     extra = message.extra_content.google if message.extra_content else None
     if extra is None and kept is None:
