@@ -191,6 +191,7 @@ class Connection(asyncio.Protocol):
         self._time, self._future = loop.time, loop.create_future
         self._transport: asyncio.Transport | None = None
         self._answer: Answer | None = None
+        self._unsent: tuple[bytes, ...] = ()
         # It goes on from one answer to the next: to make one costs as much as to read an answer.
         self._parser = httptools.HttpResponseParser(self)
         self._fields: list[tuple[bytes, bytes]] = []
@@ -206,16 +207,22 @@ class Connection(asyncio.Protocol):
         self._phase: Phase = "first byte"
 
     def call(self, message: bytes, body: bytes | None, deadline: float, between_bytes: float) -> Answer:
-        """Send a request. The connection must be idle."""
+        """Send a request. The connection must be idle.
+
+        It leaves in the next turn of the event loop, in a row with those of other connections: who answers on this
+        machine is then woken once, not for each.
+        """
         answer = self._answer = Answer(self, deadline, between_bytes)
         self._reused, self._used = self._used, True
         self._received = False
-        transport = cast(asyncio.Transport, self._transport)
-        if body:
-            transport.writelines((message, body))
-        else:
-            transport.write(message)
+        self._unsent = (message, body) if body else (message,)
+        self._loop.call_soon(self._send)
         return answer
+
+    def _send(self) -> None:
+        if not self.closed:
+            cast(asyncio.Transport, self._transport).writelines(self._unsent)
+        self._unsent = ()
 
     def wait(self, phase: Phase, seconds: float, deadline: float) -> "asyncio.Future[None]":
         """What to wait for; the answer fails if that is not done by then. The timer is moved only to come sooner."""
@@ -273,6 +280,9 @@ class Connection(asyncio.Protocol):
         """See `asyncio.Protocol`. What comes when nothing was asked is nobody's answer."""
         if self._answer is None:
             self.abort()
+            return
+        if self._unsent:
+            self._fail(UpstreamUnavailable(_BROKE, stale=True))
             return
         self._received = True
         try:

@@ -7,8 +7,8 @@ import random
 import pytest
 
 from adapter.upstream.asyncio_transport import KEPT, AsyncioTransport
-from adapter.upstream.errors import UpstreamProtocolError, UpstreamTruncated
-from adapter.upstream.http1 import MAX_UNREAD
+from adapter.upstream.errors import UpstreamProtocolError, UpstreamTruncated, UpstreamUnavailable
+from adapter.upstream.http1 import MAX_UNREAD, Connection
 from tests.upstream.chaos import CHUNKED, OK, answer, chunk
 from tests.upstream.transports import opened, whole
 
@@ -142,3 +142,51 @@ async def test_who_waits_for_a_place_gets_it_also_after_others_gave_up(chaos):
         assert await whole(await last) == b"ok"
         assert (await asyncio.gather(gone, return_exceptions=True)) != [b"ok"]
     assert chaos.connections == 1
+
+
+class Written(asyncio.Transport):
+    """Keeps what is written."""
+
+    def __init__(self):
+        super().__init__()
+        self.sent = []
+        self.aborted = False
+
+    def writelines(self, pieces):
+        self.sent += pieces
+
+    def abort(self):
+        self.aborted = True
+
+
+def connection():
+    """One that idles, and where it writes to."""
+    made, written = Connection(lambda _: None, lambda _: None), Written()
+    made.connection_made(written)
+    return made, written
+
+
+async def test_what_came_before_the_request_has_left_is_no_answer_to_it():
+    kept, written = connection()
+    answering = kept.call(b"POST / HTTP/1.1\r\n\r\n", b"{}", 1e9, 1.0)
+    kept.data_received(b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\n\r\n")
+    with pytest.raises(UpstreamUnavailable) as told:
+        await answering.head(1.0)
+    await asyncio.sleep(0)
+    assert (told.value.stale, written.sent, written.aborted) == (True, [], True)
+
+
+async def test_a_call_that_is_given_up_before_it_has_left_does_not_leave():
+    kept, written = connection()
+    await kept.call(b"POST / HTTP/1.1\r\n\r\n", b"{}", 1e9, 1.0).aclose()
+    await asyncio.sleep(0)
+    assert (written.sent, written.aborted) == ([], True)
+
+
+async def test_calls_of_one_turn_leave_in_the_next():
+    kept, written = connection()
+    kept.call(b"POST / HTTP/1.1\r\n\r\n", b"{}", 1e9, 1.0)
+    assert written.sent == []
+    await asyncio.sleep(0)
+    assert written.sent == [b"POST / HTTP/1.1\r\n\r\n", b"{}"]
+    kept.abort()
