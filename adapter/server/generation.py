@@ -61,20 +61,16 @@ class Generation:
         raise NotImplementedError
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send, exchange: Exchange) -> None:
-        service = self.service
         client: Client | None = None
         try:
-            client = service.access.client(scope)
+            client = self.service.access.client(scope)
             exchange.client = client.id
-            exchange.request = await read_body(scope, receive, service.settings.max_body, service.room)
+            exchange.request = await read_body(scope, receive, self.service.settings.max_body, self.service.room)
             try:
-                with while_connected(scope, receive):
-                    if not service.load.take():
-                        await service.load.wait()
-                    with service.load:
-                        await self.serve(Incoming(scope, send, exchange, client))
+                with while_connected(scope, receive), await self.service.load.place():
+                    await self.serve(Incoming(scope, send, exchange, client))
             finally:
-                service.room.give(len(exchange.request))
+                self.service.room.give(len(exchange.request))
         except ClientGone:
             exchange.status = 499
         except Exception as error:  # noqa: BLE001 - the border: everything becomes an OpenAI error, bugs are logged whole

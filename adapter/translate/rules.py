@@ -53,8 +53,7 @@ class Fields:
     def sent(self, message: msgspec.Struct) -> list[tuple[str, Any]]:
         """Those that were sent, with their values."""
         values = self._values(message)
-        # The keyword costs as much as the rest of it.
-        found: list[tuple[str, Any]] = list(zip(self._required, values))  # noqa: B905
+        found: list[tuple[str, Any]] = list(zip(self._required, values, strict=False))
         if values[self._optional] == self._nothing:
             return found
         for place, names, nothing in self._groups:

@@ -106,11 +106,10 @@ class Upstream:
     ) -> Reply:
         """The whole answer."""
         call = self._generation(model, "generateContent", request, caller, deadline)
-        if call.observed is None:
-            return _reply(await self._run(call, self._read))
-        with call.observed as observed:
+        with call.observed or _NOBODY:
             reply = _reply(await self._run(call, self._read))
-            observed.heard(reply.response)
+            if call.observed is not None:
+                call.observed.heard(reply.response)
             return reply
 
     async def stream(

@@ -179,9 +179,7 @@ class Connection:
             stream_id, exchange.model_asked = request.stream_id, request.model
             if request.background:
                 raise Rejected("background", "a websocket has no background: POST /v1/responses has")
-            if not service.load.take():
-                await service.load.wait()
-            with service.load:
+            with await service.load.place():
                 turn = await turn_of(service, request, unknown, self._client, self._memory)
                 self._endpoint.accept(scope, exchange, turn.prepared)
                 await self._answer(turn, request, exchange)
