@@ -10,6 +10,7 @@ import math
 import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
+from itertools import takewhile
 
 import msgspec
 
@@ -19,7 +20,7 @@ from adapter.server.responding import StreamedResponse, Turn
 from adapter.server.service import Service
 from adapter.server.state import UNFINISHED, State, answer_of
 from adapter.server.streaming import relay
-from adapter.store import Document
+from adapter.store import Document, DocumentStore
 from adapter.translate.responses_stream import blank
 from adapter.upstream.client import Reply
 from adapter.wire.base import encode
@@ -43,7 +44,7 @@ MAX_HELD = 4 * 1024 * 1024
 """Bytes of events that are read from memory; older ones are read from the store."""
 
 PATIENCE = 5.0
-"""Seconds for which the last events of a response that has ended are looked for, before it is told without them."""
+"""Seconds for which events that must have been are looked for in the store, before the end is told without them."""
 
 _ENDS = {"completed": Completed, "incomplete": Incomplete}
 
@@ -76,11 +77,20 @@ class Log:
         self._changed.set()
         self._changed = asyncio.Event()
 
-    async def behind(self, position: int) -> list[bytes]:
-        """The events from a position on that is in memory; waits until there are some, or the end."""
-        while position >= self.first + len(self._frames) and not self.ended:
+    @property
+    def end(self) -> int:
+        """The position of the next event."""
+        return self.first + len(self._frames)
+
+    def has_nothing_from(self, position: int) -> bool:
+        """Whether no event is, or will be, what a reader at this position waits for."""
+        return position > self.end or (self.ended and position == self.end)
+
+    async def read(self, position: int) -> list[bytes]:
+        """The events from a position on; waits for the next one. Nothing where they ended, or have left memory."""
+        while position == self.end and not self.ended:
             await self._changed.wait()
-        return self._frames[max(0, position - self.first) :]
+        return self._frames[position - self.first :] if position >= self.first else []
 
     def unwritten(self) -> tuple[int, bytes]:
         """What is to be written down: the position of its first event, and the events."""
@@ -89,9 +99,40 @@ class Log:
     def wrote(self, data: bytes) -> None:
         """These are written down."""
         self._written += data.count(b"\n\n")
-        while self._size > MAX_HELD and self.first < self._written:
-            self._size -= len(self._frames.pop(0))
-            self.first += 1
+        gone = 0
+        while self._size > MAX_HELD and self.first + gone < self._written:
+            self._size -= len(self._frames[gone])
+            gone += 1
+        del self._frames[:gone]
+        self.first += gone
+
+
+class WrittenEvents:
+    """Reads the events of one response from the store, one piece after the other."""
+
+    def __init__(self, documents: DocumentStore, response_id: str, client: str) -> None:
+        self.end = 0
+        self.ended = False
+        self._documents = documents
+        self._response_id = response_id
+        self._client = client
+        self._piece = 0
+
+    async def read(self, position: int) -> list[bytes]:
+        """The events from a position on that were not read before; nothing where no more are written yet."""
+        while not self.ended and (pieces := await self._next_pieces()):
+            first, frames = int(pieces[0][0]), [frame for _, data in pieces for frame in _frames(data)]
+            self._piece += len(pieces)
+            self.end, self.ended = first + len(frames), frames[-1] == DONE
+            if position < self.end:
+                return frames[max(0, position - first) :]
+        return []
+
+    async def _next_pieces(self) -> list[list[bytes]]:
+        """The pieces that follow the last one without a gap: each the position of its first event, and its events."""
+        keys = [_piece(self._response_id, number) for number in range(self._piece, self._piece + PIECES_AT_ONCE)]
+        found = await self._documents.get(keys, self._client)
+        return [found[key].split(b"\n", 1) for key in takewhile(found.__contains__, keys)]
 
 
 class Job:
@@ -235,37 +276,15 @@ class Jobs:
                 while answer_of(await self.find(response_id, client)).status in UNFINISHED:  # noqa: ASYNC110
                     await asyncio.sleep(POLL)
 
-    async def follow(self, response_id: str, client: str, position: int) -> AsyncGenerator[bytes]:
-        """The events of a response from a position on, as they come, up to the end. Raises `NotStored`."""
-        piece, until = 0, math.inf
-        while time.monotonic() < until:
-            job = self._running.get((response_id, client))
-            if job is not None and position >= job.log.first:
-                frames = await job.log.behind(position)
-            else:
-                piece, first, frames = await self._written(response_id, client, piece)
-                frames = frames[max(0, position - first) :]
-                if not frames:
-                    if until == math.inf and answer_of(await self.find(response_id, client)).status not in UNFINISHED:
-                        until = time.monotonic() + PATIENCE
-                    await asyncio.sleep(POLL)
-            for frame in frames:
-                yield frame
-                position += 1
-                if frame == DONE:
-                    return
-        response = msgspec.json.decode((await self.find(response_id, client)).response, type=Response)
-        last = _ENDS.get(response.status, Failed)(sequence_number=position, response=response)
-        for frame in (named_event(last), DONE):
-            yield frame
+    def running(self, response_id: str, client: str) -> Job | None:
+        """The job of a response that runs in this process."""
+        return self._running.get((response_id, client))
 
-    async def _written(self, response_id: str, client: str, piece: int) -> tuple[int, int, list[bytes]]:
-        """Events that are written down, from a piece on: the next piece, the first event's position, the events."""
-        keys = [_piece(response_id, number) for number in range(piece, piece + PIECES_AT_ONCE)]
-        found = await self._service.state.documents.get(keys, client)
-        bodies = [found[key].split(b"\n", 1) for key in keys if key in found]
-        frames = [frame + b"\n\n" for _, data in bodies for frame in data.split(b"\n\n") if frame]
-        return piece + len(bodies), int(bodies[0][0]) if bodies else 0, frames
+    async def follow(self, response_id: str, client: str, position: int) -> AsyncGenerator[list[bytes]]:
+        """The events of a response from a position on, as they come, up to the end. Raises `NotStored`."""
+        follower = Follower(self, self._service.state, response_id, client, position)
+        while frames := await follower.read():
+            yield frames
 
     async def aclose(self) -> None:
         """End what runs: it may use the time that is left where the process was told to end, and fails otherwise."""
@@ -275,6 +294,63 @@ class Jobs:
                 task.cancel()
         if tasks:
             await asyncio.wait(tasks)
+
+
+class Follower:
+    """Reads the events of one response from a position on, for one client.
+
+    They come from memory where the response runs in this process, otherwise from the store, where another process
+    writes them down. A client may name any position: where no event is or will be, to wait would be to wait for ever.
+
+    | the position                                | what is read                                        |
+    |---------------------------------------------|-----------------------------------------------------|
+    | in memory, or next to be told               | events, as they come                                |
+    | in the store                                | events, piece by piece                              |
+    | not in the store, the response still runs   | events, once they are written down                  |
+    | not in the store, though it must have been  | `PATIENCE` later the end, as the stored response is |
+    | behind the end, or beyond the next event    | the end alone                                       |
+    """
+
+    def __init__(self, jobs: Jobs, state: State, response_id: str, client: str, position: int) -> None:
+        self._jobs = jobs
+        self._about = (response_id, client)
+        self._position = position
+        self._written = WrittenEvents(state.documents, response_id, client)
+        self._until = math.inf
+        self._has_ended = False
+
+    async def read(self) -> list[bytes]:
+        """The next events; the last is `DONE`, and nothing comes after it. Raises `NotStored`."""
+        frames: list[bytes] = []
+        while not frames and not self._has_ended:
+            job = self._jobs.running(*self._about)
+            if job is not None and self._position >= job.log.first:
+                frames = await self._from_memory(job.log)
+            else:
+                frames = await self._from_store()
+        self._position += len(frames)
+        self._has_ended = not frames or frames[-1] == DONE
+        return frames
+
+    async def _from_memory(self, log: Log) -> list[bytes]:
+        return [DONE] if log.has_nothing_from(self._position) else await log.read(self._position)
+
+    async def _from_store(self) -> list[bytes]:
+        """Events that are written down; the end where there can be no more; nothing where it is worth to look again."""
+        if frames := await self._written.read(self._position):
+            self._until = math.inf
+            return frames
+        if self._written.ended:
+            return [DONE]
+        response = msgspec.json.decode((await self._jobs.find(*self._about)).response, type=Response)
+        is_over = response.status not in UNFINISHED
+        if is_over or self._position > self._written.end:
+            self._until = min(self._until, time.monotonic() + PATIENCE)
+        if time.monotonic() < self._until:
+            await asyncio.sleep(POLL)
+            return []
+        last = _ENDS.get(response.status, Failed)(sequence_number=self._position, response=response)
+        return [named_event(last), DONE] if is_over else [DONE]
 
 
 async def _ended(state: State, record: StoredResponse, client: str, status: str) -> StoredResponse:
@@ -295,6 +371,10 @@ def _life(response_id: str) -> str:
 
 def _mark(response_id: str) -> str:
     return f"cancel:{response_id}"
+
+
+def _frames(data: bytes) -> list[bytes]:
+    return [frame + b"\n\n" for frame in data.split(b"\n\n") if frame]
 
 
 def _piece(response_id: str, number: int) -> str:

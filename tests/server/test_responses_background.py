@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from adapter.server import background
+from adapter.store.documents import MemoryDocuments
 from adapter.store.sqlite_documents import SqliteDocuments
 from tests.server.scripted import adapter, answer, chat, frame, scripted
 from tests.server.stateful import PATH, ask, said, told
@@ -108,6 +109,110 @@ async def test_a_stream_that_was_left_is_taken_up_again_behind_any_event():
     assert told(rests[0].text) == events[1:]
     assert told(rests[1].text) == events[4:]
     assert told(rests[2].text) == events[len(seen) :]
+
+
+async def beyond(client, response_id, after):
+    """The events of a stream that asks for what is behind a position."""
+    url = f"{PATH}/{response_id}?stream=true&starting_after={after}"
+    async with asyncio.timeout(10):
+        response = await client.get(url)
+    assert response.text.endswith("data: [DONE]\n\n")
+    return told(response.text)
+
+
+@pytest.mark.parametrize("offset", [0, 1, 2, 1_000_000])
+async def test_a_position_beyond_the_events_of_one_that_runs_ends_that_stream_and_freezes_nothing(offset):
+    slow = Slow()
+    async with scripted(slow) as upstream, adapter(upstream) as client:
+        queued = await start(client)
+        async with client.stream("GET", f"{PATH}/{queued['id']}?stream=true") as response:
+            seen = told(await read_until(response.aiter_lines(), "two"))
+        after = len(seen) + offset
+        assert await beyond(client, queued["id"], after) == []
+        # Behind the last event that there is, others will be.
+        waiting = asyncio.create_task(beyond(client, queued["id"], after - offset - 1))
+        await asyncio.sleep(0.1)
+        slow.go_on.set()
+        done = await ended(client, queued["id"])
+        assert (await waiting)[-1]["response"] == done
+
+
+@pytest.mark.parametrize("offset", [0, 1, 2, 1_000_000])
+async def test_a_position_beyond_the_end_of_one_that_has_ended_ends_the_stream_at_once(tmp_path, monkeypatch, offset):
+    monkeypatch.setattr(background, "PATIENCE", 3600.0)
+
+    async def script(call):
+        await call.stream(answer("one"))
+
+    async with two_processes(script, tmp_path) as (one, two):
+        queued = await start(one)
+        await ended(one, queued["id"])
+        last = (await beyond(two, queued["id"], 0))[-1]["sequence_number"]
+        for client in (one, two):
+            assert await beyond(client, queued["id"], last + offset) == []
+
+
+async def test_followers_that_come_while_the_last_events_are_written_down_freeze_nothing(monkeypatch):
+    put, writing, go_on = MemoryDocuments.put, asyncio.Event(), asyncio.Event()
+
+    async def slowly(store, documents, client):
+        if any(b"[DONE]" in document.body for document in documents):
+            writing.set()
+            await go_on.wait()
+        return await put(store, documents, client)
+
+    async def script(call):
+        await call.stream(answer("one"))
+
+    monkeypatch.setattr(MemoryDocuments, "put", slowly)
+    async with scripted(script) as upstream, adapter(upstream) as client:
+        queued = await start(client)
+        await asyncio.wait_for(writing.wait(), 10)
+        whole = await beyond(client, queued["id"], 0)
+        last = whole[-1]["sequence_number"]
+        rests = [await beyond(client, queued["id"], last + offset) for offset in (-1, 0, 1, 2, 1_000_000)]
+        go_on.set()
+    assert rests == [whole[-1:], [], [], [], []]
+
+
+async def test_a_position_beyond_what_another_process_has_told_ends_the_stream(tmp_path, monkeypatch):
+    monkeypatch.setattr(background, "PATIENCE", 0.2)
+    slow = Slow()
+    async with two_processes(slow, tmp_path) as (one, two):
+        queued = await start(one)
+        await slow.begun.wait()
+        assert await beyond(two, queued["id"], 1_000) == []
+        slow.go_on.set()
+        await ended(one, queued["id"])
+
+
+async def test_a_follower_who_does_not_read_holds_up_nobody():
+    slow = Slow()
+
+    async def script(call):
+        await call.start()
+        for _ in range(200):
+            await call.send(frame(answer("x" * 50_000, finish=None)))
+        slow.begun.set()
+        await slow.go_on.wait()
+        await call.send(frame(answer("three")))
+        await call.end()
+
+    async with scripted(script) as upstream, adapter(upstream, write_timeout=0.3) as client:
+        queued = await start(client)
+        await asyncio.wait_for(slow.begun.wait(), 20)
+        host, port = client.base_url.host, client.base_url.port
+        reader, writer = await asyncio.open_connection(host, port, limit=1024)
+        writer.write(f"GET {PATH}/{queued['id']}?stream=true HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+        await asyncio.sleep(0.5)
+        slow.go_on.set()
+        done = await ended(client, queued["id"])
+        whole = await beyond(client, queued["id"], 0)
+        left = await asyncio.wait_for(reader.read(), 10)
+        writer.close()
+    assert whole[-1]["response"] == done
+    assert said(done).endswith("three")
+    assert b"[DONE]" not in left
 
 
 async def test_one_who_watches_may_leave_without_a_word_in_the_log(caplog):

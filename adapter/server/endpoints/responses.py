@@ -61,10 +61,12 @@ class Responses(Generation):
         await self.send(incoming, turn.prepared, encode(response))
 
 
-async def follow(service: Service, frames: AsyncGenerator[bytes], stream: EventStream) -> None:
+async def follow(service: Service, batches: AsyncGenerator[list[bytes]], stream: EventStream) -> None:
     """Send what a background response tells, as it comes; the response goes on when the client is gone."""
     with until(stream.keep_alive(heartbeat_of(service.settings, lambda: COMMENT))):
-        async with aclosing(frames):
-            async for frame in frames:
-                await stream.write(frame)
+        async with aclosing(batches):
+            async for frames in batches:
+                for frame in frames:
+                    await stream.write(frame, more=True)
+                await stream.flush()
     await stream.end()

@@ -86,16 +86,16 @@ async def get_response(request: Request) -> Response:
 class Resumed(Response):
     """The events of a response that runs, or ran, in the background."""
 
-    def __init__(self, service: Service, frames: Callable[[], AsyncGenerator[bytes]]) -> None:
+    def __init__(self, service: Service, batches: Callable[[], AsyncGenerator[list[bytes]]]) -> None:
         super().__init__()
         self._service = service
-        self._frames = frames
+        self._batches = batches
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See `Response`."""
         stream = EventStream(send, {}, self._service.settings)
         with suppress(ClientGone), while_connected(scope, receive):
-            await follow(self._service, self._frames(), stream)
+            await follow(self._service, self._batches(), stream)
 
 
 async def delete_response(request: Request) -> Response:
