@@ -3,6 +3,7 @@ file (`upstream_url`); its description is the help text. Secrets are never print
 """
 
 import ipaddress
+from functools import cache
 from typing import Annotated, Any, Literal, NamedTuple, get_args
 
 import msgspec
@@ -297,11 +298,12 @@ class Setting(NamedTuple):
     help: str
 
 
-def all_settings() -> list[Setting]:
+@cache
+def all_settings() -> tuple[Setting, ...]:
     """Every setting, in the order of the fields."""
     described = []
     for field in msgspec.structs.fields(Settings):
         inner, meta = get_args(field.type)
         default = field.default_factory() if field.default_factory is not msgspec.NODEFAULT else field.default
         described.append(Setting(field.name, inner, default, meta.description))
-    return described
+    return tuple(described)

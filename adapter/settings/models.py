@@ -2,7 +2,7 @@
 
 import tomllib
 from fnmatch import fnmatchcase
-from functools import lru_cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from pathlib import Path
 
@@ -33,12 +33,18 @@ class Catalogue(msgspec.Struct, frozen=True, eq=False, forbid_unknown_fields=Tru
 
 def catalogue(settings: Settings) -> Catalogue:
     """The built-in table, with the operator's rows and names before it. Raises `SettingsError`."""
-    text = files("adapter.translate").joinpath("capabilities.toml").read_text()
-    built_in = msgspec.convert(tomllib.loads(text), Catalogue)
+    built_in = _built_in()
     own = _own_catalogue(settings.capabilities)
     mapped = [Alias(pattern, model) for pattern, model in settings.models.items()]
     defaults = built_in.alias if settings.default_models else []
     return Catalogue(model=own.model + built_in.model, alias=mapped + own.alias + defaults)
+
+
+@cache
+def _built_in() -> Catalogue:
+    """The table that the package ships. It is read once: parsing it takes longer than most translations."""
+    text = files("adapter.translate").joinpath("capabilities.toml").read_text(encoding="utf-8")
+    return msgspec.convert(tomllib.loads(text), Catalogue)
 
 
 def _own_catalogue(path: str | None) -> Catalogue:
