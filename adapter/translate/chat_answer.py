@@ -45,6 +45,7 @@ def from_gemini(
     Raises `AnswerError` where there is no answer to give.
     """
     ledger = Ledger()
+    ledger.notes += reply.another_model(response.model_version, stamp.model)
     if unknown:
         ledger.notes += [Note(path, Fidelity.APPROXIMATED, reply.UNKNOWN) for path in unknown]
     if (reason := reply.blocked(response)) is not None:

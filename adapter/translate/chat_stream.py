@@ -139,6 +139,8 @@ class ChatStream:
     def _remember(self, response: GenerateContentResponse) -> None:
         """Keep what an event says beside its candidates; most events say nothing new."""
         said, usage = self._said, response.usage_metadata
+        if response.model_version not in (None, self._model):
+            self._note(reply.another_model(response.model_version, self.stamp.model))
         self._model = self._model or response.model_version or self.stamp.model
         if usage is not None:
             said.usage_metadata = usage

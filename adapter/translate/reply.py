@@ -1,6 +1,7 @@
 """What chat and responses share on the way back: kinds of parts, calls, finish reasons, usage."""
 
 import base64
+import re
 from collections.abc import Iterable
 from hashlib import blake2b
 from typing import Any, Literal, NamedTuple
@@ -252,6 +253,27 @@ def refusal_text(reason: str, message: str | None) -> str:
 def policy_error(reason: str, message: str | None) -> AnswerError:
     """A blocked prompt as an error, where the operator wants one."""
     return AnswerError(400, "content_policy_violation", refusal_text(reason, message))
+
+
+_COLLECTION = re.compile(r"(?:publishers/[^/]+/)?models/")
+_VERSION = re.compile(r"(?:-preview)?(?:-\d[\d-]*)?\Z")
+
+
+def another_model(version: str | None, model: str) -> list[Note]:
+    """The note on an answer that says that another model made it: a shut-down model's successor, or a relay's choice.
+
+    A version of the model is no other one, an alias that ends in -latest promises none, and a tuned model has a name of
+    its own.
+    """
+    asked, answered = (_COLLECTION.sub("", name, count=1).partition("+")[0] for name in (model, version or model))
+    if (
+        answered == asked
+        or "/" in asked
+        or asked.endswith("-latest")
+        or _VERSION.sub("", answered) == _VERSION.sub("", asked)
+    ):
+        return []
+    return [Note("modelVersion", Fidelity.APPROXIMATED, f"{answered} answered for {asked}")]
 
 
 def _by_modality(details: list[ModalityTokenCount], modality: str) -> int:
