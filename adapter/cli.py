@@ -1,11 +1,13 @@
 """The `adapter` command."""
 
+import datetime
 import math
 import os
 import secrets
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -40,6 +42,7 @@ from adapter.settings import (
     shown_to_all,
     upstream_name,
     upstream_settings,
+    utc_day,
 )
 from adapter.translate.notes import Rejected
 from adapter.wire.base import decode
@@ -76,10 +79,15 @@ def with_settings(command: Callable[..., None]) -> Callable[..., None]:
 def _load(config: Path | None, flags: Mapping[str, Any]) -> Settings:
     try:
         settings = load(flags, os.environ, config)
-        catalogue(settings)
+        catalogue(settings, _today())
     except SettingsError as error:
         raise click.ClickException(str(error)) from None
     return settings
+
+
+def _today() -> datetime.date:
+    """The day by UTC, as the calendar of models counts."""
+    return utc_day(time.time())
 
 
 @main.command()
@@ -169,7 +177,13 @@ def _upstream(settings: Settings) -> Iterator[tuple[Settings, str]]:
     key = secrets.token_urlsafe(24)
     bearer = upstream_settings(settings).auth == "bearer"
     with _emulator(EmulatorSettings(api_keys=frozenset({key}), relay=bearer)) as url:
-        reached = msgspec.structs.replace(settings, upstream_url=url, upstream_keys=(key,), upstream_name="emulator")
+        reached = msgspec.structs.replace(
+            settings,
+            upstream_url=url,
+            upstream_keys=(key,),
+            upstream_name="emulator",
+            upstream_platform="relay" if bearer else "studio",
+        )
         yield reached, "emulator"
 
 
@@ -218,7 +232,7 @@ def translate(file: BinaryIO, config: Path | None, **flags: Any) -> None:
     settings = _load(config, flags)
     try:
         request, unknown = decode(file.read(), ChatCompletionRequest)
-        shown = prepared(request, unknown, catalogue(settings), options(settings))
+        shown = prepared(request, unknown, catalogue(settings, _today()), options(settings))
     except DECODING_ERRORS as error:
         raise _refusal(malformed(error)) from None
     except Rejected as error:
@@ -237,9 +251,12 @@ def _refusal(error: Malformed | Rejected) -> click.ClickException:
 @with_settings
 def models(config: Path | None, **flags: Any) -> None:
     """List the capability rows and the model names that are mapped."""
-    table = catalogue(_load(config, flags))
+    settings = _load(config, flags)
+    table = catalogue(settings, _today())
     for row in table.model:
-        click.echo(f"{row.pattern:32} thinking {row.thinking:8} {row.date}  {row.source}")
+        ends = row.until.get(table.platform)
+        until = f" until {ends}" if ends else ""
+        click.echo(f"{row.pattern:32} thinking {row.thinking:8} {row.date}  {row.source}{until}")
     for alias in table.alias:
         click.echo(f"{alias.pattern:32} -> {alias.model}")
 

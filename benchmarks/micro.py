@@ -3,6 +3,7 @@
 Prints microseconds and how many times the cost of the size before: ten times the size should cost about ten times.
 """
 
+import datetime
 import json
 import time
 from collections.abc import Callable
@@ -24,7 +25,7 @@ from adapter.wire.sse import event
 from benchmarks.workloads import MODEL, history, image, tools
 
 CHOSEN = settings.Settings()
-NAMES, OPTIONS = settings.catalogue(CHOSEN), settings.options(CHOSEN)
+NAMES, OPTIONS = settings.catalogue(CHOSEN, datetime.date(2026, 11, 30)), settings.options(CHOSEN)
 STAMP = Stamp(seed="s", id="chatcmpl-1", created=1, model=MODEL)
 
 

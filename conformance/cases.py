@@ -1,6 +1,7 @@
 """The cases, read from their files: one file, one sentence, one or more turns."""
 
 import base64
+import datetime
 from collections.abc import Callable, Iterator, Mapping
 from itertools import pairwise
 from pathlib import Path
@@ -14,6 +15,9 @@ SUITES = ("chat", "streams", "errors", "responses", "compactions")
 PATHS = {"responses": "responses", "compactions": "responses/compact"}
 """Where the requests of a suite go, below the base URL, if not to `chat/completions`."""
 
+
+TODAY = datetime.date(2026, 11, 30)
+"""When a case happens that does not say."""
 
 OK = {
     "candidates": [{"content": {"role": "model", "parts": [{"text": "ok"}]}, "finishReason": "STOP", "index": 0}],
@@ -113,7 +117,8 @@ class Case(Form):
     """A sentence and its proof. A case of one turn has the turn's keys itself.
 
     `source` says where the behaviour was asked for or documented; `rule` is the request's field or the answer's element
-    that it is about. `settings` are the adapter's own, by name; `signatures` is what its store holds before. `clients`
+    that it is about. `settings` are the adapter's own, by name; `day` is when all of it happens, for what depends on
+    the calendar of models; `signatures` is what its store holds before. `clients`
     are the ways of keeping history (see `clients.py`) under which all turns must hold. `emulator` quotes why a strict
     Gemini refuses the request all the same.
     """
@@ -122,6 +127,7 @@ class Case(Form):
     rule: str
     turns: list[Turn]
     settings: dict[str, str] = {}
+    day: datetime.date = TODAY
     signatures: dict[str, dict[str, Any]] = {}
     clients: tuple[str, ...] = ("complete",)
     emulator: str = ""

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import httpx2
 import msgspec
 
-from conformance.cases import Case, Turn
+from conformance.cases import TODAY, Case, Turn
 from conformance.clients import CLIENTS, fill
 from conformance.judging import Observed, Verdict, judge
 from conformance.upstream import ScriptedGemini
@@ -52,6 +52,8 @@ def unsuitable(case: Case, server: Server) -> str:
     """Why a case cannot run against a server that is already up."""
     if case.signatures:
         return "it needs a signature store that is filled before"
+    if case.day != TODAY:
+        return "it happens on another day"
     needed = {name: value for name, value in case.settings.items() if name not in PER_REQUEST}
     if needed != dict(server.settings):
         return "it needs " + (", ".join(f"{name}={value}" for name, value in needed.items()) or "default settings")

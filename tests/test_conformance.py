@@ -70,7 +70,9 @@ class Core:
         except DECODING_ERRORS as error:
             raise malformed(error) from None
         chosen = settings.options(self.settings)
-        ready = prepared(request, unknown, settings.catalogue(self.settings), chosen, found=self.known(request))
+        ready = prepared(
+            request, unknown, settings.catalogue(self.settings, self.case.day), chosen, found=self.known(request)
+        )
         context, model = ready.context, ready.model
         self.notes = lines(ready.notes)
         ledger.check(ready.notes, self.settings.strict, self.settings.notes)
@@ -186,7 +188,7 @@ class ResponsesCore(Core):
         chosen = settings.options(self.settings)
         found = {**view.signatures, **self.known(view.request)}
         try:
-            ready = prepared(view.request, {}, settings.catalogue(self.settings), chosen, found=found)
+            ready = prepared(view.request, {}, settings.catalogue(self.settings, self.case.day), chosen, found=found)
         except Rejected as error:
             raise past.rejected(view.rejected(error)) from None
         context, model = ready.context, ready.model

@@ -28,10 +28,13 @@ PURE = {
 """Third-party modules that the pure layers may import."""
 
 PURE_STANDARD = {
-    "base64", "collections", "copy", "enum", "fnmatch", "functools", "hashlib", "io", "itertools", "json", "math",
-    "operator", "re", "string", "types", "typing", "wave",
+    "base64", "collections", "copy", "datetime", "enum", "fnmatch", "functools", "hashlib", "io", "itertools", "json",
+    "math", "operator", "re", "string", "types", "typing", "wave",
 }  # fmt: skip
-"""Modules of the standard library without a clock, randomness, environment or network."""
+"""Modules of the standard library without a clock, randomness, environment or network; of datetime, see below."""
+
+CLOCKS = {"now", "utcnow", "today"}
+"""What datetime has of a clock."""
 
 FILES = sorted(PACKAGE.rglob("*.py"))
 
@@ -103,10 +106,12 @@ def module_of(path: Path) -> str:
 
 @pytest.mark.parametrize("layer", ["wire", "translate"])
 def test_pure_layers_call_nothing_of_the_world(layer):
-    """No file, environment, process or input: the world is an argument."""
+    """No file, environment, process, clock or input: the world is an argument."""
     forbidden = {"open", "input", "print", "exec", "eval", "__import__", "breakpoint"}
     for path in (PACKAGE / layer).rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
                 assert node.func.id not in forbidden, f"{path.name}:{node.lineno} calls {node.func.id}"
+            if isinstance(node, ast.Attribute):
+                assert node.attr not in CLOCKS, f"{path.name}:{node.lineno} reads a clock: {node.attr}"
             assert not isinstance(node, (ast.AsyncFunctionDef, ast.Await)), f"{path.name} awaits"

@@ -59,7 +59,7 @@ def test_no_two_cases_ask_the_same():
     seen: dict[str, str] = {}
     for case in CASES:
         asked = repr([(turn.request, turn.answer, turn.events, turn.status, turn.further) for turn in case.turns])
-        key = asked + repr((case.settings, case.signatures, case.clients))
+        key = asked + repr((case.settings, case.day, case.signatures, case.clients))
         assert key not in seen, f"{case.id} asks what {seen.get(key)} asks"
         seen[key] = case.id
 

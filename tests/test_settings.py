@@ -1,5 +1,6 @@
 """Settings: where they come from, what they refuse, what they hide."""
 
+import datetime
 import hashlib
 
 import msgspec
@@ -15,14 +16,18 @@ from adapter.settings import (
     further_upstreams,
     has_files,
     load,
+    named,
     next_models,
     options,
+    platform_of,
     read_again,
     resolve,
     shown_to_all,
     upstream_name,
     upstream_settings,
 )
+
+TODAY = datetime.date(2026, 11, 30)
 
 KEYED = {"GEMINI_API_KEY": "secret-key"}
 
@@ -318,11 +323,11 @@ def test_secrets_are_never_printed():
 
 
 def test_openai_names_stand_for_current_models_unless_that_is_off():
-    names = catalogue(load({}, {})).alias
+    names = catalogue(load({}, {}), TODAY).alias
     assert resolve("gpt-6-astra", names) == "gemini-3.8-flash"
     assert resolve("o4-mini", names) == "gemini-3.1-pro-preview"
     assert resolve("models/gemini-2.5-pro", names) == "gemini-2.5-pro"
-    assert catalogue(load({"default_models": "off"}, {})).alias == []
+    assert catalogue(load({"default_models": "off"}, {}), TODAY).alias == []
 
 
 def test_the_operators_names_and_rows_go_first(tmp_path):
@@ -330,12 +335,41 @@ def test_the_operators_names_and_rows_go_first(tmp_path):
     rows.write_text(
         '[[model]]\npattern = "mine-*"\nsource = "me"\ndate = "2026-11-24"\nthinking = "none"\nlevels = []\n'
     )
-    table = catalogue(load({"models": "gpt-6-astra=mine-1", "capabilities": str(rows)}, {}))
+    table = catalogue(load({"models": "gpt-6-astra=mine-1", "capabilities": str(rows)}, {}), TODAY)
     assert resolve("gpt-6-astra", table.alias) == "mine-1"
     assert table.model[0].pattern == "mine-*"
     rows.write_text('[[model]]\npattern = "mine-*"\n')
     with pytest.raises(SettingsError, match=r"rows\.toml"):
-        catalogue(load({"capabilities": str(rows)}, {}))
+        catalogue(load({"capabilities": str(rows)}, {}), TODAY)
+
+
+def test_a_row_of_the_operators_may_start_from_a_built_in_one(tmp_path):
+    rows = tmp_path / "rows.toml"
+    rows.write_text(
+        '[[model]]\npattern = "gemini-2.5-pro"\nlike = "gemini-2.5-pro*"\nsource = "me"\ndate = "2026-11-30"\n'
+        "until = {}\n"
+    )
+    table = catalogue(load({"capabilities": str(rows)}, {}), datetime.date(2027, 1, 1))
+    assert named("gemini-2.5-pro", table).model == "gemini-2.5-pro", "the operator knows better"
+    assert named("gemini-2.5-pro", table).row.budget_maximum == 32_768
+    assert named("gemini-2.5-flash", table).model == "gemini-3.5-flash-lite"
+    rows.write_text('[[model]]\npattern = "a"\nlike = "b"\nsource = "me"\ndate = "2026-11-30"\n')
+    with pytest.raises(SettingsError, match="no row has the pattern 'b'"):
+        catalogue(load({"capabilities": str(rows)}, {}), TODAY)
+
+
+@pytest.mark.parametrize(
+    ("given", "platform"),
+    [
+        ({}, "studio"),
+        ({"upstream_url": "https://generativelanguage.googleapis.com/v1", "upstream_keys": "k"}, "studio"),
+        ({"upstream_url": "https://relay.example", "upstream_keys": "k"}, "relay"),
+        ({"upstream_platform": "relay"}, "relay"),
+        ({"upstream_url": "https://relay.example", "upstream_keys": "k", "upstream_platform": "studio"}, "studio"),
+    ],
+)
+def test_whose_calendar_of_models_holds_is_told_by_the_url_or_by_the_operator(given, platform):
+    assert platform_of(load(given, {"GEMINI_API_KEY": "k"})) == platform
 
 
 def test_settings_of_a_request_come_from_settings_of_the_server():

@@ -107,7 +107,8 @@ class Emulator:
         """`models.list`."""
         self.authorise(request)
         query = request.query_params
-        return as_json(service.list_models(version, query.get("pageSize", ""), query.get("pageToken", "")))
+        page_size, page_token = query.get("pageSize", ""), query.get("pageToken", "")
+        return as_json(service.list_models(version, page_size, page_token, self.settings.day()))
 
     async def call(self, version: str, request: Request) -> Response:
         """Everything under a model's name."""
@@ -116,7 +117,7 @@ class Emulator:
             return as_page(html(404, "Not Found"))
         if request.method == "GET" and not method:
             self.authorise(request)
-            return as_json(as_resource(service.find_model(name.removeprefix("models/"), version, "get")))
+            return as_json(as_resource(self.model(name, version, "get", request)))
         if request.method != "POST" or method not in service.MESSAGES:
             return as_page(html(404, "Not Found"))
         try:
@@ -167,7 +168,7 @@ class Emulator:
         if self.settings.verify_files:
             self.files.check(parsed)
         base, fault = split_model(name)
-        model = service.find_model(base, version, method)
+        model = self.model(base, version, method, request)
         if fault is not None:
             await asyncio.sleep(fault.before)
         if fault is not None and fault.page is not None:
@@ -177,6 +178,11 @@ class Emulator:
                 raise fault.refusal
             return status(fault.refusal, wrapped=True)
         return self.answer(method, parsed, model, request, fault)
+
+    def model(self, name: str, version: str, method: str, request: Request) -> Model:
+        """The row, by AI Studio's calendar on AI Studio's paths."""
+        day = None if "project" in request.path_params else self.settings.day()
+        return service.find_model(name.removeprefix("models/"), version, method, day)
 
     def answer(
         self, method: str, parsed: dict[str, Any], model: Model, request: Request, fault: Fault | None

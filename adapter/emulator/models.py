@@ -1,5 +1,6 @@
-"""The model rows of `models.toml`."""
+"""The model rows of `models.toml`, and the calendar by which they end."""
 
+import datetime
 import tomllib
 from functools import cache
 from importlib.resources import files
@@ -12,13 +13,18 @@ DEFAULT_SIZES = ("1K", "2K", "4K")
 
 
 class Model(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One model and what it can do."""
+    """One model and what it can do.
+
+    `shutdown`: the first day (UTC) on which AI Studio no longer serves it; then `routes_to` answers, or nothing does.
+    """
 
     name: str
     display: str
     family: str
     generation: float
     resolves_to: str = ""
+    shutdown: datetime.date = datetime.date.max
+    routes_to: str = ""
     versions: tuple[str, ...] = ("v1beta", "v1")
     methods: tuple[str, ...] = GENERATE_METHODS
     outputs: tuple[str, ...] = ("TEXT",)
@@ -45,6 +51,7 @@ class Model(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     logprobs: bool = False
     image_sizes: tuple[str, ...] = DEFAULT_SIZES
     image_tokens: int = 0
+    speaks_wav: bool = False
     dimensions: int = 0
 
     @property
@@ -63,6 +70,14 @@ def models() -> dict[str, Model]:
     document = tomllib.loads(files(__package__).joinpath("models.toml").read_text(encoding="utf-8"))
     rows = [msgspec.convert({**document["families"][row["family"]], **row}, Model) for row in document["models"]]
     return {row.name: row for row in rows}
+
+
+def served(name: str, day: datetime.date | None) -> Model | None:
+    """The row that answers to a name on a day; without a day no model has ended, as on a relay."""
+    model = models().get(name)
+    if model is None or day is None or day < model.shutdown:
+        return model
+    return served(model.routes_to, day) if model.routes_to else None
 
 
 def as_resource(model: Model) -> dict[str, Any]:

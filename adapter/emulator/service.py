@@ -1,5 +1,6 @@
 """Each method of the API as a function from a parsed body to a response, without HTTP."""
 
+import datetime
 from typing import Any, NamedTuple
 
 from adapter.emulator.checks import check_request
@@ -7,7 +8,7 @@ from adapter.emulator.checks.contents import content_violations
 from adapter.emulator.conversation import Request
 from adapter.emulator.embed import vector
 from adapter.emulator.errors import Refusal, bullet, invalid, unknown_model
-from adapter.emulator.models import Model, as_resource, models
+from adapter.emulator.models import Model, as_resource, models, served
 from adapter.emulator.parse import parse
 from adapter.emulator.reply import Reply, respond
 from adapter.emulator.settings import EmulatorSettings
@@ -37,10 +38,10 @@ class Generated(NamedTuple):
     signatures: SignatureReport
 
 
-def find_model(name: str, version: str, method: str) -> Model:
-    """The row, if it is served under this API version and has the method."""
+def find_model(name: str, version: str, method: str, day: datetime.date | None = None) -> Model:
+    """The row, if it is served under this API version and has the method; by the calendar, if there is a day."""
     asked = NAMED_AS.get(method, method)
-    model = models().get(name.removeprefix("models/"))
+    model = served(name.removeprefix("models/"), day)
     if model is None or version not in model.versions or (asked not in model.methods and asked != "get"):
         raise unknown_model(name.removeprefix("models/"), version, asked)
     return model
@@ -107,9 +108,9 @@ def embedding(request: dict[str, Any], model: Model, name: str) -> list[float]:
     return vector(content, request.get("taskType", ""), size)
 
 
-def list_models(version: str, page_size: str, page_token: str) -> dict[str, Any]:
-    """A page of the models; the token is the number of the next row."""
-    rows = [model for model in models().values() if version in model.versions]
+def list_models(version: str, page_size: str, page_token: str, day: datetime.date | None = None) -> dict[str, Any]:
+    """A page of the models that have not ended; the token is the number of the next row."""
+    rows = [model for model in models().values() if version in model.versions and served(model.name, day) is model]
     for text in filter(None, (page_size, page_token)):
         if not text.isdigit():
             raise Refusal(400, "Request contains an invalid argument.")

@@ -1,5 +1,6 @@
 """What can be set on an emulator."""
 
+import datetime
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,9 +27,13 @@ class EmulatorSettings:
     """None: any key that is not empty."""
     require_key: bool = True
     relay: bool = False
-    """True: an API key as `Authorization: Bearer` is taken too, as relays do and Google does not."""
+    """True: an API key as `Authorization: Bearer` is taken too, and models that Google has shut down are served."""
     chunk_delay: float = 0.0
     """Seconds between the chunks of a stream."""
     max_body: int = MAX_BODY
     clock: Callable[[], float] = time.time
-    """Only the response id shows the time."""
+    """Which models are served depends on it, when files expire, and what response ids look like."""
+
+    def day(self) -> datetime.date | None:
+        """Today by UTC, for the calendar of models; a relay has none."""
+        return None if self.relay else datetime.datetime.fromtimestamp(self.clock(), datetime.UTC).date()

@@ -36,6 +36,11 @@ class Translated(Protocol):
         ...
 
     @property
+    def name(self) -> str:
+        """The name that was asked for, which another model may answer for once its own has ended."""
+        ...
+
+    @property
     def notes(self) -> list[Note]:
         """Its ledger."""
         ...
@@ -96,7 +101,7 @@ class Detours(Generic[P]):
 
         `translate` makes the request for another model or upstream, and raises `Rejected`.
         """
-        models = [first.model, *next_models(first.model, self._settings)]
+        models = [first.name, *next_models(first.name, self._settings)]
         routes = [Route(place, model) for model in models for place in self._places]
         return Detour(self._settings, routes, translate) if len(routes) > 1 else None
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Coroutine, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
 from copy import copy
 from importlib import import_module
 from typing import Any, TypeVar
@@ -22,12 +22,14 @@ from adapter.server.logs import Lines
 from adapter.server.routes import Detour, Detours, time_limit
 from adapter.server.state import State
 from adapter.settings import (
+    Calendar,
     Catalogue,
     Settings,
     catalogue,
     fetch_settings,
     named,
     options,
+    utc_day,
 )
 from adapter.store import DocumentStore, SignatureStore
 from adapter.translate import chat, signatures
@@ -52,10 +54,14 @@ DECODING_ERRORS = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, Too
 
 
 class Prepared(msgspec.Struct, frozen=True):
-    """A request on its way: what it asks, what goes to Gemini, and what became of its fields."""
+    """A request on its way: what it asks, what goes to Gemini, and what became of its fields.
+
+    `model` answers; `name` is what was asked for, which is another once that has ended.
+    """
 
     context: Context
     model: str
+    name: str
     body: GenerateContentRequest
     notes: list[Note]
     calls: int
@@ -63,7 +69,7 @@ class Prepared(msgspec.Struct, frozen=True):
 
     def with_notes(self, ledger: list[Note]) -> "Prepared":
         """See `routes.Translated`."""
-        return Prepared(self.context, self.model, self.body, ledger, self.calls)
+        return Prepared(self.context, self.model, self.name, self.body, ledger, self.calls)
 
     @property
     def answered(self) -> "Prepared":
@@ -82,13 +88,13 @@ def prepared(
     instead: str | None = None,
 ) -> Prepared:
     """Translate a chat request for the model that its name stands for, or `instead`. Raises `Rejected`."""
-    model, row = named(instead or request.model, names)
+    model, row, reason, name = named(instead or request.model, names)
     context = Context(request=request, capabilities=row, options=chosen, media=media, signatures=found)
     gemini, ledger = chat.to_gemini(context, unknown)
     if model != request.model.removeprefix("models/"):
-        stands = Note("model", Fidelity.APPROXIMATED, f"{model} stands for {request.model}")
+        stands = Note("model", Fidelity.APPROXIMATED, reason or f"{model} stands for {request.model}")
         ledger = [stands, *(note for note in ledger if note.path != "model")]
-    return Prepared(context, model, gemini, ledger, calls_needed(context))
+    return Prepared(context, model, name, gemini, ledger, calls_needed(context))
 
 
 class Service:
@@ -104,6 +110,7 @@ class Service:
         *,
         lines: Lines | None = None,
         metrics: Any = None,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self.settings = settings
         self.upstream = upstream
@@ -119,12 +126,17 @@ class Service:
         self._rates: Any = import_module("adapter.server.rates").Rates(settings.store) if limited else None
         self.metrics = metrics
         self.drain = Drain(settings.shutdown_delay, settings.shutdown_grace)
-        self.catalogue = catalogue(settings)
+        self._calendar = Calendar(catalogue(settings, utc_day(clock())), clock)
         self.options = options(settings, upstream.settings.name)
         self.detours: Detours[Prepared] | None = None
         self.exchanges = Exchanges(enabled=settings.loopback if settings.inspector is None else settings.inspector)
         self.fetcher = Fetcher(fetch_settings(settings))
         self.started_at = int(time.time())
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """Today's models of the first upstream."""
+        return self._calendar.of(self.options.platform)
 
     async def body(self, scope: Scope, receive: Receive) -> bytes:
         """The body of a request that is answered at once. Raises as `read_body` does."""
@@ -156,9 +168,11 @@ class Service:
             return made
 
         def elsewhere(model: str, chosen: Options) -> Prepared:
-            return prepared(request, unknown, self.catalogue, chosen, media=media, found=found, instead=model)
+            return prepared(
+                request, unknown, self._calendar.of(chosen.platform), chosen, media=media, found=found, instead=model
+            )
 
-        return Prepared(made.context, made.model, made.body, made.notes, made.calls, self.detours.of(made, elsewhere))
+        return msgspec.structs.replace(made, detour=self.detours.of(made, elsewhere))
 
     def _check_name(self, model: str) -> None:
         """Raises `Rejected` for a model whose name cannot stand in a URL, before anything is done for it."""

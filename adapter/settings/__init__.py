@@ -12,13 +12,14 @@ from adapter.settings.fields import (
     is_loopback,
 )
 from adapter.settings.keys import HASHED, digest_of, has_files
-from adapter.settings.models import Catalogue, catalogue, named, resolve
+from adapter.settings.models import Calendar, Catalogue, catalogue, named, resolve, utc_day
 from adapter.settings.parts import (
     ANYFAST_FIELDS,
     VERTEX_FIELDS,
     document_limits,
     fetch_settings,
     options,
+    platform_of,
     upstream_name,
     upstream_settings,
 )
@@ -30,6 +31,7 @@ __all__ = [
     "HASHED",
     "SECRETS",
     "VERTEX_FIELDS",
+    "Calendar",
     "Catalogue",
     "KnownClient",
     "Setting",
@@ -47,9 +49,11 @@ __all__ = [
     "named",
     "next_models",
     "options",
+    "platform_of",
     "read_again",
     "resolve",
     "shown_to_all",
     "upstream_name",
     "upstream_settings",
+    "utc_day",
 ]

@@ -75,6 +75,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     upstream_name: Annotated[
         str | None, _about("What issues thought signatures; they are sent back only there. Default: the URL's host.")
     ] = None
+    upstream_platform: Annotated[
+        Literal["auto", "studio", "vertex", "relay"],
+        _about("Whose dates of models that end hold: AI Studio's, Vertex AI's, a relay's (none). auto: by the URL."),
+    ] = "auto"
     upstream_auth: Annotated[
         Literal["api-key", "bearer", "caller", "vertex"],
         _about("How to authenticate: x-goog-api-key, Authorization: Bearer, the client's key, Google Cloud's tokens."),

@@ -1,19 +1,26 @@
 """What the names of models stand for, and what the models can do: tables with the operator's rows before ours."""
 
+import datetime
+import time
 import tomllib
+from collections.abc import Callable
 from fnmatch import fnmatchcase
 from functools import cache, lru_cache
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from adapter.settings.fields import Settings, SettingsError
+from adapter.settings.parts import platform_of
 from adapter.settings.reading import from_file
-from adapter.translate.capabilities import ModelCapabilities, capabilities_of
+from adapter.translate.capabilities import ModelCapabilities, Platform, ServedModel, served_model
 
 LONGEST_KEPT = 256
 """Names of models that are longer are looked up anew each time."""
+
+DAY = 86_400
 
 
 class Alias(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -25,46 +32,91 @@ class Alias(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Catalogue(msgspec.Struct, frozen=True, eq=False, forbid_unknown_fields=True):
-    """The capability rows and the default model map."""
+    """The capability rows and the default model map, as one platform has them on one day (UTC)."""
 
     model: list[ModelCapabilities] = []
     alias: list[Alias] = []
+    platform: Platform = "studio"
+    day: datetime.date = datetime.date.min
 
 
-def catalogue(settings: Settings) -> Catalogue:
-    """The built-in table, with the operator's rows and names before it. Raises `SettingsError`."""
+class Calendar:
+    """The catalogue of each platform, today: a process that runs over midnight (UTC) has the new day's."""
+
+    def __init__(self, table: Catalogue, clock: Callable[[], float] = time.time) -> None:
+        self._table = table
+        self._clock = clock
+        self._today = table.day
+        self._of_today: dict[Platform, Catalogue] = {}
+
+    def of(self, platform: Platform) -> Catalogue:
+        """Today's catalogue of a platform."""
+        today = utc_day(self._clock())
+        if today != self._today:
+            self._today, self._of_today = today, {}
+        found = self._of_today.get(platform)
+        if found is None:
+            found = msgspec.structs.replace(self._table, platform=platform, day=today)
+            self._of_today[platform] = found
+        return found
+
+
+def utc_day(seconds: float) -> datetime.date:
+    """The day of a moment, by UTC."""
+    return datetime.date.fromordinal(datetime.date(1970, 1, 1).toordinal() + int(seconds // DAY))
+
+
+def catalogue(settings: Settings, day: datetime.date) -> Catalogue:
+    """The built-in table of a day, with the operator's rows and names before it. Raises `SettingsError`."""
     built_in = _built_in()
-    own = _own_catalogue(settings.capabilities)
+    own = _own_catalogue(settings.capabilities, built_in.model)
     mapped = [Alias(pattern, model) for pattern, model in settings.models.items()]
     defaults = built_in.alias if settings.default_models else []
-    return Catalogue(model=own.model + built_in.model, alias=mapped + own.alias + defaults)
+    return Catalogue(
+        model=own.model + built_in.model,
+        alias=mapped + own.alias + defaults,
+        platform=platform_of(settings),
+        day=day,
+    )
 
 
 @cache
 def _built_in() -> Catalogue:
     """The table that the package ships. It is read once: parsing it takes longer than most translations."""
     text = files("adapter.translate").joinpath("capabilities.toml").read_text(encoding="utf-8")
-    return msgspec.convert(tomllib.loads(text), Catalogue)
+    return _catalogue(tomllib.loads(text), [])
 
 
-def _own_catalogue(path: str | None) -> Catalogue:
+def _own_catalogue(path: str | None, built_in: list[ModelCapabilities]) -> Catalogue:
     if path is None:
         return Catalogue()
     try:
-        return msgspec.convert(from_file(Path(path)), Catalogue)
+        return _catalogue(from_file(Path(path)), built_in)
     except msgspec.ValidationError as error:
         raise SettingsError(f"{path}: {error}") from None
 
 
-def named(model: str, names: Catalogue) -> tuple[str, ModelCapabilities]:
+def _catalogue(table: dict[str, Any], known: list[ModelCapabilities]) -> Catalogue:
+    """The rows of a file. `like` in a row names the pattern of an earlier one, whose values it starts from."""
+    rows: dict[str, dict[str, Any]] = {row.pattern: msgspec.to_builtins(row) for row in known}
+    listed: list[dict[str, Any]] = []
+    for row in table.get("model", []):
+        base = row.pop("like", None)
+        if base is not None and base not in rows:
+            raise msgspec.ValidationError(f"like: no row has the pattern {base!r}")
+        listed.append({**rows.get(base, {}), **row})
+        rows.setdefault(row.get("pattern", ""), listed[-1])
+    return msgspec.convert({**table, "model": listed}, Catalogue)
+
+
+def named(model: str, names: Catalogue) -> ServedModel:
     """The model that a name stands for, and its row."""
     return _named(model, names) if len(model) <= LONGEST_KEPT else _named.__wrapped__(model, names)
 
 
 @lru_cache(4_096)
-def _named(model: str, names: Catalogue) -> tuple[str, ModelCapabilities]:
-    found = resolve(model, names.alias)
-    return found, capabilities_of(found, names.model)
+def _named(model: str, names: Catalogue) -> ServedModel:
+    return served_model(resolve(model, names.alias), names.model, names.platform, names.day)
 
 
 def resolve(model: str, aliases: list[Alias]) -> str:

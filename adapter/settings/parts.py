@@ -4,6 +4,7 @@ from urllib.parse import urlsplit
 
 from adapter.settings.fields import GOOGLE_URL, Settings
 from adapter.store.documents import DocumentLimits
+from adapter.translate.capabilities import Platform
 from adapter.translate.context import Options
 from adapter.upstream.media import FetchSettings
 from adapter.upstream.settings import UpstreamSettings
@@ -58,6 +59,15 @@ def upstream_name(settings: Settings) -> str:
     return "studio" if settings.upstream_url == GOOGLE_URL else urlsplit(settings.upstream_url).netloc
 
 
+def platform_of(settings: Settings) -> Platform:
+    """Whose calendar of models holds: what the setting says, else what the upstream's address tells."""
+    if settings.upstream_platform != "auto":
+        return settings.upstream_platform
+    if settings.upstream_auth == "vertex":
+        return "vertex"
+    return "studio" if urlsplit(settings.upstream_url).hostname == urlsplit(GOOGLE_URL).hostname else "relay"
+
+
 _CONFIG = ("temperature", "topP", "topK", "maxOutputTokens", "stopSequences", "responseMimeType", "responseSchema")
 
 
@@ -97,6 +107,7 @@ def options(settings: Settings, upstream: str | None = None) -> Options:
     anyfast = settings.upstream_profile == "anyfast"
     return Options(
         upstream=upstream or upstream_name(settings),
+        platform=platform_of(settings),
         schema="openapi" if anyfast else settings.upstream_schema,
         fields=ANYFAST_FIELDS if anyfast else VERTEX_FIELDS if settings.upstream_auth == "vertex" else None,
         later_system=settings.later_system,

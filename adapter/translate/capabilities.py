@@ -1,22 +1,39 @@
-"""What differs between models, as data: one row per pattern, first match wins (`capabilities.toml`)."""
+"""What differs between models, as data: one row per pattern, first match wins (`capabilities.toml`).
 
+Rows have dates, since models come and go by the calendar of whoever serves them: AI Studio, Vertex AI, a relay.
+Nothing here reads a clock: the day and the platform are arguments.
+"""
+
+import datetime
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
+
+Platform = Literal["studio", "vertex", "relay"]
+"""Whose calendar holds: Google AI Studio's, Vertex AI's, or that of a relay, which has none that we know of."""
 
 
 class ModelCapabilities(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One row. Limits are in tokens. `source` and `date` say where the row's facts come from.
 
+    `from`: the first day of the row, in UTC. `until`: by platform, the first day on which the model is no longer
+    served; from then on `routes_to` answers in its place, or nothing does. `served_by`: what to call where
+    generateContent does not serve the model.
+
     `thinking`: "levels" (Gemini 3 and later), "budget" (2.5, in tokens between the two bounds; `budget_off`: 0
     turns thinking off) or "none". `signatures`: a function call of the current turn without its signature is a 400.
+    `audio_formats`: whether speech can be asked for in a format; such models speak WAV unless asked otherwise.
     """
 
     pattern: str
     source: str
     date: str
+    starts: datetime.date = msgspec.field(default=datetime.date.min, name="from")
+    until: dict[Platform, datetime.date] = {}
+    routes_to: str = ""
+    served_by: str = ""
     thinking: Literal["levels", "budget", "none"] = "levels"
     levels: tuple[str, ...] = ("low", "medium", "high")
     budget_minimum: int = 0
@@ -39,11 +56,39 @@ class ModelCapabilities(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     system_instruction: bool = True
     tools: bool = True
     output: tuple[str, ...] = ("TEXT",)
+    audio_formats: bool = False
     input_limit: int = 1_048_576
     output_limit: int = 65_536
 
+    def has_ended(self, platform: Platform, day: datetime.date) -> bool:
+        """Whether the platform no longer serves the model on this day."""
+        return day >= self.until.get(platform, datetime.date.max)
 
-def capabilities_of(model: str, rows: Sequence[ModelCapabilities]) -> ModelCapabilities:
+
+class ServedModel(NamedTuple):
+    """The model that answers for a name, its row, why where that is another model, and the name that was asked."""
+
+    model: str
+    row: ModelCapabilities
+    reason: str
+    name: str
+
+
+def capabilities_of(
+    model: str, rows: Sequence[ModelCapabilities], day: datetime.date = datetime.date.max
+) -> ModelCapabilities:
     """The row for a model id (with or without `models/`); the last row is for names that no other matches."""
     name = model.rsplit("/", 1)[-1].partition("+")[0]
-    return next((row for row in rows if fnmatchcase(name, row.pattern)), rows[-1])
+    return next((row for row in rows if row.starts <= day and fnmatchcase(name, row.pattern)), rows[-1])
+
+
+def served_model(model: str, rows: Sequence[ModelCapabilities], platform: Platform, day: datetime.date) -> ServedModel:
+    """The model that a platform serves under this name on this day: another one once the model has ended."""
+    found = ServedModel(model, capabilities_of(model, rows, day), "", model)
+    for _ in rows:
+        row = found.row
+        if not row.routes_to or not row.has_ended(platform, day):
+            break
+        reason = f"{row.routes_to} answers for {found.model}, which ended on {row.until[platform].isoformat()}"
+        found = ServedModel(row.routes_to, capabilities_of(row.routes_to, rows, day), reason, model)
+    return found

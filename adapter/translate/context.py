@@ -5,7 +5,7 @@ from typing import Literal
 
 import msgspec
 
-from adapter.translate.capabilities import ModelCapabilities
+from adapter.translate.capabilities import ModelCapabilities, Platform
 from adapter.wire.gemini.generate import SafetySetting
 from adapter.wire.openai.chat import ChatCompletionRequest
 from adapter.wire.signatures import Signature
@@ -21,7 +21,8 @@ class Media(msgspec.Struct, frozen=True):
 class Options(msgspec.Struct, frozen=True, kw_only=True):
     """The operator's choices that change a translation; the same for every request to one upstream.
 
-    `upstream` names the issuer of signatures ("studio", "vertex", a relay's name). `schema` is "openapi" for relays
+    `upstream` names the issuer of signatures ("studio", "vertex", a relay's name), `platform` whose calendar of models
+    holds. `schema` is "openapi" for relays
     that take only `parameters`/`responseSchema`. `fields` limits what is sent to these dotted paths of
     GenerateContentRequest (None: everything). `later_system`: what becomes of a system message after the first other
     one. `blocked_prompt`: a 200 with a refusal, or a 400. `remote_media`: whether the server fetched http(s) URLs.
@@ -30,6 +31,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     upstream: str = "studio"
+    platform: Platform = "studio"
     schema: Literal["json", "openapi"] = "json"
     fields: frozenset[str] | None = None
     later_system: Literal["wrap", "hoist", "reject"] = "wrap"

@@ -101,7 +101,7 @@ def test_structured_output_parses(client):
 
 def test_structured_output_beside_tools_parses_on_a_model_that_takes_only_one_of_them(client):
     answer = client.chat.completions.parse(
-        model="gemini-2.5-flash",
+        model="gemini-2.5-flash-lite",
         messages=ask("a city"),
         response_format=City,
         tools=[{**WEATHER, "function": {**WEATHER["function"], "strict": True}}],
@@ -159,7 +159,7 @@ def loop(client, model, text, turns):
     raise AssertionError(f"still calling after {turns} turns")
 
 
-@pytest.mark.parametrize("model", [MODEL, "gemini-2.5-flash", "gemini-3.8-flash", "gpt-6-astra"])
+@pytest.mark.parametrize("model", [MODEL, "gemini-2.5-flash-lite", "gemini-3.8-flash", "gpt-6-astra"])
 def test_a_tool_loop_of_fifty_turns_never_breaks(client, model):
     text, made = loop(client, model, "call get_weather in 50 steps", 52)
     assert made == 50

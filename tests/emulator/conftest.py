@@ -1,5 +1,6 @@
 """An emulator without HTTP, one behind an ASGI transport, and one on a real port."""
 
+import datetime
 import socket
 import threading
 import time
@@ -14,13 +15,18 @@ from adapter.emulator import EmulatorSettings, create_emulator
 @pytest.fixture(scope="session")
 def live() -> Iterator[str]:
     """The address of an emulator on an ephemeral port."""
-    yield from serve(EmulatorSettings())
+    yield from serve(EmulatorSettings(clock=before_any_shutdown))
 
 
 @pytest.fixture
 def slow() -> Iterator[str]:
     """The same with a pause between chunks."""
     yield from serve(EmulatorSettings(chunk_delay=0.15))
+
+
+def before_any_shutdown() -> float:
+    """A moment at which every model of the table was served."""
+    return datetime.datetime(2026, 2, 1, tzinfo=datetime.UTC).timestamp()
 
 
 def serve(settings: EmulatorSettings) -> Iterator[str]:

@@ -1,6 +1,7 @@
 """Paths, keys, headers, model lists and counters."""
 
-from collections.abc import Iterator
+import datetime
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx2 as httpx
@@ -193,3 +194,35 @@ def test_only_the_last_hundred_requests_are_kept(live: str) -> None:
         for _ in range(105):
             client.post(f"{live}/v1beta/models/{MODEL}:countTokens", json={"contents": []})
     assert len(httpx.get(f"{live}/emulator/requests").json()) == 100
+
+
+def on(moment: str) -> Callable[[], float]:
+    """A clock that stands still."""
+    return lambda: datetime.datetime.fromisoformat(moment).timestamp()
+
+
+BEFORE, AFTER = "2026-11-30T23:59:59+00:00", "2026-12-01T00:00:00+00:00"
+
+
+@pytest.mark.parametrize(("moment", "answers"), [(BEFORE, "gemini-2.5-pro"), (AFTER, "gemini-3.8-flash")])
+def test_a_model_that_ends_is_answered_by_its_successor_from_the_day_on(moment, answers):
+    for url in serve(EmulatorSettings(clock=on(moment))):
+        assert post(url, model="gemini-2.5-pro").json()["modelVersion"] == answers
+        names = {one["name"] for one in httpx.get(f"{url}/v1beta/models?pageSize=1000", headers=KEY).json()["models"]}
+        assert ("models/gemini-2.5-pro" in names) == (moment == BEFORE)
+
+
+def test_the_rules_of_the_successor_hold_for_the_name_of_the_model_that_ended():
+    for url in serve(EmulatorSettings(clock=on(AFTER))):
+        answer = post(url, request("hi", generationConfig={"candidateCount": 2}), model="gemini-2.5-pro")
+        assert (answer.status_code, answer.json()["error"]["message"]) == (
+            400,
+            "Multiple candidates is not enabled for this model",
+        )
+
+
+def test_a_model_without_a_successor_is_not_found_once_it_has_ended_but_on_a_relay():
+    for url in serve(EmulatorSettings(clock=on(AFTER))):
+        assert post(url, model="gemini-2.0-flash").status_code == 404
+    for url in serve(EmulatorSettings(clock=on(AFTER), relay=True)):
+        assert post(url, model="gemini-2.0-flash").json()["modelVersion"] == "gemini-2.0-flash"

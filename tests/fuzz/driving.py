@@ -1,5 +1,6 @@
 """One attempt of each kind; each raises when something is wrong. What they take is bytes, whoever made them."""
 
+import datetime
 import json
 import re
 
@@ -21,7 +22,7 @@ from tests import oracles
 from tests.fuzz.in_process import InProcess, Puppet, check_answer, check_error
 
 SETTINGS = Settings()
-NAMES = catalogue(SETTINGS)
+NAMES = catalogue(SETTINGS, datetime.date(2026, 11, 30))
 OPTIONS = options(SETTINGS)
 STAMP = Stamp(seed="s", id="chatcmpl-x", created=1, model="m")
 MAX_EVENT = 100_000

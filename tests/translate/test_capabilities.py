@@ -3,12 +3,15 @@
 import datetime
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from adapter.settings import Settings, catalogue, resolve
-from adapter.translate.capabilities import capabilities_of
+from adapter.settings import Calendar, Settings, catalogue, named, resolve
+from adapter.translate.capabilities import ModelCapabilities, capabilities_of, served_model
 
-TABLE = catalogue(Settings())
-TODAY = datetime.date(2026, 11, 24)
+TODAY = datetime.date(2026, 11, 30)
+TABLE = catalogue(Settings(), TODAY)
+MIDNIGHT = datetime.datetime(2026, 12, 1, tzinfo=datetime.UTC).timestamp()
 
 RELAY = [
     "gemini-3.1-pro-preview",
@@ -151,3 +154,48 @@ def test_other_names_stand_for_themselves(name):
 
 def test_each_name_of_openais_has_the_date_when_it_was_looked_at():
     assert all(datetime.date.fromisoformat(alias.date) <= TODAY for alias in TABLE.alias)
+
+
+def test_a_model_ends_at_midnight_by_utc_in_a_process_that_runs():
+    now = [MIDNIGHT - 0.001]
+    calendar = Calendar(TABLE, lambda: now[0])
+    before = calendar.of("studio")
+    assert named("gemini-2.5-flash", before).model == "gemini-2.5-flash"
+    assert calendar.of("studio") is before, "one table a day"
+    now[0] = MIDNIGHT
+    served = named("gemini-2.5-flash", calendar.of("studio"))
+    assert (served.model, served.name) == ("gemini-3.5-flash-lite", "gemini-2.5-flash")
+    assert served.reason == "gemini-3.5-flash-lite answers for gemini-2.5-flash, which ended on 2026-12-01"
+    assert named("gemini-2.5-flash", calendar.of("relay")).model == "gemini-2.5-flash"
+
+
+DAYS = st.dates(datetime.date(2026, 1, 1), datetime.date(2029, 1, 1))
+
+
+@given(st.sampled_from(RELAY + GOOGLE), st.sampled_from(["studio", "vertex", "relay"]), DAYS)
+def test_on_no_day_is_a_model_asked_that_has_ended_while_another_answers(name, platform, day):
+    served = served_model(name, TABLE.model, platform, day)
+    assert not (served.row.routes_to and served.row.has_ended(platform, day))
+    assert bool(served.reason) == (served.model != name)
+    assert served.row is capabilities_of(served.model, TABLE.model, day)
+
+
+def test_models_that_answer_for_each_other_do_not_go_round_for_ever():
+    both = [
+        ModelCapabilities(pattern=one, source="", date="", until={"studio": TODAY}, routes_to=other)
+        for one, other in (("a", "b"), ("b", "a"))
+    ]
+    assert served_model("a", both, "studio", TODAY).model in ("a", "b")
+
+
+def test_a_row_holds_from_its_first_day_on():
+    rows = [
+        ModelCapabilities(pattern="a", source="new", date="", starts=TODAY),
+        ModelCapabilities(pattern="*", source="old", date=""),
+    ]
+    found = [capabilities_of("a", rows, day).source for day in (TODAY - datetime.timedelta(1), TODAY)]
+    assert found == ["old", "new"]
+
+
+def test_each_model_that_answers_for_another_has_a_row_of_its_own():
+    assert all(row(one.routes_to).pattern != "*" for one in TABLE.model if one.routes_to)

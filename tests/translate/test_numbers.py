@@ -1,5 +1,7 @@
 """Numbers beyond a double's range are JSON all the same: free-form fields that hold one are no bug."""
 
+import datetime
+
 import pytest
 
 from adapter import settings
@@ -15,7 +17,7 @@ CHOSEN = settings.Settings()
 
 def translated(messages, more=""):
     request, unknown = decode(f'{{"model": "m", "messages": {messages}{more}}}'.encode(), ChatCompletionRequest)
-    return prepared(request, unknown, settings.catalogue(CHOSEN), settings.options(CHOSEN))
+    return prepared(request, unknown, settings.catalogue(CHOSEN, datetime.date(2026, 11, 30)), settings.options(CHOSEN))
 
 
 def test_in_googles_extension_they_are_refused_with_its_name():

@@ -1,5 +1,7 @@
 """Implicit caching: a longer chat starts with the bytes of the shorter one (ai.google.dev, context caching)."""
 
+import datetime
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -10,7 +12,7 @@ from adapter.translate.context import Context
 from adapter.wire.base import decode, encode
 from adapter.wire.openai.chat import ChatCompletionRequest
 
-ROWS = settings.catalogue(settings.Settings()).model
+ROWS = settings.catalogue(settings.Settings(), datetime.date(2026, 11, 30)).model
 
 TEXTS = st.sampled_from(["", "a", "čš"])
 CALL = {"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}}

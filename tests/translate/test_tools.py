@@ -1,5 +1,6 @@
 """Tools that are converted once for equal bytes."""
 
+import datetime
 from typing import Any
 
 import msgspec
@@ -11,7 +12,7 @@ from adapter.wire.base import encode
 from adapter.wire.openai.chat import ChatCompletionRequest
 
 NAME = "gemini-3.5-flash"
-ROW = settings.named(NAME, settings.catalogue(settings.Settings()))[1]
+ROW = settings.named(NAME, settings.catalogue(settings.Settings(), datetime.date(2026, 11, 30)))[1]
 
 
 def converted(description: str) -> Toolbox:
