@@ -200,11 +200,23 @@ def _known_parts(message: Message, index: int, calls: list[Call], kept: Kept | N
     if extra is None and kept is None:
         return None
     sent, stored = extra.parts if extra else ABSENT, kept.record.parts if kept else ABSENT
-    for raw in (sent, stored):
-        if present(raw) and (parts := _decoded(raw)) and _same(parts, message, calls):
-            source = kept.source if kept and raw is stored else SignatureSource.CLIENT
-            return _own_signatures(parts, kept, turns, f"[{index}]", source)
+    own = _decoded(sent) if present(sent) else None
+    if kept is not None and present(stored) and (own or kept.source is SignatureSource.ID):
+        parts = _decoded(stored)
+        if parts and _same(parts, message, calls) and (own is None or _bare(own) == _bare(parts)):
+            return _own_signatures(parts, kept, turns, f"[{index}]", kept.source)
+    if own and _same(own, message, calls):
+        return _own_signatures(own, kept, turns, f"[{index}]", SignatureSource.CLIENT)
     return None
+
+
+def _bare(parts: list[Part]) -> list[Part]:
+    """What parts say beside texts, in order, without signatures.
+
+    Words do not identify an answer: another conversation may have the same ones with other parts behind them. So what
+    the store found by words counts only where the client's own history has these parts too.
+    """
+    return [msgspec.structs.replace(part, thought_signature=None) for part in parts if part.text is None]
 
 
 def _known_text(message: Message, index: int, context: Context) -> Kept | None:

@@ -9,14 +9,14 @@ from adapter.translate import responses_carrier
 from adapter.translate.notes import Fidelity, Note, Rejected
 from adapter.translate.responses_calls import arguments_of_call, chat_name, result_of, text_of_json
 from adapter.translate.rules import decode_field
-from adapter.translate.signatures import before, text_hash, text_of
 from adapter.wire.base import encode, present
 from adapter.wire.gemini.content import Part
 from adapter.wire.openai.chat import (
-    ChatCompletionRequest,
     ContentPart,
     CustomCall,
+    ExtraContent,
     FunctionCall,
+    GoogleExtra,
     ImageOutput,
     ImageUrl,
     Message,
@@ -91,16 +91,15 @@ class Conversation:
         self._code.setdefault(len(self.messages) - 1, []).append(path)
 
     def remember_code(self) -> None:
-        """Keep the parts of turns that ran code, as the store would; chat's messages have no place for them."""
-        request = ChatCompletionRequest(model="", messages=self.messages)
+        """Put the parts of turns that ran code where chat's clients carry them."""
         for index, paths in self._code.items():
             message = self.messages[index]
             if message.tool_calls:
                 for path in paths:
                     self.note(path, Fidelity.APPROXIMATED, "beside calls it comes back only with their signatures")
             else:
-                key = text_hash(text_of(message.content), before(request, index))
-                self.signatures.setdefault(key, Signature(parts=msgspec.Raw(encode(self._ran[index]))))
+                parts = msgspec.Raw(encode(self._ran[index]))
+                message.extra_content = ExtraContent(google=GoogleExtra(parts=parts))
 
     def call(self, call: ToolCall, path: str, arguments: str = "arguments") -> None:
         """Add a call of the model."""
