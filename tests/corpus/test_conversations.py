@@ -179,6 +179,11 @@ def spoken(recording: Recording) -> list[Object]:
     return merged([part for part in parts if part in signed or part in says])
 
 
+def _hidden(parts: list[Object]) -> bool:
+    """Whether these are more than one text, which is all that a client with OpenAI's fields alone can send back."""
+    return len(parts) > 1 or parts[0].get("thought", False)
+
+
 @pytest.mark.parametrize("bare", [False, True])
 def test_answers_without_calls_go_back_to_gemini_as_they_came(bare, count):
     """Texts with their signatures, executed code, server-side tools: by the client's message, or by the store."""
@@ -198,5 +203,9 @@ def test_answers_without_calls_go_back_to_gemini_as_they_came(bare, count):
         known = {key: record for key, record in issued if bare}
         context = Context(request=request, capabilities=row_of(recording.model), signatures=known)
         contents = json.loads(encode(chat.to_gemini(context)[0]))["contents"]
-        assert merged(contents[1]["parts"]) == parts, recording.id
+        back = merged(contents[1]["parts"])
+        if bare and _hidden(parts):
+            parts = [{"text": "".join(part["text"] for part in parts if "text" in part and not part.get("thought"))}]
+            back = [{"text": part["text"]} for part in back]
+        assert back == parts, recording.id
         count("with signatures" if any("thoughtSignature" in part for part in parts) else "without signatures")
