@@ -44,7 +44,7 @@ from adapter.settings import (
     upstream_settings,
     utc_day,
 )
-from adapter.translate.notes import Rejected
+from adapter.translate.core.notes import Rejected
 from adapter.wire.base import decode
 from adapter.wire.openai.chat import ChatCompletionRequest
 

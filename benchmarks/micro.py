@@ -15,8 +15,9 @@ import msgspec
 
 from adapter import settings
 from adapter.server.service import prepared
-from adapter.translate import chat, signatures
-from adapter.translate.context import Context, Stamp
+from adapter.translate.core.context import Context, Stamp
+from adapter.translate.request import fields as chat
+from adapter.translate.signatures import keys as signatures
 from adapter.wire.base import decode, encode
 from adapter.wire.gemini.generate import GenerateContentResponse
 from adapter.wire.openai.chat import ChatCompletionRequest

@@ -13,12 +13,15 @@ from adapter.server.errors import TABLE, failure_of, malformed
 from adapter.server.fanout import joined
 from adapter.server.service import DECODING_ERRORS, prepared
 from adapter.server.state import Past
-from adapter.translate import chat, continuation, responses, signatures
-from adapter.translate.context import Stamp
-from adapter.translate.continuation import Continuation, unfinished
-from adapter.translate.fanout import Fanout
-from adapter.translate.notes import Fidelity, Rejected
-from adapter.translate.responses_compaction import asking, compacted
+from adapter.translate.answer import continuation
+from adapter.translate.answer.continuation import Continuation, unfinished
+from adapter.translate.answer.parallel_choices import Fanout
+from adapter.translate.core.context import Stamp
+from adapter.translate.core.notes import Fidelity, Rejected
+from adapter.translate.request import fields as chat
+from adapter.translate.responses import fields as responses
+from adapter.translate.responses.compaction import asking, compacted
+from adapter.translate.signatures import keys as signatures
 from adapter.upstream.client import Reply
 from adapter.upstream.errors import UpstreamError, UpstreamProtocolError, from_answer, from_event, google_status
 from adapter.upstream.sse import EventDecoder

@@ -4,7 +4,8 @@ import json
 from pathlib import Path
 
 from adapter.settings import SECRETS, all_settings
-from adapter.translate import chat, responses
+from adapter.translate.request import fields as chat
+from adapter.translate.responses import fields as responses
 from conformance.cases import PATHS
 
 ROOT = Path(__file__).parent.parent

@@ -21,7 +21,7 @@ from adapter.server.service import Service
 from adapter.server.state import UNFINISHED, State, answer_of
 from adapter.server.streaming import relay
 from adapter.store import Document, DocumentStore
-from adapter.translate.responses_stream import blank
+from adapter.translate.responses.stream import blank
 from adapter.upstream.client import Reply
 from adapter.wire.base import encode
 from adapter.wire.openai.response_events import Completed, Failed, Incomplete

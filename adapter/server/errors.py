@@ -14,8 +14,8 @@ from adapter.server.access import AccessDenied, ForeignPage, KeyInUrl, ModelDeni
 from adapter.server.asgi import BodyTooLarge, ForeignBody, PackedBody
 from adapter.server.drain import ShuttingDown
 from adapter.server.load import Overloaded, TooOften
-from adapter.translate.errors import AnswerError, Failure, failure, of_answer, to_openai
-from adapter.translate.notes import Fidelity, Rejected
+from adapter.translate.core.errors import AnswerError, Failure, failure, of_answer, to_openai
+from adapter.translate.core.notes import Fidelity, Rejected
 from adapter.upstream.errors import UpstreamError, UpstreamTimeout
 from adapter.upstream.media import FetchError
 from adapter.wire.base import TooManyUnknownFields

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from adapter.server.notes import listed
-from adapter.translate.notes import Note
+from adapter.translate.core.notes import Note
 from adapter.wire.base import encode
 from adapter.wire.gemini.generate import GenerateContentResponse, UsageMetadata
 

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 
-from adapter.translate.fanout import Fanout
+from adapter.translate.answer.parallel_choices import Fanout
 from adapter.upstream.client import Reply
 
 _Item = tuple[int, Reply | Exception | None]

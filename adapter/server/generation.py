@@ -16,9 +16,9 @@ from adapter.server.outlet import ANSWERED_BY, respond
 from adapter.server.recording import recorded
 from adapter.server.service import Prepared, Service, deadline_of
 from adapter.server.streaming import Answer, EventStream, heartbeat_of, relay
-from adapter.translate.errors import AnswerError, Failure
-from adapter.translate.notes import Rejected
-from adapter.translate.reply import FAILURES
+from adapter.translate.answer.reply import FAILURES
+from adapter.translate.core.errors import AnswerError, Failure
+from adapter.translate.core.notes import Rejected
 from adapter.upstream.client import Reply
 from adapter.wire.base import encode
 from adapter.wire.openai.chat import Extra

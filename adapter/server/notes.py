@@ -9,7 +9,7 @@ from starlette.types import Scope
 from adapter.server.asgi import fields_of
 from adapter.server.errors import StrictLoss
 from adapter.settings import Settings
-from adapter.translate.notes import Fidelity, Note, SignatureSource
+from adapter.translate.core.notes import Fidelity, Note, SignatureSource
 
 HEADER = "x-adapter-notes"
 _HEADER = HEADER.encode()

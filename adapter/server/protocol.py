@@ -11,7 +11,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from adapter.server.asgi import CONNECTION, fields_of
 from adapter.settings import Settings
-from adapter.translate.errors import failure
+from adapter.translate.core.errors import failure
 from adapter.wire.base import encode
 
 KEEP_ALIVE = 75

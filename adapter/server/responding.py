@@ -14,10 +14,10 @@ from adapter.server.exchanges import Exchange
 from adapter.server.generation import with_ledger
 from adapter.server.service import Prepared, Service
 from adapter.server.state import Past, Recall, State
-from adapter.translate import continuation
-from adapter.translate.context import Stamp
-from adapter.translate.notes import Fidelity, Note, Rejected
-from adapter.translate.responses import ResponseStream, View, from_gemini, to_chat
+from adapter.translate.answer import continuation
+from adapter.translate.core.context import Stamp
+from adapter.translate.core.notes import Fidelity, Note, Rejected
+from adapter.translate.responses.fields import ResponseStream, View, from_gemini, to_chat
 from adapter.upstream.client import Reply
 from adapter.upstream.media import FetchError
 from adapter.wire.openai.response_events import Event

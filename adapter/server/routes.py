@@ -15,9 +15,9 @@ from adapter.server import notes
 from adapter.server.access import Client
 from adapter.server.errors import StrictLoss
 from adapter.settings import Settings, next_models
-from adapter.translate.context import Options
-from adapter.translate.errors import to_openai
-from adapter.translate.notes import Fidelity, Note, Rejected
+from adapter.translate.core.context import Options
+from adapter.translate.core.errors import to_openai
+from adapter.translate.core.notes import Fidelity, Note, Rejected
 from adapter.upstream.client import Reply
 from adapter.upstream.errors import InvalidModelName, UpstreamError, UpstreamTimeout, UpstreamUnavailable
 from adapter.upstream.retry import MARGIN

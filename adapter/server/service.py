@@ -32,13 +32,14 @@ from adapter.settings import (
     utc_day,
 )
 from adapter.store import DocumentStore, SignatureStore
-from adapter.translate import chat, signatures
-from adapter.translate.context import Context, Media, Options, Stamp
-from adapter.translate.continuation import Continuation, unfinished
-from adapter.translate.errors import Failure
-from adapter.translate.fanout import calls_needed
-from adapter.translate.media import remote_urls
-from adapter.translate.notes import Fidelity, Note, Rejected
+from adapter.translate.answer.continuation import Continuation, unfinished
+from adapter.translate.answer.parallel_choices import calls_needed
+from adapter.translate.core.context import Context, Media, Options, Stamp
+from adapter.translate.core.errors import Failure
+from adapter.translate.core.notes import Fidelity, Note, Rejected
+from adapter.translate.request import fields as chat
+from adapter.translate.request.content_parts import remote_urls
+from adapter.translate.signatures import keys as signatures
 from adapter.upstream.client import Caller, Reply, Upstream
 from adapter.upstream.errors import InvalidModelName, UpstreamError
 from adapter.upstream.media import Fetcher

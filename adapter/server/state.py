@@ -11,9 +11,9 @@ import msgspec
 from adapter.server.errors import NotStored
 from adapter.store import Document, DocumentStore
 from adapter.store.documents import Readable
-from adapter.translate.notes import Note, Rejected
-from adapter.translate.responses import input_items
-from adapter.translate.responses_items import THOUGHTS, type_of
+from adapter.translate.core.notes import Note, Rejected
+from adapter.translate.responses.fields import input_items
+from adapter.translate.responses.input_items import THOUGHTS, type_of
 from adapter.wire.base import decode, encode, present
 from adapter.wire.openai.responses import InputItem, Response, ResponsesRequest
 from adapter.wire.openai.stored import Conversation, Item, StoredAnswer, StoredResponse

@@ -15,7 +15,7 @@ import msgspec
 from adapter.settings.fields import Settings, SettingsError
 from adapter.settings.parts import platform_of
 from adapter.settings.reading import from_file
-from adapter.translate.capabilities import ModelCapabilities, Platform, ServedModel, served_model
+from adapter.translate.core.capabilities import ModelCapabilities, Platform, ServedModel, served_model
 
 LONGEST_KEPT = 256
 """Names of models that are longer are looked up anew each time."""
@@ -83,7 +83,7 @@ def catalogue(settings: Settings, day: datetime.date) -> Catalogue:
 @cache
 def _built_in() -> Catalogue:
     """The table that the package ships. It is read once: parsing it takes longer than most translations."""
-    text = files("adapter.translate").joinpath("capabilities.toml").read_text(encoding="utf-8")
+    text = files("adapter.translate.core").joinpath("capabilities.toml").read_text(encoding="utf-8")
     return _catalogue(tomllib.loads(text), [])
 
 

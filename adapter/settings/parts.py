@@ -4,8 +4,8 @@ from urllib.parse import urlsplit
 
 from adapter.settings.fields import GOOGLE_URL, Settings
 from adapter.store.documents import DocumentLimits
-from adapter.translate.capabilities import Platform
-from adapter.translate.context import Options
+from adapter.translate.core.capabilities import Platform
+from adapter.translate.core.context import Options
 from adapter.upstream.media import FetchSettings
 from adapter.upstream.settings import UpstreamSettings
 from adapter.upstream.vertex import collection

@@ -5,8 +5,8 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from adapter.translate import reply
-from adapter.translate.notes import Fidelity, Note
+from adapter.translate.answer import reply
+from adapter.translate.core.notes import Fidelity, Note
 
 _INDEX = re.compile(r"\[\d*\]")
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from adapter.settings import Settings, catalogue
-from adapter.translate.capabilities import ModelCapabilities, capabilities_of
+from adapter.translate.core.capabilities import ModelCapabilities, capabilities_of
 
 Object = dict[str, Any]
 

@@ -8,8 +8,9 @@ that had none and gets one counts as `invented`.
 from collections import Counter
 from collections.abc import Callable
 
-from adapter.translate import chat, signatures
-from adapter.translate.context import Context
+from adapter.translate.core.context import Context
+from adapter.translate.request import fields as chat
+from adapter.translate.signatures import keys as signatures
 from adapter.wire.gemini.content import Content
 from adapter.wire.openai.chat import ChatCompletionRequest
 from adapter.wire.signatures import Issued

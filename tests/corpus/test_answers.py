@@ -7,11 +7,11 @@ from typing import NamedTuple
 import msgspec
 import pytest
 
-from adapter.translate.chat_answer import from_gemini
-from adapter.translate.chat_stream import ChatStream
-from adapter.translate.context import Context
-from adapter.translate.errors import AnswerError
-from adapter.translate.notes import Note
+from adapter.translate.answer.completion import from_gemini
+from adapter.translate.answer.stream import ChatStream
+from adapter.translate.core.context import Context
+from adapter.translate.core.errors import AnswerError
+from adapter.translate.core.notes import Note
 from adapter.upstream.sse import EventDecoder
 from adapter.wire.base import decode, encode
 from adapter.wire.gemini.generate import GenerateContentResponse

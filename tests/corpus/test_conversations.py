@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from adapter.translate import chat, signatures
-from adapter.translate.chat_answer import from_gemini
-from adapter.translate.context import Context
+from adapter.translate.answer.completion import from_gemini
+from adapter.translate.core.context import Context
+from adapter.translate.request import fields as chat
+from adapter.translate.signatures import keys as signatures
 from adapter.wire.base import decode, encode
 from adapter.wire.openai.chat import ChatCompletionRequest
 from adapter.wire.signatures import Issued, Signature

@@ -6,9 +6,10 @@ import msgspec
 import pydantic
 import pytest
 
-from adapter.translate import chat, responses
-from adapter.translate.context import Context
-from adapter.translate.notes import Note, Rejected
+from adapter.translate.core.context import Context
+from adapter.translate.core.notes import Note, Rejected
+from adapter.translate.request import fields as chat
+from adapter.translate.responses import fields as responses
 from adapter.wire.base import decode, encode
 from adapter.wire.openai.responses import InputItem, ResponsesRequest
 from conformance.events import join_events

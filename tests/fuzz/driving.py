@@ -9,10 +9,10 @@ import msgspec
 from adapter.server.errors import failure_of, malformed
 from adapter.server.service import DECODING_ERRORS, prepared
 from adapter.settings import Settings, catalogue, options
-from adapter.translate import chat
-from adapter.translate.context import Context, Stamp
-from adapter.translate.errors import AnswerError
-from adapter.translate.notes import Rejected
+from adapter.translate.core.context import Context, Stamp
+from adapter.translate.core.errors import AnswerError
+from adapter.translate.core.notes import Rejected
+from adapter.translate.request import fields as chat
 from adapter.upstream.errors import UpstreamProtocolError
 from adapter.upstream.sse import EventDecoder
 from adapter.wire.base import decode, encode

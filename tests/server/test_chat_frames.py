@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adapter.server.endpoints.chat import StreamedChat
-from adapter.translate.chat_stream import ChatStream
+from adapter.translate.answer.stream import ChatStream
 from adapter.upstream.client import Reply
 from adapter.wire.sse import event
 from tests.translate.answering import STAMP, answer, context, read

@@ -2,8 +2,8 @@
 
 import pytest
 
-from adapter.translate.context import Context
-from adapter.translate.errors import AnswerError
+from adapter.translate.core.context import Context
+from adapter.translate.core.errors import AnswerError
 from tests.oracles import check_chunks, check_completion
 from tests.translate.answering import Object, streamed, whole
 from tests.translate.joiner import check_rules, comparable, joined

@@ -5,11 +5,11 @@ from typing import Any
 
 import msgspec
 
-from adapter.translate.capabilities import ModelCapabilities
-from adapter.translate.chat_answer import from_gemini
-from adapter.translate.chat_stream import ChatStream
-from adapter.translate.context import Context, Options, Stamp
-from adapter.translate.notes import Note
+from adapter.translate.answer.completion import from_gemini
+from adapter.translate.answer.stream import ChatStream
+from adapter.translate.core.capabilities import ModelCapabilities
+from adapter.translate.core.context import Context, Options, Stamp
+from adapter.translate.core.notes import Note
 from adapter.wire.base import decode, encode
 from adapter.wire.gemini.generate import GenerateContentResponse
 from adapter.wire.openai.chat import ChatCompletionRequest

@@ -5,11 +5,12 @@ from typing import Any
 
 import msgspec
 
-from adapter.translate import chat, responses
-from adapter.translate.capabilities import ModelCapabilities
-from adapter.translate.context import Context, Options, Stamp
-from adapter.translate.notes import Fidelity, Note
-from adapter.translate.responses_view import View
+from adapter.translate.core.capabilities import ModelCapabilities
+from adapter.translate.core.context import Context, Options, Stamp
+from adapter.translate.core.notes import Fidelity, Note
+from adapter.translate.request import fields as chat
+from adapter.translate.responses import fields as responses
+from adapter.translate.responses.chat_view import View
 from adapter.wire.base import decode, encode
 from adapter.wire.gemini.generate import GenerateContentResponse
 from adapter.wire.openai.responses import ResponsesRequest

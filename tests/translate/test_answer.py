@@ -2,9 +2,9 @@
 
 import pytest
 
-from adapter.translate import reply
-from adapter.translate.chat_stream import ChatStream
-from adapter.translate.errors import AnswerError
+from adapter.translate.answer import reply
+from adapter.translate.answer.stream import ChatStream
+from adapter.translate.core.errors import AnswerError
 from adapter.wire.gemini.content import Blob, Part
 from adapter.wire.gemini.generate import Candidate
 from tests.translate.agreeing import both, error

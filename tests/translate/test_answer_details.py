@@ -8,8 +8,8 @@ import wave
 import msgspec
 import pytest
 
-from adapter.translate import audio, extras, reply
-from adapter.translate.notes import Fidelity, Note
+from adapter.translate.answer import audio, extras, reply
+from adapter.translate.core.notes import Fidelity, Note
 from adapter.wire.gemini.content import Blob
 from adapter.wire.gemini.generate import UsageMetadata
 from tests.corpus.leaves import Output, lost

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapter.settings import Calendar, Settings, catalogue, named, resolve
-from adapter.translate.capabilities import ModelCapabilities, capabilities_of, served_model
+from adapter.translate.core.capabilities import ModelCapabilities, capabilities_of, served_model
 
 TODAY = datetime.date(2026, 11, 30)
 TABLE = catalogue(Settings(), TODAY)

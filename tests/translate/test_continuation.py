@@ -3,7 +3,7 @@
 import pytest
 
 from adapter.settings import ANYFAST_FIELDS, VERTEX_FIELDS
-from adapter.translate.continuation import Continuation
+from adapter.translate.answer.continuation import Continuation
 from adapter.wire.gemini.generate import Candidate, GenerateContentRequest, GenerateContentResponse
 from tests.translate.answering import context
 

@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from adapter.translate.errors import MAX_MESSAGE, AnswerError, failure, of_answer, scrubbed, to_openai
+from adapter.translate.core.errors import MAX_MESSAGE, AnswerError, failure, of_answer, scrubbed, to_openai
 from adapter.wire.base import encode
 from adapter.wire.gemini.errors import ErrorDetail, QuotaViolation, Status
 

@@ -1,8 +1,8 @@
 """Several choices by several calls."""
 
-from adapter.translate.capabilities import ModelCapabilities
-from adapter.translate.context import Context
-from adapter.translate.fanout import Fanout, calls_needed
+from adapter.translate.answer.parallel_choices import Fanout, calls_needed
+from adapter.translate.core.capabilities import ModelCapabilities
+from adapter.translate.core.context import Context
 from adapter.wire.base import decode
 from adapter.wire.gemini.generate import GenerateContentResponse
 from adapter.wire.openai.chat import ChatCompletionRequest, Message

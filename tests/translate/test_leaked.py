@@ -6,7 +6,7 @@ from itertools import pairwise
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from adapter.translate.leaked import LeakedThoughts, without_leaks
+from adapter.translate.answer.leaked_thoughts import LeakedThoughts, without_leaks
 from adapter.wire.gemini.content import FunctionCall, Part
 
 TEXTS = st.lists(st.sampled_from(["THOUGHT:", "THO", "UGHT:", "\n", "\r\n", " ", "\t", "plan", "é"]), max_size=12).map(

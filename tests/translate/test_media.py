@@ -1,8 +1,8 @@
 """Remote media: what the server must fetch, and what becomes of what it fetched."""
 
-from adapter.translate.capabilities import ModelCapabilities
-from adapter.translate.context import Context, Media
-from adapter.translate.media import from_url, remote_urls
+from adapter.translate.core.capabilities import ModelCapabilities
+from adapter.translate.core.context import Context, Media
+from adapter.translate.request.content_parts import from_url, remote_urls
 from adapter.wire.gemini.content import Blob, Part
 from adapter.wire.openai.chat import ChatCompletionRequest, ContentPart, File, ImageUrl, MediaUrl, Message
 

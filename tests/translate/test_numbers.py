@@ -6,8 +6,8 @@ import pytest
 
 from adapter import settings
 from adapter.server.service import prepared
-from adapter.translate import responses
-from adapter.translate.notes import Rejected
+from adapter.translate.core.notes import Rejected
+from adapter.translate.responses import fields as responses
 from adapter.wire.base import decode
 from adapter.wire.openai.chat import ChatCompletionRequest
 from adapter.wire.openai.responses import ResponsesRequest

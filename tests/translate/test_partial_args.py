@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapter.translate.errors import AnswerError
-from adapter.translate.partial_args import steps_of
+from adapter.translate.answer.partial_arguments import steps_of
+from adapter.translate.core.errors import AnswerError
 from tests.translate.answering import answer, message, streamed, whole
 from tests.translate.joiner import comparable, joined
 

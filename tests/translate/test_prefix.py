@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapter import settings
-from adapter.translate.capabilities import capabilities_of
-from adapter.translate.chat import to_gemini
-from adapter.translate.context import Context
+from adapter.translate.core.capabilities import capabilities_of
+from adapter.translate.core.context import Context
+from adapter.translate.request.fields import to_gemini
 from adapter.wire.base import decode, encode
 from adapter.wire.openai.chat import ChatCompletionRequest
 

@@ -4,10 +4,11 @@ import json
 
 import pytest
 
-from adapter.translate import chat, responses
-from adapter.translate.errors import AnswerError
-from adapter.translate.notes import Fidelity, Note, Rejected
-from adapter.translate.responses_carrier import seal, seal_summary, summary, unseal
+from adapter.translate.core.errors import AnswerError
+from adapter.translate.core.notes import Fidelity, Note, Rejected
+from adapter.translate.request import fields as chat
+from adapter.translate.responses import fields as responses
+from adapter.translate.signatures.carriers import seal, seal_summary, summary, unseal
 from adapter.wire.base import decode, encode
 from adapter.wire.gemini.generate import GenerateContentResponse
 from adapter.wire.openai.responses import ResponsesRequest

@@ -7,9 +7,10 @@ import msgspec
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from adapter.translate import chat, responses
-from adapter.translate.notes import Rejected
-from adapter.translate.responses_calls import SPECIAL
+from adapter.translate.core.notes import Rejected
+from adapter.translate.request import fields as chat
+from adapter.translate.responses import fields as responses
+from adapter.translate.responses.tool_calls import SPECIAL
 from adapter.wire.base import decode, encode
 from adapter.wire.openai.responses import ResponsesRequest
 from tests.oracles import check_gemini_request

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adapter.translate import chat, responses
-from adapter.translate.errors import AnswerError
-from adapter.translate.responses_carrier import unseal
+from adapter.translate.core.errors import AnswerError
+from adapter.translate.request import fields as chat
+from adapter.translate.responses import fields as responses
+from adapter.translate.signatures.carriers import unseal
 from adapter.wire.base import encode, present
 from adapter.wire.openai.errors import Error, ErrorBody
 from conformance.events import join_events

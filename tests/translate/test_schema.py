@@ -12,9 +12,9 @@ from google.genai import types
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adapter.translate import schema_node
-from adapter.translate.schema import MAX_BYTES, UnusableSchema, to_json_schema
-from adapter.translate.schema_openapi import restore, to_openapi_schema
+from adapter.translate.schema import node as schema_node
+from adapter.translate.schema.json_schema import MAX_BYTES, UnusableSchema, to_json_schema
+from adapter.translate.schema.openapi import restore, to_openapi_schema
 
 
 def raw(value):

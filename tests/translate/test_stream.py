@@ -7,8 +7,8 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adapter.translate.chat_stream import ChatStream
-from adapter.translate.choice_state import MAX_PIECES
+from adapter.translate.answer.choice_state import MAX_PIECES
+from adapter.translate.answer.stream import ChatStream
 from tests.oracles import check_chunks, check_completion
 from tests.translate.answering import STAMP, Object, answer, context, read, streamed, whole
 from tests.translate.joiner import check_rules, comparable, joined, kept

@@ -3,10 +3,10 @@
 import msgspec
 import pytest
 
-from adapter.translate.capabilities import ModelCapabilities
-from adapter.translate.context import Context, Options
-from adapter.translate.notes import Fidelity, Note, Rejected, exact
-from adapter.translate.rules import Rules, add, apply, camel, restrict, without
+from adapter.translate.core.capabilities import ModelCapabilities
+from adapter.translate.core.context import Context, Options
+from adapter.translate.core.notes import Fidelity, Note, Rejected, exact
+from adapter.translate.core.rules import Rules, add, apply, camel, restrict, without
 from adapter.wire.gemini.content import Content, Part
 from adapter.wire.gemini.generate import GenerateContentRequest, GenerationConfig
 from adapter.wire.openai.chat import ChatCompletionRequest

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adapter.translate.chat_stream import ChatStream
-from adapter.translate.text_events import TextEvents
+from adapter.translate.answer.stream import ChatStream
+from adapter.translate.answer.text_events import TextEvents
 from adapter.wire.base import encode
 from tests.translate.answering import STAMP, Object, answer, context, read
 

@@ -6,8 +6,8 @@ from typing import Any
 import msgspec
 
 from adapter import settings
-from adapter.translate.context import Context
-from adapter.translate.tools import Toolbox, toolbox
+from adapter.translate.core.context import Context
+from adapter.translate.request.tools import Toolbox, toolbox
 from adapter.wire.base import encode
 from adapter.wire.openai.chat import ChatCompletionRequest
 

@@ -3,7 +3,8 @@
 from adapter.server import notes
 from adapter.server.generation import Generation, Incoming, with_ledger
 from adapter.server.service import Prepared, Service, completion_id
-from adapter.translate import chat, continuation
+from adapter.translate.answer import continuation
+from adapter.translate.request import fields as chat
 from adapter.upstream.client import Reply
 from adapter.wire.base import encode
 from adapter.wire.openai.chat import ChatCompletion, ChatCompletionChunk

@@ -6,8 +6,8 @@ from starlette.responses import Response
 
 from adapter.server.endpoints.stored_responses import Page, answer, caller, listed
 from adapter.server.service import Service, decoded
-from adapter.translate.notes import Rejected
-from adapter.translate.responses import check_tags
+from adapter.translate.core.notes import Rejected
+from adapter.translate.responses.fields import check_tags
 from adapter.wire.base import present
 from adapter.wire.openai.responses import InputItem
 from adapter.wire.openai.stored import ConversationRequest, Deleted, ItemsRequest

@@ -5,9 +5,9 @@ import time
 from adapter.server.generation import Generation, Incoming
 from adapter.server.responding import turn_of
 from adapter.server.service import deadline_of, decoded
-from adapter.translate import continuation
-from adapter.translate.responses import from_gemini
-from adapter.translate.responses_compaction import asking, compacted
+from adapter.translate.answer import continuation
+from adapter.translate.responses.compaction import asking, compacted
+from adapter.translate.responses.fields import from_gemini
 from adapter.upstream.client import Caller, Reply
 from adapter.wire.base import encode
 from adapter.wire.openai.responses import ResponsesRequest

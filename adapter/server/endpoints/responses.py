@@ -10,7 +10,7 @@ from adapter.server.generation import Generation, Incoming, with_ledger
 from adapter.server.responding import StreamedResponse, Told, Turn, turn_of, whole
 from adapter.server.service import Service, decoded
 from adapter.server.streaming import EventStream, heartbeat_of
-from adapter.translate.notes import Rejected
+from adapter.translate.core.notes import Rejected
 from adapter.wire.base import encode
 from adapter.wire.openai.responses import ResponsesRequest
 from adapter.wire.sse import COMMENT

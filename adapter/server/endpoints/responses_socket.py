@@ -29,9 +29,9 @@ from adapter.server.service import Service, decoded
 from adapter.server.state import Recall, State
 from adapter.server.streaming import MAX_TAPPED, relay
 from adapter.store.documents import DocumentLimits, Layered, MemoryDocuments
-from adapter.translate.errors import Failure
-from adapter.translate.notes import Rejected
-from adapter.translate.responses_stream import blank
+from adapter.translate.core.errors import Failure
+from adapter.translate.core.notes import Rejected
+from adapter.translate.responses.stream import blank
 from adapter.wire.base import encode
 from adapter.wire.openai.response_events import Completed, Created, Event, InProgress
 from adapter.wire.openai.responses import ResponsesRequest

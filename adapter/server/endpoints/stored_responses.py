@@ -15,7 +15,7 @@ from adapter.server.errors import Malformed
 from adapter.server.service import Service
 from adapter.server.state import State, answer_of
 from adapter.server.streaming import EventStream
-from adapter.translate.notes import Rejected
+from adapter.translate.core.notes import Rejected
 from adapter.wire.base import encode
 from adapter.wire.openai.stored import Deleted, Item, ItemList
 

@@ -1,0 +1,1 @@
+"""Gemini's answer as a chat completion, whole or as a stream."""

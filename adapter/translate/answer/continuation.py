@@ -1,0 +1,237 @@
+"""Answers that Gemini gives in several calls.
+
+An answer that reaches the limit of one request ends with CONTINUATION and a token; the same request with that token
+goes on where it stopped. Google's own SDK asks again by itself and joins what comes (google-genai 3.4.0,
+`automatic_continuation`). Each call counts its own tokens, and its citations from the start of what it says itself.
+"""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from adapter.translate.answer.extras import UNFINISHED, members
+from adapter.translate.answer.parallel_choices import answered, total
+from adapter.translate.core.context import Context
+from adapter.translate.core.notes import Fidelity, Note
+from adapter.wire.base import ABSENT, decoder, encode, present
+from adapter.wire.gemini.content import Content
+from adapter.wire.gemini.generate import (
+    Candidate,
+    GenerateContentRequest,
+    GenerateContentResponse,
+    GroundingMetadata,
+    GroundingSupport,
+    LogprobsResult,
+    Segment,
+    UsageMetadata,
+)
+
+CONTINUED = Note(
+    "candidates[].continuationToken",
+    Fidelity.INJECTED,
+    "the answer was longer than one request may be: further calls, which bill the prompt each, went on with it",
+)
+
+_SUPPORTS = "groundingSupports"
+_MERGED = ("citation_metadata", "grounding_attributions", "url_context_metadata", "safety_ratings")
+
+
+def unfinished(response: GenerateContentResponse) -> bool:
+    """Whether Gemini stopped at the limit of one request."""
+    return UNFINISHED in [candidate.finish_reason for candidate in response.candidates or ()]
+
+
+class Continuation:
+    """One answer over all its calls: `hear` each event of a call, then ask for the `next_request`.
+
+    `calls` is how many further calls there may be.
+    """
+
+    def __init__(self, request: GenerateContentRequest, context: Context, calls: int) -> None:
+        config = request.generation_config
+        several = config is not None and (config.candidate_count or 1) > 1
+        fields = context.options.fields
+        known = fields is None or "continuationToken" in fields
+        self.continued = False
+        self._request = request
+        self._limit = config.max_output_tokens if config is not None else None
+        self._left = calls if known and not several else 0
+        self._sent = request.continuation_token
+        self._token: str | None = None
+        self._next: str | None = None
+        self._used_before: UsageMetadata | None = None
+        self._used: UsageMetadata | None = None
+        self._texts: list[str] = []
+        self._bytes = 0
+        self._bytes_before = 0
+        self._grounding = ABSENT
+        self._grounding_before = ABSENT
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether this call ended where another one can go on."""
+        return self._next is not None
+
+    def next_request(self) -> GenerateContentRequest | None:
+        """The request that goes on with the answer; None when it is complete, or must stay as it is."""
+        if self._next is None:
+            return None
+        self._used_before, self._used = self._usage(), None
+        self._bytes_before, self._bytes, self._texts = self._bytes_before + self._bytes, 0, []
+        self._grounding_before = self._grounding
+        self._sent, self._next, self._token = self._next, None, None
+        self._left -= 1
+        self.continued = True
+        return msgspec.structs.replace(self._request, continuation_token=self._sent)
+
+    def hear(self, response: GenerateContentResponse) -> GenerateContentResponse:
+        """An event of this call, or its whole answer, as part of the answer of all calls."""
+        stopped = False
+        for candidate in response.candidates or ():
+            self._remember(candidate)
+            stopped |= candidate.finish_reason == UNFINISHED
+        self._used = response.usage_metadata or self._used
+        if not self.continued and not stopped:
+            return response
+        told = msgspec.structs.replace(response, candidates=[self._told(one) for one in answered(response)])
+        if self.continued:
+            told.response_id = told.create_time = told.prompt_feedback = None
+            told.usage_metadata = self._usage() if response.usage_metadata is not None else None
+        return told
+
+    def give_up(self) -> GenerateContentResponse:
+        """The end of an answer with which no call goes on: the token for whoever wants to try again."""
+        ended = Candidate(index=0, finish_reason=UNFINISHED, continuation_token=self._sent)
+        return GenerateContentResponse(candidates=[ended])
+
+    def _remember(self, candidate: Candidate) -> None:
+        self._token = candidate.continuation_token or self._token
+        if candidate.content is not None:
+            for part in candidate.content.parts or ():
+                text = "" if part.text is None or part.thought else part.text
+                self._bytes += len(text) if text.isascii() else len(text.encode())
+                if self.continued:
+                    self._texts.append(text)
+        if candidate.grounding_metadata is not ABSENT and present(candidate.grounding_metadata):
+            self._grounding = candidate.grounding_metadata
+
+    def _usage(self) -> UsageMetadata | None:
+        return total([self._used_before, self._used])
+
+    def _told(self, candidate: Candidate) -> Candidate:
+        """A candidate as part of the whole: its end taken off if the answer goes on, its citations counted anew."""
+        told = msgspec.structs.replace(candidate)
+        if candidate.finish_reason == UNFINISHED:
+            if self._may_go_on():
+                self._next = self._token
+                told.finish_reason = told.finish_message = told.continuation_token = None
+            else:
+                told.continuation_token = self._token
+        if self.continued and present(candidate.grounding_metadata):
+            told.grounding_metadata = self._grounding = self._grounded(candidate.grounding_metadata)
+        return told
+
+    def _may_go_on(self) -> bool:
+        """Not with the same token again, which would only repeat the call, nor beyond what the client wants."""
+        used = self._usage() or UsageMetadata()
+        spent = (used.candidates_token_count or 0) + (used.thoughts_token_count or 0)
+        enough = self._limit is not None and spent >= self._limit
+        return self._left > 0 and not enough and self._token not in (None, self._sent)
+
+    def _grounded(self, raw: msgspec.Raw) -> msgspec.Raw:
+        """Grounding behind that of the calls before. What has another shape stays: `citations` reports it."""
+        try:
+            before, now = (
+                decoder(GroundingMetadata).decode(one if present(one) else b"{}")
+                for one in (self._grounding_before, raw)
+            )
+        except msgspec.ValidationError:
+            return raw
+        moved = members(raw)
+        if now.grounding_supports:
+            sources = len(before.grounding_chunks or ())
+            supports = decoder(list[msgspec.Raw]).decode(moved[_SUPPORTS])
+            moved[_SUPPORTS] = msgspec.Raw(encode([self._moved(one, sources) for one in supports]))
+        return _together(self._grounding_before, msgspec.Raw(encode(moved)))
+
+    def _moved(self, raw: msgspec.Raw, sources: int) -> msgspec.Raw:
+        """A support whose sources and segment count from the start of the whole answer."""
+        support: GroundingSupport = decoder(GroundingSupport).decode(raw)
+        moved = members(raw)
+        if support.grounding_chunk_indices:
+            indices = [index + sources for index in support.grounding_chunk_indices]
+            moved["groundingChunkIndices"] = msgspec.Raw(encode(indices))
+        if support.segment is not None:
+            segment = members(moved["segment"])
+            segment.pop("partIndex", None)
+            segment.update(self._segment(support.segment))
+            moved["segment"] = msgspec.Raw(encode(segment))
+        return msgspec.Raw(encode(moved))
+
+    def _segment(self, segment: Segment) -> dict[str, msgspec.Raw]:
+        """Where a segment of this call stands in the whole text. Its own text is what it is found by in a stream."""
+        texts = [text.encode() for text in self._texts]
+        start, end = (
+            sum(map(len, texts[: max(0, segment.part_index)])) + index
+            for index in (segment.start_index, segment.end_index)
+        )
+        text = segment.text or b"".join(texts)[start:end].decode(errors="ignore")
+        found = {"startIndex": start + self._bytes_before, "endIndex": end + self._bytes_before, "text": text}
+        return {name: msgspec.Raw(encode(value)) for name, value in found.items()}
+
+
+def notes(continued: bool) -> list[Note]:
+    """What the ledger of the way back says of further calls."""
+    return [CONTINUED] if continued else []
+
+
+def joined(events: Sequence[GenerateContentResponse]) -> GenerateContentResponse:
+    """The whole answers of all calls, as `hear` gave them, as one."""
+    first, *others = events
+    whole = msgspec.structs.replace(first)
+    for one in others:
+        whole.candidates = [_both(_only(whole), _only(one))]
+        whole.usage_metadata = one.usage_metadata or whole.usage_metadata
+    return whole
+
+
+def _only(response: GenerateContentResponse) -> Candidate:
+    return (response.candidates or [Candidate()])[0]
+
+
+def _both(before: Candidate, later: Candidate) -> Candidate:
+    """What two calls say: parts one after the other, counts added up, the end of the later one."""
+    both = msgspec.structs.replace(later, index=before.index)
+    contents = [one.content for one in (before, later) if one.content is not None]
+    both.content = Content(role="model", parts=[part for one in contents for part in one.parts or ()])
+    counts = [one.token_count for one in (before, later) if one.token_count is not None]
+    both.token_count = sum(counts) if counts else None
+    both.logprobs_result = _logprobs([one.logprobs_result for one in (before, later) if one.logprobs_result])
+    if not present(later.grounding_metadata):
+        both.grounding_metadata = before.grounding_metadata
+    for name in _MERGED:
+        setattr(both, name, _together(getattr(before, name), getattr(later, name)))
+    return both
+
+
+def _logprobs(results: list[LogprobsResult]) -> LogprobsResult | None:
+    if len(results) < 2:
+        return results[0] if results else None
+    return LogprobsResult(
+        chosen_candidates=[one for result in results for one in result.chosen_candidates or ()],
+        top_candidates=[one for result in results for one in result.top_candidates or ()],
+    )
+
+
+def _together(before: msgspec.Raw, later: msgspec.Raw) -> msgspec.Raw:
+    """Free-form values: objects by member, lists one after the other, else the later one."""
+    if not present(before) or not present(later):
+        return later if present(later) else before
+    kinds = {bytes(memoryview(raw)[:1]) for raw in (before, later)}
+    if kinds == {b"["}:
+        lists = [decoder(list[msgspec.Raw]).decode(raw) for raw in (before, later)]
+        return msgspec.Raw(encode([item for one in lists for item in one]))
+    if kinds == {b"{"}:
+        old, new = members(before), members(later)
+        return msgspec.Raw(encode({**old, **{key: _together(old.get(key, ABSENT), new[key]) for key in new}}))
+    return later

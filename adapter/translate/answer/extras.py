@@ -1,0 +1,185 @@
+"""What Gemini's answers say that OpenAI's have no place for: `extra_content.google`,
+under Gemini's names in snake_case."""
+
+from collections.abc import Mapping
+from operator import attrgetter
+from typing import Any, TypeVar
+
+import msgspec
+
+from adapter.translate.core.notes import Fidelity, Note
+from adapter.translate.core.rules import Fields, absent, camel
+from adapter.wire.base import decoder, encode
+from adapter.wire.gemini.generate import Candidate, GenerateContentResponse, ModalityTokenCount, UsageMetadata
+
+S = TypeVar("S", bound=msgspec.Struct)
+
+OF_CANDIDATES = (
+    "safety_ratings",
+    "citation_metadata",
+    "grounding_metadata",
+    "grounding_attributions",
+    "url_context_metadata",
+    "avg_logprobs",
+    "token_count",
+    "continuation_token",
+)
+UNFINISHED = "CONTINUATION"
+"""Why an answer ended that another call can go on with."""
+
+OF_RESPONSES = ("response_id", "model_status", "create_time", "prompt_feedback")
+
+_OF_CANDIDATES = Fields(Candidate, OF_CANDIDATES)
+_OF_RESPONSES = Fields(GenerateContentResponse, OF_RESPONSES)
+
+GATHERED_OF_CANDIDATES = Fields(Candidate, (*OF_CANDIDATES, "finish_reason", "finish_message"))
+GATHERED_OF_RESPONSES = Fields(GenerateContentResponse, (*OF_RESPONSES, "model_version"))
+"""What is gathered over a stream."""
+
+RUNNING = {"usage_metadata", "avg_logprobs", "token_count", "continuation_token"}
+"""Fields that every event of a stream tells anew: the last value is the one that counts."""
+
+LISTS = {"citationSources", "citations"}
+"""Lists inside free-form fields of which every event of a stream brings more."""
+
+TIERS = {"standard": "default", "flex": "flex", "priority": "priority"}
+"""Service tiers under OpenAI's names."""
+
+_COUNTED = {"TEXT", "AUDIO"}
+_COUNTED_ASKED = {*_COUNTED, "IMAGE"}
+"""Modalities that OpenAI's usage counts apart, of answers and of prompts."""
+
+_UNMAPPED = attrgetter(
+    "tool_use_prompt_token_count", "cache_tokens_details", "tool_use_prompt_tokens_details", "traffic_type"
+)
+_NONE_UNMAPPED = _UNMAPPED(UsageMetadata())
+"""What Gemini counts and OpenAI does not."""
+
+
+def of_candidate(candidate: Candidate) -> dict[str, Any]:
+    """What a candidate says beyond its content."""
+    extras = {name: compact(value) for name, value in _OF_CANDIDATES.sent(candidate)}
+    if candidate.finish_reason != UNFINISHED:
+        extras.pop("continuation_token", None)
+    if candidate.finish_reason not in (None, "STOP", "MAX_TOKENS"):
+        extras["finish_reason"] = candidate.finish_reason
+    if candidate.finish_message is not None:
+        extras["finish_message"] = candidate.finish_message
+    result = candidate.logprobs_result
+    if result is not None and result.log_probability_sum is not None:
+        extras["log_probability_sum"] = result.log_probability_sum
+    return extras
+
+
+def needless_token(candidate: Candidate) -> list[Note]:
+    """A token to go on with beside an answer that is complete; streams tell some on their way."""
+    if candidate.continuation_token is None or candidate.finish_reason == UNFINISHED:
+        return []
+    return [Note("continuationToken", Fidelity.DROPPED, "the answer is complete without it")]
+
+
+def of_response(response: GenerateContentResponse, unknown: Mapping[str, msgspec.Raw]) -> dict[str, Any]:
+    """What an answer says beyond its candidates."""
+    extras: dict[str, Any] = {}
+    if response.response_id is not None:
+        extras["response_id"] = response.response_id
+    usual = GenerateContentResponse(
+        candidates=response.candidates,
+        usage_metadata=response.usage_metadata,
+        model_version=response.model_version,
+        response_id=response.response_id,
+    )
+    if response != usual:
+        extras.update({name: compact(value) for name, value in _OF_RESPONSES.sent(response)})
+    if says_more(response.usage_metadata):
+        extras["usage_metadata"] = response.usage_metadata
+    if unknown:
+        extras["unknown"] = {path: compact(value) for path, value in unknown.items()}
+    return extras
+
+
+def says_more(usage: UsageMetadata | None) -> bool:
+    """Whether OpenAI's usage has no place for all of Gemini's."""
+    if usage is None:
+        return False
+    if usage.prompt_tokens_details and _has_others(usage.prompt_tokens_details, _COUNTED_ASKED):
+        return True
+    if usage.candidates_tokens_details and _has_others(usage.candidates_tokens_details, _COUNTED):
+        return True
+    if usage.service_tier is not None and usage.service_tier.lower() not in TIERS:
+        return True
+    return _UNMAPPED(usage) != _NONE_UNMAPPED or not adds_up(usage)
+
+
+def _has_others(details: list[ModalityTokenCount], modalities: set[str]) -> bool:
+    return any(item.modality not in modalities for item in details)
+
+
+def adds_up(usage: UsageMetadata) -> bool:
+    """Whether the total is the sum of the counts (Generative Language API, UsageMetadata)."""
+    prompt, total = usage.prompt_token_count, usage.total_token_count
+    if prompt is None or total is None:
+        return True
+    answer = (usage.candidates_token_count or 0) + (usage.thoughts_token_count or 0)
+    return total == prompt + answer + (usage.tool_use_prompt_token_count or 0)
+
+
+def gather(whole: S, event: S, fields: Fields, below: str) -> list[Note]:
+    """Take an event's fields over into what a stream has said so far; notes on values that had to give way."""
+    notes: list[Note] = []
+    for name, value in fields.sent(event):
+        before = getattr(whole, name)
+        if isinstance(before, msgspec.Raw) and isinstance(value, msgspec.Raw) and not absent(before):
+            value, given_way = _joined(before, value)
+        else:
+            given_way = not absent(before) and before != value
+        if given_way and name not in RUNNING:
+            reason = "told several times: the last one counts"
+            notes.append(Note(f"{below}{camel(name)}", Fidelity.APPROXIMATED, reason))
+        setattr(whole, name, value)
+    return notes
+
+
+def _joined(before: msgspec.Raw, value: msgspec.Raw) -> tuple[msgspec.Raw, bool]:
+    """Two values of a free-form field: objects by member, lists of citations by element, else the later one."""
+    if before == value:
+        return value, False
+    try:
+        old, new = (msgspec.json.decode(raw) for raw in (before, value))
+    except (msgspec.DecodeError, RecursionError):
+        # A number that no float holds, or too many levels: nothing that can be looked into.
+        return value, True
+    if not isinstance(old, dict) or not isinstance(new, dict):
+        return value, old != new
+    given_way = False
+    for key, item in new.items():
+        if key in LISTS and isinstance(item, list) and isinstance(old.get(key), list):
+            old[key] = old[key] + item
+        else:
+            given_way |= key in old and not _grown(old[key], item)
+            old[key] = item
+    return msgspec.Raw(encode(old)), given_way
+
+
+def _grown(before: Any, later: Any) -> bool:
+    """Whether a later value says all of the one before: the same, or a list of it and more."""
+    both_lists = isinstance(before, list) and isinstance(later, list)
+    return bool(before == (later[: len(before)] if both_lists else later))
+
+
+def members(raw: msgspec.Raw) -> dict[str, msgspec.Raw]:
+    """The members of a free-form object."""
+    found: dict[str, msgspec.Raw] = decoder(dict[str, msgspec.Raw]).decode(raw)
+    return found
+
+
+def compact(value: Any) -> Any:
+    """Free-form JSON on one line: as it stands it may hold line ends, which would break an event stream."""
+    if isinstance(value, msgspec.Struct):
+        return compact(msgspec.Raw(encode(value)))
+    return msgspec.Raw(msgspec.json.format(bytes(value), indent=-1)) if isinstance(value, msgspec.Raw) else value
+
+
+def google(extras: dict[str, Any]) -> dict[str, dict[str, Any]] | None:
+    """`extra_content`, or nothing."""
+    return {"google": extras} if extras else None

@@ -1,0 +1,370 @@
+"""What chat and responses share on the way back: kinds of parts, calls, finish reasons, usage."""
+
+import base64
+import re
+from collections.abc import Iterable
+from hashlib import blake2b
+from typing import Any, Literal, NamedTuple
+
+import msgspec
+import orjson
+
+from adapter.translate.answer.extras import TIERS
+from adapter.translate.core.context import Context, Stamp
+from adapter.translate.core.errors import AnswerError
+from adapter.translate.core.notes import Fidelity, Note
+from adapter.translate.core.rules import Fields
+from adapter.translate.request.tools import JSON_TOOL, Declared, needs_json_tool, toolbox
+from adapter.translate.schema import openapi as schema_openapi
+from adapter.translate.signatures import keys as signatures
+from adapter.wire.base import ABSENT, encode, present
+from adapter.wire.gemini.content import Blob, FunctionCall, Part
+from adapter.wire.gemini.generate import (
+    Candidate,
+    GenerateContentResponse,
+    LogprobsCandidate,
+    LogprobsResult,
+    ModalityTokenCount,
+    UsageMetadata,
+)
+from adapter.wire.openai.chat import (
+    ChoiceLogprobs,
+    CompletionTokensDetails,
+    CompletionUsage,
+    ExtraContent,
+    GoogleExtra,
+    ImageOutput,
+    ImageUrl,
+    PromptTokensDetails,
+    TokenLogprob,
+    TopLogprob,
+)
+
+FinishReason = Literal["stop", "length", "tool_calls", "content_filter", "function_call"]
+
+FINISH_REASONS: dict[str, FinishReason] = {
+    "STOP": "stop",
+    "MAX_TOKENS": "length",
+    "CONTINUATION": "length",
+    "SAFETY": "content_filter",
+    "RECITATION": "content_filter",
+    "LANGUAGE": "content_filter",
+    "BLOCKLIST": "content_filter",
+    "PROHIBITED_CONTENT": "content_filter",
+    "SPII": "content_filter",
+    "IMAGE_SAFETY": "content_filter",
+    "IMAGE_PROHIBITED_CONTENT": "content_filter",
+    "IMAGE_RECITATION": "content_filter",
+    "MODEL_ARMOR": "content_filter",
+    "ESCALATION": "content_filter",
+    "PUP_LIMITED_DISABLED": "content_filter",
+}
+"""Gemini's reasons that have an equivalent (google-genai 3.4.0, `FinishReason`)."""
+
+FAILURES = {
+    "MALFORMED_FUNCTION_CALL",
+    "UNEXPECTED_TOOL_CALL",
+    "TOO_MANY_TOOL_CALLS",
+    "MALFORMED_RESPONSE",
+    "MISSING_THOUGHT_SIGNATURE",
+}
+"""Reasons that mean the answer is broken: an error, never a `stop` (github.com/BerriAI/litellm/issues/16651)."""
+
+UNSPECIFIED = ("", "BLOCK_REASON_UNSPECIFIED", "BLOCKED_REASON_UNSPECIFIED")
+
+
+Kind = Literal["text", "thought", "call", "image", "audio", "opaque", "empty"]
+"""What a part of an answer is to the client."""
+
+_FAMILIES: dict[str, Kind] = {"image": "image", "audio": "audio"}
+
+
+def kind_of(part: Part) -> Kind:
+    """The kind of a part; parts that OpenAI's shape has no place for are opaque."""
+    if part.text is not None:
+        if not part.text:
+            return "empty"
+        return "thought" if part.thought else "text"
+    if part.function_call is not None:
+        return "call"
+    if part.inline_data is not None and not part.thought:
+        family = (part.inline_data.mime_type or "").partition("/")[0]
+        return _FAMILIES.get(family, "opaque")
+    return "opaque" if _DATA.sent(part) else "empty"
+
+
+def is_plain(part: Part) -> bool:
+    """Whether a part says nothing beside its data, that it is a thought, and its signature."""
+    return part == Part(
+        text=part.text,
+        inline_data=part.inline_data,
+        function_call=part.function_call,
+        thought=part.thought,
+        thought_signature=part.thought_signature,
+    )
+
+
+_DATA = Fields(
+    Part,
+    (
+        "inline_data",
+        "file_data",
+        "function_response",
+        "executable_code",
+        "code_execution_result",
+        "tool_call",
+        "tool_response",
+        "audio_transcription",
+    ),
+)
+
+
+OPAQUE = "OpenAI has no place for it: in extra_content, and sent back to Gemini"
+UNKNOWN = "unknown: passed on in extra_content"
+ONE_LEGACY = "the deprecated function_call holds one call"
+
+
+class AnsweredCall(NamedTuple):
+    """A call of the answer, as the client sees it, and what to remember of it."""
+
+    id: str
+    name: str
+    kind: Literal["function", "custom", "legacy"]
+    arguments: str
+    signature: str | None
+    gemini_id: str | None
+
+
+def call_id(stamp: Stamp, choice: int, number: int) -> str:
+    """`call_` and 24 characters of base64url; the same for a stream and for the whole."""
+    digest = blake2b(f"{stamp.seed}:{choice}:{number}".encode(), digest_size=18).digest()
+    return "call_" + base64.urlsafe_b64encode(digest).decode()
+
+
+def unwrapped(part: Part, call: FunctionCall, context: Context) -> Part | None:
+    """The text for which a call stands, where a model cannot do JSON mode beside functions."""
+    if call.name != JSON_TOOL or not needs_json_tool(context):
+        return None
+    text = msgspec.json.format(bytes(call.args), indent=-1).decode() if present(call.args) else "{}"
+    return Part(text=text, thought_signature=part.thought_signature)
+
+
+MAX_CHOICES = 128
+"""How many choices clients take (openai-node 7.57, `MAX_STREAM_CHOICES`)."""
+
+
+def indexed(candidates: list[Candidate]) -> list[tuple[int, Candidate]]:
+    """Candidates by index, lowest first. Vertex AI leaves out an index of 0, older models leave out all.
+
+    Raises `AnswerError` for an index that cannot be one.
+    """
+    if len(candidates) == 1 and not candidates[0].index:
+        return [(0, candidates[0])]
+    given = {one.index for one in candidates}
+    free = (index for index in range(len(candidates)) if index not in given)
+    pairs = [(next(free) if one.index is None else one.index, one) for one in candidates]
+    pairs.sort(key=lambda pair: pair[0])
+    indexes = [index for index, _ in pairs]
+    if indexes and (indexes[0] < 0 or indexes[-1] >= MAX_CHOICES or len(set(indexes)) < len(indexes)):
+        raise AnswerError(502, "malformed_response", f"Gemini numbered its candidates {indexes}.")
+    return pairs
+
+
+def run_by_gemini(parts: Iterable[Part], context: Context) -> set[str]:
+    """The names of functions that Gemini itself called and answered (MCP servers): no calls for the client."""
+    answered: set[str] = set()
+    for part in parts:
+        if part.function_response is not None:
+            answered.add(part.function_response.name or "")
+    return answered - set(toolbox(context).declared) if answered else answered
+
+
+def answered_call(
+    part: Part, call: FunctionCall, context: Context, stamp: Stamp, place: tuple[int, int]
+) -> AnsweredCall:
+    """A function call under the client's names and types; `place` is (choice, number of the call in it)."""
+    name = call.name or ""
+    declared = toolbox(context).declared.get(name) or Declared(name, "function", ABSENT)
+    id_ = call_id(stamp, *place)
+    if context.options.stateless_ids and part.thought_signature:
+        id_ = signatures.stateless_id(id_, part.thought_signature)
+    arguments = arguments_of(call, declared, context)
+    return AnsweredCall(id_, declared.name, declared.kind, arguments, part.thought_signature or None, call.id or None)
+
+
+def arguments_of(call: FunctionCall, declared: Declared, context: Context) -> str:
+    """Arguments as OpenAI's string of JSON; a custom tool's as its plain input."""
+    if not present(call.args):
+        return "" if declared.kind == "custom" else "{}"
+    if declared.kind == "custom":
+        return _input_of(orjson.loads(bytes(call.args)))
+    if context.options.schema == "openapi" and present(declared.parameters):
+        return encode(schema_openapi.restore(orjson.loads(bytes(call.args)), declared.parameters)).decode()
+    return msgspec.json.format(bytes(call.args), indent=-1).decode()
+
+
+def _input_of(args: Any) -> str:
+    """A custom tool's input: the one argument it was declared with, or whatever came instead."""
+    value = args["input"] if isinstance(args, dict) and set(args) == {"input"} else args
+    return value if isinstance(value, str) else encode(value).decode()
+
+
+def call_extra(call: AnsweredCall) -> dict[str, dict[str, Any]] | None:
+    """The signature where Google's own OpenAI endpoint puts it."""
+    return {"google": {"thought_signature": call.signature}} if call.signature else None
+
+
+def finish_reason(reason: str | None, has_calls: bool, legacy: bool) -> tuple[FinishReason, str | None]:
+    """OpenAI's finish reason, and why it is only an approximation, if it is one.
+
+    Only STOP becomes `tool_calls`: arguments cut by MAX_TOKENS must not be executed
+    (github.com/NousResearch/hermes-agent/pull/43478).
+    """
+    mapped = FINISH_REASONS.get(reason or "")
+    if mapped in ("stop", None) and has_calls:
+        mapped = "function_call" if legacy else "tool_calls"
+        return mapped, None if reason == "STOP" else f"Gemini's reason was {reason}"
+    if mapped is None:
+        return "stop", f"Gemini's reason was {reason}"
+    return mapped, None if reason in ("STOP", "MAX_TOKENS") else f"Gemini's reason was {reason}"
+
+
+def check_finish(candidate: Candidate, produced: bool) -> None:
+    """Raise `AnswerError` for an answer that is broken, or that ended for no known reason with nothing in it."""
+    reason = candidate.finish_reason or ""
+    unknown = bool(reason) and reason not in FINISH_REASONS
+    if reason in FAILURES or (unknown and not produced):
+        message = candidate.finish_message or f"Gemini ended its answer with {reason}."
+        raise AnswerError(502, reason.lower(), message)
+
+
+def blocked(response: GenerateContentResponse) -> str | None:
+    """Why the prompt was blocked: a block reason and no candidates (HTTP 200)."""
+    feedback = response.prompt_feedback
+    if feedback is None or (feedback.block_reason or "") in UNSPECIFIED or response.candidates:
+        return None
+    return feedback.block_reason
+
+
+def refusal_text(reason: str, message: str | None) -> str:
+    """A refusal in words."""
+    return message or f"Gemini blocked the request: {reason}."
+
+
+def policy_error(reason: str, message: str | None) -> AnswerError:
+    """A blocked prompt as an error, where the operator wants one."""
+    return AnswerError(400, "content_policy_violation", refusal_text(reason, message))
+
+
+_COLLECTION = re.compile(r"(?:publishers/[^/]+/)?models/")
+_VERSION = re.compile(r"(?:-preview)?(?:-\d[\d-]*)?\Z")
+
+
+def another_model(version: str | None, model: str) -> list[Note]:
+    """The note on an answer that says that another model made it: a shut-down model's successor, or a relay's choice.
+
+    A version of the model is no other one, an alias that ends in -latest promises none, and a tuned model has a name of
+    its own.
+    """
+    asked, answered = (_COLLECTION.sub("", name, count=1).partition("+")[0] for name in (model, version or model))
+    if (
+        answered == asked
+        or "/" in asked
+        or asked.endswith("-latest")
+        or _VERSION.sub("", answered) == _VERSION.sub("", asked)
+    ):
+        return []
+    return [Note("modelVersion", Fidelity.APPROXIMATED, f"{answered} answered for {asked}")]
+
+
+def _by_modality(details: list[ModalityTokenCount], modality: str) -> int:
+    return sum(item.token_count or 0 for item in details if item.modality == modality)
+
+
+def _tokens(count: int | None) -> int:
+    """A number of tokens. Relays have been seen to send negative ones."""
+    return count if count is not None and count > 0 else 0
+
+
+def usage(metadata: UsageMetadata | None) -> CompletionUsage | None:
+    """Tokens that add up: thoughts count as completion, tool use as prompt.
+
+    A prompt with media by URL may have no count of its own: it is what is left of the total.
+    """
+    if metadata is None:
+        return None
+    thoughts = _tokens(metadata.thoughts_token_count)
+    completion = _tokens(metadata.candidates_token_count) + thoughts
+    prompt = _tokens(metadata.prompt_token_count) + _tokens(metadata.tool_use_prompt_token_count)
+    if metadata.prompt_token_count is None and metadata.total_token_count is not None:
+        prompt = max(prompt, metadata.total_token_count - completion)
+    asked = PromptTokensDetails(
+        cached_tokens=_tokens(metadata.cached_content_token_count), audio_tokens=0, cache_write_tokens=0
+    )
+    if details := metadata.prompt_tokens_details:
+        asked.audio_tokens, asked.text_tokens = _by_modality(details, "AUDIO"), _by_modality(details, "TEXT")
+        asked.image_tokens = _by_modality(details, "IMAGE")
+    given = CompletionTokensDetails(
+        reasoning_tokens=thoughts, audio_tokens=0, accepted_prediction_tokens=0, rejected_prediction_tokens=0
+    )
+    if details := metadata.candidates_tokens_details:
+        given.audio_tokens, given.text_tokens = _by_modality(details, "AUDIO"), _by_modality(details, "TEXT")
+    return CompletionUsage(
+        prompt_tokens=prompt,
+        completion_tokens=completion,
+        total_tokens=prompt + completion,
+        prompt_tokens_details=asked,
+        completion_tokens_details=given,
+    )
+
+
+def service_tier(metadata: UsageMetadata | None) -> str | None:
+    """The tier that served the request."""
+    return TIERS.get(metadata.service_tier.lower()) if metadata and metadata.service_tier else None
+
+
+def logprobs(result: LogprobsResult | None) -> ChoiceLogprobs | None:
+    """Log probabilities, with the UTF-8 bytes that OpenAI adds."""
+    if result is None or not result.chosen_candidates:
+        return None
+    tops = result.top_candidates or []
+    content = [
+        _token(chosen, (tops[index].candidates if index < len(tops) else None) or [])
+        for index, chosen in enumerate(result.chosen_candidates)
+    ]
+    return ChoiceLogprobs(content=content, refusal=None)
+
+
+def _token(chosen: LogprobsCandidate, tops: list[LogprobsCandidate]) -> TokenLogprob:
+    token, logprob = chosen.token or "", chosen.log_probability or 0.0
+    alternatives = [
+        TopLogprob(token=top.token or "", logprob=top.log_probability or 0.0, bytes=list((top.token or "").encode()))
+        for top in tops
+    ]
+    return TokenLogprob(token=token, logprob=logprob, bytes=list(token.encode()), top_logprobs=alternatives)
+
+
+def lost_logprobs(result: LogprobsResult | None) -> list[Note]:
+    """What log probabilities lose."""
+    if result is None:
+        return []
+    tops = [one for top in result.top_candidates or () for one in top.candidates or ()]
+    chosen = result.chosen_candidates or []
+    lists = {"chosenCandidates": chosen, "topCandidates[].candidates": tops}
+    return [
+        Note(f"logprobsResult.{name}[].tokenId", Fidelity.DROPPED, "OpenAI names tokens by their text")
+        for name, tokens in lists.items()
+        if any(token.token_id is not None for token in tokens)
+    ]
+
+
+def image_output(part: Part, number: int) -> ImageOutput:
+    """An image as a data URL, with its signature."""
+    blob = part.inline_data or Blob()
+    signature = ExtraContent(google=GoogleExtra(thought_signature=part.thought_signature))
+    return ImageOutput(
+        type="image_url",
+        image_url=ImageUrl(url=f"data:{blob.mime_type};base64,{blob.data or ''}"),
+        index=number,
+        extra_content=signature if part.thought_signature else None,
+    )

@@ -1,0 +1,64 @@
+"""What a translation needs of the world, handed to it as values."""
+
+from collections.abc import Mapping
+from typing import Literal
+
+import msgspec
+
+from adapter.translate.core.capabilities import ModelCapabilities, Platform
+from adapter.wire.gemini.generate import SafetySetting
+from adapter.wire.openai.chat import ChatCompletionRequest
+from adapter.wire.signatures import Signature
+
+
+class Media(msgspec.Struct, frozen=True):
+    """A fetched remote file: its sniffed MIME type and its content as base64."""
+
+    mime_type: str
+    data: str
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True):
+    """The operator's choices that change a translation; the same for every request to one upstream.
+
+    `upstream` names the issuer of signatures ("studio", "vertex", a relay's name), `platform` whose calendar of models
+    holds. `schema` is "openapi" for relays
+    that take only `parameters`/`responseSchema`. `fields` limits what is sent to these dotted paths of
+    GenerateContentRequest (None: everything). `later_system`: what becomes of a system message after the first other
+    one. `blocked_prompt`: a 200 with a refusal, or a 400. `remote_media`: whether the server fetched http(s) URLs.
+    `leaked_thoughts`: whether a text behind THOUGHT: is a thought. `thoughts_headroom`: how many tokens are added to a
+    client's limit, since thoughts count against it.
+    """
+
+    upstream: str = "studio"
+    platform: Platform = "studio"
+    schema: Literal["json", "openapi"] = "json"
+    fields: frozenset[str] | None = None
+    later_system: Literal["wrap", "hoist", "reject"] = "wrap"
+    trailing_assistant: Literal["continue", "reject"] = "continue"
+    blocked_prompt: Literal["refusal", "error"] = "refusal"
+    safety_settings: tuple[SafetySetting, ...] = ()
+    stateless_ids: bool = False
+    remote_media: bool = False
+    include_thoughts: bool = False
+    leaked_thoughts: bool = False
+    thoughts_headroom: int = 0
+
+
+class Context(msgspec.Struct, frozen=True, kw_only=True):
+    """One request's world. `media` is by URL; `signatures` by the keys of `translate.signatures`."""
+
+    request: ChatCompletionRequest
+    capabilities: ModelCapabilities
+    options: Options = Options()
+    media: Mapping[str, Media] = {}
+    signatures: Mapping[str, Signature] = {}
+
+
+class Stamp(msgspec.Struct, frozen=True, kw_only=True):
+    """What makes an answer unique: a random seed for call ids, the answer's id, Unix seconds, the model asked for."""
+
+    seed: str
+    id: str
+    created: int
+    model: str

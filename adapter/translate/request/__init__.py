@@ -1,0 +1,1 @@
+"""A chat request as Gemini's request: one rule per field."""

@@ -1,0 +1,307 @@
+"""Content parts there: text, images, audio, video and files to Gemini's parts.
+
+Base64 is never decoded here: it travels as the string it came as, and large data is only looked at from both ends.
+"""
+
+import re
+from collections.abc import Callable
+from typing import NamedTuple
+
+from adapter.translate.core.context import Context
+from adapter.translate.core.notes import Fidelity, Note, Rejected
+from adapter.wire.base import present
+from adapter.wire.gemini.content import Blob, FileData, Part, PartMediaResolution
+from adapter.wire.openai.chat import ChatCompletionRequest, ContentPart, MediaUrl
+
+FILES_API = "https://generativelanguage.googleapis.com/v1beta/"
+
+_MIME_TYPE = re.compile(r"[A-Za-z0-9][\w.+-]*/[\w.+-]+", re.ASCII)
+_BASE64 = re.compile(r"[A-Za-z0-9+/_-]+={0,2}")
+_LOOKED_AT = 4_096
+
+MAX_URL = 8_192
+"""Characters of a URL that is no data URL; signed ones have some thousand."""
+
+_YOUTUBE = re.compile(r"https?://(www\.|m\.)?(youtube\.com/(watch|shorts|live|embed)|youtu\.be/)")
+
+_DETAIL = {"low": "MEDIA_RESOLUTION_LOW", "high": "MEDIA_RESOLUTION_HIGH", "original": "MEDIA_RESOLUTION_ULTRA_HIGH"}
+"""OpenAI's `detail` as Gemini's resolution of one part; `auto` is the default of both."""
+
+MIME_TYPES = {
+    "png": "image/png",
+    "jpg": "image/jpeg",
+    "jpeg": "image/jpeg",
+    "webp": "image/webp",
+    "heic": "image/heic",
+    "heif": "image/heif",
+    "gif": "image/gif",
+    "wav": "audio/wav",
+    "mp3": "audio/mp3",
+    "aiff": "audio/aiff",
+    "aac": "audio/aac",
+    "ogg": "audio/ogg",
+    "flac": "audio/flac",
+    "m4a": "audio/m4a",
+    "opus": "audio/opus",
+    "pcm16": "audio/pcm",
+    "mp4": "video/mp4",
+    "mpeg": "video/mpeg",
+    "mov": "video/quicktime",
+    "avi": "video/x-msvideo",
+    "webm": "video/webm",
+    "wmv": "video/wmv",
+    "3gp": "video/3gpp",
+    "flv": "video/x-flv",
+    "pdf": "application/pdf",
+    "json": "application/json",
+    "txt": "text/plain",
+    "md": "text/md",
+    "html": "text/html",
+    "css": "text/css",
+    "csv": "text/csv",
+    "xml": "text/xml",
+    "rtf": "text/rtf",
+    "py": "text/x-python",
+    "js": "text/javascript",
+}
+"""By file extension, what Gemini lists as accepted (ai.google.dev, image, audio, video and document understanding)."""
+
+
+class Converted(NamedTuple):
+    """Gemini's parts and what was lost, by path inside the content part."""
+
+    parts: list[Part]
+    notes: list[Note]
+
+
+def lost(path: str, reason: str) -> Note:
+    """A note that something does not arrive."""
+    return Note(path, Fidelity.DROPPED, reason)
+
+
+def parts_of(content: list[ContentPart], path: str, context: Context, notes: list[Note]) -> list[Part]:
+    """Gemini's parts for those of a message; empty texts are left out. Raises `Rejected` for unknown types."""
+    result: list[Part] = []
+    for index, part in enumerate(content):
+        at = f"{path}[{index}]"
+        convert = _CONVERT.get(part.type)
+        if convert is None:
+            raise Rejected(f"{at}.type", f"content parts of type {part.type!r} have no place in a Gemini request")
+        parts, inner = convert(part, at, context)
+        result.extend(parts)
+        notes.extend(inner)
+        notes.extend(_carried(part, at))
+    return result
+
+
+def _carried(part: ContentPart, path: str) -> list[Note]:
+    """What any content part may hold beside its content."""
+    reason = "Gemini finds reusable prefixes itself (implicit caching)"
+    return [lost(f"{path}.{name}", reason) for name in _CACHING if present(getattr(part, name))]
+
+
+_CACHING = ("prompt_cache_breakpoint", "cache_control")
+
+
+def _text(part: ContentPart, path: str, _: Context) -> Converted:
+    if not part.text:
+        return Converted([], [lost(f"{path}.text", "Gemini takes no empty text")])
+    return Converted([Part(text=part.text)], [])
+
+
+def _refusal(part: ContentPart, path: str, _: Context) -> Converted:
+    note = Note(f"{path}.refusal", Fidelity.APPROXIMATED, "Gemini has no refusals: sent as the model's text")
+    return Converted([Part(text=part.refusal)], [note]) if part.refusal else Converted([], [])
+
+
+def _thinking(_: ContentPart, path: str, __: Context) -> Converted:
+    return Converted([], [lost(path, "thoughts are not sent back: the signatures stand for them")])
+
+
+def _url_of(value: str | MediaUrl | None) -> str | None:
+    """A URL on its own, or inside an object."""
+    return value.url if isinstance(value, MediaUrl) else value
+
+
+def _document(part: ContentPart, path: str, context: Context) -> Converted:
+    """A document by URL, as Mistral's clients write it (docs.mistral.ai, document understanding, 2026)."""
+    url = _url_of(part.document_url)
+    if not url:
+        raise Rejected(f"{path}.document_url", "the document has no URL")
+    notes = [lost(f"{path}.document_name", "Gemini takes no file names")] if part.document_name else []
+    parts, inner = from_url(url, f"{path}.document_url", context)
+    return Converted(parts, inner + notes)
+
+
+def _image(part: ContentPart, path: str, context: Context) -> Converted:
+    image = part.image_url
+    url, detail = (image.url, image.detail) if image and not isinstance(image, str) else (image, part.detail)
+    if not isinstance(url, str) or not url:
+        if part.file_id:
+            return _by_id(part.file_id, f"{path}.file_id")
+        raise Rejected(f"{path}.image_url", "the image has no URL")
+    at = f"{path}.image_url.url" if not isinstance(image, str) else f"{path}.image_url"
+    parts, notes = from_url(url, at, context)
+    resolution, lost_detail = _resolution(detail, f"{path}.image_url.detail", context)
+    for item in parts:
+        item.media_resolution = resolution
+    return Converted(parts, notes + lost_detail)
+
+
+def _resolution(detail: str | None, path: str, context: Context) -> tuple[PartMediaResolution | None, list[Note]]:
+    if detail is None or detail == "auto":
+        return None, []
+    level = _DETAIL.get(detail)
+    if level is None:
+        return None, [lost(path, f"{detail!r} is not a level of detail")]
+    if not context.capabilities.part_media_resolution:
+        return None, [lost(path, "the model takes no resolution for a single image")]
+    return PartMediaResolution(level=level), []
+
+
+def _audio(part: ContentPart, path: str, context: Context) -> Converted:
+    if part.input_audio is None:
+        raise Rejected(f"{path}.input_audio", "the part has no audio")
+    data, format_ = part.input_audio.data, part.input_audio.format
+    if data.startswith("data:"):
+        return from_url(data, f"{path}.input_audio.data", context)
+    mime_type = MIME_TYPES.get(format_ or "wav", f"audio/{format_}")
+    return Converted([Part(inline_data=_blob(mime_type, data, f"{path}.input_audio.data"))], [])
+
+
+def _video(part: ContentPart, path: str, context: Context) -> Converted:
+    if part.video_url is None:
+        raise Rejected(f"{path}.video_url", "the video has no URL")
+    return from_url(part.video_url.url, f"{path}.video_url.url", context)
+
+
+def _file(part: ContentPart, path: str, context: Context) -> Converted:
+    file = part.file
+    data = file.file_data if file else part.file_data
+    name = file.filename if file else part.filename
+    url = file.file_url if file else _url_of(part.file_url)
+    file_id = file.file_id if file else part.file_id
+    at = f"{path}.file" if file else path
+    if data:
+        return _file_data(data, name, file.format if file else None, at, context)
+    if url:
+        return from_url(url, f"{at}.file_url", context)
+    if file_id:
+        return _by_id(file_id, f"{at}.file_id")
+    raise Rejected(at, "the file has neither data nor an id nor a URL")
+
+
+def _file_data(data: str, name: str | None, format_: str | None, path: str, context: Context) -> Converted:
+    notes = [lost(f"{path}.filename", "Gemini takes no file names")] if name else []
+    if data.startswith(("data:", "http://", "https://")):
+        parts, inner = from_url(data, f"{path}.file_data", context)
+        return Converted(parts, inner + notes)
+    mime_type = (format_ if format_ and "/" in format_ else None) or guess(name or "")
+    if mime_type is None:
+        raise Rejected(f"{path}.filename", "a file needs a known extension in its name, or a data URL with its type")
+    return Converted([Part(inline_data=_blob(mime_type, data, f"{path}.file_data"))], notes)
+
+
+def _by_id(file_id: str, path: str) -> Converted:
+    if file_id.startswith("files/"):
+        file_id = FILES_API + file_id
+    if "://" not in file_id:
+        raise Rejected(path, "not a file of Gemini's Files API (files/..., or its URI)")
+    return Converted([Part(file_data=FileData(file_uri=file_id))], [])
+
+
+def from_url(url: str, path: str, context: Context) -> Converted:
+    """The part for a URL: data in line, a fetched file, or a reference that Gemini follows itself."""
+    if url.startswith("data:"):
+        return Converted([Part(inline_data=_data_url(url, path))], [])
+    if len(url) > MAX_URL:
+        raise Rejected(path, f"the URL has more than {MAX_URL} characters")
+    if (media := context.media.get(url)) is not None:
+        return Converted([Part(inline_data=Blob(mime_type=media.mime_type, data=media.data))], [])
+    if _YOUTUBE.match(url):
+        return Converted([Part(file_data=FileData(mime_type="video/mp4", file_uri=url))], [])
+    if url.startswith((FILES_API, "files/")):
+        return _by_id(url, path)
+    if url.startswith("gs://"):
+        mime_type = guess(url)
+        if mime_type is None:
+            raise Rejected(path, "a gs:// URL needs an extension that tells its type")
+        return Converted([Part(file_data=FileData(mime_type=mime_type, file_uri=url))], [])
+    if url.startswith(("http://", "https://")):
+        return _remote(url, path, context)
+    raise Rejected(path, "neither a data URL nor http(s), gs:// or a file of Gemini's Files API")
+
+
+def _remote(url: str, path: str, context: Context) -> Converted:
+    if not context.capabilities.file_urls or not url.startswith("https://"):
+        raise Rejected(path, "Gemini does not fetch this URL: send a data URL, or set ADAPTER_FETCH_MEDIA")
+    note = Note(path, Fidelity.APPROXIMATED, "not fetched here (ADAPTER_FETCH_MEDIA is off): Gemini fetches the URL")
+    return Converted([Part(file_data=FileData(mime_type=guess(url), file_uri=url))], [note])
+
+
+def _data_url(url: str, path: str) -> Blob:
+    head, comma, data = url.partition(",")
+    mime_type, *parameters = head[len("data:") :].split(";")
+    if not comma or "base64" not in parameters:
+        raise Rejected(path, "not a data URL of the form data:TYPE;base64,DATA")
+    if not mime_type:
+        raise Rejected(path, "the data URL does not tell its media type")
+    if not data:
+        raise Rejected(path, "the data URL holds no data")
+    return _blob(mime_type, data, path)
+
+
+def _blob(mime_type: str, data: str, path: str) -> Blob:
+    """Data in line. Raises `Rejected` for what cannot be base64, of either alphabet and padded or not."""
+    if not _MIME_TYPE.fullmatch(mime_type):
+        raise Rejected(path, "this is not a media type")
+    seen = data if len(data) <= 2 * _LOOKED_AT else data[:_LOOKED_AT] + data[-_LOOKED_AT:]
+    padding = len(seen) - len(seen.rstrip("="))
+    if not _BASE64.fullmatch(seen) or (len(data) - padding) % 4 == 1 or (padding and len(data) % 4):
+        raise Rejected(path, "the data is not base64")
+    return Blob(mime_type=mime_type, data=data)
+
+
+def guess(name: str) -> str | None:
+    """The media type by the extension of a file name or URL."""
+    last = name.partition("?")[0].partition("#")[0].rsplit("/", 1)[-1]
+    return MIME_TYPES.get(last.rpartition(".")[2].lower()) if "." in last else None
+
+
+def remote_urls(request: ChatCompletionRequest) -> list[str]:
+    """The http(s) URLs that a server which fetches media has to fetch for this request."""
+    return [
+        url
+        for message in request.messages
+        if isinstance(message.content, list)
+        for part in message.content
+        for url in _urls(part)
+        if url.startswith(("http://", "https://")) and not _YOUTUBE.match(url) and not url.startswith(FILES_API)
+    ]
+
+
+def _urls(part: ContentPart) -> list[str]:
+    image = part.image_url
+    urls = [image if isinstance(image, str) else image.url if image else None]
+    urls += [_url_of(part.file_url), _url_of(part.document_url)]
+    urls += [part.file.file_url, part.file.file_data] if part.file else [part.file_data]
+    urls.append(part.video_url.url if part.video_url else None)
+    return [url for url in urls if url]
+
+
+_CONVERT: dict[str, Callable[[ContentPart, str, Context], Converted]] = {
+    "text": _text,
+    "input_text": _text,
+    "output_text": _text,
+    "refusal": _refusal,
+    "image_url": _image,
+    "input_image": _image,
+    "input_audio": _audio,
+    "file": _file,
+    "input_file": _file,
+    "file_url": _file,
+    "video_url": _video,
+    "document_url": _document,
+    "thinking": _thinking,
+    "reasoning": _thinking,
+}

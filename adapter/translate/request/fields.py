@@ -1,0 +1,464 @@
+"""/v1/chat/completions: the rules of its fields. Answers come back through `chat_answer` and `chat_stream`."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from adapter.translate.answer.completion import from_gemini
+from adapter.translate.answer.stream import ChatStream
+from adapter.translate.core.context import Context
+from adapter.translate.core.notes import Fidelity, Note, Outcome, Rejected, approximated, dropped, exact, rejected
+from adapter.translate.core.rules import Rules, apply
+from adapter.translate.request import google_extension as google
+from adapter.translate.request import messages, thinking, tools
+from adapter.wire.base import present
+from adapter.wire.gemini.generate import (
+    FunctionDeclaration,
+    GenerateContentRequest,
+    GenerationConfig,
+    PrebuiltVoiceConfig,
+    SafetySetting,
+    SpeechConfig,
+    VoiceConfig,
+)
+from adapter.wire.gemini.generate import Tool as GeminiTool
+from adapter.wire.openai.chat import (
+    AudioOptions,
+    Reasoning,
+    ResponseFormat,
+    StreamOptions,
+    Thinking,
+)
+
+__all__ = ["RULES", "ChatStream", "from_gemini", "to_gemini"]
+
+INT32 = 2**31
+
+
+def config(**fields: Any) -> GenerateContentRequest:
+    """A fragment that sets fields of generationConfig."""
+    return GenerateContentRequest(generation_config=GenerationConfig(**fields))
+
+
+def model(_value: str, _context: Context) -> Outcome:
+    """The model is in the URL."""
+    return exact()
+
+
+def response_format(value: ResponseFormat, context: Context) -> Outcome:
+    """JSON mode and structured output; a function stands in where the model refuses JSON mode beside functions."""
+    if value.type == "text":
+        return exact()
+    if value.type not in ("json_object", "json_schema"):
+        return rejected(f"{value.type!r} is not a response format", "type")
+    schema = value.json_schema.schema if value.json_schema else value.schema
+    notes = [
+        Note(f"json_schema.{name}", Fidelity.DROPPED, "Gemini's schemas have no place for it") for name in _named(value)
+    ]
+    if tools.needs_json_tool(context):
+        return _json_tool(schema, context, notes)
+    if not present(schema):
+        return exact(config(response_mime_type="application/json"), notes)
+    dialect = context.options.schema
+    converted = tools.convert_schema(schema, "response_format.json_schema.schema", dialect, restored=False)
+    place = "response_json_schema" if dialect == "json" else "response_schema"
+    below = [_below("json_schema.schema", note) for note in converted.notes]
+    return exact(config(response_mime_type="application/json", **{place: converted.schema}), notes + below)
+
+
+def _named(value: ResponseFormat) -> list[str]:
+    names = value.json_schema
+    return [name for name in ("name", "description") if names is not None and getattr(names, name)]
+
+
+def _below(path: str, note: Note) -> Note:
+    return note.at(f"{path}.{note.path}" if note.path else path)
+
+
+def _json_tool(schema: msgspec.Raw, context: Context, notes: list[Note]) -> Outcome:
+    dialect = context.options.schema
+    raw = schema if present(schema) else msgspec.Raw(b'{"type":"object"}')
+    converted = tools.convert_schema(raw, "response_format.json_schema.schema", dialect, restored=False)
+    declaration = FunctionDeclaration(name=tools.JSON_TOOL, description="Give the final answer with this function.")
+    tools.set_schema(declaration, converted.schema, dialect)
+    fragment = GenerateContentRequest(tools=[GeminiTool(function_declarations=[declaration])])
+    reason = "the model takes no JSON mode beside functions: a function takes the answer"
+    return approximated(fragment, reason, notes + [_below("json_schema.schema", note) for note in converted.notes])
+
+
+def temperature(value: float, context: Context) -> Outcome:
+    """0 to 2 on both sides; models from gemini-3.6-flash on ignore it (ai.google.dev, 2026-07-30)."""
+    if not 0 <= value <= 2:
+        return rejected("must be between 0 and 2")
+    return _sampling(config(temperature=value), context)
+
+
+def top_p(value: float, context: Context) -> Outcome:
+    """0 to 1 on both sides."""
+    if not 0 <= value <= 1:
+        return rejected("must be between 0 and 1")
+    return _sampling(config(top_p=value), context)
+
+
+def top_k(value: float, context: Context) -> Outcome:
+    """Not OpenAI's, but many clients send it; 0 and -1 are their words for no limit."""
+    if value in (0, -1):
+        return dropped("Gemini's own top_k cannot be lifted")
+    if not 1 <= value < INT32 or value % 1:
+        return rejected(f"must be a whole number from 1 to {INT32 - 1}")
+    return _sampling(config(top_k=value), context)
+
+
+def _sampling(fragment: GenerateContentRequest, context: Context) -> Outcome:
+    return exact(fragment) if context.capabilities.sampling else dropped("the model ignores sampling parameters")
+
+
+def n(value: int, context: Context) -> Outcome:
+    """Candidates, as far as the model gives several in one call; the server calls again for the rest."""
+    if value < 1:
+        return rejected("must be at least 1")
+    if value == 1:
+        return exact()
+    if value <= context.capabilities.candidates:
+        return exact(config(candidate_count=value))
+    return approximated(None, f"the model gives one candidate: {value} parallel calls, which bill the prompt each")
+
+
+def max_completion_tokens(value: int, context: Context) -> Outcome:
+    """Both count the thoughts."""
+    if value < 1:
+        return rejected("must be at least 1")
+    row = context.capabilities
+    extra = context.options.thoughts_headroom if row.thinking != "none" else 0
+    if value + extra > row.output_limit:
+        return approximated(config(max_output_tokens=row.output_limit), f"the model's limit is {row.output_limit}")
+    fragment = config(max_output_tokens=value + extra)
+    return approximated(fragment, f"{extra} more for thoughts, by the operator's setting") if extra else exact(fragment)
+
+
+def max_tokens(value: int, context: Context) -> Outcome:
+    """The deprecated name of max_completion_tokens."""
+    return max_completion_tokens(value, context)
+
+
+MAX_STOP_SEQUENCES = 5
+
+
+def stop(value: str | list[str], _context: Context) -> Outcome:
+    """At most five sequences (Generative Language API, GenerationConfig)."""
+    sequences = [value] if isinstance(value, str) else value
+    used = [sequence for sequence in sequences if sequence]
+    empty = [Note("", Fidelity.DROPPED, "an empty stop sequence never stops")] if len(used) < len(sequences) else []
+    if not used:
+        return exact(None, empty)
+    if len(used) > MAX_STOP_SEQUENCES:
+        reason = f"Gemini takes {MAX_STOP_SEQUENCES} stop sequences: the others are left out"
+        return approximated(config(stop_sequences=used[:MAX_STOP_SEQUENCES]), reason, empty)
+    return exact(config(stop_sequences=used), empty)
+
+
+def presence_penalty(value: float, context: Context) -> Outcome:
+    """Refused by all models from 2.5 on (github.com/BerriAI/litellm/issues/4333)."""
+    return _penalty(config(presence_penalty=value), value, context)
+
+
+def frequency_penalty(value: float, context: Context) -> Outcome:
+    """Refused by all models from 2.5 on (github.com/BerriAI/litellm/issues/4333)."""
+    return _penalty(config(frequency_penalty=value), value, context)
+
+
+def _penalty(fragment: GenerateContentRequest, value: float, context: Context) -> Outcome:
+    if not -2 <= value <= 2:
+        return rejected("must be between -2 and 2")
+    if context.capabilities.penalties:
+        return exact(fragment)
+    return dropped("the model takes no penalties") if value else exact()
+
+
+def seed(value: int, _context: Context) -> Outcome:
+    """Gemini's seeds are 32-bit integers."""
+    if -INT32 <= value < INT32:
+        return exact(config(seed=value))
+    folded = value % INT32
+    return approximated(config(seed=folded), f"Gemini's seeds have 32 bits: {folded} stands for it")
+
+
+def logprobs(value: bool, context: Context) -> Outcome:
+    """Log probabilities of the chosen tokens."""
+    if not value:
+        return exact()
+    reason = _without_logprobs(context)
+    return exact(config(response_logprobs=True)) if reason is None else dropped(reason)
+
+
+def _without_logprobs(context: Context) -> str | None:
+    """Why there are no log probabilities, if there are none."""
+    if not context.capabilities.logprobs:
+        return "the model gives no log probabilities"
+    return "Gemini gives no log probabilities in a stream" if context.request.stream else None
+
+
+def top_logprobs(value: int, context: Context) -> Outcome:
+    """How many alternatives for each token."""
+    if not 0 <= value <= 20:
+        return rejected("must be between 0 and 20")
+    if not context.request.logprobs:
+        return dropped("only with logprobs") if value else exact()
+    reason = _without_logprobs(context)
+    return exact(config(logprobs=value)) if reason is None else dropped(reason)
+
+
+def logit_bias(value: msgspec.Raw, _context: Context) -> Outcome:
+    """Gemini has no biases for tokens."""
+    return exact() if bytes(value) == b"{}" else dropped("Gemini has no biases for tokens")
+
+
+def reasoning_effort(value: str, context: Context) -> Outcome:
+    """How hard to think."""
+    other = thinking.decides("reasoning_effort", context, google.thinking_extension(context.request))
+    return other or thinking.by_effort(value, context)
+
+
+def reasoning(value: Reasoning, context: Context) -> Outcome:
+    """How hard to think, as OpenRouter spells it."""
+    other = thinking.decides("reasoning", context, google.thinking_extension(context.request))
+    return other or thinking.of_reasoning(value, context)
+
+
+def thinking_(value: Thinking, context: Context) -> Outcome:
+    """How hard to think, as Anthropic spells it."""
+    other = thinking.decides("thinking", context, google.thinking_extension(context.request))
+    return other or thinking.of_thinking(value, context)
+
+
+def enable_thinking(value: bool, context: Context) -> Outcome:
+    """Whether to think, as Qwen and vLLM spell it."""
+    other = thinking.decides("enable_thinking", context, google.thinking_extension(context.request))
+    return other or thinking.of_flag(value, context)
+
+
+def modalities(value: list[str], context: Context) -> Outcome:
+    """What the answer is made of."""
+    wanted = list(dict.fromkeys(item.upper() for item in value))
+    unknown = [item for item in wanted if item not in ("TEXT", "IMAGE", "AUDIO")]
+    if unknown:
+        return rejected(f"{unknown[0].lower()!r} is not a modality")
+    possible = [item for item in wanted if item in context.capabilities.output]
+    if wanted in ([], ["TEXT"]):
+        return exact()
+    if possible == wanted:
+        return exact(config(response_modalities=wanted))
+    missing = ", ".join(item.lower() for item in wanted if item not in possible)
+    fragment = config(response_modalities=possible) if possible not in ([], ["TEXT"]) else None
+    return approximated(fragment, f"the model gives no {missing}")
+
+
+_VOICES = {
+    "alloy": "Kore",
+    "ash": "Orus",
+    "ballad": "Charon",
+    "coral": "Leda",
+    "echo": "Puck",
+    "sage": "Aoede",
+    "shimmer": "Zephyr",
+    "verse": "Fenrir",
+    "marin": "Aoede",
+    "cedar": "Charon",
+}
+"""OpenAI's voices, and one of Gemini's prebuilt ones for each; any other name is taken for one of Gemini's."""
+
+
+def audio(value: AudioOptions, context: Context) -> Outcome:
+    """The voice; Gemini speaks raw PCM, which goes into a WAV file where the client wants one."""
+    if "AUDIO" not in context.capabilities.output:
+        return dropped("the model does not speak")
+    name = value.voice if isinstance(value.voice, str) or value.voice is None else value.voice.id
+    notes = []
+    if value.format not in (None, "wav", "pcm16"):
+        notes.append(Note("format", Fidelity.APPROXIMATED, "Gemini speaks PCM: the answer is a WAV file"))
+    if name is None:
+        return exact(None, notes)
+    voice = _VOICES.get(name, name)
+    prebuilt = PrebuiltVoiceConfig(voice_name=voice)
+    fragment = config(speech_config=SpeechConfig(voice_config=VoiceConfig(prebuilt_voice_config=prebuilt)))
+    if voice == name:
+        return exact(fragment, notes)
+    return approximated(fragment, f"Gemini has other voices: {voice} stands for {name}", notes)
+
+
+_SERVICE_TIERS = {"default": "standard", "flex": "flex", "priority": "priority", "fast": "priority"}
+
+
+def service_tier(value: str, _context: Context) -> Outcome:
+    """`auto` stays open (ai.google.dev, service tiers)."""
+    if value == "auto":
+        return exact()
+    tier = _SERVICE_TIERS.get(value)
+    return exact(GenerateContentRequest(service_tier=tier)) if tier else dropped(f"Gemini has no tier like {value!r}")
+
+
+def stream(_value: bool, _context: Context) -> Outcome:
+    """Chooses streamGenerateContent."""
+    return exact()
+
+
+def stream_options(value: StreamOptions, _context: Context) -> Outcome:
+    """`include_usage` is honoured here; obfuscation is not needed."""
+    lost = [Note("include_obfuscation", Fidelity.DROPPED, "chunks are not padded")] if value.include_obfuscation else []
+    return exact(None, lost)
+
+
+def verbosity(value: str, _context: Context) -> Outcome:
+    """Gemini has no such setting; `medium` is the default."""
+    return exact() if value == "medium" else dropped("Gemini has no setting for how much to say: ask for it in words")
+
+
+def prediction(_value: msgspec.Raw, _context: Context) -> Outcome:
+    """Predicted outputs only speed an answer up."""
+    return dropped("Gemini does not speculate on a predicted output")
+
+
+def store(value: bool, _context: Context) -> Outcome:
+    """Never Gemini's own `store`, which means logging."""
+    return dropped("answers are not stored: there is nothing to list later") if value else exact()
+
+
+def metadata(value: msgspec.Raw, _context: Context) -> Outcome:
+    """Tags for stored answers."""
+    return exact() if bytes(value) == b"{}" else dropped("answers are not stored, and so their tags are not")
+
+
+def moderation(_value: msgspec.Raw, _context: Context) -> Outcome:
+    """OpenAI's moderation beside the answer."""
+    return dropped("Gemini's own safety filters decide: see safety_settings")
+
+
+def end_user(_value: str, _context: Context) -> Outcome:
+    """Who the end user is."""
+    return dropped("Gemini is not told who the end user is")
+
+
+def prompt_cache(_value: Any, _context: Context) -> Outcome:
+    """How OpenAI's prompt cache is to be used."""
+    return dropped("Gemini finds reusable prefixes itself (implicit caching)")
+
+
+def include_server_side_tool_invocations(_value: bool, _context: Context) -> Outcome:
+    """LiteLLM's spelling: the flag is set wherever Gemini wants it."""
+    return exact()
+
+
+RULES = Rules(
+    {
+        "model": model,
+        "messages": messages.messages,
+        "tools": tools.tools,
+        "tool_choice": tools.tool_choice,
+        "parallel_tool_calls": tools.parallel_tool_calls,
+        "functions": tools.functions,
+        "function_call": tools.function_call,
+        "web_search_options": tools.web_search_options,
+        "response_format": response_format,
+        "temperature": temperature,
+        "top_p": top_p,
+        "top_k": top_k,
+        "n": n,
+        "max_completion_tokens": max_completion_tokens,
+        "max_tokens": max_tokens,
+        "stop": stop,
+        "presence_penalty": presence_penalty,
+        "frequency_penalty": frequency_penalty,
+        "seed": seed,
+        "logprobs": logprobs,
+        "top_logprobs": top_logprobs,
+        "logit_bias": logit_bias,
+        "reasoning_effort": reasoning_effort,
+        "reasoning": reasoning,
+        "thinking": thinking_,
+        "enable_thinking": enable_thinking,
+        "modalities": modalities,
+        "audio": audio,
+        "service_tier": service_tier,
+        "safety_settings": google.safety_settings,
+        "google": google.google,
+        "extra_body": google.extra_body,
+        "stream": stream,
+        "stream_options": stream_options,
+        "verbosity": verbosity,
+        "prediction": prediction,
+        "store": store,
+        "metadata": metadata,
+        "moderation": moderation,
+        "user": end_user,
+        "safety_identifier": end_user,
+        "prompt_cache_key": prompt_cache,
+        "prompt_cache_options": prompt_cache,
+        "prompt_cache_retention": prompt_cache,
+        "include_server_side_tool_invocations": include_server_side_tool_invocations,
+    }
+)
+"""One rule per field of ChatCompletionRequest, in the order of its fields."""
+
+
+def to_gemini(context: Context, unknown: Mapping[str, msgspec.Raw] = {}) -> tuple[GenerateContentRequest, list[Note]]:
+    """Gemini's request for `context.request`, and what became of each field of it.
+
+    `unknown` are the fields that no Struct names, as `wire.base.decode` found them. Raises `Rejected`.
+    """
+    body, notes = apply(RULES, context)
+    if unknown:
+        notes += [Note(path, Fidelity.DROPPED, "not a field that this adapter knows") for path in unknown]
+    fates = [note.fidelity for note in notes]
+    if Fidelity.REJECTED in fates:
+        first = notes[fates.index(Fidelity.REJECTED)]
+        raise Rejected(first.path, first.reason, notes)
+    notes += _without_cached(body) + _one_setting_per_category(body, context)
+    _one_list_of_declarations(body)
+    return body, notes
+
+
+def _without_cached(body: GenerateContentRequest) -> list[Note]:
+    """Cached content brings its own system instruction and tools: sending them again is a 400."""
+    if body.cached_content is None:
+        return []
+    fields = {"system_instruction": "messages", "tools": "tools", "tool_config": "tool_choice"}
+    notes = []
+    for name, field in fields.items():
+        if getattr(body, name) is not None:
+            setattr(body, name, None)
+            reason = "the cached content has its own: Gemini takes none beside it"
+            notes.append(Note(field, Fidelity.DROPPED, f"{_words(name)}: {reason}"))
+    return notes
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _one_setting_per_category(body: GenerateContentRequest, context: Context) -> list[Note]:
+    """The operator's safety settings where the request has none; of two for one category the later one."""
+    if not context.options.safety_settings and not body.safety_settings:
+        body.safety_settings = None
+        return []
+    asked = {setting.category: setting for setting in body.safety_settings or ()}
+    added = [setting for setting in context.options.safety_settings if setting.category not in asked]
+    settings: list[SafetySetting] = [*added, *asked.values()]
+    body.safety_settings = settings
+    return [
+        Note(
+            "safety_settings", Fidelity.INJECTED, f"{setting.category}: {setting.threshold}, by the operator's setting"
+        )
+        for setting in added
+    ]
+
+
+def _one_list_of_declarations(body: GenerateContentRequest) -> None:
+    """All function declarations in one tool, ahead of the built-in ones."""
+    asked = body.tools
+    if asked is None or len(asked) == 1:
+        return
+    lists = [tool.function_declarations for tool in asked if tool.function_declarations]
+    if len(lists) > 1:
+        others = [tool for tool in asked if not tool.function_declarations]
+        body.tools = [GeminiTool(function_declarations=[one for each in lists for one in each]), *others]

@@ -1,0 +1,153 @@
+"""Tool results: found in any order, completed where they are missing, and shaped as Gemini wants them."""
+
+import msgspec
+import orjson
+
+from adapter.translate.core.notes import Fidelity
+from adapter.translate.request.tools import upstream_name
+from adapter.translate.request.turn_builder import Call, Turns, note_losses, parts_of
+from adapter.wire.base import MAX_NESTING, encode, too_deep
+from adapter.wire.gemini.content import FunctionResponse, FunctionResponsePart, Part
+from adapter.wire.openai.chat import Message
+
+NO_RESULT = msgspec.Raw(b'{"error":"no result supplied"}')
+
+_DIGITS = bytes(ord("0") if chr(byte).isdecimal() else ord(" ") for byte in range(128)) + b" " * 128
+_LONG_NUMBER = b"0" * 16
+"""Sixteen digits, once every digit is a zero: to look for them so costs less than a regular expression."""
+
+
+def orphan(message: Message, index: int, turns: Turns) -> None:
+    """A result that belongs to no call."""
+    parts = parts_of(message, index, turns)
+    name = message.tool_call_id or message.name or ""
+    turns.say("user", [Part(text=f"Result of the tool call {name}:"), *parts])
+    reason = f"no call {name!r} waits for this result: sent as a user's text"
+    turns.note(f"[{index}].tool_call_id", Fidelity.APPROXIMATED, reason)
+
+
+def results(calls: list[Call], value: list[Message], after: range, turns: Turns) -> list[int]:
+    """Add the turn with the results of all calls, in their order; return the indexes that remain."""
+    rest = list(after)
+    responses: list[Part] = []
+    extra: list[Part] = []
+    for call in calls:
+        index = _take(call, value, rest, turns)
+        if index is None:
+            responses.append(_response(call, NO_RESULT))
+            reason = "the history has no result of this call: an error is sent as its result"
+            turns.note(call.path, Fidelity.INJECTED, reason)
+            continue
+        part, beside = _result(call, value[index], index, turns)
+        responses.append(part)
+        extra += beside
+    turns.say("user", responses)
+    if extra:
+        turns.say("user", extra)
+    if rest:
+        _moved(rest, after, turns)
+    return rest
+
+
+def _moved(rest: list[int], after: range, turns: Turns) -> None:
+    """Note messages that stood before a result, which now comes first."""
+    last = max(set(after).difference(rest), default=-1)
+    for index in rest:
+        if index < last:
+            turns.note(
+                f"[{index}]", Fidelity.APPROXIMATED, "Gemini wants results right after their calls: moved behind them"
+            )
+
+
+def _take(call: Call, value: list[Message], rest: list[int], turns: Turns) -> int | None:
+    """The index of the message with a call's result, taken out of `rest`: by id, or by name for role `function`."""
+    for index in rest:
+        message = value[index]
+        by_id = message.role == "tool" and message.tool_call_id is not None and message.tool_call_id == call.id
+        named = message.role == "function" and message.name and upstream_name(message.name) == call.part.name
+        if by_id or named:
+            rest.remove(index)
+            return index
+    for index in rest:
+        if value[index].role == "tool" and not value[index].tool_call_id:
+            rest.remove(index)
+            reason = "the result names no call: taken for the first call that waits"
+            turns.note(f"[{index}].tool_call_id", Fidelity.APPROXIMATED, reason)
+            return index
+    return None
+
+
+def _response(call: Call, response: msgspec.Raw, parts: list[FunctionResponsePart] | None = None) -> Part:
+    return Part(
+        function_response=FunctionResponse(id=call.part.id, name=call.part.name, response=response, parts=parts)
+    )
+
+
+def _result(call: Call, message: Message, index: int, turns: Turns) -> tuple[Part, list[Part]]:
+    """A tool message as a function response, and the media that the model takes only beside it."""
+    if isinstance(message.content, str):
+        note_losses(message, index, turns)
+        return _response(call, _output(message.content, message, index, turns)), []
+    parts = parts_of(message, index, turns)
+    text = "".join(part.text or "" for part in parts)
+    attached = [part for part in parts if part.text is None]
+    response = _output(text, message, index, turns)
+    inside, beside = _attach(attached, index, turns)
+    return _response(call, response, inside or None), beside
+
+
+def _attach(parts: list[Part], index: int, turns: Turns) -> tuple[list[FunctionResponsePart], list[Part]]:
+    """Media of a result: inside the function response (Gemini 3), else in a user's turn after it."""
+    if not parts:
+        return [], []
+    if turns.context.capabilities.function_response_media:
+        return [FunctionResponsePart(inline_data=part.inline_data, file_data=part.file_data) for part in parts], []
+    reason = "the model takes no media inside a result: sent beside it"
+    turns.note(f"[{index}].content", Fidelity.APPROXIMATED, reason)
+    return [], parts
+
+
+def _output(text: str, message: Message, index: int, turns: Turns) -> msgspec.Raw:
+    """A result as the JSON object that Gemini wants: an object as it is, anything else as `output` or `error`."""
+    key = "error" if message.is_error else "output"
+    stripped = text.strip()
+    try:
+        value = orjson.loads(stripped) if stripped else text
+    except orjson.JSONDecodeError:
+        value = text
+    reason = _unsafe(value, stripped)
+    if reason is not None:
+        turns.note(f"[{index}].content", Fidelity.APPROXIMATED, reason)
+        value = text
+    if isinstance(value, dict) and not message.is_error:
+        return msgspec.Raw(stripped.encode())
+    if isinstance(value, (dict, list)):
+        return msgspec.Raw(b'{"%s":%s}' % (key.encode(), stripped.encode()))
+    unchanged = isinstance(value, (bool, int)) and orjson.dumps(value).decode() == stripped
+    return msgspec.Raw(encode({key: value if unchanged else text}))
+
+
+def _unsafe(value: object, text: str) -> str | None:
+    """Why a JSON result must travel as text: Gemini reads `$ref` as a reference, and numbers as doubles."""
+    if isinstance(value, (dict, list)):
+        if too_deep(value, text):
+            return f"the result has more than {MAX_NESTING} levels: it is sent as text"
+        if '"$ref"' in text and _has_reference(value):
+            return "Gemini reads the key $ref as a reference: the result is sent as text"
+        if _LONG_NUMBER in text.encode().translate(_DIGITS) and _has_long_number(value):
+            return "Gemini would round the result's long numbers: the result is sent as text"
+    return None
+
+
+def _has_reference(value: object) -> bool:
+    if isinstance(value, dict):
+        return "$ref" in value or any(map(_has_reference, value.values()))
+    return isinstance(value, list) and any(map(_has_reference, value))
+
+
+def _has_long_number(value: object) -> bool:
+    if isinstance(value, dict):
+        return any(map(_has_long_number, value.values()))
+    if isinstance(value, list):
+        return any(map(_has_long_number, value))
+    return isinstance(value, (int, float)) and abs(value) > 2**53

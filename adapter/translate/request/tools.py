@@ -1,0 +1,499 @@
+"""Tools, their names and the tool choice, there and back.
+
+Names: Gemini takes at most 64 of `[A-Za-z0-9_.:-]`, starting with a letter or underscore. Others are renamed by a pure
+function of the name (no state: a history's calls and results get the same new name), and restored in answers.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from hashlib import blake2b
+from typing import Literal, NamedTuple
+
+import msgspec
+
+from adapter.translate.core.context import Context
+from adapter.translate.core.notes import Fidelity, Note, Outcome, Rejected, approximated, dropped, exact, rejected
+from adapter.translate.core.rules import decode_field
+from adapter.translate.schema import json_schema as schema
+from adapter.translate.schema import openapi as schema_openapi
+from adapter.wire.base import encode, present
+from adapter.wire.gemini.generate import (
+    FunctionCallingConfig,
+    FunctionDeclaration,
+    GenerateContentRequest,
+    ToolConfig,
+)
+from adapter.wire.gemini.generate import Tool as GeminiTool
+from adapter.wire.openai.chat import (
+    ChatCompletionRequest,
+    FunctionDefinition,
+    FunctionName,
+    ResponseFormat,
+    Tool,
+    ToolChoice,
+    WebSearchOptions,
+)
+
+JSON_TOOL = "json_answer"
+"""The function that stands in for JSON mode on models that refuse JSON mode beside functions (Gemini 2.5)."""
+
+MAX_CACHED = 256 * 1024
+"""Tools of at most this many bytes are converted once for equal bytes."""
+
+_END = 64
+
+NO_TOOLS = "the model takes no tools"
+
+_VALID_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.:-]{0,63}")
+_INVALID_CHARACTER = re.compile(r"[^A-Za-z0-9_.:-]")
+_EMPTY = msgspec.Raw(b"{}")
+
+_OWN = {
+    name: field.name
+    for field in msgspec.structs.fields(GeminiTool)
+    if field.name != "function_declarations"
+    for name in (field.name, field.encode_name)
+}
+"""Gemini's built-in tools under both spellings of their names."""
+
+_OWN_FIELD = re.compile(r"\[(\d+)\]\.(\w+)")
+
+_BUILT_IN = {
+    "google_search": "google_search",
+    "web_search": "google_search",
+    "web_search_preview": "google_search",
+    "web_search_preview_2025_03_11": "google_search",
+    "web_search_2025_08_26": "google_search",
+    "url_context": "url_context",
+    "code_execution": "code_execution",
+    "code_interpreter": "code_execution",
+    "google_maps": "google_maps",
+    "file_search": "file_search",
+}
+"""Tool types, and the built-in tool of Gemini that each asks for."""
+
+
+class Declared(NamedTuple):
+    """One tool that the client declared, as its answers need it."""
+
+    name: str
+    kind: Literal["function", "custom", "legacy"]
+    parameters: msgspec.Raw
+
+
+class Toolbox(NamedTuple):
+    """All that a `tools` field comes to."""
+
+    by_name: dict[str, FunctionDeclaration]
+    built_in: list[GeminiTool]
+    notes: list[Note]
+    declared: dict[str, Declared]
+    strict: bool
+
+    @property
+    def declarations(self) -> list[FunctionDeclaration]:
+        """What goes to Gemini, in the client's order."""
+        return list(self.by_name.values())
+
+
+MAX_TOOLS = 512
+"""Function declarations in one request (docs.cloud.google.com, function calling, 2026-10)."""
+
+_NOTHING = Toolbox({}, [], [], {}, strict=False)
+
+
+@lru_cache(4_096)
+def upstream_name(name: str) -> str:
+    """The name under which Gemini knows a function."""
+    if _VALID_NAME.fullmatch(name):
+        return name
+    digest = blake2b(name.encode("utf-8", "surrogatepass"), digest_size=5).hexdigest()
+    readable = _INVALID_CHARACTER.sub("_", name)[:52]
+    return f"{readable if _VALID_NAME.match(readable) else '_' + readable}_{digest}"
+
+
+def toolbox(context: Context) -> Toolbox:
+    """The tools of a request, converted; equal bytes are converted once."""
+    request = context.request
+    if not present(request.tools):
+        return _legacy(request, context) if present(request.functions) else _NOTHING
+    sent = _Sent(bytes(request.tools))
+    convert = _convert if len(sent.raw) <= MAX_CACHED else _convert.__wrapped__
+    return convert(sent, context.options.schema)
+
+
+class _Sent:
+    """The bytes of a field as a key: hashed by their ends alone, since all of them are compared anyway."""
+
+    __slots__ = ("raw",)
+
+    def __init__(self, raw: bytes) -> None:
+        self.raw = raw
+
+    def __hash__(self) -> int:
+        return hash((len(self.raw), self.raw[:_END], self.raw[-_END:]))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Sent) and self.raw == other.raw
+
+
+def _legacy(request: ChatCompletionRequest, context: Context) -> Toolbox:
+    """The deprecated `functions`, as tools."""
+    functions, unknown = decode_field("functions", request.functions, list[FunctionDefinition])
+    tools = [Tool(type="function", function=function) for function in functions]
+    try:
+        box = _collect(tools, context.options.schema)
+    except Rejected as rejection:
+        path = rejection.note.path.replace("tools", "functions", 1).replace("].function", "]", 1)
+        raise Rejected(path, rejection.note.reason) from None
+    declared = {name: tool._replace(kind="legacy") for name, tool in box.declared.items()}
+    notes = [note.at(note.path.replace("].function", "]", 1)) for note in box.notes]
+    return box._replace(declared=declared, notes=_unknown(unknown) + notes)
+
+
+def _unknown(unknown: Mapping[str, msgspec.Raw]) -> list[Note]:
+    return [Note(path, Fidelity.DROPPED, "not a field that this adapter knows") for path in unknown]
+
+
+@lru_cache(maxsize=256)
+def _convert(sent: _Sent, dialect: Literal["json", "openapi"]) -> Toolbox:
+    tools, unknown = decode_field("tools", msgspec.Raw(sent.raw), list[Tool])
+    box = _collect(tools, dialect, _own(tools, unknown))
+    return box._replace(notes=_unknown(unknown) + box.notes)
+
+
+def _own(tools: list[Tool], unknown: dict[str, msgspec.Raw]) -> dict[int, GeminiTool]:
+    """Tools in Google's own form under names that `Tool` does not have, by index; they are not unknown any more."""
+    found: dict[int, GeminiTool] = {}
+    for path in list(unknown):
+        match = _OWN_FIELD.fullmatch(path)
+        field = _OWN.get(match[2]) if match else None
+        if match and field and tools[int(match[1])].function is None:
+            setattr(found.setdefault(int(match[1]), GeminiTool()), field, unknown.pop(path))
+    return found
+
+
+def _collect(tools: list[Tool], dialect: Literal["json", "openapi"], own: Mapping[int, GeminiTool] = {}) -> Toolbox:
+    box = Toolbox({}, [], [], {}, any(tool.function is not None and bool(tool.function.strict) for tool in tools))
+    if len(tools) > MAX_TOOLS:
+        raise Rejected("tools", f"Gemini takes at most {MAX_TOOLS} tools")
+    for index, tool in enumerate(tools):
+        if native := own.get(index) or _native(tool):
+            box.built_in.append(native)
+            box.notes.extend(_native_losses(tool, f"[{index}]"))
+        elif tool.type in ("function", "custom"):
+            _add(box, *_declare(tool, f"[{index}]", dialect), f"[{index}].{tool.type}")
+        else:
+            box.notes.append(Note(f"[{index}].type", Fidelity.DROPPED, f"Gemini has no tool of type {tool.type!r}"))
+    return box
+
+
+def _add(box: Toolbox, declaration: FunctionDeclaration, one: Declared, losses: list[Note], path: str) -> None:
+    """Gemini refuses a name that is declared twice (github.com/owndev/Open-WebUI-Functions/issues/135)."""
+    name = declaration.name or ""
+    box.notes.extend(losses)
+    if name not in box.by_name:
+        box.by_name[name], box.declared[name] = declaration, one
+    elif box.by_name[name] == declaration and box.declared[name].name == one.name:
+        box.notes.append(Note(path, Fidelity.APPROXIMATED, f"{one.name!r} is declared twice alike: sent once"))
+    else:
+        raise Rejected(f"tools{path}.name", f"{one.name!r} is declared twice, in different ways")
+
+
+def _native(tool: Tool) -> GeminiTool | None:
+    """Gemini's own tool, where the client asks for one by type; never by a function's name."""
+    field = _BUILT_IN.get(tool.type)
+    if field is None and tool.function is None and tool.custom is None:
+        field = next((name for name in ("google_search", "url_context", "code_execution", "google_maps", "file_search")
+                      if present(getattr(tool, name))), None)  # fmt: skip
+    if field is None:
+        return None
+    native = GeminiTool()
+    setattr(native, field, given if present(given := getattr(tool, field)) else _EMPTY)
+    return native
+
+
+def _native_losses(tool: Tool, path: str) -> list[Note]:
+    values = {"search_context_size": tool.search_context_size is not None}
+    values |= {"user_location": present(tool.user_location), "filters": present(tool.filters)}
+    return [
+        Note(f"{path}.{name}", Fidelity.DROPPED, "Gemini's search takes no such setting")
+        for name, sent in values.items()
+        if sent
+    ]
+
+
+def _declare(
+    tool: Tool, path: str, dialect: Literal["json", "openapi"]
+) -> tuple[FunctionDeclaration, Declared, list[Note]]:
+    if tool.type == "custom":
+        return _custom(tool, path, dialect)
+    function = tool.function
+    if function is None or not function.name:
+        raise Rejected(f"tools{path}.function.name", "a function needs a name")
+    notes = [Note(f"{path}.cache_control", Fidelity.DROPPED, "Gemini finds reusable prefixes itself")]
+    notes = notes if present(tool.cache_control) else []
+    parameters = function.parameters
+    declaration = FunctionDeclaration(name=upstream_name(function.name), description=function.description)
+    if present(parameters):
+        at = f"{path}.function.parameters"
+        converted = convert_schema(parameters, f"tools{at}", dialect)
+        notes += [_below(at, note) for note in converted.notes]
+        set_schema(declaration, converted.schema, dialect)
+    return declaration, Declared(function.name, "function", parameters), notes
+
+
+def set_schema(declaration: FunctionDeclaration, value: msgspec.Raw, dialect: Literal["json", "openapi"]) -> None:
+    """Put the parameters where the upstream reads them."""
+    if dialect == "json":
+        declaration.parameters_json_schema = value
+    elif bytes(value) != b'{"type":"OBJECT"}':
+        declaration.parameters = value
+
+
+def convert_schema(
+    raw: msgspec.Raw, path: str, dialect: Literal["json", "openapi"], *, restored: bool = True
+) -> schema.Converted:
+    """The schema in the upstream's dialect. Raises `Rejected` at `path` for one that cannot be used.
+
+    `restored`: it is of arguments, whose numbers travel as texts where the dialect's enums hold nothing else.
+    """
+    try:
+        if dialect == "json":
+            return schema.to_json_schema(raw)
+        return schema_openapi.to_openapi_schema(raw, restored=restored)
+    except schema.UnusableSchema as error:
+        raise Rejected(f"{path}.{error.path}" if error.path else path, error.reason) from None
+
+
+def _below(path: str, note: Note) -> Note:
+    return note.at(f"{path}.{note.path}" if note.path else path)
+
+
+def _custom(
+    tool: Tool, path: str, dialect: Literal["json", "openapi"]
+) -> tuple[FunctionDeclaration, Declared, list[Note]]:
+    custom = tool.custom
+    if custom is None or not custom.name:
+        raise Rejected(f"tools{path}.custom.name", "a custom tool needs a name")
+    text = "The whole input, as plain text."
+    notes = [Note(f"{path}.custom", Fidelity.APPROXIMATED, "sent as a function with one string parameter, input")]
+    if custom.format and custom.format.grammar:
+        grammar = custom.format.grammar
+        text = f"The whole input, as plain text that follows this {grammar.syntax} grammar:\n{grammar.definition}"
+        reason = "Gemini does not enforce grammars: the model sees it as a description"
+        notes.append(Note(f"{path}.custom.format.grammar", Fidelity.APPROXIMATED, reason))
+    parameters = {
+        "type": "object",
+        "properties": {"input": {"type": "string", "description": text}},
+        "required": ["input"],
+    }
+    declaration = FunctionDeclaration(name=upstream_name(custom.name), description=custom.description)
+    raw = msgspec.Raw(encode(parameters))
+    set_schema(declaration, convert_schema(raw, f"tools{path}.custom", dialect).schema, dialect)
+    return declaration, Declared(custom.name, "custom", raw), notes
+
+
+def needs_json_tool(context: Context) -> bool:
+    """Whether a function must stand in for JSON mode."""
+    return (
+        wants_json(context.request.response_format)
+        and not context.capabilities.tools_with_json
+        and bool(toolbox(context).declarations)
+        and not _forbids_calls(context.request)
+    )
+
+
+def wants_json(response_format: ResponseFormat | None) -> bool:
+    """Whether the answer must be JSON."""
+    return response_format is not None and response_format.type in ("json_object", "json_schema")
+
+
+def _forbids_calls(request: ChatCompletionRequest) -> bool:
+    return request.tool_choice == "none" or request.function_call == "none"
+
+
+def tools(_value: msgspec.Raw, context: Context) -> Outcome:
+    """Function declarations; Gemini's built-in tools by type."""
+    box = toolbox(context)
+    if not context.capabilities.tools:
+        return dropped(NO_TOOLS) if box.declarations or box.built_in else exact()
+    declarations = _usable_declarations(box, context)
+    built_in, notes = _usable_built_in(box, context)
+    fragment = GenerateContentRequest(tools=_tools(declarations, built_in))
+    fragment.tool_config = _default_config(box, context) if fragment.tools else None
+    return exact(fragment, box.notes + notes)
+
+
+def _tools(declarations: list[FunctionDeclaration], built_in: list[GeminiTool]) -> list[GeminiTool] | None:
+    functions = [GeminiTool(function_declarations=declarations)] if declarations else []
+    return functions + built_in or None
+
+
+def _usable_declarations(box: Toolbox, context: Context) -> list[FunctionDeclaration]:
+    """Without `allowed_function_names` the allowed tools are the declared ones."""
+    request, capabilities = context.request, context.capabilities
+    if wants_json(request.response_format) and not capabilities.tools_with_json and _forbids_calls(request):
+        return []
+    choice = request.tool_choice
+    if capabilities.validated or not isinstance(choice, ToolChoice) or _mode(choice) != "AUTO":
+        return box.declarations
+    allowed = _allowed(choice) or []
+    return [one for one in box.declarations if one.name in allowed]
+
+
+def _usable_built_in(box: Toolbox, context: Context) -> tuple[list[GeminiTool], list[Note]]:
+    """Up to Gemini 2.5 built-in tools work neither beside functions nor beside JSON mode."""
+    reason = conflict_of_built_in(box, context)
+    if not box.built_in or reason is None:
+        return box.built_in, []
+    return [], [Note("", Fidelity.DROPPED, reason)]
+
+
+def conflict_of_built_in(box: Toolbox, context: Context) -> str | None:
+    """Why the model takes no built-in tool in this request."""
+    if not context.capabilities.tools:
+        return NO_TOOLS
+    if box.declarations and not context.capabilities.tools_with_builtin:
+        return "the model takes no built-in tools beside functions: the functions stay"
+    if wants_json(context.request.response_format) and not context.capabilities.tools_with_json:
+        return "the model takes no built-in tools beside JSON mode"
+    return None
+
+
+def _default_config(box: Toolbox, context: Context) -> ToolConfig | None:
+    """What holds when the client leaves the tool choice open."""
+    if context.request.tool_choice is not None or context.request.function_call is not None:
+        return None
+    mode = _auto(box, context)
+    calling = FunctionCallingConfig(mode=mode) if mode != "AUTO" else None
+    flag = server_side_flag(box, context)
+    return (
+        ToolConfig(function_calling_config=calling, include_server_side_tool_invocations=flag)
+        if calling or flag
+        else None
+    )
+
+
+def _auto(box: Toolbox, context: Context) -> str:
+    if needs_json_tool(context):
+        return "ANY"
+    checked = box.strict or server_side_flag(box, context)
+    return "VALIDATED" if checked and box.declarations and context.capabilities.validated else "AUTO"
+
+
+def server_side_flag(box: Toolbox, context: Context) -> bool | None:
+    """Gemini 3 wants this flag where built-in tools and functions meet (ai.google.dev, tool combination, 2026-08)."""
+    searches = context.request.web_search_options is not None or bool(box.built_in)
+    return True if box.declarations and searches and context.capabilities.tools_with_builtin else None
+
+
+def tool_choice(value: str | ToolChoice, context: Context) -> Outcome:
+    """Which tools may or must be called."""
+    box = toolbox(context)
+    if not _understood(value):
+        return rejected("one of none, auto, required, or an object naming a function, a custom tool or allowed tools")
+    if not context.capabilities.tools:
+        return dropped(NO_TOOLS)
+    if not box.declarations:
+        return dropped("there are no functions to choose from")
+    names = _allowed(value)
+    unknown = [name for name in names or () if name not in box.declared]
+    if unknown:
+        return rejected(f"{unknown[0]!r} is not among the tools")
+    return _chosen(value, names, box, context)
+
+
+def _chosen(value: str | ToolChoice, names: list[str] | None, box: Toolbox, context: Context) -> Outcome:
+    mode = _mode(value)
+    if mode == "AUTO":
+        mode = _auto(box, context) if names is None else "VALIDATED"
+    if not isinstance(value, str) and value.type not in ("function", "custom", "allowed_tools"):
+        return approximated(
+            _config(_auto(box, context), None, box, context), "Gemini cannot be told to use one built-in tool"
+        )
+    if mode == "NONE" and wants_json(context.request.response_format) and not context.capabilities.tools_with_json:
+        return exact()
+    if mode == "VALIDATED" and not context.capabilities.validated:
+        return approximated(_config("AUTO", None, box, context), "only the allowed tools are declared")
+    if mode == "ANY" and names and needs_json_tool(context):
+        names = [*names, JSON_TOOL]
+    return exact(_config(mode, names, box, context))
+
+
+def _config(mode: str, names: list[str] | None, box: Toolbox, context: Context) -> GenerateContentRequest:
+    calling = FunctionCallingConfig(mode=mode, allowed_function_names=names)
+    flag = server_side_flag(box, context)
+    config = ToolConfig(function_calling_config=calling, include_server_side_tool_invocations=flag)
+    return GenerateContentRequest(tool_config=config)
+
+
+def _understood(value: str | ToolChoice) -> bool:
+    if isinstance(value, str):
+        return value in _MODES
+    named = value.function or value.custom or value.name
+    if value.type in ("function", "custom"):
+        return named is not None
+    if value.type == "allowed_tools":
+        return value.allowed_tools is not None and value.allowed_tools.mode in ("auto", "required")
+    return value.type in _BUILT_IN
+
+
+_MODES = {"none": "NONE", "auto": "AUTO", "required": "ANY", "any": "ANY"}
+
+
+def _mode(value: str | ToolChoice) -> str:
+    if isinstance(value, str):
+        return _MODES[value]
+    return _MODES.get(value.allowed_tools.mode, "AUTO") if value.allowed_tools else "ANY"
+
+
+def _allowed(value: str | ToolChoice | None) -> list[str] | None:
+    """Gemini's names of the functions that a choice is limited to."""
+    if value is None or isinstance(value, str):
+        return None
+    if value.allowed_tools:
+        return [name for choice in value.allowed_tools.tools for name in _allowed(choice) or ()]
+    name = value.function.name if value.function else value.custom.name if value.custom else value.name
+    return [upstream_name(name)] if name and value.type in ("function", "custom") else None
+
+
+def functions(value: msgspec.Raw, context: Context) -> Outcome:
+    """The deprecated form of `tools`."""
+    return dropped("tools replace functions") if present(context.request.tools) else tools(value, context)
+
+
+def function_call(value: str | FunctionName, context: Context) -> Outcome:
+    """The deprecated form of `tool_choice`."""
+    if context.request.tool_choice is not None:
+        return dropped("tool_choice replaces function_call")
+    if isinstance(value, str):
+        return tool_choice(value, context)
+    return tool_choice(ToolChoice(type="function", name=value.name), context)
+
+
+def parallel_tool_calls(value: bool, context: Context) -> Outcome:
+    """Gemini calls in parallel as it sees fit."""
+    if value or not toolbox(context).declarations:
+        return exact()
+    return dropped("Gemini cannot be kept from calling several functions at once")
+
+
+def web_search_options(value: WebSearchOptions, context: Context) -> Outcome:
+    """A web search is Gemini's googleSearch."""
+    box = toolbox(context)
+    if (reason := conflict_of_built_in(box, context)) is not None:
+        return dropped(reason)
+    notes = list(_lost_options(value))
+    present_already = any(present(tool.google_search) for tool in box.built_in)
+    fragment = None if present_already else GenerateContentRequest(tools=[GeminiTool(google_search=_EMPTY)])
+    return exact(fragment, notes)
+
+
+def _lost_options(value: WebSearchOptions) -> Iterable[Note]:
+    reason = "Gemini's search takes no such setting"
+    if value.search_context_size is not None:
+        yield Note("search_context_size", Fidelity.DROPPED, reason)
+    if value.user_location is not None:
+        yield Note("user_location", Fidelity.DROPPED, reason)

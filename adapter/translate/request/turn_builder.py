@@ -1,0 +1,87 @@
+"""What the translation of messages gathers: turns, system texts, calls and notes."""
+
+from collections.abc import Iterator
+from operator import attrgetter
+
+import msgspec
+
+from adapter.translate.core.context import Context
+from adapter.translate.core.notes import Fidelity, Note, SignatureSource
+from adapter.translate.request import content_parts as media
+from adapter.wire.base import present
+from adapter.wire.gemini.content import Content, FunctionCall, Part
+from adapter.wire.openai.chat import Message
+
+
+class Call(msgspec.Struct, frozen=True, gc=False):
+    """A call of the history: its id as the client knows it, and where it stands."""
+
+    id: str
+    path: str
+    part: FunctionCall
+
+
+class Turns:
+    """The contents so far, and what was noted on the way. `unsigned`: calls may be among them without a signature."""
+
+    __slots__ = ("calls", "contents", "context", "notes", "system", "unsigned")
+
+    def __init__(self, context: Context) -> None:
+        self.context = context
+        self.contents: list[Content] = []
+        self.system: list[Part] = []
+        self.calls: list[Call] = []
+        self.unsigned = False
+        self.notes: list[Note] = []
+
+    def note(self, path: str, fidelity: Fidelity, reason: str) -> None:
+        """Write a note; paths start below `messages`."""
+        self.notes.append(Note(path, fidelity, reason))
+
+    def signed(self, path: str, source: SignatureSource) -> None:
+        """Tell where a part's thought signature came from."""
+        self.notes.append(Note(path, Fidelity.EXACT, "its thought signature is sent back", source))
+
+    def say(self, role: str, parts: list[Part]) -> None:
+        """Add a turn; a turn without parts is left out, and two of the model's in a row are one."""
+        last = self.contents[-1] if self.contents else None
+        if last is not None and last.role == role == "model":
+            last.parts = [*(last.parts or ()), *parts]
+        elif parts:
+            self.contents.append(Content(role=role, parts=parts))
+
+
+def parts_of(message: Message, index: int, turns: Turns) -> list[Part]:
+    """A message's content as parts, and notes on what any message may carry beside it."""
+    note_losses(message, index, turns)
+    content = message.content
+    if content is None or isinstance(content, str):
+        return [Part(text=content)] if content else []
+    return media.parts_of(content, f"[{index}].content", turns.context, turns.notes)
+
+
+def note_losses(message: Message, index: int, turns: Turns) -> None:
+    """Notes on what any message may carry beside its content."""
+    if _LOST(message) != _NOTHING_LOST:
+        turns.notes.extend(_losses(message, f"[{index}]"))
+
+
+_THOUGHTS = "thoughts are not sent back: the signatures stand for them"
+_REPLAYED = ("annotations", "thinking_blocks", "parsed", "cache_control")
+_LOST = attrgetter("name", "reasoning_content", "reasoning", "reasoning_details", *_REPLAYED)
+_NOTHING_LOST = _LOST(Message(role="user"))
+"""What nearly every message of a long history has, compared at once."""
+
+
+def _losses(message: Message, path: str) -> Iterator[Note]:
+    """Fields of a message that have no place in Gemini's contents."""
+    if message.name and message.role != "function":
+        yield media.lost(f"{path}.name", "Gemini knows no participants' names")
+    for name in ("reasoning_content", "reasoning"):
+        if getattr(message, name):
+            yield media.lost(f"{path}.{name}", _THOUGHTS)
+    if present(message.reasoning_details):
+        yield media.lost(f"{path}.reasoning_details", _THOUGHTS)
+    for name in _REPLAYED:
+        if present(getattr(message, name)):
+            yield media.lost(f"{path}.{name}", "has no place in Gemini's contents")

@@ -1,0 +1,58 @@
+"""A Responses request seen as a chat request, and the way from the chat request's paths back to the client's own."""
+
+from collections.abc import Iterable, Mapping
+from typing import Literal, NamedTuple
+
+import msgspec
+
+from adapter.translate.core.notes import Note, Rejected
+from adapter.wire.openai.chat import ChatCompletionRequest
+from adapter.wire.openai.responses import ResponsesRequest
+from adapter.wire.signatures import Signature
+
+CallKind = Literal["function", "custom", "local_shell", "shell", "apply_patch", "tool_search"]
+
+
+class CallName(NamedTuple):
+    """What a function of the chat request is to the client: which item calls it, under which name."""
+
+    kind: CallKind
+    name: str
+    namespace: str | None = None
+
+
+class View(msgspec.Struct, frozen=True, kw_only=True):
+    """One Responses request as a chat request.
+
+    `signatures` are records that the client itself sent (`encrypted_content`): they belong into the context beside
+    those of the store. `paths` leads from the chat request's paths to the client's. `notes` is the ledger so far.
+    """
+
+    request: ChatCompletionRequest
+    asked: ResponsesRequest
+    notes: list[Note]
+    paths: Mapping[str, str]
+    names: Mapping[str, CallName]
+    signatures: Mapping[str, Signature]
+
+    @property
+    def keeps_nothing(self) -> bool:
+        """Whether the client must carry what Gemini wants back: it said so, or nothing is stored for it."""
+        return self.asked.store is False or "reasoning.encrypted_content" in (self.asked.include or ())
+
+    def path(self, chat_path: str) -> str:
+        """The client's path for one of the chat request; the longest part that has an equivalent is replaced."""
+        end = len(chat_path)
+        while end > 0:
+            if (found := self.paths.get(chat_path[:end])) is not None:
+                return found + chat_path[end:]
+            end = max(chat_path.rfind(".", 0, end), chat_path.rfind("[", 0, end))
+        return chat_path
+
+    def ledger(self, notes: Iterable[Note]) -> list[Note]:
+        """The whole ledger: that of the view, then the chat translation's under the client's paths."""
+        return [*self.notes, *(note.at(self.path(note.path)) for note in notes)]
+
+    def rejected(self, error: Rejected) -> Rejected:
+        """A rejection of the chat translation under the client's path."""
+        return Rejected(self.path(error.note.path), error.note.reason, self.ledger(error.notes))

@@ -1,0 +1,367 @@
+"""/v1/responses: the rules of its fields.
+
+Responses is a view of chat: a request becomes a chat request, whose rules do the rest.
+
+The server resolves `previous_response_id`, `conversation` and `item_reference` items first, then:
+
+    view = to_chat(request, unknown)                                    raises Rejected
+    context = Context(request=view.request, signatures={**view.signatures, **found}, ...)
+    body, notes = chat.to_gemini(context)                               Rejected -> view.rejected(error)
+    ledger = view.ledger(notes)
+    response, reply_notes, issued = from_gemini(answer, context, stamp, unknown, view)
+
+Answers come back through `responses_stream`.
+"""
+
+from collections.abc import Callable, Mapping
+from hashlib import blake2b
+from typing import Any, NamedTuple
+
+import msgspec
+import orjson
+
+from adapter.translate.core.notes import Fidelity, Note, Rejected
+from adapter.translate.core.rules import absent
+from adapter.translate.request import fields as chat
+from adapter.translate.responses import input_items as responses_items
+from adapter.translate.responses import tools as responses_tools
+from adapter.translate.responses.chat_view import View
+from adapter.translate.responses.input_items import type_of
+from adapter.translate.responses.stream import ResponseStream, from_gemini
+from adapter.translate.responses.tools import Toolset
+from adapter.wire.base import encode, present
+from adapter.wire.openai.chat import (
+    ChatCompletionRequest,
+    JsonSchemaFormat,
+    Reasoning,
+    ResponseFormat,
+    StreamOptions,
+)
+from adapter.wire.openai.responses import (
+    InputItem,
+    ReasoningOptions,
+    ResponsesRequest,
+    ResponsesStreamOptions,
+    ResponsesToolChoice,
+    TextOptions,
+)
+
+__all__ = ["RULES", "ResponseStream", "View", "from_gemini", "input_items", "to_chat"]
+
+
+class Asked(NamedTuple):
+    """What a rule may look at beside its own field."""
+
+    request: ResponsesRequest
+    tools: Toolset
+
+
+class Piece(NamedTuple):
+    """What a rule returns: fields of the chat request, the client's paths for theirs, and notes.
+
+    What the chat request carries is judged by the chat rules; notes are about what it does not carry.
+    """
+
+    fields: Mapping[str, Any] = {}
+    paths: Mapping[str, str] = {}
+    notes: tuple[Note, ...] = ()
+
+
+Rule = Callable[[Any, Asked], Piece]
+
+_EXACT = Piece(notes=(Note("", Fidelity.EXACT),))
+
+
+def _dropped(reason: str, path: str = "") -> Piece:
+    return Piece(notes=(Note(path, Fidelity.DROPPED, reason),))
+
+
+def same(name: str) -> Rule:
+    """The rule of a field that chat has too, under this name."""
+
+    def rule(value: Any, _asked: Asked) -> Piece:
+        return Piece({name: value})
+
+    rule.__doc__ = chat.RULES[name].__doc__
+    return rule
+
+
+def by_server(meaning: str) -> Rule:
+    """The rule of a field that the server sees to: it changes nothing about what Gemini is asked."""
+
+    def rule(_value: Any, _asked: Asked) -> Piece:
+        return _EXACT
+
+    rule.__doc__ = meaning
+    return rule
+
+
+MAX_TAGS = (16, 64, 512)
+"""Tags of a response or a conversation, characters of a tag's name, and of its value (openai-python 3.54.0)."""
+
+
+def metadata(value: msgspec.Raw, _asked: Asked) -> Piece:
+    """Tags of the response, which come back with it."""
+    check_tags(value)
+    return _EXACT
+
+
+def check_tags(value: msgspec.Raw) -> None:
+    """Raises `Rejected` for tags that cannot be kept."""
+    most, longest_name, longest_value = MAX_TAGS
+    try:
+        tags = msgspec.json.decode(value, type=dict[str, str])
+    except msgspec.ValidationError:
+        raise Rejected("metadata", "tags are an object of texts") from None
+    if len(tags) > most:
+        raise Rejected("metadata", f"there are at most {most} tags")
+    for name, text in tags.items():
+        if len(name) > longest_name or len(text) > longest_value:
+            reason = f"a tag's name has at most {longest_name} characters, its value {longest_value}"
+            raise Rejected(f"metadata.{name[:longest_name]}", reason)
+
+
+def input_(_value: Any, _asked: Asked) -> Piece:
+    """Items become messages."""
+    return Piece()
+
+
+def instructions(_value: str, _asked: Asked) -> Piece:
+    """The first system message."""
+    return Piece()
+
+
+def tools(_value: msgspec.Raw, _asked: Asked) -> Piece:
+    """Functions, custom tools and Gemini's own; tools with items of their own are functions."""
+    return Piece()
+
+
+def tool_choice(value: str | ResponsesToolChoice, asked: Asked) -> Piece:
+    """Which tools may or must be called."""
+    chosen = responses_tools.choice(value, asked.tools)
+    below = "tool_choice.allowed_tools"
+    piece = Piece({"tool_choice": chosen}, {below: "tool_choice", "tool_choice.function": "tool_choice"})
+    if chosen == "auto" and not isinstance(value, str):
+        return piece._replace(notes=_dropped(f"Gemini cannot be told to use {value.type!r}").notes)
+    return piece
+
+
+def max_tool_calls(_value: int, _asked: Asked) -> Piece:
+    """A limit for built-in tools."""
+    return _dropped("Gemini takes no limit on the calls of its own tools")
+
+
+def text(value: TextOptions, _asked: Asked) -> Piece:
+    """The format of the text, and how much of it."""
+    fields: dict[str, Any] = {}
+    if (form := value.format) is not None:
+        schema = JsonSchemaFormat(name=form.name, description=form.description, schema=form.schema, strict=form.strict)
+        named = schema if form.type == "json_schema" else None
+        fields["response_format"] = ResponseFormat(type=form.type, json_schema=named)
+    if value.verbosity is not None:
+        fields["verbosity"] = value.verbosity
+    paths = {
+        "response_format": "text.format",
+        "response_format.json_schema": "text.format",
+        "verbosity": "text.verbosity",
+    }
+    return Piece(fields, paths)
+
+
+def max_output_tokens(value: int, _asked: Asked) -> Piece:
+    """Both count the thoughts."""
+    return Piece({"max_completion_tokens": value}, {"max_completion_tokens": "max_output_tokens"})
+
+
+LOGPROBS = "message.output_text.logprobs"
+
+INCLUDED = {
+    "reasoning.encrypted_content", "message.input_image.image_url", "computer_call_output.output.image_url",
+    "code_interpreter_call.outputs", "web_search_call.action.sources", LOGPROBS,
+}  # fmt: skip
+"""What `include` may ask for and answers can have."""
+
+
+def include(value: list[str], _asked: Asked) -> Piece:
+    """Most of it is in every answer anyway; log probabilities must be asked for."""
+    notes = tuple(
+        Note(f"[{index}]", Fidelity.DROPPED, f"no answer of Gemini's has {name!r}")
+        for index, name in enumerate(value)
+        if name not in INCLUDED
+    )
+    if LOGPROBS not in value:
+        return Piece(notes=notes or _EXACT.notes)
+    return Piece({"logprobs": True}, {"logprobs": f"include[{value.index(LOGPROBS)}]"}, notes)
+
+
+def top_logprobs(value: int, asked: Asked) -> Piece:
+    """How many alternatives for each token; asking for some asks for log probabilities."""
+    if not value or LOGPROBS in (asked.request.include or ()):
+        return Piece({"top_logprobs": value})
+    return Piece({"top_logprobs": value, "logprobs": True}, {"logprobs": "top_logprobs"})
+
+
+def reasoning(value: ReasoningOptions, _asked: Asked) -> Piece:
+    """How hard to think, and whether to tell what was thought."""
+    summary = value.summary or value.generate_summary
+    notes = [
+        Note(name, Fidelity.DROPPED, reason)
+        for name, reason, usual in (
+            ("context", "Gemini decides itself which thoughts it reads again", "auto"),
+            ("mode", "Gemini has no such mode", "standard"),
+        )
+        if getattr(value, name) not in (None, usual)
+    ]
+    asked = Reasoning(effort=value.effort, summary=summary, exclude=summary is None)
+    return Piece({"reasoning": asked}, notes=tuple(notes))
+
+
+def truncation(value: str, _asked: Asked) -> Piece:
+    """Whether the server may leave out the middle of a conversation that is too long."""
+    return _EXACT if value == "disabled" else _dropped("Gemini leaves nothing out: what is too long is an error")
+
+
+def context_management(_value: msgspec.Raw, _asked: Asked) -> Piece:
+    """Compaction by the server, when a conversation gets too long."""
+    return _dropped("nothing is compacted unasked: POST /v1/responses/compact does it")
+
+
+def stream_options(value: ResponsesStreamOptions, _asked: Asked) -> Piece:
+    """Obfuscation is not needed."""
+    return Piece({"stream_options": StreamOptions(include_usage=True, include_obfuscation=value.include_obfuscation)})
+
+
+def prompt(_value: msgspec.Raw, _asked: Asked) -> Piece:
+    """A template that is stored at OpenAI."""
+    raise Rejected("prompt", "prompt templates are stored at OpenAI: send the prompt itself as input")
+
+
+def access_programs(_value: msgspec.Raw, _asked: Asked) -> Piece:
+    """Programs that an organisation at OpenAI takes part in."""
+    return _dropped("Gemini has no such programs")
+
+
+def image(_value: msgspec.Raw, _asked: Asked) -> Piece:
+    """How OpenAI compresses images in long conversations."""
+    return _dropped("Gemini has no such setting for images")
+
+
+def client_metadata(_value: msgspec.Raw, _asked: Asked) -> Piece:
+    """What Codex tells of itself."""
+    return _dropped("Gemini is not told about the client")
+
+
+RULES: dict[str, Rule] = {
+    "model": same("model"),
+    "input": input_,
+    "instructions": instructions,
+    "tools": tools,
+    "tool_choice": tool_choice,
+    "parallel_tool_calls": same("parallel_tool_calls"),
+    "max_tool_calls": max_tool_calls,
+    "text": text,
+    "temperature": same("temperature"),
+    "top_p": same("top_p"),
+    "max_output_tokens": max_output_tokens,
+    "include": include,
+    "top_logprobs": top_logprobs,
+    "reasoning": reasoning,
+    "truncation": truncation,
+    "context_management": context_management,
+    "service_tier": same("service_tier"),
+    "stream": same("stream"),
+    "stream_options": stream_options,
+    "store": by_server("Whether the server keeps the response; never Gemini's own `store`, which means logging."),
+    "previous_response_id": by_server("The server puts that response's items before the input."),
+    "conversation": by_server("The server puts the conversation's items before the input, and adds the answer's."),
+    "background": by_server("Whether the server answers before Gemini does."),
+    "background_options": by_server("How soon an answer in the background is wanted: always at once."),
+    "prompt": prompt,
+    "metadata": metadata,
+    "moderation": same("moderation"),
+    "user": same("user"),
+    "safety_identifier": same("safety_identifier"),
+    "prompt_cache_key": same("prompt_cache_key"),
+    "prompt_cache_options": same("prompt_cache_options"),
+    "prompt_cache_retention": same("prompt_cache_retention"),
+    "access_programs": access_programs,
+    "image": image,
+    "client_metadata": client_metadata,
+    "safety_settings": same("safety_settings"),
+    "google": same("google"),
+    "extra_body": same("extra_body"),
+}
+"""One rule per field of ResponsesRequest, in the order of its fields."""
+
+
+def to_chat(request: ResponsesRequest, unknown: Mapping[str, msgspec.Raw] = {}) -> View:
+    """The chat request that asks for the same. `unknown` are the fields that no Struct names. Raises `Rejected`."""
+    conversation = responses_items.read(request)
+    conversation.remember_code()
+    declared = [("tools", request.tools)] if present(request.tools) else []
+    box = responses_tools.read([*declared, *conversation.tools], responses_tools.kinds_allowed(request.tool_choice))
+    asked = Asked(request, box)
+    fields: dict[str, Any] = {"stream_options": StreamOptions(include_usage=True)}
+    paths = {**conversation.paths, **box.paths}
+    notes = [Note(path, Fidelity.DROPPED, "not a field that this adapter knows") for path in unknown]
+    notes += conversation.notes + box.notes
+    for field, rule in RULES.items():
+        value = getattr(request, field)
+        if absent(value):
+            continue
+        piece = rule(value, asked)
+        fields.update(piece.fields)
+        paths.update(piece.paths)
+        notes.extend(_at(field, note) for note in piece.notes)
+    fields["messages"] = conversation.messages
+    if box.tools:
+        fields["tools"] = box.raw
+    if box.images:
+        fields["modalities"] = ["text", "image"]
+        paths["modalities"] = box.images[0]
+    return View(
+        request=ChatCompletionRequest(**fields),
+        asked=request,
+        notes=notes,
+        paths=paths,
+        names=box.names,
+        signatures=conversation.signatures,
+    )
+
+
+def _at(field: str, note: Note) -> Note:
+    joint = "." if note.path and not note.path.startswith("[") else ""
+    return Note(f"{field}{joint}{note.path}", note.fidelity, note.reason)
+
+
+_PREFIXES = {"message": "msg", "reasoning": "rs", "function_call": "fc", "item_reference": "ref"}
+
+
+def input_items(request: ResponsesRequest, seed: str = "") -> list[dict[str, Any]]:
+    """The input as items for storing and listing: each with a type, an id (made of `seed` where it has none) and,
+    where it is a message, with its content as parts."""
+    given = request.input
+    if isinstance(given, str):
+        given = [InputItem(type="message", role="user", content=given)]
+    return [_stored(item, f"{seed}:{index}") for index, item in enumerate(given or ())]
+
+
+def _stored(item: InputItem, place: str) -> dict[str, Any]:
+    try:
+        stored: dict[str, Any] = orjson.loads(encode(item))
+    except orjson.JSONDecodeError as error:
+        # Numbers beyond a double's range are JSON, and nothing that could be stored.
+        raise Rejected("input", str(error)) from None
+    stored["type"] = type_of(item)
+    if not item.id:
+        digest = blake2b(place.encode(), digest_size=24).hexdigest()
+        stored["id"] = f"{_PREFIXES.get(stored['type'], 'item')}_{digest}"
+    if stored["type"] == "message":
+        stored.setdefault("status", "completed")
+        if isinstance(item.content, str):
+            kind = "output_text" if item.role == "assistant" else "input_text"
+            side: dict[str, Any] = {"annotations": []} if item.role == "assistant" else {}
+            stored["content"] = [{"type": kind, "text": item.content, **side}]
+        for part in stored.get("content", ()):
+            part.setdefault("type", "input_text")
+    return stored

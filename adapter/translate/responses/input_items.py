@@ -1,0 +1,319 @@
+"""Input items to messages: what one turn of the model said becomes one assistant message."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from adapter.translate.core.notes import Fidelity, Note, Rejected
+from adapter.translate.core.rules import decode_field
+from adapter.translate.responses.tool_calls import arguments_of_call, chat_name, result_of, text_of_json
+from adapter.translate.signatures import carriers as responses_carrier
+from adapter.wire.base import encode, present
+from adapter.wire.gemini.content import Part
+from adapter.wire.openai.chat import (
+    ContentPart,
+    CustomCall,
+    ExtraContent,
+    FunctionCall,
+    GoogleExtra,
+    ImageOutput,
+    ImageUrl,
+    Message,
+    ToolCall,
+)
+from adapter.wire.openai.responses import InputItem, ResponsesRequest
+from adapter.wire.signatures import Signature
+
+THOUGHTS = "thoughts are not sent back: the signatures stand for them"
+
+_NOTHING = (b"", b"null", b"[]")
+
+
+class Conversation:
+    """The messages so far; `paths` leads from their paths to the items'."""
+
+    def __init__(self) -> None:
+        self.messages: list[Message] = []
+        self.paths: dict[str, str] = {"messages": "input"}
+        self.notes: list[Note] = []
+        self.signatures: dict[str, Signature] = {}
+        self.tools: list[tuple[str, msgspec.Raw]] = []
+        self.searching: str | None = None
+        self._ran: dict[int, list[Part]] = {}
+        self._code: dict[int, list[str]] = {}
+        self._open: Message | None = None
+
+    def note(self, path: str, fidelity: Fidelity, reason: str) -> None:
+        """Write a note."""
+        self.notes.append(Note(path, fidelity, reason))
+
+    def say(self, message: Message, path: str) -> str:
+        """Add a message that is not the model's; return its path in the chat request."""
+        self._open = None
+        return self._add(message, path)
+
+    def _add(self, message: Message, path: str) -> str:
+        self.messages.append(message)
+        at = f"messages[{len(self.messages) - 1}]"
+        self.paths[at] = path
+        return at
+
+    def model(self, path: str) -> tuple[Message, str]:
+        """The assistant message of the turn that is open, or a new one; and its path in the chat request."""
+        if self._open is None:
+            self._open = Message(role="assistant")
+            self._add(self._open, path)
+        return self._open, f"messages[{len(self.messages) - 1}]"
+
+    def spoken(self, said: str | list[ContentPart], path: str) -> None:
+        """Add what the model said."""
+        message, at = self.model(path)
+        content = message.content if isinstance(message.content, list) else []
+        whole = isinstance(said, str)
+        for number, part in enumerate([ContentPart(type="output_text", text=said)] if isinstance(said, str) else said):
+            self.paths[f"{at}.content[{len(content)}]"] = f"{path}.content" if whole else f"{path}.content[{number}]"
+            content.append(part)
+            for name in ("annotations", "logprobs"):
+                if bytes(getattr(part, name)) not in _NOTHING:
+                    self.note(f"{path}.content[{number}].{name}", Fidelity.DROPPED, "Gemini takes only the text back")
+            self._parts().append(Part(text=part.text))
+        message.content = content
+
+    def _parts(self) -> list[Part]:
+        """What the open turn said, as Gemini's parts, in case that it ran code."""
+        return self._ran.setdefault(len(self.messages) - 1, [])
+
+    def ran(self, parts: list[Part], path: str) -> None:
+        """Add code that Gemini ran in the turn that is open, and what the code printed."""
+        self.model(path)
+        self._parts().extend(parts)
+        self._code.setdefault(len(self.messages) - 1, []).append(path)
+
+    def remember_code(self) -> None:
+        """Put the parts of turns that ran code where chat's clients carry them."""
+        for index, paths in self._code.items():
+            message = self.messages[index]
+            if message.tool_calls:
+                for path in paths:
+                    self.note(path, Fidelity.APPROXIMATED, "beside calls it comes back only with their signatures")
+            else:
+                parts = msgspec.Raw(encode(self._ran[index]))
+                message.extra_content = ExtraContent(google=GoogleExtra(parts=parts))
+
+    def call(self, call: ToolCall, path: str, arguments: str = "arguments") -> None:
+        """Add a call of the model."""
+        message, at = self.model(path)
+        message.tool_calls = [*(message.tool_calls or ()), call]
+        place = f"{at}.tool_calls[{len(message.tool_calls) - 1}]"
+        self.paths |= {
+            place: path,
+            f"{place}.function": path,
+            f"{place}.custom": path,
+            f"{place}.function.arguments": f"{path}.{arguments}",
+        }
+
+    def result(self, call_id: str | None, content: str | list[ContentPart], path: str, *, failed: bool = False) -> None:
+        """Add the result of a call."""
+        message = Message(role="tool", tool_call_id=call_id, content=content, is_error=failed or None)
+        at = self.say(message, path)
+        self.paths[f"{at}.content"] = f"{path}.output"
+        self.paths[f"{at}.tool_call_id"] = f"{path}.call_id"
+
+
+def read(request: ResponsesRequest) -> Conversation:
+    """The whole conversation: instructions and items. Raises `Rejected`."""
+    conversation = Conversation()
+    if request.instructions is not None:
+        conversation.say(Message(role="system", content=request.instructions), "instructions")
+    if isinstance(request.input, str):
+        at = conversation.say(Message(role="user", content=request.input), "input")
+        conversation.paths[f"{at}.content"] = "input"
+    else:
+        for index, item in enumerate(request.input or ()):
+            _read(item, f"input[{index}]", conversation)
+    return conversation
+
+
+def type_of(item: InputItem) -> str:
+    """The type of an item; clients leave out those of messages and references."""
+    return item.type or ("message" if item.role else "item_reference")
+
+
+def _read(item: InputItem, path: str, conversation: Conversation) -> None:
+    handler = _HANDLERS.get(type_of(item))
+    if handler is not None:
+        handler(item, path, conversation)
+    else:
+        reason = _WITHOUT_PLACE.get(type_of(item), f"items of type {item.type!r} have no place in a Gemini request")
+        conversation.note(path, Fidelity.DROPPED, reason)
+
+
+def _message(item: InputItem, path: str, conversation: Conversation) -> None:
+    if item.role is None:
+        raise Rejected(f"{path}.role", "a message needs a role")
+    if item.phase is not None:
+        conversation.note(f"{path}.phase", Fidelity.DROPPED, "Gemini knows no phases of an answer")
+    if item.role != "assistant":
+        at = conversation.say(Message(role=item.role, content=item.content), path)
+        conversation.paths[f"{at}.content"] = f"{path}.content"
+    else:
+        conversation.spoken(item.content or [], path)
+
+
+def _reasoning(item: InputItem, path: str, conversation: Conversation) -> None:
+    for name in ("summary", "content"):
+        if getattr(item, name):
+            conversation.note(f"{path}.{name}", Fidelity.DROPPED, THOUGHTS)
+    if not item.encrypted_content:
+        return
+    records = responses_carrier.unseal(item.encrypted_content)
+    if records is None:
+        reason = "not issued by this adapter: only its issuer can read it"
+        conversation.note(f"{path}.encrypted_content", Fidelity.DROPPED, reason)
+    else:
+        conversation.signatures |= records
+
+
+def _function_call(item: InputItem, path: str, conversation: Conversation) -> None:
+    name = chat_name(item.name or "", item.namespace)
+    function = FunctionCall(name=name, arguments=text_of_json(item.arguments, f"{path}.arguments"))
+    conversation.call(ToolCall(id=item.call_id or item.id, type="function", function=function), path)
+
+
+def _custom_call(item: InputItem, path: str, conversation: Conversation) -> None:
+    custom = CustomCall(name=chat_name(item.name or "", item.namespace), input=item.input)
+    conversation.call(ToolCall(id=item.call_id or item.id, type="custom", custom=custom), path)
+
+
+def _special_call(item: InputItem, path: str, conversation: Conversation) -> None:
+    """A call of a tool that is sent to Gemini as a function."""
+    name, arguments = arguments_of_call(item, type_of(item), path)
+    function = FunctionCall(name=name, arguments=arguments)
+    conversation.call(ToolCall(id=item.call_id or item.id, type="function", function=function), path, "action")
+
+
+def _output(item: InputItem, path: str, conversation: Conversation) -> None:
+    conversation.result(item.call_id, _content(item.output, f"{path}.output"), path)
+
+
+def _content(raw: msgspec.Raw, path: str) -> str | list[ContentPart]:
+    """A result: a text or content parts; anything else is its JSON."""
+    if present(raw) and bytes(raw).lstrip()[:1] == b"[":
+        return decode_field(path, raw, list[ContentPart])[0]
+    return text_of_json(raw, path)
+
+
+def _special_output(item: InputItem, path: str, conversation: Conversation) -> None:
+    """The result of a tool that was sent to Gemini as a function."""
+    content, failed = result_of(item, type_of(item), path)
+    conversation.result(item.call_id or item.id, content, path, failed=failed)
+
+
+def _mcp_call(item: InputItem, path: str, conversation: Conversation) -> None:
+    """A call that the server of another vendor ran: as a call and its result."""
+    arguments = text_of_json(item.arguments, f"{path}.arguments")
+    function = FunctionCall(name=chat_name(item.name or "", item.server_label), arguments=arguments)
+    conversation.call(ToolCall(id=item.id, type="function", function=function), path)
+    failed = present(item.error)
+    told = text_of_json(item.error, f"{path}.error") if failed else text_of_json(item.output, f"{path}.output")
+    conversation.result(item.id, told, path, failed=failed)
+    reason = "Gemini did not make this call: sent as a function's call and result"
+    conversation.note(path, Fidelity.APPROXIMATED, reason)
+
+
+def _image(item: InputItem, path: str, conversation: Conversation) -> None:
+    if item.result is None:
+        conversation.note(path, Fidelity.DROPPED, "there is no image in it")
+        return
+    message, at = conversation.model(path)
+    url = f"data:image/{item.output_format or 'png'};base64,{item.result}"
+    message.images = [*(message.images or ()), ImageOutput(type="image_url", image_url=ImageUrl(url=url))]
+    conversation.paths[f"{at}.images[{len(message.images) - 1}]"] = path
+
+
+def _code(item: InputItem, path: str, conversation: Conversation) -> None:
+    """Code that Gemini ran; what it printed are the logs."""
+    code = {"language": "PYTHON", "code": item.code or ""}
+    logs = "".join(str(output.get("logs", "")) for output in _objects(item.outputs, f"{path}.outputs"))
+    ran = {"outcome": "OUTCOME_OK", "output": logs}
+    parts = [Part(executable_code=_raw(code)), Part(code_execution_result=_raw(ran))]
+    conversation.ran(parts, path)
+
+
+def _raw(value: dict[str, str]) -> msgspec.Raw:
+    return msgspec.Raw(encode(value))
+
+
+def _compaction(item: InputItem, path: str, conversation: Conversation) -> None:
+    """A conversation that this adapter compacted: its summary stands for it."""
+    text = responses_carrier.summary(item.encrypted_content or "")
+    if text is None:
+        reason = "not issued by this adapter: only its issuer can read it"
+        conversation.note(f"{path}.encrypted_content", Fidelity.DROPPED, reason)
+        return
+    at = conversation.say(Message(role="user", content=text), path)
+    conversation.paths[f"{at}.content"] = f"{path}.encrypted_content"
+
+
+def _more_tools(item: InputItem, path: str, conversation: Conversation) -> None:
+    """Tools that are declared inside the conversation."""
+    if present(item.tools):
+        conversation.tools.append((f"{path}.tools", item.tools))
+
+
+def _tool_search(item: InputItem, path: str, conversation: Conversation) -> None:
+    """A search for tools; one that OpenAI ran itself has no id that its result would name."""
+    conversation.searching = item.call_id or item.id
+    _special_call(item, path, conversation)
+
+
+def _tool_search_output(item: InputItem, path: str, conversation: Conversation) -> None:
+    """Tools that a search found: its result, and declared from now on."""
+    _more_tools(item, path, conversation)
+    found = [tool.get("name") for tool in _objects(item.tools, f"{path}.tools")]
+    conversation.result(item.call_id or conversation.searching, encode({"found": found}).decode(), path)
+
+
+def _objects(raw: msgspec.Raw, path: str) -> list[dict[str, Any]]:
+    value = decode_field(path, raw, object)[0] if present(raw) else []
+    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+
+
+_HANDLERS: Mapping[str, Callable[[InputItem, str, Conversation], None]] = {
+    "message": _message,
+    "reasoning": _reasoning,
+    "function_call": _function_call,
+    "function_call_output": _output,
+    "custom_tool_call": _custom_call,
+    "custom_tool_call_output": _output,
+    "local_shell_call": _special_call,
+    "local_shell_call_output": _special_output,
+    "shell_call": _special_call,
+    "shell_call_output": _special_output,
+    "apply_patch_call": _special_call,
+    "apply_patch_call_output": _special_output,
+    "computer_call": _special_call,
+    "computer_call_output": _special_output,
+    "tool_search_call": _tool_search,
+    "tool_search_output": _tool_search_output,
+    "additional_tools": _more_tools,
+    "mcp_call": _mcp_call,
+    "image_generation_call": _image,
+    "code_interpreter_call": _code,
+    "compaction": _compaction,
+}
+
+_WITHOUT_PLACE = {
+    "item_reference": "no item with this id is stored here",
+    "web_search_call": "a record of a search: what it found is in the answer",
+    "file_search_call": "a record of a search: what it found is in the answer",
+    "mcp_list_tools": "a record of tools: they are declared in tools",
+    "mcp_approval_request": "Gemini asks for no approvals",
+    "mcp_approval_response": "Gemini asks for no approvals",
+    "compaction_trigger": "nothing is compacted unasked: POST /v1/responses/compact does it",
+    "configuration_update": "the request's own reasoning and text hold for the whole answer",
+    "program": "Gemini writes no programs that call tools",
+    "program_output": "Gemini writes no programs that call tools",
+}
+"""Items that do not arrive, and why."""

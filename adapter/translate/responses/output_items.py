@@ -1,0 +1,240 @@
+"""The items of an answer and the events that tell of them, in the order that clients insist on.
+
+An item is open until another one begins or the answer ends: only then is it known whether a limit cut it. Items keep
+their id and their place from `output_item.added` on (openai-python and openai-node raise otherwise).
+"""
+
+import copy
+from collections.abc import Sequence
+from hashlib import blake2b
+from typing import Any
+
+from adapter.translate.core.context import Stamp
+from adapter.translate.responses.chat_view import CallName
+from adapter.translate.responses.open_items import Open, OpenCode, OpenMessage, OpenReasoning, citations_of
+from adapter.translate.responses.tool_calls import item_of_call
+from adapter.wire.openai import response_events as events
+from adapter.wire.openai.chat import TokenLogprob
+from adapter.wire.openai.response_events import Event, ItemEvent
+from adapter.wire.openai.responses import (
+    ApplyPatchCallItem,
+    CodeInterpreterCallItem,
+    CustomToolCallItem,
+    FunctionCallItem,
+    ImageGenerationCallItem,
+    MessageItem,
+    OutputItem,
+    OutputText,
+    ReasoningItem,
+    UrlCitationAnnotation,
+    WebSearchCallItem,
+)
+
+OPEN = "in_progress"
+DONE = "completed"
+
+_CUT = {ApplyPatchCallItem: "in_progress", ImageGenerationCallItem: DONE}
+"""The status of a last item of these types when the answer was cut: they have no `incomplete`."""
+
+
+class Output:
+    """The items so far; every method returns the events that tell of what it did.
+
+    `cites`: whether citations may follow, for which a message stays open beside other items.
+    """
+
+    def __init__(self, stamp: Stamp, items: list[OutputItem], *, cites: bool) -> None:
+        self.items = items
+        self._seed = stamp.seed
+        self._cites = cites
+        self._number = -1
+        self._message: OpenMessage | None = None
+        self._other: Open | None = None
+        self._messages: list[OpenMessage] = []
+
+    def next(self) -> int:
+        """The number of the next event."""
+        self._number += 1
+        return self._number
+
+    def _id(self, prefix: str) -> str:
+        return f"{prefix}_{blake2b(f'{self._seed}:{len(self.items)}'.encode(), digest_size=24).hexdigest()}"
+
+    def _add(self, opened: Open) -> Event:
+        self.items.append(opened.item)
+        item = copy.copy(opened.item)
+        return events.OutputItemAdded(sequence_number=self.next(), output_index=opened.index, item=item)
+
+    def _close(self, opened: Open, status: str) -> list[Event]:
+        told = opened.end()
+        opened.item.status = status if status == DONE else _CUT.get(type(opened.item), status)
+        done = events.OutputItemDone(
+            sequence_number=self.next(), output_index=opened.index, item=copy.copy(opened.item)
+        )
+        return [*told, done]
+
+    def _make_room(self) -> list[Event]:
+        """End what another item cannot begin beside."""
+        told: list[Event] = []
+        if self._message is not None and not self._cites:
+            told += self._close(self._message, DONE)
+            self._message = None
+        if self._other is not None:
+            told += self._close(self._other, DONE)
+            self._other = None
+        return told
+
+    def _begin(self, opened: Open) -> list[Event]:
+        told = self._make_room()
+        self._other = opened
+        return [*told, self._add(opened)]
+
+    def _speaking(self) -> tuple[OpenMessage, list[Event]]:
+        """The open message, or a new one."""
+        told: list[Event] = []
+        if self._other is not None:
+            told = self._close(self._other, DONE)
+            self._other = None
+        if self._message is None:
+            item = MessageItem(id=self._id("msg"), role="assistant", status=OPEN, content=[])
+            self._message = OpenMessage(item, len(self.items), self.next)
+            self._messages.append(self._message)
+            told.append(self._add(self._message))
+        return self._message, told
+
+    def text(self, delta: str, logprobs: list[TokenLogprob]) -> list[Event]:
+        """More visible text."""
+        if self._message is not None and self._other is None:
+            return self._message.text(delta, logprobs)
+        message, told = self._speaking()
+        return told + message.text(delta, logprobs)
+
+    def refusal(self, words: str) -> list[Event]:
+        """A refusal in words."""
+        message, told = self._speaking()
+        return told + message.refusal(words)
+
+    def thought(self, delta: str) -> list[Event]:
+        """More of the summary of thoughts."""
+        if isinstance(self._other, OpenReasoning):
+            return self._other.text(delta)
+        opened, told = self._reasoning()
+        return told + opened.text(delta)
+
+    def _reasoning(self) -> tuple[OpenReasoning, list[Event]]:
+        item = ReasoningItem(id=self._id("rs"), summary=[], status=OPEN)
+        told = self._make_room()
+        opened = OpenReasoning(item, len(self.items), self.next)
+        self._other = opened
+        return opened, [*told, self._add(opened)]
+
+    def carry(self, content: str, *, alone: bool) -> list[Event]:
+        """Give the open reasoning item its `encrypted_content`; `alone`: or a new one, if none is open."""
+        told: list[Event] = []
+        opened = self._other if isinstance(self._other, OpenReasoning) else None
+        if opened is None and alone:
+            opened, told = self._reasoning()
+        if opened is not None:
+            opened.reasoning.encrypted_content = content
+        return told
+
+    def call(self, call_id: str, name: CallName, arguments: str) -> list[Event]:
+        """A whole call of one of the client's tools."""
+        special = item_of_call(name, self._id("fc"), call_id, arguments)
+        if special is not None:
+            return self._begin(Open(special, len(self.items), self.next))
+        item = FunctionCallItem(
+            id=self._id("fc"), call_id=call_id, name=name.name, arguments="", status=OPEN, namespace=name.namespace
+        )
+        opened = Open(item, len(self.items), self.next)
+        told = self._begin(opened)
+        item.arguments = arguments
+        delta: Event = events.ArgumentsDelta(
+            sequence_number=self.next(), item_id=item.id, output_index=opened.index, delta=arguments
+        )
+        done: Event = events.ArgumentsDone(
+            sequence_number=self.next(), item_id=item.id, output_index=opened.index, arguments=arguments, name=name.name
+        )
+        return [*told, delta, done]
+
+    def custom_call(self, call_id: str, name: CallName, text: str) -> list[Event]:
+        """A whole call of a custom tool."""
+        item = CustomToolCallItem(
+            id=self._id("ctc"), call_id=call_id, name=name.name, input="", status=OPEN, namespace=name.namespace
+        )
+        opened = Open(item, len(self.items), self.next)
+        told = self._begin(opened)
+        item.input = text
+        delta: Event = events.InputDelta(
+            sequence_number=self.next(), item_id=item.id, output_index=opened.index, delta=text
+        )
+        done: Event = events.InputDone(
+            sequence_number=self.next(), item_id=item.id, output_index=opened.index, input=text
+        )
+        return [*told, delta, done]
+
+    def search(self, action: dict[str, Any]) -> list[Event]:
+        """A search that Gemini ran."""
+        item = WebSearchCallItem(id=self._id("ws"), action=action, status=OPEN)
+        opened = Open(item, len(self.items), self.next)
+        told = self._begin(opened)
+        stages = (events.WebSearchInProgress, events.WebSearchSearching, events.WebSearchCompleted)
+        return [*told, *(self._stage(stage, item.id, opened.index) for stage in stages)]
+
+    def _stage(self, kind: type[ItemEvent], item_id: str, index: int) -> Event:
+        return kind(sequence_number=self.next(), item_id=item_id, output_index=index)
+
+    def code(self, code: str) -> list[Event]:
+        """Code that Gemini runs; its output follows."""
+        return self._run(code)[1]
+
+    def _run(self, code: str) -> tuple[OpenCode, list[Event]]:
+        item = CodeInterpreterCallItem(
+            id=self._id("ci"), code="", container_id=self._id("cntr"), outputs=None, status=OPEN
+        )
+        opened = OpenCode(item, len(self.items), self.next)
+        told = self._begin(opened)
+        item.code = code
+        place: dict[str, Any] = {"item_id": item.id, "output_index": opened.index}
+        told.append(self._stage(events.CodeInProgress, item.id, opened.index))
+        told.append(events.CodeDelta(sequence_number=self.next(), delta=code, **place))
+        told.append(events.CodeDone(sequence_number=self.next(), code=code, **place))
+        told.append(self._stage(events.CodeInterpreting, item.id, opened.index))
+        return opened, told
+
+    def ran(self, output: str) -> list[Event]:
+        """What the code printed."""
+        opened, told = (self._other, []) if isinstance(self._other, OpenCode) else self._run("")
+        opened.code.outputs = [*(opened.code.outputs or ()), {"type": "logs", "logs": output}]
+        return [*told, self._stage(events.CodeCompleted, opened.code.id, opened.index)]
+
+    def image(self, data: str, output_format: str) -> list[Event]:
+        """An image."""
+        item = ImageGenerationCallItem(id=self._id("ig"), result=None, status=OPEN)
+        opened = Open(item, len(self.items), self.next)
+        told = self._begin(opened)
+        item.result, item.output_format = data, output_format
+        stages = (events.ImageInProgress, events.ImageGenerating, events.ImageCompleted)
+        return [*told, *(self._stage(stage, item.id, opened.index) for stage in stages)]
+
+    def cite(self, found: Sequence[UrlCitationAnnotation]) -> list[Event]:
+        """Citations, whose places count characters of the whole text; a message that has ended takes none."""
+        told: list[Event] = []
+        start = 0
+        for message in self._messages:
+            for part in message.message.content:
+                if isinstance(part, OutputText):
+                    end = start + message.length(part)
+                    if message is self._message:
+                        told += [message.annotate(part, one) for one in citations_of(found, start, end)]
+                    start = end
+        return told
+
+    def finish(self, status: str) -> list[Event]:
+        """End what is open; the last item has the status of the whole answer."""
+        told = self.text("", []) if not self.items and status == DONE else []
+        left = sorted((one for one in (self._message, self._other) if one is not None), key=lambda one: one.index)
+        for number, opened in enumerate(left, 1):
+            told += self._close(opened, status if number == len(left) else DONE)
+        self._message = self._other = None
+        return told

@@ -1,0 +1,299 @@
+"""Tools and the tool choice of a Responses request as those of a chat request."""
+
+from collections.abc import Callable, Iterable
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import msgspec
+
+from adapter.translate.core.notes import Fidelity, Note, Rejected
+from adapter.translate.core.rules import absent, decode_field
+from adapter.translate.responses.chat_view import CallName
+from adapter.translate.responses.tool_calls import SPECIAL, chat_name
+from adapter.wire.base import encode, present
+from adapter.wire.openai.chat import (
+    AllowedTools,
+    CustomDefinition,
+    CustomFormat,
+    FunctionDefinition,
+    Grammar,
+    Named,
+    Tool,
+    ToolChoice,
+)
+from adapter.wire.openai.responses import ChosenTool, ResponsesTool, ResponsesToolChoice
+
+SEARCHES = ("web_search", "web_search_2025_08_26", "web_search_preview", "web_search_preview_2025_03_11")
+
+MAX_CACHED = 256 * 1024
+"""Tools of at most this many bytes are converted once for equal bytes."""
+
+
+class Toolset(NamedTuple):
+    """What `tools` comes to: the chat request's tools, whose calls are what, whether images are wanted (path)."""
+
+    tools: list[Tool]
+    names: dict[str, CallName]
+    paths: dict[str, str]
+    notes: list[Note]
+    images: list[str]
+
+    def add(self, tool: Tool, path: str, name: CallName | None = None) -> None:
+        """Add a tool of the chat request, under the client's path."""
+        at = f"tools[{len(self.tools)}]"
+        self.tools.append(tool)
+        grammar = f"{at}.custom.format.grammar"
+        self.paths.update({at: path, f"{at}.function": path, f"{at}.custom": path, grammar: f"{path}.format"})
+        declared = tool.function or tool.custom
+        if declared is not None and name is not None:
+            self.names[declared.name] = name
+
+    def drop(self, path: str, reason: str) -> None:
+        """Write a note that something does not arrive."""
+        self.notes.append(Note(path, Fidelity.DROPPED, reason))
+
+    def join(self, more: "Toolset") -> None:
+        """Add the tools that are declared later; of two with one name the first holds."""
+        self.notes.extend(more.notes)
+        self.images.extend(more.images)
+        before = set(self.names)
+        for index, tool in enumerate(more.tools):
+            declared = tool.function or tool.custom
+            path = more.paths[f"tools[{index}]"]
+            if declared is not None and declared.name in before:
+                self.drop(path, f"{declared.name!r} is declared before")
+            else:
+                self.add(tool, path, more.names.get(declared.name) if declared else None)
+
+    @property
+    def raw(self) -> msgspec.Raw:
+        """The `tools` of the chat request."""
+        return msgspec.Raw(encode(self.tools))
+
+
+def read(fields: Iterable[tuple[str, msgspec.Raw]], allowed: frozenset[str] | None = None) -> Toolset:
+    """All tools of a request: its own, and those declared inside its conversation. Raises `Rejected`.
+
+    `allowed` is what `kinds_allowed` says of the tool choice.
+    """
+    whole = Toolset([], {}, {"tools": "tools"}, [], [])
+    for field, raw in fields:
+        convert = _convert if len(memoryview(raw)) <= MAX_CACHED else _convert.__wrapped__
+        whole.join(convert(field, bytes(raw), allowed))
+    return whole
+
+
+@lru_cache(maxsize=256)
+def _convert(field: str, raw: bytes, allowed: frozenset[str] | None) -> Toolset:
+    decode_field(field, msgspec.Raw(raw), list[dict[str, Any]])
+    tools, unknown = decode_field(field, msgspec.Raw(raw), list[ResponsesTool])
+    box = Toolset([], {}, {}, [], [])
+    for path in unknown:
+        box.drop(f"{field}{path}", "not a field that this adapter knows")
+    for index, tool in enumerate(tools):
+        if allowed is None or _kind(tool.type) in allowed:
+            _add(tool, f"{field}[{index}]", None, box)
+        else:
+            box.drop(f"{field}[{index}]", "not among the allowed tools")
+    return box
+
+
+def _kind(type_: str) -> str:
+    """What Gemini has for a type of tool: its own tools by name, everything else is a function."""
+    if type_ in SEARCHES:
+        return SEARCHES[0]
+    return type_ if type_ in ("code_interpreter", "file_search", "image_generation") else "function"
+
+
+def kinds_allowed(value: str | ResponsesToolChoice | None) -> frozenset[str] | None:
+    """The kinds of tools that a choice allows at all; None: every kind. Which functions is for Gemini's mode to say."""
+    if isinstance(value, ResponsesToolChoice) and value.type == "allowed_tools":
+        return frozenset(_kind(chosen.type) for chosen in value.tools or ())
+    return None
+
+
+def _add(tool: ResponsesTool, path: str, namespace: str | None, box: Toolset) -> None:
+    """One tool, of any type."""
+    if tool.type in SPECIAL:
+        special = SPECIAL[tool.type]
+        definition = Tool(type="function", function=special.definition())
+        box.add(definition, path, CallName(special.kind, special.name))
+        reason = f"Gemini has no such tool: a function {special.name!r} stands for it"
+        box.notes.append(Note(path, Fidelity.APPROXIMATED, reason))
+    elif (add := _ADD.get(tool.type)) is not None:
+        add(tool, path, namespace, box)
+    else:
+        box.drop(path, _WITHOUT.get(tool.type, f"Gemini has no tool of type {tool.type!r}"))
+    _losses(tool, path, box)
+
+
+def _function(tool: ResponsesTool, path: str, namespace: str | None, box: Toolset) -> None:
+    if not tool.name:
+        raise Rejected(f"{path}.name", "a function needs a name")
+    definition = FunctionDefinition(
+        name=chat_name(tool.name, namespace),
+        description=tool.description,
+        parameters=tool.parameters,
+        strict=tool.strict,
+    )
+    chat_tool = Tool(type="function", function=definition, cache_control=tool.cache_control)
+    box.add(chat_tool, path, CallName("function", tool.name, namespace))
+
+
+def _custom(tool: ResponsesTool, path: str, namespace: str | None, box: Toolset) -> None:
+    if not tool.name:
+        raise Rejected(f"{path}.name", "a custom tool needs a name")
+    definition = CustomDefinition(name=chat_name(tool.name, namespace), description=tool.description)
+    form = tool.format
+    if form is not None and form.type == "grammar":
+        grammar = Grammar(definition=form.definition or "", syntax=form.syntax or "lark")
+        definition.format = CustomFormat(type="grammar", grammar=grammar)
+    box.add(Tool(type="custom", custom=definition), path, CallName("custom", tool.name, namespace))
+
+
+def _namespace(tool: ResponsesTool, path: str, _namespace: str | None, box: Toolset) -> None:
+    """A group of tools; Gemini knows no groups, so their names begin with the group's."""
+    for index, inner in enumerate(tool.tools or ()):
+        _add(inner, f"{path}.tools[{index}]", tool.name, box)
+    reason = f"Gemini knows no groups of functions: their names begin with {chat_name('', tool.name or '')!r}"
+    box.notes.append(Note(path, Fidelity.APPROXIMATED, reason))
+
+
+def _search(tool: ResponsesTool, path: str, _namespace: str | None, box: Toolset) -> None:
+    chat_tool = Tool(
+        type=tool.type,
+        search_context_size=tool.search_context_size,
+        user_location=tool.user_location,
+        filters=tool.filters,
+    )
+    box.add(chat_tool, path)
+    if tool.external_web_access is False:
+        box.drop(f"{path}.external_web_access", "Gemini's search has no cache to search instead of the web")
+    if present(tool.search_content_types):
+        box.drop(f"{path}.search_content_types", "Gemini's search takes no such setting")
+
+
+def _code(tool: ResponsesTool, path: str, _namespace: str | None, box: Toolset) -> None:
+    box.add(Tool(type="code_interpreter"), path)
+    if present(tool.container) and bytes(tool.container) not in (b'{"type":"auto"}', b'"auto"'):
+        box.drop(f"{path}.container", "Gemini runs code in its own sandbox")
+
+
+def _file_search(tool: ResponsesTool, path: str, _namespace: str | None, box: Toolset) -> None:
+    stores = [name for name in tool.vector_store_ids or () if name.startswith("fileSearchStores/")]
+    for index, name in enumerate(tool.vector_store_ids or ()):
+        if name not in stores:
+            box.drop(f"{path}.vector_store_ids[{index}]", "not a store of Gemini's (fileSearchStores/...)")
+    if not stores:
+        box.drop(path, "there is no store of Gemini's to search")
+        return
+    settings: dict[str, Any] = {"fileSearchStoreNames": stores}
+    if tool.max_num_results is not None:
+        settings["topK"] = tool.max_num_results
+    box.add(Tool(type="file_search", file_search=msgspec.Raw(encode(settings))), path)
+    for name in ("filters", "ranking_options"):
+        if present(getattr(tool, name)):
+            box.drop(f"{path}.{name}", "Gemini's file search takes no such setting")
+
+
+def _image(tool: ResponsesTool, path: str, _namespace: str | None, box: Toolset) -> None:
+    box.images.append(path)
+    for name in _OF_IMAGES:
+        if not absent(getattr(tool, name)):
+            box.drop(f"{path}.{name}", "Gemini's images take no such setting")
+
+
+_OF_IMAGES = (
+    "action", "background", "complexity", "frame_count", "frame_duration_ms", "input_fidelity", "input_image_mask",
+    "model", "moderation", "output_compression", "output_format", "partial_images", "quality", "size", "svg",
+)  # fmt: skip
+
+
+def _tool_search(tool: ResponsesTool, path: str, _namespace: str | None, box: Toolset) -> None:
+    """A search that the client runs is a function; else there is nothing to find: all tools are declared."""
+    if tool.execution != "client":
+        box.drop(path, "all tools are declared to Gemini at once: none need to be searched for")
+        return
+    definition = FunctionDefinition(name="tool_search", description=tool.description, parameters=tool.parameters)
+    box.add(Tool(type="function", function=definition), path, CallName("tool_search", "tool_search"))
+    reason = "Gemini has no such tool: a function 'tool_search' stands for it"
+    box.notes.append(Note(path, Fidelity.APPROXIMATED, reason))
+
+
+_ADD: dict[str, Callable[[ResponsesTool, str, str | None, Toolset], None]] = {
+    "function": _function,
+    "custom": _custom,
+    "namespace": _namespace,
+    **dict.fromkeys(SEARCHES, _search),
+    "code_interpreter": _code,
+    "file_search": _file_search,
+    "image_generation": _image,
+    "tool_search": _tool_search,
+}
+
+_WITHOUT = {
+    "mcp": "this adapter calls no MCP servers: let the client do it",
+    "computer": "Gemini's computer use has other actions",
+    "computer_use_preview": "Gemini's computer use has other actions",
+    "programmatic_tool_calling": "Gemini writes no programs that call tools",
+}
+"""Tools that do not arrive, and why."""
+
+
+def _losses(tool: ResponsesTool, path: str, box: Toolset) -> None:
+    """What any tool may say beside what it is."""
+    if tool.defer_loading:
+        box.drop(f"{path}.defer_loading", "all tools are declared to Gemini at once")
+    if tool.async_:
+        box.drop(f"{path}.async", "Gemini waits for the results of its calls")
+    for name, reason in _SIDE.items():
+        if present(getattr(tool, name)):
+            box.drop(f"{path}.{name}", reason)
+
+
+_SIDE = {
+    "allowed_callers": "only the model calls tools",
+    "output_schema": "Gemini's declarations have no place for it",
+}
+
+
+_REQUIRED: dict[str, dict[str, Any]] = {
+    "function": {"description": None, "parameters": None, "strict": None},
+    "code_interpreter": {"container": {"type": "auto"}},
+}
+_KNOWN = {*_ADD, *_WITHOUT, *SPECIAL}
+
+
+def echoed(raw: msgspec.Raw) -> msgspec.Raw:
+    """The tools as the answer repeats them: those that OpenAI has, with every key that it requires."""
+    echo = _echoed if len(memoryview(raw)) <= MAX_CACHED else _echoed.__wrapped__
+    return echo(bytes(raw))
+
+
+@lru_cache(maxsize=256)
+def _echoed(raw: bytes) -> msgspec.Raw:
+    tools = [_REQUIRED.get(tool["type"], {}) | tool for tool in msgspec.json.decode(raw) if tool["type"] in _KNOWN]
+    return msgspec.Raw(encode(tools))
+
+
+def choice(value: str | ResponsesToolChoice, box: Toolset) -> str | ToolChoice:
+    """The tool choice of the chat request. Raises `Rejected`."""
+    if isinstance(value, str):
+        return value
+    if value.type == "allowed_tools":
+        tools = [one for chosen in value.tools or () if (one := _named(chosen, box)) is not None]
+        return ToolChoice(type="allowed_tools", allowed_tools=AllowedTools(mode=value.mode or "auto", tools=tools))
+    return _named(value, box) or "auto"
+
+
+def _named(value: ChosenTool | ResponsesToolChoice, box: Toolset) -> ToolChoice | None:
+    """One tool; None where there is nothing to choose."""
+    named = Named(chat_name(value.name, value.namespace)) if value.name else None
+    if value.type == "function":
+        return ToolChoice(type="function", function=named)
+    if value.type == "custom":
+        return ToolChoice(type="custom", custom=named)
+    special = next((name for name, known in box.names.items() if known.kind == value.type), None)
+    if special is not None:
+        return ToolChoice(type="function", function=Named(special))
+    return ToolChoice(type=value.type) if value.type in (*SEARCHES, "code_interpreter", "file_search") else None

@@ -1,0 +1,330 @@
+"""One schema without references: what each of its keywords becomes."""
+
+from typing import Any, Protocol
+
+import orjson
+
+from adapter.translate.core.notes import Fidelity
+from adapter.translate.schema import pointers
+
+Schema = dict[str, Any]
+
+MAX_WORDS = 200
+"""The longest value that a description can tell."""
+
+BESIDE_REFERENCE = {"description", "title", "default", "$defs", "definitions"}
+"""Keywords that a `$ref` does not have to be written out for."""
+
+_FORMATS = {"date-time", "date", "time", "enum", "int32", "int64", "float", "double"}
+_TYPES = {"string", "number", "integer", "boolean", "object", "array", "null"}
+
+
+def words(value: Any) -> str:
+    """A keyword's value for a description; "" where it is too long for one."""
+    text = orjson.dumps(value).decode()
+    return text if len(text) <= MAX_WORDS else ""
+
+
+class Document(Protocol):
+    """The schema as a whole: it converts schemas inside this one, and keeps the notes."""
+
+    @property
+    def keywords(self) -> frozenset[str]:
+        """What the dialect keeps."""
+        ...
+
+    def note(self, path: str, keyword: str, fidelity: Fidelity, reason: str) -> None:
+        """Tell of one keyword."""
+        ...
+
+    def schema(self, value: Any, path: str, depth: int) -> Schema:
+        """One schema, anywhere in the document."""
+        ...
+
+
+class Node:
+    """One schema without references: each keyword has its method, or is kept, described or dropped."""
+
+    def __init__(self, document: Document, source: Schema, path: str, depth: int) -> None:
+        self.document = document
+        self.source = source
+        self.path = path
+        self.depth = depth
+        self.result: Schema = {}
+        self.said: list[str] = []
+
+    def convert(self) -> Schema:
+        """The schema for Gemini."""
+        for keyword, value in self.source.items():
+            method = _METHODS.get(keyword)
+            if method is not None:
+                getattr(self, method)(value)
+            elif keyword in self.document.keywords:
+                self.plain(keyword, value)
+            elif keyword in _VALIDATION:
+                self.say(keyword, value)
+            else:
+                self.note(keyword, Fidelity.DROPPED, "not a keyword that Gemini's schemas have")
+        self._complete()
+        if self.said:
+            described = self.result.get("description") or ""
+            self.result["description"] = f"{described} ({'; '.join(self.said)})".lstrip()
+        return self.result
+
+    def plain(self, keyword: str, value: Any) -> None:
+        """A keyword that stays as it is, if its value is of its kind."""
+        kinds = _KINDS.get(keyword, ("string",))
+        if _type_of(value) in kinds and (not isinstance(value, list) or all(isinstance(one, str) for one in value)):
+            self.result[keyword] = value
+        else:
+            self.note(keyword, Fidelity.DROPPED, f"is not of the kind that {keyword} is")
+
+    def note(self, keyword: str, fidelity: Fidelity, reason: str) -> None:
+        """Tell of one keyword of this schema."""
+        self.document.note(self.path, keyword, fidelity, reason)
+
+    def say(self, keyword: str, value: Any) -> None:
+        """Put a keyword that Gemini ignores where the model reads it."""
+        text = words(value)
+        if text:
+            self.said.append(f"{keyword}: {text}")
+            self.note(keyword, Fidelity.APPROXIMATED, "Gemini does not enforce it: told in the description")
+        else:
+            self.note(keyword, Fidelity.DROPPED, "Gemini does not know it, and it is too long to describe")
+
+    def inner(self, value: Any, *path: str) -> Schema:
+        """A schema inside this one."""
+        at = self.path
+        for piece in path:
+            at = pointers.join(at, piece)
+        return self.document.schema(value, at, self.depth + 1)
+
+    def listed(self, keyword: str, value: Any) -> list[Schema] | None:
+        """A list of schemas inside this one."""
+        if isinstance(value, list) and value:
+            adds_nothing = keyword in ("anyOf", "oneOf")
+            branches = [(index, one) for index, one in enumerate(value) if not (adds_nothing and one is False)]
+            return [self.inner(one, f"{keyword}[{index}]") for index, one in branches]
+        self.note(keyword, Fidelity.DROPPED, "is not a list of schemas")
+        return None
+
+    def _complete(self) -> None:
+        """What Gemini wants and JSON Schema leaves open: the type of an enum, the items of an array."""
+        if "type" not in self.result and (kinds := _types_of(self.source)):
+            self.result["type"] = kinds[0] if len(kinds) == 1 else kinds
+        if "enum" in self.result and None in _members(self.source):
+            self._null_beside_enum()
+        kinds = self.result.get("type", ())
+        if "array" in kinds and not {"items", "prefixItems"} & set(self.result):
+            self.result["items"] = {}
+
+    def _null_beside_enum(self) -> None:
+        """An enum that holds null besides: an alternative of its own, since Gemini's enums hold none."""
+        if "anyOf" in self.result:
+            self.note("enum", Fidelity.APPROXIMATED, "null stands beside anyOf, where Gemini's enums cannot say it")
+            return
+        kinds = self.result.pop("type")
+        rest = [kind for kind in kinds if kind != "null"] if isinstance(kinds, list) else [kinds]
+        values = {"type": rest[0] if len(rest) == 1 else rest, "enum": self.result.pop("enum")}
+        self.result["anyOf"] = [values, {"type": "null"}]
+
+    def type(self, value: Any) -> None:
+        """One type or several; OpenAPI's `nullable` is one more."""
+        names = value if isinstance(value, list) else [value]
+        known = [name.lower() for name in names if isinstance(name, str) and name.lower() in _TYPES]
+        if len(known) < len(names):
+            self.note("type", Fidelity.APPROXIMATED, f"{words(value)} is no type of JSON Schema: left open")
+        if known and self.source.get("nullable") is True and "null" not in known:
+            known.append("null")
+        if known:
+            self.result["type"] = known if len(known) > 1 or isinstance(value, list) else known[0]
+
+    def enum(self, value: Any) -> None:
+        """Texts that are not empty, and numbers; null is a type, and the rest goes into the description."""
+        members = value if isinstance(value, list) else [value]
+        kept = [one for one in members if _fits_enum(one)]
+        others = [one for one in members if one is not None and not _fits_enum(one)]
+        if kept:
+            self.result["enum"] = kept
+        if not kept and sorted(map(repr, others)) == ["False", "True"]:
+            return
+        if others:
+            self.said.append(f"{'also allowed' if kept else 'one of'}: {words(others)}")
+            self.note("enum", Fidelity.APPROXIMATED, "Gemini's enums hold numbers and texts that are not empty")
+
+    def const(self, value: Any) -> None:
+        """An enum of one."""
+        if "enum" not in self.source:
+            self.enum([value])
+
+    def any_of(self, value: Any) -> None:
+        """Alternatives."""
+        self._alternatives(self.listed("anyOf", value))
+
+    def one_of(self, value: Any) -> None:
+        """Gemini reads `oneOf` as `anyOf`."""
+        if "anyOf" in self.source:
+            self.note("oneOf", Fidelity.APPROXIMATED, "stands beside anyOf, which alone is sent")
+        else:
+            self._alternatives(self.listed("oneOf", value))
+
+    def _alternatives(self, branches: list[Schema] | None) -> None:
+        """Branches, null among them where OpenAPI's `nullable` says so."""
+        if branches:
+            nullable = self.source.get("nullable") is True and "type" not in self.source
+            extra = [{"type": "null"}] if nullable and {"type": "null"} not in branches else []
+            self.result["anyOf"] = branches + extra
+
+    def properties(self, value: Any) -> None:
+        """An object's members."""
+        if isinstance(value, dict):
+            self.result["properties"] = {name: self.inner(one, "properties", name) for name, one in value.items()}
+        else:
+            self.note("properties", Fidelity.DROPPED, "is not an object of schemas")
+
+    def required(self, value: Any) -> None:
+        """Names; the boolean of draft 3 is not one."""
+        if isinstance(value, list) and all(isinstance(name, str) for name in value):
+            self.result["required"] = value
+        else:
+            self.note("required", Fidelity.DROPPED, "is not a list of names")
+
+    def items(self, value: Any) -> None:
+        """An array's members; a list is a tuple (drafts before 2020-12)."""
+        if not isinstance(value, list):
+            self.result["items"] = self.inner(value, "items")
+        elif items := self.listed("items", value):
+            self.result["prefixItems"] = items
+
+    def prefix_items(self, value: Any) -> None:
+        """A tuple."""
+        if items := self.listed("prefixItems", value):
+            self.result["prefixItems"] = items
+
+    def additional(self, value: Any) -> None:
+        """What members an object may have beside its own."""
+        if isinstance(value, bool):
+            self.result["additionalProperties"] = value
+        elif isinstance(value, dict):
+            self.result["additionalProperties"] = self.inner(value, "additionalProperties")
+        else:
+            self.note("additionalProperties", Fidelity.DROPPED, "is no schema")
+
+    def exclusive_minimum(self, value: Any) -> None:
+        """For integers the next one."""
+        self._exclusive("exclusiveMinimum", "minimum", value, 1)
+
+    def exclusive_maximum(self, value: Any) -> None:
+        """For integers the one before."""
+        self._exclusive("exclusiveMaximum", "maximum", value, -1)
+
+    def _exclusive(self, keyword: str, limit: str, value: Any, step: int) -> None:
+        """A bound; `true` (draft 4) makes the other keyword's bound exclusive."""
+        inclusive = self.source.get(limit)
+        bound = inclusive if isinstance(value, bool) else value
+        if value is False or _type_of(bound) not in ("integer", "number"):
+            self.note(keyword, Fidelity.DROPPED, "bounds nothing")
+        elif self.source.get("type") == "integer" and isinstance(bound, int) and abs(bound) < 2**53:
+            tighter = max if step > 0 else min
+            beside = inclusive if isinstance(inclusive, (int, float)) and not isinstance(value, bool) else bound + step
+            self.result[limit] = tighter(bound + step, beside)
+        else:
+            self.result.setdefault(limit, inclusive if _type_of(inclusive) in ("integer", "number") else bound)
+            self.say(keyword, bound)
+
+    def limit(self, keyword: str, value: Any) -> None:
+        """A bound that no exclusive one replaces."""
+        if keyword not in self.result:
+            self.plain(keyword, value)
+
+    def minimum(self, value: Any) -> None:
+        """An inclusive bound."""
+        self.limit("minimum", value)
+
+    def maximum(self, value: Any) -> None:
+        """An inclusive bound."""
+        self.limit("maximum", value)
+
+    def format(self, value: Any) -> None:
+        """Gemini knows a few."""
+        if isinstance(value, str) and value in _FORMATS:
+            self.result["format"] = value
+        else:
+            self.say("format", value)
+
+    def default(self, value: Any) -> None:
+        """What holds when nothing is said."""
+        self.say("default", value)
+
+    def nullable(self, value: Any) -> None:
+        """Read with the type; without one every value is allowed, null too."""
+
+    def elsewhere(self, value: Any) -> None:
+        """Definitions below the root are written out where they are used."""
+
+
+_METHODS = {
+    "type": "type",
+    "enum": "enum",
+    "const": "const",
+    "anyOf": "any_of",
+    "oneOf": "one_of",
+    "properties": "properties",
+    "required": "required",
+    "items": "items",
+    "prefixItems": "prefix_items",
+    "additionalProperties": "additional",
+    "exclusiveMinimum": "exclusive_minimum",
+    "exclusiveMaximum": "exclusive_maximum",
+    "minimum": "minimum",
+    "maximum": "maximum",
+    "format": "format",
+    "default": "default",
+    "nullable": "nullable",
+    "$defs": "elsewhere",
+    "definitions": "elsewhere",
+}
+"""Keywords that become something; all others stay, are described, or are dropped."""
+
+
+_COUNT = ("integer",)
+_KINDS = {
+    **dict.fromkeys(("minItems", "maxItems", "minLength", "maxLength", "minProperties", "maxProperties"), _COUNT),
+    **dict.fromkeys(("minimum", "maximum"), ("integer", "number")),
+    "propertyOrdering": ("array",),
+}
+"""The types of keywords' values; all others are texts."""
+
+
+def _fits_enum(value: Any) -> bool:
+    """Whether Gemini's enums can hold a value."""
+    return _type_of(value) in ("string", "integer", "number") and value != ""
+
+
+def _members(source: Schema) -> list[Any]:
+    """The values that a schema lists."""
+    if isinstance(source.get("enum"), list):
+        return list(source["enum"])
+    return [source["const"]] if "const" in source else []
+
+
+def _types_of(source: Schema) -> list[str]:
+    """The types of the values that a schema lists."""
+    return list(dict.fromkeys(_type_of(value) for value in _members(source)))
+
+
+def _type_of(value: Any) -> str:
+    """The JSON Schema type of a value."""
+    if isinstance(value, bool):
+        return "boolean"
+    names = {str: "string", int: "integer", float: "number", dict: "object", list: "array"}
+    return names.get(type(value), "null")
+
+
+_VALIDATION = {
+    "pattern", "minLength", "maxLength", "multipleOf", "uniqueItems", "minProperties", "maxProperties", "contains",
+    "minContains", "maxContains", "propertyNames", "patternProperties", "dependentRequired", "dependentSchemas",
+    "dependencies", "if", "then", "else", "not", "unevaluatedProperties", "unevaluatedItems", "additionalItems",
+    "contentEncoding", "contentMediaType", "contentSchema",
+}  # fmt: skip
+"""Keywords that limit values and that Gemini does not know."""
