@@ -15,6 +15,7 @@ import libcst as cst
 from libcst.metadata import MetadataWrapper, PositionProvider
 from mutmut.mutation.file_mutation import Mutation, create_mutations, deep_replace
 
+TRANSLATE = Path(__file__).parents[2] / "adapter" / "translate"
 _FOR_READERS = re.compile(r"__all__|\w+ = (Literal\[|TypeVar\()")
 
 
@@ -30,6 +31,11 @@ class Mutant(NamedTuple):
     after: str
     source: str
     function: str
+
+    @property
+    def file(self) -> str:
+        """The path below `adapter/translate`: names repeat in its folders."""
+        return self.path.relative_to(TRANSLATE).as_posix()
 
 
 def mutants_of(path: Path) -> Iterator[Mutant]:

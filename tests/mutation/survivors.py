@@ -1,8 +1,8 @@
 """Why the survivors that are known need no case: `survivors.toml`, groups with one reason each.
 
-A group holds the survivors of one file (`file`), if given of some functions (`function`), whose changed lines contain
-`line`, and whose change, as `OLD -> NEW`, is wholly the regular expression `change`. It holds no more than `most`, so
-that a new one is not excused by a reason that was written for others.
+A group holds the survivors of one file (`file`, as `request/tools.py`), if given of some functions (`function`), whose
+changed lines contain `line`, and whose change, as `OLD -> NEW`, is wholly the regular expression `change`. It holds no
+more than `most`, so that a new one is not excused by a reason that was written for others.
 """
 
 import re
@@ -32,7 +32,7 @@ class Group(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=Tru
     def holds(self, mutant: Mutant) -> bool:
         """Whether the reason is about this mutant."""
         return (
-            self.file in ("*", mutant.path.name)
+            self.file in ("*", mutant.file)
             and (not self.function or mutant.function in self.function)
             and self.line in mutant.before
             and re.fullmatch(self.change, change(mutant), re.DOTALL) is not None
@@ -62,7 +62,7 @@ def faults(alive: Iterable[Mutant], known: Iterable[Group], whole: bool) -> list
     for mutant in alive:
         group = next((one for one in known if one.holds(mutant)), None)
         if group is None:
-            found.append(f"{mutant.path.name}:{mutant.lines[0]} has no argument: {change(mutant)}")
+            found.append(f"{mutant.file}:{mutant.lines[0]} has no argument: {change(mutant)}")
         else:
             held[group] += 1
     for group in known:
