@@ -23,11 +23,11 @@ from uvicorn.supervisors import Multiprocess
 from adapter import __version__
 from adapter.emulator import EmulatorSettings, create_emulator
 from adapter.server.app import LABEL_VARIABLE, SETTINGS_VARIABLE, create_app, settle
-from adapter.server.errors import Malformed, failure_of, malformed
-from adapter.server.logs import configure
-from adapter.server.notes import listed
-from adapter.server.protocol import KEEP_ALIVE, protocol
-from adapter.server.service import DECODING_ERRORS, prepared
+from adapter.server.http.uvicorn_protocol import KEEP_ALIVE, protocol
+from adapter.server.observe.request_log import configure
+from adapter.server.pipeline.errors import Malformed, failure_of, malformed
+from adapter.server.pipeline.ledger_headers import listed
+from adapter.server.pipeline.service import DECODING_ERRORS, prepared
 from adapter.settings import (
     HASHED,
     SECRETS,
@@ -46,7 +46,7 @@ from adapter.settings import (
 )
 from adapter.translate.core.notes import Rejected
 from adapter.wire.base import decode
-from adapter.wire.openai.chat import ChatCompletionRequest
+from adapter.wire.openai.chat_request import ChatCompletionRequest
 
 
 @click.group()

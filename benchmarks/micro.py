@@ -14,13 +14,13 @@ from typing import Any
 import msgspec
 
 from adapter import settings
-from adapter.server.service import prepared
+from adapter.server.pipeline.service import prepared
 from adapter.translate.core.context import Context, Stamp
 from adapter.translate.request import fields as chat
 from adapter.translate.signatures import keys as signatures
 from adapter.wire.base import decode, encode
 from adapter.wire.gemini.generate import GenerateContentResponse
-from adapter.wire.openai.chat import ChatCompletionRequest
+from adapter.wire.openai.chat_request import ChatCompletionRequest
 from adapter.wire.signatures import Signature
 from adapter.wire.sse import event
 from benchmarks.workloads import MODEL, history, image, tools

@@ -13,10 +13,10 @@ from openai.types import chat as openai_chat
 from openai.types import responses as openai_responses
 
 from adapter.emulator import EmulatorSettings
-from adapter.emulator.checks import check_request
-from adapter.emulator.errors import Refusal
-from adapter.emulator.parse import parse
+from adapter.emulator.core.errors import Refusal
+from adapter.emulator.parsing.parser import parse
 from adapter.emulator.service import find_model
+from adapter.emulator.validation import check_request
 
 GEMINI_FIELDS: dict[str, Any] = {
     "contents": list[genai.Content],

@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from adapter.cli import main
-from adapter.server.access import Access
+from adapter.server.limits.access import Access
 from adapter.settings import all_settings, load
 from tests.live import ROOT, adapter, bare_environment, free_port
 

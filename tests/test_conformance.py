@@ -7,12 +7,12 @@ import orjson
 import pytest
 
 from adapter import settings
-from adapter.server import continuing
-from adapter.server import notes as ledger
-from adapter.server.errors import TABLE, failure_of, malformed
-from adapter.server.fanout import joined
-from adapter.server.service import DECODING_ERRORS, prepared
-from adapter.server.state import Past
+from adapter.server.pipeline import continuation as continuing
+from adapter.server.pipeline import ledger_headers as ledger
+from adapter.server.pipeline.errors import TABLE, failure_of, malformed
+from adapter.server.pipeline.parallel_choices import joined
+from adapter.server.pipeline.service import DECODING_ERRORS, prepared
+from adapter.server.state.stored_objects import Past
 from adapter.translate.answer import continuation
 from adapter.translate.answer.continuation import Continuation, unfinished
 from adapter.translate.answer.parallel_choices import Fanout
@@ -27,7 +27,7 @@ from adapter.upstream.errors import UpstreamError, UpstreamProtocolError, from_a
 from adapter.upstream.sse import EventDecoder
 from adapter.wire.base import decode, encode
 from adapter.wire.gemini.generate import GenerateContentResponse
-from adapter.wire.openai.chat import ChatCompletionRequest
+from adapter.wire.openai.chat_request import ChatCompletionRequest
 from adapter.wire.openai.responses import InputItem, ResponsesRequest
 from adapter.wire.signatures import Signature
 from conformance.cases import OK, all_cases

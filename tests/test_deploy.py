@@ -243,6 +243,12 @@ def test_the_steps_of_the_image_make_an_environment_that_serves(tmp_path):
                 subprocess.run(command.replace("/opt/adapter", str(where)), shell=True, cwd=source, check=True)
     done = subprocess.run([where / "bin" / "adapter", "--version"], capture_output=True, text=True, check=True)
     assert "adapter" in done.stdout
-    optional = "store.redis", "server.metrics", "server.rates", "server.telemetry", "upstream.google_tokens"
+    optional = (
+        "store.signatures.redis",
+        "server.observe.metrics",
+        "server.limits.rate_limits",
+        "server.observe.tracing",
+        "upstream.auth.google_tokens",
+    )
     modules = ", ".join(f"adapter.{name}" for name in optional)
     subprocess.run([where / "bin" / "python", "-c", f"import {modules}, websockets"], check=True)

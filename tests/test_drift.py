@@ -17,26 +17,26 @@ from openai.types.responses import response_create_params, response_input_item_p
 from openai.types.responses.response_stream_event import ResponseStreamEvent
 
 from adapter.wire.gemini import content, generate
-from adapter.wire.openai import chat, response_events, responses
+from adapter.wire.openai import chat_answer, chat_request, response_events, responses
 
 REQUEST = {
-    "ChatCompletionRequest": (chat.ChatCompletionRequest, CompletionCreateParamsNonStreaming),
-    "ChatCompletionRequest, streamed": (chat.ChatCompletionRequest, CompletionCreateParamsStreaming),
-    "user message": (chat.Message, openai_chat.ChatCompletionUserMessageParam),
-    "assistant message": (chat.Message, openai_chat.ChatCompletionAssistantMessageParam),
-    "system message": (chat.Message, openai_chat.ChatCompletionSystemMessageParam),
-    "developer message": (chat.Message, openai_chat.ChatCompletionDeveloperMessageParam),
-    "tool message": (chat.Message, openai_chat.ChatCompletionToolMessageParam),
-    "function message": (chat.Message, openai_chat.ChatCompletionFunctionMessageParam),
-    "text part": (chat.ContentPart, openai_chat.ChatCompletionContentPartTextParam),
-    "image part": (chat.ContentPart, openai_chat.ChatCompletionContentPartImageParam),
-    "audio part": (chat.ContentPart, openai_chat.ChatCompletionContentPartInputAudioParam),
-    "refusal part": (chat.ContentPart, openai_chat.ChatCompletionContentPartRefusalParam),
-    "function tool": (chat.Tool, openai_chat.ChatCompletionFunctionToolParam),
-    "custom tool": (chat.Tool, openai_chat.ChatCompletionCustomToolParam),
-    "stream options": (chat.StreamOptions, openai_chat.ChatCompletionStreamOptionsParam),
-    "web search options": (chat.WebSearchOptions, completion_create_params.WebSearchOptions),
-    "audio options": (chat.AudioOptions, openai_chat.ChatCompletionAudioParam),
+    "ChatCompletionRequest": (chat_request.ChatCompletionRequest, CompletionCreateParamsNonStreaming),
+    "ChatCompletionRequest, streamed": (chat_request.ChatCompletionRequest, CompletionCreateParamsStreaming),
+    "user message": (chat_request.Message, openai_chat.ChatCompletionUserMessageParam),
+    "assistant message": (chat_request.Message, openai_chat.ChatCompletionAssistantMessageParam),
+    "system message": (chat_request.Message, openai_chat.ChatCompletionSystemMessageParam),
+    "developer message": (chat_request.Message, openai_chat.ChatCompletionDeveloperMessageParam),
+    "tool message": (chat_request.Message, openai_chat.ChatCompletionToolMessageParam),
+    "function message": (chat_request.Message, openai_chat.ChatCompletionFunctionMessageParam),
+    "text part": (chat_request.ContentPart, openai_chat.ChatCompletionContentPartTextParam),
+    "image part": (chat_request.ContentPart, openai_chat.ChatCompletionContentPartImageParam),
+    "audio part": (chat_request.ContentPart, openai_chat.ChatCompletionContentPartInputAudioParam),
+    "refusal part": (chat_request.ContentPart, openai_chat.ChatCompletionContentPartRefusalParam),
+    "function tool": (chat_request.Tool, openai_chat.ChatCompletionFunctionToolParam),
+    "custom tool": (chat_request.Tool, openai_chat.ChatCompletionCustomToolParam),
+    "stream options": (chat_request.StreamOptions, openai_chat.ChatCompletionStreamOptionsParam),
+    "web search options": (chat_request.WebSearchOptions, completion_create_params.WebSearchOptions),
+    "audio options": (chat_request.AudioOptions, openai_chat.ChatCompletionAudioParam),
 }
 
 REQUEST |= {
@@ -54,7 +54,7 @@ REQUEST |= {
 }
 REQUEST |= {f"tool: {theirs.__name__}": (responses.ResponsesTool, theirs) for theirs in get_args(tool_param.ToolParam)}
 REQUEST |= {
-    f"part: {theirs.__name__}": (chat.ContentPart, theirs)
+    f"part: {theirs.__name__}": (chat_request.ContentPart, theirs)
     for theirs in (
         openai_responses.ResponseInputTextParam,
         openai_responses.ResponseInputImageParam,
@@ -72,12 +72,12 @@ def test_requests_name_every_field_of_the_openai_package(ours, theirs):
 
 
 ANSWERS = {
-    "ChatCompletion": (chat.ChatCompletion, openai_chat.ChatCompletion),
-    "Choice": (chat.Choice, chat_completion.Choice),
-    "ChatCompletionMessage": (chat.AnswerMessage, openai_chat.ChatCompletionMessage),
-    "ChatCompletionChunk": (chat.ChatCompletionChunk, openai_chat.ChatCompletionChunk),
-    "ChoiceDelta": (chat.Delta, chat_completion_chunk.ChoiceDelta),
-    "CompletionUsage": (chat.CompletionUsage, CompletionUsage),
+    "ChatCompletion": (chat_answer.ChatCompletion, openai_chat.ChatCompletion),
+    "Choice": (chat_answer.Choice, chat_completion.Choice),
+    "ChatCompletionMessage": (chat_answer.AnswerMessage, openai_chat.ChatCompletionMessage),
+    "ChatCompletionChunk": (chat_answer.ChatCompletionChunk, openai_chat.ChatCompletionChunk),
+    "ChoiceDelta": (chat_answer.Delta, chat_completion_chunk.ChoiceDelta),
+    "CompletionUsage": (chat_answer.CompletionUsage, CompletionUsage),
 }
 
 NOT_GIVEN = {
@@ -178,10 +178,11 @@ def test_gemini_structs_have_the_fields_of_google_genai(name):
 def test_every_request_field_may_be_null():
     """Clients send explicit nulls for nearly every parameter (LlamaIndex)."""
     required = {"model", "messages"}
-    for field in msgspec.structs.fields(chat.ChatCompletionRequest):
+    for field in msgspec.structs.fields(chat_request.ChatCompletionRequest):
         if field.name not in required:
             value = msgspec.json.decode(
-                b'{"model":"m","messages":[],"%s":null}' % field.encode_name.encode(), type=chat.ChatCompletionRequest
+                b'{"model":"m","messages":[],"%s":null}' % field.encode_name.encode(),
+                type=chat_request.ChatCompletionRequest,
             )
             assert getattr(value, field.name) is None or bytes(getattr(value, field.name)) == b"null"
 

@@ -6,7 +6,7 @@ import pytest
 
 from adapter.translate.request import fields as chat
 from adapter.translate.responses import fields as responses
-from adapter.wire.openai.chat import ChatCompletionRequest
+from adapter.wire.openai.chat_request import ChatCompletionRequest
 from adapter.wire.openai.responses import ResponsesRequest
 from conformance.cases import PATHS, ROOT, SUITES, all_cases
 

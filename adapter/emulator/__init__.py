@@ -34,7 +34,7 @@ How it answers. "The text" is the last user text; a number is written in digits 
 Thought signatures are HMACs under a key that workers and restarts share; they are checked as `signatures.py` says.
 """
 
-from adapter.emulator.app import create_emulator
+from adapter.emulator.http.app import create_emulator
 from adapter.emulator.settings import EmulatorSettings
 
 __all__ = ["EmulatorSettings", "create_emulator"]

@@ -3,17 +3,17 @@
 import datetime
 from typing import Any, NamedTuple
 
-from adapter.emulator.checks import check_request
-from adapter.emulator.checks.contents import content_violations
-from adapter.emulator.conversation import Request
-from adapter.emulator.embed import vector
-from adapter.emulator.errors import Refusal, bullet, invalid, unknown_model
-from adapter.emulator.models import Model, as_resource, models, served
-from adapter.emulator.parse import parse
-from adapter.emulator.reply import Reply, respond
+from adapter.emulator.core.conversation import Request
+from adapter.emulator.core.errors import Refusal, bullet, invalid, unknown_model
+from adapter.emulator.core.models import Model, as_resource, models, served
+from adapter.emulator.core.signatures import SignatureReport
+from adapter.emulator.core.tokens import content_tokens, details, prompt_tokens
+from adapter.emulator.generation.embeddings import vector
+from adapter.emulator.generation.reply import Reply, respond
+from adapter.emulator.parsing.parser import parse
 from adapter.emulator.settings import EmulatorSettings
-from adapter.emulator.signatures import SignatureReport
-from adapter.emulator.tokens import content_tokens, details, prompt_tokens
+from adapter.emulator.validation import check_request
+from adapter.emulator.validation.contents import content_violations
 
 MESSAGES = {
     "generateContent": "GenerateContentRequest",

@@ -19,8 +19,6 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from adapter.server.asgi import ClientGone, fields_of, printable
-from adapter.server.background import Jobs
 from adapter.server.endpoints import conversations, inspector
 from adapter.server.endpoints.chat import ChatCompletions
 from adapter.server.endpoints.health import health, ready
@@ -37,15 +35,17 @@ from adapter.server.endpoints.stored_responses import (
     list_input_items,
 )
 from adapter.server.endpoints.translate import translate
-from adapter.server.errors import TABLE
-from adapter.server.hangup import fresh, keys_read_on_hangup
-from adapter.server.ids import new_id
-from adapter.server.logs import Lines, configure
-from adapter.server.outlet import Outlet, Stamps, head_lines
-from adapter.server.recording import Watched
-from adapter.server.routes import Detours
-from adapter.server.service import Service
-from adapter.server.watchdog import watched
+from adapter.server.http.asgi import ClientGone, fields_of, printable
+from adapter.server.http.response_writer import Outlet, Stamps, head_lines
+from adapter.server.lifecycle.key_reload import fresh, keys_read_on_hangup
+from adapter.server.lifecycle.watchdog import watched
+from adapter.server.observe.recording import Watched
+from adapter.server.observe.request_log import Lines, configure
+from adapter.server.pipeline.errors import TABLE
+from adapter.server.pipeline.fallback import Detours
+from adapter.server.pipeline.ids import new_id
+from adapter.server.pipeline.service import Service
+from adapter.server.state.background import Jobs
 from adapter.settings import Settings, document_limits, further_upstreams, upstream_name, upstream_settings
 from adapter.store import open_documents, open_store
 from adapter.upstream import open_upstream
@@ -83,8 +83,8 @@ def create_app(
     """
     label = label or upstream_name(settings)
     # Their packages are extras.
-    metrics = import_module("adapter.server.metrics").Metrics() if settings.metrics else None
-    traces = import_module("adapter.server.telemetry").Traces() if settings.traces else None
+    metrics = import_module("adapter.server.observe.metrics").Metrics() if settings.metrics else None
+    traces = import_module("adapter.server.observe.tracing").Traces() if settings.traces else None
     app = Starlette(
         routes=_routes(settings),
         lifespan=_lifespan(settings, label, lines, metrics, traces, replaced=replaced),

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, NamedTuple, get_args
 
 import msgspec
 
-from adapter.store.base import without_password
+from adapter.store.shared.base import without_password
 
 GOOGLE_URL = "https://generativelanguage.googleapis.com/v1beta"
 SECRETS = ("upstream_keys", "client_keys", "clients", "fallback_upstreams")

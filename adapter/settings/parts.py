@@ -3,12 +3,12 @@
 from urllib.parse import urlsplit
 
 from adapter.settings.fields import GOOGLE_URL, Settings
-from adapter.store.documents import DocumentLimits
+from adapter.store.documents.base import DocumentLimits
 from adapter.translate.core.capabilities import Platform
 from adapter.translate.core.context import Options
-from adapter.upstream.media import FetchSettings
+from adapter.upstream.auth.vertex import collection
+from adapter.upstream.media_fetcher import FetchSettings
 from adapter.upstream.settings import UpstreamSettings
-from adapter.upstream.vertex import collection
 from adapter.wire.gemini.generate import SafetySetting
 
 LEAST_CONNECTIONS = 1_000

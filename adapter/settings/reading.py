@@ -16,8 +16,8 @@ import msgspec
 from adapter.settings.checks import check, check_fallbacks, check_traces
 from adapter.settings.fields import GOOGLE_URL, Settings, SettingsError, all_settings
 from adapter.settings.keys import HASHED, digest_of, with_keys
+from adapter.upstream.auth.vertex import host_of
 from adapter.upstream.settings import base_url
-from adapter.upstream.vertex import host_of
 
 PREFIX = "ADAPTER_"
 

@@ -1,8 +1,8 @@
 """What must outlive a request: thought signatures, stored responses and conversations."""
 
-from adapter.store.base import SignatureStore, StoreLimits, StoreUnusable
-from adapter.store.documents import Document, DocumentLimits, DocumentStore
+from adapter.store.documents.base import Document, DocumentLimits, DocumentStore
 from adapter.store.factory import default_path, open_documents, open_store
+from adapter.store.shared.base import SignatureStore, StoreLimits, StoreUnusable
 
 __all__ = [
     "Document",

@@ -8,11 +8,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from adapter.store.base import URL_SCHEMES, SignatureStore, StoreLimits, StoreUnusable, without_password
-from adapter.store.documents import DocumentLimits, DocumentStore, MemoryDocuments
-from adapter.store.memory import MemoryStore
-from adapter.store.sqlite import SqliteStore
-from adapter.store.sqlite_documents import SqliteDocuments
+from adapter.store.documents.base import DocumentLimits, DocumentStore, MemoryDocuments
+from adapter.store.documents.sqlite import SqliteDocuments
+from adapter.store.shared.base import URL_SCHEMES, SignatureStore, StoreLimits, StoreUnusable, without_password
+from adapter.store.signatures.memory import MemoryStore
+from adapter.store.signatures.sqlite import SqliteStore
 
 _DATABASE = re.compile(r"(/\d{0,4})?")
 
@@ -82,7 +82,7 @@ async def open_documents(where: str = "sqlite", limits: DocumentLimits | None = 
     check_name(where)
     kind, _, path = where.partition(":")
     if kind in URL_SCHEMES:
-        remote: DocumentStore = import_module("adapter.store.redis_documents").RedisDocuments(where, limits)
+        remote: DocumentStore = import_module("adapter.store.documents.redis").RedisDocuments(where, limits)
         await remote.open()
         return remote
     if kind != "sqlite":
@@ -102,6 +102,6 @@ def _path(text: str) -> Path:
 
 async def _open_redis(url: str, limits: StoreLimits) -> SignatureStore:
     # By name, since only the extra [redis] brings the client that the module imports.
-    store: SignatureStore = import_module("adapter.store.redis").RedisStore(url, limits)
+    store: SignatureStore = import_module("adapter.store.signatures.redis").RedisStore(url, limits)
     await store.open()
     return store

@@ -1,11 +1,11 @@
 """The only outgoing network: calls to Gemini, and the errors they can end in."""
 
-from adapter.upstream.asyncio_transport import AsyncioTransport
 from adapter.upstream.client import Upstream
-from adapter.upstream.httpx2_transport import Httpx2Transport
 from adapter.upstream.observer import Observer
-from adapter.upstream.retry import WORLD
+from adapter.upstream.policy.retry import WORLD
 from adapter.upstream.settings import UpstreamSettings
+from adapter.upstream.transport.asyncio_transport import AsyncioTransport
+from adapter.upstream.transport.httpx2_transport import Httpx2Transport
 
 
 def open_upstream(settings: UpstreamSettings, observer: Observer | None = None) -> Upstream:

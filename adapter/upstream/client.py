@@ -13,8 +13,7 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from adapter.upstream.auth import Caller, KeyPool, auth
-from adapter.upstream.breaker import Breaker, failed
+from adapter.upstream.auth.key_pool import Caller, KeyPool, auth
 from adapter.upstream.errors import (
     MAX_ERROR_BODY,
     UpstreamError,
@@ -23,12 +22,13 @@ from adapter.upstream.errors import (
     from_event,
     google_status,
 )
-from adapter.upstream.names import model_path
+from adapter.upstream.model_path import model_path
 from adapter.upstream.observer import Observed, Observer
-from adapter.upstream.retry import WORLD, Retry, World
+from adapter.upstream.policy.circuit_breaker import Breaker, failed
+from adapter.upstream.policy.retry import WORLD, Retry, World
 from adapter.upstream.settings import UpstreamSettings, base_url
 from adapter.upstream.sse import EventDecoder
-from adapter.upstream.transport import Request, Response, Transport
+from adapter.upstream.transport.base import Request, Response, Transport
 from adapter.wire.base import TooManyUnknownFields, decode, encode
 from adapter.wire.gemini.count import CountedRequest, CountTokensRequest, CountTokensResponse
 from adapter.wire.gemini.generate import GenerateContentRequest, GenerateContentResponse

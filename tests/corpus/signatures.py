@@ -12,7 +12,7 @@ from adapter.translate.core.context import Context
 from adapter.translate.request import fields as chat
 from adapter.translate.signatures import keys as signatures
 from adapter.wire.gemini.content import Content
-from adapter.wire.openai.chat import ChatCompletionRequest
+from adapter.wire.openai.chat_request import ChatCompletionRequest
 from adapter.wire.signatures import Issued
 from tests.corpus.recordings import Recording, gemini_answers, row_of
 from tests.corpus.test_conversations import answered, calls_of, first_answer, next_request

@@ -15,7 +15,7 @@ from adapter.translate.core.notes import Note
 from adapter.upstream.sse import EventDecoder
 from adapter.wire.base import decode, encode
 from adapter.wire.gemini.generate import GenerateContentResponse
-from adapter.wire.openai.chat import ChatCompletionRequest
+from adapter.wire.openai.chat_request import ChatCompletionRequest
 from adapter.wire.signatures import Issued
 from tests.corpus.leaves import Output, lost
 from tests.corpus.recordings import RECORDED, Recording, compare, exceptions, gemini_answers, row_of

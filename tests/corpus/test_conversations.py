@@ -13,7 +13,7 @@ from adapter.translate.core.context import Context
 from adapter.translate.request import fields as chat
 from adapter.translate.signatures import keys as signatures
 from adapter.wire.base import decode, encode
-from adapter.wire.openai.chat import ChatCompletionRequest
+from adapter.wire.openai.chat_request import ChatCompletionRequest
 from adapter.wire.signatures import Issued, Signature
 from tests.corpus.recordings import Recording, chat_requests, exceptions, gemini_answers, row_of
 from tests.corpus.test_answers import context_of, read, stream_of

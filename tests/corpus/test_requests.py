@@ -10,7 +10,7 @@ from adapter.translate.core.context import Context
 from adapter.translate.core.notes import Note, Rejected
 from adapter.translate.request import fields as chat
 from adapter.wire.base import decode, encode
-from adapter.wire.openai.chat import ChatCompletionRequest
+from adapter.wire.openai.chat_request import ChatCompletionRequest
 from tests.corpus.leaves import Output, lost
 from tests.corpus.recordings import Recording, chat_requests, compare, exceptions, row_of
 from tests.oracles import check_gemini_request, emulator_refusal

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from adapter.emulator import EmulatorSettings
-from adapter.emulator.errors import Refusal
+from adapter.emulator.core.errors import Refusal
+from adapter.emulator.http.wire_form import chunks, whole
 from adapter.emulator.service import find_model, generate
-from adapter.emulator.wireform import chunks, whole
 
 MODEL = "gemini-3.5-flash"
 WEATHER = {

@@ -10,8 +10,8 @@ import orjson
 import pytest
 from jsonschema import Draft202012Validator
 
-from adapter.emulator.media import picture
-from adapter.emulator.wireform import pretty
+from adapter.emulator.generation.media import picture
+from adapter.emulator.http.wire_form import pretty
 from tests.emulator.asking import CLOCK, MODEL, WEATHER, ask, call, calls, parts, request, result, said, text, user
 
 DUMMY = "skip_thought_signature_validator"

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from adapter.emulator.media import picture
+from adapter.emulator.generation.media import picture
 from tests.emulator.asking import CLOCK, MODEL, WEATHER, ask, call, message, request, result, said, user
 
 COUNTS = "Please ensure that the number of function response parts is equal to the number of function call parts"

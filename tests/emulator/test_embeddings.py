@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from adapter.emulator.errors import Refusal
-from adapter.emulator.models import models
-from adapter.emulator.parse import parse
+from adapter.emulator.core.errors import Refusal
+from adapter.emulator.core.models import models
+from adapter.emulator.parsing.parser import parse
 from adapter.emulator.service import embed, embed_batch
 from tests.emulator.asking import user
 

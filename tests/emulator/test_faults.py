@@ -6,8 +6,8 @@ from typing import Any
 import httpx2 as httpx
 import pytest
 
-from adapter.emulator import faults
-from adapter.emulator.faults import FAULTS, FINISH_REASONS, split_model
+from adapter.emulator.http import faults
+from adapter.emulator.http.faults import FAULTS, FINISH_REASONS, split_model
 from tests.emulator.asking import CLOCK, MODEL, WEATHER, request
 
 KEY = {"x-goog-api-key": "any"}

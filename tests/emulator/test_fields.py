@@ -9,13 +9,13 @@ from typing import Any
 import orjson
 import pytest
 
-from adapter.emulator.discovery import derive
-from adapter.emulator.errors import Refusal
-from adapter.emulator.fields import PACKAGE, additions, snake, table
-from adapter.emulator.parse import parse, read_json
+from adapter.emulator.core.errors import Refusal
+from adapter.emulator.parsing.discovery import derive
+from adapter.emulator.parsing.field_table import PACKAGE, additions, snake, table
+from adapter.emulator.parsing.parser import parse, read_json
 from tests.emulator.asking import ask, call, message, refused, request, result, said, user
 
-FIELDS = Path(__file__).parents[2] / "adapter" / "emulator" / "fields.json"
+FIELDS = Path(__file__).parents[2] / "adapter" / "emulator" / "parsing" / "fields.json"
 
 
 @pytest.mark.corpus

@@ -8,7 +8,7 @@ import httpx2 as httpx
 import pytest
 
 from adapter.emulator import EmulatorSettings
-from adapter.emulator.models import models
+from adapter.emulator.core.models import models
 from tests.emulator.asking import MODEL, call, request, result, said, user
 from tests.emulator.conftest import serve
 

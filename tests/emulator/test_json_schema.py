@@ -5,9 +5,9 @@ import contextlib
 import pytest
 
 from adapter.emulator import EmulatorSettings
-from adapter.emulator.checks.json_schema import misshapen
-from adapter.emulator.errors import Refusal
+from adapter.emulator.core.errors import Refusal
 from adapter.emulator.service import find_model, generate
+from adapter.emulator.validation.json_schema import misshapen
 
 MODEL = find_model("gemini-3.5-flash", "v1beta", "generateContent")
 VALUES = [3, "x", None, [], {}, [3], {"a": 3}, True, 1e308, -1, [None], {"$ref": "#"}, {"$ref": 3}, [{}], [True]]

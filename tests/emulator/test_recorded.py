@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from adapter.emulator import EmulatorSettings, service
-from adapter.emulator.errors import Refusal
-from adapter.emulator.models import models
-from adapter.emulator.parse import parse
+from adapter.emulator.core.errors import Refusal
+from adapter.emulator.core.models import models
+from adapter.emulator.parsing.parser import parse
 
 pytestmark = pytest.mark.corpus
 

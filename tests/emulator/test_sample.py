@@ -13,11 +13,11 @@ import pytest
 from jsonschema import Draft202012Validator
 from jsonschema.validators import validator_for
 
-from adapter.emulator.hints import hints
-from adapter.emulator.openapi import to_json_schema
-from adapter.emulator.parse import parse
-from adapter.emulator.sample import sample, satisfies
-from adapter.emulator.strings import by_pattern
+from adapter.emulator.generation.hints import hints
+from adapter.emulator.parsing.parser import parse
+from adapter.emulator.schemas.openapi import to_json_schema
+from adapter.emulator.schemas.sample import sample, satisfies
+from adapter.emulator.schemas.strings import by_pattern
 
 NO_VALUE_EXISTS = "no value exists"
 UNRESOLVABLE = "a $ref leaves the document"

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from adapter.emulator import EmulatorSettings
-from adapter.emulator.models import models
+from adapter.emulator.core.models import models
+from adapter.emulator.core.signatures import DUMMIES
 from adapter.emulator.service import generate
-from adapter.emulator.signatures import DUMMIES
 from tests.emulator.asking import MODEL, WEATHER, ask, call, calls, message, parts, request, result, said, stream, user
 
 ASKED = "What is the weather in Paris, 2 at once?"

@@ -8,9 +8,9 @@ import httpx2 as httpx
 import pytest
 
 from adapter.emulator import EmulatorSettings
-from adapter.emulator.models import models
+from adapter.emulator.core.models import models
+from adapter.emulator.http.wire_form import chunks, one_line
 from adapter.emulator.service import generate
-from adapter.emulator.wireform import chunks, one_line
 from tests.emulator.asking import CLOCK, MODEL, WEATHER, ask, calls, parts, request, stream
 
 KEY = {"x-goog-api-key": "any"}

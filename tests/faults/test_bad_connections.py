@@ -107,7 +107,7 @@ async def over_tls(authority, certificate, monkeypatch):
     trusting = ssl.create_default_context()
     authority.configure_trust(trusting)
     for transport in ("asyncio_transport", "httpx2_transport"):
-        monkeypatch.setattr(f"adapter.upstream.{transport}.tls_context", lambda *_: trusting)
+        monkeypatch.setattr(f"adapter.upstream.transport.{transport}.tls_context", lambda *_: trusting)
     async with running(context) as (chaos, url):
         yield chaos, url
 

@@ -6,7 +6,7 @@ import logging
 import pytest
 import pytest_asyncio
 
-from adapter.server.logs import Lines
+from adapter.server.observe.request_log import Lines
 from adapter.settings import Settings
 from tests.faults.rows import CHAT, post, says_hello, served
 from tests.server.scripted import Kept, answer, chat

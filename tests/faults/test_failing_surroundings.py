@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from adapter.upstream.vertex import NoToken
+from adapter.upstream.auth.vertex import NoToken
 from tests import live
 from tests.faults.raw import raw
 from tests.faults.test_bad_upstreams import FINAL as HELLO
@@ -114,7 +114,7 @@ class Tokens:
 @pytest.fixture
 def tokens(monkeypatch):
     made = Tokens()
-    monkeypatch.setattr("adapter.upstream.google_tokens.GoogleTokens", lambda: made)
+    monkeypatch.setattr("adapter.upstream.auth.google_tokens.GoogleTokens", lambda: made)
     return made
 
 

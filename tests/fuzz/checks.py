@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adapter.server.operations import OPERATIONS
+from adapter.server.openapi.operations import OPERATIONS
 from adapter.wire.gemini.generate import GenerateContentResponse
-from adapter.wire.openai.chat import ChatCompletionRequest
+from adapter.wire.openai.chat_request import ChatCompletionRequest
 from adapter.wire.openai.responses import ResponsesRequest
 from tests.fuzz import changing, driving, mutations, operations, seeds
 from tests.fuzz.documents import Document, Documents

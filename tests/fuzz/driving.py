@@ -6,8 +6,8 @@ import re
 
 import msgspec
 
-from adapter.server.errors import failure_of, malformed
-from adapter.server.service import DECODING_ERRORS, prepared
+from adapter.server.pipeline.errors import failure_of, malformed
+from adapter.server.pipeline.service import DECODING_ERRORS, prepared
 from adapter.settings import Settings, catalogue, options
 from adapter.translate.core.context import Context, Stamp
 from adapter.translate.core.errors import AnswerError
@@ -17,7 +17,8 @@ from adapter.upstream.errors import UpstreamProtocolError
 from adapter.upstream.sse import EventDecoder
 from adapter.wire.base import decode, encode
 from adapter.wire.gemini.generate import GenerateContentResponse
-from adapter.wire.openai.chat import ChatCompletion, ChatCompletionChunk, ChatCompletionRequest
+from adapter.wire.openai.chat_answer import ChatCompletion, ChatCompletionChunk
+from adapter.wire.openai.chat_request import ChatCompletionRequest
 from tests import oracles
 from tests.fuzz.in_process import InProcess, Puppet, check_answer, check_error
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from adapter.wire.openai.chat import ChatCompletionRequest
+from adapter.wire.openai.chat_request import ChatCompletionRequest
 from conformance.cases import all_cases
 from tests.corpus import recordings
 

@@ -12,8 +12,8 @@ import uvicorn
 
 from adapter.emulator import EmulatorSettings, create_emulator
 from adapter.server.app import create_app
-from adapter.server.logs import Lines
-from adapter.server.protocol import protocol
+from adapter.server.http.uvicorn_protocol import protocol
+from adapter.server.observe.request_log import Lines
 from adapter.settings import Settings
 
 USAGE = {"promptTokenCount": 3, "candidatesTokenCount": 2, "totalTokenCount": 5}

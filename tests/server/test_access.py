@@ -7,8 +7,8 @@ import hashlib
 import msgspec
 import pytest
 
-from adapter.server import access
-from adapter.server.access import ANYBODY, Access, AccessDenied, ModelDenied
+from adapter.server.limits import access
+from adapter.server.limits.access import ANYBODY, Access, AccessDenied, ModelDenied
 from adapter.settings import Settings, load
 
 ENVIRONMENT = {

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from adapter.server.service import deadline_of
+from adapter.server.pipeline.service import deadline_of
 from tests.server.scripted import adapter, answer, chat, scripted
 
 pytestmark = pytest.mark.faults

@@ -1,6 +1,6 @@
 """What the page at / keeps: the last exchanges, within bounds, with long base64 shortened."""
 
-from adapter.server.exchanges import MAX_ALL, MAX_FOLLOWED, MAX_KEPT, MAX_ONE, Exchange, Exchanges, shortened
+from adapter.server.observe.exchange_log import MAX_ALL, MAX_FOLLOWED, MAX_KEPT, MAX_ONE, Exchange, Exchanges, shortened
 
 
 def exchange(number=0, request=b"{}", answer=b"{}"):

@@ -9,7 +9,7 @@ import pytest
 import uvicorn
 
 from adapter.emulator import EmulatorSettings, create_emulator
-from adapter.upstream.breaker import LEAST_CALLS
+from adapter.upstream.policy.circuit_breaker import LEAST_CALLS
 from tests.server import stateful
 from tests.server.scripted import adapter, answer, chat, events, frame, scripted
 from tests.server.test_responses_background import ended

@@ -7,7 +7,7 @@ from contextlib import suppress
 
 import pytest
 
-from adapter.server.interrupt import Interruptible
+from adapter.server.http.interrupt import Interruptible
 
 
 class Left(Exception):

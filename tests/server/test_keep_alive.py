@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 import uvicorn
 from websockets.asyncio.client import connect
 
-from adapter.server.protocol import protocol
+from adapter.server.http.uvicorn_protocol import protocol
 from adapter.settings import Settings
 
 IDLE = 1

@@ -7,8 +7,8 @@ from contextlib import aclosing
 
 import pytest
 
-from adapter.server.load import Load, Overloaded, Room, TooOften
-from adapter.server.rates import Rates
+from adapter.server.limits.admission import Load, Overloaded, Room, TooOften
+from adapter.server.limits.rate_limits import Rates
 from adapter.settings import KnownClient, SettingsError, load
 from tests.key_value import PASSWORD, key_value_server
 from tests.server.scripted import adapter, answer, chat, scripted

@@ -259,7 +259,7 @@ def test_workers_count_together(tmp_path):
 def test_what_a_killed_process_had_under_way_is_forgotten_and_what_it_counted_is_not(tmp_path, monkeypatch):
     """A real process, which counts and is killed; then another one's page."""
     body = (
-        "from adapter.server.metrics import Metrics; m = Metrics(); m.begin(); m.circuits('u', 1)\n"
+        "from adapter.server.observe.metrics import Metrics; m = Metrics(); m.begin(); m.circuits('u', 1)\n"
         "c = m.call(type('U', (), {'name': 'u'}), 'generateContent', 'm', None)\n"
         "c.attempt({}); c.__exit__(None, None, None)\n"
         "import os; os.kill(os.getpid(), 9)"
@@ -268,7 +268,7 @@ def test_what_a_killed_process_had_under_way_is_forgotten_and_what_it_counted_is
     done = subprocess.run([sys.executable, "-c", body], cwd=ROOT, timeout=60, check=False)
     assert done.returncode == -9
     page = (
-        "import sys; from adapter.server.metrics import Metrics; m = Metrics(); m.begin()\n"
+        "import sys; from adapter.server.observe.metrics import Metrics; m = Metrics(); m.begin()\n"
         "sys.stdout.write(m.page().decode())"
     )
     text = subprocess.run(

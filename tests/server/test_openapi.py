@@ -13,10 +13,10 @@ from starlette.routing import Route
 from adapter.server.app import _routes, create_app
 from adapter.server.endpoints.inspector import ROUTES as PAGE
 from adapter.server.endpoints.openapi import document
-from adapter.server.operations import OPERATIONS
-from adapter.server.schemas import Schemas
+from adapter.server.openapi.operations import OPERATIONS
+from adapter.server.openapi.schemas import Schemas
 from adapter.settings import Settings
-from adapter.wire.openai.chat import ChatCompletionRequest
+from adapter.wire.openai.chat_request import ChatCompletionRequest
 
 DOCUMENT = json.loads(document())
 

@@ -8,9 +8,9 @@ from contextlib import asynccontextmanager
 import pytest
 import uvicorn
 
-from adapter.server.asgi import CONNECTION
-from adapter.server.outlet import Bytes, Messages, Outlet, Stamps
-from adapter.server.protocol import protocol
+from adapter.server.http.asgi import CONNECTION
+from adapter.server.http.response_writer import Bytes, Messages, Outlet, Stamps
+from adapter.server.http.uvicorn_protocol import protocol
 from adapter.settings import Settings
 
 COMMON = "openai-version: 2020-10-01\r\n"

@@ -6,9 +6,9 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from adapter.server import background
-from adapter.store.documents import MemoryDocuments
-from adapter.store.sqlite_documents import SqliteDocuments
+from adapter.server.state import background
+from adapter.store.documents.base import MemoryDocuments
+from adapter.store.documents.sqlite import SqliteDocuments
 from tests.server.scripted import adapter, answer, chat, frame, scripted
 from tests.server.stateful import PATH, ask, said, told
 
@@ -288,7 +288,7 @@ async def test_one_that_cannot_be_stored_is_not_begun(monkeypatch):
     async def put(_self, _documents, _client):
         return False
 
-    monkeypatch.setattr("adapter.store.documents.MemoryDocuments.put", put)
+    monkeypatch.setattr("adapter.store.documents.base.MemoryDocuments.put", put)
     async with scripted(Slow()) as upstream, adapter(upstream) as client:
         response = await client.post(PATH, json=ask(background=True))
     assert (response.status_code, response.json()["error"]["code"]) == (503, "not_stored")

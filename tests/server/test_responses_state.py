@@ -301,7 +301,7 @@ async def test_a_response_that_cannot_be_stored_says_so(monkeypatch):
     async def put(_self, _documents, _client):
         return False
 
-    monkeypatch.setattr("adapter.store.documents.MemoryDocuments.put", put)
+    monkeypatch.setattr("adapter.store.documents.base.MemoryDocuments.put", put)
     async with scripted(counts) as upstream, adapter(upstream) as client:
         whole = await client.post(PATH, json=ask())
         streamed = await make(client, stream=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from adapter.server.sink import PIECE, Sink
+from adapter.server.observe.log_sink import PIECE, Sink
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from adapter.server.asgi import ClientGone, until
-from adapter.server.streaming import EventStream
+from adapter.server.http.asgi import ClientGone, until
+from adapter.server.pipeline.event_stream import EventStream
 from adapter.settings import Settings
 from adapter.wire.sse import COMMENT
 from tests.server.scripted import adapter, answer, chat, frame, scripted

@@ -13,7 +13,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
 
-from adapter.server import telemetry
+from adapter.server.observe import tracing as telemetry
 from adapter.settings import SettingsError, load
 from tests.live import ROOT, bare_environment
 from tests.live import adapter as process
@@ -440,8 +440,8 @@ def test_json_lines_stay_json_when_the_collector_is_down(tmp_path):
 
 JSON_LINES = """
 import asyncio
-from adapter.server.logs import configure
-from adapter.server.telemetry import Traces
+from adapter.server.observe.request_log import configure
+from adapter.server.observe.tracing import Traces
 from adapter.settings import load
 
 async def main():

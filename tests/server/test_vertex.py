@@ -40,7 +40,7 @@ async def emulator():
 def token(monkeypatch):
     """Google Cloud's tokens without Google Cloud."""
     monkeypatch.setattr(
-        "adapter.upstream.google_tokens.GoogleTokens", lambda: lambda: ({"authorization": f"Bearer {TOKEN}"}, 3600)
+        "adapter.upstream.auth.google_tokens.GoogleTokens", lambda: lambda: ({"authorization": f"Bearer {TOKEN}"}, 3600)
     )
 
 
@@ -87,7 +87,7 @@ async def test_one_real_token_serves_many_calls_together(emulator, tokens, crede
 
 
 async def test_a_token_that_was_withdrawn_is_replaced_within_the_call(emulator, tokens, credentials, monkeypatch):
-    monkeypatch.setattr("adapter.upstream.vertex.NEW", -1.0)
+    monkeypatch.setattr("adapter.upstream.auth.vertex.NEW", -1.0)
     given = iter(["withdrawn", "ya29.new"])
 
     async def script():
@@ -130,7 +130,7 @@ async def test_what_only_the_gemini_api_takes_is_told_and_not_sent(emulator, tok
 
 async def test_a_refused_token_is_this_servers_fault(emulator, monkeypatch):
     monkeypatch.setattr(
-        "adapter.upstream.google_tokens.GoogleTokens", lambda: lambda: ({"authorization": "Bearer no"}, 3600)
+        "adapter.upstream.auth.google_tokens.GoogleTokens", lambda: lambda: ({"authorization": "Bearer no"}, 3600)
     )
     async with adapter(emulator, **VERTEX) as client:
         answer = await client.post("/v1/chat/completions", json=chat("hi"))

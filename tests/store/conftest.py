@@ -1,9 +1,9 @@
 import pytest
 
-from adapter.store.base import StoreLimits
-from adapter.store.memory import MemoryStore
-from adapter.store.redis import RedisStore
-from adapter.store.sqlite import SqliteStore
+from adapter.store.shared.base import StoreLimits
+from adapter.store.signatures.memory import MemoryStore
+from adapter.store.signatures.redis import RedisStore
+from adapter.store.signatures.sqlite import SqliteStore
 from tests.key_value import key_value_server
 from tests.store.entries import Clock
 

@@ -6,9 +6,10 @@ import stat
 
 import pytest
 
-from adapter.store import open_documents, sqlite_documents
-from adapter.store.documents import Document, DocumentLimits, MemoryDocuments
-from adapter.store.sqlite_documents import SqliteDocuments
+from adapter.store import open_documents
+from adapter.store.documents import sqlite as sqlite_documents
+from adapter.store.documents.base import Document, DocumentLimits, MemoryDocuments
+from adapter.store.documents.sqlite import SqliteDocuments
 
 
 @pytest.fixture(params=["memory", "sqlite"])

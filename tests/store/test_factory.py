@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from adapter.store import factory
-from adapter.store.base import StoreLimits, StoreUnusable
 from adapter.store.factory import default_path, open_store
-from adapter.store.sqlite import SqliteStore
+from adapter.store.shared.base import StoreLimits, StoreUnusable
+from adapter.store.signatures.sqlite import SqliteStore
 from tests.key_value import PASSWORD
 from tests.store.entries import issued, known
 

@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from adapter.store.base import StoreLimits
-from adapter.store.redis import PREFIX, RedisStore
+from adapter.store.shared.base import StoreLimits
+from adapter.store.signatures.redis import PREFIX, RedisStore
 from adapter.wire.signatures import Issued, Signature
 from tests.key_value import PASSWORD, key_value_server
 from tests.live import free_port

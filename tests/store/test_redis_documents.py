@@ -5,8 +5,8 @@ import time
 import pytest
 
 from adapter.store import open_documents
-from adapter.store.documents import Document, DocumentLimits
-from adapter.store.redis_documents import PREFIX, RedisDocuments
+from adapter.store.documents.base import Document, DocumentLimits
+from adapter.store.documents.redis import PREFIX, RedisDocuments
 from tests.key_value import PASSWORD, key_value_server
 from tests.store.test_documents import (  # noqa: F401 - collected here for this kind too
     family,

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from adapter.store import file, sqlite
-from adapter.store.base import StoreLimits
-from adapter.store.sqlite import SqliteStore
+from adapter.store.shared.base import StoreLimits
+from adapter.store.signatures import sqlite
+from adapter.store.signatures import sqlite_file as file
+from adapter.store.signatures.sqlite import SqliteStore
 from adapter.wire.signatures import Issued, Signature
 from tests.store.entries import issued, known
 
@@ -239,8 +240,8 @@ async def test_several_processes_write_at_once(path, reopened):
 WRITER = """
 import asyncio, sys
 from pathlib import Path
-from adapter.store.base import StoreLimits
-from adapter.store.sqlite import SqliteStore
+from adapter.store.shared.base import StoreLimits
+from adapter.store.signatures.sqlite import SqliteStore
 from adapter.wire.signatures import Issued, Signature
 
 async def main():

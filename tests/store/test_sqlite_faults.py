@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from adapter.store.file import connect
+from adapter.store.signatures.sqlite_file import connect
 from tests.store.entries import known
 
 ROOT = Path(__file__).parent.parent.parent
@@ -20,8 +20,8 @@ ROOT = Path(__file__).parent.parent.parent
 WRITER = """
 import asyncio, sys
 from pathlib import Path
-from adapter.store.base import StoreLimits
-from adapter.store.sqlite import SqliteStore
+from adapter.store.shared.base import StoreLimits
+from adapter.store.signatures.sqlite import SqliteStore
 from adapter.wire.signatures import Issued, Signature
 
 async def main(path, worker):

@@ -5,8 +5,8 @@ import asyncio
 import msgspec
 import pytest
 
-from adapter.store.base import StoreLimits, scoped
-from adapter.store.memory import MemoryStore
+from adapter.store.shared.base import StoreLimits, scoped
+from adapter.store.signatures.memory import MemoryStore
 from adapter.wire.signatures import Issued, Signature
 from tests.store.entries import issued, known
 

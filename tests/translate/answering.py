@@ -12,7 +12,7 @@ from adapter.translate.core.context import Context, Options, Stamp
 from adapter.translate.core.notes import Note
 from adapter.wire.base import decode, encode
 from adapter.wire.gemini.generate import GenerateContentResponse
-from adapter.wire.openai.chat import ChatCompletionRequest
+from adapter.wire.openai.chat_request import ChatCompletionRequest
 from adapter.wire.signatures import Issued
 
 Object = dict[str, Any]

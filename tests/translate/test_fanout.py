@@ -5,7 +5,7 @@ from adapter.translate.core.capabilities import ModelCapabilities
 from adapter.translate.core.context import Context
 from adapter.wire.base import decode
 from adapter.wire.gemini.generate import GenerateContentResponse
-from adapter.wire.openai.chat import ChatCompletionRequest, Message
+from adapter.wire.openai.chat_request import ChatCompletionRequest, Message
 
 
 def context(n, candidates):

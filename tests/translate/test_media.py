@@ -4,7 +4,7 @@ from adapter.translate.core.capabilities import ModelCapabilities
 from adapter.translate.core.context import Context, Media
 from adapter.translate.request.content_parts import from_url, remote_urls
 from adapter.wire.gemini.content import Blob, Part
-from adapter.wire.openai.chat import ChatCompletionRequest, ContentPart, File, ImageUrl, MediaUrl, Message
+from adapter.wire.openai.chat_request import ChatCompletionRequest, ContentPart, File, ImageUrl, MediaUrl, Message
 
 A, B, C, D = (f"https://example.com/{name}" for name in "abcd")
 

@@ -5,11 +5,11 @@ import datetime
 import pytest
 
 from adapter import settings
-from adapter.server.service import prepared
+from adapter.server.pipeline.service import prepared
 from adapter.translate.core.notes import Rejected
 from adapter.translate.responses import fields as responses
 from adapter.wire.base import decode
-from adapter.wire.openai.chat import ChatCompletionRequest
+from adapter.wire.openai.chat_request import ChatCompletionRequest
 from adapter.wire.openai.responses import ResponsesRequest
 
 CHOSEN = settings.Settings()

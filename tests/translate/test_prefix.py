@@ -10,7 +10,7 @@ from adapter.translate.core.capabilities import capabilities_of
 from adapter.translate.core.context import Context
 from adapter.translate.request.fields import to_gemini
 from adapter.wire.base import decode, encode
-from adapter.wire.openai.chat import ChatCompletionRequest
+from adapter.wire.openai.chat_request import ChatCompletionRequest
 
 ROWS = settings.catalogue(settings.Settings(), datetime.date(2026, 11, 30)).model
 

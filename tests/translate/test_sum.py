@@ -9,7 +9,7 @@ from adapter.translate.core.notes import Fidelity, Note, Rejected, exact
 from adapter.translate.core.rules import Rules, add, apply, camel, restrict, without
 from adapter.wire.gemini.content import Content, Part
 from adapter.wire.gemini.generate import GenerateContentRequest, GenerationConfig
-from adapter.wire.openai.chat import ChatCompletionRequest
+from adapter.wire.openai.chat_request import ChatCompletionRequest
 
 
 def config(**fields):

@@ -9,7 +9,7 @@ from adapter import settings
 from adapter.translate.core.context import Context
 from adapter.translate.request.tools import Toolbox, toolbox
 from adapter.wire.base import encode
-from adapter.wire.openai.chat import ChatCompletionRequest
+from adapter.wire.openai.chat_request import ChatCompletionRequest
 
 NAME = "gemini-3.5-flash"
 ROW = settings.named(NAME, settings.catalogue(settings.Settings(), datetime.date(2026, 11, 30)))[1]

@@ -3,8 +3,8 @@ import asyncio
 import pytest
 import uvloop
 
-from adapter.upstream.asyncio_transport import AsyncioTransport
-from adapter.upstream.httpx2_transport import Httpx2Transport
+from adapter.upstream.transport.asyncio_transport import AsyncioTransport
+from adapter.upstream.transport.httpx2_transport import Httpx2Transport
 from tests.google_cloud import credentials, tokens
 from tests.upstream.chaos import running
 from tests.upstream.transports import opened

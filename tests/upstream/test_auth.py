@@ -1,6 +1,6 @@
 import pytest
 
-from adapter.upstream.auth import (
+from adapter.upstream.auth.key_pool import (
     COOL,
     DENIED,
     EARLY,

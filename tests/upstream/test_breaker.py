@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapter.upstream import open_upstream
-from adapter.upstream.breaker import LEAST_CALLS, MAX_CIRCUITS, MAX_PAUSE, WINDOW, Breaker, Circuit, failed
 from adapter.upstream.client import Caller
 from adapter.upstream.errors import (
     CircuitOpen,
@@ -18,6 +17,15 @@ from adapter.upstream.errors import (
     UpstreamTimeout,
     UpstreamTruncated,
     UpstreamUnavailable,
+)
+from adapter.upstream.policy.circuit_breaker import (
+    LEAST_CALLS,
+    MAX_CIRCUITS,
+    MAX_PAUSE,
+    WINDOW,
+    Breaker,
+    Circuit,
+    failed,
 )
 from adapter.upstream.settings import UpstreamSettings
 from adapter.wire.gemini.errors import Status

@@ -14,7 +14,7 @@ from adapter.upstream.errors import (
     UpstreamTruncated,
     UpstreamUnavailable,
 )
-from adapter.upstream.retry import WORLD
+from adapter.upstream.policy.retry import WORLD
 from adapter.upstream.settings import UpstreamSettings
 from adapter.wire.gemini.content import Content, Part
 from adapter.wire.gemini.generate import GenerateContentRequest

@@ -9,7 +9,7 @@ from contextlib import suppress
 import pytest
 from aiohttp.abc import AbstractResolver
 
-from adapter.upstream.media import MAX_REDIRECTS, MAX_URL, Fetcher, FetchError, FetchSettings, is_public, sniff
+from adapter.upstream.media_fetcher import MAX_REDIRECTS, MAX_URL, Fetcher, FetchError, FetchSettings, is_public, sniff
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"x" * 100
 

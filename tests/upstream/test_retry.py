@@ -11,7 +11,7 @@ from adapter.upstream.errors import (
     UpstreamTruncated,
     UpstreamUnavailable,
 )
-from adapter.upstream.retry import MARGIN, MAX_KEYS, WORLD, Retry, World
+from adapter.upstream.policy.retry import MARGIN, MAX_KEYS, WORLD, Retry, World
 from adapter.upstream.settings import UpstreamSettings
 from adapter.wire.gemini.errors import ErrorDetail, QuotaViolation, Status
 

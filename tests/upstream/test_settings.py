@@ -3,11 +3,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapter.upstream import open_upstream
-from adapter.upstream.asyncio_transport import AsyncioTransport
 from adapter.upstream.errors import InvalidModelName
-from adapter.upstream.httpx2_transport import Httpx2Transport
-from adapter.upstream.names import MAX_NAME, model_path
+from adapter.upstream.model_path import MAX_NAME, model_path
 from adapter.upstream.settings import UpstreamSettings, base_url
+from adapter.upstream.transport.asyncio_transport import AsyncioTransport
+from adapter.upstream.transport.httpx2_transport import Httpx2Transport
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,9 @@ from adapter.upstream.errors import (
     UpstreamBusy,
     UpstreamError,
 )
-from adapter.upstream.httpx2_transport import SHARD, Httpx2Transport
 from adapter.upstream.settings import UpstreamSettings
-from adapter.upstream.transport import Request
+from adapter.upstream.transport.base import Request
+from adapter.upstream.transport.httpx2_transport import SHARD, Httpx2Transport
 from tests.upstream.chaos import CHUNKED, OK, answer, chunk
 from tests.upstream.transports import FAR, hang, opened, whole
 

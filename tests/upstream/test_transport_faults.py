@@ -7,7 +7,7 @@ from contextlib import suppress
 import pytest
 
 from adapter.upstream.errors import UpstreamProtocolError, UpstreamTimeout, UpstreamTruncated, UpstreamUnavailable
-from adapter.upstream.transport import MAX_STALE, past_stale_connections
+from adapter.upstream.transport.base import MAX_STALE, past_stale_connections
 from tests.upstream.chaos import CHUNKED, OK, chunk
 from tests.upstream.transports import FAR, hang, opened, whole
 

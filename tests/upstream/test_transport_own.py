@@ -6,9 +6,9 @@ import random
 
 import pytest
 
-from adapter.upstream.asyncio_transport import KEPT, AsyncioTransport
 from adapter.upstream.errors import UpstreamProtocolError, UpstreamTruncated, UpstreamUnavailable
-from adapter.upstream.http1 import MAX_UNREAD, Connection
+from adapter.upstream.transport.asyncio_transport import KEPT, AsyncioTransport
+from adapter.upstream.transport.http1 import MAX_UNREAD, Connection
 from tests.upstream.chaos import CHUNKED, OK, answer, chunk
 from tests.upstream.transports import opened, whole
 
@@ -113,7 +113,7 @@ async def test_a_body_without_a_length_ends_with_its_connection(chaos):
 
 
 async def test_a_connection_that_was_idle_for_long_is_closed(chaos, monkeypatch):
-    monkeypatch.setattr("adapter.upstream.asyncio_transport.KEPT", -1.0)
+    monkeypatch.setattr("adapter.upstream.transport.asyncio_transport.KEPT", -1.0)
     assert KEPT > 0
     async with opened(AsyncioTransport, chaos.url) as send:
         for _ in range(3):

@@ -7,7 +7,7 @@ import pytest
 import trustme
 
 from adapter.upstream.errors import UpstreamError, UpstreamTimeout, UpstreamUnavailable
-from adapter.upstream.httpx2_transport import Httpx2Transport
+from adapter.upstream.transport.httpx2_transport import Httpx2Transport
 from tests.upstream.chaos import answer, running
 from tests.upstream.transports import opened, whole
 

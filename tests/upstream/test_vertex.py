@@ -12,10 +12,10 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from adapter.upstream.auth import Caller
+from adapter.upstream.auth.key_pool import Caller
+from adapter.upstream.auth.vertex import EARLY, NEW, NoToken, VertexAuth, collection, host_of
 from adapter.upstream.errors import InvalidModelName, UpstreamError
-from adapter.upstream.names import model_path
-from adapter.upstream.vertex import EARLY, NEW, NoToken, VertexAuth, collection, host_of
+from adapter.upstream.model_path import model_path
 from adapter.wire.gemini.errors import Status
 from tests.google_cloud import SECRET, workload_identity
 from tests.live import ROOT
@@ -78,7 +78,7 @@ def test_a_machine_of_google_clouds_gets_its_tokens_from_there(tmp_path):
     server.asked = []
     threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
     address = f"127.0.0.1:{server.server_address[1]}"
-    program = "from adapter.upstream.google_tokens import GoogleTokens; print(GoogleTokens()()[0])"
+    program = "from adapter.upstream.auth.google_tokens import GoogleTokens; print(GoogleTokens()()[0])"
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("GOOGLE_", "ADAPTER_"))}
     environment |= {"GCE_METADATA_HOST": address, "GCE_METADATA_IP": address, "HOME": str(tmp_path)}
     environment |= {"CLOUDSDK_CONFIG": str(tmp_path), "GCE_METADATA_MTLS_MODE": "none"}
@@ -145,8 +145,8 @@ async def test_a_server_of_tokens_that_is_silent_is_not_waited_for(tokens, crede
         await asyncio.sleep(60)
 
     tokens.script = script
-    monkeypatch.setattr("adapter.upstream.vertex.PATIENCE", 0.1)
-    monkeypatch.setattr("adapter.upstream.google_tokens.ONE_REQUEST", 0.3)
+    monkeypatch.setattr("adapter.upstream.auth.vertex.PATIENCE", 0.1)
+    monkeypatch.setattr("adapter.upstream.auth.google_tokens.ONE_REQUEST", 0.3)
     with pytest.raises(NoToken):
         await bearer(VertexAuth(Clock()))
 

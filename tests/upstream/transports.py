@@ -4,7 +4,7 @@ import asyncio
 from contextlib import asynccontextmanager
 
 from adapter.upstream.settings import UpstreamSettings
-from adapter.upstream.transport import Request
+from adapter.upstream.transport.base import Request
 
 FAR = 60.0
 """Seconds that no test takes."""

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapter.wire.base import encode
-from adapter.wire.openai.chat import ChatCompletionChunk, ChunkChoice, Delta
+from adapter.wire.openai.chat_answer import ChatCompletionChunk, ChunkChoice, Delta
 from adapter.wire.sse import BLANK, around, event
 
 TEXT = st.text(st.one_of(st.sampled_from('\0"\\u0\n\u2028'), st.characters(exclude_categories=["Cs"])))

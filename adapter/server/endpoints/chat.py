@@ -1,13 +1,13 @@
 """POST /v1/chat/completions."""
 
-from adapter.server import notes
-from adapter.server.generation import Generation, Incoming, with_ledger
-from adapter.server.service import Prepared, Service, completion_id
+from adapter.server.pipeline import ledger_headers as notes
+from adapter.server.pipeline.generation import Generation, Incoming, with_ledger
+from adapter.server.pipeline.service import Prepared, Service, completion_id
 from adapter.translate.answer import continuation
 from adapter.translate.request import fields as chat
 from adapter.upstream.client import Reply
 from adapter.wire.base import encode
-from adapter.wire.openai.chat import ChatCompletion, ChatCompletionChunk
+from adapter.wire.openai.chat_answer import ChatCompletion, ChatCompletionChunk
 from adapter.wire.signatures import Issued
 from adapter.wire.sse import BLANK, DONE, around, event
 

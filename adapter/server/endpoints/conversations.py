@@ -5,7 +5,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from adapter.server.endpoints.stored_responses import Page, answer, caller, listed
-from adapter.server.service import Service, decoded
+from adapter.server.pipeline.service import Service, decoded
 from adapter.translate.core.notes import Rejected
 from adapter.translate.responses.fields import check_tags
 from adapter.wire.base import present

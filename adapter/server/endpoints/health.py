@@ -4,7 +4,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from adapter import __version__
-from adapter.server.service import Service
+from adapter.server.pipeline.service import Service
 from adapter.wire.base import encode
 
 

@@ -8,9 +8,9 @@ from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 from starlette.staticfiles import StaticFiles
 
-from adapter.server.access import AccessDenied, Client
-from adapter.server.asgi import host_of
-from adapter.server.service import Service
+from adapter.server.http.asgi import host_of
+from adapter.server.limits.access import AccessDenied, Client
+from adapter.server.pipeline.service import Service
 from adapter.settings import is_loopback
 from adapter.wire.base import encode
 

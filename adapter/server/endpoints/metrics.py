@@ -3,7 +3,7 @@
 from starlette.requests import Request
 from starlette.responses import Response
 
-from adapter.server.service import Service
+from adapter.server.pipeline.service import Service
 
 
 async def metrics(request: Request) -> Response:

@@ -3,8 +3,8 @@
 from starlette.requests import Request
 from starlette.responses import Response
 
-from adapter.server.asgi import printable
-from adapter.server.service import Service
+from adapter.server.http.asgi import printable
+from adapter.server.pipeline.service import Service
 from adapter.settings import resolve
 from adapter.upstream.client import Caller
 from adapter.wire.base import encode

@@ -13,8 +13,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from adapter import __version__
-from adapter.server.operations import JSON, OPERATIONS, Operation
-from adapter.server.schemas import Schemas
+from adapter.server.openapi.operations import JSON, OPERATIONS, Operation
+from adapter.server.openapi.schemas import Schemas
 from adapter.wire.base import encode
 from adapter.wire.openai.errors import ErrorBody
 

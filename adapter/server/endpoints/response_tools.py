@@ -2,9 +2,9 @@
 
 import time
 
-from adapter.server.generation import Generation, Incoming
-from adapter.server.responding import turn_of
-from adapter.server.service import deadline_of, decoded
+from adapter.server.pipeline.generation import Generation, Incoming
+from adapter.server.pipeline.responding import turn_of
+from adapter.server.pipeline.service import deadline_of, decoded
 from adapter.translate.answer import continuation
 from adapter.translate.responses.compaction import asking, compacted
 from adapter.translate.responses.fields import from_gemini

@@ -3,13 +3,13 @@
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
-from adapter.server import notes
-from adapter.server.asgi import until
-from adapter.server.background import Jobs
-from adapter.server.generation import Generation, Incoming, with_ledger
-from adapter.server.responding import StreamedResponse, Told, Turn, turn_of, whole
-from adapter.server.service import Service, decoded
-from adapter.server.streaming import EventStream, heartbeat_of
+from adapter.server.http.asgi import until
+from adapter.server.pipeline import ledger_headers as notes
+from adapter.server.pipeline.event_stream import EventStream, heartbeat_of
+from adapter.server.pipeline.generation import Generation, Incoming, with_ledger
+from adapter.server.pipeline.responding import StreamedResponse, Told, Turn, turn_of, whole
+from adapter.server.pipeline.service import Service, decoded
+from adapter.server.state.background import Jobs
 from adapter.translate.core.notes import Rejected
 from adapter.wire.base import encode
 from adapter.wire.openai.responses import ResponsesRequest

@@ -16,19 +16,19 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from adapter.server.access import AccessDenied, Client, ForeignPage, KeyInUrl
-from adapter.server.asgi import ClientGone, header
 from adapter.server.endpoints.responses import Responses
-from adapter.server.errors import Malformed
-from adapter.server.exchanges import Exchange
-from adapter.server.ids import new_id
-from adapter.server.load import Overloaded
-from adapter.server.recording import recorded
-from adapter.server.responding import Memory, StreamedResponse, Told, Turn, keep, turn_of
-from adapter.server.service import Service, decoded
-from adapter.server.state import Recall, State
-from adapter.server.streaming import MAX_TAPPED, relay
-from adapter.store.documents import DocumentLimits, Layered, MemoryDocuments
+from adapter.server.http.asgi import ClientGone, header
+from adapter.server.limits.access import AccessDenied, Client, ForeignPage, KeyInUrl
+from adapter.server.limits.admission import Overloaded
+from adapter.server.observe.exchange_log import Exchange
+from adapter.server.observe.recording import recorded
+from adapter.server.pipeline.errors import Malformed
+from adapter.server.pipeline.event_stream import MAX_TAPPED, relay
+from adapter.server.pipeline.ids import new_id
+from adapter.server.pipeline.responding import Memory, StreamedResponse, Told, Turn, keep, turn_of
+from adapter.server.pipeline.service import Service, decoded
+from adapter.server.state.stored_objects import Recall, State
+from adapter.store.documents.base import DocumentLimits, Layered, MemoryDocuments
 from adapter.translate.core.errors import Failure
 from adapter.translate.core.notes import Rejected
 from adapter.translate.responses.stream import blank

@@ -7,14 +7,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from adapter.server.access import Client
-from adapter.server.asgi import ClientGone, while_connected
-from adapter.server.background import Jobs
 from adapter.server.endpoints.responses import follow
-from adapter.server.errors import Malformed
-from adapter.server.service import Service
-from adapter.server.state import State, answer_of
-from adapter.server.streaming import EventStream
+from adapter.server.http.asgi import ClientGone, while_connected
+from adapter.server.limits.access import Client
+from adapter.server.pipeline.errors import Malformed
+from adapter.server.pipeline.event_stream import EventStream
+from adapter.server.pipeline.service import Service
+from adapter.server.state.background import Jobs
+from adapter.server.state.stored_objects import State, answer_of
 from adapter.translate.core.notes import Rejected
 from adapter.wire.base import encode
 from adapter.wire.openai.stored import Deleted, Item, ItemList

@@ -3,9 +3,9 @@
 from starlette.requests import Request
 from starlette.responses import Response
 
-from adapter.server.asgi import printable
-from adapter.server.notes import listed
-from adapter.server.service import Service
+from adapter.server.http.asgi import printable
+from adapter.server.pipeline.ledger_headers import listed
+from adapter.server.pipeline.service import Service
 from adapter.wire.base import encode
 
 

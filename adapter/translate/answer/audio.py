@@ -13,7 +13,7 @@ from adapter.translate.core.context import Context, Stamp
 from adapter.translate.core.errors import AnswerError
 from adapter.translate.core.notes import Fidelity, Note
 from adapter.wire.gemini.content import Blob
-from adapter.wire.openai.chat import AnswerAudio
+from adapter.wire.openai.chat_answer import AnswerAudio
 
 _PCM = re.compile(r"audio/(l16|pcm)\b", re.IGNORECASE)
 _RATE = re.compile(r"rate=(\d{1,6})")

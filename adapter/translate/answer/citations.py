@@ -8,7 +8,7 @@ import msgspec
 from adapter.translate.core.notes import Fidelity, Note
 from adapter.wire.base import decoder, present
 from adapter.wire.gemini.generate import GroundingMetadata, GroundingSupport, Segment
-from adapter.wire.openai.chat import Annotation, UrlCitation
+from adapter.wire.openai.chat_answer import Annotation, UrlCitation
 
 
 class Citations(NamedTuple):

@@ -14,7 +14,7 @@ from adapter.translate.core.notes import Fidelity, Note
 from adapter.translate.signatures.issue import issue
 from adapter.wire.gemini.content import Blob, Part
 from adapter.wire.gemini.generate import Candidate, GenerateContentResponse
-from adapter.wire.openai.chat import (
+from adapter.wire.openai.chat_answer import (
     AnswerCustom,
     AnswerFunction,
     AnswerMessage,

@@ -27,18 +27,15 @@ from adapter.wire.gemini.generate import (
     ModalityTokenCount,
     UsageMetadata,
 )
-from adapter.wire.openai.chat import (
+from adapter.wire.openai.chat_answer import (
     ChoiceLogprobs,
     CompletionTokensDetails,
     CompletionUsage,
-    ExtraContent,
-    GoogleExtra,
-    ImageOutput,
-    ImageUrl,
     PromptTokensDetails,
     TokenLogprob,
     TopLogprob,
 )
+from adapter.wire.openai.chat_request import ExtraContent, GoogleExtra, ImageOutput, ImageUrl
 
 FinishReason = Literal["stop", "length", "tool_calls", "content_filter", "function_call"]
 

@@ -26,7 +26,7 @@ from adapter.translate.request.tools import toolbox
 from adapter.translate.signatures.issue import issue, issue_by_id
 from adapter.wire.gemini.content import Blob, FunctionCall, Part
 from adapter.wire.gemini.generate import Candidate, GenerateContentResponse, UsageMetadata
-from adapter.wire.openai.chat import (
+from adapter.wire.openai.chat_answer import (
     ChatCompletionChunk,
     ChoiceLogprobs,
     ChunkChoice,

@@ -7,7 +7,7 @@ import msgspec
 
 from adapter.translate.core.capabilities import ModelCapabilities, Platform
 from adapter.wire.gemini.generate import SafetySetting
-from adapter.wire.openai.chat import ChatCompletionRequest
+from adapter.wire.openai.chat_request import ChatCompletionRequest
 from adapter.wire.signatures import Signature
 
 

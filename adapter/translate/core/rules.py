@@ -17,7 +17,7 @@ from adapter.translate.core.context import Context
 from adapter.translate.core.notes import ARRIVED, Fidelity, Note, Outcome, Rejected
 from adapter.wire.base import ABSENT, decode, present
 from adapter.wire.gemini.generate import GenerateContentRequest
-from adapter.wire.openai.chat import ChatCompletionRequest
+from adapter.wire.openai.chat_request import ChatCompletionRequest
 
 _GROUP = 8
 

@@ -11,7 +11,7 @@ from adapter.translate.core.context import Context
 from adapter.translate.core.notes import Fidelity, Note, Rejected
 from adapter.wire.base import present
 from adapter.wire.gemini.content import Blob, FileData, Part, PartMediaResolution
-from adapter.wire.openai.chat import ChatCompletionRequest, ContentPart, MediaUrl
+from adapter.wire.openai.chat_request import ChatCompletionRequest, ContentPart, MediaUrl
 
 FILES_API = "https://generativelanguage.googleapis.com/v1beta/"
 

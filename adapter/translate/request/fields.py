@@ -23,13 +23,7 @@ from adapter.wire.gemini.generate import (
     VoiceConfig,
 )
 from adapter.wire.gemini.generate import Tool as GeminiTool
-from adapter.wire.openai.chat import (
-    AudioOptions,
-    Reasoning,
-    ResponseFormat,
-    StreamOptions,
-    Thinking,
-)
+from adapter.wire.openai.chat_request import AudioOptions, Reasoning, ResponseFormat, StreamOptions, Thinking
 
 __all__ = ["RULES", "ChatStream", "from_gemini", "to_gemini"]
 

@@ -16,7 +16,7 @@ from adapter.translate.core.rules import camel, decode_field
 from adapter.translate.request.thinking import includes
 from adapter.wire.base import encode, present
 from adapter.wire.gemini.generate import GenerateContentRequest, GenerationConfig, SafetySetting
-from adapter.wire.openai.chat import ChatCompletionRequest
+from adapter.wire.openai.chat_request import ChatCompletionRequest
 
 _TOP = {field.encode_name for field in msgspec.structs.fields(GenerateContentRequest)}
 _CONFIG = {field.encode_name for field in msgspec.structs.fields(GenerationConfig)}

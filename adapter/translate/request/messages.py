@@ -24,7 +24,7 @@ from adapter.translate.signatures import keys as signatures
 from adapter.wire.base import ABSENT, MAX_NESTING, decode, encode, present, too_deep
 from adapter.wire.gemini.content import Content, FunctionCall, Part
 from adapter.wire.gemini.generate import GenerateContentRequest
-from adapter.wire.openai.chat import ImageOutput, Message, ToolCall
+from adapter.wire.openai.chat_request import ImageOutput, Message, ToolCall
 from adapter.wire.signatures import Signature
 
 SYSTEM_ROLES = ("system", "developer")

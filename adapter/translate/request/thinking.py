@@ -10,7 +10,7 @@ from adapter.translate.core.capabilities import ModelCapabilities
 from adapter.translate.core.context import Context
 from adapter.translate.core.notes import Outcome, approximated, dropped, exact, rejected
 from adapter.wire.gemini.generate import GenerateContentRequest, GenerationConfig, ThinkingConfig
-from adapter.wire.openai.chat import ChatCompletionRequest, Reasoning, Thinking
+from adapter.wire.openai.chat_request import ChatCompletionRequest, Reasoning, Thinking
 
 SOURCES = ("extra_body", "google", "reasoning_effort", "reasoning", "thinking", "enable_thinking")
 """The fields that may ask for thinking, most specific first."""

@@ -8,7 +8,7 @@ from adapter.translate.request.tools import upstream_name
 from adapter.translate.request.turn_builder import Call, Turns, note_losses, parts_of
 from adapter.wire.base import MAX_NESTING, encode, too_deep
 from adapter.wire.gemini.content import FunctionResponse, FunctionResponsePart, Part
-from adapter.wire.openai.chat import Message
+from adapter.wire.openai.chat_request import Message
 
 NO_RESULT = msgspec.Raw(b'{"error":"no result supplied"}')
 

@@ -25,7 +25,7 @@ from adapter.wire.gemini.generate import (
     ToolConfig,
 )
 from adapter.wire.gemini.generate import Tool as GeminiTool
-from adapter.wire.openai.chat import (
+from adapter.wire.openai.chat_request import (
     ChatCompletionRequest,
     FunctionDefinition,
     FunctionName,

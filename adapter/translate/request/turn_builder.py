@@ -10,7 +10,7 @@ from adapter.translate.core.notes import Fidelity, Note, SignatureSource
 from adapter.translate.request import content_parts as media
 from adapter.wire.base import present
 from adapter.wire.gemini.content import Content, FunctionCall, Part
-from adapter.wire.openai.chat import Message
+from adapter.wire.openai.chat_request import Message
 
 
 class Call(msgspec.Struct, frozen=True, gc=False):

@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from adapter.translate.core.notes import Note, Rejected
-from adapter.wire.openai.chat import ChatCompletionRequest
+from adapter.wire.openai.chat_request import ChatCompletionRequest
 from adapter.wire.openai.responses import ResponsesRequest
 from adapter.wire.signatures import Signature
 

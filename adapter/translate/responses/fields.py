@@ -30,7 +30,7 @@ from adapter.translate.responses.input_items import type_of
 from adapter.translate.responses.stream import ResponseStream, from_gemini
 from adapter.translate.responses.tools import Toolset
 from adapter.wire.base import encode, present
-from adapter.wire.openai.chat import (
+from adapter.wire.openai.chat_request import (
     ChatCompletionRequest,
     JsonSchemaFormat,
     Reasoning,

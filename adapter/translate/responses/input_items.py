@@ -11,7 +11,7 @@ from adapter.translate.responses.tool_calls import arguments_of_call, chat_name,
 from adapter.translate.signatures import carriers as responses_carrier
 from adapter.wire.base import encode, present
 from adapter.wire.gemini.content import Part
-from adapter.wire.openai.chat import (
+from adapter.wire.openai.chat_request import (
     ContentPart,
     CustomCall,
     ExtraContent,

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from adapter.wire.openai import response_events as events
-from adapter.wire.openai.chat import TokenLogprob
+from adapter.wire.openai.chat_answer import TokenLogprob
 from adapter.wire.openai.response_events import Event
 from adapter.wire.openai.responses import (
     CodeInterpreterCallItem,

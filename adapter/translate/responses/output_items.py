@@ -14,7 +14,7 @@ from adapter.translate.responses.chat_view import CallName
 from adapter.translate.responses.open_items import Open, OpenCode, OpenMessage, OpenReasoning, citations_of
 from adapter.translate.responses.tool_calls import item_of_call
 from adapter.wire.openai import response_events as events
-from adapter.wire.openai.chat import TokenLogprob
+from adapter.wire.openai.chat_answer import TokenLogprob
 from adapter.wire.openai.response_events import Event, ItemEvent
 from adapter.wire.openai.responses import (
     ApplyPatchCallItem,

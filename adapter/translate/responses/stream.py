@@ -25,7 +25,7 @@ from adapter.wire.base import decoder, present
 from adapter.wire.gemini.content import Part
 from adapter.wire.gemini.generate import GenerateContentResponse, GroundingMetadata
 from adapter.wire.openai import response_events as events
-from adapter.wire.openai.chat import ChatCompletionChunk, CompletionUsage, Delta, DeltaToolCall, TokenLogprob
+from adapter.wire.openai.chat_answer import ChatCompletionChunk, CompletionUsage, Delta, DeltaToolCall, TokenLogprob
 from adapter.wire.openai.errors import ErrorBody
 from adapter.wire.openai.response_events import Event
 from adapter.wire.openai.responses import (

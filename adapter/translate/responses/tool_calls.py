@@ -12,7 +12,7 @@ import orjson
 from adapter.translate.core.rules import decode_field
 from adapter.translate.responses.chat_view import CallKind, CallName
 from adapter.wire.base import encode, present
-from adapter.wire.openai.chat import ContentPart, FunctionDefinition
+from adapter.wire.openai.chat_request import ContentPart, FunctionDefinition
 from adapter.wire.openai.responses import (
     ApplyPatchCallItem,
     InputItem,

@@ -11,7 +11,7 @@ from adapter.translate.core.rules import absent, decode_field
 from adapter.translate.responses.chat_view import CallName
 from adapter.translate.responses.tool_calls import SPECIAL, chat_name
 from adapter.wire.base import encode, present
-from adapter.wire.openai.chat import (
+from adapter.wire.openai.chat_request import (
     AllowedTools,
     CustomDefinition,
     CustomFormat,

@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 
 from adapter.wire.base import present
-from adapter.wire.openai.chat import ChatCompletionRequest, ContentPart, Message, ToolCall
+from adapter.wire.openai.chat_request import ChatCompletionRequest, ContentPart, Message, ToolCall
 from adapter.wire.signatures import Signature
 
 SENTINEL = "skip_thought_signature_validator"

@@ -3,7 +3,7 @@
 from typing import Any
 
 from adapter.wire.base import Wire
-from adapter.wire.openai.chat import TokenLogprob
+from adapter.wire.openai.chat_answer import TokenLogprob
 from adapter.wire.openai.responses import OutputItem, OutputRefusal, OutputText, Response, SummaryText
 
 

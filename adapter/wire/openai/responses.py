@@ -9,7 +9,8 @@ from typing import Any
 import msgspec
 
 from adapter.wire.base import ABSENT, Wire
-from adapter.wire.openai.chat import ContentPart, Extra, TokenLogprob
+from adapter.wire.openai.chat_answer import Extra, TokenLogprob
+from adapter.wire.openai.chat_request import ContentPart
 
 
 class InputItem(Wire):

@@ -1,0 +1,142 @@
+"""Thought signatures that verify themselves.
+
+A signature is `version, family, digest of what it signs, HMAC of these`, in standard base64. Whoever has the key can
+check it, so workers and restarts need no shared memory. What it signs is the function call it sits on (name and
+arguments as canonical JSON), the picture, or the visible text before it with white space folded; on another part it is
+refused as corrupted. The real server binds less, as far as anybody has reported: here a mix-up must show. A later
+model of the same key takes an earlier one's signatures.
+"""
+
+import base64
+import hashlib
+import hmac
+from typing import Any, NamedTuple
+
+import orjson
+
+from adapter.emulator.core.conversation import Content, Part, Run, calls, parts, runs, turn_start, visible_text
+from adapter.emulator.core.errors import missing_signature
+from adapter.emulator.core.models import Model
+
+VERSION = 1
+DIGEST_SIZE = 20
+
+NOT_VALID = "Thought signature is not valid"
+CORRUPTED = "Corrupted thought signature."
+
+DUMMIES = ("skip_thought_signature_validator", "context_engineering_is_the_way_to_go")
+"""The values that ai.google.dev's thought-signatures page documents for calls that no Gemini made."""
+
+SENTINELS = {form for text in DUMMIES for form in (text.encode(), base64.urlsafe_b64decode(text))}
+"""What the dummies decode to when sent as base64 of the text, or plain."""
+
+
+class SignatureReport(NamedTuple):
+    """What a check found."""
+
+    violations: list[str]
+    verified: int
+    sentinels: int
+
+
+def issue(key: bytes, model: Model, signed: bytes) -> str:
+    """The signature of `signed` (see `of_call`, `of_text`, `of_media`)."""
+    head = bytes([VERSION, int(model.generation)]) + signed
+    return base64.b64encode(head + hmac.digest(key, head, "sha256")).decode()
+
+
+def of_call(call: dict[str, Any]) -> bytes:
+    """The digest of a function call."""
+    return digest(["call", call.get("name"), integral(call.get("args") or {})])
+
+
+def of_text(text: str) -> bytes:
+    """The digest of a text, whatever its white space."""
+    return digest(["text", " ".join(text.split())])
+
+
+def of_media(blob: dict[str, Any]) -> bytes:
+    """The digest of inline data."""
+    return digest(["media", hashlib.sha256(blob["data"]).hexdigest()])
+
+
+def digest(value: Any) -> bytes:
+    """A digest of canonical JSON."""
+    return hashlib.sha256(orjson.dumps(value, option=orjson.OPT_SORT_KEYS)).digest()[:DIGEST_SIZE]
+
+
+def integral(value: Any) -> Any:
+    """JSON has one kind of number: `1.0` is `1`."""
+    if isinstance(value, float) and value.is_integer() and abs(value) < 2**63:
+        return int(value)
+    if isinstance(value, dict):
+        return {key: integral(item) for key, item in value.items()}
+    return [integral(item) for item in value] if isinstance(value, list) else value
+
+
+def signed_by(part: Part, content: Content) -> bytes:
+    """The digest that a signature on this part must carry."""
+    if "functionCall" in part:
+        return of_call(part["functionCall"])
+    if "inlineData" in part:
+        return of_media(part["inlineData"])
+    for server_side in ("toolCall", "toolResponse", "executableCode", "codeExecutionResult"):
+        if server_side in part:
+            return digest([server_side, integral(part[server_side])])
+    return of_text(visible_text(content))
+
+
+def fault(signature: bytes, key: bytes, signed: set[bytes]) -> str:
+    """Why the signature is refused; nothing when it is good."""
+    head, mac = signature[: 2 + DIGEST_SIZE], signature[2 + DIGEST_SIZE :]
+    if not hmac.compare_digest(mac, hmac.digest(key, head, "sha256")):
+        return NOT_VALID
+    return "" if head[2:] in signed else CORRUPTED
+
+
+def check(contents: list[Content], model: Model, key: bytes, *, verify: bool = True) -> SignatureReport:
+    """The signature rules of Gemini 3 and later; earlier models check nothing."""
+    if model.signatures != "required":
+        return SignatureReport([], 0, 0)
+    violations = missing(contents)
+    verified = sentinels = 0
+    for signature, signed in signatures(contents):
+        if signature in SENTINELS:
+            sentinels += 1
+        elif not verify:
+            verified += 1
+        elif problem := fault(signature, key, signed):
+            violations.append(problem)
+        else:
+            verified += 1
+    return SignatureReport(violations, verified, sentinels)
+
+
+def signatures(contents: list[Content]) -> list[tuple[bytes, set[bytes]]]:
+    """Every signature in the model's contents, with what it may sign."""
+    return [found for run in runs(contents) if run.role == "model" for found in of_run(run)]
+
+
+def of_run(run: Run) -> list[tuple[bytes, set[bytes]]]:
+    """A text's signature may follow it in a content of its own: google-genai's chats keep each chunk as one."""
+    found = []
+    spoken = ""
+    for content in run.contents:
+        for part in parts(content):
+            spoken += "" if part.get("thought") else part.get("text", "")
+            if part.get("thoughtSignature"):
+                found.append((part["thoughtSignature"], {signed_by(part, content), of_text(spoken)}))
+                spoken = ""
+    return found
+
+
+def missing(contents: list[Content]) -> list[str]:
+    """In the current turn the first call of each step is signed (ai.google.dev thought-signatures, 2026-04)."""
+    found = []
+    start = turn_start(contents)
+    for run in runs(contents[start:]):
+        first = run.calls[:1] if run.role == "model" else []
+        if first and not first[0].get("thoughtSignature"):
+            position = start + run.start + next(i for i, content in enumerate(run.contents) if calls(content)) + 1
+            found.append(missing_signature(first[0]["functionCall"].get("name", ""), position))
+    return found

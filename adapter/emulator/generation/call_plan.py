@@ -1,0 +1,130 @@
+"""Which functions the model calls next; the rules are in the package's docstring."""
+
+import re
+from collections import Counter
+from typing import Any, NamedTuple
+
+from adapter.emulator.core.conversation import Request, calling_config, declarations, steps_done, task
+from adapter.emulator.generation.hints import Hints, hints
+from adapter.emulator.schemas.openapi import to_json_schema
+from adapter.emulator.schemas.sample import sample
+
+NUMBER_WORDS = "one two three four five six seven eight nine ten eleven twelve"
+WORDS = {word: number for number, word in enumerate(NUMBER_WORDS.split(), start=1)}
+NUMBER = rf"(\d{{1,3}}|{'|'.join(WORDS)})"
+STEPS = re.compile(rf"\b{NUMBER}\s+steps?\b", re.IGNORECASE)
+AT_ONCE = re.compile(rf"\b{NUMBER}\s+at\s+once\b", re.IGNORECASE)
+MAX_CALLS = 128
+
+COMMON_TEXT = """
+    about after also another based been before call current data does each exactly exist find first following from
+    function given have here information into just like list make more must need needs only other over please provided
+    request required result results return returned returns shall should some such that their them then there these
+    they this those tool tools used user uses using value values what when where which while will with would your
+"""
+COMMON_WORDS = frozenset(COMMON_TEXT.split())
+"""Words that say nothing about what a function is for."""
+
+
+class PlannedCall(NamedTuple):
+    """One call with generated arguments."""
+
+    name: str
+    args: dict[str, Any]
+
+
+def next_calls(request: Request) -> list[PlannedCall]:
+    """The calls of this answer; none means that the model answers."""
+    text = task(request["contents"])
+    done = steps_done(request["contents"])
+    steps, at_once = counted(STEPS, text), counted(AT_ONCE, text)
+    chosen = choose(request, text, counting=bool(steps or at_once))
+    if not chosen or (mode(request) != "ANY" and done >= (steps or 1)):
+        return []
+    if at_once or steps:
+        width = at_once or 1
+        offset = done * width
+        chosen = [chosen[(offset + number) % len(chosen)] for number in range(width)]
+    return with_arguments(chosen, hints(AT_ONCE.sub("", STEPS.sub("", text))), done * len(chosen))
+
+
+def mode(request: Request) -> str:
+    """AUTO unless set."""
+    found = calling_config(request).get("mode", "AUTO")
+    return "AUTO" if found == "MODE_UNSPECIFIED" else str(found)
+
+
+def counted(pattern: re.Pattern[str], text: str) -> int:
+    """The number in `3 steps` or `two at once`; 0 when the text says nothing of the kind."""
+    match = pattern.search(text)
+    if not match:
+        return 0
+    word = match[1].lower()
+    return min(WORDS.get(word) or int(word), MAX_CALLS)
+
+
+def choose(request: Request, text: str, *, counting: bool) -> list[dict[str, Any]]:
+    """The functions to call: those named, else the best described, else, where a call must come, the first."""
+    functions = callable_functions(request)
+    chosen = named(functions, text) or described(functions, text)
+    if chosen or not (counting or mode(request) == "ANY"):
+        return chosen
+    return functions if counting else functions[:1]
+
+
+def callable_functions(request: Request) -> list[dict[str, Any]]:
+    """The declared functions that the mode leaves."""
+    if mode(request) == "NONE":
+        return []
+    allowed = calling_config(request).get("allowedFunctionNames", [])
+    return [function for function in declarations(request) if not allowed or function["name"] in allowed]
+
+
+def named(functions: list[dict[str, Any]], text: str) -> list[dict[str, Any]]:
+    """Functions whose name the text has, in the text's order; `get_time` is also `get time`."""
+    lowered = text.lower()
+    places = ((position(function["name"].lower(), lowered), function) for function in functions)
+    found = [(place, index, function) for index, (place, function) in enumerate(places) if place >= 0]
+    return [function for _, _, function in sorted(found, key=lambda item: item[:2])]
+
+
+def position(name: str, text: str) -> int:
+    """Where the text has the name as a word of its own; -1 when nowhere."""
+    for form in (name, re.sub(r"[_.:\-]+", " ", name).strip()):
+        match = re.search(rf"(?<![\w-]){re.escape(form)}(?![\w-])", text)
+        if match:
+            return match.start()
+    return -1
+
+
+def described(functions: list[dict[str, Any]], text: str) -> list[dict[str, Any]]:
+    """The function whose description shares most words with the text; the first declared wins a tie."""
+    said = content_words(text)
+    scores = [len(said & content_words(function.get("description", ""))) for function in functions]
+    best = max(scores, default=0)
+    return [functions[scores.index(best)]] if best else []
+
+
+def content_words(text: str) -> set[str]:
+    """Words of four letters and more that mean something."""
+    return {word for word in re.findall(r"[^\W\d_]{4,}", text.lower()) if word not in COMMON_WORDS}
+
+
+def with_arguments(functions: list[dict[str, Any]], said: Hints, offset: int) -> list[PlannedCall]:
+    """Arguments for each call; calls of the same function differ where the schema lets them."""
+    seen: Counter[str] = Counter()
+    planned = []
+    for function in functions:
+        name = function["name"]
+        planned.append(PlannedCall(name, arguments(function, said, offset + seen[name])))
+        seen[name] += 1
+    return planned
+
+
+def arguments(function: dict[str, Any], said: Hints, variant: int) -> dict[str, Any]:
+    """An object that validates against the function's parameters."""
+    schema = function.get("parametersJsonSchema")
+    if schema is None:
+        schema = to_json_schema(function.get("parameters", {"type": "OBJECT"}))
+    value = sample(schema, said, variant)
+    return value if isinstance(value, dict) else {}

@@ -1,0 +1,70 @@
+"""An answer in several calls: what the `continuation` faults do.
+
+Each call gives a part of it, the last one to its end, the others to a CONTINUATION with a token. The same request with
+the token gets the next part. A call counts the tokens of its own part alone, and the prompt again.
+"""
+
+import base64
+import re
+from typing import Any
+
+from adapter.emulator.core.conversation import Request
+from adapter.emulator.core.errors import Refusal
+
+Chunks = list[dict[str, Any]]
+
+TOKEN = re.compile(rb"part (\d)")
+SPENT = ("candidatesTokenCount", "thoughtsTokenCount")
+
+
+def separate(request: Request) -> tuple[Request, int]:
+    """The request without its token, and the number of the part that it asks for."""
+    token = request.get("continuationToken")
+    if token is None:
+        return request, 0
+    match = TOKEN.fullmatch(token)
+    if match is None:
+        raise Refusal(400, "Request contains an invalid argument.")
+    return {name: value for name, value in request.items() if name != "continuationToken"}, int(match[1])
+
+
+def part(chunks: Chunks, number: int, calls: int, *, stuck: bool) -> Chunks:
+    """The chunks of one part; `stuck`: there is no last one, and all have the same token."""
+    start, end = (len(chunks) * one // calls for one in (number, number + 1))
+    before = chunks[start - 1]["usageMetadata"] if start else {}
+    mine = [alone(chunk, before) for chunk in chunks[start:end]] or [silent(chunks[-1], before)]
+    if stuck or number + 1 < calls:
+        token = base64.b64encode(b"part %d" % (1 if stuck else number + 1)).decode()
+        (candidate,) = mine[-1]["candidates"]
+        mine[-1]["candidates"] = [candidate | {"finishReason": "CONTINUATION", "continuationToken": token}]
+    return mine
+
+
+def alone(chunk: dict[str, Any], before: dict[str, Any]) -> dict[str, Any]:
+    """A chunk whose usage leaves out what earlier parts took."""
+    usage = dict(chunk["usageMetadata"])
+    for name in SPENT:
+        taken = min(before.get(name, 0), usage.get(name, 0))
+        usage[name] = usage.get(name, 0) - taken
+        usage["totalTokenCount"] -= taken
+    usage.pop("candidatesTokensDetails", None)
+    return chunk | {"usageMetadata": {name: value for name, value in usage.items() if value}}
+
+
+def silent(chunk: dict[str, Any], before: dict[str, Any]) -> dict[str, Any]:
+    """A chunk that says nothing."""
+    return alone(chunk, before) | {"candidates": [{"content": {"role": "model"}, "index": 0}]}
+
+
+def whole(chunks: Chunks) -> dict[str, Any]:
+    """The chunks of one part as one answer."""
+    parts: list[dict[str, Any]] = []
+    for chunk in chunks:
+        for one in chunk["candidates"][0]["content"].get("parts", []):
+            if parts and set(parts[-1]) == {"text"} and set(one) in ({"text"}, {"text", "thoughtSignature"}):
+                parts[-1] = one | {"text": parts[-1]["text"] + one["text"]}
+            else:
+                parts.append(one)
+    (last,) = chunks[-1]["candidates"]
+    content = {"parts": parts, "role": "model"} if parts else {"role": "model"}
+    return chunks[-1] | {"candidates": [last | {"content": content}]}

@@ -1,0 +1,38 @@
+"""Embeddings: unit vectors that depend on the words alone, so that texts which share words are near each other."""
+
+import hashlib
+import math
+import random
+import re
+from collections import Counter
+from functools import lru_cache
+
+from adapter.emulator.core.conversation import Content, parts, visible_text
+
+WORD = re.compile(r"\w+")
+
+
+def vector(content: Content, task: str, size: int) -> list[float]:
+    """The normalised sum of a direction per word; media count as one word each, the task as half a word."""
+    weights = Counter(WORD.findall(visible_text(content).lower()))
+    weights.update(media_word(part["inlineData"]["data"]) for part in parts(content) if "inlineData" in part)
+    terms = [(word, 1.0 + math.log(count)) for word, count in sorted(weights.items())]
+    terms += [(f"task {task}", 0.5)] if task or not terms else []
+    total = [0.0] * size
+    for word, weight in terms:
+        for index, part in enumerate(direction(word, size)):
+            total[index] += weight * part
+    length = math.sqrt(sum(value * value for value in total)) or 1.0
+    return [round(value / length, 8) for value in total]
+
+
+def media_word(data: bytes) -> str:
+    """A stand-in word for a file."""
+    return hashlib.sha256(data).hexdigest()
+
+
+@lru_cache(maxsize=2_000)
+def direction(word: str, size: int) -> tuple[float, ...]:
+    """A direction in space that belongs to the word."""
+    source = random.Random(hashlib.sha256(word.encode("utf-8", "surrogatepass")).digest())
+    return tuple(source.gauss(0, 1) for _ in range(size))

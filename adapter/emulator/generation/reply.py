@@ -1,0 +1,192 @@
+"""The whole answer to a checked request, before anything is sent: parts, signatures, finish reason, usage."""
+
+import base64
+import hashlib
+import re
+import struct
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import orjson
+
+from adapter.emulator.core import signatures
+from adapter.emulator.core.conversation import Part, Request, generation_config, output_format, task
+from adapter.emulator.core.models import Model
+from adapter.emulator.core.tokens import BYTES_PER_TOKEN
+from adapter.emulator.generation.answer import answer_text
+from adapter.emulator.generation.builtin_tools import grounding, server_side
+from adapter.emulator.generation.call_plan import PlannedCall, next_calls
+from adapter.emulator.generation.media import SPEECH_TYPE, picture, speech
+from adapter.emulator.generation.usage import Tally, Usage, thought_tokens
+from adapter.emulator.settings import EmulatorSettings
+
+ID_LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
+CALLS_MESSAGE = "Model generated function call(s)."
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One choice; binary fields of its parts are still bytes."""
+
+    parts: list[Part]
+    finish: str = "STOP"
+    message: str = ""
+    extra: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Reply:
+    """Everything that a response, or the chunks of a stream, say."""
+
+    candidates: list[Candidate]
+    usage: Usage
+    model: Model
+    id: str
+
+    @property
+    def late_signatures(self) -> bool:
+        """In a stream the signature follows the text, on an empty part (Gemini 3 and later)."""
+        return self.model.signatures == "required"
+
+
+def respond(request: Request, model: Model, settings: EmulatorSettings) -> Reply:
+    """The answer to a request that passed the checks; a pure function but for the clock in the id."""
+    seed = hashlib.sha256(orjson.dumps(request, default=bytes.hex)).digest()
+    thoughts = thought_tokens(request, model)
+    count = generation_config(request).get("candidateCount", 1)
+    candidates = [candidate(request, model, settings, seed, number) for number in range(count)]
+    limited = [limit(found, request, model, thoughts) for found in candidates]
+    kept = limited[0][1]
+    return Reply(
+        candidates=[found for found, _ in limited],
+        usage=Usage(request, model, kept),
+        model=model,
+        id=response_id(seed, settings),
+    )
+
+
+def response_id(seed: bytes, settings: EmulatorSettings) -> str:
+    """22 characters; the first four bytes are the time, little-endian, as recorded ids have it."""
+    return base64.urlsafe_b64encode(struct.pack("<I", int(settings.clock())) + seed[:12]).decode().rstrip("=")
+
+
+def candidate(request: Request, model: Model, settings: EmulatorSettings, seed: bytes, number: int) -> Candidate:
+    """Calls if any are due, else what the model makes: sound, pictures or text."""
+    planned = next_calls(request) if model.functions else []
+    thought = thought_parts(request, model, planned)
+    if planned:
+        parts = [*thought, *call_parts(planned, model, seed)]
+        return Candidate(signed(parts, request, model, settings.signature_key), "STOP", CALLS_MESSAGE)
+    made = [*server_side(request, model, seed), *spoken(request, model, number)]
+    parts = signed([*thought, *made], request, model, settings.signature_key)
+    return Candidate(parts, extra=grounding(request, parts) | logprobs(request, parts))
+
+
+def thought_parts(request: Request, model: Model, planned: list[PlannedCall]) -> list[Part]:
+    """A summary of the thoughts, when it was asked for and there are any."""
+    asked = generation_config(request).get("thinkingConfig", {}).get("includeThoughts")
+    if not asked or not thought_tokens(request, model):
+        return []
+    aim = f"call {', '.join(call.name for call in planned)}" if planned else "answer in my own words"
+    text = f'**Considering the request**\n\nThe user wants: "{task(request["contents"])}". I will {aim}.\n'
+    return [{"text": text, "thought": True}]
+
+
+def call_parts(planned: list[PlannedCall], model: Model, seed: bytes) -> list[Part]:
+    """Function calls, with ids where the model gives them."""
+    return [
+        {"functionCall": {"name": call.name, "args": call.args} | call_id(model, seed, index)}
+        for index, call in enumerate(planned)
+    ]
+
+
+def call_id(model: Model, seed: bytes, index: int) -> dict[str, str]:
+    """Eight letters and digits, like `zi06h2mp`."""
+    if not model.call_ids:
+        return {}
+    digest = hashlib.sha256(seed + index.to_bytes(4, "big")).digest()
+    return {"id": "".join(ID_LETTERS[byte % len(ID_LETTERS)] for byte in digest[:8])}
+
+
+def spoken(request: Request, model: Model, number: int) -> list[Part]:
+    """The answer itself, in the modality asked for; candidates after the first say which they are."""
+    text = answer_text(request)
+    if number and output_format(request)[0] == "text/plain":
+        text += f" (candidate {number + 1})"
+    if model.outputs == ("AUDIO",):
+        return [{"inlineData": {"mimeType": SPEECH_TYPE, "data": speech(task(request["contents"]))}}]
+    asked = generation_config(request).get("responseModalities") or list(model.outputs)
+    stopped = cut_at_stop(text, generation_config(request).get("stopSequences", []))
+    parts: list[Part] = [{"text": stopped}] if "TEXT" in asked else []
+    if "IMAGE" in asked:
+        ratio = generation_config(request).get("imageConfig", {}).get("aspectRatio", "")
+        data = picture(task(request["contents"]), ratio)
+        parts.append({"inlineData": {"mimeType": "image/png", "data": data}})
+    return parts
+
+
+def cut_at_stop(text: str, stops: list[str]) -> str:
+    """The text before the first stop sequence."""
+    found = re.search("|".join(map(re.escape, filter(None, stops))), text) if any(stops) else None
+    return text[: found.start()] if found else text
+
+
+def signed(parts: list[Part], request: Request, model: Model, key: bytes) -> list[Part]:
+    """Gemini 3: the first call, else the last part, and pictures. 2.5: the first part, with tools or thinking."""
+    if model.signatures == "none":
+        return parts
+    calls = [index for index, part in enumerate(parts) if "functionCall" in part]
+    visible = [index for index, part in enumerate(parts) if not part.get("thought")]
+    if model.signatures == "offered":
+        wanted = request.get("tools") or thought_tokens(request, model)
+        places = set(visible[:1]) if wanted else set()
+    else:
+        places = {calls[0]} if calls else {visible[-1], *places_of_media(parts)}
+    whole = {"role": "model", "parts": parts}
+    return [
+        part | {"thoughtSignature": signatures.issue(key, model, signatures.signed_by(part, whole))}
+        if index in places
+        else part
+        for index, part in enumerate(parts)
+    ]
+
+
+def places_of_media(parts: list[Part]) -> set[int]:
+    """Pictures, and what server-side tools said, are signed each for itself."""
+    kinds = ("inlineData", "toolCall", "toolResponse", "executableCode")
+    return {index for index, part in enumerate(parts) if any(kind in part for kind in kinds)}
+
+
+def limit(found: Candidate, request: Request, model: Model, thoughts: int) -> tuple[Candidate, int]:
+    """`maxOutputTokens` covers thoughts and answer; thinking alone may use it up."""
+    most = generation_config(request).get("maxOutputTokens", model.output_limit)
+    if thoughts and thoughts >= most:
+        return Candidate([], "MAX_TOKENS"), most
+    left = most - thoughts
+    if sum(Tally(model, found.parts).counts().values()) <= left or places_of_media(found.parts):
+        return found, thoughts
+    return replace(found, parts=cut_text(found.parts, left), finish="MAX_TOKENS", message="", extra={}), thoughts
+
+
+def cut_text(parts: list[Part], tokens: int) -> list[Part]:
+    """Text to the last token that fits; a call that does not fit whole is lost. What is cut is not signed."""
+    kept = []
+    for part in parts:
+        if part.get("thought"):
+            kept.append(part)
+        elif "text" in part:
+            text = part["text"].encode()[: tokens * BYTES_PER_TOKEN].decode(errors="ignore")
+            kept.append({"text": text})
+    return kept
+
+
+def logprobs(request: Request, parts: list[Part]) -> dict[str, Any]:
+    """Every word of the answer was certain."""
+    if not generation_config(request).get("responseLogprobs"):
+        return {}
+    words = re.findall(r"\s*\S+", "".join(part.get("text", "") for part in parts if not part.get("thought")))
+    chosen = [{"token": word, "tokenId": index, "logProbability": -0.01} for index, word in enumerate(words)]
+    result: dict[str, Any] = {"chosenCandidates": chosen}
+    if generation_config(request).get("logprobs"):
+        result["topCandidates"] = [{"candidates": [word]} for word in chosen]
+    return {"avgLogprobs": -0.01, "logprobsResult": result}

@@ -1,0 +1,86 @@
+"""`usageMetadata`: zero counters are left out, the total is the sum."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from adapter.emulator.core.conversation import Part, Request, generation_config
+from adapter.emulator.core.models import Model
+from adapter.emulator.core.tokens import BYTES_PER_TOKEN, details, modality, prompt_tokens, structure_tokens
+from adapter.emulator.generation.media import SAMPLE_RATE
+
+THOUGHTS = {"MINIMAL": 0, "LOW": 16, "MEDIUM": 32, "HIGH": 64, "XHIGH": 96}
+"""Tokens that the emulator thinks at each level."""
+
+DYNAMIC_THOUGHTS = 32
+AUDIO_TOKENS_PER_SECOND = 25
+
+
+def thought_tokens(request: Request, model: Model) -> int:
+    """How long this model thinks about this request."""
+    config = generation_config(request).get("thinkingConfig", {})
+    budget = config.get("thinkingBudget")
+    if model.thinking == "none" or budget == 0:
+        return 0
+    if budget is not None:
+        return DYNAMIC_THOUGHTS if budget < 0 else min(budget, DYNAMIC_THOUGHTS)
+    if model.thinking == "budget":
+        return DYNAMIC_THOUGHTS if model.thinks_by_default or config.get("includeThoughts") else 0
+    level = config.get("thinkingLevel") or model.default_level
+    return THOUGHTS.get(level, THOUGHTS[model.default_level])
+
+
+class Tally:
+    """The tokens of an answer by modality, counted as it grows; thoughts are counted elsewhere."""
+
+    def __init__(self, model: Model, parts: Iterable[Part] = ()) -> None:
+        self.model = model
+        self.text_bytes = 0
+        self.structures = 0
+        self.made: dict[str, int] = {}
+        self.add(parts)
+
+    def add(self, parts: Iterable[Part]) -> None:
+        """What was said next; a text in pieces costs as much as in one."""
+        for part in parts:
+            if "inlineData" in part:
+                kind = modality(part["inlineData"]["mimeType"])
+                self.made[kind] = self.made.get(kind, 0) + made_tokens(part["inlineData"]["data"], kind, self.model)
+            elif not part.get("thought"):
+                self.text_bytes += len(part.get("text", "").encode())
+                self.structures += structure_tokens(part)
+
+    def counts(self) -> dict[str, int]:
+        """Text first."""
+        return {"TEXT": -(-self.text_bytes // BYTES_PER_TOKEN) + self.structures, **self.made}
+
+
+def made_tokens(data: bytes, kind: str, model: Model) -> int:
+    """What a picture or a sound of the model's costs."""
+    if kind == "IMAGE":
+        return model.image_tokens
+    return max(1, len(data) * AUDIO_TOKENS_PER_SECOND // (2 * SAMPLE_RATE))
+
+
+class Usage:
+    """The counters of one request; `metadata` may be asked again as the answer grows."""
+
+    def __init__(self, request: Request, model: Model, thoughts: int) -> None:
+        self.prompt = prompt_tokens(request, model)
+        self.thoughts = thoughts
+        self.tier = str(request.get("serviceTier") or "standard").replace("unspecified", "standard")
+
+    def metadata(self, counts: dict[str, int]) -> dict[str, Any]:
+        """With what has been said so far."""
+        prompt, answer = sum(self.prompt.values()), sum(counts.values())
+        numbers = {
+            "promptTokenCount": prompt,
+            "candidatesTokenCount": answer,
+            "totalTokenCount": prompt + answer + self.thoughts,
+        }
+        found: dict[str, Any] = {name: number for name, number in numbers.items() if number}
+        found["promptTokensDetails"] = details(self.prompt)
+        if len(counts) > 1:
+            found["candidatesTokensDetails"] = details(counts)
+        if self.thoughts:
+            found["thoughtsTokenCount"] = self.thoughts
+        return found | {"serviceTier": self.tier}

@@ -1,0 +1,1 @@
+"""Google's paths, headers and framing, and failures on demand."""

@@ -1,0 +1,302 @@
+"""The emulator over HTTP: Google's paths, headers and framing."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from functools import partial
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+from starlette.types import Message, Send
+
+from adapter.emulator import service
+from adapter.emulator.core.errors import Refusal, bad_key, bad_token, bullet, invalid, no_key
+from adapter.emulator.core.models import Model, as_resource
+from adapter.emulator.generation import continuation as continuing
+from adapter.emulator.http.faults import Fault, html, overloaded, split_model
+from adapter.emulator.http.files import FileEndpoints, Files
+from adapter.emulator.http.record import Record
+from adapter.emulator.http.wire_form import chunks, event, pretty, whole
+from adapter.emulator.parsing.parser import parse, read_json
+from adapter.emulator.settings import EmulatorSettings
+
+JSON = "application/json; charset=UTF-8"
+VERSIONS = ("v1beta", "v1")
+VERTEX_VERSIONS = ("v1beta1", "v1")
+OAUTH_PREFIX = "ya29."
+HEADERS = {"vary": "Origin, X-Origin, Referer", "server-timing": "gfet4t7; dur=1"}
+
+
+def create_emulator(settings: EmulatorSettings | None = None) -> Starlette:
+    """An ASGI application; its requests are remembered in `app.state.record`."""
+    chosen = settings or EmulatorSettings()
+    record = Record()
+    files = Files(chosen.clock)
+    emulator = Emulator(chosen, record, files)
+    routes = [
+        *FileEndpoints(files, emulator.authorise, chosen.max_body).routes(),
+        *(Route(f"/{version}/models", partial(emulator.models, version), methods=["GET"]) for version in VERSIONS),
+        *(
+            Route(
+                f"/{version}/projects/{{project}}/locations/{{location}}/publishers/google/{{target:path}}",
+                emulator.call_vertex,
+                methods=["POST"],
+            )
+            for version in VERTEX_VERSIONS
+        ),
+        *(
+            Route(f"/{version}/publishers/google/{{target:path}}", emulator.vertex_models, methods=["GET"])
+            for version in VERTEX_VERSIONS
+        ),
+        *(
+            Route(f"/{version}/{{target:path}}", partial(emulator.call, version), methods=["GET", "POST"])
+            for version in VERSIONS
+        ),
+        Route("/emulator/stats", emulator.stats, methods=["GET"]),
+        Route("/emulator/requests", emulator.requests, methods=["GET"]),
+    ]
+    app = Starlette(routes=routes, exception_handlers={Refusal: refused, 404: page, 405: page})
+    app.state.record = record
+    return app
+
+
+async def refused(request: Request, error: Exception) -> Response:
+    """A google.rpc.Status; in an array where a stream would have been one."""
+    assert isinstance(error, Refusal)
+    as_array = request.url.path.endswith(":streamGenerateContent") and request.query_params.get("alt") != "sse"
+    return status(error, wrapped=as_array)
+
+
+def status(error: Refusal, *, wrapped: bool) -> Response:
+    """The error as JSON."""
+    body = [error.body()] if wrapped else error.body()
+    return Response(pretty(body), error.code, HEADERS, JSON)
+
+
+async def page(request: Request, error: Exception) -> Response:  # noqa: ARG001
+    """Whatever is not the API is a page of Google's front end."""
+    return as_page(html(404, "Not Found"))
+
+
+def as_page(found: tuple[int, str, bytes]) -> Response:
+    code, type_, body = found
+    return Response(body, code, media_type=type_)
+
+
+def as_json(body: Any) -> Response:
+    """A whole answer."""
+    return Response(pretty(body), media_type=JSON, headers=HEADERS)
+
+
+class Emulator:
+    """The handlers; all state is the record and the files."""
+
+    def __init__(self, settings: EmulatorSettings, record: Record, files: Files) -> None:
+        self.settings = settings
+        self.record = record
+        self.files = files
+
+    async def stats(self, request: Request) -> Response:  # noqa: ARG002
+        return JSONResponse(self.record.stats())
+
+    async def requests(self, request: Request) -> Response:  # noqa: ARG002
+        return JSONResponse(list(self.record.requests))
+
+    async def models(self, version: str, request: Request) -> Response:
+        """`models.list`."""
+        self.authorise(request)
+        query = request.query_params
+        page_size, page_token = query.get("pageSize", ""), query.get("pageToken", "")
+        return as_json(service.list_models(version, page_size, page_token, self.settings.day()))
+
+    async def call(self, version: str, request: Request) -> Response:
+        """Everything under a model's name."""
+        name, _, method = request.path_params["target"].partition(":")
+        if not name.startswith("models/"):
+            return as_page(html(404, "Not Found"))
+        if request.method == "GET" and not method:
+            self.authorise(request)
+            return as_json(as_resource(self.model(name, version, "get", request)))
+        if request.method != "POST" or method not in service.MESSAGES:
+            return as_page(html(404, "Not Found"))
+        try:
+            return await self.method(version, name.removeprefix("models/"), method, request)
+        except Refusal:
+            self.record.counts["rejected"] += 1
+            raise
+
+    async def call_vertex(self, request: Request) -> Response:
+        """The same under Vertex AI's paths: with a token, and with another form of `countTokens`."""
+        name, _, method = request.path_params["target"].partition(":")
+        if not name.startswith("models/") or method not in service.MESSAGES or "mbed" in method:
+            return as_page(html(404, "Not Found"))
+        self.authorise_vertex(request)
+        try:
+            return await self.method("v1beta", name.removeprefix("models/"), method, request)
+        except Refusal:
+            self.record.counts["rejected"] += 1
+            raise
+
+    async def vertex_models(self, request: Request) -> Response:
+        """`publishers.models.list` and `.get`."""
+        self.authorise_vertex(request)
+        target = request.path_params["target"]
+        if target == "models":
+            listed = service.list_models("v1beta", request.query_params.get("pageSize", ""), "")["models"]
+            return as_json({"publisherModels": [{"name": f"publishers/google/{one['name']}"} for one in listed]})
+        found = as_resource(service.find_model(target.removeprefix("models/"), "v1beta", "get"))
+        return as_json({"name": f"publishers/google/{found['name']}"})
+
+    def authorise_vertex(self, request: Request) -> None:
+        """An OAuth token; Vertex AI takes no API keys under a project's paths."""
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not token.startswith(OAUTH_PREFIX):
+            raise bad_token()
+
+    async def method(self, version: str, name: str, method: str, request: Request) -> Response:
+        """Key, body, model, in the order of the real server."""
+        self.authorise(request)
+        raw = await self.body(request)
+        body = read_json(raw)
+        self.record.request(method, name, dict(request.query_params), body, len(raw))
+        if method == "countTokens" and "project" in request.path_params and isinstance(body, dict):
+            body = {"generateContentRequest": {"model": f"models/{name}", **body}}
+        parsed = parse(body, service.MESSAGES[method])
+        if " " in name or not name:
+            raise invalid(bullet("model", "unexpected model name format"))
+        if self.settings.verify_files:
+            self.files.check(parsed)
+        base, fault = split_model(name)
+        model = self.model(base, version, method, request)
+        if fault is not None:
+            await asyncio.sleep(fault.before)
+        if fault is not None and fault.page is not None:
+            return as_page(fault.page)
+        if fault is not None and fault.refusal is not None:
+            if not fault.wrapped:
+                raise fault.refusal
+            return status(fault.refusal, wrapped=True)
+        return self.answer(method, parsed, model, request, fault)
+
+    def model(self, name: str, version: str, method: str, request: Request) -> Model:
+        """The row, by AI Studio's calendar on AI Studio's paths."""
+        day = None if "project" in request.path_params else self.settings.day()
+        return service.find_model(name.removeprefix("models/"), version, method, day)
+
+    def answer(
+        self, method: str, parsed: dict[str, Any], model: Model, request: Request, fault: Fault | None
+    ) -> Response:
+        """By the method's name."""
+        match method:
+            case "generateContent":
+                return self.generate(parsed, model, fault)
+            case "streamGenerateContent":
+                return self.stream(parsed, model, fault, sse=request.query_params.get("alt") == "sse")
+            case "countTokens":
+                return as_json(service.count_tokens(parsed, model))
+            case "embedContent":
+                return as_json(service.embed(parsed, model))
+            case _:
+                return as_json(service.embed_batch(parsed, model))
+
+    def authorise(self, request: Request) -> None:
+        """A key in the header or the query, an OAuth token, or on a relay a key as token."""
+        key = request.headers.get("x-goog-api-key") or request.query_params.get("key", "")
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        if not key and scheme.lower() == "bearer":
+            if not self.settings.relay and not token.startswith(OAUTH_PREFIX):
+                raise bad_token()
+            if token.startswith(OAUTH_PREFIX):
+                return
+            key = token.strip()
+        if not key and self.settings.require_key:
+            raise no_key()
+        if key and self.settings.api_keys is not None and key not in self.settings.api_keys:
+            raise bad_key()
+
+    async def body(self, request: Request) -> bytes:
+        """The body, up to the limit."""
+        received = bytearray()
+        async for piece in request.stream():
+            received += piece
+            if len(received) > self.settings.max_body:
+                raise invalid(f"Request payload size exceeds the limit: {self.settings.max_body} bytes.")
+        return bytes(received)
+
+    def generate(self, parsed: dict[str, Any], model: Model, fault: Fault | None) -> Response:
+        """`generateContent`."""
+        request, number = continuing.separate(parsed) if fault is not None and fault.calls > 1 else (parsed, 0)
+        generated = service.answer(request, model, self.settings)
+        self.record.checked(generated.signatures)
+        body = [whole(generated.reply)]
+        if fault is not None and fault.calls > 1:
+            body = [continuing.whole(in_part(list(chunks(generated.reply)), number, fault))]
+        if fault is not None and fault.reshape is not None:
+            body = fault.reshape(body)
+        headers = HEADERS | {"x-gemini-service-tier": generated.reply.usage.tier}
+        if fault is not None and fault.cut:
+            return CutResponse(half(pretty(body[0])), media_type=JSON, headers=headers)
+        return Response(pretty(body[0]), media_type=JSON, headers=headers)
+
+    def stream(self, parsed: dict[str, Any], model: Model, fault: Fault | None, *, sse: bool) -> Response:
+        """`streamGenerateContent`, as events or as an array."""
+        request, number = continuing.separate(parsed) if fault is not None and fault.calls > 1 else (parsed, 0)
+        generated = service.answer(request, model, self.settings, streaming=True)
+        self.record.checked(generated.signatures)
+        responses: Iterator[dict[str, Any]] = chunks(generated.reply)
+        if fault is not None and fault.calls > 1:
+            responses = iter(in_part(list(responses), number, fault))
+        if fault is not None and fault.reshape is not None:
+            responses = iter(fault.reshape(list(responses)))
+        frames = map(event, responses) if sse else array(responses)
+        if fault is not None and fault.frames is not None:
+            frames = fault.frames(list(frames))
+        headers = HEADERS | {"x-gemini-service-tier": generated.reply.usage.tier, "content-disposition": "attachment"}
+        headers["content-type"] = "text/event-stream" if sse else JSON
+        kind = CutResponse if fault is not None and fault.cut else StreamingResponse
+        return kind(self.sent(frames, fault or Fault()), headers=headers)
+
+    async def sent(self, frames: Iterator[bytes], fault: Fault) -> AsyncIterator[bytes]:
+        """One frame after the other, each made only when the one before is on its way."""
+        self.record.counts["open_streams"] += 1
+        pause = fault.between or self.settings.chunk_delay
+        try:
+            for index, frame in enumerate(frames):
+                if index:
+                    await asyncio.sleep(fault.after_first if index == 1 and fault.after_first else pause)
+                self.record.counts["chunks"] += 1
+                yield frame
+        finally:
+            self.record.counts["open_streams"] -= 1
+
+
+def in_part(found: list[dict[str, Any]], number: int, fault: Fault) -> list[dict[str, Any]]:
+    """The chunks of the part that a request asks for."""
+    if fault.lost and number:
+        raise overloaded()
+    return continuing.part(found, number, fault.calls, stuck=fault.stuck)
+
+
+class CutResponse(StreamingResponse):
+    """A body that never ends properly, so that the server closes the connection under the client."""
+
+    async def stream_response(self, send: Send) -> None:
+        async def unfinished(message: Message) -> None:
+            if message.get("more_body", True):
+                await send(message)
+
+        await super().stream_response(unfinished)
+
+
+def array(responses: Iterator[dict[str, Any]]) -> Iterator[bytes]:
+    """A JSON array, written as its elements come."""
+    for index, response in enumerate(responses):
+        yield (b",\r\n" if index else b"[") + pretty(response)
+    yield b"]"
+
+
+async def half(body: bytes) -> AsyncIterator[bytes]:
+    """Half of a body."""
+    yield body[: len(body) // 2]

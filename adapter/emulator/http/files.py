@@ -1,0 +1,204 @@
+"""The Files API, as far as chats need it: files are uploaded, read, listed, deleted, and named in requests."""
+
+import base64
+import hashlib
+import re
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from adapter.emulator.core.errors import Refusal, invalid
+from adapter.emulator.http.wire_form import pretty
+
+JSON = "application/json; charset=UTF-8"
+ADDRESS = "https://generativelanguage.googleapis.com/v1beta/"
+LIFETIME = 48 * 3600
+"""Files are kept for two days (ai.google.dev, Files API, 2026)."""
+
+DEFAULT_PAGE = 10
+LARGEST_PAGE = 100
+
+VERSIONS = ("v1beta", "v1")
+_ADDRESSES = re.compile(r"https://generativelanguage\.googleapis\.com/v1(?:beta)?/(files/.+)")
+_NAME = re.compile(r"files/[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?")
+
+
+@dataclass
+class Upload:
+    """An upload that has begun: what the client told of the file, and what came of it."""
+
+    name: str
+    told: dict[str, Any]
+    mime_type: str
+    data: bytearray = field(default_factory=bytearray)
+
+
+class Files:
+    """All files of one emulator, in memory."""
+
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
+        self._files: dict[str, dict[str, Any]] = {}
+        self._uploads: dict[str, Upload] = {}
+
+    def begin(self, told: dict[str, Any], mime_type: str) -> str:
+        """The id of a new upload."""
+        name = told.get("name") or f"files/{secrets.token_hex(6)}"
+        if not _NAME.fullmatch(name):
+            raise invalid("The file name may hold lowercase letters, digits and dashes, 40 at most.")
+        if name in self._files:
+            raise Refusal(409, f"File {name} already exists.")
+        upload_id = secrets.token_hex(16)
+        self._uploads[upload_id] = Upload(name, told, told.get("mimeType") or mime_type or "application/octet-stream")
+        return upload_id
+
+    def receive(self, upload_id: str, offset: int, data: bytes, *, last: bool) -> dict[str, Any] | None:
+        """Add bytes to an upload; the file, when these were the last."""
+        upload = self._uploads.get(upload_id)
+        if upload is None or offset != len(upload.data):
+            raise invalid("The upload is unknown, or the offset is not where it stopped.")
+        upload.data += data
+        if not last:
+            return None
+        del self._uploads[upload_id]
+        self._files[upload.name] = self._resource(upload)
+        return self._files[upload.name]
+
+    def _resource(self, upload: Upload) -> dict[str, Any]:
+        now = self._clock()
+        digest = hashlib.sha256(upload.data).hexdigest().encode()
+        return {
+            "name": upload.name,
+            **({"displayName": upload.told["displayName"]} if "displayName" in upload.told else {}),
+            "mimeType": upload.mime_type,
+            "sizeBytes": str(len(upload.data)),
+            "createTime": timestamp(now),
+            "updateTime": timestamp(now),
+            "expirationTime": timestamp(now + LIFETIME),
+            "sha256Hash": base64.b64encode(digest).decode(),
+            "uri": ADDRESS + upload.name,
+            "state": "ACTIVE",
+            "source": "UPLOADED",
+        }
+
+    def get(self, name: str) -> dict[str, Any]:
+        """A file. An unknown one is forbidden, not missing, as on the real server."""
+        if name not in self._files:
+            short = name.removeprefix("files/")
+            raise Refusal(403, f"You do not have permission to access the File {short} or it may not exist.")
+        return self._files[name]
+
+    def delete(self, name: str) -> None:
+        """Forget a file."""
+        self.get(name)
+        del self._files[name]
+
+    def page(self, size: int, start: int) -> dict[str, Any]:
+        """Some files; the token is the number of the next one."""
+        rows = list(self._files.values())
+        found: dict[str, Any] = {"files": rows[start : start + size]} if rows else {}
+        if start + size < len(rows):
+            found["nextPageToken"] = str(start + size)
+        return found
+
+    def check(self, request: dict[str, Any]) -> None:
+        """Every file of the Files API that a request names must be there."""
+        for uri in named(request.get("contents", [])):
+            if found := _ADDRESSES.fullmatch(uri):
+                self.get(found[1])
+
+
+def named(contents: list[dict[str, Any]]) -> Iterator[str]:
+    """The addresses of all files that contents name."""
+    for content in contents:
+        for part in content.get("parts", []):
+            if "fileData" in part:
+                yield part["fileData"].get("fileUri", "")
+
+
+def camel(name: str) -> str:
+    """A field's name in JSON; both spellings are taken (protobuf.dev, ProtoJSON)."""
+    first, *rest = name.split("_")
+    return first + "".join(map(str.title, rest))
+
+
+def timestamp(seconds: float) -> str:
+    """RFC 3339, in UTC."""
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + f".{int(seconds % 1 * 1e6):06d}Z"
+
+
+class FileEndpoints:
+    """The Files API over HTTP: a resumable upload in one or more pieces, and the files themselves."""
+
+    def __init__(self, files: Files, authorise: Callable[[Request], None], largest: int) -> None:
+        self._files = files
+        self._authorise = authorise
+        self._largest = largest
+
+    def routes(self) -> list[Route]:
+        """Their routes, under both versions: google-genai asks v1 (3.4.0)."""
+        return [route for version in VERSIONS for route in self._routes(version)]
+
+    def _routes(self, version: str) -> Iterator[Route]:
+        yield Route(f"/upload/{version}/files", self.upload, methods=["POST"])
+        yield Route(f"/{version}/files", self.list, methods=["GET"])
+        yield Route(f"/{version}/files/{{name}}", self.one, methods=["GET", "DELETE"])
+
+    async def upload(self, request: Request) -> Response:
+        """`start` tells of the file and gets an address; `upload` and `upload, finalize` bring its bytes there.
+
+        The address is a secret of its own: no key comes with the bytes.
+        """
+        commands = {word.strip() for word in request.headers.get("x-goog-upload-command", "").split(",")}
+        if commands == {"start"}:
+            return await self._start(request)
+        if not commands <= {"upload", "finalize"} or "upload_id" not in request.query_params:
+            raise invalid("Only resumable uploads are served: start; upload; finalize.")
+        data = await self._read(request)
+        offset = request.headers.get("x-goog-upload-offset", "0")
+        last = "finalize" in commands
+        upload_id = request.query_params["upload_id"]
+        file = self._files.receive(upload_id, int(offset) if offset.isdigit() else -1, data, last=last)
+        headers = {"x-goog-upload-status": "final" if last else "active"}
+        return Response(pretty({"file": file}) if file else b"", media_type=JSON, headers=headers)
+
+    async def _start(self, request: Request) -> Response:
+        self._authorise(request)
+        told = await request.json() if await request.body() else {}
+        mime_type = request.headers.get("x-goog-upload-header-content-type", "")
+        file = {camel(name): value for name, value in (told.get("file") or {}).items()}
+        upload_id = self._files.begin(file, mime_type)
+        url = request.url.include_query_params(upload_id=upload_id)
+        return Response(headers={"x-goog-upload-status": "active", "x-goog-upload-url": str(url)})
+
+    async def _read(self, request: Request) -> bytes:
+        data = bytearray()
+        async for piece in request.stream():
+            data += piece
+            if len(data) > self._largest:
+                raise invalid(f"Request payload size exceeds the limit: {self._largest} bytes.")
+        return bytes(data)
+
+    async def list(self, request: Request) -> Response:
+        """`files.list`."""
+        self._authorise(request)
+        size, token = request.query_params.get("pageSize", ""), request.query_params.get("pageToken", "")
+        if not all(text.isdigit() for text in (size, token) if text):
+            raise invalid("Request contains an invalid argument.")
+        page = self._files.page(min(int(size or 0) or DEFAULT_PAGE, LARGEST_PAGE), int(token or 0))
+        return Response(pretty(page), media_type=JSON)
+
+    async def one(self, request: Request) -> Response:
+        """`files.get` and `files.delete`."""
+        self._authorise(request)
+        name = f"files/{request.path_params['name']}"
+        if request.method == "DELETE":
+            self._files.delete(name)
+            return Response(pretty({}), media_type=JSON)
+        return Response(pretty(self._files.get(name)), media_type=JSON)

@@ -1,0 +1,33 @@
+"""What an emulator remembers of its requests, for tests to look at."""
+
+from collections import Counter, deque
+from typing import Any
+
+from adapter.emulator.core.signatures import SignatureReport
+
+KEPT = 100
+LARGEST_KEPT = 1_000_000
+
+
+class Record:
+    """Counters, and the last requests with their bodies."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+        self.requests: deque[dict[str, Any]] = deque(maxlen=KEPT)
+
+    def request(self, method: str, model: str, query: dict[str, str], body: Any, size: int) -> None:
+        """A request that had a model and could be read."""
+        self.counts["requests"] += 1
+        kept = body if size <= LARGEST_KEPT else f"{size} bytes"
+        self.requests.append({"method": method, "model": model, "query": query, "body": kept})
+
+    def checked(self, report: SignatureReport) -> None:
+        """A request that passed."""
+        self.counts["signatures_verified"] += report.verified
+        self.counts["sentinels"] += report.sentinels
+
+    def stats(self) -> dict[str, int]:
+        """Every counter, those that never moved too."""
+        names = ("requests", "rejected", "signatures_verified", "sentinels", "open_streams", "chunks")
+        return {name: self.counts[name] for name in names}

@@ -1,0 +1,124 @@
+"""A reply as the server writes it: one JSON document, or the chunks of a stream."""
+
+import base64
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import orjson
+
+from adapter.emulator.core.conversation import Part
+from adapter.emulator.generation.reply import Candidate, Reply
+from adapter.emulator.generation.usage import Tally
+
+PIECE = re.compile(r"\S*\s*\S*\s*\S*\s*", re.DOTALL)
+"""A stream sends three words at a time."""
+
+
+def whole(reply: Reply) -> dict[str, Any]:
+    """The response of `generateContent`."""
+    candidates = [
+        {"content": content(found.parts)}
+        | {"finishReason": found.finish, "index": index}
+        | ({"finishMessage": found.message} if found.message else {})
+        | found.extra
+        for index, found in enumerate(reply.candidates)
+    ]
+    said = [part for found in reply.candidates for part in found.parts]
+    return envelope(reply, candidates, Tally(reply.model, said))
+
+
+def envelope(reply: Reply, candidates: list[dict[str, Any]], said: Tally) -> dict[str, Any]:
+    """Candidates, what they cost so far, and who answered."""
+    return {
+        "candidates": candidates,
+        "usageMetadata": reply.usage.metadata(said.counts()),
+        "modelVersion": reply.model.version,
+        "responseId": reply.id,
+    }
+
+
+def content(parts: list[Part]) -> dict[str, Any]:
+    """`{"role": "model"}` alone when nothing was said."""
+    return {"parts": [plain(part) for part in parts], "role": "model"} if parts else {"role": "model"}
+
+
+def plain(part: Part) -> Part:
+    """Bytes become base64."""
+    if "inlineData" not in part:
+        return part
+    blob = part["inlineData"]
+    return part | {"inlineData": blob | {"data": base64.b64encode(blob["data"]).decode()}}
+
+
+def chunks(reply: Reply) -> Iterator[dict[str, Any]]:
+    """The responses of `streamGenerateContent`, made one at a time."""
+    said = Tally(reply.model)
+    for index, found in enumerate(reply.candidates):
+        for parts, last in steps(found, late=reply.late_signatures):
+            said.add(parts)
+            candidate: dict[str, Any] = {"content": content(parts)}
+            if last:
+                candidate |= {"finishReason": found.finish}
+            candidate["index"] = index
+            yield envelope(reply, [candidate | (found.extra if last else {})], said)
+
+
+def steps(found: Candidate, *, late: bool) -> Iterator[tuple[list[Part], bool]]:
+    """The parts of each chunk, and whether it is the last.
+
+    Gemini 3 and later close with an empty text, which carries the signature of a text; earlier models close with
+    their last piece.
+    """
+    groups = list(grouped(found.parts))
+    closing: Part = {"text": ""}
+    if late and groups and "text" in groups[-1][-1] and "thoughtSignature" in groups[-1][-1]:
+        last = groups[-1][-1]
+        closing |= {"thoughtSignature": last["thoughtSignature"]}
+        groups[-1] = [{name: value for name, value in last.items() if name != "thoughtSignature"}]
+    pieces = [piece for group in groups for piece in cut(group)]
+    if late and pieces:
+        yield from ((piece, False) for piece in pieces)
+        yield [closing], True
+        return
+    for index, piece in enumerate(pieces or [[]]):
+        yield piece, index >= len(pieces) - 1
+
+
+def grouped(parts: list[Part]) -> Iterator[list[Part]]:
+    """Texts each for themselves, everything that is not text as it comes, calls together."""
+    calls = [part for part in parts if "functionCall" in part]
+    for part in parts:
+        if "functionCall" not in part:
+            yield [part]
+    if calls:
+        yield calls
+
+
+def cut(group: list[Part]) -> Iterator[list[Part]]:
+    """A text in pieces; what else the part carries stays on the first piece."""
+    first = group[0]
+    if "text" not in first:
+        yield group
+        return
+    pieces = [piece for piece in PIECE.findall(first["text"]) if piece] or [""]
+    thought = {"thought": True} if first.get("thought") else {}
+    yield [first | {"text": pieces[0]}]
+    yield from ([{"text": piece} | thought] for piece in pieces[1:])
+
+
+def pretty(body: Any) -> bytes:
+    """Two spaces, as the server prints whole answers and errors."""
+    return orjson.dumps(body, option=orjson.OPT_INDENT_2) + b"\n"
+
+
+def one_line(body: Any) -> bytes:
+    """A space after colons, none after commas, and no angle brackets."""
+    text = json.dumps(body, ensure_ascii=False, separators=(",", ": "))
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").encode()
+
+
+def event(body: Any) -> bytes:
+    """One server-sent event."""
+    return b"data: " + one_line(body) + b"\r\n\r\n"

@@ -1,0 +1,1 @@
+"""Protobuf JSON as Google's front end reads it, by a table of fields."""

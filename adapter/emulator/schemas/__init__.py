@@ -1,0 +1,1 @@
+"""JSON Schemas: checking values, and making values that hold."""

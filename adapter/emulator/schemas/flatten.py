@@ -1,0 +1,138 @@
+"""A conjunction of schemas as one flat level, with the choices of `anyOf`, `oneOf`, `if` and `enum` made.
+
+`flatten` yields one `Level` per combination of choices, simplest first. A level keeps child schemas apart (a property
+that three schemas speak about has three nodes), so nothing has to be merged that cannot be.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from adapter.emulator.schemas.references import Document, Node, own_base
+from adapter.emulator.schemas.validator import TYPES, legacy, required, same
+
+Nodes = tuple[Node, ...]
+
+MAX_LEVELS = 60
+MAX_NESTING = 40
+BOUNDS = {"minimum": max, "maximum": min}
+
+
+@dataclass(frozen=True)
+class Level:
+    """What a value must be, as far as its own level is concerned."""
+
+    types: tuple[str, ...] = tuple(TYPES)
+    values: tuple[Any, ...] | None = None
+    schemas: tuple[Node, ...] = ()
+    """Every schema that applies here, for the keywords that are looked up by name."""
+    pending: tuple[tuple[Node, ...], ...] = field(default=(), repr=False)
+    """Alternatives not chosen yet."""
+
+    def numbers(self, word: str) -> list[float]:
+        """All numeric values of a keyword."""
+        found = [node.schema[word] for node in self.schemas if word in node.schema]
+        return [value for value in found if TYPES["number"](value)]
+
+    def largest(self, word: str, default: float = 0) -> int:
+        return int(max(self.numbers(word), default=default))
+
+    def smallest(self, word: str, default: float) -> int:
+        return int(min(self.numbers(word), default=default))
+
+    def strings(self, word: str) -> list[str]:
+        """All textual values of a keyword."""
+        return [node.schema[word] for node in self.schemas if isinstance(node.schema.get(word), str)]
+
+    @property
+    def required(self) -> list[str]:
+        """Names in order, each once."""
+        return list(dict.fromkeys(name for node in self.schemas for name in required(node.schema)))
+
+    @property
+    def properties(self) -> list[str]:
+        """Declared names in order, each once."""
+        return list(dict.fromkeys(name for node in self.schemas for name in node.schema.get("properties", {})))
+
+
+def flatten(document: Document, nodes: Nodes) -> Iterator[Level]:
+    """The levels of a conjunction, at most `MAX_LEVELS`."""
+    waiting = [joined(document, Level(), nodes, 0)]
+    for _ in range(MAX_LEVELS * 4):
+        if not waiting:
+            return
+        level = waiting.pop(0)
+        if level is None:
+            continue
+        if not level.pending:
+            yield level
+            continue
+        first, *rest = level.pending
+        opened = replace(level, pending=tuple(rest))
+        waiting = [*(joined(document, opened, (choice,), 0) for choice in first), *waiting]
+
+
+def joined(document: Document, level: Level, nodes: Nodes, depth: int) -> Level | None:
+    """The level with more schemas on it; nothing when they cannot all hold."""
+    for node in nodes:
+        if node.schema is False or depth > MAX_NESTING:
+            return None
+        if not isinstance(node.schema, dict):
+            continue
+        combined = with_schema(document, level, node, depth)
+        if combined is None:
+            return None
+        level = combined
+    return level
+
+
+def with_schema(document: Document, level: Level, node: Node, depth: int) -> Level | None:
+    """One schema more: its own keywords, then what it refers to."""
+    schema = node.schema
+    targets = document.targets(node)
+    if not ("$ref" in schema and legacy(document.root.schema)):
+        narrowed = with_values(with_types(level, schema), schema)
+        if narrowed is None:
+            return None
+        inner = Node(schema, own_base(schema, node.base))
+        level = replace(
+            narrowed,
+            schemas=(*narrowed.schemas, inner),
+            pending=(*narrowed.pending, *choices(inner)),
+        )
+        targets += [Node(child, inner.base) for child in schema.get("allOf", [])]
+    return joined(document, level, tuple(targets), depth + 1)
+
+
+def with_types(level: Level, schema: dict[str, Any]) -> Level | None:
+    """The types both allow; an integer is a number."""
+    wanted = schema.get("type")
+    if wanted is None:
+        return level
+    names = [wanted] if isinstance(wanted, str) else list(wanted)
+    if "number" in names and "integer" not in names:
+        names.append("integer")
+    kept = [name for name in names if name in level.types]
+    return replace(level, types=tuple(kept)) if kept else None
+
+
+def with_values(level: Level | None, schema: dict[str, Any]) -> Level | None:
+    """The enumerated values both allow."""
+    if level is None:
+        return None
+    listed = [schema["const"]] if "const" in schema else schema.get("enum")
+    if listed is None:
+        return level
+    kept = tuple(value for value in listed if level.values is None or any(same(value, other) for other in level.values))
+    return replace(level, values=kept) if kept else None
+
+
+def choices(node: Node) -> list[tuple[Node, ...]]:
+    """One tuple of alternatives for each keyword that offers some."""
+    schema, base = node
+    found = [tuple(Node(child, base) for child in schema[word]) for word in ("anyOf", "oneOf") if word in schema]
+    if "if" in schema:
+        holds = {"allOf": [schema["if"], schema.get("then", True)]}
+        fails = {"allOf": [{"not": schema["if"]}, schema.get("else", True)]}
+        found.append((Node(holds, base), Node(fails, base)))
+    return found

@@ -1,0 +1,224 @@
+"""A value for a JSON Schema: built from the schema, checked, and built another way when the check fails.
+
+Deterministic. Required properties are filled, and optional ones that the text names; when nothing is required, the
+first property. Values come from the user's text where they fit (see `hints.py`), else from the schema's `default`,
+else they are plain: the property's name, the smallest number, one item. A variant starts further on in all of these.
+"""
+
+import math
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any
+
+from adapter.emulator.generation.hints import Hints
+from adapter.emulator.schemas.flatten import Level, Nodes, flatten
+from adapter.emulator.schemas.references import Document, Node
+from adapter.emulator.schemas.strings import by_format, by_pattern
+from adapter.emulator.schemas.validator import Validator, dependencies, for_item, for_property, is_integer
+
+MAX_CANDIDATES = 400
+MAX_DEPTH = 24
+MAX_VALUES = 20_000
+"""How many values one sample may try to build; more means that the schema is a puzzle."""
+MAX_ITEMS = 1_000
+NOTHING = object()
+"""No value was found; `None` is a value."""
+
+ORDER = ("object", "array", "string", "integer", "number", "boolean", "null")
+"""Which type is tried first where a schema leaves the choice."""
+
+PLAIN: tuple[Any, ...] = (0, 1, -1, 1.5, True, False, None, "", "a", [], {}, {"property": 0}, 1_000_000)
+"""Tried last."""
+
+
+def sample(schema: Any, said: Hints | None = None, variant: int = 0) -> Any:
+    """A value that the schema allows; `{}` when none was found."""
+    found = Sampler(schema, said or Hints(), variant).value((), "")
+    return {} if found is NOTHING else found
+
+
+def satisfies(schema: Any, value: Any) -> bool:
+    """Whether the emulator itself holds the value to be valid."""
+    document = Document(schema)
+    return Validator(document).valid(value, document.root)
+
+
+class Sampler:
+    """Builds values for nodes of one document; strings and numbers of the text are used up in order."""
+
+    def __init__(self, schema: Any, said: Hints, variant: int) -> None:
+        self.document = Document(schema)
+        self.validator = Validator(self.document)
+        self.said = said
+        self.variant = variant
+        self.left = MAX_VALUES
+        self.strings = list(said.strings[variant:])
+        self.numbers = list(said.numbers[variant:])
+
+    def value(self, nodes: Nodes, name: str, depth: int = 0, variant: int = 0) -> Any:
+        """The first candidate that is valid."""
+        nodes = nodes or (self.document.root,)
+        self.left -= 1
+        if depth > MAX_DEPTH or self.left < 0:
+            return NOTHING
+        for candidate in islice(self.candidates(nodes, name, depth, variant), MAX_CANDIDATES):
+            if all(self.validator.valid(candidate, node) for node in nodes):
+                return candidate
+        return NOTHING
+
+    def candidates(self, nodes: Nodes, name: str, depth: int, variant: int) -> Iterator[Any]:
+        """By every way the schema offers, then plain values."""
+        for level in flatten(self.document, nodes):
+            yield from self.of_level(level, name, depth, variant)
+        if depth < 3:
+            yield from PLAIN
+
+    def of_level(self, level: Level, name: str, depth: int, variant: int) -> Iterator[Any]:
+        """Enumerated values, defaults, then each type."""
+        if level.values is not None:
+            yield from self.enumerated(level.values, variant)
+            return
+        if "object" not in level.types or not level.properties:
+            yield from (node.schema["default"] for node in level.schemas if node.schema.get("default") is not None)
+        for type_ in sorted(level.types, key=lambda type_: preference(type_, level)):
+            yield from self.of_type(type_, level, name, depth, variant)
+
+    def enumerated(self, values: tuple[Any, ...], variant: int) -> Iterator[Any]:
+        """Values that the text names, then the others in order."""
+        said = [value for value in values if isinstance(value, str) and value.lower() in self.said.words]
+        start = (variant + self.variant) % len(values)
+        yield from [*said, *values[start:], *values[:start]]
+
+    def of_type(self, type_: str, level: Level, name: str, depth: int, variant: int) -> Iterator[Any]:
+        """Candidates of one type."""
+        match type_:
+            case "object":
+                yield from self.objects(level, depth, variant)
+            case "array":
+                yield from self.arrays(level, name, depth)
+            case "string":
+                yield from self.texts(level, name, variant)
+            case "integer" | "number":
+                yield from self.amounts(level, type_, variant)
+            case "boolean":
+                yield from (True, False)
+            case _:
+                yield None
+
+    def objects(self, level: Level, depth: int, variant: int) -> Iterator[dict[str, Any]]:
+        """With what is required and named; with what is required; with enough properties; with every property."""
+        needed = level.required
+        named = [name for name in level.properties if name.lower() in self.said.words]
+        first = [] if needed or named or depth else level.properties[:1]
+        fewest = level.largest("minProperties")
+        extra = [*level.properties, *self.pattern_names(level), *(f"property_{number}" for number in range(fewest))]
+        filled = list(dict.fromkeys([*needed, *extra]))[: max(fewest, len(needed))]
+        wishes: list[list[str]] = [[*needed, *named, *first], needed, filled, [*needed, *extra[:8]]]
+        tried: list[set[str]] = []
+        for wish in wishes:
+            names = self.closed(list(dict.fromkeys(wish)), level)
+            if set(names) not in tried:
+                tried.append(set(names))
+                yield from self.with_names(names, set(needed), level, depth, variant)
+
+    def pattern_names(self, level: Level) -> list[str]:
+        """Names that `patternProperties` and `propertyNames` allow."""
+        patterns = [pattern for node in level.schemas for pattern in node.schema.get("patternProperties", {})]
+        names = [name for pattern in patterns for name in islice(by_pattern(pattern), 1)]
+        for node in level.schemas:
+            if "propertyNames" in node.schema:
+                allowed = Node(node.schema["propertyNames"], node.base)
+                found = (self.value((allowed,), "name", MAX_DEPTH - 2, number) for number in range(3))
+                names += [name for name in found if isinstance(name, str)]
+        return names
+
+    def closed(self, names: list[str], level: Level) -> list[str]:
+        """The names, and those that their presence asks for."""
+        for node in level.schemas:
+            for name, wanted in dependencies(node.schema):
+                if name in names and isinstance(wanted, list):
+                    names = list(dict.fromkeys([*names, *wanted]))
+        return names
+
+    def with_names(
+        self, names: list[str], needed: set[str], level: Level, depth: int, variant: int
+    ) -> Iterator[dict[str, Any]]:
+        """One object; optional properties without a value are left out, required ones end the attempt."""
+        built = {}
+        for name in names:
+            nodes = tuple(Node(child, node.base) for node in level.schemas for child in for_property(name, node.schema))
+            found = self.value(nodes or (Node(True, ""),), name, depth + 1, variant)
+            if found is NOTHING and name in needed:
+                return
+            if found is not NOTHING:
+                built[name] = found
+        yield built
+
+    def arrays(self, level: Level, name: str, depth: int) -> Iterator[list[Any]]:
+        """One item unless the schema wants more; then none; then more."""
+        least, most = level.largest("minItems"), level.smallest("maxItems", MAX_ITEMS)
+        contained = level.largest("minContains", 1) if any("contains" in node.schema for node in level.schemas) else 0
+        start = min(max(least, contained, 0 if depth > MAX_DEPTH // 3 else 1), most)
+        for size in dict.fromkeys([start, least, start + 1, start + 2]):
+            if size <= min(most, MAX_ITEMS):
+                items = [self.item(level, index, index < contained, name, depth) for index in range(size)]
+                if not any(item is NOTHING for item in items):
+                    yield items
+
+    def item(self, level: Level, index: int, contained: bool, name: str, depth: int) -> Any:
+        """The item at an index; the first ones also satisfy `contains`."""
+        nodes = [Node(for_item(index, node.schema), node.base) for node in level.schemas]
+        if contained:
+            nodes += [Node(node.schema["contains"], node.base) for node in level.schemas if "contains" in node.schema]
+        return self.value(tuple(nodes) or (Node(True, ""),), name, depth + 1, index)
+
+    def texts(self, level: Level, name: str, variant: int) -> Iterator[str]:
+        """By format, from the text, by pattern, by name; each at a length that is allowed."""
+        least, most = level.largest("minLength"), level.smallest("maxLength", 10_000)
+        for form in level.strings("format"):
+            yield from by_format(form, variant + self.variant)
+        if self.strings and not level.strings("format"):
+            yield self.strings.pop(0) if len(self.strings) > 1 else self.strings[0]
+        for pattern in level.strings("pattern"):
+            yield from (text for text in by_pattern(pattern, least) if least <= len(text) <= most)
+        for text in (self.plain(name, variant), "", "1", "value", "_1"):
+            yield (text + "x" * max(0, least - len(text)))[:most]
+
+    def plain(self, name: str, variant: int) -> str:
+        """The property's name, numbered from the second on."""
+        number = variant + self.variant
+        return f"{name or 'value'} {number + 1}" if number else name or "value"
+
+    def amounts(self, level: Level, type_: str, variant: int) -> Iterator[float]:
+        """Numbers of the text, then near the bounds, then multiples."""
+        if self.numbers:
+            said = self.numbers.pop(0) if len(self.numbers) > 1 else self.numbers[0]
+            yield int(said) if is_integer(said) else said
+        lows = [*level.numbers("minimum"), *level.numbers("exclusiveMinimum")]
+        highs = [*level.numbers("maximum"), *level.numbers("exclusiveMaximum")]
+        low, high = max(lows, default=-math.inf), min(highs, default=math.inf)
+        first = low if lows else min(1.0, high)
+        tries = [first + variant + self.variant, first, first + 1, high, high - 1]
+        if math.isfinite(low) and math.isfinite(high):
+            tries += [(low + high) / 2, low + (high - low) / 16]
+        yield from (whole(number, type_) for number in tries if math.isfinite(number))
+        for step in level.numbers("multipleOf"):
+            start = math.ceil(first / step)
+            yield from (whole((start + number) * step, type_) for number in range(4))
+
+
+def whole(number: float, type_: str) -> float:
+    """Integers are written as such, as far as JSON's readers take them (64 bits)."""
+    return int(number) if abs(number) < 2**63 and (type_ == "integer" or is_integer(number)) else number
+
+
+def preference(type_: str, level: Level) -> int:
+    """Types that the keywords speak about come first."""
+    words = {
+        "object": ("properties", "required", "minProperties", "patternProperties", "propertyNames"),
+        "array": ("items", "prefixItems", "minItems", "contains"),
+        "string": ("pattern", "minLength", "format"),
+        "number": ("minimum", "maximum", "multipleOf", "exclusiveMinimum", "exclusiveMaximum"),
+    }
+    spoken = any(word in node.schema for node in level.schemas for word in words.get(type_, ()))
+    return ORDER.index(type_) - (len(ORDER) if spoken else 0)

@@ -1,0 +1,1 @@
+"""HTTP: bare ASGI for the hot path, and what uvicorn does differently here."""

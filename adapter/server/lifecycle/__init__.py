@@ -1,0 +1,1 @@
+"""The end of a process, new keys while it runs, and an event loop that is stuck."""

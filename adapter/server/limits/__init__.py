@@ -1,0 +1,1 @@
+"""Who may call, how much at once, and how often."""

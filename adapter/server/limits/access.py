@@ -1,0 +1,142 @@
+"""Who may call: client keys, kept as hashes and compared in constant time."""
+
+from base64 import b64decode
+from binascii import Error as Base64Error
+from collections.abc import Collection
+from fnmatch import fnmatchcase
+from hashlib import sha256
+from hmac import compare_digest
+from typing import NamedTuple
+
+from starlette.types import Scope
+
+from adapter.server.http.asgi import fields_of, header, host_of
+from adapter.settings import KnownClient, Settings, digest_of, further_upstreams, is_loopback
+
+
+class ModelDenied(Exception):
+    """A model that this client may not name."""
+
+
+class AccessDenied(Exception):
+    """A missing or wrong client key."""
+
+
+class KeyInUrl(Exception):
+    """A key where logs and histories keep it."""
+
+
+class ForeignPage(Exception):
+    """A page whose name was made to point at this machine (DNS rebinding)."""
+
+
+class Client(NamedTuple):
+    """Who called: a hash that scopes what is kept for it, and the key itself where it is passed on."""
+
+    id: str
+    key: str | None
+    known: KnownClient | None = None
+
+    def may(self, model: str) -> bool:
+        """Whether this client may name a model, as OpenAI's names or Gemini's."""
+        patterns = self.known.models if self.known is not None else ()
+        return not patterns or any(fnmatchcase(model.removeprefix("models/"), pattern) for pattern in patterns)
+
+    def check(self, model: str) -> None:
+        """Raise `ModelDenied` for a model that this client may not name."""
+        if not self.may(model):
+            raise ModelDenied("The model does not exist or you do not have access to it.")
+
+
+ANYBODY = Client("", None)
+"""Who calls where no keys are asked for."""
+
+
+class Access:
+    """Checks the key of each request; `secrets` are the upstreams' keys, also earlier ones, which no error may hold."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.secrets: frozenset[str] = frozenset()
+        self.replace(settings)
+
+    def replace(self, settings: Settings) -> None:
+        """Take the keys of these settings from now on."""
+        known = [*((key, None) for key in settings.client_keys), *((one.key, one) for one in settings.clients)]
+        self._known = [one for _, one in known]
+        self._hashes = [bytes.fromhex(digest_of(key)) for key, _ in known]
+        self.secrets |= {key for one in (settings, *further_upstreams(settings)) for key in one.upstream_keys}
+        self._passes_on = settings.upstream_auth == "caller"
+        self._open = not self._hashes and not self._passes_on
+        self._pages = settings.allow_origins if settings.loopback and self._open else None
+
+    def client(self, scope: Scope) -> Client:
+        """The client of a request. Raises `AccessDenied`, `KeyInUrl`, `ForeignPage`.
+
+        All keys are compared, whichever matches.
+        """
+        _check_url(scope)
+        if self._pages is not None and b"origin" in fields_of(scope):
+            _check_page(scope, self._pages)
+        return ANYBODY if self._open else self._with(sent_key(scope))
+
+    def viewer(self, scope: Scope) -> Client:
+        """Who looks at the page at /: browsers ask for a password. Raises `AccessDenied`, `KeyInUrl`."""
+        _check_url(scope)
+        return ANYBODY if self._open else self._with(_password(scope) or sent_key(scope))
+
+    def _with(self, key: str | None) -> Client:
+        digest = sha256((key or "").encode()).digest()
+        matches = [compare_digest(digest, known) for known in self._hashes]
+        if not key or (self._hashes and not any(matches)):
+            raise AccessDenied
+        known = self._known[matches.index(True)] if self._hashes else None
+        return Client(digest.hex(), key if self._passes_on else None, known)
+
+
+_KEYS = frozenset({b"authorization", b"api-key", b"x-goog-api-key"})
+_KEYS_OF_URLS = frozenset({b"key", b"api_key", b"api-key", b"apikey", b"access_token"})
+
+
+def _check_url(scope: Scope) -> None:
+    query: bytes = scope["query_string"]
+    if query and not _KEYS_OF_URLS.isdisjoint(pair.partition(b"=")[0].lower() for pair in query.split(b"&")):
+        raise KeyInUrl("A key goes into a header (authorization: Bearer KEY), never into a URL.")
+
+
+def _check_page(scope: Scope, allowed: Collection[str]) -> None:
+    """On the loopback address without keys a page may call under the loopback's own names, or where it is allowed.
+
+    A browser takes a page for one of this server if the page's name has come to point here, and asks nothing first.
+    """
+    origin = header(scope, b"origin") or ""
+    if origin in allowed or "*" in allowed or is_loopback(host_of(scope)):
+        return
+    if origin.partition("://")[2] == header(scope, b"host"):
+        raise ForeignPage("Pages of this name may not call: see --allow-origins.")
+
+
+def sent_key(scope: Scope) -> str | None:
+    """The key that a client sent, in the first of these that there is.
+
+    `Authorization: Bearer` as OpenAI's clients send it, `api-key` as Azure's do, `x-goog-api-key` as Google's do. One
+    that comes twice is none: who else reads it, a proxy, may have read the other one.
+    """
+    if len(fields_of(scope)) < len(scope["headers"]):
+        names = [name for name, _ in scope["headers"] if name in _KEYS]
+        if len(set(names)) < len(names):
+            return None
+    scheme, _, value = (header(scope, b"authorization") or "").partition(" ")
+    if scheme.lower() == "bearer" and value.strip():
+        return value.strip()
+    return header(scope, b"api-key") or header(scope, b"x-goog-api-key")
+
+
+def _password(scope: Scope) -> str | None:
+    """The password of `Authorization: Basic`, which browsers send."""
+    scheme, _, value = (header(scope, b"authorization") or "").partition(" ")
+    if scheme.lower() != "basic":
+        return None
+    try:
+        return b64decode(value, validate=True).decode("utf-8", "replace").partition(":")[2] or None
+    except (Base64Error, ValueError):
+        return None

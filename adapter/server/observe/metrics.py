@@ -1,0 +1,205 @@
+"""Figures for Prometheus (extra `metrics`), of exchanges that have ended. Labels take few values, whatever is sent."""
+
+import os
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+
+from adapter.server.observe.exchange_log import Exchange
+from adapter.upstream.errors import UpstreamError
+from adapter.upstream.observer import outcome
+from adapter.upstream.settings import UpstreamSettings
+from adapter.wire.gemini.generate import GenerateContentRequest, GenerateContentResponse, UsageMetadata
+from adapter.wire.openai.chat_request import ChatCompletionRequest
+from adapter.wire.openai.responses import ResponsesRequest
+
+MAX_MODELS = 100
+"""How many models have figures of their own; the rest count as `other`."""
+
+SHARED = "PROMETHEUS_MULTIPROC_DIR"
+"""The variable that names the folder which several workers share (prometheus-client's own)."""
+
+SECONDS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 80, 160, 320, 600)
+
+_ENDPOINTS = frozenset({"chat/completions", "responses/input_tokens", "responses/compact", "responses"})
+
+_GROUPS = ("responses", "conversations", "models", "translate")
+"""What begins with one of these and is none of the above counts as it."""
+
+_FIELDS = {"upstream", *ChatCompletionRequest.__struct_fields__, *ResponsesRequest.__struct_fields__}
+
+
+class Metrics:
+    """All figures of one process; where workers share a folder, `page` has the sum of all."""
+
+    content_type = CONTENT_TYPE_LATEST
+
+    def __init__(self) -> None:
+        self._registry = made = CollectorRegistry()
+        where = ("endpoint", "model")
+        self._requests = Counter(
+            "adapter_requests", "Requests by their ends.", ("endpoint", "status", "outcome"), registry=made
+        )
+        self._seconds = Histogram(
+            "adapter_request_seconds", "Time to an answer's end.", (*where, "stream"), registry=made, buckets=SECONDS
+        )
+        self._first = Histogram(
+            "adapter_first_event_seconds", "Time to a stream's first event.", where, registry=made, buckets=SECONDS
+        )
+        self._tokens = Counter("adapter_tokens", "Tokens that Gemini counted.", ("model", "kind"), registry=made)
+        self._notes = Counter("adapter_notes", "What became of fields.", ("field", "fidelity"), registry=made)
+        self._signatures = Counter("adapter_signatures", "Sources of signatures.", ("source",), registry=made)
+        self._running = Gauge("adapter_running", "Requests under way.", registry=made, multiprocess_mode="livesum")
+        self._attempts = Counter(
+            "adapter_attempts", "Requests to upstreams by their ends.", ("upstream", "outcome"), registry=made
+        )
+        self._retries = Counter(
+            "adapter_retries",
+            "Requests to upstreams after one that failed.",
+            ("upstream", "after"),
+            registry=made,
+        )
+        self._circuits = Gauge(
+            "adapter_open_circuits",
+            "Models of upstreams that are left alone.",
+            ("upstream",),
+            registry=made,
+            multiprocess_mode="livesum",
+        )
+        self._models: set[str] = set()
+
+    def begin(self) -> None:
+        """A request for an answer of Gemini's is being served."""
+        self._running.inc()
+
+    def end(self, exchange: Exchange) -> None:
+        """It has been served."""
+        self._running.dec()
+        self.count(exchange)
+        endpoint, model = _endpoint(exchange.path), self._model(exchange)
+        self._seconds.labels(endpoint, model, exchange.stream).observe(exchange.milliseconds / 1000)
+        if exchange.first_event_after:
+            self._first.labels(endpoint, model).observe(exchange.first_event_after)
+        if not exchange.background:
+            self.answered(exchange)
+
+    def count(self, exchange: Exchange) -> None:
+        """A request has ended."""
+        self._requests.labels(_endpoint(exchange.path), exchange.status, exchange.outcome).inc()
+
+    def answered(self, exchange: Exchange) -> None:
+        """What Gemini counted, and what became of the fields of both ways."""
+        model = self._model(exchange)
+        for kind, number in _tokens(exchange.usage):
+            # A counter takes no negative number, and relays have been seen to send them.
+            self._tokens.labels(model, kind).inc(max(0, number))
+        for note in (*exchange.notes, *exchange.reply_notes):
+            self._notes.labels(_field(note.path), note.fidelity.value).inc()
+            if note.signature is not None:
+                self._signatures.labels(note.signature.value).inc()
+
+    def call(
+        self,
+        upstream: UpstreamSettings,
+        method: str,  # noqa: ARG002 - see `Observer`
+        model: str,  # noqa: ARG002
+        request: GenerateContentRequest | None,  # noqa: ARG002
+    ) -> "CountedCall":
+        """See `upstream.observer.Observer`."""
+        return CountedCall(upstream.name, self._attempts, self._retries)
+
+    def circuits(self, upstream: str, more: int) -> None:
+        """See `upstream.observer.Observer`."""
+        self._circuits.labels(upstream).inc(more)
+
+    def page(self) -> bytes:
+        """All figures, as Prometheus reads them."""
+        folder = os.environ.get(SHARED)
+        if folder is None:
+            return generate_latest(self._registry)
+        _bury(folder)
+        shared = CollectorRegistry()
+        MultiProcessCollector(shared)  # type: ignore[no-untyped-call]
+        return generate_latest(shared)
+
+    def _model(self, exchange: Exchange) -> str:
+        """The model that answered, maybe to a client that has left; what nobody answered for may be any word."""
+        name = exchange.model if exchange.status == 200 or exchange.usage is not None else ""
+        if name and (name in self._models or len(self._models) < MAX_MODELS):
+            self._models.add(name)
+            return name
+        return "other" if name else "none"
+
+
+class CountedCall:
+    """One call to an upstream; see `upstream.observer.Observed`."""
+
+    def __init__(self, upstream: str, attempts: Counter, retries: Counter) -> None:
+        self._upstream = upstream
+        self._attempts = attempts
+        self._retries = retries
+        self._under_way = False
+        self._last = ""
+
+    def attempt(self, headers: dict[str, str]) -> None:  # noqa: ARG002 - see `Observed`
+        """See `Observed`."""
+        self._under_way = True
+        if self._last:
+            self._retries.labels(self._upstream, self._last).inc()
+
+    def answered(self, status: int) -> None:
+        """See `Observed`: how it ends is not known yet."""
+
+    def failed(self, error: UpstreamError) -> None:
+        """See `Observed`."""
+        self._end(error)
+
+    def heard(self, response: GenerateContentResponse) -> None:
+        """See `Observed`: the exchange hears it, too."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._end(error)
+
+    def _end(self, error: BaseException | None) -> None:
+        if self._under_way:
+            self._under_way, self._last = False, outcome(error)
+            self._attempts.labels(self._upstream, self._last).inc()
+
+
+def _bury(folder: str) -> None:
+    """Forget what processes had under way that are no more: nobody takes it back where one was killed."""
+    for path in Path(folder).glob("gauge_livesum_*.db"):
+        pid = int(path.stem.rpartition("_")[2])
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            path.unlink(missing_ok=True)
+
+
+def _endpoint(path: str) -> str:
+    path = path.removeprefix("/v1/").removeprefix("/")
+    return path if path in _ENDPOINTS else next((name for name in _GROUPS if path.startswith(name)), "other")
+
+
+def _field(path: str) -> str:
+    name = path.partition("[")[0].partition(".")[0]
+    return name if name in _FIELDS else "other"
+
+
+def _tokens(usage: UsageMetadata | None) -> list[tuple[str, int]]:
+    if usage is None:
+        return []
+    return [
+        ("input", (usage.prompt_token_count or 0) + (usage.tool_use_prompt_token_count or 0)),
+        ("cached", usage.cached_content_token_count or 0),
+        ("output", usage.candidates_token_count or 0),
+        ("reasoning", usage.thoughts_token_count or 0),
+    ]

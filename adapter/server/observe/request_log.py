@@ -1,0 +1,115 @@
+"""One line per request, plain or as JSON: never a key, never what was said."""
+
+import asyncio
+import logging
+import re
+import sys
+import time
+from functools import lru_cache
+
+from adapter.server.observe.exchange_log import Exchange
+from adapter.server.observe.log_sink import Sink
+from adapter.settings import Settings
+from adapter.wire.base import encode
+
+_LEVELS = {level: logging.getLevelName(level) for level in (logging.WARNING, logging.INFO, logging.DEBUG)}
+
+_NAME = re.compile(r"[\w.:/+@-]*", re.ASCII)
+_LONGEST = 128
+
+
+def shown(model: str) -> str:
+    """A model's name or an error's code as the log may show it: what does not look like one may be anything."""
+    if not model:
+        return "-"
+    return model if len(model) <= _LONGEST and _is_name(model) else "?"
+
+
+@lru_cache(1_000)
+def _is_name(model: str) -> bool:
+    return _NAME.fullmatch(model) is not None
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object per line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """See `logging.Formatter`."""
+        line = {"time": _date(int(record.created)), "level": record.levelname.lower(), "message": record.getMessage()}
+        if record.exc_info:
+            line["error"] = self.formatException(record.exc_info)
+        return encode(line).decode()
+
+
+class Handler(logging.Handler):
+    """What `logging` is told."""
+
+    def __init__(self, sink: Sink) -> None:
+        super().__init__()
+        self._sink = sink
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """See `logging.Handler`."""
+        self._sink.write(self.format(record))
+
+
+class Lines:
+    """The lines of requests, one for each.
+
+    They are written straight, as the log's handler would write them: what `logging` does for a record costs more than
+    the translation of a small request. Those of requests that end in one turn of the event loop are written together.
+    """
+
+    def __init__(self, settings: Settings, sink: Sink) -> None:
+        self._sink = sink
+        self._json = settings.log_format == "json"
+        self._least = logging.getLevelNamesMapping()[settings.log_level.upper()]
+        self._waiting: list[str] = []
+
+    def write(self, exchange: Exchange) -> None:
+        """Write one, at the end of this turn of the event loop."""
+        level = logging.WARNING if exchange.failed else logging.DEBUG if exchange.quiet else logging.INFO
+        if level < self._least:
+            return
+        if not self._waiting:
+            asyncio.get_running_loop().call_soon(self._flush)
+        self._waiting.append(self._line(exchange, _LEVELS[level]))
+
+    def _flush(self) -> None:
+        self._sink.write(*self._waiting)
+        self._waiting.clear()
+
+    def _line(self, exchange: Exchange, level: str) -> str:
+        now = int(time.time())
+        if not self._json:
+            said = f"{exchange.id} {exchange.path} {exchange.status} {shown(exchange.model)}"
+            error = f" {shown(exchange.error)}" if exchange.error else ""
+            return f"{_clock(now)} {level} {said} {round(exchange.milliseconds)} ms{error}"
+        names = {"model_asked": shown(exchange.model_asked), "model": shown(exchange.model)}
+        if exchange.error:
+            names["error"] = shown(exchange.error)
+        return encode({"time": _date(now), "level": level.lower(), **exchange.summary(), **names}).decode()
+
+
+@lru_cache(maxsize=1)
+def _clock(second: int) -> str:
+    return time.strftime("%H:%M:%S", time.localtime(second))
+
+
+@lru_cache(maxsize=1)
+def _date(second: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(second))
+
+
+def configure(settings: Settings) -> Lines:
+    """Send the logs of the project and of its HTTP server to standard error; the lines of requests go there too."""
+    sink = Sink(sys.stderr)
+    handler = Handler(sink)
+    plain = logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S")
+    handler.setFormatter(JsonFormatter() if settings.log_format == "json" else plain)
+    for name, level in (("adapter", settings.log_level), ("uvicorn.error", "warning"), ("asyncio", "warning")):
+        log = logging.getLogger(name)
+        log.handlers[:] = [handler]
+        log.propagate = False
+        log.setLevel(level.upper())
+    return Lines(settings, sink)

@@ -1,0 +1,372 @@
+"""Traces by OpenTelemetry (extra `telemetry`): a span for each request, each call to a model, and each attempt at it.
+
+Names and attributes are those of the semantic conventions (opentelemetry-semantic-conventions 0.66b2): HTTP's for the
+request and the attempts, GenAI's for the call between them. Spans hold what the log holds: no key, no URL, nothing that
+was said, and of what others name only what looks like a name. Where to send spans, how many to sample and to hold back,
+and the service's name are read from OpenTelemetry's own variables.
+"""
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from types import TracebackType
+from typing import Self
+from urllib.parse import urlsplit
+
+from opentelemetry import context as contexts
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.resources import OTELResourceDetector, Resource
+from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
+from opentelemetry.semconv._incubating.attributes import gen_ai_attributes as gen_ai
+from opentelemetry.semconv._incubating.attributes.service_attributes import SERVICE_NAME, SERVICE_VERSION
+from opentelemetry.semconv._incubating.attributes.url_attributes import URL_TEMPLATE
+from opentelemetry.semconv.attributes.error_attributes import ERROR_TYPE
+from opentelemetry.semconv.attributes.http_attributes import (
+    HTTP_REQUEST_METHOD,
+    HTTP_REQUEST_RESEND_COUNT,
+    HTTP_RESPONSE_STATUS_CODE,
+    HTTP_ROUTE,
+)
+from opentelemetry.semconv.attributes.server_attributes import SERVER_ADDRESS, SERVER_PORT
+from opentelemetry.semconv.attributes.url_attributes import URL_SCHEME
+from opentelemetry.trace import Span, SpanKind, StatusCode, format_trace_id, set_span_in_context
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+from opentelemetry.util.types import AttributeValue
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from adapter import __version__
+from adapter.server.http.asgi import header
+from adapter.server.observe.exchange_log import Exchange
+from adapter.server.observe.request_log import shown
+from adapter.server.observe.route_templates import is_quiet, route_of
+from adapter.upstream.errors import UpstreamError
+from adapter.upstream.observer import outcome
+from adapter.upstream.settings import UpstreamSettings
+from adapter.wire.gemini.generate import GenerateContentRequest, GenerateContentResponse, UsageMetadata
+
+log = logging.getLogger("adapter")
+
+CLOSING = 5.0
+"""Seconds in which the last spans may be sent when the process ends."""
+
+_NAME = "gemini-openai-adapter"
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "CONNECT"})
+_PARENT = TraceContextTextMapPropagator()
+
+_OPERATIONS = {
+    "generateContent": gen_ai.GenAiOperationNameValues.GENERATE_CONTENT.value,
+    "streamGenerateContent": gen_ai.GenAiOperationNameValues.GENERATE_CONTENT.value,
+    "countTokens": "count_tokens",
+    "listModels": "list_models",
+    "getModel": "get_model",
+}
+"""Gemini's methods as operations of GenAI; the conventions have names for the first two alone."""
+
+_TEMPLATES = {"listModels": "models", "getModel": "models/{model}"}
+
+_ASKED = (
+    ("max_output_tokens", gen_ai.GEN_AI_REQUEST_MAX_TOKENS),
+    ("temperature", gen_ai.GEN_AI_REQUEST_TEMPERATURE),
+    ("top_p", gen_ai.GEN_AI_REQUEST_TOP_P),
+    ("top_k", gen_ai.GEN_AI_REQUEST_TOP_K),
+    ("seed", gen_ai.GEN_AI_REQUEST_SEED),
+    ("presence_penalty", gen_ai.GEN_AI_REQUEST_PRESENCE_PENALTY),
+    ("frequency_penalty", gen_ai.GEN_AI_REQUEST_FREQUENCY_PENALTY),
+    ("candidate_count", gen_ai.GEN_AI_REQUEST_CHOICE_COUNT),
+)
+
+
+class Traces:
+    """The traces of one process. `processor` makes what takes the spans that have ended."""
+
+    def __init__(self, processor: "Callable[[], SpanProcessor] | None" = None) -> None:
+        self._processor = processor
+        self._provider: TracerProvider | None = None
+
+    def open(self) -> None:
+        """Begin; threads start here."""
+        # OpenTelemetry's own words hold addresses and answers of the collector: `_Told` says what there is to say.
+        own = logging.getLogger("opentelemetry")
+        own.propagate = False
+        own.handlers[:] = [logging.NullHandler()]
+        named = Resource({SERVICE_NAME: _NAME, SERVICE_VERSION: __version__})
+        resource = Resource.create().merge(named).merge(OTELResourceDetector().detect())
+        self._provider = TracerProvider(resource=resource, shutdown_on_exit=False)
+        self._provider.add_span_processor((self._processor or sending)())
+        self.tracer = self._provider.get_tracer(_NAME, __version__)
+
+    async def aclose(self) -> None:
+        """Send what is left, if the collector takes it in time."""
+        if self._provider is None:
+            return
+        loop, done = asyncio.get_running_loop(), asyncio.Event()
+        provider = self._provider
+
+        def close() -> None:
+            provider.shutdown()
+            loop.call_soon_threadsafe(done.set)
+
+        # A thread of an executor would be waited for.
+        threading.Thread(target=close, name="traces", daemon=True).start()
+        try:
+            async with asyncio.timeout(CLOSING):
+                await done.wait()
+        except TimeoutError:
+            log.warning("traces: the collector did not take the last spans in time")
+
+    def around(self, app: ASGIApp) -> ASGIApp:
+        """An application whose requests have spans."""
+        return _Traced(app, self)
+
+    def call(
+        self, upstream: UpstreamSettings, method: str, model: str, request: GenerateContentRequest | None
+    ) -> "TracedCall":
+        """See `upstream.observer.Observer`."""
+        return TracedCall(self, upstream, method, model, request)
+
+    def circuits(self, upstream: str, more: int) -> None:
+        """See `upstream.observer.Observer`: nothing of a trace."""
+
+
+class _Traced:
+    """The span of each request but probes, around all that is done for it. The client's `traceparent` is its parent."""
+
+    def __init__(self, app: ASGIApp, traces: Traces) -> None:
+        self._app = app
+        self._traces = traces
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One connection."""
+        if scope["type"] == "lifespan" or is_quiet(scope["path"]):
+            await self._app(scope, receive, send)
+            return
+        method = scope.get("method", "GET")
+        name = method if method in _METHODS else "HTTP"
+        parent = _PARENT.extract({"traceparent": header(scope, b"traceparent") or ""}, contexts.Context())
+        attributes = {HTTP_REQUEST_METHOD: method if method in _METHODS else "_OTHER", URL_SCHEME: scope["scheme"]}
+        span = self._traces.tracer.start_span(name, parent, SpanKind.SERVER, attributes)
+        scope.setdefault("state", {})["trace_id"] = format_trace_id(span.get_span_context().trace_id)
+        status = 0
+
+        async def seen(message: Message) -> None:
+            nonlocal status
+            if message["type"] in ("http.response.start", "websocket.http.response.start"):
+                status = message["status"]
+            elif message["type"] == "websocket.accept":
+                status = 101
+            await send(message)
+
+        token = contexts.attach(set_span_in_context(span))
+        try:
+            await self._app(scope, receive, seen)
+        finally:
+            contexts.detach(token)
+            _end_request(span, name, scope, status)
+
+
+def _end_request(span: Span, name: str, scope: Scope, status: int) -> None:
+    """What is known of a request at its end. That a client is at fault is no error of the server's."""
+    exchange: Exchange | None = scope["state"].get("exchange")
+    route = route_of(scope)
+    if route is not None:
+        span.update_name(f"{name} {route}")
+        span.set_attribute(HTTP_ROUTE, route)
+    if status:
+        span.set_attribute(HTTP_RESPONSE_STATUS_CODE, status)
+    span.set_attribute("adapter.request_id", scope["state"].get("request_id", ""))
+    if exchange is not None:
+        span.set_attribute("adapter.outcome", exchange.outcome)
+        if exchange.model_asked:
+            span.set_attribute(gen_ai.GEN_AI_REQUEST_MODEL, shown(exchange.model_asked))
+    if exchange is not None and exchange.outcome in ("gone", "broken"):
+        _fail(span, exchange.error or "cancelled")
+    elif status >= 500:
+        _fail(span, exchange.error if exchange is not None and exchange.error else str(status))
+    span.end()
+
+
+class TracedCall:
+    """One call to a model; see `upstream.observer.Observed`. Its attempts are spans below its own."""
+
+    def __init__(
+        self,
+        traces: Traces,
+        upstream: UpstreamSettings,
+        method: str,
+        model: str,
+        request: GenerateContentRequest | None,
+    ) -> None:
+        self._tracer = traces.tracer
+        self._begun = time.perf_counter()
+        self._attempts = 0
+        self._attempt: Span | None = None
+        self._last: GenerateContentResponse | None = None
+        self._usage: UsageMetadata | None = None
+        self._reasons: dict[int, str] = {}
+        self._first: float | None = None
+        self._stream = method == "streamGenerateContent"
+        parts = urlsplit(upstream.url)
+        self._server: dict[str, AttributeValue] = {SERVER_ADDRESS: parts.hostname or ""}
+        self._server[SERVER_PORT] = parts.port or (443 if parts.scheme == "https" else 80)
+        self._http: dict[str, AttributeValue] = {
+            HTTP_REQUEST_METHOD: "GET" if method in _TEMPLATES else "POST",
+            URL_TEMPLATE: _TEMPLATES.get(method, f"models/{{model}}:{method}"),
+        }
+        operation = _OPERATIONS[method]
+        attributes = {
+            **self._server,
+            gen_ai.GEN_AI_OPERATION_NAME: operation,
+            gen_ai.GEN_AI_PROVIDER_NAME: _provider(upstream, parts.hostname),
+            "adapter.upstream": upstream.name,
+            **_asked(request),
+        }
+        if model:
+            attributes[gen_ai.GEN_AI_REQUEST_MODEL] = shown(model)
+        if self._stream:
+            attributes[gen_ai.GEN_AI_REQUEST_STREAM] = True
+        self._span = self._tracer.start_span(
+            f"{operation} {shown(model)}" if model else operation, None, SpanKind.CLIENT, attributes
+        )
+
+    def attempt(self, headers: dict[str, str]) -> None:
+        """See `Observed`: the upstream is told whose child it is."""
+        attributes = {**self._server, **self._http}
+        if self._attempts:
+            attributes[HTTP_REQUEST_RESEND_COUNT] = self._attempts
+        self._attempts += 1
+        below = set_span_in_context(self._span)
+        span = self._tracer.start_span(str(self._http[HTTP_REQUEST_METHOD]), below, SpanKind.CLIENT, attributes)
+        carried: dict[str, str] = {}
+        _PARENT.inject(carried, set_span_in_context(span))
+        if "traceparent" in carried:
+            headers["traceparent"] = carried["traceparent"]
+        self._attempt = span
+
+    def answered(self, status: int) -> None:
+        """See `Observed`."""
+        if self._attempt is not None:
+            self._attempt.set_attribute(HTTP_RESPONSE_STATUS_CODE, status)
+
+    def failed(self, error: UpstreamError) -> None:
+        """See `Observed`."""
+        self._end_attempt(error)
+
+    def heard(self, response: GenerateContentResponse) -> None:
+        """See `Observed`."""
+        if self._first is None:
+            self._first = time.perf_counter() - self._begun
+        self._last = response
+        if response.usage_metadata is not None:
+            self._usage = response.usage_metadata
+        for candidate in response.candidates or ():
+            if candidate.finish_reason is not None:
+                self._reasons[candidate.index or 0] = shown(candidate.finish_reason)
+
+    def __enter__(self) -> Self:
+        """See `Observed`."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """See `Observed`."""
+        self._end_attempt(error)
+        self._span.set_attributes(self._told())
+        if error is not None:
+            _fail(self._span, outcome(error))
+        self._span.end()
+
+    def _end_attempt(self, error: BaseException | None) -> None:
+        span, self._attempt = self._attempt, None
+        if span is None:
+            return
+        if error is not None:
+            _fail(span, outcome(error))
+        span.end()
+
+    def _told(self) -> dict[str, AttributeValue]:
+        """What the answer says of itself."""
+        told: dict[str, AttributeValue] = {}
+        if self._reasons:
+            told[gen_ai.GEN_AI_RESPONSE_FINISH_REASONS] = [reason for _, reason in sorted(self._reasons.items())]
+        if self._last is not None and self._last.response_id:
+            told[gen_ai.GEN_AI_RESPONSE_ID] = shown(self._last.response_id)
+        if self._last is not None and self._last.model_version:
+            told[gen_ai.GEN_AI_RESPONSE_MODEL] = shown(self._last.model_version)
+        if self._stream and self._first is not None:
+            told[gen_ai.GEN_AI_RESPONSE_TIME_TO_FIRST_CHUNK] = self._first
+        return told | _tokens(self._usage)
+
+
+def _fail(span: Span, kind: str) -> None:
+    """An error by its kind alone: its words may hold what was said."""
+    span.set_attribute(ERROR_TYPE, kind)
+    span.set_status(StatusCode.ERROR)
+
+
+def _provider(upstream: UpstreamSettings, host: str | None) -> str:
+    if upstream.auth == "vertex":
+        return gen_ai.GenAiProviderNameValues.GCP_VERTEX_AI.value
+    google = host == "generativelanguage.googleapis.com"
+    values = gen_ai.GenAiProviderNameValues
+    return values.GCP_GEMINI.value if google else values.GCP_GEN_AI.value
+
+
+def _asked(request: GenerateContentRequest | None) -> Mapping[str, AttributeValue]:
+    """The numbers of a request."""
+    config = None if request is None else request.generation_config
+    if config is None:
+        return {}
+    asked: dict[str, AttributeValue] = {
+        name: value for field, name in _ASKED if (value := getattr(config, field)) is not None
+    }
+    if config.response_mime_type == "application/json":
+        asked[gen_ai.GEN_AI_OUTPUT_TYPE] = gen_ai.GenAiOutputTypeValues.JSON.value
+    return asked
+
+
+def _tokens(usage: UsageMetadata | None) -> dict[str, AttributeValue]:
+    """By the conventions cached tokens are part of the input, those of reasoning part of the output."""
+    if usage is None:
+        return {}
+    return {
+        gen_ai.GEN_AI_USAGE_INPUT_TOKENS: (usage.prompt_token_count or 0) + (usage.tool_use_prompt_token_count or 0),
+        gen_ai.GEN_AI_USAGE_OUTPUT_TOKENS: (usage.candidates_token_count or 0) + (usage.thoughts_token_count or 0),
+        gen_ai.GEN_AI_USAGE_CACHE_READ_INPUT_TOKENS: usage.cached_content_token_count or 0,
+        gen_ai.GEN_AI_USAGE_REASONING_OUTPUT_TOKENS: usage.thoughts_token_count or 0,
+    }
+
+
+def sending() -> SpanProcessor:
+    """To the collector, in a thread; spans that it does not take are dropped once the queue is full."""
+    return BatchSpanProcessor(_Told(OTLPSpanExporter()))
+
+
+class _Told(SpanExporter):
+    """An exporter that says in the log when spans begin to be lost, and when they arrive again."""
+
+    def __init__(self, exporter: SpanExporter) -> None:
+        self._exporter = exporter
+        self._failing = False
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        """See `SpanExporter`."""
+        result = self._exporter.export(spans)
+        failed = result is not SpanExportResult.SUCCESS
+        if failed and not self._failing:
+            log.warning("traces: the collector takes no spans (OTEL_EXPORTER_OTLP_ENDPOINT); they are lost")
+        elif self._failing and not failed:
+            log.info("traces: the collector takes spans again")
+        self._failing = failed
+        return result
+
+    def shutdown(self) -> None:
+        """See `SpanExporter`."""
+        self._exporter.shutdown()
+
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        """See `SpanExporter`."""
+        return self._exporter.force_flush(timeout_millis)

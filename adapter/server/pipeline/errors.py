@@ -1,0 +1,175 @@
+"""Every exception as OpenAI's error, by one table at the border; what is not in it is a bug, logged whole."""
+
+import logging
+import re
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+from urllib.parse import quote
+
+import msgspec
+import orjson
+from starlette.exceptions import HTTPException
+
+from adapter.server.http.asgi import BodyTooLarge, ForeignBody, PackedBody
+from adapter.server.lifecycle.shutdown import ShuttingDown
+from adapter.server.limits.access import AccessDenied, ForeignPage, KeyInUrl, ModelDenied
+from adapter.server.limits.admission import Overloaded, TooOften
+from adapter.translate.core.errors import AnswerError, Failure, failure, of_answer, to_openai
+from adapter.translate.core.notes import Fidelity, Rejected
+from adapter.upstream.errors import UpstreamError, UpstreamTimeout
+from adapter.upstream.media_fetcher import FetchError
+from adapter.wire.base import TooManyUnknownFields
+from adapter.wire.openai.errors import ErrorBody
+
+log = logging.getLogger("adapter")
+
+_MISSING = re.compile(r"missing required field `([^`]+)`")
+
+
+class Malformed(Exception):
+    """The body is not JSON, or not the shape; `param` is the path."""
+
+    def __init__(self, message: str, param: str | None = None, code: str = "invalid_json") -> None:
+        super().__init__(message)
+        self.param = param
+        self.code = code
+
+
+class NotStored(Exception):
+    """What the request names is not kept here, or not in a state that allows it."""
+
+    def __init__(self, message: str, *, status: int = 404, param: str | None = None, code: str | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.param = param
+        self.code = code
+
+
+class Busy(Exception):
+    """As many background responses run as may."""
+
+
+class Asked(NamedTuple):
+    """Who asked whom: whether the client's own key went to Gemini, and the upstream's name."""
+
+    own_key: bool
+    upstream: str
+
+
+class StrictLoss(Exception):
+    """Strict mode: the request would lose something; the text lists every loss."""
+
+    def __init__(self, message: str, param: str) -> None:
+        super().__init__(message)
+        self.param = param
+
+
+def malformed(error: Exception) -> Malformed:
+    """What a decoder's error says, with the JSON path as `param`."""
+    if isinstance(error, msgspec.ValidationError):
+        return _misshapen(*str(error).partition(" - at `$")[::2])
+    if isinstance(error, UnicodeDecodeError):
+        return Malformed("The body is not UTF-8.")
+    if isinstance(error, RecursionError):
+        return Malformed("The body is nested too deeply.")
+    if isinstance(error, TooManyUnknownFields):
+        return Malformed(f"The body has {error}.")
+    return Malformed(f"The body is not JSON: {error}")
+
+
+def _misshapen(text: str, path: str) -> Malformed:
+    """What msgspec says of a wrong shape; it names a missing field in its words, not in its path."""
+    path = path.rstrip("`").lstrip(".")
+    missing = _MISSING.search(text)
+    if missing:
+        return Malformed(text, f"{path}.{missing.group(1)}".lstrip("."), "missing_required_parameter")
+    return Malformed(text, path, "invalid_type") if path else Malformed(text)
+
+
+def _rejected(error: Rejected, _asked: Asked) -> Failure:
+    """All that cannot be served, in one answer."""
+    refused = [note for note in error.notes if note.fidelity == Fidelity.REJECTED]
+    message = refused[0].reason if len(refused) == 1 else "\n".join(f"{note.path}: {note.reason}" for note in refused)
+    return failure(400, message, "unsupported_value", param=error.note.path)
+
+
+def _upstream(error: UpstreamError, asked: Asked) -> Failure:
+    """What Gemini told goes through the translation's table; what this side found out has a code of its own.
+
+    All the time there was has passed once the total limit ran out: another try would take as long.
+    """
+    if error.code is None:
+        return to_openai(error.status, error.error, **asked._asdict(), retry_after=error.retry_after)
+    retry = False if isinstance(error, UpstreamTimeout) and error.phase == "total" else None
+    return failure(error.status, str(error), error.code, retry=retry, wait=error.retry_after)
+
+
+def _http(error: HTTPException, _asked: Asked) -> Failure:
+    texts = {404: "There is no such URL here.", 405: "This URL does not take this method."}
+    made = failure(error.status_code, texts.get(error.status_code, error.detail), None)
+    return made._replace(
+        headers={**made.headers, **{name.lower(): text for name, text in (error.headers or {}).items()}}
+    )
+
+
+def _denied(_error: AccessDenied, _asked: Asked) -> Failure:
+    made = failure(401, "Incorrect API key provided.", "invalid_api_key")
+    return made._replace(headers={"www-authenticate": "Bearer"})
+
+
+def _too_much(_error: Exception) -> Failure:
+    """Free-form parts of a body are read late: what msgspec let pass may be too much for who reads them."""
+    return failure(400, "The body is nested too deeply, or holds a number beyond a double's range.", "invalid_json")
+
+
+_ROWS: tuple[tuple[type[Exception], Callable[[Any, Asked], Failure]], ...] = (
+    (Malformed, lambda error, _: failure(400, str(error), error.code, param=error.param)),
+    (Rejected, _rejected),
+    (StrictLoss, lambda error, _: failure(400, str(error), "would_lose", param=error.param)),
+    (AccessDenied, _denied),
+    (KeyInUrl, lambda error, _: failure(400, str(error), "key_in_url")),
+    (ForeignPage, lambda error, _: failure(403, str(error), "foreign_page")),
+    (ModelDenied, lambda error, _: failure(404, str(error), "model_not_found", param="model")),
+    (Overloaded, lambda _, __: failure(503, "The server is busy: try again.", "overloaded", wait=1)),
+    (TooOften, lambda error, _: failure(429, str(error), "rate_limit_exceeded", wait=error.wait)),
+    (NotStored, lambda error, _: failure(error.status, str(error), error.code, param=error.param)),
+    (Busy, lambda error, _: failure(429, str(error), "rate_limit_exceeded", wait=5)),
+    (ShuttingDown, lambda _, __: failure(503, "The server is shutting down.", "shutting_down", wait=1)),
+    (PackedBody, lambda _, __: failure(415, "Send the body without Content-Encoding.", "unsupported_media_type")),
+    (ForeignBody, lambda _, __: failure(415, "Send content-type: application/json.", "unsupported_media_type")),
+    (BodyTooLarge, lambda _, __: failure(413, "The body is too large.", "request_too_large")),
+    (FetchError, lambda error, _: failure(400, str(error), "failed_to_download_image", param="messages")),
+    (AnswerError, lambda error, _: of_answer(error)),
+    (RecursionError, lambda error, _: _too_much(error)),
+    (orjson.JSONDecodeError, lambda error, _: _too_much(error)),
+    (UpstreamError, _upstream),
+    (HTTPException, _http),
+)
+
+
+TABLE = tuple(kind for kind, _ in _ROWS)
+"""Every exception that has a row."""
+
+
+SHORTEST_SECRET = 8
+"""Characters below which a key may be a word of a message."""
+
+
+def without(made: Failure, secrets: Iterable[str]) -> Failure:
+    """An error that does not hold these keys, whatever they look like: relays repeat what they were sent."""
+    error, message = made.body.error, made.body.error.message
+    for secret in secrets:
+        if len(secret) >= SHORTEST_SECRET:
+            message = message.replace(secret, "[hidden]").replace(quote(secret, safe=""), "[hidden]")
+    if message == error.message:
+        return made
+    return made._replace(body=ErrorBody(error=msgspec.structs.replace(error, message=message)))
+
+
+def failure_of(error: Exception, request_id: str, *, own_key: bool = False, upstream: str = "the upstream") -> Failure:
+    """OpenAI's error for an exception. `own_key`: whether the client's own key goes to Gemini, here `upstream`."""
+    for kind, make in _ROWS:
+        if isinstance(error, kind):
+            return make(error, Asked(own_key, upstream))
+    log.error("a bug, in request %s", request_id, exc_info=error)
+    return failure(500, f"The adapter failed; its log has the request id {request_id}.", "internal_error")

@@ -1,0 +1,232 @@
+"""An event stream to one client: committed late, kept alive, ended honestly.
+
+The 200 goes out with the first event, or after `commit_after` seconds, so that an early failure is a normal HTTP
+error. A later failure is an error event; nothing ever looks like a finished answer that is none.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import AbstractContextManager, aclosing, nullcontext
+from typing import Protocol
+
+from starlette.types import Send
+
+from adapter.server.http.asgi import ClientGone, printable_values
+from adapter.server.http.response_writer import way_of
+from adapter.settings import Settings
+from adapter.upstream.client import Reply
+from adapter.upstream.errors import UpstreamError
+from adapter.wire.signatures import Issued
+from adapter.wire.sse import COMMENT
+
+_HEADERS = {"content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache"}
+_NO_HEAD: Mapping[str, str] = {}
+
+MAX_TAPPED = 500
+"""Events of one stream that are kept for the page at /."""
+
+MAX_HELD = 65_536
+"""How many bytes of events that came together are sent together."""
+
+
+class Answer(Protocol):
+    """An answer on its way to one client: Gemini's events become frames of its stream."""
+
+    @property
+    def finished(self) -> bool:
+        """Whether the answer is complete, so that what goes wrong from now on changes nothing."""
+        ...
+
+    def feed(self, reply: Reply) -> list[bytes]:
+        """The frames for one event."""
+        ...
+
+    def take_issued(self) -> list[Issued]:
+        """Signatures to keep before those frames go out."""
+        ...
+
+    async def keep(self, issued: list[Issued]) -> None:
+        """Keep them."""
+        ...
+
+    async def close(self) -> list[bytes]:
+        """The last frames; what they refer to is stored by then."""
+        ...
+
+    async def fail(self, error: Exception) -> list[bytes]:
+        """The last frames of a stream that ends too early."""
+        ...
+
+    def heartbeat(self) -> bytes:
+        """A frame that says nothing, where heartbeats are chunks."""
+        ...
+
+
+class Sink(Protocol):
+    """Where frames go."""
+
+    @property
+    def begun(self) -> bool:
+        """Whether anything was written: from then on an error is an event."""
+        ...
+
+    async def write(self, data: bytes, *, more: bool = False) -> None:
+        """Take one frame; with `more`, it may wait for those that follow at once."""
+        ...
+
+    async def flush(self) -> None:
+        """Let nothing wait any longer."""
+        ...
+
+
+class EventStream:
+    """Writes events; a client that takes none for `write_timeout` seconds is gone."""
+
+    def __init__(
+        self, send: Send, headers: Mapping[str, str], settings: Settings, tap: list[bytes] | None = None
+    ) -> None:
+        self._way = way_of(send)
+        self._headers = headers
+        self._settings = settings
+        self._tap = tap
+        self._clock = asyncio.get_running_loop().time
+        self._held: list[bytes] = []
+        self._held_size = 0
+        self._writing_since: float | None = None
+        self._commit_at = self._clock() + settings.commit_after
+        self._last_write = self._clock()
+        self._started = False
+
+    @property
+    def begun(self) -> bool:
+        """Whether anything was written: from then on an error is an event."""
+        return self._started or bool(self._held)
+
+    async def write(self, data: bytes, *, more: bool = False) -> None:
+        """Send one event; with `more`, together with those that follow at once."""
+        if self._tap is not None and len(self._tap) < MAX_TAPPED:
+            self._tap.append(data)
+        if self._held or more:
+            self._held.append(data)
+            self._held_size += len(data)
+            if more and self._held_size <= MAX_HELD:
+                return
+            data = self._taken()
+        await self._way.piece(data, self._head())
+        self._writing_since = None
+
+    async def flush(self) -> None:
+        """Send what is held back."""
+        if self._held:
+            await self._way.piece(self._taken(), self._head())
+            self._writing_since = None
+
+    def _taken(self) -> bytes:
+        data = b"".join(self._held)
+        self._held.clear()
+        self._held_size = 0
+        return data
+
+    def _head(self) -> Mapping[str, str]:
+        """A piece is written now: what its head says, if it has one."""
+        self._last_write = self._writing_since = self._clock()
+        if self._started:
+            return _NO_HEAD
+        self._started = True
+        return {**_HEADERS, **printable_values(self._headers)}
+
+    async def end(self) -> None:
+        """Close the stream. Nothing may be awaited after it: uvicorn reports an ended answer as a disconnect."""
+        await self._way.end()
+
+    async def keep_alive(self, heartbeat: Callable[[], bytes] | None) -> None:
+        """Commit when it is time, then send heartbeats in silence; return when the client takes nothing any more."""
+        while not self._stalled():
+            if self._beat_is_due(heartbeat is not None):
+                try:
+                    async with asyncio.timeout(self._settings.write_timeout):
+                        await self.write(heartbeat() if heartbeat else COMMENT)
+                except TimeoutError:
+                    return
+            await asyncio.sleep(self._idle(heartbeat is not None))
+
+    def _stalled(self) -> bool:
+        since = self._writing_since
+        return since is not None and self._clock() - since >= self._settings.write_timeout
+
+    def _beat_is_due(self, beats: bool) -> bool:
+        if self._writing_since is not None:
+            return False
+        if not self._started:
+            return self._clock() >= self._commit_at
+        return beats and self._clock() - self._last_write >= self._settings.heartbeat_after
+
+    def _idle(self, beats: bool) -> float:
+        """Seconds until there may be something to do."""
+        now, settings = self._clock(), self._settings
+        times = [(self._writing_since or now) + settings.write_timeout]
+        if not self._started:
+            times.append(self._commit_at)
+            if beats:
+                # By then events may have come, and silence after them.
+                times.append(now + settings.heartbeat_after)
+        elif beats and self._writing_since is None:
+            times.append(self._last_write + settings.heartbeat_after)
+        return max(0.0, min(times) - now)
+
+
+def heartbeat_of(settings: Settings, chunk: Callable[[], bytes]) -> Callable[[], bytes] | None:
+    """What a silent stream sends."""
+    match settings.heartbeat:
+        case "comment":
+            return lambda: COMMENT
+        case "chunk":
+            return chunk
+        case "off":
+            return None
+
+
+async def relay(
+    sink: Sink,
+    events: AsyncGenerator[Reply],
+    answer: Answer,
+    *,
+    limited: Callable[[], AbstractContextManager[object]] = nullcontext,
+) -> None:
+    """Pass an answer on, up to its last event. An error before the first byte is raised, a later one is sent.
+
+    Events are awaited inside `limited`, which may raise (`Drain.limited`).
+    """
+
+    async def pass_on(frames: list[bytes], issued: list[Issued], *, more: bool = False) -> None:
+        if issued:
+            await answer.keep(issued)
+        last = len(frames) - 1
+        for number, frame in enumerate(frames):
+            await sink.write(frame, more=more or number < last)
+        if not frames and not more:
+            await sink.flush()
+
+    try:
+        try:
+            async with aclosing(events):
+                with limited():
+                    async for reply in events:
+                        frames, issued = answer.feed(reply), answer.take_issued()
+                        if len(frames) == 1 and not issued:
+                            # As most events do: what is awaited once less costs less.
+                            await sink.write(frames[0], more=reply.more)
+                        else:
+                            await pass_on(frames, issued, more=reply.more)
+                        # Many streams wait at once: none holds what it has told.
+                        del reply, frames
+        except UpstreamError:
+            if not answer.finished:
+                raise
+        await pass_on(await answer.close(), answer.take_issued())
+    except ClientGone:
+        raise
+    except Exception as error:
+        if not sink.begun:
+            raise
+        await pass_on(await answer.fail(error), answer.take_issued())

@@ -1,0 +1,197 @@
+"""One response: from the request to what Gemini is asked, and from its answer to what is sent and stored."""
+
+import secrets
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+import msgspec
+from starlette.types import Scope
+
+from adapter.server.limits.access import Client
+from adapter.server.observe.exchange_log import Exchange
+from adapter.server.pipeline import ledger_headers as notes
+from adapter.server.pipeline.generation import with_ledger
+from adapter.server.pipeline.service import Prepared, Service
+from adapter.server.state.stored_objects import Past, Recall, State
+from adapter.translate.answer import continuation
+from adapter.translate.core.context import Stamp
+from adapter.translate.core.notes import Fidelity, Note, Rejected
+from adapter.translate.responses.fields import ResponseStream, View, from_gemini, to_chat
+from adapter.upstream.client import Reply
+from adapter.upstream.media_fetcher import FetchError
+from adapter.wire.openai.response_events import Event
+from adapter.wire.openai.responses import Response, ResponsesRequest
+from adapter.wire.signatures import Issued
+from adapter.wire.sse import COMMENT, DONE, named_event
+
+_STAYS = Note("conversation", Fidelity.APPROXIMATED, "nothing is stored, so it is read and does not grow")
+
+
+class Turn(NamedTuple):
+    """A request that is understood: what was said before it, what goes to Gemini, the answer's id and where it goes.
+
+    `kept` is where the response is stored; None: nowhere.
+    """
+
+    view: View
+    past: Past
+    prepared: Prepared
+    stamp: Stamp
+    client: Client
+    kept: State | None
+
+
+class Memory(NamedTuple):
+    """Where responses are found, and where those are kept that are not to be stored; None: nowhere."""
+
+    known: Recall
+    unstored: State | None = None
+
+
+async def turn_of(
+    service: Service,
+    request: ResponsesRequest,
+    unknown: Mapping[str, msgspec.Raw],
+    client: Client,
+    memory: Memory | None = None,
+) -> Turn:
+    """Understand a request. Raises `Rejected`, `NotStored`."""
+    seed = secrets.token_hex(8)
+    memory = memory or Memory(service.state)
+    past = await memory.known.past(request, client.id, seed)
+    try:
+        view = to_chat(past.request, unknown)
+    except Rejected as error:
+        raise past.rejected(error) from None
+    try:
+        prepared = await service.prepare(view.request, {}, client, view.signatures)
+    except Rejected as error:
+        raise past.rejected(view.rejected(error)) from None
+    except FetchError as error:
+        raise Rejected("input", str(error)) from None
+    stays = request.store is False and request.conversation is not None
+
+    def told(own: Sequence[Note]) -> list[Note]:
+        return [*past.notes(view.ledger(own)), *([_STAYS] if stays else ())]
+
+    ledger = told(prepared.notes)
+    if prepared.detour is not None:
+        prepared.detour.view = told
+    prepared = msgspec.structs.replace(prepared, notes=ledger)
+    stamp = Stamp(seed=seed, id=f"resp_{secrets.token_hex(24)}", created=int(time.time()), model=prepared.model)
+    kept = memory.unstored if request.store is False else service.state
+    return Turn(view, past, prepared, stamp, client, kept)
+
+
+class Told(NamedTuple):
+    """To whom an answer is told, and what is recorded of it."""
+
+    scope: Scope
+    exchange: Exchange
+
+
+async def whole(service: Service, turn: Turn, reply: Reply, exchange: Exchange) -> Response:
+    """The response for a whole answer of Gemini's, stored. Raises `AnswerError`."""
+    response, ledger, issued = from_gemini(
+        reply.response,
+        turn.prepared.answered.context,
+        service.restamped(turn.stamp, turn.prepared),
+        reply.unknown,
+        turn.view,
+        clock=time.time,
+    )
+    exchange.reply_notes = continuation.notes(reply.continued) + ledger
+    if issued:
+        await service.keep(issued, turn.client)
+    await keep(turn, response, exchange.reply_notes)
+    return response
+
+
+async def keep(turn: Turn, response: Response, ledger: list[Note]) -> None:
+    """Store a response; where that fails, the response and the ledger say so."""
+    if turn.kept is None:
+        return
+    reason = "the response is too large for the store, or cannot be written"
+    try:
+        kept = await turn.kept.keep(response, turn.past, turn.client.id)
+    except Rejected as error:
+        kept, reason = False, f"the input cannot be stored: {error}"
+    if not kept:
+        response.store = False
+        ledger.append(Note("store", Fidelity.DROPPED, reason))
+
+
+class StreamedResponse:
+    """A response on its way to the client, see `streaming.Answer`.
+
+    `frame` is how an event is sent; `last` is what is sent behind the last one.
+    """
+
+    def __init__(
+        self,
+        service: Service,
+        turn: Turn,
+        told: Told,
+        frame: Callable[[Event], bytes] = named_event,
+        last: tuple[bytes, ...] = (DONE,),
+    ) -> None:
+        self.machine = ResponseStream(turn.prepared.context, turn.stamp, turn.view, clock=time.time)
+        self.take_issued = self.machine.take_issued
+        self.ended = False
+        self.exchange = told.exchange
+        self._service = service
+        self._turn = turn
+        self._told = told
+        self._frame = frame
+        self._last = last
+        if turn.prepared.detour is not None:
+            turn.prepared.detour.when_taken(lambda taken, _label: self.machine.instead(taken.context, taken.model))
+
+    @property
+    def finished(self) -> bool:
+        """See `Answer`."""
+        return self.machine.finished
+
+    def start(self) -> list[bytes]:
+        """The first frames, before Gemini has said anything."""
+        return list(map(self._frame, self.machine.start()))
+
+    def feed(self, reply: Reply) -> list[bytes]:
+        """See `Answer`."""
+        self.exchange.heard(reply.response)
+        if reply.continued:
+            self.machine.went_on()
+        return list(map(self._frame, self.machine.feed(reply.response, reply.unknown)))
+
+    async def keep(self, issued: list[Issued]) -> None:
+        """See `Answer`."""
+        await self._service.keep(issued, self._turn.client)
+
+    async def close(self) -> list[bytes]:
+        """See `Answer`."""
+        return await self._end(self.machine.close())
+
+    async def fail(self, error: Exception) -> list[bytes]:
+        """See `Answer`."""
+        failure = self._service.failed(error, self.exchange, self._turn.client)
+        return await self._end(self.machine.fail(failure.body))
+
+    async def cancel(self) -> list[bytes]:
+        """The last frames of a response that the client took back."""
+        return await self._end(self.machine.cancel())
+
+    async def _end(self, events: list[Event]) -> list[bytes]:
+        """Store the response and tell of it; its last event has a copy of it."""
+        self.ended = True
+        await keep(self._turn, self.machine.response, self.machine.notes)
+        last = getattr(events[-1], "response", None)
+        if isinstance(last, Response):
+            last.store = self.machine.response.store
+            if notes.wants_all(self._told.scope):
+                last.extra_content = with_ledger(last.extra_content, self.exchange)
+        return [*map(self._frame, events), *self._last]
+
+    def heartbeat(self) -> bytes:
+        """See `Answer`. No event says nothing, and clients stop at one that they do not know."""
+        return COMMENT

@@ -1,0 +1,1 @@
+"""What a client may refer to later: stored responses, conversations, background responses."""

@@ -1,0 +1,381 @@
+"""Responses that nobody waits for: each runs in one process and can be watched, and cancelled, from every process.
+
+What happens is written down as it happens: the response itself, its events in pieces, and a sign of life. A process
+that did not start a response reads these; one that wants to cancel it leaves a mark, which the running one finds.
+"""
+
+import asyncio
+import logging
+import math
+import time
+from collections.abc import AsyncGenerator
+from contextlib import aclosing, suppress
+from itertools import takewhile
+
+import msgspec
+
+from adapter.server.lifecycle.shutdown import ShuttingDown
+from adapter.server.pipeline.errors import Busy, NotStored
+from adapter.server.pipeline.event_stream import relay
+from adapter.server.pipeline.responding import StreamedResponse, Turn
+from adapter.server.pipeline.service import Service
+from adapter.server.state.stored_objects import UNFINISHED, State, answer_of
+from adapter.store import Document, DocumentStore
+from adapter.translate.responses.stream import blank
+from adapter.upstream.client import Reply
+from adapter.wire.base import encode
+from adapter.wire.openai.response_events import Completed, Failed, Incomplete
+from adapter.wire.openai.responses import Response, ResponseError
+from adapter.wire.openai.stored import StoredResponse
+from adapter.wire.sse import DONE, named_event
+
+log = logging.getLogger("adapter")
+
+BEAT = 1.0
+"""Seconds between two signs of life; events are written down as often, and marks looked for."""
+
+DEAD_AFTER = 30.0
+"""Seconds without a sign of life after which a response's process is taken for dead."""
+
+POLL = 0.25
+"""Seconds between two looks at a response that another process runs."""
+
+MAX_HELD = 4 * 1024 * 1024
+"""Bytes of events that are read from memory; older ones are read from the store."""
+
+PATIENCE = 5.0
+"""Seconds for which events that must have been are looked for in the store, before the end is told without them."""
+
+_ENDS = {"completed": Completed, "incomplete": Incomplete}
+
+PIECES_AT_ONCE = 16
+"""Pieces of written events that are read together."""
+
+
+class Log:
+    """The events of one response since it began; those that are written down may leave memory."""
+
+    def __init__(self) -> None:
+        self.first = 0
+        self.begun = True
+        self.ended = False
+        self._frames: list[bytes] = []
+        self._size = 0
+        self._written = 0
+        self._changed = asyncio.Event()
+
+    async def write(self, data: bytes, *, more: bool = False) -> None:
+        """See `streaming.Sink`."""
+        self._frames.append(data)
+        self._size += len(data)
+        self.ended = self.ended or data == DONE
+        if not more:
+            await self.flush()
+
+    async def flush(self) -> None:
+        """See `streaming.Sink`."""
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    @property
+    def end(self) -> int:
+        """The position of the next event."""
+        return self.first + len(self._frames)
+
+    def has_nothing_from(self, position: int) -> bool:
+        """Whether no event is, or will be, what a reader at this position waits for."""
+        return position > self.end or (self.ended and position == self.end)
+
+    async def read(self, position: int) -> list[bytes]:
+        """The events from a position on; waits for the next one. Nothing where they ended, or have left memory."""
+        while position == self.end and not self.ended:
+            await self._changed.wait()
+        return self._frames[position - self.first :] if position >= self.first else []
+
+    def unwritten(self) -> tuple[int, bytes]:
+        """What is to be written down: the position of its first event, and the events."""
+        return self._written, b"".join(self._frames[self._written - self.first :])
+
+    def wrote(self, data: bytes) -> None:
+        """These are written down."""
+        self._written += data.count(b"\n\n")
+        gone = 0
+        while self._size > MAX_HELD and self.first + gone < self._written:
+            self._size -= len(self._frames[gone])
+            gone += 1
+        del self._frames[:gone]
+        self.first += gone
+
+
+class WrittenEvents:
+    """Reads the events of one response from the store, one piece after the other."""
+
+    def __init__(self, documents: DocumentStore, response_id: str, client: str) -> None:
+        self.end = 0
+        self.ended = False
+        self._documents = documents
+        self._response_id = response_id
+        self._client = client
+        self._piece = 0
+
+    async def read(self, position: int) -> list[bytes]:
+        """The events from a position on that were not read before; nothing where no more are written yet."""
+        while not self.ended and (pieces := await self._next_pieces()):
+            first, frames = int(pieces[0][0]), [frame for _, data in pieces for frame in _frames(data)]
+            self._piece += len(pieces)
+            self.end, self.ended = first + len(frames), frames[-1] == DONE
+            if position < self.end:
+                return frames[max(0, position - first) :]
+        return []
+
+    async def _next_pieces(self) -> list[list[bytes]]:
+        """The pieces that follow the last one without a gap: each the position of its first event, and its events."""
+        keys = [_piece(self._response_id, number) for number in range(self._piece, self._piece + PIECES_AT_ONCE)]
+        found = await self._documents.get(keys, self._client)
+        return [found[key].split(b"\n", 1) for key in takewhile(found.__contains__, keys)]
+
+
+class Job:
+    """One response that runs here."""
+
+    def __init__(self, service: Service, turn: Turn, answer: StreamedResponse) -> None:
+        self.log = Log()
+        self._service = service
+        self._documents = service.state.documents
+        self._turn = turn
+        self._answer = answer
+        self._pieces = 0
+        self._taken_back = False
+        self._over = asyncio.Event()
+        self.task = asyncio.create_task(self._run())
+
+    def take_back(self) -> None:
+        """End it, at the client's wish."""
+        self._taken_back = True
+        self.task.cancel()
+
+    async def _run(self) -> None:
+        """The whole way, to its end."""
+        writing = asyncio.create_task(self._write_down())
+        try:
+            await self._respond()
+        finally:
+            # Not cancelled: a piece that was written all the same would be written again, longer, behind the back of
+            # whoever has read it.
+            self._over.set()
+            await asyncio.wait([writing])
+            if not self.log.ended:
+                await self.log.write(DONE)
+            await self._write_piece()
+            self._tell()
+
+    def _tell(self) -> None:
+        """Count the answer, which came after its request had been; say so if it failed."""
+        exchange = self._answer.exchange
+        if self._service.metrics is not None:
+            self._service.metrics.answered(exchange)
+        if exchange.error:
+            log.warning("%s in the background failed: %s", self._turn.stamp.id, exchange.error)
+
+    async def _respond(self) -> None:
+        service, answer = self._service, self._answer
+        try:
+            await relay(self.log, self._events(), answer, limited=service.drain.limited)
+        except asyncio.CancelledError:
+            if answer.ended:
+                return
+            frames = await (answer.cancel() if self._taken_back else answer.fail(ShuttingDown()))
+            for frame in frames:
+                await self.log.write(frame)
+
+    async def _events(self) -> AsyncGenerator[Reply]:
+        """Gemini's events, after the first events of the response itself."""
+        for frame in self._answer.start():
+            await self.log.write(frame)
+        async with aclosing(self._service.events(self._turn.prepared, self._turn.client, None)) as events:
+            async for reply in events:
+                yield reply
+
+    async def _write_down(self) -> None:
+        """Events, signs of life, and a look for the mark of one who wants it to end."""
+        response_id, client = self._turn.stamp.id, self._turn.client.id
+        while not self._over.is_set():
+            sign = Document(_life(response_id), encode(time.time()), response_id)
+            await self._documents.put([sign], client)
+            await self._write_piece()
+            if not self._taken_back and await self._documents.get([_mark(response_id)], client):
+                self.take_back()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(BEAT):
+                    await self._over.wait()
+
+    async def _write_piece(self) -> None:
+        first, data = self.log.unwritten()
+        if data:
+            response_id = self._turn.stamp.id
+            piece = Document(_piece(response_id, self._pieces), encode(first) + b"\n" + data, response_id)
+            if await self._documents.put([piece], self._turn.client.id):
+                self._pieces += 1
+                self.log.wrote(data)
+
+
+class Jobs:
+    """The responses that run here, and a way to all others."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._limit = service.settings.max_background
+        self._running: dict[tuple[str, str], Job] = {}
+
+    async def start(self, turn: Turn, answer: StreamedResponse) -> Response:
+        """Let a response run; what there is of it now. Raises `Busy`, `NotStored`."""
+        if len(self._running) >= self._limit:
+            raise Busy(f"{self._limit} background responses run already.")
+        now = blank(turn.view, turn.stamp)
+        if not await self._service.state.keep(now, turn.past, turn.client.id):
+            raise NotStored("The store cannot keep this response.", status=503, code="not_stored")
+        key = (turn.stamp.id, turn.client.id)
+        job = self._running[key] = Job(self._service, turn, answer)
+        job.task.add_done_callback(lambda _: self._running.pop(key))
+        return blank(turn.view, turn.stamp, "queued")
+
+    async def find(self, response_id: str, client: str) -> StoredResponse:
+        """A stored response; one whose process died is told as failed. Raises `NotStored`."""
+        state = self._service.state
+        record = await state.response(response_id, client)
+        answer = answer_of(record)
+        if answer.status in UNFINISHED and (response_id, client) not in self._running:
+            life = await state.documents.get([_life(response_id)], client)
+            last = msgspec.json.decode(life[_life(response_id)], type=float) if life else 0.0
+            created = msgspec.json.decode(record.response, type=Response).created_at
+            if time.time() - max(last, created) > DEAD_AFTER:
+                return await _ended(state, record, client, "failed")
+        return record
+
+    async def cancel(self, response_id: str, client: str) -> StoredResponse:
+        """Take a response back, wherever it runs; as it is afterwards. Raises `NotStored`."""
+        record = await self.find(response_id, client)
+        if not answer_of(record).background:
+            raise NotStored("Only a response in the background can be cancelled.", status=400)
+        if answer_of(record).status not in UNFINISHED:
+            return record
+        if (job := self._running.get((response_id, client))) is not None:
+            job.take_back()
+            await asyncio.wait([job.task])
+        else:
+            mark = Document(_mark(response_id), b"true", response_id)
+            await self._service.state.documents.put([mark], client)
+            await self._until_ended(response_id, client)
+        return await self.find(response_id, client)
+
+    async def _until_ended(self, response_id: str, client: str) -> None:
+        """Return when a response that another process runs has ended, or that one has had time enough."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(5 * BEAT):
+                # What is awaited happens in another process.
+                while answer_of(await self.find(response_id, client)).status in UNFINISHED:  # noqa: ASYNC110
+                    await asyncio.sleep(POLL)
+
+    def running(self, response_id: str, client: str) -> Job | None:
+        """The job of a response that runs in this process."""
+        return self._running.get((response_id, client))
+
+    async def follow(self, response_id: str, client: str, position: int) -> AsyncGenerator[list[bytes]]:
+        """The events of a response from a position on, as they come, up to the end. Raises `NotStored`."""
+        follower = Follower(self, self._service.state, response_id, client, position)
+        while frames := await follower.read():
+            yield frames
+
+    async def aclose(self) -> None:
+        """End what runs: it may use the time that is left where the process was told to end, and fails otherwise."""
+        tasks = [job.task for job in self._running.values()]
+        if not self._service.drain.begun:
+            for task in tasks:
+                task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+
+
+class Follower:
+    """Reads the events of one response from a position on, for one client.
+
+    They come from memory where the response runs in this process, otherwise from the store, where another process
+    writes them down. A client may name any position: where no event is or will be, to wait would be to wait for ever.
+
+    | the position                                | what is read                                        |
+    |---------------------------------------------|-----------------------------------------------------|
+    | in memory, or next to be told               | events, as they come                                |
+    | in the store                                | events, piece by piece                              |
+    | not in the store, the response still runs   | events, once they are written down                  |
+    | not in the store, though it must have been  | `PATIENCE` later the end, as the stored response is |
+    | behind the end, or beyond the next event    | the end alone                                       |
+    """
+
+    def __init__(self, jobs: Jobs, state: State, response_id: str, client: str, position: int) -> None:
+        self._jobs = jobs
+        self._about = (response_id, client)
+        self._position = position
+        self._written = WrittenEvents(state.documents, response_id, client)
+        self._until = math.inf
+        self._has_ended = False
+
+    async def read(self) -> list[bytes]:
+        """The next events; the last is `DONE`, and nothing comes after it. Raises `NotStored`."""
+        frames: list[bytes] = []
+        while not frames and not self._has_ended:
+            job = self._jobs.running(*self._about)
+            if job is not None and self._position >= job.log.first:
+                frames = await self._from_memory(job.log)
+            else:
+                frames = await self._from_store()
+        self._position += len(frames)
+        self._has_ended = not frames or frames[-1] == DONE
+        return frames
+
+    async def _from_memory(self, log: Log) -> list[bytes]:
+        return [DONE] if log.has_nothing_from(self._position) else await log.read(self._position)
+
+    async def _from_store(self) -> list[bytes]:
+        """Events that are written down; the end where there can be no more; nothing where it is worth to look again."""
+        if frames := await self._written.read(self._position):
+            self._until = math.inf
+            return frames
+        if self._written.ended:
+            return [DONE]
+        response = msgspec.json.decode((await self._jobs.find(*self._about)).response, type=Response)
+        is_over = response.status not in UNFINISHED
+        if is_over or self._position > self._written.end:
+            self._until = min(self._until, time.monotonic() + PATIENCE)
+        if time.monotonic() < self._until:
+            await asyncio.sleep(POLL)
+            return []
+        last = _ENDS.get(response.status, Failed)(sequence_number=self._position, response=response)
+        return [named_event(last), DONE] if is_over else [DONE]
+
+
+async def _ended(state: State, record: StoredResponse, client: str, status: str) -> StoredResponse:
+    """Store the end of a response whose process told of none."""
+    response = msgspec.json.decode(record.response, type=Response)
+    response.status = status
+    response.error = ResponseError(
+        code="server_error", message="The process that ran this response ended.", type="server_error"
+    )
+    ended = StoredResponse(response=msgspec.Raw(encode(response)), input=record.input, history=record.history)
+    await state.documents.put([Document(response.id, encode(ended))], client)
+    return ended
+
+
+def _life(response_id: str) -> str:
+    return f"life:{response_id}"
+
+
+def _mark(response_id: str) -> str:
+    return f"cancel:{response_id}"
+
+
+def _frames(data: bytes) -> list[bytes]:
+    return [frame + b"\n\n" for frame in data.split(b"\n\n") if frame]
+
+
+def _piece(response_id: str, number: int) -> str:
+    return f"events:{response_id}:{number}"

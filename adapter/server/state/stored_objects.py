@@ -1,0 +1,262 @@
+"""What a client may refer to later: its stored responses and conversations, as typed values over a store of bytes."""
+
+import re
+import secrets
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+
+from adapter.server.pipeline.errors import NotStored
+from adapter.store import Document, DocumentStore
+from adapter.store.documents.base import Readable
+from adapter.translate.core.notes import Note, Rejected
+from adapter.translate.responses.fields import input_items
+from adapter.translate.responses.input_items import THOUGHTS, type_of
+from adapter.wire.base import decode, encode, present
+from adapter.wire.openai.responses import InputItem, Response, ResponsesRequest
+from adapter.wire.openai.stored import Conversation, Item, StoredAnswer, StoredResponse
+
+UNFINISHED = ("queued", "in_progress")
+
+_OWN = re.compile(r"input\[(\d+)\]")
+_RESPONSE_ID = re.compile(r"resp_[0-9a-f]{48}")
+_CONVERSATION_ID = re.compile(r"conv_[0-9a-f]{48}")
+
+
+class Past(NamedTuple):
+    """A request with all that was said before it.
+
+    `request` has the earlier items in front of its own, `before` in number; they came from `source`, a field of the
+    request. `given` are its own items; those without an id get one of `seed` when they are stored. `history` are ids
+    of the responses before.
+    """
+
+    request: ResponsesRequest
+    before: int
+    source: str
+    given: list[InputItem]
+    seed: str
+    history: list[str]
+
+    def own(self) -> list[Item]:
+        """The request's own items, as they are stored."""
+        return input_items(msgspec.structs.replace(self.request, input=self.given), f"{self.seed}:input")
+
+    def path(self, path: str) -> str:
+        """The client's path: an earlier item is told by the field that it came from, its own by its own index."""
+        found = _OWN.match(path)
+        if found is None or not self.before:
+            return path
+        index = int(found.group(1)) - self.before
+        return f"input[{index}]{path[found.end() :]}" if index >= 0 else self.source
+
+    def notes(self, notes: Sequence[Note]) -> list[Note]:
+        """A ledger under the client's paths. That earlier thoughts stay behind is no loss of this request's."""
+        if not self.before:
+            return list(notes)
+        moved = [note.at(self.path(note.path)) for note in notes]
+        return [note for note in moved if note.path != self.source or note.reason != THOUGHTS]
+
+    def rejected(self, error: Rejected) -> Rejected:
+        """A rejection under the client's path."""
+        return Rejected(self.path(error.note.path), error.note.reason, self.notes(error.notes))
+
+
+class Recall:
+    """What is stored, to be read; each method is about one client's, named by its id."""
+
+    def __init__(self, documents: Readable) -> None:
+        self._documents = documents
+
+    async def past(self, request: ResponsesRequest, client: str, seed: str) -> Past:
+        """What the request refers to, put in front of its own items. Raises `NotStored`, `Rejected`."""
+        if request.previous_response_id is not None and request.conversation is not None:
+            raise Rejected("conversation", "a response follows another one or a conversation, not both")
+        history: list[str] = []
+        items: list[Item] = []
+        source = ""
+        if request.previous_response_id is not None:
+            source = "previous_response_id"
+            history, items = await self._chain(request.previous_response_id, client)
+        elif (conversation := conversation_of(request)) is not None:
+            source = "conversation"
+            await self.conversation(conversation, client, param="conversation")
+            items = await self.conversation_items(conversation, client)
+        given = await self._resolved(request, client)
+        if items or isinstance(request.input, list):
+            request = msgspec.structs.replace(request, input=[*_typed(items), *given])
+        return Past(request, len(items), source, given, seed, history)
+
+    async def _chain(self, previous: str, client: str) -> tuple[list[str], list[Item]]:
+        """The ids of all responses up to this one, and their items."""
+        last = await self.find(previous, client)
+        ids = [*last.history, previous] if last else [previous]
+        records = {**(await self._records(ids[:-1], client)), **({previous: last} if last else {})}
+        if missing := [id_ for id_ in ids if id_ not in records]:
+            code = "previous_response_not_found"
+            text = f"Previous response with id '{missing[0]}' not found."
+            raise NotStored(text, status=400, param="previous_response_id", code=code)
+        if answer_of(records[previous]).status in UNFINISHED:
+            text = f"Previous response with id '{previous}' is not finished."
+            raise NotStored(text, status=400, param="previous_response_id")
+        return ids, [item for id_ in ids for item in _all_items(records[id_])]
+
+    async def _records(self, ids: Sequence[str], client: str) -> dict[str, StoredResponse]:
+        known = [id_ for id_ in ids if _RESPONSE_ID.fullmatch(id_)]
+        bodies = await self._documents.get(known, client) if known else {}
+        return {id_: decode(body, StoredResponse)[0] for id_, body in bodies.items()}
+
+    async def _resolved(self, request: ResponsesRequest, client: str) -> list[InputItem]:
+        """The request's own items, references replaced by what they refer to where that is stored."""
+        given = request.input
+        if isinstance(given, str):
+            return [InputItem(type="message", role="user", content=given)]
+        ids = [item.id for item in given or () if type_of(item) == "item_reference" and item.id]
+        found = await self._items(ids, client) if ids else {}
+        return [found.get(item.id or "", item) for item in given or ()]
+
+    async def _items(self, ids: Sequence[str], client: str) -> Mapping[str, InputItem]:
+        places = await self._documents.get([_place(id_) for id_ in ids], client)
+        records = await self._records(sorted({place.decode() for place in places.values()}), client)
+        items = [item for record in records.values() for item in answer_of(record).output if item.get("id") in ids]
+        return {str(item.id): item for item in _typed(items)}
+
+    async def find(self, response_id: str, client: str) -> StoredResponse | None:
+        """A stored response, if there is one."""
+        return (await self._records([response_id], client)).get(response_id)
+
+    async def response(self, response_id: str, client: str) -> StoredResponse:
+        """A stored response. Raises `NotStored`."""
+        found = await self.find(response_id, client)
+        if found is None:
+            raise NotStored(f"Response with id '{response_id}' not found.")
+        return found
+
+    async def inputs(self, record: StoredResponse, client: str) -> list[Item]:
+        """All that a response answered: the items of the responses before it, and its own. Raises `NotStored`."""
+        records = await self._records(record.history, client)
+        earlier = [item for id_ in record.history if id_ in records for item in _all_items(records[id_])]
+        return [*earlier, *record.input]
+
+    async def conversation(self, conversation_id: str, client: str, param: str | None = None) -> Conversation:
+        """A conversation. Raises `NotStored`."""
+        known = [conversation_id] if _CONVERSATION_ID.fullmatch(conversation_id) else []
+        body = (await self._documents.get(known, client)).get(conversation_id)
+        if body is None:
+            raise NotStored(f"Conversation with id '{conversation_id}' not found.", param=param)
+        return decode(body, Conversation)[0]
+
+    async def conversation_items(self, conversation_id: str, client: str, **page: Any) -> list[Item]:
+        """Items of a conversation; `page` as `DocumentStore.children` takes it."""
+        if page.get("after"):
+            page["after"] = f"{conversation_id}/{page['after']}"
+        bodies = await self._documents.children(conversation_id, client, **page)
+        return [msgspec.json.decode(body) for body in bodies]
+
+    async def conversation_item(self, conversation_id: str, item_id: str, client: str) -> Item:
+        """One item of a conversation. Raises `NotStored`."""
+        await self.conversation(conversation_id, client)
+        key = f"{conversation_id}/{item_id}"
+        body = (await self._documents.get([key], client)).get(key)
+        if body is None:
+            raise NotStored(f"Item with id '{item_id}' not found.")
+        item: Item = msgspec.json.decode(body)
+        return item
+
+
+class State(Recall):
+    """What is stored, to be read and changed."""
+
+    def __init__(self, documents: DocumentStore) -> None:
+        super().__init__(documents)
+        self.documents = documents
+
+    async def keep(self, response: Response, past: Past, client: str) -> bool:
+        """Store a response, and add it to its conversation once it has come to an end; whether that was possible."""
+        record = StoredResponse(response=msgspec.Raw(encode(response)), input=past.own(), history=past.history)
+        documents = [Document(response.id, encode(record))]
+        documents += [Document(_place(item.id), response.id.encode(), response.id) for item in response.output]
+        conversation = conversation_of(past.request)
+        if conversation is not None and response.status in ("completed", "incomplete"):
+            said = [*record.input, *answer_of(record).output]
+            documents += [_conversation_item(conversation, item) for item in said]
+        return await self.documents.put(documents, client)
+
+    async def delete(self, response_id: str, client: str) -> None:
+        """Delete a response. Raises `NotStored`."""
+        if not await self.documents.delete(response_id, client):
+            raise NotStored(f"Response with id '{response_id}' not found.")
+
+    async def create_conversation(self, metadata: msgspec.Raw, items: Sequence[InputItem], client: str) -> Conversation:
+        """A new conversation. Raises `NotStored` where it cannot be kept."""
+        made = Conversation(
+            id=f"conv_{secrets.token_hex(24)}",
+            object="conversation",
+            created_at=int(time.time()),
+            metadata=metadata if present(metadata) else msgspec.Raw(b"{}"),
+        )
+        documents = [Document(made.id, encode(made))]
+        documents += [_conversation_item(made.id, item) for item in _stored_items(items)]
+        await self._must_keep(documents, client)
+        return made
+
+    async def update_conversation(self, conversation: Conversation, client: str) -> None:
+        """Store its metadata. Raises `NotStored` where it cannot be kept."""
+        await self._must_keep([Document(conversation.id, encode(conversation))], client)
+
+    async def delete_conversation(self, conversation_id: str, client: str) -> None:
+        """Delete a conversation with its items. Raises `NotStored`."""
+        await self.conversation(conversation_id, client)
+        await self.documents.delete(conversation_id, client)
+
+    async def add_items(self, conversation_id: str, items: Sequence[InputItem], client: str) -> list[Item]:
+        """Put items at the end of a conversation. Raises `NotStored`."""
+        await self.conversation(conversation_id, client)
+        stored = _stored_items(items)
+        await self._must_keep([_conversation_item(conversation_id, item) for item in stored], client)
+        return stored
+
+    async def delete_item(self, conversation_id: str, item_id: str, client: str) -> None:
+        """Delete an item of a conversation. Raises `NotStored`."""
+        if not await self.documents.delete(f"{conversation_id}/{item_id}", client):
+            raise NotStored(f"Item with id '{item_id}' not found.")
+
+    async def _must_keep(self, documents: Sequence[Document], client: str) -> None:
+        if not await self.documents.put(documents, client):
+            raise NotStored("The store cannot keep this.", status=503, code="not_stored")
+
+
+def conversation_of(request: ResponsesRequest) -> str | None:
+    """The id of the conversation that a response belongs to."""
+    given = request.conversation
+    return given if given is None or isinstance(given, str) else given.id
+
+
+def answer_of(record: StoredResponse) -> StoredAnswer:
+    """What the server reads of a stored response."""
+    return msgspec.json.decode(record.response, type=StoredAnswer)
+
+
+def _all_items(record: StoredResponse) -> list[Item]:
+    return [*record.input, *answer_of(record).output]
+
+
+def _typed(items: Sequence[Item]) -> list[InputItem]:
+    typed: Any = list[InputItem]
+    found: list[InputItem] = decode(encode(items), typed)[0]
+    return found
+
+
+def _stored_items(items: Sequence[InputItem]) -> list[Item]:
+    return input_items(ResponsesRequest(model="", input=list(items)), secrets.token_hex(8))
+
+
+def _conversation_item(conversation_id: str, item: Item) -> Document:
+    return Document(f"{conversation_id}/{item['id']}", encode(item), conversation_id)
+
+
+def _place(item_id: str) -> str:
+    """The key under which it is kept to which response an item belongs."""
+    return f"item:{item_id}"

@@ -1,0 +1,1 @@
+"""Stores of documents (responses, conversations), one file per backend."""

@@ -1,0 +1,183 @@
+"""Stored responses and conversations in Redis or Valkey, which all replicas share.
+
+A document without a parent is a hash: its body, the time of the last writing, and the bodies of its children, so that
+all of them expire together. Beside it lie the order of its children, and for each child the name of its parent. Scripts
+run on the server as one step each. Numbers and bytes are bounded by the server's own `maxmemory` with the policy
+`volatile-ttl`, which lets go first of what expires first.
+"""
+
+import time
+from collections.abc import Callable, Collection, Sequence
+from typing import Any
+
+from redis.asyncio import Redis
+
+from adapter.store.documents.base import Document, DocumentLimits
+from adapter.store.shared.base import StoreUnusable, scoped
+from adapter.store.shared.redis_link import PAUSE, Link, Refused, ping
+
+PREFIX = b"gemini-openai-adapter:document:1:"
+"""Before each name; the number is the layout of the values."""
+
+TIMEOUT = 2.0
+"""Seconds for one question: documents may hold pictures."""
+
+BODY, WRITTEN = b"body", b"written"
+"""Fields of a hash beside the children's, whose names are 20 bytes long."""
+
+_PUT = """
+local prefix, milliseconds, now = ARGV[1], ARGV[2], ARGV[3]
+for at = 4, #ARGV, 3 do
+  local name, parent, body = ARGV[at], ARGV[at + 1], ARGV[at + 2]
+  local root = parent ~= '' and parent or name
+  local document, order = prefix .. root, prefix .. 'order:' .. root
+  local kept = true
+  if parent == '' then
+    redis.call('HSET', document, 'body', body, 'written', now)
+  elseif redis.call('EXISTS', document) == 1 then
+    if redis.call('HSET', document, name, body, 'written', now) > 0 then
+      redis.call('RPUSH', order, name)
+    end
+    redis.call('SET', prefix .. 'parent:' .. name, root)
+  else
+    kept = false
+  end
+  if kept then
+    redis.call('PEXPIRE', document, milliseconds)
+    redis.call('PEXPIRE', order, milliseconds)
+    for _, child in ipairs(redis.call('LRANGE', order, 0, -1)) do
+      redis.call('PEXPIRE', prefix .. 'parent:' .. child, milliseconds)
+    end
+  end
+end
+"""
+
+_GET = """
+local prefix, found = ARGV[1], {}
+for at = 2, #ARGV do
+  local root = redis.call('GET', prefix .. 'parent:' .. ARGV[at])
+  local fields = redis.call('HMGET', prefix .. (root or ARGV[at]), 'written', root and ARGV[at] or 'body')
+  found[#found + 1] = fields[1]
+  found[#found + 1] = fields[2]
+end
+return found
+"""
+
+_DELETE = """
+local prefix, since, name = ARGV[1], tonumber(ARGV[2]), ARGV[3]
+local root = redis.call('GET', prefix .. 'parent:' .. name)
+local written = redis.call('HGET', prefix .. (root or name), 'written')
+if not written or tonumber(written) <= since then
+  return 0
+end
+if root then
+  redis.call('DEL', prefix .. 'parent:' .. name)
+  redis.call('LREM', prefix .. 'order:' .. root, 0, name)
+  return redis.call('HDEL', prefix .. root, name)
+end
+for _, child in ipairs(redis.call('LRANGE', prefix .. 'order:' .. name, 0, -1)) do
+  redis.call('DEL', prefix .. 'parent:' .. child)
+end
+redis.call('DEL', prefix .. 'order:' .. name)
+return redis.call('DEL', prefix .. name)
+"""
+
+
+class RedisDocuments:
+    """See `documents.DocumentStore`. What a silent server has cannot be read, and what it should have is not kept."""
+
+    def __init__(
+        self,
+        url: str,
+        limits: DocumentLimits,
+        *,
+        clock: Callable[[], float] = time.time,
+        timeout: float = TIMEOUT,
+        pause: float = PAUSE,
+    ) -> None:
+        self._limits = limits
+        self._clock = clock
+        self._link = Link(url, timeout=timeout, pause=pause, meanwhile="responses are not stored")
+        self._refused = 0
+        self._failed = 0
+        self._warning: str | None = None
+
+    async def open(self) -> None:
+        """See `DocumentStore`. A server that does not answer yet is no reason not to start."""
+        await self._asked(ping)
+
+    async def get(self, keys: Collection[str], client: str) -> dict[str, bytes]:
+        """See `DocumentStore`."""
+        names = {scoped(key, client): key for key in keys}
+        if not names:
+            return {}
+        found = await self._asked(_script(_GET, PREFIX, *names)) or []
+        since = self._since()
+        pairs = zip(names.values(), found[::2], found[1::2], strict=False)
+        return {key: body for key, written, body in pairs if body is not None and float(written) > since}
+
+    async def put(self, documents: Sequence[Document], client: str) -> bool:
+        """See `DocumentStore`. Returns when the server has them."""
+        if any(len(document.body) > self._limits.max_entry for document in documents):
+            self._refused += len(documents)
+            return False
+        values: list[bytes | float] = [PREFIX, max(1, round(self._limits.max_age * 1000)), self._clock()]
+        for key, body, parent in documents:
+            values += scoped(key, client), scoped(parent, client) if parent else b"", body
+        kept = await self._asked(_script(_PUT, *values), False)
+        self._failed += len(documents) if kept is False else 0
+        return kept is not False
+
+    async def delete(self, key: str, client: str) -> bool:
+        """See `DocumentStore`."""
+        return bool(await self._asked(_script(_DELETE, PREFIX, self._since(), scoped(key, client))))
+
+    async def children(
+        self, parent: str, client: str, *, after: str = "", limit: int | None = None, newest_first: bool = False
+    ) -> list[bytes]:
+        """See `DocumentStore`."""
+        root = scoped(parent, client)
+        names: list[bytes] = await self._asked(lambda redis: redis.lrange((PREFIX + b"order:" + root), 0, -1)) or []
+        if newest_first:
+            names.reverse()
+        if after:
+            behind = scoped(after, client)
+            names = names[names.index(behind) + 1 :] if behind in names else []
+        if not (wanted := names[:limit]):
+            return []
+        values: list[Any] = await self._asked(lambda redis: redis.hmget(PREFIX + root, [WRITTEN, *wanted])) or [None]
+        written, *bodies = values
+        if written is None or float(written) <= self._since():
+            return []
+        return [body for body in bodies if body is not None]
+
+    async def _asked(self, ask: Callable[[Redis], Any], otherwise: Any = None) -> Any:
+        try:
+            return await self._link.run(ask)
+        except StoreUnusable as error:
+            # That the server is silent is the link's to tell, as long as it is.
+            if isinstance(error, Refused):
+                self._warning = str(error)
+            return otherwise
+
+    def _since(self) -> float:
+        return self._clock() - self._limits.max_age
+
+    async def aclose(self) -> None:
+        """See `DocumentStore`."""
+        await self._link.aclose()
+
+    def describe(self) -> dict[str, object]:
+        """See `DocumentStore`. How many bytes there are is the server's to tell."""
+        facts: dict[str, object] = {
+            "kind": "redis",
+            "url": self._link.shown,
+            "refused": self._refused,
+            "failed": self._failed,
+        }
+        warning = self._link.warning or self._warning
+        return {**facts, "warning": warning} if warning else facts
+
+
+def _script(text: str, *values: bytes | float) -> Callable[[Redis], Any]:
+    return lambda redis: redis.eval(text, 0, *values)

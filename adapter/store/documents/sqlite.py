@@ -1,0 +1,150 @@
+"""Documents in one SQLite file that all processes of a machine share; see `sqlite` for what it survives."""
+
+import asyncio
+import sqlite3
+import time
+from collections.abc import Callable, Collection, Sequence
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+from adapter.store.documents import sqlite_file as document_file
+from adapter.store.documents.base import Document, DocumentLimits
+from adapter.store.documents.sqlite_file import LAYOUT, Row
+from adapter.store.shared.base import StoreUnusable, scoped
+from adapter.store.shared.workers import Batches, Worker, create
+from adapter.store.signatures import sqlite_file as file
+
+EVICT_EVERY = 500
+"""Documents written between two looks at age, number and bytes; also after a fiftieth of all bytes."""
+
+
+class _Put(NamedTuple):
+    """Documents that are kept together, and whether they were."""
+
+    rows: list[Row]
+    kept: list[bool]
+
+
+class SqliteDocuments:
+    """See `DocumentStore`."""
+
+    def __init__(self, path: Path, limits: DocumentLimits, *, clock: Callable[[], float] = time.time) -> None:
+        self.path = path
+        self._limits = limits
+        self._clock = clock
+        connect = partial(file.connect, path, LAYOUT)
+        self._writer = Worker("documents-write", connect)
+        self._reader = Worker("documents-read", connect)
+        self._batches = Batches(self._commit)
+        self._until_eviction = EVICT_EVERY
+        self._bytes_until_eviction = limits.max_bytes // 50
+        self._bytes = 0
+        self._refused = 0
+        self._failed = 0
+        self._warning: str | None = None
+
+    async def open(self) -> None:
+        """Open the file, creating it for this user alone. Raises `StoreUnusable`."""
+        try:
+            await asyncio.to_thread(create, self.path)
+            await self._writer.run(self._evict)
+            await self._reader.run(file.used)
+        except (OSError, sqlite3.Error, StoreUnusable) as error:
+            await self.aclose()
+            raise StoreUnusable(f"{self.path}: {error}") from error
+
+    async def get(self, keys: Collection[str], client: str) -> dict[str, bytes]:
+        """See `DocumentStore`."""
+        names = {scoped(key, client): key for key in keys}
+        try:
+            rows = await self._reader.run(document_file.read, list(names), self._oldest())
+        except sqlite3.Error as error:
+            self._warn("read", error)
+            return {}
+        return {names[name]: body for name, body in rows}
+
+    async def put(self, documents: Sequence[Document], client: str) -> bool:
+        """See `DocumentStore`."""
+        if any(len(document.body) > self._limits.max_entry for document in documents):
+            self._refused += len(documents)
+            return False
+        now = self._clock()
+        rows = [
+            Row(scoped(key, client), scoped(parent, client) if parent else None, now, body)
+            for key, body, parent in documents
+        ]
+        put = _Put(rows, [])
+        await self._batches.add([put])
+        return bool(put.kept)
+
+    async def _commit(self, puts: list[_Put]) -> None:
+        rows = [row for put in puts for row in put.rows]
+        try:
+            await self._writer.run(document_file.write, rows)
+            for put in puts:
+                put.kept.append(True)
+            await self._writer.run(self._evict if self._is_time_to_evict(rows) else self._measure)
+        except sqlite3.Error as error:
+            self._failed += sum(len(put.rows) for put in puts if not put.kept)
+            self._warn("written", error)
+
+    def _is_time_to_evict(self, rows: Sequence[Row]) -> bool:
+        self._until_eviction -= len(rows)
+        self._bytes_until_eviction -= sum(len(row.body) for row in rows)
+        if self._until_eviction > 0 and self._bytes_until_eviction > 0:
+            return False
+        self._until_eviction, self._bytes_until_eviction = EVICT_EVERY, self._limits.max_bytes // 50
+        return True
+
+    def _evict(self, connection: sqlite3.Connection) -> None:
+        document_file.evict(connection, self._oldest(), self._limits.max_count, self._limits.max_bytes)
+        self._measure(connection)
+
+    def _measure(self, connection: sqlite3.Connection) -> None:
+        self._bytes = file.used(connection)
+
+    def _oldest(self) -> float:
+        return self._clock() - self._limits.max_age
+
+    def _warn(self, what: str, error: sqlite3.Error) -> None:
+        self._warning = f"{self.path} cannot be {what}: {error}"
+
+    async def delete(self, key: str, client: str) -> bool:
+        """See `DocumentStore`."""
+        try:
+            return await self._writer.run(document_file.delete, [scoped(key, client)]) > 0
+        except sqlite3.Error as error:
+            self._warn("written", error)
+            return False
+
+    async def children(
+        self, parent: str, client: str, *, after: str = "", limit: int | None = None, newest_first: bool = False
+    ) -> list[bytes]:
+        """See `DocumentStore`."""
+        behind = scoped(after, client) if after else None
+        above = scoped(parent, client)
+        try:
+            return await self._reader.run(
+                document_file.children, above, self._oldest(), behind, limit, newest=newest_first
+            )
+        except sqlite3.Error as error:
+            self._warn("read", error)
+            return []
+
+    async def aclose(self) -> None:
+        """See `DocumentStore`."""
+        await self._batches.settled()
+        await self._reader.aclose()
+        await self._writer.aclose()
+
+    def describe(self) -> dict[str, object]:
+        """See `DocumentStore`."""
+        facts: dict[str, object] = {
+            "kind": "sqlite",
+            "path": str(self.path),
+            "bytes": self._bytes,
+            "refused": self._refused,
+            "failed": self._failed,
+        }
+        return {**facts, "warning": self._warning} if self._warning else facts

@@ -1,0 +1,1 @@
+"""Stores of thought signatures, one file per backend."""

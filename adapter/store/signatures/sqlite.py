@@ -1,0 +1,139 @@
+"""Signatures in one SQLite file that all processes of a machine share.
+
+A `put` returns when its transaction is committed in WAL mode with `synchronous = NORMAL`: it survives `kill -9` and a
+crash of the program, not a loss of power. Each process has one thread that writes (what comes while it is busy is
+written together, in the next transaction) and one that reads, so the event loop never waits for the disk.
+"""
+
+import asyncio
+import sqlite3
+import time
+from collections.abc import Callable, Collection, Sequence
+from functools import partial
+from pathlib import Path
+
+from adapter.store.shared.base import StoreLimits, StoreUnusable, all_scoped, scoped
+from adapter.store.shared.workers import Batches, Worker, create
+from adapter.store.signatures import sqlite_file as file
+from adapter.store.signatures.memory import Cache, Entry
+from adapter.store.signatures.sqlite_file import Row
+from adapter.wire.base import decode, encode
+from adapter.wire.signatures import Issued, Signature
+
+EVICT_EVERY = 500
+"""Entries written between two looks at age and size."""
+
+
+class SqliteStore:
+    """See `base.SignatureStore`. A cache in memory stands before the file; what it lacks is asked of the file."""
+
+    def __init__(self, path: Path, limits: StoreLimits, *, clock: Callable[[], float] = time.time) -> None:
+        self.path = path
+        self._limits = limits
+        self._clock = clock
+        self._cache = Cache(limits.max_entries, limits.memory_bytes, limits.max_age, clock)
+        self._writer = Worker("signatures-write", partial(file.connect, path))
+        self._reader = Worker("signatures-read", partial(file.connect, path))
+        self._batches = Batches(self._commit)
+        self._until_eviction = EVICT_EVERY
+        self._bytes = 0
+        self._refused = 0
+        self._failed = 0
+        self._warning: str | None = None
+
+    async def open(self) -> None:
+        """Open the file, creating it for this user alone. Raises `StoreUnusable`."""
+        try:
+            await asyncio.to_thread(create, self.path)
+            self._bytes = await self._writer.run(_write, [], self._oldest(), self._limits.max_bytes)
+            await self._reader.run(file.used)
+        except (OSError, sqlite3.Error, StoreUnusable) as error:
+            await self.aclose()
+            raise StoreUnusable(f"{self.path}: {error}") from error
+
+    async def get(self, keys: Collection[str], client: str) -> dict[str, Signature]:
+        """See `SignatureStore`. A file that cannot be read is warned of, and its entries count as missing."""
+        found: dict[str, Signature] = {}
+        missing: dict[bytes, str] = {}
+        for key, name in zip(keys, all_scoped(keys, client), strict=True):
+            signature = self._cache.get(name)
+            if signature is None:
+                missing[name] = key
+            else:
+                found[key] = signature
+        if missing:
+            for name, signature in (await self._read(list(missing))).items():
+                found[missing[name]] = signature
+        return found
+
+    async def _read(self, names: list[bytes]) -> dict[bytes, Signature]:
+        try:
+            rows = await self._reader.run(file.read, names, self._oldest())
+        except sqlite3.Error as error:
+            self._warning = f"{self.path} cannot be read: {error}"
+            return {}
+        signatures: dict[bytes, Signature] = {}
+        for row in rows:
+            signature, _unknown = decode(row.body, Signature)
+            self._cache.put(row.name, Entry(signature, len(row.body), row.written))
+            signatures[row.name] = signature
+        return signatures
+
+    async def put(self, issued: Sequence[Issued], client: str) -> None:
+        """See `SignatureStore`. What cannot be written stays in the cache."""
+        now = self._clock()
+        rows: list[Row] = []
+        for key, signature in issued:
+            row = Row(scoped(key, client), now, encode(signature))
+            if len(row.body) > self._limits.max_entry:
+                self._refused += 1
+                continue
+            self._cache.put(row.name, Entry(signature, len(row.body), now))
+            rows.append(row)
+        if rows:
+            await self._batches.add(rows)
+
+    async def _commit(self, rows: list[Row]) -> None:
+        try:
+            self._bytes = await self._writer.run(_write, rows, self._eviction(len(rows)), self._limits.max_bytes)
+        except sqlite3.Error as error:
+            self._failed += len(rows)
+            self._warning = f"{self.path} cannot be written: {error}"
+
+    def _eviction(self, written: int) -> float | None:
+        """The time before which entries are too old, when it is time to look."""
+        self._until_eviction -= written
+        if self._until_eviction > 0:
+            return None
+        self._until_eviction = EVICT_EVERY
+        return self._oldest()
+
+    def _oldest(self) -> float:
+        return self._clock() - self._limits.max_age
+
+    async def aclose(self) -> None:
+        """See `SignatureStore`."""
+        await self._batches.settled()
+        await self._reader.aclose()
+        await self._writer.aclose()
+
+    def describe(self) -> dict[str, object]:
+        """See `SignatureStore`. `entries` are those in memory; `bytes` is the file's share in use."""
+        facts: dict[str, object] = {
+            "kind": "sqlite",
+            "path": str(self.path),
+            "entries": len(self._cache),
+            "bytes": self._bytes,
+            "refused": self._refused,
+            "failed": self._failed,
+        }
+        return {**facts, "warning": self._warning} if self._warning else facts
+
+
+def _write(connection: sqlite3.Connection, rows: list[Row], evict_before: float | None, max_bytes: int) -> int:
+    """Write, evict where a time is given, and tell how many bytes are in use."""
+    if rows:
+        file.write(connection, rows)
+    if evict_before is not None:
+        file.evict(connection, evict_before, max_bytes)
+    return file.used(connection)

@@ -1,0 +1,1 @@
+"""With whose key or token a call goes out."""

@@ -1,0 +1,1 @@
+"""When a call is sent again, and when an upstream is left alone."""

@@ -1,0 +1,1 @@
+"""The narrow waist that carries calls, and the two transports behind it."""

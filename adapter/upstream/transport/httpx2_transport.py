@@ -1,0 +1,179 @@
+"""Calls carried by httpx2: the fallback, built on other sockets code than aiohttp's."""
+
+import asyncio
+import ssl
+from collections.abc import Callable, Mapping
+from functools import partial
+
+import httpx2
+
+from adapter.upstream.errors import (
+    UpstreamBusy,
+    UpstreamError,
+    UpstreamProtocolError,
+    UpstreamTimeout,
+    UpstreamTruncated,
+    UpstreamUnavailable,
+)
+from adapter.upstream.settings import UpstreamSettings
+from adapter.upstream.transport.base import Request, past_stale_connections, tls_context
+
+SHARD = 50
+"""Connections in one pool: httpx2 looks at each of them on each call, so a large pool is slow."""
+
+_BROKE = "The connection to Gemini broke before it answered."
+
+
+def _no_connection(error: Exception) -> UpstreamUnavailable:
+    """A refused connection may be open a moment later; a refused certificate will be refused again."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLError):
+            return UpstreamUnavailable("Gemini's TLS certificate or handshake was refused.")
+        cause = cause.__cause__ or cause.__context__
+    return UpstreamUnavailable("No connection to Gemini.", again=True)
+
+
+def _no_head(error: Exception, reused: bool) -> UpstreamError:
+    """httpx2 tells a connection closed without a byte from a head that is wrong only by its text.
+
+    A wrong head on a kept connection is what the answer before left there, beyond the length that it had told.
+    """
+    if reused or "without sending a response" in str(error):
+        return UpstreamUnavailable(_BROKE, stale=reused)
+    return UpstreamProtocolError("The upstream's answer is not HTTP.")
+
+
+_ERRORS: tuple[tuple[type[Exception], Callable[[Exception, bool], UpstreamError]], ...] = (
+    (httpx2.ConnectTimeout, lambda _, __: UpstreamTimeout("connect")),
+    (httpx2.PoolTimeout, lambda _, __: UpstreamBusy()),
+    (httpx2.TimeoutException, lambda _, __: UpstreamTimeout("first byte")),
+    (TimeoutError, lambda _, __: UpstreamTimeout("total")),
+    (httpx2.ProxyError, lambda _, __: UpstreamUnavailable("The proxy refused the call.")),
+    (httpx2.ConnectError, lambda error, _: _no_connection(error)),
+    (httpx2.NetworkError, lambda _, reused: UpstreamUnavailable(_BROKE, stale=reused)),
+    (httpx2.RemoteProtocolError, _no_head),
+    (httpx2.TransportError, lambda _, __: UpstreamProtocolError("The upstream's answer is not HTTP.")),
+)
+"""What waiting for an answer's head can raise, most specific first."""
+
+_BODY_ERRORS: tuple[tuple[type[Exception], Callable[[], UpstreamError]], ...] = (
+    (httpx2.TimeoutException, lambda: UpstreamTimeout("between bytes")),
+    (TimeoutError, lambda: UpstreamTimeout("total")),
+    (httpx2.RequestError, UpstreamTruncated),
+)
+"""What reading a body can raise."""
+
+
+class Httpx2Response:
+    """An answer; see `transport.Response`."""
+
+    def __init__(self, response: httpx2.Response, deadline: float, release: Callable[[], None]) -> None:
+        self.status = response.status_code
+        self.headers: Mapping[str, str] = response.headers
+        self._response = response
+        self._chunks = response.aiter_bytes()
+        self._deadline = deadline
+        self._release = release
+
+    async def read(self) -> bytes:
+        """See `transport.Response`."""
+        try:
+            async with asyncio.timeout_at(self._deadline):
+                chunk = b""
+                while not chunk:
+                    chunk = await anext(self._chunks)
+                return chunk
+        except StopAsyncIteration:
+            return b""
+        except (httpx2.RequestError, TimeoutError) as error:
+            raise next(make() for kind, make in _BODY_ERRORS if isinstance(error, kind)) from error
+
+    async def aclose(self) -> None:
+        """See `transport.Response`."""
+        self._release()
+        self._release = _nothing
+        await self._response.aclose()
+
+
+def _nothing() -> None:
+    pass
+
+
+class Httpx2Transport:
+    """Pools of at most `SHARD` connections, the first that has room; no cookies, no redirects, no environment."""
+
+    def __init__(self, settings: UpstreamSettings) -> None:
+        self._settings = settings
+        self._size = min(SHARD, settings.max_connections)
+        shards = -(-settings.max_connections // self._size)
+        self._pools: list[httpx2.AsyncHTTPTransport | None] = [None] * shards
+        self._busy = [0] * shards
+        self._tls: ssl.SSLContext | None = None
+
+    def _shard(self) -> int:
+        """The first pool with room, so that few calls keep few connections warm; the least busy if all are full."""
+        room = next((i for i, busy in enumerate(self._busy) if busy < self._size), None)
+        return min(range(len(self._busy)), key=self._busy.__getitem__) if room is None else room
+
+    def _pool(self, shard: int) -> httpx2.AsyncHTTPTransport:
+        pool = self._pools[shard]
+        if pool is None:
+            settings = self._settings
+            self._tls = self._tls or tls_context(settings.url, settings.ca_file)
+            pool = self._pools[shard] = httpx2.AsyncHTTPTransport(
+                verify=self._tls or False,
+                limits=httpx2.Limits(max_connections=self._size, keepalive_expiry=30),
+                proxy=settings.proxy,
+                trust_env=False,
+            )
+        return pool
+
+    async def send(self, request: Request) -> Httpx2Response:
+        """See `transport.Transport`."""
+        return await past_stale_connections(partial(self._send, request))
+
+    async def _send(self, request: Request) -> Httpx2Response:
+        message, limits, dialled = self._message(request)
+        shard = self._shard()
+        pool = self._pool(shard)
+        response: httpx2.Response | None = None
+        self._busy[shard] += 1
+        try:
+            async with asyncio.timeout_at(request.deadline):
+                response = await pool.handle_async_request(message)
+        except (httpx2.RequestError, TimeoutError) as error:
+            raise next(make(error, not dialled) for kind, make in _ERRORS if isinstance(error, kind)) from error
+        finally:
+            if response is None:
+                self._release(shard)
+        limits["read"] = self._settings.between_bytes
+        response.request = message
+        return Httpx2Response(response, request.deadline, partial(self._release, shard))
+
+    def _message(self, request: Request) -> tuple[httpx2.Request, dict[str, float], list[str]]:
+        """The request, its time limits (looked at again when the body is read), and the connections made for it."""
+        settings = self._settings
+        limits = {"connect": settings.connect, "pool": settings.connect, "read": settings.first_byte, "write": 60.0}
+        dialled: list[str] = []
+
+        async def trace(event: str, _info: object) -> None:
+            if "connect_tcp" in event:
+                dialled.append(event)
+
+        extensions = {"timeout": limits, "trace": trace}
+        headers = dict(request.headers)
+        message = httpx2.Request(
+            request.method, request.url, headers=headers, content=request.body, extensions=extensions
+        )
+        return message, limits, dialled
+
+    def _release(self, shard: int) -> None:
+        self._busy[shard] -= 1
+
+    async def aclose(self) -> None:
+        """See `transport.Transport`."""
+        pools, self._pools = self._pools, [None] * len(self._pools)
+        for pool in pools:
+            if pool is not None:
+                await pool.aclose()
