@@ -1,18 +1,16 @@
-"""The `adapter` command."""
+"""`adapter serve`."""
 
-import datetime
 import math
 import os
 import secrets
 import socket
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, BinaryIO, get_args, get_origin
+from typing import Any
 
 import click
 import msgspec
@@ -20,81 +18,24 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.supervisors import Multiprocess
 
-from adapter import __version__
+from adapter.cli.options import load_settings, with_settings
 from adapter.emulator import EmulatorSettings, create_emulator
 from adapter.server.app import LABEL_VARIABLE, SETTINGS_VARIABLE, create_app, settle
 from adapter.server.http.uvicorn_protocol import KEEP_ALIVE, protocol
 from adapter.server.observe.request_log import configure
-from adapter.server.pipeline.errors import Malformed, failure_of, malformed
-from adapter.server.pipeline.ledger_headers import listed
-from adapter.server.pipeline.service import DECODING_ERRORS, prepared
 from adapter.settings import (
-    HASHED,
-    SECRETS,
-    Setting,
     Settings,
-    SettingsError,
-    all_settings,
-    catalogue,
-    digest_of,
-    load,
-    options,
     shown_to_all,
     upstream_name,
     upstream_settings,
-    utc_day,
 )
-from adapter.translate.core.notes import Rejected
-from adapter.wire.base import decode
-from adapter.wire.openai.chat_request import ChatCompletionRequest
 
 
-@click.group()
-@click.version_option(__version__, prog_name="adapter")
-def main() -> None:
-    """Any OpenAI tool runs on Gemini by changing its base_url, and nothing is lost in silence."""
-
-
-def _flag(setting: Setting) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """The flag of a setting; what was not given is None, and read from elsewhere."""
-    name = "--" + setting.name.replace("_", "-")
-    kinds = {setting.type, *get_args(setting.type)}
-    default = "none" if setting.name in SECRETS or setting.default in (None, (), {}) else str(setting.default)
-    help_text = f"{setting.help} [ADAPTER_{setting.name.upper()}; default: {default}]"
-    if bool in kinds:
-        return click.option(f"{name}/--no-{name[2:]}", setting.name, default=None, help=help_text)
-    choices = get_args(setting.type) if get_origin(setting.type) not in (tuple, dict) else ()
-    words = [choice for choice in choices if isinstance(choice, str)]
-    return click.option(name, setting.name, default=None, help=help_text, type=click.Choice(words) if words else str)
-
-
-def with_settings(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command a flag for every setting, and --config."""
-    for setting in reversed(all_settings()):
-        command = _flag(setting)(command)
-    path = click.Path(exists=True, dir_okay=False, path_type=Path)
-    return click.option("--config", type=path, envvar="ADAPTER_CONFIG", help="TOML file with settings.")(command)
-
-
-def _load(config: Path | None, flags: Mapping[str, Any]) -> Settings:
-    try:
-        settings = load(flags, os.environ, config)
-        catalogue(settings, _today())
-    except SettingsError as error:
-        raise click.ClickException(str(error)) from None
-    return settings
-
-
-def _today() -> datetime.date:
-    """The day by UTC, as the calendar of models counts."""
-    return utc_day(time.time())
-
-
-@main.command()
+@click.command()
 @with_settings
 def serve(config: Path | None, **flags: Any) -> None:
     """Serve OpenAI's API, answered by Gemini, or by the built-in emulator when there is no key."""
-    settings = _load(config, flags)
+    settings = load_settings(config, flags)
     if config is not None and shown_to_all(config):
         click.echo(f"{config} holds keys, and every user of this machine may read it: chmod 600 {config}", err=True)
     with ExitStack() as folders, _upstream(settings) as (reached, label):
@@ -203,63 +144,3 @@ def _emulator(settings: EmulatorSettings) -> Iterator[str]:
     finally:
         server.should_exit = True
         thread.join(5)
-
-
-@main.command()
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option("--port", default=8081, show_default=True, help="Port to listen on.")
-@click.option("--relay", is_flag=True, help="Also take keys as Authorization: Bearer, as relays do.")
-@click.option("--chunk-delay", default=0.0, show_default=True, help="Seconds between two events of a stream.")
-def emulate(host: str, port: int, relay: bool, chunk_delay: float) -> None:
-    """Serve the Gemini emulator alone: strict, deterministic, for tests of anything that calls Gemini."""
-    settings = EmulatorSettings(relay=relay, chunk_delay=chunk_delay)
-    click.echo(f"Gemini emulator: http://{host}:{port} (any key)")
-    uvicorn.run(create_emulator(settings), host=host, port=port, log_level="warning", access_log=False)
-
-
-@main.command()
-def key() -> None:
-    """Make a key for a client, and the hash of it that the settings may hold."""
-    made = f"sk-ga-{secrets.token_urlsafe(36)}"
-    click.echo(f"The client's: {made}\nThe server's: {HASHED}{digest_of(made)}")
-
-
-@main.command()
-@click.argument("file", type=click.File("rb"))
-@with_settings
-def translate(file: BinaryIO, config: Path | None, **flags: Any) -> None:
-    """Show what a chat request in FILE (- for standard input) becomes, without calling anything."""
-    settings = _load(config, flags)
-    try:
-        request, unknown = decode(file.read(), ChatCompletionRequest)
-        shown = prepared(request, unknown, catalogue(settings, _today()), options(settings))
-    except DECODING_ERRORS as error:
-        raise _refusal(malformed(error)) from None
-    except Rejected as error:
-        raise _refusal(error) from None
-    answer = msgspec.json.encode({"model": shown.model, "body": shown.body, "notes": listed(shown.notes)})
-    click.echo(msgspec.json.format(answer, indent=2))
-
-
-def _refusal(error: Malformed | Rejected) -> click.ClickException:
-    """What a client would be told."""
-    told = failure_of(error, "").body.error
-    return click.ClickException(f"{told.param}: {told.message}" if told.param else told.message)
-
-
-@main.command()
-@with_settings
-def models(config: Path | None, **flags: Any) -> None:
-    """List the capability rows and the model names that are mapped."""
-    settings = _load(config, flags)
-    table = catalogue(settings, _today())
-    for row in table.model:
-        ends = row.until.get(table.platform)
-        until = f" until {ends}" if ends else ""
-        click.echo(f"{row.pattern:32} thinking {row.thinking:8} {row.date}  {row.source}{until}")
-    for alias in table.alias:
-        click.echo(f"{alias.pattern:32} -> {alias.model}")
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,0 +1,56 @@
+"""The flags that commands share: one for every setting, and --config."""
+
+import datetime
+import os
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, get_args, get_origin
+
+import click
+
+from adapter.settings import (
+    SECRETS,
+    Setting,
+    Settings,
+    SettingsError,
+    all_settings,
+    catalogue,
+    load,
+    utc_day,
+)
+
+
+def with_settings(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command a flag for every setting, and --config."""
+    for setting in reversed(all_settings()):
+        command = _flag(setting)(command)
+    path = click.Path(exists=True, dir_okay=False, path_type=Path)
+    return click.option("--config", type=path, envvar="ADAPTER_CONFIG", help="TOML file with settings.")(command)
+
+
+def _flag(setting: Setting) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """The flag of a setting; what was not given is None, and read from elsewhere."""
+    name = "--" + setting.name.replace("_", "-")
+    kinds = {setting.type, *get_args(setting.type)}
+    default = "none" if setting.name in SECRETS or setting.default in (None, (), {}) else str(setting.default)
+    help_text = f"{setting.help} [ADAPTER_{setting.name.upper()}; default: {default}]"
+    if bool in kinds:
+        return click.option(f"{name}/--no-{name[2:]}", setting.name, default=None, help=help_text)
+    choices = get_args(setting.type) if get_origin(setting.type) not in (tuple, dict) else ()
+    words = [choice for choice in choices if isinstance(choice, str)]
+    return click.option(name, setting.name, default=None, help=help_text, type=click.Choice(words) if words else str)
+
+
+def load_settings(config: Path | None, flags: Mapping[str, Any]) -> Settings:
+    try:
+        settings = load(flags, os.environ, config)
+        catalogue(settings, today())
+    except SettingsError as error:
+        raise click.ClickException(str(error)) from None
+    return settings
+
+
+def today() -> datetime.date:
+    """The day by UTC, as the calendar of models counts."""
+    return utc_day(time.time())
