@@ -20,6 +20,7 @@ from adapter.settings.parts import (
     fetch_settings,
     options,
     platform_of,
+    request_limits,
     upstream_name,
     upstream_settings,
 )
@@ -51,6 +52,7 @@ __all__ = [
     "options",
     "platform_of",
     "read_again",
+    "request_limits",
     "resolve",
     "shown_to_all",
     "upstream_name",

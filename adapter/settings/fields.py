@@ -237,7 +237,24 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         int, _count("Largest n; where the model gives one candidate in a call, each is a call of its own.", 1, 128)
     ] = 8
     max_messages: Annotated[int, _count("How many messages one request may have.")] = 10_000
+    max_items: Annotated[
+        int, _count("How many items the input of a response, or a conversation's new ones, may have.")
+    ] = 10_000
     max_parts: Annotated[int, _count("How many parts one message may have.")] = 4_096
+    max_calls: Annotated[int, _count("How many tool calls one message may have.")] = 4_096
+    max_images: Annotated[int, _count("How many generated images one message of a history may have.")] = 3_600
+    max_values: Annotated[int, _count("How many JSON values the body of one request may have, whatever they are.")] = (
+        300_000
+    )
+    max_json_values: Annotated[
+        int, _count("How many of them one tool's schema or another free-form field, or JSON inside a text, may have.")
+    ] = 50_000
+    max_unknown_fields: Annotated[
+        int, _count("How many fields that this adapter does not know one request may have.", 0)
+    ] = 1_000
+    max_name_length: Annotated[int, _count("How many characters a model's, tool's or participant's name may have.")] = (
+        1_024
+    )
     max_header_bytes: Annotated[int, _count("Largest head of a request: its URL and headers.", 1_024)] = 32_768
     max_headers: Annotated[int, _count("How many headers a request may have.", 16)] = 100
     header_timeout: Annotated[float, _seconds("Time for the head of a request.")] = 10.0

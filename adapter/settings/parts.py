@@ -10,6 +10,7 @@ from adapter.upstream.auth.vertex import collection
 from adapter.upstream.media_fetcher import FetchSettings
 from adapter.upstream.settings import UpstreamSettings
 from adapter.wire.gemini.generate import SafetySetting
+from adapter.wire.limits import Limits
 
 LEAST_CONNECTIONS = 1_000
 """Connections to an upstream that may be opened in any case: one request may need several."""
@@ -122,6 +123,11 @@ def options(settings: Settings, upstream: str | None = None) -> Options:
         leaked_thoughts=settings.leaked_thoughts,
         thoughts_headroom=settings.thoughts_headroom,
     )
+
+
+def request_limits(settings: Settings) -> Limits:
+    """The part that reading bodies needs."""
+    return Limits(**{name: getattr(settings, f"max_{name}") for name in Limits.__struct_fields__})
 
 
 def document_limits(settings: Settings) -> DocumentLimits:

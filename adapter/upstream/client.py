@@ -29,10 +29,11 @@ from adapter.upstream.policy.retry import WORLD, Retry, World
 from adapter.upstream.settings import UpstreamSettings, base_url
 from adapter.upstream.sse import EventDecoder
 from adapter.upstream.transport.base import Request, Response, Transport
-from adapter.wire.base import TooManyUnknownFields, decode, encode
+from adapter.wire.base import decode, encode
 from adapter.wire.gemini.count import CountedRequest, CountTokensRequest, CountTokensResponse
 from adapter.wire.gemini.generate import GenerateContentRequest, GenerateContentResponse
 from adapter.wire.gemini.models import ListModelsResponse, Model
+from adapter.wire.limits import TooManyUnknownFields
 
 __all__ = ["Caller", "Reply", "Upstream"]
 

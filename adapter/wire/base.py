@@ -15,6 +15,8 @@ from typing import Any, TypeVar, Union, get_args, get_origin
 
 import msgspec
 
+from adapter.wire.limits import DEFAULTS, TooManyUnknownFields
+
 T = TypeVar("T")
 
 ABSENT = msgspec.Raw(b"")
@@ -23,8 +25,8 @@ ABSENT = msgspec.Raw(b"")
 MAX_DEPTH = 64
 """How many levels of Structs, lists and maps `decode` walks in search of unknown fields."""
 
-MAX_UNKNOWN = 1_000
-"""How many unknown fields one body may hold."""
+_UTF8_SLICE = 1024 * 1024
+"""Bytes that are checked at once: as a string a body may take four times its size of memory."""
 
 MAX_NESTING = 64
 """How many levels of lists and objects a free-form value may have that goes on to Gemini."""
@@ -32,10 +34,6 @@ MAX_NESTING = 64
 
 class Wire(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True, gc=False):
     """The base of every message; trees only, never cycles, hence no garbage collection tracking."""
-
-
-class TooManyUnknownFields(ValueError):
-    """The body holds more unknown fields than `MAX_UNKNOWN`, or nests them deeper than `MAX_DEPTH`."""
 
 
 def present(raw: msgspec.Raw) -> bool:
@@ -62,57 +60,90 @@ def decoder(type_: Any) -> msgspec.json.Decoder[Any]:
     return msgspec.json.Decoder(type_)
 
 
-def decode(body: bytes | msgspec.Raw, type_: type[T]) -> tuple[T, dict[str, msgspec.Raw]]:
+def decode(
+    body: bytes | msgspec.Raw, type_: type[T], max_unknown: int = DEFAULTS.unknown_fields
+) -> tuple[T, dict[str, msgspec.Raw]]:
     """Decode JSON into `type_`; also return the unknown fields, path (`messages[0].cache_control`) to value.
+
+    What a client sends is decoded by `reader.read`, which bounds the time.
 
     Raises `msgspec.ValidationError` (its text ends in the JSON path) for a wrong shape, `msgspec.DecodeError` for
     text that is not JSON, `UnicodeDecodeError`, `RecursionError`, `TooManyUnknownFields`.
     """
-    if isinstance(body, bytes) and not body.isascii():
-        # msgspec does not look inside a `Raw`, which whoever reads it takes for good JSON.
-        body.decode()
+    if isinstance(body, bytes):
+        check_utf8(body)
     shape: Any = type_
     try:
         return decoder(shape).decode(body), {}
     except msgspec.ValidationError as error:
         if "unknown field" not in str(error):
             raise
-    unknown: dict[str, msgspec.Raw] = {}
-    known = _without_unknown(body, shape, "", unknown, 0)
-    return decoder(shape).decode(known), unknown
+    walk = _Walk(max_unknown)
+    known = walk.known(body, shape, "", 0)
+    return decoder(shape).decode(known), walk.unknown
 
 
-def _without_unknown(
-    body: bytes | msgspec.Raw, type_: Any, path: str, unknown: dict[str, msgspec.Raw], depth: int
-) -> bytes:
-    """Rewrite `body` without the fields that `type_` does not name, collecting them in `unknown`."""
-    if depth > MAX_DEPTH:
-        raise TooManyUnknownFields(f"fields nested over {MAX_DEPTH} levels")
-    shape = _shape(type_, _first_byte(body))
-    if shape is None:
-        return bytes(body)
-    kind, inner = shape
-    if kind == "list":
-        items = decoder(list[msgspec.Raw]).decode(body)
-        kept = (_without_unknown(item, inner, f"{path}[{i}]", unknown, depth + 1) for i, item in enumerate(items))
-        return b"[" + b",".join(kept) + b"]"
-    members = decoder(dict[str, msgspec.Raw]).decode(body)
-    fields = inner if kind == "struct" else dict.fromkeys(members, inner)
-    pairs: list[bytes] = []
-    for key, value in members.items():
-        at = f"{path}.{key}" if path else key
-        if key not in fields:
-            if present(value):
-                unknown[at] = msgspec.Raw(bytes(value))
-            if len(unknown) > MAX_UNKNOWN:
-                raise TooManyUnknownFields(f"more than {MAX_UNKNOWN} unknown fields")
-            continue
-        pairs.append(msgspec.json.encode(key) + b":" + _without_unknown(value, fields[key], at, unknown, depth + 1))
-    return b"{" + b",".join(pairs) + b"}"
+def check_utf8(body: bytes) -> None:
+    """Raises `UnicodeDecodeError`: msgspec does not look inside a `Raw`, which its readers take for good JSON."""
+    if body.isascii():
+        return
+    start = 0
+    while start < len(body):
+        end = start + _UTF8_SLICE
+        while end < len(body) and body[end] & 0xC0 == 0x80 and end > start + _UTF8_SLICE - 4:
+            end -= 1
+        body[start:end].decode()
+        start = end
+
+
+class _Walk:
+    """One way through a body along the fields of its type, on which unknown fields are taken out."""
+
+    def __init__(self, max_unknown: int) -> None:
+        self.unknown: dict[str, msgspec.Raw] = {}
+        self._max_unknown = max_unknown
+
+    def known(self, body: bytes | msgspec.Raw, type_: Any, path: str, depth: int) -> bytes:
+        """`body` without the fields that `type_` does not name, which are collected."""
+        if depth > MAX_DEPTH:
+            raise TooManyUnknownFields(f"fields are nested over more than {MAX_DEPTH} levels", path)
+        shape = _shape(type_, _first_byte(body))
+        if shape is None:
+            return bytes(body)
+        kind, inner = shape
+        if kind == "list":
+            items = decoder(list[msgspec.Raw]).decode(body)
+            return (
+                b"["
+                + b",".join([self.known(one, inner, f"{path}[{i}]", depth + 1) for i, one in enumerate(items)])
+                + b"]"
+            )
+        members = decoder(dict[str, msgspec.Raw]).decode(body)
+        fields = inner if kind == "struct" else dict.fromkeys(members, inner)
+        pairs: list[bytes] = []
+        for key, value in members.items():
+            at = f"{path}.{key}" if path else key
+            if key in fields:
+                pairs.append(msgspec.json.encode(key) + b":" + self.known(value, fields[key], at, depth + 1))
+            elif present(value):
+                self._collect(at, value)
+        return b"{" + b",".join(pairs) + b"}"
+
+    def _collect(self, path: str, value: msgspec.Raw) -> None:
+        self.unknown[path] = msgspec.Raw(bytes(value))
+        if len(self.unknown) > self._max_unknown:
+            raise TooManyUnknownFields.of("unknown_fields", self._max_unknown, "unknown fields", "request", path)
 
 
 def _first_byte(body: bytes | msgspec.Raw) -> bytes:
     return bytes(memoryview(body)[:64]).lstrip()[:1]
+
+
+def list_of(type_: Any) -> type[msgspec.Struct] | None:
+    """The Struct of a type's items, where a list of Structs is among what it takes."""
+    shape = _shape(type_, b"[")
+    inner = shape[1] if shape else None
+    return inner if isinstance(inner, type) and issubclass(inner, msgspec.Struct) else None
 
 
 @cache

@@ -144,7 +144,7 @@ LIMITS = [
     Limit("characters of a model's name", having(model="m" * 256), having(model="m" * 257), "model"),
     Limit("pieces of a model's name", having(model="m" + "/m" * 8), having(model="m" + "/m" * 9), "model"),
     Limit("characters of a URL", image(8_192), image(8_193), "messages[0].content[0].image_url.url"),
-    Limit("unknown fields", unknown(1_000), unknown(1_001), None),
+    Limit("unknown fields", unknown(1_000), unknown(1_001), "x1000"),
 ]  # fmt: skip
 
 

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapter.wire import base
-from adapter.wire.base import ABSENT, TooManyUnknownFields, Wire, decode, encode, present
+from adapter.wire.base import ABSENT, Wire, decode, encode, present
+from adapter.wire.limits import DEFAULTS, TooManyUnknownFields
 
 
 class Leaf(Wire):
@@ -72,7 +73,7 @@ def test_the_depth_of_the_walk_is_bounded():
 
 
 def test_the_number_of_unknown_fields_is_bounded():
-    members = ",".join(f'"x{number}":1' for number in range(base.MAX_UNKNOWN + 1))
+    members = ",".join(f'"x{number}":1' for number in range(DEFAULTS.unknown_fields + 1))
     with pytest.raises(TooManyUnknownFields):
         decode(b"{" + members.encode() + b"}", Tree)
 

@@ -8,6 +8,7 @@ from adapter.translate.request import fields as chat
 from adapter.upstream.client import Reply
 from adapter.wire.base import encode
 from adapter.wire.openai.chat_answer import ChatCompletion, ChatCompletionChunk
+from adapter.wire.openai.chat_request import ChatCompletionRequest
 from adapter.wire.signatures import Issued
 from adapter.wire.sse import BLANK, DONE, around, event
 
@@ -18,9 +19,10 @@ class ChatCompletions(Generation):
     async def serve(self, incoming: Incoming) -> None:
         """See `Generation`."""
         exchange = incoming.exchange
-        request, unknown = self.service.decode(exchange.request)
+        work = self.service.work(exchange.request)
+        request, unknown = await self.service.read(exchange.request, ChatCompletionRequest, work)
         exchange.model_asked, exchange.stream = request.model, bool(request.stream)
-        prepared = await self.service.prepare(request, unknown, incoming.client)
+        prepared = await self.service.prepare(request, unknown, incoming.client, work)
         self.accept(incoming.scope, exchange, prepared)
         if exchange.stream:
             answer = StreamedChat(self.service, prepared, incoming)

@@ -1,28 +1,33 @@
 """/v1/conversations and their items."""
 
+from typing import TypeVar
+
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
 from adapter.server.endpoints.stored_responses import Page, answer, caller, listed
-from adapter.server.pipeline.service import Service, decoded
+from adapter.server.pipeline.service import Service
 from adapter.translate.core.notes import Rejected
 from adapter.translate.responses.fields import check_tags
 from adapter.wire.base import present
 from adapter.wire.openai.responses import InputItem
 from adapter.wire.openai.stored import ConversationRequest, Deleted, ItemsRequest
 
+T = TypeVar("T")
+
 MAX_ITEMS = 20
 """Items in one request (openai-python 3.54.0, `conversation_create_params.py`)."""
 
 
-async def _body(request: Request) -> bytes:
+async def _read(request: Request, type_: type[T], empty: bytes = b"") -> T:
     service: Service = request.app.state.service
-    return await service.body(request.scope, request.receive)
+    body = await service.body(request.scope, request.receive) or empty
+    return (await service.read(body, type_, service.work(body)))[0]
 
 
 async def _wanted(request: Request) -> ConversationRequest:
-    wanted, _unknown = decoded(await _body(request) or b"{}", ConversationRequest)
+    wanted = await _read(request, ConversationRequest, b"{}")
     if present(wanted.metadata):
         check_tags(wanted.metadata)
     return wanted
@@ -79,7 +84,7 @@ async def list_items(request: Request) -> Response:
 async def create_items(request: Request) -> Response:
     """Put items at the end of a conversation."""
     state, _, client = caller(request)
-    wanted, _unknown = decoded(await _body(request), ItemsRequest)
+    wanted = await _read(request, ItemsRequest)
     items = await state.add_items(request.path_params["conversation_id"], _checked(wanted.items), client.id)
     return answer(listed(items))
 

@@ -4,7 +4,7 @@ import time
 
 from adapter.server.pipeline.generation import Generation, Incoming
 from adapter.server.pipeline.responding import turn_of
-from adapter.server.pipeline.service import deadline_of, decoded
+from adapter.server.pipeline.service import deadline_of
 from adapter.translate.answer import continuation
 from adapter.translate.responses.compaction import asking, compacted
 from adapter.translate.responses.fields import from_gemini
@@ -20,9 +20,10 @@ class CountInputTokens(Generation):
     async def serve(self, incoming: Incoming) -> None:
         """See `Generation`."""
         exchange = incoming.exchange
-        request, unknown = decoded(exchange.request, ResponsesRequest)
+        work = self.service.work(exchange.request)
+        request, unknown = await self.service.read(exchange.request, ResponsesRequest, work)
         exchange.model_asked = request.model
-        turn = await turn_of(self.service, request, unknown, incoming.client)
+        turn = await turn_of(self.service, request, unknown, incoming.client, work=work)
         self.accept(incoming.scope, exchange, turn.prepared)
         count = await self.service.upstream.count_tokens(
             turn.prepared.model, turn.prepared.body, Caller(incoming.client.key), deadline_of(incoming.scope)
@@ -37,9 +38,10 @@ class CompactResponse(Generation):
     async def serve(self, incoming: Incoming) -> None:
         """See `Generation`."""
         exchange = incoming.exchange
-        request, unknown = decoded(exchange.request, ResponsesRequest)
+        work = self.service.work(exchange.request)
+        request, unknown = await self.service.read(exchange.request, ResponsesRequest, work)
         exchange.model_asked = request.model
-        turn = await turn_of(self.service, asking(request), unknown, incoming.client)
+        turn = await turn_of(self.service, asking(request), unknown, incoming.client, work=work)
         self.accept(incoming.scope, exchange, turn.prepared)
 
         async def read(reply: Reply) -> CompactedResponse:

@@ -8,7 +8,7 @@ from adapter.server.pipeline import ledger_headers as notes
 from adapter.server.pipeline.event_stream import EventStream, heartbeat_of
 from adapter.server.pipeline.generation import Generation, Incoming, with_ledger
 from adapter.server.pipeline.responding import StreamedResponse, Told, Turn, turn_of, whole
-from adapter.server.pipeline.service import Service, decoded
+from adapter.server.pipeline.service import Service
 from adapter.server.state.background import Jobs
 from adapter.translate.core.notes import Rejected
 from adapter.wire.base import encode
@@ -26,11 +26,12 @@ class Responses(Generation):
     async def serve(self, incoming: Incoming) -> None:
         """See `Generation`."""
         exchange = incoming.exchange
-        request, unknown = decoded(exchange.request, ResponsesRequest)
+        work = self.service.work(exchange.request)
+        request, unknown = await self.service.read(exchange.request, ResponsesRequest, work)
         exchange.model_asked, exchange.stream = request.model, bool(request.stream)
         if request.background and request.store is False:
             raise Rejected("background", "a response in the background is polled, so it must be stored")
-        turn = await turn_of(self.service, request, unknown, incoming.client)
+        turn = await turn_of(self.service, request, unknown, incoming.client, work=work)
         self.accept(incoming.scope, exchange, turn.prepared)
         if request.background:
             await self._background(incoming, turn)

@@ -26,7 +26,7 @@ from adapter.server.pipeline.errors import Malformed
 from adapter.server.pipeline.event_stream import MAX_TAPPED, relay
 from adapter.server.pipeline.ids import new_id
 from adapter.server.pipeline.responding import Memory, StreamedResponse, Told, Turn, keep, turn_of
-from adapter.server.pipeline.service import Service, decoded
+from adapter.server.pipeline.service import Service
 from adapter.server.state.stored_objects import Recall, State
 from adapter.store.documents.base import DocumentLimits, Layered, MemoryDocuments
 from adapter.translate.core.errors import Failure
@@ -133,7 +133,8 @@ class Connection:
 
     async def _lane(self, body: bytes) -> asyncio.Queue[bytes] | None:
         """Put an event into its lane; the lane where it is new. Raises `Malformed`, `Overloaded`."""
-        envelope, _unknown = decoded(body, Envelope)
+        service = self._endpoint.service
+        envelope, _unknown = await service.read(body, Envelope, service.work(body))
         if envelope.type == "response.steer":
             await self._send(_not_steered(envelope))
             return None
@@ -175,12 +176,13 @@ class Connection:
     async def _respond(self, body: bytes, exchange: Exchange) -> None:
         service, scope, stream_id = self._endpoint.service, self._socket.scope, None
         try:
-            request, unknown = decoded(body, Create)
+            work = service.work(body)
+            request, unknown = await service.read(body, Create, work)
             stream_id, exchange.model_asked = request.stream_id, request.model
             if request.background:
                 raise Rejected("background", "a websocket has no background: POST /v1/responses has")
             with await service.load.place():
-                turn = await turn_of(service, request, unknown, self._client, self._memory)
+                turn = await turn_of(service, request, unknown, self._client, work=work, memory=self._memory)
                 self._endpoint.accept(scope, exchange, turn.prepared)
                 await self._answer(turn, request, exchange)
         except ClientGone:

@@ -7,6 +7,7 @@ from adapter.server.http.asgi import printable
 from adapter.server.pipeline.ledger_headers import listed
 from adapter.server.pipeline.service import Service
 from adapter.wire.base import encode
+from adapter.wire.openai.chat_request import ChatCompletionRequest
 
 
 async def translate(request: Request) -> Response:
@@ -14,7 +15,8 @@ async def translate(request: Request) -> Response:
     service: Service = request.app.state.service
     client = service.access.client(request.scope)
     body = await service.body(request.scope, request.receive)
-    prepared = await service.prepare(*service.decode(body), client)
+    work = service.work(body)
+    prepared = await service.prepare(*await service.read(body, ChatCompletionRequest, work), client, work)
     answer = {
         "model": prepared.model,
         "method": "streamGenerateContent" if prepared.context.request.stream else "generateContent",

@@ -18,7 +18,7 @@ from adapter.translate.core.errors import AnswerError, Failure, failure, of_answ
 from adapter.translate.core.notes import Fidelity, Rejected
 from adapter.upstream.errors import UpstreamError, UpstreamTimeout
 from adapter.upstream.media_fetcher import FetchError
-from adapter.wire.base import TooManyUnknownFields
+from adapter.wire.limits import LimitExceeded, TooDeep
 from adapter.wire.openai.errors import ErrorBody
 
 log = logging.getLogger("adapter")
@@ -70,10 +70,10 @@ def malformed(error: Exception) -> Malformed:
         return _misshapen(*str(error).partition(" - at `$")[::2])
     if isinstance(error, UnicodeDecodeError):
         return Malformed("The body is not UTF-8.")
-    if isinstance(error, RecursionError):
+    if isinstance(error, (RecursionError, TooDeep)):
         return Malformed("The body is nested too deeply.")
-    if isinstance(error, TooManyUnknownFields):
-        return Malformed(f"The body has {error}.")
+    if isinstance(error, LimitExceeded):
+        return Malformed(str(error), error.path or None, "unsupported_value")
     return Malformed(f"The body is not JSON: {error}")
 
 
@@ -140,6 +140,7 @@ _ROWS: tuple[tuple[type[Exception], Callable[[Any, Asked], Failure]], ...] = (
     (BodyTooLarge, lambda _, __: failure(413, "The body is too large.", "request_too_large")),
     (FetchError, lambda error, _: failure(400, str(error), "failed_to_download_image", param="messages")),
     (AnswerError, lambda error, _: of_answer(error)),
+    (LimitExceeded, lambda error, _: failure_of(malformed(error), "")),
     (RecursionError, lambda error, _: _too_much(error)),
     (orjson.JSONDecodeError, lambda error, _: _too_much(error)),
     (UpstreamError, _upstream),

@@ -13,6 +13,7 @@ from adapter.server.observe.exchange_log import Exchange
 from adapter.server.pipeline import ledger_headers as notes
 from adapter.server.pipeline.generation import with_ledger
 from adapter.server.pipeline.service import Prepared, Service
+from adapter.server.pipeline.work import Work
 from adapter.server.state.stored_objects import Past, Recall, State
 from adapter.translate.answer import continuation
 from adapter.translate.core.context import Stamp
@@ -54,6 +55,8 @@ async def turn_of(
     request: ResponsesRequest,
     unknown: Mapping[str, msgspec.Raw],
     client: Client,
+    *,
+    work: Work,
     memory: Memory | None = None,
 ) -> Turn:
     """Understand a request. Raises `Rejected`, `NotStored`."""
@@ -61,11 +64,11 @@ async def turn_of(
     memory = memory or Memory(service.state)
     past = await memory.known.past(request, client.id, seed)
     try:
-        view = to_chat(past.request, unknown)
+        view = await work.run(to_chat, past.request, unknown)
     except Rejected as error:
         raise past.rejected(error) from None
     try:
-        prepared = await service.prepare(view.request, {}, client, view.signatures)
+        prepared = await service.prepare(view.request, {}, client, work, view.signatures)
     except Rejected as error:
         raise past.rejected(view.rejected(error)) from None
     except FetchError as error:

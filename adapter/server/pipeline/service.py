@@ -22,6 +22,7 @@ from adapter.server.pipeline import parallel_choices as fanout
 from adapter.server.pipeline.errors import failure_of, malformed, without
 from adapter.server.pipeline.fallback import Detour, Detours, time_limit
 from adapter.server.pipeline.ids import new_id
+from adapter.server.pipeline.work import AtOnce, Beside, Work, is_long
 from adapter.server.state.stored_objects import State
 from adapter.settings import (
     Calendar,
@@ -31,6 +32,7 @@ from adapter.settings import (
     fetch_settings,
     named,
     options,
+    request_limits,
     utc_day,
 )
 from adapter.store import DocumentStore, SignatureStore
@@ -46,14 +48,15 @@ from adapter.upstream.client import Caller, Reply, Upstream
 from adapter.upstream.errors import InvalidModelName, UpstreamError
 from adapter.upstream.media_fetcher import Fetcher
 from adapter.upstream.model_path import model_path
-from adapter.wire.base import TooManyUnknownFields, decode
 from adapter.wire.gemini.generate import GenerateContentRequest
+from adapter.wire.limits import LimitExceeded, Limits
 from adapter.wire.openai.chat_request import ChatCompletionRequest
+from adapter.wire.reader import read
 from adapter.wire.signatures import Issued, Signature
 
 T = TypeVar("T")
 
-DECODING_ERRORS = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, TooManyUnknownFields)
+DECODING_ERRORS = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, LimitExceeded)
 
 
 class Prepared(msgspec.Struct, frozen=True):
@@ -128,6 +131,8 @@ class Service:
         # Its packages are an extra.
         self._rates: Any = import_module("adapter.server.limits.rate_limits").Rates(settings.store) if limited else None
         self.metrics = metrics
+        self.limits = request_limits(settings)
+        self._at_once, self._beside = AtOnce(), Beside()
         self.drain = Drain(settings.shutdown_delay, settings.shutdown_grace)
         self._calendar = Calendar(catalogue(settings, utc_day(clock())), clock)
         self.options = options(settings, upstream.settings.name)
@@ -147,15 +152,20 @@ class Service:
         self.room.give(len(body))
         return body
 
-    def decode(self, body: bytes) -> tuple[ChatCompletionRequest, dict[str, msgspec.Raw]]:
-        """A chat request and its unknown fields. Raises `Malformed`."""
-        return decoded(body, ChatCompletionRequest)
+    def work(self, body: bytes) -> Work:
+        """Where the computing for a request with this body is done."""
+        return self._beside if is_long(body) else self._at_once
+
+    async def read(self, body: bytes, type_: type[T], work: Work) -> tuple[T, dict[str, msgspec.Raw]]:
+        """A request's body and its unknown fields. Raises `Malformed`."""
+        return await work.run(decoded, body, type_, self.limits)
 
     async def prepare(
         self,
         request: ChatCompletionRequest,
         unknown: Mapping[str, msgspec.Raw],
         client: Client,
+        work: Work,
         known: Mapping[str, Signature] = {},
     ) -> Prepared:
         """Translate a chat request. `known` are signatures that the client itself sent. Raises `Rejected`."""
@@ -163,19 +173,19 @@ class Service:
         self._check_name(request.model)
         if self._rates is not None:
             await self._count(client)
-        _check_counts(request, self.settings)
+        if (request.n or 1) > self.settings.max_choices:
+            raise Rejected("n", f"at most {self.settings.max_choices} choices are served in one request")
         media = {} if self.settings.fetch_media == "off" else await self._media(request)
-        found = await self._signatures(request, client, known)
-        made = prepared(request, unknown, self.catalogue, self.options, media=media, found=found)
+        found = await self._signatures(request, client, known, work)
+
+        def translate(model: str | None, chosen: Options) -> Prepared:
+            names = self._calendar.of(chosen.platform)
+            return prepared(request, unknown, names, chosen, media=media, found=found, instead=model)
+
+        made = await work.run(translate, None, self.options)
         if self.detours is None:
             return made
-
-        def elsewhere(model: str, chosen: Options) -> Prepared:
-            return prepared(
-                request, unknown, self._calendar.of(chosen.platform), chosen, media=media, found=found, instead=model
-            )
-
-        return msgspec.structs.replace(made, detour=self.detours.of(made, elsewhere))
+        return msgspec.structs.replace(made, detour=self.detours.of(made, translate))
 
     def _check_name(self, model: str) -> None:
         """Raises `Rejected` for a model whose name cannot stand in a URL, before anything is done for it."""
@@ -186,6 +196,7 @@ class Service:
 
     async def aclose(self) -> None:
         """Close what the service itself has opened."""
+        self._beside.close()
         if self._rates is not None:
             await self._rates.aclose()
 
@@ -208,11 +219,11 @@ class Service:
         return {url: Media(mime_type=one.mime_type, data=one.data) for url, one in fetched.items()}
 
     async def _signatures(
-        self, request: ChatCompletionRequest, client: Client, known: Mapping[str, Signature]
+        self, request: ChatCompletionRequest, client: Client, known: Mapping[str, Signature], work: Work
     ) -> Mapping[str, Signature]:
-        keys = signatures.primary_keys(request)
+        keys = await work.run(signatures.primary_keys, request)
         found = {**known, **(await self.store.get(keys, client.id))} if keys else known
-        more = signatures.fallback_keys(request, found)
+        more = await work.run(signatures.fallback_keys, request, found)
         return {**found, **(await self.store.get(more, client.id))} if more else found
 
     def stamp(self, prepared: Prepared, answer_id: str) -> Stamp:
@@ -299,23 +310,10 @@ class Service:
             self.lines.write(exchange)
 
 
-def _check_counts(request: ChatCompletionRequest, settings: Settings) -> None:
-    """Raises `Rejected` for a request that asks for more than is served at once."""
-    if (request.n or 1) > settings.max_choices:
-        raise Rejected("n", f"at most {settings.max_choices} choices are served in one request")
-    if len(request.messages) > settings.max_messages:
-        raise Rejected("messages", f"at most {settings.max_messages} messages are served in one request")
-    for index, message in enumerate(request.messages):
-        if isinstance(message.content, list) and len(message.content) > settings.max_parts:
-            raise Rejected(
-                f"messages[{index}].content", f"at most {settings.max_parts} parts are served in one message"
-            )
-
-
-def decoded(body: bytes, type_: type[T]) -> tuple[T, dict[str, msgspec.Raw]]:
+def decoded(body: bytes, type_: type[T], limits: Limits) -> tuple[T, dict[str, msgspec.Raw]]:
     """A request's body and its unknown fields. Raises `Malformed`."""
     try:
-        return decode(body, type_)
+        return read(body, type_, limits)
     except DECODING_ERRORS as error:
         raise malformed(error) from None
 

@@ -16,7 +16,8 @@ from redis.asyncio import Redis
 from adapter.store.shared.base import StoreLimits, StoreUnusable, all_scoped, scoped
 from adapter.store.shared.redis_link import PAUSE, TIMEOUT, Link, Refused, Unreachable, ping
 from adapter.store.signatures.memory import Cache, Entry
-from adapter.wire.base import TooManyUnknownFields, Wire, decode, encode
+from adapter.wire.base import Wire, decode, encode
+from adapter.wire.limits import TooManyUnknownFields
 from adapter.wire.signatures import Issued, Signature
 
 PREFIX = b"gemini-openai-adapter:signature:1:"

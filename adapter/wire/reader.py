@@ -1,0 +1,224 @@
+"""Reading a request's body so that no body keeps the others waiting.
+
+A decoder holds the interpreter until it returns, so what it may be given is bounded first:
+
+    small, or few values          one typed decode, as for every usual request
+    else                          counted (`json_counts.check`), then read as an outline: the request with its lists
+                                  of messages or items as raw JSON, each list as a list of raw slices whose number is
+                                  checked, each slice decoded by itself, in the same way where it is large
+
+Both ways give the same request, the same unknown fields and the same errors with the same paths. A list of slices is
+what stored items come as too, so whoever keeps or compares histories works on bytes.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import cache
+from operator import attrgetter
+from typing import Any, NamedTuple, TypeVar
+
+import msgspec
+
+from adapter.wire import json_counts
+from adapter.wire.base import ABSENT, check_utf8, decode, decoder, list_of
+from adapter.wire.limits import DEFAULTS, LISTS, MAX_DEPTH, LimitExceeded, Limits, TooManyUnknownFields
+
+T = TypeVar("T")
+
+SMALL = 128 * 1024
+"""A body of so many bytes is decoded in one call, which takes 0.15 s at worst (empty items of a response)."""
+
+FEW = 30_000
+"""So is a larger one, or a piece of one, with at most so many values: these are long texts and media."""
+
+
+class Outline(NamedTuple):
+    """A request whose lists of messages or items are raw slices, by field; `unknown` are the unknown fields beside."""
+
+    head: Any
+    lists: dict[str, list[msgspec.Raw]]
+    unknown: dict[str, msgspec.Raw]
+
+
+def read(body: bytes, type_: type[T], limits: Limits = DEFAULTS) -> tuple[T, dict[str, msgspec.Raw]]:
+    """Decode a body as `base.decode` does, within the limits. Also raises `LimitExceeded`."""
+    if is_small(body):
+        value, unknown = decode(body, type_, limits.unknown_fields)
+        check_lists(value, limits)
+        if len(body) > 2 * MAX_DEPTH:
+            _check_free_form(value, unknown)
+        return value, unknown
+    check_utf8(body)
+    json_counts.check(body, limits.values, "values")
+    return _in_pieces(msgspec.Raw(body), type_, limits)
+
+
+def is_small(body: bytes) -> bool:
+    """Whether one call may decode a text."""
+    return len(body) <= SMALL or json_counts.values_at_most(body) <= FEW
+
+
+def outline(body: msgspec.Raw, type_: Any, limits: Limits = DEFAULTS) -> Outline:
+    """Split a body; its values must have been counted. Raises as `read` does."""
+    head, unknown = decode(body, _head(type_), limits.unknown_fields)
+    raws = {name: getattr(head, name) for name in _lists(type_)}
+    lists = {name: decoder(list[msgspec.Raw]).decode(raw) for name, raw in raws.items() if _is_list(raw)}
+    for name, items in lists.items():
+        _check_length(name, len(items), limits)
+    return Outline(head, lists, unknown)
+
+
+def read_items(
+    pieces: Sequence[msgspec.Raw], type_: type[T], path: str, limits: Limits = DEFAULTS
+) -> tuple[list[T], dict[str, msgspec.Raw]]:
+    """Decode slices of a list that stands at `path`. Raises as `read` does."""
+    shape: Any = type_
+    decode_one = decoder(shape).decode
+    items: list[T] = []
+    unknown: dict[str, msgspec.Raw] = {}
+    for index, piece in enumerate(pieces):
+        try:
+            if len(memoryview(piece)) <= SMALL:
+                items.append(decode_one(piece))
+                continue
+        except msgspec.ValidationError:
+            # Read again below, where an unknown field is told from a wrong one.
+            pass
+        item, more = _at(f"{path}[{index}]", _read_piece, piece, type_, limits)
+        items.append(item)
+        _collect(more, unknown, limits)
+    return items, unknown
+
+
+def _collect(more: dict[str, msgspec.Raw], unknown: dict[str, msgspec.Raw], limits: Limits) -> None:
+    """Add unknown fields to those found before. Raises `TooManyUnknownFields`."""
+    unknown |= more
+    if len(unknown) > limits.unknown_fields:
+        path = next(reversed(unknown))
+        raise TooManyUnknownFields.of("unknown_fields", limits.unknown_fields, "unknown fields", "request", path)
+
+
+def _read_piece(piece: msgspec.Raw, type_: type[T], limits: Limits) -> tuple[T, dict[str, msgspec.Raw]]:
+    if len(memoryview(piece)) <= SMALL or is_small(bytes(piece)):
+        return decode(piece, type_, limits.unknown_fields)
+    return _in_pieces(piece, type_, limits)
+
+
+def _in_pieces(body: msgspec.Raw, type_: Any, limits: Limits) -> tuple[Any, dict[str, msgspec.Raw]]:
+    """Decode a large value by way of its outline."""
+    head, lists, unknown = outline(body, type_, limits)
+    fields = {name: getattr(head, name) for name in type_.__struct_fields__}
+    for name, (whole, item) in _lists(type_).items():
+        if name in lists:
+            fields[name], more = read_items(lists[name], item, name, limits)
+            _collect(more, unknown, limits)
+        elif fields[name] is not ABSENT:
+            fields[name] = _at(name, decode, fields[name], whole, limits.unknown_fields)[0]
+        else:
+            fields[name] = None
+    value = type_(**fields)
+    check_lists(value, limits)
+    return value, unknown
+
+
+def _at(path: str, read_one: Callable[..., tuple[Any, dict[str, msgspec.Raw]]], *arguments: Any) -> Any:
+    """Call a reader of what stands at `path`; its errors and unknown fields get paths that start at the body."""
+    try:
+        value, unknown = read_one(*arguments)
+    except msgspec.ValidationError as error:
+        text, _, inner = str(error).partition(" - at `$")
+        raise msgspec.ValidationError(f"{text} - at `$.{path}{inner.rstrip('`')}`") from None
+    except LimitExceeded as error:
+        error.path = _joined(path, error.path)
+        raise
+    return value, {_joined(path, name): raw for name, raw in unknown.items()}
+
+
+def _joined(path: str, inner: str) -> str:
+    return path + inner if inner.startswith("[") or not inner else f"{path}.{inner}"
+
+
+def check_lists(value: Any, limits: Limits) -> None:
+    """Raises `LimitExceeded` for a list of messages, parts, calls and the like that is too long."""
+    kind: Any = type(value)
+    names, inner = _lengths(kind)
+    for name in names:
+        items = getattr(value, name)
+        if type(items) is not list:
+            continue
+        _check_length(name, len(items), limits)
+        if name in inner:
+            _check_inner(items, name, inner[name], limits)
+
+
+def _check_inner(items: list[Any], name: str, lists: Callable[[Any], tuple[Any, ...]], limits: Limits) -> None:
+    """Check the lists inside many items: nearly all of them are short."""
+    least = min(limits.parts, limits.calls, limits.images)
+    for index, item in enumerate(items):
+        for found in lists(item):
+            if type(found) is list and len(found) > least:
+                _at(f"{name}[{index}]", _checked, item, limits)
+
+
+def _checked(value: Any, limits: Limits) -> tuple[None, dict[str, msgspec.Raw]]:
+    check_lists(value, limits)
+    return None, {}
+
+
+def _check_length(name: str, length: int, limits: Limits) -> None:
+    limit = LISTS.get(name)
+    if limit is not None and length > (most := getattr(limits, limit.limit)):
+        raise LimitExceeded.of(limit.limit, most, limit.things, limit.place, name)
+
+
+def _check_free_form(value: Any, unknown: dict[str, msgspec.Raw]) -> None:
+    """Raises `TooDeep`. A tool's schema is checked where it is converted, which equal tools are only once."""
+    kind: Any = type(value)
+    for name in _free_form(kind):
+        raw = getattr(value, name)
+        if raw is not ABSENT:
+            json_counts.check_depth(bytes(raw))
+    for raw in unknown.values():
+        json_counts.check_depth(bytes(raw))
+
+
+def _is_list(raw: msgspec.Raw) -> bool:
+    return bytes(memoryview(raw)[:64]).lstrip()[:1] == b"["
+
+
+@cache
+def _free_form(type_: Any) -> tuple[str, ...]:
+    fields = msgspec.structs.fields(type_)
+    return tuple(one.name for one in fields if one.type is msgspec.Raw and one.name not in ("tools", "functions"))
+
+
+@cache
+def _lists(type_: Any) -> dict[str, tuple[Any, type[msgspec.Struct]]]:
+    """The fields that are lists of Structs: the field's type, and its items'."""
+    found = {field.name: (field.type, list_of(field.type)) for field in msgspec.structs.fields(type_)}
+    return {name: (whole, item) for name, (whole, item) in found.items() if item is not None}
+
+
+@cache
+def _lengths(type_: Any) -> tuple[tuple[str, ...], dict[str, Callable[[Any], tuple[Any, ...]]]]:
+    """The limited lists of a Struct, and for each a getter of the limited lists in its items, where these have any."""
+    lists = {name: item for name, (_, item) in _lists(type_).items() if name in LISTS}
+    inner = {name: _lengths(item)[0] for name, item in lists.items()}
+    # Of a single name `attrgetter` returns no tuple.
+    return tuple(lists), {name: attrgetter(*names, names[0]) for name, names in inner.items() if names}
+
+
+@cache
+def _head(type_: Any) -> type[msgspec.Struct]:
+    """The Struct with its lists of Structs as raw JSON."""
+    lists = _lists(type_)
+    fields: list[tuple[str, Any, Any]] = []
+    for one in msgspec.structs.fields(type_):
+        if one.name in lists:
+            kind: Any = msgspec.Raw
+            default = msgspec.field(default=msgspec.NODEFAULT if one.required else ABSENT, name=one.encode_name)
+        else:
+            given = {"default": one.default, "default_factory": one.default_factory}
+            kind, default = one.type, msgspec.field(**given, name=one.encode_name)
+        fields.append((one.name, kind, default))
+    strict = type_.__struct_config__.forbid_unknown_fields
+    return msgspec.defstruct(type_.__name__, fields, kw_only=True, gc=False, forbid_unknown_fields=strict)
