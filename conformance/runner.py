@@ -134,7 +134,7 @@ def take_ledger(body: Any, turn: Turn) -> tuple[list[str], list[str]] | None:
         return None
     if extra == {} and isinstance(body, dict):
         del body["extra_content"]
-    notes = [f"{note['path']} {note['fidelity']}" for note in ledger["notes"] if note["fidelity"] != "exact"]
+    notes = [f"{note['path']} {note['fate']}" for note in ledger["notes"] if note["fate"] != "exact"]
     told = [event for event in turn.events or [turn.answer] if isinstance(event, dict)]
     of_answers = {name for event in told for name in event.get("event", event)} | {"candidates"}
     back = [note for note in notes if re.split(r"[.\[ ]", note)[0] in of_answers]

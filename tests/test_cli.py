@@ -40,13 +40,13 @@ def test_translate_shows_the_body_and_the_ledger(run):
     shown = json.loads(result.output)
     assert shown["model"] == "gemini-3.8-flash"
     assert shown["body"] == {"contents": [{"role": "user", "parts": [{"text": "hi"}]}]}
-    assert {"path": "user", "fidelity": "dropped"}.items() <= shown["notes"][-1].items()
+    assert {"path": "user", "fate": "dropped"}.items() <= shown["notes"][-1].items()
 
 
 def test_translate_tells_which_model_a_name_stands_for(run):
     notes = json.loads(run("translate", "-", input=json.dumps(REQUEST)).output)["notes"]
     told = [note for note in notes if note["path"] == "model"]
-    assert [(note["fidelity"], note["reason"]) for note in told] == [
+    assert [(note["fate"], note["reason"]) for note in told] == [
         ("approximated", "gemini-3.8-flash stands for gpt-6-astra")
     ]
 

@@ -17,11 +17,12 @@ from adapter.translate.answer import continuation
 from adapter.translate.answer.continuation import Continuation, unfinished
 from adapter.translate.answer.parallel_choices import Fanout
 from adapter.translate.core.context import Stamp
-from adapter.translate.core.notes import Fidelity, Rejected
+from adapter.translate.core.notes import Fate, Rejected
 from adapter.translate.request import fields as chat
 from adapter.translate.responses import fields as responses
 from adapter.translate.responses.compaction import asking, compacted
 from adapter.translate.signatures import keys as signatures
+from adapter.translate.core.catalogue import CODES
 from adapter.upstream.client import Reply
 from adapter.upstream.errors import UpstreamError, UpstreamProtocolError, from_answer, from_event, google_status
 from adapter.upstream.sse import EventDecoder
@@ -262,9 +263,10 @@ CORES = {"responses": ResponsesCore, "compactions": CompactionCore}
 
 
 def lines(notes):
-    lost = [note for note in notes if note.fidelity != Fidelity.EXACT]
+    lost = [note for note in notes if note.fate != Fate.EXACT]
     assert [note for note in lost if not note.reason] == [], "every loss says why"
-    return [f"{note.path} {note.fidelity}" for note in lost]
+    assert [note for note in lost if note.code not in CODES] == [], "every loss has a code of the catalogue"
+    return [f"{note.path} {note.fate}" for note in lost]
 
 
 def reply_of(payload):

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from adapter.translate.answer import reply
-from adapter.translate.core.notes import Fidelity, Note
+from adapter.translate.core.notes import Fate, Note
 
 _INDEX = re.compile(r"\[\d*\]")
 
@@ -90,13 +90,13 @@ def lost(
     the parts of a stream are joined.
     """
     relevant = [note for note in notes if note.reason not in (reply.OPAQUE, reply.UNKNOWN)]
-    above = set(constant) | {_form(note.path, merged) for note in relevant if note.fidelity in _LOSSES}
+    above = set(constant) | {_form(note.path, merged) for note in relevant if note.fate in _LOSSES}
     here = {_form(note.path, merged) for note in relevant}
     gone = [path for path, leaf in leaves(value) if not output.has(leaf)]
     return sorted({bare(path) for path in gone if not any(_told(form, above, here) for form in (path, bare(path)))})
 
 
-_LOSSES = (Fidelity.APPROXIMATED, Fidelity.DROPPED)
+_LOSSES = (Fate.APPROXIMATED, Fate.DROPPED)
 
 
 def _form(path: str, merged: bool) -> str:

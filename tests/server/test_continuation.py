@@ -130,7 +130,7 @@ async def test_the_ledger_tells_of_further_calls(client):
     headers = {"x-adapter-notes": "full"}
     got = await client.post(PATH, json=chat(TALE, model=f"{MODEL}+fault-continuation", stream=True), headers=headers)
     last = json.loads(events(got.text)[-2])
-    told = {note["path"]: note["fidelity"] for note in last["extra_content"]["adapter"]["notes"]}
+    told = {note["path"]: note["fate"] for note in last["extra_content"]["adapter"]["notes"]}
     assert told["candidates[].continuationToken"] == "injected"
 
 

@@ -299,7 +299,8 @@ async def test_a_stream_that_was_only_kept_alive_still_goes_elsewhere(heartbeat)
     assert "gemini-3.8-flash" in "".join(chunk["choices"][0]["delta"].get("content") or "" for chunk in chunks)
     assert len({chunk["id"] for chunk in chunks}) == 1
     notes = chunks[-1]["extra_content"]["adapter"]["notes"]
-    assert {"path": "model", "fidelity": "approximated", "reason": "fell back to gemini-3.8-flash after 503"} in notes
+    fallback = {"path": "model", "fate": "approximated", "reason": "fell back to gemini-3.8-flash after 503"}
+    assert any(fallback.items() <= note.items() for note in notes)
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])

@@ -143,7 +143,7 @@ async def test_the_whole_ledger_comes_in_the_body_on_request(stream):
         body = told(response.text)[-1]["response"] if stream else response.json()
         kept = (await client.get(f"{PATH}/{body['id']}")).json()
     notes = body["extra_content"]["adapter"]["notes"]
-    assert [note["fidelity"] for note in notes if note["path"] == "user"] == ["dropped"]
+    assert [note["fate"] for note in notes if note["path"] == "user"] == ["dropped"]
     assert "adapter" not in kept.get("extra_content", {})
 
 

@@ -48,7 +48,7 @@ async def test_a_signature_that_the_client_kept_is_told_as_the_clients():
     header, notes = await next_headers(lambda call: None)
     assert header == "client=1"
     assert notes[0]["path"] == "messages[1].tool_calls[0]"
-    assert notes[0]["fidelity"] == "exact"
+    assert notes[0]["fate"] == "exact"
 
 
 async def test_a_signature_that_the_store_found_by_the_id_is_told_so():
@@ -64,4 +64,4 @@ async def test_a_signature_that_the_store_found_by_what_the_call_says_is_told_so
 async def test_a_stand_in_is_told_as_injected():
     header, notes = await next_headers(edited)
     assert header == "stand-in=1"
-    assert notes[0]["fidelity"] == "injected"
+    assert notes[0]["fate"] == "injected"

@@ -82,4 +82,4 @@ def google(said: Object) -> Object:
 
 def notes_of(notes: list[Note]) -> dict[str, str]:
     """The fate of each path."""
-    return {note.path: str(note.fidelity) for note in notes}
+    return {note.path: str(note.fate) for note in notes}

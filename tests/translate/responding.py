@@ -7,7 +7,7 @@ import msgspec
 
 from adapter.translate.core.capabilities import ModelCapabilities
 from adapter.translate.core.context import Context, Options, Stamp
-from adapter.translate.core.notes import Fidelity, Note
+from adapter.translate.core.notes import Fate, Note
 from adapter.translate.request import fields as chat
 from adapter.translate.responses import fields as responses
 from adapter.translate.responses.chat_view import View
@@ -47,7 +47,7 @@ def context_of(view: View, *, options: Object | None = None, **capabilities: Any
 def gemini(view: View, **capabilities: Any) -> tuple[Object, dict[str, str]]:
     """Gemini's request, and what became of each field that is not exact."""
     body, notes = chat.to_gemini(context_of(view, **capabilities))
-    ledger = {note.path: str(note.fidelity) for note in view.ledger(notes) if note.fidelity != Fidelity.EXACT}
+    ledger = {note.path: str(note.fate) for note in view.ledger(notes) if note.fate != Fate.EXACT}
     return json.loads(encode(body)), ledger
 
 

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from adapter.translate.answer import audio, extras, reply
-from adapter.translate.core.notes import Fidelity, Note
+from adapter.translate.core.notes import Fate, Note
 from adapter.wire.gemini.content import Blob
 from adapter.wire.gemini.generate import UsageMetadata
 from tests.corpus.leaves import Output, lost
@@ -233,7 +233,8 @@ class TestExtras:
         two = answer({"text": "b"}) | {"turnToken": "2", "usageMetadata": {"new": 2}}
         chunks, notes, _ = streamed([one, one, two])
         assert google(joined(chunks)["choices"][0]["message"])["unknown"] == {"turnToken": "2", "usageMetadata.new": 2}
-        assert Note("turnToken", Fidelity.DROPPED, "told several times: the last one is passed on") in notes
+        reason = "told several times: the last one is passed on"
+        assert Note("turnToken", Fate.DROPPED, "stream-value-replaced", reason) in notes
 
     def test_the_model_is_the_one_that_answers_and_does_not_change(self):
         assert whole(answer())[0]["model"] == "gemini-x"

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from adapter.translate.core.errors import AnswerError
-from adapter.translate.core.notes import Fidelity, Note, Rejected
+from adapter.translate.core.notes import Fate, Note, Rejected
 from adapter.translate.request import fields as chat
 from adapter.translate.responses import fields as responses
 from adapter.translate.signatures.carriers import seal, seal_summary, summary, unseal
@@ -44,11 +44,12 @@ def test_a_path_of_chat_is_the_clients_own():
 
 def test_the_ledger_is_the_views_and_then_chats_under_the_clients_paths():
     view = viewed(truncation="auto", instructions="x")
-    ledger = view.ledger([Note("messages[1].content", Fidelity.DROPPED, "why"), Note("seed", Fidelity.EXACT)])
+    moved = Note("messages[1].content", Fate.DROPPED, "empty-content-dropped", "why")
+    ledger = view.ledger([moved, Note("seed", Fate.EXACT)])
     assert ledger == [
-        Note("truncation", Fidelity.DROPPED, view.notes[0].reason),
-        Note("input", Fidelity.DROPPED, "why"),
-        Note("seed", Fidelity.EXACT),
+        Note("truncation", Fate.DROPPED, "truncation-unsupported", view.notes[0].reason),
+        Note("input", Fate.DROPPED, "empty-content-dropped", "why"),
+        Note("seed", Fate.EXACT),
     ]
 
 

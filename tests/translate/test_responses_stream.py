@@ -160,7 +160,7 @@ def test_the_time_of_completion_is_the_clocks():
 def test_sound_is_lost_and_reported():
     sound = {"inlineData": {"mimeType": "audio/L16;rate=24000", "data": "AAAA"}}
     _, notes, _ = whole(said({"text": "a"}, sound, sound), viewed())
-    assert [note.path for note in notes if note.fidelity == "dropped"] == ["candidates[0].content.parts[].inlineData"]
+    assert [note.path for note in notes if note.fate == "dropped"] == ["candidates[0].content.parts[].inlineData"]
 
 
 def test_log_probabilities_wait_for_their_text():

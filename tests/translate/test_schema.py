@@ -24,13 +24,13 @@ def raw(value):
 def as_json(value):
     """The schema in the json dialect, and its notes by path."""
     converted = to_json_schema(raw(value))
-    return json.loads(bytes(converted.schema)), {note.path: note.fidelity.value for note in converted.notes}
+    return json.loads(bytes(converted.schema)), {note.path: note.fate.value for note in converted.notes}
 
 
 def as_openapi(value):
     """The schema in the openapi dialect, and its notes by path."""
     converted = to_openapi_schema(raw(value))
-    return json.loads(bytes(converted.schema)), {note.path: note.fidelity.value for note in converted.notes}
+    return json.loads(bytes(converted.schema)), {note.path: note.fate.value for note in converted.notes}
 
 
 def properties(**inner):

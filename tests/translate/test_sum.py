@@ -5,7 +5,7 @@ import pytest
 
 from adapter.translate.core.capabilities import ModelCapabilities
 from adapter.translate.core.context import Context, Options
-from adapter.translate.core.notes import Fidelity, Note, Rejected, exact
+from adapter.translate.core.notes import Fate, Note, Rejected, exact
 from adapter.translate.core.rules import Rules, add, apply, camel, restrict, without
 from adapter.wire.gemini.content import Content, Part
 from adapter.wire.gemini.generate import GenerateContentRequest, GenerationConfig
@@ -25,7 +25,8 @@ def context(options=None, **fields):
 def test_two_fields_that_disagree_are_rejected_unless_a_rule_says_who_wins():
     rules = {"top_p": lambda *_: exact(config(seed=1)), "top_k": lambda *_: exact(config(seed=2, top_k=3.0))}
     body, notes = apply(Rules(rules), context(top_p=1.0, top_k=1.0))
-    assert notes[-1] == Note("top_k", Fidelity.REJECTED, "top_p asks for another generationConfig.seed")
+    reason = "top_p asks for another generationConfig.seed"
+    assert notes[-1] == Note("top_k", Fate.REJECTED, "fields-contradict", reason)
     assert body == config(seed=1, top_k=3.0)
 
 
@@ -36,7 +37,7 @@ def test_the_winner_may_come_first():
     }
     body, notes = apply(Rules(rules), context(max_tokens=1, max_completion_tokens=1))
     assert body == config(max_output_tokens=1)
-    assert [note.path for note in notes if note.fidelity == Fidelity.DROPPED] == ["max_tokens"]
+    assert [note.path for note in notes if note.fate == Fate.DROPPED] == ["max_tokens"]
 
 
 def test_the_winner_may_come_last():
@@ -46,15 +47,15 @@ def test_the_winner_may_come_last():
     }
     body, notes = apply(Rules(rules), context(max_tokens=1, max_completion_tokens=1))
     assert body == config(max_output_tokens=1)
-    assert [note.path for note in notes if note.fidelity == Fidelity.DROPPED] == ["max_tokens"]
+    assert [note.path for note in notes if note.fate == Fate.DROPPED] == ["max_tokens"]
 
 
 def test_the_same_rejection_by_two_rules_is_told_once():
     def refuse(*_):
-        raise Rejected("tools", "no")
+        raise Rejected("tools", "tools-contradict", "no")
 
     _, notes = apply(Rules({"top_p": refuse, "top_k": refuse}), context(top_p=1.0, top_k=1.0))
-    assert notes == [Note("tools", Fidelity.REJECTED, "no")]
+    assert notes == [Note("tools", Fate.REJECTED, "tools-contradict", "no")]
 
 
 def test_adding_changes_neither_side():

@@ -35,7 +35,7 @@ async def _wanted(request: Request) -> ConversationRequest:
 
 def _checked(items: list[InputItem]) -> list[InputItem]:
     if len(items) > MAX_ITEMS:
-        raise Rejected("items", f"at most {MAX_ITEMS} items can be added at a time")
+        raise Rejected("items", "limit-exceeded", f"at most {MAX_ITEMS} items can be added at a time")
     return items
 
 

@@ -30,7 +30,9 @@ class Responses(Generation):
         request, unknown = await self.service.read(exchange.request, ResponsesRequest, work)
         exchange.model_asked, exchange.stream = request.model, bool(request.stream)
         if request.background and request.store is False:
-            raise Rejected("background", "a response in the background is polled, so it must be stored")
+            raise Rejected(
+                "background", "setting-contradicted", "a response in the background is polled, so it must be stored"
+            )
         turn = await turn_of(self.service, request, unknown, incoming.client, work=work)
         self.accept(incoming.scope, exchange, turn.prepared)
         if request.background:

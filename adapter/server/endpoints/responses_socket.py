@@ -180,7 +180,9 @@ class Connection:
             request, unknown = await service.read(body, Create, work)
             stream_id, exchange.model_asked = request.stream_id, request.model
             if request.background:
-                raise Rejected("background", "a websocket has no background: POST /v1/responses has")
+                raise Rejected(
+                    "background", "setting-contradicted", "a websocket has no background: POST /v1/responses has"
+                )
             with await service.load.place():
                 turn = await turn_of(service, request, unknown, self._client, work=work, memory=self._memory)
                 self._endpoint.accept(scope, exchange, turn.prepared)

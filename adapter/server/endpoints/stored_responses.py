@@ -77,7 +77,7 @@ async def get_response(request: Request) -> Response:
     if request.query_params.get("stream", "").lower() not in ("true", "1"):
         return answer(bytes(record.response))
     if not answer_of(record).background:
-        raise Rejected("stream", "only a response in the background can be streamed again")
+        raise Rejected("stream", "setting-contradicted", "only a response in the background can be streamed again")
     after = request.query_params.get("starting_after")
     position = 0 if after is None else whole_number(after, "starting_after", 0, 2**31) + 1
     return Resumed(request.app.state.service, lambda: jobs.follow(response_id, client.id, position))

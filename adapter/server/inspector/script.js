@@ -41,9 +41,9 @@ function row(exchange) {
 function noteRow(note, direction) {
   const made = element("tr");
   const why = note.signature ? `${note.reason} (source: ${note.signature})` : note.reason;
-  made.append(element("td", `${direction} ${note.path}`), element("td", note.fidelity, `fate ${note.fidelity}`), element("td", why));
-  made.hidden = !shown.has(note.fidelity);
-  made.dataset.fate = note.fidelity;
+  made.append(element("td", `${direction} ${note.path}`), element("td", note.fate, `fate ${note.fate}`), element("td", why));
+  made.hidden = !shown.has(note.fate);
+  made.dataset.fate = note.fate;
   return made;
 }
 

@@ -82,7 +82,7 @@ class Exchange(msgspec.Struct, kw_only=True):
         """A row of the list."""
         counts: dict[str, int] = {}
         for note in [*self.notes, *self.reply_notes]:
-            counts[note.fidelity.value] = counts.get(note.fidelity.value, 0) + 1
+            counts[note.fate.value] = counts.get(note.fate.value, 0) + 1
         return {
             "id": self.id,
             "path": self.path,

@@ -97,7 +97,7 @@ class Metrics:
             # A counter takes no negative number, and relays have been seen to send them.
             self._tokens.labels(model, kind).inc(max(0, number))
         for note in (*exchange.notes, *exchange.reply_notes):
-            self._notes.labels(_field(note.path), note.fidelity.value).inc()
+            self._notes.labels(_field(note.path), note.fate.value).inc()
             if note.signature is not None:
                 self._signatures.labels(note.signature.value).inc()
 

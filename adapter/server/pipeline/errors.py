@@ -15,7 +15,7 @@ from adapter.server.lifecycle.shutdown import ShuttingDown
 from adapter.server.limits.access import AccessDenied, ForeignPage, KeyInUrl, ModelDenied
 from adapter.server.limits.admission import Overloaded, TooOften
 from adapter.translate.core.errors import AnswerError, Failure, failure, of_answer, to_openai
-from adapter.translate.core.notes import Fidelity, Rejected
+from adapter.translate.core.notes import Fate, Rejected
 from adapter.upstream.errors import UpstreamError, UpstreamTimeout
 from adapter.upstream.media_fetcher import FetchError
 from adapter.wire.limits import LimitExceeded, TooDeep
@@ -88,7 +88,7 @@ def _misshapen(text: str, path: str) -> Malformed:
 
 def _rejected(error: Rejected, _asked: Asked) -> Failure:
     """All that cannot be served, in one answer."""
-    refused = [note for note in error.notes if note.fidelity == Fidelity.REJECTED]
+    refused = [note for note in error.notes if note.fate == Fate.REJECTED]
     message = refused[0].reason if len(refused) == 1 else "\n".join(f"{note.path}: {note.reason}" for note in refused)
     return failure(400, message, "unsupported_value", param=error.note.path)
 

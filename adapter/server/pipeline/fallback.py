@@ -17,7 +17,7 @@ from adapter.server.pipeline.errors import StrictLoss
 from adapter.settings import Settings, next_models
 from adapter.translate.core.context import Options
 from adapter.translate.core.errors import to_openai
-from adapter.translate.core.notes import Fidelity, Note, Rejected
+from adapter.translate.core.notes import Fate, Note, Rejected
 from adapter.upstream.client import Reply
 from adapter.upstream.errors import InvalidModelName, UpstreamError, UpstreamTimeout, UpstreamUnavailable
 from adapter.upstream.policy.retry import MARGIN
@@ -189,9 +189,18 @@ class Detour(Generic[P]):
         """The ledger, with what the client did not ask for in front."""
         ledger, changed = self.view(made.notes), []
         if route.place is not self._routes[0].place:
-            changed = [Note("upstream", Fidelity.APPROXIMATED, f"fell back to {route.place.label} after {failed.why}")]
+            changed = [
+                Note(
+                    "upstream",
+                    Fate.APPROXIMATED,
+                    "upstream-fallback",
+                    f"fell back to {route.place.label} after {failed.why}",
+                )
+            ]
         if route.model != self._routes[0].model:
-            changed.append(Note("model", Fidelity.APPROXIMATED, f"fell back to {made.model} after {failed.why}"))
+            changed.append(
+                Note("model", Fate.APPROXIMATED, "model-fallback", f"fell back to {made.model} after {failed.why}")
+            )
             ledger = [note for note in ledger if note.path != "model"]
         return changed + ledger
 

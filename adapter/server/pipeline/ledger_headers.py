@@ -9,24 +9,24 @@ from starlette.types import Scope
 from adapter.server.http.asgi import fields_of
 from adapter.server.pipeline.errors import StrictLoss
 from adapter.settings import Settings
-from adapter.translate.core.notes import Fidelity, Note, SignatureSource
+from adapter.translate.core.notes import Fate, Note, SignatureSource
 
 HEADER = "x-adapter-notes"
 _HEADER = HEADER.encode()
 SIGNATURES_HEADER = "x-adapter-signatures"
 STRICT_HEADER = b"x-adapter-strict"
 MAX_HEADER = 1_024
-LOSSES = (Fidelity.APPROXIMATED, Fidelity.INJECTED, Fidelity.DROPPED)
+LOSSES = (Fate.APPROXIMATED, Fate.INJECTED, Fate.DROPPED)
 
 
 def summary(notes: Sequence[Note]) -> str:
     """The header: how many notes of each fate, and which, as far as they fit."""
-    losses = [note for note in notes if note.fidelity in LOSSES]
+    losses = [note for note in notes if note.fate in LOSSES]
     if not losses:
         return "none"
-    fates = [note.fidelity for note in losses]
-    text = ", ".join(f"{fidelity}={count}" for fidelity in LOSSES if (count := fates.count(fidelity)))
-    for code in dict.fromkeys([note.code for note in losses]):
+    fates = [note.fate for note in losses]
+    text = ", ".join(f"{fate}={count}" for fate in LOSSES if (count := fates.count(fate)))
+    for code in dict.fromkeys([note.old_code for note in losses]):
         if len(text) + len(code) + 2 > MAX_HEADER:
             return f"{text}; ..."
         text += f"; {code}"
@@ -53,7 +53,9 @@ def listed(notes: Sequence[Note]) -> list[dict[str, str]]:
 
 
 def _entry(note: Note) -> dict[str, str]:
-    entry = {"path": note.path, "fidelity": note.fidelity.value, "reason": note.reason}
+    entry = {"path": note.path, "fate": note.fate.value, "reason": note.reason}
+    if note.severity is not None:
+        entry |= {"code": note.code, "severity": note.severity.value, "advice": note.advice}
     return entry if note.signature is None else {**entry, "signature": note.signature.value}
 
 
@@ -68,7 +70,8 @@ def check(notes: Sequence[Note], strict: bool, policy: Mapping[str, Literal["all
     default = "reject" if strict else "allow"
     if not strict and "reject" not in policy.values():
         return
-    refused = [note for note in notes if note.fidelity in LOSSES and policy.get(note.code, default) == "reject"]
+    losses = [note for note in notes if note.fate in LOSSES]
+    refused = [note for note in losses if policy.get(note.code, policy.get(note.old_code, default)) == "reject"]
     if refused:
-        lines = [f"{note.path}: {note.fidelity} ({note.reason})" for note in refused]
+        lines = [f"{note.path}: {note.fate} ({note.reason})" for note in refused]
         raise StrictLoss("The request would not arrive as it was sent:\n" + "\n".join(lines), refused[0].path)

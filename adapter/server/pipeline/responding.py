@@ -17,7 +17,7 @@ from adapter.server.pipeline.work import Work
 from adapter.server.state.stored_objects import Past, Recall, State
 from adapter.translate.answer import continuation
 from adapter.translate.core.context import Stamp
-from adapter.translate.core.notes import Fidelity, Note, Rejected
+from adapter.translate.core.notes import Fate, Note, Rejected
 from adapter.translate.responses.fields import ResponseStream, View, from_gemini, to_chat
 from adapter.upstream.client import Reply
 from adapter.upstream.media_fetcher import FetchError
@@ -26,7 +26,9 @@ from adapter.wire.openai.responses import Response, ResponsesRequest
 from adapter.wire.signatures import Issued
 from adapter.wire.sse import COMMENT, DONE, named_event
 
-_STAYS = Note("conversation", Fidelity.APPROXIMATED, "nothing is stored, so it is read and does not grow")
+_STAYS = Note(
+    "conversation", Fate.APPROXIMATED, "conversation-not-kept", "nothing is stored, so it is read and does not grow"
+)
 
 
 class Turn(NamedTuple):
@@ -72,7 +74,7 @@ async def turn_of(
     except Rejected as error:
         raise past.rejected(view.rejected(error)) from None
     except FetchError as error:
-        raise Rejected("input", str(error)) from None
+        raise Rejected("input", "malformed-value", str(error)) from None
     stays = request.store is False and request.conversation is not None
 
     def told(own: Sequence[Note]) -> list[Note]:
@@ -122,7 +124,7 @@ async def keep(turn: Turn, response: Response, ledger: list[Note]) -> None:
         kept, reason = False, f"the input cannot be stored: {error}"
     if not kept:
         response.store = False
-        ledger.append(Note("store", Fidelity.DROPPED, reason))
+        ledger.append(Note("store", Fate.DROPPED, "response-not-stored", reason))
 
 
 class StreamedResponse:

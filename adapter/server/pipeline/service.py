@@ -40,7 +40,7 @@ from adapter.translate.answer.continuation import Continuation, unfinished
 from adapter.translate.answer.parallel_choices import calls_needed
 from adapter.translate.core.context import Context, Media, Options, Stamp
 from adapter.translate.core.errors import Failure
-from adapter.translate.core.notes import Fidelity, Note, Rejected
+from adapter.translate.core.notes import Fate, Note, Rejected
 from adapter.translate.request import fields as chat
 from adapter.translate.request.content_parts import remote_urls
 from adapter.translate.signatures import keys as signatures
@@ -98,7 +98,7 @@ def prepared(
     context = Context(request=request, capabilities=row, options=chosen, media=media, signatures=found)
     gemini, ledger = chat.to_gemini(context, unknown)
     if model != request.model.removeprefix("models/"):
-        stands = Note("model", Fidelity.APPROXIMATED, reason or f"{model} stands for {request.model}")
+        stands = Note("model", Fate.APPROXIMATED, "model-alias", reason or f"{model} stands for {request.model}")
         ledger = [stands, *(note for note in ledger if note.path != "model")]
     return Prepared(context, model, name, gemini, ledger, calls_needed(context))
 
@@ -192,7 +192,7 @@ class Service:
         try:
             model_path(named(model, self.catalogue)[0], self.upstream.settings.models)
         except InvalidModelName:
-            raise Rejected("model", "this is not the name of a model") from None
+            raise Rejected("model", "unknown-value", "this is not the name of a model") from None
 
     async def aclose(self) -> None:
         """Close what the service itself has opened."""

@@ -61,7 +61,7 @@ class Past(NamedTuple):
 
     def rejected(self, error: Rejected) -> Rejected:
         """A rejection under the client's path."""
-        return Rejected(self.path(error.note.path), error.note.reason, self.notes(error.notes))
+        return Rejected(self.path(error.note.path), error.note.code, error.note.reason, self.notes(error.notes))
 
 
 class Recall:
@@ -73,7 +73,9 @@ class Recall:
     async def past(self, request: ResponsesRequest, client: str, seed: str) -> Past:
         """What the request refers to, put in front of its own items. Raises `NotStored`, `Rejected`."""
         if request.previous_response_id is not None and request.conversation is not None:
-            raise Rejected("conversation", "a response follows another one or a conversation, not both")
+            raise Rejected(
+                "conversation", "setting-contradicted", "a response follows another one or a conversation, not both"
+            )
         history: list[str] = []
         items: list[Item] = []
         source = ""

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from adapter.translate.core.context import Context, Stamp
 from adapter.translate.core.errors import AnswerError
-from adapter.translate.core.notes import Fidelity, Note
+from adapter.translate.core.notes import Fate, Note
 from adapter.wire.gemini.content import Blob
 from adapter.wire.openai.chat_answer import AnswerAudio
 
@@ -77,7 +77,7 @@ def wants_samples(context: Context) -> bool:
 def changed(blob: Blob, path: str, samples: bool) -> Note:
     """The note on a sound: OpenAI's answers do not name its type. `samples`: whether PCM is sent as it is."""
     form = "sent as it came" if samples or not is_pcm(blob.mime_type or "") else "sent as a WAV file"
-    return Note(path, Fidelity.APPROXIMATED, f"{blob.mime_type or 'a sound without a type'}: {form}")
+    return Note(path, Fate.APPROXIMATED, "audio-repackaged", f"{blob.mime_type or 'a sound without a type'}: {form}")
 
 
 class Sound:

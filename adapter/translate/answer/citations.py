@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from adapter.translate.core.notes import Fidelity, Note
+from adapter.translate.core.notes import Fate, Note
 from adapter.wire.base import decoder, present
 from adapter.wire.gemini.generate import GroundingMetadata, GroundingSupport, Segment
 from adapter.wire.openai.chat_answer import Annotation, UrlCitation
@@ -30,14 +30,16 @@ def citations(raw: msgspec.Raw, texts: Sequence[str]) -> Citations:
     try:
         metadata: GroundingMetadata = decoder(GroundingMetadata).decode(raw)
     except msgspec.ValidationError as error:
-        found.notes.append(Note("groundingMetadata", Fidelity.APPROXIMATED, f"no citations: {error}"))
+        found.notes.append(Note("groundingMetadata", Fate.APPROXIMATED, "citation-lost", f"no citations: {error}"))
         return found
     sources = [chunk.web or chunk.maps or chunk.retrieved_context for chunk in metadata.grounding_chunks or ()]
     for number, support in enumerate(metadata.grounding_supports or ()):
         span = _span(support, texts)
         if span is None:
             path = f"groundingMetadata.groundingSupports[{number}]"
-            found.notes.append(Note(path, Fidelity.APPROXIMATED, "no citation: its segment is not in the text"))
+            found.notes.append(
+                Note(path, Fate.APPROXIMATED, "citation-lost", "no citation: its segment is not in the text")
+            )
             continue
         for index in support.grounding_chunk_indices or ():
             source = sources[index] if 0 <= index < len(sources) else None

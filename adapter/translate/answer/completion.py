@@ -10,7 +10,7 @@ from adapter.translate.answer.leaked_thoughts import without_leaks
 from adapter.translate.answer.partial_arguments import CallAssembly, WholeCall
 from adapter.translate.core.context import Context, Stamp
 from adapter.translate.core.errors import AnswerError
-from adapter.translate.core.notes import Fidelity, Note
+from adapter.translate.core.notes import Fate, Note
 from adapter.translate.signatures.issue import issue
 from adapter.wire.gemini.content import Blob, Part
 from adapter.wire.gemini.generate import Candidate, GenerateContentResponse
@@ -47,10 +47,12 @@ def from_gemini(
     ledger = Ledger()
     ledger.notes += reply.another_model(response.model_version, stamp.model)
     if unknown:
-        ledger.notes += [Note(path, Fidelity.APPROXIMATED, reply.UNKNOWN) for path in unknown]
+        ledger.notes += [Note(path, Fate.APPROXIMATED, "answer-detail-moved", reply.UNKNOWN) for path in unknown]
     if (reason := reply.blocked(response)) is not None:
         choices = [_refused(reason, response, context)]
-        ledger.notes.append(Note("promptFeedback.blockReason", Fidelity.APPROXIMATED, f"{reason}: a refusal"))
+        ledger.notes.append(
+            Note("promptFeedback.blockReason", Fate.APPROXIMATED, "block-as-refusal", f"{reason}: a refusal")
+        )
     else:
         choices = _choices(response.candidates or [], context, stamp, ledger)
     if said := extras.of_response(response, unknown):
@@ -102,7 +104,7 @@ def _choice(candidate: Candidate, index: int, context: Context, stamp: Stamp, le
     )
     below = f"candidates[{index}]"
     if approximation is not None:
-        ledger.notes.append(Note(f"{below}.finishReason", Fidelity.APPROXIMATED, approximation))
+        ledger.notes.append(Note(f"{below}.finishReason", Fate.APPROXIMATED, "finish-reason-nearest", approximation))
     if leaks or content.notes:
         ledger.add(leaks + content.notes, below)
     ledger.issued += content.issued
@@ -180,7 +182,9 @@ class _Sorted:
                 self.notes.append(audio.changed(part.inline_data, f"content.parts[{number}].inlineData", samples))
                 self.sounds.append(part.inline_data)
             case "opaque":
-                self.notes.append(Note(f"content.parts[{number}]", Fidelity.APPROXIMATED, reply.OPAQUE))
+                self.notes.append(
+                    Note(f"content.parts[{number}]", Fate.APPROXIMATED, "answer-detail-moved", reply.OPAQUE)
+                )
 
     def _sort_calls(self, whole: list[WholeCall], number: int) -> None:
         choice, context, stamp = self._place
@@ -192,14 +196,18 @@ class _Sorted:
             self.parts.append(part)
             self.said_something = True
             if call.name in self._run_by_gemini:
-                self.notes.append(Note(f"content.parts[{number}]", Fidelity.APPROXIMATED, reply.OPAQUE))
+                self.notes.append(
+                    Note(f"content.parts[{number}]", Fate.APPROXIMATED, "answer-detail-moved", reply.OPAQUE)
+                )
                 continue
             answered = reply.answered_call(part, call, context, stamp, (choice, len(self.calls)))
             self.calls.append(answered)
             if answered.kind == "legacy" and self.legacy is None:
                 self.legacy = answered
             elif answered.kind == "legacy":
-                self.notes.append(Note(f"content.parts[{number}].functionCall", Fidelity.DROPPED, reply.ONE_LEGACY))
+                self.notes.append(
+                    Note(f"content.parts[{number}].functionCall", Fate.DROPPED, "legacy-call-dropped", reply.ONE_LEGACY)
+                )
 
 
 def _message(candidate: Candidate, content: _Sorted, finish: str, context: Context, stamp: Stamp) -> AnswerMessage:

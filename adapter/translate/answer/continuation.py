@@ -12,7 +12,7 @@ import msgspec
 from adapter.translate.answer.extras import UNFINISHED, members
 from adapter.translate.answer.parallel_choices import answered, total
 from adapter.translate.core.context import Context
-from adapter.translate.core.notes import Fidelity, Note
+from adapter.translate.core.notes import Fate, Note
 from adapter.wire.base import ABSENT, decoder, encode, present
 from adapter.wire.gemini.content import Content
 from adapter.wire.gemini.generate import (
@@ -28,7 +28,8 @@ from adapter.wire.gemini.generate import (
 
 CONTINUED = Note(
     "candidates[].continuationToken",
-    Fidelity.INJECTED,
+    Fate.INJECTED,
+    "answer-continued",
     "the answer was longer than one request may be: further calls, which bill the prompt each, went on with it",
 )
 

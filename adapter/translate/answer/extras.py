@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from adapter.translate.core.notes import Fidelity, Note
+from adapter.translate.core.notes import Fate, Note
 from adapter.translate.core.rules import Fields, absent, camel
 from adapter.wire.base import decoder, encode
 from adapter.wire.gemini.generate import Candidate, GenerateContentResponse, ModalityTokenCount, UsageMetadata
@@ -75,7 +75,7 @@ def needless_token(candidate: Candidate) -> list[Note]:
     """A token to go on with beside an answer that is complete; streams tell some on their way."""
     if candidate.continuation_token is None or candidate.finish_reason == UNFINISHED:
         return []
-    return [Note("continuationToken", Fidelity.DROPPED, "the answer is complete without it")]
+    return [Note("continuationToken", Fate.DROPPED, "continuation-token-dropped", "the answer is complete without it")]
 
 
 def of_response(response: GenerateContentResponse, unknown: Mapping[str, msgspec.Raw]) -> dict[str, Any]:
@@ -135,7 +135,7 @@ def gather(whole: S, event: S, fields: Fields, below: str) -> list[Note]:
             given_way = not absent(before) and before != value
         if given_way and name not in RUNNING:
             reason = "told several times: the last one counts"
-            notes.append(Note(f"{below}{camel(name)}", Fidelity.APPROXIMATED, reason))
+            notes.append(Note(f"{below}{camel(name)}", Fate.APPROXIMATED, "stream-value-replaced", reason))
         setattr(whole, name, value)
     return notes
 

@@ -7,11 +7,13 @@ write `Thought:` on purpose: only the operator can know what a text is that begi
 import re
 
 from adapter.translate.answer.reply import is_plain
-from adapter.translate.core.notes import Fidelity, Note
+from adapter.translate.core.notes import Fate, Note
 from adapter.wire.gemini.content import Part
 
 MARK = "THOUGHT:"
-NOTE = Note("content.parts[].text", Fidelity.APPROXIMATED, f"began with {MARK} and is told as a thought")
+NOTE = Note(
+    "content.parts[].text", Fate.APPROXIMATED, "leaked-thought-moved", f"began with {MARK} and is told as a thought"
+)
 
 _BLANK_LINE = re.compile(r"\r?\n[ \t]*\r?\n")
 _MAY_BE_BLANK = re.compile(r"\r?\n[ \t]*\r?$|\r$")

@@ -12,7 +12,7 @@ import orjson
 from adapter.translate.answer.extras import TIERS
 from adapter.translate.core.context import Context, Stamp
 from adapter.translate.core.errors import AnswerError
-from adapter.translate.core.notes import Fidelity, Note
+from adapter.translate.core.notes import Fate, Note
 from adapter.translate.core.rules import Fields
 from adapter.translate.request.tools import JSON_TOOL, Declared, needs_json_tool, toolbox
 from adapter.translate.schema import openapi as schema_openapi
@@ -349,7 +349,7 @@ def lost_logprobs(result: LogprobsResult | None) -> list[Note]:
     chosen = result.chosen_candidates or []
     lists = {"chosenCandidates": chosen, "topCandidates[].candidates": tops}
     return [
-        Note(f"logprobsResult.{name}[].tokenId", Fidelity.DROPPED, "OpenAI names tokens by their text")
+        Note(f"logprobsResult.{name}[].tokenId", Fate.DROPPED, "token-id-dropped", "OpenAI names tokens by their text")
         for name, tokens in lists.items()
         if any(token.token_id is not None for token in tokens)
     ]

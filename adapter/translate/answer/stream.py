@@ -21,7 +21,7 @@ from adapter.translate.answer.partial_arguments import WholeCall
 from adapter.translate.answer.text_events import TextEvents
 from adapter.translate.core.context import Context, Stamp
 from adapter.translate.core.errors import AnswerError
-from adapter.translate.core.notes import Fidelity, Note
+from adapter.translate.core.notes import Fate, Note
 from adapter.translate.request.tools import toolbox
 from adapter.translate.signatures.issue import issue, issue_by_id
 from adapter.wire.gemini.content import Blob, FunctionCall, Part
@@ -159,9 +159,11 @@ class ChatStream:
     def _remember_unknown(self, unknown: Mapping[str, msgspec.Raw]) -> None:
         for path, value in unknown.items():
             if path not in self._unknown:
-                self._note([Note(path, Fidelity.APPROXIMATED, reply.UNKNOWN)])
+                self._note([Note(path, Fate.APPROXIMATED, "answer-detail-moved", reply.UNKNOWN)])
             elif value != self._unknown[path] and not path.startswith("usageMetadata"):
-                self._note([Note(path, Fidelity.DROPPED, "told several times: the last one is passed on")])
+                self._note(
+                    [Note(path, Fate.DROPPED, "stream-value-replaced", "told several times: the last one is passed on")]
+                )
             self._unknown[path] = value
 
     def _note(self, notes: Iterable[Note], choice: ChoiceState | None = None) -> None:
@@ -194,7 +196,7 @@ class ChatStream:
     def _refuse(self, reason: str, message: str | None) -> list[ChatCompletionChunk]:
         if self.context.options.blocked_prompt == "error":
             raise reply.policy_error(reason, message)
-        self._note([Note("promptFeedback.blockReason", Fidelity.APPROXIMATED, f"{reason}: a refusal")])
+        self._note([Note("promptFeedback.blockReason", Fate.APPROXIMATED, "block-as-refusal", f"{reason}: a refusal")])
         chunks = self._start(0)
         choice = self._choices[0]
         if choice.refused:
@@ -271,7 +273,7 @@ class ChatStream:
     def _no_place(self, numbers: Iterable[int], choice: ChoiceState) -> None:
         """Tell of parts that chat has no place for."""
         paths = [f"content.parts[{number}]" for number in numbers]
-        self._note([Note(path, Fidelity.APPROXIMATED, reply.OPAQUE) for path in paths], choice)
+        self._note([Note(path, Fate.APPROXIMATED, "answer-detail-moved", reply.OPAQUE) for path in paths], choice)
 
     def _calls(self, whole: Iterable[WholeCall], choice: ChoiceState) -> list[Delta]:
         """The deltas for calls that are complete.
@@ -303,7 +305,9 @@ class ChatStream:
         if answered.kind == "legacy":
             if number == 0:
                 return [Delta(function_call=function)]
-            lost = Note(f"content.parts[{choice.position}].functionCall", Fidelity.DROPPED, reply.ONE_LEGACY)
+            lost = Note(
+                f"content.parts[{choice.position}].functionCall", Fate.DROPPED, "legacy-call-dropped", reply.ONE_LEGACY
+            )
             self._note([lost], choice)
             return []
         delta = DeltaToolCall(index=number, id=answered.id, type="function", extra_content=reply.call_extra(answered))
@@ -348,7 +352,7 @@ class ChatStream:
         legacy = any(call.kind == "legacy" for call in choice.calls)
         finish, approximation = reply.finish_reason(choice.said.finish_reason, bool(choice.calls), legacy)
         if approximation is not None:
-            self._note([Note("finishReason", Fidelity.APPROXIMATED, approximation)], choice)
+            self._note([Note("finishReason", Fate.APPROXIMATED, "finish-reason-nearest", approximation)], choice)
         return finish
 
     def _extras(self, choice: ChoiceState, text: str) -> dict[str, Any]:

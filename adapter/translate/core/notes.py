@@ -6,12 +6,14 @@ from enum import StrEnum
 
 import msgspec
 
+from adapter.translate.core.catalogue import CODES
+from adapter.translate.core.codes import Severity
 from adapter.wire.gemini.generate import GenerateContentRequest
 
 _INDEX = re.compile(r"\[[^][]*\]?")
 
 
-class Fidelity(StrEnum):
+class Fate(StrEnum):
     """What a field's fate was."""
 
     EXACT = "exact"
@@ -31,25 +33,38 @@ class SignatureSource(StrEnum):
 
 
 class Note(msgspec.Struct, frozen=True, gc=False):
-    """One entry of the ledger: the path of a field, its fate, and why where it is not `exact`.
+    """One entry of the ledger: the path of a field, its fate, and where it is not `exact` the loss's code, and why.
 
     An entry about a part's thought signature names its source: the client's own message, the store by the call's id
     or by what the part says, or Gemini's documented stand-in.
     """
 
     path: str
-    fidelity: Fidelity
+    fate: Fate
+    code: str = ""
     reason: str = ""
     signature: SignatureSource | None = None
 
     def at(self, path: str) -> "Note":
         """The same entry under another path."""
-        return Note(path, self.fidelity, self.reason, self.signature)
+        return Note(path, self.fate, self.code, self.reason, self.signature)
 
     @property
-    def code(self) -> str:
-        """A stable name for this kind of note: the path without indexes, and the fate."""
-        return _INDEX.sub("", self.path) + "." + self.fidelity
+    def severity(self) -> Severity | None:
+        """How much the loss matters; None where nothing is lost. What is rejected breaks, whatever its code."""
+        if self.fate is Fate.EXACT:
+            return None
+        return Severity.BREAKS if self.fate is Fate.REJECTED else CODES[self.code].severity
+
+    @property
+    def advice(self) -> str:
+        """What one can do about the loss."""
+        return CODES[self.code].advice if self.code else ""
+
+    @property
+    def old_code(self) -> str:
+        """The spelling of version 0.1 for this kind of note: the path without indexes, and the fate."""
+        return _INDEX.sub("", self.path) + "." + self.fate
 
 
 class Rejected(Exception):
@@ -58,9 +73,9 @@ class Rejected(Exception):
     `note` says what and why; `notes` is the ledger as far as it was written.
     """
 
-    def __init__(self, path: str, reason: str, notes: "list[Note] | None" = None) -> None:
+    def __init__(self, path: str, code: str, reason: str, notes: "list[Note] | None" = None) -> None:
         super().__init__(reason)
-        self.note = Note(path, Fidelity.REJECTED, reason)
+        self.note = Note(path, Fate.REJECTED, code, reason)
         self.notes = [self.note] if notes is None else notes
 
 
@@ -74,7 +89,7 @@ class Outcome(msgspec.Struct, frozen=True, gc=False):
     notes: tuple[Note, ...]
 
 
-ARRIVED = (Note("", Fidelity.EXACT),)
+ARRIVED = (Note("", Fate.EXACT),)
 """The notes of a field that arrives as it was meant."""
 
 _WITHOUT_FRAGMENT = Outcome(None, ARRIVED)
@@ -86,16 +101,18 @@ def exact(fragment: GenerateContentRequest | None = None, nested: Iterable[Note]
     return _WITHOUT_FRAGMENT if fragment is None and notes is ARRIVED else Outcome(fragment, notes)
 
 
-def approximated(fragment: GenerateContentRequest | None, reason: str, nested: Iterable[Note] = ()) -> Outcome:
+def approximated(
+    fragment: GenerateContentRequest | None, code: str, reason: str, nested: Iterable[Note] = ()
+) -> Outcome:
     """The field arrives as something close to what was meant."""
-    return Outcome(fragment, (Note("", Fidelity.APPROXIMATED, reason), *nested))
+    return Outcome(fragment, (Note("", Fate.APPROXIMATED, code, reason), *nested))
 
 
-def dropped(reason: str) -> Outcome:
+def dropped(code: str, reason: str) -> Outcome:
     """The field does not arrive."""
-    return Outcome(None, (Note("", Fidelity.DROPPED, reason),))
+    return Outcome(None, (Note("", Fate.DROPPED, code, reason),))
 
 
-def rejected(reason: str, path: str = "") -> Outcome:
+def rejected(code: str, reason: str, path: str = "") -> Outcome:
     """The request cannot be served with this field."""
-    return Outcome(None, (Note(path, Fidelity.REJECTED, reason),))
+    return Outcome(None, (Note(path, Fate.REJECTED, code, reason),))

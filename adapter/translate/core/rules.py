@@ -14,7 +14,7 @@ import msgspec
 from msgspec.structs import astuple, replace
 
 from adapter.translate.core.context import Context
-from adapter.translate.core.notes import ARRIVED, Fidelity, Note, Outcome, Rejected
+from adapter.translate.core.notes import ARRIVED, Fate, Note, Outcome, Rejected
 from adapter.wire.base import ABSENT, decode, present
 from adapter.wire.gemini.generate import GenerateContentRequest
 from adapter.wire.openai.chat_request import ChatCompletionRequest
@@ -119,7 +119,10 @@ def apply(rules: Rules, context: Context) -> tuple[GenerateContentRequest, list[
         if fragment is not None:
             if context.options.fields is not None:
                 fragment, lost = restrict(fragment, context.options.fields)
-                notes += [Note(field, Fidelity.DROPPED, f"the upstream takes no {path}") for path in lost]
+                notes += [
+                    Note(field, Fate.DROPPED, "upstream-field-unsupported", f"the upstream takes no {path}")
+                    for path in lost
+                ]
             body = _sum(body, Contribution(field, fragment), contributions, notes)
     return body, notes
 
@@ -127,7 +130,7 @@ def apply(rules: Rules, context: Context) -> tuple[GenerateContentRequest, list[
 @cache
 def _arrived(field: str) -> Note:
     """The note on a field that arrives as it was meant; most do."""
-    return Note(field, Fidelity.EXACT)
+    return Note(field, Fate.EXACT)
 
 
 def decode_field(field: str, raw: msgspec.Raw, type_: type[T]) -> tuple[T, dict[str, msgspec.Raw]]:
@@ -136,7 +139,7 @@ def decode_field(field: str, raw: msgspec.Raw, type_: type[T]) -> tuple[T, dict[
         return decode(raw, type_)
     except msgspec.DecodeError as error:
         text, _, path = str(error).partition(" - at `$")
-        raise Rejected(field + path.rstrip("`"), text) from None
+        raise Rejected(field + path.rstrip("`"), "malformed-value", text) from None
 
 
 def absent(value: Any) -> bool:
@@ -147,7 +150,7 @@ def absent(value: Any) -> bool:
 def _at(field: str, note: Note) -> Note:
     below = note.path
     path = field if not below else field + below if below[0] == "[" else f"{field}.{below}"
-    return Note(path, note.fidelity, note.reason, note.signature)
+    return Note(path, note.fate, note.code, note.reason, note.signature)
 
 
 def _sum(
@@ -163,9 +166,10 @@ def _sum(
             total = add(body, fragment)
         except Conflict as conflict:
             owner = next(item.field for item in contributions if _value(item.fragment, conflict.path) is not None)
-            loser, fidelity = _loser(owner, new.field)
+            loser, fate = _loser(owner, new.field)
             winner = owner if loser == new.field else new.field
-            notes.append(Note(loser, fidelity, f"{winner} asks for another {_dotted(conflict.path)}"))
+            code = "field-overruled" if fate is Fate.DROPPED else "fields-contradict"
+            notes.append(Note(loser, fate, code, f"{winner} asks for another {_dotted(conflict.path)}"))
             if loser == new.field:
                 fragment = without(fragment, conflict.path)
             else:
@@ -175,12 +179,12 @@ def _sum(
             return total
 
 
-def _loser(owner: str, newcomer: str) -> tuple[str, Fidelity]:
+def _loser(owner: str, newcomer: str) -> tuple[str, Fate]:
     if newcomer in EXTENSIONS or (newcomer, owner) in WINS:
-        return owner, Fidelity.DROPPED
+        return owner, Fate.DROPPED
     if (owner, newcomer) in WINS:
-        return newcomer, Fidelity.DROPPED
-    return newcomer, Fidelity.REJECTED
+        return newcomer, Fate.DROPPED
+    return newcomer, Fate.REJECTED
 
 
 def add(target: S, fragment: S, path: tuple[str, ...] = ()) -> S:

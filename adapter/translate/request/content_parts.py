@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from adapter.translate.core.context import Context
-from adapter.translate.core.notes import Fidelity, Note, Rejected
+from adapter.translate.core.notes import Fate, Note, Rejected
 from adapter.wire.base import present
 from adapter.wire.gemini.content import Blob, FileData, Part, PartMediaResolution
 from adapter.wire.openai.chat_request import ChatCompletionRequest, ContentPart, MediaUrl
@@ -74,9 +74,9 @@ class Converted(NamedTuple):
     notes: list[Note]
 
 
-def lost(path: str, reason: str) -> Note:
+def lost(path: str, code: str, reason: str) -> Note:
     """A note that something does not arrive."""
-    return Note(path, Fidelity.DROPPED, reason)
+    return Note(path, Fate.DROPPED, code, reason)
 
 
 def parts_of(content: list[ContentPart], path: str, context: Context, notes: list[Note]) -> list[Part]:
@@ -86,7 +86,11 @@ def parts_of(content: list[ContentPart], path: str, context: Context, notes: lis
         at = f"{path}[{index}]"
         convert = _CONVERT.get(part.type)
         if convert is None:
-            raise Rejected(f"{at}.type", f"content parts of type {part.type!r} have no place in a Gemini request")
+            raise Rejected(
+                f"{at}.type",
+                "content-unsupported",
+                f"content parts of type {part.type!r} have no place in a Gemini request",
+            )
         parts, inner = convert(part, at, context)
         result.extend(parts)
         notes.extend(inner)
@@ -97,7 +101,7 @@ def parts_of(content: list[ContentPart], path: str, context: Context, notes: lis
 def _carried(part: ContentPart, path: str) -> list[Note]:
     """What any content part may hold beside its content."""
     reason = "Gemini finds reusable prefixes itself (implicit caching)"
-    return [lost(f"{path}.{name}", reason) for name in _CACHING if present(getattr(part, name))]
+    return [lost(f"{path}.{name}", "cache-hint-ignored", reason) for name in _CACHING if present(getattr(part, name))]
 
 
 _CACHING = ("prompt_cache_breakpoint", "cache_control")
@@ -105,17 +109,21 @@ _CACHING = ("prompt_cache_breakpoint", "cache_control")
 
 def _text(part: ContentPart, path: str, _: Context) -> Converted:
     if not part.text:
-        return Converted([], [lost(f"{path}.text", "Gemini takes no empty text")])
+        return Converted([], [lost(f"{path}.text", "empty-content-dropped", "Gemini takes no empty text")])
     return Converted([Part(text=part.text)], [])
 
 
 def _refusal(part: ContentPart, path: str, _: Context) -> Converted:
-    note = Note(f"{path}.refusal", Fidelity.APPROXIMATED, "Gemini has no refusals: sent as the model's text")
+    note = Note(
+        f"{path}.refusal", Fate.APPROXIMATED, "refusal-as-text", "Gemini has no refusals: sent as the model's text"
+    )
     return Converted([Part(text=part.refusal)], [note]) if part.refusal else Converted([], [])
 
 
 def _thinking(_: ContentPart, path: str, __: Context) -> Converted:
-    return Converted([], [lost(path, "thoughts are not sent back: the signatures stand for them")])
+    return Converted(
+        [], [lost(path, "thoughts-not-replayed", "thoughts are not sent back: the signatures stand for them")]
+    )
 
 
 def _url_of(value: str | MediaUrl | None) -> str | None:
@@ -127,8 +135,10 @@ def _document(part: ContentPart, path: str, context: Context) -> Converted:
     """A document by URL, as Mistral's clients write it (docs.mistral.ai, document understanding, 2026)."""
     url = _url_of(part.document_url)
     if not url:
-        raise Rejected(f"{path}.document_url", "the document has no URL")
-    notes = [lost(f"{path}.document_name", "Gemini takes no file names")] if part.document_name else []
+        raise Rejected(f"{path}.document_url", "value-missing", "the document has no URL")
+    notes = (
+        [lost(f"{path}.document_name", "file-name-dropped", "Gemini takes no file names")] if part.document_name else []
+    )
     parts, inner = from_url(url, f"{path}.document_url", context)
     return Converted(parts, inner + notes)
 
@@ -139,7 +149,7 @@ def _image(part: ContentPart, path: str, context: Context) -> Converted:
     if not isinstance(url, str) or not url:
         if part.file_id:
             return _by_id(part.file_id, f"{path}.file_id")
-        raise Rejected(f"{path}.image_url", "the image has no URL")
+        raise Rejected(f"{path}.image_url", "value-missing", "the image has no URL")
     at = f"{path}.image_url.url" if not isinstance(image, str) else f"{path}.image_url"
     parts, notes = from_url(url, at, context)
     resolution, lost_detail = _resolution(detail, f"{path}.image_url.detail", context)
@@ -153,15 +163,15 @@ def _resolution(detail: str | None, path: str, context: Context) -> tuple[PartMe
         return None, []
     level = _DETAIL.get(detail)
     if level is None:
-        return None, [lost(path, f"{detail!r} is not a level of detail")]
+        return None, [lost(path, "image-detail-ignored", f"{detail!r} is not a level of detail")]
     if not context.capabilities.part_media_resolution:
-        return None, [lost(path, "the model takes no resolution for a single image")]
+        return None, [lost(path, "image-detail-ignored", "the model takes no resolution for a single image")]
     return PartMediaResolution(level=level), []
 
 
 def _audio(part: ContentPart, path: str, context: Context) -> Converted:
     if part.input_audio is None:
-        raise Rejected(f"{path}.input_audio", "the part has no audio")
+        raise Rejected(f"{path}.input_audio", "value-missing", "the part has no audio")
     data, format_ = part.input_audio.data, part.input_audio.format
     if data.startswith("data:"):
         return from_url(data, f"{path}.input_audio.data", context)
@@ -171,7 +181,7 @@ def _audio(part: ContentPart, path: str, context: Context) -> Converted:
 
 def _video(part: ContentPart, path: str, context: Context) -> Converted:
     if part.video_url is None:
-        raise Rejected(f"{path}.video_url", "the video has no URL")
+        raise Rejected(f"{path}.video_url", "value-missing", "the video has no URL")
     return from_url(part.video_url.url, f"{path}.video_url.url", context)
 
 
@@ -188,17 +198,21 @@ def _file(part: ContentPart, path: str, context: Context) -> Converted:
         return from_url(url, f"{at}.file_url", context)
     if file_id:
         return _by_id(file_id, f"{at}.file_id")
-    raise Rejected(at, "the file has neither data nor an id nor a URL")
+    raise Rejected(at, "value-missing", "the file has neither data nor an id nor a URL")
 
 
 def _file_data(data: str, name: str | None, format_: str | None, path: str, context: Context) -> Converted:
-    notes = [lost(f"{path}.filename", "Gemini takes no file names")] if name else []
+    notes = [lost(f"{path}.filename", "file-name-dropped", "Gemini takes no file names")] if name else []
     if data.startswith(("data:", "http://", "https://")):
         parts, inner = from_url(data, f"{path}.file_data", context)
         return Converted(parts, inner + notes)
     mime_type = (format_ if format_ and "/" in format_ else None) or guess(name or "")
     if mime_type is None:
-        raise Rejected(f"{path}.filename", "a file needs a known extension in its name, or a data URL with its type")
+        raise Rejected(
+            f"{path}.filename",
+            "value-missing",
+            "a file needs a known extension in its name, or a data URL with its type",
+        )
     return Converted([Part(inline_data=_blob(mime_type, data, f"{path}.file_data"))], notes)
 
 
@@ -206,7 +220,7 @@ def _by_id(file_id: str, path: str) -> Converted:
     if file_id.startswith("files/"):
         file_id = FILES_API + file_id
     if "://" not in file_id:
-        raise Rejected(path, "not a file of Gemini's Files API (files/..., or its URI)")
+        raise Rejected(path, "file-unknown", "not a file of Gemini's Files API (files/..., or its URI)")
     return Converted([Part(file_data=FileData(file_uri=file_id))], [])
 
 
@@ -215,7 +229,7 @@ def from_url(url: str, path: str, context: Context) -> Converted:
     if url.startswith("data:"):
         return Converted([Part(inline_data=_data_url(url, path))], [])
     if len(url) > MAX_URL:
-        raise Rejected(path, f"the URL has more than {MAX_URL} characters")
+        raise Rejected(path, "limit-exceeded", f"the URL has more than {MAX_URL} characters")
     if (media := context.media.get(url)) is not None:
         return Converted([Part(inline_data=Blob(mime_type=media.mime_type, data=media.data))], [])
     if _YOUTUBE.match(url):
@@ -225,17 +239,24 @@ def from_url(url: str, path: str, context: Context) -> Converted:
     if url.startswith("gs://"):
         mime_type = guess(url)
         if mime_type is None:
-            raise Rejected(path, "a gs:// URL needs an extension that tells its type")
+            raise Rejected(path, "value-missing", "a gs:// URL needs an extension that tells its type")
         return Converted([Part(file_data=FileData(mime_type=mime_type, file_uri=url))], [])
     if url.startswith(("http://", "https://")):
         return _remote(url, path, context)
-    raise Rejected(path, "neither a data URL nor http(s), gs:// or a file of Gemini's Files API")
+    raise Rejected(path, "media-unreachable", "neither a data URL nor http(s), gs:// or a file of Gemini's Files API")
 
 
 def _remote(url: str, path: str, context: Context) -> Converted:
     if not context.capabilities.file_urls or not url.startswith("https://"):
-        raise Rejected(path, "Gemini does not fetch this URL: send a data URL, or set ADAPTER_FETCH_MEDIA")
-    note = Note(path, Fidelity.APPROXIMATED, "not fetched here (ADAPTER_FETCH_MEDIA is off): Gemini fetches the URL")
+        raise Rejected(
+            path, "media-unreachable", "Gemini does not fetch this URL: send a data URL, or set ADAPTER_FETCH_MEDIA"
+        )
+    note = Note(
+        path,
+        Fate.APPROXIMATED,
+        "media-by-reference",
+        "not fetched here (ADAPTER_FETCH_MEDIA is off): Gemini fetches the URL",
+    )
     return Converted([Part(file_data=FileData(mime_type=guess(url), file_uri=url))], [note])
 
 
@@ -243,22 +264,22 @@ def _data_url(url: str, path: str) -> Blob:
     head, comma, data = url.partition(",")
     mime_type, *parameters = head[len("data:") :].split(";")
     if not comma or "base64" not in parameters:
-        raise Rejected(path, "not a data URL of the form data:TYPE;base64,DATA")
+        raise Rejected(path, "malformed-value", "not a data URL of the form data:TYPE;base64,DATA")
     if not mime_type:
-        raise Rejected(path, "the data URL does not tell its media type")
+        raise Rejected(path, "malformed-value", "the data URL does not tell its media type")
     if not data:
-        raise Rejected(path, "the data URL holds no data")
+        raise Rejected(path, "malformed-value", "the data URL holds no data")
     return _blob(mime_type, data, path)
 
 
 def _blob(mime_type: str, data: str, path: str) -> Blob:
     """Data in line. Raises `Rejected` for what cannot be base64, of either alphabet and padded or not."""
     if not _MIME_TYPE.fullmatch(mime_type):
-        raise Rejected(path, "this is not a media type")
+        raise Rejected(path, "malformed-value", "this is not a media type")
     seen = data if len(data) <= 2 * _LOOKED_AT else data[:_LOOKED_AT] + data[-_LOOKED_AT:]
     padding = len(seen) - len(seen.rstrip("="))
     if not _BASE64.fullmatch(seen) or (len(data) - padding) % 4 == 1 or (padding and len(data) % 4):
-        raise Rejected(path, "the data is not base64")
+        raise Rejected(path, "malformed-value", "the data is not base64")
     return Blob(mime_type=mime_type, data=data)
 
 

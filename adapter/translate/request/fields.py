@@ -8,7 +8,7 @@ import msgspec
 from adapter.translate.answer.completion import from_gemini
 from adapter.translate.answer.stream import ChatStream
 from adapter.translate.core.context import Context
-from adapter.translate.core.notes import Fidelity, Note, Outcome, Rejected, approximated, dropped, exact, rejected
+from adapter.translate.core.notes import Fate, Note, Outcome, Rejected, approximated, dropped, exact, rejected
 from adapter.translate.core.rules import Rules, apply
 from adapter.translate.request import google_extension as google
 from adapter.translate.request import messages, thinking, tools
@@ -45,10 +45,11 @@ def response_format(value: ResponseFormat, context: Context) -> Outcome:
     if value.type == "text":
         return exact()
     if value.type not in ("json_object", "json_schema"):
-        return rejected(f"{value.type!r} is not a response format", "type")
+        return rejected("unknown-value", f"{value.type!r} is not a response format", "type")
     schema = value.json_schema.schema if value.json_schema else value.schema
     notes = [
-        Note(f"json_schema.{name}", Fidelity.DROPPED, "Gemini's schemas have no place for it") for name in _named(value)
+        Note(f"json_schema.{name}", Fate.DROPPED, f"schema-{name}-dropped", "Gemini's schemas have no place for it")
+        for name in _named(value)
     ]
     if tools.needs_json_tool(context):
         return _json_tool(schema, context, notes)
@@ -78,57 +79,73 @@ def _json_tool(schema: msgspec.Raw, context: Context, notes: list[Note]) -> Outc
     tools.set_schema(declaration, converted.schema, dialect)
     fragment = GenerateContentRequest(tools=[GeminiTool(function_declarations=[declaration])])
     reason = "the model takes no JSON mode beside functions: a function takes the answer"
-    return approximated(fragment, reason, notes + [_below("json_schema.schema", note) for note in converted.notes])
+    return approximated(
+        fragment, "json-by-function", reason, notes + [_below("json_schema.schema", note) for note in converted.notes]
+    )
 
 
 def temperature(value: float, context: Context) -> Outcome:
     """0 to 2 on both sides; models from gemini-3.6-flash on ignore it (ai.google.dev, 2026-07-30)."""
     if not 0 <= value <= 2:
-        return rejected("must be between 0 and 2")
+        return rejected("out-of-range", "must be between 0 and 2")
     return _sampling(config(temperature=value), context)
 
 
 def top_p(value: float, context: Context) -> Outcome:
     """0 to 1 on both sides."""
     if not 0 <= value <= 1:
-        return rejected("must be between 0 and 1")
+        return rejected("out-of-range", "must be between 0 and 1")
     return _sampling(config(top_p=value), context)
 
 
 def top_k(value: float, context: Context) -> Outcome:
     """Not OpenAI's, but many clients send it; 0 and -1 are their words for no limit."""
     if value in (0, -1):
-        return dropped("Gemini's own top_k cannot be lifted")
+        return dropped("sampling-ignored", "Gemini's own top_k cannot be lifted")
     if not 1 <= value < INT32 or value % 1:
-        return rejected(f"must be a whole number from 1 to {INT32 - 1}")
+        return rejected("out-of-range", f"must be a whole number from 1 to {INT32 - 1}")
     return _sampling(config(top_k=value), context)
 
 
 def _sampling(fragment: GenerateContentRequest, context: Context) -> Outcome:
-    return exact(fragment) if context.capabilities.sampling else dropped("the model ignores sampling parameters")
+    return (
+        exact(fragment)
+        if context.capabilities.sampling
+        else dropped("sampling-ignored", "the model ignores sampling parameters")
+    )
 
 
 def n(value: int, context: Context) -> Outcome:
     """Candidates, as far as the model gives several in one call; the server calls again for the rest."""
     if value < 1:
-        return rejected("must be at least 1")
+        return rejected("out-of-range", "must be at least 1")
     if value == 1:
         return exact()
     if value <= context.capabilities.candidates:
         return exact(config(candidate_count=value))
-    return approximated(None, f"the model gives one candidate: {value} parallel calls, which bill the prompt each")
+    return approximated(
+        None, "choices-by-calls", f"the model gives one candidate: {value} parallel calls, which bill the prompt each"
+    )
 
 
 def max_completion_tokens(value: int, context: Context) -> Outcome:
     """Both count the thoughts."""
     if value < 1:
-        return rejected("must be at least 1")
+        return rejected("out-of-range", "must be at least 1")
     row = context.capabilities
     extra = context.options.thoughts_headroom if row.thinking != "none" else 0
     if value + extra > row.output_limit:
-        return approximated(config(max_output_tokens=row.output_limit), f"the model's limit is {row.output_limit}")
+        return approximated(
+            config(max_output_tokens=row.output_limit),
+            "output-limit-lowered",
+            f"the model's limit is {row.output_limit}",
+        )
     fragment = config(max_output_tokens=value + extra)
-    return approximated(fragment, f"{extra} more for thoughts, by the operator's setting") if extra else exact(fragment)
+    return (
+        approximated(fragment, "output-limit-raised", f"{extra} more for thoughts, by the operator's setting")
+        if extra
+        else exact(fragment)
+    )
 
 
 def max_tokens(value: int, context: Context) -> Outcome:
@@ -143,12 +160,16 @@ def stop(value: str | list[str], _context: Context) -> Outcome:
     """At most five sequences (Generative Language API, GenerationConfig)."""
     sequences = [value] if isinstance(value, str) else value
     used = [sequence for sequence in sequences if sequence]
-    empty = [Note("", Fidelity.DROPPED, "an empty stop sequence never stops")] if len(used) < len(sequences) else []
+    empty = (
+        [Note("", Fate.DROPPED, "empty-stop-dropped", "an empty stop sequence never stops")]
+        if len(used) < len(sequences)
+        else []
+    )
     if not used:
         return exact(None, empty)
     if len(used) > MAX_STOP_SEQUENCES:
         reason = f"Gemini takes {MAX_STOP_SEQUENCES} stop sequences: the others are left out"
-        return approximated(config(stop_sequences=used[:MAX_STOP_SEQUENCES]), reason, empty)
+        return approximated(config(stop_sequences=used[:MAX_STOP_SEQUENCES]), "stop-sequences-cut", reason, empty)
     return exact(config(stop_sequences=used), empty)
 
 
@@ -164,10 +185,10 @@ def frequency_penalty(value: float, context: Context) -> Outcome:
 
 def _penalty(fragment: GenerateContentRequest, value: float, context: Context) -> Outcome:
     if not -2 <= value <= 2:
-        return rejected("must be between -2 and 2")
+        return rejected("out-of-range", "must be between -2 and 2")
     if context.capabilities.penalties:
         return exact(fragment)
-    return dropped("the model takes no penalties") if value else exact()
+    return dropped("penalty-unsupported", "the model takes no penalties") if value else exact()
 
 
 def seed(value: int, _context: Context) -> Outcome:
@@ -175,7 +196,7 @@ def seed(value: int, _context: Context) -> Outcome:
     if -INT32 <= value < INT32:
         return exact(config(seed=value))
     folded = value % INT32
-    return approximated(config(seed=folded), f"Gemini's seeds have 32 bits: {folded} stands for it")
+    return approximated(config(seed=folded), "seed-folded", f"Gemini's seeds have 32 bits: {folded} stands for it")
 
 
 def logprobs(value: bool, context: Context) -> Outcome:
@@ -183,7 +204,7 @@ def logprobs(value: bool, context: Context) -> Outcome:
     if not value:
         return exact()
     reason = _without_logprobs(context)
-    return exact(config(response_logprobs=True)) if reason is None else dropped(reason)
+    return exact(config(response_logprobs=True)) if reason is None else dropped("logprobs-unavailable", reason)
 
 
 def _without_logprobs(context: Context) -> str | None:
@@ -196,16 +217,16 @@ def _without_logprobs(context: Context) -> str | None:
 def top_logprobs(value: int, context: Context) -> Outcome:
     """How many alternatives for each token."""
     if not 0 <= value <= 20:
-        return rejected("must be between 0 and 20")
+        return rejected("out-of-range", "must be between 0 and 20")
     if not context.request.logprobs:
-        return dropped("only with logprobs") if value else exact()
+        return dropped("top-logprobs-alone", "only with logprobs") if value else exact()
     reason = _without_logprobs(context)
-    return exact(config(logprobs=value)) if reason is None else dropped(reason)
+    return exact(config(logprobs=value)) if reason is None else dropped("logprobs-unavailable", reason)
 
 
 def logit_bias(value: msgspec.Raw, _context: Context) -> Outcome:
     """Gemini has no biases for tokens."""
-    return exact() if bytes(value) == b"{}" else dropped("Gemini has no biases for tokens")
+    return exact() if bytes(value) == b"{}" else dropped("logit-bias-unsupported", "Gemini has no biases for tokens")
 
 
 def reasoning_effort(value: str, context: Context) -> Outcome:
@@ -237,7 +258,7 @@ def modalities(value: list[str], context: Context) -> Outcome:
     wanted = list(dict.fromkeys(item.upper() for item in value))
     unknown = [item for item in wanted if item not in ("TEXT", "IMAGE", "AUDIO")]
     if unknown:
-        return rejected(f"{unknown[0].lower()!r} is not a modality")
+        return rejected("unknown-value", f"{unknown[0].lower()!r} is not a modality")
     possible = [item for item in wanted if item in context.capabilities.output]
     if wanted in ([], ["TEXT"]):
         return exact()
@@ -245,7 +266,7 @@ def modalities(value: list[str], context: Context) -> Outcome:
         return exact(config(response_modalities=wanted))
     missing = ", ".join(item.lower() for item in wanted if item not in possible)
     fragment = config(response_modalities=possible) if possible not in ([], ["TEXT"]) else None
-    return approximated(fragment, f"the model gives no {missing}")
+    return approximated(fragment, "modality-unavailable", f"the model gives no {missing}")
 
 
 _VOICES = {
@@ -266,11 +287,13 @@ _VOICES = {
 def audio(value: AudioOptions, context: Context) -> Outcome:
     """The voice; Gemini speaks raw PCM, which goes into a WAV file where the client wants one."""
     if "AUDIO" not in context.capabilities.output:
-        return dropped("the model does not speak")
+        return dropped("modality-unavailable", "the model does not speak")
     name = value.voice if isinstance(value.voice, str) or value.voice is None else value.voice.id
     notes = []
     if value.format not in (None, "wav", "pcm16"):
-        notes.append(Note("format", Fidelity.APPROXIMATED, "Gemini speaks PCM: the answer is a WAV file"))
+        notes.append(
+            Note("format", Fate.APPROXIMATED, "audio-format-changed", "Gemini speaks PCM: the answer is a WAV file")
+        )
     if name is None:
         return exact(None, notes)
     voice = _VOICES.get(name, name)
@@ -278,7 +301,7 @@ def audio(value: AudioOptions, context: Context) -> Outcome:
     fragment = config(speech_config=SpeechConfig(voice_config=VoiceConfig(prebuilt_voice_config=prebuilt)))
     if voice == name:
         return exact(fragment, notes)
-    return approximated(fragment, f"Gemini has other voices: {voice} stands for {name}", notes)
+    return approximated(fragment, "voice-replaced", f"Gemini has other voices: {voice} stands for {name}", notes)
 
 
 _SERVICE_TIERS = {"default": "standard", "flex": "flex", "priority": "priority", "fast": "priority"}
@@ -289,7 +312,11 @@ def service_tier(value: str, _context: Context) -> Outcome:
     if value == "auto":
         return exact()
     tier = _SERVICE_TIERS.get(value)
-    return exact(GenerateContentRequest(service_tier=tier)) if tier else dropped(f"Gemini has no tier like {value!r}")
+    return (
+        exact(GenerateContentRequest(service_tier=tier))
+        if tier
+        else dropped("service-tier-unknown", f"Gemini has no tier like {value!r}")
+    )
 
 
 def stream(_value: bool, _context: Context) -> Outcome:
@@ -299,43 +326,57 @@ def stream(_value: bool, _context: Context) -> Outcome:
 
 def stream_options(value: StreamOptions, _context: Context) -> Outcome:
     """`include_usage` is honoured here; obfuscation is not needed."""
-    lost = [Note("include_obfuscation", Fidelity.DROPPED, "chunks are not padded")] if value.include_obfuscation else []
+    lost = (
+        [Note("include_obfuscation", Fate.DROPPED, "obfuscation-absent", "chunks are not padded")]
+        if value.include_obfuscation
+        else []
+    )
     return exact(None, lost)
 
 
 def verbosity(value: str, _context: Context) -> Outcome:
     """Gemini has no such setting; `medium` is the default."""
-    return exact() if value == "medium" else dropped("Gemini has no setting for how much to say: ask for it in words")
+    return (
+        exact()
+        if value == "medium"
+        else dropped("verbosity-ignored", "Gemini has no setting for how much to say: ask for it in words")
+    )
 
 
 def prediction(_value: msgspec.Raw, _context: Context) -> Outcome:
     """Predicted outputs only speed an answer up."""
-    return dropped("Gemini does not speculate on a predicted output")
+    return dropped("prediction-unused", "Gemini does not speculate on a predicted output")
 
 
 def store(value: bool, _context: Context) -> Outcome:
     """Never Gemini's own `store`, which means logging."""
-    return dropped("answers are not stored: there is nothing to list later") if value else exact()
+    return (
+        dropped("completion-not-stored", "answers are not stored: there is nothing to list later") if value else exact()
+    )
 
 
 def metadata(value: msgspec.Raw, _context: Context) -> Outcome:
     """Tags for stored answers."""
-    return exact() if bytes(value) == b"{}" else dropped("answers are not stored, and so their tags are not")
+    return (
+        exact()
+        if bytes(value) == b"{}"
+        else dropped("tags-not-stored", "answers are not stored, and so their tags are not")
+    )
 
 
 def moderation(_value: msgspec.Raw, _context: Context) -> Outcome:
     """OpenAI's moderation beside the answer."""
-    return dropped("Gemini's own safety filters decide: see safety_settings")
+    return dropped("moderation-absent", "Gemini's own safety filters decide: see safety_settings")
 
 
 def end_user(_value: str, _context: Context) -> Outcome:
     """Who the end user is."""
-    return dropped("Gemini is not told who the end user is")
+    return dropped("user-not-sent", "Gemini is not told who the end user is")
 
 
 def prompt_cache(_value: Any, _context: Context) -> Outcome:
     """How OpenAI's prompt cache is to be used."""
-    return dropped("Gemini finds reusable prefixes itself (implicit caching)")
+    return dropped("cache-hint-ignored", "Gemini finds reusable prefixes itself (implicit caching)")
 
 
 def include_server_side_tool_invocations(_value: bool, _context: Context) -> Outcome:
@@ -402,11 +443,11 @@ def to_gemini(context: Context, unknown: Mapping[str, msgspec.Raw] = {}) -> tupl
     """
     body, notes = apply(RULES, context)
     if unknown:
-        notes += [Note(path, Fidelity.DROPPED, "not a field that this adapter knows") for path in unknown]
-    fates = [note.fidelity for note in notes]
-    if Fidelity.REJECTED in fates:
-        first = notes[fates.index(Fidelity.REJECTED)]
-        raise Rejected(first.path, first.reason, notes)
+        notes += [Note(path, Fate.DROPPED, "unknown-field", "not a field that this adapter knows") for path in unknown]
+    fates = [note.fate for note in notes]
+    if Fate.REJECTED in fates:
+        first = notes[fates.index(Fate.REJECTED)]
+        raise Rejected(first.path, first.code, first.reason, notes)
     notes += _without_cached(body) + _one_setting_per_category(body, context)
     _one_list_of_declarations(body)
     return body, notes
@@ -422,7 +463,7 @@ def _without_cached(body: GenerateContentRequest) -> list[Note]:
         if getattr(body, name) is not None:
             setattr(body, name, None)
             reason = "the cached content has its own: Gemini takes none beside it"
-            notes.append(Note(field, Fidelity.DROPPED, f"{_words(name)}: {reason}"))
+            notes.append(Note(field, Fate.DROPPED, "cached-content-overrides", f"{_words(name)}: {reason}"))
     return notes
 
 
@@ -441,7 +482,10 @@ def _one_setting_per_category(body: GenerateContentRequest, context: Context) ->
     body.safety_settings = settings
     return [
         Note(
-            "safety_settings", Fidelity.INJECTED, f"{setting.category}: {setting.threshold}, by the operator's setting"
+            "safety_settings",
+            Fate.INJECTED,
+            "safety-setting-added",
+            f"{setting.category}: {setting.threshold}, by the operator's setting",
         )
         for setting in added
     ]

@@ -11,7 +11,7 @@ import msgspec
 import orjson
 
 from adapter.translate.core.context import Context
-from adapter.translate.core.notes import Fidelity, Note, Outcome, Rejected, dropped, exact, rejected
+from adapter.translate.core.notes import Fate, Note, Outcome, Rejected, dropped, exact, rejected
 from adapter.translate.core.rules import camel, decode_field
 from adapter.translate.request.thinking import includes
 from adapter.wire.base import encode, present
@@ -48,14 +48,16 @@ def _gather(members: dict[str, Any]) -> tuple[dict[str, Any], list[Note]]:
     for key, value in members.items():
         name = camel(key)
         if name in _OF_MESSAGES:
-            notes.append(Note(key, Fidelity.DROPPED, "the messages tell this"))
+            notes.append(Note(key, Fate.DROPPED, "field-overruled", "the messages tell this"))
         elif name in _TOP:
             inner = value if name in _FREE_FORM else _camelise(value)
             body[name] = {**body.get(name, {}), **inner} if isinstance(inner, dict) else inner
         elif name in _CONFIG:
             body.setdefault("generationConfig", {})[name] = value if name in _FREE_FORM else _camelise(value)
         else:
-            notes.append(Note(key, Fidelity.DROPPED, "not a field of a Gemini request that this adapter knows"))
+            notes.append(
+                Note(key, Fate.DROPPED, "unknown-field", "not a field of a Gemini request that this adapter knows")
+            )
     return body, notes
 
 
@@ -64,13 +66,14 @@ def _translate(raw: msgspec.Raw, field: str) -> Outcome:
         members = orjson.loads(bytes(raw))
     except orjson.JSONDecodeError as error:
         # Numbers beyond a double's range are JSON, and nothing that could be passed on.
-        return rejected(str(error))
+        return rejected("malformed-value", str(error))
     if not isinstance(members, dict):
-        return rejected("not an object")
+        return rejected("malformed-value", "not an object")
     body, notes = _gather({key: value for key, value in members.items() if value is not None})
     fragment, unknown = decode_field(field, msgspec.Raw(encode(body)), GenerateContentRequest)
     notes += [
-        Note(path, Fidelity.DROPPED, "not a field of a Gemini request that this adapter knows") for path in unknown
+        Note(path, Fate.DROPPED, "unknown-field", "not a field of a Gemini request that this adapter knows")
+        for path in unknown
     ]
     return exact(fragment, notes)
 
@@ -87,7 +90,7 @@ def _inner(raw: msgspec.Raw) -> tuple[msgspec.Raw | None, list[str]]:
 def google(raw: msgspec.Raw, context: Context) -> Outcome:
     """The extension at the top level."""
     if present(context.request.extra_body) and _inner_or_reject(context.request.extra_body)[0] is not None:
-        return dropped("extra_body.google replaces it")
+        return dropped("field-overruled", "extra_body.google replaces it")
     return _translate(raw, "google")
 
 
@@ -95,13 +98,15 @@ def _inner_or_reject(raw: msgspec.Raw) -> tuple[msgspec.Raw | None, list[str]]:
     try:
         return _inner(raw)
     except msgspec.ValidationError:
-        raise Rejected("extra_body", "not an object") from None
+        raise Rejected("extra_body", "malformed-value", "not an object") from None
 
 
 def extra_body(raw: msgspec.Raw, _context: Context) -> Outcome:
     """The extension as the SDKs send it when `extra_body` is given literally."""
     inner, others = _inner_or_reject(raw)
-    notes = [Note(name, Fidelity.DROPPED, "send it at the top level of the request") for name in others]
+    notes = [
+        Note(name, Fate.DROPPED, "extra-body-ignored", "send it at the top level of the request") for name in others
+    ]
     if inner is None or not present(inner):
         return exact(None, notes)
     outcome = _translate(inner, "extra_body.google")
@@ -125,5 +130,5 @@ def _thinks(raw: msgspec.Raw, field: str) -> bool:
 def safety_settings(raw: msgspec.Raw, _context: Context) -> Outcome:
     """Gemini's safety settings, at the top level as other gateways take them."""
     settings, unknown = decode_field("safety_settings", raw, list[SafetySetting])
-    notes = [Note(path, Fidelity.DROPPED, "not a field of a safety setting") for path in unknown]
+    notes = [Note(path, Fate.DROPPED, "unknown-field", "not a field of a safety setting") for path in unknown]
     return exact(GenerateContentRequest(safety_settings=settings), notes)

@@ -14,7 +14,7 @@ import msgspec
 import orjson
 
 from adapter.translate.core.context import Context
-from adapter.translate.core.notes import Fidelity, Note, Outcome, Rejected, SignatureSource, exact
+from adapter.translate.core.notes import Fate, Note, Outcome, Rejected, SignatureSource, exact
 from adapter.translate.request import content_parts as media
 from adapter.translate.request.tool_results import orphan, results
 from adapter.translate.request.tools import toolbox, upstream_name
@@ -44,7 +44,7 @@ def messages(value: list[Message], context: Context) -> Outcome:
     try:
         _read(value, turns)
     except Rejected as rejection:
-        raise Rejected(f"messages{rejection.note.path}", rejection.note.reason) from None
+        raise Rejected(f"messages{rejection.note.path}", rejection.note.code, rejection.note.reason) from None
     _sentinels(turns)
     system = Content(parts=turns.system) if turns.system else None
     return exact(GenerateContentRequest(system_instruction=system, contents=turns.contents), turns.notes)
@@ -53,7 +53,7 @@ def messages(value: list[Message], context: Context) -> Outcome:
 def _read(value: list[Message], turns: Turns) -> None:
     """All messages as turns. Raises `Rejected` with a path that starts below `messages`."""
     if not value:
-        raise Rejected("", "there must be at least one message")
+        raise Rejected("", "value-missing", "there must be at least one message")
     index = _leading_system(value, turns)
     while index < len(value):
         index = _block(value, index, turns) if value[index].role == "assistant" else _other(value, index, turns)
@@ -69,11 +69,13 @@ def _leading_system(value: list[Message], turns: Turns) -> int:
     if turns.system and not turns.context.capabilities.system_instruction:
         turns.say("user", turns.system)
         turns.system = []
-        turns.note("[0]", Fidelity.APPROXIMATED, "the model takes no system instruction: sent as a user's turn")
+        turns.note(
+            "[0]", Fate.APPROXIMATED, "system-as-user", "the model takes no system instruction: sent as a user's turn"
+        )
     elif index == len(value) and turns.system:
         turns.say("user", [turns.system.pop()])
         reason = "Gemini wants a user's turn: the last system text is sent as one"
-        turns.note(f"[{index - 1}]", Fidelity.APPROXIMATED, reason)
+        turns.note(f"[{index - 1}]", Fate.APPROXIMATED, "system-as-user", reason)
     return index
 
 
@@ -88,14 +90,14 @@ def _other(value: list[Message], index: int, turns: Turns) -> int:
         case "tool" | "function":
             orphan(message, index, turns)
         case role:
-            raise Rejected(f"[{index}].role", f"{role!r} is not a role")
+            raise Rejected(f"[{index}].role", "unknown-value", f"{role!r} is not a role")
     return index + 1
 
 
 def _user(message: Message, index: int, turns: Turns) -> None:
     parts = parts_of(message, index, turns)
     if not parts:
-        turns.note(f"[{index}].content", Fidelity.DROPPED, "Gemini takes no empty turn")
+        turns.note(f"[{index}].content", Fate.DROPPED, "empty-content-dropped", "Gemini takes no empty turn")
     turns.say("user", parts)
 
 
@@ -103,11 +105,11 @@ def _later_system(message: Message, index: int, turns: Turns) -> None:
     """A system message after the first turn: at its place, so that the prefix before it stays the same."""
     parts = parts_of(message, index, turns)
     if not parts:
-        turns.note(f"[{index}].content", Fidelity.DROPPED, "Gemini takes no empty turn")
+        turns.note(f"[{index}].content", Fate.DROPPED, "empty-content-dropped", "Gemini takes no empty turn")
         return
     match turns.context.options.later_system:
         case "reject":
-            raise Rejected(f"[{index}].role", "a system message after the first turn")
+            raise Rejected(f"[{index}].role", "late-system-message", "a system message after the first turn")
         case "hoist":
             turns.system.extend(parts)
             reason = "moved to the system instruction, ahead of its place"
@@ -118,7 +120,7 @@ def _later_system(message: Message, index: int, turns: Turns) -> None:
             reason = "Gemini has one system instruction, at the start: sent as a marked user's turn at its place"
         case never:
             assert_never(never)
-    turns.note(f"[{index}]", Fidelity.APPROXIMATED, reason)
+    turns.note(f"[{index}]", Fate.APPROXIMATED, "late-system-message", reason)
 
 
 def _only_text(parts: list[Part]) -> bool:
@@ -137,7 +139,12 @@ def _block(value: list[Message], index: int, turns: Turns) -> int:
         index += 1
     if parts and not turns.contents:
         turns.say("user", [Part(text=" ")])
-        turns.note("[0]", Fidelity.INJECTED, "Gemini wants a user's turn first: a blank one stands before this message")
+        turns.note(
+            "[0]",
+            Fate.INJECTED,
+            "blank-turn-added",
+            "Gemini wants a user's turn first: a blank one stands before this message",
+        )
     turns.say("model", parts)
     end = index
     while end < len(value) and value[end].role != "assistant":
@@ -155,7 +162,7 @@ def _assistant(message: Message, index: int, turns: Turns) -> tuple[list[Part], 
     first = known[0] if known else _known_text(message, index, turns.context)
     calls = [_call(call, _path(message, index, number), known[number], turns) for number, call in enumerate(asked)]
     if message.tool_calls and message.function_call:
-        turns.note(f"[{index}].function_call", Fidelity.DROPPED, "tool_calls replace it")
+        turns.note(f"[{index}].function_call", Fate.DROPPED, "field-overruled", "tool_calls replace it")
     replayed = _known_parts(message, index, calls, first, turns)
     if replayed is not None:
         return replayed, _rebind(calls, replayed)
@@ -167,7 +174,7 @@ def _assistant(message: Message, index: int, turns: Turns) -> tuple[list[Part], 
     if message.images:
         parts += _images(message.images, index, turns)
     if not parts and not calls:
-        turns.note(f"[{index}].content", Fidelity.DROPPED, "Gemini takes no empty turn")
+        turns.note(f"[{index}].content", Fate.DROPPED, "empty-content-dropped", "Gemini takes no empty turn")
     for call, said, kept in zip(calls, asked, known, strict=True):
         parts.append(_call_part(call, said, kept, message, turns))
     return parts, calls
@@ -190,9 +197,9 @@ def _spoken(message: Message, index: int, turns: Turns) -> list[Part]:
         return []
     path = f"[{index}].audio"
     if not message.audio.transcript:
-        turns.note(path, Fidelity.DROPPED, "Gemini keeps no audio under an id")
+        turns.note(path, Fate.DROPPED, "audio-not-replayed", "Gemini keeps no audio under an id")
         return []
-    turns.note(path, Fidelity.APPROXIMATED, "Gemini takes no audio back: its transcript is sent")
+    turns.note(path, Fate.APPROXIMATED, "audio-as-transcript", "Gemini takes no audio back: its transcript is sent")
     return [Part(text=message.audio.transcript)]
 
 
@@ -282,7 +289,7 @@ def _own_signatures(
         return parts
     for part in parts:
         part.thought_signature = None
-    turns.note(path, Fidelity.DROPPED, f"signatures issued by {kept.record.origin} are not valid here")
+    turns.note(path, Fate.DROPPED, "signature-foreign", f"signatures issued by {kept.record.origin} are not valid here")
     return parts
 
 
@@ -290,7 +297,7 @@ def _refusal(message: Message, index: int, turns: Turns) -> list[Part]:
     if not message.refusal:
         return []
     reason = "Gemini has no refusals: sent as the model's text"
-    turns.note(f"[{index}].refusal", Fidelity.APPROXIMATED, reason)
+    turns.note(f"[{index}].refusal", Fate.APPROXIMATED, "refusal-as-text", reason)
     return [Part(text=message.refusal)]
 
 
@@ -308,7 +315,9 @@ def _valid(sent: str | None, kept: Kept | None, path: str, turns: Turns) -> str 
     if not value:
         return None
     if kept is not None and kept.record.origin not in ("", turns.context.options.upstream):
-        turns.note(path, Fidelity.DROPPED, f"a signature issued by {kept.record.origin} is not valid here")
+        turns.note(
+            path, Fate.DROPPED, "signature-foreign", f"a signature issued by {kept.record.origin} is not valid here"
+        )
         return None
     turns.signed(path, SignatureSource.CLIENT if sent or kept is None else kept.source)
     return value
@@ -341,7 +350,7 @@ def _call(call: ToolCall, path: str, kept: Kept | None, turns: Turns) -> Call:
     function, custom = call.function, call.custom
     asked = (function.name if function else None) or (custom.name if custom else None)
     if not asked:
-        raise Rejected(f"{path}.function.name", "a call needs the name of its function")
+        raise Rejected(f"{path}.function.name", "value-missing", "a call needs the name of its function")
     name = upstream_name(asked)
     if custom is not None:
         args = msgspec.Raw(encode({"input": custom.input or ""}))
@@ -376,11 +385,15 @@ def _arguments(text: str, path: str) -> msgspec.Raw:
     try:
         value = orjson.loads(text)
     except orjson.JSONDecodeError as error:
-        raise Rejected(f"{path}.function.arguments", f"the arguments are not JSON: {error}") from None
+        raise Rejected(
+            f"{path}.function.arguments", "malformed-value", f"the arguments are not JSON: {error}"
+        ) from None
     if not isinstance(value, dict):
-        raise Rejected(f"{path}.function.arguments", "the arguments are not a JSON object")
+        raise Rejected(f"{path}.function.arguments", "malformed-value", "the arguments are not a JSON object")
     if too_deep(value, text):
-        raise Rejected(f"{path}.function.arguments", f"the arguments have more than {MAX_NESTING} levels")
+        raise Rejected(
+            f"{path}.function.arguments", "limit-exceeded", f"the arguments have more than {MAX_NESTING} levels"
+        )
     return msgspec.Raw(text.encode())
 
 
@@ -396,19 +409,21 @@ def _ends(turns: Turns) -> None:
     """The last turn must be a user's, except where the model takes a prefill."""
     contents = turns.contents
     if not contents and not turns.context.capabilities.prefill:
-        raise Rejected("", "all messages are empty, and the model answers no empty one")
+        raise Rejected("", "value-missing", "all messages are empty, and the model answers no empty one")
     if not contents:
         turns.say("user", [Part(text=" ")])
-        turns.note("", Fidelity.INJECTED, "all messages are empty: a blank user's turn stands for them")
+        turns.note("", Fate.INJECTED, "blank-turn-added", "all messages are empty: a blank user's turn stands for them")
         return
     if contents[-1].role != "model" or turns.context.capabilities.prefill:
         return
     last = len(turns.context.request.messages) - 1
     if turns.context.options.trailing_assistant == "reject":
-        raise Rejected(f"[{last}].role", "the model takes no request that ends with an assistant's message")
+        raise Rejected(
+            f"[{last}].role", "trailing-assistant", "the model takes no request that ends with an assistant's message"
+        )
     turns.say("user", [Part(text=CONTINUE)])
     reason = f"the model wants a user's turn last: {CONTINUE!r} follows this message"
-    turns.note(f"[{last}]", Fidelity.APPROXIMATED, reason)
+    turns.note(f"[{last}]", Fate.APPROXIMATED, "trailing-assistant", reason)
 
 
 def _sentinels(turns: Turns) -> None:
@@ -423,7 +438,7 @@ def _sentinels(turns: Turns) -> None:
     paths = {id(call.part): call.path for call in turns.calls}
     for part in unsigned:
         part.thought_signature = signatures.SENTINEL
-        turns.notes.append(Note(paths[id(part.function_call)], _INJECTED, _STAND_IN, _STANDS_IN))
+        turns.notes.append(Note(paths[id(part.function_call)], _INJECTED, "signature-stand-in", _STAND_IN, _STANDS_IN))
 
 
 def _goes_on(content: Content) -> bool:
@@ -431,7 +446,7 @@ def _goes_on(content: Content) -> bool:
     return content.role == "model" or all(map(_RESULT, content.parts or ()))
 
 
-_INJECTED, _STANDS_IN = Fidelity.INJECTED, SignatureSource.STAND_IN
+_INJECTED, _STANDS_IN = Fate.INJECTED, SignatureSource.STAND_IN
 _BY_ID = SignatureSource.ID
 _STAND_IN = "no thought signature is known for this call: the documented stand-in is sent"
 _CALL, _RESULT = attrgetter("function_call"), attrgetter("function_response")

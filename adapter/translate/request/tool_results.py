@@ -3,7 +3,7 @@
 import msgspec
 import orjson
 
-from adapter.translate.core.notes import Fidelity
+from adapter.translate.core.notes import Fate
 from adapter.translate.request.tools import upstream_name
 from adapter.translate.request.turn_builder import Call, Turns, note_losses, parts_of
 from adapter.wire.base import MAX_NESTING, encode, too_deep
@@ -23,7 +23,7 @@ def orphan(message: Message, index: int, turns: Turns) -> None:
     name = message.tool_call_id or message.name or ""
     turns.say("user", [Part(text=f"Result of the tool call {name}:"), *parts])
     reason = f"no call {name!r} waits for this result: sent as a user's text"
-    turns.note(f"[{index}].tool_call_id", Fidelity.APPROXIMATED, reason)
+    turns.note(f"[{index}].tool_call_id", Fate.APPROXIMATED, "tool-result-orphan", reason)
 
 
 def results(calls: list[Call], value: list[Message], after: range, turns: Turns) -> list[int]:
@@ -36,7 +36,7 @@ def results(calls: list[Call], value: list[Message], after: range, turns: Turns)
         if index is None:
             responses.append(_response(call, NO_RESULT))
             reason = "the history has no result of this call: an error is sent as its result"
-            turns.note(call.path, Fidelity.INJECTED, reason)
+            turns.note(call.path, Fate.INJECTED, "tool-result-missing", reason)
             continue
         part, beside = _result(call, value[index], index, turns)
         responses.append(part)
@@ -55,7 +55,10 @@ def _moved(rest: list[int], after: range, turns: Turns) -> None:
     for index in rest:
         if index < last:
             turns.note(
-                f"[{index}]", Fidelity.APPROXIMATED, "Gemini wants results right after their calls: moved behind them"
+                f"[{index}]",
+                Fate.APPROXIMATED,
+                "messages-reordered",
+                "Gemini wants results right after their calls: moved behind them",
             )
 
 
@@ -72,7 +75,7 @@ def _take(call: Call, value: list[Message], rest: list[int], turns: Turns) -> in
         if value[index].role == "tool" and not value[index].tool_call_id:
             rest.remove(index)
             reason = "the result names no call: taken for the first call that waits"
-            turns.note(f"[{index}].tool_call_id", Fidelity.APPROXIMATED, reason)
+            turns.note(f"[{index}].tool_call_id", Fate.APPROXIMATED, "tool-result-unnamed", reason)
             return index
     return None
 
@@ -103,7 +106,7 @@ def _attach(parts: list[Part], index: int, turns: Turns) -> tuple[list[FunctionR
     if turns.context.capabilities.function_response_media:
         return [FunctionResponsePart(inline_data=part.inline_data, file_data=part.file_data) for part in parts], []
     reason = "the model takes no media inside a result: sent beside it"
-    turns.note(f"[{index}].content", Fidelity.APPROXIMATED, reason)
+    turns.note(f"[{index}].content", Fate.APPROXIMATED, "result-media-beside", reason)
     return [], parts
 
 
@@ -117,7 +120,7 @@ def _output(text: str, message: Message, index: int, turns: Turns) -> msgspec.Ra
         value = text
     reason = _unsafe(value, stripped)
     if reason is not None:
-        turns.note(f"[{index}].content", Fidelity.APPROXIMATED, reason)
+        turns.note(f"[{index}].content", Fate.APPROXIMATED, "result-as-text", reason)
         value = text
     if isinstance(value, dict) and not message.is_error:
         return msgspec.Raw(stripped.encode())

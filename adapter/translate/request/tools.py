@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from adapter.translate.core.context import Context
-from adapter.translate.core.notes import Fidelity, Note, Outcome, Rejected, approximated, dropped, exact, rejected
+from adapter.translate.core.notes import Fate, Note, Outcome, Rejected, approximated, dropped, exact, rejected
 from adapter.translate.core.rules import decode_field
 from adapter.translate.schema import json_schema as schema
 from adapter.translate.schema import openapi as schema_openapi
@@ -146,14 +146,14 @@ def _legacy(request: ChatCompletionRequest, context: Context) -> Toolbox:
         box = _collect(tools, context.options.schema)
     except Rejected as rejection:
         path = rejection.note.path.replace("tools", "functions", 1).replace("].function", "]", 1)
-        raise Rejected(path, rejection.note.reason) from None
+        raise Rejected(path, rejection.note.code, rejection.note.reason) from None
     declared = {name: tool._replace(kind="legacy") for name, tool in box.declared.items()}
     notes = [note.at(note.path.replace("].function", "]", 1)) for note in box.notes]
     return box._replace(declared=declared, notes=_unknown(unknown) + notes)
 
 
 def _unknown(unknown: Mapping[str, msgspec.Raw]) -> list[Note]:
-    return [Note(path, Fidelity.DROPPED, "not a field that this adapter knows") for path in unknown]
+    return [Note(path, Fate.DROPPED, "unknown-field", "not a field that this adapter knows") for path in unknown]
 
 
 @lru_cache(maxsize=256)
@@ -177,7 +177,7 @@ def _own(tools: list[Tool], unknown: dict[str, msgspec.Raw]) -> dict[int, Gemini
 def _collect(tools: list[Tool], dialect: Literal["json", "openapi"], own: Mapping[int, GeminiTool] = {}) -> Toolbox:
     box = Toolbox({}, [], [], {}, any(tool.function is not None and bool(tool.function.strict) for tool in tools))
     if len(tools) > MAX_TOOLS:
-        raise Rejected("tools", f"Gemini takes at most {MAX_TOOLS} tools")
+        raise Rejected("tools", "limit-exceeded", f"Gemini takes at most {MAX_TOOLS} tools")
     for index, tool in enumerate(tools):
         if native := own.get(index) or _native(tool):
             box.built_in.append(native)
@@ -185,7 +185,14 @@ def _collect(tools: list[Tool], dialect: Literal["json", "openapi"], own: Mappin
         elif tool.type in ("function", "custom"):
             _add(box, *_declare(tool, f"[{index}]", dialect), f"[{index}].{tool.type}")
         else:
-            box.notes.append(Note(f"[{index}].type", Fidelity.DROPPED, f"Gemini has no tool of type {tool.type!r}"))
+            box.notes.append(
+                Note(
+                    f"[{index}].type",
+                    Fate.DROPPED,
+                    "tool-type-unsupported",
+                    f"Gemini has no tool of type {tool.type!r}",
+                )
+            )
     return box
 
 
@@ -196,9 +203,11 @@ def _add(box: Toolbox, declaration: FunctionDeclaration, one: Declared, losses: 
     if name not in box.by_name:
         box.by_name[name], box.declared[name] = declaration, one
     elif box.by_name[name] == declaration and box.declared[name].name == one.name:
-        box.notes.append(Note(path, Fidelity.APPROXIMATED, f"{one.name!r} is declared twice alike: sent once"))
+        box.notes.append(
+            Note(path, Fate.APPROXIMATED, "tool-declared-twice", f"{one.name!r} is declared twice alike: sent once")
+        )
     else:
-        raise Rejected(f"tools{path}.name", f"{one.name!r} is declared twice, in different ways")
+        raise Rejected(f"tools{path}.name", "tools-contradict", f"{one.name!r} is declared twice, in different ways")
 
 
 def _native(tool: Tool) -> GeminiTool | None:
@@ -218,7 +227,7 @@ def _native_losses(tool: Tool, path: str) -> list[Note]:
     values = {"search_context_size": tool.search_context_size is not None}
     values |= {"user_location": present(tool.user_location), "filters": present(tool.filters)}
     return [
-        Note(f"{path}.{name}", Fidelity.DROPPED, "Gemini's search takes no such setting")
+        Note(f"{path}.{name}", Fate.DROPPED, "tool-option-ignored", "Gemini's search takes no such setting")
         for name, sent in values.items()
         if sent
     ]
@@ -231,8 +240,8 @@ def _declare(
         return _custom(tool, path, dialect)
     function = tool.function
     if function is None or not function.name:
-        raise Rejected(f"tools{path}.function.name", "a function needs a name")
-    notes = [Note(f"{path}.cache_control", Fidelity.DROPPED, "Gemini finds reusable prefixes itself")]
+        raise Rejected(f"tools{path}.function.name", "value-missing", "a function needs a name")
+    notes = [Note(f"{path}.cache_control", Fate.DROPPED, "cache-hint-ignored", "Gemini finds reusable prefixes itself")]
     notes = notes if present(tool.cache_control) else []
     parameters = function.parameters
     declaration = FunctionDeclaration(name=upstream_name(function.name), description=function.description)
@@ -264,7 +273,7 @@ def convert_schema(
             return schema.to_json_schema(raw)
         return schema_openapi.to_openapi_schema(raw, restored=restored)
     except schema.UnusableSchema as error:
-        raise Rejected(f"{path}.{error.path}" if error.path else path, error.reason) from None
+        raise Rejected(f"{path}.{error.path}" if error.path else path, "schema-unusable", error.reason) from None
 
 
 def _below(path: str, note: Note) -> Note:
@@ -276,14 +285,21 @@ def _custom(
 ) -> tuple[FunctionDeclaration, Declared, list[Note]]:
     custom = tool.custom
     if custom is None or not custom.name:
-        raise Rejected(f"tools{path}.custom.name", "a custom tool needs a name")
+        raise Rejected(f"tools{path}.custom.name", "value-missing", "a custom tool needs a name")
     text = "The whole input, as plain text."
-    notes = [Note(f"{path}.custom", Fidelity.APPROXIMATED, "sent as a function with one string parameter, input")]
+    notes = [
+        Note(
+            f"{path}.custom",
+            Fate.APPROXIMATED,
+            "custom-tool-as-function",
+            "sent as a function with one string parameter, input",
+        )
+    ]
     if custom.format and custom.format.grammar:
         grammar = custom.format.grammar
         text = f"The whole input, as plain text that follows this {grammar.syntax} grammar:\n{grammar.definition}"
         reason = "Gemini does not enforce grammars: the model sees it as a description"
-        notes.append(Note(f"{path}.custom.format.grammar", Fidelity.APPROXIMATED, reason))
+        notes.append(Note(f"{path}.custom.format.grammar", Fate.APPROXIMATED, "grammar-not-enforced", reason))
     parameters = {
         "type": "object",
         "properties": {"input": {"type": "string", "description": text}},
@@ -318,7 +334,7 @@ def tools(_value: msgspec.Raw, context: Context) -> Outcome:
     """Function declarations; Gemini's built-in tools by type."""
     box = toolbox(context)
     if not context.capabilities.tools:
-        return dropped(NO_TOOLS) if box.declarations or box.built_in else exact()
+        return dropped("tools-unsupported", NO_TOOLS) if box.declarations or box.built_in else exact()
     declarations = _usable_declarations(box, context)
     built_in, notes = _usable_built_in(box, context)
     fragment = GenerateContentRequest(tools=_tools(declarations, built_in))
@@ -345,20 +361,20 @@ def _usable_declarations(box: Toolbox, context: Context) -> list[FunctionDeclara
 
 def _usable_built_in(box: Toolbox, context: Context) -> tuple[list[GeminiTool], list[Note]]:
     """Up to Gemini 2.5 built-in tools work neither beside functions nor beside JSON mode."""
-    reason = conflict_of_built_in(box, context)
-    if not box.built_in or reason is None:
+    conflict = conflict_of_built_in(box, context)
+    if not box.built_in or conflict is None:
         return box.built_in, []
-    return [], [Note("", Fidelity.DROPPED, reason)]
+    return [], [Note("", Fate.DROPPED, *conflict)]
 
 
-def conflict_of_built_in(box: Toolbox, context: Context) -> str | None:
-    """Why the model takes no built-in tool in this request."""
+def conflict_of_built_in(box: Toolbox, context: Context) -> tuple[str, str] | None:
+    """Why the model takes no built-in tool in this request: the code of the loss, and a reason."""
     if not context.capabilities.tools:
-        return NO_TOOLS
+        return "tools-unsupported", NO_TOOLS
     if box.declarations and not context.capabilities.tools_with_builtin:
-        return "the model takes no built-in tools beside functions: the functions stay"
+        return "tool-conflict", "the model takes no built-in tools beside functions: the functions stay"
     if wants_json(context.request.response_format) and not context.capabilities.tools_with_json:
-        return "the model takes no built-in tools beside JSON mode"
+        return "tool-conflict", "the model takes no built-in tools beside JSON mode"
     return None
 
 
@@ -393,15 +409,18 @@ def tool_choice(value: str | ToolChoice, context: Context) -> Outcome:
     """Which tools may or must be called."""
     box = toolbox(context)
     if not _understood(value):
-        return rejected("one of none, auto, required, or an object naming a function, a custom tool or allowed tools")
+        return rejected(
+            "unknown-value",
+            "one of none, auto, required, or an object naming a function, a custom tool or allowed tools",
+        )
     if not context.capabilities.tools:
-        return dropped(NO_TOOLS)
+        return dropped("tools-unsupported", NO_TOOLS)
     if not box.declarations:
-        return dropped("there are no functions to choose from")
+        return dropped("tool-choice-moot", "there are no functions to choose from")
     names = _allowed(value)
     unknown = [name for name in names or () if name not in box.declared]
     if unknown:
-        return rejected(f"{unknown[0]!r} is not among the tools")
+        return rejected("unknown-value", f"{unknown[0]!r} is not among the tools")
     return _chosen(value, names, box, context)
 
 
@@ -411,12 +430,16 @@ def _chosen(value: str | ToolChoice, names: list[str] | None, box: Toolbox, cont
         mode = _auto(box, context) if names is None else "VALIDATED"
     if not isinstance(value, str) and value.type not in ("function", "custom", "allowed_tools"):
         return approximated(
-            _config(_auto(box, context), None, box, context), "Gemini cannot be told to use one built-in tool"
+            _config(_auto(box, context), None, box, context),
+            "tool-choice-inexact",
+            "Gemini cannot be told to use one built-in tool",
         )
     if mode == "NONE" and wants_json(context.request.response_format) and not context.capabilities.tools_with_json:
         return exact()
     if mode == "VALIDATED" and not context.capabilities.validated:
-        return approximated(_config("AUTO", None, box, context), "only the allowed tools are declared")
+        return approximated(
+            _config("AUTO", None, box, context), "allowed-tools-declared", "only the allowed tools are declared"
+        )
     if mode == "ANY" and names and needs_json_tool(context):
         names = [*names, JSON_TOOL]
     return exact(_config(mode, names, box, context))
@@ -461,13 +484,17 @@ def _allowed(value: str | ToolChoice | None) -> list[str] | None:
 
 def functions(value: msgspec.Raw, context: Context) -> Outcome:
     """The deprecated form of `tools`."""
-    return dropped("tools replace functions") if present(context.request.tools) else tools(value, context)
+    return (
+        dropped("field-overruled", "tools replace functions")
+        if present(context.request.tools)
+        else tools(value, context)
+    )
 
 
 def function_call(value: str | FunctionName, context: Context) -> Outcome:
     """The deprecated form of `tool_choice`."""
     if context.request.tool_choice is not None:
-        return dropped("tool_choice replaces function_call")
+        return dropped("field-overruled", "tool_choice replaces function_call")
     if isinstance(value, str):
         return tool_choice(value, context)
     return tool_choice(ToolChoice(type="function", name=value.name), context)
@@ -477,14 +504,14 @@ def parallel_tool_calls(value: bool, context: Context) -> Outcome:
     """Gemini calls in parallel as it sees fit."""
     if value or not toolbox(context).declarations:
         return exact()
-    return dropped("Gemini cannot be kept from calling several functions at once")
+    return dropped("parallel-calls-unlimited", "Gemini cannot be kept from calling several functions at once")
 
 
 def web_search_options(value: WebSearchOptions, context: Context) -> Outcome:
     """A web search is Gemini's googleSearch."""
     box = toolbox(context)
-    if (reason := conflict_of_built_in(box, context)) is not None:
-        return dropped(reason)
+    if (conflict := conflict_of_built_in(box, context)) is not None:
+        return dropped(*conflict)
     notes = list(_lost_options(value))
     present_already = any(present(tool.google_search) for tool in box.built_in)
     fragment = None if present_already else GenerateContentRequest(tools=[GeminiTool(google_search=_EMPTY)])
@@ -494,6 +521,6 @@ def web_search_options(value: WebSearchOptions, context: Context) -> Outcome:
 def _lost_options(value: WebSearchOptions) -> Iterable[Note]:
     reason = "Gemini's search takes no such setting"
     if value.search_context_size is not None:
-        yield Note("search_context_size", Fidelity.DROPPED, reason)
+        yield Note("search_context_size", Fate.DROPPED, "tool-option-ignored", reason)
     if value.user_location is not None:
-        yield Note("user_location", Fidelity.DROPPED, reason)
+        yield Note("user_location", Fate.DROPPED, "tool-option-ignored", reason)

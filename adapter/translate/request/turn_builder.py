@@ -6,7 +6,7 @@ from operator import attrgetter
 import msgspec
 
 from adapter.translate.core.context import Context
-from adapter.translate.core.notes import Fidelity, Note, SignatureSource
+from adapter.translate.core.notes import Fate, Note, SignatureSource
 from adapter.translate.request import content_parts as media
 from adapter.wire.base import present
 from adapter.wire.gemini.content import Content, FunctionCall, Part
@@ -34,13 +34,13 @@ class Turns:
         self.unsigned = False
         self.notes: list[Note] = []
 
-    def note(self, path: str, fidelity: Fidelity, reason: str) -> None:
+    def note(self, path: str, fate: Fate, code: str, reason: str) -> None:
         """Write a note; paths start below `messages`."""
-        self.notes.append(Note(path, fidelity, reason))
+        self.notes.append(Note(path, fate, code, reason))
 
     def signed(self, path: str, source: SignatureSource) -> None:
         """Tell where a part's thought signature came from."""
-        self.notes.append(Note(path, Fidelity.EXACT, "its thought signature is sent back", source))
+        self.notes.append(Note(path, Fate.EXACT, reason="its thought signature is sent back", signature=source))
 
     def say(self, role: str, parts: list[Part]) -> None:
         """Add a turn; a turn without parts is left out, and two of the model's in a row are one."""
@@ -67,7 +67,12 @@ def note_losses(message: Message, index: int, turns: Turns) -> None:
 
 
 _THOUGHTS = "thoughts are not sent back: the signatures stand for them"
-_REPLAYED = ("annotations", "thinking_blocks", "parsed", "cache_control")
+_REPLAYED = {
+    "annotations": ("answer-echo-dropped", "has no place in Gemini's contents"),
+    "thinking_blocks": ("thoughts-not-replayed", _THOUGHTS),
+    "parsed": ("answer-echo-dropped", "has no place in Gemini's contents"),
+    "cache_control": ("cache-hint-ignored", "Gemini finds reusable prefixes itself (implicit caching)"),
+}
 _LOST = attrgetter("name", "reasoning_content", "reasoning", "reasoning_details", *_REPLAYED)
 _NOTHING_LOST = _LOST(Message(role="user"))
 """What nearly every message of a long history has, compared at once."""
@@ -76,12 +81,12 @@ _NOTHING_LOST = _LOST(Message(role="user"))
 def _losses(message: Message, path: str) -> Iterator[Note]:
     """Fields of a message that have no place in Gemini's contents."""
     if message.name and message.role != "function":
-        yield media.lost(f"{path}.name", "Gemini knows no participants' names")
+        yield media.lost(f"{path}.name", "participant-name-dropped", "Gemini knows no participants' names")
     for name in ("reasoning_content", "reasoning"):
         if getattr(message, name):
-            yield media.lost(f"{path}.{name}", _THOUGHTS)
+            yield media.lost(f"{path}.{name}", "thoughts-not-replayed", _THOUGHTS)
     if present(message.reasoning_details):
-        yield media.lost(f"{path}.reasoning_details", _THOUGHTS)
-    for name in _REPLAYED:
+        yield media.lost(f"{path}.reasoning_details", "thoughts-not-replayed", _THOUGHTS)
+    for name, (code, reason) in _REPLAYED.items():
         if present(getattr(message, name)):
-            yield media.lost(f"{path}.{name}", "has no place in Gemini's contents")
+            yield media.lost(f"{path}.{name}", code, reason)

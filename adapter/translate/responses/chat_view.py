@@ -55,4 +55,4 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
 
     def rejected(self, error: Rejected) -> Rejected:
         """A rejection of the chat translation under the client's path."""
-        return Rejected(self.path(error.note.path), error.note.reason, self.ledger(error.notes))
+        return Rejected(self.path(error.note.path), error.note.code, error.note.reason, self.ledger(error.notes))

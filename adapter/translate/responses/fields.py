@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import msgspec
 import orjson
 
-from adapter.translate.core.notes import Fidelity, Note, Rejected
+from adapter.translate.core.notes import Fate, Note, Rejected
 from adapter.translate.core.rules import absent
 from adapter.translate.request import fields as chat
 from adapter.translate.responses import input_items as responses_items
@@ -69,11 +69,11 @@ class Piece(NamedTuple):
 
 Rule = Callable[[Any, Asked], Piece]
 
-_EXACT = Piece(notes=(Note("", Fidelity.EXACT),))
+_EXACT = Piece(notes=(Note("", Fate.EXACT),))
 
 
-def _dropped(reason: str, path: str = "") -> Piece:
-    return Piece(notes=(Note(path, Fidelity.DROPPED, reason),))
+def _dropped(code: str, reason: str, path: str = "") -> Piece:
+    return Piece(notes=(Note(path, Fate.DROPPED, code, reason),))
 
 
 def same(name: str) -> Rule:
@@ -112,13 +112,13 @@ def check_tags(value: msgspec.Raw) -> None:
     try:
         tags = msgspec.json.decode(value, type=dict[str, str])
     except msgspec.ValidationError:
-        raise Rejected("metadata", "tags are an object of texts") from None
+        raise Rejected("metadata", "malformed-value", "tags are an object of texts") from None
     if len(tags) > most:
-        raise Rejected("metadata", f"there are at most {most} tags")
+        raise Rejected("metadata", "limit-exceeded", f"there are at most {most} tags")
     for name, text in tags.items():
         if len(name) > longest_name or len(text) > longest_value:
             reason = f"a tag's name has at most {longest_name} characters, its value {longest_value}"
-            raise Rejected(f"metadata.{name[:longest_name]}", reason)
+            raise Rejected(f"metadata.{name[:longest_name]}", "limit-exceeded", reason)
 
 
 def input_(_value: Any, _asked: Asked) -> Piece:
@@ -142,13 +142,15 @@ def tool_choice(value: str | ResponsesToolChoice, asked: Asked) -> Piece:
     below = "tool_choice.allowed_tools"
     piece = Piece({"tool_choice": chosen}, {below: "tool_choice", "tool_choice.function": "tool_choice"})
     if chosen == "auto" and not isinstance(value, str):
-        return piece._replace(notes=_dropped(f"Gemini cannot be told to use {value.type!r}").notes)
+        return piece._replace(
+            notes=_dropped("tool-choice-inexact", f"Gemini cannot be told to use {value.type!r}").notes
+        )
     return piece
 
 
 def max_tool_calls(_value: int, _asked: Asked) -> Piece:
     """A limit for built-in tools."""
-    return _dropped("Gemini takes no limit on the calls of its own tools")
+    return _dropped("call-limit-ignored", "Gemini takes no limit on the calls of its own tools")
 
 
 def text(value: TextOptions, _asked: Asked) -> Piece:
@@ -185,7 +187,7 @@ INCLUDED = {
 def include(value: list[str], _asked: Asked) -> Piece:
     """Most of it is in every answer anyway; log probabilities must be asked for."""
     notes = tuple(
-        Note(f"[{index}]", Fidelity.DROPPED, f"no answer of Gemini's has {name!r}")
+        Note(f"[{index}]", Fate.DROPPED, "include-unavailable", f"no answer of Gemini's has {name!r}")
         for index, name in enumerate(value)
         if name not in INCLUDED
     )
@@ -205,7 +207,7 @@ def reasoning(value: ReasoningOptions, _asked: Asked) -> Piece:
     """How hard to think, and whether to tell what was thought."""
     summary = value.summary or value.generate_summary
     notes = [
-        Note(name, Fidelity.DROPPED, reason)
+        Note(name, Fate.DROPPED, "reasoning-option-ignored", reason)
         for name, reason, usual in (
             ("context", "Gemini decides itself which thoughts it reads again", "auto"),
             ("mode", "Gemini has no such mode", "standard"),
@@ -218,12 +220,16 @@ def reasoning(value: ReasoningOptions, _asked: Asked) -> Piece:
 
 def truncation(value: str, _asked: Asked) -> Piece:
     """Whether the server may leave out the middle of a conversation that is too long."""
-    return _EXACT if value == "disabled" else _dropped("Gemini leaves nothing out: what is too long is an error")
+    return (
+        _EXACT
+        if value == "disabled"
+        else _dropped("truncation-unsupported", "Gemini leaves nothing out: what is too long is an error")
+    )
 
 
 def context_management(_value: msgspec.Raw, _asked: Asked) -> Piece:
     """Compaction by the server, when a conversation gets too long."""
-    return _dropped("nothing is compacted unasked: POST /v1/responses/compact does it")
+    return _dropped("context-management-ignored", "nothing is compacted unasked: POST /v1/responses/compact does it")
 
 
 def stream_options(value: ResponsesStreamOptions, _asked: Asked) -> Piece:
@@ -233,22 +239,24 @@ def stream_options(value: ResponsesStreamOptions, _asked: Asked) -> Piece:
 
 def prompt(_value: msgspec.Raw, _asked: Asked) -> Piece:
     """A template that is stored at OpenAI."""
-    raise Rejected("prompt", "prompt templates are stored at OpenAI: send the prompt itself as input")
+    raise Rejected(
+        "prompt", "stored-prompt-unavailable", "prompt templates are stored at OpenAI: send the prompt itself as input"
+    )
 
 
 def access_programs(_value: msgspec.Raw, _asked: Asked) -> Piece:
     """Programs that an organisation at OpenAI takes part in."""
-    return _dropped("Gemini has no such programs")
+    return _dropped("account-option-ignored", "Gemini has no such programs")
 
 
 def image(_value: msgspec.Raw, _asked: Asked) -> Piece:
     """How OpenAI compresses images in long conversations."""
-    return _dropped("Gemini has no such setting for images")
+    return _dropped("image-compression-ignored", "Gemini has no such setting for images")
 
 
 def client_metadata(_value: msgspec.Raw, _asked: Asked) -> Piece:
     """What Codex tells of itself."""
-    return _dropped("Gemini is not told about the client")
+    return _dropped("client-metadata-not-sent", "Gemini is not told about the client")
 
 
 RULES: dict[str, Rule] = {
@@ -303,7 +311,7 @@ def to_chat(request: ResponsesRequest, unknown: Mapping[str, msgspec.Raw] = {}) 
     asked = Asked(request, box)
     fields: dict[str, Any] = {"stream_options": StreamOptions(include_usage=True)}
     paths = {**conversation.paths, **box.paths}
-    notes = [Note(path, Fidelity.DROPPED, "not a field that this adapter knows") for path in unknown]
+    notes = [Note(path, Fate.DROPPED, "unknown-field", "not a field that this adapter knows") for path in unknown]
     notes += conversation.notes + box.notes
     for field, rule in RULES.items():
         value = getattr(request, field)
@@ -331,7 +339,7 @@ def to_chat(request: ResponsesRequest, unknown: Mapping[str, msgspec.Raw] = {}) 
 
 def _at(field: str, note: Note) -> Note:
     joint = "." if note.path and not note.path.startswith("[") else ""
-    return Note(f"{field}{joint}{note.path}", note.fidelity, note.reason)
+    return Note(f"{field}{joint}{note.path}", note.fate, note.code, note.reason)
 
 
 _PREFIXES = {"message": "msg", "reasoning": "rs", "function_call": "fc", "item_reference": "ref"}
@@ -351,7 +359,7 @@ def _stored(item: InputItem, place: str) -> dict[str, Any]:
         stored: dict[str, Any] = orjson.loads(encode(item))
     except orjson.JSONDecodeError as error:
         # Numbers beyond a double's range are JSON, and nothing that could be stored.
-        raise Rejected("input", str(error)) from None
+        raise Rejected("input", "malformed-value", str(error)) from None
     stored["type"] = type_of(item)
     if not item.id:
         digest = blake2b(place.encode(), digest_size=24).hexdigest()

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from adapter.translate.core.notes import Fidelity, Note, Rejected
+from adapter.translate.core.notes import Fate, Note, Rejected
 from adapter.translate.core.rules import decode_field
 from adapter.translate.responses.tool_calls import arguments_of_call, chat_name, result_of, text_of_json
 from adapter.translate.signatures import carriers as responses_carrier
@@ -44,9 +44,9 @@ class Conversation:
         self._code: dict[int, list[str]] = {}
         self._open: Message | None = None
 
-    def note(self, path: str, fidelity: Fidelity, reason: str) -> None:
+    def note(self, path: str, fate: Fate, code: str, reason: str) -> None:
         """Write a note."""
-        self.notes.append(Note(path, fidelity, reason))
+        self.notes.append(Note(path, fate, code, reason))
 
     def say(self, message: Message, path: str) -> str:
         """Add a message that is not the model's; return its path in the chat request."""
@@ -76,7 +76,12 @@ class Conversation:
             content.append(part)
             for name in ("annotations", "logprobs"):
                 if bytes(getattr(part, name)) not in _NOTHING:
-                    self.note(f"{path}.content[{number}].{name}", Fidelity.DROPPED, "Gemini takes only the text back")
+                    self.note(
+                        f"{path}.content[{number}].{name}",
+                        Fate.DROPPED,
+                        "answer-echo-dropped",
+                        "Gemini takes only the text back",
+                    )
             self._parts().append(Part(text=part.text))
         message.content = content
 
@@ -96,7 +101,12 @@ class Conversation:
             message = self.messages[index]
             if message.tool_calls:
                 for path in paths:
-                    self.note(path, Fidelity.APPROXIMATED, "beside calls it comes back only with their signatures")
+                    self.note(
+                        path,
+                        Fate.APPROXIMATED,
+                        "code-run-not-replayed",
+                        "beside calls it comes back only with their signatures",
+                    )
             else:
                 parts = msgspec.Raw(encode(self._ran[index]))
                 message.extra_content = ExtraContent(google=GoogleExtra(parts=parts))
@@ -145,15 +155,16 @@ def _read(item: InputItem, path: str, conversation: Conversation) -> None:
     if handler is not None:
         handler(item, path, conversation)
     else:
-        reason = _WITHOUT_PLACE.get(type_of(item), f"items of type {item.type!r} have no place in a Gemini request")
-        conversation.note(path, Fidelity.DROPPED, reason)
+        other = ("item-unsupported", f"items of type {item.type!r} have no place in a Gemini request")
+        code, reason = _WITHOUT_PLACE.get(type_of(item), other)
+        conversation.note(path, Fate.DROPPED, code, reason)
 
 
 def _message(item: InputItem, path: str, conversation: Conversation) -> None:
     if item.role is None:
-        raise Rejected(f"{path}.role", "a message needs a role")
+        raise Rejected(f"{path}.role", "value-missing", "a message needs a role")
     if item.phase is not None:
-        conversation.note(f"{path}.phase", Fidelity.DROPPED, "Gemini knows no phases of an answer")
+        conversation.note(f"{path}.phase", Fate.DROPPED, "phase-dropped", "Gemini knows no phases of an answer")
     if item.role != "assistant":
         at = conversation.say(Message(role=item.role, content=item.content), path)
         conversation.paths[f"{at}.content"] = f"{path}.content"
@@ -164,13 +175,13 @@ def _message(item: InputItem, path: str, conversation: Conversation) -> None:
 def _reasoning(item: InputItem, path: str, conversation: Conversation) -> None:
     for name in ("summary", "content"):
         if getattr(item, name):
-            conversation.note(f"{path}.{name}", Fidelity.DROPPED, THOUGHTS)
+            conversation.note(f"{path}.{name}", Fate.DROPPED, "thoughts-not-replayed", THOUGHTS)
     if not item.encrypted_content:
         return
     records = responses_carrier.unseal(item.encrypted_content)
     if records is None:
         reason = "not issued by this adapter: only its issuer can read it"
-        conversation.note(f"{path}.encrypted_content", Fidelity.DROPPED, reason)
+        conversation.note(f"{path}.encrypted_content", Fate.DROPPED, "sealed-content-foreign", reason)
     else:
         conversation.signatures |= records
 
@@ -219,12 +230,12 @@ def _mcp_call(item: InputItem, path: str, conversation: Conversation) -> None:
     told = text_of_json(item.error, f"{path}.error") if failed else text_of_json(item.output, f"{path}.output")
     conversation.result(item.id, told, path, failed=failed)
     reason = "Gemini did not make this call: sent as a function's call and result"
-    conversation.note(path, Fidelity.APPROXIMATED, reason)
+    conversation.note(path, Fate.APPROXIMATED, "mcp-call-as-function", reason)
 
 
 def _image(item: InputItem, path: str, conversation: Conversation) -> None:
     if item.result is None:
-        conversation.note(path, Fidelity.DROPPED, "there is no image in it")
+        conversation.note(path, Fate.DROPPED, "empty-content-dropped", "there is no image in it")
         return
     message, at = conversation.model(path)
     url = f"data:image/{item.output_format or 'png'};base64,{item.result}"
@@ -250,7 +261,7 @@ def _compaction(item: InputItem, path: str, conversation: Conversation) -> None:
     text = responses_carrier.summary(item.encrypted_content or "")
     if text is None:
         reason = "not issued by this adapter: only its issuer can read it"
-        conversation.note(f"{path}.encrypted_content", Fidelity.DROPPED, reason)
+        conversation.note(f"{path}.encrypted_content", Fate.DROPPED, "sealed-content-foreign", reason)
         return
     at = conversation.say(Message(role="user", content=text), path)
     conversation.paths[f"{at}.content"] = f"{path}.encrypted_content"
@@ -305,15 +316,18 @@ _HANDLERS: Mapping[str, Callable[[InputItem, str, Conversation], None]] = {
 }
 
 _WITHOUT_PLACE = {
-    "item_reference": "no item with this id is stored here",
-    "web_search_call": "a record of a search: what it found is in the answer",
-    "file_search_call": "a record of a search: what it found is in the answer",
-    "mcp_list_tools": "a record of tools: they are declared in tools",
-    "mcp_approval_request": "Gemini asks for no approvals",
-    "mcp_approval_response": "Gemini asks for no approvals",
-    "compaction_trigger": "nothing is compacted unasked: POST /v1/responses/compact does it",
-    "configuration_update": "the request's own reasoning and text hold for the whole answer",
-    "program": "Gemini writes no programs that call tools",
-    "program_output": "Gemini writes no programs that call tools",
+    "item_reference": ("item-unsupported", "no item with this id is stored here"),
+    "web_search_call": ("tool-record-dropped", "a record of a search: what it found is in the answer"),
+    "file_search_call": ("tool-record-dropped", "a record of a search: what it found is in the answer"),
+    "mcp_list_tools": ("tool-record-dropped", "a record of tools: they are declared in tools"),
+    "mcp_approval_request": ("item-unsupported", "Gemini asks for no approvals"),
+    "mcp_approval_response": ("item-unsupported", "Gemini asks for no approvals"),
+    "compaction_trigger": (
+        "context-management-ignored",
+        "nothing is compacted unasked: POST /v1/responses/compact does it",
+    ),
+    "configuration_update": ("item-unsupported", "the request's own reasoning and text hold for the whole answer"),
+    "program": ("item-unsupported", "Gemini writes no programs that call tools"),
+    "program_output": ("item-unsupported", "Gemini writes no programs that call tools"),
 }
-"""Items that do not arrive, and why."""
+"""Items that do not arrive, with the code of the loss, and why."""

@@ -14,7 +14,7 @@ from adapter.translate.answer.choice_state import ChoiceState
 from adapter.translate.answer.stream import ChatStream
 from adapter.translate.core.context import Context, Stamp
 from adapter.translate.core.errors import AnswerError
-from adapter.translate.core.notes import Fidelity, Note
+from adapter.translate.core.notes import Fate, Note
 from adapter.translate.request.tools import toolbox
 from adapter.translate.responses.chat_view import CallName, View
 from adapter.translate.responses.output_items import Output
@@ -240,7 +240,7 @@ class ResponseStream:
         self.response.model = chunk.model
         choice = chunk.choices[0]
         if choice.index:
-            self._lose(f"candidates[{choice.index}]", "a response has one answer")
+            self._lose(f"candidates[{choice.index}]", "choices-dropped", "a response has one answer")
             return []
         if choice.finish_reason is not None:
             self._finish = choice.finish_reason
@@ -270,16 +270,22 @@ class ResponseStream:
             ]
             told = self._output.cite(cited)
             if len(told) < len(cited):
-                self._lose("candidates[0].groundingMetadata.groundingSupports", "the message they cite has ended")
+                self._lose(
+                    "candidates[0].groundingMetadata.groundingSupports",
+                    "citation-lost",
+                    "the message they cite has ended",
+                )
             return told
         if delta.audio:
-            self._lose("candidates[0].content.parts[].inlineData", "a response has no place for sound")
+            self._lose(
+                "candidates[0].content.parts[].inlineData", "modality-unavailable", "a response has no place for sound"
+            )
         if delta.extra_content:
             self._extras(delta.extra_content["google"])
         return self._ran(delta.part) if isinstance(delta, _Ran) and delta.part else []
 
-    def _lose(self, path: str, reason: str) -> None:
-        note = Note(path, Fidelity.DROPPED, reason)
+    def _lose(self, path: str, code: str, reason: str) -> None:
+        note = Note(path, Fate.DROPPED, code, reason)
         if note not in self.notes:
             self.notes.append(note)
 

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from adapter.translate.core.notes import Fidelity, Note, Rejected
+from adapter.translate.core.notes import Fate, Note, Rejected
 from adapter.translate.core.rules import absent, decode_field
 from adapter.translate.responses.chat_view import CallName
 from adapter.translate.responses.tool_calls import SPECIAL, chat_name
@@ -48,9 +48,9 @@ class Toolset(NamedTuple):
         if declared is not None and name is not None:
             self.names[declared.name] = name
 
-    def drop(self, path: str, reason: str) -> None:
+    def drop(self, path: str, code: str, reason: str) -> None:
         """Write a note that something does not arrive."""
-        self.notes.append(Note(path, Fidelity.DROPPED, reason))
+        self.notes.append(Note(path, Fate.DROPPED, code, reason))
 
     def join(self, more: "Toolset") -> None:
         """Add the tools that are declared later; of two with one name the first holds."""
@@ -61,7 +61,7 @@ class Toolset(NamedTuple):
             declared = tool.function or tool.custom
             path = more.paths[f"tools[{index}]"]
             if declared is not None and declared.name in before:
-                self.drop(path, f"{declared.name!r} is declared before")
+                self.drop(path, "tool-name-taken", f"{declared.name!r} is declared before")
             else:
                 self.add(tool, path, more.names.get(declared.name) if declared else None)
 
@@ -89,12 +89,12 @@ def _convert(field: str, raw: bytes, allowed: frozenset[str] | None) -> Toolset:
     tools, unknown = decode_field(field, msgspec.Raw(raw), list[ResponsesTool])
     box = Toolset([], {}, {}, [], [])
     for path in unknown:
-        box.drop(f"{field}{path}", "not a field that this adapter knows")
+        box.drop(f"{field}{path}", "unknown-field", "not a field that this adapter knows")
     for index, tool in enumerate(tools):
         if allowed is None or _kind(tool.type) in allowed:
             _add(tool, f"{field}[{index}]", None, box)
         else:
-            box.drop(f"{field}[{index}]", "not among the allowed tools")
+            box.drop(f"{field}[{index}]", "allowed-tools-declared", "not among the allowed tools")
     return box
 
 
@@ -119,17 +119,17 @@ def _add(tool: ResponsesTool, path: str, namespace: str | None, box: Toolset) ->
         definition = Tool(type="function", function=special.definition())
         box.add(definition, path, CallName(special.kind, special.name))
         reason = f"Gemini has no such tool: a function {special.name!r} stands for it"
-        box.notes.append(Note(path, Fidelity.APPROXIMATED, reason))
+        box.notes.append(Note(path, Fate.APPROXIMATED, "hosted-tool-as-function", reason))
     elif (add := _ADD.get(tool.type)) is not None:
         add(tool, path, namespace, box)
     else:
-        box.drop(path, _WITHOUT.get(tool.type, f"Gemini has no tool of type {tool.type!r}"))
+        box.drop(path, "tool-type-unsupported", _WITHOUT.get(tool.type, f"Gemini has no tool of type {tool.type!r}"))
     _losses(tool, path, box)
 
 
 def _function(tool: ResponsesTool, path: str, namespace: str | None, box: Toolset) -> None:
     if not tool.name:
-        raise Rejected(f"{path}.name", "a function needs a name")
+        raise Rejected(f"{path}.name", "value-missing", "a function needs a name")
     definition = FunctionDefinition(
         name=chat_name(tool.name, namespace),
         description=tool.description,
@@ -142,7 +142,7 @@ def _function(tool: ResponsesTool, path: str, namespace: str | None, box: Toolse
 
 def _custom(tool: ResponsesTool, path: str, namespace: str | None, box: Toolset) -> None:
     if not tool.name:
-        raise Rejected(f"{path}.name", "a custom tool needs a name")
+        raise Rejected(f"{path}.name", "value-missing", "a custom tool needs a name")
     definition = CustomDefinition(name=chat_name(tool.name, namespace), description=tool.description)
     form = tool.format
     if form is not None and form.type == "grammar":
@@ -156,7 +156,7 @@ def _namespace(tool: ResponsesTool, path: str, _namespace: str | None, box: Tool
     for index, inner in enumerate(tool.tools or ()):
         _add(inner, f"{path}.tools[{index}]", tool.name, box)
     reason = f"Gemini knows no groups of functions: their names begin with {chat_name('', tool.name or '')!r}"
-    box.notes.append(Note(path, Fidelity.APPROXIMATED, reason))
+    box.notes.append(Note(path, Fate.APPROXIMATED, "tool-group-flattened", reason))
 
 
 def _search(tool: ResponsesTool, path: str, _namespace: str | None, box: Toolset) -> None:
@@ -168,24 +168,32 @@ def _search(tool: ResponsesTool, path: str, _namespace: str | None, box: Toolset
     )
     box.add(chat_tool, path)
     if tool.external_web_access is False:
-        box.drop(f"{path}.external_web_access", "Gemini's search has no cache to search instead of the web")
+        box.drop(
+            f"{path}.external_web_access",
+            "tool-option-ignored",
+            "Gemini's search has no cache to search instead of the web",
+        )
     if present(tool.search_content_types):
-        box.drop(f"{path}.search_content_types", "Gemini's search takes no such setting")
+        box.drop(f"{path}.search_content_types", "tool-option-ignored", "Gemini's search takes no such setting")
 
 
 def _code(tool: ResponsesTool, path: str, _namespace: str | None, box: Toolset) -> None:
     box.add(Tool(type="code_interpreter"), path)
     if present(tool.container) and bytes(tool.container) not in (b'{"type":"auto"}', b'"auto"'):
-        box.drop(f"{path}.container", "Gemini runs code in its own sandbox")
+        box.drop(f"{path}.container", "tool-option-ignored", "Gemini runs code in its own sandbox")
 
 
 def _file_search(tool: ResponsesTool, path: str, _namespace: str | None, box: Toolset) -> None:
     stores = [name for name in tool.vector_store_ids or () if name.startswith("fileSearchStores/")]
     for index, name in enumerate(tool.vector_store_ids or ()):
         if name not in stores:
-            box.drop(f"{path}.vector_store_ids[{index}]", "not a store of Gemini's (fileSearchStores/...)")
+            box.drop(
+                f"{path}.vector_store_ids[{index}]",
+                "file-store-unknown",
+                "not a store of Gemini's (fileSearchStores/...)",
+            )
     if not stores:
-        box.drop(path, "there is no store of Gemini's to search")
+        box.drop(path, "file-store-unknown", "there is no store of Gemini's to search")
         return
     settings: dict[str, Any] = {"fileSearchStoreNames": stores}
     if tool.max_num_results is not None:
@@ -193,14 +201,14 @@ def _file_search(tool: ResponsesTool, path: str, _namespace: str | None, box: To
     box.add(Tool(type="file_search", file_search=msgspec.Raw(encode(settings))), path)
     for name in ("filters", "ranking_options"):
         if present(getattr(tool, name)):
-            box.drop(f"{path}.{name}", "Gemini's file search takes no such setting")
+            box.drop(f"{path}.{name}", "tool-option-ignored", "Gemini's file search takes no such setting")
 
 
 def _image(tool: ResponsesTool, path: str, _namespace: str | None, box: Toolset) -> None:
     box.images.append(path)
     for name in _OF_IMAGES:
         if not absent(getattr(tool, name)):
-            box.drop(f"{path}.{name}", "Gemini's images take no such setting")
+            box.drop(f"{path}.{name}", "tool-option-ignored", "Gemini's images take no such setting")
 
 
 _OF_IMAGES = (
@@ -212,12 +220,14 @@ _OF_IMAGES = (
 def _tool_search(tool: ResponsesTool, path: str, _namespace: str | None, box: Toolset) -> None:
     """A search that the client runs is a function; else there is nothing to find: all tools are declared."""
     if tool.execution != "client":
-        box.drop(path, "all tools are declared to Gemini at once: none need to be searched for")
+        box.drop(
+            path, "tools-declared-at-once", "all tools are declared to Gemini at once: none need to be searched for"
+        )
         return
     definition = FunctionDefinition(name="tool_search", description=tool.description, parameters=tool.parameters)
     box.add(Tool(type="function", function=definition), path, CallName("tool_search", "tool_search"))
     reason = "Gemini has no such tool: a function 'tool_search' stands for it"
-    box.notes.append(Note(path, Fidelity.APPROXIMATED, reason))
+    box.notes.append(Note(path, Fate.APPROXIMATED, "hosted-tool-as-function", reason))
 
 
 _ADD: dict[str, Callable[[ResponsesTool, str, str | None, Toolset], None]] = {
@@ -243,12 +253,12 @@ _WITHOUT = {
 def _losses(tool: ResponsesTool, path: str, box: Toolset) -> None:
     """What any tool may say beside what it is."""
     if tool.defer_loading:
-        box.drop(f"{path}.defer_loading", "all tools are declared to Gemini at once")
+        box.drop(f"{path}.defer_loading", "tools-declared-at-once", "all tools are declared to Gemini at once")
     if tool.async_:
-        box.drop(f"{path}.async", "Gemini waits for the results of its calls")
+        box.drop(f"{path}.async", "tool-option-ignored", "Gemini waits for the results of its calls")
     for name, reason in _SIDE.items():
         if present(getattr(tool, name)):
-            box.drop(f"{path}.{name}", reason)
+            box.drop(f"{path}.{name}", "tool-option-ignored", reason)
 
 
 _SIDE = {

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import msgspec
 import orjson
 
-from adapter.translate.core.notes import Fidelity, Note
+from adapter.translate.core.notes import Fate, Note
 from adapter.translate.schema import pointers
 from adapter.translate.schema.node import BESIDE_REFERENCE, Node, Schema, words
 
@@ -72,7 +72,9 @@ def normalised(root: Schema, keywords: frozenset[str]) -> tuple[Schema, list[Not
     result = document.schema(body, "", 0)
     for name in root["definitions"] if len(names) == 2 else ():
         if name in root["$defs"]:
-            document.note("$defs", name, Fidelity.APPROXIMATED, "is defined twice: the one in definitions is sent")
+            document.note(
+                "$defs", name, Fate.APPROXIMATED, "schema-loosened", "is defined twice: the one in definitions is sent"
+            )
     definitions = {
         name: document.schema(inner, pointers.join(keyword, name), 1)
         for keyword in names
@@ -121,9 +123,9 @@ class _Document:
         self.nodes = 0
         self.following: list[str] = []
 
-    def note(self, path: str, keyword: str, fidelity: Fidelity, reason: str) -> None:
+    def note(self, path: str, keyword: str, fate: Fate, code: str, reason: str) -> None:
         """Tell of one keyword."""
-        self.notes.append(Note(pointers.join(path, keyword), fidelity, reason))
+        self.notes.append(Note(pointers.join(path, keyword), fate, code, reason))
 
     def schema(self, value: Any, path: str, depth: int) -> Schema:
         """One schema, anywhere in the document."""
@@ -143,7 +145,7 @@ class _Document:
     def _not_an_object(self, value: Any, path: str) -> Schema:
         if value is not True:
             reason = "allows no value, which Gemini's schemas cannot say" if value is False else "is no schema"
-            self.notes.append(Note(path, Fidelity.APPROXIMATED, f"{reason}: any value is allowed"))
+            self.notes.append(Note(path, Fate.APPROXIMATED, "schema-loosened", f"{reason}: any value is allowed"))
         return {}
 
     def _reference(self, source: Schema, path: str, depth: int) -> Schema:
@@ -152,12 +154,20 @@ class _Document:
         target = pointers.target(self.root, pointer)
         name = pointers.definition(pointer)
         if target is None:
-            self.note(path, "$ref", Fidelity.DROPPED, f"{words(pointer)} points to nothing in this schema")
+            self.note(
+                path, "$ref", Fate.DROPPED, "schema-loosened", f"{words(pointer)} points to nothing in this schema"
+            )
             return Node(self, siblings, path, depth).convert()
         if name is not None and not set(siblings) - BESIDE_REFERENCE:
             return self._kept_reference(name, siblings, path)
         if pointer in self.following:
-            self.note(path, "$ref", Fidelity.APPROXIMATED, "stands inside what it points to: any object is allowed")
+            self.note(
+                path,
+                "$ref",
+                Fate.APPROXIMATED,
+                "schema-loosened",
+                "stands inside what it points to: any object is allowed",
+            )
             return {"type": "object"}
         self.following.append(pointer)
         own = {key: value for key, value in target.items() if key not in BESIDE_REFERENCE or key not in siblings}
@@ -169,7 +179,7 @@ class _Document:
         """A `$ref` node; Gemini takes nothing but a description beside it."""
         node = Node(self, siblings, path, 0)
         if "title" in siblings:
-            self.note(path, "title", Fidelity.DROPPED, "Gemini takes no title beside a $ref")
+            self.note(path, "title", Fate.DROPPED, "schema-title-dropped", "Gemini takes no title beside a $ref")
             del node.source["title"]
         return {"$ref": f"#/$defs/{name}", **node.convert()}
 
@@ -180,7 +190,7 @@ class _Document:
             return source
         rest = {key: value for key, value in source.items() if key != "allOf"}
         if not isinstance(parts, list) or not all(isinstance(part, dict) or part is True for part in parts):
-            self.note(path, "allOf", Fidelity.DROPPED, "is not a list of schemas")
+            self.note(path, "allOf", Fate.DROPPED, "schema-keyword-invalid", "is not a list of schemas")
             return rest
         parts = [part for part in parts if part is not True]
         self._count(len(parts), path)
@@ -199,7 +209,13 @@ class _Document:
         rest = {key: value for key, value in part.items() if key != "$ref"}
         target = pointers.target(self.root, part["$ref"])
         if target is None:
-            self.note(path, "allOf", Fidelity.APPROXIMATED, f"{words(part['$ref'])} points to nothing in this schema")
+            self.note(
+                path,
+                "allOf",
+                Fate.APPROXIMATED,
+                "schema-loosened",
+                f"{words(part['$ref'])} points to nothing in this schema",
+            )
             return rest
         return self.merged([self._followed(target, path, depth + 1), rest], path)
 
@@ -223,7 +239,7 @@ class _Document:
             return f"{first} {second}"
         if isinstance(first, dict) and isinstance(second, dict):
             return {**first, **second}
-        self.note(path, keyword, Fidelity.APPROXIMATED, "two schemas hold and differ: the first is sent")
+        self.note(path, keyword, Fate.APPROXIMATED, "schema-loosened", "two schemas hold and differ: the first is sent")
         return first
 
     def _property(self, name: str, first: Schema, second: Any, path: str) -> Any:

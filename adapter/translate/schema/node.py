@@ -4,7 +4,7 @@ from typing import Any, Protocol
 
 import orjson
 
-from adapter.translate.core.notes import Fidelity
+from adapter.translate.core.notes import Fate
 from adapter.translate.schema import pointers
 
 Schema = dict[str, Any]
@@ -33,7 +33,7 @@ class Document(Protocol):
         """What the dialect keeps."""
         ...
 
-    def note(self, path: str, keyword: str, fidelity: Fidelity, reason: str) -> None:
+    def note(self, path: str, keyword: str, fate: Fate, code: str, reason: str) -> None:
         """Tell of one keyword."""
         ...
 
@@ -64,7 +64,7 @@ class Node:
             elif keyword in _VALIDATION:
                 self.say(keyword, value)
             else:
-                self.note(keyword, Fidelity.DROPPED, "not a keyword that Gemini's schemas have")
+                self.drop(keyword)
         self._complete()
         if self.said:
             described = self.result.get("description") or ""
@@ -77,20 +77,28 @@ class Node:
         if _type_of(value) in kinds and (not isinstance(value, list) or all(isinstance(one, str) for one in value)):
             self.result[keyword] = value
         else:
-            self.note(keyword, Fidelity.DROPPED, f"is not of the kind that {keyword} is")
+            self.note(keyword, Fate.DROPPED, "schema-keyword-invalid", f"is not of the kind that {keyword} is")
 
-    def note(self, keyword: str, fidelity: Fidelity, reason: str) -> None:
+    def note(self, keyword: str, fate: Fate, code: str, reason: str) -> None:
         """Tell of one keyword of this schema."""
-        self.document.note(self.path, keyword, fidelity, reason)
+        self.document.note(self.path, keyword, fate, code, reason)
+
+    def drop(self, keyword: str) -> None:
+        """Leave a keyword out: an annotation for people and programs, or something that the model would read."""
+        is_annotation = keyword in _ANNOTATIONS or keyword.startswith("x-")
+        code = "schema-annotation-dropped" if is_annotation else "schema-keyword-dropped"
+        self.note(keyword, Fate.DROPPED, code, "not a keyword that Gemini's schemas have")
 
     def say(self, keyword: str, value: Any) -> None:
         """Put a keyword that Gemini ignores where the model reads it."""
         text = words(value)
-        if text:
-            self.said.append(f"{keyword}: {text}")
-            self.note(keyword, Fidelity.APPROXIMATED, "Gemini does not enforce it: told in the description")
-        else:
-            self.note(keyword, Fidelity.DROPPED, "Gemini does not know it, and it is too long to describe")
+        if not text:
+            reason = "Gemini does not know it, and it is too long to describe"
+            self.note(keyword, Fate.DROPPED, "schema-keyword-dropped", reason)
+            return
+        self.said.append(f"{keyword}: {text}")
+        code = "schema-annotation-described" if keyword == "default" else "schema-constraint-described"
+        self.note(keyword, Fate.APPROXIMATED, code, "Gemini does not enforce it: told in the description")
 
     def inner(self, value: Any, *path: str) -> Schema:
         """A schema inside this one."""
@@ -105,7 +113,7 @@ class Node:
             adds_nothing = keyword in ("anyOf", "oneOf")
             branches = [(index, one) for index, one in enumerate(value) if not (adds_nothing and one is False)]
             return [self.inner(one, f"{keyword}[{index}]") for index, one in branches]
-        self.note(keyword, Fidelity.DROPPED, "is not a list of schemas")
+        self.note(keyword, Fate.DROPPED, "schema-keyword-invalid", "is not a list of schemas")
         return None
 
     def _complete(self) -> None:
@@ -121,7 +129,12 @@ class Node:
     def _null_beside_enum(self) -> None:
         """An enum that holds null besides: an alternative of its own, since Gemini's enums hold none."""
         if "anyOf" in self.result:
-            self.note("enum", Fidelity.APPROXIMATED, "null stands beside anyOf, where Gemini's enums cannot say it")
+            self.note(
+                "enum",
+                Fate.APPROXIMATED,
+                "schema-loosened",
+                "null stands beside anyOf, where Gemini's enums cannot say it",
+            )
             return
         kinds = self.result.pop("type")
         rest = [kind for kind in kinds if kind != "null"] if isinstance(kinds, list) else [kinds]
@@ -133,7 +146,9 @@ class Node:
         names = value if isinstance(value, list) else [value]
         known = [name.lower() for name in names if isinstance(name, str) and name.lower() in _TYPES]
         if len(known) < len(names):
-            self.note("type", Fidelity.APPROXIMATED, f"{words(value)} is no type of JSON Schema: left open")
+            self.note(
+                "type", Fate.APPROXIMATED, "schema-loosened", f"{words(value)} is no type of JSON Schema: left open"
+            )
         if known and self.source.get("nullable") is True and "null" not in known:
             known.append("null")
         if known:
@@ -150,7 +165,12 @@ class Node:
             return
         if others:
             self.said.append(f"{'also allowed' if kept else 'one of'}: {words(others)}")
-            self.note("enum", Fidelity.APPROXIMATED, "Gemini's enums hold numbers and texts that are not empty")
+            self.note(
+                "enum",
+                Fate.APPROXIMATED,
+                "schema-constraint-described",
+                "Gemini's enums hold numbers and texts that are not empty",
+            )
 
     def const(self, value: Any) -> None:
         """An enum of one."""
@@ -164,7 +184,7 @@ class Node:
     def one_of(self, value: Any) -> None:
         """Gemini reads `oneOf` as `anyOf`."""
         if "anyOf" in self.source:
-            self.note("oneOf", Fidelity.APPROXIMATED, "stands beside anyOf, which alone is sent")
+            self.note("oneOf", Fate.APPROXIMATED, "schema-loosened", "stands beside anyOf, which alone is sent")
         else:
             self._alternatives(self.listed("oneOf", value))
 
@@ -180,14 +200,14 @@ class Node:
         if isinstance(value, dict):
             self.result["properties"] = {name: self.inner(one, "properties", name) for name, one in value.items()}
         else:
-            self.note("properties", Fidelity.DROPPED, "is not an object of schemas")
+            self.note("properties", Fate.DROPPED, "schema-keyword-invalid", "is not an object of schemas")
 
     def required(self, value: Any) -> None:
         """Names; the boolean of draft 3 is not one."""
         if isinstance(value, list) and all(isinstance(name, str) for name in value):
             self.result["required"] = value
         else:
-            self.note("required", Fidelity.DROPPED, "is not a list of names")
+            self.note("required", Fate.DROPPED, "schema-keyword-invalid", "is not a list of names")
 
     def items(self, value: Any) -> None:
         """An array's members; a list is a tuple (drafts before 2020-12)."""
@@ -208,7 +228,7 @@ class Node:
         elif isinstance(value, dict):
             self.result["additionalProperties"] = self.inner(value, "additionalProperties")
         else:
-            self.note("additionalProperties", Fidelity.DROPPED, "is no schema")
+            self.note("additionalProperties", Fate.DROPPED, "schema-keyword-invalid", "is no schema")
 
     def exclusive_minimum(self, value: Any) -> None:
         """For integers the next one."""
@@ -223,7 +243,7 @@ class Node:
         inclusive = self.source.get(limit)
         bound = inclusive if isinstance(value, bool) else value
         if value is False or _type_of(bound) not in ("integer", "number"):
-            self.note(keyword, Fidelity.DROPPED, "bounds nothing")
+            self.note(keyword, Fate.DROPPED, "schema-keyword-invalid", "bounds nothing")
         elif self.source.get("type") == "integer" and isinstance(bound, int) and abs(bound) < 2**53:
             tighter = max if step > 0 else min
             beside = inclusive if isinstance(inclusive, (int, float)) and not isinstance(value, bool) else bound + step
@@ -328,3 +348,6 @@ _VALIDATION = {
     "contentEncoding", "contentMediaType", "contentSchema",
 }  # fmt: skip
 """Keywords that limit values and that Gemini does not know."""
+
+_ANNOTATIONS = {"$schema", "$comment", "$vocabulary", "deprecated", "readOnly", "writeOnly", "externalDocs", "xml"}
+"""Keywords that neither limit a value nor tell the model what it means (JSON Schema 2020-12, OpenAPI 3.0)."""

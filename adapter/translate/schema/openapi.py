@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import msgspec
 import orjson
 
-from adapter.translate.core.notes import Fidelity, Note
+from adapter.translate.core.notes import Fate, Note
 from adapter.translate.schema import pointers
 from adapter.translate.schema.json_schema import (
     MAX_DEPTH,
@@ -61,9 +61,9 @@ class _Message:
         self.notes: list[Note] = []
         self.nodes = 0
 
-    def note(self, place: _Place, keyword: str, reason: str) -> None:
+    def note(self, place: _Place, keyword: str, code: str, reason: str) -> None:
         """Tell of one keyword."""
-        self.notes.append(Note(place.inner(keyword).path, Fidelity.APPROXIMATED, reason))
+        self.notes.append(Note(place.inner(keyword).path, Fate.APPROXIMATED, code, reason))
 
     def schema(self, node: Schema, place: _Place) -> Schema:
         """One schema and all below it."""
@@ -79,7 +79,12 @@ class _Message:
             return self._union(node, [self._around(one, node) for one in branches], nullable, place)
         if len(kinds) != 1:
             if not kinds:
-                self.note(place, "type", "the upstream wants a type: a text, a number, a boolean or an object")
+                self.note(
+                    place,
+                    "type",
+                    "schema-loosened",
+                    "the upstream wants a type: a text, a number, a boolean or an object",
+                )
             alternatives = [_of_kind(node, kind) for kind in kinds or _ANY]
             return self._union({}, alternatives, nullable, place)
         return self._one_type(node, kinds[0], nullable, place)
@@ -87,7 +92,7 @@ class _Message:
     def _reference(self, node: Schema, place: _Place) -> Schema:
         name = pointers.unescaped(node["$ref"].rsplit("/", 1)[-1])
         if name in place.following:
-            self.note(place, "$ref", "the schema repeats itself: any object is allowed here")
+            self.note(place, "$ref", "schema-loosened", "the schema repeats itself: any object is allowed here")
             return {"type": "OBJECT"}
         siblings = {key: value for key, value in node.items() if key != "$ref"}
         return self.schema({**self.definitions[name], **siblings}, place._replace(following=(*place.following, name)))
@@ -119,7 +124,12 @@ class _Message:
             result["format"] = node["format"]
         elif "format" in node:
             result["description"] = f"{node.get('description', '')} (format: {node['format']})".lstrip()
-            self.note(place, "format", "the upstream's schemas do not know it: told in the description")
+            self.note(
+                place,
+                "format",
+                "schema-constraint-described",
+                "the upstream's schemas do not know it: told in the description",
+            )
         if "enum" in node:
             self._enum(node["enum"], kind, result, place)
         if kind == "object":
@@ -132,12 +142,17 @@ class _Message:
         """Enums hold texts; arguments are restored to the declared type."""
         texts = [value if isinstance(value, str) else orjson.dumps(value).decode() for value in values]
         if texts != values and not self.restored:
-            self.note(place, "enum", "the upstream's enums hold texts only: told in the description")
+            self.note(
+                place,
+                "enum",
+                "schema-constraint-described",
+                "the upstream's enums hold texts only: told in the description",
+            )
             told = f"(enum: {orjson.dumps(values).decode()})"
             result["description"] = f"{result.get('description', '')} {told}".lstrip()
             return
         if texts != values:
-            self.note(place, "enum", f"sent as texts, and restored to {kind} in arguments")
+            self.note(place, "enum", "schema-enum-as-text", f"sent as texts, and restored to {kind} in arguments")
             result["type"] = "STRING"
             for limit in ("minimum", "maximum", "format"):
                 result.pop(limit, None)
@@ -156,15 +171,20 @@ class _Message:
         if required:
             result["required"] = required
         if required != node.get("required", []):
-            self.note(place, "required", "names properties that are not declared")
+            self.note(place, "required", "schema-keyword-invalid", "names properties that are not declared")
         if node.get("additionalProperties", True) is not True:
-            self.note(place, "additionalProperties", "the upstream's schemas cannot say it")
+            self.note(place, "additionalProperties", "schema-loosened", "the upstream's schemas cannot say it")
 
     def _array(self, node: Schema, result: Schema, place: _Place) -> None:
         items = node.get("items")
         prefix = node.get("prefixItems")
         if prefix:
-            self.note(place, "prefixItems", "the upstream's schemas have no tuples: any of the members' schemas")
+            self.note(
+                place,
+                "prefixItems",
+                "schema-loosened",
+                "the upstream's schemas have no tuples: any of the members' schemas",
+            )
             alternatives = [one for i, one in enumerate(prefix) if one not in prefix[:i]]
             items = alternatives[0] if len(alternatives) == 1 else {"anyOf": alternatives}
         result["items"] = self.schema(items or {}, place.inner("items"))

@@ -1,0 +1,392 @@
+"""The catalogue of losses: every code that a note may carry, by how much the loss matters.
+
+A code names a loss, not a path: chat, Responses and every other endpoint share it. Codes are a public contract (clients
+and operators allow or refuse them by name): a code is never renamed, and one that moves to another severity moves in a
+commit that argues for it.
+"""
+
+from adapter.translate.core.codes import Code, Severity
+
+_BREAKS = {
+    "content-unsupported": (
+        "A content part has no place in a Gemini request.",
+        "Send its content as text, image, audio, video or file.",
+    ),
+    "conversation-not-kept": (
+        "The conversation is read and does not grow: nothing is stored for it.",
+        "Send store: true, or carry the items yourself.",
+    ),
+    "fields-contradict": ("Two fields ask for different values of one Gemini setting.", "Send one of them."),
+    "file-store-unknown": (
+        "The store to search is not one of Gemini's.",
+        "Name a file search store of Gemini's (fileSearchStores/...).",
+    ),
+    "file-unknown": (
+        "The file is not one of Gemini's Files API.",
+        "Send the file's content, or files/... of Gemini's Files API.",
+    ),
+    "legacy-call-dropped": (
+        "The deprecated function_call holds one call: further calls of the answer are left out.",
+        "Use tools and tool_calls.",
+    ),
+    "limit-exceeded": ("A value is larger than Gemini or this server takes.", "Send less at once."),
+    "logprobs-unavailable": ("The answer has no log probabilities.", "Use a model that gives them, without a stream."),
+    "malformed-value": ("A value has not the form that it must have.", "Correct the value at this path."),
+    "media-unreachable": (
+        "Gemini cannot fetch this URL.",
+        "Send a data URL, or let the operator set ADAPTER_FETCH_MEDIA.",
+    ),
+    "modality-unavailable": (
+        "The model cannot answer in the form that was asked for.",
+        "Use a model with this kind of output.",
+    ),
+    "out-of-range": ("A number is outside the range that the field has.", "Send a number inside the range."),
+    "parallel-calls-unlimited": (
+        "The model may call several functions at once.",
+        "Be ready for several calls, or declare one function.",
+    ),
+    "response-not-stored": (
+        "The response was not stored: it cannot be read or continued later.",
+        "Carry the items yourself, or have the store repaired.",
+    ),
+    "schema-unusable": ("A schema is none, or too deep or too large.", "Correct or simplify the schema."),
+    "setting-contradicted": ("Two settings of the request exclude each other.", "Send one of them."),
+    "stored-prompt-unavailable": ("Prompt templates are stored at OpenAI.", "Send the prompt itself."),
+    "tool-type-unsupported": (
+        "Gemini has no tool of this type: it is left out.",
+        "Declare a function, and run the tool yourself.",
+    ),
+    "tools-contradict": ("One name is declared twice, in different ways.", "Give each tool a name of its own."),
+    "tools-unsupported": ("The model takes no tools: they are left out.", "Use a model that takes tools."),
+    "truncation-unsupported": (
+        "Gemini leaves nothing out: a conversation that is too long is an error.",
+        "Shorten the conversation before it is too long.",
+    ),
+    "unknown-value": ("A value is none of those that the field has.", "Send one of the field's values."),
+    "value-missing": ("Something that must be there is missing.", "Send the value at this path."),
+}
+"""The request fails, or a client that relies on what is missing."""
+
+_CHANGES_ANSWERS = {
+    "audio-as-transcript": (
+        "Audio of an earlier answer goes to Gemini as its transcript.",
+        "Send the audio as input_audio if its sound matters.",
+    ),
+    "audio-format-changed": (
+        "The answer's audio comes in another format.",
+        "Ask for wav or pcm16, or convert the audio.",
+    ),
+    "audio-not-replayed": (
+        "Audio of an earlier answer is left out: Gemini keeps none under an id.",
+        "Send the audio's transcript.",
+    ),
+    "blank-turn-added": (
+        "A blank user's turn is added, since Gemini wants one there.",
+        "Begin the conversation with a user's message that says something.",
+    ),
+    "cached-content-overrides": (
+        "What the cached content brings itself is left out of the request.",
+        "Put it into the cached content, or send none.",
+    ),
+    "choices-dropped": ("A response has one answer: further ones are left out.", "Ask for one answer at a time."),
+    "citation-lost": (
+        "A citation of the answer could not be placed in its text.",
+        "Read extra_content.google.grounding_metadata.",
+    ),
+    "code-run-not-replayed": (
+        "Code that an earlier answer ran comes back only with its signatures.",
+        "Let responses be stored, or carry encrypted_content.",
+    ),
+    "effort-nearest": (
+        "The model thinks with the level or budget that is nearest to what was asked for.",
+        "Ask for a level that the model has.",
+    ),
+    "extra-body-ignored": ("A member of extra_body is ignored.", "Send it at the top level of the request."),
+    "field-overruled": ("Another field of the request decides, and this one is ignored.", "Send one of the two."),
+    "file-name-dropped": ("Gemini takes no file names.", "Say the name in a text beside the file."),
+    "grammar-not-enforced": (
+        "The grammar is described to the model, and not enforced.",
+        "Check what the tool is called with.",
+    ),
+    "hosted-tool-as-function": (
+        "A function stands for a tool that Gemini does not have.",
+        "Nothing: calls come back as the tool's own.",
+    ),
+    "image-detail-ignored": (
+        "The image's detail is ignored.",
+        "Scale the image, or use a model that takes a resolution for each image.",
+    ),
+    "include-unavailable": ("Answers do not have what include asks for.", "Do without it."),
+    "item-unsupported": (
+        "An item of the conversation has no place in a Gemini request and is left out.",
+        "Say what matters of it in a message.",
+    ),
+    "json-by-function": (
+        "A function stands for JSON mode, which the model does not have beside functions.",
+        "Use Gemini 3 or later for JSON beside functions.",
+    ),
+    "late-system-message": (
+        "A system message after the first turn does not have the place that it had.",
+        "Send system messages first, or set ADAPTER_LATER_SYSTEM.",
+    ),
+    "leaked-thought-moved": (
+        "A text that began as a leaked thought is told as a thought.",
+        "Switch ADAPTER_LEAKED_THOUGHTS off if the texts are answers.",
+    ),
+    "logit-bias-unsupported": ("Gemini has no biases for tokens.", "Ask in words for what to say or avoid."),
+    "mcp-call-as-function": (
+        "A call that another vendor's MCP client made goes to Gemini as a function's.",
+        "Nothing: its name, arguments and result all arrive.",
+    ),
+    "messages-reordered": ("A message moved behind the results of calls.", "Send the results right after their calls."),
+    "model-fallback": (
+        "Another model answered, since the one asked for could not.",
+        "Send the request again later if the model matters.",
+    ),
+    "moderation-absent": (
+        "The answer has no moderation results.",
+        "Set safety_settings, or ask a moderation endpoint.",
+    ),
+    "output-limit-lowered": (
+        "The model's own limit of output is lower than the one asked for.",
+        "Ask for no more than the model gives.",
+    ),
+    "penalty-unsupported": ("The model takes no penalties for repetition.", "Ask in words for varied language."),
+    "reasoning-option-ignored": ("Gemini has no such setting for reasoning.", "Leave it out."),
+    "result-media-beside": (
+        "Media of a tool's result stand in a user's turn beside it.",
+        "Use Gemini 3 or later for media inside results.",
+    ),
+    "sampling-ignored": ("The model ignores sampling parameters.", "Leave them out, or use a model that takes them."),
+    "schema-constraint-described": (
+        "A constraint is told in the schema's description, and not enforced.",
+        "Check the values that come back.",
+    ),
+    "schema-description-dropped": (
+        "The description of a response format is left out.",
+        "Write it into the schema's own description.",
+    ),
+    "schema-keyword-dropped": (
+        "A keyword of a schema is left out: Gemini's schemas do not have it.",
+        "Say in a description what it demands.",
+    ),
+    "schema-keyword-invalid": (
+        "A keyword of a schema has a value that it cannot have, and is left out.",
+        "Correct the schema.",
+    ),
+    "schema-loosened": (
+        "The schema that goes to Gemini allows more than the one that was sent.",
+        "Simplify the schema, or check what comes back.",
+    ),
+    "sealed-content-foreign": (
+        "Encrypted content of another issuer is left out: only its issuer can read it.",
+        "Continue that conversation where it began, or send it as messages.",
+    ),
+    "signature-foreign": (
+        "A thought signature that another upstream issued is left out.",
+        "Stay with one upstream inside one turn.",
+    ),
+    "signature-stand-in": (
+        "No thought signature is known for a call: the documented stand-in is sent.",
+        "Send extra_content back, or keep the call ids and share the store.",
+    ),
+    "stop-sequences-cut": ("Gemini takes five stop sequences: the others are left out.", "Send at most five."),
+    "system-as-user": (
+        "A system message goes to Gemini as a user's turn.",
+        "Send a user's message beside it, to a model with system instructions.",
+    ),
+    "thinking-unsupported": ("The model does not think.", "Use a model that thinks, or leave it out."),
+    "tool-choice-inexact": (
+        "Gemini cannot be told to use just this tool: it chooses itself.",
+        "Declare only the tool that must be used.",
+    ),
+    "tool-choice-moot": (
+        "There are no functions that the tool choice could mean.",
+        "Leave tool_choice out, or declare tools.",
+    ),
+    "tool-conflict": (
+        "The model takes no built-in tools in this request: they are left out.",
+        "Use Gemini 3 or later, or send the built-in tools alone.",
+    ),
+    "tool-name-taken": ("A tool is left out: its name is declared before.", "Give each tool a name of its own."),
+    "tool-option-ignored": ("Gemini's tool has no such setting.", "Leave it out, or say in words what matters."),
+    "tool-result-missing": (
+        "An error is sent as the result of a call that has none.",
+        "Send a tool message for each call.",
+    ),
+    "tool-result-orphan": (
+        "A result that belongs to no call is sent as a user's text.",
+        "Send results only beside their calls.",
+    ),
+    "tool-result-unnamed": (
+        "A result that names no call is taken for the first call that waits.",
+        "Send tool_call_id with each result.",
+    ),
+    "trailing-assistant": (
+        "The model wants a user's turn last: one that asks to go on follows.",
+        "End with a user's message.",
+    ),
+    "unknown-field": (
+        "A field that this adapter does not know is left out.",
+        "Check its spelling, or send it inside google if it is Gemini's.",
+    ),
+    "upstream-field-unsupported": (
+        "The upstream does not take a field of Gemini's request: it is left out.",
+        "Ask the operator about ADAPTER_UPSTREAM_FIELDS.",
+    ),
+    "verbosity-ignored": ("Gemini has no setting for how much to say.", "Ask for it in words."),
+    "voice-replaced": ("One of Gemini's voices stands for the one asked for.", "Name one of Gemini's voices."),
+}
+"""The answer may be another one."""
+
+_COSTS = {
+    "allowed-tools-declared": (
+        "Only the allowed tools are declared, which makes another prompt prefix.",
+        "Declare the same tools in each request where caching matters.",
+    ),
+    "answer-continued": (
+        "Further calls went on with a long answer, each with the whole prompt.",
+        "Ask for shorter answers, or set ADAPTER_CONTINUATIONS to 0.",
+    ),
+    "cache-hint-ignored": (
+        "Gemini finds reusable prefixes itself: hints for a cache are ignored.",
+        "Keep what stays the same at the start of the prompt.",
+    ),
+    "call-limit-ignored": ("Gemini takes no limit on the calls of its own tools.", "Ask in words for few searches."),
+    "choices-by-calls": (
+        "The choices come by parallel calls, each with the whole prompt.",
+        "Ask for one choice, or use a model that gives several.",
+    ),
+    "context-management-ignored": ("Nothing is compacted unasked.", "Call POST /v1/responses/compact."),
+    "image-compression-ignored": ("Gemini does not compress images of long conversations.", "Leave old images out."),
+    "output-limit-raised": (
+        "More tokens than asked for are allowed, for thoughts, by the operator's setting.",
+        "Ask the operator about ADAPTER_THOUGHTS_HEADROOM.",
+    ),
+    "service-tier-unknown": (
+        "Gemini has no such service tier: the standard one serves.",
+        "Ask for default, flex or priority.",
+    ),
+    "tools-declared-at-once": ("All tools are declared at once: none need to be searched for.", "Declare fewer tools."),
+}
+"""Tokens, calls or money."""
+
+_COSMETIC = {
+    "account-option-ignored": ("A setting of OpenAI's accounts means nothing to Gemini.", "Leave it out."),
+    "answer-detail-moved": (
+        "A detail of the answer that OpenAI has no place for is in extra_content.",
+        "Read extra_content.google.",
+    ),
+    "answer-echo-dropped": (
+        "Details that an earlier answer had beside its text are not sent back.",
+        "Nothing: the text arrives.",
+    ),
+    "audio-repackaged": (
+        "The answer's audio has another container, and the same samples.",
+        "Nothing: the samples are Gemini's.",
+    ),
+    "block-as-refusal": ("A blocked prompt is told as a refusal.", "Set ADAPTER_BLOCKED_PROMPT for an error."),
+    "client-metadata-not-sent": (
+        "What the client tells about itself is not sent.",
+        "Nothing: it is about the client alone.",
+    ),
+    "completion-not-stored": (
+        "Completions are not kept for OpenAI's dashboard.",
+        "Use the Responses API for answers that are kept.",
+    ),
+    "continuation-token-dropped": (
+        "A token for going on is left out of an answer that is complete.",
+        "Nothing: there is nothing to go on with.",
+    ),
+    "custom-tool-as-function": (
+        "A custom tool goes to Gemini as a function with one text.",
+        "Nothing: calls come back as the tool's own.",
+    ),
+    "empty-content-dropped": ("Gemini takes no empty text or turn: it is left out.", "Leave empty messages out."),
+    "empty-stop-dropped": ("An empty stop sequence never stops, and is left out.", "Leave it out."),
+    "finish-reason-nearest": (
+        "OpenAI's nearest finish reason stands for Gemini's.",
+        "Read extra_content.google.finish_reason.",
+    ),
+    "media-by-reference": ("Gemini fetches the URL itself.", "Send a data URL if Gemini cannot reach it."),
+    "model-alias": (
+        "A model stands for the name that was asked for, by the default or the operator's aliases.",
+        "Ask for the model by its own name.",
+    ),
+    "obfuscation-absent": (
+        "Chunks are not padded against observers of their length.",
+        "Leave include_obfuscation out.",
+    ),
+    "participant-name-dropped": (
+        "Gemini knows no participants' names.",
+        "Say in the text who speaks, where it matters.",
+    ),
+    "phase-dropped": ("Gemini knows no phases of an answer.", "Leave it out."),
+    "prediction-unused": (
+        "Gemini does not speculate on a predicted output.",
+        "Leave it out: it only made answers faster.",
+    ),
+    "refusal-as-text": ("A refusal in the history is sent as the model's text.", "Nothing: the words arrive."),
+    "result-as-text": (
+        "A tool's result travels as text inside an object, so that Gemini reads it unchanged.",
+        "Nothing: the whole result arrives.",
+    ),
+    "safety-setting-added": (
+        "The operator's safety setting holds, since the request has none.",
+        "Send safety_settings for other ones.",
+    ),
+    "schema-annotation-dropped": ("An annotation of a schema that constrains nothing is left out.", "Leave it out."),
+    "schema-enum-as-text": (
+        "Numbers of an enum travel as texts, and come back as numbers.",
+        "Nothing: arguments are restored.",
+    ),
+    "schema-name-dropped": ("Gemini's schemas have no name.", "Nothing: the name is a label."),
+    "schema-title-dropped": ("Gemini takes no title beside a $ref.", "Nothing: the definition has its own."),
+    "seed-folded": (
+        "A seed of 32 bits stands for a longer one, always the same for the same.",
+        "Send a seed of 32 bits.",
+    ),
+    "stream-value-replaced": (
+        "A value came several times in a stream: the last one counts.",
+        "Nothing: Gemini corrected itself.",
+    ),
+    "tags-not-stored": (
+        "Tags for stored completions are not kept.",
+        "Use the Responses API for answers that are kept.",
+    ),
+    "thoughts-not-replayed": (
+        "Thoughts of earlier answers are not sent back: their signatures stand for them.",
+        "Nothing: Gemini wants signatures alone.",
+    ),
+    "token-id-dropped": ("OpenAI names tokens by their text.", "Nothing: the texts arrive."),
+    "tool-declared-twice": ("A tool is declared twice alike: it is sent once.", "Declare it once."),
+    "tool-group-flattened": (
+        "Gemini knows no groups of functions: their names begin with the group's.",
+        "Nothing: calls come back with group and name.",
+    ),
+    "tool-record-dropped": (
+        "The record of a finished tool use is left out: its results are in the answers.",
+        "Nothing: the answers arrive.",
+    ),
+    "top-logprobs-alone": (
+        "Alternatives come only with log probabilities, which were not asked for.",
+        "Send logprobs: true.",
+    ),
+    "upstream-fallback": ("The same model answered at another upstream.", "Nothing: the answer is the model's."),
+    "user-not-sent": ("Gemini is not told who the end user is.", "Nothing: it identifies users to OpenAI alone."),
+}
+"""Cannot change an answer."""
+
+_BY_SEVERITY = {
+    Severity.BREAKS: _BREAKS,
+    Severity.CHANGES_ANSWERS: _CHANGES_ANSWERS,
+    Severity.COSTS: _COSTS,
+    Severity.COSMETIC: _COSMETIC,
+}
+
+CODES = {
+    name: Code(name, severity, sentence, advice)
+    for severity, rows in _BY_SEVERITY.items()
+    for name, (sentence, advice) in rows.items()
+}
+"""Every code, most severe first."""
