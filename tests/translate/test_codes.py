@@ -14,8 +14,8 @@ from adapter.translate.core.notes import Fate, Note
 PACKAGE = Path(__file__).parents[2] / "adapter"
 
 POSITIONS = {"Note": 2, "Rejected": 1, "approximated": 1, "dropped": 0, "rejected": 0, "_dropped": 0, "lost": 1}
-"""Where the code stands among the arguments of what writes a note; in methods called `note` and `drop` it is the first
-text that is a code."""
+"""Where the code stands among the arguments of what writes a note. Methods called `note`, `drop` and `_lose` differ:
+there every text with the form of a code is one."""
 
 NAME = re.compile(r"[a-z]+(-[a-z]+)+")
 
@@ -30,16 +30,25 @@ def literals(node: ast.expr) -> list[str]:
     return []
 
 
+def codes_of(node: ast.Call | ast.Assign) -> list[str]:
+    """The codes in a call that writes a note, or in what a variable called `code` is set to."""
+    if isinstance(node, ast.Assign):
+        values = literals(node.value) if getattr(node.targets[0], "id", "") == "code" else []
+        return [text for text in values if NAME.fullmatch(text)]
+    name = getattr(node.func, "id", getattr(node.func, "attr", ""))
+    if name in ("note", "drop", "_lose"):
+        return [text for argument in node.args[1:] for text in literals(argument) if NAME.fullmatch(text)]
+    at = POSITIONS.get(name, len(node.args))
+    return literals(node.args[at]) if at < len(node.args) else []
+
+
 def written_codes() -> dict[str, list[str]]:
     """Every text in the pure core and the server that has the form of a code in the place of one, by file and line."""
     found: dict[str, list[str]] = {}
     for path in sorted([*(PACKAGE / "translate").rglob("*.py"), *(PACKAGE / "server").rglob("*.py")]):
         for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Call):
-                name = getattr(node.func, "id", getattr(node.func, "attr", ""))
-                if name in POSITIONS and len(node.args) > POSITIONS[name]:
-                    codes = literals(node.args[POSITIONS[name]])
-                    found.setdefault(f"{path.relative_to(PACKAGE)}:{node.lineno}", []).extend(codes)
+            if isinstance(node, (ast.Call, ast.Assign)):
+                found.setdefault(f"{path.relative_to(PACKAGE)}:{node.lineno}", []).extend(codes_of(node))
     return found
 
 

@@ -335,6 +335,10 @@ _COSMETIC = {
         "The operator's safety setting holds, since the request has none.",
         "Send safety_settings for other ones.",
     ),
+    "schema-annotation-described": (
+        "An annotation of a schema is told in its description.",
+        "Nothing: the model reads it there.",
+    ),
     "schema-annotation-dropped": ("An annotation of a schema that constrains nothing is left out.", "Leave it out."),
     "schema-enum-as-text": (
         "Numbers of an enum travel as texts, and come back as numbers.",
