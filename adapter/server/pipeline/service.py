@@ -98,7 +98,8 @@ def prepared(
     context = Context(request=request, capabilities=row, options=chosen, media=media, signatures=found)
     gemini, ledger = chat.to_gemini(context, unknown)
     if model != request.model.removeprefix("models/"):
-        stands = Note("model", Fate.APPROXIMATED, "model-alias", reason or f"{model} stands for {request.model}")
+        code = "model-retired" if reason else "model-alias"
+        stands = Note("model", Fate.APPROXIMATED, code, reason or f"{model} stands for {request.model}")
         ledger = [stands, *(note for note in ledger if note.path != "model")]
     return Prepared(context, model, name, gemini, ledger, calls_needed(context))
 

@@ -271,7 +271,7 @@ def another_model(version: str | None, model: str) -> list[Note]:
         or _VERSION.sub("", answered) == _VERSION.sub("", asked)
     ):
         return []
-    return [Note("modelVersion", Fidelity.APPROXIMATED, f"{answered} answered for {asked}")]
+    return [Note("modelVersion", Fate.APPROXIMATED, "model-substituted", f"{answered} answered for {asked}")]
 
 
 def _by_modality(details: list[ModalityTokenCount], modality: str) -> int:

@@ -143,6 +143,14 @@ _CHANGES_ANSWERS = {
         "Another model answered, since the one asked for could not.",
         "Send the request again later if the model matters.",
     ),
+    "model-retired": (
+        "A model that has ended has a successor, which answers.",
+        "Ask for the successor by its own name.",
+    ),
+    "model-substituted": (
+        "Another model made the answer than the one that was called.",
+        "Ask for a model that the upstream serves itself.",
+    ),
     "moderation-absent": (
         "The answer has no moderation results.",
         "Set safety_settings, or ask a moderation endpoint.",
