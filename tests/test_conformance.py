@@ -16,13 +16,13 @@ from adapter.server.state.stored_objects import Past
 from adapter.translate.answer import continuation
 from adapter.translate.answer.continuation import Continuation, unfinished
 from adapter.translate.answer.parallel_choices import Fanout
+from adapter.translate.core.catalogue import CODES
 from adapter.translate.core.context import Stamp
 from adapter.translate.core.notes import Fate, Rejected
 from adapter.translate.request import fields as chat
 from adapter.translate.responses import fields as responses
 from adapter.translate.responses.compaction import asking, compacted
 from adapter.translate.signatures import keys as signatures
-from adapter.translate.core.catalogue import CODES
 from adapter.upstream.client import Reply
 from adapter.upstream.errors import UpstreamError, UpstreamProtocolError, from_answer, from_event, google_status
 from adapter.upstream.sse import EventDecoder
