@@ -175,7 +175,9 @@ class Service:
         if self._rates is not None:
             await self._count(client)
         if (request.n or 1) > self.settings.max_choices:
-            raise Rejected("n", f"at most {self.settings.max_choices} choices are served in one request")
+            raise Rejected(
+                "n", "limit-exceeded", f"at most {self.settings.max_choices} choices are served in one request"
+            )
         media = {} if self.settings.fetch_media == "off" else await self._media(request)
         found = await self._signatures(request, client, known, work)
 
