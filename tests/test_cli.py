@@ -78,14 +78,14 @@ def test_a_new_key_is_long_and_another_one_each_time_and_its_hash_lets_it_in(run
     made = [re.search(r"(sk-ga-\S{48})\n.*(sha256:[0-9a-f]{64})\n", run("key").output).groups() for _ in range(2)]
     assert made[0] != made[1]
     for key, digest in made:
-        guard = Access(load({"client_keys": digest}, {}))
+        guard = Access(load({"client_keys": digest}, {"GEMINI_API_KEY": "key"}))
         scope = {"type": "http", "headers": [(b"authorization", f"Bearer {key}".encode())], "query_string": b""}
         assert guard.client(scope).id == digest.removeprefix("sha256:")
 
 
 def test_a_file_with_keys_that_everybody_may_read_is_told_of(tmp_path):
     file = tmp_path / "adapter.toml"
-    file.write_text('client_keys = ["planted"]\nport = 0\nhost = "192.0.2.1"')
+    file.write_text('client_keys = ["planted"]\nemulator = true\nport = 0\nhost = "192.0.2.1"')
     file.chmod(0o644)
     command = [sys.executable, "-m", "adapter", "serve", "--config", str(file)]
     done = subprocess.run(
@@ -101,8 +101,38 @@ def test_a_wrong_setting_is_a_clear_error(run):
     assert "--allow-anonymous" in result.output
 
 
-def ask(url, body):
-    headers = {"content-type": "application/json"}
+def serve(tmp_path, *flags, **environment):
+    """How `adapter serve` ended, and what it said."""
+    return subprocess.run(
+        [sys.executable, "-m", "adapter", "serve", "--port", str(free_port()), *flags],
+        cwd=ROOT,
+        env={**bare_environment(tmp_path), **environment},
+        capture_output=True,
+        check=False,
+        text=True,
+        timeout=60,
+    )
+
+
+def test_a_server_for_others_does_not_start_without_a_key_for_gemini(tmp_path):
+    done = serve(tmp_path, "--host", "0.0.0.0", ADAPTER_CLIENT_KEYS="a", GEMINI_API_KEY="")
+    assert done.returncode == 1
+    assert "GEMINI_API_KEY" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_invented_answers_that_others_get_are_warned_of(tmp_path):
+    keys = {"ADAPTER_CLIENT_KEYS": "a", "ADAPTER_EMULATOR": "true", "GEMINI_API_KEY": "real"}
+    with adapter(tmp_path, settings=keys, stderr=subprocess.PIPE, text=True) as live:
+        _, answer = ask(live.url, REQUEST, authorization="Bearer a")
+    assert "invented" in live.process.stderr.read()
+    live.process.stderr.close()
+    assert live.health["emulator"] is True
+    assert answer["choices"][0]["message"]["content"]
+
+
+def ask(url, body, **fields):
+    headers = {"content-type": "application/json", **fields}
     request = urllib.request.Request(f"{url}/v1/chat/completions", json.dumps(body).encode(), headers)
     with urllib.request.urlopen(request, timeout=20) as response:
         return dict(response.headers), json.load(response)
@@ -112,7 +142,7 @@ def test_without_a_key_the_emulator_answers_and_every_answer_says_so(tmp_path):
     with adapter(tmp_path) as live:
         headers, answer = ask(live.url, REQUEST)
     assert live.health["emulator"] is True
-    assert live.health["warnings"] == []
+    assert live.health["warnings"] == ["The built-in emulator answers: what it says is invented."]
     assert "server" not in {name.lower() for name in headers}
     assert headers["x-adapter-upstream"] == "emulator"
     assert answer["choices"][0]["message"]["content"]

@@ -53,7 +53,7 @@ def test_every_setting_can_be_given_as_text(setting, tmp_path):
         default = {tuple: "1/minute,2/hour"}
     value = next(
         (text for kind, text in default.items() if isinstance(setting.default, kind)),
-        texts.get(type(setting.default), "true" if setting.name == "inspector" else "http://127.0.0.1:1"),
+        texts.get(type(setting.default), "true" if setting.name in ("emulator", "inspector") else "http://127.0.0.1:1"),
     )
     if setting.name.endswith("_file"):
         path = tmp_path / "keys"
@@ -69,6 +69,38 @@ def test_every_setting_can_be_given_as_text(setting, tmp_path):
 def test_google_answers_when_there_is_a_key_and_the_emulator_when_there_is_none():
     assert load({}, {}).emulated
     assert not load({}, KEYED).emulated
+    assert load({"emulator": "true"}, KEYED).emulated
+
+
+EXPOSED = [
+    {"host": "0.0.0.0", "allow_anonymous": "true"},
+    {"client_keys": "a"},
+    {"clients": '[{"name": "a", "key": "a"}]'},
+    {"host": "0.0.0.0", "client_keys": "a"},
+]
+NO_KEY = [({}, {}), ({}, {"GEMINI_API_KEY": ""}), ({"upstream_keys": ""}, KEYED), ({"upstream_keys": ""}, {})]
+
+
+@pytest.mark.parametrize("exposed", EXPOSED)
+@pytest.mark.parametrize(("flags", "environment"), NO_KEY)
+def test_invented_answers_are_served_to_others_only_where_that_was_said(exposed, flags, environment):
+    with pytest.raises(SettingsError, match=r"GEMINI_API_KEY.*--emulator"):
+        load({**exposed, **flags}, environment)
+    assert load({**exposed, **flags, "emulator": "true"}, environment).emulated
+    assert not load(exposed, KEYED).emulated
+
+
+def test_without_the_emulator_a_key_is_needed_also_on_this_machine():
+    with pytest.raises(SettingsError, match="GEMINI_API_KEY"):
+        load({"emulator": "false"}, {})
+
+
+@pytest.mark.parametrize(
+    "other", [{"upstream_url": "https://relay.example", "upstream_keys": "k"}, {"upstream_auth": "caller"}]
+)
+def test_the_emulator_takes_no_other_upstreams_place(other):
+    with pytest.raises(SettingsError, match="emulator"):
+        load({"emulator": "true", **other}, {})
     both = load({}, {"GEMINI_API_KEY": "second", "GOOGLE_API_KEY": "first"})
     assert both.upstream_keys == ("first",)
     assert upstream_settings(both).url == GOOGLE_URL
@@ -153,8 +185,8 @@ def test_the_anyfast_profile_is_bearer_and_openapi_and_limited_to_its_page():
 def test_an_address_that_others_reach_needs_client_keys_or_a_clear_word():
     with pytest.raises(SettingsError, match="client keys"):
         load({"host": "0.0.0.0"}, {})
-    assert len(load({"host": "0.0.0.0", "client_keys": "a,b"}, {}).client_keys) == 2
-    assert load({"host": "0.0.0.0", "allow_anonymous": "true"}, {}).allow_anonymous
+    assert len(load({"host": "0.0.0.0", "client_keys": "a,b"}, KEYED).client_keys) == 2
+    assert load({"host": "0.0.0.0", "allow_anonymous": "true"}, KEYED).allow_anonymous
     assert load({"host": "::1"}, {}).loopback
     assert load({"host": "localhost"}, {}).loopback
 
@@ -244,7 +276,7 @@ def test_a_relays_url_may_come_with_or_without_its_version():
 
 def test_client_keys_are_kept_as_hashes():
     digest = hashlib.sha256(b"plain-key").hexdigest()
-    plain, hashed = (load({"client_keys": key}, {}).client_keys for key in ("plain-key", f"sha256:{digest}"))
+    plain, hashed = (load({"client_keys": key}, KEYED).client_keys for key in ("plain-key", f"sha256:{digest}"))
     assert plain == hashed == (f"sha256:{digest}",)
 
 

@@ -1,5 +1,6 @@
 """`adapter serve`."""
 
+import logging
 import math
 import os
 import secrets
@@ -30,16 +31,20 @@ from adapter.settings import (
     upstream_settings,
 )
 
+log = logging.getLogger("adapter")
+
 
 @click.command()
 @with_settings
 def serve(config: Path | None, **flags: Any) -> None:
-    """Serve OpenAI's API, answered by Gemini, or by the built-in emulator when there is no key."""
+    """Serve OpenAI's API, answered by Gemini, or by the built-in emulator (alone on this machine without a key)."""
     settings = load_settings(config, flags)
     if config is not None and shown_to_all(config):
         click.echo(f"{config} holds keys, and every user of this machine may read it: chmod 600 {config}", err=True)
     with ExitStack() as folders, _upstream(settings) as (reached, label):
         lines = configure(settings)
+        if settings.emulated and settings.is_exposed:
+            log.warning("the built-in emulator answers: what others get from this server is invented")
         if settings.workers == 1:
             app = create_app(reached, label, lines)
             settle()
@@ -99,7 +104,9 @@ def _greet(settings: Settings, label: str, port: int) -> None:
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     url = f"http://{host}:{port}"
     if settings.emulated:
-        click.echo("No key is set: the built-in Gemini emulator answers. Set GEMINI_API_KEY to call Gemini itself.")
+        why = "--emulator is set" if settings.emulator else "No key is set"
+        what = "Leave it out" if settings.emulator else "Set GEMINI_API_KEY"
+        click.echo(f"{why}: the built-in Gemini emulator answers. {what} to call Gemini itself.")
     else:
         click.echo(f"Upstream: {label} ({settings.upstream_url})")
     click.echo(f"OpenAI base_url: {url}/v1")
@@ -123,6 +130,8 @@ def _upstream(settings: Settings) -> Iterator[tuple[Settings, str]]:
             upstream_url=url,
             upstream_keys=(key,),
             upstream_name="emulator",
+            upstream_keys_file=None,
+            emulator=None,
             upstream_platform="relay" if bearer else "studio",
         )
         yield reached, "emulator"

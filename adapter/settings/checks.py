@@ -51,6 +51,7 @@ def check(settings: Settings) -> None:
     if keyed and settings.upstream_url != GOOGLE_URL and not settings.upstream_keys:
         given = "ADAPTER_UPSTREAM_KEYS, ADAPTER_UPSTREAM_KEYS_FILE"
         raise SettingsError(f"an upstream of your own needs a key: set {given}, or --upstream-auth caller")
+    _check_emulator(settings)
     url = urlsplit(settings.upstream_url)
     if url.scheme == "http" and not is_loopback(url.hostname or "") and not settings.upstream_plain_http:
         raise SettingsError(
@@ -58,6 +59,18 @@ def check(settings: Settings) -> None:
         )
     if settings.upstream_proxy and urlsplit(settings.upstream_proxy).scheme not in ("http", "https"):
         raise SettingsError("upstream_proxy: must be http://HOST:PORT or https://HOST:PORT")
+
+
+def _check_emulator(settings: Settings) -> None:
+    """Invented answers must be meant: a key that is missing by mistake is no reason to serve them to others."""
+    if settings.emulator:
+        if settings.upstream_url != GOOGLE_URL or settings.upstream_auth in ("caller", "vertex"):
+            raise SettingsError("emulator: it stands for Google's API: leave upstream_url and upstream_auth out")
+    elif settings.is_keyless and (settings.emulator is False or settings.is_exposed):
+        raise SettingsError(
+            "no key for Gemini is set, Google needs a key: set GEMINI_API_KEY (or ADAPTER_UPSTREAM_KEYS, "
+            "ADAPTER_UPSTREAM_KEYS_FILE), or say --emulator to serve the built-in emulator's invented answers"
+        )
 
 
 def _what_to_do(settings: Settings) -> str:
@@ -76,12 +89,12 @@ def check_fallbacks(settings: Settings) -> None:
     if not all(name.strip() for names in settings.fallback_models.values() for name in names.split("|")):
         raise SettingsError("fallback_models: expected MODEL=NEXT|NEXT")
     for one in further_upstreams(settings):
+        if one.is_keyless:
+            raise SettingsError("fallback_upstreams: Google needs a key: set upstream_keys")
         try:
             check(one)
         except SettingsError as error:
             raise SettingsError(f"fallback_upstreams: {one.upstream_url}: {error}") from None
-        if one.emulated:
-            raise SettingsError("fallback_upstreams: Google needs a key: set upstream_keys")
         if one.upstream_auth == "caller" and settings.upstream_auth != "caller":
             raise SettingsError("fallback_upstreams: upstream_auth is caller only where that of the first one is, too")
 
@@ -112,7 +125,7 @@ def further_upstreams(settings: Settings) -> list[Settings]:
     shared = {name: getattr(settings, name) for name in settings.__struct_fields__ if not name.startswith("upstream_")}
     try:
         return [
-            msgspec.convert({**shared, "fallback_upstreams": (), **table}, Settings)
+            msgspec.convert({**shared, "fallback_upstreams": (), "emulator": None, **table}, Settings)
             for table in settings.fallback_upstreams
         ]
     except msgspec.ValidationError as error:

@@ -118,6 +118,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     upstream_http: Annotated[
         Literal["asyncio", "httpx2"], _about("What carries upstream calls; with a proxy it is always httpx2.")
     ] = "asyncio"
+    emulator: Annotated[
+        bool | None,
+        _about(
+            "Answer from the built-in emulator, whose answers are invented. Unset: only without a key for Gemini, "
+            "on the loopback address and without client keys."
+        ),
+    ] = None
     connect_timeout: Annotated[float, _seconds("Time to a connection.")] = 5.0
     first_byte_timeout: Annotated[float, _seconds("Time to the head of an answer.")] = 300.0
     idle_timeout: Annotated[float, _seconds("Time between two pieces of an answer.")] = 120.0
@@ -290,9 +297,19 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     @property
     def emulated(self) -> bool:
-        """Whether there is no upstream to call: Google itself, and no key for it."""
+        """Whether the built-in emulator answers: as the operator says, or else because there is no key for Google."""
+        return self.is_keyless if self.emulator is None else self.emulator
+
+    @property
+    def is_keyless(self) -> bool:
+        """Whether Google itself is to be called, without a key for it."""
         keyless = self.upstream_auth not in ("caller", "vertex") and not self.upstream_keys
         return self.upstream_url == GOOGLE_URL and keyless
+
+    @property
+    def is_exposed(self) -> bool:
+        """Whether this server looks like one in production: others can reach it, or it knows its clients."""
+        return not self.loopback or bool(self.client_keys or self.clients)
 
     @property
     def loopback(self) -> bool:

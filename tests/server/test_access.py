@@ -12,6 +12,7 @@ from adapter.server.limits.access import ANYBODY, Access, AccessDenied, ModelDen
 from adapter.settings import Settings, load
 
 ENVIRONMENT = {
+    "GEMINI_API_KEY": "any",
     "ADAPTER_CLIENT_KEYS": "key-one,key-two",
     "ADAPTER_CLIENTS": '[{"name": "c", "key": "key-three", "models": ["gemini-3.5-*"]}]',
 }
@@ -134,7 +135,7 @@ def test_a_callers_own_key_may_have_to_be_on_the_list():
 
 
 def test_replaced_keys_hold_from_then_on(guarded):
-    guarded.replace(load({"client_keys": "new"}, {}))
+    guarded.replace(load({"client_keys": "new"}, ENVIRONMENT))
     assert guarded.client(bearer("new"))
     with pytest.raises(AccessDenied):
         guarded.client(bearer("key-one"))

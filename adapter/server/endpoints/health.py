@@ -7,6 +7,9 @@ from adapter import __version__
 from adapter.server.pipeline.service import Service
 from adapter.wire.base import encode
 
+EMULATOR = "emulator"
+"""The label of the built-in emulator as an upstream."""
+
 
 async def ready(request: Request) -> Response:
     """Whether new requests should come here: a 503 from the moment on that the process was told to end.
@@ -25,11 +28,13 @@ async def health(request: Request) -> Response:
     service: Service = request.app.state.service
     store, responses = service.store.describe(), service.state.documents.describe()
     warnings = [facts["warning"] for facts in (store, responses) if facts.get("warning")]
+    if service.label == EMULATOR:
+        warnings.append("The built-in emulator answers: what it says is invented.")
     facts = {
         "status": "shutting down" if service.drain.begun else "ok",
         "version": __version__,
         "upstream": service.label,
-        "emulator": service.label == "emulator",
+        "emulator": service.label == EMULATOR,
         "store": store,
         "responses": responses,
         "warnings": warnings,
