@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from functools import partial
 from http import HTTPStatus
-from typing import Any, Literal, NamedTuple, cast
+from typing import Any, Literal, NamedTuple, Protocol, cast
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -42,7 +42,14 @@ class Limits(NamedTuple):
 
 
 _TOO_LARGE = (431, "The request's headers are too large.", "request_headers_too_large")
+_NO_HANDSHAKE = (400, "A websocket begins with a GET of HTTP/1.1 without a body, and nothing behind it.", None)
 _TOO_LATE = (408, "The request did not arrive in time.", "request_timeout")
+
+
+class _Websocket(Protocol):
+    """What uvicorn's protocols of websockets tell of themselves."""
+
+    handshake_complete: bool
 
 
 class _Refused(Exception):
@@ -120,7 +127,10 @@ class PatientProtocol(HttpToolsProtocol):
         Java's HttpClient offers HTTP/2 with its first request, and the parser takes the body after it for that.
         """
         if not self._declined:
-            if self._should_upgrade():
+            if rest:
+                # A client waits for the answer to its handshake (RFC 6455, section 4.1).
+                self._refuse(*_NO_HANDSHAKE)
+            elif self._should_upgrade():
                 self._no_timer()
                 self._no_idle_timer()
                 self.handle_websocket_upgrade()
@@ -137,6 +147,30 @@ class PatientProtocol(HttpToolsProtocol):
         self.parser = httptools.HttpRequestParser(self)
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
         self.data_received(b"\r\n".join([*lines, b"", b""]) + rest)
+
+    def handle_websocket_upgrade(self) -> None:
+        """Hand the connection over, for good once its handshake is answered: without an answer it would be held."""
+        super().handle_websocket_upgrade()
+        websocket = cast(_Websocket, self.transport.get_protocol())
+        # Its own parser knows more errors than ours, and says nothing of them.
+        if not getattr(websocket, "handshake_initiated", True):
+            self._refuse(*_NO_HANDSHAKE)
+            return
+
+        def close_if_unanswered() -> None:
+            if not websocket.handshake_complete:
+                self.transport.close()
+
+        self.loop.call_later(self._limits.head_time, close_if_unanswered)
+
+    def _check_handshake(self) -> None:
+        """Refuse a websocket that announces a body, or comes while another request is answered."""
+        fields = fields_of(self.scope)  # type: ignore[arg-type]
+        has_body = b"transfer-encoding" in fields or fields.get(b"content-length", b"0") != b"0"
+        request = (self.parser.get_method(), self.parser.get_http_version())
+        if request != (b"GET", "1.1") or has_body or self._answering():
+            self._refusal = _NO_HANDSHAKE
+            raise _Refused
 
     def _answering(self) -> bool:
         """Whether a request that was read whole is being answered."""
@@ -203,7 +237,9 @@ class PatientProtocol(HttpToolsProtocol):
             raise _Refused
         if self.parser.should_upgrade():
             method = self.parser.get_method()
-            if method != b"CONNECT" and not self._should_upgrade():
+            if self._should_upgrade():
+                self._check_handshake()
+            elif method != b"CONNECT":
                 self.scope["method"] = method.decode("ascii")
                 self._declined = True
                 return
@@ -234,6 +270,10 @@ class PatientProtocol(HttpToolsProtocol):
         self.flow.resume_reading()
         if self.pipeline:
             self._start_asgi_task(*self.pipeline.pop())
+        elif self._reading == "head":
+            # It began to come while the answer was not there yet, when nothing watched it.
+            if self._timer is None:
+                self._timer = self.loop.call_later(self._limits.head_time, self._head_is_late)
         else:
             self._idle_since = self.loop.time()
             if self._idle_timer is None:
