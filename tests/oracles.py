@@ -53,6 +53,9 @@ def _without_elsewhere(config: dict[str, Any]) -> dict[str, Any]:
     for name, type_ in _NOT_IN_GENERATION_CONFIG.items():
         if name in config:
             type_.model_validate(config[name])
+    if "responseFormat" in config:
+        # One object over REST (ai.google.dev, structured output), a list in the package.
+        config = {**config, "responseFormat": [config["responseFormat"]]}
     return {name: value for name, value in config.items() if name not in _NOT_IN_GENERATION_CONFIG}
 
 

@@ -26,8 +26,8 @@ How it answers. "The text" is the last user text; a number is written in digits 
   MINIMAL to HIGH, 32 with a budget, and counts against `maxOutputTokens`.
 - `googleSearch` adds grounding metadata, `urlContext` the addresses in the text, `codeExecution` a line of code when
   the text speaks of code, running or computing.
-- Image models send a small PNG in the ratio asked for, speech models 24 kHz PCM, embedding models unit vectors that
-  are near each other when the texts share words.
+- Image models send a small PNG in the ratio asked for, speech models 24 kHz PCM (from 3.8 on in a WAV file, unless
+  asked for `AUDIO_L16`), embedding models unit vectors that are near each other when the texts share words.
 - A token is four bytes of text. A stream sends three words at a time.
 - `MODEL+fault-NAME` fails in a way of its own: see `faults.py`.
 

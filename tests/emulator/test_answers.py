@@ -1,9 +1,11 @@
 """What the emulator answers: the rules of the package's docstring, and the shape of the real server's answers."""
 
 import base64
+import io
 import json
 import re
 import struct
+import wave
 from typing import Any
 
 import orjson
@@ -326,10 +328,28 @@ def test_a_picture_model_asked_for_text_writes() -> None:
     assert "inlineData" not in parts(ask(body, "gemini-3-pro-image"))[-1]
 
 
-def test_a_speech_model_speaks() -> None:
-    blob = parts(ask(request("hello there"), "gemini-3.8-flash-tts"))[0]["inlineData"]
-    assert blob["mimeType"] == "audio/L16;codec=pcm;rate=24000"
-    assert len(base64.b64decode(blob["data"])) == 2 * 11 * 24_000 // 50
+def sound(model: str, **config: Any) -> tuple[str, bytes]:
+    """What a speech model says: its type and its bytes."""
+    blob = parts(ask(request("hello there", **({"generationConfig": config} if config else {})), model))[0][
+        "inlineData"
+    ]
+    return blob["mimeType"], base64.b64decode(blob["data"])
+
+
+def test_a_speech_model_speaks_samples() -> None:
+    mime_type, data = sound("gemini-3.1-flash-tts-preview")
+    assert mime_type == "audio/L16;codec=pcm;rate=24000"
+    assert len(data) == 2 * 11 * 24_000 // 50
+
+
+def test_a_speech_model_from_3_8_on_speaks_a_wav_file_unless_it_is_asked_for_samples() -> None:
+    mime_type, data = sound("gemini-3.8-flash-tts")
+    assert mime_type == "audio/wav"
+    with wave.open(io.BytesIO(data)) as file:
+        assert (file.getnchannels(), file.getsampwidth(), file.getframerate()) == (1, 2, 24_000)
+        samples = file.readframes(file.getnframes())
+    asked = sound("gemini-3.8-flash-tts", responseFormat={"audio": {"mimeType": "AUDIO_L16"}})
+    assert asked == ("audio/L16;codec=pcm;rate=24000", samples)
 
 
 def test_a_search_is_grounded_with_byte_offsets() -> None:

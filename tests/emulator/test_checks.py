@@ -193,6 +193,16 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
         MODEL,
         "The requested combination of response modalities (TEXT, IMAGE) is not supported by the model.",
     ),
+    "a form of speech before 3.8": (
+        config(responseFormat={"audio": {"mimeType": "AUDIO_L16"}}),
+        "gemini-3.1-flash-tts-preview",
+        "Audio response format is not supported",
+    ),
+    "an unknown form of speech": (
+        config(responseFormat={"audio": {"mimeType": "audio/mp3"}}),
+        "gemini-3.8-flash-tts",
+        "Unsupported audio mime type: audio/mp3",
+    ),
     "text from a speech model": (config(responseModalities=["TEXT"]), "gemini-3.8-flash-tts", "* AUDIO\n"),
     "picture size": (config(imageConfig={"imageSize": "2k"}), "gemini-3-pro-image", "invalid argument"),
     "picture size 512 on pro": (config(imageConfig={"imageSize": "512"}), "gemini-3-pro-image", "invalid argument"),

@@ -118,7 +118,7 @@ def test_it_gets_pictures_and_sounds(client: genai.Client) -> None:
     assert drawn.candidates[0].content.parts[-1].inline_data.data.startswith(b"\x89PNG")
     config = types.GenerateContentConfig(response_modalities=["AUDIO"])
     spoken = client.models.generate_content(model="gemini-3.8-flash-tts", contents="hello", config=config)
-    assert len(spoken.candidates[0].content.parts[0].inline_data.data) > 1000
+    assert spoken.candidates[0].content.parts[0].inline_data.data.startswith(b"RIFF")
 
 
 def test_it_lists_models(client: genai.Client) -> None:

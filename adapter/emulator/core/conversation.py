@@ -138,3 +138,9 @@ def output_format(request: Request) -> tuple[str, Any]:
             return mime, entry["text"].get("schema")
     json_schema = config.get("responseJsonSchema", config.get("_responseJsonSchema"))
     return config.get("responseMimeType", "text/plain"), json_schema
+
+
+def audio_format(request: Request) -> str:
+    """The form of speech that `responseFormat` asks for, or nothing."""
+    entries = generation_config(request).get("responseFormat", [])
+    return next((entry["audio"].get("mimeType", "") for entry in entries if "audio" in entry), "")

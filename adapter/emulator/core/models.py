@@ -15,6 +15,7 @@ DEFAULT_SIZES = ("1K", "2K", "4K")
 class Model(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One model and what it can do.
 
+    `speaks_wav`: speech is a WAV file unless `responseFormat` asks for something else; earlier models know no formats.
     `shutdown`: the first day (UTC) on which AI Studio no longer serves it; then `routes_to` answers, or nothing does.
     """
 

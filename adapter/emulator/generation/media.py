@@ -8,6 +8,7 @@ from typing import Any
 
 SAMPLE_RATE = 24_000
 SPEECH_TYPE = f"audio/L16;codec=pcm;rate={SAMPLE_RATE}"
+WAV_TYPE = "audio/wav"
 PNG_HEADER = b"\x89PNG\r\n\x1a\n"
 UNIT = 16
 """Pixels per unit of the aspect ratio's shorter side."""
@@ -44,6 +45,18 @@ def picture(prompt: str, ratio: str) -> bytes:
 def chunk(kind: bytes, data: bytes) -> bytes:
     """One PNG chunk."""
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def wav(samples: bytes) -> bytes:
+    """A WAV file of one channel of 16-bit samples."""
+    form = struct.pack("<HHIIHH", 1, 1, SAMPLE_RATE, 2 * SAMPLE_RATE, 2, 16)
+    body = b"WAVE" + riff(b"fmt ", form) + riff(b"data", samples)
+    return riff(b"RIFF", body)
+
+
+def riff(name: bytes, data: bytes) -> bytes:
+    """One RIFF chunk."""
+    return name + struct.pack("<I", len(data)) + data
 
 
 def speech(text: str) -> bytes:

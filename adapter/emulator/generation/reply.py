@@ -10,13 +10,13 @@ from typing import Any
 import orjson
 
 from adapter.emulator.core import signatures
-from adapter.emulator.core.conversation import Part, Request, generation_config, output_format, task
+from adapter.emulator.core.conversation import Part, Request, audio_format, generation_config, output_format, task
 from adapter.emulator.core.models import Model
 from adapter.emulator.core.tokens import BYTES_PER_TOKEN
 from adapter.emulator.generation.answer import answer_text
 from adapter.emulator.generation.builtin_tools import grounding, server_side
 from adapter.emulator.generation.call_plan import PlannedCall, next_calls
-from adapter.emulator.generation.media import SPEECH_TYPE, picture, speech
+from adapter.emulator.generation.media import SPEECH_TYPE, WAV_TYPE, picture, speech, wav
 from adapter.emulator.generation.usage import Tally, Usage, thought_tokens
 from adapter.emulator.settings import EmulatorSettings
 
@@ -114,7 +114,7 @@ def spoken(request: Request, model: Model, number: int) -> list[Part]:
     if number and output_format(request)[0] == "text/plain":
         text += f" (candidate {number + 1})"
     if model.outputs == ("AUDIO",):
-        return [{"inlineData": {"mimeType": SPEECH_TYPE, "data": speech(task(request["contents"]))}}]
+        return [{"inlineData": sound(request, model)}]
     asked = generation_config(request).get("responseModalities") or list(model.outputs)
     stopped = cut_at_stop(text, generation_config(request).get("stopSequences", []))
     parts: list[Part] = [{"text": stopped}] if "TEXT" in asked else []
@@ -123,6 +123,14 @@ def spoken(request: Request, model: Model, number: int) -> list[Part]:
         data = picture(task(request["contents"]), ratio)
         parts.append({"inlineData": {"mimeType": "image/png", "data": data}})
     return parts
+
+
+def sound(request: Request, model: Model) -> dict[str, Any]:
+    """Raw samples, or the WAV file that models from 3.8 on make of them unless asked for `AUDIO_L16`."""
+    samples = speech(task(request["contents"]))
+    if model.speaks_wav and audio_format(request) != "AUDIO_L16":
+        return {"mimeType": WAV_TYPE, "data": wav(samples)}
+    return {"mimeType": SPEECH_TYPE, "data": samples}
 
 
 def cut_at_stop(text: str, stops: list[str]) -> str:

@@ -26,6 +26,7 @@ MIME_TYPES = (
 BAD_MIME = (
     "allowed mimetypes are `text/plain`, `application/json`, `application/xml`, `application/yaml` and `text/x.enum`."
 )
+AUDIO_FORMATS = ("", "AUDIO_WAV", "AUDIO_L16")
 MAX_STOPS = 5
 MAX_LOGPROBS = 20
 MAX_CANDIDATES = 8
@@ -152,7 +153,15 @@ def modality_faults(config: dict[str, Any], model: Model) -> list[str]:
             f"supported by the model. models/{model.name} accepts the following combination of response modalities:\n"
             f"{listed}"
         ]
-    return image_faults(config.get("imageConfig", {}), model)
+    return audio_faults(config, model) or image_faults(config.get("imageConfig", {}), model)
+
+
+def audio_faults(config: dict[str, Any], model: Model) -> list[str]:
+    """Forms of speech, which models from 3.8 on can be asked for (@ai-sdk/google 4.0.121); two of them are played."""
+    asked = [entry["audio"].get("mimeType", "") for entry in config.get("responseFormat", []) if "audio" in entry]
+    if asked and not model.speaks_wav:
+        return [f"Audio response format is not supported for models/{model.name}"]
+    return [f"Unsupported audio mime type: {one}" for one in asked if one not in AUDIO_FORMATS]
 
 
 def image_faults(config: dict[str, Any], model: Model) -> list[str]:

@@ -450,7 +450,23 @@ def to_gemini(context: Context, unknown: Mapping[str, msgspec.Raw] = {}) -> tupl
         raise Rejected(first.path, first.code, first.reason, notes)
     notes += _without_cached(body) + _one_setting_per_category(body, context)
     _one_list_of_declarations(body)
+    notes += _speech_as_samples(body, context)
     return body, notes
+
+
+_SAMPLES = msgspec.Raw(b'{"audio":{"mimeType":"AUDIO_L16"}}')
+
+
+def _speech_as_samples(body: GenerateContentRequest, context: Context) -> list[Note]:
+    """Gemini 3.8 speaks WAV files unless asked; samples are what a stream and one file of several sounds need."""
+    config = body.generation_config or GenerationConfig()
+    fields = context.options.fields
+    possible = fields is None or not fields.isdisjoint(("generationConfig", "generationConfig.responseFormat"))
+    if not context.capabilities.audio_formats or not possible or present(config.response_format):
+        return []
+    config.response_format = _SAMPLES
+    body.generation_config = config
+    return [Note("audio.format", Fate.INJECTED, "audio-repackaged", "asked for as samples: the file is made here")]
 
 
 def _without_cached(body: GenerateContentRequest) -> list[Note]:
