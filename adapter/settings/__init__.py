@@ -12,7 +12,7 @@ from adapter.settings.fields import (
     is_loopback,
 )
 from adapter.settings.keys import HASHED, digest_of, has_files
-from adapter.settings.models import Calendar, Catalogue, catalogue, named, resolve, utc_day
+from adapter.settings.models import Calendar, Catalogue, bare_name, catalogue, named, resolve, utc_day
 from adapter.settings.parts import (
     ANYFAST_FIELDS,
     VERTEX_FIELDS,
@@ -39,6 +39,7 @@ __all__ = [
     "Settings",
     "SettingsError",
     "all_settings",
+    "bare_name",
     "catalogue",
     "digest_of",
     "document_limits",

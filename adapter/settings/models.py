@@ -1,6 +1,7 @@
 """What the names of models stand for, and what the models can do: tables with the operator's rows before ours."""
 
 import datetime
+import re
 import time
 import tomllib
 from collections.abc import Callable
@@ -24,11 +25,15 @@ DAY = 86_400
 
 
 class Alias(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A name that stands for a model; `date` is when it was last looked at."""
+    """A name that stands for a model; `date` is when it was last looked at.
+
+    `endpoints`: the paths below /v1 at which it does; none: all.
+    """
 
     pattern: str
     model: str
     date: str = ""
+    endpoints: tuple[str, ...] = ()
 
 
 class Catalogue(msgspec.Struct, frozen=True, eq=False, forbid_unknown_fields=True):
@@ -109,17 +114,40 @@ def _catalogue(table: dict[str, Any], known: list[ModelCapabilities]) -> Catalog
     return msgspec.convert({**table, "model": listed}, Catalogue)
 
 
-def named(model: str, names: Catalogue) -> ServedModel:
-    """The model that a name stands for, and its row."""
-    return _named(model, names) if len(model) <= LONGEST_KEPT else _named.__wrapped__(model, names)
+CHAT = "chat/completions"
+
+
+def named(model: str, names: Catalogue, endpoint: str = CHAT) -> ServedModel:
+    """The model that a name stands for at an endpoint, and its row."""
+    find = _named if len(model) <= LONGEST_KEPT else _named.__wrapped__
+    return find(model, names, endpoint)
 
 
 @lru_cache(4_096)
-def _named(model: str, names: Catalogue) -> ServedModel:
-    return served_model(resolve(model, names.alias), names.model, names.platform, names.day)
+def _named(model: str, names: Catalogue, endpoint: str) -> ServedModel:
+    alias = _alias(model, names.alias)
+    found = served_model(alias.model if alias else bare_name(model), names.model, names.platform, names.day)
+    if alias is None or not alias.endpoints or endpoint in alias.endpoints:
+        return found
+    elsewhere = " or ".join(f"POST /v1/{one}" for one in alias.endpoints)
+    return found._replace(row=msgspec.structs.replace(found.row, served_by=elsewhere))
 
 
 def resolve(model: str, aliases: list[Alias]) -> str:
     """The model that a name stands for: itself, if no alias matches."""
-    name = model.removeprefix("models/")
-    return next((alias.model for alias in aliases if fnmatchcase(name, alias.pattern)), name)
+    alias = _alias(model, aliases)
+    return alias.model if alias else bare_name(model)
+
+
+def _alias(model: str, aliases: list[Alias]) -> Alias | None:
+    names = {model.removeprefix("models/"), bare_name(model)}
+    return next((one for one in aliases if any(fnmatchcase(name, one.pattern) for name in names)), None)
+
+
+_PREFIX = re.compile(r"models/|(?:openrouter/)?(?:google|gemini|vertex_ai)/(?=gemini-|gemma-)")
+"""What other tools put before a model's name: the collection, or a provider (LiteLLM, OpenRouter, Vertex AI)."""
+
+
+def bare_name(model: str) -> str:
+    """A model's name without its collection and without a provider in front."""
+    return model[prefix.end() :] if (prefix := _PREFIX.match(model)) else model

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from adapter.emulator.core.models import models
 from adapter.settings import Calendar, Settings, catalogue, named, resolve
 from adapter.translate.core.capabilities import ModelCapabilities, capabilities_of, served_model
 
@@ -51,7 +52,16 @@ GOOGLE = [
     "gemini-2.5-flash-preview-tts",
     "gemini-3.5-transcribe",
     "gemini-3.8-live",
-    "omni-1.2",
+    "gemini-3.8-live-extended-thinking",
+    "gemini-3.5-transcribe-live",
+    "gemini-4-carbon",
+    "gemini-4-hydrogen",
+    "gemini-4-neon",
+    "gemini-omni-1.2-flash",
+    "gemini-decision-1",
+    "gemini-robotics-er-2-streaming-preview",
+    "nano-banana-pro-preview",
+    "deep-research-pro-preview-12-2025",
     "lyria-3.5",
     "gemini-robotics-er-2-preview",
     "gemini-embedding-2",
@@ -74,7 +84,7 @@ def test_each_row_says_where_it_comes_from_and_makes_sense(one):
     assert datetime.date.fromisoformat(one.date) <= TODAY
     assert bool(one.levels) == (one.thinking == "levels")
     assert bool(one.budget_maximum) == (one.thinking == "budget")
-    assert set(one.levels) <= {"minimal", "low", "medium", "high"}
+    assert set(one.levels) <= {"minimal", "low", "medium", "high", "xhigh"}
     assert 0 <= one.budget_minimum <= one.budget_maximum
     assert one.candidates >= 1
     assert one.output
@@ -94,6 +104,9 @@ def test_no_row_is_hidden_by_an_earlier_one():
         ("gemini-3.1-pro-preview", ("low", "medium", "high")),
         ("gemini-3.1-flash-lite-image", ("minimal", "high")),
         ("gemini-3-flash-preview", ("minimal", "low", "medium", "high")),
+        ("gemini-4-carbon", ("low", "medium", "high")),
+        ("gemini-4-hydrogen", ("low", "medium", "high", "xhigh")),
+        ("gemini-4-neon", ("low", "medium", "high", "xhigh")),
         ("gemini-9-unheard-of", ("low", "medium", "high")),
     ],
 )
@@ -120,6 +133,9 @@ def test_thinking_budgets_are_those_of_googles_page(name, budget):
         ("gemini-3.8-flash-tts", ("AUDIO",)),
         ("gemini-3.1-flash-image-preview", ("TEXT", "IMAGE")),
         ("gemini-embedding-2", ("EMBEDDING",)),
+        ("gemini-omni-1.2-flash", ("VIDEO",)),
+        ("nano-banana-pro-preview", ("TEXT", "IMAGE")),
+        ("gemini-robotics-er-2-preview", ("TEXT",)),
         ("gemini-3.8-flash", ("TEXT",)),
     ],
 )
@@ -147,7 +163,7 @@ def test_openais_names_stand_for_models_that_have_a_row(name):
     assert row(resolve(name, TABLE.alias)).pattern != "*"
 
 
-@pytest.mark.parametrize("name", ["olmo-3", "gemini-3.8-flash", "omni-1.2", "mygpt-4", "text-bison"])
+@pytest.mark.parametrize("name", ["olmo-3", "gemini-3.8-flash", "gemini-omni-1.2-flash", "mygpt-4", "text-bison"])
 def test_other_names_stand_for_themselves(name):
     assert resolve(name, TABLE.alias) == name
 
@@ -199,3 +215,63 @@ def test_a_row_holds_from_its_first_day_on():
 
 def test_each_model_that_answers_for_another_has_a_row_of_its_own():
     assert all(row(one.routes_to).pattern != "*" for one in TABLE.model if one.routes_to)
+
+
+@pytest.mark.parametrize(
+    ("name", "place"),
+    [
+        ("gemini-omni-1.2-flash", "the Interactions API (POST /v1beta/interactions)"),
+        ("deep-research-pro-preview-12-2025", "the Interactions API (POST /v1beta/interactions)"),
+        ("gemini-3.8-live", "the Live API, a websocket (BidiGenerateContent)"),
+        ("gemini-2.5-flash-native-audio-preview-12-2025", "the Live API, a websocket (BidiGenerateContent)"),
+        ("gemini-decision-1", "POST /v1/decisions"),
+        ("gemini-embedding-2", "POST /v1/embeddings"),
+        ("whisper-1", "POST /v1/audio/transcriptions or POST /v1/audio/translations"),
+        ("tts-1-hd", "POST /v1/audio/speech"),
+        ("gpt-4o-mini-tts", "POST /v1/audio/speech"),
+        ("dall-e-3", "POST /v1/images/generations or POST /v1/images/edits or POST /v1/images/variations"),
+        ("omni-moderation-latest", "POST /v1/moderations"),
+        ("text-embedding-3-small", "POST /v1/embeddings"),
+        ("gemini-3.8-flash", ""),
+        ("gemini-3.8-flash-tts", ""),
+        ("gemini-3.5-transcribe", ""),
+        ("gpt-4o", ""),
+        ("codex-mini-latest", ""),
+    ],
+)
+def test_what_is_no_chat_model_says_what_serves_it(name, place):
+    assert named(name, TABLE).row.served_by == place
+
+
+@pytest.mark.parametrize(
+    ("name", "endpoint", "model"),
+    [
+        ("whisper-1", "audio/transcriptions", "gemini-3.5-transcribe"),
+        ("gpt-4o-mini-transcribe", "audio/transcriptions", "gemini-3.5-transcribe"),
+        ("tts-1", "audio/speech", "gemini-3.8-flash-tts"),
+        ("dall-e-3", "images/generations", "gemini-3.1-flash-image"),
+        ("omni-moderation-latest", "moderations", "gemini-decision-1"),
+    ],
+)
+def test_a_name_of_openais_means_the_model_of_its_endpoint(name, endpoint, model):
+    assert named(name, TABLE, endpoint).model == model
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["google/gemini-3.8-flash", "gemini/gemini-3.8-flash", "vertex_ai/gemini-3.8-flash", "models/gemini-3.8-flash",
+     "openrouter/google/gemini-3.8-flash"],
+)  # fmt: skip
+def test_what_other_tools_put_before_a_models_name_is_left_out(name):
+    assert named(name, TABLE).model == "gemini-3.8-flash"
+
+
+@pytest.mark.parametrize("name", ["google/other", "tunedModels/mine", "projects/p/locations/l/endpoints/1"])
+def test_a_name_with_a_slash_that_is_no_prefix_stays_whole(name):
+    assert named(name, TABLE).model == name
+
+
+def test_each_model_of_the_emulator_has_a_row_that_says_as_much_of_generate_content():
+    for name, model in models().items():
+        served = named(name, TABLE).row.served_by == ""
+        assert served == ("generateContent" in model.methods), name

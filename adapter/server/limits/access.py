@@ -11,7 +11,7 @@ from typing import NamedTuple
 from starlette.types import Scope
 
 from adapter.server.http.asgi import fields_of, header, host_of
-from adapter.settings import KnownClient, Settings, digest_of, further_upstreams, is_loopback
+from adapter.settings import KnownClient, Settings, bare_name, digest_of, further_upstreams, is_loopback
 
 
 class ModelDenied(Exception):
@@ -40,7 +40,8 @@ class Client(NamedTuple):
     def may(self, model: str) -> bool:
         """Whether this client may name a model, as OpenAI's names or Gemini's."""
         patterns = self.known.models if self.known is not None else ()
-        return not patterns or any(fnmatchcase(model.removeprefix("models/"), pattern) for pattern in patterns)
+        names = {model.removeprefix("models/"), bare_name(model)}
+        return not patterns or any(fnmatchcase(name, pattern) for pattern in patterns for name in names)
 
     def check(self, model: str) -> None:
         """Raise `ModelDenied` for a model that this client may not name."""

@@ -28,6 +28,7 @@ from adapter.settings import (
     Calendar,
     Catalogue,
     Settings,
+    bare_name,
     catalogue,
     fetch_settings,
     named,
@@ -95,9 +96,11 @@ def prepared(
 ) -> Prepared:
     """Translate a chat request for the model that its name stands for, or `instead`. Raises `Rejected`."""
     model, row, reason, name = named(instead or request.model, names)
+    if row.served_by:
+        raise Rejected("model", "wrong-endpoint", f"{name} is not a chat model: it is served by {row.served_by}")
     context = Context(request=request, capabilities=row, options=chosen, media=media, signatures=found)
     gemini, ledger = chat.to_gemini(context, unknown)
-    if model != request.model.removeprefix("models/"):
+    if model != bare_name(request.model):
         code = "model-retired" if reason else "model-alias"
         stands = Note("model", Fate.APPROXIMATED, code, reason or f"{model} stands for {request.model}")
         ledger = [stands, *(note for note in ledger if note.path != "model")]

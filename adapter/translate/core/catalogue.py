@@ -64,6 +64,7 @@ _BREAKS = {
     ),
     "unknown-value": ("A value is none of those that the field has.", "Send one of the field's values."),
     "value-missing": ("Something that must be there is missing.", "Send the value at this path."),
+    "wrong-endpoint": ("Another endpoint or API serves the model.", "Call what the message names, or a chat model."),
 }
 """The request fails, or a client that relies on what is missing."""
 
