@@ -41,7 +41,8 @@ from adapter.server.lifecycle.key_reload import fresh, keys_read_on_hangup
 from adapter.server.lifecycle.watchdog import watched
 from adapter.server.observe.recording import Watched
 from adapter.server.observe.request_log import Lines, configure
-from adapter.server.pipeline.errors import TABLE
+from adapter.server.observe.route_templates import shown_path
+from adapter.server.pipeline.errors import TABLE, naming_place
 from adapter.server.pipeline.fallback import Detours
 from adapter.server.pipeline.ids import new_id
 from adapter.server.pipeline.service import Service
@@ -281,6 +282,8 @@ async def _on_error(request: Request, error: Exception) -> Response:
     """Errors of the endpoints that are not bare ASGI, and of routing itself."""
     if isinstance(error, ClientGone):
         return Response(status_code=499)
+    if isinstance(error, HTTPException):
+        error = naming_place(error, request.method, shown_path(request.scope))
     service: Service = request.app.state.service
     failure = service.failure(error, request.state.request_id, None)
     return Response(encode(failure.body), failure.status, failure.headers, media_type="application/json")

@@ -94,8 +94,8 @@ BODIES = [
 ]
 
 PATHS = [
-    f"/v1/{SAID}",
-    f"/{SAID}?key={UPSTREAM_KEY}",
+    f"/v1/nowhere?{SAID}={SAID}",
+    f"/nowhere?key={UPSTREAM_KEY}",
     f"/v1/chat/completions?{SAID}={UPSTREAM_KEY}",
     f"/v1/models/{SAID}",
 ]

@@ -14,7 +14,11 @@ from adapter.server.http.uvicorn_protocol import protocol
 from adapter.settings import Settings
 
 COMMON = "openai-version: 2020-10-01\r\n"
-EVENTS = {"content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache"}
+EVENTS = {
+    "content-type": "text/event-stream; charset=utf-8",
+    "cache-control": "no-cache, no-transform",
+    "x-accel-buffering": "no",
+}
 LARGE = 64 * 1024
 VARYING = re.compile(rb"(?<=\r\ndate: )[^\r]+|(?<=\r\nopenai-processing-ms: )\d+")
 

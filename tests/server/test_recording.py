@@ -1,12 +1,13 @@
 """Every request has one line in the log and one outcome in the figures, however it ends."""
 
 import asyncio
+import json
 
 import httpx2
 import pytest
 
 from adapter.server.endpoints.chat import StreamedChat
-from tests.server.scripted import adapter, answer, chat, frame, scripted
+from tests.server.scripted import Kept, adapter, answer, chat, frame, scripted
 from tests.server.test_metrics import settled, total
 from tests.server.test_responses_socket import create, heard, socket
 
@@ -207,3 +208,38 @@ async def test_probes_have_no_figures_and_a_line_only_in_detail():
     assert [one.path for one in lines.written][: len(PROBES)] == list(PROBES.values())
     assert lines.told == []
     assert total(found, "adapter_requests_total") == 0
+
+
+KEY_LIKE = "sk-" + "a" * 40
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "shown"),
+    [
+        ("GET", "/v1/threads", "GET /v1/threads"),
+        ("DELETE", "/v1/files/file_1?purpose=x", "DELETE /v1/files/file_1"),
+        (
+            "POST",
+            "/v1beta/models/gemini-3.8-flash:generateContent",
+            "POST /v1beta/models/gemini-3.8-flash:generateContent",
+        ),
+        ("GET", f"/{KEY_LIKE}/v1/models", "GET /sk-aaa.../v1/models"),
+        ("GET", "/" + "v1/" * 100, "GET /" + ("v1/" * 100)[:127] + "..."),
+        ("GET", "/a%0Ab%20%22c%22", "GET /a%0Ab%20%22c%22"),
+        ("PUT", CHAT, f"PUT {CHAT}"),
+    ],
+    ids=["a name", "with a query", "a path of Gemini's", "with a key", "long", "with control characters", "a method"],
+)
+@pytest.mark.parametrize("log_format", ["plain", "json"])
+async def test_what_is_not_served_is_named_in_the_answer_and_in_the_log(log_format, method, path, shown):
+    lines = Kept()
+    async with scripted(good) as upstream, adapter(upstream, lines, log_format=log_format) as client:
+        response = await client.request(method, path)
+        await until(lambda: lines)
+    assert response.status_code in (404, 405)
+    assert response.json()["error"]["message"].endswith(f": {shown}")
+    [line] = lines
+    if log_format == "plain":
+        assert f" {shown} {response.status_code} " in line
+    else:
+        assert " ".join(json.loads(line)[name] for name in ("method", "path")) == shown

@@ -41,7 +41,8 @@ async def test_the_head_goes_out_with_the_first_event_and_once():
     head, *bodies = client.messages
     assert head["status"] == 200
     assert (b"x-adapter-notes", b"none") in head["headers"]
-    assert (b"cache-control", b"no-cache") in head["headers"]
+    assert (b"cache-control", b"no-cache, no-transform") in head["headers"]
+    assert (b"x-accel-buffering", b"no") in head["headers"]
     assert [(body["body"], body["more_body"]) for body in bodies] == [(b"one", True), (b"two", True)]
 
 
@@ -121,3 +122,22 @@ async def test_a_client_that_never_reads_does_not_hold_gemini_for_ever():
             await loop.sock_sendall(reader, head + body)
             await asyncio.wait_for(upstream.gone.wait(), 30)
         assert (await client.get("/healthz")).status_code == 200
+
+
+@pytest.mark.parametrize("where", ["chat", "responses", "resumed"])
+async def test_every_stream_tells_proxies_to_pass_it_on_as_it_comes(where):
+    async def script(call):
+        await call.stream(answer("hi"))
+
+    async with scripted(script) as upstream, adapter(upstream) as client:
+        if where == "chat":
+            response = await client.post("/v1/chat/completions", json=chat(stream=True))
+        else:
+            asked = {"model": "gemini-3.5-flash", "input": "hi", "stream": True, "background": where == "resumed"}
+            response = await client.post("/v1/responses", json=asked)
+        if where == "resumed":
+            created = json.loads(response.text.split("data: ")[1].split("\n")[0])
+            response = await client.get(f"/v1/responses/{created['response']['id']}?stream=true")
+    assert response.headers["content-type"].startswith("text/event-stream")
+    assert response.headers["x-accel-buffering"] == "no"
+    assert response.headers["cache-control"] == "no-cache, no-transform"

@@ -164,6 +164,7 @@ class Connection:
         exchange = Exchange(
             id=new_id("req_"),
             path=self._socket.scope["path"],
+            method="WEBSOCKET",
             started_at=time.time(),
             client=self._client.id,
             request=body,

@@ -29,11 +29,14 @@ class Exchange(msgspec.Struct, kw_only=True):
 
     `client` is the id of who asked: nobody else is shown it. None is a stranger, of whom nothing is kept. `error` is
     the code of an error that was told. In the `background` an answer may come after the exchange. `quiet`: a probe.
+    `path` is a route's; `unknown_path` shows one that no route has.
     """
 
     id: str
     path: str
     started_at: float
+    method: str = "POST"
+    unknown_path: str = ""
     client: str | None = ""
     milliseconds: float = 0.0
     status: int = 0
@@ -62,6 +65,11 @@ class Exchange(msgspec.Struct, kw_only=True):
             self.first_event_after = time.perf_counter() - self.begun
 
     @property
+    def shown_path(self) -> str:
+        """Its path, for people."""
+        return self.unknown_path or self.path
+
+    @property
     def outcome(self) -> str:
         """How it ended: `complete`, `error`, `broken` (an error behind a 200) or `gone` (the client was)."""
         if self.status == 499:
@@ -85,7 +93,8 @@ class Exchange(msgspec.Struct, kw_only=True):
             counts[note.fate.value] = counts.get(note.fate.value, 0) + 1
         return {
             "id": self.id,
-            "path": self.path,
+            "method": self.method,
+            "path": self.shown_path,
             "started_at": self.started_at,
             "milliseconds": round(self.milliseconds, 1),
             "status": self.status,

@@ -7,7 +7,7 @@ from starlette.types import Message, Scope, Send
 
 from adapter.server.http.asgi import ClientGone
 from adapter.server.observe.exchange_log import Exchange
-from adapter.server.observe.route_templates import is_quiet, route_of
+from adapter.server.observe.route_templates import is_quiet, route_of, shown_path
 from adapter.server.pipeline.service import Service
 
 
@@ -46,7 +46,9 @@ class Watched:
     def __init__(self, scope: Scope, send: Send) -> None:
         self._scope = scope
         self._send = send
-        self._exchange = Exchange(id=scope["state"]["request_id"], path="", started_at=time.time(), client=None)
+        self._exchange = Exchange(
+            id=scope["state"]["request_id"], path="", started_at=time.time(), method=scope["method"], client=None
+        )
 
     async def send(self, message: Message) -> None:
         """See ASGI."""
@@ -61,7 +63,10 @@ class Watched:
             return
         exchange.milliseconds = (time.perf_counter() - exchange.begun) * 1000
         exchange.status = exchange.status or 499
-        exchange.path = route_of(scope) or "?"
+        if (route := route_of(scope)) is None:
+            exchange.path, exchange.unknown_path = "?", shown_path(scope)
+        else:
+            exchange.path = route
         exchange.trace_id = scope["state"].get("trace_id", "")
         exchange.quiet = is_quiet(exchange.path)
         if service.metrics is not None and not exchange.quiet:

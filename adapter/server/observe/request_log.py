@@ -82,7 +82,8 @@ class Lines:
     def _line(self, exchange: Exchange, level: str) -> str:
         now = int(time.time())
         if not self._json:
-            said = f"{exchange.id} {exchange.path} {exchange.status} {shown(exchange.model)}"
+            place = f"{exchange.method} {exchange.shown_path}"
+            said = f"{exchange.id} {place} {exchange.status} {shown(exchange.model)}"
             error = f" {shown(exchange.error)}" if exchange.error else ""
             return f"{_clock(now)} {level} {said} {round(exchange.milliseconds)} ms{error}"
         names = {"model_asked": shown(exchange.model_asked), "model": shown(exchange.model)}

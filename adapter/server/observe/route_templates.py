@@ -1,9 +1,15 @@
 """What a path may be called where nothing of a request is to be seen: as it was declared, without its values."""
 
+import re
+
 from starlette.routing import Route, WebSocketRoute
 from starlette.types import Scope
 
 _QUIET = frozenset({"/healthz", "/readyz", "/metrics", "/openapi.json", "/", "/inspector"})
+
+_LONGEST = 128
+_LIKE_A_KEY = re.compile(r"[\w-]{32,}", re.ASCII)
+_UNPRINTABLE = re.compile(r"[^!-~]")
 
 
 def is_quiet(path: str) -> bool:
@@ -21,3 +27,11 @@ def route_of(scope: Scope) -> str | None:
         elif route.path == path or (route.endpoint is endpoint and route.path_regex.match(path)):
             return route.path_format
     return None
+
+
+def shown_path(scope: Scope) -> str:
+    """A path that no route has, for the log and the client: what looks like a key is cut, as is what is too long."""
+    sent: bytes = scope.get("raw_path") or scope["path"].encode("utf-8", "surrogatepass")
+    text = _UNPRINTABLE.sub("?", sent.partition(b"?")[0].decode("latin-1"))
+    text = _LIKE_A_KEY.sub(lambda found: f"{found.group()[:6]}...", text)
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."

@@ -104,9 +104,18 @@ def _upstream(error: UpstreamError, asked: Asked) -> Failure:
     return failure(error.status, str(error), error.code, retry=retry, wait=error.retry_after)
 
 
+_NOT_SERVED = {404: "There is no such URL here", 405: "This URL does not take this method"}
+
+
+def naming_place(error: HTTPException, method: str, path: str) -> HTTPException:
+    """The router's error with what was asked for: a wrong base URL is found by it."""
+    if error.status_code not in _NOT_SERVED:
+        return error
+    return HTTPException(error.status_code, f"{_NOT_SERVED[error.status_code]}: {method} {path}", error.headers)
+
+
 def _http(error: HTTPException, _asked: Asked) -> Failure:
-    texts = {404: "There is no such URL here.", 405: "This URL does not take this method."}
-    made = failure(error.status_code, texts.get(error.status_code, error.detail), None)
+    made = failure(error.status_code, error.detail, None)
     return made._replace(
         headers={**made.headers, **{name.lower(): text for name, text in (error.headers or {}).items()}}
     )

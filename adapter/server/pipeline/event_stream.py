@@ -19,7 +19,13 @@ from adapter.upstream.errors import UpstreamError
 from adapter.wire.signatures import Issued
 from adapter.wire.sse import COMMENT
 
-_HEADERS = {"content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache"}
+_HEADERS = {
+    "content-type": "text/event-stream; charset=utf-8",
+    # `no-transform`: compressed on the way (nginx: gzip_types), a stream comes in one piece after its end.
+    "cache-control": "no-cache, no-transform",
+    # nginx would collect it in a buffer otherwise, heartbeats included.
+    "x-accel-buffering": "no",
+}
 _NO_HEAD: Mapping[str, str] = {}
 
 MAX_TAPPED = 500
