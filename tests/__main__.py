@@ -1,6 +1,7 @@
-"""Every check of the project, in one command: `python -m tests [arguments for pytest]`.
+"""Every check of the project, in one command: `python -m tests [--quick | arguments for pytest]`.
 
-Lint, types, tests with coverage, and the gate on the coverage of the two pure layers. Stops at the first that fails.
+Lint and types first; then the tests of the two pure layers, whose coverage must be complete; then all others. Stops at
+the first that fails. `--quick` is what most changes need; docs/testing.md tells about the rest.
 """
 
 import os
@@ -15,13 +16,21 @@ CHECKS = [
     [PYTHON, "-m", "mypy"],
 ]
 
+PURE = ["tests/test_conformance.py", "tests/translate", "tests/wire"]
+"""What covers `wire` and `translate`; coverage makes tests slow, so only these are run with it."""
+
 COVERED = "adapter/wire/*,adapter/translate/*"
+
+HOUSE = ["tests/test_layers.py", "tests/test_rules.py", "tests/test_drift.py", "tests/test_docs.py"]
+"""The rules of the house, which any change may break."""
 
 APART = ("clients", "install", "browser", "replicas", "faults")
 """Groups that need downloads, programs of the system, or more time: .ci/run adds them."""
 
-AT_ONCE = str(2 * (os.cpu_count() or 1))
-"""How many tests run at once: half of them wait for something at any time."""
+CORES = os.cpu_count() or 1
+
+AT_ONCE = str(CORES + 1)
+"""How many tests run at once: some of them wait for something at any time."""
 
 
 def run(command: list[str]) -> None:
@@ -29,18 +38,29 @@ def run(command: list[str]) -> None:
     print("$", " ".join(["python", *command[1:]]), flush=True)
     code = subprocess.run(command, check=False).returncode
     if code:
+        print(f"Failed: {' '.join(['python', *command[1:]])}", flush=True)
         sys.exit(code)
 
 
+def pytest(*arguments: str) -> None:
+    """Run tests."""
+    run([PYTHON, "-m", "pytest", "-q", *arguments])
+
+
 def main() -> None:
-    """Run all checks; arguments go to pytest, and turn the coverage gate off."""
+    """Run all checks, the quick ones, or pytest with the arguments given."""
+    arguments = sys.argv[1:]
     for check in CHECKS:
         run(check)
-    if len(sys.argv) > 1:
-        run([PYTHON, "-m", "pytest", *sys.argv[1:]])
-        return
-    run([PYTHON, "-m", "pytest", "-n", AT_ONCE, "--cov", "--cov-report=", "-m", f"not ({' or '.join(APART)})"])
-    run([PYTHON, "-m", "coverage", "report", f"--include={COVERED}", "--fail-under=100", "--show-missing"])
+    if arguments == ["--quick"]:
+        pytest("-x", "-n", str(CORES), *PURE, *HOUSE)
+    elif arguments:
+        pytest(*arguments)
+    else:
+        pytest("-n", str(CORES), "--cov", "--cov-report=", *PURE)
+        run([PYTHON, "-m", "coverage", "report", f"--include={COVERED}", "--fail-under=100", "--show-missing"])
+        everything_else = [f"--ignore={path}" for path in PURE]
+        pytest("-n", AT_ONCE, "-m", f"not ({' or '.join(APART)})", *everything_else)
 
 
 if __name__ == "__main__":

@@ -5,12 +5,21 @@ from importlib.util import find_spec
 
 import pytest
 
+from tests.support.size import EXAMPLES, IS_LARGE
+
 # The environments of clients have none.
 if find_spec("hypothesis") is not None:
-    from hypothesis import settings
+    from hypothesis import HealthCheck, settings
 
-    settings.register_profile("untimed", deadline=None)
-    settings.load_profile("untimed")
+    # No wall clock decides, and a small run tries the same in each run.
+    settings.register_profile(
+        "ours",
+        deadline=None,
+        derandomize=not IS_LARGE,
+        max_examples=EXAMPLES,
+        suppress_health_check=[HealthCheck.too_slow],
+    )
+    settings.load_profile("ours")
 
 FAULT = ("kind", "fault")
 """Kept with the report of a test that is marked so, since a report knows no marks."""

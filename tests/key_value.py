@@ -4,7 +4,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -12,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.live import free_port
+from tests.support.guards import PATIENCE, wait_until
 
 PROGRAM = shutil.which("valkey-server") or shutil.which("redis-server")
 PASSWORD = "planted-store-password"
@@ -31,13 +31,12 @@ class KeyValueServer:
     def start(self) -> None:
         """Start, and wait until it answers."""
         self._process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL)
-        deadline = time.monotonic() + 20
-        while time.monotonic() < deadline:
-            with suppress(OSError):
-                if self.ask("PING").startswith(b"+PONG"):
-                    return
-            time.sleep(0.02)
-        raise AssertionError("the key-value server does not start")
+        wait_until(self._answers, "an answer of the key-value server")
+
+    def _answers(self) -> bool:
+        with suppress(OSError):
+            return self.ask("PING").startswith(b"+PONG")
+        return False
 
     def kill(self) -> None:
         """End it at once; its file keeps what was acknowledged."""
@@ -57,7 +56,7 @@ class KeyValueServer:
 
     def ask(self, *words: str | bytes) -> bytes:
         """What it answers to one command, raw."""
-        with socket.create_connection(("127.0.0.1", self.port), timeout=5) as connection:
+        with socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE) as connection:
             connection.sendall(_command("AUTH", PASSWORD) + _command(*words))
             connection.shutdown(socket.SHUT_WR)
             answer = b"".join(iter(lambda: connection.recv(65_536), b""))

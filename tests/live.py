@@ -13,6 +13,8 @@ from pathlib import Path
 from random import SystemRandom
 from typing import Any, NamedTuple
 
+from tests.support.guards import PATIENCE
+
 ROOT = Path(__file__).parent.parent
 CHANCE = SystemRandom()
 OURS = ("ADAPTER_", "GEMINI_", "GOOGLE_")
@@ -45,17 +47,17 @@ def bare_environment(state: Path) -> dict[str, str]:
     return {**keep, "XDG_STATE_HOME": str(state)}
 
 
-def wait_for(url: str, process: subprocess.Popen, seconds: float = 60) -> dict:
+def wait_for(url: str, process: subprocess.Popen) -> dict:
     """The JSON that a URL answers, once it does."""
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         assert process.poll() is None, f"the server ended with {process.returncode}"
         try:
-            with urllib.request.urlopen(url, timeout=5) as answer:
+            with urllib.request.urlopen(url, timeout=PATIENCE) as answer:
                 return json.load(answer)
         except OSError:
             time.sleep(0.05)
-    raise AssertionError(f"no answer from {url} in {seconds} s")
+    raise AssertionError(f"no answer from {url} in {PATIENCE:.0f} s")
 
 
 @contextmanager
@@ -72,4 +74,4 @@ def adapter(
         yield Live(url, wait_for(f"{url}/healthz", process), process)
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(PATIENCE)

@@ -16,6 +16,7 @@ from adapter.cli import main
 from adapter.server.limits.access import Access
 from adapter.settings import all_settings, load
 from tests.live import ROOT, adapter, bare_environment, free_port
+from tests.support.guards import PATIENCE
 
 REQUEST = {"model": "gpt-6-astra", "messages": [{"role": "user", "content": "hi"}], "user": "me"}
 
@@ -89,7 +90,7 @@ def test_a_file_with_keys_that_everybody_may_read_is_told_of(tmp_path):
     file.chmod(0o644)
     command = [sys.executable, "-m", "adapter", "serve", "--config", str(file)]
     done = subprocess.run(
-        command, cwd=ROOT, env=bare_environment(tmp_path), capture_output=True, text=True, timeout=30, check=False
+        command, cwd=ROOT, env=bare_environment(tmp_path), capture_output=True, text=True, timeout=PATIENCE, check=False
     )
     assert f"chmod 600 {file}" in done.stderr
     assert "planted" not in done.stdout + done.stderr
@@ -134,7 +135,7 @@ def test_invented_answers_that_others_get_are_warned_of(tmp_path):
 def ask(url, body, **fields):
     headers = {"content-type": "application/json", **fields}
     request = urllib.request.Request(f"{url}/v1/chat/completions", json.dumps(body).encode(), headers)
-    with urllib.request.urlopen(request, timeout=20) as response:
+    with urllib.request.urlopen(request, timeout=PATIENCE) as response:
         return dict(response.headers), json.load(response)
 
 
@@ -156,7 +157,9 @@ def test_the_first_lines_say_what_answers_and_where(tmp_path):
     ) as process:
         try:
             lines = [process.stdout.readline() for _ in range(5)]
-            answer = subprocess.run(["bash", "-c", "".join(lines[3:])], capture_output=True, check=True, timeout=30)
+            answer = subprocess.run(
+                ["bash", "-c", "".join(lines[3:])], capture_output=True, check=True, timeout=PATIENCE
+            )
         finally:
             process.terminate()
             process.stdout.close()
@@ -179,7 +182,7 @@ def test_a_port_in_use_is_said_before_anything_is_promised(tmp_path, workers):
             capture_output=True,
             check=False,
             text=True,
-            timeout=30,
+            timeout=PATIENCE,
         )
     assert result.returncode == 3
     assert "in use" in result.stderr
@@ -189,7 +192,7 @@ def test_a_port_in_use_is_said_before_anything_is_promised(tmp_path, workers):
 def test_an_interrupt_ends_the_server_without_a_traceback(tmp_path):
     with adapter(tmp_path) as live:
         live.process.send_signal(signal.SIGINT)
-        assert live.process.wait(30) == 0
+        assert live.process.wait(PATIENCE) == 0
 
 
 def test_the_emulator_also_stands_for_a_relay(tmp_path):
@@ -232,12 +235,12 @@ def test_the_emulator_serves_alone(tmp_path):
         request = urllib.request.Request(url, body, {"x-goog-api-key": "any"})
         for _ in range(200):
             try:
-                with urllib.request.urlopen(request, timeout=5) as response:
+                with urllib.request.urlopen(request, timeout=PATIENCE) as response:
                     answer = json.load(response)
                 break
             except OSError:
                 time.sleep(0.05)
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(PATIENCE)
     assert answer["candidates"][0]["content"]["parts"]

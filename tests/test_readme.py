@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.live import bare_environment, free_port, wait_for
+from tests.support.guards import PATIENCE
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -40,22 +41,20 @@ def served(clone, tmp_path_factory):
     environment = {**bare_environment(tmp_path_factory.mktemp("home")), "ADAPTER_PORT": str(port)}
     process = subprocess.Popen(["bash", "-c", SHELL[0]], cwd=clone, env=environment, start_new_session=True)
     try:
-        yield f"http://127.0.0.1:{port}", wait_for(f"http://127.0.0.1:{port}/healthz", process, 120)
+        yield f"http://127.0.0.1:{port}", wait_for(f"http://127.0.0.1:{port}/healthz", process)
     finally:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGTERM)
-        process.wait(30)
+        process.wait(PATIENCE)
 
 
 @pytest.mark.install
-@pytest.mark.timeout(600)
 def test_the_first_command_installs_and_starts_the_adapter_with_its_emulator(served):
     _, health = served
     assert "emulator" in json.dumps(health)
 
 
 @pytest.mark.install
-@pytest.mark.timeout(600)
 def test_the_curl_command_gets_an_answer(served):
     url, _ = served
     command = next(text for text in SHELL if text.startswith("curl")).replace("http://127.0.0.1:8080", url)
@@ -64,7 +63,6 @@ def test_the_curl_command_gets_an_answer(served):
 
 
 @pytest.mark.install
-@pytest.mark.timeout(600)
 @pytest.mark.parametrize(
     "number", [0, 1, 4, 5], ids=["the openai package", "responses", "Google's own settings", "Gemini's own tools"]
 )
@@ -72,7 +70,7 @@ def test_snippets_with_the_openai_package_run(served, number):
     url, _ = served
     text = PYTHON[number] if number == 0 else PYTHON[0] + PYTHON[number]
     code = text.replace("http://127.0.0.1:8080", url)
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=PATIENCE)
 
 
 def test_every_setting_flag_that_the_readme_names_exists():

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.support.guards import PATIENCE
+
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 
@@ -34,7 +36,7 @@ def _pip() -> list[str]:
 def check(name: str, url: str) -> None:
     """Run a client's checks against a live adapter; they print what they checked and fail with a traceback."""
     script = HERE / name / "check.py"
-    subprocess.run([str(python_of(name)), "-W", "error::SyntaxWarning", str(script), url], check=True, timeout=280)
+    subprocess.run([str(python_of(name)), "-W", "error::SyntaxWarning", str(script), url], check=True, timeout=PATIENCE)
 
 
 def suite(name: str, url: str) -> None:
@@ -50,4 +52,4 @@ def suite(name: str, url: str) -> None:
         "-oasyncio_default_fixture_loop_scope=session",
     ]
     command = [str(python_of(name)), "-m", "pytest", *options, str(HERE / name / "test_standard.py")]
-    subprocess.run(command, check=True, timeout=280, env={**os.environ, "ADAPTER_TEST_URL": url})
+    subprocess.run(command, check=True, timeout=PATIENCE, env={**os.environ, "ADAPTER_TEST_URL": url})

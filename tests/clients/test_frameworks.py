@@ -7,7 +7,6 @@ from tests.live import adapter
 
 
 @pytest.mark.clients
-@pytest.mark.timeout(900)
 @pytest.mark.parametrize("name", ["langchain", "llama_index", "openai_agents"])
 def test_a_framework_chats_streams_and_runs_an_agent(name, tmp_path):
     with adapter(tmp_path) as live:
@@ -15,7 +14,6 @@ def test_a_framework_chats_streams_and_runs_an_agent(name, tmp_path):
 
 
 @pytest.mark.clients
-@pytest.mark.timeout(900)
 def test_langchains_standard_suites_pass(tmp_path):
     with adapter(tmp_path) as live:
         suite("langchain", f"{live.url}/v1")

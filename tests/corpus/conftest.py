@@ -13,7 +13,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "tests/corpus/" in item.path.as_posix():
             item.add_marker(pytest.mark.corpus)
-            item.add_marker(pytest.mark.timeout(600))
             if ROOT is None:
                 item.add_marker(pytest.mark.skip(reason="ADAPTER_CORPUS does not name a folder of recorded traffic"))
 

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from adapter.settings import Settings, catalogue
 from adapter.translate.core.capabilities import ModelCapabilities, capabilities_of
+from tests.support.size import IS_LARGE, is_drawn
 
 Object = dict[str, Any]
 
@@ -68,10 +69,15 @@ class Recording(NamedTuple):
 
 @cache
 def recordings(name: str) -> list[Recording]:
-    """All records of one file."""
+    """The records of one file that are tried in this run."""
+    return [_recording(record) for record in drawn_records(name)]
+
+
+def drawn_records(name: str) -> Iterator[Object]:
+    """The lines of one file that are tried in this run, as JSON; neighbours are often of one conversation."""
     assert ROOT is not None
     with (Path(ROOT) / f"{name}.jsonl").open(encoding="utf-8") as lines:
-        return [_recording(json.loads(line)) for line in lines]
+        yield from (json.loads(line) for number, line in enumerate(lines) if is_drawn(f"{name} {number // 3}"))
 
 
 def _recording(record: Object) -> Recording:
@@ -115,9 +121,9 @@ def exceptions(test: str) -> dict[str, str]:
 
 
 def compare(test: str, failures: dict[str, str]) -> None:
-    """Raise unless exactly the records that are named as exceptions failed."""
+    """Raise unless exactly the records that are named as exceptions failed; a record that is not tried cannot."""
     known = exceptions(test)
     new = [f"{id_}: {reason}" for id_, reason in failures.items() if id_ not in known]
     assert not new, "not named in exceptions.toml:\n" + "\n".join(new)
-    fine = set(known) - set(failures)
+    fine = set(known) - set(failures) if IS_LARGE else ()
     assert not fine, f"named in exceptions.toml, and fine: {sorted(fine)}"

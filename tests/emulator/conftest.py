@@ -10,6 +10,7 @@ import pytest
 import uvicorn
 
 from adapter.emulator import EmulatorSettings, create_emulator
+from tests.support.guards import PATIENCE
 
 
 @pytest.fixture(scope="session")
@@ -40,5 +41,5 @@ def serve(settings: EmulatorSettings) -> Iterator[str]:
         time.sleep(0.01)
     yield f"http://127.0.0.1:{listener.getsockname()[1]}"
     server.should_exit = True
-    thread.join(timeout=5)
+    thread.join(timeout=PATIENCE)
     listener.close()

@@ -5,7 +5,6 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import jsonschema
@@ -18,6 +17,7 @@ from adapter.emulator.parsing.parser import parse
 from adapter.emulator.schemas.openapi import to_json_schema
 from adapter.emulator.schemas.sample import sample, satisfies
 from adapter.emulator.schemas.strings import by_pattern
+from tests.corpus.recordings import drawn_records
 
 NO_VALUE_EXISTS = "no value exists"
 UNRESOLVABLE = "a $ref leaves the document"
@@ -62,10 +62,8 @@ def schemas() -> Iterator[tuple[dict[str, Any], Any]]:
     """Every recorded schema, as JSON Schema."""
     if "ADAPTER_CORPUS" not in os.environ:
         pytest.skip("ADAPTER_CORPUS is not set")
-    with (Path(os.environ["ADAPTER_CORPUS"]) / "tool_schemas.jsonl").open(encoding="utf-8") as lines:
-        for line in lines:
-            record = json.loads(line)
-            yield record, as_json_schema(record)
+    for record in drawn_records("tool_schemas"):
+        yield record, as_json_schema(record)
 
 
 def as_json_schema(record: dict[str, Any]) -> Any:
@@ -140,7 +138,8 @@ def test_every_recorded_schema_gets_a_valid_value(variant: int) -> None:
     for (group, outcome), count in sorted(counts.items()):
         print(f"schemas of {group}: {outcome or 'FAILED'} {count}")
     assert not failures, "\n".join(failures)
-    assert sum(count for (_, outcome), count in counts.items() if outcome == "valid") > 3950
+    valid = sum(count for (_, outcome), count in counts.items() if outcome == "valid")
+    assert valid > 0.98 * counts.total()
 
 
 @pytest.mark.corpus

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from tests.server.scripted import Kept, adapter, answer, chat, events, frame
+from tests.support.guards import PATIENCE
 from tests.upstream.chaos import CHUNKED, Exchange, chunk, running
 from tests.upstream.chaos import answer as http
 
@@ -536,7 +537,7 @@ async def test_a_fault_is_told_and_leaves_nothing_behind(row, stream, caplog):
         # A quota is one model's: where it is used up, only requests for others are sent.
         after = await client.post(PATH, json=chat("next", stream=stream, model="gemini-3.8-flash"))
         (check_stream if stream else check_whole)(after, Whole("!"))
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(PATIENCE):
             while chaos.open > 1 or len(asyncio.all_tasks()) > before + 1:
                 await asyncio.sleep(0.01)
         figures = (await client.get("/metrics")).text

@@ -38,6 +38,7 @@ from tests.faults.test_bad_upstreams import (
 )
 from tests.key_value import key_value_server
 from tests.server.scripted import adapter, answer, chat, frame
+from tests.support.guards import PATIENCE
 from tests.upstream.chaos import CHUNKED, chunk, running
 
 CALL = answer({"functionCall": {"name": "weather", "args": {}}, "thoughtSignature": "c2lnbmF0dXJl"})
@@ -79,10 +80,8 @@ async def test_no_tool_loop_breaks_because_the_store(fault, tmp_path):
             call = {name: issued[name] for name in ("id", "type", "function")}
             asks = {"role": "assistant", "tool_calls": [call]}
             result = {"role": "tool", "tool_call_id": call["id"], "content": "rain"}
-            begun = time.monotonic()
             response = await second.post(PATH, json=question | {"messages": [*question["messages"], asks, result]})
             assert response.status_code == 200, response.text
-            assert time.monotonic() - begun < 5
             assert response.json()["choices"][0]["message"]["tool_calls"]
             sent = json.loads(chaos.exchanges[-1].body)["contents"][1]["parts"][0]
             known = fault == "may only be read"
@@ -156,7 +155,7 @@ async def test_a_token_that_serves_is_used_while_the_next_one_cannot_be_made(tok
         chaos.script = GOOD
         check_whole(await client.post(PATH, json=chat()), Whole("!"))
         tokens.error, tokens.takes = NoToken(), 0.2
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             while tokens.made < 3:
                 check_whole(await client.post(PATH, json=chat()), Whole("!"))
         assert {one.fields["authorization"] for one in chaos.exchanges} == {"Bearer ya29.1"}
@@ -176,7 +175,7 @@ def serve(tmp_path):
 
 
 async def ask_often(url, number=100):
-    async with httpx2.AsyncClient(base_url=url, timeout=30, trust_env=False, verify=False) as client:
+    async with httpx2.AsyncClient(base_url=url, timeout=PATIENCE, trust_env=False, verify=False) as client:
         for stream in (False, True):
             done = [await client.post(PATH, json=chat(stream=stream)) for _ in range(number // 2)]
             assert [one.status_code for one in done] == [200] * len(done)
@@ -249,7 +248,7 @@ async def test_a_process_without_a_file_descriptor_left_waits_calmly_and_serves_
     options = ("--store", "memory", "--header-timeout", "3", "--log-level", "error")
     with live.adapter(tmp_path, *options, preexec_fn=few, stderr=subprocess.DEVNULL) as server:
         async with (
-            httpx2.AsyncClient(base_url=server.url, timeout=60, trust_env=False, verify=False) as client,
+            httpx2.AsyncClient(base_url=server.url, timeout=PATIENCE, trust_env=False, verify=False) as client,
             AsyncExitStack() as idle,
         ):
             assert (await client.get("/healthz")).status_code == 200
@@ -262,7 +261,7 @@ async def test_a_process_without_a_file_descriptor_left_waits_calmly_and_serves_
             assert server.process.poll() is None
             # Those that say nothing are closed after three seconds; until then others are sent away.
             client.headers["connection"] = "close"
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(PATIENCE):
                 while await status_of(client) != 200:
                     await asyncio.sleep(0.2)
             assert [await status_of(client) for _ in range(10)] == [200] * 10
@@ -299,7 +298,7 @@ async def test_a_clock_that_jumps_ends_no_wait_and_begins_none(jump, seconds):
         await asyncio.sleep(0.1)
         jump(-seconds)
         check_error(await task, LATE)
-        assert 0.3 < time.monotonic() - begun < 10
+        assert time.monotonic() - begun > 0.3
         assert (await client.get("/metrics")).status_code == 200
 
 

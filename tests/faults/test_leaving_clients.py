@@ -12,6 +12,7 @@ from tests.faults.raw import head, raw, request
 from tests.faults.test_bad_upstreams import GOOD, PATH, Named, Whole, check_whole, delta, first, says, streams
 from tests.server.scripted import Kept, adapter, chat, frame
 from tests.server.scripted import answer as gemini
+from tests.support.guards import PATIENCE
 from tests.upstream.chaos import CHUNKED, OK, chunk, running
 
 STREAM = request(body=json.dumps(chat(stream=True)).encode())
@@ -27,7 +28,7 @@ LEAVING = {
 
 async def logged(log):
     """The only line of a log, once it is there."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while not log:
             await asyncio.sleep(0.01)
     assert len(log) == 1
@@ -53,7 +54,7 @@ async def test_who_leaves_takes_the_call_to_gemini_along(waits_for, how):
                     await asyncio.sleep(0.01)
             if how == "resets":
                 connection.reset()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             await chaos.settled()
         line = await logged(log)
         assert (" INFO " in line, " 499 " in line) == (True, True)
@@ -108,7 +109,7 @@ async def test_hundreds_that_leave_at_random_leak_no_connection_to_gemini(monkey
             await asyncio.gather(*(leave(client) for _ in range(50)))
         chaos.script = all_at_once
         for _ in range(5):
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(PATIENCE):
                 for answer in await asyncio.gather(*(client.post(PATH, json=chat("all at once")) for _ in range(10))):
                     check_whole(answer, Whole("!"))
         assert chaos.open <= 10
@@ -132,7 +133,7 @@ async def test_who_leaves_while_the_server_is_writing_ends_the_stream(how):
             await asyncio.sleep(0.2)
             if how == "resets":
                 connection.reset()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             await chaos.settled()
         assert " 499 " in await logged(log)
         chaos.script = GOOD
@@ -175,7 +176,7 @@ async def test_who_never_reads_is_left_after_a_while():
         chaos.script = without_end
         async with raw(client, buffer=4_096) as connection:
             await connection.send(STREAM)
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(PATIENCE):
                 while not chaos.hits:
                     await asyncio.sleep(0.01)
                 await chaos.settled()
@@ -209,7 +210,7 @@ async def test_who_says_that_it_is_done_before_its_answer_has_left():
                 await asyncio.sleep(0.01)
             connection.writer.write_eof()
             assert await connection.rest() == b""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             await chaos.settled()
 
 
@@ -221,7 +222,7 @@ async def test_requests_that_were_sent_together_do_not_outlive_their_client():
             await connection.send(WHOLE + WHOLE)
             while not chaos.hits:
                 await asyncio.sleep(0.01)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             await chaos.settled()
         await asyncio.sleep(0.1)
         assert chaos.hits == 1

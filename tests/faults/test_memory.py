@@ -14,6 +14,7 @@ from tests.faults.raw import raw, request
 from tests.faults.test_bad_upstreams import GOOD, PATH, by_kind, delta, one_line_without_end, says, told, whole_stream
 from tests.live import adapter, free_port
 from tests.server.scripted import answer, chat, frame
+from tests.support.guards import PATIENCE
 from tests.upstream.chaos import CHUNKED, chunk, running
 from tests.upstream.chaos import answer as http
 
@@ -59,7 +60,7 @@ async def asking(process, script):
     live, port = process
     async with (
         running(port=port) as (chaos, _),
-        httpx2.AsyncClient(base_url=live.url, timeout=60, trust_env=False, verify=False) as client,
+        httpx2.AsyncClient(base_url=live.url, timeout=PATIENCE, trust_env=False, verify=False) as client,
     ):
         chaos.script = GOOD
         for stream in (False, True):
@@ -123,7 +124,7 @@ async def test_a_client_that_never_reads_makes_nothing_pile_up(process, leaves):
     async with asking(process, without_end) as (client, chaos, held):
         async with raw(client, buffer=4_096) as connection:
             await connection.send(request(body=json.dumps(chat(stream=True)).encode()))
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(PATIENCE):
                 while chaos.hits < 3:
                     await asyncio.sleep(0.01)
                 if leaves:
@@ -132,7 +133,7 @@ async def test_a_client_that_never_reads_makes_nothing_pile_up(process, leaves):
                     # The connection of the requests before is closed or kept, this one is closed.
                     while not connection.reader.at_eof() and chaos.open > 1:
                         await asyncio.sleep(0.05)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             while chaos.open > 1:
                 await asyncio.sleep(0.01)
         assert held.most < 15 * MB

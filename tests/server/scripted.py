@@ -15,6 +15,7 @@ from adapter.server.app import create_app
 from adapter.server.http.uvicorn_protocol import protocol
 from adapter.server.observe.request_log import Lines
 from adapter.settings import Settings
+from tests.support.guards import PATIENCE
 
 USAGE = {"promptTokenCount": 3, "candidatesTokenCount": 2, "totalTokenCount": 5}
 
@@ -197,7 +198,7 @@ async def adapter(upstream: Upstream | Emulated, lines=None, **settings) -> Asyn
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     try:
         # To load certificates takes longer than most tests.
-        async with httpx2.AsyncClient(base_url=url, timeout=20, trust_env=False, verify=False) as client:
+        async with httpx2.AsyncClient(base_url=url, timeout=PATIENCE, trust_env=False, verify=False) as client:
             yield client
     finally:
         server.enough.set()

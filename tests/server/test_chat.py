@@ -6,6 +6,7 @@ import json
 import pytest
 
 from tests.server.scripted import adapter, answer, chat, events, frame, scripted
+from tests.support.guards import PATIENCE
 
 PATH = "/v1/chat/completions"
 
@@ -168,7 +169,7 @@ async def test_a_client_that_leaves_cancels_the_upstream_call(script, stream):
         await asyncio.sleep(0.1)
         assert not upstream.gone.is_set()
         task.cancel()
-        await asyncio.wait_for(upstream.gone.wait(), 5)
+        await asyncio.wait_for(upstream.gone.wait(), PATIENCE)
 
 
 async def test_several_choices_are_several_calls_where_the_model_gives_one():

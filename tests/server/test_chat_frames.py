@@ -3,7 +3,7 @@
 import json
 from types import SimpleNamespace
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from adapter.server.endpoints.chat import StreamedChat
@@ -29,7 +29,6 @@ def streamed_chat(at):
 
 
 @given(st.lists(st.tuples(PARTS, SIDES, USAGES, st.booleans()), max_size=12), st.booleans())
-@settings(max_examples=300, deadline=None)
 def test_frames_are_the_chunks_of_the_stream_machine(events, leaking):
     at = context(options={"leaked_thoughts": leaking})
     answered, machine = streamed_chat(at), ChatStream(at, STAMP)

@@ -15,6 +15,7 @@ from tests.server.scripted import adapter, answer, chat, events, frame, scripted
 from tests.server.test_responses_background import ended
 from tests.server.test_responses_socket import create, heard
 from tests.server.test_responses_socket import socket as responses_socket
+from tests.support.guards import PATIENCE
 
 pytestmark = pytest.mark.faults
 
@@ -366,7 +367,7 @@ async def test_an_upstream_that_failed_too_often_is_passed_over_until_it_recover
         assert (text, len(one.seen)) == ("other indeed", LEAST_CALLS)
         assert ledger(response) == {"upstream": "fell back to other1 after circuit_open"}
         script = says("first")
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             while (await text_of(client))[1] != "first indeed":
                 await asyncio.sleep(0.1)
         assert {(await text_of(client))[1] for _ in range(3)} == {"first indeed"}

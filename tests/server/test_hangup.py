@@ -8,6 +8,7 @@ import pytest
 
 from tests.live import adapter
 from tests.server.scripted import answer, chat, scripted
+from tests.support.guards import PATIENCE
 
 pytestmark = pytest.mark.faults
 
@@ -18,9 +19,9 @@ async def hello(call):
     await call.json(answer("hello"))
 
 
-async def until(true, seconds=60):
+async def until(true):
     """Wait for something that another process does."""
-    async with asyncio.timeout(seconds):
+    async with asyncio.timeout(PATIENCE):
         while not await true():
             await asyncio.sleep(0.1)
 
@@ -39,7 +40,7 @@ async def test_keys_are_rotated_without_a_lost_request(tmp_path, workers, capfd)
         serving = adapter(tmp_path, "--workers", workers, "--store", "memory", settings=settings)
         live = await asyncio.to_thread(serving.__enter__)
         try:
-            async with httpx2.AsyncClient(base_url=live.url, timeout=60) as client:
+            async with httpx2.AsyncClient(base_url=live.url, timeout=PATIENCE) as client:
 
                 async def status(key):
                     headers = {"authorization": f"Bearer {key}"}
@@ -85,7 +86,7 @@ async def test_a_file_that_cannot_be_read_leaves_the_keys_as_they_are(tmp_path, 
                 return "keys stay as they were" in told
 
             await until(said)
-            async with httpx2.AsyncClient(base_url=live.url, timeout=60) as client:
+            async with httpx2.AsyncClient(base_url=live.url, timeout=PATIENCE) as client:
                 assert (await client.post("/v1/chat/completions", json=chat())).status_code == 200
         finally:
             await asyncio.to_thread(serving.__exit__, None, None, None)

@@ -10,6 +10,7 @@ from websockets.asyncio.client import connect
 
 from adapter.server.http.uvicorn_protocol import protocol
 from adapter.settings import Settings
+from tests.support.guards import PATIENCE
 
 IDLE = 1
 """Seconds after which these servers close a connection."""
@@ -42,7 +43,7 @@ async def connected():
     running = asyncio.create_task(server.serve(sockets=[listener]))
     try:
         reader, writer = await asyncio.open_connection("127.0.0.1", listener.getsockname()[1])
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE):
             yield reader, writer
         writer.close()
     finally:

@@ -15,6 +15,7 @@ import pytest
 from tests.live import ROOT, bare_environment, free_port
 from tests.server.collector import collector
 from tests.server.scripted import answer, scripted
+from tests.support.guards import PATIENCE
 
 pytestmark = pytest.mark.faults
 
@@ -127,7 +128,7 @@ RAW = [
 async def ask_everything(url):
     """Every plant, with the right key and with a wrong one; how many answers came."""
     answers = 0
-    async with httpx2.AsyncClient(base_url=url, timeout=20) as client:
+    async with httpx2.AsyncClient(base_url=url, timeout=PATIENCE) as client:
         for headers in (HEADERS, {**HEADERS, "authorization": f"Bearer {SAID}"}, {"api-key": CLIENT_KEY}):
             for body in BODIES:
                 answers += bool(await client.post("/v1/chat/completions", json=body, headers=headers))
@@ -143,7 +144,7 @@ async def ask_everything(url):
 def send_and_leave(url, data):
     """Half a request, or nonsense, from a client that then resets its connection."""
     host, _, port = url.removeprefix("http://").partition(":")
-    with socket.create_connection((host, int(port)), timeout=5) as connection:
+    with socket.create_connection((host, int(port)), timeout=PATIENCE) as connection:
         connection.sendall(data)
         connection.settimeout(0.3)
         with contextlib.suppress(OSError):
@@ -180,7 +181,7 @@ async def output_of(tmp_path, upstream_url, *arguments, **variables):
             figures = await page(f"{url}/metrics")
         finally:
             process.send_signal(signal.SIGTERM)
-            await asyncio.wait_for(process.wait(), 60)
+            await asyncio.wait_for(process.wait(), PATIENCE)
     return path.read_text(errors="replace"), figures, answers
 
 
@@ -258,7 +259,9 @@ async def test_nothing_that_was_planted_is_in_a_span(tmp_path):
 def test_a_setting_that_is_refused_is_refused_without_its_secret(tmp_path, settings):
     command = [sys.executable, "-m", "adapter", "serve", "--port", "0"]
     environment = {**bare_environment(tmp_path), **settings}
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=PATIENCE, check=False
+    )
     assert done.returncode != 0
     assert lines_with_plants(done.stdout + done.stderr) == []
     assert "Traceback" not in done.stderr

@@ -9,6 +9,7 @@ import urllib.request
 import pytest
 
 from tests.live import ROOT, bare_environment, free_port, wait_for
+from tests.support.guards import PATIENCE
 
 PROMPT = "planted-prompt-7f3a"
 KEY = "planted-key-91bc"
@@ -37,11 +38,11 @@ def test_no_key_and_no_prompt_is_ever_written(tmp_path, log_format):
                 headers = {"authorization": f"Bearer {key}", "content-type": "application/json"}
                 request = urllib.request.Request(f"{url}/v1/chat/completions", json.dumps(body).encode(), headers)
                 with pytest.raises(urllib.error.HTTPError) as caught:
-                    urllib.request.urlopen(request, timeout=10)
+                    urllib.request.urlopen(request, timeout=PATIENCE)
                 caught.value.close()
     finally:
         process.terminate()
-        output, _ = process.communicate(timeout=30)
+        output, _ = process.communicate(timeout=PATIENCE)
     assert PROMPT not in output
     assert KEY not in output
     assert CLIENT not in output

@@ -11,6 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from adapter.settings import SettingsError, load
 from tests.live import ROOT, bare_environment, free_port, wait_for
 from tests.server.scripted import adapter, answer, chat, frame, scripted
+from tests.support.guards import PATIENCE
 
 
 def figures(text):
@@ -30,7 +31,7 @@ def total(found, name, **labels):
 
 async def settled(client):
     """The figures, once nothing is under way."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while (found := figures((await client.get("/metrics")).text))["adapter_running",]:
             await asyncio.sleep(0.01)
     return found
@@ -194,7 +195,7 @@ async def test_a_response_in_the_background_is_counted_when_it_has_ended_and_onc
         queued = (await client.post("/v1/responses", json=body)).json()
         assert total(await settled(client), "adapter_tokens_total") == 0
         go_on.set()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             while not total(found := await settled(client), "adapter_tokens_total"):
                 await asyncio.sleep(0.02)
             while (await client.get(f"/v1/responses/{queued['id']}")).json()["status"] != "completed":
@@ -240,12 +241,12 @@ def test_workers_count_together(tmp_path):
             body = b'{"model": "gemini-3.5-flash", "messages": [{"role": "user", "content": "hi"}]}'
             headers = {"content-type": "application/json"}
             request = urllib.request.Request(f"http://127.0.0.1:{port}/v1/chat/completions", body, headers)
-            urllib.request.urlopen(request, timeout=20).read()
+            urllib.request.urlopen(request, timeout=PATIENCE).read()
         for _ in range(5):
             running = 1.0
             while running:
                 # An answer is there before it is counted.
-                with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=20) as page:
+                with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=PATIENCE) as page:
                     found = figures(page.read().decode())
                 running = found["adapter_running",]
             assert total(found, "adapter_requests_total", endpoint=CHAT, status=200) == 12
@@ -253,7 +254,7 @@ def test_workers_count_together(tmp_path):
             assert total(found, "adapter_tokens_total", kind="input") > 0
     finally:
         process.terminate()
-        process.wait(timeout=30)
+        process.wait(timeout=PATIENCE)
 
 
 def test_what_a_killed_process_had_under_way_is_forgotten_and_what_it_counted_is_not(tmp_path, monkeypatch):
@@ -265,14 +266,14 @@ def test_what_a_killed_process_had_under_way_is_forgotten_and_what_it_counted_is
         "import os; os.kill(os.getpid(), 9)"
     )
     monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
-    done = subprocess.run([sys.executable, "-c", body], cwd=ROOT, timeout=60, check=False)
+    done = subprocess.run([sys.executable, "-c", body], cwd=ROOT, timeout=PATIENCE, check=False)
     assert done.returncode == -9
     page = (
         "import sys; from adapter.server.observe.metrics import Metrics; m = Metrics(); m.begin()\n"
         "sys.stdout.write(m.page().decode())"
     )
     text = subprocess.run(
-        [sys.executable, "-c", page], cwd=ROOT, timeout=60, check=True, capture_output=True, text=True
+        [sys.executable, "-c", page], cwd=ROOT, timeout=PATIENCE, check=True, capture_output=True, text=True
     )
     found = figures(text.stdout)
     assert found["adapter_running",] == 1

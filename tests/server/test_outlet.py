@@ -12,6 +12,7 @@ from adapter.server.http.asgi import CONNECTION
 from adapter.server.http.response_writer import Bytes, Messages, Outlet, Stamps
 from adapter.server.http.uvicorn_protocol import protocol
 from adapter.settings import Settings
+from tests.support.guards import PATIENCE
 
 COMMON = "openai-version: 2020-10-01\r\n"
 EVENTS = {
@@ -115,7 +116,7 @@ def request(path, *lines, version="1.1", body=b""):
 
 async def said(port, sent):
     """All that the server says until it closes, without what two answers never share."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(sent)
         answered = await reader.read(-1)
@@ -173,7 +174,7 @@ async def test_a_stream_that_fails_has_one_head_and_no_end():
 async def test_an_answer_ahead_of_the_body_does_not_reset_who_still_sends(way, version):
     body = b"x" * 4 * LARGE
     sent = request(f"/{way}/busy", CLOSE, version=version, body=body)
-    async with serving() as (_, port), asyncio.timeout(60):
+    async with serving() as (_, port), asyncio.timeout(PATIENCE):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(sent[:-LARGE])
         head = await reader.readuntil(b"\r\n\r\n")
@@ -199,7 +200,7 @@ async def test_a_client_that_never_sends_its_body_is_closed_behind_its_answer(wa
 
 @pytest.mark.parametrize("way", ["bytes", "messages"])
 async def test_a_client_that_reads_slowly_is_waited_for(way):
-    async with serving() as (app, port), asyncio.timeout(60):
+    async with serving() as (app, port), asyncio.timeout(PATIENCE):
         reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=LARGE)
         writer.write(request(f"/{way}/much", CLOSE))
         while app.buffered < LARGE:
@@ -216,7 +217,7 @@ async def test_a_client_that_reads_slowly_is_waited_for(way):
 
 @pytest.mark.parametrize("way", ["bytes", "messages"])
 async def test_a_client_that_leaves_keeps_no_answer_waiting(way):
-    async with serving() as (app, port), asyncio.timeout(60):
+    async with serving() as (app, port), asyncio.timeout(PATIENCE):
         _, writer = await asyncio.open_connection("127.0.0.1", port, limit=LARGE)
         writer.write(request(f"/{way}/much"))
         while app.buffered < LARGE:

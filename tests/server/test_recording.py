@@ -10,6 +10,7 @@ from adapter.server.endpoints.chat import StreamedChat
 from tests.server.scripted import Kept, adapter, answer, chat, frame, scripted
 from tests.server.test_metrics import settled, total
 from tests.server.test_responses_socket import create, heard, socket
+from tests.support.guards import PATIENCE
 
 CHAT = "/v1/chat/completions"
 
@@ -30,7 +31,7 @@ class Lines:
 
 async def until(true):
     """Wait for what follows an answer."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while not true():
             await asyncio.sleep(0.01)
 

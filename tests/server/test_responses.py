@@ -6,6 +6,7 @@ import pytest
 
 from tests.server.scripted import adapter, answer, frame, scripted
 from tests.server.stateful import PATH, ask, said, told
+from tests.support.guards import PATIENCE
 
 TOOL = {"type": "function", "name": "f", "parameters": {"type": "object", "properties": {}}}
 
@@ -132,7 +133,7 @@ async def test_a_client_that_leaves_cancels_the_call(stream):
         await begun.wait()
         await asyncio.sleep(0.1)
         task.cancel()
-        await asyncio.wait_for(upstream.gone.wait(), 10)
+        await asyncio.wait_for(upstream.gone.wait(), PATIENCE)
 
 
 @pytest.mark.parametrize("stream", [False, True])

@@ -11,6 +11,7 @@ from adapter.store.documents.base import MemoryDocuments
 from adapter.store.documents.sqlite import SqliteDocuments
 from tests.server.scripted import adapter, answer, chat, frame, scripted
 from tests.server.stateful import PATH, ask, said, told
+from tests.support.guards import PATIENCE
 
 
 @pytest.fixture(autouse=True)
@@ -51,7 +52,7 @@ async def two_processes(script, folder):
 
 async def ended(client, response_id):
     """A response, as soon as it has ended."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while True:
             response = (await client.get(f"{PATH}/{response_id}")).json()
             if response["status"] not in ("queued", "in_progress"):
@@ -114,7 +115,7 @@ async def test_a_stream_that_was_left_is_taken_up_again_behind_any_event():
 async def beyond(client, response_id, after):
     """The events of a stream that asks for what is behind a position."""
     url = f"{PATH}/{response_id}?stream=true&starting_after={after}"
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         response = await client.get(url)
     assert response.text.endswith("data: [DONE]\n\n")
     return told(response.text)
@@ -167,7 +168,7 @@ async def test_followers_that_come_while_the_last_events_are_written_down_freeze
     monkeypatch.setattr(MemoryDocuments, "put", slowly)
     async with scripted(script) as upstream, adapter(upstream) as client:
         queued = await start(client)
-        await asyncio.wait_for(writing.wait(), 10)
+        await asyncio.wait_for(writing.wait(), PATIENCE)
         whole = await beyond(client, queued["id"], 0)
         last = whole[-1]["sequence_number"]
         rests = [await beyond(client, queued["id"], last + offset) for offset in (-1, 0, 1, 2, 1_000_000)]
@@ -200,7 +201,7 @@ async def test_a_follower_who_does_not_read_holds_up_nobody():
 
     async with scripted(script) as upstream, adapter(upstream, write_timeout=0.3) as client:
         queued = await start(client)
-        await asyncio.wait_for(slow.begun.wait(), 20)
+        await asyncio.wait_for(slow.begun.wait(), PATIENCE)
         host, port = client.base_url.host, client.base_url.port
         reader, writer = await asyncio.open_connection(host, port, limit=1024)
         writer.write(f"GET {PATH}/{queued['id']}?stream=true HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
@@ -208,7 +209,7 @@ async def test_a_follower_who_does_not_read_holds_up_nobody():
         slow.go_on.set()
         done = await ended(client, queued["id"])
         whole = await beyond(client, queued["id"], 0)
-        left = await asyncio.wait_for(reader.read(), 10)
+        left = await asyncio.wait_for(reader.read(), PATIENCE)
         writer.close()
     assert whole[-1]["response"] == done
     assert said(done).endswith("three")
@@ -248,7 +249,7 @@ async def test_a_cancelled_one_hangs_up_and_keeps_what_there_was():
         cancelled = (await client.post(f"{PATH}/{queued['id']}/cancel")).json()
         again = (await client.post(f"{PATH}/{queued['id']}/cancel")).json()
         stream = await client.get(f"{PATH}/{queued['id']}?stream=true")
-        await asyncio.wait_for(upstream.gone.wait(), 10)
+        await asyncio.wait_for(upstream.gone.wait(), PATIENCE)
     assert cancelled["status"] == "cancelled"
     assert said(cancelled) == "one two "
     assert again == cancelled
@@ -314,7 +315,7 @@ async def test_deleting_one_that_runs_ends_it():
         queued = await start(client)
         await slow.begun.wait()
         deleted = await client.delete(f"{PATH}/{queued['id']}")
-        await asyncio.wait_for(upstream.gone.wait(), 10)
+        await asyncio.wait_for(upstream.gone.wait(), PATIENCE)
         await asyncio.sleep(0.2)
         found = await client.get(f"{PATH}/{queued['id']}")
     assert deleted.json()["deleted"] is True

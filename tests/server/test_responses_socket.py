@@ -10,6 +10,7 @@ from websockets.exceptions import InvalidStatus
 
 from tests.server.scripted import adapter, answer, frame, scripted
 from tests.server.stateful import contents, said
+from tests.support.guards import PATIENCE
 
 LAST = ("response.completed", "response.incomplete", "response.failed", "error", "response.steer.failed")
 
@@ -34,7 +35,7 @@ async def heard(connection):
     """The events up to the last one of a response."""
     events = []
     while not events or events[-1]["type"] not in LAST:
-        events.append(json.loads(await asyncio.wait_for(connection.recv(), 10)))
+        events.append(json.loads(await asyncio.wait_for(connection.recv(), PATIENCE)))
     return events
 
 
@@ -171,7 +172,7 @@ async def test_a_client_that_leaves_cancels_the_call():
         async with socket(client) as connection:
             await connection.send(create())
             await connection.recv()
-        await asyncio.wait_for(upstream.gone.wait(), 10)
+        await asyncio.wait_for(upstream.gone.wait(), PATIENCE)
 
 
 async def test_lanes_and_what_waits_in_them_are_bounded():

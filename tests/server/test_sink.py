@@ -3,7 +3,6 @@
 import fcntl
 import io
 import os
-import time
 from pathlib import Path
 
 import pytest
@@ -35,10 +34,8 @@ def test_a_line_is_written_whole(pipe):
 def test_what_does_not_fit_is_counted_and_told(pipe):
     reader, writer = pipe
     sink = Sink(writer)
-    begun = time.monotonic()
     for number in range(1_000):
         sink.write(f"line {number} {'x' * 90}")
-    assert time.monotonic() - begun < 10
     lines = read(reader).splitlines()
     assert lines == [f"line {number} {'x' * 90}" for number in range(len(lines))]
     assert (len(lines) > 50, sink.lost) == (True, 1_000 - len(lines))

@@ -12,6 +12,7 @@ from adapter.server.pipeline.event_stream import EventStream
 from adapter.settings import Settings
 from adapter.wire.sse import COMMENT
 from tests.server.scripted import adapter, answer, chat, frame, scripted
+from tests.support.guards import PATIENCE
 
 QUICK = Settings(commit_after=0.0, heartbeat_after=0.05, write_timeout=0.05)
 
@@ -50,7 +51,7 @@ async def test_silence_is_filled_until_the_stream_ends():
     client = Client()
     stream = EventStream(client, {}, QUICK)
     with until(stream.keep_alive(lambda: COMMENT)):
-        await asyncio.wait_for(client.heard.wait(), 10)
+        await asyncio.wait_for(client.heard.wait(), PATIENCE)
     count = len(client.messages)
     await asyncio.sleep(0.2)
     assert len(client.messages) == count
@@ -120,7 +121,7 @@ async def test_a_client_that_never_reads_does_not_hold_gemini_for_ever():
             body = json.dumps(chat(stream=True)).encode()
             head = b"POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: %d\r\n\r\n" % len(body)
             await loop.sock_sendall(reader, head + body)
-            await asyncio.wait_for(upstream.gone.wait(), 30)
+            await asyncio.wait_for(upstream.gone.wait(), PATIENCE)
         assert (await client.get("/healthz")).status_code == 200
 
 

@@ -14,6 +14,7 @@ import pytest
 
 from adapter.store.signatures.sqlite_file import connect
 from tests.store.entries import known
+from tests.support.guards import PATIENCE
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -41,6 +42,8 @@ PROGRAM = """
 import asyncio, json, os, resource, sys
 from adapter.store import open_store
 from adapter.wire.signatures import Issued, Signature
+from tests.support.guards import PATIENCE
+from tests.support.guards import PATIENCE
 
 async def main(path, at_the_start):
     if at_the_start == "full":
@@ -62,7 +65,7 @@ asyncio.run(main(*sys.argv[1:]))
 def facts_of(program, *arguments):
     """The JSON that a program of its own prints last."""
     command = [sys.executable, "-c", program, *map(str, arguments)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=True)
     return json.loads(done.stdout.splitlines()[-1])
 
 

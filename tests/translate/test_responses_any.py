@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import msgspec
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from adapter.translate.core.notes import Rejected
@@ -100,7 +100,6 @@ def refusal(body: Object) -> str | None:
 
 
 @given(st.lists(items, max_size=5), st.one_of(st.none(), st.lists(tools, max_size=3)), choices)
-@settings(max_examples=400, suppress_health_check=[HealthCheck.too_slow])
 def test_a_request_is_understood_or_refused_with_its_own_path(said: Any, declared: Any, choice: Any) -> None:
     path = refusal({"model": "asked", "input": said, "tools": declared, "tool_choice": choice})
     assert path is None or path.startswith(("input", "tools", "tool_choice"))

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from adapter.translate.core.errors import AnswerError
@@ -47,7 +47,6 @@ def opened(content: str | None) -> Any:
 
 
 @given(streams(), st.booleans())
-@settings(max_examples=300)
 def test_a_stream_says_what_the_whole_answer_says_however_it_is_cut(case, stateless):
     body, events = of_first(case[0]), first_only(case[1])
     view = viewed(store=not stateless)
@@ -58,7 +57,6 @@ def test_a_stream_says_what_the_whole_answer_says_however_it_is_cut(case, statel
 
 
 @given(streams())
-@settings(max_examples=200)
 def test_a_response_says_what_chat_says(case):
     body, view = of_first(case[0]), viewed()
     response, _, issued = whole(body, view)

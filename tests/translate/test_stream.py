@@ -4,7 +4,7 @@ import base64
 import itertools
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from adapter.translate.answer.choice_state import MAX_PIECES
@@ -134,7 +134,6 @@ WITH_SAMPLES = context(audio={"format": "pcm16", "voice": "Kore"}, n=3)
 
 
 @given(streams())
-@settings(max_examples=300)
 def test_a_stream_says_what_the_whole_answer_says_however_it_is_cut(case):
     body, events = case
     completion, _, issued = whole(body, WITH_SAMPLES)

@@ -1,7 +1,7 @@
 """Events that bring a piece of text and nothing else: told from one comparison, as they would be field by field."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from adapter.translate.answer.stream import ChatStream
@@ -71,7 +71,6 @@ def test_thoughts_go_on_as_thoughts():
 
 
 @given(st.lists(st.sampled_from([TEXT, TEXT, TEXT, NEW["a thought"], *NEW.values()]), max_size=8), st.booleans())
-@settings(max_examples=300, deadline=None)
 def test_what_is_told_does_not_depend_on_what_was_looked_at(events, leaking):
     at = context(options={"leaked_thoughts": leaking})
     quick, whole = ChatStream(at, STAMP), ChatStream(at, STAMP)

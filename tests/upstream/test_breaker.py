@@ -30,6 +30,7 @@ from adapter.upstream.policy.circuit_breaker import (
 from adapter.upstream.settings import UpstreamSettings
 from adapter.wire.gemini.errors import Status
 from adapter.wire.gemini.generate import GenerateContentRequest
+from tests.support.guards import PATIENCE
 from tests.upstream.chaos import answer
 
 PAUSE = 5.0
@@ -292,7 +293,7 @@ async def test_an_upstream_that_fails_is_left_alone_until_it_recovers(chaos):
         assert chaos.hits == LEAST_CALLS, "nothing is sent while it is open"
         chaos.script = well
         assert await ask(client, "other") == 200
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             while await ask(client) == "circuit_open":
                 await asyncio.sleep(0.05)
         assert [await ask(client) for _ in range(3)] == [200] * 3

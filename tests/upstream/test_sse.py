@@ -3,13 +3,11 @@ from itertools import pairwise
 
 import httpx2
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from adapter.upstream.errors import UpstreamProtocolError
 from adapter.upstream.sse import EventDecoder
-
-MANY = settings(max_examples=400)
 
 
 def decode(*chunks, limit=1_000_000):
@@ -111,13 +109,11 @@ BODIES = st.lists(st.tuples(LINES, st.sampled_from([b"\n", b"\r", b"\r\n"])), ma
 CUTS = st.lists(st.integers(0, 1_000), max_size=8)
 
 
-@MANY
 @given(BODIES, CUTS)
 def test_cutting_a_stream_anywhere_changes_nothing(body, cuts):
     assert decode(*pieces(body, cuts)) == decode(body)
 
 
-@MANY
 @given(BODIES.map(lambda body: body + b"\n\n"), CUTS)
 def test_the_payloads_are_those_that_httpx2_finds(body, cuts):
     """Up to what is ours: empty payloads are nothing, and a byte order mark at the start is none of the text."""
@@ -128,7 +124,6 @@ def test_the_payloads_are_those_that_httpx2_finds(body, cuts):
     assert decode(*pieces(body, cuts)) == theirs
 
 
-@MANY
 @given(st.lists(st.recursive(st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner))), CUTS)
 def test_every_json_value_comes_through(values, cuts):
     texts = [json.dumps(value, ensure_ascii=False).encode() for value in values]
@@ -136,7 +131,6 @@ def test_every_json_value_comes_through(values, cuts):
     assert decode(*pieces(body, cuts)) == texts
 
 
-@MANY
 @given(st.lists(st.dictionaries(st.text(), st.lists(st.text()))), st.sampled_from([None, 1, 2]), CUTS)
 def test_every_array_comes_through(values, indent, cuts):
     texts = [json.dumps(value, indent=indent) for value in values]

@@ -19,6 +19,7 @@ from adapter.upstream.model_path import model_path
 from adapter.wire.gemini.errors import Status
 from tests.google_cloud import SECRET, workload_identity
 from tests.live import ROOT
+from tests.support.guards import PATIENCE
 
 
 class Clock:
@@ -89,7 +90,7 @@ def test_a_machine_of_google_clouds_gets_its_tokens_from_there(tmp_path):
             cwd=ROOT,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=PATIENCE,
             check=True,
         )
     finally:

@@ -1,11 +1,13 @@
 """Events cut around the one text that changes."""
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
 from adapter.wire.base import encode
 from adapter.wire.openai.chat_answer import ChatCompletionChunk, ChunkChoice, Delta
-from adapter.wire.sse import BLANK, around, event
+from adapter.wire.openai.models import Model, ModelList
+from adapter.wire.sse import BLANK, around, event, named_event
 
 TEXT = st.text(st.one_of(st.sampled_from('\0"\\u0\n\u2028'), st.characters(exclude_categories=["Cs"])))
 
@@ -18,3 +20,18 @@ def test_an_event_around_a_text_is_the_event_with_that_text(text, id_, model):
 
     before, behind = around(chunk(BLANK))
     assert before + encode(text) + behind == event(chunk(text))
+
+
+def test_an_event_of_a_tagged_message_has_its_name():
+    class Done(msgspec.Struct, tag="response.done", tag_field="type"):
+        """A message that says its own type."""
+
+        id: str
+
+    assert named_event(Done("a")) == b'event: response.done\ndata: {"type":"response.done","id":"a"}\n\n'
+
+
+def test_a_list_of_models_is_one_page():
+    model = Model(id="m", object="model", created=1, owned_by="google")
+    page = b'{"object":"list","data":[{"id":"m","object":"model","created":1,"owned_by":"google"}]}'
+    assert encode(ModelList(object="list", data=[model])) == page

@@ -1,0 +1,1 @@
+"""What several tests use: live processes, scripted servers, judges."""

@@ -1,0 +1,27 @@
+"""How much the tests try: a little with the test command, everything in `.ci/run`.
+
+`ADAPTER_TEST_SIZE=large` tries all recorded traffic, many more examples of hypothesis, and all cases over HTTP.
+Otherwise a seeded tenth is tried, the same one in every run.
+"""
+
+import os
+from collections.abc import Sequence
+from random import Random
+from typing import TypeVar
+
+IS_LARGE = os.environ.get("ADAPTER_TEST_SIZE") == "large"
+
+EXAMPLES = 500 if IS_LARGE else 30
+"""How many examples hypothesis tries per test."""
+
+T = TypeVar("T")
+
+
+def is_drawn(name: str) -> bool:
+    """Whether something is tried in this run; for one in ten it is so in every run."""
+    return IS_LARGE or Random(name).random() < 0.1
+
+
+def tenth(items: Sequence[T]) -> list[T]:
+    """A seeded tenth of what there is, at least one; everything in a large run."""
+    return list(items) if IS_LARGE else Random(0).sample(items, max(1, len(items) // 10))
