@@ -12,7 +12,7 @@ from conformance.clients import CLIENTS, fill
 from conformance.judging import Observed, Verdict, judge
 from conformance.upstream import ScriptedGemini
 
-PER_REQUEST = {"strict": {"true": "1", "false": "0"}}
+PER_REQUEST = ("strict",)
 """Settings that a request can carry in a header, so that the server needs no restart."""
 
 
@@ -89,9 +89,7 @@ class Runner(NamedTuple):
         self.gemini.play(turn)
         body = {**request, "model": self.server.model_prefix + request["model"]} if "model" in request else request
         headers = {"authorization": f"Bearer {self.server.api_key}", "x-adapter-notes": "full"}
-        for name, words in PER_REQUEST.items():
-            if name in case.settings:
-                headers[f"x-adapter-{name}"] = words[case.settings[name]]
+        headers |= {f"x-adapter-{name}": case.settings[name] for name in PER_REQUEST if name in case.settings}
         url = f"{self.server.base_url.rstrip('/')}/{case.endpoint}"
         try:
             answer = self.http.post(url, json=body, headers=headers)

@@ -209,7 +209,7 @@ def test_workers_share_signatures(tmp_path):
         for step in range(12):
             headers, answer = ask(live.url, body)
             message = answer["choices"][0]["message"]
-            assert "injected" not in headers["x-adapter-notes"], step
+            assert "signature-stand-in" not in headers["x-adapter-notes"], step
             calls = [{key: call[key] for key in ("id", "type", "function")} for call in message["tool_calls"]]
             body["messages"].append({"role": "assistant", "content": None, "tool_calls": calls})
             body["messages"].append({"role": "tool", "tool_call_id": calls[0]["id"], "content": f"result {step}"})

@@ -19,6 +19,7 @@ from adapter.translate.answer.parallel_choices import Fanout
 from adapter.translate.core.catalogue import CODES
 from adapter.translate.core.context import Stamp
 from adapter.translate.core.notes import Fate, Rejected
+from adapter.translate.core.strictness import Strictness
 from adapter.translate.request import fields as chat
 from adapter.translate.responses import fields as responses
 from adapter.translate.responses.compaction import asking, compacted
@@ -79,7 +80,7 @@ class Core:
         )
         context, model = ready.context, ready.model
         self.notes = lines(ready.notes)
-        ledger.check(ready.notes, self.settings.strict, self.settings.notes)
+        ledger.check(ready.notes, Strictness(self.settings.strict), self.settings.notes)
         method = "streamGenerateContent" if request.stream else "generateContent"
         self.ask(orjson.loads(encode(ready.body)), f"{model}:{method}", ready.calls, method)
         stamp = Stamp(seed=f"turn{number}", id=f"chatcmpl-{number}", created=1_700_000_000, model=model)
@@ -198,7 +199,7 @@ class ResponsesCore(Core):
         context, model = ready.context, ready.model
         ledger_ = past.notes(view.ledger(ready.notes))
         self.notes = lines(ledger_)
-        ledger.check(ledger_, self.settings.strict, self.settings.notes)
+        ledger.check(ledger_, Strictness(self.settings.strict), self.settings.notes)
         method = "streamGenerateContent" if request.stream else "generateContent"
         self.ask(orjson.loads(encode(ready.body)), f"{model}:{method}", ready.calls, method)
         stamp = Stamp(seed=f"turn{number}", id=f"resp_{number}", created=1_700_000_000, model=model)

@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 
 from adapter.settings import SECRETS, all_settings
+from adapter.translate.core.catalogue import CODES
+from adapter.translate.core.codes import Severity
 from adapter.translate.request import fields as chat
 from adapter.translate.responses import fields as responses
 from conformance.cases import PATHS
@@ -11,6 +13,7 @@ from conformance.cases import PATHS
 ROOT = Path(__file__).parent.parent
 SETTINGS = ROOT / "docs" / "settings.md"
 FIELDS = ROOT / "docs" / "fields.md"
+CODES_PAGE = ROOT / "docs" / "codes.md"
 README = ROOT / "README.md"
 
 HEAD = """# Settings
@@ -33,6 +36,35 @@ def settings_page() -> str:
         flag = setting.name.replace("_", "-")
         rows.append(f"| `--{flag}` | `ADAPTER_{setting.name.upper()}` | {shown} | {setting.help} |")
     return HEAD + "\n".join(rows) + "\n"
+
+
+CODES_HEAD = """# Codes of the ledger
+
+Each note of the ledger that tells of a loss carries one of these codes, whatever the endpoint. `--notes CODE=allow` and
+`--notes CODE=reject` decide about single codes, `--strict LEVEL` and the header `x-adapter-strict` about severities:
+`breaks` refuses only what breaks, `answers` (and `true`) also what may change an answer, `costs` also what costs, `all`
+everything. `adapter codes` lists the same. Codes are a public contract: none is renamed. The spellings of version 0.1,
+a path and a fate (`user.dropped`), work in `--notes` until 0.4. This page is made from
+`adapter/translate/core/catalogue.py`.
+"""
+
+MEANING = {
+    Severity.BREAKS: "The request fails, or a client that relies on what is missing.",
+    Severity.CHANGES_ANSWERS: "The answer may be another one.",
+    Severity.COSTS: "Tokens, calls or money.",
+    Severity.COSMETIC: "Nothing that could change an answer.",
+}
+
+
+def codes_page() -> str:
+    """All codes, by severity; each has a heading, so that a link finds it."""
+    text = CODES_HEAD
+    for severity in Severity:
+        text += f"\n## {severity}\n\n{MEANING[severity]}\n"
+        for code in CODES.values():
+            if code.severity is severity:
+                text += f"\n### {code.name}\n\n{code.sentence} {code.advice}\n"
+    return text
 
 
 FATES = ("exact", "approximated", "injected", "dropped", "rejected")
@@ -113,7 +145,12 @@ def test_the_page_of_settings_is_what_the_code_says():
     assert SETTINGS.read_text() == settings_page(), "run python -m tests.test_docs"
 
 
+def test_the_page_of_codes_is_what_the_catalogue_says():
+    assert CODES_PAGE.read_text() == codes_page(), "run python -m tests.test_docs"
+
+
 if __name__ == "__main__":
     SETTINGS.write_text(settings_page())
+    CODES_PAGE.write_text(codes_page())
     FIELDS.write_text(fields_page())
     README.write_text(with_table(README.read_text()))

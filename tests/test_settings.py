@@ -44,7 +44,7 @@ def test_flags_go_before_the_environment_before_the_file_before_defaults(tmp_pat
 def test_every_setting_can_be_given_as_text(setting, tmp_path):
     text = setting.default if isinstance(setting.default, str) else "x"
     texts = {bool: "true", int: str(setting.default or 1), float: "7.5", str: text}
-    default = {tuple: "a,b", dict: "a=allow,b=reject"}
+    default = {tuple: "a,b", dict: "user-not-sent=allow,seed.approximated=reject"}
     if setting.name == "fallback_upstreams":
         default = {tuple: '[{"upstream_url": "https://relay.example", "upstream_keys": "a,b"}]'}
     if setting.name == "clients":
@@ -64,6 +64,29 @@ def test_every_setting_can_be_given_as_text(setting, tmp_path):
     except SettingsError as error:
         pytest.fail(str(error))
     assert str(getattr(settings, setting.name)) != "" or setting.default == ""
+
+
+@pytest.mark.parametrize(
+    ("word", "level"),
+    [("true", "answers"), ("1", "answers"), ("no", "off"), ("breaks", "breaks"), ("ALL", "all"), (True, "answers")],
+)
+def test_strictness_is_a_level_and_true_means_answers(word, level):
+    assert load({"strict": word}, KEYED).strict == level
+
+
+@pytest.mark.parametrize("code", ["user-not-sent", "user.dropped", "tools.function.parameters.$schema.dropped"])
+def test_a_code_may_have_the_spelling_of_the_catalogue_or_of_version_0_1(code):
+    assert load({"notes": {code: "allow"}}, KEYED).notes == {code: "allow"}
+
+
+@pytest.mark.parametrize(
+    ("code", "meant"), [("user-not-send", "user-not-sent"), ("sampling", "sampling-ignored"), ("usr.dropped", "")]
+)
+def test_an_unknown_code_is_refused_and_the_nearest_is_named(code, meant):
+    with pytest.raises(SettingsError) as caught:
+        load({"notes": {code: "allow"}}, KEYED)
+    assert repr(code) in str(caught.value)
+    assert meant in str(caught.value)
 
 
 def test_google_answers_when_there_is_a_key_and_the_emulator_when_there_is_none():

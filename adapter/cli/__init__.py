@@ -3,6 +3,7 @@
 import click
 
 from adapter import __version__
+from adapter.cli.codes import codes
 from adapter.cli.emulate import emulate
 from adapter.cli.key import key
 from adapter.cli.models import models
@@ -16,5 +17,5 @@ def main() -> None:
     """Any OpenAI tool runs on Gemini by changing its base_url, and nothing is lost in silence."""
 
 
-for command in (serve, emulate, key, translate, models):
+for command in (serve, emulate, key, translate, models, codes):
     main.add_command(command)

@@ -1,7 +1,8 @@
 """What holds between settings. All of it raises `SettingsError`."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from hashlib import sha256
 from importlib import import_module
@@ -13,6 +14,9 @@ import msgspec
 from adapter.settings.fields import GOOGLE_URL, Settings, SettingsError, is_loopback
 from adapter.settings.keys import digest_of
 from adapter.store.factory import check_name
+from adapter.translate.core.catalogue import CODES
+from adapter.wire.openai.chat_request import ChatCompletionRequest
+from adapter.wire.openai.responses import ResponsesRequest
 
 _DIGEST = re.compile(r"[0-9a-fA-F]{64}")
 _NOTHING = sha256(b"").hexdigest()
@@ -36,6 +40,7 @@ def check(settings: Settings) -> None:
         raise SettingsError("client_keys, clients: a key holds characters that no header takes")
     if settings.max_bodies < settings.max_body:
         raise SettingsError("max_bodies: must be at least max_body, or the largest request would never be served")
+    _check_codes(settings.notes)
     _check_rates(settings)
     if settings.metrics and find_spec("prometheus_client") is None:
         raise SettingsError("metrics: needs a package: pip install 'gemini-openai-adapter[metrics]'")
@@ -82,6 +87,21 @@ def _what_to_do(settings: Settings) -> str:
 
 def _fits_a_header(key: str) -> bool:
     return key.isascii() and key.isprintable() and " " not in key
+
+
+_OLD_CODE = re.compile(r"(\w+)[\w.$@*-]*\.(?:approximated|injected|dropped)")
+_PATHS = {*ChatCompletionRequest.__struct_fields__, *ResponsesRequest.__struct_fields__, "upstream"}
+"""Where the paths of a request's notes begin."""
+
+
+def _check_codes(codes: Iterable[str]) -> None:
+    """The codes of `notes` exist, in the catalogue or in the spelling of version 0.1 (a field's path and a fate)."""
+    for code in codes:
+        old = _OLD_CODE.fullmatch(code)
+        if code not in CODES and (old is None or old[1] not in _PATHS):
+            near = get_close_matches(code, CODES, 1, 0.5)
+            meant = f": do you mean {near[0]!r}?" if near else ""
+            raise SettingsError(f"notes: there is no code {code!r}{meant} (`adapter codes` lists all)")
 
 
 def check_fallbacks(settings: Settings) -> None:

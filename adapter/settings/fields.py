@@ -205,10 +205,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     )
     max_background: Annotated[int, _count("How many background responses run at once in one process.")] = 64
 
-    strict: Annotated[bool, _about("Answer 400 to a request that would lose or change something.")] = False
+    strict: Annotated[
+        Literal["off", "breaks", "answers", "costs", "all"],
+        _about("Answer 400 to a request that would lose something of this severity or a graver one; true: answers."),
+    ] = "off"
     notes: Annotated[
         dict[str, Literal["allow", "reject"]],
-        _about("Per note code, in any mode: 'user.dropped=allow,seed.approximated=reject'."),
+        _about("Per code of `adapter codes`, whatever --strict says: 'user-not-sent=allow,seed-folded=reject'."),
     ] = {}
     retry_malformed: Annotated[
         bool, _about("Ask once more when Gemini answers with a malformed call (each attempt is billed).")

@@ -16,6 +16,7 @@ import msgspec
 from adapter.settings.checks import check, check_fallbacks, check_traces
 from adapter.settings.fields import GOOGLE_URL, Settings, SettingsError, all_settings
 from adapter.settings.keys import HASHED, digest_of, with_keys
+from adapter.translate.core.strictness import Strictness, strictness_of
 from adapter.upstream.auth.vertex import host_of
 from adapter.upstream.settings import base_url
 
@@ -139,6 +140,8 @@ def _typed(name: str, value: Any) -> Any:
     setting = next((one for one in all_settings() if one.name == name), None)
     if setting is None:
         raise SettingsError(f"no such setting: {name}")
+    if name == "strict":
+        return _strictness(value)
     if not isinstance(value, str):
         return value
     if name in ("fallback_upstreams", "clients"):
@@ -153,6 +156,14 @@ def _typed(name: str, value: Any) -> Any:
     if int in kinds or float in kinds:
         return _number(name, value, int if int in kinds else float)
     return value
+
+
+def _strictness(value: Any) -> str:
+    """A level, or a boolean: before 0.2 strict mode was on or off."""
+    level = strictness_of(str(value))
+    if level is None:
+        raise SettingsError(f"strict: {value!r} is none of {', '.join(Strictness)}")
+    return level.value
 
 
 def _pairs(name: str, value: str) -> dict[str, str]:

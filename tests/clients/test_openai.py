@@ -183,7 +183,7 @@ def test_signatures_outlive_a_restart(tmp_path):
         with adapter(tmp_path) as live, openai.OpenAI(base_url=f"{live.url}/v1", api_key="unused") as client:
             raw = client.chat.completions.with_raw_response.create(model=MODEL, messages=messages, tools=[WEATHER])
             choice = raw.parse().choices[0]
-            assert "injected" not in raw.headers["x-adapter-notes"]
+            assert "signature-stand-in" not in raw.headers["x-adapter-notes"]
             if number < 2:
                 messages.append(bare(choice.message))
                 call = choice.message.tool_calls[0]

@@ -106,7 +106,7 @@ def test_a_chain_of_fifty_turns_keeps_every_signature(client):
         raw = client.responses.with_raw_response.create(
             model=MODEL, input=results, tools=[WEATHER], previous_response_id=response.id
         )
-        assert "injected" not in raw.headers["x-adapter-notes"]
+        assert "signature-stand-in" not in raw.headers["x-adapter-notes"]
         response = raw.parse()
     assert made == 50
     assert "number 50" in response.output_text
@@ -118,7 +118,7 @@ def test_a_loop_that_sends_everything_again_keeps_every_signature(client, fields
     items = [{"role": "user", "content": "call get_weather in 8 steps"}]
     for number in range(9):
         raw = client.responses.with_raw_response.create(model=MODEL, input=items, tools=[WEATHER], **fields)
-        assert "injected" not in raw.headers["x-adapter-notes"]
+        assert "signature-stand-in" not in raw.headers["x-adapter-notes"]
         response = raw.parse()
         items += [item.model_dump(exclude_none=True) for item in response.output]
         items += [result(call, f"result {number}") for call in calls_of(response)]
@@ -136,7 +136,7 @@ def test_references_stand_for_stored_items_as_the_ai_sdk_sends_them(client):
         result(call, "sunny"),
     ]
     raw = client.responses.with_raw_response.create(model=MODEL, input=items, tools=[WEATHER])
-    assert "injected" not in raw.headers["x-adapter-notes"]
+    assert "signature-stand-in" not in raw.headers["x-adapter-notes"]
     assert "sunny" in raw.parse().output_text
 
 
@@ -209,7 +209,7 @@ def test_everything_outlives_a_restart(tmp_path):
             raw = client.responses.with_raw_response.create(
                 model=MODEL, input=given, tools=[WEATHER], previous_response_id=previous and previous.id
             )
-            assert "injected" not in raw.headers["x-adapter-notes"]
+            assert "signature-stand-in" not in raw.headers["x-adapter-notes"]
             previous = raw.parse()
     assert "r2" in previous.output_text
 

@@ -157,10 +157,10 @@ async def test_a_limit_holds_to_the_last_one(server, limit, caplog):
 
 
 TOLD = {
-    "stop sequences": (having(stop=list("abcde")), having(stop=list("abcdef")), "stop.approximated"),
-    "bits of a seed": (having(seed=INT32 - 1), having(seed=INT32), "seed.approximated"),
-    "bits of a negative seed": (having(seed=-INT32), having(seed=-INT32 - 1), "seed.approximated"),
-    "tokens": (having(max_tokens=65_536), having(max_tokens=65_537), "max_tokens.approximated"),
+    "stop sequences": (having(stop=list("abcde")), having(stop=list("abcdef")), "stop-sequences-cut"),
+    "bits of a seed": (having(seed=INT32 - 1), having(seed=INT32), "seed-folded"),
+    "bits of a negative seed": (having(seed=-INT32), having(seed=-INT32 - 1), "seed-folded"),
+    "tokens": (having(max_tokens=65_536), having(max_tokens=65_537), "output-limit-lowered"),
 }
 
 

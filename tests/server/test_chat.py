@@ -23,7 +23,7 @@ async def test_a_whole_answer_tells_of_itself_in_its_headers():
         response = await client.post(PATH, json=chat(user="me", temperature=0.5))
     assert response.json()["choices"][0]["message"]["content"] == "Hello"
     headers = response.headers
-    assert headers["x-adapter-notes"] == "dropped=1; user.dropped"
+    assert headers["x-adapter-notes"] == "cosmetic=1; user-not-sent"
     assert headers["x-adapter-model"] == "gemini-3.5-flash"
     assert headers["x-request-id"].startswith("req_")
     assert upstream.seen[0].path == "/v1beta/models/gemini-3.5-flash:generateContent"
@@ -208,7 +208,7 @@ async def test_one_failing_call_of_several_fails_the_request():
 async def test_strict_mode_lists_every_loss_in_one_error():
     async with scripted(says_hello) as upstream, adapter(upstream) as client:
         request = chat(user="me", frequency_penalty=1.0, seed=2**40)
-        response = await client.post(PATH, json=request, headers={"x-adapter-strict": "true"})
+        response = await client.post(PATH, json=request, headers={"x-adapter-strict": "all"})
         lenient = await client.post(PATH, json=request)
     error = response.json()["error"]
     assert response.status_code == 400
@@ -217,9 +217,28 @@ async def test_strict_mode_lists_every_loss_in_one_error():
     assert len(upstream.seen) == 1
 
 
+async def test_a_level_of_strictness_that_is_none_is_an_error_that_names_them():
+    async with scripted(says_hello) as upstream, adapter(upstream) as client:
+        response = await client.post(PATH, json=chat(), headers={"x-adapter-strict": "perhaps"})
+    error = response.json()["error"]
+    assert (response.status_code, error["param"]) == (400, "x-adapter-strict")
+    assert "breaks, answers, costs, all" in error["message"]
+    assert upstream.seen == []
+
+
+async def test_strict_mode_says_what_each_loss_is_and_how_it_may_pass():
+    async with scripted(says_hello) as upstream, adapter(upstream) as client:
+        request = chat(user="me", frequency_penalty=1.0)
+        response = await client.post(PATH, json=request, headers={"x-adapter-strict": "answers"})
+    message = response.json()["error"]["message"]
+    assert "frequency_penalty: penalty-unsupported (changes-answers)" in message
+    assert "--notes penalty-unsupported=allow" in message
+    assert "user" not in message
+
+
 async def test_single_notes_can_be_allowed_or_rejected_by_their_codes():
     policy = {"user.dropped": "allow", "seed.approximated": "reject"}
-    async with scripted(says_hello) as upstream, adapter(upstream, strict=True, notes=policy) as client:
+    async with scripted(says_hello) as upstream, adapter(upstream, strict="answers", notes=policy) as client:
         allowed = await client.post(PATH, json=chat(user="me"))
         strict = await client.post(PATH, json=chat(frequency_penalty=1.0))
         lenient = await client.post(PATH, json=chat(seed=2**40), headers={"x-adapter-strict": "false"})

@@ -126,7 +126,7 @@ async def test_where_it_does_not_go_on_what_there_is_is_a_length_with_the_token(
 
 async def test_the_ledger_tells_of_further_calls(client):
     got = await client.post(PATH, json=chat(TALE, model=f"{MODEL}+fault-continuation"))
-    assert "candidates.continuationToken.injected" in got.headers["x-adapter-notes"]
+    assert "answer-continued" in got.headers["x-adapter-notes"]
     headers = {"x-adapter-notes": "full"}
     got = await client.post(PATH, json=chat(TALE, model=f"{MODEL}+fault-continuation", stream=True), headers=headers)
     last = json.loads(events(got.text)[-2])

@@ -143,7 +143,7 @@ async def test_another_upstream_answers_and_the_client_is_told(failure, stream):
     assert one.seen[0].headers["x-goog-api-key"] == "k"
     assert response.headers.get_list("x-adapter-upstream") == ["other1"]
     assert response.headers["x-adapter-model"] == "gemini-3.5-flash"
-    assert "upstream.approximated" in response.headers["x-adapter-notes"]
+    assert "upstream-fallback" in response.headers["x-adapter-notes"]
     assert ledger(response) == {"upstream": f"fell back to other1 after {why}"}
 
 
@@ -184,7 +184,7 @@ async def test_another_model_answers_and_is_asked_in_its_own_words(stream):
     assert "thinkingBudget" in thinking[2], "models before 3 know budgets, not levels"
     assert response.headers["x-adapter-model"] == "gemini-2.5-flash"
     assert response.headers["x-adapter-upstream"] == upstream.url.removeprefix("http://")
-    assert "model.approximated" in response.headers["x-adapter-notes"]
+    assert "model-fallback" in response.headers["x-adapter-notes"]
     assert ledger(response) == {"model": "fell back to gemini-2.5-flash after 503"}
     assert (shown["model_asked"], shown["model"]) == ("gemini-3.5-flash", "gemini-2.5-flash")
 

@@ -212,7 +212,7 @@ def lines_with_plants(text):
     [
         ("--log-format", "plain"),
         ("--log-format", "json", "--workers", "2"),
-        ("--upstream-auth", "caller", "--strict", "--fetch-media", "on"),
+        ("--upstream-auth", "caller", "--strict", "breaks", "--fetch-media", "on"),
         ("--upstream-http", "httpx2", "--retry-malformed", "--retries", "2"),
     ],
     ids=" ".join,

@@ -61,7 +61,7 @@ async def test_requests_tokens_notes_and_times_are_counted():
     assert total(found, "adapter_tokens_total", kind="input", model=MODEL) == 9
     assert total(found, "adapter_first_event_seconds_count", endpoint=CHAT, model=MODEL) == 1
     assert total(found, "adapter_request_seconds_count", endpoint=CHAT, model=MODEL) == 2
-    assert total(found, "adapter_notes_total", fidelity="dropped", field="user") == 1
+    assert total(found, "adapter_notes_total", code="user-not-sent", severity="cosmetic") == 1
     assert total(found, "adapter_attempts_total", outcome="ok") == 3
     assert total(found, "adapter_retries_total") == 0
 
@@ -202,7 +202,7 @@ async def test_a_response_in_the_background_is_counted_when_it_has_ended_and_onc
                 await asyncio.sleep(0.02)
         found = await settled(client)
     assert total(found, "adapter_tokens_total", kind="input", model=MODEL) == 3
-    assert total(found, "adapter_notes_total", field="user") == 1
+    assert total(found, "adapter_notes_total", code="user-not-sent") == 1
     assert total(found, "adapter_requests_total", endpoint="responses", outcome="complete") >= 2
 
 

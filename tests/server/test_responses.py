@@ -24,7 +24,7 @@ async def test_a_whole_answer_tells_of_itself_in_its_headers():
     body = response.json()
     assert said(body) == "Hello"
     assert (body["object"], body["status"], body["temperature"]) == ("response", "completed", 0.5)
-    assert response.headers["x-adapter-notes"] == "dropped=1; user.dropped"
+    assert response.headers["x-adapter-notes"] == "cosmetic=1; user-not-sent"
     assert response.headers["x-adapter-model"] == "gemini-3.5-flash"
     assert upstream.seen[0].path == "/v1beta/models/gemini-3.5-flash:generateContent"
 
@@ -150,7 +150,7 @@ async def test_the_whole_ledger_comes_in_the_body_on_request(stream):
 
 async def test_strict_mode_refuses_every_loss_at_once():
     async with scripted(says_hello) as upstream, adapter(upstream) as client:
-        response = await client.post(PATH, json=ask(user="me", max_tool_calls=3), headers={"x-adapter-strict": "1"})
+        response = await client.post(PATH, json=ask(user="me", max_tool_calls=3), headers={"x-adapter-strict": "all"})
     error = response.json()["error"]
     assert response.status_code == 400
     assert error["code"] == "would_lose"

@@ -132,7 +132,7 @@ async def test_paths_of_errors_and_notes_are_the_clients_own():
         items = [{"role": "user", "content": "ok"}, {"role": "narrator", "content": "x"}]
         refused = await client.post(PATH, json=ask(items, previous_response_id=one["id"]))
         items[1] = {"type": "mcp_list_tools", "id": "m", "server_label": "s", "tools": []}
-        strict = {"x-adapter-strict": "1"}
+        strict = {"x-adapter-strict": "all"}
         lossy = await client.post(PATH, json=ask(items, previous_response_id=one["id"]), headers=strict)
     assert refused.json()["error"]["param"] == "input[1].role"
     assert lossy.json()["error"]["param"].startswith("input[1]")
@@ -142,7 +142,7 @@ async def test_strict_mode_lets_a_chain_leave_its_own_thoughts_behind():
     async def script(call):
         await call.json(answer({"text": "hm", "thought": True}, "ok"))
 
-    async with scripted(script) as upstream, adapter(upstream, strict=True) as client:
+    async with scripted(script) as upstream, adapter(upstream, strict="all") as client:
         one = await make(client, "first", reasoning={"summary": "auto"})
         two = await make(client, "second", previous_response_id=one["id"])
     assert [item["type"] for item in one["output"]] == ["reasoning", "message"]
@@ -155,7 +155,7 @@ async def test_a_conversation_is_only_read_where_nothing_is_to_be_stored():
         conversation = (await client.post(CONVERSATIONS, json=start)).json()
         response = await client.post(PATH, json=ask("first", conversation=conversation["id"], store=False))
         listed = (await client.get(f"{CONVERSATIONS}/{conversation['id']}/items")).json()
-    assert "conversation.approximated" in response.headers["x-adapter-notes"]
+    assert "conversation-not-kept" in response.headers["x-adapter-notes"]
     assert contents(upstream.seen[0]) == [("user", ["zero"]), ("user", ["first"])]
     assert len(listed["data"]) == 1
 
@@ -201,7 +201,7 @@ async def test_a_reference_to_nothing_is_left_out_and_told():
         items = [{"type": "item_reference", "id": "rs_gone"}, {"role": "user", "content": "hi"}]
         response = await client.post(PATH, json=ask(items))
     assert response.status_code == 200
-    assert "input.dropped" in response.headers["x-adapter-notes"]
+    assert "item-unsupported" in response.headers["x-adapter-notes"]
     assert contents(upstream.seen[0]) == [("user", ["hi"])]
 
 
@@ -307,7 +307,7 @@ async def test_a_response_that_cannot_be_stored_says_so(monkeypatch):
         streamed = await make(client, stream=True)
         conversation = await client.post(CONVERSATIONS, json={})
     assert whole.json()["store"] is False
-    assert "store.dropped" in whole.headers["x-adapter-notes"]
+    assert "response-not-stored" in whole.headers["x-adapter-notes"]
     assert streamed["store"] is False
     assert (conversation.status_code, conversation.json()["error"]["code"]) == (503, "not_stored")
 

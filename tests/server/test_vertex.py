@@ -125,7 +125,7 @@ async def test_what_only_the_gemini_api_takes_is_told_and_not_sent(emulator, tok
     async with adapter(emulator, **VERTEX) as client:
         answer = await client.post("/v1/chat/completions", json=chat("hi", service_tier="flex"))
         assert answer.status_code == 200, answer.text
-        assert "service_tier.dropped" in answer.headers["x-adapter-notes"]
+        assert "upstream-field-unsupported" in answer.headers["x-adapter-notes"]
 
 
 async def test_a_refused_token_is_this_servers_fault(emulator, monkeypatch):

@@ -9,6 +9,7 @@ import msgspec
 
 from adapter.server.pipeline.ledger_headers import listed
 from adapter.translate.core.notes import Note
+from adapter.translate.core.strictness import counts_by_severity
 from adapter.wire.base import encode
 from adapter.wire.gemini.generate import GenerateContentResponse, UsageMetadata
 
@@ -86,6 +87,11 @@ class Exchange(msgspec.Struct, kw_only=True):
         """About how many bytes it holds: Gemini's body is about as large as OpenAI's."""
         return 2 * len(self.request) + sum(map(len, self.answer))
 
+    @property
+    def losses(self) -> dict[str, int]:
+        """How many losses of each severity there were, both ways."""
+        return counts_by_severity([*self.notes, *self.reply_notes])
+
     def summary(self) -> dict[str, object]:
         """A row of the list."""
         counts: dict[str, int] = {}
@@ -105,6 +111,7 @@ class Exchange(msgspec.Struct, kw_only=True):
             "model": self.model,
             "stream": self.stream,
             "fates": counts,
+            "losses": self.losses,
         }
 
     def detail(self) -> dict[str, object]:

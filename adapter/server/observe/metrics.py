@@ -13,8 +13,6 @@ from adapter.upstream.errors import UpstreamError
 from adapter.upstream.observer import outcome
 from adapter.upstream.settings import UpstreamSettings
 from adapter.wire.gemini.generate import GenerateContentRequest, GenerateContentResponse, UsageMetadata
-from adapter.wire.openai.chat_request import ChatCompletionRequest
-from adapter.wire.openai.responses import ResponsesRequest
 
 MAX_MODELS = 100
 """How many models have figures of their own; the rest count as `other`."""
@@ -28,8 +26,6 @@ _ENDPOINTS = frozenset({"chat/completions", "responses/input_tokens", "responses
 
 _GROUPS = ("responses", "conversations", "models", "translate")
 """What begins with one of these and is none of the above counts as it."""
-
-_FIELDS = {"upstream", *ChatCompletionRequest.__struct_fields__, *ResponsesRequest.__struct_fields__}
 
 
 class Metrics:
@@ -50,7 +46,7 @@ class Metrics:
             "adapter_first_event_seconds", "Time to a stream's first event.", where, registry=made, buckets=SECONDS
         )
         self._tokens = Counter("adapter_tokens", "Tokens that Gemini counted.", ("model", "kind"), registry=made)
-        self._notes = Counter("adapter_notes", "What became of fields.", ("field", "fidelity"), registry=made)
+        self._notes = Counter("adapter_notes", "Losses of requests and answers.", ("code", "severity"), registry=made)
         self._signatures = Counter("adapter_signatures", "Sources of signatures.", ("source",), registry=made)
         self._running = Gauge("adapter_running", "Requests under way.", registry=made, multiprocess_mode="livesum")
         self._attempts = Counter(
@@ -97,7 +93,8 @@ class Metrics:
             # A counter takes no negative number, and relays have been seen to send them.
             self._tokens.labels(model, kind).inc(max(0, number))
         for note in (*exchange.notes, *exchange.reply_notes):
-            self._notes.labels(_field(note.path), note.fate.value).inc()
+            if note.severity is not None:
+                self._notes.labels(note.code, note.severity.value).inc()
             if note.signature is not None:
                 self._signatures.labels(note.signature.value).inc()
 
@@ -187,11 +184,6 @@ def _bury(folder: str) -> None:
 def _endpoint(path: str) -> str:
     path = path.removeprefix("/v1/").removeprefix("/")
     return path if path in _ENDPOINTS else next((name for name in _GROUPS if path.startswith(name)), "other")
-
-
-def _field(path: str) -> str:
-    name = path.partition("[")[0].partition(".")[0]
-    return name if name in _FIELDS else "other"
 
 
 def _tokens(usage: UsageMetadata | None) -> list[tuple[str, int]]:

@@ -85,7 +85,8 @@ class Lines:
             place = f"{exchange.method} {exchange.shown_path}"
             said = f"{exchange.id} {place} {exchange.status} {shown(exchange.model)}"
             error = f" {shown(exchange.error)}" if exchange.error else ""
-            return f"{_clock(now)} {level} {said} {round(exchange.milliseconds)} ms{error}"
+            losses = "".join(f" {severity}={count}" for severity, count in exchange.losses.items())
+            return f"{_clock(now)} {level} {said} {round(exchange.milliseconds)} ms{losses}{error}"
         names = {"model_asked": shown(exchange.model_asked), "model": shown(exchange.model)}
         if exchange.error:
             names["error"] = shown(exchange.error)

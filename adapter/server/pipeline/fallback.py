@@ -18,6 +18,7 @@ from adapter.settings import Settings, next_models
 from adapter.translate.core.context import Options
 from adapter.translate.core.errors import to_openai
 from adapter.translate.core.notes import Fate, Note, Rejected
+from adapter.translate.core.strictness import Strictness
 from adapter.upstream.client import Reply
 from adapter.upstream.errors import InvalidModelName, UpstreamError, UpstreamTimeout, UpstreamUnavailable
 from adapter.upstream.policy.retry import MARGIN
@@ -114,7 +115,7 @@ class Detour(Generic[P]):
 
     def __init__(self, settings: Settings, routes: list[Route[P]], translate: Callable[[str, Options], P]) -> None:
         self.taken: P | None = None
-        self.strict = False
+        self.strict = Strictness.OFF
         self.view: Callable[[Sequence[Note]], list[Note]] = list
         self._settings = settings
         self._routes = routes

@@ -89,7 +89,7 @@ class Generation:
         """Record what goes to Gemini. Raises `StrictLoss`."""
         settings = self.service.settings
         exchange.model, exchange.notes, exchange.upstream_request = prepared.model, prepared.notes, prepared.body
-        strict = notes.is_strict(scope, settings)
+        strict = notes.strictness(scope, settings)
         notes.check(prepared.notes, strict, settings.notes)
         if prepared.detour is not None:
             prepared.detour.strict = strict

@@ -1,36 +1,45 @@
 """What clients are told of the ledger: a header, the whole on request, and strict mode."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from typing import Literal
+from collections.abc import Sequence
 
 from starlette.types import Scope
 
 from adapter.server.http.asgi import fields_of
-from adapter.server.pipeline.errors import StrictLoss
+from adapter.server.pipeline.errors import Malformed, StrictLoss
 from adapter.settings import Settings
-from adapter.translate.core.notes import Fate, Note, SignatureSource
+from adapter.translate.core.notes import Note, SignatureSource
+from adapter.translate.core.strictness import (
+    Policy,
+    Strictness,
+    counts_by_severity,
+    gravest_first,
+    how_to_allow,
+    refused_losses,
+    strictness_of,
+)
 
 HEADER = "x-adapter-notes"
 _HEADER = HEADER.encode()
 SIGNATURES_HEADER = "x-adapter-signatures"
 STRICT_HEADER = b"x-adapter-strict"
 MAX_HEADER = 1_024
-LOSSES = (Fate.APPROXIMATED, Fate.INJECTED, Fate.DROPPED)
 
 
 def summary(notes: Sequence[Note]) -> str:
-    """The header: how many notes of each fate, and which, as far as they fit."""
-    losses = [note for note in notes if note.fate in LOSSES]
+    """The header: how many losses of each severity, then their codes, the gravest first, as far as they fit."""
+    losses = gravest_first(notes)
     if not losses:
         return "none"
-    fates = [note.fate for note in losses]
-    text = ", ".join(f"{fate}={count}" for fate in LOSSES if (count := fates.count(fate)))
-    for code in dict.fromkeys([note.old_code for note in losses]):
-        if len(text) + len(code) + 2 > MAX_HEADER:
-            return f"{text}; ..."
+    text = ", ".join(f"{severity}={count}" for severity, count in counts_by_severity(losses).items())
+    for code in dict.fromkeys([note.code for note in losses]):
+        if len(text) + len(code) + len(_CUT) + 2 > MAX_HEADER:
+            return text + _CUT
         text += f"; {code}"
     return text
+
+
+_CUT = "; ..."
 
 
 def wants_all(scope: Scope) -> bool:
@@ -59,19 +68,25 @@ def _entry(note: Note) -> dict[str, str]:
     return entry if note.signature is None else {**entry, "signature": note.signature.value}
 
 
-def is_strict(scope: Scope, settings: Settings) -> bool:
-    """The client's word, else the operator's."""
+def strictness(scope: Scope, settings: Settings) -> Strictness:
+    """The client's level, else the operator's. Raises `Malformed` for a word that is no level."""
     asked = fields_of(scope).get(STRICT_HEADER)
-    return settings.strict if asked is None else asked.lower() in (b"1", b"true", b"yes", b"on")
+    if asked is None:
+        return Strictness(settings.strict)
+    level = strictness_of(asked.decode("latin-1"))
+    if level is None:
+        levels = ", ".join(Strictness)
+        raise Malformed(f"x-adapter-strict is one of {levels}, true or false", "x-adapter-strict", "invalid_value")
+    return level
 
 
-def check(notes: Sequence[Note], strict: bool, policy: Mapping[str, Literal["allow", "reject"]]) -> None:
+def check(notes: Sequence[Note], level: Strictness, policy: Policy) -> None:
     """Raise `StrictLoss` with every loss that is not allowed."""
-    default = "reject" if strict else "allow"
-    if not strict and "reject" not in policy.values():
-        return
-    losses = [note for note in notes if note.fate in LOSSES]
-    refused = [note for note in losses if policy.get(note.code, policy.get(note.old_code, default)) == "reject"]
+    refused = refused_losses(notes, level, policy)
     if refused:
-        lines = [f"{note.path}: {note.fate} ({note.reason})" for note in refused]
+        lines = [
+            f"{note.path}: {note.code} ({note.severity}): {note.reason}. {note.advice} Lets it pass: "
+            f"{how_to_allow(note, level)}"
+            for note in refused
+        ]
         raise StrictLoss("The request would not arrive as it was sent:\n" + "\n".join(lines), refused[0].path)

@@ -1,0 +1,75 @@
+"""Which losses a request may suffer before it is refused: a level, and exceptions by code."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+from typing import Literal
+
+from adapter.translate.core.codes import Severity
+from adapter.translate.core.notes import Fate, Note
+
+Policy = Mapping[str, Literal["allow", "reject"]]
+"""What is to be done about single codes, whatever the level; the spellings of version 0.1 count too."""
+
+LOSSES = (Fate.APPROXIMATED, Fate.INJECTED, Fate.DROPPED)
+
+
+class Strictness(StrEnum):
+    """The least severe losses that are refused; each level refuses what the ones before it refuse."""
+
+    OFF = "off"
+    BREAKS = "breaks"
+    ANSWERS = "answers"
+    COSTS = "costs"
+    ALL = "all"
+
+
+_GRAVEST_FIRST = tuple(Severity)
+
+_REFUSED = {level: frozenset(_GRAVEST_FIRST[:number]) for number, level in enumerate(Strictness)}
+
+_WORDS = {
+    **{level.value: level for level in Strictness},
+    **dict.fromkeys(("true", "1", "yes", "on"), Strictness.ANSWERS),
+    **dict.fromkeys(("false", "0", "no"), Strictness.OFF),
+}
+
+
+def strictness_of(word: str) -> Strictness | None:
+    """The level for a word; `true` means `answers`. None for any other word."""
+    return _WORDS.get(word.strip().lower())
+
+
+def refused_losses(notes: Sequence[Note], level: Strictness, policy: Policy) -> list[Note]:
+    """The losses that the level or the policy refuses, the gravest first."""
+    if level is Strictness.OFF and "reject" not in policy.values():
+        return []
+    losses = [note for note in notes if note.fate in LOSSES and _is_refused(note, level, policy)]
+    return sorted(losses, key=_gravity)
+
+
+def _is_refused(note: Note, level: Strictness, policy: Policy) -> bool:
+    decision = policy.get(note.code) or policy.get(note.old_code)
+    return note.severity in _REFUSED[level] if decision is None else decision == "reject"
+
+
+def _gravity(note: Note) -> int:
+    return _GRAVEST_FIRST.index(note.severity) if note.severity is not None else len(_GRAVEST_FIRST)
+
+
+def gravest_first(notes: Sequence[Note]) -> list[Note]:
+    """The losses among notes, the gravest first, else in their order."""
+    return sorted((note for note in notes if note.fate in LOSSES), key=_gravity)
+
+
+def counts_by_severity(notes: Sequence[Note]) -> dict[str, int]:
+    """How many losses there are of each severity, the gravest first; without those that do not occur."""
+    counts = Counter(note.severity for note in notes)
+    return {severity.value: counts[severity] for severity in _GRAVEST_FIRST if counts[severity]}
+
+
+def how_to_allow(note: Note, level: Strictness) -> str:
+    """The setting or header that lets a loss pass, for the error that refuses it."""
+    milder = next((one for one in reversed(Strictness) if note.severity not in _REFUSED[one]), Strictness.OFF)
+    by_level = f"x-adapter-strict: {milder.value}, or " if level is not Strictness.OFF else ""
+    return f"{by_level}--notes {note.code}=allow"

@@ -1,0 +1,74 @@
+"""How severe a loss a request may suffer."""
+
+import pytest
+
+from adapter.translate.core.catalogue import CODES
+from adapter.translate.core.codes import Severity
+from adapter.translate.core.notes import Fate, Note
+from adapter.translate.core.strictness import (
+    Strictness,
+    counts_by_severity,
+    gravest_first,
+    how_to_allow,
+    refused_losses,
+    strictness_of,
+)
+
+LOSSES = [
+    Note("user", Fate.DROPPED, "user-not-sent", "x"),
+    Note("n", Fate.APPROXIMATED, "choices-by-calls", "x"),
+    Note("temperature", Fate.DROPPED, "sampling-ignored", "x"),
+    Note("tools[0].type", Fate.DROPPED, "tool-type-unsupported", "x"),
+]
+"""One of each severity, the mildest first."""
+
+NOTES = [Note("model", Fate.EXACT), *LOSSES]
+
+
+def codes(notes):
+    return [note.code for note in notes]
+
+
+@pytest.mark.parametrize(("level", "count"), [(level, number) for number, level in enumerate(Strictness)])
+def test_each_level_refuses_one_severity_more(level, count):
+    assert codes(refused_losses(NOTES, level, {})) == codes(reversed(LOSSES))[:count]
+
+
+@pytest.mark.parametrize("word", ["true", "1", "yes", "on", "answers", " Answers "])
+def test_true_means_answers(word):
+    assert strictness_of(word) is Strictness.ANSWERS
+
+
+@pytest.mark.parametrize("word", ["perhaps", "", "changes-answers", "2"])
+def test_another_word_is_no_level(word):
+    assert strictness_of(word) is None
+
+
+@pytest.mark.parametrize("spelling", ["sampling-ignored", "temperature.dropped"])
+def test_a_code_is_allowed_in_either_spelling_whatever_the_level(spelling):
+    refused = refused_losses(NOTES, Strictness.ALL, {spelling: "allow"})
+    assert codes(refused) == ["tool-type-unsupported", "choices-by-calls", "user-not-sent"]
+
+
+@pytest.mark.parametrize("spelling", ["user-not-sent", "user.dropped"])
+def test_a_code_is_rejected_in_either_spelling_without_a_level(spelling):
+    assert codes(refused_losses(NOTES, Strictness.OFF, {spelling: "reject"})) == ["user-not-sent"]
+
+
+def test_losses_are_counted_and_listed_gravest_first():
+    assert list(counts_by_severity(NOTES)) == [severity.value for severity in Severity]
+    assert codes(gravest_first(NOTES)) == codes(reversed(LOSSES))
+
+
+@pytest.mark.parametrize("code", CODES.values(), ids=list(CODES))
+@pytest.mark.parametrize("level", list(Strictness)[1:])
+def test_what_the_error_advises_lets_the_loss_pass(code, level):
+    note = Note("path", Fate.DROPPED, code.name, "x")
+    if not refused_losses([note], level, {}):
+        return
+    advice = how_to_allow(note, level)
+    milder = strictness_of(advice.partition(",")[0].removeprefix("x-adapter-strict: "))
+    name, _, value = advice.rpartition("--notes ")[2].partition("=")
+    assert milder is not None
+    assert refused_losses([note], milder, {}) == []
+    assert refused_losses([note], level, {name: value}) == []
