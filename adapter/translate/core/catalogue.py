@@ -243,6 +243,10 @@ _CHANGES_ANSWERS = {
         "The upstream does not take a field of Gemini's request: it is left out.",
         "Ask the operator about ADAPTER_UPSTREAM_FIELDS.",
     ),
+    "upstream-fallback": (
+        "Another upstream answered, since the first could not: it may serve the model otherwise.",
+        "Send the request again later if the upstream matters.",
+    ),
     "verbosity-ignored": ("Gemini has no setting for how much to say.", "Ask for it in words."),
     "voice-replaced": ("One of Gemini's voices stands for the one asked for.", "Name one of Gemini's voices."),
 }
@@ -385,7 +389,6 @@ _COSMETIC = {
         "Alternatives come only with log probabilities, which were not asked for.",
         "Send logprobs: true.",
     ),
-    "upstream-fallback": ("The same model answered at another upstream.", "Nothing: the answer is the model's."),
     "user-not-sent": ("Gemini is not told who the end user is.", "Nothing: it identifies users to OpenAI alone."),
 }
 """Cannot change an answer."""
