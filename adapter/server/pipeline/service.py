@@ -28,7 +28,6 @@ from adapter.settings import (
     Calendar,
     Catalogue,
     Settings,
-    bare_name,
     catalogue,
     fetch_settings,
     named,
@@ -38,11 +37,10 @@ from adapter.settings import (
 )
 from adapter.store import DocumentStore, SignatureStore
 from adapter.translate.answer.continuation import Continuation, unfinished
-from adapter.translate.answer.parallel_choices import calls_needed
-from adapter.translate.core.context import Context, Media, Options, Stamp
+from adapter.translate.core.context import Media, Options, Stamp
 from adapter.translate.core.errors import Failure
-from adapter.translate.core.notes import Fate, Note, Rejected
-from adapter.translate.request import fields as chat
+from adapter.translate.core.notes import Note, Rejected
+from adapter.translate.plan import Plan, plan
 from adapter.translate.request.content_parts import remote_urls
 from adapter.translate.signatures import keys as signatures
 from adapter.upstream.client import Caller, Reply, Upstream
@@ -60,23 +58,14 @@ T = TypeVar("T")
 DECODING_ERRORS = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, LimitExceeded)
 
 
-class Prepared(msgspec.Struct, frozen=True):
-    """A request on its way: what it asks, what goes to Gemini, and what became of its fields.
+class Prepared(Plan, frozen=True, kw_only=True):
+    """A plan on its way, with other places to go to when it fails."""
 
-    `model` answers; `name` is what was asked for, which is another once that has ended.
-    """
-
-    context: Context
-    model: str
-    name: str
-    body: GenerateContentRequest
-    notes: list[Note]
-    calls: int
     detour: "Detour[Prepared] | None" = None
 
     def with_notes(self, ledger: list[Note]) -> "Prepared":
         """See `routes.Translated`."""
-        return Prepared(self.context, self.model, self.name, self.body, ledger, self.calls)
+        return msgspec.structs.replace(self, notes=ledger, detour=None)
 
     @property
     def answered(self) -> "Prepared":
@@ -95,16 +84,8 @@ def prepared(
     instead: str | None = None,
 ) -> Prepared:
     """Translate a chat request for the model that its name stands for, or `instead`. Raises `Rejected`."""
-    model, row, reason, name = named(instead or request.model, names)
-    if row.served_by:
-        raise Rejected("model", "wrong-endpoint", f"{name} is not a chat model: it is served by {row.served_by}")
-    context = Context(request=request, capabilities=row, options=chosen, media=media, signatures=found)
-    gemini, ledger = chat.to_gemini(context, unknown)
-    if model != bare_name(request.model):
-        code = "model-retired" if reason else "model-alias"
-        stands = Note("model", Fate.APPROXIMATED, code, reason or f"{model} stands for {request.model}")
-        ledger = [stands, *(note for note in ledger if note.path != "model")]
-    return Prepared(context, model, name, gemini, ledger, calls_needed(context))
+    made = plan(request, unknown, named(instead or request.model, names), chosen, media=media, found=found)
+    return Prepared(**{name: getattr(made, name) for name in Plan.__struct_fields__})
 
 
 class Service:

@@ -1,0 +1,115 @@
+"""Plans: what a request becomes at one place, without asking anybody.
+
+`plan` serves a chat request, `plan_response` one of the Responses API as the chat request that asks for the same. The
+server, `adapter translate`, `POST /translate` and reports all call these, so that each gives the same verdict, body and
+notes.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import msgspec
+
+from adapter.translate.answer.parallel_choices import calls_needed
+from adapter.translate.core.capabilities import ServedModel
+from adapter.translate.core.context import Context, Media, Options
+from adapter.translate.core.notes import Fate, Note, Rejected
+from adapter.translate.request.fields import to_gemini
+from adapter.translate.responses.chat_view import View
+from adapter.translate.responses.fields import to_chat
+from adapter.wire.gemini.generate import GenerateContentRequest
+from adapter.wire.openai.chat_request import ChatCompletionRequest
+from adapter.wire.openai.responses import ResponsesRequest
+from adapter.wire.signatures import Signature
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """What a request becomes at one place.
+
+    `place` is the upstream's name. `model` answers; `name` is what was asked for, which is another once that has ended.
+    `calls` is how many times Gemini is asked. `view` leads from chat's paths to the client's, for the Responses API.
+    """
+
+    place: str
+    model: str
+    name: str
+    context: Context
+    body: GenerateContentRequest
+    notes: list[Note]
+    calls: int
+    view: View | None = None
+
+    @property
+    def method(self) -> str:
+        """The method of Gemini's API that is called."""
+        return "streamGenerateContent" if self.context.request.stream else "generateContent"
+
+
+def plan(
+    request: ChatCompletionRequest,
+    unknown: Mapping[str, msgspec.Raw],
+    served: ServedModel,
+    options: Options,
+    *,
+    media: Mapping[str, Media] = {},
+    found: Mapping[str, Signature] = {},
+) -> Plan:
+    """The plan for a chat request at the model that serves it. Raises `Rejected`."""
+    context = Context(request=request, capabilities=served.row, options=options, media=media, signatures=found)
+    body, notes = to_gemini(context, unknown)
+    if served.model != request.model.removeprefix("models/"):
+        notes = [_stands_for(request.model, served), *(note for note in notes if note.path != "model")]
+    return Plan(
+        place=options.upstream,
+        model=served.model,
+        name=served.name,
+        context=context,
+        body=body,
+        notes=notes,
+        calls=calls_needed(context),
+    )
+
+
+def _stands_for(asked: str, served: ServedModel) -> Note:
+    """The note on a model that answers under another name than its own."""
+    code = "model-retired" if served.reason else "model-alias"
+    return Note("model", Fate.APPROXIMATED, code, served.reason or f"{served.model} stands for {asked}")
+
+
+def plan_response(
+    request: ResponsesRequest,
+    unknown: Mapping[str, msgspec.Raw],
+    served: ServedModel,
+    options: Options,
+    *,
+    media: Mapping[str, Media] = {},
+    found: Mapping[str, Signature] = {},
+) -> Plan:
+    """The plan for a request of the Responses API that holds its whole conversation. Raises `Rejected`."""
+    view = to_chat(request, unknown)
+    try:
+        made = plan(view.request, {}, served, options, media=media, found={**view.signatures, **found})
+    except Rejected as error:
+        raise view.rejected(error) from None
+    return msgspec.structs.replace(made, notes=view.ledger(made.notes), view=view)
+
+
+class Planner(NamedTuple):
+    """How the requests of one endpoint become plans."""
+
+    request: type[msgspec.Struct]
+    plan: Callable[..., Plan]
+
+
+PLANNERS: Mapping[str, Planner] = {
+    "/v1/chat/completions": Planner(ChatCompletionRequest, plan),
+    "/v1/responses": Planner(ResponsesRequest, plan_response),
+}
+"""The endpoints whose requests become calls of Gemini's models, by path."""
+
+
+def endpoint_of(body: Mapping[str, Any]) -> str:
+    """The endpoint that a request without a path is for, by what it holds."""
+    return (
+        "/v1/responses" if "messages" not in body and {"input", "instructions"} & set(body) else "/v1/chat/completions"
+    )
