@@ -122,6 +122,7 @@ def options(settings: Settings, upstream: str | None = None) -> Options:
         include_thoughts=settings.include_thoughts,
         leaked_thoughts=settings.leaked_thoughts,
         thoughts_headroom=settings.thoughts_headroom,
+        limits=request_limits(settings),
     )
 
 

@@ -48,6 +48,20 @@ def check_depth(text: bytes) -> None:
         check(text, len(text) + 1, "")
 
 
+def is_within(text: str, most: int) -> bool:
+    """Whether a text that may be JSON has at most so many values, as far as it is JSON."""
+    if len(text) <= most:
+        return True
+    data = text.encode("utf-8", "surrogatepass")
+    if values_at_most(data) <= most:
+        return True
+    try:
+        check(data, most, "json_values")
+    except LimitExceeded:
+        return False
+    return True
+
+
 def _outside_strings(text: bytes) -> Iterator[bytes]:
     """The text without its strings, slice by slice."""
     is_inside = False

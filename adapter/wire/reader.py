@@ -2,10 +2,11 @@
 
 A decoder holds the interpreter until it returns, so what it may be given is bounded first:
 
-    small, or few values          one typed decode, as for every usual request
-    else                          counted (`json_counts.check`), then read as an outline: the request with its lists
-                                  of messages or items as raw JSON, each list as a list of raw slices whose number is
-                                  checked, each slice decoded by itself, in the same way where it is large
+    small, or few values    one typed decode, as for every usual request
+    more than the limit     counted exactly (`json_counts.check`) and refused
+    else                    read as an outline: the request with its lists of messages or items as raw JSON, each list
+                            as a list of raw slices whose number is checked, each slice decoded by itself, in the same
+                            way where it is large
 
 Both ways give the same request, the same unknown fields and the same errors with the same paths. A list of slices is
 what stored items come as too, so whoever keeps or compares histories works on bytes.
@@ -27,7 +28,7 @@ T = TypeVar("T")
 SMALL = 128 * 1024
 """A body of so many bytes is decoded in one call, which takes 0.15 s at worst (empty items of a response)."""
 
-FEW = 30_000
+FEW = 40_000
 """So is a larger one, or a piece of one, with at most so many values: these are long texts and media."""
 
 
@@ -41,15 +42,18 @@ class Outline(NamedTuple):
 
 def read(body: bytes, type_: type[T], limits: Limits = DEFAULTS) -> tuple[T, dict[str, msgspec.Raw]]:
     """Decode a body as `base.decode` does, within the limits. Also raises `LimitExceeded`."""
-    if is_small(body):
+    most_values = json_counts.values_at_most(body) if len(body) > min(SMALL, limits.values) else 0
+    if most_values > limits.values:
+        json_counts.check(body, limits.values, "values")
+    if most_values <= FEW:
         value, unknown = decode(body, type_, limits.unknown_fields)
         check_lists(value, limits)
-        if len(body) > 2 * MAX_DEPTH:
-            _check_free_form(value, unknown)
-        return value, unknown
-    check_utf8(body)
-    json_counts.check(body, limits.values, "values")
-    return _in_pieces(msgspec.Raw(body), type_, limits)
+    else:
+        check_utf8(body)
+        value, unknown = _in_pieces(msgspec.Raw(body), type_, limits)
+    if len(body) > 2 * MAX_DEPTH:
+        _check_free_form(value, unknown, limits)
+    return value, unknown
 
 
 def is_small(body: bytes) -> bool:
@@ -170,15 +174,26 @@ def _check_length(name: str, length: int, limits: Limits) -> None:
         raise LimitExceeded.of(limit.limit, most, limit.things, limit.place, name)
 
 
-def _check_free_form(value: Any, unknown: dict[str, msgspec.Raw]) -> None:
-    """Raises `TooDeep`. A tool's schema is checked where it is converted, which equal tools are only once."""
+def _check_free_form(value: Any, unknown: dict[str, msgspec.Raw], limits: Limits) -> None:
+    """Raises `LimitExceeded` for a free-form field with too many values, `TooDeep`.
+
+    A tool's schema is checked where it is converted, which equal tools are only once.
+    """
     kind: Any = type(value)
     for name in _free_form(kind):
         raw = getattr(value, name)
         if raw is not ABSENT:
-            json_counts.check_depth(bytes(raw))
+            _at(name, _check_json, bytes(raw), limits)
     for raw in unknown.values():
         json_counts.check_depth(bytes(raw))
+
+
+def _check_json(raw: bytes, limits: Limits) -> tuple[None, dict[str, msgspec.Raw]]:
+    if len(raw) > limits.json_values:
+        json_counts.check(raw, limits.json_values, "json_values", "values", "field")
+    else:
+        json_counts.check_depth(raw)
+    return None, {}
 
 
 def _is_list(raw: msgspec.Raw) -> bool:

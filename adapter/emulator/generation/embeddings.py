@@ -11,6 +11,8 @@ from adapter.emulator.core.conversation import Content, parts, visible_text
 
 WORD = re.compile(r"\w+")
 
+LONGEST_WORD = 64
+
 
 def vector(content: Content, task: str, size: int) -> list[float]:
     """The normalised sum of a direction per word; media count as one word each, the task as half a word."""
@@ -31,8 +33,16 @@ def media_word(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-@lru_cache(maxsize=2_000)
 def direction(word: str, size: int) -> tuple[float, ...]:
-    """A direction in space that belongs to the word."""
+    """A direction in space that belongs to the word; what is longer than a word is not remembered."""
+    return _short_direction(word, size) if len(word) <= LONGEST_WORD else _direction(word, size)
+
+
+@lru_cache(maxsize=2_000)
+def _short_direction(word: str, size: int) -> tuple[float, ...]:
+    return _direction(word, size)
+
+
+def _direction(word: str, size: int) -> tuple[float, ...]:
     source = random.Random(hashlib.sha256(word.encode("utf-8", "surrogatepass")).digest())
     return tuple(source.gauss(0, 1) for _ in range(size))

@@ -7,6 +7,7 @@ import msgspec
 
 from adapter.translate.core.capabilities import ModelCapabilities, Platform
 from adapter.wire.gemini.generate import SafetySetting
+from adapter.wire.limits import DEFAULTS, Limits
 from adapter.wire.openai.chat_request import ChatCompletionRequest
 from adapter.wire.signatures import Signature
 
@@ -27,7 +28,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     GenerateContentRequest (None: everything). `later_system`: what becomes of a system message after the first other
     one. `blocked_prompt`: a 200 with a refusal, or a 400. `remote_media`: whether the server fetched http(s) URLs.
     `leaked_thoughts`: whether a text behind THOUGHT: is a thought. `thoughts_headroom`: how many tokens are added to a
-    client's limit, since thoughts count against it.
+    client's limit, since thoughts count against it. `limits` are those of one request.
     """
 
     upstream: str = "studio"
@@ -43,6 +44,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     include_thoughts: bool = False
     leaked_thoughts: bool = False
     thoughts_headroom: int = 0
+    limits: Limits = DEFAULTS
 
 
 class Context(msgspec.Struct, frozen=True, kw_only=True):

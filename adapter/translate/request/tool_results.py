@@ -1,5 +1,7 @@
 """Tool results: found in any order, completed where they are missing, and shaped as Gemini wants them."""
 
+from collections import defaultdict, deque
+
 import msgspec
 import orjson
 
@@ -8,6 +10,7 @@ from adapter.translate.request.tools import upstream_name
 from adapter.translate.request.turn_builder import Call, Turns, note_losses, parts_of
 from adapter.wire.base import MAX_NESTING, encode, too_deep
 from adapter.wire.gemini.content import FunctionResponse, FunctionResponsePart, Part
+from adapter.wire.json_counts import is_within
 from adapter.wire.openai.chat_request import Message
 
 NO_RESULT = msgspec.Raw(b'{"error":"no result supplied"}')
@@ -28,11 +31,11 @@ def orphan(message: Message, index: int, turns: Turns) -> None:
 
 def results(calls: list[Call], value: list[Message], after: range, turns: Turns) -> list[int]:
     """Add the turn with the results of all calls, in their order; return the indexes that remain."""
-    rest = list(after)
+    waiting = _Waiting(value, after)
     responses: list[Part] = []
     extra: list[Part] = []
     for call in calls:
-        index = _take(call, value, rest, turns)
+        index = waiting.take(call, turns)
         if index is None:
             responses.append(_response(call, NO_RESULT))
             reason = "the history has no result of this call: an error is sent as its result"
@@ -44,14 +47,14 @@ def results(calls: list[Call], value: list[Message], after: range, turns: Turns)
     turns.say("user", responses)
     if extra:
         turns.say("user", extra)
+    rest = [index for index in after if index not in waiting.taken]
     if rest:
-        _moved(rest, after, turns)
+        _moved(rest, max(waiting.taken, default=-1), turns)
     return rest
 
 
-def _moved(rest: list[int], after: range, turns: Turns) -> None:
-    """Note messages that stood before a result, which now comes first."""
-    last = max(set(after).difference(rest), default=-1)
+def _moved(rest: list[int], last: int, turns: Turns) -> None:
+    """Note messages that stood before the last result, which now comes first."""
     for index in rest:
         if index < last:
             turns.note(
@@ -62,22 +65,43 @@ def _moved(rest: list[int], after: range, turns: Turns) -> None:
             )
 
 
-def _take(call: Call, value: list[Message], rest: list[int], turns: Turns) -> int | None:
-    """The index of the message with a call's result, taken out of `rest`: by id, or by name for role `function`."""
-    for index in rest:
-        message = value[index]
-        by_id = message.role == "tool" and message.tool_call_id is not None and message.tool_call_id == call.id
-        named = message.role == "function" and message.name and upstream_name(message.name) == call.part.name
-        if by_id or named:
-            rest.remove(index)
-            return index
-    for index in rest:
-        if value[index].role == "tool" and not value[index].tool_call_id:
-            rest.remove(index)
+class _Waiting:
+    """The results behind some calls, by the id or the name that each gives; any may be taken once."""
+
+    def __init__(self, value: list[Message], after: range) -> None:
+        self.taken: set[int] = set()
+        self._by_id: defaultdict[str, deque[int]] = defaultdict(deque)
+        self._by_name: defaultdict[str, deque[int]] = defaultdict(deque)
+        self._unnamed: deque[int] = deque()
+        for index in after:
+            self._add(value[index], index)
+
+    def _add(self, message: Message, index: int) -> None:
+        if message.role == "tool":
+            if message.tool_call_id is not None:
+                self._by_id[message.tool_call_id].append(index)
+            if not message.tool_call_id:
+                self._unnamed.append(index)
+        elif message.role == "function" and message.name:
+            self._by_name[upstream_name(message.name)].append(index)
+
+    def take(self, call: Call, turns: Turns) -> int | None:
+        """The index of a call's result: the first by its id, or by its name for role `function`; else one that gives
+        neither."""
+        named = [self._first(self._by_id.get(call.id)), self._first(self._by_name.get(call.part.name or ""))]
+        index = min((one for one in named if one is not None), default=None)
+        if index is None and (index := self._first(self._unnamed)) is not None:
             reason = "the result names no call: taken for the first call that waits"
             turns.note(f"[{index}].tool_call_id", Fate.APPROXIMATED, "tool-result-unnamed", reason)
-            return index
-    return None
+        if index is not None:
+            self.taken.add(index)
+        return index
+
+    def _first(self, indexes: deque[int] | None) -> int | None:
+        """The first that was not taken; those that were are behind us for good."""
+        while indexes and indexes[0] in self.taken:
+            indexes.popleft()
+        return indexes[0] if indexes else None
 
 
 def _response(call: Call, response: msgspec.Raw, parts: list[FunctionResponsePart] | None = None) -> Part:
@@ -113,6 +137,10 @@ def _attach(parts: list[Part], index: int, turns: Turns) -> tuple[list[FunctionR
 def _output(text: str, message: Message, index: int, turns: Turns) -> msgspec.Raw:
     """A result as the JSON object that Gemini wants: an object as it is, anything else as `output` or `error`."""
     key = "error" if message.is_error else "output"
+    if not is_within(text, most := turns.context.options.limits.json_values):
+        too_many = f"the result has more than {most} JSON values (the setting max_json_values): it is sent as text"
+        turns.note(f"[{index}].content", Fate.APPROXIMATED, "result-as-text", too_many)
+        return msgspec.Raw(encode({key: text}))
     stripped = text.strip()
     try:
         value = orjson.loads(stripped) if stripped else text

@@ -12,6 +12,7 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
+from adapter.translate.core.byte_cache import ByteCache
 from adapter.translate.core.context import Context
 from adapter.translate.core.notes import Fate, Note, Outcome, Rejected, approximated, dropped, exact, rejected
 from adapter.translate.core.rules import decode_field
@@ -25,6 +26,7 @@ from adapter.wire.gemini.generate import (
     ToolConfig,
 )
 from adapter.wire.gemini.generate import Tool as GeminiTool
+from adapter.wire.json_counts import check_depth
 from adapter.wire.openai.chat_request import (
     ChatCompletionRequest,
     FunctionDefinition,
@@ -40,6 +42,12 @@ JSON_TOOL = "json_answer"
 
 MAX_CACHED = 256 * 1024
 """Tools of at most this many bytes are converted once for equal bytes."""
+
+MAX_CACHES = 16 * 1024 * 1024
+"""Bytes of tools that are kept converted; what they became takes a few times as much."""
+
+MAX_CACHED_NAME = 256
+"""Characters of a name above which it is converted anew each time."""
 
 _END = 64
 
@@ -103,9 +111,17 @@ MAX_TOOLS = 512
 _NOTHING = Toolbox({}, [], [], {}, strict=False)
 
 
-@lru_cache(4_096)
 def upstream_name(name: str) -> str:
     """The name under which Gemini knows a function."""
+    return _short_name(name) if len(name) <= MAX_CACHED_NAME else _renamed(name)
+
+
+@lru_cache(4_096)
+def _short_name(name: str) -> str:
+    return _renamed(name)
+
+
+def _renamed(name: str) -> str:
     if _VALID_NAME.fullmatch(name):
         return name
     digest = blake2b(name.encode("utf-8", "surrogatepass"), digest_size=5).hexdigest()
@@ -119,8 +135,8 @@ def toolbox(context: Context) -> Toolbox:
     if not present(request.tools):
         return _legacy(request, context) if present(request.functions) else _NOTHING
     sent = _Sent(bytes(request.tools))
-    convert = _convert if len(sent.raw) <= MAX_CACHED else _convert.__wrapped__
-    return convert(sent, context.options.schema)
+    dialect = context.options.schema
+    return _CONVERTED.get((sent, dialect), len(sent.raw), lambda: _convert(sent, dialect))
 
 
 class _Sent:
@@ -136,6 +152,9 @@ class _Sent:
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, _Sent) and self.raw == other.raw
+
+
+_CONVERTED: ByteCache[tuple[_Sent, str], Toolbox] = ByteCache(MAX_CACHES, MAX_CACHED)
 
 
 def _legacy(request: ChatCompletionRequest, context: Context) -> Toolbox:
@@ -156,8 +175,8 @@ def _unknown(unknown: Mapping[str, msgspec.Raw]) -> list[Note]:
     return [Note(path, Fate.DROPPED, "unknown-field", "not a field that this adapter knows") for path in unknown]
 
 
-@lru_cache(maxsize=256)
 def _convert(sent: _Sent, dialect: Literal["json", "openapi"]) -> Toolbox:
+    check_depth(sent.raw)
     tools, unknown = decode_field("tools", msgspec.Raw(sent.raw), list[Tool])
     box = _collect(tools, dialect, _own(tools, unknown))
     return box._replace(notes=_unknown(unknown) + box.notes)

@@ -1,11 +1,11 @@
 """Tools and the tool choice of a Responses request as those of a chat request."""
 
 from collections.abc import Callable, Iterable
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 import msgspec
 
+from adapter.translate.core.byte_cache import ByteCache
 from adapter.translate.core.notes import Fate, Note, Rejected
 from adapter.translate.core.rules import absent, decode_field
 from adapter.translate.responses.chat_view import CallName
@@ -25,8 +25,8 @@ from adapter.wire.openai.responses import ChosenTool, ResponsesTool, ResponsesTo
 
 SEARCHES = ("web_search", "web_search_2025_08_26", "web_search_preview", "web_search_preview_2025_03_11")
 
-MAX_CACHED = 256 * 1024
-"""Tools of at most this many bytes are converted once for equal bytes."""
+MAX_CACHED, MAX_CACHES = 256 * 1024, 16 * 1024 * 1024
+"""Bytes of tools that are converted once for equal bytes, and of all that are kept so."""
 
 
 class Toolset(NamedTuple):
@@ -78,12 +78,18 @@ def read(fields: Iterable[tuple[str, msgspec.Raw]], allowed: frozenset[str] | No
     """
     whole = Toolset([], {}, {"tools": "tools"}, [], [])
     for field, raw in fields:
-        convert = _convert if len(memoryview(raw)) <= MAX_CACHED else _convert.__wrapped__
-        whole.join(convert(field, bytes(raw), allowed))
+        whole.join(_converted(field, bytes(raw), allowed))
     return whole
 
 
-@lru_cache(maxsize=256)
+_CONVERTED: ByteCache[tuple[str, bytes, frozenset[str] | None], Toolset] = ByteCache(MAX_CACHES, MAX_CACHED)
+_ECHOED: ByteCache[bytes, msgspec.Raw] = ByteCache(MAX_CACHES, MAX_CACHED)
+
+
+def _converted(field: str, raw: bytes, allowed: frozenset[str] | None) -> Toolset:
+    return _CONVERTED.get((field, raw, allowed), len(raw), lambda: _convert(field, raw, allowed))
+
+
 def _convert(field: str, raw: bytes, allowed: frozenset[str] | None) -> Toolset:
     decode_field(field, msgspec.Raw(raw), list[dict[str, Any]])
     tools, unknown = decode_field(field, msgspec.Raw(raw), list[ResponsesTool])
@@ -276,11 +282,10 @@ _KNOWN = {*_ADD, *_WITHOUT, *SPECIAL}
 
 def echoed(raw: msgspec.Raw) -> msgspec.Raw:
     """The tools as the answer repeats them: those that OpenAI has, with every key that it requires."""
-    echo = _echoed if len(memoryview(raw)) <= MAX_CACHED else _echoed.__wrapped__
-    return echo(bytes(raw))
+    sent = bytes(raw)
+    return _ECHOED.get(sent, len(sent), lambda: _echoed(sent))
 
 
-@lru_cache(maxsize=256)
 def _echoed(raw: bytes) -> msgspec.Raw:
     tools = [_REQUIRED.get(tool["type"], {}) | tool for tool in msgspec.json.decode(raw) if tool["type"] in _KNOWN]
     return msgspec.Raw(encode(tools))

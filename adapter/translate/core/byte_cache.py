@@ -1,0 +1,45 @@
+"""A cache whose size is counted in bytes: what it is asked for has the length that a client chose."""
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from threading import Lock
+from typing import Generic, TypeVar
+
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
+
+
+class ByteCache(Generic[K, V]):
+    """Values by key. Together they take at most `max_bytes`, what was not asked for longest goes first; a value that
+    takes more than `max_entry` is not kept. Requests are translated in two threads, hence the lock."""
+
+    def __init__(self, max_bytes: int, max_entry: int) -> None:
+        self.size_bytes = 0
+        self._max_bytes = max_bytes
+        self._max_entry = max_entry
+        self._entries: OrderedDict[K, tuple[int, V]] = OrderedDict()
+        self._lock = Lock()
+
+    def get(self, key: K, size_bytes: int, make: Callable[[], V]) -> V:
+        """The value of a key, made where it is not kept; what `make` raises is not kept."""
+        if size_bytes > self._max_entry:
+            return make()
+        with self._lock:
+            entry = self._entries.get(key)
+            if entry is not None:
+                self._entries.move_to_end(key)
+                return entry[1]
+        value = make()
+        with self._lock:
+            self._keep(key, size_bytes, value)
+        return value
+
+    def _keep(self, key: K, size_bytes: int, value: V) -> None:
+        before = self._entries.pop(key, None)
+        self.size_bytes += size_bytes - (before[0] if before else 0)
+        self._entries[key] = (size_bytes, value)
+        while self.size_bytes > self._max_bytes:
+            self.size_bytes -= self._entries.popitem(last=False)[1][0]
+
+    def __len__(self) -> int:
+        return len(self._entries)

@@ -1,0 +1,63 @@
+"""Cost property: whatever a client sends, the event loop has a turn at least every quarter of a second of CPU.
+
+Counted is the CPU of the whole process: a decoder in a thread keeps the interpreter as long as one in the loop does.
+"""
+
+import asyncio
+import gc
+import json
+import time
+
+import pytest
+
+from adapter.server.app import create_app, settle
+from adapter.settings import Settings
+from tests.cost.kinds import KINDS
+from tests.fuzz.in_process import InProcess
+
+LONGEST = 0.25
+"""Seconds of CPU between two turns (reliability.md is no excuse for more)."""
+
+LARGEST = 31 * 1024 * 1024
+HEADERS = [(b"content-type", b"application/json"), (b"host", b"127.0.0.1")]
+
+
+@pytest.fixture(scope="module")
+def app():
+    nobody = Settings(
+        upstream_url="http://127.0.0.1:9", upstream_keys=("k",), upstream_plain_http=True, retries=0, store="memory"
+    )
+    made = InProcess(create_app(nobody))
+    made.open()
+    settle()
+    yield made
+    gc.unfreeze()
+    made.close()
+
+
+async def longest_stretch(asked):
+    """The answer, and the longest time of CPU for which nobody else had a turn."""
+    longest, done = 0.0, False
+
+    async def tick():
+        nonlocal longest
+        while not done:
+            begun = time.process_time()
+            await asyncio.sleep(0.001)
+            longest = max(longest, time.process_time() - begun)
+
+    ticking = asyncio.create_task(tick())
+    await asyncio.sleep(0)
+    answer = await asked
+    done = True
+    await ticking
+    return answer, longest
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=[kind.name for kind in KINDS])
+def test_nobody_waits_longer_than_a_quarter_of_a_second_for_the_largest_body(app, kind):
+    body = json.dumps(kind.body(kind.most), separators=(",", ":")).encode()
+    assert len(body) < LARGEST
+    answer, longest = app.loop.run_until_complete(longest_stretch(app._ask(kind.path, body, HEADERS, "POST", b"")))
+    print(kind.name, len(body), answer.status, round(longest, 3), answer.body[:150])
+    assert longest < LONGEST
