@@ -148,8 +148,6 @@ KINDS = [
     Kind("results of no call", CHAT, lambda n: chat([USER, *results(n)]), 400_000),
     Kind("steps of a tool loop", CHAT, lambda n: chat([USER, *loop(n)]), 150_000),
     Kind("equal calls", CHAT, lambda n: called([call(0)] * n, [result(0)] * n), 150_000),
-    Kind("reasoning details", CHAT, lambda n: chat([USER, reasoned(n)]), 100_000),
-    Kind("keys of arguments", CHAT, lambda n: called([call(0, numbered_text(n))], [result(0)]), 1_200_000),
     Kind("keys of a result", CHAT, lambda n: called([call(0)], [result(0, numbered_text(n))]), 1_500_000),
     Kind("lists in a result", CHAT, lambda n: called([call(0)], [result(0, lists_text(n))]), 6 * MILLION),
     Kind("unknown fields", CHAT, lambda n: chat([USER], **numbered(n)), 1_500_000),

@@ -1,0 +1,44 @@
+"""JSON inside a text is read only where it has few enough values: reading is what takes long, not sending."""
+
+import datetime
+import json
+
+import pytest
+
+from adapter import settings
+from adapter.translate.core.context import Context, Options
+from adapter.translate.request import fields as chat
+from adapter.wire.base import decode, encode
+from adapter.wire.limits import Limits
+from adapter.wire.openai.chat_request import ChatCompletionRequest
+
+NAME = "gemini-3.5-flash"
+ROW = settings.named(NAME, settings.catalogue(settings.Settings(), datetime.date(2026, 11, 30)))[1]
+
+
+def translated(result, limit):
+    call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    messages = [
+        {"role": "user", "content": "hi"},
+        {"role": "assistant", "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "c", "content": result},
+    ]
+    request = decode(json.dumps({"model": NAME, "messages": messages}).encode(), ChatCompletionRequest)[0]
+    options = Options(limits=Limits(json_values=limit))
+    body, notes = chat.to_gemini(Context(request=request, capabilities=ROW, options=options))
+    response = json.loads(encode(body))["contents"][-1]["parts"][0]["functionResponse"]["response"]
+    return response, [note for note in notes if note.path == "messages[2].content"]
+
+
+@pytest.mark.parametrize("text", ['{"a":[1,2,3],"b":"x,y,z"}', "[[],[],[]]"])
+def test_a_result_with_more_values_than_are_read_is_sent_as_the_text_it_is(text):
+    response, notes = translated(text, 5)
+    assert response == {"output": text}
+    assert [note.reason for note in notes] == [
+        "the result has more than 5 JSON values (the setting max_json_values): it is sent as text"
+    ]
+
+
+def test_commas_inside_strings_are_no_values():
+    text = json.dumps({"code": "f(a, b, c, d, e)" * 10})
+    assert translated(text, 5) == (json.loads(text), [])
