@@ -1,0 +1,43 @@
+"""HTTP archives (HAR 1.2), as browsers, mitmproxy, Polly.JS and Playwright write them."""
+
+import base64
+import binascii
+from collections.abc import Iterator
+from typing import Any
+
+import orjson
+
+from adapter.report.readers.base import Reader, nested, request, within
+from adapter.report.records import Found, Place, Unreadable
+
+
+def _matches(document: Any) -> bool:
+    return isinstance(nested(document, "log", "entries"), list)
+
+
+def _read(document: Any, place: Place) -> Iterator[Found]:
+    for number, entry in enumerate(document["log"]["entries"], 1):
+        at = within(place, "entry", number)
+        url = nested(entry, "request", "url")
+        text = nested(entry, "request", "postData", "text")
+        if nested(entry, "request", "method") != "POST" or not text:
+            yield Unreadable(at, "not a POST with a body")
+        else:
+            status = nested(entry, "response", "status")
+            answer = _answer(nested(entry, "response", "content"))
+            yield request(text, at, str(url or ""), answer=answer, status=status if isinstance(status, int) else 0)
+
+
+def _answer(content: Any) -> Any:
+    """The answer's JSON; None for a stream, for other types, and where the archive kept none."""
+    text = nested(content, "text")
+    if not isinstance(text, str):
+        return None
+    try:
+        raw = base64.b64decode(text, validate=True) if nested(content, "encoding") == "base64" else text.encode()
+        return orjson.loads(raw)
+    except (binascii.Error, orjson.JSONDecodeError, UnicodeEncodeError):
+        return None
+
+
+HAR = Reader("HAR", _matches, _read)
