@@ -34,7 +34,8 @@ def _read(document: Any, place: Place) -> Iterator[Found]:
     session = str(document.get("trace_id") or document.get("session_id") or "")
     outputs = document.get("outputs")
     counted = nested(outputs, "usage_metadata")
-    yield request(body, place, answer=outputs, session=session, **({"usage": _usage(counted)} if counted else {}))
+    details = {"usage": _usage(counted)} if isinstance(counted, dict) else {}
+    yield request(body, place, "", answer=outputs, session=session, **details)
 
 
 def _usage(counted: dict[str, Any]) -> RecordedUsage:
