@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 
 import pytest
@@ -215,11 +216,50 @@ def test_workers_share_signatures(tmp_path):
             body["messages"].append({"role": "tool", "tool_call_id": calls[0]["id"], "content": f"result {step}"})
 
 
+def blocked(tmp_path):
+    """The name of a store whose file cannot be made."""
+    file = tmp_path / "file"
+    file.write_text("not a folder")
+    return f"sqlite:{file}/signatures.sqlite"
+
+
+@pytest.mark.parametrize("where", ["memory", "a file that cannot be made", "a home that is none"])
+def test_several_workers_do_not_start_without_a_store_that_they_share(tmp_path, where):
+    file = blocked(tmp_path)
+    flags = {"memory": ["--store", "memory"], "a file that cannot be made": ["--store", file]}.get(where, [])
+    home = file.removeprefix("sqlite:")
+    done = serve(tmp_path, "--workers", "2", *flags, XDG_STATE_HOME="", HOME=home)
+    assert done.returncode == 1
+    assert "that they share" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "base_url" not in done.stdout
+
+
+def test_the_printed_address_opens_the_page_and_no_other_does(tmp_path):
+    command = [sys.executable, "-m", "adapter", "serve", "--port", "0"]
+    with subprocess.Popen(
+        command, cwd=ROOT, env=bare_environment(tmp_path), stdout=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            lines = [process.stdout.readline() for _ in range(3)]
+            url = lines[2].split(": ", 1)[1].strip()
+            with urllib.request.urlopen(url.replace("/?", "/inspector/exchanges?"), timeout=20) as response:
+                opened = response.status
+            with pytest.raises(urllib.error.HTTPError) as refused:
+                urllib.request.urlopen(url.partition("?")[0] + "inspector/exchanges", timeout=20)
+            refused.value.close()
+        finally:
+            process.terminate()
+            process.stdout.close()
+    assert "?token=" in url
+    assert (opened, refused.value.code) == (200, 403)
+
+
 def test_a_store_that_cannot_be_written_is_warned_of(tmp_path):
-    blocked = tmp_path / "file"
-    blocked.write_text("not a folder")
-    with adapter(tmp_path, "--store", f"sqlite:{blocked}/signatures.sqlite") as live:
+    with adapter(tmp_path, "--store", blocked(tmp_path), stderr=subprocess.PIPE, text=True) as live:
         _, answer = ask(live.url, REQUEST)
+    assert "WARNING signatures are kept in memory only" in live.process.stderr.read()
+    live.process.stderr.close()
     assert live.health["store"]["kind"] == "memory"
     assert live.health["warnings"]
     assert answer["choices"]

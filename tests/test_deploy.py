@@ -65,6 +65,25 @@ def test_haproxy_takes_its_file():
     assert "WARNING" not in done.stderr
 
 
+def test_nginx_takes_its_file(tmp_path):
+    program = shutil.which("nginx") or "/usr/sbin/nginx"
+    if not Path(program).exists():
+        pytest.skip("nginx is not installed")
+    command = [program, "-t", "-c", DEPLOY / "nginx.conf", "-g", f"pid {tmp_path}/nginx.pid; error_log stderr;"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_proxies_keep_the_page_with_everybodys_prompts_to_themselves():
+    nginx = (DEPLOY / "nginx.conf").read_text()
+    assert "location = / { return 404; }" in nginx
+    assert "location /inspector { return 404; }" in nginx
+    assert (
+        "http-request deny deny_status 404 if { path / } or { path_beg /inspector }"
+        in (DEPLOY / "haproxy.cfg").read_text()
+    )
+
+
 def test_every_setting_that_is_named_exists():
     for path in DEPLOY.iterdir():
         named_here = set(re.findall(r"\bADAPTER_[A-Z_]+\b", path.read_text()))
@@ -123,6 +142,9 @@ def test_load_balancers_look_away_before_a_replica_stops_accepting():
 
 def test_the_proxy_waits_longer_than_an_answer_may_take():
     configuration = (DEPLOY / "haproxy.cfg").read_text()
+    nginx = (DEPLOY / "nginx.conf").read_text()
+    assert int(re.search(r"proxy_read_timeout (\d+)s", nginx).group(1)) > load({}, {}).total_timeout
+    assert int(re.search(r"client_max_body_size (\d+)m", nginx).group(1)) * 1024**2 >= load({}, {}).max_body
     for side in ("server", "client"):
         assert int(re.search(rf"timeout {side} (\d+)s", configuration).group(1)) > load({}, {}).total_timeout
 

@@ -1,5 +1,6 @@
 """`adapter serve`."""
 
+import asyncio
 import logging
 import math
 import os
@@ -21,15 +22,17 @@ from uvicorn.supervisors import Multiprocess
 
 from adapter.cli.options import load_settings, with_settings
 from adapter.emulator import EmulatorSettings, create_emulator
-from adapter.server.app import LABEL_VARIABLE, SETTINGS_VARIABLE, create_app, settle
+from adapter.server.app import LABEL_VARIABLE, PAGE_VARIABLE, SETTINGS_VARIABLE, create_app, settle
 from adapter.server.http.uvicorn_protocol import KEEP_ALIVE, protocol
 from adapter.server.observe.request_log import configure
 from adapter.settings import (
     Settings,
+    document_limits,
     shown_to_all,
     upstream_name,
     upstream_settings,
 )
+from adapter.store import shared_store_fault
 
 log = logging.getLogger("adapter")
 
@@ -41,24 +44,37 @@ def serve(config: Path | None, **flags: Any) -> None:
     settings = load_settings(config, flags)
     if config is not None and shown_to_all(config):
         click.echo(f"{config} holds keys, and every user of this machine may read it: chmod 600 {config}", err=True)
+    if settings.workers > 1:
+        _check_store(settings)
+    page_token = secrets.token_urlsafe(24)
     with ExitStack() as folders, _upstream(settings) as (reached, label):
         lines = configure(settings)
         if settings.emulated and settings.is_exposed:
             log.warning("the built-in emulator answers: what others get from this server is invented")
         if settings.workers == 1:
-            app = create_app(reached, label, lines)
+            app = create_app(reached, label, lines, page_token=page_token)
             settle()
-            _run(app, settings, label)
+            _run(app, settings, label, page_token)
         else:
             if settings.metrics:
                 folder = folders.enter_context(TemporaryDirectory(prefix="adapter-metrics-"))
                 os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
             os.environ[SETTINGS_VARIABLE] = msgspec.json.encode(reached).decode()
-            os.environ[LABEL_VARIABLE] = label
-            _run("adapter.server.app:app_from_environment", settings, label)
+            os.environ[LABEL_VARIABLE], os.environ[PAGE_VARIABLE] = label, page_token
+            _run("adapter.server.app:app_from_environment", settings, label, page_token)
 
 
-def _run(app: ASGIApp | str, settings: Settings, label: str) -> None:
+def _check_store(settings: Settings) -> None:
+    """Refuse to start several processes that share nothing: what one of them answered, the others would not know."""
+    fault = asyncio.run(shared_store_fault(settings.store, document_limits(settings)))
+    if fault is not None:
+        raise click.ClickException(
+            f"{settings.workers} workers need a store that they share, and have none: {fault}. "
+            "Set --store sqlite:PATH or --store redis://HOST, or --workers 1."
+        )
+
+
+def _run(app: ASGIApp | str, settings: Settings, label: str, page_token: str) -> None:
     """Listen, say so, and serve until a signal comes."""
     config = uvicorn.Config(
         app,
@@ -85,7 +101,7 @@ def _run(app: ASGIApp | str, settings: Settings, label: str) -> None:
     listener.listen(config.backlog)
     with suppress(OSError):
         # Nobody may be there to read it.
-        _greet(settings, label, listener.getsockname()[1])
+        _greet(settings, label, listener.getsockname()[1], page_token)
     if settings.workers > 1:
         Multiprocess(config, sockets=[listener]).run()
         return
@@ -99,7 +115,7 @@ EXAMPLE = """curl {url}/v1/chat/completions -H 'content-type: application/json'{
   -d '{{"model": "gemini-3.8-flash", "messages": [{{"role": "user", "content": "Hello"}}]}}'"""
 
 
-def _greet(settings: Settings, label: str, port: int) -> None:
+def _greet(settings: Settings, label: str, port: int, page_token: str) -> None:
     """The first lines: what answers, and how to reach it."""
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     url = f"http://{host}:{port}"
@@ -110,9 +126,10 @@ def _greet(settings: Settings, label: str, port: int) -> None:
     else:
         click.echo(f"Upstream: {label} ({settings.upstream_url})")
     click.echo(f"OpenAI base_url: {url}/v1")
-    if settings.inspector or (settings.inspector is None and settings.loopback):
-        click.echo(f"What happens to each field: {url}/")
     needs_key = settings.client_keys or settings.clients or settings.upstream_auth == "caller"
+    if settings.inspector or (settings.inspector is None and settings.loopback):
+        token = "" if settings.inspector or needs_key else f"?token={page_token}"
+        click.echo(f"What happens to each field: {url}/{token}")
     click.echo(EXAMPLE.format(url=url, key=" -H 'authorization: Bearer KEY'" if needs_key else ""))
 
 

@@ -1,6 +1,7 @@
 """The application: its routes, and what opens and closes with it."""
 
 import gc
+import logging
 import os
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -22,6 +23,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from adapter.server.endpoints import conversations, inspector
 from adapter.server.endpoints.chat import ChatCompletions
 from adapter.server.endpoints.health import health, ready
+from adapter.server.endpoints.inspector import PageToken
 from adapter.server.endpoints.metrics import metrics
 from adapter.server.endpoints.models import get_model, list_models
 from adapter.server.endpoints.openapi import openapi
@@ -53,8 +55,11 @@ from adapter.upstream import open_upstream
 from adapter.upstream.observer import together
 from adapter.wire.base import encode
 
+log = logging.getLogger("adapter")
+
 SETTINGS_VARIABLE = "ADAPTER_SETTINGS"
 LABEL_VARIABLE = "ADAPTER_SETTINGS_LABEL"
+PAGE_VARIABLE = "ADAPTER_SETTINGS_PAGE_TOKEN"
 
 TOLD = (
     "x-request-id",
@@ -76,11 +81,13 @@ def create_app(
     lines: Lines | None = None,
     *,
     replaced: bool = False,
+    page_token: str | None = None,
 ) -> ASGIApp:
     """The server as an ASGI application.
 
     `label` names the upstream in headers and in /healthz; `lines` takes a line for each request; `replaced`: whether a
-    process that ends is replaced by another one.
+    process that ends is replaced by another one. `page_token` opens the page at / where nothing else keeps it closed;
+    without one it is open to this machine.
     """
     label = label or upstream_name(settings)
     # Their packages are extras.
@@ -92,6 +99,7 @@ def create_app(
         exception_handlers=dict.fromkeys((*TABLE, HTTPException, Exception), _on_error),
         middleware=_cors(settings),
     )
+    app.state.page_token = PageToken(page_token) if page_token else None
     # A redirect to the path without the slash at its end would lose the key of many clients.
     app.router.redirect_slashes = False
     # CORS is the one middleware that the endpoints below may need.
@@ -114,7 +122,8 @@ def app_from_environment() -> ASGIApp:
     settle()
     settings = msgspec.json.decode(os.environ[SETTINGS_VARIABLE].encode(), type=Settings)
     lines = configure(settings)
-    return create_app(fresh(settings), os.environ[LABEL_VARIABLE], lines, replaced=True)
+    label, token = os.environ[LABEL_VARIABLE], os.environ[PAGE_VARIABLE]
+    return create_app(fresh(settings), label, lines, replaced=True, page_token=token)
 
 
 def _cors(settings: Settings) -> list[Middleware]:
@@ -217,6 +226,8 @@ def _lifespan(
         upstream = open_upstream(upstream_settings(settings), observer)
         store = await open_store(settings.store)
         documents = await open_documents(settings.store, document_limits(settings))
+        for warning in {store.describe().get("warning") for store in (store, documents)} - {None, ""}:
+            log.warning("%s", warning)
         service = app.state.service = Service(settings, upstream, store, documents, label, lines=lines, metrics=metrics)
         further = [
             service.beside(one, open_upstream(upstream_settings(one), observer)) for one in further_upstreams(settings)

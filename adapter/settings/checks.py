@@ -52,6 +52,8 @@ def check(settings: Settings) -> None:
         check_name(settings.store)
     except ValueError as error:
         raise SettingsError(f"store: {error}") from None
+    if settings.workers > 1 and settings.store == "memory":
+        raise SettingsError("store: several workers need one that they share: sqlite, sqlite:PATH or redis://HOST")
     keyed = settings.upstream_auth not in ("caller", "vertex")
     if keyed and settings.upstream_url != GOOGLE_URL and not settings.upstream_keys:
         given = "ADAPTER_UPSTREAM_KEYS, ADAPTER_UPSTREAM_KEYS_FILE"

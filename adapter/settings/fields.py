@@ -46,7 +46,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     host: Annotated[str, _about("Address to listen on.")] = "127.0.0.1"
     port: Annotated[int, _count("Port to listen on; 0: any that is free.", 0, 65_535)] = 8080
-    workers: Annotated[int, _count("Processes that serve; signatures are shared through the store.", 1, 256)] = 1
+    workers: Annotated[int, _count("Processes that serve; they need a store they share.", 1, 256)] = 1
     allow_anonymous: Annotated[bool, _about("Serve without client keys on an address that is not the loopback.")] = (
         False
     )
@@ -283,7 +283,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         ),
     ] = 30.0
     inspector: Annotated[
-        bool | None, _about("The page at / with the last exchanges. Unset: only on the loopback address.")
+        bool | None,
+        _about(
+            "The page at / with the last exchanges, for whoever may call. Unset: on the loopback address alone, "
+            "through no proxy, by the address that is printed at start."
+        ),
     ] = None
     metrics: Annotated[bool, _about("Figures for Prometheus at /metrics, for whoever may call.")] = False
     traces: Annotated[

@@ -1,7 +1,7 @@
 """What must outlive a request: thought signatures, stored responses and conversations."""
 
 from adapter.store.documents.base import Document, DocumentLimits, DocumentStore
-from adapter.store.factory import default_path, open_documents, open_store
+from adapter.store.factory import default_path, open_documents, open_store, shared_store_fault
 from adapter.store.shared.base import SignatureStore, StoreLimits, StoreUnusable
 
 __all__ = [
@@ -14,4 +14,5 @@ __all__ = [
     "default_path",
     "open_documents",
     "open_store",
+    "shared_store_fault",
 ]

@@ -18,10 +18,13 @@ _DATABASE = re.compile(r"(/\d{0,4})?")
 
 
 def default_path(environ: Mapping[str, str] = os.environ) -> Path:
-    """The file in the user's state directory (XDG Base Directory Specification 0.8: relative paths are ignored)."""
+    """The file in the user's state directory (XDG Base Directory Specification 0.8: relative paths are ignored).
+
+    Raises `StoreUnusable` where the user has no home.
+    """
     state = Path(environ.get("XDG_STATE_HOME", ""))
     if not state.is_absolute():
-        state = Path.home() / ".local" / "state"
+        state = _expanded(Path("~/.local/state"))
     return state / "gemini-openai-adapter" / "signatures.sqlite3"
 
 
@@ -65,8 +68,8 @@ async def open_store(where: str = "sqlite", limits: StoreLimits | None = None) -
         return MemoryStore(limits)
     if kind in URL_SCHEMES:
         return await _open_redis(where, limits)
-    store = SqliteStore(_path(path), limits)
     try:
+        store = SqliteStore(_path(path), limits)
         await store.open()
     except StoreUnusable as error:
         return MemoryStore(limits, warning=f"signatures are kept in memory only, and lost at the end: {error}")
@@ -87,9 +90,9 @@ async def open_documents(where: str = "sqlite", limits: DocumentLimits | None = 
         return remote
     if kind != "sqlite":
         return MemoryDocuments(limits)
-    beside = _path(path)
-    store = SqliteDocuments(beside.with_name(f"{beside.stem}-responses{beside.suffix}"), limits)
     try:
+        beside = _path(path)
+        store = SqliteDocuments(beside.with_name(f"{beside.stem}-responses{beside.suffix}"), limits)
         await store.open()
     except StoreUnusable as error:
         return MemoryDocuments(limits, warning=f"responses are kept in memory only, and lost at the end: {error}")
@@ -97,7 +100,29 @@ async def open_documents(where: str = "sqlite", limits: DocumentLimits | None = 
 
 
 def _path(text: str) -> Path:
-    return Path(text).expanduser() if text else default_path()
+    return _expanded(Path(text)) if text else default_path()
+
+
+def _expanded(path: Path) -> Path:
+    """The path, `~` read as the user's home. Raises `StoreUnusable` for a user who has none, as in some containers."""
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        raise StoreUnusable("no home folder is known: set XDG_STATE_HOME, or --store sqlite:PATH") from None
+
+
+async def shared_store_fault(where: str, limits: DocumentLimits | None = None) -> str | None:
+    """Why several processes could not share the file that this names; None where they can, or where it is no file.
+
+    A Redis that does not answer yet is shared all the same.
+    """
+    if where.partition(":")[0] != "sqlite":
+        return None
+    signatures, documents = await open_store(where), await open_documents(where, limits)
+    warnings = [store.describe().get("warning") for store in (signatures, documents)]
+    await documents.aclose()
+    await signatures.aclose()
+    return next((str(warning) for warning in warnings if warning), None)
 
 
 async def _open_redis(url: str, limits: StoreLimits) -> SignatureStore:

@@ -175,7 +175,9 @@ async def emulated(settings: EmulatorSettings) -> AsyncIterator[Emulated]:
 
 
 @asynccontextmanager
-async def adapter(upstream: Upstream | Emulated, lines=None, **settings) -> AsyncIterator[httpx2.AsyncClient]:
+async def adapter(
+    upstream: Upstream | Emulated, lines=None, page_token=None, **settings
+) -> AsyncIterator[httpx2.AsyncClient]:
     """A client of an adapter in front of an upstream; both on real sockets, in this event loop.
 
     `lines` takes the lines of requests, see `create_app`; a `Kept` keeps their text.
@@ -185,7 +187,7 @@ async def adapter(upstream: Upstream | Emulated, lines=None, **settings) -> Asyn
     listener.bind(("127.0.0.1", 0))
     chosen = Settings(**given)
     config = uvicorn.Config(
-        create_app(chosen, lines=Lines(chosen, lines) if isinstance(lines, Kept) else lines),
+        create_app(chosen, lines=Lines(chosen, lines) if isinstance(lines, Kept) else lines, page_token=page_token),
         http=protocol(chosen),
         log_level="error",
         access_log=False,

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from adapter.store import factory
-from adapter.store.factory import default_path, open_store
+from adapter.store.factory import default_path, open_documents, open_store
 from adapter.store.shared.base import StoreLimits, StoreUnusable
 from adapter.store.signatures.sqlite import SqliteStore
 from tests.key_value import PASSWORD
@@ -100,3 +100,19 @@ async def test_a_file_that_cannot_be_used_means_memory_and_a_warning(path, spoil
     await store.put(issued("a"), "c")
     assert await known(store, "a") == {"a"}
     await store.aclose()
+
+
+@pytest.mark.parametrize("where", ["sqlite", "sqlite:~/state.sqlite3"])
+async def test_a_user_without_a_home_has_a_store_in_memory_and_one_sentence_says_so(monkeypatch, where):
+    """As in a container with `--user 12345`: no HOME, and no entry in the list of users."""
+
+    def unknown(_self):
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("XDG_STATE_HOME", raising=False)
+    monkeypatch.setattr("pathlib.Path.expanduser", unknown)
+    for store in (await open_store(where), await open_documents(where)):
+        told = store.describe()
+        await store.aclose()
+        assert told["kind"] == "memory"
+        assert str(told["warning"]).endswith("set XDG_STATE_HOME, or --store sqlite:PATH")

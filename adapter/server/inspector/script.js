@@ -3,7 +3,9 @@
 const FATES = ["exact", "approximated", "injected", "dropped", "rejected"];
 const shown = new Set(FATES);
 const byId = (id) => document.getElementById(id);
+const known = new Map();
 let current = null;
+let tries = 1;
 
 function element(name, text, className) {
   const made = document.createElement(name);
@@ -47,8 +49,18 @@ function noteRow(note, direction) {
   return made;
 }
 
+// Each of several processes has exchanges of its own, and any of them may answer.
+async function detail(id) {
+  let answer;
+  for (let left = tries; left > 0; left -= 1) {
+    answer = await fetch(`inspector/exchanges/${encodeURIComponent(id)}`);
+    if (answer.status !== 404) break;
+  }
+  return answer;
+}
+
 async function open(id) {
-  const answer = await fetch(`/inspector/exchanges/${encodeURIComponent(id)}`);
+  const answer = await detail(id);
   if (!answer.ok) return;
   const exchange = await answer.json();
   current = id;
@@ -66,11 +78,17 @@ async function open(id) {
 }
 
 async function refresh() {
-  const answer = await fetch("/inspector/exchanges");
-  const { upstream, exchanges } = await answer.json();
-  byId("upstream").textContent = upstream === "emulator" ? "answers come from the built-in Gemini emulator" : `upstream: ${upstream}`;
-  byId("empty").hidden = exchanges.length > 0;
-  byId("exchanges").replaceChildren(...exchanges.map(row));
+  const answer = await fetch("inspector/exchanges");
+  if (!answer.ok) return;
+  const { upstream, processes, exchanges } = await answer.json();
+  const from = upstream === "emulator" ? "answers come from the built-in Gemini emulator" : `upstream: ${upstream}`;
+  byId("upstream").textContent = processes > 1 ? `${from} · collected from ${processes} processes, one after the other` : from;
+  tries = processes > 1 ? 10 * processes : 1;
+  if (processes === 1) known.clear();
+  for (const exchange of exchanges) known.set(exchange.id, exchange);
+  const rows = [...known.values()].sort((a, b) => b.started_at - a.started_at).slice(0, 100);
+  byId("empty").hidden = rows.length > 0;
+  byId("exchanges").replaceChildren(...rows.map(row));
 }
 
 function filters() {
@@ -88,7 +106,7 @@ function filters() {
   }
 }
 
-byId("base-url").textContent = `${location.origin}/v1/chat/completions`;
+byId("base-url").textContent = new URL("v1/chat/completions", location.href).href;
 filters();
 refresh();
 if (location.hash) open(decodeURIComponent(location.hash.slice(1)));

@@ -94,6 +94,20 @@ class Access:
         return Client(digest.hex(), key if self._passes_on else None, known)
 
 
+_FORWARDED = frozenset({b"forwarded", b"via", b"x-real-ip", b"x-client-ip", b"true-client-ip", b"cf-connecting-ip"})
+
+
+def is_local(scope: Scope) -> bool:
+    """Whether a request seems to come from this machine: by a name of the loopback's, and through no proxy.
+
+    A proxy on this machine that says nothing of itself and rewrites `Host`, as nginx does by default, looks the same:
+    what must stay on this machine needs more than this.
+    """
+    if not is_loopback(host_of(scope)):
+        return False
+    return not any(name in _FORWARDED or name.startswith(b"x-forwarded") for name in fields_of(scope))
+
+
 _KEYS = frozenset({b"authorization", b"api-key", b"x-goog-api-key"})
 _KEYS_OF_URLS = frozenset({b"key", b"api_key", b"api-key", b"apikey", b"access_token"})
 

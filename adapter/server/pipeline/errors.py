@@ -3,6 +3,7 @@
 import logging
 import re
 from collections.abc import Callable, Iterable
+from http import HTTPStatus
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
@@ -109,7 +110,7 @@ _NOT_SERVED = {404: "There is no such URL here", 405: "This URL does not take th
 
 def naming_place(error: HTTPException, method: str, path: str) -> HTTPException:
     """The router's error with what was asked for: a wrong base URL is found by it."""
-    if error.status_code not in _NOT_SERVED:
+    if error.status_code not in _NOT_SERVED or error.detail != HTTPStatus(error.status_code).phrase:
         return error
     return HTTPException(error.status_code, f"{_NOT_SERVED[error.status_code]}: {method} {path}", error.headers)
 
