@@ -10,6 +10,7 @@ from google.genai import types
 from hypothesis import given
 from hypothesis import strategies as st
 
+from adapter.emulator.validation.json_schema import refusal
 from adapter.translate.schema import node as schema_node
 from adapter.translate.schema.json_schema import MAX_BYTES, UnusableSchema, to_json_schema
 from adapter.translate.schema.openapi import restore, to_openapi_schema
@@ -106,6 +107,29 @@ OPENAPI_CASES = {
         {"type": "OBJECT"},
         {"required": "approximated"},
     ),
+    "a branch may require what stands around it, since it is sent with that": (
+        {
+            "type": "object",
+            "properties": {"a": {"type": "string"}, "b": {"type": "string"}},
+            "anyOf": [{"required": ["a"]}, {"required": ["c"]}],
+        },
+        {
+            "anyOf": [
+                {
+                    "type": "OBJECT",
+                    "properties": {"a": {"type": "STRING"}, "b": {"type": "STRING"}},
+                    "propertyOrdering": ["a", "b"],
+                    "required": ["a"],
+                },
+                {
+                    "type": "OBJECT",
+                    "properties": {"a": {"type": "STRING"}, "b": {"type": "STRING"}},
+                    "propertyOrdering": ["a", "b"],
+                },
+            ]
+        },
+        {"anyOf[1].required": "approximated"},
+    ),
     "a map is told": (
         {"type": "object", "additionalProperties": {"type": "string"}},
         {"type": "OBJECT"},
@@ -186,6 +210,7 @@ def test_whatever_comes_the_result_is_within_the_dialect_and_stays_so(tree):
     except UnusableSchema:
         return
     assert keywords_of(json.loads(bytes(once.schema))) <= DIALECT
+    assert refusal(json.loads(bytes(once.schema))) is None
     types.Schema.model_validate_json(bytes(message.schema))
 
 
@@ -217,6 +242,7 @@ def test_every_recorded_schema_converts_and_its_instances_stay_valid():
             continue
         counts["converted"] += 1
         assert bytes(to_json_schema(once.schema).schema) == bytes(once.schema), record["id"]
+        assert refusal(json.loads(bytes(once.schema))) is None, record["id"]
         types.Schema.model_validate_json(bytes(message.schema))
         if once.notes:
             counts["with notes"] += 1

@@ -1,11 +1,13 @@
 """JSON Schemas must be ones: every keyword has a value of its kind, at every level.
 
-The API takes `parametersJsonSchema` and `responseJsonSchema` as any JSON (google.protobuf.Value); what the server says
-of a nonsense schema is not on record, so the text here only names the place.
+The API takes `parametersJsonSchema` and `responseJsonSchema` as any JSON (google.protobuf.Value). Three refusals are on
+record, each of the whole request (`refusal`); for other nonsense the text here only names the place (`misshapen`).
 """
 
 from collections.abc import Callable, Iterator
 from typing import Any
+
+from adapter.emulator.schemas.references import Document, own_base
 
 LONGEST = 100_000
 """Lengths and counts that the emulator is ready to make up an answer for."""
@@ -71,3 +73,51 @@ def misshapen(schema: Any, path: str = "") -> Iterator[str]:
                 yield from misshapen(inner, f"{at}[{index}]")
         elif keyword in ("items", "additionalProperties", "not"):
             yield from misshapen(value, at)
+
+
+def refusal(schema: Any) -> str | None:
+    """The server's words for the first schema in a document that it refuses, if it refuses one.
+
+    `requires unspecified property`: github.com/google-gemini/gemini-cli/issues/23382 (2026-06). `undefined schema` with
+    dotted paths such as `$defs.A.properties.range` and `properties.a.anyOf.0`: a live test of 2026-10-04, which found
+    that percent-encoded references, `$anchor`, a relative `$id`, `#`, recursion and roots without a type are taken.
+    """
+    document = Document(schema)
+    faults = (_fault(document, at, inner, base) for at, inner, base in _schemas(schema, "", ""))
+    return next(filter(None, faults), None)
+
+
+def _fault(document: Document, path: str, schema: Any, base: str) -> str | None:
+    at = path or "top-level"
+    if not _is_schema(schema):
+        return f"schema at {at} must be a boolean or an object"
+    if not isinstance(schema, dict):
+        return None
+    reference = schema.get("$ref")
+    if isinstance(reference, str) and document.find(reference, own_base(schema, base)) is None:
+        return f"reference to undefined schema at {at}"
+    names, declared = schema.get("required"), schema.get("properties")
+    known = declared if isinstance(declared, dict) else {}
+    missing = [name for name in names if name not in known] if isinstance(names, list) and _are_names(names) else []
+    return f"schema at {at} requires unspecified property '{missing[0]}'" if missing else None
+
+
+def _schemas(schema: Any, path: str, base: str) -> Iterator[tuple[str, Any, str]]:
+    """Every schema that the server reads, with its path and base address; keywords that it ignores are not entered."""
+    yield path, schema, base
+    if not isinstance(schema, dict):
+        return
+    inner_base = own_base(schema, base)
+    for keyword, value in schema.items():
+        for name, inner in _children(keyword, value):
+            at = ".".join(filter(None, (path, keyword, name)))
+            yield from _schemas(inner, at, inner_base)
+
+
+def _children(keyword: str, value: Any) -> list[tuple[str, Any]]:
+    """The schemas that a keyword holds, each with its step of the path."""
+    if keyword in ("properties", "$defs", "definitions") and isinstance(value, dict):
+        return list(value.items())
+    if keyword in ("anyOf", "oneOf", "prefixItems") and isinstance(value, list):
+        return [(str(index), inner) for index, inner in enumerate(value)]
+    return [("", value)] if keyword in ("items", "additionalProperties") else []

@@ -8,7 +8,7 @@ from adapter.emulator.core.conversation import Request, built_in, calling_config
 from adapter.emulator.core.errors import OPAQUE, bullet
 from adapter.emulator.core.models import Model
 from adapter.emulator.parsing.field_table import snake
-from adapter.emulator.validation.json_schema import misshapen
+from adapter.emulator.validation.json_schema import misshapen, refusal
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.:\-]{0,63}")
 MAX_DECLARATIONS = 512
@@ -52,7 +52,9 @@ def declaration_violations(function: dict[str, Any], path: str) -> list[str]:
 
 
 def json_schema_violations(schema: Any, path: str) -> list[str]:
-    """A bullet for each keyword that holds another kind of value than JSON Schema gives it."""
+    """The server's refusal, else a bullet for each keyword with another kind of value than JSON Schema gives it."""
+    if (text := refusal(schema)) is not None:
+        return [text]
     return [bullet(f"{path}.{place}".rstrip("."), "is not valid JSON Schema") for place in misshapen(schema)]
 
 

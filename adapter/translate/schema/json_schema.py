@@ -17,7 +17,7 @@ import orjson
 
 from adapter.translate.core.notes import Fate, Note
 from adapter.translate.schema import pointers
-from adapter.translate.schema.node import BESIDE_REFERENCE, Node, Schema, words
+from adapter.translate.schema.node import BESIDE_REFERENCE, Dialect, Node, Schema, words
 
 MAX_DEPTH = 11
 """Levels of schemas inside schemas. Gemini refuses deep nesting without telling its limit
@@ -33,10 +33,12 @@ MAX_BYTES = 1024 * 1024
 
 COMMON = {"title", "description", "minItems", "maxItems", "propertyOrdering"}
 
-JSON_KEYWORDS = frozenset(COMMON | {"$id", "$anchor"})
+JSON = Dialect(frozenset(COMMON | {"$id", "$anchor"}), joins_branches=False)
 """What stays as it is in the `json` dialect; `schema_node` has methods for what has to be looked at."""
 
-OPENAPI_KEYWORDS = frozenset(COMMON | {"minLength", "maxLength", "pattern", "minProperties", "maxProperties"})
+OPENAPI = Dialect(
+    frozenset(COMMON | {"minLength", "maxLength", "pattern", "minProperties", "maxProperties"}), joins_branches=True
+)
 """What stays for the second step of the `openapi` dialect (discovery revision 20260325, Schema)."""
 
 
@@ -59,14 +61,14 @@ class UnusableSchema(ValueError):
 def to_json_schema(schema: msgspec.Raw) -> Converted:
     """The schema for `parametersJsonSchema`; byte for byte the same where nothing has to change."""
     root = load(schema)
-    result, notes = normalised(root, JSON_KEYWORDS)
+    result, notes = normalised(root, JSON)
     unchanged = bool(root) and result == root
     return Converted(schema if unchanged else msgspec.Raw(orjson.dumps(result)), tuple(notes))
 
 
-def normalised(root: Schema, keywords: frozenset[str]) -> tuple[Schema, list[Note]]:
-    """The schema in these keywords, its definitions under `$defs`. Raises `UnusableSchema`."""
-    document = _Document(root, keywords)
+def normalised(root: Schema, dialect: Dialect) -> tuple[Schema, list[Note]]:
+    """The schema in this dialect, its definitions under `$defs`. Raises `UnusableSchema`."""
+    document = _Document(root, dialect)
     names = [name for name in ("$defs", "definitions") if isinstance(root.get(name), dict)]
     body = {key: value for key, value in root.items() if key not in names}
     result = document.schema(body, "", 0)
@@ -116,9 +118,9 @@ def _check_depth(value: Any) -> None:
 class _Document:
     """One schema on its way: what it may hold, what is lost, how large it has become."""
 
-    def __init__(self, root: Schema, keywords: frozenset[str]) -> None:
+    def __init__(self, root: Schema, dialect: Dialect) -> None:
         self.root = root
-        self.keywords = keywords
+        self.dialect = dialect
         self.notes: list[Note] = []
         self.nodes = 0
         self.following: list[str] = []

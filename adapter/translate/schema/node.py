@@ -1,6 +1,6 @@
 """One schema without references: what each of its keywords becomes."""
 
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import orjson
 
@@ -25,12 +25,23 @@ def words(value: Any) -> str:
     return text if len(text) <= MAX_WORDS else ""
 
 
+class Dialect(NamedTuple):
+    """A kind of schema that Gemini reads: which keywords stay as they are.
+
+    `joins_branches`: alternatives are sent together with what stands around them, so they may require what only that
+    declares.
+    """
+
+    keywords: frozenset[str]
+    joins_branches: bool
+
+
 class Document(Protocol):
     """The schema as a whole: it converts schemas inside this one, and keeps the notes."""
 
     @property
-    def keywords(self) -> frozenset[str]:
-        """What the dialect keeps."""
+    def dialect(self) -> Dialect:
+        """The kind of schema that is made."""
         ...
 
     def note(self, path: str, keyword: str, fate: Fate, code: str, reason: str) -> None:
@@ -59,7 +70,7 @@ class Node:
             method = _METHODS.get(keyword)
             if method is not None:
                 getattr(self, method)(value)
-            elif keyword in self.document.keywords:
+            elif keyword in self.document.dialect.keywords:
                 self.plain(keyword, value)
             elif keyword in _VALIDATION:
                 self.say(keyword, value)
@@ -179,14 +190,21 @@ class Node:
 
     def any_of(self, value: Any) -> None:
         """Alternatives."""
-        self._alternatives(self.listed("anyOf", value))
+        self._choice("anyOf", value)
 
     def one_of(self, value: Any) -> None:
         """Gemini reads `oneOf` as `anyOf`."""
         if "anyOf" in self.source:
             self.note("oneOf", Fate.APPROXIMATED, "schema-loosened", "stands beside anyOf, which alone is sent")
         else:
-            self._alternatives(self.listed("oneOf", value))
+            self._choice("oneOf", value)
+
+    def _choice(self, keyword: str, value: Any) -> None:
+        """Alternatives that say only `required` speak of the properties around them: told in words."""
+        if not self.document.dialect.joins_branches and _only_require(value):
+            self.say(keyword, value)
+        else:
+            self._alternatives(self.listed(keyword, value))
 
     def _alternatives(self, branches: list[Schema] | None) -> None:
         """Branches, null among them where OpenAPI's `nullable` says so."""
@@ -203,11 +221,25 @@ class Node:
             self.note("properties", Fate.DROPPED, "schema-keyword-invalid", "is not an object of schemas")
 
     def required(self, value: Any) -> None:
-        """Names; the boolean of draft 3 is not one."""
-        if isinstance(value, list) and all(isinstance(name, str) for name in value):
-            self.result["required"] = value
-        else:
+        """Names; the boolean of draft 3 is not one.
+
+        Gemini refuses the whole request for a name that this very schema's `properties` lack, by "schema at top-level
+        requires unspecified property" (github.com/google-gemini/gemini-cli/issues/23382, 2026-06). A branch may speak
+        of the properties around it, so its names are told in words.
+        """
+        if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
             self.note("required", Fate.DROPPED, "schema-keyword-invalid", "is not a list of names")
+            return
+        declared = self.source.get("properties")
+        names = declared if isinstance(declared, dict) else {}
+        missing = [] if self.document.dialect.joins_branches else [name for name in value if name not in names]
+        if len(missing) < len(value) or not value:
+            self.result["required"] = [name for name in value if name not in missing] if missing else value
+        if missing and pointers.is_branch(self.path):
+            self.say("required", missing)
+        elif missing:
+            reason = f"Gemini takes only names of properties, not {words(missing) or 'these'}"
+            self.note("required", Fate.APPROXIMATED, "schema-loosened", reason)
 
     def items(self, value: Any) -> None:
         """An array's members; a list is a tuple (drafts before 2020-12)."""
@@ -314,6 +346,18 @@ _KINDS = {
     "propertyOrdering": ("array",),
 }
 """The types of keywords' values; all others are texts."""
+
+
+_BESIDE_REQUIRED = {"required", "type", "title", "description"}
+
+
+def _only_require(branches: Any) -> bool:
+    """Whether alternatives differ only in what they require of the properties around them."""
+    return isinstance(branches, list) and branches != [] and all(
+        isinstance(one, dict) and "required" in one and not set(one) - _BESIDE_REQUIRED
+        and one.get("type", "object") == "object"
+        for one in branches
+    )  # fmt: skip
 
 
 def _fits_enum(value: Any) -> bool:

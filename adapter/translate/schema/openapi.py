@@ -17,7 +17,7 @@ from adapter.translate.schema import pointers
 from adapter.translate.schema.json_schema import (
     MAX_DEPTH,
     MAX_NODES,
-    OPENAPI_KEYWORDS,
+    OPENAPI,
     Converted,
     UnusableSchema,
     load,
@@ -33,7 +33,7 @@ _ANY = ("string", "number", "boolean", "object")
 
 def to_openapi_schema(schema: msgspec.Raw, *, restored: bool = True) -> Converted:
     """The schema as Gemini's Schema message; `restored`: for values that `restore` reads. Raises `UnusableSchema`."""
-    root, notes = normalised(load(schema), OPENAPI_KEYWORDS)
+    root, notes = normalised(load(schema), OPENAPI)
     message = _Message(root.pop("$defs", {}), restored=restored)
     result = message.schema(root, _Place())
     return Converted(msgspec.Raw(orjson.dumps(result)), (*notes, *message.notes))
@@ -231,7 +231,7 @@ def as_texts(arguments: dict[str, Any], declared: msgspec.Raw) -> dict[str, Any]
 
 
 def _arguments(arguments: dict[str, Any], declared: msgspec.Raw, leaf: Leaf) -> dict[str, Any]:
-    root, _ = normalised(load(declared), OPENAPI_KEYWORDS)
+    root, _ = normalised(load(declared), OPENAPI)
     walked = _walked(arguments, root, root.get("$defs", {}), leaf, 0)
     return walked if isinstance(walked, dict) else arguments
 

@@ -1,6 +1,9 @@
 """Places in a schema: JSON pointers of references, and the dotted paths of notes."""
 
+import re
 from typing import Any
+
+_BRANCH = re.compile(r"(?:^|\.)(?:anyOf|oneOf)\[\d+\]$")
 
 
 def target(root: dict[str, Any], pointer: Any) -> dict[str, Any] | None:
@@ -34,3 +37,8 @@ def definition(pointer: Any) -> str | None:
 def join(path: str, piece: str) -> str:
     """A path with one more piece."""
     return f"{path}.{piece}" if path else piece
+
+
+def is_branch(path: str) -> bool:
+    """Whether a path ends in one of several alternatives."""
+    return _BRANCH.search(path) is not None
