@@ -19,7 +19,8 @@ from typing import Literal
 
 import msgspec
 
-from adapter.wire.gemini.errors import ErrorBody, Status, told_wait
+from adapter.upstream.relay_errors import judge_money, relay_status
+from adapter.wire.gemini.errors import ErrorBody, Status, is_balance, told_wait
 
 Phase = Literal["connect", "first byte", "between bytes", "total"]
 
@@ -154,10 +155,14 @@ class MissingKey(UpstreamError):
 
 
 def status_in(body: bytes, http_status: int) -> Status:
-    """The google.rpc.Status of an error's body: an object, a list of one, or none (an HTML page, nothing)."""
-    error = google_status(body) or Status(message=_without_words(body, http_status))
+    """The google.rpc.Status of an error's body: Google's own, a relay's, or none (an HTML page, nothing)."""
+    error = google_status(body)
+    if error is None or not (error.status or error.details):
+        error = relay_status(body) or error or Status(message=_without_words(body, http_status))
+        error = judge_money(error, http_status)
     code = error.code or _CODES.get(error.status or "") or http_status
-    return Status(code=code, message=error.message, status=error.status or _NAMES.get(code), details=error.details)
+    message = error.message or (None if error.status else f"The upstream answered HTTP {http_status}.")
+    return Status(code=code, message=message, status=error.status or _NAMES.get(code), details=error.details)
 
 
 def google_status(body: bytes) -> Status | None:
@@ -180,7 +185,7 @@ def from_answer(http_status: int, headers: Mapping[str, str], body: bytes) -> Up
     if http_status < 400:
         return UpstreamProtocolError(f"The upstream answered HTTP {http_status}.")
     error = status_in(body, http_status)
-    return UpstreamError(http_status, error, told_wait(error, _header_delay(headers)))
+    return UpstreamError(429 if is_balance(error) else http_status, error, told_wait(error, _header_delay(headers)))
 
 
 def from_event(payload: bytes) -> UpstreamError:
@@ -194,6 +199,11 @@ def exhausted_for_the_day(error: Status) -> bool:
     """Whether QuotaFailure names a quota that is refilled once a day."""
     ids = (violation.quota_id or "" for detail in error.details or () for violation in detail.violations or ())
     return any("PerDay" in quota or "Daily" in quota for quota in ids)
+
+
+def used_up(error: Status) -> bool:
+    """Whether waiting a little does not help: a daily quota, or an empty account."""
+    return exhausted_for_the_day(error) or is_balance(error)
 
 
 def names_a_quota(error: Status) -> bool:

@@ -12,7 +12,7 @@ from adapter.upstream.auth.key_pool import (
     KeyPool,
     auth,
 )
-from adapter.upstream.errors import KeysAtRest, MissingKey, UpstreamError
+from adapter.upstream.errors import KeysAtRest, MissingKey, UpstreamError, from_answer
 from adapter.upstream.settings import UpstreamSettings
 from adapter.wire.gemini.errors import ErrorDetail, QuotaViolation, Status
 
@@ -295,3 +295,12 @@ def kept(keys):
     count = sum(len(key.rests) for key in keys._keys)
     assert keys._rests == count
     return count
+
+
+async def test_an_empty_account_rests_its_own_key_alone_and_no_other_is_asked_at_once(clock):
+    body = b'{"error": {"message": "User quota is not enough", "code": "insufficient_user_quota"}}'
+    keys = pool(clock, "a", "b", "c")
+    assert not await fail(keys, from_answer(403, {}, body))
+    assert await turns(keys, 4) == ["b", "c", "b", "c"]
+    clock.now += DENIED + 1
+    assert set(await turns(keys, 3)) == {"a", "b", "c"}

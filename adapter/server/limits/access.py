@@ -7,6 +7,7 @@ from fnmatch import fnmatchcase
 from hashlib import sha256
 from hmac import compare_digest
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 from starlette.types import Scope
 
@@ -53,8 +54,20 @@ ANYBODY = Client("", None)
 """Who calls where no keys are asked for."""
 
 
+_PUBLIC_HOST = "googleapis.com"
+
+
+def _hidden_hosts(url: str) -> set[str]:
+    """The host of a relay; that of Google is everybody's."""
+    host = urlsplit(url).hostname or ""
+    return set() if host.endswith(_PUBLIC_HOST) else {host}
+
+
 class Access:
-    """Checks the key of each request; `secrets` are the upstreams' keys, also earlier ones, which no error may hold."""
+    """Checks the key of each request.
+
+    `secrets` are the upstreams' keys, also earlier ones, and the hosts of relays: no error may hold them.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self.secrets: frozenset[str] = frozenset()
@@ -65,7 +78,8 @@ class Access:
         known = [*((key, None) for key in settings.client_keys), *((one.key, one) for one in settings.clients)]
         self._known = [one for _, one in known]
         self._hashes = [bytes.fromhex(digest_of(key)) for key, _ in known]
-        self.secrets |= {key for one in (settings, *further_upstreams(settings)) for key in one.upstream_keys}
+        for one in (settings, *further_upstreams(settings)):
+            self.secrets |= {*one.upstream_keys, *_hidden_hosts(one.upstream_url)}
         self._passes_on = settings.upstream_auth == "caller"
         self._open = not self._hashes and not self._passes_on
         self._pages = settings.allow_origins if settings.loopback and self._open else None

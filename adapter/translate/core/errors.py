@@ -9,7 +9,9 @@ import math
 import re
 from typing import NamedTuple
 
-from adapter.wire.gemini.errors import Status, told_wait
+from msgspec.structs import replace
+
+from adapter.wire.gemini.errors import Status, is_balance, relay_code, told_wait
 from adapter.wire.openai.errors import Error, ErrorBody
 
 TYPES = {
@@ -106,6 +108,8 @@ _HINTS = (
 )
 """Parts of Gemini's messages, and what to do about them."""
 
+_OF_A_KEY = re.compile(r"key|token|auth", re.IGNORECASE)
+
 _PROJECTS_FAULT = re.compile(r"location is not supported|billing", re.IGNORECASE)
 """What a FAILED_PRECONDITION says that is about the key's project; others are about the request."""
 
@@ -143,7 +147,15 @@ def to_openai(
     if row is _OPERATOR:
         message = f"Gemini refused the key of this server: {message}"
     wait = told_wait(error, retry_after) if row.status in (429, 503) else None
-    return failure(row.status, f"{message} {hint}".strip(), row.code, param=row.param, retry=row.retry, wait=wait)
+    made = failure(row.status, f"{message} {hint}".strip(), row.code, param=row.param, retry=row.retry, wait=wait)
+    code = relay_code(error)
+    # A client that reads `invalid_api_key` looks for the fault in its own key.
+    return made if code is None or (row is _OPERATOR and _OF_A_KEY.search(code)) else _with_code(made, code)
+
+
+def _with_code(made: Failure, code: str) -> Failure:
+    """The error under the code that the relay gave it."""
+    return made._replace(body=ErrorBody(error=replace(made.body.error, code=code)))
 
 
 def failure(
@@ -168,6 +180,8 @@ def _row(status: int, error: Status, own_key: bool) -> _Row:
     by_text = next((row for pattern, row in _BY_TEXT if pattern.search(error.message or "")), None)
     if by_text is not None:
         return by_text
+    if is_balance(error):
+        return _QUOTA
     reasons = {detail.reason for detail in error.details or ()}
     if "API_KEY_INVALID" in reasons or error.status in ("UNAUTHENTICATED", "PERMISSION_DENIED"):
         if not own_key:

@@ -21,6 +21,7 @@ from adapter.upstream.errors import (
     reason,
 )
 from adapter.upstream.settings import UpstreamSettings
+from adapter.wire.gemini.errors import is_balance
 
 log = logging.getLogger("adapter")
 
@@ -196,6 +197,10 @@ class KeyPool:
             if "" not in key.rests:
                 log.warning("key %d of %d for the upstream is refused for good", key.number, len(self._keys))
             self._keep(key, "", _Rest(math.inf, math.inf, "refused", error, math.inf), now)
+        elif is_balance(error.error):
+            # Money that ran out is told to the client at once: the other keys are not asked for this request.
+            self._keep(key, "", _Rest(now + DENIED, DENIED, "refused", error, math.inf), now)
+            return False
         elif (rest := self._rest(key.rests.get(model), error, now)) is not None:
             self._keep(key, model, rest, now)
         else:

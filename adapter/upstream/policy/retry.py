@@ -15,7 +15,7 @@ from adapter.upstream.errors import (
     UpstreamError,
     UpstreamTimeout,
     UpstreamUnavailable,
-    exhausted_for_the_day,
+    used_up,
 )
 from adapter.upstream.settings import UpstreamSettings
 
@@ -110,7 +110,7 @@ class Retry:
                 return 0.0 if error.again else None
             case UpstreamTimeout():
                 return 0.0 if error.phase == "connect" else None
-        if error.code or error.status not in self._statuses or exhausted_for_the_day(error.error):
+        if error.code or error.status not in self._statuses or used_up(error.error):
             return None
         told = error.retry_after or 0.0
         backoff = min(MAX_WAIT, FIRST_WAIT * 2**retries) * self._world.random()

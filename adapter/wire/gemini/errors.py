@@ -22,6 +22,13 @@ class QuotaViolation(Wire, rename="camel", forbid_unknown_fields=False):
     description: str | None = None
 
 
+RELAY = "relay"
+"""The `@type` that this side gives a detail with the code of a relay's own error, as its `reason`."""
+
+BALANCE = "relay/balance"
+"""The `@type` that this side gives a detail that says: the account at the relay is empty."""
+
+
 class ErrorDetail(Wire, forbid_unknown_fields=False):
     """One of google.rpc's detail messages, told apart by `@type`; only what this project reads."""
 
@@ -49,6 +56,16 @@ class ErrorBody(Wire, forbid_unknown_fields=False):
 
 ABSENT_STATUS = Status()
 """An error answer that was not Google's JSON (an HTML page of a proxy, an empty body)."""
+
+
+def relay_code(error: Status) -> str | None:
+    """The code of a relay's own error."""
+    return next((detail.reason for detail in error.details or () if detail.type == RELAY), None)
+
+
+def is_balance(error: Status) -> bool:
+    """Whether the account at the relay is empty."""
+    return any(detail.type == BALANCE for detail in error.details or ())
 
 
 _DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)s")
