@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapter.emulator.validation.json_schema import refusal
+from adapter.emulator.validation.tools import schema_violations
 from adapter.translate.schema import node as schema_node
 from adapter.translate.schema.json_schema import MAX_BYTES, UnusableSchema, to_json_schema
 from adapter.translate.schema.openapi import restore, to_openapi_schema
@@ -100,6 +101,14 @@ def test_eleven_levels_are_not_too_deep():
     assert as_json(deep(11))[1] == {}
 
 
+TWO = properties(a={"type": "string"}, b={"type": "string"})
+TWO_SENT = {
+    "type": "OBJECT",
+    "properties": {"a": {"type": "STRING"}, "b": {"type": "STRING"}},
+    "propertyOrdering": ["a", "b"],
+}
+ANY = {"anyOf": [{"type": kind} for kind in ("STRING", "NUMBER", "BOOLEAN", "OBJECT")]}
+
 # name: (schema, what it becomes, notes); the conformance cases hold what a function in a request shows
 OPENAPI_CASES = {
     "required names what is declared": (
@@ -108,27 +117,97 @@ OPENAPI_CASES = {
         {"required": "approximated"},
     ),
     "a branch may require what stands around it, since it is sent with that": (
+        properties(x={**TWO, "anyOf": [{"required": ["a"]}, {"required": ["c"]}]}),
         {
-            "type": "object",
-            "properties": {"a": {"type": "string"}, "b": {"type": "string"}},
-            "anyOf": [{"required": ["a"]}, {"required": ["c"]}],
+            "type": "OBJECT",
+            "properties": {"x": {"anyOf": [{**TWO_SENT, "required": ["a"]}, TWO_SENT]}},
+            "propertyOrdering": ["x"],
         },
+        {"properties.x.anyOf[1].required": "approximated"},
+    ),
+    "the root is an object where it was anything": ({"description": "D"}, {"type": "OBJECT", "description": "D"}, {}),
+    "the root is an object where it was a list": (
+        {"type": "array", "items": {"type": "string"}},
+        {"type": "OBJECT", "description": '(the arguments: {"type":"array","items":{"type":"string"}})'},
+        {"type": "approximated"},
+    ),
+    "the root is one object where it was one of several": (
+        {"anyOf": [{**TWO, "required": ["a", "b"]}, {**properties(c={"type": "string"}), "required": ["c"]}]},
         {
-            "anyOf": [
-                {
-                    "type": "OBJECT",
-                    "properties": {"a": {"type": "STRING"}, "b": {"type": "STRING"}},
-                    "propertyOrdering": ["a", "b"],
-                    "required": ["a"],
-                },
-                {
-                    "type": "OBJECT",
-                    "properties": {"a": {"type": "STRING"}, "b": {"type": "STRING"}},
-                    "propertyOrdering": ["a", "b"],
-                },
-            ]
+            "type": "OBJECT",
+            "properties": {"a": {"type": "STRING"}, "b": {"type": "STRING"}, "c": {"type": "STRING"}},
+            "propertyOrdering": ["a", "b", "c"],
+            "description": '(required, one of: [["a","b"],["c"]])',
         },
-        {"anyOf[1].required": "approximated"},
+        {"anyOf": "approximated"},
+    ),
+    "a nodes own type wins over its enum": (
+        properties(a={"type": ["array", "null"], "items": {"type": "string"}, "enum": ["x"]}),
+        {
+            "type": "OBJECT",
+            "properties": {
+                "a": {
+                    "type": "ARRAY",
+                    "items": {"type": "STRING"},
+                    "nullable": True,
+                    "description": '(enum: ["x"])',
+                }
+            },
+            "propertyOrdering": ["a"],
+        },
+        {"properties.a.enum": "approximated"},
+    ),
+    "a nodes own type wins over limits of another": (
+        properties(a={"type": "string", "minItems": 1, "maximum": 3, "minLength": 2, "required": ["b"]}),
+        {"type": "OBJECT", "properties": {"a": {"type": "STRING", "minLength": 2}}, "propertyOrdering": ["a"]},
+        {
+            "properties.a.minItems": "approximated",
+            "properties.a.maximum": "approximated",
+            "properties.a.required": "approximated",
+        },
+    ),
+    "texts are no enum of an integer": (
+        properties(a={"type": "integer", "enum": ["1", "2"]}),
+        {
+            "type": "OBJECT",
+            "properties": {"a": {"type": "INTEGER", "description": '(enum: ["1","2"])'}},
+            "propertyOrdering": ["a"],
+        },
+        {"properties.a.enum": "approximated"},
+    ),
+    "each of several types has its own keywords": (
+        properties(a={"type": ["string", "array"], "minLength": 1, "minItems": 2, "enum": ["x"]}),
+        {
+            "type": "OBJECT",
+            "properties": {
+                "a": {
+                    "anyOf": [
+                        {"type": "STRING", "minLength": 1, "enum": ["x"]},
+                        {"type": "ARRAY", "minItems": 2, "items": ANY},
+                    ]
+                }
+            },
+            "propertyOrdering": ["a"],
+        },
+        {"properties.a.anyOf[1].items.type": "approximated"},
+    ),
+    "a reference to the root is followed once": (
+        properties(kids={"type": "array", "items": {"$ref": "#"}}),
+        {
+            "type": "OBJECT",
+            "properties": {
+                "kids": {
+                    "type": "ARRAY",
+                    "items": {
+                        "type": "OBJECT",
+                        "properties": {"kids": {"type": "ARRAY", "items": {"type": "OBJECT"}}},
+                        "propertyOrdering": ["kids"],
+                    },
+                }
+            },
+            "propertyOrdering": ["kids"],
+        },
+        {"properties.kids.items.properties.kids.items.$ref": "approximated"},
     ),
     "a map is told": (
         {"type": "object", "additionalProperties": {"type": "string"}},
@@ -194,7 +273,8 @@ KEYWORDS = sorted(
     | schema_node._VALIDATION
     | {"const", "oneOf", "allOf", "nullable", "exclusiveMinimum", "definitions", "default", "a", "b"}
 )
-LEAVES = st.one_of(SCALARS, st.sampled_from(["string", "object", "array", "#", "#/$defs/a", "#/properties/a"]))
+POINTERS = ["#", "#/$defs/a", "#/properties/a", "#/%24defs/a", "#a", "a", "a#/%24defs/b", "#/$defs/%61"]
+LEAVES = st.one_of(SCALARS, st.sampled_from(["string", "object", "array", *POINTERS]))
 TREES = st.recursive(
     LEAVES,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(KEYWORDS), inner, max_size=5),
@@ -212,6 +292,7 @@ def test_whatever_comes_the_result_is_within_the_dialect_and_stays_so(tree):
     assert keywords_of(json.loads(bytes(once.schema))) <= DIALECT
     assert refusal(json.loads(bytes(once.schema))) is None
     types.Schema.model_validate_json(bytes(message.schema))
+    assert schema_violations(json.loads(bytes(message.schema)), "") == []
 
 
 def keywords_of(node):
@@ -244,6 +325,7 @@ def test_every_recorded_schema_converts_and_its_instances_stay_valid():
         assert bytes(to_json_schema(once.schema).schema) == bytes(once.schema), record["id"]
         assert refusal(json.loads(bytes(once.schema))) is None, record["id"]
         types.Schema.model_validate_json(bytes(message.schema))
+        assert schema_violations(json.loads(bytes(message.schema)), "") == [], record["id"]
         if once.notes:
             counts["with notes"] += 1
         lost = {note.path.rpartition(".")[2] for note in once.notes} - {"$schema", "$comment"}
@@ -255,3 +337,33 @@ def test_every_recorded_schema_converts_and_its_instances_stay_valid():
                 jsonschema.validate(test["data"], json.loads(bytes(once.schema)))
     print(dict(counts))
     assert counts["converted"] > (4_000 if IS_LARGE else 300)
+
+
+REFERENCES = {
+    "percent-encoded": ("#/definitions/Bar%3Cstring%3E", {"definitions": {"Bar<string>": TWO}}),
+    "percent-encoded keyword": ("#/%24defs/S", {"$defs": {"S": TWO}}),
+    "an anchor": ("#here", {"$defs": {"S": {"$anchor": "here", **TWO}}}),
+    "an address relative to the root's": ("s", {"$id": "https://x.test/r", "$defs": {"S": {"$id": "s", **TWO}}}),
+    "an address and a pointer": ("s#/properties/a", {"$id": "https://x.test/r", "$defs": {"S": {"$id": "s", **TWO}}}),
+    "a plain name of draft 7": ("#s", {"definitions": {"S": {"$id": "#s", **TWO}}}),
+}
+
+
+@pytest.mark.parametrize("name", REFERENCES)
+def test_a_reference_is_followed_however_it_is_written(name):
+    """ts-json-schema-generator encodes them by default (github.com/vega/ts-json-schema-generator/issues/273)."""
+    reference, around = REFERENCES[name]
+    given_schema = {**properties(x={"$ref": reference}), **around}
+    result, told = as_json(given_schema)
+    assert not [path for path in told if path.endswith("$ref")]
+    value = {"x": {"a": "1"}} if "pointer" not in name else {"x": "1"}
+    jsonschema.validate(value, result)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({"x": {"a": 1}}, result)
+    x = as_openapi(given_schema)[0]["properties"]["x"]
+    assert x.get("properties", {"a": x})["a"]["type"] == "STRING"
+
+
+def test_a_reference_to_the_root_stays():
+    tree = properties(kids={"type": "array", "items": {"$ref": "#"}})
+    assert as_json(tree) == (tree, {})

@@ -12,6 +12,7 @@ from adapter.translate.core.notes import Fate, Note, Outcome, Rejected, approxim
 from adapter.translate.core.rules import Rules, apply
 from adapter.translate.request import google_extension as google
 from adapter.translate.request import messages, thinking, tools
+from adapter.translate.schema.json_schema import Converted, UnusableSchema, described
 from adapter.wire.base import present
 from adapter.wire.gemini.generate import (
     FunctionDeclaration,
@@ -23,7 +24,14 @@ from adapter.wire.gemini.generate import (
     VoiceConfig,
 )
 from adapter.wire.gemini.generate import Tool as GeminiTool
-from adapter.wire.openai.chat_request import AudioOptions, Reasoning, ResponseFormat, StreamOptions, Thinking
+from adapter.wire.openai.chat_request import (
+    AudioOptions,
+    JsonSchemaFormat,
+    Reasoning,
+    ResponseFormat,
+    StreamOptions,
+    Thinking,
+)
 
 __all__ = ["RULES", "ChatStream", "from_gemini", "to_gemini"]
 
@@ -46,25 +54,46 @@ def response_format(value: ResponseFormat, context: Context) -> Outcome:
         return exact()
     if value.type not in ("json_object", "json_schema"):
         return rejected("unknown-value", f"{value.type!r} is not a response format", "type")
+    if value.type == "json_schema" and value.json_schema is None and not present(value.schema):
+        return rejected("value-missing", "a format of this type needs its schema", "json_schema")
     schema = value.json_schema.schema if value.json_schema else value.schema
-    notes = [
-        Note(f"json_schema.{name}", Fate.DROPPED, f"schema-{name}-dropped", "Gemini's schemas have no place for it")
-        for name in _named(value)
+    is_json_tool = tools.needs_json_tool(context)
+    if not present(schema) and not is_json_tool:
+        return exact(config(response_mime_type="application/json"), _lost_words(value.json_schema))
+    converted = _answer_schema(schema, value.json_schema, context)
+    notes = [note.at(f"json_schema.{note.path}") for note in converted.notes]
+    if is_json_tool:
+        return _json_tool(converted.schema, context, notes)
+    place = "response_json_schema" if context.options.schema == "json" else "response_schema"
+    return exact(config(response_mime_type="application/json", **{place: converted.schema}), notes)
+
+
+def _lost_words(asked: JsonSchemaFormat | None) -> list[Note]:
+    """The words about a schema that is not there."""
+    names = [name for name in ("name", "description") if asked is not None and getattr(asked, name)]
+    return [
+        Note(f"json_schema.{name}", Fate.DROPPED, f"schema-{name}-dropped", "there is no schema that it describes")
+        for name in names
     ]
-    if tools.needs_json_tool(context):
-        return _json_tool(schema, context, notes)
-    if not present(schema):
-        return exact(config(response_mime_type="application/json"), notes)
-    dialect = context.options.schema
-    converted = tools.convert_schema(schema, "response_format.json_schema.schema", dialect, restored=False)
-    place = "response_json_schema" if dialect == "json" else "response_schema"
-    below = [_below("json_schema.schema", note) for note in converted.notes]
-    return exact(config(response_mime_type="application/json", **{place: converted.schema}), notes + below)
 
 
-def _named(value: ResponseFormat) -> list[str]:
-    names = value.json_schema
-    return [name for name in ("name", "description") if names is not None and getattr(names, name)]
+def _answer_schema(schema: msgspec.Raw, asked: JsonSchemaFormat | None, context: Context) -> Converted:
+    """The schema of the answer in the upstream's dialect, with the words that stand beside it; any object without one.
+
+    Notes have paths that start at `json_schema`.
+    """
+    words = asked or JsonSchemaFormat()
+    path = "response_format.json_schema.schema"
+    raw = schema if present(schema) else msgspec.Raw(b'{"type":"object"}')
+    try:
+        raw, is_name_lost = described(raw, words.name, words.description)
+    except UnusableSchema as error:
+        raise Rejected(path, "schema-unusable", error.reason) from None
+    lost = (
+        [Note("name", Fate.DROPPED, "schema-name-dropped", "the schema has a title of its own")] if is_name_lost else []
+    )
+    converted = tools.convert_schema(raw, path, context.options.schema, restored=False)
+    return Converted(converted.schema, (*lost, *(_below("schema", note) for note in converted.notes)))
 
 
 def _below(path: str, note: Note) -> Note:
@@ -72,16 +101,11 @@ def _below(path: str, note: Note) -> Note:
 
 
 def _json_tool(schema: msgspec.Raw, context: Context, notes: list[Note]) -> Outcome:
-    dialect = context.options.schema
-    raw = schema if present(schema) else msgspec.Raw(b'{"type":"object"}')
-    converted = tools.convert_schema(raw, "response_format.json_schema.schema", dialect, restored=False)
     declaration = FunctionDeclaration(name=tools.JSON_TOOL, description="Give the final answer with this function.")
-    tools.set_schema(declaration, converted.schema, dialect)
+    tools.set_schema(declaration, schema, context.options.schema)
     fragment = GenerateContentRequest(tools=[GeminiTool(function_declarations=[declaration])])
     reason = "the model takes no JSON mode beside functions: a function takes the answer"
-    return approximated(
-        fragment, "json-by-function", reason, notes + [_below("json_schema.schema", note) for note in converted.notes]
-    )
+    return approximated(fragment, "json-by-function", reason, notes)
 
 
 def temperature(value: float, context: Context) -> Outcome:

@@ -27,6 +27,10 @@ def orphan(message: Message, index: int, turns: Turns) -> None:
     turns.say("user", [Part(text=f"Result of the tool call {name}:"), *parts])
     reason = f"no call {name!r} waits for this result: sent as a user's text"
     turns.note(f"[{index}].tool_call_id", Fate.APPROXIMATED, "tool-result-orphan", reason)
+    if message.name and message.name != name:
+        turns.note(
+            f"[{index}].name", Fate.DROPPED, "participant-name-dropped", "the result is told under the call's id"
+        )
 
 
 def results(calls: list[Call], value: list[Message], after: range, turns: Turns) -> list[int]:
@@ -112,6 +116,13 @@ def _response(call: Call, response: msgspec.Raw, parts: list[FunctionResponsePar
 
 def _result(call: Call, message: Message, index: int, turns: Turns) -> tuple[Part, list[Part]]:
     """A tool message as a function response, and the media that the model takes only beside it."""
+    if message.name and upstream_name(message.name) != call.part.name:
+        turns.note(
+            f"[{index}].name",
+            Fate.DROPPED,
+            "participant-name-dropped",
+            f"the call that it answers is one of {call.part.name}",
+        )
     if isinstance(message.content, str):
         note_losses(message, index, turns)
         return _response(call, _output(message.content, message, index, turns)), []

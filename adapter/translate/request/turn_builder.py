@@ -80,7 +80,7 @@ _NOTHING_LOST = _LOST(Message(role="user"))
 
 def _losses(message: Message, path: str) -> Iterator[Note]:
     """Fields of a message that have no place in Gemini's contents."""
-    if message.name and message.role != "function":
+    if message.name and message.role not in ("function", "tool"):
         yield media.lost(f"{path}.name", "participant-name-dropped", "Gemini knows no participants' names")
     for name in ("reasoning_content", "reasoning"):
         if getattr(message, name):

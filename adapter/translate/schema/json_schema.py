@@ -68,7 +68,7 @@ def to_json_schema(schema: msgspec.Raw) -> Converted:
 
 def normalised(root: Schema, dialect: Dialect) -> tuple[Schema, list[Note]]:
     """The schema in this dialect, its definitions under `$defs`. Raises `UnusableSchema`."""
-    document = _Document(root, dialect)
+    document = _Document(pointers.with_pointers(root), dialect)
     names = [name for name in ("$defs", "definitions") if isinstance(root.get(name), dict)]
     body = {key: value for key, value in root.items() if key not in names}
     result = document.schema(body, "", 0)
@@ -102,6 +102,23 @@ def load(schema: msgspec.Raw) -> Schema:
     if not isinstance(value, dict):
         raise UnusableSchema("", "a schema is an object")
     return value
+
+
+def described(schema: msgspec.Raw, title: str | None, description: str | None) -> tuple[msgspec.Raw, bool]:
+    """A schema with the words that a client keeps beside it; whether its own title stands in the way of theirs.
+
+    Gemini reads `title` and `description` at the root (ai.google.dev, structured output, 2026-06). Raises
+    `UnusableSchema`.
+    """
+    if not title and not description:
+        return schema, False
+    root = load(schema)
+    own = root.get("description")
+    if description and own != description:
+        root = {**root, "description": f"{description} {own}" if isinstance(own, str) and own else description}
+    if title and "$ref" not in root:
+        root = {"title": title, **root}
+    return msgspec.Raw(orjson.dumps(root)), bool(title) and root.get("title") != title
 
 
 def _check_depth(value: Any) -> None:
@@ -154,14 +171,14 @@ class _Document:
         pointer = source["$ref"]
         siblings = {key: value for key, value in source.items() if key != "$ref"}
         target = pointers.target(self.root, pointer)
-        name = pointers.definition(pointer)
+        kept = pointers.definition(pointer) if path or pointer != "#" else None
         if target is None:
             self.note(
                 path, "$ref", Fate.DROPPED, "schema-loosened", f"{words(pointer)} points to nothing in this schema"
             )
             return Node(self, siblings, path, depth).convert()
-        if name is not None and not set(siblings) - BESIDE_REFERENCE:
-            return self._kept_reference(name, siblings, path)
+        if kept is not None and not set(siblings) - BESIDE_REFERENCE:
+            return self._kept_reference(kept, siblings, path)
         if pointer in self.following:
             self.note(
                 path,
@@ -177,13 +194,13 @@ class _Document:
         self.following.pop()
         return result
 
-    def _kept_reference(self, name: str, siblings: Schema, path: str) -> Schema:
+    def _kept_reference(self, reference: str, siblings: Schema, path: str) -> Schema:
         """A `$ref` node; Gemini takes nothing but a description beside it."""
         node = Node(self, siblings, path, 0)
         if "title" in siblings:
             self.note(path, "title", Fate.DROPPED, "schema-title-dropped", "Gemini takes no title beside a $ref")
             del node.source["title"]
-        return {"$ref": f"#/$defs/{name}", **node.convert()}
+        return {"$ref": reference, **node.convert()}
 
     def flat(self, source: Schema, path: str, depth: int) -> Schema:
         """A schema with the parts of its `allOf`, and the references of those, merged into it."""

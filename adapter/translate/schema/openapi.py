@@ -23,19 +23,34 @@ from adapter.translate.schema.json_schema import (
     load,
     normalised,
 )
-from adapter.translate.schema.node import Schema
+from adapter.translate.schema.node import Schema, words
 
-_SCALARS = ("title", "description", "minItems", "maxItems", "minimum", "maximum", "minLength", "maxLength", "pattern")
-_OBJECT_LIMITS = ("minProperties", "maxProperties")
+_WORDS = ("title", "description")
+_KEYWORDS = {
+    "string": ("minLength", "maxLength", "pattern", "enum"),
+    "integer": ("minimum", "maximum", "enum"),
+    "number": ("minimum", "maximum", "enum"),
+    "array": ("minItems", "maxItems", "items", "prefixItems"),
+    "object": (
+        "minProperties", "maxProperties", "properties", "required", "propertyOrdering", "additionalProperties",
+    ),
+}  # fmt: skip
+"""What says something about values of a type. The server refuses it on another: `properties: only allowed for OBJECT
+type` (github.com/anomalyco/opencode/issues/11889, 2026-02)."""
+
+_LIMITS = tuple(name for names in _KEYWORDS.values() for name in names if name[:3] in ("min", "max", "pat"))
 _FORMATS = {"string": {"date-time"}, "integer": {"int32", "int64"}, "number": {"float", "double", "int32", "int64"}}
 _ANY = ("string", "number", "boolean", "object")
 
 
 def to_openapi_schema(schema: msgspec.Raw, *, restored: bool = True) -> Converted:
-    """The schema as Gemini's Schema message; `restored`: for values that `restore` reads. Raises `UnusableSchema`."""
+    """The schema as Gemini's Schema message. Raises `UnusableSchema`.
+
+    `restored`: it is of a function's arguments, whose values `restore` reads, and whose root is an object.
+    """
     root, notes = normalised(load(schema), OPENAPI)
-    message = _Message(root.pop("$defs", {}), restored=restored)
-    result = message.schema(root, _Place())
+    message = _Message(root, root.pop("$defs", {}), restored=restored)
+    result = message.root_of_arguments() if restored else message.schema(root, _Place())
     return Converted(msgspec.Raw(orjson.dumps(result)), (*notes, *message.notes))
 
 
@@ -55,7 +70,8 @@ class _Place(NamedTuple):
 class _Message:
     """Builds the message; definitions are written out, a recursion once more at the most."""
 
-    def __init__(self, definitions: dict[str, Schema], *, restored: bool) -> None:
+    def __init__(self, root: Schema, definitions: dict[str, Schema], *, restored: bool) -> None:
+        self.root = root
         self.definitions = definitions
         self.restored = restored
         self.notes: list[Note] = []
@@ -90,36 +106,85 @@ class _Message:
         return self._one_type(node, kinds[0], nullable, place)
 
     def _reference(self, node: Schema, place: _Place) -> Schema:
-        name = pointers.unescaped(node["$ref"].rsplit("/", 1)[-1])
-        if name in place.following:
+        if node["$ref"] in place.following:
             self.note(place, "$ref", "schema-loosened", "the schema repeats itself: any object is allowed here")
             return {"type": "OBJECT"}
+        following = (*place.following, node["$ref"])
+        return self.schema(self._written_out(node), place._replace(following=following))
+
+    def _written_out(self, node: Schema) -> Schema:
+        """A node with what it refers to in place of its reference."""
+        if "$ref" not in node:
+            return node
         siblings = {key: value for key, value in node.items() if key != "$ref"}
-        return self.schema({**self.definitions[name], **siblings}, place._replace(following=(*place.following, name)))
+        return {**pointers.referred(self.definitions, self.root, node["$ref"]), **siblings}
+
+    def root_of_arguments(self) -> Schema:
+        """A function's parameters: their root is an object, whatever it was (Vertex AI refuses all else)."""
+        root, place = self.root, _Place()
+        while "$ref" in root and root["$ref"] not in place.following:
+            place = place._replace(following=(*place.following, root["$ref"]))
+            root = self._written_out(root)
+        return self.schema(self._pinned({key: one for key, one in root.items() if key != "$ref"}), place)
+
+    def _pinned(self, root: Schema) -> Schema:
+        if "anyOf" in root:
+            return self._one_object(root, [self._written_out(one) for one in root["anyOf"]])
+        kinds, _ = _kinds(root)
+        if "object" in kinds or not kinds:
+            return {**root, "type": "object"}
+        self.note(
+            _Place(), "type", "schema-loosened", "the parameters of a function are an object: any object is allowed"
+        )
+        told = f"(the arguments: {words({key: root[key] for key in root if key not in _WORDS}) or kinds})"
+        described = f"{root.get('description', '')} {told}".lstrip()
+        return {"type": "object", "description": described}
+
+    def _one_object(self, root: Schema, branches: list[Schema]) -> Schema:
+        """Alternatives at the root, as one object with the properties of all; what each requires is told."""
+        objects = [one for one in branches if "object" in _kinds(one)[0] or "required" in one] or [{}]
+        properties = {name: one for each in (root, *objects) for name, one in each.get("properties", {}).items()}
+        needed = [[*root.get("required", []), *one.get("required", [])] for one in objects]
+        required = [name for name in dict.fromkeys(needed[0]) if all(name in names for names in needed)]
+        reason = "the upstream's roots have no alternatives: one object with the properties of all"
+        self.note(_Place(), "anyOf", "schema-loosened", reason)
+        told = f"(required, one of: {words([[n for n in names if n not in required] for names in needed])})"
+        described = f"{root.get('description', '')} {told if any(needed) else ''}".strip()
+        rest = {key: value for key, value in root.items() if key not in ("anyOf", "description", "type")}
+        made: Schema = {**rest, "type": "object", "properties": properties, "required": required}
+        return {**made, "description": described} if described else made
 
     def _around(self, branch: Schema, node: Schema) -> Schema:
         """An alternative with what stands around it, since the message has one or the other."""
         outer = {key: value for key, value in node.items() if key not in ("anyOf", "title", "description", "nullable")}
         if not outer:
             return branch
-        if "$ref" in branch:
-            name = pointers.unescaped(branch["$ref"].rsplit("/", 1)[-1])
-            branch = {**self.definitions[name], **{key: one for key, one in branch.items() if key != "$ref"}}
+        branch = self._written_out(branch)
         properties = {**outer.get("properties", {}), **branch.get("properties", {})}
         required = [*outer.get("required", []), *branch.get("required", [])]
         both = {"properties": properties, "required": list(dict.fromkeys(required))}
         return {**outer, **branch, **{key: value for key, value in both.items() if value}}
 
     def _union(self, node: Schema, branches: list[Schema], nullable: bool, place: _Place) -> Schema:
-        """Alternatives; a single one is the schema itself."""
+        """Alternatives; a single one is the schema itself.
+
+        Vertex AI takes nothing beside them: "When using any_of, it must be the only field set"
+        (github.com/vercel/ai/issues/19000, github.com/anomalyco/opencode/issues/15795).
+        """
         inner = [self.schema(one, place.inner(f"anyOf[{i}]")) for i, one in enumerate(branches)]
-        outer: Schema = {name: node[name] for name in ("title", "description") if name in node}
-        result: Schema = {**inner[0], **outer} if len(inner) == 1 else {**outer, "anyOf": inner}
-        return {**result, "nullable": True} if nullable else result
+        outer: Schema = {name: node[name] for name in _WORDS if name in node}
+        if len(inner) == 1:
+            result: Schema = {**inner[0], **outer}
+            return {**result, "nullable": True} if nullable else result
+        return {"anyOf": [_in_branch(outer, one, nullable=nullable) for one in inner]}
 
     def _one_type(self, node: Schema, kind: str, nullable: bool, place: _Place) -> Schema:
         result: Schema = {"type": kind.upper()}
-        result |= {name: node[name] for name in _SCALARS if name in node}
+        own = _KEYWORDS.get(kind, ())
+        result |= {name: node[name] for name in (*_WORDS, *own) if name in node and name in (*_WORDS, *_LIMITS)}
+        for name in node.keys() & _FOREIGN[kind]:
+            self._foreign(name, node[name], kind, result, place)
+        node = {name: value for name, value in node.items() if name not in _FOREIGN[kind]}
         if node.get("format") in _FORMATS.get(kind, ()):
             result["format"] = node["format"]
         elif "format" in node:
@@ -138,18 +203,29 @@ class _Message:
             self._array(node, result, place)
         return {**result, "nullable": True} if nullable else result
 
+    def _foreign(self, keyword: str, value: Any, kind: str, result: Schema, place: _Place) -> None:
+        """A keyword that says nothing about values of this type; an enum may all the same be meant."""
+        if keyword == "enum":
+            self.note(
+                place,
+                keyword,
+                "schema-constraint-described",
+                f"the upstream's {kind}s have no enum: told in the description",
+            )
+            _describe(result, f"enum: {words(value) or 'too long to tell'}")
+        else:
+            self.note(place, keyword, "schema-annotation-dropped", f"says nothing about {kind}s")
+
     def _enum(self, values: list[Any], kind: str, result: Schema, place: _Place) -> None:
         """Enums hold texts; arguments are restored to the declared type."""
         texts = [value if isinstance(value, str) else orjson.dumps(value).decode() for value in values]
+        if not all(_KIND_OF.get(type(value)) in (kind, _WIDER.get(kind)) for value in values):
+            self._foreign("enum", values, kind, result, place)
+            return
         if texts != values and not self.restored:
-            self.note(
-                place,
-                "enum",
-                "schema-constraint-described",
-                "the upstream's enums hold texts only: told in the description",
-            )
-            told = f"(enum: {orjson.dumps(values).decode()})"
-            result["description"] = f"{result.get('description', '')} {told}".lstrip()
+            reason = "the upstream's enums hold texts only: told in the description"
+            self.note(place, "enum", "schema-constraint-described", reason)
+            _describe(result, f"enum: {orjson.dumps(values).decode()}")
             return
         if texts != values:
             self.note(place, "enum", "schema-enum-as-text", f"sent as texts, and restored to {kind} in arguments")
@@ -163,7 +239,6 @@ class _Message:
             name: self.schema(one, place.inner(f"properties.{name}"))
             for name, one in node.get("properties", {}).items()
         }
-        result |= {name: node[name] for name in _OBJECT_LIMITS if name in node}
         if properties:
             result["properties"] = properties
             result["propertyOrdering"] = node.get("propertyOrdering", list(properties))
@@ -208,11 +283,32 @@ def _guessed(node: Schema) -> list[str]:
 
 def _of_kind(node: Schema, kind: str) -> Schema:
     """One type of several, with the members of the enum that are of it."""
-    values = [one for one in node.get("enum", ()) if _KIND_OF.get(type(one)) in (kind, {"number": "integer"}.get(kind))]
-    return {**node, "type": kind, **({"enum": values} if values else {})}
+    values = [one for one in node.get("enum", ()) if _KIND_OF.get(type(one)) in (kind, _WIDER.get(kind))]
+    own = {name: value for name, value in node.items() if name != "enum" and name not in _FOREIGN[kind]}
+    return {**own, "type": kind, **({"enum": values} if values else {})}
 
+
+def _in_branch(words_around: Schema, branch: Schema, *, nullable: bool) -> Schema:
+    """An alternative with the words that stood around all of them."""
+    result = {**words_around, **branch}
+    texts = [one["description"] for one in (words_around, branch) if "description" in one]
+    if texts:
+        result["description"] = " ".join(dict.fromkeys(texts))
+    return {**result, "nullable": True} if nullable else result
+
+
+def _describe(result: Schema, text: str) -> None:
+    result["description"] = f"{result.get('description', '')} ({text})".lstrip()
+
+
+_FOREIGN = {
+    kind: {name for names in _KEYWORDS.values() for name in names} - set(_KEYWORDS.get(kind, ()))
+    for kind in (*_KEYWORDS, "boolean", "null")
+}
+"""Keywords that say nothing about values of a type."""
 
 _KIND_OF = {str: "string", int: "integer", float: "number"}
+_WIDER = {"number": "integer"}
 MAX_RESTORED = 64
 
 
@@ -232,30 +328,27 @@ def as_texts(arguments: dict[str, Any], declared: msgspec.Raw) -> dict[str, Any]
 
 def _arguments(arguments: dict[str, Any], declared: msgspec.Raw, leaf: Leaf) -> dict[str, Any]:
     root, _ = normalised(load(declared), OPENAPI)
-    walked = _walked(arguments, root, root.get("$defs", {}), leaf, 0)
+    walked = _walked(arguments, root, root, leaf, 0)
     return walked if isinstance(walked, dict) else arguments
 
 
-def _walked(value: Any, node: Schema, definitions: dict[str, Schema], leaf: Leaf, depth: int) -> Any:
+def _walked(value: Any, node: Schema, root: Schema, leaf: Leaf, depth: int) -> Any:
     """A value with each member of an enum in it changed; the first alternative that changes something counts."""
     if depth > MAX_RESTORED:
         return value
     if "$ref" in node:
-        name = pointers.unescaped(node["$ref"].rsplit("/", 1)[-1])
-        return _walked(value, definitions.get(name, {}), definitions, leaf, depth + 1)
+        return _walked(value, pointers.referred(root.get("$defs", {}), root, node["$ref"]), root, leaf, depth + 1)
     if isinstance(value, dict):
         properties = node.get("properties", {})
-        found: Any = {
-            key: _walked(item, properties.get(key, {}), definitions, leaf, depth + 1) for key, item in value.items()
-        }
+        found: Any = {key: _walked(item, properties.get(key, {}), root, leaf, depth + 1) for key, item in value.items()}
     elif isinstance(value, list):
         schemas = chain(node.get("prefixItems", ()), repeat(node.get("items", {})))
-        found = [_walked(item, one, definitions, leaf, depth + 1) for item, one in zip(value, schemas, strict=False)]
+        found = [_walked(item, one, root, leaf, depth + 1) for item, one in zip(value, schemas, strict=False)]
     else:
         found = leaf(value, node.get("enum", []))
     for branch in node.get("anyOf", ()):
         if found == value:
-            found = _walked(value, branch, definitions, leaf, depth + 1)
+            found = _walked(value, branch, root, leaf, depth + 1)
     return found
 
 

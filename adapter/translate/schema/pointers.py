@@ -1,9 +1,114 @@
-"""Places in a schema: JSON pointers of references, and the dotted paths of notes."""
+"""Places in a schema: references as JSON pointers, and the dotted paths of notes."""
 
 import re
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
+_ENCODED = re.compile(r"(?:%[0-9A-Fa-f]{2})+")
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _BRANCH = re.compile(r"(?:^|\.)(?:anyOf|oneOf)\[\d+\]$")
+
+_NAMED_SCHEMAS = frozenset({"properties", "patternProperties", "$defs", "definitions", "dependentSchemas"})
+_VALUES = frozenset({"enum", "const", "default", "example", "examples"})
+"""Keywords that hold no schemas, whatever their value looks like."""
+
+
+class _Place(NamedTuple):
+    """A schema in a document: its JSON pointer from the root, and the address that references in it start from."""
+
+    schema: dict[str, Any]
+    pointer: str
+    base: str
+
+
+def with_pointers(root: dict[str, Any]) -> dict[str, Any]:
+    """The same schema with each reference as a pointer from the root, however it was written: `#/$defs/A`, `#`.
+
+    Gemini follows percent-encoded pointers, `$anchor` and `$id` (a live test of 2026-10-04), and the default of
+    ts-json-schema-generator is the first (github.com/vega/ts-json-schema-generator/issues/273). References that lead
+    nowhere stay as they are. `root` is changed; an `$id` below it would move what pointers start from, so it goes.
+    """
+    places = list(_places(root, "", ""))
+    referring = [place for place in places if isinstance(place.schema.get("$ref"), str)]
+    if not referring:
+        return root
+    addresses = _addresses(places)
+    for place in referring:
+        place.schema["$ref"] = _pointer(root, place, addresses)
+    for place in places[1:]:
+        place.schema.pop("$id", None)
+    return root
+
+
+def _places(node: Any, pointer: str, base: str) -> Iterator[_Place]:
+    """Every schema in a document."""
+    if isinstance(node, list):
+        for index, item in enumerate(node):
+            yield from _places(item, f"{pointer}/{index}", base)
+    if not isinstance(node, dict):
+        return
+    inner = _base(node, base)
+    yield _Place(node, pointer, inner)
+    for keyword, value in node.items():
+        at = f"{pointer}/{escaped(keyword)}"
+        if keyword in _NAMED_SCHEMAS and isinstance(value, dict):
+            for name, item in value.items():
+                yield from _places(item, f"{at}/{escaped(name)}", inner)
+        elif keyword not in _VALUES:
+            yield from _places(value, at, inner)
+
+
+def _base(schema: dict[str, Any], base: str) -> str:
+    """The address that references inside a schema start from."""
+    identifier = schema.get("$id")
+    if not isinstance(identifier, str) or identifier.startswith("#"):
+        return base
+    return _joined(base, identifier).partition("#")[0]
+
+
+def _joined(base: str, reference: str) -> str:
+    """The address that a reference names (RFC 3986, 5.2, as far as schemas use it)."""
+    if reference.startswith("#"):
+        return base + reference
+    return reference if _SCHEME.match(reference) else base[: base.rfind("/") + 1] + reference
+
+
+def _unquoted(text: str) -> str:
+    """A text without percent-encoding."""
+    return _ENCODED.sub(lambda match: bytes.fromhex(match[0].replace("%", "")).decode(errors="replace"), text)
+
+
+def _addresses(places: list[_Place]) -> dict[str, str]:
+    """Pointers by what `$id`, `$anchor` and the plain names of older drafts call a schema."""
+    found = {"": ""}
+    for schema, pointer, base in places:
+        if isinstance(schema.get("$id"), str) and not schema["$id"].startswith("#"):
+            found.setdefault(base, pointer)
+        for name in ("$anchor", "$dynamicAnchor"):
+            if isinstance(schema.get(name), str):
+                found.setdefault(f"{base}#{schema[name]}", pointer)
+        for name in ("$id", "id"):
+            if isinstance(schema.get(name), str) and schema[name].startswith("#"):
+                found.setdefault(f"{base}{schema[name]}", pointer)
+    return found
+
+
+def _pointer(root: dict[str, Any], place: _Place, addresses: dict[str, str]) -> str:
+    """What a schema refers to, as a pointer from the root; the reference itself if that is not in the document."""
+    reference: str = place.schema["$ref"]
+    if target(root, reference) is not None and not place.base:
+        return reference
+    document, _, fragment = _joined(place.base, reference).partition("#")
+    start = addresses.get(document)
+    if start is None:
+        return reference
+    if fragment and not fragment.startswith(("/", "%2F", "%2f")):
+        named = addresses.get(f"{document}#{_unquoted(fragment)}")
+        return reference if named is None else f"#{named}"
+    for spelling in (fragment, _unquoted(fragment)):
+        if target(root, f"#{start}{spelling}") is not None:
+            return f"#{start}{spelling}"
+    return reference
 
 
 def target(root: dict[str, Any], pointer: Any) -> dict[str, Any] | None:
@@ -22,16 +127,28 @@ def target(root: dict[str, Any], pointer: Any) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else {} if found is True else None
 
 
+def escaped(key: str) -> str:
+    """A key as one step of a JSON pointer."""
+    return key.replace("~", "~0").replace("/", "~1")
+
+
 def unescaped(piece: str) -> str:
     """One step of a JSON pointer as the key it stands for."""
     return piece.replace("~1", "/").replace("~0", "~")
 
 
 def definition(pointer: Any) -> str | None:
-    """The name of the definition at the root that a pointer names, if it names one."""
+    """The reference to a definition or the root that stands for a pointer once all definitions are under `$defs`."""
+    if pointer == "#":
+        return "#"
     start = next((head for head in ("#/$defs/", "#/definitions/") if str(pointer).startswith(head)), None)
     name = str(pointer)[len(start) :] if start else ""
-    return name if name and "/" not in name else None
+    return f"#/$defs/{name}" if name and "/" not in name else None
+
+
+def referred(definitions: dict[str, Any], root: dict[str, Any], reference: str) -> Any:
+    """What a reference that `definition` gave names."""
+    return root if reference == "#" else definitions.get(unescaped(reference.rsplit("/", 1)[-1]), {})
 
 
 def join(path: str, piece: str) -> str:
