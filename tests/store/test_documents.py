@@ -84,6 +84,17 @@ async def test_children_come_in_the_order_of_their_writing(make):
     assert await store.children("a", "c", after="unknown") == []
 
 
+async def test_sizes_are_told_without_loading_and_a_page_ends_where_it_would_be_too_large(make):
+    store = await make()
+    await store.put([Document("a", b"12345"), *(Document(f"a/{n}", bytes(n), "a") for n in (3, 4, 5))], "c")
+    assert await store.size(["a", "a/3", "b"], "c") == 8
+    assert await store.size(["a"], "other") == 0
+    assert (await store.size_of_children("a", "c"), await store.size_of_children("b", "c")) == (12, 0)
+    for most, lengths in ((100, [3, 4, 5]), (11, [3, 4]), (7, [3, 4]), (1, [3]), (None, [3, 4, 5])):
+        assert list(map(len, await store.children("a", "c", max_bytes=most))) == lengths
+    assert list(map(len, await store.children("a", "c", max_bytes=8, newest_first=True))) == [5]
+
+
 async def test_a_document_takes_its_children_along(make):
     store = await make()
     await store.put(family("a", "a1"), "c")

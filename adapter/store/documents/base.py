@@ -6,7 +6,7 @@ parent young again, so a conversation that is used does not lose its beginning.
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import NamedTuple, Protocol
 
 import msgspec
@@ -42,10 +42,28 @@ class Readable(Protocol):
         """What there is of `keys`. A store that cannot be read warns of it, and has nothing."""
         ...
 
+    async def size(self, keys: Collection[str], client: str) -> int:
+        """How many bytes `get` would load."""
+        ...
+
     async def children(
-        self, parent: str, client: str, *, after: str = "", limit: int | None = None, newest_first: bool = False
+        self,
+        parent: str,
+        client: str,
+        *,
+        after: str = "",
+        limit: int | None = None,
+        newest_first: bool = False,
+        max_bytes: int | None = None,
     ) -> list[bytes]:
-        """The bodies of a document's children in the order of their writing, from behind the one with key `after`."""
+        """The bodies of a document's children in the order of their writing, from behind the one with key `after`.
+
+        Of more than `max_bytes` only the first ones, but at least one.
+        """
+        ...
+
+    async def size_of_children(self, parent: str, client: str) -> int:
+        """How many bytes `children` would load."""
         ...
 
 
@@ -174,8 +192,23 @@ class MemoryDocuments:
         self._remove(name)
         return True
 
+    async def size(self, keys: Collection[str], client: str) -> int:
+        """See `DocumentStore`."""
+        return sum(map(len, (await self.get(keys, client)).values()))
+
+    async def size_of_children(self, parent: str, client: str) -> int:
+        """See `DocumentStore`."""
+        return sum(map(len, await self.children(parent, client)))
+
     async def children(
-        self, parent: str, client: str, *, after: str = "", limit: int | None = None, newest_first: bool = False
+        self,
+        parent: str,
+        client: str,
+        *,
+        after: str = "",
+        limit: int | None = None,
+        newest_first: bool = False,
+        max_bytes: int | None = None,
     ) -> list[bytes]:
         """See `DocumentStore`."""
         self._evict()
@@ -186,7 +219,7 @@ class MemoryDocuments:
         if after:
             name = scoped(after, client)
             names = names[names.index(name) + 1 :] if name in root.children else []
-        return [root.children[name] for name in names[:limit]]
+        return first_bytes((root.children[name] for name in names[:limit]), max_bytes)
 
     async def aclose(self) -> None:
         """See `DocumentStore`."""
@@ -215,8 +248,39 @@ class Layered:
         missing = [key for key in keys if key not in found]
         return {**found, **(await self._second.get(missing, client))} if missing else found
 
+    async def size(self, keys: Collection[str], client: str) -> int:
+        """See `DocumentStore`."""
+        found = await self._first.get(keys, client)
+        missing = [key for key in keys if key not in found]
+        return sum(map(len, found.values())) + await self._second.size(missing, client)
+
     async def children(
-        self, parent: str, client: str, *, after: str = "", limit: int | None = None, newest_first: bool = False
+        self,
+        parent: str,
+        client: str,
+        *,
+        after: str = "",
+        limit: int | None = None,
+        newest_first: bool = False,
+        max_bytes: int | None = None,
     ) -> list[bytes]:
         """See `DocumentStore`; children are those of the second."""
-        return await self._second.children(parent, client, after=after, limit=limit, newest_first=newest_first)
+        return await self._second.children(
+            parent, client, after=after, limit=limit, newest_first=newest_first, max_bytes=max_bytes
+        )
+
+    async def size_of_children(self, parent: str, client: str) -> int:
+        """See `DocumentStore`."""
+        return await self._second.size_of_children(parent, client)
+
+
+def first_bytes(bodies: Iterable[bytes], max_bytes: int | None) -> list[bytes]:
+    """The first of some bodies that have so many bytes together, but at least one."""
+    found: list[bytes] = []
+    size = 0
+    for body in bodies:
+        size += len(body)
+        if found and max_bytes is not None and size > max_bytes:
+            break
+        found.append(body)
+    return found

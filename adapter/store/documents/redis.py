@@ -8,6 +8,7 @@ run on the server as one step each. Numbers and bytes are bounded by the server'
 
 import time
 from collections.abc import Callable, Collection, Sequence
+from itertools import accumulate
 from typing import Any
 
 from redis.asyncio import Redis
@@ -61,6 +62,23 @@ for at = 2, #ARGV do
   found[#found + 1] = fields[2]
 end
 return found
+"""
+
+_SIZE = """
+local prefix, total = ARGV[1], 0
+for at = 2, #ARGV do
+  local root = redis.call('GET', prefix .. 'parent:' .. ARGV[at])
+  total = total + redis.call('HSTRLEN', prefix .. (root or ARGV[at]), root and ARGV[at] or 'body')
+end
+return total
+"""
+
+_SIZES_OF_CHILDREN = """
+local document, sizes = ARGV[1], {}
+for at = 2, #ARGV do
+  sizes[at - 1] = redis.call('HSTRLEN', document, ARGV[at])
+end
+return sizes
 """
 
 _DELETE = """
@@ -132,8 +150,29 @@ class RedisDocuments:
         """See `DocumentStore`."""
         return bool(await self._asked(_script(_DELETE, PREFIX, self._since(), scoped(key, client))))
 
+    async def size(self, keys: Collection[str], client: str) -> int:
+        """See `DocumentStore`. What is too old counts too."""
+        names = [scoped(key, client) for key in keys]
+        return int(await self._asked(_script(_SIZE, PREFIX, *names), 0)) if names else 0
+
+    async def size_of_children(self, parent: str, client: str) -> int:
+        """See `DocumentStore`."""
+        root = scoped(parent, client)
+        names: list[bytes] = await self._asked(lambda redis: redis.lrange(PREFIX + b"order:" + root, 0, -1)) or []
+        return sum(await self._sizes(root, names))
+
+    async def _sizes(self, root: bytes, names: Sequence[bytes]) -> list[int]:
+        return await self._asked(_script(_SIZES_OF_CHILDREN, PREFIX + root, *names)) or []
+
     async def children(
-        self, parent: str, client: str, *, after: str = "", limit: int | None = None, newest_first: bool = False
+        self,
+        parent: str,
+        client: str,
+        *,
+        after: str = "",
+        limit: int | None = None,
+        newest_first: bool = False,
+        max_bytes: int | None = None,
     ) -> list[bytes]:
         """See `DocumentStore`."""
         root = scoped(parent, client)
@@ -143,7 +182,11 @@ class RedisDocuments:
         if after:
             behind = scoped(after, client)
             names = names[names.index(behind) + 1 :] if behind in names else []
-        if not (wanted := names[:limit]):
+        wanted = names[:limit]
+        if max_bytes is not None:
+            totals = accumulate(await self._sizes(root, wanted))
+            wanted = wanted[: max(1, sum(total <= max_bytes for total in totals))]
+        if not wanted:
             return []
         values: list[Any] = await self._asked(lambda redis: redis.hmget(PREFIX + root, [WRITTEN, *wanted])) or [None]
         written, *bodies = values

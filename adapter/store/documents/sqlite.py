@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from adapter.store.documents import sqlite_file as document_file
 from adapter.store.documents.base import Document, DocumentLimits
-from adapter.store.documents.sqlite_file import LAYOUT, Row
+from adapter.store.documents.sqlite_file import LAYOUT, Row, Selection
 from adapter.store.shared.base import StoreUnusable, scoped
 from adapter.store.shared.workers import Batches, Worker, create
 from adapter.store.signatures import sqlite_file as file
@@ -118,16 +118,38 @@ class SqliteDocuments:
             self._warn("written", error)
             return False
 
+    async def size(self, keys: Collection[str], client: str) -> int:
+        """See `DocumentStore`."""
+        names = [scoped(key, client) for key in keys]
+        try:
+            return await self._reader.run(document_file.size, names, self._oldest())
+        except sqlite3.Error as error:
+            self._warn("read", error)
+            return 0
+
+    async def size_of_children(self, parent: str, client: str) -> int:
+        """See `DocumentStore`."""
+        try:
+            return await self._reader.run(document_file.size_of_children, scoped(parent, client))
+        except sqlite3.Error as error:
+            self._warn("read", error)
+            return 0
+
     async def children(
-        self, parent: str, client: str, *, after: str = "", limit: int | None = None, newest_first: bool = False
+        self,
+        parent: str,
+        client: str,
+        *,
+        after: str = "",
+        limit: int | None = None,
+        newest_first: bool = False,
+        max_bytes: int | None = None,
     ) -> list[bytes]:
         """See `DocumentStore`."""
         behind = scoped(after, client) if after else None
-        above = scoped(parent, client)
+        selection = Selection(behind, limit, newest_first, max_bytes)
         try:
-            return await self._reader.run(
-                document_file.children, above, self._oldest(), behind, limit, newest=newest_first
-            )
+            return await self._reader.run(document_file.children, scoped(parent, client), self._oldest(), selection)
         except sqlite3.Error as error:
             self._warn("read", error)
             return []

@@ -4,6 +4,7 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from adapter.store.documents.base import first_bytes
 from adapter.store.signatures.sqlite_file import Layout, transaction, used
 
 LAYOUT = Layout(
@@ -84,10 +85,40 @@ def delete(connection: sqlite3.Connection, names: Sequence[bytes]) -> int:
         return connection.executemany("DELETE FROM documents WHERE name = ?", one_each).rowcount
 
 
-def children(
-    connection: sqlite3.Connection, parent: bytes, since: float, after: bytes | None, limit: int | None, *, newest: bool
-) -> list[bytes]:
-    """The bodies of a document's children that come behind `after`, unless it is too old itself."""
+def size(connection: sqlite3.Connection, names: Sequence[bytes], since: float) -> int:
+    """How many bytes `read` would return; SQLite tells a body's length without reading it."""
+    total = 0
+    for start in range(0, len(names), _AT_ONCE):
+        some = names[start : start + _AT_ONCE]
+        marks = ",".join("?" * len(some))
+        query = connection.execute(
+            "SELECT coalesce(sum(length(one.body)), 0) FROM documents AS one "
+            "LEFT JOIN documents AS above ON above.name = one.parent "
+            f"WHERE one.name IN ({marks}) AND coalesce(above.written, one.written) > ?",
+            (*some, since),
+        )
+        total += int(query.fetchone()[0])
+    return total
+
+
+def size_of_children(connection: sqlite3.Connection, parent: bytes) -> int:
+    """How many bytes the children of a document have."""
+    query = "SELECT coalesce(sum(length(body)), 0) FROM documents WHERE parent = ?"
+    return int(connection.execute(query, (parent,)).fetchone()[0])
+
+
+class Selection(NamedTuple):
+    """Which of a document's children: behind the one of a name, so many, in which order, and so many bytes."""
+
+    after: bytes | None
+    limit: int | None
+    newest_first: bool
+    max_bytes: int | None
+
+
+def children(connection: sqlite3.Connection, parent: bytes, since: float, selection: Selection) -> list[bytes]:
+    """The bodies of a document's children, unless it is too old itself."""
+    after, limit, newest, max_bytes = selection
     order, sign = ("DESC", "<") if newest else ("ASC", ">")
     behind = f"AND id {sign} (SELECT id FROM documents WHERE name = ? AND parent = ?)" if after else ""
     rows = connection.execute(
@@ -95,7 +126,7 @@ def children(
         f"AND EXISTS (SELECT 1 FROM documents WHERE name = ? AND written > ?) {behind} ORDER BY id {order} LIMIT ?",
         (parent, parent, since, *((after, parent) if after else ()), -1 if limit is None else limit),
     )
-    return [body for (body,) in rows]
+    return first_bytes((body for (body,) in rows), max_bytes)
 
 
 def evict(connection: sqlite3.Connection, before: float, max_count: int, max_bytes: int) -> None:
