@@ -272,6 +272,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         float, _seconds("How long a request's body may come slower than a kilobyte in a second.")
     ] = 30.0
     max_body: Annotated[int, _count("Largest request body.")] = 32 * 1024 * 1024
+    max_history: Annotated[
+        int, _count("Size of the stored items that one response may bring back; more of them are a 400.")
+    ] = 32 * 1024 * 1024
     max_bodies: Annotated[
         int, _count("Size of all requests that one process holds at once; each takes some times its size of memory.")
     ] = 256 * 1024 * 1024

@@ -6,8 +6,9 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from adapter.server.endpoints.stored_responses import Page, answer, caller, listed
+from adapter.server.endpoints.stored_responses import PAGE_BYTES, Page, answer, caller, listed
 from adapter.server.pipeline.service import Service
+from adapter.server.state.stored_objects import id_of
 from adapter.translate.core.notes import Rejected
 from adapter.translate.responses.fields import check_tags
 from adapter.wire.base import present
@@ -75,10 +76,11 @@ async def list_items(request: Request) -> Response:
     state, _, client = caller(request)
     page = Page(request)
     conversation = await state.conversation(request.path_params["conversation_id"], client.id)
-    items = await state.conversation_items(
-        conversation.id, client.id, after=page.after, limit=page.limit + 1, newest_first=page.newest_first
-    )
-    return answer(listed(items[: page.limit], has_more=len(items) > page.limit))
+    wanted = {"after": page.after, "newest_first": page.newest_first}
+    items = await state.conversation_items(conversation.id, client.id, limit=page.limit, max_bytes=PAGE_BYTES, **wanted)
+    wanted["after"] = id_of(items[-1]) if items else page.after
+    more = await state.conversation_items(conversation.id, client.id, limit=1, **wanted) if items else []
+    return answer(listed(items, has_more=bool(more)))
 
 
 async def create_items(request: Request) -> Response:

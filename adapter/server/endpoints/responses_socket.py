@@ -27,8 +27,7 @@ from adapter.server.pipeline.event_stream import MAX_TAPPED, relay
 from adapter.server.pipeline.ids import new_id
 from adapter.server.pipeline.responding import Memory, StreamedResponse, Told, Turn, keep, turn_of
 from adapter.server.pipeline.service import Service
-from adapter.server.state.stored_objects import Recall, State
-from adapter.store.documents.base import DocumentLimits, Layered, MemoryDocuments
+from adapter.store.documents.base import DocumentLimits, MemoryDocuments
 from adapter.translate.core.errors import Failure
 from adapter.translate.core.notes import Rejected
 from adapter.translate.responses.stream import blank
@@ -102,8 +101,8 @@ class Connection:
         self._endpoint = endpoint
         self._socket = socket
         self._client = client
-        local, shared = MemoryDocuments(LOCAL), endpoint.service.state.documents
-        self._memory = Memory(Recall(Layered(local, shared)), State(local))
+        local = MemoryDocuments(LOCAL)
+        self._memory = Memory(*endpoint.service.state.beside(local))
         self._lanes: dict[str | None, asyncio.Queue[bytes]] = {}
         self._sending = asyncio.Lock()
         self._held = 0

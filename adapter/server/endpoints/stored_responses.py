@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import suppress
 
+import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -14,12 +15,16 @@ from adapter.server.pipeline.errors import Malformed
 from adapter.server.pipeline.event_stream import EventStream
 from adapter.server.pipeline.service import Service
 from adapter.server.state.background import Jobs
-from adapter.server.state.stored_objects import State, answer_of
+from adapter.server.state.stored_objects import State, answer_of, id_of
+from adapter.store.documents.base import first_bytes
 from adapter.translate.core.notes import Rejected
 from adapter.wire.base import encode
-from adapter.wire.openai.stored import Deleted, Item, ItemList
+from adapter.wire.openai.stored import Deleted, ItemList
 
 MAX_PAGE = 100
+
+PAGE_BYTES = 8 * 1024 * 1024
+"""Bytes of a page; a larger item is a page of its own."""
 
 
 class Page:
@@ -34,13 +39,14 @@ class Page:
             raise Malformed("order is asc or desc", "order", "invalid_value")
         self.newest_first = order == "desc"
 
-    def of(self, items: Sequence[Item]) -> ItemList:
+    def of(self, items: Sequence[msgspec.Raw]) -> ItemList:
         """The page among all items, which are in order."""
         ordered = list(reversed(items)) if self.newest_first else list(items)
         if self.after:
-            ids = [item["id"] for item in ordered]
+            ids = list(map(id_of, ordered))
             ordered = ordered[ids.index(self.after) + 1 :] if self.after in ids else []
-        return listed(ordered[: self.limit], has_more=len(ordered) > self.limit)
+        page = first_bytes(map(bytes, ordered[: self.limit]), PAGE_BYTES)
+        return listed(list(map(msgspec.Raw, page)), has_more=len(ordered) > len(page))
 
 
 def whole_number(text: str, name: str, least: int, most: int) -> int:
@@ -52,9 +58,9 @@ def whole_number(text: str, name: str, least: int, most: int) -> int:
     return int(text)
 
 
-def listed(items: list[Item], *, has_more: bool = False) -> ItemList:
+def listed(items: list[msgspec.Raw], *, has_more: bool = False) -> ItemList:
     """Items as a list."""
-    first, last = (items[0]["id"], items[-1]["id"]) if items else (None, None)
+    first, last = (id_of(items[0]), id_of(items[-1])) if items else (None, None)
     return ItemList(object="list", data=items, first_id=first, last_id=last, has_more=has_more)
 
 

@@ -35,6 +35,25 @@ class Room:
         self._left += size
 
 
+class Held:
+    """Room that is taken as long as this object lives: whoever uses what it stands for keeps it beside that.
+
+    A history is used by its request, and by a job in the background long after its request.
+    """
+
+    def __init__(self, room: Room) -> None:
+        self.size = 0
+        self._room = room
+
+    def take(self, size: int) -> None:
+        """Take so much more. Raises `Overloaded`."""
+        self._room.take(size)
+        self.size += size
+
+    def __del__(self) -> None:
+        self._room.give(self.size)
+
+
 class Load:
     """Places for requests that run, and a line for those that wait; the first in it is served first.
 

@@ -13,7 +13,7 @@ from adapter.server.observe.exchange_log import Exchange
 from adapter.server.pipeline import ledger_headers as notes
 from adapter.server.pipeline.generation import with_ledger
 from adapter.server.pipeline.service import Prepared, Service
-from adapter.server.pipeline.work import Work
+from adapter.server.pipeline.work import LONG_HISTORY, Work
 from adapter.server.state.stored_objects import Past, Recall, State
 from adapter.translate.answer import continuation
 from adapter.translate.core.context import Stamp
@@ -65,6 +65,8 @@ async def turn_of(
     seed = secrets.token_hex(8)
     memory = memory or Memory(service.state)
     past = await memory.known.past(request, client.id, seed)
+    if past.held.size > LONG_HISTORY:
+        work = service.work_for(past.held.size)
     try:
         view = await work.run(to_chat, past.request, unknown)
     except Rejected as error:

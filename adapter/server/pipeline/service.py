@@ -22,8 +22,8 @@ from adapter.server.pipeline import parallel_choices as fanout
 from adapter.server.pipeline.errors import failure_of, malformed, without
 from adapter.server.pipeline.fallback import Detour, Detours, time_limit
 from adapter.server.pipeline.ids import new_id
-from adapter.server.pipeline.work import AtOnce, Beside, Work, is_long
-from adapter.server.state.stored_objects import State
+from adapter.server.pipeline.work import LONG_HISTORY, AtOnce, Beside, Work, is_long
+from adapter.server.state.stored_objects import Histories, State
 from adapter.settings import (
     Calendar,
     Catalogue,
@@ -106,7 +106,6 @@ class Service:
         self.settings = settings
         self.upstream = upstream
         self.store = store
-        self.state = State(documents)
         self.label = label
         self.lines = lines
         self.access = Access(settings)
@@ -118,6 +117,8 @@ class Service:
         self.metrics = metrics
         self.limits = request_limits(settings)
         self._at_once, self._beside = AtOnce(), Beside()
+        histories = Histories(self.room, settings.max_history, self.limits, self.work_for)
+        self.state = State(documents, histories)
         self.drain = Drain(settings.shutdown_delay, settings.shutdown_grace)
         self._calendar = Calendar(catalogue(settings, utc_day(clock())), clock)
         self.options = options(settings, upstream.settings.name)
@@ -140,6 +141,10 @@ class Service:
     def work(self, body: bytes) -> Work:
         """Where the computing for a request with this body is done."""
         return self._beside if is_long(body) else self._at_once
+
+    def work_for(self, size: int) -> Work:
+        """Where the computing for so many bytes of history is done."""
+        return self._beside if size > LONG_HISTORY else self._at_once
 
     async def read(self, body: bytes, type_: type[T], work: Work) -> tuple[T, dict[str, msgspec.Raw]]:
         """A request's body and its unknown fields. Raises `Malformed`."""

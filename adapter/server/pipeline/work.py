@@ -18,6 +18,10 @@ LONG = 4 * 1024 * 1024
 """Bytes that take some ten milliseconds, whatever they are."""
 
 
+LONG_HISTORY = 256 * 1024
+"""Bytes of a history from which on it is decoded and translated beside the event loop."""
+
+
 class Work(Protocol):
     """Does the computing of one request."""
 

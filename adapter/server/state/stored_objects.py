@@ -3,20 +3,24 @@
 import re
 import secrets
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
 
+from adapter.server.limits.admission import Held, Room
 from adapter.server.pipeline.errors import NotStored
+from adapter.server.pipeline.work import Work
 from adapter.store import Document, DocumentStore
-from adapter.store.documents.base import Readable
+from adapter.store.documents.base import Layered, Readable
 from adapter.translate.core.notes import Note, Rejected
 from adapter.translate.responses.fields import input_items
 from adapter.translate.responses.input_items import THOUGHTS, type_of
 from adapter.wire.base import decode, encode, present
+from adapter.wire.limits import LimitExceeded, Limits
 from adapter.wire.openai.responses import InputItem, Response, ResponsesRequest
-from adapter.wire.openai.stored import Conversation, Item, StoredAnswer, StoredResponse
+from adapter.wire.openai.stored import Conversation, Item, ItemHead, StoredAnswer, StoredResponse
+from adapter.wire.reader import read_items
 
 UNFINISHED = ("queued", "in_progress")
 
@@ -30,7 +34,7 @@ class Past(NamedTuple):
 
     `request` has the earlier items in front of its own, `before` in number; they came from `source`, a field of the
     request. `given` are its own items; those without an id get one of `seed` when they are stored. `history` are ids
-    of the responses before.
+    of the responses before. `held` is the room that the earlier items take.
     """
 
     request: ResponsesRequest
@@ -39,10 +43,11 @@ class Past(NamedTuple):
     given: list[InputItem]
     seed: str
     history: list[str]
+    held: Held
 
-    def own(self) -> list[Item]:
+    def own(self) -> list[msgspec.Raw]:
         """The request's own items, as they are stored."""
-        return input_items(msgspec.structs.replace(self.request, input=self.given), f"{self.seed}:input")
+        return _encoded(input_items(msgspec.structs.replace(self.request, input=self.given), f"{self.seed}:input"))
 
     def path(self, path: str) -> str:
         """The client's path: an earlier item is told by the field that it came from, its own by its own index."""
@@ -64,37 +69,66 @@ class Past(NamedTuple):
         return Rejected(self.path(error.note.path), error.note.code, error.note.reason, self.notes(error.notes))
 
 
+class Histories(NamedTuple):
+    """How much of what is stored one request may bring back, where that is counted, and where it is decoded."""
+
+    room: Room
+    max_bytes: int
+    limits: Limits
+    work: Callable[[int], Work]
+
+
 class Recall:
     """What is stored, to be read; each method is about one client's, named by its id."""
 
-    def __init__(self, documents: Readable) -> None:
+    def __init__(self, documents: Readable, histories: Histories) -> None:
         self._documents = documents
+        self._histories = histories
 
     async def past(self, request: ResponsesRequest, client: str, seed: str) -> Past:
-        """What the request refers to, put in front of its own items. Raises `NotStored`, `Rejected`."""
+        """What the request refers to, put in front of its own items.
+
+        Raises `NotStored`, `Rejected`, `Overloaded`; `LimitExceeded` for too many items.
+        """
         if request.previous_response_id is not None and request.conversation is not None:
             raise Rejected(
                 "conversation", "setting-contradicted", "a response follows another one or a conversation, not both"
             )
         history: list[str] = []
-        items: list[Item] = []
+        items: list[msgspec.Raw] = []
         source = ""
+        held = Held(self._histories.room)
         if request.previous_response_id is not None:
             source = "previous_response_id"
-            history, items = await self._chain(request.previous_response_id, client)
+            history, items = await self._chain(request.previous_response_id, client, held)
         elif (conversation := conversation_of(request)) is not None:
             source = "conversation"
             await self.conversation(conversation, client, param="conversation")
-            items = await self.conversation_items(conversation, client)
-        given = await self._resolved(request, client)
+            self._hold(await self._documents.size_of_children(conversation, client), held, source)
+            items = list(map(msgspec.Raw, await self._documents.children(conversation, client)))
+        given = await self._resolved(request, client, held)
+        if len(items) + len(given) > (most := self._histories.limits.items):
+            raise LimitExceeded.of("items", most, "items", "request", source or "input")
         if items or isinstance(request.input, list):
-            request = msgspec.structs.replace(request, input=[*_typed(items), *given])
-        return Past(request, len(items), source, given, seed, history)
+            typed = await self._histories.work(held.size).run(_typed, items)
+            request = msgspec.structs.replace(request, input=[*typed, *given])
+        return Past(request, len(items), source, given, seed, history, held)
 
-    async def _chain(self, previous: str, client: str) -> tuple[list[str], list[Item]]:
+    def _hold(self, size: int, held: Held, source: str) -> None:
+        """Take room for what is about to be loaded. Raises `NotStored` for too much, `Overloaded`."""
+        most = self._histories.max_bytes
+        if held.size + size > most:
+            text = f"The history has more than {most} bytes (the setting max_history): compact it, or leave out images."
+            raise NotStored(text, status=400, param=source, code="history_too_large")
+        held.take(size)
+
+    async def _chain(self, previous: str, client: str, held: Held) -> tuple[list[str], list[msgspec.Raw]]:
         """The ids of all responses up to this one, and their items."""
+        source = "previous_response_id"
+        self._hold(await self._documents.size([previous], client), held, source)
         last = await self.find(previous, client)
         ids = [*last.history, previous] if last else [previous]
+        self._hold(await self._documents.size(ids[:-1], client), held, source)
         records = {**(await self._records(ids[:-1], client)), **({previous: last} if last else {})}
         if missing := [id_ for id_ in ids if id_ not in records]:
             code = "previous_response_not_found"
@@ -108,21 +142,24 @@ class Recall:
     async def _records(self, ids: Sequence[str], client: str) -> dict[str, StoredResponse]:
         known = [id_ for id_ in ids if _RESPONSE_ID.fullmatch(id_)]
         bodies = await self._documents.get(known, client) if known else {}
-        return {id_: decode(body, StoredResponse)[0] for id_, body in bodies.items()}
+        work = self._histories.work(sum(map(len, bodies.values())))
+        return {id_: (await work.run(decode, body, StoredResponse))[0] for id_, body in bodies.items()}
 
-    async def _resolved(self, request: ResponsesRequest, client: str) -> list[InputItem]:
+    async def _resolved(self, request: ResponsesRequest, client: str, held: Held) -> list[InputItem]:
         """The request's own items, references replaced by what they refer to where that is stored."""
         given = request.input
         if isinstance(given, str):
             return [InputItem(type="message", role="user", content=given)]
         ids = [item.id for item in given or () if type_of(item) == "item_reference" and item.id]
-        found = await self._items(ids, client) if ids else {}
+        found = await self._items(set(ids), client, held) if ids else {}
         return [found.get(item.id or "", item) for item in given or ()]
 
-    async def _items(self, ids: Sequence[str], client: str) -> Mapping[str, InputItem]:
+    async def _items(self, ids: Collection[str], client: str, held: Held) -> Mapping[str, InputItem]:
         places = await self._documents.get([_place(id_) for id_ in ids], client)
-        records = await self._records(sorted({place.decode() for place in places.values()}), client)
-        items = [item for record in records.values() for item in answer_of(record).output if item.get("id") in ids]
+        responses = sorted({place.decode() for place in places.values()})
+        self._hold(await self._documents.size(responses, client), held, "input")
+        records = await self._records(responses, client)
+        items = [item for record in records.values() for item in answer_of(record).output if id_of(item) in ids]
         return {str(item.id): item for item in _typed(items)}
 
     async def find(self, response_id: str, client: str) -> StoredResponse | None:
@@ -136,8 +173,9 @@ class Recall:
             raise NotStored(f"Response with id '{response_id}' not found.")
         return found
 
-    async def inputs(self, record: StoredResponse, client: str) -> list[Item]:
+    async def inputs(self, record: StoredResponse, client: str) -> list[msgspec.Raw]:
         """All that a response answered: the items of the responses before it, and its own. Raises `NotStored`."""
+        self._hold(await self._documents.size(record.history, client), Held(self._histories.room), "response_id")
         records = await self._records(record.history, client)
         earlier = [item for id_ in record.history if id_ in records for item in _all_items(records[id_])]
         return [*earlier, *record.input]
@@ -150,30 +188,33 @@ class Recall:
             raise NotStored(f"Conversation with id '{conversation_id}' not found.", param=param)
         return decode(body, Conversation)[0]
 
-    async def conversation_items(self, conversation_id: str, client: str, **page: Any) -> list[Item]:
+    async def conversation_items(self, conversation_id: str, client: str, **page: Any) -> list[msgspec.Raw]:
         """Items of a conversation; `page` as `DocumentStore.children` takes it."""
         if page.get("after"):
             page["after"] = f"{conversation_id}/{page['after']}"
         bodies = await self._documents.children(conversation_id, client, **page)
-        return [msgspec.json.decode(body) for body in bodies]
+        return list(map(msgspec.Raw, bodies))
 
-    async def conversation_item(self, conversation_id: str, item_id: str, client: str) -> Item:
+    async def conversation_item(self, conversation_id: str, item_id: str, client: str) -> bytes:
         """One item of a conversation. Raises `NotStored`."""
         await self.conversation(conversation_id, client)
         key = f"{conversation_id}/{item_id}"
         body = (await self._documents.get([key], client)).get(key)
         if body is None:
             raise NotStored(f"Item with id '{item_id}' not found.")
-        item: Item = msgspec.json.decode(body)
-        return item
+        return body
 
 
 class State(Recall):
     """What is stored, to be read and changed."""
 
-    def __init__(self, documents: DocumentStore) -> None:
-        super().__init__(documents)
+    def __init__(self, documents: DocumentStore, histories: Histories) -> None:
+        super().__init__(documents, histories)
         self.documents = documents
+
+    def beside(self, local: DocumentStore) -> "tuple[Recall, State]":
+        """What is here and in another store, to be read as one; and that store alone."""
+        return Recall(Layered(local, self.documents), self._histories), State(local, self._histories)
 
     async def keep(self, response: Response, past: Past, client: str) -> bool:
         """Store a response, and add it to its conversation once it has come to an end; whether that was possible."""
@@ -213,7 +254,7 @@ class State(Recall):
         await self.conversation(conversation_id, client)
         await self.documents.delete(conversation_id, client)
 
-    async def add_items(self, conversation_id: str, items: Sequence[InputItem], client: str) -> list[Item]:
+    async def add_items(self, conversation_id: str, items: Sequence[InputItem], client: str) -> list[msgspec.Raw]:
         """Put items at the end of a conversation. Raises `NotStored`."""
         await self.conversation(conversation_id, client)
         stored = _stored_items(items)
@@ -241,22 +282,29 @@ def answer_of(record: StoredResponse) -> StoredAnswer:
     return msgspec.json.decode(record.response, type=StoredAnswer)
 
 
-def _all_items(record: StoredResponse) -> list[Item]:
+def id_of(item: msgspec.Raw) -> str:
+    """The id of an item."""
+    return msgspec.json.decode(item, type=ItemHead).id
+
+
+def _all_items(record: StoredResponse) -> list[msgspec.Raw]:
     return [*record.input, *answer_of(record).output]
 
 
-def _typed(items: Sequence[Item]) -> list[InputItem]:
-    typed: Any = list[InputItem]
-    found: list[InputItem] = decode(encode(items), typed)[0]
-    return found
+def _typed(items: Sequence[msgspec.Raw]) -> list[InputItem]:
+    return read_items(items, InputItem, "input")[0]
 
 
-def _stored_items(items: Sequence[InputItem]) -> list[Item]:
-    return input_items(ResponsesRequest(model="", input=list(items)), secrets.token_hex(8))
+def _encoded(items: Sequence[Item]) -> list[msgspec.Raw]:
+    return [msgspec.Raw(encode(item)) for item in items]
 
 
-def _conversation_item(conversation_id: str, item: Item) -> Document:
-    return Document(f"{conversation_id}/{item['id']}", encode(item), conversation_id)
+def _stored_items(items: Sequence[InputItem]) -> list[msgspec.Raw]:
+    return _encoded(input_items(ResponsesRequest(model="", input=list(items)), secrets.token_hex(8)))
+
+
+def _conversation_item(conversation_id: str, item: msgspec.Raw) -> Document:
+    return Document(f"{conversation_id}/{id_of(item)}", bytes(item), conversation_id)
 
 
 def _place(item_id: str) -> str:

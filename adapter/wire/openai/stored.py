@@ -15,7 +15,7 @@ class StoredResponse(Wire):
     """What is kept of a response: itself, its own input, and the ids of the responses before it, oldest first."""
 
     response: msgspec.Raw
-    input: list[Item]
+    input: list[msgspec.Raw]
     history: list[str]
 
 
@@ -25,14 +25,20 @@ class StoredAnswer(msgspec.Struct, kw_only=True):
     id: str
     status: str
     background: bool = False
-    output: list[Item] = []
+    output: list[msgspec.Raw] = []
+
+
+class ItemHead(msgspec.Struct):
+    """The part of a stored item that the server itself reads."""
+
+    id: str = ""
 
 
 class ItemList(Wire):
     """A page of items."""
 
     object: str
-    data: list[Item]
+    data: list[msgspec.Raw]
     first_id: str | None
     last_id: str | None
     has_more: bool
