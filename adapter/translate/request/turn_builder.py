@@ -46,9 +46,11 @@ class Turns:
         """Add a turn; a turn without parts is left out, and two of the model's in a row are one."""
         last = self.contents[-1] if self.contents else None
         if last is not None and last.role == role == "model":
-            last.parts = [*(last.parts or ()), *parts]
+            last.parts = last.parts or []
+            last.parts.extend(parts)
         elif parts:
-            self.contents.append(Content(role=role, parts=parts))
+            # A list of its own, which grows: to copy it for each message would be quadratic.
+            self.contents.append(Content(role=role, parts=list(parts)))
 
 
 def parts_of(message: Message, index: int, turns: Turns) -> list[Part]:

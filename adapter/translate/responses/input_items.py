@@ -114,8 +114,9 @@ class Conversation:
     def call(self, call: ToolCall, path: str, arguments: str = "arguments") -> None:
         """Add a call of the model."""
         message, at = self.model(path)
-        message.tool_calls = [*(message.tool_calls or ()), call]
-        place = f"{at}.tool_calls[{len(message.tool_calls) - 1}]"
+        calls = message.tool_calls = message.tool_calls or []
+        calls.append(call)
+        place = f"{at}.tool_calls[{len(calls) - 1}]"
         self.paths |= {
             place: path,
             f"{place}.function": path,
@@ -239,8 +240,9 @@ def _image(item: InputItem, path: str, conversation: Conversation) -> None:
         return
     message, at = conversation.model(path)
     url = f"data:image/{item.output_format or 'png'};base64,{item.result}"
-    message.images = [*(message.images or ()), ImageOutput(type="image_url", image_url=ImageUrl(url=url))]
-    conversation.paths[f"{at}.images[{len(message.images) - 1}]"] = path
+    images = message.images = message.images or []
+    images.append(ImageOutput(type="image_url", image_url=ImageUrl(url=url)))
+    conversation.paths[f"{at}.images[{len(images) - 1}]"] = path
 
 
 def _code(item: InputItem, path: str, conversation: Conversation) -> None:
