@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adapter.server.openapi.operations import OPERATIONS
+from adapter.server.routes import ENDPOINTS
 from adapter.wire.gemini.generate import GenerateContentResponse
 from adapter.wire.openai.chat_request import ChatCompletionRequest
 from adapter.wire.openai.responses import ResponsesRequest
@@ -90,7 +90,7 @@ DOCUMENTS: dict[str, Callable[[Apps], tuple[Document, Callable[[Any], object]]]]
 }
 """What is made from the wire's types, and what the seeds become by chance."""
 
-LABELS = tuple(f"{operation.method.upper()} {operation.path}" for operation in OPERATIONS)
+LABELS = tuple(f"{one.method} {one.template}" for one in ENDPOINTS if one.is_described)
 CHAINS = "chains of operations"
 STEPS = 8
 """Operations of a chain."""

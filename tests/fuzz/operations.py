@@ -17,7 +17,8 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from adapter.server.endpoints.openapi import document
+from adapter.server.openapi.document import document
+from adapter.server.routes import ENDPOINTS
 from tests.fuzz import changing, seeds
 from tests.fuzz.in_process import InProcess, check_answer
 
@@ -33,7 +34,7 @@ ASKED = "asked."
 @cache
 def described() -> Any:
     """The description; in requests the values that the seeds have under a name stand beside what its type says."""
-    told = json.loads(document())
+    told = json.loads(document(ENDPOINTS))
     schemas = told["components"]["schemas"]
     asked = _renamed(schemas)
     for one in asked.values():

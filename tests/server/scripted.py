@@ -14,6 +14,7 @@ from adapter.emulator import EmulatorSettings, create_emulator
 from adapter.server.app import create_app
 from adapter.server.http.uvicorn_protocol import protocol
 from adapter.server.observe.request_log import Lines
+from adapter.server.routes import ENDPOINTS
 from adapter.settings import Settings
 from tests.support.guards import PATIENCE
 
@@ -176,18 +177,23 @@ async def emulated(settings: EmulatorSettings) -> AsyncIterator[Emulated]:
 
 @asynccontextmanager
 async def adapter(
-    upstream: Upstream | Emulated, lines=None, page_token=None, **settings
+    upstream: Upstream | Emulated, lines=None, endpoints=ENDPOINTS, page_token=None, **settings
 ) -> AsyncIterator[httpx2.AsyncClient]:
     """A client of an adapter in front of an upstream; both on real sockets, in this event loop.
 
-    `lines` takes the lines of requests, see `create_app`; a `Kept` keeps their text.
+    `lines` and `endpoints` are those of `create_app`; a `Kept` keeps the text of lines.
     """
     given = {"upstream_url": upstream.url, "upstream_keys": ("k",), "store": "memory", "retries": 0, **settings}
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
     chosen = Settings(**given)
     config = uvicorn.Config(
-        create_app(chosen, lines=Lines(chosen, lines) if isinstance(lines, Kept) else lines, page_token=page_token),
+        create_app(
+            chosen,
+            lines=Lines(chosen, lines) if isinstance(lines, Kept) else lines,
+            endpoints=endpoints,
+            page_token=page_token,
+        ),
         http=protocol(chosen),
         log_level="error",
         access_log=False,

@@ -101,12 +101,12 @@ async def no_model(call):
             post({"model": "m", "input": "x", "stream": True}, "/v1/responses"),
             ("/v1/responses", 200, "broken", "upstream_stream_truncated"),
         ),
-        (no_model, get("/v1/models/secret-name"), ("/v1/models/{model}", 404, "error", "")),
-        (good, get("/v1/responses/resp_none"), ("/v1/responses/{response_id}", 404, "error", "")),
-        (good, get("/v1/models", key="wrong"), ("/v1/models", 401, "error", "")),
+        (no_model, get("/v1/models/secret-name"), ("/v1/models/{model}", 404, "error", "model_not_found")),
+        (good, get("/v1/responses/resp_none"), ("/v1/responses/{response_id}", 404, "error", "invalid_request_error")),
+        (good, get("/v1/models", key="wrong"), ("/v1/models", 401, "error", "invalid_api_key")),
         (good, post(chat(), "/translate"), ("/translate", 200, "complete", "")),
-        (good, get(CHAT), (CHAT, 405, "error", "")),
-        (good, get("/v1/secret-path"), ("?", 404, "error", "")),
+        (good, get(CHAT), (CHAT, 405, "error", "invalid_request_error")),
+        (good, get("/v1/secret-path"), ("?", 404, "error", "invalid_request_error")),
     ],
     ids=lambda value: str(value) if isinstance(value, tuple) else None,
 )
@@ -194,7 +194,7 @@ PROBES = {
     "/openapi.json": "/openapi.json",
     "/": "/",
     "/inspector/exchanges": "/inspector/exchanges",
-    "/inspector/script.js": "/inspector",
+    "/inspector/script.js": "/inspector/{file}",
 }
 """What is asked, and its name in the log."""
 

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from adapter.server.state import background
+from adapter.server.pipeline import background
 from adapter.store.documents.base import MemoryDocuments
 from adapter.store.documents.sqlite import SqliteDocuments
 from tests.server.scripted import adapter, answer, chat, frame, scripted

@@ -1,36 +1,32 @@
 """GET /healthz and /readyz."""
 
-from starlette.requests import Request
-from starlette.responses import Response
-
 from adapter import __version__
+from adapter.server.pipeline.call import Call
 from adapter.server.pipeline.service import Service
-from adapter.wire.base import encode
 
 EMULATOR = "emulator"
 """The label of the built-in emulator as an upstream."""
 
 
-async def ready(request: Request) -> Response:
+async def ready(call: Call) -> None:
     """Whether new requests should come here: a 503 from the moment on that the process was told to end.
 
     A store that does not answer is a warning and no reason to be left alone: answers are served without it.
     """
-    answer = await health(request)
-    drain = request.app.state.service.drain
-    if drain.begun:
-        answer.status_code = 503
-    return answer
+    await call.send(_facts(call.service), status=503 if call.service.drain.begun else 200)
 
 
-async def health(request: Request) -> Response:
+async def health(call: Call) -> None:
     """Whether the process lives, what it calls, and what the operator should know."""
-    service: Service = request.app.state.service
+    await call.send(_facts(call.service))
+
+
+def _facts(service: Service) -> dict[str, object]:
     store, responses = service.store.describe(), service.state.documents.describe()
     warnings = [facts["warning"] for facts in (store, responses) if facts.get("warning")]
     if service.label == EMULATOR:
         warnings.append("The built-in emulator answers: what it says is invented.")
-    facts = {
+    return {
         "status": "shutting down" if service.drain.begun else "ok",
         "version": __version__,
         "upstream": service.label,
@@ -39,4 +35,3 @@ async def health(request: Request) -> Response:
         "responses": responses,
         "warnings": warnings,
     }
-    return Response(encode(facts), media_type="application/json")

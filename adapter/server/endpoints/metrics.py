@@ -1,13 +1,9 @@
 """GET /metrics."""
 
-from starlette.requests import Request
-from starlette.responses import Response
-
-from adapter.server.pipeline.service import Service
+from adapter.server.pipeline.call import Call
 
 
-async def metrics(request: Request) -> Response:
+async def metrics(call: Call) -> None:
     """All figures, for whoever may call: they tell which models are used and how much."""
-    service: Service = request.app.state.service
-    service.access.client(request.scope)
-    return Response(service.metrics.page(), media_type=service.metrics.content_type)
+    figures = call.service.metrics
+    await call.send(figures.page(), {"content-type": figures.content_type})

@@ -5,63 +5,54 @@ from contextlib import aclosing
 
 from adapter.server.http.asgi import until
 from adapter.server.pipeline import ledger_headers as notes
+from adapter.server.pipeline.call import Call
 from adapter.server.pipeline.event_stream import EventStream, heartbeat_of
-from adapter.server.pipeline.generation import Generation, Incoming, with_ledger
 from adapter.server.pipeline.responding import StreamedResponse, Told, Turn, turn_of, whole
 from adapter.server.pipeline.service import Service
-from adapter.server.state.background import Jobs
 from adapter.translate.core.notes import Rejected
-from adapter.wire.base import encode
 from adapter.wire.openai.responses import ResponsesRequest
 from adapter.wire.sse import COMMENT
 
 
-class Responses(Generation):
-    """The endpoint."""
+async def create_response(call: Call) -> None:
+    """Answer items, whole, as a stream, or in the background."""
+    exchange = call.exchange
+    request, unknown = await call.read(ResponsesRequest)
+    exchange.model_asked, exchange.stream = request.model, bool(request.stream)
+    if request.background and request.store is False:
+        raise Rejected(
+            "background", "setting-contradicted", "a response in the background is polled, so it must be stored"
+        )
+    turn = await turn_of(call.service, request, unknown, call.client, work=call.work)
+    call.accept(turn.prepared)
+    if request.background:
+        await _start_background(call, turn)
+    elif exchange.stream:
+        answer = StreamedResponse(call.service, turn, Told(call.scope, exchange))
+        exchange.reply_notes = answer.machine.notes
+        await call.stream(turn.prepared, answer)
+    else:
+        await _send_whole(call, turn)
 
-    def __init__(self, service: Service, jobs: Jobs) -> None:
-        super().__init__(service)
-        self._jobs = jobs
 
-    async def serve(self, incoming: Incoming) -> None:
-        """See `Generation`."""
-        exchange = incoming.exchange
-        work = self.service.work(exchange.request)
-        request, unknown = await self.service.read(exchange.request, ResponsesRequest, work)
-        exchange.model_asked, exchange.stream = request.model, bool(request.stream)
-        if request.background and request.store is False:
-            raise Rejected(
-                "background", "setting-contradicted", "a response in the background is polled, so it must be stored"
-            )
-        turn = await turn_of(self.service, request, unknown, incoming.client, work=work)
-        self.accept(incoming.scope, exchange, turn.prepared)
-        if request.background:
-            await self._background(incoming, turn)
-        elif exchange.stream:
-            answer = StreamedResponse(self.service, turn, Told(incoming.scope, exchange))
-            exchange.reply_notes = answer.machine.notes
-            await self.stream(incoming, turn.prepared, answer)
-        else:
-            await self._whole(incoming, turn)
+async def _start_background(call: Call, turn: Turn) -> None:
+    """Let it run; a stream that the client leaves can be taken up again."""
+    exchange = call.exchange
+    answer = StreamedResponse(call.service, turn, Told(call.scope, exchange))
+    exchange.reply_notes, exchange.background = answer.machine.notes, True
+    queued = await call.jobs.start(turn, answer)
+    if exchange.stream:
+        stream = call.open_stream(turn.prepared)
+        await follow(call.service, call.jobs.follow(queued.id, call.client.id, 0), stream)
+    else:
+        await call.send_translated(turn.prepared, queued)
 
-    async def _background(self, incoming: Incoming, turn: Turn) -> None:
-        """Let it run; a stream that the client leaves can be taken up again."""
-        exchange = incoming.exchange
-        answer = StreamedResponse(self.service, turn, Told(incoming.scope, exchange))
-        exchange.reply_notes, exchange.background = answer.machine.notes, True
-        queued = await self._jobs.start(turn, answer)
-        if exchange.stream:
-            stream = self.open_stream(incoming, turn.prepared)
-            await follow(self.service, self._jobs.follow(queued.id, incoming.client.id, 0), stream)
-        else:
-            await self.send(incoming, turn.prepared, encode(queued))
 
-    async def _whole(self, incoming: Incoming, turn: Turn) -> None:
-        exchange = incoming.exchange
-        response = await self.ask(incoming, turn.prepared, lambda reply: whole(self.service, turn, reply, exchange))
-        if notes.wants_all(incoming.scope):
-            response.extra_content = with_ledger(response.extra_content, exchange)
-        await self.send(incoming, turn.prepared, encode(response))
+async def _send_whole(call: Call, turn: Turn) -> None:
+    response = await call.ask(turn.prepared, lambda reply: whole(call.service, turn, reply, call.exchange))
+    if notes.wants_all(call.scope):
+        response.extra_content = notes.with_ledger(response.extra_content, call.exchange.ledger)
+    await call.send_translated(turn.prepared, response)
 
 
 async def follow(service: Service, batches: AsyncGenerator[list[bytes]], stream: EventStream) -> None:

@@ -13,15 +13,15 @@ from urllib.parse import urlsplit
 
 import msgspec
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import Scope
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from adapter.server.endpoints.responses import Responses
 from adapter.server.http.asgi import ClientGone, header
-from adapter.server.limits.access import AccessDenied, Client, ForeignPage, KeyInUrl
+from adapter.server.limits.access import AccessDenied, ForeignPage, KeyInUrl
 from adapter.server.limits.admission import Overloaded
 from adapter.server.observe.exchange_log import Exchange
 from adapter.server.observe.recording import recorded
+from adapter.server.pipeline.call import Call
 from adapter.server.pipeline.errors import Malformed
 from adapter.server.pipeline.event_stream import MAX_TAPPED, relay
 from adapter.server.pipeline.ids import new_id
@@ -62,26 +62,20 @@ class Envelope(msgspec.Struct):
     input: msgspec.Raw = msgspec.Raw(b'""')
 
 
-class ResponsesSocket:
-    """The endpoint, as a bare ASGI application."""
-
-    def __init__(self, endpoint: Responses) -> None:
-        self._endpoint = endpoint
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One connection."""
-        service = self._endpoint.service
-        socket = WebSocket(scope, receive, send)
-        try:
-            client = service.access.client(scope)
-            _check_origin(scope, service)
-        except (AccessDenied, KeyInUrl, ForeignPage) as error:
-            failure = service.failure(error, "", None)
-            denial = Response(encode(failure.body), failure.status, failure.headers, media_type="application/json")
-            await socket.send_denial_response(denial)
-            return
-        await socket.accept()
-        await Connection(self._endpoint, socket, client).run()
+async def open_responses_socket(call: Call) -> None:
+    """Serve one connection. The refusal of one is an answer of HTTP, so it does not pass the door for calls."""
+    service = call.service
+    socket = WebSocket(call.scope, call.receive, call.send_message)
+    try:
+        call.client = service.access.client(call.scope)
+        _check_origin(call.scope, service)
+    except (AccessDenied, KeyInUrl, ForeignPage) as error:
+        failure = service.failure(error, "", None)
+        denial = Response(encode(failure.body), failure.status, failure.headers, media_type="application/json")
+        await socket.send_denial_response(denial)
+        return
+    await socket.accept()
+    await Connection(call, socket).run()
 
 
 def _check_origin(scope: Scope, service: Service) -> None:
@@ -97,12 +91,13 @@ def _check_origin(scope: Scope, service: Service) -> None:
 class Connection:
     """One client's connection."""
 
-    def __init__(self, endpoint: Responses, socket: WebSocket, client: Client) -> None:
-        self._endpoint = endpoint
+    def __init__(self, opened_by: Call, socket: WebSocket) -> None:
+        self._opened_by = opened_by
+        self._service = opened_by.service
         self._socket = socket
-        self._client = client
+        self._client = opened_by.client
         local = MemoryDocuments(LOCAL)
-        self._memory = Memory(*endpoint.service.state.beside(local))
+        self._memory = Memory(*opened_by.service.state.beside(local))
         self._lanes: dict[str | None, asyncio.Queue[bytes]] = {}
         self._sending = asyncio.Lock()
         self._held = 0
@@ -128,11 +123,11 @@ class Connection:
                 task.cancel()
             if tasks:
                 await asyncio.wait(tasks)
-            self._endpoint.service.room.give(self._held)
+            self._service.room.give(self._held)
 
     async def _lane(self, body: bytes) -> asyncio.Queue[bytes] | None:
         """Put an event into its lane; the lane where it is new. Raises `Malformed`, `Overloaded`."""
-        service = self._endpoint.service
+        service = self._service
         envelope, _unknown = await service.read(body, Envelope, service.work(body))
         if envelope.type == "response.steer":
             await self._send(_not_steered(envelope))
@@ -144,7 +139,7 @@ class Connection:
             raise Malformed(f"a connection has at most {MAX_LANES} lanes", "stream_id", "invalid_value")
         if waiting is not None and waiting.full():
             raise Malformed(f"{MAX_WAITING} requests wait already", "stream_id", "invalid_value")
-        self._endpoint.service.room.take(len(body))
+        self._service.room.take(len(body))
         self._held += len(body)
         lane = self._lanes.setdefault(envelope.stream_id, asyncio.Queue(MAX_WAITING))
         lane.put_nowait(body)
@@ -155,58 +150,70 @@ class Connection:
             while True:
                 body = await lane.get()
                 await self._serve(body)
-                self._endpoint.service.room.give(len(body))
+                self._service.room.give(len(body))
                 self._held -= len(body)
 
     async def _serve(self, body: bytes) -> None:
         """One response. Raises `ClientGone`."""
+        opened_by = self._opened_by
         exchange = Exchange(
             id=new_id("req_"),
-            path=self._socket.scope["path"],
+            path=opened_by.exchange.path,
+            endpoint=opened_by.exchange.endpoint,
             method="WEBSOCKET",
             started_at=time.time(),
             client=self._client.id,
             request=body,
             stream=True,
-            trace_id=self._socket.scope.get("state", {}).get("trace_id", ""),
+            trace_id=opened_by.exchange.trace_id,
         )
-        with recorded(self._endpoint.service, exchange):
-            await self._respond(body, exchange)
+        call = Call(
+            self._service,
+            opened_by.jobs,
+            exchange,
+            scope=opened_by.scope,
+            receive=opened_by.receive,
+            send=opened_by.send_message,
+            client=self._client,
+            body=body,
+        )
+        with recorded(self._service, exchange):
+            await self._respond(call)
 
-    async def _respond(self, body: bytes, exchange: Exchange) -> None:
-        service, scope, stream_id = self._endpoint.service, self._socket.scope, None
+    async def _respond(self, call: Call) -> None:
+        service, stream_id = self._service, None
         try:
-            work = service.work(body)
-            request, unknown = await service.read(body, Create, work)
-            stream_id, exchange.model_asked = request.stream_id, request.model
+            await service.count(call.client)
+            request, unknown = await call.read(Create)
+            stream_id, call.exchange.model_asked = request.stream_id, request.model
             if request.background:
                 raise Rejected(
                     "background", "setting-contradicted", "a websocket has no background: POST /v1/responses has"
                 )
             with await service.load.place():
-                turn = await turn_of(service, request, unknown, self._client, work=work, memory=self._memory)
-                self._endpoint.accept(scope, exchange, turn.prepared)
-                await self._answer(turn, request, exchange)
+                turn = await turn_of(service, request, unknown, call.client, work=call.work, memory=self._memory)
+                call.accept(turn.prepared)
+                await self._answer(call, turn, request)
         except ClientGone:
             raise
-        except Exception as error:  # noqa: BLE001 - the border, as in `Generation`
-            await self._send(_error(self._endpoint.failed(error, exchange, self._client)), stream_id)
+        except Exception as error:  # noqa: BLE001 - the border, as in `http_door`
+            await self._send(_error(call.failed(error)), stream_id)
 
-    async def _answer(self, turn: Turn, request: Create, exchange: Exchange) -> None:
-        service = self._endpoint.service
+    async def _answer(self, call: Call, turn: Turn, request: Create) -> None:
+        service, exchange = self._service, call.exchange
         exchange.status, exchange.answer = 200, []
         sink = Sink(self, request.stream_id, exchange.answer if service.exchanges.enabled else None)
         if request.generate is False:
             for event in await _prepared(turn):
                 await sink.write(encode(event))
             return
-        answer = StreamedResponse(service, turn, Told(self._socket.scope, exchange), encode, ())
+        answer = StreamedResponse(service, turn, Told(call.scope, exchange), encode, ())
         exchange.reply_notes = answer.machine.notes
-        await relay(sink, service.events(turn.prepared, self._client, None), answer, limited=service.drain.limited)
+        await relay(sink, service.events(turn.prepared, call.client, None), answer, limited=service.drain.limited)
 
     async def _refuse(self, error: Exception) -> None:
         """Tell of an event that is in no lane."""
-        await self._send(_error(self._endpoint.service.failure(error, "", self._client)))
+        await self._send(_error(self._service.failure(error, "", self._client)))
 
     async def _send(self, value: Any, stream_id: str | None = None) -> None:
         await self.send(encode(value), stream_id)

@@ -1,24 +1,18 @@
 """GET, DELETE and cancel of /v1/responses/{id}, and its input items."""
 
-from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 
 import msgspec
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from starlette.datastructures import QueryParams
 
 from adapter.server.endpoints.responses import follow
-from adapter.server.http.asgi import ClientGone, while_connected
-from adapter.server.limits.access import Client
+from adapter.server.http.asgi import while_connected
+from adapter.server.pipeline.call import Call
 from adapter.server.pipeline.errors import Malformed
 from adapter.server.pipeline.event_stream import EventStream
-from adapter.server.pipeline.service import Service
-from adapter.server.state.background import Jobs
-from adapter.server.state.stored_objects import State, answer_of, id_of
+from adapter.server.state.stored_objects import answer_of, id_of
 from adapter.store.documents.base import first_bytes
 from adapter.translate.core.notes import Rejected
-from adapter.wire.base import encode
 from adapter.wire.openai.stored import Deleted, ItemList
 
 MAX_PAGE = 100
@@ -30,8 +24,7 @@ PAGE_BYTES = 8 * 1024 * 1024
 class Page:
     """How a client wants a list: `limit` items from behind the one with id `after`. Raises `Malformed`."""
 
-    def __init__(self, request: Request) -> None:
-        query = request.query_params
+    def __init__(self, query: QueryParams) -> None:
         self.limit = whole_number(query.get("limit", "20"), "limit", 1, MAX_PAGE)
         self.after = query.get("after", "")
         order = query.get("order", "desc")
@@ -64,66 +57,42 @@ def listed(items: list[msgspec.Raw], *, has_more: bool = False) -> ItemList:
     return ItemList(object="list", data=items, first_id=first, last_id=last, has_more=has_more)
 
 
-def caller(request: Request) -> tuple[State, Jobs, Client]:
-    """What an endpoint about stored things needs. Raises `AccessDenied`."""
-    service: Service = request.app.state.service
-    return service.state, request.app.state.jobs, service.access.client(request.scope)
-
-
-def answer(value: object) -> Response:
-    """An answer in JSON."""
-    return Response(value if isinstance(value, bytes) else encode(value), media_type="application/json")
-
-
-async def get_response(request: Request) -> Response:
+async def get_response(call: Call) -> None:
     """A stored response; with `stream=true` the events of one in the background, from behind `starting_after`."""
-    _, jobs, client = caller(request)
-    response_id = request.path_params["response_id"]
-    record = await jobs.find(response_id, client.id)
-    if request.query_params.get("stream", "").lower() not in ("true", "1"):
-        return answer(bytes(record.response))
+    response_id = call.parameters["response_id"]
+    record = await call.jobs.find(response_id, call.client.id)
+    if call.query.get("stream", "").lower() not in ("true", "1"):
+        await call.send(bytes(record.response))
+        return
     if not answer_of(record).background:
         raise Rejected("stream", "setting-contradicted", "only a response in the background can be streamed again")
-    after = request.query_params.get("starting_after")
+    after = call.query.get("starting_after")
     position = 0 if after is None else whole_number(after, "starting_after", 0, 2**31) + 1
-    return Resumed(request.app.state.service, lambda: jobs.follow(response_id, client.id, position))
+    call.exchange.status = 200
+    stream = EventStream(call.send_message, {}, call.service.settings)
+    with while_connected(call.scope, call.receive):
+        await follow(call.service, call.jobs.follow(response_id, call.client.id, position), stream)
 
 
-class Resumed(Response):
-    """The events of a response that runs, or ran, in the background."""
-
-    def __init__(self, service: Service, batches: Callable[[], AsyncGenerator[list[bytes]]]) -> None:
-        super().__init__()
-        self._service = service
-        self._batches = batches
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """See `Response`."""
-        stream = EventStream(send, {}, self._service.settings)
-        with suppress(ClientGone), while_connected(scope, receive):
-            await follow(self._service, self._batches(), stream)
-
-
-async def delete_response(request: Request) -> Response:
+async def delete_response(call: Call) -> None:
     """Delete a stored response; one that runs is cancelled first."""
-    state, jobs, client = caller(request)
-    response_id = request.path_params["response_id"]
+    state, jobs, client = call.service.state, call.jobs, call.client
+    response_id = call.parameters["response_id"]
     if answer_of(await jobs.find(response_id, client.id)).background:
         await jobs.cancel(response_id, client.id)
     await state.delete(response_id, client.id)
-    return answer(Deleted(id=response_id, object="response", deleted=True))
+    await call.send(Deleted(id=response_id, object="response", deleted=True))
 
 
-async def cancel_response(request: Request) -> Response:
+async def cancel_response(call: Call) -> None:
     """Cancel a response in the background."""
-    _, jobs, client = caller(request)
-    record = await jobs.cancel(request.path_params["response_id"], client.id)
-    return answer(bytes(record.response))
+    record = await call.jobs.cancel(call.parameters["response_id"], call.client.id)
+    await call.send(bytes(record.response))
 
 
-async def list_input_items(request: Request) -> Response:
+async def list_input_items(call: Call) -> None:
     """What a response answered, the items of the responses before it included."""
-    state, _, client = caller(request)
-    page = Page(request)
-    record = await state.response(request.path_params["response_id"], client.id)
-    return answer(page.of(await state.inputs(record, client.id)))
+    state, client = call.service.state, call.client
+    page = Page(call.query)
+    record = await state.response(call.parameters["response_id"], client.id)
+    await call.send(page.of(await state.inputs(record, client.id)))

@@ -143,7 +143,10 @@ class Bytes:
         cycle = self._cycle
         cycle.response_started = True
         cycle.waiting_for_100_continue = False
-        closing = "" if cycle.keep_alive else "connection: close\r\n"
+        is_last = headers.get("connection") == "close"
+        closing = "" if cycle.keep_alive or is_last else "connection: close\r\n"
+        if is_last:
+            cycle.keep_alive = False
         lines = f"{head_lines(headers)}{self._stamps.lines()}{closing}{last}\r\n"
         return b"%b%b%b" % (STATUS_LINE[status], _servers(*cycle.default_headers), lines.encode())
 
@@ -157,17 +160,21 @@ class Bytes:
 
 
 class Outlet:
-    """A request's `send`, as Starlette's endpoints see it."""
+    """A request's `send`. `status` is that of an answer that came in messages."""
 
-    def __init__(self, send: Send, stamps: Stamps) -> None:
+    def __init__(self, send: Send, stamps: Stamps, *, is_head: bool = False) -> None:
+        self.status = 0
         self._send = send
         self._stamps = stamps
         cycle = getattr(send, "__self__", None)
-        self.way: Way = Bytes(cycle, stamps) if isinstance(cycle, RequestResponseCycle) else Messages(self)
+        # uvicorn leaves out the body of an answer to HEAD, from messages.
+        direct = cycle if isinstance(cycle, RequestResponseCycle) and not is_head else None
+        self.way: Way = Messages(self) if direct is None else Bytes(direct, stamps)
 
     async def __call__(self, message: Message) -> None:
         """Send an ASGI message; a head with what all heads say."""
         if message["type"] == "http.response.start":
+            self.status = message["status"]
             stamps = [line.partition(": ") for line in self._stamps.lines().split("\r\n")[:-1]]
             fields = [(name.encode(), value.encode()) for name, _, value in stamps]
             message["headers"] = [*message["headers"], *fields]

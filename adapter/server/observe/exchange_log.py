@@ -28,9 +28,9 @@ _LONG = re.compile(rb'"((?:data:[^",]{0,100},)?)[A-Za-z0-9+/_-]{400,}={0,2}"')
 class Exchange(msgspec.Struct, kw_only=True):
     """One request and its answer; bodies are JSON, with long base64 shortened. Times in Unix seconds.
 
-    `client` is the id of who asked: nobody else is shown it. None is a stranger, of whom nothing is kept. `error` is
-    the code of an error that was told. In the `background` an answer may come after the exchange. `quiet`: a probe.
-    `path` is a route's; `unknown_path` shows one that no route has.
+    `client` is the id of who asked: nobody else is shown it. None is a stranger, of whom nothing is kept. `endpoint` is
+    its name in figures, `error` the code of an error that was told. In the `background` an answer may come after the
+    exchange. `quiet`: a probe. `path` is a route's; `unknown_path` shows one that no route has.
     """
 
     id: str
@@ -38,6 +38,7 @@ class Exchange(msgspec.Struct, kw_only=True):
     started_at: float
     method: str = "POST"
     unknown_path: str = ""
+    endpoint: str = "other"
     client: str | None = ""
     milliseconds: float = 0.0
     status: int = 0
@@ -71,6 +72,11 @@ class Exchange(msgspec.Struct, kw_only=True):
         return self.unknown_path or self.path
 
     @property
+    def ledger(self) -> list[Note]:
+        """The notes of both ways."""
+        return [*self.notes, *self.reply_notes]
+
+    @property
     def outcome(self) -> str:
         """How it ended: `complete`, `error`, `broken` (an error behind a 200) or `gone` (the client was)."""
         if self.status == 499:
@@ -95,7 +101,7 @@ class Exchange(msgspec.Struct, kw_only=True):
     def summary(self) -> dict[str, object]:
         """A row of the list."""
         counts: dict[str, int] = {}
-        for note in [*self.notes, *self.reply_notes]:
+        for note in self.ledger:
             counts[note.fate.value] = counts.get(note.fate.value, 0) + 1
         return {
             "id": self.id,

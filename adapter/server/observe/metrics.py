@@ -22,11 +22,6 @@ SHARED = "PROMETHEUS_MULTIPROC_DIR"
 
 SECONDS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 80, 160, 320, 600)
 
-_ENDPOINTS = frozenset({"chat/completions", "responses/input_tokens", "responses/compact", "responses"})
-
-_GROUPS = ("responses", "conversations", "models", "translate")
-"""What begins with one of these and is none of the above counts as it."""
-
 
 class Metrics:
     """All figures of one process; where workers share a folder, `page` has the sum of all."""
@@ -75,7 +70,7 @@ class Metrics:
         """It has been served."""
         self._running.dec()
         self.count(exchange)
-        endpoint, model = _endpoint(exchange.path), self._model(exchange)
+        endpoint, model = exchange.endpoint, self._model(exchange)
         self._seconds.labels(endpoint, model, exchange.stream).observe(exchange.milliseconds / 1000)
         if exchange.first_event_after:
             self._first.labels(endpoint, model).observe(exchange.first_event_after)
@@ -84,7 +79,7 @@ class Metrics:
 
     def count(self, exchange: Exchange) -> None:
         """A request has ended."""
-        self._requests.labels(_endpoint(exchange.path), exchange.status, exchange.outcome).inc()
+        self._requests.labels(exchange.endpoint, exchange.status, exchange.outcome).inc()
 
     def answered(self, exchange: Exchange) -> None:
         """What Gemini counted, and what became of the fields of both ways."""
@@ -92,7 +87,7 @@ class Metrics:
         for kind, number in _tokens(exchange.usage):
             # A counter takes no negative number, and relays have been seen to send them.
             self._tokens.labels(model, kind).inc(max(0, number))
-        for note in (*exchange.notes, *exchange.reply_notes):
+        for note in exchange.ledger:
             if note.severity is not None:
                 self._notes.labels(note.code, note.severity.value).inc()
             if note.signature is not None:
@@ -179,11 +174,6 @@ def _bury(folder: str) -> None:
             os.kill(pid, 0)
         except ProcessLookupError:
             path.unlink(missing_ok=True)
-
-
-def _endpoint(path: str) -> str:
-    path = path.removeprefix("/v1/").removeprefix("/")
-    return path if path in _ENDPOINTS else next((name for name in _GROUPS if path.startswith(name)), "other")
 
 
 def _tokens(usage: UsageMetadata | None) -> list[tuple[str, int]]:

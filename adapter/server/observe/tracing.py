@@ -41,7 +41,7 @@ from adapter import __version__
 from adapter.server.http.asgi import header
 from adapter.server.observe.exchange_log import Exchange
 from adapter.server.observe.request_log import shown
-from adapter.server.observe.route_templates import is_quiet, route_of
+from adapter.server.observe.route_name import RouteName
 from adapter.upstream.errors import UpstreamError
 from adapter.upstream.observer import outcome
 from adapter.upstream.settings import UpstreamSettings
@@ -117,9 +117,9 @@ class Traces:
         except TimeoutError:
             log.warning("traces: the collector did not take the last spans in time")
 
-    def around(self, app: ASGIApp) -> ASGIApp:
-        """An application whose requests have spans."""
-        return _Traced(app, self)
+    def around(self, app: ASGIApp, name_of: Callable[[str], RouteName]) -> ASGIApp:
+        """An application whose requests have spans. `name_of` tells how a path may be called in them."""
+        return _Traced(app, self, name_of)
 
     def call(
         self, upstream: UpstreamSettings, method: str, model: str, request: GenerateContentRequest | None
@@ -134,13 +134,15 @@ class Traces:
 class _Traced:
     """The span of each request but probes, around all that is done for it. The client's `traceparent` is its parent."""
 
-    def __init__(self, app: ASGIApp, traces: Traces) -> None:
+    def __init__(self, app: ASGIApp, traces: Traces, name_of: Callable[[str], RouteName]) -> None:
         self._app = app
         self._traces = traces
+        self._name_of = name_of
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One connection."""
-        if scope["type"] == "lifespan" or is_quiet(scope["path"]):
+        route = None if scope["type"] == "lifespan" else self._name_of(scope["path"])
+        if route is None or route.is_quiet:
             await self._app(scope, receive, send)
             return
         method = scope.get("method", "GET")
@@ -164,13 +166,12 @@ class _Traced:
             await self._app(scope, receive, seen)
         finally:
             contexts.detach(token)
-            _end_request(span, name, scope, status)
+            _end_request(span, name, route.template, scope, status)
 
 
-def _end_request(span: Span, name: str, scope: Scope, status: int) -> None:
+def _end_request(span: Span, name: str, route: str | None, scope: Scope, status: int) -> None:
     """What is known of a request at its end. That a client is at fault is no error of the server's."""
     exchange: Exchange | None = scope["state"].get("exchange")
-    route = route_of(scope)
     if route is not None:
         span.update_name(f"{name} {route}")
         span.set_attribute(HTTP_ROUTE, route)

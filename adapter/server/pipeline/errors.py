@@ -36,6 +36,10 @@ class Malformed(Exception):
         self.code = code
 
 
+class NotServed(Exception):
+    """An endpoint of OpenAI's that this server does not have; the text says why, and what to use."""
+
+
 class NotStored(Exception):
     """What the request names is not kept here, or not in a state that allows it."""
 
@@ -143,6 +147,7 @@ _ROWS: tuple[tuple[type[Exception], Callable[[Any, Asked], Failure]], ...] = (
     (Overloaded, lambda _, __: failure(503, "The server is busy: try again.", "overloaded", wait=1)),
     (TooOften, lambda error, _: failure(429, str(error), "rate_limit_exceeded", wait=error.wait)),
     (NotStored, lambda error, _: failure(error.status, str(error), error.code, param=error.param)),
+    (NotServed, lambda error, _: failure(404, str(error), "unsupported_endpoint")),
     (Busy, lambda error, _: failure(429, str(error), "rate_limit_exceeded", wait=5)),
     (ShuttingDown, lambda _, __: failure(503, "The server is shutting down.", "shutting_down", wait=1)),
     (PackedBody, lambda _, __: failure(415, "Send the body without Content-Encoding.", "unsupported_media_type")),
@@ -156,10 +161,6 @@ _ROWS: tuple[tuple[type[Exception], Callable[[Any, Asked], Failure]], ...] = (
     (UpstreamError, _upstream),
     (HTTPException, _http),
 )
-
-
-TABLE = tuple(kind for kind, _ in _ROWS)
-"""Every exception that has a row."""
 
 
 SHORTEST_SECRET = 8

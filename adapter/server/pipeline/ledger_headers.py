@@ -18,6 +18,7 @@ from adapter.translate.core.strictness import (
     refused_losses,
     strictness_of,
 )
+from adapter.wire.openai.chat_answer import Extra
 
 HEADER = "x-adapter-notes"
 _HEADER = HEADER.encode()
@@ -59,6 +60,11 @@ def sources(notes: Sequence[Note]) -> str:
 def listed(notes: Sequence[Note]) -> list[dict[str, str]]:
     """The ledger as JSON."""
     return [_entry(note) for note in notes]
+
+
+def with_ledger(extra: Extra | None, ledger: Sequence[Note]) -> Extra:
+    """What an answer says beside OpenAI's fields, with the whole ledger."""
+    return {**(extra or {}), "adapter": {"notes": listed(ledger)}}
 
 
 def _entry(note: Note) -> dict[str, str]:

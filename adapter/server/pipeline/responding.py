@@ -11,7 +11,6 @@ from starlette.types import Scope
 from adapter.server.limits.access import Client
 from adapter.server.observe.exchange_log import Exchange
 from adapter.server.pipeline import ledger_headers as notes
-from adapter.server.pipeline.generation import with_ledger
 from adapter.server.pipeline.service import Prepared, Service
 from adapter.server.pipeline.work import LONG_HISTORY, Work
 from adapter.server.state.stored_objects import Past, Recall, State
@@ -196,7 +195,7 @@ class StreamedResponse:
         if isinstance(last, Response):
             last.store = self.machine.response.store
             if notes.wants_all(self._told.scope):
-                last.extra_content = with_ledger(last.extra_content, self.exchange)
+                last.extra_content = notes.with_ledger(last.extra_content, self.exchange.ledger)
         return [*map(self._frame, events), *self._last]
 
     def heartbeat(self) -> bytes:

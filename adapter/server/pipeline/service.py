@@ -8,9 +8,9 @@ from importlib import import_module
 from typing import Any, TypeVar
 
 import msgspec
-from starlette.types import Receive, Scope
+from starlette.types import Scope
 
-from adapter.server.http.asgi import fields_of, read_body
+from adapter.server.http.asgi import fields_of
 from adapter.server.lifecycle.shutdown import Drain
 from adapter.server.limits.access import Access, Client
 from adapter.server.limits.admission import Load, Room
@@ -101,6 +101,7 @@ class Service:
         *,
         lines: Lines | None = None,
         metrics: Any = None,
+        page_token: str | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.settings = settings
@@ -115,6 +116,7 @@ class Service:
         # Its packages are an extra.
         self._rates: Any = import_module("adapter.server.limits.rate_limits").Rates(settings.store) if limited else None
         self.metrics = metrics
+        self.page_token = page_token
         self.limits = request_limits(settings)
         self._at_once, self._beside = AtOnce(), Beside()
         histories = Histories(self.room, settings.max_history, self.limits, self.work_for)
@@ -131,12 +133,6 @@ class Service:
     def catalogue(self) -> Catalogue:
         """Today's models of the first upstream."""
         return self._calendar.of(self.options.platform)
-
-    async def body(self, scope: Scope, receive: Receive) -> bytes:
-        """The body of a request that is answered at once. Raises as `read_body` does."""
-        body = await read_body(scope, receive, self.settings.max_body, self.room)
-        self.room.give(len(body))
-        return body
 
     def work(self, body: bytes) -> Work:
         """Where the computing for a request with this body is done."""
@@ -161,8 +157,6 @@ class Service:
         """Translate a chat request. `known` are signatures that the client itself sent. Raises `Rejected`."""
         client.check(request.model)
         self._check_name(request.model)
-        if self._rates is not None:
-            await self._count(client)
         if (request.n or 1) > self.settings.max_choices:
             raise Rejected(
                 "n", "limit-exceeded", f"at most {self.settings.max_choices} choices are served in one request"
@@ -199,8 +193,10 @@ class Service:
         other.options = options(settings, other.label)
         return other
 
-    async def _count(self, client: Client) -> None:
+    async def count(self, client: Client) -> None:
         """Count a request of a client's. Raises `TooOften`."""
+        if self._rates is None:
+            return
         rates = client.known.rates if client.known is not None and client.known.rates else self.settings.client_rates
         if rates:
             await self._rates.hit(client.id, rates)

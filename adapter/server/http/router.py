@@ -1,0 +1,67 @@
+"""Which endpoints serve a path: a literal path by one look-up, any other by its pattern, in the order of the table."""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, Generic, NamedTuple, TypeVar
+
+from starlette.convertors import Convertor
+from starlette.routing import compile_path
+
+T = TypeVar("T")
+
+ANY_METHOD = "*"
+WEBSOCKET = "WEBSOCKET"
+_NO_PARAMETERS: Mapping[str, str] = {}
+
+
+class Match(NamedTuple, Generic[T]):
+    """A path of the table: its template, what serves it by method, and the values of its variables."""
+
+    template: str
+    methods: dict[str, T]
+    parameters: Mapping[str, str]
+
+    def of(self, method: str) -> T | None:
+        """What serves a method. HEAD is GET without its body."""
+        served = self.methods.get(method) or self.methods.get(ANY_METHOD)
+        return self.methods.get("GET") if served is None and method == "HEAD" else served
+
+    @property
+    def allow(self) -> str:
+        """The methods of HTTP that are served, for a 405."""
+        methods = set(self.methods) - {WEBSOCKET}
+        return ", ".join(sorted(methods | {"HEAD"} if "GET" in methods else methods))
+
+
+class _Pattern(NamedTuple, Generic[T]):
+    regex: re.Pattern[str]
+    convertors: dict[str, Convertor[Any]]
+    match: Match[T]
+
+
+class Router(Generic[T]):
+    """Matches paths. `served` are methods and paths as Starlette writes them, with what serves them."""
+
+    def __init__(self, served: Iterable[tuple[str, str, T]]) -> None:
+        paths: dict[str, dict[str, T]] = {}
+        for method, path, serves in served:
+            paths.setdefault(path, {})[method] = serves
+        self._literal: dict[str, Match[T]] = {}
+        self._patterns: list[_Pattern[T]] = []
+        for path, methods in paths.items():
+            regex, template, convertors = compile_path(path)
+            match = Match(template, methods, _NO_PARAMETERS)
+            if convertors:
+                self._patterns.append(_Pattern(regex, convertors, match))
+            else:
+                self._literal[path] = match
+
+    def match(self, path: str) -> Match[T] | None:
+        """What serves a path; None for a path that is not in the table."""
+        literal = self._literal.get(path)
+        if literal is not None:
+            return literal
+        for pattern in self._patterns:
+            if found := pattern.regex.match(path):
+                return pattern.match._replace(parameters=found.groupdict())
+        return None

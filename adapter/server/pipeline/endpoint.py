@@ -1,0 +1,142 @@
+"""One row of the list of endpoints: all that the rest of the server knows of an endpoint."""
+
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from starlette.exceptions import HTTPException
+
+from adapter.server.http.router import ANY_METHOD, WEBSOCKET, Match, Router
+from adapter.server.pipeline.call import Call
+from adapter.server.pipeline.errors import NotServed
+from adapter.settings import Settings
+
+Handler = Callable[[Call], Awaitable[None]]
+
+JSON = "application/json"
+EVENTS = "text/event-stream"
+
+
+def _always(_settings: Settings) -> bool:
+    return True
+
+
+def _max_body(settings: Settings) -> int:
+    return settings.max_body
+
+
+# By identity: the rows of a table are keys of a cache.
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Endpoint:
+    """A method on a path, and its handler.
+
+    `path` is written as Starlette writes it; one under /v1 is served without it, too. `name` and `summary` stand in
+    the description at /openapi.json, with what the endpoint `takes` (None: no body is read), `gives` and `streams`, its
+    `query`, and the statuses with which it `fails`.
+
+    `asks_gemini`: it has a place among those that run, ends when its client leaves, and is shown on the page whole.
+    `is_rated`: it counts against a client's rates. `is_open`: no key is asked for. `is_quiet`: machines ask it again
+    and again, so it has no figures, no spans, and a line only in detail. `is_served`: with which settings it exists.
+    """
+
+    method: str
+    path: str
+    handler: Handler
+    name: str = ""
+    summary: str = ""
+    takes: Any = None
+    gives: Any = dict[str, Any]
+    streams: Any = None
+    query: Mapping[str, Any] = field(default_factory=dict)
+    fails: tuple[int, ...] = ()
+    asks_gemini: bool = False
+    is_rated: bool = False
+    is_open: bool = False
+    is_quiet: bool = False
+    is_served: Callable[[Settings], bool] = _always
+    max_body: Callable[[Settings], int] = _max_body
+
+    @property
+    def is_described(self) -> bool:
+        """Whether it stands in the description."""
+        return bool(self.name)
+
+    @property
+    def paths(self) -> list[str]:
+        """Where it is served."""
+        bare = self.path.removeprefix("/v1/")
+        return [self.path] if bare == self.path else [self.path, f"/{bare}"]
+
+    @property
+    def label(self) -> str:
+        """Its name in figures: the path without /v1, up to its first variable."""
+        return self.path.partition("/{")[0].removeprefix("/v1/").strip("/")
+
+    @property
+    def template(self) -> str:
+        """The path as OpenAPI writes it."""
+        return re.sub(r":\w+}", "}", self.path)
+
+    @property
+    def variables(self) -> list[str]:
+        """The names in its path."""
+        return re.findall(r"{(\w+)}", self.template)
+
+    @property
+    def content(self) -> dict[str, Any]:
+        """What it gives, by media type."""
+        return {JSON: self.gives} | ({EVENTS: self.streams} if self.streams else {})
+
+
+Endpoints = tuple[Endpoint, ...]
+
+
+def not_served(path: str, why: str) -> Endpoint:
+    """An endpoint of OpenAI's that is not served: a 404 that says `why`, and what to use. No body is read."""
+
+    async def refuse(_call: Call) -> None:
+        raise NotServed(why)
+
+    return Endpoint(method=ANY_METHOD, path=path, handler=refuse)
+
+
+async def _unknown(_call: Call) -> None:
+    raise HTTPException(404)
+
+
+UNKNOWN = Endpoint(method=ANY_METHOD, path="/", handler=_unknown, is_open=True)
+"""What answers where there is no endpoint."""
+
+
+def _wrong_method(match: Match[Endpoint]) -> Endpoint:
+    async def refuse(_call: Call) -> None:
+        raise HTTPException(405, headers={"allow": match.allow})
+
+    return Endpoint(method=ANY_METHOD, path=match.template, handler=refuse, is_open=True)
+
+
+def endpoint_of(match: Match[Endpoint] | None, method: str) -> Endpoint:
+    """What answers a request: where nothing serves it, an endpoint that says so."""
+    return UNKNOWN if match is None else match.of(method) or _wrong_method(match)
+
+
+def is_quiet(match: Match[Endpoint]) -> bool:
+    """Whether requests for a path are probes."""
+    return any(endpoint.is_quiet for endpoint in match.methods.values())
+
+
+def label_of(match: Match[Endpoint] | None) -> str:
+    """A path's name in figures, whatever the method."""
+    return "other" if match is None else next(iter(match.methods.values())).label
+
+
+def router_of(endpoints: Endpoints, settings: Settings) -> Router[Endpoint]:
+    """The router of the endpoints that these settings serve."""
+    served = [endpoint for endpoint in endpoints if endpoint.is_served(settings)]
+    return Router((endpoint.method, path, endpoint) for endpoint in served for path in endpoint.paths)
+
+
+def methods_of(endpoints: Endpoints) -> list[str]:
+    """The methods that pages of other origins may use."""
+    return sorted({endpoint.method for endpoint in endpoints} - {ANY_METHOD, WEBSOCKET})

@@ -1,0 +1,49 @@
+"""The way in for HTTP requests: key, rate, body and place, then the endpoint. Exceptions become OpenAI's errors."""
+
+from starlette.exceptions import HTTPException
+
+from adapter.server.http.asgi import ClientGone, read_body, while_connected
+from adapter.server.observe.route_name import shown_path
+from adapter.server.pipeline.call import Call
+from adapter.server.pipeline.endpoint import Endpoint
+from adapter.server.pipeline.errors import naming_place
+
+
+async def serve(endpoint: Endpoint, call: Call) -> None:
+    """Answer one request."""
+    try:
+        await _serve(endpoint, call)
+    except ClientGone:
+        call.exchange.status = 499
+    except Exception as error:  # noqa: BLE001 - the border: everything becomes an OpenAI error, bugs are logged whole
+        if isinstance(error, HTTPException):
+            error = naming_place(error, call.scope["method"], shown_path(call.scope))
+        failure = call.failed(error)
+        await call.send(failure.body, failure.headers, failure.status)
+
+
+async def _serve(endpoint: Endpoint, call: Call) -> None:
+    service = call.service
+    if not endpoint.is_open:
+        call.client = service.access.client(call.scope)
+    if endpoint.asks_gemini:
+        call.exchange.client = call.client.id
+    if endpoint.is_rated:
+        await service.count(call.client)
+    if endpoint.takes is None:
+        await endpoint.handler(call)
+        return
+    call.body = await read_body(call.scope, call.receive, endpoint.max_body(service.settings), service.room)
+    try:
+        await _answer(endpoint, call)
+    finally:
+        service.room.give(len(call.body))
+
+
+async def _answer(endpoint: Endpoint, call: Call) -> None:
+    if not endpoint.asks_gemini:
+        await endpoint.handler(call)
+        return
+    call.exchange.request = call.body
+    with while_connected(call.scope, call.receive), await call.service.load.place():
+        await endpoint.handler(call)
