@@ -17,7 +17,8 @@ from adapter import settings
 from adapter.server.pipeline.service import prepared
 from adapter.translate.core.context import Context, Stamp
 from adapter.translate.request import fields as chat
-from adapter.translate.signatures import keys as signatures
+from adapter.translate.signatures.history import look_up
+from adapter.translate.signatures.prefix_digest import call_digest, call_spelling
 from adapter.wire.base import decode, encode
 from adapter.wire.gemini.generate import GenerateContentResponse
 from adapter.wire.openai.chat_request import ChatCompletionRequest
@@ -53,9 +54,7 @@ def cost(work: Callable[[], object], least: float = 0.2) -> float:
 def translated(body: bytes, found: dict[str, Signature]) -> bytes:
     """All that is done between a client's bytes and Gemini's."""
     request, unknown = decode(body, ChatCompletionRequest)
-    known = {key: found[key] for key in signatures.primary_keys(request) if key in found}
-    signatures.fallback_keys(request, known)
-    return encode(prepared(request, unknown, NAMES, OPTIONS, found=known).body)
+    return encode(prepared(request, unknown, NAMES, OPTIONS, history=look_up(request, found)).body)
 
 
 def said(text: str, finish: str | None = None) -> dict[str, Any]:
@@ -73,7 +72,12 @@ def context() -> Context:
 
 def requests() -> dict[str, list[tuple[bytes, dict[str, Signature]]]]:
     """Requests by kind, at sizes of 1, 10 and 100."""
-    signed = {f"id:call_{n:024d}": Signature(value="QUJD" * 30, id=f"g{n}", origin="studio") for n in range(200)}
+    loop = history(400)
+    signed = {
+        f"id:{call['id']}": record(call["function"])
+        for message in loop["messages"]
+        for call in message.get("tool_calls", ())
+    }
     plain = {"model": MODEL, "messages": [{"role": "user", "content": "Hello"}]}
     texts = [
         [{"role": "user" if n % 2 == 0 else "assistant", "content": "x" * 500} for n in range(m)] for m in (1, 11, 101)
@@ -82,9 +86,17 @@ def requests() -> dict[str, list[tuple[bytes, dict[str, Signature]]]]:
         "small chat": [(_bytes(plain), {})],
         "chat of messages of 500 B": [(_bytes({"model": MODEL, "messages": messages}), {}) for messages in texts],
         "tools of 1.8 KB": [(_bytes({**plain, "tools": tools(n, 1_800)}), {}) for n in (1, 10, 100)],
-        "history of calls (2, 20, 200)": [(_bytes(history(n)), signed) for n in (2, 20, 200)],
+        "history of known calls (4, 40, 400)": [(_bytes(history(n)), signed) for n in (4, 40, 400)],
+        "history of unknown calls (4, 40, 400)": [(_bytes(history(n)), {}) for n in (4, 40, 400)],
         "image of 10 KB": [(_bytes(image(n)), {}) for n in (10_000, 100_000, 1_000_000)],
     }
+
+
+def record(function: dict[str, str]) -> Signature:
+    """What the store has of a call."""
+    said = function["name"], function["arguments"]
+    digest, spelling = call_digest(*said), call_spelling(*said)
+    return Signature(value="QUJD" * 30, id="g1", origin="studio", digest=digest, spelling=spelling, position=0)
 
 
 def _bytes(value: Any) -> bytes:

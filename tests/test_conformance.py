@@ -13,6 +13,7 @@ from adapter.server.pipeline.errors import TABLE, failure_of, malformed
 from adapter.server.pipeline.parallel_choices import joined
 from adapter.server.pipeline.service import DECODING_ERRORS, prepared
 from adapter.server.state.stored_objects import Past
+from adapter.store.shared.base import combined
 from adapter.translate.answer import continuation
 from adapter.translate.answer.continuation import Continuation, unfinished
 from adapter.translate.answer.parallel_choices import Fanout
@@ -23,7 +24,7 @@ from adapter.translate.core.strictness import Strictness
 from adapter.translate.request import fields as chat
 from adapter.translate.responses import fields as responses
 from adapter.translate.responses.compaction import asking, compacted
-from adapter.translate.signatures import keys as signatures
+from adapter.translate.signatures.history import look_up
 from adapter.upstream.client import Reply
 from adapter.upstream.errors import UpstreamError, UpstreamProtocolError, from_answer, from_event, google_status
 from adapter.upstream.sse import EventDecoder
@@ -76,7 +77,11 @@ class Core:
             raise malformed(error) from None
         chosen = settings.options(self.settings)
         ready = prepared(
-            request, unknown, settings.catalogue(self.settings, self.case.day), chosen, found=self.known(request)
+            request,
+            unknown,
+            settings.catalogue(self.settings, self.case.day),
+            chosen,
+            history=look_up(request, self.store),
         )
         context, model = ready.context, ready.model
         self.notes = lines(ready.notes)
@@ -127,10 +132,11 @@ class Core:
             raise from_answer(status, {}, b"".join(pieces))
         return pieces if turn.request.get("stream") else b"".join(pieces)
 
-    def known(self, request):
-        found = {key: self.store[key] for key in signatures.primary_keys(request) if key in self.store}
-        more = signatures.fallback_keys(request, found)
-        return found | {key: self.store[key] for key in more if key in self.store}
+    def keep(self, issued):
+        """Store what was issued, as a store does."""
+        for key, signature, by_words in issued:
+            kept = combined(self.store.get(key), signature) if by_words else signature
+            self.store |= {} if kept is None else {key: kept}
 
     def ask(self, body, path, calls, method):
         """What Gemini gets, which foreign judges must take too."""
@@ -144,7 +150,7 @@ class Core:
         replies = [self.whole_reply(turn) for _ in range(self.calls)]
         reply = replies[0] if self.calls == 1 else joined(replies)
         completion, notes, issued = chat.from_gemini(reply.response, context, stamp, reply.unknown)
-        self.store.update(issued)
+        self.keep(issued)
         self.reply_notes = lines(continuation.notes(reply.continued) + notes)
         answer = orjson.loads(encode(completion))
         oracles.check_completion(answer)
@@ -163,7 +169,7 @@ class Core:
         return self.observed(200, None, {}, self.chunks, done=True)
 
     def send(self, machine, chunks):
-        self.store.update(machine.take_issued())
+        self.keep(machine.take_issued())
         self.chunks += [orjson.loads(encode(chunk)) for chunk in chunks]
 
     def observed(self, status, body, headers, events=None, done=False):
@@ -191,9 +197,11 @@ class ResponsesCore(Core):
         past = self.past(self.asked(request))
         self.view = view = responses.to_chat(past.request, unknown)
         chosen = settings.options(self.settings)
-        found = {**view.signatures, **self.known(view.request)}
+        history = look_up(view.request, self.store, view.carried)
         try:
-            ready = prepared(view.request, {}, settings.catalogue(self.settings, self.case.day), chosen, found=found)
+            ready = prepared(
+                view.request, {}, settings.catalogue(self.settings, self.case.day), chosen, history=history
+            )
         except Rejected as error:
             raise past.rejected(view.rejected(error)) from None
         context, model = ready.context, ready.model
@@ -218,18 +226,18 @@ class ResponsesCore(Core):
         items, _ = decode(orjson.dumps(before + responses.input_items(request)), list[InputItem])
         return past_of(msgspec.structs.replace(request, input=items), len(before))
 
-    def keep(self, answer):
+    def keep_answer(self, answer):
         """Store a response with all that was said up to its end."""
         self.responses[answer["id"]] = responses.input_items(self.view.asked) + answer["output"]
 
     def whole(self, turn, context, stamp):
         reply = self.whole_reply(turn)
         response, notes, issued = responses.from_gemini(reply.response, context, stamp, reply.unknown, self.view)
-        self.store.update(issued)
+        self.keep(issued)
         self.reply_notes = lines(continuation.notes(reply.continued) + notes)
         answer = orjson.loads(encode(response))
         oracles.check_response(answer)
-        self.keep(answer)
+        self.keep_answer(answer)
         return self.observed(200, answer, {})
 
     def stream(self, turn, context, stamp):
@@ -243,7 +251,7 @@ class ResponsesCore(Core):
             self.send(machine, machine.fail(failure_of(error, "req", own_key=False).body))
         self.reply_notes = lines(machine.notes)
         oracles.check_events(self.chunks)
-        self.keep(self.chunks[-1]["response"])
+        self.keep_answer(self.chunks[-1]["response"])
         return self.observed(200, None, {}, self.chunks, done=True)
 
 

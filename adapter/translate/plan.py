@@ -17,10 +17,10 @@ from adapter.translate.core.notes import Fate, Note, Rejected
 from adapter.translate.request.fields import to_gemini
 from adapter.translate.responses.chat_view import View
 from adapter.translate.responses.fields import to_chat
+from adapter.translate.signatures.history import History, Records, look_up
 from adapter.wire.gemini.generate import GenerateContentRequest
 from adapter.wire.openai.chat_request import ChatCompletionRequest
 from adapter.wire.openai.responses import ResponsesRequest
-from adapter.wire.signatures import Signature
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,10 +52,10 @@ def plan(
     options: Options,
     *,
     media: Mapping[str, Media] = {},
-    found: Mapping[str, Signature] = {},
+    history: History | None = None,
 ) -> Plan:
     """The plan for a chat request at the model that serves it. Raises `Rejected`."""
-    context = Context(request=request, capabilities=served.row, options=options, media=media, signatures=found)
+    context = Context(request=request, capabilities=served.row, options=options, media=media, history=history)
     body, notes = to_gemini(context, unknown)
     if served.model != request.model.removeprefix("models/"):
         notes = [_stands_for(request.model, served), *(note for note in notes if note.path != "model")]
@@ -83,12 +83,13 @@ def plan_response(
     options: Options,
     *,
     media: Mapping[str, Media] = {},
-    found: Mapping[str, Signature] = {},
+    found: Records = {},
 ) -> Plan:
     """The plan for a request of the Responses API that holds its whole conversation. Raises `Rejected`."""
     view = to_chat(request, unknown)
     try:
-        made = plan(view.request, {}, served, options, media=media, found={**view.signatures, **found})
+        history = look_up(view.request, found, view.carried)
+        made = plan(view.request, {}, served, options, media=media, history=history)
     except Rejected as error:
         raise view.rejected(error) from None
     return msgspec.structs.replace(made, notes=view.ledger(made.notes), view=view)

@@ -13,16 +13,40 @@ class Signature(Wire):
     `value` is base64 as received; `id` is Gemini's own function call id; `origin` names the upstream that issued it
     (a signature is valid only there: github.com/BerriAI/litellm/issues/32140); `parts` holds a whole answer's parts
     where OpenAI's shape cannot (server-side tools, executed code), as Gemini's own JSON.
+
+    `digest` says to what the record belongs: a call by its name and canonical arguments, or an answer by its content;
+    `spelling` is a call's name and arguments as they were sent out. `position` is a call's place among several.
+    An answer's record has `calls` and `images` (signatures in the order of the images) for clients that rewrite ids.
+    `is_ambiguous`: several answers have the same words, so that nothing is known of any of them.
+    Records of version 0.1 have none of these; it ignores them.
     """
 
     value: str = ""
     id: str = ""
     origin: str = ""
     parts: msgspec.Raw = ABSENT
+    digest: str = ""
+    spelling: str = ""
+    position: int | None = None
+    calls: list["Signature"] = msgspec.field(default_factory=list)
+    images: list[str] = msgspec.field(default_factory=list)
+    is_ambiguous: bool = False
+
+
+AMBIGUOUS = Signature(is_ambiguous=True)
+"""What is left of two answers that had the same words before them and in them."""
+
+NOTHING = Signature()
+"""What an answer without signatures has under its words: it is not stored, but makes another's record ambiguous."""
 
 
 class Issued(NamedTuple):
-    """One entry to be stored before the answer that needs it leaves."""
+    """One entry to be stored before the answer that needs it leaves.
+
+    `by_words`: the key is made of what a conversation says, so another conversation may have it too. What is stored
+    under such a key is never replaced by something else: it becomes `AMBIGUOUS`.
+    """
 
     key: str
     signature: Signature
+    by_words: bool = False

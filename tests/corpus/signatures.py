@@ -11,6 +11,7 @@ from collections.abc import Callable
 from adapter.translate.core.context import Context
 from adapter.translate.request import fields as chat
 from adapter.translate.signatures import keys as signatures
+from adapter.translate.signatures.history import look_up
 from adapter.wire.gemini.content import Content
 from adapter.wire.openai.chat_request import ChatCompletionRequest
 from adapter.wire.signatures import Issued
@@ -40,9 +41,8 @@ def rewritten(request: ChatCompletionRequest) -> ChatCompletionRequest:
 
 def sent_calls(request: ChatCompletionRequest, recording: Recording, issued: list[Issued]) -> list[Object]:
     """The parts with calls that Gemini would get."""
-    keys = {*signatures.primary_keys(request), *signatures.fallback_keys(request, {})}
-    known = {key: record for key, record in issued if key in keys}
-    context = Context(request=request, capabilities=row_of(recording.model), signatures=known)
+    history = look_up(request, {one.key: one.signature for one in issued})
+    context = Context(request=request, capabilities=row_of(recording.model), history=history)
     contents: list[Content] = chat.to_gemini(context)[0].contents or []
     parts = [part for part in contents[1].parts or () if part.function_call]
     return [{"thoughtSignature": part.thought_signature} for part in parts]

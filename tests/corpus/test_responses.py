@@ -10,6 +10,7 @@ from adapter.translate.core.context import Context
 from adapter.translate.core.notes import Note, Rejected
 from adapter.translate.request import fields as chat
 from adapter.translate.responses import fields as responses
+from adapter.translate.signatures.history import look_up
 from adapter.wire.base import decode, encode
 from adapter.wire.openai.responses import InputItem, ResponsesRequest
 from conformance.events import join_events
@@ -56,7 +57,9 @@ def translated(recording: Recording, model: str) -> tuple[Object, list[Note]]:
     body = {**recording.request, "model": model}
     view = responses.to_chat(*decode(json.dumps(body).encode(), ResponsesRequest))
     try:
-        context = Context(request=view.request, capabilities=row_of(model), signatures=view.signatures)
+        context = Context(
+            request=view.request, capabilities=row_of(model), history=look_up(view.request, {}, view.carried)
+        )
         gemini, notes = chat.to_gemini(context)
     except Rejected as error:
         raise view.rejected(error) from None

@@ -127,5 +127,5 @@ def kept(issued: Iterable[Issued]) -> Object:
         key: (record.value, record.id, record.origin, merged(json.loads(bytes(record.parts) or b"null") or []))
         if present(record.parts)
         else (record.value, record.id, record.origin, None)
-        for key, record in issued
+        for key, record, _ in issued
     }

@@ -11,6 +11,7 @@ from adapter.translate.core.notes import Fate, Note
 from adapter.translate.request import fields as chat
 from adapter.translate.responses import fields as responses
 from adapter.translate.responses.chat_view import View
+from adapter.translate.signatures.history import look_up
 from adapter.wire.base import decode, encode
 from adapter.wire.gemini.generate import GenerateContentResponse
 from adapter.wire.openai.responses import ResponsesRequest
@@ -40,7 +41,10 @@ def context_of(view: View, *, options: Object | None = None, **capabilities: Any
     """The context of a view's chat request."""
     row = ModelCapabilities(pattern="*", source="", date="", **capabilities)
     return Context(
-        request=view.request, capabilities=row, options=Options(**(options or {})), signatures=view.signatures
+        request=view.request,
+        capabilities=row,
+        options=Options(**(options or {})),
+        history=look_up(view.request, {}, view.carried),
     )
 
 

@@ -12,6 +12,7 @@ from adapter.translate.answer import audio, extras, reply
 from adapter.translate.core.notes import Fate, Note
 from adapter.wire.gemini.content import Blob
 from adapter.wire.gemini.generate import UsageMetadata
+from adapter.wire.signatures import NOTHING
 from tests.corpus.leaves import Output, lost
 from tests.translate.agreeing import both, error
 from tests.translate.answering import (
@@ -253,13 +254,13 @@ class TestExtras:
 
 class TestSignatures:
     def test_the_first_call_of_several_equal_ones_keeps_its_own_signature(self):
-        issued = dict(whole(answer({**CALL, "thoughtSignature": SIGNATURE}, CALL, CALL))[2])
-        by_id = [record.value for key, record in issued.items() if key.startswith("id:")]
-        by_hash = [record.value for key, record in issued.items() if key.startswith("call:")]
-        assert (by_id, by_hash) == ([SIGNATURE, "", ""], [SIGNATURE])
+        issued = whole(answer({**CALL, "thoughtSignature": SIGNATURE}, CALL, CALL))[2]
+        by_id = [one.signature.value for one in issued if not one.by_words]
+        by_words = [call.value for one in issued if one.by_words for call in one.signature.calls]
+        assert by_id == by_words == [SIGNATURE]
 
     def test_a_call_with_nothing_to_remember_is_not_stored(self):
-        assert whole(answer(CALL))[2] == []
+        assert [one.signature for one in whole(answer(CALL))[2]] == [NOTHING]
 
     def test_geminis_own_id_is_stored(self):
         body = answer({"functionCall": {"name": "f", "id": "own"}})
@@ -340,8 +341,8 @@ FULL = {
 def test_no_leaf_of_an_answer_that_says_everything_is_lost():
     constant = {"candidates[].content.role", "candidates[].content.parts[].thought"}
     completion, notes, issued = whole(FULL)
-    stored = [json.loads(msgspec.json.encode(record)) for _, record in issued]
+    stored = [json.loads(msgspec.json.encode(record)) for _, record, _ in issued]
     assert lost(FULL, Output(completion, stored), notes, constant) == []
     chunks, notes, issued = streamed([FULL])
-    stored = [json.loads(msgspec.json.encode(record)) for _, record in issued]
+    stored = [json.loads(msgspec.json.encode(record)) for _, record, _ in issued]
     assert lost(FULL, Output(joined(chunks), stored), notes, constant, merged=True) == []

@@ -71,7 +71,7 @@ async def turn_of(
     except Rejected as error:
         raise past.rejected(error) from None
     try:
-        prepared = await service.prepare(view.request, {}, client, work, view.signatures)
+        prepared = await service.prepare(view.request, {}, client, work, view.carried)
     except Rejected as error:
         raise past.rejected(view.rejected(error)) from None
     except FetchError as error:

@@ -36,13 +36,14 @@ from adapter.settings import (
     utc_day,
 )
 from adapter.store import DocumentStore, SignatureStore
+from adapter.store.shared.base import Records
 from adapter.translate.answer.continuation import Continuation, unfinished
 from adapter.translate.core.context import Media, Options, Stamp
 from adapter.translate.core.errors import Failure
 from adapter.translate.core.notes import Note, Rejected
 from adapter.translate.plan import Plan, plan
 from adapter.translate.request.content_parts import remote_urls
-from adapter.translate.signatures import keys as signatures
+from adapter.translate.signatures.history import Carried, History
 from adapter.upstream.client import Caller, Reply, Upstream
 from adapter.upstream.errors import InvalidModelName, UpstreamError
 from adapter.upstream.media_fetcher import Fetcher
@@ -51,7 +52,7 @@ from adapter.wire.gemini.generate import GenerateContentRequest
 from adapter.wire.limits import LimitExceeded, Limits
 from adapter.wire.openai.chat_request import ChatCompletionRequest
 from adapter.wire.reader import read
-from adapter.wire.signatures import Issued, Signature
+from adapter.wire.signatures import Issued
 
 T = TypeVar("T")
 
@@ -80,11 +81,11 @@ def prepared(
     chosen: Options,
     *,
     media: Mapping[str, Media] = {},
-    found: Mapping[str, Signature] = {},
+    history: History | None = None,
     instead: str | None = None,
 ) -> Prepared:
     """Translate a chat request for the model that its name stands for, or `instead`. Raises `Rejected`."""
-    made = plan(request, unknown, named(instead or request.model, names), chosen, media=media, found=found)
+    made = plan(request, unknown, named(instead or request.model, names), chosen, media=media, history=history)
     return Prepared(**{name: getattr(made, name) for name in Plan.__struct_fields__})
 
 
@@ -152,9 +153,9 @@ class Service:
         unknown: Mapping[str, msgspec.Raw],
         client: Client,
         work: Work,
-        known: Mapping[str, Signature] = {},
+        carried: Carried | None = None,
     ) -> Prepared:
-        """Translate a chat request. `known` are signatures that the client itself sent. Raises `Rejected`."""
+        """Translate a chat request. `carried` is what a Responses history carries. Raises `Rejected`."""
         client.check(request.model)
         self._check_name(request.model)
         if (request.n or 1) > self.settings.max_choices:
@@ -162,11 +163,11 @@ class Service:
                 "n", "limit-exceeded", f"at most {self.settings.max_choices} choices are served in one request"
             )
         media = {} if self.settings.fetch_media == "off" else await self._media(request)
-        found = await self._signatures(request, client, known, work)
+        history = await self._history(request, client, carried, work)
 
         def translate(model: str | None, chosen: Options) -> Prepared:
             names = self._calendar.of(chosen.platform)
-            return prepared(request, unknown, names, chosen, media=media, found=found, instead=model)
+            return prepared(request, unknown, names, chosen, media=media, history=history, instead=model)
 
         made = await work.run(translate, None, self.options)
         if self.detours is None:
@@ -206,13 +207,19 @@ class Service:
         fetched = await self.fetcher.fetch(remote_urls(request))
         return {url: Media(mime_type=one.mime_type, data=one.data) for url, one in fetched.items()}
 
-    async def _signatures(
-        self, request: ChatCompletionRequest, client: Client, known: Mapping[str, Signature], work: Work
-    ) -> Mapping[str, Signature]:
-        keys = await work.run(signatures.primary_keys, request)
-        found = {**known, **(await self.store.get(keys, client.id))} if keys else known
-        more = await work.run(signatures.fallback_keys, request, found)
-        return {**found, **(await self.store.get(more, client.id))} if more else found
+    async def _history(
+        self, request: ChatCompletionRequest, client: Client, carried: Carried | None, work: Work
+    ) -> History:
+        """The request's answers with what the store knows of them."""
+        history = await work.run(History, request, carried)
+        ids = history.ids()
+        found = await self.store.get(ids, client.id) if ids else Records()
+        await work.run(history.take, found)
+        words = await work.run(history.words)
+        more = await self.store.get_by_words(words, client.id) if words else Records()
+        await work.run(history.take_words, more)
+        history.is_complete = found.is_complete and more.is_complete
+        return history
 
     def stamp(self, prepared: Prepared, answer_id: str) -> Stamp:
         """What makes this answer unique."""

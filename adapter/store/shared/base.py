@@ -6,7 +6,7 @@ from typing import Protocol
 
 import msgspec
 
-from adapter.wire.signatures import Issued, Signature
+from adapter.wire.signatures import AMBIGUOUS, NOTHING, Issued, Signature
 
 URL_SCHEMES = {"redis": "redis", "rediss": "rediss", "valkey": "redis", "valkeys": "rediss"}
 """What a URL may start with, and what the client library calls it."""
@@ -25,6 +25,19 @@ class StoreLimits(msgspec.Struct, frozen=True, kw_only=True):
     memory_bytes: int = 128 * 1024 * 1024
 
 
+class Records(dict[str, Signature]):
+    """Records by key. `is_complete`: what is missing is not known; else the store could not be read."""
+
+    is_complete: bool = True
+
+
+def combined(before: Signature | None, signature: Signature) -> Signature | None:
+    """What stands under a key made of words after another record came for it; None: nothing."""
+    if signature == NOTHING:
+        return None if before is None else AMBIGUOUS
+    return signature if before is None or before == signature else AMBIGUOUS
+
+
 class SignatureStore(Protocol):
     """Signatures by client and key. A client never sees what was issued to another."""
 
@@ -32,12 +45,19 @@ class SignatureStore(Protocol):
         """Make ready, inside the event loop that will use it. Raises `StoreUnusable`."""
         ...
 
-    async def get(self, keys: Collection[str], client: str) -> dict[str, Signature]:
-        """What is known of `keys`."""
+    async def get(self, keys: Collection[str], client: str) -> Records:
+        """What is known of `keys`, each of which can only be one answer's."""
+        ...
+
+    async def get_by_words(self, keys: Collection[str], client: str) -> Records:
+        """What is known of `keys` made of words: as all processes see it now, since another answer may have come."""
         ...
 
     async def put(self, issued: Sequence[Issued], client: str) -> None:
         """Keep these; returns when they will survive what the store promises to survive.
+
+        Under a key made of words a second, different record makes the entry `AMBIGUOUS`, and stays so; `NOTHING` is
+        not kept itself, and nobody waits for it.
 
         Never raises for a full disk and the like, since the answer that the entries belong to is good: what could not
         be kept is counted, and `describe` warns of it.

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import sqlite3
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -56,6 +56,12 @@ class Batches(Generic[T]):
         self._pending: list[T] = []
         self._running: asyncio.Task[None] | None = None
         self._next: asyncio.Task[None] | None = None
+
+    def start(self, items: Sequence[T]) -> None:
+        """Take these into a transaction for which nobody waits."""
+        if items:
+            self._pending += items
+            self._covering()
 
     async def add(self, items: Iterable[T]) -> None:
         """Return when the transaction that holds these has ended."""

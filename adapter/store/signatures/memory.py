@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from itertools import islice
 from typing import NamedTuple
 
-from adapter.store.shared.base import StoreLimits, all_scoped, scoped
+from adapter.store.shared.base import Records, StoreLimits, all_scoped, combined, scoped
 from adapter.wire.base import encode
 from adapter.wire.signatures import Issued, Signature
 
@@ -83,20 +83,28 @@ class MemoryStore:
     async def open(self) -> None:
         """See `SignatureStore`."""
 
-    async def get(self, keys: Collection[str], client: str) -> dict[str, Signature]:
-        """See `SignatureStore`."""
+    async def get(self, keys: Collection[str], client: str) -> Records:
+        """Read what is in memory."""
         named = zip(keys, all_scoped(keys, client), strict=True)
-        return {key: signature for key, name in named if (signature := self._cache.get(name)) is not None}
+        return Records({key: signature for key, name in named if (signature := self._cache.get(name)) is not None})
+
+    async def get_by_words(self, keys: Collection[str], client: str) -> Records:
+        """Read what is in memory."""
+        return await self.get(keys, client)
 
     async def put(self, issued: Sequence[Issued], client: str) -> None:
         """See `SignatureStore`."""
         now = self._clock()
-        for key, signature in issued:
+        for key, given, by_words in issued:
+            name = scoped(key, client)
+            signature = combined(self._cache.get(name), given) if by_words else given
+            if signature is None:
+                continue
             size = len(encode(signature))
             if size > self._max_entry:
                 self._refused += 1
             else:
-                self._cache.put(scoped(key, client), Entry(signature, size, now))
+                self._cache.put(name, Entry(signature, size, now))
 
     async def aclose(self) -> None:
         """See `SignatureStore`."""

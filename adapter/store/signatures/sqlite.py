@@ -12,13 +12,13 @@ from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from pathlib import Path
 
-from adapter.store.shared.base import StoreLimits, StoreUnusable, all_scoped, scoped
+from adapter.store.shared.base import Records, StoreLimits, StoreUnusable, all_scoped, scoped
 from adapter.store.shared.workers import Batches, Worker, create
 from adapter.store.signatures import sqlite_file as file
 from adapter.store.signatures.memory import Cache, Entry
 from adapter.store.signatures.sqlite_file import Row
 from adapter.wire.base import decode, encode
-from adapter.wire.signatures import Issued, Signature
+from adapter.wire.signatures import NOTHING, Issued, Signature
 
 EVICT_EVERY = 500
 """Entries written between two looks at age and size."""
@@ -51,9 +51,14 @@ class SqliteStore:
             await self.aclose()
             raise StoreUnusable(f"{self.path}: {error}") from error
 
-    async def get(self, keys: Collection[str], client: str) -> dict[str, Signature]:
-        """See `SignatureStore`. A file that cannot be read is warned of, and its entries count as missing."""
-        found: dict[str, Signature] = {}
+    async def get_by_words(self, keys: Collection[str], client: str) -> Records:
+        """Read from the file alone: another process may have written there since this one read it."""
+        missing = dict(zip(all_scoped(keys, client), keys, strict=True))
+        return await self._add(Records(), missing, cached=False)
+
+    async def get(self, keys: Collection[str], client: str) -> Records:
+        """Read from the cache, then from the file. A file that cannot be read is warned of."""
+        found = Records()
         missing: dict[bytes, str] = {}
         for key, name in zip(keys, all_scoped(keys, client), strict=True):
             signature = self._cache.get(name)
@@ -61,36 +66,40 @@ class SqliteStore:
                 missing[name] = key
             else:
                 found[key] = signature
-        if missing:
-            for name, signature in (await self._read(list(missing))).items():
-                found[missing[name]] = signature
-        return found
+        return await self._add(found, missing, cached=True) if missing else found
 
-    async def _read(self, names: list[bytes]) -> dict[bytes, Signature]:
+    async def _add(self, found: Records, missing: dict[bytes, str], *, cached: bool) -> Records:
+        """Add what the file has of these names. One that cannot be read is noted, and nothing is remembered of it."""
         try:
-            rows = await self._reader.run(file.read, names, self._oldest())
+            rows = await self._reader.run(file.read, list(missing), self._oldest())
         except sqlite3.Error as error:
             self._warning = f"{self.path} cannot be read: {error}"
-            return {}
-        signatures: dict[bytes, Signature] = {}
+            found.is_complete = False
+            return found
         for row in rows:
-            signature, _unknown = decode(row.body, Signature)
-            self._cache.put(row.name, Entry(signature, len(row.body), row.written))
-            signatures[row.name] = signature
-        return signatures
+            body = row.body or b""
+            signature, _unknown = decode(body, Signature)
+            if cached:
+                self._cache.put(row.name, Entry(signature, len(body), row.written))
+            found[missing[row.name]] = signature
+        return found
 
     async def put(self, issued: Sequence[Issued], client: str) -> None:
         """See `SignatureStore`. What cannot be written stays in the cache."""
         now = self._clock()
         rows: list[Row] = []
-        for key, signature in issued:
-            row = Row(scoped(key, client), now, encode(signature))
-            if len(row.body) > self._limits.max_entry:
+        for key, signature, by_words in issued:
+            body = encode(signature)
+            if len(body) > self._limits.max_entry:
                 self._refused += 1
                 continue
-            self._cache.put(row.name, Entry(signature, len(row.body), now))
-            rows.append(row)
-        if rows:
+            name = scoped(key, client)
+            if not by_words:
+                self._cache.put(name, Entry(signature, len(body), now))
+            rows.append(Row(name, now, None if by_words and signature == NOTHING else body, by_words))
+        if all(row.body is None for row in rows):
+            self._batches.start(rows)
+        else:
             await self._batches.add(rows)
 
     async def _commit(self, rows: list[Row]) -> None:

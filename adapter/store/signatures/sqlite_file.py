@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from adapter.store.shared.base import StoreUnusable
+from adapter.wire.base import encode
+from adapter.wire.signatures import AMBIGUOUS
 
 SCHEMA_VERSION = 1
 
@@ -38,11 +40,16 @@ BUSY = 10.0
 
 
 class Row(NamedTuple):
-    """One entry of the file: `written` is a Unix time, `body` the signature's JSON."""
+    """One entry of the file: `written` is a Unix time, `body` the signature's JSON.
+
+    `by_words`: another answer may have the same name. An entry without a body is not written, it only makes another's
+    ambiguous.
+    """
 
     name: bytes
     written: float
-    body: bytes
+    body: bytes | None
+    by_words: bool = False
 
 
 def connect(path: Path, layout: Layout = SIGNATURES) -> sqlite3.Connection:
@@ -108,14 +115,30 @@ def read(connection: sqlite3.Connection, names: Sequence[bytes], since: float) -
         some = names[start : start + _AT_ONCE]
         marks = ",".join("?" * len(some))
         query = f"SELECT name, written, body FROM signatures WHERE name IN ({marks}) AND written > ?"
-        rows += map(Row._make, connection.execute(query, (*some, since)))
+        rows += [Row(*one) for one in connection.execute(query, (*some, since))]
     return rows
 
 
 def write(connection: sqlite3.Connection, rows: Iterable[Row]) -> None:
     """All of them, or none with the `sqlite3.Error` that says why."""
     with transaction(connection):
-        connection.executemany("INSERT OR REPLACE INTO signatures (name, written, body) VALUES (?, ?, ?)", rows)
+        for row in rows:
+            if row.by_words:
+                connection.execute(_WRITE_BY_WORDS, (*row[:3], AMBIGUOUS_BODY))
+            else:
+                connection.execute(_WRITE, row[:3])
+
+
+AMBIGUOUS_BODY = encode(AMBIGUOUS)
+
+_WRITE = "INSERT OR REPLACE INTO signatures (name, written, body) VALUES (?, ?, ?)"
+
+_WRITE_BY_WORDS = """
+INSERT OR REPLACE INTO signatures (name, written, body)
+SELECT ?1, ?2, CASE WHEN EXISTS (SELECT 1 FROM signatures WHERE name = ?1 AND body IS NOT ?3) THEN ?4 ELSE ?3 END
+WHERE ?3 IS NOT NULL OR EXISTS (SELECT 1 FROM signatures WHERE name = ?1 AND body <> ?4)
+"""
+"""One statement, so that of two processes that write at once the second sees the first."""
 
 
 def evict(connection: sqlite3.Connection, before: float, max_bytes: int) -> None:

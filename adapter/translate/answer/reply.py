@@ -355,13 +355,18 @@ def lost_logprobs(result: LogprobsResult | None) -> list[Note]:
     ]
 
 
+def image_url(part: Part) -> str:
+    """An image as a data URL."""
+    blob = part.inline_data or Blob()
+    return f"data:{blob.mime_type};base64,{blob.data or ''}"
+
+
 def image_output(part: Part, number: int) -> ImageOutput:
     """An image as a data URL, with its signature."""
-    blob = part.inline_data or Blob()
     signature = ExtraContent(google=GoogleExtra(thought_signature=part.thought_signature))
     return ImageOutput(
         type="image_url",
-        image_url=ImageUrl(url=f"data:{blob.mime_type};base64,{blob.data or ''}"),
+        image_url=ImageUrl(url=image_url(part)),
         index=number,
         extra_content=signature if part.thought_signature else None,
     )

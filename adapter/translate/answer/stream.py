@@ -300,7 +300,7 @@ class ChatStream:
         number = len(choice.calls)
         answered = reply.answered_call(part, call, self.context, self.stamp, (choice.index, number))
         choice.calls.append(answered)
-        self._issued += issue_by_id(answered, self.context)
+        self._issued += issue_by_id(answered, number, self.context)
         function = DeltaFunction(name=answered.name, arguments=answered.arguments)
         if answered.kind == "legacy":
             if number == 0:

@@ -95,8 +95,8 @@ _CHANGES_ANSWERS = {
         "Read extra_content.google.grounding_metadata.",
     ),
     "code-run-not-replayed": (
-        "Code that an earlier answer ran comes back only with its signatures.",
-        "Let responses be stored, or carry encrypted_content.",
+        "What Gemini itself ran in an earlier answer is left out, since that answer was edited.",
+        "Send answers back as they came.",
     ),
     "effort-nearest": (
         "The model thinks with the level or budget that is nearest to what was asked for.",
@@ -191,9 +191,17 @@ _CHANGES_ANSWERS = {
         "Encrypted content of another issuer is left out: only its issuer can read it.",
         "Continue that conversation where it began, or send it as messages.",
     ),
+    "signature-edited": (
+        "The thought signature that is known belongs to another call or answer: the history was edited.",
+        "Nothing: Gemini refuses a signature that is not the call's own.",
+    ),
     "signature-foreign": (
         "A thought signature that another upstream issued is left out.",
         "Stay with one upstream inside one turn.",
+    ),
+    "signature-unproven": (
+        "Version 0.1 stored a thought signature for this call, and nothing tells whether the call was edited since.",
+        "Nothing: it passes with the conversations of version 0.1.",
     ),
     "signature-stand-in": (
         "No thought signature is known for a call: the documented stand-in is sent.",

@@ -6,10 +6,10 @@ from typing import Literal
 import msgspec
 
 from adapter.translate.core.capabilities import ModelCapabilities, Platform
+from adapter.translate.signatures.history import History
 from adapter.wire.gemini.generate import SafetySetting
 from adapter.wire.limits import DEFAULTS, Limits
 from adapter.wire.openai.chat_request import ChatCompletionRequest
-from adapter.wire.signatures import Signature
 
 
 class Media(msgspec.Struct, frozen=True):
@@ -48,13 +48,17 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Context(msgspec.Struct, frozen=True, kw_only=True):
-    """One request's world. `media` is by URL; `signatures` by the keys of `translate.signatures`."""
+    """One request's world. `media` is by URL; `history` is what is known of the request's answers."""
 
     request: ChatCompletionRequest
     capabilities: ModelCapabilities
     options: Options = Options()
     media: Mapping[str, Media] = {}
-    signatures: Mapping[str, Signature] = {}
+    history: History | None = None
+
+    def known(self) -> History:
+        """What is known of the history; of one that nobody looked up, nothing."""
+        return self.history if self.history is not None else History(self.request)
 
 
 class Stamp(msgspec.Struct, frozen=True, kw_only=True):

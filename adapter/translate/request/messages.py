@@ -10,32 +10,18 @@ from itertools import takewhile
 from operator import attrgetter
 from typing import assert_never
 
-import msgspec
-import orjson
-
 from adapter.translate.core.context import Context
 from adapter.translate.core.notes import Fate, Note, Outcome, Rejected, SignatureSource, exact
-from adapter.translate.request import content_parts as media
+from adapter.translate.request.assistant_message import answer
 from adapter.translate.request.tool_results import orphan, results
-from adapter.translate.request.tools import toolbox, upstream_name
 from adapter.translate.request.turn_builder import Call, Turns, parts_of
-from adapter.translate.schema import openapi as schema_openapi
 from adapter.translate.signatures import keys as signatures
-from adapter.wire.base import ABSENT, MAX_NESTING, decode, encode, present, too_deep
-from adapter.wire.gemini.content import Content, FunctionCall, Part
+from adapter.wire.gemini.content import Content, Part
 from adapter.wire.gemini.generate import GenerateContentRequest
-from adapter.wire.openai.chat_request import ImageOutput, Message, ToolCall
-from adapter.wire.signatures import Signature
+from adapter.wire.openai.chat_request import Message
 
 SYSTEM_ROLES = ("system", "developer")
 CONTINUE = "Continue."
-
-
-class Kept(msgspec.Struct, frozen=True, gc=False):
-    """What the store knows of a part, and by what it was found."""
-
-    record: Signature
-    source: SignatureSource
 
 
 def messages(value: list[Message], context: Context) -> Outcome:
@@ -132,7 +118,7 @@ def _block(value: list[Message], index: int, turns: Turns) -> int:
     calls: list[Call] = []
     parts: list[Part] = []
     while index < len(value) and value[index].role == "assistant":
-        more_parts, more_calls = _assistant(value[index], index, turns)
+        more_parts, more_calls = answer(value[index], index, turns)
         parts += more_parts
         calls += more_calls
         turns.calls += more_calls
@@ -153,256 +139,6 @@ def _block(value: list[Message], index: int, turns: Turns) -> int:
     for other in rest:
         _other(value, other, turns)
     return end
-
-
-def _assistant(message: Message, index: int, turns: Turns) -> tuple[list[Part], list[Call]]:
-    """One answer of the history: exactly the parts it came from where they are known, else rebuilt."""
-    asked = signatures.calls_of(message)
-    known = _known_calls(asked, index, turns.context)
-    first = known[0] if known else _known_text(message, index, turns.context)
-    calls = [_call(call, _path(message, index, number), known[number], turns) for number, call in enumerate(asked)]
-    if message.tool_calls and message.function_call:
-        turns.note(f"[{index}].function_call", Fate.DROPPED, "field-overruled", "tool_calls replace it")
-    replayed = _known_parts(message, index, calls, first, turns)
-    if replayed is not None:
-        return replayed, _rebind(calls, replayed)
-    parts = parts_of(message, index, turns)
-    if message.refusal or message.audio:
-        parts += _refusal(message, index, turns) + _spoken(message, index, turns)
-    if parts and not asked:
-        _sign_text(parts, message, index, first, turns)
-    if message.images:
-        parts += _images(message.images, index, turns)
-    if not parts and not calls:
-        turns.note(f"[{index}].content", Fate.DROPPED, "empty-content-dropped", "Gemini takes no empty turn")
-    for call, said, kept in zip(calls, asked, known, strict=True):
-        parts.append(_call_part(call, said, kept, message, turns))
-    return parts, calls
-
-
-def _rebind(calls: list[Call], parts: list[Part]) -> list[Call]:
-    """The calls with the very function calls that stand in the replayed parts."""
-    return [msgspec.structs.replace(call, part=function) for call, function in zip(calls, _clients(parts), strict=True)]
-
-
-def _clients(parts: list[Part]) -> list[FunctionCall]:
-    """The calls that the client was asked to run: not those that Gemini answered itself (MCP servers)."""
-    answered = {part.function_response.name for part in parts if part.function_response}
-    return [part.function_call for part in parts if part.function_call and part.function_call.name not in answered]
-
-
-def _spoken(message: Message, index: int, turns: Turns) -> list[Part]:
-    """Audio of an earlier answer: Gemini takes its words."""
-    if message.audio is None or message.content:
-        return []
-    path = f"[{index}].audio"
-    if not message.audio.transcript:
-        turns.note(path, Fate.DROPPED, "audio-not-replayed", "Gemini keeps no audio under an id")
-        return []
-    turns.note(path, Fate.APPROXIMATED, "audio-as-transcript", "Gemini takes no audio back: its transcript is sent")
-    return [Part(text=message.audio.transcript)]
-
-
-def _known_parts(message: Message, index: int, calls: list[Call], kept: Kept | None, turns: Turns) -> list[Part] | None:
-    """The answer's own parts, from the client's carrier or the store, if they still say what the message says."""
-    extra = message.extra_content.google if message.extra_content else None
-    if extra is None and kept is None:
-        return None
-    sent, stored = extra.parts if extra else ABSENT, kept.record.parts if kept else ABSENT
-    own = _decoded(sent) if present(sent) else None
-    if kept is not None and present(stored) and (own or kept.source is SignatureSource.ID):
-        parts = _decoded(stored)
-        if parts and _same(parts, message, calls) and (own is None or _bare(own) == _bare(parts)):
-            return _own_signatures(parts, kept, turns, f"[{index}]", kept.source)
-    if own and _same(own, message, calls):
-        return _own_signatures(own, kept, turns, f"[{index}]", SignatureSource.CLIENT)
-    return None
-
-
-def _bare(parts: list[Part]) -> list[Part]:
-    """What parts say beside texts, in order, without signatures.
-
-    Words do not identify an answer: another conversation may have the same ones with other parts behind them. So what
-    the store found by words counts only where the client's own history has these parts too.
-    """
-    return [msgspec.structs.replace(part, thought_signature=None) for part in parts if part.text is None]
-
-
-def _known_text(message: Message, index: int, context: Context) -> Kept | None:
-    """What the store knows of an answer without calls: under its text."""
-    if not context.signatures:
-        return None
-    text = signatures.text_of(message.content)
-    return _by_hash(signatures.text_hash(text, signatures.before(context.request, index)), context)
-
-
-def _known_calls(asked: list[ToolCall], index: int, context: Context) -> list[Kept | None]:
-    """What the store knows of each call: under its id, else under what it says; of equal calls only for the first."""
-    if not context.signatures:
-        return [None] * len(asked)
-    known: list[Kept | None] = []
-    for call in asked:
-        record = context.signatures.get(signatures.call_key(call.id or ""))
-        known.append(None if record is None else Kept(record, _BY_ID))
-    if None not in known:
-        return known
-    taken: set[str] = set()
-    for number, key in enumerate(signatures.hashes_of(context.request, index)):
-        if known[number] is None and key not in taken:
-            known[number] = _by_hash(key, context)
-        taken.add(key)
-    return known
-
-
-def _by_hash(key: str, context: Context) -> Kept | None:
-    record = context.signatures.get(key)
-    return None if record is None else Kept(record, SignatureSource.HASH)
-
-
-def _decoded(raw: msgspec.Raw) -> list[Part] | None:
-    try:
-        return decode(raw, list[Part])[0]
-    except msgspec.ValidationError:
-        return None
-
-
-def _same(parts: list[Part], message: Message, calls: list[Call]) -> bool:
-    """Whether kept parts say what the message says; a client may have edited its history."""
-    text = "".join(part.text or "" for part in parts if not part.thought)
-    kept = [_said(call) for call in _clients(parts)]
-    return text == signatures.text_of(message.content) and kept == [_said(call.part) for call in calls]
-
-
-def _said(call: FunctionCall) -> tuple[str | None, str]:
-    """What a call says, however its arguments are spelled."""
-    return call.name, signatures.canonical(bytes(call.args).decode())
-
-
-def _own_signatures(
-    parts: list[Part], kept: Kept | None, turns: Turns, path: str, source: SignatureSource
-) -> list[Part]:
-    """Signatures are valid only at the upstream that issued them."""
-    turns.unsigned = True
-    if kept is None or kept.record.origin in ("", turns.context.options.upstream):
-        if any(part.thought_signature for part in parts):
-            turns.signed(path, source)
-        return parts
-    for part in parts:
-        part.thought_signature = None
-    turns.note(path, Fate.DROPPED, "signature-foreign", f"signatures issued by {kept.record.origin} are not valid here")
-    return parts
-
-
-def _refusal(message: Message, index: int, turns: Turns) -> list[Part]:
-    if not message.refusal:
-        return []
-    reason = "Gemini has no refusals: sent as the model's text"
-    turns.note(f"[{index}].refusal", Fate.APPROXIMATED, "refusal-as-text", reason)
-    return [Part(text=message.refusal)]
-
-
-def _sign_text(parts: list[Part], message: Message, index: int, kept: Kept | None, turns: Turns) -> None:
-    """Give the last text of an answer without calls its signature back; Gemini recommends it and does not insist."""
-    texts = [part for part in parts if part.text is not None]
-    if texts:
-        sent = signatures.carried_by_text(message)
-        texts[-1].thought_signature = _valid(sent, kept, f"[{index}]", turns)
-
-
-def _valid(sent: str | None, kept: Kept | None, path: str, turns: Turns) -> str | None:
-    """The signature to send: the client's own or the store's, unless another upstream issued it."""
-    value = sent or (kept.record.value if kept else None)
-    if not value:
-        return None
-    if kept is not None and kept.record.origin not in ("", turns.context.options.upstream):
-        turns.note(
-            path, Fate.DROPPED, "signature-foreign", f"a signature issued by {kept.record.origin} is not valid here"
-        )
-        return None
-    turns.signed(path, SignatureSource.CLIENT if sent or kept is None else kept.source)
-    return value
-
-
-def _images(images: list[ImageOutput], index: int, turns: Turns) -> list[Part]:
-    """Images of an earlier answer, with their signatures."""
-    result: list[Part] = []
-    for number, image in enumerate(images):
-        if image.image_url is None:
-            continue
-        path = f"[{index}].images[{number}]"
-        parts, notes = media.from_url(image.image_url.url, f"{path}.image_url.url", turns.context)
-        turns.notes.extend(notes)
-        google = image.extra_content.google if image.extra_content else None
-        kept = _by_hash(signatures.image_hash(signatures.image_data(image.image_url.url)), turns.context)
-        for part in parts:
-            part.thought_signature = _valid(google.thought_signature if google else None, kept, path, turns)
-        result += parts
-    return result
-
-
-def _path(message: Message, index: int, number: int) -> str:
-    """Where a call stands."""
-    return f"[{index}].tool_calls[{number}]" if message.tool_calls else f"[{index}].function_call"
-
-
-def _call(call: ToolCall, path: str, kept: Kept | None, turns: Turns) -> Call:
-    """A call of the history as Gemini's function call."""
-    function, custom = call.function, call.custom
-    asked = (function.name if function else None) or (custom.name if custom else None)
-    if not asked:
-        raise Rejected(f"{path}.function.name", "value-missing", "a call needs the name of its function")
-    name = upstream_name(asked)
-    if custom is not None:
-        args = msgspec.Raw(encode({"input": custom.input or ""}))
-    else:
-        args = _arguments((function.arguments if function else None) or "", path)
-        if turns.context.options.schema == "openapi":
-            args = _as_written(args, name, turns.context)
-    return Call(call.id or "", path, FunctionCall(id=_gemini_id(call, kept, turns), name=name, args=args))
-
-
-def _gemini_id(call: ToolCall, kept: Kept | None, turns: Turns) -> str | None:
-    """Gemini's own id for a call, else the client's; none where the model takes none."""
-    if not turns.context.capabilities.call_ids:
-        return None
-    return (kept.record.id if kept else None) or signatures.split_id(call.id or "")[0] or None
-
-
-def _as_written(args: msgspec.Raw, name: str, context: Context) -> msgspec.Raw:
-    """Arguments as Gemini wrote them in the OpenAPI dialect: it writes the numbers of enums as texts."""
-    declared = toolbox(context).declared.get(name)
-    if declared is None or not present(declared.parameters):
-        return args
-    value = orjson.loads(bytes(args))
-    texts = schema_openapi.as_texts(value, declared.parameters)
-    return args if texts == value else msgspec.Raw(encode(texts))
-
-
-def _arguments(text: str, path: str) -> msgspec.Raw:
-    """A call's arguments as a JSON object, byte for byte. Raises `Rejected` for anything else."""
-    if not text.strip():
-        return msgspec.Raw(b"{}")
-    try:
-        value = orjson.loads(text)
-    except orjson.JSONDecodeError as error:
-        raise Rejected(
-            f"{path}.function.arguments", "malformed-value", f"the arguments are not JSON: {error}"
-        ) from None
-    if not isinstance(value, dict):
-        raise Rejected(f"{path}.function.arguments", "malformed-value", "the arguments are not a JSON object")
-    if too_deep(value, text):
-        raise Rejected(
-            f"{path}.function.arguments", "limit-exceeded", f"the arguments have more than {MAX_NESTING} levels"
-        )
-    return msgspec.Raw(text.encode())
-
-
-def _call_part(call: Call, asked: ToolCall, kept: Kept | None, message: Message, turns: Turns) -> Part:
-    """A function call part with the signature it came with."""
-    value = _valid(signatures.carried(asked, message), kept, call.path, turns)
-    if value is None:
-        turns.unsigned = True
-    return Part(function_call=call.part, thought_signature=value)
 
 
 def _ends(turns: Turns) -> None:
@@ -447,6 +183,5 @@ def _goes_on(content: Content) -> bool:
 
 
 _INJECTED, _STANDS_IN = Fate.INJECTED, SignatureSource.STAND_IN
-_BY_ID = SignatureSource.ID
 _STAND_IN = "no thought signature is known for this call: the documented stand-in is sent"
 _CALL, _RESULT = attrgetter("function_call"), attrgetter("function_response")

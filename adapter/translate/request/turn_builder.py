@@ -24,10 +24,11 @@ class Call(msgspec.Struct, frozen=True, gc=False):
 class Turns:
     """The contents so far, and what was noted on the way. `unsigned`: calls may be among them without a signature."""
 
-    __slots__ = ("calls", "contents", "context", "notes", "system", "unsigned")
+    __slots__ = ("calls", "contents", "context", "history", "notes", "system", "unsigned")
 
     def __init__(self, context: Context) -> None:
         self.context = context
+        self.history = context.known()
         self.contents: list[Content] = []
         self.system: list[Part] = []
         self.calls: list[Call] = []

@@ -6,9 +6,9 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from adapter.translate.core.notes import Note, Rejected
+from adapter.translate.signatures.history import Carried
 from adapter.wire.openai.chat_request import ChatCompletionRequest
 from adapter.wire.openai.responses import ResponsesRequest
-from adapter.wire.signatures import Signature
 
 CallKind = Literal["function", "custom", "local_shell", "shell", "apply_patch", "tool_search"]
 
@@ -24,8 +24,8 @@ class CallName(NamedTuple):
 class View(msgspec.Struct, frozen=True, kw_only=True):
     """One Responses request as a chat request.
 
-    `signatures` are records that the client itself sent (`encrypted_content`): they belong into the context beside
-    those of the store. `paths` leads from the chat request's paths to the client's. `notes` is the ledger so far.
+    `carried` is what the items say of their messages beside these: ids, and records that the client itself sent
+    (`encrypted_content`). `paths` leads from the chat request's paths to the client's. `notes` is the ledger so far.
     """
 
     request: ChatCompletionRequest
@@ -33,7 +33,7 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
     notes: list[Note]
     paths: Mapping[str, str]
     names: Mapping[str, CallName]
-    signatures: Mapping[str, Signature]
+    carried: Carried
 
     @property
     def keeps_nothing(self) -> bool:

@@ -5,7 +5,7 @@ Responses is a view of chat: a request becomes a chat request, whose rules do th
 The server resolves `previous_response_id`, `conversation` and `item_reference` items first, then:
 
     view = to_chat(request, unknown)                                    raises Rejected
-    context = Context(request=view.request, signatures={**view.signatures, **found}, ...)
+    context = Context(request=view.request, history=History(view.request, view.carried), ...)
     body, notes = chat.to_gemini(context)                               Rejected -> view.rejected(error)
     ledger = view.ledger(notes)
     response, reply_notes, issued = from_gemini(answer, context, stamp, unknown, view)
@@ -305,7 +305,7 @@ RULES: dict[str, Rule] = {
 def to_chat(request: ResponsesRequest, unknown: Mapping[str, msgspec.Raw] = {}) -> View:
     """The chat request that asks for the same. `unknown` are the fields that no Struct names. Raises `Rejected`."""
     conversation = responses_items.read(request)
-    conversation.remember_code()
+    conversation.carry_code()
     declared = [("tools", request.tools)] if present(request.tools) else []
     box = responses_tools.read([*declared, *conversation.tools], responses_tools.kinds_allowed(request.tool_choice))
     asked = Asked(request, box)
@@ -333,7 +333,7 @@ def to_chat(request: ResponsesRequest, unknown: Mapping[str, msgspec.Raw] = {}) 
         notes=notes,
         paths=paths,
         names=box.names,
-        signatures=conversation.signatures,
+        carried=conversation.carried(),
     )
 
 

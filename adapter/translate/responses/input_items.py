@@ -1,5 +1,6 @@
 """Input items to messages: what one turn of the model said becomes one assistant message."""
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -7,10 +8,14 @@ import msgspec
 
 from adapter.translate.core.notes import Fate, Note, Rejected
 from adapter.translate.core.rules import decode_field
+from adapter.translate.request.tools import upstream_name
 from adapter.translate.responses.tool_calls import arguments_of_call, chat_name, result_of, text_of_json
 from adapter.translate.signatures import carriers as responses_carrier
+from adapter.translate.signatures.history import Carried
+from adapter.translate.signatures.prefix_digest import name_and_arguments
 from adapter.wire.base import encode, present
-from adapter.wire.gemini.content import Part
+from adapter.wire.gemini.content import Blob, Part
+from adapter.wire.gemini.content import FunctionCall as GeminiCall
 from adapter.wire.openai.chat_request import (
     ContentPart,
     CustomCall,
@@ -29,6 +34,9 @@ THOUGHTS = "thoughts are not sent back: the signatures stand for them"
 
 _NOTHING = (b"", b"null", b"[]")
 
+_OWN_ID = re.compile(r"(?:msg|ci|ig)_[0-9a-f]{48}")
+"""The ids of items that this adapter issues."""
+
 
 class Conversation:
     """The messages so far; `paths` leads from their paths to the items'."""
@@ -37,11 +45,14 @@ class Conversation:
         self.messages: list[Message] = []
         self.paths: dict[str, str] = {"messages": "input"}
         self.notes: list[Note] = []
-        self.signatures: dict[str, Signature] = {}
+        self.records: dict[str, Signature] = {}
         self.tools: list[tuple[str, msgspec.Raw]] = []
         self.searching: str | None = None
         self._ran: dict[int, list[Part]] = {}
-        self._code: dict[int, list[str]] = {}
+        self._with_code: set[int] = set()
+        self._answers: dict[int, Signature] = {}
+        self._items: dict[int, list[str]] = {}
+        self._sealed: Signature | None = None
         self._open: Message | None = None
 
     def note(self, path: str, fate: Fate, code: str, reason: str) -> None:
@@ -50,7 +61,7 @@ class Conversation:
 
     def say(self, message: Message, path: str) -> str:
         """Add a message that is not the model's; return its path in the chat request."""
-        self._open = None
+        self._open = self._sealed = None
         return self._add(message, path)
 
     def _add(self, message: Message, path: str) -> str:
@@ -59,16 +70,32 @@ class Conversation:
         self.paths[at] = path
         return at
 
-    def model(self, path: str) -> tuple[Message, str]:
+    def carried(self) -> Carried:
+        """What the items say of the messages beside these."""
+        return Carried(records=self.records, answers=self._answers, items=self._items)
+
+    def unsealed(self, record: Signature) -> None:
+        """Take the record of a whole answer, which stands beside the items of this answer."""
+        if self._open is None:
+            self._sealed = record
+        else:
+            self._answers[len(self.messages) - 1] = record
+
+    def model(self, path: str, item_id: str | None = None) -> tuple[Message, str]:
         """The assistant message of the turn that is open, or a new one; and its path in the chat request."""
         if self._open is None:
             self._open = Message(role="assistant")
             self._add(self._open, path)
+            if self._sealed is not None:
+                self._answers[len(self.messages) - 1] = self._sealed
+        self._sealed = None
+        if item_id is not None and _OWN_ID.fullmatch(item_id):
+            self._items.setdefault(len(self.messages) - 1, []).append(item_id)
         return self._open, f"messages[{len(self.messages) - 1}]"
 
-    def spoken(self, said: str | list[ContentPart], path: str) -> None:
+    def spoken(self, said: str | list[ContentPart], path: str, item_id: str | None = None) -> None:
         """Add what the model said."""
-        message, at = self.model(path)
+        message, at = self.model(path, item_id)
         content = message.content if isinstance(message.content, list) else []
         whole = isinstance(said, str)
         for number, part in enumerate([ContentPart(type="output_text", text=said)] if isinstance(said, str) else said):
@@ -89,34 +116,35 @@ class Conversation:
         """What the open turn said, as Gemini's parts, in case that it ran code."""
         return self._ran.setdefault(len(self.messages) - 1, [])
 
-    def ran(self, parts: list[Part], path: str) -> None:
+    def ran(self, parts: list[Part], path: str, item_id: str | None) -> None:
         """Add code that Gemini ran in the turn that is open, and what the code printed."""
-        self.model(path)
+        self.model(path, item_id)
         self._parts().extend(parts)
-        self._code.setdefault(len(self.messages) - 1, []).append(path)
+        self._with_code.add(len(self.messages) - 1)
 
-    def remember_code(self) -> None:
-        """Put the parts of turns that ran code where chat's clients carry them."""
-        for index, paths in self._code.items():
-            message = self.messages[index]
-            if message.tool_calls:
-                for path in paths:
-                    self.note(
-                        path,
-                        Fate.APPROXIMATED,
-                        "code-run-not-replayed",
-                        "beside calls it comes back only with their signatures",
-                    )
-            else:
-                parts = msgspec.Raw(encode(self._ran[index]))
-                message.extra_content = ExtraContent(google=GoogleExtra(parts=parts))
+    def image(self, url: str, path: str, item_id: str | None = None) -> None:
+        """Add an image of the model's."""
+        message, at = self.model(path, item_id)
+        message.images = message.images or []
+        self.paths[f"{at}.images[{len(message.images)}]"] = path
+        message.images.append(ImageOutput(type="image_url", image_url=ImageUrl(url=url)))
+        head, _, data = url.partition(";base64,")
+        self._parts().append(Part(inline_data=Blob(mime_type=head.removeprefix("data:"), data=data)))
+
+    def carry_code(self) -> None:
+        """Put the parts of turns that ran code where chat's clients carry them: all parts, in their order."""
+        for index in self._with_code:
+            parts = msgspec.Raw(encode(self._ran[index]))
+            self.messages[index].extra_content = ExtraContent(google=GoogleExtra(parts=parts))
 
     def call(self, call: ToolCall, path: str, arguments: str = "arguments") -> None:
         """Add a call of the model."""
         message, at = self.model(path)
-        calls = message.tool_calls = message.tool_calls or []
-        calls.append(call)
-        place = f"{at}.tool_calls[{len(calls) - 1}]"
+        message.tool_calls = message.tool_calls or []
+        message.tool_calls.append(call)
+        name, _ = name_and_arguments(call)
+        self._parts().append(Part(function_call=GeminiCall(name=upstream_name(name))))
+        place = f"{at}.tool_calls[{len(message.tool_calls) - 1}]"
         self.paths |= {
             place: path,
             f"{place}.function": path,
@@ -170,7 +198,7 @@ def _message(item: InputItem, path: str, conversation: Conversation) -> None:
         at = conversation.say(Message(role=item.role, content=item.content), path)
         conversation.paths[f"{at}.content"] = f"{path}.content"
     else:
-        conversation.spoken(item.content or [], path)
+        conversation.spoken(item.content or [], path, item.id)
 
 
 def _reasoning(item: InputItem, path: str, conversation: Conversation) -> None:
@@ -184,13 +212,19 @@ def _reasoning(item: InputItem, path: str, conversation: Conversation) -> None:
         reason = "not issued by this adapter: only its issuer can read it"
         conversation.note(f"{path}.encrypted_content", Fate.DROPPED, "sealed-content-foreign", reason)
     else:
-        conversation.signatures |= records
+        records = dict(records)
+        whole = records.pop(responses_carrier.ANSWER, None)
+        conversation.records |= records
+        if whole is not None:
+            conversation.unsealed(whole)
 
 
 def _function_call(item: InputItem, path: str, conversation: Conversation) -> None:
     name = chat_name(item.name or "", item.namespace)
     function = FunctionCall(name=name, arguments=text_of_json(item.arguments, f"{path}.arguments"))
-    conversation.call(ToolCall(id=item.call_id or item.id, type="function", function=function), path)
+    call_id = item.call_id or item.id
+    call = ToolCall(id=call_id, type="function", function=function, extra_content=item.extra_content)
+    conversation.call(call, path)
 
 
 def _custom_call(item: InputItem, path: str, conversation: Conversation) -> None:
@@ -238,20 +272,28 @@ def _image(item: InputItem, path: str, conversation: Conversation) -> None:
     if item.result is None:
         conversation.note(path, Fate.DROPPED, "empty-content-dropped", "there is no image in it")
         return
-    message, at = conversation.model(path)
-    url = f"data:image/{item.output_format or 'png'};base64,{item.result}"
-    images = message.images = message.images or []
-    images.append(ImageOutput(type="image_url", image_url=ImageUrl(url=url)))
-    conversation.paths[f"{at}.images[{len(images) - 1}]"] = path
+    conversation.image(f"data:image/{item.output_format or 'png'};base64,{item.result}", path, item.id)
 
 
 def _code(item: InputItem, path: str, conversation: Conversation) -> None:
     """Code that Gemini ran; what it printed are the logs."""
     code = {"language": "PYTHON", "code": item.code or ""}
-    logs = "".join(str(output.get("logs", "")) for output in _objects(item.outputs, f"{path}.outputs"))
-    ran = {"outcome": "OUTCOME_OK", "output": logs}
-    parts = [Part(executable_code=_raw(code)), Part(code_execution_result=_raw(ran))]
-    conversation.ran(parts, path)
+    outputs = _objects(item.outputs, f"{path}.outputs")
+    logs = "".join(str(output.get("logs", "")) for output in outputs)
+    ran = {"outcome": "OUTCOME_FAILED" if item.status == "failed" else "OUTCOME_OK", "output": logs}
+    conversation.ran([Part(executable_code=_raw(code)), Part(code_execution_result=_raw(ran))], path, item.id)
+    for number, output in enumerate(outputs):
+        if output.get("type") == "image":
+            _code_image(str(output.get("url")), f"{path}.outputs[{number}]", conversation)
+
+
+def _code_image(url: str, path: str, conversation: Conversation) -> None:
+    """An image that code made."""
+    if url.startswith("data:image/") and ";base64," in url:
+        conversation.image(url, path)
+    else:
+        reason = "only images in line can be sent back to Gemini"
+        conversation.note(path, Fate.DROPPED, "content-unsupported", reason)
 
 
 def _raw(value: dict[str, str]) -> msgspec.Raw:

@@ -178,11 +178,12 @@ class OpenReasoning(Open):
 
 
 class OpenCode(Open):
-    """Code that Gemini runs."""
+    """Code that Gemini runs. `has_failed`: it did not come to its end."""
 
     def __init__(self, item: CodeInterpreterCallItem, index: int, numbers: Numbers) -> None:
         super().__init__(item, index, numbers)
         self.code = item
+        self.has_failed = False
 
 
 def _summary(

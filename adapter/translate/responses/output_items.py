@@ -37,6 +37,13 @@ _CUT = {ApplyPatchCallItem: "in_progress", ImageGenerationCallItem: DONE}
 """The status of a last item of these types when the answer was cut: they have no `incomplete`."""
 
 
+def _status(opened: Open, status: str) -> str:
+    """The status of an item that ends with this one."""
+    if isinstance(opened, OpenCode) and opened.has_failed:
+        return "failed"
+    return status if status == DONE else _CUT.get(type(opened.item), status)
+
+
 class Output:
     """The items so far; every method returns the events that tell of what it did.
 
@@ -67,7 +74,7 @@ class Output:
 
     def _close(self, opened: Open, status: str) -> list[Event]:
         told = opened.end()
-        opened.item.status = status if status == DONE else _CUT.get(type(opened.item), status)
+        opened.item.status = _status(opened, status)
         done = events.OutputItemDone(
             sequence_number=self.next(), output_index=opened.index, item=copy.copy(opened.item)
         )
@@ -202,10 +209,12 @@ class Output:
         told.append(self._stage(events.CodeInterpreting, item.id, opened.index))
         return opened, told
 
-    def ran(self, output: str) -> list[Event]:
-        """What the code printed."""
+    def ran(self, output: str, *, failed: bool = False) -> list[Event]:
+        """What the code printed. `failed`: it did not come to its end."""
         opened, told = (self._other, []) if isinstance(self._other, OpenCode) else self._run("")
-        opened.code.outputs = [*(opened.code.outputs or ()), {"type": "logs", "logs": output}]
+        opened.code.outputs = opened.code.outputs or []
+        opened.code.outputs.append({"type": "logs", "logs": output})
+        opened.has_failed = failed
         return [*told, self._stage(events.CodeCompleted, opened.code.id, opened.index)]
 
     def image(self, data: str, output_format: str) -> list[Event]:

@@ -20,7 +20,7 @@ from adapter.translate.responses.chat_view import CallName, View
 from adapter.translate.responses.output_items import Output
 from adapter.translate.responses.tools import echoed
 from adapter.translate.signatures import carriers as responses_carrier
-from adapter.translate.signatures.keys import call_key
+from adapter.translate.signatures.keys import call_key, item_key
 from adapter.wire.base import decoder, present
 from adapter.wire.gemini.content import Part
 from adapter.wire.gemini.generate import GenerateContentResponse, GroundingMetadata
@@ -29,9 +29,12 @@ from adapter.wire.openai.chat_answer import ChatCompletionChunk, CompletionUsage
 from adapter.wire.openai.errors import ErrorBody
 from adapter.wire.openai.response_events import Event
 from adapter.wire.openai.responses import (
+    CodeInterpreterCallItem,
     ConversationReference,
+    ImageGenerationCallItem,
     IncompleteDetails,
     InputTokensDetails,
+    MessageItem,
     OutputTokensDetails,
     ReasoningEcho,
     Response,
@@ -41,7 +44,7 @@ from adapter.wire.openai.responses import (
     TextOptions,
     UrlCitationAnnotation,
 )
-from adapter.wire.signatures import Issued
+from adapter.wire.signatures import NOTHING, Issued
 
 _EMPTY_LIST = msgspec.Raw(b"[]")
 _EMPTY_OBJECT = msgspec.Raw(b"{}")
@@ -228,8 +231,14 @@ class ResponseStream:
     def _remember(self) -> None:
         issued = self._chat.take_issued()
         if issued:
-            self._issued += issued
+            self._issued += [*issued, *self._by_item(issued)]
             self._records.update((record.key, record) for record in issued)
+
+    def _by_item(self, issued: Iterable[Issued]) -> list[Issued]:
+        """The record of an answer without calls under the id of its first item, which is this answer's alone."""
+        ids = [item.id for item in self._output.items if isinstance(item, _WITH_RECORD)]
+        wholes = [one.signature for one in issued if one.by_words and one.signature is not NOTHING]
+        return [Issued(item_key(ids[0]), record) for record in wholes if ids and not record.calls]
 
     def _chunk(self, chunk: ChatCompletionChunk) -> list[Event]:
         if chunk.service_tier is not None:
@@ -323,7 +332,8 @@ class ResponseStream:
             return self._output.code(str(_members(part.executable_code).get("code", "")))
         if present(part.tool_call):
             return self._searched_for(_members(part.tool_call))
-        return self._output.ran(str(_members(part.code_execution_result).get("output", "")))
+        result = _members(part.code_execution_result)
+        return self._output.ran(str(result.get("output", "")), failed=result.get("outcome") in _FAILED)
 
     def _searched_for(self, call: dict[str, Any]) -> list[Event]:
         """A search that Gemini tells of as it runs; grounding metadata would tell of it again."""
@@ -363,14 +373,14 @@ class ResponseStream:
     def _last_records(self) -> list[Event]:
         """A reasoning item for what only the whole answer could tell: a text's or an image's signature, lost parts.
 
-        Calls are found by their ids, so their hashes are left out; so are Gemini's ids alone, which others can replace.
+        Calls are found by their ids; Gemini's ids alone are left out, since others can replace them.
         """
-        left = [
-            record
-            for key, record in self._records.items()
-            if not key.startswith("call:")
-            if present(record.signature.parts) or (record.signature.value and key not in self._sealed)
-        ]
+        left: list[Issued] = []
+        for key, (_, record, by_words) in self._records.items():
+            if by_words and (record.value or record.images or present(record.parts)):
+                left.append(Issued(responses_carrier.ANSWER, msgspec.structs.replace(record, calls=[])))
+            elif not by_words and record.value and key not in self._sealed:
+                left.append(Issued(key, record))
         return self._output.carry(self._seal(left), alone=True) if left else []
 
 
@@ -405,6 +415,12 @@ _ERROR_CODES = {
     "invalid_request_error": "invalid_prompt",
 }
 """Codes of failed responses by an error's code or type; Codex acts on the first, the third and the fourth."""
+
+_FAILED = ("OUTCOME_FAILED", "OUTCOME_DEADLINE_EXCEEDED")
+"""What Gemini says of code that did not come to its end (Generative Language API, CodeExecutionResult)."""
+
+_WITH_RECORD = (MessageItem, CodeInterpreterCallItem, ImageGenerationCallItem)
+"""Items under whose ids an answer's record is stored."""
 
 _UNTOLD = "FINISH_REASON_UNSPECIFIED"
 """Gemini's own word for a reason that was not given; a whole answer without one is whole all the same."""

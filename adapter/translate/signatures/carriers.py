@@ -18,12 +18,16 @@ _MARK = "gemini_1."
 _SUMMARY = "summary"
 """The key of a compacted conversation's summary, beside the keys of `translate.signatures`."""
 
+ANSWER = "answer"
+"""The key of the record of the whole answer in which the reasoning item stands."""
+
 _decoder = msgspec.json.Decoder(dict[str, Signature])
 
 
 def seal(records: Iterable[Issued]) -> str:
     """The records as one opaque string."""
-    return _MARK + base64.urlsafe_b64encode(encode(dict(records))).decode().rstrip("=")
+    by_key = {record.key: record.signature for record in records}
+    return _MARK + base64.urlsafe_b64encode(encode(by_key)).decode().rstrip("=")
 
 
 def unseal(content: str) -> Mapping[str, Signature] | None:

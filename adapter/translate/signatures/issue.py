@@ -4,12 +4,13 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from adapter.translate.answer.reply import AnsweredCall, Kind, is_plain, kind_of
+from adapter.translate.answer.reply import AnsweredCall, Kind, image_url, is_plain, kind_of
 from adapter.translate.core.context import Context
-from adapter.translate.signatures import keys as signatures
+from adapter.translate.signatures.keys import call_key
+from adapter.translate.signatures.prefix_digest import answer_digest, call_digest, call_spelling
 from adapter.wire.base import ABSENT, encode
-from adapter.wire.gemini.content import Blob, Part
-from adapter.wire.signatures import Issued, Signature
+from adapter.wire.gemini.content import Part
+from adapter.wire.signatures import NOTHING, Issued, Signature
 
 _ORDER = {"text": 0, "image": 1, "call": 2}
 _SILENT = ("empty", "audio", "thought")
@@ -52,19 +53,85 @@ def issue(
 ) -> tuple[list[Issued], msgspec.Raw | None, str | None]:
     """What to store for one answer; also its carrier and its text's signature, for the answer itself."""
     if not calls and _all_unsigned(parts):
-        return [], None, None
+        # It must not be taken for another answer with the same words, of which something is stored.
+        return [_by_words(NOTHING, answer_digest(text, (), ()), context)] if text else [], None, None
     kept = carrier(parts) if needs_carrier(parts) else None
-    if kept is None and not calls and not [part for part in parts if part.thought_signature]:
-        return [], None, None
-    origin = context.options.upstream
     signed = next((part.thought_signature for part in reversed(parts) if is_signed_text(part)), None)
-    issued = [one for call in calls for one in _issued_call(call, kept, calls, text, context)]
-    if not calls and (signed or kept is not None):
-        record = Signature(value=signed or "", origin=origin, parts=kept if kept is not None else ABSENT)
-        before = signatures.before(context.request, len(context.request.messages))
-        issued.append(Issued(signatures.text_hash(text, before), record))
-    issued += [image for part in parts if (image := _issued_image(part, origin)) is not None]
-    return issued, kept, signed
+    issued = _by_ids(calls, kept, context)
+    if calls and context.known().keeps_call_ids:
+        return issued, kept, signed
+    images = [part for part in parts if kind_of(part) == "image"]
+    whole = _record_of_answer(calls, images, kept, signed, context)
+    digest = answer_digest(text, map(image_url, images), [_digest_of(call) for call in calls])
+    return [*issued, _by_words(whole, digest, context)], kept, signed
+
+
+def _by_words(record: Signature, digest: str, context: Context) -> Issued:
+    """An answer's record for clients that keep no id of it."""
+    if record is not NOTHING:
+        record.digest = digest
+    return Issued(context.known().key_of_next(digest), record, by_words=True)
+
+
+def _record_of_answer(
+    calls: Sequence[AnsweredCall],
+    images: Sequence[Part],
+    kept: msgspec.Raw | None,
+    signed: str | None,
+    context: Context,
+) -> Signature:
+    """All that Gemini wants to see again of an answer."""
+    signatures = [part.thought_signature or "" for part in images]
+    numbered = [(number, call) for number, call in enumerate(calls) if _has_record(call)]
+    if kept is None and not (signed or numbered or any(signatures)):
+        return NOTHING
+    return Signature(
+        value=signed or "",
+        origin=context.options.upstream,
+        parts=kept if kept is not None else ABSENT,
+        calls=[_record_of_call(call, number, context) for number, call in numbered],
+        images=signatures if any(signatures) else [],
+    )
+
+
+def _by_ids(calls: Sequence[AnsweredCall], kept: msgspec.Raw | None, context: Context) -> list[Issued]:
+    """The calls' records under their ids; the answer's carrier is with the first call."""
+    issued = []
+    for number, call in enumerate(calls):
+        if _has_record(call) or (kept is not None and number == 0):
+            record = _record_of_call(call, number, context)
+            record.parts = kept if kept is not None and number == 0 else ABSENT
+            issued.append(Issued(call_key(call.id), record))
+    return issued
+
+
+def _record_of_call(call: AnsweredCall, position: int, context: Context) -> Signature:
+    return Signature(
+        value=call.signature or "",
+        id=call.gemini_id or "",
+        origin=context.options.upstream,
+        digest=_digest_of(call),
+        spelling=call_spelling(call.name, call.arguments),
+        position=position,
+    )
+
+
+def _digest_of(call: AnsweredCall) -> str:
+    return call_digest(call.name, call.arguments)
+
+
+def _has_record(call: AnsweredCall) -> bool:
+    return bool(call.signature or call.gemini_id)
+
+
+def issue_by_id(call: AnsweredCall, number: int, context: Context) -> list[Issued]:
+    """What to store before a streamed call is sent; what else belongs to it follows at the end."""
+    return [Issued(call_key(call.id), _record_of_call(call, number, context))] if _has_record(call) else []
+
+
+def is_signed_text(part: Part) -> bool:
+    """Whether this is visible text with a signature, maybe an empty one."""
+    return part.text is not None and bool(part.thought_signature) and not part.thought
 
 
 def _all_unsigned(parts: Sequence[Part]) -> bool:
@@ -73,53 +140,3 @@ def _all_unsigned(parts: Sequence[Part]) -> bool:
         if part.text is None or part != Part(text=part.text, thought=part.thought):
             return False
     return True
-
-
-def _issued_call(
-    call: AnsweredCall,
-    kept: msgspec.Raw | None,
-    calls: Sequence[AnsweredCall],
-    text: str,
-    context: Context,
-) -> list[Issued]:
-    """A call's record, under its id and under its hash; the carrier is with the first call.
-
-    Of equal calls the first that has a record has it under the hash; the others must not be taken for it.
-    """
-    equal = [other for other in calls if (other.name, other.arguments) == (call.name, call.arguments)]
-    told = [other for other in equal if _has_record(other) or (kept is not None and other is calls[0])]
-    if not told:
-        return []
-    whole = kept if kept is not None and call is calls[0] else ABSENT
-    record = Signature(
-        value=call.signature or "", id=call.gemini_id or "", origin=context.options.upstream, parts=whole
-    )
-    by_id = Issued(signatures.call_key(call.id), record)
-    if call is not told[0]:
-        return [by_id]
-    before = signatures.before(context.request, len(context.request.messages))
-    return [by_id, Issued(signatures.call_hash(call.name, call.arguments, text, before), record)]
-
-
-def _has_record(call: AnsweredCall) -> bool:
-    return bool(call.signature or call.gemini_id)
-
-
-def issue_by_id(call: AnsweredCall, context: Context) -> list[Issued]:
-    """What to store before a streamed call is sent; what else belongs to it follows at the end."""
-    if not _has_record(call):
-        return []
-    record = Signature(value=call.signature or "", id=call.gemini_id or "", origin=context.options.upstream)
-    return [Issued(signatures.call_key(call.id), record)]
-
-
-def is_signed_text(part: Part) -> bool:
-    """Whether this is visible text with a signature, maybe an empty one."""
-    return part.text is not None and bool(part.thought_signature) and not part.thought
-
-
-def _issued_image(part: Part, origin: str) -> Issued | None:
-    blob = part.inline_data
-    if not isinstance(blob, Blob) or not part.thought_signature or not (blob.mime_type or "").startswith("image/"):
-        return None
-    return Issued(signatures.image_hash(blob.data or ""), Signature(value=part.thought_signature, origin=origin))

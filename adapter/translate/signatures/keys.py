@@ -1,21 +1,18 @@
-"""Under which keys thought signatures are kept, so that they find their parts again in any client's history.
+"""Under which keys signatures are stored, and in which fields clients carry them themselves.
 
-A function call's record is kept under its id, which every client sends back, and under a hash of what the call says,
-for ids that a client rewrote (Roo Code, pydantic-ai). A text's or an image's record is kept under a hash alone. The
-hash covers the message before as well, so that equal short answers in different chats do not meet. Arguments are
-hashed as canonical JSON: LangChain and Roo Code serialise them anew.
+A call's record is stored under its id, which every client sends back; an answer's under the id of an item of it, where
+there are items. What has no id is found by words, see `history`.
 """
 
 import re
-from collections.abc import Mapping
 from hashlib import blake2b
 from typing import Any
 
+import msgspec
 import orjson
 
 from adapter.wire.base import present
-from adapter.wire.openai.chat_request import ChatCompletionRequest, ContentPart, Message, ToolCall
-from adapter.wire.signatures import Signature
+from adapter.wire.openai.chat_request import ExtraContent, FunctionCall, Message, ProviderFields, ToolCall
 
 SENTINEL = "skip_thought_signature_validator"
 """What Gemini accepts in place of a lost signature (ai.google.dev, thought signatures, 2026-04)."""
@@ -29,7 +26,24 @@ def call_key(call_id: str) -> str:
     return f"id:{call_id}"
 
 
-def _digest(kind: str, *pieces: str) -> str:
+def item_key(item_id: str) -> str:
+    """The key of an answer by the id of one of its items."""
+    return f"item:{item_id}"
+
+
+def legacy_call_key(name: str, arguments: str, text: str, before: str) -> str:
+    """The key under which version 0.1 stored a call by its words: it proves whose record lies under the call's id."""
+    return _legacy_digest("call", name, _legacy_arguments(arguments), _legacy_digest("text", text, before))
+
+
+def _legacy_arguments(arguments: str) -> str:
+    try:
+        return orjson.dumps(orjson.loads(arguments or "{}"), option=orjson.OPT_SORT_KEYS).decode()
+    except (orjson.JSONDecodeError, TypeError):
+        return arguments
+
+
+def _legacy_digest(kind: str, *pieces: str) -> str:
     hashed = blake2b(digest_size=16)
     for piece in pieces:
         data = piece.encode("utf-8", "surrogatepass")
@@ -38,114 +52,47 @@ def _digest(kind: str, *pieces: str) -> str:
     return f"{kind}:{hashed.hexdigest()}"
 
 
-def canonical(arguments: str) -> str:
-    """Arguments with sorted keys and no white space; text that is not JSON stays as it is."""
-    try:
-        return orjson.dumps(orjson.loads(arguments or "{}"), option=orjson.OPT_SORT_KEYS).decode()
-    except (orjson.JSONDecodeError, TypeError):
-        return arguments
-
-
-def call_hash(name: str, arguments: str, text: str, before: str) -> str:
-    """The key of a call by what it says: its name and arguments, the answer's text, the message before."""
-    return _call_hash(name, arguments, text_hash(text, before))
-
-
-def _call_hash(name: str, arguments: str, place: str) -> str:
-    return _digest("call", name, canonical(arguments), place)
-
-
-def text_hash(text: str, before: str) -> str:
-    """The key of an answer without calls by its text and the message before."""
-    return _digest("text", text, before)
-
-
-def image_hash(data: str) -> str:
-    """The key of an image by its base64."""
-    return _digest("image", data)
-
-
-def text_of(content: str | list[ContentPart] | None) -> str:
-    """The text of a message's content."""
-    if content is None or isinstance(content, str):
-        return content or ""
-    return "".join(part.text or "" for part in content)
-
-
-def before(request: ChatCompletionRequest, index: int) -> str:
-    """The text of the message before the one at `index`."""
-    return text_of(request.messages[index - 1].content) if index > 0 else ""
-
-
-def image_data(url: str) -> str:
-    """The base64 of a data URL."""
-    return url.partition(",")[2]
-
-
-def primary_keys(request: ChatCompletionRequest) -> list[str]:
-    """The keys to look up first: ids of calls, hashes of answers without calls."""
-    keys: list[str] = []
-    for index, message in _answers(request):
-        if message.tool_calls:
-            keys += [call_key(call.id) for call in message.tool_calls if call.id]
-        elif not message.function_call:
-            keys.append(text_hash(text_of(message.content), before(request, index)))
-        if message.images:
-            keys += [image_hash(image_data(image.image_url.url)) for image in message.images if image.image_url]
-    return keys
-
-
-def fallback_keys(request: ChatCompletionRequest, found: Mapping[str, Signature]) -> list[str]:
-    """The keys to look up next: hashes of the calls that no id found."""
-    keys: list[str] = []
-    for index, message in _answers(request):
-        lost = [call for call in calls_of(message) if call_key(call.id or "") not in found]
-        if lost:
-            keys += _hashes(lost, request, index)
-    return keys
-
-
-def calls_of(message: Message) -> list[ToolCall]:
-    """A message's calls, the deprecated `function_call` included."""
-    if message.tool_calls:
-        return message.tool_calls
-    return [ToolCall(type="function", function=message.function_call)] if message.function_call else []
-
-
-def hashes_of(request: ChatCompletionRequest, index: int) -> list[str]:
-    """The hash key of each call in the message at `index`."""
-    return _hashes(calls_of(request.messages[index]), request, index)
-
-
-def _hashes(calls: list[ToolCall], request: ChatCompletionRequest, index: int) -> list[str]:
-    """The same for some of its calls; the texts are read once, however many there are."""
-    place = text_hash(text_of(request.messages[index].content), before(request, index))
-    return [_call_hash(*_said(call), place) for call in calls]
-
-
-def _said(call: ToolCall) -> tuple[str, str]:
-    """The name and the arguments of a call."""
-    if call.custom:
-        return call.custom.name or "", call.custom.input or ""
-    function = call.function
-    return (function.name or "", function.arguments or "") if function else ("", "")
-
-
-def _answers(request: ChatCompletionRequest) -> list[tuple[int, Message]]:
-    return [(i, message) for i, message in enumerate(request.messages) if message.role == "assistant"]
-
-
 def carried(call: ToolCall, message: Message) -> str | None:
     """The signature that the client itself sent with a call, in any known carrier; best first."""
-    function = call.function
-    if call.extra_content and call.extra_content.google and call.extra_content.google.thought_signature:
-        return call.extra_content.google.thought_signature
-    if call.provider_specific_fields and call.provider_specific_fields.thought_signature:
-        return call.provider_specific_fields.thought_signature
-    if function and function.provider_specific_fields and function.provider_specific_fields.thought_signature:
-        return function.provider_specific_fields.thought_signature
-    if function and function.thought_signature:
-        return function.thought_signature
+    return (
+        _of_extra(call.extra_content)
+        or _of_provider(call.provider_specific_fields)
+        or (_of_function(call.function) if call.function is not None else None)
+        or call.thought_signature
+        or call.thought_signature_
+        or _of_options(call.provider_options)
+        or _of_options(call.provider_options_)
+        or _in_ids(call, message)
+    )
+
+
+def _of_extra(extra: ExtraContent | None) -> str | None:
+    google = extra.google if extra is not None else None
+    return (google.thought_signature or google.thought_signature_) if google is not None else None
+
+
+def _of_provider(fields: ProviderFields | None) -> str | None:
+    return fields.thought_signature if fields is not None else None
+
+
+def _of_function(function: FunctionCall) -> str | None:
+    return _of_provider(function.provider_specific_fields) or function.thought_signature or function.thought_signature_
+
+
+def _of_options(options: msgspec.Raw) -> str | None:
+    """What the AI SDK's clients leave beside a call: options by vendor."""
+    if not present(options):
+        return None
+    try:
+        google = orjson.loads(bytes(options)).get("google")
+    except (orjson.JSONDecodeError, AttributeError):
+        return None
+    value = google.get("thoughtSignature") if isinstance(google, dict) else None
+    return value if isinstance(value, str) else None
+
+
+def _in_ids(call: ToolCall, message: Message) -> str | None:
+    """A signature in the call's id, or beside it in the message's reasoning."""
     bare, inside = split_id(call.id or "")
     if not present(message.reasoning_details):
         return inside
@@ -155,8 +102,12 @@ def carried(call: ToolCall, message: Message) -> str | None:
 
 def carried_by_text(message: Message) -> str | None:
     """The signature that the client itself sent with an answer's text."""
-    google = message.extra_content.google if message.extra_content else None
-    return (google.thought_signature if google else None) or message.thought_signature or detailed(message).get("")
+    return (
+        _of_extra(message.extra_content)
+        or message.thought_signature
+        or message.thought_signature_
+        or detailed(message).get("")
+    )
 
 
 def detailed(message: Message) -> dict[str, str]:

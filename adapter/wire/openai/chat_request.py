@@ -69,6 +69,7 @@ class GoogleExtra(Wire, forbid_unknown_fields=False):
     """`extra_content.google`: Google's own carrier (ai.google.dev, OpenAI compatibility)."""
 
     thought_signature: str | None = None
+    thought_signature_: str | None = msgspec.field(default=None, name="thoughtSignature")
     parts: msgspec.Raw = ABSENT
 
 
@@ -90,6 +91,7 @@ class FunctionCall(Wire):
     name: str | None = None
     arguments: str | None = None
     thought_signature: str | None = None
+    thought_signature_: str | None = msgspec.field(default=None, name="thoughtSignature")
     parsed_arguments: msgspec.Raw = ABSENT
     provider_specific_fields: ProviderFields | None = None
 
@@ -111,6 +113,10 @@ class ToolCall(Wire):
     index: int | None = None
     extra_content: ExtraContent | None = None
     provider_specific_fields: ProviderFields | None = None
+    thought_signature: str | None = None
+    thought_signature_: str | None = msgspec.field(default=None, name="thoughtSignature")
+    provider_options: msgspec.Raw = ABSENT
+    provider_options_: msgspec.Raw = msgspec.field(default=ABSENT, name="providerOptions")
 
 
 class AudioReference(Wire):
@@ -148,6 +154,7 @@ class Message(Wire):
     reasoning: str | None = None
     extra_content: ExtraContent | None = None
     thought_signature: str | None = None
+    thought_signature_: str | None = msgspec.field(default=None, name="thoughtSignature")
     annotations: msgspec.Raw = ABSENT
     reasoning_details: msgspec.Raw = ABSENT
     provider_specific_fields: msgspec.Raw = ABSENT

@@ -10,7 +10,7 @@ import msgspec
 
 from adapter.wire.base import ABSENT, Wire
 from adapter.wire.openai.chat_answer import Extra, TokenLogprob
-from adapter.wire.openai.chat_request import ContentPart
+from adapter.wire.openai.chat_request import ContentPart, ExtraContent
 
 
 class InputItem(Wire):
@@ -62,6 +62,7 @@ class InputItem(Wire):
     background: str | None = None
     quality: str | None = None
     size: str | None = None
+    extra_content: ExtraContent | None = None
     revised_prompt: str | None = None
     svg_usage: msgspec.Raw = ABSENT
     created_by: str | None = None

@@ -1,0 +1,289 @@
+"""Answers of the history, as Gemini's parts: what the client's history says, and what the client could not carry.
+
+An answer is rebuilt from its message. Signatures and Gemini's own ids come from the client's carriers or from a record
+that belongs to this very call or answer. Where the answer had parts that OpenAI's shape has no place for (server-side
+tools, executed code, several signed texts), see `replayed_parts`.
+"""
+
+from collections.abc import Sequence
+
+import msgspec
+import orjson
+
+from adapter.translate.core.context import Context
+from adapter.translate.core.notes import Fate, Rejected, SignatureSource
+from adapter.translate.request import content_parts as media
+from adapter.translate.request.replayed_parts import Visible, has_hidden, replayed
+from adapter.translate.request.tools import toolbox, upstream_name
+from adapter.translate.request.turn_builder import Call, Turns, parts_of
+from adapter.translate.schema import openapi as schema_openapi
+from adapter.translate.signatures import keys as signatures
+from adapter.translate.signatures.history import Found, KnownAnswer
+from adapter.translate.signatures.prefix_digest import text_of
+from adapter.wire.base import MAX_NESTING, decode, encode, present, too_deep
+from adapter.wire.gemini.content import FunctionCall, Part
+from adapter.wire.openai.chat_request import ImageOutput, Message, ToolCall
+
+_EDITED = "the thought signature that is stored for this id belongs to another call: the history was edited"
+
+_UNPROVEN = "version 0.1 stored a thought signature for this id, and nothing tells whether for this call"
+
+
+def answer(message: Message, index: int, turns: Turns) -> tuple[list[Part], list[Call]]:
+    """One answer of the history, and its calls."""
+    known = turns.history.answer(index)
+    calls = [
+        _call(call, _path(message, index, number), known.found[number], turns)
+        for number, call in enumerate(known.calls)
+    ]
+    if message.tool_calls and message.function_call:
+        turns.note(f"[{index}].function_call", Fate.DROPPED, "field-overruled", "tool_calls replace it")
+    images = _images(message.images, index, turns) if message.images else []
+    whole = _replayed(known, calls, [part for part, _ in images], turns)
+    return whole if whole is not None else _rebuilt(known, calls, images, turns)
+
+
+def _rebuilt(
+    known: KnownAnswer, calls: list[Call], images: list[tuple[Part, int]], turns: Turns
+) -> tuple[list[Part], list[Call]]:
+    """The answer as OpenAI's shape tells it: text, images, calls."""
+    message, index = known.message, known.index
+    parts = parts_of(message, index, turns)
+    if message.refusal or message.audio:
+        parts += _refusal(message, index, turns) + _spoken(message, index, turns)
+    if parts and not calls:
+        _sign_text(parts, message, index, known.whole, turns)
+    parts += [_signed_image(part, number, known, turns) for part, number in images]
+    if not parts and not calls:
+        turns.note(f"[{index}].content", Fate.DROPPED, "empty-content-dropped", "Gemini takes no empty turn")
+    order = _original_order(known.found) if len(calls) > 1 else range(len(calls))
+    for number in order:
+        parts.append(_call_part(calls[number], known, number, turns))
+    return parts, [calls[number] for number in order]
+
+
+def _original_order(found: Sequence[Found | None]) -> list[int]:
+    """The order in which Gemini made these calls: only the first of them has a signature (gemini.md).
+
+    A call of which nothing is known takes a place that is left.
+    """
+    places: dict[int, int] = {}
+    for number, one in enumerate(found):
+        place = one.record.position if one is not None and one.agrees else None
+        if place is not None and (place in places or place >= len(found)):
+            return list(range(len(found)))
+        if place is not None:
+            places[place] = number
+    left = iter([number for number in range(len(found)) if number not in places.values()])
+    return [places[place] if place in places else next(left) for place in range(len(found))]
+
+
+def _replayed(
+    known: KnownAnswer, calls: list[Call], images: list[Part], turns: Turns
+) -> tuple[list[Part], list[Call]] | None:
+    """The answer's own parts, from the store or the client's carrier, if they say what the message says."""
+    extra = known.message.extra_content.google if known.message.extra_content else None
+    record = _record_with_parts(known, turns)
+    if record is None and (extra is None or not present(extra.parts)):
+        return None
+    own = _decoded(extra.parts) if extra is not None and present(extra.parts) else None
+    stored = _decoded(record.record.parts) if record is not None else None
+    visible = Visible(text_of(known.message.content), images, calls)
+    path = f"[{known.index}]"
+    if record is not None and stored and (whole := replayed(stored, visible, own)) is not None:
+        return _with_signatures(*whole, path, record.source, turns)
+    if own and (whole := replayed(own, visible, None)) is not None:
+        if any(not _is_from_here(one, turns) for one in (*known.found, known.whole)):
+            return _without_signatures(*whole, path, turns)
+        return _with_signatures(*whole, path, SignatureSource.CLIENT, turns)
+    if has_hidden(stored or own or ()):
+        reason = "this answer was edited: what Gemini itself ran in it is not sent back"
+        turns.note(path, Fate.DROPPED, "code-run-not-replayed", reason)
+    return None
+
+
+def _record_with_parts(known: KnownAnswer, turns: Turns) -> Found | None:
+    """A record with the parts of this very answer, issued by this upstream."""
+    for one in (*known.found, known.whole):
+        if one is not None and one.agrees and present(one.record.parts) and _is_from_here(one, turns):
+            return one
+    return None
+
+
+def _is_from_here(found: Found | None, turns: Turns) -> bool:
+    """Signatures are valid only at the upstream that issued them."""
+    return found is None or found.record.origin in ("", turns.context.options.upstream)
+
+
+def _with_signatures(
+    parts: list[Part], calls: list[Call], path: str, source: SignatureSource, turns: Turns
+) -> tuple[list[Part], list[Call]]:
+    turns.unsigned = True
+    if any(part.thought_signature for part in parts):
+        turns.signed(path, source)
+    return parts, calls
+
+
+def _without_signatures(parts: list[Part], calls: list[Call], path: str, turns: Turns) -> tuple[list[Part], list[Call]]:
+    turns.unsigned = True
+    for part in parts:
+        part.thought_signature = None
+    reason = "signatures that another upstream issued are not valid here"
+    turns.note(path, Fate.DROPPED, "signature-foreign", reason)
+    return parts, calls
+
+
+def _decoded(raw: msgspec.Raw) -> list[Part] | None:
+    try:
+        return decode(raw, list[Part])[0]
+    except msgspec.ValidationError:
+        return None
+
+
+def _spoken(message: Message, index: int, turns: Turns) -> list[Part]:
+    """Audio of an earlier answer: Gemini takes its words."""
+    if message.audio is None or message.content:
+        return []
+    path = f"[{index}].audio"
+    if not message.audio.transcript:
+        turns.note(path, Fate.DROPPED, "audio-not-replayed", "Gemini keeps no audio under an id")
+        return []
+    turns.note(path, Fate.APPROXIMATED, "audio-as-transcript", "Gemini takes no audio back: its transcript is sent")
+    return [Part(text=message.audio.transcript)]
+
+
+def _refusal(message: Message, index: int, turns: Turns) -> list[Part]:
+    if not message.refusal:
+        return []
+    reason = "Gemini has no refusals: sent as the model's text"
+    turns.note(f"[{index}].refusal", Fate.APPROXIMATED, "refusal-as-text", reason)
+    return [Part(text=message.refusal)]
+
+
+def _sign_text(parts: list[Part], message: Message, index: int, whole: Found | None, turns: Turns) -> None:
+    """Give the last text of an answer without calls its signature back; Gemini recommends it and does not insist."""
+    texts = [part for part in parts if part.text is not None]
+    if texts:
+        sent = signatures.carried_by_text(message)
+        texts[-1].thought_signature = _valid(sent, whole, f"[{index}]", turns)
+
+
+def _valid(sent: str | None, found: Found | None, path: str, turns: Turns) -> str | None:
+    """The signature to send: the client's own or the store's, if it was issued here and to this very part."""
+    if found is None:
+        if sent:
+            turns.signed(path, SignatureSource.CLIENT)
+        return sent or None
+    value = sent or found.record.value
+    if not value:
+        return None
+    if not _is_from_here(found, turns):
+        reason = f"a signature issued by {found.record.origin} is not valid here"
+        turns.note(path, Fate.DROPPED, "signature-foreign", reason)
+        return None
+    if not found.agrees and (sent is None or (found.agrees is False and sent == found.record.value)):
+        if found.agrees is None:
+            turns.note(path, Fate.DROPPED, "signature-unproven", _UNPROVEN)
+        else:
+            turns.note(path, Fate.DROPPED, "signature-edited", _EDITED)
+        return None
+    turns.signed(path, SignatureSource.CLIENT if sent else found.source)
+    return value
+
+
+def _images(images: list[ImageOutput], index: int, turns: Turns) -> list[tuple[Part, int]]:
+    """Images of an earlier answer, each with its number."""
+    result: list[tuple[Part, int]] = []
+    for number, image in enumerate(images):
+        if image.image_url is not None:
+            path = f"[{index}].images[{number}].image_url.url"
+            parts, notes = media.from_url(image.image_url.url, path, turns.context)
+            turns.notes.extend(notes)
+            result += [(part, number) for part in parts]
+    return result
+
+
+def _signed_image(part: Part, number: int, known: KnownAnswer, turns: Turns) -> Part:
+    """An image with the signature it came with."""
+    image = (known.message.images or [])[number]
+    google = image.extra_content.google if image.extra_content else None
+    sent = google.thought_signature if google else None
+    path = f"[{known.index}].images[{number}]"
+    part.thought_signature = _valid(sent, _of_image(known.whole, number), path, turns)
+    return part
+
+
+def _of_image(whole: Found | None, number: int) -> Found | None:
+    """What is known of one image of an answer."""
+    if whole is None or not whole.agrees or number >= len(whole.record.images):
+        return None
+    record = msgspec.structs.replace(whole.record, value=whole.record.images[number])
+    return Found(record, whole.source)
+
+
+def _path(message: Message, index: int, number: int) -> str:
+    """Where a call stands."""
+    return f"[{index}].tool_calls[{number}]" if message.tool_calls else f"[{index}].function_call"
+
+
+def _call(call: ToolCall, path: str, found: Found | None, turns: Turns) -> Call:
+    """A call of the history as Gemini's function call."""
+    function, custom = call.function, call.custom
+    asked = (function.name if function else None) or (custom.name if custom else None)
+    if not asked:
+        raise Rejected(f"{path}.function.name", "value-missing", "a call needs the name of its function")
+    name = upstream_name(asked)
+    if custom is not None:
+        args = msgspec.Raw(encode({"input": custom.input or ""}))
+    else:
+        args = _arguments((function.arguments if function else None) or "", path)
+        if turns.context.options.schema == "openapi":
+            args = _as_written(args, name, turns.context)
+    return Call(call.id or "", path, FunctionCall(id=_gemini_id(call, found, turns), name=name, args=args))
+
+
+def _gemini_id(call: ToolCall, found: Found | None, turns: Turns) -> str | None:
+    """Gemini's own id for a call, else the client's; none where the model takes none."""
+    if not turns.context.capabilities.call_ids:
+        return None
+    if found is not None and found.agrees and found.record.id and _is_from_here(found, turns):
+        return found.record.id
+    return signatures.split_id(call.id or "")[0] or None
+
+
+def _as_written(args: msgspec.Raw, name: str, context: Context) -> msgspec.Raw:
+    """Arguments as Gemini wrote them in the OpenAPI dialect: it writes the numbers of enums as texts."""
+    declared = toolbox(context).declared.get(name)
+    if declared is None or not present(declared.parameters):
+        return args
+    value = orjson.loads(bytes(args))
+    texts = schema_openapi.as_texts(value, declared.parameters)
+    return args if texts == value else msgspec.Raw(encode(texts))
+
+
+def _arguments(text: str, path: str) -> msgspec.Raw:
+    """A call's arguments as a JSON object, byte for byte. Raises `Rejected` for anything else."""
+    if not text.strip():
+        return msgspec.Raw(b"{}")
+    try:
+        value = orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise Rejected(
+            f"{path}.function.arguments", "malformed-value", f"the arguments are not JSON: {error}"
+        ) from None
+    if not isinstance(value, dict):
+        raise Rejected(f"{path}.function.arguments", "malformed-value", "the arguments are not a JSON object")
+    if too_deep(value, text):
+        raise Rejected(
+            f"{path}.function.arguments", "limit-exceeded", f"the arguments have more than {MAX_NESTING} levels"
+        )
+    return msgspec.Raw(text.encode())
+
+
+def _call_part(call: Call, known: KnownAnswer, number: int, turns: Turns) -> Part:
+    """A function call part with the signature it came with."""
+    sent = signatures.carried(known.calls[number], known.message)
+    value = _valid(sent, known.found[number], call.path, turns)
+    if value is None:
+        turns.unsigned = True
+    return Part(function_call=call.part, thought_signature=value)

@@ -1,0 +1,124 @@
+"""An answer's own parts behind what a client's history says of it.
+
+What a client can see of an answer are its text, its images and its calls; in Responses also executed code. The parts
+go back only if all of this is what the client's history has, as clients keep it: the outer white space of a text, and
+the spelling of arguments, do not count, nor does the order of parallel calls. What a client left out altogether, the
+text or the images, stays out. What it cannot see (server-side tools, signed thoughts, in chat also code) stays where
+it was.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import msgspec
+import orjson
+
+from adapter.translate.answer.reply import Kind, kind_of
+from adapter.translate.request.turn_builder import Call
+from adapter.translate.signatures.prefix_digest import canonical_json
+from adapter.wire.base import present
+from adapter.wire.gemini.content import FunctionCall, Part
+
+
+class Visible(NamedTuple):
+    """What the client's history says of an answer."""
+
+    text: str
+    images: list[Part]
+    calls: list[Call]
+
+
+def replayed(parts: list[Part], visible: Visible, code: list[Part] | None) -> tuple[list[Part], list[Call]] | None:
+    """The parts to send and the calls in their order; None where the client's history says something else.
+
+    `code` are parts that the client's history has itself: what was executed in them must be the same.
+    """
+    if code is not None and _executed(code) != _executed(parts):
+        return None
+    sorting = _Sorting(visible, parts)
+    kept = [one for part in parts if (one := sorting.take(part)) is not None]
+    return (kept, sorting.calls) if sorting.is_whole() else None
+
+
+class _Sorting:
+    """Gives each part of the answer what the client has for it. `agrees`: so far it has the same."""
+
+    def __init__(self, visible: Visible, parts: Sequence[Part]) -> None:
+        said = "".join([part.text or "" for part in parts if not part.thought])
+        self.agrees = _agree(visible.text, said, left_out=bool(visible.calls))
+        self.calls: list[Call] = []
+        self._answered = {part.function_response.name for part in parts if part.function_response}
+        self._has_text = bool(visible.text.strip())
+        self._images = list(visible.images)
+        self._has_images = bool(visible.images)
+        self._calls = list(visible.calls)
+
+    def take(self, part: Part) -> Part | None:
+        """The part to send; None where the client left it out."""
+        kind: Kind = kind_of(part)
+        if kind == "text" or (kind == "empty" and part.text is not None):
+            return part if self._has_text or kind == "empty" else None
+        if kind == "image":
+            return self._image(part)
+        if kind == "call" and part.function_call and part.function_call.name not in self._answered:
+            return self._call(part, part.function_call)
+        return part
+
+    def _image(self, part: Part) -> Part | None:
+        if not self._has_images:
+            return None
+        own = self._images.pop(0) if self._images else None
+        self.agrees &= own is not None and _same_image(own, part)
+        return part
+
+    def _call(self, part: Part, call: FunctionCall) -> Part:
+        """A call may stand elsewhere among the client's parallel calls."""
+        arguments = canonical_json(bytes(call.args).decode()) if present(call.args) else None
+        for own in self._calls:
+            if own.part.name != call.name:
+                continue
+            if arguments is None or canonical_json(bytes(own.part.args).decode()) == arguments:
+                self._calls.remove(own)
+                if arguments is None:
+                    part = msgspec.structs.replace(part, function_call=own.part)
+                self.calls.append(msgspec.structs.replace(own, part=part.function_call or own.part))
+                return part
+        self.agrees = False
+        return part
+
+    def is_whole(self) -> bool:
+        """Whether the client's history has all of this and nothing more."""
+        return self.agrees and not self._calls and not self._images
+
+
+def _agree(said: str, text: str, *, left_out: bool) -> bool:
+    """Whether a client's text is the answer's; beside calls many clients keep none."""
+    said = said.strip()
+    return said == text.strip() or (left_out and not said)
+
+
+def _same_image(own: Part, part: Part) -> bool:
+    return (
+        own.inline_data is not None and part.inline_data is not None and own.inline_data.data == part.inline_data.data
+    )
+
+
+def _executed(parts: Iterable[Part]) -> list[tuple[str, ...]]:
+    """What was run and what came of it, in order."""
+    found: list[tuple[str, ...]] = []
+    for part in parts:
+        if present(part.executable_code):
+            found.append(("code", _member(part.executable_code, "code")))
+        if present(part.code_execution_result):
+            found.append(("result", _member(part.code_execution_result, "output")))
+    return found
+
+
+def _member(raw: msgspec.Raw, name: str) -> str:
+    value = orjson.loads(bytes(raw))
+    return str(value.get(name) or "") if isinstance(value, dict) else ""
+
+
+def has_hidden(parts: Iterable[Part]) -> bool:
+    """Whether there is something that OpenAI's shape has no place for."""
+    return any(kind_of(part) == "opaque" or (part.thought and part.thought_signature) for part in parts)
