@@ -7,6 +7,7 @@ import orjson
 import pytest
 
 from adapter import settings
+from adapter.server.limits.admission import Held, Room
 from adapter.server.pipeline import continuation as continuing
 from adapter.server.pipeline import ledger_headers as ledger
 from adapter.server.pipeline.errors import TABLE, failure_of, malformed
@@ -179,7 +180,8 @@ class Core:
 
 def past_of(request, before):
     """A request whose first items were said before it."""
-    return Past(request=request, before=before, source="previous_response_id", given=[], seed="", history=[])
+    held = Held(Room(0))
+    return Past(request, before, "previous_response_id", given=[], seed="", history=[], held=held)
 
 
 class ResponsesCore(Core):

@@ -17,10 +17,11 @@ from adapter.translate.core.notes import Fate, Note, Rejected
 from adapter.translate.request.fields import to_gemini
 from adapter.translate.responses.chat_view import View
 from adapter.translate.responses.fields import to_chat
-from adapter.translate.signatures.history import History, Records, look_up
+from adapter.translate.signatures.history import History, look_up
 from adapter.wire.gemini.generate import GenerateContentRequest
 from adapter.wire.openai.chat_request import ChatCompletionRequest
 from adapter.wire.openai.responses import ResponsesRequest
+from adapter.wire.signatures import Signature
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,7 +84,7 @@ def plan_response(
     options: Options,
     *,
     media: Mapping[str, Media] = {},
-    found: Records = {},
+    found: Mapping[str, Signature] = {},
 ) -> Plan:
     """The plan for a request of the Responses API that holds its whole conversation. Raises `Rejected`."""
     view = to_chat(request, unknown)
