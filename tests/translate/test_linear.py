@@ -21,33 +21,24 @@ PNG = base64.b64encode(b"\x89PNG\r\n\x1a\n").decode()
 
 ITEMS = {
     "calls in a row": lambda n: {"type": "function_call", "call_id": f"c{n}", "name": "f", "arguments": "{}"},
-    "custom calls in a row": lambda n: {"type": "custom_tool_call", "call_id": f"c{n}", "name": "f", "input": "x"},
     "shell calls in a row": lambda n: {
         "type": "local_shell_call", "id": f"i{n}", "call_id": f"c{n}", "status": "completed",
         "action": {"type": "exec", "command": ["ls"], "env": {}},
     },
     "images in a row": lambda _: {"type": "image_generation_call", "status": "completed", "result": PNG},
     "code in a row": lambda _: {"type": "code_interpreter_call", "code": "1", "outputs": [], "status": "completed"},
-    "calls of servers": lambda n: {
-        "type": "mcp_call", "id": f"m{n}", "name": "f", "server_label": "s", "arguments": "{}", "output": "x",
-    },
     "words of the user": lambda _: {"role": "user", "content": "x"},
     "words of the model": lambda _: {"role": "assistant", "content": "x"},
     "system messages": lambda _: {"role": "system", "content": "x"},
     "results without calls": lambda n: {"type": "function_call_output", "call_id": f"c{n}", "output": "x"},
-    "thoughts": lambda _: {"type": "reasoning", "summary": [{"type": "summary_text", "text": "x"}]},
-    "items without a place": lambda _: {"type": "item_reference", "id": "x"},
 }  # fmt: skip
 
 MESSAGES = {
-    "words of the user": lambda _: {"role": "user", "content": "x"},
     "words of the model": lambda _: {"role": "assistant", "content": "x"},
-    "system messages": lambda _: {"role": "system", "content": "x"},
-    "calls and results": lambda n: {
+    "calls": lambda n: {
         "role": "assistant",
         "tool_calls": [{"id": f"c{n}", "type": "function", "function": {"name": "f", "arguments": "{}"}}],
     },
-    "results without calls": lambda n: {"role": "tool", "tool_call_id": f"c{n}", "content": "x"},
 }
 
 
