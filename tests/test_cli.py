@@ -14,6 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 from adapter.cli import main
+from adapter.cli.serve import _has_address
 from adapter.server.limits.access import Access
 from adapter.settings import all_settings, load
 from tests.live import ROOT, adapter, bare_environment, free_port
@@ -188,6 +189,14 @@ def test_a_port_in_use_is_said_before_anything_is_promised(tmp_path, workers):
     assert result.returncode == 3
     assert "in use" in result.stderr
     assert "base_url" not in result.stdout
+
+
+def test_localhost_is_both_loopback_addresses(tmp_path):
+    with adapter(tmp_path, "--host", "localhost") as live:
+        port = live.url.rpartition(":")[2]
+        for address in ("127.0.0.1", "[::1]") if _has_address("::1") else ("127.0.0.1",):
+            with urllib.request.urlopen(f"http://{address}:{port}/healthz", timeout=20) as response:
+                assert response.status == 200
 
 
 def test_an_interrupt_ends_the_server_without_a_traceback(tmp_path):

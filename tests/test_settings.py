@@ -491,3 +491,32 @@ def test_the_next_models_of_the_first_pattern_that_matches():
     assert next_models("other", settings) == []
     with pytest.raises(SettingsError, match="fallback_models"):
         load({"fallback_models": "a=b|"}, KEYED)
+
+
+@pytest.mark.parametrize(
+    "encode",
+    [
+        lambda text: text.replace("\n", "\r\n").encode(),
+        lambda text: text.encode("utf-8-sig"),
+        lambda text: text.replace("\n", "\r\n").encode("utf-8-sig"),
+        lambda text: text.encode("utf-16"),
+    ],
+    ids=["CRLF", "a byte order mark", "both", "UTF-16, as PowerShell writes"],
+)
+def test_files_from_windows_are_read(tmp_path, encode):
+    keys, file = tmp_path / "keys", tmp_path / "adapter.toml"
+    keys.write_bytes(encode("# ours\none\ntwo\n"))
+    file.write_bytes(encode("port = 1\n[models]\na = 'b'\n"))
+    settings = load({"upstream_keys_file": str(keys)}, {}, file)
+    assert (settings.port, settings.models, settings.upstream_keys) == (1, {"a": "b"}, ("one", "two"))
+
+
+def test_without_its_packages_vertex_is_refused_with_what_to_install(monkeypatch):
+    """`find_spec("google.auth")` fails by itself where there is no package `google`."""
+
+    def find(name):
+        raise ModuleNotFoundError(name)
+
+    monkeypatch.setattr("adapter.settings.reading.find_spec", find)
+    with pytest.raises(SettingsError, match="pip install"):
+        load({"upstream_auth": "vertex", "vertex_project": "p"}, {})

@@ -96,19 +96,42 @@ def _run(app: ASGIApp | str, settings: Settings, label: str, page_token: str) ->
         timeout_graceful_shutdown=math.ceil(settings.shutdown_grace) + 5,
     )
     server = uvicorn.Server(config)
-    listener = config.bind_socket()
-    # Who reads the lines below may call at once: a connection waits for the server to start.
-    listener.listen(config.backlog)
+    listeners = _listeners(config)
+    for listener in listeners:
+        # Who reads the lines below may call at once: a connection waits for the server to start.
+        listener.listen(config.backlog)
     with suppress(OSError):
         # Nobody may be there to read it.
-        _greet(settings, label, listener.getsockname()[1], page_token)
+        _greet(settings, label, listeners[0].getsockname()[1], page_token)
     if settings.workers > 1:
-        Multiprocess(config, sockets=[listener]).run()
+        Multiprocess(config, sockets=listeners).run()
         return
     with suppress(KeyboardInterrupt):
-        server.run(sockets=[listener])
+        server.run(sockets=listeners)
     if not server.started:
         sys.exit(3)
+
+
+def _listeners(config: uvicorn.Config) -> list[socket.socket]:
+    """What is listened on: `localhost` is both loopback addresses, as clients take either first."""
+    if config.host != "localhost":
+        return [config.bind_socket()]
+    config.host = "127.0.0.1"
+    listeners = [config.bind_socket()]
+    if _has_address("::1"):
+        config.host, config.port = "::1", listeners[0].getsockname()[1]
+        listeners.append(config.bind_socket())
+    return listeners
+
+
+def _has_address(address: str) -> bool:
+    """Whether this machine has an IPv6 address: containers often have none."""
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind((address, 0))
+    except OSError:
+        return False
+    return True
 
 
 EXAMPLE = """curl {url}/v1/chat/completions -H 'content-type: application/json'{key} \\

@@ -1,5 +1,6 @@
 """Keys of clients as hashes, and keys that stand in files."""
 
+import codecs
 from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
@@ -10,6 +11,16 @@ import msgspec
 from adapter.settings.fields import Settings, SettingsError
 
 HASHED = "sha256:"
+
+
+def read_text(path: Path) -> str:
+    """A file's text: UTF-8, or what its byte order mark says, as editors and shells on Windows write one.
+
+    Raises `OSError`, `UnicodeDecodeError`.
+    """
+    data = path.read_bytes()
+    is_utf_16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    return data.decode("utf-16" if is_utf_16 else "utf-8-sig")
 
 
 def digest_of(key: str) -> str:
@@ -43,7 +54,7 @@ def _keys_of(name: str, path: str, given: Sequence[str]) -> tuple[str, ...]:
     if given:
         raise SettingsError(f"{name}: keys are given by {name.removesuffix('_file')} too: leave one of the two out")
     try:
-        lines = [line.strip() for line in Path(path).read_text().splitlines()]
+        lines = [line.strip() for line in read_text(Path(path)).splitlines()]
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"{name}: {path} cannot be read: {_why(error)}") from None
     texts = [text for line in lines if not line.startswith("#") for text in line.split(",")]

@@ -15,7 +15,7 @@ import msgspec
 
 from adapter.settings.checks import check, check_fallbacks, check_traces
 from adapter.settings.fields import GOOGLE_URL, Settings, SettingsError, all_settings
-from adapter.settings.keys import HASHED, digest_of, with_keys
+from adapter.settings.keys import HASHED, digest_of, read_text, with_keys
 from adapter.translate.core.strictness import Strictness, strictness_of
 from adapter.upstream.auth.vertex import host_of
 from adapter.upstream.settings import base_url
@@ -72,9 +72,17 @@ def _checked(settings: Settings) -> Settings:
     return msgspec.structs.replace(settings, client_keys=hashed, clients=clients)
 
 
+def _has_packages(*names: str) -> bool:
+    """Whether packages of an optional extra are installed; `find_spec` itself fails where a parent is missing."""
+    try:
+        return all(find_spec(name) is not None for name in names)
+    except ModuleNotFoundError:
+        return False
+
+
 def _on_vertex(values: dict[str, Any], environment: Mapping[str, str]) -> dict[str, Any]:
     """What Google Cloud's own variables say, and the URL that follows. Raises `SettingsError`."""
-    if find_spec("google.auth") is None or find_spec("requests") is None:
+    if not _has_packages("google.auth", "requests"):
         raise SettingsError("upstream_auth: vertex needs more packages: pip install 'gemini-openai-adapter[vertex]'")
     project = values.get("vertex_project") or environment.get("GOOGLE_CLOUD_PROJECT")
     location = values.get("vertex_location") or environment.get("GOOGLE_CLOUD_LOCATION") or "global"
@@ -98,7 +106,7 @@ def from_file(file: Path | None) -> dict[str, Any]:
     if file is None:
         return {}
     try:
-        return tomllib.loads(file.read_text())
+        return tomllib.loads(read_text(file))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise SettingsError(f"{file}: {error}") from None
 

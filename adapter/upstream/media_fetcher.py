@@ -10,6 +10,8 @@ import base64
 import ipaddress
 import socket
 from collections.abc import Callable, Iterable
+from concurrent.futures import Executor, ThreadPoolExecutor
+from functools import partial
 from typing import Any, Literal, NamedTuple
 from urllib.parse import urljoin, urlsplit
 
@@ -17,19 +19,42 @@ import aiohttp
 import msgspec
 from aiohttp.abc import AbstractResolver, ResolveResult
 
+from adapter.upstream.transport.base import codings
+
 Policy = Literal["off", "https", "on"]
 
 MAX_REDIRECTS = 3
 AT_ONCE = 3
+LOOK_UPS = 4
+"""Names that are looked up at once, for all requests."""
+
 MAX_URL = 8_192
 PORTS = frozenset({80, 443})
 """What media are served on; other ports are other services."""
 
-_EMBEDDED = [ipaddress.ip_network(net) for net in ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32", "::/96")]
-"""IPv6 networks whose addresses stand for IPv4 ones (RFC 6052, 8215, 3056, 4380, 4291): all refused."""
+_UNICAST = ipaddress.ip_network("2000::/3")
+"""What of IPv6 the public internet has so far (https://www.iana.org/assignments/ipv6-address-space, 2026-11-30).
 
-_SPECIAL = [ipaddress.ip_network(net) for net in ("168.63.129.16/32", "192.0.0.0/24", "100.64.0.0/10", "fec0::/10")]
-"""Networks that count as public and are not: Azure's host, IETF protocols, carriers, and old site-local ones."""
+Outside are loopback, private and link-local addresses, those that stand for IPv4 ones (RFC 2765, 4291, 6052, 8215),
+those to discard (RFC 6666, 9780) and segment routing (RFC 9602). What is given out later is refused until it is here.
+"""
+
+_SPECIAL = [
+    ipaddress.ip_network(net)
+    for net in (
+        "168.63.129.16/32",
+        "192.0.0.0/24",
+        "192.88.99.0/24",
+        "100.64.0.0/10",
+        "2001::/23",
+        "2001:db8::/32",
+        "2002::/16",
+        "3fff::/20",
+    )
+]
+"""Networks that are not public, though Python 3.11 takes some for it: Azure's host, IETF protocols, 6to4, carriers,
+documentation (https://www.iana.org/assignments/iana-ipv6-special-registry, 2026-11-30).
+"""
 
 _MAGIC = (
     (b"\x89PNG\r\n\x1a\n", "image/png"),
@@ -82,7 +107,9 @@ def is_public(address: str) -> bool:
     ip = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped:
         ip = ip.ipv4_mapped
-    if any(ip in net for net in (*_EMBEDDED, *_SPECIAL) if net.version == ip.version):
+    if ip.version == 6 and ip not in _UNICAST:
+        return False
+    if any(ip in net for net in _SPECIAL if net.version == ip.version):
         return False
     return ip.is_global and not ip.is_multicast
 
@@ -97,6 +124,34 @@ def sniff(content: bytes) -> str | None:
     if content[4:8] == b"ftyp":
         return _BRANDS.get(content[8:12], "video/mp4")
     return None
+
+
+class ThreadedNames(AbstractResolver):
+    """Looks names up in threads of their own: names that hang, chosen by a client, delay no look-up of the server's."""
+
+    def __init__(self, threads: Executor) -> None:
+        self._threads = threads
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        """See `AbstractResolver`."""
+        look_up = partial(socket.getaddrinfo, host, port, family, socket.SOCK_STREAM)
+        found = await asyncio.get_running_loop().run_in_executor(self._threads, look_up)
+        return [
+            ResolveResult(
+                hostname=host,
+                host=str(address[0]),
+                port=int(address[1]),
+                family=kind,
+                proto=protocol,
+                flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
+            )
+            for kind, _, protocol, _, address in found
+        ]
+
+    async def close(self) -> None:
+        """The threads serve other requests too."""
 
 
 class _Names(AbstractResolver):
@@ -134,11 +189,11 @@ class Fetcher:
         self,
         settings: FetchSettings,
         allows: Callable[[str], bool] = is_public,
-        names: Callable[[], AbstractResolver] = aiohttp.ThreadedResolver,
+        names: Callable[[], AbstractResolver] | None = None,
     ) -> None:
         self.settings = settings
         self._allows = allows
-        self._names = names
+        self._names = names or partial(ThreadedNames, ThreadPoolExecutor(LOOK_UPS, "media-names"))
 
     async def fetch(self, urls: Iterable[str]) -> dict[str, Fetched]:
         """The files, by URL; equal URLs are fetched once. Raises `FetchError`."""
@@ -213,7 +268,7 @@ class Fetcher:
             raise FetchError(url, f"only {' and '.join(allowed)} URLs without a user name are fetched")
 
     async def _read(self, url: str, response: aiohttp.ClientResponse, room: _Room) -> bytes:
-        if response.headers.get("content-encoding", "identity") != "identity":
+        if codings(response.headers.get("content-encoding", "")):
             raise FetchError(url, "it came packed")
         pieces: list[bytes] = []
         async for piece in response.content.iter_any():

@@ -4,6 +4,7 @@ import asyncio
 import base64
 import gzip
 import socket
+import threading
 from contextlib import suppress
 
 import pytest
@@ -301,7 +302,8 @@ PRIVATE = [
     "fec0::1", "ff02::1", "::ffff:10.0.0.1", "::127.0.0.1", "64:ff9b::a9fe:a9fe", "2002:a9fe:a9fe::", "2001::1",
     "64:ff9b:1::a9fe:a9fe", "198.18.0.1", "192.0.2.1", "198.51.100.1", "203.0.113.1", "240.0.0.1", "fd00:ec2::254",
     "::ffff:169.254.169.254", "::ffff:127.0.0.1", "::ffff:168.63.129.16", "100::1", "2001:db8::1", "100.64.0.1",
-    "192.0.0.170", "0.0.0.1", "172.31.255.255", "ff00::1", "fdff::1", "febf::1",
+    "192.0.0.170", "0.0.0.1", "172.31.255.255", "ff00::1", "fdff::1", "febf::1", "::ffff:0:127.0.0.1", "5f00::1",
+    "3fff::1", "3fff:fff::1", "100:0:0:1::1", "4000::1", "1fff::1", "192.88.99.1", "2001:20::1",
 ]  # fmt: skip
 
 
@@ -344,3 +346,25 @@ def test_addresses_that_are_public(address):
 )
 def test_types_are_told_by_the_first_bytes(content, mime_type):
     assert sniff(content) == mime_type
+
+
+async def test_names_that_hang_delay_no_look_up_of_the_servers(monkeypatch):
+    """A client chooses these names; the upstream's own is looked up in the event loop's threads (32 at most)."""
+    look_up, go_on = socket.getaddrinfo, threading.Event()
+
+    def hangs(host, *arguments, **options):
+        if str(host).endswith(".hangs.test"):
+            go_on.wait(30)
+        return look_up("127.0.0.1" if str(host).endswith(".test") else host, *arguments, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", hangs)
+    one = Fetcher(FetchSettings(policy="on", seconds=0.5, files=64))
+    fetching = [asyncio.create_task(one.fetch([f"https://{n}-{m}.hangs.test/x" for m in range(3)])) for n in range(40)]
+    await asyncio.sleep(0.2)
+    try:
+        async with asyncio.timeout(20):
+            assert await asyncio.get_running_loop().getaddrinfo("upstream.test", 443)
+        ended = await asyncio.gather(*fetching, return_exceptions=True)
+    finally:
+        go_on.set()
+    assert {type(error) for error in ended} == {FetchError}

@@ -10,6 +10,7 @@ import pytest
 from adapter.upstream.errors import (
     UpstreamBusy,
     UpstreamError,
+    UpstreamTimeout,
 )
 from adapter.upstream.settings import UpstreamSettings
 from adapter.upstream.transport.base import Request
@@ -267,3 +268,37 @@ async def test_one_transport_serves_a_second_life(kind, chaos):
         assert await whole(await transport.send(request)) == b"ok"
         await transport.aclose()
     await transport.aclose()
+
+
+@pytest.mark.parametrize("piece", [b"data: {}\n\n", b": nothing\n\n"], ids=["events", "comments"])
+async def test_the_deadline_ends_a_body_that_never_pauses(kind, chaos, piece):
+    sent = chunk(piece * 64)
+
+    async def script(exchange):
+        await exchange.send(CHUNKED)
+        try:
+            while True:
+                await exchange.send(sent * 16)
+        except ConnectionError:
+            return True
+
+    chaos.script = script
+    async with opened(kind, chaos.url, between_bytes=FAR) as send:
+        response = await send(seconds=0.5)
+        with pytest.raises(UpstreamTimeout) as caught:
+            await asyncio.wait_for(whole(response), 20)
+        await chaos.settled()
+    assert caught.value.phase == "total"
+
+
+@pytest.mark.parametrize("coding", ["", "identity", "Identity", " identity , identity", ","], ids=repr)
+async def test_a_body_of_which_nothing_special_is_said_is_read_as_it_is(chaos, send, coding):
+    chaos.script = lambda exchange: exchange.send(answer(b"plain", **{"Content-Encoding": coding}))
+    assert await whole(await send()) == b"plain"
+
+
+@pytest.mark.parametrize("coding", ["identity, gzip", "GZIP", "gzip,"], ids=repr)
+async def test_a_packed_body_is_opened_however_its_coding_is_written(chaos, send, coding):
+    body = gzip.compress(b"plain")
+    chaos.script = lambda exchange: exchange.send(answer(body, **{"Content-Encoding": coding}))
+    assert await whole(await send()) == b"plain"

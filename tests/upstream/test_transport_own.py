@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import random
+import socket
 
 import pytest
 
@@ -190,3 +191,25 @@ async def test_calls_of_one_turn_leave_in_the_next():
     await asyncio.sleep(0)
     assert written.sent == [b"POST / HTTP/1.1\r\n\r\n", b"{}"]
     kept.abort()
+
+
+@pytest.mark.parametrize("fault", ["hangs", "fails"])
+async def test_a_look_up_that_hangs_or_fails_leaves_the_addresses_of_the_last_one(chaos, monkeypatch, fault):
+    monkeypatch.setattr("adapter.upstream.transport.asyncio_transport.LOOK_UP", 0.1)
+
+    look_up, first = asyncio.get_running_loop().getaddrinfo, [True]
+
+    async def broken(*arguments, **options):
+        if not first:
+            # uvloop looks the address up once more to connect to it.
+            return await look_up(*arguments, **options)
+        first.clear()
+        if fault == "fails":
+            raise socket.gaierror
+        return await asyncio.Event().wait()
+
+    chaos.script = lambda exchange: exchange.send(OK.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+    async with opened(AsyncioTransport, chaos.url) as send:
+        assert await whole(await send()) == b"ok"
+        monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", broken, raising=False)
+        assert await whole(await send()) == b"ok"

@@ -11,6 +11,7 @@ from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from adapter.server.http.interrupt import Interruptible, Until
 from adapter.server.limits.admission import Room
+from adapter.upstream.transport.base import codings
 
 CONNECTION = "adapter.connection"
 
@@ -86,7 +87,7 @@ async def read_body(scope: Scope, receive: Receive, limit: int, room: Room) -> b
     Raises `BodyTooLarge`, `PackedBody`, `ForeignBody`, `Overloaded`, `ClientGone`.
     """
     fields = fields_of(scope)
-    if fields.get(b"content-encoding", b"identity") != b"identity":
+    if b"content-encoding" in fields and codings(fields[b"content-encoding"].decode("latin-1")):
         raise PackedBody
     if fields.get(b"content-type") != b"application/json":
         _check_type(scope)

@@ -20,6 +20,9 @@ KEPT = 30.0
 ATTEMPT = 0.25
 """Seconds after which the next address is tried beside the one before (RFC 8305, section 8)."""
 
+LOOK_UP = 1.0
+"""Seconds that a look-up of the upstream's name may take where an earlier one has told its addresses."""
+
 _ERRORS: tuple[tuple[type[Exception], Callable[[], UpstreamError]], ...] = (
     (TimeoutError, lambda: UpstreamTimeout("connect")),
     (socket.gaierror, lambda: UpstreamUnavailable("Gemini's host name has no address.", again=True)),
@@ -41,6 +44,7 @@ class AsyncioTransport:
         self._origin = f"{self._where.scheme}://{self._where.netloc}"
         self._clock = asyncio.get_running_loop().time
         self._tls: ssl.SSLContext | None = None
+        self._addresses: list[aiohappyeyeballs.AddrInfoType] = []
         self._idle: deque[Connection] = deque()
         self._connections: set[Connection] = set()
         self._places = settings.max_connections
@@ -136,7 +140,7 @@ class AsyncioTransport:
         loop = asyncio.get_running_loop()
         host, tls = self._where.hostname or "", self._where.scheme == "https"
         port = self._where.port or (443 if tls else 80)
-        addresses = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        addresses = await self._look_up(host, port)
         connected = await aiohappyeyeballs.start_connection(addresses, happy_eyeballs_delay=ATTEMPT, loop=loop)
         if tls and self._tls is None:
             self._tls = tls_context(self._settings.url, self._settings.ca_file)
@@ -149,6 +153,17 @@ class AsyncioTransport:
         if connection.closed:
             raise ConnectionResetError
         return connection
+
+    async def _look_up(self, host: str, port: int) -> list[aiohappyeyeballs.AddrInfoType]:
+        """The addresses of the upstream; those of the last look-up where this one fails, or takes too long."""
+        look_up = asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        try:
+            async with asyncio.timeout(LOOK_UP if self._addresses else None):
+                self._addresses = list(await look_up)
+        except (OSError, TimeoutError):
+            if not self._addresses:
+                raise
+        return self._addresses
 
     def _rest(self, connection: Connection) -> None:
         """A connection can carry the next call."""

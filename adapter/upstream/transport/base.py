@@ -57,6 +57,12 @@ class Transport(Protocol):
         ...
 
 
+def codings(header: str) -> list[str]:
+    """What `Content-Encoding` says was done to a body: nothing is said by an empty field or by `identity`."""
+    found = [coding.strip().lower() for coding in header.split(",")]
+    return [coding for coding in found if coding not in ("", "identity")]
+
+
 async def past_stale_connections(send: Callable[[], Awaitable[R]]) -> R:
     """Send again while the failure is that of a kept connection which the other side had closed meanwhile.
 

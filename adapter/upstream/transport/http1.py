@@ -5,6 +5,7 @@ the connection can carry another call.
 """
 
 import asyncio
+import time
 import zlib
 from collections.abc import Callable, Mapping
 from math import inf
@@ -20,6 +21,7 @@ from adapter.upstream.errors import (
     UpstreamTruncated,
     UpstreamUnavailable,
 )
+from adapter.upstream.transport.base import codings
 
 MAX_HEAD = 64 * 1024
 """Bytes of an answer's head."""
@@ -75,6 +77,10 @@ class Answer:
     async def read(self) -> bytes:
         """See `transport.Response`."""
         while True:
+            if self._connection is not None and time.monotonic() >= self._deadline:
+                # A body that never pauses leaves nothing to wait for, where the timer would look at the deadline.
+                self._connection.fail(UpstreamTimeout("total"))
+                self._pieces.clear()
             if (self._pieces or self._packed is not None) and (data := self._take()):
                 return data
             if self._error is not None:
@@ -94,10 +100,12 @@ class Answer:
         self.begun = True
         self.status = status
         self.headers = headers
-        if (coding := headers.get("content-encoding", "identity").lower()) != "identity":
-            if coding in ("gzip", "x-gzip", "deflate"):
+        match codings(headers.get("content-encoding", "")):
+            case []:
+                pass
+            case ["gzip" | "x-gzip" | "deflate" as coding]:
                 self._packed = Inflater(coding)
-            else:
+            case _:
                 self._error = UpstreamProtocolError(_PACKED)
         self._wake()
 
@@ -250,7 +258,7 @@ class Connection(asyncio.Protocol):
         if self._time() < self._expires_at:
             self._ring(self._expires_at)
             return
-        self._fail(UpstreamTimeout(self._phase))
+        self.fail(UpstreamTimeout(self._phase))
 
     def resume(self) -> None:
         """Take bytes from the socket again."""
@@ -266,7 +274,8 @@ class Connection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
-    def _fail(self, error: UpstreamError) -> None:
+    def fail(self, error: UpstreamError) -> None:
+        """Close, and let what waits for the answer see why."""
         answer, self._answer = self._answer, None
         self.abort()
         if answer is not None:
@@ -282,7 +291,7 @@ class Connection(asyncio.Protocol):
             self.abort()
             return
         if self._unsent:
-            self._fail(UpstreamUnavailable(_BROKE, stale=True))
+            self.fail(UpstreamUnavailable(_BROKE, stale=True))
             return
         self._received = True
         try:
@@ -301,18 +310,18 @@ class Connection(asyncio.Protocol):
         elif self._answer is not None and not self._answer.begun:
             self._head_size += size
             if self._head_size > MAX_HEAD:
-                self._fail(UpstreamProtocolError(_NOT_HTTP))
+                self.fail(UpstreamProtocolError(_NOT_HTTP))
 
     def _not_http(self) -> None:
         """A wrong head on a kept connection is what the answer before left there, beyond its length."""
         if self._answer is None:
             self.abort()
         elif self._answer.begun:
-            self._fail(UpstreamTruncated())
+            self.fail(UpstreamTruncated())
         elif self._reused:
-            self._fail(UpstreamUnavailable(_BROKE, stale=True))
+            self.fail(UpstreamUnavailable(_BROKE, stale=True))
         else:
-            self._fail(UpstreamProtocolError(_NOT_HTTP))
+            self.fail(UpstreamProtocolError(_NOT_HTTP))
 
     def connection_lost(self, exc: Exception | None) -> None:
         """See `asyncio.Protocol`."""
@@ -354,7 +363,7 @@ class Connection(asyncio.Protocol):
             headers[key] = f"{headers[key]}, {text}" if key in headers else text
         status = parser.get_status_code()
         if status == 101 or size > MAX_HEAD:
-            self._fail(UpstreamProtocolError(_NOT_HTTP))
+            self.fail(UpstreamProtocolError(_NOT_HTTP))
         elif status >= 200:
             self._reusable = parser.should_keep_alive()
             self._until_closed = "content-length" not in headers and "transfer-encoding" not in headers

@@ -2,6 +2,7 @@
 
 import asyncio
 import ssl
+import time
 from collections.abc import Callable, Mapping
 from functools import partial
 
@@ -78,6 +79,9 @@ class Httpx2Response:
 
     async def read(self) -> bytes:
         """See `transport.Response`."""
+        # What never waits is never interrupted.
+        if time.monotonic() >= self._deadline:
+            raise UpstreamTimeout("total")
         try:
             async with asyncio.timeout_at(self._deadline):
                 chunk = b""
