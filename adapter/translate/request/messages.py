@@ -28,15 +28,14 @@ def messages(value: list[Message], context: Context) -> Outcome:
     """All messages: systemInstruction and contents."""
     turns = Turns(context)
     try:
-        _read(value, turns)
+        read_messages(value, turns)
     except Rejected as rejection:
         raise Rejected(f"messages{rejection.note.path}", rejection.note.code, rejection.note.reason) from None
-    _sentinels(turns)
     system = Content(parts=turns.system) if turns.system else None
     return exact(GenerateContentRequest(system_instruction=system, contents=turns.contents), turns.notes)
 
 
-def _read(value: list[Message], turns: Turns) -> None:
+def read_messages(value: list[Message], turns: Turns) -> None:
     """All messages as turns. Raises `Rejected` with a path that starts below `messages`."""
     if not value:
         raise Rejected("", "value-missing", "there must be at least one message")
@@ -44,6 +43,7 @@ def _read(value: list[Message], turns: Turns) -> None:
     while index < len(value):
         index = _block(value, index, turns) if value[index].role == "assistant" else _other(value, index, turns)
     _ends(turns)
+    _sentinels(turns)
 
 
 def _leading_system(value: list[Message], turns: Turns) -> int:
@@ -102,7 +102,9 @@ def _later_system(message: Message, index: int, turns: Turns) -> None:
         case "wrap":
             opened = [Part(text="<system>"), *parts, Part(text="</system>")]
             text = "".join(part.text or "" for part in parts)
-            turns.say("user", [Part(text=f"<system>\n{text}\n</system>")] if _only_text(parts) else opened)
+            marked = [Part(text=f"<system>\n{text}\n</system>")] if _only_text(parts) else opened
+            turns.trace(index, marked)
+            turns.say("user", marked)
             reason = "Gemini has one system instruction, at the start: sent as a marked user's turn at its place"
         case never:
             assert_never(never)
@@ -119,12 +121,13 @@ def _block(value: list[Message], index: int, turns: Turns) -> int:
     parts: list[Part] = []
     while index < len(value) and value[index].role == "assistant":
         more_parts, more_calls = answer(value[index], index, turns)
+        turns.trace(index, more_parts)
         parts += more_parts
         calls += more_calls
         turns.calls += more_calls
         index += 1
     if parts and not turns.contents:
-        turns.say("user", [Part(text=" ")])
+        _add_turn(" ", 0, turns)
         turns.note(
             "[0]",
             Fate.INJECTED,
@@ -147,7 +150,7 @@ def _ends(turns: Turns) -> None:
     if not contents and not turns.context.capabilities.prefill:
         raise Rejected("", "value-missing", "all messages are empty, and the model answers no empty one")
     if not contents:
-        turns.say("user", [Part(text=" ")])
+        _add_turn(" ", 0, turns)
         turns.note("", Fate.INJECTED, "blank-turn-added", "all messages are empty: a blank user's turn stands for them")
         return
     if contents[-1].role != "model" or turns.context.capabilities.prefill:
@@ -157,9 +160,16 @@ def _ends(turns: Turns) -> None:
         raise Rejected(
             f"[{last}].role", "trailing-assistant", "the model takes no request that ends with an assistant's message"
         )
-    turns.say("user", [Part(text=CONTINUE)])
+    _add_turn(CONTINUE, last, turns)
     reason = f"the model wants a user's turn last: {CONTINUE!r} follows this message"
     turns.note(f"[{last}]", Fate.APPROXIMATED, "trailing-assistant", reason)
+
+
+def _add_turn(text: str, index: int, turns: Turns) -> None:
+    """Add a user's turn that Gemini wants, because of the message at this index."""
+    parts = [Part(text=text)]
+    turns.trace(index, parts)
+    turns.say("user", parts)
 
 
 def _sentinels(turns: Turns) -> None:

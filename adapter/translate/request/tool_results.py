@@ -24,7 +24,9 @@ def orphan(message: Message, index: int, turns: Turns) -> None:
     """A result that belongs to no call."""
     parts = parts_of(message, index, turns)
     name = message.tool_call_id or message.name or ""
-    turns.say("user", [Part(text=f"Result of the tool call {name}:"), *parts])
+    said = [Part(text=f"Result of the tool call {name}:"), *parts]
+    turns.trace(index, said)
+    turns.say("user", said)
     reason = f"no call {name!r} waits for this result: sent as a user's text"
     turns.note(f"[{index}].tool_call_id", Fate.APPROXIMATED, "tool-result-orphan", reason)
     if message.name and message.name != name:
@@ -42,12 +44,14 @@ def results(calls: list[Call], value: list[Message], after: range, turns: Turns)
         index = waiting.take(call, turns)
         if index is None:
             responses.append(_response(call, NO_RESULT))
+            turns.trace(call.path, responses[-1:])
             reason = "the history has no result of this call: an error is sent as its result"
             turns.note(call.path, Fate.INJECTED, "tool-result-missing", reason)
             continue
         part, beside = _result(call, value[index], index, turns)
         responses.append(part)
         extra += beside
+        turns.trace(index, [part, *beside])
     turns.say("user", responses)
     if extra:
         turns.say("user", extra)

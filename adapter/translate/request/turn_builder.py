@@ -43,6 +43,9 @@ class Turns:
         """Tell where a part's thought signature came from."""
         self.notes.append(Note(path, Fate.EXACT, reason="its thought signature is sent back", signature=source))
 
+    def trace(self, place: int | str, parts: list[Part]) -> None:
+        """Take note of the parts that come from a message, by its index, or from a path; see `trace.TracedTurns`."""
+
     def say(self, role: str, parts: list[Part]) -> None:
         """Add a turn; a turn without parts is left out, and two of the model's in a row are one."""
         last = self.contents[-1] if self.contents else None
@@ -59,8 +62,11 @@ def parts_of(message: Message, index: int, turns: Turns) -> list[Part]:
     note_losses(message, index, turns)
     content = message.content
     if content is None or isinstance(content, str):
-        return [Part(text=content)] if content else []
-    return media.parts_of(content, f"[{index}].content", turns.context, turns.notes)
+        parts = [Part(text=content)] if content else []
+    else:
+        parts = media.parts_of(content, f"[{index}].content", turns.context, turns.notes)
+    turns.trace(index, parts)
+    return parts
 
 
 def note_losses(message: Message, index: int, turns: Turns) -> None:

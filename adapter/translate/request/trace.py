@@ -1,0 +1,49 @@
+"""Where each message went: the translation of messages once more, remembering which part came from which path."""
+
+from adapter.translate.core.context import Context
+from adapter.translate.request import content_parts
+from adapter.translate.request.messages import read_messages
+from adapter.translate.request.turn_builder import Turns
+from adapter.wire.gemini.content import Part
+from adapter.wire.openai.chat_request import ContentPart
+
+
+class TracedTurns(Turns):
+    """Turns that remember the path of each part; the first one that is told of a part is the most exact."""
+
+    __slots__ = ("paths",)
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(context)
+        self.paths: dict[int, str] = {}
+
+    def trace(self, place: int | str, parts: list[Part]) -> None:
+        """See `Turns`."""
+        if isinstance(place, int):
+            content = self.context.request.messages[place].content
+            if isinstance(content, list):
+                self._trace_content(content, f"[{place}].content", parts)
+            place = f"[{place}]"
+        for part in parts:
+            self.paths.setdefault(id(part), place)
+
+    def _trace_content(self, content: list[ContentPart], path: str, parts: list[Part]) -> None:
+        """Parts in the order of the content parts that they come from, where these make as many."""
+        made = [len(content_parts.parts_of([part], path, self.context, [])) for part in content]
+        if sum(made) == len(parts):
+            owners = [f"{path}[{index}]" for index, count in enumerate(made) for _ in range(count)]
+            for part, owner in zip(parts, owners, strict=True):
+                self.paths.setdefault(id(part), owner)
+
+
+def trace_messages(context: Context) -> list[tuple[str, str]]:
+    """Paths in the chat request, each with a pointer into Gemini's that it became. Raises `Rejected`."""
+    turns = TracedTurns(context)
+    read_messages(context.request.messages, turns)
+    calls = {id(call.part): call.path for call in turns.calls}
+    found = [(turns.paths[id(part)], f"/systemInstruction/parts/{i}") for i, part in enumerate(turns.system)]
+    for at, content in enumerate(turns.contents):
+        paths = [calls.get(id(part.function_call), turns.paths[id(part)]) for part in content.parts or ()]
+        found.append((paths[0].partition("]")[0] + "].role", f"/contents/{at}/role"))
+        found += [(path, f"/contents/{at}/parts/{i}") for i, path in enumerate(paths)]
+    return [(f"messages{path}", pointer) for path, pointer in found]
