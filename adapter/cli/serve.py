@@ -21,8 +21,16 @@ from starlette.types import ASGIApp
 from uvicorn.supervisors import Multiprocess
 
 from adapter.cli.options import load_settings, with_settings
+from adapter.cli.prediction import predicted_error
 from adapter.emulator import EmulatorSettings, create_emulator
-from adapter.server.app import LABEL_VARIABLE, PAGE_VARIABLE, SETTINGS_VARIABLE, create_app, settle
+from adapter.server.app import (
+    LABEL_VARIABLE,
+    PAGE_VARIABLE,
+    SETTINGS_VARIABLE,
+    app_from_environment,
+    create_app,
+    settle,
+)
 from adapter.server.http.uvicorn_protocol import KEEP_ALIVE, protocol
 from adapter.server.observe.request_log import configure
 from adapter.settings import (
@@ -52,7 +60,7 @@ def serve(config: Path | None, **flags: Any) -> None:
         if settings.emulated and settings.is_exposed:
             log.warning("the built-in emulator answers: what others get from this server is invented")
         if settings.workers == 1:
-            app = create_app(reached, label, lines, page_token=page_token)
+            app = create_app(reached, label, lines, page_token=page_token, predict=predicted_error)
             settle()
             _run(app, settings, label, page_token)
         else:
@@ -61,7 +69,7 @@ def serve(config: Path | None, **flags: Any) -> None:
                 os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
             os.environ[SETTINGS_VARIABLE] = msgspec.json.encode(reached).decode()
             os.environ[LABEL_VARIABLE], os.environ[PAGE_VARIABLE] = label, page_token
-            _run("adapter.server.app:app_from_environment", settings, label, page_token)
+            _run("adapter.cli.serve:worker", settings, label, page_token)
 
 
 def _check_store(settings: Settings) -> None:
@@ -72,6 +80,11 @@ def _check_store(settings: Settings) -> None:
             f"{settings.workers} workers need a store that they share, and have none: {fault}. "
             "Set --store sqlite:PATH or --store redis://HOST, or --workers 1."
         )
+
+
+def worker() -> ASGIApp:
+    """The application in a worker process."""
+    return app_from_environment(predicted_error)
 
 
 def _run(app: ASGIApp | str, settings: Settings, label: str, page_token: str) -> None:

@@ -1,42 +1,61 @@
 """`adapter translate`."""
 
+import sys
+import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import click
 import msgspec
 
-from adapter.cli.options import load_settings, today, with_settings
-from adapter.server.pipeline.errors import Malformed, failure_of, malformed
-from adapter.server.pipeline.ledger_headers import listed
-from adapter.server.pipeline.service import DECODING_ERRORS, prepared
-from adapter.settings import (
-    catalogue,
-    options,
-)
-from adapter.translate.core.notes import Rejected
-from adapter.wire.base import decode
-from adapter.wire.openai.chat_request import ChatCompletionRequest
+from adapter.cli.options import load_settings, with_settings
+from adapter.cli.prediction import predicted_error
+from adapter.server.pipeline.dry_run import DryRun, as_line, dry_run_of, lines_of
+from adapter.server.pipeline.errors import TABLE, failure_of
+from adapter.wire.base import encode
 
 
 @click.command()
-@click.argument("file", type=click.File("rb"))
+@click.argument("files", nargs=-1, type=click.File("rb"))
+@click.option("--endpoint", default="", help="The path of requests that do not name it, such as /v1/responses.")
+@click.option("--values", is_flag=True, help="Show each field's value before and after.")
 @with_settings
-def translate(file: BinaryIO, config: Path | None, **flags: Any) -> None:
-    """Show what a chat request in FILE (- for standard input) becomes, without calling anything."""
-    settings = load_settings(config, flags)
+def translate(files: tuple[BinaryIO, ...], endpoint: str, values: bool, config: Path | None, **flags: Any) -> None:
+    """Show what the requests in FILES (standard input without any) become, without a key and without a call.
+
+    A file is one request, JSON lines, or lines of OpenAI's batches; an answer of Gemini's is translated backwards. The
+    exit code is 1 if a request would be refused, here or by Gemini as far as that can be told.
+    """
+    dry_run = dry_run_of(load_settings(config, flags), time.time(), predicted_error, endpoint=endpoint, values=values)
+    refused = False
+    streams: Sequence[BinaryIO] = files or (sys.stdin.buffer,)
+    for file in streams:
+        lines = lines_of(file.read())
+        if len(lines) == 1:
+            refused |= _show_one(dry_run, lines[0])
+        else:
+            refused |= _show_lines(dry_run, lines)
+    if refused:
+        raise SystemExit(1)
+
+
+def _show_one(dry_run: DryRun, text: bytes) -> bool:
+    """Show one request over several lines; return whether Gemini would refuse it."""
     try:
-        request, unknown = decode(file.read(), ChatCompletionRequest)
-        shown = prepared(request, unknown, catalogue(settings, today()), options(settings))
-    except DECODING_ERRORS as error:
-        raise _refusal(malformed(error)) from None
-    except Rejected as error:
-        raise _refusal(error) from None
-    answer = msgspec.json.encode({"model": shown.model, "body": shown.body, "notes": listed(shown.notes)})
-    click.echo(msgspec.json.format(answer, indent=2))
+        shown = dry_run.whole(text)
+    except TABLE as error:
+        told = failure_of(error, "").body.error
+        raise click.ClickException(f"{told.param}: {told.message}" if told.param else told.message) from None
+    click.echo(msgspec.json.format(encode(shown), indent=2))
+    return shown.get("predicted_error") is not None
 
 
-def _refusal(error: Malformed | Rejected) -> click.ClickException:
-    """What a client would be told."""
-    told = failure_of(error, "").body.error
-    return click.ClickException(f"{told.param}: {told.message}" if told.param else told.message)
+def _show_lines(dry_run: DryRun, lines: list[bytes]) -> bool:
+    """Show a line for each line; return whether one of the requests would be refused."""
+    refused = False
+    for line in lines:
+        shown = dry_run.line(line)
+        refused |= bool(shown.get("error") or shown.get("predicted_error"))
+        sys.stdout.buffer.write(as_line(shown))
+    return refused

@@ -38,7 +38,7 @@ from adapter.server.pipeline.endpoint import (
 from adapter.server.pipeline.fallback import Detours
 from adapter.server.pipeline.http_door import serve
 from adapter.server.pipeline.ids import new_id
-from adapter.server.pipeline.service import Service
+from adapter.server.pipeline.service import Predict, Service
 from adapter.server.routes import ENDPOINTS
 from adapter.settings import Settings, document_limits, further_upstreams, upstream_name, upstream_settings
 from adapter.store import open_documents, open_store
@@ -73,12 +73,14 @@ def create_app(
     replaced: bool = False,
     page_token: str | None = None,
     endpoints: Endpoints = ENDPOINTS,
+    predict: Predict | None = None,
 ) -> ASGIApp:
     """The server as an ASGI application.
 
     `label` names the upstream in headers and in /healthz; `lines` takes a line for each request; `replaced`: whether a
     process that ends is replaced by another one. `page_token` opens the page at / where nothing else keeps it closed;
-    without one it is open to this machine. `endpoints` are those that are served.
+    without one it is open to this machine. `endpoints` are those that are served. `predict`
+    tells Gemini's errors without a call.
     """
     label = label or upstream_name(settings)
     # Their packages are extras.
@@ -86,7 +88,9 @@ def create_app(
     traces = import_module("adapter.server.observe.tracing").Traces() if settings.traces else None
     app = Application(settings, label, endpoints)
     app.lifespan = Starlette(
-        lifespan=_lifespan(app, settings, label, Observers(lines, metrics, traces, page_token), replaced=replaced)
+        lifespan=_lifespan(
+            app, settings, label, Observers(lines, metrics, traces, page_token), replaced=replaced, predict=predict
+        )
     )
     return app if traces is None else traces.around(app, app.name_of)
 
@@ -98,7 +102,7 @@ def settle() -> None:
     gc.set_threshold(20_000, 20, 20)
 
 
-def app_from_environment() -> ASGIApp:
+def app_from_environment(predict: Predict | None = None) -> ASGIApp:
     """The application in a worker process: the settings come whole, as its parent read them, save keys in files.
 
     Workers are replaced one by one on SIGHUP.
@@ -107,7 +111,7 @@ def app_from_environment() -> ASGIApp:
     settings = msgspec.json.decode(os.environ[SETTINGS_VARIABLE].encode(), type=Settings)
     lines = configure(settings)
     label, token = os.environ[LABEL_VARIABLE], os.environ[PAGE_VARIABLE]
-    return create_app(fresh(settings), label, lines, replaced=True, page_token=token)
+    return create_app(fresh(settings), label, lines, replaced=True, page_token=token, predict=predict)
 
 
 class Observers(NamedTuple):
@@ -120,7 +124,13 @@ class Observers(NamedTuple):
 
 
 def _lifespan(
-    application: "Application", settings: Settings, label: str, observers: Observers, *, replaced: bool
+    application: "Application",
+    settings: Settings,
+    label: str,
+    observers: Observers,
+    *,
+    replaced: bool,
+    predict: Predict | None,
 ) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:
     """Sockets, pools and files open here, in the process that serves."""
 
@@ -144,6 +154,7 @@ def _lifespan(
         ]
         if further or settings.fallback_models:
             service.detours = Detours(settings, [service, *further])
+        service.predict = predict
         jobs = Jobs(service)
         application.running = Running(service, jobs)
         try:

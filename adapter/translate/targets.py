@@ -7,7 +7,7 @@ whole body is accounted for.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import orjson
@@ -38,20 +38,23 @@ class Entry(NamedTuple):
     targets: list[str]
 
 
-def full_ledger(plan: Plan) -> list[Entry]:
-    """The plan's notes with their targets, and a note on everything else that arrives."""
-    body = orjson.loads(encode(plan.body))
-    anchors = [anchor for anchor in anchors_of(plan, body) if value_at(body, anchor.pointer) is not MISSING]
+def full_ledger(plan: Plan, body: dict[str, Any], path: Callable[[str], str] | None = None) -> list[Entry]:
+    """The plan's notes with their targets, and a note on everything else that arrives.
+
+    `body` is the plan's as JSON. `path` gives the client's path for one of the chat request, where the view does not.
+    """
+    path = path or (plan.view.path if plan.view is not None else str)
+    anchors = [anchor for anchor in anchors_of(plan, body, path) if value_at(body, anchor.pointer) is not MISSING]
     index = _by_path(anchors)
     entries = [Entry(note, _targets(note, index, body)) for note in plan.notes]
     told = {entry.note.path for entry in entries}
     covered = {target for entry in entries for target in entry.targets}
     arrived: dict[str, list[str]] = {}
-    for path, pointer in anchors:
-        if not covered.intersection(_above(pointer)):
-            arrived.setdefault(path, []).append(pointer)
-    rest = [Entry(Note(path, Fate.EXACT), pointers) for path, pointers in arrived.items() if path not in told]
-    more = {path: pointers for path, pointers in arrived.items() if path in told}
+    for anchor in anchors:
+        if not covered.intersection(_above(anchor.pointer)):
+            arrived.setdefault(anchor.path, []).append(anchor.pointer)
+    rest = [Entry(Note(place, Fate.EXACT), pointers) for place, pointers in arrived.items() if place not in told]
+    more = {place: pointers for place, pointers in arrived.items() if place in told}
     return [Entry(note, [*targets, *more.pop(note.path, [])]) for note, targets in entries] + rest
 
 
@@ -72,11 +75,10 @@ def value_at(body: Any, pointer: str) -> Any:
     return body
 
 
-def anchors_of(plan: Plan, body: dict[str, Any]) -> Iterator[Anchor]:
+def anchors_of(plan: Plan, body: dict[str, Any], path: Callable[[str], str]) -> Iterator[Anchor]:
     """Every path of the client's request that became something, with a pointer at it."""
-    view = plan.view
-    for path, pointer in (*trace_messages(plan.context), *_of_tools(plan, body), *_of_fields(plan, body)):
-        yield Anchor(view.path(path) if view is not None else path, pointer)
+    for chats, pointer in (*trace_messages(plan.context), *_of_tools(plan, body), *_of_fields(plan, body)):
+        yield Anchor(path(chats), pointer)
 
 
 def _of_tools(plan: Plan, body: dict[str, Any]) -> Iterator[tuple[str, str]]:
@@ -126,6 +128,8 @@ def _of_fields(plan: Plan, body: dict[str, Any]) -> Iterator[tuple[str, str]]:
         for pointer, leaf in leaves(orjson.loads(encode(fragment))):
             if not pointer.startswith(("/tools/", "/safetySettings/")) and value_at(body, pointer) == leaf:
                 yield from _of_leaf(field, pointer)
+    # Asked for by the adapter itself, where no extension does: see the injected note.
+    yield "audio.format", "/generationConfig/responseFormat/audio/mimeType"
     for number, setting in enumerate(body.get("safetySettings") or ()):
         yield _source_of_setting(plan, setting), f"/safetySettings/{number}"
 
@@ -147,6 +151,32 @@ def _source_of_setting(plan: Plan, setting: dict[str, Any]) -> str:
         if present(raw) and setting["category"].encode() in bytes(raw):
             return field
     return "safety_settings"
+
+
+MAX_SHOWN = 120
+"""The longest text that is shown of a value."""
+
+
+def values_of(note: Mapping[str, Any], request: bytes, plan: Plan) -> dict[str, Any]:
+    """The value at a note's path before, and those at its targets after; long texts, such as media, are shortened."""
+    body = orjson.loads(encode(plan.body))
+    steps = "".join(f"/{_escaped(step)}" for step in _STEP.findall(note["path"]))
+    before = value_at(orjson.loads(request), steps)
+    after = [shortened_value(value_at(body, target)) for target in note["targets"]]
+    return {**({} if before is MISSING else {"before": shortened_value(before)}), **({"after": after} if after else {})}
+
+
+def shortened_value(value: Any) -> Any:
+    """A value for the eye."""
+    if isinstance(value, str) and len(value) > MAX_SHOWN:
+        return f"{value[:MAX_SHOWN]}... ({len(value)} characters)"
+    if isinstance(value, dict):
+        return {key: REDACTED if _SECRET.search(key) else shortened_value(item) for key, item in value.items()}
+    return [shortened_value(item) for item in value] if isinstance(value, list) else value
+
+
+REDACTED = "[redacted]"
+_SECRET = re.compile(r"api.?key|authorization|secret|password|access.?token", re.IGNORECASE)
 
 
 def leaves(value: Any, pointer: str = "") -> Iterator[tuple[str, Any]]:

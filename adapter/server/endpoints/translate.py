@@ -1,19 +1,63 @@
 """POST /translate: what would go to Gemini, without calling it."""
 
+import asyncio
+import time
+from collections.abc import Callable
+
 from adapter.server.pipeline.call import Call
-from adapter.server.pipeline.ledger_headers import listed
+from adapter.server.pipeline.dry_run import DryRun, as_line, described, dry_run_of, lines_of, with_values
+from adapter.server.pipeline.ledger_headers import check, strictness
+from adapter.server.pipeline.responding import turn_of
+from adapter.server.pipeline.service import Prepared
 from adapter.wire.openai.chat_request import ChatCompletionRequest
+from adapter.wire.openai.responses import ResponsesRequest
 
 
 async def translate(call: Call) -> None:
-    """The model, the exact body, and what became of each field."""
+    """One request as the server would serve it, with what it has stored; of JSON lines each on its own."""
+    run = _dry_run(call)
+    lines = lines_of(call.body)
+    if len(lines) > 1:
+        await call.send(await asyncio.to_thread(_each, run, lines), {"content-type": "application/jsonl"})
+        return
+    endpoint, call.body = run.form_of(call.body)
+    if endpoint not in _SERVED:
+        await call.send(run.whole(call.body))
+        return
+    prepared, path = await _SERVED[endpoint](call)
+    check(prepared.notes, run.strictness, run.settings.notes)
+    answer = {"endpoint": endpoint, **described(prepared, run.settings, run.predict, path)}
+    await call.send_translated(prepared, with_values(answer, call.body, prepared) if run.values else answer)
+
+
+def _dry_run(call: Call) -> DryRun:
+    """The dry run that the headers and the URL ask for."""
+    service = call.service
+    return dry_run_of(
+        service.settings,
+        time.time(),
+        service.predict,
+        strictness=strictness(call.scope, service.settings),
+        endpoint=call.query.get("endpoint", ""),
+        values=call.query.get("values") == "true",
+    )
+
+
+def _each(run: DryRun, lines: list[bytes]) -> bytes:
+    return b"".join(as_line(run.line(line)) for line in lines)
+
+
+async def _chat(call: Call) -> tuple[Prepared, Callable[[str], str]]:
+    """A chat request as it would be served, and the client's path for one of it."""
     request, unknown = await call.read(ChatCompletionRequest)
-    prepared = await call.service.prepare(request, unknown, call.client, call.work)
-    answer = {
-        "model": prepared.model,
-        "method": "streamGenerateContent" if prepared.context.request.stream else "generateContent",
-        "calls": prepared.calls,
-        "body": prepared.body,
-        "notes": listed(prepared.notes),
-    }
-    await call.send_translated(prepared, answer)
+    return await call.service.prepare(request, unknown, call.client, call.work), str
+
+
+async def _response(call: Call) -> tuple[Prepared, Callable[[str], str]]:
+    """A request of the Responses API as it would be served, with the responses before it."""
+    request, unknown = await call.read(ResponsesRequest)
+    turn = await turn_of(call.service, request, unknown, call.client, work=call.work)
+    return turn.prepared, lambda path: turn.past.path(turn.view.path(path))
+
+
+_SERVED = {"/v1/chat/completions": _chat, "/v1/responses": _response}

@@ -59,7 +59,7 @@ def sources(notes: Sequence[Note]) -> str:
 
 def listed(notes: Sequence[Note]) -> list[dict[str, str]]:
     """The ledger as JSON."""
-    return [_entry(note) for note in notes]
+    return [entry(note) for note in notes]
 
 
 def with_ledger(extra: Extra | None, ledger: Sequence[Note]) -> Extra:
@@ -67,11 +67,12 @@ def with_ledger(extra: Extra | None, ledger: Sequence[Note]) -> Extra:
     return {**(extra or {}), "adapter": {"notes": listed(ledger)}}
 
 
-def _entry(note: Note) -> dict[str, str]:
-    entry = {"path": note.path, "fate": note.fate.value, "reason": note.reason}
+def entry(note: Note) -> dict[str, str]:
+    """One note as JSON."""
+    shown = {"path": note.path, "fate": note.fate.value, "reason": note.reason}
     if note.severity is not None:
-        entry |= {"code": note.code, "severity": note.severity.value, "advice": note.advice}
-    return entry if note.signature is None else {**entry, "signature": note.signature.value}
+        shown |= {"code": note.code, "severity": note.severity.value, "advice": note.advice}
+    return shown if note.signature is None else {**shown, "signature": note.signature.value}
 
 
 def strictness(scope: Scope, settings: Settings) -> Strictness:

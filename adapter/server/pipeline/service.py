@@ -59,6 +59,10 @@ T = TypeVar("T")
 DECODING_ERRORS = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, LimitExceeded)
 
 
+Predict = Callable[[str, str, Mapping[str, Any]], dict[str, Any] | None]
+"""Gemini's error for a model, a method and a body, as far as it can be told beforehand; None: it takes it."""
+
+
 class Prepared(Plan, frozen=True, kw_only=True):
     """A plan on its way, with other places to go to when it fails."""
 
@@ -126,6 +130,7 @@ class Service:
         self._calendar = Calendar(catalogue(settings, utc_day(clock())), clock)
         self.options = options(settings, upstream.settings.name)
         self.detours: Detours[Prepared] | None = None
+        self.predict: Predict | None = None
         self.exchanges = Exchanges(enabled=settings.loopback if settings.inspector is None else settings.inspector)
         self.fetcher = Fetcher(fetch_settings(settings))
         self.started_at = int(time.time())

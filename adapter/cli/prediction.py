@@ -1,0 +1,25 @@
+"""What Gemini would say to a request, by the emulator's validator: predicted errors need no key and no call."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from adapter.emulator import EmulatorSettings
+from adapter.emulator.core.errors import Refusal
+from adapter.emulator.parsing.parser import parse
+from adapter.emulator.service import find_model
+from adapter.emulator.validation import check_request
+
+_WITHOUT_SIGNATURES = EmulatorSettings(verify_signatures=False)
+"""Whether a signature is Gemini's own cannot be told here."""
+
+
+def predicted_error(model: str, method: str, body: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The error that Gemini would answer with, as a google.rpc.Status; None where it takes the request."""
+    try:
+        row = find_model(model, "v1beta", "generateContent")
+        parsed = parse(dict(body), "GenerateContentRequest")
+        check_request(parsed, row, _WITHOUT_SIGNATURES, streaming=method == "streamGenerateContent")
+    except Refusal as refusal:
+        error: dict[str, Any] = refusal.body()["error"]
+        return error
+    return None

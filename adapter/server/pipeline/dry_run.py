@@ -1,0 +1,186 @@
+"""The dry run: what a request would become, and what Gemini would say to it, with no key and no call.
+
+`adapter translate` and `POST /translate` show the same of a plan. A line of theirs is a request of any endpoint that
+has a planner, a line of OpenAI's batch files, or an answer of Gemini's, which is translated backwards.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import msgspec
+import orjson
+
+from adapter.server.pipeline.errors import TABLE, Malformed, failure_of, malformed
+from adapter.server.pipeline.ledger_headers import check, entry
+from adapter.server.pipeline.service import DECODING_ERRORS, Predict, decoded
+from adapter.settings import Catalogue, Settings, catalogue, named, options, request_limits, upstream_settings
+from adapter.settings.models import utc_day
+from adapter.translate.answer import completion
+from adapter.translate.core.context import Context, Stamp
+from adapter.translate.core.strictness import Strictness, counts_by_severity
+from adapter.translate.plan import PLANNERS, Plan, endpoint_of
+from adapter.translate.responses import fields as responses
+from adapter.translate.targets import full_ledger, values_of
+from adapter.upstream.errors import InvalidModelName
+from adapter.upstream.model_path import model_path
+from adapter.upstream.settings import base_url
+from adapter.wire.base import encode
+from adapter.wire.gemini.generate import GenerateContentResponse
+from adapter.wire.openai.chat_request import ChatCompletionRequest, Message
+from adapter.wire.openai.responses import ResponsesRequest
+
+REDACTED = "[redacted]"
+
+_ANSWERS = {"candidates", "promptFeedback", "usageMetadata", "modelVersion"}
+
+
+def described(
+    plan: Plan, settings: Settings, predict: Predict | None, path: Callable[[str], str] | None = None
+) -> dict[str, Any]:
+    """Everything about a plan: where it goes, with which headers and body, its full ledger, what Gemini would say."""
+    body = orjson.loads(encode(plan.body))
+    predicted = None if predict is None else predict(plan.model, plan.method, body)
+    return {
+        "model": plan.model,
+        "method": plan.method,
+        "calls": plan.calls,
+        "url": _url(plan, settings),
+        "headers": _headers(settings),
+        "body": plan.body,
+        "losses": counts_by_severity(plan.notes),
+        "notes": [{**entry(note), "targets": targets} for note, targets in full_ledger(plan, body, path)],
+        "predicted_error": predicted,
+    }
+
+
+def _url(plan: Plan, settings: Settings) -> str:
+    upstream = upstream_settings(settings)
+    try:
+        path = model_path(plan.model, upstream.models)
+    except InvalidModelName:
+        raise Malformed("this is not the name of a model", "model", "invalid_value") from None
+    events = "?alt=sse" if plan.context.request.stream else ""
+    return f"{base_url(upstream.url)}/{path}:{plan.method}{events}"
+
+
+def _headers(settings: Settings) -> dict[str, str]:
+    """The headers of a call, the key left out."""
+    upstream = upstream_settings(settings)
+    scheme = upstream.caller_scheme if upstream.auth == "caller" else upstream.auth
+    key = {"x-goog-api-key": REDACTED} if scheme == "api-key" else {"authorization": f"Bearer {REDACTED}"}
+    return {"content-type": "application/json", **key}
+
+
+def with_values(shown: dict[str, Any], request: bytes, plan: Plan) -> dict[str, Any]:
+    """The same with the values of each note, before and after."""
+    return {**shown, "notes": [{**note, **values_of(note, request, plan)} for note in shown["notes"]]}
+
+
+class DryRun(NamedTuple):
+    """Translates whatever line it is given, without a server: `adapter translate`, and `POST /translate` for lines."""
+
+    settings: Settings
+    names: Catalogue
+    strictness: Strictness
+    predict: Predict | None = None
+    endpoint: str = ""
+    values: bool = False
+
+    def line(self, line: bytes) -> dict[str, Any]:
+        """What a line comes to; an error of OpenAI's shape where the request would be refused."""
+        custom: dict[str, Any] = {}
+        try:
+            members = _members(line)
+            if "custom_id" in members:
+                custom = {"custom_id": members["custom_id"]}
+            return {**custom, **self.whole(line)}
+        except TABLE as error:
+            return {**custom, "error": failure_of(error, "").body.error}
+
+    def form_of(self, text: bytes) -> tuple[str, bytes]:
+        """The endpoint that a text is a request for, and the request; "" for an answer of Gemini's."""
+        members = _members(text)
+        if not {"messages", "input", "body"} & set(members) and _ANSWERS & set(members):
+            return "", text
+        path = self.endpoint
+        if "body" in members and "url" in members:
+            text, path = bytes(members["body"]), msgspec.json.decode(members["url"], type=str)
+            members = _members(text)
+        return path or endpoint_of(members), text
+
+    def whole(self, text: bytes) -> dict[str, Any]:
+        """What one text comes to. Raises as the served call does."""
+        endpoint, request = self.form_of(text)
+        return self._forwards(request, endpoint) if endpoint else self._backwards(text)
+
+    def _forwards(self, text: bytes, endpoint: str) -> dict[str, Any]:
+        planner = PLANNERS.get(endpoint)
+        if planner is None:
+            raise Malformed(f"there are plans for {', '.join(PLANNERS)}, not for {endpoint}", "url", "invalid_value")
+        request, unknown = decoded(text, planner.request, request_limits(self.settings))
+        # Every request that has a planner names its model.
+        served = named(request.model or "", self.names)  # type: ignore[attr-defined]
+        plan = planner.plan(request, unknown, served, options(self.settings))
+        check(plan.notes, self.strictness, self.settings.notes)
+        shown = {"endpoint": endpoint, **described(plan, self.settings, self.predict)}
+        return with_values(shown, text, plan) if self.values else shown
+
+    def _backwards(self, text: bytes) -> dict[str, Any]:
+        """OpenAI's answer for one of Gemini's, to a request that asked for nothing in particular."""
+        answer, unknown = decoded(text, GenerateContentResponse, request_limits(self.settings))
+        model = answer.model_version or "gemini"
+        stamp = Stamp(seed="translate", id="chatcmpl-translate", created=0, model=model)
+        request = ChatCompletionRequest(model=model, messages=[Message(role="user", content=" ")])
+        row = named(model, self.names).row
+        if self.endpoint == "/v1/responses":
+            view = responses.to_chat(ResponsesRequest(model=model, input=" "))
+            context = Context(request=view.request, capabilities=row, options=options(self.settings))
+            stamp = msgspec.structs.replace(stamp, id="resp_translate")
+            response, notes, _ = responses.from_gemini(answer, context, stamp, unknown, view, clock=lambda: 0.0)
+            return {"answer": response, "losses": counts_by_severity(notes), "notes": [entry(note) for note in notes]}
+        context = Context(request=request, capabilities=row, options=options(self.settings))
+        made, notes, _ = completion.from_gemini(answer, context, stamp, unknown)
+        return {"answer": made, "losses": counts_by_severity(notes), "notes": [entry(note) for note in notes]}
+
+
+def _members(text: bytes) -> dict[str, msgspec.Raw]:
+    """The members of a JSON object. Raises `Malformed`."""
+    try:
+        members: dict[str, msgspec.Raw] = msgspec.json.decode(text, type=dict[str, msgspec.Raw])
+    except DECODING_ERRORS as error:
+        raise malformed(error) from None
+    return members
+
+
+def as_line(shown: dict[str, Any]) -> bytes:
+    """JSON on one line: free-form values travel as the client wrote them, over several lines perhaps."""
+    return msgspec.json.format(encode(shown), indent=-1) + b"\n"
+
+
+def lines_of(text: bytes) -> list[bytes]:
+    """The lines of a file, or the one document that it is, over however many lines it stands."""
+    lines = [line for line in text.splitlines() if line.strip()]
+    return [text] if len(lines) < 2 or not is_json_lines(lines) else lines
+
+
+def is_json_lines(lines: list[bytes]) -> bool:
+    """Whether the first of several lines is a whole object."""
+    try:
+        msgspec.json.decode(lines[0], type=dict[str, msgspec.Raw])
+    except DECODING_ERRORS:
+        return False
+    return True
+
+
+def dry_run_of(
+    settings: Settings,
+    seconds: float,
+    predict: Predict | None,
+    *,
+    strictness: Strictness | None = None,
+    endpoint: str = "",
+    values: bool = False,
+) -> DryRun:
+    """The dry run for settings at a time (Unix seconds)."""
+    names = catalogue(settings, utc_day(seconds))
+    return DryRun(settings, names, strictness or Strictness(settings.strict), predict, endpoint, values)
