@@ -46,16 +46,19 @@ def full_ledger(plan: Plan, body: dict[str, Any], path: Callable[[str], str] | N
     path = path or (plan.view.path if plan.view is not None else str)
     anchors = [anchor for anchor in anchors_of(plan, body, path) if value_at(body, anchor.pointer) is not MISSING]
     index = _by_path(anchors)
-    entries = [Entry(note, _targets(note, index, body)) for note in plan.notes]
-    told = {entry.note.path for entry in entries}
+    own = {anchor.path for anchor in anchors}
+    entries = [Entry(note, _targets(note, index, body)) for note in plan.notes if not _is_container(note, own, index)]
     covered = {target for entry in entries for target in entry.targets}
-    arrived: dict[str, list[str]] = {}
-    for anchor in anchors:
-        if not covered.intersection(_above(anchor.pointer)):
-            arrived.setdefault(anchor.path, []).append(anchor.pointer)
-    rest = [Entry(Note(place, Fate.EXACT), pointers) for place, pointers in arrived.items() if place not in told]
-    more = {place: pointers for place, pointers in arrived.items() if place in told}
-    return [Entry(note, [*targets, *more.pop(note.path, [])]) for note, targets in entries] + rest
+    rest: dict[str, list[str]] = {}
+    for place, pointer in anchors:
+        if not covered.intersection(_above(pointer)):
+            rest.setdefault(place, []).append(pointer)
+    return entries + [Entry(Note(place, Fate.EXACT), pointers) for place, pointers in rest.items()]
+
+
+def _is_container(note: Note, own: set[str], index: Mapping[str, object]) -> bool:
+    """Whether a note says that a field arrives whose members have notes of their own, such as messages."""
+    return note.fate is Fate.EXACT and note.signature is None and note.path in index and note.path not in own
 
 
 MISSING = object()

@@ -1,0 +1,212 @@
+"""The full ledger accounts for Gemini's whole body, and the dry run shows what is served: over all cases, and recorded
+requests where they are there."""
+
+import json
+import re
+
+import msgspec
+import orjson
+import pytest
+
+from adapter import settings
+from adapter.server.pipeline.dry_run import DryRun
+from adapter.server.pipeline.errors import TABLE, Malformed, StrictLoss
+from adapter.server.pipeline.ledger_headers import check
+from adapter.server.pipeline.service import DECODING_ERRORS, decoded, prepared
+from adapter.settings import catalogue, options, request_limits
+from adapter.translate.core.notes import Fate, Rejected
+from adapter.translate.core.strictness import Strictness
+from adapter.translate.plan import PLANNERS, endpoint_of
+from adapter.translate.responses.fields import to_chat
+from adapter.translate.targets import MISSING, leaves, shortened_value, value_at
+from adapter.wire.base import encode
+from adapter.wire.openai.chat_request import ChatCompletionRequest
+from adapter.wire.openai.responses import ResponsesRequest
+from conformance.cases import TODAY, all_cases
+from tests.corpus.recordings import ROOT, drawn_records
+
+GIVEN = {"upstream_url": "http://127.0.0.1:1", "upstream_keys": "k", "upstream_name": "studio"}
+
+REQUESTS = [
+    pytest.param(case.settings, f"/v1/{case.endpoint}", turn.request, id=f"{case.id}-{number}")
+    for case in all_cases()
+    if f"/v1/{case.endpoint}" in PLANNERS
+    for number, turn in enumerate(case.turns)
+]
+
+RECORDED = ("openai_chat_exchanges", "openai_like_exchanges", "compat_exchanges", "openai_responses_exchanges")
+
+LIST_INDEX = re.compile(r"/\d+(?=/|$)")
+
+
+def dry_run(given, endpoint=""):
+    chosen = settings.load({**GIVEN, **given}, {})
+    return DryRun(chosen, catalogue(chosen, TODAY), Strictness(chosen.strict), endpoint=endpoint)
+
+
+def shown(run, request):
+    """What the dry run shows; None for what is refused."""
+    try:
+        return orjson.loads(encode(run.whole(orjson.dumps(request))))
+    except (*TABLE, *DECODING_ERRORS, TypeError):
+        # The last: what is no JSON of orjson's, such as integers beyond 64 bits.
+        return None
+
+
+def unaccounted(told):
+    """Leaves of the body that no note's target is at or above."""
+    targets = {target for note in told["notes"] for target in note["targets"]}
+    found = []
+    for pointer, _ in leaves(told["body"]):
+        above = {pointer[:at] for at in [i for i, sign in enumerate(pointer) if sign == "/"][1:]} | {pointer}
+        if not targets & above:
+            found.append(pointer)
+    return found
+
+
+def faults_of(told):
+    """All that is wrong with a full ledger."""
+    missing = [
+        target for note in told["notes"] for target in note["targets"] if value_at(told["body"], target) is MISSING
+    ]
+    dropped = [note["path"] for note in told["notes"] if note["fate"] == Fate.DROPPED and note["targets"]]
+    return missing, dropped, unaccounted(told)
+
+
+@pytest.mark.parametrize(("given", "endpoint", "request_"), REQUESTS)
+def test_every_target_exists_and_every_leaf_is_a_target(given, endpoint, request_):
+    told = shown(dry_run(given, endpoint), request_)
+    if told is not None:
+        assert faults_of(told) == ([], [], [])
+
+
+def test_most_cases_are_looked_at():
+    told = [shown(dry_run(*parameters.values[:2]), parameters.values[2]) for parameters in REQUESTS[::20]]
+    assert len([one for one in told if one]) > len(told) // 2
+
+
+def recorded_requests():
+    for name in RECORDED:
+        for record in drawn_records(name):
+            request = record["request"]
+            if record["op"] in ("chat.completions", "responses") and isinstance(request, dict):
+                yield record["id"], request
+
+
+needs_corpus = pytest.mark.skipif(ROOT is None, reason="ADAPTER_CORPUS names no recorded traffic")
+
+
+@needs_corpus
+def test_every_leaf_of_recorded_requests_is_a_target():
+    run, faults, seen = dry_run({}), {}, 0
+    for id_, request in recorded_requests():
+        told = shown(run, request)
+        if told is not None:
+            seen += 1
+            if (found := faults_of(told)) != ([], [], []):
+                faults[id_] = found
+    assert seen > 0
+    assert faults == {}
+
+
+def served(given, endpoint, request):
+    """What the server makes of a request, by its own way to a plan: the body, the notes, or the refusal."""
+    chosen = settings.load({**GIVEN, **given}, {})
+    names, limits = catalogue(chosen, TODAY), request_limits(chosen)
+    text = orjson.dumps(request)
+    if endpoint == "/v1/chat/completions":
+        ready = prepared(*decoded(text, ChatCompletionRequest, limits), names, options(chosen))
+        notes = ready.notes
+    else:
+        view = to_chat(*decoded(text, ResponsesRequest, limits))
+        try:
+            ready = prepared(view.request, {}, names, options(chosen), found=view.signatures)
+        except Rejected as error:
+            raise view.rejected(error) from None
+        notes = view.ledger(ready.notes)
+    check(notes, Strictness(chosen.strict), chosen.notes)
+    return orjson.loads(encode(ready.body)), notes
+
+
+def verdict(function):
+    """What it returns, or the error as the client reads it."""
+    try:
+        return function()
+    except (Rejected, StrictLoss, Malformed) as error:
+        return type(error), str(error)
+
+
+@pytest.mark.parametrize(("given", "endpoint", "request_"), REQUESTS)
+def test_the_dry_run_gives_the_served_calls_verdict_body_and_notes(given, endpoint, request_):
+    expected = verdict(lambda: served(given, endpoint, request_))
+    told = verdict(lambda: dry_run(given, endpoint).whole(orjson.dumps(request_)))
+    if isinstance(told, dict):
+        body, notes = expected
+        assert orjson.loads(encode(told["body"])) == body
+        losses = [(note.path, note.fate.value, note.code) for note in notes if note.fate != Fate.EXACT]
+        shown_losses = [(note["path"], note["fate"], note["code"]) for note in told["notes"] if note["fate"] != "exact"]
+        assert shown_losses == losses
+    else:
+        assert told == expected
+
+
+@needs_corpus
+def test_the_dry_run_gives_the_served_calls_verdict_for_recorded_requests():
+    run, differing = dry_run({}), []
+    for id_, request in recorded_requests():
+        endpoint = endpoint_of(request)
+        expected = verdict(lambda endpoint=endpoint, request=request: served({}, endpoint, request))
+        told = verdict(lambda request=request: run.whole(orjson.dumps(request)))
+        same = told == expected if not isinstance(told, dict) else orjson.loads(encode(told["body"])) == expected[0]
+        if not same:
+            differing.append(id_)
+    assert differing == []
+
+
+class TestTargets:
+    def test_a_message_and_a_tool_lead_to_their_places(self):
+        request = {
+            "model": "gemini-3.5-flash",
+            "messages": [
+                {"role": "system", "content": "be brief"},
+                {"role": "user", "content": [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]},
+            ],
+            "tools": [{"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}],
+            "seed": 7,
+        }
+        told = shown(dry_run({}), request)
+        targets = {note["path"]: note["targets"] for note in told["notes"]}
+        assert targets["messages[0]"] == ["/systemInstruction/parts/0"]
+        assert targets["messages[1].role"] == ["/contents/0/role"]
+        assert targets["messages[1].content[1]"] == ["/contents/0/parts/1"]
+        assert targets["tools[0].function"] == ["/tools/0/functionDeclarations/0"]
+        assert targets["seed"] == ["/generationConfig/seed"]
+
+    def test_what_is_told_in_a_schema_points_at_the_property_that_tells_it(self):
+        parameters = {"type": "object", "properties": {"a": {"type": "string", "pattern": "^x$"}}}
+        tool = {"type": "function", "function": {"name": "f", "parameters": parameters}}
+        request = {"model": "gemini-3.5-flash", "messages": [{"role": "user", "content": "x"}], "tools": [tool]}
+        told = shown(dry_run({}), request)
+        pattern = next(note for note in told["notes"] if note["path"].endswith(".pattern"))
+        assert pattern["targets"] == ["/tools/0/functionDeclarations/0/parametersJsonSchema/properties/a"]
+
+    def test_values_are_shortened_and_secrets_left_out(self):
+        run = dry_run({})._replace(values=True)
+        picture = "data:image/png;base64," + "A" * 400
+        content = [{"type": "image_url", "image_url": {"url": picture}}]
+        told = shown(run, {"model": "gemini-3.5-flash", "messages": [{"role": "user", "content": content}], "seed": 7})
+        text = json.dumps([note.get("before") for note in told["notes"]]) + json.dumps(
+            [note.get("after") for note in told["notes"]]
+        )
+        assert "A" * 121 not in text
+        seed = next(note for note in told["notes"] if note["path"] == "seed")
+        assert (seed["before"], seed["after"]) == (7, [7])
+        assert shortened_value({"api_key": "sk-1", "x": 1}) == {"api_key": "[redacted]", "x": 1}
+
+
+def test_pointers_are_those_of_rfc_6901():
+    body = {"a/b": [{"m~n": 1}]}
+    assert value_at(body, "/a~1b/0/m~0n") == 1
+    assert value_at(body, "/a~1b/1") is MISSING
+    assert [pointer for pointer, _ in leaves(body)] == ["/a~1b/0/m~0n"]
+    assert msgspec.json.decode(b"1") == 1
