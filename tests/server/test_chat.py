@@ -264,6 +264,7 @@ async def test_the_dry_run_shows_the_body_and_calls_nothing():
     assert shown["model"] == "gemini-3.8-flash"
     assert shown["body"]["generationConfig"] == {"stopSequences": ["END"]}
     assert shown["notes"][0]["fate"] == "approximated"
+    assert all("targets" in note for note in shown["notes"])
     assert upstream.seen == []
 
 

@@ -55,9 +55,8 @@ def _leading_system(value: list[Message], turns: Turns) -> int:
     if turns.system and not turns.context.capabilities.system_instruction:
         turns.say("user", turns.system)
         turns.system = []
-        turns.note(
-            "[0]", Fate.APPROXIMATED, "system-as-user", "the model takes no system instruction: sent as a user's turn"
-        )
+        reason = "the model takes no system instruction: sent as a user's turn"
+        turns.note("[0]", Fate.APPROXIMATED, "system-as-user", reason)
     elif index == len(value) and turns.system:
         turns.say("user", [turns.system.pop()])
         reason = "Gemini wants a user's turn: the last system text is sent as one"
@@ -128,12 +127,8 @@ def _block(value: list[Message], index: int, turns: Turns) -> int:
         index += 1
     if parts and not turns.contents:
         _add_turn(" ", 0, turns)
-        turns.note(
-            "[0]",
-            Fate.INJECTED,
-            "blank-turn-added",
-            "Gemini wants a user's turn first: a blank one stands before this message",
-        )
+        reason = "Gemini wants a user's turn first: a blank one stands before this message"
+        turns.note("[0]", Fate.INJECTED, "blank-turn-added", reason)
     turns.say("model", parts)
     end = index
     while end < len(value) and value[end].role != "assistant":

@@ -1,0 +1,93 @@
+"""POST /translate: the verdict, the body and the notes of the served call, without it."""
+
+import json
+
+import pytest
+
+from tests.server.scripted import adapter, answer, chat, scripted
+
+RESPONSES = "/v1/responses"
+CHAT = "/v1/chat/completions"
+
+
+async def says_hello(call):
+    await call.json(answer("Hello"))
+
+
+REQUESTS = {
+    "chat": (CHAT, chat("hi", user="me", seed=7)),
+    "a response": (RESPONSES, {"model": "gemini-3.5-flash", "input": "hi", "user": "me", "truncation": "auto"}),
+    "tools": (
+        CHAT,
+        chat("hi", tools=[{"type": "function", "function": {"name": "f", "parameters": {"$schema": "x"}}}]),
+    ),
+}
+
+
+@pytest.mark.parametrize(("path", "body"), REQUESTS.values(), ids=REQUESTS.keys())
+async def test_it_shows_the_body_and_the_notes_of_the_served_call(path, body):
+    async with scripted(says_hello) as upstream, adapter(upstream) as client:
+        shown = (await client.post("/translate", json=body)).json()
+        assert upstream.seen == []
+        served = await client.post(path, json=body, headers={"x-adapter-notes": "full"})
+    assert shown["endpoint"] == path
+    assert shown["body"] == json.loads(upstream.seen[0].body)
+    assert shown["url"].endswith(upstream.seen[0].path)
+    losses = [note["code"] for note in served.json()["extra_content"]["adapter"]["notes"] if "code" in note]
+    assert [note["code"] for note in shown["notes"] if "code" in note] == losses
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        (CHAT, chat("hi", frequency_penalty=1.0)),
+        (CHAT, chat("hi", temperature=9)),
+        (RESPONSES, {"model": "gemini-3.5-flash", "input": "hi", "truncation": "auto"}),
+    ],
+)
+async def test_it_gives_the_served_calls_verdict(path, body):
+    strict = {"x-adapter-strict": "answers"}
+    async with scripted(says_hello) as upstream, adapter(upstream) as client:
+        told = await client.post("/translate", json=body, headers=strict)
+        served = await client.post(path, json=body, headers=strict)
+    assert (told.status_code, told.json()) == (served.status_code, served.json())
+    assert told.status_code == 400
+    assert upstream.seen == []
+
+
+async def test_earlier_responses_stand_under_the_field_that_they_came_from():
+    async with scripted(says_hello) as upstream, adapter(upstream) as client:
+        one = (await client.post(RESPONSES, json={"model": "gemini-3.5-flash", "input": "first"})).json()
+        body = {"model": "gemini-3.5-flash", "input": "second", "previous_response_id": one["id"]}
+        shown = (await client.post("/translate", json=body)).json()
+    targets = {note["path"]: note["targets"] for note in shown["notes"]}
+    assert len(shown["body"]["contents"]) == 3
+    assert "/contents/0/parts/0" in targets["previous_response_id"]
+    assert "/contents/2/parts/0" in targets["input[0].content"] or "/contents/2/parts/0" in targets["input[0]"]
+    assert len(upstream.seen) == 1
+
+
+async def test_json_lines_are_told_line_by_line():
+    batch = {"custom_id": "one", "url": RESPONSES, "body": {"model": "gemini-3.5-flash", "input": "hi"}}
+    text = "\n".join([json.dumps(chat("hi")), json.dumps(batch), "{"])
+    async with scripted(says_hello) as upstream, adapter(upstream) as client:
+        response = await client.post("/translate", content=text.encode())
+    told = [json.loads(line) for line in response.text.splitlines()]
+    assert [one.get("endpoint") for one in told] == [CHAT, RESPONSES, None]
+    assert (told[1]["custom_id"], told[2]["error"]["code"]) == ("one", "invalid_json")
+    assert upstream.seen == []
+
+
+async def test_an_answer_of_geminis_becomes_openais():
+    async with scripted(says_hello) as upstream, adapter(upstream) as client:
+        response = await client.post("/translate", json=answer("Hello"))
+        view = await client.post("/translate?endpoint=/v1/responses", json=answer("Hello"))
+    assert response.json()["answer"]["choices"][0]["message"]["content"] == "Hello"
+    assert view.json()["answer"]["object"] == "response"
+
+
+async def test_values_are_shown_on_request():
+    async with scripted(says_hello) as upstream, adapter(upstream) as client:
+        shown = (await client.post("/translate?values=true", json=chat("hi", seed=7))).json()
+    seed = next(note for note in shown["notes"] if note["path"] == "seed")
+    assert (seed["before"], seed["after"]) == (7, [7])
