@@ -31,7 +31,7 @@ async def test_it_shows_the_body_and_the_notes_of_the_served_call(path, body):
         assert upstream.seen == []
         served = await client.post(path, json=body, headers={"x-adapter-notes": "full"})
     assert shown["endpoint"] == path
-    assert shown["body"] == json.loads(upstream.seen[0].body)
+    assert shown["body"] == upstream.seen[0].body
     assert shown["url"].endswith(upstream.seen[0].path)
     losses = [note["code"] for note in served.json()["extra_content"]["adapter"]["notes"] if "code" in note]
     assert [note["code"] for note in shown["notes"] if "code" in note] == losses
@@ -63,7 +63,7 @@ async def test_earlier_responses_stand_under_the_field_that_they_came_from():
     targets = {note["path"]: note["targets"] for note in shown["notes"]}
     assert len(shown["body"]["contents"]) == 3
     assert "/contents/0/parts/0" in targets["previous_response_id"]
-    assert "/contents/2/parts/0" in targets["input[0].content"] or "/contents/2/parts/0" in targets["input[0]"]
+    assert "/contents/2/parts/0" in targets["input[0]"]
     assert len(upstream.seen) == 1
 
 
