@@ -53,8 +53,8 @@ def written_codes() -> dict[str, list[str]]:
 
 
 @cache
-def texts_of_the_core() -> str:
-    paths = [*(PACKAGE / "translate").rglob("*.py"), *(PACKAGE / "server").rglob("*.py")]
+def texts_of_the_package() -> str:
+    paths = [*PACKAGE.rglob("*.py"), *PACKAGE.rglob("*.toml")]
     return "\n".join(path.read_text() for path in paths if path.name != "catalogue.py")
 
 
@@ -76,7 +76,7 @@ BY_PART_OF_THEIR_NAME = {"schema-name-dropped", "schema-description-dropped"}
 
 @pytest.mark.parametrize("code", sorted(set(CODES) - BY_PART_OF_THEIR_NAME))
 def test_a_code_is_in_use(code):
-    assert f'"{code}"' in texts_of_the_core()
+    assert f'"{code}"' in texts_of_the_package()
 
 
 @pytest.mark.parametrize("code", CODES.values(), ids=list(CODES))
