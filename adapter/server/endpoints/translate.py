@@ -20,14 +20,14 @@ async def translate(call: Call) -> None:
     if len(lines) > 1:
         await call.send(await asyncio.to_thread(_each, run, lines), {"content-type": "application/jsonl"})
         return
-    endpoint, call.body = run.form_of(call.body)
+    endpoint, body = run.form_of(call.body)
     if endpoint not in _SERVED:
         await call.send(run.whole(call.body))
         return
-    prepared, path = await _SERVED[endpoint](call)
+    prepared, path = await _SERVED[endpoint](call, body)
     check(prepared.notes, run.strictness, run.settings.notes)
     answer = {"endpoint": endpoint, **described(prepared, run.settings, run.predict, path)}
-    await call.send_translated(prepared, with_values(answer, call.body, prepared) if run.values else answer)
+    await call.send_translated(prepared, with_values(answer, body, prepared) if run.values else answer)
 
 
 def _dry_run(call: Call) -> DryRun:
@@ -47,15 +47,15 @@ def _each(run: DryRun, lines: list[bytes]) -> bytes:
     return b"".join(as_line(run.line(line)) for line in lines)
 
 
-async def _chat(call: Call) -> tuple[Prepared, Callable[[str], str]]:
+async def _chat(call: Call, body: bytes) -> tuple[Prepared, Callable[[str], str]]:
     """A chat request as it would be served, and the client's path for one of it."""
-    request, unknown = await call.read(ChatCompletionRequest)
+    request, unknown = await call.service.read(body, ChatCompletionRequest, call.work)
     return await call.service.prepare(request, unknown, call.client, call.work), str
 
 
-async def _response(call: Call) -> tuple[Prepared, Callable[[str], str]]:
+async def _response(call: Call, body: bytes) -> tuple[Prepared, Callable[[str], str]]:
     """A request of the Responses API as it would be served, with the responses before it."""
-    request, unknown = await call.read(ResponsesRequest)
+    request, unknown = await call.service.read(body, ResponsesRequest, call.work)
     turn = await turn_of(call.service, request, unknown, call.client, work=call.work)
     return turn.prepared, lambda path: turn.past.path(turn.view.path(path))
 

@@ -4,7 +4,7 @@
 has a planner, a line of OpenAI's batch files, or an answer of Gemini's, which is translated backwards.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import msgspec

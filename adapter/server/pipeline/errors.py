@@ -162,6 +162,9 @@ _ROWS: tuple[tuple[type[Exception], Callable[[Any, Asked], Failure]], ...] = (
     (HTTPException, _http),
 )
 
+TABLE = tuple(kind for kind, _ in _ROWS)
+"""Every exception that is an OpenAI error; others are bugs."""
+
 
 SHORTEST_SECRET = 8
 """Characters below which a key may be a word of a message."""
