@@ -1,7 +1,6 @@
 """What the names of models stand for, and what the models can do: tables with the operator's rows before ours."""
 
 import datetime
-import re
 import time
 import tomllib
 from collections.abc import Callable
@@ -16,7 +15,7 @@ import msgspec
 from adapter.settings.fields import Settings, SettingsError
 from adapter.settings.parts import platform_of
 from adapter.settings.reading import from_file
-from adapter.translate.core.capabilities import ModelCapabilities, Platform, ServedModel, served_model
+from adapter.translate.core.capabilities import ModelCapabilities, Platform, ServedModel, bare_name, served_model
 
 LONGEST_KEPT = 256
 """Names of models that are longer are looked up anew each time."""
@@ -142,12 +141,3 @@ def resolve(model: str, aliases: list[Alias]) -> str:
 def _alias(model: str, aliases: list[Alias]) -> Alias | None:
     names = {model.removeprefix("models/"), bare_name(model)}
     return next((one for one in aliases if any(fnmatchcase(name, one.pattern) for name in names)), None)
-
-
-_PREFIX = re.compile(r"models/|(?:openrouter/)?(?:google|gemini|vertex_ai)/(?=gemini-|gemma-)")
-"""What other tools put before a model's name: the collection, or a provider (LiteLLM, OpenRouter, Vertex AI)."""
-
-
-def bare_name(model: str) -> str:
-    """A model's name without its collection and without a provider in front."""
-    return model[prefix.end() :] if (prefix := _PREFIX.match(model)) else model

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from adapter.translate.answer.parallel_choices import calls_needed
-from adapter.translate.core.capabilities import ServedModel
+from adapter.translate.core.capabilities import ServedModel, bare_name
 from adapter.translate.core.context import Context, Media, Options
 from adapter.translate.core.notes import Fate, Note, Rejected
 from adapter.translate.request.fields import to_gemini
@@ -56,9 +56,12 @@ def plan(
     history: History | None = None,
 ) -> Plan:
     """The plan for a chat request at the model that serves it. Raises `Rejected`."""
+    if served.row.served_by:
+        reason = f"{served.name} is not a chat model: it is served by {served.row.served_by}"
+        raise Rejected("model", "wrong-endpoint", reason)
     context = Context(request=request, capabilities=served.row, options=options, media=media, history=history)
     body, notes = to_gemini(context, unknown)
-    if served.model != request.model.removeprefix("models/"):
+    if served.model != bare_name(request.model):
         notes = [_stands_for(request.model, served), *(note for note in notes if note.path != "model")]
     return Plan(
         place=options.upstream,

@@ -5,6 +5,7 @@ Nothing here reads a clock: the day and the platform are arguments.
 """
 
 import datetime
+import re
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from typing import Literal, NamedTuple
@@ -92,3 +93,12 @@ def served_model(model: str, rows: Sequence[ModelCapabilities], platform: Platfo
         reason = f"{row.routes_to} answers for {found.model}, which ended on {row.until[platform].isoformat()}"
         found = ServedModel(row.routes_to, capabilities_of(row.routes_to, rows, day), reason, model)
     return found
+
+
+_PREFIX = re.compile(r"models/|(?:openrouter/)?(?:google|gemini|vertex_ai)/(?=gemini-|gemma-)")
+"""What other tools put before a model's name: the collection, or a provider (LiteLLM, OpenRouter, Vertex AI)."""
+
+
+def bare_name(model: str) -> str:
+    """A model's name without its collection and without a provider in front."""
+    return model[prefix.end() :] if (prefix := _PREFIX.match(model)) else model
