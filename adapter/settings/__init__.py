@@ -12,7 +12,7 @@ from adapter.settings.fields import (
     is_loopback,
 )
 from adapter.settings.keys import HASHED, digest_of, has_files
-from adapter.settings.models import Calendar, Catalogue, bare_name, catalogue, named, resolve, utc_day
+from adapter.settings.models import Calendar, Catalogue, catalogue, named, resolve, utc_day
 from adapter.settings.parts import (
     ANYFAST_FIELDS,
     VERTEX_FIELDS,
@@ -25,6 +25,7 @@ from adapter.settings.parts import (
     upstream_settings,
 )
 from adapter.settings.reading import load, read_again, shown_to_all
+from adapter.translate.core.capabilities import bare_name
 
 __all__ = [
     "ANYFAST_FIELDS",
