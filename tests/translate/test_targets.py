@@ -18,6 +18,7 @@ from adapter.translate.core.notes import Fate, Rejected
 from adapter.translate.core.strictness import Strictness
 from adapter.translate.plan import PLANNERS, endpoint_of
 from adapter.translate.responses.fields import to_chat
+from adapter.translate.signatures.history import look_up
 from adapter.translate.targets import MISSING, leaves, shortened_value, value_at
 from adapter.wire.base import encode
 from adapter.wire.openai.chat_request import ChatCompletionRequest
@@ -120,7 +121,8 @@ def served(given, endpoint, request):
     else:
         view = to_chat(*decoded(text, ResponsesRequest, limits))
         try:
-            ready = prepared(view.request, {}, names, options(chosen), found=view.signatures)
+            history = look_up(view.request, {}, view.carried)
+            ready = prepared(view.request, {}, names, options(chosen), history=history)
         except Rejected as error:
             raise view.rejected(error) from None
         notes = view.ledger(ready.notes)
