@@ -54,14 +54,18 @@ def uneven(run: Run, after: list[Run], model: Model) -> bool:
 
 
 def wrong_ids(conversation: list[Run], *, require: bool) -> list[str]:
-    """An id on a result is one of the calls'.
+    """An id on a result is one of the calls', and no two calls of a turn have the same one.
 
+    Equal ids were bisected to a 400 without a word (github.com/TanStack/ai/issues/199, 2026-07).
     ai.google.dev's function calling page (2026-09) wants one from 3.6 on; google-genai 3.4.0 sends none in its own
     tool loop, so leaving it out is refused only when `require` says so.
     """
     found = []
     for before, run in pairwise(conversation):
-        known = {part["functionCall"].get("id") for part in before.calls} - {None, ""}
+        ids = [part["functionCall"]["id"] for part in before.calls if part["functionCall"].get("id")]
+        known = set(ids)
+        if len(known) < len(ids):
+            found.append(OPAQUE)
         for part in run.results if known else ():
             answered = part["functionResponse"].get("id")
             if answered not in known and (answered or require):

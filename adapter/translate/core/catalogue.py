@@ -191,6 +191,10 @@ _CHANGES_ANSWERS = {
         "Encrypted content of another issuer is left out: only its issuer can read it.",
         "Continue that conversation where it began, or send it as messages.",
     ),
+    "call-id-repeated": (
+        "Two calls of one turn have the same id: Gemini gets another one for the second.",
+        "Give every call an id of its own.",
+    ),
     "signature-edited": (
         "The thought signature that is known belongs to another call or answer: the history was edited.",
         "Nothing: Gemini refuses a signature that is not the call's own.",

@@ -6,7 +6,7 @@ OpenAI's histories keep none of that: results come in any order, are missing, or
 are read in blocks: one or more assistant messages, and what follows until the next one.
 """
 
-from itertools import takewhile
+from itertools import count, takewhile
 from operator import attrgetter
 from typing import assert_never
 
@@ -125,6 +125,8 @@ def _block(value: list[Message], index: int, turns: Turns) -> int:
         calls += more_calls
         turns.calls += more_calls
         index += 1
+    if len(calls) > 1:
+        _tell_ids_apart(calls, turns)
     if parts and not turns.contents:
         _add_turn(" ", 0, turns)
         reason = "Gemini wants a user's turn first: a blank one stands before this message"
@@ -137,6 +139,25 @@ def _block(value: list[Message], index: int, turns: Turns) -> int:
     for other in rest:
         _other(value, other, turns)
     return end
+
+
+def _tell_ids_apart(calls: list[Call], turns: Turns) -> None:
+    """Give calls of one turn that share an id one each: Gemini refuses equal ones without a word.
+
+    (github.com/TanStack/ai/issues/199, github.com/cloudwego/eino-ext/issues/652)
+    """
+    taken = {call.part.id for call in calls}
+    if len(taken) == len(calls):
+        return
+    seen: set[str | None] = {None}
+    for call in calls:
+        if call.part.id in seen - {None}:
+            free = (id_ for number in count(2) if (id_ := f"{call.part.id}_{number}") not in taken)
+            call.part.id = next(free)
+            taken.add(call.part.id)
+            reason = "another call of this turn has the same id: Gemini gets another one for it"
+            turns.note(call.path, Fate.APPROXIMATED, "call-id-repeated", reason)
+        seen.add(call.part.id)
 
 
 def _ends(turns: Turns) -> None:
