@@ -1,6 +1,7 @@
 """Tool results: found in any order, completed where they are missing, and shaped as Gemini wants them."""
 
 from collections import defaultdict, deque
+from collections.abc import Container
 
 import msgspec
 import orjson
@@ -37,7 +38,7 @@ def orphan(message: Message, index: int, turns: Turns) -> None:
 
 def results(calls: list[Call], value: list[Message], after: range, turns: Turns) -> list[int]:
     """Add the turn with the results of all calls, in their order; return the indexes that remain."""
-    waiting = _Waiting(value, after)
+    waiting = _Waiting(value, after, {call.part.name for call in calls})
     responses: list[Part] = []
     extra: list[Part] = []
     for call in calls:
@@ -74,9 +75,13 @@ def _moved(rest: list[int], last: int, turns: Turns) -> None:
 
 
 class _Waiting:
-    """The results behind some calls, by the id or the name that each gives; any may be taken once."""
+    """The results behind some calls, by the id or the name that each gives; any may be taken once.
 
-    def __init__(self, value: list[Message], after: range) -> None:
+    A name tells results apart that have no id, if one of the calls has it.
+    """
+
+    def __init__(self, value: list[Message], after: range, names: Container[str | None]) -> None:
+        self._names = names
         self.taken: set[int] = set()
         self._by_id: defaultdict[str, deque[int]] = defaultdict(deque)
         self._by_name: defaultdict[str, deque[int]] = defaultdict(deque)
@@ -85,17 +90,18 @@ class _Waiting:
             self._add(value[index], index)
 
     def _add(self, message: Message, index: int) -> None:
-        if message.role == "tool":
-            if message.tool_call_id is not None:
-                self._by_id[message.tool_call_id].append(index)
-            if not message.tool_call_id:
-                self._unnamed.append(index)
-        elif message.role == "function" and message.name:
-            self._by_name[upstream_name(message.name)].append(index)
+        if message.role == "tool" and message.tool_call_id:
+            self._by_id[message.tool_call_id].append(index)
+            return
+        name = upstream_name(message.name) if message.name else None
+        if name is not None and name in self._names and message.role in ("tool", "function"):
+            self._by_name[name].append(index)
+        elif message.role == "tool":
+            self._unnamed.append(index)
 
     def take(self, call: Call, turns: Turns) -> int | None:
-        """The index of a call's result: the first by its id, or by its name for role `function`; else one that gives
-        neither."""
+        """The index of a call's result: the first by its id, or by its name where it has none; else one without
+        either."""
         named = [self._first(self._by_id.get(call.id)), self._first(self._by_name.get(call.part.name or ""))]
         index = min((one for one in named if one is not None), default=None)
         if index is None and (index := self._first(self._unnamed)) is not None:
