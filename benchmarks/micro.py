@@ -22,6 +22,7 @@ from adapter.translate.signatures.prefix_digest import call_digest, call_spellin
 from adapter.wire.base import decode, encode
 from adapter.wire.gemini.generate import GenerateContentResponse
 from adapter.wire.openai.chat_request import ChatCompletionRequest
+from adapter.wire.reader import read
 from adapter.wire.signatures import Signature
 from adapter.wire.sse import event
 from benchmarks.workloads import MODEL, history, image, tools
@@ -53,7 +54,7 @@ def cost(work: Callable[[], object], least: float = 0.2) -> float:
 
 def translated(body: bytes, found: dict[str, Signature]) -> bytes:
     """All that is done between a client's bytes and Gemini's."""
-    request, unknown = decode(body, ChatCompletionRequest)
+    request, unknown = read(body, ChatCompletionRequest)
     return encode(prepared(request, unknown, NAMES, OPTIONS, history=look_up(request, found)).body)
 
 
@@ -113,7 +114,7 @@ def main() -> None:
     """Measure and print."""
     print(f"{'microseconds':48}{'x 1':>11}{'x 10':>11}{'x 100':>11}   growth")
     for name, bodies in requests().items():
-        line(f"decode: {name}", [cost(partial(decode, body, ChatCompletionRequest)) for body, _ in bodies])
+        line(f"decode: {name}", [cost(partial(read, body, ChatCompletionRequest)) for body, _ in bodies])
         line(f"decode, to_gemini, encode: {name}", [cost(partial(translated, body, found)) for body, found in bodies])
     where = context()
     answers = [_bytes(said("x" * 100 * size, "STOP")) for size in (1, 10, 100)]

@@ -262,9 +262,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     max_unknown_fields: Annotated[
         int, _count("How many fields that this adapter does not know one request may have.", 0)
     ] = 1_000
-    max_name_length: Annotated[int, _count("How many characters a model's, tool's or participant's name may have.")] = (
-        1_024
-    )
+    max_name_length: Annotated[
+        int, _count("How many characters a tool's name may have, also in the calls of a history.")
+    ] = 1_024
     max_header_bytes: Annotated[int, _count("Largest head of a request: its URL and headers.", 1_024)] = 32_768
     max_headers: Annotated[int, _count("How many headers a request may have.", 16)] = 100
     header_timeout: Annotated[float, _seconds("Time for the head of a request.")] = 10.0

@@ -7,6 +7,7 @@ import pytest
 
 from adapter import settings
 from adapter.translate.core.context import Context, Options
+from adapter.translate.core.notes import Rejected
 from adapter.translate.request import fields as chat
 from adapter.wire.base import decode, encode
 from adapter.wire.limits import Limits
@@ -42,3 +43,20 @@ def test_a_result_with_more_values_than_are_read_is_sent_as_the_text_it_is(text)
 def test_commas_inside_strings_are_no_values():
     text = json.dumps({"code": "f(a, b, c, d, e)" * 10})
     assert translated(text, 5) == (json.loads(text), [])
+
+
+@pytest.mark.parametrize(("field", "tools"), [
+    ("tools", {"tools": [{"type": "function", "function": {"name": "f" * 11}}]}),
+    ("tools", {"functions": [{"name": "f" * 11}]}),
+])  # fmt: skip
+def test_a_tools_name_that_is_too_long_is_refused_with_the_limit_and_its_setting(field, tools):
+    body = {"model": NAME, "messages": [{"role": "user", "content": "hi"}], **tools}
+    request = decode(json.dumps(body).encode(), ChatCompletionRequest)[0]
+    for length in (11, 10):
+        options = Options(limits=Limits(name_length=length))
+        if length == 11:
+            chat.to_gemini(Context(request=request, capabilities=ROW, options=options))
+            continue
+        with pytest.raises(Rejected, match=r"10 characters \(the setting max_name_length\)") as raised:
+            chat.to_gemini(Context(request=request, capabilities=ROW, options=options))
+        assert raised.value.note.path == field

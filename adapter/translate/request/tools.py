@@ -98,6 +98,7 @@ class Toolbox(NamedTuple):
     notes: list[Note]
     declared: dict[str, Declared]
     strict: bool
+    longest_name: int = 0
 
     @property
     def declarations(self) -> list[FunctionDeclaration]:
@@ -132,11 +133,20 @@ def _renamed(name: str) -> str:
 def toolbox(context: Context) -> Toolbox:
     """The tools of a request, converted; equal bytes are converted once."""
     request = context.request
-    if not present(request.tools):
-        return _legacy(request, context) if present(request.functions) else _NOTHING
-    sent = _Sent(bytes(request.tools))
-    dialect = context.options.schema
-    return _CONVERTED.get((sent, dialect), len(sent.raw), lambda: _convert(sent, dialect))
+    if present(request.tools):
+        sent, dialect = _Sent(bytes(request.tools)), context.options.schema
+        box = _CONVERTED.get((sent, dialect), len(sent.raw), lambda: _convert(sent, dialect))
+    else:
+        box = _legacy(request, context) if present(request.functions) else _NOTHING
+    check_name_length(box.longest_name, "tools", context)
+    return box
+
+
+def check_name_length(length: int, path: str, context: Context) -> None:
+    """Raises `Rejected` for a tool's name that is too long."""
+    if length > (most := context.options.limits.name_length):
+        reason = f"names of tools have at most {most} characters (the setting max_name_length)"
+        raise Rejected(path, "limit-exceeded", reason)
 
 
 class _Sent:
@@ -212,7 +222,7 @@ def _collect(tools: list[Tool], dialect: Literal["json", "openapi"], own: Mappin
                     f"Gemini has no tool of type {tool.type!r}",
                 )
             )
-    return box
+    return box._replace(longest_name=max((len(one.name) for one in box.declared.values()), default=0))
 
 
 def _add(box: Toolbox, declaration: FunctionDeclaration, one: Declared, losses: list[Note], path: str) -> None:
