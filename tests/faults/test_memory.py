@@ -4,11 +4,12 @@ import asyncio
 import gzip
 import json
 import sys
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import httpx2
 import pytest
+from websockets.asyncio.client import connect
 
 from tests.faults.raw import raw, request
 from tests.faults.test_bad_upstreams import GOOD, PATH, by_kind, delta, one_line_without_end, says, told, whole_stream
@@ -38,6 +39,10 @@ class Held:
     def begin(self):
         (self._proc / "clear_refs").write_text("5")
         self.before = self._read("VmRSS")
+
+    @property
+    def now(self):
+        return self._read("VmRSS") - self.before
 
     @property
     def most(self):
@@ -157,3 +162,47 @@ async def test_twelve_bodies_of_twenty_megabytes_at_once_are_not_all_held(proces
             if one.status_code == 503:
                 assert (one.json()["error"]["code"], one.headers["retry-after"]) == ("overloaded", "1")
         assert held.most < 6 * BODIES
+
+
+async def test_names_of_tools_are_not_kept(process):
+    """They were, in a cache that counted names and not characters: 24 requests took 700 MB."""
+    async with asking(process, GOOD) as (client, _, held):
+        for number in range(24):
+            name = f"{number}" + "x" * 8_000_000
+            tool = {"type": "function", "function": {"name": name}}
+            response = await client.post(PATH, content=json.dumps({**chat(), "tools": [tool]}).encode())
+            assert (response.status_code, response.json()["error"]["param"]) == (400, "tools")
+        assert held.most < 150 * MB
+
+
+async def test_a_history_is_not_loaded_by_many_small_requests_at_once(process):
+    item = {"type": "message", "role": "user", "content": "A" * 5_000_000}
+
+    async def slow(exchange):
+        await asyncio.sleep(0.5)
+        return await GOOD(exchange)
+
+    async with asking(process, slow) as (client, _, held):
+        made = (await client.post("/v1/conversations", json={})).json()["id"]
+        for _ in range(5):
+            added = await client.post(f"/v1/conversations/{made}/items", content=json.dumps({"items": [item]}).encode())
+            assert added.status_code == 200
+        body = {"model": "gemini-3.5-flash", "input": "hi", "conversation": made, "store": False}
+        answers = await asyncio.gather(*(client.post("/v1/responses", json=body) for _ in range(8)))
+        assert {one.status_code for one in answers} == {200, 503}
+        pages = await client.get(f"/v1/conversations/{made}/items?limit=100")
+        assert len(pages.content) < 12 * MB
+        assert held.most < 6 * BODIES
+
+
+async def test_idle_websockets_hold_nothing_of_their_last_message(process):
+    async with asking(process, GOOD) as (client, _, held), AsyncExitStack() as stack:
+        url = str(client.base_url).replace("http", "ws", 1).rstrip("/") + "/v1/responses"
+        text = json.dumps({"type": "response.create", "model": "gemini-3.5-flash", "input": "A" * 8_000_000})
+        for _ in range(10):
+            connection = await stack.enter_async_context(connect(url, proxy=None, max_size=None))
+            await connection.send(text)
+            while json.loads(await connection.recv())["type"] not in ("response.completed", "error"):
+                pass
+        # The parser of `websockets` keeps the last frame until the next one, which answers a ping within 20 seconds.
+        assert held.now < 10 * 8 * MB + 80 * MB

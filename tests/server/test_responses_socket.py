@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 from websockets.asyncio.client import connect
@@ -229,3 +229,29 @@ async def test_exchanges_are_recorded_for_the_page():
             await heard(connection)
         rows = (await client.get("/inspector/exchanges")).json()["exchanges"]
     assert [(row["path"], row["status"]) for row in rows] == [("/v1/responses", 200)]
+
+
+async def test_so_many_connections_are_open_at_once_and_one_that_closes_makes_place():
+    async with scripted(counts) as upstream, adapter(upstream, max_sockets=2) as client:
+        async with socket(client), socket(client):
+            with pytest.raises(InvalidStatus) as refused:
+                async with socket(client):
+                    pass
+        assert refused.value.response.status_code == 503
+        assert json.loads(refused.value.response.body)["error"]["code"] == "overloaded"
+        async with socket(client) as connection:
+            await connection.send(create())
+            assert (await heard(connection))[-1]["type"] == "response.completed"
+
+
+async def test_what_connections_remember_is_counted_and_forgotten_where_there_is_no_room():
+    limits = {"max_bodies": 1_000_000, "max_body": 1_000_000}
+    async with AsyncExitStack() as stack:
+        upstream = await stack.enter_async_context(scripted(counts))
+        client = await stack.enter_async_context(adapter(upstream, **limits))
+        one, other = [await stack.enter_async_context(socket(client)) for _ in range(2)]
+        for connection, size, is_known in ((one, 150_000, True), (other, 150_000, False), (other, 50_000, True)):
+            await connection.send(create("x" * size, store=False))
+            made = (await heard(connection))[-1]["response"]["id"]
+            await connection.send(create("more", store=False, previous_response_id=made))
+            assert ((await heard(connection))[-1]["type"] == "response.completed") is is_known

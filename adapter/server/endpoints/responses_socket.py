@@ -69,13 +69,17 @@ async def open_responses_socket(call: Call) -> None:
     try:
         call.client = service.access.client(call.scope)
         _check_origin(call.scope, service)
-    except (AccessDenied, KeyInUrl, ForeignPage) as error:
+        service.sockets.take(1)
+    except (AccessDenied, KeyInUrl, ForeignPage, Overloaded) as error:
         failure = service.failure(error, "", None)
         denial = Response(encode(failure.body), failure.status, failure.headers, media_type="application/json")
         await socket.send_denial_response(denial)
         return
-    await socket.accept()
-    await Connection(call, socket).run()
+    try:
+        await socket.accept()
+        await Connection(call, socket).run()
+    finally:
+        service.sockets.give(1)
 
 
 def _check_origin(scope: Scope, service: Service) -> None:
@@ -96,11 +100,12 @@ class Connection:
         self._service = opened_by.service
         self._socket = socket
         self._client = opened_by.client
-        local = MemoryDocuments(LOCAL)
-        self._memory = Memory(*opened_by.service.state.beside(local))
+        self._local = MemoryDocuments(LOCAL)
+        self._memory = Memory(*opened_by.service.state.beside(self._local))
         self._lanes: dict[str | None, asyncio.Queue[bytes]] = {}
         self._sending = asyncio.Lock()
         self._held = 0
+        self._remembered = 0
 
     async def run(self) -> None:
         """Until the client leaves; what runs then is cancelled."""
@@ -114,6 +119,9 @@ class Connection:
                 except (Malformed, Overloaded) as error:
                     await self._refuse(error)
                     continue
+                finally:
+                    # A connection that waits holds nothing of its last message.
+                    del message, text, body
                 if lane is not None:
                     tasks.append(asyncio.create_task(self._serve_all(lane)))
         except ClientGone:
@@ -124,6 +132,7 @@ class Connection:
             if tasks:
                 await asyncio.wait(tasks)
             self._service.room.give(self._held)
+            self._service.remembered.give(self._remembered)
 
     async def _lane(self, body: bytes) -> asyncio.Queue[bytes] | None:
         """Put an event into its lane; the lane where it is new. Raises `Malformed`, `Overloaded`."""
@@ -152,6 +161,19 @@ class Connection:
                 await self._serve(body)
                 self._service.room.give(len(body))
                 self._held -= len(body)
+                del body
+                self._count_remembered()
+
+    def _count_remembered(self) -> None:
+        """Count what is remembered here; where there is no room for it, it is forgotten."""
+        room = self._service.remembered
+        room.give(self._remembered)
+        try:
+            self._remembered = self._local.bytes_held
+            room.take(self._remembered)
+        except Overloaded:
+            self._local.clear()
+            self._remembered = 0
 
     async def _serve(self, body: bytes) -> None:
         """One response. Raises `ClientGone`."""

@@ -116,6 +116,9 @@ class Service:
         self.lines = lines
         self.access = Access(settings)
         self.room = Room(settings.max_bodies)
+        self.sockets = Room(settings.max_sockets)
+        # What idle connections remember must leave room for requests.
+        self.remembered = Room(settings.max_bodies // 4)
         self.load = Load(settings.max_concurrent, settings.max_queued, settings.queue_timeout)
         limited = settings.client_rates or any(one.rates for one in settings.clients)
         # Its packages are an extra.

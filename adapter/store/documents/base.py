@@ -123,6 +123,17 @@ class MemoryDocuments:
     async def open(self) -> None:
         """See `DocumentStore`."""
 
+    @property
+    def bytes_held(self) -> int:
+        """How many bytes all documents have."""
+        return self._bytes
+
+    def clear(self) -> None:
+        """Let go of everything."""
+        self._roots.clear()
+        self._parents.clear()
+        self._bytes = 0
+
     async def get(self, keys: Collection[str], client: str) -> dict[str, bytes]:
         """See `DocumentStore`."""
         self._evict()
