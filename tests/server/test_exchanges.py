@@ -53,3 +53,11 @@ def test_no_more_streams_are_followed_than_exchanges_are_kept():
 
 def test_a_stream_is_not_followed_where_nothing_is_kept():
     assert Exchanges(enabled=False).tap(exchange()) is None
+
+
+def test_what_the_store_brought_back_counts_too():
+    ring = Exchanges(enabled=True)
+    large = exchange(1)
+    large.history_bytes, large.upstream_request = MAX_ONE, {}
+    ring.add(large)
+    assert (large.upstream_request, large.size < 1_000) == (None, True)

@@ -18,6 +18,7 @@ async def count_input_tokens(call: Call) -> None:
     request, unknown = await call.read(ResponsesRequest)
     call.exchange.model_asked = request.model
     turn = await turn_of(call.service, request, unknown, call.client, work=call.work)
+    call.exchange.history_bytes = turn.past.held.size
     call.accept(turn.prepared)
     count = await call.service.upstream.count_tokens(
         turn.prepared.model, turn.prepared.body, Caller(call.client.key), deadline_of(call.scope)
@@ -30,6 +31,7 @@ async def compact_response(call: Call) -> None:
     request, unknown = await call.read(ResponsesRequest)
     call.exchange.model_asked = request.model
     turn = await turn_of(call.service, asking(request), unknown, call.client, work=call.work)
+    call.exchange.history_bytes = turn.past.held.size
     call.accept(turn.prepared)
 
     async def read(reply: Reply) -> CompactedResponse:

@@ -214,6 +214,7 @@ class Connection:
                 )
             with await service.load.place():
                 turn = await turn_of(service, request, unknown, call.client, work=call.work, memory=self._memory)
+                call.exchange.history_bytes = turn.past.held.size
                 call.accept(turn.prepared)
                 await self._answer(call, turn, request)
         except ClientGone:

@@ -48,6 +48,7 @@ class Exchange(msgspec.Struct, kw_only=True):
     notes: list[Note] = []
     reply_notes: list[Note] = []
     request: bytes = b""
+    history_bytes: int = 0
     upstream_request: Any = None
     answer: list[bytes] = []
     tapped: bool = False
@@ -91,7 +92,7 @@ class Exchange(msgspec.Struct, kw_only=True):
     @property
     def size(self) -> int:
         """About how many bytes it holds: Gemini's body is about as large as OpenAI's."""
-        return 2 * len(self.request) + sum(map(len, self.answer))
+        return 2 * len(self.request) + self.history_bytes + sum(map(len, self.answer))
 
     @property
     def losses(self) -> dict[str, int]:
@@ -167,7 +168,7 @@ class Exchanges:
         size = exchange.size
         if size > MAX_ONE:
             exchange.request, exchange.answer = b"(too large to keep)", [b"(too large to keep)"]
-            exchange.upstream_request = None
+            exchange.upstream_request, exchange.history_bytes = None, 0
             size = exchange.size
         self._kept.append((size, exchange))
         self._bytes += size

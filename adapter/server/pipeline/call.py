@@ -39,7 +39,18 @@ class Call:
     an endpoint that takes no body finds `body` empty.
     """
 
-    __slots__ = ("_client", "body", "exchange", "jobs", "parameters", "receive", "scope", "send_message", "service")
+    __slots__ = (
+        "_client",
+        "_work",
+        "body",
+        "exchange",
+        "jobs",
+        "parameters",
+        "receive",
+        "scope",
+        "send_message",
+        "service",
+    )
 
     def __init__(
         self,
@@ -63,6 +74,7 @@ class Call:
         self.parameters = parameters
         self._client = client
         self.body = body
+        self._work: Work | None = None
 
     @property
     def client(self) -> Client:
@@ -81,8 +93,10 @@ class Call:
 
     @property
     def work(self) -> Work:
-        """Where the computing for this request is done."""
-        return self.service.work(self.body)
+        """Where the computing for this request is done, as its body says."""
+        if self._work is None:
+            self._work = self.service.work(self.body)
+        return self._work
 
     async def read(self, type_: type[T]) -> tuple[T, dict[str, msgspec.Raw]]:
         """The body, and its unknown fields. Raises `Malformed`."""
