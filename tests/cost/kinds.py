@@ -108,6 +108,13 @@ def reasoned(n: int) -> dict[str, Any]:
     return assistant(tool_calls=calls(n), reasoning_details=details(n))
 
 
+def carrying(n: int) -> dict[str, Any]:
+    """An answer with its own parts, its calls in another order."""
+    parts = [{"functionCall": {"name": "f", "args": {"a": i}}} for i in range(n)]
+    carried = [call(i, json.dumps({"a": i})) for i in reversed(range(n))]
+    return assistant(tool_calls=carried, extra_content={"google": {"parts": parts}})
+
+
 def numbered_text(n: int) -> str:
     return json.dumps(numbered(n))
 
@@ -148,6 +155,10 @@ KINDS = [
     Kind("results of no call", CHAT, lambda n: chat([USER, *results(n)]), 400_000),
     Kind("steps of a tool loop", CHAT, lambda n: chat([USER, *loop(n)]), 150_000),
     Kind("equal calls", CHAT, lambda n: called([call(0)] * n, [result(0)] * n), 150_000),
+    Kind("reasoning details", CHAT, lambda n: chat([USER, reasoned(n)]), 100_000),
+    Kind("carried parts", CHAT, lambda n: chat([USER, carrying(n)]), 100_000),
+    Kind("keys of arguments", CHAT, lambda n: called([call(0, numbered_text(n))], [result(0)]), 1_200_000),
+    Kind("many arguments", CHAT, lambda n: called([call(i, numbered_text(400)) for i in range(n // 100)], []), 400_000),
     Kind("keys of a result", CHAT, lambda n: called([call(0)], [result(0, numbered_text(n))]), 1_500_000),
     Kind("lists in a result", CHAT, lambda n: called([call(0)], [result(0, lists_text(n))]), 6 * MILLION),
     Kind("unknown fields", CHAT, lambda n: chat([USER], **numbered(n)), 1_500_000),

@@ -14,7 +14,7 @@ from adapter.translate.core.context import Context
 from adapter.translate.core.notes import Fate, Rejected, SignatureSource
 from adapter.translate.request import content_parts as media
 from adapter.translate.request.replayed_parts import Visible, has_hidden, replayed
-from adapter.translate.request.tools import toolbox, upstream_name
+from adapter.translate.request.tools import check_name_length, toolbox, upstream_name
 from adapter.translate.request.turn_builder import Call, Turns, parts_of
 from adapter.translate.schema import openapi as schema_openapi
 from adapter.translate.signatures import keys as signatures
@@ -22,6 +22,8 @@ from adapter.translate.signatures.history import Found, KnownAnswer
 from adapter.translate.signatures.prefix_digest import text_of
 from adapter.wire.base import MAX_NESTING, decode, encode, present, too_deep
 from adapter.wire.gemini.content import FunctionCall, Part
+from adapter.wire.json_counts import is_within
+from adapter.wire.limits import Limits
 from adapter.wire.openai.chat_request import ImageOutput, Message, ToolCall
 
 _EDITED = "the thought signature that is stored for this id belongs to another call: the history was edited"
@@ -232,11 +234,12 @@ def _call(call: ToolCall, path: str, found: Found | None, turns: Turns) -> Call:
     asked = (function.name if function else None) or (custom.name if custom else None)
     if not asked:
         raise Rejected(f"{path}.function.name", "value-missing", "a call needs the name of its function")
+    check_name_length(len(asked), f"{path}.function.name", turns.context)
     name = upstream_name(asked)
     if custom is not None:
         args = msgspec.Raw(encode({"input": custom.input or ""}))
     else:
-        args = _arguments((function.arguments if function else None) or "", path)
+        args = _arguments((function.arguments if function else None) or "", path, turns.context.options.limits)
         if turns.context.options.schema == "openapi":
             args = _as_written(args, name, turns.context)
     return Call(call.id or "", path, FunctionCall(id=_gemini_id(call, found, turns), name=name, args=args))
@@ -261,10 +264,13 @@ def _as_written(args: msgspec.Raw, name: str, context: Context) -> msgspec.Raw:
     return args if texts == value else msgspec.Raw(encode(texts))
 
 
-def _arguments(text: str, path: str) -> msgspec.Raw:
+def _arguments(text: str, path: str, limits: Limits) -> msgspec.Raw:
     """A call's arguments as a JSON object, byte for byte. Raises `Rejected` for anything else."""
     if not text.strip():
         return msgspec.Raw(b"{}")
+    if not is_within(text, limits.json_values):
+        reason = f"the arguments have more than {limits.json_values} JSON values (the setting max_json_values)"
+        raise Rejected(f"{path}.function.arguments", "limit-exceeded", reason)
     try:
         value = orjson.loads(text)
     except orjson.JSONDecodeError as error:
@@ -282,7 +288,7 @@ def _arguments(text: str, path: str) -> msgspec.Raw:
 
 def _call_part(call: Call, known: KnownAnswer, number: int, turns: Turns) -> Part:
     """A function call part with the signature it came with."""
-    sent = signatures.carried(known.calls[number], known.message)
+    sent = signatures.carried(known.calls[number], known.details)
     value = _valid(sent, known.found[number], call.path, turns)
     if value is None:
         turns.unsigned = True

@@ -7,6 +7,7 @@ text or the images, stays out. What it cannot see (server-side tools, signed tho
 it was.
 """
 
+from collections import defaultdict, deque
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
@@ -49,9 +50,9 @@ class _Sorting:
         self.calls: list[Call] = []
         self._answered = {part.function_response.name for part in parts if part.function_response}
         self._has_text = bool(visible.text.strip())
-        self._images = list(visible.images)
+        self._images = deque(visible.images)
         self._has_images = bool(visible.images)
-        self._calls = list(visible.calls)
+        self._calls = _Calls(visible.calls)
 
     def take(self, part: Part) -> Part | None:
         """The part to send; None where the client left it out."""
@@ -67,28 +68,49 @@ class _Sorting:
     def _image(self, part: Part) -> Part | None:
         if not self._has_images:
             return None
-        own = self._images.pop(0) if self._images else None
+        own = self._images.popleft() if self._images else None
         self.agrees &= own is not None and _same_image(own, part)
         return part
 
     def _call(self, part: Part, call: FunctionCall) -> Part:
         """A call may stand elsewhere among the client's parallel calls."""
-        arguments = canonical_json(bytes(call.args).decode()) if present(call.args) else None
-        for own in self._calls:
-            if own.part.name != call.name:
-                continue
-            if arguments is None or canonical_json(bytes(own.part.args).decode()) == arguments:
-                self._calls.remove(own)
-                if arguments is None:
-                    part = msgspec.structs.replace(part, function_call=own.part)
-                self.calls.append(msgspec.structs.replace(own, part=part.function_call or own.part))
-                return part
-        self.agrees = False
+        own = self._calls.take(call)
+        if own is None:
+            self.agrees = False
+            return part
+        if not present(call.args):
+            part = msgspec.structs.replace(part, function_call=own.part)
+        self.calls.append(msgspec.structs.replace(own, part=part.function_call or own.part))
         return part
 
     def is_whole(self) -> bool:
         """Whether the client's history has all of this and nothing more."""
-        return self.agrees and not self._calls and not self._images
+        return self.agrees and not self._calls.left and not self._images
+
+
+class _Calls:
+    """The client's calls, each of which is taken once: by its name and arguments, or where a part has no arguments
+    by its name. `left` are those that were not."""
+
+    def __init__(self, calls: Sequence[Call]) -> None:
+        self.left = dict(enumerate(calls))
+        self._by_name: defaultdict[str | None, deque[int]] = defaultdict(deque)
+        self._by_meaning: defaultdict[tuple[str | None, bytes], deque[int]] = defaultdict(deque)
+        for number, call in self.left.items():
+            self._by_name[call.part.name].append(number)
+            self._by_meaning[_meaning(call.part)].append(number)
+
+    def take(self, call: FunctionCall) -> Call | None:
+        """The first that is left of those that are this call."""
+        same = self._by_meaning.get(_meaning(call)) if present(call.args) else self._by_name.get(call.name)
+        while same:
+            if (own := self.left.pop(same.popleft(), None)) is not None:
+                return own
+        return None
+
+
+def _meaning(call: FunctionCall) -> tuple[str | None, bytes]:
+    return call.name, canonical_json(bytes(call.args).decode())
 
 
 def _agree(said: str, text: str, *, left_out: bool) -> bool:

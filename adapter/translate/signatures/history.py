@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from adapter.translate.core.notes import SignatureSource
-from adapter.translate.signatures.keys import call_key, item_key, legacy_call_key
+from adapter.translate.signatures.keys import call_key, detailed, item_key, legacy_call_key
 from adapter.translate.signatures.prefix_digest import (
     PrefixDigest,
     answer_digest,
@@ -45,7 +45,7 @@ class Found(msgspec.Struct, frozen=True, gc=False):
 class KnownAnswer:
     """One answer of the history, and what is known of each of its calls and of the whole."""
 
-    __slots__ = ("calls", "digests", "found", "index", "message", "whole")
+    __slots__ = ("_details", "calls", "digests", "found", "index", "message", "whole")
 
     def __init__(self, index: int, message: Message) -> None:
         self.index = index
@@ -54,6 +54,14 @@ class KnownAnswer:
         self.found: list[Found | None] = [None] * len(self.calls)
         self.whole: Found | None = None
         self.digests: list[str] | None = None
+        self._details: dict[str, str] | None = None
+
+    @property
+    def details(self) -> dict[str, str]:
+        """The signatures in the message's `reasoning_details`, which are read once for all its calls."""
+        if self._details is None:
+            self._details = detailed(self.message)
+        return self._details
 
     def call_digests(self) -> list[str]:
         """The digest of each call: its record's, where that belongs to it."""

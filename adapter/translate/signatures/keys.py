@@ -5,6 +5,7 @@ there are items. What has no id is found by words, see `history`.
 """
 
 import re
+from collections.abc import Mapping
 from hashlib import blake2b
 from typing import Any
 
@@ -12,6 +13,8 @@ import msgspec
 import orjson
 
 from adapter.wire.base import present
+from adapter.wire.json_counts import is_within
+from adapter.wire.limits import DEFAULTS
 from adapter.wire.openai.chat_request import ExtraContent, FunctionCall, Message, ProviderFields, ToolCall
 
 SENTINEL = "skip_thought_signature_validator"
@@ -37,6 +40,8 @@ def legacy_call_key(name: str, arguments: str, text: str, before: str) -> str:
 
 
 def _legacy_arguments(arguments: str) -> str:
+    if not is_within(arguments, DEFAULTS.json_values):
+        return arguments
     try:
         return orjson.dumps(orjson.loads(arguments or "{}"), option=orjson.OPT_SORT_KEYS).decode()
     except (orjson.JSONDecodeError, TypeError):
@@ -52,8 +57,11 @@ def _legacy_digest(kind: str, *pieces: str) -> str:
     return f"{kind}:{hashed.hexdigest()}"
 
 
-def carried(call: ToolCall, message: Message) -> str | None:
-    """The signature that the client itself sent with a call, in any known carrier; best first."""
+def carried(call: ToolCall, details: Mapping[str, str]) -> str | None:
+    """The signature that the client itself sent with a call, in any known carrier; best first.
+
+    `details` are those of its message.
+    """
     return (
         _of_extra(call.extra_content)
         or _of_provider(call.provider_specific_fields)
@@ -62,7 +70,7 @@ def carried(call: ToolCall, message: Message) -> str | None:
         or call.thought_signature_
         or _of_options(call.provider_options)
         or _of_options(call.provider_options_)
-        or _in_ids(call, message)
+        or _in_ids(call, details)
     )
 
 
@@ -91,12 +99,11 @@ def _of_options(options: msgspec.Raw) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def _in_ids(call: ToolCall, message: Message) -> str | None:
+def _in_ids(call: ToolCall, details: Mapping[str, str]) -> str | None:
     """A signature in the call's id, or beside it in the message's reasoning."""
     bare, inside = split_id(call.id or "")
-    if not present(message.reasoning_details):
+    if not details:
         return inside
-    details = detailed(message)
     return details.get(call.id or "") or details.get(f"tool_call_{bare}") or inside
 
 

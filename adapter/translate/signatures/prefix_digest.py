@@ -13,6 +13,8 @@ from typing import Any
 import orjson
 
 from adapter.wire.base import encode
+from adapter.wire.json_counts import is_within
+from adapter.wire.limits import DEFAULTS
 from adapter.wire.openai.chat_request import ContentPart, ImageUrl, MediaUrl, Message, ToolCall
 
 _SIZE = 16
@@ -31,7 +33,12 @@ def as_bytes(text: str) -> bytes:
 
 
 def canonical_json(arguments: str) -> bytes:
-    """Arguments with sorted keys, no white space and numbers spelled alike; text that is not JSON stays as it is."""
+    """Arguments with sorted keys, no white space and numbers spelled alike.
+
+    Text that is not JSON stays as it is, and so does text with more values than any call has.
+    """
+    if not is_within(arguments, DEFAULTS.json_values):
+        return as_bytes(arguments)
     try:
         value = orjson.loads(arguments or "{}")
         data = orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
