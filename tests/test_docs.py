@@ -1,6 +1,7 @@
 """Documents that are made from the code are what the code says; `python -m tests.test_docs` writes them anew."""
 
-import json
+import re
+from functools import cache
 from pathlib import Path
 
 from adapter.settings import SECRETS, all_settings
@@ -8,7 +9,7 @@ from adapter.translate.core.catalogue import CODES
 from adapter.translate.core.codes import Severity
 from adapter.translate.request import fields as chat
 from adapter.translate.responses import fields as responses
-from conformance.cases import PATHS
+from conformance.cases import all_cases
 
 ROOT = Path(__file__).parent.parent
 SETTINGS = ROOT / "docs" / "settings.md"
@@ -80,17 +81,30 @@ REQUESTS = {"chat/completions": chat.RULES, "responses": responses.RULES}
 
 
 def fates_of(field: str, endpoint: str = "chat/completions") -> set[str]:
-    """The fates that the conformance cases of a field show, of the field or of something inside it."""
+    """The fates that the conformance cases of a field show, of the field or of something inside it.
+
+    Where the operator's policy or strict mode refuses what would be lost, that is no fate of the field.
+    """
     seen = set()
-    for path in (ROOT / "conformance").glob("*/*.json"):
-        case = json.loads(path.read_text())
-        if case.get("rule") != field or PATHS.get(path.parent.name, "chat/completions") != endpoint:
+    for case in _cases():
+        if case.rule != field or case.endpoint != endpoint or not POLICIES.isdisjoint(case.settings):
             continue
-        for turn in case.get("turns", [case]):
-            own = [note.rpartition(" ")[2] for note in turn.get("notes", ()) if note.startswith(field)]
-            refused = str(turn.get("error", {}).get("param", "")).startswith(field)
-            seen |= {"rejected"} if refused else set(own) or {"exact"}
+        for turn in case.turns:
+            own = {note.rpartition(" ")[2] for note in turn.notes or () if _is_inside(note.partition(" ")[0], field)}
+            refused = turn.error is not None and _is_inside(turn.error.param or "", field)
+            seen |= {"rejected"} if refused else own or {"exact"}
     return seen
+
+
+_cases = cache(all_cases)
+
+POLICIES = {"strict", "notes"}
+"""Settings by which an operator refuses losses."""
+
+
+def _is_inside(path: str, field: str) -> bool:
+    """Whether a path is a field's, or of something inside it."""
+    return re.match(rf"{re.escape(field)}(?![a-zA-Z0-9_])", path) is not None
 
 
 def fields_page() -> str:

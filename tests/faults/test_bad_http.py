@@ -222,13 +222,12 @@ async def test_fifty_megabytes_of_headers_are_cut_off():
 async def test_a_body_that_grows_past_the_limit_is_cut_off():
     async with scripted(says_hello) as upstream, adapter(upstream, max_body=100_000) as client, raw(client) as one:
         await one.send(chunked(b""))
-        try:
+        # Read at once: a connection that is reset while much is on its way to the server loses what was not read.
+        first = asyncio.create_task(one.answer())
+        with suppress(ConnectionError):
             for _ in range(100):
                 await one.send(b"2710\r\n" + b" " * 10_000 + b"\r\n")
-        except ConnectionError:
-            pass
-        first = await one.answer()
-        assert first is None or first[0] == 413
+        assert (await first)[0] == 413
         assert (await client.post(PATH, json=chat())).status_code == 200
     assert len(upstream.seen) == 1
 

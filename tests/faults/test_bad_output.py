@@ -8,6 +8,8 @@ import pytest_asyncio
 
 from adapter.server.observe.request_log import Lines
 from adapter.settings import Settings
+from conformance.events import join_events
+from conformance.joining import join
 from tests.faults.rows import CHAT, post, says_hello, served
 from tests.server.scripted import Kept, answer, chat
 
@@ -128,44 +130,79 @@ async def test_an_odd_call_arrives(server, said, name, arguments, caplog):
     assert caplog.records == []
 
 
+BAD = "upstream_bad_response"
+MALFORMED = "malformed_function_call"
+NESTED = '{"a":' * 300 + "1" + "}" * 300
+
 HOSTILE = {
-    "arguments of three hundred levels": calls(b'{"a":' * 300 + b"1" + b"}" * 300),
-    "arguments of a hundred thousand levels": calls(b'{"a":' * 100_000 + b"1" + b"}" * 100_000),
-    "half a surrogate pair in arguments": calls(rb'{"a":"\ud800"}'),
-    "half a surrogate pair in a name": calls(b"{}", rb'"f\udc00"'),
-    "half a surrogate pair in a text": json.dumps(answer("TEXT")).encode().replace(b"TEXT", rb"\ud83d"),
-    "broken UTF-8 in a text": json.dumps(answer("TEXT")).encode().replace(b"TEXT", b"\xff\xfe"),
-    "broken UTF-8 in arguments": calls(b'{"a":"\xff"}'),
-    "arguments that are a list": calls(b"[1]"),
-    "arguments that are a text": calls(b'"x"'),
-    "arguments that are no JSON": calls(b"{a:1}"),
-    "a number beyond a double": calls(b'{"a":1e400}'),
-    "not a number": calls(b'{"a":NaN}'),
-    "a name of null": calls(b"{}", b"null"),
-    "a name that is a number": calls(b"{}", b"5"),
-    "an empty name": calls(b"{}", b'""'),
-    "a text that is a number": json.dumps(answer({"text": 5})).encode(),
-    "an image that is no base64": json.dumps(answer({"inlineData": {"mimeType": "a\r\nb: c", "data": "?"}})).encode(),
-    "counts below zero": json.dumps({**answer("hi"), "usageMetadata": {"promptTokenCount": -1}}).encode(),
-    "huge counts": json.dumps({**answer("hi"), "usageMetadata": {"totalTokenCount": 10**40}}).encode(),
+    "arguments of three hundred levels": (calls(NESTED.encode()), NESTED),
+    "arguments that are a list": (calls(b"[1]"), "[1]"),
+    "arguments that are a text": (calls(b'"x"'), '"x"'),
+    "a number beyond a double": (calls(b'{"a":1e400}'), '{"a":1e400}'),
+    "an image that is no base64": (
+        json.dumps(answer({"inlineData": {"mimeType": "a\r\nb: c", "data": "?"}})).encode(),
+        "",
+    ),
+    "counts below zero": (json.dumps({**answer("hi"), "usageMetadata": {"promptTokenCount": -1}}).encode(), "hi"),
+    "huge counts": (json.dumps({**answer("hi"), "usageMetadata": {"totalTokenCount": 10**40}}).encode(), "hi"),
 }
+"""What Gemini says, and the text or the arguments that the client has of it."""
+
+REFUSED = {
+    "arguments of a hundred thousand levels": (calls(b'{"a":' * 100_000 + b"1" + b"}" * 100_000), BAD),
+    "half a surrogate pair in arguments": (calls(rb'{"a":"\ud800"}'), BAD),
+    "half a surrogate pair in a name": (calls(b"{}", rb'"f\udc00"'), BAD),
+    "half a surrogate pair in a text": (json.dumps(answer("TEXT")).encode().replace(b"TEXT", rb"\ud83d"), BAD),
+    "broken UTF-8 in a text": (json.dumps(answer("TEXT")).encode().replace(b"TEXT", b"\xff\xfe"), BAD),
+    "broken UTF-8 in arguments": (calls(b'{"a":"\xff"}'), BAD),
+    "arguments that are no JSON": (calls(b"{a:1}"), BAD),
+    "not a number": (calls(b'{"a":NaN}'), BAD),
+    "a name of null": (calls(b"{}", b"null"), MALFORMED),
+    "a name that is a number": (calls(b"{}", b"5"), BAD),
+    "an empty name": (calls(b"{}", b'""'), MALFORMED),
+    "a text that is a number": (json.dumps(answer({"text": 5})).encode(), BAD),
+}
+"""What Gemini says, and the code of the error that the client has of it."""
 
 
-@pytest.mark.parametrize("said", HOSTILE.values(), ids=HOSTILE.keys())
+def body_for(path):
+    return chat(tools=[TOOL]) if path == CHAT else {"model": "gemini-3.5-flash", "input": "hi"}
+
+
+def said_in(path, whole):
+    """The text of an answer, or the arguments of its call."""
+    if path == CHAT:
+        message = whole["choices"][0]["message"]
+        calls = message.get("tool_calls")
+        return calls[0]["function"]["arguments"] if calls else message["content"]
+    item = whole["output"][0]
+    return item["arguments"] if item["type"] == "function_call" else item["content"][0]["text"]
+
+
+@pytest.mark.parametrize(("said", "expected"), HOSTILE.values(), ids=HOSTILE.keys())
 @pytest.mark.parametrize("path", [CHAT, RESPONSES])
-async def test_an_answer_that_is_none_is_the_upstreams_fault_or_harmless(server, said, path, caplog):
+async def test_what_is_odd_and_harmless_arrives_whole_and_streamed(server, said, expected, path, caplog):
     upstream, client = server
     upstream.script = says(said)
-    body = chat(tools=[TOOL]) if path == CHAT else {"model": "gemini-3.5-flash", "input": "hi"}
-    whole = await post(client, path, body)
-    assert whole.status_code in (200, 502), whole.text[:500]
-    assert whole.status_code == 200 or set(whole.json()["error"]) == {"message", "type", "param", "code"}
-    whole.content.decode()
-    stream = await post(client, path, {**body, "stream": True})
-    assert stream.status_code in (200, 502)
-    if stream.status_code == 200:
-        for one in payloads(stream):
-            assert one == "[DONE]" or json.loads(one)
+    whole = await post(client, path, body_for(path))
+    stream = await post(client, path, {**body_for(path), "stream": True})
+    assert (whole.status_code, stream.status_code) == (200, 200)
+    events = [json.loads(one) for one in payloads(stream) if one != "[DONE]"]
+    joined = join(events) if path == CHAT else join_events(events)
+    assert said_in(path, whole.json()) == said_in(path, joined) == expected
+    assert not any(record.exc_info for record in caplog.records)
+
+
+@pytest.mark.parametrize(("said", "code"), REFUSED.values(), ids=REFUSED.keys())
+@pytest.mark.parametrize("path", [CHAT, RESPONSES])
+async def test_an_answer_that_is_none_is_the_upstreams_fault(server, said, code, path, caplog):
+    upstream, client = server
+    upstream.script = says(said)
+    for more in ({}, {"stream": True}):
+        response = await post(client, path, body_for(path) | more)
+        error = response.json()["error"]
+        assert set(error) == {"message", "type", "param", "code"}
+        assert (response.status_code, error["code"]) == (502, code)
     assert not any(record.exc_info for record in caplog.records)
     upstream.script = says_hello
     assert (await post(client, CHAT, chat())).status_code == 200

@@ -1,6 +1,6 @@
 """How much the tests try: a little with the test command, everything in `.ci/run`.
 
-`ADAPTER_TEST_SIZE=large` tries all recorded traffic, many more examples of hypothesis, and all cases over HTTP.
+`TEST_SIZE=large` tries all recorded traffic, many more examples of hypothesis, and all cases over HTTP.
 Otherwise a seeded tenth is tried, the same one in every run.
 """
 
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from random import Random
 from typing import TypeVar
 
-IS_LARGE = os.environ.get("ADAPTER_TEST_SIZE") == "large"
+IS_LARGE = os.environ.get("TEST_SIZE") == "large"
 
 EXAMPLES = 500 if IS_LARGE else 30
 """How many examples hypothesis tries per test."""
