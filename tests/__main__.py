@@ -24,6 +24,9 @@ COVERED = "adapter/wire/*,adapter/translate/*"
 HOUSE = ["tests/test_layers.py", "tests/test_rules.py", "tests/test_drift.py", "tests/test_docs.py"]
 """The rules of the house, which any change may break."""
 
+APART_FOLDERS = ["tests/clients", "tests/replicas", "tests/faults"]
+"""Folders of such groups alone: not even their imports are needed."""
+
 APART = ("clients", "install", "browser", "replicas", "faults")
 """Groups that need downloads, programs of the system, or more time: .ci/run adds them."""
 
@@ -59,7 +62,7 @@ def main() -> None:
     else:
         pytest("-n", str(CORES), "--cov", "--cov-report=", *PURE)
         run([PYTHON, "-m", "coverage", "report", f"--include={COVERED}", "--fail-under=100", "--show-missing"])
-        everything_else = [f"--ignore={path}" for path in PURE]
+        everything_else = [f"--ignore={path}" for path in PURE + APART_FOLDERS]
         pytest("-n", AT_ONCE, "-m", f"not ({' or '.join(APART)})", *everything_else)
 
 

@@ -1,10 +1,15 @@
 """How many faults and bad inputs were survived is printed at the end, wherever their tests are; nothing is timed."""
 
+import os
+import ssl
 from collections import Counter
+from collections.abc import Iterator
 from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 
+from tests.support.environment import WHOLE_BUNDLE
 from tests.support.size import EXAMPLES, IS_LARGE
 
 # The environments of clients have none.
@@ -20,6 +25,27 @@ if find_spec("hypothesis") is not None:
         suppress_health_check=[HealthCheck.too_slow],
     )
     settings.load_profile("ours")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def few_certificates(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Trust one certificate of the bundle: each client reads the whole bundle otherwise, most of what a test costs.
+
+    No test calls an https server of the internet, but for what installs packages; that has the bundle back.
+    """
+    bundle = os.environ.get("SSL_CERT_FILE") or ssl.get_default_verify_paths().cafile
+    if bundle is None:
+        yield
+        return
+    first, end, _ = Path(bundle).read_text(encoding="utf-8").partition("-----END CERTIFICATE-----\n")
+    few = tmp_path_factory.mktemp("certificates") / "first.pem"
+    few.write_text(first + end)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(WHOLE_BUNDLE, bundle)
+        patch.setenv("SSL_CERT_FILE", str(few))
+        patch.setenv("SSL_CERT_DIR", str(few.parent / "none"))
+        yield
+
 
 FAULT = ("kind", "fault")
 """Kept with the report of a test that is marked so, since a report knows no marks."""

@@ -1,5 +1,6 @@
 """The files under deploy/ are valid, by validators that need no cluster, and fit the settings and each other."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -13,6 +14,7 @@ import yaml
 from packaging.requirements import Requirement
 
 from adapter.settings import all_settings, load
+from tests.support.environment import downloading
 
 DEPLOY = Path(__file__).parent.parent / "deploy"
 RESOURCES = list(yaml.safe_load_all((DEPLOY / "kubernetes.yaml").read_text()))
@@ -262,7 +264,8 @@ def test_the_steps_of_the_image_make_an_environment_that_serves(tmp_path):
     for run in instructions()["RUN"]:
         for command in run.split("&&"):
             if "pip install" in command:
-                subprocess.run(command.replace("/opt/adapter", str(where)), shell=True, cwd=source, check=True)
+                installing = command.replace("/opt/adapter", str(where))
+                subprocess.run(installing, shell=True, cwd=source, check=True, env=downloading(os.environ))
     done = subprocess.run([where / "bin" / "adapter", "--version"], capture_output=True, text=True, check=True)
     assert "adapter" in done.stdout
     optional = (

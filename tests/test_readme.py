@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.live import bare_environment, free_port, wait_for
+from tests.support.environment import downloading
 from tests.support.guards import PATIENCE
 
 ROOT = Path(__file__).parent.parent
@@ -38,7 +39,8 @@ def clone(tmp_path_factory):
 def served(clone, tmp_path_factory):
     """The adapter as the README's first command starts it, on a port that is free."""
     port = free_port()
-    environment = {**bare_environment(tmp_path_factory.mktemp("home")), "ADAPTER_PORT": str(port)}
+    home = bare_environment(tmp_path_factory.mktemp("home"))
+    environment = {**downloading(home), "ADAPTER_PORT": str(port)}
     process = subprocess.Popen(["bash", "-c", SHELL[0]], cwd=clone, env=environment, start_new_session=True)
     try:
         yield f"http://127.0.0.1:{port}", wait_for(f"http://127.0.0.1:{port}/healthz", process)

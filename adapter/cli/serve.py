@@ -44,6 +44,9 @@ from adapter.store import shared_store_fault
 
 log = logging.getLogger("adapter")
 
+WORKER_START = 60
+"""Seconds that a worker may take until it answers its parent for the first time."""
+
 
 @click.command()
 @with_settings
@@ -107,6 +110,9 @@ def _run(app: ASGIApp | str, settings: Settings, label: str, page_token: str) ->
         proxy_headers=False,
         # Later than `Drain`, whose errors the clients see.
         timeout_graceful_shutdown=math.ceil(settings.shutdown_grace) + 5,
+        # uvicorn kills a worker that does not answer in time, also one that still starts: on a busy machine five
+        # seconds, the default, end every one of them. Stuck workers are the watchdog's.
+        timeout_worker_healthcheck=WORKER_START,
     )
     server = uvicorn.Server(config)
     listeners = _listeners(config)

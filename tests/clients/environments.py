@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.support.environment import downloading
 from tests.support.guards import PATIENCE
 
 HERE = Path(__file__).parent
@@ -21,7 +22,8 @@ def python_of(name: str) -> Path:
     if not (target / "complete").exists():
         subprocess.run([sys.executable, "-m", "venv", "--clear", "--without-pip", str(target)], check=True)
         pip = _pip()
-        subprocess.run([*pip, "--python", str(python), "install", "-q", "-r", str(lock)], check=True)
+        command = [*pip, "--python", str(python), "install", "-q", "-r", str(lock)]
+        subprocess.run(command, check=True, env=downloading(os.environ))
         (target / "complete").touch()
     return python
 

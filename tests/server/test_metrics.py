@@ -234,7 +234,8 @@ async def test_there_are_none_unless_asked_for():
 def test_workers_count_together(tmp_path):
     port = free_port()
     command = [sys.executable, "-m", "adapter", "serve", "--port", str(port), "--workers", "2", "--metrics"]
-    process = subprocess.Popen([*command, "--store", "memory"], cwd=ROOT, env=bare_environment(tmp_path))
+    command += ["--store", f"sqlite:{tmp_path}/store"]
+    process = subprocess.Popen(command, cwd=ROOT, env=bare_environment(tmp_path))
     try:
         wait_for(f"http://127.0.0.1:{port}/healthz", process)
         for _ in range(12):
