@@ -39,6 +39,6 @@ async def compact_response(call: Call) -> None:
             reply.response, turn.prepared.answered.context, turn.stamp, reply.unknown, turn.view, clock=time.time
         )
         call.exchange.reply_notes = continuation.notes(reply.continued) + ledger
-        return compacted(response, turn.past.request)
+        return await turn.work.run(compacted, response, turn.past.request)
 
     await call.send_translated(turn.prepared, await call.ask(turn.prepared, read))

@@ -232,7 +232,7 @@ class Jobs:
         if len(self._running) >= self._limit:
             raise Busy(f"{self._limit} background responses run already.")
         now = blank(turn.view, turn.stamp)
-        if not await self._service.state.keep(now, turn.past, turn.client.id):
+        if not await self._service.state.keep(now, turn.past, turn.client.id, turn.work):
             raise NotStored("The store cannot keep this response.", status=503, code="not_stored")
         key = (turn.stamp.id, turn.client.id)
         job = self._running[key] = Job(self._service, turn, answer)

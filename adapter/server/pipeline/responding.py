@@ -33,7 +33,7 @@ _STAYS = Note(
 class Turn(NamedTuple):
     """A request that is understood: what was said before it, what goes to Gemini, the answer's id and where it goes.
 
-    `kept` is where the response is stored; None: nowhere.
+    `kept` is where the response is stored; None: nowhere. `work` does the computing.
     """
 
     view: View
@@ -42,6 +42,7 @@ class Turn(NamedTuple):
     stamp: Stamp
     client: Client
     kept: State | None
+    work: Work
 
 
 class Memory(NamedTuple):
@@ -87,7 +88,7 @@ async def turn_of(
     prepared = msgspec.structs.replace(prepared, notes=ledger)
     stamp = Stamp(seed=seed, id=f"resp_{secrets.token_hex(24)}", created=int(time.time()), model=prepared.model)
     kept = memory.unstored if request.store is False else service.state
-    return Turn(view, past, prepared, stamp, client, kept)
+    return Turn(view, past, prepared, stamp, client, kept, work)
 
 
 class Told(NamedTuple):
@@ -120,7 +121,7 @@ async def keep(turn: Turn, response: Response, ledger: list[Note]) -> None:
         return
     reason = "the response is too large for the store, or cannot be written"
     try:
-        kept = await turn.kept.keep(response, turn.past, turn.client.id)
+        kept = await turn.kept.keep(response, turn.past, turn.client.id, turn.work)
     except Rejected as error:
         kept, reason = False, f"the input cannot be stored: {error}"
     if not kept:

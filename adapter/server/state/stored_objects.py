@@ -216,16 +216,9 @@ class State(Recall):
         """What is here and in another store, to be read as one; and that store alone."""
         return Recall(Layered(local, self.documents), self._histories), State(local, self._histories)
 
-    async def keep(self, response: Response, past: Past, client: str) -> bool:
+    async def keep(self, response: Response, past: Past, client: str, work: Work) -> bool:
         """Store a response, and add it to its conversation once it has come to an end; whether that was possible."""
-        record = StoredResponse(response=msgspec.Raw(encode(response)), input=past.own(), history=past.history)
-        documents = [Document(response.id, encode(record))]
-        documents += [Document(_place(item.id), response.id.encode(), response.id) for item in response.output]
-        conversation = conversation_of(past.request)
-        if conversation is not None and response.status in ("completed", "incomplete"):
-            said = [*record.input, *answer_of(record).output]
-            documents += [_conversation_item(conversation, item) for item in said]
-        return await self.documents.put(documents, client)
+        return await self.documents.put(await work.run(_documents_of, response, past), client)
 
     async def delete(self, response_id: str, client: str) -> None:
         """Delete a response. Raises `NotStored`."""
@@ -280,6 +273,18 @@ def conversation_of(request: ResponsesRequest) -> str | None:
 def answer_of(record: StoredResponse) -> StoredAnswer:
     """What the server reads of a stored response."""
     return msgspec.json.decode(record.response, type=StoredAnswer)
+
+
+def _documents_of(response: Response, past: Past) -> list[Document]:
+    """What is stored of a response."""
+    record = StoredResponse(response=msgspec.Raw(encode(response)), input=past.own(), history=past.history)
+    documents = [Document(response.id, encode(record))]
+    documents += [Document(_place(item.id), response.id.encode(), response.id) for item in response.output]
+    conversation = conversation_of(past.request)
+    if conversation is not None and response.status in ("completed", "incomplete"):
+        said = [*record.input, *answer_of(record).output]
+        documents += [_conversation_item(conversation, item) for item in said]
+    return documents
 
 
 def id_of(item: msgspec.Raw) -> str:
