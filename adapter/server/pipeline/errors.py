@@ -166,6 +166,10 @@ TABLE = tuple(kind for kind, _ in _ROWS)
 """Every exception that is an OpenAI error; others are bugs."""
 
 
+TABLE = tuple(kind for kind, _ in _ROWS)
+"""Every exception that has a row."""
+
+
 SHORTEST_SECRET = 8
 """Characters below which a key may be a word of a message."""
 
