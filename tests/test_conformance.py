@@ -26,8 +26,8 @@ from adapter.translate.request import fields as chat
 from adapter.translate.responses import fields as responses
 from adapter.translate.responses.compaction import asking, compacted
 from adapter.translate.signatures.history import look_up
-from adapter.upstream.client import Reply
-from adapter.upstream.errors import UpstreamError, UpstreamProtocolError, from_answer, from_event, google_status
+from adapter.upstream.answers import EventReader, Reply, read_reply
+from adapter.upstream.errors import UpstreamError, from_answer
 from adapter.upstream.sse import EventDecoder
 from adapter.wire.base import decode, encode
 from adapter.wire.gemini.generate import GenerateContentResponse
@@ -102,9 +102,9 @@ class Core:
         """Gemini's whole answer, by as many calls as it takes."""
 
         async def ask(body):
-            return reply_of(self.heard(turn, body))
+            return read_reply(self.heard(turn, body))
 
-        first = reply_of(self.heard(turn, self.body))
+        first = read_reply(self.heard(turn, self.body))
         if not unfinished(first.response):
             return first
         return asyncio.run(continuing.whole(first, ask, self.answer))
@@ -264,7 +264,7 @@ class CompactionCore(ResponsesCore):
         return asking(request)
 
     def whole(self, turn, context, stamp):
-        reply = reply_of(b"".join(turn.pieces()))
+        reply = read_reply(b"".join(turn.pieces()))
         response, notes, _ = responses.from_gemini(reply.response, context, stamp, reply.unknown, self.view)
         self.reply_notes = lines(notes)
         return self.observed(200, orjson.loads(encode(compacted(response, self.view.asked))), {})
@@ -280,26 +280,14 @@ def lines(notes):
     return [f"{note.path} {note.fate}" for note in lost]
 
 
-def reply_of(payload):
-    """As `Upstream` reads one body or event."""
-    try:
-        response, unknown = decode(payload, GenerateContentResponse)
-    except msgspec.MsgspecError as error:
-        if google_status(payload) is not None:
-            raise from_event(payload) from None
-        raise UpstreamProtocolError(str(error)) from None
-    if "error" in unknown:
-        raise from_event(payload)
-    return Reply(response, unknown)
-
-
 def replies_of(pieces, calls):
     decoder = EventDecoder(1 << 20)
     payloads = [payload for piece in pieces for payload in decoder.feed(piece)]
     fanout = Fanout(calls)
+    reader = EventReader()
     for payload in payloads + decoder.close():
         for call in range(calls):
-            reply = reply_of(payload)
+            reply = reader.read(payload)
             yield reply if calls == 1 else Reply(fanout.renumber(call, reply.response), reply.unknown)
 
 

@@ -13,14 +13,13 @@ from urllib.parse import urlencode
 
 import msgspec
 
+from adapter.upstream.answers import EventReader, Reply, read, read_reply
 from adapter.upstream.auth.key_pool import Caller, KeyPool, auth
 from adapter.upstream.errors import (
     MAX_ERROR_BODY,
     UpstreamError,
     UpstreamProtocolError,
     from_answer,
-    from_event,
-    google_status,
 )
 from adapter.upstream.model_path import model_path
 from adapter.upstream.observer import Observed, Observer
@@ -29,11 +28,10 @@ from adapter.upstream.policy.retry import WORLD, Retry, World
 from adapter.upstream.settings import UpstreamSettings, base_url
 from adapter.upstream.sse import EventDecoder
 from adapter.upstream.transport.base import Request, Response, Transport
-from adapter.wire.base import decode, encode
+from adapter.wire.base import encode
 from adapter.wire.gemini.count import CountedRequest, CountTokensRequest, CountTokensResponse
-from adapter.wire.gemini.generate import GenerateContentRequest, GenerateContentResponse
+from adapter.wire.gemini.generate import GenerateContentRequest
 from adapter.wire.gemini.models import ListModelsResponse, Model
-from adapter.wire.limits import TooManyUnknownFields
 
 __all__ = ["Caller", "Reply", "Upstream"]
 
@@ -49,19 +47,6 @@ _DONE = b"[DONE]"
 
 _COUNTED = ("contents", "system_instruction", "tools", "generation_config")
 """What Vertex AI's countTokens takes (discovery revision 20261106)."""
-
-
-class Reply(msgspec.Struct, frozen=True, gc=False):
-    """An answer or one event of a stream, and the fields that nobody knows, path to value.
-
-    `more`: the next event is here already, so that both can be passed on together. `continued`: an earlier call began
-    this answer.
-    """
-
-    response: GenerateContentResponse
-    unknown: dict[str, msgspec.Raw]
-    more: bool = False
-    continued: bool = False
 
 
 class _Call(msgspec.Struct, frozen=True, gc=False):
@@ -108,7 +93,7 @@ class Upstream:
         """The whole answer."""
         call = self._generation(model, "generateContent", request, caller, deadline)
         with call.observed or _NOBODY:
-            reply = _reply(await self._run(call, self._read))
+            reply = read_reply(await self._run(call, self._read))
             if call.observed is not None:
                 call.observed.heard(reply.response)
             return reply
@@ -197,7 +182,7 @@ class Upstream:
     async def _decoded(self, call: _Call, type_: type[T]) -> T:
         """The whole answer to what is no generation."""
         with call.observed or _NOBODY:
-            return _decoded(await self._run(call, self._read), type_)[0]
+            return read(await self._run(call, self._read), type_)[0]
 
     def _deadline(self, callers: float | None) -> float:
         own = self._world.clock() + self.settings.total
@@ -281,11 +266,12 @@ class Upstream:
 class _Events:
     """The events of one stream."""
 
-    __slots__ = ("_decoder", "_ended", "_payloads", "_response", "aclose")
+    __slots__ = ("_decoder", "_ended", "_payloads", "_reader", "_response", "aclose")
 
     def __init__(self, response: Response, max_event: int) -> None:
         self._response = response
         self._decoder = EventDecoder(max_event)
+        self._reader = EventReader()
         self._payloads: list[bytes] = []
         self._ended = False
         self.aclose = response.aclose
@@ -301,7 +287,7 @@ class _Events:
                 payloads, self._ended = self._decoder.close(), True
             self._payloads = payloads if _DONE not in payloads else [one for one in payloads if one != _DONE]
         payload = self._payloads.pop(0)
-        return _reply(payload, more=bool(self._payloads))
+        return self._reader.read(payload, more=bool(self._payloads))
 
 
 def _lower(headers: Mapping[str, str]) -> dict[str, str]:
@@ -320,21 +306,3 @@ async def _some(response: Response, limit: int) -> bytes:
             break
         body += piece
     return body
-
-
-def _reply(payload: bytes, *, more: bool = False) -> Reply:
-    response, unknown = _decoded(payload, GenerateContentResponse)
-    if unknown and "error" in unknown:
-        raise from_event(payload)
-    return Reply(response, unknown, more)
-
-
-def _decoded(body: bytes, type_: type[T]) -> tuple[T, dict[str, msgspec.Raw]]:
-    try:
-        return decode(body, type_)
-    except msgspec.ValidationError as error:
-        if google_status(body) is not None:
-            raise from_event(body) from None
-        raise UpstreamProtocolError(f"Gemini's answer has another shape than documented: {error}") from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, TooManyUnknownFields) as error:
-        raise UpstreamProtocolError("Gemini's answer is not JSON.") from error

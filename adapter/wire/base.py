@@ -10,11 +10,13 @@ unknown paths are known and the rest decodes as if they had not been there.
 """
 
 import types
+from collections.abc import Container
 from functools import cache
 from typing import Any, TypeVar, Union, get_args, get_origin
 
 import msgspec
 
+from adapter.wire import surrogates
 from adapter.wire.limits import DEFAULTS, TooManyUnknownFields
 
 T = TypeVar("T")
@@ -70,17 +72,34 @@ def decode(
     Raises `msgspec.ValidationError` (its text ends in the JSON path) for a wrong shape, `msgspec.DecodeError` for
     text that is not JSON, `UnicodeDecodeError`, `RecursionError`, `TooManyUnknownFields`.
     """
+    repairs: dict[str, msgspec.Raw] = {}
     if isinstance(body, bytes):
         check_utf8(body)
+        body, repairs = surrogates.repaired(body)
     shape: Any = type_
     try:
-        return decoder(shape).decode(body), {}
+        return decoder(shape).decode(body), repairs
     except msgspec.ValidationError as error:
         if "unknown field" not in str(error):
             raise
     walk = _Walk(max_unknown)
     known = walk.known(body, shape, "", 0)
-    return decoder(shape).decode(known), walk.unknown
+    return decoder(shape).decode(known), walk.unknown | repairs
+
+
+def decode_leniently(body: bytes, type_: type[T]) -> tuple[T, dict[str, msgspec.Raw]]:
+    """Decode as `decode` does, with numbers and booleans that are written as texts, and names in snake_case."""
+    check_utf8(body)
+    body, repairs = surrogates.repaired(body)
+    walk = _Walk(DEFAULTS.unknown_fields, is_lenient=True)
+    shape: Any = type_
+    known = walk.known(body, shape, "", 0)
+    return _lenient_decoder(shape).decode(known), walk.unknown | repairs
+
+
+@cache
+def _lenient_decoder(type_: Any) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(type_, strict=False)
 
 
 def check_utf8(body: bytes) -> None:
@@ -99,9 +118,10 @@ def check_utf8(body: bytes) -> None:
 class _Walk:
     """One way through a body along the fields of its type, on which unknown fields are taken out."""
 
-    def __init__(self, max_unknown: int) -> None:
+    def __init__(self, max_unknown: int, *, is_lenient: bool = False) -> None:
         self.unknown: dict[str, msgspec.Raw] = {}
         self._max_unknown = max_unknown
+        self._is_lenient = is_lenient
 
     def known(self, body: bytes | msgspec.Raw, type_: Any, path: str, depth: int) -> bytes:
         """`body` without the fields that `type_` does not name, which are collected."""
@@ -121,8 +141,9 @@ class _Walk:
         members = decoder(dict[str, msgspec.Raw]).decode(body)
         fields = inner if kind == "struct" else dict.fromkeys(members, inner)
         pairs: list[bytes] = []
-        for key, value in members.items():
-            at = f"{path}.{key}" if path else key
+        for name, value in members.items():
+            key = _alias(name, members, fields) if self._is_lenient else name
+            at = f"{path}.{name}" if path else name
             if key in fields:
                 pairs.append(msgspec.json.encode(key) + b":" + self.known(value, fields[key], at, depth + 1))
             elif present(value):
@@ -133,6 +154,13 @@ class _Walk:
         self.unknown[path] = msgspec.Raw(bytes(value))
         if len(self.unknown) > self._max_unknown:
             raise TooManyUnknownFields.of("unknown_fields", self._max_unknown, "unknown fields", "request", path)
+
+
+def _alias(name: str, members: Container[str], fields: Container[str]) -> str:
+    """The field that a name in snake_case stands for, if it is not there under its own name."""
+    head, *rest = name.split("_")
+    camel = head + "".join(word.capitalize() for word in rest)
+    return camel if name not in fields and camel in fields and camel not in members else name
 
 
 def _first_byte(body: bytes | msgspec.Raw) -> bytes:

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
-from adapter.wire import json_counts
+from adapter.wire import json_counts, surrogates
 from adapter.wire.base import ABSENT, check_utf8, decode, decoder, list_of
 from adapter.wire.limits import DEFAULTS, LISTS, MAX_DEPTH, LimitExceeded, Limits, TooManyUnknownFields
 
@@ -50,7 +50,9 @@ def read(body: bytes, type_: type[T], limits: Limits = DEFAULTS) -> tuple[T, dic
         check_lists(value, limits)
     else:
         check_utf8(body)
+        body, repairs = surrogates.repaired(body)
         value, unknown = _in_pieces(msgspec.Raw(body), type_, limits)
+        unknown |= repairs
     if len(body) > 2 * MAX_DEPTH:
         _check_free_form(value, unknown, limits)
     return value, unknown

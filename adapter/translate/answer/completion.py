@@ -47,7 +47,7 @@ def from_gemini(
     ledger = Ledger()
     ledger.notes += reply.another_model(response.model_version, stamp.model)
     if unknown:
-        ledger.notes += [Note(path, Fate.APPROXIMATED, "answer-detail-moved", reply.UNKNOWN) for path in unknown]
+        ledger.notes += reply.unknown_notes(unknown)
     if (reason := reply.blocked(response)) is not None:
         choices = [_refused(reason, response, context)]
         ledger.notes.append(
@@ -97,6 +97,8 @@ def _choice(candidate: Candidate, index: int, context: Context, stamp: Stamp, le
         parts, leaks = without_leaks(parts)
     content = _Sorted(parts, index, context, stamp)
     ended = candidate.finish_reason in ("STOP", "MAX_TOKENS")
+    if candidate.finish_reason is None and not content.said_something:
+        raise reply.empty_answer()
     if not ended:
         reply.check_finish(candidate, content.said_something)
     finish, approximation = reply.finish_reason(

@@ -11,6 +11,7 @@ from adapter.translate.core.notes import Fate, Note
 from adapter.translate.core.rules import Fields, absent, camel
 from adapter.wire.base import decoder, encode
 from adapter.wire.gemini.generate import Candidate, GenerateContentResponse, ModalityTokenCount, UsageMetadata
+from adapter.wire.surrogates import REPLACED
 
 S = TypeVar("S", bound=msgspec.Struct)
 
@@ -93,8 +94,8 @@ def of_response(response: GenerateContentResponse, unknown: Mapping[str, msgspec
         extras.update({name: compact(value) for name, value in _OF_RESPONSES.sent(response)})
     if says_more(response.usage_metadata):
         extras["usage_metadata"] = response.usage_metadata
-    if unknown:
-        extras["unknown"] = {path: compact(value) for path, value in unknown.items()}
+    if passed_on := {path: compact(value) for path, value in unknown.items() if value is not REPLACED}:
+        extras["unknown"] = passed_on
     return extras
 
 

@@ -10,10 +10,10 @@ from itertools import pairwise
 from typing import Any
 
 import msgspec
-import orjson
 
+from adapter.translate.answer.reply import loaded
 from adapter.translate.core.errors import AnswerError
-from adapter.wire.base import ABSENT, present
+from adapter.wire.base import ABSENT, encode, present
 from adapter.wire.gemini.content import FunctionCall, Part, PartialArg
 
 MAX_GAP = 1_000
@@ -43,7 +43,7 @@ class CallAssembly:
             if not call.will_continue and not call.partial_args:
                 return [*whole, (part, call)]
             self._open = part, call
-            self._args = orjson.loads(bytes(call.args)) if present(call.args) else {}
+            self._args = loaded(call.args) if present(call.args) else {}
             self._given = bool(self._args)
         elif self._open is None:
             if call.partial_args or present(call.args):
@@ -62,7 +62,7 @@ class CallAssembly:
             return []
         part, named = self._open
         self._open = None
-        args = msgspec.Raw(orjson.dumps(self._args)) if self._given else ABSENT
+        args = msgspec.Raw(encode(self._args)) if self._given else ABSENT
         call = FunctionCall(id=named.id, name=named.name, args=args)
         return [(msgspec.structs.replace(part, function_call=call), call)]
 

@@ -1,8 +1,9 @@
 """What chat and responses share on the way back: kinds of parts, calls, finish reasons, usage."""
 
 import base64
+import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from hashlib import blake2b
 from typing import Any, Literal, NamedTuple
 
@@ -10,9 +11,10 @@ import msgspec
 import orjson
 
 from adapter.translate.answer.extras import TIERS
+from adapter.translate.core.arguments import read_arguments
 from adapter.translate.core.context import Context, Stamp
 from adapter.translate.core.errors import AnswerError
-from adapter.translate.core.notes import Fate, Note
+from adapter.translate.core.notes import HALF, Fate, Note
 from adapter.translate.core.rules import Fields
 from adapter.translate.request.tools import JSON_TOOL, Declared, needs_json_tool, toolbox
 from adapter.translate.schema import openapi as schema_openapi
@@ -36,6 +38,7 @@ from adapter.wire.openai.chat_answer import (
     TopLogprob,
 )
 from adapter.wire.openai.chat_request import ExtraContent, GoogleExtra, ImageOutput, ImageUrl
+from adapter.wire.surrogates import REPLACED
 
 FinishReason = Literal["stop", "length", "tool_calls", "content_filter", "function_call"]
 
@@ -132,6 +135,18 @@ class AnsweredCall(NamedTuple):
     gemini_id: str | None
 
 
+def unknown_notes(unknown: Mapping[str, msgspec.Raw]) -> list[Note]:
+    """The notes on what decoding an answer found: fields that no Struct names, halves of characters."""
+    return [unknown_note(path, value) for path, value in unknown.items()]
+
+
+def unknown_note(path: str, value: msgspec.Raw) -> Note:
+    """The note on one of these."""
+    if value is REPLACED:
+        return Note(path, Fate.APPROXIMATED, "character-replaced", HALF)
+    return Note(path, Fate.APPROXIMATED, "answer-detail-moved", UNKNOWN)
+
+
 def call_id(stamp: Stamp, choice: int, number: int) -> str:
     """`call_` and 24 characters of base64url; the same for a stream and for the whole."""
     digest = blake2b(f"{stamp.seed}:{choice}:{number}".encode(), digest_size=18).digest()
@@ -194,10 +209,20 @@ def arguments_of(call: FunctionCall, declared: Declared, context: Context) -> st
     if not present(call.args):
         return "" if declared.kind == "custom" else "{}"
     if declared.kind == "custom":
-        return _input_of(orjson.loads(bytes(call.args)))
+        return _input_of(loaded(call.args))
     if context.options.schema == "openapi" and present(declared.parameters):
-        return encode(schema_openapi.restore(orjson.loads(bytes(call.args)), declared.parameters)).decode()
-    return msgspec.json.format(bytes(call.args), indent=-1).decode()
+        return encode(schema_openapi.restore(loaded(call.args), declared.parameters)).decode()
+    text = msgspec.json.format(bytes(call.args), indent=-1).decode()
+    return text if text.startswith("{") else read_arguments(text).text
+
+
+def loaded(args: msgspec.Raw) -> Any:
+    """The value of a call's arguments. Raises `AnswerError` for what no decoder takes, such as 1e999."""
+    try:
+        return orjson.loads(bytes(args))
+    except orjson.JSONDecodeError:
+        message = "Gemini called a function with arguments that cannot be read."
+        raise AnswerError(502, "malformed_function_call", message) from None
 
 
 def _input_of(args: Any) -> str:
@@ -233,6 +258,11 @@ def check_finish(candidate: Candidate, produced: bool) -> None:
     if reason in FAILURES or (unknown and not produced):
         message = candidate.finish_message or f"Gemini ended its answer with {reason}."
         raise AnswerError(502, reason.lower(), message)
+
+
+def empty_answer() -> AnswerError:
+    """A candidate with nothing in it and no end: another try may give an answer."""
+    return AnswerError(502, "empty_answer", "Gemini answered with nothing in it.", retry=True)
 
 
 def blocked(response: GenerateContentResponse) -> str | None:
@@ -332,10 +362,20 @@ def logprobs(result: LogprobsResult | None) -> ChoiceLogprobs | None:
     return ChoiceLogprobs(content=content, refusal=None)
 
 
+LOWEST = -9_999.0
+"""OpenAI's log probability of a token that was not among the likely ones (API reference, chat completions)."""
+
+
+def _finite(logprob: float | None) -> float:
+    """OpenAI's JSON has neither NaN nor infinities, which protobuf's JSON writes as texts."""
+    value = logprob or 0.0
+    return value if math.isfinite(value) else LOWEST
+
+
 def _token(chosen: LogprobsCandidate, tops: list[LogprobsCandidate]) -> TokenLogprob:
-    token, logprob = chosen.token or "", chosen.log_probability or 0.0
+    token, logprob = chosen.token or "", _finite(chosen.log_probability)
     alternatives = [
-        TopLogprob(token=top.token or "", logprob=top.log_probability or 0.0, bytes=list((top.token or "").encode()))
+        TopLogprob(token=top.token or "", logprob=_finite(top.log_probability), bytes=list((top.token or "").encode()))
         for top in tops
     ]
     return TokenLogprob(token=token, logprob=logprob, bytes=list(token.encode()), top_logprobs=alternatives)
@@ -348,7 +388,12 @@ def lost_logprobs(result: LogprobsResult | None) -> list[Note]:
     tops = [one for top in result.top_candidates or () for one in top.candidates or ()]
     chosen = result.chosen_candidates or []
     lists = {"chosenCandidates": chosen, "topCandidates[].candidates": tops}
-    return [
+    endless = [
+        Note(f"logprobsResult.{name}[].logProbability", Fate.APPROXIMATED, "logprob-not-finite", f"told as {LOWEST}")
+        for name, tokens in lists.items()
+        if not all(math.isfinite(token.log_probability or 0.0) for token in tokens)
+    ]
+    return endless + [
         Note(f"logprobsResult.{name}[].tokenId", Fate.DROPPED, "token-id-dropped", "OpenAI names tokens by their text")
         for name, tokens in lists.items()
         if any(token.token_id is not None for token in tokens)

@@ -37,6 +37,7 @@ from adapter.wire.openai.chat_answer import (
     DeltaToolCall,
 )
 from adapter.wire.signatures import Issued
+from adapter.wire.surrogates import REPLACED
 
 
 class ChatStream:
@@ -125,6 +126,8 @@ class ChatStream:
         """The chunks after the last event: citations, extras, finish reasons, usage."""
         if not self._choices:
             raise AnswerError(502, "empty_answer", "Gemini's stream ended without an answer.")
+        if not any(choice.finished or choice.said_something() for choice in self._choices.values()):
+            raise reply.empty_answer()
         if not all(choice.finished for choice in self._choices.values()):
             raise AnswerError(
                 502, "incomplete_stream", "Gemini's stream ended in the middle of the answer.", retry=True
@@ -158,8 +161,8 @@ class ChatStream:
 
     def _remember_unknown(self, unknown: Mapping[str, msgspec.Raw]) -> None:
         for path, value in unknown.items():
-            if path not in self._unknown:
-                self._note([Note(path, Fate.APPROXIMATED, "answer-detail-moved", reply.UNKNOWN)])
+            if path not in self._unknown or value is REPLACED:
+                self._note([reply.unknown_note(path, value)])
             elif value != self._unknown[path] and not path.startswith("usageMetadata"):
                 self._note(
                     [Note(path, Fate.DROPPED, "stream-value-replaced", "told several times: the last one is passed on")]
@@ -224,7 +227,7 @@ class ChatStream:
             deltas += self._held_back(choice)
         self._note(extras.gather(choice.said, candidate, extras.GATHERED_OF_CANDIDATES, ""), choice)
         if candidate.finish_reason is not None:
-            reply.check_finish(candidate, choice.said_something())
+            reply.check_finish(candidate, produced=True)
         logprobs = reply.logprobs(candidate.logprobs_result)
         choice.said.logprobs_result = candidate.logprobs_result or choice.said.logprobs_result
         if logprobs is not None:
@@ -328,6 +331,7 @@ class ChatStream:
         """The last chunks of one choice."""
         deltas = self._held_back(choice) + self._calls(choice.assembly.close(), choice)
         deltas += [delta for part, call in choice.held for delta in self._call(part, call, choice)]
+        reply.check_finish(choice.said, choice.said_something())
         text = choice.text()
         if choice.sound is not None:
             sound = DeltaAudio(data=choice.sound.close(), expires_at=self.stamp.created, transcript=text)

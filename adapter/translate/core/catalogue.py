@@ -69,6 +69,14 @@ _BREAKS = {
 """The request fails, or a client that relies on what is missing."""
 
 _CHANGES_ANSWERS = {
+    "arguments-unreadable": (
+        "A call of the history has arguments that are no JSON object.",
+        "Send each call's arguments as one JSON object.",
+    ),
+    "long-number-rounded": (
+        "Gemini reads numbers as doubles: an integer beyond 2^53 loses digits.",
+        "Send long integers as texts.",
+    ),
     "audio-as-transcript": (
         "Audio of an earlier answer goes to Gemini as its transcript.",
         "Send the audio as input_audio if its sound matters.",
@@ -306,11 +314,19 @@ _COSMETIC = {
         "Details that an earlier answer had beside its text are not sent back.",
         "Nothing: the text arrives.",
     ),
+    "arguments-normalised": (
+        "A call's arguments were written in an unusual way that means the same.",
+        "Nothing: the object that was meant arrives.",
+    ),
     "audio-repackaged": (
         "The answer's audio has another container, and the same samples.",
         "Nothing: the samples are Gemini's.",
     ),
     "block-as-refusal": ("A blocked prompt is told as a refusal.", "Set ADAPTER_BLOCKED_PROMPT for an error."),
+    "character-replaced": (
+        "Half of a character (a lone UTF-16 surrogate) became U+FFFD.",
+        "Cut texts between characters.",
+    ),
     "client-metadata-not-sent": (
         "What the client tells about itself is not sent.",
         "Nothing: it is about the client alone.",
@@ -332,6 +348,10 @@ _COSMETIC = {
     "finish-reason-nearest": (
         "OpenAI's nearest finish reason stands for Gemini's.",
         "Read extra_content.google.finish_reason.",
+    ),
+    "logprob-not-finite": (
+        "A log probability that is no number (NaN or infinite) is told as OpenAI's lowest.",
+        "Nothing: the token is as unlikely as can be.",
     ),
     "media-by-reference": ("Gemini fetches the URL itself.", "Send a data URL if Gemini cannot reach it."),
     "model-alias": (

@@ -1,7 +1,7 @@
 """What became of each field: the ledger's entries, and the outcomes of rules that write them."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 
 import msgspec
@@ -9,6 +9,7 @@ import msgspec
 from adapter.translate.core.catalogue import CODES
 from adapter.translate.core.codes import Severity
 from adapter.wire.gemini.generate import GenerateContentRequest
+from adapter.wire.surrogates import REPLACED
 
 _INDEX = re.compile(r"\[[^][]*\]?")
 
@@ -116,3 +117,16 @@ def dropped(code: str, reason: str) -> Outcome:
 def rejected(code: str, reason: str, path: str = "") -> Outcome:
     """The request cannot be served with this field."""
     return Outcome(None, (Note(path, Fate.REJECTED, code, reason),))
+
+
+def unknown_notes(unknown: Mapping[str, msgspec.Raw]) -> list[Note]:
+    """The notes on what decoding a request found: fields that no Struct names, halves of characters."""
+    return [
+        Note(path, Fate.APPROXIMATED, "character-replaced", HALF)
+        if value is REPLACED
+        else Note(path, Fate.DROPPED, "unknown-field", "not a field that this adapter knows")
+        for path, value in unknown.items()
+    ]
+
+
+HALF = "half of a character became U+FFFD"

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import msgspec
 import orjson
 
+from adapter.translate.core.arguments import has_long_number, read_arguments
 from adapter.translate.core.context import Context
 from adapter.translate.core.notes import Fate, Rejected, SignatureSource
 from adapter.translate.request import content_parts as media
@@ -23,7 +24,6 @@ from adapter.translate.signatures.prefix_digest import text_of
 from adapter.wire.base import MAX_NESTING, decode, encode, present, too_deep
 from adapter.wire.gemini.content import FunctionCall, Part
 from adapter.wire.json_counts import is_within
-from adapter.wire.limits import Limits
 from adapter.wire.openai.chat_request import ImageOutput, Message, ToolCall
 
 _EDITED = "the thought signature that is stored for this id belongs to another call: the history was edited"
@@ -239,7 +239,8 @@ def _call(call: ToolCall, path: str, found: Found | None, turns: Turns) -> Call:
     if custom is not None:
         args = msgspec.Raw(encode({"input": custom.input or ""}))
     else:
-        args = _arguments((function.arguments if function else None) or "", path, turns.context.options.limits)
+        below = "arguments" if path.endswith("function_call") else "function.arguments"
+        args = _arguments((function.arguments if function else None) or "", f"{path}.{below}", turns)
         if turns.context.options.schema == "openapi":
             args = _as_written(args, name, turns.context)
     return Call(call.id or "", path, FunctionCall(id=_gemini_id(call, found, turns), name=name, args=args))
@@ -264,26 +265,21 @@ def _as_written(args: msgspec.Raw, name: str, context: Context) -> msgspec.Raw:
     return args if texts == value else msgspec.Raw(encode(texts))
 
 
-def _arguments(text: str, path: str, limits: Limits) -> msgspec.Raw:
-    """A call's arguments as a JSON object, byte for byte. Raises `Rejected` for anything else."""
-    if not text.strip():
-        return msgspec.Raw(b"{}")
-    if not is_within(text, limits.json_values):
-        reason = f"the arguments have more than {limits.json_values} JSON values (the setting max_json_values)"
-        raise Rejected(f"{path}.function.arguments", "limit-exceeded", reason)
-    try:
-        value = orjson.loads(text)
-    except orjson.JSONDecodeError as error:
-        raise Rejected(
-            f"{path}.function.arguments", "malformed-value", f"the arguments are not JSON: {error}"
-        ) from None
-    if not isinstance(value, dict):
-        raise Rejected(f"{path}.function.arguments", "malformed-value", "the arguments are not a JSON object")
-    if too_deep(value, text):
-        raise Rejected(
-            f"{path}.function.arguments", "limit-exceeded", f"the arguments have more than {MAX_NESTING} levels"
-        )
-    return msgspec.Raw(text.encode())
+def _arguments(text: str, path: str, turns: Turns) -> msgspec.Raw:
+    """A call's arguments as a JSON object, byte for byte where they are one. Raises `Rejected` for too deep a one."""
+    most = turns.context.options.limits.json_values
+    if not is_within(text, most):
+        reason = f"the arguments have more than {most} JSON values (the setting max_json_values)"
+        raise Rejected(path, "limit-exceeded", reason)
+    read = read_arguments(text)
+    if too_deep(read.value, read.text):
+        raise Rejected(path, "limit-exceeded", f"the arguments have more than {MAX_NESTING} levels")
+    if read.code:
+        turns.note(path, Fate.APPROXIMATED, read.code, read.reason)
+    if has_long_number(read.value, read.text):
+        reason = "Gemini reads numbers as doubles, and rounds long ones"
+        turns.note(path, Fate.APPROXIMATED, "long-number-rounded", reason)
+    return msgspec.Raw(read.text.encode())
 
 
 def _call_part(call: Call, known: KnownAnswer, number: int, turns: Turns) -> Part:

@@ -8,7 +8,17 @@ import msgspec
 from adapter.translate.answer.completion import from_gemini
 from adapter.translate.answer.stream import ChatStream
 from adapter.translate.core.context import Context
-from adapter.translate.core.notes import Fate, Note, Outcome, Rejected, approximated, dropped, exact, rejected
+from adapter.translate.core.notes import (
+    Fate,
+    Note,
+    Outcome,
+    Rejected,
+    approximated,
+    dropped,
+    exact,
+    rejected,
+    unknown_notes,
+)
 from adapter.translate.core.rules import Rules, apply
 from adapter.translate.request import google_extension as google
 from adapter.translate.request import messages, thinking, tools
@@ -467,7 +477,7 @@ def to_gemini(context: Context, unknown: Mapping[str, msgspec.Raw] = {}) -> tupl
     """
     body, notes = apply(RULES, context)
     if unknown:
-        notes += [Note(path, Fate.DROPPED, "unknown-field", "not a field that this adapter knows") for path in unknown]
+        notes += unknown_notes(unknown)
     fates = [note.fate for note in notes]
     if Fate.REJECTED in fates:
         first = notes[fates.index(Fate.REJECTED)]

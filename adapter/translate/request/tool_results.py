@@ -6,6 +6,7 @@ from collections.abc import Container
 import msgspec
 import orjson
 
+from adapter.translate.core.arguments import has_long_number
 from adapter.translate.core.notes import Fate
 from adapter.translate.request.tools import upstream_name
 from adapter.translate.request.turn_builder import Call, Turns, note_losses, parts_of
@@ -15,10 +16,6 @@ from adapter.wire.json_counts import is_within
 from adapter.wire.openai.chat_request import Message
 
 NO_RESULT = msgspec.Raw(b'{"error":"no result supplied"}')
-
-_DIGITS = bytes(ord("0") if chr(byte).isdecimal() else ord(" ") for byte in range(128)) + b" " * 128
-_LONG_NUMBER = b"0" * 16
-"""Sixteen digits, once every digit is a zero: to look for them so costs less than a regular expression."""
 
 
 def orphan(message: Message, index: int, turns: Turns) -> None:
@@ -186,8 +183,8 @@ def _unsafe(value: object, text: str) -> str | None:
             return f"the result has more than {MAX_NESTING} levels: it is sent as text"
         if '"$ref"' in text and _has_reference(value):
             return "Gemini reads the key $ref as a reference: the result is sent as text"
-        if _LONG_NUMBER in text.encode().translate(_DIGITS) and _has_long_number(value):
-            return "Gemini would round the result's long numbers: the result is sent as text"
+    if not isinstance(value, str) and has_long_number(value, text):
+        return "Gemini would round the result's long numbers: the result is sent as text"
     return None
 
 
@@ -195,11 +192,3 @@ def _has_reference(value: object) -> bool:
     if isinstance(value, dict):
         return "$ref" in value or any(map(_has_reference, value.values()))
     return isinstance(value, list) and any(map(_has_reference, value))
-
-
-def _has_long_number(value: object) -> bool:
-    if isinstance(value, dict):
-        return any(map(_has_long_number, value.values()))
-    if isinstance(value, list):
-        return any(map(_has_long_number, value))
-    return isinstance(value, (int, float)) and abs(value) > 2**53

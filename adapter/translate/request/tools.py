@@ -14,7 +14,17 @@ import msgspec
 
 from adapter.translate.core.byte_cache import ByteCache
 from adapter.translate.core.context import Context
-from adapter.translate.core.notes import Fate, Note, Outcome, Rejected, approximated, dropped, exact, rejected
+from adapter.translate.core.notes import (
+    Fate,
+    Note,
+    Outcome,
+    Rejected,
+    approximated,
+    dropped,
+    exact,
+    rejected,
+    unknown_notes,
+)
 from adapter.translate.core.rules import decode_field
 from adapter.translate.schema import json_schema as schema
 from adapter.translate.schema import openapi as schema_openapi
@@ -178,18 +188,14 @@ def _legacy(request: ChatCompletionRequest, context: Context) -> Toolbox:
         raise Rejected(path, rejection.note.code, rejection.note.reason) from None
     declared = {name: tool._replace(kind="legacy") for name, tool in box.declared.items()}
     notes = [note.at(note.path.replace("].function", "]", 1)) for note in box.notes]
-    return box._replace(declared=declared, notes=_unknown(unknown) + notes)
-
-
-def _unknown(unknown: Mapping[str, msgspec.Raw]) -> list[Note]:
-    return [Note(path, Fate.DROPPED, "unknown-field", "not a field that this adapter knows") for path in unknown]
+    return box._replace(declared=declared, notes=unknown_notes(unknown) + notes)
 
 
 def _convert(sent: _Sent, dialect: Literal["json", "openapi"]) -> Toolbox:
     check_depth(sent.raw)
     tools, unknown = decode_field("tools", msgspec.Raw(sent.raw), list[Tool])
     box = _collect(tools, dialect, _own(tools, unknown))
-    return box._replace(notes=_unknown(unknown) + box.notes)
+    return box._replace(notes=unknown_notes(unknown) + box.notes)
 
 
 def _own(tools: list[Tool], unknown: dict[str, msgspec.Raw]) -> dict[int, GeminiTool]:

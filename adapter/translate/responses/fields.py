@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import msgspec
 import orjson
 
-from adapter.translate.core.notes import Fate, Note, Rejected
+from adapter.translate.core.notes import Fate, Note, Rejected, unknown_notes
 from adapter.translate.core.rules import absent
 from adapter.translate.request import fields as chat
 from adapter.translate.responses import input_items as responses_items
@@ -311,7 +311,7 @@ def to_chat(request: ResponsesRequest, unknown: Mapping[str, msgspec.Raw] = {}) 
     asked = Asked(request, box)
     fields: dict[str, Any] = {"stream_options": StreamOptions(include_usage=True)}
     paths = {**conversation.paths, **box.paths}
-    notes = [Note(path, Fate.DROPPED, "unknown-field", "not a field that this adapter knows") for path in unknown]
+    notes = unknown_notes(unknown)
     notes += conversation.notes + box.notes
     for field, rule in RULES.items():
         value = getattr(request, field)

@@ -1,0 +1,100 @@
+"""A call's arguments as the text of a JSON object, whatever a client or a model wrote.
+
+R and PHP write an empty map as `[]` (github.com/nextcloud/integration_openai/issues/243), some clients encode arguments
+twice (github.com/WordPress/php-ai-client/issues/80), and an index bug of another gateway joins two calls' arguments
+(github.com/NousResearch/hermes-agent/issues/57939). A history is not executed, so it is mended rather than refused.
+"""
+
+import re
+from typing import Any, NamedTuple
+
+import orjson
+
+from adapter.wire.base import encode
+from adapter.wire.surrogates import repaired
+
+RAW = "_raw"
+"""The key under which arguments that are no object are sent."""
+
+MAX_ENCODINGS = 3
+
+_DIGITS = bytes(ord("0") if chr(byte).isdecimal() else ord(" ") for byte in range(128)) + b" " * 128
+_LONG_NUMBER = b"0" * 16
+"""Sixteen digits, once every digit is a zero: to look for them so costs less than a regular expression."""
+
+_END = re.compile(r"\}\s*\{")
+MAX_ENDS = 16
+
+
+class Arguments(NamedTuple):
+    """The object as a text and as a value; `code` and `reason` of the note where it is not what was written."""
+
+    text: str
+    value: dict[str, Any]
+    code: str = ""
+    reason: str = ""
+
+
+def read_arguments(text: str) -> Arguments:
+    """The object that a text stands for; under `_raw` if it stands for none."""
+    if not text.strip():
+        return Arguments("{}", {})
+    value = _loaded(text)
+    if isinstance(value, dict):
+        return Arguments(text, value)
+    mended, changed = repaired(text.encode("utf-8", "replace"))
+    if changed and isinstance(whole := _loaded(mended.decode()), dict):
+        return Arguments(mended.decode(), whole, "character-replaced", "half of a character became U+FFFD")
+    return _within(value) or _first_object(text) or _raw(text)
+
+
+def _loaded(text: str) -> Any:
+    """A text's JSON value; itself if it is none."""
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return text
+
+
+def _within(value: Any) -> Arguments | None:
+    """The object in a text that was encoded several times, or the empty one for what languages write for it."""
+    for _ in range(MAX_ENCODINGS):
+        if isinstance(value, str):
+            value = _loaded(value)
+    if isinstance(value, dict):
+        return Arguments(
+            encode(value).decode(), value, "arguments-normalised", "the arguments were encoded twice: the object within"
+        )
+    if value is None or value == []:
+        return Arguments("{}", {}, "arguments-normalised", "no object: an empty one stands for it")
+    return None
+
+
+def _first_object(text: str) -> Arguments | None:
+    """The first of several objects that stand one after the other."""
+    for number, match in enumerate(_END.finditer(text)):
+        if number >= MAX_ENDS:
+            return None
+        first = text[: match.start() + 1]
+        if isinstance(value := _loaded(first), dict):
+            return Arguments(first, value, "arguments-unreadable", "several objects: the first one is sent")
+    return None
+
+
+def _raw(text: str) -> Arguments:
+    value = {RAW: text}
+    reason = f"the arguments are not a JSON object: they are sent as text under {RAW}"
+    return Arguments(encode(value).decode(), value, "arguments-unreadable", reason)
+
+
+def has_long_number(value: object, text: str) -> bool:
+    """Whether a value, with the text that it was read from, holds a number that a double cannot hold exactly."""
+    return _LONG_NUMBER in text.encode("utf-8", "replace").translate(_DIGITS) and _is_long(value)
+
+
+def _is_long(value: object) -> bool:
+    if isinstance(value, dict):
+        return any(map(_is_long, value.values()))
+    if isinstance(value, list):
+        return any(map(_is_long, value))
+    return isinstance(value, (int, float)) and abs(value) > 2**53

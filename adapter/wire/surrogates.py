@@ -1,0 +1,87 @@
+r"""Halves of characters: JSON in which `\ud83d` stands without the other half of its pair.
+
+Clients cut texts by UTF-16 length (github.com/elizaOS/eliza/issues/18079, github.com/anomalyco/opencode/issues/17758),
+and Gemini itself was seen to answer with them (github.com/NousResearch/hermes-agent/issues/102757). No decoder takes
+them, so U+FFFD stands in their place.
+"""
+
+import re
+from collections.abc import Iterator
+
+import msgspec
+
+REPLACED = msgspec.Raw(b'"\\ufffd"')
+"""What `repaired` gives as the value at a path: told from the value of an unknown field by identity."""
+
+MAX_PATHS = 8
+MAX_TOKENS = 50_000
+"""Tokens of a body that are read to name the places: beyond, a place is named as far as it is known."""
+
+_LONE = re.compile(
+    rb"\\u[dD](?:[89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])"
+    rb"|(?<!\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD])[c-fC-F][0-9a-fA-F]{2})"
+)
+_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"?|[{}\[\],:]', re.DOTALL)
+
+
+def repaired(body: bytes) -> tuple[bytes, dict[str, msgspec.Raw]]:
+    """A body without lone halves, and the first paths at which there were any."""
+    if b"\\ud" not in body and b"\\uD" not in body:
+        return body, {}
+    places = [start for start in (match.start() for match in _LONE.finditer(body)) if _is_escape(body, start)]
+    if not places:
+        return body, {}
+    pieces, end = [], 0
+    for place in places:
+        pieces += [body[end:place], b"\\ufffd"]
+        end = place + 6
+    paths = _paths(body, places[:MAX_PATHS])
+    return b"".join([*pieces, body[end:]]), dict.fromkeys(paths, REPLACED)
+
+
+def _is_escape(body: bytes, place: int) -> bool:
+    """Whether the backslash at a place is not itself escaped."""
+    start = place
+    while start and body[start - 1] == 0x5C:
+        start -= 1
+    return (place - start) % 2 == 0
+
+
+def _paths(body: bytes, places: list[int]) -> Iterator[str]:
+    """The paths of the values at these places, which are in order."""
+    steps: list[str | int] = []
+    left = list(places)
+    key = b""
+    for count, match in enumerate(_TOKEN.finditer(body)):
+        while left and left[0] < match.end():
+            left.pop(0)
+            yield _path(steps)
+        if not left:
+            return
+        if count >= MAX_TOKENS:
+            yield _path(steps)
+            return
+        key = _step(match[0], steps, key)
+
+
+def _step(token: bytes, steps: list[str | int], key: bytes) -> bytes:
+    """Follow one token: `steps` is where the next value stands; the text that may be the next key."""
+    match token[:1]:
+        case b"{":
+            steps.append("")
+        case b"[":
+            steps.append(0)
+        case b"}" | b"]" if steps:
+            steps.pop()
+        case b"," if steps and isinstance(steps[-1], int):
+            steps[-1] += 1
+        case b":" if steps:
+            steps[-1] = key.decode(errors="replace")
+        case b'"':
+            return token[1:-1]
+    return key
+
+
+def _path(steps: list[str | int]) -> str:
+    named = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps if step != "")
+    return named.removeprefix(".")

@@ -1,0 +1,39 @@
+"""Lone halves of characters: repaired, named, and nothing else touched."""
+
+import json
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from adapter.wire.base import decode
+from adapter.wire.openai.chat_request import ChatCompletionRequest
+from adapter.wire.reader import SMALL, read
+from adapter.wire.surrogates import REPLACED, repaired
+
+UNITS = st.lists(st.sampled_from(["a", "\\", '"', "\n", "\ud83d", "\ude00", "\U0001f600", "u", "d83d"]), max_size=8)
+
+
+def expected(text):
+    """The text with each lone half replaced, pairs of halves being one character."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+@given(UNITS, UNITS)
+def test_each_lone_half_and_nothing_else_is_replaced(first, second):
+    texts = ["".join(first), "".join(second)]
+    body, found = repaired(json.dumps({"a": [texts[0], {"b": texts[1]}]}).encode())
+    wanted = [expected(text) for text in texts]
+    assert json.loads(body) == {"a": [wanted[0], {"b": wanted[1]}]}
+    pairs = zip(["a[0]", "a[1].b"], texts, wanted, strict=True)
+    assert list(found) == [path for path, text, one in pairs if one.count("\ufffd") != text.count("\ufffd")]
+
+
+def test_a_request_with_half_a_character_is_read_and_its_place_told():
+    """github.com/elizaOS/eliza/issues/18079, github.com/anomalyco/opencode/issues/17758 (2026)."""
+    for read_one in (decode, read):
+        for length in (1, 2 * SMALL):
+            message = {"role": "user", "content": "x" * length + "\ud83d"}
+            body = json.dumps({"model": "m", "messages": [{"role": "user", "content": "a"}, message]}).encode()
+            request, unknown = read_one(body, ChatCompletionRequest)
+            assert request.messages[1].content == "x" * length + "\ufffd"
+            assert unknown == {"messages[1].content": REPLACED}
