@@ -14,9 +14,9 @@ from typing import Any
 import msgspec
 
 from adapter import settings
-from adapter.server.pipeline.service import prepared
+from adapter.server.pipeline.service import plan_for
+from adapter.translate import chat
 from adapter.translate.core.context import Context, Stamp
-from adapter.translate.request import fields as chat
 from adapter.translate.signatures.history import look_up
 from adapter.translate.signatures.prefix_digest import call_digest, call_spelling
 from adapter.wire.base import decode, encode
@@ -55,7 +55,7 @@ def cost(work: Callable[[], object], least: float = 0.2) -> float:
 def translated(body: bytes, found: dict[str, Signature]) -> bytes:
     """All that is done between a client's bytes and Gemini's."""
     request, unknown = read(body, ChatCompletionRequest)
-    return encode(prepared(request, unknown, NAMES, OPTIONS, history=look_up(request, found)).body)
+    return encode(plan_for(request, unknown, NAMES, OPTIONS, history=look_up(request, found)).body)
 
 
 def said(text: str, finish: str | None = None) -> dict[str, Any]:

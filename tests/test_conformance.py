@@ -12,9 +12,10 @@ from adapter.server.pipeline import continuation as continuing
 from adapter.server.pipeline import ledger_headers as ledger
 from adapter.server.pipeline.errors import TABLE, failure_of, malformed
 from adapter.server.pipeline.parallel_choices import joined
-from adapter.server.pipeline.service import DECODING_ERRORS, prepared
+from adapter.server.pipeline.service import DECODING_ERRORS, plan_for
 from adapter.server.state.stored_objects import Past
 from adapter.store.shared.base import combined
+from adapter.translate import chat
 from adapter.translate.answer import continuation
 from adapter.translate.answer.continuation import Continuation, unfinished
 from adapter.translate.answer.parallel_choices import Fanout
@@ -22,7 +23,6 @@ from adapter.translate.core.catalogue import CODES
 from adapter.translate.core.context import Stamp
 from adapter.translate.core.notes import Fate, Rejected
 from adapter.translate.core.strictness import Strictness
-from adapter.translate.request import fields as chat
 from adapter.translate.responses import fields as responses
 from adapter.translate.responses.compaction import asking, compacted
 from adapter.translate.signatures.history import look_up
@@ -77,7 +77,7 @@ class Core:
         except DECODING_ERRORS as error:
             raise malformed(error) from None
         chosen = settings.options(self.settings)
-        ready = prepared(
+        ready = plan_for(
             request,
             unknown,
             settings.catalogue(self.settings, self.case.day),
@@ -201,7 +201,7 @@ class ResponsesCore(Core):
         chosen = settings.options(self.settings)
         history = look_up(view.request, self.store, view.carried)
         try:
-            ready = prepared(
+            ready = plan_for(
                 view.request, {}, settings.catalogue(self.settings, self.case.day), chosen, history=history
             )
         except Rejected as error:
@@ -243,7 +243,7 @@ class ResponsesCore(Core):
         return self.observed(200, answer, {})
 
     def stream(self, turn, context, stamp):
-        machine = responses.ResponseStream(context, stamp, self.view)
+        machine = responses.ResponseStream(stamp, self.view).begin(context, stamp.model)
         try:
             asyncio.run(self.each_reply(turn, machine))
             self.send(machine, machine.close())

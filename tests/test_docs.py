@@ -5,9 +5,9 @@ from functools import cache
 from pathlib import Path
 
 from adapter.settings import SECRETS, all_settings
+from adapter.translate import chat
 from adapter.translate.core.catalogue import CODES
 from adapter.translate.core.codes import Severity
-from adapter.translate.request import fields as chat
 from adapter.translate.responses import fields as responses
 from conformance.cases import all_cases
 

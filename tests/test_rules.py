@@ -4,7 +4,7 @@ import inspect
 
 import pytest
 
-from adapter.translate.request import fields as chat
+from adapter.translate import chat
 from adapter.translate.responses import fields as responses
 from adapter.wire.base import encode
 from adapter.wire.openai.chat_request import ChatCompletionRequest

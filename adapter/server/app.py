@@ -35,14 +35,15 @@ from adapter.server.pipeline.endpoint import (
     methods_of,
     router_of,
 )
-from adapter.server.pipeline.fallback import Detours
+from adapter.server.pipeline.fallback import Place
 from adapter.server.pipeline.http_door import serve
 from adapter.server.pipeline.ids import new_id
 from adapter.server.pipeline.service import Predict, Service
 from adapter.server.routes import ENDPOINTS
-from adapter.settings import Settings, document_limits, further_upstreams, upstream_name, upstream_settings
+from adapter.settings import Settings, document_limits, further_upstreams, options, upstream_name, upstream_settings
 from adapter.store import open_documents, open_store
 from adapter.upstream import open_upstream
+from adapter.upstream.client import Upstream
 from adapter.upstream.observer import together
 
 log = logging.getLogger("adapter")
@@ -146,14 +147,18 @@ def _lifespan(
         documents = await open_documents(settings.store, document_limits(settings))
         for warning in {store.describe().get("warning") for store in (store, documents)} - {None, ""}:
             log.warning("%s", warning)
+        further = [_place(one, open_upstream(upstream_settings(one), observer)) for one in further_upstreams(settings)]
         service = Service(
-            settings, upstream, store, documents, label, lines=lines, metrics=metrics, page_token=page_token
+            settings,
+            upstream,
+            store,
+            documents,
+            label,
+            lines=lines,
+            metrics=metrics,
+            page_token=page_token,
+            further=further,
         )
-        further = [
-            service.beside(one, open_upstream(upstream_settings(one), observer)) for one in further_upstreams(settings)
-        ]
-        if further or settings.fallback_models:
-            service.detours = Detours(settings, [service, *further])
         service.predict = predict
         jobs = Jobs(service)
         application.running = Running(service, jobs)
@@ -177,6 +182,12 @@ def _lifespan(
                 await traces.aclose()
 
     return lifespan
+
+
+def _place(settings: Settings, upstream: Upstream) -> Place:
+    """A further upstream."""
+    label = upstream.settings.name
+    return Place(upstream, label, options(settings, label))
 
 
 class Running(NamedTuple):
@@ -216,7 +227,7 @@ class Application:
         match = self._router.match(scope["path"])
         endpoint = endpoint_of(match, scope["method"])
         exchange = _exchange(scope, match, _request_id(scope))
-        stamps = Stamps(self._common, self._label, scope["state"], exchange.id)
+        stamps = Stamps(self._common, self._label, exchange.id)
         outlet = Outlet(send, stamps, is_head=scope["method"] == "HEAD")
         with recorded(self._started.service, exchange, asks_gemini=endpoint.asks_gemini):
             if self._behind_cors is None:

@@ -8,8 +8,8 @@ that had none and gets one counts as `invented`.
 from collections import Counter
 from collections.abc import Callable
 
+from adapter.translate import chat
 from adapter.translate.core.context import Context
-from adapter.translate.request import fields as chat
 from adapter.translate.signatures import keys as signatures
 from adapter.translate.signatures.history import look_up
 from adapter.wire.gemini.content import Content

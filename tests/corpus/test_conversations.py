@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from adapter.translate import chat
 from adapter.translate.answer.completion import from_gemini
 from adapter.translate.core.context import Context
-from adapter.translate.request import fields as chat
 from adapter.translate.signatures.history import look_up
 from adapter.wire.base import decode, encode
 from adapter.wire.openai.chat_request import ChatCompletionRequest

@@ -6,9 +6,9 @@ import msgspec
 import pydantic
 import pytest
 
+from adapter.translate import chat
 from adapter.translate.core.context import Context
 from adapter.translate.core.notes import Note, Rejected
-from adapter.translate.request import fields as chat
 from adapter.wire.base import decode, encode
 from adapter.wire.openai.chat_request import ChatCompletionRequest
 from tests.corpus.leaves import Output, lost

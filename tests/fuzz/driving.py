@@ -7,12 +7,12 @@ import re
 import msgspec
 
 from adapter.server.pipeline.errors import failure_of, malformed
-from adapter.server.pipeline.service import DECODING_ERRORS, prepared
+from adapter.server.pipeline.service import DECODING_ERRORS, plan_for
 from adapter.settings import Settings, catalogue, options
+from adapter.translate import chat
 from adapter.translate.core.context import Context, Stamp
 from adapter.translate.core.errors import AnswerError
 from adapter.translate.core.notes import Rejected
-from adapter.translate.request import fields as chat
 from adapter.upstream.errors import UpstreamProtocolError
 from adapter.upstream.sse import EventDecoder
 from adapter.wire.base import decode, encode
@@ -68,7 +68,7 @@ def _translated(body: bytes) -> None:
         _check_refusal(malformed(error))
         return
     try:
-        found = prepared(*decoded, NAMES, OPTIONS)
+        found = plan_for(*decoded, NAMES, OPTIONS)
     except (Rejected, RecursionError) as error:
         _check_refusal(error)
         return
@@ -84,7 +84,7 @@ def _check_refusal(error: Exception) -> None:
 def answer(asked: bytes, said: list[bytes]) -> None:
     """What Gemini might say, whole and as a stream: an answer, or an error of ours, never another exception."""
     try:
-        context = prepared(*decode(asked, ChatCompletionRequest), NAMES, OPTIONS).context
+        context = plan_for(*decode(asked, ChatCompletionRequest), NAMES, OPTIONS).context
     except (*DECODING_ERRORS, Rejected):
         return
     events = [event for event in map(_decoded, said) if event is not None]

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapter.server.endpoints.chat import StreamedChat
+from adapter.server.endpoints.chat import ChatWriter
 from adapter.translate.answer.stream import ChatStream
 from adapter.upstream.client import Reply
 from adapter.wire.sse import event
@@ -23,9 +23,9 @@ USAGES = st.sampled_from([None, {"totalTokenCount": 3}, {"serviceTier": "flex"},
 
 
 def streamed_chat(at):
-    prepared = SimpleNamespace(context=at, detour=None)
-    service = SimpleNamespace(stamp=lambda _prepared, _id: STAMP)
-    return StreamedChat(service, prepared, SimpleNamespace(exchange=SimpleNamespace(heard=lambda _response: None)))
+    writer = ChatWriter(SimpleNamespace(exchange=SimpleNamespace(heard=lambda _response: None)), STAMP)
+    writer.begin(SimpleNamespace(context=at, model=STAMP.model))
+    return writer
 
 
 @given(st.lists(st.tuples(PARTS, SIDES, USAGES, st.booleans()), max_size=12), st.booleans())

@@ -6,7 +6,7 @@ import json
 import httpx2
 import pytest
 
-from adapter.server.endpoints.chat import StreamedChat
+from adapter.server.endpoints.chat import ChatWriter
 from tests.server.scripted import Kept, adapter, answer, chat, frame, scripted
 from tests.server.test_metrics import settled, total
 from tests.server.test_responses_socket import create, heard, socket
@@ -164,7 +164,7 @@ async def test_an_answer_that_a_bug_breaks_is_no_client_that_left(monkeypatch, c
     async def fails(_answer, _error):
         raise ZeroDivisionError
 
-    monkeypatch.setattr(StreamedChat, "fail", fails)
+    monkeypatch.setattr(ChatWriter, "fail", fails)
     lines = Lines()
     async with scripted(breaks) as upstream, adapter(upstream, lines, metrics=True) as client:
         with pytest.raises(httpx2.RemoteProtocolError):

@@ -3,13 +3,15 @@
 import asyncio
 import json
 import socket
+from contextlib import aclosing, asynccontextmanager
 from urllib.parse import urlsplit
 
 import pytest
 
 from adapter.server.http.asgi import ClientGone, until
-from adapter.server.pipeline.event_stream import EventStream
+from adapter.server.pipeline.event_stream import Answer, EventStream, relay
 from adapter.settings import Settings
+from adapter.upstream.client import Reply
 from adapter.wire.sse import COMMENT
 from tests.server.scripted import adapter, answer, chat, frame, scripted
 from tests.support.guards import PATIENCE
@@ -35,7 +37,8 @@ class Client:
 
 async def test_the_head_goes_out_with_the_first_event_and_once():
     client = Client()
-    stream = EventStream(client, {"x-adapter-notes": "none"}, Settings())
+    stream = EventStream(client, Settings())
+    stream.headers = {"x-adapter-notes": "none"}
     assert client.messages == []
     await stream.write(b"one")
     await stream.write(b"two")
@@ -49,7 +52,7 @@ async def test_the_head_goes_out_with_the_first_event_and_once():
 
 async def test_silence_is_filled_until_the_stream_ends():
     client = Client()
-    stream = EventStream(client, {}, QUICK)
+    stream = EventStream(client, QUICK)
     with until(stream.keep_alive(lambda: COMMENT)):
         await asyncio.wait_for(client.heard.wait(), PATIENCE)
     count = len(client.messages)
@@ -60,14 +63,14 @@ async def test_silence_is_filled_until_the_stream_ends():
 
 async def test_without_heartbeats_a_late_stream_is_committed_once_all_the_same():
     client = Client()
-    with until(EventStream(client, {}, QUICK).keep_alive(None)):
+    with until(EventStream(client, QUICK).keep_alive(None)):
         await asyncio.sleep(0.2)
     assert [message.get("body") for message in client.messages] == [None, COMMENT]
 
 
 async def test_events_that_came_together_leave_together():
     client = Client()
-    stream = EventStream(client, {}, Settings())
+    stream = EventStream(client, Settings())
     await stream.write(b"one", more=True)
     assert client.messages == []
     assert stream.begun
@@ -78,27 +81,27 @@ async def test_events_that_came_together_leave_together():
 
 async def test_no_more_is_held_back_than_fits():
     client = Client()
-    stream = EventStream(client, {}, Settings())
+    stream = EventStream(client, Settings())
     for _ in range(3):
         await stream.write(b"x" * 40_000, more=True)
     assert [len(message.get("body", b"")) for message in client.messages] == [0, 80_000]
 
 
 async def test_a_client_that_takes_nothing_is_gone():
-    stream = EventStream(Client(stuck=True), {}, QUICK)
+    stream = EventStream(Client(stuck=True), QUICK)
     with pytest.raises(ClientGone), until(stream.keep_alive(None)):
         await stream.write(b"one")
 
 
 async def test_a_client_that_takes_no_heartbeat_is_gone():
-    stream = EventStream(Client(stuck=True), {}, QUICK)
+    stream = EventStream(Client(stuck=True), QUICK)
     with pytest.raises(ClientGone), until(stream.keep_alive(lambda: COMMENT)):
         await asyncio.sleep(10)
 
 
 async def test_only_so_many_events_are_kept_for_the_page():
     kept = []
-    stream = EventStream(Client(), {}, Settings(), kept)
+    stream = EventStream(Client(), Settings(), kept)
     for _ in range(600):
         await stream.write(b"x")
     assert len(kept) == 500
@@ -142,3 +145,57 @@ async def test_every_stream_tells_proxies_to_pass_it_on_as_it_comes(where):
     assert response.headers["content-type"].startswith("text/event-stream")
     assert response.headers["x-accel-buffering"] == "no"
     assert response.headers["cache-control"] == "no-cache, no-transform"
+
+
+class Heard:
+    """Writes each event as it is; `log` has what was done, in its order."""
+
+    finished = False
+
+    def __init__(self, log):
+        self._log = log
+
+    def begin(self, plan):
+        self._log.append(f"begin {plan}")
+
+    def feed(self, reply):
+        return [reply.response]
+
+    def take_issued(self):
+        return []
+
+    async def close(self):
+        self._log.append("close")
+        return []
+
+    async def fail(self, _error):
+        self._log.append("fail")
+        return []
+
+
+class Leaves(EventStream):
+    """A client that leaves when the first event is written."""
+
+    async def write(self, data, *, more=False):
+        raise ClientGone
+
+
+async def test_a_client_that_leaves_between_the_first_event_and_its_write_closes_the_call_and_gets_nothing_more():
+    log = []
+
+    async def events():
+        try:
+            yield Reply(b"second", {})
+            log.append("asked for more")
+        finally:
+            log.append("closed")
+
+    @asynccontextmanager
+    async def opening():
+        async with aclosing(events()) as rest:
+            await anext(rest)
+            yield Answer("the plan", Reply(b"first", {}), rest)
+
+    with pytest.raises(ClientGone):
+        await relay(Leaves(Client(), Settings()), opening(), Heard(log))
+    assert log == ["begin the plan", "closed"]

@@ -5,10 +5,10 @@ from typing import Any
 
 import msgspec
 
+from adapter.translate import chat
 from adapter.translate.core.capabilities import ModelCapabilities
 from adapter.translate.core.context import Context, Options, Stamp
 from adapter.translate.core.notes import Fate, Note
-from adapter.translate.request import fields as chat
 from adapter.translate.responses import fields as responses
 from adapter.translate.responses.chat_view import View
 from adapter.translate.signatures.history import look_up
@@ -71,7 +71,7 @@ def whole(body: Object, view: View, **given: Any) -> tuple[Object, list[Note], l
 
 def streamed(events: list[Object], view: View, **given: Any) -> tuple[list[Object], list[Issued]]:
     """The events as the client sees them, and the signatures to store; every rule of streams is checked."""
-    machine = responses.ResponseStream(context_of(view, **given), STAMP, view)
+    machine = responses.ResponseStream(STAMP, view).begin(context_of(view, **given), STAMP.model)
     told = [event for one in events for event in machine.feed(*read(one))] + machine.close()
     lines = [encode(event) for event in told]
     assert not any(b"\n" in line or b"\r" in line for line in lines), "an event is one line"

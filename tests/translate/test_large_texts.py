@@ -6,9 +6,9 @@ import json
 import pytest
 
 from adapter import settings
+from adapter.translate import chat
 from adapter.translate.core.context import Context, Options
 from adapter.translate.core.notes import Rejected
-from adapter.translate.request import fields as chat
 from adapter.wire.base import decode, encode
 from adapter.wire.limits import Limits
 from adapter.wire.openai.chat_request import ChatCompletionRequest

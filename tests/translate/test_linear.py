@@ -7,7 +7,7 @@ from datetime import date
 
 import pytest
 
-from adapter.server.pipeline.service import prepared
+from adapter.server.pipeline.service import plan_for
 from adapter.settings import Settings, catalogue, options
 from adapter.translate.responses import fields as responses
 from adapter.wire.base import decode, encode
@@ -47,14 +47,14 @@ def translate_items(items):
 
     def run():
         view = responses.to_chat(*decode(body, ResponsesRequest))
-        prepared(view.request, {}, NAMES, OPTIONS)
+        plan_for(view.request, {}, NAMES, OPTIONS)
 
     return run
 
 
 def translate_messages(messages):
     body = encode({"model": "gemini-3.5-flash", "messages": messages})
-    return lambda: prepared(*decode(body, ChatCompletionRequest), NAMES, OPTIONS)
+    return lambda: plan_for(*decode(body, ChatCompletionRequest), NAMES, OPTIONS)
 
 
 def cost(run):

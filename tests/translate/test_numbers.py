@@ -5,7 +5,7 @@ import datetime
 import pytest
 
 from adapter import settings
-from adapter.server.pipeline.service import prepared
+from adapter.server.pipeline.service import plan_for
 from adapter.translate.core.notes import Rejected
 from adapter.translate.responses import fields as responses
 from adapter.wire.base import decode
@@ -17,7 +17,7 @@ CHOSEN = settings.Settings()
 
 def translated(messages, more=""):
     request, unknown = decode(f'{{"model": "m", "messages": {messages}{more}}}'.encode(), ChatCompletionRequest)
-    return prepared(request, unknown, settings.catalogue(CHOSEN, datetime.date(2026, 11, 30)), settings.options(CHOSEN))
+    return plan_for(request, unknown, settings.catalogue(CHOSEN, datetime.date(2026, 11, 30)), settings.options(CHOSEN))
 
 
 def test_in_googles_extension_they_are_refused_with_its_name():

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
+from adapter.translate import chat
 from adapter.translate.core.errors import AnswerError
 from adapter.translate.core.notes import Fate, Note, Rejected
-from adapter.translate.request import fields as chat
 from adapter.translate.responses import fields as responses
 from adapter.translate.signatures.carriers import seal, seal_summary, summary, unseal
 from adapter.wire.base import decode, encode

@@ -7,8 +7,8 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
+from adapter.translate import chat
 from adapter.translate.core.notes import Rejected
-from adapter.translate.request import fields as chat
 from adapter.translate.responses import fields as responses
 from adapter.translate.responses.tool_calls import SPECIAL
 from adapter.wire.base import decode, encode

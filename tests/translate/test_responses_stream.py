@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from adapter.translate import chat
 from adapter.translate.core.errors import AnswerError
-from adapter.translate.request import fields as chat
 from adapter.translate.responses import fields as responses
 from adapter.translate.signatures.carriers import unseal
 from adapter.wire.base import encode, present
@@ -88,7 +88,7 @@ def failed(machine: responses.ResponseStream, **error: Any) -> list[Object]:
 
 def machine_of(**fields: Any) -> responses.ResponseStream:
     view = viewed(**fields)
-    return responses.ResponseStream(context_of(view), STAMP, view)
+    return responses.ResponseStream(STAMP, view).begin(context_of(view), STAMP.model)
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ def test_an_event_does_not_change_after_it_was_made():
 
 def test_the_time_of_completion_is_the_clocks():
     view = viewed()
-    machine = responses.ResponseStream(context_of(view), STAMP, view, clock=lambda: 1_700_000_009.7)
+    machine = responses.ResponseStream(STAMP, view, clock=lambda: 1_700_000_009.7).begin(context_of(view), STAMP.model)
     machine.feed(*read(said({"text": "a"})))
     machine.close()
     assert machine.response.completed_at == 1_700_000_009
@@ -223,11 +223,11 @@ def test_a_patch_without_a_diff_has_an_empty_one():
     assert response["output"][0]["operation"] == {"type": "create_file", "path": "a", "diff": ""}
 
 
-def test_another_model_that_answers_instead_is_named_after_the_first_events_too():
+def test_the_model_that_answers_is_named_after_the_first_events_too():
     view = viewed()
-    machine = responses.ResponseStream(context_of(view), STAMP, view)
+    machine = responses.ResponseStream(STAMP, view)
     [created, _] = machine.start()
-    machine.instead(context_of(view, options={"upstream": "relay"}), "another")
+    machine.begin(context_of(view, options={"upstream": "relay"}), "another")
     assert machine.response.model == "another"
     call = {"functionCall": {"name": "f", "args": {}}, "thoughtSignature": "U0lH"}
     event = {"candidates": [{"content": {"parts": [call]}, "finishReason": "STOP"}]}
@@ -240,7 +240,9 @@ def test_another_model_that_answers_instead_is_named_after_the_first_events_too(
 def test_items_of_two_answers_have_ids_of_their_own():
     view, ids = viewed(), []
     for seed in ("one", "two"):
-        machine = responses.ResponseStream(context_of(view), msgspec.structs.replace(STAMP, seed=seed), view)
+        machine = responses.ResponseStream(msgspec.structs.replace(STAMP, seed=seed), view).begin(
+            context_of(view), STAMP.model
+        )
         machine.feed(*read(said({"text": "hi"}, {"functionCall": {"name": "f", "args": {}}})))
         machine.close()
         ids += [item.id for item in machine.response.output]

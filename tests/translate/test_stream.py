@@ -4,11 +4,12 @@ import base64
 import itertools
 from typing import Any
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
 from adapter.translate.answer.choice_state import MAX_PIECES
-from adapter.translate.answer.stream import ChatStream
+from adapter.translate.answer.stream import ChatStream, empty_chunk
 from tests.oracles import check_chunks, check_completion
 from tests.translate.answering import STAMP, Object, answer, context, read, streamed, whole
 from tests.translate.joiner import check_rules, comparable, joined, kept
@@ -145,10 +146,9 @@ def test_a_stream_says_what_the_whole_answer_says_however_it_is_cut(case):
     assert kept(issued_by_stream) == kept(issued)
 
 
-def test_another_upstream_that_answers_instead_is_who_issued_the_signatures():
-    machine = ChatStream(context(), STAMP)
-    before = machine.empty_chunk()
-    machine.instead(context(options={"upstream": "relay"}), "another")
+def test_the_upstream_that_answers_is_who_issued_the_signatures_also_after_a_heartbeat_of_another():
+    before = empty_chunk(STAMP)
+    machine = ChatStream(context(options={"upstream": "relay"}), msgspec.structs.replace(STAMP, model="another"))
     call = {"functionCall": {"name": "f", "args": {}}, "thoughtSignature": "U0lH"}
     response, unknown = read({name: value for name, value in answer(call).items() if name != "modelVersion"})
     chunks = machine.feed(response, unknown)

@@ -12,7 +12,7 @@ from adapter import settings
 from adapter.server.pipeline.dry_run import DryRun
 from adapter.server.pipeline.errors import TABLE, Malformed, StrictLoss
 from adapter.server.pipeline.ledger_headers import check
-from adapter.server.pipeline.service import DECODING_ERRORS, decoded, prepared
+from adapter.server.pipeline.service import DECODING_ERRORS, decoded, plan_for
 from adapter.settings import catalogue, options, request_limits
 from adapter.translate.core.notes import Fate, Rejected
 from adapter.translate.core.strictness import Strictness
@@ -116,13 +116,13 @@ def served(given, endpoint, request):
     names, limits = catalogue(chosen, TODAY), request_limits(chosen)
     text = orjson.dumps(request)
     if endpoint == "/v1/chat/completions":
-        ready = prepared(*decoded(text, ChatCompletionRequest, limits), names, options(chosen))
+        ready = plan_for(*decoded(text, ChatCompletionRequest, limits), names, options(chosen))
         notes = ready.notes
     else:
         view = to_chat(*decoded(text, ResponsesRequest, limits))
         try:
             history = look_up(view.request, {}, view.carried)
-            ready = prepared(view.request, {}, names, options(chosen), history=history)
+            ready = plan_for(view.request, {}, names, options(chosen), history=history)
         except Rejected as error:
             raise view.rejected(error) from None
         notes = view.ledger(ready.notes)

@@ -1,10 +1,15 @@
 """POST /v1/chat/completions."""
 
+import msgspec
+
 from adapter.server.pipeline import ledger_headers as notes
 from adapter.server.pipeline.call import Call
-from adapter.server.pipeline.service import Prepared, Service, completion_id
+from adapter.server.pipeline.fallback import Plans
+from adapter.server.pipeline.service import completion_id, stamp_of
+from adapter.translate import chat
 from adapter.translate.answer import continuation
-from adapter.translate.request import fields as chat
+from adapter.translate.core.context import Stamp
+from adapter.translate.plan import Plan
 from adapter.upstream.client import Reply
 from adapter.wire.base import encode
 from adapter.wire.openai.chat_answer import ChatCompletion, ChatCompletionChunk
@@ -18,53 +23,59 @@ async def create_chat_completion(call: Call) -> None:
     exchange = call.exchange
     request, unknown = await call.read(ChatCompletionRequest)
     exchange.model_asked, exchange.stream = request.model, bool(request.stream)
-    prepared = await call.service.prepare(request, unknown, call.client, call.work)
-    call.accept(prepared)
+    plans = await call.service.plan(request, unknown, call.client, call.work)
+    call.accept(plans)
     if exchange.stream:
-        answer = StreamedChat(call.service, prepared, call)
-        exchange.reply_notes = answer.machine.notes
-        await call.stream(prepared, answer)
+        await call.stream(plans, ChatWriter(call, stamp_of(plans, completion_id())))
     else:
-        await _send_whole(call, prepared)
+        await _send_whole(call, plans)
 
 
-async def _send_whole(call: Call, prepared: Prepared) -> None:
+async def _send_whole(call: Call, plans: Plans) -> None:
     id_ = completion_id()
 
     async def read(reply: Reply) -> ChatCompletion:
-        answered = prepared.answered
-        stamp = call.service.stamp(answered, id_)
-        completion, ledger, issued = chat.from_gemini(reply.response, answered.context, stamp, reply.unknown)
+        context = plans.plan.context
+        completion, ledger, issued = chat.from_gemini(reply.response, context, stamp_of(plans, id_), reply.unknown)
         call.exchange.reply_notes = continuation.notes(reply.continued) + ledger
         if issued:
             await call.service.keep(issued, call.client)
         return completion
 
-    completion = await call.ask(prepared, read)
+    completion = await call.ask(plans, read)
     if notes.wants_all(call.scope):
         completion.extra_content = notes.with_ledger(completion.extra_content, call.exchange.ledger)
-    await call.send_translated(prepared, completion)
+    await call.send_translated(plans, completion)
 
 
-class StreamedChat:
-    """A completion on its way to the client, see `streaming.Answer`."""
+class ChatWriter:
+    """Writes a completion as a stream of chunks, see `event_stream.Writer`. `stamp` has the model asked first."""
 
-    def __init__(self, service: Service, prepared: Prepared, call: Call) -> None:
-        self.machine = chat.ChatStream(prepared.context, service.stamp(prepared, completion_id()))
-        self.take_issued = self.machine.take_issued
-        self._service = service
+    machine: chat.ChatStream
+
+    def __init__(self, call: Call, stamp: Stamp) -> None:
         self._call = call
+        self._stamp = stamp
         self._around: tuple[bytes, bytes] | None = None
-        if prepared.detour is not None:
-            prepared.detour.when_taken(lambda taken, _label: self.machine.instead(taken.context, taken.model))
+        self._has_begun = False
+
+    def begin(self, plan: Plan) -> None:
+        """Make the machine for the plan that is answered."""
+        self.machine = chat.ChatStream(plan.context, msgspec.structs.replace(self._stamp, model=plan.model))
+        self._has_begun = True
+        self._call.exchange.reply_notes = self.machine.notes
 
     @property
     def finished(self) -> bool:
-        """See `Answer`."""
-        return self.machine.finished
+        """See `Writer`."""
+        return self._has_begun and self.machine.finished
+
+    def take_issued(self) -> list[Issued]:
+        """See `Writer`."""
+        return self.machine.take_issued() if self._has_begun else []
 
     def feed(self, reply: Reply) -> list[bytes]:
-        """See `Answer`."""
+        """See `Writer`."""
         response = reply.response
         self._call.exchange.heard(response)
         if reply.continued:
@@ -78,20 +89,20 @@ class StreamedChat:
         return list(map(event, self.machine.feed(response, reply.unknown)))
 
     async def keep(self, issued: list[Issued]) -> None:
-        """See `Answer`."""
-        await self._service.keep(issued, self._call.client)
+        """See `Writer`."""
+        await self._call.service.keep(issued, self._call.client)
 
     async def close(self) -> list[bytes]:
-        """See `Answer`."""
+        """See `Writer`."""
         chunks: list[ChatCompletionChunk] = self.machine.close()
         if notes.wants_all(self._call.scope):
             chunks[-1].extra_content = notes.with_ledger(chunks[-1].extra_content, self._call.exchange.ledger)
         return [*map(event, chunks), DONE]
 
     async def fail(self, error: Exception) -> list[bytes]:
-        """See `Answer`."""
-        return [event(self._service.failed(error, self._call.exchange, self._call.client).body)]
+        """See `Writer`."""
+        return [event(self._call.service.failed(error, self._call.exchange, self._call.client).body)]
 
     def heartbeat(self) -> bytes:
-        """See `Answer`."""
-        return event(self.machine.empty_chunk())
+        """See `Writer`."""
+        return event(self.machine.empty_chunk() if self._has_begun else chat.empty_chunk(self._stamp))

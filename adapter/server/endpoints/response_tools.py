@@ -19,11 +19,11 @@ async def count_input_tokens(call: Call) -> None:
     call.exchange.model_asked = request.model
     turn = await turn_of(call.service, request, unknown, call.client, work=call.work)
     call.exchange.history_bytes = turn.past.held.size
-    call.accept(turn.prepared)
+    call.accept(turn.plans)
     count = await call.service.upstream.count_tokens(
-        turn.prepared.model, turn.prepared.body, Caller(call.client.key), deadline_of(call.scope)
+        turn.plans.plan.model, turn.plans.plan.body, Caller(call.client.key), deadline_of(call.scope)
     )
-    await call.send_translated(turn.prepared, InputTokens(object="response.input_tokens", input_tokens=count))
+    await call.send_translated(turn.plans, InputTokens(object="response.input_tokens", input_tokens=count))
 
 
 async def compact_response(call: Call) -> None:
@@ -32,13 +32,13 @@ async def compact_response(call: Call) -> None:
     call.exchange.model_asked = request.model
     turn = await turn_of(call.service, asking(request), unknown, call.client, work=call.work)
     call.exchange.history_bytes = turn.past.held.size
-    call.accept(turn.prepared)
+    call.accept(turn.plans)
 
     async def read(reply: Reply) -> CompactedResponse:
         response, ledger, _issued = from_gemini(
-            reply.response, turn.prepared.answered.context, turn.stamp, reply.unknown, turn.view, clock=time.time
+            reply.response, turn.plans.plan.context, turn.stamp, reply.unknown, turn.view, clock=time.time
         )
         call.exchange.reply_notes = continuation.notes(reply.continued) + ledger
         return await turn.work.run(compacted, response, turn.past.request)
 
-    await call.send_translated(turn.prepared, await call.ask(turn.prepared, read))
+    await call.send_translated(turn.plans, await call.ask(turn.plans, read))

@@ -7,7 +7,7 @@ from adapter.server.http.asgi import until
 from adapter.server.pipeline import ledger_headers as notes
 from adapter.server.pipeline.call import Call
 from adapter.server.pipeline.event_stream import EventStream, heartbeat_of
-from adapter.server.pipeline.responding import StreamedResponse, Told, Turn, turn_of, whole
+from adapter.server.pipeline.responding import ResponseWriter, Told, Turn, turn_of, whole
 from adapter.server.pipeline.service import Service
 from adapter.translate.core.notes import Rejected
 from adapter.wire.openai.responses import ResponsesRequest
@@ -25,13 +25,11 @@ async def create_response(call: Call) -> None:
         )
     turn = await turn_of(call.service, request, unknown, call.client, work=call.work)
     call.exchange.history_bytes = turn.past.held.size
-    call.accept(turn.prepared)
+    call.accept(turn.plans)
     if request.background:
         await _start_background(call, turn)
     elif exchange.stream:
-        answer = StreamedResponse(call.service, turn, Told(call.scope, exchange))
-        exchange.reply_notes = answer.machine.notes
-        await call.stream(turn.prepared, answer)
+        await call.stream(turn.plans, ResponseWriter(call.service, turn, Told(call.scope, exchange)))
     else:
         await _send_whole(call, turn)
 
@@ -39,21 +37,20 @@ async def create_response(call: Call) -> None:
 async def _start_background(call: Call, turn: Turn) -> None:
     """Let it run; a stream that the client leaves can be taken up again."""
     exchange = call.exchange
-    answer = StreamedResponse(call.service, turn, Told(call.scope, exchange))
-    exchange.reply_notes, exchange.background = answer.machine.notes, True
-    queued = await call.jobs.start(turn, answer)
+    exchange.background = True
+    queued = await call.jobs.start(turn, ResponseWriter(call.service, turn, Told(call.scope, exchange)))
     if exchange.stream:
-        stream = call.open_stream(turn.prepared)
+        stream = call.open_stream(turn.plans)
         await follow(call.service, call.jobs.follow(queued.id, call.client.id, 0), stream)
     else:
-        await call.send_translated(turn.prepared, queued)
+        await call.send_translated(turn.plans, queued)
 
 
 async def _send_whole(call: Call, turn: Turn) -> None:
-    response = await call.ask(turn.prepared, lambda reply: whole(call.service, turn, reply, call.exchange))
+    response = await call.ask(turn.plans, lambda reply: whole(call.service, turn, reply, call.exchange))
     if notes.wants_all(call.scope):
         response.extra_content = notes.with_ledger(response.extra_content, call.exchange.ledger)
-    await call.send_translated(turn.prepared, response)
+    await call.send_translated(turn.plans, response)
 
 
 async def follow(service: Service, batches: AsyncGenerator[list[bytes]], stream: EventStream) -> None:

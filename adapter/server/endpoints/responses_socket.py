@@ -25,7 +25,7 @@ from adapter.server.pipeline.call import Call
 from adapter.server.pipeline.errors import Malformed
 from adapter.server.pipeline.event_stream import MAX_TAPPED, relay
 from adapter.server.pipeline.ids import new_id
-from adapter.server.pipeline.responding import Memory, StreamedResponse, Told, Turn, keep, turn_of
+from adapter.server.pipeline.responding import Memory, ResponseWriter, Told, Turn, keep, turn_of
 from adapter.server.pipeline.service import Service
 from adapter.store.documents.base import DocumentLimits, MemoryDocuments
 from adapter.translate.core.errors import Failure
@@ -215,7 +215,7 @@ class Connection:
             with await service.load.place():
                 turn = await turn_of(service, request, unknown, call.client, work=call.work, memory=self._memory)
                 call.exchange.history_bytes = turn.past.held.size
-                call.accept(turn.prepared)
+                call.accept(turn.plans)
                 await self._answer(call, turn, request)
         except ClientGone:
             raise
@@ -230,9 +230,8 @@ class Connection:
             for event in await _prepared(turn):
                 await sink.write(encode(event))
             return
-        answer = StreamedResponse(service, turn, Told(call.scope, exchange), encode, ())
-        exchange.reply_notes = answer.machine.notes
-        await relay(sink, service.events(turn.prepared, call.client, None), answer, limited=service.drain.limited)
+        writer = ResponseWriter(service, turn, Told(call.scope, exchange), encode, ())
+        await relay(sink, call.open(turn.plans), writer, limited=service.drain.limited)
 
     async def _refuse(self, error: Exception) -> None:
         """Tell of an event that is in no lane."""

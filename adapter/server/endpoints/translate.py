@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 from adapter.server.pipeline.call import Call
 from adapter.server.pipeline.dry_run import DryRun, as_line, described, dry_run_of, lines_of, with_values
-from adapter.server.pipeline.ledger_headers import check, strictness
+from adapter.server.pipeline.fallback import Plans
+from adapter.server.pipeline.ledger_headers import strictness
 from adapter.server.pipeline.responding import turn_of
-from adapter.server.pipeline.service import Prepared
 from adapter.wire.openai.chat_request import ChatCompletionRequest
 from adapter.wire.openai.responses import ResponsesRequest
 
@@ -24,10 +24,10 @@ async def translate(call: Call) -> None:
     if endpoint not in _SERVED:
         await call.send(run.whole(call.body))
         return
-    prepared, path = await _SERVED[endpoint](call, body)
-    check(prepared.notes, run.strictness, run.settings.notes)
-    answer = {"endpoint": endpoint, **described(prepared, run.settings, run.predict, path)}
-    await call.send_translated(prepared, with_values(answer, body, prepared) if run.values else answer)
+    plans, path = await _SERVED[endpoint](call, body)
+    plans.check(run.strictness, run.settings.notes)
+    answer = {"endpoint": endpoint, **described(plans.plan, run.settings, run.predict, path)}
+    await call.send_translated(plans, with_values(answer, body, plans.plan) if run.values else answer)
 
 
 def _dry_run(call: Call) -> DryRun:
@@ -47,17 +47,17 @@ def _each(run: DryRun, lines: list[bytes]) -> bytes:
     return b"".join(as_line(run.line(line)) for line in lines)
 
 
-async def _chat(call: Call, body: bytes) -> tuple[Prepared, Callable[[str], str]]:
+async def _chat(call: Call, body: bytes) -> tuple[Plans, Callable[[str], str]]:
     """A chat request as it would be served, and the client's path for one of it."""
     request, unknown = await call.service.read(body, ChatCompletionRequest, call.work)
-    return await call.service.prepare(request, unknown, call.client, call.work), str
+    return await call.service.plan(request, unknown, call.client, call.work), str
 
 
-async def _response(call: Call, body: bytes) -> tuple[Prepared, Callable[[str], str]]:
+async def _response(call: Call, body: bytes) -> tuple[Plans, Callable[[str], str]]:
     """A request of the Responses API as it would be served, with the responses before it."""
     request, unknown = await call.service.read(body, ResponsesRequest, call.work)
     turn = await turn_of(call.service, request, unknown, call.client, work=call.work)
-    return turn.prepared, lambda path: turn.past.path(turn.view.path(path))
+    return turn.plans, lambda path: turn.past.path(turn.view.path(path))
 
 
 _SERVED = {"/v1/chat/completions": _chat, "/v1/responses": _response}

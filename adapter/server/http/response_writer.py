@@ -12,36 +12,31 @@ from typing import Protocol
 from starlette.types import Message, Send
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
-from adapter.server.http.asgi import encoded, printable, printable_values
+from adapter.server.http.asgi import encoded, printable_values
 
-ANSWERED_BY = "answered_by"
-"""In a request's state: the name of the upstream that answered, where it was not the first."""
+UPSTREAM_HEADER = "x-adapter-upstream"
+"""Names the upstream that answers. An answer of another one than the first names it itself."""
 
 
 class Stamps:
     """What the head of each answer to one request says beside what its endpoint puts there.
 
-    `common` is what the heads of all say; `label` names the upstream that answers, if no other one does.
+    `common` is what the heads of all say; `label` names the first upstream.
     """
 
-    __slots__ = ("_begun", "_common", "_id", "_label", "_state")
+    __slots__ = ("_begun", "_common", "_id", "_label")
 
-    def __init__(self, common: str, label: str, state: Mapping[str, object], request_id: str) -> None:
+    def __init__(self, common: str, label: str, request_id: str) -> None:
         self._begun = time.perf_counter()
         self._common = common
         self._label = label
-        self._state = state
         self._id = request_id
 
-    def lines(self) -> str:
-        """Lines of a head."""
-        label = self._state.get(ANSWERED_BY)
-        told = self._label if label is None else printable(str(label))
+    def lines(self, *, names_upstream: bool) -> str:
+        """Lines of a head; `names_upstream`: whether the answer has named the upstream already."""
+        upstream = "" if names_upstream else f"{UPSTREAM_HEADER}: {self._label}\r\n"
         milliseconds = int((time.perf_counter() - self._begun) * 1000)
-        return (
-            f"{self._common}x-adapter-upstream: {told}\r\n"
-            f"x-request-id: {self._id}\r\nopenai-processing-ms: {milliseconds}\r\n"
-        )
+        return f"{self._common}{upstream}x-request-id: {self._id}\r\nopenai-processing-ms: {milliseconds}\r\n"
 
 
 class Way(Protocol):
@@ -147,7 +142,9 @@ class Bytes:
         closing = "" if cycle.keep_alive or is_last else "connection: close\r\n"
         if is_last:
             cycle.keep_alive = False
-        lines = f"{head_lines(headers)}{self._stamps.lines()}{closing}{last}\r\n"
+        lines = (
+            f"{head_lines(headers)}{self._stamps.lines(names_upstream=UPSTREAM_HEADER in headers)}{closing}{last}\r\n"
+        )
         return b"%b%b%b" % (STATUS_LINE[status], _servers(*cycle.default_headers), lines.encode())
 
     def _complete(self) -> None:
@@ -175,7 +172,9 @@ class Outlet:
         """Send an ASGI message; a head with what all heads say."""
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            stamps = [line.partition(": ") for line in self._stamps.lines().split("\r\n")[:-1]]
+            named = any(name == UPSTREAM_HEADER.encode() for name, _ in message["headers"])
+            lines = self._stamps.lines(names_upstream=named).split("\r\n")[:-1]
+            stamps = [line.partition(": ") for line in lines]
             fields = [(name.encode(), value.encode()) for name, _, value in stamps]
             message["headers"] = [*message["headers"], *fields]
         await self._send(message)

@@ -8,21 +8,20 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import AsyncGenerator
-from contextlib import aclosing, suppress
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from itertools import takewhile
 
 import msgspec
 
 from adapter.server.lifecycle.shutdown import ShuttingDown
 from adapter.server.pipeline.errors import Busy, NotStored
-from adapter.server.pipeline.event_stream import relay
-from adapter.server.pipeline.responding import StreamedResponse, Turn
+from adapter.server.pipeline.event_stream import Answer, relay
+from adapter.server.pipeline.responding import ResponseWriter, Turn
 from adapter.server.pipeline.service import Service
 from adapter.server.state.stored_objects import UNFINISHED, State, answer_of
 from adapter.store import Document, DocumentStore
 from adapter.translate.responses.stream import blank
-from adapter.upstream.client import Reply
 from adapter.wire.base import encode
 from adapter.wire.openai.response_events import Completed, Failed, Incomplete
 from adapter.wire.openai.responses import Response, ResponseError
@@ -138,12 +137,12 @@ class WrittenEvents:
 class Job:
     """One response that runs here."""
 
-    def __init__(self, service: Service, turn: Turn, answer: StreamedResponse) -> None:
+    def __init__(self, service: Service, turn: Turn, writer: ResponseWriter) -> None:
         self.log = Log()
         self._service = service
         self._documents = service.state.documents
         self._turn = turn
-        self._answer = answer
+        self._writer = writer
         self._pieces = 0
         self._taken_back = False
         self._over = asyncio.Event()
@@ -171,30 +170,30 @@ class Job:
 
     def _tell(self) -> None:
         """Count the answer, which came after its request had been; say so if it failed."""
-        exchange = self._answer.exchange
+        exchange = self._writer.exchange
         if self._service.metrics is not None:
             self._service.metrics.answered(exchange)
         if exchange.error:
             log.warning("%s in the background failed: %s", self._turn.stamp.id, exchange.error)
 
     async def _respond(self) -> None:
-        service, answer = self._service, self._answer
+        service, writer = self._service, self._writer
         try:
-            await relay(self.log, self._events(), answer, limited=service.drain.limited)
+            await relay(self.log, self._open(), writer, limited=service.drain.limited)
         except asyncio.CancelledError:
-            if answer.ended:
+            if writer.ended:
                 return
-            frames = await (answer.cancel() if self._taken_back else answer.fail(ShuttingDown()))
+            frames = await (writer.cancel() if self._taken_back else writer.fail(ShuttingDown()))
             for frame in frames:
                 await self.log.write(frame)
 
-    async def _events(self) -> AsyncGenerator[Reply]:
-        """Gemini's events, after the first events of the response itself."""
-        for frame in self._answer.start():
+    @asynccontextmanager
+    async def _open(self) -> AsyncIterator[Answer]:
+        """Gemini's answer, after the first events of the response itself."""
+        for frame in self._writer.start():
             await self.log.write(frame)
-        async with aclosing(self._service.events(self._turn.prepared, self._turn.client, None)) as events:
-            async for reply in events:
-                yield reply
+        async with self._service.open(self._turn.plans, self._turn.client, None) as answer:
+            yield answer
 
     async def _write_down(self) -> None:
         """Events, signs of life, and a look for the mark of one who wants it to end."""
@@ -227,7 +226,7 @@ class Jobs:
         self._limit = service.settings.max_background
         self._running: dict[tuple[str, str], Job] = {}
 
-    async def start(self, turn: Turn, answer: StreamedResponse) -> Response:
+    async def start(self, turn: Turn, writer: ResponseWriter) -> Response:
         """Let a response run; what there is of it now. Raises `Busy`, `NotStored`."""
         if len(self._running) >= self._limit:
             raise Busy(f"{self._limit} background responses run already.")
@@ -235,7 +234,7 @@ class Jobs:
         if not await self._service.state.keep(now, turn.past, turn.client.id, turn.work):
             raise NotStored("The store cannot keep this response.", status=503, code="not_stored")
         key = (turn.stamp.id, turn.client.id)
-        job = self._running[key] = Job(self._service, turn, answer)
+        job = self._running[key] = Job(self._service, turn, writer)
         job.task.add_done_callback(lambda _: self._running.pop(key))
         return blank(turn.view, turn.stamp, "queued")
 

@@ -3,7 +3,8 @@
 An HTTP request is a call, and so is each `response.create` of a websocket.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from typing import TypeVar
 
 import msgspec
@@ -11,17 +12,19 @@ from starlette.datastructures import QueryParams
 from starlette.types import Receive, Scope, Send
 
 from adapter.server.http.asgi import until
-from adapter.server.http.response_writer import ANSWERED_BY, respond
+from adapter.server.http.response_writer import respond
 from adapter.server.limits.access import Client
 from adapter.server.observe.exchange_log import Exchange
 from adapter.server.pipeline import ledger_headers as notes
 from adapter.server.pipeline.background import Jobs
-from adapter.server.pipeline.event_stream import Answer, EventStream, heartbeat_of, relay
-from adapter.server.pipeline.service import Prepared, Service, deadline_of
+from adapter.server.pipeline.event_stream import Answer, EventStream, Writer, heartbeat_of, relay
+from adapter.server.pipeline.fallback import Plans
+from adapter.server.pipeline.service import Service, deadline_of
 from adapter.server.pipeline.work import Work
 from adapter.translate.answer.reply import FAILURES
 from adapter.translate.core.errors import AnswerError, Failure
 from adapter.translate.core.notes import Rejected
+from adapter.translate.plan import Plan
 from adapter.upstream.client import Reply
 from adapter.wire.base import encode
 
@@ -102,27 +105,27 @@ class Call:
         """The body, and its unknown fields. Raises `Malformed`."""
         return await self.service.read(self.body, type_, self.work)
 
-    def accept(self, prepared: Prepared) -> None:
+    def accept(self, plans: Plans) -> None:
         """Record what goes to Gemini. Raises `StrictLoss`."""
-        exchange, settings = self.exchange, self.service.settings
-        exchange.model, exchange.notes, exchange.upstream_request = prepared.model, prepared.notes, prepared.body
-        strict = notes.strictness(self.scope, settings)
-        notes.check(prepared.notes, strict, settings.notes)
-        if prepared.detour is not None:
-            prepared.detour.strict = strict
-            prepared.detour.when_taken(self._record_fallback)
+        settings = self.service.settings
+        self.record(plans.plan)
+        plans.check(notes.strictness(self.scope, settings), settings.notes)
 
-    def _record_fallback(self, taken: Prepared, label: str) -> None:
-        """Record that another place answers, and which."""
+    def record(self, plan: Plan) -> None:
+        """Record the plan by which the request is answered."""
         exchange = self.exchange
-        exchange.model, exchange.notes, exchange.upstream_request = taken.model, taken.notes, taken.body
-        self.scope.setdefault("state", {})[ANSWERED_BY] = label
+        exchange.model, exchange.notes, exchange.upstream_request = plan.model, plan.notes, plan.body
 
-    async def ask(self, prepared: Prepared, read: Callable[[Reply], Awaitable[T]]) -> T:
-        """Ask, and once more after a malformed call where the operator wants that; `read` raises `AnswerError`."""
+    async def ask(self, plans: Plans, read: Callable[[Reply], Awaitable[T]]) -> T:
+        """Ask, and once more after a malformed call where the operator wants that; `read` raises `AnswerError`.
+
+        By then `plans.plan` is the plan that was answered.
+        """
         for last in (not self.service.settings.retry_malformed, True):
             with self.service.drain.limited():
-                reply = await self.service.generate(prepared, self.client, deadline_of(self.scope))
+                reply = await self.service.ask(plans, self.client, deadline_of(self.scope))
+            if plans.is_fallback:
+                self.record(plans.plan)
             self.exchange.heard(reply.response)
             try:
                 return await read(reply)
@@ -137,28 +140,36 @@ class Call:
         self.exchange.status, self.exchange.answer = status, [body]
         return respond(self.send_message, status, body, headers)
 
-    def send_translated(self, prepared: Prepared, answer: object) -> Awaitable[None]:
+    def send_translated(self, plans: Plans, answer: object) -> Awaitable[None]:
         """Send a whole answer, with what became of the request in its headers."""
-        return self.send(answer, self.service.headers(prepared, self.exchange.reply_notes))
+        return self.send(answer, self.service.headers(plans, self.exchange.reply_notes))
 
-    async def stream(self, prepared: Prepared, answer: Answer) -> None:
+    async def stream(self, plans: Plans, writer: Writer) -> None:
         """Send an answer as it comes."""
         service = self.service
-        stream = self.open_stream(prepared)
-        events = service.events(prepared, self.client, deadline_of(self.scope))
-        with until(stream.keep_alive(heartbeat_of(service.settings, answer.heartbeat))):
-            await relay(stream, events, answer, limited=service.drain.limited)
+        stream = self.open_stream(plans)
+        with until(stream.keep_alive(heartbeat_of(service.settings, writer.heartbeat))):
+            await relay(stream, self.open(plans, stream), writer, limited=service.drain.limited)
         await stream.end()
 
-    def open_stream(self, prepared: Prepared) -> EventStream:
-        """A stream to the client whose events are recorded."""
-        service, exchange = self.service, self.exchange
-        exchange.status, exchange.answer = 200, []
-        tap = service.exchanges.tap(exchange)
-        headers = service.headers(prepared)
-        if prepared.detour is not None:
-            prepared.detour.when_taken(lambda taken, _label: headers.update(service.headers(taken)))
-        return EventStream(self.send_message, headers, service.settings, tap)
+    @asynccontextmanager
+    async def open(self, plans: Plans, stream: EventStream | None = None) -> AsyncIterator[Answer]:
+        """The answer event by event, recorded. The head of `stream`, if it has not gone out, tells of its plan."""
+        deadline = None if stream is None else deadline_of(self.scope)
+        async with self.service.open(plans, self.client, deadline) as answer:
+            if plans.is_fallback:
+                self.record(answer.plan)
+            if stream is not None and not plans.is_certain:
+                stream.headers = self.service.headers(plans)
+            yield answer
+
+    def open_stream(self, plans: Plans) -> EventStream:
+        """A stream to the client whose events are recorded; its head tells of the plan where that is known already."""
+        self.exchange.status, self.exchange.answer = 200, []
+        stream = EventStream(self.send_message, self.service.settings, self.service.exchanges.tap(self.exchange))
+        if plans.is_certain:
+            stream.headers = self.service.headers(plans)
+        return stream
 
     def failed(self, error: Exception) -> Failure:
         """OpenAI's error for an exception, recorded."""

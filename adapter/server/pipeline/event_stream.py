@@ -6,7 +6,7 @@ error. A later failure is an error event; nothing ever looks like a finished ans
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import AbstractContextManager, aclosing, nullcontext
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
 from typing import Protocol
 
 from starlette.types import Send
@@ -14,6 +14,7 @@ from starlette.types import Send
 from adapter.server.http.asgi import ClientGone, printable_values
 from adapter.server.http.response_writer import way_of
 from adapter.settings import Settings
+from adapter.translate.plan import Plan
 from adapter.upstream.client import Reply
 from adapter.upstream.errors import UpstreamError
 from adapter.wire.signatures import Issued
@@ -35,8 +36,40 @@ MAX_HELD = 65_536
 """How many bytes of events that came together are sent together."""
 
 
-class Answer(Protocol):
-    """An answer on its way to one client: Gemini's events become frames of its stream."""
+class Answer:
+    """An answer that has begun: the plan that is answered, its first event, and the `rest` of them.
+
+    There is no first event where Gemini ended the stream without one.
+    """
+
+    __slots__ = ("_first", "plan", "rest")
+
+    def __init__(self, plan: Plan, first: Reply | None, rest: AsyncGenerator[Reply]) -> None:
+        self.plan = plan
+        self.rest = rest
+        self._first = first
+
+    def take_first(self) -> Reply | None:
+        """The first event, which the answer then holds no longer: many streams wait at once."""
+        first, self._first = self._first, None
+        return first
+
+
+class Writer(Protocol):
+    """Writes an answer for one client: Gemini's events become frames of its stream.
+
+    | call        | when                                                             |
+    |-------------|------------------------------------------------------------------|
+    | `heartbeat` | in silence, before the answer begins too                         |
+    | `begin`     | once, when it is known whose answer it is, before the first event |
+    | `feed`      | for each event                                                   |
+    | `close`     | once, behind the last event                                      |
+    | `fail`      | once in place of `close`, maybe without a `begin`                 |
+    """
+
+    def begin(self, plan: Plan) -> None:
+        """Know the plan that is answered."""
+        ...
 
     @property
     def finished(self) -> bool:
@@ -86,13 +119,14 @@ class Sink(Protocol):
 
 
 class EventStream:
-    """Writes events; a client that takes none for `write_timeout` seconds is gone."""
+    """Writes events; a client that takes none for `write_timeout` seconds is gone.
 
-    def __init__(
-        self, send: Send, headers: Mapping[str, str], settings: Settings, tap: list[bytes] | None = None
-    ) -> None:
+    `headers` go out with the first event; they may be set until then, when it is known who answers.
+    """
+
+    def __init__(self, send: Send, settings: Settings, tap: list[bytes] | None = None) -> None:
+        self.headers: Mapping[str, str] = _NO_HEAD
         self._way = way_of(send)
-        self._headers = headers
         self._settings = settings
         self._tap = tap
         self._clock = asyncio.get_running_loop().time
@@ -139,7 +173,7 @@ class EventStream:
         if self._started:
             return _NO_HEAD
         self._started = True
-        return {**_HEADERS, **printable_values(self._headers)}
+        return {**_HEADERS, **printable_values(self.headers)}
 
     async def end(self) -> None:
         """Close the stream. Nothing may be awaited after it: uvicorn reports an ended answer as a disconnect."""
@@ -194,19 +228,20 @@ def heartbeat_of(settings: Settings, chunk: Callable[[], bytes]) -> Callable[[],
 
 async def relay(
     sink: Sink,
-    events: AsyncGenerator[Reply],
-    answer: Answer,
+    opening: AbstractAsyncContextManager[Answer],
+    writer: Writer,
     *,
     limited: Callable[[], AbstractContextManager[object]] = nullcontext,
 ) -> None:
     """Pass an answer on, up to its last event. An error before the first byte is raised, a later one is sent.
 
-    Events are awaited inside `limited`, which may raise (`Drain.limited`).
+    The answer is opened, and its events are awaited, inside `limited`, which may raise (`Drain.limited`). Leaving
+    closes the answer, and so the connection to Gemini, before anything else is written.
     """
 
     async def pass_on(frames: list[bytes], issued: list[Issued], *, more: bool = False) -> None:
         if issued:
-            await answer.keep(issued)
+            await writer.keep(issued)
         last = len(frames) - 1
         for number, frame in enumerate(frames):
             await sink.write(frame, more=more or number < last)
@@ -215,24 +250,28 @@ async def relay(
 
     try:
         try:
-            async with aclosing(events):
-                with limited():
-                    async for reply in events:
-                        frames, issued = answer.feed(reply), answer.take_issued()
+            with limited():
+                async with opening as answer:
+                    writer.begin(answer.plan)
+                    reply = answer.take_first()
+                    while reply is not None:
+                        frames, issued, more = writer.feed(reply), writer.take_issued(), reply.more
+                        # Many streams wait at once: none holds what it has told.
+                        del reply
                         if len(frames) == 1 and not issued:
                             # As most events do: what is awaited once less costs less.
-                            await sink.write(frames[0], more=reply.more)
+                            await sink.write(frames[0], more=more)
                         else:
-                            await pass_on(frames, issued, more=reply.more)
-                        # Many streams wait at once: none holds what it has told.
-                        del reply, frames
+                            await pass_on(frames, issued, more=more)
+                        del frames
+                        reply = await anext(answer.rest, None)
         except UpstreamError:
-            if not answer.finished:
+            if not writer.finished:
                 raise
-        await pass_on(await answer.close(), answer.take_issued())
+        await pass_on(await writer.close(), writer.take_issued())
     except ClientGone:
         raise
     except Exception as error:
         if not sink.begun:
             raise
-        await pass_on(await answer.fail(error), answer.take_issued())
+        await pass_on(await writer.fail(error), writer.take_issued())

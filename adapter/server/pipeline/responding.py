@@ -2,7 +2,7 @@
 
 import secrets
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import msgspec
@@ -11,12 +11,14 @@ from starlette.types import Scope
 from adapter.server.limits.access import Client
 from adapter.server.observe.exchange_log import Exchange
 from adapter.server.pipeline import ledger_headers as notes
-from adapter.server.pipeline.service import Prepared, Service
+from adapter.server.pipeline.fallback import Plans
+from adapter.server.pipeline.service import Service
 from adapter.server.pipeline.work import LONG_HISTORY, Work
 from adapter.server.state.stored_objects import Past, Recall, State
 from adapter.translate.answer import continuation
 from adapter.translate.core.context import Stamp
 from adapter.translate.core.notes import Fate, Note, Rejected
+from adapter.translate.plan import Plan
 from adapter.translate.responses.fields import ResponseStream, View, from_gemini, to_chat
 from adapter.upstream.client import Reply
 from adapter.upstream.media_fetcher import FetchError
@@ -38,7 +40,7 @@ class Turn(NamedTuple):
 
     view: View
     past: Past
-    prepared: Prepared
+    plans: Plans
     stamp: Stamp
     client: Client
     kept: State | None
@@ -71,24 +73,20 @@ async def turn_of(
         view = await work.run(to_chat, past.request, unknown)
     except Rejected as error:
         raise past.rejected(error) from None
+    stays = request.store is False and request.conversation is not None
+
+    def ledger_of(own: list[Note]) -> list[Note]:
+        return [*past.notes(view.ledger(own)), *([_STAYS] if stays else ())]
+
     try:
-        prepared = await service.prepare(view.request, {}, client, work, view.carried)
+        plans = await service.plan(view.request, {}, client, work, carried=view.carried, ledger_of=ledger_of)
     except Rejected as error:
         raise past.rejected(view.rejected(error)) from None
     except FetchError as error:
         raise Rejected("input", "malformed-value", str(error)) from None
-    stays = request.store is False and request.conversation is not None
-
-    def told(own: Sequence[Note]) -> list[Note]:
-        return [*past.notes(view.ledger(own)), *([_STAYS] if stays else ())]
-
-    ledger = told(prepared.notes)
-    if prepared.detour is not None:
-        prepared.detour.view = told
-    prepared = msgspec.structs.replace(prepared, notes=ledger)
-    stamp = Stamp(seed=seed, id=f"resp_{secrets.token_hex(24)}", created=int(time.time()), model=prepared.model)
+    stamp = Stamp(seed=seed, id=f"resp_{secrets.token_hex(24)}", created=int(time.time()), model=plans.plan.model)
     kept = memory.unstored if request.store is False else service.state
-    return Turn(view, past, prepared, stamp, client, kept, work)
+    return Turn(view, past, plans, stamp, client, kept, work)
 
 
 class Told(NamedTuple):
@@ -102,8 +100,8 @@ async def whole(service: Service, turn: Turn, reply: Reply, exchange: Exchange) 
     """The response for a whole answer of Gemini's, stored. Raises `AnswerError`."""
     response, ledger, issued = from_gemini(
         reply.response,
-        turn.prepared.answered.context,
-        service.restamped(turn.stamp, turn.prepared),
+        turn.plans.plan.context,
+        msgspec.structs.replace(turn.stamp, model=turn.plans.plan.model),
         reply.unknown,
         turn.view,
         clock=time.time,
@@ -129,8 +127,8 @@ async def keep(turn: Turn, response: Response, ledger: list[Note]) -> None:
         ledger.append(Note("store", Fate.DROPPED, "response-not-stored", reason))
 
 
-class StreamedResponse:
-    """A response on its way to the client, see `streaming.Answer`.
+class ResponseWriter:
+    """Writes a response as a stream of events, see `event_stream.Writer`.
 
     `frame` is how an event is sent; `last` is what is sent behind the last one.
     """
@@ -143,7 +141,7 @@ class StreamedResponse:
         frame: Callable[[Event], bytes] = named_event,
         last: tuple[bytes, ...] = (DONE,),
     ) -> None:
-        self.machine = ResponseStream(turn.prepared.context, turn.stamp, turn.view, clock=time.time)
+        self.machine = ResponseStream(turn.stamp, turn.view, clock=time.time)
         self.take_issued = self.machine.take_issued
         self.ended = False
         self.exchange = told.exchange
@@ -152,12 +150,15 @@ class StreamedResponse:
         self._told = told
         self._frame = frame
         self._last = last
-        if turn.prepared.detour is not None:
-            turn.prepared.detour.when_taken(lambda taken, _label: self.machine.instead(taken.context, taken.model))
+
+    def begin(self, plan: Plan) -> None:
+        """See `Writer`."""
+        self.machine.begin(plan.context, plan.model)
+        self.exchange.reply_notes = self.machine.notes
 
     @property
     def finished(self) -> bool:
-        """See `Answer`."""
+        """See `Writer`."""
         return self.machine.finished
 
     def start(self) -> list[bytes]:
@@ -165,22 +166,22 @@ class StreamedResponse:
         return list(map(self._frame, self.machine.start()))
 
     def feed(self, reply: Reply) -> list[bytes]:
-        """See `Answer`."""
+        """See `Writer`."""
         self.exchange.heard(reply.response)
         if reply.continued:
             self.machine.went_on()
         return list(map(self._frame, self.machine.feed(reply.response, reply.unknown)))
 
     async def keep(self, issued: list[Issued]) -> None:
-        """See `Answer`."""
+        """See `Writer`."""
         await self._service.keep(issued, self._turn.client)
 
     async def close(self) -> list[bytes]:
-        """See `Answer`."""
+        """See `Writer`."""
         return await self._end(self.machine.close())
 
     async def fail(self, error: Exception) -> list[bytes]:
-        """See `Answer`."""
+        """See `Writer`."""
         failure = self._service.failed(error, self.exchange, self._turn.client)
         return await self._end(self.machine.fail(failure.body))
 
@@ -200,5 +201,5 @@ class StreamedResponse:
         return [*map(self._frame, events), *self._last]
 
     def heartbeat(self) -> bytes:
-        """See `Answer`. No event says nothing, and clients stop at one that they do not know."""
+        """See `Writer`. No event says nothing, and clients stop at one that they do not know."""
         return COMMENT

@@ -2,8 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
-from copy import copy
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager
 from importlib import import_module
 from typing import Any, TypeVar
 
@@ -11,16 +11,17 @@ import msgspec
 from starlette.types import Scope
 
 from adapter.server.http.asgi import fields_of
+from adapter.server.http.response_writer import UPSTREAM_HEADER
 from adapter.server.lifecycle.shutdown import Drain
 from adapter.server.limits.access import Access, Client
 from adapter.server.limits.admission import Load, Room
 from adapter.server.observe.exchange_log import Exchange, Exchanges
 from adapter.server.observe.request_log import Lines
-from adapter.server.pipeline import continuation as continuing
 from adapter.server.pipeline import ledger_headers as notes
-from adapter.server.pipeline import parallel_choices as fanout
+from adapter.server.pipeline.asking import Asking
 from adapter.server.pipeline.errors import failure_of, malformed, without
-from adapter.server.pipeline.fallback import Detour, Detours, time_limit
+from adapter.server.pipeline.event_stream import Answer
+from adapter.server.pipeline.fallback import Place, Plans, Route, time_limit
 from adapter.server.pipeline.ids import new_id
 from adapter.server.pipeline.work import LONG_HISTORY, AtOnce, Beside, Work, is_long
 from adapter.server.state.stored_objects import Histories, State
@@ -31,13 +32,13 @@ from adapter.settings import (
     catalogue,
     fetch_settings,
     named,
+    next_models,
     options,
     request_limits,
     utc_day,
 )
 from adapter.store import DocumentStore, SignatureStore
 from adapter.store.shared.base import Records
-from adapter.translate.answer.continuation import Continuation, unfinished
 from adapter.translate.core.context import Media, Options, Stamp
 from adapter.translate.core.errors import Failure
 from adapter.translate.core.notes import Note, Rejected
@@ -48,7 +49,6 @@ from adapter.upstream.client import Caller, Reply, Upstream
 from adapter.upstream.errors import InvalidModelName, UpstreamError
 from adapter.upstream.media_fetcher import Fetcher
 from adapter.upstream.model_path import model_path
-from adapter.wire.gemini.generate import GenerateContentRequest
 from adapter.wire.limits import LimitExceeded, Limits
 from adapter.wire.openai.chat_request import ChatCompletionRequest
 from adapter.wire.reader import read
@@ -63,22 +63,7 @@ Predict = Callable[[str, str, Mapping[str, Any]], dict[str, Any] | None]
 """Gemini's error for a model, a method and a body, as far as it can be told beforehand; None: it takes it."""
 
 
-class Prepared(Plan, frozen=True, kw_only=True):
-    """A plan on its way, with other places to go to when it fails."""
-
-    detour: "Detour[Prepared] | None" = None
-
-    def with_notes(self, ledger: list[Note]) -> "Prepared":
-        """See `routes.Translated`."""
-        return msgspec.structs.replace(self, notes=ledger, detour=None)
-
-    @property
-    def answered(self) -> "Prepared":
-        """This request as it was answered: another one if it went elsewhere."""
-        return self if self.detour is None else self.detour.taken or self
-
-
-def prepared(
+def plan_for(
     request: ChatCompletionRequest,
     unknown: Mapping[str, msgspec.Raw],
     names: Catalogue,
@@ -86,11 +71,10 @@ def prepared(
     *,
     media: Mapping[str, Media] = {},
     history: History | None = None,
-    instead: str | None = None,
-) -> Prepared:
-    """Translate a chat request for the model that its name stands for, or `instead`. Raises `Rejected`."""
-    made = plan(request, unknown, named(instead or request.model, names), chosen, media=media, history=history)
-    return Prepared(**{name: getattr(made, name) for name in Plan.__struct_fields__})
+    model: str | None = None,
+) -> Plan:
+    """The plan for the model that a request's name stands for, or for `model`. Raises `Rejected`."""
+    return plan(request, unknown, named(model or request.model, names), chosen, media=media, history=history)
 
 
 class Service:
@@ -107,6 +91,7 @@ class Service:
         lines: Lines | None = None,
         metrics: Any = None,
         page_token: str | None = None,
+        further: Sequence[Place] = (),
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.settings = settings
@@ -132,8 +117,8 @@ class Service:
         self.drain = Drain(settings.shutdown_delay, settings.shutdown_grace)
         self._calendar = Calendar(catalogue(settings, utc_day(clock())), clock)
         self.options = options(settings, upstream.settings.name)
-        self.detours: Detours[Prepared] | None = None
         self.predict: Predict | None = None
+        self.places = [Place(upstream, label, self.options), *further]
         self.exchanges = Exchanges(enabled=settings.loopback if settings.inspector is None else settings.inspector)
         self.fetcher = Fetcher(fetch_settings(settings))
         self.started_at = int(time.time())
@@ -155,15 +140,20 @@ class Service:
         """A request's body and its unknown fields. Raises `Malformed`."""
         return await work.run(decoded, body, type_, self.limits)
 
-    async def prepare(
+    async def plan(
         self,
         request: ChatCompletionRequest,
         unknown: Mapping[str, msgspec.Raw],
         client: Client,
         work: Work,
+        *,
         carried: Carried | None = None,
-    ) -> Prepared:
-        """Translate a chat request. `carried` is what a Responses history carries. Raises `Rejected`."""
+        ledger_of: Callable[[list[Note]], list[Note]] | None = None,
+    ) -> Plans:
+        """Translate a chat request. Raises `Rejected`.
+
+        `carried` is what a Responses history carries; `ledger_of` makes the client's ledger of a plan's notes.
+        """
         client.check(request.model)
         self._check_name(request.model)
         if (request.n or 1) > self.settings.max_choices:
@@ -173,14 +163,19 @@ class Service:
         media = {} if self.settings.fetch_media == "off" else await self._media(request)
         history = await self._history(request, client, carried, work)
 
-        def translate(model: str | None, chosen: Options) -> Prepared:
+        def make(route: Route) -> Plan:
+            chosen = route.place.options
             names = self._calendar.of(chosen.platform)
-            return prepared(request, unknown, names, chosen, media=media, history=history, instead=model)
+            made = plan_for(request, unknown, names, chosen, media=media, history=history, model=route.model)
+            return msgspec.structs.replace(made, notes=ledger_of(made.notes)) if ledger_of is not None else made
 
-        made = await work.run(translate, None, self.options)
-        if self.detours is None:
-            return made
-        return msgspec.structs.replace(made, detour=self.detours.of(made, translate))
+        first = await work.run(make, Route(self.places[0], request.model))
+        return Plans(first, self._routes(first), make)
+
+    def _routes(self, first: Plan) -> list[Route]:
+        """The ways that a request has, in their order."""
+        models = [first.name, *next_models(first.name, self.settings)]
+        return [Route(place, model) for model in models for place in self.places]
 
     def _check_name(self, model: str) -> None:
         """Raises `Rejected` for a model whose name cannot stand in a URL, before anything is done for it."""
@@ -194,13 +189,6 @@ class Service:
         self._beside.close()
         if self._rates is not None:
             await self._rates.aclose()
-
-    def beside(self, settings: Settings, upstream: Upstream) -> "Service":
-        """This service in front of another upstream; all else is shared."""
-        other = copy(self)
-        other.upstream, other.label = upstream, upstream.settings.name
-        other.options = options(settings, other.label)
-        return other
 
     async def count(self, client: Client) -> None:
         """Count a request of a client's. Raises `TooOften`."""
@@ -229,70 +217,48 @@ class Service:
         history.is_complete = found.is_complete and more.is_complete
         return history
 
-    def stamp(self, prepared: Prepared, answer_id: str) -> Stamp:
-        """What makes this answer unique."""
-        return Stamp(seed=answer_id, id=answer_id, created=int(time.time()), model=prepared.model)
-
-    def restamped(self, stamp: Stamp, prepared: Prepared) -> Stamp:
-        """The same stamp with the model that answered."""
-        model = prepared.answered.model
-        return stamp if stamp.model == model else msgspec.structs.replace(stamp, model=model)
-
-    def generate(self, prepared: Prepared, client: Client, deadline: float | None) -> Coroutine[object, object, Reply]:
-        """The whole answer, by as many calls as it takes. Raises `UpstreamError`."""
-        if prepared.detour is not None:
-            return prepared.detour.generate(prepared, client, deadline)
-        until, caller = time_limit(deadline, self.settings), Caller(client.key)
-        if prepared.calls == 1:
-            return self._one(prepared, caller, until)
-        return self._all([self._one(prepared, caller, until) for _ in range(prepared.calls)])
-
-    async def _one(self, prepared: Prepared, caller: Caller, until: float) -> Reply:
-        first = await self.upstream.generate(prepared.model, prepared.body, caller, until)
-        if not unfinished(first.response):
-            return first
-
-        def ask(body: GenerateContentRequest) -> Coroutine[object, object, Reply]:
-            return self.upstream.generate(prepared.model, body, caller, until)
-
-        return await continuing.whole(first, ask, self._continuation(prepared))
-
-    async def _all(self, calls: Sequence[Coroutine[object, object, Reply]]) -> Reply:
-        try:
-            async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(call) for call in calls]
-        except* UpstreamError as failures:
-            raise failures.exceptions[0] from None
-        return fanout.joined([task.result() for task in tasks])
-
-    def events(self, prepared: Prepared, client: Client, deadline: float | None) -> AsyncGenerator[Reply]:
-        """The answer event by event. Raises `UpstreamError`."""
-        if prepared.detour is not None:
-            return prepared.detour.events(prepared, client, deadline)
+    async def ask(self, plans: Plans, client: Client, deadline: float | None) -> Reply:
+        """The whole answer, by the first plan that gets one. Raises `UpstreamError`."""
         until = time_limit(deadline, self.settings)
+        while True:
+            try:
+                return await self._asking(plans, client, until).whole(plans.plan)
+            except UpstreamError as error:
+                plans.after(error, until)
 
-        def stream(body: GenerateContentRequest) -> AsyncGenerator[Reply]:
-            return self.upstream.stream(prepared.model, body, Caller(client.key), until)
+    @asynccontextmanager
+    async def open(self, plans: Plans, client: Client, deadline: float | None) -> AsyncIterator[Answer]:
+        """The answer event by event, by the first plan that gets one: the first event decides. Raises `UpstreamError`.
 
-        streams = [
-            continuing.streamed(stream, prepared.body, self._continuation(prepared)) for _ in range(prepared.calls)
-        ]
-        return streams[0] if len(streams) == 1 else fanout.merged(streams)
+        Whoever leaves closes the connection.
+        """
+        until = time_limit(deadline, self.settings)
+        while True:
+            events = self._asking(plans, client, until).events(plans.plan)
+            try:
+                answer = Answer(plans.plan, await anext(events, None), events)
+                break
+            except UpstreamError as error:
+                plans.after(error, until)
+        async with aclosing(events):
+            yield answer
 
-    def _continuation(self, prepared: Prepared) -> Continuation:
-        return Continuation(prepared.body, prepared.context, self.settings.continuations)
+    def _asking(self, plans: Plans, client: Client, until: float) -> Asking:
+        return Asking(plans.place.upstream, Caller(client.key), until, self.settings.continuations)
 
     async def keep(self, issued: list[Issued], client: Client) -> None:
         """Store signatures, before the answer that needs them leaves."""
         await self.store.put(issued, client.id)
 
-    def headers(self, prepared: Prepared, reply_notes: Sequence[Note] = ()) -> dict[str, str]:
+    def headers(self, plans: Plans, reply_notes: Sequence[Note] = ()) -> dict[str, str]:
         """What an answer tells of its translation."""
-        prepared = prepared.answered
-        ledger = [*prepared.notes, *reply_notes]
-        told = {"x-adapter-model": prepared.model, notes.HEADER: notes.summary(ledger)}
-        sources = notes.sources(prepared.notes)
-        return {**told, notes.SIGNATURES_HEADER: sources} if sources else told
+        plan = plans.plan
+        headers = {"x-adapter-model": plan.model, notes.HEADER: notes.summary([*plan.notes, *reply_notes])}
+        if plans.is_fallback:
+            headers[UPSTREAM_HEADER] = plans.place.label
+        if sources := notes.sources(plan.notes):
+            headers[notes.SIGNATURES_HEADER] = sources
+        return headers
 
     def failure(self, error: Exception, request_id: str, client: Client | None) -> Failure:
         """OpenAI's error for an exception."""
@@ -319,6 +285,11 @@ def decoded(body: bytes, type_: type[T], limits: Limits) -> tuple[T, dict[str, m
         return read(body, type_, limits)
     except DECODING_ERRORS as error:
         raise malformed(error) from None
+
+
+def stamp_of(plans: Plans, answer_id: str) -> Stamp:
+    """What makes an answer unique; its model may still be another's."""
+    return Stamp(seed=answer_id, id=answer_id, created=int(time.time()), model=plans.plan.model)
 
 
 def completion_id() -> str:

@@ -40,6 +40,17 @@ from adapter.wire.signatures import Issued
 from adapter.wire.surrogates import REPLACED
 
 
+def empty_chunk(stamp: Stamp) -> ChatCompletionChunk:
+    """A chunk that says nothing, to keep a connection alive before anybody has answered."""
+    return ChatCompletionChunk(
+        id=stamp.id,
+        object="chat.completion.chunk",
+        created=stamp.created,
+        model=stamp.model,
+        choices=[ChunkChoice(index=0, delta=Delta(), finish_reason=None)],
+    )
+
+
 class ChatStream:
     """`feed` it each event of Gemini's stream, then `close` it; both return the chunks to send.
 
@@ -58,11 +69,6 @@ class ChatStream:
         self._said = GenerateContentResponse()
         self._unknown: dict[str, msgspec.Raw] = {}
         self._texts = TextEvents()
-
-    def instead(self, context: Context, model: str) -> None:
-        """Another model, or another upstream, answers: before the first event, never after it."""
-        self.context, self._model = context, None
-        self.stamp = msgspec.structs.replace(self.stamp, model=model)
 
     @property
     def finished(self) -> bool:

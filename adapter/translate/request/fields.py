@@ -1,12 +1,10 @@
-"""/v1/chat/completions: the rules of its fields. Answers come back through `chat_answer` and `chat_stream`."""
+"""/v1/chat/completions: the rules of its fields."""
 
 from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
-from adapter.translate.answer.completion import from_gemini
-from adapter.translate.answer.stream import ChatStream
 from adapter.translate.core.context import Context
 from adapter.translate.core.notes import (
     Fate,
@@ -43,7 +41,7 @@ from adapter.wire.openai.chat_request import (
     Thinking,
 )
 
-__all__ = ["RULES", "ChatStream", "from_gemini", "to_gemini"]
+__all__ = ["RULES", "to_gemini"]
 
 INT32 = 2**31
 

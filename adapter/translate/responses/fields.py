@@ -20,9 +20,9 @@ from typing import Any, NamedTuple
 import msgspec
 import orjson
 
+from adapter.translate import chat
 from adapter.translate.core.notes import Fate, Note, Rejected, unknown_notes
 from adapter.translate.core.rules import absent
-from adapter.translate.request import fields as chat
 from adapter.translate.responses import input_items as responses_items
 from adapter.translate.responses import tools as responses_tools
 from adapter.translate.responses.chat_view import View

@@ -50,10 +50,10 @@ class Output:
     `cites`: whether citations may follow, for which a message stays open beside other items.
     """
 
-    def __init__(self, stamp: Stamp, items: list[OutputItem], *, cites: bool) -> None:
+    def __init__(self, stamp: Stamp, items: list[OutputItem]) -> None:
         self.items = items
         self._seed = stamp.seed
-        self._cites = cites
+        self.cites = False
         self._number = -1
         self._message: OpenMessage | None = None
         self._other: Open | None = None
@@ -83,7 +83,7 @@ class Output:
     def _make_room(self) -> list[Event]:
         """End what another item cannot begin beside."""
         told: list[Event] = []
-        if self._message is not None and not self._cites:
+        if self._message is not None and not self.cites:
             told += self._close(self._message, DONE)
             self._message = None
         if self._other is not None:

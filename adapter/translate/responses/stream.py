@@ -5,7 +5,7 @@ A whole answer is a stream of one event; what chat's own two ways back agree on 
 
 import copy
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 
@@ -134,16 +134,22 @@ class ResponseStream:
     `response` is what there is so far. What `take_issued` returns must be stored before the events of the same call
     are sent. `notes` is the ledger of the way back. `feed` and `close` raise `AnswerError` where there is no valid
     answer to give: `fail` then ends the stream. `clock` gives the Unix time for `completed_at`.
+
+    | state   | what may be called                                                |
+    |---------|-------------------------------------------------------------------|
+    | new     | `start`, `fail`, `cancel`, and `begin` once it is known who answers |
+    | begun   | `feed`, `went_on`, and one of `close`, `fail` and `cancel`  |
     """
 
-    def __init__(self, context: Context, stamp: Stamp, view: View, clock: Callable[[], float] | None = None) -> None:
+    _chat: "_Chat"
+
+    def __init__(self, stamp: Stamp, view: View, clock: Callable[[], float] | None = None) -> None:
         self.view = view
+        self._stamp = stamp
+        self._has_begun = False
         self._clock = clock or (lambda: stamp.created)
         self.response = blank(view, stamp)
-        self._chat = _Chat(context, stamp)
-        request = context.request
-        cites = bool(toolbox(context).built_in) or present(request.google) or present(request.extra_body)
-        self._output = Output(stamp, self.response.output, cites=cites)
+        self._output = Output(stamp, self.response.output)
         self._issued: list[Issued] = []
         self._records: dict[str, Issued] = {}
         self._sealed: set[str] = set()
@@ -153,20 +159,25 @@ class ResponseStream:
         self._finish = "stop"
         self._logprobs: list[TokenLogprob] = []
 
-    def instead(self, context: Context, model: str) -> None:
-        """Another model, or another upstream, answers: see `ChatStream`."""
-        self._chat.instead(context, model)
+    def begin(self, context: Context, model: str) -> Self:
+        """Know who answers, and return the stream."""
+        self._has_begun = True
+        self._chat = _Chat(context, msgspec.structs.replace(self._stamp, model=model))
         self.response.model = model
+        request = context.request
+        # A message stays open beside other items where citations may follow.
+        self._output.cites = bool(toolbox(context).built_in) or present(request.google) or present(request.extra_body)
+        return self
 
     @property
     def notes(self) -> list[Note]:
         """What became of the answer's fields."""
-        return self._chat.notes
+        return self._chat.notes if self._has_begun else []
 
     @property
     def finished(self) -> bool:
         """Whether the answer has its finish reason: what comes after can only be usage."""
-        return self._chat.finished
+        return self._has_begun and self._chat.finished
 
     def take_issued(self) -> list[Issued]:
         """The signatures since the last call."""
@@ -439,7 +450,7 @@ def from_gemini(
 
     Raises `AnswerError` where there is no answer to give.
     """
-    machine = ResponseStream(context, stamp, view, clock=clock)
+    machine = ResponseStream(stamp, view, clock=clock).begin(context, stamp.model)
     for candidate in response.candidates or ():
         candidate.finish_reason = candidate.finish_reason or _UNTOLD
     machine.feed(response, unknown)

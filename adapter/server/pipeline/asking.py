@@ -1,0 +1,61 @@
+"""Asking one place by one plan: the answer, whole or event by event, by as many calls to Gemini as it takes."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Coroutine, Sequence
+
+from adapter.server.pipeline import continuation, parallel_choices
+from adapter.translate.answer.continuation import Continuation, unfinished
+from adapter.translate.plan import Plan
+from adapter.upstream.client import Caller, Reply, Upstream
+from adapter.upstream.errors import UpstreamError
+from adapter.wire.gemini.generate import GenerateContentRequest
+
+
+class Asking:
+    """Asks one upstream. `until` is by when the answer must be there; `continuations` bounds the further calls."""
+
+    __slots__ = ("_caller", "_continuations", "_until", "_upstream")
+
+    def __init__(self, upstream: Upstream, caller: Caller, until: float, continuations: int) -> None:
+        self._upstream = upstream
+        self._caller = caller
+        self._until = until
+        self._continuations = continuations
+
+    async def whole(self, plan: Plan) -> Reply:
+        """The whole answer. Raises `UpstreamError`."""
+        if plan.calls > 1:
+            return await _together([self._choice(plan) for _ in range(plan.calls)])
+        return await self._choice(plan)
+
+    async def _choice(self, plan: Plan) -> Reply:
+        first = await self._upstream.generate(plan.model, plan.body, self._caller, self._until)
+        return await self._continued(plan, first) if unfinished(first.response) else first
+
+    async def _continued(self, plan: Plan, first: Reply) -> Reply:
+        def ask(body: GenerateContentRequest) -> Coroutine[object, object, Reply]:
+            return self._upstream.generate(plan.model, body, self._caller, self._until)
+
+        return await continuation.whole(first, ask, self._continuation(plan))
+
+    def events(self, plan: Plan) -> AsyncGenerator[Reply]:
+        """The answer event by event. Raises `UpstreamError`."""
+
+        def stream(body: GenerateContentRequest) -> AsyncGenerator[Reply]:
+            return self._upstream.stream(plan.model, body, self._caller, self._until)
+
+        streams = [continuation.streamed(stream, plan.body, self._continuation(plan)) for _ in range(plan.calls)]
+        return streams[0] if len(streams) == 1 else parallel_choices.merged(streams)
+
+    def _continuation(self, plan: Plan) -> Continuation:
+        return Continuation(plan.body, plan.context, self._continuations)
+
+
+async def _together(choices: Sequence[Coroutine[object, object, Reply]]) -> Reply:
+    """The choices of parallel calls as one answer; the first failure ends them all."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(choice) for choice in choices]
+    except* UpstreamError as failures:
+        raise failures.exceptions[0] from None
+    return parallel_choices.joined([task.result() for task in tasks])
