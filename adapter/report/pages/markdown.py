@@ -1,0 +1,77 @@
+"""The report as Markdown, for an issue or a pull request."""
+
+from collections.abc import Iterable, Sequence
+
+from adapter.report.document import GRADES, Report, TargetReport, model_map
+
+
+def render(report: Report, target: str) -> str:
+    """The summary, all targets, and the losses on one of them."""
+    chosen = next((one for one in report.targets if one.name == target), None)
+    parts = [_head(report), _targets(report), _asked(report)]
+    if chosen is not None:
+        parts += [_losses(chosen), _errors(chosen)]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _head(report: Report) -> str:
+    skipped = sum(report.unreadable.values())
+    lines = [
+        f"# OpenAI traffic on Gemini, as of {report.day}",
+        f"{report.requests:,} requests in {report.conversations:,} conversations, from {report.files:,} files"
+        + (f"; {skipped:,} pieces are no requests." if skipped else "."),
+    ]
+    lines += [
+        f"- {count:,} not read: {reason} (first: {report.unreadable_at[reason]})" for reason, count in _few(report)
+    ]
+    return "\n\n".join(lines[:2]) + "".join(f"\n{line}" for line in ["", *lines[2:]] if lines[2:])
+
+
+def _few(report: Report) -> Iterable[tuple[str, int]]:
+    return list(report.unreadable.items())[:5]
+
+
+def _targets(report: Report) -> str:
+    rows = [[one.name, *(f"{one.requests[grade]:,}" for grade in GRADES), _dollars(one)] for one in report.targets]
+    source = f"Costs: {report.prices}, {report.prices_date}; requests without counted tokens are left out."
+    return "## Targets\n\n" + _table(["target", *GRADES, "US dollars"], rows) + "\n\n" + source
+
+
+def _dollars(target: TargetReport) -> str:
+    if not target.cost.priced:
+        return "unknown"
+    compared = f", {target.cost.before:,.2f} before" if target.cost.compared == target.cost.priced else ""
+    return f"{target.cost.dollars:,.2f} for {target.cost.priced:,} requests{compared}"
+
+
+def _asked(report: Report) -> str:
+    rows = [[one.name or "(none)", f"{one.requests:,}", str(one.shutdown or ""), one.best] for one in report.asked[:30]]
+    head = "## Models\n\n" + _table(["asked for", "requests", "OpenAI ends it on", "best target"], rows)
+    return f"{head}\n\n`--models {model_map(report)}`"
+
+
+def _losses(target: TargetReport) -> str:
+    if not target.codes:
+        return f"## Losses on {target.name}\n\nNone."
+    rows = [
+        [f"`{one.code}`", one.severity, f"{one.requests:,}", f"{one.conversations:,}", one.meaning, one.advice]
+        for one in target.codes
+    ]
+    head = ["code", "severity", "requests", "conversations", "what is lost", "what to do"]
+    return f"## Losses on {target.name}\n\n{_table(head, rows)}"
+
+
+def _errors(target: TargetReport) -> str:
+    if not target.errors:
+        return ""
+    rows = [[f"{count:,}", text] for text, count in list(target.errors.items())[:20]]
+    return f"## Errors that are to be expected on {target.name}\n\n{_table(['requests', 'error'], rows)}"
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(_cell(cell) for cell in line) + " |" for line in lines)
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")

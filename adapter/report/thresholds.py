@@ -1,0 +1,40 @@
+"""Losses that a build refuses: at least as severe as a level, all of them or those that an older report lacks."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from adapter.report.document import CodeReport, Report
+from adapter.translate.core.codes import Severity
+
+_ORDER = list(Severity)
+
+
+class Threshold(NamedTuple):
+    """The mildest severity that fails, and whether only new losses count."""
+
+    severity: Severity
+    is_new: bool
+
+    @classmethod
+    def parse(cls, text: str) -> "Threshold":
+        """Read `SEVERITY` or `new:SEVERITY`.
+
+        Raises:
+            ValueError: It is neither; the message lists the severities.
+        """
+        prefix, _, word = text.rpartition(":")
+        if prefix not in ("", "new") or word not in set(_ORDER):
+            raise ValueError(f"{text!r} is not one of {', '.join(_ORDER)}, with or without new: in front")
+        return cls(Severity(word), prefix == "new")
+
+
+def refused(report: Report, target: str, threshold: Threshold, baseline: Report | None) -> list[CodeReport]:
+    """The losses on a target that reach the threshold; with `is_new` without those that the baseline has there too."""
+    known = {code.code for code in _codes(baseline, target)} if baseline and threshold.is_new else set()
+    least = _ORDER.index(threshold.severity)
+    codes = _codes(report, target)
+    return [one for one in codes if _ORDER.index(Severity(one.severity)) <= least and one.code not in known]
+
+
+def _codes(report: Report, target: str) -> Sequence[CodeReport]:
+    return next((one.codes for one in report.targets if one.name == target), ())
