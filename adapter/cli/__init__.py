@@ -1,21 +1,33 @@
-"""The `adapter` command, one file per command."""
+"""The `adapter` command, one file per command. A command's file is imported when it is asked for: serving must start
+at once, and needs nothing of what reports need.
+"""
+
+from importlib import import_module
 
 import click
 
 from adapter import __version__
-from adapter.cli.codes import codes
-from adapter.cli.emulate import emulate
-from adapter.cli.key import key
-from adapter.cli.models import models
-from adapter.cli.serve import serve
-from adapter.cli.translate import translate
+
+COMMANDS = ("serve", "emulate", "key", "translate", "report", "models", "codes")
+"""Each is a module of this package and the command in it, in the order in which help lists them."""
 
 
-@click.group()
+class Commands(click.Group):
+    """The commands by name, each imported when it is used."""
+
+    def list_commands(self, _context: click.Context) -> list[str]:
+        """All names, in the order of `COMMANDS`."""
+        return list(COMMANDS)
+
+    def get_command(self, _context: click.Context, name: str) -> click.Command | None:
+        """The command of a name, or None."""
+        if name not in COMMANDS:
+            return None
+        command: click.Command = getattr(import_module(f"adapter.cli.{name}"), name)
+        return command
+
+
+@click.group(cls=Commands)
 @click.version_option(__version__, prog_name="adapter")
 def main() -> None:
     """Any OpenAI tool runs on Gemini by changing its base_url, and nothing is lost in silence."""
-
-
-for command in (serve, emulate, key, translate, models, codes):
-    main.add_command(command)

@@ -2,6 +2,7 @@
 
 import datetime
 from collections import Counter
+from collections.abc import Mapping
 
 import msgspec
 
@@ -16,6 +17,12 @@ GRADES = ("lossless", *(severity.value for severity in reversed(Severity)))
 """Grades of a request, the best first."""
 
 MOST_FIELDS = 12
+
+SOON = datetime.timedelta(days=90)
+"""A target that ends within this time of the day that was asked about is not proposed."""
+
+CLASS_RATIO = 3
+"""A target is of a model's class if its output costs at least this part of the model's output: a rough measure."""
 
 
 class Sighting(msgspec.Struct, frozen=True):
@@ -49,9 +56,13 @@ class CostReport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TargetReport(msgspec.Struct, frozen=True, kw_only=True):
-    """One target: grades of requests and of conversations (by their worst request), losses, predicted errors, costs."""
+    """One target: grades of requests and of conversations (by their worst request), losses, predicted errors, costs.
+
+    `ends`: the day on which the platform stops to serve it, if one is known.
+    """
 
     name: str
+    ends: datetime.date | None
     models: dict[str, int]
     requests: dict[str, int]
     conversations: dict[str, int]
@@ -92,12 +103,24 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     prices_date: datetime.date
 
 
-def report_of(result: Result, *, files: int, day: datetime.date, made: datetime.date, platform: str) -> Report:
-    """The report on a run's result; targets and models in a fixed order, the best and the most asked first."""
+def report_of(
+    result: Result,
+    *,
+    files: int,
+    day: datetime.date,
+    made: datetime.date,
+    platform: str,
+    ends: Mapping[str, datetime.date],
+) -> Report:
+    """The report on a run's result; targets and models in a fixed order, the best and the most asked first.
+
+    `ends` has the targets that the platform stops to serve, with the day.
+    """
     table = price_table()
     tally = result.tally
-    targets = [_target(name, target) for name, target in tally.targets.items()]
+    targets = [_target(name, target, ends.get(name)) for name, target in tally.targets.items()]
     targets.sort(key=lambda one: (_badness(one.requests), one.cost.dollars, one.name))
+    lasting = [one.name for one in targets if one.ends is None or one.ends - day > SOON]
     return Report(
         made=made,
         day=day,
@@ -111,19 +134,20 @@ def report_of(result: Result, *, files: int, day: datetime.date, made: datetime.
         unreadable=dict(result.unreadable.most_common()),
         unreadable_at=result.places,
         paths=dict(tally.paths.most_common()),
-        asked=[_asked(name, count, result, targets) for name, count in tally.asked.most_common()],
+        asked=[_asked(name, count, result, lasting) for name, count in tally.asked.most_common()],
         targets=targets,
         prices=table.source,
         prices_date=table.date,
     )
 
 
-def _target(name: str, tally: TargetTally) -> TargetReport:
+def _target(name: str, tally: TargetTally, ends: datetime.date | None) -> TargetReport:
     codes = [_code(code, count) for code, count in tally.codes.items()]
     order = list(Severity)
     codes.sort(key=lambda one: (order.index(Severity(one.severity)), -one.requests, one.code))
     return TargetReport(
         name=name,
+        ends=ends,
         models=dict(tally.models.most_common()),
         requests=_graded(tally.requests),
         conversations=_graded(tally.conversations()),
@@ -162,14 +186,29 @@ def _code(code: str, count: CodeCount) -> CodeReport:
     )
 
 
-def _asked(name: str, count: int, result: Result, targets: list[TargetReport]) -> AskedModel:
-    """The best target is the one with the fewest losses for this model's requests, then the cheapest over all."""
+def _asked(name: str, count: int, result: Result, lasting: list[str]) -> AskedModel:
     graded = {target: _graded(grades) for target, grades in result.tally.by_model[name].items()}
-    order = [target.name for target in targets]
-    best = min(graded, key=lambda target: (_badness(graded[target]), order.index(target)), default="")
-    return AskedModel(name=name, requests=count, shutdown=price_table().shutdown_of(name), best=best, grades=graded)
+    return AskedModel(
+        name=name,
+        requests=count,
+        shutdown=price_table().shutdown_of(name),
+        best=_best(name, graded, lasting),
+        grades=graded,
+    )
+
+
+def _best(name: str, graded: dict[str, dict[str, int]], order: list[str]) -> str:
+    """The lasting target of a comparable class with the fewest losses, then the cheapest; "" where none is known."""
+    table = price_table()
+    asked = table.price_of(name)
+    prices = {target: price for target in order if (price := table.price_of(target)) is not None}
+    if asked is None or not prices:
+        return ""
+    least = min(asked.output / CLASS_RATIO, max(price.output for price in prices.values()))
+    comparable = [target for target in order if target in prices and prices[target].output >= least]
+    return min(comparable, key=lambda target: (_badness(graded[target]), prices[target].output, order.index(target)))
 
 
 def model_map(report: Report) -> str:
     """The `--models` setting that sends each model to the target that serves it best."""
-    return ",".join(f"{one.name}={one.best}" for one in report.asked if one.name and one.best and one.best != one.name)
+    return ",".join(f"{one.name}={one.best}" for one in report.asked if one.best)

@@ -14,7 +14,6 @@ from adapter.translate.core.notes import Note, Rejected
 from adapter.translate.core.strictness import gravest_first
 from adapter.translate.plan import PLANNERS, Plan
 from adapter.wire.base import decode
-from adapter.wire.gemini.generate import GenerateContentRequest
 from adapter.wire.limits import LimitExceeded
 
 _INDEX = re.compile(r"\[[^][]*\]?")
@@ -22,8 +21,8 @@ _INDEX = re.compile(r"\[[^][]*\]?")
 Serve = Callable[[str, str], ServedModel]
 """The model that serves a name at an endpoint's path."""
 
-Validate = Callable[[str, GenerateContentRequest], Sequence[str]]
-"""The errors that Gemini would answer a body with, by model."""
+Validate = Callable[[Plan], Sequence[str]]
+"""The errors that Gemini would answer a planned request with."""
 
 
 class Target(NamedTuple):
@@ -89,7 +88,7 @@ class Judge:
             except Rejected as error:
                 verdicts.append(self._refused(target, served.model, error))
             else:
-                errors = tuple(self._validate(plan.model, plan.body))
+                errors = tuple(self._validate(plan))
                 losses = _losses(plan.notes)
                 verdict = Verdict(target=target.name, model=plan.model, losses=losses, errors=errors, plan=plan)
                 verdicts.append(verdict)
@@ -105,9 +104,9 @@ class Judge:
 
 
 def _losses(notes: Sequence[Note]) -> tuple[Loss, ...]:
-    """Each kind of loss once, the gravest first."""
-    kinds = (Loss(note.code, note.severity, field_of(note.path)) for note in gravest_first(notes) if note.severity)
-    return tuple(dict.fromkeys(kinds))
+    """Each kind of loss once, the gravest first. That another model answers is the question here, not a loss."""
+    told = (note for note in gravest_first(notes) if note.code != "model-alias")
+    return tuple(dict.fromkeys(Loss(note.code, note.severity, field_of(note.path)) for note in told if note.severity))
 
 
 def field_of(path: str) -> str:

@@ -255,6 +255,12 @@ def test_an_endpoint_is_found_below_any_host_and_prefix(tmp_path, url, path):
     assert only(tmp_path, {"request": BODY, "url": url}).path == path
 
 
+def test_azure_names_the_model_in_the_url(tmp_path):
+    sent = {name: value for name, value in BODY.items() if name != "model"}
+    url = "https://x.openai.azure.com/openai/deployments/gpt-5.4-eu/chat/completions?api-version=1"
+    assert orjson.loads(only(tmp_path, {"request": sent, "url": url}).body) == BODY | {"model": "gpt-5.4-eu"}
+
+
 @pytest.mark.parametrize(
     ("document", "reason"),
     [

@@ -4,7 +4,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from adapter.report.document import GRADES, Report, TargetReport, model_map
+from adapter.report.document import GRADES, SOON, Report, TargetReport, model_map
 
 _STYLES = {"breaks": "bold red", "changes-answers": "yellow", "costs": "cyan", "cosmetic": "dim", "lossless": "green"}
 MOST_TARGETS = 12
@@ -37,13 +37,16 @@ def _print_sources(console: Console, report: Report) -> None:
 
 
 def _targets(report: Report) -> Table:
-    table = Table("target", title="Requests by their gravest loss", title_justify="left")
+    table = Table(title="Requests by their gravest loss", title_justify="left")
+    table.add_column("target", no_wrap=True)
     for grade in GRADES:
-        table.add_column(grade, justify="right", header_style=_STYLES[grade])
-    table.add_column("US dollars", justify="right")
+        table.add_column(grade.replace("-", "\n"), justify="right", header_style=_STYLES[grade])
+    table.add_column("US\ndollars", justify="right")
+    table.add_column("ends", no_wrap=True)
     for one in report.targets[:MOST_TARGETS]:
         dollars = f"{one.cost.dollars:,.2f}" if one.cost.priced else "unknown"
-        table.add_row(one.name, *(f"{one.requests[grade]:,}" for grade in GRADES), dollars)
+        ends = Text(str(one.ends or ""), style="bold red" if one.ends and one.ends - report.day <= SOON else "")
+        table.add_row(one.name, *(f"{one.requests[grade]:,}" for grade in GRADES), dollars, ends)
     if len(report.targets) > MOST_TARGETS:
         table.caption = f"and {len(report.targets) - MOST_TARGETS} more: see --json or --html"
     return table

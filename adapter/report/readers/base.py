@@ -1,5 +1,6 @@
 """What readers share: the interface of a reader, and OpenAI's shapes wherever they are nested."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -21,6 +22,8 @@ PATHS = (
     "/audio/transcriptions",
 )
 """Ends of the URLs of OpenAI's endpoints that take a body, the longer one first where one ends with another."""
+
+_DEPLOYMENT = re.compile(r"/deployments/([^/]+)/")
 
 Document = Mapping[str, Any]
 
@@ -53,7 +56,8 @@ def path_of_body(body: Document) -> str:
 def request(body: Any, place: Place, url: str = "", **details: Any) -> Found:
     """A recorded request, or why it is none. `url` decides the endpoint; without one the body's fields do.
 
-    `answer` among the details is the recorded answer's JSON, from which id and usage are read.
+    Azure names the model in the URL. `answer` among the details is the recorded answer's JSON, from which id and usage
+    are read.
     """
     if isinstance(body, str | bytes):
         try:
@@ -62,6 +66,9 @@ def request(body: Any, place: Place, url: str = "", **details: Any) -> Found:
             return Unreadable(place, "the request's body is not JSON")
     if not isinstance(body, dict):
         return Unreadable(place, "the request has no body")
+    deployment = _DEPLOYMENT.search(url)
+    if deployment and "model" not in body:
+        body = {"model": deployment[1]} | body
     path = path_of_url(url) if url else path_of_body(body)
     if not path:
         return Unreadable(

@@ -1,0 +1,198 @@
+"""`adapter report`."""
+
+import datetime
+import sys
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import click
+import msgspec
+import orjson
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from adapter import __version__
+from adapter.cli.options import load_settings, today, with_settings
+from adapter.cli.prediction import predicted_error
+from adapter.report.document import Report, report_of
+from adapter.report.files import files_below
+from adapter.report.pages import junit, markdown, sarif
+from adapter.report.pages.terminal import print_summary
+from adapter.report.prices import price_table
+from adapter.report.run import InterruptedRun, Run
+from adapter.report.thresholds import Threshold, refused
+from adapter.report.verdicts import Judge, Target
+from adapter.settings import Catalogue, Settings, catalogue, named, options
+from adapter.translate.core.capabilities import ServedModel
+from adapter.translate.plan import Plan
+from adapter.wire.base import encode
+
+MAPPED = "as mapped"
+"""The target of each request by its own model and the settings' map."""
+
+UNUSABLE = 2
+"""The exit code where there is nothing to report on; click uses it for wrong options."""
+
+
+class Question(NamedTuple):
+    """What is asked about the recording; the worker processes make their judge from it."""
+
+    settings: Settings
+    day: datetime.date
+    models: tuple[str, ...]
+
+
+class Outputs(NamedTuple):
+    """Files to write."""
+
+    json: Path | None
+    markdown: Path | None
+    junit: Path | None
+    sarif: Path | None
+
+
+@click.command()
+@click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+@click.option("--on", "day", type=click.DateTime(["%Y-%m-%d"]), help="The day to ask about, in UTC.  [default: today]")
+@click.option("--targets", default="all", show_default=True, help="Gemini models, with commas; all; or mapped alone.")
+@click.option("--json", type=click.Path(path_type=Path), help="Write the report as JSON.")
+@click.option("--markdown", type=click.Path(path_type=Path), help="Write a summary for issues and pull requests.")
+@click.option("--junit", type=click.Path(path_type=Path), help="Write JUnit XML: a test case per kind of loss.")
+@click.option("--sarif", type=click.Path(path_type=Path), help="Write SARIF 2.1.0 for code hosts.")
+@click.option(
+    "--baseline", type=click.Path(exists=True, path_type=Path), help="An older report's JSON to compare with."
+)
+@click.option("--fail-on", help="SEVERITY or new:SEVERITY: leave with 1 where losses on the map are as severe.")
+@click.option("--processes", type=click.IntRange(1), help="Processes that translate.  [default: one per core]")
+@click.option(
+    "--saved", type=click.Path(path_type=Path), help="Keep an interrupted run in this file, and go on from it."
+)
+@with_settings
+def report(
+    paths: tuple[Path, ...],
+    *,
+    day: datetime.datetime | None,
+    targets: str,
+    json: Path | None,
+    markdown: Path | None,
+    junit: Path | None,
+    sarif: Path | None,
+    baseline: Path | None,
+    fail_on: str | None,
+    processes: int | None,
+    saved: Path | None,
+    config: Path | None,
+    **flags: Any,
+) -> None:
+    """Tell what recorded OpenAI traffic in PATHS (files and folders) would lose on Gemini: no key, no call.
+
+    Exit codes: 0, 1 where --fail-on is reached, 2 where nothing can be reported.
+    """
+    threshold = _threshold(fail_on, baseline)
+    question = Question(load_settings(config, flags), day.date() if day else today(), _models(targets, day))
+    made = _run(paths, question, processes, saved)
+    print_summary(Console(), made, MAPPED)
+    failing = refused(made, MAPPED, threshold, _read(baseline)) if threshold else []
+    _write(Outputs(json, markdown, junit, sarif), made, failing)
+    if not made.requests:
+        click.echo("There is no request in these files.", err=True)
+        sys.exit(UNUSABLE)
+    if failing:
+        click.echo(f"Refused by --fail-on {fail_on}: {', '.join(one.code for one in failing)}", err=True)
+        sys.exit(1)
+
+
+def _threshold(fail_on: str | None, baseline: Path | None) -> Threshold | None:
+    if fail_on is None:
+        return None
+    try:
+        threshold = Threshold.parse(fail_on)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--fail-on") from None
+    if threshold.is_new and baseline is None:
+        raise click.UsageError(f"--fail-on {fail_on} compares with an older report: name it with --baseline")
+    return threshold
+
+
+def _read(baseline: Path | None) -> Report | None:
+    if baseline is None:
+        return None
+    try:
+        return msgspec.json.decode(baseline.read_bytes(), type=Report)
+    except msgspec.MsgspecError as error:
+        raise click.ClickException(f"{baseline} is not the JSON of a report: {error}") from None
+
+
+def _models(targets: str, day: datetime.datetime | None) -> tuple[str, ...]:
+    """The models to compare. `all`: those with a known price that Google AI Studio serves on that day."""
+    if targets == "mapped":
+        return ()
+    if targets != "all":
+        return tuple(dict.fromkeys(name.strip() for name in targets.split(",") if name.strip()))
+    table = catalogue(Settings(), day.date() if day else today())
+    names = (price.model for price in price_table().price if price.model.startswith("gemini-") and price.output)
+    served = ((name, named(name, table)) for name in names if "-latest" not in name and "-preview" not in name)
+    return tuple(name for name, model in served if model.model == name and not model.row.served_by)
+
+
+def _run(paths: Sequence[Path], question: Question, processes: int | None, saved: Path | None) -> Report:
+    files = files_below(paths)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("requests", total=None)
+        run = Run(
+            files,
+            partial(make_judge, question),
+            processes=processes,
+            saved=saved,
+            question=f"{__version__} {question}",
+            progress=lambda judged: progress.update(task, completed=judged),
+        )
+        try:
+            result = run.execute()
+        except (InterruptedRun, OSError) as error:
+            raise click.ClickException(str(error)) from None
+    table = catalogue(question.settings, question.day)
+    rows = {model: named(model, table).row for model in question.models}
+    ends = {model: row.until[table.platform] for model, row in rows.items() if table.platform in row.until}
+    platform = table.platform
+    return report_of(result, files=len(files), day=question.day, made=today(), platform=platform, ends=ends)
+
+
+def make_judge(question: Question) -> Judge:
+    """The judge of one process: the map's target, and one for each model that is compared."""
+    table = catalogue(question.settings, question.day)
+    mapped = Target(MAPPED, partial(_serve_mapped, table))
+    compared = [Target(model, partial(_serve_fixed, named(model, table))) for model in question.models]
+    return Judge([mapped, *compared], options(question.settings), predicted_errors)
+
+
+def _serve_mapped(table: Catalogue, model: str, path: str) -> ServedModel:
+    return named(model, table, path.removeprefix("/v1/"))
+
+
+def _serve_fixed(served: ServedModel, _model: str, _path: str) -> ServedModel:
+    return served
+
+
+def predicted_errors(plan: Plan) -> list[str]:
+    """What Gemini would refuse a planned request with."""
+    error = predicted_error(plan.model, plan.method, orjson.loads(encode(plan.body)))
+    return [str(error["message"])] if error else []
+
+
+def _write(outputs: Outputs, made: Report, failing: list[Any]) -> None:
+    target = next((one for one in made.targets if one.name == MAPPED), None)
+    _save(outputs.json, lambda: msgspec.json.format(msgspec.json.encode(made), indent=2))
+    _save(outputs.markdown, lambda: markdown.render(made, MAPPED).encode())
+    if target is not None:
+        _save(outputs.junit, lambda: junit.render(made, target, failing).encode())
+        shown = sarif.document(made, target, __version__)
+        _save(outputs.sarif, lambda: orjson.dumps(shown, option=orjson.OPT_INDENT_2))
+
+
+def _save(path: Path | None, content: Callable[[], bytes]) -> None:
+    if path is not None:
+        path.write_bytes(content())
