@@ -16,12 +16,15 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from adapter import __version__
 from adapter.cli.options import load_settings, today, with_settings
 from adapter.cli.prediction import predicted_error
-from adapter.report.document import Report, report_of
+from adapter.report.document import CodeReport, Report, report_of
+from adapter.report.examples import examples_of
 from adapter.report.files import files_below
+from adapter.report.pages import html as html_page
 from adapter.report.pages import junit, markdown, sarif
 from adapter.report.pages.terminal import print_summary
 from adapter.report.prices import price_table
 from adapter.report.run import InterruptedRun, Run
+from adapter.report.tally import Tally
 from adapter.report.thresholds import Threshold, refused
 from adapter.report.verdicts import Judge, Target
 from adapter.settings import Catalogue, Settings, catalogue, named, options
@@ -47,6 +50,7 @@ class Question(NamedTuple):
 class Outputs(NamedTuple):
     """Files to write."""
 
+    html: Path | None
     json: Path | None
     markdown: Path | None
     junit: Path | None
@@ -57,6 +61,8 @@ class Outputs(NamedTuple):
 @click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
 @click.option("--on", "day", type=click.DateTime(["%Y-%m-%d"]), help="The day to ask about, in UTC.  [default: today]")
 @click.option("--targets", default="all", show_default=True, help="Gemini models, with commas; all; or mapped alone.")
+@click.option("--html", type=click.Path(path_type=Path), help="Write a page that needs no other file and no network.")
+@click.option("--redact/--no-redact", default=True, show_default=True, help="Mask texts and values on the page.")
 @click.option("--json", type=click.Path(path_type=Path), help="Write the report as JSON.")
 @click.option("--markdown", type=click.Path(path_type=Path), help="Write a summary for issues and pull requests.")
 @click.option("--junit", type=click.Path(path_type=Path), help="Write JUnit XML: a test case per kind of loss.")
@@ -75,6 +81,8 @@ def report(
     *,
     day: datetime.datetime | None,
     targets: str,
+    html: Path | None,
+    redact: bool,
     json: Path | None,
     markdown: Path | None,
     junit: Path | None,
@@ -92,10 +100,10 @@ def report(
     """
     threshold = _threshold(fail_on, baseline)
     question = Question(load_settings(config, flags), day.date() if day else today(), _models(targets, day))
-    made = _run(paths, question, processes, saved)
+    made, tally = _run(paths, question, processes, saved)
     print_summary(Console(), made, MAPPED)
     failing = refused(made, MAPPED, threshold, _read(baseline)) if threshold else []
-    _write(Outputs(json, markdown, junit, sarif), made, failing)
+    _write(Outputs(html, json, markdown, junit, sarif), made, failing, partial(_page, made, tally, question, redact))
     if not made.requests:
         click.echo("There is no request in these files.", err=True)
         sys.exit(UNUSABLE)
@@ -137,7 +145,7 @@ def _models(targets: str, day: datetime.datetime | None) -> tuple[str, ...]:
     return tuple(name for name, model in served if model.model == name and not model.row.served_by)
 
 
-def _run(paths: Sequence[Path], question: Question, processes: int | None, saved: Path | None) -> Report:
+def _run(paths: Sequence[Path], question: Question, processes: int | None, saved: Path | None) -> tuple[Report, Tally]:
     files = files_below(paths)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
@@ -157,8 +165,17 @@ def _run(paths: Sequence[Path], question: Question, processes: int | None, saved
     table = catalogue(question.settings, question.day)
     rows = {model: named(model, table).row for model in question.models}
     ends = {model: row.until[table.platform] for model, row in rows.items() if table.platform in row.until}
-    platform = table.platform
-    return report_of(result, files=len(files), day=question.day, made=today(), platform=platform, ends=ends)
+    made = report_of(
+        result, files=len(files), day=question.day, made=today(), platform=table.platform, ends=ends
+    )
+    return made, result.tally
+
+
+def _page(made: Report, tally: Tally, question: Question, is_masked: bool) -> bytes:
+    judge = make_judge(question._replace(models=()))
+    mapped = tally.targets.get(MAPPED)
+    examples = examples_of(mapped, judge, MAPPED, is_masked=is_masked) if mapped else []
+    return html_page.render(made, MAPPED, examples, is_masked=is_masked).encode()
 
 
 def make_judge(question: Question) -> Judge:
@@ -183,8 +200,9 @@ def predicted_errors(plan: Plan) -> list[str]:
     return [str(error["message"])] if error else []
 
 
-def _write(outputs: Outputs, made: Report, failing: list[Any]) -> None:
+def _write(outputs: Outputs, made: Report, failing: list[CodeReport], page: Callable[[], bytes]) -> None:
     target = next((one for one in made.targets if one.name == MAPPED), None)
+    _save(outputs.html, page)
     _save(outputs.json, lambda: msgspec.json.format(msgspec.json.encode(made), indent=2))
     _save(outputs.markdown, lambda: markdown.render(made, MAPPED).encode())
     if target is not None:
