@@ -165,9 +165,7 @@ def _run(paths: Sequence[Path], question: Question, processes: int | None, saved
     table = catalogue(question.settings, question.day)
     rows = {model: named(model, table).row for model in question.models}
     ends = {model: row.until[table.platform] for model, row in rows.items() if table.platform in row.until}
-    made = report_of(
-        result, files=len(files), day=question.day, made=today(), platform=table.platform, ends=ends
-    )
+    made = report_of(result, files=len(files), day=question.day, made=today(), platform=table.platform, ends=ends)
     return made, result.tally
 
 

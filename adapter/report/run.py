@@ -17,7 +17,7 @@ import msgspec
 from adapter.report.conversations import Conversations
 from adapter.report.files import read_file
 from adapter.report.records import Found, RecordedRequest, Unreadable
-from adapter.report.tally import Tally
+from adapter.report.tally import Tally, read_counter
 from adapter.report.verdicts import Judge
 
 CHUNK = 50
@@ -180,7 +180,7 @@ class Run:
         if self._saved is None or not self._saved.exists():
             return
         try:
-            saved = msgspec.msgpack.decode(self._saved.read_bytes(), type=SavedRun)
+            saved = msgspec.msgpack.decode(self._saved.read_bytes(), type=SavedRun, dec_hook=read_counter)
         except msgspec.MsgspecError as error:
             raise InterruptedRun(
                 f"{self._saved} is no interrupted run ({error}): delete it, or name another file"

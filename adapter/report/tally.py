@@ -6,6 +6,7 @@ and code: examples, fields and errors are bounded.
 
 from collections import Counter
 from collections.abc import Iterable
+from typing import Any, get_origin
 
 import msgspec
 
@@ -153,6 +154,17 @@ class TargetTally(msgspec.Struct):
             self.compared += 1
             self.dollars_before += before
             self.dollars_after += after
+
+
+def read_counter(kind: Any, value: Any) -> Any:
+    """Decode a `Counter`, which msgspec writes as a map; the `dec_hook` of everything that holds a tally.
+
+    Raises:
+        NotImplementedError: Another type that msgspec does not know.
+    """
+    if kind is Counter or get_origin(kind) is Counter:
+        return Counter(value)
+    raise NotImplementedError(kind)
 
 
 def cost_of(usage: RecordedUsage | None, model: str) -> float | None:

@@ -1,0 +1,125 @@
+"""Counts over verdicts, worked out by hand."""
+
+from collections import Counter
+
+import msgspec
+import orjson
+import pytest
+
+from adapter.report.conversations import Conversations
+from adapter.report.prices import Price, price_table
+from adapter.report.records import Place, RecordedRequest, RecordedUsage
+from adapter.report.tally import MOST_EXAMPLES, Marks, Tally, read_counter
+from adapter.report.verdicts import Loss, Verdict
+from adapter.translate.core.codes import Severity
+
+CHANGES = Loss("sampling-ignored", Severity.CHANGES_ANSWERS, "temperature")
+COSMETIC = Loss("user-not-sent", Severity.COSMETIC, "user")
+
+
+def recorded(number: int, usage: RecordedUsage | None = None) -> RecordedRequest:
+    return RecordedRequest(path="/v1/chat/completions", body=b"{}", place=Place("f", f"line {number}"), usage=usage)
+
+
+def verdict(*losses: Loss, failure: str = "", model: str = "gemini-3.8-flash") -> Verdict:
+    return Verdict(target="t", model=model, losses=losses, failure=failure)
+
+
+def tally_of(*entries: tuple[int, Verdict]) -> Tally:
+    tally = Tally()
+    for number, (conversation, one) in enumerate(entries):
+        tally.add(conversation, recorded(number), "gpt-4o", [one])
+    return tally
+
+
+ENTRIES = [
+    (0, verdict(COSMETIC)),
+    (0, verdict(CHANGES, COSMETIC)),
+    (0, verdict()),
+    (1, verdict(COSMETIC)),
+    (2, verdict()),
+    (3, verdict(failure="no such model")),
+]
+
+
+def test_a_request_counts_by_its_gravest_loss_and_a_conversation_by_its_gravest_request():
+    target = tally_of(*ENTRIES).targets["t"]
+    assert target.requests == Counter({"lossless": 2, "cosmetic": 2, "changes-answers": 1, "breaks": 1})
+    assert target.conversations() == Counter({"lossless": 1, "cosmetic": 1, "changes-answers": 1, "breaks": 1})
+
+
+def test_a_loss_counts_once_in_a_conversation_that_repeats_it():
+    target = tally_of(*ENTRIES).targets["t"]
+    assert {code: (one.requests, len(one.conversations)) for code, one in target.codes.items()} == {
+        "user-not-sent": (3, 2),
+        "sampling-ignored": (1, 1),
+    }
+    assert target.codes["user-not-sent"].fields == Counter({"user": 3})
+    assert target.errors == Counter({"no such model": 1})
+
+
+@pytest.mark.parametrize("cut", range(len(ENTRIES) + 1))
+def test_parts_add_up_to_the_whole_wherever_they_are_cut(cut):
+    whole, part = tally_of(*ENTRIES), Tally()
+    for number, (conversation, one) in enumerate(ENTRIES[:cut]):
+        part.add(conversation, recorded(number), "gpt-4o", [one])
+    rest = Tally()
+    for number, (conversation, one) in enumerate(ENTRIES[cut:], cut):
+        rest.add(conversation, recorded(number), "gpt-4o", [one])
+    part.merge(rest)
+    assert msgspec.to_builtins(part) == msgspec.to_builtins(whole)
+
+
+def test_a_tally_survives_its_file():
+    whole = tally_of(*ENTRIES)
+    again = msgspec.msgpack.decode(msgspec.msgpack.encode(whole), type=Tally, dec_hook=read_counter)
+    assert msgspec.to_builtins(again) == msgspec.to_builtins(whole)
+    again.merge(tally_of(*ENTRIES))
+    assert again.requests == 12
+
+
+def test_examples_are_few_however_many_requests_there_are():
+    target = tally_of(*[(0, verdict(CHANGES))] * 50).targets["t"]
+    assert len(target.codes["sampling-ignored"].examples) == MOST_EXAMPLES
+
+
+def test_marks_are_a_set():
+    marks, other = Marks(), Marks()
+    for number in (0, 7, 8, 300, 7):
+        marks.add(number)
+    other.add(9)
+    other.add(7)
+    marks.merge(other)
+    other.merge(marks)
+    assert (len(marks), len(other)) == (5, 5)
+
+
+def test_costs_are_compared_over_the_same_requests():
+    usage = RecordedUsage(input=1_000_000, output=1_000_000)
+    tally = Tally()
+    tally.add(0, recorded(0, usage), "gpt-4o", [verdict()])
+    tally.add(1, recorded(1, usage), "a-private-model", [verdict()])
+    tally.add(2, recorded(2), "gpt-4o", [verdict()])
+    target = tally.targets["t"]
+    # gpt-4o: 2.50 + 10.00; gemini-3.8-flash: 0.75 + 3.75 (price table of LiteLLM 1.110.2).
+    assert (target.compared, target.dollars_before, target.dollars_after) == (1, 12.5, 4.5)
+    assert (target.priced, target.dollars, tally.counted) == (2, 9.0, 2)
+
+
+def test_a_price_counts_cached_tokens_and_long_prompts_by_themselves():
+    price = Price("m", input=2.0, output=10.0, cached=0.5, long_from=200_000, long_input=4.0, long_output=15.0)
+    assert price.cost(RecordedUsage(input=100_000, cached=40_000, output=10_000)) == pytest.approx(0.12 + 0.02 + 0.1)
+    assert price.cost(RecordedUsage(input=300_000, output=10_000)) == pytest.approx(1.2 + 0.15)
+
+
+def test_the_table_has_each_model_once():
+    table = price_table()
+    for names in ([one.model for one in table.price], [one.model for one in table.shutdown]):
+        assert len(names) == len(set(names))
+
+
+def test_conversations_hold_digests_and_not_requests():
+    conversations = Conversations()
+    body = orjson.dumps({"messages": [{"role": "user", "content": "x" * 100_000}]})
+    conversations.number_of(RecordedRequest(path="/v1/chat/completions", body=body, place=Place("f", "")))
+    assert sum(len(key) for key in conversations._by_link) < 100
