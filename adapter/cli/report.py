@@ -23,8 +23,8 @@ from adapter.report.pages import html as html_page
 from adapter.report.pages import junit, markdown, sarif
 from adapter.report.pages.terminal import print_summary
 from adapter.report.prices import price_table
-from adapter.report.run import InterruptedRun, Run
-from adapter.report.tally import Tally
+from adapter.report.run import InterruptedRun, ReportRun
+from adapter.report.tally import TrafficTally
 from adapter.report.thresholds import Threshold, refused
 from adapter.report.verdicts import Judge, Target
 from adapter.settings import Catalogue, Settings, catalogue, named, options
@@ -145,12 +145,14 @@ def _models(targets: str, day: datetime.datetime | None) -> tuple[str, ...]:
     return tuple(name for name, model in served if model.model == name and not model.row.served_by)
 
 
-def _run(paths: Sequence[Path], question: Question, processes: int | None, saved: Path | None) -> tuple[Report, Tally]:
+def _run(
+    paths: Sequence[Path], question: Question, processes: int | None, saved: Path | None
+) -> tuple[Report, TrafficTally]:
     files = files_below(paths)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("requests", total=None)
-        run = Run(
+        run = ReportRun(
             files,
             partial(make_judge, question),
             processes=processes,
@@ -169,7 +171,7 @@ def _run(paths: Sequence[Path], question: Question, processes: int | None, saved
     return made, result.tally
 
 
-def _page(made: Report, tally: Tally, question: Question, is_masked: bool) -> bytes:
+def _page(made: Report, tally: TrafficTally, question: Question, is_masked: bool) -> bytes:
     judge = make_judge(question._replace(models=()))
     mapped = tally.targets.get(MAPPED)
     examples = examples_of(mapped, judge, MAPPED, is_masked=is_masked) if mapped else []

@@ -10,7 +10,7 @@ from adapter.report.records import RecordedRequest
 from adapter.report.tally import Example, TargetTally
 from adapter.report.verdicts import Judge
 from adapter.translate.core.notes import Fate
-from adapter.translate.targets import full_ledger
+from adapter.translate.targets import Entry, full_ledger
 from adapter.wire.base import encode
 
 MOST_EXAMPLES = 60
@@ -53,27 +53,17 @@ class ShownExample(msgspec.Struct, frozen=True, kw_only=True):
 
 def examples_of(target: TargetTally, judge: Judge, name: str, *, is_masked: bool) -> list[ShownExample]:
     """The kept examples of a target's losses, each request once, translated once more."""
-    kept = {example.place: example for count in target.codes.values() for example in count.examples if example.body}
-    return [_shown(example, judge, name, is_masked) for example in list(kept.values())[:MOST_EXAMPLES]]
+    by_place = {example.place: example for count in target.codes.values() for example in count.examples if example.body}
+    return [_shown(example, judge, name, is_masked) for example in list(by_place.values())[:MOST_EXAMPLES]]
 
 
 def _shown(example: Example, judge: Judge, name: str, is_masked: bool) -> ShownExample:
     recorded = RecordedRequest(path=example.path, body=example.body, place=example.place)
     verdict = next(one for one in judge.verdicts(recorded) if one.target == name)
-    body = orjson.loads(encode(verdict.plan.body)) if verdict.plan else None
-    entries = full_ledger(verdict.plan, body) if verdict.plan else []
-    notes = [
-        ExampleNote(
-            path=entry.note.path,
-            fate=entry.note.fate.value,
-            code=entry.note.code,
-            severity=str(entry.note.severity or ""),
-            reason=masked_text(entry.note.reason) if is_masked else entry.note.reason,
-            targets=entry.targets,
-        )
-        for entry in entries
-        if entry.note.fate is not Fate.EXACT or entry.targets
-    ]
+    plan = verdict.plan
+    body: dict[str, Any] | None = orjson.loads(encode(plan.body)) if plan is not None else None
+    entries = full_ledger(plan, body) if plan is not None and body is not None else []
+    notes = [_note(entry, is_masked) for entry in entries if entry.note.fate is not Fate.EXACT or entry.targets]
     show = masked if is_masked else shortened
     return ShownExample(
         file=example.place.file,
@@ -83,6 +73,18 @@ def _shown(example: Example, judge: Judge, name: str, is_masked: bool) -> ShownE
         gemini=show(body),
         failure=masked_text(verdict.failure) if is_masked else verdict.failure,
         notes=notes,
+    )
+
+
+def _note(entry: Entry, is_masked: bool) -> ExampleNote:
+    note = entry.note
+    return ExampleNote(
+        path=note.path,
+        fate=note.fate.value,
+        code=note.code,
+        severity=str(note.severity or ""),
+        reason=masked_text(note.reason) if is_masked else note.reason,
+        targets=entry.targets,
     )
 
 

@@ -13,7 +13,7 @@ import yaml
 
 from adapter.report.readers import har, helicone, langfuse, langsmith, litellm, plain, spans, vcr
 from adapter.report.readers.base import Reader, within
-from adapter.report.records import Found, Place, Unreadable
+from adapter.report.records import Found, Location, Unreadable
 
 READERS: tuple[Reader, ...] = (
     har.HAR,
@@ -60,7 +60,7 @@ def read_file(path: Path) -> Iterator[tuple[str, Found]]:
             yield from _read_document(document, place)
 
 
-def _read_document(document: Any, place: Place) -> Iterator[tuple[str, Found]]:
+def _read_document(document: Any, place: Location) -> Iterator[tuple[str, Found]]:
     reader = next((reader for reader in READERS if reader.matches(document)), None)
     if reader is None:
         yield "", Unreadable(place, "no known format")
@@ -69,7 +69,7 @@ def _read_document(document: Any, place: Place) -> Iterator[tuple[str, Found]]:
         yield reader.name, found
 
 
-def _documents(path: Path) -> Iterator[tuple[Place, Any]]:
+def _documents(path: Path) -> Iterator[tuple[Location, Any]]:
     if path.suffix in (".yaml", ".yml"):
         yield from _yaml(path)
     elif _is_lines(path):
@@ -93,28 +93,28 @@ def _bare(line: bytes) -> bytes:
     return line.removeprefix(b"\xef\xbb\xbf").strip()
 
 
-def _lines(path: Path) -> Iterator[tuple[Place, Any]]:
+def _lines(path: Path) -> Iterator[tuple[Location, Any]]:
     with path.open("rb") as file:
         for number, line in enumerate(file, 1):
-            place = Place(str(path), f"line {number}")
+            place = Location(str(path), f"line {number}")
             if text := _bare(line):
                 yield from _unfolded(_json(text, place), place)
 
 
-def _whole(path: Path) -> Iterator[tuple[Place, Any]]:
-    place = Place(str(path), "")
+def _whole(path: Path) -> Iterator[tuple[Location, Any]]:
+    place = Location(str(path), "")
     yield from _unfolded(_json(_bare(path.read_bytes()), place), place)
 
 
-def _json(text: bytes, place: Place) -> Any:
+def _json(text: bytes, place: Location) -> Any:
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError as error:
         return Unreadable(place, f"not JSON: {error.msg}")
 
 
-def _yaml(path: Path) -> Iterator[tuple[Place, Any]]:
-    place = Place(str(path), "")
+def _yaml(path: Path) -> Iterator[tuple[Location, Any]]:
+    place = Location(str(path), "")
     try:
         document = yaml.load(path.read_bytes(), _Loader)
     except yaml.YAMLError as error:
@@ -122,7 +122,7 @@ def _yaml(path: Path) -> Iterator[tuple[Place, Any]]:
     yield from _unfolded(document, place)
 
 
-def _unfolded(document: Any, place: Place) -> Iterator[tuple[Place, Any]]:
+def _unfolded(document: Any, place: Location) -> Iterator[tuple[Location, Any]]:
     """The documents of a list, or of a page of an API; else the document itself."""
     listed = document
     if isinstance(document, dict) and not any(reader.matches(document) for reader in READERS):

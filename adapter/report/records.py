@@ -3,7 +3,7 @@
 import msgspec
 
 
-class Place(msgspec.Struct, frozen=True, order=True):
+class Location(msgspec.Struct, frozen=True, order=True):
     """Where something stands: a file, and a position in it ("line 3", "entry 7")."""
 
     file: str
@@ -29,7 +29,7 @@ class RecordedRequest(msgspec.Struct, frozen=True, kw_only=True):
 
     path: str
     body: bytes
-    place: Place
+    place: Location
     session: str = ""
     answer_id: str = ""
     status: int = 0
@@ -39,7 +39,7 @@ class RecordedRequest(msgspec.Struct, frozen=True, kw_only=True):
 class Unreadable(msgspec.Struct, frozen=True):
     """A piece of a file that is no request, and why."""
 
-    place: Place
+    place: Location
     reason: str
 
 

@@ -17,7 +17,7 @@ import msgspec
 from adapter.report.conversations import Conversations
 from adapter.report.files import read_file
 from adapter.report.records import Found, RecordedRequest, Unreadable
-from adapter.report.tally import Tally, read_counter
+from adapter.report.tally import TrafficTally, read_counter
 from adapter.report.verdicts import Judge
 
 CHUNK = 50
@@ -41,7 +41,7 @@ class Result(msgspec.Struct):
     formats: Counter[str] = msgspec.field(default_factory=Counter)
     unreadable: Counter[str] = msgspec.field(default_factory=Counter)
     places: dict[str, str] = {}
-    tally: Tally = msgspec.field(default_factory=Tally)
+    tally: TrafficTally = msgspec.field(default_factory=TrafficTally)
 
 
 class SavedRun(msgspec.Struct, forbid_unknown_fields=True):
@@ -50,7 +50,7 @@ class SavedRun(msgspec.Struct, forbid_unknown_fields=True):
     recording: list[tuple[str, int, int]]
     question: str
     judged: int
-    tally: Tally
+    tally: TrafficTally
 
 
 _judge: Judge | None = None
@@ -61,14 +61,14 @@ def _start_worker(make_judge: Callable[[], Judge]) -> None:
     _judge = make_judge()
 
 
-def _judge_chunk(chunk: list[Numbered]) -> Tally:
+def _judge_chunk(chunk: list[Numbered]) -> TrafficTally:
     assert _judge is not None
     return judge_all(_judge, chunk)
 
 
-def judge_all(judge: Judge, numbered: Iterable[Numbered]) -> Tally:
+def judge_all(judge: Judge, numbered: Iterable[Numbered]) -> TrafficTally:
     """The tally over requests with the numbers of their conversations."""
-    tally = Tally()
+    tally = TrafficTally()
     for number, recorded in numbered:
         tally.add(number, recorded, asked_model(recorded), judge.verdicts(recorded))
     return tally
@@ -86,7 +86,7 @@ def asked_model(recorded: RecordedRequest) -> str:
         return ""
 
 
-class Run:
+class ReportRun:
     """One run over files. `progress` is called with the number of requests that have been judged so far."""
 
     def __init__(
@@ -131,8 +131,8 @@ class Run:
             self._saved.unlink(missing_ok=True)
         return self._result
 
-    def _in_order(self, pool: Executor, chunks: Iterator[list[Numbered]]) -> Iterator[Tally]:
-        waiting: deque[Future[Tally]] = deque()
+    def _in_order(self, pool: Executor, chunks: Iterator[list[Numbered]]) -> Iterator[TrafficTally]:
+        waiting: deque[Future[TrafficTally]] = deque()
         for chunk in chunks:
             waiting.append(pool.submit(_judge_chunk, chunk))
             if len(waiting) >= 2 * self._processes:
@@ -161,7 +161,7 @@ class Run:
         self._result.unreadable[reason] += 1
         self._result.places.setdefault(reason, f"{found.place.file}, {found.place.position}".rstrip(", "))
 
-    def _add(self, tally: Tally) -> None:
+    def _add(self, tally: TrafficTally) -> None:
         self._result.tally.merge(tally)
         self._judged += tally.requests
         self._progress(self._judged)

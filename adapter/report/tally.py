@@ -11,7 +11,7 @@ from typing import Any, get_origin
 import msgspec
 
 from adapter.report.prices import price_table
-from adapter.report.records import Place, RecordedRequest, RecordedUsage
+from adapter.report.records import Location, RecordedRequest, RecordedUsage
 from adapter.report.verdicts import Loss, Verdict
 from adapter.translate.core.codes import Severity
 
@@ -56,7 +56,7 @@ class Marks(msgspec.Struct):
 class Example(msgspec.Struct, frozen=True):
     """A request that shows something; the body is empty where it was too long to keep."""
 
-    place: Place
+    place: Location
     path: str
     body: bytes
 
@@ -173,7 +173,7 @@ def cost_of(usage: RecordedUsage | None, model: str) -> float | None:
     return price.cost(usage) if price and usage else None
 
 
-class Tally(msgspec.Struct):
+class TrafficTally(msgspec.Struct):
     """Counts over a part of the traffic, or over all of it. `counted`: requests whose answer's tokens are known."""
 
     requests: int = 0
@@ -195,7 +195,7 @@ class Tally(msgspec.Struct):
             self.targets.setdefault(verdict.target, TargetTally()).add(number, recorded, verdict, before)
             per_target.setdefault(verdict.target, Counter())[verdict.severity or "lossless"] += 1
 
-    def merge(self, other: "Tally") -> None:
+    def merge(self, other: "TrafficTally") -> None:
         """Add the tally of another part."""
         self.requests += other.requests
         self.paths += other.paths

@@ -4,7 +4,7 @@ import orjson
 import pytest
 
 from adapter.report.conversations import Conversations
-from adapter.report.records import Place, RecordedRequest
+from adapter.report.records import Location, RecordedRequest
 
 SYSTEM = {"role": "system", "content": "Be brief."}
 ASK = {"role": "user", "content": "What is the weather in Rome?"}
@@ -18,12 +18,12 @@ RESULT = {"role": "tool", "tool_call_id": "call_1", "content": "sunny"}
 
 def chat(*messages, **details):
     body = orjson.dumps({"model": "gpt-5.4", "messages": messages})
-    return RecordedRequest(path="/v1/chat/completions", body=body, place=Place("f", ""), **details)
+    return RecordedRequest(path="/v1/chat/completions", body=body, place=Location("f", ""), **details)
 
 
 def response(items, answer_id="", **fields):
     body = orjson.dumps({"model": "gpt-5.4", "input": items} | fields)
-    return RecordedRequest(path="/v1/responses", body=body, place=Place("f", ""), answer_id=answer_id)
+    return RecordedRequest(path="/v1/responses", body=body, place=Location("f", ""), answer_id=answer_id)
 
 
 def numbers(*requests):
@@ -68,5 +68,5 @@ def test_what_the_recording_tool_calls_one_trace_is_one_conversation():
 
 
 def test_a_body_of_another_shape_is_a_conversation_of_its_own():
-    odd = RecordedRequest(path="/v1/embeddings", body=b'{"messages": 1, "input": {"a": 1}}', place=Place("f", ""))
+    odd = RecordedRequest(path="/v1/embeddings", body=b'{"messages": 1, "input": {"a": 1}}', place=Location("f", ""))
     assert numbers(odd, chat(ASK)) == [0, 1]

@@ -7,7 +7,7 @@ import msgspec
 import orjson
 import pytest
 
-from adapter.report.run import InterruptedRun, Run, SavedRun
+from adapter.report.run import InterruptedRun, ReportRun, SavedRun
 from adapter.report.tally import read_counter
 from adapter.report.verdicts import Judge, Target
 from adapter.settings import Settings, catalogue, named, options
@@ -29,8 +29,8 @@ def facts(result):
 
 def test_processes_give_what_one_process_gives(tmp_path):
     files = [write(tmp_path / "a.jsonl", 130), write(tmp_path / "b.jsonl", 20)]
-    alone = Run(files, make_judge, processes=1).execute()
-    assert facts(Run(files, make_judge, processes=2).execute()) == facts(alone)
+    alone = ReportRun(files, make_judge, processes=1).execute()
+    assert facts(ReportRun(files, make_judge, processes=2).execute()) == facts(alone)
     assert (alone.pieces, alone.tally.requests, alone.conversations) == (152, 150, 65)
     assert dict(alone.unreadable) == {"no known format": 2}
 
@@ -38,7 +38,7 @@ def test_processes_give_what_one_process_gives(tmp_path):
 def test_an_interrupted_run_goes_on_where_it_stopped(tmp_path, monkeypatch):
     monkeypatch.setattr("adapter.report.run.SAVED_EVERY", 1)
     files = [write(tmp_path / "a.jsonl", 130)]
-    whole = facts(Run(files, make_judge, processes=1).execute())
+    whole = facts(ReportRun(files, make_judge, processes=1).execute())
     saved = tmp_path / "run"
 
     def stop(judged: int) -> None:
@@ -46,10 +46,10 @@ def test_an_interrupted_run_goes_on_where_it_stopped(tmp_path, monkeypatch):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        Run(files, make_judge, processes=1, saved=saved, progress=stop).execute()
+        ReportRun(files, make_judge, processes=1, saved=saved, progress=stop).execute()
     assert msgspec.msgpack.decode(saved.read_bytes(), type=SavedRun, dec_hook=read_counter).judged == 50
     judged: list[int] = []
-    assert facts(Run(files, make_judge, processes=1, saved=saved, progress=judged.append).execute()) == whole
+    assert facts(ReportRun(files, make_judge, processes=1, saved=saved, progress=judged.append).execute()) == whole
     assert judged == [100, 130]
     assert not saved.exists()
 
@@ -64,14 +64,14 @@ def test_a_saved_run_of_something_else_is_refused(tmp_path, monkeypatch, change)
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        Run([file], make_judge, processes=1, saved=saved, progress=stop).execute()
+        ReportRun([file], make_judge, processes=1, saved=saved, progress=stop).execute()
     question = "other" if change == "question" else ""
     if change == "file":
         write(file, 61)
     if change == "content":
         saved.write_bytes(b"junk")
     with pytest.raises(InterruptedRun, match="delete it, or name another"):
-        Run([file], make_judge, processes=1, saved=saved, question=question).execute()
+        ReportRun([file], make_judge, processes=1, saved=saved, question=question).execute()
 
 
 def test_every_target_judges_every_request(tmp_path):
@@ -79,7 +79,7 @@ def test_every_target_judges_every_request(tmp_path):
     served = named("gemini-2.5-flash", table)
     targets = [Target("a", lambda model, path: named(model, table)), Target("b", lambda model, path: served)]
     judge = Judge(targets, options(Settings()), lambda plan: ["never"] if plan.model == served.model else [])
-    result = Run([write(tmp_path / "a.jsonl", 3)], partial(lambda: judge), processes=1).execute()
+    result = ReportRun([write(tmp_path / "a.jsonl", 3)], partial(lambda: judge), processes=1).execute()
     assert {name: dict(one.requests) for name, one in result.tally.targets.items()} == {
         "a": {"cosmetic": 3},
         "b": {"breaks": 3},

@@ -8,8 +8,8 @@ import pytest
 
 from adapter.report.conversations import Conversations
 from adapter.report.prices import Price, price_table
-from adapter.report.records import Place, RecordedRequest, RecordedUsage
-from adapter.report.tally import MOST_EXAMPLES, Marks, Tally, read_counter
+from adapter.report.records import Location, RecordedRequest, RecordedUsage
+from adapter.report.tally import MOST_EXAMPLES, Marks, TrafficTally, read_counter
 from adapter.report.verdicts import Loss, Verdict
 from adapter.translate.core.codes import Severity
 
@@ -18,15 +18,15 @@ COSMETIC = Loss("user-not-sent", Severity.COSMETIC, "user")
 
 
 def recorded(number: int, usage: RecordedUsage | None = None) -> RecordedRequest:
-    return RecordedRequest(path="/v1/chat/completions", body=b"{}", place=Place("f", f"line {number}"), usage=usage)
+    return RecordedRequest(path="/v1/chat/completions", body=b"{}", place=Location("f", f"line {number}"), usage=usage)
 
 
 def verdict(*losses: Loss, failure: str = "", model: str = "gemini-3.8-flash") -> Verdict:
     return Verdict(target="t", model=model, losses=losses, failure=failure)
 
 
-def tally_of(*entries: tuple[int, Verdict]) -> Tally:
-    tally = Tally()
+def tally_of(*entries: tuple[int, Verdict]) -> TrafficTally:
+    tally = TrafficTally()
     for number, (conversation, one) in enumerate(entries):
         tally.add(conversation, recorded(number), "gpt-4o", [one])
     return tally
@@ -60,10 +60,10 @@ def test_a_loss_counts_once_in_a_conversation_that_repeats_it():
 
 @pytest.mark.parametrize("cut", range(len(ENTRIES) + 1))
 def test_parts_add_up_to_the_whole_wherever_they_are_cut(cut):
-    whole, part = tally_of(*ENTRIES), Tally()
+    whole, part = tally_of(*ENTRIES), TrafficTally()
     for number, (conversation, one) in enumerate(ENTRIES[:cut]):
         part.add(conversation, recorded(number), "gpt-4o", [one])
-    rest = Tally()
+    rest = TrafficTally()
     for number, (conversation, one) in enumerate(ENTRIES[cut:], cut):
         rest.add(conversation, recorded(number), "gpt-4o", [one])
     part.merge(rest)
@@ -72,7 +72,7 @@ def test_parts_add_up_to_the_whole_wherever_they_are_cut(cut):
 
 def test_a_tally_survives_its_file():
     whole = tally_of(*ENTRIES)
-    again = msgspec.msgpack.decode(msgspec.msgpack.encode(whole), type=Tally, dec_hook=read_counter)
+    again = msgspec.msgpack.decode(msgspec.msgpack.encode(whole), type=TrafficTally, dec_hook=read_counter)
     assert msgspec.to_builtins(again) == msgspec.to_builtins(whole)
     again.merge(tally_of(*ENTRIES))
     assert again.requests == 12
@@ -96,7 +96,7 @@ def test_marks_are_a_set():
 
 def test_costs_are_compared_over_the_same_requests():
     usage = RecordedUsage(input=1_000_000, output=1_000_000)
-    tally = Tally()
+    tally = TrafficTally()
     tally.add(0, recorded(0, usage), "gpt-4o", [verdict()])
     tally.add(1, recorded(1, usage), "a-private-model", [verdict()])
     tally.add(2, recorded(2), "gpt-4o", [verdict()])
@@ -121,5 +121,5 @@ def test_the_table_has_each_model_once():
 def test_conversations_hold_digests_and_not_requests():
     conversations = Conversations()
     body = orjson.dumps({"messages": [{"role": "user", "content": "x" * 100_000}]})
-    conversations.number_of(RecordedRequest(path="/v1/chat/completions", body=body, place=Place("f", "")))
+    conversations.number_of(RecordedRequest(path="/v1/chat/completions", body=body, place=Location("f", "")))
     assert sum(len(key) for key in conversations._by_link) < 100

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import orjson
 
-from adapter.report.records import Found, Place, RecordedRequest, RecordedUsage, Unreadable
+from adapter.report.records import Found, Location, RecordedRequest, RecordedUsage, Unreadable
 
 PATHS = (
     "/chat/completions",
@@ -33,7 +33,7 @@ class Reader(NamedTuple):
 
     name: str
     matches: Callable[[Any], bool]
-    read: Callable[[Any, Place], Iterator[Found]]
+    read: Callable[[Any, Location], Iterator[Found]]
 
 
 def path_of_url(url: str) -> str:
@@ -53,7 +53,7 @@ def path_of_body(body: Document) -> str:
     return ""
 
 
-def request(body: Any, place: Place, url: str = "", **details: Any) -> Found:
+def request(body: Any, place: Location, url: str = "", **details: Any) -> Found:
     """A recorded request, or why it is none. `url` decides the endpoint; without one the body's fields do.
 
     Azure names the model in the URL. `answer` among the details is the recorded answer's JSON, from which id and usage
@@ -119,7 +119,7 @@ def nested(document: Any, *names: str) -> Any:
     return document
 
 
-def within(place: Place, label: str, number: int) -> Place:
+def within(place: Location, label: str, number: int) -> Location:
     """The place of a numbered piece of a document; numbers start at 1."""
     position = f"{place.position}, {label} {number}" if place.position else f"{label} {number}"
-    return Place(place.file, position)
+    return Location(place.file, position)

@@ -8,14 +8,14 @@ from typing import Any
 import orjson
 
 from adapter.report.readers.base import Reader, nested, request, within
-from adapter.report.records import Found, Place, Unreadable
+from adapter.report.records import Found, Location, Unreadable
 
 
 def _matches(document: Any) -> bool:
     return isinstance(nested(document, "log", "entries"), list)
 
 
-def _read(document: Any, place: Place) -> Iterator[Found]:
+def _read(document: Any, place: Location) -> Iterator[Found]:
     for number, entry in enumerate(document["log"]["entries"], 1):
         at = within(place, "entry", number)
         url = nested(entry, "request", "url")

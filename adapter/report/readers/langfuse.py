@@ -10,14 +10,14 @@ from typing import Any
 import orjson
 
 from adapter.report.readers.base import Reader, has, path_of_body, request
-from adapter.report.records import Found, Place, Unreadable
+from adapter.report.records import Found, Location, Unreadable
 
 
 def _matches(document: Any) -> bool:
     return has(document, "type", "input") and ("traceId" in document or "trace_id" in document)
 
 
-def _read(document: Any, place: Place) -> Iterator[Found]:
+def _read(document: Any, place: Location) -> Iterator[Found]:
     if str(document["type"]).upper() != "GENERATION":
         yield Unreadable(place, f"an observation of type {document['type']!r}: only generations are requests")
         return

@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from adapter.report.readers.base import Reader, has, request
-from adapter.report.records import Found, Place, Unreadable
+from adapter.report.records import Found, Location, Unreadable
 
 _PATHS = {
     "completion": "/v1/chat/completions",
@@ -29,7 +29,7 @@ def _matches(document: Any) -> bool:
     return has(document, "call_type", "messages", "model")
 
 
-def _read(document: Any, place: Place) -> Iterator[Found]:
+def _read(document: Any, place: Location) -> Iterator[Found]:
     kind = str(document["call_type"])
     path = _PATHS.get(kind) or _PATHS.get(kind.removeprefix("a"))
     if path is None:

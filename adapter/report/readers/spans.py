@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from adapter.report.readers.base import Reader, nested, request, within
-from adapter.report.records import Found, Place, Unreadable
+from adapter.report.records import Found, Location, Unreadable
 
 _PARAMETERS = {
     "gen_ai.request.temperature": "temperature",
@@ -29,7 +29,7 @@ def _matches(document: Any) -> bool:
     return isinstance(nested(document, "resourceSpans"), list)
 
 
-def _read(document: Any, place: Place) -> Iterator[Found]:
+def _read(document: Any, place: Location) -> Iterator[Found]:
     spans = [
         span
         for resource in document["resourceSpans"]
@@ -40,7 +40,7 @@ def _read(document: Any, place: Place) -> Iterator[Found]:
         yield _request(span, within(place, "span", number))
 
 
-def _request(span: Any, place: Place) -> Found:
+def _request(span: Any, place: Location) -> Found:
     given = {one.get("key"): _value(one.get("value")) for one in nested(span, "attributes") or ()}
     model = given.get("gen_ai.request.model")
     if model is None:

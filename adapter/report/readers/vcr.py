@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from adapter.report.readers.base import Reader, nested, request, within
-from adapter.report.records import Found, Place, Unreadable
+from adapter.report.records import Found, Location, Unreadable
 
 
 def _is_python(document: Any) -> bool:
@@ -19,15 +19,15 @@ def _is_ruby(document: Any) -> bool:
     return isinstance(nested(document, "http_interactions"), list)
 
 
-def _read_python(document: Any, place: Place) -> Iterator[Found]:
+def _read_python(document: Any, place: Location) -> Iterator[Found]:
     yield from _read(document["interactions"], place)
 
 
-def _read_ruby(document: Any, place: Place) -> Iterator[Found]:
+def _read_ruby(document: Any, place: Location) -> Iterator[Found]:
     yield from _read(document["http_interactions"], place)
 
 
-def _read(interactions: list[Any], place: Place) -> Iterator[Found]:
+def _read(interactions: list[Any], place: Location) -> Iterator[Found]:
     for number, interaction in enumerate(interactions, 1):
         at = within(place, "interaction", number)
         sent = nested(interaction, "request") or {}

@@ -1,0 +1,175 @@
+"""`adapter report` from the shell's side: what it prints, writes and answers to a build, by hand-worked counts."""
+
+import json
+from xml.etree import ElementTree
+
+import orjson
+import pytest
+from click.testing import CliRunner
+
+from adapter.cli import main
+from adapter.cli.report import MAPPED
+
+SECRET = "the launch is on the ninth"
+TOOL = {
+    "type": "function",
+    "function": {"name": "launch", "parameters": {"type": "object", "properties": {"day": {"type": "string"}}}},
+}
+TRAFFIC = [
+    # Lossless everywhere.
+    {"model": "gpt-4o", "messages": [{"role": "user", "content": SECRET}]},
+    # temperature: Gemini 3.8 ignores sampling parameters, Gemini 2.5 takes them.
+    {"model": "gpt-4o", "messages": [{"role": "user", "content": "a"}], "temperature": 0.5},
+    # user is a tag for OpenAI's dashboard: cosmetic.
+    {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "b"}], "user": "u-1", "tools": [TOOL]},
+    # The same conversation's next turn, with the loss once more.
+    {
+        "model": "gpt-4o-mini",
+        "messages": [
+            {"role": "user", "content": "b"},
+            {"role": "assistant", "content": "c"},
+            {"role": "user", "content": "d"},
+        ],
+        "user": "u-1",
+    },
+    # At least one choice must be asked for.
+    {"model": "gpt-4o", "messages": [{"role": "user", "content": "e"}], "n": 0},
+]
+
+
+@pytest.fixture
+def recording(tmp_path):
+    path = tmp_path / "traffic.jsonl"
+    path.write_bytes(b"\n".join(map(orjson.dumps, TRAFFIC)))
+    return path
+
+
+def report(*arguments):
+    options = ["--processes", "1", "--on", "2026-11-30", "--targets", "gemini-3.8-flash,gemini-2.5-flash"]
+    return CliRunner().invoke(main, ["report", *options, *map(str, arguments)])
+
+
+def by_name(document):
+    return {target["name"]: target for target in document["targets"]}
+
+
+def test_requests_and_conversations_are_graded_by_hand_worked_counts(tmp_path, recording):
+    result = report(recording, "--json", tmp_path / "report.json")
+    assert result.exit_code == 0, result.output
+    targets = by_name(json.loads((tmp_path / "report.json").read_text()))
+    assert targets["gemini-3.8-flash"]["requests"] == {
+        "lossless": 1,
+        "cosmetic": 2,
+        "costs": 0,
+        "changes-answers": 1,
+        "breaks": 1,
+    }
+    assert targets["gemini-2.5-flash"]["requests"]["lossless"] == 2
+    assert targets["gemini-2.5-flash"]["requests"]["changes-answers"] == 0
+    [user] = [one for one in targets["gemini-2.5-flash"]["codes"] if one["code"] == "user-not-sent"]
+    assert (user["requests"], user["conversations"], user["fields"]) == (2, 1, {"user": 2})
+    assert targets["gemini-2.5-flash"]["ends"] == "2026-12-01"
+
+
+def test_a_model_that_ends_soon_is_not_proposed(tmp_path, recording):
+    report(recording, "--json", tmp_path / "report.json")
+    asked = json.loads((tmp_path / "report.json").read_text())["asked"]
+    assert {one["name"]: (one["best"], one["shutdown"]) for one in asked} == {
+        "gpt-4o": ("gemini-3.8-flash", "2027-01-14"),
+        "gpt-4o-mini": ("gemini-3.8-flash", "2027-01-14"),
+    }
+
+
+def test_another_day_has_other_rules(tmp_path, recording):
+    result = CliRunner().invoke(
+        main,
+        [
+            *("report", "--processes", "1", "--on", "2026-12-02", "--targets", "gemini-2.5-flash"),
+            *(str(recording), "--json", str(tmp_path / "later.json")),
+        ],
+    )
+    assert result.exit_code == 0, result.output
+    target = by_name(json.loads((tmp_path / "later.json").read_text()))["gemini-2.5-flash"]
+    assert set(target["models"]) - {""} == {"gemini-3.5-flash-lite"}
+    assert "model-retired" in {one["code"] for one in target["codes"]}
+
+
+def test_the_masked_page_says_nothing_of_what_was_said(tmp_path, recording):
+    report(recording, "--html", tmp_path / "page.html")
+    page = (tmp_path / "page.html").read_text()
+    assert "masked" in page
+    for text in (SECRET, "u-1"):
+        assert text not in page
+    report(recording, "--html", tmp_path / "open.html", "--no-redact")
+    assert "u-1" in (tmp_path / "open.html").read_text()
+
+
+@pytest.mark.parametrize("redact", ["--redact", "--no-redact"])
+def test_a_text_cannot_end_the_pages_script(tmp_path, redact):
+    evil = {"model": "</script><script>alert(1)</script>", "messages": [{"role": "user", "content": "</script>"}]}
+    path = tmp_path / "evil.jsonl"
+    path.write_bytes(orjson.dumps(evil | {"user": "<!--<script>"}))
+    report(path, "--html", tmp_path / "page.html", redact)
+    page = (tmp_path / "page.html").read_text()
+    assert page.count("</script>") == 2
+    assert "<!--<script>" not in page
+    for outside in ("http://", "https://", "src=", "@import", "url("):
+        assert outside not in page.split('<script type="application/json"')[0]
+
+
+def test_a_build_fails_at_its_threshold_and_says_why(tmp_path, recording):
+    old = tmp_path / "old.json"
+    assert report(recording, "--json", old, "--fail-on", "breaks").exit_code == 1
+    same = report(recording, "--baseline", old, "--fail-on", "new:cosmetic")
+    assert same.exit_code == 0, same.output
+    body = TRAFFIC[0] | {"logit_bias": {"1": 1}}
+    recording.write_bytes(recording.read_bytes() + b"\n" + orjson.dumps(body))
+    junit = tmp_path / "losses.xml"
+    worse = report(recording, "--baseline", old, "--fail-on", "new:changes-answers", "--junit", junit)
+    assert worse.exit_code == 1
+    assert "logit-bias" in worse.output.splitlines()[-1]
+    suite = ElementTree.parse(junit).getroot()
+    failing = [case.get("name") for case in suite if case.find("failure") is not None]
+    assert suite.get("failures") == "1" == str(len(failing))
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--fail-on", "bad"], "is not one of breaks, changes-answers, costs, cosmetic"),
+        (["--fail-on", "new:breaks"], "name it with --baseline"),
+        (["--on", "tomorrow"], "does not match the format"),
+    ],
+)
+def test_wrong_options_are_told(recording, options, words):
+    result = report(recording, *options)
+    assert result.exit_code == 2
+    assert words in result.output
+
+
+def test_nothing_to_report_on_is_told(tmp_path):
+    (tmp_path / "empty.jsonl").write_text('{"weather": "fine"}\n')
+    result = report(tmp_path)
+    assert result.exit_code == 2
+    assert "There is no request in these files." in result.output
+    assert "no known format" in result.output
+
+
+def test_a_baseline_that_is_no_report_is_told(tmp_path, recording):
+    (tmp_path / "old.json").write_text("{}")
+    result = report(recording, "--baseline", tmp_path / "old.json", "--fail-on", "new:breaks")
+    assert result.exit_code == 1
+    assert "is not the JSON of a report" in result.output
+
+
+def test_code_hosts_get_places_and_pull_requests_get_tables(tmp_path, recording):
+    report(recording, "--sarif", tmp_path / "losses.sarif", "--markdown", tmp_path / "losses.md")
+    [run] = json.loads((tmp_path / "losses.sarif").read_text())["runs"]
+    rules = [rule["id"] for rule in run["tool"]["driver"]["rules"]]
+    for result in run["results"]:
+        assert rules[result["ruleIndex"]] == result["ruleId"]
+    lines = {result["locations"][0]["physicalLocation"]["region"]["startLine"] for result in run["results"]}
+    assert lines <= {2, 3, 4, 5}
+    text = (tmp_path / "losses.md").read_text()
+    assert f"## Losses on {MAPPED}" in text
+    assert "| `user-not-sent` | cosmetic | 2 | 1 |" in text
