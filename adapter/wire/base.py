@@ -9,6 +9,7 @@ field that no Struct names is it walked a second time, level by level along the 
 unknown paths are known and the rest decodes as if they had not been there.
 """
 
+import re
 import types
 from collections.abc import Container
 from functools import cache
@@ -26,6 +27,13 @@ ABSENT = msgspec.Raw(b"")
 
 MAX_DEPTH = 64
 """How many levels of Structs, lists and maps `decode` walks in search of unknown fields."""
+
+WHOLE = msgspec.Raw(b"0")
+"""What `decode` gives as the value at the path of a whole number that was written as 100.0, told by identity."""
+
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+_WHOLE_AS_FLOAT = re.compile(r"Expected `int[^`]*`, got `float` - at `\$\.(.*)`$")
 
 _UTF8_SLICE = 1024 * 1024
 """Bytes that are checked at once: as a string a body may take four times its size of memory."""
@@ -76,15 +84,22 @@ def decode(
     if isinstance(body, bytes):
         check_utf8(body)
         body, repairs = surrogates.repaired(body)
+        body = body.removeprefix(BYTE_ORDER_MARK)
     shape: Any = type_
     try:
         return decoder(shape).decode(body), repairs
     except msgspec.ValidationError as error:
-        if "unknown field" not in str(error):
+        if "unknown field" not in str(error) and _WHOLE_AS_FLOAT.search(str(error)) is None:
             raise
     walk = _Walk(max_unknown)
     known = walk.known(body, shape, "", 0)
-    return decoder(shape).decode(known), walk.unknown | repairs
+    try:
+        return decoder(shape).decode(known), walk.unknown | repairs
+    except msgspec.ValidationError as error:
+        if (found := _WHOLE_AS_FLOAT.search(str(error))) is None:
+            raise
+    # Other kinds of values are not looked at again: the body was good up to here.
+    return _lenient_decoder(shape).decode(known), walk.unknown | repairs | {found[1]: WHOLE}
 
 
 def decode_leniently(body: bytes, type_: type[T]) -> tuple[T, dict[str, msgspec.Raw]]:

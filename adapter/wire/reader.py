@@ -20,7 +20,7 @@ from typing import Any, NamedTuple, TypeVar
 import msgspec
 
 from adapter.wire import json_counts, surrogates
-from adapter.wire.base import ABSENT, check_utf8, decode, decoder, list_of
+from adapter.wire.base import ABSENT, BYTE_ORDER_MARK, check_utf8, decode, decoder, list_of
 from adapter.wire.limits import DEFAULTS, LISTS, MAX_DEPTH, LimitExceeded, Limits, TooManyUnknownFields
 
 T = TypeVar("T")
@@ -42,6 +42,7 @@ class Outline(NamedTuple):
 
 def read(body: bytes, type_: type[T], limits: Limits = DEFAULTS) -> tuple[T, dict[str, msgspec.Raw]]:
     """Decode a body as `base.decode` does, within the limits. Also raises `LimitExceeded`."""
+    body = body.removeprefix(BYTE_ORDER_MARK)
     most_values = json_counts.values_at_most(body) if len(body) > min(SMALL, limits.values) else 0
     if most_values > limits.values:
         json_counts.check(body, limits.values, "values")

@@ -24,7 +24,8 @@ class ModelCapabilities(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     generateContent does not serve the model.
 
     `thinking`: "levels" (Gemini 3 and later), "budget" (2.5, in tokens between the two bounds; `budget_off`: 0
-    turns thinking off) or "none". `signatures`: a function call of the current turn without its signature is a 400.
+    turns thinking off; `thinks_unasked`: without any budget too) or "none". `signatures`: a function call of the
+    current turn without its signature is a 400.
     `audio_formats`: whether speech can be asked for in a format; such models speak WAV unless asked otherwise.
     """
 
@@ -40,6 +41,7 @@ class ModelCapabilities(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     budget_minimum: int = 0
     budget_maximum: int = 0
     budget_off: bool = False
+    thinks_unasked: bool = True
     candidates: int = 1
     penalties: bool = False
     sampling: bool = True

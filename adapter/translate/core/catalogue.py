@@ -354,10 +354,16 @@ _COSMETIC = {
         "Nothing: the token is as unlikely as can be.",
     ),
     "media-by-reference": ("Gemini fetches the URL itself.", "Send a data URL if Gemini cannot reach it."),
+    "media-type-corrected": (
+        "The type of a file was sent under its registered name, or told by its name or content.",
+        "Send the registered media type.",
+    ),
     "model-alias": (
         "A model stands for the name that was asked for, by the default or the operator's aliases.",
         "Ask for the model by its own name.",
     ),
+    "number-spelling": ("A whole number was written with a point.", "Nothing: the number arrives."),
+    "no-output-limit": ("A limit of -1 asks for none.", "Leave the limit out."),
     "obfuscation-absent": (
         "Chunks are not padded against observers of their length.",
         "Leave include_obfuscation out.",
@@ -408,6 +414,10 @@ _COSMETIC = {
         "Nothing: Gemini wants signatures alone.",
     ),
     "token-id-dropped": ("OpenAI names tokens by their text.", "Nothing: the texts arrive."),
+    "tool-choice-spelling": (
+        "The tool choice was spelled as another vendor's API spells it.",
+        "Nothing: what was meant arrives.",
+    ),
     "tool-declared-twice": ("A tool is declared twice alike: it is sent once.", "Declare it once."),
     "tool-group-flattened": (
         "Gemini knows no groups of functions: their names begin with the group's.",

@@ -8,6 +8,7 @@ import msgspec
 
 from adapter.translate.core.catalogue import CODES
 from adapter.translate.core.codes import Severity
+from adapter.wire.base import WHOLE
 from adapter.wire.gemini.generate import GenerateContentRequest
 from adapter.wire.surrogates import REPLACED
 
@@ -121,12 +122,15 @@ def rejected(code: str, reason: str, path: str = "") -> Outcome:
 
 def unknown_notes(unknown: Mapping[str, msgspec.Raw]) -> list[Note]:
     """The notes on what decoding a request found: fields that no Struct names, halves of characters."""
-    return [
-        Note(path, Fate.APPROXIMATED, "character-replaced", HALF)
-        if value is REPLACED
-        else Note(path, Fate.DROPPED, "unknown-field", "not a field that this adapter knows")
-        for path, value in unknown.items()
-    ]
+    return [_unknown_note(path, value) for path, value in unknown.items()]
+
+
+def _unknown_note(path: str, value: msgspec.Raw) -> Note:
+    if value is REPLACED:
+        return Note(path, Fate.APPROXIMATED, "character-replaced", HALF)
+    if value is WHOLE:
+        return Note(path, Fate.APPROXIMATED, "number-spelling", "a whole number, written with a point")
+    return Note(path, Fate.DROPPED, "unknown-field", "not a field that this adapter knows")
 
 
 HALF = "half of a character became U+FFFD"

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from adapter.translate.core.context import Context
+from adapter.translate.core.kinds import PARTS, THOUGHTS
+from adapter.translate.core.media_types import AUDIO_FORMATS, MIME_TYPES, corrected, guess
 from adapter.translate.core.notes import Fate, Note, Rejected
 from adapter.wire.base import present
 from adapter.wire.gemini.content import Blob, FileData, Part, PartMediaResolution
@@ -26,45 +28,6 @@ _YOUTUBE = re.compile(r"https?://(www\.|m\.)?(youtube\.com/(watch|shorts|live|em
 
 _DETAIL = {"low": "MEDIA_RESOLUTION_LOW", "high": "MEDIA_RESOLUTION_HIGH", "original": "MEDIA_RESOLUTION_ULTRA_HIGH"}
 """OpenAI's `detail` as Gemini's resolution of one part; `auto` is the default of both."""
-
-MIME_TYPES = {
-    "png": "image/png",
-    "jpg": "image/jpeg",
-    "jpeg": "image/jpeg",
-    "webp": "image/webp",
-    "heic": "image/heic",
-    "heif": "image/heif",
-    "gif": "image/gif",
-    "wav": "audio/wav",
-    "mp3": "audio/mp3",
-    "aiff": "audio/aiff",
-    "aac": "audio/aac",
-    "ogg": "audio/ogg",
-    "flac": "audio/flac",
-    "m4a": "audio/m4a",
-    "opus": "audio/opus",
-    "pcm16": "audio/pcm",
-    "mp4": "video/mp4",
-    "mpeg": "video/mpeg",
-    "mov": "video/quicktime",
-    "avi": "video/x-msvideo",
-    "webm": "video/webm",
-    "wmv": "video/wmv",
-    "3gp": "video/3gpp",
-    "flv": "video/x-flv",
-    "pdf": "application/pdf",
-    "json": "application/json",
-    "txt": "text/plain",
-    "md": "text/md",
-    "html": "text/html",
-    "css": "text/css",
-    "csv": "text/csv",
-    "xml": "text/xml",
-    "rtf": "text/rtf",
-    "py": "text/x-python",
-    "js": "text/javascript",
-}
-"""By file extension, what Gemini lists as accepted (ai.google.dev, image, audio, video and document understanding)."""
 
 
 class Converted(NamedTuple):
@@ -95,6 +58,9 @@ def parts_of(content: list[ContentPart], path: str, context: Context, notes: lis
         result.extend(parts)
         notes.extend(inner)
         notes.extend(_carried(part, at))
+        notes.extend(PARTS.notes(part, at))
+        if part.detail not in (None, "auto") and part.type in _FILES:
+            notes.append(lost(f"{at}.detail", "image-detail-ignored", "Gemini takes no resolution for a file"))
     return result
 
 
@@ -103,6 +69,8 @@ def _carried(part: ContentPart, path: str) -> list[Note]:
     reason = "Gemini finds reusable prefixes itself (implicit caching)"
     return [lost(f"{path}.{name}", "cache-hint-ignored", reason) for name in _CACHING if present(getattr(part, name))]
 
+
+_FILES = ("file", "input_file", "file_url")
 
 _CACHING = ("prompt_cache_breakpoint", "cache_control")
 
@@ -152,7 +120,8 @@ def _image(part: ContentPart, path: str, context: Context) -> Converted:
         raise Rejected(f"{path}.image_url", "value-missing", "the image has no URL")
     at = f"{path}.image_url.url" if not isinstance(image, str) else f"{path}.image_url"
     parts, notes = from_url(url, at, context)
-    resolution, lost_detail = _resolution(detail, f"{path}.image_url.detail", context)
+    place = f"{path}.detail" if isinstance(image, str) else f"{path}.image_url.detail"
+    resolution, lost_detail = _resolution(detail, place, context)
     for item in parts:
         item.media_resolution = resolution
     return Converted(parts, notes + lost_detail)
@@ -172,11 +141,12 @@ def _resolution(detail: str | None, path: str, context: Context) -> tuple[PartMe
 def _audio(part: ContentPart, path: str, context: Context) -> Converted:
     if part.input_audio is None:
         raise Rejected(f"{path}.input_audio", "value-missing", "the part has no audio")
-    data, format_ = part.input_audio.data, part.input_audio.format
-    if data.startswith("data:"):
+    data, format_ = part.input_audio.data, part.input_audio.format or "wav"
+    if _is_data_url(data):
         return from_url(data, f"{path}.input_audio.data", context)
-    mime_type = MIME_TYPES.get(format_ or "wav", f"audio/{format_}")
-    return Converted([Part(inline_data=_blob(mime_type, data, f"{path}.input_audio.data"))], [])
+    name = format_.lower().removeprefix("audio/")
+    mime_type = AUDIO_FORMATS.get(name) or MIME_TYPES.get(name, f"audio/{name}")
+    return _in_line(mime_type, data, f"{path}.input_audio.data", "")
 
 
 def _video(part: ContentPart, path: str, context: Context) -> Converted:
@@ -203,8 +173,8 @@ def _file(part: ContentPart, path: str, context: Context) -> Converted:
 
 def _file_data(data: str, name: str | None, format_: str | None, path: str, context: Context) -> Converted:
     notes = [lost(f"{path}.filename", "file-name-dropped", "Gemini takes no file names")] if name else []
-    if data.startswith(("data:", "http://", "https://")):
-        parts, inner = from_url(data, f"{path}.file_data", context)
+    if _is_data_url(data) or data.startswith(("http://", "https://")):
+        parts, inner = from_url(data, f"{path}.file_data", context, name or "")
         return Converted(parts, inner + notes)
     mime_type = (format_ if format_ and "/" in format_ else None) or guess(name or "")
     if mime_type is None:
@@ -213,7 +183,8 @@ def _file_data(data: str, name: str | None, format_: str | None, path: str, cont
             "value-missing",
             "a file needs a known extension in its name, or a data URL with its type",
         )
-    return Converted([Part(inline_data=_blob(mime_type, data, f"{path}.file_data"))], notes)
+    parts, inner = _in_line(mime_type, data, f"{path}.file_data", name or "")
+    return Converted(parts, inner + notes)
 
 
 def _by_id(file_id: str, path: str) -> Converted:
@@ -224,10 +195,17 @@ def _by_id(file_id: str, path: str) -> Converted:
     return Converted([Part(file_data=FileData(file_uri=file_id))], [])
 
 
-def from_url(url: str, path: str, context: Context) -> Converted:
-    """The part for a URL: data in line, a fetched file, or a reference that Gemini follows itself."""
-    if url.startswith("data:"):
-        return Converted([Part(inline_data=_data_url(url, path))], [])
+def _is_data_url(url: str) -> bool:
+    return url[:5].lower() == "data:"
+
+
+def from_url(url: str, path: str, context: Context, name: str = "") -> Converted:
+    """The part for a URL: data in line, a fetched file, or a reference that Gemini follows itself.
+
+    `name` is the file's, which may tell its type.
+    """
+    if _is_data_url(url):
+        return _data_url(url, path, name)
     if len(url) > MAX_URL:
         raise Rejected(path, "limit-exceeded", f"the URL has more than {MAX_URL} characters")
     if (media := context.media.get(url)) is not None:
@@ -260,22 +238,33 @@ def _remote(url: str, path: str, context: Context) -> Converted:
     return Converted([Part(file_data=FileData(mime_type=guess(url), file_uri=url))], [note])
 
 
-def _data_url(url: str, path: str) -> Blob:
+def _data_url(url: str, path: str, name: str) -> Converted:
     head, comma, data = url.partition(",")
-    mime_type, *parameters = head[len("data:") :].split(";")
+    mime_type, *parameters = head[len("data:") :].lower().split(";")
     if not comma or "base64" not in parameters:
         raise Rejected(path, "malformed-value", "not a data URL of the form data:TYPE;base64,DATA")
-    if not mime_type:
-        raise Rejected(path, "malformed-value", "the data URL does not tell its media type")
     if not data:
         raise Rejected(path, "malformed-value", "the data URL holds no data")
-    return _blob(mime_type, data, path)
+    return _in_line(mime_type, data, path, name)
+
+
+def _in_line(mime_type: str, data: str, path: str, name: str) -> Converted:
+    """Data in line, under the registered name of its type."""
+    registered = corrected(mime_type, name, data)
+    if not registered:
+        raise Rejected(path, "malformed-value", "the data URL does not tell its media type")
+    part = Part(inline_data=_blob(registered, data, path))
+    if registered == mime_type:
+        return Converted([part], [])
+    reason = f"{mime_type or 'no type'}: sent as {registered}"
+    return Converted([part], [Note(path, Fate.APPROXIMATED, "media-type-corrected", reason)])
 
 
 def _blob(mime_type: str, data: str, path: str) -> Blob:
     """Data in line. Raises `Rejected` for what cannot be base64, of either alphabet and padded or not."""
     if not _MIME_TYPE.fullmatch(mime_type):
         raise Rejected(path, "malformed-value", "this is not a media type")
+    data = _tidy(data)
     seen = data if len(data) <= 2 * _LOOKED_AT else data[:_LOOKED_AT] + data[-_LOOKED_AT:]
     padding = len(seen) - len(seen.rstrip("="))
     if not _BASE64.fullmatch(seen) or (len(data) - padding) % 4 == 1 or (padding and len(data) % 4):
@@ -283,10 +272,16 @@ def _blob(mime_type: str, data: str, path: str) -> Blob:
     return Blob(mime_type=mime_type, data=data)
 
 
-def guess(name: str) -> str | None:
-    """The media type by the extension of a file name or URL."""
-    last = name.partition("?")[0].partition("#")[0].rsplit("/", 1)[-1]
-    return MIME_TYPES.get(last.rpartition(".")[2].lower()) if "." in last else None
+def _tidy(data: str) -> str:
+    """Base64 without line breaks (RFC 2045) and without percent-encoding (github.com/nearai/ironclaw/issues/4902)."""
+    if "%" in data[:_LOOKED_AT] or "%" in data[-_LOOKED_AT:]:
+        for encoded, character in _PERCENT.items():
+            data = data.replace(encoded, character).replace(encoded.lower(), character)
+    return _BREAKS.sub("", data) if _BREAKS.search(data[:_LOOKED_AT]) or _BREAKS.search(data[-_LOOKED_AT:]) else data
+
+
+_BREAKS = re.compile(r"[\r\n\t]+")
+_PERCENT = {"%2B": "+", "%2F": "/", "%3D": "=", "%0A": "", "%0D": ""}
 
 
 def remote_urls(request: ChatCompletionRequest) -> list[str]:
@@ -323,6 +318,5 @@ _CONVERT: dict[str, Callable[[ContentPart, str, Context], Converted]] = {
     "file_url": _file,
     "video_url": _video,
     "document_url": _document,
-    "thinking": _thinking,
-    "reasoning": _thinking,
+    **dict.fromkeys(THOUGHTS, _thinking),
 }

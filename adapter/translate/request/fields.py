@@ -162,6 +162,8 @@ def n(value: int, context: Context) -> Outcome:
 
 def max_completion_tokens(value: int, context: Context) -> Outcome:
     """Both count the thoughts."""
+    if value == -1:
+        return approximated(None, "no-output-limit", "no limit: the model's own holds")
     if value < 1:
         return rejected("out-of-range", "must be at least 1")
     row = context.capabilities

@@ -8,7 +8,7 @@ from typing import Any, assert_never
 
 from adapter.translate.core.capabilities import ModelCapabilities
 from adapter.translate.core.context import Context
-from adapter.translate.core.notes import Outcome, approximated, dropped, exact, rejected
+from adapter.translate.core.notes import Fate, Note, Outcome, approximated, dropped, exact, rejected
 from adapter.wire.gemini.generate import GenerateContentRequest, GenerationConfig, ThinkingConfig
 from adapter.wire.openai.chat_request import ChatCompletionRequest, Reasoning, Thinking
 
@@ -146,11 +146,27 @@ def _reasoning_effort(value: Reasoning) -> str | int | None:
 def of_reasoning(value: Reasoning, context: Context) -> Outcome:
     """OpenRouter's form: an effort, or a budget, or off."""
     asked = _reasoning_effort(value)
+    if asked is None and value.enabled and value.summary is None:
+        return _on(context)
     if asked is None:
         return _summary(context) if value.summary is not None else exact()
     if isinstance(asked, int):
         return by_budget(asked, context)
-    return by_effort(asked, context, include=not value.exclude)
+    made = by_effort(asked, context, include=not value.exclude)
+    if value.max_tokens is None:
+        return made
+    overruled = Note("max_tokens", Fate.DROPPED, "field-overruled", "the effort decides how hard to think")
+    return Outcome(made.fragment, (*made.notes, overruled))
+
+
+def _on(context: Context) -> Outcome:
+    """Thinking, as much as the model likes: what most models do unasked."""
+    capabilities = context.capabilities
+    if capabilities.thinking == "none":
+        return dropped("thinking-unsupported", "the model does not think")
+    if capabilities.thinks_unasked:
+        return exact()
+    return exact(_fragment(ThinkingConfig(thinking_budget=-1, include_thoughts=True)))
 
 
 def _summary(context: Context) -> Outcome:
@@ -163,15 +179,22 @@ def _summary(context: Context) -> Outcome:
 def of_thinking(value: Thinking, context: Context) -> Outcome:
     """Anthropic's form: disabled, adaptive, or enabled with a budget."""
     if value.type == "disabled":
-        return by_effort("none", context)
+        made = by_effort("none", context)
+        if value.budget_tokens is None:
+            return made
+        overruled = Note("budget_tokens", Fate.DROPPED, "field-overruled", "thinking is disabled")
+        return Outcome(made.fragment, (*made.notes, overruled))
+    if value.type not in (None, "enabled", "adaptive"):
+        words = f"{value.type!r} is none of enabled, disabled and adaptive"
+        return Outcome(None, (Note("type", Fate.DROPPED, "unknown-value", words),))
     if value.budget_tokens is not None:
         return by_budget(value.budget_tokens, context)
-    return exact()
+    return _on(context) if value.type is not None else exact()
 
 
 def of_flag(value: bool, context: Context) -> Outcome:
     """Qwen's and vLLM's form: on is the model's default, off is no thinking."""
-    return exact() if value else by_effort("none", context)
+    return _on(context) if value else by_effort("none", context)
 
 
 def includes(config: Any) -> bool:

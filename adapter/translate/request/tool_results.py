@@ -146,6 +146,9 @@ def _attach(parts: list[Part], index: int, turns: Turns) -> tuple[list[FunctionR
     if not parts:
         return [], []
     if turns.context.capabilities.function_response_media:
+        if any(part.media_resolution for part in parts):
+            reason = "Gemini takes no resolution for media inside a result"
+            turns.note(f"[{index}].content", Fate.DROPPED, "image-detail-ignored", reason)
         return [FunctionResponsePart(inline_data=part.inline_data, file_data=part.file_data) for part in parts], []
     reason = "the model takes no media inside a result: sent beside it"
     turns.note(f"[{index}].content", Fate.APPROXIMATED, "result-media-beside", reason)

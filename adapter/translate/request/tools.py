@@ -14,6 +14,7 @@ import msgspec
 
 from adapter.translate.core.byte_cache import ByteCache
 from adapter.translate.core.context import Context
+from adapter.translate.core.kinds import CHOICES, TOOLS
 from adapter.translate.core.notes import (
     Fate,
     Note,
@@ -25,7 +26,7 @@ from adapter.translate.core.notes import (
     rejected,
     unknown_notes,
 )
-from adapter.translate.core.rules import decode_field
+from adapter.translate.core.rules import add, decode_field
 from adapter.translate.schema import json_schema as schema
 from adapter.translate.schema import openapi as schema_openapi
 from adapter.wire.base import encode, present
@@ -74,6 +75,8 @@ _OWN = {
     for name in (field.name, field.encode_name)
 }
 """Gemini's built-in tools under both spellings of their names."""
+
+_OWN_NAMES = ("google_search", "url_context", "code_execution", "google_maps", "file_search")
 
 _OWN_FIELD = re.compile(r"\[(\d+)\]\.(\w+)")
 
@@ -214,11 +217,15 @@ def _collect(tools: list[Tool], dialect: Literal["json", "openapi"], own: Mappin
     if len(tools) > MAX_TOOLS:
         raise Rejected("tools", "limit-exceeded", f"Gemini takes at most {MAX_TOOLS} tools")
     for index, tool in enumerate(tools):
-        if native := own.get(index) or _native(tool):
+        box.notes.extend(_caching(tool, f"[{index}]"))
+        if native := _merged(own.get(index), _native(tool)):
             box.built_in.append(native)
             box.notes.extend(_native_losses(tool, f"[{index}]"))
+            kind = tool.type if tool.type in _BUILT_IN else "own"
+            box.notes.extend(TOOLS.notes(tool, f"[{index}]", kind))
         elif tool.type in ("function", "custom"):
             _add(box, *_declare(tool, f"[{index}]", dialect), f"[{index}].{tool.type}")
+            box.notes.extend(TOOLS.notes(tool, f"[{index}]"))
         else:
             box.notes.append(
                 Note(
@@ -246,16 +253,28 @@ def _add(box: Toolbox, declaration: FunctionDeclaration, one: Declared, losses: 
 
 
 def _native(tool: Tool) -> GeminiTool | None:
-    """Gemini's own tool, where the client asks for one by type; never by a function's name."""
+    """Gemini's own tools, where the client asks for them by type or in Google's form; never by a function's name."""
     field = _BUILT_IN.get(tool.type)
+    fields = [field] if field else []
     if field is None and tool.function is None and tool.custom is None:
-        field = next((name for name in ("google_search", "url_context", "code_execution", "google_maps", "file_search")
-                      if present(getattr(tool, name))), None)  # fmt: skip
-    if field is None:
+        fields = [name for name in _OWN_NAMES if present(getattr(tool, name))]
+    if not fields:
         return None
     native = GeminiTool()
-    setattr(native, field, given if present(given := getattr(tool, field)) else _EMPTY)
+    for name in fields:
+        setattr(native, name, given if present(given := getattr(tool, name)) else _EMPTY)
     return native
+
+
+def _merged(first: GeminiTool | None, second: GeminiTool | None) -> GeminiTool | None:
+    """One tool with the fields of both spellings."""
+    return add(first, second) if first is not None and second is not None else first or second
+
+
+def _caching(tool: Tool, path: str) -> list[Note]:
+    reason = "Gemini finds reusable prefixes itself"
+    sent = present(tool.cache_control)
+    return [Note(f"{path}.cache_control", Fate.DROPPED, "cache-hint-ignored", reason)] if sent else []
 
 
 def _native_losses(tool: Tool, path: str) -> list[Note]:
@@ -276,8 +295,7 @@ def _declare(
     function = tool.function
     if function is None or not function.name:
         raise Rejected(f"tools{path}.function.name", "value-missing", "a function needs a name")
-    notes = [Note(f"{path}.cache_control", Fate.DROPPED, "cache-hint-ignored", "Gemini finds reusable prefixes itself")]
-    notes = notes if present(tool.cache_control) else []
+    notes: list[Note] = []
     parameters = function.parameters
     declaration = FunctionDeclaration(name=upstream_name(function.name), description=function.description)
     if present(parameters):
@@ -395,11 +413,30 @@ def _usable_declarations(box: Toolbox, context: Context) -> list[FunctionDeclara
 
 
 def _usable_built_in(box: Toolbox, context: Context) -> tuple[list[GeminiTool], list[Note]]:
-    """Up to Gemini 2.5 built-in tools work neither beside functions nor beside JSON mode."""
+    """Up to Gemini 2.5 built-in tools work neither beside functions nor beside JSON mode.
+
+    Gemini's calling mode is about functions alone: a built-in tool that must not run is left out.
+    """
+    chosen = [one for one in box.built_in if _may_run(one, context.request)]
+    notes = [Note("", Fate.DROPPED, "allowed-tools-declared", _NOT_CHOSEN)] if len(chosen) < len(box.built_in) else []
     conflict = conflict_of_built_in(box, context)
-    if not box.built_in or conflict is None:
-        return box.built_in, []
-    return [], [Note("", Fate.DROPPED, *conflict)]
+    if not chosen or conflict is None:
+        return chosen, notes
+    return [], [*notes, Note("", Fate.DROPPED, *conflict)]
+
+
+_NOT_CHOSEN = "the tool choice does not allow a built-in tool: it is left out"
+
+
+def _may_run(tool: GeminiTool, request: ChatCompletionRequest) -> bool:
+    """Whether the tool choice lets a built-in tool run."""
+    if _forbids_calls(request):
+        return False
+    choice = request.tool_choice
+    if not isinstance(choice, ToolChoice) or choice.allowed_tools is None:
+        return True
+    fields = {_BUILT_IN.get(one.type) for one in choice.allowed_tools.tools}
+    return any(field is not None and present(getattr(tool, field)) for field in fields)
 
 
 def conflict_of_built_in(box: Toolbox, context: Context) -> tuple[str, str] | None:
@@ -442,6 +479,17 @@ def server_side_flag(box: Toolbox, context: Context) -> bool | None:
 
 def tool_choice(value: str | ToolChoice, context: Context) -> Outcome:
     """Which tools may or must be called."""
+    if isinstance(value, ToolChoice):
+        meant: str | ToolChoice = _spelled(value)
+        made = _choice(meant, context)
+        notes = list(CHOICES.notes(value, ""))
+        if meant is not value:
+            notes.append(Note("type", Fate.APPROXIMATED, "tool-choice-spelling", _OTHERS))
+        return Outcome(made.fragment, (*made.notes, *notes)) if notes else made
+    return _choice(value, context)
+
+
+def _choice(value: str | ToolChoice, context: Context) -> Outcome:
     box = toolbox(context)
     if not _understood(value):
         return rejected(
@@ -450,6 +498,8 @@ def tool_choice(value: str | ToolChoice, context: Context) -> Outcome:
         )
     if not context.capabilities.tools:
         return dropped("tools-unsupported", NO_TOOLS)
+    if not box.declarations and box.built_in and value == "none":
+        return exact()
     if not box.declarations:
         return dropped("tool-choice-moot", "there are no functions to choose from")
     names = _allowed(value)
@@ -459,8 +509,24 @@ def tool_choice(value: str | ToolChoice, context: Context) -> Outcome:
     return _chosen(value, names, box, context)
 
 
+_SPELLINGS = ("tool", "any", "auto", "none")
+_OTHERS = "a tool choice as Anthropic's API spells it"
+
+
+def _spelled(value: ToolChoice) -> str | ToolChoice:
+    """OpenAI's spelling of a tool choice of Anthropic's."""
+    if value.type not in _SPELLINGS:
+        return value
+    return ToolChoice(type="function", name=value.name) if value.type == "tool" else value.type
+
+
 def _chosen(value: str | ToolChoice, names: list[str] | None, box: Toolbox, context: Context) -> Outcome:
     mode = _mode(value)
+    if names == []:
+        # Gemini reads an empty list of allowed functions as none at all: every function would be allowed.
+        fragment = _config("NONE", None, box, context)
+        reason = "no function is among the allowed tools, and Gemini cannot be told to use a built-in one"
+        return exact(fragment) if mode == "AUTO" else approximated(fragment, "tool-choice-inexact", reason)
     if mode == "AUTO":
         mode = _auto(box, context) if names is None else "VALIDATED"
     if not isinstance(value, str) and value.type not in ("function", "custom", "allowed_tools"):

@@ -6,6 +6,7 @@ from operator import attrgetter
 import msgspec
 
 from adapter.translate.core.context import Context
+from adapter.translate.core.kinds import MESSAGES
 from adapter.translate.core.notes import Fate, Note, SignatureSource
 from adapter.translate.request import content_parts as media
 from adapter.wire.base import present
@@ -70,7 +71,10 @@ def parts_of(message: Message, index: int, turns: Turns) -> list[Part]:
 
 
 def note_losses(message: Message, index: int, turns: Turns) -> None:
-    """Notes on what any message may carry beside its content."""
+    """Notes on what any message may carry beside its content, and on fields that its role does not have."""
+    if foreign := MESSAGES.foreign(message):
+        reason = f"{message.role} messages have no such field"
+        turns.notes += [media.lost(f"[{index}].{name}", "unknown-field", reason) for name in foreign]
     if _LOST(message) != _NOTHING_LOST:
         turns.notes.extend(_losses(message, f"[{index}]"))
 
