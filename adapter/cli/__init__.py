@@ -8,7 +8,7 @@ import click
 
 from adapter import __version__
 
-COMMANDS = ("serve", "emulate", "key", "translate", "report", "models", "codes")
+COMMANDS = ("serve", "emulate", "key", "translate", "report", "models", "codes", "config", "doctor", "completion")
 """Each is a module of this package and the command in it, in the order in which help lists them."""
 
 

@@ -5,13 +5,14 @@ from typing import Any
 
 import click
 
+from adapter.cli.help import SettingsCommand
 from adapter.cli.options import load_settings, today, with_settings
 from adapter.settings import (
     catalogue,
 )
 
 
-@click.command()
+@click.command(cls=SettingsCommand)
 @with_settings
 def models(config: Path | None, **flags: Any) -> None:
     """List the capability rows and the model names that are mapped."""

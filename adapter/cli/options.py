@@ -19,6 +19,7 @@ from adapter.settings import (
     load,
     utc_day,
 )
+from adapter.settings.groups import unit_of
 
 
 def with_settings(command: Callable[..., None]) -> Callable[..., None]:
@@ -33,16 +34,34 @@ def _flag(setting: Setting) -> Callable[[Callable[..., None]], Callable[..., Non
     """The flag of a setting; what was not given is None, and read from elsewhere."""
     name = "--" + setting.name.replace("_", "-")
     kinds = {setting.type, *get_args(setting.type)}
-    default = "none" if setting.name in SECRETS or setting.default in (None, (), {}) else str(setting.default)
-    help_text = f"{setting.help} [ADAPTER_{setting.name.upper()}; default: {default}]"
+    is_empty = setting.name in SECRETS or setting.default in (None, (), {}, False)
+    help_text = setting.help if is_empty else f"{setting.help}  [default: {setting.default}]"
     if bool in kinds:
         return click.option(f"{name}/--no-{name[2:]}", setting.name, default=None, help=help_text)
     choices = get_args(setting.type) if get_origin(setting.type) not in (tuple, dict) else ()
     words = [choice for choice in choices if isinstance(choice, str)]
-    return click.option(name, setting.name, default=None, help=help_text, type=click.Choice(words) if words else str)
+    if words:
+        return click.option(name, setting.name, default=None, help=help_text, type=click.Choice(words))
+    return click.option(name, setting.name, default=None, help=help_text, metavar=_metavar(setting, kinds), type=str)
+
+
+def _metavar(setting: Setting, kinds: set[Any]) -> str:
+    """What stands for the value in help: its unit, or its shape."""
+    if int in kinds or float in kinds:
+        return unit_of(setting.name)
+    if get_origin(setting.type) is tuple:
+        return "LIST"
+    if get_origin(setting.type) is dict:
+        return "NAME=VALUE,..."
+    return "FILE" if setting.name.endswith("_file") or setting.name == "capabilities" else "TEXT"
 
 
 def load_settings(config: Path | None, flags: Mapping[str, Any]) -> Settings:
+    """The settings from flags, environment and file.
+
+    Raises:
+        click.ClickException: One of them has no usable value; the message says which and what to do.
+    """
     try:
         settings = load(flags, os.environ, config)
         catalogue(settings, today())

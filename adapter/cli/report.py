@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from adapter import __version__
+from adapter.cli.help import SettingsCommand
 from adapter.cli.options import load_settings, today, with_settings
 from adapter.cli.prediction import predicted_error
 from adapter.report.document import CodeReport, Report, report_of
@@ -57,7 +58,7 @@ class Outputs(NamedTuple):
     sarif: Path | None
 
 
-@click.command()
+@click.command(cls=SettingsCommand)
 @click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
 @click.option("--on", "day", type=click.DateTime(["%Y-%m-%d"]), help="The day to ask about, in UTC.  [default: today]")
 @click.option("--targets", default="all", show_default=True, help="Gemini models, with commas; all; or mapped alone.")

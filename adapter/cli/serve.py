@@ -1,6 +1,7 @@
 """`adapter serve`."""
 
 import asyncio
+import errno
 import logging
 import math
 import os
@@ -20,6 +21,7 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.supervisors import Multiprocess
 
+from adapter.cli.help import SettingsCommand
 from adapter.cli.options import load_settings, with_settings
 from adapter.cli.prediction import predicted_error
 from adapter.emulator import EmulatorSettings, create_emulator
@@ -48,7 +50,7 @@ WORKER_START = 60
 """Seconds that a worker may take until it answers its parent for the first time."""
 
 
-@click.command()
+@click.command(cls=SettingsCommand)
 @with_settings
 def serve(config: Path | None, **flags: Any) -> None:
     """Serve OpenAI's API, answered by Gemini, or by the built-in emulator (alone on this machine without a key)."""
@@ -134,13 +136,38 @@ def _run(app: ASGIApp | str, settings: Settings, label: str, page_token: str) ->
 def _listeners(config: uvicorn.Config) -> list[socket.socket]:
     """What is listened on: `localhost` is both loopback addresses, as clients take either first."""
     if config.host != "localhost":
-        return [config.bind_socket()]
-    config.host = "127.0.0.1"
-    listeners = [config.bind_socket()]
+        return [_bound(config.host, config.port)]
+    listeners = [_bound("127.0.0.1", config.port)]
     if _has_address("::1"):
-        config.host, config.port = "::1", listeners[0].getsockname()[1]
-        listeners.append(config.bind_socket())
+        listeners.append(_bound("::1", listeners[0].getsockname()[1]))
     return listeners
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    """A socket at an address. Raises `click.ClickException` where it cannot be had."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    bound = socket.socket(family)
+    # Without this, a restart would wait for the last connections of the process before.
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        bound.bind((host, port))
+    except OSError as error:
+        bound.close()
+        raise click.ClickException(_cannot_listen(host, port, error)) from None
+    # Worker processes get it from this one.
+    bound.set_inheritable(True)
+    return bound
+
+
+def _cannot_listen(host: str, port: int, error: OSError) -> str:
+    place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    if error.errno == errno.EADDRINUSE:
+        return (
+            f"{place} is taken by another program: stop it, or choose another with --port (0 takes any that is free)."
+        )
+    if error.errno == errno.EACCES:
+        return f"{place} needs more rights: choose a port above 1023 with --port."
+    return f"{place} cannot be listened on ({error.strerror or error}): look at --host and --port."
 
 
 def _has_address(address: str) -> bool:

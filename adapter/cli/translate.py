@@ -9,6 +9,7 @@ from typing import Any, BinaryIO
 import click
 import msgspec
 
+from adapter.cli.help import SettingsCommand
 from adapter.cli.options import load_settings, with_settings
 from adapter.cli.prediction import predicted_error
 from adapter.server.pipeline.dry_run import DryRun, as_line, dry_run_of, lines_of
@@ -16,7 +17,7 @@ from adapter.server.pipeline.errors import TABLE, failure_of
 from adapter.wire.base import encode
 
 
-@click.command()
+@click.command(cls=SettingsCommand)
 @click.argument("files", nargs=-1, type=click.File("rb"))
 @click.option("--endpoint", default="", help="The path of requests that do not name it, such as /v1/responses.")
 @click.option("--values", is_flag=True, help="Show each field's value before and after.")

@@ -1,0 +1,16 @@
+"""`adapter completion`."""
+
+import click
+from click.shell_completion import get_completion_class
+
+
+@click.command()
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@click.pass_context
+def completion(context: click.Context, shell: str) -> None:
+    """Print what completes commands and flags in a SHELL: add its output to the shell's start-up file."""
+    made = get_completion_class(shell)
+    if made is None:
+        raise click.ClickException(f"click knows no completion for {shell}")
+    root = context.find_root()
+    click.echo(made(root.command, {}, "adapter", "_ADAPTER_COMPLETE").source())

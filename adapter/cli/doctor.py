@@ -1,0 +1,190 @@
+"""`adapter doctor`: everything that start-up and first requests depend on, looked at one by one."""
+
+import asyncio
+import os
+import platform
+import socket
+import time
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import click
+import httpx2
+import msgspec
+
+from adapter import __version__
+from adapter.cli.help import SettingsCommand
+from adapter.cli.install import install_command
+from adapter.cli.options import load_settings, with_settings
+from adapter.settings import Settings, document_limits, upstream_settings
+from adapter.settings.sources import sources
+from adapter.store import open_documents, open_store
+from adapter.upstream import open_upstream
+from adapter.upstream.client import Caller
+from adapter.upstream.errors import UpstreamError
+
+EXTRAS = {
+    "redis": "redis",
+    "vertex": "google",
+    "limits": "limits",
+    "metrics": "prometheus_client",
+    "telemetry": "opentelemetry",
+    "websocket": "websockets",
+}
+"""Extras of the package, and a module that each brings."""
+
+MOST_SKEW = 60.0
+"""Seconds by which this machine's clock may differ from the upstream's."""
+
+PATIENCE = 10.0
+"""Seconds that the upstream has to answer."""
+
+_MARKS = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "error": ("✗", "red"), "info": ("·", "")}
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """What was found out about one thing. `state` is ok, info, warning or error; `advice` says what to do."""
+
+    name: str
+    state: str
+    fact: str
+    advice: str = ""
+
+
+@click.command(cls=SettingsCommand)
+@click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
+@with_settings
+def doctor(config: Path | None, *, as_json: bool, **flags: Any) -> None:
+    """Look at settings, keys, upstream, clock, store, port and extras, and say what to do.
+
+    The exit code is 1 if something is wrong that keeps requests from being answered.
+    """
+    settings = load_settings(config, flags)
+    findings = examine(settings, flags, os.environ, config)
+    if as_json:
+        click.echo(msgspec.json.format(msgspec.json.encode(findings), indent=2).decode())
+    else:
+        for one in findings:
+            _show(one)
+    if any(one.state == "error" for one in findings):
+        raise SystemExit(1)
+
+
+def _show(finding: Finding) -> None:
+    mark, colour = _MARKS[finding.state]
+    click.echo(f"{click.style(mark, fg=colour or None)} {finding.name}: {finding.fact}")
+    if finding.advice:
+        click.echo(f"    {finding.advice}")
+
+
+def examine(
+    settings: Settings, flags: Mapping[str, Any], environment: Mapping[str, str], config: Path | None
+) -> list[Finding]:
+    """All findings, in the order in which a request meets what they are about."""
+    versions = f"adapter {__version__}, Python {platform.python_version()}, {platform.platform(terse=True)}"
+    return [
+        Finding(name="versions", state="info", fact=versions),
+        *_settings(settings, flags, environment, config),
+        _port(settings),
+        asyncio.run(_store(settings)),
+        *_upstream(settings),
+        *_extras(),
+    ]
+
+
+def _settings(
+    settings: Settings, flags: Mapping[str, Any], environment: Mapping[str, str], config: Path | None
+) -> list[Finding]:
+    told = sources(settings, flags, environment, config)
+    if not told:
+        return [Finding(name="settings", state="info", fact="all defaults")]
+    return [Finding(name=one.name, state="info", fact=f"{one.value} (from {one.origin})") for one in told]
+
+
+def _port(settings: Settings) -> Finding:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    try:
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((settings.host, settings.port))
+    except OSError as error:
+        advice = "Stop what listens there, or choose another with --port."
+        fact = f"{settings.host}:{settings.port} cannot be listened on: {error.strerror or error}"
+        return Finding(name="address", state="error", fact=fact, advice=advice)
+    return Finding(name="address", state="ok", fact=f"{settings.host}:{settings.port} is free")
+
+
+async def _store(settings: Settings) -> Finding:
+    signatures = await open_store(settings.store)
+    documents = await open_documents(settings.store, document_limits(settings))
+    described = [signatures.describe(), documents.describe()]
+    await documents.aclose()
+    await signatures.aclose()
+    warning = next((str(one["warning"]) for one in described if one.get("warning")), "")
+    where = str(described[0].get("path") or described[0].get("kind") or settings.store)
+    if warning:
+        advice = "Set --store sqlite:PATH to a folder that can be written, or --store redis://HOST."
+        return Finding(name="store", state="warning", fact=warning, advice=advice)
+    return Finding(name="store", state="ok", fact=where)
+
+
+def _upstream(settings: Settings) -> list[Finding]:
+    if settings.emulated:
+        fact = "the built-in emulator: its answers are invented"
+        advice = "Set GEMINI_API_KEY to call Gemini itself."
+        return [Finding(name="upstream", state="warning", fact=fact, advice=advice)]
+    if settings.upstream_auth == "caller":
+        fact = f"{settings.upstream_url}, with the key of each client: not asked"
+        return [Finding(name="upstream", state="info", fact=fact)]
+    return [asyncio.run(_models(settings)), _clock(settings)]
+
+
+async def _models(settings: Settings) -> Finding:
+    upstream = open_upstream(upstream_settings(settings))
+    try:
+        listed = await upstream.models(Caller(), asyncio.get_running_loop().time() + PATIENCE)
+    except UpstreamError as error:
+        fact = f"{settings.upstream_url} answered {error.status}: {error}"
+        return Finding(name="upstream", state="error", fact=fact, advice=_advice(error.status))
+    finally:
+        await upstream.aclose()
+    return Finding(name="upstream", state="ok", fact=f"{settings.upstream_url} takes the key, {len(listed)} models")
+
+
+def _advice(status: int) -> str:
+    """What to do about a status of the list of models."""
+    if status in (400, 401, 403):
+        return "The key is wrong or may not be used: look at it at https://aistudio.google.com/apikey."
+    if status == 429:
+        return "The key's quota is used up: wait, or add keys to --upstream-keys."
+    if status == 404:
+        return "There is no Gemini API at this URL: look at --upstream-url."
+    return "The upstream cannot be reached: look at the network, --upstream-proxy and --upstream-url."
+
+
+def _clock(settings: Settings) -> Finding:
+    """Compare clocks: Google Cloud's tokens and retry times depend on it."""
+    try:
+        before = time.time()
+        answer = httpx2.head(settings.upstream_url, timeout=PATIENCE, proxy=settings.upstream_proxy)
+        theirs = parsedate_to_datetime(answer.headers["date"]).timestamp()
+    except (httpx2.HTTPError, KeyError, ValueError):
+        return Finding(name="clock", state="info", fact="the upstream told no time to compare with")
+    skew = before - theirs
+    if abs(skew) > MOST_SKEW:
+        fact = f"this machine's clock is {skew:+.0f} s off"
+        return Finding(name="clock", state="warning", fact=fact, advice="Set the clock, for example by NTP.")
+    return Finding(name="clock", state="ok", fact="agrees with the upstream's")
+
+
+def _extras() -> list[Finding]:
+    missing = [name for name, module in EXTRAS.items() if find_spec(module) is None]
+    have = [name for name in EXTRAS if name not in missing]
+    findings = [Finding(name="extras", state="info", fact=f"installed: {', '.join(have) or 'none'}")]
+    if missing:
+        fact, advice = f"not installed: {', '.join(missing)}", f"If you need one: {install_command(missing[0])}"
+        findings.append(Finding(name="extras", state="info", fact=fact, advice=advice))
+    return findings

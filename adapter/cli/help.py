@@ -1,0 +1,46 @@
+"""Help for commands that take every setting: the usual ones by default, all of them in groups with --help-all."""
+
+from typing import Any
+
+import click
+
+from adapter.settings.groups import GROUPS, USUAL
+
+_ALL = "adapter.help_all"
+
+
+def _show_all(context: click.Context, _parameter: click.Parameter, value: bool) -> None:
+    if value and not context.resilient_parsing:
+        context.meta[_ALL] = True
+        click.echo(context.get_help(), color=context.color)
+        context.exit()
+
+
+class SettingsCommand(click.Command):
+    """A command whose options are its own and every setting."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        option = click.Option(
+            ["--help-all"],
+            is_flag=True,
+            is_eager=True,
+            expose_value=False,
+            callback=_show_all,
+            help="Show every setting.",
+        )
+        self.params.append(option)
+
+    def format_options(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the command's own options, and the settings under their headings."""
+        records = {one.name: one.get_help_record(context) for one in self.get_params(context)}
+        settings = {name for names in GROUPS.values() for name in names}
+        is_whole = context.meta.get(_ALL, False)
+        for heading, names in GROUPS.items() if is_whole else [("Usual settings", USUAL)]:
+            rows = [
+                (record[0], record[1] if is_whole else USUAL[name]) for name in names if (record := records.get(name))
+            ]
+            with formatter.section(heading):
+                formatter.write_dl(rows, col_max=30 if is_whole else 26)
+        with formatter.section("Options"):
+            formatter.write_dl([record for name, record in records.items() if name not in settings and record])

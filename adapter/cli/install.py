@@ -1,0 +1,29 @@
+"""The command that installs an extra into the environment that runs this program."""
+
+import shlex
+import sys
+from importlib.metadata import PackageNotFoundError, requires
+from importlib.util import find_spec
+
+PACKAGE = "gemini-openai-adapter"
+
+
+def install_command(extra: str) -> str:
+    """A shell line that works here: the README's environment has no pip of its own."""
+    if find_spec("pip"):
+        pip = [sys.executable, "-m", "pip", "install"]
+    else:
+        pip = ["python3", "-m", "pip", "--python", sys.executable, "install"]
+    return shlex.join([*pip, *_requirements(extra)])
+
+
+def _requirements(extra: str) -> list[str]:
+    """What the extra brings, by the installed package's metadata; the clone's extra where it is not installed."""
+    try:
+        listed = requires(PACKAGE) or []
+    except PackageNotFoundError:
+        return [f".[{extra}]"]
+    split = (one.partition(";") for one in listed)
+    return [
+        name.strip() for name, _, marker in split if marker.strip() in (f'extra == "{extra}"', f"extra == '{extra}'")
+    ]
