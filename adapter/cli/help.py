@@ -8,6 +8,11 @@ from adapter.settings.groups import GROUPS, USUAL
 
 _ALL = "adapter.help_all"
 
+_VARIABLES = (
+    "Each setting is also a variable, such as ADAPTER_UPSTREAM_URL for --upstream-url, and a key of the file that "
+    "--config names. Flags go before variables, variables before the file."
+)
+
 
 def _show_all(context: click.Context, _parameter: click.Parameter, value: bool) -> None:
     if value and not context.resilient_parsing:
@@ -44,3 +49,7 @@ class SettingsCommand(click.Command):
                 formatter.write_dl(rows, col_max=30 if is_whole else 26)
         with formatter.section("Options"):
             formatter.write_dl([record for name, record in records.items() if name not in settings and record])
+        if is_whole:
+            with formatter.indentation():
+                formatter.write_paragraph()
+                formatter.write_text(_VARIABLES)

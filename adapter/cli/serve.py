@@ -144,7 +144,7 @@ def _listeners(config: uvicorn.Config) -> list[socket.socket]:
 
 
 def _bound(host: str, port: int) -> socket.socket:
-    """A socket at an address. Raises `click.ClickException` where it cannot be had."""
+    """A socket at an address. Raises `CannotListen`."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     bound = socket.socket(family)
     # Without this, a restart would wait for the last connections of the process before.
@@ -153,17 +153,23 @@ def _bound(host: str, port: int) -> socket.socket:
         bound.bind((host, port))
     except OSError as error:
         bound.close()
-        raise click.ClickException(_cannot_listen(host, port, error)) from None
+        raise CannotListen(_cannot_listen(host, port, error)) from None
     # Worker processes get it from this one.
     bound.set_inheritable(True)
     return bound
+
+
+class CannotListen(click.ClickException):
+    """The address cannot be had."""
+
+    exit_code = 3
 
 
 def _cannot_listen(host: str, port: int, error: OSError) -> str:
     place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     if error.errno == errno.EADDRINUSE:
         return (
-            f"{place} is taken by another program: stop it, or choose another with --port (0 takes any that is free)."
+            f"{place} is in use by another program: stop it, or choose another with --port (0 takes any that is free)."
         )
     if error.errno == errno.EACCES:
         return f"{place} needs more rights: choose a port above 1023 with --port."

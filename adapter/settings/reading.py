@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from adapter.settings.checks import check, check_fallbacks, check_traces
-from adapter.settings.fields import GOOGLE_URL, Settings, SettingsError, all_settings
+from adapter.settings.fields import GOOGLE_URL, SECRETS, Settings, SettingsError, all_settings
 from adapter.settings.keys import HASHED, digest_of, read_text, with_keys
 from adapter.translate.core.strictness import Strictness, strictness_of
 from adapter.upstream.auth.vertex import host_of
@@ -44,12 +44,25 @@ def load(flags: Mapping[str, Any], environment: Mapping[str, str], file: Path | 
         if settings.traces:
             check_traces(environment)
     except msgspec.ValidationError as error:
-        raise SettingsError(str(error)) from None
+        raise SettingsError(_sentence(error, typed)) from None
     except SettingsError:
         raise
     except ValueError as error:
         raise SettingsError(f"upstream_url: {error}") from None
     return _checked(settings)
+
+
+def _sentence(error: msgspec.ValidationError, values: Mapping[str, Any]) -> str:
+    """What is wrong with a setting: its name, its value where that is no secret, and what it may be."""
+    reason, _, place = str(error).partition(" - at `$.")
+    name = re.split(r"[.\[`]", place)[0]
+    setting = next((one for one in all_settings() if one.name == name), None)
+    if setting is None:
+        return str(error)
+    shown = "" if name in SECRETS else f" = {values.get(name)!r}"
+    words = [one for one in get_args(setting.type) if isinstance(one, str)]
+    may = f"is none of {', '.join(words)}" if words else reason[:1].lower() + reason[1:].replace("`", "")
+    return f"{name}{shown}: {may}"
 
 
 def read_again(settings: Settings) -> Settings:
