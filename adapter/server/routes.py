@@ -257,6 +257,8 @@ MODELS: Endpoints = (
         summary="List the models.",
         gives=ModelList,
         fails=ASKING,
+        asks_gemini=True,
+        is_rated=True,
     ),
     Endpoint(
         method="GET",
@@ -266,6 +268,8 @@ MODELS: Endpoints = (
         summary="Describe one model.",
         gives=Model,
         fails=(*ASKING, 404),
+        asks_gemini=True,
+        is_rated=True,
     ),
 )
 

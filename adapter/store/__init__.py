@@ -2,9 +2,10 @@
 
 from adapter.store.documents.base import Document, DocumentLimits, DocumentStore
 from adapter.store.factory import default_path, open_documents, open_store, shared_store_fault
-from adapter.store.shared.base import SignatureStore, StoreLimits, StoreUnusable
+from adapter.store.shared.base import UNREADABLE, SignatureStore, StoreLimits, StoreUnusable
 
 __all__ = [
+    "UNREADABLE",
     "Document",
     "DocumentLimits",
     "DocumentStore",

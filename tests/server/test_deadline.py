@@ -4,10 +4,12 @@ import asyncio
 import json
 import time
 
+import httpx2
 import pytest
 
 from adapter.server.pipeline.service import deadline_of
-from tests.server.scripted import adapter, answer, chat, scripted
+from tests.server.scripted import Kept, adapter, answer, chat, scripted
+from tests.support.guards import PATIENCE
 
 pytestmark = pytest.mark.faults
 
@@ -48,6 +50,23 @@ async def test_a_client_that_waits_a_second_gets_its_error_soon():
     assert (response.status_code, response.json()["error"]["code"]) == (504, "upstream_timeout")
     assert response.headers["x-should-retry"] == "false"
     assert len(upstream.seen) == 1
+
+
+async def test_the_clients_own_time_limit_comes_before_our_error():
+    """openai-python raises `APITimeoutError` where it runs out of patience itself; programs wait for that."""
+
+    async def hangs(_call):
+        await asyncio.Event().wait()
+
+    log = Kept()
+    async with scripted(hangs) as upstream, adapter(upstream, lines=log) as client:
+        with pytest.raises(httpx2.ReadTimeout):
+            await client.post(PATH, json=chat(), headers={"x-stainless-read-timeout": "1"}, timeout=1.0)
+        async with asyncio.timeout(PATIENCE):
+            await upstream.gone.wait()
+            while not log:
+                await asyncio.sleep(0.01)
+    assert " 499 " in log[0]
 
 
 RETRY_INFO = {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "0.7s"}

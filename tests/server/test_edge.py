@@ -265,3 +265,44 @@ async def test_a_relay_that_removes_a_flag_is_named():
     async with scripted(script) as upstream, adapter(upstream) as client:
         error = (await client.post(PATH, json=chat())).json()["error"]
     assert upstream.url.removeprefix("http://") in error["message"]
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
+@pytest.mark.parametrize(
+    "stranger",
+    [
+        {"host": "adapter.example"},
+        {"x-forwarded-for": "203.0.113.7"},
+        {"host": "evil.example", "authorization": "Bearer x"},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("settings", [{}, {"client_keys": ("one",)}], ids=["open", "with keys"])
+async def test_a_stranger_is_told_how_the_server_is_and_nothing_of_its_stores(path, stranger, settings):
+    async with scripted(says_hello) as upstream, adapter(upstream, **settings) as client:
+        told = (await client.get(path, headers=stranger)).json()
+    assert set(told) == {"status", "version"}
+
+
+@pytest.mark.parametrize("headers", [{}, {"host": "adapter.example", **bearer("one")}], ids=["local", "with a key"])
+async def test_who_looks_after_the_server_is_told_of_its_stores(headers):
+    async with scripted(says_hello) as upstream, adapter(upstream, client_keys=("one",)) as client:
+        told = (await client.get("/healthz", headers=headers)).json()
+    assert told["store"]["kind"] == "memory"
+
+
+@pytest.mark.parametrize("path", ["/v1/models", "/v1/models/m", "/metrics", "/v1/responses/resp_1"])
+async def test_a_foreign_name_reads_nothing_without_keys(path):
+    """A page whose name was made to point here reads without an `Origin` (DNS rebinding)."""
+
+    async def lists(call):
+        await call.json({"models": [], "name": "models/m"})
+
+    async with scripted(lists) as upstream:
+        async with adapter(upstream, metrics=True) as client:
+            refused = await client.get(path, headers={"host": "evil.example"})
+            own = await client.get(path)
+        async with adapter(upstream, metrics=True, allow_origins=("https://chat.example",)) as client:
+            named = await client.get(path, headers={"host": "chat.example"})
+    assert (refused.status_code, refused.json()["error"]["code"]) == (403, "foreign_page")
+    assert 403 not in (own.status_code, named.status_code)

@@ -5,6 +5,7 @@ import json
 import random
 from contextlib import aclosing
 
+import msgspec
 import pytest
 
 from adapter.server.limits.admission import Load, Overloaded, Room, TooOften
@@ -49,7 +50,8 @@ async def test_rates_for_all_are_counted_for_each_client():
 
 
 async def test_a_client_names_only_the_models_on_its_list():
-    async with scripted(ok) as upstream, adapter(upstream, clients=(ALICE,)) as client:
+    unhurried = msgspec.structs.replace(ALICE, rates=())
+    async with scripted(ok) as upstream, adapter(upstream, clients=(unhurried,)) as client:
         body = {**chat(), "model": "gemini-3.8-pro"}
         refused = await client.post("/v1/chat/completions", json=body, headers=key(ALICE))
         error = refused.json()["error"]
@@ -164,7 +166,8 @@ def test_limits_that_mean_nothing_are_told(given, told):
 
 
 def test_clients_come_from_the_environment_too_and_their_keys_are_kept_as_hashes():
-    settings = load({}, {"ADAPTER_CLIENTS": json.dumps([{"name": "a", "key": "planted"}]), "ADAPTER_HOST": "0.0.0.0"})
+    clients = json.dumps([{"name": "a", "key": "planted"}])
+    settings = load({}, {"ADAPTER_CLIENTS": clients, "ADAPTER_HOST": "0.0.0.0", "GEMINI_API_KEY": "any"})
     assert settings.clients[0].key.startswith("sha256:")
     assert "planted" not in repr(settings)
 
@@ -218,3 +221,45 @@ def test_room_is_taken_whole_or_not_at_all():
     with pytest.raises(Overloaded):
         room.take(5)
     room.take(4)
+
+
+async def test_the_list_of_models_counts_and_is_asked_for_once():
+    async def lists(call):
+        await call.json({"models": [{"name": "models/gemini-3.5-flash"}]})
+
+    async with scripted(lists) as upstream, adapter(upstream, client_rates=("20/minute",)) as client:
+        answers = await asyncio.gather(*(client.get("/v1/models") for _ in range(60)))
+    assert sorted({one.status_code for one in answers}) == [200, 429]
+    assert [one.status_code for one in answers].count(200) == 20
+    assert len(upstream.seen) == 1
+
+
+@pytest.mark.parametrize("path", ["/v1/models", "/v1/models/gemini-3.5-flash"])
+async def test_models_have_a_place_among_those_that_run(path):
+    go_on, asked = asyncio.Event(), asyncio.Event()
+
+    async def waits(call):
+        asked.set()
+        await go_on.wait()
+        await call.json({"models": [], "name": "models/gemini-3.5-flash"})
+
+    async with scripted(waits) as upstream, adapter(upstream, max_concurrent=1, max_queued=0) as client:
+        first = asyncio.create_task(client.get(path))
+        await asked.wait()
+        refused = await client.get(path)
+        go_on.set()
+        assert (await first).status_code == 200
+    assert (refused.status_code, refused.json()["error"]["code"]) == (503, "overloaded")
+
+
+async def test_a_list_of_models_that_failed_is_asked_for_again():
+    async def fails_once(call):
+        if call.number == 1:
+            await call.json({"error": {"code": 400, "message": "no", "status": "INVALID_ARGUMENT"}}, 400)
+        else:
+            await call.json({"models": [{"name": "models/gemini-3.5-flash"}]})
+
+    async with scripted(fails_once) as upstream, adapter(upstream) as client:
+        answers = [await client.get("/v1/models") for _ in range(3)]
+    assert [one.status_code for one in answers] == [400, 200, 200]
+    assert len(upstream.seen) == 2

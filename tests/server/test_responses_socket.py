@@ -2,16 +2,22 @@
 
 import asyncio
 import json
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 import pytest
+from httpx2 import RemoteProtocolError
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
+from adapter.server.limits.access import Access
+from adapter.settings import Settings
+from tests.faults.raw import raw
+from tests.faults.test_held_connections import upgrade
 from tests.server.scripted import adapter, answer, frame, scripted
 from tests.server.stateful import contents, said
 from tests.support.guards import PATIENCE
 
+HANDSHAKE = upgrade()
 LAST = ("response.completed", "response.incomplete", "response.failed", "error", "response.steer.failed")
 
 
@@ -255,3 +261,93 @@ async def test_what_connections_remember_is_counted_and_forgotten_where_there_is
             made = (await heard(connection))[-1]["response"]["id"]
             await connection.send(create("more", store=False, previous_response_id=made))
             assert ((await heard(connection))[-1]["type"] == "response.completed") is is_known
+
+
+async def test_a_client_that_takes_nothing_holds_neither_its_place_nor_gemini():
+    """Its pings are not answered either, but a connection that is closed in good order waits for what was not taken."""
+
+    async def without_end(call):
+        await call.start()
+        while True:
+            await call.send(frame(answer("x" * 100_000, finish=None)))
+
+    async with (
+        scripted(without_end) as upstream,
+        adapter(upstream, write_timeout=0.3, max_concurrent=1) as client,
+        raw(client, buffer=4_096) as connection,
+    ):
+        await connection.send(HANDSHAKE)
+        await connection.reader.readuntil(b"\r\n\r\n")
+        text = create().encode()
+        await connection.send(b"\x81" + bytes([0x80 | len(text)]) + bytes(4) + text)
+        await asyncio.wait_for(upstream.gone.wait(), 20)
+        upstream.script = counts
+        upstream.gone.clear()
+        async with socket(client) as other:
+            await other.send(create())
+            assert (await heard(other))[-1]["type"] == "response.completed"
+        with suppress(ConnectionError):
+            await asyncio.wait_for(connection.reader.read(), 20)
+
+
+@pytest.fixture
+def guard(monkeypatch):
+    """The access of the adapter that is started next."""
+    made = []
+
+    def make(settings):
+        made.append(Access(settings))
+        return made[-1]
+
+    monkeypatch.setattr("adapter.server.pipeline.service.Access", make)
+    return lambda: made[-1]
+
+
+ONE, TWO = Settings(client_keys=("one",)), Settings(client_keys=("two",))
+KEYED = {"authorization": "Bearer one"}
+
+
+async def test_a_key_that_was_taken_back_opens_no_further_response(guard):
+    async with (
+        scripted(counts) as upstream,
+        adapter(upstream, client_keys=("one",)) as client,
+        socket(client, additional_headers=KEYED) as connection,
+    ):
+        await connection.send(create())
+        assert (await heard(connection))[-1]["type"] == "response.completed"
+        guard().replace(TWO)
+        await connection.send(create())
+        [error] = await heard(connection)
+    assert (error["type"], error["status"], error["error"]["code"]) == ("error", 401, "invalid_api_key")
+    assert len(upstream.seen) == 1
+
+
+async def test_a_key_that_was_taken_back_follows_no_background_response(guard):
+    go_on = asyncio.Event()
+
+    async def script(call):
+        await call.start()
+        await call.send(frame(answer("before", finish=None)))
+        await go_on.wait()
+        await call.send(frame(answer("after")))
+        await call.end()
+
+    asked = {"model": "gemini-3.5-flash", "input": "hi", "stream": True, "background": True}
+    async with scripted(script) as upstream, adapter(upstream, client_keys=("one",)) as client:
+        seen = b""
+        async with client.stream("POST", "/v1/responses", json=asked, headers=KEYED) as response:
+            with suppress(RemoteProtocolError):
+                async for piece in response.aiter_raw():
+                    seen += piece
+                    if b"before" in seen and not go_on.is_set():
+                        guard().replace(TWO)
+                        go_on.set()
+        guard().replace(ONE)
+        response_id = json.loads(seen.split(b"data: ")[1].split(b"\n")[0])["response"]["id"]
+        async with asyncio.timeout(PATIENCE):
+            while (kept := await client.get(f"/v1/responses/{response_id}", headers=KEYED)).json()[
+                "status"
+            ] != "completed":
+                await asyncio.sleep(0.05)
+    assert b"after" not in seen
+    assert said(kept.json()) == "beforeafter"

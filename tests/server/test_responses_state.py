@@ -2,6 +2,8 @@
 
 import pytest
 
+from adapter.store import Document
+from adapter.store.documents.base import MemoryDocuments
 from tests.server.scripted import adapter, answer, scripted
 from tests.server.stateful import PATH, ask, contents, said, told
 
@@ -335,3 +337,35 @@ async def test_an_input_that_cannot_be_stored_is_answered_and_says_so(stream):
     made = told(got.text)[-1]["response"] if stream else got.json()
     assert made["store"] is False
     assert made["status"] == "completed"
+
+
+DAMAGED = [b"", b"{", b"\xff\xfe", b'{"response": 5}', b"[" * 5_000, b'"text"']
+
+
+@pytest.mark.parametrize("body", DAMAGED, ids=lambda body: repr(body[:8]))
+async def test_a_damaged_row_counts_as_missing_and_stops_no_turn(body, caplog, monkeypatch):
+    stores = []
+
+    def make(*arguments, **options):
+        stores.append(MemoryDocuments(*arguments, **options))
+        return stores[-1]
+
+    monkeypatch.setattr("adapter.store.factory.MemoryDocuments", make)
+
+    async def script(call):
+        await call.json(answer(f"answer {call.number}"))
+
+    async with scripted(script) as upstream, adapter(upstream) as client:
+        first = (await client.post(PATH, json=ask())).json()
+        made = (await client.post("/v1/conversations", json={})).json()
+        in_it = (await client.post(PATH, json=ask(conversation=made["id"]))).json()
+        item = in_it["output"][0]["id"]
+        await stores[0].put([Document(first["id"], body)], "")
+        gone = await client.get(f"{PATH}/{first['id']}")
+        behind = await client.post(PATH, json=ask(previous_response_id=first["id"]))
+        await stores[0].put([Document(f"{made['id']}/{item}", body, made["id"])], "")
+        going_on = await client.post(PATH, json=ask("more", conversation=made["id"]))
+    assert gone.status_code == 404
+    assert (behind.status_code, behind.json()["error"]["code"]) == (400, "previous_response_not_found")
+    assert going_on.status_code == 200, going_on.text
+    assert any("cannot be read" in record.message for record in caplog.records)

@@ -278,3 +278,18 @@ async def test_kill_9_loses_nothing_that_was_awaited(path, reopened):
         assert check == ("ok",)
         await store.aclose()
         path.unlink()
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"\xff", b'{"value": 5}', b"[" * 5_000], ids=repr)
+async def test_a_damaged_row_counts_as_missing_is_warned_of_and_replaced(reopened, path, body):
+    store = await reopened()
+    await store.put(issued("a", "b"), "c")
+    await store.aclose()
+    with sqlite3.connect(path) as raw:
+        raw.execute("UPDATE signatures SET body = ? WHERE id = 1", (body,))
+    raw.close()
+    store = await reopened()
+    assert await known(store, "a", "b") == {"b"}
+    assert "no signature" in store.describe()["warning"]
+    await store.put(issued("a"), "c")
+    assert await known(await reopened(), "a", "b") == {"a", "b"}

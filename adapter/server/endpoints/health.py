@@ -13,22 +13,28 @@ async def ready(call: Call) -> None:
 
     A store that does not answer is a warning and no reason to be left alone: answers are served without it.
     """
-    await call.send(_facts(call.service), status=503 if call.service.drain.begun else 200)
+    await call.send(_facts(call), status=503 if call.service.drain.begun else 200)
 
 
 async def health(call: Call) -> None:
     """Whether the process lives, what it calls, and what the operator should know."""
-    await call.send(_facts(call.service))
+    await call.send(_facts(call))
 
 
-def _facts(service: Service) -> dict[str, object]:
+def _facts(call: Call) -> dict[str, object]:
+    """What is told: to strangers, who may be anybody, only how the process is."""
+    service = call.service
+    status: dict[str, object] = {"status": "shutting down" if service.drain.begun else "ok", "version": __version__}
+    return {**status, **_details(service)} if service.access.knows(call.scope) else status
+
+
+def _details(service: Service) -> dict[str, object]:
+    """Paths, hosts and errors of the stores are for who looks after the server."""
     store, responses = service.store.describe(), service.state.documents.describe()
     warnings = [facts["warning"] for facts in (store, responses) if facts.get("warning")]
     if service.label == EMULATOR:
         warnings.append("The built-in emulator answers: what it says is invented.")
     return {
-        "status": "shutting down" if service.drain.begun else "ok",
-        "version": __version__,
         "upstream": service.label,
         "emulator": service.label == EMULATOR,
         "store": store,

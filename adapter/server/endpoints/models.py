@@ -16,7 +16,7 @@ def _model(model: GeminiModel, created: int) -> Model:
 async def list_models(call: Call) -> None:
     """All models, and the operator's own names for them."""
     service = call.service
-    found = await service.upstream.models(Caller(call.client.key))
+    found = await service.models.of(call.client.key)
     models = [_model(model, service.started_at) for model in found]
     plain = [alias for alias in service.settings.models if not set(alias) & set("*?[")]
     models += [Model(id=alias, object="model", created=service.started_at, owned_by="adapter") for alias in plain]

@@ -3,12 +3,11 @@
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
-from adapter.server.http.asgi import until
+from adapter.server.http.asgi import ClientGone, until
 from adapter.server.pipeline import ledger_headers as notes
 from adapter.server.pipeline.call import Call
 from adapter.server.pipeline.event_stream import EventStream, heartbeat_of
 from adapter.server.pipeline.responding import ResponseWriter, Told, Turn, turn_of, whole
-from adapter.server.pipeline.service import Service
 from adapter.translate.core.notes import Rejected
 from adapter.wire.openai.responses import ResponsesRequest
 from adapter.wire.sse import COMMENT
@@ -41,7 +40,7 @@ async def _start_background(call: Call, turn: Turn) -> None:
     queued = await call.jobs.start(turn, ResponseWriter(call.service, turn, Told(call.scope, exchange)))
     if exchange.stream:
         stream = call.open_stream(turn.plans)
-        await follow(call.service, call.jobs.follow(queued.id, call.client.id, 0), stream)
+        await follow(call, call.jobs.follow(queued.id, call.client.id, 0), stream)
     else:
         await call.send_translated(turn.plans, queued)
 
@@ -53,11 +52,17 @@ async def _send_whole(call: Call, turn: Turn) -> None:
     await call.send_translated(turn.plans, response)
 
 
-async def follow(service: Service, batches: AsyncGenerator[list[bytes]], stream: EventStream) -> None:
-    """Send what a background response tells, as it comes; the response goes on when the client is gone."""
+async def follow(call: Call, batches: AsyncGenerator[list[bytes]], stream: EventStream) -> None:
+    """Send what a background response tells, as it comes; the response goes on when the client is gone.
+
+    A client whose key was taken back meanwhile gets no further event. Raises `ClientGone` then.
+    """
+    service = call.service
     with until(stream.keep_alive(heartbeat_of(service.settings, lambda: COMMENT))):
         async with aclosing(batches):
             async for frames in batches:
+                if not service.access.admits(call.scope):
+                    raise ClientGone
                 for frame in frames:
                     await stream.write(frame, more=True)
                 await stream.flush()

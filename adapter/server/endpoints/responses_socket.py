@@ -16,7 +16,7 @@ from starlette.responses import Response
 from starlette.types import Scope
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from adapter.server.http.asgi import ClientGone, header
+from adapter.server.http.asgi import ABORT, ClientGone, header
 from adapter.server.limits.access import AccessDenied, ForeignPage, KeyInUrl
 from adapter.server.limits.admission import Overloaded
 from adapter.server.observe.exchange_log import Exchange
@@ -205,6 +205,8 @@ class Connection:
     async def _respond(self, call: Call) -> None:
         service, stream_id = self._service, None
         try:
+            # The key may have been taken back since the connection was opened.
+            call.client = service.access.client(call.scope)
             await service.count(call.client)
             request, unknown = await call.read(Create)
             stream_id, call.exchange.model_asked = request.stream_id, request.model
@@ -241,14 +243,23 @@ class Connection:
         await self.send(encode(value), stream_id)
 
     async def send(self, event: bytes, stream_id: str | None) -> None:
-        """Send one event, with its lane's name. Raises `ClientGone`."""
+        """Send one event, with its lane's name. Raises `ClientGone`, also where the client takes nothing any more."""
         if stream_id is not None:
             event = b'{"stream_id":' + encode(stream_id) + b"," + event[1:]
         try:
-            async with self._sending:
+            async with self._sending, asyncio.timeout(self._service.settings.write_timeout):
                 await self._socket.send_text(event.decode())
+        except TimeoutError:
+            self._abort()
+            raise ClientGone from None
         except WebSocketDisconnect:
             raise ClientGone from None
+
+    def _abort(self) -> None:
+        """End the connection and all its lanes. To close it in good order would wait for the client once more."""
+        abort = self._socket.scope.get("state", {}).get(ABORT)
+        if abort is not None:
+            abort()
 
 
 class Sink:

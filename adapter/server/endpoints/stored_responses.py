@@ -71,7 +71,7 @@ async def get_response(call: Call) -> None:
     call.exchange.status = 200
     stream = EventStream(call.send_message, call.service.settings)
     with while_connected(call.scope, call.receive):
-        await follow(call.service, call.jobs.follow(response_id, call.client.id, position), stream)
+        await follow(call, call.jobs.follow(response_id, call.client.id, position), stream)
 
 
 async def delete_response(call: Call) -> None:

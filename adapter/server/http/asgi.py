@@ -15,6 +15,9 @@ from adapter.upstream.transport.base import codings
 
 CONNECTION = "adapter.connection"
 
+ABORT = "adapter.abort"
+"""In the state of a websocket's scope, under our own server: closes the connection at once, whatever was not taken."""
+
 Fields = list[tuple[bytes, bytes]]
 """Header fields as ASGI has them; names in lower case."""
 

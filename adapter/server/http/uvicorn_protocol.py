@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple, Protocol, cast
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from adapter.server.http.asgi import CONNECTION, fields_of
+from adapter.server.http.asgi import ABORT, CONNECTION, fields_of
 from adapter.settings import Settings
 from adapter.translate.core.errors import failure
 from adapter.wire.base import encode
@@ -150,6 +150,7 @@ class PatientProtocol(HttpToolsProtocol):
 
     def handle_websocket_upgrade(self) -> None:
         """Hand the connection over, for good once its handshake is answered: without an answer it would be held."""
+        self.app_state = {**self.app_state, ABORT: self.transport.abort}
         super().handle_websocket_upgrade()
         websocket = cast(_Websocket, self.transport.get_protocol())
         # Its own parser knows more errors than ours, and says nothing of them.

@@ -90,9 +90,21 @@ class Access:
         All keys are compared, whichever matches.
         """
         _check_url(scope)
-        if self._pages is not None and b"origin" in fields_of(scope):
+        if self._pages is not None:
             _check_page(scope, self._pages)
         return ANYBODY if self._open else self._with(sent_key(scope))
+
+    def admits(self, scope: Scope) -> bool:
+        """Whether a request's client may call."""
+        try:
+            self.client(scope)
+        except (AccessDenied, KeyInUrl, ForeignPage):
+            return False
+        return True
+
+    def knows(self, scope: Scope) -> bool:
+        """Whether a request comes from this machine, or with a key that is asked for: it may be told of the server."""
+        return is_local(scope) or (not self._open and self.admits(scope))
 
     def viewer(self, scope: Scope) -> Client:
         """Who looks at the page at /: browsers ask for a password. Raises `AccessDenied`, `KeyInUrl`."""
@@ -136,11 +148,17 @@ def _check_page(scope: Scope, allowed: Collection[str]) -> None:
     """On the loopback address without keys a page may call under the loopback's own names, or where it is allowed.
 
     A browser takes a page for one of this server if the page's name has come to point here, and asks nothing first.
+    What such a page reads from its own server (GET) has no `Origin`.
     """
-    origin = header(scope, b"origin") or ""
-    if origin in allowed or "*" in allowed or is_loopback(host_of(scope)):
+    if is_loopback(host_of(scope)) or "*" in allowed:
         return
-    if origin.partition("://")[2] == header(scope, b"host"):
+    fields = fields_of(scope)
+    host, origin = header(scope, b"host") or "", header(scope, b"origin")
+    if origin is None:
+        is_named = any(one.partition("://")[2] == host for one in allowed)
+        if scope.get("method") == "GET" and b"host" in fields and not is_named:
+            raise ForeignPage("Nothing is read here under this name: see --allow-origins, or set client keys.")
+    elif origin not in allowed and origin.partition("://")[2] == host:
         raise ForeignPage("Pages of this name may not call: see --allow-origins.")
 
 

@@ -20,7 +20,7 @@ from adapter.server.pipeline.event_stream import Answer, relay
 from adapter.server.pipeline.responding import ResponseWriter, Turn
 from adapter.server.pipeline.service import Service
 from adapter.server.state.stored_objects import UNFINISHED, State, answer_of
-from adapter.store import Document, DocumentStore
+from adapter.store import UNREADABLE, Document, DocumentStore
 from adapter.translate.responses.stream import blank
 from adapter.wire.base import encode
 from adapter.wire.openai.response_events import Completed, Failed, Incomplete
@@ -131,7 +131,8 @@ class WrittenEvents:
         """The pieces that follow the last one without a gap: each the position of its first event, and its events."""
         keys = [_piece(self._response_id, number) for number in range(self._piece, self._piece + PIECES_AT_ONCE)]
         found = await self._documents.get(keys, self._client)
-        return [found[key].split(b"\n", 1) for key in takewhile(found.__contains__, keys)]
+        pieces = takewhile(lambda piece: piece[0].isdigit(), (found.get(key, b"").split(b"\n", 1) for key in keys))
+        return [piece for piece in pieces if len(piece) == 2]
 
 
 class Job:
@@ -245,7 +246,7 @@ class Jobs:
         answer = answer_of(record)
         if answer.status in UNFINISHED and (response_id, client) not in self._running:
             life = await state.documents.get([_life(response_id)], client)
-            last = msgspec.json.decode(life[_life(response_id)], type=float) if life else 0.0
+            last = _time_of(life.get(_life(response_id), b""))
             created = msgspec.json.decode(record.response, type=Response).created_at
             if time.time() - max(last, created) > DEAD_AFTER:
                 return await _ended(state, record, client, "failed")
@@ -362,6 +363,14 @@ async def _ended(state: State, record: StoredResponse, client: str, status: str)
     ended = StoredResponse(response=msgspec.Raw(encode(response)), input=record.input, history=record.history)
     await state.documents.put([Document(response.id, encode(ended))], client)
     return ended
+
+
+def _time_of(sign: bytes) -> float:
+    """When a sign of life was given; long ago where there is none that can be read."""
+    try:
+        return msgspec.json.decode(sign, type=float)
+    except UNREADABLE:
+        return 0.0
 
 
 def _life(response_id: str) -> str:

@@ -1,5 +1,8 @@
 """The way in for HTTP requests: key, rate, body and place, then the endpoint. Exceptions become OpenAI's errors."""
 
+import asyncio
+import time
+
 from starlette.exceptions import HTTPException
 
 from adapter.server.http.asgi import ClientGone, read_body, while_connected
@@ -7,6 +10,11 @@ from adapter.server.observe.route_name import shown_path
 from adapter.server.pipeline.call import Call
 from adapter.server.pipeline.endpoint import Endpoint
 from adapter.server.pipeline.errors import naming_place
+from adapter.server.pipeline.service import patience_of
+from adapter.upstream.errors import UpstreamTimeout
+
+LATER = 1.0
+"""Seconds that a client gets, beyond the time that it said it waits, to leave by itself."""
 
 
 async def serve(endpoint: Endpoint, call: Call) -> None:
@@ -19,7 +27,26 @@ async def serve(endpoint: Endpoint, call: Call) -> None:
         if isinstance(error, HTTPException):
             error = naming_place(error, call.scope["method"], shown_path(call.scope))
         failure = call.failed(error)
+        try:
+            await _outlast_client(call, error)
+        except ClientGone:
+            call.exchange.status = 499
+            return
         await call.send(failure.body, failure.headers, failure.status)
+
+
+async def _outlast_client(call: Call, error: Exception) -> None:
+    """Let the client's own time limit come first: its program expects that error, and not ours a moment before.
+
+    Raises `ClientGone`.
+    """
+    seconds = patience_of(call.scope)
+    if seconds is None or not (isinstance(error, UpstreamTimeout) and error.phase == "total"):
+        return
+    left = seconds + LATER - (time.perf_counter() - call.exchange.begun)
+    if 0 < left <= 2 * LATER:
+        with while_connected(call.scope, call.receive):
+            await asyncio.sleep(left)
 
 
 async def _serve(endpoint: Endpoint, call: Call) -> None:
@@ -31,7 +58,7 @@ async def _serve(endpoint: Endpoint, call: Call) -> None:
     if endpoint.is_rated:
         await service.count(call.client)
     if endpoint.takes is None:
-        await endpoint.handler(call)
+        await _answer(endpoint, call)
         return
     call.body = await read_body(call.scope, call.receive, endpoint.max_body(service.settings), service.room)
     try:

@@ -23,6 +23,7 @@ from adapter.server.pipeline.errors import failure_of, malformed, without
 from adapter.server.pipeline.event_stream import Answer
 from adapter.server.pipeline.fallback import Place, Plans, Route, time_limit
 from adapter.server.pipeline.ids import new_id
+from adapter.server.pipeline.model_lists import ModelLists
 from adapter.server.pipeline.work import LONG_HISTORY, AtOnce, Beside, Work, is_long
 from adapter.server.state.stored_objects import Histories, State
 from adapter.settings import (
@@ -122,6 +123,7 @@ class Service:
         self.exchanges = Exchanges(enabled=settings.loopback if settings.inspector is None else settings.inspector)
         self.fetcher = Fetcher(fetch_settings(settings))
         self.started_at = int(time.time())
+        self.models = ModelLists(upstream)
 
     @property
     def catalogue(self) -> Catalogue:
@@ -298,7 +300,13 @@ def completion_id() -> str:
 
 
 def deadline_of(scope: Scope) -> float | None:
-    """Until when the client waits, if it says so (openai-python sends its read timeout), by the loop's clock."""
+    """Until when the client waits, if it says so, by the loop's clock."""
+    seconds = patience_of(scope)
+    return None if seconds is None else asyncio.get_running_loop().time() + seconds
+
+
+def patience_of(scope: Scope) -> float | None:
+    """How many seconds the client waits, if it says so: openai-python sends its read timeout."""
     value = fields_of(scope).get(b"x-stainless-read-timeout")
     if value is None:
         return None
@@ -306,4 +314,4 @@ def deadline_of(scope: Scope) -> float | None:
         seconds = float(value)
     except ValueError:
         return None
-    return asyncio.get_running_loop().time() + seconds if 0 < seconds < 86_400 else None
+    return seconds if 0 < seconds < 86_400 else None

@@ -1,17 +1,18 @@
 """What a client may refer to later: its stored responses and conversations, as typed values over a store of bytes."""
 
+import logging
 import re
 import secrets
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
 from adapter.server.limits.admission import Held, Room
 from adapter.server.pipeline.errors import NotStored
 from adapter.server.pipeline.work import Work
-from adapter.store import Document, DocumentStore
+from adapter.store import UNREADABLE, Document, DocumentStore
 from adapter.store.documents.base import Layered, Readable
 from adapter.translate.core.notes import Note, Rejected
 from adapter.translate.responses.fields import input_items
@@ -21,6 +22,10 @@ from adapter.wire.limits import LimitExceeded, Limits
 from adapter.wire.openai.responses import InputItem, Response, ResponsesRequest
 from adapter.wire.openai.stored import Conversation, Item, ItemHead, StoredAnswer, StoredResponse
 from adapter.wire.reader import read_items
+
+T = TypeVar("T")
+
+log = logging.getLogger("adapter")
 
 UNFINISHED = ("queued", "in_progress")
 
@@ -143,7 +148,8 @@ class Recall:
         known = [id_ for id_ in ids if _RESPONSE_ID.fullmatch(id_)]
         bodies = await self._documents.get(known, client) if known else {}
         work = self._histories.work(sum(map(len, bodies.values())))
-        return {id_: (await work.run(decode, body, StoredResponse))[0] for id_, body in bodies.items()}
+        records = {id_: await work.run(_record, id_, body) for id_, body in bodies.items()}
+        return {id_: record for id_, record in records.items() if record is not None}
 
     async def _resolved(self, request: ResponsesRequest, client: str, held: Held) -> list[InputItem]:
         """The request's own items, references replaced by what they refer to where that is stored."""
@@ -184,9 +190,10 @@ class Recall:
         """A conversation. Raises `NotStored`."""
         known = [conversation_id] if _CONVERSATION_ID.fullmatch(conversation_id) else []
         body = (await self._documents.get(known, client)).get(conversation_id)
-        if body is None:
+        found = None if body is None else _readable(conversation_id, body, Conversation)
+        if found is None:
             raise NotStored(f"Conversation with id '{conversation_id}' not found.", param=param)
-        return decode(body, Conversation)[0]
+        return found
 
     async def conversation_items(self, conversation_id: str, client: str, **page: Any) -> list[msgspec.Raw]:
         """Items of a conversation; `page` as `DocumentStore.children` takes it."""
@@ -287,6 +294,22 @@ def _documents_of(response: Response, past: Past) -> list[Document]:
     return documents
 
 
+def _record(response_id: str, body: bytes) -> StoredResponse | None:
+    """A stored response; None for a damaged one, which counts as missing."""
+    record = _readable(response_id, body, StoredResponse)
+    return record if record is not None and _readable(response_id, record.response, StoredAnswer) is not None else None
+
+
+def _readable(key: str, body: bytes | msgspec.Raw, type_: type[T]) -> T | None:
+    """An entry of the store; None, with a word in the log, for one that was damaged: it must not stop what needs it."""
+    try:
+        found: T = decode(bytes(body), type_)[0]
+    except UNREADABLE as error:
+        log.warning("the stored entry %s cannot be read, and counts as missing: %s", key, error)
+        return None
+    return found
+
+
 def id_of(item: msgspec.Raw) -> str:
     """The id of an item."""
     return msgspec.json.decode(item, type=ItemHead).id
@@ -297,7 +320,12 @@ def _all_items(record: StoredResponse) -> list[msgspec.Raw]:
 
 
 def _typed(items: Sequence[msgspec.Raw]) -> list[InputItem]:
-    return read_items(items, InputItem, "input")[0]
+    """Stored items; damaged ones are left out."""
+    try:
+        return read_items(items, InputItem, "input")[0]
+    except UNREADABLE:
+        readable = [item for item in items if _readable("of an item", item, InputItem) is not None]
+        return read_items(readable, InputItem, "input")[0]
 
 
 def _encoded(items: Sequence[Item]) -> list[msgspec.Raw]:

@@ -6,7 +6,11 @@ from typing import Protocol
 
 import msgspec
 
+from adapter.wire.limits import LimitExceeded
 from adapter.wire.signatures import AMBIGUOUS, NOTHING, Issued, Signature
+
+UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, LimitExceeded)
+"""What decoding an entry can raise that was damaged, or that is not ours."""
 
 URL_SCHEMES = {"redis": "redis", "rediss": "rediss", "valkey": "redis", "valkeys": "rediss"}
 """What a URL may start with, and what the client library calls it."""

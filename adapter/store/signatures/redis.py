@@ -11,14 +11,12 @@ from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterator
 from contextlib import suppress
 from typing import Any
 
-import msgspec
 from redis.asyncio import Redis
 
-from adapter.store.shared.base import Records, StoreLimits, StoreUnusable, all_scoped, scoped
+from adapter.store.shared.base import UNREADABLE, Records, StoreLimits, StoreUnusable, all_scoped, scoped
 from adapter.store.shared.redis_link import PAUSE, TIMEOUT, Link, Refused, Unreachable, ping
 from adapter.store.signatures.memory import Cache, Entry
 from adapter.wire.base import Wire, decode, encode
-from adapter.wire.limits import TooManyUnknownFields
 from adapter.wire.signatures import AMBIGUOUS, NOTHING, Issued, Signature
 
 PREFIX = b"gemini-openai-adapter:signature:1:"
@@ -117,7 +115,7 @@ class RedisStore:
     def _kept(self, value: bytes) -> Kept | None:
         try:
             return decode(value, Kept)[0]
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, TooManyUnknownFields) as error:
+        except UNREADABLE as error:
             self._warning = f"{self._link.shown} holds what is no signature: {error}"
             return None
 

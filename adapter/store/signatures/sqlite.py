@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from pathlib import Path
 
-from adapter.store.shared.base import Records, StoreLimits, StoreUnusable, all_scoped, scoped
+from adapter.store.shared.base import UNREADABLE, Records, StoreLimits, StoreUnusable, all_scoped, scoped
 from adapter.store.shared.workers import Batches, Worker, create
 from adapter.store.signatures import sqlite_file as file
 from adapter.store.signatures.memory import Cache, Entry
@@ -78,7 +78,12 @@ class SqliteStore:
             return found
         for row in rows:
             body = row.body or b""
-            signature, _unknown = decode(body, Signature)
+            try:
+                signature, _unknown = decode(body, Signature)
+            except UNREADABLE as error:
+                # It counts as missing; the next answer with its name writes it anew.
+                self._warning = f"{self.path} holds what is no signature: {error}"
+                continue
             if cached:
                 self._cache.put(row.name, Entry(signature, len(body), row.written))
             found[missing[row.name]] = signature
