@@ -259,3 +259,22 @@ async def test_a_file_that_cannot_be_used_means_memory_and_a_warning(tmp_path):
     facts = store.describe()
     assert facts["kind"] == "memory"
     assert "kept in memory only" in facts["warning"]
+
+
+async def test_a_file_that_is_removed_while_it_is_open_keeps_what_is_stored_from_then_on(tmp_path):
+    """`store: true` is a promise: what is written to a removed file is lost without an error."""
+    path = tmp_path / "responses.sqlite3"
+    store = SqliteDocuments(path, DocumentLimits())
+    await store.open()
+    assert await store.put([Document("lost", b"1")], "c")
+    for one in tmp_path.iterdir():
+        one.unlink()
+    assert await store.put([Document("kept", b"2")], "c")
+    warning = store.describe()["warning"]
+    await store.aclose()
+    again = SqliteDocuments(path, DocumentLimits())
+    await again.open()
+    found = await again.get(["lost", "kept"], "c")
+    await again.aclose()
+    assert found == {"kept": b"2"}
+    assert "was removed" in warning

@@ -3,11 +3,13 @@
 import asyncio
 import multiprocessing
 import os
+import shutil
 import signal
 import sqlite3
 import stat
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -293,3 +295,42 @@ async def test_a_damaged_row_counts_as_missing_is_warned_of_and_replaced(reopene
     assert "no signature" in store.describe()["warning"]
     await store.put(issued("a"), "c")
     assert await known(await reopened(), "a", "b") == {"a", "b"}
+
+
+async def test_a_lock_is_waited_for_once_and_its_warning_goes_with_it(reopened, path, monkeypatch):
+    monkeypatch.setattr(file, "BUSY", 0.5)
+    store = await reopened()
+    await store.put(issued("first"), "c")
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    waits = []
+    for key in ("second", "third", "fourth"):
+        begun = time.monotonic()
+        await store.put(issued(key), "c")
+        waits.append(time.monotonic() - begun)
+    assert "locked" in store.describe()["warning"]
+    other.execute("ROLLBACK")
+    other.close()
+    await store.put(issued("fifth"), "c")
+    assert "warning" not in store.describe()
+    assert store.describe()["failed"] == 3
+    # Not how long, but that the later ones wait less than the first.
+    assert waits[0] >= 0.5
+    assert max(waits[1:]) < waits[0] or min(waits[1:]) < 0.5
+    assert await known(await reopened(), "first", "fifth") == {"first", "fifth"}
+
+
+@pytest.mark.parametrize("what", ["the file", "the folder"])
+async def test_a_file_that_is_removed_while_it_is_open_is_begun_anew_and_said(reopened, path, what, caplog):
+    store = await reopened()
+    await store.put(issued("lost"), "c")
+    if what == "the folder":
+        shutil.rmtree(path.parent)
+    else:
+        for one in path.parent.glob(f"{path.name}*"):
+            one.unlink()
+    await store.put(issued("kept"), "c")
+    assert "was removed" in store.describe()["warning"]
+    assert [record for record in caplog.records if "was removed" in record.message]
+    assert path.stat().st_mode & 0o077 == 0
+    assert await known(await reopened(), "lost", "kept") == {"kept"}

@@ -12,7 +12,7 @@ from adapter.store.documents import sqlite_file as document_file
 from adapter.store.documents.base import Document, DocumentLimits
 from adapter.store.documents.sqlite_file import LAYOUT, Row, Selection
 from adapter.store.shared.base import StoreUnusable, scoped
-from adapter.store.shared.workers import Batches, Worker, create
+from adapter.store.shared.workers import Batches, Warnings, Worker, create
 from adapter.store.signatures import sqlite_file as file
 
 EVICT_EVERY = 500
@@ -33,16 +33,16 @@ class SqliteDocuments:
         self.path = path
         self._limits = limits
         self._clock = clock
-        connect = partial(file.connect, path, LAYOUT)
-        self._writer = Worker("documents-write", connect)
-        self._reader = Worker("documents-read", connect)
+        connect = partial(file.connect, layout=LAYOUT)
+        self._warnings = Warnings(path)
+        self._writer = Worker("documents-write", path, connect, self._warnings.replaced)
+        self._reader = Worker("documents-read", path, connect, self._warnings.replaced)
         self._batches = Batches(self._commit)
         self._until_eviction = EVICT_EVERY
         self._bytes_until_eviction = limits.max_bytes // 50
         self._bytes = 0
         self._refused = 0
         self._failed = 0
-        self._warning: str | None = None
 
     async def open(self) -> None:
         """Open the file, creating it for this user alone. Raises `StoreUnusable`."""
@@ -60,8 +60,9 @@ class SqliteDocuments:
         try:
             rows = await self._reader.run(document_file.read, list(names), self._oldest())
         except sqlite3.Error as error:
-            self._warn("read", error)
+            self._warnings.fail("read", error)
             return {}
+        self._warnings.succeed("read")
         return {names[name]: body for name, body in rows}
 
     async def put(self, documents: Sequence[Document], client: str) -> bool:
@@ -84,10 +85,11 @@ class SqliteDocuments:
             await self._writer.run(document_file.write, rows)
             for put in puts:
                 put.kept.append(True)
+            self._warnings.succeed("written")
             await self._writer.run(self._evict if self._is_time_to_evict(rows) else self._measure)
         except sqlite3.Error as error:
             self._failed += sum(len(put.rows) for put in puts if not put.kept)
-            self._warn("written", error)
+            self._warnings.fail("written", error)
 
     def _is_time_to_evict(self, rows: Sequence[Row]) -> bool:
         self._until_eviction -= len(rows)
@@ -107,15 +109,12 @@ class SqliteDocuments:
     def _oldest(self) -> float:
         return self._clock() - self._limits.max_age
 
-    def _warn(self, what: str, error: sqlite3.Error) -> None:
-        self._warning = f"{self.path} cannot be {what}: {error}"
-
     async def delete(self, key: str, client: str) -> bool:
         """See `DocumentStore`."""
         try:
             return await self._writer.run(document_file.delete, [scoped(key, client)]) > 0
         except sqlite3.Error as error:
-            self._warn("written", error)
+            self._warnings.fail("written", error)
             return False
 
     async def size(self, keys: Collection[str], client: str) -> int:
@@ -124,7 +123,7 @@ class SqliteDocuments:
         try:
             return await self._reader.run(document_file.size, names, self._oldest())
         except sqlite3.Error as error:
-            self._warn("read", error)
+            self._warnings.fail("read", error)
             return 0
 
     async def size_of_children(self, parent: str, client: str) -> int:
@@ -132,7 +131,7 @@ class SqliteDocuments:
         try:
             return await self._reader.run(document_file.size_of_children, scoped(parent, client))
         except sqlite3.Error as error:
-            self._warn("read", error)
+            self._warnings.fail("read", error)
             return 0
 
     async def children(
@@ -151,7 +150,7 @@ class SqliteDocuments:
         try:
             return await self._reader.run(document_file.children, scoped(parent, client), self._oldest(), selection)
         except sqlite3.Error as error:
-            self._warn("read", error)
+            self._warnings.fail("read", error)
             return []
 
     async def aclose(self) -> None:
@@ -169,4 +168,4 @@ class SqliteDocuments:
             "refused": self._refused,
             "failed": self._failed,
         }
-        return {**facts, "warning": self._warning} if self._warning else facts
+        return {**facts, "warning": text} if (text := self._warnings.text) else facts

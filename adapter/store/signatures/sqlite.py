@@ -9,11 +9,10 @@ import asyncio
 import sqlite3
 import time
 from collections.abc import Callable, Collection, Sequence
-from functools import partial
 from pathlib import Path
 
 from adapter.store.shared.base import UNREADABLE, Records, StoreLimits, StoreUnusable, all_scoped, scoped
-from adapter.store.shared.workers import Batches, Worker, create
+from adapter.store.shared.workers import Batches, Warnings, Worker, create
 from adapter.store.signatures import sqlite_file as file
 from adapter.store.signatures.memory import Cache, Entry
 from adapter.store.signatures.sqlite_file import Row
@@ -32,14 +31,14 @@ class SqliteStore:
         self._limits = limits
         self._clock = clock
         self._cache = Cache(limits.max_entries, limits.memory_bytes, limits.max_age, clock)
-        self._writer = Worker("signatures-write", partial(file.connect, path))
-        self._reader = Worker("signatures-read", partial(file.connect, path))
+        self._warnings = Warnings(path)
+        self._writer = Worker("signatures-write", path, file.connect, self._warnings.replaced)
+        self._reader = Worker("signatures-read", path, file.connect, self._warnings.replaced)
         self._batches = Batches(self._commit)
         self._until_eviction = EVICT_EVERY
         self._bytes = 0
         self._refused = 0
         self._failed = 0
-        self._warning: str | None = None
 
     async def open(self) -> None:
         """Open the file, creating it for this user alone. Raises `StoreUnusable`."""
@@ -73,16 +72,17 @@ class SqliteStore:
         try:
             rows = await self._reader.run(file.read, list(missing), self._oldest())
         except sqlite3.Error as error:
-            self._warning = f"{self.path} cannot be read: {error}"
+            self._warnings.fail("read", error)
             found.is_complete = False
             return found
+        self._warnings.succeed("read")
         for row in rows:
             body = row.body or b""
             try:
                 signature, _unknown = decode(body, Signature)
             except UNREADABLE as error:
                 # It counts as missing; the next answer with its name writes it anew.
-                self._warning = f"{self.path} holds what is no signature: {error}"
+                self._warnings.damaged(error)
                 continue
             if cached:
                 self._cache.put(row.name, Entry(signature, len(body), row.written))
@@ -112,7 +112,9 @@ class SqliteStore:
             self._bytes = await self._writer.run(_write, rows, self._eviction(len(rows)), self._limits.max_bytes)
         except sqlite3.Error as error:
             self._failed += len(rows)
-            self._warning = f"{self.path} cannot be written: {error}"
+            self._warnings.fail("written", error)
+        else:
+            self._warnings.succeed("written")
 
     def _eviction(self, written: int) -> float | None:
         """The time before which entries are too old, when it is time to look."""
@@ -141,7 +143,7 @@ class SqliteStore:
             "refused": self._refused,
             "failed": self._failed,
         }
-        return {**facts, "warning": self._warning} if self._warning else facts
+        return {**facts, "warning": text} if (text := self._warnings.text) else facts
 
 
 def _write(connection: sqlite3.Connection, rows: list[Row], evict_before: float | None, max_bytes: int) -> int:

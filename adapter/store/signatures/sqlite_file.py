@@ -35,7 +35,7 @@ SIGNATURES = Layout(
 _AT_ONCE = 500
 """Names in one query; SQLite takes 999 variables in its oldest builds."""
 
-BUSY = 10.0
+BUSY = 3.0
 """Seconds to wait for another process's write."""
 
 
