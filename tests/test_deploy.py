@@ -181,6 +181,46 @@ def test_pods_run_without_rights():
             assert container["resources"]["limits"]["memory"]
 
 
+def images():
+    """Every image that is named, by file."""
+    pattern = r"(?m)^(?:ARG BASE=| *(?:- )?image: )(\S+)$"
+    return [(path.name, image) for path in DEPLOY.iterdir() for image in re.findall(pattern, path.read_text())]
+
+
+def test_every_image_has_a_whole_version():
+    assert len(images()) == 6
+    for file, image in images():
+        assert re.search(r":\d+\.\d+\.\d+(-\w+)?(@sha256:[0-9a-f]{64})?$", image), f"{file}: {image}"
+
+
+def test_no_password_stands_on_a_command_line():
+    commands = [COMPOSE["services"]["valkey"]["command"]]
+    (container,) = named("StatefulSet", "gemini-openai-adapter-valkey")["spec"]["template"]["spec"]["containers"]
+    commands.append(container["command"])
+    for command in commands:
+        line, document = command[-1].split("<<END", 1)
+        assert "PASSWORD" not in line + "".join(command[:-1])
+        assert "AUTH" not in line
+        assert document.strip().startswith("requirepass ")
+
+
+def test_everything_has_limits_of_cpu_memory_and_processes():
+    for service in COMPOSE["services"].values():
+        assert set(service["deploy"]["resources"]["limits"]) == {"cpus", "memory", "pids"}
+    for workload in ("Deployment", "StatefulSet"):
+        name = "gemini-openai-adapter" + ("-valkey" if workload == "StatefulSet" else "")
+        for container in named(workload, name)["spec"]["template"]["spec"]["containers"]:
+            assert set(container["resources"]["limits"]) == {"cpu", "memory"}
+
+
+def test_valkey_is_reached_by_the_adapter_alone():
+    policy = named("NetworkPolicy", "gemini-openai-adapter-valkey")["spec"]
+    labels = named("Deployment")["spec"]["template"]["metadata"]["labels"]
+    assert policy["ingress"][0]["from"] == [{"podSelector": {"matchLabels": labels}}]
+    assert policy["egress"] == []
+    assert named("NetworkPolicy")["spec"]["podSelector"]["matchLabels"] == labels
+
+
 def instructions():
     """The Dockerfile's instructions, each with the arguments of all its uses."""
     text = re.sub(r"\\\n", " ", (DEPLOY / "Dockerfile").read_text())

@@ -69,11 +69,12 @@ async def test_a_clients_own_request_id_is_kept_if_it_is_sensible(sent, kept):
     assert (response.headers["x-request-id"] == sent) is kept
 
 
-async def test_a_slash_at_the_end_is_another_url_and_never_a_redirect():
+async def test_a_slash_at_the_end_is_served_and_never_a_redirect():
+    """A redirect would lose the key of many clients."""
     async with scripted(says_hello) as upstream, adapter(upstream) as client:
-        assert (await client.post(PATH + "/", json=chat())).status_code == 404
-        assert (await client.get("/healthz/")).status_code == 404
-    assert upstream.seen == []
+        assert (await client.post(PATH + "/", json=chat())).status_code == 200
+        assert (await client.get("/healthz/")).status_code == 200
+    assert len(upstream.seen) == 1
 
 
 async def test_a_wrong_method_is_told_the_right_one():
@@ -306,3 +307,32 @@ async def test_a_foreign_name_reads_nothing_without_keys(path):
             named = await client.get(path, headers={"host": "chat.example"})
     assert (refused.status_code, refused.json()["error"]["code"]) == (403, "foreign_page")
     assert 403 not in (own.status_code, named.status_code)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v1//chat/completions",
+        "//v1/chat/completions",
+        "/v1/chat/completions/",
+        "/v1/v1/chat/completions",
+        "/v1/v1/v1//chat/completions//",
+        "//chat/completions",
+        "/chat/completions/",
+    ],
+)
+async def test_a_path_is_served_as_tools_join_it_to_a_base_url(path):
+    async with scripted(says_hello) as upstream, adapter(upstream) as client:
+        url = str(client.base_url).rstrip("/") + path
+        response = await client.post(url, json=chat())
+        models = await client.get(str(client.base_url).rstrip("/") + "/v1/models/gemini-3.5-flash/")
+    assert response.status_code == 200, response.text
+    assert models.status_code == 200
+    assert upstream.seen[-1].path == "/v1beta/models/gemini-3.5-flash"
+
+
+@pytest.mark.parametrize("path", ["//inspector/exchanges", "/inspector//exchanges", "/v1/v1", "//metrics", "/metrics/"])
+async def test_what_proxies_deny_by_its_path_is_served_under_no_other(path):
+    async with scripted(says_hello) as upstream, adapter(upstream, inspector=True, metrics=True) as client:
+        response = await client.get(str(client.base_url).rstrip("/") + path)
+    assert response.status_code == 404

@@ -14,6 +14,20 @@ WEBSOCKET = "WEBSOCKET"
 _NO_PARAMETERS: Mapping[str, str] = {}
 
 
+_SLASHES = re.compile(r"/{2,}")
+_PREFIXES = re.compile(r"^(?:/v1)+(?=/v1/)")
+_KEPT_AS_THEY_ARE = ("/inspector", "/metrics")
+
+
+def tidied(path: str) -> str | None:
+    """The path that is meant by one with slashes too many, or with /v1 twice, as tools join a base URL and a path.
+
+    None where there is nothing to tidy, and for paths that proxies deny by the way they are written.
+    """
+    meant = _PREFIXES.sub("", _SLASHES.sub("/", path)).rstrip("/")
+    return None if meant in ("", path) or meant.startswith(_KEPT_AS_THEY_ARE) else meant
+
+
 class Match(NamedTuple, Generic[T]):
     """A path of the table: its template, what serves it by method, and the values of its variables."""
 
@@ -59,6 +73,8 @@ class Router(Generic[T]):
     def match(self, path: str) -> Match[T] | None:
         """What serves a path; None for a path that is not in the table."""
         literal = self._literal.get(path)
+        if literal is None and (meant := tidied(path)) is not None:
+            path, literal = meant, self._literal.get(meant)
         if literal is not None:
             return literal
         for pattern in self._patterns:
