@@ -19,12 +19,12 @@ from adapter.upstream.errors import UpstreamProtocolError, from_event, google_st
 from adapter.upstream.relay_errors import relay_status
 from adapter.wire.base import decode, decode_leniently, decoder
 from adapter.wire.gemini.generate import GenerateContentResponse
-from adapter.wire.limits import TooManyUnknownFields
+from adapter.wire.limits import LimitExceeded
 
 T = TypeVar("T")
 
 _MARK = b"\xef\xbb\xbf"
-_NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError, TooManyUnknownFields)
+_NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError, LimitExceeded)
 _NOTHING = GenerateContentResponse()
 
 _OPEN_HALF = re.compile(rb'\\u[dD][89abAB][0-9a-fA-F]{2}(?=")')

@@ -17,8 +17,8 @@ from typing import Any, TypeVar, Union, get_args, get_origin
 
 import msgspec
 
-from adapter.wire import surrogates
-from adapter.wire.limits import DEFAULTS, TooManyUnknownFields
+from adapter.wire import json_counts, surrogates
+from adapter.wire.limits import DEFAULTS, TooDeep, TooManyUnknownFields
 
 T = TypeVar("T")
 
@@ -78,7 +78,7 @@ def decode(
     What a client sends is decoded by `reader.read`, which bounds the time.
 
     Raises `msgspec.ValidationError` (its text ends in the JSON path) for a wrong shape, `msgspec.DecodeError` for
-    text that is not JSON, `UnicodeDecodeError`, `RecursionError`, `TooManyUnknownFields`.
+    text that is not JSON, `UnicodeDecodeError`, `TooDeep`, `TooManyUnknownFields`.
     """
     repairs: dict[str, msgspec.Raw] = {}
     if isinstance(body, bytes):
@@ -88,7 +88,12 @@ def decode(
     shape: Any = type_
     try:
         return decoder(shape).decode(body), repairs
-    except msgspec.ValidationError as error:
+    except (msgspec.MsgspecError, RecursionError) as error:
+        # How many levels a decoder can go down, and so which fault it meets first, is the interpreter's matter: 3.11
+        # stops at a thousand, 3.13 goes on and finds that the text is cut. The same text has the same error with all.
+        json_counts.check_depth(bytes(body))
+        if isinstance(error, RecursionError):
+            raise TooDeep("nested too deeply") from None
         if "unknown field" not in str(error) and _WHOLE_AS_FLOAT.search(str(error)) is None:
             raise
     walk = _Walk(max_unknown)

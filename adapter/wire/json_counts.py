@@ -44,7 +44,7 @@ def check(text: bytes, most: int, limit: str, things: str = "values", place: str
 
 def check_depth(text: bytes) -> None:
     """Raises `TooDeep`."""
-    if len(text) > 2 * MAX_DEPTH and values_at_most(text) > MAX_DEPTH:
+    if len(text) > MAX_DEPTH and values_at_most(text) > MAX_DEPTH:
         check(text, len(text) + 1, "")
 
 

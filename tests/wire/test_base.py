@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from adapter.wire import base
 from adapter.wire.base import ABSENT, Wire, decode, encode, present
-from adapter.wire.limits import DEFAULTS, TooManyUnknownFields
+from adapter.wire.limits import DEFAULTS, MAX_DEPTH, TooDeep, TooManyUnknownFields
+from adapter.wire.reader import read
 
 
 class Leaf(Wire):
@@ -70,6 +71,21 @@ def test_the_depth_of_the_walk_is_bounded():
     deep = b'{"inner":' * (base.MAX_DEPTH + 1) + b'{"x":1}' + b"}" * (base.MAX_DEPTH + 1)
     with pytest.raises(TooManyUnknownFields):
         decode(deep, Tree)
+
+
+DEEP = {
+    "whole": lambda levels: b'{"free":' + b"[" * levels + b"]" * levels + b"}",
+    "cut": lambda levels: b'{"free":' + b"[" * levels,
+    "of another shape": lambda levels: b'{"leaf":' + b"[" * levels + b"]" * levels + b"}",
+    "unknown": lambda levels: b'{"x":' + b'{"a":' * levels + b"1" + b"}" * levels + b"}",
+}
+
+
+@pytest.mark.parametrize("levels", [MAX_DEPTH + 1, 3_000, 5_000, 100_000])
+@pytest.mark.parametrize("kind", DEEP)
+def test_what_is_nested_too_deeply_is_said_to_be_that_whatever_the_interpreter_can(kind, levels):
+    with pytest.raises(TooDeep):
+        read(DEEP[kind](levels), Tree)
 
 
 def test_the_number_of_unknown_fields_is_bounded():

@@ -24,7 +24,7 @@ from adapter.translate.targets import full_ledger, values_of
 from adapter.upstream.errors import InvalidModelName
 from adapter.upstream.model_path import model_path
 from adapter.upstream.settings import base_url
-from adapter.wire.base import encode
+from adapter.wire.base import decode, encode
 from adapter.wire.gemini.generate import GenerateContentResponse
 from adapter.wire.openai.chat_request import ChatCompletionRequest, Message
 from adapter.wire.openai.responses import ResponsesRequest
@@ -146,10 +146,9 @@ class DryRun(NamedTuple):
 def _members(text: bytes) -> dict[str, msgspec.Raw]:
     """The members of a JSON object. Raises `Malformed`."""
     try:
-        members: dict[str, msgspec.Raw] = msgspec.json.decode(text, type=dict[str, msgspec.Raw])
+        return decode(text, dict[str, msgspec.Raw])[0]
     except DECODING_ERRORS as error:
         raise malformed(error) from None
-    return members
 
 
 def as_line(shown: dict[str, Any]) -> bytes:
