@@ -1,13 +1,14 @@
 """Input items to messages: what one turn of the model said becomes one assistant message."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import msgspec
 
+from adapter.translate.core.kinds import ITEMS
 from adapter.translate.core.notes import Fate, Note, Rejected
-from adapter.translate.core.rules import decode_field
+from adapter.translate.core.rules import absent, decode_field
 from adapter.translate.request.tools import upstream_name
 from adapter.translate.responses.tool_calls import arguments_of_call, chat_name, result_of, text_of_json
 from adapter.translate.signatures import carriers as responses_carrier
@@ -183,15 +184,41 @@ def _read(item: InputItem, path: str, conversation: Conversation) -> None:
     handler = _HANDLERS.get(type_of(item))
     if handler is not None:
         handler(item, path, conversation)
+        conversation.notes.extend(ITEMS.notes(item, path, type_of(item)))
+        conversation.notes.extend(_losses(item, path))
     else:
         other = ("item-unsupported", f"items of type {item.type!r} have no place in a Gemini request")
         code, reason = _WITHOUT_PLACE.get(type_of(item), other)
         conversation.note(path, Fate.DROPPED, code, reason)
 
 
+def _losses(item: InputItem, path: str) -> Iterator[Note]:
+    """What any item may say beside what it is."""
+    for name, (code, reason) in _SIDE.items():
+        if not absent(getattr(item, name)):
+            yield Note(f"{path}.{name.rstrip('_')}", Fate.DROPPED, code, reason)
+    if item.status == "incomplete" and type_of(item) != "code_interpreter_call":
+        reason = "Gemini knows no unfinished items: it reads this one as finished"
+        yield Note(f"{path}.status", Fate.DROPPED, "answer-echo-dropped", reason)
+
+
+_IMAGES_OWN = ("answer-echo-dropped", "Gemini takes only the image back")
+_SIDE = {
+    "async_": ("tool-option-ignored", "Gemini waits for the results of its calls"),
+    "caller": ("tool-record-dropped", "only the model calls tools"),
+    "revised_prompt": _IMAGES_OWN,
+    "background": _IMAGES_OWN,
+    "quality": _IMAGES_OWN,
+    "size": _IMAGES_OWN,
+}
+
+
 def _message(item: InputItem, path: str, conversation: Conversation) -> None:
     if item.role is None:
         raise Rejected(f"{path}.role", "value-missing", "a message needs a role")
+    if item.name is not None:
+        reason = "Gemini knows no participants' names"
+        conversation.note(f"{path}.name", Fate.DROPPED, "participant-name-dropped", reason)
     if item.phase is not None:
         conversation.note(f"{path}.phase", Fate.DROPPED, "phase-dropped", "Gemini knows no phases of an answer")
     if item.role != "assistant":

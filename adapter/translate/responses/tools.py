@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from adapter.translate.core.byte_cache import ByteCache
+from adapter.translate.core.kinds import DECLARATIONS
 from adapter.translate.core.notes import Fate, Note, Rejected
 from adapter.translate.core.rules import absent, decode_field
 from adapter.translate.responses.chat_view import CallName
@@ -131,6 +132,7 @@ def _add(tool: ResponsesTool, path: str, namespace: str | None, box: Toolset) ->
     else:
         box.drop(path, "tool-type-unsupported", _WITHOUT.get(tool.type, f"Gemini has no tool of type {tool.type!r}"))
     _losses(tool, path, box)
+    box.notes.extend(DECLARATIONS.notes(tool, path))
 
 
 def _function(tool: ResponsesTool, path: str, namespace: str | None, box: Toolset) -> None:
