@@ -11,11 +11,13 @@ import httpx2
 import pytest
 from websockets.asyncio.client import connect
 
+from tests.cost.kinds import CHAT, KINDS
 from tests.faults.raw import raw, request
 from tests.faults.test_bad_upstreams import GOOD, PATH, by_kind, delta, one_line_without_end, says, told, whole_stream
 from tests.live import adapter, free_port
 from tests.server.scripted import answer, chat, frame
 from tests.support.guards import PATIENCE
+from tests.support.size import tenth
 from tests.upstream.chaos import CHUNKED, chunk, running
 from tests.upstream.chaos import answer as http
 
@@ -206,3 +208,13 @@ async def test_idle_websockets_hold_nothing_of_their_last_message(process):
                 pass
         # The parser of `websockets` keeps the last frame until the next one, which answers a ping within 20 seconds.
         assert held.now < 10 * 8 * MB + 80 * MB
+
+
+@pytest.mark.parametrize("kind", tenth([kind for kind in KINDS if kind.path == CHAT]), ids=lambda kind: kind.name)
+async def test_the_largest_body_of_any_kind_is_held_only_some_times(process, kind):
+    """Also where it is refused: 30 MB of small values would be gigabytes of objects."""
+    body = json.dumps(kind.body(kind.most), separators=(",", ":")).encode()
+    async with asking(process, GOOD) as (client, _, held):
+        response = await client.post(PATH, content=body)
+        assert response.status_code in (200, 400)
+        assert held.most < 6 * len(body)
