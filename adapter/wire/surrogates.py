@@ -13,6 +13,8 @@ import msgspec
 REPLACED = msgspec.Raw(b'"\\ufffd"')
 """What `repaired` gives as the value at a path: told from the value of an unknown field by identity."""
 
+SLICE = 256 * 1024
+
 MAX_PATHS = 8
 MAX_TOKENS = 50_000
 """Tokens of a body that are read to name the places: beyond, a place is named as far as it is known."""
@@ -28,15 +30,28 @@ def repaired(body: bytes) -> tuple[bytes, dict[str, msgspec.Raw]]:
     """A body without lone halves, and the first paths at which there were any."""
     if b"\\ud" not in body and b"\\uD" not in body:
         return body, {}
-    places = [start for start in (match.start() for match in _LONE.finditer(body)) if _is_escape(body, start)]
-    if not places:
+    first: list[int] = []
+    fixed = bytearray()
+    for place in _places(body):
+        if not first:
+            # Both spellings have six bytes, so what may be millions of places is repaired without a list of pieces.
+            fixed = bytearray(body)
+        if len(first) < MAX_PATHS:
+            first.append(place)
+        fixed[place : place + 6] = b"\\ufffd"
+    if not first:
         return body, {}
-    pieces, end = [], 0
-    for place in places:
-        pieces += [body[end:place], b"\\ufffd"]
-        end = place + 6
-    paths = _paths(body, places[:MAX_PATHS])
-    return b"".join([*pieces, body[end:]]), dict.fromkeys(paths, REPLACED)
+    return bytes(fixed), dict.fromkeys(_paths(body, first), REPLACED)
+
+
+def _places(body: bytes) -> Iterator[int]:
+    """Where lone halves stand; looked for in slices, since no other thread runs while one is searched."""
+    for start in range(0, len(body), SLICE):
+        end = start + SLICE
+        # The other half may stand behind the slice; what stands before it is seen anyway.
+        for match in _LONE.finditer(body, start, end + 12):
+            if match.start() < end and _is_escape(body, match.start()):
+                yield match.start()
 
 
 def _is_escape(body: bytes, place: int) -> bool:

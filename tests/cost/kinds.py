@@ -145,6 +145,8 @@ KINDS = [
     Kind("answers in a row", CHAT, lambda n: chat([USER, *[assistant(content="a")] * n]), 600_000),
     Kind("answers and empty turns", CHAT, lambda n: chat([USER, *[assistant(content="a"), EMPTY] * n]), 300_000),
     Kind("later system messages", CHAT, lambda n: chat([USER, *[SYSTEM] * n]), 700_000),
+    Kind("halves of characters", CHAT, lambda n: chat([{**USER, "content": "\ud83d" * n}]), 5 * MILLION),
+    Kind("characters of two halves", CHAT, lambda n: chat([{**USER, "content": "\U0001f600" * n}]), 2_500_000),
     Kind("parts", CHAT, lambda n: chat([{**USER, "content": [PART] * n}]), 900_000),
     Kind("images", CHAT, lambda n: chat([{**USER, "content": [IMAGE] * n}]), 300_000),
     Kind("generated images", CHAT, lambda n: chat([USER, assistant(images=[IMAGE] * n), USER]), 300_000),

@@ -2,9 +2,11 @@
 
 import json
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from adapter.wire import surrogates
 from adapter.wire.base import decode
 from adapter.wire.openai.chat_request import ChatCompletionRequest
 from adapter.wire.reader import SMALL, read
@@ -37,3 +39,12 @@ def test_a_request_with_half_a_character_is_read_and_its_place_told():
             request, unknown = read_one(body, ChatCompletionRequest)
             assert request.messages[1].content == "x" * length + "\ufffd"
             assert unknown == {"messages[1].content": REPLACED}
+
+
+@given(st.text("\ud83d\ude00a\\u\U0001f600", max_size=30), st.integers(1, 40))
+def test_a_body_is_repaired_alike_wherever_it_is_cut(text, size):
+    body = json.dumps({"a": text}).encode()
+    whole = surrogates.repaired(body)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(surrogates, "SLICE", size)
+        assert surrogates.repaired(body) == whole
