@@ -10,9 +10,9 @@ from typing import Any
 import msgspec
 
 ROOT = Path(__file__).parent
-SUITES = ("chat", "streams", "errors", "responses", "compactions")
+SUITES = ("chat", "streams", "errors", "responses", "compactions", "embeddings")
 
-PATHS = {"responses": "responses", "compactions": "responses/compact"}
+PATHS = {"responses": "responses", "compactions": "responses/compact", "embeddings": "embeddings"}
 """Where the requests of a suite go, below the base URL, if not to `chat/completions`."""
 
 

@@ -1,6 +1,8 @@
 """Judges that share no code with us: the types of the vendors' own packages, and the strict emulator."""
 
+import base64
 import json
+from array import array
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,13 +11,15 @@ import pydantic
 from google.genai import types as genai
 from openai.lib.streaming.chat._completions import ChatCompletionStreamState
 from openai.lib.streaming.responses._responses import ResponseStreamState
+from openai.types import CreateEmbeddingResponse
 from openai.types import chat as openai_chat
+from openai.types import embedding as openai_embedding
 from openai.types import responses as openai_responses
 
 from adapter.emulator import EmulatorSettings
 from adapter.emulator.core.errors import Refusal
 from adapter.emulator.parsing.parser import parse
-from adapter.emulator.service import find_model
+from adapter.emulator.service import embed_batch, find_model
 from adapter.emulator.validation import check_request
 
 GEMINI_FIELDS: dict[str, Any] = {
@@ -67,6 +71,27 @@ def emulator_refusal(body: dict[str, Any], model: str, *, streaming: bool = Fals
     except Refusal as refusal:
         return refusal.message
     return ""
+
+
+def check_embedding_request(body: dict[str, Any], model: str) -> None:
+    """Raise for a batch that the strict emulator refuses."""
+    row = find_model(model, "v1beta", "batchEmbedContents")
+    embed_batch(parse(body, "BatchEmbedContentsRequest"), row)
+
+
+def check_embeddings(answer: dict[str, Any]) -> None:
+    """Raise for an answer that the openai package's types do not take; base64 is what the package itself decodes."""
+    for one in answer["data"]:
+        if isinstance(one["embedding"], str):
+            one = {**one, "embedding": floats_of(one["embedding"])}
+        openai_embedding.Embedding.model_validate_json(json.dumps(one), strict=True)
+    bare = {**answer, "data": []}
+    CreateEmbeddingResponse.model_validate_json(json.dumps(bare), strict=True)
+
+
+def floats_of(text: str) -> list[float]:
+    """The numbers of a base64 text, as openai-python reads them (resources/embeddings.py)."""
+    return array("f", base64.b64decode(text)).tolist()
 
 
 def check_completion(answer: dict[str, Any]) -> None:

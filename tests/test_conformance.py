@@ -16,6 +16,7 @@ from adapter.server.pipeline.service import DECODING_ERRORS, plan_for
 from adapter.server.state.stored_objects import Past
 from adapter.store.shared.base import combined
 from adapter.translate import chat
+from adapter.translate import embeddings
 from adapter.translate.answer import continuation
 from adapter.translate.answer.continuation import Continuation, unfinished
 from adapter.translate.answer.parallel_choices import Fanout
@@ -23,6 +24,7 @@ from adapter.translate.core.catalogue import CODES
 from adapter.translate.core.context import Stamp
 from adapter.translate.core.notes import Fate, Rejected
 from adapter.translate.core.strictness import Strictness
+from adapter.translate.embeddings import EmbeddingContext
 from adapter.translate.responses import fields as responses
 from adapter.translate.responses.compaction import asking, compacted
 from adapter.translate.signatures.history import look_up
@@ -30,8 +32,10 @@ from adapter.upstream.answers import EventReader, Reply, read_reply
 from adapter.upstream.errors import UpstreamError, from_answer
 from adapter.upstream.sse import EventDecoder
 from adapter.wire.base import decode, encode
+from adapter.wire.gemini.embed import BatchEmbedContentsResponse
 from adapter.wire.gemini.generate import GenerateContentResponse
 from adapter.wire.openai.chat_request import ChatCompletionRequest
+from adapter.wire.openai.embeddings import EmbeddingRequest
 from adapter.wire.openai.responses import InputItem, ResponsesRequest
 from adapter.wire.signatures import Signature
 from conformance.cases import OK, all_cases
@@ -270,7 +274,43 @@ class CompactionCore(ResponsesCore):
         return self.observed(200, orjson.loads(encode(compacted(response, self.view.asked))), {})
 
 
-CORES = {"responses": ResponsesCore, "compactions": CompactionCore}
+class EmbeddingsCore(Core):
+    """The way through a request for vectors."""
+
+    def serve(self, turn, body, number):
+        try:
+            request, unknown = decode(body, EmbeddingRequest)
+        except DECODING_ERRORS as error:
+            raise malformed(error) from None
+        names = settings.catalogue(self.settings, self.case.day)
+        served = settings.named(request.model, names, "embeddings")
+        context = EmbeddingContext(request=request, served=served, detokenize=words_of)
+        plan = embeddings.to_gemini(context, unknown)
+        self.notes = lines(plan.notes)
+        ledger.check(plan.notes, Strictness(self.settings.strict), self.settings.notes)
+        self.bodies = [orjson.loads(encode(batch)) for batch in plan.batches]
+        self.paths = [f"{served.model}:batchEmbedContents"] * len(self.bodies)
+        for asked in self.bodies:
+            oracles.check_embedding_request(asked, served.model)
+        pieces = b"".join(turn.pieces())
+        if turn.status != 200:
+            raise from_answer(turn.status, {}, pieces)
+        answers = [decode(pieces, BatchEmbedContentsResponse)[0] for _ in plan.batches]
+        found, notes = embeddings.from_gemini(answers, plan, request, served.model)
+        self.reply_notes = lines(notes)
+        answer = orjson.loads(encode(found))
+        oracles.check_embeddings(answer)
+        return self.observed(200, answer, {})
+
+
+def words_of(tokens):
+    """A text for tokens, where no data of OpenAI's tokens are needed."""
+    if min(tokens) < 0:
+        raise ValueError("a negative number")
+    return " ".join(f"word{token}" for token in tokens)
+
+
+CORES = {"responses": ResponsesCore, "compactions": CompactionCore, "embeddings": EmbeddingsCore}
 
 
 def lines(notes):

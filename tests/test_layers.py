@@ -29,7 +29,7 @@ PURE = {
 
 PURE_STANDARD = {
     "base64", "collections", "copy", "datetime", "enum", "fnmatch", "functools", "hashlib", "io", "itertools", "json",
-    "math", "operator", "re", "string", "threading", "types", "typing", "wave",
+    "math", "operator", "re", "string", "struct", "threading", "types", "typing", "wave",
 }  # fmt: skip
 """Modules of the standard library without a clock, randomness, environment or network; of datetime, see below."""
 

@@ -30,6 +30,9 @@ DEFAULT_PAGE = 50
 LARGEST_PAGE = 1000
 LARGEST_BATCH = 100
 
+SHORTENING = 0.4
+"""Short vectors of gemini-embedding-001 are cut from whole ones: recorded ones are 0.57 long at 768 dimensions."""
+
 
 class Generated(NamedTuple):
     """An answer, and what was found about the signatures on the way."""
@@ -77,7 +80,7 @@ def embed(request: dict[str, Any], model: Model) -> dict[str, Any]:
 
 
 def embed_batch(request: dict[str, Any], model: Model) -> dict[str, Any]:
-    """Up to a hundred vectors; each request names the model of the address."""
+    """Up to a hundred vectors; each request names the model of the address. The older model counts no tokens."""
     requests = request.get("requests", [])
     if not requests:
         raise invalid(bullet("requests", "requests is not specified", "BatchEmbedContentsRequest"))
@@ -92,9 +95,12 @@ def embed_batch(request: dict[str, Any], model: Model) -> dict[str, Any]:
         {"values": embedding(one, model, f"BatchEmbedContentsRequest.requests[{index}]")}
         for index, one in enumerate(requests)
     ]
-    tokens = sum(content_tokens(one["content"]) for one in requests)
-    usage = {"promptTokenCount": tokens, "promptTokenDetails": [{"modality": "TEXT", "tokenCount": tokens}]}
-    return {"embeddings": values, "usageMetadata": usage}
+    answer: dict[str, Any] = {"embeddings": values}
+    if model.embeds_media:
+        tokens = sum(content_tokens(one["content"]) for one in requests)
+        details = [{"modality": "TEXT", "tokenCount": tokens}]
+        answer["usageMetadata"] = {"promptTokenCount": tokens, "promptTokenDetails": details}
+    return answer
 
 
 def embedding(request: dict[str, Any], model: Model, name: str) -> list[float]:
@@ -105,7 +111,12 @@ def embedding(request: dict[str, Any], model: Model, name: str) -> list[float]:
     size = request.get("outputDimensionality", model.dimensions)
     if not 1 <= size <= model.dimensions:
         raise invalid(bullet("output_dimensionality", f"must be in the range [1, {model.dimensions}]", name))
-    return vector(content, request.get("taskType", ""), size)
+    if not model.embeds_media and any("text" not in part for part in content["parts"]):
+        raise invalid(bullet("content", f"only text content is supported by models/{model.name}", name))
+    if request.get("title") and request.get("taskType") != "RETRIEVAL_DOCUMENT":
+        raise invalid(bullet("title", "title is only allowed with the task type RETRIEVAL_DOCUMENT", name))
+    length = 1.0 if model.embeds_media else (size / model.dimensions) ** SHORTENING
+    return [round(value * length, 8) for value in vector(content, request.get("taskType", ""), size)]
 
 
 def list_models(version: str, page_size: str, page_token: str, day: datetime.date | None = None) -> dict[str, Any]:

@@ -54,6 +54,7 @@ class Model(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     image_tokens: int = 0
     speaks_wav: bool = False
     dimensions: int = 0
+    embeds_media: bool = False
 
     @property
     def version(self) -> str:

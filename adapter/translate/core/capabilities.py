@@ -26,6 +26,8 @@ class ModelCapabilities(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     `thinking`: "levels" (Gemini 3 and later), "budget" (2.5, in tokens between the two bounds; `budget_off`: 0
     turns thinking off; `thinks_unasked`: without any budget too) or "none". `signatures`: a function call of the
     current turn without its signature is a 400.
+    `dimensions`: those of a whole vector of a model that embeds; `short_vectors_are_unit`: whether shorter ones have
+    length 1.
     `audio_formats`: whether speech can be asked for in a format; such models speak WAV unless asked otherwise.
     """
 
@@ -60,6 +62,9 @@ class ModelCapabilities(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     tools: bool = True
     output: tuple[str, ...] = ("TEXT",)
     audio_formats: bool = False
+    dimensions: int = 0
+    short_vectors_are_unit: bool = True
+    embeds_media: bool = False
     input_limit: int = 1_048_576
     output_limit: int = 65_536
 

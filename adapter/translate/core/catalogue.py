@@ -52,6 +52,10 @@ _BREAKS = {
     "schema-unusable": ("A schema is none, or too deep or too large.", "Correct or simplify the schema."),
     "setting-contradicted": ("Two settings of the request exclude each other.", "Send one of them."),
     "stored-prompt-unavailable": ("Prompt templates are stored at OpenAI.", "Send the prompt itself."),
+    "tokens-unreadable": (
+        "The input is an array of token numbers, and their data are not here.",
+        "Send texts, or let the operator install tiktoken and set TIKTOKEN_CACHE_DIR.",
+    ),
     "tool-type-unsupported": (
         "Gemini has no tool of this type: it is left out.",
         "Declare a function, and run the tool yourself.",
@@ -93,6 +97,10 @@ _CHANGES_ANSWERS = {
         "A blank user's turn is added, since Gemini wants one there.",
         "Begin the conversation with a user's message that says something.",
     ),
+    "best-of-unavailable": (
+        "The first answers are given, not the most likely of more.",
+        "Ask for more answers with n, and choose.",
+    ),
     "cached-content-overrides": (
         "What the cached content brings itself is left out of the request.",
         "Put it into the cached content, or send none.",
@@ -106,10 +114,19 @@ _CHANGES_ANSWERS = {
         "What Gemini itself ran in an earlier answer is left out, since that answer was edited.",
         "Send answers back as they came.",
     ),
+    "dimensions-added": (
+        "Vectors are as long as those of the model that was named.",
+        "Send dimensions to choose a length.",
+    ),
     "effort-nearest": (
         "The model thinks with the level or budget that is nearest to what was asked for.",
         "Ask for a level that the model has.",
     ),
+    "embedding-space": (
+        "The vectors are another model's: they cannot be compared with those of the model that was named.",
+        "Embed everything that is compared with one model.",
+    ),
+    "embedding-task-added": ("A title is used for documents alone.", "Send task_type: RETRIEVAL_DOCUMENT."),
     "extra-body-ignored": ("A member of extra_body is ignored.", "Send it at the top level of the request."),
     "field-overruled": ("Another field of the request decides, and this one is ignored.", "Send one of the two."),
     "file-name-dropped": ("Gemini takes no file names.", "Say the name in a text beside the file."),
@@ -163,6 +180,10 @@ _CHANGES_ANSWERS = {
     "moderation-absent": (
         "The answer has no moderation results.",
         "Set safety_settings, or ask a moderation endpoint.",
+    ),
+    "output-limit-added": (
+        "The answer is as short as OpenAI's default for this endpoint.",
+        "Send max_tokens.",
     ),
     "output-limit-lowered": (
         "The model's own limit of output is lower than the one asked for.",
@@ -220,6 +241,10 @@ _CHANGES_ANSWERS = {
         "Send extra_content back, or keep the call ids and share the store.",
     ),
     "stop-sequences-cut": ("Gemini takes five stop sequences: the others are left out.", "Send at most five."),
+    "suffix-as-instruction": (
+        "An instruction asks for the text before the suffix: Gemini fills no gaps.",
+        "Ask in a chat, with both parts of the text.",
+    ),
     "system-as-user": (
         "A system message goes to Gemini as a user's turn.",
         "Send a user's message beside it, to a model with system instructions.",
@@ -293,12 +318,16 @@ _COSTS = {
     "context-management-ignored": ("Nothing is compacted unasked.", "Call POST /v1/responses/compact."),
     "image-compression-ignored": ("Gemini does not compress images of long conversations.", "Leave old images out."),
     "output-limit-raised": (
-        "More tokens than asked for are allowed, for thoughts, by the operator's setting.",
-        "Ask the operator about ADAPTER_THOUGHTS_HEADROOM.",
+        "More tokens than asked for are allowed, since thoughts count against the limit.",
+        "Ask the operator about ADAPTER_THOUGHTS_HEADROOM; for text completions, use a model that need not think.",
     ),
     "service-tier-unknown": (
         "Gemini has no such service tier: the standard one serves.",
         "Ask for default, flex or priority.",
+    ),
+    "usage-estimated": (
+        "The model counts no tokens for this: the usage is an estimate.",
+        "Use a model that counts them where bills are made from it.",
     ),
     "tools-declared-at-once": ("All tools are declared at once: none need to be searched for.", "Declare fewer tools."),
 }
