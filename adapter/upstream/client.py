@@ -33,7 +33,7 @@ from adapter.wire.gemini.count import CountedRequest, CountTokensRequest, CountT
 from adapter.wire.gemini.generate import GenerateContentRequest
 from adapter.wire.gemini.models import ListModelsResponse, Model
 
-__all__ = ["Caller", "Reply", "Upstream"]
+__all__ = ["Caller", "Forwarded", "Reply", "Upstream"]
 
 T = TypeVar("T")
 
@@ -49,6 +49,21 @@ _COUNTED = ("contents", "system_instruction", "tools", "generation_config")
 """What Vertex AI's countTokens takes (discovery revision 20261106)."""
 
 
+class Forwarded(msgspec.Struct, frozen=True, gc=False):
+    """A request of Gemini's own that passes through: its path below the API's version, with its query.
+
+    `method` is Gemini's, for figures and traces; `headers` have lower-case names and no key among them.
+    """
+
+    verb: str
+    path: str
+    body: bytes | None
+    method: str
+    model: str = ""
+    headers: Mapping[str, str] = {}
+    streams: bool = False
+
+
 class _Call(msgspec.Struct, frozen=True, gc=False):
     """One call, whatever is tried for it, and who is told of it."""
 
@@ -60,6 +75,7 @@ class _Call(msgspec.Struct, frozen=True, gc=False):
     deadline: float
     observed: Observed | None
     events: bool = False
+    headers: Mapping[str, str] = {}
 
 
 class Upstream:
@@ -159,6 +175,37 @@ class Upstream:
         path, until = model_path(name, f"{self._listed}models/"), self._deadline(deadline)
         return await self._decoded(_Call("GET", path, None, caller, "", until, self._observed("getModel")), Model)
 
+    def call_of(self, model: str, method: str, request: object) -> Forwarded:
+        """A call of a method of a model's. Raises `InvalidModelName`."""
+        path = f"{model_path(model, self.settings.models)}:{method}"
+        return Forwarded(verb="POST", path=path, body=encode(request), method=method, model=model)
+
+    async def ask(self, asked: Forwarded, type_: type[T], caller: Caller, deadline: float | None = None) -> T:
+        """The whole answer to what is no generation."""
+        return await self._decoded(self._forwarding(asked, caller, deadline), type_)
+
+    async def forward(self, forwarded: Forwarded, caller: Caller, deadline: float | None = None) -> Response:
+        """The answer to a request as it came, once its head has come and is a good one; the caller closes it.
+
+        It is decompressed already. A failure before that is tried again as any other call's.
+        """
+        call = self._forwarding(forwarded, caller, deadline)
+        with call.observed or _NOBODY:
+            return await self._run(call, _as_it_comes)
+
+    def _forwarding(self, forwarded: Forwarded, caller: Caller, deadline: float | None) -> _Call:
+        return _Call(
+            method=forwarded.verb,
+            path=forwarded.path,
+            body=forwarded.body,
+            caller=caller,
+            model=forwarded.model,
+            deadline=self._deadline(deadline),
+            observed=self._observed(forwarded.method, forwarded.model),
+            events=forwarded.streams,
+            headers=forwarded.headers,
+        )
+
     def replace_keys(self, keys: Sequence[str]) -> None:
         """Take these keys of our own from now on; calls under way end with the old ones."""
         if isinstance(self._auth, KeyPool):
@@ -247,7 +294,7 @@ class Upstream:
 
     async def _send(self, call: _Call, key: Mapping[str, str]) -> Response:
         """An answer with a good status."""
-        headers = {**(self._event_headers if call.events else self._whole_headers), **key}
+        headers = {**(self._event_headers if call.events else self._whole_headers), **call.headers, **key}
         headers["x-server-timeout"] = str(max(1, ceil(call.deadline - self._world.clock())))
         request = Request(call.method, f"{self._base}/{call.path}", headers, call.body, call.deadline)
         if call.observed is not None:
@@ -292,6 +339,10 @@ class _Events:
 
 def _lower(headers: Mapping[str, str]) -> dict[str, str]:
     return {name.lower(): value for name, value in headers.items()}
+
+
+async def _as_it_comes(response: Response) -> Response:
+    return response
 
 
 async def _some(response: Response, limit: int) -> bytes:

@@ -41,6 +41,12 @@ _NAMES = {
 }
 """google.rpc.Code by HTTP status (cloud.google.com/apis/design/errors)."""
 
+
+def status_name(status: int) -> str:
+    """Google's word for an HTTP status."""
+    return _NAMES.get(status, "UNKNOWN")
+
+
 _CODES = {name: code for code, name in _NAMES.items()}
 
 

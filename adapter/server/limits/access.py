@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 from hashlib import sha256
 from hmac import compare_digest
 from typing import NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from starlette.types import Scope
 
@@ -84,15 +84,18 @@ class Access:
         self._open = not self._hashes and not self._passes_on
         self._pages = settings.allow_origins if settings.loopback and self._open else None
 
-    def client(self, scope: Scope) -> Client:
+    def client(self, scope: Scope, *, takes_key_in_url: bool = False) -> Client:
         """The client of a request. Raises `AccessDenied`, `KeyInUrl`, `ForeignPage`.
 
-        All keys are compared, whichever matches.
+        All keys are compared, whichever matches. Google's own clients may put theirs into the URL.
         """
-        _check_url(scope)
+        if not takes_key_in_url:
+            _check_url(scope)
         if self._pages is not None:
             _check_page(scope, self._pages)
-        return ANYBODY if self._open else self._with(sent_key(scope))
+        if self._open:
+            return ANYBODY
+        return self._with(sent_key(scope) or (_key_in_url(scope) if takes_key_in_url else None))
 
     def admits(self, scope: Scope) -> bool:
         """Whether a request's client may call."""
@@ -142,6 +145,12 @@ def _check_url(scope: Scope) -> None:
     query: bytes = scope["query_string"]
     if query and not _KEYS_OF_URLS.isdisjoint(pair.partition(b"=")[0].lower() for pair in query.split(b"&")):
         raise KeyInUrl("A key goes into a header (authorization: Bearer KEY), never into a URL.")
+
+
+def _key_in_url(scope: Scope) -> str | None:
+    """The key in the URL, if there is exactly one."""
+    keys = [value for name, value in parse_qsl(scope["query_string"].decode("latin-1")) if name == "key"]
+    return keys[0] if len(keys) == 1 else None
 
 
 def _check_page(scope: Scope, allowed: Collection[str]) -> None:

@@ -1,0 +1,254 @@
+"""Gemini's own paths, /v1beta/...: requests and answers pass as bytes, and are read beside passing.
+
+A model's name is looked up in the model map as everywhere, and the signatures of calls that this server has kept are
+added (`translate.native`). Errors are Google's. Both forms of a stream are made of the same events.
+"""
+
+import asyncio
+import re
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from contextlib import aclosing, asynccontextmanager
+from urllib.parse import parse_qsl, unquote, urlencode
+
+import msgspec
+from starlette.exceptions import HTTPException
+
+from adapter.server.http.asgi import ClientGone, printable_values
+from adapter.server.http.response_writer import way_of
+from adapter.server.pipeline import ledger_headers as notes
+from adapter.server.pipeline.call import Call
+from adapter.server.pipeline.google_errors import google_error
+from adapter.server.pipeline.service import deadline_of
+from adapter.settings import bare_name, named
+from adapter.translate import native
+from adapter.translate.core.notes import Fate, Note, Rejected
+from adapter.upstream.client import Caller, Forwarded
+from adapter.upstream.errors import InvalidModelName, UpstreamError, UpstreamProtocolError, from_event
+from adapter.upstream.model_path import model_path
+from adapter.upstream.sse import EventDecoder
+from adapter.upstream.transport.base import Response
+from adapter.wire.base import decode, encode
+from adapter.wire.gemini.generate import GenerateContentResponse
+
+_SAFE = re.compile(r"[A-Za-z0-9._~:@+%/-]+")
+_KEY = frozenset({"key", "api_key", "access_token"})
+"""Parameters of a URL that hold the client's key, which is this server's and never goes on."""
+
+_GENERATIONS = ("generateContent", "streamGenerateContent")
+_JSON = "application/json; charset=UTF-8"
+_EVENTS = "text/event-stream"
+
+
+async def call_model(call: Call) -> None:
+    """A method of a model's: `models/NAME:METHOD`."""
+    name, _, method = call.parameters["target"].rpartition(":")
+    if not name:
+        raise HTTPException(404)
+    forwarded = _to_model(call, name, method)
+    if method in _GENERATIONS:
+        forwarded = await _with_signatures(call, forwarded)
+    call.exchange.upstream_request = msgspec.Raw(forwarded.body or b"null")
+    if method == "streamGenerateContent":
+        await _stream(call, forwarded)
+    else:
+        await _whole(call, forwarded, reads=method in _GENERATIONS)
+
+
+async def pass_on(call: Call) -> None:
+    """Any other path of Gemini's: models, files, caches, batches, interactions."""
+    path = _path_of(call)
+    collection = path.partition("/")[0]
+    forwarded = Forwarded(
+        verb=call.scope["method"],
+        path=_with_query(path, _query(call)),
+        body=call.body or None,
+        method=f"{call.scope['method'].lower()} {collection}",
+    )
+    await _whole(call, forwarded, reads=False)
+
+
+def _path_of(call: Call) -> str:
+    """The path below the version, as it was sent. Raises `HTTPException`."""
+    raw: bytes = call.scope.get("raw_path") or call.scope["path"].encode()
+    path = raw.decode("latin-1").partition("?")[0].partition("/v1beta/")[2]
+    plain = unquote(path)
+    if not _SAFE.fullmatch(path) or ".." in plain or "//" in plain or "\\" in plain:
+        raise HTTPException(404)
+    return path
+
+
+def _query(call: Call) -> dict[str, str]:
+    """The parameters of the URL, without the client's key."""
+    pairs = parse_qsl(call.scope["query_string"].decode("latin-1"), keep_blank_values=True)
+    return {name: value for name, value in pairs if name.lower() not in _KEY}
+
+
+def _with_query(path: str, query: Mapping[str, str]) -> str:
+    return f"{path}?{urlencode(query)}" if query else path
+
+
+def _to_model(call: Call, name: str, method: str) -> Forwarded:
+    """The call as it goes to the model that the name stands for. Raises `ModelDenied`, `Rejected`."""
+    service, exchange = call.service, call.exchange
+    exchange.model_asked, exchange.stream = name, method == "streamGenerateContent"
+    call.client.check(name)
+    served = named(name, service.catalogue)
+    exchange.model = served.model
+    if served.model != bare_name(name):
+        reason = served.reason or f"{served.model} stands for {name}"
+        code = "model-retired" if served.reason else "model-alias"
+        exchange.notes = [Note("model", Fate.APPROXIMATED, code, reason)]
+    try:
+        path = f"{model_path(served.model, service.upstream.settings.models)}:{method}"
+    except InvalidModelName:
+        raise Rejected("model", "malformed-value", "this is not the name of a model") from None
+    query = _query(call)
+    streams = exchange.stream and service.upstream.settings.streaming
+    if exchange.stream:
+        query["alt"] = "sse"
+    if exchange.stream and not streams:
+        path, query = path.replace(":streamG", ":g"), {}
+    return Forwarded(
+        verb="POST",
+        path=_with_query(path, query),
+        body=call.body,
+        method=method,
+        model=served.model,
+        streams=streams,
+    )
+
+
+async def _with_signatures(call: Call, forwarded: Forwarded) -> Forwarded:
+    """The call with the signatures that its client did not send."""
+    missing = native.unsigned_calls(call.body)
+    if not missing:
+        return forwarded
+    found = await call.service.store.get([one.key for one in missing], call.client.id)
+    body, added = native.with_signatures(call.body, missing, found, call.service.options.upstream)
+    call.exchange.notes = [*call.exchange.notes, *added]
+    return msgspec.structs.replace(forwarded, body=body)
+
+
+def _headers(call: Call, type_: str) -> dict[str, str]:
+    exchange = call.exchange
+    return {**notes.headers(exchange.model, exchange.notes), "content-type": type_}
+
+
+@asynccontextmanager
+async def _opened(call: Call, forwarded: Forwarded) -> AsyncIterator[Response]:
+    """The answer of the upstream, which is closed at the end."""
+    service = call.service
+    with service.drain.limited():
+        response = await service.upstream.forward(forwarded, Caller(call.client.key), deadline_of(call.scope))
+    try:
+        yield response
+    finally:
+        await response.aclose()
+
+
+async def _whole(call: Call, forwarded: Forwarded, *, reads: bool) -> None:
+    """Pass a whole answer on."""
+    pieces: list[bytes] = []
+    limit, size = call.service.upstream.settings.max_answer_bytes, 0
+    async with _opened(call, forwarded) as response:
+        while piece := await _next(call, response):
+            pieces.append(piece)
+            size += len(piece)
+            if size > limit:
+                raise UpstreamProtocolError(f"Gemini's answer is larger than {limit} bytes.")
+        type_ = response.headers.get("content-type") or _JSON
+    body = b"".join(pieces)
+    if reads:
+        await _heard(call, body)
+    await call.send(body, _headers(call, type_))
+
+
+async def _next(call: Call, response: Response) -> bytes:
+    with call.service.drain.limited():
+        return await response.read()
+
+
+async def _heard(call: Call, payload: bytes) -> None:
+    """Read an answer or an event beside passing it: its usage, and the signatures that a next turn may miss.
+
+    What is not of Gemini's shape passes all the same; an error in a stream is one.
+    """
+    try:
+        response, _ = decode(payload, GenerateContentResponse)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return
+    call.exchange.heard(response)
+    kept = native.issued(response, call.service.options.upstream)
+    if kept:
+        await call.service.keep(kept, call.client)
+
+
+Frame = Callable[[bytes, bool], bytes]
+"""One event of a stream for the client: its JSON, and whether it is the first."""
+
+
+def _as_event(payload: bytes, _first: bool) -> bytes:
+    return b"data: " + payload + b"\r\n\r\n"
+
+
+def _as_item(payload: bytes, first: bool) -> bytes:
+    return (b"[" if first else b",\r\n") + payload
+
+
+async def _stream(call: Call, forwarded: Forwarded) -> None:
+    """Pass a stream on, event by event; the answer begins with the first one, so that an early error is a plain one."""
+    in_events = ("alt", "sse") in parse_qsl(call.scope["query_string"].decode("latin-1"))
+    frame: Frame = _as_event if in_events else _as_item
+    headers = printable_values(_headers(call, _EVENTS if in_events else _JSON))
+    way, settings = way_of(call.send_message), call.service.settings
+    tap = call.service.exchanges.tap(call.exchange)
+    first = True
+
+    async def write(data: bytes) -> None:
+        if tap is not None:
+            tap.append(data)
+        try:
+            async with asyncio.timeout(settings.write_timeout):
+                await way.piece(data, headers)
+        except TimeoutError:
+            raise ClientGone from None
+
+    async with _opened(call, forwarded) as response, aclosing(_payloads(call, response, forwarded)) as payloads:
+        try:
+            async for payload in payloads:
+                if _is_error(payload):
+                    raise from_event(payload)
+                await _heard(call, payload)
+                call.exchange.status = 200
+                await write(frame(payload, first))
+                first = False
+        except UpstreamError as error:
+            if first:
+                raise
+            failure = call.failed(error)
+            await write(frame(encode(google_error(failure, error)), False))
+        if first:
+            raise UpstreamProtocolError("Gemini's stream holds no event.")
+        if not in_events:
+            await write(b"]")
+    await way.end()
+
+
+def _is_error(payload: bytes) -> bool:
+    return payload.lstrip()[:8].replace(b" ", b"") in (b'{"error"', b'{\n"error')
+
+
+async def _payloads(call: Call, response: Response, forwarded: Forwarded) -> AsyncGenerator[bytes]:
+    """The events of an answer, as JSON; a whole answer is one."""
+    if not forwarded.streams:
+        pieces = []
+        while piece := await _next(call, response):
+            pieces.append(piece)
+        yield b"".join(pieces)
+        return
+    decoder = EventDecoder(call.service.upstream.settings.max_event_bytes)
+    while piece := await _next(call, response):
+        for payload in decoder.feed(piece):
+            yield payload
+    for payload in decoder.close():
+        yield payload

@@ -1,0 +1,182 @@
+"""Gemini's own requests and answers, which pass through as bytes: what is read beside them, and what is added.
+
+A `functionCall` of the current turn that comes back without its `thoughtSignature` is a 400 on Gemini 3. Where this
+server has kept the signature, under the call's id, it is pasted into the body at the start of the call's part: nothing
+else of the body changes, not even its white space.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from adapter.translate.core.notes import Fate, Note, SignatureSource
+from adapter.translate.signatures.keys import call_key
+from adapter.translate.signatures.prefix_digest import call_digest, call_spelling
+from adapter.wire.base import decoder, encode, present
+from adapter.wire.gemini.content import Part
+from adapter.wire.gemini.generate import GenerateContentResponse
+from adapter.wire.signatures import Issued, Signature
+
+_NAMES = (b'"functionCall"', b'"function_call"')
+
+
+class _Call(msgspec.Struct, gc=False):
+    """What tells a call."""
+
+    id: str | None = None
+    name: str = ""
+    args: msgspec.Raw = msgspec.Raw(b"")
+
+    @property
+    def arguments(self) -> str:
+        """Its arguments as JSON."""
+        return bytes(self.args).decode() if present(self.args) else "{}"
+
+
+class _Part(msgspec.Struct, gc=False):
+    """What tells whether a part is a call without its signature, or something that a user says."""
+
+    call: _Call | None = msgspec.field(default=None, name="functionCall")
+    call_: _Call | None = msgspec.field(default=None, name="function_call")
+    signature: str | None = msgspec.field(default=None, name="thoughtSignature")
+    signature_: str | None = msgspec.field(default=None, name="thought_signature")
+    result: msgspec.Raw = msgspec.field(default=msgspec.Raw(b""), name="functionResponse")
+    result_: msgspec.Raw = msgspec.field(default=msgspec.Raw(b""), name="function_response")
+
+    @property
+    def unsigned(self) -> _Call | None:
+        """Its call, if that has no signature."""
+        return None if self.signature or self.signature_ else self.call or self.call_
+
+    @property
+    def is_result(self) -> bool:
+        """Whether it answers a call."""
+        return present(self.result) or present(self.result_)
+
+
+class _Content(msgspec.Struct, gc=False):
+    """A content whose parts are not read yet."""
+
+    role: str | None = None
+    parts: msgspec.Raw = msgspec.Raw(b"")
+
+
+class UnsignedCall(NamedTuple):
+    """A call of the current turn without its signature: what it says, and where its part begins in the body."""
+
+    id: str
+    digest: str
+    path: str
+    offset: int
+
+    @property
+    def key(self) -> str:
+        """Under which key its signature is kept."""
+        return call_key(self.id)
+
+
+def unsigned_calls(body: bytes) -> list[UnsignedCall]:
+    """The calls whose signature may be missed. A body that is none of Gemini's has none: Gemini itself refuses it."""
+    if not any(name in body for name in _NAMES):
+        return []
+    try:
+        return list(_unsigned_calls(body))
+    except (msgspec.DecodeError, RecursionError, ValueError):
+        # Not JSON, or a key that is spelled with escapes: nothing is added to it.
+        return []
+
+
+def _unsigned_calls(body: bytes) -> Iterator[UnsignedCall]:
+    contents, at = _member(body, b"contents")
+    turn: list[UnsignedCall] = []
+    for index, raw in enumerate(_items(contents)):
+        text = bytes(raw)
+        at = body.index(text, at)
+        content = decoder(_Content).decode(raw)
+        if _begins_turn(content):
+            turn = []
+        elif content.role == "model":
+            turn += _calls(body, content, at, f"contents[{index}]")
+        at += len(text)
+    yield from turn
+
+
+def _member(body: bytes, name: bytes) -> tuple[msgspec.Raw, int]:
+    """A member of an object, and where it begins in its text."""
+    at = 0
+    for key, value in decoder(dict[str, msgspec.Raw]).decode(body).items():
+        at = body.index(encode(key), at) + len(encode(key))
+        at = body.index(bytes(value), at)
+        if key.encode() == name:
+            return value, at
+        at += len(bytes(value))
+    return msgspec.Raw(b"[]"), 0
+
+
+def _items(raw: msgspec.Raw) -> list[msgspec.Raw]:
+    """The items of a list; protobuf's JSON takes a single object for a list of one."""
+    return [raw] if bytes(memoryview(raw)[:1]) == b"{" else decoder(list[msgspec.Raw]).decode(raw)
+
+
+def _begins_turn(content: _Content) -> bool:
+    """Whether a user says something here that is no result of a call."""
+    if content.role == "model" or not present(content.parts):
+        return False
+    return not all(decoder(_Part).decode(part).is_result for part in _items(content.parts))
+
+
+def _calls(body: bytes, content: _Content, at: int, path: str) -> Iterator[UnsignedCall]:
+    if not present(content.parts):
+        return
+    for number, raw in enumerate(_items(content.parts)):
+        text = bytes(raw)
+        at = body.index(text, at)
+        call = decoder(_Part).decode(raw).unsigned
+        if call is not None and call.id:
+            digest = call_digest(call.name, call.arguments)
+            yield UnsignedCall(call.id, digest, f"{path}.parts[{number}]", at + 1)
+        at += len(text)
+
+
+def with_signatures(
+    body: bytes, calls: Sequence[UnsignedCall], found: Mapping[str, Signature], upstream: str
+) -> tuple[bytes, list[Note]]:
+    """The body with the signatures that belong to the calls and that this upstream issued, and a note on each."""
+    pieces: list[bytes] = []
+    notes: list[Note] = []
+    done = 0
+    for call in calls:
+        kept = found.get(call.key)
+        if kept is None or not kept.value or (kept.origin, kept.digest) != (upstream, call.digest):
+            continue
+        pieces += [body[done : call.offset], b'"thoughtSignature":', encode(kept.value), b","]
+        done = call.offset
+        notes.append(Note(call.path, Fate.EXACT, "", "its signature was kept here", SignatureSource.ID))
+    return b"".join([*pieces, body[done:]]), notes
+
+
+def issued(response: GenerateContentResponse, upstream: str) -> list[Issued]:
+    """The signatures of an answer's calls, to be kept under their ids."""
+    return [
+        one
+        for candidate in response.candidates or ()
+        for one in _issued((candidate.content.parts if candidate.content else None) or (), upstream)
+    ]
+
+
+def _issued(parts: Sequence[Part], upstream: str) -> Iterator[Issued]:
+    calls = [(part, part.function_call) for part in parts if part.function_call is not None]
+    for position, (part, call) in enumerate(calls):
+        if not call.id or not part.thought_signature:
+            continue
+        name, arguments = call.name or "", bytes(call.args).decode() if present(call.args) else "{}"
+        record = Signature(
+            value=part.thought_signature,
+            id=call.id,
+            origin=upstream,
+            digest=call_digest(name, arguments),
+            spelling=call_spelling(name, arguments),
+            position=position,
+        )
+        yield Issued(call_key(call.id), record)

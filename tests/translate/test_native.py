@@ -1,0 +1,114 @@
+"""Gemini's own requests: where a signature is missing, and that nothing but it is added."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from adapter.translate.native import issued, unsigned_calls, with_signatures
+from adapter.translate.signatures.keys import call_key
+from adapter.translate.signatures.prefix_digest import call_digest
+from adapter.wire.base import decode
+from adapter.wire.gemini.generate import GenerateContentResponse
+from adapter.wire.signatures import Signature
+
+HI = {"role": "user", "parts": [{"text": "hi"}]}
+
+
+def call(call_id, **more):
+    return {"functionCall": {"id": call_id, "name": "f", "args": {"a": "functionCall"}}, **more}
+
+
+def result(call_id):
+    return {"role": "user", "parts": [{"functionResponse": {"id": call_id, "name": "f", "response": {}}}]}
+
+
+def model(*parts):
+    return {"role": "model", "parts": list(parts)}
+
+
+def record(value, origin="studio", arguments='{"a":"functionCall"}'):
+    """What is kept of a call."""
+    return Signature(value=value, origin=origin, digest=call_digest("f", arguments))
+
+
+def pasted(body, **kept):
+    found = {call_key(one): record(value) for one, value in kept.items()}
+    return with_signatures(body, unsigned_calls(body), found, "studio")
+
+
+@pytest.mark.parametrize("indent", [None, 2])
+@pytest.mark.parametrize("spelling", ["camel", "snake"])
+def test_a_call_of_this_turn_gets_its_signature_and_nothing_else_changes(indent, spelling):
+    contents = [HI, model({"text": "so"}, call("a"), call("b")), result("a")]
+    text = json.dumps({"tools": [{"x": contents}], "contents": contents, "store": False}, indent=indent)
+    if spelling == "snake":
+        text = text.replace('"functionCall":', '"function_call":').replace(
+            '"functionResponse":', '"function_response":'
+        )
+    body, notes = pasted(text.encode(), a="c2ln")
+    assert [(note.path, note.signature) for note in notes] == [("contents[1].parts[1]", "id")]
+    assert body.replace(b'"thoughtSignature":"c2ln",', b"", 1) == text.encode()
+    part = json.loads(body)["contents"][1]["parts"][1]
+    assert part.pop("thoughtSignature") == "c2ln"
+    assert json.loads(body)["tools"] == json.loads(text)["tools"]
+
+
+@pytest.mark.parametrize(
+    "contents",
+    [
+        [HI, model(call("a", thoughtSignature="mine")), result("a")],
+        [HI, model(call("a", thought_signature="mine")), result("a")],
+        [HI, model(call("a")), result("a"), model({"text": "done"}), HI],
+        [HI, model({"functionCall": {"name": "f"}})],
+        [HI, model({"text": "a functionCall"})],
+        "functionCall",
+        [["functionCall"]],
+    ],
+    ids=["signed", "signed in snake case", "an earlier turn", "no id", "a text", "no list", "no contents"],
+)
+def test_what_needs_no_signature_or_has_one_passes_as_it_is(contents):
+    body = json.dumps({"contents": contents}).encode()
+    assert pasted(body, a="c2ln") == (body, [])
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b'{"contents": "functionCall', b'["functionCall"]', b'{"\\u0063": "functionCall"}']
+)
+def test_what_is_no_request_passes_as_it_is(body):
+    assert pasted(body, a="c2ln") == (body, [])
+
+
+@pytest.mark.parametrize("other", [record("c2ln", origin="relay"), record("c2ln", arguments="{}")])
+def test_the_signature_of_another_upstream_or_another_call_under_the_id_is_not_pasted(other):
+    body = json.dumps({"contents": [HI, model(call("a"))]}).encode()
+    found = {call_key("a"): other}
+    assert with_signatures(body, unsigned_calls(body), found, "studio") == (body, [])
+
+
+def test_the_calls_of_an_answer_are_kept_under_their_ids():
+    answer = {"candidates": [{"content": model(call("a", thoughtSignature="c2ln"), call("b"), {"text": "x"})}]}
+    response, _ = decode(json.dumps(answer).encode(), GenerateContentResponse)
+    assert [(one.key, one.signature.value) for one in issued(response, "studio")] == [(call_key("a"), "c2ln")]
+
+
+STEPS = st.lists(st.lists(st.sampled_from("abcdef"), min_size=1, max_size=3), max_size=4)
+JUNK = st.recursive(st.none() | st.text(max_size=5), lambda inner: st.lists(inner, max_size=3), max_leaves=6)
+
+
+@given(STEPS, STEPS, JUNK, st.sampled_from([None, 1]))
+def test_exactly_the_kept_calls_of_the_last_turn_are_signed(earlier, steps, junk, indent):
+    contents = [HI, *(one for ids in earlier for one in (model(*map(call, ids)), result(ids[0])))]
+    start = len(contents) + 1
+    contents += [HI, *(one for ids in steps for one in (model(*map(call, ids)), result(ids[0])))]
+    request = {"functionCall": junk, "contents": contents, "tools": junk}
+    body, notes = pasted(json.dumps(request, indent=indent).encode(), a="QQ==", c="Qw==")
+    kept = {"a": "QQ==", "c": "Qw=="}
+    for content in contents[start:]:
+        for part in content["parts"]:
+            identity = part.get("functionCall", {}).get("id")
+            if identity in kept:
+                part["thoughtSignature"] = kept[identity]
+    assert json.loads(body) == request
+    assert len(notes) == body.count(b"thoughtSignature")
