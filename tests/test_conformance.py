@@ -15,8 +15,7 @@ from adapter.server.pipeline.parallel_choices import joined
 from adapter.server.pipeline.service import DECODING_ERRORS, plan_for
 from adapter.server.state.stored_objects import Past
 from adapter.store.shared.base import combined
-from adapter.translate import chat
-from adapter.translate import embeddings
+from adapter.translate import chat, embeddings
 from adapter.translate.answer import continuation
 from adapter.translate.answer.continuation import Continuation, unfinished
 from adapter.translate.answer.parallel_choices import Fanout

@@ -225,7 +225,7 @@ class Application:
 
     async def _serve_http(self, scope: Scope, receive: Receive, send: Send) -> None:
         match = self._router.match(scope["path"])
-        endpoint = endpoint_of(match, scope["method"])
+        endpoint = endpoint_of(self._router, match, scope["path"], scope["method"])
         exchange = _exchange(scope, match, _request_id(scope))
         stamps = Stamps(self._common, self._label, exchange.id)
         outlet = Outlet(send, stamps, is_head=scope["method"] == "HEAD")
@@ -239,7 +239,8 @@ class Application:
     async def _route(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request that the middleware for other origins let pass."""
         match = self._router.match(scope["path"])
-        await serve(endpoint_of(match, scope["method"]), self._call(match, scope, receive, send))
+        endpoint = endpoint_of(self._router, match, scope["path"], scope["method"])
+        await serve(endpoint, self._call(match, scope, receive, send))
 
     async def _serve_socket(self, scope: Scope, receive: Receive, send: Send) -> None:
         match = self._router.match(scope["path"])

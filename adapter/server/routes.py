@@ -7,8 +7,9 @@ it.
 
 from typing import Any, Union
 
-from adapter.server.endpoints import conversations, inspector
+from adapter.server.endpoints import conversations, inspector, native
 from adapter.server.endpoints.chat import create_chat_completion
+from adapter.server.endpoints.embeddings import create_embeddings
 from adapter.server.endpoints.health import health, ready
 from adapter.server.endpoints.metrics import metrics
 from adapter.server.endpoints.models import get_model, list_models
@@ -19,11 +20,13 @@ from adapter.server.endpoints.responses_socket import open_responses_socket
 from adapter.server.endpoints.stored_responses import cancel_response, delete_response, get_response, list_input_items
 from adapter.server.endpoints.translate import translate
 from adapter.server.http.router import WEBSOCKET
+from adapter.server.not_served import NOT_SERVED
 from adapter.server.pipeline.endpoint import Endpoint, Endpoints, not_served
 from adapter.settings import Settings
 from adapter.wire.openai import response_events
 from adapter.wire.openai.chat_answer import ChatCompletion, ChatCompletionChunk
 from adapter.wire.openai.chat_request import ChatCompletionRequest
+from adapter.wire.openai.embeddings import EmbeddingList, EmbeddingRequest
 from adapter.wire.openai.models import Model, ModelList
 from adapter.wire.openai.responses import Response, ResponsesRequest
 from adapter.wire.openai.stored import (
@@ -248,6 +251,22 @@ CONVERSATIONS: Endpoints = (
     ),
 )
 
+FURTHER: Endpoints = (
+    Endpoint(
+        method="POST",
+        path="/v1/embeddings",
+        handler=create_embeddings,
+        name="createEmbedding",
+        summary="Embed texts as vectors.",
+        takes=EmbeddingRequest,
+        gives=EmbeddingList,
+        fails=SENDING,
+        asks_gemini=True,
+        is_rated=True,
+    ),
+)
+"""What OpenAI's clients use beside chat."""
+
 MODELS: Endpoints = (
     Endpoint(
         method="GET",
@@ -316,14 +335,38 @@ INSPECTOR: Endpoints = tuple(
     )
 )
 
-NOT_SERVED: Endpoints = (
-    not_served(
-        "/v1/fine_tuning/{rest:path}",
-        "Fine-tuning is not served here: Gemini is tuned on Vertex AI, and a tuned model is called by its name.",
+NATIVE: Endpoints = (
+    not_served("/v1beta/openai/{rest:path}", "Google's OpenAI endpoint is not served here: base_url ends in /v1."),
+    # google-genai 3 uses /v1 unless it is told otherwise.
+    *(
+        Endpoint(
+            method="POST",
+            path=f"/{version}/models/{{target:path}}",
+            handler=native.call_model,
+            name="callGeminiModel" if version == "v1beta" else "",
+            summary="A method of Gemini's own API: generateContent, streamGenerateContent, countTokens, embedContent.",
+            takes=dict[str, Any],
+            fails=SENDING,
+            asks_gemini=True,
+            is_rated=True,
+            is_native=True,
+        )
+        for version in ("v1beta", "v1")
+    ),
+    *(
+        Endpoint(
+            method=method,
+            path="/v1beta/{rest:path}",
+            handler=native.pass_on,
+            takes=dict[str, Any] if method in ("POST", "PATCH") else None,
+            is_rated=True,
+            is_native=True,
+        )
+        for method in ("GET", "POST", "PATCH", "DELETE")
     ),
 )
-"""What OpenAI has and this server does not."""
+"""Gemini's own API, for programs that are written against it."""
 
 ENDPOINTS = with_description(
-    (*CHAT, *RESPONSES, *CONVERSATIONS, *MODELS, *OPERATING, *INSPECTOR, *NOT_SERVED),
+    (*CHAT, *RESPONSES, *CONVERSATIONS, *FURTHER, *MODELS, *OPERATING, *INSPECTOR, *NATIVE, *NOT_SERVED),
 )

@@ -1,7 +1,8 @@
 """Which endpoints serve a path: a literal path by one look-up, any other by its pattern, in the order of the table."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
+from difflib import get_close_matches
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from starlette.convertors import Convertor
@@ -26,6 +27,15 @@ def tidied(path: str) -> str | None:
     """
     meant = _PREFIXES.sub("", _SLASHES.sub("/", path)).rstrip("/")
     return None if meant in ("", path) or meant.startswith(_KEPT_AS_THEY_ARE) else meant
+
+
+_LONGEST_MISTYPED = 200
+_ALIKE = 0.8
+
+
+def _whole(path: str, known: Container[str]) -> str:
+    """The path with the version that clients put into their base URL."""
+    return f"/v1{path}" if f"/v1{path}" in known else path
 
 
 class Match(NamedTuple, Generic[T]):
@@ -69,6 +79,18 @@ class Router(Generic[T]):
                 self._patterns.append(_Pattern(regex, convertors, match))
             else:
                 self._literal[path] = match
+
+    def nearest(self, path: str) -> str | None:
+        """The path that a mistyped one is likely to mean: without what stands too much in front, or spelled alike."""
+        if len(path) > _LONGEST_MISTYPED:
+            return None
+        parts = path.lower().strip("/").split("/")
+        for number in range(len(parts)):
+            shorter = "/" + "/".join(parts[number:])
+            if shorter in self._literal and shorter != "/":
+                return _whole(shorter, self._literal)
+        like = get_close_matches("/" + "/".join(parts), self._literal, 1, _ALIKE)
+        return _whole(like[0], self._literal) if like else None
 
     def match(self, path: str) -> Match[T] | None:
         """What serves a path; None for a path that is not in the table."""

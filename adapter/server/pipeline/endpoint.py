@@ -9,7 +9,7 @@ from starlette.exceptions import HTTPException
 
 from adapter.server.http.router import ANY_METHOD, WEBSOCKET, Match, Router
 from adapter.server.pipeline.call import Call
-from adapter.server.pipeline.errors import NotServed
+from adapter.server.pipeline.errors import NoSuchPath, NotServed
 from adapter.settings import Settings
 
 Handler = Callable[[Call], Awaitable[None]]
@@ -38,6 +38,7 @@ class Endpoint:
     `asks_gemini`: it has a place among those that run, ends when its client leaves, and is shown on the page whole.
     `is_rated`: it counts against a client's rates. `is_open`: no key is asked for. `is_quiet`: machines ask it again
     and again, so it has no figures, no spans, and a line only in detail. `is_served`: with which settings it exists.
+    `is_native`: it is Gemini's own, so the client's key may stand in the URL, and errors are Google's.
     """
 
     method: str
@@ -54,6 +55,7 @@ class Endpoint:
     is_rated: bool = False
     is_open: bool = False
     is_quiet: bool = False
+    is_native: bool = False
     is_served: Callable[[Settings], bool] = _always
     max_body: Callable[[Settings], int] = _max_body
 
@@ -101,12 +103,13 @@ def not_served(path: str, why: str) -> Endpoint:
     return Endpoint(method=ANY_METHOD, path=path, handler=refuse)
 
 
-async def _unknown(_call: Call) -> None:
-    raise HTTPException(404)
+def _unknown(meant: str | None) -> Endpoint:
+    """What answers where there is no endpoint; `meant` is a path that is like the one that was asked for."""
 
+    async def refuse(_call: Call) -> None:
+        raise NoSuchPath(meant)
 
-UNKNOWN = Endpoint(method=ANY_METHOD, path="/", handler=_unknown, is_open=True)
-"""What answers where there is no endpoint."""
+    return Endpoint(method=ANY_METHOD, path="/", handler=refuse, is_open=True)
 
 
 def _wrong_method(match: Match[Endpoint]) -> Endpoint:
@@ -116,9 +119,9 @@ def _wrong_method(match: Match[Endpoint]) -> Endpoint:
     return Endpoint(method=ANY_METHOD, path=match.template, handler=refuse, is_open=True)
 
 
-def endpoint_of(match: Match[Endpoint] | None, method: str) -> Endpoint:
+def endpoint_of(router: Router[Endpoint], match: Match[Endpoint] | None, path: str, method: str) -> Endpoint:
     """What answers a request: where nothing serves it, an endpoint that says so."""
-    return UNKNOWN if match is None else match.of(method) or _wrong_method(match)
+    return _unknown(router.nearest(path)) if match is None else match.of(method) or _wrong_method(match)
 
 
 def is_quiet(match: Match[Endpoint]) -> bool:

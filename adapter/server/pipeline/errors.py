@@ -36,6 +36,14 @@ class Malformed(Exception):
         self.code = code
 
 
+class NoSuchPath(HTTPException):
+    """A path that no endpoint has; `meant` is one that is like it."""
+
+    def __init__(self, meant: str | None) -> None:
+        super().__init__(404)
+        self.meant = meant
+
+
 class NotServed(Exception):
     """An endpoint of OpenAI's that this server does not have; the text says why, and what to use."""
 
@@ -116,7 +124,10 @@ def naming_place(error: HTTPException, method: str, path: str) -> HTTPException:
     """The router's error with what was asked for: a wrong base URL is found by it."""
     if error.status_code not in _NOT_SERVED or error.detail != HTTPStatus(error.status_code).phrase:
         return error
-    return HTTPException(error.status_code, f"{_NOT_SERVED[error.status_code]}: {method} {path}", error.headers)
+    text = f"{_NOT_SERVED[error.status_code]}: {method} {path}"
+    if isinstance(error, NoSuchPath) and error.meant is not None:
+        text += f" (did you mean {error.meant}?)"
+    return HTTPException(error.status_code, text, error.headers)
 
 
 def _http(error: HTTPException, _asked: Asked) -> Failure:

@@ -10,6 +10,7 @@ from adapter.server.observe.route_name import shown_path
 from adapter.server.pipeline.call import Call
 from adapter.server.pipeline.endpoint import Endpoint
 from adapter.server.pipeline.errors import naming_place
+from adapter.server.pipeline.google_errors import google_error
 from adapter.server.pipeline.service import patience_of
 from adapter.upstream.errors import UpstreamTimeout
 
@@ -32,7 +33,8 @@ async def serve(endpoint: Endpoint, call: Call) -> None:
         except ClientGone:
             call.exchange.status = 499
             return
-        await call.send(failure.body, failure.headers, failure.status)
+        body = google_error(failure, error) if endpoint.is_native else failure.body
+        await call.send(body, failure.headers, failure.status)
 
 
 async def _outlast_client(call: Call, error: Exception) -> None:
@@ -52,7 +54,7 @@ async def _outlast_client(call: Call, error: Exception) -> None:
 async def _serve(endpoint: Endpoint, call: Call) -> None:
     service = call.service
     if not endpoint.is_open:
-        call.client = service.access.client(call.scope)
+        call.client = service.access.client(call.scope, takes_key_in_url=endpoint.is_native)
     if endpoint.asks_gemini:
         call.exchange.client = call.client.id
     if endpoint.is_rated:

@@ -57,6 +57,13 @@ def sources(notes: Sequence[Note]) -> str:
     return ", ".join(f"{source}={counts[source]}" for source in SignatureSource if counts[source])
 
 
+def headers(model: str, request_notes: Sequence[Note], reply_notes: Sequence[Note] = ()) -> dict[str, str]:
+    """What an answer tells of the model that gave it and of the ledger."""
+    told = {"x-adapter-model": model, HEADER: summary([*request_notes, *reply_notes])}
+    found = sources(request_notes)
+    return {**told, SIGNATURES_HEADER: found} if found else told
+
+
 def listed(notes: Sequence[Note]) -> list[dict[str, str]]:
     """The ledger as JSON."""
     return [entry(note) for note in notes]

@@ -255,12 +255,8 @@ class Service:
     def headers(self, plans: Plans, reply_notes: Sequence[Note] = ()) -> dict[str, str]:
         """What an answer tells of its translation."""
         plan = plans.plan
-        headers = {"x-adapter-model": plan.model, notes.HEADER: notes.summary([*plan.notes, *reply_notes])}
-        if plans.is_fallback:
-            headers[UPSTREAM_HEADER] = plans.place.label
-        if sources := notes.sources(plan.notes):
-            headers[notes.SIGNATURES_HEADER] = sources
-        return headers
+        told = notes.headers(plan.model, plan.notes, reply_notes)
+        return {**told, UPSTREAM_HEADER: plans.place.label} if plans.is_fallback else told
 
     def failure(self, error: Exception, request_id: str, client: Client | None) -> Failure:
         """OpenAI's error for an exception."""

@@ -1,0 +1,58 @@
+"""POST /v1/embeddings."""
+
+import asyncio
+
+from adapter.server.pipeline import ledger_headers as notes
+from adapter.server.pipeline.call import Call
+from adapter.server.pipeline.openai_tokens import detokenizer
+from adapter.server.pipeline.service import deadline_of
+from adapter.settings import named
+from adapter.translate import embeddings
+from adapter.translate.core.notes import Rejected
+from adapter.translate.embeddings import EmbeddingContext, EmbeddingPlan
+from adapter.upstream.client import Caller
+from adapter.upstream.errors import InvalidModelName, UpstreamError
+from adapter.wire.gemini.embed import BatchEmbedContentsResponse
+from adapter.wire.openai.embeddings import EmbeddingRequest
+
+AT_ONCE = 4
+"""Calls for one request that run at the same time."""
+
+
+async def create_embeddings(call: Call) -> None:
+    """Embed texts: all of them or none."""
+    service, exchange = call.service, call.exchange
+    request, unknown = await call.read(EmbeddingRequest)
+    exchange.model_asked = request.model
+    call.client.check(request.model)
+    served = named(request.model, service.catalogue, "embeddings")
+    context = EmbeddingContext(request=request, served=served, options=service.options, detokenize=detokenizer())
+    plan = await call.work.run(embeddings.to_gemini, context, unknown)
+    exchange.model, exchange.notes = served.model, plan.notes
+    exchange.upstream_request = plan.batches[0] if len(plan.batches) == 1 else plan.batches
+    notes.check(plan.notes, notes.strictness(call.scope, service.settings), service.settings.notes)
+    answers = await _ask(call, served.model, plan)
+    found, exchange.reply_notes = await call.work.run(embeddings.from_gemini, answers, plan, request, served.model)
+    await call.send(found, notes.headers(served.model, plan.notes, exchange.reply_notes))
+
+
+async def _ask(call: Call, model: str, plan: EmbeddingPlan) -> list[BatchEmbedContentsResponse]:
+    """The answers to all batches, in their order. The first failure ends the others; no batch is asked twice for it."""
+    upstream, caller, deadline = call.service.upstream, Caller(call.client.key), deadline_of(call.scope)
+    try:
+        asked = [upstream.call_of(model, "batchEmbedContents", batch) for batch in plan.batches]
+    except InvalidModelName:
+        raise Rejected("model", "malformed-value", "this is not the name of a model") from None
+    turns = asyncio.Semaphore(AT_ONCE)
+
+    async def ask(number: int) -> BatchEmbedContentsResponse:
+        async with turns:
+            return await upstream.ask(asked[number], BatchEmbedContentsResponse, caller, deadline)
+
+    with call.service.drain.limited():
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(ask(number)) for number in range(len(asked))]
+        except* UpstreamError as failures:
+            raise failures.exceptions[0] from None
+    return [task.result() for task in tasks]

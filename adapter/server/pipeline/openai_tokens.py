@@ -1,0 +1,33 @@
+"""OpenAI's tokens as text, by the package tiktoken where its data are on this machine: nothing is downloaded."""
+
+import hashlib
+import os
+from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+
+from adapter.translate.token_arrays import Detokenize
+
+_URL = "https://openaipublic.blob.core.windows.net/encodings/cl100k_base.tiktoken"
+_FILE = hashlib.sha1(_URL.encode(), usedforsecurity=False).hexdigest()
+"""How tiktoken names the file that it keeps of this address (tiktoken 0.12, `load.read_file_cached`)."""
+
+VARIABLE = "TIKTOKEN_CACHE_DIR"
+
+
+@cache
+def detokenizer() -> Detokenize | None:
+    """What reads tokens of OpenAI's embedding models (cl100k_base); None where the package or its data are missing."""
+    folder = os.environ.get(VARIABLE)
+    if folder is None or not Path(folder, _FILE).is_file() or find_spec("tiktoken") is None:
+        return None
+    encoding = import_module("tiktoken").get_encoding("cl100k_base")
+
+    def text_of(tokens: list[int]) -> str:
+        try:
+            return str(encoding.decode(tokens))
+        except (KeyError, OverflowError, TypeError) as error:
+            raise ValueError(str(error)) from None
+
+    return text_of
