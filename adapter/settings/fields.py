@@ -140,6 +140,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     models: Annotated[
         dict[str, str], _about("Model map, first match wins: 'gpt-4o-mini=gemini-3.8-flash,my-*=gemini-3.5-flash'.")
     ] = {}
+    list_models: Annotated[
+        tuple[str, ...],
+        _about("Patterns of the models that /v1/models lists, in this order. None: all, those that chat first."),
+    ] = ()
     default_models: Annotated[bool, _about("Send OpenAI's model names to current Gemini models.")] = True
     capabilities: Annotated[str | None, _about("TOML file with capability rows that go before the built-in ones.")] = (
         None

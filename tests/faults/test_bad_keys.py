@@ -123,7 +123,7 @@ ROUTES = [
     ("GET" if endpoint.method == ANY_METHOD else endpoint.method, path)
     for endpoint, path in served_paths()
     # The page's own files say nothing of anybody.
-    if endpoint.method != WEBSOCKET and "{path:path}" not in endpoint.path
+    if endpoint.method != WEBSOCKET and "{file}" not in endpoint.path
 ]
 
 

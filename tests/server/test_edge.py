@@ -336,3 +336,36 @@ async def test_what_proxies_deny_by_its_path_is_served_under_no_other(path):
     async with scripted(says_hello) as upstream, adapter(upstream, inspector=True, metrics=True) as client:
         response = await client.get(str(client.base_url).rstrip("/") + path)
     assert response.status_code == 404
+
+
+async def lists_models(call):
+    """As Google lists them, embeddings first."""
+    methods = {"gemini-embedding-001": ["embedContent"], "text-other-001": ["countTokens"]}
+    names = ("gemini-embedding-001", "text-other-001", "gemini-3.5-flash", "gemini-3.8-pro")
+    models = [
+        {"name": f"models/{name}", "supportedGenerationMethods": methods.get(name, ["generateContent"])}
+        for name in names
+    ]
+    await call.json({"models": models})
+
+
+async def test_models_that_chat_are_listed_first_and_each_with_what_serves_it():
+    async with scripted(lists_models) as upstream, adapter(upstream, models={"mine": "gemini-3.5-flash"}) as client:
+        listed = (await client.get("/v1/models")).json()["data"]
+    assert [(one["id"], one.get("served_by")) for one in listed] == [
+        ("gemini-3.5-flash", "POST /v1/chat/completions"),
+        ("gemini-3.8-pro", "POST /v1/chat/completions"),
+        ("mine", "POST /v1/chat/completions"),
+        ("gemini-embedding-001", "POST /v1/embeddings"),
+        ("text-other-001", None),
+    ]
+
+
+async def test_the_operator_chooses_and_orders_what_is_listed():
+    chosen = ("gemini-3.8-*", "gemini-3.*", "mine")
+    async with (
+        scripted(lists_models) as upstream,
+        adapter(upstream, models={"mine": "gemini-3.5-flash"}, list_models=chosen) as client,
+    ):
+        listed = (await client.get("/v1/models")).json()["data"]
+    assert [one["id"] for one in listed] == ["gemini-3.8-pro", "gemini-3.5-flash", "mine"]
