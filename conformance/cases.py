@@ -142,7 +142,7 @@ class Case(Form):
     @property
     def id(self) -> str:
         """The path of its file, without what all have in common."""
-        return f"{self.suite}/{self.name.replace(' ', '-')}"
+        return f"{self.suite}/{self.rule}/{self.name.replace(' ', '-')}"
 
 
 _TURN = {field.name for field in msgspec.structs.fields(Turn)}
@@ -154,7 +154,7 @@ def read(path: Path) -> Case:
         members = msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
         if "turns" not in members:
             members["turns"] = [{key: members.pop(key) for key in list(members) if key in _TURN}]
-        named = {**members, "suite": path.parent.name, "name": path.stem.replace("-", " ")}
+        named = {**members, "suite": path.relative_to(ROOT).parts[0], "name": path.stem.replace("-", " ")}
         return msgspec.convert(generate(named), Case)
     except msgspec.MsgspecError as error:
         raise ValueError(f"{path}: {error}") from None
@@ -162,7 +162,7 @@ def read(path: Path) -> Case:
 
 def all_cases(text: str = "") -> list[Case]:
     """Every case whose name, rule or source contains `text`, in the order of their names."""
-    found = (read(path) for suite in SUITES for path in sorted((ROOT / suite).glob("*.json")))
+    found = (read(path) for suite in SUITES for path in sorted((ROOT / suite).rglob("*.json")))
     return [case for case in found if text in f"{case.suite} {case.name} {case.rule} {case.source}"]
 
 

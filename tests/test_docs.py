@@ -155,6 +155,32 @@ def test_every_field_has_a_fate_that_a_case_shows():
         assert [field for field in rules if not fates_of(field, endpoint)] == []
 
 
+INDEX = ROOT / "conformance" / "INDEX.md"
+
+INDEX_HEAD = """# All cases
+
+Each line is a case: a file in the folder of its suite and its rule, whose name is the sentence it proves. This page is
+made from the files by `python -m tests.test_docs`.
+"""
+
+
+def index_page() -> str:
+    """The cases by suite and rule."""
+    lines, place = [INDEX_HEAD], ("", "")
+    for case in _cases():
+        if (case.suite, case.rule) != place:
+            if case.suite != place[0]:
+                lines.append(f"\n## {case.suite}")
+            lines.append(f"\n### {case.rule}\n")
+            place = (case.suite, case.rule)
+        lines.append(f"- [{case.name}]({case.id}.json)")
+    return "\n".join(lines) + "\n"
+
+
+def test_the_index_of_the_cases_is_what_there_is():
+    assert INDEX.read_text() == index_page(), "run python -m tests.test_docs"
+
+
 def test_the_page_of_settings_is_what_the_code_says():
     assert SETTINGS.read_text() == settings_page(), "run python -m tests.test_docs"
 
@@ -165,6 +191,7 @@ def test_the_page_of_codes_is_what_the_catalogue_says():
 
 if __name__ == "__main__":
     SETTINGS.write_text(settings_page())
+    INDEX.write_text(index_page())
     CODES_PAGE.write_text(codes_page())
     FIELDS.write_text(fields_page())
     README.write_text(with_table(README.read_text()))

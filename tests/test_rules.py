@@ -64,6 +64,11 @@ def test_every_file_is_a_case_of_a_known_suite():
     assert len(files) == len(CASES)
 
 
+def test_every_case_lies_in_the_folder_of_its_rule():
+    elsewhere = [case.id for case in CASES if not (ROOT / f"{case.id}.json").is_file()]
+    assert elsewhere == [], "move each to conformance/SUITE/RULE/, as this says, and run python -m tests.test_docs"
+
+
 def test_no_two_cases_ask_the_same():
     seen: dict[str, str] = {}
     for case in CASES:
@@ -79,4 +84,4 @@ def test_a_case_says_where_it_comes_from_and_expects_something(case):
     assert case.rule
     assert all(turn.request for turn in case.turns)
     last = case.turns[-1]
-    assert last.upstream or last.path or last.response or last.chunks or last.error
+    assert last.upstream or last.path or last.response or last.chunks or last.error or last.notes or last.reply_notes
