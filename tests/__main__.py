@@ -7,6 +7,7 @@ the first that fails. `--quick` is what most changes need; docs/testing.md tells
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 PYTHON = sys.executable
 
@@ -16,7 +17,16 @@ CHECKS = [
     [PYTHON, "-m", "mypy"],
 ]
 
-PURE = ["tests/test_conformance.py", "tests/translate", "tests/wire"]
+COSTLY = {"tests/translate/test_linear.py", "tests/translate/test_targets.py"}
+"""Pure tests that measure CPU or are many: they run without coverage."""
+
+PURE = sorted(
+    {
+        "tests/test_conformance.py",
+        *(path.as_posix() for folder in ("translate", "wire") for path in Path("tests", folder).rglob("test_*.py")),
+    }
+    - COSTLY
+)
 """What covers `wire` and `translate`; coverage makes tests slow, so only these are run with it."""
 
 COVERED = "adapter/wire/*,adapter/translate/*"
@@ -38,10 +48,11 @@ AT_ONCE = str(CORES + 1)
 
 def run(command: list[str]) -> None:
     """Run one check; leave with its exit code if it fails."""
-    print("$", " ".join(["python", *command[1:]]), flush=True)
+    shown = " ".join(["python", *command[1:]])
+    print("$", shown if len(shown) < 400 else f"{shown[:400]} ...", flush=True)
     code = subprocess.run(command, check=False).returncode
     if code:
-        print(f"Failed: {' '.join(['python', *command[1:]])}", flush=True)
+        print(f"Failed: {shown}", flush=True)
         sys.exit(code)
 
 
