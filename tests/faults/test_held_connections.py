@@ -4,6 +4,8 @@ import asyncio
 
 import pytest
 
+from adapter.server.http.router import WEBSOCKET
+from adapter.server.pipeline.endpoint import Endpoint
 from tests.faults.raw import raw, request
 from tests.server.scripted import adapter, answer, scripted
 
@@ -96,13 +98,19 @@ async def test_a_whole_handshake_is_answered_and_its_connection_stays(path):
         assert b"response.create" in await asyncio.wait_for(connection.reader.readuntil(b"}}"), 10)
 
 
-async def test_a_handshake_that_nobody_answers_is_not_held(monkeypatch):
-    async def never(_endpoint, _scope, receive, _send):
-        while (await receive())["type"] != "websocket.disconnect":
+async def test_a_handshake_that_nobody_answers_is_not_held():
+    async def never(call):
+        while (await call.receive())["type"] != "websocket.disconnect":
             pass
 
-    monkeypatch.setattr("adapter.server.endpoints.responses_socket.ResponsesSocket.__call__", never)
-    assert b" 101 " not in await ends(upgrade())
+    silent = (Endpoint(method=WEBSOCKET, path="/v1/responses", handler=never, is_open=True),)
+    async with (
+        scripted(whole) as upstream,
+        adapter(upstream, endpoints=silent, header_timeout=0.5) as client,
+        raw(client) as connection,
+    ):
+        await connection.send(upgrade())
+        assert b" 101 " not in await asyncio.wait_for(connection.rest(), 10)
 
 
 @pytest.mark.parametrize("behind", [b"G", b"GET / HT", request()[:-1], request()[:60]], ids=repr)
