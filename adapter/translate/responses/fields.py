@@ -311,6 +311,9 @@ def to_chat(request: ResponsesRequest, unknown: Mapping[str, msgspec.Raw] = {}) 
     asked = Asked(request, box)
     fields: dict[str, Any] = {"stream_options": StreamOptions(include_usage=True)}
     paths = {**conversation.paths, **box.paths}
+    if "messages" in unknown and request.input is None:
+        reason = "messages are sent to POST /v1/chat/completions; here the conversation is the field input"
+        raise Rejected("messages", "wrong-endpoint", reason)
     notes = unknown_notes(unknown)
     notes += conversation.notes + box.notes
     for field, rule in RULES.items():

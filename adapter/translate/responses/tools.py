@@ -1,5 +1,6 @@
 """Tools and the tool choice of a Responses request as those of a chat request."""
 
+import re
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
@@ -28,6 +29,9 @@ SEARCHES = ("web_search", "web_search_2025_08_26", "web_search_preview", "web_se
 
 MAX_CACHED, MAX_CACHES = 256 * 1024, 16 * 1024 * 1024
 """Bytes of tools that are converted once for equal bytes, and of all that are kept so."""
+
+
+_CHATS = re.compile(r"\[\d+\]\.function")
 
 
 class Toolset(NamedTuple):
@@ -96,6 +100,9 @@ def _convert(field: str, raw: bytes, allowed: frozenset[str] | None) -> Toolset:
     tools, unknown = decode_field(field, msgspec.Raw(raw), list[ResponsesTool])
     box = Toolset([], {}, {}, [], [])
     for path in unknown:
+        if _CHATS.fullmatch(path) and tools[int(path[1 : path.index("]")])].name is None:
+            reason = "a tool as chat completions have it: here name, description and parameters stand beside type"
+            raise Rejected(f"{field}{path}", "wrong-endpoint", reason)
         box.drop(f"{field}{path}", "unknown-field", "not a field that this adapter knows")
     for index, tool in enumerate(tools):
         if allowed is None or _kind(tool.type) in allowed:
