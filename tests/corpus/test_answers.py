@@ -135,7 +135,7 @@ def test_nothing_of_an_answer_is_lost_without_a_note(streamed, count):
         else:
             completion, notes, issued = from_gemini(*_whole(recording))
             answer = json.loads(encode(completion))
-        output = Output(answer, [json.loads(encode(record)) for _, record in issued])
+        output = Output(answer, [json.loads(encode(one.signature)) for one in issued])
         gone = sorted({path for event in events for path in lost(event, output, notes, CONSTANT, merged=streamed)})
         count("all there" if not gone else "lost")
         if gone:

@@ -1,0 +1,219 @@
+"""Sensitivity: whatever a client changes in a request, or Gemini in an answer, something observable changes with it.
+
+Each leaf of each recorded request and answer gets another value. Then what Gemini or the client gets is another, or a
+note at that path or at a parent says that this is lost, or the value is refused under that path. A leaf for which none
+of this holds was ignored in silence.
+"""
+
+import copy
+import json
+import re
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import msgspec
+import pytest
+
+from adapter.translate import chat
+from adapter.translate.core.context import Context
+from adapter.translate.core.errors import AnswerError
+from adapter.translate.core.notes import Fate, Note, Rejected
+from adapter.translate.responses import fields as responses
+from adapter.translate.signatures.history import look_up
+from adapter.wire.base import decode, encode
+from adapter.wire.openai.chat_request import ChatCompletionRequest
+from adapter.wire.openai.responses import ResponsesRequest
+from tests.corpus import test_answers, test_responses
+from tests.corpus.leaves import bare, leaves
+from tests.corpus.recordings import chat_requests, row_of
+from tests.support.size import is_drawn
+
+MODEL = "gemini-3.5-flash"
+_PATH = re.compile(r" - at `\$\.?([^`]*)`")
+_STEP = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
+
+REQUESTS = {
+    "messages[].tool_calls[].type": "a call is a function's or a custom tool's by the field that it has",
+    "messages[].tool_calls[].index": "the call's place in its list",
+    "stream_options.include_usage": "read where the chunks are made",
+    "response_format.json_schema.strict": "Gemini always follows the schema",
+    "tools[].function.strict": "read as true or false by all tools together",
+    "tools[].function.name": "a choice that names the tool is then refused under tool_choice",
+    "n": "above what a call gives, the number of calls changes",
+}
+"""Chat: what may change without anything else that is compared here, and why."""
+
+ITEMS = {
+    "input[].id": "names the item; calls and results are paired by call_id",
+    "input[].status": "says that the item is whole; unfinished ones have a note",
+    "input[].execution": "whether the client ran the search for tools or OpenAI; its result is sent alike",
+    "input[].container_id": "Gemini runs code in its own sandbox",
+    "text.format.strict": "Gemini always follows the schema",
+    "include[]": "what every answer has, or has a note",
+    "store": "read where the answer is stored",
+    "background": "read where the answer is made",
+    "metadata": "echoed in the response",
+    "reasoning.summary": "asks for thoughts; every word of OpenAI's asks alike",
+    "reasoning.generate_summary": "the same, under its older name",
+    "tools[].strict": "read as true or false by all tools together",
+    "tools[].name": "a choice that names the tool is then refused under tool_choice",
+    "input[].tools[].strict": "read as true or false by all tools together",
+    "input[].role": "of an item that declares tools it says nothing; a message with another role is refused",
+    "input[].content[].type": "of a thought's part: the whole content of the item has one note",
+    "parallel_tool_calls": "means nothing without tools",
+    "conversation": "read where the stored history is",
+    "previous_response_id": "read where the stored history is",
+}
+"""Responses: the same."""
+
+ANSWERS = {
+    "candidates[].content.role": "an answer's role is always the model's",
+    "candidates[].index": "orders the choices",
+}
+"""Answers: the same."""
+
+
+class Outcome(NamedTuple):
+    """What came of an input: all that can be seen of it, its notes, or the path under which it is refused."""
+
+    seen: Any
+    notes: list[Note]
+    refused: str | None = None
+
+
+def changed(leaf: Any) -> Any:
+    """Another value of the same kind."""
+    match leaf:
+        case bool():
+            return not leaf
+        case int() | float():
+            return leaf + 1
+    return f"{leaf}x"
+
+
+def steps_of(path: str) -> Iterator[str | int]:
+    """A leaf's path as keys and indexes."""
+    for key, index in _STEP.findall(path):
+        yield int(index) if index else key
+
+
+def variants(value: Any) -> Iterator[tuple[str, Any]]:
+    """Each leaf's path, and the whole value with another value in its place."""
+    for path, leaf in leaves(value):
+        whole = copy.deepcopy(value)
+        *steps, last = steps_of(path)
+        inner = whole
+        try:
+            for step in steps:
+                inner = inner[step]
+            if inner[last] != leaf:
+                continue
+            inner[last] = changed(leaf)
+        except (KeyError, IndexError, TypeError):
+            # A key with a dot or a bracket in it: such keys are the client's own names.
+            continue
+        yield path, whole
+
+
+def of_chat(request: Any) -> Outcome:
+    try:
+        typed, unknown = decode(json.dumps({**request, "model": MODEL}).encode(), ChatCompletionRequest)
+        body, notes = chat.to_gemini(Context(request=typed, capabilities=row_of(MODEL)), unknown)
+    except Rejected as error:
+        return Outcome(None, error.notes, error.note.path)
+    except msgspec.ValidationError as error:
+        return Outcome(None, [], _path(error))
+    return Outcome((encode(body), typed.stream), notes)
+
+
+def of_responses(request: Any) -> Outcome:
+    view = None
+    try:
+        view = responses.to_chat(*decode(json.dumps({**request, "model": MODEL}).encode(), ResponsesRequest))
+        history = look_up(view.request, {}, view.carried)
+        body, notes = chat.to_gemini(Context(request=view.request, capabilities=row_of(MODEL), history=history))
+    except Rejected as error:
+        told = view.rejected(error) if view is not None else error
+        return Outcome(None, told.notes, told.note.path)
+    except msgspec.ValidationError as error:
+        return Outcome(None, [], _path(error))
+    return Outcome((encode(body), view.request.stream), view.ledger(notes))
+
+
+def _path(error: msgspec.ValidationError) -> str:
+    match = _PATH.search(str(error))
+    return match[1] if match else ""
+
+
+def of_answer(recording: test_answers.Recording) -> Callable[[Any], Outcome]:
+    context = test_answers.context_of(recording)
+
+    def read(body: Any) -> Outcome:
+        try:
+            response, unknown = test_answers.read(body)
+            completion, notes, issued = chat.from_gemini(response, context, test_answers.STAMP, unknown)
+        except (AnswerError, msgspec.ValidationError) as error:
+            return Outcome(str(error), [], None)
+        return Outcome((encode(completion), [one.signature for one in issued]), notes)
+
+    return read
+
+
+def ignored(value: Any, read: Callable[[Any], Outcome], constant: dict[str, str], name: str) -> list[str]:
+    """The leaves whose value makes no difference, without a note."""
+    before = read(value)
+    if before.refused is not None or isinstance(before.seen, str):
+        # A refused request and an answer that is an error say one thing, whatever else they hold.
+        return []
+    return [
+        path
+        for path, other in variants(value)
+        if is_drawn(f"{name} {path}") and not _is_constant(path, constant) and not _is_told(path, before, read(other))
+    ]
+
+
+def _is_constant(path: str, constant: dict[str, str]) -> bool:
+    form = bare(path)
+    return form in ("model", "modelVersion") or any(form == one or form.startswith(f"{one}.") for one in constant)
+
+
+def _is_told(path: str, before: Outcome, after: Outcome) -> bool:
+    if after.refused is not None:
+        return _belongs(after.refused, path) or any(_belongs(note.path, path) for note in after.notes)
+    if after.seen != before.seen:
+        return True
+    notes = [note for note in (*before.notes, *after.notes) if note.fate is not Fate.EXACT]
+    return any(_belongs(note.path, path) for note in notes)
+
+
+def _belongs(told: str, path: str) -> bool:
+    """Whether a note's path is a leaf's or one that holds it, or lies inside what the leaf says (a JSON text)."""
+    told, path = (bare(told), bare(path)) if "[]" in told else (told, path)
+    return (
+        path == told
+        or (told and path.startswith((f"{told}.", f"{told}[")))
+        or told.startswith((f"{path}.", f"{path}["))
+    )
+
+
+@pytest.mark.parametrize("endpoint", ["chat", "responses"])
+def test_no_leaf_of_a_request_is_ignored_in_silence(endpoint, count):
+    recorded, read, constant = {
+        "chat": (chat_requests(), of_chat, REQUESTS),
+        "responses": (test_responses.requests(), of_responses, ITEMS),
+    }[endpoint]
+    silent: dict[str, str] = {}
+    for recording in recorded:
+        for path in ignored(recording.request, read, constant, recording.id):
+            silent.setdefault(bare(path), f"{recording.id} {path}")
+        count("requests")
+    assert not silent
+
+
+def test_no_leaf_of_an_answer_is_ignored_in_silence(count):
+    silent: dict[str, str] = {}
+    for recording in test_answers.answers(streamed=False):
+        for path in ignored(recording.body, of_answer(recording), ANSWERS, recording.id):
+            silent.setdefault(bare(path), f"{recording.id} {path}")
+        count("answers")
+    assert not silent
