@@ -10,9 +10,14 @@ from typing import Any
 import msgspec
 
 ROOT = Path(__file__).parent
-SUITES = ("chat", "streams", "errors", "responses", "compactions", "embeddings")
+SUITES = ("chat", "streams", "errors", "responses", "compactions", "embeddings", "completions")
 
-PATHS = {"responses": "responses", "compactions": "responses/compact", "embeddings": "embeddings"}
+PATHS = {
+    "responses": "responses",
+    "compactions": "responses/compact",
+    "embeddings": "embeddings",
+    "completions": "completions",
+}
 """Where the requests of a suite go, below the base URL, if not to `chat/completions`."""
 
 

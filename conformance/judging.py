@@ -79,7 +79,7 @@ def _message(body: Any) -> dict[str, Any]:
     if isinstance(body, dict) and body.get("object") in ("response", "response.compaction"):
         return {"id": body["id"], "output": body["output"]}
     choices = body.get("choices") if isinstance(body, dict) else None
-    return choices[0]["message"] if choices else {}
+    return choices[0].get("message", {}) if choices else {}
 
 
 def _whole(turn: Turn, observed: Observed) -> Iterator[str]:

@@ -11,6 +11,7 @@ import pydantic
 from google.genai import types as genai
 from openai.lib.streaming.chat._completions import ChatCompletionStreamState
 from openai.lib.streaming.responses._responses import ResponseStreamState
+from openai.types import Completion as TextCompletion
 from openai.types import CreateEmbeddingResponse
 from openai.types import chat as openai_chat
 from openai.types import embedding as openai_embedding
@@ -87,6 +88,13 @@ def check_embeddings(answer: dict[str, Any]) -> None:
         openai_embedding.Embedding.model_validate_json(json.dumps(one), strict=True)
     bare = {**answer, "data": []}
     CreateEmbeddingResponse.model_validate_json(json.dumps(bare), strict=True)
+
+
+def check_text_completion(answer: dict[str, Any]) -> None:
+    """Raise for an answer that the openai package's types do not take."""
+    TextCompletion.model_validate_json(json.dumps(answer), strict=True)
+    usage = answer["usage"]
+    assert usage["prompt_tokens"] + usage["completion_tokens"] == usage["total_tokens"]
 
 
 def floats_of(text: str) -> list[float]:

@@ -15,7 +15,7 @@ from adapter.server.pipeline.parallel_choices import joined
 from adapter.server.pipeline.service import DECODING_ERRORS, plan_for
 from adapter.server.state.stored_objects import Past
 from adapter.store.shared.base import combined
-from adapter.translate import chat, embeddings
+from adapter.translate import chat, completions, embeddings
 from adapter.translate.answer import continuation
 from adapter.translate.answer.continuation import Continuation, unfinished
 from adapter.translate.answer.parallel_choices import Fanout
@@ -34,6 +34,7 @@ from adapter.wire.base import decode, encode
 from adapter.wire.gemini.embed import BatchEmbedContentsResponse
 from adapter.wire.gemini.generate import GenerateContentResponse
 from adapter.wire.openai.chat_request import ChatCompletionRequest
+from adapter.wire.openai.completions import CompletionRequest
 from adapter.wire.openai.embeddings import EmbeddingRequest
 from adapter.wire.openai.responses import InputItem, ResponsesRequest
 from adapter.wire.signatures import Signature
@@ -302,6 +303,43 @@ class EmbeddingsCore(Core):
         return self.observed(200, answer, {})
 
 
+class CompletionsCore(Core):
+    """The way through a request to continue texts."""
+
+    def serve(self, turn, body, number):
+        try:
+            request, unknown = decode(body, CompletionRequest)
+        except DECODING_ERRORS as error:
+            raise malformed(error) from None
+        names = settings.catalogue(self.settings, self.case.day)
+        view = completions.to_chat(request, settings.named(request.model, names).row, words_of, unknown)
+        chosen = settings.options(self.settings)
+        try:
+            chats = [plan_for(one, {}, names, chosen, history=look_up(one, {})) for one in view.requests]
+        except Rejected as error:
+            raise Rejected(completions.path_of(error.note.path), error.note.code, error.note.reason) from None
+        notes = list(dict.fromkeys(note for one in chats for note in view.ledger(one.notes)))
+        self.notes = lines(notes)
+        ledger.check(notes, Strictness(self.settings.strict), self.settings.notes)
+        made = [self.answer_to(turn, one, number) for one in chats]
+        self.bodies = [orjson.loads(encode(one.body)) for one in chats for _ in range(one.calls)]
+        self.paths = [f"{one.model}:generateContent" for one in chats for _ in range(one.calls)]
+        self.reply_notes = lines([note for _, notes, _ in made for note in notes])
+        found = completions.from_chat([one for one, _, _ in made], view, "cmpl-1", 1_700_000_000, chats[0].model)
+        answer = orjson.loads(encode(found))
+        oracles.check_text_completion(answer)
+        return self.observed(200, answer, {})
+
+    def answer_to(self, turn, one, number):
+        """The chat's answer to one prompt."""
+        self.ask(orjson.loads(encode(one.body)), f"{one.model}:generateContent", one.calls, "generateContent")
+        self.begin(one)
+        replies = [self.whole_reply(turn) for _ in range(one.calls)]
+        reply = replies[0] if one.calls == 1 else joined(replies)
+        stamp = Stamp(seed=f"turn{number}", id="cmpl-1", created=1_700_000_000, model=one.model)
+        return chat.from_gemini(reply.response, one.context, stamp, reply.unknown)
+
+
 def words_of(tokens):
     """A text for tokens, where no data of OpenAI's tokens are needed."""
     if min(tokens) < 0:
@@ -309,7 +347,12 @@ def words_of(tokens):
     return " ".join(f"word{token}" for token in tokens)
 
 
-CORES = {"responses": ResponsesCore, "compactions": CompactionCore, "embeddings": EmbeddingsCore}
+CORES = {
+    "responses": ResponsesCore,
+    "compactions": CompactionCore,
+    "embeddings": EmbeddingsCore,
+    "completions": CompletionsCore,
+}
 
 
 def lines(notes):

@@ -9,6 +9,7 @@ from typing import Any, Union
 
 from adapter.server.endpoints import conversations, inspector, native
 from adapter.server.endpoints.chat import create_chat_completion
+from adapter.server.endpoints.completions import create_completion
 from adapter.server.endpoints.embeddings import create_embeddings
 from adapter.server.endpoints.health import health, ready
 from adapter.server.endpoints.metrics import metrics
@@ -26,6 +27,7 @@ from adapter.settings import Settings
 from adapter.wire.openai import response_events
 from adapter.wire.openai.chat_answer import ChatCompletion, ChatCompletionChunk
 from adapter.wire.openai.chat_request import ChatCompletionRequest
+from adapter.wire.openai.completions import Completion, CompletionRequest
 from adapter.wire.openai.embeddings import EmbeddingList, EmbeddingRequest
 from adapter.wire.openai.models import Model, ModelList
 from adapter.wire.openai.responses import Response, ResponsesRequest
@@ -252,6 +254,19 @@ CONVERSATIONS: Endpoints = (
 )
 
 FURTHER: Endpoints = (
+    Endpoint(
+        method="POST",
+        path="/v1/completions",
+        handler=create_completion,
+        name="createCompletion",
+        summary="Continue texts, whole or as a stream that ends with [DONE].",
+        takes=CompletionRequest,
+        gives=Completion,
+        streams=Completion,
+        fails=SENDING,
+        asks_gemini=True,
+        is_rated=True,
+    ),
     Endpoint(
         method="POST",
         path="/v1/embeddings",

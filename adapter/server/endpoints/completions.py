@@ -1,0 +1,173 @@
+"""POST /v1/completions: each prompt is a chat of one turn, and the choices of all prompts are one answer."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+
+import msgspec
+
+from adapter.server.http.asgi import until
+from adapter.server.pipeline.call import Call
+from adapter.server.pipeline.event_stream import heartbeat_of, relay
+from adapter.server.pipeline.fallback import Plans
+from adapter.server.pipeline.ids import new_id
+from adapter.server.pipeline.openai_tokens import detokenizer
+from adapter.server.pipeline.service import deadline_of, stamp_of
+from adapter.settings import named
+from adapter.translate import chat, completions
+from adapter.translate.answer import continuation
+from adapter.translate.completions import CompletionStream, CompletionView
+from adapter.translate.core.notes import Note, Rejected
+from adapter.translate.plan import Plan
+from adapter.upstream.client import Caller, Reply
+from adapter.upstream.errors import UpstreamError
+from adapter.wire.openai.chat_answer import ChatCompletion
+from adapter.wire.openai.completions import Completion, CompletionRequest
+from adapter.wire.signatures import Issued
+from adapter.wire.sse import DONE, event
+
+AT_ONCE = 4
+"""Prompts of one request that are answered at the same time."""
+
+
+async def create_completion(call: Call) -> None:
+    """Continue texts."""
+    service, exchange = call.service, call.exchange
+    request, unknown = await call.read(CompletionRequest)
+    exchange.model_asked, exchange.stream = request.model, bool(request.stream)
+    row = named(request.model, service.catalogue).row
+    view = await call.work.run(completions.to_chat, request, row, detokenizer(), unknown)
+    plans = await _plans(call, view)
+    for one in plans:
+        call.accept(one)
+    exchange.notes = list(dict.fromkeys(note for one in plans for note in one.plan.notes))
+    id_, created = new_id("cmpl-", 28), int(time.time())
+    if view.only_echo:
+        tokens = sum([await _count(call, one.plan) for one in plans])
+        echoed = completions.echoed(view, id_, created, plans[0].plan.model, tokens)
+        await call.send_translated(plans[0], echoed)
+    elif exchange.stream:
+        await _stream(call, plans, CompletionWriter(call, view, plans, (id_, created)))
+    else:
+        answers = await _answers(call, plans, id_)
+        found = completions.from_chat(answers, view, id_, created, plans[0].plan.model)
+        await call.send_translated(plans[0], found)
+
+
+async def _plans(call: Call, view: CompletionView) -> list[Plans]:
+    """The plan of each prompt, with a ledger under the names of this endpoint's fields."""
+    try:
+        return [
+            await call.service.plan(one, {}, call.client, call.work, ledger_of=view.ledger) for one in view.requests
+        ]
+    except Rejected as error:
+        raise Rejected(completions.path_of(error.note.path), error.note.code, error.note.reason) from None
+
+
+async def _count(call: Call, plan: Plan) -> int:
+    caller, deadline = Caller(call.client.key), deadline_of(call.scope)
+    return await call.service.upstream.count_tokens(plan.model, plan.body, caller, deadline)
+
+
+async def _answers(call: Call, plans: Sequence[Plans], id_: str) -> list[ChatCompletion]:
+    """The answers to all prompts; the first failure ends the others."""
+    turns = asyncio.Semaphore(AT_ONCE)
+    notes: list[Note] = []
+
+    async def answer(one: Plans) -> ChatCompletion:
+        async def read(reply: Reply) -> ChatCompletion:
+            context, stamp = one.plan.context, stamp_of(one, id_)
+            completion, ledger, _ = chat.from_gemini(reply.response, context, stamp, reply.unknown)
+            notes.extend([*continuation.notes(reply.continued), *ledger])
+            return completion
+
+        async with turns:
+            return await call.ask(one, read)
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(answer(one)) for one in plans]
+    except* UpstreamError as failures:
+        raise failures.exceptions[0] from None
+    call.exchange.reply_notes = notes
+    return [task.result() for task in tasks]
+
+
+async def _stream(call: Call, plans: Sequence[Plans], writer: "CompletionWriter") -> None:
+    """Send the texts of one prompt after the other."""
+    service = call.service
+    stream = call.open_stream(plans[0])
+    with until(stream.keep_alive(heartbeat_of(service.settings, writer.heartbeat))):
+        for number, one in enumerate(plans):
+            opened = call.open(one, stream if number == 0 else None)
+            await relay(stream, opened, writer, limited=service.drain.limited)
+            if writer.has_failed:
+                break
+    await stream.end()
+
+
+class CompletionWriter:
+    """Writes texts as a stream of events, prompt by prompt, see `event_stream.Writer`."""
+
+    machine: chat.ChatStream
+
+    def __init__(self, call: Call, view: CompletionView, plans: Sequence[Plans], identity: tuple[str, int]) -> None:
+        self._call = call
+        self._plans = plans
+        self._id, self._created = identity
+        self._streams = [CompletionStream(view, number, *identity) for number in range(len(plans))]
+        self._number = -1
+        self.has_failed = False
+
+    def begin(self, plan: Plan) -> None:
+        """Make the machine for the next prompt."""
+        self._number += 1
+        stamp = stamp_of(self._plans[self._number], self._id)
+        self.machine = chat.ChatStream(plan.context, msgspec.structs.replace(stamp, model=plan.model))
+
+    @property
+    def finished(self) -> bool:
+        """See `Writer`."""
+        return self._number == len(self._plans) - 1 and self.machine.finished
+
+    def take_issued(self) -> list[Issued]:
+        """See `Writer`. Nothing is continued here, so nothing is kept."""
+        return []
+
+    def feed(self, reply: Reply) -> list[bytes]:
+        """See `Writer`."""
+        self._call.exchange.heard(reply.response)
+        if reply.continued:
+            self.machine.went_on()
+        chunks = self.machine.feed(reply.response, reply.unknown)
+        return list(map(event, self._streams[self._number].feed(chunks)))
+
+    async def keep(self, issued: list[Issued]) -> None:
+        """See `Writer`."""
+
+    async def close(self) -> list[bytes]:
+        """See `Writer`."""
+        frames = list(map(event, self._streams[self._number].feed(self.machine.close())))
+        exchange = self._call.exchange
+        exchange.reply_notes = [*exchange.reply_notes, *self.machine.notes]
+        if self._number < len(self._plans) - 1:
+            return frames
+        usages = [stream.usage for stream in self._streams if stream.usage is not None]
+        if usages:
+            last = self._empty()
+            last.usage = completions.total(usages)
+            frames.append(event(last))
+        return [*frames, DONE]
+
+    async def fail(self, error: Exception) -> list[bytes]:
+        """See `Writer`."""
+        self.has_failed = True
+        return [event(self._call.service.failed(error, self._call.exchange, self._call.client).body)]
+
+    def heartbeat(self) -> bytes:
+        """See `Writer`."""
+        return event(self._empty())
+
+    def _empty(self) -> Completion:
+        model = self._plans[max(self._number, 0)].plan.model
+        return Completion(id=self._id, object="text_completion", created=self._created, model=model, choices=[])
