@@ -1,38 +1,72 @@
-"""GET /v1/models and /v1/models/{id}."""
+"""GET /v1/models and /v1/models/{id}: what there is, what serves it, and until when."""
 
+import datetime
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
 from adapter.server.pipeline.call import Call
-from adapter.server.pipeline.service import Service
-from adapter.settings import named, resolve
+from adapter.settings import Catalogue, named
+from adapter.translate.core.capabilities import ModelCapabilities
 from adapter.upstream.client import Caller
 from adapter.wire.gemini.models import Model as GeminiModel
 from adapter.wire.openai.models import Model, ModelList
 
 CHAT = "POST /v1/chat/completions"
 
+_NOTHING = GeminiModel()
 
-def _model(model: GeminiModel, service: Service) -> Model:
-    """Gemini tells no date: the time this process started stands for it."""
-    name = (model.name or "").rpartition("models/")[2]
-    methods = model.supported_generation_methods
+
+def _created(row: ModelCapabilities) -> int:
+    """Gemini tells no date: the day on which the row was looked at stands for it, the same in every process.
+
+    An operator's row may say something else there than a day.
+    """
+    try:
+        day = datetime.date.fromisoformat(row.date)
+    except ValueError:
+        return 0
+    return (day - datetime.date(1970, 1, 1)).days * 86_400
+
+
+def _model(name: str, names: Catalogue, found: GeminiModel = _NOTHING) -> Model:
+    """A model as clients know it; `found` is what the upstream tells of it."""
+    row = named(name, names).row
+    methods = found.supported_generation_methods
     is_chat = methods is None or "generateContent" in methods
-    served_by = named(name, service.catalogue).row.served_by or (CHAT if is_chat else None)
-    return Model(id=name, object="model", created=service.started_at, owned_by="google", served_by=served_by)
+    ends = row.until.get(names.platform)
+    return Model(
+        id=name,
+        object="model",
+        created=_created(row),
+        owned_by="google",
+        shutdown_date=None if ends is None else ends.isoformat(),
+        served_by=row.served_by or (CHAT if is_chat else None),
+        input_token_limit=found.input_token_limit or row.input_limit,
+        output_token_limit=found.output_token_limit or row.output_limit,
+    )
+
+
+def _own(alias: str, names: Catalogue) -> Model:
+    """One of the operator's names."""
+    model = _model(alias, names)
+    model.owned_by, model.stands_for = "adapter", named(alias, names).model
+    return model
 
 
 async def list_models(call: Call) -> None:
     """All models, and the operator's own names for them."""
     service = call.service
-    models = [_model(model, service) for model in await service.models.of(call.client.key)]
-    plain = [alias for alias in service.settings.models if not set(alias) & set("*?[")]
-    models += [
-        Model(id=alias, object="model", created=service.started_at, owned_by="adapter", served_by=CHAT)
-        for alias in plain
-    ]
+    names = service.catalogue
+    found = {_bare(one): one for one in await service.models.of(call.client.key)}
+    service.known_models = frozenset(found)
+    models = [_model(name, names, one) for name, one in found.items()]
+    models += [_own(alias, names) for alias in service.settings.models if not set(alias) & set("*?[")]
     chosen = _chosen(models, service.settings.list_models)
     await call.send(ModelList(object="list", data=[model for model in chosen if call.client.may(model.id)]))
+
+
+def _bare(model: GeminiModel) -> str:
+    return (model.name or "").rpartition("models/")[2]
 
 
 def _chosen(models: Sequence[Model], patterns: Sequence[str]) -> list[Model]:
@@ -48,7 +82,8 @@ async def get_model(call: Call) -> None:
     service = call.service
     asked = call.parameters["model"].removeprefix("models/")
     call.client.check(asked)
-    name = resolve(asked, service.catalogue.alias)
-    model = _model(await service.upstream.model(name, Caller(call.client.key)), service)
-    model.id = asked
+    call.exchange.model_asked = asked
+    name = named(asked, service.catalogue).model
+    model = _model(name, service.catalogue, await service.upstream.model(name, Caller(call.client.key)))
+    model.id, model.stands_for = asked, name if name != asked else None
     await call.send(model, {"x-adapter-model": name})

@@ -72,7 +72,7 @@ def _path_of(call: Call) -> str:
     raw: bytes = call.scope.get("raw_path") or call.scope["path"].encode()
     path = raw.decode("latin-1").partition("?")[0].partition("/v1beta/")[2]
     plain = unquote(path)
-    if not _SAFE.fullmatch(path) or ".." in plain or "//" in plain or plain[0] in "/\\":
+    if not _SAFE.fullmatch(path) or ".." in plain or "//" in plain or plain[0] == "/" or "\\" in plain:
         raise HTTPException(404)
     return path
 

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
+from difflib import get_close_matches
 from importlib import import_module
 from typing import Any, TypeVar
 
@@ -52,10 +53,14 @@ from adapter.upstream.media_fetcher import Fetcher
 from adapter.upstream.model_path import model_path
 from adapter.wire.limits import LimitExceeded, Limits
 from adapter.wire.openai.chat_request import ChatCompletionRequest
+from adapter.wire.openai.errors import ErrorBody
 from adapter.wire.reader import read
 from adapter.wire.signatures import Issued
 
 T = TypeVar("T")
+
+LIKE = 0.75
+"""How alike a model's name must be to be the one that was meant (`difflib`)."""
 
 DECODING_ERRORS = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, LimitExceeded)
 
@@ -122,8 +127,8 @@ class Service:
         self.places = [Place(upstream, label, self.options), *further]
         self.exchanges = Exchanges(enabled=settings.loopback if settings.inspector is None else settings.inspector)
         self.fetcher = Fetcher(fetch_settings(settings))
-        self.started_at = int(time.time())
         self.models = ModelLists(upstream)
+        self.known_models: frozenset[str] = frozenset()
 
     @property
     def catalogue(self) -> Catalogue:
@@ -264,9 +269,21 @@ class Service:
         made = failure_of(error, request_id, own_key=own_key, upstream=self.label)
         return without(made, self.access.secrets)
 
+    def _with_hint(self, failure: Failure, asked: str, client: Client | None) -> Failure:
+        """An error about an unknown model with the name that was likely meant, if this client may have it."""
+        told = failure.body.error
+        if told.code != "model_not_found" or not asked or client is None:
+            return failure
+        known = self.known_models | {alias.model for alias in self.catalogue.alias}
+        like = [name for name in get_close_matches(asked, known, 3, LIKE) if name != asked and client.may(name)]
+        if not like:
+            return failure
+        message = f"{told.message} Did you mean {like[0]}?"
+        return failure._replace(body=ErrorBody(error=msgspec.structs.replace(told, message=message)))
+
     def failed(self, error: Exception, exchange: Exchange, client: Client | None) -> Failure:
         """The same for an exchange, which is told of it."""
-        failure = self.failure(error, exchange.id, client)
+        failure = self._with_hint(self.failure(error, exchange.id, client), exchange.model_asked, client)
         exchange.error = failure.body.error.code or failure.body.error.type
         return failure
 
