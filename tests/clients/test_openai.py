@@ -209,3 +209,23 @@ def test_a_bad_request_names_its_field(client):
     with pytest.raises(openai.BadRequestError) as caught:
         client.chat.completions.create(model=MODEL, messages=[{"role": "narrator", "content": "x"}])
     assert caught.value.param == "messages[0].role"
+
+
+def test_vectors_come_as_numbers_from_the_packages_default_of_base64(client):
+    found = client.embeddings.create(model="text-embedding-3-small", input=["a cat", "a stone"])
+    assert [one.index for one in found.data] == [0, 1]
+    assert all(isinstance(number, float) for number in found.data[0].embedding)
+    assert len(found.data[0].embedding) == 1_536
+
+
+async def test_vectors_come_without_waiting_too(live):
+    async with openai.AsyncOpenAI(base_url=f"{live.url}/v1", api_key="unused", max_retries=0) as made:
+        found = await made.embeddings.create(model="gemini-embedding-2", input="a cat", dimensions=64)
+    assert len(found.data[0].embedding) == 64
+
+
+def test_a_text_completion_whole_and_streamed(client):
+    whole = client.completions.create(model=MODEL, prompt='say "one two"', max_tokens=50)
+    pieces = client.completions.create(model=MODEL, prompt='say "one two"', max_tokens=50, stream=True)
+    assert whole.choices[0].text == "".join(piece.choices[0].text for piece in pieces if piece.choices)
+    assert "one two" in whole.choices[0].text
