@@ -140,8 +140,7 @@ class Core:
     def keep(self, issued):
         """Store what was issued, as a store does."""
         for key, signature, by_words in issued:
-            kept = combined(self.store.get(key), signature) if by_words else signature
-            self.store |= {} if kept is None else {key: kept}
+            self.store[key] = combined(self.store.get(key), signature) if by_words else signature
 
     def ask(self, body, path, calls, method):
         """What Gemini gets, which foreign judges must take too."""

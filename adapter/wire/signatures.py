@@ -37,7 +37,7 @@ AMBIGUOUS = Signature(is_ambiguous=True)
 """What is left of two answers that had the same words before them and in them."""
 
 NOTHING = Signature()
-"""What an answer without signatures has under its words: it is not stored, but makes another's record ambiguous."""
+"""What an answer without signatures has under its words, so that it is not taken for another one with the same."""
 
 
 class Issued(NamedTuple):

@@ -7,8 +7,10 @@ import pytest
 
 from adapter.store.shared.base import StoreLimits, scoped
 from adapter.store.signatures.memory import MemoryStore
-from adapter.wire.signatures import Issued, Signature
+from adapter.store.signatures.sqlite import SqliteStore
+from adapter.wire.signatures import AMBIGUOUS, NOTHING, Issued, Signature
 from tests.store.entries import issued, known
+from tests.support.guards import until
 
 
 async def test_what_was_put_comes_back_whole(make):
@@ -104,3 +106,38 @@ async def test_memory_is_bounded_in_bytes(limit):
     assert store.describe()["bytes"] <= 5_000
     assert 5 <= store.describe()["entries"] < 10
     assert await known(store, "k99") == {"k99"}
+
+
+WORDS = Signature(value="one", origin="studio")
+
+
+async def test_of_two_records_under_the_same_words_neither_is_kept(make):
+    store = await make()
+    await store.put([Issued("turn:1", WORDS, by_words=True), Issued("turn:2", WORDS, by_words=True)], "c")
+    await store.put([Issued("turn:1", WORDS, by_words=True)], "c")
+    assert await store.get_by_words(["turn:1", "turn:2", "turn:3"], "c") == {"turn:1": WORDS, "turn:2": WORDS}
+    await store.put([Issued("turn:1", Signature(value="other"), by_words=True)], "c")
+    assert await store.get_by_words(["turn:1", "turn:2"], "c") == {"turn:1": AMBIGUOUS, "turn:2": WORDS}
+    await store.put([Issued("turn:1", WORDS, by_words=True)], "c")
+    assert await store.get_by_words(["turn:1"], "c") == {"turn:1": AMBIGUOUS}
+    assert await store.get_by_words(["turn:2"], "another client") == {}
+
+
+async def test_an_answer_without_anything_makes_an_equal_ones_record_ambiguous(make):
+    store = await make()
+    await store.put([Issued("turn:1", NOTHING, by_words=True)], "c")
+    await until(lambda: store.describe()["bytes"] or store.describe().get("entries"))
+    await store.put([Issued("turn:1", WORDS, by_words=True)], "c")
+    assert await store.get_by_words(["turn:1"], "c") == {"turn:1": AMBIGUOUS}
+
+
+async def test_what_another_process_made_ambiguous_is_seen_at_once(path):
+    one, other = SqliteStore(path, StoreLimits()), SqliteStore(path, StoreLimits())
+    for store in (one, other):
+        await store.open()
+    await one.put([Issued("turn:1", WORDS, by_words=True)], "c")
+    assert await one.get_by_words(["turn:1"], "c") == {"turn:1": WORDS}
+    await other.put([Issued("turn:1", NOTHING, by_words=True), Issued("id:1", WORDS)], "c")
+    assert await one.get_by_words(["turn:1"], "c") == {"turn:1": AMBIGUOUS}
+    for store in (one, other):
+        await store.aclose()

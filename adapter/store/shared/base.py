@@ -7,7 +7,7 @@ from typing import Protocol
 import msgspec
 
 from adapter.wire.limits import LimitExceeded
-from adapter.wire.signatures import AMBIGUOUS, NOTHING, Issued, Signature
+from adapter.wire.signatures import AMBIGUOUS, Issued, Signature
 
 UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, LimitExceeded)
 """What decoding an entry can raise that was damaged, or that is not ours."""
@@ -35,10 +35,8 @@ class Records(dict[str, Signature]):
     is_complete: bool = True
 
 
-def combined(before: Signature | None, signature: Signature) -> Signature | None:
-    """What stands under a key made of words after another record came for it; None: nothing."""
-    if signature == NOTHING:
-        return None if before is None else AMBIGUOUS
+def combined(before: Signature | None, signature: Signature) -> Signature:
+    """What stands under a key made of words after another record came for it."""
     return signature if before is None or before == signature else AMBIGUOUS
 
 
@@ -60,8 +58,8 @@ class SignatureStore(Protocol):
     async def put(self, issued: Sequence[Issued], client: str) -> None:
         """Keep these; returns when they will survive what the store promises to survive.
 
-        Under a key made of words a second, different record makes the entry `AMBIGUOUS`, and stays so; `NOTHING` is
-        not kept itself, and nobody waits for it.
+        Under a key made of words a second, different record makes the entry `AMBIGUOUS`, and it stays so. Nobody waits
+        for `NOTHING` alone.
 
         Never raises for a full disk and the like, since the answer that the entries belong to is good: what could not
         be kept is counted, and `describe` warns of it.

@@ -98,8 +98,6 @@ class MemoryStore:
         for key, given, by_words in issued:
             name = scoped(key, client)
             signature = combined(self._cache.get(name), given) if by_words else given
-            if signature is None:
-                continue
             size = len(encode(signature))
             if size > self._max_entry:
                 self._refused += 1

@@ -238,13 +238,12 @@ def _without_mark(entries: Entries) -> Entries:
 
 
 async def _claim(redis: Redis, entries: Entries, milliseconds: int) -> dict[bytes, bytes | None]:
-    """Write what is not there yet, and read what is there then, by name; `NOTHING` is not written."""
+    """Write what is not there yet, and read what is there then, by name."""
     places: dict[bytes, int] = {}
     async with redis.pipeline(transaction=False) as pipeline:
         for name, entry in entries.items():
-            if entry.signature != NOTHING:
-                kept = Kept(written=entry.written, signature=entry.signature)
-                pipeline.set(PREFIX + name, encode(kept), px=milliseconds, nx=True)
+            kept = Kept(written=entry.written, signature=entry.signature)
+            pipeline.set(PREFIX + name, encode(kept), px=milliseconds, nx=True)
             places[name] = len(pipeline)
             pipeline.get(PREFIX + name)
         answers = await pipeline.execute()

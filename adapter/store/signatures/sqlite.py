@@ -77,15 +77,14 @@ class SqliteStore:
             return found
         self._warnings.succeed("read")
         for row in rows:
-            body = row.body or b""
             try:
-                signature, _unknown = decode(body, Signature)
+                signature, _unknown = decode(row.body, Signature)
             except UNREADABLE as error:
                 # It counts as missing; the next answer with its name writes it anew.
                 self._warnings.damaged(error)
                 continue
             if cached:
-                self._cache.put(row.name, Entry(signature, len(body), row.written))
+                self._cache.put(row.name, Entry(signature, len(row.body), row.written))
             found[missing[row.name]] = signature
         return found
 
@@ -101,8 +100,8 @@ class SqliteStore:
             name = scoped(key, client)
             if not by_words:
                 self._cache.put(name, Entry(signature, len(body), now))
-            rows.append(Row(name, now, None if by_words and signature == NOTHING else body, by_words))
-        if all(row.body is None for row in rows):
+            rows.append(Row(name, now, body, by_words))
+        if all(one.by_words and one.signature == NOTHING for one in issued):
             self._batches.start(rows)
         else:
             await self._batches.add(rows)

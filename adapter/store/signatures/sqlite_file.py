@@ -42,13 +42,12 @@ BUSY = 3.0
 class Row(NamedTuple):
     """One entry of the file: `written` is a Unix time, `body` the signature's JSON.
 
-    `by_words`: another answer may have the same name. An entry without a body is not written, it only makes another's
-    ambiguous.
+    `by_words`: another answer may have the same name, and makes the entry ambiguous.
     """
 
     name: bytes
     written: float
-    body: bytes | None
+    body: bytes
     by_words: bool = False
 
 
@@ -135,8 +134,7 @@ _WRITE = "INSERT OR REPLACE INTO signatures (name, written, body) VALUES (?, ?, 
 
 _WRITE_BY_WORDS = """
 INSERT OR REPLACE INTO signatures (name, written, body)
-SELECT ?1, ?2, CASE WHEN EXISTS (SELECT 1 FROM signatures WHERE name = ?1 AND body IS NOT ?3) THEN ?4 ELSE ?3 END
-WHERE ?3 IS NOT NULL OR EXISTS (SELECT 1 FROM signatures WHERE name = ?1 AND body <> ?4)
+SELECT ?1, ?2, CASE WHEN EXISTS (SELECT 1 FROM signatures WHERE name = ?1 AND body <> ?3) THEN ?4 ELSE ?3 END
 """
 """One statement, so that of two processes that write at once the second sees the first."""
 

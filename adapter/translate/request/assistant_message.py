@@ -92,7 +92,9 @@ def _replayed(
     stored = _decoded(record.record.parts) if record is not None else None
     visible = Visible(text_of(known.message.content), images, calls)
     path = f"[{known.index}]"
-    if record is not None and stored and (whole := replayed(stored, visible, own)) is not None:
+    # What the client carries itself comes first; the parts of a Responses history have no signatures.
+    is_signed = any(part.thought_signature for part in own or ())
+    if record is not None and stored and not is_signed and (whole := replayed(stored, visible, own)) is not None:
         return _with_signatures(*whole, path, record.source, turns)
     if own and (whole := replayed(own, visible, None)) is not None:
         if any(not _is_from_here(one, turns) for one in (*known.found, known.whole)):

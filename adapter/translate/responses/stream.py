@@ -44,7 +44,7 @@ from adapter.wire.openai.responses import (
     TextOptions,
     UrlCitationAnnotation,
 )
-from adapter.wire.signatures import NOTHING, Issued
+from adapter.wire.signatures import Issued
 
 _EMPTY_LIST = msgspec.Raw(b"[]")
 _EMPTY_OBJECT = msgspec.Raw(b"{}")
@@ -248,8 +248,8 @@ class ResponseStream:
     def _by_item(self, issued: Iterable[Issued]) -> list[Issued]:
         """The record of an answer without calls under the id of its first item, which is this answer's alone."""
         ids = [item.id for item in self._output.items if isinstance(item, _WITH_RECORD)]
-        wholes = [one.signature for one in issued if one.by_words and one.signature is not NOTHING]
-        return [Issued(item_key(ids[0]), record) for record in wholes if ids and not record.calls]
+        wholes = [one.signature for one in issued if one.by_words and not one.signature.calls]
+        return [Issued(item_key(ids[0]), wholes[0])] if ids and wholes else []
 
     def _chunk(self, chunk: ChatCompletionChunk) -> list[Event]:
         if chunk.service_tier is not None:

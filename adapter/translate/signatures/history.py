@@ -26,7 +26,7 @@ from adapter.translate.signatures.prefix_digest import (
     text_of,
 )
 from adapter.wire.openai.chat_request import ChatCompletionRequest, Message, ToolCall
-from adapter.wire.signatures import Signature
+from adapter.wire.signatures import NOTHING, Signature
 
 Records = Mapping[str, Signature]
 
@@ -187,7 +187,7 @@ class History:
             if said is not None and (said.value, said.id) == (record.value, record.id):
                 answer.found[number] = Found(record, SignatureSource.ID)
         for key, answer in self._keys.items():
-            if key in found and not found[key].is_ambiguous:
+            if key in found and not found[key].is_ambiguous and found[key] != NOTHING:
                 _take_words(answer, found[key])
 
     def key_of_next(self, answer: str) -> str:
@@ -215,7 +215,7 @@ def _of_call(record: Signature, source: SignatureSource, call: ToolCall) -> Foun
 def _of_answer(records: Sequence[Signature], source: SignatureSource, answer: KnownAnswer) -> Found:
     """The record that belongs to an answer, else one that does not."""
     digest = answer.digest()
-    own = next((record for record in records if record.digest == digest), None)
+    own = next((record for record in records if record.digest == digest or record == NOTHING), None)
     return Found(records[0], source, agrees=False) if own is None else Found(own, source)
 
 

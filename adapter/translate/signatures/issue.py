@@ -62,14 +62,24 @@ def issue(
         return issued, kept, signed
     images = [part for part in parts if kind_of(part) == "image"]
     whole = _record_of_answer(calls, images, kept, signed, context)
-    digest = answer_digest(text, map(image_url, images), [_digest_of(call) for call in calls])
-    return [*issued, _by_words(whole, digest, context)], kept, signed
+    digests = [_digest_of(call) for call in calls]
+    shown = answer_digest(text, map(image_url, images), digests)
+    if whole is not NOTHING:
+        whole.digest = shown
+    forms = [shown]
+    if images:
+        forms.append(answer_digest(text, (), digests))
+    if calls and text:
+        forms.append(answer_digest("", (), digests))
+    return [*issued, *(_by_words(whole, form, context) for form in forms)], kept, signed
 
 
 def _by_words(record: Signature, digest: str, context: Context) -> Issued:
-    """An answer's record for clients that keep no id of it."""
-    if record is not NOTHING:
-        record.digest = digest
+    """An answer's record for clients that keep no id of it.
+
+    There is one for each form in which clients keep an answer: many leave images out, or the text beside calls. So an
+    answer that looks like another one in such a form makes that one ambiguous.
+    """
     return Issued(context.known().key_of_next(digest), record, by_words=True)
 
 
