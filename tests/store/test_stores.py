@@ -10,7 +10,6 @@ from adapter.store.signatures.memory import MemoryStore
 from adapter.store.signatures.sqlite import SqliteStore
 from adapter.wire.signatures import AMBIGUOUS, NOTHING, Issued, Signature
 from tests.store.entries import issued, known
-from tests.support.guards import until
 
 
 async def test_what_was_put_comes_back_whole(make):
@@ -126,7 +125,8 @@ async def test_of_two_records_under_the_same_words_neither_is_kept(make):
 async def test_an_answer_without_anything_makes_an_equal_ones_record_ambiguous(make):
     store = await make()
     await store.put([Issued("turn:1", NOTHING, by_words=True)], "c")
-    await until(lambda: store.describe()["bytes"] or store.describe().get("entries"))
+    while not await store.get_by_words(["turn:1"], "c"):
+        await asyncio.sleep(0.01)
     await store.put([Issued("turn:1", WORDS, by_words=True)], "c")
     assert await store.get_by_words(["turn:1"], "c") == {"turn:1": AMBIGUOUS}
 
