@@ -61,7 +61,8 @@ def test_a_count_a_list_and_vectors(client):
 
 @pytest.mark.filterwarnings("ignore:Inheritance class AiohttpClientSession")
 async def test_the_same_without_waiting(client):
-    answer = await client.aio.models.generate_content(model=MODEL, contents="hello")
+    async with client.aio as waiting:
+        answer = await waiting.models.generate_content(model=MODEL, contents="hello")
     assert "hello" in answer.text
 
 
