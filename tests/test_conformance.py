@@ -7,11 +7,12 @@ import orjson
 import pytest
 
 from adapter import settings
-from adapter.server.limits.admission import Held, Room
-from adapter.server.pipeline import continuation as continuing
+from adapter.server.asking import continuation as continuing
+from adapter.server.asking.parallel_choices import joined
+from adapter.server.http.byte_budget import ByteBudget
+from adapter.server.limits.admission import Held
 from adapter.server.pipeline import ledger_headers as ledger
 from adapter.server.pipeline.errors import TABLE, failure_of, malformed
-from adapter.server.pipeline.parallel_choices import joined
 from adapter.server.pipeline.service import DECODING_ERRORS, plan_for
 from adapter.server.state.stored_objects import Past
 from adapter.store.shared.base import combined
@@ -183,7 +184,7 @@ class Core:
 
 def past_of(request, before):
     """A request whose first items were said before it."""
-    held = Held(Room(0))
+    held = Held(ByteBudget(0))
     return Past(request, before, "previous_response_id", given=[], seed="", history=[], held=held)
 
 

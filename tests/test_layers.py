@@ -84,7 +84,28 @@ def test_imports_stand_at_the_top_of_the_file(path):
 
 
 def test_modules_form_no_cycle():
-    graph = {module_of(path): {name for name, _ in imports_of(path) if name.startswith("adapter")} for path in FILES}
+    check_no_circle(
+        {module_of(path): {name for name, _ in imports_of(path) if name.startswith("adapter")} for path in FILES}
+    )
+
+
+@pytest.mark.parametrize("layer", ["emulator", "server", "store", "upstream"])
+def test_folders_of_a_layer_form_no_circle(layer):
+    """Inside a layer folders have an order, and no import runs back."""
+    graph: dict[str, set[str]] = {}
+    for path in (PACKAGE / layer).rglob("*.py"):
+        folder = folder_of(module_of(path))
+        targets = {folder_of(name) for name, _ in imports_of(path) if name.startswith(f"adapter.{layer}.")}
+        graph.setdefault(folder, set()).update(targets - {folder})
+    check_no_circle(graph)
+
+
+def folder_of(module: str) -> str:
+    """The folder below its layer that a module is in; of a file beside the folders, the module."""
+    return ".".join(module.split(".")[:3])
+
+
+def check_no_circle(graph: dict[str, set[str]]) -> None:
     done: set[str] = set()
 
     def visit(module: str, trail: tuple[str, ...]) -> None:

@@ -229,7 +229,7 @@ class Application:
         exchange = _exchange(scope, match, _request_id(scope))
         stamps = Stamps(self._common, self._label, exchange.id)
         outlet = Outlet(send, stamps, is_head=scope["method"] == "HEAD")
-        with recorded(self._started.service, exchange, asks_gemini=endpoint.asks_gemini):
+        with recorded(self._started.service.recorder, exchange, asks_gemini=endpoint.asks_gemini):
             if self._behind_cors is None:
                 await serve(endpoint, self._call(match, scope, receive, outlet))
             else:

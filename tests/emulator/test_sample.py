@@ -12,8 +12,8 @@ import pytest
 from jsonschema import Draft202012Validator
 from jsonschema.validators import validator_for
 
-from adapter.emulator.generation.hints import hints
 from adapter.emulator.parsing.parser import parse
+from adapter.emulator.schemas.hints import hints
 from adapter.emulator.schemas.openapi import to_json_schema
 from adapter.emulator.schemas.sample import sample, satisfies
 from adapter.emulator.schemas.strings import by_pattern

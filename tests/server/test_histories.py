@@ -5,7 +5,8 @@ import json
 
 import pytest
 
-from adapter.server.limits.admission import Held, Overloaded, Room
+from adapter.server.http.byte_budget import ByteBudget, Overloaded
+from adapter.server.limits.admission import Held
 from tests.server.scripted import adapter, answer, scripted
 from tests.server.stateful import PATH, ask
 
@@ -112,7 +113,7 @@ async def test_a_page_that_ends_with_the_last_item_says_that_there_are_no_more()
 
 
 def test_room_is_taken_as_long_as_what_it_stands_for_lives():
-    room = Room(10)
+    room = ByteBudget(10)
     held = Held(room)
     held.take(6)
     with pytest.raises(Overloaded):

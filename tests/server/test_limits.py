@@ -8,7 +8,8 @@ from contextlib import aclosing
 import msgspec
 import pytest
 
-from adapter.server.limits.admission import Load, Overloaded, Room, TooOften
+from adapter.server.http.byte_budget import ByteBudget, Overloaded
+from adapter.server.limits.admission import Load, TooOften
 from adapter.server.limits.rate_limits import Rates
 from adapter.settings import KnownClient, SettingsError, load
 from tests.key_value import PASSWORD, key_value_server
@@ -213,7 +214,7 @@ def test_no_request_may_be_larger_than_all_together():
 
 
 def test_room_is_taken_whole_or_not_at_all():
-    room = Room(10)
+    room = ByteBudget(10)
     room.take(10)
     with pytest.raises(Overloaded):
         room.take(1)

@@ -16,8 +16,8 @@ from adapter.emulator.core.conversation import (
     turn_start,
     visible_text,
 )
-from adapter.emulator.generation.hints import hints
 from adapter.emulator.generation.media import describe
+from adapter.emulator.schemas.hints import hints
 from adapter.emulator.schemas.openapi import to_json_schema
 from adapter.emulator.schemas.sample import sample
 

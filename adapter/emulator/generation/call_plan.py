@@ -5,7 +5,7 @@ from collections import Counter
 from typing import Any, NamedTuple
 
 from adapter.emulator.core.conversation import Request, calling_config, declarations, steps_done, task
-from adapter.emulator.generation.hints import Hints, hints
+from adapter.emulator.schemas.hints import Hints, hints
 from adapter.emulator.schemas.openapi import to_json_schema
 from adapter.emulator.schemas.sample import sample
 

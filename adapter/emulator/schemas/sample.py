@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
-from adapter.emulator.generation.hints import Hints
 from adapter.emulator.schemas.flatten import Level, Nodes, flatten
+from adapter.emulator.schemas.hints import Hints
 from adapter.emulator.schemas.references import Document, Node
 from adapter.emulator.schemas.strings import by_format, by_pattern
 from adapter.emulator.schemas.validator import Validator, dependencies, for_item, for_property, is_integer

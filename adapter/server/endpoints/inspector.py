@@ -109,15 +109,19 @@ async def _send_file(call: Call, name: str) -> None:
 async def exchanges(call: Call) -> None:
     """The last exchanges of the process that answers, newest first; `processes` is how many there are."""
     service = call.service
-    rows = [exchange.summary() for exchange in service.exchanges.newest_first(_viewer(call))]
-    facts = {"upstream": service.label, "enabled": service.exchanges.enabled, "processes": service.settings.workers}
+    rows = [exchange.summary() for exchange in service.recorder.exchanges.newest_first(_viewer(call))]
+    facts = {
+        "upstream": service.label,
+        "enabled": service.recorder.exchanges.enabled,
+        "processes": service.settings.workers,
+    }
     await call.send({**facts, "exchanges": rows}, _headers(service))
 
 
 async def exchange(call: Call) -> None:
     """One exchange, whole."""
     service = call.service
-    found = service.exchanges.find(call.parameters["exchange_id"], _viewer(call))
+    found = service.recorder.exchanges.find(call.parameters["exchange_id"], _viewer(call))
     if found is not None:
         await call.send(found.detail(), _headers(service))
         return

@@ -201,7 +201,7 @@ async def _stream(call: Call, forwarded: Forwarded) -> None:
     frame: Frame = _as_event if in_events else _as_item
     headers = printable_values(_headers(call, _EVENTS if in_events else _JSON))
     way, settings = way_of(call.send_message), call.service.settings
-    tap = call.service.exchanges.tap(call.exchange)
+    tap = call.service.recorder.exchanges.tap(call.exchange)
     first = True
 
     async def write(data: bytes) -> None:

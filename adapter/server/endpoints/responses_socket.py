@@ -17,8 +17,8 @@ from starlette.types import Scope
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from adapter.server.http.asgi import ABORT, ClientGone, header
+from adapter.server.http.byte_budget import Overloaded
 from adapter.server.limits.access import AccessDenied, ForeignPage, KeyInUrl
-from adapter.server.limits.admission import Overloaded
 from adapter.server.observe.exchange_log import Exchange
 from adapter.server.observe.recording import recorded
 from adapter.server.pipeline.call import Call
@@ -199,7 +199,7 @@ class Connection:
             client=self._client,
             body=body,
         )
-        with recorded(self._service, exchange):
+        with recorded(self._service.recorder, exchange):
             await self._respond(call)
 
     async def _respond(self, call: Call) -> None:
@@ -227,7 +227,7 @@ class Connection:
     async def _answer(self, call: Call, turn: Turn, request: Create) -> None:
         service, exchange = self._service, call.exchange
         exchange.status, exchange.answer = 200, []
-        sink = Sink(self, request.stream_id, exchange.answer if service.exchanges.enabled else None)
+        sink = Sink(self, request.stream_id, exchange.answer if service.recorder.exchanges.enabled else None)
         if request.generate is False:
             for event in await _prepared(turn):
                 await sink.write(encode(event))

@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 from starlette.types import Message, Receive, Scope
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
+from adapter.server.http.byte_budget import ByteBudget
 from adapter.server.http.interrupt import Interruptible, Until
-from adapter.server.limits.admission import Room
 from adapter.upstream.transport.base import codings
 
 CONNECTION = "adapter.connection"
@@ -84,7 +84,7 @@ def printable_values(headers: Mapping[str, str]) -> Mapping[str, str]:
     return {name: printable(value) for name, value in headers.items()}
 
 
-async def read_body(scope: Scope, receive: Receive, limit: int, room: Room) -> bytes:
+async def read_body(scope: Scope, receive: Receive, limit: int, room: ByteBudget) -> bytes:
     """The whole body, which takes room until it is given back.
 
     Raises `BodyTooLarge`, `PackedBody`, `ForeignBody`, `Overloaded`, `ClientGone`.

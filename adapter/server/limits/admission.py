@@ -5,9 +5,7 @@ from collections import deque
 from math import ceil
 from typing import Self
 
-
-class Overloaded(Exception):
-    """As many requests run and wait as may."""
+from adapter.server.http.byte_budget import ByteBudget, Overloaded
 
 
 class TooOften(Exception):
@@ -18,30 +16,13 @@ class TooOften(Exception):
         self.wait = wait
 
 
-class Room:
-    """Bytes of requests that are held at once, until they are answered: memory is what large requests run out of."""
-
-    def __init__(self, most: int) -> None:
-        self._left = most
-
-    def take(self, size: int) -> None:
-        """Hold so many more bytes. Raises `Overloaded`."""
-        if size > self._left:
-            raise Overloaded
-        self._left -= size
-
-    def give(self, size: int) -> None:
-        """Hold them no longer."""
-        self._left += size
-
-
 class Held:
-    """Room that is taken as long as this object lives: whoever uses what it stands for keeps it beside that.
+    """Bytes that are taken as long as this object lives: whoever uses what it stands for keeps it beside that.
 
     A history is used by its request, and by a job in the background long after its request.
     """
 
-    def __init__(self, room: Room) -> None:
+    def __init__(self, room: ByteBudget) -> None:
         self.size = 0
         self._room = room
 

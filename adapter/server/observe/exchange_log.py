@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from adapter.server.pipeline.ledger_headers import listed
+from adapter.server.observe.ledger_entries import listed
 from adapter.translate.core.notes import Note
 from adapter.translate.core.strictness import counts_by_severity
 from adapter.wire.base import encode

@@ -2,25 +2,41 @@
 
 import time
 from types import TracebackType
+from typing import Any
 
 from adapter.server.http.asgi import ClientGone
-from adapter.server.observe.exchange_log import Exchange
-from adapter.server.pipeline.service import Service
+from adapter.server.observe.exchange_log import Exchange, Exchanges
+from adapter.server.observe.request_log import Lines
+
+
+class Recorder:
+    """Where requests are recorded: the page's log, the lines of the log, and the figures, where there are any."""
+
+    def __init__(self, exchanges: Exchanges, lines: Lines | None, metrics: Any) -> None:
+        self.exchanges = exchanges
+        self.metrics = metrics
+        self._lines = lines
+
+    def record(self, exchange: Exchange) -> None:
+        """Keep an exchange for the page at /, and write its line."""
+        self.exchanges.add(exchange)
+        if self._lines is not None:
+            self._lines.write(exchange)
 
 
 class recorded:
     """Measure an exchange, and record it at its end. `asks_gemini`: whether its figures are more than a count."""
 
-    __slots__ = ("_asks_gemini", "_exchange", "_service")
+    __slots__ = ("_asks_gemini", "_exchange", "_recorder")
 
-    def __init__(self, service: Service, exchange: Exchange, *, asks_gemini: bool = True) -> None:
-        self._service = service
+    def __init__(self, recorder: Recorder, exchange: Exchange, *, asks_gemini: bool = True) -> None:
+        self._recorder = recorder
         self._exchange = exchange
         self._asks_gemini = asks_gemini
 
     def __enter__(self) -> None:
-        if self._asks_gemini and self._service.metrics is not None:
-            self._service.metrics.begin()
+        if self._asks_gemini and self._recorder.metrics is not None:
+            self._recorder.metrics.begin()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -34,10 +50,10 @@ class recorded:
             # Cancelled: the answer, or its end, reached nobody.
             exchange.status = 499
         self._count()
-        self._service.record(exchange)
+        self._recorder.record(exchange)
 
     def _count(self) -> None:
-        metrics, exchange = self._service.metrics, self._exchange
+        metrics, exchange = self._recorder.metrics, self._exchange
         if metrics is None:
             return
         if self._asks_gemini:

@@ -15,10 +15,11 @@ from itertools import takewhile
 import msgspec
 
 from adapter.server.lifecycle.shutdown import ShuttingDown
-from adapter.server.pipeline.errors import Busy, NotStored
+from adapter.server.pipeline.errors import Busy
 from adapter.server.pipeline.event_stream import Answer, relay
 from adapter.server.pipeline.responding import ResponseWriter, Turn
 from adapter.server.pipeline.service import Service
+from adapter.server.state.not_stored import NotStored
 from adapter.server.state.stored_objects import UNFINISHED, State, answer_of
 from adapter.store import UNREADABLE, Document, DocumentStore
 from adapter.translate.responses.stream import blank
@@ -172,8 +173,8 @@ class Job:
     def _tell(self) -> None:
         """Count the answer, which came after its request had been; say so if it failed."""
         exchange = self._writer.exchange
-        if self._service.metrics is not None:
-            self._service.metrics.answered(exchange)
+        if self._service.recorder.metrics is not None:
+            self._service.recorder.metrics.answered(exchange)
         if exchange.error:
             log.warning("%s in the background failed: %s", self._turn.stamp.id, exchange.error)
 

@@ -14,13 +14,13 @@ from starlette.types import Receive, Scope, Send
 from adapter.server.http.asgi import until
 from adapter.server.http.response_writer import respond
 from adapter.server.limits.access import Client
+from adapter.server.limits.work import Work
 from adapter.server.observe.exchange_log import Exchange
 from adapter.server.pipeline import ledger_headers as notes
 from adapter.server.pipeline.background import Jobs
 from adapter.server.pipeline.event_stream import Answer, EventStream, Writer, heartbeat_of, relay
 from adapter.server.pipeline.fallback import Plans
 from adapter.server.pipeline.service import Service, deadline_of
-from adapter.server.pipeline.work import Work
 from adapter.translate.answer.reply import FAILURES
 from adapter.translate.core.errors import AnswerError, Failure
 from adapter.translate.core.notes import Rejected
@@ -166,7 +166,9 @@ class Call:
     def open_stream(self, plans: Plans) -> EventStream:
         """A stream to the client whose events are recorded; its head tells of the plan where that is known already."""
         self.exchange.status, self.exchange.answer = 200, []
-        stream = EventStream(self.send_message, self.service.settings, self.service.exchanges.tap(self.exchange))
+        stream = EventStream(
+            self.send_message, self.service.settings, self.service.recorder.exchanges.tap(self.exchange)
+        )
         if plans.is_certain:
             stream.headers = self.service.headers(plans)
         return stream

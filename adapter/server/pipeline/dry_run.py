@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 import msgspec
 import orjson
 
+from adapter.server.observe.ledger_entries import entry
 from adapter.server.pipeline.errors import TABLE, Malformed, failure_of, malformed
-from adapter.server.pipeline.ledger_headers import check, entry
+from adapter.server.pipeline.ledger_headers import check
 from adapter.server.pipeline.service import DECODING_ERRORS, Predict, decoded
 from adapter.settings import Catalogue, Settings, catalogue, named, options, request_limits, upstream_settings
 from adapter.settings.models import utc_day

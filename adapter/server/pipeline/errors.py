@@ -12,9 +12,11 @@ import orjson
 from starlette.exceptions import HTTPException
 
 from adapter.server.http.asgi import BodyTooLarge, ForeignBody, PackedBody
+from adapter.server.http.byte_budget import Overloaded
 from adapter.server.lifecycle.shutdown import ShuttingDown
 from adapter.server.limits.access import AccessDenied, ForeignPage, KeyInUrl, ModelDenied
-from adapter.server.limits.admission import Overloaded, TooOften
+from adapter.server.limits.admission import TooOften
+from adapter.server.state.not_stored import NotStored
 from adapter.translate.core.errors import AnswerError, Failure, failure, of_answer, to_openai
 from adapter.translate.core.notes import Fate, Rejected
 from adapter.upstream.errors import UpstreamError, UpstreamTimeout
@@ -46,16 +48,6 @@ class NoSuchPath(HTTPException):
 
 class NotServed(Exception):
     """An endpoint of OpenAI's that this server does not have; the text says why, and what to use."""
-
-
-class NotStored(Exception):
-    """What the request names is not kept here, or not in a state that allows it."""
-
-    def __init__(self, message: str, *, status: int = 404, param: str | None = None, code: str | None = None) -> None:
-        super().__init__(message)
-        self.status = status
-        self.param = param
-        self.code = code
 
 
 class Busy(Exception):

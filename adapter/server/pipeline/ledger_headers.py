@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from starlette.types import Scope
 
 from adapter.server.http.asgi import fields_of
+from adapter.server.observe.ledger_entries import listed
 from adapter.server.pipeline.errors import Malformed, StrictLoss
 from adapter.settings import Settings
 from adapter.translate.core.notes import Note, SignatureSource
@@ -64,22 +65,9 @@ def headers(model: str, request_notes: Sequence[Note], reply_notes: Sequence[Not
     return {**told, SIGNATURES_HEADER: found} if found else told
 
 
-def listed(notes: Sequence[Note]) -> list[dict[str, str]]:
-    """The ledger as JSON."""
-    return [entry(note) for note in notes]
-
-
 def with_ledger(extra: Extra | None, ledger: Sequence[Note]) -> Extra:
     """What an answer says beside OpenAI's fields, with the whole ledger."""
     return {**(extra or {}), "adapter": {"notes": listed(ledger)}}
-
-
-def entry(note: Note) -> dict[str, str]:
-    """One note as JSON."""
-    shown = {"path": note.path, "fate": note.fate.value, "reason": note.reason}
-    if note.severity is not None:
-        shown |= {"code": note.code, "severity": note.severity.value, "advice": note.advice}
-    return shown if note.signature is None else {**shown, "signature": note.signature.value}
 
 
 def strictness(scope: Scope, settings: Settings) -> Strictness:

@@ -9,11 +9,11 @@ import msgspec
 from starlette.types import Scope
 
 from adapter.server.limits.access import Client
+from adapter.server.limits.work import LONG_HISTORY, Work
 from adapter.server.observe.exchange_log import Exchange
 from adapter.server.pipeline import ledger_headers as notes
 from adapter.server.pipeline.fallback import Plans
 from adapter.server.pipeline.service import Service
-from adapter.server.pipeline.work import LONG_HISTORY, Work
 from adapter.server.state.stored_objects import Past, Recall, State
 from adapter.translate.answer import continuation
 from adapter.translate.core.context import Stamp

@@ -11,21 +11,23 @@ from typing import Any, TypeVar
 import msgspec
 from starlette.types import Scope
 
+from adapter.server.asking.one_place import Asking
 from adapter.server.http.asgi import fields_of
+from adapter.server.http.byte_budget import ByteBudget
 from adapter.server.http.response_writer import UPSTREAM_HEADER
 from adapter.server.lifecycle.shutdown import Drain
 from adapter.server.limits.access import Access, Client
-from adapter.server.limits.admission import Load, Room
+from adapter.server.limits.admission import Load
+from adapter.server.limits.work import LONG_HISTORY, AtOnce, Beside, Work, is_long
 from adapter.server.observe.exchange_log import Exchange, Exchanges
+from adapter.server.observe.recording import Recorder
 from adapter.server.observe.request_log import Lines
 from adapter.server.pipeline import ledger_headers as notes
-from adapter.server.pipeline.asking import Asking
 from adapter.server.pipeline.errors import failure_of, malformed, without
 from adapter.server.pipeline.event_stream import Answer
 from adapter.server.pipeline.fallback import Place, Plans, Route, time_limit
 from adapter.server.pipeline.ids import new_id
 from adapter.server.pipeline.model_lists import ModelLists
-from adapter.server.pipeline.work import LONG_HISTORY, AtOnce, Beside, Work, is_long
 from adapter.server.state.stored_objects import Histories, State
 from adapter.settings import (
     Calendar,
@@ -104,17 +106,15 @@ class Service:
         self.upstream = upstream
         self.store = store
         self.label = label
-        self.lines = lines
         self.access = Access(settings)
-        self.room = Room(settings.max_bodies)
-        self.sockets = Room(settings.max_sockets)
+        self.room = ByteBudget(settings.max_bodies)
+        self.sockets = ByteBudget(settings.max_sockets)
         # What idle connections remember must leave room for requests.
-        self.remembered = Room(settings.max_bodies // 4)
+        self.remembered = ByteBudget(settings.max_bodies // 4)
         self.load = Load(settings.max_concurrent, settings.max_queued, settings.queue_timeout)
         limited = settings.client_rates or any(one.rates for one in settings.clients)
         # Its packages are an extra.
         self._rates: Any = import_module("adapter.server.limits.rate_limits").Rates(settings.store) if limited else None
-        self.metrics = metrics
         self.page_token = page_token
         self.limits = request_limits(settings)
         self._at_once, self._beside = AtOnce(), Beside()
@@ -125,7 +125,8 @@ class Service:
         self.options = options(settings, upstream.settings.name)
         self.predict: Predict | None = None
         self.places = [Place(upstream, label, self.options), *further]
-        self.exchanges = Exchanges(enabled=settings.loopback if settings.inspector is None else settings.inspector)
+        exchanges = Exchanges(enabled=settings.loopback if settings.inspector is None else settings.inspector)
+        self.recorder = Recorder(exchanges, lines, metrics)
         self.fetcher = Fetcher(fetch_settings(settings))
         self.models = ModelLists(upstream)
         self.known_models: frozenset[str] = frozenset()
@@ -286,12 +287,6 @@ class Service:
         failure = self._with_hint(self.failure(error, exchange.id, client), exchange.model_asked, client)
         exchange.error = failure.body.error.code or failure.body.error.type
         return failure
-
-    def record(self, exchange: Exchange) -> None:
-        """Keep an exchange for the page at /, and write its line."""
-        self.exchanges.add(exchange)
-        if self.lines is not None:
-            self.lines.write(exchange)
 
 
 def decoded(body: bytes, type_: type[T], limits: Limits) -> tuple[T, dict[str, msgspec.Raw]]:

@@ -9,9 +9,10 @@ from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
-from adapter.server.limits.admission import Held, Room
-from adapter.server.pipeline.errors import NotStored
-from adapter.server.pipeline.work import Work
+from adapter.server.http.byte_budget import ByteBudget
+from adapter.server.limits.admission import Held
+from adapter.server.limits.work import Work
+from adapter.server.state.not_stored import NotStored
 from adapter.store import UNREADABLE, Document, DocumentStore
 from adapter.store.documents.base import Layered, Readable
 from adapter.translate.core.notes import Note, Rejected
@@ -77,7 +78,7 @@ class Past(NamedTuple):
 class Histories(NamedTuple):
     """How much of what is stored one request may bring back, where that is counted, and where it is decoded."""
 
-    room: Room
+    room: ByteBudget
     max_bytes: int
     limits: Limits
     work: Callable[[int], Work]

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Coroutine, Sequence
 
-from adapter.server.pipeline import continuation, parallel_choices
+from adapter.server.asking import continuation, parallel_choices
 from adapter.translate.answer.continuation import Continuation, unfinished
 from adapter.translate.plan import Plan
 from adapter.upstream.client import Caller, Reply, Upstream
