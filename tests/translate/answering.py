@@ -46,7 +46,7 @@ def read(body: Object) -> tuple[GenerateContentResponse, dict[str, msgspec.Raw]]
 def answer(*parts: Object, finish: str | None = "STOP", **candidate: Any) -> Object:
     """A response with one candidate."""
     said = {"content": {"role": "model", "parts": list(parts)}, **candidate}
-    return {"candidates": [said | ({"finishReason": finish} if finish else {})], "modelVersion": "gemini-x"}
+    return {"candidates": [said | ({"finishReason": finish} if finish else {})], "modelVersion": "asked"}
 
 
 def whole(body: Object, at: Context | None = None) -> tuple[Object, list[Note], list[Issued]]:
