@@ -120,14 +120,14 @@ def temperature(value: float, context: Context) -> Outcome:
     """0 to 2 on both sides; models from gemini-3.6-flash on ignore it (ai.google.dev, 2026-07-30)."""
     if not 0 <= value <= 2:
         return rejected("out-of-range", "must be between 0 and 2")
-    return _sampling(config(temperature=value), context)
+    return _sampling(config(temperature=value), value, context)
 
 
 def top_p(value: float, context: Context) -> Outcome:
     """0 to 1 on both sides."""
     if not 0 <= value <= 1:
         return rejected("out-of-range", "must be between 0 and 1")
-    return _sampling(config(top_p=value), context)
+    return _sampling(config(top_p=value), value, context)
 
 
 def top_k(value: float, context: Context) -> Outcome:
@@ -136,15 +136,14 @@ def top_k(value: float, context: Context) -> Outcome:
         return dropped("sampling-ignored", "Gemini's own top_k cannot be lifted")
     if not 1 <= value < INT32 or value % 1:
         return rejected("out-of-range", f"must be a whole number from 1 to {INT32 - 1}")
-    return _sampling(config(top_k=value), context)
+    return _sampling(config(top_k=value), None, context)
 
 
-def _sampling(fragment: GenerateContentRequest, context: Context) -> Outcome:
-    return (
-        exact(fragment)
-        if context.capabilities.sampling
-        else dropped("sampling-ignored", "the model ignores sampling parameters")
-    )
+def _sampling(fragment: GenerateContentRequest, value: float | None, context: Context) -> Outcome:
+    """A parameter of sampling. 1 is OpenAI's default for two of them: who sends it asks for nothing in particular."""
+    if context.capabilities.sampling:
+        return exact(fragment)
+    return exact() if value == 1 else dropped("sampling-ignored", "the model ignores sampling parameters")
 
 
 def n(value: int, context: Context) -> Outcome:

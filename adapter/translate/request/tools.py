@@ -277,8 +277,12 @@ def _caching(tool: Tool, path: str) -> list[Note]:
     return [Note(f"{path}.cache_control", Fate.DROPPED, "cache-hint-ignored", reason)] if sent else []
 
 
+_USUAL_SIZES = (None, "medium")
+"""Sizes of a search's context that ask for nothing in particular (platform.openai.com, web search: the default)."""
+
+
 def _native_losses(tool: Tool, path: str) -> list[Note]:
-    values = {"search_context_size": tool.search_context_size is not None}
+    values = {"search_context_size": tool.search_context_size not in _USUAL_SIZES}
     values |= {"user_location": present(tool.user_location), "filters": present(tool.filters)}
     return [
         Note(f"{path}.{name}", Fate.DROPPED, "tool-option-ignored", "Gemini's search takes no such setting")
@@ -498,7 +502,7 @@ def _choice(value: str | ToolChoice, context: Context) -> Outcome:
         )
     if not context.capabilities.tools:
         return dropped("tools-unsupported", NO_TOOLS)
-    if not box.declarations and box.built_in and value == "none":
+    if not box.declarations and (value == "auto" or (box.built_in and value == "none")):
         return exact()
     if not box.declarations:
         return dropped("tool-choice-moot", "there are no functions to choose from")
@@ -621,7 +625,7 @@ def web_search_options(value: WebSearchOptions, context: Context) -> Outcome:
 
 def _lost_options(value: WebSearchOptions) -> Iterable[Note]:
     reason = "Gemini's search takes no such setting"
-    if value.search_context_size is not None:
+    if value.search_context_size not in _USUAL_SIZES:
         yield Note("search_context_size", Fate.DROPPED, "tool-option-ignored", reason)
     if value.user_location is not None:
         yield Note("user_location", Fate.DROPPED, "tool-option-ignored", reason)

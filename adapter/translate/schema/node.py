@@ -393,5 +393,11 @@ _VALIDATION = {
 }  # fmt: skip
 """Keywords that limit values and that Gemini does not know."""
 
-_ANNOTATIONS = {"$schema", "$comment", "$vocabulary", "deprecated", "readOnly", "writeOnly", "externalDocs", "xml"}
-"""Keywords that neither limit a value nor tell the model what it means (JSON Schema 2020-12, OpenAPI 3.0)."""
+_ANNOTATIONS = {
+    *("$schema", "$comment", "$vocabulary", "deprecated", "readOnly", "writeOnly", "externalDocs", "xml"),
+    "strict",
+}
+"""Keywords that neither limit a value nor tell the model what it means (JSON Schema 2020-12, OpenAPI 3.0).
+
+`strict` stands beside a schema at OpenAI; clients that put it inside (RubyLLM) say nothing with it.
+"""
