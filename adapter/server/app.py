@@ -224,7 +224,7 @@ class Application:
             await self._serve_http(scope, receive, send)
 
     async def _serve_http(self, scope: Scope, receive: Receive, send: Send) -> None:
-        match = self._router.match(scope["path"])
+        match = self._router.match(scope["path"], scope["method"])
         endpoint = endpoint_of(self._router, match, scope["path"], scope["method"])
         exchange = _exchange(scope, match, _request_id(scope))
         stamps = Stamps(self._common, self._label, exchange.id)
@@ -238,12 +238,12 @@ class Application:
 
     async def _route(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request that the middleware for other origins let pass."""
-        match = self._router.match(scope["path"])
+        match = self._router.match(scope["path"], scope["method"])
         endpoint = endpoint_of(self._router, match, scope["path"], scope["method"])
         await serve(endpoint, self._call(match, scope, receive, send))
 
     async def _serve_socket(self, scope: Scope, receive: Receive, send: Send) -> None:
-        match = self._router.match(scope["path"])
+        match = self._router.match(scope["path"], WEBSOCKET)
         endpoint = None if match is None else match.methods.get(WEBSOCKET)
         if endpoint is None:
             await send({"type": "websocket.close", "code": 1000})

@@ -1,8 +1,8 @@
 """The one list of endpoints.
 
 The router, /openapi.json, the log, figures, spans, the page, 404 and 405, CORS, rates, admission and the limit of a
-body read an endpoint's row here; `Endpoint` says what the fields mean. Of two rows that match a path the first serves
-it.
+body read an endpoint's row here; `Endpoint` says what the fields mean. Of two rows that fit a path and a method the
+first serves it.
 """
 
 from typing import Any, Union

@@ -2,14 +2,18 @@
 
 import asyncio
 import json
+import re
 from contextlib import asynccontextmanager
 
 import msgspec
 import pytest
 
+from adapter.server.endpoints.health import health
+from adapter.server.http.router import ANY_METHOD
 from adapter.server.openapi.document import document
-from adapter.server.pipeline.endpoint import Endpoint, not_served
+from adapter.server.pipeline.endpoint import Endpoint, not_served, router_of
 from adapter.server.routes import ENDPOINTS
+from adapter.settings import Settings
 from adapter.translate.core.notes import Rejected
 from adapter.wire.base import Wire
 from tests.server.scripted import adapter, scripted
@@ -202,6 +206,30 @@ async def test_what_is_not_served_says_what_to_use():
 def test_every_row_has_a_path_and_a_method_of_its_own():
     rows = [(endpoint.method, path) for endpoint in ENDPOINTS for path in endpoint.paths]
     assert len(rows) == len(set(rows))
+
+
+ROWS = [(endpoint, path) for endpoint in ENDPOINTS for path in endpoint.paths]
+
+
+@pytest.mark.parametrize(("endpoint", "path"), ROWS, ids=[f"{row.method} {path}" for row, path in ROWS])
+def test_every_row_is_what_serves_its_method_on_its_path(endpoint, path):
+    settings = Settings(upstream_url="http://127.0.0.1:1", upstream_keys=("k",), metrics=True, inspector=True)
+    method = "GET" if endpoint.method == ANY_METHOD else endpoint.method
+    match = router_of(ENDPOINTS, settings).match(re.sub(r"{\w+(:path)?}", "x", path), method)
+    assert (match.template, match.of(method)) == (re.sub(r":\w+}", "}", path), endpoint)
+
+
+async def test_rows_with_one_path_and_other_names_in_it_share_their_methods():
+    rows = (
+        Endpoint(method="GET", path="/v1/toys/{toy}", handler=health),
+        Endpoint(method="POST", path="/v1/toys/{name:path}", handler=wind_up, takes=ToyRequest),
+        Endpoint(method="PATCH", path="/v1/{rest:path}", handler=wind_up, takes=ToyRequest),
+    )
+    router = router_of(rows, Settings(upstream_url="http://127.0.0.1:1"))
+    assert router.match("/v1/toys/car", "HEAD").parameters == {"toy": "car"}
+    assert router.match("/v1/toys/car", "POST").parameters == {"name": "car"}
+    assert router.match("/v1/toys/car", "PUT").of("PUT") is None
+    assert router.match("/v1/toys/car", "PUT").allow == "GET, HEAD, PATCH, POST"
 
 
 async def test_the_body_of_an_answer_to_head_is_left_out():

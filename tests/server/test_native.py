@@ -136,6 +136,19 @@ async def test_a_relay_without_streams_is_streamed_as_one_event():
     assert upstream.seen[0].path.endswith(":generateContent")
 
 
+@pytest.mark.parametrize("prefix", ["/v1beta", "/v1", ""])
+async def test_a_model_is_called_under_each_version_of_the_path(prefix):
+    async with scripted(ok) as upstream, adapter(upstream) as client:
+        got = await client.post(f"{prefix}/models/{MODEL}:generateContent", json=HI)
+    assert (got.status_code, [one.path for one in upstream.seen]) == (200, [GENERATE])
+
+
+async def test_one_model_is_read_as_any_other_path():
+    async with scripted(ok) as upstream, adapter(upstream) as client:
+        assert (await client.get(f"/v1beta/models/{MODEL}")).status_code == 200
+    assert [(one.method, one.path) for one in upstream.seen] == [("GET", f"/v1beta/models/{MODEL}")]
+
+
 async def test_the_model_map_holds_here_too():
     async with scripted(ok) as upstream, adapter(upstream, models={"mine": MODEL}) as client:
         got = await client.post("/v1beta/models/mine:generateContent", json=HI)

@@ -1,7 +1,7 @@
 """Which endpoints serve a path: a literal path by one look-up, any other by its pattern, in the order of the table."""
 
 import re
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -92,14 +92,30 @@ class Router(Generic[T]):
         like = get_close_matches("/" + "/".join(parts), self._literal, 1, _ALIKE)
         return _whole(like[0], self._literal) if like else None
 
-    def match(self, path: str) -> Match[T] | None:
-        """What serves a path; None for a path that is not in the table."""
+    def match(self, path: str, method: str = "") -> Match[T] | None:
+        """What serves a path; None for a path that is not in the table.
+
+        Of the rows that the path fits it is the first that has the method. Where none has it, the first one names the
+        methods of all.
+        """
         literal = self._literal.get(path)
         if literal is None and (meant := tidied(path)) is not None:
             path, literal = meant, self._literal.get(meant)
         if literal is not None:
             return literal
+        fits: list[Match[T]] = []
+        for match in self._fitting(path):
+            if match.of(method) is not None:
+                return match
+            fits.append(match)
+        return fits[0]._replace(methods=_joined(fits)) if fits else None
+
+    def _fitting(self, path: str) -> Iterator[Match[T]]:
         for pattern in self._patterns:
             if found := pattern.regex.match(path):
-                return pattern.match._replace(parameters=found.groupdict())
-        return None
+                yield pattern.match._replace(parameters=found.groupdict())
+
+
+def _joined(matches: Sequence[Match[T]]) -> dict[str, T]:
+    """The methods of all matches; of two rows that have one, the first serves it."""
+    return {method: serves for match in reversed(matches) for method, serves in match.methods.items()}

@@ -127,10 +127,13 @@ class PatientProtocol(HttpToolsProtocol):
         Java's HttpClient offers HTTP/2 with its first request, and the parser takes the body after it for that.
         """
         if not self._declined:
+            if not self._should_upgrade():
+                # CONNECT has an answer as any other method; what comes behind it is for nobody.
+                return
             if rest:
                 # A client waits for the answer to its handshake (RFC 6455, section 4.1).
                 self._refuse(*_NO_HANDSHAKE)
-            elif self._should_upgrade():
+            else:
                 self._no_timer()
                 self._no_idle_timer()
                 self.handle_websocket_upgrade()
