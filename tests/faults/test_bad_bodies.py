@@ -84,13 +84,11 @@ JSON = [
     Row("a string", b'"hi"'),
     Row("a number", b"1"),
     Row("null", b"null"),
-    Row("a byte order mark", b"\xef\xbb\xbf" + text(b'"hi"')),
     Row("UTF-16", text(b'"hi"').decode().encode("utf-16")),
     Row("broken UTF-8 in a text", text(b'"\xff"')),
     Row("broken UTF-8 in a field that nobody knows", field(b'"\xff"', b"x_unknown")),
     Row("an overlong UTF-8 sequence", text(b'"\xc0\xaf"')),
     Row("a raw control character in a text", text(b'"\x01"')),
-    Row("half a surrogate pair in a text", text(rb'"\ud800"')),
     Row("not a number", field(b"NaN")),
     Row("infinity", field(b"Infinity")),
     Row("minus infinity", field(b"-Infinity")),
@@ -113,7 +111,7 @@ NUMBERS = [
     *(
         Row(f"{name} {raw}", field(raw.encode(), name.encode()), name)
         for name in ("max_tokens", "max_completion_tokens")
-        for raw in ("0", "-1", '"10"')
+        for raw in ("0", "-2", '"10"')
     ),
     *(Row(f"seed {raw}", field(raw.encode(), b"seed"), "seed") for raw in ("1.5", '"1"')),
     *(Row(f"top_logprobs {raw}", {**GOOD, "logprobs": True, "top_logprobs": raw}, "top_logprobs") for raw in (21, -1)),
@@ -178,8 +176,8 @@ MESSAGES = [
     Row(
         "a million messages",
         b'{"model":"m","messages":[' + b",".join([b'{"role":"user"}'] * 1_000_000) + b"]}",
-        "messages",
     ),
+    Row("a million stop sequences", {**GOOD, "stop": ["x"] * 1_000_000}),
     *(Row(f"content {value!r}", said(value), "messages[0].content") for value in (1, {}, [1])),
     Row("a part of a type that there is not", said([{"type": "smell", "smell": "hi"}]), "messages[0].content[0].type"),
     Row("a part of a long type", said([{"type": "s" * 100_000}]), "messages[0].content[0].type"),
@@ -192,9 +190,10 @@ MESSAGES = [
 ]
 
 CALLS = [
-    *(
-        Row(f"arguments {value[:20]!r}", called(arguments=value), "messages[1].tool_calls[0].function.arguments")
-        for value in ("{", "[]", "1", '"x"', "null", rb'{"a":"\udc00x"}'.decode(), "[" * 100_000)
+    Row(
+        "arguments of a hundred thousand open brackets",
+        called(arguments="[" * 100_000),
+        "messages[1].tool_calls[0].function.arguments",
     ),
     Row(
         "arguments nested two hundred times",
@@ -218,6 +217,7 @@ TOOLS = [
     ),
     Row("a tool without a name", {**GOOD, "tools": [{"type": "function", "function": {}}]}, "tools[0].function"),
     Row("a tool with an empty name", tool(name=""), "tools[0].function.name"),
+    Row("a tool with a name of a hundred thousand characters", tool(name="a" * 100_000), "tools"),
     Row("parameters a list", tool(parameters=[]), "tools[0].function.parameters"),
     Row("parameters a string", tool(parameters="x"), "tools[0].function.parameters"),
     Row("a schema nested twelve times", tool(parameters=nested(12)), "tools[0].function.parameters"),
@@ -280,7 +280,6 @@ MEDIA = [
             "data:image/png;base64,AAAA====",
             "data:image/png;base64,A",
             "data:image/png;base64,AA AA",
-            "data:image/png;base64,AAAA\n",
             "data:image/png;base64,=AAA",
             "data:image/png;base64,AAAAAAA=AAAA",
             "data:image;base64,AAAA",
@@ -294,8 +293,6 @@ MEDIA = [
             "//x",
             "http:x",
             "/etc/passwd",
-            "DATA:image/png;base64,AAAA",
-            "data:image/png;BASE64,AAAA",
             "data:image/png;base64",
             "data:,hello",
             "data:",
@@ -348,7 +345,18 @@ ODD = {
     "tags of any kind": {**GOOD, "metadata": {"a": [1, {"b": None}]}},
     "a user of a megabyte": {**GOOD, "user": "x" * 1_000_000},
     "a field with a name of a hundred thousand characters": {**GOOD, "x" * 100_000: 1},
-    "a million stop sequences": {**GOOD, "stop": ["x"] * 1_000_000},
+    "two hundred thousand stop sequences": {**GOOD, "stop": ["x"] * 200_000},
+    "a byte order mark": b"\xef\xbb\xbf" + text(b'"hi"'),
+    "half a surrogate pair in a text": text(rb'"\ud800"'),
+    **{
+        f"arguments {value!r} of a call that is over": called(arguments=value)
+        for value in ("{", "[]", "1", '"x"', "null", rb'{"a":"\udc00x"}'.decode())
+    },
+    **{f"{name} -1": {**GOOD, name: -1} for name in ("max_tokens", "max_completion_tokens")},
+    **{
+        f"an image {url!r}": image(url)
+        for url in ("data:image/png;base64,AAAA\n", "DATA:image/png;base64,AAAA", "data:image/png;BASE64,AAAA")
+    },
     "the largest seed and beyond": field(b"1" + b"0" * 4_000, b"seed"),
     "more tokens than there are": field(b"1" + b"0" * 4_000, b"max_tokens"),
     "the names of JavaScript's own": {
@@ -380,7 +388,7 @@ async def test_a_zero_byte_arrives_as_one(server):
     assert upstream.seen[-1].body["contents"][0]["parts"] == [{"text": "a\0b"}]
 
 
-NAMES = ["f" * 65, "a b", "a/b", "a\n", 'a"b', "имя", "1a", "a\0b", "../x", "a" * 100_000]
+NAMES = ["f" * 65, "a b", "a/b", "a\n", 'a"b', "имя", "1a", "a\0b", "../x", "a" * 1_024]
 
 
 @pytest.mark.parametrize("name", NAMES, ids=lambda name: repr(name[:10]))

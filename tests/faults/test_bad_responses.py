@@ -70,12 +70,12 @@ ROWS = [
     *(Row(f"instructions {value!r}", having(instructions=value), "instructions") for value in (5, {})),
     *(
         Row(f"arguments {value[:20]!r}", called(value), "input[1].arguments")
-        for value in ("{", "[]", "1", "null", '{"a":' * 200 + "1" + "}" * 200, "[" * 100_000)
+        for value in ('{"a":' * 200 + "1" + "}" * 200, "[" * 100_000)
     ),
     *(
         Row(f"{name} {raw[:9]!r}", number(raw, name), name)
         for name, raws in {
-            "max_output_tokens": (b"0", b"-1", b'"10"', b"1.5", b"true"),
+            "max_output_tokens": (b"0", b"-2", b'"10"', b"1.5", b"true"),
             "top_logprobs": (b"-1", b"21", LARGE, b"1.5"),
             "temperature": (b"-0.1", b"2.1", LARGE, b'"1"'),
             "top_p": (b"-0.1", b"1.1", LARGE),

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from adapter.translate.request.fields import ChatStream
+from adapter.translate.chat import ChatStream
 from tests.faults.test_bad_upstreams import (
     FINAL,
     GOOD,
@@ -44,10 +44,10 @@ def fails_at(number, works):
 
 
 PLACES = {
-    "the request": ("to_gemini", False, 0),
-    "the request of a stream": ("to_gemini", True, 0),
-    "the answer": ("from_gemini", False, 1),
-    "the first event": ("ChatStream.feed", True, 1),
+    "the request": ("plan.to_gemini", False, 0),
+    "the request of a stream": ("plan.to_gemini", True, 0),
+    "the answer": ("chat.from_gemini", False, 1),
+    "the first event": ("chat.ChatStream.feed", True, 1),
 }
 
 
@@ -72,7 +72,7 @@ async def test_a_mistake_before_anything_was_sent_is_a_500(place, monkeypatch, c
     async with running() as (chaos, url), adapter(Named(url), lines=log) as client:
         chaos.script = GOOD
         with monkeypatch.context() as patched:
-            patched.setattr(f"adapter.translate.request.fields.{name}", fails)
+            patched.setattr(f"adapter.translate.{name}", fails)
             response = await client.post(PATH, json=chat(stream=stream))
         await check_bug(response, caplog, log)
         assert chaos.hits == hits

@@ -56,7 +56,7 @@ async def test_a_second_sigterm_ends_the_grace_period_and_clients_are_told(tmp_p
             assert events(text)[-1]["error"]["code"] == "shutting_down"
             for status, text in others:
                 assert (status, json.loads(text)["error"]["code"]) == (503, "shutting_down")
-        assert await ended(live.process, 10) in (0, -signal.SIGTERM)
+        assert await ended(live.process) in (0, -signal.SIGTERM)
         lines = path.read_text().splitlines()
         assert [line.endswith(" shutting_down") for line in lines if PATH in line] == [True] * 3
 
@@ -72,7 +72,7 @@ async def test_of_two_workers_none_is_hurried_by_the_second_sigterm_that_its_par
             status, text = await stream
             assert status == 200
             assert text.endswith("data: [DONE]\n\n")
-        assert await ended(live.process, 10) in (0, -signal.SIGTERM)
+        assert await ended(live.process) in (0, -signal.SIGTERM)
 
 
 async def test_a_killed_process_leaves_a_store_from_which_the_next_one_goes_on(tmp_path):
@@ -84,7 +84,7 @@ async def test_a_killed_process_leaves_a_store_from_which_the_next_one_goes_on(t
             asking = asked | {"tool_choice": "required"}
             message = (await client.post(PATH, json=asking)).json()["choices"][0]["message"]
             live.process.kill()
-            await ended(live.process, 10)
+            await ended(live.process)
             with pytest.raises(httpx2.TransportError):
                 await stream
     call = message["tool_calls"][0]
@@ -92,7 +92,8 @@ async def test_a_killed_process_leaves_a_store_from_which_the_next_one_goes_on(t
     result = {"role": "tool", "tool_call_id": call["id"], "content": "rain"}
     with adapter(tmp_path, "--log-level", "error") as live:
         async with client_of(live) as client:
-            assert (await client.get("/healthz")).json()["warnings"] == []
+            warnings = (await client.get("/healthz")).json()["warnings"]
+            assert [warning for warning in warnings if "emulator" not in warning] == []
             answer = await client.post(PATH, json={**asked, "messages": [*asked["messages"], bare, result]})
     assert answer.status_code == 200
     assert answer.headers["x-adapter-signatures"] == "id=1"
@@ -105,13 +106,13 @@ from adapter.server.endpoints import health
 
 healthy = health.health
 
-async def gets_stuck(request):
-    match request.query_params.get("stuck"):
+async def gets_stuck(call):
+    match call.query.get("stuck"):
         case "asleep":
-            time.sleep(float(request.query_params["seconds"]))
+            time.sleep(float(call.query["seconds"]))
         case "busy":
             sum(range(10**13))
-    return await healthy(request)
+    await healthy(call)
 
 health.health = gets_stuck
 '''
