@@ -20,7 +20,8 @@ from adapter.server.http.response_writer import Outlet, Stamps, head_lines
 from adapter.server.http.router import WEBSOCKET, Match
 from adapter.server.lifecycle.key_reload import fresh, keys_read_on_hangup
 from adapter.server.lifecycle.watchdog import watched
-from adapter.server.observe.exchange_log import Exchange
+from adapter.server.observe.call_log import CallLog
+from adapter.server.observe.exchange_log import Exchange, shows_page
 from adapter.server.observe.recording import recorded
 from adapter.server.observe.request_log import Lines, configure
 from adapter.server.observe.route_name import RouteName, shown_path
@@ -141,7 +142,8 @@ def _lifespan(
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
         if traces is not None:
             traces.open()
-        observer = together([one for one in (metrics, traces) if one is not None])
+        calls = CallLog() if shows_page(settings) else None
+        observer = together([one for one in (metrics, traces, calls) if one is not None])
         upstream = open_upstream(upstream_settings(settings), observer)
         store = await open_store(settings.store)
         documents = await open_documents(settings.store, document_limits(settings))

@@ -22,6 +22,7 @@ from adapter.server.endpoints.stored_responses import cancel_response, delete_re
 from adapter.server.endpoints.translate import translate
 from adapter.server.http.router import WEBSOCKET
 from adapter.server.not_served import NOT_SERVED
+from adapter.server.observe.exchange_log import shows_page
 from adapter.server.pipeline.endpoint import Endpoint, Endpoints, not_served
 from adapter.settings import Settings
 from adapter.wire.openai import response_events
@@ -312,10 +313,6 @@ def _has_metrics(settings: Settings) -> bool:
     return settings.metrics
 
 
-def _has_page(settings: Settings) -> bool:
-    return settings.loopback if settings.inspector is None else settings.inspector
-
-
 OPERATING: Endpoints = (
     Endpoint(
         method="GET",
@@ -341,12 +338,21 @@ OPERATING: Endpoints = (
 
 # It asks for its key itself, since browsers ask for a password.
 INSPECTOR: Endpoints = tuple(
-    Endpoint(method="GET", path=path, handler=handler, is_open=True, is_quiet=True, is_served=_has_page)
+    Endpoint(method="GET", path=path, handler=handler, is_open=True, is_quiet=True, is_served=shows_page)
     for path, handler in (
         ("/", inspector.page),
         ("/inspector/exchanges", inspector.exchanges),
+        ("/inspector/changes", inspector.changes),
+        ("/inspector/capabilities", inspector.capabilities),
         ("/inspector/exchanges/{exchange_id}", inspector.exchange),
         ("/inspector/{file}", inspector.page_file),
+    )
+) + tuple(
+    Endpoint(method="POST", path=path, handler=handler, takes=dict[str, Any], is_open=True, is_served=shows_page)
+    for path, handler in (
+        ("/inspector/translate", inspector.translate_pasted),
+        ("/inspector/compare", inspector.compare),
+        ("/inspector/run", inspector.run),
     )
 )
 

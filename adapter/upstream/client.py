@@ -109,9 +109,10 @@ class Upstream:
         """The whole answer."""
         call = self._generation(model, "generateContent", request, caller, deadline)
         with call.observed or _NOBODY:
-            reply = read_reply(await self._run(call, self._read))
+            payload = await self._run(call, self._read)
+            reply = read_reply(payload)
             if call.observed is not None:
-                call.observed.heard(reply.response)
+                call.observed.heard(reply.response, payload)
             return reply
 
     async def stream(
@@ -133,7 +134,7 @@ class Upstream:
             async with aclosing(events):
                 while reply is not None:
                     if observed is not None:
-                        observed.heard(reply.response)
+                        observed.heard(reply.response, events.payload)
                     yield reply
                     # Nor what was told, while nothing comes.
                     reply = None
@@ -313,13 +314,14 @@ class Upstream:
 class _Events:
     """The events of one stream."""
 
-    __slots__ = ("_decoder", "_ended", "_payloads", "_reader", "_response", "aclose")
+    __slots__ = ("_decoder", "_ended", "_payloads", "_reader", "_response", "aclose", "payload")
 
     def __init__(self, response: Response, max_event: int) -> None:
         self._response = response
         self._decoder = EventDecoder(max_event)
         self._reader = EventReader()
         self._payloads: list[bytes] = []
+        self.payload = b""
         self._ended = False
         self.aclose = response.aclose
 
@@ -333,8 +335,8 @@ class _Events:
             else:
                 payloads, self._ended = self._decoder.close(), True
             self._payloads = payloads if _DONE not in payloads else [one for one in payloads if one != _DONE]
-        payload = self._payloads.pop(0)
-        return self._reader.read(payload, more=bool(self._payloads))
+        self.payload = self._payloads.pop(0)
+        return self._reader.read(self.payload, more=bool(self._payloads))
 
 
 def _lower(headers: Mapping[str, str]) -> dict[str, str]:

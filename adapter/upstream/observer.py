@@ -25,8 +25,8 @@ class Observed(Protocol):
         """The attempt ended with an error, if one was made; another may follow."""
         ...
 
-    def heard(self, response: GenerateContentResponse) -> None:
-        """The answer came, or an event of it."""
+    def heard(self, response: GenerateContentResponse, payload: bytes) -> None:
+        """The answer came, or an event of it; `payload` is its JSON as it came."""
         ...
 
     def __enter__(self) -> Self: ...
@@ -87,9 +87,9 @@ class _Several:
         for one in self._observed:
             one.failed(error)
 
-    def heard(self, response: GenerateContentResponse) -> None:
+    def heard(self, response: GenerateContentResponse, payload: bytes) -> None:
         for one in self._observed:
-            one.heard(response)
+            one.heard(response, payload)
 
     def __enter__(self) -> Self:
         for one in self._observed:

@@ -1,23 +1,46 @@
 """The page at /: what happened to each field of the last requests."""
 
+import asyncio
 from hashlib import sha256
 from hmac import compare_digest
 from pathlib import Path
+from urllib.parse import urlsplit
 
+import orjson
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
 
+from adapter.server.endpoints.chat import create_chat_completion
+from adapter.server.endpoints.responses import create_response
+from adapter.server.endpoints.translate import dry_run_for, translate
+from adapter.server.http.asgi import header, until, while_connected
 from adapter.server.limits.access import ANYBODY, AccessDenied, Client, is_local
+from adapter.server.observe.changes import Changes
+from adapter.server.observe.exchange_log import Exchange
 from adapter.server.pipeline.call import Call
+from adapter.server.pipeline.comparison import compared, rows_of
+from adapter.server.pipeline.dry_run import described
+from adapter.server.pipeline.errors import NotServed
+from adapter.server.pipeline.event_stream import EventStream
 from adapter.server.pipeline.service import Service
 
 PAGE = Path(__file__).parent.parent / "inspector"
-TYPES = {"index.html": "text/html; charset=utf-8", "script.js": "text/javascript; charset=utf-8",
-         "style.css": "text/css; charset=utf-8"}  # fmt: skip
-"""The files of the page."""
+_TYPES = {".html": "text/html; charset=utf-8", ".js": "text/javascript; charset=utf-8",
+          ".css": "text/css; charset=utf-8"}  # fmt: skip
+TYPES = {file.name: _TYPES[file.suffix] for file in PAGE.iterdir() if file.suffix in _TYPES}
+"""The files of the page, and what they are."""
 
-POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:"
+MAX_VIEWERS = 16
+"""How many open pages are told of changes as they come; the others ask again and again."""
+
+TOKEN_HEADER = b"x-adapter-page"
+"""A header that no form can send: who sends it could read the page, so it is the page."""
+
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
 HEADERS = {"content-security-policy": POLICY, "cache-control": "no-cache"}
 ASK = {"www-authenticate": 'Basic realm="any name, and a client key as the password"'}
 
@@ -56,6 +79,11 @@ class PageToken:
 
 
 def _viewer(call: Call) -> str:
+    """The id of whose exchanges are shown. Raises `HTTPException`."""
+    return _client(call).id
+
+
+def _client(call: Call) -> Client:
     """Whose exchanges are shown: those of the key that the browser was told. Raises `HTTPException`.
 
     On the loopback address the page answers to the loopback's names alone, and through no proxy: a foreign name that
@@ -69,7 +97,7 @@ def _viewer(call: Call) -> str:
         raise HTTPException(401, "The page wants a client key.", ASK) from None
     if not _is_opened(call, client):
         raise HTTPException(403, f"Open the page by the address that was printed when the server started: {_SEE}")
-    return client.id
+    return client
 
 
 def _is_opened(call: Call, client: Client) -> bool:
@@ -109,12 +137,9 @@ async def _send_file(call: Call, name: str) -> None:
 async def exchanges(call: Call) -> None:
     """The last exchanges of the process that answers, newest first; `processes` is how many there are."""
     service = call.service
-    rows = [exchange.summary() for exchange in service.recorder.exchanges.newest_first(_viewer(call))]
-    facts = {
-        "upstream": service.label,
-        "enabled": service.recorder.exchanges.enabled,
-        "processes": service.settings.workers,
-    }
+    viewer, log = _viewer(call), service.recorder.exchanges
+    rows = [exchange.row() for exchange in (*log.running(viewer), *log.newest_first(viewer))]
+    facts = {"upstream": service.label, "enabled": log.enabled, "processes": service.settings.workers}
     await call.send({**facts, "exchanges": rows}, _headers(service))
 
 
@@ -123,12 +148,87 @@ async def exchange(call: Call) -> None:
     service = call.service
     found = service.recorder.exchanges.find(call.parameters["exchange_id"], _viewer(call))
     if found is not None:
-        await call.send(found.detail(), _headers(service))
+        is_whole = call.query.get("whole") == "true"
+        await call.send(await asyncio.to_thread(_detail, service, found, is_whole=is_whole), _headers(service))
         return
     if service.settings.workers == 1:
         raise HTTPException(404)
     why = f"This one of {service.settings.workers} processes has no such exchange: ask again, another one may."
     raise HTTPException(404, why, _headers(service))
+
+
+def _detail(service: Service, exchange: Exchange, *, is_whole: bool) -> dict[str, object]:
+    """An exchange with its plan, which is traced field by field only here: on request."""
+    detail = exchange.detail(is_whole=is_whole)
+    detail["was_sent"] = any(call.attempts for call in exchange.calls)
+    if exchange.plan is None:
+        return detail
+    shown = described(exchange.plan, service.settings, service.predict, exchange.client_path)
+    del shown["body"]
+    history = exchange.plan.context.history
+    return {**detail, "plan": shown, "signatures": [] if history is None else history.sources()}
+
+
+async def changes(call: Call) -> None:
+    """The list as it changes, as server-sent events; each has the id from which another connection goes on."""
+    service, client = call.service, _viewer(call)
+    exchanges = service.recorder.exchanges
+    if len(exchanges.changed) >= MAX_VIEWERS or service.settings.workers > 1:
+        raise HTTPException(503, "Ask for the list again and again: too many pages are open, or several processes.")
+    feed = Changes(exchanges, client, header(call.scope, b"last-event-id") or "")
+    call.exchange.status = 200
+    stream = EventStream(call.send_message, service.settings)
+    with feed.open(), until(stream.keep_alive(None)), service.drain.limited():
+        while True:
+            await stream.write(feed.frame() or b": alive\n\n")
+            await feed.wait()
+
+
+async def capabilities(call: Call) -> None:
+    """What each model can do, from when, and until when."""
+    _viewer(call)
+    await call.send(rows_of(call.service.catalogue))
+
+
+def _page_client(call: Call) -> Client:
+    """Who uses the page's forms: no page of another origin can send them. Raises `HTTPException`."""
+    client = _client(call)
+    origin = header(call.scope, b"origin")
+    site = header(call.scope, b"sec-fetch-site") or "same-origin"
+    is_own = origin is not None and urlsplit(origin).netloc == header(call.scope, b"host")
+    if header(call.scope, TOKEN_HEADER) is None or not is_own or site != "same-origin":
+        raise HTTPException(403, "Only the page at / itself may send this.")
+    return client
+
+
+async def translate_pasted(call: Call) -> None:
+    """What a pasted text would become: as POST /translate, for who sees the page."""
+    call.client = _page_client(call)
+    await translate(call)
+
+
+async def compare(call: Call) -> None:
+    """What would be lost of a request on every model, and what Gemini would refuse."""
+    call.client = _page_client(call)
+    await call.send({"models": await asyncio.to_thread(compared, dry_run_for(call), call.body)})
+
+
+_RUNS = {"/v1/chat/completions": create_chat_completion, "/v1/responses": create_response}
+
+
+async def run(call: Call) -> None:
+    """Send a request to Gemini, as its endpoint does, for who sees the page."""
+    call.client = _page_client(call)
+    endpoint, call.body = dry_run_for(call).form_of(call.body)
+    if endpoint not in _RUNS:
+        raise NotServed(f"The page runs requests of {' and '.join(_RUNS)}.")
+    service, exchange = call.service, call.exchange
+    await service.count(call.client)
+    exchange.path, exchange.client, exchange.request = endpoint, call.client.id, call.body
+    exchange.model_asked = str(orjson.loads(call.body).get("model", ""))
+    service.recorder.exchanges.begin(exchange)
+    with while_connected(call.scope, call.receive), await service.load.place():
+        await _RUNS[endpoint](call)
 
 
 def _headers(service: Service) -> dict[str, str]:

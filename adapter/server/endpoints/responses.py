@@ -23,7 +23,7 @@ async def create_response(call: Call) -> None:
             "background", "setting-contradicted", "a response in the background is polled, so it must be stored"
         )
     turn = await turn_of(call.service, request, unknown, call.client, work=call.work)
-    call.exchange.history_bytes = turn.past.held.size
+    exchange.history_bytes, exchange.client_path = turn.past.held.size, turn.path
     call.accept(turn.plans)
     if request.background:
         await _start_background(call, turn)

@@ -15,7 +15,7 @@ from adapter.wire.openai.responses import ResponsesRequest
 
 async def translate(call: Call) -> None:
     """One request as the server would serve it, with what it has stored; of JSON lines each on its own."""
-    run = _dry_run(call)
+    run = dry_run_for(call)
     lines = lines_of(call.body)
     if len(lines) > 1:
         await call.send(await asyncio.to_thread(_each, run, lines), {"content-type": "application/jsonl"})
@@ -30,7 +30,7 @@ async def translate(call: Call) -> None:
     await call.send_translated(plans, with_values(answer, body, plans.plan) if run.values else answer)
 
 
-def _dry_run(call: Call) -> DryRun:
+def dry_run_for(call: Call) -> DryRun:
     """The dry run that the headers and the URL ask for."""
     service = call.service
     return dry_run_of(
@@ -57,7 +57,7 @@ async def _response(call: Call, body: bytes) -> tuple[Plans, Callable[[str], str
     """A request of the Responses API as it would be served, with the responses before it."""
     request, unknown = await call.service.read(body, ResponsesRequest, call.work)
     turn = await turn_of(call.service, request, unknown, call.client, work=call.work)
-    return turn.plans, lambda path: turn.past.path(turn.view.path(path))
+    return turn.plans, turn.path
 
 
 _SERVED = {"/v1/chat/completions": _chat, "/v1/responses": _response}

@@ -1,15 +1,20 @@
 """The last exchanges, in memory, for the page at /."""
 
+import asyncio
 import re
 import time
 from collections import deque
+from collections.abc import Callable
+from itertools import count
 from typing import Any
 
 import msgspec
 
 from adapter.server.observe.ledger_entries import listed
+from adapter.settings import Settings
 from adapter.translate.core.notes import Note
 from adapter.translate.core.strictness import counts_by_severity
+from adapter.translate.plan import Plan
 from adapter.wire.base import encode
 from adapter.wire.gemini.generate import GenerateContentResponse, UsageMetadata
 
@@ -22,7 +27,48 @@ MAX_ONE = 4 * 1024 * 1024
 MAX_ALL = 64 * 1024 * 1024
 """Bytes that one exchange, and all together, may hold; larger bodies are not kept, older exchanges go."""
 
+_OWN, _PART, _OBJECT = 4_096, 1_600, 112
+"""Bytes for an exchange itself, for a message or part of one in both vocabularies, and for an object and its time."""
+
+MAX_EXCERPT = 120
+_TEXT = re.compile(rb'"(?:content|text|input)"\s*:\s*"((?:[^"\\]|\\.){1,400})')
+
 _LONG = re.compile(rb'"((?:data:[^",]{0,100},)?)[A-Za-z0-9+/_-]{400,}={0,2}"')
+
+
+class UpstreamCall(msgspec.Struct):
+    """One call to Gemini, with its attempts and what came. Times are seconds after the exchange began."""
+
+    upstream: str
+    model: str
+    method: str
+    begun_after: float
+    attempts: list[dict[str, Any]] = []
+    events: list[tuple[float, bytes]] = []
+
+    def shown(self) -> dict[str, object]:
+        """It for the page."""
+        return {
+            "upstream": self.upstream,
+            "model": self.model,
+            "method": self.method,
+            "begun_after": self.begun_after,
+            "attempts": self.attempts,
+            "events": [{"after": after, "text": shortened(payload)} for after, payload in self.events],
+        }
+
+
+class TimedFrames(list[bytes]):
+    """Frames of a stream; `times` says when each came."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.times: list[float] = []
+
+    def append(self, frame: bytes) -> None:
+        """Take one."""
+        self.times.append(time.perf_counter())
+        super().append(frame)
 
 
 class Exchange(msgspec.Struct, kw_only=True):
@@ -30,7 +76,9 @@ class Exchange(msgspec.Struct, kw_only=True):
 
     `client` is the id of who asked: nobody else is shown it. None is a stranger, of whom nothing is kept. `endpoint` is
     its name in figures, `error` the code of an error that was told. In the `background` an answer may come after the
-    exchange. `quiet`: a probe. `path` is a route's; `unknown_path` shows one that no route has.
+    exchange. `quiet`: a probe. `number` is its place in the order of changes, `plan` what was made of the request, and
+    `client_path` gives the client's path for one of the plan. `path` is a route's; `unknown_path` shows one that no
+    route has.
     """
 
     id: str
@@ -59,6 +107,11 @@ class Exchange(msgspec.Struct, kw_only=True):
     trace_id: str = ""
     background: bool = False
     quiet: bool = False
+    number: int = 0
+    is_running: bool = False
+    plan: Plan | None = None
+    client_path: Callable[[str], str] | None = None
+    calls: list[UpstreamCall] = []
 
     def heard(self, response: GenerateContentResponse) -> None:
         """Take note of an event of Gemini's, or of a whole answer."""
@@ -91,8 +144,12 @@ class Exchange(msgspec.Struct, kw_only=True):
 
     @property
     def size(self) -> int:
-        """About how many bytes it holds: Gemini's body is about as large as OpenAI's."""
-        return 2 * len(self.request) + self.history_bytes + sum(map(len, self.answer))
+        """About how many bytes it holds: the request as bytes, as OpenAI's structs and as Gemini's, and the answers."""
+        contents = self.plan.body.contents if self.plan is not None else ()
+        parts = sum([len(content.parts or ()) for content in contents or ()])
+        events = sum([len(payload) + _OBJECT for call in self.calls for _, payload in call.events])
+        frames = sum(map(len, self.answer)) + _OBJECT * len(self.answer)
+        return _OWN + 3 * len(self.request) + 3 * self.history_bytes + _PART * parts + frames + events
 
     @property
     def losses(self) -> dict[str, int]:
@@ -121,17 +178,56 @@ class Exchange(msgspec.Struct, kw_only=True):
             "losses": self.losses,
         }
 
-    def detail(self) -> dict[str, object]:
-        """The whole, for one page."""
-        sent = b"" if self.upstream_request is None else encode(self.upstream_request)
+    def row(self) -> dict[str, object]:
+        """A row of the page's list, also of a request that runs."""
+        usage = self.usage
         return {
             **self.summary(),
+            "key": self.key,
+            "running": self.is_running,
+            "outcome": "running" if self.is_running else self.outcome,
+            "first_event_ms": round(self.first_event_after * 1000, 1),
+            "events": len(self.answer),
+            "codes": sorted({note.code for note in self.ledger if note.code}),
+            "tokens": None if usage is None else [usage.prompt_token_count, usage.candidates_token_count],
+            "excerpt": self.excerpt,
+        }
+
+    @property
+    def key(self) -> str:
+        """Its name in the list: clients may choose ids, and choose one twice."""
+        return f"{self.id}@{self.begun:.6f}"
+
+    @property
+    def excerpt(self) -> str:
+        """The last words of the request."""
+        found = _TEXT.findall(self.request[-8_192:])
+        return found[-1].decode(errors="replace")[:MAX_EXCERPT] if found else ""
+
+    def detail(self, *, is_whole: bool = False) -> dict[str, object]:
+        """The whole, for one page; `is_whole`: also what is long."""
+        times = getattr(self.answer, "times", [])
+        show = _text if is_whole else shortened
+        sent = b"" if self.upstream_request is None else encode(self.upstream_request)
+        return {
+            **self.row(),
             "notes": listed(self.notes),
             "reply_notes": listed(self.reply_notes),
-            "request": shortened(self.request),
-            "upstream_request": shortened(sent),
+            "request": show(self.request),
+            "upstream_request": show(sent),
             "answer": [shortened(piece) for piece in self.answer],
+            "answer_times": [round(at - self.begun, 4) for at in times],
+            "calls": [call.shown() for call in self.calls],
         }
+
+
+def _text(body: bytes) -> str:
+    return body.decode(errors="replace")
+
+
+def shows_page(settings: Settings) -> bool:
+    """Whether there is a page: on the loopback address, or where the operator wants it."""
+    return settings.loopback if settings.inspector is None else settings.inspector
 
 
 def shortened(body: bytes) -> str:
@@ -148,6 +244,25 @@ class Exchanges:
         self._kept: deque[tuple[int, Exchange]] = deque()
         self._bytes = 0
         self._tapped = 0
+        self._numbers = count(1)
+        self._running: dict[int, Exchange] = {}
+        self.changed: set[asyncio.Event] = set()
+
+    def begin(self, exchange: Exchange) -> None:
+        """Show a request from its beginning."""
+        if self.enabled and exchange.client is not None:
+            exchange.is_running, exchange.number = True, next(self._numbers)
+            self._running[id(exchange)] = exchange
+            self._wake()
+
+    def _wake(self) -> None:
+        for viewer in self.changed:
+            viewer.set()
+
+    def running(self, client: str = "") -> list[Exchange]:
+        """A client's requests that run, the newest first; not more than are kept."""
+        newest = [one for one in reversed(self._running.values()) if one.client == client]
+        return newest[:MAX_KEPT]
 
     def tap(self, exchange: Exchange) -> list[bytes] | None:
         """Where a stream's events are kept while it runs; not more of them at once than `MAX_FOLLOWED`."""
@@ -158,22 +273,27 @@ class Exchanges:
             return None
         self._tapped += 1
         exchange.tapped = True
+        exchange.answer = TimedFrames()
         return exchange.answer
 
     def add(self, exchange: Exchange) -> None:
         """Keep one, in place of the oldest."""
         self._tapped -= exchange.tapped
+        self._running.pop(id(exchange), None)
         if not self.enabled or exchange.client is None:
             return
+        exchange.is_running, exchange.number = False, next(self._numbers)
         size = exchange.size
         if size > MAX_ONE:
             exchange.request, exchange.answer = b"(too large to keep)", [b"(too large to keep)"]
             exchange.upstream_request, exchange.history_bytes = None, 0
+            exchange.plan, exchange.client_path, exchange.calls = None, None, []
             size = exchange.size
         self._kept.append((size, exchange))
         self._bytes += size
         while len(self._kept) > MAX_KEPT or self._bytes > MAX_ALL:
             self._bytes -= self._kept.popleft()[0]
+        self._wake()
 
     def newest_first(self, client: str = "") -> list[Exchange]:
         """All of a client's that are kept."""
@@ -181,4 +301,5 @@ class Exchanges:
 
     def find(self, exchange_id: str, client: str = "") -> Exchange | None:
         """One of a client's by its request id; the newest, since clients may choose ids."""
-        return next((exchange for exchange in self.newest_first(client) if exchange.id == exchange_id), None)
+        shown = (*self.running(client), *self.newest_first(client))
+        return next((one for one in shown if exchange_id in (one.id, one.key)), None)

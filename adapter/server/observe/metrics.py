@@ -149,7 +149,7 @@ class CountedCall:
         """See `Observed`."""
         self._end(error)
 
-    def heard(self, response: GenerateContentResponse) -> None:
+    def heard(self, response: GenerateContentResponse, payload: bytes) -> None:
         """See `Observed`: the exchange hears it, too."""
 
     def __enter__(self) -> Self:

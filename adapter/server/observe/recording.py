@@ -5,6 +5,7 @@ from types import TracebackType
 from typing import Any
 
 from adapter.server.http.asgi import ClientGone
+from adapter.server.observe.call_log import CURRENT
 from adapter.server.observe.exchange_log import Exchange, Exchanges
 from adapter.server.observe.request_log import Lines
 
@@ -35,6 +36,8 @@ class recorded:
         self._asks_gemini = asks_gemini
 
     def __enter__(self) -> None:
+        if self._recorder.exchanges.enabled:
+            CURRENT.set(self._exchange)
         if self._asks_gemini and self._recorder.metrics is not None:
             self._recorder.metrics.begin()
 
@@ -42,6 +45,8 @@ class recorded:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         exchange = self._exchange
+        if self._recorder.exchanges.enabled:
+            CURRENT.set(None)
         exchange.milliseconds = (time.perf_counter() - exchange.begun) * 1000
         if error is not None and isinstance(error, Exception) and not isinstance(error, ClientGone):
             # A bug behind the border for errors: the server writes what it was, and closes the connection.

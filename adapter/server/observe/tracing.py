@@ -255,7 +255,7 @@ class TracedCall:
         """See `Observed`."""
         self._end_attempt(error)
 
-    def heard(self, response: GenerateContentResponse) -> None:
+    def heard(self, response: GenerateContentResponse, payload: bytes) -> None:  # noqa: ARG002 - see `Observed`
         """See `Observed`."""
         if self._first is None:
             self._first = time.perf_counter() - self._begun

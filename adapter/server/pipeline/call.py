@@ -115,6 +115,7 @@ class Call:
         """Record the plan by which the request is answered."""
         exchange = self.exchange
         exchange.model, exchange.notes, exchange.upstream_request = plan.model, plan.notes, plan.body
+        exchange.plan = plan
 
     async def ask(self, plans: Plans, read: Callable[[Reply], Awaitable[T]]) -> T:
         """Ask, and once more after a malformed call where the operator wants that; `read` raises `AnswerError`.

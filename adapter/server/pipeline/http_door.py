@@ -74,5 +74,6 @@ async def _answer(endpoint: Endpoint, call: Call) -> None:
         await endpoint.handler(call)
         return
     call.exchange.request = call.body
+    call.service.recorder.exchanges.begin(call.exchange)
     with while_connected(call.scope, call.receive), await call.service.load.place():
         await endpoint.handler(call)

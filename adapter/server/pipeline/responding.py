@@ -46,6 +46,10 @@ class Turn(NamedTuple):
     kept: State | None
     work: Work
 
+    def path(self, chats: str) -> str:
+        """The client's path for one of the chat request."""
+        return self.past.path(self.view.path(chats))
+
 
 class Memory(NamedTuple):
     """Where responses are found, and where those are kept that are not to be stored; None: nowhere."""

@@ -19,7 +19,7 @@ from adapter.server.lifecycle.shutdown import Drain
 from adapter.server.limits.access import Access, Client
 from adapter.server.limits.admission import Load
 from adapter.server.limits.work import LONG_HISTORY, AtOnce, Beside, Work, is_long
-from adapter.server.observe.exchange_log import Exchange, Exchanges
+from adapter.server.observe.exchange_log import Exchange, Exchanges, shows_page
 from adapter.server.observe.recording import Recorder
 from adapter.server.observe.request_log import Lines
 from adapter.server.pipeline import ledger_headers as notes
@@ -125,8 +125,7 @@ class Service:
         self.options = options(settings, upstream.settings.name)
         self.predict: Predict | None = None
         self.places = [Place(upstream, label, self.options), *further]
-        exchanges = Exchanges(enabled=settings.loopback if settings.inspector is None else settings.inspector)
-        self.recorder = Recorder(exchanges, lines, metrics)
+        self.recorder = Recorder(Exchanges(enabled=shows_page(settings)), lines, metrics)
         self.fetcher = Fetcher(fetch_settings(settings))
         self.models = ModelLists(upstream)
         self.known_models: frozenset[str] = frozenset()

@@ -190,6 +190,20 @@ class History:
             if key in found and not found[key].is_ambiguous and found[key] != NOTHING:
                 _take_words(answer, found[key])
 
+    def sources(self) -> list[dict[str, str | int]]:
+        """Where the record of each call was found, and which upstream issued it."""
+        return [
+            {
+                "message": answer.index,
+                "call": call.id or "",
+                "name": name_and_arguments(call)[0],
+                "source": "" if found is None else found.source.value,
+                "upstream": "" if found is None else found.record.origin,
+            }
+            for answer in self._answers.values()
+            for call, found in zip(answer.calls, answer.found, strict=True)
+        ]
+
     def key_of_next(self, answer: str) -> str:
         """The key by words of an answer to this history, given by its digest."""
         return self._digest().key(answer)

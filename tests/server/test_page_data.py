@@ -1,0 +1,138 @@
+"""What the page at / is made of: running requests, calls as they went, changes as they come, and its own forms."""
+
+import asyncio
+import json
+import time
+
+import pytest
+
+from adapter.server.observe.changes import Changes
+from adapter.server.observe.exchange_log import MAX_KEPT, Exchange, Exchanges
+from tests.server.scripted import adapter, answer, chat, scripted
+
+OWN = {"x-adapter-page": "1", "origin": "http://127.0.0.1", "host": "127.0.0.1", "content-type": "application/json"}
+
+
+async def says_hello(call):
+    await call.json(answer("Hello", surprise={"a": 1}))
+
+
+def running(number):
+    return Exchange(id=f"req_{number}", path="/v1/chat/completions", started_at=0.0, client="")
+
+
+def told(frame):
+    return json.loads(frame.partition(b"data: ")[2])
+
+
+async def test_a_running_request_is_listed_at_once():
+    release = asyncio.Event()
+
+    async def hangs(call):
+        await release.wait()
+        await says_hello(call)
+
+    async with scripted(hangs) as upstream, adapter(upstream) as client:
+        sent = asyncio.create_task(client.post("/v1/chat/completions", json=chat("wait for me")))
+        rows = []
+        while not rows:
+            rows = (await client.get("/inspector/exchanges")).json()["exchanges"]
+        release.set()
+        await sent
+        after = (await client.get("/inspector/exchanges")).json()["exchanges"]
+    assert [(row["running"], row["outcome"], row["excerpt"]) for row in rows] == [(True, "running", "wait for me")]
+    assert [(row["running"], row["tokens"]) for row in after] == [(False, [3, 2])]
+
+
+async def test_the_detail_has_each_call_with_its_attempts_and_what_came_byte_for_byte():
+    async with scripted(says_hello) as upstream, adapter(upstream) as client:
+        named = {"x-client-request-id": "first"}
+        await client.post("/v1/chat/completions", json={**chat("hi"), "n": 2, "temperature": 0.5}, headers=named)
+        detail = (await client.get("/inspector/exchanges/first")).json()
+    assert detail["was_sent"] is True
+    assert [[attempt["outcome"] for attempt in call["attempts"]] for call in detail["calls"]] == [["ok"], ["ok"]]
+    assert '"surprise"' in detail["calls"][0]["events"][0]["text"]
+    notes = {note["path"]: note for note in detail["plan"]["notes"]}
+    assert notes["temperature"]["targets"] == ["/generationConfig/temperature"]
+    assert "key" not in json.dumps(detail["plan"]["headers"]).replace("x-goog-api-key", "")
+
+
+async def test_what_never_went_to_gemini_is_said():
+    async with scripted(says_hello) as upstream, adapter(upstream) as client:
+        named = {"x-client-request-id": "strict", "x-adapter-strict": "all"}
+        refused = await client.post("/v1/chat/completions", json={**chat("hi"), "user": "a"}, headers=named)
+        detail = (await client.get("/inspector/exchanges/strict")).json()
+    assert refused.status_code == 400
+    assert (detail["was_sent"], detail["calls"]) == (False, [])
+
+
+def test_changes_go_on_where_the_last_connection_ended():
+    ring = Exchanges(enabled=True)
+    one = running(1)
+    ring.begin(one)
+    first = Changes(ring, "").frame()
+    ring.add(one)
+    ring.add(running(2))
+    last = first.partition(b"\n")[0].removeprefix(b"id: ").decode()
+    again = told(Changes(ring, "", last).frame())
+    assert (told(first)["reset"], again["reset"]) == (True, False)
+    assert [row["id"] for row in again["rows"]] == ["req_2", "req_1"]
+    assert told(Changes(ring, "", "other-9").frame())["reset"] is True
+
+
+def test_nothing_is_told_twice_and_other_clients_hear_nothing():
+    ring = Exchanges(enabled=True)
+    own, others = Changes(ring, ""), Changes(ring, "another")
+    assert told(own.frame())["rows"] == []
+    others.frame()
+    ring.add(running(1))
+    assert [row["id"] for row in told(own.frame())["rows"]] == ["req_1"]
+    assert (own.frame(), others.frame()) == (None, None)
+
+
+def test_keeping_a_hundred_exchanges_costs_at_most_15_microseconds_each():
+    ring = Exchanges(enabled=True)
+
+    def spent():
+        ones = [running(number) for number in range(MAX_KEPT)]
+        begun = time.thread_time()
+        for one in ones:
+            ring.begin(one)
+            ring.add(one)
+        return (time.thread_time() - begun) / MAX_KEPT
+
+    assert min(spent() for _ in range(5)) < 15e-6
+
+
+@pytest.mark.parametrize("path", ["translate", "compare", "run"])
+@pytest.mark.parametrize("lacking", ["x-adapter-page", "origin"])
+async def test_no_other_page_can_use_the_forms(path, lacking):
+    headers = {name: value for name, value in OWN.items() if name != lacking}
+    async with scripted(says_hello) as upstream, adapter(upstream) as client:
+        response = await client.post(f"/inspector/{path}", json=chat("hi"), headers=headers)
+        foreign = await client.post(
+            f"/inspector/{path}", json=chat("hi"), headers={**OWN, "origin": "https://evil.example"}
+        )
+    assert (response.status_code, foreign.status_code, upstream.seen) == (403, 403, [])
+
+
+async def test_a_pasted_request_is_translated_compared_and_run_by_the_page():
+    async with scripted(says_hello) as upstream, adapter(upstream) as client:
+        body = {**chat("hi"), "user": "a"}
+        shown = (await client.post("/inspector/translate", json=body, headers=OWN)).json()
+        models = (await client.post("/inspector/compare", json=body, headers=OWN)).json()["models"]
+        assert upstream.seen == []
+        ran = await client.post("/inspector/run", json=body, headers=OWN)
+        rows = (await client.get("/inspector/exchanges")).json()["exchanges"]
+    assert "contents" in shown["body"]
+    assert len(models) > 3
+    assert all(row["losses"] or row["error"] for row in models)
+    assert ran.json()["choices"][0]["message"]["content"] == "Hello"
+    assert [row["path"] for row in rows] == ["/v1/chat/completions"]
+
+
+async def test_capabilities_have_dates():
+    async with scripted(says_hello) as upstream, adapter(upstream) as client:
+        shown = (await client.get("/inspector/capabilities")).json()
+    assert all(row["checked"] for row in shown["rows"])
+    assert any(row["until"] for row in shown["rows"])
