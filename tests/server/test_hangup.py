@@ -37,7 +37,7 @@ async def test_keys_are_rotated_without_a_lost_request(tmp_path, workers, capfd)
             "ADAPTER_UPSTREAM_KEYS_FILE": str(upstream_keys),
             "ADAPTER_CLIENT_KEYS_FILE": str(client_keys),
         }
-        serving = adapter(tmp_path, "--workers", workers, "--store", "memory", settings=settings)
+        serving = adapter(tmp_path, "--workers", workers, settings=settings)
         live = await asyncio.to_thread(serving.__enter__)
         try:
             async with httpx2.AsyncClient(base_url=live.url, timeout=PATIENCE) as client:

@@ -98,7 +98,8 @@ PATHS = [
     f"/v1/nowhere?{SAID}={SAID}",
     f"/nowhere?key={UPSTREAM_KEY}",
     f"/v1/chat/completions?{SAID}={UPSTREAM_KEY}",
-    f"/v1/models/{SAID}",
+    # What looks like a model's name is logged as one, wherever it stands.
+    f"/v1/models/{SAID}%20{SAID}",
 ]
 
 HEADERS = {
