@@ -189,6 +189,10 @@ _CHANGES_ANSWERS = {
         "The model's own limit of output is lower than the one asked for.",
         "Ask for no more than the model gives.",
     ),
+    "participants-merged": (
+        "Gemini knows no names: several participants of one role are not told apart.",
+        "Say in each text who speaks.",
+    ),
     "penalty-unsupported": ("The model takes no penalties for repetition.", "Ask in words for varied language."),
     "reasoning-option-ignored": ("Gemini has no such setting for reasoning.", "Leave it out."),
     "result-media-beside": (
@@ -398,8 +402,8 @@ _COSMETIC = {
         "Leave include_obfuscation out.",
     ),
     "participant-name-dropped": (
-        "Gemini knows no participants' names.",
-        "Say in the text who speaks, where it matters.",
+        "Gemini knows no participants' names; the role or the call says who speaks.",
+        "Nothing, unless the name itself matters: say it in the text.",
     ),
     "phase-dropped": ("Gemini knows no phases of an answer.", "Leave it out."),
     "prediction-unused": (

@@ -13,6 +13,7 @@ from typing import assert_never
 from adapter.translate.core.context import Context
 from adapter.translate.core.notes import Fate, Note, Outcome, Rejected, SignatureSource, exact
 from adapter.translate.request.assistant_message import answer
+from adapter.translate.request.participants import shared_roles
 from adapter.translate.request.tool_results import orphan, results
 from adapter.translate.request.turn_builder import Call, Turns, parts_of
 from adapter.translate.signatures import keys as signatures
@@ -39,6 +40,7 @@ def read_messages(value: list[Message], turns: Turns) -> None:
     """All messages as turns. Raises `Rejected` with a path that starts below `messages`."""
     if not value:
         raise Rejected("", "value-missing", "there must be at least one message")
+    turns.shared_roles = shared_roles((message.role, message.name) for message in value if message.name)
     index = _leading_system(value, turns)
     while index < len(value):
         index = _block(value, index, turns) if value[index].role == "assistant" else _other(value, index, turns)

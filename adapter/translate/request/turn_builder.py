@@ -9,6 +9,7 @@ from adapter.translate.core.context import Context
 from adapter.translate.core.kinds import MESSAGES
 from adapter.translate.core.notes import Fate, Note, SignatureSource
 from adapter.translate.request import content_parts as media
+from adapter.translate.request.participants import name_note
 from adapter.wire.base import present
 from adapter.wire.gemini.content import Content, FunctionCall, Part
 from adapter.wire.openai.chat_request import Message
@@ -23,9 +24,12 @@ class Call(msgspec.Struct, frozen=True, gc=False):
 
 
 class Turns:
-    """The contents so far, and what was noted on the way. `unsigned`: calls may be among them without a signature."""
+    """The contents so far, and what was noted on the way.
 
-    __slots__ = ("calls", "contents", "context", "history", "notes", "system", "unsigned")
+    `shared_roles`: several names speak in them. `unsigned`: calls may be among them without a signature.
+    """
+
+    __slots__ = ("calls", "contents", "context", "history", "notes", "shared_roles", "system", "unsigned")
 
     def __init__(self, context: Context) -> None:
         self.context = context
@@ -34,6 +38,7 @@ class Turns:
         self.system: list[Part] = []
         self.calls: list[Call] = []
         self.unsigned = False
+        self.shared_roles: frozenset[str | None] = frozenset()
         self.notes: list[Note] = []
 
     def note(self, path: str, fate: Fate, code: str, reason: str) -> None:
@@ -76,7 +81,7 @@ def note_losses(message: Message, index: int, turns: Turns) -> None:
         reason = f"{message.role} messages have no such field"
         turns.notes += [media.lost(f"[{index}].{name}", "unknown-field", reason) for name in foreign]
     if _LOST(message) != _NOTHING_LOST:
-        turns.notes.extend(_losses(message, f"[{index}]"))
+        turns.notes.extend(_losses(message, f"[{index}]", turns.shared_roles))
 
 
 _THOUGHTS = "thoughts are not sent back: the signatures stand for them"
@@ -91,10 +96,10 @@ _NOTHING_LOST = _LOST(Message(role="user"))
 """What nearly every message of a long history has, compared at once."""
 
 
-def _losses(message: Message, path: str) -> Iterator[Note]:
+def _losses(message: Message, path: str, shared_roles: frozenset[str | None]) -> Iterator[Note]:
     """Fields of a message that have no place in Gemini's contents."""
     if message.name and message.role not in ("function", "tool"):
-        yield media.lost(f"{path}.name", "participant-name-dropped", "Gemini knows no participants' names")
+        yield name_note(path, message.role, shared_roles)
     for name in ("reasoning_content", "reasoning"):
         if getattr(message, name):
             yield media.lost(f"{path}.{name}", "thoughts-not-replayed", _THOUGHTS)

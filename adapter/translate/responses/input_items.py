@@ -9,6 +9,7 @@ import msgspec
 from adapter.translate.core.kinds import ITEMS
 from adapter.translate.core.notes import Fate, Note, Rejected
 from adapter.translate.core.rules import absent, decode_field
+from adapter.translate.request.participants import name_note, shared_roles
 from adapter.translate.request.tools import upstream_name
 from adapter.translate.responses.tool_calls import arguments_of_call, chat_name, result_of, text_of_json
 from adapter.translate.signatures import carriers as responses_carrier
@@ -46,6 +47,7 @@ class Conversation:
         self.messages: list[Message] = []
         self.paths: dict[str, str] = {"messages": "input"}
         self.notes: list[Note] = []
+        self.shared_roles: frozenset[str | None] = frozenset()
         self.records: dict[str, Signature] = {}
         self.tools: list[tuple[str, msgspec.Raw]] = []
         self.searching: str | None = None
@@ -170,7 +172,9 @@ def read(request: ResponsesRequest) -> Conversation:
         at = conversation.say(Message(role="user", content=request.input), "input")
         conversation.paths[f"{at}.content"] = "input"
     else:
-        for index, item in enumerate(request.input or ()):
+        items = request.input or []
+        conversation.shared_roles = shared_roles((item.role, item.name) for item in items if item.name)
+        for index, item in enumerate(items):
             _read(item, f"input[{index}]", conversation)
     return conversation
 
@@ -217,8 +221,7 @@ def _message(item: InputItem, path: str, conversation: Conversation) -> None:
     if item.role is None:
         raise Rejected(f"{path}.role", "value-missing", "a message needs a role")
     if item.name is not None:
-        reason = "Gemini knows no participants' names"
-        conversation.note(f"{path}.name", Fate.DROPPED, "participant-name-dropped", reason)
+        conversation.notes.append(name_note(path, item.role, conversation.shared_roles))
     if item.phase is not None:
         conversation.note(f"{path}.phase", Fate.DROPPED, "phase-dropped", "Gemini knows no phases of an answer")
     if item.role != "assistant":
