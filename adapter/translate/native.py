@@ -152,7 +152,7 @@ def with_signatures(
             continue
         pieces += [body[done : call.offset], b'"thoughtSignature":', encode(kept.value), b","]
         done = call.offset
-        notes.append(Note(call.path, Fate.EXACT, "", "its signature was kept here", SignatureSource.ID))
+        notes.append(Note(call.path, Fate.EXACT, reason="its signature was kept here", signature=SignatureSource.ID))
     return b"".join([*pieces, body[done:]]), notes
 
 
