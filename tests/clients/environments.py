@@ -1,9 +1,12 @@
 """Clients that cannot share the tests' environment, each in one of its own, built from its lock file."""
 
+import fcntl
 import hashlib
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from tests.support.environment import downloading
@@ -19,13 +22,22 @@ def python_of(name: str) -> Path:
     digest = hashlib.sha256(lock.read_bytes()).hexdigest()[:12]
     target = ROOT / ".venv-clients" / f"{name}-{digest}"
     python = target / "bin" / "python"
-    if not (target / "complete").exists():
-        subprocess.run([sys.executable, "-m", "venv", "--clear", "--without-pip", str(target)], check=True)
-        pip = _pip()
-        command = [*pip, "--python", str(python), "install", "-q", "-r", str(lock)]
-        subprocess.run(command, check=True, env=downloading(os.environ))
-        (target / "complete").touch()
+    with _alone(target.with_suffix(".lock")):
+        if not (target / "complete").exists():
+            subprocess.run([sys.executable, "-m", "venv", "--clear", "--without-pip", str(target)], check=True)
+            command = [*_pip(), "--python", str(python), "install", "-q", "-r", str(lock)]
+            subprocess.run(command, check=True, env=downloading(os.environ))
+            (target / "complete").touch()
     return python
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Hold a lock that tests in other processes wait for: two of them may want one environment."""
+    path.parent.mkdir(exist_ok=True)
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def _pip() -> list[str]:
