@@ -147,6 +147,11 @@ def test_keys_of_the_upstream_stay_secret_when_they_are_replaced():
     assert access.secrets == {"first", "second", "relays"}
 
 
+def test_the_host_of_a_relay_is_secret_where_it_was_given_another_name():
+    named = load({"upstream_url": "https://relay.example", "upstream_name": "the relay", "upstream_keys": "first"}, {})
+    assert Access(named).secrets == {"first", "relay.example"}
+
+
 def test_what_is_kept_for_a_client_is_kept_under_the_whole_digest_of_its_key(guarded):
     assert guarded.client(bearer("key-one")).id == hashlib.sha256(b"key-one").hexdigest()
 

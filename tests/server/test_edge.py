@@ -268,6 +268,17 @@ async def test_a_relay_that_removes_a_flag_is_named():
     assert upstream.url.removeprefix("http://") in error["message"]
 
 
+async def test_the_host_of_a_relay_that_was_given_a_name_is_in_no_error():
+    async def script(call):
+        await call.json({"error": {"message": f"No channel at {call.request.headers['host']}.", "type": "relay"}}, 400)
+
+    async with scripted(script) as upstream, adapter(upstream, upstream_name="our relay") as client:
+        response = await client.post(PATH, json=chat())
+    assert response.headers["x-adapter-upstream"] == "our relay"
+    assert response.json()["error"]["message"].startswith("No channel at [hidden]")
+    assert "127.0.0.1" not in response.text
+
+
 @pytest.mark.parametrize("path", ["/healthz", "/readyz"])
 @pytest.mark.parametrize(
     "stranger",

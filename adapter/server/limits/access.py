@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, urlsplit
 from starlette.types import Scope
 
 from adapter.server.http.asgi import fields_of, header, host_of
-from adapter.settings import KnownClient, Settings, bare_name, digest_of, further_upstreams, is_loopback
+from adapter.settings import KnownClient, Settings, bare_name, digest_of, further_upstreams, is_loopback, upstream_name
 
 
 class ModelDenied(Exception):
@@ -57,16 +57,20 @@ ANYBODY = Client("", None)
 _PUBLIC_HOST = "googleapis.com"
 
 
-def _hidden_hosts(url: str) -> set[str]:
-    """The host of a relay; that of Google is everybody's."""
-    host = urlsplit(url).hostname or ""
-    return set() if host.endswith(_PUBLIC_HOST) else {host}
+def _hidden_hosts(upstream: Settings) -> set[str]:
+    """The host of a relay that has another name; that of Google is everybody's.
+
+    Clients read an upstream's name in a header of each answer, and in our own errors.
+    """
+    host = urlsplit(upstream.upstream_url).hostname or ""
+    return set() if host.endswith(_PUBLIC_HOST) or host in upstream_name(upstream) else {host}
 
 
 class Access:
     """Checks the key of each request.
 
-    `secrets` are the upstreams' keys, also earlier ones, and the hosts of relays: no error may hold them.
+    `secrets` are the upstreams' keys, also earlier ones, and the hosts of relays that were given another name: no error
+    may hold them.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -79,7 +83,7 @@ class Access:
         self._known = [one for _, one in known]
         self._hashes = [bytes.fromhex(digest_of(key)) for key, _ in known]
         for one in (settings, *further_upstreams(settings)):
-            self.secrets |= {*one.upstream_keys, *_hidden_hosts(one.upstream_url)}
+            self.secrets |= {*one.upstream_keys, *_hidden_hosts(one)}
         self._passes_on = settings.upstream_auth == "caller"
         self._open = not self._hashes and not self._passes_on
         self._pages = settings.allow_origins if settings.loopback and self._open else None
