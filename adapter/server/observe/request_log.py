@@ -82,15 +82,26 @@ class Lines:
     def _line(self, exchange: Exchange, level: str) -> str:
         now = int(time.time())
         if not self._json:
-            place = f"{exchange.method} {exchange.shown_path}"
-            said = f"{exchange.id} {place} {exchange.status} {shown(exchange.model)}"
-            error = f" {shown(exchange.error)}" if exchange.error else ""
-            losses = "".join(f" {severity}={count}" for severity, count in exchange.losses.items())
-            return f"{_clock(now)} {level} {said} {round(exchange.milliseconds)} ms{losses}{error}"
+            return f"{_clock(now)} {level} {exchange.id} {_plain(exchange)}"
         names = {"model_asked": shown(exchange.model_asked), "model": shown(exchange.model)}
         if exchange.error:
             names["error"] = shown(exchange.error)
         return encode({"time": _date(now), "level": level.lower(), **exchange.summary(), **names}).decode()
+
+
+def _plain(exchange: Exchange) -> str:
+    """Method, path, status, model asked and model that answered, times, tokens, losses by severity, and the error."""
+    asked, model = shown(exchange.model_asked), shown(exchange.model)
+    models = model if asked in ("-", model) else f"{asked} -> {model}"
+    first = f" (first event {round(exchange.first_event_after * 1_000)} ms)" if exchange.first_event_after else ""
+    tokens = ""
+    if exchange.usage is not None:
+        made = (exchange.usage.candidates_token_count or 0) + (exchange.usage.thoughts_token_count or 0)
+        tokens = f" {exchange.usage.prompt_token_count or 0}+{made} tokens"
+    losses = "".join(f" {severity}={count}" for severity, count in exchange.losses.items())
+    error = f" {shown(exchange.error)}" if exchange.error else ""
+    times = f"{round(exchange.milliseconds)} ms{first}"
+    return f"{exchange.method} {exchange.shown_path} {exchange.status} {models} {times}{tokens}{losses}{error}"
 
 
 @lru_cache(maxsize=1)
