@@ -52,7 +52,7 @@ class App:
 
     async def __call__(self, scope, receive, send):
         _, way_name, name = scope["path"].split("/")
-        outlet = Outlet(send, Stamps(COMMON, "emulator", {}, "req_1"))
+        outlet = Outlet(send, Stamps(COMMON, "emulator", "req_1"))
         assert isinstance(outlet.way, Bytes), "our own server has the short way"
         way = outlet.way if way_name == "bytes" else Messages(outlet)
         try:

@@ -219,17 +219,12 @@ KEY_LIKE = "sk-" + "a" * 40
     [
         ("GET", "/v1/threads", "GET /v1/threads"),
         ("DELETE", "/v1/files/file_1?purpose=x", "DELETE /v1/files/file_1"),
-        (
-            "POST",
-            "/v1beta/models/gemini-3.8-flash:generateContent",
-            "POST /v1beta/models/gemini-3.8-flash:generateContent",
-        ),
         ("GET", f"/{KEY_LIKE}/v1/models", "GET /sk-aaa.../v1/models"),
         ("GET", "/" + "v1/" * 100, "GET /" + ("v1/" * 100)[:127] + "..."),
         ("GET", "/a%0Ab%20%22c%22", "GET /a%0Ab%20%22c%22"),
         ("PUT", CHAT, f"PUT {CHAT}"),
     ],
-    ids=["a name", "with a query", "a path of Gemini's", "with a key", "long", "with control characters", "a method"],
+    ids=["a name", "with a query", "with a key", "long", "with control characters", "a method"],
 )
 @pytest.mark.parametrize("log_format", ["plain", "json"])
 async def test_what_is_not_served_is_named_in_the_answer_and_in_the_log(log_format, method, path, shown):
@@ -238,7 +233,7 @@ async def test_what_is_not_served_is_named_in_the_answer_and_in_the_log(log_form
         response = await client.request(method, path)
         await until(lambda: lines)
     assert response.status_code in (404, 405)
-    assert response.json()["error"]["message"].endswith(f": {shown}")
+    assert f": {shown}" in response.json()["error"]["message"]
     [line] = lines
     if log_format == "plain":
         assert f" {shown} {response.status_code} " in line

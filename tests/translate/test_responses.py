@@ -54,11 +54,12 @@ def test_the_ledger_is_the_views_and_then_chats_under_the_clients_paths():
 
 
 def test_a_rejection_of_chat_names_the_clients_path():
-    view = viewed(input=[HI, {**CALL, "arguments": "["}])
+    image = {"type": "input_image", "image_url": "data:image/png;base64,%%%"}
+    view = viewed(input=[HI, {"role": "user", "content": [image]}])
     with pytest.raises(Rejected) as raised:
         chat.to_gemini(context_of(view))
     rejected = view.rejected(raised.value)
-    assert rejected.note.path == "input[1].arguments"
+    assert rejected.note.path == "input[1].content[0].image_url"
     assert rejected.note in rejected.notes
 
 

@@ -112,8 +112,10 @@ def _upstream(error: UpstreamError, asked: Asked) -> Failure:
 _NOT_SERVED = {404: "There is no such URL here", 405: "This URL does not take this method"}
 
 
-def naming_place(error: HTTPException, method: str, path: str) -> HTTPException:
+def naming_place(error: HTTPException | NotServed, method: str, path: str) -> HTTPException | NotServed:
     """The router's error with what was asked for: a wrong base URL is found by it."""
+    if isinstance(error, NotServed):
+        return NotServed(f"{error} Asked for: {method} {path}")
     if error.status_code not in _NOT_SERVED or error.detail != HTTPStatus(error.status_code).phrase:
         return error
     text = f"{_NOT_SERVED[error.status_code]}: {method} {path}"

@@ -9,7 +9,7 @@ from adapter.server.http.asgi import ClientGone, read_body, while_connected
 from adapter.server.observe.route_name import shown_path
 from adapter.server.pipeline.call import Call
 from adapter.server.pipeline.endpoint import Endpoint
-from adapter.server.pipeline.errors import naming_place
+from adapter.server.pipeline.errors import NotServed, naming_place
 from adapter.server.pipeline.google_errors import google_error
 from adapter.server.pipeline.service import patience_of
 from adapter.upstream.errors import UpstreamTimeout
@@ -25,7 +25,7 @@ async def serve(endpoint: Endpoint, call: Call) -> None:
     except ClientGone:
         call.exchange.status = 499
     except Exception as error:  # noqa: BLE001 - the border: everything becomes an OpenAI error, bugs are logged whole
-        if isinstance(error, HTTPException):
+        if isinstance(error, (HTTPException, NotServed)):
             error = naming_place(error, call.scope["method"], shown_path(call.scope))
         failure = call.failed(error)
         try:
