@@ -84,6 +84,10 @@ def test_every_setting_flag_that_the_readme_names_exists():
 
 def help_of(*command):
     ran = subprocess.run(
-        [sys.executable, "-m", *command, "--help"], capture_output=True, text=True, check=True, cwd=ROOT
+        [sys.executable, "-m", *command, "--help-all" if "serve" in command else "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=ROOT,
     )
     return ran.stdout

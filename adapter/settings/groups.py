@@ -29,7 +29,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "connect_timeout", "first_byte_timeout", "idle_timeout", "total_timeout", "retries", "retry_server_errors",
         "circuit_pause",
     ),
-    "Models": ("models", "default_models", "capabilities", "fallback_models", "fallback_upstreams"),
+    "Models": ("models", "default_models", "list_models", "capabilities", "fallback_models", "fallback_upstreams"),
     "Translation": (
         "safety_settings", "later_system", "trailing_assistant", "blocked_prompt", "include_thoughts",
         "thoughts_headroom", "leaked_thoughts", "stateless_ids", "strict", "notes", "retry_malformed",

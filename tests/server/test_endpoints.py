@@ -198,7 +198,7 @@ async def test_what_is_not_served_says_what_to_use():
     for answer in answers:
         error = answer.json()["error"]
         assert (answer.status_code, error["code"]) == (404, "unsupported_endpoint")
-        assert error["message"] == "Dolls are not served here: use toys."
+        assert error["message"].startswith("Dolls are not served here: use toys. Asked for: ")
     assert {path for path, *_ in lines.told} == {"/v1/dolls/{rest}"}
     assert total(found, "adapter_requests_total", endpoint="dolls") == 3
 
