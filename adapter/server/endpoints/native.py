@@ -57,6 +57,8 @@ async def call_model(call: Call) -> None:
 async def pass_on(call: Call) -> None:
     """Any other path of Gemini's: models, files, caches, batches, interactions."""
     path = _path_of(call)
+    # A client that may name some models alone would reach all others through interactions, batches and tuned models.
+    call.client.check(path)
     collection = path.partition("/")[0]
     forwarded = Forwarded(
         verb=call.scope["method"],
