@@ -277,18 +277,29 @@ def _caching(tool: Tool, path: str) -> list[Note]:
     return [Note(f"{path}.cache_control", Fate.DROPPED, "cache-hint-ignored", reason)] if sent else []
 
 
-_USUAL_SIZES = (None, "medium")
-"""Sizes of a search's context that ask for nothing in particular (platform.openai.com, web search: the default)."""
+_USUAL_SIZE = "medium"
+"""The size of a search's context that asks for nothing in particular (platform.openai.com, web search: the default)."""
 
 
 def _native_losses(tool: Tool, path: str) -> list[Note]:
-    values = {"search_context_size": tool.search_context_size not in _USUAL_SIZES}
-    values |= {"user_location": present(tool.user_location), "filters": present(tool.filters)}
-    return [
-        Note(f"{path}.{name}", Fate.DROPPED, "tool-option-ignored", "Gemini's search takes no such setting")
-        for name, sent in values.items()
-        if sent
+    notes = [_context_size(f"{path}.search_context_size", tool.search_context_size)]
+    notes += [
+        Note(f"{path}.{name}", Fate.DROPPED, "tool-option-ignored", _NO_SETTING)
+        for name in ("user_location", "filters")
+        if present(getattr(tool, name))
     ]
+    return [note for note in notes if note is not None]
+
+
+_NO_SETTING = "Gemini's search takes no such setting"
+
+
+def _context_size(path: str, size: str | None) -> Note | None:
+    """The note on how much a search should read; nothing is lost where the client spells out the default."""
+    if size is None:
+        return None
+    lost = Note(path, Fate.DROPPED, "tool-option-ignored", _NO_SETTING)
+    return Note(path, Fate.EXACT) if size == _USUAL_SIZE else lost
 
 
 def _declare(
@@ -624,8 +635,7 @@ def web_search_options(value: WebSearchOptions, context: Context) -> Outcome:
 
 
 def _lost_options(value: WebSearchOptions) -> Iterable[Note]:
-    reason = "Gemini's search takes no such setting"
-    if value.search_context_size not in _USUAL_SIZES:
-        yield Note("search_context_size", Fate.DROPPED, "tool-option-ignored", reason)
+    if (size := _context_size("search_context_size", value.search_context_size)) is not None:
+        yield size
     if value.user_location is not None:
-        yield Note("user_location", Fate.DROPPED, "tool-option-ignored", reason)
+        yield Note("user_location", Fate.DROPPED, "tool-option-ignored", _NO_SETTING)
