@@ -20,8 +20,8 @@ from adapter.server.limits.access import Access
 from adapter.server.pipeline.dry_run import as_line, dry_run_of
 from adapter.settings import load
 from adapter.translate.core.catalogue import CODES
-from tests.live import ROOT, adapter, bare_environment, free_port
 from tests.support.guards import PATIENCE
+from tests.support.live import ROOT, adapter, bare_environment, free_port
 
 REQUEST = {"model": "gpt-6-astra", "messages": [{"role": "user", "content": "hi"}], "user": "me"}
 

@@ -42,7 +42,7 @@ from adapter.wire.signatures import Signature
 from conformance.cases import OK, all_cases
 from conformance.clients import CLIENTS, fill
 from conformance.judging import Observed, judge
-from tests import oracles
+from tests.support import oracles
 
 CASES = all_cases()
 RUNS = [pytest.param(case, client, id=f"{case.id}-{client}") for case in CASES for client in case.clients]

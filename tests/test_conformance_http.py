@@ -6,8 +6,8 @@ import pytest
 from conformance.cases import all_cases
 from conformance.runner import PER_REQUEST, Runner, Server
 from conformance.upstream import ScriptedGemini, serving
-from tests.live import adapter
 from tests.support.guards import PATIENCE
+from tests.support.live import adapter
 from tests.support.size import tenth
 
 CASES = tenth([case for case in all_cases() if not case.signatures])

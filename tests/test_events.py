@@ -6,7 +6,7 @@ import pytest
 
 from conformance.events import join_events
 from conformance.joining import BrokenStream
-from tests.translate.responding import said, streamed, viewed
+from tests.support.responding import said, streamed, viewed
 
 GROUNDED = {
     "groundingChunks": [{"web": {"uri": "https://e.x", "title": "E"}}],

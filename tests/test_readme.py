@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.live import bare_environment, free_port, wait_for
 from tests.support.environment import downloading
 from tests.support.guards import PATIENCE
+from tests.support.live import bare_environment, free_port, wait_for
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()

@@ -5,7 +5,7 @@ import shutil
 import pytest
 
 from tests.clients.environments import check
-from tests.live import adapter
+from tests.support.live import adapter
 from tests.support.size import IS_LARGE
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")

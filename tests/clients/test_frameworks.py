@@ -3,7 +3,7 @@
 import pytest
 
 from tests.clients.environments import check, suite
-from tests.live import adapter
+from tests.support.live import adapter
 
 
 @pytest.mark.clients

@@ -4,7 +4,7 @@ import pytest
 from google import genai
 from google.genai import types
 
-from tests.live import adapter
+from tests.support.live import adapter
 
 pytestmark = [pytest.mark.clients, pytest.mark.timeout(300)]
 

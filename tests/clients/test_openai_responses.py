@@ -7,7 +7,7 @@ import openai
 import pytest
 from pydantic import BaseModel
 
-from tests.live import adapter
+from tests.support.live import adapter
 
 pytestmark = pytest.mark.clients
 

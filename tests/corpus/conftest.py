@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.corpus.recordings import ROOT
+from tests.support.recordings import ROOT
 
 COUNTS = "recorded traffic"
 

@@ -15,9 +15,9 @@ from adapter.translate.signatures.history import look_up
 from adapter.wire.gemini.content import Content
 from adapter.wire.openai.chat_request import ChatCompletionRequest
 from adapter.wire.signatures import Issued
-from tests.corpus.recordings import Recording, gemini_answers, row_of
 from tests.corpus.test_conversations import answered, calls_of, first_answer, next_request
-from tests.translate.answering import Object
+from tests.support.answering import Object
+from tests.support.recordings import Recording, gemini_answers, row_of
 
 CLIENTS: dict[str, tuple[bool, bool, bool]] = {
     "carried by the client": (False, False, False),

@@ -17,11 +17,11 @@ from adapter.wire.base import decode, encode
 from adapter.wire.gemini.generate import GenerateContentResponse
 from adapter.wire.openai.chat_request import ChatCompletionRequest
 from adapter.wire.signatures import Issued
-from tests.corpus.leaves import Output, lost
-from tests.corpus.recordings import RECORDED, Recording, compare, exceptions, gemini_answers, row_of
-from tests.oracles import check_chunks, check_completion
-from tests.translate.answering import STAMP, Object, function
-from tests.translate.joiner import check_rules, comparable, joined
+from tests.support.answering import STAMP, Object, function
+from tests.support.joiner import check_rules, comparable, joined
+from tests.support.leaves import Output, lost
+from tests.support.oracles import check_chunks, check_completion
+from tests.support.recordings import RECORDED, Recording, compare, exceptions, gemini_answers, row_of
 
 CONSTANT = {
     "candidates[].content.role": "always `model`; OpenAI's is `assistant`",

@@ -15,11 +15,11 @@ from adapter.translate.signatures.history import look_up
 from adapter.wire.base import decode, encode
 from adapter.wire.openai.chat_request import ChatCompletionRequest
 from adapter.wire.signatures import Issued
-from tests.corpus.recordings import Recording, chat_requests, exceptions, gemini_answers, row_of
 from tests.corpus.test_answers import context_of, read, stream_of
 from tests.corpus.test_requests import MODELS, translated
-from tests.translate.answering import STAMP, Object, function
-from tests.translate.joiner import joined, merged
+from tests.support.answering import STAMP, Object, function
+from tests.support.joiner import joined, merged
+from tests.support.recordings import Recording, chat_requests, exceptions, gemini_answers, row_of
 
 DATA = {
     "text", "inlineData", "fileData", "functionCall", "functionResponse", "executableCode", "codeExecutionResult",

@@ -13,7 +13,7 @@ from openai.resources.chat.completions import AsyncCompletions
 from adapter.emulator import EmulatorSettings, create_emulator
 from adapter.server.app import create_app
 from adapter.settings import Settings
-from tests.corpus.recordings import chat_requests, compare
+from tests.support.recordings import chat_requests, compare
 
 PARAMETERS = set(inspect.signature(AsyncCompletions.create).parameters) - {"self"}
 MODEL = "gemini-3.5-flash"

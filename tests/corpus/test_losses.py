@@ -14,7 +14,7 @@ import pytest
 from adapter.server.pipeline.dry_run import DryRun, dry_run_of
 from adapter.settings import Settings
 from adapter.translate.core.codes import Severity
-from tests.corpus.recordings import ROOT
+from tests.support.recordings import ROOT
 
 JUDGED: dict[str, dict[str, str]] = tomllib.loads((Path(__file__).parent / "losses.toml").read_text())
 FILES = ("openai_chat_exchanges", "openai_responses_exchanges", "openai_like_exchanges", "compat_exchanges")

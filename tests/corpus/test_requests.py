@@ -11,10 +11,10 @@ from adapter.translate.core.context import Context
 from adapter.translate.core.notes import Note, Rejected
 from adapter.wire.base import decode, encode
 from adapter.wire.openai.chat_request import ChatCompletionRequest
-from tests.corpus.leaves import Output, lost
-from tests.corpus.recordings import Recording, chat_requests, compare, exceptions, row_of
-from tests.oracles import check_gemini_request, emulator_refusal
-from tests.translate.answering import Object
+from tests.support.answering import Object
+from tests.support.leaves import Output, lost
+from tests.support.oracles import check_gemini_request, emulator_refusal
+from tests.support.recordings import Recording, chat_requests, compare, exceptions, row_of
 
 MODELS = ["gemini-3.5-flash", "gemini-2.5-flash"]
 

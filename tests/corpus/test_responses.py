@@ -15,10 +15,10 @@ from adapter.wire.base import decode, encode
 from adapter.wire.openai.responses import InputItem, ResponsesRequest
 from conformance.events import join_events
 from conformance.joining import BrokenStream
-from tests.corpus.leaves import Output, lost
-from tests.corpus.recordings import Recording, compare, exceptions, recordings, row_of
-from tests.oracles import check_gemini_request, emulator_refusal
-from tests.translate.responding import Object
+from tests.support.leaves import Output, lost
+from tests.support.oracles import check_gemini_request, emulator_refusal
+from tests.support.recordings import Recording, compare, exceptions, recordings, row_of
+from tests.support.responding import Object
 
 MODELS = ["gemini-3.5-flash", "gemini-2.5-flash"]
 

@@ -24,8 +24,8 @@ from adapter.wire.base import decode, encode
 from adapter.wire.openai.chat_request import ChatCompletionRequest
 from adapter.wire.openai.responses import ResponsesRequest
 from tests.corpus import test_answers, test_responses
-from tests.corpus.leaves import bare, leaves
-from tests.corpus.recordings import chat_requests, row_of
+from tests.support.leaves import bare, leaves
+from tests.support.recordings import chat_requests, row_of
 from tests.support.size import is_drawn
 
 MODEL = "gemini-3.5-flash"

@@ -11,8 +11,8 @@ import pytest
 
 from adapter.server.app import create_app
 from adapter.settings import Settings
-from tests.cost.kinds import KINDS
-from tests.fuzz.in_process import InProcess
+from tests.support.growing_bodies import KINDS
+from tests.support.in_process import InProcess
 
 FEW, MANY = 30, 300
 MOST = 12.0

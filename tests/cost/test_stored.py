@@ -11,8 +11,8 @@ import pytest
 from adapter.server.app import create_app
 from adapter.settings import Settings
 from tests.cost.test_turns import HEADERS, LONGEST
-from tests.fuzz.in_process import InProcess
-from tests.server.scripted import answer, scripted
+from tests.support.in_process import InProcess
+from tests.support.scripted import answer, scripted
 from tests.support.size import IS_LARGE
 
 ITEMS, CHARACTERS = (9_000, 3_000) if IS_LARGE else (3_000, 300)

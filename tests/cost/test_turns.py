@@ -12,8 +12,8 @@ import pytest
 
 from adapter.server.app import create_app, settle
 from adapter.settings import Settings
-from tests.cost.kinds import KINDS
-from tests.fuzz.in_process import InProcess
+from tests.support.growing_bodies import KINDS
+from tests.support.in_process import InProcess
 from tests.support.size import tenth
 
 LONGEST = 0.25

@@ -11,7 +11,7 @@ from openai import OpenAI
 from adapter.emulator import EmulatorSettings
 from tests.emulator.asking import MODEL
 from tests.emulator.conftest import serve
-from tests.live import adapter
+from tests.support.live import adapter
 
 PIECE = 8 * 1024 * 1024
 """What the client sends at a time (google-genai 3.4.0)."""

@@ -11,7 +11,7 @@ from adapter.emulator import EmulatorSettings, service
 from adapter.emulator.core.errors import Refusal
 from adapter.emulator.core.models import models
 from adapter.emulator.parsing.parser import parse
-from tests.corpus.recordings import drawn_records
+from tests.support.recordings import drawn_records
 from tests.support.size import IS_LARGE
 
 pytestmark = pytest.mark.corpus

@@ -17,7 +17,7 @@ from adapter.emulator.schemas.hints import hints
 from adapter.emulator.schemas.openapi import to_json_schema
 from adapter.emulator.schemas.sample import sample, satisfies
 from adapter.emulator.schemas.strings import by_pattern
-from tests.corpus.recordings import drawn_records
+from tests.support.recordings import drawn_records
 
 NO_VALUE_EXISTS = "no value exists"
 UNRESOLVABLE = "a $ref leaves the document"

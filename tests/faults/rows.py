@@ -5,7 +5,7 @@ import time
 from contextlib import asynccontextmanager
 from typing import NamedTuple
 
-from tests.server.scripted import adapter, answer, chat, scripted
+from tests.support.scripted import adapter, answer, chat, scripted
 
 CHAT = "/v1/chat/completions"
 LONGEST = 2.0

@@ -13,7 +13,7 @@ import pytest_asyncio
 
 from adapter.settings import KnownClient
 from tests.faults.rows import CHAT, Row, called_out, field, post, refused, served, text
-from tests.server.scripted import chat
+from tests.support.scripted import chat
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

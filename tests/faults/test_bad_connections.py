@@ -29,8 +29,8 @@ from tests.faults.test_bad_upstreams import (
     told,
 )
 from tests.faults.test_bad_upstreams import Whole as Says
-from tests.server.scripted import adapter, answer, chat
-from tests.upstream.chaos import CHUNKED, chunk, running
+from tests.support.chaos import CHUNKED, chunk, running
+from tests.support.scripted import adapter, answer, chat
 
 BOTH = pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
 

@@ -10,8 +10,8 @@ from typing import NamedTuple
 import pytest
 import pytest_asyncio
 
-from tests.faults.raw import BODY, head, raw, request
-from tests.server.scripted import adapter, answer, chat, scripted
+from tests.support.raw import BODY, head, raw, request
+from tests.support.scripted import adapter, answer, chat, scripted
 
 SMUGGLED = b"0\r\n\r\nPOST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(BODY) + BODY
 PATH = "/v1/chat/completions"

@@ -13,9 +13,9 @@ import pytest_asyncio
 from adapter.server.http.router import ANY_METHOD, WEBSOCKET
 from adapter.server.routes import ENDPOINTS
 from adapter.settings import KnownClient, Settings
-from tests.faults.raw import BODY, head, raw, request
 from tests.faults.rows import CHAT, served
-from tests.server.scripted import chat
+from tests.support.raw import BODY, head, raw, request
+from tests.support.scripted import chat
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -11,7 +11,7 @@ from adapter.settings import Settings
 from conformance.events import join_events
 from conformance.joining import join
 from tests.faults.rows import CHAT, post, says_hello, served
-from tests.server.scripted import Kept, answer, chat
+from tests.support.scripted import Kept, answer, chat
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

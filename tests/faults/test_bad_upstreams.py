@@ -16,10 +16,10 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from tests.server.scripted import Kept, adapter, answer, chat, events, frame
+from tests.support.chaos import CHUNKED, Exchange, chunk, running
+from tests.support.chaos import answer as http
 from tests.support.guards import PATIENCE
-from tests.upstream.chaos import CHUNKED, Exchange, chunk, running
-from tests.upstream.chaos import answer as http
+from tests.support.scripted import Kept, adapter, answer, chat, events, frame
 
 PATH = "/v1/chat/completions"
 LIMITS = {"connect_timeout": 0.3, "first_byte_timeout": 0.4, "idle_timeout": 0.3}

@@ -6,7 +6,7 @@ import pytest
 import pytest_asyncio
 
 from tests.faults.rows import CHAT, Row, post, refused, served
-from tests.server.scripted import chat
+from tests.support.scripted import chat
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -19,8 +19,8 @@ from tests.faults.test_bad_upstreams import (
     told,
     whole_stream,
 )
-from tests.server.scripted import Kept, adapter, chat, frame
-from tests.upstream.chaos import running
+from tests.support.chaos import running
+from tests.support.scripted import Kept, adapter, chat, frame
 
 
 class Mistake(Exception):

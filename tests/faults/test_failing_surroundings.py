@@ -15,8 +15,6 @@ import httpx2
 import pytest
 
 from adapter.upstream.auth.vertex import NoToken
-from tests import live
-from tests.faults.raw import raw
 from tests.faults.test_bad_upstreams import FINAL as HELLO
 from tests.faults.test_bad_upstreams import (
     GOOD,
@@ -36,10 +34,12 @@ from tests.faults.test_bad_upstreams import (
     waits,
     whole_stream,
 )
-from tests.key_value import key_value_server
-from tests.server.scripted import adapter, answer, chat, frame
+from tests.support import live
+from tests.support.chaos import CHUNKED, chunk, running
 from tests.support.guards import PATIENCE
-from tests.upstream.chaos import CHUNKED, chunk, running
+from tests.support.key_value import key_value_server
+from tests.support.raw import raw
+from tests.support.scripted import adapter, answer, chat, frame
 
 CALL = answer({"functionCall": {"name": "weather", "args": {}}, "thoughtSignature": "c2lnbmF0dXJl"})
 TOOLS = [{"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}]

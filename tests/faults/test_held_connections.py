@@ -6,8 +6,8 @@ import pytest
 
 from adapter.server.http.router import WEBSOCKET
 from adapter.server.pipeline.endpoint import Endpoint
-from tests.faults.raw import raw, request
-from tests.server.scripted import adapter, answer, scripted
+from tests.support.raw import raw, request
+from tests.support.scripted import adapter, answer, scripted
 
 HANDSHAKE = (
     "Host: 127.0.0.1",

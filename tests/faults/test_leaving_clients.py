@@ -8,12 +8,12 @@ import msgspec
 import pytest
 
 from adapter.settings import upstream_settings
-from tests.faults.raw import head, raw, request
 from tests.faults.test_bad_upstreams import GOOD, PATH, Named, Whole, check_whole, delta, first, says, streams
-from tests.server.scripted import Kept, adapter, chat, frame
-from tests.server.scripted import answer as gemini
+from tests.support.chaos import CHUNKED, OK, chunk, running
 from tests.support.guards import PATIENCE
-from tests.upstream.chaos import CHUNKED, OK, chunk, running
+from tests.support.raw import head, raw, request
+from tests.support.scripted import Kept, adapter, chat, frame
+from tests.support.scripted import answer as gemini
 
 STREAM = request(body=json.dumps(chat(stream=True)).encode())
 WHOLE = request()

@@ -11,15 +11,15 @@ import httpx2
 import pytest
 from websockets.asyncio.client import connect
 
-from tests.cost.kinds import CHAT, KINDS
-from tests.faults.raw import raw, request
 from tests.faults.test_bad_upstreams import GOOD, PATH, by_kind, delta, one_line_without_end, says, told, whole_stream
-from tests.live import adapter, free_port
-from tests.server.scripted import answer, chat, frame
+from tests.support.chaos import CHUNKED, chunk, running
+from tests.support.chaos import answer as http
+from tests.support.growing_bodies import CHAT, KINDS
 from tests.support.guards import PATIENCE
+from tests.support.live import adapter, free_port
+from tests.support.raw import raw, request
+from tests.support.scripted import answer, chat, frame
 from tests.support.size import tenth
-from tests.upstream.chaos import CHUNKED, chunk, running
-from tests.upstream.chaos import answer as http
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")
 

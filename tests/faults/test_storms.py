@@ -20,10 +20,10 @@ from tests.faults.test_bad_upstreams import (
     says,
     waits,
 )
-from tests.server.scripted import adapter, chat
 from tests.server.test_responses_socket import create, heard, socket
+from tests.support.chaos import running
 from tests.support.guards import PATIENCE
-from tests.upstream.chaos import running
+from tests.support.scripted import adapter, chat
 
 BUSY = http_error(503, "UNAVAILABLE")
 DAY = http_error(429, "RESOURCE_EXHAUSTED", details=[quota("GenerateRequestsPerDayPerProjectPerModel")])

@@ -16,7 +16,7 @@ from adapter.wire.openai.chat_request import ChatCompletionRequest
 from adapter.wire.openai.responses import ResponsesRequest
 from tests.fuzz import changing, driving, mutations, operations, seeds
 from tests.fuzz.documents import Document, Documents
-from tests.fuzz.in_process import InProcess, Puppet, before_emulator, before_puppet
+from tests.support.in_process import InProcess, Puppet, before_emulator, before_puppet
 
 RANDOM = st.integers(0, 2**64 - 1).map(Random)
 """Chance that can be repeated. What comes of it is not to be shrunk number by number."""

@@ -19,8 +19,8 @@ from adapter.wire.base import decode, encode
 from adapter.wire.gemini.generate import GenerateContentResponse
 from adapter.wire.openai.chat_answer import ChatCompletion, ChatCompletionChunk
 from adapter.wire.openai.chat_request import ChatCompletionRequest
-from tests import oracles
-from tests.fuzz.in_process import InProcess, Puppet, check_answer, check_error
+from tests.support import oracles
+from tests.support.in_process import InProcess, Puppet, check_answer, check_error
 
 SETTINGS = Settings()
 NAMES = catalogue(SETTINGS, datetime.date(2026, 11, 30))

@@ -20,7 +20,7 @@ from schemathesis.specs.openapi.checks import (
 from adapter.server.openapi.document import document
 from adapter.server.routes import ENDPOINTS
 from tests.fuzz import changing, seeds
-from tests.fuzz.in_process import InProcess, check_answer
+from tests.support.in_process import InProcess, check_answer
 
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 """Not whether valid data are taken and invalid ones refused: no schema says all that makes a request impossible, and

@@ -9,7 +9,7 @@ import msgspec
 
 from adapter.wire.openai.chat_request import ChatCompletionRequest
 from conformance.cases import all_cases
-from tests.corpus import recordings
+from tests.support import recordings
 
 LARGEST = 20_000
 """Characters of a document that is still worth changing a thousand times."""

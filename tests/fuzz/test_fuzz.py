@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, settings
 from schemathesis.core.failures import FailureGroup
 
 from tests.fuzz import checks, inputs
-from tests.fuzz.in_process import InProcess
+from tests.support.in_process import InProcess
 from tests.support.size import IS_LARGE
 
 SOME = settings(

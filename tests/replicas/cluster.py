@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.key_value import KeyValueServer, key_value_server
-from tests.live import ROOT, bare_environment, free_port, wait_for
 from tests.support.guards import PATIENCE
+from tests.support.key_value import KeyValueServer, key_value_server
+from tests.support.live import ROOT, bare_environment, free_port, wait_for
 
 PROXY = shutil.which("haproxy") or shutil.which("haproxy", path="/usr/sbin")
 REPLICAS = 3

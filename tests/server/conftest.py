@@ -1,5 +1,5 @@
 """What several tests of this folder stand on."""
 
-from tests.google_cloud import credentials, tokens
+from tests.support.google_cloud import credentials, tokens
 
 __all__ = ["credentials", "tokens"]

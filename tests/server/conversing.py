@@ -10,7 +10,7 @@ import copy
 import itertools
 import json
 
-from tests.server.scripted import answer
+from tests.support.scripted import answer
 
 MODEL = "gemini-3.5-flash"
 STAND_IN = "skip_thought_signature_validator"

@@ -5,8 +5,8 @@ import json
 
 import pytest
 
-from tests.server.scripted import adapter, answer, chat, events, frame, scripted
 from tests.support.guards import PATIENCE
+from tests.support.scripted import adapter, answer, chat, events, frame, scripted
 
 PATH = "/v1/chat/completions"
 

@@ -10,7 +10,7 @@ from adapter.server.endpoints.chat import ChatWriter
 from adapter.translate.answer.stream import ChatStream
 from adapter.upstream.client import Reply
 from adapter.wire.sse import event
-from tests.translate.answering import STAMP, answer, context, read
+from tests.support.answering import STAMP, answer, context, read
 
 TEXTS = st.text(st.sampled_from('ab č😀\n\u2028"\\\0'), max_size=6)
 PARTS = st.one_of(

@@ -4,7 +4,7 @@ import json
 
 from adapter.wire.openai.completions import CompletionRequest
 from conformance.cases import all_cases
-from tests.server.scripted import adapter, answer, events, scripted
+from tests.support.scripted import adapter, answer, events, scripted
 
 PATH = "/v1/completions"
 MODEL = "gemini-2.0-flash"

@@ -5,8 +5,8 @@ import json
 import pytest
 
 from adapter.emulator import EmulatorSettings
-from tests.server.scripted import adapter, answer, chat, emulated, events, frame, scripted
-from tests.translate.joiner import join
+from tests.support.joiner import join
+from tests.support.scripted import adapter, answer, chat, emulated, events, frame, scripted
 
 PATH = "/v1/chat/completions"
 MODEL = "gemini-3.5-flash"

@@ -8,8 +8,8 @@ import httpx2
 import pytest
 
 from adapter.server.pipeline.service import deadline_of
-from tests.server.scripted import Kept, adapter, answer, chat, scripted
 from tests.support.guards import PATIENCE
+from tests.support.scripted import Kept, adapter, answer, chat, scripted
 
 pytestmark = pytest.mark.faults
 

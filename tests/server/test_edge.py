@@ -5,7 +5,7 @@ import hashlib
 
 import pytest
 
-from tests.server.scripted import adapter, answer, chat, scripted
+from tests.support.scripted import adapter, answer, chat, scripted
 
 PATH = "/v1/chat/completions"
 

@@ -10,8 +10,8 @@ import pytest
 from adapter.emulator import EmulatorSettings
 from adapter.server.pipeline import openai_tokens
 from adapter.settings import KnownClient
-from tests.oracles import floats_of
-from tests.server.scripted import adapter, emulated, scripted
+from tests.support.oracles import floats_of
+from tests.support.scripted import adapter, emulated, scripted
 
 PATH = "/v1/embeddings"
 MODEL = "gemini-embedding-2"

@@ -16,10 +16,10 @@ from adapter.server.routes import ENDPOINTS
 from adapter.settings import Settings
 from adapter.translate.core.notes import Rejected
 from adapter.wire.base import Wire
-from tests.server.scripted import adapter, scripted
 from tests.server.test_metrics import settled, total
 from tests.server.test_recording import Lines, until
 from tests.server.test_telemetry import ended, spans
+from tests.support.scripted import adapter, scripted
 
 __all__ = ["spans"]
 

@@ -6,9 +6,9 @@ import signal
 import httpx2
 import pytest
 
-from tests.live import adapter
-from tests.server.scripted import answer, chat, scripted
 from tests.support.guards import PATIENCE
+from tests.support.live import adapter
+from tests.support.scripted import answer, chat, scripted
 
 pytestmark = pytest.mark.faults
 

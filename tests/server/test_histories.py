@@ -7,8 +7,8 @@ import pytest
 
 from adapter.server.http.byte_budget import ByteBudget, Overloaded
 from adapter.server.limits.admission import Held
-from tests.server.scripted import adapter, answer, scripted
-from tests.server.stateful import PATH, ask
+from tests.support.scripted import adapter, answer, scripted
+from tests.support.stateful import PATH, ask
 
 CONVERSATIONS = "/v1/conversations"
 LONG = "x" * 100_000

@@ -14,11 +14,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.key_value import key_value_server
 from tests.server.conversing import ANSWERS, MODEL, RESPONSE_TOOLS, TOOLS, WORDS, Marking, Turn, check
 from tests.server.conversing import words as words_of
-from tests.server.scripted import adapter, scripted
 from tests.server.test_responses_socket import heard, socket
+from tests.support.key_value import key_value_server
+from tests.support.scripted import adapter, scripted
 
 
 class Chat:

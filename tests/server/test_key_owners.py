@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from tests.server.scripted import adapter, answer, chat, scripted
+from tests.support.scripted import adapter, answer, chat, scripted
 
 INFO, QUOTA, RETRY = (f"type.googleapis.com/google.rpc.{name}" for name in ("ErrorInfo", "QuotaFailure", "RetryInfo"))
 

@@ -12,8 +12,8 @@ from adapter.server.http.byte_budget import ByteBudget, Overloaded
 from adapter.server.limits.admission import Load, TooOften
 from adapter.server.limits.rate_limits import Rates
 from adapter.settings import KnownClient, SettingsError, load
-from tests.key_value import PASSWORD, key_value_server
-from tests.server.scripted import adapter, answer, chat, scripted
+from tests.support.key_value import PASSWORD, key_value_server
+from tests.support.scripted import adapter, answer, chat, scripted
 
 ALICE = KnownClient(name="alice", key="key-of-alice", models=("gemini-3.5-*",), rates=("2/minute",))
 BOB = KnownClient(name="bob", key="key-of-bob")

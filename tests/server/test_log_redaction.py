@@ -12,10 +12,10 @@ import sys
 import httpx2
 import pytest
 
-from tests.live import ROOT, bare_environment, free_port
-from tests.server.collector import collector
-from tests.server.scripted import answer, scripted
+from tests.support.collector import collector
 from tests.support.guards import PATIENCE
+from tests.support.live import ROOT, bare_environment, free_port
+from tests.support.scripted import answer, scripted
 
 pytestmark = pytest.mark.faults
 

@@ -8,8 +8,8 @@ import urllib.request
 
 import pytest
 
-from tests.live import ROOT, bare_environment, free_port, wait_for
 from tests.support.guards import PATIENCE
+from tests.support.live import ROOT, bare_environment, free_port, wait_for
 
 PROMPT = "planted-prompt-7f3a"
 KEY = "planted-key-91bc"

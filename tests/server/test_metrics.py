@@ -9,9 +9,9 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from adapter.settings import SettingsError, load
-from tests.live import ROOT, bare_environment, free_port, wait_for
-from tests.server.scripted import adapter, answer, chat, frame, scripted
 from tests.support.guards import PATIENCE
+from tests.support.live import ROOT, bare_environment, free_port, wait_for
+from tests.support.scripted import adapter, answer, chat, frame, scripted
 
 
 def figures(text):

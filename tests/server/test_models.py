@@ -5,7 +5,7 @@ from openai.types import Model
 
 from adapter.emulator import EmulatorSettings
 from adapter.settings import KnownClient
-from tests.server.scripted import adapter, chat, emulated, scripted
+from tests.support.scripted import adapter, chat, emulated, scripted
 
 NOVEMBER = 1_796_000_000.0
 """2026-11-29."""

@@ -6,7 +6,7 @@ import httpx2
 import pytest
 
 from adapter.emulator import EmulatorSettings
-from tests.server.scripted import Kept, adapter, answer, chat, emulated, frame, scripted
+from tests.support.scripted import Kept, adapter, answer, chat, emulated, frame, scripted
 
 MODEL = "gemini-3.5-flash"
 GENERATE = f"/v1beta/models/{MODEL}:generateContent"

@@ -3,7 +3,7 @@
 import pytest
 
 from adapter.server.not_served import NOT_SERVED
-from tests.server.scripted import adapter, chat, scripted
+from tests.support.scripted import adapter, chat, scripted
 
 
 @pytest.fixture

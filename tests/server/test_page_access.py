@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from tests.server.scripted import adapter, chat, scripted
+from tests.support.scripted import adapter, chat, scripted
 
 PAGES = ("/", "/inspector/exchanges", "/inspector/exchanges/first")
 TOKEN = "secret-token"

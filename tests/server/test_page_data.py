@@ -8,7 +8,7 @@ import pytest
 
 from adapter.server.observe.changes import Changes
 from adapter.server.observe.exchange_log import MAX_KEPT, Exchange, Exchanges
-from tests.server.scripted import adapter, answer, chat, scripted
+from tests.support.scripted import adapter, answer, chat, scripted
 
 OWN = {"x-adapter-page": "1", "origin": "http://127.0.0.1", "host": "127.0.0.1", "content-type": "application/json"}
 

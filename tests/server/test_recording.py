@@ -7,10 +7,10 @@ import httpx2
 import pytest
 
 from adapter.server.endpoints.chat import ChatWriter
-from tests.server.scripted import Kept, adapter, answer, chat, frame, scripted
 from tests.server.test_metrics import settled, total
 from tests.server.test_responses_socket import create, heard, socket
 from tests.support.guards import PATIENCE
+from tests.support.scripted import Kept, adapter, answer, chat, frame, scripted
 
 CHAT = "/v1/chat/completions"
 

@@ -6,7 +6,7 @@ import pytest
 
 from adapter.emulator import EmulatorSettings
 from adapter.settings import ANYFAST_FIELDS
-from tests.server.scripted import adapter, chat, emulated, events
+from tests.support.scripted import adapter, chat, emulated, events
 
 PATH = "/v1/chat/completions"
 

@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
-from tests.server.scripted import adapter, answer, frame, scripted
-from tests.server.stateful import PATH, ask, said, told
 from tests.support.guards import PATIENCE
+from tests.support.scripted import adapter, answer, frame, scripted
+from tests.support.stateful import PATH, ask, said, told
 
 TOOL = {"type": "function", "name": "f", "parameters": {"type": "object", "properties": {}}}
 

@@ -9,9 +9,9 @@ import pytest
 from adapter.server.pipeline import background
 from adapter.store.documents.base import MemoryDocuments
 from adapter.store.documents.sqlite import SqliteDocuments
-from tests.server.scripted import adapter, answer, chat, frame, scripted
-from tests.server.stateful import PATH, ask, said, told
 from tests.support.guards import PATIENCE
+from tests.support.scripted import adapter, answer, chat, frame, scripted
+from tests.support.stateful import PATH, ask, said, told
 
 
 @pytest.fixture(autouse=True)

@@ -11,11 +11,11 @@ from websockets.exceptions import InvalidStatus
 
 from adapter.server.limits.access import Access
 from adapter.settings import Settings
-from tests.faults.raw import raw
 from tests.faults.test_held_connections import upgrade
-from tests.server.scripted import adapter, answer, frame, scripted
-from tests.server.stateful import contents, said
 from tests.support.guards import PATIENCE
+from tests.support.raw import raw
+from tests.support.scripted import adapter, answer, frame, scripted
+from tests.support.stateful import contents, said
 
 HANDSHAKE = upgrade()
 LAST = ("response.completed", "response.incomplete", "response.failed", "error", "response.steer.failed")

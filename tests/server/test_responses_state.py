@@ -4,8 +4,8 @@ import pytest
 
 from adapter.store import Document
 from adapter.store.documents.base import MemoryDocuments
-from tests.server.scripted import adapter, answer, scripted
-from tests.server.stateful import PATH, ask, contents, said, told
+from tests.support.scripted import adapter, answer, scripted
+from tests.support.stateful import PATH, ask, contents, said, told
 
 CONVERSATIONS = "/v1/conversations"
 CALL = {"functionCall": {"name": "f", "args": {}, "id": "g1"}, "thoughtSignature": "U0lH"}

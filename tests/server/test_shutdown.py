@@ -10,8 +10,8 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from tests.live import adapter
 from tests.support.guards import PATIENCE, until
+from tests.support.live import adapter
 
 SLOW, HANGING, SILENT = (f"gemini-3.8-flash+fault-{name}" for name in ("slow", "hang", "stall"))
 PROMPT = "Count from one to ten, in words."

@@ -1,6 +1,6 @@
 """Where the thought signatures of a history came from is told in a header and in the ledger."""
 
-from tests.server.scripted import adapter, answer, chat, scripted
+from tests.support.scripted import adapter, answer, chat, scripted
 
 PATH = "/v1/chat/completions"
 TOOLS = [{"type": "function", "function": {"name": "f", "parameters": {"type": "object", "properties": {}}}}]

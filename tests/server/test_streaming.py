@@ -13,8 +13,8 @@ from adapter.server.pipeline.event_stream import Answer, EventStream, relay
 from adapter.settings import Settings
 from adapter.upstream.client import Reply
 from adapter.wire.sse import COMMENT
-from tests.server.scripted import adapter, answer, chat, frame, scripted
 from tests.support.guards import PATIENCE
+from tests.support.scripted import adapter, answer, chat, frame, scripted
 
 QUICK = Settings(commit_after=0.0, heartbeat_after=0.05, write_timeout=0.05)
 

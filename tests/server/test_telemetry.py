@@ -14,12 +14,12 @@ from opentelemetry.trace import SpanKind, StatusCode
 
 from adapter.server.observe import tracing as telemetry
 from adapter.settings import SettingsError, load
-from tests.live import ROOT, bare_environment
-from tests.live import adapter as process
-from tests.server.collector import collector
-from tests.server.scripted import adapter, answer, chat, events, frame, scripted
 from tests.server.test_responses_socket import create, heard, socket
+from tests.support.collector import collector
 from tests.support.guards import PATIENCE
+from tests.support.live import ROOT, bare_environment
+from tests.support.live import adapter as process
+from tests.support.scripted import adapter, answer, chat, events, frame, scripted
 
 CHAT = "/v1/chat/completions"
 MODEL = "gemini-3.5-flash"

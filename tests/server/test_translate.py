@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.server.scripted import adapter, answer, chat, scripted
+from tests.support.scripted import adapter, answer, chat, scripted
 
 RESPONSES = "/v1/responses"
 CHAT = "/v1/chat/completions"

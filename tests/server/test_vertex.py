@@ -12,7 +12,7 @@ from google.oauth2.credentials import Credentials
 
 from adapter.emulator import EmulatorSettings, create_emulator
 from adapter.settings import SettingsError, load
-from tests.server.scripted import Upstream, adapter, chat, events
+from tests.support.scripted import Upstream, adapter, chat, events
 
 TOKEN = "ya29.local"
 VERTEX = {"upstream_auth": "vertex", "vertex_project": "p-1", "vertex_location": "europe-west1", "upstream_keys": ()}

@@ -22,8 +22,8 @@ from typing import NamedTuple
 import aiohttp
 import click
 
-from tests.live import ROOT, bare_environment, free_port, wait_for
 from tests.soak.kinds import Clients, Wrong
+from tests.support.live import ROOT, bare_environment, free_port, wait_for
 
 SAMPLE_EVERY = 2.0
 FLAT = 1.05

@@ -4,8 +4,8 @@ from adapter.store.shared.base import StoreLimits
 from adapter.store.signatures.memory import MemoryStore
 from adapter.store.signatures.redis import RedisStore
 from adapter.store.signatures.sqlite import SqliteStore
-from tests.key_value import key_value_server
 from tests.store.entries import Clock
+from tests.support.key_value import key_value_server
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ from adapter.store import factory
 from adapter.store.factory import default_path, open_documents, open_store
 from adapter.store.shared.base import StoreLimits, StoreUnusable
 from adapter.store.signatures.sqlite import SqliteStore
-from tests.key_value import PASSWORD
 from tests.store.entries import issued, known
+from tests.support.key_value import PASSWORD
 
 
 async def test_open_store_makes_what_is_named(path, tmp_path, monkeypatch):

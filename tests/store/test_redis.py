@@ -9,10 +9,10 @@ import pytest
 from adapter.store.shared.base import StoreLimits
 from adapter.store.signatures.redis import PREFIX, RedisStore
 from adapter.wire.signatures import Issued, Signature
-from tests.key_value import PASSWORD, key_value_server
-from tests.live import free_port
 from tests.store.entries import issued, known
 from tests.support.guards import until
+from tests.support.key_value import PASSWORD, key_value_server
+from tests.support.live import free_port
 
 TIMEOUT, PAUSE = 0.3, 0.1
 PATIENT = 10.0

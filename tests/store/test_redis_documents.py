@@ -7,7 +7,6 @@ import pytest
 from adapter.store import open_documents
 from adapter.store.documents.base import Document, DocumentLimits
 from adapter.store.documents.redis import PREFIX, RedisDocuments
-from tests.key_value import PASSWORD, key_value_server
 from tests.store.test_documents import (  # noqa: F401 - collected here for this kind too
     family,
     known,
@@ -21,6 +20,7 @@ from tests.store.test_documents import (  # noqa: F401 - collected here for this
     test_what_was_put_is_found_by_its_own_client_only,
 )
 from tests.store.test_redis import until
+from tests.support.key_value import PASSWORD, key_value_server
 
 
 @pytest.fixture

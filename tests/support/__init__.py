@@ -1,1 +1,1 @@
-"""What several tests use: live processes, scripted servers, judges."""
+"""What tests of several folders use: live processes, scripted servers, judges, recorded traffic."""

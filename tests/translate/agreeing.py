@@ -4,9 +4,9 @@ import pytest
 
 from adapter.translate.core.context import Context
 from adapter.translate.core.errors import AnswerError
-from tests.oracles import check_chunks, check_completion
-from tests.translate.answering import Object, streamed, whole
-from tests.translate.joiner import check_rules, comparable, joined
+from tests.support.answering import Object, streamed, whole
+from tests.support.joiner import check_rules, comparable, joined
+from tests.support.oracles import check_chunks, check_completion
 
 
 def both(body: Object, at: Context | None = None) -> Object:

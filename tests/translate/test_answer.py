@@ -7,8 +7,7 @@ from adapter.translate.answer.stream import ChatStream
 from adapter.translate.core.errors import AnswerError
 from adapter.wire.gemini.content import Blob, Part
 from adapter.wire.gemini.generate import Candidate
-from tests.translate.agreeing import both, error
-from tests.translate.answering import (
+from tests.support.answering import (
     STAMP,
     answer,
     context,
@@ -20,7 +19,8 @@ from tests.translate.answering import (
     streamed,
     whole,
 )
-from tests.translate.joiner import check_rules, comparable, joined
+from tests.support.joiner import check_rules, comparable, joined
+from tests.translate.agreeing import both, error
 
 SIGNATURE = "U0lH"
 CALL = {"functionCall": {"name": "f", "args": {"a": "1"}}}

@@ -13,9 +13,7 @@ from adapter.translate.core.notes import Fate, Note
 from adapter.wire.gemini.content import Blob
 from adapter.wire.gemini.generate import UsageMetadata
 from adapter.wire.signatures import NOTHING
-from tests.corpus.leaves import Output, lost
-from tests.translate.agreeing import both, error
-from tests.translate.answering import (
+from tests.support.answering import (
     STAMP,
     answer,
     context,
@@ -26,7 +24,9 @@ from tests.translate.answering import (
     streamed,
     whole,
 )
-from tests.translate.joiner import check_rules, joined
+from tests.support.joiner import check_rules, joined
+from tests.support.leaves import Output, lost
+from tests.translate.agreeing import both, error
 
 SIGNATURE = "U0lH"
 CALL = {"functionCall": {"name": "f", "args": {"a": "1"}}}

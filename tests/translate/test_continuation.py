@@ -5,7 +5,7 @@ import pytest
 from adapter.settings import ANYFAST_FIELDS, VERTEX_FIELDS
 from adapter.translate.answer.continuation import Continuation
 from adapter.wire.gemini.generate import Candidate, GenerateContentRequest, GenerateContentResponse
-from tests.translate.answering import context
+from tests.support.answering import context
 
 
 @pytest.mark.parametrize(("fields", "goes_on"), [(None, True), (VERTEX_FIELDS, True), (ANYFAST_FIELDS, False)])

@@ -13,7 +13,7 @@ from adapter.translate.embeddings import BATCH, BATCH_TOKENS, EmbeddingContext
 from adapter.wire.gemini.embed import BatchEmbedContentsResponse, ContentEmbedding
 from adapter.wire.openai.embeddings import EmbeddingRequest
 from conformance.cases import all_cases
-from tests.oracles import floats_of
+from tests.support.oracles import floats_of
 
 NAMES = settings.catalogue(settings.Settings(), datetime.date(2026, 11, 30))
 

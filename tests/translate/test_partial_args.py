@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from adapter.translate.answer.partial_arguments import steps_of
 from adapter.translate.core.errors import AnswerError
-from tests.translate.answering import answer, message, streamed, whole
-from tests.translate.joiner import comparable, joined
+from tests.support.answering import answer, message, streamed, whole
+from tests.support.joiner import comparable, joined
 
 
 def piece(*partial, name=None, more=True, **call):

@@ -10,7 +10,7 @@ from adapter.translate.chat import to_gemini
 from adapter.translate.core.codes import Severity
 from adapter.translate.responses.fields import to_chat
 from adapter.wire.openai.responses import ResponsesRequest
-from tests.translate.answering import context
+from tests.support.answering import context
 
 SPEAKERS = {
     "one name in a role": ([("user", "bob"), ("assistant", "host"), ("user", "bob")], Severity.COSMETIC),

@@ -13,7 +13,7 @@ from adapter.wire.base import decode, encode
 from adapter.wire.gemini.generate import GenerateContentResponse
 from adapter.wire.openai.responses import ResponsesRequest
 from adapter.wire.signatures import Issued, Signature
-from tests.translate.responding import STAMP, Object, asked, context_of, gemini, said, viewed, whole
+from tests.support.responding import STAMP, Object, asked, context_of, gemini, said, viewed, whole
 
 CALL = {"type": "function_call", "call_id": "call_1", "name": "f", "arguments": "{}"}
 HI = {"role": "user", "content": "hi"}

@@ -13,8 +13,8 @@ from adapter.translate.responses import fields as responses
 from adapter.translate.responses.tool_calls import SPECIAL
 from adapter.wire.base import decode, encode
 from adapter.wire.openai.responses import ResponsesRequest
-from tests.oracles import check_gemini_request
-from tests.translate.responding import Object, context_of
+from tests.support.oracles import check_gemini_request
+from tests.support.responding import Object, context_of
 
 DATA = "data:image/png;base64,AAAA"
 TYPES = [

@@ -15,9 +15,9 @@ from adapter.translate.signatures.carriers import unseal
 from adapter.wire.base import encode, present
 from adapter.wire.openai.errors import Error, ErrorBody
 from conformance.events import join_events
-from tests.oracles import check_events
-from tests.translate.joiner import kept, merged
-from tests.translate.responding import STAMP, Object, context_of, read, said, streamed, viewed, whole
+from tests.support.joiner import kept, merged
+from tests.support.oracles import check_events
+from tests.support.responding import STAMP, Object, context_of, read, said, streamed, viewed, whole
 from tests.translate.test_stream import streams
 
 

@@ -15,7 +15,7 @@ from adapter.emulator.validation.tools import schema_violations
 from adapter.translate.schema import node as schema_node
 from adapter.translate.schema.json_schema import MAX_BYTES, UnusableSchema, to_json_schema
 from adapter.translate.schema.openapi import restore, to_openapi_schema
-from tests.corpus.recordings import ROOT, drawn_records
+from tests.support.recordings import ROOT, drawn_records
 from tests.support.size import IS_LARGE
 
 

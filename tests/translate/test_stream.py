@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from adapter.translate.answer.choice_state import MAX_PIECES
 from adapter.translate.answer.stream import ChatStream, empty_chunk
-from tests.oracles import check_chunks, check_completion
-from tests.translate.answering import STAMP, Object, answer, context, read, streamed, whole
-from tests.translate.joiner import check_rules, comparable, joined, kept
+from tests.support.answering import STAMP, Object, answer, context, read, streamed, whole
+from tests.support.joiner import check_rules, comparable, joined, kept
+from tests.support.oracles import check_chunks, check_completion
 
 SIGNATURE = st.sampled_from(["", "", "U0lH", "T1RIRVI="])
 TEXT = st.text(st.sampled_from('ab čž😀\n\u2028"\\'), min_size=1, max_size=12)

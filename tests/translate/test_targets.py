@@ -24,7 +24,7 @@ from adapter.wire.base import encode
 from adapter.wire.openai.chat_request import ChatCompletionRequest
 from adapter.wire.openai.responses import ResponsesRequest
 from conformance.cases import TODAY, all_cases
-from tests.corpus.recordings import ROOT, drawn_records
+from tests.support.recordings import ROOT, drawn_records
 
 GIVEN = {"upstream_url": "http://127.0.0.1:1", "upstream_keys": "k", "upstream_name": "studio"}
 

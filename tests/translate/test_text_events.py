@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from adapter.translate.answer.stream import ChatStream
 from adapter.translate.answer.text_events import TextEvents
 from adapter.wire.base import encode
-from tests.translate.answering import STAMP, Object, answer, context, read
+from tests.support.answering import STAMP, Object, answer, context, read
 
 TEXT = answer({"text": "more"}, finish=None)
 

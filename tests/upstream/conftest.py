@@ -5,8 +5,8 @@ import uvloop
 
 from adapter.upstream.transport.asyncio_transport import AsyncioTransport
 from adapter.upstream.transport.httpx2_transport import Httpx2Transport
-from tests.google_cloud import credentials, tokens
-from tests.upstream.chaos import running
+from tests.support.chaos import running
+from tests.support.google_cloud import credentials, tokens
 from tests.upstream.transports import opened
 
 __all__ = ["credentials", "tokens"]

@@ -30,8 +30,8 @@ from adapter.upstream.policy.circuit_breaker import (
 from adapter.upstream.settings import UpstreamSettings
 from adapter.wire.gemini.errors import Status
 from adapter.wire.gemini.generate import GenerateContentRequest
+from tests.support.chaos import answer
 from tests.support.guards import PATIENCE
-from tests.upstream.chaos import answer
 
 PAUSE = 5.0
 

@@ -18,7 +18,7 @@ from adapter.upstream.policy.retry import WORLD
 from adapter.upstream.settings import UpstreamSettings
 from adapter.wire.gemini.content import Content, Part
 from adapter.wire.gemini.generate import GenerateContentRequest
-from tests.upstream.chaos import CHUNKED, answer, chunk
+from tests.support.chaos import CHUNKED, answer, chunk
 
 ASKED = GenerateContentRequest(contents=[Content(role="user", parts=[Part(text="Hi")])])
 ANYONE = Caller()

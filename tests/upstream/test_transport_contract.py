@@ -15,7 +15,7 @@ from adapter.upstream.errors import (
 from adapter.upstream.settings import UpstreamSettings
 from adapter.upstream.transport.base import Request
 from adapter.upstream.transport.httpx2_transport import SHARD, Httpx2Transport
-from tests.upstream.chaos import CHUNKED, OK, answer, chunk
+from tests.support.chaos import CHUNKED, OK, answer, chunk
 from tests.upstream.transports import FAR, hang, opened, whole
 
 pytestmark = pytest.mark.faults

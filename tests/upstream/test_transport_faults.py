@@ -8,7 +8,7 @@ import pytest
 
 from adapter.upstream.errors import UpstreamProtocolError, UpstreamTimeout, UpstreamTruncated, UpstreamUnavailable
 from adapter.upstream.transport.base import MAX_STALE, past_stale_connections
-from tests.upstream.chaos import CHUNKED, OK, chunk
+from tests.support.chaos import CHUNKED, OK, chunk
 from tests.upstream.transports import FAR, hang, opened, whole
 
 pytestmark = pytest.mark.faults

@@ -10,7 +10,7 @@ import pytest
 from adapter.upstream.errors import UpstreamProtocolError, UpstreamTruncated, UpstreamUnavailable
 from adapter.upstream.transport.asyncio_transport import KEPT, AsyncioTransport
 from adapter.upstream.transport.http1 import MAX_UNREAD, Connection
-from tests.upstream.chaos import CHUNKED, OK, answer, chunk
+from tests.support.chaos import CHUNKED, OK, answer, chunk
 from tests.upstream.transports import opened, whole
 
 pytestmark = pytest.mark.faults

@@ -8,7 +8,7 @@ import trustme
 
 from adapter.upstream.errors import UpstreamError, UpstreamTimeout, UpstreamUnavailable
 from adapter.upstream.transport.httpx2_transport import Httpx2Transport
-from tests.upstream.chaos import answer, running
+from tests.support.chaos import answer, running
 from tests.upstream.transports import opened, whole
 
 pytestmark = pytest.mark.faults

@@ -17,9 +17,9 @@ from adapter.upstream.auth.vertex import EARLY, NEW, NoToken, VertexAuth, collec
 from adapter.upstream.errors import InvalidModelName, UpstreamError
 from adapter.upstream.model_path import model_path
 from adapter.wire.gemini.errors import Status
-from tests.google_cloud import SECRET, workload_identity
-from tests.live import ROOT
+from tests.support.google_cloud import SECRET, workload_identity
 from tests.support.guards import PATIENCE
+from tests.support.live import ROOT
 
 
 class Clock:

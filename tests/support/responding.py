@@ -17,7 +17,7 @@ from adapter.wire.gemini.generate import GenerateContentResponse
 from adapter.wire.openai.responses import ResponsesRequest
 from adapter.wire.signatures import Issued
 from conformance.events import join_events
-from tests.oracles import check_events, check_response
+from tests.support.oracles import check_events, check_response
 
 Object = dict[str, Any]
 

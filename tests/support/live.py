@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from tests.support.guards import PATIENCE
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 CHANCE = SystemRandom()
 OURS = ("ADAPTER_", "GEMINI_", "GOOGLE_")
 

@@ -115,7 +115,7 @@ SEVERAL = {"requests.live": ("requests", "requests.emulator")}
 @cache
 def exceptions(test: str) -> dict[str, str]:
     """Record id to the reason why it is an exception in one test."""
-    table = tomllib.loads((Path(__file__).parent / "exceptions.toml").read_text())
+    table = tomllib.loads((Path(__file__).parents[1] / "corpus" / "exceptions.toml").read_text())
     rows = [row for name in SEVERAL.get(test, (test,)) for row in table.get(name, [])]
     return {id_: row["reason"] for row in rows for id_ in row["ids"]}
 

@@ -16,7 +16,7 @@ import uvicorn
 from adapter.emulator import create_emulator
 from adapter.server.app import create_app
 from adapter.settings import Settings
-from tests import oracles
+from tests.support import oracles
 from tests.support.guards import PATIENCE
 
 SLOWEST = 5.0

@@ -2,7 +2,7 @@
 
 import json
 
-from tests.server.scripted import events
+from tests.support.scripted import events
 
 PATH = "/v1/responses"
 

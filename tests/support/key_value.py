@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.live import free_port
 from tests.support.guards import PATIENCE, wait_until
+from tests.support.live import free_port
 
 PROGRAM = shutil.which("valkey-server") or shutil.which("redis-server")
 PASSWORD = "planted-store-password"
