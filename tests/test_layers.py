@@ -136,3 +136,24 @@ def test_pure_layers_call_nothing_of_the_world(layer):
             if isinstance(node, ast.Attribute):
                 assert node.attr not in CLOCKS, f"{path.name}:{node.lineno} reads a clock: {node.attr}"
             assert not isinstance(node, (ast.AsyncFunctionDef, ast.Await)), f"{path.name} awaits"
+
+
+TESTS = PACKAGE.parent / "tests"
+
+
+@pytest.mark.parametrize("path", sorted(TESTS.rglob("*.py")), ids=lambda path: str(path.relative_to(TESTS)))
+def test_no_file_of_tests_imports_a_test_file(path):
+    """A test file can be read, moved or deleted alone; what several of them use is in a module beside them or above."""
+    of_tests = [name for name, _ in imports_of(path) if name.startswith("tests.")]
+    taken = [name for name in of_tests if ".test_" in name]
+    assert not taken, f"move what {path.name} takes from {taken} to a module of their folder, or to tests/support/"
+    if path.is_relative_to(TESTS / "support"):
+        beside = [name for name in of_tests if not name.startswith("tests.support")]
+        assert not beside, f"tests/support/{path.name} needs {beside}: move that to tests/support/ too"
+
+
+def test_every_folder_of_tests_is_a_package():
+    """Otherwise two test files of one name hide each other. A client's folder with a lock file runs by itself."""
+    folders = {path.parent for path in TESTS.rglob("test_*.py") if not (path.parent / "requirements.in").exists()}
+    bare = [str(folder) for folder in folders if not (folder / "__init__.py").is_file()]
+    assert not bare, f"add an empty __init__.py to {bare}"

@@ -15,7 +15,7 @@ from adapter.translate.signatures.history import look_up
 from adapter.wire.gemini.content import Content
 from adapter.wire.openai.chat_request import ChatCompletionRequest
 from adapter.wire.signatures import Issued
-from tests.corpus.test_conversations import answered, calls_of, first_answer, next_request
+from tests.corpus.tool_loops import answered, calls_of, first_answer, next_request
 from tests.support.answering import Object
 from tests.support.recordings import Recording, gemini_answers, row_of
 

@@ -2,26 +2,20 @@
 
 import json
 import random
-from typing import NamedTuple
 
 import msgspec
 import pytest
 
 from adapter.translate.answer.completion import from_gemini
-from adapter.translate.answer.stream import ChatStream
-from adapter.translate.core.context import Context
 from adapter.translate.core.errors import AnswerError
-from adapter.translate.core.notes import Note
 from adapter.upstream.sse import EventDecoder
-from adapter.wire.base import decode, encode
-from adapter.wire.gemini.generate import GenerateContentResponse
-from adapter.wire.openai.chat_request import ChatCompletionRequest
-from adapter.wire.signatures import Issued
-from tests.support.answering import STAMP, Object, function
+from adapter.wire.base import encode
+from tests.corpus.answers import answers, completion_of, context_of, read, stream_of, whole_of
+from tests.support.answering import STAMP, Object
 from tests.support.joiner import check_rules, comparable, joined
 from tests.support.leaves import Output, lost
 from tests.support.oracles import check_chunks, check_completion
-from tests.support.recordings import RECORDED, Recording, compare, exceptions, gemini_answers, row_of
+from tests.support.recordings import RECORDED, Recording, compare, exceptions, gemini_answers
 
 CONSTANT = {
     "candidates[].content.role": "always `model`; OpenAI's is `assistant`",
@@ -34,50 +28,6 @@ CONSTANT = {
     "usageMetadata": "counts are summed, and in a stream only the last ones hold; checked by test_usage_adds_up",
 }
 """Paths whose values may be absent from the output without a note, and why."""
-
-
-def context_of(recording: Recording) -> Context:
-    """The context of an answer: the functions that its request declared."""
-    names = [name for tool in _tools(recording.request) for name in _declared(tool)]
-    body: Object = {"model": recording.model, "messages": [{"role": "user", "content": "hi"}]}
-    body |= {"tools": [function(name) for name in dict.fromkeys(names)], "stream_options": {"include_usage": True}}
-    request, _ = decode(json.dumps(body).encode(), ChatCompletionRequest)
-    return Context(request=request, capabilities=row_of(recording.model))
-
-
-def _tools(request: Object) -> list[Object]:
-    tools = request.get("tools") or []
-    return tools if isinstance(tools, list) else [tools]
-
-
-def _declared(tool: Object) -> list[str]:
-    found = tool.get("functionDeclarations") or tool.get("function_declarations") or []
-    return [one["name"] for one in found]
-
-
-def read(event: Object) -> tuple[GenerateContentResponse, dict[str, msgspec.Raw]]:
-    return decode(json.dumps(event).encode(), GenerateContentResponse)
-
-
-class Streamed(NamedTuple):
-    """What came of a stream."""
-
-    chunks: list[Object]
-    notes: list[Note]
-    issued: list[Issued]
-
-
-def stream_of(recording: Recording, events: list[Object]) -> Streamed:
-    """A stream's events through the machine."""
-    machine = ChatStream(context_of(recording), STAMP)
-    chunks = [chunk for event in events for chunk in machine.feed(*read(event))] + machine.close()
-    lines = [encode(chunk) for chunk in chunks]
-    assert not any(b"\n" in line or b"\r" in line for line in lines), "an event is one line"
-    return Streamed([json.loads(line) for line in lines], machine.notes, machine.take_issued())
-
-
-def answers(*, streamed: bool) -> list[Recording]:
-    return [one for one in gemini_answers() if one.streamed is streamed and not one.integer_enums]
 
 
 def test_integer_enums_are_refused_and_not_misread(count):
@@ -97,16 +47,11 @@ def failure_of(recording: Recording) -> str:
             check_rules(chunks, usage=True)
             check_chunks(chunks)
         else:
-            completion, _, _ = from_gemini(*_whole(recording))
+            completion, _, _ = from_gemini(*whole_of(recording))
             check_completion(json.loads(encode(completion)))
     except (AnswerError, msgspec.ValidationError) as error:
         return f"{type(error).__name__} {getattr(error, 'code', '')}: {error}"
     return ""
-
-
-def _whole(recording: Recording) -> tuple[GenerateContentResponse, Context, object, dict[str, msgspec.Raw]]:
-    response, unknown = read(recording.body)
-    return response, context_of(recording), STAMP, unknown
 
 
 @pytest.mark.parametrize("streamed", [False, True])
@@ -133,7 +78,7 @@ def test_nothing_of_an_answer_is_lost_without_a_note(streamed, count):
             chunks, notes, issued = stream_of(recording, events)
             answer = joined(chunks)
         else:
-            completion, notes, issued = from_gemini(*_whole(recording))
+            completion, notes, issued = from_gemini(*whole_of(recording))
             answer = json.loads(encode(completion))
         output = Output(answer, [json.loads(encode(one.signature)) for one in issued])
         gone = sorted({path for event in events for path in lost(event, output, notes, CONSTANT, merged=streamed)})
@@ -166,7 +111,7 @@ def _add_said(target: Object, candidate: Object) -> None:
             target[name] = {**target.get(name, {}), **value} if isinstance(value, dict) else value
 
 
-def test_a_stream_says_what_its_joined_events_say_as_a_whole(count):
+def test_a_stream_says_what_its_joined_events_say_as_awhole_of(count):
     failures = {}
     for recording in answers(streamed=True):
         events = list(recording.events())
@@ -213,13 +158,6 @@ def test_bytes_cut_anywhere_are_the_same_events(count):
             payloads = [payload for piece in pieces for payload in decoder.feed(piece)] + decoder.close()
             assert [json.loads(payload) for payload in payloads] == expected, recording.id
             count("streams cut")
-
-
-def completion_of(recording: Recording) -> Object:
-    """The answer that a client ends up with."""
-    if recording.streamed:
-        return joined(stream_of(recording, list(recording.events())).chunks)
-    return comparable(json.loads(encode(from_gemini(*_whole(recording))[0])))
 
 
 def translated() -> list[Recording]:

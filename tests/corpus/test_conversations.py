@@ -4,21 +4,18 @@ import itertools
 import json
 from collections import Counter
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
 from adapter.translate import chat
-from adapter.translate.answer.completion import from_gemini
 from adapter.translate.core.context import Context
 from adapter.translate.signatures.history import look_up
 from adapter.wire.base import decode, encode
 from adapter.wire.openai.chat_request import ChatCompletionRequest
-from adapter.wire.signatures import Issued
-from tests.corpus.test_answers import context_of, read, stream_of
-from tests.corpus.test_requests import MODELS, translated
-from tests.support.answering import STAMP, Object, function
-from tests.support.joiner import joined, merged
+from tests.corpus.requests import MODELS, translated
+from tests.corpus.tool_loops import answered, calls_of, first_answer, next_request
+from tests.support.answering import Object
+from tests.support.joiner import merged
 from tests.support.recordings import Recording, chat_requests, exceptions, gemini_answers, row_of
 
 DATA = {
@@ -95,48 +92,6 @@ def _without_signatures(contents: list[Object]) -> list[Object]:
     """The stand-in for a lost signature is only sent in the current turn."""
     parts = [[{k: v for k, v in part.items() if k != "thoughtSignature"} for part in one["parts"]] for one in contents]
     return [{**content, "parts": kept} for content, kept in zip(contents, parts, strict=True)]
-
-
-def calls_of(recording: Recording) -> list[Object]:
-    """The parts with calls of a recorded answer."""
-    parts = [
-        part
-        for event in recording.events()
-        for candidate in event.get("candidates", [])
-        for part in candidate.get("content", {}).get("parts", [])
-    ]
-    return [part for part in parts if part.get("functionCall", {}).get("name")]
-
-
-def answered(recording: Recording) -> bool:
-    """Whether an answer is one that a client goes on from: whole calls that are the client's to run."""
-    told = json.dumps(list(recording.events()))
-    special = ("partialArgs", "willContinue", "functionResponse", "toolCall", "executableCode", "UNEXPECTED_TOOL_CALL")
-    return not recording.integer_enums and bool(calls_of(recording)) and not any(word in told for word in special)
-
-
-def next_request(recording: Recording, answer: Object, *, bare: bool) -> ChatCompletionRequest:
-    """What a client sends after an answer with calls; `bare`: it keeps only what OpenAI documents of a call."""
-    message = {name: value for name, value in answer.items() if value is not None}
-    if bare:
-        message = {"role": "assistant", "content": None, "tool_calls": message["tool_calls"]}
-        for call in message["tool_calls"]:
-            call.pop("extra_content", None)
-    results = [{"role": "tool", "tool_call_id": call["id"], "content": "{}"} for call in message["tool_calls"]]
-    names = [call["function"]["name"] for call in message["tool_calls"]]
-    body: dict[str, Any] = {"model": recording.model, "tools": [function(name) for name in dict.fromkeys(names)]}
-    body["messages"] = [{"role": "user", "content": "hi"}, message, *results]
-    return decode(json.dumps(body).encode(), ChatCompletionRequest)[0]
-
-
-def first_answer(recording: Recording) -> tuple[Object, list[Issued]]:
-    """The message that a client has in the end, and what was issued with it."""
-    if recording.streamed:
-        chunks, _, issued = stream_of(recording, list(recording.events()))
-        return joined(chunks)["choices"][0]["message"], issued
-    response, unknown = read(recording.body)
-    completion, _, issued = from_gemini(response, context_of(recording), STAMP, unknown)
-    return json.loads(encode(completion))["choices"][0]["message"], issued
 
 
 @pytest.mark.parametrize(("bare", "stored"), [(False, False), (False, True), (True, True)])

@@ -1,22 +1,14 @@
 """Recorded chat requests as Gemini's."""
 
-import json
-
 import msgspec
 import pydantic
 import pytest
 
-from adapter.translate import chat
-from adapter.translate.core.context import Context
-from adapter.translate.core.notes import Note, Rejected
-from adapter.wire.base import decode, encode
-from adapter.wire.openai.chat_request import ChatCompletionRequest
-from tests.support.answering import Object
+from adapter.translate.core.notes import Rejected
+from tests.corpus.requests import MODELS, translated
 from tests.support.leaves import Output, lost
 from tests.support.oracles import check_gemini_request, emulator_refusal
-from tests.support.recordings import Recording, chat_requests, compare, exceptions, row_of
-
-MODELS = ["gemini-3.5-flash", "gemini-2.5-flash"]
+from tests.support.recordings import chat_requests, compare, exceptions
 
 CONSTANT = {
     "model": "the model is in the URL",
@@ -40,15 +32,6 @@ WITHOUT_IDS = {
     "reasoning.effort": "a budget in tokens stands for it, by a table",
 }
 """The same, for models before Gemini 3."""
-
-
-def translated(recording: Recording, model: str) -> tuple[Object, list[Note]]:
-    """Gemini's request and the ledger. Raises as `decode` and `to_gemini` do."""
-    body = {**recording.request, "model": model}
-    request, unknown = decode(json.dumps(body).encode(), ChatCompletionRequest)
-    context = Context(request=request, capabilities=row_of(model))
-    gemini, notes = chat.to_gemini(context, unknown)
-    return json.loads(encode(gemini)), notes
 
 
 @pytest.mark.parametrize("model", MODELS)

@@ -15,6 +15,7 @@ from adapter.wire.base import decode, encode
 from adapter.wire.openai.responses import InputItem, ResponsesRequest
 from conformance.events import join_events
 from conformance.joining import BrokenStream
+from tests.corpus.requests import requests
 from tests.support.leaves import Output, lost
 from tests.support.oracles import check_gemini_request, emulator_refusal
 from tests.support.recordings import Recording, compare, exceptions, recordings, row_of
@@ -45,11 +46,6 @@ CONSTANT = {
     "text.format.strict": "Gemini always follows the schema",
 }
 """Paths whose values may be absent from the output without a note, and why."""
-
-
-def requests() -> list[Recording]:
-    """Requests for /responses."""
-    return [one for one in recordings("openai_responses_exchanges") if one.op == "responses" and one.request]
 
 
 def translated(recording: Recording, model: str) -> tuple[Object, list[Note]]:

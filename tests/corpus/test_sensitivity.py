@@ -23,9 +23,12 @@ from adapter.translate.signatures.history import look_up
 from adapter.wire.base import decode, encode
 from adapter.wire.openai.chat_request import ChatCompletionRequest
 from adapter.wire.openai.responses import ResponsesRequest
-from tests.corpus import test_answers, test_responses
+from tests.corpus.answers import answers, context_of
+from tests.corpus.answers import read as read_answer
+from tests.corpus.requests import requests
+from tests.support.answering import STAMP
 from tests.support.leaves import bare, leaves
-from tests.support.recordings import chat_requests, row_of
+from tests.support.recordings import Recording, chat_requests, row_of
 from tests.support.size import is_drawn
 
 MODEL = "gemini-3.5-flash"
@@ -145,13 +148,13 @@ def _path(error: msgspec.ValidationError) -> str:
     return match[1] if match else ""
 
 
-def of_answer(recording: test_answers.Recording) -> Callable[[Any], Outcome]:
-    context = test_answers.context_of(recording)
+def of_answer(recording: Recording) -> Callable[[Any], Outcome]:
+    context = context_of(recording)
 
     def read(body: Any) -> Outcome:
         try:
-            response, unknown = test_answers.read(body)
-            completion, notes, issued = chat.from_gemini(response, context, test_answers.STAMP, unknown)
+            response, unknown = read_answer(body)
+            completion, notes, issued = chat.from_gemini(response, context, STAMP, unknown)
         except (AnswerError, msgspec.ValidationError) as error:
             return Outcome(str(error), [], None)
         return Outcome((encode(completion), [one.signature for one in issued]), notes)
@@ -200,7 +203,7 @@ def _belongs(told: str, path: str) -> bool:
 def test_no_leaf_of_a_request_is_ignored_in_silence(endpoint, count):
     recorded, read, constant = {
         "chat": (chat_requests(), of_chat, REQUESTS),
-        "responses": (test_responses.requests(), of_responses, ITEMS),
+        "responses": (requests(), of_responses, ITEMS),
     }[endpoint]
     silent: dict[str, str] = {}
     for recording in recorded:
@@ -212,7 +215,7 @@ def test_no_leaf_of_a_request_is_ignored_in_silence(endpoint, count):
 
 def test_no_leaf_of_an_answer_is_ignored_in_silence(count):
     silent: dict[str, str] = {}
-    for recording in test_answers.answers(streamed=False):
+    for recording in answers(streamed=False):
         for path in ignored(recording.body, of_answer(recording), ANSWERS, recording.id):
             silent.setdefault(bare(path), f"{recording.id} {path}")
         count("answers")

@@ -10,7 +10,7 @@ import pytest
 
 from adapter.server.app import create_app
 from adapter.settings import Settings
-from tests.cost.test_turns import HEADERS, LONGEST
+from tests.cost.turns import HEADERS, LONGEST
 from tests.support.in_process import InProcess
 from tests.support.scripted import answer, scripted
 from tests.support.size import IS_LARGE

@@ -12,15 +12,12 @@ import pytest
 
 from adapter.server.app import create_app, settle
 from adapter.settings import Settings
+from tests.cost.turns import HEADERS, LONGEST
 from tests.support.growing_bodies import KINDS
 from tests.support.in_process import InProcess
 from tests.support.size import tenth
 
-LONGEST = 0.25
-"""Seconds of CPU between two turns."""
-
 LARGEST = 31 * 1024 * 1024
-HEADERS = [(b"content-type", b"application/json"), (b"host", b"127.0.0.1")]
 
 
 @pytest.fixture(scope="module")

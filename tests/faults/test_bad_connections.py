@@ -13,7 +13,7 @@ import pytest
 import trustme
 
 from adapter.settings import upstream_settings
-from tests.faults.test_bad_upstreams import (
+from tests.faults.upstreams import (
     GOOD,
     LATE,
     LIMITS,
@@ -28,7 +28,7 @@ from tests.faults.test_bad_upstreams import (
     streams,
     told,
 )
-from tests.faults.test_bad_upstreams import Whole as Says
+from tests.faults.upstreams import Whole as Says
 from tests.support.chaos import CHUNKED, chunk, running
 from tests.support.scripted import adapter, answer, chat
 

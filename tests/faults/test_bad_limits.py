@@ -8,8 +8,8 @@ import pytest
 import pytest_asyncio
 
 from tests.faults.rows import CHAT, Row, called_out, post, refused, served
-from tests.server.test_responses_socket import create, heard, socket
 from tests.support.raw import BODY, head, raw, request
+from tests.support.responses_socket import create, heard, socket
 from tests.support.scripted import answer, chat
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

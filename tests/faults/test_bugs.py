@@ -5,7 +5,7 @@ import json
 import pytest
 
 from adapter.translate.chat import ChatStream
-from tests.faults.test_bad_upstreams import (
+from tests.faults.upstreams import (
     FINAL,
     GOOD,
     PATH,

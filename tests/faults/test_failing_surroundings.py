@@ -15,8 +15,8 @@ import httpx2
 import pytest
 
 from adapter.upstream.auth.vertex import NoToken
-from tests.faults.test_bad_upstreams import FINAL as HELLO
-from tests.faults.test_bad_upstreams import (
+from tests.faults.upstreams import FINAL as HELLO
+from tests.faults.upstreams import (
     GOOD,
     LATE,
     LIMITS,

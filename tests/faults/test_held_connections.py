@@ -6,23 +6,10 @@ import pytest
 
 from adapter.server.http.router import WEBSOCKET
 from adapter.server.pipeline.endpoint import Endpoint
-from tests.support.raw import raw, request
+from tests.support.raw import HANDSHAKE, raw, request, upgrade
 from tests.support.scripted import adapter, answer, scripted
 
-HANDSHAKE = (
-    "Host: 127.0.0.1",
-    "Connection: Upgrade",
-    "Upgrade: websocket",
-    "Sec-WebSocket-Version: 13",
-    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
-)
 FRAME = b"\x81\x82\x00\x00\x00\x00{}"
-
-
-def upgrade(*fields, method="GET", version="1.1", without=None, path="/v1/responses", behind=b""):
-    """A request for a websocket, and the bytes behind it."""
-    lines = [f"{method} {path} HTTP/{version}", *(line for line in HANDSHAKE if line != without), *fields]
-    return "\r\n".join([*lines, "", ""]).encode("latin-1") + behind
 
 
 CHUNKED = "Transfer-Encoding: chunked"

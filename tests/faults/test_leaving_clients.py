@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from adapter.settings import upstream_settings
-from tests.faults.test_bad_upstreams import GOOD, PATH, Named, Whole, check_whole, delta, first, says, streams
+from tests.faults.upstreams import GOOD, PATH, Named, Whole, check_whole, delta, first, says, streams
 from tests.support.chaos import CHUNKED, OK, chunk, running
 from tests.support.guards import PATIENCE
 from tests.support.raw import head, raw, request

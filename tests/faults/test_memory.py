@@ -11,7 +11,7 @@ import httpx2
 import pytest
 from websockets.asyncio.client import connect
 
-from tests.faults.test_bad_upstreams import GOOD, PATH, by_kind, delta, one_line_without_end, says, told, whole_stream
+from tests.faults.upstreams import GOOD, PATH, by_kind, delta, one_line_without_end, says, told, whole_stream
 from tests.support.chaos import CHUNKED, chunk, running
 from tests.support.chaos import answer as http
 from tests.support.growing_bodies import CHAT, KINDS

@@ -12,9 +12,9 @@ from contextlib import contextmanager
 import httpx2
 import pytest
 
-from tests.server.test_shutdown import HANGING, SILENT, SLOW, chat, ended, events, workers_of
 from tests.support.guards import PATIENCE, until
 from tests.support.live import ROOT, adapter
+from tests.support.shutting_down import HANGING, SILENT, SLOW, chat, ended, events, workers_of
 
 MODEL = "gemini-3.8-flash"
 PATH = "/v1/chat/completions"

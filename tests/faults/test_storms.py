@@ -7,7 +7,7 @@ import openai
 import pytest
 
 from adapter.settings import KnownClient
-from tests.faults.test_bad_upstreams import (
+from tests.faults.upstreams import (
     GOOD,
     PATH,
     Named,
@@ -20,9 +20,9 @@ from tests.faults.test_bad_upstreams import (
     says,
     waits,
 )
-from tests.server.test_responses_socket import create, heard, socket
 from tests.support.chaos import running
 from tests.support.guards import PATIENCE
+from tests.support.responses_socket import create, heard, socket
 from tests.support.scripted import adapter, chat
 
 BUSY = http_error(503, "UNAVAILABLE")

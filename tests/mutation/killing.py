@@ -6,10 +6,10 @@ import os
 import signal
 from collections.abc import Sequence
 
-from tests import test_conformance
 from tests.mutation.loading import RELOADED, loaded, replaced
 from tests.mutation.mutants import Mutant
 from tests.mutation.reach import Reach
+from tests.support import pure
 
 SECONDS = 20
 """Of the processor's time: more than all cases need."""
@@ -43,7 +43,7 @@ def _child(mutant: Mutant, cases: Sequence[int], anew: bool) -> int:
     try:
         module = loaded(mutant) if anew else replaced(mutant)
         for case in cases:
-            module.test_case(*test_conformance.RUNS[case].values)
+            module.check_case(*pure.RUNS[case])
     except BaseException:  # noqa: BLE001 - whatever goes wrong, the mutant was noticed
         return 1
     return 0

@@ -1,4 +1,4 @@
-"""The cases' test module on top of a mutant."""
+"""The module that runs the cases on top of a mutant."""
 
 import importlib
 import importlib.abc
@@ -13,11 +13,11 @@ from typing import Any
 from tests.mutation.mutants import Mutant
 
 ROOT = Path(__file__).parents[2]
-RELOADED = ("adapter.translate", "adapter.settings", "adapter.server", "adapter.cli", "tests.test_conformance")
+RELOADED = ("adapter.translate", "adapter.settings", "adapter.server", "adapter.cli", "tests.support.pure")
 
 
 def loaded(mutant: Mutant | None = None) -> Any:
-    """The test module, and all that it depends on, loaded anew, so that no table or import keeps the original.
+    """Load anew what runs the cases and all it depends on, so that no table or import keeps the original.
 
     A package's attribute goes too: `from adapter import settings` would take it.
     """
@@ -27,18 +27,18 @@ def loaded(mutant: Mutant | None = None) -> Any:
         del sys.modules[name]
     if mutant is not None:
         sys.meta_path.insert(0, _Finder(mutant))
-    return importlib.import_module("tests.test_conformance")
+    return importlib.import_module("tests.support.pure")
 
 
 def replaced(mutant: Mutant) -> Any:
-    """The test module, with the changed function's code in the place of the original's: quicker."""
+    """The module that runs the cases, with the changed function's code in the place of the original's: quicker."""
     holder: Any = sys.modules[_module(mutant.path)]
     code = compile(mutant.source, str(mutant.path), "exec")
     for part in mutant.function.split("."):
         holder = vars(holder)[part]
         code = next(inner for inner in _codes(code) if inner.co_name == part)
     getattr(holder, "__func__", holder).__code__ = code
-    return sys.modules["tests.test_conformance"]
+    return sys.modules["tests.support.pure"]
 
 
 def _codes(code: types.CodeType) -> Iterator[types.CodeType]:

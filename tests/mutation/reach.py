@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 import coverage
 
-from tests import test_conformance
 from tests.mutation.loading import ROOT, loaded
 from tests.mutation.mutants import Mutant
+from tests.support import pure
 
 LOADING = -1
 
@@ -56,7 +56,7 @@ class Reach:
             top = _at(self._trees[mutant.path].body, mutant)
             users = self._users(top)
             if users is None:
-                return list(range(len(test_conformance.RUNS)))
+                return list(range(len(pure.RUNS)))
             places |= users
         cases = {case for place in places for case in self._found.get(place, ())} - {LOADING}
         return sorted(cases, key=lambda case: (self._length[case], case))
@@ -104,9 +104,9 @@ def reach(files: Sequence[Path]) -> Reach:
     measured.start()
     measured.switch_context(str(LOADING))
     cases = loaded()
-    for number, run in enumerate(test_conformance.RUNS):
+    for number, run in enumerate(pure.RUNS):
         measured.switch_context(str(number))
-        cases.test_case(*run.values)
+        cases.check_case(*run)
     measured.stop()
     found: dict[Place, set[int]] = defaultdict(set)
     data = measured.get_data()

@@ -6,16 +6,9 @@ import json
 import pytest
 
 from tests.support.guards import PATIENCE
-from tests.support.scripted import adapter, answer, chat, events, frame, scripted
+from tests.support.scripted import adapter, answer, chat, events, frame, says_hello, scripted
 
 PATH = "/v1/chat/completions"
-
-
-async def says_hello(call):
-    if ":stream" in call.request.path:
-        await call.stream(answer("Hel", finish=None), answer("lo"))
-    else:
-        await call.json(answer("Hello"))
 
 
 async def test_a_whole_answer_tells_of_itself_in_its_headers():

@@ -16,12 +16,11 @@ from adapter.server.routes import ENDPOINTS
 from adapter.settings import Settings
 from adapter.translate.core.notes import Rejected
 from adapter.wire.base import Wire
-from tests.server.test_metrics import settled, total
-from tests.server.test_recording import Lines, until
-from tests.server.test_telemetry import ended, spans
+from tests.support.figures import settled, total
+from tests.support.guards import until
+from tests.support.request_lines import Lines
 from tests.support.scripted import adapter, scripted
-
-__all__ = ["spans"]
+from tests.support.spans import ended
 
 PATH = "/v1/toys/{toy}/wind_up"
 

@@ -10,12 +10,12 @@ import uvicorn
 
 from adapter.emulator import EmulatorSettings, create_emulator
 from adapter.upstream.policy.circuit_breaker import LEAST_CALLS
-from tests.server.test_responses_background import ended
-from tests.server.test_responses_socket import create, heard
-from tests.server.test_responses_socket import socket as responses_socket
 from tests.support import stateful
 from tests.support.guards import PATIENCE
+from tests.support.responses_socket import create, heard
+from tests.support.responses_socket import socket as responses_socket
 from tests.support.scripted import adapter, answer, chat, events, frame, scripted
+from tests.support.stateful import ended
 
 pytestmark = pytest.mark.faults
 

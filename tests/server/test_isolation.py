@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from tests.server.conversing import ANSWERS, MODEL, RESPONSE_TOOLS, TOOLS, WORDS, Marking, Turn, check
 from tests.server.conversing import words as words_of
-from tests.server.test_responses_socket import heard, socket
 from tests.support.key_value import key_value_server
+from tests.support.responses_socket import heard, socket
 from tests.support.scripted import adapter, scripted
 
 

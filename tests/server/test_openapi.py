@@ -12,8 +12,7 @@ from adapter.server.openapi.document import document
 from adapter.server.openapi.schemas import Schemas
 from adapter.server.routes import ENDPOINTS
 from adapter.wire.openai.chat_request import ChatCompletionRequest
-from tests.server.test_chat import says_hello
-from tests.support.scripted import adapter, scripted
+from tests.support.scripted import adapter, says_hello, scripted
 
 DOCUMENT = json.loads(document(ENDPOINTS))
 

@@ -7,33 +7,13 @@ import httpx2
 import pytest
 
 from adapter.server.endpoints.chat import ChatWriter
-from tests.server.test_metrics import settled, total
-from tests.server.test_responses_socket import create, heard, socket
-from tests.support.guards import PATIENCE
+from tests.support.figures import settled, total
+from tests.support.guards import until
+from tests.support.request_lines import Lines
+from tests.support.responses_socket import create, heard, socket
 from tests.support.scripted import Kept, adapter, answer, chat, frame, scripted
 
 CHAT = "/v1/chat/completions"
-
-
-class Lines:
-    """Takes the lines of requests."""
-
-    def __init__(self):
-        self.written = []
-
-    def write(self, exchange):
-        self.written.append(exchange)
-
-    @property
-    def told(self):
-        return [(one.path, one.status, one.outcome, one.error) for one in self.written if not one.quiet]
-
-
-async def until(true):
-    """Wait for what follows an answer."""
-    async with asyncio.timeout(PATIENCE):
-        while not true():
-            await asyncio.sleep(0.01)
 
 
 async def good(call):

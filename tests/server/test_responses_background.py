@@ -11,7 +11,7 @@ from adapter.store.documents.base import MemoryDocuments
 from adapter.store.documents.sqlite import SqliteDocuments
 from tests.support.guards import PATIENCE
 from tests.support.scripted import adapter, answer, chat, frame, scripted
-from tests.support.stateful import PATH, ask, said, told
+from tests.support.stateful import PATH, ask, ended, said, told
 
 
 @pytest.fixture(autouse=True)
@@ -48,16 +48,6 @@ async def two_processes(script, folder):
         adapter(upstream, store=store) as two,
     ):
         yield one, two
-
-
-async def ended(client, response_id):
-    """A response, as soon as it has ended."""
-    async with asyncio.timeout(PATIENCE):
-        while True:
-            response = (await client.get(f"{PATH}/{response_id}")).json()
-            if response["status"] not in ("queued", "in_progress"):
-                return response
-            await asyncio.sleep(0.02)
 
 
 async def start(client, **fields):

@@ -2,47 +2,25 @@
 
 import asyncio
 import json
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, suppress
 
 import pytest
 from httpx2 import RemoteProtocolError
-from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
 from adapter.server.limits.access import Access
 from adapter.settings import Settings
-from tests.faults.test_held_connections import upgrade
 from tests.support.guards import PATIENCE
-from tests.support.raw import raw
+from tests.support.raw import raw, upgrade
+from tests.support.responses_socket import create, heard, socket
 from tests.support.scripted import adapter, answer, frame, scripted
 from tests.support.stateful import contents, said
 
 HANDSHAKE = upgrade()
-LAST = ("response.completed", "response.incomplete", "response.failed", "error", "response.steer.failed")
 
 
 async def counts(call):
     await call.stream(answer(f"answer {call.number}"))
-
-
-@asynccontextmanager
-async def socket(client, **options):
-    """A connection to the adapter that a client speaks to."""
-    url = str(client.base_url).replace("http", "ws", 1).rstrip("/")
-    async with connect(f"{url}/v1/responses", proxy=None, **options) as connection:
-        yield connection
-
-
-def create(text="hi", **fields):
-    return json.dumps({"type": "response.create", "model": "gemini-3.5-flash", "input": text, **fields})
-
-
-async def heard(connection):
-    """The events up to the last one of a response."""
-    events = []
-    while not events or events[-1]["type"] not in LAST:
-        events.append(json.loads(await asyncio.wait_for(connection.recv(), PATIENCE)))
-    return events
 
 
 async def test_one_response_after_the_other_on_one_connection():

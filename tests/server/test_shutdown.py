@@ -5,39 +5,15 @@ import json
 import os
 import signal
 import time
-from pathlib import Path
 
 import httpx2
 import pytest
 
 from tests.support.guards import PATIENCE, until
 from tests.support.live import adapter
-
-SLOW, HANGING, SILENT = (f"gemini-3.8-flash+fault-{name}" for name in ("slow", "hang", "stall"))
-PROMPT = "Count from one to ten, in words."
+from tests.support.shutting_down import HANGING, SILENT, SLOW, chat, ended, events, said, workers_of
 
 pytestmark = pytest.mark.faults
-
-
-def body(model, **more):
-    return {"model": model, "messages": [{"role": "user", "content": PROMPT}], **more}
-
-
-async def chat(client, model, **more):
-    """Status and text of a whole answer or a stream; the text is empty where the connection was refused."""
-    try:
-        answer = await client.post("/v1/chat/completions", json=body(model, **more))
-    except httpx2.ConnectError:
-        return 0, ""
-    return answer.status_code, answer.text
-
-
-def events(text):
-    return [json.loads(line[6:]) for line in text.splitlines() if line.startswith("data: {")]
-
-
-def said(text):
-    return "".join(choice["delta"].get("content") or "" for event in events(text) for choice in event["choices"])
 
 
 @pytest.fixture(params=[1, 2], ids=["one worker", "two workers"])
@@ -47,11 +23,6 @@ def serve(request, tmp_path):
         return adapter(tmp_path, "--workers", str(request.param), "--log-level", "error", settings=given)
 
     return serve
-
-
-async def ended(process):
-    """The exit code of a process that ends."""
-    return await asyncio.to_thread(process.wait, PATIENCE)
 
 
 async def test_what_runs_when_the_signal_comes_is_answered_whole(serve):
@@ -139,12 +110,6 @@ async def asked_until(client, done):
             status = 0
         good, bad = good + (status == 200), bad + (status != 200)
     return good, bad
-
-
-def workers_of(parent):
-    """The processes that a parent started and that listen; uvloop and multiprocessing may add a tracker."""
-    children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
-    return [int(child) for child in children if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
 
 
 async def test_workers_are_replaced_one_by_one_without_a_lost_request(tmp_path):

@@ -8,18 +8,17 @@ from contextlib import asynccontextmanager
 
 import httpx2
 import pytest
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
 
 from adapter.server.observe import tracing as telemetry
 from adapter.settings import SettingsError, load
-from tests.server.test_responses_socket import create, heard, socket
 from tests.support.collector import collector
 from tests.support.guards import PATIENCE
 from tests.support.live import ROOT, bare_environment
 from tests.support.live import adapter as process
+from tests.support.responses_socket import create, heard, socket
 from tests.support.scripted import adapter, answer, chat, events, frame, scripted
+from tests.support.spans import below, ended
 
 CHAT = "/v1/chat/completions"
 MODEL = "gemini-3.5-flash"
@@ -31,29 +30,6 @@ USAGE = {
     "candidatesTokenCount": 20,
     "thoughtsTokenCount": 30,
 }
-
-
-@pytest.fixture
-def spans(monkeypatch):
-    """The spans that have ended, of one adapter."""
-    exporter = InMemorySpanExporter()
-    monkeypatch.setattr(telemetry, "sending", lambda: SimpleSpanProcessor(exporter))
-    return exporter.get_finished_spans
-
-
-async def ended(spans, name):
-    """A request's span by its name, once it has ended: that is after its answer."""
-    async with asyncio.timeout(PATIENCE):
-        while not (found := [span for span in spans() if span.name == name and span.kind is SpanKind.SERVER]):
-            await asyncio.sleep(0.01)
-    [span] = found
-    return span
-
-
-def below(spans, parent):
-    """The spans right below one, in their order."""
-    children = [span for span in spans() if span.parent is not None and span.parent.span_id == parent.context.span_id]
-    return sorted(children, key=lambda span: span.start_time)
 
 
 async def good(call):

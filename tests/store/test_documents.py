@@ -1,4 +1,4 @@
-"""What both stores of documents promise, and what the file promises beyond that."""
+"""What all stores of documents promise, and what the file promises beyond that."""
 
 import asyncio
 import sqlite3
@@ -9,18 +9,23 @@ import pytest
 from adapter.store import open_documents
 from adapter.store.documents import sqlite as sqlite_documents
 from adapter.store.documents.base import Document, DocumentLimits, MemoryDocuments
+from adapter.store.documents.redis import RedisDocuments
 from adapter.store.documents.sqlite import SqliteDocuments
+from tests.store.families import family, known
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=["memory", "sqlite", "redis"])
 async def make(request, path, clock):
     """Opens stores of one kind; all are closed at the end."""
     made = []
+    kinds = {
+        "memory": lambda limits: MemoryDocuments(limits, clock=clock),
+        "sqlite": lambda limits: SqliteDocuments(path, limits, clock=clock),
+        "redis": lambda limits: RedisDocuments(request.getfixturevalue("redis_url"), limits, clock=clock),
+    }
 
     async def make(**limits):
-        kept = DocumentLimits(**limits)
-        memory = request.param == "memory"
-        store = MemoryDocuments(kept, clock=clock) if memory else SqliteDocuments(path, kept, clock=clock)
+        store = kinds[request.param](DocumentLimits(**limits))
         await store.open()
         made.append(store)
         return store
@@ -46,12 +51,8 @@ async def reopened(path, clock):
         await store.aclose()
 
 
-async def known(store, *keys, client="c"):
-    return set(await store.get(keys, client))
-
-
-def family(parent, *children):
-    return [Document(parent, parent.encode()), *(Document(child, child.encode(), parent) for child in children)]
+BOUNDED = pytest.mark.parametrize("make", ["memory", "sqlite"], indirect=True)
+"""The size of what a server holds is bounded by its own settings."""
 
 
 async def test_what_was_put_is_found_by_its_own_client_only(make):
@@ -132,6 +133,7 @@ async def test_old_documents_are_gone_and_children_keep_theirs_young(make, clock
     assert await store.children("b", "c") == [b"b1", b"b2"]
 
 
+@BOUNDED
 async def test_the_number_is_bounded_and_the_oldest_go_first(make, clock, monkeypatch):
     monkeypatch.setattr(sqlite_documents, "EVICT_EVERY", 2)
     store = await make(max_count=3)
@@ -142,6 +144,7 @@ async def test_the_number_is_bounded_and_the_oldest_go_first(make, clock, monkey
     assert await known(store, "aa", "bb", "cc") == {"cc"}
 
 
+@BOUNDED
 async def test_the_bytes_are_bounded(make, clock):
     store = await make(max_bytes=1_000_000)
     for number in range(100):

@@ -1,4 +1,4 @@
-"""Documents in Redis or Valkey: what every store of them promises, and what a silent server means."""
+"""Documents in Redis or Valkey: what they promise beyond other stores of them, and what a silent server means."""
 
 import time
 
@@ -7,19 +7,8 @@ import pytest
 from adapter.store import open_documents
 from adapter.store.documents.base import Document, DocumentLimits
 from adapter.store.documents.redis import PREFIX, RedisDocuments
-from tests.store.test_documents import (  # noqa: F401 - collected here for this kind too
-    family,
-    known,
-    test_a_child_goes_alone,
-    test_a_child_without_its_parent_is_not_kept,
-    test_a_document_takes_its_children_along,
-    test_a_later_body_takes_the_place_of_an_earlier_one,
-    test_children_come_in_the_order_of_their_writing,
-    test_old_documents_are_gone_and_children_keep_theirs_young,
-    test_what_is_too_large_is_refused_with_all_that_came_with_it,
-    test_what_was_put_is_found_by_its_own_client_only,
-)
-from tests.store.test_redis import until
+from tests.store.families import family, known
+from tests.support.guards import until
 from tests.support.key_value import PASSWORD, key_value_server
 
 

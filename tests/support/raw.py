@@ -80,3 +80,18 @@ async def raw(client, buffer=None):
         yield Raw(reader, writer)
     finally:
         writer.close()
+
+
+HANDSHAKE = (
+    "Host: 127.0.0.1",
+    "Connection: Upgrade",
+    "Upgrade: websocket",
+    "Sec-WebSocket-Version: 13",
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+)
+
+
+def upgrade(*fields, method="GET", version="1.1", without=None, path="/v1/responses", behind=b""):
+    """A request for a websocket, and the bytes behind it."""
+    lines = [f"{method} {path} HTTP/{version}", *(line for line in HANDSHAKE if line != without), *fields]
+    return "\r\n".join([*lines, "", ""]).encode("latin-1") + behind

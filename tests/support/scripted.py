@@ -221,3 +221,10 @@ def chat(text="hi", **fields):
 def events(text):
     """The payloads of an event stream."""
     return [line[len("data: ") :] for line in text.split("\n\n") if line.startswith("data: ")]
+
+
+async def says_hello(call):
+    if ":stream" in call.request.path:
+        await call.stream(answer("Hel", finish=None), answer("lo"))
+    else:
+        await call.json(answer("Hello"))

@@ -1,7 +1,9 @@
 """What the tests of /v1/responses share."""
 
+import asyncio
 import json
 
+from tests.support.guards import PATIENCE
 from tests.support.scripted import events
 
 PATH = "/v1/responses"
@@ -35,3 +37,13 @@ def events_of(text):
 def contents(seen):
     """The conversation as it reached the upstream: role and texts of each turn."""
     return [(turn["role"], [part.get("text") for part in turn["parts"]]) for turn in seen.body["contents"]]
+
+
+async def ended(client, response_id):
+    """A response, as soon as it has ended."""
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            response = (await client.get(f"{PATH}/{response_id}")).json()
+            if response["status"] not in ("queued", "in_progress"):
+                return response
+            await asyncio.sleep(0.02)

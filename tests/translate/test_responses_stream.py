@@ -18,7 +18,7 @@ from conformance.events import join_events
 from tests.support.joiner import kept, merged
 from tests.support.oracles import check_events
 from tests.support.responding import STAMP, Object, context_of, read, said, streamed, viewed, whole
-from tests.translate.test_stream import streams
+from tests.support.streams import streams
 
 
 def of_first(body: Object) -> Object:

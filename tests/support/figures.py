@@ -1,0 +1,30 @@
+"""Read what /metrics shows."""
+
+import asyncio
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.support.guards import PATIENCE
+
+
+def figures(text):
+    """Samples by name and labels."""
+    return {
+        (sample.name, *sorted(sample.labels.items())): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+def total(found, name, **labels):
+    """The sum of all samples with this name and these labels."""
+    wanted = {(label, str(value)) for label, value in labels.items()}
+    return sum(value for (sample, *rest), value in found.items() if sample == name and wanted <= set(rest))
+
+
+async def settled(client):
+    """The figures, once nothing is under way."""
+    async with asyncio.timeout(PATIENCE):
+        while (found := figures((await client.get("/metrics")).text))["adapter_running",]:
+            await asyncio.sleep(0.01)
+    return found

@@ -1,0 +1,31 @@
+"""A client of /v1/responses over a websocket."""
+
+import asyncio
+import json
+from contextlib import asynccontextmanager
+
+from websockets.asyncio.client import connect
+
+from tests.support.guards import PATIENCE
+
+LAST = ("response.completed", "response.incomplete", "response.failed", "error", "response.steer.failed")
+
+
+@asynccontextmanager
+async def socket(client, **options):
+    """A connection to the adapter that a client speaks to."""
+    url = str(client.base_url).replace("http", "ws", 1).rstrip("/")
+    async with connect(f"{url}/v1/responses", proxy=None, **options) as connection:
+        yield connection
+
+
+def create(text="hi", **fields):
+    return json.dumps({"type": "response.create", "model": "gemini-3.5-flash", "input": text, **fields})
+
+
+async def heard(connection):
+    """The events up to the last one of a response."""
+    events = []
+    while not events or events[-1]["type"] not in LAST:
+        events.append(json.loads(await asyncio.wait_for(connection.recv(), PATIENCE)))
+    return events

@@ -1,0 +1,44 @@
+"""Clients of processes that end."""
+
+import asyncio
+import json
+from pathlib import Path
+
+import httpx2
+
+from tests.support.guards import PATIENCE
+
+SLOW, HANGING, SILENT = (f"gemini-3.8-flash+fault-{name}" for name in ("slow", "hang", "stall"))
+PROMPT = "Count from one to ten, in words."
+
+
+def body(model, **more):
+    return {"model": model, "messages": [{"role": "user", "content": PROMPT}], **more}
+
+
+async def chat(client, model, **more):
+    """Status and text of a whole answer or a stream; the text is empty where the connection was refused."""
+    try:
+        answer = await client.post("/v1/chat/completions", json=body(model, **more))
+    except httpx2.ConnectError:
+        return 0, ""
+    return answer.status_code, answer.text
+
+
+def events(text):
+    return [json.loads(line[6:]) for line in text.splitlines() if line.startswith("data: {")]
+
+
+def said(text):
+    return "".join(choice["delta"].get("content") or "" for event in events(text) for choice in event["choices"])
+
+
+async def ended(process):
+    """The exit code of a process that ends."""
+    return await asyncio.to_thread(process.wait, PATIENCE)
+
+
+def workers_of(parent):
+    """The processes that a parent started and that listen; uvloop and multiprocessing may add a tracker."""
+    children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+    return [int(child) for child in children if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
