@@ -45,7 +45,7 @@ from adapter.settings import Settings, document_limits, further_upstreams, optio
 from adapter.store import open_documents, open_store
 from adapter.upstream import open_upstream
 from adapter.upstream.client import Upstream
-from adapter.upstream.observer import together
+from adapter.upstream.observer import combine_observers
 
 log = logging.getLogger("adapter")
 
@@ -143,7 +143,7 @@ def _lifespan(
         if traces is not None:
             traces.open()
         calls = CallLog() if shows_page(settings) else None
-        observer = together([one for one in (metrics, traces, calls) if one is not None])
+        observer = combine_observers([one for one in (metrics, traces, calls) if one is not None])
         upstream = open_upstream(upstream_settings(settings), observer)
         store = await open_store(settings.store)
         documents = await open_documents(settings.store, document_limits(settings))

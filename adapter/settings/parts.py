@@ -6,7 +6,7 @@ from adapter.settings.fields import GOOGLE_URL, Settings
 from adapter.store.documents.base import DocumentLimits
 from adapter.translate.core.capabilities import Platform
 from adapter.translate.core.context import Options
-from adapter.upstream.auth.vertex import collection
+from adapter.upstream.auth.vertex import model_collection
 from adapter.upstream.media_fetcher import FetchSettings
 from adapter.upstream.settings import UpstreamSettings
 from adapter.wire.gemini.generate import SafetySetting
@@ -44,7 +44,7 @@ def _models_of(settings: Settings) -> str:
     """What stands before a model's name in a URL."""
     if settings.upstream_auth != "vertex" or settings.vertex_project is None:
         return "models/"
-    return collection(settings.vertex_project, settings.vertex_location)
+    return model_collection(settings.vertex_project, settings.vertex_location)
 
 
 def upstream_name(settings: Settings) -> str:

@@ -17,7 +17,7 @@ from adapter.settings.checks import check, check_fallbacks, check_traces
 from adapter.settings.fields import GOOGLE_URL, SECRETS, Settings, SettingsError, all_settings
 from adapter.settings.keys import HASHED, digest_of, read_text, with_keys
 from adapter.translate.core.strictness import Strictness, strictness_of
-from adapter.upstream.auth.vertex import host_of
+from adapter.upstream.auth.vertex import vertex_host
 from adapter.upstream.settings import base_url
 
 PREFIX = "ADAPTER_"
@@ -103,7 +103,7 @@ def _on_vertex(values: dict[str, Any], environment: Mapping[str, str]) -> dict[s
         raise SettingsError("vertex_project: which Google Cloud project is asked? (or set GOOGLE_CLOUD_PROJECT)")
     if not _CLOUD_NAME.fullmatch(project) or not _CLOUD_NAME.fullmatch(location):
         raise SettingsError("vertex_project, vertex_location: these are no names of a project and a location")
-    url = values.get("upstream_url") or f"https://{host_of(location)}/v1beta1"
+    url = values.get("upstream_url") or f"https://{vertex_host(location)}/v1beta1"
     found = {"vertex_project": project, "vertex_location": location, "upstream_url": url, "upstream_keys": ()}
     return {**values, **found}
 

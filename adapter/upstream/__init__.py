@@ -1,4 +1,4 @@
-"""The only outgoing network: calls to Gemini, and the errors they can end in."""
+"""The only outgoing network: calls to Gemini, and the errors that they can end in."""
 
 from adapter.upstream.client import Upstream
 from adapter.upstream.observer import Observer
@@ -9,6 +9,6 @@ from adapter.upstream.transport.httpx2_transport import Httpx2Transport
 
 
 def open_upstream(settings: UpstreamSettings, observer: Observer | None = None) -> Upstream:
-    """An upstream with the transport of `settings.http_client`. Opens no connection yet. Raises `ValueError`."""
+    """Build an upstream with the transport that `settings` ask for. Opens no connection yet. Raises `ValueError`."""
     own = settings.http_client == "asyncio" and settings.proxy is None
     return Upstream(settings, AsyncioTransport(settings) if own else Httpx2Transport(settings), WORLD, observer)

@@ -1,4 +1,6 @@
-"""Gemini's methods, each a coroutine or a stream of typed answers.
+"""The client for Gemini: each method of the API is a coroutine or an async generator of typed answers.
+
+A call goes through these layers, outermost first: retries (`Retry`), circuit breaker, key (`Auth`), transport.
 
 Generative Language API v1beta (discovery revision 20260325): `models/{m}:generateContent`,
 `models/{m}:streamGenerateContent?alt=sse`, `models/{m}:countTokens`, `models`, `models/{m}`.
@@ -13,8 +15,8 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from adapter.upstream.answers import EventReader, Reply, read, read_reply
-from adapter.upstream.auth.key_pool import Caller, KeyPool, auth
+from adapter.upstream.answers import EventReader, Reply, read_message, read_reply
+from adapter.upstream.auth.key_pool import Caller, KeyPool, build_auth
 from adapter.upstream.errors import (
     MAX_ERROR_BODY,
     UpstreamError,
@@ -22,8 +24,8 @@ from adapter.upstream.errors import (
     from_answer,
 )
 from adapter.upstream.model_path import model_path
-from adapter.upstream.observer import Observed, Observer
-from adapter.upstream.policy.circuit_breaker import Breaker, failed
+from adapter.upstream.observer import CallObserver, Observer
+from adapter.upstream.policy.circuit_breaker import CircuitBreaker, is_outage
 from adapter.upstream.policy.retry import WORLD, Retry, World
 from adapter.upstream.settings import UpstreamSettings, base_url
 from adapter.upstream.sse import EventDecoder
@@ -43,16 +45,17 @@ _SSE = "streamGenerateContent?alt=sse"
 _NOBODY = nullcontext()
 
 _DONE = b"[DONE]"
-"""A relay's addition: Gemini ends its streams without it."""
+"""Relays end a stream with it, as OpenAI does; Gemini does not. It is ignored."""
 
 _COUNTED = ("contents", "system_instruction", "tools", "generation_config")
 """What Vertex AI's countTokens takes (discovery revision 20261106)."""
 
 
 class Forwarded(msgspec.Struct, frozen=True, gc=False):
-    """A request of Gemini's own that passes through: its path below the API's version, with its query.
+    """A request in Gemini's own format that is passed on: its path below the API's version, with the query.
 
-    `method` is Gemini's, for figures and traces; `headers` have lower-case names and no key among them.
+    `verb` is the HTTP method, `method` Gemini's name of it, for metrics and traces. Names of `headers` are in lower
+    case, and no header holds a key.
     """
 
     verb: str
@@ -65,7 +68,7 @@ class Forwarded(msgspec.Struct, frozen=True, gc=False):
 
 
 class _Call(msgspec.Struct, frozen=True, gc=False):
-    """One call, whatever is tried for it, and who is told of it."""
+    """One call with all its attempts, and who observes it. `method` is the HTTP method."""
 
     method: str
     path: str
@@ -73,15 +76,15 @@ class _Call(msgspec.Struct, frozen=True, gc=False):
     caller: Caller
     model: str
     deadline: float
-    observed: Observed | None
+    observer: CallObserver | None
     events: bool = False
     headers: Mapping[str, str] = {}
 
 
 class Upstream:
-    """One upstream. Every method raises `UpstreamError` (see `upstream.errors`) and nothing else.
+    """Calls one upstream. Every method raises `UpstreamError` (see `upstream.errors`) and nothing else.
 
-    `deadline` is a time of the event loop's clock; `settings.total` seconds from now if that is sooner.
+    `deadline` is a time of the event loop's clock, in seconds; a call never lasts longer than `settings.total` seconds.
     """
 
     def __init__(
@@ -93,78 +96,79 @@ class Upstream:
         self._listed = "publishers/google/" if settings.auth == "vertex" else ""
         self._transport = transport
         self._world = world
-        self._auth = auth(settings, world.clock)
+        self._auth = build_auth(settings, world.clock)
         self._retry = Retry(settings, world)
         pause = settings.circuit_pause
-        tell = None if observer is None else partial(observer.circuits, settings.name)
-        self._breaker = Breaker(settings.name, pause, world.clock, tell) if pause else None
+        tell = None if observer is None else partial(observer.add_open_circuits, settings.name)
+        self._breaker = CircuitBreaker(settings.name, pause, world.clock, tell) if pause else None
         own = {"content-type": "application/json", "user-agent": "gemini-openai-adapter"}
-        self._whole_headers = {**own, "accept-encoding": "gzip, deflate", **_lower(settings.headers)}
-        # A compressor on the way may hold events back until it has enough of them.
-        self._event_headers = {**own, "accept-encoding": "identity", **_lower(settings.headers)}
+        self._whole_headers = {**own, "accept-encoding": "gzip, deflate", **_lower_names(settings.headers)}
+        # A proxy that compresses may hold events back until it has enough to compress.
+        self._event_headers = {**own, "accept-encoding": "identity", **_lower_names(settings.headers)}
 
     async def generate(
         self, model: str, request: GenerateContentRequest, caller: Caller, deadline: float | None = None
     ) -> Reply:
-        """The whole answer."""
+        """Ask for a whole answer (`generateContent`)."""
         call = self._generation(model, "generateContent", request, caller, deadline)
-        with call.observed or _NOBODY:
+        with call.observer or _NOBODY:
             payload = await self._run(call, self._read)
             reply = read_reply(payload)
-            if call.observed is not None:
-                call.observed.heard(reply.response, payload)
+            if call.observer is not None:
+                call.observer.on_reply(reply.response, payload)
             return reply
 
     async def stream(
         self, model: str, request: GenerateContentRequest, caller: Caller, deadline: float | None = None
     ) -> AsyncGenerator[Reply]:
-        """The answer's events as they come. Closing the generator closes the connection at once.
+        """Ask for a streamed answer (`streamGenerateContent`); yields each event as it arrives.
 
-        Whether the stream ended as Gemini ends one (with a finish reason) is not judged here.
+        Closing the generator closes the connection at once. A stream that ends without a finish reason is not an error
+        here: the caller decides what it means.
         """
         if not self.settings.streaming:
             yield await self.generate(model, request, caller, deadline)
             return
         call = self._generation(model, _SSE, request, caller, deadline)
-        observed = call.observed
-        with observed or _NOBODY:
-            reply, events = await self._run(call, self._begin)
-            # A long stream does not hold what was sent.
+        observer = call.observer
+        with observer or _NOBODY:
+            reply, events = await self._run(call, self._start_stream)
+            # The request may be megabytes; a stream that runs for minutes must not keep it in memory.
             del call, request
             async with aclosing(events):
                 while reply is not None:
-                    if observed is not None:
-                        observed.heard(reply.response, events.payload)
+                    if observer is not None:
+                        observer.on_reply(reply.response, events.payload)
                     yield reply
-                    # Nor what was told, while nothing comes.
+                    # Nor the last event, while it waits for the next one.
                     reply = None
                     reply = await events.next()
 
     async def count_tokens(
         self, model: str, request: GenerateContentRequest, caller: Caller, deadline: float | None = None
     ) -> int:
-        """How many tokens a request has, its tools and instructions included."""
+        """Count the tokens of a request, its tools and instructions included (`countTokens`)."""
         path = model_path(model, self.settings.models)
-        body, until = self._counted(path, request), self._deadline(deadline)
-        observed = self._observed("countTokens", model, request)
-        call = _Call("POST", f"{path}:countTokens", body, caller, model, until, observed)
-        return (await self._decoded(call, CountTokensResponse)).total_tokens
+        body, until = self._count_body(path, request), self._deadline_for(deadline)
+        observer = self._observe("countTokens", model, request)
+        call = _Call("POST", f"{path}:countTokens", body, caller, model, until, observer)
+        return (await self._ask(call, CountTokensResponse)).total_tokens
 
-    def _counted(self, path: str, request: GenerateContentRequest) -> bytes:
-        """Google AI Studio counts a whole request inside another; Vertex AI takes the parts that count."""
+    def _count_body(self, path: str, request: GenerateContentRequest) -> bytes:
+        """Encode a countTokens request: AI Studio wants the whole request in a field, Vertex AI only some fields."""
         if self.settings.auth == "vertex":
             return encode(GenerateContentRequest(**{name: getattr(request, name) for name in _COUNTED}))
         fields = {name: getattr(request, name) for name in request.__struct_fields__}
         return encode(CountTokensRequest(generate_content_request=CountedRequest(model=path, **fields)))
 
     async def models(self, caller: Caller, deadline: float | None = None) -> list[Model]:
-        """All models, of all pages."""
+        """List all models, page by page (`models`)."""
         models: list[Model] = []
-        until = self._deadline(deadline)
+        until = self._deadline_for(deadline)
         query = {"pageSize": "1000"}
         for _ in range(MAX_PAGES):
-            path, observed = f"{self._listed}models?{urlencode(query)}", self._observed("listModels")
-            page = await self._decoded(_Call("GET", path, None, caller, "", until, observed), ListModelsResponse)
+            path, observer = f"{self._listed}models?{urlencode(query)}", self._observe("listModels")
+            page = await self._ask(_Call("GET", path, None, caller, "", until, observer), ListModelsResponse)
             models += page.models or page.publisher_models or ()
             if not page.next_page_token:
                 return models
@@ -172,43 +176,43 @@ class Upstream:
         raise UpstreamProtocolError(f"Gemini's list of models has more than {MAX_PAGES} pages.")
 
     async def model(self, name: str, caller: Caller, deadline: float | None = None) -> Model:
-        """One model."""
-        path, until = model_path(name, f"{self._listed}models/"), self._deadline(deadline)
-        return await self._decoded(_Call("GET", path, None, caller, "", until, self._observed("getModel")), Model)
+        """Get one model (`models/{model}`)."""
+        path, until = model_path(name, f"{self._listed}models/"), self._deadline_for(deadline)
+        return await self._ask(_Call("GET", path, None, caller, "", until, self._observe("getModel")), Model)
 
-    def call_of(self, model: str, method: str, request: object) -> Forwarded:
-        """A call of a method of a model's. Raises `InvalidModelName`."""
+    def build_call(self, model: str, method: str, request: object) -> Forwarded:
+        """Build a call of any method of a model (`embedContent`), for `ask`. Raises `InvalidModelName`."""
         path = f"{model_path(model, self.settings.models)}:{method}"
         return Forwarded(verb="POST", path=path, body=encode(request), method=method, model=model)
 
-    async def ask(self, asked: Forwarded, type_: type[T], caller: Caller, deadline: float | None = None) -> T:
-        """The whole answer to what is no generation."""
-        return await self._decoded(self._forwarding(asked, caller, deadline), type_)
+    async def ask(self, forwarded: Forwarded, type_: type[T], caller: Caller, deadline: float | None = None) -> T:
+        """Send a call and decode its whole answer. For what is not a generation."""
+        return await self._ask(self._prepare_forward(forwarded, caller, deadline), type_)
 
     async def forward(self, forwarded: Forwarded, caller: Caller, deadline: float | None = None) -> Response:
-        """The answer to a request as it came, once its head has come and is a good one; the caller closes it.
+        """Pass a request on; return its answer, once its head has arrived with a good status. The caller closes it.
 
-        It is decompressed already. A failure before that is tried again as any other call's.
+        The body is decompressed already. Failures before the head are retried like those of any other call.
         """
-        call = self._forwarding(forwarded, caller, deadline)
-        with call.observed or _NOBODY:
-            return await self._run(call, _as_it_comes)
+        call = self._prepare_forward(forwarded, caller, deadline)
+        with call.observer or _NOBODY:
+            return await self._run(call, _return_response)
 
-    def _forwarding(self, forwarded: Forwarded, caller: Caller, deadline: float | None) -> _Call:
+    def _prepare_forward(self, forwarded: Forwarded, caller: Caller, deadline: float | None) -> _Call:
         return _Call(
             method=forwarded.verb,
             path=forwarded.path,
             body=forwarded.body,
             caller=caller,
             model=forwarded.model,
-            deadline=self._deadline(deadline),
-            observed=self._observed(forwarded.method, forwarded.model),
+            deadline=self._deadline_for(deadline),
+            observer=self._observe(forwarded.method, forwarded.model),
             events=forwarded.streams,
             headers=forwarded.headers,
         )
 
     def replace_keys(self, keys: Sequence[str]) -> None:
-        """Take these keys of our own from now on; calls under way end with the old ones."""
+        """Use these keys from now on; running calls end with the old ones."""
         if isinstance(self._auth, KeyPool):
             self._auth.replace(keys)
 
@@ -220,53 +224,55 @@ class Upstream:
         self, model: str, method: str, request: GenerateContentRequest, caller: Caller, deadline: float | None
     ) -> _Call:
         path = f"{model_path(model, self.settings.models)}:{method}"
-        observed = self._observed(method.partition("?")[0], model, request)
-        until, events = self._deadline(deadline), method is _SSE
-        return _Call("POST", path, encode(request), caller, model, until, observed, events)
+        observer = self._observe(method.partition("?")[0], model, request)
+        until, events = self._deadline_for(deadline), method is _SSE
+        return _Call("POST", path, encode(request), caller, model, until, observer, events)
 
-    def _observed(self, method: str, model: str = "", request: GenerateContentRequest | None = None) -> Observed | None:
-        return None if self._observer is None else self._observer.call(self.settings, method, model, request)
+    def _observe(
+        self, method: str, model: str = "", request: GenerateContentRequest | None = None
+    ) -> CallObserver | None:
+        return None if self._observer is None else self._observer.start_call(self.settings, method, model, request)
 
-    async def _decoded(self, call: _Call, type_: type[T]) -> T:
-        """The whole answer to what is no generation."""
-        with call.observed or _NOBODY:
-            return read(await self._run(call, self._read), type_)[0]
+    async def _ask(self, call: _Call, type_: type[T]) -> T:
+        """Make a call and decode its whole answer."""
+        with call.observer or _NOBODY:
+            return read_message(await self._run(call, self._read), type_)[0]
 
-    def _deadline(self, callers: float | None) -> float:
+    def _deadline_for(self, callers: float | None) -> float:
         own = self._world.clock() + self.settings.total
         return own if callers is None else min(own, callers)
 
     def _run(self, call: _Call, read: Callable[[Response], Awaitable[T]]) -> Coroutine[Any, Any, T]:
-        """What is read of a good answer, after as many attempts as it takes."""
+        """Make attempts as the retry policy allows; return what `read` makes of the first good answer."""
         return self._retry.run(partial(self._attempt, call, read), call.deadline)
 
     async def _attempt(self, call: _Call, read: Callable[[Response], Awaitable[T]]) -> T:
-        """One attempt with one key; the key pool learns from its error."""
+        """Make one attempt with one key; circuit breaker and key pool learn how it ends."""
         breaker = self._breaker
         key = await self._auth.headers(call.caller, call.model)
         try:
-            probe = breaker is not None and breaker.enter(call.model)
+            probe = breaker is not None and breaker.before_call(call.model)
             failure: bool | None = None
             try:
                 result = await read(await self._send(call, key))
-                # A stream has succeeded with its first event.
+                # For a stream this is its first event: whatever happens later, the upstream works.
                 failure = False
             except UpstreamError as error:
-                failure = failed(error)
+                failure = is_outage(error)
                 raise
             finally:
                 if breaker is not None:
-                    breaker.leave(call.model, failure, probe=probe)
+                    breaker.after_call(call.model, failure, probe=probe)
         except UpstreamError as error:
-            error.elsewhere = self._auth.learn(key, call.model, error)
-            if call.observed is not None:
-                call.observed.failed(error)
+            error.try_another_key = self._auth.on_error(key, call.model, error)
+            if call.observer is not None:
+                call.observer.on_error(error)
             raise
-        self._auth.worked(key, call.model)
+        self._auth.on_success(key, call.model)
         return result
 
     async def _read(self, response: Response) -> bytes:
-        """The whole body."""
+        """Read the whole body."""
         pieces: list[bytes] = []
         size = 0
         try:
@@ -281,8 +287,8 @@ class Upstream:
             await response.aclose()
         return b"".join(pieces)
 
-    async def _begin(self, response: Response) -> tuple[Reply | None, "_Events"]:
-        """A stream, up to its first event, which there is: until then an error is an ordinary one."""
+    async def _start_stream(self, response: Response) -> tuple[Reply | None, "_Events"]:
+        """Read a stream up to its first event. Until then an error may still be retried."""
         events = _Events(response, self.settings.max_event_bytes)
         try:
             first = await events.next()
@@ -294,25 +300,25 @@ class Upstream:
         return first, events
 
     async def _send(self, call: _Call, key: Mapping[str, str]) -> Response:
-        """An answer with a good status."""
+        """Send one request; return its answer if the status is good, else raise the error in it."""
         headers = {**(self._event_headers if call.events else self._whole_headers), **call.headers, **key}
         headers["x-server-timeout"] = str(max(1, ceil(call.deadline - self._world.clock())))
         request = Request(call.method, f"{self._base}/{call.path}", headers, call.body, call.deadline)
-        if call.observed is not None:
-            call.observed.attempt(headers)
+        if call.observer is not None:
+            call.observer.on_attempt(headers)
         response = await self._transport.send(request)
-        if call.observed is not None:
-            call.observed.answered(response.status)
+        if call.observer is not None:
+            call.observer.on_head(response.status)
         if 200 <= response.status < 300:
             return response
         try:
-            raise from_answer(response.status, response.headers, await _some(response, MAX_ERROR_BODY))
+            raise from_answer(response.status, response.headers, await _read_prefix(response, MAX_ERROR_BODY))
         finally:
             await response.aclose()
 
 
 class _Events:
-    """The events of one stream."""
+    """Reads the events of one stream; `payload` is the JSON of the last one."""
 
     __slots__ = ("_decoder", "_ended", "_payloads", "_reader", "_response", "aclose", "payload")
 
@@ -326,7 +332,7 @@ class _Events:
         self.aclose = response.aclose
 
     async def next(self) -> Reply | None:
-        """The next event, as soon as it is there; None at the end."""
+        """Return the next event as soon as it has arrived; None at the end."""
         while not self._payloads:
             if self._ended:
                 return None
@@ -339,16 +345,16 @@ class _Events:
         return self._reader.read(self.payload, more=bool(self._payloads))
 
 
-def _lower(headers: Mapping[str, str]) -> dict[str, str]:
+def _lower_names(headers: Mapping[str, str]) -> dict[str, str]:
     return {name.lower(): value for name, value in headers.items()}
 
 
-async def _as_it_comes(response: Response) -> Response:
+async def _return_response(response: Response) -> Response:
     return response
 
 
-async def _some(response: Response, limit: int) -> bytes:
-    """The beginning of a body, as much of it as comes: an error is an error also when its text is cut."""
+async def _read_prefix(response: Response, limit: int) -> bytes:
+    """Read at most about `limit` bytes of an error's body. If the connection breaks, a part of it is good enough."""
     body = b""
     while len(body) < limit:
         try:

@@ -1,15 +1,18 @@
-"""What a call can end in.
+"""The errors of a call, and how an error answer is read.
 
-UpstreamError           Gemini answered with an error; carries its google.rpc.Status
-  UpstreamTimeout       a time limit ran out; carries the phase
-  UpstreamUnavailable   no connection, or it broke
-  UpstreamProtocolError the answer is not what Gemini sends
-  KeysAtRest            Gemini told each of our keys to wait; nothing was sent
-  CircuitOpen           the upstream failed too often; nothing was sent
-  InvalidModelName      the name cannot stand in a URL; nothing was sent
-  MissingKey            the caller sent no key that could be passed on; nothing was sent
+UpstreamError             Gemini answered with an error; carries its google.rpc.Status
+  UpstreamTimeout         a time limit ran out; carries the phase
+  UpstreamUnavailable     no connection, or it broke
+    UpstreamBusy          all connections are in use; nothing was sent
+    UpstreamTruncated     the connection broke inside an answer
+  UpstreamProtocolError   the answer is not what Gemini sends
+  KeysCoolingDown         Gemini told each of our keys to wait; nothing was sent
+  CircuitOpen             the upstream failed too often; nothing was sent
+  InvalidModelName        the name cannot stand in a URL; nothing was sent
+  MissingKey              the client sent no key that could be passed on; nothing was sent
 
-No text of ours holds a key, an address or a piece of the foreign body, except Gemini's own message.
+Clients see these texts. So none of ours contains a key, an address or a piece of the upstream's body; the one exception
+is Gemini's own message.
 """
 
 import time
@@ -19,7 +22,7 @@ from typing import Literal
 
 import msgspec
 
-from adapter.upstream.relay_errors import judge_money, relay_status
+from adapter.upstream.relay_errors import mark_empty_balance, parse_relay_status
 from adapter.wire.gemini.errors import ErrorBody, Status, is_balance, told_wait
 
 Phase = Literal["connect", "first byte", "between bytes", "total"]
@@ -43,7 +46,7 @@ _NAMES = {
 
 
 def status_name(status: int) -> str:
-    """Google's word for an HTTP status."""
+    """Return Google's name for an HTTP status ("NOT_FOUND")."""
     return _NAMES.get(status, "UNKNOWN")
 
 
@@ -51,14 +54,14 @@ _CODES = {name: code for code, name in _NAMES.items()}
 
 
 class UpstreamError(Exception):
-    """An error that Gemini told, by HTTP status or inside a stream.
+    """An error answer of Gemini, or an error event inside a stream.
 
-    `status` is an HTTP status, `retry_after` the seconds that Gemini asks to wait. `code` is a stable word for what
-    this side found out by itself, None where Gemini's Status tells. `elsewhere`: another of our keys may do better.
+    `status` is an HTTP status, `retry_after` the seconds that Gemini asks to wait. `code` names an error that this side
+    detected; it is None if Gemini's Status tells what is wrong. `try_another_key`: another attempt at once may succeed.
     """
 
     code: str | None = None
-    elsewhere = False
+    try_another_key = False
 
     def __init__(self, status: int, error: Status, retry_after: float | None = None) -> None:
         super().__init__(error.message or error.status or f"HTTP {status}")
@@ -68,7 +71,7 @@ class UpstreamError(Exception):
 
 
 class UpstreamTimeout(UpstreamError):
-    """A time limit ran out; nothing more will come."""
+    """A time limit ran out. `seconds` is the limit, if the message should name it."""
 
     code = "upstream_timeout"
 
@@ -82,7 +85,7 @@ class UpstreamTimeout(UpstreamError):
 class UpstreamUnavailable(UpstreamError):
     """No connection, or one that broke.
 
-    `again`: nothing has reached Gemini, and another try may. `stale`: a kept connection broke before it answered.
+    `again`: nothing reached Gemini, and another attempt may. `stale`: a reused connection broke before it answered.
     """
 
     code = "upstream_connection_error"
@@ -114,7 +117,7 @@ class UpstreamTruncated(UpstreamUnavailable):
 
 
 class UpstreamProtocolError(UpstreamError):
-    """An answer that is no answer: not HTTP, not JSON, too large, a redirect."""
+    """An answer that cannot be used: not HTTP, not JSON, too large, a redirect."""
 
     code = "upstream_bad_response"
 
@@ -122,17 +125,17 @@ class UpstreamProtocolError(UpstreamError):
         super().__init__(502, Status(code=502, message=message, status="UNKNOWN"))
 
 
-class KeysAtRest(UpstreamError):
-    """Gemini told each of our keys to wait; `seconds` from now the first one is ready. Carries what Gemini said."""
+class KeysCoolingDown(UpstreamError):
+    """Gemini told each of our keys to wait; the first is ready in `seconds`. Carries Gemini's message and quotas."""
 
-    def __init__(self, told: UpstreamError, seconds: float) -> None:
-        quotas = [detail for detail in told.error.details or () if detail.violations]
-        error = Status(code=429, message=told.error.message, status="RESOURCE_EXHAUSTED", details=quotas)
+    def __init__(self, cause: UpstreamError, seconds: float) -> None:
+        quotas = [detail for detail in cause.error.details or () if detail.violations]
+        error = Status(code=429, message=cause.error.message, status="RESOURCE_EXHAUSTED", details=quotas)
         super().__init__(429, error, seconds)
 
 
 class CircuitOpen(UpstreamError):
-    """An upstream that failed too often is left alone for a while."""
+    """The circuit breaker is open; the next probe is due in `seconds`."""
 
     code = "circuit_open"
 
@@ -151,7 +154,7 @@ class InvalidModelName(UpstreamError):
 
 
 class MissingKey(UpstreamError):
-    """Each caller brings its own key here, and this one brought none that fits a header."""
+    """Clients bring their own keys here (`auth` is "caller"), and this one sent none that fits into a header."""
 
     code = "invalid_api_key"
 
@@ -160,19 +163,19 @@ class MissingKey(UpstreamError):
         super().__init__(401, Status(code=401, message=message, status="UNAUTHENTICATED"))
 
 
-def status_in(body: bytes, http_status: int) -> Status:
-    """The google.rpc.Status of an error's body: Google's own, a relay's, or none (an HTML page, nothing)."""
-    error = google_status(body)
+def parse_status(body: bytes, http_status: int) -> Status:
+    """Read the google.rpc.Status of an error body: Google's own, a relay's, or one for HTML or an empty body."""
+    error = parse_google_status(body)
     if error is None or not (error.status or error.details):
-        error = relay_status(body) or error or Status(message=_without_words(body, http_status))
-        error = judge_money(error, http_status)
+        error = parse_relay_status(body) or error or Status(message=_describe_unreadable(body, http_status))
+        error = mark_empty_balance(error, http_status)
     code = error.code or _CODES.get(error.status or "") or http_status
     message = error.message or (None if error.status else f"The upstream answered HTTP {http_status}.")
     return Status(code=code, message=message, status=error.status or _NAMES.get(code), details=error.details)
 
 
-def google_status(body: bytes) -> Status | None:
-    """The google.rpc.Status that a body holds, if it holds one."""
+def parse_google_status(body: bytes) -> Status | None:
+    """Read a google.rpc.Status in Google's shape; None if the body has another."""
     try:
         decoded = msgspec.json.decode(body, type=ErrorBody | list[ErrorBody])
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
@@ -181,50 +184,50 @@ def google_status(body: bytes) -> Status | None:
     return errors[0].error if errors else None
 
 
-def _without_words(body: bytes, http_status: int) -> str:
+def _describe_unreadable(body: bytes, http_status: int) -> str:
     kind = "that is not Google's JSON" if body.strip() else "that is empty"
     return f"The upstream answered HTTP {http_status} with a body {kind}."
 
 
 def from_answer(http_status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError:
-    """The error that an answer with an error status tells."""
+    """Build the error for an answer whose HTTP status is no success."""
     if http_status < 400:
         return UpstreamProtocolError(f"The upstream answered HTTP {http_status}.")
-    error = status_in(body, http_status)
+    error = parse_status(body, http_status)
     return UpstreamError(429 if is_balance(error) else http_status, error, told_wait(error, _header_delay(headers)))
 
 
 def from_event(payload: bytes) -> UpstreamError:
-    """The error that an `{"error": ...}` inside a 200 tells; its code stands for the HTTP status."""
-    error = status_in(payload, 502)
+    """Build the error for an `{"error": ...}` inside a 200; its code takes the place of the HTTP status."""
+    error = parse_status(payload, 502)
     code = error.code or 502
     return UpstreamError(code if 400 <= code < 600 else 502, error, told_wait(error, None))
 
 
-def exhausted_for_the_day(error: Status) -> bool:
-    """Whether QuotaFailure names a quota that is refilled once a day."""
+def is_daily_quota_exhausted(error: Status) -> bool:
+    """Whether the QuotaFailure names a quota that resets once a day."""
     ids = (violation.quota_id or "" for detail in error.details or () for violation in detail.violations or ())
     return any("PerDay" in quota or "Daily" in quota for quota in ids)
 
 
-def used_up(error: Status) -> bool:
-    """Whether waiting a little does not help: a daily quota, or an empty account."""
-    return exhausted_for_the_day(error) or is_balance(error)
+def is_exhausted(error: Status) -> bool:
+    """Whether a short wait does not help: a daily quota, or an empty account."""
+    return is_daily_quota_exhausted(error) or is_balance(error)
 
 
-def names_a_quota(error: Status) -> bool:
-    """Whether QuotaFailure says what is used up."""
+def has_quota_violation(error: Status) -> bool:
+    """Whether a QuotaFailure names the quota."""
     return any(detail.violations for detail in error.details or ())
 
 
-def reason(error: Status) -> str | None:
-    """The reason of google.rpc.ErrorInfo ("API_KEY_INVALID")."""
+def error_reason(error: Status) -> str | None:
+    """Return the reason of google.rpc.ErrorInfo ("API_KEY_INVALID")."""
     return next((detail.reason for detail in error.details or () if detail.reason), None)
 
 
 def _header_delay(headers: Mapping[str, str]) -> float | None:
     value = headers.get("retry-after")
-    return _seconds(value) if not value or value[:1].isdigit() else _until(value)
+    return _seconds(value) if not value or value[:1].isdigit() else _seconds_until(value)
 
 
 def _seconds(text: str | None) -> float | None:
@@ -235,7 +238,7 @@ def _seconds(text: str | None) -> float | None:
     return seconds if 0 <= seconds < 1e9 else None
 
 
-def _until(date: str) -> float | None:
+def _seconds_until(date: str) -> float | None:
     try:
         moment = parsedate_to_datetime(date)
     except ValueError:

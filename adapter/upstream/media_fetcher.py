@@ -1,8 +1,8 @@
-"""Fetching what a request points to, without letting it point at this machine or its neighbours.
+"""Fetches images and files that a request points to, without reaching into the operator's network (SSRF).
 
-The check is made on the very address of each connection, when its socket is made: a check of the URL or of an earlier
-look-up loses to redirects, to names that change their address, and to the many spellings of an address. A name that
-has such an address beside others is refused as a whole. What comes is never unpacked.
+The address is checked when the socket of a connection is created. Checking the URL or an earlier DNS look-up would lose
+to redirects, to names that change their address (DNS rebinding) and to the many spellings of an address. A name with
+one forbidden address among others is refused altogether. Content is never decompressed, so no bomb can unpack.
 """
 
 import asyncio
@@ -19,18 +19,18 @@ import aiohttp
 import msgspec
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from adapter.upstream.transport.base import codings
+from adapter.upstream.transport.base import content_codings
 
 Policy = Literal["off", "https", "on"]
 
 MAX_REDIRECTS = 3
-AT_ONCE = 3
-LOOK_UPS = 4
-"""Names that are looked up at once, for all requests."""
+MAX_PARALLEL = 3
+MAX_LOOK_UPS = 4
+"""Parallel DNS look-ups, for all requests together."""
 
 MAX_URL = 8_192
 PORTS = frozenset({80, 443})
-"""What media are served on; other ports are other services."""
+"""Allowed ports: web servers use these, others belong to other services."""
 
 _UNICAST = ipaddress.ip_network("2000::/3")
 """What of IPv6 the public internet has so far (https://www.iana.org/assignments/ipv6-address-space, 2026-11-30).
@@ -75,7 +75,7 @@ _BRANDS = {b"heic": "image/heic", b"heix": "image/heic", b"mif1": "image/heif", 
 
 
 class FetchSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """What may be fetched: `files` of at most `bytes` together; `seconds` bounds one fetch with its redirects."""
+    """Limits of one request: `files` files of `bytes` together; `seconds` for each fetch with its redirects."""
 
     policy: Policy = "off"
     bytes: int = 20 * 1024 * 1024
@@ -85,25 +85,25 @@ class FetchSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Fetched(NamedTuple):
-    """A file: its type by its first bytes, its content as base64."""
+    """A file: its media type, as its first bytes tell it, and its content as base64."""
 
     mime_type: str
     data: str
 
 
 class FetchError(Exception):
-    """A URL that could not, or may not, be fetched. The text does not say what is at an address that is refused."""
+    """A URL that could not or may not be fetched. The text reveals nothing about a refused address."""
 
     def __init__(self, url: str, reason: str) -> None:
         super().__init__(f"{url[:200]} was not fetched: {reason}.")
 
 
 class _Refused(OSError):
-    """An address that may not be connected to."""
+    """Connecting to this address or port is not allowed."""
 
 
 def is_public(address: str) -> bool:
-    """Whether an IP address is one of the public internet, in any of its spellings."""
+    """Whether an IP address belongs to the public internet, in whatever form it is written."""
     ip = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped:
         ip = ip.ipv4_mapped
@@ -115,7 +115,7 @@ def is_public(address: str) -> bool:
 
 
 def sniff(content: bytes) -> str | None:
-    """The media type by the first bytes; None for what is not a known kind of media."""
+    """Return the media type that the first bytes show; None if they are of no known one."""
     for magic, mime_type in _MAGIC:
         if content.startswith(magic):
             return mime_type
@@ -126,8 +126,8 @@ def sniff(content: bytes) -> str | None:
     return None
 
 
-class ThreadedNames(AbstractResolver):
-    """Looks names up in threads of their own: names that hang, chosen by a client, delay no look-up of the server's."""
+class ThreadedResolver(AbstractResolver):
+    """Resolves names in threads of its own. Clients choose these names; if they hang, other look-ups do not."""
 
     def __init__(self, threads: Executor) -> None:
         self._threads = threads
@@ -135,9 +135,9 @@ class ThreadedNames(AbstractResolver):
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
-        """See `AbstractResolver`."""
+        """Resolve a name (method of aiohttp's `AbstractResolver`). Raises `OSError`."""
         look_up = partial(socket.getaddrinfo, host, port, family, socket.SOCK_STREAM)
-        found = await asyncio.get_running_loop().run_in_executor(self._threads, look_up)
+        addresses = await asyncio.get_running_loop().run_in_executor(self._threads, look_up)
         return [
             ResolveResult(
                 hostname=host,
@@ -147,15 +147,15 @@ class ThreadedNames(AbstractResolver):
                 proto=protocol,
                 flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
             )
-            for kind, _, protocol, _, address in found
+            for kind, _, protocol, _, address in addresses
         ]
 
     async def close(self) -> None:
-        """The threads serve other requests too."""
+        """Do nothing: the threads serve other requests, too."""
 
 
-class _Names(AbstractResolver):
-    """Looks names up, and refuses one that has an address that may not be connected to."""
+class _CheckedResolver(AbstractResolver):
+    """Resolves names, and refuses one with any address that is not allowed."""
 
     def __init__(self, names: AbstractResolver, allows: Callable[[str], bool]) -> None:
         self._names = names
@@ -164,26 +164,26 @@ class _Names(AbstractResolver):
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
-        """See `AbstractResolver`."""
-        found = await self._names.resolve(host, port, family)
-        if not all(self._allows(one["host"]) for one in found):
+        """Resolve a name. Raises `OSError`."""
+        addresses = await self._names.resolve(host, port, family)
+        if not all(self._allows(one["host"]) for one in addresses):
             raise _Refused(_NOT_PUBLIC)
-        return found
+        return addresses
 
     async def close(self) -> None:
-        """See `AbstractResolver`."""
+        """Close the resolver behind this one."""
         await self._names.close()
 
 
-class _Room:
-    """How many bytes the files of one request may still have."""
+class _BytesLeft:
+    """Bytes that the files of one request may still have, shared by its fetches."""
 
     def __init__(self, most: int) -> None:
         self.left = most
 
 
 class Fetcher:
-    """Fetches files. `allows` judges each address that is to be connected to, `names` makes what looks names up."""
+    """Fetches files. `allows` decides about each address to connect to; `names` creates a resolver."""
 
     def __init__(
         self,
@@ -193,20 +193,20 @@ class Fetcher:
     ) -> None:
         self.settings = settings
         self._allows = allows
-        self._names = names or partial(ThreadedNames, ThreadPoolExecutor(LOOK_UPS, "media-names"))
+        self._names = names or partial(ThreadedResolver, ThreadPoolExecutor(MAX_LOOK_UPS, "media-names"))
 
     async def fetch(self, urls: Iterable[str]) -> dict[str, Fetched]:
-        """The files, by URL; equal URLs are fetched once. Raises `FetchError`."""
+        """Fetch files; return them by URL. Equal URLs are fetched once. Raises `FetchError`."""
         distinct = list(dict.fromkeys(urls))
         if not distinct:
             return {}
         if len(distinct) > self.settings.files:
             raise FetchError(distinct[self.settings.files], f"at most {self.settings.files} files are for one request")
-        places, room = asyncio.Semaphore(AT_ONCE), _Room(self.settings.bytes)
+        slots, bytes_left = asyncio.Semaphore(MAX_PARALLEL), _BytesLeft(self.settings.bytes)
         connector = aiohttp.TCPConnector(
-            limit=AT_ONCE,
-            socket_factory=self._socket,
-            resolver=_Names(self._names(), self._allows),
+            limit=MAX_PARALLEL,
+            socket_factory=self._open_socket,
+            resolver=_CheckedResolver(self._names(), self._allows),
             use_dns_cache=False,
             force_close=True,
         )
@@ -215,26 +215,30 @@ class Fetcher:
         ) as session:
             try:
                 async with asyncio.TaskGroup() as group:
-                    tasks = {url: group.create_task(self._one(session, url, places, room)) for url in distinct}
+                    tasks = {
+                        url: group.create_task(self._fetch_one(session, url, slots, bytes_left)) for url in distinct
+                    }
             except* FetchError as failures:
                 raise failures.exceptions[0] from None
         return {url: task.result() for url, task in tasks.items()}
 
-    def _socket(self, address: tuple[Any, ...]) -> socket.socket:
-        """A socket for one address, if it may be connected to."""
+    def _open_socket(self, address: tuple[Any, ...]) -> socket.socket:
+        """Create the socket for one address. Raises `OSError` if connecting to it is not allowed."""
         family, kind, protocol, _, target = address
         if not self._allows(target[0]):
             raise _Refused(_NOT_PUBLIC)
         if target[1] not in self.settings.ports:
             raise _Refused("media are not fetched from this port")
-        made = socket.socket(family, kind, protocol)
-        made.setblocking(False)
-        return made
+        opened = socket.socket(family, kind, protocol)
+        opened.setblocking(False)
+        return opened
 
-    async def _one(self, session: aiohttp.ClientSession, url: str, places: asyncio.Semaphore, room: _Room) -> Fetched:
+    async def _fetch_one(
+        self, session: aiohttp.ClientSession, url: str, slots: asyncio.Semaphore, bytes_left: _BytesLeft
+    ) -> Fetched:
         try:
-            async with places, asyncio.timeout(self.settings.seconds):
-                content = await self._content(session, url, room)
+            async with slots, asyncio.timeout(self.settings.seconds):
+                content = await self._get(session, url, bytes_left)
         except TimeoutError:
             raise FetchError(url, f"it took more than {self.settings.seconds:g} seconds") from None
         except (aiohttp.ClientError, ValueError, OSError) as error:
@@ -245,8 +249,8 @@ class Fetcher:
             raise FetchError(url, "it is no image, sound, video or PDF")
         return Fetched(mime_type, base64.b64encode(content).decode())
 
-    async def _content(self, session: aiohttp.ClientSession, url: str, room: _Room) -> bytes:
-        """What is at the URL, after redirects, each of which is checked like the URL itself."""
+    async def _get(self, session: aiohttp.ClientSession, url: str, bytes_left: _BytesLeft) -> bytes:
+        """Get the content of a URL. Redirects are followed here, since each target must pass the same checks."""
         at = url
         for _ in range(MAX_REDIRECTS + 1):
             self._check_url(url, at)
@@ -256,7 +260,7 @@ class Fetcher:
                     continue
                 if response.status != 200:
                     raise FetchError(url, f"HTTP {response.status}")
-                return await self._read(url, response, room)
+                return await self._read_body(url, response, bytes_left)
         raise FetchError(url, f"more than {MAX_REDIRECTS} redirects")
 
     def _check_url(self, url: str, at: str) -> None:
@@ -267,13 +271,13 @@ class Fetcher:
         if parts.scheme not in allowed or parts.username is not None:
             raise FetchError(url, f"only {' and '.join(allowed)} URLs without a user name are fetched")
 
-    async def _read(self, url: str, response: aiohttp.ClientResponse, room: _Room) -> bytes:
-        if codings(response.headers.get("content-encoding", "")):
+    async def _read_body(self, url: str, response: aiohttp.ClientResponse, bytes_left: _BytesLeft) -> bytes:
+        if content_codings(response.headers.get("content-encoding", "")):
             raise FetchError(url, "it came packed")
         pieces: list[bytes] = []
         async for piece in response.content.iter_any():
             pieces.append(piece)
-            room.left -= len(piece)
-            if room.left < 0:
+            bytes_left.left -= len(piece)
+            if bytes_left.left < 0:
                 raise FetchError(url, f"the files of one request have more than {self.settings.bytes} bytes")
         return b"".join(pieces)

@@ -1,4 +1,4 @@
-"""Where a model stands in a URL."""
+"""Paths of models in URLs."""
 
 import re
 from functools import lru_cache
@@ -8,7 +8,10 @@ from adapter.upstream.errors import InvalidModelName
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._:@+-]*(?:/[A-Za-z0-9_][A-Za-z0-9._:@+-]*){0,8}")
 
 _METHOD = re.compile(r":(?:[a-z]+[A-Z][A-Za-z]*|predict)(?:/|\Z)")
-"""Relays and local servers have names with a colon; Google's methods stand behind one, too."""
+"""A method of Google's behind a colon, which a name must not have: it would turn one call into another.
+
+A colon alone is allowed, since relays and local servers have it in names ("qwen:7b").
+"""
 
 _COLLECTIONS = ("models/", "tunedModels/", "publishers/", "projects/", "dynamic/")
 
@@ -17,9 +20,9 @@ MAX_NAME = 256
 
 @lru_cache(maxsize=1_000)
 def model_path(name: str, models: str = "models/") -> str:
-    """`x` as `models/x`, or under what else stands for `models/`; a name with its collection as it is.
+    """Return the path of a model: `x` as `models/x`; a name with its collection stays as it is.
 
-    Nothing needs escaping in what is let through.
+    `models` replaces the prefix `models/` for upstreams that have another one. The result needs no escaping.
 
     Raises `InvalidModelName`, also for `..`, `?` and `%`, which would change what the URL means, for a method of
     Google's behind the name, and for another project than the one that `models` is in.

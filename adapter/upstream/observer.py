@@ -1,4 +1,10 @@
-"""Who is told of the calls to an upstream: figures and traces. Nobody, where neither is switched on."""
+"""Observer interface: metrics, traces and the call log learn of each call to an upstream through it.
+
+`Upstream` calls `Observer.start_call` once for each call, then the methods of the `CallObserver` in this order:
+
+    on_attempt, on_head, on_error    once for each attempt; an attempt without an answer has no `on_head`
+    on_reply                         once for a whole answer, or for each event of a stream
+"""
 
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -10,23 +16,23 @@ from adapter.upstream.settings import UpstreamSettings
 from adapter.wire.gemini.generate import GenerateContentRequest, GenerateContentResponse
 
 
-class Observed(Protocol):
-    """One call, told as it goes; it lasts as long as the `with` that it is used in."""
+class CallObserver(Protocol):
+    """Observes one call, for as long as its `with` block runs."""
 
-    def attempt(self, headers: dict[str, str]) -> None:
-        """A request is sent; `headers` go with it, and may be added to."""
+    def on_attempt(self, headers: dict[str, str]) -> None:
+        """Handle the start of an attempt; headers that are added to `headers` are sent with it."""
         ...
 
-    def answered(self, status: int) -> None:
-        """The head of its answer came."""
+    def on_head(self, status: int) -> None:
+        """Handle the head of an answer; `status` is its HTTP status."""
         ...
 
-    def failed(self, error: UpstreamError) -> None:
-        """The attempt ended with an error, if one was made; another may follow."""
+    def on_error(self, error: UpstreamError) -> None:
+        """Handle a failed attempt (or a call that failed before one); another may follow."""
         ...
 
-    def heard(self, response: GenerateContentResponse, payload: bytes) -> None:
-        """The answer came, or an event of it; `payload` is its JSON as it came."""
+    def on_reply(self, response: GenerateContentResponse, payload: bytes) -> None:
+        """Handle a whole answer or an event; `payload` is its JSON as received."""
         ...
 
     def __enter__(self) -> Self: ...
@@ -37,59 +43,60 @@ class Observed(Protocol):
 
 
 class Observer(Protocol):
-    """Who observes all calls."""
+    """Observes all calls."""
 
-    def call(
+    def start_call(
         self, upstream: UpstreamSettings, method: str, model: str, request: GenerateContentRequest | None
-    ) -> Observed:
-        """A call begins. `method` is Gemini's name for it; there may be no model."""
+    ) -> CallObserver:
+        """Begin to observe a call. `method` is Gemini's name for it; `model` may be empty."""
         ...
 
-    def circuits(self, upstream: str, more: int) -> None:
-        """So many more circuits of an upstream are open; fewer, if negative."""
+    def add_open_circuits(self, upstream: str, more: int) -> None:
+        """Change the number of open circuits of an upstream by `more`, which may be negative."""
         ...
 
 
-class Several:
-    """Some observers as one."""
+class ObserverGroup:
+    """Several observers as one."""
 
     def __init__(self, observers: Sequence[Observer]) -> None:
         self._observers = observers
 
-    def call(
+    def start_call(
         self, upstream: UpstreamSettings, method: str, model: str, request: GenerateContentRequest | None
-    ) -> Observed:
-        """See `Observer`."""
-        return _Several([one.call(upstream, method, model, request) for one in self._observers])
+    ) -> CallObserver:
+        """Begin to observe a call with each observer."""
+        return _CallObserverGroup([one.start_call(upstream, method, model, request) for one in self._observers])
 
-    def circuits(self, upstream: str, more: int) -> None:
-        """See `Observer`."""
+    def add_open_circuits(self, upstream: str, more: int) -> None:
+        """Pass the change on to each observer."""
         for one in self._observers:
-            one.circuits(upstream, more)
+            one.add_open_circuits(upstream, more)
 
 
-class _Several:
-    """One call, observed by some; see `Observed`."""
+class _CallObserverGroup:
+    """One call that several observers observe."""
 
-    def __init__(self, observed: Sequence[Observed]) -> None:
+    def __init__(self, observed: Sequence[CallObserver]) -> None:
         self._observed = observed
+        # Exits in reverse order, and all of them, even if one raises.
         self._stack = ExitStack()
 
-    def attempt(self, headers: dict[str, str]) -> None:
+    def on_attempt(self, headers: dict[str, str]) -> None:
         for one in self._observed:
-            one.attempt(headers)
+            one.on_attempt(headers)
 
-    def answered(self, status: int) -> None:
+    def on_head(self, status: int) -> None:
         for one in self._observed:
-            one.answered(status)
+            one.on_head(status)
 
-    def failed(self, error: UpstreamError) -> None:
+    def on_error(self, error: UpstreamError) -> None:
         for one in self._observed:
-            one.failed(error)
+            one.on_error(error)
 
-    def heard(self, response: GenerateContentResponse, payload: bytes) -> None:
+    def on_reply(self, response: GenerateContentResponse, payload: bytes) -> None:
         for one in self._observed:
-            one.heard(response, payload)
+            one.on_reply(response, payload)
 
     def __enter__(self) -> Self:
         for one in self._observed:
@@ -102,13 +109,13 @@ class _Several:
         self._stack.__exit__(kind, error, trace)
 
 
-def together(observers: Sequence[Observer]) -> Observer | None:
-    """Some observers as one; None for none."""
-    return Several(observers) if len(observers) > 1 else next(iter(observers), None)
+def combine_observers(observers: Sequence[Observer]) -> Observer | None:
+    """Combine observers into one; None for none, so that calls without observers cost nothing."""
+    return ObserverGroup(observers) if len(observers) > 1 else next(iter(observers), None)
 
 
 def outcome(error: BaseException | None) -> str:
-    """How a call or an attempt ended, in a word: `ok`, an HTTP status or a code of `upstream.errors`, `cancelled`."""
+    """Name how a call or an attempt ended: `ok`, `cancelled`, an HTTP status, or a code of `upstream.errors`."""
     if error is None:
         return "ok"
     return error.code or str(error.status) if isinstance(error, UpstreamError) else "cancelled"

@@ -1,4 +1,4 @@
-"""How one upstream is reached."""
+"""Settings of one upstream."""
 
 from typing import Literal
 from urllib.parse import urlsplit
@@ -11,18 +11,22 @@ VERSIONS = ("v1", "v1beta", "v1beta1", "v1alpha")
 class UpstreamSettings(msgspec.Struct, frozen=True, kw_only=True):
     """One upstream. Times are in seconds, sizes in bytes.
 
-    `name` is what issues its signatures ("studio", "vertex", a relay's name). `url` needs no API version. `auth`:
-    "api-key" is Google AI Studio's `x-goog-api-key`, "bearer" a relay's `Authorization`, "caller" passes on the key
-    that each client sent, in the header that `caller_scheme` names, "vertex" sends Google Cloud's access tokens.
-    `models` stands before a model's name in a URL. Without `keys` nothing is sent (a local stand-in).
+    `name` identifies who issued a thought signature ("studio", "vertex", a relay's name). `url` may end without an API
+    version. `models` stands before a model's name in a URL. `auth` is one of:
 
-    `connect` bounds the wait for a free connection, its name, its address and its TLS; `first_byte` the wait for an
-    answer's head, which a whole answer sends when it is complete; `between_bytes` a silence inside the body; `total`
-    all of a call with its retries, streams included. `streaming` is off for relays without streamGenerateContent:
-    their whole answer is one event. `retries` counts what is sent again after the first time. `circuit_pause` is
-    how long an upstream that fails is left alone at first (see `breaker`); 0: it never is. `proxy` may hold
-    credentials; no environment variable is read. `headers` go with each call. `ca_file` holds the certificates to
-    trust (PEM).
+        "api-key"   our keys as Google AI Studio's `x-goog-api-key`; without `keys` no header (the built-in emulator)
+        "bearer"    our keys as a relay's `Authorization`
+        "caller"    the key that each client sent, in the header that `caller_scheme` names
+        "vertex"    access tokens of Google Cloud
+
+    Time limits: `connect` for a connection with its wait in the pool, DNS and TLS; `first_byte` for the head of an
+    answer, which Gemini sends only when a whole answer is complete; `between_bytes` for a silence inside a body;
+    `total` for a call with all its retries, streams included.
+
+    `streaming` is off for relays without streamGenerateContent: their whole answer is then one event. `retries` counts
+    attempts after the first. `circuit_pause` is the first pause of the circuit breaker; 0 turns the breaker off.
+    `proxy` may contain credentials; no environment variable is read. `headers` are added to each call. `ca_file` is a
+    PEM file of trusted certificates.
     """
 
     name: str = "studio"
@@ -48,12 +52,12 @@ class UpstreamSettings(msgspec.Struct, frozen=True, kw_only=True):
     max_event_bytes: int = 32 * 1024 * 1024
 
     def __repr__(self) -> str:
-        """Without what is secret: the keys, the headers, the proxy's password."""
+        """Show nothing secret: no keys, no headers, no password of the proxy."""
         return f"UpstreamSettings(name={self.name!r}, url={self.url!r}, auth={self.auth!r}, {len(self.keys)} keys)"
 
 
 def base_url(url: str) -> str:
-    """The URL with an API version at its end; `/v1beta` where it has none. Raises `ValueError`."""
+    """Return the URL with an API version at its end, by default `/v1beta`. Raises `ValueError`."""
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.username:
         raise ValueError("the upstream's URL must be http(s)://HOST[:PORT][/PATH], without credentials or query")

@@ -1,11 +1,18 @@
-"""A decoder that is fed bytes and gives the payloads of server-sent events.
+"""Decoder of server-sent events: takes bytes, returns payloads. It does no I/O.
 
-Lines end with LF, CR or CRLF and nothing else (html.spec.whatwg.org, server-sent events; U+2028 and its like are
-ordinary characters of a JSON string), so bytes are cut, never text.
+Lines end with LF, CR or CRLF and nothing else (html.spec.whatwg.org, section 9.2, 2026). So bytes are split, never
+text: `str.splitlines` would also split at U+2028, which is an ordinary character of a JSON string.
 
-Gemini's streams may also hold what is not SSE: an error as raw JSON after some events, over several lines and maybe
-in a list of one, or the JSON array that a server sends which ignores `alt=sse`: `[{...}\\n,\\r\\n{...}\\n]`. A line
-that starts with a brace or a bracket begins such a tail; each of its values is a payload.
+A stream of Gemini may also contain plain JSON: an error over several lines after some events, maybe in a list of one,
+or the array of a server that ignores `alt=sse`: `[{...}\\n,\\r\\n{...}\\n]`.
+
+States:
+
+    events   lines of server-sent events
+    tail     plain JSON, until the stream ends (`_JsonTail`)
+
+A line that starts with a brace or a bracket leads from events to tail; nothing leads back. Each JSON value of the tail
+is a payload. `Upstream` calls `feed` for each chunk and `close` at the end.
 """
 
 import msgspec
@@ -16,13 +23,13 @@ _BOM = b"\xef\xbb\xbf"
 _DATA, _END = b"data: ", b"\r\n\r\n"
 _CR, _LF = b"\r\n"
 _BEFORE, _BEHIND = len(_DATA), len(_END)
-"""What is around the one line of Gemini's events."""
+"""What stands around the single line of an event of Gemini."""
 
 
 class EventDecoder:
-    """`feed` gives the payloads that have become complete, `close` those that the end of the body completes.
+    """Decodes one stream.
 
-    Both raise `UpstreamProtocolError` when an event grows beyond `max_event` bytes.
+    `feed` and `close` raise `UpstreamProtocolError` when an event grows beyond `max_event` bytes.
     """
 
     def __init__(self, max_event: int) -> None:
@@ -36,11 +43,11 @@ class EventDecoder:
         self._tail: _JsonTail | None = None
 
     def feed(self, chunk: bytes) -> list[bytes]:
-        """The payloads that `chunk` completes."""
+        """Return the payloads that `chunk` completes."""
         if self._line or self._data or self._tail or self._after_cr:
-            return self._by_line(chunk, [])
+            return self._feed_lines(chunk, [])
         if chunk[-_BEHIND:] == _END and chunk[:_BEFORE] == _DATA:
-            # One event, as most come.
+            # Fastest path: nearly every chunk of Gemini is exactly one event of one line.
             payload = chunk[_BEFORE:-_BEHIND]
             if _CR not in payload and _LF not in payload and 0 < len(payload) < self._max_event:
                 self._first = False
@@ -48,7 +55,7 @@ class EventDecoder:
         payloads: list[bytes] = []
         at, size = 0, len(chunk)
         while at < size and chunk.startswith(_DATA, at):
-            # An event as Gemini writes it: one line and a blank one.
+            # Fast path: several events of Gemini in one chunk, each one line and a blank line.
             start, end = at + _BEFORE, chunk.find(b"\r", at)
             if not chunk.startswith(_END, end) or chunk.find(b"\n", at, end) > 0:
                 break
@@ -57,44 +64,45 @@ class EventDecoder:
             payloads.append(chunk[start:end])
             at = end + _BEHIND
             self._first = False
-        return payloads if at == size else self._by_line(chunk[at:], payloads)
+        return payloads if at == size else self._feed_lines(chunk[at:], payloads)
 
-    def _by_line(self, chunk: bytes, payloads: list[bytes]) -> list[bytes]:
-        """Add the payloads that `chunk` completes, whatever it is."""
+    def _feed_lines(self, chunk: bytes, payloads: list[bytes]) -> list[bytes]:
+        """Append the payloads that `chunk` completes, by the general rules."""
+        # The chunk before ended with CR. If this one begins with LF, both are one line end, not two.
         if self._after_cr and chunk:
             chunk = chunk.removeprefix(b"\n")
             self._after_cr = False
         if b"\n" not in chunk and b"\r" not in chunk:
-            self._keep(chunk)
+            self._buffer_piece(chunk)
             return payloads
-        lines = self._taken(chunk).splitlines(keepends=True)
+        lines = self._take_buffered(chunk).splitlines(keepends=True)
         last = lines[-1]
         if last.endswith((b"\n", b"\r")):
             self._after_cr = last.endswith(b"\r")
         else:
-            self._keep(lines.pop())
+            self._buffer_piece(lines.pop())
         for line in lines:
-            self._read(line.rstrip(b"\r\n"), payloads)
+            self._read_line(line.rstrip(b"\r\n"), payloads)
         return payloads
 
     def close(self) -> list[bytes]:
-        """The payloads that were waiting for a line end or a blank line."""
+        """Return the payloads that only the end of the stream completes."""
         payloads: list[bytes] = []
-        rest = self._taken(b"")
+        rest = self._take_buffered(b"")
         if rest:
-            self._read(rest, payloads)
-        self._read(b"", payloads)
+            self._read_line(rest, payloads)
+        self._read_line(b"", payloads)
         if self._tail is not None:
             payloads += self._tail.close()
         return payloads
 
-    def _keep(self, piece: bytes) -> None:
+    def _buffer_piece(self, piece: bytes) -> None:
         self._line.append(piece)
         self._line_size += len(piece)
-        self._check(self._line_size)
+        self._check_size(self._line_size)
 
-    def _taken(self, chunk: bytes) -> bytes:
-        """What was kept of the line that `chunk` goes on with, and `chunk`."""
+    def _take_buffered(self, chunk: bytes) -> bytes:
+        """Return the buffered beginning of a line and `chunk` as one."""
         if not self._line:
             return chunk
         whole = b"".join([*self._line, chunk])
@@ -102,29 +110,29 @@ class EventDecoder:
         self._line_size = 0
         return whole
 
-    def _check(self, more: int) -> None:
+    def _check_size(self, more: int) -> None:
         if self._data_size + more > self._max_event:
             raise UpstreamProtocolError(f"One event of Gemini's stream is larger than {self._max_event} bytes.")
 
-    def _read(self, line: bytes, payloads: list[bytes]) -> None:
+    def _read_line(self, line: bytes, payloads: list[bytes]) -> None:
         if self._first:
             line = line.removeprefix(_BOM)
             self._first = False
         if self._tail is not None:
             self._tail.read(line, payloads)
         elif line.startswith(b"data:"):
-            self._add(line[6:] if line.startswith(b" ", 5) else line[5:])
+            self._add_data(line[6:] if line.startswith(b" ", 5) else line[5:])
         elif not line:
             self._dispatch(payloads)
         elif line == b"data":
-            self._add(b"")
+            self._add_data(b"")
         elif line.startswith((b"{", b"[")):
             self._dispatch(payloads)
             self._tail = _JsonTail(self._max_event)
             self._tail.read(line, payloads)
 
-    def _add(self, data: bytes) -> None:
-        self._check(len(data) + 1)
+    def _add_data(self, data: bytes) -> None:
+        self._check_size(len(data) + 1)
         self._data.append(data)
         self._data_size += len(data) + 1
 
@@ -138,7 +146,7 @@ class EventDecoder:
 
 
 class _JsonTail:
-    """Lines of JSON: a value, or an array whose values are wanted one by one."""
+    """Plain JSON, by lines: one value, or an array whose values are returned one by one."""
 
     def __init__(self, max_event: int) -> None:
         self._max_event = max_event
@@ -147,7 +155,7 @@ class _JsonTail:
         self._try_from = 0
 
     def read(self, line: bytes, payloads: list[bytes]) -> None:
-        """One line without its end. A comma alone on a line, as Google writes it, ends a value of an array."""
+        """Take a line without its end. In an array a comma alone on a line may end a value, as Google writes it."""
         if self._array is None:
             self._array = line.startswith(b"[")
             line = line[1:] if self._array else line
@@ -157,13 +165,14 @@ class _JsonTail:
                 self._text.clear()
                 self._try_from = 0
                 return
+            # Not a complete value yet. Trying again only at twice the size keeps the total work linear.
             self._try_from = 2 * len(self._text)
         self._text += line + b"\n"
         if len(self._text) > self._max_event:
             raise UpstreamProtocolError(f"One event of Gemini's stream is larger than {self._max_event} bytes.")
 
     def close(self) -> list[bytes]:
-        """The values that are left; text that is cut is given as it is, for the reader to fail on."""
+        """Return the remaining values. Truncated text is returned as it is: the reader reports it as invalid JSON."""
         text = bytes(self._text).strip()
         if not self._array:
             return [text]

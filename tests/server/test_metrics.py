@@ -238,9 +238,9 @@ def test_workers_count_together(tmp_path):
 def test_what_a_killed_process_had_under_way_is_forgotten_and_what_it_counted_is_not(tmp_path, monkeypatch):
     """A real process, which counts and is killed; then another one's page."""
     body = (
-        "from adapter.server.observe.metrics import Metrics; m = Metrics(); m.begin(); m.circuits('u', 1)\n"
-        "c = m.call(type('U', (), {'name': 'u'}), 'generateContent', 'm', None)\n"
-        "c.attempt({}); c.__exit__(None, None, None)\n"
+        "from adapter.server.observe.metrics import Metrics; m = Metrics(); m.begin(); m.add_open_circuits('u', 1)\n"
+        "c = m.start_call(type('U', (), {'name': 'u'}), 'generateContent', 'm', None)\n"
+        "c.on_attempt({}); c.__exit__(None, None, None)\n"
         "import os; os.kill(os.getpid(), 9)"
     )
     monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))

@@ -23,9 +23,9 @@ from adapter.upstream.policy.circuit_breaker import (
     MAX_CIRCUITS,
     MAX_PAUSE,
     WINDOW,
-    Breaker,
     Circuit,
-    failed,
+    CircuitBreaker,
+    is_outage,
 )
 from adapter.upstream.settings import UpstreamSettings
 from adapter.wire.gemini.errors import Status
@@ -51,11 +51,11 @@ def clock():
 
 @pytest.fixture
 def breaker(clock):
-    return Breaker("studio", PAUSE, clock)
+    return CircuitBreaker("studio", PAUSE, clock)
 
 
 def call(breaker, failure, model="m"):
-    breaker.leave(model, failure, probe=breaker.enter(model))
+    breaker.after_call(model, failure, probe=breaker.before_call(model))
 
 
 def opened(breaker, model="m"):
@@ -84,7 +84,7 @@ def told(status):
     ],
 )
 def test_only_what_the_upstream_fails_at_is_a_failure(error, verdict):
-    assert failed(error) is verdict
+    assert is_outage(error) is verdict
 
 
 def test_half_of_twenty_calls_open_the_circuit(breaker):
@@ -92,7 +92,7 @@ def test_half_of_twenty_calls_open_the_circuit(breaker):
         call(breaker, number % 2 == 1)
     call(breaker, True)
     with pytest.raises(CircuitOpen) as caught:
-        breaker.enter("m")
+        breaker.before_call("m")
     assert (caught.value.status, caught.value.code, caught.value.retry_after) == (503, "circuit_open", PAUSE)
     assert "studio" in str(caught.value)
     assert "m" in str(caught.value)
@@ -101,10 +101,10 @@ def test_half_of_twenty_calls_open_the_circuit(breaker):
 def test_fewer_calls_or_fewer_failures_do_not(breaker):
     for _ in range(LEAST_CALLS - 1):
         call(breaker, True)
-    assert breaker.enter("m") is False
+    assert breaker.before_call("m") is False
     for number in range(300):
         call(breaker, number % 5 < 2, "other")
-    assert breaker.enter("other") is False
+    assert breaker.before_call("other") is False
 
 
 def test_old_failures_are_forgotten(breaker, clock):
@@ -112,20 +112,20 @@ def test_old_failures_are_forgotten(breaker, clock):
         call(breaker, True)
     clock.now += WINDOW + 1
     call(breaker, True)
-    assert breaker.enter("m") is False
+    assert breaker.before_call("m") is False
 
 
 def test_each_model_has_its_own_circuit(breaker):
     opened(breaker)
-    assert breaker.enter("other") is False
+    assert breaker.before_call("other") is False
 
 
 def test_after_a_pause_one_call_may_try(breaker, clock):
     opened(breaker)
     clock.now += PAUSE
-    assert breaker.enter("m") is True
+    assert breaker.before_call("m") is True
     with pytest.raises(CircuitOpen):
-        breaker.enter("m")
+        breaker.before_call("m")
 
 
 def test_an_answer_to_the_probe_closes_and_forgets(breaker, clock):
@@ -133,7 +133,7 @@ def test_an_answer_to_the_probe_closes_and_forgets(breaker, clock):
     clock.now += PAUSE
     call(breaker, False)
     call(breaker, True)
-    assert breaker.enter("m") is False
+    assert breaker.before_call("m") is False
 
 
 def test_pauses_double_up_to_a_minute_and_begin_anew(breaker, clock):
@@ -141,14 +141,14 @@ def test_pauses_double_up_to_a_minute_and_begin_anew(breaker, clock):
     for pause in (5, 10, 20, 40, 60, 60):
         clock.now += pause - 0.5
         with pytest.raises(CircuitOpen):
-            breaker.enter("m")
+            breaker.before_call("m")
         clock.now += 0.5
         call(breaker, True)
     clock.now += MAX_PAUSE
     call(breaker, False)
     opened(breaker)
     with pytest.raises(CircuitOpen) as caught:
-        breaker.enter("m")
+        breaker.before_call("m")
     assert caught.value.retry_after == PAUSE
 
 
@@ -156,23 +156,23 @@ def test_a_probe_that_was_called_off_makes_room_for_the_next(breaker, clock):
     opened(breaker)
     clock.now += PAUSE
     call(breaker, None)
-    assert breaker.enter("m") is True
+    assert breaker.before_call("m") is True
 
 
 def test_a_probe_that_hangs_is_followed_by_another(breaker, clock):
     opened(breaker)
     clock.now += PAUSE
-    assert breaker.enter("m") is True
+    assert breaker.before_call("m") is True
     clock.now += PAUSE
-    assert breaker.enter("m") is True
+    assert breaker.before_call("m") is True
 
 
 def test_calls_from_before_change_nothing_while_it_is_open(breaker, clock):
-    early = breaker.enter("m")
+    early = breaker.before_call("m")
     opened(breaker)
-    breaker.leave("m", False, probe=early)
+    breaker.after_call("m", False, probe=early)
     with pytest.raises(CircuitOpen):
-        breaker.enter("m")
+        breaker.before_call("m")
 
 
 def test_names_that_clients_make_up_do_not_pile_up(breaker):
@@ -181,7 +181,7 @@ def test_names_that_clients_make_up_do_not_pile_up(breaker):
         call(breaker, True, f"m{number}")
     assert len(breaker._circuits) <= MAX_CIRCUITS
     with pytest.raises(CircuitOpen):
-        breaker.enter("known")
+        breaker.before_call("known")
     call(breaker, None, "never counted")
     assert "never counted" not in breaker._circuits
 
@@ -194,7 +194,7 @@ def test_too_many_open_circuits_are_all_forgotten(breaker):
 
 def test_it_tells_how_many_circuits_are_open(clock):
     told = []
-    breaker = Breaker("studio", PAUSE, clock, told.append)
+    breaker = CircuitBreaker("studio", PAUSE, clock, told.append)
     opened(breaker, "a")
     opened(breaker, "b")
     clock.now += PAUSE
@@ -203,7 +203,7 @@ def test_it_tells_how_many_circuits_are_open(clock):
     assert told == [1, 1, -1]
     for number in range(MAX_CIRCUITS):
         opened(breaker, f"m{number}")
-    assert sum(told) == sum(circuit.open for circuit in breaker._circuits.values()) == 1
+    assert sum(told) == sum(circuit.is_open for circuit in breaker._circuits.values()) == 1
 
 
 STEPS = st.lists(st.tuples(st.floats(0, 3), st.sampled_from([True, False, None])), max_size=200)
@@ -215,12 +215,12 @@ def test_it_opens_exactly_when_the_last_seconds_say_so(steps):
     now, circuit, past = 1_000.0, Circuit(PAUSE), []
     for step, failure in steps:
         now += step
-        circuit.leave(now, failure, probe=False)
+        circuit.after_call(now, failure, probe=False)
         if failure is not None:
             past.append((now, failure))
         recent = [bad for at, bad in past if int(at) > now - WINDOW]
         due = failure is True and len(recent) >= LEAST_CALLS and 2 * sum(recent) >= len(recent)
-        assert circuit.open == due
+        assert circuit.is_open == due
         if due:
             return
 
@@ -229,18 +229,18 @@ def test_it_opens_exactly_when_the_last_seconds_say_so(steps):
 def test_an_open_circuit_lets_one_call_through_after_each_pause(steps):
     now, circuit, pause = 1_000.0, Circuit(PAUSE), PAUSE
     for _ in range(LEAST_CALLS):
-        circuit.leave(now, True, probe=False)
+        circuit.after_call(now, True, probe=False)
     free_at = now + pause
     for step, failure in steps:
         now += step
-        wait = circuit.enter(now)
+        wait = circuit.before_call(now)
         if now < free_at:
             assert wait == free_at - now
             continue
         assert wait is None
-        circuit.leave(now, failure, probe=True)
+        circuit.after_call(now, failure, probe=True)
         if failure is False:
-            assert not circuit.open
+            assert not circuit.is_open
             return
         pause = min(MAX_PAUSE, pause * 2) if failure else pause
         free_at = now + pause if failure else now
@@ -249,7 +249,7 @@ def test_an_open_circuit_lets_one_call_through_after_each_pause(steps):
 def test_what_says_nothing_never_opens_it(breaker):
     for _ in range(3 * LEAST_CALLS):
         call(breaker, None)
-    assert breaker.enter("m") is False
+    assert breaker.before_call("m") is False
 
 
 def whole(text):

@@ -4,7 +4,7 @@ from email.utils import formatdate
 import pytest
 
 from adapter.upstream import errors
-from adapter.upstream.errors import UpstreamError, UpstreamProtocolError, from_answer, from_event, status_in
+from adapter.upstream.errors import UpstreamError, UpstreamProtocolError, from_answer, from_event, parse_status
 from adapter.wire.gemini.errors import is_balance, relay_code
 
 QUOTA = {
@@ -56,7 +56,7 @@ def test_an_empty_body_is_told_from_a_foreign_one():
     ],
 )
 def test_code_and_name_complete_each_other(error, code, name):
-    status = status_in(json.dumps({"error": error}).encode(), 502)
+    status = parse_status(json.dumps({"error": error}).encode(), 502)
     assert (status.code, status.status) == (code, name)
 
 

@@ -126,7 +126,7 @@ async def test_there_is_no_try_without_time_for_it():
 async def test_other_keys_are_tried_at_once_and_beside_the_retries():
     errors = [told(429, 39.0) for _ in range(MAX_KEYS + 1)]
     for error in errors:
-        error.elsewhere = True
+        error.try_another_key = True
     assert await run(errors[0], "done", retries=0) == ("done", [], [])
     assert (await run(*errors, "never", retries=0))[:2] == (errors[MAX_KEYS - 1], [errors[MAX_KEYS], "never"])
     assert (await run(errors[0], told(503), "done"))[2] == [0.5]
@@ -134,7 +134,7 @@ async def test_other_keys_are_tried_at_once_and_beside_the_retries():
 
 async def test_no_other_key_is_tried_without_time_for_it():
     error = told(429, 39.0)
-    error.elsewhere = True
+    error.try_another_key = True
     assert await run(error, "never", deadline=MARGIN - 0.1) == (error, ["never"], [])
 
 

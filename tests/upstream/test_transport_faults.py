@@ -7,7 +7,7 @@ from contextlib import suppress
 import pytest
 
 from adapter.upstream.errors import UpstreamProtocolError, UpstreamTimeout, UpstreamTruncated, UpstreamUnavailable
-from adapter.upstream.transport.base import MAX_STALE, past_stale_connections
+from adapter.upstream.transport.base import MAX_STALE, retry_stale_connections
 from tests.support.chaos import CHUNKED, OK, chunk
 from tests.upstream.transports import FAR, hang, opened, whole
 
@@ -173,7 +173,7 @@ async def test_stale_connections_are_passed_over_only_so_often():
         raise met[-1]
 
     with pytest.raises(UpstreamUnavailable) as caught:
-        await past_stale_connections(send)
+        await retry_stale_connections(send)
     assert caught.value is met[-1]
     assert len(met) == MAX_STALE + 1
 

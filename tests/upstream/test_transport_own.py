@@ -8,7 +8,7 @@ import socket
 import pytest
 
 from adapter.upstream.errors import UpstreamProtocolError, UpstreamTruncated, UpstreamUnavailable
-from adapter.upstream.transport.asyncio_transport import KEPT, AsyncioTransport
+from adapter.upstream.transport.asyncio_transport import IDLE_TIMEOUT_S, AsyncioTransport
 from adapter.upstream.transport.http1 import MAX_UNREAD, Connection
 from tests.support.chaos import CHUNKED, OK, answer, chunk
 from tests.upstream.transports import opened, whole
@@ -114,8 +114,8 @@ async def test_a_body_without_a_length_ends_with_its_connection(chaos):
 
 
 async def test_a_connection_that_was_idle_for_long_is_closed(chaos, monkeypatch):
-    monkeypatch.setattr("adapter.upstream.transport.asyncio_transport.KEPT", -1.0)
-    assert KEPT > 0
+    monkeypatch.setattr("adapter.upstream.transport.asyncio_transport.IDLE_TIMEOUT_S", -1.0)
+    assert IDLE_TIMEOUT_S > 0
     async with opened(AsyncioTransport, chaos.url) as send:
         for _ in range(3):
             assert await whole(await send()) == b"ok"
@@ -169,7 +169,7 @@ def connection():
 
 async def test_what_came_before_the_request_has_left_is_no_answer_to_it():
     kept, written = connection()
-    answering = kept.call(b"POST / HTTP/1.1\r\n\r\n", b"{}", 1e9, 1.0)
+    answering = kept.send_request(b"POST / HTTP/1.1\r\n\r\n", b"{}", 1e9, 1.0)
     kept.data_received(b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\n\r\n")
     with pytest.raises(UpstreamUnavailable) as told:
         await answering.head(1.0)
@@ -179,14 +179,14 @@ async def test_what_came_before_the_request_has_left_is_no_answer_to_it():
 
 async def test_a_call_that_is_given_up_before_it_has_left_does_not_leave():
     kept, written = connection()
-    await kept.call(b"POST / HTTP/1.1\r\n\r\n", b"{}", 1e9, 1.0).aclose()
+    await kept.send_request(b"POST / HTTP/1.1\r\n\r\n", b"{}", 1e9, 1.0).aclose()
     await asyncio.sleep(0)
     assert (written.sent, written.aborted) == ([], True)
 
 
 async def test_calls_of_one_turn_leave_in_the_next():
     kept, written = connection()
-    kept.call(b"POST / HTTP/1.1\r\n\r\n", b"{}", 1e9, 1.0)
+    kept.send_request(b"POST / HTTP/1.1\r\n\r\n", b"{}", 1e9, 1.0)
     assert written.sent == []
     await asyncio.sleep(0)
     assert written.sent == [b"POST / HTTP/1.1\r\n\r\n", b"{}"]
@@ -195,7 +195,7 @@ async def test_calls_of_one_turn_leave_in_the_next():
 
 @pytest.mark.parametrize("fault", ["hangs", "fails"])
 async def test_a_look_up_that_hangs_or_fails_leaves_the_addresses_of_the_last_one(chaos, monkeypatch, fault):
-    monkeypatch.setattr("adapter.upstream.transport.asyncio_transport.LOOK_UP", 0.1)
+    monkeypatch.setattr("adapter.upstream.transport.asyncio_transport.DNS_TIMEOUT_S", 0.1)
 
     look_up, first = asyncio.get_running_loop().getaddrinfo, [True]
 

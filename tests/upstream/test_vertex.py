@@ -13,7 +13,14 @@ from urllib.parse import parse_qs
 import pytest
 
 from adapter.upstream.auth.key_pool import Caller
-from adapter.upstream.auth.vertex import EARLY, NEW, NoToken, VertexAuth, collection, host_of
+from adapter.upstream.auth.vertex import (
+    NEW_TOKEN_S,
+    REFRESH_EARLY_S,
+    NoToken,
+    VertexAuth,
+    model_collection,
+    vertex_host,
+)
 from adapter.upstream.errors import InvalidModelName, UpstreamError
 from adapter.upstream.model_path import model_path
 from adapter.wire.gemini.errors import Status
@@ -104,7 +111,7 @@ async def test_a_token_is_replaced_before_it_ends_while_it_still_serves(tokens, 
     clock = Clock()
     auth = VertexAuth(clock)
     await bearer(auth)
-    clock.now += 3_600 - EARLY + 1
+    clock.now += 3_600 - REFRESH_EARLY_S + 1
     assert await bearer(auth) == "Bearer ya29.1"
     while len(tokens.asked) < 2 or await bearer(auth) == "Bearer ya29.1":
         await asyncio.sleep(0.01)
@@ -146,8 +153,8 @@ async def test_a_server_of_tokens_that_is_silent_is_not_waited_for(tokens, crede
         await asyncio.sleep(60)
 
     tokens.script = script
-    monkeypatch.setattr("adapter.upstream.auth.vertex.PATIENCE", 0.1)
-    monkeypatch.setattr("adapter.upstream.auth.google_tokens.ONE_REQUEST", 0.3)
+    monkeypatch.setattr("adapter.upstream.auth.vertex.TOKEN_TIMEOUT_S", 0.1)
+    monkeypatch.setattr("adapter.upstream.auth.google_tokens.TOKEN_REQUEST_TIMEOUT_S", 0.3)
     with pytest.raises(NoToken):
         await bearer(VertexAuth(Clock()))
 
@@ -180,13 +187,13 @@ async def test_a_token_that_is_refused_is_replaced_once(tokens, credentials):
     clock = Clock()
     auth = VertexAuth(clock)
     headers = await auth.headers(Caller(), "m")
-    clock.now += NEW + 1
-    assert not auth.learn(headers, "m", refused(403))
-    assert not auth.learn({}, "m", refused())
-    assert auth.learn(headers, "m", refused())
+    clock.now += NEW_TOKEN_S + 1
+    assert not auth.on_error(headers, "m", refused(403))
+    assert not auth.on_error({}, "m", refused())
+    assert auth.on_error(headers, "m", refused())
     again = await auth.headers(Caller(), "m")
     assert again["authorization"] == "Bearer ya29.2"
-    assert not auth.learn(again, "m", refused())
+    assert not auth.on_error(again, "m", refused())
 
 
 @pytest.mark.parametrize(
@@ -198,7 +205,7 @@ async def test_a_token_that_is_refused_is_replaced_once(tokens, credentials):
     ],
 )
 def test_a_location_has_its_host(location, host):
-    assert host_of(location) == host
+    assert vertex_host(location) == host
 
 
 @pytest.mark.parametrize(
@@ -210,10 +217,10 @@ def test_a_location_has_its_host(location, host):
     ],
 )
 def test_a_model_stands_below_its_project_and_location(name, path):
-    assert model_path(name, collection("p", "eu")) == path
+    assert model_path(name, model_collection("p", "eu")) == path
 
 
 @pytest.mark.parametrize("project", ["theirs", "pp", "P"])
 def test_a_client_names_no_other_project(project):
     with pytest.raises(InvalidModelName):
-        model_path(f"projects/{project}/locations/eu/endpoints/7", collection("p", "eu"))
+        model_path(f"projects/{project}/locations/eu/endpoints/7", model_collection("p", "eu"))

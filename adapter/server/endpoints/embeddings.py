@@ -40,7 +40,7 @@ async def _ask(call: Call, model: str, plan: EmbeddingPlan) -> list[BatchEmbedCo
     """The answers to all batches, in their order. The first failure ends the others; no batch is asked twice for it."""
     upstream, caller, deadline = call.service.upstream, Caller(call.client.key), deadline_of(call.scope)
     try:
-        asked = [upstream.call_of(model, "batchEmbedContents", batch) for batch in plan.batches]
+        asked = [upstream.build_call(model, "batchEmbedContents", batch) for batch in plan.batches]
     except InvalidModelName:
         raise Rejected("model", "malformed-value", "this is not the name of a model") from None
     turns = asyncio.Semaphore(AT_ONCE)

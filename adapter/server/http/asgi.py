@@ -11,7 +11,7 @@ from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from adapter.server.http.byte_budget import ByteBudget
 from adapter.server.http.interrupt import Interruptible, Until
-from adapter.upstream.transport.base import codings
+from adapter.upstream.transport.base import content_codings
 
 CONNECTION = "adapter.connection"
 
@@ -90,7 +90,7 @@ async def read_body(scope: Scope, receive: Receive, limit: int, room: ByteBudget
     Raises `BodyTooLarge`, `PackedBody`, `ForeignBody`, `Overloaded`, `ClientGone`.
     """
     fields = fields_of(scope)
-    if b"content-encoding" in fields and codings(fields[b"content-encoding"].decode("latin-1")):
+    if b"content-encoding" in fields and content_codings(fields[b"content-encoding"].decode("latin-1")):
         raise PackedBody
     if fields.get(b"content-type") != b"application/json":
         _check_type(scope)

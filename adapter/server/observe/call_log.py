@@ -22,7 +22,7 @@ MAX_EVENTS = 500
 class CallLog:
     """Records the calls of exchanges; see `upstream.observer.Observer`."""
 
-    def call(
+    def start_call(
         self,
         upstream: UpstreamSettings,
         method: str,
@@ -39,33 +39,33 @@ class CallLog:
         keeps = exchange is not None and (exchange.tapped or not exchange.stream)
         return LoggedCall(call, begun, keeps_events=keeps)
 
-    def circuits(self, upstream: str, more: int) -> None:
+    def add_open_circuits(self, upstream: str, more: int) -> None:
         """Take no notice of circuits: see `Observer`."""
 
 
 class LoggedCall:
-    """Records one call; see `upstream.observer.Observed`."""
+    """Records one call; see `upstream.observer.CallObserver`."""
 
     def __init__(self, call: UpstreamCall, begun: float, *, keeps_events: bool) -> None:
         self._call = call
         self._begun = begun
         self._keeps_events = keeps_events
 
-    def attempt(self, headers: dict[str, str]) -> None:  # noqa: ARG002 - see `Observed`
+    def on_attempt(self, headers: dict[str, str]) -> None:  # noqa: ARG002 - see `CallObserver`
         """Record that a request is sent."""
         self._call.attempts.append({"after": self._after(), "status": None, "outcome": "running"})
 
-    def answered(self, status: int) -> None:
+    def on_head(self, status: int) -> None:
         """Record the status of its answer."""
         self._call.attempts[-1]["status"] = status
 
-    def failed(self, error: UpstreamError) -> None:
+    def on_error(self, error: UpstreamError) -> None:
         """Record how the attempt ended; an open circuit or a missing key ends one before it is sent."""
         if not self._call.attempts or self._call.attempts[-1]["outcome"] != "running":
             self._call.attempts.append({"after": self._after(), "status": None})
         self._call.attempts[-1] |= {"outcome": outcome(error), "ended_after": self._after()}
 
-    def heard(self, response: GenerateContentResponse, payload: bytes) -> None:  # noqa: ARG002 - see `Observed`
+    def on_reply(self, response: GenerateContentResponse, payload: bytes) -> None:  # noqa: ARG002 - see `CallObserver`
         """Keep an event as it came."""
         if self._keeps_events and len(self._call.events) < MAX_EVENTS:
             self._call.events.append((self._after(), payload))

@@ -93,7 +93,7 @@ class Metrics:
             if note.signature is not None:
                 self._signatures.labels(note.signature.value).inc()
 
-    def call(
+    def start_call(
         self,
         upstream: UpstreamSettings,
         method: str,  # noqa: ARG002 - see `Observer`
@@ -103,7 +103,7 @@ class Metrics:
         """See `upstream.observer.Observer`."""
         return CountedCall(upstream.name, self._attempts, self._retries)
 
-    def circuits(self, upstream: str, more: int) -> None:
+    def add_open_circuits(self, upstream: str, more: int) -> None:
         """See `upstream.observer.Observer`."""
         self._circuits.labels(upstream).inc(more)
 
@@ -127,7 +127,7 @@ class Metrics:
 
 
 class CountedCall:
-    """One call to an upstream; see `upstream.observer.Observed`."""
+    """One call to an upstream; see `upstream.observer.CallObserver`."""
 
     def __init__(self, upstream: str, attempts: Counter, retries: Counter) -> None:
         self._upstream = upstream
@@ -136,21 +136,21 @@ class CountedCall:
         self._under_way = False
         self._last = ""
 
-    def attempt(self, headers: dict[str, str]) -> None:  # noqa: ARG002 - see `Observed`
-        """See `Observed`."""
+    def on_attempt(self, headers: dict[str, str]) -> None:  # noqa: ARG002 - see `CallObserver`
+        """See `CallObserver`."""
         self._under_way = True
         if self._last:
             self._retries.labels(self._upstream, self._last).inc()
 
-    def answered(self, status: int) -> None:
-        """See `Observed`: how it ends is not known yet."""
+    def on_head(self, status: int) -> None:
+        """See `CallObserver`: how it ends is not known yet."""
 
-    def failed(self, error: UpstreamError) -> None:
-        """See `Observed`."""
+    def on_error(self, error: UpstreamError) -> None:
+        """See `CallObserver`."""
         self._end(error)
 
-    def heard(self, response: GenerateContentResponse, payload: bytes) -> None:
-        """See `Observed`: the exchange hears it, too."""
+    def on_reply(self, response: GenerateContentResponse, payload: bytes) -> None:
+        """See `CallObserver`: the exchange hears it, too."""
 
     def __enter__(self) -> Self:
         return self

@@ -121,13 +121,13 @@ class Traces:
         """An application whose requests have spans. `name_of` tells how a path may be called in them."""
         return _Traced(app, self, name_of)
 
-    def call(
+    def start_call(
         self, upstream: UpstreamSettings, method: str, model: str, request: GenerateContentRequest | None
     ) -> "TracedCall":
         """See `upstream.observer.Observer`."""
         return TracedCall(self, upstream, method, model, request)
 
-    def circuits(self, upstream: str, more: int) -> None:
+    def add_open_circuits(self, upstream: str, more: int) -> None:
         """See `upstream.observer.Observer`: nothing of a trace."""
 
 
@@ -190,7 +190,7 @@ def _end_request(span: Span, name: str, route: str | None, scope: Scope, status:
 
 
 class TracedCall:
-    """One call to a model; see `upstream.observer.Observed`. Its attempts are spans below its own."""
+    """One call to a model; see `upstream.observer.CallObserver`. Its attempts are spans below its own."""
 
     def __init__(
         self,
@@ -232,8 +232,8 @@ class TracedCall:
             f"{operation} {shown(model)}" if model else operation, None, SpanKind.CLIENT, attributes
         )
 
-    def attempt(self, headers: dict[str, str]) -> None:
-        """See `Observed`: the upstream is told whose child it is."""
+    def on_attempt(self, headers: dict[str, str]) -> None:
+        """See `CallObserver`: the upstream is told whose child it is."""
         attributes = {**self._server, **self._http}
         if self._attempts:
             attributes[HTTP_REQUEST_RESEND_COUNT] = self._attempts
@@ -246,17 +246,17 @@ class TracedCall:
             headers["traceparent"] = carried["traceparent"]
         self._attempt = span
 
-    def answered(self, status: int) -> None:
-        """See `Observed`."""
+    def on_head(self, status: int) -> None:
+        """See `CallObserver`."""
         if self._attempt is not None:
             self._attempt.set_attribute(HTTP_RESPONSE_STATUS_CODE, status)
 
-    def failed(self, error: UpstreamError) -> None:
-        """See `Observed`."""
+    def on_error(self, error: UpstreamError) -> None:
+        """See `CallObserver`."""
         self._end_attempt(error)
 
-    def heard(self, response: GenerateContentResponse, payload: bytes) -> None:  # noqa: ARG002 - see `Observed`
-        """See `Observed`."""
+    def on_reply(self, response: GenerateContentResponse, payload: bytes) -> None:  # noqa: ARG002 - see `CallObserver`
+        """See `CallObserver`."""
         if self._first is None:
             self._first = time.perf_counter() - self._begun
         self._last = response
@@ -267,13 +267,13 @@ class TracedCall:
                 self._reasons[candidate.index or 0] = shown(candidate.finish_reason)
 
     def __enter__(self) -> Self:
-        """See `Observed`."""
+        """See `CallObserver`."""
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """See `Observed`."""
+        """See `CallObserver`."""
         self._end_attempt(error)
         self._span.set_attributes(self._told())
         if error is not None:

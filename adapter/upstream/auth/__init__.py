@@ -1,1 +1,1 @@
-"""With whose key or token a call goes out."""
+"""Authentication of calls: API keys, clients' own keys, Google Cloud access tokens."""

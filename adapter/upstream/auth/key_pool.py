@@ -1,7 +1,28 @@
-"""With whose key a call goes out.
+"""Which API key a call is sent with: the client's own, or the next of a pool of ours.
 
 Google AI Studio wants an API key in `x-goog-api-key` and refuses one in `Authorization` on its native endpoints
-(ai.google.dev/gemini-api/docs, 2026); relays want a bearer token. Never both, and never the key in a URL.
+(ai.google.dev/gemini-api/docs, 2026); relays want a bearer token. A call never carries both, and a key never stands in
+a URL, which logs and proxies keep.
+
+States of one key for one model in a `KeyPool` (a refused key has its state for all models):
+
+    ready     it may be used
+    stated    cooling down; Gemini said for how long, or which quota is used up
+    guess     cooling down after a 429 that says neither: 30 s, then twice as long each time, at most 600 s
+    refused   invalid (for ever), denied to this project or out of money (300 s)
+
+Transitions, all made by `KeyPool.on_error` and `on_success`, which `Upstream` calls after each attempt:
+
+    from            event                                            to
+    ready           429 with a delay or a quota's name               stated, until then or until midnight
+    ready           429 without                                      guess
+    ready           401, 403, FAILED_PRECONDITION of the project     refused, 300 s
+    ready           API_KEY_INVALID and its like                     refused, for ever and for all models
+    stated          its time has passed, or a probe was answered     ready
+    guess, refused  its time has passed                              ready
+
+`KeyPool.headers` chooses: a ready key in turn; else the guessed cool-down that ends first, since a guess may be wrong;
+else, if Gemini stated all of them, one probe for each key and minute, and `KeysCoolingDown` for everybody else.
 """
 
 import logging
@@ -13,12 +34,12 @@ from typing import Literal, NamedTuple, Protocol
 
 from adapter.upstream.auth.vertex import VertexAuth
 from adapter.upstream.errors import (
-    KeysAtRest,
+    KeysCoolingDown,
     MissingKey,
     UpstreamError,
-    exhausted_for_the_day,
-    names_a_quota,
-    reason,
+    error_reason,
+    has_quota_violation,
+    is_daily_quota_exhausted,
 )
 from adapter.upstream.settings import UpstreamSettings
 from adapter.wire.gemini.errors import is_balance
@@ -27,38 +48,48 @@ log = logging.getLogger("adapter")
 
 Scheme = Literal["api-key", "bearer"]
 
-COOL = 30.0
-MAX_COOL = 600.0
-"""Seconds that a key rests after a 429 that names no delay: twice as long each time that follows, up to the second."""
+FIRST_COOL_DOWN_S = 30.0
+MAX_COOL_DOWN_S = 600.0
+"""Seconds of the first and of the longest cool-down after a 429 that names no delay; each one doubles the last."""
 
-DENIED = 300.0
-"""Seconds that a key rests for a model that it may not use; its project's rights and billing can be put right."""
+DENIED_COOL_DOWN_S = 300.0
+"""Seconds without a key for a model that it may not use. It ends: rights and billing can be fixed."""
 
-LOOK_AGAIN = 60.0
-"""Seconds after which one call tries a resting key where no other is left: limits are raised, and quotas refilled."""
+PROBE_INTERVAL_S = 60.0
+"""Seconds between probes of a key that is cooling down, if no other is ready: limits are raised, quotas refilled."""
 
-EARLY = 0.01
-"""Seconds before its end at which a rest counts as over: timers ring some milliseconds early (uvloop)."""
+TIMER_SLACK_S = 0.01
+"""Seconds before its end at which a cool-down counts as over: timers fire some milliseconds early (uvloop)."""
 
-MAX_RESTS = 10_000
+MAX_COOL_DOWNS = 10_000
+"""Cool-downs in one pool. Clients choose the names of models, so their number must have a limit."""
 
-_USELESS = {"API_KEY_INVALID", "API_KEY_SERVICE_BLOCKED", "SERVICE_DISABLED", "CONSUMER_SUSPENDED", "CONSUMER_INVALID"}
-"""ErrorInfo reasons of a key that will not work again (googleapis, google/api/error_reason.proto)."""
+_INVALID_KEY_REASONS = {
+    "API_KEY_INVALID",
+    "API_KEY_SERVICE_BLOCKED",
+    "SERVICE_DISABLED",
+    "CONSUMER_SUSPENDED",
+    "CONSUMER_INVALID",
+}
+"""ErrorInfo reasons of a key that will never work again (googleapis, google/api/error_reason.proto)."""
 
-_PROJECTS_FAULT = re.compile(r"location is not supported|billing", re.IGNORECASE)
-"""What a FAILED_PRECONDITION of the key's project says; others are about the request (a file that is not ready)."""
+_PROJECT_FAULT = re.compile(r"location is not supported|billing", re.IGNORECASE)
+"""Messages of a FAILED_PRECONDITION about the key's project; others are about the request (a file not ready yet)."""
 
-_REQUESTS_FAULT = re.compile(r"CachedContent not found|permission to access the File", re.IGNORECASE)
-"""What a 403 says that is about a thing that the request names."""
+_REQUEST_FAULT = re.compile(r"CachedContent not found|permission to access the File", re.IGNORECASE)
+"""Messages of a 403 about something that the request names: another key would not help."""
 
-_DAY = 86_400.0
+_DAY_S = 86_400.0
 
-_RESET = 8 * 3_600.0
-"""Daily quotas are refilled at midnight in California (ai.google.dev, rate limits): 08:00 UTC, 07:00 in summer."""
+_QUOTA_RESET_UTC_S = 8 * 3_600.0
+"""Daily quotas reset at midnight in California (ai.google.dev/gemini-api/docs/rate-limits, 2026): 08:00 UTC.
+
+In summer that is 07:00 UTC. An hour too long costs one probe a minute; a time zone database would be a dependency.
+"""
 
 
 class Caller(NamedTuple):
-    """Who asks: the key that the client itself sent."""
+    """The client of a call, as an upstream needs to know it: the API key that the client sent."""
 
     key: str | None = None
 
@@ -68,18 +99,18 @@ class Caller(NamedTuple):
 
 
 class Auth(Protocol):
-    """Where the headers of a call come from, and what its end teaches about them."""
+    """Supplies the headers that authenticate a call, and learns from how the call ends."""
 
     async def headers(self, caller: Caller, model: str, /) -> Mapping[str, str]:
-        """The headers that name the key. Raises `MissingKey`, `KeysAtRest`, `NoToken`."""
+        """Return the headers for one attempt. Raises `MissingKey`, `KeysCoolingDown`, `NoToken`."""
         ...
 
-    def learn(self, headers: Mapping[str, str], model: str, error: UpstreamError, /) -> bool:
-        """Whether another key may do better at once, now that this one met an error."""
+    def on_error(self, headers: Mapping[str, str], model: str, error: UpstreamError, /) -> bool:
+        """Learn from a failed attempt; True if another attempt at once may get another key or token."""
         ...
 
-    def worked(self, headers: Mapping[str, str], model: str, /) -> None:
-        """A call with these headers was answered."""
+    def on_success(self, headers: Mapping[str, str], model: str, /) -> None:
+        """Learn that an attempt with these headers succeeded."""
         ...
 
 
@@ -87,60 +118,61 @@ def _header(scheme: Scheme, key: str) -> dict[str, str]:
     return {"x-goog-api-key": key} if scheme == "api-key" else {"authorization": f"Bearer {key}"}
 
 
-class CallersKey:
-    """Each caller's own key, passed on."""
+class CallerKeyAuth:
+    """Passes on the key that each client sent."""
 
     def __init__(self, scheme: Scheme) -> None:
         self._scheme = scheme
 
     async def headers(self, caller: Caller, _model: str) -> Mapping[str, str]:
-        """See `Auth`."""
+        """Return the client's key as a header. Raises `MissingKey` if it cannot be one."""
         key = caller.key
         if not key or not key.isascii() or not key.isprintable() or " " in key:
             raise MissingKey
         return _header(self._scheme, key)
 
-    def learn(self, _headers: Mapping[str, str], _model: str, _error: UpstreamError) -> bool:
-        """See `Auth`."""
+    def on_error(self, _headers: Mapping[str, str], _model: str, _error: UpstreamError) -> bool:
+        """Return False: a client has only the one key."""
         return False
 
-    def worked(self, _headers: Mapping[str, str], _model: str) -> None:
-        """See `Auth`."""
+    def on_success(self, _headers: Mapping[str, str], _model: str) -> None:
+        """Do nothing: nothing is remembered about clients' keys."""
 
 
-class _Rest(NamedTuple):
-    """A key's rest: until when, how long it was made, why, and when one call may try the key all the same."""
+class _CoolDown(NamedTuple):
+    """One cool-down: its end, its length in seconds, its kind (see the module), its cause, and when a probe is due.
+
+    Times are those of the pool's clock.
+    """
 
     until: float
     length: float
-    kind: Literal["told", "guess", "refused"]
+    kind: Literal["stated", "guess", "refused"]
     error: UpstreamError
-    again: float
+    probe_at: float
 
 
 class _Key:
-    """One key, and its rests by model; `""` is all models."""
+    """One key and its cool-downs by model. The model `""` stands for all models."""
 
-    __slots__ = ("headers", "number", "rests")
+    __slots__ = ("cool_downs", "headers", "number")
 
     def __init__(self, number: int, headers: dict[str, str]) -> None:
         self.number = number
         self.headers = headers
-        self.rests: dict[str, _Rest] = {}
+        self.cool_downs: dict[str, _CoolDown] = {}
 
-    def rest(self, model: str, now: float) -> _Rest | None:
-        """The longest rest that this key has now for a model."""
-        least = now + EARLY
-        found = [rest for name in ("", model) if (rest := self.rests.get(name)) is not None and rest.until > least]
-        return max(found, key=lambda rest: rest.until, default=None)
+    def cool_down(self, model: str, now: float) -> _CoolDown | None:
+        """Return the cool-down that ends last of those that hold for a model now."""
+        least = now + TIMER_SLACK_S
+        active = [one for name in ("", model) if (one := self.cool_downs.get(name)) is not None and one.until > least]
+        return max(active, key=lambda one: one.until, default=None)
 
 
 class KeyPool:
-    """Our own keys in turn. A key rests for one model after a 429, and for all models when it is of no use any more.
+    """Uses our own keys in turn, except those that are cooling down; the module's docstring has the states.
 
-    Where no key is left and Gemini told each to wait, by a time or a quota that it named, nothing is asked, save one
-    call for each key and minute. Where a rest is only a guess, or all keys are refused, the one that is ready first is
-    asked: the last word is Gemini's.
+    `clock` counts seconds and only goes forward; `wall` is the time of day, for quotas that reset at midnight.
     """
 
     def __init__(
@@ -152,124 +184,142 @@ class KeyPool:
         self.replace(keys)
 
     def replace(self, keys: Iterable[str]) -> None:
-        """Take these keys from now on; what was learned is forgotten, and calls under way end with the old ones."""
+        """Use these keys from now on, without any cool-down. Running calls end with the old ones."""
         made = [_header(self._scheme, key.strip()) for key in keys] or [{}]
         self._keys = [_Key(number, headers) for number, headers in enumerate(made, 1)]
         self._turn = 0
-        self._rests = 0
-        self._tried: set[tuple[int, str]] = set()
+        self._cool_down_count = 0
+        self._probed: set[tuple[int, str]] = set()
 
     async def headers(self, _caller: Caller, model: str) -> Mapping[str, str]:
-        """See `Auth`."""
-        if not self._rests and len(self._keys) == 1:
+        """Return the header with the key whose turn it is. Raises `KeysCoolingDown`."""
+        # Fast path: with one key and no cool-down there is nothing to choose.
+        if not self._cool_down_count and len(self._keys) == 1:
             return self._keys[0].headers
-        chosen = self._chosen(model, self._clock())
+        chosen = self._choose(model, self._clock())
         self._turn = chosen.number % len(self._keys)
         return chosen.headers
 
-    def _chosen(self, model: str, now: float) -> _Key:
-        """The key whose turn it is. Raises `KeysAtRest`."""
-        resting: list[tuple[_Rest, _Key]] = []
+    def _choose(self, model: str, now: float) -> _Key:
+        """Choose a key. Raises `KeysCoolingDown` if Gemini told all of them to wait and no probe is due."""
+        cooling_down: list[tuple[_CoolDown, _Key]] = []
         for key in (*self._keys[self._turn :], *self._keys[: self._turn]):
-            rest = key.rest(model, now)
-            if rest is None:
+            cool_down = key.cool_down(model, now)
+            if cool_down is None:
                 return key
-            resting.append((rest, key))
-        left = [one for one in resting if one[0].kind != "refused"] or resting
-        asked = [one for one in left if one[0].kind != "told"]
-        if asked:
-            return min(asked, key=_ready_at)[1]
-        for rest, key in left:
-            if rest.again <= now:
-                key.rests[model] = rest._replace(again=now + LOOK_AGAIN)
-                self._tried.add((key.number, model))
+            cooling_down.append((cool_down, key))
+        # A refused key must not hide that the others only have to wait.
+        left = [one for one in cooling_down if one[0].kind != "refused"] or cooling_down
+        guessed = [one for one in left if one[0].kind != "stated"]
+        if guessed:
+            return min(guessed, key=_end_of)[1]
+        for cool_down, key in left:
+            if cool_down.probe_at <= now:
+                # This call is the probe; the next one is due a minute later.
+                key.cool_downs[model] = cool_down._replace(probe_at=now + PROBE_INTERVAL_S)
+                self._probed.add((key.number, model))
                 return key
-        soonest = min(left, key=_ready_at)[0]
-        raise KeysAtRest(soonest.error, soonest.until - now)
+        first = min(left, key=_end_of)[0]
+        raise KeysCoolingDown(first.error, first.until - now)
 
-    def learn(self, headers: Mapping[str, str], model: str, error: UpstreamError) -> bool:
-        """See `Auth`. `headers` is the very mapping that `headers` gave."""
+    def on_error(self, headers: Mapping[str, str], model: str, error: UpstreamError) -> bool:
+        """Start the cool-down that an error calls for; True if another key is ready.
+
+        `headers` must be the very mapping that `headers()` returned: it identifies the key.
+        """
         now = self._clock()
         key = next((one for one in self._keys if one.headers is headers), None)
         if key is None:
-            return _is_useless(error)
-        if _is_useless(error):
-            if "" not in key.rests:
-                log.warning("key %d of %d for the upstream is refused for good", key.number, len(self._keys))
-            self._keep(key, "", _Rest(math.inf, math.inf, "refused", error, math.inf), now)
+            # The keys were replaced meanwhile. If the old one was invalid, a new one is worth a try.
+            return _is_invalid_key(error)
+        if _is_invalid_key(error):
+            if "" not in key.cool_downs:
+                log.warning("API key %d of %d is invalid and is not used any more", key.number, len(self._keys))
+            self._start_cool_down(key, "", _CoolDown(math.inf, math.inf, "refused", error, math.inf), now)
         elif is_balance(error.error):
-            # Money that ran out is told to the client at once: the other keys are not asked for this request.
-            self._keep(key, "", _Rest(now + DENIED, DENIED, "refused", error, math.inf), now)
+            # An empty account is reported to this client at once. Trying all other keys would spend their rate limits
+            # on a request that needs an operator.
+            self._start_cool_down(key, "", _denied_cool_down(error, now), now)
             return False
-        elif (rest := self._rest(key.rests.get(model), error, now)) is not None:
-            self._keep(key, model, rest, now)
+        elif (cool_down := self._cool_down_after(key.cool_downs.get(model), error, now)) is not None:
+            self._start_cool_down(key, model, cool_down, now)
         else:
             return False
-        return any(one.rest(model, now) is None for one in self._keys)
+        return any(one.cool_down(model, now) is None for one in self._keys)
 
-    def worked(self, headers: Mapping[str, str], model: str) -> None:
-        """See `Auth`. A key that answers before its time rests no longer."""
-        for key in self._keys if self._tried else ():
-            if key.headers is headers and (key.number, model) in self._tried:
-                self._tried.discard((key.number, model))
-                self._rests -= key.rests.pop(model, None) is not None
+    def on_success(self, headers: Mapping[str, str], model: str) -> None:
+        """End a cool-down whose probe was answered.
 
-    def _rest(self, last: _Rest | None, error: UpstreamError, now: float) -> _Rest | None:
-        """The rest for one model that an error calls for; None if the key is not to blame. `last` is the one before."""
-        again = now + LOOK_AGAIN
+        Other successes prove nothing: those calls may have started before the cool-down.
+        """
+        for key in self._keys if self._probed else ():
+            if key.headers is headers and (key.number, model) in self._probed:
+                self._probed.discard((key.number, model))
+                self._cool_down_count -= key.cool_downs.pop(model, None) is not None
+
+    def _cool_down_after(self, last: _CoolDown | None, error: UpstreamError, now: float) -> _CoolDown | None:
+        """Return the cool-down for one model that an error calls for; None if the key is not to blame.
+
+        `last` is the key's cool-down before this one, which decides whether a guess is doubled.
+        """
+        probe_at = now + PROBE_INTERVAL_S
         if error.status != 429:
-            return _Rest(now + DENIED, DENIED, "refused", error, math.inf) if _is_denied(error) else None
-        if exhausted_for_the_day(error.error):
-            length = _DAY - (self._wall() - _RESET) % _DAY
+            return _denied_cool_down(error, now) if _is_denied(error) else None
+        if is_daily_quota_exhausted(error.error):
+            length = _DAY_S - (self._wall() - _QUOTA_RESET_UTC_S) % _DAY_S
         elif error.retry_after:
             length = error.retry_after
         elif last is not None and last.until > now:
-            # Calls that were under way together say the same thing.
+            # Calls that ran at the same time report the same limit: doubling for each would be wrong.
             return last
         else:
             follows = last is not None and now - last.until <= last.length
-            length = min(MAX_COOL, 2 * last.length) if last is not None and follows else COOL
-        told = error.retry_after or names_a_quota(error.error)
-        return _Rest(now + length, length, "told" if told else "guess", error, again)
+            length = min(MAX_COOL_DOWN_S, 2 * last.length) if last is not None and follows else FIRST_COOL_DOWN_S
+        stated = error.retry_after or has_quota_violation(error.error)
+        return _CoolDown(now + length, length, "stated" if stated else "guess", error, probe_at)
 
-    def _keep(self, key: _Key, model: str, rest: _Rest, now: float) -> None:
-        if self._rests >= MAX_RESTS:
-            self._forget(now)
-        self._rests += model not in key.rests
-        self._tried.discard((key.number, model))
-        key.rests[model] = rest
+    def _start_cool_down(self, key: _Key, model: str, cool_down: _CoolDown, now: float) -> None:
+        if self._cool_down_count >= MAX_COOL_DOWNS:
+            self._drop_expired(now)
+        self._cool_down_count += model not in key.cool_downs
+        self._probed.discard((key.number, model))
+        key.cool_downs[model] = cool_down
 
-    def _forget(self, now: float) -> None:
-        """Drop what has passed; all of it if nothing has, since a wrong first try costs little."""
+    def _drop_expired(self, now: float) -> None:
+        """Drop cool-downs that have ended; all of them if none has, since one needless attempt costs little."""
         for key in self._keys:
-            key.rests = {model: rest for model, rest in key.rests.items() if rest.until > now}
-        if sum(len(key.rests) for key in self._keys) >= MAX_RESTS:
+            key.cool_downs = {model: cool_down for model, cool_down in key.cool_downs.items() if cool_down.until > now}
+        if sum(len(key.cool_downs) for key in self._keys) >= MAX_COOL_DOWNS:
             for key in self._keys:
-                key.rests.clear()
-        self._rests = sum(len(key.rests) for key in self._keys)
+                key.cool_downs.clear()
+        self._cool_down_count = sum(len(key.cool_downs) for key in self._keys)
 
 
-def _ready_at(one: tuple[_Rest, _Key]) -> float:
+def _denied_cool_down(error: UpstreamError, now: float) -> _CoolDown:
+    return _CoolDown(now + DENIED_COOL_DOWN_S, DENIED_COOL_DOWN_S, "refused", error, math.inf)
+
+
+def _end_of(one: tuple[_CoolDown, _Key]) -> float:
     return one[0].until
 
 
-def _is_useless(error: UpstreamError) -> bool:
-    """Whether a key will not work again."""
-    return reason(error.error) in _USELESS or "reported as leaked" in (error.error.message or "")
+def _is_invalid_key(error: UpstreamError) -> bool:
+    """Whether the key itself is invalid, for all models and for ever."""
+    return error_reason(error.error) in _INVALID_KEY_REASONS or "reported as leaked" in (error.error.message or "")
 
 
 def _is_denied(error: UpstreamError) -> bool:
-    """Whether a key may not do what was asked, for a reason that lies with its project."""
+    """Whether the key's project may not use the model, as opposed to something that the request names."""
     message = error.error.message or ""
     if error.error.status == "FAILED_PRECONDITION":
-        return _PROJECTS_FAULT.search(message) is not None
-    return error.status in (401, 403) and not _REQUESTS_FAULT.search(message)
+        return _PROJECT_FAULT.search(message) is not None
+    return error.status in (401, 403) and not _REQUEST_FAULT.search(message)
 
 
-def auth(settings: UpstreamSettings, clock: Callable[[], float]) -> Auth:
-    """The way of `settings.auth`. `clock` counts seconds."""
+def build_auth(settings: UpstreamSettings, clock: Callable[[], float]) -> Auth:
+    """Build what `settings.auth` asks for. `clock` counts seconds."""
     if settings.auth == "caller":
-        return CallersKey(settings.caller_scheme)
+        return CallerKeyAuth(settings.caller_scheme)
     if settings.auth == "vertex":
         return VertexAuth(clock)
     return KeyPool(settings.auth, settings.keys, clock)

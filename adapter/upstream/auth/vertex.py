@@ -1,8 +1,17 @@
-"""Vertex AI: where its models are, and the access tokens that it wants.
+"""Vertex AI: hosts, paths of models, and access tokens.
 
 Hosts and paths are those of google-genai 3.4.0 (`_api_client.py`). Tokens come from google-auth (extra `vertex`), which
 finds application default credentials: a service account's or workload identity federation's file that
 GOOGLE_APPLICATION_CREDENTIALS names, gcloud's, or the metadata server's.
+
+States of the token in `VertexAuth`:
+
+    none       the next call waits for a token, at most 15 s
+    serving    calls use it
+    ending     less than 300 s are left: calls use it, and the next one is fetched in the background
+    ended      as none
+
+A 401 for the token that serves leads to none, since it may have been withdrawn. At most one fetch runs at a time.
 """
 
 import asyncio
@@ -16,23 +25,23 @@ from adapter.wire.gemini.errors import Status
 
 SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 
-EARLY = 300.0
-"""Seconds before its end at which a token is replaced, while it still serves."""
+REFRESH_EARLY_S = 300.0
+"""Seconds before its end at which the next token is fetched, while calls still use this one."""
 
-PATIENCE = 15.0
+TOKEN_TIMEOUT_S = 15.0
 """Seconds that a call waits for a token."""
 
-ONE_REQUEST = 5.0
-"""Seconds for one request to who gives tokens."""
+TOKEN_REQUEST_TIMEOUT_S = 5.0
+"""Seconds for one request to the token server."""
 
-NEW = 10.0
-"""Seconds for which a token is new: refused then, another one would be refused as well."""
+NEW_TOKEN_S = 10.0
+"""Seconds for which a token is new. If a new one is refused, the next would be refused as well: no retry."""
 
 _MULTI_REGIONS = ("us", "eu")
 
 
 class NoToken(UpstreamError):
-    """There is no access token for Vertex AI."""
+    """No access token for Vertex AI could be had; nothing was sent."""
 
     code = "upstream_auth_failed"
 
@@ -42,15 +51,15 @@ class NoToken(UpstreamError):
 
 
 class Token(NamedTuple):
-    """The headers that carry a token; the times are of the pool's clock."""
+    """The headers that carry a token, and when it was issued and ends, in seconds of the clock of `VertexAuth`."""
 
     headers: dict[str, str]
     made_at: float
     ends_at: float
 
 
-def host_of(location: str) -> str:
-    """The host that serves a location: a region, a multi-region, or `global`."""
+def vertex_host(location: str) -> str:
+    """Return the host of a location: a region, a multi-region, or `global`."""
     if location == "global":
         return "aiplatform.googleapis.com"
     if location in _MULTI_REGIONS:
@@ -58,15 +67,15 @@ def host_of(location: str) -> str:
     return f"{location}-aiplatform.googleapis.com"
 
 
-def collection(project: str, location: str) -> str:
-    """What stands before a model's name in a URL."""
+def model_collection(project: str, location: str) -> str:
+    """Return what stands before a model's name in a URL."""
     return f"projects/{project}/locations/{location}/publishers/google/models/"
 
 
 class VertexAuth:
-    """Tokens from `fetch`, which blocks, in a thread; one at a time, and before the last one ends. See `auth.Auth`.
+    """Authenticates calls with access tokens; the module's docstring has the states.
 
-    `fetch` returns the headers and for how many seconds they serve, or raises `NoToken`.
+    `fetch` blocks, so it runs in a thread. It returns headers and their lifetime in seconds, or raises `NoToken`.
     """
 
     def __init__(
@@ -79,38 +88,39 @@ class VertexAuth:
         self._fetching: asyncio.Task[Token] | None = None
 
     async def headers(self, _caller: object, _model: str) -> Mapping[str, str]:
-        """See `auth.Auth`. Raises `NoToken`."""
+        """Return the headers with the token. Raises `NoToken`."""
         token, now = self._token, self._clock()
         if token is None or token.ends_at <= now:
             try:
-                async with asyncio.timeout(PATIENCE):
-                    token = await asyncio.shield(self._next())
+                async with asyncio.timeout(TOKEN_TIMEOUT_S):
+                    # Shielded, since others wait for the same fetch when this call is cancelled.
+                    token = await asyncio.shield(self._start_refresh())
             except TimeoutError:
                 raise NoToken from None
-        elif token.ends_at - now < EARLY:
-            self._next()
+        elif token.ends_at - now < REFRESH_EARLY_S:
+            self._start_refresh()
         return token.headers
 
-    def learn(self, headers: Mapping[str, str], _model: str, error: UpstreamError) -> bool:
-        """See `auth.Auth`: a token that is refused may have been withdrawn, so a new one is worth a try."""
+    def on_error(self, headers: Mapping[str, str], _model: str, error: UpstreamError) -> bool:
+        """Forget a token that was refused; True if a new one is worth a try."""
         token = self._token
         if error.status != 401 or token is None or token.headers is not headers:
             return False
         self._token = None
-        return self._clock() - token.made_at > NEW
+        return self._clock() - token.made_at > NEW_TOKEN_S
 
-    def worked(self, _headers: Mapping[str, str], _model: str) -> None:
-        """See `auth.Auth`."""
+    def on_success(self, _headers: Mapping[str, str], _model: str) -> None:
+        """Do nothing: a token that works is used anyway."""
 
-    def _next(self) -> "asyncio.Task[Token]":
-        """The fetching of the next token, for all who wait for it."""
+    def _start_refresh(self) -> "asyncio.Task[Token]":
+        """Start to fetch the next token, unless that is under way; all callers share the task."""
         if self._fetching is None or self._fetching.done():
-            self._fetching = asyncio.create_task(self._fetched())
-            # Nobody may wait for it while the old token serves.
+            self._fetching = asyncio.create_task(self._fetch_token())
+            # While the old token serves nobody awaits the task, and asyncio would log its exception as never retrieved.
             self._fetching.add_done_callback(lambda task: task.cancelled() or task.exception())
         return self._fetching
 
-    async def _fetched(self) -> Token:
+    async def _fetch_token(self) -> Token:
         headers, seconds = await asyncio.get_running_loop().run_in_executor(self._thread, self._fetch)
         now = self._clock()
         self._token = Token(headers, now, now + seconds)

@@ -1,1 +1,1 @@
-"""When a call is sent again, and when an upstream is left alone."""
+"""Policies for failing upstreams: retries and the circuit breaker."""

@@ -1,9 +1,23 @@
-"""Not asking an upstream that fails: one circuit for each of its models.
+"""Circuit breaker: stops calls to an upstream that keeps failing. Each model has a circuit of its own.
 
-A circuit opens when half of the calls of the last ten seconds failed, of twenty at least. Then calls end at once with
-`CircuitOpen`, and after a pause one call may try: an answer closes the circuit, a failure makes the pause twice as
-long. A 429 is no failure: who refuses for a while works. Nor is what this side caused itself: a client's time limit
-that ran out, a full pool of connections, an answer that is too large.
+States of a `Circuit`:
+
+    closed      calls go through, successes and failures are counted
+    open        calls end at once with `CircuitOpen`
+    half-open   the pause is over: one call, the probe, goes through, all others end with `CircuitOpen`
+
+Transitions:
+
+    from        event                                                     to
+    closed      of at least 20 calls in 10 s, half or more failed         open, for `settings.circuit_pause` seconds
+    open        the pause is over and a call comes (`before_call`)        half-open
+    half-open   the probe succeeded                                       closed, counters at zero
+    half-open   the probe failed                                          open, for twice the pause, at most 60 s
+    half-open   the probe says nothing about the upstream (see below)     half-open, for the next call
+    half-open   no report of the probe within another pause               half-open, for the next call
+
+`Upstream` calls `before_call` and `after_call` around each attempt. A 429 is not a failure: an upstream that limits
+rates works. Neither is what this side caused: a client's deadline, a full connection pool, an answer above our limit.
 """
 
 from collections.abc import Callable
@@ -11,16 +25,16 @@ from collections.abc import Callable
 from adapter.upstream.errors import CircuitOpen, UpstreamBusy, UpstreamError, UpstreamTimeout, UpstreamUnavailable
 
 WINDOW = 10
-"""Seconds that are looked back."""
+"""Seconds of the past that count; one slot for each."""
 
 LEAST_CALLS = 20
 MAX_PAUSE = 60.0
 MAX_CIRCUITS = 1_000
-"""Clients choose the names of models."""
+"""Clients choose the names of models, so the number of circuits needs a limit."""
 
 
-def failed(error: UpstreamError) -> bool | None:
-    """Whether an error says that the upstream does not work; None if it says nothing about that."""
+def is_outage(error: UpstreamError) -> bool | None:
+    """Whether an error shows that the upstream does not work; None if it shows nothing about that."""
     if isinstance(error, UpstreamBusy) or (isinstance(error, UpstreamTimeout) and error.phase == "total"):
         return None
     if isinstance(error, UpstreamTimeout | UpstreamUnavailable):
@@ -29,52 +43,53 @@ def failed(error: UpstreamError) -> bool | None:
 
 
 class Circuit:
-    """The calls of one model. Times are seconds of any clock that only goes forward."""
+    """The circuit of one model. Times are seconds of any clock that only goes forward."""
 
     def __init__(self, pause: float) -> None:
         self._first_pause = self._pause = pause
-        self._asks_again: float | None = None
+        self._probe_at: float | None = None
         self._seconds = [-WINDOW] * WINDOW
         self._calls = [0] * WINDOW
         self._failures = [0] * WINDOW
 
-    def enter(self, now: float) -> float | None:
-        """Seconds to wait if nothing may be sent now, else None.
+    def before_call(self, now: float) -> float | None:
+        """Return None if a call may be sent, else the seconds until the next probe.
 
-        Who may send while the circuit is open is its probe. A probe that never reports is followed by the next one
-        after another pause.
+        A call that may be sent while the circuit is not closed is its probe.
         """
-        if self._asks_again is None:
+        if self._probe_at is None:
             return None
-        if now < self._asks_again:
-            return self._asks_again - now
-        self._asks_again = now + self._pause
+        if now < self._probe_at:
+            return self._probe_at - now
+        # This call is the probe. If it never reports, because its task was killed, the next one follows a pause later.
+        self._probe_at = now + self._pause
         return None
 
     @property
-    def open(self) -> bool:
-        """Whether who sends now is a probe."""
-        return self._asks_again is not None
+    def is_open(self) -> bool:
+        """Whether the circuit is open or half-open."""
+        return self._probe_at is not None
 
-    def leave(self, now: float, failure: bool | None, *, probe: bool) -> None:
-        """What became of a call. An open circuit learns from its probes alone."""
-        if self._asks_again is None:
+    def after_call(self, now: float, failure: bool | None, *, probe: bool) -> None:
+        """Record how a call ended. While the circuit is open only the probe counts: others began before it opened."""
+        if self._probe_at is None:
             if failure is not None:
-                self._count(now, failure)
+                self._record_call(now, failure)
         elif probe:
-            self._judge(now, failure)
+            self._record_probe(now, failure)
 
-    def _judge(self, now: float, failure: bool | None) -> None:
+    def _record_probe(self, now: float, failure: bool | None) -> None:
         if failure:
             self._pause = min(MAX_PAUSE, self._pause * 2)
-            self._asks_again = now + self._pause
+            self._probe_at = now + self._pause
         elif failure is None:
-            self._asks_again = now
+            self._probe_at = now
         else:
-            self._pause, self._asks_again = self._first_pause, None
+            self._pause, self._probe_at = self._first_pause, None
             self._seconds = [-WINDOW] * WINDOW
 
-    def _count(self, now: float, failure: bool) -> None:
+    def _record_call(self, now: float, failure: bool) -> None:
+        # A ring of one slot for each second; a slot that still holds an older second is reused.
         second = int(now)
         slot = second % WINDOW
         if self._seconds[slot] != second:
@@ -82,55 +97,55 @@ class Circuit:
         self._calls[slot] += 1
         if failure:
             self._failures[slot] += 1
-            self._open_if_due(now)
+            self._open_if_failing(now)
 
-    def _open_if_due(self, now: float) -> None:
+    def _open_if_failing(self, now: float) -> None:
         recent = [slot for slot, second in enumerate(self._seconds) if second > now - WINDOW]
         calls = sum(self._calls[slot] for slot in recent)
         if calls >= LEAST_CALLS and 2 * sum(self._failures[slot] for slot in recent) >= calls:
-            self._asks_again = now + self._pause
+            self._probe_at = now + self._pause
 
 
-class Breaker:
-    """The circuits of one upstream. `tell` is told how many more of them are open, or fewer."""
+class CircuitBreaker:
+    """The circuits of one upstream. `report` is called with the change in the number of open ones (+1, -1)."""
 
     def __init__(
-        self, upstream: str, pause: float, clock: Callable[[], float], tell: Callable[[int], None] | None = None
+        self, upstream: str, pause: float, clock: Callable[[], float], report: Callable[[int], None] | None = None
     ) -> None:
         self._upstream = upstream
         self._pause = pause
         self._clock = clock
-        self._tell = tell
+        self._report = report
         self._circuits: dict[str, Circuit] = {}
 
-    def enter(self, model: str) -> bool:
-        """Whether this call is a probe. Raises `CircuitOpen`."""
+    def before_call(self, model: str) -> bool:
+        """Ask whether a call may be sent; True if it is a probe. Raises `CircuitOpen`."""
         circuit = self._circuits.get(model)
-        if circuit is None or not circuit.open:
+        if circuit is None or not circuit.is_open:
             return False
-        wait = circuit.enter(self._clock())
+        wait = circuit.before_call(self._clock())
         if wait is not None:
             raise CircuitOpen(self._upstream, model, wait)
         return True
 
-    def leave(self, model: str, failure: bool | None, *, probe: bool) -> None:
-        """What became of a call that entered; None: nothing that says whether the upstream works."""
+    def after_call(self, model: str, failure: bool | None, *, probe: bool) -> None:
+        """Record how a call ended: `failure` is None if it shows nothing about the upstream (see `is_outage`)."""
         circuit = self._circuits.get(model)
         if circuit is None:
             if failure is None:
                 return
             if len(self._circuits) >= MAX_CIRCUITS:
-                self._forget()
+                self._make_space()
             circuit = self._circuits[model] = Circuit(self._pause)
-        before = circuit.open
-        circuit.leave(self._clock(), failure, probe=probe)
-        if self._tell is not None and circuit.open != before:
-            self._tell(1 if circuit.open else -1)
+        before = circuit.is_open
+        circuit.after_call(self._clock(), failure, probe=probe)
+        if self._report is not None and circuit.is_open != before:
+            self._report(1 if circuit.is_open else -1)
 
-    def _forget(self) -> None:
-        """Drop what is closed; all of it if nothing is, since to learn again costs little."""
-        self._circuits = {model: circuit for model, circuit in self._circuits.items() if circuit.open}
+    def _make_space(self) -> None:
+        """Drop closed circuits; all of them if none is closed, since learning again costs little."""
+        self._circuits = {model: circuit for model, circuit in self._circuits.items() if circuit.is_open}
         if len(self._circuits) >= MAX_CIRCUITS:
-            if self._tell is not None:
-                self._tell(-len(self._circuits))
+            if self._report is not None:
+                self._report(-len(self._circuits))
             self._circuits.clear()

@@ -1,8 +1,12 @@
-"""When a call is sent again.
+"""Retries.
 
-A generation has no effect beside its cost, so what may have begun is not begun twice: only what never reached Gemini,
-what it refused for a while (409, 429, 503), and on request its internal errors (500). Never after the first byte of an
-answer was passed on, never after a time limit of ours, never 504.
+A generation has no side effect, but it costs money. So a call is sent again only if Gemini surely did not run it:
+
+    retried                                              not retried
+    no connection, a connect timeout                     any other timeout of ours, 504
+    409, 429, 503 (Gemini refused for a while)           every other status
+    500, with the setting `retry_server_errors`          500 otherwise
+    an error of one key, if another key is ready         anything after the first event of a stream
 """
 
 import asyncio
@@ -15,7 +19,7 @@ from adapter.upstream.errors import (
     UpstreamError,
     UpstreamTimeout,
     UpstreamUnavailable,
-    used_up,
+    is_exhausted,
 )
 from adapter.upstream.settings import UpstreamSettings
 
@@ -23,10 +27,10 @@ T = TypeVar("T")
 
 FIRST_WAIT = 0.5
 MAX_WAIT = 8.0
-"""Seconds. Who is told to wait longer is told so, with Retry-After, and does not hold the connection open."""
+"""Seconds. If Gemini asks for more, the client gets the error with Retry-After instead of a connection that hangs."""
 
 MARGIN = 5.0
-"""Seconds that must be left before the deadline for another try."""
+"""Seconds that must be left before the deadline: an attempt without time to be answered only costs money."""
 
 MAX_KEYS = 3
 """How many keys one call may try."""
@@ -36,7 +40,7 @@ _INTERNAL = frozenset({500})
 
 
 class World(NamedTuple):
-    """What retrying needs of the world: seconds that pass, seconds to sleep, a number in [0, 1)."""
+    """Clock (seconds, only forward), sleep (seconds) and random number in [0, 1); tests replace them."""
 
     clock: Callable[[], float]
     sleep: Callable[[float], Awaitable[None]]
@@ -44,11 +48,11 @@ class World(NamedTuple):
 
 
 WORLD = World(time.monotonic, asyncio.sleep, random.random)
-"""The event loop's clock is this one; to ask the loop for it is a call of the system (Python 3.11)."""
+"""`time.monotonic` is the event loop's clock. Asking the loop for it would cost a system call (Python 3.11)."""
 
 
 class Retry:
-    """Runs attempts; shared by all calls to one upstream, so that a storm of errors is not doubled."""
+    """Runs attempts. All calls to one upstream share it, so that retries cannot double the load of a failing one."""
 
     def __init__(self, settings: UpstreamSettings, world: World = WORLD) -> None:
         self._retries = settings.retries
@@ -58,7 +62,7 @@ class Retry:
         self._retrying = 0
 
     async def run(self, attempt: Callable[[], Awaitable[T]], deadline: float) -> T:
-        """The result of the first attempt that gives one. `deadline` is a time of the world's clock.
+        """Return the result of the first attempt that succeeds. `deadline` is a time of the world's clock.
 
         Raises the last attempt's `UpstreamError`.
         """
@@ -70,7 +74,7 @@ class Retry:
                     return await attempt()
                 except UpstreamError as error:
                     tries = tries or _Tries()
-                    pause = self._pause(error, tries, deadline)
+                    pause = self._next_pause(error, tries, deadline)
                     if pause is None:
                         raise
                 if pause:
@@ -80,22 +84,22 @@ class Retry:
             if tries is not None:
                 self._retrying -= tries.counted
 
-    def _pause(self, error: UpstreamError, tries: "_Tries", deadline: float) -> float | None:
-        """Seconds to wait before the next try; None if there is none."""
-        if error.elsewhere and tries.keys < MAX_KEYS:
+    def _next_pause(self, error: UpstreamError, tries: "_Tries", deadline: float) -> float | None:
+        """Return the seconds to wait before the next attempt; None for no further one."""
+        if error.try_another_key and tries.keys < MAX_KEYS:
             pause = 0.0
             tries.keys += 1
-        elif tries.retries < self._retries and (wait := self._wait(error, tries.retries)) is not None:
+        elif tries.retries < self._retries and (wait := self._backoff(error, tries.retries)) is not None:
             pause = wait
             tries.retries += 1
         else:
             return None
-        if self._world.clock() + pause > deadline - MARGIN or not self._within_budget(tries):
+        if self._world.clock() + pause > deadline - MARGIN or not self._is_within_budget(tries):
             return None
         return pause
 
-    def _within_budget(self, tries: "_Tries") -> bool:
-        """At most a fifth of the running calls may be in their second try; three always may."""
+    def _is_within_budget(self, tries: "_Tries") -> bool:
+        """Whether this call may retry: at most a fifth of the running calls may, and three always."""
         if not tries.counted:
             if self._retrying >= max(3, self._running // 5):
                 return False
@@ -103,22 +107,23 @@ class Retry:
             self._retrying += 1
         return True
 
-    def _wait(self, error: UpstreamError, retries: int) -> float | None:
-        """Seconds before this error may have passed; None if it will not pass, or not soon."""
+    def _backoff(self, error: UpstreamError, retries: int) -> float | None:
+        """Return the seconds until this error may be over; None if it will not be, or not soon."""
         match error:
             case UpstreamUnavailable():
                 return 0.0 if error.again else None
             case UpstreamTimeout():
                 return 0.0 if error.phase == "connect" else None
-        if error.code or error.status not in self._statuses or used_up(error.error):
+        if error.code or error.status not in self._statuses or is_exhausted(error.error):
             return None
-        told = error.retry_after or 0.0
+        stated = error.retry_after or 0.0
+        # Full jitter, so that calls that failed together do not come back together.
         backoff = min(MAX_WAIT, FIRST_WAIT * 2**retries) * self._world.random()
-        return max(told, backoff) if told <= MAX_WAIT else None
+        return max(stated, backoff) if stated <= MAX_WAIT else None
 
 
 class _Tries:
-    """What one call has tried."""
+    """The retries of one call so far."""
 
     def __init__(self) -> None:
         self.retries = 0

@@ -1,4 +1,27 @@
-"""Calls carried by asyncio alone: a pool of connections to the one upstream, and httptools to read the answers."""
+"""The default transport: a connection pool on plain asyncio, with httptools to read the answers.
+
+The pool has `max_connections` slots. A slot is in one of these states:
+
+    free      no connection; counted by `_free_slots`
+    opening   a task is connecting
+    idle      its connection waits for a request, in `_idle`
+    busy      its connection carries a request
+
+Transitions:
+
+    from      event                                   to        who
+    free      `_acquire` finds no idle connection     opening   the call
+    opening   connected                               busy      the call
+    opening   failed or cancelled                     free      the call, through `_free_slot`
+    idle      `_reuse_idle`, younger than 30 s        busy      the call
+    idle      `_reuse_idle`, older, or closed         free      the connection, through `_discard`
+    busy      the answer was read to its end          idle      the connection, through `_release`
+    busy      anything else                           free      the connection, through `_discard`
+
+A call that finds neither an idle connection nor a free slot waits in `_waiters`, first come first served, at most
+`settings.connect` seconds. Whoever releases a connection or frees a slot hands it to the first waiter. A waiter that
+is cancelled in that very moment must hand it on (`_hand_on`), or the slot would be lost for ever.
+"""
 
 import asyncio
 import socket
@@ -14,14 +37,14 @@ from adapter.upstream.settings import UpstreamSettings
 from adapter.upstream.transport.base import MAX_STALE, Request, tls_context
 from adapter.upstream.transport.http1 import Answer, Connection
 
-KEPT = 30.0
-"""Seconds for which an idle connection is kept."""
+IDLE_TIMEOUT_S = 30.0
+"""Seconds after which an idle connection is closed: servers close theirs, too, and a request would meet a dead one."""
 
-ATTEMPT = 0.25
-"""Seconds after which the next address is tried beside the one before (RFC 8305, section 8)."""
+HAPPY_EYEBALLS_DELAY_S = 0.25
+"""Seconds before the next address is tried in parallel (RFC 8305, section 8)."""
 
-LOOK_UP = 1.0
-"""Seconds that a look-up of the upstream's name may take where an earlier one has told its addresses."""
+DNS_TIMEOUT_S = 1.0
+"""Seconds for a DNS look-up when an earlier one told addresses: a slow resolver delays no call for long."""
 
 _ERRORS: tuple[tuple[type[Exception], Callable[[], UpstreamError]], ...] = (
     (TimeoutError, lambda: UpstreamTimeout("connect")),
@@ -29,32 +52,39 @@ _ERRORS: tuple[tuple[type[Exception], Callable[[], UpstreamError]], ...] = (
     (ssl.SSLError, lambda: UpstreamUnavailable("Gemini's TLS certificate or handshake was refused.")),
     (OSError, lambda: UpstreamUnavailable("No connection to Gemini.", again=True)),
 )
-"""What making a connection can raise, most specific first."""
+"""What opening a connection can raise, the most specific class first."""
 
-
-_LAST = (*[False] * MAX_STALE, True)
+_IS_LAST_TRY = (*[False] * MAX_STALE, True)
 
 
 class AsyncioTransport:
-    """At most `max_connections` connections; the one that was used last is used first, so that few stay warm."""
+    """Sends requests over at most `max_connections` connections to one upstream; the docstring above has the states.
+
+    The connection that was used last is used first, so that few stay open when there is little to do.
+    """
 
     def __init__(self, settings: UpstreamSettings) -> None:
         self._settings = settings
-        self._where = urlsplit(settings.url)
-        self._origin = f"{self._where.scheme}://{self._where.netloc}"
+        self._url = urlsplit(settings.url)
+        self._origin = f"{self._url.scheme}://{self._url.netloc}"
         self._clock = asyncio.get_running_loop().time
         self._tls: ssl.SSLContext | None = None
         self._addresses: list[aiohappyeyeballs.AddrInfoType] = []
         self._idle: deque[Connection] = deque()
         self._connections: set[Connection] = set()
-        self._places = settings.max_connections
-        self._waiting: deque[asyncio.Future[Connection | None]] = deque()
+        self._free_slots = settings.max_connections
+        self._waiters: deque[asyncio.Future[Connection | None]] = deque()
 
     async def send(self, request: Request) -> Answer:
-        """See `transport.Transport`."""
-        for last in _LAST:
-            connection = self._warm() or await self._connection(request.deadline)
-            answer = connection.call(self._head(request), request.body, request.deadline, self._settings.between_bytes)
+        """Send a request and return its answer once the head has arrived. Raises `UpstreamError`.
+
+        A reused connection that the upstream had closed meanwhile is no failure: the request goes out on the next one.
+        """
+        for last in _IS_LAST_TRY:
+            connection = self._reuse_idle() or await self._acquire(request.deadline)
+            answer = connection.send_request(
+                self._head(request), request.body, request.deadline, self._settings.between_bytes
+            )
             try:
                 await answer.head(self._settings.first_byte)
             except BaseException as error:
@@ -66,20 +96,20 @@ class AsyncioTransport:
         raise AssertionError("the last try returns or raises")
 
     def _head(self, request: Request) -> bytes:
-        """The request's line and header fields; their values were checked where they came from."""
-        head = f"{request.method} {request.url.removeprefix(self._origin)} HTTP/1.1\r\nhost: {self._where.netloc}\r\n"
+        """Write the request line and the header fields. Their values were checked where they came from."""
+        head = f"{request.method} {request.url.removeprefix(self._origin)} HTTP/1.1\r\nhost: {self._url.netloc}\r\n"
         for name, value in request.headers.items():
             head += f"{name}: {value}\r\n"
         if request.body is not None:
             head += f"content-length: {len(request.body)}\r\n"
         return f"{head}\r\n".encode("latin-1")
 
-    def _warm(self) -> Connection | None:
-        """An idle connection; those that were idle for too long are closed."""
+    def _reuse_idle(self) -> Connection | None:
+        """Take an idle connection, if there is one, and close those that were idle for too long."""
         idle = self._idle
         if not idle:
             return None
-        too_old = self._clock() - KEPT
+        too_old = self._clock() - IDLE_TIMEOUT_S
         while idle and idle[0].idle_since < too_old:
             idle.popleft().abort()
         while idle:
@@ -88,64 +118,67 @@ class AsyncioTransport:
                 return connection
         return None
 
-    async def _connection(self, deadline: float) -> Connection:
-        """A connection that another call leaves, or a new one in a free place. Raises `UpstreamError`."""
+    async def _acquire(self, deadline: float) -> Connection:
+        """Wait for a connection that another call releases, or open one in a free slot. Raises `UpstreamError`."""
         now = asyncio.get_running_loop().time()
         until = min(now + self._settings.connect, max(deadline, now))
-        left = await self._place(until)
-        while left is not None and left.closed:
-            left = await self._place(until)
-        return left or await self._new(until)
+        connection = await self._wait_for_slot(until)
+        # It may have been closed between being handed over and this task's turn.
+        while connection is not None and connection.closed:
+            connection = await self._wait_for_slot(until)
+        return connection or await self._open(until)
 
-    async def _place(self, until: float) -> Connection | None:
-        """Wait in line for a connection, or for a place for a new one (None). Raises `UpstreamBusy`."""
-        if self._places:
-            self._places -= 1
+    async def _wait_for_slot(self, until: float) -> Connection | None:
+        """Wait for a connection, or for a free slot (None). Raises `UpstreamBusy`."""
+        if self._free_slots:
+            self._free_slots -= 1
             return None
-        turn: asyncio.Future[Connection | None] = asyncio.get_running_loop().create_future()
-        self._waiting.append(turn)
+        waiter: asyncio.Future[Connection | None] = asyncio.get_running_loop().create_future()
+        self._waiters.append(waiter)
         try:
             async with asyncio.timeout_at(until):
-                return await turn
+                return await waiter
         except TimeoutError:
-            self._give_up(turn)
+            self._hand_on(waiter)
             raise UpstreamBusy from None
         except asyncio.CancelledError:
-            self._give_up(turn)
+            self._hand_on(waiter)
             raise
 
-    def _give_up(self, turn: "asyncio.Future[Connection | None]") -> None:
-        """What was given to somebody who no longer waits goes to the next."""
-        if not turn.done() or turn.cancelled():
-            self._waiting = deque(other for other in self._waiting if other is not turn)
-        elif (connection := turn.result()) is None:
-            self._leave()
+    def _hand_on(self, waiter: "asyncio.Future[Connection | None]") -> None:
+        """Leave the queue. If the waiter was cancelled after it was handed something, hand that on."""
+        if not waiter.done() or waiter.cancelled():
+            self._waiters = deque(other for other in self._waiters if other is not waiter)
+        elif (connection := waiter.result()) is None:
+            self._free_slot()
         elif not connection.closed:
-            self._rest(connection)
+            self._release(connection)
 
-    async def _new(self, until: float) -> Connection:
+    async def _open(self, until: float) -> Connection:
         connection: Connection | None = None
         try:
             async with asyncio.timeout_at(until):
-                connection = await self._dial()
+                connection = await self._connect()
         except (OSError, TimeoutError) as error:
             raise next(make() for kind, make in _ERRORS if isinstance(error, kind)) from error
         finally:
             if connection is None:
-                self._leave()
+                self._free_slot()
         self._connections.add(connection)
         return connection
 
-    async def _dial(self) -> Connection:
+    async def _connect(self) -> Connection:
         loop = asyncio.get_running_loop()
-        host, tls = self._where.hostname or "", self._where.scheme == "https"
-        port = self._where.port or (443 if tls else 80)
-        addresses = await self._look_up(host, port)
-        connected = await aiohappyeyeballs.start_connection(addresses, happy_eyeballs_delay=ATTEMPT, loop=loop)
+        host, tls = self._url.hostname or "", self._url.scheme == "https"
+        port = self._url.port or (443 if tls else 80)
+        addresses = await self._resolve(host, port)
+        connected = await aiohappyeyeballs.start_connection(
+            addresses, happy_eyeballs_delay=HAPPY_EYEBALLS_DELAY_S, loop=loop
+        )
         if tls and self._tls is None:
             self._tls = tls_context(self._settings.url, self._settings.ca_file)
         _, connection = await loop.create_connection(
-            lambda: Connection(self._rest, self._lost),
+            lambda: Connection(self._release, self._discard),
             sock=connected,
             ssl=self._tls,
             server_hostname=host if tls else None,
@@ -154,48 +187,48 @@ class AsyncioTransport:
             raise ConnectionResetError
         return connection
 
-    async def _look_up(self, host: str, port: int) -> list[aiohappyeyeballs.AddrInfoType]:
-        """The addresses of the upstream; those of the last look-up where this one fails, or takes too long."""
+    async def _resolve(self, host: str, port: int) -> list[aiohappyeyeballs.AddrInfoType]:
+        """Look up the upstream's addresses; if that fails or takes too long, return those of the last look-up."""
         look_up = asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
         try:
-            async with asyncio.timeout(LOOK_UP if self._addresses else None):
+            async with asyncio.timeout(DNS_TIMEOUT_S if self._addresses else None):
                 self._addresses = list(await look_up)
         except (OSError, TimeoutError):
             if not self._addresses:
                 raise
         return self._addresses
 
-    def _rest(self, connection: Connection) -> None:
-        """A connection can carry the next call."""
-        turn = self._next_turn()
-        if turn is None:
+    def _release(self, connection: Connection) -> None:
+        """Take back a connection that can carry another request."""
+        waiter = self._next_waiter()
+        if waiter is None:
             self._idle.append(connection)
         else:
-            turn.set_result(connection)
+            waiter.set_result(connection)
 
-    def _lost(self, connection: Connection) -> None:
-        """A connection is closed."""
+    def _discard(self, connection: Connection) -> None:
+        """Forget a closed connection."""
         if connection in self._connections:
             self._connections.remove(connection)
-            self._leave()
+            self._free_slot()
 
-    def _leave(self) -> None:
-        """A place is free."""
-        turn = self._next_turn()
-        if turn is None:
-            self._places += 1
+    def _free_slot(self) -> None:
+        """Give a slot back."""
+        waiter = self._next_waiter()
+        if waiter is None:
+            self._free_slots += 1
         else:
-            turn.set_result(None)
+            waiter.set_result(None)
 
-    def _next_turn(self) -> "asyncio.Future[Connection | None] | None":
-        while self._waiting:
-            turn = self._waiting.popleft()
-            if not turn.done():
-                return turn
+    def _next_waiter(self) -> "asyncio.Future[Connection | None] | None":
+        while self._waiters:
+            waiter = self._waiters.popleft()
+            if not waiter.done():
+                return waiter
         return None
 
     async def aclose(self) -> None:
-        """See `transport.Transport`."""
+        """Close all connections."""
         for connection in self._connections:
             connection.abort()
         self._idle.clear()

@@ -1,4 +1,8 @@
-"""The narrow waist: what carries a call. Two ways stand behind it, held by one suite of contract tests."""
+"""The transport interface: sends one HTTP request, returns one answer.
+
+Two implementations, `AsyncioTransport` and `Httpx2Transport`, pass the same contract tests
+(tests/upstream/test_transport_contract.py).
+"""
 
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
@@ -11,11 +15,11 @@ from adapter.upstream.errors import UpstreamUnavailable
 R = TypeVar("R")
 
 MAX_STALE = 4
-"""How many connections that were closed while idle one call may meet."""
+"""How many stale connections (closed by the upstream while idle) one call may try before it fails."""
 
 
 class Request(msgspec.Struct, frozen=True, gc=False):
-    """One call. Headers have lower-case names; `deadline` is a time of the event loop's clock."""
+    """One HTTP request. Header names are in lower case; `deadline` is a time of the event loop's clock, in seconds."""
 
     method: str
     url: str
@@ -25,28 +29,28 @@ class Request(msgspec.Struct, frozen=True, gc=False):
 
 
 class Response(Protocol):
-    """An answer whose head has come. `headers` are looked up by names in lower case."""
+    """An answer whose head has arrived. Header names are in lower case."""
 
     status: int
     headers: Mapping[str, str]
 
     async def read(self) -> bytes:
-        """The next piece of the body as it comes, decompressed; `b""` at its end.
+        """Return the next piece of the body, decompressed, as soon as it arrives; `b""` at the end.
 
         Raises `UpstreamTimeout`, `UpstreamUnavailable` (the connection broke), `UpstreamProtocolError`.
         """
         ...
 
     async def aclose(self) -> None:
-        """Give the connection back, or close it at once where the body has not been read to its end."""
+        """Release the connection; if the body was not read to its end, close it."""
         ...
 
 
 class Transport(Protocol):
-    """Sends calls over connections that it keeps. Opens none before the first call."""
+    """Sends requests over connections that it reuses. It opens none before the first request."""
 
     async def send(self, request: Request) -> Response:
-        """The answer, once its head has come; redirects are answers.
+        """Send a request and return the answer once its head has arrived. Redirects are not followed.
 
         Raises `UpstreamTimeout`, `UpstreamUnavailable`, `UpstreamProtocolError`.
         """
@@ -57,16 +61,16 @@ class Transport(Protocol):
         ...
 
 
-def codings(header: str) -> list[str]:
-    """What `Content-Encoding` says was done to a body: nothing is said by an empty field or by `identity`."""
-    found = [coding.strip().lower() for coding in header.split(",")]
-    return [coding for coding in found if coding not in ("", "identity")]
+def content_codings(header: str) -> list[str]:
+    """List the codings in a `Content-Encoding` header, in lower case; an empty one and `identity` mean none."""
+    codings = [coding.strip().lower() for coding in header.split(",")]
+    return [coding for coding in codings if coding not in ("", "identity")]
 
 
-async def past_stale_connections(send: Callable[[], Awaitable[R]]) -> R:
-    """Send again while the failure is that of a kept connection which the other side had closed meanwhile.
+async def retry_stale_connections(send: Callable[[], Awaitable[R]]) -> R:
+    """Call `send` again while it fails on a reused connection that the upstream had closed meanwhile.
 
-    No byte of an answer came, so the request was not taken up (RFC 9112, 9.3.1).
+    No byte of an answer arrived, so the request was not processed, and sending it again is safe (RFC 9112, 9.3.1).
     """
     for _ in range(MAX_STALE):
         try:
@@ -78,5 +82,5 @@ async def past_stale_connections(send: Callable[[], Awaitable[R]]) -> R:
 
 
 def tls_context(url: str, ca_file: str | None) -> ssl.SSLContext | None:
-    """What is trusted: the system's certificates, or those of a file. None for plain HTTP, since loading is slow."""
+    """Trust the system's certificates, or those of a PEM file. None for plain HTTP, since loading them is slow."""
     return ssl.create_default_context(cafile=ca_file) if url.startswith("https:") else None

@@ -1,4 +1,7 @@
-"""Calls carried by httpx2: the fallback, built on other sockets code than aiohttp's."""
+"""The second transport, on httpx2: the one that speaks to proxies, and the fallback if `AsyncioTransport` has a fault.
+
+httpx2's errors are mapped to ours by two tables, for the head and for the body. `UpstreamError` is all that gets out.
+"""
 
 import asyncio
 import ssl
@@ -17,16 +20,16 @@ from adapter.upstream.errors import (
     UpstreamUnavailable,
 )
 from adapter.upstream.settings import UpstreamSettings
-from adapter.upstream.transport.base import Request, past_stale_connections, tls_context
+from adapter.upstream.transport.base import Request, retry_stale_connections, tls_context
 
 SHARD = 50
-"""Connections in one pool: httpx2 looks at each of them on each call, so a large pool is slow."""
+"""Connections in one pool. httpx2 goes through all connections of a pool on each request, so a large pool is slow."""
 
 _BROKE = "The connection to Gemini broke before it answered."
 
 
 def _no_connection(error: Exception) -> UpstreamUnavailable:
-    """A refused connection may be open a moment later; a refused certificate will be refused again."""
+    """Map a failed connection. A refused connection may work a moment later; a refused certificate will not."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, ssl.SSLError):
@@ -36,9 +39,10 @@ def _no_connection(error: Exception) -> UpstreamUnavailable:
 
 
 def _no_head(error: Exception, reused: bool) -> UpstreamError:
-    """httpx2 tells a connection closed without a byte from a head that is wrong only by its text.
+    """Map a missing or malformed head.
 
-    A wrong head on a kept connection is what the answer before left there, beyond the length that it had told.
+    httpx2 has one exception for both; only its text tells a connection that was closed without a byte. A malformed
+    head on a reused connection may be bytes of the answer before, beyond its stated length.
     """
     if reused or "without sending a response" in str(error):
         return UpstreamUnavailable(_BROKE, stale=reused)
@@ -56,7 +60,7 @@ _ERRORS: tuple[tuple[type[Exception], Callable[[Exception, bool], UpstreamError]
     (httpx2.RemoteProtocolError, _no_head),
     (httpx2.TransportError, lambda _, __: UpstreamProtocolError("The upstream's answer is not HTTP.")),
 )
-"""What waiting for an answer's head can raise, most specific first."""
+"""What waiting for a head can raise, the most specific class first."""
 
 _BODY_ERRORS: tuple[tuple[type[Exception], Callable[[], UpstreamError]], ...] = (
     (httpx2.TimeoutException, lambda: UpstreamTimeout("between bytes")),
@@ -67,7 +71,7 @@ _BODY_ERRORS: tuple[tuple[type[Exception], Callable[[], UpstreamError]], ...] = 
 
 
 class Httpx2Response:
-    """An answer; see `transport.Response`."""
+    """An answer of httpx2; implements `transport.Response`."""
 
     def __init__(self, response: httpx2.Response, deadline: float, release: Callable[[], None]) -> None:
         self.status = response.status_code
@@ -78,8 +82,8 @@ class Httpx2Response:
         self._release = release
 
     async def read(self) -> bytes:
-        """See `transport.Response`."""
-        # What never waits is never interrupted.
+        """Return the next piece of the body; `b""` at its end. Raises `UpstreamError`."""
+        # `timeout_at` interrupts only what waits: a body that never pauses would run past the deadline.
         if time.monotonic() >= self._deadline:
             raise UpstreamTimeout("total")
         try:
@@ -94,7 +98,7 @@ class Httpx2Response:
             raise next(make() for kind, make in _BODY_ERRORS if isinstance(error, kind)) from error
 
     async def aclose(self) -> None:
-        """See `transport.Response`."""
+        """Release the connection; httpx2 closes it if the body was not read to its end."""
         self._release()
         self._release = _nothing
         await self._response.aclose()
@@ -105,7 +109,7 @@ def _nothing() -> None:
 
 
 class Httpx2Transport:
-    """Pools of at most `SHARD` connections, the first that has room; no cookies, no redirects, no environment."""
+    """Several pools of at most `SHARD` connections each. No cookies, no redirects, no proxy from the environment."""
 
     def __init__(self, settings: UpstreamSettings) -> None:
         self._settings = settings
@@ -116,9 +120,9 @@ class Httpx2Transport:
         self._tls: ssl.SSLContext | None = None
 
     def _shard(self) -> int:
-        """The first pool with room, so that few calls keep few connections warm; the least busy if all are full."""
-        room = next((i for i, busy in enumerate(self._busy) if busy < self._size), None)
-        return min(range(len(self._busy)), key=self._busy.__getitem__) if room is None else room
+        """Choose the first pool with a free slot, so that few calls need few connections; else the least busy one."""
+        free = next((i for i, busy in enumerate(self._busy) if busy < self._size), None)
+        return min(range(len(self._busy)), key=self._busy.__getitem__) if free is None else free
 
     def _pool(self, shard: int) -> httpx2.AsyncHTTPTransport:
         pool = self._pools[shard]
@@ -134,8 +138,8 @@ class Httpx2Transport:
         return pool
 
     async def send(self, request: Request) -> Httpx2Response:
-        """See `transport.Transport`."""
-        return await past_stale_connections(partial(self._send, request))
+        """Send a request and return its answer once the head has arrived. Raises `UpstreamError`."""
+        return await retry_stale_connections(partial(self._send, request))
 
     async def _send(self, request: Request) -> Httpx2Response:
         message, limits, dialled = self._message(request)
@@ -151,12 +155,13 @@ class Httpx2Transport:
         finally:
             if response is None:
                 self._release(shard)
+        # httpx2 looks at this dict again for each read: from here on silence is limited, not the wait for the head.
         limits["read"] = self._settings.between_bytes
         response.request = message
         return Httpx2Response(response, request.deadline, partial(self._release, shard))
 
     def _message(self, request: Request) -> tuple[httpx2.Request, dict[str, float], list[str]]:
-        """The request, its time limits (looked at again when the body is read), and the connections made for it."""
+        """Build the request; return it with its time limits and a list that fills if a new connection is opened."""
         settings = self._settings
         limits = {"connect": settings.connect, "pool": settings.connect, "read": settings.first_byte, "write": 60.0}
         dialled: list[str] = []
@@ -176,7 +181,7 @@ class Httpx2Transport:
         self._busy[shard] -= 1
 
     async def aclose(self) -> None:
-        """See `transport.Transport`."""
+        """Close all connections."""
         pools, self._pools = self._pools, [None] * len(self._pools)
         for pool in pools:
             if pool is not None:
