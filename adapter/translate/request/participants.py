@@ -5,12 +5,11 @@ from collections.abc import Iterable
 from adapter.translate.core.notes import Fate, Note
 
 
-def shared_roles(speakers: Iterable[tuple[str | None, str | None]]) -> frozenset[str | None]:
-    """The roles in which several names speak, from each message's role and name."""
+def shared_roles(speakers: Iterable[tuple[str | None, str]]) -> frozenset[str | None]:
+    """The roles in which several names speak, from the role and name of each message that has a name."""
     names: dict[str | None, set[str]] = {}
     for role, name in speakers:
-        if name:
-            names.setdefault(role, set()).add(name)
+        names.setdefault(role, set()).add(name)
     return frozenset(role for role, several in names.items() if len(several) > 1)
 
 

@@ -1,0 +1,125 @@
+"""/v1/completions as a view of chats: what each choice says, whole and streamed, and what is refused."""
+
+import msgspec
+import pytest
+
+from adapter.translate.completions import CompletionStream, CompletionView, echoed, from_chat, to_chat
+from adapter.translate.core.capabilities import ModelCapabilities
+from adapter.translate.core.notes import Rejected
+from adapter.wire.openai.chat_answer import ChatCompletion, ChatCompletionChunk
+from adapter.wire.openai.completions import Completion, CompletionRequest
+from tests.translate.answering import Object
+
+ROW = ModelCapabilities(pattern="*", source="", date="")
+
+
+def viewed(**fields: object) -> CompletionView:
+    return to_chat(CompletionRequest(model="m", **fields), ROW)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("fields", "path"),
+    [
+        ({"prompt": "a", "max_tokens": -1}, "max_tokens"),
+        ({"prompt": "a", "max_tokens": 0}, "max_tokens"),
+        ({"prompt": "a", "logprobs": 6}, "logprobs"),
+        ({"prompt": "a", "n": 3, "best_of": 2}, "best_of"),
+        ({"prompt": []}, "prompt"),
+        ({"prompt": ["a", 1]}, "prompt[1]"),
+        ({"prompt": [1, 2]}, "prompt"),
+        ({"prompt": ["a", [1, 2]]}, "prompt[1]"),
+    ],
+)
+def test_what_openai_refuses_is_refused_at_its_field(fields: Object, path: str) -> None:
+    with pytest.raises(Rejected) as raised:
+        viewed(**fields)
+    assert [note.path for note in raised.value.notes] == [path]
+
+
+def test_the_first_answers_are_the_best_ones_and_as_many_as_asked_for_need_no_note() -> None:
+    codes = [[note.code for note in viewed(prompt="a", n=2, best_of=most, max_tokens=5).notes] for most in (2, 3)]
+    assert [("best-of-unavailable" in one) for one in codes] == [False, True]
+
+
+def logprobs(*tokens: str) -> Object:
+    return {"content": [{"token": token, "logprob": -1.0, "bytes": [97], "top_logprobs": []} for token in tokens]}
+
+
+def answered(text: str, **more: Object) -> Object:
+    """One prompt's chat, with two choices."""
+    choices = [
+        {"index": number, "message": {"role": "assistant", "content": text * (number + 1), "refusal": None}, "finish_reason": "stop"}
+        | more
+        for number in range(2)
+    ]
+    usage = {"prompt_tokens": 2, "completion_tokens": 3, "total_tokens": 5}
+    return {"id": "x", "object": "chat.completion", "created": 1, "model": "g", "choices": choices, "usage": usage}
+
+
+def test_choices_are_numbered_prompt_by_prompt_behind_their_echo() -> None:
+    view = viewed(prompt=["a", "b"], n=2, echo=True, max_tokens=5)
+    answers = [msgspec.convert(answered(text, logprobs=logprobs(text)), ChatCompletion) for text in "xy"]
+    made = from_chat(answers, view, "cmpl-1", 7, "asked")
+    assert [(one.index, one.text) for one in made.choices] == [(0, "ax"), (1, "axx"), (2, "by"), (3, "byy")]
+    assert [one.logprobs.text_offset for one in made.choices if one.logprobs] == [[1]] * 4
+    assert (made.usage.prompt_tokens, made.usage.completion_tokens) == (4, 6) if made.usage else False
+    assert (made.model, made.created) == ("g", 7)
+
+
+def test_no_answer_at_all_keeps_the_name_asked_for() -> None:
+    made = from_chat([], viewed(prompt="a", max_tokens=5), "cmpl-1", 7, "asked")
+    assert (made.model, made.choices, made.usage) == ("asked", [], None)
+
+
+def test_an_echo_alone_is_each_prompt_once_for_each_choice() -> None:
+    view = viewed(prompt=["a", "b"], n=2, echo=True, max_tokens=0)
+    assert view.only_echo
+    made = echoed(view, "cmpl-1", 7, "asked", prompt_tokens=4)
+    assert [(one.index, one.text, one.finish_reason) for one in made.choices] == [
+        (0, "a", "length"),
+        (1, "a", "length"),
+        (2, "b", "length"),
+        (3, "b", "length"),
+    ]
+    assert made.usage is not None
+    assert (made.usage.prompt_tokens, made.usage.completion_tokens, made.usage.total_tokens) == (4, 0, 4)
+
+
+def chunk(index: int, finish: str | None = None, probabilities: Object | None = None, **delta: str) -> Object:
+    choice = {"index": index, "delta": delta, "finish_reason": finish, "logprobs": probabilities}
+    return {"id": "x", "object": "chat.completion.chunk", "created": 1, "model": "g", "choices": [choice]}
+
+
+def events_of(stream: CompletionStream, chunks: list[Object]) -> list[Completion]:
+    return stream.feed([msgspec.convert(one, ChatCompletionChunk) for one in chunks])
+
+
+def test_a_stream_says_what_the_whole_answer_says() -> None:
+    view = viewed(prompt=["a", "b"], n=2, echo=True, max_tokens=5, stream=True)
+    stream = CompletionStream(view, 1, "cmpl-1", 7)
+    usage = {"prompt_tokens": 2, "completion_tokens": 3, "total_tokens": 5}
+    made = events_of(
+        stream,
+        [
+            chunk(0, role="assistant"),
+            chunk(0, content="x", probabilities=logprobs("x")),
+            chunk(0, content="y", probabilities=logprobs("y")),
+            chunk(1, content="z"),
+            chunk(0, role="assistant"),
+            chunk(0, finish="length"),
+            chunk(1, finish="tool_calls"),
+            {"id": "x", "object": "chat.completion.chunk", "created": 1, "model": "g", "choices": [], "usage": usage},
+        ],
+    )
+    told = [(one.choices[0].index, one.choices[0].text, one.choices[0].finish_reason) for one in made]
+    assert told == [
+        (2, "b", None),
+        (2, "x", None),
+        (2, "y", None),
+        (3, "bz", None),
+        (2, "", "length"),
+        (3, "", "stop"),
+    ]
+    assert [one.choices[0].logprobs.text_offset for one in made if one.choices[0].logprobs] == [[1], [2]]
+    assert stream.usage is not None
+    assert stream.usage.completion_tokens == 3
