@@ -11,7 +11,9 @@ from adapter.translate.core.arguments import MAX_ENDS, RAW, read_arguments
 OBJECTS = st.dictionaries(st.text(max_size=4), st.text(max_size=4) | st.integers(-9, 9), max_size=3)
 
 
-@given(st.text() | OBJECTS.map(json.dumps) | st.lists(OBJECTS, max_size=3).map(lambda some: "".join(map(json.dumps, some))))
+@given(
+    st.text() | OBJECTS.map(json.dumps) | st.lists(OBJECTS, max_size=3).map(lambda some: "".join(map(json.dumps, some)))
+)
 def test_the_text_is_always_that_of_the_object_and_what_was_changed_has_a_code(text: str) -> None:
     read = read_arguments(text)
     assert json.loads(read.text) == read.value

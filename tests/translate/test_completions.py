@@ -48,7 +48,11 @@ def logprobs(*tokens: str) -> Object:
 def answered(text: str, **more: Object) -> Object:
     """One prompt's chat, with two choices."""
     choices = [
-        {"index": number, "message": {"role": "assistant", "content": text * (number + 1), "refusal": None}, "finish_reason": "stop"}
+        {
+            "index": number,
+            "message": {"role": "assistant", "content": text * (number + 1), "refusal": None},
+            "finish_reason": "stop",
+        }
         | more
         for number in range(2)
     ]

@@ -247,3 +247,22 @@ def test_items_of_two_answers_have_ids_of_their_own():
         machine.close()
         ids += [item.id for item in machine.response.output]
     assert len(set(ids)) == len(ids) == 4
+
+
+def test_the_signature_of_a_candidate_that_is_not_told_is_not_carried():
+    call = {"functionCall": {"name": "f", "args": {}}, "thoughtSignature": "c2ln"}
+    answer = said({"text": "a"})
+    answer["candidates"].append({"index": 1, "content": {"role": "model", "parts": [call]}, "finishReason": "STOP"})
+    view = viewed(store=False)
+    for response in (whole(answer, view)[0], join_events(streamed([answer], view)[0])):
+        assert [item["type"] for item in response["output"]] == ["message"]
+
+
+def test_a_response_that_is_taken_back_ends_with_what_it_said_so_far():
+    view = viewed()
+    machine = responses.ResponseStream(STAMP, view).begin(context_of(view), STAMP.model)
+    told = [*machine.feed(*read(said({"text": "a"}, finish=""))), *machine.cancel()]
+    seen = [json.loads(encode(event)) for event in told]
+    last = seen[-1]["response"]
+    assert last["status"] == "cancelled"
+    assert [(item["status"], item["content"][0]["text"]) for item in last["output"]] == [("incomplete", "a")]

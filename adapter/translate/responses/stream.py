@@ -152,7 +152,6 @@ class ResponseStream:
         self._output = Output(stamp, self.response.output)
         self._issued: list[Issued] = []
         self._records: dict[str, Issued] = {}
-        self._sealed: set[str] = set()
         self._started = False
         self._search: dict[str, Any] | None = None
         self._searched = False
@@ -315,7 +314,7 @@ class ResponseStream:
         call_id = call.id or ""
         record = self._records.get(call_key(call_id))
         if record is not None and record.signature.value:
-            told += self._output.carry(self._seal([record]), alone=self.view.keeps_nothing)
+            told += self._output.carry(responses_carrier.seal([record]), alone=self.view.keeps_nothing)
         if call.custom is not None:
             name = self._name(call.custom.name or "", "custom")
             return told + self._output.custom_call(call_id, name, call.custom.input)
@@ -324,11 +323,6 @@ class ResponseStream:
 
     def _name(self, name: str, kind: Any) -> CallName:
         return self.view.names.get(name) or CallName(kind, name)
-
-    def _seal(self, records: Iterable[Issued]) -> str:
-        kept = list(records)
-        self._sealed.update(record.key for record in kept)
-        return responses_carrier.seal(kept)
 
     def _image(self, delta: Delta) -> list[Event]:
         told: list[Event] = []
@@ -384,15 +378,14 @@ class ResponseStream:
     def _last_records(self) -> list[Event]:
         """A reasoning item for what only the whole answer could tell: a text's or an image's signature, lost parts.
 
-        Calls are found by their ids; Gemini's ids alone are left out, since others can replace them.
+        A call's record went before the call; that of a candidate that is not told is of no use.
         """
-        left: list[Issued] = []
-        for key, (_, record, by_words) in self._records.items():
-            if by_words and (record.value or record.images or present(record.parts)):
-                left.append(Issued(responses_carrier.ANSWER, msgspec.structs.replace(record, calls=[])))
-            elif not by_words and record.value and key not in self._sealed:
-                left.append(Issued(key, record))
-        return self._output.carry(self._seal(left), alone=True) if left else []
+        left = [
+            Issued(responses_carrier.ANSWER, msgspec.structs.replace(record, calls=[]))
+            for _, record, by_words in self._records.values()
+            if by_words and (record.value or record.images or present(record.parts))
+        ]
+        return self._output.carry(responses_carrier.seal(left), alone=True) if left else []
 
 
 def _action(raw: msgspec.Raw) -> dict[str, Any] | None:
