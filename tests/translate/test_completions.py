@@ -8,7 +8,7 @@ from adapter.translate.core.capabilities import ModelCapabilities
 from adapter.translate.core.notes import Rejected
 from adapter.wire.openai.chat_answer import ChatCompletion, ChatCompletionChunk
 from adapter.wire.openai.completions import Completion, CompletionRequest
-from tests.translate.answering import Object
+from tests.support.answering import Object
 
 ROW = ModelCapabilities(pattern="*", source="", date="")
 
@@ -41,8 +41,25 @@ def test_the_first_answers_are_the_best_ones_and_as_many_as_asked_for_need_no_no
     assert [("best-of-unavailable" in one) for one in codes] == [False, True]
 
 
+USAGE = {
+    "prompt_tokens": 2,
+    "completion_tokens": 3,
+    "total_tokens": 5,
+    "prompt_tokens_details": {"cached_tokens": 0, "audio_tokens": 0, "cache_write_tokens": 0},
+    "completion_tokens_details": {
+        "reasoning_tokens": 0,
+        "audio_tokens": 0,
+        "accepted_prediction_tokens": 0,
+        "rejected_prediction_tokens": 0,
+    },
+}
+
+
 def logprobs(*tokens: str) -> Object:
-    return {"content": [{"token": token, "logprob": -1.0, "bytes": [97], "top_logprobs": []} for token in tokens]}
+    return {
+        "content": [{"token": token, "logprob": -1.0, "bytes": [97], "top_logprobs": []} for token in tokens],
+        "refusal": None,
+    }
 
 
 def answered(text: str, **more: Object) -> Object:
@@ -56,8 +73,7 @@ def answered(text: str, **more: Object) -> Object:
         | more
         for number in range(2)
     ]
-    usage = {"prompt_tokens": 2, "completion_tokens": 3, "total_tokens": 5}
-    return {"id": "x", "object": "chat.completion", "created": 1, "model": "g", "choices": choices, "usage": usage}
+    return {"id": "x", "object": "chat.completion", "created": 1, "model": "g", "choices": choices, "usage": USAGE}
 
 
 def test_choices_are_numbered_prompt_by_prompt_behind_their_echo() -> None:
@@ -101,7 +117,6 @@ def events_of(stream: CompletionStream, chunks: list[Object]) -> list[Completion
 def test_a_stream_says_what_the_whole_answer_says() -> None:
     view = viewed(prompt=["a", "b"], n=2, echo=True, max_tokens=5, stream=True)
     stream = CompletionStream(view, 1, "cmpl-1", 7)
-    usage = {"prompt_tokens": 2, "completion_tokens": 3, "total_tokens": 5}
     made = events_of(
         stream,
         [
@@ -112,7 +127,7 @@ def test_a_stream_says_what_the_whole_answer_says() -> None:
             chunk(0, role="assistant"),
             chunk(0, finish="length"),
             chunk(1, finish="tool_calls"),
-            {"id": "x", "object": "chat.completion.chunk", "created": 1, "model": "g", "choices": [], "usage": usage},
+            {"id": "x", "object": "chat.completion.chunk", "created": 1, "model": "g", "choices": [], "usage": USAGE},
         ],
     )
     told = [(one.choices[0].index, one.choices[0].text, one.choices[0].finish_reason) for one in made]

@@ -1,7 +1,10 @@
 """Remote media: what the server must fetch, and what becomes of what it fetched."""
 
+import pytest
+
 from adapter.translate.core.capabilities import ModelCapabilities
 from adapter.translate.core.context import Context, Media
+from adapter.translate.core.media_types import corrected
 from adapter.translate.request.content_parts import from_url, remote_urls
 from adapter.wire.gemini.content import Blob, Part
 from adapter.wire.openai.chat_request import ChatCompletionRequest, ContentPart, File, ImageUrl, MediaUrl, Message
@@ -41,3 +44,18 @@ def test_fetched_media_goes_in_line():
     context = Context(request=request(), capabilities=row, media={A: Media("image/png", "AAAA")})
     part = Part(inline_data=Blob(mime_type="image/png", data="AAAA"))
     assert from_url(A, "[0]", context) == ([part], [])
+
+
+@pytest.mark.parametrize(
+    ("mime_type", "name", "data", "found"),
+    [
+        ("application/octet-stream", "a.png", "", "image/png"),
+        ("application/octet-stream", "", "iVBORw0KGgo=", "image/png"),
+        ("application/octet-stream", "", "JVBERi0xLjQ", "application/pdf"),
+        ("application/octet-stream", "", "A", "application/octet-stream"),
+        ("", "a", "", ""),
+        ("image/jpg", "a.png", "", "image/jpeg"),
+    ],
+)
+def test_a_type_that_tells_nothing_is_that_of_the_name_or_of_the_first_bytes(mime_type, name, data, found):
+    assert corrected(mime_type, name, data) == found

@@ -112,3 +112,12 @@ def test_exactly_the_kept_calls_of_the_last_turn_are_signed(earlier, steps, junk
                 part["thoughtSignature"] = kept[identity]
     assert json.loads(body) == request
     assert len(notes) == body.count(b"thoughtSignature")
+
+
+def test_a_request_whose_calls_stand_elsewhere_or_whose_contents_have_no_parts_passes_as_it_is():
+    for request in (
+        {"tools": [call("a")]},
+        {"contents": [HI, {"role": "model"}, {"role": "user"}], "tools": [call("a")]},
+    ):
+        body = json.dumps(request).encode()
+        assert pasted(body, a="c2ln") == (body, [])

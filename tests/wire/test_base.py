@@ -118,3 +118,24 @@ def test_unknown_fields_come_back_as_they_were_sent(extra):
     assert value == Tree(leaf=Leaf(a=1))
     sent = {name: item for name, item in extra.items() if item is not None}
     assert {name: msgspec.json.decode(raw) for name, raw in unknown.items()} == sent
+
+
+def test_a_decoder_that_runs_out_of_stack_on_a_flat_text_says_that_it_is_too_deep(monkeypatch):
+    """As under a caller that is itself deep in calls."""
+
+    class Full:
+        def decode(self, body):
+            raise RecursionError
+
+    monkeypatch.setattr(base, "decoder", lambda shape: Full())
+    with pytest.raises(TooDeep):
+        decode(b"{}", Leaf)
+
+
+@given(st.text("a\u00e9\u20ac\U0001f600", max_size=20), st.integers(4, 9))
+def test_text_is_valid_wherever_a_slice_would_end(text, size):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(base, "_UTF8_SLICE", size)
+        base.check_utf8(text.encode())
+        with pytest.raises(UnicodeDecodeError):
+            base.check_utf8(text.encode() + b"\xe2\x82")

@@ -71,3 +71,18 @@ def test_the_deepest_that_is_taken_is_the_same_for_every_interpreter(levels, sib
     else:
         with pytest.raises(TooDeep):
             json_counts.check_depth(text)
+
+
+@given(JSON, st.integers(1, 9))
+def test_counts_are_the_same_wherever_a_slice_ends(value, size):
+    text = json.dumps(value).encode()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(json_counts, "SLICE", size)
+        assert json_counts.check(text, len(text) + 1, "") == values_of(value)
+
+
+def test_a_text_is_within_by_its_length_by_its_brackets_or_by_a_count():
+    assert json_counts.is_within("{}", 2)
+    assert json_counts.is_within("a" * 9, 2)
+    assert json_counts.is_within('[",,,,,,"]', 3)
+    assert not json_counts.is_within("[1,2,3]", 3)

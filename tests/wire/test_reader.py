@@ -184,3 +184,21 @@ def test_unknown_fields_of_all_pieces_count_together(everything_is_large):
     assert len(read(body, ChatCompletionRequest, Limits(unknown_fields=3))[1]) == 3
     with pytest.raises(TooManyUnknownFields):
         read(body, ChatCompletionRequest, FEW)
+
+
+def test_a_list_within_its_own_limit_passes_where_another_lists_limit_is_lower():
+    body = json.dumps({"model": "m", "messages": [{"role": "user", "content": [{"type": "text", "text": "a"}] * 3}]})
+    limits = Limits(parts=3, calls=1)
+    assert len(read(body.encode(), ChatCompletionRequest, limits)[0].messages[0].content) == 3
+    with pytest.raises(LimitExceeded, match="max_parts"):
+        read(body.encode(), ChatCompletionRequest, Limits(parts=2, calls=1))
+
+
+@pytest.mark.parametrize("size", [3, 50])
+def test_the_values_of_a_free_form_field_are_counted_where_its_text_is_long(size):
+    body = json.dumps({"model": "m", "messages": [], "metadata": {"a": "x" * 9_000, "b": list(range(size))}}).encode()
+    if size == 3:
+        assert read(body, ChatCompletionRequest, Limits(json_values=20))[1] == {}
+    else:
+        with pytest.raises(LimitExceeded, match="max_json_values"):
+            read(body, ChatCompletionRequest, Limits(json_values=20))

@@ -48,3 +48,12 @@ def test_a_body_is_repaired_alike_wherever_it_is_cut(text, size):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(surrogates, "SLICE", size)
         assert surrogates.repaired(body) == whole
+
+
+def test_beyond_the_tokens_that_are_followed_the_rest_is_told_at_the_place_reached(monkeypatch):
+    monkeypatch.setattr(surrogates, "MAX_TOKENS", 5)
+    body = json.dumps({"a": [1, 2, 3, 4, 5, 6, "\ud83d", "\ud83d"]}).encode()
+    fixed, found = repaired(body)
+    assert json.loads(fixed)["a"][-2:] == ["\ufffd", "\ufffd"]
+    assert list(found.values()) == [REPLACED]
+    assert next(iter(found)).startswith("a[")

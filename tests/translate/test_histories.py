@@ -1,0 +1,152 @@
+"""An answer in a client's history: what is sent to Gemini, by what is known of the answer and who issued it."""
+
+import copy
+from typing import Any
+
+import msgspec
+import pytest
+
+from adapter.translate.chat import to_gemini
+from adapter.translate.core.notes import Note
+from adapter.translate.signatures.history import look_up
+from adapter.translate.signatures.keys import call_key, legacy_call_key
+from adapter.translate.signatures.prefix_digest import call_digest
+from adapter.wire.base import encode
+from adapter.wire.signatures import Signature
+from tests.support.answering import Object, answer, context, whole
+
+HERE = {"upstream": "studio"}
+
+
+def call(name: str, signature: str = "", **args: Any) -> Object:
+    signed = {"thoughtSignature": signature} if signature else {}
+    return {"functionCall": {"name": name, "args": args}, **signed}
+
+
+def told(*parts: Object) -> tuple[Object, dict[str, Signature]]:
+    """An answer as the client has it, and the records that were stored."""
+    completion, _, issued = whole(answer(*parts), context(options=HERE))
+    return completion["choices"][0]["message"], {one.key: one.signature for one in issued}
+
+
+def sent(
+    message: Object, records: dict[str, Signature], *, upstream: str = "studio", **fields: Any
+) -> tuple[list[Object], list[Note]]:
+    """The parts that Gemini gets for a message of the history, and the notes."""
+    results = [{"role": "tool", "tool_call_id": one["id"], "content": "r"} for one in message.get("tool_calls") or ()]
+    messages = [{"role": "user", "content": "hi"}, message, *results, {"role": "user", "content": "on"}]
+    at = context(options={"upstream": upstream}, messages=messages, **fields)
+    at = msgspec.structs.replace(at, history=look_up(at.request, records))
+    body, notes = to_gemini(at)
+    return msgspec.json.decode(encode(body))["contents"][1]["parts"], notes
+
+
+def codes(notes: list[Note]) -> set[str]:
+    return {note.code for note in notes}
+
+
+def signatures(parts: list[Object]) -> list[str | None]:
+    return [part.get("thoughtSignature") for part in parts]
+
+
+def parallel(*places: int) -> tuple[Object, dict[str, Signature]]:
+    """Three calls in the order in which Gemini made them, and a record of each that has this place."""
+    message, _ = told(call("f", "c2ln", a=1), call("f", a=2), call("g"))
+    records = {}
+    for one, place in zip(message["tool_calls"], places, strict=True):
+        digest = call_digest(one["function"]["name"], one["function"]["arguments"])
+        value = "" if records else "c2ln"
+        records[call_key(one["id"])] = Signature(value=value, origin="studio", digest=digest, position=place)
+    return message, records
+
+
+def test_parallel_calls_go_back_in_the_order_in_which_they_were_made_however_the_client_orders_them() -> None:
+    message, records = parallel(0, 1, 2)
+    message["tool_calls"].reverse()
+    parts, _ = sent(message, records)
+    assert [part["functionCall"]["args"] for part in parts] == [{"a": 1}, {"a": 2}, {}]
+    assert signatures(parts) == ["c2ln", None, None]
+
+
+def test_a_call_of_which_nothing_is_known_takes_the_place_that_is_left() -> None:
+    message, records = parallel(0, 1, 2)
+    del records[call_key(message["tool_calls"][1]["id"])]
+    message["tool_calls"].reverse()
+    parts, _ = sent(message, records)
+    assert [part["functionCall"]["args"] for part in parts] == [{"a": 1}, {"a": 2}, {}]
+
+
+@pytest.mark.parametrize("places", [(0, 1, 1), (0, 1, 7)], ids=["one place twice", "a place that there is not"])
+def test_calls_whose_places_contradict_each_other_stay_in_the_clients_order(places: tuple[int, int, int]) -> None:
+    message, records = parallel(*places)
+    message["tool_calls"].reverse()
+    parts, _ = sent(message, records)
+    assert [part["functionCall"]["name"] for part in parts] == ["g", "f", "f"]
+
+
+RAN = (
+    {"executableCode": {"language": "PYTHON", "code": "print(1)"}, "thoughtSignature": "Y29kZQ=="},
+    {"codeExecutionResult": {"outcome": "OUTCOME_OK", "output": "1"}},
+    {"text": "so", "thoughtSignature": "dGV4dA=="},
+)
+
+
+def test_code_that_gemini_ran_goes_back_signed_from_the_clients_own_carrier() -> None:
+    message, _ = told(*RAN)
+    parts, _ = sent(message, {})
+    assert signatures(parts) == ["Y29kZQ==", None, "dGV4dA=="]
+
+
+def test_what_another_upstream_signed_goes_back_without_its_signatures() -> None:
+    message, records = told(*RAN, call("f", "c2ln"))
+    parts, notes = sent(message, records, upstream="relay")
+    assert parts[0]["executableCode"]["code"] == "print(1)"
+    assert "Y29kZQ==" not in signatures(parts)
+    assert "dGV4dA==" not in signatures(parts)
+    assert "signature-foreign" in codes(notes)
+
+
+def test_code_of_the_clients_history_that_is_not_what_was_run_is_not_replaced_by_what_was() -> None:
+    """The history is the client's: an edited one wins over the store."""
+    message, records = told(*RAN)
+    edited = copy.deepcopy(message)
+    google = edited["extra_content"]["google"]
+    google["parts"][0]["executableCode"]["code"] = "print(2)"
+    for part in google["parts"]:
+        part.pop("thoughtSignature", None)
+    parts, _ = sent(edited, records)
+    assert [part["executableCode"]["code"] for part in parts if "executableCode" in part] == ["print(2)"]
+
+
+def test_an_answer_with_another_call_than_it_had_is_the_clients_history() -> None:
+    message, records = told(*RAN, call("f", "c2ln", a=1))
+    message["tool_calls"][0]["function"]["name"] = "g"
+    parts, notes = sent(message, records)
+    assert [part["functionCall"]["name"] for part in parts if "functionCall" in part] == ["g"]
+    assert "code-run-not-replayed" in codes(notes)
+
+
+def test_equal_calls_of_an_answer_with_code_are_each_taken_once() -> None:
+    message, records = told(*RAN, call("f", "c2ln"), call("f"))
+    parts, _ = sent(message, records)
+    assert [part["functionCall"]["name"] for part in parts if "functionCall" in part] == ["f", "f"]
+    message["tool_calls"].pop()
+    assert "code-run-not-replayed" in codes(sent(message, records)[1])
+
+
+def test_a_record_of_version_0_1_counts_only_where_the_calls_words_prove_it() -> None:
+    message, _ = told(call("f", a=1))
+    one = message["tool_calls"][0]
+    old = Signature(value="b2xk", origin="studio")
+    unproven, notes = sent(message, {call_key(one["id"]): old})
+    assert signatures(unproven) != ["b2xk"]
+    assert "signature-unproven" in codes(notes)
+    by_words = legacy_call_key("f", one["function"]["arguments"], "", "hi")
+    proven, _ = sent(message, {call_key(one["id"]): old, by_words: old})
+    assert signatures(proven) == ["b2xk"]
+
+
+@pytest.mark.parametrize("arguments", ["{", "[" + "1," * 1_000_000 + "1]"], ids=["no JSON", "very many values"])
+def test_the_words_of_a_call_whose_arguments_are_not_read_prove_it_too(arguments: str) -> None:
+    assert legacy_call_key("f", arguments, "", "") == legacy_call_key("f", arguments, "", "")
+    assert legacy_call_key("f", arguments, "", "") != legacy_call_key("f", arguments + " ", "", "")
