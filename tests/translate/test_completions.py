@@ -73,7 +73,16 @@ def answered(text: str, **more: Object) -> Object:
         | more
         for number in range(2)
     ]
-    return {"id": "x", "object": "chat.completion", "created": 1, "model": "g", "choices": choices, "usage": USAGE}
+    return {
+        "id": "x",
+        "object": "chat.completion",
+        "created": 1,
+        "model": "g",
+        "choices": choices,
+        "usage": USAGE,
+        "service_tier": None,
+        "system_fingerprint": None,
+    }
 
 
 def test_choices_are_numbered_prompt_by_prompt_behind_their_echo() -> None:

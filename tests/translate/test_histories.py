@@ -12,7 +12,9 @@ from adapter.translate.signatures.history import look_up
 from adapter.translate.signatures.keys import call_key, legacy_call_key
 from adapter.translate.signatures.prefix_digest import call_digest
 from adapter.wire.base import encode
+from adapter.wire.limits import DEFAULTS
 from adapter.wire.signatures import Signature
+from adapter.wire.surrogates import REPLACED
 from tests.support.answering import Object, answer, context, whole
 
 HERE = {"upstream": "studio"}
@@ -150,3 +152,41 @@ def test_a_record_of_version_0_1_counts_only_where_the_calls_words_prove_it() ->
 def test_the_words_of_a_call_whose_arguments_are_not_read_prove_it_too(arguments: str) -> None:
     assert legacy_call_key("f", arguments, "", "") == legacy_call_key("f", arguments, "", "")
     assert legacy_call_key("f", arguments, "", "") != legacy_call_key("f", arguments + " ", "", "")
+
+
+def test_a_call_that_gemini_told_without_arguments_is_found_by_its_name_and_taken_once() -> None:
+    message, records = told(*RAN, {"functionCall": {"name": "f"}}, call("f"))
+    parts, notes = sent(message, records)
+    assert [part["functionCall"]["name"] for part in parts if "functionCall" in part] == ["f", "f"]
+    assert "executableCode" in parts[0]
+    assert "code-run-not-replayed" not in codes(notes)
+
+
+def test_the_sources_of_a_history_name_each_call_and_where_its_record_was_found() -> None:
+    message, records = told(call("f", "c2ln", a=1), call("g"))
+    results = [{"role": "tool", "tool_call_id": one["id"], "content": "r"} for one in message["tool_calls"]]
+    request = context(messages=[{"role": "user", "content": "hi"}, message, *results]).request
+    first, second = look_up(request, records).sources()
+    assert (first["name"], first["source"], first["upstream"]) == ("f", "id", "studio")
+    assert (second["message"], second["call"], second["source"]) == (1, message["tool_calls"][1]["id"], "")
+
+
+@pytest.mark.parametrize("options", [[], {"google": []}, {"google": {"thoughtSignature": 1}}])
+def test_options_that_are_none_of_the_ai_sdks_carry_no_signature(options: Any) -> None:
+    message, _ = told(call("f", a=1))
+    message["tool_calls"][0]["provider_options"] = options
+    assert "c2ln" not in signatures(sent(message, {})[0])
+    message["tool_calls"][0]["provider_options"] = {"google": {"thoughtSignature": "c2ln"}}
+    assert signatures(sent(message, {})[0]) == ["c2ln"]
+
+
+def test_half_a_character_is_told_at_its_place() -> None:
+    at = context(messages=[{"role": "user", "content": "\ufffd"}])
+    _, notes = to_gemini(at, {"messages[0].content": REPLACED})
+    assert ("messages[0].content", "character-replaced") in [(note.path, note.code) for note in notes]
+
+
+def test_arguments_with_more_values_than_any_call_has_are_compared_as_text() -> None:
+    many = "[" + "1," * DEFAULTS.json_values + "1]"
+    assert call_digest("f", many) != call_digest("f", many + " ")
+    assert call_digest("f", "[1, 1]") == call_digest("f", "[1,1]")

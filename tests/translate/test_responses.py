@@ -250,3 +250,16 @@ def test_a_number_beyond_64_bits_in_a_filter_of_files_is_no_crash():
     store = b'{"type":"file_search","vector_store_ids":["fileSearchStores/a"],"filters":{"value":%b}}' % HUGE
     view = responses.to_chat(of_bytes(b'"input":"hi","tools":[%b]' % store), {})
     assert view.request.tools
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+def test_a_sealed_record_of_a_whole_answer_belongs_to_it_before_its_items_and_behind_them(is_first):
+    answer = said({"text": "a", "thoughtSignature": "c2ln"})
+    output = whole(answer, viewed(store=False))[0]["output"]
+    [sealed] = [item for item in output if item["type"] == "reasoning"]
+    items = [item for item in output if item is not sealed]
+    items.insert(0 if is_first else len(items), sealed)
+    body, _ = gemini(
+        viewed(store=False, input=[{"role": "user", "content": "hi"}, *items, {"role": "user", "content": "on"}])
+    )
+    assert body["contents"][1]["parts"] == [{"text": "a", "thoughtSignature": "c2ln"}]

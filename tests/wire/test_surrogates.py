@@ -57,3 +57,7 @@ def test_beyond_the_tokens_that_are_followed_the_rest_is_told_at_the_place_reach
     assert json.loads(fixed)["a"][-2:] == ["\ufffd", "\ufffd"]
     assert list(found.values()) == [REPLACED]
     assert next(iter(found)).startswith("a[")
+
+
+def test_a_text_that_is_no_json_is_repaired_though_nothing_tells_where():
+    assert repaired(b"\\ud83d") == (b"\\ufffd", {})
