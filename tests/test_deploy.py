@@ -15,8 +15,9 @@ from packaging.requirements import Requirement
 
 from adapter.settings import all_settings, load
 from tests.support.environment import downloading
+from tests.support.paths import REPOSITORY
 
-DEPLOY = Path(__file__).parent.parent / "deploy"
+DEPLOY = REPOSITORY / "deploy"
 RESOURCES = list(yaml.safe_load_all((DEPLOY / "kubernetes.yaml").read_text()))
 COMPOSE = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
 VARIABLES = {f"ADAPTER_{setting.name.upper()}" for setting in all_settings()}

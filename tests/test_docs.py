@@ -2,7 +2,6 @@
 
 import re
 from functools import cache
-from pathlib import Path
 
 from adapter.settings import SECRETS, all_settings
 from adapter.translate import chat
@@ -10,12 +9,12 @@ from adapter.translate.core.catalogue import CODES
 from adapter.translate.core.codes import Severity
 from adapter.translate.responses import fields as responses
 from conformance.cases import all_cases
+from tests.support.paths import REPOSITORY
 
-ROOT = Path(__file__).parent.parent
-SETTINGS = ROOT / "docs" / "settings.md"
-FIELDS = ROOT / "docs" / "fields.md"
-CODES_PAGE = ROOT / "docs" / "codes.md"
-README = ROOT / "README.md"
+SETTINGS = REPOSITORY / "docs" / "settings.md"
+FIELDS = REPOSITORY / "docs" / "fields.md"
+CODES_PAGE = REPOSITORY / "docs" / "codes.md"
+README = REPOSITORY / "README.md"
 
 HEAD = """# Settings
 
@@ -155,7 +154,7 @@ def test_every_field_has_a_fate_that_a_case_shows():
         assert [field for field in rules if not fates_of(field, endpoint)] == []
 
 
-INDEX = ROOT / "conformance" / "INDEX.md"
+INDEX = REPOSITORY / "conformance" / "INDEX.md"
 
 INDEX_HEAD = """# All cases
 

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-PACKAGE = Path(__file__).parent.parent / "adapter"
+from tests.support.paths import REPOSITORY
+
+PACKAGE = REPOSITORY / "adapter"
 
 MAY_IMPORT = {
     "wire": {"wire"},
@@ -138,7 +140,7 @@ def test_pure_layers_call_nothing_of_the_world(layer):
             assert not isinstance(node, (ast.AsyncFunctionDef, ast.Await)), f"{path.name} awaits"
 
 
-TESTS = PACKAGE.parent / "tests"
+TESTS = REPOSITORY / "tests"
 
 
 @pytest.mark.parametrize("path", sorted(TESTS.rglob("*.py")), ids=lambda path: str(path.relative_to(TESTS)))
@@ -157,3 +159,12 @@ def test_every_folder_of_tests_is_a_package():
     folders = {path.parent for path in TESTS.rglob("test_*.py") if not (path.parent / "requirements.in").exists()}
     bare = [str(folder) for folder in folders if not (folder / "__init__.py").is_file()]
     assert not bare, f"add an empty __init__.py to {bare}"
+
+
+@pytest.mark.parametrize("layer", sorted({*MAY_IMPORT, "cli"} - {""}))
+def test_folders_of_tests_are_those_of_the_layer(layer):
+    """Where the code is, its tests are, under the same path."""
+    folders = {path.parent.relative_to(TESTS) for path in (TESTS / layer).rglob("test_*.py")}
+    assert folders, f"tests/{layer} has no tests"
+    lost = sorted(str(folder) for folder in folders if not (PACKAGE / folder).is_dir())
+    assert not lost, f"move the tests in tests/{lost} to where their code is in adapter/{layer}"

@@ -8,16 +8,15 @@ import signal
 import subprocess
 import sys
 from contextlib import suppress
-from pathlib import Path
 
 import pytest
 
 from tests.support.environment import downloading
 from tests.support.guards import PATIENCE
 from tests.support.live import bare_environment, free_port, wait_for
+from tests.support.paths import REPOSITORY
 
-ROOT = Path(__file__).parent.parent
-README = (ROOT / "README.md").read_text()
+README = (REPOSITORY / "README.md").read_text()
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, re.DOTALL)
 SHELL = [text for language, text in BLOCKS if language == "sh"]
 PYTHON = [text for language, text in BLOCKS if language == "python"]
@@ -27,11 +26,11 @@ PYTHON = [text for language, text in BLOCKS if language == "python"]
 def clone(tmp_path_factory):
     """What git tracks, alone in a folder."""
     target = tmp_path_factory.mktemp("clone") / "adapter"
-    files = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout
+    files = subprocess.run(["git", "ls-files", "-z"], cwd=REPOSITORY, capture_output=True, check=True).stdout
     for name in filter(None, files.decode().split("\0")):
         destination = target / name
         destination.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(ROOT / name, destination)
+        shutil.copy2(REPOSITORY / name, destination)
     return target
 
 
@@ -88,6 +87,6 @@ def help_of(*command):
         capture_output=True,
         text=True,
         check=True,
-        cwd=ROOT,
+        cwd=REPOSITORY,
     )
     return ran.stdout

@@ -1,6 +1,6 @@
 """Processes that are told to end, are killed or hang; what the clients see, and what is left for the next process.
 
-How what runs is finished, and how workers are replaced, is in tests/server/test_shutdown.py.
+How what runs is finished, and how workers are replaced, is in tests/server/lifecycle/test_shutdown.py.
 """
 
 import asyncio
@@ -13,7 +13,8 @@ import httpx2
 import pytest
 
 from tests.support.guards import PATIENCE, until
-from tests.support.live import ROOT, adapter
+from tests.support.live import adapter
+from tests.support.paths import REPOSITORY
 from tests.support.shutting_down import HANGING, SILENT, SLOW, chat, ended, events, workers_of
 
 MODEL = "gemini-3.8-flash"
@@ -124,7 +125,7 @@ def path(tmp_path, monkeypatch):
     folder = tmp_path / "stuck"
     folder.mkdir()
     (folder / "sitecustomize.py").write_text(STUCK)
-    monkeypatch.setenv("PYTHONPATH", f"{folder}:{ROOT}")
+    monkeypatch.setenv("PYTHONPATH", f"{folder}:{REPOSITORY}")
 
 
 @pytest.mark.usefixtures("path")

@@ -16,7 +16,8 @@ import pytest
 
 from tests.support.guards import PATIENCE
 from tests.support.key_value import KeyValueServer, key_value_server
-from tests.support.live import ROOT, bare_environment, free_port, wait_for
+from tests.support.live import bare_environment, free_port, wait_for
+from tests.support.paths import REPOSITORY
 
 PROXY = shutil.which("haproxy") or shutil.which("haproxy", path="/usr/sbin")
 REPLICAS = 3
@@ -43,7 +44,7 @@ class Replica:
     def start(self) -> None:
         """Start, and wait until it is ready."""
         self.process = subprocess.Popen(
-            self._command, cwd=ROOT, env=self._environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            self._command, cwd=REPOSITORY, env=self._environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         wait_for(f"http://127.0.0.1:{self.port}/readyz", self.process)
 
@@ -89,7 +90,7 @@ def cluster(folder: Path, chunk_delay: float = 0.01) -> Iterator[Cluster]:
 
 @contextmanager
 def _running(command: list[str]) -> Iterator[subprocess.Popen]:
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.DEVNULL)
     try:
         yield process
     finally:
@@ -111,7 +112,7 @@ def _proxy(folder: Path, ports: list[int]) -> Iterator[str]:
     """HAProxy with the file under deploy/, but for the addresses and how often it looks."""
     port = free_port()
     servers = "\n".join(f"    server replica{number} 127.0.0.1:{one}" for number, one in enumerate(ports))
-    text = (ROOT / "deploy" / "haproxy.cfg").read_text()
+    text = (REPOSITORY / "deploy" / "haproxy.cfg").read_text()
     for pattern, new in (
         (r"bind :8080", f"bind 127.0.0.1:{port}"),
         (r" +server-template .*", servers),

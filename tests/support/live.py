@@ -14,8 +14,8 @@ from random import SystemRandom
 from typing import Any, NamedTuple
 
 from tests.support.guards import PATIENCE
+from tests.support.paths import REPOSITORY
 
-ROOT = Path(__file__).parents[2]
 CHANCE = SystemRandom()
 OURS = ("ADAPTER_", "GEMINI_", "GOOGLE_")
 
@@ -68,7 +68,7 @@ def adapter(
     port = port or free_port()
     command = [sys.executable, "-m", "adapter", "serve", "--port", str(port), *arguments]
     environment = {**bare_environment(state), **(settings or {})}
-    process = subprocess.Popen(command, cwd=ROOT, env=environment, **popen)
+    process = subprocess.Popen(command, cwd=REPOSITORY, env=environment, **popen)
     url = f"http://127.0.0.1:{port}"
     try:
         yield Live(url, wait_for(f"{url}/healthz", process), process)

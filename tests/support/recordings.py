@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from adapter.settings import Settings, catalogue
 from adapter.translate.core.capabilities import ModelCapabilities, capabilities_of
+from tests.support.paths import REPOSITORY
 from tests.support.size import IS_LARGE, is_drawn
 
 Object = dict[str, Any]
@@ -115,7 +116,7 @@ SEVERAL = {"requests.live": ("requests", "requests.emulator")}
 @cache
 def exceptions(test: str) -> dict[str, str]:
     """Record id to the reason why it is an exception in one test."""
-    table = tomllib.loads((Path(__file__).parents[1] / "corpus" / "exceptions.toml").read_text())
+    table = tomllib.loads((REPOSITORY / "tests" / "corpus" / "exceptions.toml").read_text())
     rows = [row for name in SEVERAL.get(test, (test,)) for row in table.get(name, [])]
     return {id_: row["reason"] for row in rows for id_ in row["ids"]}
 

@@ -1,1 +1,0 @@
-"""Mutation testing of `adapter/translate` by the conformance cases alone; `python -m tests.mutation` runs it."""

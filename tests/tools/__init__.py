@@ -1,0 +1,1 @@
+"""Tools that run as long as they are given; a little of the fuzzing is a test."""

@@ -1,0 +1,67 @@
+"""The module that runs the cases on top of a mutant."""
+
+import importlib
+import importlib.abc
+import importlib.util
+import sys
+import types
+from collections.abc import Iterator
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+from typing import Any
+
+from tests.support.paths import REPOSITORY
+from tests.tools.mutation.mutants import Mutant
+
+RELOADED = ("adapter.translate", "adapter.settings", "adapter.server", "adapter.cli", "tests.support.pure")
+
+
+def loaded(mutant: Mutant | None = None) -> Any:
+    """Load anew what runs the cases and all it depends on, so that no table or import keeps the original.
+
+    A package's attribute goes too: `from adapter import settings` would take it.
+    """
+    for name in sorted((name for name in sys.modules if name.startswith(RELOADED)), reverse=True):
+        package, _, module = name.rpartition(".")
+        vars(sys.modules[package]).pop(module, None)
+        del sys.modules[name]
+    if mutant is not None:
+        sys.meta_path.insert(0, _Finder(mutant))
+    return importlib.import_module("tests.support.pure")
+
+
+def replaced(mutant: Mutant) -> Any:
+    """The module that runs the cases, with the changed function's code in the place of the original's: quicker."""
+    holder: Any = sys.modules[_module(mutant.path)]
+    code = compile(mutant.source, str(mutant.path), "exec")
+    for part in mutant.function.split("."):
+        holder = vars(holder)[part]
+        code = next(inner for inner in _codes(code) if inner.co_name == part)
+    getattr(holder, "__func__", holder).__code__ = code
+    return sys.modules["tests.support.pure"]
+
+
+def _codes(code: types.CodeType) -> Iterator[types.CodeType]:
+    return (constant for constant in code.co_consts if isinstance(constant, types.CodeType))
+
+
+def _module(path: Path) -> str:
+    return ".".join(path.relative_to(REPOSITORY).with_suffix("").parts)
+
+
+class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    """Finds the mutant in place of the file."""
+
+    def __init__(self, mutant: Mutant) -> None:
+        self._mutant = mutant
+        self._name = _module(mutant.path)
+
+    def find_spec(self, fullname: str, path: Any, target: Any = None) -> ModuleSpec | None:
+        """See `MetaPathFinder`."""
+        if fullname != self._name:
+            return None
+        return importlib.util.spec_from_file_location(fullname, self._mutant.path, loader=self)
+
+    def exec_module(self, module: types.ModuleType) -> None:
+        """See `Loader`."""
+        exec(compile(self._mutant.source, str(self._mutant.path), "exec"), module.__dict__)

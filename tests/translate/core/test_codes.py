@@ -1,0 +1,102 @@
+"""The catalogue of losses: every note carries one of its codes, and every code is in use."""
+
+import ast
+import re
+from functools import cache
+
+import pytest
+
+from adapter.translate.core.catalogue import CODES
+from adapter.translate.core.codes import Severity
+from adapter.translate.core.notes import Fate, Note
+from tests.support.paths import REPOSITORY
+
+PACKAGE = REPOSITORY / "adapter"
+
+POSITIONS = {"Note": 2, "Rejected": 1, "approximated": 1, "dropped": 0, "rejected": 0, "_dropped": 0, "lost": 1}
+"""Where the code stands among the arguments of what writes a note. Methods called `note`, `drop` and `_lose` differ:
+there every text with the form of a code is one."""
+
+NAME = re.compile(r"[a-z]+(-[a-z]+)+")
+
+
+def literals(node: ast.expr) -> list[str]:
+    """The texts that an expression can be, as far as they are written down."""
+    match node:
+        case ast.Constant(value=str(text)):
+            return [text]
+        case ast.IfExp(body=body, orelse=orelse):
+            return literals(body) + literals(orelse)
+    return []
+
+
+def codes_of(node: ast.Call | ast.Assign) -> list[str]:
+    """The codes in a call that writes a note, or in what a variable called `code` is set to."""
+    if isinstance(node, ast.Assign):
+        values = literals(node.value) if getattr(node.targets[0], "id", "") == "code" else []
+        return [text for text in values if NAME.fullmatch(text)]
+    name = getattr(node.func, "id", getattr(node.func, "attr", ""))
+    if name in ("note", "drop", "_lose"):
+        return [text for argument in node.args[1:] for text in literals(argument) if NAME.fullmatch(text)]
+    at = POSITIONS.get(name, len(node.args))
+    return literals(node.args[at]) if at < len(node.args) else []
+
+
+def written_codes() -> dict[str, list[str]]:
+    """Every text in the pure core and the server that has the form of a code in the place of one, by file and line."""
+    found: dict[str, list[str]] = {}
+    for path in sorted([*(PACKAGE / "translate").rglob("*.py"), *(PACKAGE / "server").rglob("*.py")]):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, (ast.Call, ast.Assign)):
+                found.setdefault(f"{path.relative_to(PACKAGE)}:{node.lineno}", []).extend(codes_of(node))
+    return found
+
+
+@cache
+def texts_of_the_package() -> str:
+    paths = [*PACKAGE.rglob("*.py"), *PACKAGE.rglob("*.toml")]
+    return "\n".join(path.read_text() for path in paths if path.name != "catalogue.py")
+
+
+WRITTEN = written_codes()
+
+
+@pytest.mark.parametrize("place", [place for place, codes in WRITTEN.items() if codes])
+def test_a_note_in_the_source_carries_a_catalogued_code(place):
+    assert set(WRITTEN[place]) <= set(CODES), f"choose a code of adapter/translate/core/catalogue.py at {place}"
+
+
+def test_notes_are_looked_at_in_the_source():
+    assert sum(map(len, WRITTEN.values())) > 150
+
+
+BY_PART_OF_THEIR_NAME = {"schema-name-dropped", "schema-description-dropped"}
+"""Codes that are put together: `schema-{name}-dropped`."""
+
+
+@pytest.mark.parametrize("code", sorted(set(CODES) - BY_PART_OF_THEIR_NAME))
+def test_a_code_is_in_use(code):
+    assert f'"{code}"' in texts_of_the_package()
+
+
+@pytest.mark.parametrize("code", CODES.values(), ids=list(CODES))
+def test_a_code_says_what_it_means_and_what_to_do(code):
+    assert NAME.fullmatch(code.name)
+    assert code.sentence.endswith(".")
+    assert code.advice.endswith(".")
+    assert code.doc.endswith(f"#{code.name}")
+
+
+def test_a_note_knows_severity_and_advice_by_its_code():
+    note = Note("temperature", Fate.DROPPED, "sampling-ignored", "the model ignores it")
+    assert note.severity is Severity.CHANGES_ANSWERS
+    assert note.advice == CODES["sampling-ignored"].advice
+    assert note.old_code == "temperature.dropped"
+
+
+def test_what_is_rejected_breaks_whatever_its_code():
+    assert Note("messages[3]", Fate.REJECTED, "late-system-message").severity is Severity.BREAKS
+
+
+def test_what_arrives_has_neither_code_nor_severity():
+    assert Note("seed", Fate.EXACT).severity is None
