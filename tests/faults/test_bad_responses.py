@@ -111,7 +111,10 @@ ROWS = [
         Row(f"a file {id_!r}", part(type="input_file", file_id=id_), "input[0].content[0].file_id")
         for id_ in ("../x", "file-1")
     ),
-    Row("only a reference to nothing", having(input=[{"type": "item_reference", "id": "../x"}]), "input"),
+    *(
+        Row(f"a reference to nothing {id_[:30]!r}", having(input=[{"id": id_}]), "input[0].id", 404)
+        for id_ in ("../x", "a\0b", "x" * 1_000_000)
+    ),
     *(
         Row(f"a response before it {id_[:30]!r}", having(previous_response_id=id_), "previous_response_id")
         for id_ in (NOBODYS, "../x", "resp_1/../2", "a\0b", "%2e%2e", "", "x" * 1_000_000)

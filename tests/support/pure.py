@@ -13,6 +13,7 @@ from adapter.server.limits.admission import Held
 from adapter.server.pipeline import ledger_headers as ledger
 from adapter.server.pipeline.errors import TABLE, failure_of, malformed
 from adapter.server.pipeline.service import DECODING_ERRORS, plan_for
+from adapter.server.state.not_stored import item_not_stored
 from adapter.server.state.stored_objects import Past
 from adapter.store.shared.base import combined
 from adapter.translate import chat, completions, embeddings
@@ -26,6 +27,8 @@ from adapter.translate.core.strictness import Strictness
 from adapter.translate.embeddings import EmbeddingContext
 from adapter.translate.responses import fields as responses
 from adapter.translate.responses.compaction import asking, compacted
+from adapter.translate.responses.input_items import type_of
+from adapter.translate.responses.stored_items import without_repeats
 from adapter.translate.signatures.history import look_up
 from adapter.upstream.answers import EventReader, Reply, read_reply
 from adapter.upstream.errors import UpstreamError, from_answer
@@ -179,10 +182,10 @@ class Core:
         return Observed(self.bodies, self.paths, status, body, dict(headers), events, done, *notes)
 
 
-def past_of(request, before):
+def past_of(request, before, indexes=(), found=()):
     """A request whose first items were said before it."""
     held = Held(ByteBudget(0))
-    return Past(request, before, "previous_response_id", given=[], seed="", history=[], held=held)
+    return Past(request, before, "previous_response_id", [], [], held, indexes, found)
 
 
 class ResponsesCore(Core):
@@ -223,11 +226,17 @@ class ResponsesCore(Core):
 
     def past(self, request):
         """The request with the items of the response before, as the server puts them there."""
+        for index, item in enumerate(request.input if isinstance(request.input, list) else ()):
+            if type_of(item) == "item_reference" and item.id:
+                raise item_not_stored(item.id, f"input[{index}].id")
         if request.previous_response_id is None:
             return past_of(request, 0)
         before = self.responses[request.previous_response_id]
-        items, _ = decode(orjson.dumps(before + responses.input_items(request)), list[InputItem])
-        return past_of(msgspec.structs.replace(request, input=items), len(before))
+        history, _ = decode(orjson.dumps(before), list[InputItem])
+        given, _ = decode(orjson.dumps(responses.input_items(request)), list[InputItem])
+        new, found = without_repeats(history, given)
+        items = [*history, *(given[index] for index in new)]
+        return past_of(msgspec.structs.replace(request, input=items), len(before), new, found)
 
     def keep_answer(self, answer):
         """Store a response with all that was said up to its end."""

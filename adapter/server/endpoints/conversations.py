@@ -7,6 +7,7 @@ from adapter.server.pipeline.call import Call
 from adapter.server.state.stored_objects import id_of
 from adapter.translate.core.notes import Rejected
 from adapter.translate.responses.fields import check_tags
+from adapter.translate.responses.stored_items import check_items
 from adapter.wire.base import present
 from adapter.wire.openai.responses import InputItem
 from adapter.wire.openai.stored import ConversationRequest, Deleted, ItemsRequest
@@ -23,9 +24,11 @@ async def _wanted(call: Call) -> ConversationRequest:
     return wanted
 
 
-def _checked(items: list[InputItem]) -> list[InputItem]:
+async def _checked(items: list[InputItem], call: Call) -> list[InputItem]:
+    """Items that later responses can read. Raises `Rejected`: an item that none can would end its conversation."""
     if len(items) > MAX_ITEMS:
         raise Rejected("items", "limit-exceeded", f"at most {MAX_ITEMS} items can be added at a time")
+    await call.work.run(check_items, items)
     return items
 
 
@@ -33,7 +36,8 @@ async def create_conversation(call: Call) -> None:
     """A new conversation, with its first items."""
     state, client = call.service.state, call.client
     wanted = await _wanted(call)
-    await call.send(await state.create_conversation(wanted.metadata, _checked(wanted.items or []), client.id))
+    items = await _checked(wanted.items or [], call)
+    await call.send(await state.create_conversation(wanted.metadata, items, client.id))
 
 
 async def get_conversation(call: Call) -> None:
@@ -76,7 +80,8 @@ async def create_items(call: Call) -> None:
     """Put items at the end of a conversation."""
     state, client = call.service.state, call.client
     wanted, _unknown = await call.read(ItemsRequest)
-    items = await state.add_items(call.parameters["conversation_id"], _checked(wanted.items), client.id)
+    given = await _checked(wanted.items, call)
+    items = await state.add_items(call.parameters["conversation_id"], given, client.id)
     await call.send(listed(items))
 
 

@@ -70,7 +70,7 @@ async def turn_of(
     """Understand a request. Raises `Rejected`, `NotStored`."""
     seed = secrets.token_hex(8)
     memory = memory or Memory(service.state)
-    past = await memory.known.past(request, client.id, seed)
+    past = await memory.known.past(request, client.id)
     if past.held.size > LONG_HISTORY:
         work = service.work_for(past.held.size)
     try:

@@ -9,3 +9,9 @@ class NotStored(Exception):
         self.status = status
         self.param = param
         self.code = code
+
+
+def item_not_stored(item_id: str, path: str) -> NotStored:
+    """The error for a reference to an item that is not there, as OpenAI words it."""
+    text = f"Item with id '{item_id[:100]}' not found. Items of responses with store: false are not stored."
+    return NotStored(text, param=path)

@@ -5,6 +5,7 @@ import re
 import secrets
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from hashlib import blake2b
 from typing import Any, NamedTuple, TypeVar
 
 import msgspec
@@ -12,12 +13,13 @@ import msgspec
 from adapter.server.http.byte_budget import ByteBudget
 from adapter.server.limits.admission import Held
 from adapter.server.limits.work import Work
-from adapter.server.state.not_stored import NotStored
+from adapter.server.state.not_stored import NotStored, item_not_stored
 from adapter.store import UNREADABLE, Document, DocumentStore
 from adapter.store.documents.base import Layered, Readable
-from adapter.translate.core.notes import Note, Rejected
+from adapter.translate.core.notes import Fate, Note, Rejected
 from adapter.translate.responses.fields import input_items
 from adapter.translate.responses.input_items import THOUGHTS, type_of
+from adapter.translate.responses.stored_items import with_free_ids, without_repeats
 from adapter.wire.base import decode, encode, present
 from adapter.wire.limits import LimitExceeded, Limits
 from adapter.wire.openai.responses import InputItem, Response, ResponsesRequest
@@ -33,27 +35,35 @@ UNFINISHED = ("queued", "in_progress")
 _OWN = re.compile(r"input\[(\d+)\]")
 _RESPONSE_ID = re.compile(r"resp_[0-9a-f]{48}")
 _CONVERSATION_ID = re.compile(r"conv_[0-9a-f]{48}")
+_ANSWERED_ID = re.compile(r"[a-z]+_[0-9a-f]{48}")
+_INPUT_ID = re.compile(r"[a-z]+_([0-9a-f]{48})(v?)[0-9a-f]{4,}")
+
+_SEVERAL = "several"
+"""In place of a digest, in the entry of an id that several items have."""
 
 
 class Past(NamedTuple):
     """A request with all that was said before it.
 
     `request` has the earlier items in front of its own, `before` in number; they came from `source`, a field of the
-    request. `given` are its own items; those without an id get one of `seed` when they are stored. `history` are ids
-    of the responses before. `held` is the room that the earlier items take.
+    request. `given` are its own items as they are stored, with their `indexes` in the client's input: what the earlier
+    items have already is not among them. `history` are ids of the responses before. `held` is the room that the
+    earlier items take. `found` are notes on what is stored otherwise than it was sent.
     """
 
     request: ResponsesRequest
     before: int
     source: str
     given: list[InputItem]
-    seed: str
     history: list[str]
     held: Held
+    indexes: Sequence[int] = ()
+    found: Sequence[Note] = ()
 
-    def own(self) -> list[msgspec.Raw]:
-        """The request's own items, as they are stored."""
-        return _encoded(input_items(msgspec.structs.replace(self.request, input=self.given), f"{self.seed}:input"))
+    def own(self, response_id: str) -> list[msgspec.Raw]:
+        """The request's own items, as they are stored: those without an id get one that names the response."""
+        owner = response_id.partition("_")[2]
+        return _encoded(input_items(msgspec.structs.replace(self.request, input=self.given), owner))
 
     def path(self, path: str) -> str:
         """The client's path: an earlier item is told by the field that it came from, its own by its own index."""
@@ -61,14 +71,16 @@ class Past(NamedTuple):
         if found is None or not self.before:
             return path
         index = int(found.group(1)) - self.before
-        return f"input[{index}]{path[found.end() :]}" if index >= 0 else self.source
+        if index < 0:
+            return self.source
+        return f"input[{self.indexes[index] if self.indexes else index}]{path[found.end() :]}"
 
     def notes(self, notes: Sequence[Note]) -> list[Note]:
         """A ledger under the client's paths. That earlier thoughts stay behind is no loss of this request's."""
         if not self.before:
-            return list(notes)
+            return [*self.found, *notes]
         moved = [note.at(self.path(note.path)) for note in notes]
-        return [note for note in moved if note.path != self.source or note.reason != THOUGHTS]
+        return [*self.found, *(note for note in moved if note.path != self.source or note.reason != THOUGHTS)]
 
     def rejected(self, error: Rejected) -> Rejected:
         """A rejection under the client's path."""
@@ -91,7 +103,7 @@ class Recall:
         self._documents = documents
         self._histories = histories
 
-    async def past(self, request: ResponsesRequest, client: str, seed: str) -> Past:
+    async def past(self, request: ResponsesRequest, client: str) -> Past:
         """What the request refers to, put in front of its own items.
 
         Raises `NotStored`, `Rejected`, `Overloaded`; `LimitExceeded` for too many items.
@@ -112,13 +124,19 @@ class Recall:
             await self.conversation(conversation, client, param="conversation")
             self._hold(await self._documents.size_of_children(conversation, client), held, source)
             items = list(map(msgspec.Raw, await self._documents.children(conversation, client)))
-        given = await self._resolved(request, client, held)
+        given = await self._own(request, client, held)
         if len(items) + len(given) > (most := self._histories.limits.items):
             raise LimitExceeded.of("items", most, "items", "request", source or "input")
-        if items or isinstance(request.input, list):
-            typed = await self._histories.work(held.size).run(_typed, items)
-            request = msgspec.structs.replace(request, input=[*typed, *given])
-        return Past(request, len(items), source, given, seed, history, held)
+        if not items and not isinstance(request.input, list):
+            return Past(request, 0, source, given, history, held)
+        typed = await self._histories.work(held.size).run(_typed, items)
+        indexes, found = without_repeats(typed, given)
+        new = [given[index] for index in indexes]
+        request = msgspec.structs.replace(request, input=[*typed, *new])
+        if source == "conversation":
+            new, taken = with_free_ids(new, (item.id for item in typed))
+            found += [_other_id(f"input[{indexes[place]}].id") for place in taken]
+        return Past(request, len(items), source, new, history, held, indexes, found)
 
     def _hold(self, size: int, held: Held, source: str) -> None:
         """Take room for what is about to be loaded. Raises `NotStored` for too much, `Overloaded`."""
@@ -152,21 +170,40 @@ class Recall:
         records = {id_: await work.run(_record, id_, body) for id_, body in bodies.items()}
         return {id_: record for id_, record in records.items() if record is not None}
 
-    async def _resolved(self, request: ResponsesRequest, client: str, held: Held) -> list[InputItem]:
-        """The request's own items, references replaced by what they refer to where that is stored."""
-        given = request.input
-        if isinstance(given, str):
-            return [InputItem(type="message", role="user", content=given)]
-        ids = [item.id for item in given or () if type_of(item) == "item_reference" and item.id]
-        found = await self._items(set(ids), client, held) if ids else {}
-        return [found.get(item.id or "", item) for item in given or ()]
+    async def _own(self, request: ResponsesRequest, client: str, held: Held) -> list[InputItem]:
+        """The request's own items, what they refer to in place of references. Raises `NotStored`."""
+        if isinstance(request.input, str):
+            return [InputItem(type="message", role="user", content=request.input)]
+        return await self.resolved(request.input or [], client, held, "input")
+
+    async def resolved(
+        self, given: Sequence[InputItem], client: str, held: Held, field: str = "items"
+    ) -> list[InputItem]:
+        """Items, what they refer to in place of references. Raises `NotStored` for what is not there."""
+        places = [index for index, item in enumerate(given) if type_of(item) == "item_reference" and item.id]
+        if not places:
+            return list(given)
+        items = list(given)
+        found = await self._items({str(given[index].id) for index in places}, client, held)
+        for index in places:
+            id_ = str(given[index].id)
+            if id_ not in found:
+                raise item_not_stored(id_, f"{field}[{index}].id")
+            items[index] = found[id_]
+        return items
 
     async def _items(self, ids: Collection[str], client: str, held: Held) -> Mapping[str, InputItem]:
-        places = await self._documents.get([_place(id_) for id_ in ids], client)
-        responses = sorted({place.decode() for place in places.values()})
-        self._hold(await self._documents.size(responses, client), held, "input")
+        """Stored items: their ids tell what they belong to, or there is an entry for each that does."""
+        owners = {id_: owner for id_ in ids if (owner := _owner_in(id_)) is not None}
+        others = {_place(id_): id_ for id_ in ids if id_ not in owners}
+        entries = await self._documents.get(others, client) if others else {}
+        owners |= {others[key]: _owner_of(others[key], entry) for key, entry in entries.items()}
+        responses = sorted({owner for owner in owners.values() if _RESPONSE_ID.fullmatch(owner)})
+        keys = sorted(f"{owner}/{id_}" for id_, owner in owners.items() if _CONVERSATION_ID.fullmatch(owner))
+        self._hold(await self._documents.size([*responses, *keys], client), held, "input")
         records = await self._records(responses, client)
-        items = [item for record in records.values() for item in answer_of(record).output if id_of(item) in ids]
+        items = [item for record in records.values() for item in _all_items(record) if id_of(item) in ids]
+        items += map(msgspec.Raw, (await self._documents.get(keys, client)).values())
         return {str(item.id): item for item in _typed(items)}
 
     async def find(self, response_id: str, client: str) -> StoredResponse | None:
@@ -226,7 +263,30 @@ class State(Recall):
 
     async def keep(self, response: Response, past: Past, client: str, work: Work) -> bool:
         """Store a response, and add it to its conversation once it has come to an end; whether that was possible."""
-        return await self.documents.put(await work.run(_documents_of, response, past), client)
+        documents = await work.run(_documents_of, response, past)
+        own = [(item.id, encode(item)) for item in past.given if item.id]
+        documents += await self._entries(own, response.id, client)
+        return await self.documents.put(documents, client)
+
+    async def _entries(self, items: Sequence[tuple[str, bytes]], owner: str, client: str) -> list[Document]:
+        """Entries by which items are found that have ids of the client's own.
+
+        Such an id may be that of several items: then its entry says so, and a reference to it is an error.
+        """
+        own = {id_: item for id_, item in items if _owner_in(id_) is None and not _ANSWERED_ID.fullmatch(id_)}
+        if not own:
+            return []
+        before = await self.documents.get(list(map(_place, own)), client)
+        entries: list[Document] = []
+        for id_, item in own.items():
+            entry = before.get(_place(id_))
+            digest = blake2b(item, digest_size=16).hexdigest()
+            if entry is None:
+                entries.append(_entry(id_, owner, digest))
+            elif digest.encode() not in entry.split():
+                first = entry.split()[0].decode()
+                entries.append(_entry(id_, first, _SEVERAL))
+        return entries
 
     async def delete(self, response_id: str, client: str) -> None:
         """Delete a response. Raises `NotStored`."""
@@ -241,9 +301,8 @@ class State(Recall):
             created_at=int(time.time()),
             metadata=metadata if present(metadata) else msgspec.Raw(b"{}"),
         )
-        documents = [Document(made.id, encode(made))]
-        documents += [_conversation_item(made.id, item) for item in _stored_items(items)]
-        await self._must_keep(documents, client)
+        documents, _stored = await self._new_items(made.id, items, (), client)
+        await self._must_keep([Document(made.id, encode(made)), *documents], client)
         return made
 
     async def update_conversation(self, conversation: Conversation, client: str) -> None:
@@ -254,13 +313,30 @@ class State(Recall):
         """Delete a conversation with its items. Raises `NotStored`."""
         await self.conversation(conversation_id, client)
         await self.documents.delete(conversation_id, client)
+        await self.documents.delete(_entries_of(conversation_id), client)
 
     async def add_items(self, conversation_id: str, items: Sequence[InputItem], client: str) -> list[msgspec.Raw]:
         """Put items at the end of a conversation. Raises `NotStored`."""
         await self.conversation(conversation_id, client)
-        stored = _stored_items(items)
-        await self._must_keep([_conversation_item(conversation_id, item) for item in stored], client)
+        keys = {f"{conversation_id}/{item.id}": item.id for item in items if item.id}
+        taken = [keys[key] for key in await self.documents.get(list(keys), client)] if keys else []
+        documents, stored = await self._new_items(conversation_id, items, taken, client)
+        await self._must_keep(documents, client)
         return stored
+
+    async def _new_items(
+        self, conversation_id: str, items: Sequence[InputItem], taken: Sequence[str | None], client: str
+    ) -> tuple[list[Document], list[msgspec.Raw]]:
+        """What is stored of a conversation's new items, and the items as they are stored. Raises `NotStored`."""
+        held = Held(self._histories.room)
+        free, _taken = with_free_ids(await self.resolved(items, client, held), taken)
+        owner = f"{conversation_id.partition('_')[2]}v{secrets.token_hex(4)}"
+        stored = _encoded(input_items(ResponsesRequest(model="", input=free), owner))
+        documents = [_conversation_item(conversation_id, item) for item in stored]
+        own = [(item.id, encode(item)) for item in free if item.id]
+        if entries := await self._entries(own, conversation_id, client):
+            documents += [Document(_entries_of(conversation_id), b"1"), *entries]
+        return documents, stored
 
     async def delete_item(self, conversation_id: str, item_id: str, client: str) -> None:
         """Delete an item of a conversation. Raises `NotStored`."""
@@ -285,7 +361,8 @@ def answer_of(record: StoredResponse) -> StoredAnswer:
 
 def _documents_of(response: Response, past: Past) -> list[Document]:
     """What is stored of a response."""
-    record = StoredResponse(response=msgspec.Raw(encode(response)), input=past.own(), history=past.history)
+    own = past.own(response.id)
+    record = StoredResponse(response=msgspec.Raw(encode(response)), input=own, history=past.history)
     documents = [Document(response.id, encode(record))]
     documents += [Document(_place(item.id), response.id.encode(), response.id) for item in response.output]
     conversation = conversation_of(past.request)
@@ -321,26 +398,54 @@ def _all_items(record: StoredResponse) -> list[msgspec.Raw]:
 
 
 def _typed(items: Sequence[msgspec.Raw]) -> list[InputItem]:
-    """Stored items; damaged ones are left out."""
+    """Stored items; damaged ones, which have no id, among others, are left out."""
     try:
-        return read_items(items, InputItem, "input")[0]
+        read = read_items(items, InputItem, "input")[0]
     except UNREADABLE:
         readable = [item for item in items if _readable("of an item", item, InputItem) is not None]
-        return read_items(readable, InputItem, "input")[0]
+        read = read_items(readable, InputItem, "input")[0]
+    return [item for item in read if item.id]
 
 
 def _encoded(items: Sequence[Item]) -> list[msgspec.Raw]:
     return [msgspec.Raw(encode(item)) for item in items]
 
 
-def _stored_items(items: Sequence[InputItem]) -> list[msgspec.Raw]:
-    return _encoded(input_items(ResponsesRequest(model="", input=list(items)), secrets.token_hex(8)))
-
-
 def _conversation_item(conversation_id: str, item: msgspec.Raw) -> Document:
     return Document(f"{conversation_id}/{id_of(item)}", bytes(item), conversation_id)
 
 
+def _other_id(path: str) -> Note:
+    reason = "the conversation has an item with this id: the new one is stored under another id"
+    return Note(path, Fate.APPROXIMATED, "item-id-taken", reason)
+
+
 def _place(item_id: str) -> str:
-    """The key under which it is kept to which response an item belongs."""
+    """The key of the entry that says to which response or conversation an item belongs."""
     return f"item:{item_id}"
+
+
+def _entry(item_id: str, owner: str, digest: str) -> Document:
+    """The entry of an item, which lives as long as what the item belongs to."""
+    parent = _entries_of(owner) if _CONVERSATION_ID.fullmatch(owner) else owner
+    return Document(_place(item_id), f"{owner} {digest}".encode(), parent)
+
+
+def _entries_of(conversation_id: str) -> str:
+    """The key of the document that a conversation's entries belong to: its own children are its items alone."""
+    return f"entries:{conversation_id}"
+
+
+def _owner_of(item_id: str, entry: bytes) -> str:
+    """What an item belongs to, by its entry. Raises `NotStored` where several items have its id."""
+    owner, *digest = entry.decode().split()
+    if digest == [_SEVERAL]:
+        text = f"Several stored items have the id '{item_id}': send the item itself."
+        raise NotStored(text, status=400, param="input", code="ambiguous_item")
+    return owner
+
+
+def _owner_in(item_id: str) -> str | None:
+    """What an item belongs to, where its id tells: ids that were made for inputs name their owner."""
+    found = _INPUT_ID.fullmatch(item_id)
+    return found and f"{'conv' if found[2] == 'v' else 'resp'}_{found[1]}"

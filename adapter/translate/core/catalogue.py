@@ -382,6 +382,14 @@ _COSMETIC = {
         "OpenAI's nearest finish reason stands for Gemini's.",
         "Read extra_content.google.finish_reason.",
     ),
+    "item-id-taken": (
+        "Another item of the conversation has this id: the new item is stored under an id of its own.",
+        "Leave ids out, or give each item another one.",
+    ),
+    "item-repeated": (
+        "The history that a response follows has this item already: it is left out.",
+        "Send what is new.",
+    ),
     "logprob-not-finite": (
         "A log probability that is no number (NaN or infinite) is told as OpenAI's lowest.",
         "Nothing: the token is as unlikely as can be.",

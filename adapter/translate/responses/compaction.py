@@ -41,7 +41,7 @@ def compacted(response: Response, asked: ResponsesRequest) -> CompactedResponse:
     if response.status != "completed" or not text or response.usage is None:
         raise AnswerError(502, "compaction_failed", "Gemini wrote no whole summary of the conversation.")
     identity = response.id.partition("_")[2]
-    said = input_items(asked, f"{identity}:kept")[:-1]
+    said = input_items(asked, f"{identity}k")[:-1]
     kept: list[dict[str, Any]] = [item for item in said if item["type"] == "message" and item["role"] == "user"]
     summary = {
         "type": "compaction",

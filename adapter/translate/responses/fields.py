@@ -14,7 +14,6 @@ Answers come back through `responses_stream`.
 """
 
 from collections.abc import Callable, Mapping
-from hashlib import blake2b
 from typing import Any, NamedTuple
 
 import msgspec
@@ -348,13 +347,13 @@ def _at(field: str, note: Note) -> Note:
 _PREFIXES = {"message": "msg", "reasoning": "rs", "function_call": "fc", "item_reference": "ref"}
 
 
-def input_items(request: ResponsesRequest, seed: str = "") -> list[dict[str, Any]]:
-    """The input as items for storing and listing: each with a type, an id (made of `seed` where it has none) and,
-    where it is a message, with its content as parts."""
+def input_items(request: ResponsesRequest, owner: str = "") -> list[dict[str, Any]]:
+    """The input as items for storing and listing: each with a type, an id (of `owner` and its place, where it has
+    none) and, where it is a message, with its content as parts."""
     given = request.input
     if isinstance(given, str):
         given = [InputItem(type="message", role="user", content=given)]
-    return [_stored(item, f"{seed}:{index}") for index, item in enumerate(given or ())]
+    return [_stored(item, f"{owner}{index:04x}") for index, item in enumerate(given or ())]
 
 
 def _stored(item: InputItem, place: str) -> dict[str, Any]:
@@ -365,8 +364,7 @@ def _stored(item: InputItem, place: str) -> dict[str, Any]:
         raise Rejected("input", "malformed-value", str(error)) from None
     stored["type"] = type_of(item)
     if not item.id:
-        digest = blake2b(place.encode(), digest_size=24).hexdigest()
-        stored["id"] = f"{_PREFIXES.get(stored['type'], 'item')}_{digest}"
+        stored["id"] = f"{_PREFIXES.get(stored['type'], 'item')}_{place}"
     if stored["type"] == "message":
         stored.setdefault("status", "completed")
         if isinstance(item.content, str):

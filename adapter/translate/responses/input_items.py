@@ -181,11 +181,14 @@ def read(request: ResponsesRequest) -> Conversation:
 
 def type_of(item: InputItem) -> str:
     """The type of an item; clients leave out those of messages and references."""
-    return item.type or ("message" if item.role else "item_reference")
+    return item.type or ("message" if item.role or item.content is not None else "item_reference")
 
 
 def _read(item: InputItem, path: str, conversation: Conversation) -> None:
     handler = _HANDLERS.get(type_of(item))
+    if type_of(item) == "item_reference" and not item.id:
+        missing = "an item has a type, a message a role, a reference the id of a stored item"
+        raise Rejected(f"{path}.id" if item.type else f"{path}.type", "value-missing", missing)
     if handler is not None:
         handler(item, path, conversation)
         conversation.notes.extend(ITEMS.notes(item, path, type_of(item)))

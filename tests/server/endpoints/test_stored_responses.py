@@ -9,6 +9,7 @@ from tests.support.stateful import PATH, ask, contents, said, told
 
 CONVERSATIONS = "/v1/conversations"
 CALL = {"functionCall": {"name": "f", "args": {}, "id": "g1"}, "thoughtSignature": "U0lH"}
+IMAGE, EMPTY = {"type": "input_image"}, "data:image/png;base64,"
 TOOL = {"type": "function", "name": "f", "parameters": {"type": "object", "properties": {}}}
 
 
@@ -198,13 +199,182 @@ async def test_a_reference_stands_for_a_stored_item():
     assert [item["type"] for item in listed] == ["message"] * 3
 
 
-async def test_a_reference_to_nothing_is_left_out_and_told():
+async def test_a_reference_to_nothing_is_refused_as_openai_does():
+    """OpenAI: 404 Item with id 'rs_...' not found (https://github.com/can1357/oh-my-pi/issues/41, 2026-02)."""
     async with scripted(counts) as upstream, adapter(upstream) as client:
-        items = [{"type": "item_reference", "id": "rs_gone"}, {"role": "user", "content": "hi"}]
-        response = await client.post(PATH, json=ask(items))
-    assert response.status_code == 200
-    assert "item-unsupported" in response.headers["x-adapter-notes"]
-    assert contents(upstream.seen[0]) == [("user", ["hi"])]
+        items = [{"role": "user", "content": "hi"}, {"type": "item_reference", "id": "rs_gone"}]
+        unstored = await make(client, store=False)
+        for id_ in ("rs_gone", unstored["output"][0]["id"], f"msg_{'0' * 52}", f"msg_{'0' * 48}v{'0' * 12}"):
+            items[1]["id"] = id_
+            response = await client.post(PATH, json=ask(items))
+            error = response.json()["error"]
+            assert (response.status_code, error["param"]) == (404, "input[1].id")
+            assert id_ in error["message"]
+    assert len(upstream.seen) == 1
+
+
+async def test_a_reference_stands_for_an_item_of_an_input():
+    async with scripted(counts) as upstream, adapter(upstream) as client:
+        one = await make(
+            client, [{"role": "user", "content": "first"}, {"role": "user", "content": "x", "id": "msg_1"}]
+        )
+        inputs = (await client.get(f"{PATH}/{one['id']}/input_items?order=asc")).json()["data"]
+        made = (await client.post(CONVERSATIONS, json={"items": [{"role": "user", "content": "zero"}]})).json()
+        url = f"{CONVERSATIONS}/{made['id']}/items"
+        [zero] = (await client.get(url)).json()["data"]
+        [own] = (await client.post(url, json={"items": [{"role": "user", "content": "y", "id": "msg_2"}]})).json()[
+            "data"
+        ]
+        ids = [inputs[0]["id"], "msg_1", zero["id"], own["id"]]
+        await make(client, [{"type": "item_reference", "id": id_} for id_ in ids])
+        await client.delete(f"{PATH}/{one['id']}")
+        await client.delete(f"{CONVERSATIONS}/{made['id']}")
+        gone = [await client.post(PATH, json=ask([{"type": "item_reference", "id": id_}])) for id_ in ids]
+    assert own["id"] == "msg_2"
+    assert contents(upstream.seen[1]) == [("user", [text]) for text in ("first", "x", "zero", "y")]
+    assert [response.status_code for response in gone] == [404] * 4
+
+
+async def test_a_reference_to_one_of_several_items_is_an_error():
+    async with scripted(counts) as upstream, adapter(upstream) as client:
+        reference = [{"type": "item_reference", "id": "msg_1"}]
+        one, same, other = ({"role": "user", "content": text, "id": "msg_1"} for text in ("Ann", "Ann", "Eve"))
+        await make(client, [one])
+        await make(client, [same])
+        await make(client, reference)
+        await make(client, [other])
+        refused = await client.post(PATH, json=ask(reference))
+        await make(client, [other])
+        again = await client.post(PATH, json=ask(reference))
+    assert contents(upstream.seen[2]) == [("user", ["Ann"])]
+    for response in (refused, again):
+        assert (response.status_code, response.json()["error"]["code"]) == (400, "ambiguous_item")
+
+
+async def test_items_are_copied_into_a_conversation_by_reference():
+    """As other servers do (https://github.com/sgl-project/sglang/pull/11369)."""
+    async with scripted(counts) as upstream, adapter(upstream) as client:
+        one = await make(client, "first")
+        made = (await client.post(CONVERSATIONS, json={})).json()
+        url = f"{CONVERSATIONS}/{made['id']}/items"
+        items = [{"type": "item_reference", "id": one["output"][0]["id"]}, {"id": "rs_gone"}]
+        refused = await client.post(url, json={"items": items})
+        [copied] = (await client.post(url, json={"items": items[:1]})).json()["data"]
+    assert (refused.status_code, refused.json()["error"]["param"]) == (404, "items[1].id")
+    assert copied == one["output"][0]
+
+
+async def test_an_item_never_takes_the_place_of_another_in_a_conversation():
+    async with scripted(counts) as upstream, adapter(upstream) as client:
+        first = [{"role": "user", "content": text, "id": "msg_1"} for text in ("one", "two")]
+        made = (await client.post(CONVERSATIONS, json={"items": first})).json()
+        url = f"{CONVERSATIONS}/{made['id']}/items"
+        added = (await client.post(url, json={"items": [{**first[0], "content": "three"}]})).json()["data"]
+        for text in ("four", "five"):
+            item = {"role": "user", "content": text, "id": "msg_1"}
+            answered = await client.post(PATH, json=ask([item], conversation=made["id"]))
+            assert "item-id-taken" in answered.headers["x-adapter-notes"]
+        listed = (await client.get(url, params={"order": "asc"})).json()["data"]
+        read = (await client.get(f"{url}/msg_1")).json()
+    texts = [item["content"][0]["text"] for item in listed]
+    assert texts == ["one", "two", "three", "four", "answer 1", "five", "answer 2"]
+    assert len({item["id"] for item in [*listed, *added]}) == 7
+    assert read["content"][0]["text"] == "one"
+    assert [text for _, [text] in contents(upstream.seen[1])] == [*texts[:5], "five"]
+
+
+@pytest.mark.parametrize(
+    ("item", "param"),
+    [
+        ({"type": "message", "content": "hi"}, "items[1].role"),
+        ({"content": "hi"}, "items[1].role"),
+        ({"id": "msg_1", "content": [{"type": "input_text", "text": "hi"}]}, "items[1].role"),
+        ({"role": "narrator", "content": "hi"}, "items[1].role"),
+        ({}, "items[1].type"),
+        ({"type": "item_reference"}, "items[1].id"),
+        ({"call_id": "call_1", "output": "1"}, "items[1].type"),
+        ({"type": "function_call", "call_id": "c", "arguments": "{}"}, "items[1].name"),
+        ({"role": "user", "content": [IMAGE]}, "items[1].content[0].image_url"),
+        ({"role": "user", "content": [{**IMAGE, "image_url": EMPTY}]}, "items[1].content[0].image_url"),
+        ({"type": "additional_tools", "tools": [{"type": "function"}]}, "items[1].tools[0].name"),
+    ],
+)
+async def test_an_item_that_no_response_could_read_is_refused_when_it_is_made(item, param):
+    items = [{"role": "user", "content": "hello"}, item]
+    async with scripted(counts) as upstream, adapter(upstream) as client:
+        refused = [await client.post(CONVERSATIONS, json={"items": items})]
+        made = (await client.post(CONVERSATIONS, json={})).json()
+        refused.append(await client.post(f"{CONVERSATIONS}/{made['id']}/items", json={"items": items}))
+        asked = await client.post(PATH, json=ask(items, conversation=made["id"]))
+        await make(client, "and now", conversation=made["id"])
+    assert [(one.status_code, one.json()["error"]["param"]) for one in refused] == [(400, param)] * 2
+    assert (asked.status_code, asked.json()["error"]["param"]) == (400, param.replace("items", "input"))
+    assert contents(upstream.seen[0]) == [("user", ["and now"])]
+
+
+async def test_what_only_some_models_take_is_stored_in_a_conversation():
+    file = {"type": "input_file", "file_id": "file-abc"}
+    async with scripted(counts) as upstream, adapter(upstream) as client:
+        made = await client.post(CONVERSATIONS, json={"items": [{"role": "user", "content": [file]}]})
+    assert made.status_code == 200
+
+
+async def script_of_calls(call):
+    number = call.number
+    parts = [{"functionCall": {"name": "f", "args": {"n": number}, "id": f"g{number}"}, "thoughtSignature": "U0lH"}]
+    await call.json(answer(*(parts if number < 3 else ["done"])))
+
+
+def calls_in(response):
+    return [item for item in response["output"] if item["type"] == "function_call"]
+
+
+@pytest.mark.parametrize("where", ["previous_response_id", "conversation"])
+async def test_results_that_the_history_has_already_are_not_sent_twice(where):
+    """What semantic-kernel's OpenAIResponsesAgent does: in each round the message and all results so far."""
+    asked = {"role": "user", "content": "go"}
+    async with scripted(script_of_calls) as upstream, adapter(upstream) as client:
+        follow = {where: (await client.post(CONVERSATIONS, json={})).json()["id"]} if where == "conversation" else {}
+        results = []
+        for _round in range(3):
+            response = await client.post(PATH, json=ask([asked, *results], tools=[TOOL], **follow))
+            told_ = response.json()
+            results += [
+                {"type": "function_call_output", "call_id": call["call_id"], "output": f"result {call['call_id']}"}
+                for call in calls_in(told_)
+            ]
+            if where == "previous_response_id":
+                follow = {where: told_["id"]}
+        listed = (await client.get(f"{PATH}/{told_['id']}/input_items?order=asc")).json()["data"]
+    assert response.headers["x-adapter-notes"].count("item-repeated") == 1
+    kinds = [[next(iter(part)) for part in turn["parts"]] for turn in upstream.seen[2].body["contents"]]
+    assert kinds == [["text"], ["functionCall"], ["functionResponse"], ["functionCall"], ["functionResponse"]]
+    if where == "previous_response_id":
+        assert [item["type"] for item in listed] == ["message", *["function_call", "function_call_output"] * 2]
+
+
+async def test_another_result_of_an_answered_call_is_an_error():
+    async with scripted(script_of_calls) as upstream, adapter(upstream) as client:
+        one = await make(client, "go", tools=[TOOL])
+        [call] = calls_in(one)
+        result = {"type": "function_call_output", "call_id": call["call_id"], "output": "1"}
+        two = await make(client, [result], tools=[TOOL], previous_response_id=one["id"])
+        other = ask([{**result, "output": "2"}], tools=[TOOL], previous_response_id=two["id"])
+        refused = (await client.post(PATH, json=other)).json()["error"]
+    assert (refused["param"], len(upstream.seen)) == ("input[0].output", 2)
+
+
+async def test_what_a_chain_brings_may_be_referred_to_once_more():
+    """The AI SDK sends references beside previous_response_id (https://github.com/vercel/ai/pull/15492)."""
+    async with scripted(counts) as upstream, adapter(upstream) as client:
+        one = await make(client, "first")
+        reference = {"type": "item_reference", "id": one["output"][0]["id"]}
+        bad = {"role": "narrator", "content": "x"}
+        items = [reference, {"role": "user", "content": "second"}]
+        await make(client, items, previous_response_id=one["id"])
+        refused = await client.post(PATH, json=ask([*items, bad], previous_response_id=one["id"]))
+    assert contents(upstream.seen[1]) == [("user", ["first"]), ("model", ["answer 1"]), ("user", ["second"])]
+    assert refused.json()["error"]["param"] == "input[2].role"
 
 
 async def test_input_items_are_paged_in_either_order():
