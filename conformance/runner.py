@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import httpx2
 import msgspec
 
-from conformance.cases import TODAY, Case, Turn
+from conformance.cases import OK, TODAY, Case, Turn
 from conformance.clients import CLIENTS, fill
 from conformance.judging import Observed, Verdict, judge
 from conformance.upstream import ScriptedGemini
@@ -134,6 +134,6 @@ def take_ledger(body: Any, turn: Turn) -> tuple[list[str], list[str]] | None:
         del body["extra_content"]
     notes = [f"{note['path']} {note['fate']}" for note in ledger["notes"] if note["fate"] != "exact"]
     told = [event for event in turn.events or [turn.answer] if isinstance(event, dict)]
-    of_answers = {name for event in told for name in event.get("event", event)} | {"candidates"}
+    of_answers = {name for event in told for name in event.get("event", event)} | {*OK}
     back = [note for note in notes if re.split(r"[.\[ ]", note)[0] in of_answers]
     return [note for note in notes if note not in back], back

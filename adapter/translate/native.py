@@ -76,6 +76,35 @@ class UnsignedCall(NamedTuple):
         return call_key(self.id)
 
 
+class _Naming(msgspec.Struct, gc=False):
+    """A request that may name a model."""
+
+    model: str | None = None
+
+
+class _NamingMore(_Naming, gc=False):
+    """One that may hold others: several inputs to embed, or the request whose tokens are counted."""
+
+    requests: msgspec.Raw = msgspec.Raw(b"")
+    counted: msgspec.Raw = msgspec.field(default=msgspec.Raw(b""), name="generateContentRequest")
+    counted_: msgspec.Raw = msgspec.field(default=msgspec.Raw(b""), name="generate_content_request")
+
+
+def models_in(body: bytes) -> set[str]:
+    """The models that the body of a request names beside its URL.
+
+    Raises `msgspec.MsgspecError` for a body that cannot be read, which may name others.
+    """
+    outer = decoder(_NamingMore).decode(body)
+    inner = [
+        decoder(_Naming).decode(one)
+        for raw in (outer.requests, outer.counted, outer.counted_)
+        if present(raw)
+        for one in _items(raw)
+    ]
+    return {one.model for one in (outer, *inner) if one.model is not None}
+
+
 def unsigned_calls(body: bytes) -> list[UnsignedCall]:
     """The calls whose signature may be missed. A body that is none of Gemini's has none: Gemini itself refuses it."""
     if not any(name in body for name in _NAMES):

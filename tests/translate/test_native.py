@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapter.translate.native import issued, unsigned_calls, with_signatures
+from adapter.translate.native import issued, models_in, unsigned_calls, with_signatures
 from adapter.translate.signatures.keys import call_key
 from adapter.translate.signatures.prefix_digest import call_digest
 from adapter.wire.base import decode
@@ -121,3 +121,19 @@ def test_a_request_whose_calls_stand_elsewhere_or_whose_contents_have_no_parts_p
     ):
         body = json.dumps(request).encode()
         assert pasted(body, a="c2ln") == (body, [])
+
+
+@pytest.mark.parametrize(
+    ("body", "models"),
+    [
+        ({}, set()),
+        ({"model": "a"}, {"a"}),
+        ({"model": None, "requests": None}, set()),
+        ({"model": "a", "requests": [{"model": "b"}, {}]}, {"a", "b"}),
+        ({"requests": {"model": "b"}}, {"b"}),
+        ({"generateContentRequest": {"model": "c"}}, {"c"}),
+        ({"generate_content_request": {"model": "d", "contents": [{"model": "text"}]}}, {"d"}),
+    ],
+)
+def test_the_models_that_a_body_names(body, models):
+    assert models_in(json.dumps(body).encode()) == models

@@ -15,10 +15,12 @@ from starlette.exceptions import HTTPException
 
 from adapter.server.http.asgi import ClientGone, printable_values
 from adapter.server.http.response_writer import way_of
+from adapter.server.limits.access import ModelDenied
 from adapter.server.pipeline import ledger_headers as notes
 from adapter.server.pipeline.call import Call
+from adapter.server.pipeline.errors import malformed
 from adapter.server.pipeline.google_errors import google_error
-from adapter.server.pipeline.service import deadline_of
+from adapter.server.pipeline.service import DECODING_ERRORS, deadline_of
 from adapter.settings import bare_name, named
 from adapter.translate import native
 from adapter.translate.core.notes import Fate, Note, Rejected
@@ -27,12 +29,20 @@ from adapter.upstream.errors import InvalidModelName, UpstreamError, UpstreamPro
 from adapter.upstream.model_path import model_path
 from adapter.upstream.sse import EventDecoder
 from adapter.upstream.transport.base import Response
-from adapter.wire.base import decode, encode
+from adapter.wire.base import decode, decoder, encode
 from adapter.wire.gemini.generate import GenerateContentResponse
 
 _SAFE = re.compile(r"[A-Za-z0-9._~:@+%/-]+")
 _KEY = frozenset({"key", "api_key", "access_token"})
 """Parameters of a URL that hold the client's key, which is this server's and never goes on."""
+
+_METHOD = re.compile(r"[A-Za-z]+")
+_MODELS = "models"
+_ONE_NAME = re.compile(r"[A-Za-z0-9._@+-]+")
+_METHODS_OF_ONE_MODEL = frozenset(
+    {"generateContent", "streamGenerateContent", "countTokens", "embedContent", "batchEmbedContents"}
+)
+"""Methods whose bodies name no model but at places that `translate.native` reads."""
 
 _GENERATIONS = ("generateContent", "streamGenerateContent")
 _JSON = "application/json; charset=UTF-8"
@@ -42,8 +52,10 @@ _EVENTS = "text/event-stream"
 async def call_model(call: Call) -> None:
     """A method of a model's: `models/NAME:METHOD`."""
     name, _, method = call.parameters["target"].rpartition(":")
-    if not name:
+    if not name or not _METHOD.fullmatch(method):
         raise HTTPException(404)
+    if call.client.is_limited:
+        _check_limits(call, method)
     forwarded = _to_model(call, name, method)
     if method in _GENERATIONS:
         forwarded = await _with_signatures(call, forwarded)
@@ -57,8 +69,8 @@ async def call_model(call: Call) -> None:
 async def pass_on(call: Call) -> None:
     """Any other path of Gemini's: models, files, caches, batches, interactions."""
     path = _path_of(call)
-    # A client that may name some models alone would reach all others through interactions, batches and tuned models.
-    call.client.check(path)
+    if call.client.is_limited:
+        _check_reading(call, path)
     collection = path.partition("/")[0]
     forwarded = Forwarded(
         verb=call.scope["method"],
@@ -66,7 +78,57 @@ async def pass_on(call: Call) -> None:
         body=call.body or None,
         method=f"{call.scope['method'].lower()} {collection}",
     )
-    await _whole(call, forwarded, reads=False)
+    if path == _MODELS and call.client.is_limited:
+        await _list_models(call, forwarded)
+    else:
+        await _whole(call, forwarded, reads=False)
+
+
+def _check_limits(call: Call, method: str) -> None:
+    """Refuse a limited client a method whose body names models where they are not read, and a model in its body.
+
+    Raises `ModelDenied`, and `Malformed` for a body in which other models could stand unread.
+    """
+    if method not in _METHODS_OF_ONE_MODEL:
+        raise ModelDenied(f"A client that is limited to some models may not use {method}.")
+    try:
+        names = native.models_in(call.body)
+    except DECODING_ERRORS as error:
+        raise malformed(error) from None
+    for name in names:
+        call.client.check(name)
+
+
+def _check_reading(call: Call, path: str) -> None:
+    """Refuse a limited client all but to read what its models are.
+
+    Files, caches, batches, interactions and tuned models would lead to other models, or to what others have made.
+    Raises `ModelDenied`.
+    """
+    collection, _, name = path.partition("/")
+    is_reading = call.scope["method"] in ("GET", "HEAD") and collection == _MODELS
+    if not is_reading or (path != _MODELS and not _ONE_NAME.fullmatch(name)):
+        raise ModelDenied("A client that is limited to some models may not use this path.")
+    if name:
+        call.client.check(name)
+
+
+class _ModelPage(msgspec.Struct, omit_defaults=True):
+    """A page of the list of models, each as it came."""
+
+    models: list[msgspec.Raw] = []
+    page: str = msgspec.field(default="", name="nextPageToken")
+
+
+class _Named(msgspec.Struct):
+    name: str = ""
+
+
+async def _list_models(call: Call, forwarded: Forwarded) -> None:
+    """Those models of a page that a limited client may name."""
+    page = await call.service.upstream.ask(forwarded, _ModelPage, Caller(call.client.key), deadline_of(call.scope))
+    page.models = [one for one in page.models if call.client.may(decoder(_Named).decode(one).name)]
+    await call.send(page, {"content-type": _JSON})
 
 
 def _path_of(call: Call) -> str:

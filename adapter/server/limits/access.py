@@ -38,6 +38,11 @@ class Client(NamedTuple):
     key: str | None
     known: KnownClient | None = None
 
+    @property
+    def is_limited(self) -> bool:
+        """Whether this client may name some models alone."""
+        return self.known is not None and bool(self.known.models)
+
     def may(self, model: str) -> bool:
         """Whether this client may name a model, as OpenAI's names or Gemini's."""
         patterns = self.known.models if self.known is not None else ()
