@@ -13,6 +13,7 @@ from adapter import __version__
 from adapter.server.openapi.schemas import Schemas
 from adapter.server.pipeline.endpoint import JSON, Endpoint, Endpoints
 from adapter.wire.base import encode
+from adapter.wire.gemini.errors import ErrorBody as GoogleErrorBody
 from adapter.wire.openai.errors import ErrorBody
 
 DESCRIPTION = (
@@ -50,7 +51,8 @@ def document(endpoints: Endpoints) -> bytes:
 
 def _described(endpoint: Endpoint, schemas: Schemas) -> dict[str, Any]:
     content = {media: {"schema": schemas.of(type_)} for media, type_ in endpoint.content.items()}
-    failing = content if endpoint.is_open else {JSON: {"schema": schemas.of(ErrorBody)}}
+    error = GoogleErrorBody if endpoint.is_native else ErrorBody
+    failing = content if endpoint.is_open else {JSON: {"schema": schemas.of(error)}}
     answers = {200: {"description": "The answer.", "content": content}}
     answers |= {status: {"description": HTTPStatus(status).phrase, "content": failing} for status in endpoint.fails}
     described: dict[str, Any] = {

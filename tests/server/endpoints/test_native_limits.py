@@ -6,7 +6,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from adapter.settings import KnownClient
-from tests.server.scripted import adapter, answer, scripted
+from tests.support.scripted import adapter, answer, scripted
 
 MODEL = "gemini-3.5-flash"
 OTHER = "gemini-3.8-pro"
