@@ -7,8 +7,7 @@ from adapter.server.http.asgi import ClientGone, until
 from adapter.server.pipeline import ledger_headers as notes
 from adapter.server.pipeline.call import Call
 from adapter.server.pipeline.event_stream import EventStream, heartbeat_of
-from adapter.server.pipeline.responding import ResponseWriter, Told, Turn, turn_of, whole
-from adapter.translate.core.notes import Rejected
+from adapter.server.pipeline.responding import Memory, ResponseWriter, Told, Turn, turn_of, whole
 from adapter.wire.openai.responses import ResponsesRequest
 from adapter.wire.sse import COMMENT
 
@@ -18,11 +17,9 @@ async def create_response(call: Call) -> None:
     exchange = call.exchange
     request, unknown = await call.read(ResponsesRequest)
     exchange.model_asked, exchange.stream = request.model, bool(request.stream)
-    if request.background and request.store is False:
-        raise Rejected(
-            "background", "setting-contradicted", "a response in the background is polled, so it must be stored"
-        )
-    turn = await turn_of(call.service, request, unknown, call.client, work=call.work)
+    service = call.service
+    memory = Memory(service.state, service.unstored if request.background else None)
+    turn = await turn_of(service, request, unknown, call.client, work=call.work, memory=memory)
     exchange.history_bytes, exchange.client_path = turn.past.held.size, turn.path
     call.accept(turn.plans)
     if request.background:

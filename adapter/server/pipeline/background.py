@@ -26,7 +26,7 @@ from adapter.translate.responses.stream import blank
 from adapter.wire.base import encode
 from adapter.wire.openai.response_events import Completed, Failed, Incomplete
 from adapter.wire.openai.responses import Response, ResponseError
-from adapter.wire.openai.stored import StoredResponse
+from adapter.wire.openai.stored import StoredAnswer, StoredResponse
 from adapter.wire.sse import DONE, named_event
 
 log = logging.getLogger("adapter")
@@ -139,10 +139,10 @@ class WrittenEvents:
 class Job:
     """One response that runs here."""
 
-    def __init__(self, service: Service, turn: Turn, writer: ResponseWriter) -> None:
+    def __init__(self, service: Service, state: State, turn: Turn, writer: ResponseWriter) -> None:
         self.log = Log()
         self._service = service
-        self._documents = service.state.documents
+        self._state = state
         self._turn = turn
         self._writer = writer
         self._pieces = 0
@@ -202,9 +202,9 @@ class Job:
         response_id, client = self._turn.stamp.id, self._turn.client.id
         while not self._over.is_set():
             sign = Document(_life(response_id), encode(time.time()), response_id)
-            await self._documents.put([sign], client)
+            await self._state.put([sign], client)
             await self._write_piece()
-            if not self._taken_back and await self._documents.get([_mark(response_id)], client):
+            if not self._taken_back and await self._state.documents.get([_mark(response_id)], client):
                 self.take_back()
             with suppress(TimeoutError):
                 async with asyncio.timeout(BEAT):
@@ -215,7 +215,7 @@ class Job:
         if data:
             response_id = self._turn.stamp.id
             piece = Document(_piece(response_id, self._pieces), encode(first) + b"\n" + data, response_id)
-            if await self._documents.put([piece], self._turn.client.id):
+            if await self._state.put([piece], self._turn.client.id):
                 self._pieces += 1
                 self.log.wrote(data)
 
@@ -233,10 +233,10 @@ class Jobs:
         if len(self._running) >= self._limit:
             raise Busy(f"{self._limit} background responses run already.")
         now = blank(turn.view, turn.stamp)
-        if not await self._service.state.keep(now, turn.past, turn.client.id, turn.work):
+        if turn.kept is None or not await turn.kept.keep(now, turn.past, turn.client.id, turn.work):
             raise NotStored("The store cannot keep this response.", status=503, code="not_stored")
         key = (turn.stamp.id, turn.client.id)
-        job = self._running[key] = Job(self._service, turn, writer)
+        job = self._running[key] = Job(self._service, turn.kept, turn, writer)
         job.task.add_done_callback(lambda _: self._running.pop(key))
         return blank(turn.view, turn.stamp, "queued")
 
@@ -250,7 +250,7 @@ class Jobs:
             last = _time_of(life.get(_life(response_id), b""))
             created = msgspec.json.decode(record.response, type=Response).created_at
             if time.time() - max(last, created) > DEAD_AFTER:
-                return await _ended(state, record, client, "failed")
+                return await _ended(self._state_of(answer), record, client, "failed")
         return record
 
     async def cancel(self, response_id: str, client: str) -> StoredResponse:
@@ -265,7 +265,7 @@ class Jobs:
             await asyncio.wait([job.task])
         else:
             mark = Document(_mark(response_id), b"true", response_id)
-            await self._service.state.documents.put([mark], client)
+            await self._state_of(answer_of(record)).put([mark], client)
             await self._until_ended(response_id, client)
         return await self.find(response_id, client)
 
@@ -276,6 +276,10 @@ class Jobs:
                 # What is awaited happens in another process.
                 while answer_of(await self.find(response_id, client)).status in UNFINISHED:  # noqa: ASYNC110
                     await asyncio.sleep(POLL)
+
+    def _state_of(self, answer: StoredAnswer) -> State:
+        """Where a response is written: what was not to be stored is forgotten soon."""
+        return self._service.state if answer.store else self._service.unstored
 
     def running(self, response_id: str, client: str) -> Job | None:
         """The job of a response that runs in this process."""
@@ -362,7 +366,7 @@ async def _ended(state: State, record: StoredResponse, client: str, status: str)
         code="server_error", message="The process that ran this response ended.", type="server_error"
     )
     ended = StoredResponse(response=msgspec.Raw(encode(response)), input=record.input, history=record.history)
-    await state.documents.put([Document(response.id, encode(ended))], client)
+    await state.put([Document(response.id, encode(ended))], client)
     return ended
 
 

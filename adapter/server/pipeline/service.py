@@ -85,6 +85,11 @@ def plan_for(
     return plan(request, unknown, named(model or request.model, names), chosen, media=media, history=history)
 
 
+UNSTORED_FOR = 600.0
+"""Seconds for which a response in the background can be read that is not to be stored (OpenAI's guide on background
+mode, 2026-10: about ten minutes)."""
+
+
 class Service:
     """Everything a request needs; made once for each process."""
 
@@ -120,6 +125,7 @@ class Service:
         self._at_once, self._beside = AtOnce(), Beside()
         histories = Histories(self.room, settings.max_history, self.limits, self.work_for)
         self.state = State(documents, histories)
+        self.unstored = self.state.forgetful(UNSTORED_FOR)
         self.drain = Drain(settings.shutdown_delay, settings.shutdown_grace)
         self._calendar = Calendar(catalogue(settings, utc_day(clock())), clock)
         self.options = options(settings, upstream.settings.name)

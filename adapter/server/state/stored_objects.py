@@ -251,11 +251,20 @@ class Recall:
 
 
 class State(Recall):
-    """What is stored, to be read and changed."""
+    """What is stored, to be read and changed. `max_age`: seconds after which it forgets, if earlier than the store."""
 
-    def __init__(self, documents: DocumentStore, histories: Histories) -> None:
+    def __init__(self, documents: DocumentStore, histories: Histories, max_age: float | None = None) -> None:
         super().__init__(documents, histories)
         self.documents = documents
+        self._max_age = max_age
+
+    def forgetful(self, max_age: float) -> "State":
+        """The same, for what is forgotten so many seconds after it was last written."""
+        return State(self.documents, self._histories, max_age)
+
+    async def put(self, documents: Sequence[Document], client: str) -> bool:
+        """Write documents, see `DocumentStore.put`."""
+        return await self.documents.put(documents, client, self._max_age)
 
     def beside(self, local: DocumentStore) -> "tuple[Recall, State]":
         """What is here and in another store, to be read as one; and that store alone."""
@@ -266,7 +275,7 @@ class State(Recall):
         documents = await work.run(_documents_of, response, past)
         own = [(item.id, encode(item)) for item in past.given if item.id]
         documents += await self._entries(own, response.id, client)
-        return await self.documents.put(documents, client)
+        return await self.put(documents, client)
 
     async def _entries(self, items: Sequence[tuple[str, bytes]], owner: str, client: str) -> list[Document]:
         """Entries by which items are found that have ids of the client's own.
@@ -344,7 +353,7 @@ class State(Recall):
             raise NotStored(f"Item with id '{item_id}' not found.")
 
     async def _must_keep(self, documents: Sequence[Document], client: str) -> None:
-        if not await self.documents.put(documents, client):
+        if not await self.put(documents, client):
             raise NotStored("The store cannot keep this.", status=503, code="not_stored")
 
 
@@ -366,7 +375,7 @@ def _documents_of(response: Response, past: Past) -> list[Document]:
     documents = [Document(response.id, encode(record))]
     documents += [Document(_place(item.id), response.id.encode(), response.id) for item in response.output]
     conversation = conversation_of(past.request)
-    if conversation is not None and response.status in ("completed", "incomplete"):
+    if conversation is not None and past.request.store is not False and response.status in ("completed", "incomplete"):
         said = [*record.input, *answer_of(record).output]
         documents += [_conversation_item(conversation, item) for item in said]
     return documents

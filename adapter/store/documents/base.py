@@ -26,6 +26,10 @@ class DocumentLimits(msgspec.Struct, frozen=True, kw_only=True):
     max_entry: int = 32 * 1024 * 1024
     memory_bytes: int = 256 * 1024 * 1024
 
+    def dated(self, now: float, max_age: float | None) -> float:
+        """The Unix time under which a document is kept: earlier than now for one that is forgotten earlier."""
+        return now if max_age is None else now - max(0.0, self.max_age - max_age)
+
 
 class Document(NamedTuple):
     """One entry; `parent` is the key of the document that it belongs to, if any."""
@@ -74,10 +78,11 @@ class DocumentStore(Readable, Protocol):
         """Make ready, inside the event loop that will use it. Raises `StoreUnusable`."""
         ...
 
-    async def put(self, documents: Sequence[Document], client: str) -> bool:
+    async def put(self, documents: Sequence[Document], client: str, max_age: float | None = None) -> bool:
         """Keep these, in place of older ones of the same keys; a child only if its parent is there.
 
-        Returns when they will survive what the store promises to survive. False where they could not be written, or
+        `max_age`: seconds from now after which they are forgotten, if earlier than all others. Returns when they will
+        survive what the store promises to survive. False where they could not be written, or
         one was too large: then none is kept.
         """
         ...
@@ -117,6 +122,7 @@ class MemoryDocuments:
         self._clock = clock
         self._roots: OrderedDict[bytes, Root] = OrderedDict()
         self._parents: dict[bytes, bytes] = {}
+        self._brief: set[bytes] = set()
         self._bytes = 0
         self._refused = 0
 
@@ -147,17 +153,19 @@ class MemoryDocuments:
         root = self._roots.get(name)
         return root.body if root else None
 
-    async def put(self, documents: Sequence[Document], client: str) -> bool:
+    async def put(self, documents: Sequence[Document], client: str, max_age: float | None = None) -> bool:
         """See `DocumentStore`."""
         if any(len(document.body) > self._limits.max_entry for document in documents):
             self._refused += len(documents)
             return False
-        now = self._clock()
+        written = self._limits.dated(self._clock(), max_age)
         for key, body, parent in documents:
+            root = scoped(parent or key, client)
             if parent:
-                self._put_child(scoped(key, client), body, scoped(parent, client), now)
+                self._put_child(scoped(key, client), body, root, written)
             else:
-                self._put_root(scoped(key, client), body, now)
+                self._put_root(root, body, written)
+            (self._brief.discard if max_age is None else self._brief.add)(root)
         self._evict()
         return True
 
@@ -178,6 +186,10 @@ class MemoryDocuments:
     def _evict(self) -> None:
         """Let go of what is too old, and of the oldest where there is too much."""
         limits, before = self._limits, self._clock() - self._limits.max_age
+        for name in [name for name in self._brief if name not in self._roots or self._roots[name].written <= before]:
+            self._brief.discard(name)
+            if name in self._roots:
+                self._remove(name)
         size = min(limits.max_bytes, limits.memory_bytes)
         while self._roots:
             name, oldest = next(iter(self._roots.items()))

@@ -134,12 +134,14 @@ class RedisDocuments:
         pairs = zip(names.values(), found[::2], found[1::2], strict=False)
         return {key: body for key, written, body in pairs if body is not None and float(written) > since}
 
-    async def put(self, documents: Sequence[Document], client: str) -> bool:
+    async def put(self, documents: Sequence[Document], client: str, max_age: float | None = None) -> bool:
         """See `DocumentStore`. Returns when the server has them."""
         if any(len(document.body) > self._limits.max_entry for document in documents):
             self._refused += len(documents)
             return False
-        values: list[bytes | float] = [PREFIX, max(1, round(self._limits.max_age * 1000)), self._clock()]
+        lives = self._limits.max_age if max_age is None else min(max_age, self._limits.max_age)
+        written = self._limits.dated(self._clock(), max_age)
+        values: list[bytes | float] = [PREFIX, max(1, round(lives * 1000)), written]
         for key, body, parent in documents:
             values += scoped(key, client), scoped(parent, client) if parent else b"", body
         kept = await self._asked(_script(_PUT, *values), False)

@@ -65,14 +65,14 @@ class SqliteDocuments:
         self._warnings.succeed("read")
         return {names[name]: body for name, body in rows}
 
-    async def put(self, documents: Sequence[Document], client: str) -> bool:
+    async def put(self, documents: Sequence[Document], client: str, max_age: float | None = None) -> bool:
         """See `DocumentStore`."""
         if any(len(document.body) > self._limits.max_entry for document in documents):
             self._refused += len(documents)
             return False
-        now = self._clock()
+        written = self._limits.dated(self._clock(), max_age)
         rows = [
-            Row(scoped(key, client), scoped(parent, client) if parent else None, now, body)
+            Row(scoped(key, client), scoped(parent, client) if parent else None, written, body)
             for key, body, parent in documents
         ]
         put = _Put(rows, [])

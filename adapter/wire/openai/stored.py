@@ -25,6 +25,7 @@ class StoredAnswer(msgspec.Struct, kw_only=True):
     id: str
     status: str
     background: bool = False
+    store: bool = True
     output: list[msgspec.Raw] = []
 
 

@@ -166,7 +166,6 @@ async def test_strict_mode_refuses_every_loss_at_once():
         ({"model": "m", "input": [{"role": "narrator", "content": "x"}]}, "input[0].role"),
         ({"model": "m", "input": 7}, "input"),
         ({"model": "m", "input": "x", "temperature": "hot"}, "temperature"),
-        ({"model": "m", "input": "x", "background": True, "store": False}, "background"),
         ({"model": "m", "input": "x", "previous_response_id": "a", "conversation": "b"}, "conversation"),
         ({"model": "m", "input": "x", "prompt": {"id": "p"}}, "prompt"),
     ],

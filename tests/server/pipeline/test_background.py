@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import time
 from contextlib import asynccontextmanager
+from functools import partialmethod
 
 import pytest
 
@@ -80,6 +82,46 @@ async def test_it_is_polled_until_it_is_there():
     assert said(done) == "one two three"
 
 
+@pytest.mark.parametrize("stream", [False, True])
+async def test_one_that_is_not_to_be_stored_is_polled_and_forgotten_after_a_while(stream, tmp_path, monkeypatch):
+    """OpenAI keeps it for about ten minutes (https://developers.openai.com/api/docs/guides/background, 2026-10).
+
+    Inspect AI sends this to every model with -pro in its name.
+    """
+    slow, ahead = Slow(), [0.0]
+    monkeypatch.setattr(
+        SqliteDocuments,
+        "__init__",
+        partialmethod(SqliteDocuments.__init__, clock=lambda: time.time() + ahead[0]),
+    )
+    async with two_processes(slow, tmp_path) as (one, two):
+        conversation = (await one.post("/v1/conversations", json={})).json()["id"]
+        if stream:
+            body = ask(background=True, store=False, stream=True, conversation=conversation)
+            async with one.stream("POST", PATH, json=body) as response:
+                queued = told(await read_until(response.aiter_lines(), "two"))[0]["response"]
+        else:
+            queued = await start(one, store=False, conversation=conversation)
+        await slow.begun.wait()
+        running = (await two.get(f"{PATH}/{queued['id']}")).json()
+        slow.go_on.set()
+        done = await ended(two, queued["id"])
+        followed = await one.post(PATH, json=ask("more", stream=True, previous_response_id=queued["id"]))
+        items = (await one.get(f"/v1/conversations/{conversation}/items")).json()["data"]
+        ahead[0] = 400.0
+        still_there = await two.get(f"{PATH}/{queued['id']}")
+        ahead[0] = 700.0
+        forgotten = await two.get(f"{PATH}/{queued['id']}")
+        gone = await one.post(PATH, json=ask("more", previous_response_id=queued["id"]))
+        kept = await one.get(f"{PATH}/{told(followed.text)[-1]['response']['id']}")
+        still = await one.get(f"/v1/conversations/{conversation}")
+    assert (queued["store"], running["status"], done["status"]) == (False, "in_progress", "completed")
+    assert done["store"] is False
+    assert said(done) == "one two three"
+    assert (followed.status_code, gone.status_code, kept.status_code, still.status_code) == (200, 400, 200, 200)
+    assert (still_there.json(), forgotten.status_code, items) == (done, 404, [])
+
+
 async def test_a_stream_that_was_left_is_taken_up_again_behind_any_event():
     slow = Slow()
     async with scripted(slow) as upstream, adapter(upstream) as client:
@@ -146,11 +188,11 @@ async def test_a_position_beyond_the_end_of_one_that_has_ended_ends_the_stream_a
 async def test_followers_that_come_while_the_last_events_are_written_down_freeze_nothing(monkeypatch):
     put, writing, go_on = MemoryDocuments.put, asyncio.Event(), asyncio.Event()
 
-    async def slowly(store, documents, client):
+    async def slowly(store, documents, client, max_age):
         if any(b"[DONE]" in document.body for document in documents):
             writing.set()
             await go_on.wait()
-        return await put(store, documents, client)
+        return await put(store, documents, client, max_age)
 
     async def script(call):
         await call.stream(answer("one"))
@@ -276,7 +318,7 @@ async def test_a_request_that_cannot_be_served_is_refused_at_once():
 
 
 async def test_one_that_cannot_be_stored_is_not_begun(monkeypatch):
-    async def put(_self, _documents, _client):
+    async def put(_self, _documents, _client, _max_age):
         return False
 
     monkeypatch.setattr("adapter.store.documents.base.MemoryDocuments.put", put)
@@ -396,8 +438,8 @@ async def test_the_end_is_told_as_it_was_also_where_its_events_were_lost(tmp_pat
 async def test_a_slow_store_hides_no_event_from_another_process(tmp_path, monkeypatch):
     put, written = SqliteDocuments.put, asyncio.Event()
 
-    async def slowly(store, documents, client):
-        done = await put(store, documents, client)
+    async def slowly(store, documents, client, max_age):
+        done = await put(store, documents, client, max_age)
         if any(document.key.startswith("events:") for document in documents) and not written.is_set():
             written.set()
             await asyncio.sleep(0.5)

@@ -133,6 +133,37 @@ async def test_old_documents_are_gone_and_children_keep_theirs_young(make, clock
     assert await store.children("b", "c") == [b"b1", b"b2"]
 
 
+async def test_some_documents_are_forgotten_earlier(make, clock):
+    store = await make(max_age=100.0)
+    await store.put(family("long", "long1"), "c")
+    await store.put(family("short", "short1"), "c", max_age=10.0)
+    await store.put(family("never", "never1"), "c", max_age=1_000.0)
+    clock.now += 8.0
+    await store.put([Document("short2", b"x", "short")], "c", max_age=10.0)
+    clock.now += 8.0
+    assert await known(store, "long", "short", "short1", "short2", "never") == {
+        "long",
+        "short",
+        "short1",
+        "short2",
+        "never",
+    }
+    clock.now += 3.0
+    assert await known(store, "long", "long1", "short", "short1", "short2", "never") == {"long", "long1", "never"}
+    assert await store.children("short", "c") == []
+    clock.now += 90.0
+    assert await known(store, "long", "long1", "never", "never1") == set()
+
+
+async def test_one_that_was_to_be_forgotten_early_may_be_deleted_or_stay(make, clock):
+    store = await make(max_age=100.0)
+    await store.put([Document("a", b"a"), Document("b", b"b")], "c", max_age=10.0)
+    await store.put([Document("b", b"b")], "c")
+    assert await store.delete("a", "c")
+    clock.now += 50.0
+    assert await known(store, "a", "b") == {"b"}
+
+
 @BOUNDED
 async def test_the_number_is_bounded_and_the_oldest_go_first(make, clock, monkeypatch):
     monkeypatch.setattr(sqlite_documents, "EVICT_EVERY", 2)
