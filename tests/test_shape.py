@@ -1,0 +1,66 @@
+"""Ceilings for the figures of `python -m benchmarks.shape`, which only go down: who gets below one lowers it here."""
+
+from benchmarks import shape
+
+REPEATED_CLASS_NAMES = {
+    "Answer", "Asked", "Call", "Connection", "Converted", "Document", "Entry", "Node", "Reply", "Row", "Sink", "_Call",
+    "_Place", "_Refused",
+}  # fmt: skip
+LARGE_FOLDERS = {"server/pipeline": 17}
+LONG_FILES = {
+    "translate/core/catalogue.py",
+    "translate/request/fields.py",
+    "translate/request/tools.py",
+    "translate/responses/stream.py",
+    "wire/openai/responses.py",
+}
+CIRCLES_OF_MODULES = [
+    ["adapter.emulator", "adapter.emulator.http.app"],
+    ["adapter.upstream.auth.google_tokens", "adapter.upstream.auth.vertex"],
+]
+FRAMES = {"small chat": 11, "stream of 8 events": 11, "stored response": 11}
+CALLS = {"small chat": 235, "stream of 8 events": 550, "stored response": 475}
+"""A few more than are counted, since what the store does in the background may be counted too."""
+
+
+def test_classes_have_names_of_their_own():
+    new = set(shape.repeated_class_names()) - REPEATED_CLASS_NAMES
+    assert not new, f"another class has that name: {new}"
+
+
+def test_folders_are_small_enough_to_be_a_map():
+    large = dict(shape.large_folders())
+    assert all(files <= LARGE_FOLDERS.get(path, shape.MOST_FILES) for path, files in large.items()), large
+
+
+def test_files_are_short_enough_to_be_read():
+    long = {line.partition(":")[0] for line in shape.long_files()} - LONG_FILES
+    assert not long, f"over {shape.MOST_LINES} lines: {long}"
+
+
+def test_no_new_circle_of_imports():
+    new = [circle for circle in shape.circles(shape.imports()) if circle not in CIRCLES_OF_MODULES]
+    assert not new
+
+
+def test_circles_are_found():
+    graph = {"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": {"a"}}
+    assert shape.circles(graph) == [["b", "c"]]
+    assert shape.folders_of({"adapter.x.a.one": {"adapter.x.b.two", "adapter.y.c"}, "adapter.x.b.two": set()}) == {
+        "adapter.x.a": {"adapter.x.b"},
+        "adapter.x.b": set(),
+    }
+
+
+async def test_requests_pass_no_more_frames_and_calls_than_they_did():
+    counted = await shape.count_requests()
+    frames = {name: len(one.frames) for name, one in counted.items()}
+    assert all(frames[name] <= most for name, most in FRAMES.items()), frames
+    calls = {name: one.total for name, one in counted.items()}
+    assert all(calls[name] <= most for name, most in CALLS.items()), calls
+
+
+async def test_a_stack_begins_at_the_endpoint():
+    frames = (await shape.count_requests())["small chat"].frames
+    assert frames[0] == "server/endpoints/chat.py:create_chat_completion"
+    assert frames[-1] == "Transport.send"
