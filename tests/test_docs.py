@@ -1,5 +1,6 @@
 """Documents that are made from the code are what the code says; `python -m tests.test_docs` writes them anew."""
 
+import json
 import re
 from functools import cache
 
@@ -9,6 +10,7 @@ from adapter.translate.core.catalogue import CODES
 from adapter.translate.core.codes import Severity
 from adapter.translate.responses import fields as responses
 from conformance.cases import all_cases
+from tests.support.contract import CONTRACT, contract, extended, written
 from tests.support.paths import REPOSITORY
 
 SETTINGS = REPOSITORY / "docs" / "settings.md"
@@ -194,3 +196,4 @@ if __name__ == "__main__":
     CODES_PAGE.write_text(codes_page())
     FIELDS.write_text(fields_page())
     README.write_text(with_table(README.read_text()))
+    CONTRACT.write_text(written(extended(json.loads(CONTRACT.read_text()), contract())))

@@ -3,7 +3,7 @@
 from benchmarks import shape
 
 REPEATED_CLASS_NAMES = {
-    "Answer", "Asked", "Call", "Connection", "Converted", "Document", "Entry", "Node", "Reply", "Row", "Sink", "_Call",
+    "Answer", "Asked", "Call", "Connection", "Converted", "Document", "Entry", "Kept", "Node", "Reply", "Row", "Sink", "_Call",
     "_Place", "_Refused",
 }  # fmt: skip
 LARGE_FOLDERS = {"server/pipeline": 17}
