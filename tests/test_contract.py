@@ -1,7 +1,7 @@
 """What users rely on stays as tests/contract.json says.
 
-What is new is added to the file by `python -m tests.test_docs`. What changes or goes is a break, which CHANGELOG.md must
-explain: `python -m tests.test_contract` writes the file as the code is.
+What is new is added to the file by `python -m tests.test_docs`. What changes or goes is a break, which CHANGELOG.md
+must explain: `python -m tests.test_contract` writes the file as the code is.
 """
 
 import difflib

@@ -71,6 +71,10 @@ async def store_files(folder: Path) -> dict[str, list[str]]:
     where = f"sqlite:{folder / 'store.sqlite3'}"
     for store in (await open_store(where), await open_documents(where)):
         await store.aclose()
+    return _contents(folder)
+
+
+def _contents(folder: Path) -> dict[str, list[str]]:
     return {f"{path.name} {path.stat().st_mode & 0o777:o}": _statements(path) for path in sorted(folder.iterdir())}
 
 
