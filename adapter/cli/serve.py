@@ -33,7 +33,7 @@ from adapter.server.app import (
     create_app,
     settle,
 )
-from adapter.server.http.uvicorn_protocol import KEEP_ALIVE, protocol
+from adapter.server.http.uvicorn_protocol import KEEP_ALIVE_S, build_protocol
 from adapter.server.observe.request_log import configure
 from adapter.settings import (
     Settings,
@@ -104,9 +104,9 @@ def _run(app: ASGIApp | str, settings: Settings, label: str, page_token: str) ->
         # See `logs.configure`.
         log_config=None,
         log_level=None,
-        http=protocol(settings),
+        http=build_protocol(settings),
         ws_max_size=settings.max_body,
-        timeout_keep_alive=KEEP_ALIVE,
+        timeout_keep_alive=KEEP_ALIVE_S,
         server_header=False,
         # Nothing here asks who called from where.
         proxy_headers=False,

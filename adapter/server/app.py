@@ -15,16 +15,16 @@ from starlette.applications import Starlette
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from adapter.server.http.asgi import fields_of, printable
-from adapter.server.http.response_writer import Outlet, Stamps, head_lines
+from adapter.server.http.asgi import fields_of, to_printable
+from adapter.server.http.response_writer import CommonHeaders, ResponseSender, format_head_lines
 from adapter.server.http.router import WEBSOCKET, Match
-from adapter.server.lifecycle.key_reload import fresh, keys_read_on_hangup
-from adapter.server.lifecycle.watchdog import watched
+from adapter.server.lifecycle.key_reload import reload_keys_on_sighup, reload_settings
+from adapter.server.lifecycle.watchdog import watch_event_loop
 from adapter.server.observe.call_log import CallLog
-from adapter.server.observe.exchange_log import Exchange, shows_page
-from adapter.server.observe.recording import recorded
-from adapter.server.observe.request_log import Lines, configure
-from adapter.server.observe.route_name import RouteName, shown_path
+from adapter.server.observe.exchange_log import Exchange, is_page_enabled
+from adapter.server.observe.recording import ExchangeScope
+from adapter.server.observe.request_log import RequestLog, configure
+from adapter.server.observe.route_name import RouteName, loggable_path
 from adapter.server.pipeline.background import Jobs
 from adapter.server.pipeline.call import Call
 from adapter.server.pipeline.endpoint import (
@@ -70,7 +70,7 @@ _SENSIBLE_ID = re.compile(rb"[\w.:-]{1,64}", re.ASCII)
 def create_app(
     settings: Settings,
     label: str | None = None,
-    lines: Lines | None = None,
+    lines: RequestLog | None = None,
     *,
     replaced: bool = False,
     page_token: str | None = None,
@@ -94,7 +94,7 @@ def create_app(
             app, settings, label, Observers(lines, metrics, traces, page_token), replaced=replaced, predict=predict
         )
     )
-    return app if traces is None else traces.around(app, app.name_of)
+    return app if traces is None else traces.wrap(app, app.name_of)
 
 
 def settle() -> None:
@@ -113,13 +113,13 @@ def app_from_environment(predict: Predict | None = None) -> ASGIApp:
     settings = msgspec.json.decode(os.environ[SETTINGS_VARIABLE].encode(), type=Settings)
     lines = configure(settings)
     label, token = os.environ[LABEL_VARIABLE], os.environ[PAGE_VARIABLE]
-    return create_app(fresh(settings), label, lines, replaced=True, page_token=token, predict=predict)
+    return create_app(reload_settings(settings), label, lines, replaced=True, page_token=token, predict=predict)
 
 
 class Observers(NamedTuple):
     """Who is told of requests, where the operator wants it: the log, the figures, the traces, the page at /."""
 
-    lines: Lines | None
+    lines: RequestLog | None
     metrics: Any
     traces: Any
     page_token: str | None
@@ -142,7 +142,7 @@ def _lifespan(
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
         if traces is not None:
             traces.open()
-        calls = CallLog() if shows_page(settings) else None
+        calls = CallLog() if is_page_enabled(settings) else None
         observer = combine_observers([one for one in (metrics, traces, calls) if one is not None])
         upstream = open_upstream(upstream_settings(settings), observer)
         store = await open_store(settings.store)
@@ -167,9 +167,9 @@ def _lifespan(
         try:
             clients = [upstream, *(place.upstream for place in further)]
             with (
-                service.drain.on_signals(hurried=not replaced),
-                keys_read_on_hangup(settings, service.access, clients),
-                watched(settings.stuck_timeout, replaced=replaced),
+                service.shutdown.handle_signals(second_signal_ends=not replaced),
+                reload_keys_on_sighup(settings, service.access, clients),
+                watch_event_loop(settings.stuck_timeout, replaced=replaced),
             ):
                 yield
         finally:
@@ -206,8 +206,8 @@ class Application:
         self.running: Running | None = None
         self.lifespan: ASGIApp | None = None
         self._router = router_of(endpoints, settings)
-        self._label = printable(label)
-        self._common = head_lines({"openai-version": "2020-10-01", "x-content-type-options": "nosniff"})
+        self._label = to_printable(label)
+        self._common = format_head_lines({"openai-version": "2020-10-01", "x-content-type-options": "nosniff"})
         self._behind_cors = _cors(self._route, settings, endpoints)
 
     def name_of(self, path: str) -> RouteName:
@@ -229,14 +229,14 @@ class Application:
         match = self._router.match(scope["path"], scope["method"])
         endpoint = endpoint_of(self._router, match, scope["path"], scope["method"])
         exchange = _exchange(scope, match, _request_id(scope))
-        stamps = Stamps(self._common, self._label, exchange.id)
-        outlet = Outlet(send, stamps, is_head=scope["method"] == "HEAD")
-        with recorded(self._started.service.recorder, exchange, asks_gemini=endpoint.asks_gemini):
+        common = CommonHeaders(self._common, self._label, exchange.id)
+        sender = ResponseSender(send, common, is_head=scope["method"] == "HEAD")
+        with ExchangeScope(self._started.service.recorder, exchange, asks_gemini=endpoint.asks_gemini):
             if self._behind_cors is None:
-                await serve(endpoint, self._call(match, scope, receive, outlet))
+                await serve(endpoint, self._call(match, scope, receive, sender))
             else:
-                await self._behind_cors(scope, receive, outlet)
-                exchange.status = exchange.status or outlet.status
+                await self._behind_cors(scope, receive, sender)
+                exchange.status = exchange.status or sender.status
 
     async def _route(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request that the middleware for other origins let pass."""
@@ -280,7 +280,7 @@ def _exchange(scope: Scope, match: Match[Endpoint] | None, request_id: str) -> E
         endpoint=label_of(match),
         started_at=time.time(),
         method=scope.get("method", WEBSOCKET),
-        unknown_path=shown_path(scope) if match is None else "",
+        unknown_path=loggable_path(scope) if match is None else "",
         client=None,
         trace_id=state.get("trace_id", ""),
         quiet=match is not None and is_quiet(match),

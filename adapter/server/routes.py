@@ -22,7 +22,7 @@ from adapter.server.endpoints.stored_responses import cancel_response, delete_re
 from adapter.server.endpoints.translate import translate
 from adapter.server.http.router import WEBSOCKET
 from adapter.server.not_served import NOT_SERVED
-from adapter.server.observe.exchange_log import shows_page
+from adapter.server.observe.exchange_log import is_page_enabled
 from adapter.server.pipeline.endpoint import Endpoint, Endpoints, not_served
 from adapter.settings import Settings
 from adapter.wire.openai import response_events
@@ -338,7 +338,7 @@ OPERATING: Endpoints = (
 
 # It asks for its key itself, since browsers ask for a password.
 INSPECTOR: Endpoints = tuple(
-    Endpoint(method="GET", path=path, handler=handler, is_open=True, is_quiet=True, is_served=shows_page)
+    Endpoint(method="GET", path=path, handler=handler, is_open=True, is_quiet=True, is_served=is_page_enabled)
     for path, handler in (
         ("/", inspector.page),
         ("/inspector/exchanges", inspector.exchanges),
@@ -348,7 +348,7 @@ INSPECTOR: Endpoints = tuple(
         ("/inspector/{file}", inspector.page_file),
     )
 ) + tuple(
-    Endpoint(method="POST", path=path, handler=handler, takes=dict[str, Any], is_open=True, is_served=shows_page)
+    Endpoint(method="POST", path=path, handler=handler, takes=dict[str, Any], is_open=True, is_served=is_page_enabled)
     for path, handler in (
         ("/inspector/translate", inspector.translate_pasted),
         ("/inspector/compare", inspector.compare),

@@ -14,5 +14,5 @@ __all__ = ["credentials", "tokens"]
 def spans(monkeypatch):
     """Read the spans that have ended, of one adapter."""
     exporter = InMemorySpanExporter()
-    monkeypatch.setattr(tracing, "sending", lambda: SimpleSpanProcessor(exporter))
+    monkeypatch.setattr(tracing, "build_processor", lambda: SimpleSpanProcessor(exporter))
     return exporter.get_finished_spans

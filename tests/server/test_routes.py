@@ -215,7 +215,7 @@ def test_every_row_is_what_serves_its_method_on_its_path(endpoint, path):
     settings = Settings(upstream_url="http://127.0.0.1:1", upstream_keys=("k",), metrics=True, inspector=True)
     method = "GET" if endpoint.method == ANY_METHOD else endpoint.method
     match = router_of(ENDPOINTS, settings).match(re.sub(r"{\w+(:path)?}", "x", path), method)
-    assert (match.template, match.of(method)) == (re.sub(r":\w+}", "}", path), endpoint)
+    assert (match.template, match.handler_for(method)) == (re.sub(r":\w+}", "}", path), endpoint)
 
 
 async def test_rows_with_one_path_and_other_names_in_it_share_their_methods():
@@ -227,8 +227,8 @@ async def test_rows_with_one_path_and_other_names_in_it_share_their_methods():
     router = router_of(rows, Settings(upstream_url="http://127.0.0.1:1"))
     assert router.match("/v1/toys/car", "HEAD").parameters == {"toy": "car"}
     assert router.match("/v1/toys/car", "POST").parameters == {"name": "car"}
-    assert router.match("/v1/toys/car", "PUT").of("PUT") is None
-    assert router.match("/v1/toys/car", "PUT").allow == "GET, HEAD, PATCH, POST"
+    assert router.match("/v1/toys/car", "PUT").handler_for("PUT") is None
+    assert router.match("/v1/toys/car", "PUT").allowed_methods == "GET, HEAD, PATCH, POST"
 
 
 async def test_the_body_of_an_answer_to_head_is_left_out():

@@ -9,7 +9,7 @@ from adapter import settings
 from adapter.server.asking import continuation as continuing
 from adapter.server.asking.parallel_choices import joined
 from adapter.server.http.byte_budget import ByteBudget
-from adapter.server.limits.admission import Held
+from adapter.server.limits.admission import HeldBytes
 from adapter.server.pipeline import ledger_headers as ledger
 from adapter.server.pipeline.errors import TABLE, failure_of, malformed
 from adapter.server.pipeline.service import DECODING_ERRORS, plan_for
@@ -184,7 +184,7 @@ class Core:
 
 def past_of(request, before, indexes=(), found=()):
     """A request whose first items were said before it."""
-    held = Held(ByteBudget(0))
+    held = HeldBytes(ByteBudget(0))
     return Past(request, before, "previous_response_id", [], [], held, indexes, found)
 
 

@@ -12,8 +12,8 @@ import uvicorn
 
 from adapter.emulator import EmulatorSettings, create_emulator
 from adapter.server.app import create_app
-from adapter.server.http.uvicorn_protocol import protocol
-from adapter.server.observe.request_log import Lines
+from adapter.server.http.uvicorn_protocol import build_protocol
+from adapter.server.observe.request_log import RequestLog
 from adapter.server.routes import ENDPOINTS
 from adapter.settings import Settings
 from tests.support.guards import PATIENCE
@@ -190,11 +190,11 @@ async def adapter(
     config = uvicorn.Config(
         create_app(
             chosen,
-            lines=Lines(chosen, lines) if isinstance(lines, Kept) else lines,
+            lines=RequestLog(chosen, lines) if isinstance(lines, Kept) else lines,
             endpoints=endpoints,
             page_token=page_token,
         ),
-        http=protocol(chosen),
+        http=build_protocol(chosen),
         log_level="error",
         access_log=False,
         lifespan="on",

@@ -77,7 +77,7 @@ class ChatWriter:
     def feed(self, reply: Reply) -> list[bytes]:
         """See `Writer`."""
         response = reply.response
-        self._call.exchange.heard(response)
+        self._call.exchange.record_reply(response)
         if reply.continued:
             self.machine.went_on()
         if not reply.unknown and (text := self.machine.more(response)) is not None:

@@ -100,7 +100,7 @@ async def _stream(call: Call, plans: Sequence[Plans], writer: "CompletionWriter"
     with until(stream.keep_alive(heartbeat_of(service.settings, writer.heartbeat))):
         for number, one in enumerate(plans):
             opened = call.open(one, stream if number == 0 else None)
-            await relay(stream, opened, writer, limited=service.drain.limited)
+            await relay(stream, opened, writer, limited=service.shutdown.limit)
             if writer.has_failed:
                 break
     await stream.end()
@@ -136,7 +136,7 @@ class CompletionWriter:
 
     def feed(self, reply: Reply) -> list[bytes]:
         """See `Writer`."""
-        self._call.exchange.heard(reply.response)
+        self._call.exchange.record_reply(reply.response)
         if reply.continued:
             self.machine.went_on()
         chunks = self.machine.feed(reply.response, reply.unknown)

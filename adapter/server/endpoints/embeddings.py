@@ -49,7 +49,7 @@ async def _ask(call: Call, model: str, plan: EmbeddingPlan) -> list[BatchEmbedCo
         async with turns:
             return await upstream.ask(asked[number], BatchEmbedContentsResponse, caller, deadline)
 
-    with call.service.drain.limited():
+    with call.service.shutdown.limit():
         try:
             async with asyncio.TaskGroup() as group:
                 tasks = [group.create_task(ask(number)) for number in range(len(asked))]

@@ -13,7 +13,7 @@ async def ready(call: Call) -> None:
 
     A store that does not answer is a warning and no reason to be left alone: answers are served without it.
     """
-    await call.send(_facts(call), status=503 if call.service.drain.begun else 200)
+    await call.send(_facts(call), status=503 if call.service.shutdown.has_begun else 200)
 
 
 async def health(call: Call) -> None:
@@ -24,7 +24,10 @@ async def health(call: Call) -> None:
 def _facts(call: Call) -> dict[str, object]:
     """What is told: to strangers, who may be anybody, only how the process is."""
     service = call.service
-    status: dict[str, object] = {"status": "shutting down" if service.drain.begun else "ok", "version": __version__}
+    status: dict[str, object] = {
+        "status": "shutting down" if service.shutdown.has_begun else "ok",
+        "version": __version__,
+    }
     return {**status, **_details(service)} if service.access.knows(call.scope) else status
 
 

@@ -15,7 +15,7 @@ from adapter.server.endpoints.chat import create_chat_completion
 from adapter.server.endpoints.responses import create_response
 from adapter.server.endpoints.translate import dry_run_for, translate
 from adapter.server.http.asgi import header, until, while_connected
-from adapter.server.limits.access import ANYBODY, AccessDenied, Client, is_local
+from adapter.server.limits.access import ANONYMOUS, AccessDenied, Client, is_local
 from adapter.server.observe.changes import Changes
 from adapter.server.observe.exchange_log import Exchange
 from adapter.server.pipeline.call import Call
@@ -103,7 +103,7 @@ def _client(call: Call) -> Client:
 def _is_opened(call: Call, client: Client) -> bool:
     """Whether a token is there, where one is asked for: a key that was asked for shows its own exchanges alone."""
     token = _token_of(call)
-    return token is None or client != ANYBODY or token.is_in_cookie(call) or token.is_in_url(call)
+    return token is None or client != ANONYMOUS or token.is_in_cookie(call) or token.is_in_url(call)
 
 
 def _token_of(call: Call) -> PageToken | None:
@@ -178,7 +178,7 @@ async def changes(call: Call) -> None:
     feed = Changes(exchanges, client, header(call.scope, b"last-event-id") or "")
     call.exchange.status = 200
     stream = EventStream(call.send_message, service.settings)
-    with feed.open(), until(stream.keep_alive(None)), service.drain.limited():
+    with feed.open(), until(stream.keep_alive(None)), service.shutdown.limit():
         while True:
             await stream.write(feed.frame() or b": alive\n\n")
             await feed.wait()
@@ -227,7 +227,7 @@ async def run(call: Call) -> None:
     exchange.path, exchange.client, exchange.request = endpoint, call.client.id, call.body
     exchange.model_asked = str(orjson.loads(call.body).get("model", ""))
     service.recorder.exchanges.begin(exchange)
-    with while_connected(call.scope, call.receive), await service.load.place():
+    with while_connected(call.scope, call.receive), await service.admission.slot():
         await _RUNS[endpoint](call)
 
 

@@ -62,7 +62,7 @@ async def list_models(call: Call) -> None:
     models = [_model(name, names, one) for name, one in found.items()]
     models += [_own(alias, names) for alias in service.settings.models if not set(alias) & set("*?[")]
     chosen = _chosen(models, service.settings.list_models)
-    await call.send(ModelList(object="list", data=[model for model in chosen if call.client.may(model.id)]))
+    await call.send(ModelList(object="list", data=[model for model in chosen if call.client.may_use(model.id)]))
 
 
 def _bare(model: GeminiModel) -> str:

@@ -13,8 +13,8 @@ from urllib.parse import parse_qsl, unquote, urlencode
 import msgspec
 from starlette.exceptions import HTTPException
 
-from adapter.server.http.asgi import ClientGone, printable_values
-from adapter.server.http.response_writer import way_of
+from adapter.server.http.asgi import ClientGone, to_printable_values
+from adapter.server.http.response_writer import writer_for
 from adapter.server.limits.access import ModelDenied
 from adapter.server.pipeline import ledger_headers as notes
 from adapter.server.pipeline.call import Call
@@ -127,7 +127,7 @@ class _Named(msgspec.Struct):
 async def _list_models(call: Call, forwarded: Forwarded) -> None:
     """Those models of a page that a limited client may name."""
     page = await call.service.upstream.ask(forwarded, _ModelPage, Caller(call.client.key), deadline_of(call.scope))
-    page.models = [one for one in page.models if call.client.may(decoder(_Named).decode(one).name)]
+    page.models = [one for one in page.models if call.client.may_use(decoder(_Named).decode(one).name)]
     await call.send(page, {"content-type": _JSON})
 
 
@@ -202,7 +202,7 @@ def _headers(call: Call, type_: str) -> dict[str, str]:
 async def _opened(call: Call, forwarded: Forwarded) -> AsyncIterator[Response]:
     """The answer of the upstream, which is closed at the end."""
     service = call.service
-    with service.drain.limited():
+    with service.shutdown.limit():
         response = await service.upstream.forward(forwarded, Caller(call.client.key), deadline_of(call.scope))
     try:
         yield response
@@ -228,7 +228,7 @@ async def _whole(call: Call, forwarded: Forwarded, *, reads: bool) -> None:
 
 
 async def _next(call: Call, response: Response) -> bytes:
-    with call.service.drain.limited():
+    with call.service.shutdown.limit():
         return await response.read()
 
 
@@ -241,7 +241,7 @@ async def _heard(call: Call, payload: bytes) -> None:
         response, _ = decode(payload, GenerateContentResponse)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return
-    call.exchange.heard(response)
+    call.exchange.record_reply(response)
     kept = native.issued(response, call.service.options.upstream)
     if kept:
         await call.service.keep(kept, call.client)
@@ -263,8 +263,8 @@ async def _stream(call: Call, forwarded: Forwarded) -> None:
     """Pass a stream on, event by event; the answer begins with the first one, so that an early error is a plain one."""
     in_events = ("alt", "sse") in parse_qsl(call.scope["query_string"].decode("latin-1"))
     frame: Frame = _as_event if in_events else _as_item
-    headers = printable_values(_headers(call, _EVENTS if in_events else _JSON))
-    way, settings = way_of(call.send_message), call.service.settings
+    headers = to_printable_values(_headers(call, _EVENTS if in_events else _JSON))
+    writer, settings = writer_for(call.send_message), call.service.settings
     tap = call.service.recorder.exchanges.tap(call.exchange)
     first = True
 
@@ -273,7 +273,7 @@ async def _stream(call: Call, forwarded: Forwarded) -> None:
             tap.append(data)
         try:
             async with asyncio.timeout(settings.write_timeout):
-                await way.piece(data, headers)
+                await writer.send_piece(data, headers)
         except TimeoutError:
             raise ClientGone from None
 
@@ -295,7 +295,7 @@ async def _stream(call: Call, forwarded: Forwarded) -> None:
             raise UpstreamProtocolError("Gemini's stream holds no event.")
         if not in_events:
             await write(b"]")
-    await way.end()
+    await writer.finish()
 
 
 def _is_error(payload: bytes) -> bool:

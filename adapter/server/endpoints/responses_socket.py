@@ -20,7 +20,7 @@ from adapter.server.http.asgi import ABORT, ClientGone, header
 from adapter.server.http.byte_budget import Overloaded
 from adapter.server.limits.access import AccessDenied, ForeignPage, KeyInUrl
 from adapter.server.observe.exchange_log import Exchange
-from adapter.server.observe.recording import recorded
+from adapter.server.observe.recording import ExchangeScope
 from adapter.server.pipeline.call import Call
 from adapter.server.pipeline.errors import Malformed
 from adapter.server.pipeline.event_stream import MAX_TAPPED, relay
@@ -69,7 +69,7 @@ async def open_responses_socket(call: Call) -> None:
     try:
         call.client = service.access.client(call.scope)
         _check_origin(call.scope, service)
-        service.sockets.take(1)
+        service.sockets.reserve(1)
     except (AccessDenied, KeyInUrl, ForeignPage, Overloaded) as error:
         failure = service.failure(error, "", None)
         denial = Response(encode(failure.body), failure.status, failure.headers, media_type="application/json")
@@ -79,7 +79,7 @@ async def open_responses_socket(call: Call) -> None:
         await socket.accept()
         await Connection(call, socket).run()
     finally:
-        service.sockets.give(1)
+        service.sockets.release(1)
 
 
 def _check_origin(scope: Scope, service: Service) -> None:
@@ -131,8 +131,8 @@ class Connection:
                 task.cancel()
             if tasks:
                 await asyncio.wait(tasks)
-            self._service.room.give(self._held)
-            self._service.remembered.give(self._remembered)
+            self._service.body_budget.release(self._held)
+            self._service.remembered.release(self._remembered)
 
     async def _lane(self, body: bytes) -> asyncio.Queue[bytes] | None:
         """Put an event into its lane; the lane where it is new. Raises `Malformed`, `Overloaded`."""
@@ -148,7 +148,7 @@ class Connection:
             raise Malformed(f"a connection has at most {MAX_LANES} lanes", "stream_id", "invalid_value")
         if waiting is not None and waiting.full():
             raise Malformed(f"{MAX_WAITING} requests wait already", "stream_id", "invalid_value")
-        self._service.room.take(len(body))
+        self._service.body_budget.reserve(len(body))
         self._held += len(body)
         lane = self._lanes.setdefault(envelope.stream_id, asyncio.Queue(MAX_WAITING))
         lane.put_nowait(body)
@@ -159,18 +159,18 @@ class Connection:
             while True:
                 body = await lane.get()
                 await self._serve(body)
-                self._service.room.give(len(body))
+                self._service.body_budget.release(len(body))
                 self._held -= len(body)
                 del body
                 self._count_remembered()
 
     def _count_remembered(self) -> None:
         """Count what is remembered here; where there is no room for it, it is forgotten."""
-        room = self._service.remembered
-        room.give(self._remembered)
+        budget = self._service.remembered
+        budget.release(self._remembered)
         try:
             self._remembered = self._local.bytes_held
-            room.take(self._remembered)
+            budget.reserve(self._remembered)
         except Overloaded:
             self._local.clear()
             self._remembered = 0
@@ -199,7 +199,7 @@ class Connection:
             client=self._client,
             body=body,
         )
-        with recorded(self._service.recorder, exchange):
+        with ExchangeScope(self._service.recorder, exchange):
             await self._respond(call)
 
     async def _respond(self, call: Call) -> None:
@@ -214,7 +214,7 @@ class Connection:
                 raise Rejected(
                     "background", "setting-contradicted", "a websocket has no background: POST /v1/responses has"
                 )
-            with await service.load.place():
+            with await service.admission.slot():
                 turn = await turn_of(service, request, unknown, call.client, work=call.work, memory=self._memory)
                 call.exchange.history_bytes = turn.past.held.size
                 call.accept(turn.plans)
@@ -233,7 +233,7 @@ class Connection:
                 await sink.write(encode(event))
             return
         writer = ResponseWriter(service, turn, Told(call.scope, exchange), encode, ())
-        await relay(sink, call.open(turn.plans), writer, limited=service.drain.limited)
+        await relay(sink, call.open(turn.plans), writer, limited=service.shutdown.limit)
 
     async def _refuse(self, error: Exception) -> None:
         """Tell of an event that is in no lane."""

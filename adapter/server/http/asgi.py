@@ -1,4 +1,7 @@
-"""The little of HTTP that the hot path needs, on bare ASGI."""
+"""Reading requests on bare ASGI: headers, body, and whether the client is still connected.
+
+Starlette's `Request` would cost more than the translation of a small request.
+"""
 
 import re
 from asyncio import AbstractEventLoop
@@ -16,28 +19,28 @@ from adapter.upstream.transport.base import content_codings
 CONNECTION = "adapter.connection"
 
 ABORT = "adapter.abort"
-"""In the state of a websocket's scope, under our own server: closes the connection at once, whatever was not taken."""
+"""Key in the state of a websocket's scope, under our own server: a function that closes the connection at once."""
 
 Fields = list[tuple[bytes, bytes]]
-"""Header fields as ASGI has them; names in lower case."""
+"""Header fields as ASGI has them: pairs of bytes, names in lower case."""
 
 _FIELDS = "adapter.fields"
 _JSON_TYPE = re.compile(r"application/(?:[\w.-]+\+)?json", re.ASCII)
 _UNPRINTABLE = re.compile(r"[^ -~]")
 _DIGITS = 19
-"""More of them are no length that any body has."""
+"""A content-length with more digits is refused: parsing a number of any length takes long."""
 
 
 class BodyTooLarge(Exception):
-    """The request's body exceeds the limit."""
+    """The body of the request exceeds the limit."""
 
 
-class PackedBody(Exception):
-    """The request's body is compressed."""
+class CompressedBody(Exception):
+    """The body of the request is compressed."""
 
 
-class ForeignBody(Exception):
-    """The request's body is not said to be JSON."""
+class UnexpectedContentType(Exception):
+    """The request's content type is not JSON."""
 
 
 class ClientGone(Exception):
@@ -45,62 +48,62 @@ class ClientGone(Exception):
 
 
 def header(scope: Scope, name: bytes) -> str | None:
-    """The value of a request header, the first if there are several; `name` in lower case."""
+    """Return the value of a request header, the first one if there are several; `name` is in lower case."""
     value = fields_of(scope).get(name)
     return None if value is None else value.decode("latin-1")
 
 
 def fields_of(scope: Scope) -> dict[bytes, bytes]:
-    """The request's headers, names in lower case; the first of several with one name."""
+    """Return the request's headers by name (lower case); of several with one name the first."""
     fields: dict[bytes, bytes] | None = scope.get(_FIELDS)
     if fields is None:
         fields = scope[_FIELDS] = dict(reversed(scope["headers"]))
     return fields
 
 
-def host_of(scope: Scope) -> str:
-    """The name or address under which the client reached this server, without its port."""
+def request_host(scope: Scope) -> str:
+    """Return the host name or address that the client used for this server, without the port."""
     try:
         return urlsplit(f"//{header(scope, b'host') or ''}").hostname or ""
     except ValueError:
         return ""
 
 
-def encoded(headers: Mapping[str, str]) -> Fields:
-    """Response headers as ASGI wants them."""
+def encode_headers(headers: Mapping[str, str]) -> Fields:
+    """Encode response headers for ASGI."""
     return [(name.encode(), value.encode()) for name, value in headers.items()]
 
 
-def printable(text: str) -> str:
-    """Text that can stand in a header: what is a control character or beyond ASCII becomes `?`."""
+def to_printable(text: str) -> str:
+    """Make text fit for a header: control characters and characters beyond ASCII become `?`."""
     return text if text.isascii() and text.isprintable() else _UNPRINTABLE.sub("?", text)
 
 
-def printable_values(headers: Mapping[str, str]) -> Mapping[str, str]:
-    """Headers with printable values."""
+def to_printable_values(headers: Mapping[str, str]) -> Mapping[str, str]:
+    """Make the values of headers printable; returns the same mapping if they are."""
     together = "".join(headers.values())
     if together.isascii() and together.isprintable():
         return headers
-    return {name: printable(value) for name, value in headers.items()}
+    return {name: to_printable(value) for name, value in headers.items()}
 
 
-async def read_body(scope: Scope, receive: Receive, limit: int, room: ByteBudget) -> bytes:
-    """The whole body, which takes room until it is given back.
+async def read_body(scope: Scope, receive: Receive, limit: int, budget: ByteBudget) -> bytes:
+    """Read the whole body and reserve its bytes in `budget`; the caller releases them.
 
-    Raises `BodyTooLarge`, `PackedBody`, `ForeignBody`, `Overloaded`, `ClientGone`.
+    `limit` is in bytes. Raises `BodyTooLarge`, `CompressedBody`, `UnexpectedContentType`, `Overloaded`, `ClientGone`.
     """
     fields = fields_of(scope)
     if b"content-encoding" in fields and content_codings(fields[b"content-encoding"].decode("latin-1")):
-        raise PackedBody
+        raise CompressedBody
     if fields.get(b"content-type") != b"application/json":
         _check_type(scope)
     declared = fields.get(b"content-length", b"")
     if declared.isdigit() and (len(declared) > _DIGITS or int(declared) > limit):
         raise BodyTooLarge
-    if (whole := _come(receive)) is not None:
+    if (whole := _take_arrived_body(receive)) is not None:
         if len(whole) > limit:
             raise BodyTooLarge
-        room.take(len(whole))
+        budget.reserve(len(whole))
         return whole
     pieces: list[bytes] = []
     size = 0
@@ -108,34 +111,35 @@ async def read_body(scope: Scope, receive: Receive, limit: int, room: ByteBudget
     try:
         while more:
             message = await receive()
-            piece = _piece(message)
+            piece = _read_piece(message)
             if size + len(piece) > limit:
                 raise BodyTooLarge
-            room.take(len(piece))
+            budget.reserve(len(piece))
             size += len(piece)
             pieces.append(piece)
             more = message.get("more_body", False)
     except BaseException:
-        room.give(size)
+        budget.release(size)
         raise
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
-def _come(receive: Receive) -> bytes | None:
-    """The body, if all of it came with the head: under our own server it need not be asked for."""
+def _take_arrived_body(receive: Receive) -> bytes | None:
+    """Return the body, if all of it arrived with the head. Under our own server no `receive()` is needed then."""
     cycle = getattr(receive, "__self__", None)
     if not isinstance(cycle, RequestResponseCycle) or cycle.more_body or cycle.disconnected:
         return None
-    # Where the next request is here too, reading has paused, and the end of the connection would not be seen.
+    # If the next request has arrived, too, uvicorn has paused reading, and a disconnect would go unnoticed.
     cycle.flow.resume_reading()
     body, cycle.body = bytes(cycle.body), bytearray()
     return body
 
 
 def _check_type(scope: Scope) -> None:
-    """Raises `ForeignBody`: any page in a browser may send texts and forms anywhere, and without a type at all.
+    """Raise `UnexpectedContentType` unless the body is said to be JSON.
 
-    JSON it sends only where it is allowed to, see `allow_origins`.
+    This protects against cross-site requests: a web page may send text, forms or untyped bodies to any server, but for
+    JSON its browser asks first (a CORS preflight, see the setting `allow_origins`).
     """
     sent = header(scope, b"content-type") or ""
     if not sent and header(scope, b"origin") is None:
@@ -143,10 +147,10 @@ def _check_type(scope: Scope) -> None:
     kind, _, parameters = sent.lower().partition(";")
     charset = parameters.partition("charset=")[2].partition(";")[0].strip(' "')
     if not _JSON_TYPE.fullmatch(kind.strip()) or charset not in ("", "utf-8", "utf8", "us-ascii"):
-        raise ForeignBody
+        raise UnexpectedContentType
 
 
-def _piece(message: Message) -> bytes:
+def _read_piece(message: Message) -> bytes:
     if message["type"] == "http.disconnect":
         raise ClientGone
     body: bytes = message.get("body", b"")
@@ -154,26 +158,27 @@ def _piece(message: Message) -> bytes:
 
 
 class Connection(Protocol):
-    """A client's connection, as our own server shows it under `CONNECTION` in the scope's extensions.
+    """A client's connection, which our own server puts into the scope's extensions under `CONNECTION`.
 
-    `when_gone` is for the request that was read last.
+    `when_gone` is called on a disconnect; it belongs to the request that was read last.
     """
 
-    gone: bool
+    is_gone: bool
     when_gone: Callable[[], None] | None
     loop: AbstractEventLoop
 
 
 def while_connected(scope: Scope, receive: Receive) -> Interruptible:
-    """Run the body of the `with` until the client leaves, then raise `ClientGone`: at once if it has left.
+    """Run the body of the `with` until the client disconnects, then raise `ClientGone` in it.
 
-    Starlette cancels nothing by itself, and uvicorn's `send` drops in silence what a client no longer takes; so the
-    connection to Gemini would stay open, and be billed, for nobody. Other servers tell it only to who asks `receive`.
+    Starlette cancels nothing on a disconnect, and uvicorn's `send` silently drops data for a client that is gone. So
+    without this the call to Gemini would go on, and be billed, for nobody. Other servers report a disconnect only
+    through `receive`, which then takes a task of its own.
     """
     connection: Connection | None = scope.get("extensions", {}).get(CONNECTION)
     if connection is None:
         return until(_disconnected(receive))
-    if connection.gone:
+    if connection.is_gone:
         raise ClientGone
     body = Interruptible(loop=connection.loop)
     connection.when_gone = lambda: body.interrupt(ClientGone())
@@ -181,7 +186,7 @@ def while_connected(scope: Scope, receive: Receive) -> Interruptible:
 
 
 def until(left: Coroutine[object, object, None]) -> Until:
-    """Run the body of the `with` until `left` returns, then raise `ClientGone`."""
+    """Run the body of the `with` until the coroutine `left` returns, then raise `ClientGone` in it."""
     return Until(left, ClientGone())
 
 

@@ -1,22 +1,22 @@
-"""How many bytes of requests are held at once."""
+"""Byte budget: bounds the bytes of requests in memory."""
 
 
 class Overloaded(Exception):
-    """As many requests run and wait as may."""
+    """The server is at one of its limits: running requests, waiting requests, bytes in memory."""
 
 
 class ByteBudget:
-    """Bytes of requests that are held at once, until they are answered: memory is what large requests run out of."""
+    """Bounds the bytes that are held at once, since many large requests would use up the memory."""
 
     def __init__(self, most: int) -> None:
         self._left = most
 
-    def take(self, size: int) -> None:
-        """Hold so many more bytes. Raises `Overloaded`."""
+    def reserve(self, size: int) -> None:
+        """Reserve `size` bytes. Raises `Overloaded` if fewer are left."""
         if size > self._left:
             raise Overloaded
         self._left -= size
 
-    def give(self, size: int) -> None:
-        """Hold them no longer."""
+    def release(self, size: int) -> None:
+        """Give `size` reserved bytes back."""
         self._left += size

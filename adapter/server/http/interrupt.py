@@ -1,4 +1,4 @@
-"""Ending what a task is doing from outside, with an exception of one's choice."""
+"""Interrupts: raise an exception of one's choice inside a running `with` block, from outside its task."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -7,9 +7,12 @@ from typing import Self
 
 
 class Interruptible:
-    """The body of a `with` that `interrupt` ends: its exception is raised there, as `asyncio.timeout` does.
+    """A context manager whose body `interrupt()` ends, in the same way as `asyncio.timeout` does.
 
-    While the body runs, it is `among` the others. To ask for the running `loop` is a call of the system (Python 3.11).
+    The task is cancelled, and the cancellation is turned into the exception at the end of the body. A cancellation by
+    somebody else stays one: `task.cancelling()` counts them.
+
+    While its body runs, this object is in the set `among`. `loop` may be passed to save a system call (Python 3.11).
     """
 
     __slots__ = ("_among", "_cancelling", "_loop", "_reason", "_task")
@@ -24,7 +27,7 @@ class Interruptible:
         self._reason: Exception | None = None
 
     def interrupt(self, reason: Exception) -> None:
-        """Raise this where the body of the `with` waits; nothing happens where it has ended."""
+        """Raise `reason` where the body waits. Does nothing if the body has ended or was interrupted before."""
         if self._reason is None and self._task is not None:
             self._reason = reason
             self._task.cancel()
@@ -50,12 +53,13 @@ class Interruptible:
             if task.uncancel() <= self._cancelling and kind is asyncio.CancelledError:
                 raise reason from None
         finally:
-            # Held here, the exception would hold itself, and all that was done for the request, by its traceback.
+            # The exception's traceback refers to this frame: kept here, both would form a cycle that keeps the whole
+            # request in memory until a full garbage collection.
             del reason
 
 
 class Until(Interruptible):
-    """The body of a `with` that ends with `reason` when a coroutine returns; the coroutine ends with the body."""
+    """Interrupts its body with `reason` when a coroutine returns; cancels the coroutine when the body ends."""
 
     __slots__ = ("_exception", "_left", "_watcher")
 

@@ -1,7 +1,18 @@
-"""The way of an answer to its client, and what the head of every answer says.
+"""Response writers, and the headers that all answers have in common.
 
-Under our own server (uvicorn with `server.protocol`) a head and its body are bytes of one write: to hand both over as
-ASGI messages costs as much as the translation of a small request. Any other server gets the messages.
+`DirectWriter` serves under our own server (uvicorn with `http.uvicorn_protocol`): head and body are one `write()`.
+Handing them over as ASGI messages would cost as much as translating a small request. `AsgiWriter` sends those messages
+to any other server, and wherever a middleware (CORS) stands in between.
+
+States of an answer, in either writer:
+
+    fresh      nothing was written
+    begun      the head and maybe some pieces were written
+    complete   the answer has ended
+
+Transitions (the endpoint makes them): `send_whole` leads from fresh to complete, `send_piece` from fresh or begun to
+begun, `finish` from begun to complete. `DirectWriter` raises `RuntimeError` for any other order: a second head, or
+bytes behind the end, would be read as another answer.
 """
 
 import time
@@ -12,127 +23,128 @@ from typing import Protocol
 from starlette.types import Message, Send
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
-from adapter.server.http.asgi import encoded, printable_values
+from adapter.server.http.asgi import encode_headers, to_printable_values
 
 UPSTREAM_HEADER = "x-adapter-upstream"
-"""Names the upstream that answers. An answer of another one than the first names it itself."""
+"""Names the upstream that answered. After a fallback the endpoint sets it, else `CommonHeaders` do."""
 
 
-class Stamps:
-    """What the head of each answer to one request says beside what its endpoint puts there.
+class CommonHeaders:
+    """The headers that every answer to one request has beside those of its endpoint.
 
-    `common` is what the heads of all say; `label` names the first upstream.
+    `common` are lines that all answers of the server have; `label` is the name of the first upstream.
     """
 
-    __slots__ = ("_begun", "_common", "_id", "_label")
+    __slots__ = ("_begun_at", "_common", "_id", "_label")
 
     def __init__(self, common: str, label: str, request_id: str) -> None:
-        self._begun = time.perf_counter()
+        self._begun_at = time.perf_counter()
         self._common = common
         self._label = label
         self._id = request_id
 
     def lines(self, *, names_upstream: bool) -> str:
-        """Lines of a head; `names_upstream`: whether the answer has named the upstream already."""
+        """Return lines of a head. `names_upstream`: the endpoint has set `UPSTREAM_HEADER` itself."""
         upstream = "" if names_upstream else f"{UPSTREAM_HEADER}: {self._label}\r\n"
-        milliseconds = int((time.perf_counter() - self._begun) * 1000)
+        milliseconds = int((time.perf_counter() - self._begun_at) * 1000)
         return f"{self._common}{upstream}x-request-id: {self._id}\r\nopenai-processing-ms: {milliseconds}\r\n"
 
 
-class Way(Protocol):
-    """How an answer is sent: whole, or piece by piece with its head ahead of the first one."""
+class ResponseWriter(Protocol):
+    """Sends one answer, whole or piece by piece; the module's docstring has the order of calls."""
 
-    def whole(self, status: int, headers: Mapping[str, str], body: bytes) -> Awaitable[None]:
-        """Send it at once; `headers` are printable and tell its length."""
+    def send_whole(self, status: int, headers: Mapping[str, str], body: bytes) -> Awaitable[None]:
+        """Send a complete answer. `headers` are printable ASCII and include `content-length`."""
         ...
 
-    async def piece(self, data: bytes, headers: Mapping[str, str]) -> None:
-        """Send a piece of an answer whose length nobody knows; its head has status 200 and these printable headers."""
+    async def send_piece(self, data: bytes, headers: Mapping[str, str]) -> None:
+        """Send a piece of an answer of unknown length; before the first one a head with status 200 and `headers`."""
         ...
 
-    async def end(self) -> None:
-        """There are no more pieces."""
+    async def finish(self) -> None:
+        """End an answer that was sent in pieces."""
         ...
 
 
-class Messages:
-    """By ASGI's messages."""
+class AsgiWriter:
+    """Sends ASGI messages; works under any server."""
 
     def __init__(self, send: Send) -> None:
         self._send = send
-        self._begun = False
+        self._has_begun = False
 
-    async def whole(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
-        """See `Way`."""
-        await self._send({"type": "http.response.start", "status": status, "headers": encoded(headers)})
+    async def send_whole(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
+        """Send head and body as two messages."""
+        await self._send({"type": "http.response.start", "status": status, "headers": encode_headers(headers)})
         await self._send({"type": "http.response.body", "body": body})
 
-    async def piece(self, data: bytes, headers: Mapping[str, str]) -> None:
-        """See `Way`."""
-        if not self._begun:
-            self._begun = True
-            await self._send({"type": "http.response.start", "status": 200, "headers": encoded(headers)})
+    async def send_piece(self, data: bytes, headers: Mapping[str, str]) -> None:
+        """Send the head, if it was not sent, and a piece."""
+        if not self._has_begun:
+            self._has_begun = True
+            await self._send({"type": "http.response.start", "status": 200, "headers": encode_headers(headers)})
         await self._send({"type": "http.response.body", "body": data, "more_body": True})
 
-    async def end(self) -> None:
-        """See `Way`."""
+    async def finish(self) -> None:
+        """Send the last message."""
         await self._send({"type": "http.response.body", "body": b""})
 
 
-class Bytes:
-    """By the bytes of HTTP/1.1, written to the connection that uvicorn holds; its own `send` writes the same ones.
+class DirectWriter:
+    """Writes HTTP/1.1 bytes to uvicorn's transport: the same bytes that uvicorn's own `send` would write.
 
-    Like that one it raises `RuntimeError` for what fits no answer: uvicorn then closes the connection.
+    It uses private parts of uvicorn's `RequestResponseCycle`, so pyproject.toml limits uvicorn's version. It raises
+    `RuntimeError` for a call out of order, as uvicorn does, which then closes the connection.
     """
 
-    def __init__(self, cycle: RequestResponseCycle, stamps: Stamps) -> None:
+    def __init__(self, cycle: RequestResponseCycle, common: CommonHeaders) -> None:
         self._cycle = cycle
-        self._stamps = stamps
+        self._common_headers = common
 
-    async def whole(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
-        """See `Way`."""
-        if self._waits and not await self._open():
+    async def send_whole(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
+        """Write head and body at once."""
+        if self._must_wait and not await self._wait_until_writable():
             return
-        self._check(begun=False)
+        self._check_order(begun=False)
         self._cycle.transport.write(self._head(status, headers) + body)
-        self._complete()
+        self._finish_cycle()
 
-    async def piece(self, data: bytes, headers: Mapping[str, str]) -> None:
-        """See `Way`."""
-        if self._waits and not await self._open():
+    async def send_piece(self, data: bytes, headers: Mapping[str, str]) -> None:
+        """Write a chunk, with the head in front of the first one."""
+        if self._must_wait and not await self._wait_until_writable():
             return
         cycle = self._cycle
-        self._check(begun=cycle.response_started)
+        self._check_order(begun=cycle.response_started)
         # A chunk of no bytes would end the answer.
         chunk = b"%x\r\n%b\r\n" % (len(data), data) if data else b""
         if not cycle.response_started:
             chunk = self._head(200, headers, "transfer-encoding: chunked\r\n") + chunk
         cycle.transport.write(chunk)
 
-    async def end(self) -> None:
-        """See `Way`."""
-        if self._waits and not await self._open():
+    async def finish(self) -> None:
+        """Write the last chunk."""
+        if self._must_wait and not await self._wait_until_writable():
             return
-        self._check(begun=True)
+        self._check_order(begun=True)
         self._cycle.transport.write(b"0\r\n\r\n")
-        self._complete()
+        self._finish_cycle()
 
     @property
-    def _waits(self) -> bool:
-        """Whether the client has not taken all that was written, or never will."""
+    def _must_wait(self) -> bool:
+        """Whether writing must wait for a slow client, or is useless since the client has disconnected."""
         return self._cycle.flow.write_paused or self._cycle.disconnected
 
-    async def _open(self) -> bool:
-        """Wait until the client has taken what was written; whether it is still there."""
+    async def _wait_until_writable(self) -> bool:
+        """Wait until the write buffer has room; False if the client has disconnected."""
         cycle = self._cycle
         if cycle.flow.write_paused and not cycle.disconnected:
             await cycle.flow.drain()
         return not cycle.disconnected
 
-    def _check(self, *, begun: bool) -> None:
-        """Two heads, or anything behind an end, would be read as another answer."""
+    def _check_order(self, *, begun: bool) -> None:
+        """Raise `RuntimeError` for a second head or for bytes behind the end of the answer."""
         if self._cycle.response_complete or self._cycle.response_started != begun:
-            raise RuntimeError("this is not what comes next in an answer")
+            raise RuntimeError("call out of order: a second head, or bytes behind the end of an answer")
 
     def _head(self, status: int, headers: Mapping[str, str], last: str = "") -> bytes:
         cycle = self._cycle
@@ -142,12 +154,11 @@ class Bytes:
         closing = "" if cycle.keep_alive or is_last else "connection: close\r\n"
         if is_last:
             cycle.keep_alive = False
-        lines = (
-            f"{head_lines(headers)}{self._stamps.lines(names_upstream=UPSTREAM_HEADER in headers)}{closing}{last}\r\n"
-        )
-        return b"%b%b%b" % (STATUS_LINE[status], _servers(*cycle.default_headers), lines.encode())
+        common = self._common_headers.lines(names_upstream=UPSTREAM_HEADER in headers)
+        lines = f"{format_head_lines(headers)}{common}{closing}{last}\r\n"
+        return b"%b%b%b" % (STATUS_LINE[status], _server_lines(*cycle.default_headers), lines.encode())
 
-    def _complete(self) -> None:
+    def _finish_cycle(self) -> None:
         cycle = self._cycle
         cycle.response_complete = True
         cycle.message_event.set()
@@ -156,47 +167,50 @@ class Bytes:
         cycle.on_response()
 
 
-class Outlet:
-    """A request's `send`. `status` is that of an answer that came in messages."""
+class ResponseSender:
+    """Wraps a request's `send`: adds the common headers, and chooses the writer.
 
-    def __init__(self, send: Send, stamps: Stamps, *, is_head: bool = False) -> None:
+    `status` is the status of an answer that was sent as ASGI messages, else 0.
+    """
+
+    def __init__(self, send: Send, common: CommonHeaders, *, is_head: bool = False) -> None:
         self.status = 0
         self._send = send
-        self._stamps = stamps
+        self._common_headers = common
         cycle = getattr(send, "__self__", None)
-        # uvicorn leaves out the body of an answer to HEAD, from messages.
+        # For HEAD uvicorn drops the body from the ASGI messages; `DirectWriter` would send it.
         direct = cycle if isinstance(cycle, RequestResponseCycle) and not is_head else None
-        self.way: Way = Messages(self) if direct is None else Bytes(direct, stamps)
+        self.writer: ResponseWriter = AsgiWriter(self) if direct is None else DirectWriter(direct, common)
 
     async def __call__(self, message: Message) -> None:
-        """Send an ASGI message; a head with what all heads say."""
+        """Send an ASGI message; the common headers are added to a head."""
         if message["type"] == "http.response.start":
             self.status = message["status"]
             named = any(name == UPSTREAM_HEADER.encode() for name, _ in message["headers"])
-            lines = self._stamps.lines(names_upstream=named).split("\r\n")[:-1]
-            stamps = [line.partition(": ") for line in lines]
-            fields = [(name.encode(), value.encode()) for name, _, value in stamps]
+            lines = self._common_headers.lines(names_upstream=named).split("\r\n")[:-1]
+            pairs = [line.partition(": ") for line in lines]
+            fields = [(name.encode(), value.encode()) for name, _, value in pairs]
             message["headers"] = [*message["headers"], *fields]
         await self._send(message)
 
 
-def head_lines(headers: Mapping[str, str]) -> str:
-    """Lines of a head."""
+def format_head_lines(headers: Mapping[str, str]) -> str:
+    """Format headers as lines of an HTTP head."""
     return "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
 
 
 @lru_cache(maxsize=1)
-def _servers(*fields: tuple[bytes, bytes]) -> bytes:
-    """Lines of the server's own: the date, which changes once in a second."""
+def _server_lines(*fields: tuple[bytes, bytes]) -> bytes:
+    """Format uvicorn's own headers (`date`, `server`). They change once a second, hence a cache of one."""
     return b"".join([b"%b: %b\r\n" % field for field in fields])
 
 
-def way_of(send: Send) -> Way:
-    """The shortest way: a middleware between an endpoint and the server leaves only that of messages."""
-    return send.way if isinstance(send, Outlet) else Messages(send)
+def writer_for(send: Send) -> ResponseWriter:
+    """Return the writer for a `send`. Behind a middleware it is an `AsgiWriter`, so that the middleware sees all."""
+    return send.writer if isinstance(send, ResponseSender) else AsgiWriter(send)
 
 
 def respond(send: Send, status: int, body: bytes, headers: Mapping[str, str]) -> Awaitable[None]:
-    """Send a whole answer in JSON."""
-    told = {"content-type": "application/json", "content-length": str(len(body)), **printable_values(headers)}
-    return way_of(send).whole(status, told, body)
+    """Send a complete answer with a JSON body."""
+    all_headers = {"content-type": "application/json", "content-length": str(len(body)), **to_printable_values(headers)}
+    return writer_for(send).send_whole(status, all_headers, body)

@@ -1,4 +1,8 @@
-"""Which endpoints serve a path: a literal path by one look-up, any other by its pattern, in the order of the table."""
+"""Router: finds the row of the endpoint table that serves a path.
+
+A path without variables is one dictionary look-up, which Starlette's router does not have. Others are tried by their
+patterns, in the order of the table.
+"""
 
 import re
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
@@ -20,39 +24,40 @@ _PREFIXES = re.compile(r"^(?:/v1)+(?=/v1/)")
 _KEPT_AS_THEY_ARE = ("/inspector", "/metrics")
 
 
-def tidied(path: str) -> str | None:
-    """The path that is meant by one with slashes too many, or with /v1 twice, as tools join a base URL and a path.
+def normalize_path(path: str) -> str | None:
+    """Remove double slashes, a slash at the end, and a second /v1: tools join base URLs and paths carelessly.
 
-    None where there is nothing to tidy, and for paths that proxies deny by the way they are written.
+    Returns None if the path needs none of that, and for paths that operators block in a proxy: written in another way
+    they would slip through the proxy's rule.
     """
-    meant = _PREFIXES.sub("", _SLASHES.sub("/", path)).rstrip("/")
-    return None if meant in ("", path) or meant.startswith(_KEPT_AS_THEY_ARE) else meant
+    normalized = _PREFIXES.sub("", _SLASHES.sub("/", path)).rstrip("/")
+    return None if normalized in ("", path) or normalized.startswith(_KEPT_AS_THEY_ARE) else normalized
 
 
 _LONGEST_MISTYPED = 200
 _ALIKE = 0.8
 
 
-def _whole(path: str, known: Container[str]) -> str:
-    """The path with the version that clients put into their base URL."""
+def _add_version(path: str, known: Container[str]) -> str:
+    """Put /v1 in front, if such a path is known."""
     return f"/v1{path}" if f"/v1{path}" in known else path
 
 
 class Match(NamedTuple, Generic[T]):
-    """A path of the table: its template, what serves it by method, and the values of its variables."""
+    """A path of the table: its template, its handlers by method, and the values of its variables."""
 
     template: str
     methods: dict[str, T]
     parameters: Mapping[str, str]
 
-    def of(self, method: str) -> T | None:
-        """What serves a method. HEAD is GET without its body."""
-        served = self.methods.get(method) or self.methods.get(ANY_METHOD)
-        return self.methods.get("GET") if served is None and method == "HEAD" else served
+    def handler_for(self, method: str) -> T | None:
+        """Return what serves a method. HEAD is served by GET."""
+        rows = self.methods.get(method) or self.methods.get(ANY_METHOD)
+        return self.methods.get("GET") if rows is None and method == "HEAD" else rows
 
     @property
-    def allow(self) -> str:
-        """The methods of HTTP that are served, for a 405."""
+    def allowed_methods(self) -> str:
+        """Return the HTTP methods that are served, for the `allow` header of a 405."""
         methods = set(self.methods) - {WEBSOCKET}
         return ", ".join(sorted(methods | {"HEAD"} if "GET" in methods else methods))
 
@@ -64,12 +69,12 @@ class _Pattern(NamedTuple, Generic[T]):
 
 
 class Router(Generic[T]):
-    """Matches paths. `served` are methods and paths as Starlette writes them, with what serves them."""
+    """Matches paths. `rows` are (method, path as Starlette writes it, what serves it)."""
 
-    def __init__(self, served: Iterable[tuple[str, str, T]]) -> None:
+    def __init__(self, rows: Iterable[tuple[str, str, T]]) -> None:
         paths: dict[str, dict[str, T]] = {}
-        for method, path, serves in served:
-            paths.setdefault(path, {})[method] = serves
+        for method, path, handler in rows:
+            paths.setdefault(path, {})[method] = handler
         self._literal: dict[str, Match[T]] = {}
         self._patterns: list[_Pattern[T]] = []
         for path, methods in paths.items():
@@ -80,42 +85,41 @@ class Router(Generic[T]):
             else:
                 self._literal[path] = match
 
-    def nearest(self, path: str) -> str | None:
-        """The path that a mistyped one is likely to mean: without what stands too much in front, or spelled alike."""
+    def suggest(self, path: str) -> str | None:
+        """Suggest the path that a mistyped one probably means: without a wrong prefix, or spelled alike."""
         if len(path) > _LONGEST_MISTYPED:
             return None
         parts = path.lower().strip("/").split("/")
         for number in range(len(parts)):
             shorter = "/" + "/".join(parts[number:])
             if shorter in self._literal and shorter != "/":
-                return _whole(shorter, self._literal)
+                return _add_version(shorter, self._literal)
         like = get_close_matches("/" + "/".join(parts), self._literal, 1, _ALIKE)
-        return _whole(like[0], self._literal) if like else None
+        return _add_version(like[0], self._literal) if like else None
 
     def match(self, path: str, method: str = "") -> Match[T] | None:
-        """What serves a path; None for a path that is not in the table.
+        """Return the first row that fits the path and has the method; None if no row fits the path.
 
-        Of the rows that the path fits it is the first that has the method. Where none has it, the first one names the
-        methods of all.
+        If rows fit but none has the method, the first one is returned with the methods of all, for a 405.
         """
         literal = self._literal.get(path)
-        if literal is None and (meant := tidied(path)) is not None:
-            path, literal = meant, self._literal.get(meant)
+        if literal is None and (normalized := normalize_path(path)) is not None:
+            path, literal = normalized, self._literal.get(normalized)
         if literal is not None:
             return literal
         fits: list[Match[T]] = []
-        for match in self._fitting(path):
-            if match.of(method) is not None:
+        for match in self._find_matches(path):
+            if match.handler_for(method) is not None:
                 return match
             fits.append(match)
-        return fits[0]._replace(methods=_joined(fits)) if fits else None
+        return fits[0]._replace(methods=_merge_methods(fits)) if fits else None
 
-    def _fitting(self, path: str) -> Iterator[Match[T]]:
+    def _find_matches(self, path: str) -> Iterator[Match[T]]:
         for pattern in self._patterns:
             if found := pattern.regex.match(path):
                 yield pattern.match._replace(parameters=found.groupdict())
 
 
-def _joined(matches: Sequence[Match[T]]) -> dict[str, T]:
-    """The methods of all matches; of two rows that have one, the first serves it."""
-    return {method: serves for match in reversed(matches) for method, serves in match.methods.items()}
+def _merge_methods(matches: Sequence[Match[T]]) -> dict[str, T]:
+    """Merge the methods of several rows; the first row that has a method serves it."""
+    return {method: handler for match in reversed(matches) for method, handler in match.methods.items()}

@@ -1,4 +1,32 @@
-"""What the HTTP server (uvicorn) does differently here."""
+"""Our HTTP server: uvicorn's protocol on httptools, with limits and timers of our own.
+
+Phases of a connection (`_phase`; whether an answer is under way is a state of its own, see `_is_answering`):
+
+    nothing   between requests; the idle timer runs once an answer has ended
+    head      a head has begun to arrive; the head timer runs
+    body      the head is complete, the body is arriving; the rate of its bytes is checked now and then
+
+Transitions, by callbacks of the parser or timers:
+
+    from       event                                               to         what happens
+    (new)      `connection_made`                                   nothing    the head timer starts
+    nothing    `on_message_begin`                                  head
+    head       `on_headers_complete`                               body       uvicorn starts the application
+    head       too large, too many fields, not HTTP/1.1            closed     an error answer, if none is under way
+    head       `header_timeout` has passed                         closed     408
+    head       upgrade to a websocket                              (websocket) uvicorn's websocket protocol takes over
+    body       `on_message_complete`                               nothing
+    body       fewer than `MIN_BODY_RATE` bytes a second           closed     408, if no answer has begun
+    body       the answer is complete, the body is not             body       closed after `LINGER_S` seconds
+    nothing    idle for `KEEP_ALIVE_S` seconds                     closed
+    any        `shutdown`                                          closed     a new connection gets one answer first
+
+Called by: the event loop (`connection_made`, `data_received`, `connection_lost`), httptools (`on_*`), uvicorn
+(`on_response_complete`, `shutdown`) and `while_connected` (`when_gone`).
+
+Private parts of uvicorn are used here and in `response_writer`, so pyproject.toml limits its version;
+tests/server/test_keep_alive.py and test_outlet.py hold what we rely on.
+"""
 
 import asyncio
 from collections.abc import Callable
@@ -14,26 +42,26 @@ from adapter.settings import Settings
 from adapter.translate.core.errors import failure
 from adapter.wire.base import encode
 
-KEEP_ALIVE = 75
-"""Seconds for which a connection that idles is kept: longer than clients keep theirs (httpx 5, aiohttp 15, nginx 60).
+KEEP_ALIVE_S = 75
+"""Seconds until an idle connection is closed: longer than clients wait (httpx 5, aiohttp 15, nginx 60).
 
-So it is they who close it. Closed here, it could be closed over a request that is on its way.
+So clients close theirs first. If the server did, it could close a connection over which a request is on its way.
 """
 
-FIRST_REQUEST = 0.5
-"""Seconds in which a connection that was just accepted may send its first request to a server that is stopping."""
+FIRST_REQUEST_TIMEOUT_S = 0.5
+"""Seconds in which a new connection may send its first request to a server that shuts down."""
 
 
-SLOWEST = 1_024
-"""Bytes in a second below which a client that sends a body is not waited for."""
+MIN_BODY_RATE = 1_024
+"""Bytes a second that a client must send of a body; a slower one gets 408 (slowloris)."""
 
 
-LINGER = 1.0
-"""Seconds in which a client may read an answer that came before it had sent its body, and go on sending."""
+LINGER_S = 1.0
+"""Seconds in which a client may read an early answer while it still sends its body."""
 
 
 class Limits(NamedTuple):
-    """What a client may take to send a request: bytes and fields of its head, and seconds."""
+    """Limits of a request: bytes and fields of its head; seconds for the head, seconds between checks of the body."""
 
     head: int = 32_768
     fields: int = 100
@@ -42,69 +70,71 @@ class Limits(NamedTuple):
 
 
 _TOO_LARGE = (431, "The request's headers are too large.", "request_headers_too_large")
-_NO_HANDSHAKE = (400, "A websocket begins with a GET of HTTP/1.1 without a body, and nothing behind it.", None)
+_BAD_HANDSHAKE = (400, "A websocket begins with a GET of HTTP/1.1 without a body, and nothing behind it.", None)
 _TOO_LATE = (408, "The request did not arrive in time.", "request_timeout")
 
 
-class _Websocket(Protocol):
-    """What uvicorn's protocols of websockets tell of themselves."""
+class _WebsocketProtocol(Protocol):
+    """What uvicorn's websocket protocols have in common."""
 
     handshake_complete: bool
 
 
 class _Refused(Exception):
-    """Stops the parser; `refusal` holds why."""
+    """Stops the parser; `_refusal` has the answer."""
 
 
-class _Unhurried:
-    """A connection whose client wants it closed behind the answer, maybe while it still sends its request.
+class _LingeringTransport:
+    """The transport of a connection that closes after its answer, maybe while the client still sends its body.
 
-    A connection that is closed over unread bytes is reset, and who still sends may never read the answer.
+    Closing a socket with unread bytes resets the connection (TCP RST), and the client may lose the answer. So `close`
+    waits until the body was read, or `LINGER_S` seconds.
     """
 
-    def __init__(self, connection: "PatientProtocol") -> None:
+    def __init__(self, connection: "ServerProtocol") -> None:
         self._connection = connection
         self.write = connection.transport.write
         self.is_closing = connection.transport.is_closing
 
     def close(self) -> None:
-        """See `asyncio.Transport`."""
+        """Close when the request was read (method of `asyncio.Transport`)."""
         self._connection.close_behind_request()
 
 
-class PatientProtocol(HttpToolsProtocol):
-    """A connection that a stopping server accepted a moment ago is answered once.
+class ServerProtocol(HttpToolsProtocol):
+    """One connection of a client; the module's docstring has its phases.
 
-    uvicorn closes it at once where its request has not been read yet: that client would see an error for no reason.
-    It also tells whoever answers when the client is gone (`asgi.Connection`), without a task that waits for it.
+    Beside limits and timers it does two things that uvicorn does not: it reports a disconnect to whoever answers
+    (`asgi.Connection`) without a task that waits for it, and during shutdown it answers a connection that was accepted
+    a moment ago, whose client would otherwise see an error for no reason.
     """
 
-    gone = False
+    is_gone = False
     when_gone: Callable[[], None] | None = None
 
     def __init__(self, *args: Any, limits: Limits, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._limits = limits
-        self._reading: Literal["head", "body", "nothing"] = "nothing"
-        self._piece = 0
-        self._received = 0
-        self._looked_at = 0
+        self._phase: Literal["head", "body", "nothing"] = "nothing"
+        self._chunk_size = 0
+        self._received_bytes = 0
+        self._received_at_last_check = 0
         self._timer: asyncio.TimerHandle | None = None
         self._idle_since = 0.0
         self._idle_timer: asyncio.TimerHandle | None = None
-        self._declined = False
-        self._ending = False
+        self._upgrade_declined = False
+        self._closes_after_request = False
         self._refusal: tuple[int, str, str | None] = (400, "This is not a request of HTTP/1.1 or 1.0.", None)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """See `HttpToolsProtocol`."""
+        """Start the head timer (callback of `asyncio.Protocol`)."""
         super().connection_made(transport)
-        self._timer = self.loop.call_later(self._limits.head_time, self._head_is_late)
+        self._timer = self.loop.call_later(self._limits.head_time, self._on_head_timeout)
 
     def data_received(self, data: bytes) -> None:
-        """See `HttpToolsProtocol`."""
-        self._piece = len(data)
-        self._received += self._piece
+        """Parse bytes; check limits and timers (callback of `asyncio.Protocol`)."""
+        self._chunk_size = len(data)
+        self._received_bytes += self._chunk_size
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserError:
@@ -113,32 +143,33 @@ class PatientProtocol(HttpToolsProtocol):
         except httptools.HttpParserUpgrade as upgrade:
             self._upgrade(data[upgrade.args[0] :])
             return
-        if self._reading == "head" and self._received > self._limits.head:
+        if self._phase == "head" and self._received_bytes > self._limits.head:
             self._refuse(*_TOO_LARGE)
-        elif self._timer is None and self._reading == "body":
-            self._looked_at = self._received
-            self._timer = self.loop.call_later(self._limits.body_time, self._body_is_late)
-        elif self._timer is None and not self._answering():
-            self._timer = self.loop.call_later(self._limits.head_time, self._head_is_late)
+        elif self._timer is None and self._phase == "body":
+            self._received_at_last_check = self._received_bytes
+            self._timer = self.loop.call_later(self._limits.body_time, self._check_body_rate)
+        elif self._timer is None and not self._is_answering():
+            self._timer = self.loop.call_later(self._limits.head_time, self._on_head_timeout)
 
     def _upgrade(self, rest: bytes) -> None:
-        """Speak another protocol from here on, or read the head again without its offer to do so, and then the rest.
+        """Hand over to the websocket protocol, or parse the head again without its `upgrade` header, and then `rest`.
 
-        Java's HttpClient offers HTTP/2 with its first request, and the parser takes the body after it for that.
+        Java's HttpClient offers HTTP/2 (`upgrade: h2c`) with its first request. The parser then takes the body for
+        bytes of the other protocol, so the head is parsed again without the offer.
         """
-        if not self._declined:
+        if not self._upgrade_declined:
             if not self._should_upgrade():
-                # CONNECT has an answer as any other method; what comes behind it is for nobody.
+                # CONNECT gets an answer like any other method; bytes behind it are ignored.
                 return
             if rest:
-                # A client waits for the answer to its handshake (RFC 6455, section 4.1).
-                self._refuse(*_NO_HANDSHAKE)
+                # A client must wait for the answer to its handshake before it sends more (RFC 6455, section 4.1).
+                self._refuse(*_BAD_HANDSHAKE)
             else:
-                self._no_timer()
-                self._no_idle_timer()
+                self._cancel_timer()
+                self._cancel_idle_timer()
                 self.handle_websocket_upgrade()
             return
-        self._declined = False
+        self._upgrade_declined = False
         first = (self.scope["method"].encode(), self.url, self.parser.get_http_version().encode())
         lines = [b"%s %s HTTP/%s" % first]
         for name, value in self.headers:
@@ -152,13 +183,13 @@ class PatientProtocol(HttpToolsProtocol):
         self.data_received(b"\r\n".join([*lines, b"", b""]) + rest)
 
     def handle_websocket_upgrade(self) -> None:
-        """Hand the connection over, for good once its handshake is answered: without an answer it would be held."""
+        """Hand the connection over to uvicorn's websocket protocol, and close it if the handshake is never answered."""
         self.app_state = {**self.app_state, ABORT: self.transport.abort}
         super().handle_websocket_upgrade()
-        websocket = cast(_Websocket, self.transport.get_protocol())
-        # Its own parser knows more errors than ours, and says nothing of them.
+        websocket = cast(_WebsocketProtocol, self.transport.get_protocol())
+        # The websocket parser may refuse the handshake, and then sends no answer itself.
         if not getattr(websocket, "handshake_initiated", True):
-            self._refuse(*_NO_HANDSHAKE)
+            self._refuse(*_BAD_HANDSHAKE)
             return
 
         def close_if_unanswered() -> None:
@@ -168,40 +199,40 @@ class PatientProtocol(HttpToolsProtocol):
         self.loop.call_later(self._limits.head_time, close_if_unanswered)
 
     def _check_handshake(self) -> None:
-        """Refuse a websocket that announces a body, or comes while another request is answered."""
+        """Refuse a websocket handshake with a body, or one that arrives while another request is answered."""
         fields = fields_of(self.scope)  # type: ignore[arg-type]
         has_body = b"transfer-encoding" in fields or fields.get(b"content-length", b"0") != b"0"
         request = (self.parser.get_method(), self.parser.get_http_version())
-        if request != (b"GET", "1.1") or has_body or self._answering():
-            self._refusal = _NO_HANDSHAKE
+        if request != (b"GET", "1.1") or has_body or self._is_answering():
+            self._refusal = _BAD_HANDSHAKE
             raise _Refused
 
-    def _answering(self) -> bool:
-        """Whether a request that was read whole is being answered."""
+    def _is_answering(self) -> bool:
+        """Whether a request that was read completely is being answered."""
         return self.cycle is not None and not self.cycle.response_complete and not self.cycle.more_body
 
-    def _head_is_late(self) -> None:
+    def _on_head_timeout(self) -> None:
         self._timer = None
-        if self._reading == "head":
+        if self._phase == "head":
             self._refuse(*_TOO_LATE)
-        elif not self._answering():
+        elif not self._is_answering():
             self.transport.close()
 
-    def _body_is_late(self) -> None:
-        """Look at a body that is still coming, now and then: whether enough of it has come since."""
+    def _check_body_rate(self) -> None:
+        """Check a body that is still arriving: close if too few bytes arrived since the last check."""
         self._timer = None
-        come = self._received - self._looked_at
-        if come < SLOWEST * self._limits.body_time and not self.flow.read_paused:
+        arrived = self._received_bytes - self._received_at_last_check
+        if arrived < MIN_BODY_RATE * self._limits.body_time and not self.flow.read_paused:
             self._refuse(*_TOO_LATE)
             return
-        self._looked_at = self._received
-        self._timer = self.loop.call_later(self._limits.body_time, self._body_is_late)
+        self._received_at_last_check = self._received_bytes
+        self._timer = self.loop.call_later(self._limits.body_time, self._check_body_rate)
 
     def _refuse(self, status: int, message: str, code: str | None) -> None:
-        """Close, after an answer where none has begun, and none is due to a request before this one."""
-        self._no_timer()
+        """Close, after an error answer. Without one if an answer has begun or is due to an earlier request."""
+        self._cancel_timer()
         due = self.cycle is not None and not self.cycle.response_complete
-        if not due or (self._reading == "body" and not self.cycle.response_started):
+        if not due or (self._phase == "body" and not self.cycle.response_started):
             made = failure(status, message, code, retry=False)
             body = encode(made.body)
             fields = {**made.headers, "content-type": "application/json", "content-length": len(body)}
@@ -210,24 +241,24 @@ class PatientProtocol(HttpToolsProtocol):
             self.transport.write("\r\n".join([*lines, "", ""]).encode() + body)
         self.transport.close()
 
-    def _no_timer(self) -> None:
+    def _cancel_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
     def on_message_begin(self) -> None:
-        """See `HttpToolsProtocol`."""
+        """Begin a request (callback of httptools)."""
         super().on_message_begin()
         self.scope["extensions"] = {CONNECTION: self}  # type: ignore[dict-item]
-        self._reading = "head"
-        self._received = 0
+        self._phase = "head"
+        self._received_bytes = 0
 
     def on_headers_complete(self) -> None:
-        """See `HttpToolsProtocol`."""
-        self._no_timer()
+        """Check the head, then let uvicorn start the application (callback of httptools)."""
+        self._cancel_timer()
         limits, headers = self._limits, self.headers
-        # The piece may hold more than this head.
-        large = self._received > limits.head or self._piece > limits.head
+        # Fast path: if all bytes so far fit, the head does. Else its own size decides: the bytes may include a body.
+        large = self._received_bytes > limits.head or self._chunk_size > limits.head
         if (large and self._size_of_head() > limits.head) or len(headers) > limits.fields:
             self._refusal = _TOO_LARGE
             raise _Refused
@@ -245,96 +276,100 @@ class PatientProtocol(HttpToolsProtocol):
                 self._check_handshake()
             elif method != b"CONNECT":
                 self.scope["method"] = method.decode("ascii")
-                self._declined = True
+                self._upgrade_declined = True
                 return
-        self._reading = "body"
+        self._phase = "body"
         super().on_headers_complete()
-        # There is none for a websocket.
+        # A websocket has no cycle.
         if self.cycle is not None and not self.cycle.keep_alive:
-            self.cycle.transport = cast(asyncio.Transport, _Unhurried(self))
+            self.cycle.transport = cast(asyncio.Transport, _LingeringTransport(self))
 
     def _size_of_head(self) -> int:
         return len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
 
     def on_message_complete(self) -> None:
-        """See `HttpToolsProtocol`."""
-        if self._declined:
+        """End a request (callback of httptools)."""
+        if self._upgrade_declined:
             return
-        self._no_timer()
-        self._reading = "nothing"
+        self._cancel_timer()
+        self._phase = "nothing"
         super().on_message_complete()
-        if self._ending:
+        if self._closes_after_request:
             self.transport.close()
 
     def on_response_complete(self) -> None:
-        """See `HttpToolsProtocol`, whose timer for an idle connection is made anew for each request."""
+        """Start the next pipelined request, or wait for one (callback of uvicorn's cycle).
+
+        Replaces uvicorn's method, which makes a new idle timer after each request. Ours keeps one timer running and
+        checks the time when it fires.
+        """
         self.server_state.total_requests += 1
         if self.transport.is_closing():
             return
         self.flow.resume_reading()
         if self.pipeline:
             self._start_asgi_task(*self.pipeline.pop())
-        elif self._reading == "head":
-            # It began to come while the answer was not there yet, when nothing watched it.
+        elif self._phase == "head":
+            # The next head began to arrive during the answer, when no timer watched it.
             if self._timer is None:
-                self._timer = self.loop.call_later(self._limits.head_time, self._head_is_late)
+                self._timer = self.loop.call_later(self._limits.head_time, self._on_head_timeout)
         else:
             self._idle_since = self.loop.time()
             if self._idle_timer is None:
-                self._idle_timer = self.loop.call_later(self.timeout_keep_alive, self._look_whether_idle)
-        if self._reading == "body":
-            self._linger()
+                self._idle_timer = self.loop.call_later(self.timeout_keep_alive, self._close_if_idle)
+        if self._phase == "body":
+            self._close_later()
 
-    def _no_idle_timer(self) -> None:
+    def _cancel_idle_timer(self) -> None:
         if self._idle_timer is not None:
             self._idle_timer.cancel()
             self._idle_timer = None
 
-    def _look_whether_idle(self) -> None:
-        """Close a connection over which nothing was asked for a while, or look again when that may be so."""
+    def _close_if_idle(self) -> None:
+        """Close if the connection was idle long enough; else set the timer for when it will have been."""
         self._idle_timer = None
-        if self._reading != "nothing" or self._answering():
+        if self._phase != "nothing" or self._is_answering():
             return
         left = self._idle_since + self.timeout_keep_alive - self.loop.time()
         if left > 0:
-            self._idle_timer = self.loop.call_later(left, self._look_whether_idle)
+            self._idle_timer = self.loop.call_later(left, self._close_if_idle)
         else:
             self.transport.close()
 
     def close_behind_request(self) -> None:
-        """Close as soon as the request was read, or would take too long."""
-        if self._reading != "body" or self.transport.is_closing():
+        """Close as soon as the request was read, or after `LINGER_S` seconds."""
+        if self._phase != "body" or self.transport.is_closing():
             self.transport.close()
             return
-        self._ending = True
+        self._closes_after_request = True
         self.flow.resume_reading()
-        self._linger()
+        self._close_later()
 
-    def _linger(self) -> None:
-        """Closed at once, the client might lose the answer over what it still sends."""
-        self._no_timer()
-        self._timer = self.loop.call_later(LINGER, self.transport.close)
+    def _close_later(self) -> None:
+        """Close in `LINGER_S` seconds: closing at once could reset the connection before the client read the answer."""
+        self._cancel_timer()
+        self._timer = self.loop.call_later(LINGER_S, self.transport.close)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """See `HttpToolsProtocol`."""
-        self.gone = True
-        self._no_timer()
-        self._no_idle_timer()
+        """Report the disconnect to whoever answers (callback of `asyncio.Protocol`)."""
+        self.is_gone = True
+        self._cancel_timer()
+        self._cancel_idle_timer()
         when_gone, self.when_gone = self.when_gone, None
         if when_gone is not None:
             when_gone()
         super().connection_lost(exc)
 
     def shutdown(self) -> None:
-        """See `HttpToolsProtocol`."""
-        self.loop.call_later(FIRST_REQUEST if self.cycle is None else 0.0, self._stop)
+        """Close for a shutdown; a connection without a request yet gets a moment (called by uvicorn)."""
+        self.loop.call_later(FIRST_REQUEST_TIMEOUT_S if self.cycle is None else 0.0, self._stop)
 
     def _stop(self) -> None:
         if not self.transport.is_closing():
             super().shutdown()
 
 
-def protocol(settings: Settings) -> type[asyncio.Protocol]:
-    """What makes the connections of a server with these settings."""
+def build_protocol(settings: Settings) -> type[asyncio.Protocol]:
+    """Build the class of connections for a server with these settings."""
     limits = Limits(settings.max_header_bytes, settings.max_headers, settings.header_timeout, settings.body_timeout)
-    return cast(type[asyncio.Protocol], partial(PatientProtocol, limits=limits))
+    return cast(type[asyncio.Protocol], partial(ServerProtocol, limits=limits))

@@ -1,1 +1,1 @@
-"""The end of a process, new keys while it runs, and an event loop that is stuck."""
+"""The life of a process: graceful shutdown, key reload, and a watchdog for the event loop."""

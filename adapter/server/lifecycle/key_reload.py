@@ -1,4 +1,4 @@
-"""Keys that stand in files are read again on SIGHUP, and no request is lost: calls under way end with the old ones."""
+"""Key reload: SIGHUP makes the server read its key files again. Running calls end with the old keys."""
 
 import asyncio
 import logging
@@ -14,38 +14,38 @@ from adapter.upstream.client import Upstream
 log = logging.getLogger("adapter")
 
 
-def fresh(settings: Settings) -> Settings:
-    """The settings with the keys that their files hold now; as they are, with a word in the log, if that fails."""
+def reload_settings(settings: Settings) -> Settings:
+    """Return the settings with the keys that the files hold now; if that fails, log it and return them unchanged."""
     try:
         return read_again(settings)
     except SettingsError as error:
-        log.error("keys stay as they were: %s", error)
+        log.error("key reload failed, the old keys stay in use: %s", error)
         return settings
 
 
 @contextmanager
-def keys_read_on_hangup(settings: Settings, access: Access, upstreams: Sequence[Upstream]) -> Iterator[None]:
-    """Listen to the signal, where there are such files; it ends the process otherwise, as a closed terminal does."""
+def reload_keys_on_sighup(settings: Settings, access: Access, upstreams: Sequence[Upstream]) -> Iterator[None]:
+    """Handle SIGHUP, if there are key files. Otherwise the signal ends the process, as usual for a closed terminal."""
     number = getattr(signal, "SIGHUP", None)
     if number is None or not has_files(settings) or threading.current_thread() is not threading.main_thread():
         yield
         return
 
-    def again() -> None:
-        found = fresh(settings)
-        if found is settings:
+    def reload() -> None:
+        reloaded = reload_settings(settings)
+        if reloaded is settings:
             return
-        access.replace(found)
-        for upstream, one in zip(upstreams, [found, *further_upstreams(found)], strict=True):
-            upstream.replace_keys(one.upstream_keys)
+        access.replace(reloaded)
+        for upstream, upstream_settings in zip(upstreams, [reloaded, *further_upstreams(reloaded)], strict=True):
+            upstream.replace_keys(upstream_settings.upstream_keys)
         log.info(
-            "keys were read again: %d for the upstream, %d of clients",
-            len(found.upstream_keys),
-            len(found.client_keys) + len(found.clients),
+            "keys reloaded: %d for the upstream, %d of clients",
+            len(reloaded.upstream_keys),
+            len(reloaded.client_keys) + len(reloaded.clients),
         )
 
     loop = asyncio.get_running_loop()
-    loop.add_signal_handler(number, again)
+    loop.add_signal_handler(number, reload)
     try:
         yield
     finally:

@@ -1,9 +1,23 @@
-"""The end of a process: readiness goes first, then the listener, then what still runs when the grace period is over.
+"""Graceful shutdown on SIGTERM and SIGINT.
 
-The server (uvicorn) stops accepting and waits on SIGTERM and SIGINT; what it cuts off, it cuts without a word. So the
-signal is seen here before it: `/readyz` says so at once, the server is told after `delay` seconds, in which load
-balancers look away, and after `grace` more each request still running ends with an error that its client sees. A second
-SIGTERM ends the grace period, but not that of one of several workers: systemd tells it, and then its parent does.
+States of `GracefulShutdown`:
+
+    serving    requests are accepted
+    delay      `/readyz` answers 503, so that load balancers look away; requests are still accepted
+    grace      uvicorn accepts no connections any more; running requests go on
+    over       running requests end with an error event, so that their clients know; then the process ends
+
+Transitions:
+
+    from       event                                to       after
+    serving    a signal, or `begin`                 delay    at once
+    delay      `delay` seconds have passed          grace
+    grace      `grace` more seconds have passed     over
+    any        a second SIGTERM                     over     at once, unless this is one of several workers
+
+uvicorn by itself would cut running requests without a word. Its own signal handlers are therefore wrapped here and
+called at the end of the delay. A worker ignores the second SIGTERM, since it gets two for one shutdown: systemd sends
+one to the whole group, and then its parent process sends another.
 """
 
 import asyncio
@@ -19,57 +33,57 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class ShuttingDown(Exception):
-    """The process ends before the answer did."""
+    """The process ends before the answer is complete."""
 
 
-class Drain:
-    """What runs, and until when it may."""
+class GracefulShutdown:
+    """Knows what runs, and ends it when the grace period is over. `delay` and `grace` are in seconds."""
 
     def __init__(self, delay: float, grace: float) -> None:
-        self.begun = False
+        self.has_begun = False
         self._loop = asyncio.get_running_loop()
         self._delay = delay
         self._grace = grace
-        self.ended = False
+        self.is_over = False
         self.running: set[Interruptible] = set()
 
-    def limited(self) -> Interruptible:
-        """Run the body of the `with` for as long as there is time, then raise `ShuttingDown`: at once if it is over."""
-        if self.ended:
+    def limit(self) -> Interruptible:
+        """Run the body of the `with` until the grace period is over, then raise `ShuttingDown` in it."""
+        if self.is_over:
             raise ShuttingDown
         return Interruptible(self.running, self._loop)
 
     def begin(self) -> None:
-        """Time runs from now on, for what runs and what is to come."""
-        if self.begun:
+        """Begin the shutdown; a second call changes nothing."""
+        if self.has_begun:
             return
-        self.begun = True
+        self.has_begun = True
         self._loop.call_later(self._delay + self._grace, self._end)
 
     def _end(self) -> None:
-        self.ended = True
+        self.is_over = True
         for body in self.running:
             body.interrupt(ShuttingDown())
 
     @contextmanager
-    def on_signals(self, *, hurried: bool = True) -> Iterator[None]:
-        """See the server's signals before it does; in the main thread, the only one that gets any.
+    def handle_signals(self, *, second_signal_ends: bool = True) -> Iterator[None]:
+        """Wrap uvicorn's signal handlers while the `with` block runs. Does nothing outside the main thread.
 
-        `hurried`: whether a second SIGTERM ends the grace period.
+        `second_signal_ends`: whether a second SIGTERM ends the grace period.
         """
         if threading.current_thread() is not threading.main_thread():
             yield
             return
         loop = self._loop
-        servers = {number: signal.getsignal(number) for number in SIGNALS}
+        server_handlers = {number: signal.getsignal(number) for number in SIGNALS}
         terms = 0
 
-        def seen(number: int, frame: FrameType | None) -> None:
+        def on_signal(number: int, frame: FrameType | None) -> None:
             nonlocal terms
-            handler = servers[signal.Signals(number)]
-            again = self.begun
+            handler = server_handlers[signal.Signals(number)]
+            again = self.has_begun
             terms += number == signal.SIGTERM
-            if terms > 1 and hurried:
+            if terms > 1 and second_signal_ends:
                 loop.call_soon_threadsafe(self._end)
             loop.call_soon_threadsafe(self.begin)
             if not callable(handler):
@@ -80,9 +94,9 @@ class Drain:
                 loop.call_soon_threadsafe(loop.call_later, self._delay, handler, number, None)
 
         for number in SIGNALS:
-            signal.signal(number, seen)
+            signal.signal(number, on_signal)
         try:
             yield
         finally:
-            for number, handler in servers.items():
+            for number, handler in server_handlers.items():
                 signal.signal(number, handler)

@@ -1,8 +1,8 @@
-"""An event loop that is stuck: a thread writes where, and ends a process that another one replaces.
+"""Watchdog: if the event loop is stuck, a thread writes a traceback, and may end the process.
 
-uvicorn asks its workers whether they live, but a thread of theirs answers. The one here is faulthandler's: it needs no
-lock of the interpreter, so it also sees code that never lets go of it. What it writes are names of functions and lines
-of source, no values.
+uvicorn's own health check of its workers is answered by a thread of theirs, so it does not notice a stuck event loop.
+The thread here is faulthandler's. It needs no interpreter lock, so it works even if some C code never releases it. It
+writes names of functions and line numbers, never values.
 """
 
 import asyncio
@@ -12,28 +12,31 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from adapter.server.observe.log_sink import descriptor_of
+from adapter.server.observe.log_sink import file_descriptor
 
-SIGNS = 10
-"""Signs of life in the time that a process may be stuck."""
+POSTPONEMENTS = 10
+"""How often the event loop postpones the traceback within the time limit."""
 
 
 @contextmanager
-def watched(seconds: float, *, replaced: bool) -> Iterator[None]:
-    """Watch the running event loop; 0 seconds: not at all. `replaced`: whether a process that ends is replaced."""
-    log = descriptor_of(sys.stderr)
+def watch_event_loop(seconds: float, *, replaced: bool) -> Iterator[None]:
+    """Watch the running event loop; 0 `seconds` turns this off.
+
+    `replaced`: a process that ends is replaced by another one, so a stuck process is ended, too.
+    """
+    log = file_descriptor(sys.stderr)
     if not seconds or log is None or threading.current_thread() is not threading.main_thread():
         yield
         return
-    sign = asyncio.create_task(_signs(seconds, replaced, log))
+    postponing = asyncio.create_task(_postpone_dump(seconds, replaced, log))
     try:
         yield
     finally:
-        sign.cancel()
+        postponing.cancel()
         faulthandler.cancel_dump_traceback_later()
 
 
-async def _signs(seconds: float, replaced: bool, log: int) -> None:
+async def _postpone_dump(seconds: float, replaced: bool, log: int) -> None:
     while True:
         faulthandler.dump_traceback_later(seconds, file=log, exit=replaced)
-        await asyncio.sleep(seconds / SIGNS)
+        await asyncio.sleep(seconds / POSTPONEMENTS)

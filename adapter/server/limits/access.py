@@ -1,4 +1,4 @@
-"""Who may call: client keys, kept as hashes and compared in constant time."""
+"""Authentication of clients. Keys are kept as hashes and compared in constant time."""
 
 from base64 import b64decode
 from binascii import Error as Base64Error
@@ -11,28 +11,32 @@ from urllib.parse import parse_qsl, urlsplit
 
 from starlette.types import Scope
 
-from adapter.server.http.asgi import fields_of, header, host_of
+from adapter.server.http.asgi import fields_of, header, request_host
 from adapter.settings import KnownClient, Settings, bare_name, digest_of, further_upstreams, is_loopback, upstream_name
 
 
 class ModelDenied(Exception):
-    """A model that this client may not name."""
+    """This client may not use this model."""
 
 
 class AccessDenied(Exception):
-    """A missing or wrong client key."""
+    """The client key is missing or wrong."""
 
 
 class KeyInUrl(Exception):
-    """A key where logs and histories keep it."""
+    """A key stands in the URL, which logs and browser histories keep."""
 
 
 class ForeignPage(Exception):
-    """A page whose name was made to point at this machine (DNS rebinding)."""
+    """The request comes from a web page whose host name was pointed at this machine (DNS rebinding)."""
 
 
 class Client(NamedTuple):
-    """Who called: a hash that scopes what is kept for it, and the key itself where it is passed on."""
+    """An authenticated client.
+
+    `id` is the hash of its key; everything that is stored for it is stored under this id. `key` is the key itself, only
+    if it is passed on to the upstream. `known` are the settings of a named client.
+    """
 
     id: str
     key: str | None
@@ -40,42 +44,41 @@ class Client(NamedTuple):
 
     @property
     def is_limited(self) -> bool:
-        """Whether this client may name some models alone."""
+        """Whether this client may use only some models."""
         return self.known is not None and bool(self.known.models)
 
-    def may(self, model: str) -> bool:
-        """Whether this client may name a model, as OpenAI's names or Gemini's."""
+    def may_use(self, model: str) -> bool:
+        """Whether this client may use a model, under a name of OpenAI's or of Gemini's."""
         patterns = self.known.models if self.known is not None else ()
         names = {model.removeprefix("models/"), bare_name(model)}
         return not patterns or any(fnmatchcase(name, pattern) for pattern in patterns for name in names)
 
     def check(self, model: str) -> None:
-        """Raise `ModelDenied` for a model that this client may not name."""
-        if not self.may(model):
+        """Raise `ModelDenied` for a model that this client may not use."""
+        if not self.may_use(model):
             raise ModelDenied("The model does not exist or you do not have access to it.")
 
 
-ANYBODY = Client("", None)
-"""Who calls where no keys are asked for."""
+ANONYMOUS = Client("", None)
+"""The client of a server that asks for no keys."""
 
 
 _PUBLIC_HOST = "googleapis.com"
 
 
 def _hidden_hosts(upstream: Settings) -> set[str]:
-    """The host of a relay that has another name; that of Google is everybody's.
+    """Return the host to hide from clients: a relay's, if the operator gave it another name.
 
-    Clients read an upstream's name in a header of each answer, and in our own errors.
+    Google's host is public. The name that the operator gave is shown in a header of each answer anyway.
     """
     host = urlsplit(upstream.upstream_url).hostname or ""
     return set() if host.endswith(_PUBLIC_HOST) or host in upstream_name(upstream) else {host}
 
 
 class Access:
-    """Checks the key of each request.
+    """Authenticates requests.
 
-    `secrets` are the upstreams' keys, also earlier ones, and the hosts of relays that were given another name: no error
-    may hold them.
+    `secrets` must be redacted in errors: keys of upstreams, also those before a reload, and hidden hosts of relays.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -83,7 +86,7 @@ class Access:
         self.replace(settings)
 
     def replace(self, settings: Settings) -> None:
-        """Take the keys of these settings from now on."""
+        """Use the keys of these settings from now on."""
         known = [*((key, None) for key in settings.client_keys), *((one.key, one) for one in settings.clients)]
         self._known = [one for _, one in known]
         self._hashes = [bytes.fromhex(digest_of(key)) for key, _ in known]
@@ -94,20 +97,20 @@ class Access:
         self._pages = settings.allow_origins if settings.loopback and self._open else None
 
     def client(self, scope: Scope, *, takes_key_in_url: bool = False) -> Client:
-        """The client of a request. Raises `AccessDenied`, `KeyInUrl`, `ForeignPage`.
+        """Authenticate a request and return its client. Raises `AccessDenied`, `KeyInUrl`, `ForeignPage`.
 
-        All keys are compared, whichever matches. Google's own clients may put theirs into the URL.
+        `takes_key_in_url` is for Gemini's own paths, since Google's clients may put their key into the URL.
         """
         if not takes_key_in_url:
             _check_url(scope)
         if self._pages is not None:
             _check_page(scope, self._pages)
         if self._open:
-            return ANYBODY
-        return self._with(sent_key(scope) or (_key_in_url(scope) if takes_key_in_url else None))
+            return ANONYMOUS
+        return self._find_client(read_key(scope) or (_key_in_url(scope) if takes_key_in_url else None))
 
     def admits(self, scope: Scope) -> bool:
-        """Whether a request's client may call."""
+        """Whether the client of a request may call."""
         try:
             self.client(scope)
         except (AccessDenied, KeyInUrl, ForeignPage):
@@ -115,16 +118,17 @@ class Access:
         return True
 
     def knows(self, scope: Scope) -> bool:
-        """Whether a request comes from this machine, or with a key that is asked for: it may be told of the server."""
+        """Whether a request comes from this machine or has a valid key, so that it may learn about the server."""
         return is_local(scope) or (not self._open and self.admits(scope))
 
     def viewer(self, scope: Scope) -> Client:
-        """Who looks at the page at /: browsers ask for a password. Raises `AccessDenied`, `KeyInUrl`."""
+        """Authenticate a browser that opens the page at /, by password or key. Raises `AccessDenied`, `KeyInUrl`."""
         _check_url(scope)
-        return ANYBODY if self._open else self._with(_password(scope) or sent_key(scope))
+        return ANONYMOUS if self._open else self._find_client(_read_password(scope) or read_key(scope))
 
-    def _with(self, key: str | None) -> Client:
+    def _find_client(self, key: str | None) -> Client:
         digest = sha256((key or "").encode()).digest()
+        # All keys are compared, in constant time: how long this takes tells nothing about which one matches.
         matches = [compare_digest(digest, known) for known in self._hashes]
         if not key or (self._hashes and not any(matches)):
             raise AccessDenied
@@ -136,12 +140,12 @@ _FORWARDED = frozenset({b"forwarded", b"via", b"x-real-ip", b"x-client-ip", b"tr
 
 
 def is_local(scope: Scope) -> bool:
-    """Whether a request seems to come from this machine: by a name of the loopback's, and through no proxy.
+    """Whether a request seems to come from this machine: it names the loopback address and went through no proxy.
 
-    A proxy on this machine that says nothing of itself and rewrites `Host`, as nginx does by default, looks the same:
-    what must stay on this machine needs more than this.
+    A proxy on this machine that rewrites `Host` and adds no header, as nginx does by default, looks the same. Whatever
+    must stay on this machine needs a token, too.
     """
-    if not is_loopback(host_of(scope)):
+    if not is_loopback(request_host(scope)):
         return False
     return not any(name in _FORWARDED or name.startswith(b"x-forwarded") for name in fields_of(scope))
 
@@ -157,34 +161,34 @@ def _check_url(scope: Scope) -> None:
 
 
 def _key_in_url(scope: Scope) -> str | None:
-    """The key in the URL, if there is exactly one."""
+    """Return the key in the URL, if there is exactly one."""
     keys = [value for name, value in parse_qsl(scope["query_string"].decode("latin-1")) if name == "key"]
     return keys[0] if len(keys) == 1 else None
 
 
 def _check_page(scope: Scope, allowed: Collection[str]) -> None:
-    """On the loopback address without keys a page may call under the loopback's own names, or where it is allowed.
+    """Refuse web pages of other names. For servers on the loopback address without client keys.
 
-    A browser takes a page for one of this server if the page's name has come to point here, and asks nothing first.
-    What such a page reads from its own server (GET) has no `Origin`.
+    DNS rebinding: a page's host name is changed to point at this machine. The browser then takes this server for the
+    page's own and sends no preflight request; for a GET it does not even send `Origin`. So `Host` is checked, too.
     """
-    if is_loopback(host_of(scope)) or "*" in allowed:
+    if is_loopback(request_host(scope)) or "*" in allowed:
         return
     fields = fields_of(scope)
     host, origin = header(scope, b"host") or "", header(scope, b"origin")
     if origin is None:
         is_named = any(one.partition("://")[2] == host for one in allowed)
         if scope.get("method") == "GET" and b"host" in fields and not is_named:
-            raise ForeignPage("Nothing is read here under this name: see --allow-origins, or set client keys.")
+            raise ForeignPage("This server is not read under this host name: see --allow-origins, or set client keys.")
     elif origin not in allowed and origin.partition("://")[2] == host:
-        raise ForeignPage("Pages of this name may not call: see --allow-origins.")
+        raise ForeignPage("Web pages of this origin may not call this server: see --allow-origins.")
 
 
-def sent_key(scope: Scope) -> str | None:
-    """The key that a client sent, in the first of these that there is.
+def read_key(scope: Scope) -> str | None:
+    """Return the key that a client sent, from the first of these headers that is present.
 
-    `Authorization: Bearer` as OpenAI's clients send it, `api-key` as Azure's do, `x-goog-api-key` as Google's do. One
-    that comes twice is none: who else reads it, a proxy, may have read the other one.
+    `Authorization: Bearer` (OpenAI's clients), `api-key` (Azure's), `x-goog-api-key` (Google's). A header that is
+    present twice counts as missing: a proxy in front may have checked the other one.
     """
     if len(fields_of(scope)) < len(scope["headers"]):
         names = [name for name, _ in scope["headers"] if name in _KEYS]
@@ -196,8 +200,8 @@ def sent_key(scope: Scope) -> str | None:
     return header(scope, b"api-key") or header(scope, b"x-goog-api-key")
 
 
-def _password(scope: Scope) -> str | None:
-    """The password of `Authorization: Basic`, which browsers send."""
+def _read_password(scope: Scope) -> str | None:
+    """Return the password of `Authorization: Basic`, which browsers send."""
     scheme, _, value = (header(scope, b"authorization") or "").partition(" ")
     if scheme.lower() != "basic":
         return None

@@ -1,4 +1,15 @@
-"""How much is served at once: so many requests run, some more wait a moment, the rest is sent away at once."""
+"""Admission control: a limited number of requests run, some more wait for a moment, all others get an error at once.
+
+States of a request:
+
+    waiting    in the queue, at most `patience` seconds
+    running    it has a slot
+    refused    `Overloaded` was raised; the client gets 429 or 503 with a time to wait
+
+Transitions: `Admission.slot()` leads to running if a slot is free, else to waiting, or to refused if the queue is full.
+`release()`, at the end of a `with`, hands the slot to the first in the queue. A request that is cancelled in the moment
+in which it is handed a slot must release it, or the slot would be lost for ever.
+"""
 
 import asyncio
 from collections import deque
@@ -8,86 +19,89 @@ from typing import Self
 from adapter.server.http.byte_budget import ByteBudget, Overloaded
 
 
-class TooOften(Exception):
-    """A client asked more often than it may; `wait` seconds from now it may again."""
+class RateLimitExceeded(Exception):
+    """A client is above its rate limit; it may ask again in `wait` seconds."""
 
     def __init__(self, limit: int, wait: float) -> None:
         super().__init__(f"Rate limit reached: {limit} requests are allowed. Try again in {ceil(wait)} s.")
         self.wait = wait
 
 
-class Held:
-    """Bytes that are taken as long as this object lives: whoever uses what it stands for keeps it beside that.
+class HeldBytes:
+    """Bytes of a `ByteBudget` that are reserved for as long as this object lives.
 
-    A history is used by its request, and by a job in the background long after its request.
+    A history is used by its request, and by a background job long after the request: no `with` block spans both. So
+    whoever uses the history keeps this object beside it, and the last reference that goes releases the bytes.
     """
 
-    def __init__(self, room: ByteBudget) -> None:
+    def __init__(self, budget: ByteBudget) -> None:
         self.size = 0
-        self._room = room
+        self._budget = budget
 
-    def take(self, size: int) -> None:
-        """Take so much more. Raises `Overloaded`."""
-        self._room.take(size)
+    def reserve(self, size: int) -> None:
+        """Reserve `size` more bytes. Raises `Overloaded`."""
+        self._budget.reserve(size)
         self.size += size
 
     def __del__(self) -> None:
-        self._room.give(self.size)
+        self._budget.release(self.size)
 
 
-class Load:
-    """Places for requests that run, and a line for those that wait; the first in it is served first.
+class Admission:
+    """Slots for running requests, and a queue for waiting ones: first in, first out.
 
-    A request has its place inside `with await load.place()`.
+    A request runs inside `with await admission.slot()`. `most` is the number of slots, `queued` the length of the
+    queue, `patience` the longest wait in seconds.
     """
 
     def __init__(self, most: int, queued: int, patience: float) -> None:
         self._free = most
-        self._queued = queued
+        self._max_queued = queued
         self._patience = patience
-        self._line: deque[asyncio.Future[None]] = deque()
+        self._queue: deque[asyncio.Future[None]] = deque()
 
-    def take(self) -> bool:
-        """Whether there is a free place, which is then taken."""
+    def try_acquire(self) -> bool:
+        """Take a free slot; False if there is none."""
         if self._free == 0:
             return False
         self._free -= 1
         return True
 
-    async def place(self) -> Self:
-        """Take a place, now or in turn, and give it back behind the `with` that this is for. Raises `Overloaded`."""
-        if not self.take():
-            await self.wait()
+    async def slot(self) -> Self:
+        """Take a slot, at once or after a wait; the `with` block around it releases it. Raises `Overloaded`."""
+        if not self.try_acquire():
+            await self.wait_for_slot()
         return self
 
     def __enter__(self) -> None: ...
 
     def __exit__(self, *_: object) -> None:
-        self.give()
+        self.release()
 
-    async def wait(self) -> None:
-        """Take the next place that is given back. Raises `Overloaded`."""
-        if len(self._line) >= self._queued:
+    async def wait_for_slot(self) -> None:
+        """Wait for the next slot that is released. Raises `Overloaded`."""
+        if len(self._queue) >= self._max_queued:
             raise Overloaded
-        turn = asyncio.get_running_loop().create_future()
-        self._line.append(turn)
+        waiter = asyncio.get_running_loop().create_future()
+        self._queue.append(waiter)
         try:
             async with asyncio.timeout(self._patience):
-                await turn
+                await waiter
         except BaseException as error:
-            if turn in self._line:
-                self._line.remove(turn)
+            if waiter in self._queue:
+                self._queue.remove(waiter)
             else:
-                self.give()
+                # The slot was handed over in the very moment of the cancellation.
+                self.release()
             if isinstance(error, TimeoutError):
                 raise Overloaded from None
             raise
 
-    def give(self) -> None:
-        """Give a place back, to the first in line who still waits."""
-        for turn in self._line:
-            if not turn.done():
-                self._line.remove(turn)
-                turn.set_result(None)
+    def release(self) -> None:
+        """Hand the slot to the first request in the queue that still waits, or make it free."""
+        for waiter in self._queue:
+            if not waiter.done():
+                self._queue.remove(waiter)
+                waiter.set_result(None)
                 return
         self._free += 1

@@ -1,4 +1,4 @@
-"""How often a client may ask (extra `limits`): in this process, or together with all others that share a Redis."""
+"""Rate limits per client (extra `limits`), counted in this process or together with all that share a Redis."""
 
 import logging
 import time
@@ -11,19 +11,22 @@ from limits.aio.strategies import MovingWindowRateLimiter
 from limits.errors import StorageError
 from limits.storage import storage_from_string
 
-from adapter.server.limits.admission import TooOften
+from adapter.server.limits.admission import RateLimitExceeded
 
 log = logging.getLogger("adapter")
 
 PATIENCE = 0.3
-"""Seconds that a request waits for the shared counts."""
+"""Seconds that a request waits for the shared counters."""
 
 PAUSE = 5.0
-"""Seconds for which shared counts that failed are left alone."""
+"""Seconds without the shared counters after they failed: each request would wait for them in vain."""
 
 
-class Rates:
-    """Counts requests; where the shared store does not answer, this process counts alone for a while."""
+class RateLimiter:
+    """Counts requests of clients. If the shared store fails, this process counts alone for `PAUSE` seconds.
+
+    So a failing Redis makes the limits looser, by the number of processes, but refuses nobody.
+    """
 
     def __init__(self, store: str) -> None:
         self._own = MovingWindowRateLimiter(MemoryStorage())
@@ -34,7 +37,7 @@ class Rates:
         self._shared_again_at = 0.0
 
     async def hit(self, client: str, rates: tuple[str, ...]) -> None:
-        """Count one request. Raises `TooOften`."""
+        """Count one request against each rate ("60/minute"). Raises `RateLimitExceeded`."""
         for rate in rates:
             if self._shared is None or time.monotonic() < self._shared_again_at:
                 await _hit(self._own, client, rate)
@@ -43,7 +46,10 @@ class Rates:
                 await _hit(self._shared, client, rate)
             except StorageError as error:
                 self._shared_again_at = time.monotonic() + PAUSE
-                log.warning("this process counts rates alone: %s", type(error.__cause__ or error).__name__)
+                log.warning(
+                    "rate limits: the shared store failed, this process counts alone for a while: %s",
+                    type(error.__cause__ or error).__name__,
+                )
                 await _hit(self._own, client, rate)
 
     async def aclose(self) -> None:
@@ -56,7 +62,7 @@ async def _hit(limiter: MovingWindowRateLimiter, client: str, text: str) -> None
     rate = parse(text)
     if not await limiter.hit(rate, "adapter", client):
         stats = await limiter.get_window_stats(rate, "adapter", client)
-        raise TooOften(rate.amount, max(0.0, stats.reset_time - time.time()))
+        raise RateLimitExceeded(rate.amount, max(0.0, stats.reset_time - time.time()))
 
 
 def _is_shared(store: str) -> bool:

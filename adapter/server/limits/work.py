@@ -1,8 +1,8 @@
-"""Where the computing for a request is done: at once, or in one thread beside the event loop.
+"""Where a request is decoded and translated: in the event loop, or in one worker thread.
 
-Translating a usual request takes less than a millisecond. What a body of megabytes takes would keep all other clients
-waiting, so it is done in a thread: the interpreter changes threads every five milliseconds, and no single call in
-there is long (`wire.reader`). There is one such thread, so large requests wait for each other and for nothing else.
+A usual request takes less than a millisecond. A body of megabytes would block all other clients, so it goes to the
+thread: the interpreter switches threads every five milliseconds, and no single call there is long (`wire.reader`).
+There is only one such thread, so large requests wait for each other, and nobody else waits for them.
 """
 
 import asyncio
@@ -15,44 +15,44 @@ from adapter.wire.reader import is_small
 T = TypeVar("T")
 
 LONG = 4 * 1024 * 1024
-"""Bytes that take some ten milliseconds, whatever they are."""
+"""Size in bytes from which even simple JSON takes some ten milliseconds."""
 
 
 LONG_HISTORY = 256 * 1024
-"""Bytes of a history from which on it is decoded and translated beside the event loop."""
+"""Size in bytes from which a stored history is decoded and translated in the thread."""
 
 
 class Work(Protocol):
-    """Does the computing of one request."""
+    """Runs the computations of one request."""
 
     async def run(self, function: Callable[..., T], *arguments: object) -> T:
         """Call a function and return what it returns."""
         ...
 
 
-class AtOnce:
-    """See `Work`: in the event loop, which costs nothing."""
+class InlineWork:
+    """Runs them in the event loop, without any overhead."""
 
     async def run(self, function: Callable[..., T], *arguments: object) -> T:
-        """See `Work`."""
+        """Call the function at once."""
         return function(*arguments)
 
 
-class Beside:
-    """See `Work`: in the thread."""
+class ThreadWork:
+    """Runs them in the worker thread."""
 
     def __init__(self) -> None:
         self._executor = ThreadPoolExecutor(1, "translate")
 
     async def run(self, function: Callable[..., T], *arguments: object) -> T:
-        """See `Work`. What nobody waits for any more is not begun; what has begun ends by itself."""
+        """Call the function in the thread. Cancelling drops a call that has not begun; a running one ends."""
         return await asyncio.get_running_loop().run_in_executor(self._executor, function, *arguments)
 
     def close(self) -> None:
-        """End the thread, after what it does now."""
+        """End the thread after its current call."""
         self._executor.shutdown(cancel_futures=True)
 
 
 def is_long(body: bytes) -> bool:
-    """Whether a body's decoding and translation must not be done in the event loop."""
+    """Whether a body is too large, or has too many values, to be decoded and translated in the event loop."""
     return len(body) > LONG or not is_small(body)

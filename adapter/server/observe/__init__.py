@@ -1,1 +1,1 @@
-"""What is recorded of requests: logs, figures, traces."""
+"""Observability: the request log, metrics, traces, and the exchange log of the page at /."""

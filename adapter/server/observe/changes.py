@@ -1,7 +1,7 @@
-"""What changed in the list of exchanges, for one open page: server-sent events, each with all that came since.
+"""Change feed of the exchange log, for one open page: server-sent events, each with all rows that changed.
 
-An event's id is `EPOCH-NUMBER`. The number is that of the newest change that it tells; a connection that begins with
-it, by `Last-Event-ID`, is told of later ones alone. Another process has another epoch, and tells everything.
+The id of an event is `EPOCH-NUMBER`, where NUMBER is that of its newest change. A browser that reconnects sends it as
+`Last-Event-ID` and gets only later changes. Another process has another epoch, and then everything is sent.
 """
 
 import asyncio
@@ -11,23 +11,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from adapter.server.observe.exchange_log import Exchange, Exchanges
+from adapter.server.observe.exchange_log import Exchange, ExchangeLog
 from adapter.wire.base import encode
 
 EPOCH = secrets.token_hex(4)
 
 PAUSE = 0.25
-"""Seconds in which changes are collected."""
+"""Seconds in which changes are collected into one event: a busy server would redraw the page for each."""
 
 LOOK = 1.0
 ALIVE = 15.0
-"""Seconds after which running requests are looked at again, and after which a quiet connection says that it lives."""
+"""Seconds between looks at running requests, and between heartbeats of a quiet connection."""
 
 
 class Changes:
-    """The changes of one client's exchanges; `last` is the id of the event that its page had last."""
+    """The changes of one client's exchanges. `last` is the id of the last event that the page received."""
 
-    def __init__(self, exchanges: Exchanges, client: str, last: str = "") -> None:
+    def __init__(self, exchanges: ExchangeLog, client: str, last: str = "") -> None:
         self._exchanges = exchanges
         self._client = client
         epoch, _, number = last.partition("-")
@@ -38,7 +38,7 @@ class Changes:
 
     @contextmanager
     def open(self) -> Iterator[None]:
-        """Be told of changes."""
+        """Subscribe to changes for as long as the `with` block runs."""
         self._exchanges.changed.add(self._signal)
         try:
             yield
@@ -46,7 +46,7 @@ class Changes:
             self._exchanges.changed.discard(self._signal)
 
     async def wait(self) -> None:
-        """Wait until there may be something to tell."""
+        """Wait until something may have changed."""
         seconds = LOOK if self._exchanges.running(self._client) else ALIVE
         try:
             await asyncio.wait_for(self._signal.wait(), seconds)
@@ -56,7 +56,7 @@ class Changes:
         self._signal.clear()
 
     def frame(self) -> bytes | None:
-        """An event with what changed; None if nothing did."""
+        """Return an event with all changes since the last one; None if nothing changed."""
         running = self._exchanges.running(self._client)
         ended = self._exchanges.newest_first(self._client)
         rows = [one for one in running if self._moved(one)] + [one for one in ended if one.number > self._number]
@@ -79,5 +79,5 @@ class Changes:
 
 
 def _state(exchange: Exchange) -> tuple[object, ...]:
-    """What a running request's row is made of."""
+    """Return what the row of a running request shows, to compare it with what was sent."""
     return exchange.model_asked, exchange.model, exchange.status, exchange.first_event_after, len(exchange.answer)

@@ -1,4 +1,4 @@
-"""The last exchanges, in memory, for the page at /."""
+"""Exchange log: a ring of the last requests with their answers, in memory, for the page at /."""
 
 import asyncio
 import re
@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from adapter.server.observe.ledger_entries import listed
+from adapter.server.observe.ledger_entries import notes_as_json
 from adapter.settings import Settings
 from adapter.translate.core.notes import Note
 from adapter.translate.core.strictness import counts_by_severity
@@ -20,15 +20,15 @@ from adapter.wire.gemini.generate import GenerateContentResponse, UsageMetadata
 
 MAX_KEPT = 100
 MAX_FOLLOWED = 25
-"""Streams whose events are kept while they run: of many at once most would be gone before anybody looks."""
+"""Streams whose events are kept at the same time. With many at once, most would be overwritten before anybody looks."""
 
 MAX_BODY = 256 * 1024
 MAX_ONE = 4 * 1024 * 1024
 MAX_ALL = 64 * 1024 * 1024
-"""Bytes that one exchange, and all together, may hold; larger bodies are not kept, older exchanges go."""
+"""Limits in bytes: of a shown body, of one exchange, of all. Beyond them bodies are dropped, then old exchanges."""
 
 _OWN, _PART, _OBJECT = 4_096, 1_600, 112
-"""Bytes for an exchange itself, for a message or part of one in both vocabularies, and for an object and its time."""
+"""Estimated bytes: of an exchange itself, of a message or part in both vocabularies, of one event with its time."""
 
 MAX_EXCERPT = 120
 _TEXT = re.compile(rb'"(?:content|text|input)"\s*:\s*"((?:[^"\\]|\\.){1,400})')
@@ -37,7 +37,7 @@ _LONG = re.compile(rb'"((?:data:[^",]{0,100},)?)[A-Za-z0-9+/_-]{400,}={0,2}"')
 
 
 class UpstreamCall(msgspec.Struct):
-    """One call to Gemini, with its attempts and what came. Times are seconds after the exchange began."""
+    """One call to Gemini with its attempts and events. Times are seconds since the exchange began."""
 
     upstream: str
     model: str
@@ -46,39 +46,43 @@ class UpstreamCall(msgspec.Struct):
     attempts: list[dict[str, Any]] = []
     events: list[tuple[float, bytes]] = []
 
-    def shown(self) -> dict[str, object]:
-        """It for the page."""
+    def as_json(self) -> dict[str, object]:
+        """Return the call as the page gets it."""
         return {
             "upstream": self.upstream,
             "model": self.model,
             "method": self.method,
             "begun_after": self.begun_after,
             "attempts": self.attempts,
-            "events": [{"after": after, "text": shortened(payload)} for after, payload in self.events],
+            "events": [{"after": after, "text": shorten(payload)} for after, payload in self.events],
         }
 
 
 class TimedFrames(list[bytes]):
-    """Frames of a stream; `times` says when each came."""
+    """A list of a stream's frames; `times` has the time of each (seconds of `time.perf_counter`)."""
 
     def __init__(self) -> None:
         super().__init__()
         self.times: list[float] = []
 
     def append(self, frame: bytes) -> None:
-        """Take one."""
+        """Append a frame with the current time."""
         self.times.append(time.perf_counter())
         super().append(frame)
 
 
 class Exchange(msgspec.Struct, kw_only=True):
-    """One request and its answer; bodies are JSON, with long base64 shortened. Times in Unix seconds.
+    """One request and its answer, as far as log, metrics, traces and the page need them.
 
-    `client` is the id of who asked: nobody else is shown it. None is a stranger, of whom nothing is kept. `endpoint` is
-    its name in figures, `error` the code of an error that was told. In the `background` an answer may come after the
-    exchange. `quiet`: a probe. `number` is its place in the order of changes, `plan` what was made of the request, and
-    `client_path` gives the client's path for one of the plan. `path` is a route's; `unknown_path` shows one that no
-    route has.
+    - `client`: the id of the client; the exchange is shown to no other. None: not authenticated, nothing is kept.
+    - `path`: the template of the route; `unknown_path`: a path that no route has.
+    - `endpoint`: its name in metrics; `quiet`: a health probe, which has no metrics.
+    - `started_at`: Unix seconds; `begun`: seconds of `time.perf_counter`; `first_event_after`: seconds.
+    - `error`: the code of the error that the client got.
+    - `request`, `answer`: JSON; `history_bytes`: size of the stored history that was used.
+    - `plan`: the translation; `client_path` maps a path in the plan's request to one in the client's.
+    - `background`: the answer may come after this exchange has ended.
+    - `number`: its place in the order of changes (see `changes`); `tapped`: its stream's events are kept.
     """
 
     id: str
@@ -113,38 +117,38 @@ class Exchange(msgspec.Struct, kw_only=True):
     client_path: Callable[[str], str] | None = None
     calls: list[UpstreamCall] = []
 
-    def heard(self, response: GenerateContentResponse) -> None:
-        """Take note of an event of Gemini's, or of a whole answer."""
+    def record_reply(self, response: GenerateContentResponse) -> None:
+        """Record usage and time of an event, or of a whole answer."""
         if response.usage_metadata is not None:
             self.usage = response.usage_metadata
         if self.stream and not self.first_event_after:
             self.first_event_after = time.perf_counter() - self.begun
 
     @property
-    def shown_path(self) -> str:
-        """Its path, for people."""
+    def loggable_path(self) -> str:
+        """Return the path for logs and the page."""
         return self.unknown_path or self.path
 
     @property
     def ledger(self) -> list[Note]:
-        """The notes of both ways."""
+        """Return the notes on the request and on the answer."""
         return [*self.notes, *self.reply_notes]
 
     @property
     def outcome(self) -> str:
-        """How it ended: `complete`, `error`, `broken` (an error behind a 200) or `gone` (the client was)."""
+        """Return how it ended: `complete`, `error`, `broken` (an error after the 200), `gone` (client left)."""
         if self.status == 499:
             return "gone"
         return "error" if self.status >= 400 else "broken" if self.error else "complete"
 
     @property
-    def failed(self) -> bool:
-        """Whether it ended in a way that an operator should see."""
+    def is_failure(self) -> bool:
+        """Whether it ended in a way that an operator should know about."""
         return self.status >= 500 or (self.status < 400 and bool(self.error))
 
     @property
     def size(self) -> int:
-        """About how many bytes it holds: the request as bytes, as OpenAI's structs and as Gemini's, and the answers."""
+        """Estimate the bytes in memory: the request (as bytes, OpenAI's structs, Gemini's structs) and the answers."""
         contents = self.plan.body.contents if self.plan is not None else ()
         parts = sum([len(content.parts or ()) for content in contents or ()])
         events = sum([len(payload) + _OBJECT for call in self.calls for _, payload in call.events])
@@ -153,18 +157,18 @@ class Exchange(msgspec.Struct, kw_only=True):
 
     @property
     def losses(self) -> dict[str, int]:
-        """How many losses of each severity there were, both ways."""
+        """Count the losses by severity, of request and answer."""
         return counts_by_severity([*self.notes, *self.reply_notes])
 
     def summary(self) -> dict[str, object]:
-        """A row of the list."""
+        """Return a row of the list, which is also a line of the JSON log."""
         counts: dict[str, int] = {}
         for note in self.ledger:
             counts[note.fate.value] = counts.get(note.fate.value, 0) + 1
         return {
             "id": self.id,
             "method": self.method,
-            "path": self.shown_path,
+            "path": self.loggable_path,
             "started_at": self.started_at,
             "milliseconds": round(self.milliseconds, 1),
             "status": self.status,
@@ -179,7 +183,7 @@ class Exchange(msgspec.Struct, kw_only=True):
         }
 
     def row(self) -> dict[str, object]:
-        """A row of the page's list, also of a request that runs."""
+        """Return a row of the page's list, also for a running request."""
         usage = self.usage
         return {
             **self.summary(),
@@ -195,29 +199,29 @@ class Exchange(msgspec.Struct, kw_only=True):
 
     @property
     def key(self) -> str:
-        """Its name in the list: clients may choose ids, and choose one twice."""
+        """Return a unique key: clients may choose request ids, and may choose one twice."""
         return f"{self.id}@{self.begun:.6f}"
 
     @property
     def excerpt(self) -> str:
-        """The last words of the request."""
+        """Return the beginning of the last text in the request."""
         found = _TEXT.findall(self.request[-8_192:])
         return found[-1].decode(errors="replace")[:MAX_EXCERPT] if found else ""
 
     def detail(self, *, is_whole: bool = False) -> dict[str, object]:
-        """The whole, for one page; `is_whole`: also what is long."""
+        """Return everything about the exchange; `is_whole`: without shortening its bodies."""
         times = getattr(self.answer, "times", [])
-        show = _text if is_whole else shortened
+        show = _text if is_whole else shorten
         sent = b"" if self.upstream_request is None else encode(self.upstream_request)
         return {
             **self.row(),
-            "notes": listed(self.notes),
-            "reply_notes": listed(self.reply_notes),
+            "notes": notes_as_json(self.notes),
+            "reply_notes": notes_as_json(self.reply_notes),
             "request": show(self.request),
             "upstream_request": show(sent),
-            "answer": [shortened(piece) for piece in self.answer],
+            "answer": [shorten(piece) for piece in self.answer],
             "answer_times": [round(at - self.begun, 4) for at in times],
-            "calls": [call.shown() for call in self.calls],
+            "calls": [call.as_json() for call in self.calls],
         }
 
 
@@ -225,19 +229,23 @@ def _text(body: bytes) -> str:
     return body.decode(errors="replace")
 
 
-def shows_page(settings: Settings) -> bool:
-    """Whether there is a page: on the loopback address, or where the operator wants it."""
+def is_page_enabled(settings: Settings) -> bool:
+    """Whether the page at / is served: by default only on the loopback address."""
     return settings.loopback if settings.inspector is None else settings.inspector
 
 
-def shortened(body: bytes) -> str:
-    """A body for the eye: long base64 by its length, and not more than `MAX_BODY`."""
+def shorten(body: bytes) -> str:
+    """Shorten a body for people: long base64 becomes its length, and at most `MAX_BODY` bytes are left."""
     short = _LONG.sub(lambda found: b'"%s... %d characters ..."' % (found.group(1), len(found.group(0))), body)
     return short[:MAX_BODY].decode(errors="replace")
 
 
-class Exchanges:
-    """A ring of exchanges; keeps nothing when it is not enabled."""
+class ExchangeLog:
+    """The ring of exchanges. It keeps nothing if it is not enabled.
+
+    An exchange is running (`begin`), then kept (`add`), then overwritten by later ones. Its number grows with each
+    change, so that a page can ask for what is new.
+    """
 
     def __init__(self, *, enabled: bool) -> None:
         self.enabled = enabled
@@ -249,7 +257,7 @@ class Exchanges:
         self.changed: set[asyncio.Event] = set()
 
     def begin(self, exchange: Exchange) -> None:
-        """Show a request from its beginning."""
+        """Add a request that begins."""
         if self.enabled and exchange.client is not None:
             exchange.is_running, exchange.number = True, next(self._numbers)
             self._running[id(exchange)] = exchange
@@ -260,12 +268,12 @@ class Exchanges:
             viewer.set()
 
     def running(self, client: str = "") -> list[Exchange]:
-        """A client's requests that run, the newest first; not more than are kept."""
+        """Return a client's running requests, the newest first, at most `MAX_KEPT`."""
         newest = [one for one in reversed(self._running.values()) if one.client == client]
         return newest[:MAX_KEPT]
 
     def tap(self, exchange: Exchange) -> list[bytes] | None:
-        """Where a stream's events are kept while it runs; not more of them at once than `MAX_FOLLOWED`."""
+        """Return the list that keeps a stream's events; None if the log is off or `MAX_FOLLOWED` streams have one."""
         if not self.enabled:
             return None
         if self._tapped >= MAX_FOLLOWED:
@@ -277,7 +285,7 @@ class Exchanges:
         return exchange.answer
 
     def add(self, exchange: Exchange) -> None:
-        """Keep one, in place of the oldest."""
+        """Keep an exchange that has ended; the oldest ones make room for it."""
         self._tapped -= exchange.tapped
         self._running.pop(id(exchange), None)
         if not self.enabled or exchange.client is None:
@@ -296,10 +304,10 @@ class Exchanges:
         self._wake()
 
     def newest_first(self, client: str = "") -> list[Exchange]:
-        """All of a client's that are kept."""
+        """Return a client's exchanges that have ended, the newest first."""
         return [exchange for _, exchange in reversed(self._kept) if exchange.client == client]
 
     def find(self, exchange_id: str, client: str = "") -> Exchange | None:
-        """One of a client's by its request id; the newest, since clients may choose ids."""
+        """Find a client's exchange by its key or request id; of several with one id the newest."""
         shown = (*self.running(client), *self.newest_first(client))
         return next((one for one in shown if exchange_id in (one.id, one.key)), None)

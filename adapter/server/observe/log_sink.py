@@ -1,19 +1,23 @@
-"""Where the log goes. It is never waited for: a pipe that nobody empties, or a full disk, must not stop answers."""
+"""Log sink: writes lines to standard error without ever waiting.
+
+A pipe that nobody reads, or a full disk, must not stop the server. So lines that cannot be written at once are dropped
+and counted, and the next line that gets through tells how many were lost.
+"""
 
 import os
 import select
 from typing import TextIO
 
 PIECE = 4_096
-"""Bytes that a pipe takes whole, or says beforehand that it does not (POSIX: PIPE_BUF; the size of its pages)."""
+"""Bytes that a pipe takes without blocking once `poll` says that it is ready (POSIX PIPE_BUF, 4096 on Linux)."""
 
 
-class Sink:
-    """Takes lines; those that the stream does not take at once are lost, and counted in the next line that is not."""
+class LogSink:
+    """Writes lines to a stream, or drops and counts them."""
 
     def __init__(self, stream: TextIO | None) -> None:
         self.lost = 0
-        self._descriptor = descriptor_of(stream)
+        self._descriptor = file_descriptor(stream)
         self._ready: select.poll | None = None
         self._cut = False
         if self._descriptor is not None and hasattr(select, "poll"):
@@ -21,10 +25,10 @@ class Sink:
             self._ready.register(self._descriptor, select.POLLOUT)
 
     def write(self, *lines: str) -> None:
-        """Write lines, of which an end may be cut off."""
+        """Write lines. If the stream takes only a part of them, the rest is dropped."""
         text = "\n".join([*lines, ""])
         if self.lost:
-            text = f"{self.lost} lines of the log were lost: its end takes no more, or not fast enough\n{text}"
+            text = f"{self.lost} lines of the log were lost: whatever reads the log is full or too slow\n{text}"
         if self._cut:
             text = f"\n{text}"
         data = text.encode(errors="replace")
@@ -38,7 +42,7 @@ class Sink:
             self._cut = self._cut or taken > 0
 
     def _take(self, piece: bytes) -> int:
-        """How many bytes were taken."""
+        """Write as much of `piece` as fits at once; return the number of bytes."""
         if self._descriptor is None or (self._ready is not None and not self._ready.poll(0)):
             return 0
         try:
@@ -47,8 +51,8 @@ class Sink:
             return 0
 
 
-def descriptor_of(stream: TextIO | None) -> int | None:
-    """The stream's file; a process may have been started without one."""
+def file_descriptor(stream: TextIO | None) -> int | None:
+    """Return the file descriptor of a stream; None if it has none (a process may be started without stderr)."""
     try:
         return None if stream is None else stream.fileno()
     except (OSError, ValueError):

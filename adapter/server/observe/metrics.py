@@ -1,4 +1,7 @@
-"""Figures for Prometheus (extra `metrics`), of exchanges that have ended. Labels take few values, whatever is sent."""
+"""Metrics for Prometheus (extra `metrics`).
+
+Labels take few values whatever clients send: a client that chooses names must not be able to fill the memory.
+"""
 
 import os
 from pathlib import Path
@@ -15,16 +18,16 @@ from adapter.upstream.settings import UpstreamSettings
 from adapter.wire.gemini.generate import GenerateContentRequest, GenerateContentResponse, UsageMetadata
 
 MAX_MODELS = 100
-"""How many models have figures of their own; the rest count as `other`."""
+"""How many models have a label of their own; all others count as `other`."""
 
 SHARED = "PROMETHEUS_MULTIPROC_DIR"
-"""The variable that names the folder which several workers share (prometheus-client's own)."""
+"""The environment variable of prometheus-client for the folder that several workers share."""
 
 SECONDS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 80, 160, 320, 600)
 
 
 class Metrics:
-    """All figures of one process; where workers share a folder, `page` has the sum of all."""
+    """The metrics of one process; if workers share a folder, `render` returns the sums of all."""
 
     content_type = CONTENT_TYPE_LATEST
 
@@ -63,29 +66,29 @@ class Metrics:
         self._models: set[str] = set()
 
     def begin(self) -> None:
-        """A request for an answer of Gemini's is being served."""
+        """Count a running request to Gemini."""
         self._running.inc()
 
     def end(self, exchange: Exchange) -> None:
-        """It has been served."""
+        """Count a request to Gemini that has ended: outcome, times, tokens, losses."""
         self._running.dec()
-        self.count(exchange)
+        self.count_request(exchange)
         endpoint, model = exchange.endpoint, self._model(exchange)
         self._seconds.labels(endpoint, model, exchange.stream).observe(exchange.milliseconds / 1000)
         if exchange.first_event_after:
             self._first.labels(endpoint, model).observe(exchange.first_event_after)
         if not exchange.background:
-            self.answered(exchange)
+            self.count_reply(exchange)
 
-    def count(self, exchange: Exchange) -> None:
-        """A request has ended."""
+    def count_request(self, exchange: Exchange) -> None:
+        """Count a request that has ended, by endpoint, status and outcome."""
         self._requests.labels(exchange.endpoint, exchange.status, exchange.outcome).inc()
 
-    def answered(self, exchange: Exchange) -> None:
-        """What Gemini counted, and what became of the fields of both ways."""
+    def count_reply(self, exchange: Exchange) -> None:
+        """Count tokens, losses and sources of signatures of an answer."""
         model = self._model(exchange)
-        for kind, number in _tokens(exchange.usage):
-            # A counter takes no negative number, and relays have been seen to send them.
+        for kind, number in _token_counts(exchange.usage):
+            # Relays have been seen to send negative numbers, for which a counter raises.
             self._tokens.labels(model, kind).inc(max(0, number))
         for note in exchange.ledger:
             if note.severity is not None:
@@ -96,29 +99,29 @@ class Metrics:
     def start_call(
         self,
         upstream: UpstreamSettings,
-        method: str,  # noqa: ARG002 - see `Observer`
+        method: str,  # noqa: ARG002 - the interface has it
         model: str,  # noqa: ARG002
         request: GenerateContentRequest | None,  # noqa: ARG002
     ) -> "CountedCall":
-        """See `upstream.observer.Observer`."""
+        """Begin to count the attempts of a call."""
         return CountedCall(upstream.name, self._attempts, self._retries)
 
     def add_open_circuits(self, upstream: str, more: int) -> None:
-        """See `upstream.observer.Observer`."""
+        """Change the gauge of open circuits."""
         self._circuits.labels(upstream).inc(more)
 
-    def page(self) -> bytes:
-        """All figures, as Prometheus reads them."""
+    def render(self) -> bytes:
+        """Return all metrics in Prometheus' text format."""
         folder = os.environ.get(SHARED)
         if folder is None:
             return generate_latest(self._registry)
-        _bury(folder)
+        _drop_dead_processes(folder)
         shared = CollectorRegistry()
         MultiProcessCollector(shared)  # type: ignore[no-untyped-call]
         return generate_latest(shared)
 
     def _model(self, exchange: Exchange) -> str:
-        """The model that answered, maybe to a client that has left; what nobody answered for may be any word."""
+        """Return the label of the model. If no model answered, its name is whatever the client sent: `none`."""
         name = exchange.model if exchange.status == 200 or exchange.usage is not None else ""
         if name and (name in self._models or len(self._models) < MAX_MODELS):
             self._models.add(name)
@@ -127,30 +130,30 @@ class Metrics:
 
 
 class CountedCall:
-    """One call to an upstream; see `upstream.observer.CallObserver`."""
+    """Counts the attempts of one call; implements `upstream.observer.CallObserver`."""
 
     def __init__(self, upstream: str, attempts: Counter, retries: Counter) -> None:
         self._upstream = upstream
         self._attempts = attempts
         self._retries = retries
-        self._under_way = False
+        self._is_running = False
         self._last = ""
 
-    def on_attempt(self, headers: dict[str, str]) -> None:  # noqa: ARG002 - see `CallObserver`
-        """See `CallObserver`."""
-        self._under_way = True
+    def on_attempt(self, headers: dict[str, str]) -> None:  # noqa: ARG002 - the interface has it
+        """Count a retry, if an attempt failed before this one."""
+        self._is_running = True
         if self._last:
             self._retries.labels(self._upstream, self._last).inc()
 
     def on_head(self, status: int) -> None:
-        """See `CallObserver`: how it ends is not known yet."""
+        """Do nothing: the attempt has not ended."""
 
     def on_error(self, error: UpstreamError) -> None:
-        """See `CallObserver`."""
+        """Count the failed attempt."""
         self._end(error)
 
     def on_reply(self, response: GenerateContentResponse, payload: bytes) -> None:
-        """See `CallObserver`: the exchange hears it, too."""
+        """Do nothing: tokens are counted once for each request, in `count_reply`."""
 
     def __enter__(self) -> Self:
         return self
@@ -161,13 +164,13 @@ class CountedCall:
         self._end(error)
 
     def _end(self, error: BaseException | None) -> None:
-        if self._under_way:
-            self._under_way, self._last = False, outcome(error)
+        if self._is_running:
+            self._is_running, self._last = False, outcome(error)
             self._attempts.labels(self._upstream, self._last).inc()
 
 
-def _bury(folder: str) -> None:
-    """Forget what processes had under way that are no more: nobody takes it back where one was killed."""
+def _drop_dead_processes(folder: str) -> None:
+    """Delete the gauges of killed processes: nobody else would ever count their running requests down."""
     for path in Path(folder).glob("gauge_livesum_*.db"):
         pid = int(path.stem.rpartition("_")[2])
         try:
@@ -176,7 +179,7 @@ def _bury(folder: str) -> None:
             path.unlink(missing_ok=True)
 
 
-def _tokens(usage: UsageMetadata | None) -> list[tuple[str, int]]:
+def _token_counts(usage: UsageMetadata | None) -> list[tuple[str, int]]:
     if usage is None:
         return []
     return [

@@ -1,4 +1,4 @@
-"""Each request has one line in the log and one outcome in the figures, however it ends."""
+"""Makes sure that each request has one line in the log and one outcome in the metrics, however it ends."""
 
 import time
 from types import TracebackType
@@ -6,27 +6,30 @@ from typing import Any
 
 from adapter.server.http.asgi import ClientGone
 from adapter.server.observe.call_log import CURRENT
-from adapter.server.observe.exchange_log import Exchange, Exchanges
-from adapter.server.observe.request_log import Lines
+from adapter.server.observe.exchange_log import Exchange, ExchangeLog
+from adapter.server.observe.request_log import RequestLog
 
 
 class Recorder:
-    """Where requests are recorded: the page's log, the lines of the log, and the figures, where there are any."""
+    """The places where requests are recorded: exchange log, request log, and metrics if they are on."""
 
-    def __init__(self, exchanges: Exchanges, lines: Lines | None, metrics: Any) -> None:
+    def __init__(self, exchanges: ExchangeLog, lines: RequestLog | None, metrics: Any) -> None:
         self.exchanges = exchanges
         self.metrics = metrics
         self._lines = lines
 
     def record(self, exchange: Exchange) -> None:
-        """Keep an exchange for the page at /, and write its line."""
+        """Keep an exchange that has ended for the page, and write its log line."""
         self.exchanges.add(exchange)
         if self._lines is not None:
             self._lines.write(exchange)
 
 
-class recorded:
-    """Measure an exchange, and record it at its end. `asks_gemini`: whether its figures are more than a count."""
+class ExchangeScope:
+    """A context manager around a request: measures it, and records it at its end.
+
+    `asks_gemini`: the request is for Gemini, so it has metrics of its time and tokens, too.
+    """
 
     __slots__ = ("_asks_gemini", "_exchange", "_recorder")
 
@@ -49,10 +52,10 @@ class recorded:
             CURRENT.set(None)
         exchange.milliseconds = (time.perf_counter() - exchange.begun) * 1000
         if error is not None and isinstance(error, Exception) and not isinstance(error, ClientGone):
-            # A bug behind the border for errors: the server writes what it was, and closes the connection.
+            # A bug, since all other errors have become answers by now. uvicorn logs it and closes the connection.
             exchange.status, exchange.error = exchange.status or 500, exchange.error or "internal_error"
         elif error is not None or not exchange.status:
-            # Cancelled: the answer, or its end, reached nobody.
+            # Cancelled: the client got no answer, or not all of it. 499 is nginx's status for that.
             exchange.status = 499
         self._count()
         self._recorder.record(exchange)
@@ -64,4 +67,4 @@ class recorded:
         if self._asks_gemini:
             metrics.end(exchange)
         elif not exchange.quiet:
-            metrics.count(exchange)
+            metrics.count_request(exchange)

@@ -1,4 +1,4 @@
-"""One line per request, plain or as JSON: never a key, never what was said."""
+"""Request log: one line per request, as text or JSON. It never contains keys or contents."""
 
 import asyncio
 import logging
@@ -8,7 +8,7 @@ import time
 from functools import lru_cache
 
 from adapter.server.observe.exchange_log import Exchange
-from adapter.server.observe.log_sink import Sink
+from adapter.server.observe.log_sink import LogSink
 from adapter.settings import Settings
 from adapter.wire.base import encode
 
@@ -18,8 +18,11 @@ _NAME = re.compile(r"[\w.:/+@-]*", re.ASCII)
 _LONGEST = 128
 
 
-def shown(model: str) -> str:
-    """A model's name or an error's code as the log may show it: what does not look like one may be anything."""
+def loggable(model: str) -> str:
+    """Return a name (model, error code) for the log: `-` for none, `?` for what does not look like a name.
+
+    Clients choose model names, so anything may stand there: a key by mistake, control characters, megabytes.
+    """
     if not model:
         return "-"
     return model if len(model) <= _LONGEST and _is_name(model) else "?"
@@ -31,10 +34,10 @@ def _is_name(model: str) -> bool:
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object per line."""
+    """Formats the records of `logging` as one JSON object per line."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """See `logging.Formatter`."""
+        """Return a record as a line of JSON."""
         line = {"time": _date(int(record.created)), "level": record.levelname.lower(), "message": record.getMessage()}
         if record.exc_info:
             line["error"] = self.formatException(record.exc_info)
@@ -42,33 +45,33 @@ class JsonFormatter(logging.Formatter):
 
 
 class Handler(logging.Handler):
-    """What `logging` is told."""
+    """Passes the records of `logging` to the sink."""
 
-    def __init__(self, sink: Sink) -> None:
+    def __init__(self, sink: LogSink) -> None:
         super().__init__()
         self._sink = sink
 
     def emit(self, record: logging.LogRecord) -> None:
-        """See `logging.Handler`."""
+        """Write a record."""
         self._sink.write(self.format(record))
 
 
-class Lines:
-    """The lines of requests, one for each.
+class RequestLog:
+    """Writes one line for each request.
 
-    They are written straight, as the log's handler would write them: what `logging` does for a record costs more than
-    the translation of a small request. Those of requests that end in one turn of the event loop are written together.
+    It formats lines itself: `logging` would spend more on a record than the translation of a small request takes. Lines
+    of requests that end in the same turn of the event loop are written with one system call.
     """
 
-    def __init__(self, settings: Settings, sink: Sink) -> None:
+    def __init__(self, settings: Settings, sink: LogSink) -> None:
         self._sink = sink
         self._json = settings.log_format == "json"
         self._least = logging.getLevelNamesMapping()[settings.log_level.upper()]
         self._waiting: list[str] = []
 
     def write(self, exchange: Exchange) -> None:
-        """Write one, at the end of this turn of the event loop."""
-        level = logging.WARNING if exchange.failed else logging.DEBUG if exchange.quiet else logging.INFO
+        """Queue the line of an exchange; it is written at the end of this turn of the event loop."""
+        level = logging.WARNING if exchange.is_failure else logging.DEBUG if exchange.quiet else logging.INFO
         if level < self._least:
             return
         if not self._waiting:
@@ -83,15 +86,15 @@ class Lines:
         now = int(time.time())
         if not self._json:
             return f"{_clock(now)} {level} {exchange.id} {_plain(exchange)}"
-        names = {"model_asked": shown(exchange.model_asked), "model": shown(exchange.model)}
+        names = {"model_asked": loggable(exchange.model_asked), "model": loggable(exchange.model)}
         if exchange.error:
-            names["error"] = shown(exchange.error)
+            names["error"] = loggable(exchange.error)
         return encode({"time": _date(now), "level": level.lower(), **exchange.summary(), **names}).decode()
 
 
 def _plain(exchange: Exchange) -> str:
-    """Method, path, status, model asked and model that answered, times, tokens, losses by severity, and the error."""
-    asked, model = shown(exchange.model_asked), shown(exchange.model)
+    """Format method, path, status, models (asked for -> answered), times, tokens, losses by severity, and the error."""
+    asked, model = loggable(exchange.model_asked), loggable(exchange.model)
     models = model if asked in ("-", model) else f"{asked} -> {model}"
     first = f" (first event {round(exchange.first_event_after * 1_000)} ms)" if exchange.first_event_after else ""
     tokens = ""
@@ -99,9 +102,9 @@ def _plain(exchange: Exchange) -> str:
         made = (exchange.usage.candidates_token_count or 0) + (exchange.usage.thoughts_token_count or 0)
         tokens = f" {exchange.usage.prompt_token_count or 0}+{made} tokens"
     losses = "".join(f" {severity}={count}" for severity, count in exchange.losses.items())
-    error = f" {shown(exchange.error)}" if exchange.error else ""
+    error = f" {loggable(exchange.error)}" if exchange.error else ""
     times = f"{round(exchange.milliseconds)} ms{first}"
-    return f"{exchange.method} {exchange.shown_path} {exchange.status} {models} {times}{tokens}{losses}{error}"
+    return f"{exchange.method} {exchange.loggable_path} {exchange.status} {models} {times}{tokens}{losses}{error}"
 
 
 @lru_cache(maxsize=1)
@@ -114,9 +117,9 @@ def _date(second: int) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(second))
 
 
-def configure(settings: Settings) -> Lines:
-    """Send the logs of the project and of its HTTP server to standard error; the lines of requests go there too."""
-    sink = Sink(sys.stderr)
+def configure(settings: Settings) -> RequestLog:
+    """Send the logs of adapter, uvicorn and asyncio to standard error; return the request log, which goes there."""
+    sink = LogSink(sys.stderr)
     handler = Handler(sink)
     plain = logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S")
     handler.setFormatter(JsonFormatter() if settings.log_format == "json" else plain)
@@ -125,4 +128,4 @@ def configure(settings: Settings) -> Lines:
         log.handlers[:] = [handler]
         log.propagate = False
         log.setLevel(level.upper())
-    return Lines(settings, sink)
+    return RequestLog(settings, sink)

@@ -1,4 +1,4 @@
-"""What a request's path may be called in logs, figures and spans."""
+"""Route templates for logs, metrics and spans: never a real id, which may be anything that a client sent."""
 
 import re
 from typing import NamedTuple
@@ -11,17 +11,17 @@ _UNPRINTABLE = re.compile(r"[^!-~]")
 
 
 class RouteName(NamedTuple):
-    """The path's template, without the values of its variables; None for a path that is no endpoint's.
+    """The template of a path, without the values of its variables; None if no endpoint has the path.
 
-    `is_quiet`: machines ask it again and again, so it has no figures, no spans, and a line only in detail.
+    `is_quiet`: a probe that machines call all the time; no metrics, no spans, and a log line only at level debug.
     """
 
     template: str | None
     is_quiet: bool = False
 
 
-def shown_path(scope: Scope) -> str:
-    """A path that no route has, for the log and the client: what looks like a key is cut, as is what is too long."""
+def loggable_path(scope: Scope) -> str:
+    """Return a path that no route has, for the log and the client. Whatever looks like a key is cut."""
     sent: bytes = scope.get("raw_path") or scope["path"].encode("utf-8", "surrogatepass")
     text = _UNPRINTABLE.sub("?", sent.partition(b"?")[0].decode("latin-1"))
     text = _LIKE_A_KEY.sub(lambda found: f"{found.group()[:6]}...", text)

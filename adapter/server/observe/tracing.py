@@ -1,9 +1,9 @@
-"""Traces by OpenTelemetry (extra `telemetry`): a span for each request, each call to a model, and each attempt at it.
+"""Traces by OpenTelemetry (extra `telemetry`): a span for each request, each call to a model, and each attempt.
 
-Names and attributes are those of the semantic conventions (opentelemetry-semantic-conventions 0.66b2): HTTP's for the
-request and the attempts, GenAI's for the call between them. Spans hold what the log holds: no key, no URL, nothing that
-was said, and of what others name only what looks like a name. Where to send spans, how many to sample and to hold back,
-and the service's name are read from OpenTelemetry's own variables.
+Names and attributes follow the semantic conventions (opentelemetry-semantic-conventions 0.66b2): HTTP's for requests
+and attempts, GenAI's for the calls between them. Spans contain what the log contains: no keys, no URLs, no contents.
+The collector's address, sampling, queue sizes and the service's name are read from OpenTelemetry's own environment
+variables (OTEL_*).
 """
 
 import asyncio
@@ -40,7 +40,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from adapter import __version__
 from adapter.server.http.asgi import header
 from adapter.server.observe.exchange_log import Exchange
-from adapter.server.observe.request_log import shown
+from adapter.server.observe.request_log import loggable
 from adapter.server.observe.route_name import RouteName
 from adapter.upstream.errors import UpstreamError
 from adapter.upstream.observer import outcome
@@ -49,8 +49,8 @@ from adapter.wire.gemini.generate import GenerateContentRequest, GenerateContent
 
 log = logging.getLogger("adapter")
 
-CLOSING = 5.0
-"""Seconds in which the last spans may be sent when the process ends."""
+CLOSE_TIMEOUT_S = 5.0
+"""Seconds for sending the last spans when the process ends."""
 
 _NAME = "gemini-openai-adapter"
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "CONNECT"})
@@ -63,11 +63,11 @@ _OPERATIONS = {
     "listModels": "list_models",
     "getModel": "get_model",
 }
-"""Gemini's methods as operations of GenAI; the conventions have names for the first two alone."""
+"""Operation names of Gemini's methods; the conventions define only that of the first two."""
 
 _TEMPLATES = {"listModels": "models", "getModel": "models/{model}"}
 
-_ASKED = (
+_REQUEST_FIELDS = (
     ("max_output_tokens", gen_ai.GEN_AI_REQUEST_MAX_TOKENS),
     ("temperature", gen_ai.GEN_AI_REQUEST_TEMPERATURE),
     ("top_p", gen_ai.GEN_AI_REQUEST_TOP_P),
@@ -80,26 +80,26 @@ _ASKED = (
 
 
 class Traces:
-    """The traces of one process. `processor` makes what takes the spans that have ended."""
+    """The traces of one process. `processor` builds what exports the spans."""
 
     def __init__(self, processor: "Callable[[], SpanProcessor] | None" = None) -> None:
         self._processor = processor
         self._provider: TracerProvider | None = None
 
     def open(self) -> None:
-        """Begin; threads start here."""
-        # OpenTelemetry's own words hold addresses and answers of the collector: `_Told` says what there is to say.
+        """Start the exporter's thread. Not in `__init__`: worker processes are forked after that."""
+        # OpenTelemetry's own log lines contain addresses and answers of the collector. `_LossLogger` logs instead.
         own = logging.getLogger("opentelemetry")
         own.propagate = False
         own.handlers[:] = [logging.NullHandler()]
         named = Resource({SERVICE_NAME: _NAME, SERVICE_VERSION: __version__})
         resource = Resource.create().merge(named).merge(OTELResourceDetector().detect())
         self._provider = TracerProvider(resource=resource, shutdown_on_exit=False)
-        self._provider.add_span_processor((self._processor or sending)())
+        self._provider.add_span_processor((self._processor or build_processor)())
         self.tracer = self._provider.get_tracer(_NAME, __version__)
 
     async def aclose(self) -> None:
-        """Send what is left, if the collector takes it in time."""
+        """Send the last spans, for at most `CLOSE_TIMEOUT_S` seconds."""
         if self._provider is None:
             return
         loop, done = asyncio.get_running_loop(), asyncio.Event()
@@ -109,30 +109,30 @@ class Traces:
             provider.shutdown()
             loop.call_soon_threadsafe(done.set)
 
-        # A thread of an executor would be waited for.
+        # A daemon thread: one of an executor would keep the process alive until the collector answers.
         threading.Thread(target=close, name="traces", daemon=True).start()
         try:
-            async with asyncio.timeout(CLOSING):
+            async with asyncio.timeout(CLOSE_TIMEOUT_S):
                 await done.wait()
         except TimeoutError:
             log.warning("traces: the collector did not take the last spans in time")
 
-    def around(self, app: ASGIApp, name_of: Callable[[str], RouteName]) -> ASGIApp:
-        """An application whose requests have spans. `name_of` tells how a path may be called in them."""
-        return _Traced(app, self, name_of)
+    def wrap(self, app: ASGIApp, name_of: Callable[[str], RouteName]) -> ASGIApp:
+        """Wrap an application, so that its requests have spans. `name_of` returns the route of a path."""
+        return _TracingMiddleware(app, self, name_of)
 
     def start_call(
         self, upstream: UpstreamSettings, method: str, model: str, request: GenerateContentRequest | None
     ) -> "TracedCall":
-        """See `upstream.observer.Observer`."""
+        """Begin the span of a call."""
         return TracedCall(self, upstream, method, model, request)
 
     def add_open_circuits(self, upstream: str, more: int) -> None:
-        """See `upstream.observer.Observer`: nothing of a trace."""
+        """Do nothing: circuits belong to no request."""
 
 
-class _Traced:
-    """The span of each request but probes, around all that is done for it. The client's `traceparent` is its parent."""
+class _TracingMiddleware:
+    """Opens a span around each request except probes. Its parent is the client's `traceparent`, if it sent one."""
 
     def __init__(self, app: ASGIApp, traces: Traces, name_of: Callable[[str], RouteName]) -> None:
         self._app = app
@@ -140,7 +140,7 @@ class _Traced:
         self._name_of = name_of
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One connection."""
+        """Serve one request (ASGI)."""
         route = None if scope["type"] == "lifespan" else self._name_of(scope["path"])
         if route is None or route.is_quiet:
             await self._app(scope, receive, send)
@@ -153,7 +153,7 @@ class _Traced:
         scope.setdefault("state", {})["trace_id"] = format_trace_id(span.get_span_context().trace_id)
         status = 0
 
-        async def seen(message: Message) -> None:
+        async def observe_send(message: Message) -> None:
             nonlocal status
             if message["type"] in ("http.response.start", "websocket.http.response.start"):
                 status = message["status"]
@@ -163,14 +163,14 @@ class _Traced:
 
         token = contexts.attach(set_span_in_context(span))
         try:
-            await self._app(scope, receive, seen)
+            await self._app(scope, receive, observe_send)
         finally:
             contexts.detach(token)
             _end_request(span, name, route.template, scope, status)
 
 
 def _end_request(span: Span, name: str, route: str | None, scope: Scope, status: int) -> None:
-    """What is known of a request at its end. That a client is at fault is no error of the server's."""
+    """Set what is known at the end of a request. By the conventions a 4xx is no error of a server span."""
     exchange: Exchange | None = scope["state"].get("exchange")
     if route is not None:
         span.update_name(f"{name} {route}")
@@ -181,16 +181,16 @@ def _end_request(span: Span, name: str, route: str | None, scope: Scope, status:
     if exchange is not None:
         span.set_attribute("adapter.outcome", exchange.outcome)
         if exchange.model_asked:
-            span.set_attribute(gen_ai.GEN_AI_REQUEST_MODEL, shown(exchange.model_asked))
+            span.set_attribute(gen_ai.GEN_AI_REQUEST_MODEL, loggable(exchange.model_asked))
     if exchange is not None and exchange.outcome in ("gone", "broken"):
-        _fail(span, exchange.error or "cancelled")
+        _mark_failed(span, exchange.error or "cancelled")
     elif status >= 500:
-        _fail(span, exchange.error if exchange is not None and exchange.error else str(status))
+        _mark_failed(span, exchange.error if exchange is not None and exchange.error else str(status))
     span.end()
 
 
 class TracedCall:
-    """One call to a model; see `upstream.observer.CallObserver`. Its attempts are spans below its own."""
+    """The span of a call to a model, with a child for each attempt; implements `upstream.observer.CallObserver`."""
 
     def __init__(
         self,
@@ -220,20 +220,20 @@ class TracedCall:
         attributes = {
             **self._server,
             gen_ai.GEN_AI_OPERATION_NAME: operation,
-            gen_ai.GEN_AI_PROVIDER_NAME: _provider(upstream, parts.hostname),
+            gen_ai.GEN_AI_PROVIDER_NAME: _provider_name(upstream, parts.hostname),
             "adapter.upstream": upstream.name,
-            **_asked(request),
+            **_request_attributes(request),
         }
         if model:
-            attributes[gen_ai.GEN_AI_REQUEST_MODEL] = shown(model)
+            attributes[gen_ai.GEN_AI_REQUEST_MODEL] = loggable(model)
         if self._stream:
             attributes[gen_ai.GEN_AI_REQUEST_STREAM] = True
         self._span = self._tracer.start_span(
-            f"{operation} {shown(model)}" if model else operation, None, SpanKind.CLIENT, attributes
+            f"{operation} {loggable(model)}" if model else operation, None, SpanKind.CLIENT, attributes
         )
 
     def on_attempt(self, headers: dict[str, str]) -> None:
-        """See `CallObserver`: the upstream is told whose child it is."""
+        """Begin the span of an attempt, and send its id to the upstream (`traceparent`)."""
         attributes = {**self._server, **self._http}
         if self._attempts:
             attributes[HTTP_REQUEST_RESEND_COUNT] = self._attempts
@@ -247,16 +247,16 @@ class TracedCall:
         self._attempt = span
 
     def on_head(self, status: int) -> None:
-        """See `CallObserver`."""
+        """Set the HTTP status of the attempt."""
         if self._attempt is not None:
             self._attempt.set_attribute(HTTP_RESPONSE_STATUS_CODE, status)
 
     def on_error(self, error: UpstreamError) -> None:
-        """See `CallObserver`."""
+        """End the span of a failed attempt."""
         self._end_attempt(error)
 
-    def on_reply(self, response: GenerateContentResponse, payload: bytes) -> None:  # noqa: ARG002 - see `CallObserver`
-        """See `CallObserver`."""
+    def on_reply(self, response: GenerateContentResponse, payload: bytes) -> None:  # noqa: ARG002 - the interface has it
+        """Remember time, usage and finish reasons for the end of the span."""
         if self._first is None:
             self._first = time.perf_counter() - self._begun
         self._last = response
@@ -264,20 +264,20 @@ class TracedCall:
             self._usage = response.usage_metadata
         for candidate in response.candidates or ():
             if candidate.finish_reason is not None:
-                self._reasons[candidate.index or 0] = shown(candidate.finish_reason)
+                self._reasons[candidate.index or 0] = loggable(candidate.finish_reason)
 
     def __enter__(self) -> Self:
-        """See `CallObserver`."""
+        """Return the observer: the span has begun already."""
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """See `CallObserver`."""
+        """End the span of the call."""
         self._end_attempt(error)
-        self._span.set_attributes(self._told())
+        self._span.set_attributes(self._answer_attributes())
         if error is not None:
-            _fail(self._span, outcome(error))
+            _mark_failed(self._span, outcome(error))
         self._span.end()
 
     def _end_attempt(self, error: BaseException | None) -> None:
@@ -285,30 +285,30 @@ class TracedCall:
         if span is None:
             return
         if error is not None:
-            _fail(span, outcome(error))
+            _mark_failed(span, outcome(error))
         span.end()
 
-    def _told(self) -> dict[str, AttributeValue]:
-        """What the answer says of itself."""
-        told: dict[str, AttributeValue] = {}
+    def _answer_attributes(self) -> dict[str, AttributeValue]:
+        """Return the attributes that describe the answer."""
+        attributes: dict[str, AttributeValue] = {}
         if self._reasons:
-            told[gen_ai.GEN_AI_RESPONSE_FINISH_REASONS] = [reason for _, reason in sorted(self._reasons.items())]
+            attributes[gen_ai.GEN_AI_RESPONSE_FINISH_REASONS] = [reason for _, reason in sorted(self._reasons.items())]
         if self._last is not None and self._last.response_id:
-            told[gen_ai.GEN_AI_RESPONSE_ID] = shown(self._last.response_id)
+            attributes[gen_ai.GEN_AI_RESPONSE_ID] = loggable(self._last.response_id)
         if self._last is not None and self._last.model_version:
-            told[gen_ai.GEN_AI_RESPONSE_MODEL] = shown(self._last.model_version)
+            attributes[gen_ai.GEN_AI_RESPONSE_MODEL] = loggable(self._last.model_version)
         if self._stream and self._first is not None:
-            told[gen_ai.GEN_AI_RESPONSE_TIME_TO_FIRST_CHUNK] = self._first
-        return told | _tokens(self._usage)
+            attributes[gen_ai.GEN_AI_RESPONSE_TIME_TO_FIRST_CHUNK] = self._first
+        return attributes | _tokens(self._usage)
 
 
-def _fail(span: Span, kind: str) -> None:
-    """An error by its kind alone: its words may hold what was said."""
+def _mark_failed(span: Span, kind: str) -> None:
+    """Mark a span as failed, by the kind of the error alone: its message may quote contents."""
     span.set_attribute(ERROR_TYPE, kind)
     span.set_status(StatusCode.ERROR)
 
 
-def _provider(upstream: UpstreamSettings, host: str | None) -> str:
+def _provider_name(upstream: UpstreamSettings, host: str | None) -> str:
     if upstream.auth == "vertex":
         return gen_ai.GenAiProviderNameValues.GCP_VERTEX_AI.value
     google = host == "generativelanguage.googleapis.com"
@@ -316,21 +316,21 @@ def _provider(upstream: UpstreamSettings, host: str | None) -> str:
     return values.GCP_GEMINI.value if google else values.GCP_GEN_AI.value
 
 
-def _asked(request: GenerateContentRequest | None) -> Mapping[str, AttributeValue]:
-    """The numbers of a request."""
+def _request_attributes(request: GenerateContentRequest | None) -> Mapping[str, AttributeValue]:
+    """Return the numeric parameters of a request."""
     config = None if request is None else request.generation_config
     if config is None:
         return {}
-    asked: dict[str, AttributeValue] = {
-        name: value for field, name in _ASKED if (value := getattr(config, field)) is not None
+    attributes: dict[str, AttributeValue] = {
+        name: value for field, name in _REQUEST_FIELDS if (value := getattr(config, field)) is not None
     }
     if config.response_mime_type == "application/json":
-        asked[gen_ai.GEN_AI_OUTPUT_TYPE] = gen_ai.GenAiOutputTypeValues.JSON.value
-    return asked
+        attributes[gen_ai.GEN_AI_OUTPUT_TYPE] = gen_ai.GenAiOutputTypeValues.JSON.value
+    return attributes
 
 
 def _tokens(usage: UsageMetadata | None) -> dict[str, AttributeValue]:
-    """By the conventions cached tokens are part of the input, those of reasoning part of the output."""
+    """Return token counts. By the conventions the input includes cached tokens, the output includes reasoning."""
     if usage is None:
         return {}
     return {
@@ -341,20 +341,20 @@ def _tokens(usage: UsageMetadata | None) -> dict[str, AttributeValue]:
     }
 
 
-def sending() -> SpanProcessor:
-    """To the collector, in a thread; spans that it does not take are dropped once the queue is full."""
-    return BatchSpanProcessor(_Told(OTLPSpanExporter()))
+def build_processor() -> SpanProcessor:
+    """Build the exporter to the collector. It runs in a thread, and drops spans once its queue is full."""
+    return BatchSpanProcessor(_LossLogger(OTLPSpanExporter()))
 
 
-class _Told(SpanExporter):
-    """An exporter that says in the log when spans begin to be lost, and when they arrive again."""
+class _LossLogger(SpanExporter):
+    """Wraps an exporter: logs once when spans begin to be lost, and once when they arrive again."""
 
     def __init__(self, exporter: SpanExporter) -> None:
         self._exporter = exporter
         self._failing = False
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        """See `SpanExporter`."""
+        """Export spans; log a change between success and failure."""
         result = self._exporter.export(spans)
         failed = result is not SpanExportResult.SUCCESS
         if failed and not self._failing:
@@ -365,9 +365,9 @@ class _Told(SpanExporter):
         return result
 
     def shutdown(self) -> None:
-        """See `SpanExporter`."""
+        """Shut the exporter down."""
         self._exporter.shutdown()
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        """See `SpanExporter`."""
+        """Flush the exporter."""
         return self._exporter.force_flush(timeout_millis)

@@ -174,14 +174,14 @@ class Job:
         """Count the answer, which came after its request had been; say so if it failed."""
         exchange = self._writer.exchange
         if self._service.recorder.metrics is not None:
-            self._service.recorder.metrics.answered(exchange)
+            self._service.recorder.metrics.count_reply(exchange)
         if exchange.error:
             log.warning("%s in the background failed: %s", self._turn.stamp.id, exchange.error)
 
     async def _respond(self) -> None:
         service, writer = self._service, self._writer
         try:
-            await relay(self.log, self._open(), writer, limited=service.drain.limited)
+            await relay(self.log, self._open(), writer, limited=service.shutdown.limit)
         except asyncio.CancelledError:
             if writer.ended:
                 return
@@ -294,7 +294,7 @@ class Jobs:
     async def aclose(self) -> None:
         """End what runs: it may use the time that is left where the process was told to end, and fails otherwise."""
         tasks = [job.task for job in self._running.values()]
-        if not self._service.drain.begun:
+        if not self._service.shutdown.has_begun:
             for task in tasks:
                 task.cancel()
         if tasks:

@@ -123,11 +123,11 @@ class Call:
         By then `plans.plan` is the plan that was answered.
         """
         for last in (not self.service.settings.retry_malformed, True):
-            with self.service.drain.limited():
+            with self.service.shutdown.limit():
                 reply = await self.service.ask(plans, self.client, deadline_of(self.scope))
             if plans.is_fallback:
                 self.record(plans.plan)
-            self.exchange.heard(reply.response)
+            self.exchange.record_reply(reply.response)
             try:
                 return await read(reply)
             except AnswerError as error:
@@ -150,7 +150,7 @@ class Call:
         service = self.service
         stream = self.open_stream(plans)
         with until(stream.keep_alive(heartbeat_of(service.settings, writer.heartbeat))):
-            await relay(stream, self.open(plans, stream), writer, limited=service.drain.limited)
+            await relay(stream, self.open(plans, stream), writer, limited=service.shutdown.limit)
         await stream.end()
 
     @asynccontextmanager

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import msgspec
 import orjson
 
-from adapter.server.observe.ledger_entries import entry
+from adapter.server.observe.ledger_entries import note_as_json
 from adapter.server.pipeline.errors import TABLE, Malformed, failure_of, malformed
 from adapter.server.pipeline.ledger_headers import check
 from adapter.server.pipeline.service import DECODING_ERRORS, Predict, decoded
@@ -49,7 +49,7 @@ def described(
         "headers": _headers(settings),
         "body": plan.body,
         "losses": counts_by_severity(plan.notes),
-        "notes": [{**entry(note), "targets": targets} for note, targets in full_ledger(plan, body, path)],
+        "notes": [{**note_as_json(note), "targets": targets} for note, targets in full_ledger(plan, body, path)],
         "predicted_error": predicted,
     }
 
@@ -138,10 +138,14 @@ class DryRun(NamedTuple):
             context = Context(request=view.request, capabilities=row, options=options(self.settings))
             stamp = msgspec.structs.replace(stamp, id="resp_translate")
             response, notes, _ = responses.from_gemini(answer, context, stamp, unknown, view, clock=lambda: 0.0)
-            return {"answer": response, "losses": counts_by_severity(notes), "notes": [entry(note) for note in notes]}
+            return {
+                "answer": response,
+                "losses": counts_by_severity(notes),
+                "notes": [note_as_json(note) for note in notes],
+            }
         context = Context(request=request, capabilities=row, options=options(self.settings))
         made, notes, _ = completion.from_gemini(answer, context, stamp, unknown)
-        return {"answer": made, "losses": counts_by_severity(notes), "notes": [entry(note) for note in notes]}
+        return {"answer": made, "losses": counts_by_severity(notes), "notes": [note_as_json(note) for note in notes]}
 
 
 def _members(text: bytes) -> dict[str, msgspec.Raw]:

@@ -114,14 +114,14 @@ def _unknown(meant: str | None) -> Endpoint:
 
 def _wrong_method(match: Match[Endpoint]) -> Endpoint:
     async def refuse(_call: Call) -> None:
-        raise HTTPException(405, headers={"allow": match.allow})
+        raise HTTPException(405, headers={"allow": match.allowed_methods})
 
     return Endpoint(method=ANY_METHOD, path=match.template, handler=refuse, is_open=True)
 
 
 def endpoint_of(router: Router[Endpoint], match: Match[Endpoint] | None, path: str, method: str) -> Endpoint:
     """What answers a request: where nothing serves it, an endpoint that says so."""
-    return _unknown(router.nearest(path)) if match is None else match.of(method) or _wrong_method(match)
+    return _unknown(router.suggest(path)) if match is None else match.handler_for(method) or _wrong_method(match)
 
 
 def is_quiet(match: Match[Endpoint]) -> bool:

@@ -11,11 +11,11 @@ import msgspec
 import orjson
 from starlette.exceptions import HTTPException
 
-from adapter.server.http.asgi import BodyTooLarge, ForeignBody, PackedBody
+from adapter.server.http.asgi import BodyTooLarge, CompressedBody, UnexpectedContentType
 from adapter.server.http.byte_budget import Overloaded
 from adapter.server.lifecycle.shutdown import ShuttingDown
 from adapter.server.limits.access import AccessDenied, ForeignPage, KeyInUrl, ModelDenied
-from adapter.server.limits.admission import TooOften
+from adapter.server.limits.admission import RateLimitExceeded
 from adapter.server.state.not_stored import NotStored
 from adapter.translate.core.errors import AnswerError, Failure, failure, of_answer, to_openai
 from adapter.translate.core.notes import Fate, Rejected
@@ -150,13 +150,16 @@ _ROWS: tuple[tuple[type[Exception], Callable[[Any, Asked], Failure]], ...] = (
     (ForeignPage, lambda error, _: failure(403, str(error), "foreign_page")),
     (ModelDenied, lambda error, _: failure(404, str(error), "model_not_found", param="model")),
     (Overloaded, lambda _, __: failure(503, "The server is busy: try again.", "overloaded", wait=1)),
-    (TooOften, lambda error, _: failure(429, str(error), "rate_limit_exceeded", wait=error.wait)),
+    (RateLimitExceeded, lambda error, _: failure(429, str(error), "rate_limit_exceeded", wait=error.wait)),
     (NotStored, lambda error, _: failure(error.status, str(error), error.code, param=error.param)),
     (NotServed, lambda error, _: failure(404, str(error), "unsupported_endpoint")),
     (Busy, lambda error, _: failure(429, str(error), "rate_limit_exceeded", wait=5)),
     (ShuttingDown, lambda _, __: failure(503, "The server is shutting down.", "shutting_down", wait=1)),
-    (PackedBody, lambda _, __: failure(415, "Send the body without Content-Encoding.", "unsupported_media_type")),
-    (ForeignBody, lambda _, __: failure(415, "Send content-type: application/json.", "unsupported_media_type")),
+    (CompressedBody, lambda _, __: failure(415, "Send the body without Content-Encoding.", "unsupported_media_type")),
+    (
+        UnexpectedContentType,
+        lambda _, __: failure(415, "Send content-type: application/json.", "unsupported_media_type"),
+    ),
     (BodyTooLarge, lambda _, __: failure(413, "The body is too large.", "request_too_large")),
     (FetchError, lambda error, _: failure(400, str(error), "failed_to_download_image", param="messages")),
     (AnswerError, lambda error, _: of_answer(error)),

@@ -11,8 +11,8 @@ from typing import Protocol
 
 from starlette.types import Send
 
-from adapter.server.http.asgi import ClientGone, printable_values
-from adapter.server.http.response_writer import way_of
+from adapter.server.http.asgi import ClientGone, to_printable_values
+from adapter.server.http.response_writer import writer_for
 from adapter.settings import Settings
 from adapter.translate.plan import Plan
 from adapter.upstream.client import Reply
@@ -126,7 +126,7 @@ class EventStream:
 
     def __init__(self, send: Send, settings: Settings, tap: list[bytes] | None = None) -> None:
         self.headers: Mapping[str, str] = _NO_HEAD
-        self._way = way_of(send)
+        self._writer = writer_for(send)
         self._settings = settings
         self._tap = tap
         self._clock = asyncio.get_running_loop().time
@@ -152,13 +152,13 @@ class EventStream:
             if more and self._held_size <= MAX_HELD:
                 return
             data = self._taken()
-        await self._way.piece(data, self._head())
+        await self._writer.send_piece(data, self._head())
         self._writing_since = None
 
     async def flush(self) -> None:
         """Send what is held back."""
         if self._held:
-            await self._way.piece(self._taken(), self._head())
+            await self._writer.send_piece(self._taken(), self._head())
             self._writing_since = None
 
     def _taken(self) -> bytes:
@@ -173,11 +173,11 @@ class EventStream:
         if self._started:
             return _NO_HEAD
         self._started = True
-        return {**_HEADERS, **printable_values(self.headers)}
+        return {**_HEADERS, **to_printable_values(self.headers)}
 
     async def end(self) -> None:
         """Close the stream. Nothing may be awaited after it: uvicorn reports an ended answer as a disconnect."""
-        await self._way.end()
+        await self._writer.finish()
 
     async def keep_alive(self, heartbeat: Callable[[], bytes] | None) -> None:
         """Commit when it is time, then send heartbeats in silence; return when the client takes nothing any more."""

@@ -6,7 +6,7 @@ import time
 from starlette.exceptions import HTTPException
 
 from adapter.server.http.asgi import ClientGone, read_body, while_connected
-from adapter.server.observe.route_name import shown_path
+from adapter.server.observe.route_name import loggable_path
 from adapter.server.pipeline.call import Call
 from adapter.server.pipeline.endpoint import Endpoint
 from adapter.server.pipeline.errors import NotServed, naming_place
@@ -26,7 +26,7 @@ async def serve(endpoint: Endpoint, call: Call) -> None:
         call.exchange.status = 499
     except Exception as error:  # noqa: BLE001 - the border: everything becomes an OpenAI error, bugs are logged whole
         if isinstance(error, (HTTPException, NotServed)):
-            error = naming_place(error, call.scope["method"], shown_path(call.scope))
+            error = naming_place(error, call.scope["method"], loggable_path(call.scope))
         failure = call.failed(error)
         try:
             await _outlast_client(call, error)
@@ -62,11 +62,11 @@ async def _serve(endpoint: Endpoint, call: Call) -> None:
     if endpoint.takes is None:
         await _answer(endpoint, call)
         return
-    call.body = await read_body(call.scope, call.receive, endpoint.max_body(service.settings), service.room)
+    call.body = await read_body(call.scope, call.receive, endpoint.max_body(service.settings), service.body_budget)
     try:
         await _answer(endpoint, call)
     finally:
-        service.room.give(len(call.body))
+        service.body_budget.release(len(call.body))
 
 
 async def _answer(endpoint: Endpoint, call: Call) -> None:
@@ -75,5 +75,5 @@ async def _answer(endpoint: Endpoint, call: Call) -> None:
         return
     call.exchange.request = call.body
     call.service.recorder.exchanges.begin(call.exchange)
-    with while_connected(call.scope, call.receive), await call.service.load.place():
+    with while_connected(call.scope, call.receive), await call.service.admission.slot():
         await endpoint.handler(call)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from starlette.types import Scope
 
 from adapter.server.http.asgi import fields_of
-from adapter.server.observe.ledger_entries import listed
+from adapter.server.observe.ledger_entries import notes_as_json
 from adapter.server.pipeline.errors import Malformed, StrictLoss
 from adapter.settings import Settings
 from adapter.translate.core.notes import Note, SignatureSource
@@ -67,7 +67,7 @@ def headers(model: str, request_notes: Sequence[Note], reply_notes: Sequence[Not
 
 def with_ledger(extra: Extra | None, ledger: Sequence[Note]) -> Extra:
     """What an answer says beside OpenAI's fields, with the whole ledger."""
-    return {**(extra or {}), "adapter": {"notes": listed(ledger)}}
+    return {**(extra or {}), "adapter": {"notes": notes_as_json(ledger)}}
 
 
 def strictness(scope: Scope, settings: Settings) -> Strictness:

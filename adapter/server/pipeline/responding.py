@@ -171,7 +171,7 @@ class ResponseWriter:
 
     def feed(self, reply: Reply) -> list[bytes]:
         """See `Writer`."""
-        self.exchange.heard(reply.response)
+        self.exchange.record_reply(reply.response)
         if reply.continued:
             self.machine.went_on()
         return list(map(self._frame, self.machine.feed(reply.response, reply.unknown)))

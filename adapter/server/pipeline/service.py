@@ -15,13 +15,13 @@ from adapter.server.asking.one_place import Asking
 from adapter.server.http.asgi import fields_of
 from adapter.server.http.byte_budget import ByteBudget
 from adapter.server.http.response_writer import UPSTREAM_HEADER
-from adapter.server.lifecycle.shutdown import Drain
+from adapter.server.lifecycle.shutdown import GracefulShutdown
 from adapter.server.limits.access import Access, Client
-from adapter.server.limits.admission import Load
-from adapter.server.limits.work import LONG_HISTORY, AtOnce, Beside, Work, is_long
-from adapter.server.observe.exchange_log import Exchange, Exchanges, shows_page
+from adapter.server.limits.admission import Admission
+from adapter.server.limits.work import LONG_HISTORY, InlineWork, ThreadWork, Work, is_long
+from adapter.server.observe.exchange_log import Exchange, ExchangeLog, is_page_enabled
 from adapter.server.observe.recording import Recorder
-from adapter.server.observe.request_log import Lines
+from adapter.server.observe.request_log import RequestLog
 from adapter.server.pipeline import ledger_headers as notes
 from adapter.server.pipeline.errors import failure_of, malformed, without
 from adapter.server.pipeline.event_stream import Answer
@@ -101,7 +101,7 @@ class Service:
         documents: DocumentStore,
         label: str,
         *,
-        lines: Lines | None = None,
+        lines: RequestLog | None = None,
         metrics: Any = None,
         page_token: str | None = None,
         further: Sequence[Place] = (),
@@ -112,26 +112,28 @@ class Service:
         self.store = store
         self.label = label
         self.access = Access(settings)
-        self.room = ByteBudget(settings.max_bodies)
+        self.body_budget = ByteBudget(settings.max_bodies)
         self.sockets = ByteBudget(settings.max_sockets)
         # What idle connections remember must leave room for requests.
         self.remembered = ByteBudget(settings.max_bodies // 4)
-        self.load = Load(settings.max_concurrent, settings.max_queued, settings.queue_timeout)
+        self.admission = Admission(settings.max_concurrent, settings.max_queued, settings.queue_timeout)
         limited = settings.client_rates or any(one.rates for one in settings.clients)
         # Its packages are an extra.
-        self._rates: Any = import_module("adapter.server.limits.rate_limits").Rates(settings.store) if limited else None
+        self._rates: Any = (
+            import_module("adapter.server.limits.rate_limits").RateLimiter(settings.store) if limited else None
+        )
         self.page_token = page_token
         self.limits = request_limits(settings)
-        self._at_once, self._beside = AtOnce(), Beside()
-        histories = Histories(self.room, settings.max_history, self.limits, self.work_for)
+        self._at_once, self._beside = InlineWork(), ThreadWork()
+        histories = Histories(self.body_budget, settings.max_history, self.limits, self.work_for)
         self.state = State(documents, histories)
         self.unstored = self.state.forgetful(UNSTORED_FOR)
-        self.drain = Drain(settings.shutdown_delay, settings.shutdown_grace)
+        self.shutdown = GracefulShutdown(settings.shutdown_delay, settings.shutdown_grace)
         self._calendar = Calendar(catalogue(settings, utc_day(clock())), clock)
         self.options = options(settings, upstream.settings.name)
         self.predict: Predict | None = None
         self.places = [Place(upstream, label, self.options), *further]
-        self.recorder = Recorder(Exchanges(enabled=shows_page(settings)), lines, metrics)
+        self.recorder = Recorder(ExchangeLog(enabled=is_page_enabled(settings)), lines, metrics)
         self.fetcher = Fetcher(fetch_settings(settings))
         self.models = ModelLists(upstream)
         self.known_models: frozenset[str] = frozenset()
@@ -204,7 +206,7 @@ class Service:
             await self._rates.aclose()
 
     async def count(self, client: Client) -> None:
-        """Count a request of a client's. Raises `TooOften`."""
+        """Count a request of a client's. Raises `RateLimitExceeded`."""
         if self._rates is None:
             return
         rates = client.known.rates if client.known is not None and client.known.rates else self.settings.client_rates
@@ -281,7 +283,7 @@ class Service:
         if told.code != "model_not_found" or not asked or client is None:
             return failure
         known = self.known_models | {alias.model for alias in self.catalogue.alias}
-        like = [name for name in get_close_matches(asked, known, 3, LIKE) if name != asked and client.may(name)]
+        like = [name for name in get_close_matches(asked, known, 3, LIKE) if name != asked and client.may_use(name)]
         if not like:
             return failure
         message = f"{told.message} Did you mean {like[0]}?"

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, TypeVar
 import msgspec
 
 from adapter.server.http.byte_budget import ByteBudget
-from adapter.server.limits.admission import Held
+from adapter.server.limits.admission import HeldBytes
 from adapter.server.limits.work import Work
 from adapter.server.state.not_stored import NotStored, item_not_stored
 from adapter.store import UNREADABLE, Document, DocumentStore
@@ -56,7 +56,7 @@ class Past(NamedTuple):
     source: str
     given: list[InputItem]
     history: list[str]
-    held: Held
+    held: HeldBytes
     indexes: Sequence[int] = ()
     found: Sequence[Note] = ()
 
@@ -115,7 +115,7 @@ class Recall:
         history: list[str] = []
         items: list[msgspec.Raw] = []
         source = ""
-        held = Held(self._histories.room)
+        held = HeldBytes(self._histories.room)
         if request.previous_response_id is not None:
             source = "previous_response_id"
             history, items = await self._chain(request.previous_response_id, client, held)
@@ -138,15 +138,15 @@ class Recall:
             found += [_other_id(f"input[{indexes[place]}].id") for place in taken]
         return Past(request, len(items), source, new, history, held, indexes, found)
 
-    def _hold(self, size: int, held: Held, source: str) -> None:
+    def _hold(self, size: int, held: HeldBytes, source: str) -> None:
         """Take room for what is about to be loaded. Raises `NotStored` for too much, `Overloaded`."""
         most = self._histories.max_bytes
         if held.size + size > most:
             text = f"The history has more than {most} bytes (the setting max_history): compact it, or leave out images."
             raise NotStored(text, status=400, param=source, code="history_too_large")
-        held.take(size)
+        held.reserve(size)
 
-    async def _chain(self, previous: str, client: str, held: Held) -> tuple[list[str], list[msgspec.Raw]]:
+    async def _chain(self, previous: str, client: str, held: HeldBytes) -> tuple[list[str], list[msgspec.Raw]]:
         """The ids of all responses up to this one, and their items."""
         source = "previous_response_id"
         self._hold(await self._documents.size([previous], client), held, source)
@@ -170,14 +170,14 @@ class Recall:
         records = {id_: await work.run(_record, id_, body) for id_, body in bodies.items()}
         return {id_: record for id_, record in records.items() if record is not None}
 
-    async def _own(self, request: ResponsesRequest, client: str, held: Held) -> list[InputItem]:
+    async def _own(self, request: ResponsesRequest, client: str, held: HeldBytes) -> list[InputItem]:
         """The request's own items, what they refer to in place of references. Raises `NotStored`."""
         if isinstance(request.input, str):
             return [InputItem(type="message", role="user", content=request.input)]
         return await self.resolved(request.input or [], client, held, "input")
 
     async def resolved(
-        self, given: Sequence[InputItem], client: str, held: Held, field: str = "items"
+        self, given: Sequence[InputItem], client: str, held: HeldBytes, field: str = "items"
     ) -> list[InputItem]:
         """Items, what they refer to in place of references. Raises `NotStored` for what is not there."""
         places = [index for index, item in enumerate(given) if type_of(item) == "item_reference" and item.id]
@@ -192,7 +192,7 @@ class Recall:
             items[index] = found[id_]
         return items
 
-    async def _items(self, ids: Collection[str], client: str, held: Held) -> Mapping[str, InputItem]:
+    async def _items(self, ids: Collection[str], client: str, held: HeldBytes) -> Mapping[str, InputItem]:
         """Stored items: their ids tell what they belong to, or there is an entry for each that does."""
         owners = {id_: owner for id_ in ids if (owner := _owner_in(id_)) is not None}
         others = {_place(id_): id_ for id_ in ids if id_ not in owners}
@@ -219,7 +219,7 @@ class Recall:
 
     async def inputs(self, record: StoredResponse, client: str) -> list[msgspec.Raw]:
         """All that a response answered: the items of the responses before it, and its own. Raises `NotStored`."""
-        self._hold(await self._documents.size(record.history, client), Held(self._histories.room), "response_id")
+        self._hold(await self._documents.size(record.history, client), HeldBytes(self._histories.room), "response_id")
         records = await self._records(record.history, client)
         earlier = [item for id_ in record.history if id_ in records for item in _all_items(records[id_])]
         return [*earlier, *record.input]
@@ -337,7 +337,7 @@ class State(Recall):
         self, conversation_id: str, items: Sequence[InputItem], taken: Sequence[str | None], client: str
     ) -> tuple[list[Document], list[msgspec.Raw]]:
         """What is stored of a conversation's new items, and the items as they are stored. Raises `NotStored`."""
-        held = Held(self._histories.room)
+        held = HeldBytes(self._histories.room)
         free, _taken = with_free_ids(await self.resolved(items, client, held), taken)
         owner = f"{conversation_id.partition('_')[2]}v{secrets.token_hex(4)}"
         stored = _encoded(input_items(ResponsesRequest(model="", input=free), owner))

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 import uvicorn
 from websockets.asyncio.client import connect
 
-from adapter.server.http.uvicorn_protocol import protocol
+from adapter.server.http.uvicorn_protocol import build_protocol
 from adapter.settings import Settings
 from tests.support.guards import PATIENCE
 
@@ -34,7 +34,7 @@ async def app(scope, receive, send):
 
 @asynccontextmanager
 async def connected():
-    http = protocol(Settings())
+    http = build_protocol(Settings())
     config = uvicorn.Config(
         app, http=http, lifespan="off", access_log=False, log_config=None, server_header=False, timeout_keep_alive=IDLE
     )

@@ -9,8 +9,8 @@ import pytest
 import uvicorn
 
 from adapter.server.http.asgi import CONNECTION
-from adapter.server.http.response_writer import Bytes, Messages, Outlet, Stamps
-from adapter.server.http.uvicorn_protocol import protocol
+from adapter.server.http.response_writer import AsgiWriter, CommonHeaders, DirectWriter, ResponseSender
+from adapter.server.http.uvicorn_protocol import build_protocol
 from adapter.settings import Settings
 from tests.support.guards import PATIENCE
 
@@ -29,13 +29,13 @@ def whole_headers(body):
 
 
 async def whole(way, status=200, body=b'{"said": "hello"}'):
-    await way.whole(status, whole_headers(body), body)
+    await way.send_whole(status, whole_headers(body), body)
 
 
 async def stream(way, *pieces):
     for piece in pieces:
-        await way.piece(piece, EVENTS)
-    await way.end()
+        await way.send_piece(piece, EVENTS)
+    await way.finish()
 
 
 async def read(receive):
@@ -52,9 +52,9 @@ class App:
 
     async def __call__(self, scope, receive, send):
         _, way_name, name = scope["path"].split("/")
-        outlet = Outlet(send, Stamps(COMMON, "emulator", "req_1"))
-        assert isinstance(outlet.way, Bytes), "our own server has the short way"
-        way = outlet.way if way_name == "bytes" else Messages(outlet)
+        outlet = ResponseSender(send, CommonHeaders(COMMON, "emulator", "req_1"))
+        assert isinstance(outlet.writer, DirectWriter), "our own server has the short way"
+        way = outlet.writer if way_name == "bytes" else AsgiWriter(outlet)
         try:
             await getattr(self, name)(way, receive, scope["extensions"][CONNECTION])
         except BaseException as error:
@@ -76,10 +76,10 @@ class App:
         await stream(way, b"", b"data: 1\n\n", b"", b"data: 2\n\n")
 
     async def nothing(self, way, _receive, _connection):
-        await way.end()
+        await way.finish()
 
     async def two_heads(self, way, _receive, _connection):
-        await way.piece(b"data: 1\n\n", EVENTS)
+        await way.send_piece(b"data: 1\n\n", EVENTS)
         await whole(way, 500)
 
     async def two_answers(self, way, _receive, _connection):
@@ -88,16 +88,16 @@ class App:
 
     async def much(self, way, _receive, connection):
         for number in range(200):
-            await way.piece(b"%03d" % number + b"x" * LARGE, EVENTS)
+            await way.send_piece(b"%03d" % number + b"x" * LARGE, EVENTS)
             self.buffered = max(self.buffered, connection.transport.get_write_buffer_size())
-        await way.end()
+        await way.finish()
 
 
 @asynccontextmanager
 async def serving():
     """The application on a port, behind the server as `adapter serve` runs it."""
     app = App()
-    http = protocol(Settings())
+    http = build_protocol(Settings())
     config = uvicorn.Config(app, http=http, lifespan="off", access_log=False, log_config=None, server_header=False)
     server = uvicorn.Server(config)
     listener = socket.create_server(("127.0.0.1", 0))

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from adapter.server.observe.changes import Changes
-from adapter.server.observe.exchange_log import MAX_KEPT, Exchange, Exchanges
+from adapter.server.observe.exchange_log import MAX_KEPT, Exchange, ExchangeLog
 from tests.support.scripted import adapter, answer, chat, scripted
 
 OWN = {"x-adapter-page": "1", "origin": "http://127.0.0.1", "host": "127.0.0.1", "content-type": "application/json"}
@@ -67,7 +67,7 @@ async def test_what_never_went_to_gemini_is_said():
 
 
 def test_changes_go_on_where_the_last_connection_ended():
-    ring = Exchanges(enabled=True)
+    ring = ExchangeLog(enabled=True)
     one = running(1)
     ring.begin(one)
     first = Changes(ring, "").frame()
@@ -81,7 +81,7 @@ def test_changes_go_on_where_the_last_connection_ended():
 
 
 def test_nothing_is_told_twice_and_other_clients_hear_nothing():
-    ring = Exchanges(enabled=True)
+    ring = ExchangeLog(enabled=True)
     own, others = Changes(ring, ""), Changes(ring, "another")
     assert told(own.frame())["rows"] == []
     others.frame()
@@ -91,7 +91,7 @@ def test_nothing_is_told_twice_and_other_clients_hear_nothing():
 
 
 def test_keeping_a_hundred_exchanges_costs_at_most_15_microseconds_each():
-    ring = Exchanges(enabled=True)
+    ring = ExchangeLog(enabled=True)
 
     def spent():
         ones = [running(number) for number in range(MAX_KEPT)]

@@ -83,7 +83,7 @@ async def test_a_file_that_cannot_be_read_leaves_the_keys_as_they_are(tmp_path, 
             async def said():
                 nonlocal told
                 told += "".join(capfd.readouterr())
-                return "keys stay as they were" in told
+                return "the old keys stay in use" in told
 
             await until(said)
             async with httpx2.AsyncClient(base_url=live.url, timeout=PATIENCE) as client:

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from adapter.server.limits import access
-from adapter.server.limits.access import ANYBODY, Access, AccessDenied, ModelDenied
+from adapter.server.limits.access import ANONYMOUS, Access, AccessDenied, ModelDenied
 from adapter.settings import Settings, load
 
 ENVIRONMENT = {
@@ -22,8 +22,8 @@ RELAY = '[{"upstream_url": "https://relay.example", "upstream_keys": "relays"}]'
 
 
 def request(*headers):
-    encoded = [(name.encode(), value.encode()) for name, value in headers]
-    return {"type": "http", "headers": encoded, "query_string": b""}
+    encode_headers = [(name.encode(), value.encode()) for name, value in headers]
+    return {"type": "http", "headers": encode_headers, "query_string": b""}
 
 
 def bearer(key):
@@ -114,8 +114,8 @@ def test_a_client_names_the_models_on_its_list_alone(guarded):
 
 def test_where_no_keys_are_set_everybody_is_one():
     open_to_all = Access(load({}, {}))
-    assert open_to_all.client(bearer("whatever")) is ANYBODY
-    assert ANYBODY.key is None
+    assert open_to_all.client(bearer("whatever")) is ANONYMOUS
+    assert ANONYMOUS.key is None
 
 
 def test_a_callers_own_key_is_wanted_and_kept_apart_by_its_hash():

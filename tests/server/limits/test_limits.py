@@ -9,8 +9,8 @@ import msgspec
 import pytest
 
 from adapter.server.http.byte_budget import ByteBudget, Overloaded
-from adapter.server.limits.admission import Load, TooOften
-from adapter.server.limits.rate_limits import Rates
+from adapter.server.limits.admission import Admission, RateLimitExceeded
+from adapter.server.limits.rate_limits import RateLimiter
 from adapter.settings import KnownClient, SettingsError, load
 from tests.support.key_value import PASSWORD, key_value_server
 from tests.support.scripted import adapter, answer, chat, scripted
@@ -133,23 +133,23 @@ async def test_far_more_than_can_be_served_is_answered_and_nothing_else():
 
 async def test_places_are_neither_lost_nor_made_by_clients_that_leave():
     chance = random.Random(3)
-    places = Load(3, 10, 1.0)
+    places = Admission(3, 10, 1.0)
 
     async def use():
         try:
             async with asyncio.timeout(chance.uniform(0.0, 0.01)):
-                if not places.take():
-                    await places.wait()
+                if not places.try_acquire():
+                    await places.wait_for_slot()
                 try:
                     await asyncio.sleep(chance.uniform(0.0, 0.01))
                 finally:
-                    places.give()
+                    places.release()
         except (TimeoutError, Overloaded):
             return
 
     for _ in range(20):
         await asyncio.gather(*(use() for _ in range(25)))
-    assert [places.take() for _ in range(4)] == [True, True, True, False]
+    assert [places.try_acquire() for _ in range(4)] == [True, True, True, False]
 
 
 @pytest.mark.parametrize(
@@ -186,10 +186,10 @@ def key_values(tmp_path):
 
 
 async def test_processes_that_share_a_store_count_together(key_values):
-    async with aclosing(Rates(key_values.url)) as one, aclosing(Rates(key_values.url)) as other:
+    async with aclosing(RateLimiter(key_values.url)) as one, aclosing(RateLimiter(key_values.url)) as other:
         await one.hit("a", ("2/minute",))
         await other.hit("a", ("2/minute",))
-        with pytest.raises(TooOften):
+        with pytest.raises(RateLimitExceeded):
             await one.hit("a", ("2/minute",))
         await one.hit("b", ("2/minute",))
 
@@ -197,11 +197,11 @@ async def test_processes_that_share_a_store_count_together(key_values):
 @pytest.mark.faults
 @pytest.mark.parametrize("how", ["kill", "freeze"])
 async def test_a_store_that_does_not_answer_leaves_each_process_to_count_alone(key_values, how, caplog):
-    async with aclosing(Rates(key_values.url)) as rates:
+    async with aclosing(RateLimiter(key_values.url)) as rates:
         await rates.hit("a", ("1/minute",))
         getattr(key_values, how)()
         await rates.hit("a", ("1/minute",))
-        with pytest.raises(TooOften):
+        with pytest.raises(RateLimitExceeded):
             await rates.hit("a", ("1/minute",))
     assert PASSWORD not in caplog.text
     assert len(caplog.records) == 1
@@ -215,13 +215,13 @@ def test_no_request_may_be_larger_than_all_together():
 
 def test_room_is_taken_whole_or_not_at_all():
     room = ByteBudget(10)
-    room.take(10)
+    room.reserve(10)
     with pytest.raises(Overloaded):
-        room.take(1)
-    room.give(4)
+        room.reserve(1)
+    room.release(4)
     with pytest.raises(Overloaded):
-        room.take(5)
-    room.take(4)
+        room.reserve(5)
+    room.reserve(4)
 
 
 async def test_the_list_of_models_counts_and_is_asked_for_once():

@@ -1,6 +1,14 @@
-"""What the page at / keeps: the last exchanges, within bounds, with long base64 shortened."""
+"""What the page at / keeps: the last exchanges, within bounds, with long base64 shorten."""
 
-from adapter.server.observe.exchange_log import MAX_ALL, MAX_FOLLOWED, MAX_KEPT, MAX_ONE, Exchange, Exchanges, shortened
+from adapter.server.observe.exchange_log import (
+    MAX_ALL,
+    MAX_FOLLOWED,
+    MAX_KEPT,
+    MAX_ONE,
+    Exchange,
+    ExchangeLog,
+    shorten,
+)
 
 
 def exchange(number=0, request=b"{}", answer=b"{}"):
@@ -8,7 +16,7 @@ def exchange(number=0, request=b"{}", answer=b"{}"):
 
 
 def test_the_newest_are_kept():
-    ring = Exchanges(enabled=True)
+    ring = ExchangeLog(enabled=True)
     for number in range(MAX_KEPT + 5):
         ring.add(exchange(number))
     assert len(ring.newest_first()) == MAX_KEPT
@@ -18,13 +26,13 @@ def test_the_newest_are_kept():
 
 
 def test_nothing_is_kept_where_it_is_off():
-    ring = Exchanges(enabled=False)
+    ring = ExchangeLog(enabled=False)
     ring.add(exchange())
     assert ring.newest_first() == []
 
 
 def test_large_bodies_are_not_kept_and_all_together_are_bounded():
-    ring = Exchanges(enabled=True)
+    ring = ExchangeLog(enabled=True)
     ring.add(exchange(request=b"x" * MAX_ONE))
     assert ring.newest_first()[0].request == b"(too large to keep)"
     assert ring.newest_first()[0].detail()["upstream_request"] == ""
@@ -35,12 +43,12 @@ def test_large_bodies_are_not_kept_and_all_together_are_bounded():
 
 def test_long_base64_is_told_by_its_length():
     body = b'{"url": "data:image/png;base64,' + b"A" * 1_000 + b'", "text": "hello"}'
-    assert shortened(body) == '{"url": "data:image/png;base64,... 1024 characters ...", "text": "hello"}'
-    assert shortened(b"\xff") == "\ufffd"
+    assert shorten(body) == '{"url": "data:image/png;base64,... 1024 characters ...", "text": "hello"}'
+    assert shorten(b"\xff") == "\ufffd"
 
 
 def test_no_more_streams_are_followed_than_exchanges_are_kept():
-    ring = Exchanges(enabled=True)
+    ring = ExchangeLog(enabled=True)
     running = [exchange(number) for number in range(MAX_FOLLOWED + 1)]
     taps = [ring.tap(one) for one in running]
     assert all(tap is one.answer for tap, one in zip(taps[:-1], running[:-1], strict=True))
@@ -52,11 +60,11 @@ def test_no_more_streams_are_followed_than_exchanges_are_kept():
 
 
 def test_a_stream_is_not_followed_where_nothing_is_kept():
-    assert Exchanges(enabled=False).tap(exchange()) is None
+    assert ExchangeLog(enabled=False).tap(exchange()) is None
 
 
 def test_what_the_store_brought_back_counts_too():
-    ring = Exchanges(enabled=True)
+    ring = ExchangeLog(enabled=True)
     large = exchange(1)
     large.history_bytes, large.upstream_request = MAX_ONE, {}
     ring.add(large)

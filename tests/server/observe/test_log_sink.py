@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from adapter.server.observe.log_sink import PIECE, Sink
+from adapter.server.observe.log_sink import PIECE, LogSink
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def read(end):
 
 def test_a_line_is_written_whole(pipe):
     reader, writer = pipe
-    sink = Sink(writer)
+    sink = LogSink(writer)
     sink.write("one")
     sink.write("zwei: ü\ud800")
     assert read(reader) == "one\nzwei: ü?\n"
@@ -33,7 +33,7 @@ def test_a_line_is_written_whole(pipe):
 
 def test_what_does_not_fit_is_counted_and_told(pipe):
     reader, writer = pipe
-    sink = Sink(writer)
+    sink = LogSink(writer)
     for number in range(1_000):
         sink.write(f"line {number} {'x' * 90}")
     lines = read(reader).splitlines()
@@ -42,7 +42,7 @@ def test_what_does_not_fit_is_counted_and_told(pipe):
     lost = sink.lost
     sink.write("after")
     assert read(reader).splitlines() == [
-        f"{lost} lines of the log were lost: its end takes no more, or not fast enough",
+        f"{lost} lines of the log were lost: whatever reads the log is full or too slow",
         "after",
     ]
     assert sink.lost == 0
@@ -50,7 +50,7 @@ def test_what_does_not_fit_is_counted_and_told(pipe):
 
 def test_a_long_text_that_is_cut_ends_its_line(pipe):
     reader, writer = pipe
-    sink = Sink(writer)
+    sink = LogSink(writer)
     sink.write("x" * 10 * PIECE)
     cut = read(reader)
     assert set(cut) == {"x"}
@@ -62,7 +62,7 @@ def test_a_long_text_that_is_cut_ends_its_line(pipe):
 def test_a_reader_that_has_gone_costs_the_lines(pipe):
     reader, writer = pipe
     reader.close()
-    sink = Sink(writer)
+    sink = LogSink(writer)
     sink.write("one")
     sink.write("two")
     assert sink.lost == 2
@@ -70,13 +70,13 @@ def test_a_reader_that_has_gone_costs_the_lines(pipe):
 
 @pytest.mark.parametrize("stream", [None, io.StringIO()], ids=["nothing", "no file"])
 def test_where_there_is_no_log_nothing_is_written(stream):
-    sink = Sink(stream)
+    sink = LogSink(stream)
     sink.write("one")
     assert sink.lost == 1
 
 
 def test_a_full_disk_costs_the_lines():
     with Path("/dev/full").open("w") as full:
-        sink = Sink(full)
+        sink = LogSink(full)
         sink.write("one")
         assert sink.lost == 1

@@ -249,7 +249,7 @@ def test_what_a_killed_process_had_under_way_is_forgotten_and_what_it_counted_is
     assert done.returncode == -9
     page = (
         "import sys; from adapter.server.observe.metrics import Metrics; m = Metrics(); m.begin()\n"
-        "sys.stdout.write(m.page().decode())"
+        "sys.stdout.write(m.render().decode())"
     )
     text = subprocess.run(
         [sys.executable, "-c", page], cwd=REPOSITORY, timeout=PATIENCE, check=True, capture_output=True, text=True

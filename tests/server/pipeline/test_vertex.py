@@ -87,7 +87,7 @@ async def test_one_real_token_serves_many_calls_together(emulator, tokens, crede
 
 
 async def test_a_token_that_was_withdrawn_is_replaced_within_the_call(emulator, tokens, credentials, monkeypatch):
-    monkeypatch.setattr("adapter.upstream.auth.vertex.NEW", -1.0)
+    monkeypatch.setattr("adapter.upstream.auth.vertex.NEW_TOKEN_S", -1.0)
     given = iter(["withdrawn", "ya29.new"])
 
     async def script():

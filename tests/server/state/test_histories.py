@@ -6,7 +6,7 @@ import json
 import pytest
 
 from adapter.server.http.byte_budget import ByteBudget, Overloaded
-from adapter.server.limits.admission import Held
+from adapter.server.limits.admission import HeldBytes
 from tests.support.scripted import adapter, answer, scripted
 from tests.support.stateful import PATH, ask
 
@@ -114,9 +114,9 @@ async def test_a_page_that_ends_with_the_last_item_says_that_there_are_no_more()
 
 def test_room_is_taken_as_long_as_what_it_stands_for_lives():
     room = ByteBudget(10)
-    held = Held(room)
-    held.take(6)
+    held = HeldBytes(room)
+    held.reserve(6)
     with pytest.raises(Overloaded):
-        held.take(6)
+        held.reserve(6)
     del held
-    room.take(10)
+    room.reserve(10)
