@@ -25,7 +25,7 @@ Called by: the event loop (`connection_made`, `data_received`, `connection_lost`
 (`on_response_complete`, `shutdown`) and `while_connected` (`when_gone`).
 
 Private parts of uvicorn are used here and in `response_writer`, so pyproject.toml limits its version;
-tests/server/test_keep_alive.py and test_outlet.py hold what we rely on.
+tests/server/http/test_keep_alive.py and test_response_writer.py hold what we rely on.
 """
 
 import asyncio

@@ -1,7 +1,7 @@
 """The transport interface: sends one HTTP request, returns one answer.
 
 Two implementations, `AsyncioTransport` and `Httpx2Transport`, pass the same contract tests
-(tests/upstream/test_transport_contract.py).
+(tests/upstream/transport/test_contract.py).
 """
 
 import ssl
