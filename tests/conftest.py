@@ -33,7 +33,7 @@ def few_certificates(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
 
     No test calls an https server of the internet, but for what installs packages; that has the bundle back.
     """
-    bundle = os.environ.get("SSL_CERT_FILE") or ssl.get_default_verify_paths().cafile
+    bundle: str | None = os.environ.get("SSL_CERT_FILE") or ssl.get_default_verify_paths().cafile
     if bundle is None:
         yield
         return

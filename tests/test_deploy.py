@@ -72,7 +72,14 @@ def test_nginx_takes_its_file(tmp_path):
     program = shutil.which("nginx") or "/usr/sbin/nginx"
     if not Path(program).exists():
         pytest.skip("nginx is not installed")
-    command = [program, "-t", "-c", DEPLOY / "nginx.conf", "-g", f"pid {tmp_path}/nginx.pid; error_log stderr;"]
+    command: list[str | Path] = [
+        program,
+        "-t",
+        "-c",
+        DEPLOY / "nginx.conf",
+        "-g",
+        f"pid {tmp_path}/nginx.pid; error_log stderr;",
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 

@@ -3,6 +3,7 @@
 import json
 import re
 from functools import cache
+from typing import Any
 
 from adapter.settings import SECRETS, all_settings
 from adapter.translate import chat
@@ -78,7 +79,7 @@ as they were meant; the others are told in the ledger of each answer. This page 
 `adapter/translate` and the cases in `conformance/`, which show each fate.
 """
 
-REQUESTS = {"chat/completions": chat.RULES, "responses": responses.RULES}
+REQUESTS: dict[str, Any] = {"chat/completions": chat.RULES, "responses": responses.RULES}
 
 
 def fates_of(field: str, endpoint: str = "chat/completions") -> set[str]:

@@ -1,6 +1,6 @@
 """Our Structs against the types of the pinned SDKs: an unpin shows how the APIs moved."""
 
-from typing import get_args, get_type_hints
+from typing import Any, get_args, get_type_hints
 
 import msgspec
 import pytest
@@ -71,7 +71,7 @@ def test_requests_name_every_field_of_the_openai_package(ours, theirs):
     assert set(get_type_hints(theirs)) - known == set()
 
 
-ANSWERS = {
+ANSWERS: dict[str, tuple[Any, Any]] = {
     "ChatCompletion": (chat_answer.ChatCompletion, openai_chat.ChatCompletion),
     "Choice": (chat_answer.Choice, chat_completion.Choice),
     "ChatCompletionMessage": (chat_answer.AnswerMessage, openai_chat.ChatCompletionMessage),
@@ -101,7 +101,7 @@ def test_answers_have_the_fields_of_the_openai_package(name):
     assert fields - ours_alone | NOT_GIVEN.get(name, set()) == set(theirs.model_fields)
 
 
-RESPONSES = {
+RESPONSES: dict[str, tuple[Any, Any]] = {
     "Response": (responses.Response, openai_responses.Response),
     "ResponseUsage": (responses.ResponseUsage, openai_responses.ResponseUsage),
     "ResponseError": (responses.ResponseError, openai_responses.ResponseError),
@@ -142,7 +142,7 @@ def _leaves(struct):
     return [leaf for one in below for leaf in _leaves(one)] if below else [struct]
 
 
-GEMINI = {
+GEMINI: dict[str, tuple[Any, Any]] = {
     "Part": (content.Part, genai.Part),
     "Content": (content.Content, genai.Content),
     "FunctionCall": (content.FunctionCall, genai.FunctionCall),

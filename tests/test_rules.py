@@ -2,6 +2,7 @@
 
 import inspect
 import re
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,7 @@ from conformance.cases import PATHS, ROOT, SUITES, all_cases
 
 CASES = all_cases()
 
-REQUESTS = {
+REQUESTS: dict[str, tuple[dict[str, Any], Any]] = {
     "chat/completions": (chat.RULES, ChatCompletionRequest),
     "responses": (responses.RULES, ResponsesRequest),
 }

@@ -9,6 +9,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -294,7 +295,7 @@ def test_the_emulator_also_stands_for_a_relay(tmp_path):
 
 def test_workers_share_signatures(tmp_path):
     tool = {"type": "function", "function": {"name": "get_weather", "description": "Tells the weather."}}
-    body = {"model": "gemini-3.5-flash", "messages": [], "tools": [tool]}
+    body: dict[str, Any] = {"model": "gemini-3.5-flash", "messages": [], "tools": [tool]}
     body["messages"].append({"role": "user", "content": "call get_weather in 12 steps"})
     with adapter(tmp_path, "--workers", "2") as live:
         for step in range(12):

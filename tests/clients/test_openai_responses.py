@@ -2,6 +2,7 @@
 
 import json
 import time
+from typing import Any
 
 import openai
 import pytest
@@ -12,7 +13,7 @@ from tests.support.live import adapter
 pytestmark = pytest.mark.clients
 
 MODEL = "gemini-3.5-flash"
-WEATHER = {
+WEATHER: Any = {
     "type": "function",
     "name": "get_weather",
     "description": "Tells the weather of a city.",
@@ -207,7 +208,7 @@ def test_everything_outlives_a_restart(tmp_path):
         with adapter(tmp_path) as live, openai.OpenAI(base_url=f"{live.url}/v1", api_key="unused") as client:
             given = "call get_weather in 2 steps" if previous is None else [result(calls_of(previous)[0], f"r{number}")]
             raw = client.responses.with_raw_response.create(
-                model=MODEL, input=given, tools=[WEATHER], previous_response_id=previous and previous.id
+                model=MODEL, input=given, tools=[WEATHER], previous_response_id=previous.id if previous else None
             )
             assert "signature-stand-in" not in raw.headers["x-adapter-notes"]
             previous = raw.parse()

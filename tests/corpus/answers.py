@@ -7,7 +7,7 @@ import msgspec
 
 from adapter.translate.answer.completion import from_gemini
 from adapter.translate.answer.stream import ChatStream
-from adapter.translate.core.context import Context
+from adapter.translate.core.context import Context, Stamp
 from adapter.translate.core.notes import Note
 from adapter.wire.base import decode, encode
 from adapter.wire.gemini.generate import GenerateContentResponse
@@ -62,7 +62,7 @@ def answers(*, streamed: bool) -> list[Recording]:
     return [one for one in gemini_answers() if one.streamed is streamed and not one.integer_enums]
 
 
-def whole_of(recording: Recording) -> tuple[GenerateContentResponse, Context, object, dict[str, msgspec.Raw]]:
+def whole_of(recording: Recording) -> tuple[GenerateContentResponse, Context, Stamp, dict[str, msgspec.Raw]]:
     response, unknown = read(recording.body)
     return response, context_of(recording), STAMP, unknown
 

@@ -78,7 +78,7 @@ def test_a_longer_conversation_goes_on_where_the_shorter_one_ended(model, count)
 
 
 def _successive(all_of: list[Recording]) -> Iterator[tuple[Recording, Recording]]:
-    ordered = sorted(all_of, key=lambda one: (one.source, one.index))
+    ordered = sorted(all_of, key=lambda one: (one.source, one.position))
     for _, group in itertools.groupby(ordered, key=lambda one: one.source):
         yield from itertools.pairwise(group)
 

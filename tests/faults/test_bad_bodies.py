@@ -7,6 +7,7 @@ import builtins
 import json
 import re
 import socket
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -18,8 +19,8 @@ from tests.support.scripted import chat
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 GOOD = chat()
-CALL = {"id": "call_1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
-TOOL = {"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}
+CALL: dict[str, Any] = {"id": "call_1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+TOOL: dict[str, Any] = {"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -131,14 +132,16 @@ NUMBERS = [
     ),
     *(
         Row(
-            f"{name} with a budget of {raw[:9]}", field(b'{"type":"enabled","%s":%s}' % (key, raw), name.encode()), name
+            f"{name} with a budget of {raw[:9]!r}",
+            field(b'{"type":"enabled","%s":%s}' % (key, raw), name.encode()),
+            name,
         )
         for name, key in (("thinking", b"budget_tokens"), ("reasoning", b"max_tokens"))
         for raw in (b"-2", b"-1" + b"0" * 4_000, b"1.5", b'"1"', b"true")
     ),
     *(
         Row(
-            f"google with a budget of {raw[:9]}",
+            f"google with a budget of {raw[:9]!r}",
             field(b'{"thinking_config":{"thinking_budget":%s}}' % raw, b"google"),
             "google",
         )
@@ -418,7 +421,7 @@ async def test_a_schema_elsewhere_is_never_looked_up(dialect, target, monkeypatc
 @pytest.mark.parametrize("dialect", ["json", "openapi"])
 async def test_a_clients_regular_expression_is_never_compiled(dialect, monkeypatch):
     compiled = []
-    compile_ = re._compile
+    compile_: Any = vars(re)["_compile"]
     monkeypatch.setattr(re, "_compile", lambda pattern, flags: compiled.append(pattern) or compile_(pattern, flags))
     evil = "(a+)+$"
     parameters = {"type": "string", "pattern": evil, "patternProperties": {evil: {"pattern": evil}}, "format": evil}

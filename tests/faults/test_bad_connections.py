@@ -112,7 +112,7 @@ async def over_tls(authority, certificate, monkeypatch):
         yield chaos, url
 
 
-def certificates(fault):
+def certificates(fault: str) -> tuple[trustme.CA, trustme.LeafCert]:
     """An authority that is trusted, and a certificate that is no good."""
     authority = trustme.CA()
     match fault:

@@ -357,7 +357,7 @@ async def test_an_offer_of_another_protocol_may_come_in_pieces_and_costs_no_requ
             await connection.send(sent[start : start + cut])
             await asyncio.sleep(0)
         answers = [await connection.answer() for _ in range(3)]
-        assert [status for status, _, _ in answers] == [200, 200, 200]
+        assert [one and one[0] for one in answers] == [200, 200, 200]
         assert answers[-1][1]["connection"] == "close"
         assert await connection.rest() == b""
     assert len({json.dumps(one.body) for one in upstream.seen}) == 1

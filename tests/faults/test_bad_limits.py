@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 import pytest_asyncio
@@ -70,7 +70,7 @@ def tool(parameters):
 
 
 def nested(levels):
-    schema = {"type": "string"}
+    schema: dict[str, Any] = {"type": "string"}
     for _ in range(levels):
         schema = {"type": "object", "properties": {"a": schema}}
     return schema
@@ -78,7 +78,7 @@ def nested(levels):
 
 def deep(levels):
     """A schema of so many levels of JSON, nearly all of them in a value."""
-    value = 1
+    value: Any = 1
     for _ in range(levels - 2):
         value = [value]
     return {"type": "string", "default": value}
@@ -229,7 +229,9 @@ async def test_requests_are_held_up_to_a_size_and_no_more_and_then_again():
             await until_held(client, upstream, body)
             async with raw(client) as third:
                 await third.send(request(body=body))
-                status, headers, told = await third.answer()
+                answer = await third.answer()
+                assert answer is not None
+                status, headers, told = answer
                 assert (status, json.loads(told)["error"]["code"]) == (503, "overloaded")
                 assert headers["retry-after"] == "1"
             one.reset()

@@ -2,10 +2,12 @@
 
 import json
 import logging
+from typing import cast
 
 import pytest
 import pytest_asyncio
 
+from adapter.server.observe.log_sink import LogSink
 from adapter.server.observe.request_log import RequestLog
 from adapter.settings import Settings
 from conformance.events import join_events
@@ -257,7 +259,7 @@ STRANGE = ['a\n{"level":"fatal"}', "\x1b[31m", "a\r\nb", "a\u2028b", "x" * 100_0
 @pytest.mark.parametrize("text", STRANGE, ids=lambda text: repr(text[:12]))
 async def test_one_request_is_one_line_whatever_it_says(log_format, text):
     written = Kept()
-    lines = RequestLog(Settings(log_format=log_format), written)
+    lines = RequestLog(Settings(log_format=log_format), cast(LogSink, written))
     async with served(lines=lines) as (upstream, client):
         upstream.script = says({**answer(text), "modelVersion": text})
         for body in ({**chat(text), "model": text}, {**chat(), "user": text, text: text}):

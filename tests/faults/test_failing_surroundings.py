@@ -10,6 +10,7 @@ import sys
 import time
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
@@ -213,7 +214,7 @@ async def test_a_log_costs_no_answer_also_one(serve, where):
     if where == "whose reader has gone":
         reader, writer = os.pipe()
         os.close(reader)
-        popen = {"stderr": writer, "stdout": writer}
+        popen: dict[str, Any] = {"stderr": writer, "stdout": writer}
     elif where == "on a disk that is full":
         writer = os.open("/dev/full", os.O_WRONLY)
         popen = {"stderr": writer, "stdout": writer}

@@ -11,6 +11,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -39,7 +40,7 @@ class Replica:
         self.port = free_port()
         self._command = [sys.executable, "-m", "adapter", "serve", "--port", str(self.port)]
         self._environment = {**bare_environment(state), **SETTINGS, **settings}
-        self.process: subprocess.Popen | None = None
+        self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Start, and wait until it is ready."""
@@ -65,10 +66,11 @@ class Cluster:
         self.store = store
         self._emulator = emulator
 
-    def stats(self) -> dict:
+    def stats(self) -> dict[str, Any]:
         """What the emulator counted."""
         with urllib.request.urlopen(f"{self._emulator}/emulator/stats", timeout=PATIENCE) as answer:
-            return json.load(answer)
+            found: dict[str, Any] = json.load(answer)
+            return found
 
 
 @contextmanager
@@ -89,7 +91,7 @@ def cluster(folder: Path, chunk_delay: float = 0.01) -> Iterator[Cluster]:
 
 
 @contextmanager
-def _running(command: list[str]) -> Iterator[subprocess.Popen]:
+def _running(command: list[str]) -> Iterator[subprocess.Popen[bytes]]:
     process = subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.DEVNULL)
     try:
         yield process
@@ -127,7 +129,7 @@ def _proxy(folder: Path, ports: list[int]) -> Iterator[str]:
         yield f"http://127.0.0.1:{port}"
 
 
-def _until_served(url: str, process: subprocess.Popen) -> None:
+def _until_served(url: str, process: subprocess.Popen[bytes]) -> None:
     for _ in range(200):
         assert process.poll() is None, "haproxy ended"
         with suppress(OSError), urllib.request.urlopen(url, timeout=PATIENCE):

@@ -4,6 +4,7 @@ import asyncio
 import json
 import random
 import signal
+from typing import Any
 
 import openai
 import pytest
@@ -65,7 +66,7 @@ async def streamed(client, messages):
 
 async def loop(client, ask, retries):
     """One conversation of many calls; how many steps it took, how its last answer ended, how often a step was cut."""
-    messages = [{"role": "user", "content": TASK}]
+    messages: list[Any] = [{"role": "user", "content": TASK}]
     steps = cuts = 0
     while True:
         try:

@@ -1,3 +1,6 @@
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
 from adapter.store.shared.base import StoreLimits
@@ -38,7 +41,7 @@ def redis_url(server):
 async def make(request, path, clock):
     """Opens stores of one kind; all are closed at the end."""
     made = []
-    kinds = {
+    kinds: dict[str, Callable[[StoreLimits], Any]] = {
         "memory": lambda limits: MemoryStore(limits, clock=clock),
         "sqlite": lambda limits: SqliteStore(path, limits, clock=clock),
         "redis": lambda limits: RedisStore(request.getfixturevalue("redis_url"), limits, clock=clock),

@@ -43,7 +43,7 @@ def read(body: Object) -> tuple[GenerateContentResponse, dict[str, msgspec.Raw]]
     return decode(json.dumps(body, indent=1).encode(), GenerateContentResponse)
 
 
-def answer(*parts: Object, finish: str | None = "STOP", **candidate: Any) -> Object:
+def answer(*parts: Any, finish: str | None = "STOP", **candidate: Any) -> Object:
     """A response with one candidate."""
     said = {"content": {"role": "model", "parts": list(parts)}, **candidate}
     return {"candidates": [said | ({"finishReason": finish} if finish else {})], "modelVersion": "asked"}

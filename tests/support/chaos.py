@@ -4,19 +4,21 @@ import asyncio
 import socket
 import ssl
 import struct
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 CHUNKED = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
-def chunk(data):
+def chunk(data: bytes) -> bytes:
+    """One chunk of a chunked body."""
     return b"%x\r\n%s\r\n" % (len(data), data)
 
 
-def answer(body, status="200 OK", **headers):
+def answer(body: bytes, status: str = "200 OK", **headers: object) -> bytes:
+    """A whole answer; a header's name has _ for -."""
     fields = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in headers.items())
     return f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\n{fields}\r\n".encode() + body
 
@@ -32,25 +34,28 @@ class Exchange(NamedTuple):
     writer: asyncio.StreamWriter
 
     @property
-    def line(self):
+    def line(self) -> str:
+        """The request line."""
         return self.head.split(b"\r\n", 1)[0].decode()
 
     @property
-    def fields(self):
+    def fields(self) -> dict[str, str]:
+        """The header fields, names in lower case."""
         lines = self.head.decode().split("\r\n")[1:]
         return {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines if line)}
 
-    async def send(self, data):
+    async def send(self, data: bytes) -> None:
+        """Send these bytes."""
         self.writer.write(data)
         await self.writer.drain()
 
-    def reset(self):
+    def reset(self) -> None:
         """Cut the connection with RST."""
         raw = self.writer.get_extra_info("socket")
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.writer.transport.abort()
 
-    async def gone(self):
+    async def gone(self) -> None:
         """Wait until the other side has closed."""
         try:
             while await self.reader.read(65536):
@@ -62,7 +67,9 @@ class Exchange(NamedTuple):
 class Chaos:
     """`script` is called for each request; a true result ends the connection."""
 
-    def __init__(self):
+    url = ""
+
+    def __init__(self) -> None:
         self.script: Callable[[Exchange], Awaitable[object]] = self.ok
         self.exchanges: list[Exchange] = []
         self.connections = 0
@@ -71,24 +78,27 @@ class Chaos:
         self.changed = asyncio.Condition()
 
     @staticmethod
-    async def ok(exchange):
+    async def ok(exchange: Exchange) -> None:
+        """Answer with `ok`."""
         await exchange.send(OK)
 
     @property
-    def hits(self):
+    def hits(self) -> int:
+        """How many requests came."""
         return len(self.exchanges)
 
-    async def settled(self, open_connections=0):
+    async def settled(self, open_connections: int = 0) -> None:
         """Wait until so many connections are open."""
         async with self.changed:
             await self.changed.wait_for(lambda: self.open == open_connections)
 
-    async def _count(self, step):
+    async def _count(self, step: int) -> None:
         async with self.changed:
             self.open += step
             self.changed.notify_all()
 
-    async def serve(self, reader, writer):
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Serve one connection."""
         self.connections += 1
         connection = self.connections
         await self._count(1)
@@ -111,13 +121,15 @@ class Chaos:
 
 
 @asynccontextmanager
-async def running(tls: ssl.SSLContext | None = None, port: int = 0):
+async def running(tls: ssl.SSLContext | None = None, port: int = 0) -> AsyncIterator[tuple[Chaos, str]]:
     """A `Chaos` and its base URL."""
     chaos = Chaos()
-    tasks = set()
+    tasks: set[asyncio.Task[Any]] = set()
 
-    async def serve(reader, writer):
-        tasks.add(asyncio.current_task())
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        tasks.add(task)
         with suppress(asyncio.CancelledError):
             await chaos.serve(reader, writer)
 

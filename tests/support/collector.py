@@ -2,8 +2,10 @@
 
 import threading
 import time
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
@@ -13,17 +15,22 @@ class Collector(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, status=200, delay=0.0):
+    def __init__(self, status: int = 200, delay: float = 0.0) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.status, self.delay = status, delay
-        self.spans, self.headers, self.bodies = [], [], []
+        self.spans: list[tuple[str, Any]] = []
+        self.headers: list[tuple[str, dict[str, str]]] = []
+        self.bodies: list[bytes] = []
         self.url = f"http://127.0.0.1:{self.server_address[1]}"
 
 
 class Handler(BaseHTTPRequestHandler):
-    """One batch of spans."""
+    """Takes one batch of spans."""
 
-    def do_POST(self):
+    server: Collector
+
+    def do_POST(self) -> None:
+        """Answer what an exporter sends."""
         body = self.rfile.read(int(self.headers["content-length"]))
         time.sleep(self.server.delay)
         self.server.bodies.append(body)
@@ -37,12 +44,12 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("content-length", "0")
         self.end_headers()
 
-    def log_message(self, *_arguments):
-        pass
+    def log_message(self, *_arguments: Any) -> None:
+        """Write nothing."""
 
 
 @asynccontextmanager
-async def collector(**how):
+async def collector(**how: Any) -> AsyncIterator[Collector]:
     """A running collector."""
     server = Collector(**how)
     thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)

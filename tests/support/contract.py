@@ -19,10 +19,10 @@ from adapter.settings import Settings, all_settings
 from adapter.store import open_documents, open_store
 from adapter.translate.core.catalogue import CODES
 from tests.support.paths import REPOSITORY
-from tests.support.scripted import adapter, answer, scripted
+from tests.support.scripted import Call, adapter, answer, scripted
 
 CONTRACT = REPOSITORY / "tests" / "contract.json"
-CHAT = {"model": "gemini-3.8-flash", "messages": [{"role": "user", "content": "hi"}]}
+CHAT: dict[str, Any] = {"model": "gemini-3.8-flash", "messages": [{"role": "user", "content": "hi"}]}
 
 
 def settings() -> dict[str, str]:
@@ -39,7 +39,7 @@ def _type_name(annotated: object) -> str:
 async def headers() -> dict[str, list[str]]:
     """The names of the headers of each kind of answer."""
 
-    async def script(call):
+    async def script(call: Call) -> None:
         if call.request.body["contents"][0]["parts"][0]["text"] == "fail":
             await call.json({"error": {"code": 429, "status": "RESOURCE_EXHAUSTED", "message": "later"}}, 429)
         elif "stream" in call.request.path:
@@ -91,7 +91,7 @@ def exit_codes(folder: Path) -> dict[str, int]:
     empty, request = folder / "empty.jsonl", folder / "request.jsonl"
     empty.write_text("")
     request.write_text(json.dumps({**CHAT, "logit_bias": {"1": 5}}))
-    calls = {
+    calls: dict[str, list[str]] = {
         "help": ["--help"],
         "an unknown flag": ["serve", "--nonsense"],
         "a setting without meaning": ["serve", "--port", "seventy"],

@@ -2,12 +2,16 @@
 
 import asyncio
 
+import httpx2
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.support.guards import PATIENCE
 
+Figures = dict[tuple[str | tuple[str, str], ...], float]
+"""Name and labels of a sample to its value."""
 
-def figures(text):
+
+def figures(text: str) -> Figures:
     """Samples by name and labels."""
     return {
         (sample.name, *sorted(sample.labels.items())): sample.value
@@ -16,13 +20,13 @@ def figures(text):
     }
 
 
-def total(found, name, **labels):
+def total(found: Figures, name: str, **labels: object) -> float:
     """The sum of all samples with this name and these labels."""
     wanted = {(label, str(value)) for label, value in labels.items()}
     return sum(value for (sample, *rest), value in found.items() if sample == name and wanted <= set(rest))
 
 
-async def settled(client):
+async def settled(client: httpx2.AsyncClient) -> Figures:
     """The figures, once nothing is under way."""
     async with asyncio.timeout(PATIENCE):
         while (found := figures((await client.get("/metrics")).text))["adapter_running",]:

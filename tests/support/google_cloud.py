@@ -2,6 +2,9 @@
 
 import asyncio
 import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives import serialization
@@ -13,19 +16,27 @@ SECRET = "planted-secret-77ab"
 class TokenServer:
     """Gives tokens, numbered; `script` may answer in another way."""
 
-    def __init__(self):
-        self.asked = []
-        self.script = None
+    url = ""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.script: Callable[[], Awaitable[tuple[int, bytes]]] | None = None
         self.seconds = 3_600
 
-    async def connected(self, reader, writer):
+    async def connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Answer one request."""
         try:
             head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
             length = next((int(line.split(":")[1]) for line in head.split("\r\n") if "content-length" in line), 0)
             self.asked.append((await reader.readexactly(length)).decode())
-            given = {"access_token": f"ya29.{len(self.asked)}", "expires_in": self.seconds, "token_type": "Bearer"}
+            given: dict[str, Any]
+            given = {
+                "access_token": f"ya29.{len(self.asked)}",
+                "expires_in": self.seconds,
+                "token_type": "Bearer",
+            }
             given["issued_token_type"] = "urn:ietf:params:oauth:token-type:access_token"
-            status, body = (200, json.dumps(given).encode())
+            status, body = 200, json.dumps(given).encode()
             if self.script is not None:
                 status, body = await self.script()
             text = f"HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n"
@@ -36,7 +47,8 @@ class TokenServer:
 
 
 @pytest.fixture
-async def tokens():
+async def tokens() -> AsyncIterator[TokenServer]:
+    """A running server of tokens."""
     made = TokenServer()
     server = await asyncio.start_server(made.connected, "127.0.0.1", 0)
     made.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
@@ -44,7 +56,8 @@ async def tokens():
     server.close()
 
 
-def service_account(url):
+def service_account(url: str) -> dict[str, Any]:
+    """The key file of a service account."""
     key = rsa.generate_private_key(65537, 2048)
     form = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     return {
@@ -57,7 +70,8 @@ def service_account(url):
     }
 
 
-def workload_identity(url, directory):
+def workload_identity(url: str, directory: Path) -> dict[str, Any]:
+    """The credentials of a workload whose identity is a file."""
     subject = directory / "subject"
     subject.write_text(SECRET)
     return {
@@ -70,10 +84,12 @@ def workload_identity(url, directory):
 
 
 @pytest.fixture
-def credentials(tokens, tmp_path, monkeypatch):
+def credentials(
+    tokens: TokenServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[dict[str, Any]], None]:
     """Application default credentials; the test may replace them."""
 
-    def put(content):
+    def put(content: dict[str, Any]) -> None:
         file = tmp_path / "credentials.json"
         file.write_text(json.dumps(content))
         monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(file))

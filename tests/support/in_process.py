@@ -68,6 +68,7 @@ class InProcess:
 
     async def _close(self) -> None:
         await self._to_lifespan.put({"type": "lifespan.shutdown"})
+        assert self._lifespan is not None
         await self._lifespan
 
     def ask(
@@ -126,7 +127,7 @@ def in_process(url: str, **settings: Any) -> Iterator[InProcess]:
     """The application in front of an upstream, open."""
     log = logging.getLogger("adapter")
     # The loop stands still between two requests, which must not count as stuck.
-    off = {"retries": 0, "circuit_pause": 0, "stuck_timeout": 0, "inspector": False}
+    off: dict[str, Any] = {"retries": 0, "circuit_pause": 0, "stuck_timeout": 0, "inspector": False}
     asked = InProcess(create_app(Settings(upstream_url=url, store="memory", **off, **settings)))
     handler = _Kept(asked.bugs)
     log.addHandler(handler)
@@ -221,7 +222,7 @@ def check_answer(path: str, answer: Answer) -> None:
         assert isinstance(json.loads(answer.body), dict)
 
 
-ECHO = {
+ECHO: dict[str, Any] = {
     "tools": [], "tool_choice": "auto", "text": None, "max_output_tokens": None, "metadata": {}, "truncation": None,
     "service_tier": None, "reasoning": None,
 }  # fmt: skip

@@ -26,7 +26,7 @@ class KeyValueServer:
         where = ["--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(folder)]
         keeps = ["--save", "", "--appendonly", "yes", "--requirepass", PASSWORD]
         self._command = [PROGRAM or "", *where, *keeps, *options]
-        self._process: subprocess.Popen | None = None
+        self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Start, and wait until it answers."""
@@ -48,10 +48,12 @@ class KeyValueServer:
 
     def freeze(self) -> None:
         """Let it accept connections and answer nothing."""
+        assert self._process is not None, "it was killed"
         self._process.send_signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
         """Let it go on."""
+        assert self._process is not None, "it was killed"
         self._process.send_signal(signal.SIGCONT)
 
     def ask(self, *words: str | bytes) -> bytes:

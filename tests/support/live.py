@@ -24,8 +24,8 @@ class Live(NamedTuple):
     """A running adapter: `url` has no path, `health` is what /healthz said first."""
 
     url: str
-    health: dict
-    process: subprocess.Popen
+    health: dict[str, Any]
+    process: subprocess.Popen[Any]
 
 
 def free_port() -> int:
@@ -47,14 +47,15 @@ def bare_environment(state: Path) -> dict[str, str]:
     return {**keep, "XDG_STATE_HOME": str(state)}
 
 
-def wait_for(url: str, process: subprocess.Popen) -> dict:
+def wait_for(url: str, process: subprocess.Popen[Any]) -> dict[str, Any]:
     """The JSON that a URL answers, once it does."""
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         assert process.poll() is None, f"the server ended with {process.returncode}"
         try:
             with urllib.request.urlopen(url, timeout=PATIENCE) as answer:
-                return json.load(answer)
+                found: dict[str, Any] = json.load(answer)
+                return found
         except OSError:
             time.sleep(0.05)
     raise AssertionError(f"no answer from {url} in {PATIENCE:.0f} s")

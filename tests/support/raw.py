@@ -4,19 +4,29 @@ import asyncio
 import json
 import socket
 import struct
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx2
 
 BODY = json.dumps({"model": "gemini-3.5-flash", "messages": [{"role": "user", "content": "hi"}]}).encode()
 
 
-def head(*fields, path="/v1/chat/completions", method="POST", host="Host: 127.0.0.1", length=None):
+def head(
+    *fields: str | None,
+    path: str = "/v1/chat/completions",
+    method: str = "POST",
+    host: str | None = "Host: 127.0.0.1",
+    length: int | str | None = None,
+) -> bytes:
     """The head of a request, of `BODY` unless it has another length."""
     length = len(BODY) if length is None else length
     lines = [f"{method} {path} HTTP/1.1", host, "Content-Type: application/json", f"Content-Length: {length}", *fields]
     return "".join(f"{line}\r\n" for line in lines if line is not None).encode("latin-1") + b"\r\n"
 
 
-def request(*fields, body=BODY, **about):
+def request(*fields: str | None, body: bytes = BODY, **about: Any) -> bytes:
     """A whole request."""
     return head(*fields, length=len(body), **about) + body
 
@@ -24,15 +34,16 @@ def request(*fields, body=BODY, **about):
 class Raw:
     """A connection."""
 
-    def __init__(self, reader, writer):
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader = reader
         self.writer = writer
 
-    async def send(self, data):
+    async def send(self, data: bytes) -> None:
+        """Send these bytes."""
         self.writer.write(data)
         await self.writer.drain()
 
-    async def answer(self):
+    async def answer(self) -> tuple[int, dict[str, str], bytes] | None:
         """One answer: its status, its headers and its body; None where the connection ends without."""
         try:
             lines = (await self.reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
@@ -43,7 +54,7 @@ class Raw:
         except (asyncio.IncompleteReadError, ConnectionError):
             return None
 
-    async def _chunks(self):
+    async def _chunks(self) -> bytes:
         pieces = []
         while size := int(await self.reader.readline(), 16):
             pieces.append(await self.reader.readexactly(size))
@@ -51,14 +62,14 @@ class Raw:
         await self.reader.readline()
         return b"".join(pieces)
 
-    async def rest(self):
+    async def rest(self) -> bytes:
         """All that still comes until the connection ends."""
         try:
             return await self.reader.read()
         except ConnectionError:
             return b""
 
-    def reset(self):
+    def reset(self) -> None:
         """Cut the connection with RST."""
         raw = self.writer.get_extra_info("socket")
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -66,7 +77,7 @@ class Raw:
 
 
 @asynccontextmanager
-async def raw(client, buffer=None):
+async def raw(client: httpx2.AsyncClient, buffer: int | None = None) -> AsyncIterator[Raw]:
     """A connection to the server that an httpx2 client is for."""
     url = client.base_url
     plain = socket.socket()
@@ -91,7 +102,14 @@ HANDSHAKE = (
 )
 
 
-def upgrade(*fields, method="GET", version="1.1", without=None, path="/v1/responses", behind=b""):
+def upgrade(
+    *fields: str,
+    method: str = "GET",
+    version: str = "1.1",
+    without: str | None = None,
+    path: str = "/v1/responses",
+    behind: bytes = b"",
+) -> bytes:
     """A request for a websocket, and the bytes behind it."""
     lines = [f"{method} {path} HTTP/{version}", *(line for line in HANDSHAKE if line != without), *fields]
     return "\r\n".join([*lines, "", ""]).encode("latin-1") + behind

@@ -45,7 +45,7 @@ class Recording(NamedTuple):
     body: Any
     sse: str | None
     source: tuple[str, str]
-    index: int
+    position: int
 
     @property
     def streamed(self) -> bool:
@@ -93,7 +93,7 @@ def _recording(record: Object) -> Recording:
         body=record["response"],
         sse=record.get("response_sse"),
         source=(record["source_repo"], record["source_path"]),
-        index=record["index"],
+        position=record["index"],
     )
 
 

@@ -82,7 +82,7 @@ def streamed(events: list[Object], view: View, **given: Any) -> tuple[list[Objec
     return seen, machine.take_issued()
 
 
-def said(*parts: Object, finish: str = "STOP", **candidate: Any) -> Object:
+def said(*parts: Any, finish: str = "STOP", **candidate: Any) -> Object:
     """An answer of Gemini with one candidate."""
     content = {"role": "model", "parts": list(parts)}
     ended = {"finishReason": finish} if finish else {}

@@ -2,9 +2,12 @@
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
-from websockets.asyncio.client import connect
+import httpx2
+from websockets.asyncio.client import ClientConnection, connect
 
 from tests.support.guards import PATIENCE
 
@@ -12,20 +15,21 @@ LAST = ("response.completed", "response.incomplete", "response.failed", "error",
 
 
 @asynccontextmanager
-async def socket(client, **options):
+async def socket(client: httpx2.AsyncClient, **options: Any) -> AsyncIterator[ClientConnection]:
     """A connection to the adapter that a client speaks to."""
     url = str(client.base_url).replace("http", "ws", 1).rstrip("/")
     async with connect(f"{url}/v1/responses", proxy=None, **options) as connection:
         yield connection
 
 
-def create(text="hi", **fields):
+def create(text: Any = "hi", **fields: Any) -> str:
+    """A request for a response."""
     return json.dumps({"type": "response.create", "model": "gemini-3.5-flash", "input": text, **fields})
 
 
-async def heard(connection):
+async def heard(connection: ClientConnection) -> list[dict[str, Any]]:
     """The events up to the last one of a response."""
-    events = []
+    events: list[dict[str, Any]] = []
     while not events or events[-1]["type"] not in LAST:
         events.append(json.loads(await asyncio.wait_for(connection.recv(), PATIENCE)))
     return events

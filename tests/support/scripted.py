@@ -3,9 +3,9 @@
 import asyncio
 import json
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol, cast
 
 import httpx2
 import uvicorn
@@ -13,22 +13,26 @@ import uvicorn
 from adapter.emulator import EmulatorSettings, create_emulator
 from adapter.server.app import create_app
 from adapter.server.http.uvicorn_protocol import build_protocol
+from adapter.server.observe.log_sink import LogSink
 from adapter.server.observe.request_log import RequestLog
 from adapter.server.routes import ENDPOINTS
 from adapter.settings import Settings
 from tests.support.guards import PATIENCE
 
+Object = dict[str, Any]
+"""A JSON object."""
+
 USAGE = {"promptTokenCount": 3, "candidatesTokenCount": 2, "totalTokenCount": 5}
 
 
-def answer(*parts, finish="STOP", **candidate):
+def answer(*parts: str | Object, finish: str | None = "STOP", **candidate: Any) -> Object:
     """A whole answer of Gemini's, or one event."""
     content = {"role": "model", "parts": [{"text": part} if isinstance(part, str) else part for part in parts]}
     one = {"index": 0, "content": content, **({"finishReason": finish} if finish else {}), **candidate}
     return {"candidates": [one], "usageMetadata": USAGE, "modelVersion": "gemini-3.5-flash", "responseId": "r1"}
 
 
-def frame(event):
+def frame(event: Any) -> bytes:
     """An event as Gemini frames it."""
     return f"data: {json.dumps(event)}\r\n\r\n".encode()
 
@@ -38,14 +42,14 @@ class Seen(NamedTuple):
 
     method: str
     path: str
-    headers: dict
-    body: dict | None
+    headers: dict[str, str]
+    body: Any
 
 
 class Upstream:
     """Answers each request with the script; `seen` is what came, `gone` is set when a caller hangs up."""
 
-    def __init__(self, script: Callable[["Call"], Awaitable[None]]) -> None:
+    def __init__(self, script: "Script | None") -> None:
         self.script = script
         self.seen: list[Seen] = []
         self.gone = asyncio.Event()
@@ -67,6 +71,7 @@ class Upstream:
         headers = {name.lower(): value for line in lines if line for name, value in [line.split(": ", 1)]}
         body = await reader.readexactly(int(headers.get("content-length", 0)))
         self.seen.append(Seen(method, path, headers, json.loads(body) if body else None))
+        assert self.script is not None, f"{first} came, and nothing was to be asked"
         script = asyncio.create_task(self.script(Call(self.seen[-1], len(self.seen), writer)))
         hung_up = asyncio.create_task(reader.read(1))
         done, _ = await asyncio.wait([script, hung_up], return_when=asyncio.FIRST_COMPLETED)
@@ -85,7 +90,7 @@ class Call(NamedTuple):
     number: int
     writer: asyncio.StreamWriter
 
-    async def json(self, value, status=200) -> None:
+    async def json(self, value: Any, status: int = 200) -> None:
         """A whole answer."""
         body = value if isinstance(value, bytes) else json.dumps(value).encode()
         self.writer.write(b"HTTP/1.1 %d X\r\nContent-Type: application/json\r\n" % status)
@@ -107,7 +112,7 @@ class Call(NamedTuple):
         self.writer.write(b"0\r\n\r\n")
         await self.writer.drain()
 
-    async def stream(self, *events) -> None:
+    async def stream(self, *events: bytes | Object) -> None:
         """A whole stream at once."""
         await self.start()
         for event in events:
@@ -115,9 +120,13 @@ class Call(NamedTuple):
         await self.end()
 
 
+Script = Callable[[Call], Coroutine[Any, Any, None]]
+"""Answers one request."""
+
+
 @asynccontextmanager
-async def scripted(script: Callable[[Call], Awaitable[None]]) -> AsyncIterator[Upstream]:
-    """A running upstream."""
+async def scripted(script: Script | None) -> AsyncIterator[Upstream]:
+    """A running upstream; without a script nothing may ask it."""
     upstream = Upstream(script)
     server = await asyncio.start_server(upstream.connected, "127.0.0.1", 0)
     upstream.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
@@ -130,20 +139,22 @@ async def scripted(script: Callable[[Call], Awaitable[None]]) -> AsyncIterator[U
 class Server(uvicorn.Server):
     """Ends when it is told to, and not up to a tenth of a second later."""
 
-    def __init__(self, config):
+    def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
         self.serves, self.enough = asyncio.Event(), asyncio.Event()
 
-    async def main_loop(self):
+    async def main_loop(self) -> None:
         await self.on_tick(0)
         self.serves.set()
         await self.enough.wait()
 
 
-class Kept(list):
+class Kept(list[str]):
     """The lines of a log."""
 
-    write = list.append
+    def write(self, *lines: str) -> None:
+        """Keep these lines."""
+        self.extend(lines)
 
 
 class Emulated(NamedTuple):
@@ -151,11 +162,12 @@ class Emulated(NamedTuple):
 
     url: str
 
-    async def requests(self) -> list[dict]:
+    async def requests(self) -> list[Object]:
         """What it was asked, oldest first."""
         async with httpx2.AsyncClient(trust_env=False) as direct:
             answer = await direct.get(f"{self.url}/emulator/requests")
-        return answer.json()
+        found: list[Object] = answer.json()
+        return found
 
 
 @asynccontextmanager
@@ -175,22 +187,35 @@ async def emulated(settings: EmulatorSettings) -> AsyncIterator[Emulated]:
         await task
 
 
+class Place(Protocol):
+    """Whatever stands for Gemini."""
+
+    @property
+    def url(self) -> str:
+        """Its base URL."""
+
+
 @asynccontextmanager
 async def adapter(
-    upstream: Upstream | Emulated, lines=None, endpoints=ENDPOINTS, page_token=None, **settings
+    upstream: Place,
+    lines: Any = None,
+    endpoints: Any = ENDPOINTS,
+    page_token: Any = None,
+    **settings: Any,
 ) -> AsyncIterator[httpx2.AsyncClient]:
     """A client of an adapter in front of an upstream; both on real sockets, in this event loop.
 
-    `lines` and `endpoints` are those of `create_app`; a `Kept` keeps the text of lines.
+    `lines`, `endpoints` and `page_token` are those of `create_app`; a `Kept` keeps the text of lines. They have no
+    types, since each `**settings` of a test would be checked against them.
     """
-    given = {"upstream_url": upstream.url, "upstream_keys": ("k",), "store": "memory", "retries": 0, **settings}
+    given: Object = {"upstream_url": upstream.url, "upstream_keys": ("k",), "store": "memory", "retries": 0, **settings}
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
     chosen = Settings(**given)
     config = uvicorn.Config(
         create_app(
             chosen,
-            lines=RequestLog(chosen, lines) if isinstance(lines, Kept) else lines,
+            lines=RequestLog(chosen, cast(LogSink, lines)) if isinstance(lines, Kept) else lines,
             endpoints=endpoints,
             page_token=page_token,
         ),
@@ -213,17 +238,18 @@ async def adapter(
         await task
 
 
-def chat(text="hi", **fields):
+def chat(text: Any = "hi", **fields: Any) -> Object:
     """A chat request."""
     return {"model": "gemini-3.5-flash", "messages": [{"role": "user", "content": text}], **fields}
 
 
-def events(text):
+def events(text: str) -> list[str]:
     """The payloads of an event stream."""
     return [line[len("data: ") :] for line in text.split("\n\n") if line.startswith("data: ")]
 
 
-async def says_hello(call):
+async def says_hello(call: Call) -> None:
+    """Answer with `Hello`, in two pieces where a stream is asked for."""
     if ":stream" in call.request.path:
         await call.stream(answer("Hel", finish=None), answer("lo"))
     else:

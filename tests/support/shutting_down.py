@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import subprocess
 from pathlib import Path
+from typing import Any
 
 import httpx2
 
@@ -12,11 +14,12 @@ SLOW, HANGING, SILENT = (f"gemini-3.8-flash+fault-{name}" for name in ("slow", "
 PROMPT = "Count from one to ten, in words."
 
 
-def body(model, **more):
+def body(model: str, **more: Any) -> dict[str, Any]:
+    """A chat request."""
     return {"model": model, "messages": [{"role": "user", "content": PROMPT}], **more}
 
 
-async def chat(client, model, **more):
+async def chat(client: httpx2.AsyncClient, model: str, **more: Any) -> tuple[int, str]:
     """Status and text of a whole answer or a stream; the text is empty where the connection was refused."""
     try:
         answer = await client.post("/v1/chat/completions", json=body(model, **more))
@@ -25,20 +28,22 @@ async def chat(client, model, **more):
     return answer.status_code, answer.text
 
 
-def events(text):
+def events(text: str) -> list[Any]:
+    """The chunks of a stream, and its error."""
     return [json.loads(line[6:]) for line in text.splitlines() if line.startswith("data: {")]
 
 
-def said(text):
+def said(text: str) -> str:
+    """The text of a stream."""
     return "".join(choice["delta"].get("content") or "" for event in events(text) for choice in event["choices"])
 
 
-async def ended(process):
+async def ended(process: subprocess.Popen[Any]) -> int:
     """The exit code of a process that ends."""
     return await asyncio.to_thread(process.wait, PATIENCE)
 
 
-def workers_of(parent):
+def workers_of(parent: int) -> list[int]:
     """The processes that a parent started and that listen; uvloop and multiprocessing may add a tracker."""
     children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
     return [int(child) for child in children if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]

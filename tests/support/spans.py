@@ -1,13 +1,18 @@
 """Spans that ended."""
 
 import asyncio
+from collections.abc import Callable, Sequence
 
+from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import SpanKind
 
 from tests.support.guards import PATIENCE
 
+Spans = Callable[[], Sequence[ReadableSpan]]
+"""Reads the spans that ended."""
 
-async def ended(spans, name):
+
+async def ended(spans: Spans, name: str) -> ReadableSpan:
     """A request's span by its name, once it has ended: that is after its answer."""
     async with asyncio.timeout(PATIENCE):
         while not (found := [span for span in spans() if span.name == name and span.kind is SpanKind.SERVER]):
@@ -16,7 +21,7 @@ async def ended(spans, name):
     return span
 
 
-def below(spans, parent):
+def below(spans: Spans, parent: ReadableSpan) -> list[ReadableSpan]:
     """The spans right below one, in their order."""
     children = [span for span in spans() if span.parent is not None and span.parent.span_id == parent.context.span_id]
-    return sorted(children, key=lambda span: span.start_time)
+    return sorted(children, key=lambda span: span.start_time or 0)

@@ -2,25 +2,28 @@
 
 import asyncio
 import json
+from typing import Any
+
+import httpx2
 
 from tests.support.guards import PATIENCE
-from tests.support.scripted import events
+from tests.support.scripted import Object, Seen, events
 
 PATH = "/v1/responses"
 
 
-def ask(text="hi", **fields):
+def ask(text: Any = "hi", **fields: Any) -> Object:
     """A request."""
     return {"model": "gemini-3.5-flash", "input": text, **fields}
 
 
-def said(response):
+def said(response: Object) -> str:
     """The text of a response."""
     parts = [part for item in response["output"] if item["type"] == "message" for part in item["content"]]
     return "".join(part["text"] for part in parts)
 
 
-def told(text):
+def told(text: str) -> list[Object]:
     """The events of a stream, each under its own name."""
     found = [json.loads(payload) for payload in events_of(text)]
     names = [line.removeprefix("event: ") for line in text.splitlines() if line.startswith("event: ")]
@@ -28,22 +31,22 @@ def told(text):
     return found
 
 
-def events_of(text):
+def events_of(text: str) -> list[str]:
     """The payloads, without the last word."""
     bare = "\n".join(line for line in text.split("\n") if not line.startswith("event: "))
     return [payload for payload in events(bare) if payload != "[DONE]"]
 
 
-def contents(seen):
+def contents(seen: Seen) -> list[tuple[str, list[str | None]]]:
     """The conversation as it reached the upstream: role and texts of each turn."""
     return [(turn["role"], [part.get("text") for part in turn["parts"]]) for turn in seen.body["contents"]]
 
 
-async def ended(client, response_id):
+async def ended(client: httpx2.AsyncClient, response_id: str) -> Object:
     """A response, as soon as it has ended."""
     async with asyncio.timeout(PATIENCE):
         while True:
-            response = (await client.get(f"{PATH}/{response_id}")).json()
+            response: Object = (await client.get(f"{PATH}/{response_id}")).json()
             if response["status"] not in ("queued", "in_progress"):
                 return response
             await asyncio.sleep(0.02)

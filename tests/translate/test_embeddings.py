@@ -2,6 +2,7 @@
 
 import datetime
 import math
+from typing import Any
 
 import msgspec
 from hypothesis import given
@@ -30,12 +31,12 @@ def test_every_field_has_a_case() -> None:
 
 @given(st.lists(st.sampled_from(["a", "b" * 40_000, "c" * 400_000, "d" * 2_000_000]), min_size=1, max_size=350))
 def test_batches_hold_all_inputs_in_order_and_none_is_too_large(texts: list[str]) -> None:
-    plan = plan_of(EmbeddingRequest(model="gemini-embedding-2", input=texts))
+    plan = plan_of(EmbeddingRequest(model="gemini-embedding-2", input=list(texts)))
     sent = [[one.content.parts[0].text for one in batch.requests] for batch in plan.batches]
     assert [text for batch in sent for text in batch] == texts
     for batch in sent:
         assert 1 <= len(batch) <= BATCH
-        assert len(batch) == 1 or sum(len(text) // 4 + 1 for text in batch) <= BATCH_TOKENS
+        assert len(batch) == 1 or sum(len(text or "") // 4 + 1 for text in batch) <= BATCH_TOKENS
 
 
 VECTORS = st.lists(st.floats(-1, 1, width=32), min_size=3, max_size=3)
@@ -43,7 +44,7 @@ VECTORS = st.lists(st.floats(-1, 1, width=32), min_size=3, max_size=3)
 
 @given(st.lists(VECTORS, min_size=1, max_size=5), st.sampled_from(["gemini-embedding-001", "gemini-embedding-2"]))
 def test_both_encodings_are_the_same_vectors_and_those_of_embedding_001_have_length_1(vectors, model) -> None:
-    found = {}
+    found: dict[str, list[Any]] = {}
     for form in ("float", "base64"):
         request = EmbeddingRequest(model=model, input=["x"] * len(vectors), dimensions=3, encoding_format=form)
         rows = [ContentEmbedding(values=msgspec.Raw(msgspec.json.encode(one))) for one in vectors]

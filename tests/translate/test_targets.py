@@ -45,12 +45,15 @@ def dry_run(given, endpoint=""):
     return DryRun(chosen, catalogue(chosen, TODAY), Strictness(chosen.strict), endpoint=endpoint)
 
 
+REFUSALS: tuple[type[Exception], ...] = (*TABLE, *DECODING_ERRORS, TypeError)
+"""The last: what is no JSON of orjson's, such as integers beyond 64 bits."""
+
+
 def shown(run, request):
     """What the dry run shows; None for what is refused."""
     try:
         return orjson.loads(encode(run.whole(orjson.dumps(request))))
-    except (*TABLE, *DECODING_ERRORS, TypeError):
-        # The last: what is no JSON of orjson's, such as integers beyond 64 bits.
+    except REFUSALS:
         return None
 
 

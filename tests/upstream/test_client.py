@@ -82,8 +82,8 @@ async def no_sleep(_seconds):
 
 def upstream(*answers, **settings):
     transport = Canned(*answers)
-    settings = UpstreamSettings(url="http://gemini.test", keys=("k",), **settings)
-    return Upstream(settings, transport, WORLD._replace(sleep=no_sleep)), transport
+    given = UpstreamSettings(url="http://gemini.test", keys=("k",), **settings)
+    return Upstream(given, transport, WORLD._replace(sleep=no_sleep)), transport
 
 
 def texts(replies):

@@ -1,11 +1,12 @@
 import json
+import time
 from email.utils import formatdate
 
 import pytest
 
 from adapter.upstream import errors
 from adapter.upstream.errors import UpstreamError, UpstreamProtocolError, from_answer, from_event, parse_status
-from adapter.wire.gemini.errors import is_balance, relay_code
+from adapter.wire.gemini.errors import Status, is_balance, relay_code
 
 QUOTA = {
     "error": {
@@ -89,7 +90,7 @@ def test_the_header_tells_seconds(header, seconds):
 
 
 def test_the_header_tells_a_date(monkeypatch):
-    monkeypatch.setattr(errors.time, "time", lambda: 1_000.0)
+    monkeypatch.setattr(time, "time", lambda: 1_000.0)
     assert from_answer(503, {"retry-after": formatdate(1_030, usegmt=True)}, b"").retry_after == 30.0
     assert from_answer(503, {"retry-after": formatdate(10, usegmt=True)}, b"").retry_after == 0.0
 
@@ -111,7 +112,7 @@ def test_every_error_says_something():
         assert str(error) == error.error.message
         assert error.status == error.error.code
     assert str(kinds[1]) == "Gemini did not answer in time (connect: 5 s)."
-    assert str(UpstreamError(418, errors.Status())) == "HTTP 418"
+    assert str(UpstreamError(418, Status())) == "HTTP 418"
 
 
 RELAYS = {

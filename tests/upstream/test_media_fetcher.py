@@ -6,6 +6,7 @@ import gzip
 import socket
 import threading
 from contextlib import suppress
+from typing import Any
 
 import pytest
 from aiohttp.abc import AbstractResolver
@@ -20,6 +21,8 @@ EVERY = frozenset(range(1, 65_536))
 
 class Server:
     """Answers a path with what a test gave it."""
+
+    port, url = 0, ""
 
     def __init__(self):
         self.answers = {}
@@ -89,7 +92,7 @@ async def test_redirects_are_followed_a_few_times(server):
     assert server.asked.count("/loop") == MAX_REDIRECTS + 1
 
 
-REFUSED = {
+REFUSED: dict[str, tuple[Any, dict[str, Any], str]] = {
     "another status": ((404, b"", {}), {}, "HTTP 404"),
     "too large": ((200, PNG, {}), {"bytes": 50}, "50 bytes"),
     "packed": ((200, gzip.compress(PNG * 10_000), {"content-encoding": "gzip"}), {}, "packed"),
@@ -149,7 +152,7 @@ async def long_head(writer):
             await writer.drain()
 
 
-HOSTS = {
+HOSTS: dict[str, tuple[Any, dict[str, Any], str]] = {
     "endless": (endless, {"bytes": 1_000_000}, "more than 1000000 bytes"),
     "dripping": (dripping, {"seconds": 0.3}, "seconds"),
     "lying": (lying, {}, "no connection, or no answer"),

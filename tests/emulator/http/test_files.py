@@ -1,6 +1,7 @@
 """Files: uploaded by Google's own client, and named in a chat by their id."""
 
 import io
+from typing import Any
 
 import httpx2
 import pytest
@@ -95,6 +96,6 @@ def test_a_chat_names_an_uploaded_file_by_its_id(tmp_path):
         file = google.files.upload(file=io.BytesIO(b"%PDF"), config={"mime_type": "application/pdf"})
         with adapter(tmp_path, "--upstream-url", url, settings={"ADAPTER_UPSTREAM_KEYS": "any"}) as live:
             openai = OpenAI(base_url=f"{live.url}/v1", api_key="unused")
-            parts = [{"type": "file", "file": {"file_id": file.name}}, {"type": "text", "text": "What is this?"}]
+            parts: Any = [{"type": "file", "file": {"file_id": file.name}}, {"type": "text", "text": "What is this?"}]
             answer = openai.chat.completions.create(model=MODEL, messages=[{"role": "user", "content": parts}])
         assert file.uri in answer.choices[0].message.content

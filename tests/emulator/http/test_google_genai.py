@@ -77,7 +77,9 @@ def test_it_runs_a_tool_loop_by_hand_in_a_stream(client: genai.Client) -> None:
     called = [part.function_call for part in parts if part.function_call]
     assert [one.args for one in called] == [{"city": "Oslo"}]
     results = [
-        types.Part(function_response=types.FunctionResponse(id=one.id, name=one.name, response=get_weather(**one.args)))
+        types.Part(
+            function_response=types.FunctionResponse(id=one.id, name=one.name, response=get_weather(**(one.args or {})))
+        )
         for one in called
     ]
     contents += [types.Content(role="model", parts=parts), types.Content(role="user", parts=results)]
@@ -99,10 +101,13 @@ async def test_it_works_asynchronously(live: str) -> None:
 
 def test_it_gets_structured_answers(client: genai.Client) -> None:
     schema = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
-    config = {"response_mime_type": "application/json", "response_json_schema": schema}
+    config: Any = {"response_mime_type": "application/json", "response_json_schema": schema}
     answer = client.models.generate_content(model=MODEL, contents="number 42", config=config)
     assert answer.parsed == {"n": 42}
-    older = {"response_mime_type": "application/json", "response_schema": types.Schema(type="STRING", enum=["a", "b"])}
+    older: Any = {
+        "response_mime_type": "application/json",
+        "response_schema": types.Schema(type=types.Type.STRING, enum=["a", "b"]),
+    }
     assert client.models.generate_content(model=MODEL, contents="b", config=older).text == '"b"'
 
 
@@ -131,7 +136,7 @@ def test_it_counts_tokens_and_embeds(client: genai.Client) -> None:
     assert client.models.count_tokens(model=MODEL, contents="four byte").total_tokens == 3
     config = types.EmbedContentConfig(output_dimensionality=16)
     answer = client.models.embed_content(model="gemini-embedding-001", contents=["a", "b"], config=config)
-    assert [len(entry.values) for entry in answer.embeddings] == [16, 16]
+    assert [len(entry.values or ()) for entry in answer.embeddings] == [16, 16]
 
 
 def test_it_understands_errors(client: genai.Client) -> None:

@@ -98,13 +98,16 @@ def judge(schema: Any) -> Any:
     return kind(schema, format_checker=kind.FORMAT_CHECKER)
 
 
+UNRESOLVED: type[Exception] = vars(jsonschema.exceptions)["_WrappedReferencingError"]
+"""What the judge raises about a reference; the package names it for itself alone."""
+
 UNREADABLE_BY = (re.error, AttributeError, RecursionError, jsonschema.exceptions.UnknownType)
 """What the judge raises about a schema, not about a value."""
 
 
 def explained(record: dict[str, Any], schema: Any, problem: Exception | None) -> str:
     """`valid`, or why not; nothing for a failure that has no excuse."""
-    if isinstance(problem, jsonschema.exceptions._WrappedReferencingError):
+    if isinstance(problem, UNRESOLVED):
         return UNRESOLVABLE
     if isinstance(problem, UNREADABLE_BY):
         return UNREADABLE
@@ -119,7 +122,7 @@ def problem_of(validator: Any, value: Any) -> Exception | None:
     """What is wrong with a value, or with the schema."""
     try:
         validator.validate(value)
-    except (jsonschema.ValidationError, jsonschema.exceptions._WrappedReferencingError, *UNREADABLE_BY) as error:
+    except (jsonschema.ValidationError, UNRESOLVED, *UNREADABLE_BY) as error:
         return error
     return None
 

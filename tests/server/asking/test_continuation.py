@@ -5,7 +5,7 @@ import json
 import pytest
 
 from adapter.emulator import EmulatorSettings
-from tests.support.joiner import join
+from conformance.joining import join
 from tests.support.scripted import adapter, answer, chat, emulated, events, frame, scripted
 
 PATH = "/v1/chat/completions"
@@ -24,7 +24,7 @@ TOOL = {
 @pytest.fixture
 async def client():
     async with emulated(EmulatorSettings()) as gemini, adapter(gemini) as made:
-        made.gemini = gemini
+        made.gemini = gemini  # type: ignore[attr-defined] # rides on the client
         yield made
 
 
@@ -145,7 +145,7 @@ async def test_a_response_goes_on_too(client):
 
 async def test_the_operator_can_leave_it_to_the_client():
     async with emulated(EmulatorSettings()) as gemini, adapter(gemini, continuations=0) as client:
-        client.gemini = gemini
+        client.gemini = gemini  # type: ignore[attr-defined] # the same
         body, took = await whole(client, "+fault-continuation")
         assert took == 1
         (choice,) = body["choices"]
@@ -159,7 +159,7 @@ async def test_the_operator_can_leave_it_to_the_client():
 
 async def test_the_operators_bound_holds(client):
     async with emulated(EmulatorSettings()) as gemini, adapter(gemini, continuations=2) as bounded:
-        bounded.gemini = gemini
+        bounded.gemini = gemini  # type: ignore[attr-defined] # the same
         body, took = await whole(bounded, "+fault-continuation-4")
     assert took == 3
     assert body["choices"][0]["finish_reason"] == "length"

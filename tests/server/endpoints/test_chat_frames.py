@@ -2,6 +2,7 @@
 
 import json
 from types import SimpleNamespace
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -23,8 +24,10 @@ USAGES = st.sampled_from([None, {"totalTokenCount": 3}, {"serviceTier": "flex"},
 
 
 def streamed_chat(at):
-    writer = ChatWriter(SimpleNamespace(exchange=SimpleNamespace(heard=lambda _response: None)), STAMP)
-    writer.begin(SimpleNamespace(context=at, model=STAMP.model))
+    call: Any = SimpleNamespace(exchange=SimpleNamespace(heard=lambda _response: None))
+    writer = ChatWriter(call, STAMP)
+    plan: Any = SimpleNamespace(context=at, model=STAMP.model)
+    writer.begin(plan)
     return writer
 
 
@@ -46,8 +49,8 @@ def test_texts_that_go_on_are_not_encoded_with_all_that_is_around_them(monkeypat
     answered = streamed_chat(context())
     texts = ["one", "two", "three", "four"]
     made = []
-    monkeypatch.setattr(answered.machine, "text_chunk", lambda text: made.append(text) or whole(text))
     whole = ChatStream.text_chunk.__get__(answered.machine)
+    monkeypatch.setattr(answered.machine, "text_chunk", lambda text: made.append(text) or whole(text))
     frames = [answered.feed(Reply(*read(answer({"text": text}, finish=None)))) for text in texts]
     said = [json.loads(frame[-1].removeprefix(b"data: "))["choices"][0]["delta"]["content"] for frame in frames]
     assert said == texts

@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import sys
 import types
+from typing import Any
 
 import pytest
 
@@ -106,7 +107,7 @@ def tiktoken(monkeypatch, tmp_path):
     url = "https://openaipublic.blob.core.windows.net/encodings/cl100k_base.tiktoken"
     (tmp_path / hashlib.sha1(url.encode(), usedforsecurity=False).hexdigest()).touch()
     encoding = types.SimpleNamespace(decode=lambda tokens: "".join("0123456789"[one] for one in tokens))
-    module = types.ModuleType("tiktoken")
+    module: Any = types.ModuleType("tiktoken")
     module.get_encoding = {"cl100k_base": encoding}.__getitem__
     module.__spec__ = types.SimpleNamespace(name="tiktoken")
     monkeypatch.setitem(sys.modules, "tiktoken", module)

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from adapter.emulator import EmulatorSettings
-from tests.support.joiner import join
+from conformance.joining import join
 from tests.support.scripted import adapter, chat, emulated, events
 
 PATH = "/v1/chat/completions"

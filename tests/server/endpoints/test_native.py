@@ -1,6 +1,7 @@
 """Gemini's own paths through the adapter: bytes pass, keys stay here, signatures come back, errors are Google's."""
 
 import json
+from typing import Any
 
 import httpx2
 import pytest
@@ -207,7 +208,7 @@ class Conversation:
         return part.get("functionCall", {}).get("id"), got
 
     async def as_chat(self):
-        messages = []
+        messages: list[Any] = []
         for who, what in self.said:
             if who == "user":
                 messages.append({"role": "user", "content": what})

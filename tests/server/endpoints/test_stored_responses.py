@@ -1,5 +1,7 @@
 """What a client may refer to later: stored responses, chains of them, conversations and single items."""
 
+from typing import Any
+
 import pytest
 
 from adapter.store import Document
@@ -132,7 +134,7 @@ async def test_a_missing_link_is_named():
 async def test_paths_of_errors_and_notes_are_the_clients_own():
     async with scripted(counts) as upstream, adapter(upstream) as client:
         one = await make(client, "first")
-        items = [{"role": "user", "content": "ok"}, {"role": "narrator", "content": "x"}]
+        items: list[Any] = [{"role": "user", "content": "ok"}, {"role": "narrator", "content": "x"}]
         refused = await client.post(PATH, json=ask(items, previous_response_id=one["id"]))
         items[1] = {"type": "mcp_list_tools", "id": "m", "server_label": "s", "tools": []}
         strict = {"x-adapter-strict": "all"}

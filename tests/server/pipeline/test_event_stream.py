@@ -4,12 +4,13 @@ import asyncio
 import json
 import socket
 from contextlib import aclosing, asynccontextmanager
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 import pytest
 
 from adapter.server.http.asgi import ClientGone, until
-from adapter.server.pipeline.event_stream import Answer, EventStream, relay
+from adapter.server.pipeline.event_stream import Answer, EventStream, Writer, relay
 from adapter.settings import Settings
 from adapter.upstream.client import Reply
 from adapter.wire.sse import COMMENT
@@ -181,11 +182,14 @@ class Leaves(EventStream):
 
 
 async def test_a_client_that_leaves_between_the_first_event_and_its_write_closes_the_call_and_gets_nothing_more():
-    log = []
+    log: list[str] = []
+    second: Any = b"second"
+    first: Any = b"first"
+    plan: Any = "the plan"
 
     async def events():
         try:
-            yield Reply(b"second", {})
+            yield Reply(second, {})
             log.append("asked for more")
         finally:
             log.append("closed")
@@ -194,8 +198,8 @@ async def test_a_client_that_leaves_between_the_first_event_and_its_write_closes
     async def opening():
         async with aclosing(events()) as rest:
             await anext(rest)
-            yield Answer("the plan", Reply(b"first", {}), rest)
+            yield Answer(plan, Reply(first, {}), rest)
 
     with pytest.raises(ClientGone):
-        await relay(Leaves(Client(), Settings()), opening(), Heard(log))
+        await relay(Leaves(Client(), Settings()), opening(), cast(Writer, Heard(log)))
     assert log == ["begin the plan", "closed"]

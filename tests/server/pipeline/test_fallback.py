@@ -4,6 +4,7 @@ import asyncio
 import json
 import socket
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 import uvicorn
@@ -481,7 +482,7 @@ WEATHER = {
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
 async def test_a_tool_loop_goes_on_elsewhere_and_comes_back_with_the_signatures_that_each_place_takes(stream):
-    messages = [{"role": "user", "content": "In 4 steps: get the weather of Rome"}]
+    messages: list[Any] = [{"role": "user", "content": "In 4 steps: get the weather of Rome"}]
     places, sources = [], []
     async with emulated(b"first") as first, emulated(b"second") as second:
         settings = {**further(second), "upstream_name": "first"}

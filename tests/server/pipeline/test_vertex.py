@@ -3,6 +3,7 @@
 import asyncio
 import json
 import socket
+from typing import Any, NamedTuple
 
 import pytest
 import uvicorn
@@ -12,10 +13,17 @@ from google.oauth2.credentials import Credentials
 
 from adapter.emulator import EmulatorSettings, create_emulator
 from adapter.settings import SettingsError, load
-from tests.support.scripted import Upstream, adapter, chat, events
+from tests.support.scripted import adapter, chat, events
 
 TOKEN = "ya29.local"
 VERTEX = {"upstream_auth": "vertex", "vertex_project": "p-1", "vertex_location": "europe-west1", "upstream_keys": ()}
+
+
+class Vertex(NamedTuple):
+    """The emulator, and what it was asked."""
+
+    url: str
+    record: Any
 
 
 @pytest.fixture
@@ -28,10 +36,8 @@ async def emulator():
     task = asyncio.create_task(server.serve(sockets=[listener]))
     while not server.started:
         await asyncio.sleep(0.01)
-    made = Upstream(None)
-    made.url = f"http://127.0.0.1:{listener.getsockname()[1]}/v1beta1"
-    made.record = app.state.record
-    yield made
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}/v1beta1"
+    yield Vertex(url, app.state.record)
     server.should_exit = True
     await task
 
@@ -59,7 +65,7 @@ async def test_a_chat_and_a_stream_and_a_count_and_the_models(emulator, token):
 
 async def test_a_tool_loop_keeps_its_signatures(emulator, token):
     tool = {"type": "function", "function": {"name": "step", "parameters": {"type": "object", "properties": {}}}}
-    messages = [{"role": "user", "content": "go"}]
+    messages: list[Any] = [{"role": "user", "content": "go"}]
     async with adapter(emulator, **VERTEX) as client:
         for _ in range(3):
             body = {"model": "gemini-3.5-flash", "messages": messages, "tools": [tool], "tool_choice": "required"}

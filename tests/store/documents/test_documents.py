@@ -3,14 +3,18 @@
 import asyncio
 import sqlite3
 import stat
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from adapter.store import open_documents
 from adapter.store.documents import sqlite as sqlite_documents
+from adapter.store.documents import sqlite_file
 from adapter.store.documents.base import Document, DocumentLimits, MemoryDocuments
 from adapter.store.documents.redis import RedisDocuments
 from adapter.store.documents.sqlite import SqliteDocuments
+from adapter.store.signatures import sqlite_file as signature_file
 from tests.store.documents.families import family, known
 
 
@@ -18,7 +22,7 @@ from tests.store.documents.families import family, known
 async def make(request, path, clock):
     """Opens stores of one kind; all are closed at the end."""
     made = []
-    kinds = {
+    kinds: dict[str, Callable[[DocumentLimits], Any]] = {
         "memory": lambda limits: MemoryDocuments(limits, clock=clock),
         "sqlite": lambda limits: SqliteDocuments(path, limits, clock=clock),
         "redis": lambda limits: RedisDocuments(request.getfixturevalue("redis_url"), limits, clock=clock),
@@ -225,13 +229,13 @@ async def test_the_file_is_the_users_alone_and_holds_no_key_in_clear(reopened, p
 
 async def test_puts_that_come_together_share_transactions(reopened, monkeypatch):
     batches = []
-    write = sqlite_documents.document_file.write
+    write = sqlite_file.write
 
     def counted(connection, rows):
         batches.append(len(rows))
         write(connection, rows)
 
-    monkeypatch.setattr(sqlite_documents.document_file, "write", counted)
+    monkeypatch.setattr(sqlite_file, "write", counted)
     store = await reopened()
     kept = await asyncio.gather(*(store.put([Document(f"k{number}", b"x")], "c") for number in range(100)))
     assert all(kept)
@@ -255,7 +259,7 @@ async def test_the_event_loop_never_waits_for_the_file(reopened, path):
 
 
 async def test_a_file_that_cannot_be_written_says_so(reopened, path, monkeypatch):
-    monkeypatch.setattr(sqlite_documents.file, "BUSY", 0.05)
+    monkeypatch.setattr(signature_file, "BUSY", 0.05)
     store = await reopened()
     blocker = sqlite3.connect(path, isolation_level=None)
     blocker.execute("BEGIN IMMEDIATE")

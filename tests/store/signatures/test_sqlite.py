@@ -10,6 +10,7 @@ import stat
 import subprocess
 import sys
 import time
+from typing import cast
 
 import pytest
 
@@ -183,7 +184,7 @@ async def test_a_transaction_that_fails_leaves_nothing_behind(reopened):
 
     def broken(connection):
         with pytest.raises(sqlite3.Error):
-            file.write(connection, [file.Row(b"x", 1.0, b"{}"), file.Row(b"y", 1.0, None)])
+            file.write(connection, [file.Row(b"x", 1.0, b"{}"), file.Row(b"y", 1.0, cast(bytes, None))])
         return file.read(connection, [b"x"], 0.0), connection.in_transaction
 
     assert await store._writer.run(broken) == ([], False)
@@ -204,7 +205,7 @@ async def test_a_locked_change_of_mode_is_asked_for_again(path, monkeypatch):
             raise sqlite3.OperationalError("database is locked")
 
     with pytest.raises(sqlite3.OperationalError):
-        file._into_wal(Locked())
+        file._into_wal(cast(sqlite3.Connection, Locked()))
 
 
 def write_from_a_process(path, number, count, errors):
@@ -240,6 +241,7 @@ async def test_several_processes_write_at_once(path, reopened):
 WRITER = """
 import asyncio, sys
 from pathlib import Path
+from typing import cast
 from adapter.store.shared.base import StoreLimits
 from adapter.store.signatures.sqlite import SqliteStore
 from adapter.wire.signatures import Issued, Signature

@@ -18,7 +18,7 @@ PATHS = {
 }
 """What is asked, with the requests that are changed for it, and how often."""
 
-ASKING = {
+ASKING: dict[str, dict[str, Any]] = {
     "/v1/chat/completions": {"messages": [{"role": "user", "content": "hi"}]},
     "/v1/responses": {"input": "hi"},
 }

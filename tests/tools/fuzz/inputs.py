@@ -19,9 +19,9 @@ def _answer(_: Apps, data: bytes) -> None:
     driving.answer(asked, said)
 
 
-def _stream(_: Apps, data: bytes) -> None:
-    asked, _, said = data.partition(b"\n")
-    driving.answer(asked, driving.payloads(said, 1 + len(said) % 7))
+def _stream(_apps: Apps, data: bytes) -> None:
+    request, _, said = data.partition(b"\n")
+    driving.answer(request, driving.payloads(said, 1 + len(said) % 7))
 
 
 def _ask(asked: Apps, data: bytes) -> None:

@@ -79,6 +79,7 @@ def asked(app: InProcess, case: Any) -> Response:
     headers = [(name.lower().encode(), value.encode("latin-1")) for name, value in request.headers.items()]
     body = request.body or b""
     body = body.encode() if isinstance(body, str) else body
+    assert isinstance(body, bytes)
     answer = app.ask(unquote(url.path), body, headers, case.method, url.query.encode())
     if case.operation.path in changing.PATHS:
         check_answer(case.operation.path, answer)

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from random import Random
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -51,7 +52,8 @@ async def teapot(scope, receive, send):
 
 
 def test_an_answer_that_is_not_described_is_found():
-    asked = checks.Apps(InProcess(teapot), None, None, Counter())
+    nobody: Any = None
+    asked = checks.Apps(InProcess(teapot), nobody, nobody, Counter())
     with pytest.raises(FailureGroup, match="Undocumented status code"):
         checks.check("GET /v1/models", asked, SOME)
     asked.app.loop.close()

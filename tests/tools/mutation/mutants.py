@@ -73,7 +73,8 @@ class _Source:
         if place is not None:
             start, end = (self._starts[at.line - 1] + at.column for at in (place.start, place.end))
             if self._code[start:end] == self._module.code_for_node(original):
-                return self._code[:start] + self._module.code_for_node(mutated) + self._code[end:]
+                changed: str = self._module.code_for_node(mutated)
+                return self._code[:start] + changed + self._code[end:]
         top = self._tops[id(original)]
         statement = deep_replace(self._module.body[top], original, mutated)
         assert isinstance(statement, cst.CSTNode)

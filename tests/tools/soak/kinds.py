@@ -2,7 +2,7 @@
 
 import json
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from random import Random
 from typing import Any
@@ -59,7 +59,7 @@ class Clients:
         async with self._session.post("/v1/chat/completions", json=body) as answer:
             return answer.status, await answer.json()
 
-    async def _events(self, body: dict[str, Any]) -> AsyncIterator[dict[str, Any] | None]:
+    async def _events(self, body: dict[str, Any]) -> AsyncGenerator[dict[str, Any] | None, None]:
         """The chunks of a stream; None is its proper end."""
         async with self._session.post("/v1/chat/completions", json={**body, "stream": True}) as answer:
             if answer.status != 200:

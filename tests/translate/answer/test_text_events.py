@@ -1,5 +1,7 @@
 """Events that bring a piece of text and nothing else: told from one comparison, as they would be field by field."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,7 +21,7 @@ class Forgetful(TextEvents):
         return None
 
 
-def event(**fields: Object) -> Object:
+def event(**fields: Any) -> Object:
     return {**TEXT, **fields}
 
 

@@ -1,5 +1,7 @@
 """How severe a loss a request may suffer."""
 
+from typing import Any, cast
+
 import pytest
 
 from adapter.translate.core.catalogue import CODES
@@ -71,4 +73,4 @@ def test_what_the_error_advises_lets_the_loss_pass(code, level):
     name, _, value = advice.rpartition("--notes ")[2].partition("=")
     assert milder is not None
     assert refused_losses([note], milder, {}) == []
-    assert refused_losses([note], level, {name: value}) == []
+    assert refused_losses([note], level, {name: cast(Any, value)}) == []

@@ -2,6 +2,7 @@
 
 import collections
 import json
+from typing import Any
 
 import jsonschema
 import msgspec
@@ -251,7 +252,7 @@ def test_arguments_deep_inside_alternatives_and_recursions_are_restored_or_left(
     assert restore({"a": "7", "b": 3}, raw(nullable)) == {"a": "7", "b": 3}
     endless = {"$ref": "#/$defs/a", "$defs": {"a": {"$ref": "#/$defs/a"}}}
     assert restore({"a": "1"}, raw(endless)) == {"a": "1"}
-    deeply = {"d": "1"}
+    deeply: dict[str, Any] = {"d": "1"}
     for _ in range(900):
         deeply = {"d": deeply}
     assert restore(deeply, raw(NODE)) == deeply
@@ -339,7 +340,7 @@ def test_every_recorded_schema_converts_and_its_instances_stay_valid():
     assert counts["converted"] > (4_000 if IS_LARGE else 300)
 
 
-REFERENCES = {
+REFERENCES: dict[str, tuple[str, dict[str, Any]]] = {
     "percent-encoded": ("#/definitions/Bar%3Cstring%3E", {"definitions": {"Bar<string>": TWO}}),
     "percent-encoded keyword": ("#/%24defs/S", {"$defs": {"S": TWO}}),
     "an anchor": ("#here", {"$defs": {"S": {"$anchor": "here", **TWO}}}),

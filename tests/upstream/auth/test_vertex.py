@@ -61,8 +61,18 @@ async def test_the_project_that_pays_is_named(tokens, credentials, monkeypatch):
     assert (await VertexAuth(Clock()).headers(Caller(), "m"))["x-goog-user-project"] == "payer"
 
 
-class MetadataServer(BaseHTTPRequestHandler):
+class MetadataServer(ThreadingHTTPServer):
     """What a machine of Google Cloud's finds under its own address."""
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), Metadata)
+        self.asked = []
+
+
+class Metadata(BaseHTTPRequestHandler):
+    """Answers the machine."""
+
+    server: MetadataServer
 
     def do_GET(self):
         self.server.asked.append(self.path)
@@ -82,8 +92,7 @@ class MetadataServer(BaseHTTPRequestHandler):
 
 def test_a_machine_of_google_clouds_gets_its_tokens_from_there(tmp_path):
     """In a process of its own: google-auth reads the address of the metadata server when it is imported."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), MetadataServer)
-    server.asked = []
+    server = MetadataServer()
     threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
     address = f"127.0.0.1:{server.server_address[1]}"
     program = "from adapter.upstream.auth.google_tokens import GoogleTokens; print(GoogleTokens()()[0])"
