@@ -25,12 +25,16 @@ from adapter.report.pages import junit, markdown, sarif
 from adapter.report.pages.terminal import print_summary
 from adapter.report.prices import price_table
 from adapter.report.run import InterruptedRun, ReportRun
+from adapter.report.schemas import linted
 from adapter.report.tally import TrafficTally
 from adapter.report.thresholds import Threshold, refused
-from adapter.report.verdicts import Judge, Target
+from adapter.report.verdicts import Judge, Route, Target
+from adapter.server.http.router import Router
+from adapter.server.pipeline.endpoint import Endpoint, router_of
+from adapter.server.pipeline.openai_tokens import detokenizer
+from adapter.server.routes import ENDPOINTS
 from adapter.settings import Catalogue, Settings, catalogue, named, options
 from adapter.translate.core.capabilities import ServedModel
-from adapter.translate.plan import Plan
 from adapter.wire.base import encode
 
 MAPPED = "as mapped"
@@ -167,8 +171,16 @@ def _run(
             raise click.ClickException(str(error)) from None
     table = catalogue(question.settings, question.day)
     rows = {model: named(model, table).row for model in question.models}
-    ends = {model: row.until[table.platform] for model, row in rows.items() if table.platform in row.until}
-    made = report_of(result, files=len(files), day=question.day, made=today(), platform=table.platform, ends=ends)
+    dialect = options(question.settings).schema
+    made = report_of(
+        result,
+        files=len(files),
+        day=question.day,
+        made=today(),
+        platform=table.platform,
+        rows=rows,
+        lint=partial(linted, dialect=dialect, accepts=partial(accepts_schema, dialect)),
+    )
     return made, result.tally
 
 
@@ -183,22 +195,49 @@ def make_judge(question: Question) -> Judge:
     """The judge of one process: the map's target, and one for each model that is compared."""
     table = catalogue(question.settings, question.day)
     mapped = Target(MAPPED, partial(_serve_mapped, table))
-    compared = [Target(model, partial(_serve_fixed, named(model, table))) for model in question.models]
-    return Judge([mapped, *compared], options(question.settings), predicted_errors)
+    compared = [Target(model, partial(_serve_fixed, named(model, table), table)) for model in question.models]
+    return Judge(
+        [mapped, *compared],
+        options(question.settings),
+        predicted_errors,
+        partial(find_route, router_of(ENDPOINTS, question.settings)),
+        detokenizer(),
+    )
 
 
 def _serve_mapped(table: Catalogue, model: str, path: str) -> ServedModel:
     return named(model, table, path.removeprefix("/v1/"))
 
 
-def _serve_fixed(served: ServedModel, _model: str, _path: str) -> ServedModel:
-    return served
+def _serve_fixed(served: ServedModel, table: Catalogue, model: str, path: str) -> ServedModel:
+    """The model itself; as the map has it where vectors are asked for and the model gives none."""
+    gives_vectors = "EMBEDDING" in served.row.output
+    return _serve_mapped(table, model, path) if path == "/v1/embeddings" and not gives_vectors else served
 
 
-def predicted_errors(plan: Plan) -> list[str]:
-    """What Gemini would refuse a planned request with."""
-    error = predicted_error(plan.model, plan.method, orjson.loads(encode(plan.body)))
+def predicted_errors(model: str, method: str, body: msgspec.Struct) -> list[str]:
+    """What Gemini would refuse a call with; the bodies of embeddings are checked when they are made."""
+    if method == "batchEmbedContents":
+        return []
+    error = predicted_error(model, method, orjson.loads(encode(body)))
     return [str(error["message"])] if error else []
+
+
+def find_route(router: Router[Endpoint], path: str) -> Route:
+    """What the server does with a POST to a path."""
+    match = router.match(path, "POST")
+    if match is None:
+        return Route(path, f"{path} is no endpoint of the adapter's.")
+    endpoint = next(iter(match.methods.values()))
+    return Route(endpoint.template, endpoint.why_not_served)
+
+
+def accepts_schema(dialect: str, schema: bytes) -> bool:
+    """Whether Gemini takes a schema for the parameters of a function, as far as the emulator can tell."""
+    key = "parametersJsonSchema" if dialect == "json" else "parameters"
+    declaration = {"name": "linted", key: orjson.loads(schema)}
+    body = {"contents": [{"parts": [{"text": "Hi"}]}], "tools": [{"functionDeclarations": [declaration]}]}
+    return predicted_error("gemini-3.8-flash", "generateContent", body) is None
 
 
 def _write(outputs: Outputs, made: Report, failing: list[CodeReport], page: Callable[[], bytes]) -> None:

@@ -19,6 +19,10 @@ _CARRIED = frozenset(
 """Fields of an item that every client sends back; ids, states and extensions of gateways change between turns."""
 
 
+_WITH_HISTORY = ("/v1/chat/completions", "/v1/responses")
+"""Endpoints whose requests hold their history; equal inputs of others say nothing about each other."""
+
+
 class _Outline(msgspec.Struct):
     """What links a request to others."""
 
@@ -43,7 +47,7 @@ class Conversations:
 
     def number_of(self, request: RecordedRequest) -> int:
         """The number of the conversation that a request belongs to; a new one if nothing links it to another."""
-        outline = _outline(request.body)
+        outline = _outline(request.body) if request.path in _WITH_HISTORY else _Outline()
         prefixes = _prefixes(outline)
         backward = [_key("answer", outline.previous_response_id), _key("session", request.session)]
         backward += [_key("conversation", _conversation_id(outline)), *reversed(prefixes)]

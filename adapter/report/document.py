@@ -2,27 +2,46 @@
 
 import datetime
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 import msgspec
+import orjson
 
 from adapter.report.prices import price_table
 from adapter.report.run import Result
-from adapter.report.tally import CodeCount, TargetTally
+from adapter.report.schemas import SchemaLoss
+from adapter.report.tally import CodeCount, SchemaCount, TargetTally
+from adapter.report.verdicts import NOT_SERVED
+from adapter.translate.core.capabilities import ModelCapabilities, Platform
 from adapter.translate.core.catalogue import CODES
-from adapter.translate.core.codes import Severity
+from adapter.translate.core.codes import Code, Severity
 
-VERSION = 1
+VERSION = 2
 GRADES = ("lossless", *(severity.value for severity in reversed(Severity)))
 """Grades of a request, the best first."""
 
 MOST_FIELDS = 12
+MOST_SCHEMAS = 50
 
 SOON = datetime.timedelta(days=90)
 """A target that ends within this time of the day that was asked about is not proposed."""
 
+_GENERATING = {"/v1/chat/completions", "/v1/responses", "/v1/completions"}
+
 CLASS_RATIO = 3
 """A target is of a model's class if its output costs at least this part of the model's output: a rough measure."""
+
+
+_NOT_SERVED = Code(
+    NOT_SERVED,
+    Severity.BREAKS,
+    "OpenAI has this endpoint and the adapter does not: requests are answered with 404.",
+    "Call what the error names.",
+)
+
+Lint = Callable[[bytes], Any]
+"""The schema to send in place of another one; None where there is none."""
 
 
 class Sighting(msgspec.Struct, frozen=True):
@@ -55,14 +74,25 @@ class CostReport(msgspec.Struct, frozen=True, kw_only=True):
     after: float
 
 
+class LimitReport(msgspec.Struct, frozen=True, kw_only=True):
+    """A model's limits in tokens, and how many requests with counted tokens are over them."""
+
+    input: int
+    output: int
+    over_input: int
+    over_output: int
+
+
 class TargetReport(msgspec.Struct, frozen=True, kw_only=True):
     """One target: grades of requests and of conversations (by their worst request), losses, predicted errors, costs.
 
-    `ends`: the day on which the platform stops to serve it, if one is known.
+    `ends`: the day on which the platform stops to serve it, if one is known. `limits` are those of one model; None for
+    a target that is several.
     """
 
     name: str
     ends: datetime.date | None
+    limits: LimitReport | None
     models: dict[str, int]
     requests: dict[str, int]
     conversations: dict[str, int]
@@ -72,17 +102,41 @@ class TargetReport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AskedModel(msgspec.Struct, frozen=True, kw_only=True):
-    """A model that clients named: how often, when OpenAI switches it off, and the target that serves it best."""
+    """A model that clients named: how often, when OpenAI switches it off, and the target that serves it best.
+
+    `served` is what the map has now. `best` is "" where no comparable model is known, or vectors alone are asked for.
+    """
 
     name: str
     requests: int
     shutdown: datetime.date | None
+    served: str
     best: str
     grades: dict[str, dict[str, int]]
 
 
+class SchemaReport(msgspec.Struct, frozen=True, kw_only=True):
+    """A schema of a tool or a format that loses something on the map's target, and `linted`: what to send in its place.
+
+    `linted` is None where no schema is taken without a loss.
+    """
+
+    name: str
+    field: str
+    requests: int
+    severity: str
+    losses: list[SchemaLoss]
+    example: Sighting
+    sent: Any
+    linted: Any
+
+
 class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """A whole report. `day` is the day that was asked about, `made` the one on which it was made (both UTC)."""
+    """A whole report. `day` is the day that was asked about, `made` the one on which it was made (both UTC).
+
+    `others` are requests at endpoints that are served and not translated; they count nowhere else. `most_input` and
+    `most_output` are the largest counts of tokens in the recording.
+    """
 
     version: int = VERSION
     made: datetime.date
@@ -97,8 +151,12 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     unreadable: dict[str, int]
     unreadable_at: dict[str, str]
     paths: dict[str, int]
+    others: dict[str, int]
+    most_input: int
+    most_output: int
     asked: list[AskedModel]
     targets: list[TargetReport]
+    schemas: list[SchemaReport]
     prices: str
     prices_date: datetime.date
 
@@ -109,16 +167,17 @@ def report_of(
     files: int,
     day: datetime.date,
     made: datetime.date,
-    platform: str,
-    ends: Mapping[str, datetime.date],
+    platform: Platform,
+    rows: Mapping[str, ModelCapabilities],
+    lint: Lint,
 ) -> Report:
     """The report on a run's result; targets and models in a fixed order, the best and the most asked first.
 
-    `ends` has the targets that the platform stops to serve, with the day.
+    `rows` has the targets that are one model, with its row.
     """
     table = price_table()
     tally = result.tally
-    targets = [_target(name, target, ends.get(name)) for name, target in tally.targets.items()]
+    targets = [_target(name, target, rows.get(name), platform) for name, target in tally.targets.items()]
     targets.sort(key=lambda one: (_badness(one.requests), one.cost.dollars, one.name))
     lasting = [one.name for one in targets if one.ends is None or one.ends - day > SOON]
     return Report(
@@ -134,20 +193,25 @@ def report_of(
         unreadable=dict(result.unreadable.most_common()),
         unreadable_at=result.places,
         paths=dict(tally.paths.most_common()),
+        others=dict(tally.others.most_common()),
+        most_input=tally.most_input,
+        most_output=tally.most_output,
         asked=[_asked(name, count, result, lasting) for name, count in tally.asked.most_common()],
         targets=targets,
+        schemas=_schemas(tally.schemas.values(), lint),
         prices=table.source,
         prices_date=table.date,
     )
 
 
-def _target(name: str, tally: TargetTally, ends: datetime.date | None) -> TargetReport:
+def _target(name: str, tally: TargetTally, row: ModelCapabilities | None, platform: Platform) -> TargetReport:
     codes = [_code(code, count) for code, count in tally.codes.items()]
     order = list(Severity)
     codes.sort(key=lambda one: (order.index(Severity(one.severity)), -one.requests, one.code))
     return TargetReport(
         name=name,
-        ends=ends,
+        ends=row.until.get(platform) if row else None,
+        limits=_limits(tally, row) if row else None,
         models=dict(tally.models.most_common()),
         requests=_graded(tally.requests),
         conversations=_graded(tally.conversations()),
@@ -163,6 +227,35 @@ def _target(name: str, tally: TargetTally, ends: datetime.date | None) -> Target
     )
 
 
+def _limits(tally: TargetTally, row: ModelCapabilities) -> LimitReport:
+    return LimitReport(
+        input=row.input_limit, output=row.output_limit, over_input=tally.over_input, over_output=tally.over_output
+    )
+
+
+def _schemas(counts: Iterable[SchemaCount], lint: Lint) -> list[SchemaReport]:
+    """The worst schemas first: by their gravest loss, then by requests, then by how much each loses."""
+    return [
+        SchemaReport(
+            name=one.name,
+            field=one.field,
+            requests=one.requests,
+            severity=next(severity for severity in Severity if severity in {loss.severity for loss in one.losses}),
+            losses=one.losses,
+            example=Sighting(one.place.file, one.place.position),
+            sent=orjson.loads(one.schema),
+            linted=lint(one.schema),
+        )
+        for one in sorted(counts, key=_schema_order)[:MOST_SCHEMAS]
+    ]
+
+
+def _schema_order(count: SchemaCount) -> tuple[int, int, int, str, str]:
+    order = list(Severity)
+    gravest = min(order.index(Severity(loss.severity)) for loss in count.losses)
+    return gravest, -count.requests, -len(count.losses), count.name, count.place.position
+
+
 def _graded(counts: Counter[str]) -> dict[str, int]:
     return {grade: counts.get(grade, 0) for grade in GRADES}
 
@@ -173,7 +266,7 @@ def _badness(requests: dict[str, int]) -> tuple[int, ...]:
 
 
 def _code(code: str, count: CodeCount) -> CodeReport:
-    described = CODES[code]
+    described = CODES.get(code, _NOT_SERVED)
     return CodeReport(
         code=code,
         severity=count.severity.value,
@@ -192,7 +285,8 @@ def _asked(name: str, count: int, result: Result, lasting: list[str]) -> AskedMo
         name=name,
         requests=count,
         shutdown=price_table().shutdown_of(name),
-        best=_best(name, graded, lasting),
+        served=result.tally.served.get(name, ""),
+        best=_best(name, graded, lasting) if _GENERATING & set(result.tally.asked_at[name]) else "",
         grades=graded,
     )
 

@@ -6,9 +6,11 @@ from typing import Any
 import msgspec
 import orjson
 
+from adapter.report.document import Report
 from adapter.report.records import RecordedRequest
 from adapter.report.tally import Example, TargetTally
 from adapter.report.verdicts import Judge
+from adapter.translate.core.catalogue import CODES
 from adapter.translate.core.notes import Fate
 from adapter.translate.targets import Entry, full_ledger
 from adapter.wire.base import encode
@@ -25,7 +27,21 @@ _SHOWN_VALUES = frozenset({
 """Keys whose texts belong to the API and say nothing about people: they are shown in a masked body."""
 
 _SETTINGS = ("generationConfig", "reasoning", "thinking", "stream_options", "thinkingConfig")
-_QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"|`[^`]*`")
+_SCHEMAS = ("parameters", "schema", "parametersJsonSchema", "responseJsonSchema", "responseSchema")
+_NAMED_SCHEMAS = ("properties", "patternProperties", "$defs", "definitions", "dependentSchemas")
+_SUBSCHEMAS = ("items", "additionalProperties", "prefixItems", "anyOf", "oneOf", "allOf", "not", "if", "then", "else")
+_SHOWN_KEYWORDS = ("type", "format", "required", "propertyOrdering", "$ref", "nullable", "$schema")
+_FREE_FORM = {"args", "arguments", "response", "metadata", "variables", "logit_bias", "output"}
+"""Fields whose members are the user's own."""
+
+_OF_FUNCTIONS = {"parameters", "parametersJsonSchema", "arguments", "args", "response"}
+"""Beside one of these keys a `name` is a function's."""
+
+_QUOTED = re.compile(r"\".*\"|(?<!\w)'.*'(?!\w)", re.DOTALL)
+"""From the first quote of a kind to the last, since what is quoted may hold quotes."""
+
+_CODE = re.compile(r"`([^`]*)`")
+_PATH_OR_TYPE = re.compile(r"[$a-z][\w.$\[\]…| ]{0,80}")
 
 
 class ExampleNote(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,13 +56,14 @@ class ExampleNote(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ShownExample(msgspec.Struct, frozen=True, kw_only=True):
-    """A request and what it becomes; `gemini` is None where it is refused."""
+    """A request and what it becomes: `gemini` is the body of the first of `calls` calls, None where it is refused."""
 
     file: str
     position: str
     path: str
     openai: Any
     gemini: Any
+    calls: int
     failure: str
     notes: list[ExampleNote]
 
@@ -59,10 +76,10 @@ def examples_of(target: TargetTally, judge: Judge, name: str, *, is_masked: bool
 
 def _shown(example: Example, judge: Judge, name: str, is_masked: bool) -> ShownExample:
     recorded = RecordedRequest(path=example.path, body=example.body, place=example.place)
-    verdict = next(one for one in judge.verdicts(recorded) if one.target == name)
-    plan = verdict.plan
-    body: dict[str, Any] | None = orjson.loads(encode(plan.body)) if plan is not None else None
-    entries = full_ledger(plan, body) if plan is not None and body is not None else []
+    verdict = next(one for one in judge.judge(recorded).verdicts if one.target == name)
+    bodies = [orjson.loads(encode(body)) for body in verdict.translation.bodies] if verdict.translation else []
+    plan = verdict.translation.plan if verdict.translation else None
+    entries = full_ledger(plan, bodies[0]) if plan else [Entry(note, []) for note in verdict.notes]
     notes = [_note(entry, is_masked) for entry in entries if entry.note.fate is not Fate.EXACT or entry.targets]
     show = masked if is_masked else shortened
     return ShownExample(
@@ -70,20 +87,23 @@ def _shown(example: Example, judge: Judge, name: str, is_masked: bool) -> ShownE
         position=example.place.position,
         path=example.path,
         openai=show(orjson.loads(example.body)),
-        gemini=show(body),
+        gemini=show(bodies[0]) if bodies else None,
+        calls=len(bodies),
         failure=masked_text(verdict.failure) if is_masked else verdict.failure,
         notes=notes,
     )
 
 
 def _note(entry: Entry, is_masked: bool) -> ExampleNote:
+    """A masked note says what its code means, since its own reason may tell values of the request."""
     note = entry.note
+    meaning = CODES[note.code].sentence if note.code else ""
     return ExampleNote(
         path=note.path,
         fate=note.fate.value,
         code=note.code,
         severity=str(note.severity or ""),
-        reason=masked_text(note.reason) if is_masked else note.reason,
+        reason=meaning if is_masked else note.reason,
         targets=entry.targets,
     )
 
@@ -92,7 +112,8 @@ def masked(value: Any, key: str = "", depth: int = 0) -> Any:
     """A JSON value with its shape but without what it says: texts and numbers of users become placeholders."""
     if isinstance(value, dict):
         inner = depth if key in _SETTINGS else depth + 1
-        return {name: masked(item, name, inner) for name, item in value.items()}
+        is_function = not _OF_FUNCTIONS.isdisjoint(value)
+        return {name: _masked_field(name, item, inner, is_function=is_function) for name, item in value.items()}
     if isinstance(value, list):
         return [masked(item, key, depth + 1) for item in value]
     if isinstance(value, str):
@@ -102,9 +123,49 @@ def masked(value: Any, key: str = "", depth: int = 0) -> Any:
     return 0
 
 
+def _masked_field(name: str, value: Any, depth: int, *, is_function: bool) -> Any:
+    if name in _FREE_FORM:
+        return hidden(value)
+    if name in _SCHEMAS and isinstance(value, dict):
+        return masked_schema(value)
+    return value if name == "name" and is_function and isinstance(value, str) else masked(value, name, depth)
+
+
+def hidden(value: Any) -> Any:
+    """A value that is all the user's: names and nesting stay."""
+    if isinstance(value, dict):
+        return {name: hidden(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [hidden(item) for item in value]
+    return f"<{len(value)} characters>" if isinstance(value, str) else 0 if isinstance(value, int | float) else None
+
+
+def masked_schema(schema: Any) -> Any:
+    """A schema with its structure and limits, without its words and the values that it names."""
+    if isinstance(schema, list):
+        return [masked_schema(one) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    return {keyword: _masked_keyword(keyword, value) for keyword, value in schema.items()}
+
+
+def _masked_keyword(keyword: str, value: Any) -> Any:
+    if keyword in _NAMED_SCHEMAS and isinstance(value, dict):
+        return {name: masked_schema(one) for name, one in value.items()}
+    if keyword in _SHOWN_KEYWORDS or isinstance(value, bool | int | float):
+        return value
+    if keyword in _SUBSCHEMAS:
+        return masked_schema(value)
+    return hidden(value)
+
+
 def masked_text(text: str) -> str:
-    """A message without what it quotes: names and values of the request."""
-    return _QUOTED.sub("'…'", text)
+    """A message without what it quotes: names and values of the request. JSON paths and names of types stay."""
+    return _CODE.sub(_masked_code, _QUOTED.sub("'…'", text))
+
+
+def _masked_code(match: re.Match[str]) -> str:
+    return match[0] if _PATH_OR_TYPE.fullmatch(match[1]) else "'…'"
 
 
 def shortened(value: Any) -> Any:
@@ -116,6 +177,21 @@ def shortened(value: Any) -> Any:
     if isinstance(value, str) and len(value) > LONGEST_TEXT:
         return f"{value[:LONGEST_TEXT]}… ({len(value)} characters)"
     return value
+
+
+def masked_report(report: Report) -> Report:
+    """A report without texts of requests: expected errors and schemas are masked."""
+    targets = [msgspec.structs.replace(one, errors=masked_errors(one.errors)) for one in report.targets]
+    schemas = [
+        msgspec.structs.replace(
+            one,
+            sent=masked_schema(one.sent),
+            linted=masked_schema(one.linted),
+            losses=[loss._replace(reason=CODES[loss.code].sentence) for loss in one.losses],
+        )
+        for one in report.schemas
+    ]
+    return msgspec.structs.replace(report, targets=targets, schemas=schemas)
 
 
 def masked_errors(errors: dict[str, int]) -> dict[str, int]:

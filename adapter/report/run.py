@@ -70,7 +70,7 @@ def judge_all(judge: Judge, numbered: Iterable[Numbered]) -> TrafficTally:
     """The tally over requests with the numbers of their conversations."""
     tally = TrafficTally()
     for number, recorded in numbered:
-        tally.add(number, recorded, asked_model(recorded), judge.verdicts(recorded))
+        tally.add(number, recorded, asked_model(recorded), judge.judge(recorded))
     return tally
 
 
@@ -163,7 +163,7 @@ class ReportRun:
 
     def _add(self, tally: TrafficTally) -> None:
         self._result.tally.merge(tally)
-        self._judged += tally.requests
+        self._judged += tally.judged
         self._progress(self._judged)
         self._unsaved += 1
         if self._saved is not None and self._unsaved >= SAVED_EVERY:

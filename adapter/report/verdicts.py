@@ -7,13 +7,14 @@ from typing import NamedTuple
 import msgspec
 
 from adapter.report.records import RecordedRequest
+from adapter.report.schemas import LossySchema, lossy_schemas
+from adapter.report.translations import Translation, endpoints
 from adapter.translate.core.capabilities import ServedModel
 from adapter.translate.core.codes import Severity
 from adapter.translate.core.context import Options
 from adapter.translate.core.notes import Note, Rejected
 from adapter.translate.core.strictness import gravest_first
-from adapter.translate.plan import PLANNERS, Plan
-from adapter.wire.base import decode
+from adapter.translate.token_arrays import Detokenize
 from adapter.wire.limits import LimitExceeded
 
 _INDEX = re.compile(r"\[[^][]*\]?")
@@ -21,8 +22,21 @@ _INDEX = re.compile(r"\[[^][]*\]?")
 Serve = Callable[[str, str], ServedModel]
 """The model that serves a name at an endpoint's path."""
 
-Validate = Callable[[Plan], Sequence[str]]
-"""The errors that Gemini would answer a planned request with."""
+Validate = Callable[[str, str, msgspec.Struct], Sequence[str]]
+"""The errors that Gemini would answer a call of a model's method with this body with."""
+
+
+class Route(NamedTuple):
+    """What becomes of requests to a path: the endpoint's path without ids, and why it is not served ("": it is)."""
+
+    path: str
+    why_not_served: str
+
+
+FindRoute = Callable[[str], Route]
+
+NOT_SERVED = "unsupported-endpoint"
+"""What stands for a code where the adapter has no endpoint: the request is answered with 404."""
 
 
 class Target(NamedTuple):
@@ -41,17 +55,22 @@ class Loss(NamedTuple):
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
-    """The losses of one request on one target, each once. `errors` are predicted; `plan` is None where it was refused.
+    """The losses of one request on one target, each once, and the ledger's notes. `errors` are predicted.
 
-    `failure` says why a request cannot be translated at all: its shape is not the API's, or no model serves it.
+    `translation` is what the request becomes, None where it was refused. `failure` says why a request cannot be
+    translated at all: its shape is not the API's, or nothing serves it. `input_limit` and `output_limit` are the
+    model's, in tokens; 0 where there is no model.
     """
 
     target: str
     model: str
     losses: tuple[Loss, ...] = ()
+    notes: Sequence[Note] = ()
     errors: tuple[str, ...] = ()
     failure: str = ""
-    plan: Plan | None = None
+    input_limit: int = 0
+    output_limit: int = 0
+    translation: Translation | None = None
 
     @property
     def severity(self) -> Severity | None:
@@ -62,51 +81,95 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
         return next((severity for severity in Severity if severity in present), None)
 
 
-class Judge:
-    """Judges requests against targets. One per process; it remembers nothing of a request."""
+class Judgement(NamedTuple):
+    """What is known of one request: a verdict for each target, and the schemas that lose something on the first one.
 
-    def __init__(self, targets: Sequence[Target], options: Options, validate: Validate) -> None:
+    `other` is the path of an endpoint whose requests are not translated; where it is served there are no verdicts.
+    """
+
+    verdicts: list[Verdict]
+    schemas: Sequence[LossySchema] = ()
+    other: str = ""
+
+
+class Judge:
+    """Judges requests against targets. One per process; it remembers nothing of a request.
+
+    `find_route` tells of paths that are not translated. `detokenize` reads prompts that are token numbers.
+    """
+
+    def __init__(
+        self,
+        targets: Sequence[Target],
+        options: Options,
+        validate: Validate,
+        find_route: FindRoute,
+        detokenize: Detokenize | None = None,
+    ) -> None:
         self._targets = targets
         self._options = options
         self._validate = validate
+        self._find_route = find_route
+        self._endpoints = endpoints(detokenize)
 
-    def verdicts(self, recorded: RecordedRequest) -> list[Verdict]:
-        """One verdict for each target, in their order."""
-        planner = PLANNERS.get(recorded.path)
-        if planner is None:
-            return [self._failed(target, "", f"{recorded.path} is not analysed") for target in self._targets]
+    def judge(self, recorded: RecordedRequest) -> Judgement:
+        """The verdicts, one for each target in their order, and what else is known of a request."""
+        endpoint = self._endpoints.get(recorded.path)
+        if endpoint is None:
+            return self._not_translated(recorded.path)
         try:
-            request, unknown = decode(recorded.body, planner.request)
+            request, unknown = endpoint.decode(recorded.body)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, LimitExceeded) as error:
-            return [self._failed(target, "", str(error)) for target in self._targets]
-        asked = str(getattr(request, "model", None) or "")
-        verdicts = []
+            return Judgement([Verdict(target=one.name, model="", failure=str(error)) for one in self._targets])
+        verdicts: list[Verdict] = []
+        schemas: list[LossySchema] = []
         for target in self._targets:
-            served = target.serve(asked, recorded.path)
+            served = target.serve(str(getattr(request, "model", None) or ""), recorded.path)
             try:
-                plan = planner.plan(request, unknown, served, self._options)
+                translation = endpoint.translate(request, unknown, served, self._options)
             except Rejected as error:
-                verdicts.append(self._refused(target, served.model, error))
+                verdict = _refused(target, served, error)
             else:
-                errors = tuple(self._validate(plan))
-                losses = _losses(plan.notes)
-                verdict = Verdict(target=target.name, model=plan.model, losses=losses, errors=errors, plan=plan)
-                verdicts.append(verdict)
-        return verdicts
+                verdict = self._translated(target, served, translation)
+            verdicts.append(verdict)
+            if target is self._targets[0]:
+                schemas = list(lossy_schemas(recorded.body, verdict.notes))
+        return Judgement(verdicts, schemas)
 
-    def _refused(self, target: Target, model: str, error: Rejected) -> Verdict:
-        loss = Loss(error.note.code, Severity.BREAKS, field_of(error.note.path))
-        losses = (loss, *(one for one in _losses(error.notes) if one != loss))
-        return Verdict(target=target.name, model=model, losses=losses, failure=str(error))
+    def _translated(self, target: Target, served: ServedModel, translation: Translation) -> Verdict:
+        method, model = translation.method, served.model
+        errors = (error for body in translation.bodies for error in self._validate(model, method, body))
+        return Verdict(
+            target=target.name,
+            model=model,
+            losses=_losses(translation.notes),
+            notes=translation.notes,
+            errors=tuple(dict.fromkeys(errors)),
+            input_limit=served.row.input_limit,
+            output_limit=served.row.output_limit,
+            translation=translation,
+        )
 
-    def _failed(self, target: Target, model: str, reason: str) -> Verdict:
-        return Verdict(target=target.name, model=model, failure=reason)
+    def _not_translated(self, path: str) -> Judgement:
+        route = self._find_route(path)
+        if not route.why_not_served:
+            return Judgement([], other=route.path)
+        losses, why = (Loss(NOT_SERVED, Severity.BREAKS, route.path),), route.why_not_served
+        verdicts = [Verdict(target=one.name, model="", losses=losses, errors=(why,)) for one in self._targets]
+        return Judgement(verdicts, other=route.path)
+
+
+def _refused(target: Target, served: ServedModel, error: Rejected) -> Verdict:
+    loss = Loss(error.note.code, Severity.BREAKS, field_of(error.note.path))
+    losses = (loss, *(one for one in _losses(error.notes) if one != loss))
+    notes = error.notes if error.note in error.notes else [error.note, *error.notes]
+    return Verdict(target=target.name, model=served.model, losses=losses, notes=notes, failure=str(error))
 
 
 def _losses(notes: Sequence[Note]) -> tuple[Loss, ...]:
     """Each kind of loss once, the gravest first. That another model answers is the question here, not a loss."""
-    told = (note for note in gravest_first(notes) if note.code != "model-alias")
-    return tuple(dict.fromkeys(Loss(note.code, note.severity, field_of(note.path)) for note in told if note.severity))
+    lossy = (note for note in gravest_first(notes) if note.code != "model-alias")
+    return tuple(dict.fromkeys(Loss(note.code, note.severity, field_of(note.path)) for note in lossy if note.severity))
 
 
 def field_of(path: str) -> str:

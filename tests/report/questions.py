@@ -2,7 +2,7 @@
 
 import datetime
 
-from adapter.report.verdicts import Judge, Target
+from adapter.report.verdicts import Judge, Route, Target
 from adapter.settings import Settings, catalogue, named, options
 
 DAY = datetime.date(2026, 11, 30)
@@ -11,4 +11,10 @@ DAY = datetime.date(2026, 11, 30)
 def make_judge() -> Judge:
     """The map's target alone, on a fixed day, without predicted errors."""
     table = catalogue(Settings(), DAY)
-    return Judge([Target("as mapped", lambda model, path: named(model, table))], options(Settings()), lambda plan: [])
+    target = Target("as mapped", lambda model, path: named(model, table))
+    return Judge([target], options(Settings()), lambda model, method, body: [], find_route)
+
+
+def find_route(path: str) -> Route:
+    """All but videos is served."""
+    return Route(path, "Videos are not served." if path == "/v1/videos" else "")

@@ -11,7 +11,7 @@ from adapter.report.run import InterruptedRun, ReportRun, SavedRun
 from adapter.report.tally import read_counter
 from adapter.report.verdicts import Judge, Target
 from adapter.settings import Settings, catalogue, named, options
-from tests.report.questions import DAY, make_judge
+from tests.report.questions import DAY, find_route, make_judge
 
 
 def write(path: Path, count: int) -> Path:
@@ -78,7 +78,9 @@ def test_every_target_judges_every_request(tmp_path):
     table = catalogue(Settings(), DAY)
     served = named("gemini-2.5-flash", table)
     targets = [Target("a", lambda model, path: named(model, table)), Target("b", lambda model, path: served)]
-    judge = Judge(targets, options(Settings()), lambda plan: ["never"] if plan.model == served.model else [])
+    judge = Judge(
+        targets, options(Settings()), lambda model, *_: ["never"] if model == served.model else [], find_route
+    )
     result = ReportRun([write(tmp_path / "a.jsonl", 3)], partial(lambda: judge), processes=1).execute()
     assert {name: dict(one.requests) for name, one in result.tally.targets.items()} == {
         "a": {"cosmetic": 3},

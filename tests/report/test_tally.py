@@ -10,7 +10,7 @@ from adapter.report.conversations import Conversations
 from adapter.report.prices import Price, price_table
 from adapter.report.records import Location, RecordedRequest, RecordedUsage
 from adapter.report.tally import MOST_EXAMPLES, Marks, TrafficTally, read_counter
-from adapter.report.verdicts import Loss, Verdict
+from adapter.report.verdicts import Judgement, Loss, Verdict
 from adapter.translate.core.codes import Severity
 
 CHANGES = Loss("sampling-ignored", Severity.CHANGES_ANSWERS, "temperature")
@@ -28,7 +28,7 @@ def verdict(*losses: Loss, failure: str = "", model: str = "gemini-3.8-flash") -
 def tally_of(*entries: tuple[int, Verdict]) -> TrafficTally:
     tally = TrafficTally()
     for number, (conversation, one) in enumerate(entries):
-        tally.add(conversation, recorded(number), "gpt-4o", [one])
+        tally.add(conversation, recorded(number), "gpt-4o", Judgement([one]))
     return tally
 
 
@@ -62,10 +62,10 @@ def test_a_loss_counts_once_in_a_conversation_that_repeats_it():
 def test_parts_add_up_to_the_whole_wherever_they_are_cut(cut):
     whole, part = tally_of(*ENTRIES), TrafficTally()
     for number, (conversation, one) in enumerate(ENTRIES[:cut]):
-        part.add(conversation, recorded(number), "gpt-4o", [one])
+        part.add(conversation, recorded(number), "gpt-4o", Judgement([one]))
     rest = TrafficTally()
     for number, (conversation, one) in enumerate(ENTRIES[cut:], cut):
-        rest.add(conversation, recorded(number), "gpt-4o", [one])
+        rest.add(conversation, recorded(number), "gpt-4o", Judgement([one]))
     part.merge(rest)
     assert msgspec.to_builtins(part) == msgspec.to_builtins(whole)
 
@@ -97,9 +97,9 @@ def test_marks_are_a_set():
 def test_costs_are_compared_over_the_same_requests():
     usage = RecordedUsage(input=1_000_000, output=1_000_000)
     tally = TrafficTally()
-    tally.add(0, recorded(0, usage), "gpt-4o", [verdict()])
-    tally.add(1, recorded(1, usage), "a-private-model", [verdict()])
-    tally.add(2, recorded(2), "gpt-4o", [verdict()])
+    tally.add(0, recorded(0, usage), "gpt-4o", Judgement([verdict()]))
+    tally.add(1, recorded(1, usage), "a-private-model", Judgement([verdict()]))
+    tally.add(2, recorded(2), "gpt-4o", Judgement([verdict()]))
     target = tally.targets["t"]
     # gpt-4o: 2.50 + 10.00; gemini-3.8-flash: 0.75 + 3.75 (price table of LiteLLM 1.110.2).
     assert (target.compared, target.dollars_before, target.dollars_after) == (1, 12.5, 4.5)

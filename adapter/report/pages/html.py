@@ -6,14 +6,13 @@ from typing import Any
 import msgspec
 
 from adapter.report.document import Report, model_map
-from adapter.report.examples import ShownExample, masked_errors
+from adapter.report.examples import ShownExample, masked_report
 
 
 def render(report: Report, target: str, examples: list[ShownExample], *, is_masked: bool) -> str:
     """The page. With `is_masked` no text of a request is in it: examples must have been masked by then."""
     if is_masked:
-        targets = [msgspec.structs.replace(one, errors=masked_errors(one.errors)) for one in report.targets]
-        report = msgspec.structs.replace(report, targets=targets)
+        report = masked_report(report)
     data = {
         "report": report,
         "target": target,

@@ -1,8 +1,14 @@
 """The report as Markdown, for an issue or a pull request."""
 
+import re
 from collections.abc import Iterable, Sequence
 
-from adapter.report.document import GRADES, Report, TargetReport, model_map
+import orjson
+
+from adapter.report.document import GRADES, Report, SchemaReport, TargetReport, model_map
+
+
+MOST_SCHEMAS = 10
 
 
 def render(report: Report, target: str) -> str:
@@ -10,7 +16,7 @@ def render(report: Report, target: str) -> str:
     chosen = next((one for one in report.targets if one.name == target), None)
     parts = [_head(report), _targets(report), _asked(report)]
     if chosen is not None:
-        parts += [_losses(chosen), _errors(chosen)]
+        parts += [_losses(chosen), _errors(chosen), _schemas(report)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -20,6 +26,9 @@ def _head(report: Report) -> str:
         f"# OpenAI traffic on Gemini, as of {report.day}",
         f"{report.requests:,} requests in {report.conversations:,} conversations, from {report.files:,} files"
         + (f"; {skipped:,} pieces are no requests." if skipped else "."),
+    ]
+    lines += [
+        f"- {count:,} at {path}: served, and nothing of it is translated" for path, count in report.others.items()
     ]
     lines += [
         f"- {count:,} not read: {reason} (first: {report.unreadable_at[reason]})" for reason, count in _few(report)
@@ -45,8 +54,11 @@ def _dollars(target: TargetReport) -> str:
 
 
 def _asked(report: Report) -> str:
-    rows = [[one.name or "(none)", f"{one.requests:,}", str(one.shutdown or ""), one.best] for one in report.asked[:30]]
-    head = "## Models\n\n" + _table(["asked for", "requests", "OpenAI ends it on", "best target"], rows)
+    rows = [
+        [one.name or "(none)", f"{one.requests:,}", str(one.shutdown or ""), one.served, one.best]
+        for one in report.asked[:30]
+    ]
+    head = "## Models\n\n" + _table(["asked for", "requests", "OpenAI ends it on", "mapped to", "best target"], rows)
     return f"{head}\n\n`--models {model_map(report)}`"
 
 
@@ -66,6 +78,26 @@ def _errors(target: TargetReport) -> str:
         return ""
     rows = [[f"{count:,}", text] for text, count in list(target.errors.items())[:20]]
     return f"## Errors that are to be expected on {target.name}\n\n{_table(['requests', 'error'], rows)}"
+
+
+def _schemas(report: Report) -> str:
+    if not report.schemas:
+        return ""
+    more = len(report.schemas) - MOST_SCHEMAS
+    shown = [_schema(one) for one in report.schemas[:MOST_SCHEMAS]]
+    rest = [f"{more} more schemas are in the JSON report."] if more > 0 else []
+    return "\n\n".join(["## Schemas, and what to send instead", *shown, *rest])
+
+
+def _schema(schema: SchemaReport) -> str:
+    rows = [[f"`{loss.path or '(root)'}`", f"`{loss.code}`", loss.severity, loss.reason] for loss in schema.losses]
+    head = f"### {schema.name or '(no name)'}, {schema.field}: {schema.requests:,} requests"
+    table = _table(["keyword", "code", "severity", "what becomes of it"], rows)
+    if schema.linted is None:
+        return f"{head}\n\n{table}\n\nNo schema says this on Gemini."
+    text = orjson.dumps(schema.linted, option=orjson.OPT_INDENT_2).decode()
+    fence = "`" * max(3, 1 + max(map(len, re.findall("`+", text)), default=0))
+    return f"{head}\n\n{table}\n\n{fence}json\n{text}\n{fence}"
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

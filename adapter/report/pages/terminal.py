@@ -20,6 +20,7 @@ def print_summary(console: Console, report: Report, target: str) -> None:
     chosen = next((one for one in report.targets if one.name == target), None)
     if chosen is not None:
         _print_losses(console, chosen)
+    _print_schemas(console, report)
 
 
 def _print_sources(console: Console, report: Report) -> None:
@@ -28,6 +29,8 @@ def _print_sources(console: Console, report: Report) -> None:
     for reason, count in list(report.unreadable.items())[:MOST_REASONS]:
         where = report.unreadable_at[reason]
         console.print(f"  {count:,} not read: {reason} (first: {where})", style="dim", highlight=False, markup=False)
+    for path, count in report.others.items():
+        console.print(f"  {count:,} at {path}: served, and nothing of it is translated", style="dim", highlight=False)
     counted = f", {report.counted:,} with counted tokens" if report.counted else ""
     console.print(
         f"{report.requests:,} requests in {report.conversations:,} conversations{counted}; "
@@ -71,3 +74,13 @@ def _print_losses(console: Console, target: TargetReport) -> None:
     console.print(table)
     for text, count in list(target.errors.items())[:MOST_REASONS]:
         console.print(f"{count:,} expected errors: {text}", style="red", highlight=False, markup=False)
+
+
+def _print_schemas(console: Console, report: Report) -> None:
+    if report.schemas:
+        table = Table("schema", "where", "requests", "losses", title="Schemas that lose most", title_justify="left")
+        for one in report.schemas[:MOST_REASONS]:
+            name = Text(one.name or "(no name)", style=_STYLES[one.severity])
+            table.add_row(name, one.field, f"{one.requests:,}", f"{len(one.losses):,}")
+        table.caption = "--json, --markdown and --html have what to send instead"
+        console.print(table)

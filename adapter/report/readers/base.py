@@ -9,19 +9,16 @@ import orjson
 
 from adapter.report.records import Found, Location, RecordedRequest, RecordedUsage, Unreadable
 
-PATHS = (
-    "/chat/completions",
-    "/responses",
-    "/embeddings",
-    "/completions",
-    "/moderations",
-    "/decisions",
-    "/images/generations",
-    "/images/edits",
-    "/audio/speech",
-    "/audio/transcriptions",
+TRANSLATED = ("/chat/completions", "/responses", "/embeddings", "/completions")
+"""Ends of the URLs of endpoints whose requests are translated, the longer one first where one ends with another."""
+
+_RESOURCES = (
+    "agents|assistants|audio|batches|chat|chatkit|containers|content_provenance_checks|conversations|decisions|edits"
+    "|engines|evals|files|fine_tuning|fine-tunes|images|live|models|moderations|organization|projects|realtime"
+    "|responses|skills|threads|uploads|vector_stores|videos"
 )
-"""Ends of the URLs of OpenAI's endpoints that take a body, the longer one first where one ends with another."""
+_RESOURCE = re.compile(rf"(?:/v1|/deployments/[^/]+|^)/((?:{_RESOURCES})(?:/.*)?)$")
+"""Other endpoints of OpenAI's: in its own URLs, in Azure's, and as paths alone."""
 
 _DEPLOYMENT = re.compile(r"/deployments/([^/]+)/")
 
@@ -38,8 +35,13 @@ class Reader(NamedTuple):
 
 def path_of_url(url: str) -> str:
     """OpenAI's path for a URL of any host (Azure's deployments, a gateway's prefix), or "" for another endpoint."""
-    path = urlsplit(url).path.rstrip("/")
-    return next(("/v1" + end for end in PATHS if path.endswith(end)), "")
+    parts = urlsplit(url)
+    path = parts.path.rstrip("/")
+    found = _RESOURCE.search(path)
+    is_other = found is not None and (path.startswith("/v1/organization") or not path.endswith(TRANSLATED))
+    if found is not None and is_other and (found.start() or not parts.scheme or path.startswith("/v1/")):
+        return f"/v1/{found[1]}"
+    return next(("/v1" + end for end in TRANSLATED if path.endswith(end) and not is_other), "")
 
 
 def path_of_body(body: Document) -> str:
@@ -57,27 +59,36 @@ def request(body: Any, place: Location, url: str = "", **details: Any) -> Found:
     """A recorded request, or why it is none. `url` decides the endpoint; without one the body's fields do.
 
     Azure names the model in the URL. `answer` among the details is the recorded answer's JSON, from which id and usage
-    are read.
+    are read. Of a request that is not translated, such as a form with a file, the body does not matter.
     """
+    path = path_of_url(url)
+    answer = details.pop("answer", None)
+    if url and not path:
+        return Unreadable(place, "not an endpoint of OpenAI's")
+    parsed = _object(body)
+    if not isinstance(parsed, dict):
+        if path and not path.endswith(TRANSLATED):
+            return RecordedRequest(path=path, body=b"{}", place=place, **details)
+        return Unreadable(place, parsed)
+    deployment = _DEPLOYMENT.search(url)
+    if deployment and "model" not in parsed:
+        parsed = {"model": deployment[1]} | parsed
+    path = path or path_of_body(parsed)
+    if not path:
+        return Unreadable(place, "no request of OpenAI's")
+    if isinstance(answer, dict):
+        details = {"answer_id": str(answer.get("id") or ""), "usage": usage_of(answer.get("usage"))} | details
+    return RecordedRequest(path=path, body=orjson.dumps(parsed), place=place, **details)
+
+
+def _object(body: Any) -> dict[str, Any] | str:
+    """A body as an object, or why it is none."""
     if isinstance(body, str | bytes):
         try:
             body = orjson.loads(body)
         except orjson.JSONDecodeError:
-            return Unreadable(place, "the request's body is not JSON")
-    if not isinstance(body, dict):
-        return Unreadable(place, "the request has no body")
-    deployment = _DEPLOYMENT.search(url)
-    if deployment and "model" not in body:
-        body = {"model": deployment[1]} | body
-    path = path_of_url(url) if url else path_of_body(body)
-    if not path:
-        return Unreadable(
-            place, f"not an endpoint of OpenAI's: {urlsplit(url).path}" if url else "no request of OpenAI's"
-        )
-    answer = details.pop("answer", None)
-    if isinstance(answer, dict):
-        details = {"answer_id": str(answer.get("id") or ""), "usage": usage_of(answer.get("usage"))} | details
-    return RecordedRequest(path=path, body=orjson.dumps(body), place=place, **details)
+            return "the request's body is not JSON"
+    return body if isinstance(body, dict) else "the request has no body"
 
 
 def usage_of(usage: Any) -> RecordedUsage | None:

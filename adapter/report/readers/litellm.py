@@ -18,6 +18,10 @@ _PATHS = {
     "responses": "/v1/responses",
     "embedding": "/v1/embeddings",
     "text_completion": "/v1/completions",
+    "image_generation": "/v1/images/generations",
+    "speech": "/v1/audio/speech",
+    "transcription": "/v1/audio/transcriptions",
+    "moderation": "/v1/moderations",
 }
 """LiteLLM's call types, without the `a` of the asynchronous ones, to OpenAI's paths."""
 

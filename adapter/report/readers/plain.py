@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from adapter.report.readers.base import Reader, has, path_of_body, request
+from adapter.report.readers.base import TRANSLATED, Reader, has, path_of_body, path_of_url, request
 from adapter.report.records import Found, Location, Unreadable
 
 _URLS = ("url", "url_path", "path", "endpoint", "uri")
@@ -27,10 +27,10 @@ def _is_exchange(document: Any) -> bool:
 
 def _read_exchange(document: Any, place: Location) -> Iterator[Found]:
     sent = document["request"]
-    if sent is None:
+    url, body = _url_of(document), sent
+    if sent is None and (not path_of_url(url) or path_of_url(url).endswith(TRANSLATED)):
         yield Unreadable(place, "the recording kept no request")
         return
-    url, body = _url_of(document), sent
     if isinstance(sent, dict) and "body" in sent and not path_of_body(sent):
         url, body = url or _url_of(sent), sent["body"]
     answer = document.get("response")

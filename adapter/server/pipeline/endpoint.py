@@ -39,6 +39,7 @@ class Endpoint:
     `is_rated`: it counts against a client's rates. `is_open`: no key is asked for. `is_quiet`: machines ask it again
     and again, so it has no figures, no spans, and a line only in detail. `is_served`: with which settings it exists.
     `is_native`: it is Gemini's own, so the client's key may stand in the URL, and errors are Google's.
+    `why_not_served`: the sentence of the 404 that is all it answers.
     """
 
     method: str
@@ -56,6 +57,7 @@ class Endpoint:
     is_open: bool = False
     is_quiet: bool = False
     is_native: bool = False
+    why_not_served: str = ""
     is_served: Callable[[Settings], bool] = _always
     max_body: Callable[[Settings], int] = _max_body
 
@@ -100,7 +102,7 @@ def not_served(path: str, why: str) -> Endpoint:
     async def refuse(_call: Call) -> None:
         raise NotServed(why)
 
-    return Endpoint(method=ANY_METHOD, path=path, handler=refuse)
+    return Endpoint(method=ANY_METHOD, path=path, handler=refuse, why_not_served=why)
 
 
 def _unknown(meant: str | None) -> Endpoint:

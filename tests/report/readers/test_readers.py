@@ -249,6 +249,11 @@ def test_langchain_messages_become_openais(tmp_path):
         ("https://x.openai.azure.com/openai/deployments/d/chat/completions?api-version=1", "/v1/chat/completions"),
         ("https://gateway/openai/v1/responses/", "/v1/responses"),
         ("/v1/completions", "/v1/completions"),
+        ("/audio/speech", "/v1/audio/speech"),
+        ("https://x.openai.azure.com/openai/deployments/d/images/generations", "/v1/images/generations"),
+        ("https://gateway/openai/v1/threads/thread_1/runs", "/v1/threads/thread_1/runs"),
+        ("https://api.openai.com/v1/organization/usage/completions", "/v1/organization/usage/completions"),
+        ("https://api.openai.com/v1/responses/compact", "/v1/responses/compact"),
     ],
 )
 def test_an_endpoint_is_found_below_any_host_and_prefix(tmp_path, url, path):
@@ -266,7 +271,8 @@ def test_azure_names_the_model_in_the_url(tmp_path):
     [
         ({"request": None, "response": ANSWER}, "the recording kept no request"),
         ({"request": "{", "url": URL}, "the request's body is not JSON"),
-        ({"request": BODY, "url": "https://api.openai.com/v1/threads"}, "not an endpoint of OpenAI's: /v1/threads"),
+        ({"request": BODY, "url": "https://example.com/v2/private"}, "not an endpoint of OpenAI's"),
+        ({"request": BODY, "url": "https://example.com/files/private"}, "not an endpoint of OpenAI's"),
         (
             {"id": "batch_req_1", "custom_id": "a", "response": {}},
             "a line of a batch's output: the requests are in its",
@@ -279,7 +285,7 @@ def test_azure_names_the_model_in_the_url(tmp_path):
             {"call_type": "acompletion", "model": "m", "messages": "{}", "proxy_server_request": "{}"},
             "a log without prompts",
         ),
-        ({"call_type": "aspeech", "model": "m", "messages": "Hi"}, "a call of type 'aspeech'"),
+        ({"call_type": "arerank", "model": "m", "messages": "Hi"}, "a call of type 'arerank'"),
         ({"log": {"entries": [{"request": {"method": "GET", "url": URL}}]}}, "not a POST with a body"),
         ({"interactions": [{"request": {"method": "GET", "uri": URL, "body": None}}]}, "not a POST"),
         ({"resourceSpans": [{"scopeSpans": [{"spans": [{"attributes": []}]}]}]}, "not a span of a model's call"),
@@ -304,3 +310,9 @@ def test_a_folder_is_its_files_of_known_kinds(tmp_path):
     for name in ("b.jsonl", "deep/a.har", "notes.txt"):
         (tmp_path / name).write_text("{}")
     assert [path.name for path in files_below([tmp_path, tmp_path / "notes.txt"])] == ["b.jsonl", "a.har", "notes.txt"]
+
+
+@pytest.mark.parametrize("sent", [None, "--form\r\n...", {"model": "whisper-1"}])
+def test_a_request_that_is_not_translated_needs_no_body(tmp_path, sent):
+    request = only(tmp_path, {"request": sent, "url": "https://api.openai.com/v1/audio/transcriptions"})
+    assert request.path == "/v1/audio/transcriptions"
