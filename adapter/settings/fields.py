@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, NamedTuple, get_args
 
 import msgspec
 
-from adapter.store.shared.base import without_password
+from adapter.store.shared.base import redact_password
 
 GOOGLE_URL = "https://generativelanguage.googleapis.com/v1beta"
 SECRETS = ("upstream_keys", "client_keys", "clients", "fallback_upstreams")
@@ -308,7 +308,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         """Without secrets."""
         shown = {name: getattr(self, name) for name in self.__struct_fields__ if name not in SECRETS}
         counts = {name: len(getattr(self, name)) for name in SECRETS}
-        return f"Settings({shown | counts | {'store': without_password(self.store)}})"
+        return f"Settings({shown | counts | {'store': redact_password(self.store)}})"
 
     @property
     def emulated(self) -> bool:

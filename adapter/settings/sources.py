@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from adapter.settings.fields import SECRETS, Settings, all_settings
 from adapter.settings.reading import KEY_VARIABLES, PREFIX, from_file
-from adapter.store.shared.base import without_password
+from adapter.store.shared.base import redact_password
 
 
 class Source(NamedTuple):
@@ -49,4 +49,4 @@ def shown_value(settings: Settings, name: str) -> str:
     value = getattr(settings, name)
     if name in SECRETS:
         return f"{len(value)} set"
-    return without_password(str(value)) if name in ("store", "upstream_proxy") else str(value)
+    return redact_password(str(value)) if name in ("store", "upstream_proxy") else str(value)

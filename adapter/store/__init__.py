@@ -1,4 +1,4 @@
-"""What must outlive a request: thought signatures, stored responses and conversations."""
+"""Stores for what must outlive a request: thought signatures, stored responses, conversations."""
 
 from adapter.store.documents.base import Document, DocumentLimits, DocumentStore
 from adapter.store.factory import default_path, open_documents, open_store, shared_store_fault

@@ -1,4 +1,4 @@
-"""The store that a setting names."""
+"""Opens the store that a setting names."""
 
 import os
 import re
@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from adapter.store.documents.base import DocumentLimits, DocumentStore, MemoryDocuments
 from adapter.store.documents.sqlite import SqliteDocuments
-from adapter.store.shared.base import URL_SCHEMES, SignatureStore, StoreLimits, StoreUnusable, without_password
+from adapter.store.shared.base import URL_SCHEMES, SignatureStore, StoreLimits, StoreUnusable, redact_password
 from adapter.store.signatures.memory import MemoryStore
 from adapter.store.signatures.sqlite import SqliteStore
 
@@ -18,34 +18,34 @@ _DATABASE = re.compile(r"(/\d{0,4})?")
 
 
 def default_path(environ: Mapping[str, str] = os.environ) -> Path:
-    """The file in the user's state directory (XDG Base Directory Specification 0.8: relative paths are ignored).
+    """Return the default path, in the user's state directory (XDG Base Directory 0.8: relative paths are ignored).
 
     Raises `StoreUnusable` where the user has no home.
     """
     state = Path(environ.get("XDG_STATE_HOME", ""))
     if not state.is_absolute():
-        state = _expanded(Path("~/.local/state"))
+        state = _expand_home(Path("~/.local/state"))
     return state / "gemini-openai-adapter" / "signatures.sqlite3"
 
 
 def check_name(where: str) -> None:
-    """Raise `ValueError`, with what to do, unless `where` names a store that can be had here."""
+    """Raise `ValueError`, with what to do, unless `where` names a store that can be used here."""
     kind, _, rest = where.partition(":")
     if kind in URL_SCHEMES and rest.startswith("//"):
         _check_url(where)
     elif where != "memory" and kind != "sqlite":
-        shown = without_password(where)
+        shown = redact_password(where)
         raise ValueError(f"no such store: {shown!r}; use memory, sqlite, sqlite:PATH or redis://HOST:PORT")
 
 
 def _check_url(url: str) -> None:
-    if not _names_a_server(url):
-        raise ValueError(f"not a store's URL: {without_password(url)!r}; use redis://:PASSWORD@HOST:PORT/DATABASE")
+    if not _is_server_url(url):
+        raise ValueError(f"not a store's URL: {redact_password(url)!r}; use redis://:PASSWORD@HOST:PORT/DATABASE")
     if find_spec("redis") is None:
         raise ValueError("Redis and Valkey need their client: pip install 'gemini-openai-adapter[redis]'")
 
 
-def _names_a_server(url: str) -> bool:
+def _is_server_url(url: str) -> bool:
     try:
         parts = urlsplit(url)
         port = parts.port
@@ -56,10 +56,10 @@ def _names_a_server(url: str) -> bool:
 
 
 async def open_store(where: str = "sqlite", limits: StoreLimits | None = None) -> SignatureStore:
-    """The store that `where` names, open: `memory`, `sqlite` (its default path), `sqlite:PATH` or the URL of a Redis.
+    """Open the signature store that `where` names: `memory`, `sqlite` (default path), `sqlite:PATH`, or a Redis URL.
 
-    Where the file cannot be used, a store in memory whose `describe` warns of it; a Redis that does not answer yet is
-    warned of by its own store. Raises `ValueError` as `check_name` does.
+    If the file cannot be used, the result is a store in memory, and its `describe` has a warning: a server without
+    stored signatures is better than none. A Redis need not answer yet. Raises `ValueError` as `check_name` does.
     """
     limits = limits or StoreLimits()
     check_name(where)
@@ -69,17 +69,19 @@ async def open_store(where: str = "sqlite", limits: StoreLimits | None = None) -
     if kind in URL_SCHEMES:
         return await _open_redis(where, limits)
     try:
-        store = SqliteStore(_path(path), limits)
+        store = SqliteStore(_file_path(path), limits)
         await store.open()
     except StoreUnusable as error:
-        return MemoryStore(limits, warning=f"signatures are kept in memory only, and lost at the end: {error}")
+        return MemoryStore(
+            limits, warning=f"signatures are kept in memory only, and lost when the process ends: {error}"
+        )
     return store
 
 
 async def open_documents(where: str = "sqlite", limits: DocumentLimits | None = None) -> DocumentStore:
-    """The store of responses and conversations beside the signatures that `where` names.
+    """Open the document store that belongs to `where`, as `open_store` does.
 
-    A file of its own, so that large answers neither displace signatures nor delay them.
+    Documents have a file of their own, so that large ones neither displace nor delay signatures.
     """
     limits = limits or DocumentLimits()
     check_name(where)
@@ -91,20 +93,22 @@ async def open_documents(where: str = "sqlite", limits: DocumentLimits | None = 
     if kind != "sqlite":
         return MemoryDocuments(limits)
     try:
-        beside = _path(path)
+        beside = _file_path(path)
         store = SqliteDocuments(beside.with_name(f"{beside.stem}-responses{beside.suffix}"), limits)
         await store.open()
     except StoreUnusable as error:
-        return MemoryDocuments(limits, warning=f"responses are kept in memory only, and lost at the end: {error}")
+        return MemoryDocuments(
+            limits, warning=f"responses are kept in memory only, and lost when the process ends: {error}"
+        )
     return store
 
 
-def _path(text: str) -> Path:
-    return _expanded(Path(text)) if text else default_path()
+def _file_path(text: str) -> Path:
+    return _expand_home(Path(text)) if text else default_path()
 
 
-def _expanded(path: Path) -> Path:
-    """The path, `~` read as the user's home. Raises `StoreUnusable` for a user who has none, as in some containers."""
+def _expand_home(path: Path) -> Path:
+    """Expand `~`. Raises `StoreUnusable` for a user without a home, as in some containers."""
     try:
         return path.expanduser()
     except RuntimeError:
@@ -112,9 +116,9 @@ def _expanded(path: Path) -> Path:
 
 
 async def shared_store_fault(where: str, limits: DocumentLimits | None = None) -> str | None:
-    """Why several processes could not share the file that this names; None where they can, or where it is no file.
+    """Tell why several processes cannot share the file that `where` names; None if they can, or if it is no file.
 
-    A Redis that does not answer yet is shared all the same.
+    A Redis is shared in any case, also one that does not answer yet.
     """
     if where.partition(":")[0] != "sqlite":
         return None

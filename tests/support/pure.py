@@ -17,7 +17,7 @@ from adapter.server.pipeline.errors import TABLE, failure_of, malformed
 from adapter.server.pipeline.service import DECODING_ERRORS, plan_for
 from adapter.server.state.not_stored import item_not_stored
 from adapter.server.state.stored_objects import Past
-from adapter.store.shared.base import combined
+from adapter.store.shared.base import combine
 from adapter.translate import chat, completions, embeddings
 from adapter.translate.answer import continuation
 from adapter.translate.answer.continuation import Continuation, unfinished
@@ -143,7 +143,7 @@ class Core:
     def keep(self, issued):
         """Store what was issued, as a store does."""
         for key, signature, by_words in issued:
-            self.store[key] = combined(self.store.get(key), signature) if by_words else signature
+            self.store[key] = combine(self.store.get(key), signature) if by_words else signature
 
     def ask(self, body, path, calls, method):
         """What Gemini gets, which foreign judges must take too."""

@@ -11,7 +11,7 @@ from adapter.server.pipeline.call import Call
 from adapter.server.pipeline.errors import Malformed
 from adapter.server.pipeline.event_stream import EventStream
 from adapter.server.state.stored_objects import answer_of, id_of
-from adapter.store.documents.base import first_bytes
+from adapter.store.documents.base import limit_bytes
 from adapter.translate.core.notes import Rejected
 from adapter.wire.openai.stored import Deleted, ItemList
 
@@ -38,7 +38,7 @@ class Page:
         if self.after:
             ids = list(map(id_of, ordered))
             ordered = ordered[ids.index(self.after) + 1 :] if self.after in ids else []
-        page = first_bytes(map(bytes, ordered[: self.limit]), PAGE_BYTES)
+        page = limit_bytes(map(bytes, ordered[: self.limit]), PAGE_BYTES)
         return listed(list(map(msgspec.Raw, page)), has_more=len(ordered) > len(page))
 
 

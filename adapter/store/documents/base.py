@@ -1,7 +1,7 @@
-"""What every store of documents promises: stored responses and conversations, as bytes under a key.
+"""The interface of document stores (stored responses and conversations, as bytes under a key), and one in memory.
 
-A document may belong to another, its parent: it lives as long as that one and goes with it. Writing a child makes its
-parent young again, so a conversation that is used does not lose its beginning.
+A document may have a parent. It lives as long as its parent and is deleted with it. Writing a child makes the parent
+young again, so that a conversation in use does not lose its beginning.
 """
 
 import time
@@ -11,13 +11,13 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
-from adapter.store.shared.base import scoped
+from adapter.store.shared.base import scoped_name
 
 
 class DocumentLimits(msgspec.Struct, frozen=True, kw_only=True):
-    """How much is kept: documents without a parent for so many seconds and in such a number, bytes in all and in one.
+    """Limits: age in seconds and number of documents without a parent, bytes in all, bytes of one document.
 
-    `memory_bytes` bounds what a store in memory holds.
+    `memory_bytes` limits a store in memory.
     """
 
     max_age: float = 30 * 24 * 3600.0
@@ -26,13 +26,13 @@ class DocumentLimits(msgspec.Struct, frozen=True, kw_only=True):
     max_entry: int = 32 * 1024 * 1024
     memory_bytes: int = 256 * 1024 * 1024
 
-    def dated(self, now: float, max_age: float | None) -> float:
-        """The Unix time under which a document is kept: earlier than now for one that is forgotten earlier."""
+    def written_at(self, now: float, max_age: float | None) -> float:
+        """Return the time to store with a document, in Unix seconds: earlier than now for one with a shorter life."""
         return now if max_age is None else now - max(0.0, self.max_age - max_age)
 
 
 class Document(NamedTuple):
-    """One entry; `parent` is the key of the document that it belongs to, if any."""
+    """One document; `parent` is the key of its parent, if it has one."""
 
     key: str
     body: bytes
@@ -40,14 +40,14 @@ class Document(NamedTuple):
 
 
 class Readable(Protocol):
-    """Documents by client and key, to be read. A client never sees another's."""
+    """Reads documents by client and key. A client never sees those of another one."""
 
     async def get(self, keys: Collection[str], client: str) -> dict[str, bytes]:
-        """What there is of `keys`. A store that cannot be read warns of it, and has nothing."""
+        """Read documents. A store that cannot be read returns nothing, and `describe` has a warning."""
         ...
 
     async def size(self, keys: Collection[str], client: str) -> int:
-        """How many bytes `get` would load."""
+        """Return how many bytes `get` would load."""
         ...
 
     async def children(
@@ -60,51 +60,50 @@ class Readable(Protocol):
         newest_first: bool = False,
         max_bytes: int | None = None,
     ) -> list[bytes]:
-        """The bodies of a document's children in the order of their writing, from behind the one with key `after`.
+        """Read the bodies of a document's children in the order in which they were written, after the key `after`.
 
-        Of more than `max_bytes` only the first ones, but at least one.
+        At most `limit` children, and about `max_bytes`, but at least one.
         """
         ...
 
     async def size_of_children(self, parent: str, client: str) -> int:
-        """How many bytes `children` would load."""
+        """Return how many bytes `children` would load without limits."""
         ...
 
 
 class DocumentStore(Readable, Protocol):
-    """Documents by client and key, to be kept."""
+    """Stores documents by client and key."""
 
     async def open(self) -> None:
-        """Make ready, inside the event loop that will use it. Raises `StoreUnusable`."""
+        """Open the store, in the event loop that will use it. Raises `StoreUnusable`."""
         ...
 
     async def put(self, documents: Sequence[Document], client: str, max_age: float | None = None) -> bool:
-        """Keep these, in place of older ones of the same keys; a child only if its parent is there.
+        """Store documents, replacing those with the same keys. A child is stored only if its parent exists.
 
-        `max_age`: seconds from now after which they are forgotten, if earlier than all others. Returns when they will
-        survive what the store promises to survive. False where they could not be written, or
-        one was too large: then none is kept.
+        `max_age`: a shorter life than usual, in seconds. Returns True when they are as durable as the store promises;
+        False if they could not be written or one was too large, and then none is stored.
         """
         ...
 
     async def delete(self, key: str, client: str) -> bool:
-        """Delete a document with all that belongs to it; whether there was one."""
+        """Delete a document and its children; False if there was none."""
         ...
 
     async def aclose(self) -> None:
-        """Finish writing and let go of everything."""
+        """Finish writing, then close."""
         ...
 
     def describe(self) -> dict[str, object]:
-        """For /healthz: `kind`, `bytes`, `refused` (how many were too large), `warning` if any.
+        """Return facts for /healthz: `kind`, `bytes`, `refused` (too large), maybe `warning`.
 
-        A file adds its `path`, and `failed`: how many documents could not be written to it.
+        A file adds `path` and `failed`, the number of documents that could not be written.
         """
         ...
 
 
 class Root(NamedTuple):
-    """A document without a parent, its children in order, and the Unix time of the last writing."""
+    """A document without a parent, its children in order, and when either was last written (Unix seconds)."""
 
     body: bytes
     written: float
@@ -112,7 +111,7 @@ class Root(NamedTuple):
 
 
 class MemoryDocuments:
-    """See `DocumentStore`. Promises to survive nothing."""
+    """A document store in memory. Nothing survives the process."""
 
     def __init__(
         self, limits: DocumentLimits, *, warning: str | None = None, clock: Callable[[], float] = time.time
@@ -127,24 +126,24 @@ class MemoryDocuments:
         self._refused = 0
 
     async def open(self) -> None:
-        """See `DocumentStore`."""
+        """Do nothing: memory is ready."""
 
     @property
     def bytes_held(self) -> int:
-        """How many bytes all documents have."""
+        """Return the bytes of all documents."""
         return self._bytes
 
     def clear(self) -> None:
-        """Let go of everything."""
+        """Remove all documents."""
         self._roots.clear()
         self._parents.clear()
         self._bytes = 0
 
     async def get(self, keys: Collection[str], client: str) -> dict[str, bytes]:
-        """See `DocumentStore`."""
+        """Read documents from memory."""
         self._evict()
-        found = {key: self._body(scoped(key, client)) for key in keys}
-        return {key: body for key, body in found.items() if body is not None}
+        bodies = {key: self._body(scoped_name(key, client)) for key in keys}
+        return {key: body for key, body in bodies.items() if body is not None}
 
     def _body(self, name: bytes) -> bytes | None:
         parent = self._parents.get(name)
@@ -154,15 +153,15 @@ class MemoryDocuments:
         return root.body if root else None
 
     async def put(self, documents: Sequence[Document], client: str, max_age: float | None = None) -> bool:
-        """See `DocumentStore`."""
+        """Store documents in memory."""
         if any(len(document.body) > self._limits.max_entry for document in documents):
             self._refused += len(documents)
             return False
-        written = self._limits.dated(self._clock(), max_age)
+        written = self._limits.written_at(self._clock(), max_age)
         for key, body, parent in documents:
-            root = scoped(parent or key, client)
+            root = scoped_name(parent or key, client)
             if parent:
-                self._put_child(scoped(key, client), body, root, written)
+                self._put_child(scoped_name(key, client), body, root, written)
             else:
                 self._put_root(root, body, written)
             (self._brief.discard if max_age is None else self._brief.add)(root)
@@ -184,7 +183,7 @@ class MemoryDocuments:
         self._roots[parent] = root._replace(written=now)
 
     def _evict(self) -> None:
-        """Let go of what is too old, and of the oldest where there is too much."""
+        """Remove documents that are too old, then the oldest ones until the limits hold."""
         limits, before = self._limits, self._clock() - self._limits.max_age
         for name in [name for name in self._brief if name not in self._roots or self._roots[name].written <= before]:
             self._brief.discard(name)
@@ -204,9 +203,9 @@ class MemoryDocuments:
             del self._parents[child]
 
     async def delete(self, key: str, client: str) -> bool:
-        """See `DocumentStore`."""
+        """Delete a document and its children."""
         self._evict()
-        name = scoped(key, client)
+        name = scoped_name(key, client)
         if (parent := self._parents.pop(name, None)) is not None:
             self._bytes -= len(self._roots[parent].children.pop(name))
             return True
@@ -216,11 +215,11 @@ class MemoryDocuments:
         return True
 
     async def size(self, keys: Collection[str], client: str) -> int:
-        """See `DocumentStore`."""
+        """Return how many bytes `get` would load."""
         return sum(map(len, (await self.get(keys, client)).values()))
 
     async def size_of_children(self, parent: str, client: str) -> int:
-        """See `DocumentStore`."""
+        """Return how many bytes the children have."""
         return sum(map(len, await self.children(parent, client)))
 
     async def children(
@@ -233,22 +232,22 @@ class MemoryDocuments:
         newest_first: bool = False,
         max_bytes: int | None = None,
     ) -> list[bytes]:
-        """See `DocumentStore`."""
+        """Read a document's children."""
         self._evict()
-        root = self._roots.get(scoped(parent, client))
+        root = self._roots.get(scoped_name(parent, client))
         if root is None:
             return []
         names = list(reversed(root.children)) if newest_first else list(root.children)
         if after:
-            name = scoped(after, client)
+            name = scoped_name(after, client)
             names = names[names.index(name) + 1 :] if name in root.children else []
-        return first_bytes((root.children[name] for name in names[:limit]), max_bytes)
+        return limit_bytes((root.children[name] for name in names[:limit]), max_bytes)
 
     async def aclose(self) -> None:
-        """See `DocumentStore`."""
+        """Do nothing: there is nothing to close."""
 
     def describe(self) -> dict[str, object]:
-        """See `DocumentStore`. `entries` counts documents without a parent."""
+        """Return facts for /healthz. `entries` counts documents without a parent."""
         facts: dict[str, object] = {
             "kind": "memory",
             "entries": len(self._roots),
@@ -259,23 +258,23 @@ class MemoryDocuments:
 
 
 class Layered:
-    """Two stores, to be read as one: what the first does not have, the second may."""
+    """Reads from two stores as one: what the first does not have, the second may."""
 
     def __init__(self, first: DocumentStore, second: DocumentStore) -> None:
         self._first = first
         self._second = second
 
     async def get(self, keys: Collection[str], client: str) -> dict[str, bytes]:
-        """See `DocumentStore`."""
-        found = await self._first.get(keys, client)
-        missing = [key for key in keys if key not in found]
-        return {**found, **(await self._second.get(missing, client))} if missing else found
+        """Read documents from either store."""
+        bodies = await self._first.get(keys, client)
+        missing = [key for key in keys if key not in bodies]
+        return {**bodies, **(await self._second.get(missing, client))} if missing else bodies
 
     async def size(self, keys: Collection[str], client: str) -> int:
-        """See `DocumentStore`."""
-        found = await self._first.get(keys, client)
-        missing = [key for key in keys if key not in found]
-        return sum(map(len, found.values())) + await self._second.size(missing, client)
+        """Return how many bytes `get` would load."""
+        bodies = await self._first.get(keys, client)
+        missing = [key for key in keys if key not in bodies]
+        return sum(map(len, bodies.values())) + await self._second.size(missing, client)
 
     async def children(
         self,
@@ -287,23 +286,23 @@ class Layered:
         newest_first: bool = False,
         max_bytes: int | None = None,
     ) -> list[bytes]:
-        """See `DocumentStore`; children are those of the second."""
+        """Read children from the second store, where all of them are."""
         return await self._second.children(
             parent, client, after=after, limit=limit, newest_first=newest_first, max_bytes=max_bytes
         )
 
     async def size_of_children(self, parent: str, client: str) -> int:
-        """See `DocumentStore`."""
+        """Return how many bytes the children have."""
         return await self._second.size_of_children(parent, client)
 
 
-def first_bytes(bodies: Iterable[bytes], max_bytes: int | None) -> list[bytes]:
-    """The first of some bodies that have so many bytes together, but at least one."""
-    found: list[bytes] = []
+def limit_bytes(bodies: Iterable[bytes], max_bytes: int | None) -> list[bytes]:
+    """Return as many of the first bodies as have `max_bytes` together, but at least one."""
+    first: list[bytes] = []
     size = 0
     for body in bodies:
         size += len(body)
-        if found and max_bytes is not None and size > max_bytes:
+        if first and max_bytes is not None and size > max_bytes:
             break
-        found.append(body)
-    return found
+        first.append(body)
+    return first

@@ -1,9 +1,9 @@
-"""Stored responses and conversations in Redis or Valkey, which all replicas share.
+"""Documents in Redis or Valkey, shared by all replicas.
 
-A document without a parent is a hash: its body, the time of the last writing, and the bodies of its children, so that
-all of them expire together. Beside it lie the order of its children, and for each child the name of its parent. Scripts
-run on the server as one step each. Numbers and bytes are bounded by the server's own `maxmemory` with the policy
-`volatile-ttl`, which lets go first of what expires first.
+A document without a parent is a hash with its body, the time of the last write, and the bodies of its children, so that
+all of them expire together. Two more kinds of keys: the order of its children (a list), and for each child the name of
+its parent. Lua scripts make each operation one atomic step. The server's own `maxmemory` limits numbers and bytes; its
+policy should be `volatile-ttl`, which evicts first what expires first.
 """
 
 import time
@@ -14,17 +14,17 @@ from typing import Any
 from redis.asyncio import Redis
 
 from adapter.store.documents.base import Document, DocumentLimits
-from adapter.store.shared.base import StoreUnusable, scoped
+from adapter.store.shared.base import StoreUnusable, scoped_name
 from adapter.store.shared.redis_link import PAUSE, Link, Refused, ping
 
 PREFIX = b"gemini-openai-adapter:document:1:"
-"""Before each name; the number is the layout of the values."""
+"""Prefix of each key; the number is the version of the values' layout."""
 
 TIMEOUT = 2.0
-"""Seconds for one question: documents may hold pictures."""
+"""Seconds for one command: longer than for signatures, since documents may contain images."""
 
 BODY, WRITTEN = b"body", b"written"
-"""Fields of a hash beside the children's, whose names are 20 bytes long."""
+"""Fields of a hash. Those of children are 20 bytes long, so no name is used twice."""
 
 _PUT = """
 local prefix, milliseconds, now = ARGV[1], ARGV[2], ARGV[3]
@@ -102,7 +102,7 @@ return redis.call('DEL', prefix .. name)
 
 
 class RedisDocuments:
-    """See `documents.DocumentStore`. What a silent server has cannot be read, and what it should have is not kept."""
+    """A document store on a server. While the server is down nothing is read and nothing is stored."""
 
     def __init__(
         self,
@@ -121,50 +121,50 @@ class RedisDocuments:
         self._warning: str | None = None
 
     async def open(self) -> None:
-        """See `DocumentStore`. A server that does not answer yet is no reason not to start."""
-        await self._asked(ping)
+        """Connect. A server that does not answer yet does not stop the start."""
+        await self._ask(ping)
 
     async def get(self, keys: Collection[str], client: str) -> dict[str, bytes]:
-        """See `DocumentStore`."""
-        names = {scoped(key, client): key for key in keys}
+        """Read documents."""
+        names = {scoped_name(key, client): key for key in keys}
         if not names:
             return {}
-        found = await self._asked(_script(_GET, PREFIX, *names)) or []
-        since = self._since()
+        found = await self._ask(_script(_GET, PREFIX, *names)) or []
+        since = self._min_written()
         pairs = zip(names.values(), found[::2], found[1::2], strict=False)
         return {key: body for key, written, body in pairs if body is not None and float(written) > since}
 
     async def put(self, documents: Sequence[Document], client: str, max_age: float | None = None) -> bool:
-        """See `DocumentStore`. Returns when the server has them."""
+        """Store documents. Returns when the server has them."""
         if any(len(document.body) > self._limits.max_entry for document in documents):
             self._refused += len(documents)
             return False
         lives = self._limits.max_age if max_age is None else min(max_age, self._limits.max_age)
-        written = self._limits.dated(self._clock(), max_age)
+        written = self._limits.written_at(self._clock(), max_age)
         values: list[bytes | float] = [PREFIX, max(1, round(lives * 1000)), written]
         for key, body, parent in documents:
-            values += scoped(key, client), scoped(parent, client) if parent else b"", body
-        kept = await self._asked(_script(_PUT, *values), False)
+            values += scoped_name(key, client), scoped_name(parent, client) if parent else b"", body
+        kept = await self._ask(_script(_PUT, *values), False)
         self._failed += len(documents) if kept is False else 0
         return kept is not False
 
     async def delete(self, key: str, client: str) -> bool:
-        """See `DocumentStore`."""
-        return bool(await self._asked(_script(_DELETE, PREFIX, self._since(), scoped(key, client))))
+        """Delete a document and its children."""
+        return bool(await self._ask(_script(_DELETE, PREFIX, self._min_written(), scoped_name(key, client))))
 
     async def size(self, keys: Collection[str], client: str) -> int:
-        """See `DocumentStore`. What is too old counts too."""
-        names = [scoped(key, client) for key in keys]
-        return int(await self._asked(_script(_SIZE, PREFIX, *names), 0)) if names else 0
+        """Return how many bytes `get` would load; documents that are too old count, too."""
+        names = [scoped_name(key, client) for key in keys]
+        return int(await self._ask(_script(_SIZE, PREFIX, *names), 0)) if names else 0
 
     async def size_of_children(self, parent: str, client: str) -> int:
-        """See `DocumentStore`."""
-        root = scoped(parent, client)
-        names: list[bytes] = await self._asked(lambda redis: redis.lrange(PREFIX + b"order:" + root, 0, -1)) or []
+        """Return how many bytes the children have."""
+        root = scoped_name(parent, client)
+        names: list[bytes] = await self._ask(lambda redis: redis.lrange(PREFIX + b"order:" + root, 0, -1)) or []
         return sum(await self._sizes(root, names))
 
     async def _sizes(self, root: bytes, names: Sequence[bytes]) -> list[int]:
-        return await self._asked(_script(_SIZES_OF_CHILDREN, PREFIX + root, *names)) or []
+        return await self._ask(_script(_SIZES_OF_CHILDREN, PREFIX + root, *names)) or []
 
     async def children(
         self,
@@ -176,13 +176,13 @@ class RedisDocuments:
         newest_first: bool = False,
         max_bytes: int | None = None,
     ) -> list[bytes]:
-        """See `DocumentStore`."""
-        root = scoped(parent, client)
-        names: list[bytes] = await self._asked(lambda redis: redis.lrange((PREFIX + b"order:" + root), 0, -1)) or []
+        """Read a document's children."""
+        root = scoped_name(parent, client)
+        names: list[bytes] = await self._ask(lambda redis: redis.lrange((PREFIX + b"order:" + root), 0, -1)) or []
         if newest_first:
             names.reverse()
         if after:
-            behind = scoped(after, client)
+            behind = scoped_name(after, client)
             names = names[names.index(behind) + 1 :] if behind in names else []
         wanted = names[:limit]
         if max_bytes is not None:
@@ -190,33 +190,33 @@ class RedisDocuments:
             wanted = wanted[: max(1, sum(total <= max_bytes for total in totals))]
         if not wanted:
             return []
-        values: list[Any] = await self._asked(lambda redis: redis.hmget(PREFIX + root, [WRITTEN, *wanted])) or [None]
+        values: list[Any] = await self._ask(lambda redis: redis.hmget(PREFIX + root, [WRITTEN, *wanted])) or [None]
         written, *bodies = values
-        if written is None or float(written) <= self._since():
+        if written is None or float(written) <= self._min_written():
             return []
         return [body for body in bodies if body is not None]
 
-    async def _asked(self, ask: Callable[[Redis], Any], otherwise: Any = None) -> Any:
+    async def _ask(self, ask: Callable[[Redis], Any], otherwise: Any = None) -> Any:
         try:
             return await self._link.run(ask)
         except StoreUnusable as error:
-            # That the server is silent is the link's to tell, as long as it is.
+            # That the server is down is reported by the link itself.
             if isinstance(error, Refused):
                 self._warning = str(error)
             return otherwise
 
-    def _since(self) -> float:
+    def _min_written(self) -> float:
         return self._clock() - self._limits.max_age
 
     async def aclose(self) -> None:
-        """See `DocumentStore`."""
+        """Close the connections."""
         await self._link.aclose()
 
     def describe(self) -> dict[str, object]:
-        """See `DocumentStore`. How many bytes there are is the server's to tell."""
+        """Return facts for /healthz. The number of bytes is known only to the server."""
         facts: dict[str, object] = {
             "kind": "redis",
-            "url": self._link.shown,
+            "url": self._link.safe_url,
             "refused": self._refused,
             "failed": self._failed,
         }

@@ -1,11 +1,11 @@
-"""The SQLite file of documents: plain blocking calls, each made in a thread that may block."""
+"""SQLite calls for documents. They block, so they run in a `Worker` thread."""
 
 import sqlite3
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from adapter.store.documents.base import first_bytes
-from adapter.store.signatures.sqlite_file import Layout, transaction, used
+from adapter.store.documents.base import limit_bytes
+from adapter.store.signatures.sqlite_file import Layout, transaction, used_bytes
 
 LAYOUT = Layout(
     1,
@@ -20,12 +20,12 @@ LAYOUT = Layout(
     ),
 )
 
-_AT_ONCE = 500
-"""Names in one query; SQLite takes 999 variables in its oldest builds."""
+_NAMES_PER_QUERY = 500
+"""Names in one query; old builds of SQLite allow 999 variables."""
 
 
 class Row(NamedTuple):
-    """One document: hashed names, the Unix time of its writing, its bytes."""
+    """One document: hashed names of itself and its parent, when it was written (Unix seconds), its bytes."""
 
     name: bytes
     parent: bytes | None
@@ -34,10 +34,10 @@ class Row(NamedTuple):
 
 
 def read(connection: sqlite3.Connection, names: Sequence[bytes], since: float) -> list[tuple[bytes, bytes]]:
-    """Name and body of those documents that were written after `since`; a child is as old as its parent."""
+    """Read name and body of documents written after `since` (Unix seconds). A child is as old as its parent."""
     rows: list[tuple[bytes, bytes]] = []
-    for start in range(0, len(names), _AT_ONCE):
-        some = names[start : start + _AT_ONCE]
+    for start in range(0, len(names), _NAMES_PER_QUERY):
+        some = names[start : start + _NAMES_PER_QUERY]
         marks = ",".join("?" * len(some))
         rows += connection.execute(
             "SELECT one.name, one.body FROM documents AS one LEFT JOIN documents AS above ON above.name = one.parent "
@@ -48,7 +48,7 @@ def read(connection: sqlite3.Connection, names: Sequence[bytes], since: float) -
 
 
 def write(connection: sqlite3.Connection, rows: Iterable[Row]) -> None:
-    """All of them, or none with the `sqlite3.Error` that says why. A child without its parent is left out."""
+    """Write all rows in one transaction; a child without its parent is left out. Raises `sqlite3.Error`."""
     with transaction(connection):
         for row in rows:
             if row.parent is None:
@@ -78,7 +78,7 @@ def _write_child(connection: sqlite3.Connection, row: Row) -> None:
 
 
 def delete(connection: sqlite3.Connection, names: Sequence[bytes]) -> int:
-    """Delete documents with all that belongs to them; how many of `names` there were."""
+    """Delete documents and their children; return how many of `names` existed."""
     with transaction(connection):
         one_each = [(name,) for name in names]
         connection.executemany("DELETE FROM documents WHERE parent = ?", one_each)
@@ -86,10 +86,10 @@ def delete(connection: sqlite3.Connection, names: Sequence[bytes]) -> int:
 
 
 def size(connection: sqlite3.Connection, names: Sequence[bytes], since: float) -> int:
-    """How many bytes `read` would return; SQLite tells a body's length without reading it."""
+    """Return how many bytes `read` would load. SQLite knows a body's length without reading it."""
     total = 0
-    for start in range(0, len(names), _AT_ONCE):
-        some = names[start : start + _AT_ONCE]
+    for start in range(0, len(names), _NAMES_PER_QUERY):
+        some = names[start : start + _NAMES_PER_QUERY]
         marks = ",".join("?" * len(some))
         query = connection.execute(
             "SELECT coalesce(sum(length(one.body)), 0) FROM documents AS one "
@@ -102,13 +102,13 @@ def size(connection: sqlite3.Connection, names: Sequence[bytes], since: float) -
 
 
 def size_of_children(connection: sqlite3.Connection, parent: bytes) -> int:
-    """How many bytes the children of a document have."""
+    """Return how many bytes the children of a document have."""
     query = "SELECT coalesce(sum(length(body)), 0) FROM documents WHERE parent = ?"
     return int(connection.execute(query, (parent,)).fetchone()[0])
 
 
 class Selection(NamedTuple):
-    """Which of a document's children: behind the one of a name, so many, in which order, and so many bytes."""
+    """Which children to read: after a name, at most `limit`, in which order, about `max_bytes`."""
 
     after: bytes | None
     limit: int | None
@@ -117,7 +117,7 @@ class Selection(NamedTuple):
 
 
 def children(connection: sqlite3.Connection, parent: bytes, since: float, selection: Selection) -> list[bytes]:
-    """The bodies of a document's children, unless it is too old itself."""
+    """Read the bodies of a document's children, unless it is too old itself."""
     after, limit, newest, max_bytes = selection
     order, sign = ("DESC", "<") if newest else ("ASC", ">")
     behind = f"AND id {sign} (SELECT id FROM documents WHERE name = ? AND parent = ?)" if after else ""
@@ -126,16 +126,16 @@ def children(connection: sqlite3.Connection, parent: bytes, since: float, select
         f"AND EXISTS (SELECT 1 FROM documents WHERE name = ? AND written > ?) {behind} ORDER BY id {order} LIMIT ?",
         (parent, parent, since, *((after, parent) if after else ()), -1 if limit is None else limit),
     )
-    return first_bytes((body for (body,) in rows), max_bytes)
+    return limit_bytes((body for (body,) in rows), max_bytes)
 
 
 def evict(connection: sqlite3.Connection, before: float, max_count: int, max_bytes: int) -> None:
-    """Delete what was written before a Unix time, then the oldest until number and bytes are within their bounds."""
-    while _delete_oldest(connection, "AND written <= ?", (before,), _AT_ONCE):
+    """Delete documents from before a Unix time, then the oldest until number and bytes are within their limits."""
+    while _delete_oldest(connection, "AND written <= ?", (before,), _NAMES_PER_QUERY):
         pass
     while (excess := _count(connection) - max_count) > 0:
-        _delete_oldest(connection, "", (), min(excess, _AT_ONCE))
-    while used(connection) > max_bytes and _delete_oldest(connection, "", (), max(1, _count(connection) // 50)):
+        _delete_oldest(connection, "", (), min(excess, _NAMES_PER_QUERY))
+    while used_bytes(connection) > max_bytes and _delete_oldest(connection, "", (), max(1, _count(connection) // 50)):
         pass
 
 
@@ -144,7 +144,7 @@ def _count(connection: sqlite3.Connection) -> int:
 
 
 def _delete_oldest(connection: sqlite3.Connection, condition: str, values: tuple[float, ...], most: int) -> int:
-    """Delete so many of the oldest documents that meet a condition, each with its children."""
+    """Delete at most `most` of the oldest documents that meet a condition, each with its children."""
     names = connection.execute(
         f"SELECT name FROM documents WHERE parent IS NULL {condition} ORDER BY written LIMIT ?", (*values, most)
     ).fetchall()

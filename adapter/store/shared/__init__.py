@@ -1,1 +1,1 @@
-"""What the stores of both kinds share: limits, names, SQLite's threads, the link to Redis."""
+"""What signature and document stores share: limits, names, SQLite's threads, the link to Redis."""

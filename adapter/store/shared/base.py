@@ -1,4 +1,4 @@
-"""What every store of signatures promises."""
+"""The interface of signature stores, and the names under which all stores keep entries."""
 
 from collections.abc import Collection, Iterable, Sequence
 from hashlib import blake2b
@@ -10,16 +10,16 @@ from adapter.wire.limits import LimitExceeded
 from adapter.wire.signatures import AMBIGUOUS, Issued, Signature
 
 UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, LimitExceeded)
-"""What decoding an entry can raise that was damaged, or that is not ours."""
+"""What decoding a damaged or foreign entry can raise."""
 
 URL_SCHEMES = {"redis": "redis", "rediss": "rediss", "valkey": "redis", "valkeys": "rediss"}
-"""What a URL may start with, and what the client library calls it."""
+"""Schemes of store URLs, each with the name that the client library knows."""
 
 
 class StoreLimits(msgspec.Struct, frozen=True, kw_only=True):
-    """How much is kept: for so many seconds, so many bytes and entries in all, and so many bytes in one entry.
+    """Limits of a signature store: age in seconds, bytes in all, entries in memory, bytes of one entry.
 
-    An entry's size is that of its JSON. `max_entries` bounds what lies in memory; a file is bounded by `max_bytes`.
+    An entry's size is that of its JSON. `max_entries` and `memory_bytes` limit what is in memory, `max_bytes` a file.
     """
 
     max_age: float = 30 * 24 * 3600.0
@@ -30,39 +30,39 @@ class StoreLimits(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Records(dict[str, Signature]):
-    """Records by key. `is_complete`: what is missing is not known; else the store could not be read."""
+    """Records by key. Unless `is_complete`, the store could not be read, so a missing key proves nothing."""
 
     is_complete: bool = True
 
 
-def combined(before: Signature | None, signature: Signature) -> Signature:
-    """What stands under a key made of words after another record came for it."""
+def combine(before: Signature | None, signature: Signature) -> Signature:
+    """Return what is stored under a prefix digest after another record came for it: the same one, or `AMBIGUOUS`."""
     return signature if before is None or before == signature else AMBIGUOUS
 
 
 class SignatureStore(Protocol):
-    """Signatures by client and key. A client never sees what was issued to another."""
+    """Stores signatures by client and key. A client never sees what was issued to another one."""
 
     async def open(self) -> None:
-        """Make ready, inside the event loop that will use it. Raises `StoreUnusable`."""
+        """Open the store, in the event loop that will use it. Raises `StoreUnusable`."""
         ...
 
     async def get(self, keys: Collection[str], client: str) -> Records:
-        """What is known of `keys`, each of which can only be one answer's."""
+        """Read records by keys that only one answer can have (call ids). A cache may answer."""
         ...
 
     async def get_by_words(self, keys: Collection[str], client: str) -> Records:
-        """What is known of `keys` made of words: as all processes see it now, since another answer may have come."""
+        """Read records by prefix digests, without a cache: another process may have made one ambiguous meanwhile."""
         ...
 
     async def put(self, issued: Sequence[Issued], client: str) -> None:
-        """Keep these; returns when they will survive what the store promises to survive.
+        """Store records. Returns when they are as durable as the store promises.
 
-        Under a key made of words a second, different record makes the entry `AMBIGUOUS`, and it stays so. Nobody waits
-        for `NOTHING` alone.
+        Under a prefix digest a second, different record makes the entry `AMBIGUOUS`, for ever. If all records are
+        `NOTHING`, the call returns at once, since nothing would be lost with them.
 
-        Never raises for a full disk and the like, since the answer that the entries belong to is good: what could not
-        be kept is counted, and `describe` warns of it.
+        Never raises for a full disk and the like, since the answer that the records belong to is good: failures are
+        counted, and `describe` has a warning.
         """
         ...
 
@@ -71,24 +71,24 @@ class SignatureStore(Protocol):
         ...
 
     def describe(self) -> dict[str, object]:
-        """For /healthz: `kind`, `entries` in memory, `bytes`, `refused` (how many were too large), `warning` if any.
+        """Return facts for /healthz: `kind`, `entries` in memory, `bytes`, `refused` (too large), maybe `warning`.
 
-        A file adds its `path`, and `failed`: how many entries could not be written to it.
+        A file adds `path` and `failed`, the number of entries that could not be written.
         """
         ...
 
 
 class StoreUnusable(Exception):
-    """This store cannot be used here; the text says why."""
+    """The store cannot be used; the message says why."""
 
 
-def scoped(key: str, client: str) -> bytes:
-    """The name under which a client's key is kept. A hash, so that neither lies on the disk in clear."""
-    return all_scoped((key,), client)[0]
+def scoped_name(key: str, client: str) -> bytes:
+    """Return the name of an entry: a hash of client and key, so that neither is on the disk in clear."""
+    return scoped_names((key,), client)[0]
 
 
-def all_scoped(keys: Iterable[str], client: str) -> list[bytes]:
-    """The names of many keys: a long history asks for hundreds, and what the client adds to them is hashed once."""
+def scoped_names(keys: Iterable[str], client: str) -> list[bytes]:
+    """Return the names of many keys. A long history needs hundreds, so the client's part is hashed only once."""
     begun = blake2b(digest_size=20, key=blake2b(client.encode()).digest())
     names = []
     for key in keys:
@@ -98,7 +98,7 @@ def all_scoped(keys: Iterable[str], client: str) -> list[bytes]:
     return names
 
 
-def without_password(where: str) -> str:
-    """A store's name as it may be shown: a URL without who asks, and with what password."""
+def redact_password(where: str) -> str:
+    """Remove user and password from a store's URL."""
     scheme, mark, rest = where.partition("://")
     return f"{scheme}{mark}{rest.rpartition('@')[2]}" if mark else where

@@ -1,7 +1,12 @@
-"""One Redis or Valkey server, asked with a short time limit, and left alone while it does not answer.
+"""The link to one Redis or Valkey server. A server that is down makes no request wait.
 
-The first failure ends the asking: from then on a task of its own sends a ping every second, and no request waits for
-the server until it has answered one.
+States of a `Link`:
+
+    up     requests ask the server, each with a short time limit
+    down   `run` raises `Unreachable` at once; a task pings the server every second
+
+Transitions: a question without an answer leads from up to down; a ping with an answer, and `on_reconnect` without an
+error, lead back to up. `Refused` is an answer, so it changes nothing.
 """
 
 import asyncio
@@ -16,36 +21,37 @@ from redis.exceptions import ConnectionError as NotConnected
 from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as NotInTime
 
-from adapter.store.shared.base import URL_SCHEMES, StoreUnusable, without_password
+from adapter.store.shared.base import URL_SCHEMES, StoreUnusable, redact_password
 
 log = logging.getLogger("adapter")
 
 T = TypeVar("T")
 
 TIMEOUT = 0.5
-"""Seconds for one question, the connection included."""
+"""Seconds for one command, connecting included."""
 
 PAUSE = 1.0
-"""Seconds between two pings of a server that does not answer."""
+"""Seconds between pings of a server that is down."""
 
 CONNECTIONS = 50
-"""Connections of one process; who finds all in use waits."""
+"""Connections of one process; a command that finds none free waits."""
 
 _SILENT = (OSError, NotConnected, NotInTime)
 
 
 class Unreachable(StoreUnusable):
-    """The server does not answer, or did not lately."""
+    """The server does not answer, or did not answer the last ping."""
 
 
 class Refused(StoreUnusable):
-    """The server answers, with an error: no memory left, read only, not allowed."""
+    """The server answers with an error: out of memory, read only, not allowed."""
 
 
 class Link:
-    """A pool of connections with a time limit. `meanwhile` tells the operator what a silent server means.
+    """A connection pool with a time limit in seconds; the module's docstring has its states.
 
-    `caught_up` is called when the server answers again; where it raises `Unreachable`, the server is silent still.
+    `meanwhile` is the part of the log line that says what a server that is down means ("responses are not stored").
+    `on_reconnect` runs when the server answers again; if it raises `Unreachable`, the link stays down.
     """
 
     def __init__(
@@ -55,56 +61,56 @@ class Link:
         timeout: float,
         pause: float,
         meanwhile: str,
-        caught_up: Callable[[], Awaitable[None]] | None = None,
+        on_reconnect: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
-        self.shown = without_password(url)
+        self.safe_url = redact_password(url)
         self.warning: str | None = None
         self._timeout = timeout
         self._pause = pause
         self._meanwhile = meanwhile
-        self._caught_up = caught_up
+        self._on_reconnect = on_reconnect
         self._pinging: asyncio.Task[None] | None = None
-        self._redis = Redis.from_pool(pool(url, timeout))
+        self._redis = Redis.from_pool(connection_pool(url, timeout))
 
     async def run(self, ask: Callable[[Redis], Awaitable[T]]) -> T:
-        """Ask, unless the server is known not to answer. Raises `Unreachable`, `Refused`."""
+        """Send a command, unless the server is known to be down. Raises `Unreachable`, `Refused`."""
         if self._pinging is not None:
             raise Unreachable(self.warning)
         try:
             return await self.ask(ask)
         except Unreachable as error:
-            self._leave_alone(str(error))
+            self._start_pinging(str(error))
             raise
 
     async def ask(self, ask: Callable[[Redis], Awaitable[T]]) -> T:
-        """Ask, whatever is known of the server. Raises `Unreachable`, `Refused`."""
+        """Send a command even if the server is known to be down. Raises `Unreachable`, `Refused`."""
         try:
             async with asyncio.timeout(self._timeout):
                 return await ask(self._redis)
         except _SILENT as error:
-            raise Unreachable(f"{self.shown} does not answer: {str(error) or 'too slow'}") from error
+            raise Unreachable(f"{self.safe_url} does not answer: {str(error) or 'too slow'}") from error
         except RedisError as error:
-            raise Refused(f"{self.shown} refuses: {error}") from error
+            raise Refused(f"{self.safe_url} refuses: {error}") from error
 
-    def _leave_alone(self, warning: str) -> None:
+    def _start_pinging(self, warning: str) -> None:
         self.warning = warning
         if self._pinging is None:
-            log.warning("%s; %s until it does", warning, self._meanwhile)
-            self._pinging = asyncio.create_task(self._until_it_answers())
+            log.warning("%s; until it does, %s", warning, self._meanwhile)
+            self._pinging = asyncio.create_task(self._ping_until_answer())
 
-    async def _until_it_answers(self) -> None:
+    async def _ping_until_answer(self) -> None:
         while True:
             await asyncio.sleep(self._pause)
             try:
                 await self.ask(ping)
-                if self._caught_up is not None:
-                    await self._caught_up()
+                if self._on_reconnect is not None:
+                    await self._on_reconnect()
             except StoreUnusable as error:
                 self.warning = str(error)
             else:
                 break
         self.warning = self._pinging = None
-        log.warning("%s answers again", self.shown)
+        log.warning("%s answers again", self.safe_url)
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -115,14 +121,14 @@ class Link:
 
 
 async def ping(redis: Redis) -> None:
-    """The smallest question."""
+    """Send the cheapest command."""
     await redis.ping()
 
 
-def pool(url: str, timeout: float) -> BlockingConnectionPool:
-    """Connections to a Redis; whoever has it closes it."""
+def connection_pool(url: str, timeout: float) -> BlockingConnectionPool:
+    """Build a connection pool; the caller closes it. `timeout` is in seconds."""
     scheme, _, rest = url.partition("://")
-    # One retry, at once: a connection that was idle while the server restarted is dead, a new one is not.
+    # One retry at once: connections that were idle while the server restarted are dead, a new one works.
     return BlockingConnectionPool.from_url(
         f"{URL_SCHEMES[scheme]}://{rest}",
         max_connections=CONNECTIONS,

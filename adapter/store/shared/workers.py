@@ -1,4 +1,13 @@
-"""How a store in a file is used from an event loop: threads that may block, and writes that are collected."""
+"""SQLite files in an event loop: worker threads that may block, and batches of writes.
+
+States of `Batches`, which runs at most one transaction and has at most one waiting:
+
+    idle                   nothing is pending
+    running                a transaction is being written
+    running and waiting    new items have come; they will be the next transaction, all together
+
+`start` and `add` lead to the next state; the end of a transaction leads to the one before.
+"""
 
 import asyncio
 import logging
@@ -16,15 +25,15 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-HURRIED_MS = 100
-"""Milliseconds that a call waits for a lock behind one that waited in vain: the lock may stay for hours."""
+SHORT_LOCK_WAIT_MS = 100
+"""Milliseconds that calls wait for a lock after one waited in vain: a backup may hold the lock for hours."""
 
 
 class Worker:
-    """A thread and the connection to a file that only it uses; both begin with the first call.
+    """A thread with a connection of its own to a SQLite file. Both are created by the first call.
 
-    A file that was removed meanwhile is made anew, since what is written to a removed one is lost without an error;
-    `replaced` is told of it. Of calls that meet a lock the first waits for it in full.
+    If the file was removed meanwhile, it is created anew, and `replaced` is called: writes to a removed file would be
+    lost without an error. Of several calls that meet a lock only the first waits for the full time.
     """
 
     def __init__(
@@ -33,7 +42,7 @@ class Worker:
         self._name = name
         self._path = path
         self._connect = connect
-        self._replaced = replaced
+        self._on_replaced = replaced
         self._thread: ThreadPoolExecutor | None = None
         self._connection: sqlite3.Connection | None = None
         self._identity: tuple[int, int] | None = None
@@ -42,7 +51,7 @@ class Worker:
     async def run(
         self, function: Callable[Concatenate[sqlite3.Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        """Call a function with the connection. Raises `StoreUnusable` and `sqlite3.Error` where there is none."""
+        """Call a function with the connection, in the thread. Raises `StoreUnusable`, `sqlite3.Error`."""
         self._thread = self._thread or ThreadPoolExecutor(1, self._name)
         call = partial(self._call, function, *args, **kwargs)
         return await asyncio.get_running_loop().run_in_executor(self._thread, call)
@@ -54,7 +63,7 @@ class Worker:
         except sqlite3.OperationalError as error:
             if "locked" in str(error) and self._patience_ms is None:
                 self._patience_ms = int(connection.execute("PRAGMA busy_timeout").fetchone()[0])
-                connection.execute(f"PRAGMA busy_timeout = {HURRIED_MS}")
+                connection.execute(f"PRAGMA busy_timeout = {SHORT_LOCK_WAIT_MS}")
             raise
         if self._patience_ms is not None:
             connection.execute(f"PRAGMA busy_timeout = {self._patience_ms}")
@@ -62,22 +71,22 @@ class Worker:
         return result
 
     def _open(self) -> sqlite3.Connection:
-        """The connection to the file that is there now."""
-        if self._connection is not None and identity(self._path) == self._identity:
+        """Return the connection to the file that is at the path now."""
+        if self._connection is not None and file_identity(self._path) == self._identity:
             return self._connection
         if self._connection is not None:
             self._close()
-            self._replaced()
+            self._on_replaced()
             try:
-                create(self._path)
+                create_file(self._path)
             except OSError as error:
                 raise sqlite3.OperationalError(str(error)) from error
         self._connection = self._connect(self._path)
-        self._identity, self._patience_ms = identity(self._path), None
+        self._identity, self._patience_ms = file_identity(self._path), None
         return self._connection
 
     async def aclose(self) -> None:
-        """Close the connection when its last call has ended."""
+        """Close the connection after its last call."""
         thread, self._thread = self._thread, None
         if thread is not None:
             await asyncio.get_running_loop().run_in_executor(thread, self._close)
@@ -90,7 +99,7 @@ class Worker:
 
 
 class Batches(Generic[T]):
-    """Collects what comes while a transaction runs; the next one, a call of `commit`, takes it all."""
+    """Collects items while a transaction runs; the next call of `commit` gets them all."""
 
     def __init__(self, commit: Callable[[list[T]], Awaitable[None]]) -> None:
         self._commit = commit
@@ -99,46 +108,46 @@ class Batches(Generic[T]):
         self._next: asyncio.Task[None] | None = None
 
     def start(self, items: Sequence[T]) -> None:
-        """Take these into a transaction for which nobody waits."""
+        """Add items without waiting for their transaction."""
         if items:
             self._pending += items
-            self._covering()
+            self._next_transaction()
 
     async def add(self, items: Iterable[T]) -> None:
-        """Return when the transaction that holds these has ended."""
+        """Add items and wait until their transaction has ended."""
         self._pending += items
-        # A waiter that is cancelled must not take the others' transaction with it.
-        await asyncio.shield(self._covering())
+        # Shielded: a caller that is cancelled must not cancel the transaction of others.
+        await asyncio.shield(self._next_transaction())
 
-    def _covering(self) -> asyncio.Task[None]:
-        """The task whose transaction will hold all that is pending now."""
+    def _next_transaction(self) -> asyncio.Task[None]:
+        """Return the task whose transaction will contain all pending items."""
         if self._next is None:
-            self._next = asyncio.create_task(self._after(self._running))
+            self._next = asyncio.create_task(self._commit_after(self._running))
         return self._next
 
-    async def _after(self, before: asyncio.Task[None] | None) -> None:
+    async def _commit_after(self, before: asyncio.Task[None] | None) -> None:
         if before is not None:
             await asyncio.wait([before])
         items, self._pending = self._pending, []
         self._running, self._next = self._next, None
         await self._commit(items)
 
-    async def settled(self) -> None:
-        """Return when nothing is being written any more."""
+    async def wait_until_idle(self) -> None:
+        """Wait until nothing is being written."""
         if tasks := [task for task in (self._next, self._running) if task]:
             await asyncio.wait(tasks)
 
 
-def create(path: Path) -> None:
-    """The file and its folder, for this user alone. Raises `OSError`."""
+def create_file(path: Path) -> None:
+    """Create a file and its folder, readable by this user alone. Raises `OSError`."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
     if path.stat().st_mode & 0o077:
         path.chmod(0o600)
 
 
-def identity(path: Path) -> tuple[int, int] | None:
-    """Which file is at a path: another one after it was removed and made anew; None where there is none."""
+def file_identity(path: Path) -> tuple[int, int] | None:
+    """Return device and inode of a file, which change if it is removed and created anew; None if missing."""
     try:
         found = path.stat()
     except OSError:
@@ -147,31 +156,31 @@ def identity(path: Path) -> tuple[int, int] | None:
 
 
 class Warnings:
-    """What went wrong with a file, until it goes right again."""
+    """Warnings about a file, for `describe`; most vanish with the next success."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._texts: dict[str, str] = {}
 
     def fail(self, what: str, error: Exception) -> None:
-        """The file cannot be `read` or `written`."""
+        """Report that the file cannot be "read" or "written"."""
         self._texts[what] = f"{self._path} cannot be {what}: {error}"
 
     def succeed(self, what: str) -> None:
-        """It can again."""
+        """Withdraw that report."""
         self._texts.pop(what, None)
 
-    def damaged(self, error: Exception) -> None:
-        """An entry cannot be read."""
-        self._texts["entry"] = f"{self._path} holds what is no signature: {error}"
+    def report_damaged(self, error: Exception) -> None:
+        """Report an entry that cannot be decoded."""
+        self._texts["entry"] = f"{self._path} has an entry that is not a signature: {error}"
 
-    def replaced(self) -> None:
-        """The file was removed while it was open. This stays true."""
-        text = f"{self._path} was removed while it was in use: what it held is lost, and a new file was begun"
+    def report_replaced(self) -> None:
+        """Report that the file was removed while it was open. This warning stays."""
+        text = f"{self._path} was removed while it was in use: its contents are lost, a new file was created"
         if self._texts.setdefault("removed", text) is text:
             log.warning("%s", text)
 
     @property
     def text(self) -> str | None:
-        """All of it, if anything."""
+        """Return all warnings as one text; None if there are none."""
         return "; ".join(self._texts.values()) or None

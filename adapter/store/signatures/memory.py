@@ -1,4 +1,4 @@
-"""Signatures in memory: lost with the process, never shared between processes."""
+"""Signatures in memory: the cache of all stores, and the store that loses everything with the process."""
 
 import time
 from collections import OrderedDict
@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from itertools import islice
 from typing import NamedTuple
 
-from adapter.store.shared.base import Records, StoreLimits, all_scoped, combined, scoped
+from adapter.store.shared.base import Records, StoreLimits, combine, scoped_name, scoped_names
 from adapter.wire.base import encode
 from adapter.wire.signatures import Issued, Signature
 
@@ -20,7 +20,7 @@ class Entry(NamedTuple):
 
 
 class Cache:
-    """The entries used last, within limits of age, count and bytes."""
+    """Least-recently-used cache with limits of age (seconds), number and bytes."""
 
     def __init__(self, max_entries: int, max_bytes: int, max_age: float, clock: Callable[[], float]) -> None:
         self._max_entries = max_entries
@@ -34,7 +34,7 @@ class Cache:
         return len(self._entries)
 
     def get(self, name: bytes) -> Signature | None:
-        """The signature, unless it is too old."""
+        """Return a signature, unless it is too old."""
         entry = self._entries.get(name)
         if entry is None:
             return None
@@ -45,19 +45,19 @@ class Cache:
         return entry.signature
 
     def put(self, name: bytes, entry: Entry) -> None:
-        """Keep an entry, and let go of those unused for longest where there are too many."""
+        """Store an entry; the least recently used ones make room for it."""
         self._remove(name)
         self._entries[name] = entry
         self.size += entry.size
         while len(self._entries) > self._max_entries or self.size > self._max_bytes:
             self._remove(next(iter(self._entries)))
 
-    def oldest(self, count: int) -> dict[bytes, Entry]:
-        """So many of the entries unused for longest."""
+    def least_used(self, count: int) -> dict[bytes, Entry]:
+        """Return the `count` least recently used entries."""
         return dict(islice(self._entries.items(), count))
 
-    def forget(self, names: Iterable[bytes]) -> None:
-        """Let go of these."""
+    def remove(self, names: Iterable[bytes]) -> None:
+        """Remove entries."""
         for name in list(names):
             self._remove(name)
 
@@ -68,7 +68,7 @@ class Cache:
 
 
 class MemoryStore:
-    """See `base.SignatureStore`. Promises to survive nothing."""
+    """A signature store in memory. Nothing survives the process."""
 
     def __init__(
         self, limits: StoreLimits, *, warning: str | None = None, clock: Callable[[], float] = time.time
@@ -81,23 +81,23 @@ class MemoryStore:
         self._refused = 0
 
     async def open(self) -> None:
-        """See `SignatureStore`."""
+        """Do nothing: memory is ready."""
 
     async def get(self, keys: Collection[str], client: str) -> Records:
-        """Read what is in memory."""
-        named = zip(keys, all_scoped(keys, client), strict=True)
+        """Read records from memory."""
+        named = zip(keys, scoped_names(keys, client), strict=True)
         return Records({key: signature for key, name in named if (signature := self._cache.get(name)) is not None})
 
     async def get_by_words(self, keys: Collection[str], client: str) -> Records:
-        """Read what is in memory."""
+        """Read records from memory: no other process can write there."""
         return await self.get(keys, client)
 
     async def put(self, issued: Sequence[Issued], client: str) -> None:
-        """See `SignatureStore`."""
+        """Store records in memory."""
         now = self._clock()
         for key, given, by_words in issued:
-            name = scoped(key, client)
-            signature = combined(self._cache.get(name), given) if by_words else given
+            name = scoped_name(key, client)
+            signature = combine(self._cache.get(name), given) if by_words else given
             size = len(encode(signature))
             if size > self._max_entry:
                 self._refused += 1
@@ -105,10 +105,10 @@ class MemoryStore:
                 self._cache.put(name, Entry(signature, size, now))
 
     async def aclose(self) -> None:
-        """See `SignatureStore`."""
+        """Do nothing: there is nothing to close."""
 
     def describe(self) -> dict[str, object]:
-        """See `SignatureStore`."""
+        """Return facts for /healthz."""
         facts: dict[str, object] = {"kind": "memory", "entries": len(self._cache), "bytes": self._cache.size}
         facts["refused"] = self._refused
         return {**facts, "warning": self._warning} if self._warning else facts

@@ -1,8 +1,10 @@
-"""Signatures in Redis or Valkey, which all replicas share.
+"""Signatures in Redis or Valkey, shared by all replicas.
 
-A `put` returns when the server has the entries, so that any replica finds them; what the server survives is its own
-affair (`appendonly yes`). A server that is down or slow makes nothing fail: entries are kept in memory, what was put
-meanwhile is handed to the server once it answers again, and what only the server knew counts as missing.
+A `put` returns when the server has the entries, so that any replica finds them. How durable they are there is up to the
+server's configuration (`appendonly yes`).
+
+While the server is down (see `redis_link`) no request fails: reads use the cache, and what only the server has counts
+as missing. Writes go to `_owed`, a bounded buffer, and are sent once the server answers again.
 """
 
 import asyncio
@@ -13,30 +15,30 @@ from typing import Any
 
 from redis.asyncio import Redis
 
-from adapter.store.shared.base import UNREADABLE, Records, StoreLimits, StoreUnusable, all_scoped, scoped
+from adapter.store.shared.base import UNREADABLE, Records, StoreLimits, StoreUnusable, scoped_name, scoped_names
 from adapter.store.shared.redis_link import PAUSE, TIMEOUT, Link, Refused, Unreachable, ping
 from adapter.store.signatures.memory import Cache, Entry
 from adapter.wire.base import Wire, decode, encode
 from adapter.wire.signatures import AMBIGUOUS, NOTHING, Issued, Signature
 
 PREFIX = b"gemini-openai-adapter:signature:1:"
-"""Before each name; the number is the layout of the value."""
+"""Prefix of each key; the number is the version of the value's layout."""
 
-AT_ONCE = 100
-"""Names in one round trip."""
+NAMES_PER_TRIP = 100
+"""Names per round trip."""
 
-BYTES_AT_ONCE = 1024 * 1024
-"""Bytes written in one round trip, unless one entry has more."""
+BYTES_PER_TRIP = 1024 * 1024
+"""Bytes per round trip, unless one entry is larger."""
 
 _BY_WORDS = b"words:"
-"""Before the names of entries of words among those that wait for the server."""
+"""Marks entries under prefix digests among the owed ones, since they are written in another way."""
 
-OWED = 10_000
-"""Entries, and a quarter of `memory_bytes`, that wait for a server that does not answer."""
+MAX_OWED = 10_000
+"""Owed entries at most; their bytes may take a quarter of `memory_bytes`."""
 
 
-class Kept(Wire):
-    """The value of one key: `written` is a Unix time."""
+class StoredSignature(Wire):
+    """The value of one key; `written` is Unix seconds."""
 
     written: float
     signature: Signature
@@ -46,7 +48,7 @@ Entries = dict[bytes, Entry]
 
 
 class RedisStore:
-    """See `base.SignatureStore`. A cache in memory stands before the server; what it lacks is asked of the server."""
+    """A signature store on a server, with a cache in memory in front of it."""
 
     def __init__(
         self,
@@ -60,40 +62,42 @@ class RedisStore:
         self._limits = limits
         self._clock = clock
         self._cache = Cache(limits.max_entries, limits.memory_bytes, limits.max_age, clock)
-        self._owed = Cache(OWED, limits.memory_bytes // 4, limits.max_age, clock)
+        self._owed = Cache(MAX_OWED, limits.memory_bytes // 4, limits.max_age, clock)
         self._tasks: set[asyncio.Task[None]] = set()
         self._link = Link(
-            url, timeout=timeout, pause=pause, meanwhile="signatures are kept in memory", caught_up=self._pay
+            url, timeout=timeout, pause=pause, meanwhile="signatures are kept in memory", on_reconnect=self._write_owed
         )
         self._refused = 0
         self._failed = 0
         self._warning: str | None = None
 
     async def open(self) -> None:
-        """See `SignatureStore`. A server that does not answer yet is no reason not to start."""
+        """Connect. A server that does not answer yet does not stop the start."""
         with suppress(StoreUnusable):
             await self._link.run(ping)
 
     async def get(self, keys: Collection[str], client: str) -> Records:
-        """Read from the cache, then from the server."""
-        names = dict(zip(all_scoped(keys, client), keys, strict=True))
+        """Read records from the cache, the missing ones from the server."""
+        names = dict(zip(scoped_names(keys, client), keys, strict=True))
         found = Records()
         for name, key in names.items():
             if (signature := self._cache.get(name)) is not None:
                 found[key] = signature
-        return await self._add(found, {name: key for name, key in names.items() if key not in found}, cached=True)
+        return await self._add_from_server(
+            found, {name: key for name, key in names.items() if key not in found}, cached=True
+        )
 
     async def get_by_words(self, keys: Collection[str], client: str) -> Records:
-        """Read from the server alone: another replica may have written there since this one read it."""
-        names = dict(zip(all_scoped(keys, client), keys, strict=True))
-        return await self._add(Records(), names, cached=False)
+        """Read records from the server alone: another replica may have made one ambiguous."""
+        names = dict(zip(scoped_names(keys, client), keys, strict=True))
+        return await self._add_from_server(Records(), names, cached=False)
 
-    async def _add(self, found: Records, missing: dict[bytes, str], *, cached: bool) -> Records:
-        """Add what the server has of these names. A silent one is noted, and nothing is remembered of it."""
+    async def _add_from_server(self, found: Records, missing: dict[bytes, str], *, cached: bool) -> Records:
+        """Add the records that the server has. If it fails, `found.is_complete` becomes False."""
         names = list(missing)
         try:
-            for start in range(0, len(names), AT_ONCE):
-                for name, signature in (await self._read(names[start : start + AT_ONCE], cached=cached)).items():
+            for start in range(0, len(names), NAMES_PER_TRIP):
+                for name, signature in (await self._read(names[start : start + NAMES_PER_TRIP], cached=cached)).items():
                     found[missing[name]] = signature
         except StoreUnusable as error:
             self._warn(error)
@@ -101,26 +105,26 @@ class RedisStore:
         return found
 
     async def _read(self, names: list[bytes], *, cached: bool) -> dict[bytes, Signature]:
-        """What the server holds of these names, and does not hold too long. Raises `StoreUnusable`."""
+        """Read names from the server, without entries that are too old. Raises `StoreUnusable`."""
         values: list[Any] = await self._link.run(lambda redis: redis.mget([PREFIX + name for name in names]))
         signatures: dict[bytes, Signature] = {}
         for name, value in zip(names, values, strict=True):
-            kept = self._kept(value) if value is not None else None
+            kept = self._decode_value(value) if value is not None else None
             if kept is not None and kept.written > self._clock() - self._limits.max_age:
                 if cached:
                     self._cache.put(name, Entry(kept.signature, len(value), kept.written))
                 signatures[name] = kept.signature
         return signatures
 
-    def _kept(self, value: bytes) -> Kept | None:
+    def _decode_value(self, value: bytes) -> StoredSignature | None:
         try:
-            return decode(value, Kept)[0]
+            return decode(value, StoredSignature)[0]
         except UNREADABLE as error:
-            self._warning = f"{self._link.shown} holds what is no signature: {error}"
+            self._warning = f"{self._link.safe_url} has an entry that is not a signature: {error}"
             return None
 
     async def put(self, issued: Sequence[Issued], client: str) -> None:
-        """See `SignatureStore`. What a silent server misses waits in memory until it answers."""
+        """Store records. While the server is down they are owed to it, in memory."""
         now = self._clock()
         entries: Entries = {}
         by_words: Entries = {}
@@ -131,17 +135,17 @@ class RedisStore:
                 continue
             entry = Entry(signature, size, now)
             if is_shared:
-                by_words[scoped(key, client)] = entry
+                by_words[scoped_name(key, client)] = entry
             else:
-                entries[scoped(key, client)] = entry
-                self._cache.put(scoped(key, client), entry)
+                entries[scoped_name(key, client)] = entry
+                self._cache.put(scoped_name(key, client), entry)
         if not entries and all(entry.signature == NOTHING for entry in by_words.values()):
-            self._in_background(self._write(entries, by_words))
+            self._start_task(self._write(entries, by_words))
         else:
             await self._write(entries, by_words)
 
-    def _in_background(self, work: Coroutine[None, None, None]) -> None:
-        """Do this without anybody who waits for it."""
+    def _start_task(self, work: Coroutine[None, None, None]) -> None:
+        """Run a coroutine that nobody waits for. The set keeps the task from being garbage collected."""
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -149,9 +153,9 @@ class RedisStore:
     async def _write(self, entries: Entries, by_words: Entries) -> None:
         try:
             for some in _batches(entries):
-                await self._link.run(self._writing(some))
+                await self._link.run(self._plain_write(some))
             if by_words:
-                await self._link.run(self._combining(by_words))
+                await self._link.run(self._combining_write(by_words))
         except Unreachable:
             for name, entry in entries.items():
                 self._owed.put(name, entry)
@@ -161,67 +165,67 @@ class RedisStore:
             self._failed += len(entries)
             self._warn(error)
 
-    def _combining(self, entries: Entries) -> Callable[[Redis], Awaitable[None]]:
-        """Write entries of words: what another answer has under the same name becomes ambiguous."""
+    def _combining_write(self, entries: Entries) -> Callable[[Redis], Awaitable[None]]:
+        """Write entries under prefix digests: one that another answer has already becomes ambiguous."""
         milliseconds = max(1, round(self._limits.max_age * 1000))
 
         async def write(redis: Redis) -> None:
             values = await _claim(redis, entries, milliseconds)
             rivals = {name: entry for name, entry in entries.items() if self._differs(values[name], entry)}
             if rivals:
-                await self._writing({name: Entry(AMBIGUOUS, 0, one.written) for name, one in rivals.items()})(redis)
+                await self._plain_write({name: Entry(AMBIGUOUS, 0, one.written) for name, one in rivals.items()})(redis)
 
         return write
 
     def _differs(self, value: bytes | None, entry: Entry) -> bool:
-        """Whether the server has something else than this entry."""
+        """Whether the server has a different value for this entry."""
         if value is None:
             return False
-        kept = self._kept(value)
+        kept = self._decode_value(value)
         return kept is None or kept.signature != entry.signature
 
-    def _writing(self, entries: Entries) -> Callable[[Redis], Awaitable[None]]:
+    def _plain_write(self, entries: Entries) -> Callable[[Redis], Awaitable[None]]:
         milliseconds = max(1, round(self._limits.max_age * 1000))
 
         async def write(redis: Redis) -> None:
             async with redis.pipeline(transaction=False) as pipeline:
                 for name, entry in entries.items():
-                    kept = Kept(written=entry.written, signature=entry.signature)
+                    kept = StoredSignature(written=entry.written, signature=entry.signature)
                     pipeline.set(PREFIX + name, encode(kept), px=milliseconds)
                 await pipeline.execute()
 
         return write
 
-    async def _pay(self) -> None:
-        """Write what was put while the server was silent. Raises `Unreachable`, and keeps the rest."""
-        while owed := self._owed.oldest(AT_ONCE):
+    async def _write_owed(self) -> None:
+        """Write what was put while the server was down. Raises `Unreachable`, and keeps the rest."""
+        while owed := self._owed.least_used(NAMES_PER_TRIP):
             for some in _batches(owed):
                 by_words = {name: entry for name, entry in some.items() if name.startswith(_BY_WORDS)}
                 by_ids = {name: entry for name, entry in some.items() if name not in by_words}
                 try:
-                    await self._link.ask(self._writing(by_ids))
-                    await self._link.ask(self._combining(_without_mark(by_words)))
+                    await self._link.ask(self._plain_write(by_ids))
+                    await self._link.ask(self._combining_write(_strip_mark(by_words)))
                 except Refused as error:
                     self._failed += len(some)
                     self._warn(error)
-                self._owed.forget(some)
+                self._owed.remove(some)
 
     def _warn(self, error: StoreUnusable) -> None:
-        """Keep what the server said; that it says nothing is the link's to tell, as long as it lasts."""
+        """Remember an error of the server for `describe`. That it is down is reported by the link itself."""
         if not isinstance(error, Unreachable):
             self._warning = str(error)
 
     async def aclose(self) -> None:
-        """See `SignatureStore`."""
+        """Wait for running writes, then close the connections."""
         if self._tasks:
             await asyncio.wait(self._tasks)
         await self._link.aclose()
 
     def describe(self) -> dict[str, object]:
-        """See `SignatureStore`. `bytes` are those in memory; `owed` entries wait for a server that is silent."""
+        """Return facts for /healthz. `bytes` are those in memory; `owed` entries wait for a server that is down."""
         facts: dict[str, object] = {
             "kind": "redis",
-            "url": self._link.shown,
+            "url": self._link.safe_url,
             "entries": len(self._cache),
             "bytes": self._cache.size,
             "owed": len(self._owed),
@@ -232,17 +236,17 @@ class RedisStore:
         return {**facts, "warning": warning} if warning else facts
 
 
-def _without_mark(entries: Entries) -> Entries:
-    """Entries of words under their own names."""
+def _strip_mark(entries: Entries) -> Entries:
+    """Return entries under their names without the mark."""
     return {name.removeprefix(_BY_WORDS): entry for name, entry in entries.items()}
 
 
 async def _claim(redis: Redis, entries: Entries, milliseconds: int) -> dict[bytes, bytes | None]:
-    """Write what is not there yet, and read what is there then, by name."""
+    """Write entries that do not exist yet (SET NX), and return what is there afterwards, by name."""
     places: dict[bytes, int] = {}
     async with redis.pipeline(transaction=False) as pipeline:
         for name, entry in entries.items():
-            kept = Kept(written=entry.written, signature=entry.signature)
+            kept = StoredSignature(written=entry.written, signature=entry.signature)
             pipeline.set(PREFIX + name, encode(kept), px=milliseconds, nx=True)
             places[name] = len(pipeline)
             pipeline.get(PREFIX + name)
@@ -251,11 +255,11 @@ async def _claim(redis: Redis, entries: Entries, milliseconds: int) -> dict[byte
 
 
 def _batches(entries: Entries) -> Iterator[Entries]:
-    """The entries in round trips of at most `AT_ONCE` and about `BYTES_AT_ONCE`."""
+    """Split entries into round trips of at most `NAMES_PER_TRIP` names and about `BYTES_PER_TRIP` bytes."""
     some: Entries = {}
     size = 0
     for name, entry in entries.items():
-        if some and (len(some) == AT_ONCE or size + entry.size > BYTES_AT_ONCE):
+        if some and (len(some) == NAMES_PER_TRIP or size + entry.size > BYTES_PER_TRIP):
             yield some
             some, size = {}, 0
         some[name] = entry

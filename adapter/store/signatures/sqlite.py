@@ -1,8 +1,8 @@
-"""Signatures in one SQLite file that all processes of a machine share.
+"""Signatures in one SQLite file, shared by all processes of a machine.
 
-A `put` returns when its transaction is committed in WAL mode with `synchronous = NORMAL`: it survives `kill -9` and a
-crash of the program, not a loss of power. Each process has one thread that writes (what comes while it is busy is
-written together, in the next transaction) and one that reads, so the event loop never waits for the disk.
+A `put` returns when its transaction is committed, in WAL mode with `synchronous = NORMAL`. So it survives `kill -9` and
+a crash of the program, but maybe not a power failure. Each process has one thread that writes and one that reads, so
+the event loop never waits for the disk.
 """
 
 import asyncio
@@ -11,8 +11,8 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
-from adapter.store.shared.base import UNREADABLE, Records, StoreLimits, StoreUnusable, all_scoped, scoped
-from adapter.store.shared.workers import Batches, Warnings, Worker, create
+from adapter.store.shared.base import UNREADABLE, Records, StoreLimits, StoreUnusable, scoped_name, scoped_names
+from adapter.store.shared.workers import Batches, Warnings, Worker, create_file
 from adapter.store.signatures import sqlite_file as file
 from adapter.store.signatures.memory import Cache, Entry
 from adapter.store.signatures.sqlite_file import Row
@@ -20,11 +20,11 @@ from adapter.wire.base import decode, encode
 from adapter.wire.signatures import NOTHING, Issued, Signature
 
 EVICT_EVERY = 500
-"""Entries written between two looks at age and size."""
+"""Entries written between two checks of age and size."""
 
 
 class SqliteStore:
-    """See `base.SignatureStore`. A cache in memory stands before the file; what it lacks is asked of the file."""
+    """A signature store in a file, with a cache in memory in front of it."""
 
     def __init__(self, path: Path, limits: StoreLimits, *, clock: Callable[[], float] = time.time) -> None:
         self.path = path
@@ -32,8 +32,8 @@ class SqliteStore:
         self._clock = clock
         self._cache = Cache(limits.max_entries, limits.memory_bytes, limits.max_age, clock)
         self._warnings = Warnings(path)
-        self._writer = Worker("signatures-write", path, file.connect, self._warnings.replaced)
-        self._reader = Worker("signatures-read", path, file.connect, self._warnings.replaced)
+        self._writer = Worker("signatures-write", path, file.connect, self._warnings.report_replaced)
+        self._reader = Worker("signatures-read", path, file.connect, self._warnings.report_replaced)
         self._batches = Batches(self._commit)
         self._until_eviction = EVICT_EVERY
         self._bytes = 0
@@ -41,36 +41,36 @@ class SqliteStore:
         self._failed = 0
 
     async def open(self) -> None:
-        """Open the file, creating it for this user alone. Raises `StoreUnusable`."""
+        """Open the file; if it is missing, create it, readable by this user alone. Raises `StoreUnusable`."""
         try:
-            await asyncio.to_thread(create, self.path)
-            self._bytes = await self._writer.run(_write, [], self._oldest(), self._limits.max_bytes)
-            await self._reader.run(file.used)
+            await asyncio.to_thread(create_file, self.path)
+            self._bytes = await self._writer.run(_write, [], self._min_written(), self._limits.max_bytes)
+            await self._reader.run(file.used_bytes)
         except (OSError, sqlite3.Error, StoreUnusable) as error:
             await self.aclose()
             raise StoreUnusable(f"{self.path}: {error}") from error
 
     async def get_by_words(self, keys: Collection[str], client: str) -> Records:
-        """Read from the file alone: another process may have written there since this one read it."""
-        missing = dict(zip(all_scoped(keys, client), keys, strict=True))
-        return await self._add(Records(), missing, cached=False)
+        """Read records from the file alone: another process may have made one ambiguous."""
+        missing = dict(zip(scoped_names(keys, client), keys, strict=True))
+        return await self._add_from_file(Records(), missing, cached=False)
 
     async def get(self, keys: Collection[str], client: str) -> Records:
-        """Read from the cache, then from the file. A file that cannot be read is warned of."""
+        """Read records from the cache, the missing ones from the file."""
         found = Records()
         missing: dict[bytes, str] = {}
-        for key, name in zip(keys, all_scoped(keys, client), strict=True):
+        for key, name in zip(keys, scoped_names(keys, client), strict=True):
             signature = self._cache.get(name)
             if signature is None:
                 missing[name] = key
             else:
                 found[key] = signature
-        return await self._add(found, missing, cached=True) if missing else found
+        return await self._add_from_file(found, missing, cached=True) if missing else found
 
-    async def _add(self, found: Records, missing: dict[bytes, str], *, cached: bool) -> Records:
-        """Add what the file has of these names. One that cannot be read is noted, and nothing is remembered of it."""
+    async def _add_from_file(self, found: Records, missing: dict[bytes, str], *, cached: bool) -> Records:
+        """Add the records that the file has. If it cannot be read, `found.is_complete` becomes False."""
         try:
-            rows = await self._reader.run(file.read, list(missing), self._oldest())
+            rows = await self._reader.run(file.read, list(missing), self._min_written())
         except sqlite3.Error as error:
             self._warnings.fail("read", error)
             found.is_complete = False
@@ -80,8 +80,8 @@ class SqliteStore:
             try:
                 signature, _unknown = decode(row.body, Signature)
             except UNREADABLE as error:
-                # It counts as missing; the next answer with its name writes it anew.
-                self._warnings.damaged(error)
+                # A damaged entry counts as missing; the next answer under its name overwrites it.
+                self._warnings.report_damaged(error)
                 continue
             if cached:
                 self._cache.put(row.name, Entry(signature, len(row.body), row.written))
@@ -89,7 +89,7 @@ class SqliteStore:
         return found
 
     async def put(self, issued: Sequence[Issued], client: str) -> None:
-        """See `SignatureStore`. What cannot be written stays in the cache."""
+        """Store records. Those that cannot be written stay in the cache."""
         now = self._clock()
         rows: list[Row] = []
         for key, signature, by_words in issued:
@@ -97,7 +97,7 @@ class SqliteStore:
             if len(body) > self._limits.max_entry:
                 self._refused += 1
                 continue
-            name = scoped(key, client)
+            name = scoped_name(key, client)
             if not by_words:
                 self._cache.put(name, Entry(signature, len(body), now))
             rows.append(Row(name, now, body, by_words))
@@ -108,32 +108,32 @@ class SqliteStore:
 
     async def _commit(self, rows: list[Row]) -> None:
         try:
-            self._bytes = await self._writer.run(_write, rows, self._eviction(len(rows)), self._limits.max_bytes)
+            self._bytes = await self._writer.run(_write, rows, self._eviction_limit(len(rows)), self._limits.max_bytes)
         except sqlite3.Error as error:
             self._failed += len(rows)
             self._warnings.fail("written", error)
         else:
             self._warnings.succeed("written")
 
-    def _eviction(self, written: int) -> float | None:
-        """The time before which entries are too old, when it is time to look."""
+    def _eviction_limit(self, written: int) -> float | None:
+        """Return the time before which entries are too old, or None if no check is due."""
         self._until_eviction -= written
         if self._until_eviction > 0:
             return None
         self._until_eviction = EVICT_EVERY
-        return self._oldest()
+        return self._min_written()
 
-    def _oldest(self) -> float:
+    def _min_written(self) -> float:
         return self._clock() - self._limits.max_age
 
     async def aclose(self) -> None:
-        """See `SignatureStore`."""
-        await self._batches.settled()
+        """Wait for running writes, then close the file."""
+        await self._batches.wait_until_idle()
         await self._reader.aclose()
         await self._writer.aclose()
 
     def describe(self) -> dict[str, object]:
-        """See `SignatureStore`. `entries` are those in memory; `bytes` is the file's share in use."""
+        """Return facts for /healthz. `entries` are those in memory; `bytes` is the file's used size."""
         facts: dict[str, object] = {
             "kind": "sqlite",
             "path": str(self.path),
@@ -146,9 +146,9 @@ class SqliteStore:
 
 
 def _write(connection: sqlite3.Connection, rows: list[Row], evict_before: float | None, max_bytes: int) -> int:
-    """Write, evict where a time is given, and tell how many bytes are in use."""
+    """Write rows, evict if a time is given, and return the bytes in use."""
     if rows:
         file.write(connection, rows)
     if evict_before is not None:
         file.evict(connection, evict_before, max_bytes)
-    return file.used(connection)
+    return file.used_bytes(connection)

@@ -1,4 +1,4 @@
-"""The SQLite file: plain blocking calls, each made in a thread that may block."""
+"""SQLite calls for signatures. They block, so they run in a `Worker` thread."""
 
 import sqlite3
 import time
@@ -15,7 +15,7 @@ SCHEMA_VERSION = 1
 
 
 class Layout(NamedTuple):
-    """What a file holds: its version, and the statements that make it."""
+    """The layout of a file: its version, and the statements that create it."""
 
     version: int
     statements: tuple[str, ...]
@@ -32,17 +32,17 @@ SIGNATURES = Layout(
     ),
 )
 
-_AT_ONCE = 500
-"""Names in one query; SQLite takes 999 variables in its oldest builds."""
+_NAMES_PER_QUERY = 500
+"""Names in one query; old builds of SQLite allow 999 variables."""
 
-BUSY = 3.0
-"""Seconds to wait for another process's write."""
+LOCK_TIMEOUT_S = 3.0
+"""Seconds to wait for the write of another process."""
 
 
 class Row(NamedTuple):
-    """One entry of the file: `written` is a Unix time, `body` the signature's JSON.
+    """One entry of the file: `written` is Unix seconds, `body` the signature's JSON.
 
-    `by_words`: another answer may have the same name, and makes the entry ambiguous.
+    `by_words`: the name is a prefix digest, so another answer may have the same one and makes the entry ambiguous.
     """
 
     name: bytes
@@ -52,24 +52,24 @@ class Row(NamedTuple):
 
 
 def connect(path: Path, layout: Layout = SIGNATURES) -> sqlite3.Connection:
-    """A connection to a file that exists, in WAL mode and with its tables. Raises `StoreUnusable`, `sqlite3.Error`."""
-    connection = sqlite3.connect(path, timeout=BUSY, isolation_level=None, check_same_thread=False)
+    """Connect to an existing file; create its tables, switch to WAL. Raises `StoreUnusable`, `sqlite3.Error`."""
+    connection = sqlite3.connect(path, timeout=LOCK_TIMEOUT_S, isolation_level=None, check_same_thread=False)
     try:
-        _settle(connection, layout)
+        _prepare(connection, layout)
     except BaseException:
         connection.close()
         raise
     return connection
 
 
-def _settle(connection: sqlite3.Connection, layout: Layout) -> None:
-    _into_wal(connection)
-    # Survives the death of the process; the last commits may be lost with the machine's power.
+def _prepare(connection: sqlite3.Connection, layout: Layout) -> None:
+    _set_wal_mode(connection)
+    # A commit survives the death of the process without an fsync; a power failure may take the last ones.
     connection.execute("PRAGMA synchronous = NORMAL")
     connection.execute("PRAGMA journal_size_limit = 67108864")
     if _version(connection) == 0:
         with transaction(connection):
-            # Another process may have made the tables while this one waited.
+            # Another process may have created the tables while this one waited for the lock.
             if _version(connection) == 0:
                 for statement in layout.statements:
                     connection.execute(statement)
@@ -84,7 +84,7 @@ def _version(connection: sqlite3.Connection) -> int:
 
 @contextmanager
 def transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    """The body of the `with` as one transaction: all of it, or nothing."""
+    """Run the body of the `with` as one transaction."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         yield
@@ -94,9 +94,9 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
             connection.execute("ROLLBACK")
 
 
-def _into_wal(connection: sqlite3.Connection) -> None:
-    """SQLite does not wait when two connections change the journal mode at once: it fails, and is asked again."""
-    give_up = time.monotonic() + BUSY
+def _set_wal_mode(connection: sqlite3.Connection) -> None:
+    """Switch to WAL mode. SQLite ignores its busy timeout for this, so we retry until `LOCK_TIMEOUT_S`."""
+    give_up = time.monotonic() + LOCK_TIMEOUT_S
     while True:
         try:
             connection.execute("PRAGMA journal_mode = WAL")
@@ -108,10 +108,10 @@ def _into_wal(connection: sqlite3.Connection) -> None:
 
 
 def read(connection: sqlite3.Connection, names: Sequence[bytes], since: float) -> list[Row]:
-    """The entries of these names that were written after `since`."""
+    """Read the entries of names that were written after `since` (Unix seconds)."""
     rows: list[Row] = []
-    for start in range(0, len(names), _AT_ONCE):
-        some = names[start : start + _AT_ONCE]
+    for start in range(0, len(names), _NAMES_PER_QUERY):
+        some = names[start : start + _NAMES_PER_QUERY]
         marks = ",".join("?" * len(some))
         query = f"SELECT name, written, body FROM signatures WHERE name IN ({marks}) AND written > ?"
         rows += [Row(*one) for one in connection.execute(query, (*some, since))]
@@ -119,7 +119,7 @@ def read(connection: sqlite3.Connection, names: Sequence[bytes], since: float) -
 
 
 def write(connection: sqlite3.Connection, rows: Iterable[Row]) -> None:
-    """All of them, or none with the `sqlite3.Error` that says why."""
+    """Write all rows in one transaction. Raises `sqlite3.Error`."""
     with transaction(connection):
         for row in rows:
             if row.by_words:
@@ -136,22 +136,22 @@ _WRITE_BY_WORDS = """
 INSERT OR REPLACE INTO signatures (name, written, body)
 SELECT ?1, ?2, CASE WHEN EXISTS (SELECT 1 FROM signatures WHERE name = ?1 AND body <> ?3) THEN ?4 ELSE ?3 END
 """
-"""One statement, so that of two processes that write at once the second sees the first."""
+"""One statement, so that of two processes that write at the same time the second sees the first."""
 
 
 def evict(connection: sqlite3.Connection, before: float, max_bytes: int) -> None:
-    """Delete what was written before a Unix time, and the oldest fiftieths until the rest takes at most `max_bytes`.
+    """Delete entries from before a Unix time, then the oldest fiftieths until at most `max_bytes` are used.
 
-    Ids grow with each writing, so the oldest are found without another index.
+    Ids grow with each write, so the oldest entries are found without an index on `written`.
     """
     while _delete_oldest(connection, "AND written <= ?", before):
         pass
-    while used(connection) > max_bytes and _delete_oldest(connection, ""):
+    while used_bytes(connection) > max_bytes and _delete_oldest(connection, ""):
         pass
 
 
 def _delete_oldest(connection: sqlite3.Connection, condition: str, *values: float) -> int:
-    """Delete those of the oldest fiftieth of all ids (at least one) that meet a condition; how many there were."""
+    """Delete entries of the oldest fiftieth of all ids (at least one) that meet a condition; return their number."""
     cursor = connection.execute(
         "DELETE FROM signatures WHERE id <= (SELECT min(id) + (max(id) - min(id)) / 50 FROM signatures) " + condition,
         values,
@@ -159,8 +159,8 @@ def _delete_oldest(connection: sqlite3.Connection, condition: str, *values: floa
     return cursor.rowcount
 
 
-def used(connection: sqlite3.Connection) -> int:
-    """The bytes that the entries take in the file, with their index; its free pages are not counted."""
+def used_bytes(connection: sqlite3.Connection) -> int:
+    """Return the bytes of the file that are in use. Free pages, which the file keeps, are not counted."""
     pages, free, size = (
         int(connection.execute(f"PRAGMA {name}").fetchone()[0])
         for name in ("page_count", "freelist_count", "page_size")

@@ -259,7 +259,7 @@ async def test_the_event_loop_never_waits_for_the_file(reopened, path):
 
 
 async def test_a_file_that_cannot_be_written_says_so(reopened, path, monkeypatch):
-    monkeypatch.setattr(signature_file, "BUSY", 0.05)
+    monkeypatch.setattr(signature_file, "LOCK_TIMEOUT_S", 0.05)
     store = await reopened()
     blocker = sqlite3.connect(path, isolation_level=None)
     blocker.execute("BEGIN IMMEDIATE")

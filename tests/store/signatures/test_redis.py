@@ -160,7 +160,7 @@ async def test_a_server_that_answers_nothing_costs_its_time_limit_once(replicas,
     await until(lambda: "warning" not in store.describe())
     assert await known(await replicas(own_server.url), "p0", "p199") == {"p0", "p199"}
     assert [record.getMessage().partition(" ")[2] for record in caplog.records if record.name == "adapter"] == [
-        "does not answer: too slow; signatures are kept in memory until it does",
+        "does not answer: too slow; until it does, signatures are kept in memory",
         "answers again",
     ]
 
@@ -208,18 +208,18 @@ async def test_a_value_of_another_kind_or_shape_counts_as_missing(replicas, redi
     store = await replicas(redis_url)
     await store.put(issued("a", "b"), "c")
     server.ask("FLUSHALL")
-    one, two = (PREFIX + name for name in store._cache.oldest(2))
+    one, two = (PREFIX + name for name in store._cache.least_used(2))
     server.ask("LPUSH", one, "x")
     server.ask("SET", two, value)
     other = await replicas(redis_url)
     assert await known(other, "a", "b") == set()
-    assert "holds what is no signature" in other.describe()["warning"]
+    assert "has an entry that is not a signature" in other.describe()["warning"]
 
 
 async def test_a_newer_version_may_add_fields(replicas, redis_url, server):
     store = await replicas(redis_url)
     await store.put(issued("a"), "c")
-    (name,) = store._cache.oldest(1)
+    (name,) = store._cache.least_used(1)
     server.ask("SET", PREFIX + name, '{"written":9e9,"more":1,"signature":{"value":"new","other":[]}}')
     found = await (await replicas(redis_url)).get(["a"], "c")
     assert found["a"].value == "new"

@@ -164,7 +164,7 @@ async def test_the_event_loop_never_waits_for_the_file(reopened, path):
 
 
 async def test_a_file_that_cannot_be_written_costs_the_entries_not_the_answer(reopened, path, monkeypatch):
-    monkeypatch.setattr(file, "BUSY", 0.05)
+    monkeypatch.setattr(file, "LOCK_TIMEOUT_S", 0.05)
     store = await reopened()
     blocker = sqlite3.connect(path, isolation_level=None)
     blocker.execute("BEGIN IMMEDIATE")
@@ -198,14 +198,14 @@ async def test_a_file_that_cannot_be_read_is_warned_of(reopened, path):
 
 
 async def test_a_locked_change_of_mode_is_asked_for_again(path, monkeypatch):
-    monkeypatch.setattr(file, "BUSY", 0.05)
+    monkeypatch.setattr(file, "LOCK_TIMEOUT_S", 0.05)
 
     class Locked:
         def execute(self, _sql):
             raise sqlite3.OperationalError("database is locked")
 
     with pytest.raises(sqlite3.OperationalError):
-        file._into_wal(cast(sqlite3.Connection, Locked()))
+        file._set_wal_mode(cast(sqlite3.Connection, Locked()))
 
 
 def write_from_a_process(path, number, count, errors):
@@ -292,13 +292,13 @@ async def test_a_damaged_row_counts_as_missing_is_warned_of_and_replaced(reopene
     raw.close()
     store = await reopened()
     assert await known(store, "a", "b") == {"b"}
-    assert "no signature" in store.describe()["warning"]
+    assert "not a signature" in store.describe()["warning"]
     await store.put(issued("a"), "c")
     assert await known(await reopened(), "a", "b") == {"a", "b"}
 
 
 async def test_a_lock_is_waited_for_once_and_its_warning_goes_with_it(reopened, path, monkeypatch):
-    monkeypatch.setattr(file, "BUSY", 0.5)
+    monkeypatch.setattr(file, "LOCK_TIMEOUT_S", 0.5)
     store = await reopened()
     await store.put(issued("first"), "c")
     other = sqlite3.connect(path, isolation_level=None)

@@ -5,7 +5,7 @@ import asyncio
 import msgspec
 import pytest
 
-from adapter.store.shared.base import StoreLimits, scoped
+from adapter.store.shared.base import StoreLimits, scoped_name
 from adapter.store.signatures.memory import MemoryStore
 from adapter.store.signatures.sqlite import SqliteStore
 from adapter.wire.signatures import AMBIGUOUS, NOTHING, Issued, Signature
@@ -37,10 +37,16 @@ async def test_clients_do_not_see_each_other(make):
 
 
 def test_a_key_and_its_client_cannot_be_read_or_confused():
-    names = {scoped("b", "a"), scoped("ab", ""), scoped("", "ab"), scoped("a", "b"), scoped("a\x00b", "")}
+    names = {
+        scoped_name("b", "a"),
+        scoped_name("ab", ""),
+        scoped_name("", "ab"),
+        scoped_name("a", "b"),
+        scoped_name("a\x00b", ""),
+    }
     assert len(names) == 5
     assert {len(name) for name in names} == {20}
-    assert scoped("\ud800", "c") != scoped("?", "c")
+    assert scoped_name("\ud800", "c") != scoped_name("?", "c")
 
 
 async def test_the_last_writing_wins(make):
