@@ -46,7 +46,9 @@ def read(body: Object) -> tuple[GenerateContentResponse, dict[str, msgspec.Raw]]
 def answer(*parts: Any, finish: str | None = "STOP", **candidate: Any) -> Object:
     """A response with one candidate."""
     said = {"content": {"role": "model", "parts": list(parts)}, **candidate}
-    return {"candidates": [said | ({"finishReason": finish} if finish else {})], "modelVersion": "asked"}
+    usage = {"promptTokenCount": 1, "candidatesTokenCount": 1, "totalTokenCount": 2}
+    ended = {"finishReason": finish} if finish else {}
+    return {"candidates": [said | ended], "usageMetadata": usage, "modelVersion": "asked"}
 
 
 def whole(body: Object, at: Context | None = None) -> tuple[Object, list[Note], list[Issued]]:

@@ -378,7 +378,7 @@ def replies_of(pieces, calls):
     for payload in payloads + decoder.close():
         for call in range(calls):
             reply = reader.read(payload)
-            yield reply if calls == 1 else Reply(fanout.renumber(call, reply.response), reply.unknown)
+            yield reply if calls == 1 else Reply(*fanout.renumber(call, reply.response, reply.unknown))
 
 
 def check_case(case, client):

@@ -21,10 +21,12 @@ async def merged(streams: Sequence[AsyncGenerator[Reply]]) -> AsyncGenerator[Rep
             call, item = await queue.get()
             if item is None:
                 running -= 1
+                fanout.end(call)
             elif isinstance(item, Exception):
                 raise item
             else:
-                yield Reply(fanout.renumber(call, item.response), item.unknown, continued=item.continued)
+                response, unknown = fanout.renumber(call, item.response, item.unknown)
+                yield Reply(response, unknown, continued=item.continued)
     finally:
         for task in tasks:
             task.cancel()
@@ -44,6 +46,7 @@ async def _pump(call: int, events: AsyncGenerator[Reply], queue: asyncio.Queue[_
 
 def joined(replies: Sequence[Reply]) -> Reply:
     """The whole answers of all calls as one."""
-    unknown = {path: value for reply in replies for path, value in reply.unknown.items()}
-    whole = Fanout(len(replies)).join([reply.response for reply in replies])
-    return Reply(whole, unknown, continued=any(reply.continued for reply in replies))
+    responses, unknown = [reply.response for reply in replies], [reply.unknown for reply in replies]
+    whole = Fanout(len(replies)).join(responses, unknown)
+    fields = {path: value for names in whole.unknown for path, value in names.items()}
+    return Reply(whole, fields, continued=any(reply.continued for reply in replies))

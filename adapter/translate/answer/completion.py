@@ -7,13 +7,14 @@ import msgspec
 from adapter.translate.answer import audio, extras, reply
 from adapter.translate.answer.citations import citations
 from adapter.translate.answer.leaked_thoughts import without_leaks
+from adapter.translate.answer.parallel_choices import JoinedAnswer
 from adapter.translate.answer.partial_arguments import CallAssembly, WholeCall
 from adapter.translate.core.context import Context, Stamp
 from adapter.translate.core.errors import AnswerError
 from adapter.translate.core.notes import Fate, Note
 from adapter.translate.signatures.issue import issue
 from adapter.wire.gemini.content import Blob, Part
-from adapter.wire.gemini.generate import Candidate, GenerateContentResponse
+from adapter.wire.gemini.generate import Candidate, GenerateContentResponse, UsageMetadata
 from adapter.wire.openai.chat_answer import (
     AnswerCustom,
     AnswerFunction,
@@ -45,9 +46,14 @@ def from_gemini(
     Raises `AnswerError` where there is no answer to give.
     """
     ledger = Ledger()
-    ledger.notes += reply.another_model(response.model_version, stamp.model)
+    calls = _calls(response, unknown)
+    for one, _ in calls:
+        ledger.notes += (
+            note for note in reply.another_model(one.model_version, stamp.model) if note not in ledger.notes
+        )
     if unknown:
         ledger.notes += reply.unknown_notes(unknown)
+    ledger.notes += reply.unknown_usage(response.usage_metadata)
     if (reason := reply.blocked(response)) is not None:
         choices = [_refused(reason, response, context)]
         ledger.notes.append(
@@ -55,21 +61,36 @@ def from_gemini(
         )
     else:
         choices = _choices(response.candidates or [], context, stamp, ledger)
-    if said := extras.of_response(response, unknown):
-        message = choices[0].message
-        inside = message.extra_content["google"] if message.extra_content else {}
-        message.extra_content = extras.google({**inside, **said})
+        ledger.notes += reply.missing_choices(len(choices), context.request.n)
+    model = response.model_version or stamp.model
+    for choice, (one, fields) in zip(choices, calls, strict=False):
+        said = extras.of_response(one, fields)
+        if one.model_version not in (None, model):
+            said["model_version"] = one.model_version
+        if said:
+            message = choice.message
+            inside = message.extra_content["google"] if message.extra_content else {}
+            message.extra_content = extras.google({**inside, **said})
     completion = ChatCompletion(
         id=stamp.id,
         object="chat.completion",
         created=stamp.created,
-        model=response.model_version or stamp.model,
+        model=model,
         choices=choices,
-        usage=reply.usage(response.usage_metadata),
+        usage=reply.usage(response.usage_metadata or UsageMetadata()),
         service_tier=reply.service_tier(response.usage_metadata),
         system_fingerprint=None,
     )
     return completion, ledger.notes, ledger.issued
+
+
+def _calls(
+    response: GenerateContentResponse, unknown: Mapping[str, msgspec.Raw]
+) -> list[tuple[GenerateContentResponse, Mapping[str, msgspec.Raw]]]:
+    """What each call says beside its candidates; there are several where each gives one choice."""
+    if isinstance(response, JoinedAnswer):
+        return list(zip(response.calls, response.unknown, strict=True))
+    return [(response, unknown)]
 
 
 def _refused(reason: str, response: GenerateContentResponse, context: Context) -> Choice:

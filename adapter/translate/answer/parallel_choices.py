@@ -1,12 +1,15 @@
 """Several choices from models that give one candidate in a call: parallel calls, joined into one answer."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
 from adapter.translate.answer import reply
 from adapter.translate.core.context import Context
 from adapter.wire.gemini.generate import Candidate, GenerateContentResponse, ModalityTokenCount, UsageMetadata
+
+_CANDIDATE = re.compile(r"\Acandidates\[\d+\]")
 
 
 def calls_needed(context: Context) -> int:
@@ -15,28 +18,75 @@ def calls_needed(context: Context) -> int:
     return 1 if wanted <= context.capabilities.candidates else wanted
 
 
+class JoinedAnswer(GenerateContentResponse):
+    """The whole answers of parallel calls as one: choice k is what call k answered.
+
+    `calls` are the answers without their candidates, with the usage of all calls in the first; `unknown` the fields
+    of each that no Struct names.
+    """
+
+    calls: tuple[GenerateContentResponse, ...] = ()
+    unknown: tuple[dict[str, msgspec.Raw], ...] = ()
+
+
+class CallEvent(GenerateContentResponse, kw_only=True):
+    """An event of one of several parallel calls, but the first: what it says beside its candidate is its choice's."""
+
+    call: int
+
+
 class Fanout:
     """Joins what the parallel calls of one request answer, whole or event by event."""
 
     def __init__(self, calls: int) -> None:
         self._usage: list[UsageMetadata | None] = [None] * calls
+        self._silent = set(range(calls))
 
-    def renumber(self, call: int, response: GenerateContentResponse) -> GenerateContentResponse:
-        """An event of one call as an event of all: its candidate's index, and the usage of all calls so far."""
+    def renumber(
+        self, call: int, response: GenerateContentResponse, unknown: Mapping[str, msgspec.Raw] = {}
+    ) -> tuple[GenerateContentResponse, dict[str, msgspec.Raw]]:
+        """An event of one call as an event of all, and its unknown fields.
+
+        It has a candidate, whose index is the call's, and the usage of all calls so far.
+        """
         if response.usage_metadata is not None:
             self._usage[call] = response.usage_metadata
-        return msgspec.structs.replace(
+        if candidates := answered(response):
+            self._silent.discard(call)
+        whole = msgspec.structs.replace(
             response,
-            candidates=[msgspec.structs.replace(one, index=call) for one in answered(response)] or None,
+            candidates=[msgspec.structs.replace(one, index=call) for one in candidates or [Candidate()]],
             usage_metadata=self.usage() if response.usage_metadata is not None else None,
-            prompt_feedback=None,
         )
+        if call:
+            whole = CallEvent(call=call, **msgspec.structs.asdict(whole))
+        return whole, {_CANDIDATE.sub(f"candidates[{call}]", path): value for path, value in unknown.items()}
 
-    def join(self, responses: Sequence[GenerateContentResponse]) -> GenerateContentResponse:
-        """The whole answers of all calls as one."""
-        events = [self.renumber(call, response) for call, response in enumerate(responses)]
-        candidates = [one for event in events for one in event.candidates or ()]
-        return msgspec.structs.replace(events[0], candidates=candidates, usage_metadata=self.usage())
+    def end(self, call: int) -> None:
+        """A call has ended. Raises `AnswerError` for one that answered nothing: its choice would be missing."""
+        if call in self._silent:
+            raise reply.empty_answer()
+
+    def join(
+        self, responses: Sequence[GenerateContentResponse], unknown: Sequence[Mapping[str, msgspec.Raw]] = ()
+    ) -> JoinedAnswer:
+        """The whole answers of all calls as one. Raises `AnswerError` where a call answered nothing."""
+        fields = unknown or [{}] * len(responses)
+        events = [self.renumber(call, one, fields[call]) for call, one in enumerate(responses)]
+        for call in range(len(responses)):
+            self.end(call)
+        usage = self.usage()
+        calls = [
+            msgspec.structs.replace(one, candidates=None, usage_metadata=None if call else usage)
+            for call, (one, _) in enumerate(events)
+        ]
+        return JoinedAnswer(
+            candidates=[one for event, _ in events for one in event.candidates or ()],
+            usage_metadata=usage,
+            model_version=next((one.model_version for one in calls if one.model_version), None),
+            calls=tuple(calls),
+            unknown=tuple(names for _, names in events),
+        )
 
     def usage(self) -> UsageMetadata | None:
         """What all calls used: each bills the prompt."""
@@ -64,13 +114,13 @@ def answered(response: GenerateContentResponse) -> list[Candidate]:
 
 
 def _sum(values: list[int] | list[str] | list[list[ModalityTokenCount]]) -> int | str | list[ModalityTokenCount] | None:
-    """Counts add up, details add up by modality, words are the first."""
+    """Counts add up, details add up by modality, words are told side by side where they differ."""
     if not values:
         return None
     if isinstance(values[0], int):
         return sum(value for value in values if isinstance(value, int))
     if isinstance(values[0], str):
-        return values[0]
+        return ", ".join(dict.fromkeys(value for value in values if isinstance(value, str)))
     totals: dict[str | None, int] = {}
     for details in values:
         for item in details if isinstance(details, list) else ():

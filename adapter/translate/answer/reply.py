@@ -278,6 +278,13 @@ def refusal_text(reason: str, message: str | None) -> str:
     return message or f"Gemini blocked the request: {reason}."
 
 
+def missing_choices(got: int, wanted: int | None) -> list[Note]:
+    """The note on an answer that has fewer choices than were asked for."""
+    if got >= (wanted or 1):
+        return []
+    return [Note("candidates", Fate.DROPPED, "choices-missing", f"{got} of {wanted} choices came")]
+
+
 def policy_error(reason: str, message: str | None) -> AnswerError:
     """A blocked prompt as an error, where the operator wants one."""
     return AnswerError(400, "content_policy_violation", refusal_text(reason, message))
@@ -313,13 +320,18 @@ def _tokens(count: int | None) -> int:
     return count if count is not None and count > 0 else 0
 
 
-def usage(metadata: UsageMetadata | None) -> CompletionUsage | None:
+def unknown_usage(metadata: UsageMetadata | None) -> list[Note]:
+    """The note on an answer that does not tell its tokens: clients add up what they get."""
+    if metadata is not None:
+        return []
+    return [Note("usageMetadata", Fate.INJECTED, "usage-unknown", "Gemini told no tokens: counted as zero")]
+
+
+def usage(metadata: UsageMetadata) -> CompletionUsage:
     """Tokens that add up: thoughts count as completion, tool use as prompt.
 
     A prompt with media by URL may have no count of its own: it is what is left of the total.
     """
-    if metadata is None:
-        return None
     thoughts = _tokens(metadata.thoughts_token_count)
     completion = _tokens(metadata.candidates_token_count) + thoughts
     prompt = _tokens(metadata.prompt_token_count) + _tokens(metadata.tool_use_prompt_token_count)

@@ -17,6 +17,7 @@ from adapter.translate.answer import audio, continuation, extras, reply
 from adapter.translate.answer import leaked_thoughts as leaked
 from adapter.translate.answer.choice_state import ChoiceState
 from adapter.translate.answer.citations import citations
+from adapter.translate.answer.parallel_choices import CallEvent
 from adapter.translate.answer.partial_arguments import WholeCall
 from adapter.translate.answer.text_events import TextEvents
 from adapter.translate.core.context import Context, Stamp
@@ -68,6 +69,7 @@ class ChatStream:
         self._tier: str | None = None
         self._said = GenerateContentResponse()
         self._unknown: dict[str, msgspec.Raw] = {}
+        self._others: dict[int, tuple[GenerateContentResponse, dict[str, msgspec.Raw]]] = {}
         self._texts = TextEvents()
 
     @property
@@ -96,9 +98,10 @@ class ChatStream:
         """The chunks for one event of Gemini's stream."""
         if not unknown and (text := self.more(response)) is not None:
             return [self.text_chunk(text)]
-        self._remember(response)
+        said, fields = self._beside(response)
+        self._remember(response, said)
         if unknown:
-            self._remember_unknown(unknown)
+            self._remember_unknown(unknown, fields)
         chunks: list[ChatCompletionChunk] = []
         if response.prompt_feedback is not None and (reason := reply.blocked(response)) is not None:
             chunks += self._refuse(reason, response.prompt_feedback.block_reason_message)
@@ -138,22 +141,30 @@ class ChatStream:
             raise AnswerError(
                 502, "incomplete_stream", "Gemini's stream ended in the middle of the answer.", retry=True
             )
+        self._note(reply.missing_choices(len(self._choices), self.context.request.n))
         chunks = [chunk for choice in self._choices.values() for chunk in self._end(choice)]
         options = self.context.request.stream_options
         if options is not None and options.include_usage:
             last = self._chunk([])
+            self._note(reply.unknown_usage(self._said.usage_metadata))
             last.usage = reply.usage(self._said.usage_metadata or UsageMetadata())
             chunks.append(last)
         return chunks
 
-    def _remember(self, response: GenerateContentResponse) -> None:
+    def _beside(self, response: GenerateContentResponse) -> tuple[GenerateContentResponse, dict[str, msgspec.Raw]]:
+        """Where to keep what an event says beside its candidates: of parallel calls each has a place of its own."""
+        if not isinstance(response, CallEvent):
+            return self._said, self._unknown
+        return self._others.setdefault(response.call, (GenerateContentResponse(), {}))
+
+    def _remember(self, response: GenerateContentResponse, said: GenerateContentResponse) -> None:
         """Keep what an event says beside its candidates; most events say nothing new."""
-        said, usage = self._said, response.usage_metadata
+        usage = response.usage_metadata
         if response.model_version not in (None, self._model):
             self._note(reply.another_model(response.model_version, self.stamp.model))
         self._model = self._model or response.model_version or self.stamp.model
         if usage is not None:
-            said.usage_metadata = usage
+            self._said.usage_metadata = usage
             self._tier = self._tier or (reply.service_tier(usage) if usage.service_tier else None)
         nothing_new = GenerateContentResponse(
             candidates=response.candidates,
@@ -165,15 +176,15 @@ class ChatStream:
         if response != nothing_new:
             self._note(extras.gather(said, response, extras.GATHERED_OF_RESPONSES, ""))
 
-    def _remember_unknown(self, unknown: Mapping[str, msgspec.Raw]) -> None:
+    def _remember_unknown(self, unknown: Mapping[str, msgspec.Raw], fields: dict[str, msgspec.Raw]) -> None:
         for path, value in unknown.items():
-            if path not in self._unknown or value is REPLACED:
+            if path not in fields or value is REPLACED:
                 self._note([reply.unknown_note(path, value)])
-            elif value != self._unknown[path] and not path.startswith("usageMetadata"):
+            elif value != fields[path] and not path.startswith("usageMetadata"):
                 self._note(
                     [Note(path, Fate.DROPPED, "stream-value-replaced", "told several times: the last one is passed on")]
                 )
-            self._unknown[path] = value
+            fields[path] = value
 
     def _note(self, notes: Iterable[Note], choice: ChoiceState | None = None) -> None:
         """Add notes, each once; those of a choice have paths below its candidate."""
@@ -374,8 +385,9 @@ class ChatStream:
             said["thought_signature"] = signature
         if carrier is not None:
             said["parts"] = carrier
-        if choice.index == 0:
-            said.update(extras.of_response(self._said, self._unknown))
-            if self._said.model_version not in (None, self._model):
-                said["model_version"] = self._said.model_version
+        beside = (self._said, self._unknown) if choice.index == 0 else self._others.get(choice.index)
+        if beside is not None:
+            said.update(extras.of_response(*beside))
+            if beside[0].model_version not in (None, self._model):
+                said["model_version"] = beside[0].model_version
         return said

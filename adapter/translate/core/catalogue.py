@@ -106,6 +106,7 @@ _CHANGES_ANSWERS = {
         "Put it into the cached content, or send none.",
     ),
     "choices-dropped": ("A response has one answer: further ones are left out.", "Ask for one answer at a time."),
+    "choices-missing": ("Gemini gave fewer choices than were asked for.", "Ask again for the missing ones."),
     "citation-lost": (
         "A citation of the answer could not be placed in its text.",
         "Read extra_content.google.grounding_metadata.",
@@ -328,6 +329,10 @@ _COSTS = {
     "service-tier-unknown": (
         "Gemini has no such service tier: the standard one serves.",
         "Ask for default, flex or priority.",
+    ),
+    "usage-unknown": (
+        "The answer does not tell how many tokens it took: they are told as zero.",
+        "Count tokens where bills are made from them.",
     ),
     "usage-estimated": (
         "The model counts no tokens for this: the usage is an estimate.",

@@ -181,6 +181,42 @@ async def test_several_choices_are_several_calls_where_the_model_gives_one():
     assert len(upstream.seen) == 5
 
 
+@pytest.mark.parametrize("silent", [1, 2, 3])
+@pytest.mark.parametrize("stream", [False, True])
+async def test_no_choice_is_missing_where_one_of_several_calls_answers_nothing(stream, silent):
+    """Choices 0 and 2 would be a success that no client expects: it is an error that a client may retry."""
+
+    async def script(call):
+        nothing = {"usageMetadata": {"promptTokenCount": 3, "totalTokenCount": 3}, "responseId": "r"}
+        said = nothing if call.number == silent else answer("Hello")
+        await (call.stream(said) if ":stream" in call.request.path else call.json(said))
+
+    async with scripted(script) as upstream, adapter(upstream) as client:
+        response = await client.post(PATH, json=chat(n=3, stream=stream))
+    assert "empty_answer" in response.text
+    assert "[DONE]" not in response.text
+    assert stream or (response.status_code, response.headers["x-should-retry"]) == (502, "true")
+
+
+async def test_what_each_of_several_calls_says_comes_with_its_choice():
+    async def script(call):
+        said = {**answer("Hello"), "responseId": f"r{call.number}", "turn": call.number}
+        await (call.stream(said) if ":stream" in call.request.path else call.json(said))
+
+    async with scripted(script) as upstream, adapter(upstream) as client:
+        whole = await client.post(PATH, json=chat(n=2))
+        streamed = await client.post(PATH, json=chat(n=2, stream=True))
+    told = [choice["message"]["extra_content"]["google"] for choice in whole.json()["choices"]]
+    assert {one["response_id"] for one in told} == {"r1", "r2"}
+    assert all(f"r{one['unknown']['turn']}" == one["response_id"] for one in told)
+    choices = [choice for event in events(streamed.text)[:-1] for choice in json.loads(event)["choices"]]
+    said = [
+        (one["index"], one["delta"]["extra_content"]["google"]) for one in choices if "extra_content" in one["delta"]
+    ]
+    assert sorted(index for index, _ in said) == [0, 1]
+    assert {one["response_id"] for _, one in said} == {"r3", "r4"}
+
+
 @pytest.mark.faults
 async def test_one_failing_call_of_several_fails_the_request():
     async def script(call):

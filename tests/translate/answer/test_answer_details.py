@@ -65,9 +65,13 @@ class TestUsage:
         check_rules(streamed([first, last], context(stream_options=None))[0], usage=False)
         check_rules(streamed([answer()], context(stream_options={}))[0], usage=False)
 
-    def test_a_client_that_asked_gets_zeros_where_gemini_told_none(self):
-        assert joined(streamed([answer()])[0])["usage"]["total_tokens"] == 0
-        assert whole(answer())[0]["usage"] is None
+    def test_where_gemini_told_none_they_are_zero_with_a_note(self):
+        silent = {**answer({"text": "a"}), "usageMetadata": None}
+        for seen, notes, _ in (streamed([silent]), whole(silent)):
+            usage = joined(seen)["usage"] if isinstance(seen, list) else seen["usage"]
+            assert (usage["prompt_tokens"], usage["total_tokens"]) == (0, 0)
+            assert [(note.path, note.code) for note in notes] == [("usageMetadata", "usage-unknown")]
+        assert not streamed([silent], context(stream_options=None))[1]
 
     @pytest.mark.parametrize(
         "told",
