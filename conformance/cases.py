@@ -10,13 +10,14 @@ from typing import Any
 import msgspec
 
 ROOT = Path(__file__).parent
-SUITES = ("chat", "streams", "errors", "responses", "compactions", "embeddings", "completions")
+SUITES = ("chat", "streams", "errors", "responses", "compactions", "embeddings", "completions", "decisions")
 
 PATHS = {
     "responses": "responses",
     "compactions": "responses/compact",
     "embeddings": "embeddings",
     "completions": "completions",
+    "decisions": "decisions",
 }
 """Where the requests of a suite go, below the base URL, if not to `chat/completions`."""
 

@@ -1,6 +1,7 @@
 """A Gemini that answers by script: it takes whatever comes, remembers it, and says what the case wants said."""
 
 import asyncio
+import re
 import socket
 import threading
 from collections.abc import AsyncIterator, Iterator
@@ -35,7 +36,7 @@ class ScriptedGemini:
         if self._turn is None or request.method == "GET":
             return Response(b'{"models":[]}', media_type="application/json")
         self.bodies.append(msgspec.json.decode(body))
-        self.paths.append(request.url.path.rpartition("models/")[2])
+        self.paths.append(re.split(r"models/|v1beta/", request.url.path)[-1])
         status, pieces = self._turn.said(self.bodies[-1]).status, self._turn.pieces(self.bodies[-1])
         if request.url.path.endswith(":streamGenerateContent") and status == 200:
             return StreamingResponse(self._events(pieces), media_type="text/event-stream")

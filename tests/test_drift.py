@@ -5,7 +5,7 @@ from typing import Any, get_args, get_type_hints
 import msgspec
 import pytest
 from google.genai import types as genai
-from openai.types import CompletionUsage, shared_params
+from openai.types import CompletionUsage, decision, decision_create_params, shared_params
 from openai.types import chat as openai_chat
 from openai.types import responses as openai_responses
 from openai.types.chat import chat_completion, chat_completion_chunk, completion_create_params
@@ -17,7 +17,7 @@ from openai.types.responses import response_create_params, response_input_item_p
 from openai.types.responses.response_stream_event import ResponseStreamEvent
 
 from adapter.wire.gemini import content, generate
-from adapter.wire.openai import chat_answer, chat_request, response_events, responses
+from adapter.wire.openai import chat_answer, chat_request, decisions, response_events, responses
 
 REQUEST = {
     "ChatCompletionRequest": (chat_request.ChatCompletionRequest, CompletionCreateParamsNonStreaming),
@@ -37,6 +37,19 @@ REQUEST = {
     "stream options": (chat_request.StreamOptions, openai_chat.ChatCompletionStreamOptionsParam),
     "web search options": (chat_request.WebSearchOptions, completion_create_params.WebSearchOptions),
     "audio options": (chat_request.AudioOptions, openai_chat.ChatCompletionAudioParam),
+}
+
+REQUEST |= {
+    "DecisionRequest": (decisions.DecisionRequest, decision_create_params.DecisionCreateParams),
+    "predicate": (decisions.DecisionQuestion, decision_create_params.QuestionQuestionParamPredicate),
+    "choice": (decisions.DecisionQuestion, decision_create_params.QuestionQuestionParamChoice),
+    "score": (decisions.DecisionQuestion, decision_create_params.QuestionQuestionParamScore),
+    "choice's value": (decisions.DecisionOption, decision_create_params.QuestionQuestionParamChoiceChoice),
+    "score's level": (decisions.DecisionLevel, decision_create_params.QuestionQuestionParamScoreLevel),
+}
+REQUEST |= {
+    f"evidence: {theirs.__name__}": (decisions.DecisionItem, theirs)
+    for theirs in get_args(decision_create_params.InputUnionMember1)
 }
 
 REQUEST |= {
@@ -72,6 +85,11 @@ def test_requests_name_every_field_of_the_openai_package(ours, theirs):
 
 
 ANSWERS: dict[str, tuple[Any, Any]] = {
+    "Decision": (decisions.Decision, decision.Decision),
+    "PredicateAnswer": (decisions.PredicateAnswer, decision.AnswerAnswerResourcePredicate),
+    "ChoiceAnswer": (decisions.ChoiceAnswer, decision.AnswerAnswerResourceChoice),
+    "ScoreAnswer": (decisions.ScoreAnswer, decision.AnswerAnswerResourceScore),
+    "DecisionUsage": (decisions.DecisionUsage, decision.Usage),
     "ChatCompletion": (chat_answer.ChatCompletion, openai_chat.ChatCompletion),
     "Choice": (chat_answer.Choice, chat_completion.Choice),
     "ChatCompletionMessage": (chat_answer.AnswerMessage, openai_chat.ChatCompletionMessage),
@@ -81,10 +99,13 @@ ANSWERS: dict[str, tuple[Any, Any]] = {
 }
 
 NOT_GIVEN = {
+    "PredicateAnswer": {"type"},
+    "ChoiceAnswer": {"type"},
+    "ScoreAnswer": {"type"},
     "ChatCompletion": {"metadata", "moderation"},
     "ChatCompletionChunk": {"moderation", "obfuscation", "system_fingerprint"},
 }
-"""Fields of answers that have no source in Gemini."""
+"""Fields of answers that have no source in Gemini, or that are the tag of a Struct."""
 
 OURS = {"extra_content", "reasoning_content", "images"}
 """Fields of answers that OpenAI does not have: Google's own, and other vendors' places for thoughts and images."""

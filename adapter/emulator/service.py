@@ -8,12 +8,14 @@ from adapter.emulator.core.errors import Refusal, bullet, invalid, unknown_model
 from adapter.emulator.core.models import Model, as_resource, models, served
 from adapter.emulator.core.signatures import SignatureReport
 from adapter.emulator.core.tokens import content_tokens, details, prompt_tokens
+from adapter.emulator.generation import decisions
 from adapter.emulator.generation.embeddings import vector
 from adapter.emulator.generation.reply import Reply, respond
 from adapter.emulator.parsing.parser import parse
 from adapter.emulator.settings import EmulatorSettings
 from adapter.emulator.validation import check_request
 from adapter.emulator.validation.contents import content_violations
+from adapter.emulator.validation.decisions import check_decisions
 
 MESSAGES = {
     "generateContent": "GenerateContentRequest",
@@ -117,6 +119,18 @@ def embedding(request: dict[str, Any], model: Model, name: str) -> list[float]:
         raise invalid(bullet("title", "title is only allowed with the task type RETRIEVAL_DOCUMENT", name))
     length = 1.0 if model.embeds_media else (size / model.dimensions) ** SHORTENING
     return [round(value * length, 8) for value in vector(content, request.get("taskType", ""), size)]
+
+
+def decision_model(body: Any) -> str:
+    """The model that a request for decisions names, once it has been checked."""
+    check_decisions(body)
+    name: str = body["model"].removeprefix("models/")
+    return name
+
+
+def decide(body: dict[str, Any], fault: str = "") -> dict[str, Any]:
+    """Answers to the questions of a checked body; with a fault that blocks the input, none."""
+    return decisions.block(decisions.BLOCKS[fault]) if fault in decisions.BLOCKS else decisions.decide(body)
 
 
 def list_models(version: str, page_size: str, page_token: str, day: datetime.date | None = None) -> dict[str, Any]:

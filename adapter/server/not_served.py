@@ -67,11 +67,7 @@ _ROWS: tuple[tuple[str, tuple[str, ...]], ...] = (
         ("/v1/vector_stores", "/v1/vector_stores/{rest:path}"),
     ),
     (
-        "Decisions are not served here in OpenAI's form: call Gemini's own, POST /v1beta/decisions.",
-        ("/v1/decisions",),
-    ),
-    (
-        "Moderations are not served here: ask about the text by POST /v1beta/decisions, or a chat model for JSON.",
+        "Moderations are not served here: ask about the text by POST /v1/decisions, or a chat model for JSON.",
         ("/v1/moderations",),
     ),
     (

@@ -10,6 +10,7 @@ from typing import Any, Union
 from adapter.server.endpoints import conversations, inspector, native
 from adapter.server.endpoints.chat import create_chat_completion
 from adapter.server.endpoints.completions import create_completion
+from adapter.server.endpoints.decisions import create_decision
 from adapter.server.endpoints.embeddings import create_embeddings
 from adapter.server.endpoints.health import health, ready
 from adapter.server.endpoints.metrics import metrics
@@ -29,6 +30,7 @@ from adapter.wire.openai import response_events
 from adapter.wire.openai.chat_answer import ChatCompletion, ChatCompletionChunk
 from adapter.wire.openai.chat_request import ChatCompletionRequest
 from adapter.wire.openai.completions import Completion, CompletionRequest
+from adapter.wire.openai.decisions import Decision, DecisionRequest
 from adapter.wire.openai.embeddings import EmbeddingList, EmbeddingRequest
 from adapter.wire.openai.models import Model, ModelList
 from adapter.wire.openai.responses import Response, ResponsesRequest
@@ -255,6 +257,18 @@ CONVERSATIONS: Endpoints = (
 )
 
 FURTHER: Endpoints = (
+    Endpoint(
+        method="POST",
+        path="/v1/decisions",
+        handler=create_decision,
+        name="createDecision",
+        summary="Answer questions about an input: whether, which, how much; with probabilities.",
+        takes=DecisionRequest,
+        gives=Decision,
+        fails=SENDING,
+        asks_gemini=True,
+        is_rated=True,
+    ),
     Endpoint(
         method="POST",
         path="/v1/completions",

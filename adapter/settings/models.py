@@ -26,13 +26,14 @@ DAY = 86_400
 class Alias(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A name that stands for a model; `date` is when it was last looked at.
 
-    `endpoints`: the paths below /v1 at which it does; none: all.
+    `endpoints`: the paths below /v1 at which it does; none: all. `at`: other models that it stands for at some of them.
     """
 
     pattern: str
     model: str
     date: str = ""
     endpoints: tuple[str, ...] = ()
+    at: dict[str, str] = {}
 
 
 class Catalogue(msgspec.Struct, frozen=True, eq=False, forbid_unknown_fields=True):
@@ -125,7 +126,8 @@ def named(model: str, names: Catalogue, endpoint: str = CHAT) -> ServedModel:
 @lru_cache(4_096)
 def _named(model: str, names: Catalogue, endpoint: str) -> ServedModel:
     alias = _alias(model, names.alias)
-    found = served_model(alias.model if alias else bare_name(model), names.model, names.platform, names.day)
+    target = alias.at.get(endpoint, alias.model) if alias else bare_name(model)
+    found = served_model(target, names.model, names.platform, names.day)
     if alias is None or not alias.endpoints or endpoint in alias.endpoints:
         return found
     elsewhere = " or ".join(f"POST /v1/{one}" for one in alias.endpoints)

@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 import msgspec
 
 from adapter.translate.answer.parallel_choices import calls_needed
-from adapter.translate.core.capabilities import ServedModel, bare_name
+from adapter.translate.core.capabilities import ServedModel, alias_notes
 from adapter.translate.core.context import Context, Media, Options
-from adapter.translate.core.notes import Fate, Note, Rejected
+from adapter.translate.core.notes import Note, Rejected
 from adapter.translate.request.fields import to_gemini
 from adapter.translate.responses.chat_view import View
 from adapter.translate.responses.fields import to_chat
@@ -61,8 +61,8 @@ def plan(
         raise Rejected("model", "wrong-endpoint", reason)
     context = Context(request=request, capabilities=served.row, options=options, media=media, history=history)
     body, notes = to_gemini(context, unknown)
-    if served.model != bare_name(request.model):
-        notes = [_stands_for(request.model, served), *(note for note in notes if note.path != "model")]
+    if alias := alias_notes(request.model, served):
+        notes = [*alias, *(note for note in notes if note.path != "model")]
     return Plan(
         place=options.upstream,
         model=served.model,
@@ -72,12 +72,6 @@ def plan(
         notes=notes,
         calls=calls_needed(context),
     )
-
-
-def _stands_for(asked: str, served: ServedModel) -> Note:
-    """The note on a model that answers under another name than its own."""
-    code = "model-retired" if served.reason else "model-alias"
-    return Note("model", Fate.APPROXIMATED, code, served.reason or f"{served.model} stands for {asked}")
 
 
 def plan_response(

@@ -185,6 +185,10 @@ class Upstream:
         path = f"{model_path(model, self.settings.models)}:{method}"
         return Forwarded(verb="POST", path=path, body=encode(request), method=method, model=model)
 
+    def decision_of(self, model: str, request: object) -> Forwarded:
+        """A call of the Decisions API, which names its model in the body."""
+        return Forwarded(verb="POST", path="decisions", body=encode(request), method="createDecision", model=model)
+
     async def ask(self, forwarded: Forwarded, type_: type[T], caller: Caller, deadline: float | None = None) -> T:
         """Send a call and decode its whole answer. For what is not a generation."""
         return await self._ask(self._prepare_forward(forwarded, caller, deadline), type_)

@@ -9,10 +9,11 @@ from typing import Any
 import openai
 import pydantic
 from google.genai import types as genai
+from google.genai._gaos.types.decisions.createdecisionrequest import CreateDecisionRequest
 from openai.lib.streaming.chat._completions import ChatCompletionStreamState
 from openai.lib.streaming.responses._responses import ResponseStreamState
 from openai.types import Completion as TextCompletion
-from openai.types import CreateEmbeddingResponse
+from openai.types import CreateEmbeddingResponse, Decision
 from openai.types import chat as openai_chat
 from openai.types import embedding as openai_embedding
 from openai.types import responses as openai_responses
@@ -20,7 +21,7 @@ from openai.types import responses as openai_responses
 from adapter.emulator import EmulatorSettings
 from adapter.emulator.core.errors import Refusal
 from adapter.emulator.parsing.parser import parse
-from adapter.emulator.service import embed_batch, find_model
+from adapter.emulator.service import decision_model, embed_batch, find_model
 from adapter.emulator.validation import check_request
 
 GEMINI_FIELDS: dict[str, Any] = {
@@ -88,6 +89,26 @@ def check_embeddings(answer: dict[str, Any]) -> None:
         openai_embedding.Embedding.model_validate_json(json.dumps(one), strict=True)
     bare = {**answer, "data": []}
     CreateEmbeddingResponse.model_validate_json(json.dumps(bare), strict=True)
+
+
+def check_decision_request(body: dict[str, Any]) -> None:
+    """Raise for questions that google-genai's types or the strict emulator refuse."""
+    read_decision_request(json.dumps(body).encode())
+
+
+def read_decision_request(text: bytes) -> dict[str, Any]:
+    """The request that both take."""
+    CreateDecisionRequest.model_validate_json(text)
+    body: dict[str, Any] = json.loads(text)
+    find_model(decision_model(body), "v1beta", "createDecision")
+    return body
+
+
+def check_decision(answer: dict[str, Any]) -> None:
+    """Raise for an answer that the openai package's types do not take."""
+    Decision.model_validate_json(json.dumps(answer), strict=True)
+    usage = answer["usage"]
+    assert usage["input_tokens"] + usage["output_tokens"] == usage["total_tokens"]
 
 
 def check_text_completion(answer: dict[str, Any]) -> None:

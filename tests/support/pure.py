@@ -18,7 +18,7 @@ from adapter.server.pipeline.service import DECODING_ERRORS, plan_for
 from adapter.server.state.not_stored import item_not_stored
 from adapter.server.state.stored_objects import Past
 from adapter.store.shared.base import combine
-from adapter.translate import chat, completions, embeddings
+from adapter.translate import chat, completions, decisions, embeddings
 from adapter.translate.answer import continuation
 from adapter.translate.answer.continuation import Continuation, unfinished
 from adapter.translate.answer.parallel_choices import Fanout
@@ -26,6 +26,7 @@ from adapter.translate.core.catalogue import CODES
 from adapter.translate.core.context import Stamp
 from adapter.translate.core.notes import Fate, Rejected
 from adapter.translate.core.strictness import Strictness
+from adapter.translate.decisions import DecisionContext
 from adapter.translate.embeddings import EmbeddingContext
 from adapter.translate.responses import fields as responses
 from adapter.translate.responses.compaction import asking, compacted
@@ -36,9 +37,11 @@ from adapter.upstream.answers import EventReader, Reply, read_reply
 from adapter.upstream.errors import UpstreamError, from_answer
 from adapter.upstream.sse import EventDecoder
 from adapter.wire.base import decode, encode
+from adapter.wire.gemini.decisions import CreateDecisionResponse
 from adapter.wire.gemini.embed import BatchEmbedContentsResponse
 from adapter.wire.openai.chat_request import ChatCompletionRequest
 from adapter.wire.openai.completions import CompletionRequest
+from adapter.wire.openai.decisions import DecisionRequest
 from adapter.wire.openai.embeddings import EmbeddingRequest
 from adapter.wire.openai.responses import InputItem, ResponsesRequest
 from adapter.wire.signatures import Signature
@@ -311,6 +314,32 @@ class EmbeddingsCore(Core):
         return self.observed(200, answer, {})
 
 
+class DecisionsCore(Core):
+    """The way through a request for decisions."""
+
+    def serve(self, turn, body, number):
+        try:
+            request, unknown = decode(body, DecisionRequest)
+        except DECODING_ERRORS as error:
+            raise malformed(error) from None
+        names = settings.catalogue(self.settings, self.case.day)
+        served = settings.named(request.model, names, "decisions")
+        context = DecisionContext(request=request, served=served, options=settings.options(self.settings))
+        plan = decisions.to_gemini(context, unknown)
+        self.notes = lines(plan.notes)
+        ledger.check(plan.notes, Strictness(self.settings.strict), self.settings.notes)
+        self.bodies, self.paths = [orjson.loads(encode(plan.body))], ["decisions"]
+        oracles.check_decision_request(self.bodies[0])
+        pieces = b"".join(turn.pieces())
+        if turn.status != 200:
+            raise from_answer(turn.status, {}, pieces)
+        found, notes = decisions.from_gemini(decode(pieces, CreateDecisionResponse)[0], plan, context)
+        self.reply_notes = lines(notes)
+        answer = orjson.loads(encode(found))
+        oracles.check_decision(answer)
+        return self.observed(200, answer, {})
+
+
 class CompletionsCore(Core):
     """The way through a request to continue texts."""
 
@@ -360,6 +389,7 @@ CORES = {
     "compactions": CompactionCore,
     "embeddings": EmbeddingsCore,
     "completions": CompletionsCore,
+    "decisions": DecisionsCore,
 }
 
 

@@ -15,7 +15,7 @@ from adapter.emulator import service
 from adapter.emulator.core.errors import Refusal, bad_key, bad_token, bullet, invalid, no_key
 from adapter.emulator.core.models import Model, as_resource
 from adapter.emulator.generation import continuation as continuing
-from adapter.emulator.http.faults import Fault, html, overloaded, split_model
+from adapter.emulator.http.faults import MARK, Fault, html, overloaded, split_model
 from adapter.emulator.http.files import FileEndpoints, Files
 from adapter.emulator.http.record import Record
 from adapter.emulator.http.wire_form import chunks, event, pretty, whole
@@ -50,6 +50,7 @@ def create_emulator(settings: EmulatorSettings | None = None) -> Starlette:
             Route(f"/{version}/publishers/google/{{target:path}}", emulator.vertex_models, methods=["GET"])
             for version in VERTEX_VERSIONS
         ),
+        Route("/v1beta/decisions", emulator.decide, methods=["POST"]),
         *(
             Route(f"/{version}/{{target:path}}", partial(emulator.call, version), methods=["GET", "POST"])
             for version in VERSIONS
@@ -123,6 +124,23 @@ class Emulator:
             return as_page(html(404, "Not Found"))
         try:
             return await self.method(version, name.removeprefix("models/"), method, request)
+        except Refusal:
+            self.record.counts["rejected"] += 1
+            raise
+
+    async def decide(self, request: Request) -> Response:
+        """`decisions.create`, which names its model in the body."""
+        self.authorise(request)
+        raw = await self.body(request)
+        body = read_json(raw)
+        try:
+            name = service.decision_model(body)
+            self.record.request("createDecision", name, dict(request.query_params), body, len(raw))
+            base, fault = split_model(name)
+            self.model(base, "v1beta", "createDecision", request)
+            if fault is not None and fault.refusal is not None:
+                raise fault.refusal
+            return as_json(service.decide(body, name.removeprefix(base).removeprefix(MARK)))
         except Refusal:
             self.record.counts["rejected"] += 1
             raise

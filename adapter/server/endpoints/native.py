@@ -21,9 +21,10 @@ from adapter.server.pipeline.call import Call
 from adapter.server.pipeline.errors import malformed
 from adapter.server.pipeline.google_errors import google_error
 from adapter.server.pipeline.service import DECODING_ERRORS, deadline_of
-from adapter.settings import bare_name, named
+from adapter.settings import named
 from adapter.translate import native
-from adapter.translate.core.notes import Fate, Note, Rejected
+from adapter.translate.core.capabilities import alias_notes
+from adapter.translate.core.notes import Rejected
 from adapter.upstream.client import Caller, Forwarded
 from adapter.upstream.errors import InvalidModelName, UpstreamError, UpstreamProtocolError, from_event
 from adapter.upstream.model_path import model_path
@@ -158,10 +159,7 @@ def _to_model(call: Call, name: str, method: str) -> Forwarded:
     call.client.check(name)
     served = named(name, service.catalogue)
     exchange.model = served.model
-    if served.model != bare_name(name):
-        reason = served.reason or f"{served.model} stands for {name}"
-        code = "model-retired" if served.reason else "model-alias"
-        exchange.notes = [Note("model", Fate.APPROXIMATED, code, reason)]
+    exchange.notes = alias_notes(name, served)
     try:
         path = f"{model_path(served.model, service.upstream.settings.models)}:{method}"
     except InvalidModelName:

@@ -12,6 +12,8 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
+from adapter.translate.core.notes import Fate, Note
+
 Platform = Literal["studio", "vertex", "relay"]
 """Whose calendar holds: Google AI Studio's, Vertex AI's, or that of a relay, which has none that we know of."""
 
@@ -100,6 +102,14 @@ def served_model(model: str, rows: Sequence[ModelCapabilities], platform: Platfo
         reason = f"{row.routes_to} answers for {found.model}, which ended on {row.until[platform].isoformat()}"
         found = ServedModel(row.routes_to, capabilities_of(row.routes_to, rows, day), reason, model)
     return found
+
+
+def alias_notes(asked: str, served: ServedModel) -> list[Note]:
+    """The note on a model that answers under another name than its own."""
+    if served.model == bare_name(asked):
+        return []
+    code = "model-retired" if served.reason else "model-alias"
+    return [Note("model", Fate.APPROXIMATED, code, served.reason or f"{served.model} stands for {asked}")]
 
 
 _PREFIX = re.compile(r"models/|(?:openrouter/)?(?:google|gemini|vertex_ai)/(?=gemini-|gemma-)")

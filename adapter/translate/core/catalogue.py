@@ -135,6 +135,10 @@ _CHANGES_ANSWERS = {
         "The grammar is described to the model, and not enforced.",
         "Check what the tool is called with.",
     ),
+    "history-as-text": (
+        "A history goes to Gemini as one text that says who said what.",
+        "Send one user's message if roles do not matter.",
+    ),
     "hosted-tool-as-function": (
         "A function stands for a tool that Gemini does not have.",
         "Nothing: calls come back as the tool's own.",
@@ -195,6 +199,10 @@ _CHANGES_ANSWERS = {
         "Say in each text who speaks.",
     ),
     "penalty-unsupported": ("The model takes no penalties for repetition.", "Ask in words for varied language."),
+    "probability-clipped": (
+        "Gemini is never surer than 0.99, nor less sure than 0.01.",
+        "Set thresholds between these two.",
+    ),
     "reasoning-option-ignored": ("Gemini has no such setting for reasoning.", "Leave it out."),
     "result-media-beside": (
         "Media of a tool's result stand in a user's turn beside it.",
@@ -364,6 +372,10 @@ _COSMETIC = {
     "character-replaced": (
         "Half of a character (a lone UTF-16 surrogate) became U+FFFD.",
         "Cut texts between characters.",
+    ),
+    "choice-renamed": (
+        "A value to choose is called something else at Gemini.",
+        "Nothing: the answer has the value as it was sent.",
     ),
     "client-metadata-not-sent": (
         "What the client tells about itself is not sent.",

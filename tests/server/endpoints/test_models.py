@@ -34,7 +34,7 @@ async def test_the_list_tells_where_a_model_is_served_and_until_when(gemini):
         Model.model_validate(one)
     assert found["gemini-embedding-2"]["served_by"] == "POST /v1/embeddings"
     assert found["gemini-3.5-flash"]["served_by"] == "POST /v1/chat/completions"
-    assert found["gemini-decision-1"]["served_by"] == "the Decisions API (POST /v1beta/decisions)"
+    assert found["gemini-decision-1"]["served_by"] == "POST /v1/decisions"
     assert found["gemini-2.5-flash-image"]["shutdown_date"] == "2027-03-15"
     assert "shutdown_date" not in found["gemini-3.5-flash"]
     assert (found["mine"]["owned_by"], found["mine"]["stands_for"]) == ("adapter", "gemini-3.5-flash")

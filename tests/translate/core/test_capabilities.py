@@ -225,7 +225,7 @@ def test_each_model_that_answers_for_another_has_a_row_of_its_own():
         ("deep-research-pro-preview-12-2025", "the Interactions API (POST /v1beta/interactions)"),
         ("gemini-3.8-live", "the Live API, a websocket (BidiGenerateContent)"),
         ("gemini-2.5-flash-native-audio-preview-12-2025", "the Live API, a websocket (BidiGenerateContent)"),
-        ("gemini-decision-1", "the Decisions API (POST /v1beta/decisions)"),
+        ("gemini-decision-1", "POST /v1/decisions"),
         ("gemini-embedding-2", "POST /v1/embeddings"),
         ("whisper-1", "POST /v1/audio/transcriptions or POST /v1/audio/translations"),
         ("tts-1-hd", "POST /v1/audio/speech"),

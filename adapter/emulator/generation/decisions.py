@@ -1,0 +1,83 @@
+"""Decisions: probabilities that depend on what is asked about what, the same each time."""
+
+import hashlib
+import json
+import random
+import re
+from typing import Any
+
+LEAST, MOST = 0.01, 0.99
+BLOCKS = {
+    "blocked": "safety",
+    "blocked-other": "other",
+    "blocked-blocklist": "blocklist",
+    "blocked-prohibited-content": "prohibited_content",
+    "blocked-image-safety": "image_safety",
+}
+"""Faults that block the whole input, and the reason that is told."""
+
+WORD = re.compile(r"\w{4,}")
+
+
+def decide(body: dict[str, Any]) -> dict[str, Any]:
+    """The answer to a body that has been checked."""
+    about = _texts(body["input"])
+    answers = {name: _answer(question, about) for name, question in body["questions"].items()}
+    asked = sum(len(_texts(question["instructions"]).split()) for question in body["questions"].values())
+    tokens = len(about.split()) + asked
+    return {"answers": answers, "usage": usage(tokens)}
+
+
+def block(reason: str) -> dict[str, Any]:
+    """The answer to an input that is not answered about."""
+    return {"prompt_feedback": {"block_reason": reason}, "usage": usage(0)}
+
+
+def usage(tokens: int) -> dict[str, Any]:
+    """Tokens are read, and none are written."""
+    return {"total_input_tokens": tokens, "total_output_tokens": 0, "total_tokens": tokens}
+
+
+def _texts(value: Any) -> str:
+    """What is said; of media what tells one from another."""
+    blocks = value if isinstance(value, list) else [value]
+    return " ".join(
+        one if isinstance(one, str) else one.get("text") or json.dumps(one, sort_keys=True) for one in blocks
+    )
+
+
+def _answer(question: dict[str, Any], about: str) -> dict[str, Any]:
+    instructions = _texts(question["instructions"])
+    if question["type"] == "noul":
+        sure = _sureness(instructions, about)
+        return {"type": "noul", "noul": sure, "confidence": max(sure, round(1 - sure, 4))}
+    criteria = question["criteria"]
+    names = list(criteria) if question["type"] == "choice" else [str(level) for level in range(len(criteria))]
+    odds = [_chance(f"{instructions} {name}", about) for name in names]
+    found = {name: round(one / sum(odds), 6) for name, one in zip(names, odds, strict=True)}
+    best = max(found, key=lambda name: found[name])
+    if question["type"] == "choice":
+        return {"type": "choice", "choice": best, "confidence": found[best], "probabilities": found}
+    score = sum(level * found[name] for level, name in enumerate(names))
+    legend = dict(zip(names, criteria, strict=True))
+    return {
+        "type": "score",
+        "score": round(score, 6),
+        "confidence": found[best],
+        "probabilities": found,
+        "legend": legend,
+    }
+
+
+def _sureness(instructions: str, about: str) -> float:
+    """Nearly sure where a longer word of the question is said, else unlikely."""
+    said = set(WORD.findall(about.lower()))
+    if said & set(WORD.findall(instructions.lower())):
+        return min(MOST, round(0.9 + _chance(instructions, about) / 10, 4))
+    return max(LEAST, round(_chance(instructions, about) / 10, 4))
+
+
+def _chance(question: str, about: str) -> float:
+    """Between 0 and 1, never quite either."""
+    seed = hashlib.sha256(f"{question}\0{about}".encode("utf-8", "surrogatepass")).digest()
+    return 0.001 + 0.998 * random.Random(seed).random()

@@ -1,0 +1,32 @@
+"""POST /v1/decisions."""
+
+from adapter.server.pipeline import ledger_headers as notes
+from adapter.server.pipeline.call import Call
+from adapter.server.pipeline.service import deadline_of
+from adapter.settings import named
+from adapter.translate import decisions
+from adapter.translate.decisions import DecisionContext
+from adapter.upstream.client import Caller
+from adapter.wire.gemini.decisions import CreateDecisionResponse
+from adapter.wire.openai.decisions import DecisionRequest
+
+
+async def create_decision(call: Call) -> None:
+    """Answer questions about an input."""
+    service, exchange = call.service, call.exchange
+    request, unknown = await call.read(DecisionRequest)
+    exchange.model_asked = request.model
+    call.client.check(request.model)
+    served = named(request.model, service.catalogue, "decisions")
+    context = DecisionContext(request=request, served=served, options=service.options)
+    plan = await call.work.run(decisions.to_gemini, context, unknown)
+    exchange.model, exchange.notes, exchange.upstream_request = served.model, plan.notes, plan.body
+    notes.check(plan.notes, notes.strictness(call.scope, service.settings), service.settings.notes)
+    asked = service.upstream.decision_of(served.model, plan.body)
+    with service.drain.limited():
+        response = await service.upstream.ask(
+            asked, CreateDecisionResponse, Caller(call.client.key), deadline_of(call.scope)
+        )
+    exchange.usage = decisions.tokens_of(response)
+    found, exchange.reply_notes = await call.work.run(decisions.from_gemini, response, plan, context)
+    await call.send(found, notes.headers(served.model, plan.notes, exchange.reply_notes))

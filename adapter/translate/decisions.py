@@ -1,0 +1,463 @@
+"""/v1/decisions on Gemini's Decisions API: questions by number there and back, histories as one text.
+
+Gemini knows a question by an id that the caller makes, and an option by a text: here the ids are numbers, so names may
+repeat, and a table leads back from an option's id to the value that the client gave, `true` or `"true"`.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+
+from adapter.translate.answer.reply import policy_error, refusal_text
+from adapter.translate.core.capabilities import ModelCapabilities, ServedModel, alias_notes
+from adapter.translate.core.context import Context, Options
+from adapter.translate.core.errors import AnswerError
+from adapter.translate.core.kinds import Kinds
+from adapter.translate.core.notes import Fate, Note, Rejected, unknown_notes
+from adapter.translate.request.content_parts import parts_of
+from adapter.wire.base import present
+from adapter.wire.gemini.content import Part
+from adapter.wire.gemini.decisions import (
+    AskedQuestion,
+    CreateDecisionRequest,
+    CreateDecisionResponse,
+    DecisionContent,
+    DecisionTokens,
+    GivenAnswer,
+)
+from adapter.wire.gemini.generate import UsageMetadata
+from adapter.wire.openai.chat_request import ChatCompletionRequest, ContentPart
+from adapter.wire.openai.decisions import (
+    ChoiceAnswer,
+    Decision,
+    DecisionInputDetails,
+    DecisionItem,
+    DecisionOption,
+    DecisionOutputDetails,
+    DecisionPart,
+    DecisionQuestion,
+    DecisionRequest,
+    DecisionUsage,
+    LevelProbability,
+    OptionProbability,
+    PredicateAnswer,
+    RefusalAnswer,
+    ScoreAnswer,
+)
+
+MAX_QUESTIONS = 1_000
+"""Questions of one call of Gemini's (ai.google.dev, 2026-11-11); OpenAI takes 400."""
+
+FEWEST, MOST = 2, 255
+"""Choices or levels of a question, on both sides."""
+
+LEAST_SURE, MOST_SURE = 0.01, 0.99
+"""Where Gemini clips the probability that something is so (google-genai 3.6.1, NoulAnswer)."""
+
+
+class DecisionContext(msgspec.Struct, frozen=True, kw_only=True):
+    """One request's world. `served` is the model that its name stands for."""
+
+    request: DecisionRequest
+    served: ServedModel
+    options: Options = Options()
+
+    @property
+    def model(self) -> str:
+        """Gemini's model."""
+        return self.served.model
+
+    @property
+    def capabilities(self) -> ModelCapabilities:
+        """What it can do."""
+        return self.served.row
+
+
+class DecisionPlan(msgspec.Struct, frozen=True):
+    """What goes to Gemini, and what became of the fields. `choices` are the values of each question's options by id."""
+
+    body: CreateDecisionRequest
+    notes: list[Note]
+    choices: list[dict[str, str | bool]]
+
+
+def id_of(index: int) -> str:
+    """The id of a question by its number."""
+    return f"q{index}"
+
+
+def to_gemini(context: DecisionContext, unknown: Mapping[str, msgspec.Raw] = {}) -> DecisionPlan:
+    """Questions for Gemini, and what became of each field. Raises `Rejected`."""
+    check_model(context.served, context.options)
+    request = context.request
+    notes = [*alias_notes(request.model, context.served), *unknown_notes(unknown)]
+    _other_fields(request, notes)
+    value = _input(context, notes)
+    if not 1 <= len(request.questions) <= MAX_QUESTIONS:
+        raise Rejected("questions", "limit-exceeded", f"1 to {MAX_QUESTIONS} questions are answered in one request")
+    asked = [_question(one, f"questions[{index}]", notes) for index, one in enumerate(request.questions)]
+    body = CreateDecisionRequest(
+        model=f"models/{context.model.removeprefix('models/')}",
+        input=value,
+        questions={id_of(index): one.question for index, one in enumerate(asked)},
+    )
+    return DecisionPlan(body=body, notes=notes, choices=[one.choices for one in asked])
+
+
+def check_model(served: ServedModel, options: Options) -> None:
+    """Raise `Rejected` for a model, or a platform, without the Decisions API."""
+    if "DECISION" not in served.row.output:
+        raise Rejected("model", "wrong-endpoint", f"{served.model} makes no decisions: use gemini-decision-1")
+    if options.platform == "vertex":
+        raise Rejected("model", "wrong-endpoint", "Vertex AI has no Decisions API: use Google AI Studio")
+
+
+def _other_fields(request: DecisionRequest, notes: list[Note]) -> None:
+    reason = "Gemini finds reusable prefixes itself (implicit caching)"
+    if request.prompt_cache_key is not None:
+        notes.append(Note("prompt_cache_key", Fate.DROPPED, "cache-hint-ignored", reason))
+    if present(request.prompt_cache_options):
+        notes.append(Note("prompt_cache_options", Fate.DROPPED, "cache-hint-ignored", reason))
+    if request.safety_identifier is not None:
+        reason = "Gemini is not told who the end user is"
+        notes.append(Note("safety_identifier", Fate.DROPPED, "user-not-sent", reason))
+
+
+_CALL = ("call_id", "name", "namespace", "id", "status")
+_OUTPUT = ("call_id", "output", "id", "status")
+_ITEMS = Kinds(
+    DecisionItem,
+    "type",
+    {
+        "message": ("role", "content", "phase", "id", "status"),
+        "function_call": (*_CALL, "arguments"),
+        "custom_tool_call": (*_CALL, "input"),
+        "function_call_output": _OUTPUT,
+        "custom_tool_call_output": _OUTPUT,
+    },
+)
+
+
+def _input(context: DecisionContext, notes: list[Note]) -> str | list[DecisionContent]:
+    """What the questions are about. A single message of the user's is its content; a history says who said what."""
+    value = context.request.input
+    if not value:
+        raise Rejected("input", "value-missing", "there is nothing to decide about")
+    if isinstance(value, str):
+        return value
+    calls: set[str | None] = set()
+    for index, item in enumerate(value):
+        _check_item(item, f"input[{index}]", calls, notes)
+    alone = len(value) == 1 and value[0].type == "message" and value[0].role == "user"
+    if not alone:
+        reason = "the Decisions API knows no roles and no tools: a text says who said what"
+        notes.append(Note("input", Fate.APPROXIMATED, "history-as-text", reason))
+    found = [
+        block
+        for index, item in enumerate(value)
+        for block in _item(item, f"input[{index}]", context, notes, heading="" if alone else _heading(item))
+    ]
+    if not found:
+        raise Rejected("input", "value-missing", "there is nothing to decide about")
+    return found
+
+
+def _check_item(item: DecisionItem, path: str, calls: set[str | None], notes: list[Note]) -> None:
+    """Note what an item's kind does not have. Raises `Rejected` for an unknown kind, and an output without its call."""
+    if item.type not in _ITEMS.fields:
+        raise Rejected(f"{path}.type", "content-unsupported", f"an item of type {item.type!r} is no evidence")
+    notes.extend(_ITEMS.notes(item, path))
+    if item.type == "message":
+        if item.role not in _ROLES:
+            raise Rejected(f"{path}.role", "unknown-value", f"one of {', '.join(_ROLES)}")
+        if item.phase is not None:
+            notes.append(Note(f"{path}.phase", Fate.DROPPED, "phase-dropped", "Gemini knows no phases of an answer"))
+    elif item.call_id is None:
+        raise Rejected(f"{path}.call_id", "value-missing", "a call and its output have an id")
+    elif item.type.endswith("_output"):
+        if item.call_id not in calls:
+            raise Rejected(f"{path}.call_id", "malformed-value", "no call before this output has the id")
+    else:
+        calls.add(item.call_id)
+        if item.name is None:
+            raise Rejected(f"{path}.name", "value-missing", "a call names its tool")
+        if item.namespace is not None:
+            reason = "told in the name of the tool"
+            notes.append(Note(f"{path}.namespace", Fate.APPROXIMATED, "history-as-text", reason))
+
+
+_ROLES = {"user": "User", "assistant": "Assistant", "developer": "Developer", "system": "System"}
+
+
+def _heading(item: DecisionItem) -> str:
+    """Who said an item, in words."""
+    if item.type == "message":
+        return f"{_ROLES[item.role or 'user']}:"
+    if item.type.endswith("_output"):
+        return f"Output of the call {item.call_id}:"
+    name = f"{item.namespace}.{item.name}" if item.namespace else item.name
+    return f"Assistant calls the tool {name} (call {item.call_id}):"
+
+
+def _item(
+    item: DecisionItem, path: str, context: DecisionContext, notes: list[Note], *, heading: str
+) -> Iterator[DecisionContent]:
+    """The blocks of one item; a text at its beginning stands behind its heading."""
+    name = {"message": "content", "function_call": "arguments", "custom_tool_call": "input"}.get(item.type, "output")
+    value = getattr(item, name)
+    if value is None:
+        raise Rejected(f"{path}.{name}", "value-missing", "the item says nothing")
+    found = _blocks(value, f"{path}.{name}", context, notes)
+    if heading and found and found[0].type == "text":
+        found[0].text = f"{heading}\n{found[0].text}"
+    elif heading:
+        yield DecisionContent(type="text", text=heading)
+    yield from found
+
+
+_TEXTS = ("input_text", "text", "output_text", "refusal", "input_json")
+_IMAGES = ("input_image", "image_url")
+
+
+def _blocks(
+    value: str | list[DecisionPart], path: str, context: DecisionContext, notes: list[Note]
+) -> list[DecisionContent]:
+    if isinstance(value, str):
+        return [DecisionContent(type="text", text=value)] if value else []
+    chat = Context(
+        request=ChatCompletionRequest(model=context.model, messages=[]),
+        capabilities=context.capabilities,
+        options=context.options,
+    )
+    parts = [_as_chat_part(one, f"{path}[{index}]", (*_TEXTS, *_IMAGES), notes) for index, one in enumerate(value)]
+    return [_block(part) for part in parts_of(parts, path, chat, notes)]
+
+
+def _as_chat_part(part: DecisionPart, path: str, kinds: Sequence[str], notes: list[Note]) -> ContentPart:
+    """The part as a chat has it; JSON is the text that it is."""
+    if part.type not in kinds:
+        raise Rejected(f"{path}.type", "content-unsupported", f"no part of type {part.type!r} is taken here")
+    text, type_ = part.text, part.type
+    if part.type == "input_json":
+        text, type_ = _json(part.data, f"{path}.data"), "input_text"
+    elif present(part.data):
+        notes.append(Note(f"{path}.data", Fate.DROPPED, "unknown-field", f"{part.type!r} has no such field"))
+    return ContentPart(
+        type=type_,
+        text=text,
+        refusal=part.refusal,
+        image_url=part.image_url,
+        detail=part.detail,
+        prompt_cache_breakpoint=part.prompt_cache_breakpoint,
+    )
+
+
+def _json(data: msgspec.Raw, path: str) -> str:
+    """JSON as OpenAI renders it: compact."""
+    if not present(data):
+        raise Rejected(path, "value-missing", "the part has no data")
+    text = msgspec.json.format(bytes(data), indent=-1).decode()
+    if text[0] not in "{[":
+        raise Rejected(path, "malformed-value", "an object, or a list of objects")
+    return text
+
+
+def _block(part: Part) -> DecisionContent:
+    if part.inline_data is not None:
+        return DecisionContent(type="image", data=part.inline_data.data, mime_type=part.inline_data.mime_type)
+    if part.file_data is not None:
+        return DecisionContent(type="image", uri=part.file_data.file_uri, mime_type=part.file_data.mime_type)
+    return DecisionContent(type="text", text=part.text)
+
+
+class _Asked(NamedTuple):
+    """A question as Gemini has it, and the values that its options' ids stand for."""
+
+    question: AskedQuestion
+    choices: dict[str, str | bool]
+
+
+_QUESTIONS = Kinds(DecisionQuestion, "type", {"predicate": (), "choice": ("choices",), "score": ("levels",)})
+
+
+def _question(one: DecisionQuestion, path: str, notes: list[Note]) -> _Asked:
+    if one.type not in _QUESTIONS.fields:
+        raise Rejected(f"{path}.type", "unknown-value", "one of predicate, choice, score")
+    notes.extend(_QUESTIONS.notes(one, path))
+    instructions = _instructions(one.instructions, f"{path}.instructions", notes)
+    if one.type == "predicate":
+        return _Asked(AskedQuestion(type="noul", instructions=instructions), {})
+    if one.type == "score":
+        return _Asked(AskedQuestion(type="score", instructions=instructions, criteria=_levels(one, path)), {})
+    options = one.choices or []
+    _check_number(options, f"{path}.choices")
+    if len({(isinstance(option.value, bool), option.value) for option in options}) < len(options):
+        raise Rejected(f"{path}.choices", "malformed-value", "one value stands there twice")
+    criteria, values = _criteria(options, f"{path}.choices", notes)
+    return _Asked(AskedQuestion(type="choice", instructions=instructions, criteria=criteria), values)
+
+
+def _instructions(value: str | list[DecisionPart], path: str, notes: list[Note]) -> str | list[DecisionContent]:
+    """What is asked, which is text alone at Gemini."""
+    if isinstance(value, str):
+        texts: Sequence[str | None] = [value]
+    else:
+        parts = [_as_chat_part(one, f"{path}[{index}]", _TEXTS, notes) for index, one in enumerate(value)]
+        texts = [part.text or part.refusal for part in parts]
+    if not any(texts):
+        raise Rejected(path, "value-missing", "the question asks nothing")
+    return value if isinstance(value, str) else [DecisionContent(type="text", text=one) for one in texts if one]
+
+
+def _check_number(values: Sequence[Any], path: str) -> None:
+    if not FEWEST <= len(values) <= MOST:
+        raise Rejected(path, "limit-exceeded", f"{FEWEST} to {MOST} are asked about")
+
+
+def _levels(one: DecisionQuestion, path: str) -> list[str]:
+    """The levels as texts, which may not be empty."""
+    levels = one.levels or []
+    _check_number(levels, f"{path}.levels")
+    found: list[str] = []
+    for index, level in enumerate(levels):
+        text = ": ".join(filter(None, (level.label, level.description)))
+        if not text:
+            raise Rejected(f"{path}.levels[{index}].label", "value-missing", "a level has a name")
+        found.append(text)
+    return found
+
+
+_ID = re.compile(r"[^\s\x00-\x1f\x7f-\x9f](?:[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f])?")
+"""What Gemini takes as an option's id: not empty, no control characters, no white space around (google-genai 3.6.1)."""
+
+
+def _criteria(
+    options: Sequence[DecisionOption], path: str, notes: list[Note]
+) -> tuple[dict[str, str], dict[str, str | bool]]:
+    """What each option is, by its id, and its value by the same.
+
+    The id is the value, where Gemini takes that and no other option has it.
+    """
+    texts = {option.value for option in options if isinstance(option.value, str)}
+    criteria: dict[str, str] = {}
+    values: dict[str, str | bool] = {}
+    for index, option in enumerate(options):
+        id_ = spelled = option.value if isinstance(option.value, str) else str(option.value).lower()
+        described = option.description or ""
+        if not _ID.fullmatch(spelled) or (isinstance(option.value, bool) and spelled in texts):
+            id_ = f"option {index + 1}"
+            while id_ in texts:
+                id_ += "_"
+            described = ": ".join(filter(None, (spelled, described)))
+            reason = f"Gemini does not take the value as a name here: it stands under {id_!r}"
+            notes.append(Note(f"{path}[{index}].value", Fate.APPROXIMATED, "choice-renamed", reason))
+        criteria[id_], values[id_] = described, option.value
+    return criteria, values
+
+
+def from_gemini(
+    response: CreateDecisionResponse, plan: DecisionPlan, context: DecisionContext
+) -> tuple[Decision, list[Note]]:
+    """OpenAI's answer for Gemini's, and notes. Raises `AnswerError` for answers that do not fit the questions."""
+    notes: list[Note] = []
+    questions = context.request.questions
+    reason = response.prompt_feedback.block_reason if response.prompt_feedback is not None else None
+    answers: list[PredicateAnswer | ChoiceAnswer | ScoreAnswer | RefusalAnswer]
+    if reason and response.prompt_feedback is not None:
+        message = response.prompt_feedback.block_reason_message
+        if context.options.blocked_prompt == "error":
+            raise policy_error(reason, message)
+        notes.append(Note("prompt_feedback", Fate.APPROXIMATED, "block-as-refusal", refusal_text(reason, message)))
+        answers = [RefusalAnswer(name=one.name) for one in questions]
+    else:
+        given = response.answers or {}
+        answers = [
+            _answer(given.get(id_of(index)), one, index, plan.choices[index], notes)
+            for index, one in enumerate(questions)
+        ]
+    usage = usage_of([response.usage], notes)
+    return Decision(model=context.model, answers=answers, usage=usage), notes
+
+
+def _answer(
+    given: GivenAnswer | None,
+    question: DecisionQuestion,
+    index: int,
+    choices: Mapping[str, str | bool],
+    notes: list[Note],
+) -> PredicateAnswer | ChoiceAnswer | ScoreAnswer:
+    """One answer in OpenAI's form. Raises `AnswerError`."""
+    if given is None:
+        raise AnswerError(502, "malformed_response", f"Gemini gave no answer to question {index}.")
+    if question.type == "predicate":
+        return PredicateAnswer(name=question.name, probability=sureness(given, index, notes))
+    found = given.probabilities or {}
+    if question.type == "choice":
+        if given.choice is None or given.choice not in choices or given.confidence is None or not found:
+            raise _misfit(index)
+        return ChoiceAnswer(
+            name=question.name,
+            choice=choices[given.choice],
+            confidence=given.confidence,
+            probabilities=[
+                OptionProbability(value=value, probability=found.get(id_, 0.0)) for id_, value in choices.items()
+            ],
+        )
+    if given.score is None or given.confidence is None or not found:
+        raise _misfit(index)
+    return ScoreAnswer(
+        name=question.name,
+        score=given.score,
+        confidence=given.confidence,
+        probabilities=[
+            LevelProbability(label=level.label, value=place, probability=found.get(str(place), 0.0))
+            for place, level in enumerate(question.levels or ())
+        ],
+    )
+
+
+def sureness(given: GivenAnswer, index: int, notes: list[Note]) -> float:
+    """How likely it is that something is so. Gemini is never quite sure, which a high threshold must know."""
+    if given.noul is None or not 0 <= given.noul <= 1:
+        raise _misfit(index)
+    if not LEAST_SURE < given.noul < MOST_SURE:
+        reason = f"Gemini says nothing beyond {LEAST_SURE} and {MOST_SURE}"
+        notes.append(Note(f"answers[{index}].probability", Fate.APPROXIMATED, "probability-clipped", reason))
+    return given.noul
+
+
+def _misfit(index: int) -> AnswerError:
+    return AnswerError(502, "malformed_response", f"Gemini's answer to question {index} does not fit the question.")
+
+
+def tokens_of(response: CreateDecisionResponse) -> UsageMetadata | None:
+    """The tokens of an answer as generations count them, for logs and figures."""
+    counts = response.usage
+    if counts is None:
+        return None
+    return UsageMetadata(
+        prompt_token_count=counts.total_input_tokens,
+        cached_content_token_count=counts.total_cached_tokens,
+        candidates_token_count=counts.total_output_tokens,
+        thoughts_token_count=counts.total_thought_tokens,
+        total_token_count=counts.total_tokens,
+    )
+
+
+def usage_of(counts: Sequence[DecisionTokens | None], notes: list[Note]) -> DecisionUsage:
+    """The tokens of all calls."""
+    known = [one for one in counts if one is not None]
+    if len(known) < len(counts):
+        notes.append(Note("usage", Fate.APPROXIMATED, "usage-estimated", "Gemini told no tokens: none are counted"))
+    read = sum(one.total_input_tokens or 0 for one in known)
+    thought = sum(one.total_thought_tokens or 0 for one in known)
+    written = sum(one.total_output_tokens or 0 for one in known) + thought
+    return DecisionUsage(
+        input_tokens=read,
+        input_tokens_details=DecisionInputDetails(cached_tokens=sum(one.total_cached_tokens or 0 for one in known)),
+        output_tokens=written,
+        output_tokens_details=DecisionOutputDetails(reasoning_tokens=thought),
+        total_tokens=read + written,
+    )
