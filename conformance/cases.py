@@ -10,7 +10,17 @@ from typing import Any
 import msgspec
 
 ROOT = Path(__file__).parent
-SUITES = ("chat", "streams", "errors", "responses", "compactions", "embeddings", "completions", "decisions")
+SUITES = (
+    "chat",
+    "streams",
+    "errors",
+    "responses",
+    "compactions",
+    "embeddings",
+    "completions",
+    "decisions",
+    "moderations",
+)
 
 PATHS = {
     "responses": "responses",
@@ -18,6 +28,7 @@ PATHS = {
     "embeddings": "embeddings",
     "completions": "completions",
     "decisions": "decisions",
+    "moderations": "moderations",
 }
 """Where the requests of a suite go, below the base URL, if not to `chat/completions`."""
 

@@ -67,10 +67,6 @@ _ROWS: tuple[tuple[str, tuple[str, ...]], ...] = (
         ("/v1/vector_stores", "/v1/vector_stores/{rest:path}"),
     ),
     (
-        "Moderations are not served here: ask about the text by POST /v1/decisions, or a chat model for JSON.",
-        ("/v1/moderations",),
-    ),
-    (
         "Edits and engines are not served here: OpenAI has removed them. Use /v1/chat/completions and /v1/models.",
         ("/v1/edits", "/v1/engines", "/v1/engines/{rest:path}"),
     ),

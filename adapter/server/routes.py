@@ -15,6 +15,7 @@ from adapter.server.endpoints.embeddings import create_embeddings
 from adapter.server.endpoints.health import health, ready
 from adapter.server.endpoints.metrics import metrics
 from adapter.server.endpoints.models import get_model, list_models
+from adapter.server.endpoints.moderations import create_moderation
 from adapter.server.endpoints.openapi import with_description
 from adapter.server.endpoints.response_tools import compact_response, count_input_tokens
 from adapter.server.endpoints.responses import create_response
@@ -33,6 +34,7 @@ from adapter.wire.openai.completions import Completion, CompletionRequest
 from adapter.wire.openai.decisions import Decision, DecisionRequest
 from adapter.wire.openai.embeddings import EmbeddingList, EmbeddingRequest
 from adapter.wire.openai.models import Model, ModelList
+from adapter.wire.openai.moderations import Moderation, ModerationRequest
 from adapter.wire.openai.responses import Response, ResponsesRequest
 from adapter.wire.openai.stored import (
     CompactedResponse,
@@ -257,6 +259,18 @@ CONVERSATIONS: Endpoints = (
 )
 
 FURTHER: Endpoints = (
+    Endpoint(
+        method="POST",
+        path="/v1/moderations",
+        handler=create_moderation,
+        name="createModeration",
+        summary="Judge texts and images by OpenAI's categories of harm.",
+        takes=ModerationRequest,
+        gives=Moderation,
+        fails=SENDING,
+        asks_gemini=True,
+        is_rated=True,
+    ),
     Endpoint(
         method="POST",
         path="/v1/decisions",

@@ -5,7 +5,7 @@ repeat, and a table leads back from an option's id to the value that the client 
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -16,9 +16,8 @@ from adapter.translate.core.context import Context, Options
 from adapter.translate.core.errors import AnswerError
 from adapter.translate.core.kinds import Kinds
 from adapter.translate.core.notes import Fate, Note, Rejected, unknown_notes
-from adapter.translate.request.content_parts import parts_of
+from adapter.translate.decision_input import TEXTS, as_chat_part, evidence_of
 from adapter.wire.base import present
-from adapter.wire.gemini.content import Part
 from adapter.wire.gemini.decisions import (
     AskedQuestion,
     CreateDecisionRequest,
@@ -28,12 +27,11 @@ from adapter.wire.gemini.decisions import (
     GivenAnswer,
 )
 from adapter.wire.gemini.generate import UsageMetadata
-from adapter.wire.openai.chat_request import ChatCompletionRequest, ContentPart
+from adapter.wire.openai.chat_request import ChatCompletionRequest
 from adapter.wire.openai.decisions import (
     ChoiceAnswer,
     Decision,
     DecisionInputDetails,
-    DecisionItem,
     DecisionOption,
     DecisionOutputDetails,
     DecisionPart,
@@ -94,7 +92,7 @@ def to_gemini(context: DecisionContext, unknown: Mapping[str, msgspec.Raw] = {})
     request = context.request
     notes = [*alias_notes(request.model, context.served), *unknown_notes(unknown)]
     _other_fields(request, notes)
-    value = _input(context, notes)
+    value = evidence_of(request.input, _as_chat(context), notes)
     if not 1 <= len(request.questions) <= MAX_QUESTIONS:
         raise Rejected("questions", "limit-exceeded", f"1 to {MAX_QUESTIONS} questions are answered in one request")
     asked = [_question(one, f"questions[{index}]", notes) for index, one in enumerate(request.questions)]
@@ -104,6 +102,12 @@ def to_gemini(context: DecisionContext, unknown: Mapping[str, msgspec.Raw] = {})
         questions={id_of(index): one.question for index, one in enumerate(asked)},
     )
     return DecisionPlan(body=body, notes=notes, choices=[one.choices for one in asked])
+
+
+def _as_chat(context: DecisionContext) -> Context:
+    """The world of a chat, in which content parts are translated."""
+    chat = ChatCompletionRequest(model=context.model, messages=[])
+    return Context(request=chat, capabilities=context.capabilities, options=context.options)
 
 
 def check_model(served: ServedModel, options: Options) -> None:
@@ -125,154 +129,7 @@ def _other_fields(request: DecisionRequest, notes: list[Note]) -> None:
         notes.append(Note("safety_identifier", Fate.DROPPED, "user-not-sent", reason))
 
 
-_CALL = ("call_id", "name", "namespace", "id", "status")
-_OUTPUT = ("call_id", "output", "id", "status")
-_ITEMS = Kinds(
-    DecisionItem,
-    "type",
-    {
-        "message": ("role", "content", "phase", "id", "status"),
-        "function_call": (*_CALL, "arguments"),
-        "custom_tool_call": (*_CALL, "input"),
-        "function_call_output": _OUTPUT,
-        "custom_tool_call_output": _OUTPUT,
-    },
-)
-
-
-def _input(context: DecisionContext, notes: list[Note]) -> str | list[DecisionContent]:
-    """What the questions are about. A single message of the user's is its content; a history says who said what."""
-    value = context.request.input
-    if not value:
-        raise Rejected("input", "value-missing", "there is nothing to decide about")
-    if isinstance(value, str):
-        return value
-    calls: set[str | None] = set()
-    for index, item in enumerate(value):
-        _check_item(item, f"input[{index}]", calls, notes)
-    alone = len(value) == 1 and value[0].type == "message" and value[0].role == "user"
-    if not alone:
-        reason = "the Decisions API knows no roles and no tools: a text says who said what"
-        notes.append(Note("input", Fate.APPROXIMATED, "history-as-text", reason))
-    found = [
-        block
-        for index, item in enumerate(value)
-        for block in _item(item, f"input[{index}]", context, notes, heading="" if alone else _heading(item))
-    ]
-    if not found:
-        raise Rejected("input", "value-missing", "there is nothing to decide about")
-    return found
-
-
-def _check_item(item: DecisionItem, path: str, calls: set[str | None], notes: list[Note]) -> None:
-    """Note what an item's kind does not have. Raises `Rejected` for an unknown kind, and an output without its call."""
-    if item.type not in _ITEMS.fields:
-        raise Rejected(f"{path}.type", "content-unsupported", f"an item of type {item.type!r} is no evidence")
-    notes.extend(_ITEMS.notes(item, path))
-    if item.type == "message":
-        if item.role not in _ROLES:
-            raise Rejected(f"{path}.role", "unknown-value", f"one of {', '.join(_ROLES)}")
-        if item.phase is not None:
-            notes.append(Note(f"{path}.phase", Fate.DROPPED, "phase-dropped", "Gemini knows no phases of an answer"))
-    elif item.call_id is None:
-        raise Rejected(f"{path}.call_id", "value-missing", "a call and its output have an id")
-    elif item.type.endswith("_output"):
-        if item.call_id not in calls:
-            raise Rejected(f"{path}.call_id", "malformed-value", "no call before this output has the id")
-    else:
-        calls.add(item.call_id)
-        if item.name is None:
-            raise Rejected(f"{path}.name", "value-missing", "a call names its tool")
-        if item.namespace is not None:
-            reason = "told in the name of the tool"
-            notes.append(Note(f"{path}.namespace", Fate.APPROXIMATED, "history-as-text", reason))
-
-
-_ROLES = {"user": "User", "assistant": "Assistant", "developer": "Developer", "system": "System"}
-
-
-def _heading(item: DecisionItem) -> str:
-    """Who said an item, in words."""
-    if item.type == "message":
-        return f"{_ROLES[item.role or 'user']}:"
-    if item.type.endswith("_output"):
-        return f"Output of the call {item.call_id}:"
-    name = f"{item.namespace}.{item.name}" if item.namespace else item.name
-    return f"Assistant calls the tool {name} (call {item.call_id}):"
-
-
-def _item(
-    item: DecisionItem, path: str, context: DecisionContext, notes: list[Note], *, heading: str
-) -> Iterator[DecisionContent]:
-    """The blocks of one item; a text at its beginning stands behind its heading."""
-    name = {"message": "content", "function_call": "arguments", "custom_tool_call": "input"}.get(item.type, "output")
-    value = getattr(item, name)
-    if value is None:
-        raise Rejected(f"{path}.{name}", "value-missing", "the item says nothing")
-    found = _blocks(value, f"{path}.{name}", context, notes)
-    if heading and found and found[0].type == "text":
-        found[0].text = f"{heading}\n{found[0].text}"
-    elif heading:
-        yield DecisionContent(type="text", text=heading)
-    yield from found
-
-
-_TEXTS = ("input_text", "text", "output_text", "refusal", "input_json")
-_IMAGES = ("input_image", "image_url")
-
-
-def _blocks(
-    value: str | list[DecisionPart], path: str, context: DecisionContext, notes: list[Note]
-) -> list[DecisionContent]:
-    if isinstance(value, str):
-        return [DecisionContent(type="text", text=value)] if value else []
-    chat = Context(
-        request=ChatCompletionRequest(model=context.model, messages=[]),
-        capabilities=context.capabilities,
-        options=context.options,
-    )
-    parts = [_as_chat_part(one, f"{path}[{index}]", (*_TEXTS, *_IMAGES), notes) for index, one in enumerate(value)]
-    return [_block(part) for part in parts_of(parts, path, chat, notes)]
-
-
-def _as_chat_part(part: DecisionPart, path: str, kinds: Sequence[str], notes: list[Note]) -> ContentPart:
-    """The part as a chat has it; JSON is the text that it is."""
-    if part.type not in kinds:
-        raise Rejected(f"{path}.type", "content-unsupported", f"no part of type {part.type!r} is taken here")
-    text, type_ = part.text, part.type
-    if part.type == "input_json":
-        text, type_ = _json(part.data, f"{path}.data"), "input_text"
-    elif present(part.data):
-        notes.append(Note(f"{path}.data", Fate.DROPPED, "unknown-field", f"{part.type!r} has no such field"))
-    return ContentPart(
-        type=type_,
-        text=text,
-        refusal=part.refusal,
-        image_url=part.image_url,
-        detail=part.detail,
-        prompt_cache_breakpoint=part.prompt_cache_breakpoint,
-    )
-
-
-def _json(data: msgspec.Raw, path: str) -> str:
-    """JSON as OpenAI renders it: compact."""
-    if not present(data):
-        raise Rejected(path, "value-missing", "the part has no data")
-    text = msgspec.json.format(bytes(data), indent=-1).decode()
-    if text[0] not in "{[":
-        raise Rejected(path, "malformed-value", "an object, or a list of objects")
-    return text
-
-
-def _block(part: Part) -> DecisionContent:
-    if part.inline_data is not None:
-        return DecisionContent(type="image", data=part.inline_data.data, mime_type=part.inline_data.mime_type)
-    if part.file_data is not None:
-        return DecisionContent(type="image", uri=part.file_data.file_uri, mime_type=part.file_data.mime_type)
-    return DecisionContent(type="text", text=part.text)
-
-
-class _Asked(NamedTuple):
+class _NumberedQuestion(NamedTuple):
     """A question as Gemini has it, and the values that its options' ids stand for."""
 
     question: AskedQuestion
@@ -282,21 +139,23 @@ class _Asked(NamedTuple):
 _QUESTIONS = Kinds(DecisionQuestion, "type", {"predicate": (), "choice": ("choices",), "score": ("levels",)})
 
 
-def _question(one: DecisionQuestion, path: str, notes: list[Note]) -> _Asked:
+def _question(one: DecisionQuestion, path: str, notes: list[Note]) -> _NumberedQuestion:
     if one.type not in _QUESTIONS.fields:
         raise Rejected(f"{path}.type", "unknown-value", "one of predicate, choice, score")
     notes.extend(_QUESTIONS.notes(one, path))
     instructions = _instructions(one.instructions, f"{path}.instructions", notes)
     if one.type == "predicate":
-        return _Asked(AskedQuestion(type="noul", instructions=instructions), {})
+        return _NumberedQuestion(AskedQuestion(type="noul", instructions=instructions), {})
     if one.type == "score":
-        return _Asked(AskedQuestion(type="score", instructions=instructions, criteria=_levels(one, path)), {})
+        return _NumberedQuestion(
+            AskedQuestion(type="score", instructions=instructions, criteria=_levels(one, path)), {}
+        )
     options = one.choices or []
     _check_number(options, f"{path}.choices")
     if len({(isinstance(option.value, bool), option.value) for option in options}) < len(options):
         raise Rejected(f"{path}.choices", "malformed-value", "one value stands there twice")
     criteria, values = _criteria(options, f"{path}.choices", notes)
-    return _Asked(AskedQuestion(type="choice", instructions=instructions, criteria=criteria), values)
+    return _NumberedQuestion(AskedQuestion(type="choice", instructions=instructions, criteria=criteria), values)
 
 
 def _instructions(value: str | list[DecisionPart], path: str, notes: list[Note]) -> str | list[DecisionContent]:
@@ -304,7 +163,7 @@ def _instructions(value: str | list[DecisionPart], path: str, notes: list[Note])
     if isinstance(value, str):
         texts: Sequence[str | None] = [value]
     else:
-        parts = [_as_chat_part(one, f"{path}[{index}]", _TEXTS, notes) for index, one in enumerate(value)]
+        parts = [as_chat_part(one, f"{path}[{index}]", TEXTS, notes) for index, one in enumerate(value)]
         texts = [part.text or part.refusal for part in parts]
     if not any(texts):
         raise Rejected(path, "value-missing", "the question asks nothing")
@@ -377,7 +236,7 @@ def from_gemini(
             _answer(given.get(id_of(index)), one, index, plan.choices[index], notes)
             for index, one in enumerate(questions)
         ]
-    usage = usage_of([response.usage], notes)
+    usage = _usage(response.usage, notes)
     return Decision(model=context.model, answers=answers, usage=usage), notes
 
 
@@ -446,17 +305,15 @@ def tokens_of(response: CreateDecisionResponse) -> UsageMetadata | None:
     )
 
 
-def usage_of(counts: Sequence[DecisionTokens | None], notes: list[Note]) -> DecisionUsage:
-    """The tokens of all calls."""
-    known = [one for one in counts if one is not None]
-    if len(known) < len(counts):
+def _usage(counts: DecisionTokens | None, notes: list[Note]) -> DecisionUsage:
+    if counts is None:
         notes.append(Note("usage", Fate.APPROXIMATED, "usage-estimated", "Gemini told no tokens: none are counted"))
-    read = sum(one.total_input_tokens or 0 for one in known)
-    thought = sum(one.total_thought_tokens or 0 for one in known)
-    written = sum(one.total_output_tokens or 0 for one in known) + thought
+        counts = DecisionTokens()
+    read, thought = counts.total_input_tokens or 0, counts.total_thought_tokens or 0
+    written = (counts.total_output_tokens or 0) + thought
     return DecisionUsage(
         input_tokens=read,
-        input_tokens_details=DecisionInputDetails(cached_tokens=sum(one.total_cached_tokens or 0 for one in known)),
+        input_tokens_details=DecisionInputDetails(cached_tokens=counts.total_cached_tokens or 0),
         output_tokens=written,
         output_tokens_details=DecisionOutputDetails(reasoning_tokens=thought),
         total_tokens=read + written,

@@ -185,8 +185,8 @@ class Upstream:
         path = f"{model_path(model, self.settings.models)}:{method}"
         return Forwarded(verb="POST", path=path, body=encode(request), method=method, model=model)
 
-    def decision_of(self, model: str, request: object) -> Forwarded:
-        """A call of the Decisions API, which names its model in the body."""
+    def build_decision_call(self, model: str, request: object) -> Forwarded:
+        """Build a call of the Decisions API, which names its model in the body."""
         return Forwarded(verb="POST", path="decisions", body=encode(request), method="createDecision", model=model)
 
     async def ask(self, forwarded: Forwarded, type_: type[T], caller: Caller, deadline: float | None = None) -> T:

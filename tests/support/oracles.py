@@ -13,7 +13,7 @@ from google.genai._gaos.types.decisions.createdecisionrequest import CreateDecis
 from openai.lib.streaming.chat._completions import ChatCompletionStreamState
 from openai.lib.streaming.responses._responses import ResponseStreamState
 from openai.types import Completion as TextCompletion
-from openai.types import CreateEmbeddingResponse, Decision
+from openai.types import CreateEmbeddingResponse, Decision, ModerationCreateResponse
 from openai.types import chat as openai_chat
 from openai.types import embedding as openai_embedding
 from openai.types import responses as openai_responses
@@ -109,6 +109,14 @@ def check_decision(answer: dict[str, Any]) -> None:
     Decision.model_validate_json(json.dumps(answer), strict=True)
     usage = answer["usage"]
     assert usage["input_tokens"] + usage["output_tokens"] == usage["total_tokens"]
+
+
+def check_moderation(answer: dict[str, Any]) -> None:
+    """Raise for verdicts that the openai package's types do not take, or that contradict themselves."""
+    ModerationCreateResponse.model_validate_json(json.dumps(answer), strict=True)
+    for one in answer["results"]:
+        assert one["flagged"] is any(one["categories"].values())
+        assert set(one["categories"]) == set(one["category_scores"]) == set(one["category_applied_input_types"])
 
 
 def check_text_completion(answer: dict[str, Any]) -> None:

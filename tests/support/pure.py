@@ -18,7 +18,7 @@ from adapter.server.pipeline.service import DECODING_ERRORS, plan_for
 from adapter.server.state.not_stored import item_not_stored
 from adapter.server.state.stored_objects import Past
 from adapter.store.shared.base import combine
-from adapter.translate import chat, completions, decisions, embeddings
+from adapter.translate import chat, completions, decisions, embeddings, moderations
 from adapter.translate.answer import continuation
 from adapter.translate.answer.continuation import Continuation, unfinished
 from adapter.translate.answer.parallel_choices import Fanout
@@ -28,6 +28,7 @@ from adapter.translate.core.notes import Fate, Rejected
 from adapter.translate.core.strictness import Strictness
 from adapter.translate.decisions import DecisionContext
 from adapter.translate.embeddings import EmbeddingContext
+from adapter.translate.moderations import ModerationContext
 from adapter.translate.responses import fields as responses
 from adapter.translate.responses.compaction import asking, compacted
 from adapter.translate.responses.input_items import type_of
@@ -39,10 +40,12 @@ from adapter.upstream.sse import EventDecoder
 from adapter.wire.base import decode, encode
 from adapter.wire.gemini.decisions import CreateDecisionResponse
 from adapter.wire.gemini.embed import BatchEmbedContentsResponse
+from adapter.wire.gemini.generate import GenerateContentResponse
 from adapter.wire.openai.chat_request import ChatCompletionRequest
 from adapter.wire.openai.completions import CompletionRequest
 from adapter.wire.openai.decisions import DecisionRequest
 from adapter.wire.openai.embeddings import EmbeddingRequest
+from adapter.wire.openai.moderations import ModerationRequest
 from adapter.wire.openai.responses import InputItem, ResponsesRequest
 from adapter.wire.signatures import Signature
 from conformance.cases import all_cases
@@ -340,6 +343,47 @@ class DecisionsCore(Core):
         return self.observed(200, answer, {})
 
 
+class ModerationsCore(Core):
+    """The way through a request for verdicts, by one call."""
+
+    def serve(self, turn, body, number):
+        try:
+            request, unknown = decode(body, ModerationRequest)
+        except DECODING_ERRORS as error:
+            raise malformed(error) from None
+        names = settings.catalogue(self.settings, self.case.day)
+        served = settings.named(request.model or moderations.DEFAULT_MODEL, names, "moderations")
+        context = ModerationContext(request=request, served=served, options=settings.options(self.settings))
+        plan = moderations.to_gemini(context, unknown)
+        self.notes = lines(plan.notes)
+        ledger.check(plan.notes, Strictness(self.settings.strict), self.settings.notes)
+        notes = []
+        model, asked = served.model, moderations.questions_about(plan, plan.batches[0], served.model)
+        self.bodies, self.paths = [orjson.loads(encode(asked))], ["decisions"]
+        if not context.has_decisions:
+            model = moderations.RATED_BY if "DECISION" in served.row.output else served.model
+            self.bodies, self.paths = (
+                [orjson.loads(encode(moderations.rating_of(plan, 0)))],
+                [f"{model}:generateContent"],
+            )
+            oracles.check_gemini_request(self.bodies[0])
+            notes.append(moderations.BY_RATINGS)
+        else:
+            oracles.check_decision_request(self.bodies[0])
+        pieces = b"".join(turn.pieces())
+        if turn.status != 200:
+            raise from_answer(turn.status, {}, pieces)
+        if context.has_decisions:
+            response, _ = decode(pieces, CreateDecisionResponse)
+            results = moderations.verdicts(response, plan, plan.batches[0], notes)
+        else:
+            results = [moderations.rated(decode(pieces, GenerateContentResponse)[0], plan, 0, notes)]
+        self.reply_notes = lines(notes)
+        answer = orjson.loads(encode(moderations.answer_of(results, "modr-1", model)))
+        oracles.check_moderation(answer)
+        return self.observed(200, answer, {})
+
+
 class CompletionsCore(Core):
     """The way through a request to continue texts."""
 
@@ -390,6 +434,7 @@ CORES = {
     "embeddings": EmbeddingsCore,
     "completions": CompletionsCore,
     "decisions": DecisionsCore,
+    "moderations": ModerationsCore,
 }
 
 

@@ -22,8 +22,8 @@ async def create_decision(call: Call) -> None:
     plan = await call.work.run(decisions.to_gemini, context, unknown)
     exchange.model, exchange.notes, exchange.upstream_request = served.model, plan.notes, plan.body
     notes.check(plan.notes, notes.strictness(call.scope, service.settings), service.settings.notes)
-    asked = service.upstream.decision_of(served.model, plan.body)
-    with service.drain.limited():
+    asked = service.upstream.build_decision_call(served.model, plan.body)
+    with service.shutdown.limit():
         response = await service.upstream.ask(
             asked, CreateDecisionResponse, Caller(call.client.key), deadline_of(call.scope)
         )

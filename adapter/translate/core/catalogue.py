@@ -182,6 +182,14 @@ _CHANGES_ANSWERS = {
         "Another model made the answer than the one that was called.",
         "Ask for a model that the upstream serves itself.",
     ),
+    "moderation-block": (
+        "An input that Gemini blocked without telling a category is flagged under one.",
+        "Read flagged, and not which category it is.",
+    ),
+    "moderation-by-ratings": (
+        "Safety ratings judge: four categories in four grades, and no other category.",
+        "Use an upstream with the Decisions API (Google AI Studio).",
+    ),
     "moderation-absent": (
         "The answer has no moderation results.",
         "Set safety_settings, or ask a moderation endpoint.",

@@ -210,6 +210,13 @@ class Candidate(Gemini):
     continuation_token: str | None = None
 
 
+class SafetyRating(Gemini, forbid_unknown_fields=False):
+    """How likely a prompt or an answer is to be harmful in one way."""
+
+    category: str | None = None
+    probability: str | None = None
+
+
 class PromptFeedback(Gemini):
     """Why a prompt was blocked."""
 

@@ -3,6 +3,7 @@
 import pytest
 from google import genai
 from google.genai._gaos.lib.compat_errors import NotFoundError
+from google.genai.types import HttpOptions
 
 from adapter.emulator import EmulatorSettings
 from adapter.emulator.core.errors import Refusal
@@ -79,7 +80,7 @@ def test_what_is_taken_has_an_answer_whose_odds_add_up(body):
 async def asked_by_google_genai(model, question):
     """The answer that Google's own client reads, or its error."""
     async with emulated(EmulatorSettings()) as gemini:
-        options = {"base_url": gemini.url, "api_version": "v1beta"}
+        options = HttpOptions(base_url=gemini.url, api_version="v1beta")
         async with genai.Client(api_key="any", http_options=options).aio as client:
             return await client.decisions.create(model=model, input="It is urgent.", questions={"a": question})
 

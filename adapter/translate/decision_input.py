@@ -1,0 +1,154 @@
+"""What decisions are about: a text, or a history as one text, with images."""
+
+from collections.abc import Iterator, Sequence
+
+import msgspec
+
+from adapter.translate.core.context import Context
+from adapter.translate.core.kinds import Kinds
+from adapter.translate.core.notes import Fate, Note, Rejected
+from adapter.translate.request.content_parts import parts_of
+from adapter.wire.base import present
+from adapter.wire.gemini.content import Part
+from adapter.wire.gemini.decisions import DecisionContent
+from adapter.wire.openai.chat_request import ContentPart
+from adapter.wire.openai.decisions import DecisionItem, DecisionPart
+
+_CALL = ("call_id", "name", "namespace", "id", "status")
+_OUTPUT = ("call_id", "output", "id", "status")
+_ITEMS = Kinds(
+    DecisionItem,
+    "type",
+    {
+        "message": ("role", "content", "phase", "id", "status"),
+        "function_call": (*_CALL, "arguments"),
+        "custom_tool_call": (*_CALL, "input"),
+        "function_call_output": _OUTPUT,
+        "custom_tool_call_output": _OUTPUT,
+    },
+)
+
+
+def evidence_of(value: str | list[DecisionItem], chat: Context, notes: list[Note]) -> str | list[DecisionContent]:
+    """What the questions are about. A single message of the user's is its content; a history says who said what."""
+    if not value:
+        raise Rejected("input", "value-missing", "there is nothing to decide about")
+    if isinstance(value, str):
+        return value
+    calls: set[str | None] = set()
+    for index, item in enumerate(value):
+        _check_item(item, f"input[{index}]", calls, notes)
+    alone = len(value) == 1 and value[0].type == "message" and value[0].role == "user"
+    if not alone:
+        reason = "the Decisions API knows no roles and no tools: a text says who said what"
+        notes.append(Note("input", Fate.APPROXIMATED, "history-as-text", reason))
+    found = [
+        block
+        for index, item in enumerate(value)
+        for block in _item(item, f"input[{index}]", chat, notes, heading="" if alone else _heading(item))
+    ]
+    if not found:
+        raise Rejected("input", "value-missing", "there is nothing to decide about")
+    return found
+
+
+def _check_item(item: DecisionItem, path: str, calls: set[str | None], notes: list[Note]) -> None:
+    """Note what an item's kind does not have. Raises `Rejected` for an unknown kind, and an output without its call."""
+    if item.type not in _ITEMS.fields:
+        raise Rejected(f"{path}.type", "content-unsupported", f"an item of type {item.type!r} is no evidence")
+    notes.extend(_ITEMS.notes(item, path))
+    if item.type == "message":
+        if item.role not in _ROLES:
+            raise Rejected(f"{path}.role", "unknown-value", f"one of {', '.join(_ROLES)}")
+        if item.phase is not None:
+            notes.append(Note(f"{path}.phase", Fate.DROPPED, "phase-dropped", "Gemini knows no phases of an answer"))
+    elif item.call_id is None:
+        raise Rejected(f"{path}.call_id", "value-missing", "a call and its output have an id")
+    elif item.type.endswith("_output"):
+        if item.call_id not in calls:
+            raise Rejected(f"{path}.call_id", "malformed-value", "no call before this output has the id")
+    else:
+        calls.add(item.call_id)
+        if item.name is None:
+            raise Rejected(f"{path}.name", "value-missing", "a call names its tool")
+        if item.namespace is not None:
+            reason = "told in the name of the tool"
+            notes.append(Note(f"{path}.namespace", Fate.APPROXIMATED, "history-as-text", reason))
+
+
+_ROLES = {"user": "User", "assistant": "Assistant", "developer": "Developer", "system": "System"}
+
+
+def _heading(item: DecisionItem) -> str:
+    """Who said an item, in words."""
+    if item.type == "message":
+        return f"{_ROLES[item.role or 'user']}:"
+    if item.type.endswith("_output"):
+        return f"Output of the call {item.call_id}:"
+    name = f"{item.namespace}.{item.name}" if item.namespace else item.name
+    return f"Assistant calls the tool {name} (call {item.call_id}):"
+
+
+def _item(
+    item: DecisionItem, path: str, chat: Context, notes: list[Note], *, heading: str
+) -> Iterator[DecisionContent]:
+    """The blocks of one item; a text at its beginning stands behind its heading."""
+    name = {"message": "content", "function_call": "arguments", "custom_tool_call": "input"}.get(item.type, "output")
+    value = getattr(item, name)
+    if value is None:
+        raise Rejected(f"{path}.{name}", "value-missing", "the item says nothing")
+    found = _blocks(value, f"{path}.{name}", chat, notes)
+    if heading and found and found[0].type == "text":
+        found[0].text = f"{heading}\n{found[0].text}"
+    elif heading:
+        yield DecisionContent(type="text", text=heading)
+    yield from found
+
+
+TEXTS = ("input_text", "text", "output_text", "refusal", "input_json")
+_IMAGES = ("input_image", "image_url")
+
+
+def _blocks(value: str | list[DecisionPart], path: str, chat: Context, notes: list[Note]) -> list[DecisionContent]:
+    if isinstance(value, str):
+        return [DecisionContent(type="text", text=value)] if value else []
+    parts = [as_chat_part(one, f"{path}[{index}]", (*TEXTS, *_IMAGES), notes) for index, one in enumerate(value)]
+    return [block_of(part) for part in parts_of(parts, path, chat, notes)]
+
+
+def as_chat_part(part: DecisionPart, path: str, kinds: Sequence[str], notes: list[Note]) -> ContentPart:
+    """The part as a chat has it; JSON is the text that it is."""
+    if part.type not in kinds:
+        raise Rejected(f"{path}.type", "content-unsupported", f"no part of type {part.type!r} is taken here")
+    text, type_ = part.text, part.type
+    if part.type == "input_json":
+        text, type_ = _json(part.data, f"{path}.data"), "input_text"
+    elif present(part.data):
+        notes.append(Note(f"{path}.data", Fate.DROPPED, "unknown-field", f"{part.type!r} has no such field"))
+    return ContentPart(
+        type=type_,
+        text=text,
+        refusal=part.refusal,
+        image_url=part.image_url,
+        detail=part.detail,
+        prompt_cache_breakpoint=part.prompt_cache_breakpoint,
+    )
+
+
+def _json(data: msgspec.Raw, path: str) -> str:
+    """JSON as OpenAI renders it: compact."""
+    if not present(data):
+        raise Rejected(path, "value-missing", "the part has no data")
+    text = msgspec.json.format(bytes(data), indent=-1).decode()
+    if text[0] not in "{[":
+        raise Rejected(path, "malformed-value", "an object, or a list of objects")
+    return text
+
+
+def block_of(part: Part) -> DecisionContent:
+    """A part of a chat as the Decisions API has it."""
+    if part.inline_data is not None:
+        return DecisionContent(type="image", data=part.inline_data.data, mime_type=part.inline_data.mime_type)
+    if part.file_data is not None:
+        return DecisionContent(type="image", uri=part.file_data.file_uri, mime_type=part.file_data.mime_type)
+    return DecisionContent(type="text", text=part.text)

@@ -1,0 +1,329 @@
+"""/v1/moderations on Gemini's Decisions API: one question for each category of a content.
+
+Where there is no Decisions API (Vertex AI, relays, a chat model that the operator chose) the safety ratings of a
+generation judge, which know four categories in four grades.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from adapter.translate.core.capabilities import ModelCapabilities, ServedModel, alias_notes
+from adapter.translate.core.context import Context, Options
+from adapter.translate.core.errors import AnswerError
+from adapter.translate.core.notes import Fate, Note, Rejected, unknown_notes
+from adapter.translate.decision_input import block_of
+from adapter.translate.decisions import MAX_QUESTIONS, MOST_SURE, sureness
+from adapter.translate.request.content_parts import parts_of
+from adapter.wire.base import decoder, present
+from adapter.wire.gemini.content import Content, Part
+from adapter.wire.gemini.decisions import AskedQuestion, CreateDecisionRequest, CreateDecisionResponse, DecisionContent
+from adapter.wire.gemini.generate import (
+    GenerateContentRequest,
+    GenerateContentResponse,
+    GenerationConfig,
+    SafetyRating,
+    SafetySetting,
+)
+from adapter.wire.openai.chat_request import ChatCompletionRequest, ContentPart
+from adapter.wire.openai.moderations import Moderation, ModerationPart, ModerationRequest, ModerationResult
+
+DEFAULT_MODEL = "omni-moderation-latest"
+"""OpenAI's default."""
+
+RATED_BY = "gemini-3.5-flash-lite"
+"""The chat model whose safety ratings judge where there is no Decisions API."""
+
+FLAGGED = 0.5
+"""From which score on a category is flagged: more likely so than not."""
+
+CALL_TOKENS = 200_000
+"""About how many tokens one call may have, below the model's limit of 262,144, since they are estimated."""
+
+TEXT, IMAGE = "text", "image"
+_IMAGE_TOKENS = 1_120
+_QUESTION_TOKENS = 30
+
+
+class Category(NamedTuple):
+    """One of OpenAI's categories: what it means, and whether images have it."""
+
+    asks: str
+    has_images: bool = False
+
+
+CATEGORIES: Mapping[str, Category] = {
+    "harassment": Category("express, incite or promote harassing language towards any target"),
+    "harassment/threatening": Category("harass a target, and also threaten it with violence or serious harm"),
+    "hate": Category(
+        "express, incite or promote hate based on race, gender, ethnicity, religion, nationality, sexual orientation, "
+        "disability status or caste"
+    ),
+    "hate/threatening": Category(
+        "express hate based on race, gender, ethnicity, religion, nationality, sexual orientation, disability status "
+        "or caste, and also include violence or serious harm towards that group"
+    ),
+    "illicit": Category("give instructions or advice on how to commit illicit acts"),
+    "illicit/violent": Category(
+        "give instructions or advice on illicit acts that include violence, or on how to procure any weapon"
+    ),
+    "self-harm": Category(
+        "promote, encourage or depict acts of self-harm, such as suicide, cutting and eating disorders", has_images=True
+    ),
+    "self-harm/intent": Category("come from somebody who engages or intends to engage in self-harm", has_images=True),
+    "self-harm/instructions": Category(
+        "encourage acts of self-harm, or give instructions or advice on how to commit them", has_images=True
+    ),
+    "sexual": Category(
+        "arouse sexual excitement or promote sexual services, education and wellness excluded", has_images=True
+    ),
+    "sexual/minors": Category("include sexual content with an individual who is under 18 years old"),
+    "violence": Category("depict death, violence or physical injury", has_images=True),
+    "violence/graphic": Category("depict death, violence or physical injury in graphic detail", has_images=True),
+}
+"""OpenAI's 13 categories (openai-python 3.57.0, types/moderation.py)."""
+
+_HARMS = {
+    "HARM_CATEGORY_HARASSMENT": "harassment",
+    "HARM_CATEGORY_HATE_SPEECH": "hate",
+    "HARM_CATEGORY_SEXUALLY_EXPLICIT": "sexual",
+    "HARM_CATEGORY_DANGEROUS_CONTENT": "illicit",
+}
+"""Gemini's harm categories, and the nearest ones of OpenAI's."""
+
+_GRADES = {"NEGLIGIBLE": 0.05, "LOW": 0.25, "MEDIUM": 0.7, "HIGH": 0.95}
+_UNTOLD = "illicit"
+"""The category of an input that Gemini blocks without telling why: something has to be flagged."""
+
+
+class ModerationContext(msgspec.Struct, frozen=True, kw_only=True):
+    """One request's world. `served` is the model that its name stands for."""
+
+    request: ModerationRequest
+    served: ServedModel
+    options: Options = Options()
+
+    @property
+    def model(self) -> str:
+        """Gemini's model."""
+        return self.served.model
+
+    @property
+    def capabilities(self) -> ModelCapabilities:
+        """What it can do."""
+        return self.served.row
+
+    @property
+    def has_decisions(self) -> bool:
+        """Whether the Decisions API judges, and not safety ratings."""
+        return "DECISION" in self.capabilities.output and self.options.platform != "vertex"
+
+
+class Judged(msgspec.Struct, frozen=True):
+    """One content: its parts, and of which kinds they are."""
+
+    parts: list[Part]
+    kinds: list[str]
+
+    @property
+    def categories(self) -> list[str]:
+        """The categories that it can have."""
+        return [name for name, one in CATEGORIES.items() if TEXT in self.kinds or one.has_images]
+
+    @property
+    def tokens(self) -> int:
+        """About how many tokens it has, with its questions."""
+        texts = [one.text.encode("utf-8", "replace") for one in self.parts if one.text is not None]
+        images = len(self.parts) - len(texts)
+        return sum(map(len, texts)) // 4 + _IMAGE_TOKENS * images + _QUESTION_TOKENS * len(self.categories)
+
+
+class ModerationPlan(msgspec.Struct, frozen=True):
+    """The contents, by which calls they are judged, and what became of the fields."""
+
+    contents: list[Judged]
+    batches: list[list[int]]
+    notes: list[Note]
+
+
+def to_gemini(context: ModerationContext, unknown: Mapping[str, msgspec.Raw] = {}) -> ModerationPlan:
+    """What is to be judged, call by call, and what became of each field. Raises `Rejected`."""
+    row = context.capabilities
+    if not ("DECISION" in row.output or ("TEXT" in row.output and not row.served_by)):
+        raise Rejected("model", "wrong-endpoint", f"{context.model} judges nothing: use gemini-decision-1")
+    asked = context.request.model
+    notes = [*(alias_notes(asked, context.served) if asked is not None else ()), *unknown_notes(unknown)]
+    contents = _contents(context, notes)
+    return ModerationPlan(contents=contents, batches=list(_batches(contents)), notes=notes)
+
+
+def _contents(context: ModerationContext, notes: list[Note]) -> list[Judged]:
+    value = context.request.input
+    if isinstance(value, str):
+        return [_text(value, "input")]
+    if not value:
+        raise Rejected("input", "value-missing", "there is nothing to judge")
+    texts = [one for one in value if isinstance(one, str)]
+    if len(texts) == len(value):
+        return [_text(one, f"input[{index}]") for index, one in enumerate(texts)]
+    parts = [one for one in value if not isinstance(one, str)]
+    if texts:
+        raise Rejected("input", "malformed-value", "a list holds texts, or the parts of one content")
+    return [_content(parts, context, notes)]
+
+
+def _text(value: str, path: str) -> Judged:
+    if not value:
+        raise Rejected(path, "value-missing", "an empty text cannot be judged")
+    return Judged([Part(text=value)], [TEXT])
+
+
+def _content(parts: list[ModerationPart], context: ModerationContext, notes: list[Note]) -> Judged:
+    for index, one in enumerate(parts):
+        if one.type not in ("text", "image_url"):
+            raise Rejected(f"input[{index}].type", "content-unsupported", f"no part of type {one.type!r} is judged")
+    chat = Context(
+        request=ChatCompletionRequest(model=context.model, messages=[]),
+        capabilities=context.capabilities,
+        options=context.options,
+    )
+    asked = [ContentPart(type=one.type, text=one.text, image_url=one.image_url) for one in parts]
+    found = parts_of(asked, "input", chat, notes)
+    if not found:
+        raise Rejected("input", "value-missing", "an empty text cannot be judged")
+    return Judged(found, sorted({TEXT if one.text is not None else IMAGE for one in found}, reverse=True))
+
+
+def _batches(contents: Sequence[Judged]) -> Iterator[list[int]]:
+    """Which contents are judged together: at most as many as one call has questions and tokens for."""
+    batch: list[int] = []
+    questions = tokens = 0
+    for index, one in enumerate(contents):
+        more, size = len(one.categories), one.tokens
+        if batch and (questions + more > MAX_QUESTIONS or tokens + size > CALL_TOKENS):
+            yield batch
+            batch, questions, tokens = [], 0, 0
+        batch.append(index)
+        questions += more
+        tokens += size
+    yield batch
+
+
+def _id(index: int, category: str) -> str:
+    return f"{index} {category}"
+
+
+def questions_about(plan: ModerationPlan, indexes: Sequence[int], model: str) -> CreateDecisionRequest:
+    """The call that judges some contents: one for itself, or several by number."""
+    if len(indexes) == 1:
+        content = plan.contents[indexes[0]]
+        said: str | list[DecisionContent] = [block_of(part) for part in content.parts]
+    else:
+        said = [
+            DecisionContent(type="text", text=f"Content {index + 1}:\n{part.text}")
+            for index in indexes
+            for part in plan.contents[index].parts
+        ]
+    return CreateDecisionRequest(
+        model=f"models/{model.removeprefix('models/')}",
+        input=said,
+        questions={
+            _id(index, name): AskedQuestion(
+                type="noul",
+                instructions=f"Does {'the content' if len(indexes) == 1 else f'content {index + 1}'} "
+                f"{CATEGORIES[name].asks}?",
+            )
+            for index in indexes
+            for name in plan.contents[index].categories
+        },
+    )
+
+
+def is_blocked(response: CreateDecisionResponse) -> bool:
+    """Whether the input was blocked, so that there are no answers."""
+    return response.prompt_feedback is not None and bool(response.prompt_feedback.block_reason)
+
+
+def verdicts(
+    response: CreateDecisionResponse, plan: ModerationPlan, indexes: Sequence[int], notes: list[Note]
+) -> list[ModerationResult]:
+    """What the answers say of each content. One that was blocked is flagged. Raises `AnswerError`."""
+    if is_blocked(response):
+        reason = f"Gemini blocked the input and told no category: it is told as {_UNTOLD}"
+        notes.append(Note("prompt_feedback", Fate.APPROXIMATED, "moderation-block", reason))
+        return [_result({_UNTOLD: MOST_SURE}, plan.contents[index].kinds) for index in indexes]
+    given = response.answers or {}
+    found: list[ModerationResult] = []
+    for index in indexes:
+        content = plan.contents[index]
+        scores: dict[str, float] = {}
+        for name in content.categories:
+            answer = given.get(_id(index, name))
+            if answer is None:
+                raise AnswerError(502, "malformed_response", f"Gemini gave no answer about {name} of input {index}.")
+            scores[name] = sureness(answer, index, [])
+        found.append(_result(scores, content.kinds))
+    return found
+
+
+def _result(scores: Mapping[str, float], kinds: Sequence[str]) -> ModerationResult:
+    """A verdict whose parts agree: it is flagged if a category is."""
+    whole = {name: scores.get(name, 0.0) for name in CATEGORIES}
+    categories = {name: score >= FLAGGED for name, score in whole.items()}
+    return ModerationResult(
+        flagged=any(categories.values()),
+        categories=categories,
+        category_scores=whole,
+        category_applied_input_types={
+            name: [kind for kind in kinds if name in scores and (kind == TEXT or one.has_images)]
+            for name, one in CATEGORIES.items()
+        },
+    )
+
+
+def rating_of(plan: ModerationPlan, index: int) -> GenerateContentRequest:
+    """The generation whose safety ratings judge one content: its prompt is blocked where a rating is MEDIUM or HIGH."""
+    return GenerateContentRequest(
+        contents=[Content(role="user", parts=plan.contents[index].parts)],
+        safety_settings=[SafetySetting(category=name, threshold="BLOCK_MEDIUM_AND_ABOVE") for name in _HARMS],
+        generation_config=GenerationConfig(max_output_tokens=1),
+    )
+
+
+def rated(response: GenerateContentResponse, plan: ModerationPlan, index: int, notes: list[Note]) -> ModerationResult:
+    """What the safety ratings say of a content."""
+    feedback = response.prompt_feedback
+    told = [feedback.safety_ratings] if feedback is not None else []
+    told += [one.safety_ratings for one in response.candidates or ()]
+    scores = dict.fromkeys(_HARMS.values(), 0.0)
+    for rating in (one for raw in told if present(raw) for one in _ratings(raw)):
+        if (name := _HARMS.get(rating.category or "")) is not None:
+            scores[name] = max(scores[name], _GRADES.get(rating.probability or "", 0.0))
+    if feedback is not None and feedback.block_reason and max(scores.values()) < FLAGGED:
+        reason = f"Gemini blocked the input and told no category: it is told as {_UNTOLD}"
+        notes.append(Note("promptFeedback", Fate.APPROXIMATED, "moderation-block", reason))
+        scores[_UNTOLD] = MOST_SURE
+    return _result(scores, plan.contents[index].kinds)
+
+
+def _ratings(raw: msgspec.Raw) -> list[SafetyRating]:
+    try:
+        found: list[SafetyRating] = decoder(list[SafetyRating]).decode(raw)
+    except msgspec.MsgspecError as error:
+        raise AnswerError(502, "malformed_response", f"Gemini's safety ratings cannot be read: {error}") from None
+    return found
+
+
+BY_RATINGS = Note(
+    "results",
+    Fate.APPROXIMATED,
+    "moderation-by-ratings",
+    "safety ratings judge: harassment, hate, sexual and illicit in four grades, and no other category",
+)
+"""What every answer says that safety ratings made."""
+
+
+def answer_of(results: Sequence[ModerationResult], id_: str, model: str) -> Moderation:
+    """OpenAI's answer."""
+    return Moderation(id=id_, model=model, results=list(results))
