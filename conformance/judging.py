@@ -1,8 +1,10 @@
 """What was observed of one turn against what its case expects."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
+
+import msgspec
 
 from conformance.cases import Failure, Turn
 from conformance.events import join_events
@@ -37,10 +39,24 @@ class Verdict(NamedTuple):
         return [*self.request, *self.answer, *self.notes]
 
 
-def judge(turn: Turn, observed: Observed) -> tuple[Verdict, dict[str, Any]]:
-    """The verdict, and the first message of the answer for the turns that follow."""
+def judge(turn: Turn, observed: Observed, before: Sequence[Any] = ()) -> tuple[Verdict, dict[str, Any]]:
+    """The verdict, and the first message of the answer for the turns that follow.
+
+    `before` are the requests to Gemini of the turn before.
+    """
     faults, message = _answer(turn, observed)
-    return Verdict(list(_request(turn, observed)), faults, list(_notes(turn, observed))), message
+    asked = [*_request(turn, observed), *(_extension(before, observed.bodies) if turn.extends else ())]
+    return Verdict(asked, faults, list(_notes(turn, observed))), message
+
+
+def _extension(before: Sequence[Any], bodies: Sequence[Any]) -> Iterator[str]:
+    """Compare bytes: which member comes first counts, and an object knows no order. The list of contents grows."""
+    if not before or not bodies:
+        yield "there is no request of the turn before, or of this one, to compare"
+        return
+    earlier, later = msgspec.json.encode(before[-1]), msgspec.json.encode(bodies[0])
+    if not earlier.endswith(b"]}") or not later.startswith(earlier.removesuffix(b"]}")):
+        yield f"the request does not start with the bytes of the turn before:\n{later.decode()}\nand\n{earlier.decode()}"
 
 
 def _request(turn: Turn, observed: Observed) -> Iterator[str]:

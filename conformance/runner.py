@@ -73,11 +73,13 @@ class Runner(NamedTuple):
             return Result(case, client, [], reason)
         messages: list[dict[str, Any]] = []
         verdicts: list[Verdict] = []
+        before: list[Any] = []
         for turn in case.turns:
             own = f"{case.id} {client}"
             observed = self.ask(case, turn, distinct(fill(turn.request, messages), own))
             expected = msgspec.structs.replace(turn, upstream=distinct(fill(turn.upstream, messages), own))
-            verdict, message = judge(expected, observed)
+            verdict, message = judge(expected, observed, before)
+            before = observed.bodies
             verdicts.append(verdict)
             if verdict.faults:
                 break

@@ -458,10 +458,12 @@ def replies_of(pieces, calls):
 
 def check_case(case, client):
     """Raise with all differences unless a case is answered as it says."""
-    core, messages = CORES.get(case.suite, Core)(case), []
+    core, messages, before = CORES.get(case.suite, Core)(case), [], []
     for number, turn in enumerate(case.turns, 1):
         request = fill(turn.request, messages)
         observed = core.run(turn, request, number)
-        verdict, message = judge(msgspec.structs.replace(turn, upstream=fill(turn.upstream, messages)), observed)
+        expected = msgspec.structs.replace(turn, upstream=fill(turn.upstream, messages))
+        verdict, message = judge(expected, observed, before)
+        before = observed.bodies
         assert not verdict.faults, "\n".join([f"turn {number}:", *verdict.faults, f"Gemini got {core.bodies}"])
         messages.append(CLIENTS[client](message))

@@ -7,7 +7,6 @@ import orjson
 
 from adapter.report.document import GRADES, Report, SchemaReport, TargetReport, model_map
 
-
 MOST_SCHEMAS = 10
 
 

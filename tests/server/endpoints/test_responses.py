@@ -278,4 +278,5 @@ async def test_a_word_that_clients_do_not_know_is_not_repeated():
     async with scripted(script) as upstream, adapter(upstream) as client:
         for asked, told in (("24h", "24h"), ("for ever", None)):
             body = {"model": "gemini-3.5-flash", "input": "hi", "prompt_cache_retention": asked}
-            assert (await client.post("/v1/responses", json=body)).json().get("prompt_cache_retention") == told
+            response = await client.post("/v1/responses", json=body)
+            assert (response.status_code, response.json().get("prompt_cache_retention")) == (200, told)
