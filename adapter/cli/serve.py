@@ -201,7 +201,7 @@ def _greet(settings: Settings, label: str, port: int, page_token: str) -> None:
     else:
         click.echo(f"Upstream: {label} ({settings.upstream_url})")
     click.echo(f"OpenAI base_url: {url}/v1")
-    needs_key = settings.client_keys or settings.clients or settings.upstream_auth == "caller"
+    needs_key = settings.asks_for_key
     if settings.inspector or (settings.inspector is None and settings.loopback):
         token = "" if settings.inspector or needs_key else f"?token={page_token}"
         click.echo(f"What happens to each field: {url}/{token}")

@@ -21,7 +21,7 @@ from adapter.server.http.router import WEBSOCKET, Match
 from adapter.server.lifecycle.key_reload import reload_keys_on_sighup, reload_settings
 from adapter.server.lifecycle.watchdog import watch_event_loop
 from adapter.server.observe.call_log import CallLog
-from adapter.server.observe.exchange_log import Exchange, is_page_enabled
+from adapter.server.observe.exchange_log import MAX_PROGRAM, Exchange, is_page_enabled
 from adapter.server.observe.recording import ExchangeScope
 from adapter.server.observe.request_log import RequestLog, configure
 from adapter.server.observe.route_name import RouteName, loggable_path
@@ -284,6 +284,7 @@ def _exchange(scope: Scope, match: Match[Endpoint] | None, request_id: str) -> E
         client=None,
         trace_id=state.get("trace_id", ""),
         quiet=match is not None and is_quiet(match),
+        program=fields_of(scope).get(b"user-agent", b"").decode("latin-1")[:MAX_PROGRAM],
     )
     state["request_id"] = request_id
     return exchange

@@ -369,11 +369,14 @@ INSPECTOR: Endpoints = tuple(
     Endpoint(method="GET", path=path, handler=handler, is_open=True, is_quiet=True, is_served=is_page_enabled)
     for path, handler in (
         ("/", inspector.page),
+        ("/inspector/about", inspector.about),
         ("/inspector/exchanges", inspector.exchanges),
         ("/inspector/changes", inspector.changes),
         ("/inspector/capabilities", inspector.capabilities),
+        ("/inspector/codes", inspector.codes),
         ("/inspector/exchanges/{exchange_id}", inspector.exchange),
         ("/inspector/{file}", inspector.page_file),
+        ("/inspector/{folder}/{file}", inspector.page_file),
     )
 ) + tuple(
     Endpoint(method="POST", path=path, handler=handler, takes=dict[str, Any], is_open=True, is_served=is_page_enabled)

@@ -327,6 +327,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return not self.loopback or bool(self.client_keys or self.clients)
 
     @property
+    def asks_for_key(self) -> bool:
+        """Whether clients must send a key."""
+        return bool(self.client_keys or self.clients or self.upstream_auth == "caller")
+
+    @property
     def loopback(self) -> bool:
         """Whether only this machine can reach the server."""
         return is_loopback(self.host)

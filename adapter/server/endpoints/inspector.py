@@ -11,7 +11,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
 
+from adapter import __version__
 from adapter.server.endpoints.chat import create_chat_completion
+from adapter.server.endpoints.health import EMULATOR
 from adapter.server.endpoints.responses import create_response
 from adapter.server.endpoints.translate import dry_run_for, translate
 from adapter.server.http.asgi import header, until, while_connected
@@ -24,12 +26,13 @@ from adapter.server.pipeline.dry_run import described
 from adapter.server.pipeline.errors import NotServed
 from adapter.server.pipeline.event_stream import EventStream
 from adapter.server.pipeline.service import Service
+from adapter.translate.core.catalogue import CODES
 
 PAGE = Path(__file__).parent.parent / "inspector"
 _TYPES = {".html": "text/html; charset=utf-8", ".js": "text/javascript; charset=utf-8",
           ".css": "text/css; charset=utf-8"}  # fmt: skip
-TYPES = {file.name: _TYPES[file.suffix] for file in PAGE.iterdir() if file.suffix in _TYPES}
-"""The files of the page, and what they are."""
+TYPES = {file.relative_to(PAGE).as_posix(): _TYPES[file.suffix] for file in PAGE.rglob("*") if file.suffix in _TYPES}
+"""The files of the page by their paths below it, and what they are."""
 
 MAX_VIEWERS = 16
 """How many open pages are told of changes as they come; the others ask again and again."""
@@ -124,7 +127,7 @@ async def page(call: Call) -> None:
 
 async def page_file(call: Call) -> None:
     """A file that the page loads; it holds nothing that was said."""
-    name = call.parameters["file"]
+    name = "/".join(call.parameters[step] for step in ("folder", "file") if step in call.parameters)
     if name not in TYPES:
         raise HTTPException(404)
     await _send_file(call, name)
@@ -132,6 +135,20 @@ async def page_file(call: Call) -> None:
 
 async def _send_file(call: Call, name: str) -> None:
     await call.send((PAGE / name).read_bytes(), {"content-type": TYPES[name], **HEADERS})
+
+
+async def about(call: Call) -> None:
+    """What the page must know of the server before anything else."""
+    _viewer(call)
+    service = call.service
+    facts = {
+        "version": __version__,
+        "upstream": service.label,
+        "emulator": service.label == EMULATOR,
+        "processes": service.settings.workers,
+        "needs_key": service.settings.asks_for_key,
+    }
+    await call.send(facts)
 
 
 async def exchanges(call: Call) -> None:
@@ -178,7 +195,12 @@ async def changes(call: Call) -> None:
     feed = Changes(exchanges, client, header(call.scope, b"last-event-id") or "")
     call.exchange.status = 200
     stream = EventStream(call.send_message, service.settings)
-    with feed.open(), until(stream.keep_alive(None)), service.shutdown.limit():
+    with (
+        feed.open(),
+        while_connected(call.scope, call.receive),
+        until(stream.keep_alive(None)),
+        service.shutdown.limit(),
+    ):
         while True:
             await stream.write(feed.frame() or b": alive\n\n")
             await feed.wait()
@@ -188,6 +210,12 @@ async def capabilities(call: Call) -> None:
     """What each model can do, from when, and until when."""
     _viewer(call)
     await call.send(rows_of(call.service.catalogue))
+
+
+async def codes(call: Call) -> None:
+    """Every code of the ledger, with what it means."""
+    _viewer(call)
+    await call.send(list(CODES.values()))
 
 
 def _page_client(call: Call) -> Client:

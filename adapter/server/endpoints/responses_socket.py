@@ -188,6 +188,7 @@ class Connection:
             request=body,
             stream=True,
             trace_id=opened_by.exchange.trace_id,
+            program=opened_by.exchange.program,
         )
         call = Call(
             self._service,

@@ -1,113 +1,85 @@
-"use strict";
+// The page at /: what became of each field of each request. Parts: base (no knowledge of requests), ledger (pure
+// functions), parts (elements of a request), views (whole screens). Nothing here comes from another site.
 
-const FATES = ["exact", "approximated", "injected", "dropped", "rejected"];
-const shown = new Set(FATES);
-const byId = (id) => document.getElementById(id);
-const known = new Map();
-let current = null;
-let tries = 1;
+import { announce, byId, h } from "./base/dom.js";
+import { go, linkTo, onroute } from "./base/route.js";
+import { about } from "./base/server.js";
+import { Codes } from "./views/codes.js";
+import { Models } from "./views/models.js";
+import { Paste } from "./views/paste.js";
+import { Requests } from "./views/requests.js";
+import { Setup } from "./views/setup.js";
 
-function element(name, text, className) {
-  const made = document.createElement(name);
-  if (text !== undefined) made.textContent = text;
-  if (className) made.className = className;
-  return made;
+const STATES = {
+  connecting: "Connecting",
+  live: "Live",
+  polling: "Asks every 2 s",
+  lost: "Server lost: trying again",
+  closed: "Closed",
+};
+
+function showState(state, why = "") {
+  const shown = byId("state");
+  if (shown.dataset.state === state) return;
+  const before = shown.dataset.state;
+  shown.dataset.state = state;
+  shown.textContent = STATES[state];
+  const banner = byId("lost");
+  banner.hidden = state !== "lost" && state !== "closed";
+  banner.textContent = state === "lost" ? "The server does not answer. What is shown is what was last known; the page tries again by itself." : why;
+  if (before === "lost" && state === "live") announce("The server is back.");
 }
 
-function pretty(text) {
+function showFacts(facts) {
+  const what = byId("upstream");
+  what.textContent = facts.emulator ? "Built-in emulator" : facts.upstream_label;
+  what.title = facts.emulator ? "No key is set: answers are invented by the built-in Gemini emulator." : `Requests go to ${facts.upstream_label}.`;
+  what.classList.toggle("emulated", facts.emulator);
+  what.hidden = false;
+}
+
+const isTyping = (target) => target.closest("input, textarea, select, [contenteditable]") !== null;
+
+function onkey(event, views, route) {
+  if (event.altKey || event.ctrlKey || event.metaKey) return;
+  if (event.key === "Escape" && isTyping(event.target)) return event.target.blur();
+  if (isTyping(event.target)) return;
+  if (event.key === "/") {
+    if (route().view !== "requests") go(linkTo("requests"));
+    views.requests.search();
+    event.preventDefault();
+  } else if (route().view === "requests" && (event.key === "j" || event.key === "k")) {
+    views.requests.move(event.key === "j" ? 1 : -1);
+  } else if (event.key === "Escape" && route().view === "requests" && route().key) {
+    go(linkTo("requests"));
+  }
+}
+
+async function start() {
+  const main = byId("main");
+  let facts;
   try {
-    return JSON.stringify(JSON.parse(text), null, 2);
-  } catch {
-    return text;
+    facts = await about();
+  } catch (error) {
+    main.append(h("p", { class: "empty message", role: "alert" }, `The page cannot be shown: ${error.message}`));
+    return;
   }
+  facts.upstream_label = facts.emulator ? "the emulator" : facts.upstream;
+  showFacts(facts);
+  const views = { requests: new Requests({ facts, onstate: showState }), paste: new Paste({ facts }), models: new Models(), codes: new Codes(), setup: new Setup({ facts }) };
+  for (const view of Object.values(views)) main.append(view.element);
+  let now = null;
+  onroute((route) => {
+    now = route;
+    for (const [name, view] of Object.entries(views)) view.element.hidden = name !== route.view;
+    for (const link of byId("nav").children) {
+      if (link.dataset.view === route.view) link.setAttribute("aria-current", "page");
+      else link.removeAttribute("aria-current");
+    }
+    Promise.resolve(views[route.view].show(route)).catch((error) => announce(error.message));
+  });
+  byId("skip").addEventListener("click", (event) => { event.preventDefault(); main.focus(); });
+  document.addEventListener("keydown", (event) => onkey(event, views, () => now));
 }
 
-function row(exchange) {
-  const button = element("button");
-  button.append(element("span", exchange.model_asked || exchange.path, "model"));
-  const kind = exchange.stream ? "stream" : "whole";
-  const facts = element("small", `${new Date(exchange.started_at * 1000).toLocaleTimeString()} · ${kind} · ${exchange.milliseconds} ms · `);
-  facts.append(element("span", exchange.status, exchange.status >= 400 ? "failed" : ""));
-  const fates = element("small");
-  for (const fate of FATES) {
-    if (exchange.fates[fate]) fates.append(element("span", `${exchange.fates[fate]} ${fate} `, fate));
-  }
-  button.append(facts, fates);
-  button.setAttribute("aria-current", exchange.id === current);
-  button.addEventListener("click", () => open(exchange.id));
-  const item = element("li");
-  item.append(button);
-  return item;
-}
-
-function noteRow(note, direction) {
-  const made = element("tr");
-  const why = note.signature ? `${note.reason} (source: ${note.signature})` : note.reason;
-  made.append(element("td", `${direction} ${note.path}`), element("td", note.fate, `fate ${note.fate}`), element("td", why));
-  made.hidden = !shown.has(note.fate);
-  made.dataset.fate = note.fate;
-  return made;
-}
-
-// Each of several processes has exchanges of its own, and any of them may answer.
-async function detail(id) {
-  let answer;
-  for (let left = tries; left > 0; left -= 1) {
-    answer = await fetch(`inspector/exchanges/${encodeURIComponent(id)}`);
-    if (answer.status !== 404) break;
-  }
-  return answer;
-}
-
-async function open(id) {
-  const answer = await detail(id);
-  if (!answer.ok) return;
-  const exchange = await answer.json();
-  current = id;
-  history.replaceState(null, "", `#${id}`);
-  byId("detail").hidden = false;
-  byId("title").textContent = `${exchange.path} · ${exchange.id}`;
-  const sent = exchange.model && exchange.model !== exchange.model_asked ? ` → ${exchange.model}` : "";
-  byId("facts").textContent = `${exchange.model_asked}${sent} · HTTP ${exchange.status} · ${exchange.milliseconds} ms`;
-  const rows = exchange.notes.map((note) => noteRow(note, "→")).concat(exchange.reply_notes.map((note) => noteRow(note, "←")));
-  byId("notes").replaceChildren(...rows);
-  byId("request").textContent = pretty(exchange.request);
-  byId("upstream-request").textContent = pretty(exchange.upstream_request);
-  byId("answer").textContent = exchange.answer.map(pretty).join("");
-  await refresh();
-}
-
-async function refresh() {
-  const answer = await fetch("inspector/exchanges");
-  if (!answer.ok) return;
-  const { upstream, processes, exchanges } = await answer.json();
-  const from = upstream === "emulator" ? "answers come from the built-in Gemini emulator" : `upstream: ${upstream}`;
-  byId("upstream").textContent = processes > 1 ? `${from} · collected from ${processes} processes, one after the other` : from;
-  tries = processes > 1 ? 10 * processes : 1;
-  if (processes === 1) known.clear();
-  for (const exchange of exchanges) known.set(exchange.id, exchange);
-  const rows = [...known.values()].sort((a, b) => b.started_at - a.started_at).slice(0, 100);
-  byId("empty").hidden = rows.length > 0;
-  byId("exchanges").replaceChildren(...rows.map(row));
-}
-
-function filters() {
-  for (const fate of FATES) {
-    const box = element("input");
-    box.type = "checkbox";
-    box.checked = true;
-    box.addEventListener("change", () => {
-      box.checked ? shown.add(fate) : shown.delete(fate);
-      for (const note of byId("notes").children) note.hidden = !shown.has(note.dataset.fate);
-    });
-    const label = element("label", ` ${fate}`, fate);
-    label.prepend(box);
-    byId("filter").append(label);
-  }
-}
-
-byId("base-url").textContent = new URL("v1/chat/completions", location.href).href;
-filters();
-refresh();
-if (location.hash) open(decodeURIComponent(location.hash.slice(1)));
-setInterval(() => document.hidden || refresh(), 2000);
+start();

@@ -80,4 +80,4 @@ class Changes:
 
 def _state(exchange: Exchange) -> tuple[object, ...]:
     """Return what the row of a running request shows, to compare it with what was sent."""
-    return exchange.model_asked, exchange.model, exchange.status, exchange.first_event_after, len(exchange.answer)
+    return exchange.model_asked, exchange.model, exchange.status, exchange.last_event_after, len(exchange.answer)

@@ -31,6 +31,7 @@ _OWN, _PART, _OBJECT = 4_096, 1_600, 112
 """Estimated bytes: of an exchange itself, of a message or part in both vocabularies, of one event with its time."""
 
 MAX_EXCERPT = 120
+MAX_PROGRAM = 60
 _TEXT = re.compile(rb'"(?:content|text|input)"\s*:\s*"((?:[^"\\]|\\.){1,400})')
 
 _LONG = re.compile(rb'"((?:data:[^",]{0,100},)?)[A-Za-z0-9+/_-]{400,}={0,2}"')
@@ -75,6 +76,7 @@ class Exchange(msgspec.Struct, kw_only=True):
     """One request and its answer, as far as log, metrics, traces and the page need them.
 
     - `client`: the id of the client; the exchange is shown to no other. None: not authenticated, nothing is kept.
+    - `program`: the program that sent it, by its User-Agent.
     - `path`: the template of the route; `unknown_path`: a path that no route has.
     - `endpoint`: its name in metrics; `quiet`: a health probe, which has no metrics.
     - `started_at`: Unix seconds; `begun`: seconds of `time.perf_counter`; `first_event_after`: seconds.
@@ -111,6 +113,7 @@ class Exchange(msgspec.Struct, kw_only=True):
     trace_id: str = ""
     background: bool = False
     quiet: bool = False
+    program: str = ""
     number: int = 0
     is_running: bool = False
     plan: Plan | None = None
@@ -192,10 +195,17 @@ class Exchange(msgspec.Struct, kw_only=True):
             "outcome": "running" if self.is_running else self.outcome,
             "first_event_ms": round(self.first_event_after * 1000, 1),
             "events": len(self.answer),
+            "last_event_ms": round(self.last_event_after * 1000, 1),
             "codes": sorted({note.code for note in self.ledger if note.code}),
             "tokens": None if usage is None else [usage.prompt_token_count, usage.candidates_token_count],
             "excerpt": self.excerpt,
+            "program": self.program,
         }
+
+    @property
+    def last_event_after(self) -> float:
+        """When Gemini said something last, in seconds after the request came: one that hangs is told by it."""
+        return max((call.events[-1][0] for call in self.calls if call.events), default=0.0)
 
     @property
     def key(self) -> str:
@@ -206,7 +216,7 @@ class Exchange(msgspec.Struct, kw_only=True):
     def excerpt(self) -> str:
         """Return the beginning of the last text in the request."""
         found = _TEXT.findall(self.request[-8_192:])
-        return found[-1].decode(errors="replace")[:MAX_EXCERPT] if found else ""
+        return _unescape(found[-1])[:MAX_EXCERPT] if found else ""
 
     def detail(self, *, is_whole: bool = False) -> dict[str, object]:
         """Return everything about the exchange; `is_whole`: without shortening its bodies."""
@@ -223,6 +233,20 @@ class Exchange(msgspec.Struct, kw_only=True):
             "answer_times": [round(at - self.begun, 4) for at in times],
             "calls": [call.as_json() for call in self.calls],
         }
+
+
+_ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|(.))")
+_SPACES = {"n": " ", "r": " ", "t": " ", "b": " ", "f": " "}
+
+
+def _unescape(text: bytes) -> str:
+    """Return the text of a JSON string on one line; halves of characters, and what is cut off, are replaced."""
+    plain = _ESCAPE.sub(_decode_escape, text.decode(errors="replace"))
+    return plain.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def _decode_escape(found: re.Match[str]) -> str:
+    return chr(int(found[1], 16)) if found[1] else _SPACES.get(found[2], found[2])
 
 
 def _text(body: bytes) -> str:

@@ -3,12 +3,19 @@
 import asyncio
 import json
 import time
+from contextlib import AsyncExitStack
+from typing import Any
 
 import pytest
 
+from adapter import __version__
+from adapter.server.endpoints.inspector import MAX_VIEWERS
+from adapter.server.observe import changes
 from adapter.server.observe.changes import Changes
 from adapter.server.observe.exchange_log import MAX_KEPT, Exchange, ExchangeLog
-from tests.support.scripted import adapter, answer, chat, scripted
+from adapter.translate.core.catalogue import CODES
+from tests.support.guards import PATIENCE
+from tests.support.scripted import adapter, answer, chat, frame, scripted
 
 OWN = {"x-adapter-page": "1", "origin": "http://127.0.0.1", "host": "127.0.0.1", "content-type": "application/json"}
 
@@ -64,6 +71,88 @@ async def test_what_never_went_to_gemini_is_said():
         detail = (await client.get("/inspector/exchanges/strict")).json()
     assert refused.status_code == 400
     assert (detail["was_sent"], detail["calls"]) == (False, [])
+
+
+async def test_a_running_stream_tells_when_gemini_said_something_last_and_who_asked():
+    release = asyncio.Event()
+
+    async def stalls(call):
+        await call.start()
+        await call.send(frame(answer("Hel", finish=None)))
+        await release.wait()
+        await call.send(frame(answer("lo")))
+        await call.end()
+
+    async with scripted(stalls) as upstream, adapter(upstream) as client:
+        sent = asyncio.create_task(
+            client.post(
+                "/v1/chat/completions", json={**chat("hi"), "stream": True}, headers={"user-agent": "a program/1"}
+            )
+        )
+        row: dict[str, Any] = {"last_event_ms": 0}
+        while not row["last_event_ms"]:
+            row = next(iter((await client.get("/inspector/exchanges")).json()["exchanges"]), row)
+        release.set()
+        await sent
+    assert (row["running"], row["program"]) == (True, "a program/1")
+    assert row["first_event_ms"] > 0
+
+
+async def test_the_page_is_told_of_the_server_and_of_the_codes():
+    async with scripted(says_hello) as upstream, adapter(upstream) as client:
+        facts = (await client.get("/inspector/about")).json()
+        codes = (await client.get("/inspector/codes")).json()
+    assert facts == {
+        "version": __version__,
+        "upstream": facts["upstream"],
+        "emulator": False,
+        "processes": 1,
+        "needs_key": False,
+    }
+    assert [set(code) for code in codes] == [{"name", "severity", "sentence", "advice"}] * len(CODES)
+
+
+async def test_with_client_keys_the_page_says_that_one_is_needed():
+    async with scripted(says_hello) as upstream, adapter(upstream, client_keys=("one",)) as client:
+        shown = (await client.get("/inspector/about", headers={"authorization": "Bearer one"})).json()
+        refused = await client.get("/inspector/about")
+    assert shown["needs_key"] is True
+    assert refused.status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("content", "excerpt"),
+    [
+        ('two\nlines\tand a "quote"', 'two lines and a "quote"'),
+        ("a face 😀 and a half \ud83d", "a face 😀 and a half �"),
+        ("x" * 500, "x" * 120),
+    ],
+)
+def test_an_excerpt_is_one_line_of_plain_text(content, excerpt):
+    body = json.dumps({"messages": [{"role": "user", "content": content}]}).encode()
+    assert Exchange(id="a", path="/", started_at=0.0, request=body).excerpt == excerpt
+
+
+async def test_a_page_that_is_closed_makes_room_for_another_at_once(monkeypatch):
+    monkeypatch.setattr(changes, "ALIVE", 10 * PATIENCE)
+    async with scripted(says_hello) as upstream, adapter(upstream, heartbeat_after=10 * PATIENCE) as client:
+        async with AsyncExitStack() as stack:
+            for _ in range(MAX_VIEWERS):
+                await stack.enter_async_context(client.stream("GET", "/inspector/changes"))
+        status = 503
+        while status == 503:
+            async with client.stream("GET", "/inspector/changes") as response:
+                status = response.status_code
+    assert status == 200
+
+
+async def test_more_pages_than_are_told_of_changes_are_asked_to_ask():
+    async with AsyncExitStack() as stack:
+        upstream = await stack.enter_async_context(scripted(says_hello))
+        client = await stack.enter_async_context(adapter(upstream))
+        open_ones = [client.stream("GET", "/inspector/changes") for _ in range(MAX_VIEWERS + 1)]
+        statuses = [(await stack.enter_async_context(one)).status_code for one in open_ones]
+    assert statuses == [200] * MAX_VIEWERS + [503]
 
 
 def test_changes_go_on_where_the_last_connection_ended():
