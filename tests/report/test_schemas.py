@@ -77,7 +77,7 @@ def test_a_schema_is_told_with_its_losses_and_what_to_send_instead(tmp_path):
 def test_a_pull_request_shows_what_to_send_instead(tmp_path):
     report(tmp_path, request(SENT), options=["--markdown", str(tmp_path / "report.md")])
     text = (tmp_path / "report.md").read_text()
-    assert "### plan, tools.function.parameters: 1 requests" in text
+    assert "### plan, tools.function.parameters: 1 request\n" in text
     assert "| `properties.day.pattern` | `schema-constraint-described` | changes-answers |" in text
     assert json.loads(text.split("```json\n")[1].split("\n```")[0]) == LINTED
 

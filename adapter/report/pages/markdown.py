@@ -90,13 +90,17 @@ def _schemas(report: Report) -> str:
 
 def _schema(schema: SchemaReport) -> str:
     rows = [[f"`{loss.path or '(root)'}`", f"`{loss.code}`", loss.severity, loss.reason] for loss in schema.losses]
-    head = f"### {schema.name or '(no name)'}, {schema.field}: {schema.requests:,} requests"
+    head = f"### {schema.name or '(no name)'}, {schema.field}: {_counted(schema.requests, 'request')}"
     table = _table(["keyword", "code", "severity", "what becomes of it"], rows)
     if schema.linted is None:
         return f"{head}\n\n{table}\n\nNo schema says this on Gemini."
     text = orjson.dumps(schema.linted, option=orjson.OPT_INDENT_2).decode()
     fence = "`" * max(3, 1 + max(map(len, re.findall("`+", text)), default=0))
     return f"{head}\n\n{table}\n\n{fence}json\n{text}\n{fence}"
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
