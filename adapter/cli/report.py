@@ -17,7 +17,7 @@ from adapter import __version__
 from adapter.cli.help import SettingsCommand
 from adapter.cli.options import load_settings, today, with_settings
 from adapter.cli.prediction import predicted_error
-from adapter.report.document import CodeReport, Report, report_of
+from adapter.report.document import CodeReport, Lint, Report, report_of
 from adapter.report.examples import examples_of
 from adapter.report.files import files_below
 from adapter.report.pages import html as html_page
@@ -171,7 +171,6 @@ def _run(
             raise click.ClickException(str(error)) from None
     table = catalogue(question.settings, question.day)
     rows = {model: named(model, table).row for model in question.models}
-    dialect = options(question.settings).schema
     made = report_of(
         result,
         files=len(files),
@@ -179,7 +178,7 @@ def _run(
         made=today(),
         platform=table.platform,
         rows=rows,
-        lint=partial(linted, dialect=dialect, accepts=partial(accepts_schema, dialect)),
+        lint=_lint(question),
     )
     return made, result.tally
 
@@ -188,7 +187,12 @@ def _page(made: Report, tally: TrafficTally, question: Question, is_masked: bool
     judge = make_judge(question._replace(models=()))
     mapped = tally.targets.get(MAPPED)
     examples = examples_of(mapped, judge, MAPPED, is_masked=is_masked) if mapped else []
-    return html_page.render(made, MAPPED, examples, is_masked=is_masked).encode()
+    return html_page.render(made, MAPPED, examples, lint=_lint(question), is_masked=is_masked).encode()
+
+
+def _lint(question: Question) -> Lint:
+    dialect = options(question.settings).schema
+    return partial(linted, dialect=dialect, accepts=partial(accepts_schema, dialect))
 
 
 def make_judge(question: Question) -> Judge:

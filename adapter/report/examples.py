@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import orjson
 
-from adapter.report.document import Report
+from adapter.report.document import Lint, Report, SchemaReport
 from adapter.report.records import RecordedRequest
 from adapter.report.tally import Example, TargetTally
 from adapter.report.verdicts import Judge
@@ -179,19 +179,21 @@ def shortened(value: Any) -> Any:
     return value
 
 
-def masked_report(report: Report) -> Report:
-    """A report without texts of requests: expected errors and schemas are masked."""
+def masked_report(report: Report, lint: Lint) -> Report:
+    """A report without texts of requests: expected errors and schemas are masked.
+
+    A masked schema is linted once more, so that what the linting adds can be read.
+    """
     targets = [msgspec.structs.replace(one, errors=masked_errors(one.errors)) for one in report.targets]
-    schemas = [
-        msgspec.structs.replace(
-            one,
-            sent=masked_schema(one.sent),
-            linted=masked_schema(one.linted),
-            losses=[loss._replace(reason=CODES[loss.code].sentence) for loss in one.losses],
-        )
-        for one in report.schemas
-    ]
+    schemas = [_masked_losses(one, lint) for one in report.schemas]
     return msgspec.structs.replace(report, targets=targets, schemas=schemas)
+
+
+def _masked_losses(schema: SchemaReport, lint: Lint) -> SchemaReport:
+    sent = masked_schema(schema.sent)
+    linted = None if schema.linted is None else lint(orjson.dumps(sent)) or masked_schema(schema.linted)
+    losses = [loss._replace(reason=CODES[loss.code].sentence) for loss in schema.losses]
+    return msgspec.structs.replace(schema, sent=sent, linted=linted, losses=losses)
 
 
 def masked_errors(errors: dict[str, int]) -> dict[str, int]:

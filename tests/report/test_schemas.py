@@ -51,7 +51,8 @@ def report(tmp_path: Path, *bodies: Any, options=()) -> dict[str, Any]:
     arguments = ["report", "--processes", "1", "--on", "2026-11-30", "--targets", "mapped", "--json", str(path)]
     result = CliRunner().invoke(main, [*arguments, str(recording), *options])
     assert result.exit_code == 0, result.output
-    return json.loads(path.read_text())
+    document: dict[str, Any] = json.loads(path.read_text())
+    return document
 
 
 def test_a_schema_is_told_with_its_losses_and_what_to_send_instead(tmp_path):

@@ -5,14 +5,14 @@ from typing import Any
 
 import msgspec
 
-from adapter.report.document import Report, model_map
+from adapter.report.document import Lint, Report, model_map
 from adapter.report.examples import ShownExample, masked_report
 
 
-def render(report: Report, target: str, examples: list[ShownExample], *, is_masked: bool) -> str:
+def render(report: Report, target: str, examples: list[ShownExample], *, lint: Lint, is_masked: bool) -> str:
     """The page. With `is_masked` no text of a request is in it: examples must have been masked by then."""
     if is_masked:
-        report = masked_report(report)
+        report = masked_report(report, lint)
     data = {
         "report": report,
         "target": target,
