@@ -43,6 +43,10 @@ class ChoiceState:
         self._join()
         return self._parts
 
+    def part_at(self, position: int) -> Part:
+        """A part that was kept."""
+        return self._parts[position]
+
     @property
     def position(self) -> int:
         """The number of the part that was kept last."""

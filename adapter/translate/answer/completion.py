@@ -177,7 +177,8 @@ class _Sorted:
         self.parts: list[Part] = []
         self.said_something = False
         assembly: CallAssembly | None = None
-        for number, part in enumerate(parts):
+        singles = ((number, one) for number, given in enumerate(parts) for one in reply.single_parts(given))
+        for number, part in singles:
             if part.function_call is None:
                 self._sort(part, number)
             else:

@@ -5,6 +5,7 @@ import math
 import re
 from collections.abc import Iterable, Mapping
 from hashlib import blake2b
+from operator import attrgetter
 from typing import Any, Literal, NamedTuple
 
 import msgspec
@@ -93,6 +94,22 @@ def kind_of(part: Part) -> Kind:
     return "opaque" if _DATA.sent(part) else "empty"
 
 
+def single_parts(part: Part) -> tuple[Part, ...]:
+    """A part as parts that hold one thing each, the text first.
+
+    Gemini's own hold one; relays have been seen to put a call beside a text. A signature is the last one's.
+    """
+    if (part.text is None) + (part.function_call is None) == 1 and _BESIDE(part) == _NOTHING_BESIDE:
+        return (part,)
+    names = [name for name, value in _HELD.sent(part) if value != ""]
+    if len(names) < 2:
+        return (part,)
+    ones = [Part(thought=part.thought, **{name: getattr(part, name)}) for name in names]
+    kept = {name: getattr(part, name) for name in Part.__struct_fields__ if name not in _HELD_NAMES}
+    ones[-1] = Part(**kept, **{names[-1]: getattr(part, names[-1])})
+    return tuple(ones)
+
+
 def is_plain(part: Part) -> bool:
     """Whether a part says nothing beside its data, that it is a thought, and its signature."""
     return part == Part(
@@ -104,19 +121,23 @@ def is_plain(part: Part) -> bool:
     )
 
 
-_DATA = Fields(
-    Part,
-    (
-        "inline_data",
-        "file_data",
-        "function_response",
-        "executable_code",
-        "code_execution_result",
-        "tool_call",
-        "tool_response",
-        "audio_transcription",
-    ),
+_DATA_NAMES = (
+    "inline_data",
+    "file_data",
+    "function_response",
+    "executable_code",
+    "code_execution_result",
+    "tool_call",
+    "tool_response",
+    "audio_transcription",
 )
+_DATA = Fields(Part, _DATA_NAMES)
+
+
+_HELD_NAMES = ("text", *_DATA_NAMES, "function_call")
+_HELD = Fields(Part, _HELD_NAMES)
+_BESIDE = attrgetter(*_DATA_NAMES)
+_NOTHING_BESIDE = _BESIDE(Part())
 
 
 OPAQUE = "OpenAI has no place for it: in extra_content, and sent back to Gemini"

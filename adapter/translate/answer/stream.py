@@ -231,7 +231,8 @@ class ChatStream:
         deltas: list[Delta] = []
         if content is not None:
             for part in content.parts or ():
-                deltas += told(part, choice)
+                for one in reply.single_parts(part):
+                    deltas += told(one, choice)
         if candidate != Candidate(index=candidate.index, content=content):
             logprobs = self._beside_content(choice, candidate, deltas)
         for delta in deltas:

@@ -47,7 +47,8 @@ def _status(opened: Open, status: str) -> str:
 class Output:
     """The items so far; every method returns the events that tell of what it did.
 
-    `cites`: whether citations may follow, for which a message stays open beside other items.
+    `cites`: whether citations may follow, for which messages stay open to the end, beside other items; what is said
+    behind another item is a message of its own all the same.
     """
 
     def __init__(self, stamp: Stamp, items: list[OutputItem]) -> None:
@@ -56,6 +57,7 @@ class Output:
         self.cites = False
         self._number = -1
         self._message: OpenMessage | None = None
+        self._spoken: list[OpenMessage] = []
         self._other: Open | None = None
         self._messages: list[OpenMessage] = []
 
@@ -83,8 +85,11 @@ class Output:
     def _make_room(self) -> list[Event]:
         """End what another item cannot begin beside."""
         told: list[Event] = []
-        if self._message is not None and not self.cites:
-            told += self._close(self._message, DONE)
+        if self._message is not None:
+            if self.cites:
+                self._spoken.append(self._message)
+            else:
+                told += self._close(self._message, DONE)
             self._message = None
         if self._other is not None:
             told += self._close(self._other, DONE)
@@ -229,12 +234,13 @@ class Output:
     def cite(self, found: Sequence[UrlCitationAnnotation]) -> list[Event]:
         """Citations, whose places count characters of the whole text; a message that has ended takes none."""
         told: list[Event] = []
+        still_open = [*self._spoken, self._message]
         start = 0
         for message in self._messages:
             for part in message.message.content:
                 if isinstance(part, OutputText):
                     end = start + message.length(part)
-                    if message is self._message:
+                    if any(message is one for one in still_open):
                         told += [message.annotate(part, one) for one in citations_of(found, start, end)]
                     start = end
         return told
@@ -242,8 +248,10 @@ class Output:
     def finish(self, status: str) -> list[Event]:
         """End what is open; the last item has the status of the whole answer."""
         told = self.text("", []) if not self.items and status == DONE else []
-        left = sorted((one for one in (self._message, self._other) if one is not None), key=lambda one: one.index)
+        still_open = (*self._spoken, self._message, self._other)
+        left = sorted((one for one in still_open if one is not None), key=lambda one: one.index)
         for number, opened in enumerate(left, 1):
             told += self._close(opened, status if number == len(left) else DONE)
         self._message = self._other = None
+        self._spoken = []
         return told

@@ -21,7 +21,7 @@ from adapter.translate.responses.output_items import Output
 from adapter.translate.responses.tools import echoed
 from adapter.translate.signatures import carriers as responses_carrier
 from adapter.translate.signatures.keys import call_key, item_key
-from adapter.wire.base import decoder, present
+from adapter.wire.base import decoder, encode, present
 from adapter.wire.gemini.content import Part
 from adapter.wire.gemini.generate import GenerateContentResponse, GroundingMetadata
 from adapter.wire.openai import response_events as events
@@ -120,7 +120,20 @@ class _Ran(Delta):
 
 
 class _Chat(ChatStream):
-    """Chat's machine; tells of executed code and of searches too."""
+    """Chat's machine; tells of executed code and of searches too.
+
+    `untold` are the parts of the first choice that no item tells of: files, transcripts, results of Gemini's tools.
+    """
+
+    def __init__(self, context: Context, stamp: Stamp) -> None:
+        super().__init__(context, stamp)
+        self.untold: list[Part] = []
+
+    def _no_place(self, numbers: Iterable[int], choice: ChoiceState) -> None:
+        places = list(numbers)
+        super()._no_place(places, choice)
+        if choice.index == 0:
+            self.untold += map(choice.part_at, places)
 
     def _opaque(self, part: Part, choice: ChoiceState) -> list[Delta]:
         ran = present(part.executable_code) or present(part.code_execution_result)
@@ -270,8 +283,7 @@ class ResponseStream:
     def _delta(self, delta: Delta) -> list[Event]:
         if delta.content:
             logprobs, self._logprobs = self._logprobs, []
-            told = self._tell_search() if self._search else []
-            return told + self._output.text(delta.content, logprobs)
+            return self._output.text(delta.content, logprobs)
         if delta.reasoning_content:
             return self._output.thought(delta.reasoning_content)
         if delta.tool_calls:
@@ -350,7 +362,7 @@ class ResponseStream:
         return self._output.search({"type": "search", "query": queries[0], "queries": queries})
 
     def _tell_search(self) -> list[Event]:
-        """The search that Gemini ran: before the text that it led to, if it is known by then."""
+        """The search that Gemini ran. Metadata tell of it, in streams behind the text that it led to: so it is last."""
         if self._search is None or self._searched:
             return []
         self._searched = True
@@ -359,6 +371,8 @@ class ResponseStream:
     def _extras(self, said: dict[str, Any]) -> None:
         """What has no place in a response; signatures and parts travel in `encrypted_content`."""
         rest = {name: value for name, value in said.items() if name not in ("thought_signature", "parts")}
+        if self._chat.untold:
+            rest["parts"] = extras.compact(msgspec.Raw(encode(self._chat.untold)))
         self.response.extra_content = extras.google(rest)
 
     def _end(self) -> list[Event]:

@@ -4,6 +4,7 @@ import base64
 import io
 import json
 import wave
+from itertools import combinations
 
 import msgspec
 import pytest
@@ -351,3 +352,23 @@ def test_no_leaf_of_an_answer_that_says_everything_is_lost():
     chunks, notes, issued = streamed([FULL])
     stored = [json.loads(msgspec.json.encode(record)) for _, record, _ in issued]
     assert lost(FULL, Output(joined(chunks), stored), notes, constant, merged=True) == []
+
+
+HELD = {
+    "text": "said",
+    "inlineData": {"mimeType": "image/png", "data": "iVBORw0KGgo="},
+    "fileData": {"fileUri": "files/a"},
+    "functionCall": {"name": "f", "args": {}},
+    "executableCode": {"language": "PYTHON", "code": "1"},
+}
+
+
+@pytest.mark.parametrize("names", list(combinations(HELD, 2)), ids=" and ".join)
+def test_a_part_that_holds_two_things_loses_neither(names):
+    body = answer({**{name: HELD[name] for name in names}, "thoughtSignature": "U0lH"})
+    choice = both(body)
+    message = choice["message"]
+    seen = json.dumps(message)
+    marks = {"text": "said", "inlineData": "iVBORw0KGgo=", "fileData": "files/a", "functionCall": "call_"}
+    assert all(marks.get(name, "executableCode") in seen for name in names)
+    assert choice["finish_reason"] == ("tool_calls" if "functionCall" in names else "stop")
