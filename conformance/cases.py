@@ -86,9 +86,9 @@ class Further(Form):
 class Turn(Form):
     """One request, what Gemini must get and says, and what the client must get.
 
-    `upstream` is Gemini's request, whole; without it the request is not looked at. `extends`: it starts with the bytes of
-    the turn before, up to the end of its contents, as Gemini's cache wants it. `path` is `MODEL:METHOD`. `calls`: how
-    many times Gemini is asked. `notes` are all fates of fields that are not `exact`, each as "PATH FATE";
+    `upstream` is Gemini's request, whole; without it the request is not looked at. `extends`: it starts with the bytes
+    of the turn before, up to the end of its contents, as Gemini's cache wants it. `path` is `MODEL:METHOD`. `calls`:
+    how many times Gemini is asked. `notes` are all fates of fields that are not `exact`, each as "PATH FATE";
     `reply_notes` the same of the answer. `answer` is Gemini's whole answer with HTTP `status`, `events` its stream; an
     event that is a string goes out as it is. `further` are the calls that go on with it. `response` is what the client
     gets, joined if streamed; members that it does not name are free. `chunks` are the deltas, one by one; of a response

@@ -56,7 +56,7 @@ def _extension(before: Sequence[Any], bodies: Sequence[Any]) -> Iterator[str]:
         return
     earlier, later = msgspec.json.encode(before[-1]), msgspec.json.encode(bodies[0])
     if not earlier.endswith(b"]}") or not later.startswith(earlier.removesuffix(b"]}")):
-        yield f"the request does not start with the bytes of the turn before:\n{later.decode()}\nand\n{earlier.decode()}"
+        yield f"{later.decode()}\ndoes not start with the bytes of the turn before:\n{earlier.decode()}"
 
 
 def _request(turn: Turn, observed: Observed) -> Iterator[str]:
