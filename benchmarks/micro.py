@@ -68,7 +68,7 @@ def said(text: str, finish: str | None = None) -> dict[str, Any]:
 def context() -> Context:
     """The world of a small request."""
     request = ChatCompletionRequest(model=MODEL, messages=[])
-    return Context(request=request, capabilities=settings.named(MODEL, NAMES)[1], options=OPTIONS)
+    return Context(request=request, capabilities=settings.find_served_model(MODEL, NAMES)[1], options=OPTIONS)
 
 
 def requests() -> dict[str, list[tuple[bytes, dict[str, Signature]]]]:

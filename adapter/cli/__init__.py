@@ -1,5 +1,6 @@
-"""The `adapter` command, one file per command. A command's file is imported when it is asked for: serving must start
-at once, and needs nothing of what reports need.
+"""The `adapter` command, one file per command.
+
+A command's file is imported when the command runs: the server must start fast, and needs none of the code of reports.
 """
 
 from importlib import import_module
@@ -13,14 +14,14 @@ COMMANDS = ("serve", "emulate", "key", "translate", "report", "models", "codes",
 
 
 class Commands(click.Group):
-    """The commands by name, each imported when it is used."""
+    """A group of commands, each imported when it is used."""
 
     def list_commands(self, _context: click.Context) -> list[str]:
-        """All names, in the order of `COMMANDS`."""
+        """List the names in the order of `COMMANDS`."""
         return list(COMMANDS)
 
     def get_command(self, _context: click.Context, name: str) -> click.Command | None:
-        """The command of a name, or None."""
+        """Import a command; None if there is none of this name."""
         if name not in COMMANDS:
             return None
         command: click.Command = getattr(import_module(f"adapter.cli.{name}"), name)

@@ -1,4 +1,4 @@
-"""`adapter config`: what the settings are, whether they are right, and a file to start from."""
+"""`adapter config`: shows the settings, validates them, and prints a file to start from."""
 
 import os
 from pathlib import Path
@@ -10,7 +10,7 @@ from adapter.cli.help import SettingsCommand
 from adapter.cli.options import load_settings, with_settings
 from adapter.settings import SECRETS, Setting, all_settings
 from adapter.settings.groups import GROUPS
-from adapter.settings.sources import shown_value, sources
+from adapter.settings.sources import list_sources, safe_value
 
 
 @click.group()
@@ -24,14 +24,14 @@ def config() -> None:
 def show(config: Path | None, *, is_all: bool, **flags: Any) -> None:
     """Print the settings in force, and where each comes from. Secrets are counted, never shown."""
     settings = load_settings(config, flags)
-    told = sources(settings, flags, os.environ, config)
-    for one in told:
+    changed_settings = list_sources(settings, flags, os.environ, config)
+    for one in changed_settings:
         click.echo(f"{one.name} = {one.value}  ({one.origin})")
     if is_all:
-        changed = {one.name for one in told}
+        changed = {one.name for one in changed_settings}
         for setting in all_settings():
             if setting.name not in changed:
-                click.echo(f"{setting.name} = {shown_value(settings, setting.name)}  (default)")
+                click.echo(f"{setting.name} = {safe_value(settings, setting.name)}  (default)")
 
 
 @config.command(cls=SettingsCommand)
@@ -39,7 +39,7 @@ def show(config: Path | None, *, is_all: bool, **flags: Any) -> None:
 def check(config: Path | None, **flags: Any) -> None:
     """Say whether the settings are right; leave with 1 and a sentence if not."""
     settings = load_settings(config, flags)
-    answered = "the built-in emulator" if settings.emulated else settings.upstream_url
+    answered = "the built-in emulator" if settings.uses_emulator else settings.upstream_url
     click.echo(f"The settings are right: {answered} answers on {settings.host}:{settings.port}.")
 
 
@@ -54,7 +54,7 @@ def example() -> None:
 
 
 def _toml(setting: Setting) -> str:
-    """A default as TOML writes it; where there is none, an empty value of the right kind."""
+    """Format a default as TOML; a setting without one gets an empty value of its type."""
     value = setting.default
     if setting.name in SECRETS or isinstance(value, tuple):
         return "[]"

@@ -1,4 +1,4 @@
-"""`adapter doctor`: everything that start-up and first requests depend on, looked at one by one."""
+"""`adapter doctor`: checks, one by one, everything that the start and the first request depend on."""
 
 import asyncio
 import os
@@ -20,7 +20,7 @@ from adapter.cli.help import SettingsCommand
 from adapter.cli.install import install_command
 from adapter.cli.options import load_settings, with_settings
 from adapter.settings import Settings, document_limits, upstream_settings
-from adapter.settings.sources import sources
+from adapter.settings.sources import list_sources
 from adapter.store import open_documents, open_store
 from adapter.upstream import open_upstream
 from adapter.upstream.client import Caller
@@ -34,19 +34,19 @@ EXTRAS = {
     "telemetry": "opentelemetry",
     "websocket": "websockets",
 }
-"""Extras of the package, and a module that each brings."""
+"""Extras of the package, each with a module that it installs."""
 
 MOST_SKEW = 60.0
-"""Seconds by which this machine's clock may differ from the upstream's."""
+"""Seconds that this machine's clock may differ from the upstream's."""
 
 PATIENCE = 10.0
-"""Seconds that the upstream has to answer."""
+"""Seconds to wait for the upstream."""
 
 _MARKS = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "error": ("✗", "red"), "info": ("·", "")}
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
-    """What was found out about one thing. `state` is ok, info, warning or error; `advice` says what to do."""
+    """The result of one check. `state` is ok, info, warning or error; `advice` says what to do."""
 
     name: str
     state: str
@@ -83,28 +83,28 @@ def _show(finding: Finding) -> None:
 def examine(
     settings: Settings, flags: Mapping[str, Any], environment: Mapping[str, str], config: Path | None
 ) -> list[Finding]:
-    """All findings, in the order in which a request meets what they are about."""
+    """Run all checks, in the order in which a request would meet a problem."""
     versions = f"adapter {__version__}, Python {platform.python_version()}, {platform.platform(terse=True)}"
     return [
         Finding(name="versions", state="info", fact=versions),
-        *_settings(settings, flags, environment, config),
-        _port(settings),
-        asyncio.run(_store(settings)),
-        *_upstream(settings),
-        *_extras(),
+        *_list_settings(settings, flags, environment, config),
+        _check_port(settings),
+        asyncio.run(_check_store(settings)),
+        *_check_upstream(settings),
+        *_list_extras(),
     ]
 
 
-def _settings(
+def _list_settings(
     settings: Settings, flags: Mapping[str, Any], environment: Mapping[str, str], config: Path | None
 ) -> list[Finding]:
-    told = sources(settings, flags, environment, config)
-    if not told:
+    listed = list_sources(settings, flags, environment, config)
+    if not listed:
         return [Finding(name="settings", state="info", fact="all defaults")]
-    return [Finding(name=one.name, state="info", fact=f"{one.value} (from {one.origin})") for one in told]
+    return [Finding(name=one.name, state="info", fact=f"{one.value} (from {one.origin})") for one in listed]
 
 
-def _port(settings: Settings) -> Finding:
+def _check_port(settings: Settings) -> Finding:
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     try:
         with socket.socket(family) as probe:
@@ -117,7 +117,7 @@ def _port(settings: Settings) -> Finding:
     return Finding(name="address", state="ok", fact=f"{settings.host}:{settings.port} is free")
 
 
-async def _store(settings: Settings) -> Finding:
+async def _check_store(settings: Settings) -> Finding:
     signatures = await open_store(settings.store)
     documents = await open_documents(settings.store, document_limits(settings))
     described = [signatures.describe(), documents.describe()]
@@ -131,31 +131,31 @@ async def _store(settings: Settings) -> Finding:
     return Finding(name="store", state="ok", fact=where)
 
 
-def _upstream(settings: Settings) -> list[Finding]:
-    if settings.emulated:
+def _check_upstream(settings: Settings) -> list[Finding]:
+    if settings.uses_emulator:
         fact = "the built-in emulator: its answers are invented"
         advice = "Set GEMINI_API_KEY to call Gemini itself."
         return [Finding(name="upstream", state="warning", fact=fact, advice=advice)]
     if settings.upstream_auth == "caller":
         fact = f"{settings.upstream_url}, with the key of each client: not asked"
         return [Finding(name="upstream", state="info", fact=fact)]
-    return [asyncio.run(_models(settings)), _clock(settings)]
+    return [asyncio.run(_check_models(settings)), _check_clock(settings)]
 
 
-async def _models(settings: Settings) -> Finding:
+async def _check_models(settings: Settings) -> Finding:
     upstream = open_upstream(upstream_settings(settings))
     try:
         listed = await upstream.models(Caller(), asyncio.get_running_loop().time() + PATIENCE)
     except UpstreamError as error:
         fact = f"{settings.upstream_url} answered {error.status}: {error}"
-        return Finding(name="upstream", state="error", fact=fact, advice=_advice(error.status))
+        return Finding(name="upstream", state="error", fact=fact, advice=_advise(error.status))
     finally:
         await upstream.aclose()
     return Finding(name="upstream", state="ok", fact=f"{settings.upstream_url} takes the key, {len(listed)} models")
 
 
-def _advice(status: int) -> str:
-    """What to do about a status of the list of models."""
+def _advise(status: int) -> str:
+    """Say what to do about the HTTP status that the list of models was answered with."""
     if status in (400, 401, 403):
         return "The key is wrong or may not be used: look at it at https://aistudio.google.com/apikey."
     if status == 429:
@@ -165,8 +165,8 @@ def _advice(status: int) -> str:
     return "The upstream cannot be reached: look at the network, --upstream-proxy and --upstream-url."
 
 
-def _clock(settings: Settings) -> Finding:
-    """Compare clocks: Google Cloud's tokens and retry times depend on it."""
+def _check_clock(settings: Settings) -> Finding:
+    """Compare this machine's clock with the upstream's: Google Cloud's tokens and retry times depend on it."""
     try:
         before = time.time()
         answer = httpx2.head(settings.upstream_url, timeout=PATIENCE, proxy=settings.upstream_proxy)
@@ -180,7 +180,7 @@ def _clock(settings: Settings) -> Finding:
     return Finding(name="clock", state="ok", fact="agrees with the upstream's")
 
 
-def _extras() -> list[Finding]:
+def _list_extras() -> list[Finding]:
     missing = [name for name, module in EXTRAS.items() if find_spec(module) is None]
     have = [name for name in EXTRAS if name not in missing]
     findings = [Finding(name="extras", state="info", fact=f"installed: {', '.join(have) or 'none'}")]

@@ -1,4 +1,4 @@
-"""Help for commands that take every setting: the usual ones by default, all of them in groups with --help-all."""
+"""Help of commands that take all settings: --help lists the usual ones, --help-all lists all in groups."""
 
 from typing import Any
 
@@ -22,7 +22,7 @@ def _show_all(context: click.Context, _parameter: click.Parameter, value: bool) 
 
 
 class SettingsCommand(click.Command):
-    """A command whose options are its own and every setting."""
+    """A command with options of its own and one for each setting."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -37,7 +37,7 @@ class SettingsCommand(click.Command):
         self.params.append(option)
 
     def format_options(self, context: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the command's own options, and the settings under their headings."""
+        """Write the settings under their headings, then the command's own options."""
         records = {one.name: one.get_help_record(context) for one in self.get_params(context)}
         settings = {name for names in GROUPS.values() for name in names}
         is_whole = context.meta.get(_ALL, False)

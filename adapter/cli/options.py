@@ -1,4 +1,4 @@
-"""The flags that commands share: one for every setting, and --config."""
+"""Flags that several commands have: one for each setting, and --config."""
 
 import datetime
 import os
@@ -23,7 +23,7 @@ from adapter.settings.groups import unit_of
 
 
 def with_settings(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command a flag for every setting, and --config."""
+    """Decorate a command with a flag for each setting and --config."""
     for setting in reversed(all_settings()):
         command = _flag(setting)(command)
     path = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -31,7 +31,7 @@ def with_settings(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def _flag(setting: Setting) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """The flag of a setting; what was not given is None, and read from elsewhere."""
+    """Build the flag of a setting. It is None if it was not given, so that other sources count."""
     name = "--" + setting.name.replace("_", "-")
     kinds = {setting.type, *get_args(setting.type)}
     is_empty = setting.name in SECRETS or setting.default in (None, (), {}, False)
@@ -46,7 +46,7 @@ def _flag(setting: Setting) -> Callable[[Callable[..., None]], Callable[..., Non
 
 
 def _metavar(setting: Setting, kinds: set[Any]) -> str:
-    """What stands for the value in help: its unit, or its shape."""
+    """Return the placeholder of the value in help: its unit or its shape."""
     if int in kinds or float in kinds:
         return unit_of(setting.name)
     if get_origin(setting.type) is tuple:
@@ -57,11 +57,7 @@ def _metavar(setting: Setting, kinds: set[Any]) -> str:
 
 
 def load_settings(config: Path | None, flags: Mapping[str, Any]) -> Settings:
-    """The settings from flags, environment and file.
-
-    Raises:
-        click.ClickException: One of them has no usable value; the message says which and what to do.
-    """
+    """Load the settings from flags, environment and file. Raises `click.ClickException` for an invalid one."""
     try:
         settings = load(flags, os.environ, config)
         catalogue(settings, today())
@@ -71,5 +67,5 @@ def load_settings(config: Path | None, flags: Mapping[str, Any]) -> Settings:
 
 
 def today() -> datetime.date:
-    """The day by UTC, as the calendar of models counts."""
+    """Return today's date in UTC, which the model calendar uses."""
     return utc_day(time.time())

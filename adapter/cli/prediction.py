@@ -1,4 +1,4 @@
-"""What Gemini would say to a request, by the emulator's validator: predicted errors need no key and no call."""
+"""Predicts Gemini's errors with the emulator's validator, without a key and without a call."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,11 +10,11 @@ from adapter.emulator.service import find_model
 from adapter.emulator.validation import check_request
 
 _WITHOUT_SIGNATURES = EmulatorSettings(verify_signatures=False)
-"""Whether a signature is Gemini's own cannot be told here."""
+"""Signatures are not verified: only Gemini can tell whether one is its own."""
 
 
 def predicted_error(model: str, method: str, body: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The error that Gemini would answer with, as a google.rpc.Status; None where it takes the request."""
+    """Return the error that Gemini would answer with, as a google.rpc.Status; None if it would accept the request."""
     try:
         row = find_model(model, "v1beta", "generateContent")
         parsed = parse(dict(body), "GenerateContentRequest")

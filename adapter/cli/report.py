@@ -33,7 +33,7 @@ from adapter.server.http.router import Router
 from adapter.server.pipeline.endpoint import Endpoint, router_of
 from adapter.server.pipeline.openai_tokens import detokenizer
 from adapter.server.routes import ENDPOINTS
-from adapter.settings import Catalogue, Settings, catalogue, named, options
+from adapter.settings import Catalogue, Settings, catalogue, find_served_model, options
 from adapter.translate.core.capabilities import ServedModel
 from adapter.wire.base import encode
 
@@ -146,7 +146,9 @@ def _models(targets: str, day: datetime.datetime | None) -> tuple[str, ...]:
         return tuple(dict.fromkeys(name.strip() for name in targets.split(",") if name.strip()))
     table = catalogue(Settings(), day.date() if day else today())
     names = (price.model for price in price_table().price if price.model.startswith("gemini-") and price.output)
-    served = ((name, named(name, table)) for name in names if "-latest" not in name and "-preview" not in name)
+    served = (
+        (name, find_served_model(name, table)) for name in names if "-latest" not in name and "-preview" not in name
+    )
     return tuple(name for name, model in served if model.model == name and not model.row.served_by)
 
 
@@ -170,7 +172,7 @@ def _run(
         except (InterruptedRun, OSError) as error:
             raise click.ClickException(str(error)) from None
     table = catalogue(question.settings, question.day)
-    rows = {model: named(model, table).row for model in question.models}
+    rows = {model: find_served_model(model, table).row for model in question.models}
     made = report_of(
         result,
         files=len(files),
@@ -199,7 +201,9 @@ def make_judge(question: Question) -> Judge:
     """The judge of one process: the map's target, and one for each model that is compared."""
     table = catalogue(question.settings, question.day)
     mapped = Target(MAPPED, partial(_serve_mapped, table))
-    compared = [Target(model, partial(_serve_fixed, named(model, table), table)) for model in question.models]
+    compared = [
+        Target(model, partial(_serve_fixed, find_served_model(model, table), table)) for model in question.models
+    ]
     return Judge(
         [mapped, *compared],
         options(question.settings),
@@ -210,7 +214,7 @@ def make_judge(question: Question) -> Judge:
 
 
 def _serve_mapped(table: Catalogue, model: str, path: str) -> ServedModel:
-    return named(model, table, path.removeprefix("/v1/"))
+    return find_served_model(model, table, path.removeprefix("/v1/"))
 
 
 def _serve_fixed(served: ServedModel, table: Catalogue, model: str, path: str) -> ServedModel:

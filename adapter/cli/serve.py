@@ -38,7 +38,7 @@ from adapter.server.observe.request_log import configure
 from adapter.settings import (
     Settings,
     document_limits,
-    shown_to_all,
+    exposes_secrets,
     upstream_name,
     upstream_settings,
 )
@@ -47,7 +47,7 @@ from adapter.store import shared_store_fault
 log = logging.getLogger("adapter")
 
 WORKER_START = 60
-"""Seconds that a worker may take until it answers its parent for the first time."""
+"""Seconds until a new worker must answer its parent's health check."""
 
 
 @click.command(cls=SettingsCommand)
@@ -55,30 +55,30 @@ WORKER_START = 60
 def serve(config: Path | None, **flags: Any) -> None:
     """Serve OpenAI's API, answered by Gemini, or by the built-in emulator (alone on this machine without a key)."""
     settings = load_settings(config, flags)
-    if config is not None and shown_to_all(config):
-        click.echo(f"{config} holds keys, and every user of this machine may read it: chmod 600 {config}", err=True)
+    if config is not None and exposes_secrets(config):
+        click.echo(f"{config} contains keys, and every user of this machine can read it: chmod 600 {config}", err=True)
     if settings.workers > 1:
         _check_store(settings)
     page_token = secrets.token_urlsafe(24)
-    with ExitStack() as folders, _upstream(settings) as (reached, label):
+    with ExitStack() as folders, _start_upstream(settings) as (effective, label):
         lines = configure(settings)
-        if settings.emulated and settings.is_exposed:
-            log.warning("the built-in emulator answers: what others get from this server is invented")
+        if settings.uses_emulator and settings.is_exposed:
+            log.warning("the built-in emulator answers: clients of this server get invented answers")
         if settings.workers == 1:
-            app = create_app(reached, label, lines, page_token=page_token, predict=predicted_error)
+            app = create_app(effective, label, lines, page_token=page_token, predict=predicted_error)
             settle()
             _run(app, settings, label, page_token)
         else:
             if settings.metrics:
                 folder = folders.enter_context(TemporaryDirectory(prefix="adapter-metrics-"))
                 os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
-            os.environ[SETTINGS_VARIABLE] = msgspec.json.encode(reached).decode()
+            os.environ[SETTINGS_VARIABLE] = msgspec.json.encode(effective).decode()
             os.environ[LABEL_VARIABLE], os.environ[PAGE_VARIABLE] = label, page_token
             _run("adapter.cli.serve:worker", settings, label, page_token)
 
 
 def _check_store(settings: Settings) -> None:
-    """Refuse to start several processes that share nothing: what one of them answered, the others would not know."""
+    """Refuse to start several workers without a shared store: each would miss the signatures of the others."""
     fault = asyncio.run(shared_store_fault(settings.store, document_limits(settings)))
     if fault is not None:
         raise click.ClickException(
@@ -88,12 +88,12 @@ def _check_store(settings: Settings) -> None:
 
 
 def worker() -> ASGIApp:
-    """The application in a worker process."""
+    """Build the application in a worker process (uvicorn calls this)."""
     return app_from_environment(predicted_error)
 
 
 def _run(app: ASGIApp | str, settings: Settings, label: str, page_token: str) -> None:
-    """Listen, say so, and serve until a signal comes."""
+    """Listen, print the greeting, and serve until a signal comes."""
     config = uvicorn.Config(
         app,
         host=settings.host,
@@ -101,29 +101,29 @@ def _run(app: ASGIApp | str, settings: Settings, label: str, page_token: str) ->
         workers=settings.workers,
         factory=isinstance(app, str),
         access_log=False,
-        # See `logs.configure`.
+        # `request_log.configure` has set up logging; uvicorn must not change it.
         log_config=None,
         log_level=None,
         http=build_protocol(settings),
         ws_max_size=settings.max_body,
         timeout_keep_alive=KEEP_ALIVE_S,
         server_header=False,
-        # Nothing here asks who called from where.
+        # Client addresses are not used anywhere, so forwarded ones need not be parsed.
         proxy_headers=False,
-        # Later than `Drain`, whose errors the clients see.
+        # Longer than the grace period of `GracefulShutdown`, which ends requests with an error that clients see.
         timeout_graceful_shutdown=math.ceil(settings.shutdown_grace) + 5,
-        # uvicorn kills a worker that does not answer in time, also one that still starts: on a busy machine five
-        # seconds, the default, end every one of them. Stuck workers are the watchdog's.
+        # uvicorn kills a worker that does not answer in time, even while it starts. With its default of five seconds
+        # a busy machine would kill every worker. Stuck workers are found by our own watchdog.
         timeout_worker_healthcheck=WORKER_START,
     )
     server = uvicorn.Server(config)
-    listeners = _listeners(config)
+    listeners = _open_listeners(config)
     for listener in listeners:
-        # Who reads the lines below may call at once: a connection waits for the server to start.
+        # Listen before the greeting: scripts that read it call at once, and connections then wait for the start.
         listener.listen(config.backlog)
     with suppress(OSError):
-        # Nobody may be there to read it.
-        _greet(settings, label, listeners[0].getsockname()[1], page_token)
+        # Standard output may be closed.
+        _print_greeting(settings, label, listeners[0].getsockname()[1], page_token)
     if settings.workers > 1:
         Multiprocess(config, sockets=listeners).run()
         return
@@ -133,39 +133,39 @@ def _run(app: ASGIApp | str, settings: Settings, label: str, page_token: str) ->
         sys.exit(3)
 
 
-def _listeners(config: uvicorn.Config) -> list[socket.socket]:
-    """What is listened on: `localhost` is both loopback addresses, as clients take either first."""
+def _open_listeners(config: uvicorn.Config) -> list[socket.socket]:
+    """Open the listening sockets: for `localhost` both loopback addresses, since clients try either one first."""
     if config.host != "localhost":
-        return [_bound(config.host, config.port)]
-    listeners = [_bound("127.0.0.1", config.port)]
+        return [_bind(config.host, config.port)]
+    listeners = [_bind("127.0.0.1", config.port)]
     if _has_address("::1"):
-        listeners.append(_bound("::1", listeners[0].getsockname()[1]))
+        listeners.append(_bind("::1", listeners[0].getsockname()[1]))
     return listeners
 
 
-def _bound(host: str, port: int) -> socket.socket:
-    """A socket at an address. Raises `CannotListen`."""
+def _bind(host: str, port: int) -> socket.socket:
+    """Bind a socket to an address. Raises `CannotListen`."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     bound = socket.socket(family)
-    # Without this, a restart would wait for the last connections of the process before.
+    # Without this a restart fails until the last connections of the old process have timed out.
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         bound.bind((host, port))
     except OSError as error:
         bound.close()
-        raise CannotListen(_cannot_listen(host, port, error)) from None
-    # Worker processes get it from this one.
+        raise CannotListen(_explain(host, port, error)) from None
+    # Worker processes inherit the socket.
     bound.set_inheritable(True)
     return bound
 
 
 class CannotListen(click.ClickException):
-    """The address cannot be had."""
+    """The server cannot listen on the address."""
 
     exit_code = 3
 
 
-def _cannot_listen(host: str, port: int, error: OSError) -> str:
+def _explain(host: str, port: int, error: OSError) -> str:
     place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     if error.errno == errno.EADDRINUSE:
         return (
@@ -177,7 +177,7 @@ def _cannot_listen(host: str, port: int, error: OSError) -> str:
 
 
 def _has_address(address: str) -> bool:
-    """Whether this machine has an IPv6 address: containers often have none."""
+    """Whether this machine has an IPv6 address; containers often do not have ::1."""
     try:
         with socket.socket(socket.AF_INET6) as probe:
             probe.bind((address, 0))
@@ -190,11 +190,11 @@ EXAMPLE = """curl {url}/v1/chat/completions -H 'content-type: application/json'{
   -d '{{"model": "gemini-3.8-flash", "messages": [{{"role": "user", "content": "Hello"}}]}}'"""
 
 
-def _greet(settings: Settings, label: str, port: int, page_token: str) -> None:
-    """The first lines: what answers, and how to reach it."""
+def _print_greeting(settings: Settings, label: str, port: int, page_token: str) -> None:
+    """Print what answers, and how to reach this server."""
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     url = f"http://{host}:{port}"
-    if settings.emulated:
+    if settings.uses_emulator:
         why = "--emulator is set" if settings.emulator else "No key is set"
         what = "Leave it out" if settings.emulator else "Set GEMINI_API_KEY"
         click.echo(f"{why}: the built-in Gemini emulator answers. {what} to call Gemini itself.")
@@ -202,22 +202,22 @@ def _greet(settings: Settings, label: str, port: int, page_token: str) -> None:
         click.echo(f"Upstream: {label} ({settings.upstream_url})")
     click.echo(f"OpenAI base_url: {url}/v1")
     needs_key = settings.asks_for_key
-    if settings.inspector or (settings.inspector is None and settings.loopback):
+    if settings.inspector or (settings.inspector is None and settings.is_loopback_only):
         token = "" if settings.inspector or needs_key else f"?token={page_token}"
         click.echo(f"What happens to each field: {url}/{token}")
     click.echo(EXAMPLE.format(url=url, key=" -H 'authorization: Bearer KEY'" if needs_key else ""))
 
 
 @contextmanager
-def _upstream(settings: Settings) -> Iterator[tuple[Settings, str]]:
-    """The settings with an upstream that can be reached, and its name; the emulator runs while they are used."""
-    if not settings.emulated:
+def _start_upstream(settings: Settings) -> Iterator[tuple[Settings, str]]:
+    """Return the settings to serve with, and the upstream's name. If the emulator is used, run it meanwhile."""
+    if not settings.uses_emulator:
         yield settings, upstream_name(settings)
         return
     key = secrets.token_urlsafe(24)
     bearer = upstream_settings(settings).auth == "bearer"
-    with _emulator(EmulatorSettings(api_keys=frozenset({key}), relay=bearer)) as url:
-        reached = msgspec.structs.replace(
+    with _run_emulator(EmulatorSettings(api_keys=frozenset({key}), relay=bearer)) as url:
+        effective = msgspec.structs.replace(
             settings,
             upstream_url=url,
             upstream_keys=(key,),
@@ -226,15 +226,15 @@ def _upstream(settings: Settings) -> Iterator[tuple[Settings, str]]:
             emulator=None,
             upstream_platform="relay" if bearer else "studio",
         )
-        yield reached, "emulator"
+        yield effective, "emulator"
 
 
 @contextmanager
-def _emulator(settings: EmulatorSettings) -> Iterator[str]:
-    """The emulator in a thread of its own, on a free port of the loopback address."""
+def _run_emulator(settings: EmulatorSettings) -> Iterator[str]:
+    """Run the emulator in a thread, on a free port of the loopback address; return its URL."""
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
-    # From here on a request waits for the thread below instead of being refused.
+    # Listening before the thread runs makes early requests wait instead of being refused.
     listener.listen(2048)
     config = uvicorn.Config(create_emulator(settings), log_level="error", access_log=False)
     server = uvicorn.Server(config)

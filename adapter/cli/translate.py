@@ -42,7 +42,7 @@ def translate(files: tuple[BinaryIO, ...], endpoint: str, values: bool, config: 
 
 
 def _show_one(dry_run: DryRun, text: bytes) -> bool:
-    """Show one request over several lines; return whether Gemini would refuse it."""
+    """Print one request as indented JSON; return whether Gemini would refuse it."""
     try:
         shown = dry_run.whole(text)
     except TABLE as error:
@@ -53,7 +53,7 @@ def _show_one(dry_run: DryRun, text: bytes) -> bool:
 
 
 def _show_lines(dry_run: DryRun, lines: list[bytes]) -> bool:
-    """Show a line for each line; return whether one of the requests would be refused."""
+    """Print a line for each line; return whether any request would be refused."""
     refused = False
     for line in lines:
         shown = dry_run.line(line)

@@ -1,4 +1,4 @@
-"""All settings, in one immutable value, read once: flags over environment over a TOML file over defaults."""
+"""All settings, as one immutable value that is read once: flags, then environment, then a TOML file, then defaults."""
 
 from adapter.settings.checks import further_upstreams, next_models
 from adapter.settings.fields import (
@@ -11,8 +11,8 @@ from adapter.settings.fields import (
     all_settings,
     is_loopback,
 )
-from adapter.settings.keys import HASHED, digest_of, has_files
-from adapter.settings.models import Calendar, Catalogue, catalogue, named, resolve, utc_day
+from adapter.settings.keys import HASHED, digest_of, has_key_files
+from adapter.settings.models import Calendar, Catalogue, catalogue, find_served_model, resolve, utc_day
 from adapter.settings.parts import (
     ANYFAST_FIELDS,
     VERTEX_FIELDS,
@@ -24,7 +24,7 @@ from adapter.settings.parts import (
     upstream_name,
     upstream_settings,
 )
-from adapter.settings.reading import load, read_again, shown_to_all
+from adapter.settings.reading import exposes_secrets, load, reload_keys
 from adapter.translate.core.capabilities import bare_name
 
 __all__ = [
@@ -44,19 +44,19 @@ __all__ = [
     "catalogue",
     "digest_of",
     "document_limits",
+    "exposes_secrets",
     "fetch_settings",
+    "find_served_model",
     "further_upstreams",
-    "has_files",
+    "has_key_files",
     "is_loopback",
     "load",
-    "named",
     "next_models",
     "options",
     "platform_of",
-    "read_again",
+    "reload_keys",
     "request_limits",
     "resolve",
-    "shown_to_all",
     "upstream_name",
     "upstream_settings",
     "utc_day",

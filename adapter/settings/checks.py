@@ -1,4 +1,4 @@
-"""What holds between settings. All of it raises `SettingsError`."""
+"""Cross-field validation of settings: whatever concerns more than one field. All functions raise `SettingsError`."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -20,13 +20,20 @@ from adapter.wire.openai.responses import ResponsesRequest
 
 _DIGEST = re.compile(r"[0-9a-fA-F]{64}")
 _NOTHING = sha256(b"").hexdigest()
-"""What `sha256sum` makes of a variable that is not set."""
+"""The hash that a script makes of a variable that is not set: it would let everybody in who sends an empty key."""
 
 
-def check(settings: Settings) -> None:
-    """What holds between settings."""
-    if not settings.loopback and not settings.client_keys and not settings.clients and not settings.allow_anonymous:
-        raise SettingsError(f"{settings.host} can be reached by others: {_what_to_do(settings)}, or --allow-anonymous")
+def validate(settings: Settings) -> None:
+    """Validate the settings against each other."""
+    if (
+        not settings.is_loopback_only
+        and not settings.client_keys
+        and not settings.clients
+        and not settings.allow_anonymous
+    ):
+        raise SettingsError(
+            f"{settings.host} can be reached by others: {_suggest_client_keys(settings)}, or --allow-anonymous"
+        )
     keys = [*settings.client_keys, *(one.key for one in settings.clients)]
     if any(not _DIGEST.fullmatch(digest_of(key)) for key in keys):
         raise SettingsError("client_keys, clients: after sha256: come 64 hexadecimal digits")
@@ -36,17 +43,17 @@ def check(settings: Settings) -> None:
         raise SettingsError("client_keys, clients: two of the keys are the same one")
     if _NOTHING in {digest_of(key) for key in keys}:
         raise SettingsError("client_keys, clients: the hash of an empty key lets everybody in")
-    if not all(map(_fits_a_header, keys)):
+    if not all(map(_fits_header, keys)):
         raise SettingsError("client_keys, clients: a key holds characters that no header takes")
     if settings.max_bodies < settings.max_body:
         raise SettingsError("max_bodies: must be at least max_body, or the largest request would never be served")
-    _check_codes(settings.notes)
-    _check_rates(settings)
+    _validate_codes(settings.notes)
+    _validate_rates(settings)
     if settings.metrics and find_spec("prometheus_client") is None:
         raise SettingsError("metrics: needs a package: pip install 'gemini-openai-adapter[metrics]'")
     if settings.traces and (find_spec("opentelemetry") is None or find_spec("opentelemetry.sdk") is None):
         raise SettingsError("traces: needs packages: pip install 'gemini-openai-adapter[telemetry]'")
-    if not all(key.strip() and _fits_a_header(key) for key in settings.upstream_keys):
+    if not all(key.strip() and _fits_header(key) for key in settings.upstream_keys):
         raise SettingsError("upstream_keys: a key is empty, or holds characters that no key has")
     try:
         check_name(settings.store)
@@ -58,7 +65,7 @@ def check(settings: Settings) -> None:
     if keyed and settings.upstream_url != GOOGLE_URL and not settings.upstream_keys:
         given = "ADAPTER_UPSTREAM_KEYS, ADAPTER_UPSTREAM_KEYS_FILE"
         raise SettingsError(f"an upstream of your own needs a key: set {given}, or --upstream-auth caller")
-    _check_emulator(settings)
+    _validate_emulator(settings)
     url = urlsplit(settings.upstream_url)
     if url.scheme == "http" and not is_loopback(url.hostname or "") and not settings.upstream_plain_http:
         raise SettingsError(
@@ -68,8 +75,8 @@ def check(settings: Settings) -> None:
         raise SettingsError("upstream_proxy: must be http://HOST:PORT or https://HOST:PORT")
 
 
-def _check_emulator(settings: Settings) -> None:
-    """Invented answers must be meant: a key that is missing by mistake is no reason to serve them to others."""
+def _validate_emulator(settings: Settings) -> None:
+    """Refuse to serve the emulator by accident: a missing key must not make others get invented answers."""
     if settings.emulator:
         if settings.upstream_url != GOOGLE_URL or settings.upstream_auth in ("caller", "vertex"):
             raise SettingsError("emulator: it stands for Google's API: leave upstream_url and upstream_auth out")
@@ -80,24 +87,24 @@ def _check_emulator(settings: Settings) -> None:
         )
 
 
-def _what_to_do(settings: Settings) -> str:
-    """About strangers. Whose own key goes to Gemini may be anybody."""
+def _suggest_client_keys(settings: Settings) -> str:
+    """Say how to keep strangers out. With `auth` "caller" any key is accepted, unless the allowed ones are listed."""
     if settings.upstream_auth == "caller":
         return "list the keys that may call (ADAPTER_CLIENT_KEYS, ADAPTER_CLIENT_KEYS_FILE), which go on to Gemini"
     return "set client keys (ADAPTER_CLIENT_KEYS, ADAPTER_CLIENT_KEYS_FILE)"
 
 
-def _fits_a_header(key: str) -> bool:
+def _fits_header(key: str) -> bool:
     return key.isascii() and key.isprintable() and " " not in key
 
 
 _OLD_CODE = re.compile(r"(\w+)[\w.$@*-]*\.(?:approximated|injected|dropped)")
 _PATHS = {*ChatCompletionRequest.__struct_fields__, *ResponsesRequest.__struct_fields__, "upstream"}
-"""Where the paths of a request's notes begin."""
+"""First names of paths in the notes of a request."""
 
 
-def _check_codes(codes: Iterable[str]) -> None:
-    """The codes of `notes` exist, in the catalogue or in the spelling of version 0.1 (a field's path and a fate)."""
+def _validate_codes(codes: Iterable[str]) -> None:
+    """Check that the codes of `notes` exist, in the catalogue or in the spelling of version 0.1 (path and fate)."""
     for code in codes:
         old = _OLD_CODE.fullmatch(code)
         if code not in CODES and (old is None or old[1] not in _PATHS):
@@ -106,29 +113,29 @@ def _check_codes(codes: Iterable[str]) -> None:
             raise SettingsError(f"notes: there is no code {code!r}{meant} (`adapter codes` lists all)")
 
 
-def check_fallbacks(settings: Settings) -> None:
-    """What holds for further models and upstreams."""
+def validate_fallbacks(settings: Settings) -> None:
+    """Validate fallback models and upstreams."""
     if not all(name.strip() for names in settings.fallback_models.values() for name in names.split("|")):
         raise SettingsError("fallback_models: expected MODEL=NEXT|NEXT")
     for one in further_upstreams(settings):
         if one.is_keyless:
             raise SettingsError("fallback_upstreams: Google needs a key: set upstream_keys")
         try:
-            check(one)
+            validate(one)
         except SettingsError as error:
             raise SettingsError(f"fallback_upstreams: {one.upstream_url}: {error}") from None
         if one.upstream_auth == "caller" and settings.upstream_auth != "caller":
             raise SettingsError("fallback_upstreams: upstream_auth is caller only where that of the first one is, too")
 
 
-def check_traces(environment: Mapping[str, str]) -> None:
-    """What OpenTelemetry's own variables ask for that is not here. Raises `SettingsError`."""
+def validate_traces(environment: Mapping[str, str]) -> None:
+    """Refuse what OpenTelemetry's own variables ask for and this program cannot do."""
     for name in ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"):
         if environment.get(name, "http/protobuf") != "http/protobuf":
             raise SettingsError(f"traces: {name}: only http/protobuf is sent (to port 4318 of most collectors)")
 
 
-def _check_rates(settings: Settings) -> None:
+def _validate_rates(settings: Settings) -> None:
     rates = [*settings.client_rates, *(rate for one in settings.clients for rate in one.rates)]
     if rates and find_spec("limits") is None:
         raise SettingsError("client_rates: rates need a package: pip install 'gemini-openai-adapter[limits]'")
@@ -140,9 +147,9 @@ def _check_rates(settings: Settings) -> None:
 
 
 def further_upstreams(settings: Settings) -> list[Settings]:
-    """The settings with each further upstream in the place of the first one, whose keys go to none of them.
+    """Return, for each fallback upstream, the settings with it as the only upstream. Raises `SettingsError`.
 
-    Raises `SettingsError`.
+    No `upstream_*` setting of the first one is inherited, so its keys are never sent to another one.
     """
     shared = {name: getattr(settings, name) for name in settings.__struct_fields__ if not name.startswith("upstream_")}
     try:
@@ -155,6 +162,6 @@ def further_upstreams(settings: Settings) -> list[Settings]:
 
 
 def next_models(model: str, settings: Settings) -> list[str]:
-    """The models to ask when this one fails."""
+    """Return the models to ask when `model` fails, in order."""
     found = (text for pattern, text in settings.fallback_models.items() if fnmatchcase(model, pattern))
     return [name.strip() for name in next(found, "").split("|") if name.strip()]

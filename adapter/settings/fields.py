@@ -1,5 +1,7 @@
-"""Every setting: its name is the flag (`--upstream-url`), the variable (`ADAPTER_UPSTREAM_URL`) and the key of the TOML
-file (`upstream_url`); its description is the help text. Secrets are never printed.
+"""All settings.
+
+A field's name gives the flag (`--upstream-url`), the variable (`ADAPTER_UPSTREAM_URL`) and the key of the TOML file
+(`upstream_url`); its description is the help text. Secrets are never printed.
 """
 
 import ipaddress
@@ -16,7 +18,7 @@ SECRETS = ("upstream_keys", "client_keys", "clients", "fallback_upstreams")
 _LONGEST = 86_400.0
 
 
-def _about(text: str) -> msgspec.Meta:
+def _help(text: str) -> msgspec.Meta:
     return msgspec.Meta(description=text)
 
 
@@ -29,11 +31,11 @@ def _count(text: str, least: int = 1, most: int = 2**31) -> msgspec.Meta:
 
 
 class SettingsError(ValueError):
-    """A setting has no usable value; the text says which and what to do."""
+    """A setting has an invalid value; the message says which one and what to do."""
 
 
 class KnownClient(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One client: its key, or sha256:HEX of it; patterns of the models that it may name; how often it may ask."""
+    """One client: its key or sha256:HEX of it, patterns of the models that it may use, and its rate limits."""
 
     name: str
     key: str
@@ -42,85 +44,83 @@ class KnownClient(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Everything an operator can choose. Times are in seconds, sizes in bytes."""
+    """Everything that an operator can choose. Times are in seconds, sizes in bytes."""
 
-    host: Annotated[str, _about("Address to listen on.")] = "127.0.0.1"
+    host: Annotated[str, _help("Address to listen on.")] = "127.0.0.1"
     port: Annotated[int, _count("Port to listen on; 0: any that is free.", 0, 65_535)] = 8080
     workers: Annotated[int, _count("Processes that serve; they need a store they share.", 1, 256)] = 1
-    allow_anonymous: Annotated[bool, _about("Serve without client keys on an address that is not the loopback.")] = (
-        False
-    )
+    allow_anonymous: Annotated[bool, _help("Serve without client keys on an address that is not the loopback.")] = False
     client_keys: Annotated[
-        tuple[str, ...], _about("Keys that clients must send, or sha256:HEX of them; none: everybody may.")
+        tuple[str, ...], _help("Keys that clients must send, or sha256:HEX of them; none: everybody may.")
     ] = ()
     client_keys_file: Annotated[
         str | None,
-        _about("File with client keys, by lines or commas, in place of --client-keys; reread on SIGHUP."),
+        _help("File with client keys, by lines or commas, in place of --client-keys; reread on SIGHUP."),
     ] = None
     clients: Annotated[
         tuple[KnownClient, ...],
-        _about("Clients with limits of their own: [[clients]] tables, or JSON, with name, key, models and rates."),
+        _help("Clients with limits of their own: [[clients]] tables, or JSON, with name, key, models and rates."),
     ] = ()
     client_rates: Annotated[
-        tuple[str, ...], _about("How often each client may ask that has no rates of its own: 60/minute,5/second.")
+        tuple[str, ...], _help("How often each client may ask that has no rates of its own: 60/minute,5/second.")
     ] = ()
     max_concurrent: Annotated[int, _count("How many requests one process answers at once.")] = 1_000
     max_queued: Annotated[int, _count("How many more may wait for their turn; the rest gets a 503 at once.", 0)] = 100
     queue_timeout: Annotated[float, _seconds("How long a request waits for its turn.", 0.0)] = 2.0
     allow_origins: Annotated[
-        tuple[str, ...], _about("Web pages of other origins that may call (CORS): https://app.example, or *.")
+        tuple[str, ...], _help("Web pages of other origins that may call (CORS): https://app.example, or *.")
     ] = ()
 
-    upstream_url: Annotated[str, _about("Gemini-shaped API to call, with or without /v1beta.")] = GOOGLE_URL
+    upstream_url: Annotated[str, _help("Gemini-shaped API to call, with or without /v1beta.")] = GOOGLE_URL
     upstream_name: Annotated[
-        str | None, _about("What issues thought signatures; they are sent back only there. Default: the URL's host.")
+        str | None, _help("What issues thought signatures; they are sent back only there. Default: the URL's host.")
     ] = None
     upstream_platform: Annotated[
         Literal["auto", "studio", "vertex", "relay"],
-        _about("Whose dates of models that end hold: AI Studio's, Vertex AI's, a relay's (none). auto: by the URL."),
+        _help("Whose dates of models that end hold: AI Studio's, Vertex AI's, a relay's (none). auto: by the URL."),
     ] = "auto"
     upstream_auth: Annotated[
         Literal["api-key", "bearer", "caller", "vertex"],
-        _about("How to authenticate: x-goog-api-key, Authorization: Bearer, the client's key, Google Cloud's tokens."),
+        _help("How to authenticate: x-goog-api-key, Authorization: Bearer, the client's key, Google Cloud's tokens."),
     ] = "api-key"
     vertex_project: Annotated[
-        str | None, _about("With --upstream-auth vertex: the Google Cloud project. Default: GOOGLE_CLOUD_PROJECT.")
+        str | None, _help("With --upstream-auth vertex: the Google Cloud project. Default: GOOGLE_CLOUD_PROJECT.")
     ] = None
     vertex_location: Annotated[
         str,
-        _about("With --upstream-auth vertex: a region, us, eu or global. Default: GOOGLE_CLOUD_LOCATION, or global."),
+        _help("With --upstream-auth vertex: a region, us, eu or global. Default: GOOGLE_CLOUD_LOCATION, or global."),
     ] = "global"
     upstream_caller_scheme: Annotated[
-        Literal["api-key", "bearer"], _about("With --upstream-auth caller: where the client's key goes.")
+        Literal["api-key", "bearer"], _help("With --upstream-auth caller: where the client's key goes.")
     ] = "api-key"
     upstream_keys: Annotated[
         tuple[str, ...],
-        _about("Keys for the upstream, used in turn. Without any, GOOGLE_API_KEY or GEMINI_API_KEY for Google itself."),
+        _help("Keys for the upstream, used in turn. Without any, GOOGLE_API_KEY or GEMINI_API_KEY for Google itself."),
     ] = ()
     upstream_keys_file: Annotated[
         str | None,
-        _about("File with upstream keys, by lines or commas, in place of --upstream-keys; reread on SIGHUP."),
+        _help("File with upstream keys, by lines or commas, in place of --upstream-keys; reread on SIGHUP."),
     ] = None
     upstream_plain_http: Annotated[
-        bool, _about("Call an upstream that is not on this machine by http: keys and prompts can be read on the way.")
+        bool, _help("Call an upstream that is not on this machine by http: keys and prompts can be read on the way.")
     ] = False
     upstream_profile: Annotated[
         Literal["full", "anyfast"],
-        _about("What the upstream takes: all of Gemini's API, or only the fields of the AnyFast relay's page."),
+        _help("What the upstream takes: all of Gemini's API, or only the fields of the AnyFast relay's page."),
     ] = "full"
     upstream_schema: Annotated[
-        Literal["json", "openapi"], _about("Dialect of tool and answer schemas; relays may know only openapi.")
+        Literal["json", "openapi"], _help("Dialect of tool and answer schemas; relays may know only openapi.")
     ] = "json"
     upstream_streaming: Annotated[
-        bool, _about("Off for a relay without streamGenerateContent: its whole answers are streamed as one event.")
+        bool, _help("Off for a relay without streamGenerateContent: its whole answers are streamed as one event.")
     ] = True
-    upstream_proxy: Annotated[str | None, _about("HTTP proxy for upstream calls.")] = None
+    upstream_proxy: Annotated[str | None, _help("HTTP proxy for upstream calls.")] = None
     upstream_http: Annotated[
-        Literal["asyncio", "httpx2"], _about("What carries upstream calls; with a proxy it is always httpx2.")
+        Literal["asyncio", "httpx2"], _help("What carries upstream calls; with a proxy it is always httpx2.")
     ] = "asyncio"
     emulator: Annotated[
         bool | None,
-        _about(
+        _help(
             "Answer from the built-in emulator, whose answers are invented. Unset: only without a key for Gemini, "
             "on the loopback address and without client keys."
         ),
@@ -130,7 +130,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     idle_timeout: Annotated[float, _seconds("Time between two pieces of an answer.")] = 120.0
     total_timeout: Annotated[float, _seconds("Time for a whole answer.")] = 590.0
     retries: Annotated[int, _count("How often an upstream call is sent again.", 0, 10)] = 1
-    retry_server_errors: Annotated[bool, _about("Repeat a call that Gemini answered with a 500.")] = False
+    retry_server_errors: Annotated[bool, _help("Repeat a call that Gemini answered with a 500.")] = False
 
     circuit_pause: Annotated[
         float,
@@ -138,58 +138,58 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     ] = 5.0
 
     models: Annotated[
-        dict[str, str], _about("Model map, first match wins: 'gpt-4o-mini=gemini-3.8-flash,my-*=gemini-3.5-flash'.")
+        dict[str, str], _help("Model map, first match wins: 'gpt-4o-mini=gemini-3.8-flash,my-*=gemini-3.5-flash'.")
     ] = {}
     list_models: Annotated[
         tuple[str, ...],
-        _about("Patterns of the models that /v1/models lists, in this order. None: all, those that chat first."),
+        _help("Patterns of the models that /v1/models lists, in this order. None: all, those that chat first."),
     ] = ()
-    default_models: Annotated[bool, _about("Send OpenAI's model names to current Gemini models.")] = True
-    capabilities: Annotated[str | None, _about("TOML file with capability rows that go before the built-in ones.")] = (
+    default_models: Annotated[bool, _help("Send OpenAI's model names to current Gemini models.")] = True
+    capabilities: Annotated[str | None, _help("TOML file with capability rows that go before the built-in ones.")] = (
         None
     )
 
     fallback_models: Annotated[
         dict[str, str],
-        _about(
+        _help(
             "Models to ask next when one fails, first match wins: 'gemini-3.8-pro=gemini-3.8-flash|gemini-3.5-flash'."
         ),
     ] = {}
     fallback_upstreams: Annotated[
         tuple[dict[str, Any], ...],
-        _about("Upstreams to ask next when one fails: [[fallback_upstreams]] tables, or JSON, with upstream_... keys."),
+        _help("Upstreams to ask next when one fails: [[fallback_upstreams]] tables, or JSON, with upstream_... keys."),
     ] = ()
 
     safety_settings: Annotated[
         dict[str, str],
-        _about("Thresholds where a request has none: 'HARM_CATEGORY_HARASSMENT=BLOCK_NONE,...'."),
+        _help("Thresholds where a request has none: 'HARM_CATEGORY_HARASSMENT=BLOCK_NONE,...'."),
     ] = {}
     later_system: Annotated[
         Literal["wrap", "hoist", "reject"],
-        _about("A system message after the first turn: a marked user's turn, moved to the front, or an error."),
+        _help("A system message after the first turn: a marked user's turn, moved to the front, or an error."),
     ] = "wrap"
     trailing_assistant: Annotated[
         Literal["continue", "reject"],
-        _about("A last message of the assistant, where the model takes none: ask it to continue, or an error."),
+        _help("A last message of the assistant, where the model takes none: ask it to continue, or an error."),
     ] = "continue"
     blocked_prompt: Annotated[
-        Literal["refusal", "error"], _about("A prompt that Gemini blocked: a 200 with a refusal, or a 400.")
+        Literal["refusal", "error"], _help("A prompt that Gemini blocked: a 200 with a refusal, or a 400.")
     ] = "refusal"
-    include_thoughts: Annotated[bool, _about("Ask for thought summaries whenever a request sets an effort.")] = False
+    include_thoughts: Annotated[bool, _help("Ask for thought summaries whenever a request sets an effort.")] = False
     thoughts_headroom: Annotated[
         int, _count("Tokens that are added to a client's limit, against which Gemini counts its thoughts.", 0)
     ] = 0
     leaked_thoughts: Annotated[
         bool,
-        _about("Take text behind THOUGHT:, up to a blank line, for a thought: Vertex AI and relays return some."),
+        _help("Take text behind THOUGHT:, up to a blank line, for a thought: Vertex AI and relays return some."),
     ] = False
     stateless_ids: Annotated[
         bool,
-        _about("Put signatures into call ids (longer than OpenAI's 40 characters) instead of relying on the store."),
+        _help("Put signatures into call ids (longer than OpenAI's 40 characters) instead of relying on the store."),
     ] = False
     store: Annotated[
         str,
-        _about(
+        _help(
             "Where signatures and responses are kept: memory, sqlite, sqlite:PATH or redis://HOST (Redis or Valkey)."
         ),
     ] = "sqlite"
@@ -211,14 +211,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     strict: Annotated[
         Literal["off", "breaks", "answers", "costs", "all"],
-        _about("Answer 400 to a request that would lose something of this severity or a graver one; true: answers."),
+        _help("Answer 400 to a request that would lose something of this severity or a graver one; true: answers."),
     ] = "off"
     notes: Annotated[
         dict[str, Literal["allow", "reject"]],
-        _about("Per code of `adapter codes`, whatever --strict says: 'user-not-sent=allow,seed-folded=reject'."),
+        _help("Per code of `adapter codes`, whatever --strict says: 'user-not-sent=allow,seed-folded=reject'."),
     ] = {}
     retry_malformed: Annotated[
-        bool, _about("Ask once more when Gemini answers with a malformed call (each attempt is billed).")
+        bool, _help("Ask once more when Gemini answers with a malformed call (each attempt is billed).")
     ] = False
     continuations: Annotated[
         int,
@@ -229,7 +229,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     ] = 10.0
     heartbeat: Annotated[
         Literal["comment", "chunk", "off"],
-        _about("What a silent stream sends: an SSE comment, an empty chunk, nothing."),
+        _help("What a silent stream sends: an SSE comment, an empty chunk, nothing."),
     ] = "comment"
     heartbeat_after: Annotated[float, _seconds("Silence before a heartbeat.", 0.05)] = 15.0
     write_timeout: Annotated[float, _seconds("How long a client may take no bytes before its stream ends.")] = 30.0
@@ -241,9 +241,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     ] = 30.0
     fetch_media: Annotated[
         Literal["off", "https", "on"],
-        _about(
-            "Fetch images and files that requests point to: never, by https, or by http too. Public addresses only."
-        ),
+        _help("Fetch images and files that requests point to: never, by https, or by http too. Public addresses only."),
     ] = "off"
     fetch_max_bytes: Annotated[int, _count("Size of all files that are fetched for one request.")] = 20 * 1024 * 1024
     fetch_max_files: Annotated[int, _count("How many files are fetched for one request.")] = 16
@@ -292,39 +290,39 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     ] = 30.0
     inspector: Annotated[
         bool | None,
-        _about(
+        _help(
             "The page at / with the last exchanges, for whoever may call. Unset: on the loopback address alone, "
             "through no proxy, by the address that is printed at start."
         ),
     ] = None
-    metrics: Annotated[bool, _about("Figures for Prometheus at /metrics, for whoever may call.")] = False
+    metrics: Annotated[bool, _help("Figures for Prometheus at /metrics, for whoever may call.")] = False
     traces: Annotated[
-        bool, _about("Traces by OpenTelemetry, sent by OTLP over HTTP to where its own OTEL_... variables say.")
+        bool, _help("Traces by OpenTelemetry, sent by OTLP over HTTP to where its own OTEL_... variables say.")
     ] = False
-    log_format: Annotated[Literal["plain", "json"], _about("One line per request, plain or JSON.")] = "plain"
-    log_level: Annotated[Literal["debug", "info", "warning", "error"], _about("Least level that is logged.")] = "info"
+    log_format: Annotated[Literal["plain", "json"], _help("One line per request, plain or JSON.")] = "plain"
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], _help("Least level that is logged.")] = "info"
 
     def __repr__(self) -> str:
-        """Without secrets."""
+        """Show the settings without secrets."""
         shown = {name: getattr(self, name) for name in self.__struct_fields__ if name not in SECRETS}
         counts = {name: len(getattr(self, name)) for name in SECRETS}
         return f"Settings({shown | counts | {'store': redact_password(self.store)}})"
 
     @property
-    def emulated(self) -> bool:
-        """Whether the built-in emulator answers: as the operator says, or else because there is no key for Google."""
+    def uses_emulator(self) -> bool:
+        """Whether the built-in emulator answers: as the setting says, by default if there is no key for Google."""
         return self.is_keyless if self.emulator is None else self.emulator
 
     @property
     def is_keyless(self) -> bool:
-        """Whether Google itself is to be called, without a key for it."""
+        """Whether Google is the upstream, and there is no key for it."""
         keyless = self.upstream_auth not in ("caller", "vertex") and not self.upstream_keys
         return self.upstream_url == GOOGLE_URL and keyless
 
     @property
     def is_exposed(self) -> bool:
-        """Whether this server looks like one in production: others can reach it, or it knows its clients."""
-        return not self.loopback or bool(self.client_keys or self.clients)
+        """Whether this looks like production: other machines can reach the server, or it has client keys."""
+        return not self.is_loopback_only or bool(self.client_keys or self.clients)
 
     @property
     def asks_for_key(self) -> bool:
@@ -332,13 +330,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return bool(self.client_keys or self.clients or self.upstream_auth == "caller")
 
     @property
-    def loopback(self) -> bool:
+    def is_loopback_only(self) -> bool:
         """Whether only this machine can reach the server."""
         return is_loopback(self.host)
 
 
 def is_loopback(host: str) -> bool:
-    """Whether an address is the loopback's."""
+    """Whether a host name or address means this machine."""
     if host == "localhost":
         return True
     try:
@@ -348,7 +346,7 @@ def is_loopback(host: str) -> bool:
 
 
 class Setting(NamedTuple):
-    """One setting, as its documentation needs it."""
+    """One setting, for flags and documentation."""
 
     name: str
     type: Any
@@ -358,7 +356,7 @@ class Setting(NamedTuple):
 
 @cache
 def all_settings() -> tuple[Setting, ...]:
-    """Every setting, in the order of the fields."""
+    """List all settings in the order of the fields."""
     described = []
     for field in msgspec.structs.fields(Settings):
         inner, meta = get_args(field.type)

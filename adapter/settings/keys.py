@@ -1,4 +1,4 @@
-"""Keys of clients as hashes, and keys that stand in files."""
+"""Client keys as hashes, and keys in files."""
 
 import codecs
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ HASHED = "sha256:"
 
 
 def read_text(path: Path) -> str:
-    """A file's text: UTF-8, or what its byte order mark says, as editors and shells on Windows write one.
+    """Read a text file as UTF-8, or as UTF-16 if it has that byte order mark, as files from Windows may.
 
     Raises `OSError`, `UnicodeDecodeError`.
     """
@@ -24,39 +24,43 @@ def read_text(path: Path) -> str:
 
 
 def digest_of(key: str) -> str:
-    """The SHA-256 of a client key as hexadecimal digits; a key may be given as `sha256:` and these."""
+    """Return the SHA-256 of a client key in hexadecimal; a key may be given as `sha256:` and these digits."""
     return key.removeprefix(HASHED).lower() if key.startswith(HASHED) else sha256(key.encode()).hexdigest()
 
 
-def has_files(settings: Settings) -> bool:
-    """Whether there is anything to read again."""
+def has_key_files(settings: Settings) -> bool:
+    """Whether any keys are in files, so that a reload makes sense."""
     tables = settings.fallback_upstreams
     own = settings.client_keys_file or settings.upstream_keys_file
     return bool(own) or any(table.get("upstream_keys_file") for table in tables)
 
 
-def with_keys(settings: Settings) -> Settings:
-    """The settings with the keys that stand in files. Raises `SettingsError`."""
+def load_key_files(settings: Settings) -> Settings:
+    """Return the settings with the keys from their files. Raises `SettingsError`."""
     found: dict[str, Any] = {}
     for name in ("client_keys", "upstream_keys"):
         if (path := getattr(settings, f"{name}_file")) is not None:
-            found[name] = _keys_of(f"{name}_file", path, getattr(settings, name))
+            found[name] = _read_key_file(f"{name}_file", path, getattr(settings, name))
     tables = []
     for table in settings.fallback_upstreams:
         path = table.get("upstream_keys_file")
-        keys = {} if path is None else {"upstream_keys": _keys_of("upstream_keys_file", path, table["upstream_keys"])}
+        keys = (
+            {}
+            if path is None
+            else {"upstream_keys": _read_key_file("upstream_keys_file", path, table["upstream_keys"])}
+        )
         tables.append({**table, **keys})
     return msgspec.structs.replace(settings, **found, fallback_upstreams=tuple(tables))
 
 
-def _keys_of(name: str, path: str, given: Sequence[str]) -> tuple[str, ...]:
-    """The keys in a file, by lines or commas; lines that begin with # hold none. Raises `SettingsError`."""
+def _read_key_file(name: str, path: str, given: Sequence[str]) -> tuple[str, ...]:
+    """Read keys, separated by line ends or commas; lines that begin with # are comments. Raises `SettingsError`."""
     if given:
         raise SettingsError(f"{name}: keys are given by {name.removesuffix('_file')} too: leave one of the two out")
     try:
         lines = [line.strip() for line in read_text(Path(path)).splitlines()]
     except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{name}: {path} cannot be read: {_why(error)}") from None
+        raise SettingsError(f"{name}: {path} cannot be read: {_describe(error)}") from None
     texts = [text for line in lines if not line.startswith("#") for text in line.split(",")]
     keys = tuple(text.strip() for text in texts if text.strip())
     if not keys:
@@ -64,6 +68,6 @@ def _keys_of(name: str, path: str, given: Sequence[str]) -> tuple[str, ...]:
     return keys
 
 
-def _why(error: OSError | UnicodeDecodeError) -> str:
-    """Without a piece of the file."""
+def _describe(error: OSError | UnicodeDecodeError) -> str:
+    """Describe an error without quoting the file, which contains keys."""
     return "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else error.strerror or type(error).__name__

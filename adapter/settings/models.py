@@ -1,4 +1,4 @@
-"""What the names of models stand for, and what the models can do: tables with the operator's rows before ours."""
+"""Names of models and their capabilities: tables in which the operator's rows come before the built-in ones."""
 
 import datetime
 import time
@@ -14,19 +14,20 @@ import msgspec
 
 from adapter.settings.fields import Settings, SettingsError
 from adapter.settings.parts import platform_of
-from adapter.settings.reading import from_file
+from adapter.settings.reading import read_file
 from adapter.translate.core.capabilities import ModelCapabilities, Platform, ServedModel, bare_name, served_model
 
 LONGEST_KEPT = 256
-"""Names of models that are longer are looked up anew each time."""
+"""Longer names are not cached: clients choose them, and could fill the cache with megabytes."""
 
 DAY = 86_400
 
 
 class Alias(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A name that stands for a model; `date` is when it was last looked at.
+    """A pattern of names that stand for a model. `date` is when the row was last checked.
 
-    `endpoints`: the paths below /v1 at which it does; none: all. `at`: other models that it stands for at some of them.
+    `endpoints` are the paths below /v1 where it holds; without any it holds everywhere. `at` names other models that it
+    stands for at some of them.
     """
 
     pattern: str
@@ -37,7 +38,7 @@ class Alias(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Catalogue(msgspec.Struct, frozen=True, eq=False, forbid_unknown_fields=True):
-    """The capability rows and the default model map, as one platform has them on one day (UTC)."""
+    """Capability rows and model map of one platform on one day (UTC)."""
 
     model: list[ModelCapabilities] = []
     alias: list[Alias] = []
@@ -46,7 +47,7 @@ class Catalogue(msgspec.Struct, frozen=True, eq=False, forbid_unknown_fields=Tru
 
 
 class Calendar:
-    """The catalogue of each platform, today: a process that runs over midnight (UTC) has the new day's."""
+    """Today's catalogue of each platform. Models end on dates, so a process that runs past midnight needs a new one."""
 
     def __init__(self, table: Catalogue, clock: Callable[[], float] = time.time) -> None:
         self._table = table
@@ -55,7 +56,7 @@ class Calendar:
         self._of_today: dict[Platform, Catalogue] = {}
 
     def of(self, platform: Platform) -> Catalogue:
-        """Today's catalogue of a platform."""
+        """Return today's catalogue of a platform. It is the same object all day, so that caches by it work."""
         today = utc_day(self._clock())
         if today != self._today:
             self._today, self._of_today = today, {}
@@ -67,12 +68,12 @@ class Calendar:
 
 
 def utc_day(seconds: float) -> datetime.date:
-    """The day of a moment, by UTC."""
+    """Return the day (UTC) of a time in Unix seconds. `date.fromtimestamp` would fail for years beyond 9999."""
     return datetime.date.fromordinal(datetime.date(1970, 1, 1).toordinal() + int(seconds // DAY))
 
 
 def catalogue(settings: Settings, day: datetime.date) -> Catalogue:
-    """The built-in table of a day, with the operator's rows and names before it. Raises `SettingsError`."""
+    """Build the catalogue: the operator's rows and names, then the built-in ones. Raises `SettingsError`."""
     built_in = _built_in()
     own = _own_catalogue(settings.capabilities, built_in.model)
     mapped = [Alias(pattern, model) for pattern, model in settings.models.items()]
@@ -87,22 +88,22 @@ def catalogue(settings: Settings, day: datetime.date) -> Catalogue:
 
 @cache
 def _built_in() -> Catalogue:
-    """The table that the package ships. It is read once: parsing it takes longer than most translations."""
+    """Return the built-in table. It is parsed once, since that takes longer than most translations."""
     text = files("adapter.translate.core").joinpath("capabilities.toml").read_text(encoding="utf-8")
-    return _catalogue(tomllib.loads(text), [])
+    return _parse_catalogue(tomllib.loads(text), [])
 
 
 def _own_catalogue(path: str | None, built_in: list[ModelCapabilities]) -> Catalogue:
     if path is None:
         return Catalogue()
     try:
-        return _catalogue(from_file(Path(path)), built_in)
+        return _parse_catalogue(read_file(Path(path)), built_in)
     except msgspec.ValidationError as error:
         raise SettingsError(f"{path}: {error}") from None
 
 
-def _catalogue(table: dict[str, Any], known: list[ModelCapabilities]) -> Catalogue:
-    """The rows of a file. `like` in a row names the pattern of an earlier one, whose values it starts from."""
+def _parse_catalogue(table: dict[str, Any], known: list[ModelCapabilities]) -> Catalogue:
+    """Parse the rows of a file. `like` in a row names the pattern of an earlier row, whose values are its defaults."""
     rows: dict[str, dict[str, Any]] = {row.pattern: msgspec.to_builtins(row) for row in known}
     listed: list[dict[str, Any]] = []
     for row in table.get("model", []):
@@ -117,29 +118,29 @@ def _catalogue(table: dict[str, Any], known: list[ModelCapabilities]) -> Catalog
 CHAT = "chat/completions"
 
 
-def named(model: str, names: Catalogue, endpoint: str = CHAT) -> ServedModel:
-    """The model that a name stands for at an endpoint, and its row."""
-    find = _named if len(model) <= LONGEST_KEPT else _named.__wrapped__
+def find_served_model(model: str, names: Catalogue, endpoint: str = CHAT) -> ServedModel:
+    """Find the model that a name stands for at an endpoint, and its capability row."""
+    find = _find if len(model) <= LONGEST_KEPT else _find.__wrapped__
     return find(model, names, endpoint)
 
 
 @lru_cache(4_096)
-def _named(model: str, names: Catalogue, endpoint: str) -> ServedModel:
-    alias = _alias(model, names.alias)
+def _find(model: str, names: Catalogue, endpoint: str) -> ServedModel:
+    alias = _find_alias(model, names.alias)
     target = alias.at.get(endpoint, alias.model) if alias else bare_name(model)
     found = served_model(target, names.model, names.platform, names.day)
     if alias is None or not alias.endpoints or endpoint in alias.endpoints:
         return found
-    elsewhere = " or ".join(f"POST /v1/{one}" for one in alias.endpoints)
-    return found._replace(row=msgspec.structs.replace(found.row, served_by=elsewhere))
+    paths = " or ".join(f"POST /v1/{one}" for one in alias.endpoints)
+    return found._replace(row=msgspec.structs.replace(found.row, served_by=paths))
 
 
 def resolve(model: str, aliases: list[Alias]) -> str:
-    """The model that a name stands for: itself, if no alias matches."""
-    alias = _alias(model, aliases)
+    """Return the model that a name stands for; without a matching alias, the name itself."""
+    alias = _find_alias(model, aliases)
     return alias.model if alias else bare_name(model)
 
 
-def _alias(model: str, aliases: list[Alias]) -> Alias | None:
+def _find_alias(model: str, aliases: list[Alias]) -> Alias | None:
     names = {model.removeprefix("models/"), bare_name(model)}
     return next((one for one in aliases if any(fnmatchcase(name, one.pattern) for name in names)), None)

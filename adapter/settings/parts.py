@@ -1,4 +1,4 @@
-"""What each part of the program needs of the settings."""
+"""Builds the settings of each part of the program from the whole: no part ever sees all of them."""
 
 from urllib.parse import urlsplit
 
@@ -13,11 +13,11 @@ from adapter.wire.gemini.generate import SafetySetting
 from adapter.wire.limits import Limits
 
 LEAST_CONNECTIONS = 1_000
-"""Connections to an upstream that may be opened in any case: one request may need several."""
+"""Connections to an upstream that are always allowed: one request may need several."""
 
 
 def upstream_settings(settings: Settings) -> UpstreamSettings:
-    """The part that the upstream client needs."""
+    """Build the settings of the upstream client."""
     anyfast = settings.upstream_profile == "anyfast"
     return UpstreamSettings(
         name=upstream_name(settings),
@@ -25,7 +25,7 @@ def upstream_settings(settings: Settings) -> UpstreamSettings:
         auth="bearer" if anyfast and settings.upstream_auth == "api-key" else settings.upstream_auth,
         caller_scheme="bearer" if anyfast else settings.upstream_caller_scheme,
         keys=settings.upstream_keys,
-        models=_models_of(settings),
+        models=_model_prefix(settings),
         http_client=settings.upstream_http,
         proxy=settings.upstream_proxy,
         streaming=settings.upstream_streaming,
@@ -40,18 +40,18 @@ def upstream_settings(settings: Settings) -> UpstreamSettings:
     )
 
 
-def _models_of(settings: Settings) -> str:
-    """What stands before a model's name in a URL."""
+def _model_prefix(settings: Settings) -> str:
+    """Return what stands before a model's name in a URL."""
     if settings.upstream_auth != "vertex" or settings.vertex_project is None:
         return "models/"
     return model_collection(settings.vertex_project, settings.vertex_location)
 
 
 def upstream_name(settings: Settings) -> str:
-    """Who issues the signatures: what the setting says, `studio` or `vertex` for Google itself, or the relay's host.
+    """Return the name of the issuer of signatures: the setting, `studio` or `vertex/...` for Google, or a relay's host.
 
-    Whether a signature of one project or region serves in another is not documented; one that does not is a 400, so
-    they are kept apart.
+    Google does not document whether a signature of one project or region is valid in another, and an invalid one is a
+    400. So each project and region counts as an issuer of its own.
     """
     if settings.upstream_name is not None:
         return settings.upstream_name
@@ -61,7 +61,7 @@ def upstream_name(settings: Settings) -> str:
 
 
 def platform_of(settings: Settings) -> Platform:
-    """Whose calendar of models holds: what the setting says, else what the upstream's address tells."""
+    """Return the platform whose model calendar holds: the setting, or what the upstream's address implies."""
     if settings.upstream_platform != "auto":
         return settings.upstream_platform
     if settings.upstream_auth == "vertex":
@@ -104,7 +104,7 @@ ANYFAST_FIELDS = frozenset(
 
 
 def options(settings: Settings, upstream: str | None = None) -> Options:
-    """The part that the translation needs."""
+    """Build the options of the translation."""
     anyfast = settings.upstream_profile == "anyfast"
     return Options(
         upstream=upstream or upstream_name(settings),
@@ -127,12 +127,12 @@ def options(settings: Settings, upstream: str | None = None) -> Options:
 
 
 def request_limits(settings: Settings) -> Limits:
-    """The part that reading bodies needs."""
+    """Build the limits for reading bodies."""
     return Limits(**{name: getattr(settings, f"max_{name}") for name in Limits.__struct_fields__})
 
 
 def document_limits(settings: Settings) -> DocumentLimits:
-    """The part that the store of responses needs."""
+    """Build the limits of the document store."""
     return DocumentLimits(
         max_age=settings.responses_max_age,
         max_count=settings.responses_max_count,
@@ -141,5 +141,5 @@ def document_limits(settings: Settings) -> DocumentLimits:
 
 
 def fetch_settings(settings: Settings) -> FetchSettings:
-    """The part that fetching media needs."""
+    """Build the settings of the media fetcher."""
     return FetchSettings(policy=settings.fetch_media, bytes=settings.fetch_max_bytes, files=settings.fetch_max_files)

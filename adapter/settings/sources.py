@@ -1,29 +1,29 @@
-"""Where each setting has its value from: a flag, a variable, the file, or its default."""
+"""Tells where each setting comes from: a flag, a variable, the file, or its default."""
 
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from adapter.settings.fields import SECRETS, Settings, all_settings
-from adapter.settings.reading import KEY_VARIABLES, PREFIX, from_file
+from adapter.settings.reading import KEY_VARIABLES, PREFIX, read_file
 from adapter.store.shared.base import redact_password
 
 
 class Source(NamedTuple):
-    """A setting's value as it may be shown, and where it comes from."""
+    """A setting, its value without secrets, and where it comes from."""
 
     name: str
     value: str
     origin: str
 
 
-def sources(
+def list_sources(
     settings: Settings, flags: Mapping[str, Any], environment: Mapping[str, str], file: Path | None
 ) -> list[Source]:
-    """Every setting that is not its default, in the order of the fields. Secrets are counted and never shown."""
-    in_file = from_file(file)
+    """List all settings that differ from their defaults, in the order of the fields. Secrets are only counted."""
+    in_file = read_file(file)
     return [
-        Source(one.name, shown_value(settings, one.name), _origin(one.name, flags, environment, in_file, file))
+        Source(one.name, safe_value(settings, one.name), _origin(one.name, flags, environment, in_file, file))
         for one in all_settings()
         if getattr(settings, one.name) != one.default
     ]
@@ -44,8 +44,8 @@ def _origin(
     return "another setting"
 
 
-def shown_value(settings: Settings, name: str) -> str:
-    """A setting's value without secrets."""
+def safe_value(settings: Settings, name: str) -> str:
+    """Return a setting's value without secrets."""
     value = getattr(settings, name)
     if name in SECRETS:
         return f"{len(value)} set"

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from adapter.cli import COMMANDS, main
 from adapter.cli.install import install_command
-from adapter.cli.serve import _cannot_listen
+from adapter.cli.serve import _explain
 from adapter.settings import all_settings
 from adapter.settings.groups import GROUPS, USUAL
 
@@ -67,7 +67,7 @@ def test_a_taken_address_is_one_sentence_that_says_what_to_do():
     [(errno.EACCES, "a port above 1023"), (errno.EADDRNOTAVAIL, "look at --host and --port")],
 )
 def test_other_addresses_that_cannot_be_had_are_told(code, words):
-    assert words in _cannot_listen("::1", 80, OSError(code, os.strerror(code)))
+    assert words in _explain("::1", 80, OSError(code, os.strerror(code)))
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import datetime
 
 from adapter.report.verdicts import Judge, Route, Target
-from adapter.settings import Settings, catalogue, named, options
+from adapter.settings import Settings, catalogue, find_served_model, options
 
 DAY = datetime.date(2026, 11, 30)
 
@@ -11,7 +11,7 @@ DAY = datetime.date(2026, 11, 30)
 def make_judge() -> Judge:
     """The map's target alone, on a fixed day, without predicted errors."""
     table = catalogue(Settings(), DAY)
-    target = Target("as mapped", lambda model, path: named(model, table))
+    target = Target("as mapped", lambda model, path: find_served_model(model, table))
     return Judge([target], options(Settings()), lambda model, method, body: [], find_route)
 
 

@@ -10,7 +10,7 @@ import pytest
 from adapter.report.run import InterruptedRun, ReportRun, SavedRun
 from adapter.report.tally import read_counter
 from adapter.report.verdicts import Judge, Target
-from adapter.settings import Settings, catalogue, named, options
+from adapter.settings import Settings, catalogue, find_served_model, options
 from tests.report.questions import DAY, find_route, make_judge
 
 
@@ -76,8 +76,11 @@ def test_a_saved_run_of_something_else_is_refused(tmp_path, monkeypatch, change)
 
 def test_every_target_judges_every_request(tmp_path):
     table = catalogue(Settings(), DAY)
-    served = named("gemini-2.5-flash", table)
-    targets = [Target("a", lambda model, path: named(model, table)), Target("b", lambda model, path: served)]
+    served = find_served_model("gemini-2.5-flash", table)
+    targets = [
+        Target("a", lambda model, path: find_served_model(model, table)),
+        Target("b", lambda model, path: served),
+    ]
     judge = Judge(
         targets, options(Settings()), lambda model, *_: ["never"] if model == served.model else [], find_route
     )

@@ -15,16 +15,16 @@ from adapter.settings import (
     SettingsError,
     all_settings,
     catalogue,
+    exposes_secrets,
+    find_served_model,
     further_upstreams,
-    has_files,
+    has_key_files,
     load,
-    named,
     next_models,
     options,
     platform_of,
-    read_again,
+    reload_keys,
     resolve,
-    shown_to_all,
     upstream_name,
     upstream_settings,
 )
@@ -132,9 +132,9 @@ def test_an_unknown_code_is_refused_and_the_nearest_is_named(code, meant):
 
 
 def test_google_answers_when_there_is_a_key_and_the_emulator_when_there_is_none():
-    assert load({}, {}).emulated
-    assert not load({}, KEYED).emulated
-    assert load({"emulator": "true"}, KEYED).emulated
+    assert load({}, {}).uses_emulator
+    assert not load({}, KEYED).uses_emulator
+    assert load({"emulator": "true"}, KEYED).uses_emulator
 
 
 EXPOSED = [
@@ -151,8 +151,8 @@ NO_KEY = [({}, {}), ({}, {"GEMINI_API_KEY": ""}), ({"upstream_keys": ""}, KEYED)
 def test_invented_answers_are_served_to_others_only_where_that_was_said(exposed, flags, environment):
     with pytest.raises(SettingsError, match=r"GEMINI_API_KEY.*--emulator"):
         load({**exposed, **flags}, environment)
-    assert load({**exposed, **flags, "emulator": "true"}, environment).emulated
-    assert not load(exposed, KEYED).emulated
+    assert load({**exposed, **flags, "emulator": "true"}, environment).uses_emulator
+    assert not load(exposed, KEYED).uses_emulator
 
 
 def test_without_the_emulator_a_key_is_needed_also_on_this_machine():
@@ -200,16 +200,16 @@ def test_files_are_read_again_and_the_rest_stays(tmp_path):
     further = [relay, {"upstream_name": "other", "upstream_keys": ["stays"]}]
     given = {"upstream_keys_file": str(upstream), "client_keys_file": str(clients), "fallback_upstreams": further}
     settings = load(given, {})
-    assert has_files(settings)
+    assert has_key_files(settings)
     for path in (upstream, table, clients):
         path.write_text("new, newer\n")
-    again = read_again(settings)
+    again = reload_keys(settings)
     assert again.upstream_keys == ("new", "newer")
     assert [one.upstream_keys for one in further_upstreams(again)] == [("new", "newer"), ("stays",)]
     assert len(again.client_keys) == 2
-    assert read_again(msgspec.json.decode(msgspec.json.encode(settings), type=Settings)) == again
-    assert not has_files(load({"client_keys": "k"}, KEYED))
-    assert read_again(load({"client_keys": "k"}, KEYED)) == load({"client_keys": "k"}, KEYED)
+    assert reload_keys(msgspec.json.decode(msgspec.json.encode(settings), type=Settings)) == again
+    assert not has_key_files(load({"client_keys": "k"}, KEYED))
+    assert reload_keys(load({"client_keys": "k"}, KEYED)) == load({"client_keys": "k"}, KEYED)
 
 
 @pytest.mark.parametrize("name", ["upstream_keys_file", "client_keys_file"])
@@ -235,7 +235,7 @@ def test_keys_stand_in_one_place(tmp_path, name):
 
 def test_the_callers_own_key_needs_no_key_here():
     settings = load({"upstream_auth": "caller"}, {})
-    assert not settings.emulated
+    assert not settings.uses_emulator
     assert upstream_settings(settings).auth == "caller"
 
 
@@ -252,8 +252,8 @@ def test_an_address_that_others_reach_needs_client_keys_or_a_clear_word():
         load({"host": "0.0.0.0"}, {})
     assert len(load({"host": "0.0.0.0", "client_keys": "a,b"}, KEYED).client_keys) == 2
     assert load({"host": "0.0.0.0", "allow_anonymous": "true"}, KEYED).allow_anonymous
-    assert load({"host": "::1"}, {}).loopback
-    assert load({"host": "localhost"}, {}).loopback
+    assert load({"host": "::1"}, {}).is_loopback_only
+    assert load({"host": "localhost"}, {}).is_loopback_only
 
 
 @pytest.mark.parametrize(
@@ -331,7 +331,7 @@ def test_googles_own_url_is_google_however_it_is_written(url):
     settings = load({"upstream_url": url}, KEYED)
     assert settings.upstream_keys == ("secret-key",)
     assert upstream_name(settings) == "studio"
-    assert load({"upstream_url": url}, {}).emulated
+    assert load({"upstream_url": url}, {}).uses_emulator
 
 
 def test_a_relays_url_may_come_with_or_without_its_version():
@@ -394,12 +394,12 @@ def test_a_file_with_keys_that_everybody_may_read_is_found(tmp_path, text, shown
     file.write_text(text)
     for mode, found in ((0o644, shown), (0o640, False), (0o600, False)):
         file.chmod(mode)
-        assert shown_to_all(file) is found
+        assert exposes_secrets(file) is found
 
 
 def test_a_key_with_a_line_end_is_the_key_without_it():
     assert load({}, {"GEMINI_API_KEY": "key\n"}).upstream_keys == ("key",)
-    assert load({}, {"GEMINI_API_KEY": " "}).emulated
+    assert load({}, {"GEMINI_API_KEY": " "}).uses_emulator
 
 
 def test_a_wrong_file_says_so(tmp_path):
@@ -448,9 +448,9 @@ def test_a_row_of_the_operators_may_start_from_a_built_in_one(tmp_path):
         "until = {}\n"
     )
     table = catalogue(load({"capabilities": str(rows)}, {}), datetime.date(2027, 1, 1))
-    assert named("gemini-2.5-pro", table).model == "gemini-2.5-pro", "the operator knows better"
-    assert named("gemini-2.5-pro", table).row.budget_maximum == 32_768
-    assert named("gemini-2.5-flash", table).model == "gemini-3.5-flash-lite"
+    assert find_served_model("gemini-2.5-pro", table).model == "gemini-2.5-pro", "the operator knows better"
+    assert find_served_model("gemini-2.5-pro", table).row.budget_maximum == 32_768
+    assert find_served_model("gemini-2.5-flash", table).model == "gemini-3.5-flash-lite"
     rows.write_text('[[model]]\npattern = "a"\nlike = "b"\nsource = "me"\ndate = "2026-11-30"\n')
     with pytest.raises(SettingsError, match="no row has the pattern 'b'"):
         catalogue(load({"capabilities": str(rows)}, {}), TODAY)

@@ -297,7 +297,7 @@ class EmbeddingsCore(Core):
         except DECODING_ERRORS as error:
             raise malformed(error) from None
         names = settings.catalogue(self.settings, self.case.day)
-        served = settings.named(request.model, names, "embeddings")
+        served = settings.find_served_model(request.model, names, "embeddings")
         context = EmbeddingContext(request=request, served=served, detokenize=words_of)
         plan = embeddings.to_gemini(context, unknown)
         self.notes = lines(plan.notes)
@@ -326,7 +326,7 @@ class DecisionsCore(Core):
         except DECODING_ERRORS as error:
             raise malformed(error) from None
         names = settings.catalogue(self.settings, self.case.day)
-        served = settings.named(request.model, names, "decisions")
+        served = settings.find_served_model(request.model, names, "decisions")
         context = DecisionContext(request=request, served=served, options=settings.options(self.settings))
         plan = decisions.to_gemini(context, unknown)
         self.notes = lines(plan.notes)
@@ -352,7 +352,7 @@ class ModerationsCore(Core):
         except DECODING_ERRORS as error:
             raise malformed(error) from None
         names = settings.catalogue(self.settings, self.case.day)
-        served = settings.named(request.model or moderations.DEFAULT_MODEL, names, "moderations")
+        served = settings.find_served_model(request.model or moderations.DEFAULT_MODEL, names, "moderations")
         context = ModerationContext(request=request, served=served, options=settings.options(self.settings))
         plan = moderations.to_gemini(context, unknown)
         self.notes = lines(plan.notes)
@@ -393,7 +393,7 @@ class CompletionsCore(Core):
         except DECODING_ERRORS as error:
             raise malformed(error) from None
         names = settings.catalogue(self.settings, self.case.day)
-        view = completions.to_chat(request, settings.named(request.model, names).row, words_of, unknown)
+        view = completions.to_chat(request, settings.find_served_model(request.model, names).row, words_of, unknown)
         chosen = settings.options(self.settings)
         try:
             chats = [plan_for(one, {}, names, chosen, history=look_up(one, {})) for one in view.requests]

@@ -63,7 +63,7 @@ def test_every_field_has_a_case() -> None:
 @given(st.lists(QUESTIONS, min_size=1, max_size=8))
 def test_each_question_has_its_answer_and_each_choice_is_one_that_was_offered(questions) -> None:
     request = DecisionRequest(model="gemini-decision-1", input="evidence", questions=questions)
-    served = settings.named(request.model, NAMES, "decisions")
+    served = settings.find_served_model(request.model, NAMES, "decisions")
     context = DecisionContext(request=request, served=served)
     plan = decisions.to_gemini(context)
     body = oracles.read_decision_request(encode(plan.body))

@@ -20,7 +20,7 @@ NAMES = settings.catalogue(settings.Settings(), datetime.date(2026, 11, 30))
 
 
 def plan_of(request: EmbeddingRequest) -> embeddings.EmbeddingPlan:
-    served = settings.named(request.model, NAMES, "embeddings")
+    served = settings.find_served_model(request.model, NAMES, "embeddings")
     return embeddings.to_gemini(EmbeddingContext(request=request, served=served))
 
 

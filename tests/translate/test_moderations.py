@@ -21,7 +21,7 @@ NAMES = settings.catalogue(settings.Settings(), datetime.date(2026, 11, 30))
 
 def plan_of(texts: list[str]) -> ModerationPlan:
     request = ModerationRequest(input=[*texts])
-    served = settings.named("omni-moderation-latest", NAMES, "moderations")
+    served = settings.find_served_model("omni-moderation-latest", NAMES, "moderations")
     return moderations.to_gemini(ModerationContext(request=request, served=served))
 
 

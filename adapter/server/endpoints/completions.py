@@ -13,7 +13,7 @@ from adapter.server.pipeline.fallback import Plans
 from adapter.server.pipeline.ids import new_id
 from adapter.server.pipeline.openai_tokens import detokenizer
 from adapter.server.pipeline.service import deadline_of, stamp_of
-from adapter.settings import named
+from adapter.settings import find_served_model
 from adapter.translate import chat, completions
 from adapter.translate.answer import continuation
 from adapter.translate.completions import CompletionStream, CompletionView
@@ -35,7 +35,7 @@ async def create_completion(call: Call) -> None:
     service, exchange = call.service, call.exchange
     request, unknown = await call.read(CompletionRequest)
     exchange.model_asked, exchange.stream = request.model, bool(request.stream)
-    row = named(request.model, service.catalogue).row
+    row = find_served_model(request.model, service.catalogue).row
     view = await call.work.run(completions.to_chat, request, row, detokenizer(), unknown)
     plans = await _plans(call, view)
     for one in plans:

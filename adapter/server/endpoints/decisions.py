@@ -3,7 +3,7 @@
 from adapter.server.pipeline import ledger_headers as notes
 from adapter.server.pipeline.call import Call
 from adapter.server.pipeline.service import deadline_of
-from adapter.settings import named
+from adapter.settings import find_served_model
 from adapter.translate import decisions
 from adapter.translate.decisions import DecisionContext
 from adapter.upstream.client import Caller
@@ -17,7 +17,7 @@ async def create_decision(call: Call) -> None:
     request, unknown = await call.read(DecisionRequest)
     exchange.model_asked = request.model
     call.client.check(request.model)
-    served = named(request.model, service.catalogue, "decisions")
+    served = find_served_model(request.model, service.catalogue, "decisions")
     context = DecisionContext(request=request, served=served, options=service.options)
     plan = await call.work.run(decisions.to_gemini, context, unknown)
     exchange.model, exchange.notes, exchange.upstream_request = served.model, plan.notes, plan.body

@@ -6,7 +6,7 @@ from adapter.server.pipeline import ledger_headers as notes
 from adapter.server.pipeline.call import Call
 from adapter.server.pipeline.openai_tokens import detokenizer
 from adapter.server.pipeline.service import deadline_of
-from adapter.settings import named
+from adapter.settings import find_served_model
 from adapter.translate import embeddings
 from adapter.translate.core.notes import Rejected
 from adapter.translate.embeddings import EmbeddingContext, EmbeddingPlan
@@ -25,7 +25,7 @@ async def create_embeddings(call: Call) -> None:
     request, unknown = await call.read(EmbeddingRequest)
     exchange.model_asked = request.model
     call.client.check(request.model)
-    served = named(request.model, service.catalogue, "embeddings")
+    served = find_served_model(request.model, service.catalogue, "embeddings")
     context = EmbeddingContext(request=request, served=served, options=service.options, detokenize=detokenizer())
     plan = await call.work.run(embeddings.to_gemini, context, unknown)
     exchange.model, exchange.notes = served.model, plan.notes

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
 from adapter.server.pipeline.call import Call
-from adapter.settings import Catalogue, named
+from adapter.settings import Catalogue, find_served_model
 from adapter.translate.core.capabilities import ModelCapabilities
 from adapter.upstream.client import Caller
 from adapter.wire.gemini.models import Model as GeminiModel
@@ -30,7 +30,7 @@ def _created(row: ModelCapabilities) -> int:
 
 def _model(name: str, names: Catalogue, found: GeminiModel = _NOTHING) -> Model:
     """A model as clients know it; `found` is what the upstream tells of it."""
-    row = named(name, names).row
+    row = find_served_model(name, names).row
     methods = found.supported_generation_methods
     is_chat = methods is None or "generateContent" in methods
     ends = row.until.get(names.platform)
@@ -49,7 +49,7 @@ def _model(name: str, names: Catalogue, found: GeminiModel = _NOTHING) -> Model:
 def _own(alias: str, names: Catalogue) -> Model:
     """One of the operator's names."""
     model = _model(alias, names)
-    model.owned_by, model.stands_for = "adapter", named(alias, names).model
+    model.owned_by, model.stands_for = "adapter", find_served_model(alias, names).model
     return model
 
 
@@ -83,7 +83,7 @@ async def get_model(call: Call) -> None:
     asked = call.parameters["model"].removeprefix("models/")
     call.client.check(asked)
     call.exchange.model_asked = asked
-    name = named(asked, service.catalogue).model
+    name = find_served_model(asked, service.catalogue).model
     model = _model(name, service.catalogue, await service.upstream.model(name, Caller(call.client.key)))
     model.id, model.stands_for = asked, name if name != asked else None
     await call.send(model, {"x-adapter-model": name})

@@ -9,7 +9,7 @@ from adapter.server.pipeline import ledger_headers as notes
 from adapter.server.pipeline.call import Call
 from adapter.server.pipeline.ids import new_id
 from adapter.server.pipeline.service import deadline_of
-from adapter.settings import named
+from adapter.settings import find_served_model
 from adapter.translate import moderations
 from adapter.translate.core.errors import AnswerError
 from adapter.translate.core.notes import Note, Rejected
@@ -33,7 +33,7 @@ async def create_moderation(call: Call) -> None:
     request, unknown = await call.read(ModerationRequest)
     exchange.model_asked = name = request.model or moderations.DEFAULT_MODEL
     call.client.check(name)
-    served = named(name, service.catalogue, "moderations")
+    served = find_served_model(name, service.catalogue, "moderations")
     context = ModerationContext(request=request, served=served, options=service.options)
     plan = await call.work.run(moderations.to_gemini, context, unknown)
     exchange.model, exchange.notes = served.model, plan.notes

@@ -21,7 +21,7 @@ from adapter.server.pipeline.call import Call
 from adapter.server.pipeline.errors import malformed
 from adapter.server.pipeline.google_errors import google_error
 from adapter.server.pipeline.service import DECODING_ERRORS, deadline_of
-from adapter.settings import named
+from adapter.settings import find_served_model
 from adapter.translate import native
 from adapter.translate.core.capabilities import alias_notes
 from adapter.translate.core.notes import Rejected
@@ -157,7 +157,7 @@ def _to_model(call: Call, name: str, method: str) -> Forwarded:
     service, exchange = call.service, call.exchange
     exchange.model_asked, exchange.stream = name, method == "streamGenerateContent"
     call.client.check(name)
-    served = named(name, service.catalogue)
+    served = find_served_model(name, service.catalogue)
     exchange.model = served.model
     exchange.notes = alias_notes(name, served)
     try:

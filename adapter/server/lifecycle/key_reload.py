@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from adapter.server.limits.access import Access
-from adapter.settings import Settings, SettingsError, further_upstreams, has_files, read_again
+from adapter.settings import Settings, SettingsError, further_upstreams, has_key_files, reload_keys
 from adapter.upstream.client import Upstream
 
 log = logging.getLogger("adapter")
@@ -17,7 +17,7 @@ log = logging.getLogger("adapter")
 def reload_settings(settings: Settings) -> Settings:
     """Return the settings with the keys that the files hold now; if that fails, log it and return them unchanged."""
     try:
-        return read_again(settings)
+        return reload_keys(settings)
     except SettingsError as error:
         log.error("key reload failed, the old keys stay in use: %s", error)
         return settings
@@ -27,7 +27,7 @@ def reload_settings(settings: Settings) -> Settings:
 def reload_keys_on_sighup(settings: Settings, access: Access, upstreams: Sequence[Upstream]) -> Iterator[None]:
     """Handle SIGHUP, if there are key files. Otherwise the signal ends the process, as usual for a closed terminal."""
     number = getattr(signal, "SIGHUP", None)
-    if number is None or not has_files(settings) or threading.current_thread() is not threading.main_thread():
+    if number is None or not has_key_files(settings) or threading.current_thread() is not threading.main_thread():
         yield
         return
 

@@ -94,7 +94,7 @@ class Access:
             self.secrets |= {*one.upstream_keys, *_hidden_hosts(one)}
         self._passes_on = settings.upstream_auth == "caller"
         self._open = not self._hashes and not self._passes_on
-        self._pages = settings.allow_origins if settings.loopback and self._open else None
+        self._pages = settings.allow_origins if settings.is_loopback_only and self._open else None
 
     def client(self, scope: Scope, *, takes_key_in_url: bool = False) -> Client:
         """Authenticate a request and return its client. Raises `AccessDenied`, `KeyInUrl`, `ForeignPage`.

@@ -6,7 +6,7 @@ import orjson
 
 from adapter.server.pipeline.dry_run import DryRun
 from adapter.server.pipeline.errors import TABLE, failure_of
-from adapter.settings import Catalogue, named
+from adapter.settings import Catalogue, find_served_model
 from adapter.translate.core.capabilities import ModelCapabilities
 
 
@@ -14,7 +14,9 @@ def chat_models(names: Catalogue) -> list[str]:
     """The models that the table names and that answer chats today: its patterns for one model, and its aliases'."""
     rows = [row.pattern.removesuffix("*") for row in names.model]
     known = dict.fromkeys([alias.model for alias in names.alias] + [name for name in rows if not name.endswith("-")])
-    return [name for name in known if name and "*" not in name and _answers_chats(named(name, names).row, names)]
+    return [
+        name for name in known if name and "*" not in name and _answers_chats(find_served_model(name, names).row, names)
+    ]
 
 
 def _answers_chats(row: ModelCapabilities, names: Catalogue) -> bool:

@@ -14,7 +14,15 @@ from adapter.server.observe.ledger_entries import note_as_json
 from adapter.server.pipeline.errors import TABLE, Malformed, failure_of, malformed
 from adapter.server.pipeline.ledger_headers import check
 from adapter.server.pipeline.service import DECODING_ERRORS, Predict, decoded
-from adapter.settings import Catalogue, Settings, catalogue, named, options, request_limits, upstream_settings
+from adapter.settings import (
+    Catalogue,
+    Settings,
+    catalogue,
+    find_served_model,
+    options,
+    request_limits,
+    upstream_settings,
+)
 from adapter.settings.models import utc_day
 from adapter.translate.answer import completion
 from adapter.translate.core.context import Context, Stamp
@@ -120,7 +128,7 @@ class DryRun(NamedTuple):
             raise Malformed(f"there are plans for {', '.join(PLANNERS)}, not for {endpoint}", "url", "invalid_value")
         request, unknown = decoded(text, planner.request, request_limits(self.settings))
         # Every request that has a planner names its model.
-        served = named(request.model or "", self.names)  # type: ignore[attr-defined]
+        served = find_served_model(request.model or "", self.names)  # type: ignore[attr-defined]
         plan = planner.plan(request, unknown, served, options(self.settings))
         check(plan.notes, self.strictness, self.settings.notes)
         shown = {"endpoint": endpoint, **described(plan, self.settings, self.predict)}
@@ -132,7 +140,7 @@ class DryRun(NamedTuple):
         model = answer.model_version or "gemini"
         stamp = Stamp(seed="translate", id="chatcmpl-translate", created=0, model=model)
         request = ChatCompletionRequest(model=model, messages=[Message(role="user", content=" ")])
-        row = named(model, self.names).row
+        row = find_served_model(model, self.names).row
         if self.endpoint == "/v1/responses":
             view = responses.to_chat(ResponsesRequest(model=model, input=" "))
             context = Context(request=view.request, capabilities=row, options=options(self.settings))

@@ -35,7 +35,7 @@ from adapter.settings import (
     Settings,
     catalogue,
     fetch_settings,
-    named,
+    find_served_model,
     next_models,
     options,
     request_limits,
@@ -82,7 +82,9 @@ def plan_for(
     model: str | None = None,
 ) -> Plan:
     """The plan for the model that a request's name stands for, or for `model`. Raises `Rejected`."""
-    return plan(request, unknown, named(model or request.model, names), chosen, media=media, history=history)
+    return plan(
+        request, unknown, find_served_model(model or request.model, names), chosen, media=media, history=history
+    )
 
 
 UNSTORED_FOR = 600.0
@@ -195,7 +197,7 @@ class Service:
     def _check_name(self, model: str) -> None:
         """Raises `Rejected` for a model whose name cannot stand in a URL, before anything is done for it."""
         try:
-            model_path(named(model, self.catalogue)[0], self.upstream.settings.models)
+            model_path(find_served_model(model, self.catalogue)[0], self.upstream.settings.models)
         except InvalidModelName:
             raise Rejected("model", "unknown-value", "this is not the name of a model") from None
 

@@ -161,7 +161,7 @@ ENVIRONMENT = {"ADAPTER_UPSTREAM_AUTH": "vertex"}
 def test_the_url_follows_from_the_location():
     settings = load({}, {**ENVIRONMENT, "GOOGLE_CLOUD_PROJECT": "p-1", "GOOGLE_CLOUD_LOCATION": "us"})
     assert settings.upstream_url == "https://aiplatform.us.rep.googleapis.com/v1beta1"
-    assert not settings.emulated
+    assert not settings.uses_emulator
     assert load({}, {**ENVIRONMENT, "ADAPTER_VERTEX_PROJECT": "p-1"}).vertex_location == "global"
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapter.emulator.core.models import models
-from adapter.settings import Calendar, Settings, catalogue, named, resolve
+from adapter.settings import Calendar, Settings, catalogue, find_served_model, resolve
 from adapter.translate.core.capabilities import ModelCapabilities, capabilities_of, served_model
 
 TODAY = datetime.date(2026, 11, 30)
@@ -177,13 +177,13 @@ def test_a_model_ends_at_midnight_by_utc_in_a_process_that_runs():
     now = [MIDNIGHT - 0.001]
     calendar = Calendar(TABLE, lambda: now[0])
     before = calendar.of("studio")
-    assert named("gemini-2.5-flash", before).model == "gemini-2.5-flash"
+    assert find_served_model("gemini-2.5-flash", before).model == "gemini-2.5-flash"
     assert calendar.of("studio") is before, "one table a day"
     now[0] = MIDNIGHT
-    served = named("gemini-2.5-flash", calendar.of("studio"))
+    served = find_served_model("gemini-2.5-flash", calendar.of("studio"))
     assert (served.model, served.name) == ("gemini-3.5-flash-lite", "gemini-2.5-flash")
     assert served.reason == "gemini-3.5-flash-lite answers for gemini-2.5-flash, which ended on 2026-12-01"
-    assert named("gemini-2.5-flash", calendar.of("relay")).model == "gemini-2.5-flash"
+    assert find_served_model("gemini-2.5-flash", calendar.of("relay")).model == "gemini-2.5-flash"
 
 
 DAYS = st.dates(datetime.date(2026, 1, 1), datetime.date(2029, 1, 1))
@@ -241,7 +241,7 @@ def test_each_model_that_answers_for_another_has_a_row_of_its_own():
     ],
 )
 def test_what_is_no_chat_model_says_what_serves_it(name, place):
-    assert named(name, TABLE).row.served_by == place
+    assert find_served_model(name, TABLE).row.served_by == place
 
 
 @pytest.mark.parametrize(
@@ -255,7 +255,7 @@ def test_what_is_no_chat_model_says_what_serves_it(name, place):
     ],
 )
 def test_a_name_of_openais_means_the_model_of_its_endpoint(name, endpoint, model):
-    assert named(name, TABLE, endpoint).model == model
+    assert find_served_model(name, TABLE, endpoint).model == model
 
 
 @pytest.mark.parametrize(
@@ -264,15 +264,15 @@ def test_a_name_of_openais_means_the_model_of_its_endpoint(name, endpoint, model
      "openrouter/google/gemini-3.8-flash"],
 )  # fmt: skip
 def test_what_other_tools_put_before_a_models_name_is_left_out(name):
-    assert named(name, TABLE).model == "gemini-3.8-flash"
+    assert find_served_model(name, TABLE).model == "gemini-3.8-flash"
 
 
 @pytest.mark.parametrize("name", ["google/other", "tunedModels/mine", "projects/p/locations/l/endpoints/1"])
 def test_a_name_with_a_slash_that_is_no_prefix_stays_whole(name):
-    assert named(name, TABLE).model == name
+    assert find_served_model(name, TABLE).model == name
 
 
 def test_each_model_of_the_emulator_has_a_row_that_says_as_much_of_generate_content():
     for name, model in models().items():
-        served = named(name, TABLE).row.served_by == ""
+        served = find_served_model(name, TABLE).row.served_by == ""
         assert served == ("generateContent" in model.methods), name

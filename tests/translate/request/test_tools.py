@@ -12,7 +12,7 @@ from adapter.wire.base import encode
 from adapter.wire.openai.chat_request import ChatCompletionRequest
 
 NAME = "gemini-3.5-flash"
-ROW = settings.named(NAME, settings.catalogue(settings.Settings(), datetime.date(2026, 11, 30)))[1]
+ROW = settings.find_served_model(NAME, settings.catalogue(settings.Settings(), datetime.date(2026, 11, 30)))[1]
 
 
 def converted(description: str) -> Toolbox:
