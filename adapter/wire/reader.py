@@ -157,9 +157,9 @@ def check_lists(value: Any, limits: Limits) -> None:
             _check_inner(items, name, inner[name], limits)
 
 
-def _check_inner(items: list[Any], name: str, lists: Callable[[Any], tuple[Any, ...]], limits: Limits) -> None:
+def _check_inner(items: list[Any], name: str, lists: list[Callable[[Any], Any]], limits: Limits) -> None:
     """Check the lists inside many items; nearly always all of them are short, which costs a tenth of decoding them."""
-    longest = max([len(found) for row in map(lists, items) for found in row if type(found) is list], default=0)
+    longest = max([len(found) for one in lists for found in map(one, items) if type(found) is list], default=0)
     if longest > min(limits.parts, limits.calls, limits.images):
         for index, item in enumerate(items):
             _at(f"{name}[{index}]", _checked, item, limits)
@@ -216,13 +216,11 @@ def _lists(type_: Any) -> dict[str, tuple[Any, type[msgspec.Struct]]]:
 
 
 @cache
-def _lengths(type_: Any) -> tuple[tuple[str, ...], dict[str, Callable[[Any], tuple[Any, ...]]]]:
-    """The limited lists of a Struct, and for each a getter of the limited lists in its items, where these have any."""
+def _lengths(type_: Any) -> tuple[tuple[str, ...], dict[str, list[Callable[[Any], Any]]]]:
+    """The limited lists of a Struct, and for each getters of the limited lists in its items, where these have any."""
     lists = {name: item for name, (_, item) in _lists(type_).items() if name in LISTS}
     inner = {name: _lengths(item)[0] for name, item in lists.items()}
-    # Of a single name `attrgetter` returns no tuple.
-    pairs = {name: (*names, names[0]) if len(names) == 1 else names for name, names in inner.items() if names}
-    return tuple(lists), {name: attrgetter(*names) for name, names in pairs.items()}
+    return tuple(lists), {name: list(map(attrgetter, names)) for name, names in inner.items() if names}
 
 
 @cache

@@ -8,9 +8,10 @@ twice (github.com/WordPress/php-ai-client/issues/80), and an index bug of anothe
 import re
 from typing import Any, NamedTuple
 
+import msgspec
 import orjson
 
-from adapter.wire.base import encode
+from adapter.wire.base import MAX_NESTING, encode
 from adapter.wire.surrogates import repaired
 
 RAW = "_raw"
@@ -18,7 +19,9 @@ RAW = "_raw"
 
 MAX_ENCODINGS = 3
 
-_DIGITS = bytes(ord("0") if chr(byte).isdecimal() else ord(" ") for byte in range(128)) + b" " * 128
+_SHAPE = bytes(ord("0") if 48 <= byte < 58 else ord("[") if byte in b"[{" else ord(" ") for byte in range(256))
+"""Makes every digit a zero and every opening bracket the same one."""
+
 _LONG_NUMBER = b"0" * 16
 """Sixteen digits, once every digit is a zero: to look for them so costs less than a regular expression."""
 
@@ -33,6 +36,26 @@ class Arguments(NamedTuple):
     value: dict[str, Any]
     code: str = ""
     reason: str = ""
+
+
+def plain_object(text: str, most: int) -> msgspec.Raw | None:
+    """A text that is a JSON object with nothing that must be looked at, as it is; None for any other text.
+
+    Nothing unusual: at most `most` values, no long numbers, no deep nesting. Nearly all arguments and many results are
+    such, and to find that out costs less than to tell what else they are.
+    """
+    if len(text) > most:
+        return None
+    data = text.encode("utf-8", "surrogatepass")
+    try:
+        value = orjson.loads(data)
+    except orjson.JSONDecodeError:
+        return None
+    shape = data.translate(_SHAPE)
+    is_nested = shape.find(b"[", 1) > 0
+    if type(value) is not dict or _LONG_NUMBER in shape or (is_nested and shape.count(b"[") > MAX_NESTING):
+        return None
+    return msgspec.Raw(data)
 
 
 def read_arguments(text: str) -> Arguments:
@@ -89,7 +112,7 @@ def _raw(text: str) -> Arguments:
 
 def has_long_number(value: object, text: str) -> bool:
     """Whether a value, with the text that it was read from, holds a number that a double cannot hold exactly."""
-    return _LONG_NUMBER in text.encode("utf-8", "replace").translate(_DIGITS) and _is_long(value)
+    return _LONG_NUMBER in text.encode("utf-8", "replace").translate(_SHAPE) and _is_long(value)
 
 
 def _is_long(value: object) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import msgspec
 import orjson
 
-from adapter.translate.core.arguments import has_long_number, read_arguments
+from adapter.translate.core.arguments import has_long_number, plain_object, read_arguments
 from adapter.translate.core.context import Context
 from adapter.translate.core.notes import Fate, Rejected, SignatureSource
 from adapter.translate.request import content_parts as media
@@ -58,13 +58,13 @@ def _rebuilt(
     parts += [_signed_image(part, number, known, turns) for part, number in images]
     if not parts and not calls:
         turns.note(f"[{index}].content", Fate.DROPPED, "empty-content-dropped", "Gemini takes no empty turn")
-    order = _original_order(known.found) if len(calls) > 1 else range(len(calls))
+    order = original_order(known.found) if len(calls) > 1 else range(len(calls))
     for number in order:
         parts.append(_call_part(calls[number], known, number, turns))
     return parts, [calls[number] for number in order]
 
 
-def _original_order(found: Sequence[Found | None]) -> list[int]:
+def original_order(found: Sequence[Found | None]) -> list[int]:
     """The order in which Gemini made these calls: only the first of them has a signature (gemini.md).
 
     A call of which nothing is known takes a place that is left.
@@ -242,7 +242,7 @@ def _call(call: ToolCall, path: str, found: Found | None, turns: Turns) -> Call:
         args = msgspec.Raw(encode({"input": custom.input or ""}))
     else:
         below = "arguments" if path.endswith("function_call") else "function.arguments"
-        args = _arguments((function.arguments if function else None) or "", f"{path}.{below}", turns)
+        args = arguments_of((function.arguments if function else None) or "", f"{path}.{below}", turns)
         if turns.context.options.schema == "openapi":
             args = _as_written(args, name, turns.context)
     return Call(call.id or "", path, FunctionCall(id=_gemini_id(call, found, turns), name=name, args=args))
@@ -267,9 +267,11 @@ def _as_written(args: msgspec.Raw, name: str, context: Context) -> msgspec.Raw:
     return args if texts == value else msgspec.Raw(encode(texts))
 
 
-def _arguments(text: str, path: str, turns: Turns) -> msgspec.Raw:
+def arguments_of(text: str, path: str, turns: Turns) -> msgspec.Raw:
     """A call's arguments as a JSON object, byte for byte where they are one. Raises `Rejected` for too deep a one."""
     most = turns.context.options.limits.json_values
+    if (plain := plain_object(text, most)) is not None:
+        return plain
     if not is_within(text, most):
         reason = f"the arguments have more than {most} JSON values (the setting max_json_values)"
         raise Rejected(path, "limit-exceeded", reason)

@@ -6,6 +6,7 @@ OpenAI's histories keep none of that: results come in any order, are missing, or
 are read in blocks: one or more assistant messages, and what follows until the next one.
 """
 
+from collections.abc import Iterator
 from itertools import count, takewhile
 from operator import attrgetter
 from typing import assert_never
@@ -14,6 +15,7 @@ from adapter.translate.core.context import Context
 from adapter.translate.core.notes import Fate, Note, Outcome, Rejected, SignatureSource, exact
 from adapter.translate.request.assistant_message import answer
 from adapter.translate.request.participants import shared_roles
+from adapter.translate.request.plain_steps import PlainSteps
 from adapter.translate.request.tool_results import orphan, results
 from adapter.translate.request.turn_builder import Call, Turns, parts_of
 from adapter.translate.signatures import keys as signatures
@@ -41,9 +43,13 @@ def read_messages(value: list[Message], turns: Turns) -> None:
     if not value:
         raise Rejected("", "value-missing", "there must be at least one message")
     turns.shared_roles = shared_roles((message.role, message.name) for message in value if message.name)
+    steps = PlainSteps(turns)
     index = _leading_system(value, turns)
     while index < len(value):
-        index = _block(value, index, turns) if value[index].role == "assistant" else _other(value, index, turns)
+        if value[index].role != "assistant":
+            index = _other(value, index, turns)
+        else:
+            index = steps.add(value, index) or _block(value, index, turns)
     _ends(turns)
     _sentinels(turns)
 
@@ -151,15 +157,16 @@ def _tell_ids_apart(calls: list[Call], turns: Turns) -> None:
     taken = {call.part.id for call in calls}
     if len(taken) == len(calls):
         return
-    seen: set[str | None] = {None}
+    numbers: dict[str, Iterator[int]] = {}
     for call in calls:
-        if call.part.id in seen - {None}:
-            free = (id_ for number in count(2) if (id_ := f"{call.part.id}_{number}") not in taken)
-            call.part.id = next(free)
-            taken.add(call.part.id)
+        id_ = call.part.id
+        if id_ in numbers:
+            call.part.id = next(free for number in numbers[id_] if (free := f"{id_}_{number}") not in taken)
             reason = "another call of this turn has the same id: Gemini gets another one for it"
             turns.note(call.path, Fate.APPROXIMATED, "call-id-repeated", reason)
-        seen.add(call.part.id)
+        elif id_ is not None:
+            # Each id goes on where it ended: to count from the start again would be quadratic.
+            numbers[id_] = count(2)
 
 
 def _ends(turns: Turns) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Container
 import msgspec
 import orjson
 
-from adapter.translate.core.arguments import has_long_number
+from adapter.translate.core.arguments import has_long_number, plain_object
 from adapter.translate.core.notes import Fate
 from adapter.translate.request.tools import upstream_name
 from adapter.translate.request.turn_builder import Call, Turns, note_losses, parts_of
@@ -132,11 +132,11 @@ def _result(call: Call, message: Message, index: int, turns: Turns) -> tuple[Par
         )
     if isinstance(message.content, str):
         note_losses(message, index, turns)
-        return _response(call, _output(message.content, message, index, turns)), []
+        return _response(call, output_of(message.content, message, index, turns)), []
     parts = parts_of(message, index, turns)
     text = "".join(part.text or "" for part in parts)
     attached = [part for part in parts if part.text is None]
-    response = _output(text, message, index, turns)
+    response = output_of(text, message, index, turns)
     inside, beside = _attach(attached, index, turns)
     return _response(call, response, inside or None), beside
 
@@ -155,8 +155,26 @@ def _attach(parts: list[Part], index: int, turns: Turns) -> tuple[list[FunctionR
     return [], parts
 
 
-def _output(text: str, message: Message, index: int, turns: Turns) -> msgspec.Raw:
+def output_of(text: str, message: Message, index: int, turns: Turns) -> msgspec.Raw:
     """A result as the JSON object that Gemini wants: an object as it is, anything else as `output` or `error`."""
+    if not message.is_error:
+        stripped = text.strip()
+        first = stripped[:1]
+        if first == "{":
+            plain = plain_object(stripped, turns.context.options.limits.json_values)
+            if plain is not None and '"$ref"' not in stripped:
+                return plain
+        elif first not in _BEGINNINGS or (first in "tf" and stripped not in ("true", "false")):
+            return msgspec.Raw(b'{"output":%b}' % encode(text))
+    return _looked_into(text, message, index, turns)
+
+
+_BEGINNINGS = "[-0123456789tf"
+"""What results begin with that may be JSON and do not travel as texts anyway; objects apart."""
+
+
+def _looked_into(text: str, message: Message, index: int, turns: Turns) -> msgspec.Raw:
+    """A result as an object, with a note where it is not sent as what it says."""
     key = "error" if message.is_error else "output"
     if not is_within(text, most := turns.context.options.limits.json_values):
         too_many = f"the result has more than {most} JSON values (the setting max_json_values): it is sent as text"

@@ -11,6 +11,8 @@ from adapter.wire.openai.chat_request import ContentPart
 class TracedTurns(Turns):
     """Turns that remember the path of each part; the first one that is told of a part is the most exact."""
 
+    is_traced = True
+
     __slots__ = ("paths",)
 
     def __init__(self, context: Context) -> None:

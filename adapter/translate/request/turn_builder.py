@@ -23,11 +23,17 @@ class Call(msgspec.Struct, frozen=True, gc=False):
     part: FunctionCall
 
 
+SENT_BACK = "its thought signature is sent back"
+
+
 class Turns:
     """The contents so far, and what was noted on the way.
 
     `shared_roles`: several names speak in them. `unsigned`: calls may be among them without a signature.
     """
+
+    is_traced = False
+    """Whether `trace` must be called for every part."""
 
     __slots__ = ("calls", "contents", "context", "history", "notes", "shared_roles", "system", "unsigned")
 
@@ -47,7 +53,7 @@ class Turns:
 
     def signed(self, path: str, source: SignatureSource) -> None:
         """Tell where a part's thought signature came from."""
-        self.notes.append(Note(path, Fate.EXACT, reason="its thought signature is sent back", signature=source))
+        self.notes.append(Note(path, Fate.EXACT, reason=SENT_BACK, signature=source))
 
     def trace(self, place: int | str, parts: list[Part]) -> None:
         """Take note of the parts that come from a message, by its index, or from a path; see `trace.TracedTurns`."""

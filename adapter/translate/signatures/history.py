@@ -17,10 +17,11 @@ from adapter.translate.core.notes import SignatureSource
 from adapter.translate.signatures.keys import call_key, detailed, item_key, legacy_call_key
 from adapter.translate.signatures.prefix_digest import (
     PrefixDigest,
-    answer_digest,
+    answer_form,
     call_digest,
     call_spelling,
     calls_of,
+    digest,
     image_urls,
     name_and_arguments,
     text_of,
@@ -50,7 +51,7 @@ class KnownAnswer:
     def __init__(self, index: int, message: Message) -> None:
         self.index = index
         self.message = message
-        self.calls = calls_of(message)
+        self.calls: Sequence[ToolCall] = message.tool_calls or calls_of(message)
         self.found: list[Found | None] = [None] * len(self.calls)
         self.whole: Found | None = None
         self.digests: list[str] | None = None
@@ -67,17 +68,19 @@ class KnownAnswer:
         """The digest of each call: its record's, where that belongs to it."""
         if self.digests is None:
             self.digests = [
-                one.record.digest
-                if one is not None and one.agrees and one.record.digest
-                else call_digest(*name_and_arguments(call))
+                call_digest(*name_and_arguments(call))
+                if one is None or not one.agrees or not one.record.digest
+                else one.record.digest
                 for call, one in zip(self.calls, self.found, strict=True)
             ]
         return self.digests
 
-    def digest(self) -> str:
-        """The digest of the whole answer."""
-        text = text_of(self.message.content) or self.message.refusal or ""
-        return answer_digest(text, image_urls(self.message), self.call_digests())
+    def form(self) -> bytes:
+        """The whole answer in the form in which it is compared and digested."""
+        message, content = self.message, self.message.content
+        text = content if type(content) is str else text_of(content)
+        images = image_urls(message) if message.images else ()
+        return answer_form(text or message.refusal or "", images, self.digests or self.call_digests())
 
     @property
     def is_known(self) -> bool:
@@ -135,9 +138,9 @@ class History:
         sealed = self._carried.records if self._carried is not None else {}
         for answer in self._answers.values() if found or sealed else ():
             for number, call in enumerate(answer.calls):
-                key = call_key(call.id or "")
-                if key in found:
-                    answer.found[number] = self._of_call(found[key], answer, number)
+                key = f"id:{call.id}"
+                if (record := found.get(key)) is not None:
+                    answer.found[number] = self._of_call(record, answer, number)
                 elif key in sealed:
                     answer.found[number] = _of_call(sealed[key], SignatureSource.CLIENT, call)
         if self._carried is not None:
@@ -172,12 +175,16 @@ class History:
     def _digest(self) -> PrefixDigest:
         """The digest of the whole history; on the way the keys of answers that are not known."""
         if self._prefix is None:
-            self._prefix = PrefixDigest()
+            self._prefix = prefix = PrefixDigest()
             for index, message in enumerate(self._request.messages):
                 answer = self._answers.get(index)
-                if answer is not None and not answer.is_known:
-                    self._keys[self._prefix.key(answer.digest())] = answer
-                self._prefix.add(message, answer.call_digests() if answer is not None else ())
+                if answer is None:
+                    prefix.add(message)
+                    continue
+                digests = answer.call_digests()
+                prefix.add_answer(answer.form(), answer.calls, digests)
+                if not answer.is_known:
+                    self._keys[prefix.key()] = answer
         return self._prefix
 
     def take_words(self, found: Records) -> None:
@@ -204,32 +211,38 @@ class History:
             for call, found in zip(answer.calls, answer.found, strict=True)
         ]
 
-    def key_of_next(self, answer: str) -> str:
-        """The key by words of an answer to this history, given by its digest."""
-        return self._digest().key(answer)
+    def key_of_next(self, answer: bytes) -> str:
+        """The key by words of an answer to this history, given in its form."""
+        return self._digest().key_of_next(answer)
 
 
 def _take_words(answer: KnownAnswer, record: Signature) -> None:
     answer.whole = answer.whole or Found(record, SignatureSource.HASH)
     left = list(record.calls)
-    for number, digest in enumerate(answer.call_digests()):
-        own = next((one for one in left if one.digest == digest), None)
+    for number, own_digest in enumerate(answer.call_digests()):
+        own = next((one for one in left if one.digest == own_digest), None)
         if own is not None:
             left.remove(own)
             answer.found[number] = answer.found[number] or Found(own, SignatureSource.HASH)
 
 
 def _of_call(record: Signature, source: SignatureSource, call: ToolCall) -> Found:
-    """A record and whether it belongs to a call; sealed ones of version 0.1 cannot be told."""
+    """A record and whether it belongs to a call; sealed ones of version 0.1 cannot be told.
+
+    Nearly always a client sends the call as it was spelled, and then nothing of it has to be parsed.
+    """
+    if not record.digest:
+        return Found(record, source)
     name, arguments = name_and_arguments(call)
-    agrees = not record.digest or record.spelling == call_spelling(name, arguments)
-    return Found(record, source, agrees or record.digest == call_digest(name, arguments))
+    if record.spelling == call_spelling(name, arguments):
+        return Found(record, source)
+    return Found(record, source, record.digest == call_digest(name, arguments))
 
 
 def _of_answer(records: Sequence[Signature], source: SignatureSource, answer: KnownAnswer) -> Found:
     """The record that belongs to an answer, else one that does not."""
-    digest = answer.digest()
-    own = next((record for record in records if record.digest == digest or record == NOTHING), None)
+    own_digest = digest(answer.form())
+    own = next((record for record in records if record.digest == own_digest or record == NOTHING), None)
     return Found(records[0], source, agrees=False) if own is None else Found(own, source)
 
 

@@ -7,7 +7,7 @@ import msgspec
 from adapter.translate.answer.reply import AnsweredCall, Kind, image_url, is_plain, kind_of
 from adapter.translate.core.context import Context
 from adapter.translate.signatures.keys import call_key
-from adapter.translate.signatures.prefix_digest import answer_digest, call_digest, call_spelling
+from adapter.translate.signatures.prefix_digest import answer_form, call_digest, call_spelling, digest
 from adapter.wire.base import ABSENT, encode
 from adapter.wire.gemini.content import Part
 from adapter.wire.signatures import NOTHING, Issued, Signature
@@ -54,7 +54,7 @@ def issue(
     """What to store for one answer; also its carrier and its text's signature, for the answer itself."""
     if not calls and _all_unsigned(parts):
         # It must not be taken for another answer with the same words, of which something is stored.
-        return [_by_words(NOTHING, answer_digest(text, (), ()), context)] if text else [], None, None
+        return [_by_words(NOTHING, answer_form(text, (), ()), context)] if text else [], None, None
     kept = carrier(parts) if needs_carrier(parts) else None
     signed = next((part.thought_signature for part in reversed(parts) if is_signed_text(part)), None)
     issued = _by_ids(calls, kept, context)
@@ -63,24 +63,24 @@ def issue(
     images = [part for part in parts if kind_of(part) == "image"]
     whole = _record_of_answer(calls, images, kept, signed, context)
     digests = [_digest_of(call) for call in calls]
-    shown = answer_digest(text, map(image_url, images), digests)
+    shown = answer_form(text, list(map(image_url, images)), digests)
     if whole is not NOTHING:
-        whole.digest = shown
+        whole.digest = digest(shown)
     forms = [shown]
     if images:
-        forms.append(answer_digest(text, (), digests))
+        forms.append(answer_form(text, (), digests))
     if calls and text:
-        forms.append(answer_digest("", (), digests))
+        forms.append(answer_form("", (), digests))
     return [*issued, *(_by_words(whole, form, context) for form in forms)], kept, signed
 
 
-def _by_words(record: Signature, digest: str, context: Context) -> Issued:
+def _by_words(record: Signature, form: bytes, context: Context) -> Issued:
     """An answer's record for clients that keep no id of it.
 
     There is one for each form in which clients keep an answer: many leave images out, or the text beside calls. So an
     answer that looks like another one in such a form makes that one ambiguous.
     """
-    return Issued(context.known().key_of_next(digest), record, by_words=True)
+    return Issued(context.known().key_of_next(form), record, by_words=True)
 
 
 def _record_of_answer(

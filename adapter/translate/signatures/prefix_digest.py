@@ -6,8 +6,8 @@ not count. An answer is its text, its images and its calls. A prefix is every me
 signatures, reasoning and unknown fields do not count, nor does the order of parallel calls and of their results.
 """
 
-from collections.abc import Iterable, Sequence
-from hashlib import blake2b
+from collections.abc import Sequence
+from hashlib import sha256
 from typing import Any
 
 import orjson
@@ -17,14 +17,19 @@ from adapter.wire.json_counts import is_within
 from adapter.wire.limits import DEFAULTS
 from adapter.wire.openai.chat_request import ContentPart, ImageUrl, MediaUrl, Message, ToolCall
 
-_SIZE = 16
+_DIGITS = 32
 _RESULT_ROLES = ("tool", "function")
 _SYSTEM_ROLES = ("system", "developer")
 
 
-def digest(pieces: Iterable[bytes]) -> bytes:
-    """A digest of several pieces, each with its length in front."""
-    return blake2b(b"".join([b"%d:%b" % (len(piece), piece) for piece in pieces]), digest_size=_SIZE).digest()
+def digest(data: bytes) -> str:
+    """A digest as hexadecimal digits."""
+    return sha256(data).hexdigest()[:_DIGITS]
+
+
+def _framed(*pieces: bytes) -> bytes:
+    """Several pieces as one, each with its length in front: other pieces never become the same."""
+    return b"%d;" % len(pieces) + b"".join([b"%d:%b" % (len(piece), piece) for piece in pieces])
 
 
 def as_bytes(text: str) -> bytes:
@@ -37,7 +42,7 @@ def canonical_json(arguments: str) -> bytes:
 
     Text that is not JSON stays as it is, and so does text with more values than any call has.
     """
-    if not is_within(arguments, DEFAULTS.json_values):
+    if len(arguments) > DEFAULTS.json_values and not is_within(arguments, DEFAULTS.json_values):
         return as_bytes(arguments)
     try:
         value = orjson.loads(arguments or "{}")
@@ -58,12 +63,12 @@ def _integral(value: Any) -> Any:
 
 def call_digest(name: str, arguments: str) -> str:
     """The digest of a call by what it means."""
-    return digest((as_bytes(name), canonical_json(arguments))).hex()
+    return digest(as_bytes(f"{len(name)}:{name}") + canonical_json(arguments))
 
 
 def call_spelling(name: str, arguments: str) -> str:
     """The digest of a call as it is spelled."""
-    return digest((as_bytes(name), as_bytes(arguments))).hex()
+    return digest(as_bytes(f"{len(name)}:{name}{arguments}"))
 
 
 def name_and_arguments(call: ToolCall) -> tuple[str, str]:
@@ -93,80 +98,85 @@ def image_urls(message: Message) -> list[str]:
     return [image.image_url.url for image in message.images or () if image.image_url]
 
 
-def answer_digest(text: str, images: Iterable[str], calls: Iterable[str]) -> str:
-    """The digest of an answer by its text, its images' URLs, and the digests of its calls in any order."""
-    return _answer(text, images, calls).hex()
+def answer_form(text: str, images: Sequence[str], calls: Sequence[str]) -> bytes:
+    """An answer in one form: its text, the content of its images by their URLs, its calls' digests in any order."""
+    said = text.strip().encode("utf-8", "surrogatepass")
+    media = "".join([_media_digest(url) for url in images]) if images else ""
+    called = "".join(sorted(calls)) if len(calls) > 1 else calls[0] if calls else ""
+    return b"a%d:%d:%d:%b%b" % (len(said), len(media), len(calls), said, (media + called).encode())
 
 
-def _answer(text: str, images: Iterable[str], calls: Iterable[str]) -> bytes:
-    media = [_media_digest(url) for url in images]
-    return digest((as_bytes(text.strip()), b"".join(media), "".join(sorted(calls)).encode()))
-
-
-def _media_digest(url: str) -> bytes:
+def _media_digest(url: str) -> str:
     """The digest of a medium by its content, whatever type a data URL gives it."""
     head, comma, data = url.partition(",")
-    return digest((as_bytes(data if comma and head[:5].lower() == "data:" else url),))
+    return digest(as_bytes(data if comma and head[:5].lower() == "data:" else url))
 
 
 class PrefixDigest:
-    """A running digest over the messages of a history: `add` takes the next one, `key` names an answer after them."""
+    """A running digest over a history's messages.
+
+    `add` and `add_answer` take the next one; `key` names the answer that was taken last. The results of one answer's
+    calls are taken together, once what follows them comes.
+    """
 
     def __init__(self) -> None:
-        self._running = blake2b(digest_size=_SIZE)
+        self._running = sha256()
         self._places: dict[str, list[int]] = {}
-        self._results: list[bytes] = []
-        self._asked = False
+        self._results: list[tuple[int, bytes]] = []
 
-    def add(self, message: Message, calls: Sequence[str] = ()) -> None:
-        """Take the next message; of an assistant's the digests of its calls."""
-        if message.role in _RESULT_ROLES:
-            self._results.append(self._result(message))
+    def add(self, message: Message) -> None:
+        """Take the next message, which is not an assistant's."""
+        role, form = message.role, _content_form(message.content)
+        if role in _RESULT_ROLES:
+            places = self._places.get(message.tool_call_id or f"name:{message.name}")
+            self._results.append((places.pop(0) if places else len(self._results), form))
             return
         self._end_results()
-        if message.role == "assistant":
-            self._remember_places(message, calls)
-            text = text_of(message.content) or message.refusal or ""
-            self._update(b"a", _answer(text, image_urls(message), calls))
-        else:
-            role = b"s" if message.role in _SYSTEM_ROLES else message.role.encode()
-            self._update(role, _content_digest(message.content))
+        name = b"s" if role in _SYSTEM_ROLES else role.encode()
+        self._running.update(b"m%d:%b%b" % (len(name), name, form))
 
-    def _update(self, role: bytes, content: bytes) -> None:
-        self._running.update(b"%d:%b%b" % (len(role), role, content))
-
-    def _remember_places(self, message: Message, calls: Sequence[str]) -> None:
-        """Results are told by their call's place among the sorted calls."""
-        order = sorted(range(len(calls)), key=calls.__getitem__)
-        asked = calls_of(message)
+    def add_answer(self, form: bytes, asked: Sequence[ToolCall], digests: Sequence[str]) -> None:
+        """Take the next answer by its form, and by its calls and their digests."""
+        self._end_results()
+        self._running.update(form)
+        # Results are told by their call's place among the sorted calls.
+        if len(asked) == 1 and asked[0].id:
+            self._places = {asked[0].id: [0]}
+            return
         self._places = {}
+        order = sorted(range(len(asked)), key=digests.__getitem__)
         for place, number in enumerate(order):
             call = asked[number]
             self._places.setdefault(call.id or f"name:{name_and_arguments(call)[0]}", []).append(place)
 
-    def _result(self, message: Message) -> bytes:
-        places = self._places.get(message.tool_call_id or f"name:{message.name}")
-        place = places.pop(0) if places else len(self._results)
-        return b"%08d" % place + _content_digest(message.content)
-
     def _end_results(self) -> None:
-        if self._results:
-            self._update(b"t", digest(sorted(self._results)))
+        """Take the results that came since the last answer."""
+        if len(self._results) == 1:
+            self._running.update(b"t1:%d:%b" % self._results.pop())
+        elif self._results:
+            self._running.update(b"t%d:" % len(self._results))
+            for place, form in sorted(self._results):
+                self._running.update(b"%d:%b" % (place, form))
             self._results = []
 
-    def key(self, answer: str) -> str:
-        """The key of an answer, given by its own digest, behind all messages so far."""
+    def key(self) -> str:
+        """The key of the answer that was taken last, which is all that was said up to its end."""
+        return f"turn:{self._running.hexdigest()}"
+
+    def key_of_next(self, form: bytes) -> str:
+        """The key that an answer of this form has behind all messages so far."""
         self._end_results()
         after = self._running.copy()
-        after.update(answer.encode())
+        after.update(form)
         return f"turn:{after.hexdigest()}"
 
 
-def _content_digest(content: str | list[ContentPart] | None) -> bytes:
+def _content_form(content: str | list[ContentPart] | None) -> bytes:
     if content is None or isinstance(content, str):
-        return digest((as_bytes((content or "").strip()),))
+        said = content.strip().encode("utf-8", "surrogatepass") if content else b""
+        return b"1;%d:%b" % (len(said), said)
     media = [encode(_medium(part)) for part in content if part.text is None]
-    return digest((as_bytes(text_of(content).strip()), *media))
+    return _framed(as_bytes(text_of(content).strip()), *media)
 
 
 def _medium(part: ContentPart) -> list[Any]:
@@ -174,7 +184,7 @@ def _medium(part: ContentPart) -> list[Any]:
     urls = [_url(part.image_url), _url(part.file_url), _url(part.document_url), _url(part.video_url)]
     file, sound = part.file, part.input_audio
     return [
-        *[_media_digest(url).hex() if url else None for url in urls],
+        *[_media_digest(url) if url else None for url in urls],
         [file.file_data, file.file_id, file.file_url] if file else None,
         sound.data if sound else None,
         part.file_id,

@@ -1,0 +1,175 @@
+"""A plain step of a tool loop is added in one pass: the same comes out as when every step goes through all rules."""
+
+import datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from adapter import settings
+from adapter.translate.core.capabilities import capabilities_of
+from adapter.translate.core.context import Context, Options
+from adapter.translate.core.notes import Rejected
+from adapter.translate.request import plain_steps
+from adapter.translate.request.messages import read_messages
+from adapter.translate.request.turn_builder import Turns
+from adapter.translate.signatures.history import look_up
+from adapter.translate.signatures.prefix_digest import call_digest, call_spelling
+from adapter.wire.base import ABSENT, decode, encode
+from adapter.wire.limits import Limits
+from adapter.wire.openai.chat_request import ChatCompletionRequest
+from adapter.wire.signatures import Signature
+
+ROWS = settings.catalogue(settings.Settings(), datetime.date(2026, 11, 30)).model
+IDS = ["a", "b", "call_ts_x", "", None]
+ARGUMENTS = [
+    '{"a":1}',
+    '{ "a": 1.0 }',
+    "{}",
+    "",
+    "[]",
+    '{"n":12345678901234567890}',
+    '{"a":' + "[" * 65 + "]" * 65 + "}",
+]
+RESULTS = [
+    "done", "", None, '{"ok":true}', '{"$ref":"x"}', '{"n":12345678901234567890}', "[1]", "7", "true", "tall",
+    "{broken", [{"type": "text", "text": "part"}],
+]  # fmt: skip
+FUNCTIONS = st.fixed_dictionaries(
+    {"name": st.sampled_from(["f", "g", "f.g h", "x" * 40]), "arguments": st.sampled_from(ARGUMENTS)},
+    optional={"thought_signature": st.just("QUJD")},
+)
+CALLS = st.fixed_dictionaries(
+    {"id": st.sampled_from(IDS), "type": st.just("function"), "function": FUNCTIONS},
+    optional={"extra_content": st.just({"google": {"thought_signature": "QUJD"}})},
+)
+ANSWERS = st.fixed_dictionaries(
+    {"role": st.just("assistant"), "content": st.sampled_from([None, "", "text", [{"type": "text", "text": "part"}]])},
+    optional={"tool_calls": st.lists(CALLS, max_size=2), "reasoning_content": st.just("r"), "name": st.just("n")},
+)
+TOOLS = st.fixed_dictionaries(
+    {"role": st.just("tool"), "tool_call_id": st.sampled_from(IDS), "content": st.sampled_from(RESULTS)},
+    optional={"name": st.sampled_from(["f", "g"]), "is_error": st.booleans()},
+)
+MESSAGES = st.lists(st.one_of(ANSWERS, TOOLS, TOOLS, st.just({"role": "user", "content": "hi"})), max_size=8)
+
+
+def plain_pairs():
+    """Steps of which nearly all are plain."""
+
+    def step(calls, texts):
+        answer = {"role": "assistant", "content": None, "tool_calls": calls}
+        ids = [one["id"] for one in calls]
+        return [
+            answer,
+            *({"role": "tool", "tool_call_id": i, "content": text} for i, text in zip(ids, texts, strict=False)),
+        ]
+
+    steps = st.builds(
+        step, st.lists(CALLS, min_size=1, max_size=2), st.lists(st.sampled_from(RESULTS), min_size=2, max_size=2)
+    )
+    return st.lists(steps, max_size=3).map(lambda many: [one for step_ in many for one in step_])
+
+
+RECORDS = st.fixed_dictionaries(
+    {},
+    optional={
+        f"id:{id_}": st.builds(
+            lambda value, name, arguments, origin, position, own, id_=id_: Signature(
+                value=value,
+                id=own,
+                origin=origin,
+                digest=call_digest(name, arguments),
+                spelling=call_spelling(name, arguments),
+                position=position,
+            ),
+            st.sampled_from(["", "U0lH"]),
+            st.sampled_from(["f", "g"]),
+            st.sampled_from(ARGUMENTS[:2]),
+            st.sampled_from(["", "studio", "vertex"]),
+            st.sampled_from([None, 0, 1]),
+            st.sampled_from(["", "g1", "g2"]),
+        )
+        for id_ in ("a", "b")
+    },
+)
+
+
+class EveryRule(Turns):
+    """Turns that are built by the rules for any history."""
+
+    is_traced = True
+
+
+def translated(kind, context):
+    """What becomes of the messages; or why they are refused."""
+    turns = kind(context)
+    try:
+        read_messages(context.request.messages, turns)
+    except Rejected as error:
+        return error.note
+    notes = sorted(encode(note) for note in turns.notes)
+    calls = [(call.id, call.path, encode(call.part)) for call in turns.calls]
+    return encode(turns.system), encode(turns.contents), turns.unsigned, notes, calls
+
+
+def context_of(messages, records, model="gemini-3.5-flash", **options):
+    body = {"model": model, "messages": [{"role": "user", "content": "hi"}, *messages]}
+    request, _ = decode(encode(body), ChatCompletionRequest)
+    return Context(
+        request=request,
+        capabilities=capabilities_of(model, ROWS),
+        options=Options(**options),
+        history=look_up(request, records),
+    )
+
+
+@given(
+    st.one_of(MESSAGES, plain_pairs()),
+    RECORDS,
+    st.sampled_from(["gemini-3.5-flash", "gemini-2.5-flash"]),
+    st.sampled_from(["json", "openapi"]),
+    st.sampled_from([Limits(), Limits(name_length=30, json_values=8)]),
+)
+def test_plain_steps_give_what_all_rules_give(messages, records, model, schema, limits):
+    fast = translated(Turns, context_of(messages, records, model, schema=schema, limits=limits))
+    assert fast == translated(EveryRule, context_of(messages, records, model, schema=schema, limits=limits))
+
+
+STEP = [
+    {"role": "assistant", "content": None, "tool_calls": [{"id": "a", "function": {"name": "f", "arguments": "{}"}}]},
+    {"role": "tool", "tool_call_id": "a", "content": "done"},
+]
+PARALLEL = [
+    {
+        "role": "assistant",
+        "content": "two",
+        "tool_calls": [{"id": i, "type": "function", "function": {"name": "f", "arguments": "{}"}} for i in "ab"],
+    },
+    *({"role": "tool", "tool_call_id": i, "content": '{"ok":1}'} for i in "ab"),
+]
+RECORD = {"id:a": Signature(value="U0lH", id="g1", digest=call_digest("f", "{}"), spelling=call_spelling("f", "{}"))}
+WITH_PARTS = {"id:a": Signature(value="U0lH", digest=call_digest("f", "{}"), parts=ABSENT.__class__(b"[]"))}
+
+
+@pytest.mark.parametrize(
+    ("messages", "records", "number"),
+    [
+        (STEP * 3, {}, 3),
+        (STEP, RECORD, 1),
+        (PARALLEL, {}, 1),
+        (PARALLEL, RECORD, 1),
+        (STEP, WITH_PARTS, 0),
+        (STEP[:1], {}, 0),
+        ([STEP[0], {**STEP[1], "tool_call_id": "b"}], {}, 0),
+        ([{**STEP[0], "reasoning_content": "r"}, STEP[1]], {}, 0),
+        ([STEP[0], STEP[0], STEP[1]], {}, 0),
+    ],
+)
+def test_usual_steps_are_plain_and_others_are_not(messages, records, number, monkeypatch):
+    taken = []
+    add = plain_steps.PlainSteps.add
+    monkeypatch.setattr(plain_steps.PlainSteps, "add", lambda *args: taken.append(end := add(*args)) or end)
+    context = context_of(messages, records)
+    assert translated(Turns, context) == translated(EveryRule, context_of(messages, records))
+    assert sum(map(bool, taken)) == number
