@@ -1,6 +1,7 @@
 """A plain step of a tool loop is added in one pass: the same comes out as when every step goes through all rules."""
 
 import datetime
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -136,7 +137,7 @@ def test_plain_steps_give_what_all_rules_give(messages, records, model, schema, 
     assert fast == translated(EveryRule, context_of(messages, records, model, schema=schema, limits=limits))
 
 
-STEP = [
+STEP: list[dict[str, Any]] = [
     {"role": "assistant", "content": None, "tool_calls": [{"id": "a", "function": {"name": "f", "arguments": "{}"}}]},
     {"role": "tool", "tool_call_id": "a", "content": "done"},
 ]
