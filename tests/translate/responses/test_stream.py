@@ -267,3 +267,11 @@ def test_a_response_that_is_taken_back_ends_with_what_it_said_so_far():
     last = seen[-1]["response"]
     assert last["status"] == "cancelled"
     assert [(item["status"], item["content"][0]["text"]) for item in last["output"]] == [("incomplete", "a")]
+
+
+def test_parts_without_an_item_are_those_of_the_answer_that_is_told():
+    mine, others = ({"fileData": {"mimeType": "video/mp4", "fileUri": f"files/{name}"}} for name in ("mine", "others"))
+    answer = said({"text": "a"}, mine)
+    answer["candidates"].append({"index": 1, "content": {"role": "model", "parts": [others]}, "finishReason": "STOP"})
+    for response in (whole(answer, viewed())[0], join_events(streamed([answer], viewed())[0])):
+        assert response["extra_content"]["google"]["parts"] == [mine]
