@@ -5,7 +5,9 @@ their way, so that memory does not grow with the recording. Chunks are added up 
 always a beginning of the recording, and going on means to read that beginning again without judging it.
 """
 
+import multiprocessing
 import os
+import threading
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
@@ -58,7 +60,16 @@ _judge: Judge | None = None
 
 def _start_worker(make_judge: Callable[[], Judge]) -> None:
     global _judge  # noqa: PLW0603  A worker process has one judge, made once.
+    threading.Thread(target=_leave_with_parent, daemon=True).start()
     _judge = make_judge()
+
+
+def _leave_with_parent() -> None:
+    """End this worker when the main process is gone: one that was killed stops no pool."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
 
 
 def _judge_chunk(chunk: list[Numbered]) -> TrafficTally:
@@ -124,7 +135,9 @@ class ReportRun:
             for chunk in chunks:
                 self._add(judge_all(judge, chunk))
         else:
-            with ProcessPoolExecutor(self._processes, initializer=_start_worker, initargs=(self._make_judge,)) as pool:
+            # Spawned, since a fork would copy the locks of the thread that draws the progress bar.
+            spawn = multiprocessing.get_context("spawn")
+            with ProcessPoolExecutor(self._processes, spawn, _start_worker, (self._make_judge,)) as pool:
                 for tally in self._in_order(pool, chunks):
                     self._add(tally)
         if self._saved is not None:

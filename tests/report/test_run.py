@@ -1,11 +1,15 @@
 """A run over files: on one process and several, interrupted and taken up again, with the same result."""
 
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from unittest import mock
 
 import msgspec
 import orjson
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from adapter.report.run import InterruptedRun, ReportRun, SavedRun
 from adapter.report.tally import read_counter
@@ -24,6 +28,11 @@ def write(path: Path, count: int) -> Path:
 
 
 def facts(result):
+    """A result as plain values; sets of conversations as their numbers, however they are held."""
+    for target in result.tally.targets.values():
+        target.gravest.fold()
+        for code in target.codes.values():
+            code.conversations.fold()
     return msgspec.to_builtins(result)
 
 
@@ -52,6 +61,23 @@ def test_an_interrupted_run_goes_on_where_it_stopped(tmp_path, monkeypatch):
     assert facts(ReportRun(files, make_judge, processes=1, saved=saved, progress=judged.append).execute()) == whole
     assert judged == [100, 130]
     assert not saved.exists()
+
+
+@given(stops=st.lists(st.integers(1, 70), min_size=1, max_size=4), every=st.integers(1, 4))
+def test_a_run_that_stops_anywhere_again_and_again_ends_with_the_same_result(stops, every, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("run")
+    files, saved = [write(folder / "a.jsonl", 50), write(folder / "b.jsonl", 20)], folder / "saved"
+    with mock.patch.multiple("adapter.report.run", CHUNK=3, SAVED_EVERY=every):
+        whole = facts(ReportRun(files, make_judge, processes=1).execute())
+        for stop in stops:
+            with suppress(KeyboardInterrupt):
+                ReportRun(files, make_judge, processes=1, saved=saved, progress=partial(interrupt, stop)).execute()
+        assert facts(ReportRun(files, make_judge, processes=1, saved=saved).execute()) == whole
+
+
+def interrupt(at: int, judged: int) -> None:
+    if judged >= at:
+        raise KeyboardInterrupt
 
 
 @pytest.mark.parametrize("change", ["question", "file", "content"])

@@ -5,11 +5,13 @@ from collections import Counter
 import msgspec
 import orjson
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from adapter.report.conversations import Conversations
 from adapter.report.prices import Price, price_table
 from adapter.report.records import Location, RecordedRequest, RecordedUsage
-from adapter.report.tally import MOST_EXAMPLES, Marks, TrafficTally, read_counter
+from adapter.report.tally import MOST_EXAMPLES, Levels, Marks, TrafficTally, read_counter
 from adapter.report.verdicts import Judgement, Loss, Verdict
 from adapter.translate.core.codes import Severity
 
@@ -83,15 +85,43 @@ def test_examples_are_few_however_many_requests_there_are():
     assert len(target.codes["sampling-ignored"].examples) == MOST_EXAMPLES
 
 
-def test_marks_are_a_set():
+NUMBERS = st.lists(st.integers(0, 2_000), max_size=200)
+
+
+@given(NUMBERS, NUMBERS, NUMBERS)
+def test_marks_are_a_set(first, second, third):
     marks, other = Marks(), Marks()
-    for number in (0, 7, 8, 300, 7):
+    for number in first:
         marks.add(number)
-    other.add(9)
-    other.add(7)
+    for number in second:
+        other.add(number)
     marks.merge(other)
-    other.merge(marks)
-    assert (len(marks), len(other)) == (5, 5)
+    for number in third:
+        marks.add(number)
+    assert len(marks) == len({*first, *second, *third})
+    assert len(other) == len(set(second))
+
+
+LEVELS = st.lists(st.tuples(st.integers(0, 500), st.integers(0, 4)), max_size=200)
+
+
+@given(LEVELS, LEVELS)
+def test_levels_are_the_gravest_of_each_number(first, second):
+    levels, other = Levels(), Levels()
+    gravest: dict[int, int] = {}
+    for part, entries in ((levels, first), (other, second)):
+        for number, level in entries:
+            part.add(number, level)
+            gravest[number] = max(gravest.get(number, 0), level)
+    levels.merge(other)
+    assert levels.counts() == Counter(gravest.values())
+
+
+def test_what_a_worker_sends_does_not_grow_with_the_numbers_of_conversations():
+    tally = TrafficTally()
+    for number in range(50):
+        tally.add(1_000_000 + number, recorded(number), "gpt-4o", Judgement([verdict(CHANGES)]))
+    assert len(msgspec.msgpack.encode(tally)) < 5_000
 
 
 def test_costs_are_compared_over_the_same_requests():
