@@ -8,10 +8,12 @@ shows the last hundred bodies.
 
 How it answers. "The text" is the last user text; a number is written in digits or as a word up to twelve.
 
-- Mode ANY always calls a function, also after results: the functions that the text names, else the one whose
-  description shares most words with the text, else the first. `allowedFunctionNames` narrows the choice.
+- Mode ANY always calls a function, also after results: the functions that the text names, else the one whose name,
+  or else description, shares most words with the text, else the first. `allowedFunctionNames` narrows the choice.
 - AUTO and VALIDATED call the functions that the text names (`get_time`, or `get time`), all at once, else the one
-  whose description shares most words of four letters and more with the text. Otherwise, and in mode NONE, it answers.
+  whose name shares most words of four letters and more with the text (`get_weather` for "weather in Paris"), or else
+  its description, unless the text says `say "X"`. They call once for each user text, and answer when the results are
+  there. Otherwise, and in mode NONE, it answers.
 - "N steps" makes N calls, one per answer; "N at once" makes N calls in one answer; both make N times M. They take the
   functions chosen above in turn, and all declared ones when none was chosen.
 - Arguments, and answers in JSON, are valid for their schema: required properties, optional ones that the text names,

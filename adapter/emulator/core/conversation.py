@@ -1,5 +1,6 @@
 """Questions about a parsed request: who said what, where the current turn starts, which functions are declared."""
 
+import re
 from collections.abc import Iterator
 from itertools import groupby
 from typing import Any, NamedTuple
@@ -45,6 +46,10 @@ def runs(contents: list[Content]) -> list[Run]:
     grouped = groupby(enumerate(contents), key=lambda item: role(item[1]))
     lists = ((who, list(items)) for who, items in grouped)
     return [Run(who, items[0][0], [content for _, content in items]) for who, items in lists]
+
+
+EXACTLY = re.compile(r"\b(?:say|reply|answer|respond)(?: with| exactly)*:?\s+[\"“]([^\"”]+)[\"”]", re.IGNORECASE)
+"""`say "X"`: the answer is X."""
 
 
 def parts(content: Content) -> list[Part]:

@@ -6,6 +6,7 @@ from typing import Any
 import orjson
 
 from adapter.emulator.core.conversation import (
+    EXACTLY,
     Request,
     generation_config,
     media,
@@ -21,7 +22,6 @@ from adapter.emulator.schemas.hints import hints
 from adapter.emulator.schemas.openapi import to_json_schema
 from adapter.emulator.schemas.sample import sample
 
-EXACTLY = re.compile(r"\b(?:say|reply|answer|respond)(?: with| exactly)*:?\s+[\"“]([^\"”]+)[\"”]", re.IGNORECASE)
 WORD_COUNT = re.compile(r"\b(\d{1,6}) words\b", re.IGNORECASE)
 MAX_WORDS = 100_000
 EXCERPT = 200

@@ -4,7 +4,7 @@ import re
 from collections import Counter
 from typing import Any, NamedTuple
 
-from adapter.emulator.core.conversation import Request, calling_config, declarations, steps_done, task
+from adapter.emulator.core.conversation import EXACTLY, Request, calling_config, declarations, steps_done, task
 from adapter.emulator.schemas.hints import Hints, hints
 from adapter.emulator.schemas.openapi import to_json_schema
 from adapter.emulator.schemas.sample import sample
@@ -64,9 +64,14 @@ def counted(pattern: re.Pattern[str], text: str) -> int:
 
 
 def choose(request: Request, text: str, *, counting: bool) -> list[dict[str, Any]]:
-    """The functions to call: those named, else the best described, else, where a call must come, the first."""
+    """The functions to call: those named, else the best by its words, else, where a call must come, the first.
+
+    Words alone say less than `say "X"`, which asks for an answer.
+    """
     functions = callable_functions(request)
-    chosen = named(functions, text) or described(functions, text)
+    chosen = named(functions, text)
+    if not chosen and (counting or mode(request) == "ANY" or not EXACTLY.search(text)):
+        chosen = named_in_part(functions, text) or described(functions, text)
     if chosen or not (counting or mode(request) == "ANY"):
         return chosen
     return functions if counting else functions[:1]
@@ -97,10 +102,36 @@ def position(name: str, text: str) -> int:
     return -1
 
 
+OWN_WORD = re.compile(r"(?<![\w-])[^\W\d_]+(?![\w-])")
+"""A word that is no part of an identifier."""
+
+NAME_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
+
+
+def named_in_part(functions: list[dict[str, Any]], text: str) -> list[dict[str, Any]]:
+    """The function of whose name the text has most words; the first declared wins a tie."""
+    said = singular(content_words(" ".join(OWN_WORD.findall(text))))
+    return best_by([len(said & name_words(function["name"])) for function in functions], functions)
+
+
+def name_words(name: str) -> set[str]:
+    """The words of a name in snake case or camel case that mean something."""
+    return singular(content_words(" ".join(NAME_WORD.findall(name))))
+
+
+def singular(words: set[str]) -> set[str]:
+    """Words without the s of their plural."""
+    return {word.removesuffix("s") for word in words}
+
+
 def described(functions: list[dict[str, Any]], text: str) -> list[dict[str, Any]]:
     """The function whose description shares most words with the text; the first declared wins a tie."""
     said = content_words(text)
-    scores = [len(said & content_words(function.get("description", ""))) for function in functions]
+    return best_by([len(said & content_words(function.get("description", ""))) for function in functions], functions)
+
+
+def best_by(scores: list[int], functions: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The function with the highest score; none where all are zero."""
     best = max(scores, default=0)
     return [functions[scores.index(best)]] if best else []
 

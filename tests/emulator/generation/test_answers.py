@@ -67,6 +67,40 @@ def test_auto_calls_by_a_word_of_the_description() -> None:
     assert [one["name"] for one in calls(ask(request("look at the clock", functions=[WEATHER, CLOCK])))] == ["get_time"]
 
 
+@pytest.mark.parametrize(
+    ("name", "asked"),
+    [
+        ("get_weather", "What's the weather in Paris?"),
+        ("getWeather", "weather, please"),
+        ("fetch_weather_reports", "a report on Paris"),
+        ("HTTPWeatherLookup", "lookup of Paris"),
+    ],
+)
+def test_auto_calls_by_a_word_of_the_name_once_for_each_user_text(name: str, asked: str) -> None:
+    functions = [{"name": "look_up_train", "description": "weather and reports"}, {"name": name}]
+    assert [one["name"] for one in calls(ask(request(asked, functions=functions)))] == [name]
+    turn = (said(call(name, signature=DUMMY)), user(result(name)))
+    after = request(asked, *turn, functions=functions)
+    assert (calls(ask(after)), text(ask(after)).startswith(f"{name} returned")) == ([], True)
+    again = request(asked, *turn, said("Sunny."), f"And now: {asked}", functions=functions)
+    assert [one["name"] for one in calls(ask(again))] == [name]
+
+
+def test_words_to_say_and_the_mode_win_over_words_of_a_name() -> None:
+    functions = [WEATHER, {"name": "get_train"}]
+    assert text(ask(request('Say "the weather is fine"', functions=functions))) == "the weather is fine"
+    assert calls(ask(request("weather in Rome", functions=functions, toolConfig=calling("NONE")))) == []
+    allowed = request("weather in Rome", functions=functions, toolConfig=calling("ANY", "get_train"))
+    assert [one["name"] for one in calls(ask(allowed))] == ["get_train"]
+    assert [one["name"] for one in calls(ask(request('Say "hi" by get_weather', functions=functions)))] == [
+        "get_weather"
+    ]
+
+
+def test_words_that_all_names_have_call_nothing() -> None:
+    assert calls(ask(request("Please get me some information", functions=[CLOCK, {"name": "find_information"}]))) == []
+
+
 def test_auto_answers_otherwise() -> None:
     assert not calls(ask(request("hello", functions=[WEATHER, CLOCK])))
 
