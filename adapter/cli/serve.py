@@ -9,6 +9,7 @@ import secrets
 import socket
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -21,6 +22,7 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.supervisors import Multiprocess
 
+from adapter.cli.banner import Banner, print_banner
 from adapter.cli.help import SettingsCommand
 from adapter.cli.options import load_settings, with_settings
 from adapter.cli.prediction import predicted_error
@@ -121,9 +123,14 @@ def _run(app: ASGIApp | str, settings: Settings, label: str, page_token: str) ->
     for listener in listeners:
         # Listen before the greeting: scripts that read it call at once, and connections then wait for the start.
         listener.listen(config.backlog)
+    banner = Banner(settings, label, listeners[0].getsockname()[1], page_token, time.time())
     with suppress(OSError):
         # Standard output may be closed.
-        _print_greeting(settings, label, listeners[0].getsockname()[1], page_token)
+        print_banner(banner)
+    if settings.log_format == "json":
+        # Who collects JSON reads no banner.
+        for warning in banner.warnings():
+            log.warning("%s", warning)
     if settings.workers > 1:
         Multiprocess(config, sockets=listeners).run()
         return
@@ -184,28 +191,6 @@ def _has_address(address: str) -> bool:
     except OSError:
         return False
     return True
-
-
-EXAMPLE = """curl {url}/v1/chat/completions -H 'content-type: application/json'{key} \\
-  -d '{{"model": "gemini-3.8-flash", "messages": [{{"role": "user", "content": "Hello"}}]}}'"""
-
-
-def _print_greeting(settings: Settings, label: str, port: int, page_token: str) -> None:
-    """Print what answers, and how to reach this server."""
-    host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    url = f"http://{host}:{port}"
-    if settings.uses_emulator:
-        why = "--emulator is set" if settings.emulator else "No key is set"
-        what = "Leave it out" if settings.emulator else "Set GEMINI_API_KEY"
-        click.echo(f"{why}: the built-in Gemini emulator answers. {what} to call Gemini itself.")
-    else:
-        click.echo(f"Upstream: {label} ({settings.upstream_url})")
-    click.echo(f"OpenAI base_url: {url}/v1")
-    needs_key = settings.asks_for_key
-    if settings.inspector or (settings.inspector is None and settings.is_loopback_only):
-        token = "" if settings.inspector or needs_key else f"?token={page_token}"
-        click.echo(f"What happens to each field: {url}/{token}")
-    click.echo(EXAMPLE.format(url=url, key=" -H 'authorization: Bearer KEY'" if needs_key else ""))
 
 
 @contextmanager

@@ -240,17 +240,16 @@ def test_the_first_lines_say_what_answers_and_where(tmp_path):
         command, cwd=REPOSITORY, env=bare_environment(tmp_path), stdout=subprocess.PIPE, text=True
     ) as process:
         try:
-            lines = [process.stdout.readline() for _ in range(5)]
-            answer = subprocess.run(
-                ["bash", "-c", "".join(lines[3:])], capture_output=True, check=True, timeout=PATIENCE
-            )
+            lines = [process.stdout.readline() for _ in range(8)]
+            answer = subprocess.run(["bash", "-c", lines[5]], capture_output=True, check=True, timeout=PATIENCE)
         finally:
             process.terminate()
             process.stdout.close()
     assert "emulator" in lines[0]
-    assert lines[1].startswith("OpenAI base_url: http://127.0.0.1:")
-    assert lines[1].endswith("/v1\n")
-    assert json.loads(answer.stdout)["choices"][0]["message"]["content"]
+    assert lines[2].startswith("  Base URL  http://127.0.0.1:")
+    assert lines[2].endswith("/v1\n")
+    assert "Answers are invented." in lines[7]
+    assert json.loads(answer.stdout)["output"][0]["content"]
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
@@ -332,8 +331,8 @@ def test_the_printed_address_opens_the_page_and_no_other_does(tmp_path):
         command, cwd=REPOSITORY, env=bare_environment(tmp_path), stdout=subprocess.PIPE, text=True
     ) as process:
         try:
-            lines = [process.stdout.readline() for _ in range(3)]
-            url = lines[2].split(": ", 1)[1].strip()
+            lines = [process.stdout.readline() for _ in range(4)]
+            url = lines[3].split()[1]
             with urllib.request.urlopen(url.replace("/?", "/inspector/exchanges?"), timeout=20) as response:
                 opened = response.status
             with pytest.raises(urllib.error.HTTPError) as refused:
