@@ -17,7 +17,6 @@ from tests.support.paths import REPOSITORY
 SETTINGS = REPOSITORY / "docs" / "settings.md"
 FIELDS = REPOSITORY / "docs" / "fields.md"
 CODES_PAGE = REPOSITORY / "docs" / "codes.md"
-README = REPOSITORY / "README.md"
 
 HEAD = """# Settings
 
@@ -111,7 +110,7 @@ def _is_inside(path: str, field: str) -> bool:
 
 def fields_page() -> str:
     """A table of all fields for each endpoint."""
-    rows = [FIELDS_HEAD]
+    rows = [FIELDS_HEAD, f"## Fields of a chat by their fates\n\n{table_of_fates()}\n"]
     for endpoint, rules in REQUESTS.items():
         rows.append(f"## POST /v1/{endpoint}\n\n| field | | fates |\n|---|---|---|")
         for field, rule in rules.items():
@@ -122,8 +121,8 @@ def fields_page() -> str:
     return "\n".join(rows)
 
 
-def readme_table() -> str:
-    """The fields of a chat by the fates they can have, for the README."""
+def table_of_fates() -> str:
+    """The fields of a chat by the fates they can have."""
     groups: dict[str, list[str]] = {}
     for field in chat.RULES:
         fates = fates_of(field)
@@ -135,17 +134,6 @@ def readme_table() -> str:
 def _by_loss(fates: str) -> tuple[int, ...]:
     """The groups that lose least first."""
     return tuple(FATES.index(fate) for fate in reversed(fates.split(", ")))
-
-
-def with_table(readme: str) -> str:
-    """The README with its table as the rules and cases say."""
-    head, start, rest = readme.partition("<!-- fates -->\n")
-    _, end, tail = rest.partition("<!-- /fates -->\n")
-    return f"{head}{start}{readme_table()}\n{end}{tail}"
-
-
-def test_the_readmes_table_of_fates_is_what_the_rules_and_cases_say():
-    assert README.read_text() == with_table(README.read_text()), "run python -m tests.test_docs"
 
 
 def test_the_page_of_fields_is_what_the_rules_and_cases_say():
@@ -196,5 +184,4 @@ if __name__ == "__main__":
     INDEX.write_text(index_page())
     CODES_PAGE.write_text(codes_page())
     FIELDS.write_text(fields_page())
-    README.write_text(with_table(README.read_text()))
     CONTRACT.write_text(written(extended(json.loads(CONTRACT.read_text()), contract())))

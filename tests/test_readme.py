@@ -7,19 +7,30 @@ import shutil
 import signal
 import subprocess
 import sys
+import tarfile
+import zipfile
 from contextlib import suppress
 
 import pytest
 
+from adapter.server.endpoints.inspector import TYPES
 from tests.support.environment import downloading
 from tests.support.guards import PATIENCE
 from tests.support.live import bare_environment, free_port, wait_for
 from tests.support.paths import REPOSITORY
 
 README = (REPOSITORY / "README.md").read_text()
-BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, re.DOTALL)
-SHELL = [text for language, text in BLOCKS if language == "sh"]
-PYTHON = [text for language, text in BLOCKS if language == "python"]
+CLIENTS = (REPOSITORY / "docs" / "clients.md").read_text()
+INSTALLATION = (REPOSITORY / "docs" / "installation.md").read_text()
+
+
+def blocks_of(page, language):
+    """The code of one language on a page."""
+    return re.findall(rf"```{language}\n(.*?)```", page, re.DOTALL)
+
+
+SHELL = blocks_of(README, "sh")
+PYTHON = blocks_of(CLIENTS, "python")
 
 
 @pytest.fixture(scope="module")
@@ -74,8 +85,38 @@ def test_snippets_with_the_openai_package_run(served, number):
     subprocess.run([sys.executable, "-c", code], check=True, timeout=PATIENCE)
 
 
+def test_the_readme_fits_a_sitting_and_begins_with_a_picture():
+    assert len(README.splitlines()) < 150
+    picture = REPOSITORY / re.search(r"!\[[^]]+\]\(([^)]+)\)", README)[1]
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert picture.stat().st_size < 200_000
+    assert blocks_of(README, "python") == PYTHON[:1]
+
+
+@pytest.mark.parametrize(
+    "page", ["README.md", *sorted(f"docs/{file.name}" for file in (REPOSITORY / "docs").glob("*.md"))]
+)
+def test_links_lead_to_files_that_are_there(page):
+    targets = re.findall(r"\]\((?!https?:|#)([^)#]+)", (REPOSITORY / page).read_text())
+    missing = [target for target in targets if not ((REPOSITORY / page).parent / target).exists()]
+    assert missing == []
+
+
+@pytest.mark.install
+def test_the_command_for_a_wheel_and_an_sdist_builds_both_with_the_page(clone):
+    command = next(text for text in blocks_of(INSTALLATION, "sh") if "hatchling build" in text)
+    subprocess.run(["bash", "-c", command], cwd=clone, check=True, env=downloading(os.environ))
+    [wheel] = (clone / "dist").glob("*.whl")
+    [sdist] = (clone / "dist").glob("*.tar.gz")
+    with zipfile.ZipFile(wheel) as packed, tarfile.open(sdist) as source:
+        names = {name.partition("/")[2] for name in source.getnames()}
+        assert {f"adapter/server/inspector/{name}" for name in TYPES} <= set(packed.namelist()) & {
+            name for name in names if name.startswith("adapter/")
+        }
+
+
 def test_every_setting_flag_that_the_readme_names_exists():
-    flags = set(re.findall(r"(--[a-z][a-z-]+)", README))
+    flags = set(re.findall(r"(--[a-z][a-z-]+)", README + CLIENTS))
     of_pip = {"--without-pip", "--python", "--no-deps", "--no-build-isolation"}
     known = help_of("adapter", "serve") + help_of("conformance")
     assert {flag for flag in flags - of_pip if flag not in known} == set()
