@@ -36,7 +36,7 @@ def settings_page() -> str:
     for setting in all_settings():
         shown = "" if setting.default in (None, (), {}) or setting.name in SECRETS else f"`{setting.default}`"
         flag = setting.name.replace("_", "-")
-        rows.append(f"| `--{flag}` | `ADAPTER_{setting.name.upper()}` | {shown} | {setting.help} |")
+        rows.append(f'| <a id="{flag}"></a>`--{flag}` | `ADAPTER_{setting.name.upper()}` | {shown} | {setting.help} |')
     return HEAD + "\n".join(rows) + "\n"
 
 

@@ -9,6 +9,7 @@ from typing import Any, get_args, get_origin
 
 import click
 
+from adapter.cli.documented import DocumentedError, find_settings_doc
 from adapter.settings import (
     SECRETS,
     Setting,
@@ -62,7 +63,7 @@ def load_settings(config: Path | None, flags: Mapping[str, Any]) -> Settings:
         settings = load(flags, os.environ, config)
         catalogue(settings, today())
     except SettingsError as error:
-        raise click.ClickException(str(error)) from None
+        raise DocumentedError(str(error), find_settings_doc(str(error))) from None
     return settings
 
 

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from adapter import __version__
+from adapter.cli.documented import DocumentedError
 from adapter.cli.help import SettingsCommand
 from adapter.cli.options import load_settings, today, with_settings
 from adapter.cli.prediction import predicted_error
@@ -135,7 +136,7 @@ def _read(baseline: Path | None) -> Report | None:
     try:
         return msgspec.json.decode(baseline.read_bytes(), type=Report)
     except msgspec.MsgspecError as error:
-        raise click.ClickException(f"{baseline} is not the JSON of a report: {error}") from None
+        raise DocumentedError(f"{baseline} is not the JSON of a report: {error}", "migration.md") from None
 
 
 def _models(targets: str, day: datetime.datetime | None) -> tuple[str, ...]:
@@ -170,7 +171,7 @@ def _run(
         try:
             result = run.execute()
         except (InterruptedRun, OSError) as error:
-            raise click.ClickException(str(error)) from None
+            raise DocumentedError(str(error), "migration.md") from None
     table = catalogue(question.settings, question.day)
     rows = {model: find_served_model(model, table).row for model in question.models}
     made = report_of(

@@ -23,6 +23,7 @@ from starlette.types import ASGIApp
 from uvicorn.supervisors import Multiprocess
 
 from adapter.cli.banner import Banner, print_banner
+from adapter.cli.documented import DocumentedError
 from adapter.cli.help import SettingsCommand
 from adapter.cli.options import load_settings, with_settings
 from adapter.cli.prediction import predicted_error
@@ -83,9 +84,10 @@ def _check_store(settings: Settings) -> None:
     """Refuse to start several workers without a shared store: each would miss the signatures of the others."""
     fault = asyncio.run(shared_store_fault(settings.store, document_limits(settings)))
     if fault is not None:
-        raise click.ClickException(
+        raise DocumentedError(
             f"{settings.workers} workers need a store that they share, and have none: {fault}. "
-            "Set --store sqlite:PATH or --store redis://HOST, or --workers 1."
+            "Set --store sqlite:PATH or --store redis://HOST, or --workers 1.",
+            "deployment.md",
         )
 
 
@@ -160,13 +162,13 @@ def _bind(host: str, port: int) -> socket.socket:
         bound.bind((host, port))
     except OSError as error:
         bound.close()
-        raise CannotListen(_explain(host, port, error)) from None
+        raise CannotListen(_explain(host, port, error), "settings.md#port") from None
     # Worker processes inherit the socket.
     bound.set_inheritable(True)
     return bound
 
 
-class CannotListen(click.ClickException):
+class CannotListen(DocumentedError):
     """The server cannot listen on the address."""
 
     exit_code = 3

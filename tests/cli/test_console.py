@@ -15,6 +15,7 @@ from adapter.cli.install import install_command
 from adapter.cli.serve import _explain
 from adapter.settings import all_settings
 from adapter.settings.groups import GROUPS, USUAL
+from tests.support.paths import REPOSITORY
 
 
 def run(*arguments, **environment):
@@ -56,7 +57,7 @@ def test_a_taken_address_is_one_sentence_that_says_what_to_do():
     assert result.exit_code == 3
     assert result.output.endswith(
         f"Error: 127.0.0.1:{port} is in use by another program: stop it, or choose another with --port "
-        "(0 takes any that is free).\n"
+        "(0 takes any that is free). See docs/settings.md#port\n"
     )
     assert doctor.exit_code == 1
     assert {one["name"]: one["state"] for one in json.loads(doctor.output)}["address"] == "error"
@@ -134,3 +135,24 @@ def test_an_extra_is_installed_by_a_command_for_this_environment():
     command = install_command("redis")
     assert "install" in command
     assert "redis" in command
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "place"),
+    [
+        (["--max-body", "much"], {}, "settings.md#max-body"),
+        ([], {"ADAPTER_MAX_BODIES": "1"}, "settings.md#max-bodies"),
+        ([], {"ADAPTER_NO_SUCH": "1"}, "settings.md"),
+        (["--host", "0.0.0.0", "--emulator"], {}, "settings.md#allow-anonymous"),
+        (["--notes", "no-such-code=allow"], {}, "settings.md#notes"),
+        (["--workers", "2", "--store", "memory"], {}, "settings.md#store"),
+    ],
+)
+def test_an_error_names_the_place_in_the_documentation_that_tells_more(arguments, environment, place):
+    result = run("serve", *arguments, **environment)
+    assert result.exit_code != 0
+    assert "Traceback" not in result.output
+    assert result.output.rstrip("\n).").endswith(f"docs/{place}"), result.output
+    page, _, anchor = place.partition("#")
+    text = (REPOSITORY / "docs" / page).read_text()
+    assert not anchor or f'<a id="{anchor}"></a>' in text
