@@ -4,6 +4,7 @@ import asyncio
 from hashlib import sha256
 from hmac import compare_digest
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import orjson
@@ -27,6 +28,7 @@ from adapter.server.pipeline.errors import NotServed
 from adapter.server.pipeline.event_stream import EventStream
 from adapter.server.pipeline.service import Service
 from adapter.translate.core.catalogue import CODES
+from adapter.translate.signatures.keys import call_key
 
 PAGE = Path(__file__).parent.parent / "inspector"
 _TYPES = {".html": "text/html; charset=utf-8", ".js": "text/javascript; charset=utf-8",
@@ -162,11 +164,13 @@ async def exchanges(call: Call) -> None:
 
 async def exchange(call: Call) -> None:
     """One exchange, whole."""
-    service = call.service
-    found = service.recorder.exchanges.find(call.parameters["exchange_id"], _viewer(call))
+    service, viewer = call.service, _viewer(call)
+    found = service.recorder.exchanges.find(call.parameters["exchange_id"], viewer)
     if found is not None:
         is_whole = call.query.get("whole") == "true"
-        await call.send(await asyncio.to_thread(_detail, service, found, is_whole=is_whole), _headers(service))
+        detail = await asyncio.to_thread(_detail, service, found, is_whole=is_whole)
+        await _add_times(detail["signatures"], service, viewer)
+        await call.send(detail, _headers(service))
         return
     if service.settings.workers == 1:
         raise HTTPException(404)
@@ -174,10 +178,18 @@ async def exchange(call: Call) -> None:
     raise HTTPException(404, why, _headers(service))
 
 
-def _detail(service: Service, exchange: Exchange, *, is_whole: bool) -> dict[str, object]:
+async def _add_times(signatures: list[dict[str, Any]], service: Service, client: str) -> None:
+    """Add to each signature that is stored under its call's id when it was."""
+    keys = {call_key(one["call"]): one for one in signatures if one["call"] and one["source"]}
+    for key, written in (await service.store.get_times(list(keys), client) if keys else {}).items():
+        keys[key]["issued_at"] = written
+
+
+def _detail(service: Service, exchange: Exchange, *, is_whole: bool) -> dict[str, Any]:
     """An exchange with its plan, which is traced field by field only here: on request."""
     detail = exchange.detail(is_whole=is_whole)
     detail["was_sent"] = any(call.attempts for call in exchange.calls)
+    detail["signatures"] = []
     if exchange.plan is None:
         return detail
     shown = described(exchange.plan, service.settings, service.predict, exchange.client_path)

@@ -55,6 +55,10 @@ class SignatureStore(Protocol):
         """Read records by prefix digests, without a cache: another process may have made one ambiguous meanwhile."""
         ...
 
+    async def get_times(self, keys: Collection[str], client: str) -> dict[str, float]:
+        """Return when records were written (Unix seconds), for the page at /."""
+        ...
+
     async def put(self, issued: Sequence[Issued], client: str) -> None:
         """Store records. Returns when they are as durable as the store promises.
 

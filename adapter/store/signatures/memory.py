@@ -2,7 +2,7 @@
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from itertools import islice
 from typing import NamedTuple
 
@@ -43,6 +43,10 @@ class Cache:
             return None
         self._entries.move_to_end(name)
         return entry.signature
+
+    def get_times(self, names: Mapping[bytes, str]) -> dict[str, float]:
+        """Return when entries were written (Unix seconds), by the keys of their names."""
+        return {key: self._entries[name].written for name, key in names.items() if name in self._entries}
 
     def put(self, name: bytes, entry: Entry) -> None:
         """Store an entry; the least recently used ones make room for it."""
@@ -91,6 +95,11 @@ class MemoryStore:
     async def get_by_words(self, keys: Collection[str], client: str) -> Records:
         """Read records from memory: no other process can write there."""
         return await self.get(keys, client)
+
+    async def get_times(self, keys: Collection[str], client: str) -> dict[str, float]:
+        """Return when records were written, as far as the cache has them after a read."""
+        await self.get(keys, client)
+        return self._cache.get_times(dict(zip(scoped_names(keys, client), keys, strict=True)))
 
     async def put(self, issued: Sequence[Issued], client: str) -> None:
         """Store records in memory."""

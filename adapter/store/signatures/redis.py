@@ -123,6 +123,11 @@ class RedisStore:
             self._warning = f"{self._link.safe_url} has an entry that is not a signature: {error}"
             return None
 
+    async def get_times(self, keys: Collection[str], client: str) -> dict[str, float]:
+        """Return when records were written, as far as the cache has them after a read."""
+        await self.get(keys, client)
+        return self._cache.get_times(dict(zip(scoped_names(keys, client), keys, strict=True)))
+
     async def put(self, issued: Sequence[Issued], client: str) -> None:
         """Store records. While the server is down they are owed to it, in memory."""
         now = self._clock()

@@ -88,6 +88,11 @@ class SqliteStore:
             found[missing[row.name]] = signature
         return found
 
+    async def get_times(self, keys: Collection[str], client: str) -> dict[str, float]:
+        """Return when records were written, as far as the cache has them after a read."""
+        await self.get(keys, client)
+        return self._cache.get_times(dict(zip(scoped_names(keys, client), keys, strict=True)))
+
     async def put(self, issued: Sequence[Issued], client: str) -> None:
         """Store records. Those that cannot be written stay in the cache."""
         now = self._clock()

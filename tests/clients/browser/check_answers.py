@@ -74,6 +74,7 @@ def check(live: Live) -> None:
         expect(signature).to_contain_text("get_weather")
         expect(signature).to_contain_text("the store, by the call's id")
         expect(signature).to_contain_text("emulator")
+        expect(signature.locator("td").last).to_contain_text("second")
 
     with live.page("#/requests/response/openai") as page:
         shown = panel(page)

@@ -112,6 +112,36 @@ async def test_the_page_is_told_of_the_server_and_of_the_codes():
     assert [set(code) for code in codes] == [{"name", "severity", "sentence", "advice"}] * len(CODES)
 
 
+async def test_a_signature_of_the_history_has_its_source_its_issuer_and_its_time():
+    tools = [{"type": "function", "function": {"name": "look"}}]
+
+    async def calls(call):
+        await call.json(answer({"functionCall": {"name": "look", "args": {}}, "thoughtSignature": "c2ln"}))
+
+    async with scripted(calls) as upstream, adapter(upstream) as client:
+        before = time.time()
+        first = (await client.post("/v1/chat/completions", json={**chat("hi"), "tools": tools})).json()
+        made = first["choices"][0]["message"]["tool_calls"][0]
+        made.pop("extra_content", None)
+        history = [
+            *chat("hi")["messages"],
+            {"role": "assistant", "tool_calls": [made]},
+            {"role": "tool", "tool_call_id": made["id"], "content": "a"},
+        ]
+        body = {**chat("hi"), "messages": history, "tools": tools}
+        await client.post("/v1/chat/completions", json=body, headers={"x-client-request-id": "second"})
+        detail = (await client.get("/inspector/exchanges/second")).json()
+    [signature] = detail["signatures"]
+    assert before <= signature.pop("issued_at") <= time.time()
+    assert signature == {
+        "message": 1,
+        "call": made["id"],
+        "name": "look",
+        "source": "id",
+        "upstream": upstream.url.removeprefix("http://"),
+    }
+
+
 async def test_with_client_keys_the_page_says_that_one_is_needed():
     async with scripted(says_hello) as upstream, adapter(upstream, client_keys=("one",)) as client:
         shown = (await client.get("/inspector/about", headers={"authorization": "Bearer one"})).json()

@@ -56,6 +56,16 @@ async def test_the_last_writing_wins(make):
     assert (await store.get(["a"], "c"))["a"].value == "new"
 
 
+async def test_a_store_tells_when_records_were_written(make, clock):
+    store = await make()
+    clock.now = 1_000.0
+    await store.put(issued("a"), "one")
+    clock.now = 1_060.0
+    await store.put(issued("b"), "one")
+    assert await store.get_times(["a", "b", "c"], "one") == {"a": 1_000.0, "b": 1_060.0}
+    assert await store.get_times(["a"], "two") == {}
+
+
 async def test_entries_grow_too_old(make, clock):
     store = await make(max_age=100.0)
     await store.put(issued("a"), "c")
