@@ -20,6 +20,10 @@ from tests.support.size import IS_LARGE
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 CHECKS = sorted(path.stem for path in (HERE / "browser").glob("check_*.py"))
 SNIPPETS = HERE.parent.parent / "adapter" / "server" / "inspector" / "ledger" / "snippets.js"
+FLAGS = {
+    "check_answers": ("--fallback-models", "gemini-3.8-flash+fault-500=gemini-3.5-flash"),
+    "check_workers": ("--workers", "2"),
+}
 OF_THE_CALL = {"self", "extra_headers", "extra_query", "timeout"}
 
 
@@ -35,7 +39,7 @@ def drive(name: str, url: str, folder: Path) -> None:
 @pytest.mark.browser
 @pytest.mark.parametrize("name", CHECKS)
 def test_the_page(name, tmp_path):
-    with adapter(tmp_path, "--inspector") as live:
+    with adapter(tmp_path, "--inspector", *FLAGS.get(name, ())) as live:
         drive(name, live.url, tmp_path)
 
 

@@ -14,6 +14,7 @@ def check(live: Live) -> None:
     live.chat("twice", n=2)
     live.chat("stream", 'say "one two three four five"', stream=True, stream_options={"include_usage": True})
     live.chat("busy", model="gemini-3.8-flash+fault-503")
+    live.chat("elsewhere", model="gemini-3.8-flash+fault-500")
     live.chat("never", temperature=0.5, headers={"x_adapter_strict": "all"})
     call = live.chat("calls", "get_weather in Paris", tools=[WEATHER])["choices"][0]["message"]["tool_calls"][0]
     del call["extra_content"]
@@ -61,6 +62,12 @@ def check(live: Live) -> None:
         expect(shown.locator("tbody tr").first).to_contain_text("503")
         expect(page.get_by_role("heading", name="Gemini request, as it went")).to_be_visible()
         expect(tab(page, "Gemini's answer")).to_contain_text("No answer: the last attempt ended with 503")
+
+    with live.page("#/requests/elsewhere/attempts") as page:
+        expect(panel(page)).to_contain_text("fell back to gemini-3.5-flash after")
+        expect(panel(page).locator("tbody tr").last).to_contain_text("gemini-3.5-flash")
+        expect(panel(page).locator("tbody tr").last).to_contain_text("ok")
+        expect(verdict(page).locator(".models")).to_contain_text("answered by gemini-3.5-flash")
 
     with live.page("#/requests/never") as page:
         expect(verdict(page).locator(".trouble")).to_contain_text("It never went to Gemini.")

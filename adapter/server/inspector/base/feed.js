@@ -2,7 +2,7 @@
 // server has no more room for listeners, or several processes, it asks again and again.
 //
 //   connecting -> live      the first event came
-//   connecting -> polling   503: ask every two seconds
+//   connecting -> polling   503: ask every two seconds, and after a while for a place again
 //   any        -> lost      no connection, or nothing heard for 40 s: try again
 //   any        -> closed    401 or 403: nobody asks again
 
@@ -11,6 +11,7 @@ import { listExchanges, ServerError } from "./server.js";
 
 const SILENCE = 40_000;
 const POLL = 2_000;
+const POLLS = 15;
 const AGAIN = 1_500;
 
 export class Feed {
@@ -59,9 +60,10 @@ export class Feed {
     if (event.data !== null) this.onchanges(JSON.parse(event.data));
   }
 
-  // Several processes have lists of their own: what one of them does not have, another may.
+  // Several processes have lists of their own: what one of them does not have, another may. One that has no room for
+  // listeners may have some later.
   async #poll() {
-    for (;;) {
+    for (let left = POLLS; left > 0; left -= 1) {
       const { exchanges, processes } = await listExchanges();
       const kept = processes > 1 ? null : exchanges.map((row) => row.key);
       this.onstate("polling");

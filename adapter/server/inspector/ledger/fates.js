@@ -32,9 +32,10 @@ export function shortName(path) {
   return `${first}…${steps.slice(-2).join(".").replaceAll(".[", "[")}`;
 }
 
-// The names of fields, at most four: the rest is a number.
+// The names of fields, what did not arrive at all first, at most four: the rest is a number.
 export function namesOf(notes) {
-  const names = [...new Set(notes.map((note) => shortName(note.path)))];
+  const gravest = [...notes].sort((a, b) => FATE_ORDER.indexOf(a.fate) - FATE_ORDER.indexOf(b.fate));
+  const names = [...new Set(gravest.map((note) => shortName(note.path)))];
   const shown = names.slice(0, names.length > NAMED + 1 ? NAMED : NAMED + 1).join(", ");
   const more = names.length - NAMED;
   return more > 1 ? `${shown} and ${more} more` : shown;

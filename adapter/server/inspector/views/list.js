@@ -48,7 +48,7 @@ export class List {
     this.#offset = now - Date.now() / 1000;
     if (reset) this.#rows.clear();
     for (const row of rows) this.#rows.set(row.key, row);
-    if (kept) this.#keep(new Set(kept));
+    this.#keep(new Set(kept ?? this.rows.map((row) => row.key)));
     this.draw();
     this.onchange(rows);
   }
