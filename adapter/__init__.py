@@ -1,3 +1,3 @@
 """An OpenAI-compatible server in front of the Gemini API."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -179,6 +179,21 @@ def test_the_page_of_codes_is_what_the_catalogue_says():
     assert CODES_PAGE.read_text() == codes_page(), "run python -m tests.test_docs"
 
 
+ARCHITECTURE = REPOSITORY / "docs" / "architecture.md"
+LAYERS = ("", "adapter", *(f"adapter/{layer}" for layer in ("server", "settings", "translate", "upstream", "store")))
+
+
+def test_the_architecture_page_names_files_that_exist():
+    """In the text by their whole paths, in the drawing below the layer in whose box they stand."""
+    drawing, text = re.split(r"^```$", ARCHITECTURE.read_text(), maxsplit=2, flags=re.MULTILINE)[1:]
+    named = re.findall(r"`((?:adapter|docs|tests)/[\w./-]+|[A-Z]+\.md)`", text)
+    assert len(named) > 30
+    assert [path for path in named if not (REPOSITORY / path).exists()] == []
+    drawn = re.findall(r"[\w/]+\.py\b", drawing)
+    assert len(drawn) > 15
+    assert [path for path in drawn if not any((REPOSITORY / layer / path).is_file() for layer in LAYERS)] == []
+
+
 if __name__ == "__main__":
     SETTINGS.write_text(settings_page())
     INDEX.write_text(index_page())

@@ -41,8 +41,10 @@ GEMINI_FIELDS: dict[str, Any] = {
 
 _ADAPTERS = {name: pydantic.TypeAdapter(type_) for name, type_ in GEMINI_FIELDS.items()}
 
-_NOT_IN_GENERATION_CONFIG = {"imageConfig": genai.ImageConfig}
-"""What the REST API has in generationConfig and google-genai in its own GenerateContentConfig."""
+_NOT_IN_GENERATION_CONFIG: dict[str, Any] = {
+    "imageConfig": genai.ImageConfig,
+}
+"""Fields of generationConfig that google-genai has elsewhere, or not yet, each with its type."""
 
 EMULATOR = EmulatorSettings(verify_signatures=False)
 
@@ -58,7 +60,7 @@ def check_gemini_request(body: dict[str, Any]) -> None:
 def _without_elsewhere(config: dict[str, Any]) -> dict[str, Any]:
     for name, type_ in _NOT_IN_GENERATION_CONFIG.items():
         if name in config:
-            type_.model_validate(config[name])
+            pydantic.TypeAdapter(type_).validate_python(config[name])
     if "responseFormat" in config:
         # One object over REST (ai.google.dev, structured output), a list in the package.
         config = {**config, "responseFormat": [config["responseFormat"]]}
