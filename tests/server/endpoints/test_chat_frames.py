@@ -24,7 +24,7 @@ USAGES = st.sampled_from([None, {"totalTokenCount": 3}, {"serviceTier": "flex"},
 
 
 def streamed_chat(at):
-    call: Any = SimpleNamespace(exchange=SimpleNamespace(heard=lambda _response: None))
+    call: Any = SimpleNamespace(exchange=SimpleNamespace(record_reply=lambda _response: None))
     writer = ChatWriter(call, STAMP)
     plan: Any = SimpleNamespace(context=at, model=STAMP.model)
     writer.begin(plan)
