@@ -2,7 +2,7 @@
 
 import ast
 import sys
-from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -45,14 +45,24 @@ def layer_of(path: Path) -> str:
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
-def imports_of(path: Path) -> Iterator[tuple[str, ast.stmt]]:
-    """Every module that a file imports, wherever the import stands."""
+LAYERS = sorted(set(map(layer_of, FILES)))
+
+
+def files_of(layer: str) -> list[Path]:
+    return [path for path in FILES if layer_of(path) == layer]
+
+
+@cache
+def imports_of(path: Path) -> list[tuple[str, int]]:
+    """List every module that a file imports, wherever the import stands, with its line."""
+    found = []
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
-            yield from ((alias.name, node) for alias in node.names)
+            found += [(alias.name, node.lineno) for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path}:{node.lineno}: relative import"
-            yield from ((_target(node.module or "", alias.name), node) for alias in node.names)
+            assert node.level == 0, f"{path}:{node.lineno}: write an absolute import here"
+            found += [(_target(node.module or "", alias.name), node.lineno) for alias in node.names]
+    return found
 
 
 def _target(module: str, name: str) -> str:
@@ -61,28 +71,26 @@ def _target(module: str, name: str) -> str:
     return f"{module}.{name}" if inner.with_suffix(".py").exists() or inner.is_dir() else module
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_layers_import_only_what_they_may(path):
-    layer = layer_of(path)
-    for module, node in imports_of(path):
+@pytest.mark.parametrize("layer", LAYERS)
+def test_layers_import_only_what_they_may(layer):
+    for path, (module, line) in [(file, one) for file in files_of(layer) for one in imports_of(file)]:
         top, _, rest = module.partition(".")
+        where = f"{path}:{line}: {layer} may not import {module}"
         if top == "adapter" and layer in MAY_IMPORT:
             target = rest.partition(".")[0]
-            assert target in MAY_IMPORT[layer], f"{path.name}:{node.lineno}: {layer} imports {module}"
+            assert target in MAY_IMPORT[layer], f"{where}, only {sorted(MAY_IMPORT[layer])}"
         elif layer in PURE and top in sys.stdlib_module_names:
-            assert top in PURE_STANDARD, f"{path.name}:{node.lineno}: {layer} imports {module}"
+            assert top in PURE_STANDARD, f"{where}; if it has no clock, randomness or I/O, add it to PURE_STANDARD"
         elif layer in PURE and top != "adapter":
-            assert top in PURE[layer], f"{path.name}:{node.lineno}: {layer} imports {module}"
+            assert top in PURE[layer], f"{where}: a pure layer has few dependencies (PURE in this file)"
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_imports_stand_at_the_top_of_the_file(path):
-    top_level = set(map(id, ast.parse(path.read_text()).body))
-    tree = ast.parse(path.read_text())
-    inner = [node.lineno for node in ast.walk(tree) if isinstance(node, (ast.Import, ast.ImportFrom))]
-    outer = [node.lineno for node in tree.body if isinstance(node, (ast.Import, ast.ImportFrom))]
-    assert top_level
-    assert sorted(inner) == sorted(outer), "imports inside functions hide cycles"
+@pytest.mark.parametrize("layer", LAYERS)
+def test_imports_stand_at_the_top_of_the_file(layer):
+    for path in files_of(layer):
+        outer = {node.lineno for node in ast.parse(path.read_text()).body}
+        inner = sorted({line for _, line in imports_of(path)} - outer)
+        assert not inner, f"move the imports in lines {inner} of {path} to its top: inside functions they hide cycles"
 
 
 def test_modules_form_no_cycle():
@@ -143,15 +151,15 @@ def test_pure_layers_call_nothing_of_the_world(layer):
 TESTS = REPOSITORY / "tests"
 
 
-@pytest.mark.parametrize("path", sorted(TESTS.rglob("*.py")), ids=lambda path: str(path.relative_to(TESTS)))
-def test_no_file_of_tests_imports_a_test_file(path):
+def test_no_file_of_tests_imports_a_test_file():
     """A test file can be read, moved or deleted alone; what several of them use is in a module beside them or above."""
-    of_tests = [name for name, _ in imports_of(path) if name.startswith("tests.")]
-    taken = [name for name in of_tests if ".test_" in name]
-    assert not taken, f"move what {path.name} takes from {taken} to a module of their folder, or to tests/support/"
-    if path.is_relative_to(TESTS / "support"):
-        beside = [name for name in of_tests if not name.startswith("tests.support")]
-        assert not beside, f"tests/support/{path.name} needs {beside}: move that to tests/support/ too"
+    for path in TESTS.rglob("*.py"):
+        of_tests = [name for name, _ in imports_of(path) if name.startswith("tests.")]
+        taken = [name for name in of_tests if ".test_" in name]
+        assert not taken, f"move what {path.name} takes from {taken} to a module of their folder, or to tests/support/"
+        if path.is_relative_to(TESTS / "support"):
+            beside = [name for name in of_tests if not name.startswith("tests.support")]
+            assert not beside, f"tests/support/{path.name} needs {beside}: move that to tests/support/ too"
 
 
 def test_every_folder_of_tests_is_a_package():

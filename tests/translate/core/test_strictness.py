@@ -62,15 +62,15 @@ def test_losses_are_counted_and_listed_gravest_first():
     assert codes(gravest_first(NOTES)) == codes(reversed(LOSSES))
 
 
-@pytest.mark.parametrize("code", CODES.values(), ids=list(CODES))
 @pytest.mark.parametrize("level", list(Strictness)[1:])
-def test_what_the_error_advises_lets_the_loss_pass(code, level):
-    note = Note("path", Fate.DROPPED, code.name, "x")
-    if not refused_losses([note], level, {}):
-        return
-    advice = how_to_allow(note, level)
-    milder = strictness_of(advice.partition(",")[0].removeprefix("x-adapter-strict: "))
-    name, _, value = advice.rpartition("--notes ")[2].partition("=")
-    assert milder is not None
-    assert refused_losses([note], milder, {}) == []
-    assert refused_losses([note], level, {name: cast(Any, value)}) == []
+def test_what_the_error_advises_lets_the_loss_pass(level):
+    notes = [Note("path", Fate.DROPPED, name, "x") for name in CODES]
+    refused = [note for note in notes if refused_losses([note], level, {})]
+    assert refused
+    for note in refused:
+        advice = how_to_allow(note, level)
+        milder = strictness_of(advice.partition(",")[0].removeprefix("x-adapter-strict: "))
+        name, _, value = advice.rpartition("--notes ")[2].partition("=")
+        assert milder is not None, note
+        assert refused_losses([note], milder, {}) == [], note
+        assert refused_losses([note], level, {name: cast(Any, value)}) == [], note
