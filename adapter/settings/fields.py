@@ -115,6 +115,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         bool, _help("Off for a relay without streamGenerateContent: its whole answers are streamed as one event.")
     ] = True
     upstream_proxy: Annotated[str | None, _help("HTTP proxy for upstream calls.")] = None
+    upstream_done_ends: Annotated[
+        bool,
+        _help("Take a relay's [DONE] behind an answer without a finish reason for its end; else it is an error."),
+    ] = False
     upstream_http: Annotated[
         Literal["asyncio", "httpx2"], _help("What carries upstream calls; with a proxy it is always httpx2.")
     ] = "asyncio"

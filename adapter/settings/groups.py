@@ -25,9 +25,9 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "Upstream": (
         "upstream_url", "upstream_name", "upstream_platform", "upstream_auth", "upstream_caller_scheme",
         "upstream_keys", "upstream_keys_file", "vertex_project", "vertex_location", "upstream_plain_http",
-        "upstream_profile", "upstream_schema", "upstream_streaming", "upstream_proxy", "upstream_http", "emulator",
-        "connect_timeout", "first_byte_timeout", "idle_timeout", "total_timeout", "retries", "retry_server_errors",
-        "circuit_pause",
+        "upstream_profile", "upstream_schema", "upstream_streaming", "upstream_done_ends", "upstream_proxy",
+        "upstream_http", "emulator", "connect_timeout", "first_byte_timeout", "idle_timeout", "total_timeout",
+        "retries", "retry_server_errors", "circuit_pause",
     ),
     "Models": ("models", "default_models", "list_models", "capabilities", "fallback_models", "fallback_upstreams"),
     "Translation": (

@@ -29,6 +29,7 @@ def upstream_settings(settings: Settings) -> UpstreamSettings:
         http_client=settings.upstream_http,
         proxy=settings.upstream_proxy,
         streaming=settings.upstream_streaming,
+        done_ends=settings.upstream_done_ends,
         connect=settings.connect_timeout,
         first_byte=settings.first_byte_timeout,
         between_bytes=settings.idle_timeout,

@@ -45,6 +45,9 @@ _SSE = "streamGenerateContent?alt=sse"
 _NOBODY = nullcontext()
 
 _DONE = b"[DONE]"
+
+UNTOLD = "FINISH_REASON_UNSPECIFIED"
+"""Gemini's own word for a reason that was not given."""
 """Relays end a stream with it, as OpenAI does; Gemini does not. It is ignored."""
 
 _COUNTED = ("contents", "system_instruction", "tools", "generation_config")
@@ -293,7 +296,7 @@ class Upstream:
 
     async def _start_stream(self, response: Response) -> tuple[Reply | None, "_Events"]:
         """Read a stream up to its first event. Until then an error may still be retried."""
-        events = _Events(response, self.settings.max_event_bytes)
+        events = _Events(response, self.settings.max_event_bytes, done_ends=self.settings.done_ends)
         try:
             first = await events.next()
             if first is None:
@@ -322,11 +325,16 @@ class Upstream:
 
 
 class _Events:
-    """Reads the events of one stream; `payload` is the JSON of the last one."""
+    """Reads the events of one stream; `payload` is the JSON of the last one.
 
-    __slots__ = ("_decoder", "_ended", "_payloads", "_reader", "_response", "aclose", "payload")
+    `done_ends`: `[DONE]` ends the candidates that have no finish reason by then
+    (github.com/router-for-me/CLIProxyAPI/issues/4167, 2026).
+    """
 
-    def __init__(self, response: Response, max_event: int) -> None:
+    __slots__ = ("_decoder", "_ended", "_open", "_payloads", "_reader", "_response", "aclose", "payload")
+
+    def __init__(self, response: Response, max_event: int, *, done_ends: bool) -> None:
+        self._open: dict[int, bool] | None = {} if done_ends else None
         self._response = response
         self._decoder = EventDecoder(max_event)
         self._reader = EventReader()
@@ -344,9 +352,27 @@ class _Events:
                 payloads = self._decoder.feed(chunk)
             else:
                 payloads, self._ended = self._decoder.close(), True
-            self._payloads = payloads if _DONE not in payloads else [one for one in payloads if one != _DONE]
+            if self._open is None and _DONE in payloads:
+                payloads = [one for one in payloads if one != _DONE]
+            self._payloads = self._with_end(payloads)
         self.payload = self._payloads.pop(0)
-        return self._reader.read(self.payload, more=bool(self._payloads))
+        reply = self._reader.read(self.payload, more=len(self._payloads) > 0)
+        if self._open is not None:
+            self._follow(reply, self._open)
+            self._payloads = self._with_end(self._payloads)
+        return reply
+
+    def _with_end(self, payloads: list[bytes]) -> list[bytes]:
+        """The payloads, with the finish reasons that are missing in place of a `[DONE]` that is next."""
+        if self._open is None or not payloads or payloads[0] != _DONE:
+            return payloads
+        ends = [{"index": index, "finishReason": UNTOLD} for index, is_open in self._open.items() if is_open]
+        return [encode({"candidates": ends}), *payloads[1:]] if ends else payloads[1:]
+
+    def _follow(self, reply: Reply, candidates: dict[int, bool]) -> None:
+        """Note which candidates have begun and not ended."""
+        for one in reply.response.candidates or ():
+            candidates[one.index or 0] = candidates.get(one.index or 0, True) and one.finish_reason is None
 
 
 def _lower_names(headers: Mapping[str, str]) -> dict[str, str]:

@@ -23,7 +23,8 @@ class UpstreamSettings(msgspec.Struct, frozen=True, kw_only=True):
     answer, which Gemini sends only when a whole answer is complete; `between_bytes` for a silence inside a body;
     `total` for a call with all its retries, streams included.
 
-    `streaming` is off for relays without streamGenerateContent: their whole answer is then one event. `retries` counts
+    `streaming` is off for relays without streamGenerateContent: their whole answer is then one event. `done_ends` is on
+    for relays that leave finish reasons out: their `[DONE]` ends an answer. `retries` counts
     attempts after the first. `circuit_pause` is the first pause of the circuit breaker; 0 turns the breaker off.
     `proxy` may contain credentials; no environment variable is read. `headers` are added to each call. `ca_file` is a
     PEM file of trusted certificates.
@@ -40,6 +41,7 @@ class UpstreamSettings(msgspec.Struct, frozen=True, kw_only=True):
     proxy: str | None = None
     ca_file: str | None = None
     streaming: bool = True
+    done_ends: bool = False
     connect: float = 5.0
     first_byte: float = 300.0
     between_bytes: float = 120.0

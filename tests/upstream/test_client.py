@@ -5,7 +5,7 @@ import json
 import pytest
 
 from adapter.upstream import open_upstream
-from adapter.upstream.client import MAX_PAGES, Caller, Upstream
+from adapter.upstream.client import MAX_PAGES, UNTOLD, Caller, Upstream
 from adapter.upstream.errors import (
     MAX_ERROR_BODY,
     InvalidModelName,
@@ -237,6 +237,36 @@ async def test_what_ends_a_stream_badly_is_raised_after_its_events_and_never_rep
     assert texts(seen) == ["a"]
     assert caught.value.status in (502, 503)
     assert (len(transport.requests), transport.answers[0].closed) == (1, 1)
+
+
+def candidate(text, index=0, finish=None):
+    said = {"index": index, "content": {"parts": [{"text": text}]}}
+    return json.dumps({"candidates": [said | ({"finishReason": finish} if finish else {})]}).encode()
+
+
+def ends_of(replies):
+    return [(one.index, one.finish_reason) for reply in replies for one in reply.response.candidates or ()]
+
+
+@pytest.mark.parametrize("pieces", ["together", "apart"])
+@pytest.mark.parametrize(
+    ("events", "ends"),
+    [
+        ([candidate("a"), b"[DONE]"], [(0, None), (0, UNTOLD)]),
+        ([candidate("a"), candidate("b", 1, "STOP"), b"[DONE]"], [(0, None), (1, "STOP"), (0, UNTOLD)]),
+        ([candidate("a", finish="STOP"), b"[DONE]"], [(0, "STOP")]),
+        ([candidate("a", finish="STOP"), candidate("b"), b"[DONE]"], [(0, "STOP"), (0, None)]),
+        ([candidate("a")], [(0, None)]),
+        ([candidate("a"), b"[DONE]", b"[DONE]"], [(0, None), (0, UNTOLD)]),
+    ],
+)
+async def test_done_ends_what_has_no_finish_reason_where_the_operator_says_so(events, ends, pieces):
+    """github.com/router-for-me/CLIProxyAPI/issues/4167 (2026)."""
+    body = [sse(*events)] if pieces == "together" else [sse(one) for one in events]
+    for done_ends in (True, False):
+        client, _ = upstream(Answer(*body), done_ends=done_ends)
+        seen = ends_of(await streamed(client))
+        assert seen == (ends if done_ends else [one for one in ends if one[1] != UNTOLD])
 
 
 async def test_an_error_as_the_first_event_is_repeated():

@@ -181,6 +181,29 @@ async def test_several_choices_are_several_calls_where_the_model_gives_one():
     assert len(upstream.seen) == 5
 
 
+@pytest.mark.parametrize("said", ["Hello", ""])
+@pytest.mark.parametrize("path", [PATH, "/v1/responses"])
+async def test_a_relays_done_ends_an_answer_without_a_finish_reason_where_the_operator_says_so(path, said):
+    """github.com/router-for-me/CLIProxyAPI/issues/4167 (2026)."""
+
+    async def script(call):
+        await call.start()
+        await call.send(frame(answer(said, finish=None)))
+        await call.send(b"data: [DONE]\n\n")
+        await call.end()
+
+    body = chat(stream=True) if path == PATH else {"model": "gemini-3.5-flash", "input": "hi", "stream": True}
+    async with scripted(script) as upstream:
+        async with adapter(upstream, upstream_done_ends=True) as client:
+            ended = await client.post(path, json=body, headers={"x-adapter-notes": "full"})
+        async with adapter(upstream) as client:
+            broken = await client.post(path, json=body)
+    done = '"finish_reason":"stop"' if path == PATH else '"type":"response.completed"'
+    assert (done in ended.text) is (said != "")
+    assert said == "" or "finish-reason-nearest" in ended.text
+    assert done not in broken.text
+
+
 @pytest.mark.parametrize("silent", [1, 2, 3])
 @pytest.mark.parametrize("stream", [False, True])
 async def test_no_choice_is_missing_where_one_of_several_calls_answers_nothing(stream, silent):
