@@ -92,7 +92,7 @@ def _of_tools(plan: Plan, body: dict[str, Any]) -> Iterator[tuple[str, str]]:
     native_paths = iter([*native, *["web_search_options"] * (request.web_search_options is not None)])
     for at, tool in enumerate(body.get("tools") or ()):
         for number, declaration in enumerate(tool.get("functionDeclarations", ())):
-            own = "response_format" if declaration["name"] == JSON_TOOL else extension
+            own = "response_format" if declaration["name"].startswith(JSON_TOOL) else extension
             path = names.get(declaration["name"], own)
             pointer = f"/tools/{at}/functionDeclarations/{number}"
             yield path, pointer

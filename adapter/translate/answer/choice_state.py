@@ -1,6 +1,7 @@
 """What one choice of a stream has said so far."""
 
 from adapter.translate.answer.audio import Sound
+from adapter.translate.answer.json_answer import JsonAnswer
 from adapter.translate.answer.leaked_thoughts import LeakedThoughts
 from adapter.translate.answer.partial_arguments import CallAssembly, WholeCall
 from adapter.translate.answer.reply import AnsweredCall, Kind, is_plain, kind_of
@@ -25,6 +26,7 @@ class ChoiceState:
         self.run_by_gemini: set[str] = set()
         self.assembly = CallAssembly()
         self.leaks = LeakedThoughts()
+        self.json: JsonAnswer | None = None
         self.images = 0
         self.sound: Sound | None = None
         self.refused = False

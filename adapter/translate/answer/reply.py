@@ -17,8 +17,9 @@ from adapter.translate.core.context import Context, Stamp
 from adapter.translate.core.errors import AnswerError
 from adapter.translate.core.notes import HALF, Fate, Note
 from adapter.translate.core.rules import Fields
-from adapter.translate.request.tools import JSON_TOOL, Declared, needs_json_tool, toolbox
+from adapter.translate.request.tools import Declared, json_tool_name, needs_json_tool, toolbox
 from adapter.translate.schema import openapi as schema_openapi
+from adapter.translate.schema.whole_numbers import with_whole_numbers
 from adapter.translate.signatures import keys as signatures
 from adapter.wire.base import ABSENT, encode, present
 from adapter.wire.gemini.content import Blob, FunctionCall, Part
@@ -176,7 +177,7 @@ def call_id(stamp: Stamp, choice: int, number: int) -> str:
 
 def unwrapped(part: Part, call: FunctionCall, context: Context) -> Part | None:
     """The text for which a call stands, where a model cannot do JSON mode beside functions."""
-    if call.name != JSON_TOOL or not needs_json_tool(context):
+    if not needs_json_tool(context) or call.name != json_tool_name(context):
         return None
     text = msgspec.json.format(bytes(call.args), indent=-1).decode() if present(call.args) else "{}"
     return Part(text=text, thought_signature=part.thought_signature)
@@ -232,8 +233,11 @@ def arguments_of(call: FunctionCall, declared: Declared, context: Context) -> st
     if declared.kind == "custom":
         return _input_of(loaded(call.args))
     if context.options.schema == "openapi" and present(declared.parameters):
-        return encode(schema_openapi.restore(loaded(call.args), declared.parameters)).decode()
+        restored = encode(schema_openapi.restore(loaded(call.args), declared.parameters)).decode()
+        return with_whole_numbers(restored, declared.parameters)
     text = msgspec.json.format(bytes(call.args), indent=-1).decode()
+    if present(declared.parameters):
+        text = with_whole_numbers(text, declared.parameters)
     return text if text.startswith("{") else read_arguments(text).text
 
 

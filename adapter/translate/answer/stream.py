@@ -13,17 +13,18 @@ from typing import Any
 
 import msgspec
 
-from adapter.translate.answer import audio, continuation, extras, reply
+from adapter.translate.answer import audio, continuation, extras, json_answer, reply
 from adapter.translate.answer import leaked_thoughts as leaked
 from adapter.translate.answer.choice_state import ChoiceState
 from adapter.translate.answer.citations import citations
+from adapter.translate.answer.json_answer import JsonAnswer
 from adapter.translate.answer.parallel_choices import CallEvent
 from adapter.translate.answer.partial_arguments import WholeCall
 from adapter.translate.answer.text_events import TextEvents
 from adapter.translate.core.context import Context, Stamp
 from adapter.translate.core.errors import AnswerError
 from adapter.translate.core.notes import Fate, Note
-from adapter.translate.request.tools import toolbox
+from adapter.translate.request.tools import needs_json_tool, toolbox
 from adapter.translate.signatures.issue import issue, issue_by_id
 from adapter.wire.gemini.content import Blob, FunctionCall, Part
 from adapter.wire.gemini.generate import Candidate, GenerateContentResponse, UsageMetadata
@@ -71,6 +72,7 @@ class ChatStream:
         self._unknown: dict[str, msgspec.Raw] = {}
         self._others: dict[int, tuple[GenerateContentResponse, dict[str, msgspec.Raw]]] = {}
         self._texts = TextEvents()
+        self._is_json = needs_json_tool(context)
 
     @property
     def finished(self) -> bool:
@@ -109,7 +111,7 @@ class ChatStream:
             if index not in self._choices:
                 chunks += self._start(index)
             self._candidate(self._choices[index], candidate, chunks)
-        if not self.context.options.leaked_thoughts:
+        if not self.context.options.leaked_thoughts and not self._is_json:
             self._texts.learn(response)
         return chunks
 
@@ -227,7 +229,9 @@ class ChatStream:
     def _candidate(self, choice: ChoiceState, candidate: Candidate, chunks: list[ChatCompletionChunk]) -> None:
         """Add the chunks for one candidate of an event; most have content and nothing else."""
         content, logprobs = candidate.content, None
-        told = self._leaking if self.context.options.leaked_thoughts else self._told
+        told = (
+            self._leaking if self.context.options.leaked_thoughts else self._one_json if self._is_json else self._told
+        )
         deltas: list[Delta] = []
         if content is not None:
             for part in content.parts or ():
@@ -255,14 +259,24 @@ class ChatStream:
 
     def _leaking(self, part: Part, choice: ChoiceState) -> list[Delta]:
         """The deltas for one part, which may be a thought that does not say so."""
-        deltas = [delta for one in choice.leaks.feed(part) for delta in self._told(one, choice)]
+        told = self._one_json if self._is_json else self._told
+        deltas = [delta for one in choice.leaks.feed(part) for delta in told(one, choice)]
         if choice.leaks.found:
             self._note([leaked.NOTE], choice)
         return deltas
 
     def _held_back(self, choice: ChoiceState) -> list[Delta]:
         """The deltas for a text that could still have become a thought."""
-        return [delta for one in choice.leaks.close() for delta in self._told(one, choice)]
+        told = self._one_json if self._is_json else self._told
+        return [delta for one in choice.leaks.close() for delta in told(one, choice)]
+
+    def _one_json(self, part: Part, choice: ChoiceState) -> list[Delta]:
+        """The deltas for one part where a function stands for JSON mode: texts wait for it."""
+        choice.json = choice.json or JsonAnswer(self.context)
+        deltas = [delta for _, one in choice.json.feed(0, part) for delta in self._told(one, choice)]
+        if choice.json.has_lost:
+            self._note([json_answer.NOTE], choice)
+        return deltas
 
     def _told(self, part: Part, choice: ChoiceState) -> list[Delta]:
         """The deltas for one part; what has no place in one is kept for the end."""
@@ -347,7 +361,10 @@ class ChatStream:
 
     def _end(self, choice: ChoiceState) -> list[ChatCompletionChunk]:
         """The last chunks of one choice."""
-        deltas = self._held_back(choice) + self._calls(choice.assembly.close(), choice)
+        deltas = self._held_back(choice)
+        if choice.json is not None:
+            deltas += [delta for _, part in choice.json.close() for delta in self._told(part, choice)]
+        deltas += self._calls(choice.assembly.close(), choice)
         deltas += [delta for part, call in choice.held for delta in self._call(part, call, choice)]
         reply.check_finish(choice.said, choice.said_something())
         text = choice.text()

@@ -152,6 +152,10 @@ _CHANGES_ANSWERS = {
         "An item of the conversation has no place in a Gemini request and is left out.",
         "Say what matters of it in a message.",
     ),
+    "json-answer-alone": (
+        "What the model said beside the JSON text that it was asked for is left out.",
+        "Ask for JSON alone, or use Gemini 3 or later.",
+    ),
     "json-by-function": (
         "A function stands for JSON mode, which the model does not have beside functions.",
         "Use Gemini 3 or later for JSON beside functions.",

@@ -181,6 +181,7 @@ DECLARATIONS = Kinds(
             ("web_search", "web_search_2025_08_26", "web_search_preview", "web_search_preview_2025_03_11"), _OF_SEARCHES
         ),
         "code_interpreter": ("container", "allowed_callers"),
+        "own": (),
         "file_search": ("vector_store_ids", "max_num_results", "filters", "ranking_options"),
         "image_generation": _OF_IMAGES,
         "tool_search": ("description", "parameters", "execution"),

@@ -109,7 +109,9 @@ def _below(path: str, note: Note) -> Note:
 
 
 def _json_tool(schema: msgspec.Raw, context: Context, notes: list[Note]) -> Outcome:
-    declaration = FunctionDeclaration(name=tools.JSON_TOOL, description="Give the final answer with this function.")
+    declaration = FunctionDeclaration(
+        name=tools.json_tool_name(context), description="Give the final answer with this function."
+    )
     tools.set_schema(declaration, schema, context.options.schema)
     fragment = GenerateContentRequest(tools=[GeminiTool(function_declarations=[declaration])])
     reason = "the model takes no JSON mode beside functions: a function takes the answer"

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from hashlib import blake2b
+from itertools import chain, count
 from typing import Literal, NamedTuple
 
 import msgspec
@@ -389,6 +390,13 @@ def needs_json_tool(context: Context) -> bool:
     )
 
 
+def json_tool_name(context: Context) -> str:
+    """The name of that function: none of the client's own."""
+    names = toolbox(context).by_name
+    further = (f"{JSON_TOOL}_{number}" for number in count(2))
+    return next(name for name in chain((JSON_TOOL,), further) if name not in names)
+
+
 def wants_json(response_format: ResponseFormat | None) -> bool:
     """Whether the answer must be JSON."""
     return response_format is not None and response_format.type in ("json_object", "json_schema")
@@ -556,8 +564,9 @@ def _chosen(value: str | ToolChoice, names: list[str] | None, box: Toolbox, cont
         return approximated(
             _config("AUTO", None, box, context), "allowed-tools-declared", "only the allowed tools are declared"
         )
-    if mode == "ANY" and names and needs_json_tool(context):
-        names = [*names, JSON_TOOL]
+    if mode == "ANY" and value != "auto" and needs_json_tool(context):
+        # A call was asked for: the function that stands for JSON mode is none.
+        names = names or [one.name or "" for one in box.declarations]
     return exact(_config(mode, names, box, context))
 
 

@@ -9,7 +9,7 @@ import msgspec
 from adapter.translate.core.byte_cache import ByteCache
 from adapter.translate.core.kinds import DECLARATIONS
 from adapter.translate.core.notes import Fate, Note, Rejected
-from adapter.translate.core.rules import absent, decode_field
+from adapter.translate.core.rules import absent, camel, decode_field
 from adapter.translate.responses.chat_view import CallName
 from adapter.translate.responses.tool_calls import SPECIAL, chat_name
 from adapter.wire.base import encode, present
@@ -30,6 +30,12 @@ SEARCHES = ("web_search", "web_search_2025_08_26", "web_search_preview", "web_se
 MAX_CACHED, MAX_CACHES = 256 * 1024, 16 * 1024 * 1024
 """Bytes of tools that are converted once for equal bytes, and of all that are kept so."""
 
+
+GOOGLES = ("google_search", "url_context", "google_maps", "code_execution")
+"""Types of Gemini's own tools that OpenAI does not have."""
+
+_OWN_NAMES = {spelled: name for name in (*GOOGLES, "file_search") for spelled in (name, camel(name))}
+_OWN_FIELD = re.compile(r"\[(\d+)\]\.(\w+)")
 
 _CHATS = re.compile(r"\[\d+\]\.function")
 
@@ -99,24 +105,49 @@ def _convert(field: str, raw: bytes, allowed: frozenset[str] | None) -> Toolset:
     decode_field(field, msgspec.Raw(raw), list[dict[str, Any]])
     tools, unknown = decode_field(field, msgspec.Raw(raw), list[ResponsesTool])
     box = Toolset([], {}, {}, [], [])
-    for path in unknown:
+    own = {path: raw for path, raw in unknown.items() if _is_own(path, tools)}
+    for path in unknown.keys() - own.keys():
         if _CHATS.fullmatch(path) and tools[int(path[1 : path.index("]")])].name is None:
             reason = "a tool as chat completions have it: here name, description and parameters stand beside type"
             raise Rejected(f"{field}{path}", "wrong-endpoint", reason)
         box.drop(f"{field}{path}", "unknown-field", "not a field that this adapter knows")
     for index, tool in enumerate(tools):
-        if allowed is None or _kind(tool.type) in allowed:
+        settings = {path.partition(".")[2]: raw for path, raw in own.items() if path.startswith(f"[{index}].")}
+        if settings or tool.type in GOOGLES:
+            _google(tool, settings, f"{field}[{index}]", allowed, box)
+        elif allowed is None or _kind(tool.type) in allowed:
             _add(tool, f"{field}[{index}]", None, box)
         else:
             box.drop(f"{field}[{index}]", "allowed-tools-declared", "not among the allowed tools")
     return box
 
 
+def _is_own(path: str, tools: list[ResponsesTool]) -> bool:
+    """Whether an unknown field is a tool in Google's own form."""
+    match = _OWN_FIELD.fullmatch(path)
+    return match is not None and match[2] in _OWN_NAMES and tools[int(match[1])].type in ("", *GOOGLES)
+
+
+def _google(
+    tool: ResponsesTool, settings: dict[str, msgspec.Raw], path: str, allowed: frozenset[str] | None, box: Toolset
+) -> None:
+    """A tool of Gemini's own, by type or in Google's form: `{"googleSearch": {}}`."""
+    fields = {_OWN_NAMES[name]: raw for name, raw in settings.items()}
+    if allowed is None or not allowed.isdisjoint([tool.type, *fields]):
+        made = Tool(type=tool.type or "own")
+        for name, raw in fields.items():
+            setattr(made, name, raw)
+        box.add(made, path)
+        box.notes.extend(DECLARATIONS.notes(tool, path, "own"))
+    else:
+        box.drop(path, "allowed-tools-declared", "not among the allowed tools")
+
+
 def _kind(type_: str) -> str:
     """What Gemini has for a type of tool: its own tools by name, everything else is a function."""
     if type_ in SEARCHES:
         return SEARCHES[0]
-    return type_ if type_ in ("code_interpreter", "file_search", "image_generation") else "function"
+    return type_ if type_ in ("code_interpreter", "file_search", "image_generation", *GOOGLES) else "function"
 
 
 def kinds_allowed(value: str | ResponsesToolChoice | None) -> frozenset[str] | None:
@@ -128,6 +159,8 @@ def kinds_allowed(value: str | ResponsesToolChoice | None) -> frozenset[str] | N
 
 def _add(tool: ResponsesTool, path: str, namespace: str | None, box: Toolset) -> None:
     """One tool, of any type."""
+    if not tool.type:
+        raise Rejected(path, "value-missing", "a tool needs a type")
     if tool.type in SPECIAL:
         special = SPECIAL[tool.type]
         definition = Tool(type="function", function=special.definition())
@@ -296,7 +329,7 @@ def echoed(raw: msgspec.Raw) -> msgspec.Raw:
 
 
 def _echoed(raw: bytes) -> msgspec.Raw:
-    tools = [_REQUIRED.get(tool["type"], {}) | tool for tool in msgspec.json.decode(raw) if tool["type"] in _KNOWN]
+    tools = [_REQUIRED.get(tool["type"], {}) | tool for tool in msgspec.json.decode(raw) if tool.get("type") in _KNOWN]
     return msgspec.Raw(encode(tools))
 
 
@@ -320,4 +353,5 @@ def _named(value: ChosenTool | ResponsesToolChoice, box: Toolset) -> ToolChoice 
     special = next((name for name, known in box.names.items() if known.kind == value.type), None)
     if special is not None:
         return ToolChoice(type="function", function=Named(special))
-    return ToolChoice(type=value.type) if value.type in (*SEARCHES, "code_interpreter", "file_search") else None
+    built_in = (*SEARCHES, *GOOGLES, "code_interpreter", "file_search")
+    return ToolChoice(type=value.type) if value.type in built_in else None

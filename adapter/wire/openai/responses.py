@@ -77,9 +77,9 @@ class CustomToolFormat(Wire):
 
 
 class ResponsesTool(Wire):
-    """A tool of any type; which fields count depends on `type`."""
+    """A tool of any type; which fields count depends on `type`. Tools in Google's own form have none."""
 
-    type: str
+    type: str = ""
     name: str | None = None
     description: str | None = None
     parameters: msgspec.Raw = ABSENT

@@ -1,0 +1,104 @@
+"""JSON mode by a function, where a model refuses JSON mode beside functions (Gemini 2.5): one JSON text, or calls."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from adapter.translate import chat
+from adapter.wire.base import encode
+from tests.support.answering import answer, context, function, streamed, whole
+from tests.support.joiner import comparable, joined
+
+OLD = {"capabilities": {"tools_with_json": False, "validated": False}, "response_format": {"type": "json_object"}}
+
+
+def asked(**fields):
+    return context(**{**OLD, **fields})
+
+
+def call(name, **arguments):
+    return {"functionCall": {"name": name, "args": arguments}}
+
+
+FIRST, SECOND = call("json_answer", b="1"), call("json_answer", b="2")
+TEXT = {"text": "Sure! "}
+
+
+@pytest.mark.parametrize(
+    ("parts", "content", "calls", "has_note"),
+    [
+        ([FIRST], '{"b":"1"}', 0, False),
+        ([TEXT, FIRST], '{"b":"1"}', 0, True),
+        ([FIRST, TEXT], '{"b":"1"}', 0, True),
+        ([FIRST, SECOND], '{"b":"1"}', 0, True),
+        ([FIRST, call("f")], '{"b":"1"}', 1, False),
+        ([call("f")], None, 1, False),
+        ([TEXT, call("f")], "Sure! ", 1, False),
+        ([TEXT], "Sure! ", 0, False),
+        ([{"text": "hm", "thought": True}, TEXT, FIRST], '{"b":"1"}', 0, True),
+    ],
+)
+def test_the_answer_is_one_json_text_or_the_clients_calls(parts, content, calls, has_note):
+    body = answer(*parts)
+    events = [answer(part, finish=None) for part in parts[:-1]] + [answer(parts[-1])]
+    completion, notes, _ = whole(body, asked())
+    chunks, stream_notes, _ = streamed(events, asked())
+    message = completion["choices"][0]["message"]
+    assert (message["content"], len(message.get("tool_calls", []))) == (content, calls)
+    assert joined(chunks)["choices"] == comparable(completion)["choices"]
+    for ledger in (notes, stream_notes):
+        assert ("json-answer-alone" in [note.code for note in ledger]) is has_note
+
+
+@given(st.lists(st.sampled_from([TEXT, FIRST, SECOND, {"text": " "}, {"text": "t", "thought": True}]), min_size=1))
+def test_whatever_comes_around_the_json_it_is_valid(parts):
+    completion = whole(answer(*parts), asked())[0]
+    content = completion["choices"][0]["message"]["content"]
+    if FIRST in parts or SECOND in parts:
+        assert set(json.loads(content)) == {"b"}
+    chunks = streamed([answer(part, finish=None) for part in parts] + [answer()], asked())[0]
+    assert joined(chunks)["choices"][0]["message"]["content"] == content
+
+
+def test_a_leaked_thought_before_the_json_is_a_thought():
+    at = asked(options={"leaked_thoughts": True})
+    body = answer({"text": "THOUGHT: hm\n\nSure!"}, FIRST)
+    completion = whole(body, at)[0]
+    assert completion["choices"][0]["message"]["content"] == '{"b":"1"}'
+    assert joined(streamed([body], at)[0])["choices"] == comparable(completion)["choices"]
+
+
+def declared(**fields):
+    body = json.loads(encode(chat.to_gemini(asked(**fields))[0]))
+    names = [one["name"] for tool in body["tools"] for one in tool["functionDeclarations"]]
+    return names, body["toolConfig"]["functionCallingConfig"]
+
+
+def test_the_clients_own_function_of_that_name_stays_its_own():
+    tools = [function("json_answer"), function("json_answer_2")]
+    names, _ = declared(tools=tools)
+    assert names == ["json_answer", "json_answer_2", "json_answer_3"]
+    at = asked(tools=tools)
+    message = whole(answer(call("json_answer", a=1)), at)[0]["choices"][0]["message"]
+    assert [one["function"]["name"] for one in message["tool_calls"]] == ["json_answer"]
+    assert whole(answer(call("json_answer_3", a=1)), at)[0]["choices"][0]["message"]["content"] == '{"a":1}'
+
+
+@pytest.mark.parametrize(
+    ("choice", "names"),
+    [
+        (None, None),
+        ("auto", None),
+        ("required", ["f", "g"]),
+        ({"type": "function", "function": {"name": "f"}}, ["f"]),
+        (
+            {"type": "allowed_tools", "allowed_tools": {"mode": "required", "tools": [function("g")]}},
+            ["g"],
+        ),
+    ],
+)
+def test_a_call_that_is_asked_for_is_a_call_of_the_clients(choice, names):
+    _, calling = declared(tool_choice=choice)
+    assert (calling["mode"], calling.get("allowedFunctionNames")) == ("ANY", names)
