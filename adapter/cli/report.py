@@ -3,6 +3,7 @@
 import datetime
 import sys
 from collections.abc import Callable, Sequence
+from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -43,6 +44,12 @@ MAPPED = "as mapped"
 
 UNUSABLE = 2
 """The exit code where there is nothing to report on; click uses it for wrong options."""
+
+
+class Unusable(DocumentedError):
+    """A reason why there is no report."""
+
+    exit_code = UNUSABLE
 
 
 class Question(NamedTuple):
@@ -102,13 +109,15 @@ def report(
 ) -> None:
     """Tell what recorded OpenAI traffic in PATHS (files and folders) would lose on Gemini: no key, no call.
 
-    Exit codes: 0, 1 where --fail-on is reached, 2 where nothing can be reported.
+    Exit codes: 0; 1 where --fail-on is reached; 2 where there is nothing to report on, or an option or file is wrong.
     """
     threshold = _threshold(fail_on, baseline)
-    question = Question(load_settings(config, flags), day.date() if day else today(), _models(targets, day))
+    settings, asked = load_settings(config, flags), day.date() if day else today()
+    question = Question(settings, asked, _models(targets, catalogue(settings, asked)))
+    older = _read(baseline)
     made, tally = _run(paths, question, processes, saved)
     print_summary(Console(), made, MAPPED)
-    failing = refused(made, MAPPED, threshold, _read(baseline)) if threshold else []
+    failing = refused(made, MAPPED, threshold, older) if threshold else []
     _write(Outputs(html, json, markdown, junit, sarif), made, failing, partial(_page, made, tally, question, redact))
     if not made.requests:
         click.echo("There is no request in these files.", err=True)
@@ -136,21 +145,32 @@ def _read(baseline: Path | None) -> Report | None:
     try:
         return msgspec.json.decode(baseline.read_bytes(), type=Report)
     except msgspec.MsgspecError as error:
-        raise DocumentedError(f"{baseline} is not the JSON of a report: {error}", "migration.md") from None
+        raise Unusable(f"{baseline} is not the JSON of a report: {error}", "migration.md") from None
 
 
-def _models(targets: str, day: datetime.datetime | None) -> tuple[str, ...]:
-    """The models to compare. `all`: those with a known price that Google AI Studio serves on that day."""
+def _models(targets: str, table: Catalogue) -> tuple[str, ...]:
+    """The models to compare. `all`: those with a known price that the platform serves on that day."""
     if targets == "mapped":
         return ()
     if targets != "all":
-        return tuple(dict.fromkeys(name.strip() for name in targets.split(",") if name.strip()))
-    table = catalogue(Settings(), day.date() if day else today())
-    names = (price.model for price in price_table().price if price.model.startswith("gemini-") and price.output)
+        names = tuple(dict.fromkeys(name.strip() for name in targets.split(",") if name.strip()))
+        for name in names:
+            _warn_if_unknown(name, table)
+        return names
+    known = (price.model for price in price_table().price if price.model.startswith("gemini-") and price.output)
     served = (
-        (name, find_served_model(name, table)) for name in names if "-latest" not in name and "-preview" not in name
+        (name, find_served_model(name, table)) for name in known if "-latest" not in name and "-preview" not in name
     )
     return tuple(name for name, model in served if model.model == name and not model.row.served_by)
+
+
+def _warn_if_unknown(name: str, table: Catalogue) -> None:
+    """Say which row judges a name without a price: it may be new, or mistyped."""
+    if price_table().price_of(name) is None:
+        near = get_close_matches(name, [price.model for price in price_table().price], 1)
+        hint = f" (did you mean {near[0]}?)" if near else ""
+        row = find_served_model(name, table).row.pattern
+        click.echo(f"No price of {name} is known{hint}; what it takes is that of {row}.", err=True)
 
 
 def _run(
@@ -171,7 +191,7 @@ def _run(
         try:
             result = run.execute()
         except (InterruptedRun, OSError) as error:
-            raise DocumentedError(str(error), "migration.md") from None
+            raise Unusable(str(error), "migration.md") from None
     table = catalogue(question.settings, question.day)
     rows = {model: find_served_model(model, table).row for model in question.models}
     made = report_of(
@@ -262,4 +282,8 @@ def _write(outputs: Outputs, made: Report, failing: list[CodeReport], page: Call
 
 def _save(path: Path | None, content: Callable[[], bytes]) -> None:
     if path is not None:
-        path.write_bytes(content())
+        try:
+            path.write_bytes(content())
+        except OSError as error:
+            raise Unusable(f"{path} cannot be written: {error.strerror}", "migration.md") from None
+        click.echo(f"Wrote {path}.", err=True)

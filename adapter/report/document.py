@@ -187,7 +187,7 @@ def report_of(
         files=files,
         pieces=result.pieces,
         requests=tally.requests,
-        conversations=result.conversations,
+        conversations=max((one.conversations().total() for one in tally.targets.values()), default=0),
         counted=tally.counted,
         formats=dict(result.formats.most_common()),
         unreadable=dict(result.unreadable.most_common()),

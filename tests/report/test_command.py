@@ -139,6 +139,7 @@ def test_a_build_fails_at_its_threshold_and_says_why(tmp_path, recording):
         (["--fail-on", "bad"], "is not one of breaks, changes-answers, costs, cosmetic"),
         (["--fail-on", "new:breaks"], "name it with --baseline"),
         (["--on", "tomorrow"], "does not match the format"),
+        (["--json", "/no/such/folder/report.json"], "cannot be written: No such file or directory"),
     ],
 )
 def test_wrong_options_are_told(recording, options, words):
@@ -158,7 +159,7 @@ def test_nothing_to_report_on_is_told(tmp_path):
 def test_a_baseline_that_is_no_report_is_told(tmp_path, recording):
     (tmp_path / "old.json").write_text("{}")
     result = report(recording, "--baseline", tmp_path / "old.json", "--fail-on", "new:breaks")
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert "is not the JSON of a report" in result.output
 
 
@@ -173,3 +174,21 @@ def test_code_hosts_get_places_and_pull_requests_get_tables(tmp_path, recording)
     text = (tmp_path / "losses.md").read_text()
     assert f"## Losses on {MAPPED}" in text
     assert "| `user-not-sent` | cosmetic | 2 | 1 |" in text
+
+
+def test_the_summary_fits_into_eighty_columns_and_begins_with_what_happens_today(tmp_path, recording):
+    result = report(recording, "--targets", "all", "--html", tmp_path / "page.html")
+    lines = result.stdout.splitlines()
+    assert lines[0] == "Read from 1 file: 5 requests."
+    assert "…" not in result.stdout
+    assert max(map(len, (line for line in lines if not line.startswith("--models")))) <= 80
+    [header] = [number for number, line in enumerate(lines) if line.split()[:2] == ["target", "lossless"]]
+    # One is lossless, two cosmetic, one has its temperature ignored, one is refused; no tokens are counted.
+    assert lines[header + 2].split() == [*MAPPED.split(), "1", "2", "0", "1", "1", "unknown"]
+    assert result.stderr.endswith(f"Wrote {tmp_path / 'page.html'}.\n")
+
+
+def test_a_target_without_a_price_is_judged_by_its_row_and_told(recording):
+    result = report(recording, "--targets", "gemini-3.8-flsh")
+    assert result.exit_code == 0
+    assert "No price of gemini-3.8-flsh is known (did you mean gemini-3.8-flash?)" in result.stderr

@@ -23,7 +23,7 @@ def _head(report: Report) -> str:
     skipped = sum(report.unreadable.values())
     lines = [
         f"# OpenAI traffic on Gemini, as of {report.day}",
-        f"{report.requests:,} requests in {report.conversations:,} conversations, from {report.files:,} files"
+        f"{report.requests:,} requests in {report.conversations:,} conversations, from {_counted(report.files, 'file')}"
         + (f"; {skipped:,} pieces are no requests." if skipped else "."),
     ]
     lines += [

@@ -594,7 +594,7 @@ function showSources() {
   find("read").append(
     group(`From ${counted(report.files, "file")}`, Object.entries(report.formats), "Nothing."),
     group("Endpoints", Object.entries(report.paths), "None."),
-    group("Served, and nothing of it is translated", Object.entries(report.others), "None."),
+    group("Served, and not looked into here", Object.entries(report.others), "None."),
     group("Not read", Object.entries(report.unreadable).map(([reason, count]) => [reason, count, places[reason] ? `first: ${places[reason]}` : ""]), "Everything was read."),
   );
 }

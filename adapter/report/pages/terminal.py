@@ -1,5 +1,6 @@
 """The summary in the terminal."""
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -14,7 +15,7 @@ MOST_REASONS = 5
 def print_summary(console: Console, report: Report, target: str) -> None:
     """Formats, targets, models and the losses on one target, as wide as the terminal."""
     _print_sources(console, report)
-    console.print(_targets(report))
+    console.print(_targets(report, target))
     console.print(_asked(report))
     console.print(Text(f"--models {model_map(report)}", style="bold"), soft_wrap=True)
     chosen = next((one for one in report.targets if one.name == target), None)
@@ -25,12 +26,13 @@ def print_summary(console: Console, report: Report, target: str) -> None:
 
 def _print_sources(console: Console, report: Report) -> None:
     formats = ", ".join(f"{count:,} {name}" for name, count in report.formats.items()) or "no requests"
-    console.print(f"Read from {report.files:,} files: {formats}.", highlight=False)
+    files = "1 file" if report.files == 1 else f"{report.files:,} files"
+    console.print(f"Read from {files}: {formats}.", highlight=False)
     for reason, count in list(report.unreadable.items())[:MOST_REASONS]:
         where = report.unreadable_at[reason]
         console.print(f"  {count:,} not read: {reason} (first: {where})", style="dim", highlight=False, markup=False)
     for path, count in report.others.items():
-        console.print(f"  {count:,} at {path}: served, and nothing of it is translated", style="dim", highlight=False)
+        console.print(f"  {count:,} at {path}: served, and not looked into here", style="dim", highlight=False)
     counted = f", {report.counted:,} with counted tokens" if report.counted else ""
     console.print(
         f"{report.requests:,} requests in {report.conversations:,} conversations{counted}; "
@@ -39,14 +41,23 @@ def _print_sources(console: Console, report: Report) -> None:
     )
 
 
-def _targets(report: Report) -> Table:
-    table = Table(title="Requests by their gravest loss", title_justify="left")
+def _table(title: str, *columns: str) -> Table:
+    """A table that fits into 80 columns."""
+    return Table(
+        *columns, title=title, title_justify="left", box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=0
+    )
+
+
+def _targets(report: Report, target: str) -> Table:
+    """What happens today comes first, then the best targets."""
+    table = _table("\nRequests by their gravest loss")
     table.add_column("target", no_wrap=True)
     for grade in GRADES:
         table.add_column(grade.replace("-", "\n"), justify="right", header_style=_STYLES[grade])
-    table.add_column("US\ndollars", justify="right")
+    table.add_column("dollars", justify="right")
     table.add_column("ends", no_wrap=True)
-    for one in report.targets[:MOST_TARGETS]:
+    ordered = sorted(report.targets, key=lambda one: one.name != target)
+    for one in ordered[:MOST_TARGETS]:
         dollars = f"{one.cost.dollars:,.2f}" if one.cost.priced else "unknown"
         ends = Text(str(one.ends or ""), style="bold red" if one.ends and one.ends - report.day <= SOON else "")
         table.add_row(one.name, *(f"{one.requests[grade]:,}" for grade in GRADES), dollars, ends)
@@ -56,7 +67,7 @@ def _targets(report: Report) -> Table:
 
 
 def _asked(report: Report) -> Table:
-    table = Table("asked for", "requests", "OpenAI ends it", "best target", title="Models", title_justify="left")
+    table = _table("\nModels", "asked for", "requests", "OpenAI ends it", "best target")
     for one in report.asked[:MOST_TARGETS]:
         ends = str(one.shutdown or "")
         style = "bold red" if one.shutdown and one.shutdown <= report.day else ""
@@ -65,22 +76,21 @@ def _asked(report: Report) -> Table:
 
 
 def _print_losses(console: Console, target: TargetReport) -> None:
-    table = Table(
-        "code", "requests", "conversations", "what is lost", title=f"Losses on {target.name}", title_justify="left"
-    )
+    table = _table(f"\nLosses on {target.name}", "code", "requests", "conversations", "what is lost")
     for one in target.codes:
         style = _STYLES[one.severity]
         table.add_row(Text(one.code, style=style), f"{one.requests:,}", f"{one.conversations:,}", one.meaning)
     console.print(table)
+    console.print()
     for text, count in list(target.errors.items())[:MOST_REASONS]:
         console.print(f"{count:,} expected errors: {text}", style="red", highlight=False, markup=False)
 
 
 def _print_schemas(console: Console, report: Report) -> None:
     if report.schemas:
-        table = Table("schema", "where", "requests", "losses", title="Schemas that lose most", title_justify="left")
+        table = _table("\nSchemas that lose most", "schema", "where", "requests", "losses")
         for one in report.schemas[:MOST_REASONS]:
             name = Text(one.name or "(no name)", style=_STYLES[one.severity])
             table.add_row(name, one.field, f"{one.requests:,}", f"{len(one.losses):,}")
-        table.caption = "--json, --markdown and --html have what to send instead"
         console.print(table)
+        console.print("--json, --markdown and --html have what to send in their place.", style="dim")
