@@ -51,17 +51,11 @@ def present(raw: msgspec.Raw) -> bool:
     return raw is not ABSENT and (len(memoryview(raw)) > 4 or bytes(raw) not in (b"", b"null"))
 
 
-def too_deep(value: Any, text: str) -> bool:
-    """Whether a free-form value, with the text it was read from, has more levels than `MAX_NESTING`."""
+def too_deep(text: str) -> bool:
+    """Whether a free-form value, by its JSON text, has more levels than `MAX_NESTING`."""
     if len(text) <= 2 * MAX_NESTING or text.count("{") + text.count("[") <= MAX_NESTING:
         return False
-    layer = [value]
-    for _ in range(MAX_NESTING):
-        layer = [inner for one in layer for inner in (one.values() if isinstance(one, dict) else one)]
-        layer = [one for one in layer if isinstance(one, (dict, list))]
-        if not layer:
-            return False
-    return True
+    return json_counts.is_deeper(text.encode("utf-8", "surrogatepass"), MAX_NESTING)
 
 
 @cache

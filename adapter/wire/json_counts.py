@@ -36,10 +36,29 @@ def check(text: bytes, most: int, limit: str, things: str = "values", place: str
         values += opened + outside.count(b",")
         if values > most:
             raise LimitExceeded.of(limit, most, things, place)
-        if depth + opened > MAX_DEPTH and max(accumulate(map(_STEPS.__getitem__, brackets), initial=depth)) > MAX_DEPTH:
+        if _is_deeper(brackets, depth, opened, MAX_DEPTH):
             raise TooDeep(f"nested over more than {MAX_DEPTH} levels")
         depth += 2 * opened - len(brackets)
     return values
+
+
+def is_deeper(text: bytes, most: int) -> bool:
+    """Whether lists and objects of a JSON text are nested over more than so many levels."""
+    depth = 0
+    for outside in _outside_strings(text):
+        brackets = outside.translate(None, _BUT_BRACKETS)
+        opened = brackets.count(b"[") + brackets.count(b"{")
+        if _is_deeper(brackets, depth, opened, most):
+            return True
+        depth += 2 * opened - len(brackets)
+    return False
+
+
+def _is_deeper(brackets: bytes, depth: int, opened: int, most: int) -> bool:
+    """Whether these brackets, of which so many open, lead from a depth to one beyond the limit."""
+    if depth + opened <= most:
+        return False
+    return max(accumulate(map(_STEPS.__getitem__, brackets), initial=depth)) > most
 
 
 def check_depth(text: bytes) -> None:

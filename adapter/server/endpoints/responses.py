@@ -20,7 +20,7 @@ async def create_response(call: Call) -> None:
     service = call.service
     memory = Memory(service.state, service.unstored if request.background else None)
     turn = await turn_of(service, request, unknown, call.client, work=call.work, memory=memory)
-    exchange.history_bytes, exchange.client_path = turn.past.held.size, turn.path
+    exchange.history_bytes, exchange.client_path = turn.past.held.size, turn.client_path
     call.accept(turn.plans)
     if request.background:
         await _start_background(call, turn)

@@ -57,7 +57,7 @@ async def _response(call: Call, body: bytes) -> tuple[Plans, Callable[[str], str
     """A request of the Responses API as it would be served, with the responses before it."""
     request, unknown = await call.service.read(body, ResponsesRequest, call.work)
     turn = await turn_of(call.service, request, unknown, call.client, work=call.work)
-    return turn.plans, turn.path
+    return turn.plans, turn.client_path
 
 
 _SERVED = {"/v1/chat/completions": _chat, "/v1/responses": _response}

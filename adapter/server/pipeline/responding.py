@@ -46,9 +46,14 @@ class Turn(NamedTuple):
     kept: State | None
     work: Work
 
-    def path(self, chats: str) -> str:
-        """The client's path for one of the chat request."""
-        return self.past.path(self.view.path(chats))
+    @property
+    def client_path(self) -> Callable[[str], str]:
+        """The way from the chat request's paths to the client's.
+
+        The log of exchanges keeps it long after the request, so it must not hold `past`: its bytes would stay reserved.
+        """
+        view, places = self.view, self.past.places
+        return lambda chats: places.path(view.path(chats))
 
 
 class Memory(NamedTuple):

@@ -42,6 +42,24 @@ _SEVERAL = "several"
 """In place of a digest, in the entry of an id that several items have."""
 
 
+class Places(NamedTuple):
+    """The way from the whole request's paths to the client's, see `Past`. It holds nothing of the history itself."""
+
+    before: int
+    source: str
+    indexes: Sequence[int]
+
+    def path(self, path: str) -> str:
+        """The client's path: an earlier item is told by the field that it came from, its own by its own index."""
+        found = _OWN.match(path)
+        if found is None or not self.before:
+            return path
+        index = int(found.group(1)) - self.before
+        if index < 0:
+            return self.source
+        return f"input[{self.indexes[index] if self.indexes else index}]{path[found.end() :]}"
+
+
 class Past(NamedTuple):
     """A request with all that was said before it.
 
@@ -65,15 +83,14 @@ class Past(NamedTuple):
         owner = response_id.partition("_")[2]
         return _encoded(input_items(msgspec.structs.replace(self.request, input=self.given), owner))
 
+    @property
+    def places(self) -> "Places":
+        """The way to the client's paths."""
+        return Places(self.before, self.source, self.indexes)
+
     def path(self, path: str) -> str:
-        """The client's path: an earlier item is told by the field that it came from, its own by its own index."""
-        found = _OWN.match(path)
-        if found is None or not self.before:
-            return path
-        index = int(found.group(1)) - self.before
-        if index < 0:
-            return self.source
-        return f"input[{self.indexes[index] if self.indexes else index}]{path[found.end() :]}"
+        """The client's path for one of the whole request."""
+        return self.places.path(path)
 
     def notes(self, notes: Sequence[Note]) -> list[Note]:
         """A ledger under the client's paths. That earlier thoughts stay behind is no loss of this request's."""

@@ -276,7 +276,7 @@ def arguments_of(text: str, path: str, turns: Turns) -> msgspec.Raw:
         reason = f"the arguments have more than {most} JSON values (the setting max_json_values)"
         raise Rejected(path, "limit-exceeded", reason)
     read = read_arguments(text)
-    if too_deep(read.value, read.text):
+    if too_deep(read.text):
         raise Rejected(path, "limit-exceeded", f"the arguments have more than {MAX_NESTING} levels")
     if read.code:
         turns.note(path, Fate.APPROXIMATED, read.code, read.reason)
