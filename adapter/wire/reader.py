@@ -43,10 +43,7 @@ class Outline(NamedTuple):
 def read(body: bytes, type_: type[T], limits: Limits = DEFAULTS) -> tuple[T, dict[str, msgspec.Raw]]:
     """Decode a body as `base.decode` does, within the limits. Also raises `LimitExceeded`."""
     body = body.removeprefix(BYTE_ORDER_MARK)
-    most_values = json_counts.values_at_most(body) if len(body) > min(SMALL, limits.values) else 0
-    if most_values > limits.values:
-        json_counts.check(body, limits.values, "values")
-    if most_values <= FEW:
+    if check_values(body, limits) <= FEW:
         value, unknown = decode(body, type_, limits.unknown_fields)
         check_lists(value, limits)
     else:
@@ -57,6 +54,14 @@ def read(body: bytes, type_: type[T], limits: Limits = DEFAULTS) -> tuple[T, dic
     if len(body) > 2 * MAX_DEPTH:
         _check_free_form(value, unknown, limits)
     return value, unknown
+
+
+def check_values(body: bytes, limits: Limits) -> int:
+    """The number of a body's values, or more; 0 for a short one. Raises `LimitExceeded`, `TooDeep`."""
+    most_values = json_counts.values_at_most(body) if len(body) > min(SMALL, limits.values) else 0
+    if most_values > limits.values:
+        json_counts.check(body, limits.values, "values")
+    return most_values
 
 
 def is_small(body: bytes) -> bool:

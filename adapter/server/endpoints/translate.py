@@ -4,30 +4,42 @@ import asyncio
 import time
 from collections.abc import Callable
 
+from adapter.server.limits.work import Work
 from adapter.server.pipeline.call import Call
 from adapter.server.pipeline.dry_run import DryRun, as_line, described, dry_run_of, lines_of, with_values
 from adapter.server.pipeline.fallback import Plans
 from adapter.server.pipeline.ledger_headers import strictness
 from adapter.server.pipeline.responding import turn_of
+from adapter.translate.plan import Plan
+from adapter.wire.base import encode
 from adapter.wire.openai.chat_request import ChatCompletionRequest
 from adapter.wire.openai.responses import ResponsesRequest
+
+TIMES = 4
+"""How many times a translation's work a dry run is: each field is translated once more, and found in the result."""
 
 
 async def translate(call: Call) -> None:
     """One request as the server would serve it, with what it has stored; of JSON lines each on its own."""
     run = dry_run_for(call)
-    lines = lines_of(call.body)
+    work = call.service.work_for(TIMES * len(call.body))
+    lines = await work.run(lines_of, call.body)
     if len(lines) > 1:
         await call.send(await asyncio.to_thread(_each, run, lines), {"content-type": "application/jsonl"})
         return
-    endpoint, body = run.form_of(call.body)
+    endpoint, body = await work.run(run.form_of, call.body)
     if endpoint not in _SERVED:
-        await call.send(run.whole(call.body))
+        await call.send(encode(await work.run(run.whole, call.body)))
         return
-    plans, path = await _SERVED[endpoint](call, body)
+    plans, path = await _SERVED[endpoint](call, body, work)
     plans.check(run.strictness, run.settings.notes)
-    answer = {"endpoint": endpoint, **described(plans.plan, run.settings, run.predict, path)}
-    await call.send_translated(plans, with_values(answer, body, plans.plan) if run.values else answer)
+    await call.send_translated(plans, await work.run(_shown, run, endpoint, plans.plan, path, body))
+
+
+def _shown(run: DryRun, endpoint: str, plan: Plan, path: Callable[[str], str], body: bytes) -> bytes:
+    """Everything about a plan, as JSON."""
+    answer = {"endpoint": endpoint, **described(plan, run.settings, run.predict, path)}
+    return encode(with_values(answer, body, plan) if run.values else answer)
 
 
 def dry_run_for(call: Call) -> DryRun:
@@ -47,16 +59,16 @@ def _each(run: DryRun, lines: list[bytes]) -> bytes:
     return b"".join(as_line(run.line(line)) for line in lines)
 
 
-async def _chat(call: Call, body: bytes) -> tuple[Plans, Callable[[str], str]]:
+async def _chat(call: Call, body: bytes, work: Work) -> tuple[Plans, Callable[[str], str]]:
     """A chat request as it would be served, and the client's path for one of it."""
-    request, unknown = await call.service.read(body, ChatCompletionRequest, call.work)
-    return await call.service.plan(request, unknown, call.client, call.work), str
+    request, unknown = await call.service.read(body, ChatCompletionRequest, work)
+    return await call.service.plan(request, unknown, call.client, work), str
 
 
-async def _response(call: Call, body: bytes) -> tuple[Plans, Callable[[str], str]]:
+async def _response(call: Call, body: bytes, work: Work) -> tuple[Plans, Callable[[str], str]]:
     """A request of the Responses API as it would be served, with the responses before it."""
-    request, unknown = await call.service.read(body, ResponsesRequest, call.work)
-    turn = await turn_of(call.service, request, unknown, call.client, work=call.work)
+    request, unknown = await call.service.read(body, ResponsesRequest, work)
+    turn = await turn_of(call.service, request, unknown, call.client, work=work)
     return turn.plans, turn.client_path
 
 

@@ -37,6 +37,7 @@ from adapter.wire.base import decode, encode
 from adapter.wire.gemini.generate import GenerateContentResponse
 from adapter.wire.openai.chat_request import ChatCompletionRequest, Message
 from adapter.wire.openai.responses import ResponsesRequest
+from adapter.wire.reader import check_values
 
 REDACTED = "[redacted]"
 
@@ -99,7 +100,7 @@ class DryRun(NamedTuple):
         """What a line comes to; an error of OpenAI's shape where the request would be refused."""
         custom: dict[str, Any] = {}
         try:
-            members = _members(line)
+            members = self._members(line)
             if "custom_id" in members:
                 custom = {"custom_id": members["custom_id"]}
             return {**custom, **self.whole(line)}
@@ -108,14 +109,22 @@ class DryRun(NamedTuple):
 
     def form_of(self, text: bytes) -> tuple[str, bytes]:
         """The endpoint that a text is a request for, and the request; "" for an answer of Gemini's."""
-        members = _members(text)
+        members = self._members(text)
         if not {"messages", "input", "body"} & set(members) and _ANSWERS & set(members):
             return "", text
         path = self.endpoint
         if "body" in members and "url" in members:
             text, path = bytes(members["body"]), msgspec.json.decode(members["url"], type=str)
-            members = _members(text)
+            members = self._members(text)
         return path or endpoint_of(members), text
+
+    def _members(self, text: bytes) -> dict[str, msgspec.Raw]:
+        """The members of a JSON object. Raises `Malformed`."""
+        try:
+            check_values(text, request_limits(self.settings))
+            return decode(text, dict[str, msgspec.Raw])[0]
+        except DECODING_ERRORS as error:
+            raise malformed(error) from None
 
     def whole(self, text: bytes) -> dict[str, Any]:
         """What one text comes to. Raises as the served call does."""
@@ -154,14 +163,6 @@ class DryRun(NamedTuple):
         context = Context(request=request, capabilities=row, options=options(self.settings))
         made, notes, _ = completion.from_gemini(answer, context, stamp, unknown)
         return {"answer": made, "losses": counts_by_severity(notes), "notes": [note_as_json(note) for note in notes]}
-
-
-def _members(text: bytes) -> dict[str, msgspec.Raw]:
-    """The members of a JSON object. Raises `Malformed`."""
-    try:
-        return decode(text, dict[str, msgspec.Raw])[0]
-    except DECODING_ERRORS as error:
-        raise malformed(error) from None
 
 
 def as_line(shown: dict[str, Any]) -> bytes:
