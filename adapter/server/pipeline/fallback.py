@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from adapter.server.limits.work import Work
 from adapter.server.pipeline import ledger_headers
 from adapter.server.pipeline.errors import StrictLoss
 from adapter.settings import Settings
@@ -62,9 +63,9 @@ class Plans:
     """The plan by which a request is answered, and the next one `after` a failure.
 
     The first plan is made at once, a later one only when the one before it has failed, by `make`, from the same decoded
-    request, media and signatures. A route is passed over if its upstream cannot be reached, or if its translation is
-    rejected or loses more than the client allows. The first failure is the one that clients are told: the others speak
-    of other requests.
+    request, media and signatures; `work` does the computing. A route is passed over if its upstream cannot be reached,
+    or if its translation is rejected or loses more than the client allows. The first failure is the one that clients
+    are told: the others speak of other requests.
 
     | event                              | then                               |
     |------------------------------------|------------------------------------|
@@ -73,10 +74,11 @@ class Plans:
     | any other failure, or no time left | the first failure is raised        |
     """
 
-    __slots__ = ("_at", "_first_failure", "_level", "_make", "_policy", "_routes", "_unreachable", "plan")
+    __slots__ = ("_at", "_first_failure", "_level", "_make", "_policy", "_routes", "_unreachable", "_work", "plan")
 
-    def __init__(self, plan: Plan, routes: Sequence[Route], make: Callable[[Route], Plan]) -> None:
+    def __init__(self, plan: Plan, routes: Sequence[Route], make: Callable[[Route], Plan], work: Work) -> None:
         self.plan = plan
+        self._work = work
         self._routes = routes
         self._make = make
         self._level = Strictness.OFF
@@ -105,7 +107,7 @@ class Plans:
         self._level, self._policy = level, policy
         ledger_headers.check(self.plan.notes, level, policy)
 
-    def after(self, error: UpstreamError, until: float) -> None:
+    async def after(self, error: UpstreamError, until: float) -> None:
         """Go on to the next plan. Raises the first failure if there is none, or no time for it."""
         failed = _failed(error)
         first = self._first_failure = self._first_failure or failed
@@ -113,7 +115,7 @@ class Plans:
             self._unreachable.append(self.place)
         if first.is_worth_another and now() <= until - MARGIN:
             for at in range(self._at + 1, len(self._routes)):
-                if (plan := self._plan_of(self._routes[at], first)) is not None:
+                if (plan := await self._work.run(self._plan_of, self._routes[at], first)) is not None:
                     self._at, self.plan = at, plan
                     log.warning("%s: %s of %s is asked", first.reason, plan.model, self.place.label)
                     return

@@ -187,7 +187,7 @@ class Service:
             return msgspec.structs.replace(made, notes=ledger_of(made.notes)) if ledger_of is not None else made
 
         first = await work.run(make, Route(self.places[0], request.model))
-        return Plans(first, self._routes(first), make)
+        return Plans(first, self._routes(first), make, work)
 
     def _routes(self, first: Plan) -> list[Route]:
         """The ways that a request has, in their order."""
@@ -241,7 +241,7 @@ class Service:
             try:
                 return await self._asking(plans, client, until).whole(plans.plan)
             except UpstreamError as error:
-                plans.after(error, until)
+                await plans.after(error, until)
 
     @asynccontextmanager
     async def open(self, plans: Plans, client: Client, deadline: float | None) -> AsyncIterator[Answer]:
@@ -256,7 +256,7 @@ class Service:
                 answer = Answer(plans.plan, await anext(events, None), events)
                 break
             except UpstreamError as error:
-                plans.after(error, until)
+                await plans.after(error, until)
         async with aclosing(events):
             yield answer
 

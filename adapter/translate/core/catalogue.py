@@ -261,6 +261,10 @@ _CHANGES_ANSWERS = {
         "Version 0.1 stored a thought signature for this call, and nothing tells whether the call was edited since.",
         "Nothing: it passes with the conversations of version 0.1.",
     ),
+    "signature-store-unreadable": (
+        "The store could not be read, so thought signatures that it holds may be missing.",
+        "Look at the store: the log says what failed. The next request asks it again.",
+    ),
     "signature-stand-in": (
         "No thought signature is known for a call: the documented stand-in is sent.",
         "Send extra_content back, or keep the call ids and share the store.",

@@ -23,6 +23,8 @@ from adapter.wire.gemini.content import Content, Part
 from adapter.wire.gemini.generate import GenerateContentRequest
 from adapter.wire.openai.chat_request import Message
 
+_UNREADABLE = "the store could not be read: thought signatures that it holds may be missing"
+
 SYSTEM_ROLES = ("system", "developer")
 CONTINUE = "Continue."
 
@@ -34,6 +36,8 @@ def messages(value: list[Message], context: Context) -> Outcome:
         read_messages(value, turns)
     except Rejected as rejection:
         raise Rejected(f"messages{rejection.note.path}", rejection.note.code, rejection.note.reason) from None
+    if turns.history.misses_records:
+        turns.note("", Fate.APPROXIMATED, "signature-store-unreadable", _UNREADABLE)
     system = Content(parts=turns.system) if turns.system else None
     return exact(GenerateContentRequest(system_instruction=system, contents=turns.contents), turns.notes)
 

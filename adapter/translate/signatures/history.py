@@ -121,6 +121,11 @@ class History:
         return self._answers[index]
 
     @property
+    def misses_records(self) -> bool:
+        """Whether the store could not be read and may hold something of an answer of which nothing is known."""
+        return not self.is_complete and not all(answer.is_known for answer in self._answers.values())
+
+    @property
     def keeps_call_ids(self) -> bool:
         """Whether this client sent back the ids of all calls so far: nothing else need find the next ones."""
         found = [one for answer in self._answers.values() for one in answer.found]

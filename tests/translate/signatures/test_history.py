@@ -190,3 +190,19 @@ def test_arguments_with_more_values_than_any_call_has_are_compared_as_text() -> 
     many = "[" + "1," * DEFAULTS.json_values + "1]"
     assert call_digest("f", many) != call_digest("f", many + " ")
     assert call_digest("f", "[1, 1]") == call_digest("f", "[1,1]")
+
+
+def unreadable(records: dict[str, Signature], message: Object) -> list[Note]:
+    """The notes on a history whose store could not be read, or not wholly."""
+    results = [{"role": "tool", "tool_call_id": one["id"], "content": "r"} for one in message["tool_calls"]]
+    at = context(options=HERE, messages=[{"role": "user", "content": "hi"}, message, *results])
+    history = look_up(at.request, records)
+    history.is_complete = False
+    _, notes = to_gemini(msgspec.structs.replace(at, history=history))
+    return [note for note in notes if note.code == "signature-store-unreadable"]
+
+
+def test_a_store_that_could_not_be_read_is_noted_where_it_may_hold_something() -> None:
+    message, records = told(call("f", "U0lH", a=1))
+    assert [note.path for note in unreadable({}, message)] == ["messages"]
+    assert unreadable(records, message) == []
