@@ -26,14 +26,19 @@ function showState(state, why = "") {
   shown.textContent = STATES[state];
   const banner = byId("lost");
   banner.hidden = state !== "lost" && state !== "closed";
-  banner.textContent = state === "lost" ? "The server does not answer. What is shown is what was last known; the page tries again by itself." : why;
+  banner.textContent =
+    state === "lost"
+      ? "The server does not answer. What is shown is what was last known; the page tries again by itself."
+      : why;
   if (before === "lost" && state === "live") announce("The server is back.");
 }
 
 function showFacts(facts) {
   const what = byId("upstream");
   what.textContent = facts.emulator ? "Built-in emulator" : facts.upstream_label;
-  what.title = facts.emulator ? "No key is set: answers are invented by the built-in Gemini emulator." : `Requests go to ${facts.upstream_label}.`;
+  what.title = facts.emulator
+    ? "No key is set: answers are invented by the built-in Gemini emulator."
+    : `Requests go to ${facts.upstream_label}.`;
   what.classList.toggle("emulated", facts.emulator);
   what.hidden = false;
 }
@@ -66,7 +71,13 @@ async function start() {
   }
   facts.upstream_label = facts.emulator ? "the emulator" : facts.upstream;
   showFacts(facts);
-  const views = { requests: new Requests({ facts, onstate: showState }), paste: new Paste({ facts }), models: new Models(), codes: new Codes(), setup: new Setup({ facts }) };
+  const views = {
+    requests: new Requests({ facts, onstate: showState }),
+    paste: new Paste({ facts }),
+    models: new Models(),
+    codes: new Codes(),
+    setup: new Setup({ facts }),
+  };
   for (const view of Object.values(views)) main.append(view.element);
   let now = null;
   onroute((route) => {
@@ -78,7 +89,10 @@ async function start() {
     }
     Promise.resolve(views[route.view].show(route)).catch((error) => announce(error.message));
   });
-  byId("skip").addEventListener("click", (event) => { event.preventDefault(); main.focus(); });
+  byId("skip").addEventListener("click", (event) => {
+    event.preventDefault();
+    main.focus();
+  });
   document.addEventListener("keydown", (event) => onkey(event, views, () => now));
 }
 

@@ -3,11 +3,17 @@
 import { announce, button } from "./dom.js";
 
 export function copyButton(textOf, label = "Copy") {
-  const made = button(label, async () => {
-    made.textContent = await copied(await textOf());
-    announce(made.textContent);
-    setTimeout(() => { made.textContent = label; }, 1500);
-  }, { class: "copy" });
+  const made = button(
+    label,
+    async () => {
+      made.textContent = await copied(await textOf());
+      announce(made.textContent);
+      setTimeout(() => {
+        made.textContent = label;
+      }, 1500);
+    },
+    { class: "copy" },
+  );
   return made;
 }
 

@@ -38,8 +38,11 @@ let live = null;
 export function announce(text) {
   live ??= byId("announcer");
   live.textContent = "";
-  requestAnimationFrame(() => { live.textContent = text; });
+  requestAnimationFrame(() => {
+    live.textContent = text;
+  });
 }
 
 // What may be wider than its place: it scrolls by itself, also by keyboard.
-export const wide = (label, ...children) => h("div", { class: "scroll-x", role: "region", "aria-label": label, tabindex: "0" }, ...children);
+export const wide = (label, ...children) =>
+  h("div", { class: "scroll-x", role: "region", "aria-label": label, tabindex: "0" }, ...children);

@@ -73,4 +73,7 @@ export class Feed {
   }
 }
 
-const pause = (milliseconds) => new Promise((go) => { setTimeout(go, milliseconds); });
+const pause = (milliseconds) =>
+  new Promise((go) => {
+    setTimeout(go, milliseconds);
+  });

@@ -5,8 +5,15 @@ import { h } from "./dom.js";
 const STEP = 4;
 
 export function splitter(parent, { label, property, axis, share = 50, least = 15, most = 85 }) {
-  const line = h("div", { class: `splitter ${axis}`, role: "separator", tabindex: "0", "aria-label": label,
-    "aria-orientation": axis === "x" ? "vertical" : "horizontal", "aria-valuemin": least, "aria-valuemax": most });
+  const line = h("div", {
+    class: `splitter ${axis}`,
+    role: "separator",
+    tabindex: "0",
+    "aria-label": label,
+    "aria-orientation": axis === "x" ? "vertical" : "horizontal",
+    "aria-valuemin": least,
+    "aria-valuemax": most,
+  });
   let now = 0;
   const set = (value) => {
     now = Math.min(most, Math.max(least, value));
@@ -15,7 +22,9 @@ export function splitter(parent, { label, property, axis, share = 50, least = 15
     line.setAttribute("aria-valuenow", String(Math.round(now)));
   };
   const drag = (event) => {
-    const [before, after] = [line.previousElementSibling, line.nextElementSibling].map((side) => side.getBoundingClientRect());
+    const [before, after] = [line.previousElementSibling, line.nextElementSibling].map((side) =>
+      side.getBoundingClientRect(),
+    );
     if (axis === "x") set((100 * (event.clientX - before.left)) / (after.right - before.left));
     else set((100 * (event.clientY - before.top)) / (after.bottom - before.top));
   };

@@ -10,7 +10,12 @@ export class Tabs {
   constructor(label, entries, onselect = () => {}) {
     const prefix = `tabs${(made += 1)}`;
     this.onselect = onselect;
-    this.list = h("div", { role: "tablist", "aria-label": label, class: "tablist", onkeydown: (event) => this.#move(event) });
+    this.list = h("div", {
+      role: "tablist",
+      "aria-label": label,
+      class: "tablist",
+      onkeydown: (event) => this.#move(event),
+    });
     this.panels = h("div", { class: "panels" });
     for (const [name, title, panel] of entries) this.#add(prefix, name, title, panel);
     this.selected = entries[0][0];
@@ -20,7 +25,12 @@ export class Tabs {
   #add(prefix, name, title, panel) {
     const id = `${prefix}-${name}`;
     const count = h("span", { class: "count", hidden: true });
-    const tab = h("button", { type: "button", role: "tab", id, "aria-controls": `${id}-panel`, onclick: () => this.select(name) }, title, count);
+    const tab = h(
+      "button",
+      { type: "button", role: "tab", id, "aria-controls": `${id}-panel`, onclick: () => this.select(name) },
+      title,
+      count,
+    );
     panel.id = `${id}-panel`;
     panel.classList.add("panel");
     panel.setAttribute("role", "tabpanel");
@@ -54,7 +64,8 @@ export class Tabs {
     }
     const { tab } = this.#tabs.get(this.selected);
     const { left, width } = { left: tab.offsetLeft, width: tab.offsetWidth };
-    if (left < this.list.scrollLeft || left + width > this.list.scrollLeft + this.list.clientWidth) this.list.scrollLeft = left - 16;
+    if (left < this.list.scrollLeft || left + width > this.list.scrollLeft + this.list.clientWidth)
+      this.list.scrollLeft = left - 16;
   }
 
   #move(event) {

@@ -10,7 +10,11 @@ export const FATES = {
 
 export const SEVERITIES = {
   breaks: { glyph: "■", one: "breaks", phrase: (n) => `${n} that ${n === 1 ? "breaks" : "break"}`, word: "breaks" },
-  "changes-answers": { glyph: "▲", phrase: (n) => `${n} lost that ${n === 1 ? "changes" : "change"} the answer`, word: "changes the answer" },
+  "changes-answers": {
+    glyph: "▲",
+    phrase: (n) => `${n} lost that ${n === 1 ? "changes" : "change"} the answer`,
+    word: "changes the answer",
+  },
   costs: { glyph: "◆", phrase: (n) => `${n} that ${n === 1 ? "costs" : "cost"} more`, word: "costs more" },
   cosmetic: { glyph: "○", phrase: (n) => `${n} cosmetic`, word: "cosmetic" },
 };
@@ -45,7 +49,12 @@ export function namesOf(notes) {
 export function lossesOf(notes) {
   return SEVERITY_ORDER.map((severity) => {
     const own = notes.filter((note) => note.severity === severity);
-    return { severity, number: own.length, phrase: SEVERITIES[severity].phrase(own.length), names: severity === "cosmetic" ? "" : namesOf(own) };
+    return {
+      severity,
+      number: own.length,
+      phrase: SEVERITIES[severity].phrase(own.length),
+      names: severity === "cosmetic" ? "" : namesOf(own),
+    };
   }).filter((loss) => loss.number);
 }
 
@@ -60,8 +69,19 @@ export function grouped(notes) {
   const groups = new Map();
   for (const note of notes) {
     const key = `${note.way ?? ""} ${note.fate} ${note.code ?? ""} ${note.signature ?? ""}`;
-    if (!groups.has(key)) groups.set(key, { key, fate: note.fate, code: note.code, severity: note.severity, advice: note.advice, way: note.way, notes: [] });
+    if (!groups.has(key))
+      groups.set(key, {
+        key,
+        fate: note.fate,
+        code: note.code,
+        severity: note.severity,
+        advice: note.advice,
+        way: note.way,
+        notes: [],
+      });
     groups.get(key).notes.push(note);
   }
-  return [...groups.values()].sort((a, b) => gravity(a) - gravity(b) || FATE_ORDER.indexOf(a.fate) - FATE_ORDER.indexOf(b.fate));
+  return [...groups.values()].sort(
+    (a, b) => gravity(a) - gravity(b) || FATE_ORDER.indexOf(a.fate) - FATE_ORDER.indexOf(b.fate),
+  );
 }

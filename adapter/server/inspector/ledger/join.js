@@ -2,12 +2,26 @@
 
 import { eventOf } from "../base/sse.js";
 
-const TEXTS = new Set(["content", "refusal", "reasoning_content", "reasoning", "arguments", "text", "transcript", "data", "input"]);
+const TEXTS = new Set([
+  "content",
+  "refusal",
+  "reasoning_content",
+  "reasoning",
+  "arguments",
+  "text",
+  "transcript",
+  "data",
+  "input",
+]);
 
 // The events of frames, each with the time of its frame (seconds after the request came).
 export function eventsOfFrames(frames, times = []) {
   return frames.flatMap((frame, index) =>
-    frame.split(/\r?\n\r?\n/).filter((block) => block.trim()).map((block) => ({ ...parsed(block), raw: block, at: times[index] })));
+    frame
+      .split(/\r?\n\r?\n/)
+      .filter((block) => block.trim())
+      .map((block) => ({ ...parsed(block), raw: block, at: times[index] })),
+  );
 }
 
 function parsed(block) {
@@ -54,7 +68,8 @@ function merge(into, delta) {
     const before = into[key];
     if (typeof value === "string" && typeof before === "string" && TEXTS.has(key)) into[key] = before + value;
     else if (Array.isArray(value)) mergeList((into[key] = Array.isArray(before) ? before : []), value);
-    else if (value && typeof value === "object") merge((into[key] = before && typeof before === "object" ? before : {}), value);
+    else if (value && typeof value === "object")
+      merge((into[key] = before && typeof before === "object" ? before : {}), value);
     else if (value !== null || before === undefined) into[key] = value;
   }
 }
@@ -96,7 +111,10 @@ export function summaryOf({ name, data, value }) {
   if (value === null) return data;
   if (value.error) return `error: ${value.error.message ?? JSON.stringify(value.error)}`;
   if (value.type) return summaryOfResponse(value);
-  return (value.choices ?? []).map(summaryOfChoice).join(" · ") || (value.usage ? `usage: ${value.usage.prompt_tokens} → ${value.usage.completion_tokens} tokens` : name);
+  return (
+    (value.choices ?? []).map(summaryOfChoice).join(" · ") ||
+    (value.usage ? `usage: ${value.usage.prompt_tokens} → ${value.usage.completion_tokens} tokens` : name)
+  );
 }
 
 function summaryOfChoice(choice) {
@@ -135,7 +153,12 @@ export function summaryOfGemini(text) {
 
 function summaryOfPart(part) {
   const signed = part.thoughtSignature ? " + signature" : "";
-  if (part.functionCall) return `call ${part.functionCall.name}${JSON.stringify(part.functionCall.args ?? {})}${signed}`;
+  if (part.functionCall)
+    return `call ${part.functionCall.name}${JSON.stringify(part.functionCall.args ?? {})}${signed}`;
   if (part.text !== undefined) return `${part.thought ? "thought " : ""}${JSON.stringify(part.text)}${signed}`;
-  return `${Object.keys(part).filter((key) => key !== "thoughtSignature").join(", ") || "an empty part"}${signed}`;
+  return `${
+    Object.keys(part)
+      .filter((key) => key !== "thoughtSignature")
+      .join(", ") || "an empty part"
+  }${signed}`;
 }

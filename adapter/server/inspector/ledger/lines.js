@@ -12,7 +12,9 @@ export function linesOf(text) {
   } catch (error) {
     // Deeper than a stack is deep: shown as it is.
     if (!(error instanceof SyntaxError || error instanceof RangeError)) throw error;
-    return text.split("\n").map((line) => ({ depth: 0, key: null, text: line, kind: "raw", path: null, pointer: null }));
+    return text
+      .split("\n")
+      .map((line) => ({ depth: 0, key: null, text: line, kind: "raw", path: null, pointer: null }));
   }
 }
 
@@ -70,7 +72,15 @@ class Reader {
       this.endOf(first).comma = true;
     }
     line.end = this.lines.length;
-    this.lines.push({ depth: line.depth, key: null, kind: "close", text: CLOSING[sign], path: line.path, pointer: line.pointer, comma: false });
+    this.lines.push({
+      depth: line.depth,
+      key: null,
+      kind: "close",
+      text: CLOSING[sign],
+      path: line.path,
+      pointer: line.pointer,
+      comma: false,
+    });
   }
 
   endOf(first) {
@@ -92,7 +102,8 @@ class Reader {
 
 // A path and the ones above it, the longest first.
 export function* above(path) {
-  for (let left = path; left; left = left.slice(0, Math.max(left.lastIndexOf("."), left.lastIndexOf("["), 0))) yield left;
+  for (let left = path; left; left = left.slice(0, Math.max(left.lastIndexOf("."), left.lastIndexOf("["), 0)))
+    yield left;
 }
 
 // A pointer and the ones above it, the longest first.

@@ -12,7 +12,8 @@ export function requestsOf(text) {
   if (!given) return [];
   if (/^(?:\$\s+)?curl\b/.test(given)) return [curl(given)];
   const lines = given.split("\n").filter((line) => line.trim());
-  if (lines.length > 1 && lines.every(isObject)) return lines.map((line, index) => ({ body: line, endpoint: "", name: nameOf(line, index) }));
+  if (lines.length > 1 && lines.every(isObject))
+    return lines.map((line, index) => ({ body: line, endpoint: "", name: nameOf(line, index) }));
   return [{ body: given, endpoint: "", name: "" }];
 }
 
@@ -33,14 +34,23 @@ function nameOf(line, index) {
 function curl(command) {
   const words = wordsOf(command);
   const bodies = words.flatMap((word, index) => {
-    const [flag, given] = word.startsWith("--") && word.includes("=") ? [word.slice(0, word.indexOf("=")), word.slice(word.indexOf("=") + 1)] : [word, words[index + 1]];
+    const [flag, given] =
+      word.startsWith("--") && word.includes("=")
+        ? [word.slice(0, word.indexOf("=")), word.slice(word.indexOf("=") + 1)]
+        : [word, words[index + 1]];
     if (DATA.has(flag)) return [given];
     return /^-d./.test(word) ? [word.slice(2)] : [];
   });
-  if (!bodies.length || bodies[0] === undefined) throw new Error("This curl command sends no body: paste it with its -d.");
-  if (bodies[0].startsWith("@")) throw new Error(`The body of this curl command is a file of yours (${bodies[0]}): paste what is in it.`);
+  if (!bodies.length || bodies[0] === undefined)
+    throw new Error("This curl command sends no body: paste it with its -d.");
+  if (bodies[0].startsWith("@"))
+    throw new Error(`The body of this curl command is a file of yours (${bodies[0]}): paste what is in it.`);
   const url = words.find((word) => /^https?:\/\//.test(word)) ?? "";
-  return { body: bodies.join("&"), endpoint: ENDPOINTS.find((path) => url.split("?")[0].endsWith(path.slice(3))) ?? "", name: "curl" };
+  return {
+    body: bodies.join("&"),
+    endpoint: ENDPOINTS.find((path) => url.split("?")[0].endsWith(path.slice(3))) ?? "",
+    name: "curl",
+  };
 }
 
 // The words of a command as a POSIX shell reads them; variables stay as they are written.

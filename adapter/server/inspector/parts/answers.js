@@ -22,7 +22,10 @@ export class GeminiAnswer {
 
   show(exchange) {
     this.empty.hidden = exchange.calls.length > 0;
-    setText(this.empty, exchange.was_sent ? "Nothing was kept of Gemini's answer." : "This request never went to Gemini.");
+    setText(
+      this.empty,
+      exchange.was_sent ? "Nothing was kept of Gemini's answer." : "This request never went to Gemini.",
+    );
     if (this.key !== exchange.key) this.#clear(exchange.key);
     exchange.calls.forEach((call, index) => {
       this.#calls[index] ??= this.#add();
@@ -49,7 +52,19 @@ class CallAnswer {
     this.whole = plainView("An answer of Gemini's");
     this.events = new Events("Events of Gemini's stream");
     this.empty = h("p", { class: "empty" });
-    this.element = h("section", { class: "call" }, h("header", {}, this.title, copyButton(() => this.text)), this.empty, this.whole.element, this.events.element);
+    this.element = h(
+      "section",
+      { class: "call" },
+      h(
+        "header",
+        {},
+        this.title,
+        copyButton(() => this.text),
+      ),
+      this.empty,
+      this.whole.element,
+      this.events.element,
+    );
   }
 
   show(call, index, number) {
@@ -61,7 +76,10 @@ class CallAnswer {
     setText(this.empty, call.events.length ? "" : nothingOf(call));
     this.whole.element.hidden = isStream || !call.events.length;
     this.events.element.hidden = !isStream || !call.events.length;
-    if (isStream) this.events.show(call.events.map(({ after, text }) => ({ at: after, summary: summaryOfGemini(text), raw: text })));
+    if (isStream)
+      this.events.show(
+        call.events.map(({ after, text }) => ({ at: after, summary: summaryOfGemini(text), raw: text })),
+      );
     else if (call.events.length) this.whole.show(call.events[0].text, NOTHING);
   }
 }
@@ -69,7 +87,9 @@ class CallAnswer {
 function nothingOf(call) {
   const last = call.attempts.at(-1);
   if (last === undefined || last.outcome === "running") return "Nothing has come yet.";
-  return last.outcome === "ok" ? "Its events were not kept." : `No answer: the last attempt ended with ${last.outcome}.`;
+  return last.outcome === "ok"
+    ? "Its events were not kept."
+    : `No answer: the last attempt ended with ${last.outcome}.`;
 }
 
 export class OpenaiAnswer {
@@ -81,7 +101,21 @@ export class OpenaiAnswer {
     this.about = h("span", { class: "muted" });
     this.switch = h("div", { class: "segments", role: "group", "aria-label": "Form of the answer" });
     this.forms = { joined: this.#form("joined", "Joined"), events: this.#form("events", "Events") };
-    this.element = h("div", {}, h("header", {}, this.title, this.about, this.switch, copyButton(() => this.text)), this.empty, this.view.element, this.events.element);
+    this.element = h(
+      "div",
+      {},
+      h(
+        "header",
+        {},
+        this.title,
+        this.about,
+        this.switch,
+        copyButton(() => this.text),
+      ),
+      this.empty,
+      this.view.element,
+      this.events.element,
+    );
     this.choose("joined");
   }
 
@@ -121,5 +155,7 @@ export class OpenaiAnswer {
 
 function aboutStream(exchange, events) {
   const times = exchange.answer_times;
-  return times.length ? `${events.length} events from ${duration(times[0] * 1000)} to ${duration(times.at(-1) * 1000)}` : "";
+  return times.length
+    ? `${events.length} events from ${duration(times[0] * 1000)} to ${duration(times.at(-1) * 1000)}`
+    : "";
 }

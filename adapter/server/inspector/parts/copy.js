@@ -21,12 +21,20 @@ export class Copy {
     if (state === this.#shown) return;
     this.#shown = state;
     this.element.replaceChildren(...this.#snippets(exchange));
-    if (!this.element.childElementCount) this.element.append(h("p", { class: "empty" }, "Nothing was kept of this request."));
+    if (!this.element.childElementCount)
+      this.element.append(h("p", { class: "empty" }, "Nothing was kept of this request."));
   }
 
   #snippets(exchange) {
     const shown = SNIPPETS.filter(([, , can]) => can(exchange));
-    return shown.map(([title, make, , about]) => snippet(title, about(this.facts), () => make(given(exchange, this.facts)), async () => make(given(await this.#all(exchange), this.facts))));
+    return shown.map(([title, make, , about]) =>
+      snippet(
+        title,
+        about(this.facts),
+        () => make(given(exchange, this.facts)),
+        async () => make(given(await this.#all(exchange), this.facts)),
+      ),
+    );
   }
 
   async #all(exchange) {
@@ -35,11 +43,23 @@ export class Copy {
 }
 
 export function snippet(title, about, text, copied = text) {
-  return h("section", { class: "snippet" }, h("header", {}, h("h3", {}, title), h("span", { class: "muted" }, about), copyButton(copied)), h("pre", { tabindex: "0", role: "region", "aria-label": title }, text()));
+  return h(
+    "section",
+    { class: "snippet" },
+    h("header", {}, h("h3", {}, title), h("span", { class: "muted" }, about), copyButton(copied)),
+    h("pre", { tabindex: "0", role: "region", "aria-label": title }, text()),
+  );
 }
 
-const given = (exchange, facts) => ({ path: exchange.path, request: exchange.request, base: base(), needsKey: facts.needs_key,
-  plan: exchange.plan, upstreamRequest: exchange.upstream_request, isEmulator: facts.emulator });
+const given = (exchange, facts) => ({
+  path: exchange.path,
+  request: exchange.request,
+  base: base(),
+  needsKey: facts.needs_key,
+  plan: exchange.plan,
+  upstreamRequest: exchange.upstream_request,
+  isEmulator: facts.emulator,
+});
 
 const isJson = (text) => {
   try {
@@ -52,8 +72,26 @@ const hasRequest = (exchange) => isJson(exchange.request);
 const hasPlan = (exchange) => Boolean(exchange.plan) && isJson(exchange.upstream_request);
 
 const SNIPPETS = [
-  ["curl to this adapter", curlToAdapter, (exchange) => exchange.method === "POST" && hasRequest(exchange), (facts) => (facts.needs_key ? "reads $OPENAI_API_KEY" : "needs no key")],
-  ["curl to Gemini", curlToGemini, hasPlan, (facts) => (facts.emulator ? "at Google's address, as the emulator has none of its own; reads $GEMINI_API_KEY" : "reads $GEMINI_API_KEY")],
-  ["Python, openai", openaiProgram, (exchange) => hasOpenaiProgram(exchange.path) && hasRequest(exchange), () => "the same request by the openai package"],
+  [
+    "curl to this adapter",
+    curlToAdapter,
+    (exchange) => exchange.method === "POST" && hasRequest(exchange),
+    (facts) => (facts.needs_key ? "reads $OPENAI_API_KEY" : "needs no key"),
+  ],
+  [
+    "curl to Gemini",
+    curlToGemini,
+    hasPlan,
+    (facts) =>
+      facts.emulator
+        ? "at Google's address, as the emulator has none of its own; reads $GEMINI_API_KEY"
+        : "reads $GEMINI_API_KEY",
+  ],
+  [
+    "Python, openai",
+    openaiProgram,
+    (exchange) => hasOpenaiProgram(exchange.path) && hasRequest(exchange),
+    () => "the same request by the openai package",
+  ],
   ["Python, google-genai", genaiProgram, hasPlan, () => "what went to Gemini, by Google's own package"],
 ];

@@ -12,8 +12,17 @@ export class Events {
 
   constructor(label) {
     this.body = h("tbody");
-    this.table = h("table", { class: "events" }, h("caption", { class: "for-readers" }, label),
-      h("thead", {}, h("tr", {}, ...["#", "At", "After", "What came"].map((title) => h("th", { scope: "col" }, title)))), this.body);
+    this.table = h(
+      "table",
+      { class: "events" },
+      h("caption", { class: "for-readers" }, label),
+      h(
+        "thead",
+        {},
+        h("tr", {}, ...["#", "At", "After", "What came"].map((title) => h("th", { scope: "col" }, title))),
+      ),
+      this.body,
+    );
     this.element = wide(label, this.table);
   }
 
@@ -34,10 +43,15 @@ export class Events {
     const gap = at === undefined ? "" : duration((at - this.#last) * 1000);
     const long = at !== undefined && at - this.#last > 1;
     this.#last = at ?? this.#last;
-    this.body.append(h("tr", {},
-      h("td", { class: "figure" }, String(this.#number)),
-      h("td", { class: "figure" }, at === undefined ? "" : duration(at * 1000)),
-      h("td", { class: long ? "figure long" : "figure" }, long ? forEyes("◷") : "", `+${gap}`),
-      h("td", {}, h("details", {}, h("summary", {}, summary), h("pre", { tabindex: "0" }, raw)))));
+    this.body.append(
+      h(
+        "tr",
+        {},
+        h("td", { class: "figure" }, String(this.#number)),
+        h("td", { class: "figure" }, at === undefined ? "" : duration(at * 1000)),
+        h("td", { class: long ? "figure long" : "figure" }, long ? forEyes("◷") : "", `+${gap}`),
+        h("td", {}, h("details", {}, h("summary", {}, summary), h("pre", { tabindex: "0" }, raw))),
+      ),
+    );
   }
 }

@@ -9,10 +9,26 @@ export class EveryModel {
     this.onchoose = onchoose;
     this.body = h("tbody");
     this.said = h("p", { class: "empty" }, "Paste a request to compare the models.");
-    this.table = h("table", { class: "compare", hidden: true }, h("caption", { class: "for-readers" }, "The request on every model"),
-      h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Model"),
-        Object.entries(SEVERITIES).map(([severity, { glyph, word }]) => h("th", { scope: "col", class: severity }, forEyes(glyph), word)),
-        h("th", { scope: "col" }, "Refused"), h("th", { scope: "col" }, "Fates"))), this.body);
+    this.table = h(
+      "table",
+      { class: "compare", hidden: true },
+      h("caption", { class: "for-readers" }, "The request on every model"),
+      h(
+        "thead",
+        {},
+        h(
+          "tr",
+          {},
+          h("th", { scope: "col" }, "Model"),
+          Object.entries(SEVERITIES).map(([severity, { glyph, word }]) =>
+            h("th", { scope: "col", class: severity }, forEyes(glyph), word),
+          ),
+          h("th", { scope: "col" }, "Refused"),
+          h("th", { scope: "col" }, "Fates"),
+        ),
+      ),
+      this.body,
+    );
     this.element = h("div", { class: "scroll-x" }, this.said, this.table);
   }
 
@@ -28,10 +44,26 @@ export class EveryModel {
   }
 
   #row({ model, losses, fates, error, param }) {
-    return h("tr", { class: error ? "refused" : "" }, h("th", { scope: "row" }, button(model, () => this.onchoose(model), { class: "path", title: "Use this model" })),
-      Object.keys(SEVERITIES).map((severity) => h("td", { class: `figure ${losses[severity] ? severity : "zero"}` }, String(losses[severity] ?? 0))),
-      h("td", {}, error ? [forEyes("✕", "glyph rejected"), forReaders("yes: "), param ? h("code", {}, param) : "", ` ${error}`] : [forEyes("✓", "glyph exact"), "no"]),
-      h("td", {}, fateMarks(fates)));
+    return h(
+      "tr",
+      { class: error ? "refused" : "" },
+      h(
+        "th",
+        { scope: "row" },
+        button(model, () => this.onchoose(model), { class: "path", title: "Use this model" }),
+      ),
+      Object.keys(SEVERITIES).map((severity) =>
+        h("td", { class: `figure ${losses[severity] ? severity : "zero"}` }, String(losses[severity] ?? 0)),
+      ),
+      h(
+        "td",
+        {},
+        error
+          ? [forEyes("✕", "glyph rejected"), forReaders("yes: "), param ? h("code", {}, param) : "", ` ${error}`]
+          : [forEyes("✓", "glyph exact"), "no"],
+      ),
+      h("td", {}, fateMarks(fates)),
+    );
   }
 }
 

@@ -18,9 +18,17 @@ export class Fields {
     this.filter = h("div", { class: "chips", role: "group", "aria-label": "Show fates" });
     this.body = h("tbody");
     this.none = h("p", { class: "empty", hidden: true });
-    this.table = h("table", { class: "fields" },
+    this.table = h(
+      "table",
+      { class: "fields" },
       h("caption", { class: "for-readers" }, "What became of the fields"),
-      h("thead", {}, h("tr", {}, ...["Fate", "Fields", "What happened"].map((title) => h("th", { scope: "col" }, title)))), this.body);
+      h(
+        "thead",
+        {},
+        h("tr", {}, ...["Fate", "Fields", "What happened"].map((title) => h("th", { scope: "col" }, title))),
+      ),
+      this.body,
+    );
     this.element = h("div", {}, this.filter, this.table, this.none);
   }
 
@@ -34,17 +42,23 @@ export class Fields {
   }
 
   #draw() {
-    const counts = Object.keys(FATES).map((fate) => [fate, this.#notes.filter((note) => note.fate === fate).length]).filter(([, number]) => number);
+    const counts = Object.keys(FATES)
+      .map((fate) => [fate, this.#notes.filter((note) => note.fate === fate).length])
+      .filter(([, number]) => number);
     this.filter.replaceChildren(...(counts.length > 1 ? counts.map(([fate, number]) => this.#chip(fate, number)) : []));
     this.#rows();
   }
 
   #chip(fate, number) {
-    const chip = button([forEyes(FATES[fate].glyph), `${FATES[fate].word} ${number}`], () => {
-      if (!this.#fates.delete(fate)) this.#fates.add(fate);
-      chip.setAttribute("aria-pressed", String(this.#fates.has(fate)));
-      this.#rows();
-    }, { class: `chip ${fate}`, "aria-pressed": "false" });
+    const chip = button(
+      [forEyes(FATES[fate].glyph), `${FATES[fate].word} ${number}`],
+      () => {
+        if (!this.#fates.delete(fate)) this.#fates.add(fate);
+        chip.setAttribute("aria-pressed", String(this.#fates.has(fate)));
+        this.#rows();
+      },
+      { class: `chip ${fate}`, "aria-pressed": "false" },
+    );
     return chip;
   }
 
@@ -58,20 +72,49 @@ export class Fields {
 
   #row(group) {
     const reasons = [...new Set(group.notes.map((note) => note.reason).filter(Boolean))];
-    return h("tr", { class: group.fate },
+    return h(
+      "tr",
+      { class: group.fate },
       h("td", {}, fateBadge(group.fate), group.severity ? severityBadge(group.severity) : ""),
-      h("td", {}, group.notes.length > 1 ? h("span", { class: "times" }, forEyes(`${group.notes.length}×`), forReaders(count(group.notes.length, "field"))) : "", this.#paths(group.notes)),
-      h("td", {}, h("p", { class: "reason" }, group.way === "answer" ? h("span", { class: "way" }, "in the answer") : "", reasonOf(reasons, group)),
+      h(
+        "td",
+        {},
+        group.notes.length > 1
+          ? h(
+              "span",
+              { class: "times" },
+              forEyes(`${group.notes.length}×`),
+              forReaders(count(group.notes.length, "field")),
+            )
+          : "",
+        this.#paths(group.notes),
+      ),
+      h(
+        "td",
+        {},
+        h(
+          "p",
+          { class: "reason" },
+          group.way === "answer" ? h("span", { class: "way" }, "in the answer") : "",
+          reasonOf(reasons, group),
+        ),
         group.advice ? h("p", { class: "muted" }, group.advice) : "",
-        group.code ? h("a", { href: linkTo("codes", group.code), class: "code-link" }, group.code) : ""));
+        group.code ? h("a", { href: linkTo("codes", group.code), class: "code-link" }, group.code) : "",
+      ),
+    );
   }
 
   #paths(notes) {
     const paths = h("span", { class: "paths" });
-    const show = (some) => some.map((note) => button(note.path, () => this.onpick(note.path), { class: "path", title: note.reason || FATES[note.fate].what }));
+    const show = (some) =>
+      some.map((note) =>
+        button(note.path, () => this.onpick(note.path), { class: "path", title: note.reason || FATES[note.fate].what }),
+      );
     paths.append(...show(notes.length > SHOWN + 1 ? notes.slice(0, SHOWN) : notes));
     if (notes.length > SHOWN + 1) {
-      const more = button(`${notes.length - SHOWN} more`, () => more.replaceWith(...show(notes.slice(SHOWN))), { class: "more" });
+      const more = button(`${notes.length - SHOWN} more`, () => more.replaceWith(...show(notes.slice(SHOWN))), {
+        class: "more",
+      });
       paths.append(more);
     }
     return paths;
@@ -81,7 +124,19 @@ export class Fields {
 function reasonOf(reasons, group) {
   if (!reasons.length) return FATES[group.fate].what;
   if (reasons.length === 1) return sentence(reasons[0]);
-  return [sentence(reasons[0]), h("details", {}, h("summary", {}, `${reasons.length - 1} other ${reasons.length === 2 ? "wording" : "wordings"}`), h("ul", {}, reasons.slice(1).map((reason) => h("li", {}, reason))))];
+  return [
+    sentence(reasons[0]),
+    h(
+      "details",
+      {},
+      h("summary", {}, `${reasons.length - 1} other ${reasons.length === 2 ? "wording" : "wordings"}`),
+      h(
+        "ul",
+        {},
+        reasons.slice(1).map((reason) => h("li", {}, reason)),
+      ),
+    ),
+  ];
 }
 
 // Names stay as they are written.

@@ -83,15 +83,43 @@ export class JsonView {
     if (notes === undefined) return h("span", { class: "gutter" });
     const fate = gravestFate(notes);
     const name = this.keyOf(line) || "the whole";
-    const why = notes.map((note) => note.reason).filter(Boolean).join("; ");
-    return h("button", { type: "button", class: `gutter ${fate}`, tabindex: "-1", "aria-label": `${name}: ${FATES[fate].word}${why ? `. ${why}` : ""}` }, forEyes(FATES[fate].glyph));
+    const why = notes
+      .map((note) => note.reason)
+      .filter(Boolean)
+      .join("; ");
+    return h(
+      "button",
+      {
+        type: "button",
+        class: `gutter ${fate}`,
+        tabindex: "-1",
+        "aria-label": `${name}: ${FATES[fate].word}${why ? `. ${why}` : ""}`,
+      },
+      forEyes(FATES[fate].glyph),
+    );
   }
 
   #code(line, index) {
     const code = h("span", { class: "code" });
-    if (line.kind === "open") code.append(h("button", { type: "button", class: "fold", tabindex: "-1", "aria-label": "Fold", "aria-expanded": "true", "data-fold": index }, forEyes("▾")));
+    if (line.kind === "open")
+      code.append(
+        h(
+          "button",
+          {
+            type: "button",
+            class: "fold",
+            tabindex: "-1",
+            "aria-label": "Fold",
+            "aria-expanded": "true",
+            "data-fold": index,
+          },
+          forEyes("▾"),
+        ),
+      );
     if (line.key !== null) code.append(h("span", { class: "key" }, line.key), ": ");
-    code.append(line.kind === "string" ? stringValue(line.text) : h("span", { class: `value ${line.kind}` }, line.text));
+    code.append(
+      line.kind === "string" ? stringValue(line.text) : h("span", { class: `value ${line.kind}` }, line.text),
+    );
     if (line.comma) code.append(",");
     return code;
   }
@@ -121,7 +149,9 @@ export class JsonView {
     this.#lines.forEach((line, index) => {
       if (line.kind !== "open" || line.depth < 2 || this.#rows[index].hidden) return;
       const inside = this.#lines.slice(index, line.end);
-      const isQuiet = inside.every((one) => (this.marks.get(this.keyOf(one)) ?? []).every((note) => note.fate === "exact"));
+      const isQuiet = inside.every((one) =>
+        (this.marks.get(this.keyOf(one)) ?? []).every((note) => note.fate === "exact"),
+      );
       if (isQuiet && inside.length > 6) this.#fold(index, true);
     });
   }
@@ -133,7 +163,8 @@ export class JsonView {
     }
     const [row, box] = [this.#rows[index], this.element];
     const top = row.offsetTop;
-    if (top < box.scrollTop || top + row.offsetHeight > box.scrollTop + box.clientHeight) box.scrollTop = Math.max(0, top - box.clientHeight / 3);
+    if (top < box.scrollTop || top + row.offsetHeight > box.scrollTop + box.clientHeight)
+      box.scrollTop = Math.max(0, top - box.clientHeight / 3);
   }
 
   #point(event) {
@@ -147,10 +178,15 @@ export class JsonView {
   #keys(event) {
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
     if (step === undefined || event.altKey || event.ctrlKey || event.metaKey) return;
-    const marked = this.#rows.map((row, index) => [row.querySelector("button.gutter"), index]).filter(([mark, index]) => mark && !this.#rows[index].hidden);
+    const marked = this.#rows
+      .map((row, index) => [row.querySelector("button.gutter"), index])
+      .filter(([mark, index]) => mark && !this.#rows[index].hidden);
     if (!marked.length) return;
     const now = marked.findIndex(([mark]) => mark === document.activeElement);
-    const next = now < 0 ? marked.find(([, index]) => index >= this.#at) ?? marked[0] : marked[Math.min(marked.length - 1, Math.max(0, now + step))];
+    const next =
+      now < 0
+        ? (marked.find(([, index]) => index >= this.#at) ?? marked[0])
+        : marked[Math.min(marked.length - 1, Math.max(0, now + step))];
     next[0].focus();
     event.preventDefault();
     event.stopPropagation();
@@ -162,15 +198,21 @@ function stringValue(text) {
   const value = h("span", { class: "value string" });
   value.append(...broken(text.length > LONG ? text.slice(0, LONG) : text));
   if (text.length > LONG) {
-    const more = button(`… ${(text.length - LONG).toLocaleString("en")} more characters`, (event) => {
-      event.stopPropagation();
-      value.replaceChildren(...broken(text));
-    }, { class: "more" });
+    const more = button(
+      `… ${(text.length - LONG).toLocaleString("en")} more characters`,
+      (event) => {
+        event.stopPropagation();
+        value.replaceChildren(...broken(text));
+      },
+      { class: "more" },
+    );
     value.append(more);
   }
   return value;
 }
 
 function broken(text) {
-  return text.split(/(\\n)/).flatMap((piece) => (piece === "\\n" ? [h("span", { class: "escape" }, "\\n"), "\n"] : [piece]));
+  return text
+    .split(/(\\n)/)
+    .flatMap((piece) => (piece === "\\n" ? [h("span", { class: "escape" }, "\\n"), "\n"] : [piece]));
 }

@@ -12,7 +12,30 @@ const WEIGHT = {
 };
 
 export function legend() {
-  return h("div", { class: "legend" },
-    h("section", {}, h("h2", {}, "The fate of a field"), h("dl", {}, Object.entries(FATES).map(([fate, { what }]) => h("div", {}, h("dt", {}, fateBadge(fate)), h("dd", {}, what))))),
-    h("section", {}, h("h2", {}, "How much a loss matters"), h("dl", {}, Object.keys(SEVERITIES).map((severity) => h("div", {}, h("dt", {}, severityBadge(severity)), h("dd", {}, WEIGHT[severity]))))));
+  return h(
+    "div",
+    { class: "legend" },
+    h(
+      "section",
+      {},
+      h("h2", {}, "The fate of a field"),
+      h(
+        "dl",
+        {},
+        Object.entries(FATES).map(([fate, { what }]) => h("div", {}, h("dt", {}, fateBadge(fate)), h("dd", {}, what))),
+      ),
+    ),
+    h(
+      "section",
+      {},
+      h("h2", {}, "How much a loss matters"),
+      h(
+        "dl",
+        {},
+        Object.keys(SEVERITIES).map((severity) =>
+          h("div", {}, h("dt", {}, severityBadge(severity)), h("dd", {}, WEIGHT[severity])),
+        ),
+      ),
+    ),
+  );
 }

@@ -11,10 +11,25 @@ export const severityBadge = (severity) =>
 // How many losses of each severity, small: for a row of the list.
 export const lossMarks = (losses) =>
   Object.entries(losses).map(([severity, number]) =>
-    h("span", { class: `loss ${severity}`, title: SEVERITIES[severity].phrase(number) },
-      forEyes(SEVERITIES[severity].glyph), forEyes(number, "number"), forReaders(`${SEVERITIES[severity].phrase(number)}. `)));
+    h(
+      "span",
+      { class: `loss ${severity}`, title: SEVERITIES[severity].phrase(number) },
+      forEyes(SEVERITIES[severity].glyph),
+      forEyes(number, "number"),
+      forReaders(`${SEVERITIES[severity].phrase(number)}. `),
+    ),
+  );
 
 // How many fields had each fate, small.
 export const fateMarks = (fates) =>
-  Object.keys(FATES).filter((fate) => fates[fate]).map((fate) =>
-    h("span", { class: `fate-mark ${fate}`, title: FATES[fate].word }, forEyes(FATES[fate].glyph), forEyes(fates[fate], "number"), forReaders(`${fates[fate]} ${fate}. `)));
+  Object.keys(FATES)
+    .filter((fate) => fates[fate])
+    .map((fate) =>
+      h(
+        "span",
+        { class: `fate-mark ${fate}`, title: FATES[fate].word },
+        forEyes(FATES[fate].glyph),
+        forEyes(fates[fate], "number"),
+        forReaders(`${fates[fate]} ${fate}. `),
+      ),
+    );

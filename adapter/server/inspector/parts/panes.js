@@ -16,10 +16,20 @@ export class Panes {
   #shown = null;
 
   constructor() {
-    this.left = new JsonView({ label: "OpenAI request", keyOf: (line) => line.path, above,
-      onpoint: (key) => this.#pointLeft(key), onpin: (key) => this.#pin(this.#ofPath(key)) });
-    this.right = new JsonView({ label: "Gemini request", keyOf: (line) => line.pointer, above: abovePointer,
-      onpoint: (key) => this.#pointRight(key), onpin: (key) => this.#pin(this.#ofPointer(key)) });
+    this.left = new JsonView({
+      label: "OpenAI request",
+      keyOf: (line) => line.path,
+      above,
+      onpoint: (key) => this.#pointLeft(key),
+      onpin: (key) => this.#pin(this.#ofPath(key)),
+    });
+    this.right = new JsonView({
+      label: "Gemini request",
+      keyOf: (line) => line.pointer,
+      above: abovePointer,
+      onpoint: (key) => this.#pointRight(key),
+      onpin: (key) => this.#pin(this.#ofPointer(key)),
+    });
     this.leftTitle = h("h3", {}, "OpenAI request");
     this.rightTitle = h("h3", {}, "Gemini request");
     this.leftEmpty = h("p", { class: "empty", hidden: true });
@@ -27,16 +37,45 @@ export class Panes {
     this.hint = h("div", { class: "hint", role: "status" }, HINT);
     this.rightNote = h("span", { class: "muted" });
     const panes = h("div", { class: "panes" });
-    const left = h("section", { class: "pane", "aria-label": "OpenAI request" },
-      h("header", {}, this.leftTitle, copyButton(() => this.request)), this.leftEmpty, this.left.element);
-    const right = h("section", { class: "pane", "aria-label": "Gemini request" },
-      h("header", {}, this.rightTitle, this.rightNote, copyButton(() => this.upstream)), this.rightEmpty, this.right.element);
+    const left = h(
+      "section",
+      { class: "pane", "aria-label": "OpenAI request" },
+      h(
+        "header",
+        {},
+        this.leftTitle,
+        copyButton(() => this.request),
+      ),
+      this.leftEmpty,
+      this.left.element,
+    );
+    const right = h(
+      "section",
+      { class: "pane", "aria-label": "Gemini request" },
+      h(
+        "header",
+        {},
+        this.rightTitle,
+        this.rightNote,
+        copyButton(() => this.upstream),
+      ),
+      this.rightEmpty,
+      this.right.element,
+    );
     panes.append(left, splitter(panes, { label: "Width of the OpenAI request", property: "--left", axis: "x" }), right);
     this.element = panes;
   }
 
   // `notes` have a path and targets. `empty` says why a side has nothing to show.
-  show({ request, upstream, notes, rightTitle, rightNote = "", leftEmpty = "Nothing was kept of this request.", rightEmpty = "Nothing was made for Gemini." }) {
+  show({
+    request,
+    upstream,
+    notes,
+    rightTitle,
+    rightNote = "",
+    leftEmpty = "Nothing was kept of this request.",
+    rightEmpty = "Nothing was made for Gemini.",
+  }) {
     this.request = request;
     this.upstream = upstream;
     const state = JSON.stringify([request, upstream, notes]);
@@ -73,14 +112,20 @@ export class Panes {
 
   #pin(notes, where = {}) {
     const isSame = this.#pinned !== null && notes.length && this.#pinned === notes[0];
-    this.#pinned = isSame ? null : notes[0] ?? null;
+    this.#pinned = isSame ? null : (notes[0] ?? null);
     this.#light(isSame ? [] : notes, { scrollLeft: true, scrollRight: true, ...where });
     this.element.classList.toggle("pinned", this.#pinned !== null);
   }
 
   #light(notes, { scrollLeft = false, scrollRight = false } = {}) {
-    this.left.light(notes.map((note) => note.path), { scroll: scrollLeft });
-    this.right.light(notes.flatMap((note) => note.targets ?? []), { scroll: scrollRight });
+    this.left.light(
+      notes.map((note) => note.path),
+      { scroll: scrollLeft },
+    );
+    this.right.light(
+      notes.flatMap((note) => note.targets ?? []),
+      { scroll: scrollRight },
+    );
     this.hint.replaceChildren(...(notes.length ? notes.slice(0, 3).map(explained) : [HINT]));
   }
 }
@@ -94,9 +139,20 @@ function showSide(view, empty, text, marks, why) {
 
 function explained(note) {
   const targets = note.targets ?? [];
-  const where = targets.length ? [" → ", h("code", {}, targets[0]), targets.length > 1 ? ` and ${targets.length - 1} more` : ""] : [];
-  return h("p", {}, fateBadge(note.fate), note.severity ? severityBadge(note.severity) : "", h("code", {}, note.path), ...where, " ",
-    note.reason ? `${note.reason}.` : FATES[note.fate].what, note.advice ? h("span", { class: "muted" }, ` ${note.advice}`) : "");
+  const where = targets.length
+    ? [" → ", h("code", {}, targets[0]), targets.length > 1 ? ` and ${targets.length - 1} more` : ""]
+    : [];
+  return h(
+    "p",
+    {},
+    fateBadge(note.fate),
+    note.severity ? severityBadge(note.severity) : "",
+    h("code", {}, note.path),
+    ...where,
+    " ",
+    note.reason ? `${note.reason}.` : FATES[note.fate].what,
+    note.advice ? h("span", { class: "muted" }, ` ${note.advice}`) : "",
+  );
 }
 
 function collect(entries) {

@@ -16,11 +16,24 @@ export class Rerun {
     this.whole = whole;
     this.model = h("input", { list: `${id}-models`, id: `${id}-model`, autocomplete: "off", spellcheck: "false" });
     this.models = h("datalist", { id: `${id}-models` });
-    this.level = h("select", { id: `${id}-level` }, h("option", { value: "" }, "as the request says"), LEVELS.map((level) => h("option", { value: level }, level)));
+    this.level = h(
+      "select",
+      { id: `${id}-level` },
+      h("option", { value: "" }, "as the request says"),
+      LEVELS.map((level) => h("option", { value: level }, level)),
+    );
     this.send = button(`Send to ${facts.upstream_label}`, () => this.#run(), { class: "primary" });
     this.said = h("p", { class: "muted", role: "status" });
-    this.form = h("div", { class: "form" }, h("label", { for: `${id}-model` }, "Model"), this.model, this.models,
-      h("label", { for: `${id}-level` }, "Thinking level"), this.level, this.send);
+    this.form = h(
+      "div",
+      { class: "form" },
+      h("label", { for: `${id}-model` }, "Model"),
+      this.model,
+      this.models,
+      h("label", { for: `${id}-level` }, "Thinking level"),
+      this.level,
+      this.send,
+    );
     this.empty = h("p", { class: "empty", hidden: true }, "Only chat and Responses requests can be run from here.");
     this.element = h("div", {}, this.form, this.empty, this.said);
   }
@@ -47,7 +60,10 @@ export class Rerun {
     this.send.disabled = true;
     this.said.textContent = `Sent to ${this.facts.upstream_label}; it is in the list as ${id}.`;
     try {
-      const request = this.whole && this.#request.includes(" characters ...") ? (await this.whole(this.exchange)).request : this.#request;
+      const request =
+        this.whole && this.#request.includes(" characters ...")
+          ? (await this.whole(this.exchange)).request
+          : this.#request;
       const answer = runRequest(changed(request, this.path, this.model.value.trim(), this.level.value), this.path, id);
       go(linkTo("requests", id));
       await answer;

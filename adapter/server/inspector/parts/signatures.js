@@ -24,21 +24,42 @@ export class Signatures {
     const state = JSON.stringify([rows, notes.length]);
     if (state === this.#shown) return;
     this.#shown = state;
-    this.element.replaceChildren(rows.length ? this.#table(rows, notes) : h("p", { class: "empty" }, "The history of this request has no function calls, so no signature was looked for."));
+    this.element.replaceChildren(
+      rows.length
+        ? this.#table(rows, notes)
+        : h(
+            "p",
+            { class: "empty" },
+            "The history of this request has no function calls, so no signature was looked for.",
+          ),
+    );
   }
 
   #table(rows, notes) {
     const titles = ["Call", "Function", "Where the signature came from", "Issued by", "Age"];
-    return wide("Signatures", h("table", {}, h("caption", { class: "for-readers" }, "Thought signatures of the history"),
-      h("thead", {}, h("tr", {}, ...titles.map((title) => h("th", { scope: "col" }, title)))),
-      h("tbody", {}, ...rows.map((row) => this.#row(row, notes)))));
+    return wide(
+      "Signatures",
+      h(
+        "table",
+        {},
+        h("caption", { class: "for-readers" }, "Thought signatures of the history"),
+        h("thead", {}, h("tr", {}, ...titles.map((title) => h("th", { scope: "col" }, title)))),
+        h("tbody", {}, ...rows.map((row) => this.#row(row, notes))),
+      ),
+    );
   }
 
   #row(row, notes) {
     const own = notes.find((note) => note.signature && note.path.startsWith(`messages[${row.message}]`));
     const source = row.source || own?.signature || "";
-    return h("tr", {}, h("td", {}, h("code", {}, row.call || `message ${row.message}`)), h("td", {}, h("code", {}, row.name)),
-      h("td", {}, SOURCES[source] ?? source), h("td", {}, row.upstream || "unknown"),
-      h("td", { class: "figure" }, row.issued_at ? age(Math.max(0, Date.now() / 1000 - row.issued_at)) : "unknown"));
+    return h(
+      "tr",
+      {},
+      h("td", {}, h("code", {}, row.call || `message ${row.message}`)),
+      h("td", {}, h("code", {}, row.name)),
+      h("td", {}, SOURCES[source] ?? source),
+      h("td", {}, row.upstream || "unknown"),
+      h("td", { class: "figure" }, row.issued_at ? age(Math.max(0, Date.now() / 1000 - row.issued_at)) : "unknown"),
+    );
   }
 }

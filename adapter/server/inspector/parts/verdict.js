@@ -22,7 +22,11 @@ export class Verdict {
       h("h2", { class: "models" }, ...modelNames(models)),
       h("p", { class: "sentence" }, ...sentence(losses)),
       trouble ? h("p", { class: "trouble" }, forEyes("!", "glyph alarm"), trouble) : "",
-      h("p", { class: "facts muted" }, facts.filter(Boolean).flatMap((fact, index) => [index ? forEyes(" · ", "dot") : "", fact])),
+      h(
+        "p",
+        { class: "facts muted" },
+        facts.filter(Boolean).flatMap((fact, index) => [index ? forEyes(" · ", "dot") : "", fact]),
+      ),
     );
   }
 }
@@ -36,22 +40,39 @@ function modelNames([asked, answered]) {
 function sentence(losses) {
   if (!losses.length) return [h("span", { class: "severity none" }, forEyes("✓"), "Nothing lost")];
   return losses.map(({ severity, phrase, names }) =>
-    h("span", { class: `severity ${severity}` }, forEyes(SEVERITIES[severity].glyph), phrase, names ? h("span", { class: "names" }, ` (${names})`) : ""));
+    h(
+      "span",
+      { class: `severity ${severity}` },
+      forEyes(SEVERITIES[severity].glyph),
+      phrase,
+      names ? h("span", { class: "names" }, ` (${names})`) : "",
+    ),
+  );
 }
 
 export function verdictOf(exchange, notes, running) {
   const models = [exchange.model_asked, exchange.model];
   const losses = lossesOf(notes);
   const trouble = troubleOf(exchange, running);
-  return { models, losses, trouble, level: trouble ? (running ? "costs" : "error") : losses[0]?.severity ?? "none", facts: factsOf(exchange, running),
-    text: verdictText(notes, { asked: models[0], answered: models[1] }) };
+  return {
+    models,
+    losses,
+    trouble,
+    level: trouble ? (running ? "costs" : "error") : (losses[0]?.severity ?? "none"),
+    facts: factsOf(exchange, running),
+    text: verdictText(notes, { asked: models[0], answered: models[1] }),
+  };
 }
 
 function troubleOf(exchange, running) {
   if (running) return running.trouble;
   if (exchange.outcome === "complete") return "";
   const said = errorOf(exchange.answer);
-  const what = { error: `Answered ${exchange.status}`, broken: "The stream broke off", gone: "The client went away before the end" }[exchange.outcome];
+  const what = {
+    error: `Answered ${exchange.status}`,
+    broken: "The stream broke off",
+    gone: "The client went away before the end",
+  }[exchange.outcome];
   const sent = exchange.was_sent === false && exchange.outcome === "error" ? " It never went to Gemini." : "";
   return `${what}${exchange.error ? ` ${exchange.error}` : ""}${said ? `: ${said}` : "."}${sent}`;
 }
@@ -71,5 +92,15 @@ function factsOf(exchange, running) {
   const first = exchange.first_event_ms ? `first event ${duration(exchange.first_event_ms)}` : "";
   const calls = exchange.calls.length > 1 ? count(exchange.calls.length, "call") : "";
   const all = running ? running.elapsed : duration(exchange.milliseconds);
-  return [running ? "running" : String(exchange.status), exchange.stream ? "stream" : "", first, all, tokens, calls, path, clock(exchange.started_at), exchange.id];
+  return [
+    running ? "running" : String(exchange.status),
+    exchange.stream ? "stream" : "",
+    first,
+    all,
+    tokens,
+    calls,
+    path,
+    clock(exchange.started_at),
+    exchange.id,
+  ];
 }

@@ -31,14 +31,38 @@ export class Detail {
     this.verdict = new Verdict();
     this.panes = new Panes();
     const onpick = (path) => this.panes.pin(path);
-    this.parts = { fields: new Fields({ onpick }), gemini: new GeminiAnswer(), openai: new OpenaiAnswer(), signatures: new Signatures({ onpick }),
-      attempts: new Attempts(), copy: new Copy({ facts, whole }), again: new Rerun({ facts, whole }) };
-    const titles = { fields: "Fields", gemini: "Gemini's answer", openai: "OpenAI's answer", signatures: "Signatures", attempts: "Attempts", copy: "Copy", again: "Run again" };
-    this.tabs = new Tabs("About this request", Object.entries(this.parts).map(([name, part]) => [name, titles[name], part.element]), ontab);
+    this.parts = {
+      fields: new Fields({ onpick }),
+      gemini: new GeminiAnswer(),
+      openai: new OpenaiAnswer(),
+      signatures: new Signatures({ onpick }),
+      attempts: new Attempts(),
+      copy: new Copy({ facts, whole }),
+      again: new Rerun({ facts, whole }),
+    };
+    const titles = {
+      fields: "Fields",
+      gemini: "Gemini's answer",
+      openai: "OpenAI's answer",
+      signatures: "Signatures",
+      attempts: "Attempts",
+      copy: "Copy",
+      again: "Run again",
+    };
+    this.tabs = new Tabs(
+      "About this request",
+      Object.entries(this.parts).map(([name, part]) => [name, titles[name], part.element]),
+      ontab,
+    );
     this.body = h("div", { class: "exchange" });
     const above = h("div", { class: "requests" }, this.panes.element, this.panes.hint);
     const below = h("div", { class: "below" }, this.tabs.list, this.tabs.panels);
-    this.body.append(this.verdict.element, above, splitter(this.body, { label: "Height of the requests", property: "--above", axis: "y", share: 52 }), below);
+    this.body.append(
+      this.verdict.element,
+      above,
+      splitter(this.body, { label: "Height of the requests", property: "--above", axis: "y", share: 52 }),
+      below,
+    );
     this.message = h("p", { class: "empty message", role: "status" });
     this.legend = legend();
     this.element = h("section", { class: "detail", "aria-label": "One request" }, this.message, this.legend, this.body);
@@ -64,7 +88,10 @@ export class Detail {
 
   // One read at a time: what changes meanwhile is read afterwards.
   async refresh() {
-    if (this.#busy) { this.#again = true; return; }
+    if (this.#busy) {
+      this.#again = true;
+      return;
+    }
     this.#busy = true;
     try {
       do {
@@ -99,11 +126,23 @@ export class Detail {
     this.#showVerdict();
     const isSent = exchange.was_sent !== false;
     const times = exchange.plan?.calls ?? 1;
-    this.panes.show({ request: exchange.request, upstream: exchange.upstream_request, notes, rightTitle: isSent ? "Gemini request, as it went" : "Gemini request, never sent",
-      rightNote: times > 1 ? `${isSent ? "sent" : "to be sent"} ${times} times` : "", rightEmpty: isSent ? "Nothing was kept of what went to Gemini." : "It was refused before anything was made for Gemini." });
+    this.panes.show({
+      request: exchange.request,
+      upstream: exchange.upstream_request,
+      notes,
+      rightTitle: isSent ? "Gemini request, as it went" : "Gemini request, never sent",
+      rightNote: times > 1 ? `${isSent ? "sent" : "to be sent"} ${times} times` : "",
+      rightEmpty: isSent
+        ? "Nothing was kept of what went to Gemini."
+        : "It was refused before anything was made for Gemini.",
+    });
     for (const part of Object.values(this.parts)) part.show(exchange, notes);
     this.tabs.setCount("fields", notes.filter((note) => note.severity).length, "losses");
-    this.tabs.setCount("attempts", exchange.calls.reduce((sum, call) => sum + call.attempts.length, 0) - 1, "retries or further calls");
+    this.tabs.setCount(
+      "attempts",
+      exchange.calls.reduce((sum, call) => sum + call.attempts.length, 0) - 1,
+      "retries or further calls",
+    );
   }
 
   #showVerdict() {
@@ -115,7 +154,13 @@ export class Detail {
   #runningOf(exchange) {
     const { elapsed, still } = this.elapsedOf(exchange);
     const what = exchange.events ? `${exchange.events} events so far` : "nothing has come yet";
-    return { elapsed: duration(elapsed), trouble: still > STILL ? `Still running: ${what}, and Gemini has been silent for ${duration(Math.floor(still / 1000) * 1000)}.` : "" };
+    return {
+      elapsed: duration(elapsed),
+      trouble:
+        still > STILL
+          ? `Still running: ${what}, and Gemini has been silent for ${duration(Math.floor(still / 1000) * 1000)}.`
+          : "",
+    };
   }
 
   #tick() {
@@ -124,7 +169,8 @@ export class Detail {
 }
 
 function whyNot(error, key) {
-  if (error instanceof ServerError && error.status === 404) return `There is no request ${key} (any more): the last hundred are kept, as long as the server runs.`;
+  if (error instanceof ServerError && error.status === 404)
+    return `There is no request ${key} (any more): the last hundred are kept, as long as the server runs.`;
   return `The request cannot be shown: ${error.message}`;
 }
 

@@ -12,11 +12,28 @@ const STATUSES = {
 };
 
 const FILTERS = {
-  status: { title: "Status", options: () => Object.keys(STATUSES), word: (name) => STATUSES[name][0], fits: (row, name) => STATUSES[name][1](row) },
-  model: { title: "Model", options: (rows) => rows.flatMap((row) => [row.model_asked, row.model]), fits: (row, name) => row.model === name || row.model_asked === name },
+  status: {
+    title: "Status",
+    options: () => Object.keys(STATUSES),
+    word: (name) => STATUSES[name][0],
+    fits: (row, name) => STATUSES[name][1](row),
+  },
+  model: {
+    title: "Model",
+    options: (rows) => rows.flatMap((row) => [row.model_asked, row.model]),
+    fits: (row, name) => row.model === name || row.model_asked === name,
+  },
   fate: { title: "Fate", options: () => Object.keys(FATES), fits: (row, name) => Boolean(row.fates[name]) },
-  code: { title: "Code", options: (rows) => rows.flatMap((row) => row.codes), fits: (row, name) => row.codes.includes(name) },
-  client: { title: "Client", options: (rows) => rows.map((row) => row.program), fits: (row, name) => row.program === name },
+  code: {
+    title: "Code",
+    options: (rows) => rows.flatMap((row) => row.codes),
+    fits: (row, name) => row.codes.includes(name),
+  },
+  client: {
+    title: "Client",
+    options: (rows) => rows.map((row) => row.program),
+    fits: (row, name) => row.program === name,
+  },
 };
 
 export class Filters {
@@ -24,15 +41,33 @@ export class Filters {
 
   constructor(onchange) {
     this.onchange = onchange;
-    this.search = h("input", { type: "search", id: "search", placeholder: "Search", "aria-label": "Search requests", "aria-keyshortcuts": "/", oninput: onchange });
-    this.toggle = button("Filters", () => this.open(this.panel.hidden), { "aria-expanded": "false", "aria-controls": "filters" });
-    this.panel = h("div", { class: "filters", id: "filters", hidden: true }, Object.entries(FILTERS).map(([name, filter]) => this.#select(name, filter)),
-      button("Show all", () => this.reset(), { class: "reset" }));
+    this.search = h("input", {
+      type: "search",
+      id: "search",
+      placeholder: "Search",
+      "aria-label": "Search requests",
+      "aria-keyshortcuts": "/",
+      oninput: onchange,
+    });
+    this.toggle = button("Filters", () => this.open(this.panel.hidden), {
+      "aria-expanded": "false",
+      "aria-controls": "filters",
+    });
+    this.panel = h(
+      "div",
+      { class: "filters", id: "filters", hidden: true },
+      Object.entries(FILTERS).map(([name, filter]) => this.#select(name, filter)),
+      button("Show all", () => this.reset(), { class: "reset" }),
+    );
     this.clears = button("Show all", () => this.reset());
   }
 
   #select(name, { title }) {
-    const select = h("select", { id: `filter-${name}`, onchange: () => this.#changed() }, h("option", { value: "" }, "any"));
+    const select = h(
+      "select",
+      { id: `filter-${name}`, onchange: () => this.#changed() },
+      h("option", { value: "" }, "any"),
+    );
     this.#selects.set(name, select);
     return h("div", { class: "filter" }, h("label", { for: `filter-${name}` }, title), select);
   }
@@ -67,17 +102,37 @@ export class Filters {
       const known = [...select.options].slice(1).map((option) => option.value);
       if (values.join("\n") === known.join("\n")) continue;
       const chosen = select.value;
-      select.replaceChildren(h("option", { value: "" }, "any"), ...values.map((value) => h("option", { value }, word(value))));
+      select.replaceChildren(
+        h("option", { value: "" }, "any"),
+        ...values.map((value) => h("option", { value }, word(value))),
+      );
       select.value = chosen;
     }
   }
 
   apply(rows) {
     const words = this.search.value.toLowerCase().split(/\s+/).filter(Boolean);
-    const chosen = [...this.#selects].filter(([, select]) => select.value).map(([name, select]) => [FILTERS[name].fits, select.value]);
-    return rows.filter((row) => chosen.every(([fits, value]) => fits(row, value)) && words.every((word) => textOf(row).includes(word)));
+    const chosen = [...this.#selects]
+      .filter(([, select]) => select.value)
+      .map(([name, select]) => [FILTERS[name].fits, select.value]);
+    return rows.filter(
+      (row) => chosen.every(([fits, value]) => fits(row, value)) && words.every((word) => textOf(row).includes(word)),
+    );
   }
 }
 
 const textOf = (row) =>
-  [row.id, row.path, row.model_asked, row.model, row.status, row.outcome, row.error, row.excerpt, row.program, ...row.codes].join(" ").toLowerCase();
+  [
+    row.id,
+    row.path,
+    row.model_asked,
+    row.model,
+    row.status,
+    row.outcome,
+    row.error,
+    row.excerpt,
+    row.program,
+    ...row.codes,
+  ]
+    .join(" ")
+    .toLowerCase();

@@ -9,7 +9,13 @@ import { Filters } from "./filters.js";
 
 const MOST = 100;
 export const STILL = 5_000;
-const OUTCOMES = { running: ["◌", "running"], complete: ["✓", "answered"], error: ["✕", "failed"], broken: ["✕", "broken off"], gone: ["⊘", "client gone"] };
+const OUTCOMES = {
+  running: ["◌", "running"],
+  complete: ["✓", "answered"],
+  error: ["✕", "failed"],
+  broken: ["✕", "broken off"],
+  gone: ["⊘", "client gone"],
+};
 
 export class List {
   #rows = new Map();
@@ -23,16 +29,32 @@ export class List {
     this.filters = new Filters(() => this.draw());
     this.items = h("ol", { class: "rows" });
     this.box = h("div", { class: "rows-box", tabindex: "-1" }, this.items);
-    this.list = new KeyedList(this.items, { keyOf: (row) => row.key, make: (row) => makeRow(row), update: (node, row) => this.#update(node, row) });
+    this.list = new KeyedList(this.items, {
+      keyOf: (row) => row.key,
+      make: (row) => makeRow(row),
+      update: (node, row) => this.#update(node, row),
+    });
     this.pause = button("Pause", () => this.#togglePause(), { "aria-pressed": "false" });
     this.clear = button("Clear", () => this.#clear());
     this.empty = empty;
     this.none = h("p", { class: "empty", hidden: true });
     this.restore = h("p", { class: "restore", hidden: true });
     this.number = h("span", { class: "muted number", role: "status" });
-    this.element = h("section", { class: "list", "aria-label": "Requests" },
-      h("div", { class: "tools" }, this.filters.search, h("div", { class: "buttons" }, this.filters.toggle, this.pause, this.clear, this.number), this.filters.panel),
-      this.empty, this.none, this.restore, this.box);
+    this.element = h(
+      "section",
+      { class: "list", "aria-label": "Requests" },
+      h(
+        "div",
+        { class: "tools" },
+        this.filters.search,
+        h("div", { class: "buttons" }, this.filters.toggle, this.pause, this.clear, this.number),
+        this.filters.panel,
+      ),
+      this.empty,
+      this.none,
+      this.restore,
+      this.box,
+    );
     this.box.addEventListener("keydown", (event) => this.#keys(event));
     setInterval(() => this.#tick(), 500);
   }
@@ -62,7 +84,10 @@ export class List {
   }
 
   get rows() {
-    return [...this.#rows.values()].filter((row) => !this.#cleared.has(row.key)).sort((a, b) => b.started_at - a.started_at).slice(0, MOST);
+    return [...this.#rows.values()]
+      .filter((row) => !this.#cleared.has(row.key))
+      .sort((a, b) => b.started_at - a.started_at)
+      .slice(0, MOST);
   }
 
   draw() {
@@ -73,10 +98,19 @@ export class List {
     this.empty.hidden = this.#rows.size > 0;
     this.none.hidden = !(rows.length && !this.shown.length);
     this.none.replaceChildren("No request fits the search and the filters. ", this.filters.clears);
-    setText(this.number, rows.length === this.shown.length ? `${rows.length}` : `${this.shown.length} of ${rows.length}`);
+    setText(
+      this.number,
+      rows.length === this.shown.length ? `${rows.length}` : `${this.shown.length} of ${rows.length}`,
+    );
     const cleared = [...this.#rows.keys()].filter((key) => this.#cleared.has(key)).length;
     this.restore.hidden = !cleared;
-    this.restore.replaceChildren(`${cleared} cleared. `, button("Bring them back", () => { this.#cleared.clear(); this.draw(); }));
+    this.restore.replaceChildren(
+      `${cleared} cleared. `,
+      button("Bring them back", () => {
+        this.#cleared.clear();
+        this.draw();
+      }),
+    );
   }
 
   #update(node, row) {
@@ -152,10 +186,23 @@ export class List {
 }
 
 function makeRow(row) {
-  const made = h("li", {}, h("a", { href: linkTo("requests", row.key) },
-    h("span", { class: "top" }, h("span", { class: "state" }), h("span", { class: "models" }), h("time", { class: "muted" })),
-    h("span", { class: "middle" }, h("span", { class: "excerpt" }), h("span", { class: "losses" })),
-    h("span", { class: "facts muted" })));
+  const made = h(
+    "li",
+    {},
+    h(
+      "a",
+      { href: linkTo("requests", row.key) },
+      h(
+        "span",
+        { class: "top" },
+        h("span", { class: "state" }),
+        h("span", { class: "models" }),
+        h("time", { class: "muted" }),
+      ),
+      h("span", { class: "middle" }, h("span", { class: "excerpt" }), h("span", { class: "losses" })),
+      h("span", { class: "facts muted" }),
+    ),
+  );
   return made;
 }
 
@@ -165,12 +212,22 @@ function fillRow(node, row) {
   const find = (name) => node.querySelector(name);
   find(".state").replaceChildren(forEyes(glyph), forReaders(`${word}. `));
   const answered = row.model && row.model !== row.model_asked ? row.model : "";
-  find(".models").replaceChildren(row.model_asked || (answered ? "" : shortPath(row.path)), answered ? h("span", { class: "answered" }, forEyes(" → "), forReaders(" answered by "), answered) : "");
+  find(".models").replaceChildren(
+    row.model_asked || (answered ? "" : shortPath(row.path)),
+    answered ? h("span", { class: "answered" }, forEyes(" → "), forReaders(" answered by "), answered) : "",
+  );
   setText(find("time"), clock(row.started_at));
   setText(find(".excerpt"), row.error && !row.excerpt ? row.error : row.excerpt);
   const tokens = row.tokens ? `${row.tokens[0] ?? 0}→${row.tokens[1] ?? 0} tok` : "";
-  const facts = [row.running ? (row.events ? `${row.events} events` : "waiting") : String(row.status), h("span", { class: "took" }, row.running ? "" : duration(row.milliseconds)),
-    row.first_event_ms ? `first ${duration(row.first_event_ms)}` : "", tokens, shortPath(row.path)];
-  find(".facts").replaceChildren(...facts.filter(Boolean).flatMap((fact, index) => [index ? forEyes(" · ", "dot") : "", fact]));
+  const facts = [
+    row.running ? (row.events ? `${row.events} events` : "waiting") : String(row.status),
+    h("span", { class: "took" }, row.running ? "" : duration(row.milliseconds)),
+    row.first_event_ms ? `first ${duration(row.first_event_ms)}` : "",
+    tokens,
+    shortPath(row.path),
+  ];
+  find(".facts").replaceChildren(
+    ...facts.filter(Boolean).flatMap((fact, index) => [index ? forEyes(" · ", "dot") : "", fact]),
+  );
   find(".losses").replaceChildren(...lossMarks(row.losses));
 }

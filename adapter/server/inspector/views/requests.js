@@ -13,19 +13,37 @@ export class Requests {
   #route = { key: "", tab: "" };
 
   constructor({ facts, onstate }) {
-    const empty = h("div", { class: "empty welcome", hidden: true }, h("h2", {}, "No requests yet"),
+    const empty = h(
+      "div",
+      { class: "empty welcome", hidden: true },
+      h("h2", {}, "No requests yet"),
       h("p", {}, "Point a program at this base URL, or send a test request from here. It shows up at once."),
-      h("p", {}, h("code", { class: "url" }, new URL("v1", location.href).href)), new TestRequest({ facts }).element,
-      h("p", {}, h("a", { href: linkTo("setup") }, "How to set up a client"), ", or ", h("a", { href: linkTo("paste") }, "paste a request"), " to see what would become of it."));
+      h("p", {}, h("code", { class: "url" }, new URL("v1", location.href).href)),
+      new TestRequest({ facts }).element,
+      h(
+        "p",
+        {},
+        h("a", { href: linkTo("setup") }, "How to set up a client"),
+        ", or ",
+        h("a", { href: linkTo("paste") }, "paste a request"),
+        " to see what would become of it.",
+      ),
+    );
     this.list = new List({ empty, onchange: (rows) => this.#changed(rows) });
-    this.detail = new Detail({ facts, elapsedOf: (exchange) => this.list.elapsed(this.list.find(exchange.key) ?? exchange),
-      ontab: (tab) => go(linkTo("requests", this.#route.key, tab), { replace: true }) });
+    this.detail = new Detail({
+      facts,
+      elapsedOf: (exchange) => this.list.elapsed(this.list.find(exchange.key) ?? exchange),
+      ontab: (tab) => go(linkTo("requests", this.#route.key, tab), { replace: true }),
+    });
     const back = h("a", { class: "back", href: linkTo("requests") }, "← All requests");
     this.detail.element.prepend(back);
     this.element = h("div", { class: "view three" }, this.list.element, this.detail.element);
     this.feed = new Feed({ onchanges: (changes) => this.list.take(changes), onstate });
     this.feed.run();
-    capabilities().then((shown) => this.detail.parts.again.offer(modelNames(shown)), () => {});
+    capabilities().then(
+      (shown) => this.detail.parts.again.offer(modelNames(shown)),
+      () => {},
+    );
   }
 
   // A request that the page does not have yet may come with the next change.

@@ -38,26 +38,93 @@ export class Setup {
     const root = new URL(".", location.href).href.replace(/\/$/, "");
     const url = `${root}/v1`;
     const key = facts.needs_key ? "one of the client keys" : "unused";
-    this.element = h("div", { class: "view page", tabindex: "0" }, h("h2", {}, "Set up a client"),
-      h("p", {}, facts.emulator ? "The built-in emulator answers: strict and deterministic, without a key. Set GEMINI_API_KEY and start again to call Gemini itself." : `Requests go to ${facts.upstream_label}.`),
-      h("dl", { class: "base" }, h("div", {}, h("dt", {}, "Base URL"), h("dd", {}, h("code", { class: "url" }, url), copyButton(() => url))),
-        h("div", {}, h("dt", {}, "API key"), h("dd", {}, facts.needs_key ? "One of the client keys that this server was given." : "None is asked for: any text will do."))),
+    this.element = h(
+      "div",
+      { class: "view page", tabindex: "0" },
+      h("h2", {}, "Set up a client"),
+      h(
+        "p",
+        {},
+        facts.emulator
+          ? "The built-in emulator answers: strict and deterministic, without a key. Set GEMINI_API_KEY and start again to call Gemini itself."
+          : `Requests go to ${facts.upstream_label}.`,
+      ),
+      h(
+        "dl",
+        { class: "base" },
+        h(
+          "div",
+          {},
+          h("dt", {}, "Base URL"),
+          h(
+            "dd",
+            {},
+            h("code", { class: "url" }, url),
+            copyButton(() => url),
+          ),
+        ),
+        h(
+          "div",
+          {},
+          h("dt", {}, "API key"),
+          h(
+            "dd",
+            {},
+            facts.needs_key
+              ? "One of the client keys that this server was given."
+              : "None is asked for: any text will do.",
+          ),
+        ),
+      ),
       new TestRequest({ facts }).element,
-      h("div", { class: "snippets" }, snippets(url, root, key).map(([title, about, text]) => snippet(title, about, () => text))),
-      facts.emulator ? gifts() : "");
+      h(
+        "div",
+        { class: "snippets" },
+        snippets(url, root, key).map(([title, about, text]) => snippet(title, about, () => text)),
+      ),
+      facts.emulator ? gifts() : "",
+    );
   }
 
   show() {}
 }
 
 const snippets = (url, root, key) => [
-  ["Environment", "most tools read these", `export OPENAI_BASE_URL=${url}\nexport OPENAI_API_KEY=${key.split(" ")[0] === "one" ? "KEY" : key}`],
-  ["curl", "", `curl ${url}/chat/completions \\\n  -H 'content-type: application/json' \\\n${key === "unused" ? "" : "  -H \"authorization: Bearer $OPENAI_API_KEY\" \\\n"}  -d '${JSON.stringify(TEST)}'`],
-  ["Python, openai", "", `from openai import OpenAI\n\nclient = OpenAI(base_url="${url}", api_key="${key === "unused" ? key : "KEY"}")\nanswer = client.chat.completions.create(\n    model="${MODEL}",\n    messages=[{"role": "user", "content": "Say hello in Latin."}],\n)\nprint(answer.choices[0].message.content)`],
-  ["JavaScript, openai", "", `import OpenAI from "openai";\n\nconst client = new OpenAI({ baseURL: "${url}", apiKey: "${key === "unused" ? key : "KEY"}" });\nconst answer = await client.chat.completions.create({\n  model: "${MODEL}",\n  messages: [{ role: "user", content: "Say hello in Latin." }],\n});\nconsole.log(answer.choices[0].message.content);`],
-  ["LangChain", "", `from langchain_openai import ChatOpenAI\n\nmodel = ChatOpenAI(model="${MODEL}", base_url="${url}", api_key="${key === "unused" ? key : "KEY"}")\nprint(model.invoke("Say hello in Latin.").content)`],
-  ["LlamaIndex", "", `from llama_index.llms.openai_like import OpenAILike\n\nmodel = OpenAILike(\n    model="${MODEL}",\n    api_base="${url}",\n    api_key="${key === "unused" ? key : "KEY"}",\n    is_chat_model=True,\n    is_function_calling_model=True,\n)\nprint(model.complete("Say hello in Latin."))`],
-  ["Python, google-genai", "Gemini's own API is served as well", `from google import genai\n\nclient = genai.Client(api_key="${key === "unused" ? key : "KEY"}", http_options={"base_url": "${root}", "api_version": "v1beta"})\nprint(client.models.generate_content(model="${MODEL}", contents="Say hello in Latin.").text)`],
+  [
+    "Environment",
+    "most tools read these",
+    `export OPENAI_BASE_URL=${url}\nexport OPENAI_API_KEY=${key.split(" ")[0] === "one" ? "KEY" : key}`,
+  ],
+  [
+    "curl",
+    "",
+    `curl ${url}/chat/completions \\\n  -H 'content-type: application/json' \\\n${key === "unused" ? "" : '  -H "authorization: Bearer $OPENAI_API_KEY" \\\n'}  -d '${JSON.stringify(TEST)}'`,
+  ],
+  [
+    "Python, openai",
+    "",
+    `from openai import OpenAI\n\nclient = OpenAI(base_url="${url}", api_key="${key === "unused" ? key : "KEY"}")\nanswer = client.chat.completions.create(\n    model="${MODEL}",\n    messages=[{"role": "user", "content": "Say hello in Latin."}],\n)\nprint(answer.choices[0].message.content)`,
+  ],
+  [
+    "JavaScript, openai",
+    "",
+    `import OpenAI from "openai";\n\nconst client = new OpenAI({ baseURL: "${url}", apiKey: "${key === "unused" ? key : "KEY"}" });\nconst answer = await client.chat.completions.create({\n  model: "${MODEL}",\n  messages: [{ role: "user", content: "Say hello in Latin." }],\n});\nconsole.log(answer.choices[0].message.content);`,
+  ],
+  [
+    "LangChain",
+    "",
+    `from langchain_openai import ChatOpenAI\n\nmodel = ChatOpenAI(model="${MODEL}", base_url="${url}", api_key="${key === "unused" ? key : "KEY"}")\nprint(model.invoke("Say hello in Latin.").content)`,
+  ],
+  [
+    "LlamaIndex",
+    "",
+    `from llama_index.llms.openai_like import OpenAILike\n\nmodel = OpenAILike(\n    model="${MODEL}",\n    api_base="${url}",\n    api_key="${key === "unused" ? key : "KEY"}",\n    is_chat_model=True,\n    is_function_calling_model=True,\n)\nprint(model.complete("Say hello in Latin."))`,
+  ],
+  [
+    "Python, google-genai",
+    "Gemini's own API is served as well",
+    `from google import genai\n\nclient = genai.Client(api_key="${key === "unused" ? key : "KEY"}", http_options={"base_url": "${root}", "api_version": "v1beta"})\nprint(client.models.generate_content(model="${MODEL}", contents="Say hello in Latin.").text)`,
+  ],
 ];
 
 const GIFTS = [
@@ -70,6 +137,15 @@ const GIFTS = [
 ];
 
 function gifts() {
-  return h("section", { class: "gifts" }, h("h3", {}, "What the emulator understands"), h("p", { class: "muted" }, "In the words of a prompt:"),
-    h("dl", {}, GIFTS.map(([words, what]) => h("div", {}, h("dt", {}, h("code", {}, words)), h("dd", {}, what)))));
+  return h(
+    "section",
+    { class: "gifts" },
+    h("h3", {}, "What the emulator understands"),
+    h("p", { class: "muted" }, "In the words of a prompt:"),
+    h(
+      "dl",
+      {},
+      GIFTS.map(([words, what]) => h("div", {}, h("dt", {}, h("code", {}, words)), h("dd", {}, what))),
+    ),
+  );
 }
