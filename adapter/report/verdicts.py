@@ -8,13 +8,13 @@ import msgspec
 
 from adapter.report.records import RecordedRequest
 from adapter.report.schemas import LossySchema, lossy_schemas
-from adapter.report.translations import Translation, endpoints
 from adapter.translate.core.capabilities import ServedModel
 from adapter.translate.core.codes import Severity
 from adapter.translate.core.context import Options
 from adapter.translate.core.notes import Note, Rejected
 from adapter.translate.core.strictness import gravest_first
 from adapter.translate.token_arrays import Detokenize
+from adapter.translate.translations import Translation, endpoints
 from adapter.wire.limits import LimitExceeded
 
 _INDEX = re.compile(r"\[[^][]*\]?")

@@ -13,6 +13,7 @@ import orjson
 from adapter.server.observe.ledger_entries import note_as_json
 from adapter.server.pipeline.errors import TABLE, Malformed, failure_of, malformed
 from adapter.server.pipeline.ledger_headers import check
+from adapter.server.pipeline.openai_tokens import detokenizer
 from adapter.server.pipeline.service import DECODING_ERRORS, Predict, decoded
 from adapter.settings import (
     Catalogue,
@@ -27,9 +28,11 @@ from adapter.settings.models import utc_day
 from adapter.translate.answer import completion
 from adapter.translate.core.context import Context, Stamp
 from adapter.translate.core.strictness import Strictness, counts_by_severity
+from adapter.translate.moderations import DEFAULT_MODEL
 from adapter.translate.plan import PLANNERS, Plan, endpoint_of
 from adapter.translate.responses import fields as responses
 from adapter.translate.targets import full_ledger, values_of
+from adapter.translate.translations import Translation, endpoints
 from adapter.upstream.errors import InvalidModelName
 from adapter.upstream.model_path import model_path
 from adapter.upstream.settings import base_url
@@ -40,6 +43,11 @@ from adapter.wire.openai.responses import ResponsesRequest
 from adapter.wire.reader import check_values
 
 REDACTED = "[redacted]"
+
+_EVENTS = ("", "?alt=sse")
+
+DEFAULT_MODELS = {"/v1/moderations": DEFAULT_MODEL}
+"""Models of endpoints whose requests need not name one."""
 
 _ANSWERS = {"candidates", "promptFeedback", "usageMetadata", "modelVersion"}
 
@@ -64,13 +72,18 @@ def described(
 
 
 def _url(plan: Plan, settings: Settings) -> str:
+    return _url_of(plan.model, plan.method, settings) + _EVENTS[bool(plan.context.request.stream)]
+
+
+def _url_of(model: str, method: str, settings: Settings) -> str:
     upstream = upstream_settings(settings)
+    if method == "decisions":
+        return f"{base_url(upstream.url)}/{method}"
     try:
-        path = model_path(plan.model, upstream.models)
+        path = model_path(model, upstream.models)
     except InvalidModelName:
         raise Malformed("this is not the name of a model", "model", "invalid_value") from None
-    events = "?alt=sse" if plan.context.request.stream else ""
-    return f"{base_url(upstream.url)}/{path}:{plan.method}{events}"
+    return f"{base_url(upstream.url)}/{path}:{method}"
 
 
 def _headers(settings: Settings) -> dict[str, str]:
@@ -134,7 +147,7 @@ class DryRun(NamedTuple):
     def _forwards(self, text: bytes, endpoint: str) -> dict[str, Any]:
         planner = PLANNERS.get(endpoint)
         if planner is None:
-            raise Malformed(f"there are plans for {', '.join(PLANNERS)}, not for {endpoint}", "url", "invalid_value")
+            return self._other(text, endpoint)
         request, unknown = decoded(text, planner.request, request_limits(self.settings))
         # Every request that has a planner names its model.
         served = find_served_model(request.model or "", self.names)  # type: ignore[attr-defined]
@@ -142,6 +155,40 @@ class DryRun(NamedTuple):
         check(plan.notes, self.strictness, self.settings.notes)
         shown = {"endpoint": endpoint, **described(plan, self.settings, self.predict)}
         return with_values(shown, text, plan) if self.values else shown
+
+    def _other(self, text: bytes, endpoint: str) -> dict[str, Any]:
+        """A request of an endpoint that is no chat: its calls, and its ledger."""
+        known = endpoints(detokenizer())
+        if endpoint not in known:
+            raise Malformed(f"there are plans for {', '.join(known)}, not for {endpoint}", "url", "invalid_value")
+        request, unknown = decoded(text, known[endpoint].request, request_limits(self.settings))
+        name = getattr(request, "model", None) or DEFAULT_MODELS.get(endpoint, "")
+        # Completions are answered by chat models.
+        kind = "chat/completions" if endpoint == "/v1/completions" else endpoint.removeprefix("/v1/")
+        served = find_served_model(name, self.names, kind)
+        made = known[endpoint].translate(request, unknown, served, options(self.settings))
+        check(made.notes, self.strictness, self.settings.notes)
+        events = _EVENTS[made.method == "streamGenerateContent"]
+        return {
+            "endpoint": endpoint,
+            "model": made.served.model,
+            "method": made.method,
+            "calls": len(made.bodies),
+            "url": _url_of(made.served.model, made.method, self.settings) + events,
+            "headers": _headers(self.settings),
+            "body": made.bodies[0] if len(made.bodies) == 1 else made.bodies,
+            "losses": counts_by_severity(made.notes),
+            "notes": [note_as_json(note) for note in made.notes],
+            "predicted_error": self._predicted(made),
+        }
+
+    def _predicted(self, made: Translation) -> Any:
+        """What Gemini would say to the first call that it refuses; other methods than generations have no validator."""
+        if self.predict is None or not made.method.lower().endswith("generatecontent"):
+            return None
+        bodies = (orjson.loads(encode(body)) for body in made.bodies)
+        found = (self.predict(made.served.model, made.method, body) for body in bodies)
+        return next((error for error in found if error is not None), None)
 
     def _backwards(self, text: bytes) -> dict[str, Any]:
         """OpenAI's answer for one of Gemini's, to a request that asked for nothing in particular."""

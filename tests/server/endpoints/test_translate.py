@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from adapter.server.routes import ENDPOINTS
+from adapter.translate.translations import endpoints
 from tests.support.scripted import adapter, answer, chat, scripted
 
 RESPONSES = "/v1/responses"
@@ -91,3 +93,39 @@ async def test_values_are_shown_on_request():
         shown = (await client.post("/translate?values=true", json=chat("hi", seed=7))).json()
     seed = next(note for note in shown["notes"] if note["path"] == "seed")
     assert (seed["before"], seed["after"]) == (7, [7])
+
+
+OTHERS = {
+    "/v1/completions": {"model": "gemini-2.5-flash", "prompt": "Once", "max_tokens": 9, "best_of": 3, "user": "me"},
+    "/v1/embeddings": {"model": "text-embedding-3-small", "input": ["a", "b"], "user": "me"},
+    "/v1/decisions": {
+        "model": "gemini-decision-1",
+        "input": "It rains.",
+        "questions": [{"type": "predicate", "instructions": "Does it rain?"}],
+    },
+    "/v1/moderations": {"input": "hello"},
+}
+
+
+@pytest.mark.parametrize(("path", "body"), OTHERS.items(), ids=OTHERS.keys())
+async def test_every_endpoint_that_translates_is_shown_as_it_is_served(path, body):
+    line = {"custom_id": "1", "method": "POST", "url": path, "body": body}
+    async with scripted(says_hello) as upstream, adapter(upstream) as client:
+        shown = (await client.post("/translate", json=line)).json()
+        assert upstream.seen == []
+        served = await client.post(path, json=body)
+    assert shown["endpoint"] == path, shown
+    assert shown["body"] == upstream.seen[0].body
+    assert shown["url"].endswith(upstream.seen[0].path)
+    assert shown["calls"] == 1
+    told = served.headers.get("x-adapter-notes", "")
+    # The upstream's answer is a chat's: where that is none of the endpoint's, there is no ledger to compare.
+    assert served.status_code != 200 or all(note["code"] in told for note in shown["notes"] if "code" in note)
+
+
+def test_every_endpoint_that_asks_gemini_can_be_shown():
+    shown = set(endpoints(None))
+    asking = {one.path for one in ENDPOINTS if one.asks_gemini and one.takes is not None and "{" not in one.path}
+    # What asks Gemini about a request of the Responses API is shown as that request.
+    assert asking - shown == {"/v1/responses/input_tokens", "/v1/responses/compact"}
+    assert shown <= asking
