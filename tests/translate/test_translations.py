@@ -1,0 +1,63 @@
+"""Each endpoint that is translated without a call: its bodies, its method, its ledger."""
+
+import json
+
+import pytest
+
+from adapter.translate.core.capabilities import ModelCapabilities, ServedModel
+from adapter.translate.core.context import Options
+from adapter.translate.core.notes import Rejected
+from adapter.translate.translations import endpoints
+from adapter.wire.base import encode
+
+DECIDES = {"output": ("DECISION",)}
+
+REQUESTS = {
+    "/v1/chat/completions": ({"messages": [{"role": "user", "content": "hi"}], "user": "me"}, {}, "generateContent", 1),
+    "/v1/responses": ({"input": "hi", "user": "me", "stream": True}, {}, "streamGenerateContent", 1),
+    "/v1/completions": ({"prompt": ["a", "b"], "max_tokens": 9, "user": "me"}, {}, "generateContent", 2),
+    "/v1/embeddings": (
+        {"input": ["a", "b"], "user": "me"},
+        {"dimensions": 3_072, "output": ("EMBEDDING",)},
+        "batchEmbedContents",
+        1,
+    ),
+    "/v1/decisions": (
+        {"input": "It rains.", "questions": [{"type": "predicate", "instructions": "Does it?"}], "new": 1},
+        DECIDES,
+        "decisions",
+        1,
+    ),
+    "/v1/moderations": ({"input": ["a", "b"], "new": 1}, DECIDES, "decisions", 1),
+}
+
+
+def translated(path, body, **row):
+    endpoint = endpoints(None)[path]
+    served = ServedModel("m", ModelCapabilities(pattern="*", source="", date="", **row), "", "m")
+    request, unknown = endpoint.decode(json.dumps({"model": "m", **body}).encode())
+    return endpoint.translate(request, unknown, served, Options())
+
+
+@pytest.mark.parametrize("path", REQUESTS)
+def test_each_endpoint_has_bodies_a_method_and_a_ledger(path):
+    body, row, method, calls = REQUESTS[path]
+    made = translated(path, body, **row)
+    assert (made.method, len(made.bodies)) == (method, calls)
+    assert all(json.loads(encode(one)) for one in made.bodies)
+    assert {"user-not-sent", "unknown-field"} & {note.code for note in made.notes}
+
+
+def test_the_list_is_whole():
+    assert set(endpoints(None)) == set(REQUESTS)
+
+
+def test_contents_are_rated_one_by_one_where_nothing_decides():
+    made = translated("/v1/moderations", {"input": ["a", "b"]})
+    assert (made.method, len(made.bodies)) == ("generateContent", 2)
+
+
+def test_a_refusal_names_the_clients_field():
+    with pytest.raises(Rejected) as refused:
+        translated("/v1/completions", {"prompt": "a", "temperature": 9})
+    assert refused.value.note.path == "temperature"
