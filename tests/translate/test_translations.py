@@ -1,6 +1,7 @@
 """Each endpoint that is translated without a call: its bodies, its method, its ledger."""
 
 import json
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,7 @@ from adapter.wire.base import encode
 
 DECIDES = {"output": ("DECISION",)}
 
-REQUESTS = {
+REQUESTS: dict[str, tuple[dict[str, Any], dict[str, Any], str, int]] = {
     "/v1/chat/completions": ({"messages": [{"role": "user", "content": "hi"}], "user": "me"}, {}, "generateContent", 1),
     "/v1/responses": ({"input": "hi", "user": "me", "stream": True}, {}, "streamGenerateContent", 1),
     "/v1/completions": ({"prompt": ["a", "b"], "max_tokens": 9, "user": "me"}, {}, "generateContent", 2),
