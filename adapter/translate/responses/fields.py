@@ -294,6 +294,8 @@ RULES: dict[str, Rule] = {
     "access_programs": access_programs,
     "image": image,
     "client_metadata": client_metadata,
+    # Chat's spelling, which Open WebUI sends here (0.12, 2026-11).
+    "reasoning_effort": same("reasoning_effort"),
     "safety_settings": same("safety_settings"),
     "google": same("google"),
     "extra_body": same("extra_body"),

@@ -81,7 +81,7 @@ def blank(view: View, stamp: Stamp, status: str = "in_progress") -> Response:
         top_logprobs=asked.top_logprobs or 0,
         temperature=1.0 if asked.temperature is None else asked.temperature,
         reasoning=ReasoningEcho(
-            effort=thinking.effort if thinking else None,
+            effort=(thinking.effort if thinking else None) or asked.reasoning_effort,
             summary=(thinking.summary or thinking.generate_summary) if thinking else None,
         ),
         user=asked.user,

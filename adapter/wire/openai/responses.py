@@ -227,6 +227,7 @@ class ResponsesRequest(Wire):
     access_programs: msgspec.Raw = ABSENT
     image: msgspec.Raw = ABSENT
     client_metadata: msgspec.Raw = ABSENT
+    reasoning_effort: str | None = None
     safety_settings: msgspec.Raw = ABSENT
     google: msgspec.Raw = ABSENT
     extra_body: msgspec.Raw = ABSENT
