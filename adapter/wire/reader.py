@@ -43,7 +43,7 @@ class Outline(NamedTuple):
 def read(body: bytes, type_: type[T], limits: Limits = DEFAULTS) -> tuple[T, dict[str, msgspec.Raw]]:
     """Decode a body as `base.decode` does, within the limits. Also raises `LimitExceeded`."""
     body = body.removeprefix(BYTE_ORDER_MARK)
-    if check_values(body, limits) <= FEW:
+    if len(body) <= min(SMALL, limits.values) or check_values(body, limits) <= FEW:
         value, unknown = decode(body, type_, limits.unknown_fields)
         check_lists(value, limits)
     else:
@@ -57,8 +57,8 @@ def read(body: bytes, type_: type[T], limits: Limits = DEFAULTS) -> tuple[T, dic
 
 
 def check_values(body: bytes, limits: Limits) -> int:
-    """The number of a body's values, or more; 0 for a short one. Raises `LimitExceeded`, `TooDeep`."""
-    most_values = json_counts.values_at_most(body) if len(body) > min(SMALL, limits.values) else 0
+    """The number of a body's values, or more. Raises `LimitExceeded`, `TooDeep`."""
+    most_values = json_counts.values_at_most(body)
     if most_values > limits.values:
         json_counts.check(body, limits.values, "values")
     return most_values

@@ -14,7 +14,7 @@ from adapter.server.observe.exchange_log import Exchange
 from adapter.server.pipeline import ledger_headers as notes
 from adapter.server.pipeline.fallback import Plans
 from adapter.server.pipeline.service import Service
-from adapter.server.state.stored_objects import Past, Recall, State
+from adapter.server.state.stored_objects import Past, Places, Recall, State
 from adapter.translate.answer import continuation
 from adapter.translate.core.context import Stamp
 from adapter.translate.core.notes import Fate, Note, Rejected
@@ -52,8 +52,8 @@ class Turn(NamedTuple):
 
         The log of exchanges keeps it long after the request, so it must not hold `past`: its bytes would stay reserved.
         """
-        view, places = self.view, self.past.places
-        return lambda chats: places.path(view.path(chats))
+        view, before, source, indexes = self.view, self.past.before, self.past.source, self.past.indexes
+        return lambda chats: Places(before, source, indexes).path(view.path(chats))
 
 
 class Memory(NamedTuple):

@@ -83,14 +83,9 @@ class Past(NamedTuple):
         owner = response_id.partition("_")[2]
         return _encoded(input_items(msgspec.structs.replace(self.request, input=self.given), owner))
 
-    @property
-    def places(self) -> "Places":
-        """The way to the client's paths."""
-        return Places(self.before, self.source, self.indexes)
-
     def path(self, path: str) -> str:
         """The client's path for one of the whole request."""
-        return self.places.path(path)
+        return Places(self.before, self.source, self.indexes).path(path)
 
     def notes(self, notes: Sequence[Note]) -> list[Note]:
         """A ledger under the client's paths. That earlier thoughts stay behind is no loss of this request's."""

@@ -36,7 +36,7 @@ def messages(value: list[Message], context: Context) -> Outcome:
         read_messages(value, turns)
     except Rejected as rejection:
         raise Rejected(f"messages{rejection.note.path}", rejection.note.code, rejection.note.reason) from None
-    if turns.history.misses_records:
+    if not turns.history.is_complete and turns.history.misses_records:
         turns.note("", Fate.APPROXIMATED, "signature-store-unreadable", _UNREADABLE)
     system = Content(parts=turns.system) if turns.system else None
     return exact(GenerateContentRequest(system_instruction=system, contents=turns.contents), turns.notes)
@@ -47,12 +47,14 @@ def read_messages(value: list[Message], turns: Turns) -> None:
     if not value:
         raise Rejected("", "value-missing", "there must be at least one message")
     turns.shared_roles = shared_roles((message.role, message.name) for message in value if message.name)
-    steps = PlainSteps(turns)
     index = _leading_system(value, turns)
+    # The first answer needs it; most small requests have none.
+    steps: PlainSteps | None = None
     while index < len(value):
         if value[index].role != "assistant":
             index = _other(value, index, turns)
         else:
+            steps = steps or PlainSteps(turns)
             index = steps.add(value, index) or _block(value, index, turns)
     _ends(turns)
     _sentinels(turns)

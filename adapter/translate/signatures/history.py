@@ -122,8 +122,8 @@ class History:
 
     @property
     def misses_records(self) -> bool:
-        """Whether the store could not be read and may hold something of an answer of which nothing is known."""
-        return not self.is_complete and not all(answer.is_known for answer in self._answers.values())
+        """Whether there are answers of which nothing is known."""
+        return not all(answer.is_known for answer in self._answers.values())
 
     @property
     def keeps_call_ids(self) -> bool:

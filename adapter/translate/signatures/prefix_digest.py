@@ -131,13 +131,15 @@ class PrefixDigest:
             places = self._places.get(message.tool_call_id or f"name:{message.name}")
             self._results.append((places.pop(0) if places else len(self._results), form))
             return
-        self._end_results()
+        if self._results:
+            self._end_results()
         name = b"s" if role in _SYSTEM_ROLES else role.encode()
         self._running.update(b"m%d:%b%b" % (len(name), name, form))
 
     def add_answer(self, form: bytes, asked: Sequence[ToolCall], digests: Sequence[str]) -> None:
         """Take the next answer by its form, and by its calls and their digests."""
-        self._end_results()
+        if self._results:
+            self._end_results()
         self._running.update(form)
         # Results are told by their call's place among the sorted calls.
         if len(asked) == 1 and asked[0].id:
@@ -153,7 +155,7 @@ class PrefixDigest:
         """Take the results that came since the last answer."""
         if len(self._results) == 1:
             self._running.update(b"t1:%d:%b" % self._results.pop())
-        elif self._results:
+        else:
             self._running.update(b"t%d:" % len(self._results))
             for place, form in sorted(self._results):
                 self._running.update(b"%d:%b" % (place, form))
@@ -165,7 +167,8 @@ class PrefixDigest:
 
     def key_of_next(self, form: bytes) -> str:
         """The key that an answer of this form has behind all messages so far."""
-        self._end_results()
+        if self._results:
+            self._end_results()
         after = self._running.copy()
         after.update(form)
         return f"turn:{after.hexdigest()}"
