@@ -89,7 +89,7 @@ async def get_item(call: Call) -> None:
     """One item of a conversation."""
     state, client = call.service.state, call.client
     path = call.parameters
-    await call.send(await state.conversation_item(path["conversation_id"], path["item_id"], client.id))
+    await call.send_stored(await state.conversation_item(path["conversation_id"], path["item_id"], client.id))
 
 
 async def delete_item(call: Call) -> None:

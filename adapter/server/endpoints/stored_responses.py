@@ -62,7 +62,7 @@ async def get_response(call: Call) -> None:
     response_id = call.parameters["response_id"]
     record = await call.jobs.find(response_id, call.client.id)
     if call.query.get("stream", "").lower() not in ("true", "1"):
-        await call.send(bytes(record.response))
+        await call.send_stored(bytes(record.response))
         return
     if not answer_of(record).background:
         raise Rejected("stream", "setting-contradicted", "only a response in the background can be streamed again")

@@ -141,6 +141,15 @@ class Call:
         self.exchange.status, self.exchange.answer = status, [body]
         return respond(self.send_message, status, body, headers)
 
+    async def send_stored(self, body: bytes) -> None:
+        """Send what is stored; until it is sent, it counts among the bodies that are held. Raises `Overloaded`."""
+        budget = self.service.body_budget
+        budget.reserve(len(body))
+        try:
+            await self.send(body)
+        finally:
+            budget.release(len(body))
+
     def send_translated(self, plans: Plans, answer: object) -> Awaitable[None]:
         """Send a whole answer, with what became of the request in its headers."""
         return self.send(answer, self.service.headers(plans, self.exchange.reply_notes))

@@ -65,8 +65,8 @@ class Past(NamedTuple):
 
     `request` has the earlier items in front of its own, `before` in number; they came from `source`, a field of the
     request. `given` are its own items as they are stored, with their `indexes` in the client's input: what the earlier
-    items have already is not among them. `history` are ids of the responses before. `held` is the room that the
-    earlier items take. `found` are notes on what is stored otherwise than it was sent.
+    items have already is not among them. `history` are ids of the responses before. `held` are the bytes that
+    the earlier items take. `found` are notes on what is stored otherwise than it was sent.
     """
 
     request: ResponsesRequest
@@ -102,7 +102,7 @@ class Past(NamedTuple):
 class Histories(NamedTuple):
     """How much of what is stored one request may bring back, where that is counted, and where it is decoded."""
 
-    room: ByteBudget
+    budget: ByteBudget
     max_bytes: int
     limits: Limits
     work: Callable[[int], Work]
@@ -127,7 +127,7 @@ class Recall:
         history: list[str] = []
         items: list[msgspec.Raw] = []
         source = ""
-        held = HeldBytes(self._histories.room)
+        held = HeldBytes(self._histories.budget)
         if request.previous_response_id is not None:
             source = "previous_response_id"
             history, items = await self._chain(request.previous_response_id, client, held)
@@ -151,7 +151,7 @@ class Recall:
         return Past(request, len(items), source, new, history, held, indexes, found)
 
     def _hold(self, size: int, held: HeldBytes, source: str) -> None:
-        """Take room for what is about to be loaded. Raises `NotStored` for too much, `Overloaded`."""
+        """Reserve bytes for what is about to be loaded. Raises `NotStored` for too much, `Overloaded`."""
         most = self._histories.max_bytes
         if held.size + size > most:
             text = f"The history has more than {most} bytes (the setting max_history): compact it, or leave out images."
@@ -231,7 +231,7 @@ class Recall:
 
     async def inputs(self, record: StoredResponse, client: str) -> list[msgspec.Raw]:
         """All that a response answered: the items of the responses before it, and its own. Raises `NotStored`."""
-        self._hold(await self._documents.size(record.history, client), HeldBytes(self._histories.room), "response_id")
+        self._hold(await self._documents.size(record.history, client), HeldBytes(self._histories.budget), "response_id")
         records = await self._records(record.history, client)
         earlier = [item for id_ in record.history if id_ in records for item in _all_items(records[id_])]
         return [*earlier, *record.input]
@@ -349,7 +349,7 @@ class State(Recall):
         self, conversation_id: str, items: Sequence[InputItem], taken: Sequence[str | None], client: str
     ) -> tuple[list[Document], list[msgspec.Raw]]:
         """What is stored of a conversation's new items, and the items as they are stored. Raises `NotStored`."""
-        held = HeldBytes(self._histories.room)
+        held = HeldBytes(self._histories.budget)
         free, _taken = with_free_ids(await self.resolved(items, client, held), taken)
         owner = f"{conversation_id.partition('_')[2]}v{secrets.token_hex(4)}"
         stored = _encoded(input_items(ResponsesRequest(model="", input=free), owner))

@@ -120,3 +120,18 @@ def test_room_is_taken_as_long_as_what_it_stands_for_lives():
         held.reserve(6)
     del held
     room.reserve(10)
+
+
+async def test_a_single_item_and_a_response_count_among_the_bodies_that_are_held_at_once(tmp_path):
+    where = f"sqlite:{tmp_path / 'state.sqlite3'}"
+    async with scripted(says_ok) as upstream, adapter(upstream, store=where) as client:
+        conversation = await conversation_of(client, 1)
+        item = (await client.get(f"{CONVERSATIONS}/{conversation}/items")).json()["data"][0]["id"]
+        made = (await turn(client, "hi", instructions=LONG)).json()["id"]
+        paths = [f"{CONVERSATIONS}/{conversation}/items/{item}", f"{PATH}/{made}"]
+        assert [(await client.get(path)).status_code for path in paths] == [200, 200]
+    async with (
+        scripted(says_ok) as upstream,
+        adapter(upstream, store=where, max_bodies=50_000, max_body=50_000) as client,
+    ):
+        assert [(await client.get(path)).status_code for path in paths] == [503, 503]
