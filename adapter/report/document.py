@@ -115,6 +115,14 @@ class AskedModel(msgspec.Struct, frozen=True, kw_only=True):
     grades: dict[str, dict[str, int]]
 
 
+class EndpointReport(msgspec.Struct, frozen=True, kw_only=True):
+    """An endpoint: how many requests it had, and their grades on each target."""
+
+    path: str
+    requests: int
+    grades: dict[str, dict[str, int]]
+
+
 class SchemaReport(msgspec.Struct, frozen=True, kw_only=True):
     """A schema of a tool or a format that loses something on the map's target, and `linted`: what to send in its place.
 
@@ -150,7 +158,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     formats: dict[str, int]
     unreadable: dict[str, int]
     unreadable_at: dict[str, str]
-    paths: dict[str, int]
+    endpoints: list[EndpointReport]
     others: dict[str, int]
     most_input: int
     most_output: int
@@ -192,7 +200,7 @@ def report_of(
         formats=dict(result.formats.most_common()),
         unreadable=dict(result.unreadable.most_common()),
         unreadable_at=result.places,
-        paths=dict(tally.paths.most_common()),
+        endpoints=[_endpoint(path, count, tally.by_path[path]) for path, count in tally.paths.most_common()],
         others=dict(tally.others.most_common()),
         most_input=tally.most_input,
         most_output=tally.most_output,
@@ -224,6 +232,12 @@ def _target(name: str, tally: TargetTally, row: ModelCapabilities | None, platfo
             before=round(tally.dollars_before, 6),
             after=round(tally.dollars_after, 6),
         ),
+    )
+
+
+def _endpoint(path: str, count: int, grades: Mapping[str, Counter[str]]) -> EndpointReport:
+    return EndpointReport(
+        path=path, requests=count, grades={target: _graded(counts) for target, counts in grades.items()}
     )
 
 

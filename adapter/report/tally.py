@@ -239,7 +239,8 @@ def cost_of(usage: RecordedUsage | None, model: str) -> float | None:
 class TrafficTally(msgspec.Struct):
     """Counts over a part of the traffic, or over all of it.
 
-    `others` has the requests at endpoints that are served and not translated, which count nowhere else. `asked` has
+    `others` has the requests at endpoints that are served and not translated, which count nowhere else. `by_model` and
+    `by_path` have the grades of requests by what was asked for, and by endpoint, for each target. `asked` has
     the models that clients named, `served` the model that the first target serves each with, `asked_at` their paths.
     `counted`: requests whose answer's tokens are known; `most_input` and `most_output` are the largest of them.
     """
@@ -252,6 +253,7 @@ class TrafficTally(msgspec.Struct):
     served: dict[str, str] = {}
     targets: dict[str, TargetTally] = {}
     by_model: dict[str, dict[str, Counter[str]]] = {}
+    by_path: dict[str, dict[str, Counter[str]]] = {}
     schemas: dict[str, SchemaCount] = {}
     counted: int = 0
     most_input: int = 0
@@ -274,14 +276,15 @@ class TrafficTally(msgspec.Struct):
         self.asked_at.setdefault(asked, Counter())[path] += 1
         self._count_tokens(recorded.usage)
         before = cost_of(recorded.usage, asked)
-        per_target = self.by_model.setdefault(asked, {})
+        groups = (self.by_model.setdefault(asked, {}), self.by_path.setdefault(path, {}))
         first = judgement.verdicts[0]
         if first.model:
             self.served.setdefault(asked, first.model)
         for verdict in judgement.verdicts:
             target, keeps_body = self.targets.setdefault(verdict.target, TargetTally()), verdict is first
             target.add(number, recorded, verdict, before, keeps_body=keeps_body)
-            per_target.setdefault(verdict.target, Counter())[verdict.severity or "lossless"] += 1
+            for per_target in groups:
+                per_target.setdefault(verdict.target, Counter())[verdict.severity or "lossless"] += 1
         for schema in judgement.schemas:
             self._count_schema(recorded, schema)
 
@@ -296,10 +299,8 @@ class TrafficTally(msgspec.Struct):
         self.served = other.served | self.served
         for name, target in other.targets.items():
             self.targets.setdefault(name, TargetTally()).merge(target)
-        for asked, per_target in other.by_model.items():
-            mine = self.by_model.setdefault(asked, {})
-            for name, counts in per_target.items():
-                mine[name] = mine.get(name, Counter()) + counts
+        _merge_grades(self.by_model, other.by_model)
+        _merge_grades(self.by_path, other.by_path)
         self._merge_schemas(other.schemas)
         self.counted += other.counted
         self.most_input = max(self.most_input, other.most_input)
@@ -328,6 +329,17 @@ class TrafficTally(msgspec.Struct):
         if len(self.schemas) > MOST_SCHEMAS:
             most = sorted(self.schemas.items(), key=lambda item: -item[1].requests)[:MOST_SCHEMAS]
             self.schemas = dict(most)
+
+
+Grades = dict[str, dict[str, Counter[str]]]
+"""How many requests have each grade, by a group's name and a target's."""
+
+
+def _merge_grades(grades: Grades, others: Grades) -> None:
+    for name, per_target in others.items():
+        mine = grades.setdefault(name, {})
+        for target, counts in per_target.items():
+            mine[target] = mine.get(target, Counter()) + counts
 
 
 def _example(recorded: RecordedRequest, *, keeps_body: bool) -> Example:

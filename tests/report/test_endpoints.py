@@ -53,13 +53,27 @@ def test_every_request_counts_once(document):
     # None belongs to another: equal inputs of these endpoints say nothing about each other.
     assert document["conversations"] == 8
     assert document["others"] == {"/v1/conversations/{conversation_id}/items": 2, "/v1/conversations": 1}
-    assert document["paths"] == {
+    assert {one["path"]: one["requests"] for one in document["endpoints"]} == {
         "/v1/embeddings": 2,
         "/v1/completions": 2,
         "/v1/threads/{rest}": 2,
         "/v1/chat/completions": 1,
         "/v1/fine_tuning/{rest}": 1,
     }
+
+
+def test_each_endpoint_has_its_grades(document):
+    grades = {one["path"]: one["grades"]["as mapped"] for one in document["endpoints"]}
+    # Of two embeddings one is of another space; of two completions one is refused, and one has its temperature ignored.
+    assert {grade: count for grade, count in grades["/v1/embeddings"].items() if count} == {
+        "lossless": 1,
+        "changes-answers": 1,
+    }
+    assert {grade: count for grade, count in grades["/v1/completions"].items() if count} == {
+        "changes-answers": 1,
+        "breaks": 1,
+    }
+    assert grades["/v1/threads/{rest}"]["breaks"] == 2
 
 
 @pytest.mark.parametrize("name", ["as mapped", "gemini-3.8-flash"])

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from adapter.report.conversations import Conversations
 from adapter.report.prices import Price, price_table
 from adapter.report.records import Location, RecordedRequest, RecordedUsage
-from adapter.report.tally import MOST_EXAMPLES, Levels, Marks, TrafficTally, read_counter
+from adapter.report.schemas import LossySchema, SchemaLoss
+from adapter.report.tally import MOST_EXAMPLES, MOST_SCHEMAS, Levels, Marks, TrafficTally, read_counter
 from adapter.report.verdicts import Judgement, Loss, Verdict
 from adapter.translate.core.codes import Severity
 
@@ -153,3 +154,39 @@ def test_conversations_hold_digests_and_not_requests():
     body = orjson.dumps({"messages": [{"role": "user", "content": "x" * 100_000}]})
     conversations.number_of(RecordedRequest(path="/v1/chat/completions", body=body, place=Location("f", "")))
     assert sum(len(key) for key in conversations._by_link) < 100
+
+
+def test_recorded_tokens_are_held_against_the_models_limits():
+    tally = TrafficTally()
+    limited = Verdict(target="t", model="gemini-3.8-flash", input_limit=1_000, output_limit=100)
+    for sent, made in ((1_000, 100), (1_001, 100), (5_000, 101), (10, 7)):
+        tally.add(0, recorded(0, RecordedUsage(input=sent, output=made)), "gpt-4o", Judgement([limited]))
+    target = tally.targets["t"]
+    assert (target.over_input, target.over_output) == (2, 1)
+    assert (tally.most_input, tally.most_output) == (5_000, 101)
+
+
+def test_thoughts_are_paid_as_output_and_not_twice():
+    price = Price("m", input=1.0, output=10.0)
+    # A recorded answer's output includes its thoughts: 300 of these 1,000 tokens.
+    assert price.cost(RecordedUsage(output=1_000, thoughts=300)) == pytest.approx(0.01)
+
+
+def test_a_model_without_a_price_costs_something_unknown():
+    tally = TrafficTally()
+    priceless = Judgement([verdict(model="gemini-without-a-price")])
+    tally.add(0, recorded(0, RecordedUsage(input=5, output=5)), "gpt-4o", priceless)
+    assert (tally.targets["t"].priced, tally.counted) == (0, 1)
+
+
+def test_schemas_are_few_however_many_there_are():
+    whole = TrafficTally()
+    for number in range(2 * MOST_SCHEMAS):
+        part = TrafficTally()
+        loss = SchemaLoss("a", "schema-loosened", "changes-answers", "")
+        schema = LossySchema(str(number), "f", "tools.function.parameters", b"{}", (loss,))
+        for _ in range(1 + (number == 7)):
+            part.add(0, recorded(number), "gpt-4o", Judgement([verdict()], [schema]))
+        whole.merge(part)
+    assert len(whole.schemas) == MOST_SCHEMAS
+    assert whole.schemas["7"].requests == 2

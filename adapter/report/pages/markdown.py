@@ -13,7 +13,7 @@ MOST_SCHEMAS = 10
 def render(report: Report, target: str) -> str:
     """The summary, all targets, and the losses on one of them."""
     chosen = next((one for one in report.targets if one.name == target), None)
-    parts = [_head(report), _targets(report), _asked(report)]
+    parts = [_head(report), _targets(report), _asked(report), _endpoints(report, target)]
     if chosen is not None:
         parts += [_losses(chosen), _errors(chosen), _schemas(report)]
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -59,6 +59,15 @@ def _asked(report: Report) -> str:
     ]
     head = "## Models\n\n" + _table(["asked for", "requests", "OpenAI ends it on", "mapped to", "best target"], rows)
     return f"{head}\n\n`--models {model_map(report)}`"
+
+
+def _endpoints(report: Report, target: str) -> str:
+    rows = [
+        [f"`{one.path}`", *(f"{one.grades[target][grade]:,}" for grade in GRADES)]
+        for one in report.endpoints
+        if target in one.grades
+    ]
+    return f"## Endpoints on {target}\n\n" + _table(["endpoint", *GRADES], rows) if rows else ""
 
 
 def _losses(target: TargetReport) -> str:

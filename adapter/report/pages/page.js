@@ -589,11 +589,16 @@ function group(title, entries, none) {
   return made;
 }
 
+function endpointNote(endpoint) {
+  const grades = endpoint.grades[data.target];
+  return grades ? `${number.format(same(grades))} keep their answers, ${number.format(grades.breaks)} would fail` : "";
+}
+
 function showSources() {
   const places = report.unreadable_at;
   find("read").append(
     group(`From ${counted(report.files, "file")}`, Object.entries(report.formats), "Nothing."),
-    group("Endpoints", Object.entries(report.paths), "None."),
+    group("Endpoints", report.endpoints.map((one) => [one.path, one.requests, endpointNote(one)]), "None."),
     group("Served, and not looked into here", Object.entries(report.others), "None."),
     group("Not read", Object.entries(report.unreadable).map(([reason, count]) => [reason, count, places[reason] ? `first: ${places[reason]}` : ""]), "Everything was read."),
   );
