@@ -1,7 +1,8 @@
-"""Every check of the project, in one command: `python -m tests [--quick | arguments for pytest]`.
+"""Every check of the project, in one command: `python -m tests [--quick | --tests | arguments for pytest]`.
 
 Lint comes first. Then three lanes run side by side: types, the tests of the two pure layers, whose coverage must be
-complete, and all other tests. `--quick` is what most changes need; docs/testing.md tells about the rest.
+complete, and all other tests. `--quick` is what most changes need, `--tests` all tests without lint, types and
+coverage, for a further version of Python; docs/testing.md tells about the rest.
 """
 
 import os
@@ -111,16 +112,22 @@ def leave(failed: list[str]) -> None:
         sys.exit(1)
 
 
-def everything(folder: str) -> list[str]:
-    """Run the three lanes; what failed."""
-    others = [f"--ignore={path}" for path in PURE + APART_FOLDERS] + [f"--deselect={name}" for name in KNOWN_RED]
+def without_groups() -> list[str]:
+    """What leaves out the groups that run apart, and what is red."""
     if KNOWN_RED:
         print("SKIPPED, known to be red:", *KNOWN_RED, sep="\n  ", flush=True)
+    left_out = [f"--ignore={path}" for path in APART_FOLDERS] + [f"--deselect={name}" for name in KNOWN_RED]
+    return ["-m", f"not ({' or '.join(APART)})", *left_out]
+
+
+def everything(folder: str) -> list[str]:
+    """Run the three lanes; what failed."""
+    others = [*without_groups(), *(f"--ignore={path}" for path in PURE)]
     lanes = [
         Lane.start([*PYTEST, "-n", PURE_AT_ONCE, *COVERAGE, *PURE], PURE_ADVICE, folder),
         Lane.start(TYPES, TYPES_ADVICE, folder),
     ]
-    failed = run([*PYTEST, "-n", str(CORES), "-m", f"not ({' or '.join(APART)})", *others], TEST_ADVICE)
+    failed = run([*PYTEST, "-n", str(CORES), *others], TEST_ADVICE)
     return failed + [name for lane in lanes for name in lane.end()]
 
 
@@ -136,6 +143,9 @@ def main() -> None:
     # Otherwise each of the many processes compiles every module again.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     arguments = sys.argv[1:]
+    if arguments == ["--tests"]:
+        leave(run([*PYTEST, "-n", str(CORES + 1), *without_groups()], TEST_ADVICE))
+        return
     lint()
     if arguments and arguments != ["--quick"]:
         leave(run([*PYTEST, *arguments]))

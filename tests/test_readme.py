@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import tarfile
+import tomllib
 import zipfile
 from contextlib import suppress
 
@@ -131,3 +132,16 @@ def help_of(*command):
         cwd=REPOSITORY,
     )
     return ran.stdout
+
+
+def test_the_promised_pythons_are_the_same_everywhere():
+    """The metadata, the two pages, the workflow; `.ci/run` reads them from the metadata."""
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+    prefix = "Programming Language :: Python :: "
+    versions = [one.removeprefix(prefix) for one in project["classifiers"] if re.fullmatch(rf"{prefix}3\.\d+", one)]
+    assert project["requires-python"] == f">={versions[0]}"
+    sentence = f"Python {versions[0]} or newer (tested: {', '.join(versions)})"
+    assert sentence in README
+    assert sentence in INSTALLATION
+    workflow = (REPOSITORY / ".github" / "workflows" / "ci.yml").read_text()
+    assert re.findall(r"^ +(3\.\d+)$", workflow, re.MULTILINE) == versions[::-1]

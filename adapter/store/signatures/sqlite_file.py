@@ -123,7 +123,8 @@ def write(connection: sqlite3.Connection, rows: Iterable[Row]) -> None:
     with transaction(connection):
         for row in rows:
             if row.by_words:
-                connection.execute(_WRITE_BY_WORDS, (*row[:3], AMBIGUOUS_BODY))
+                given = {"name": row.name, "written": row.written, "body": row.body, "ambiguous": AMBIGUOUS_BODY}
+                connection.execute(_WRITE_BY_WORDS, given)
             else:
                 connection.execute(_WRITE, row[:3])
 
@@ -134,9 +135,12 @@ _WRITE = "INSERT OR REPLACE INTO signatures (name, written, body) VALUES (?, ?, 
 
 _WRITE_BY_WORDS = """
 INSERT OR REPLACE INTO signatures (name, written, body)
-SELECT ?1, ?2, CASE WHEN EXISTS (SELECT 1 FROM signatures WHERE name = ?1 AND body <> ?3) THEN ?4 ELSE ?3 END
+SELECT :name, :written,
+    CASE WHEN EXISTS (SELECT 1 FROM signatures WHERE name = :name AND body <> :body) THEN :ambiguous ELSE :body END
 """
-"""One statement, so that of two processes that write at the same time the second sees the first."""
+"""One statement, so that of two processes that write at the same time the second sees the first. Its values have names,
+since Python 3.12.1 warns where numbered ones (`?1`) come as a sequence.
+"""
 
 
 def evict(connection: sqlite3.Connection, before: float, max_bytes: int) -> None:
