@@ -85,7 +85,7 @@ def imports() -> dict[str, set[str]]:
     graph: dict[str, set[str]] = {}
     for path, tree in trees():
         names = {name for node in ast.walk(tree) for name in _names(node)}
-        graph[_module(path)] = {name for name in names if name in known} - {_module(path)}
+        graph[_module(path)] = {_known(name, known) for name in names} - {_module(path), ""}
     return graph
 
 
@@ -94,12 +94,17 @@ def _module(path: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
+def _known(name: str, known: set[str]) -> str:
+    """The module that a name leads to: one of that name, or the one that has it."""
+    owner = name.rpartition(".")[0]
+    return name if name in known else owner if owner in known else ""
+
+
 def _names(node: ast.AST) -> Iterator[str]:
     match node:
         case ast.Import(names=aliases):
             yield from (alias.name for alias in aliases)
         case ast.ImportFrom(module=str(module), names=aliases):
-            yield module
             yield from (f"{module}.{alias.name}" for alias in aliases)
         case ast.Constant(value=str(text)):
             yield text

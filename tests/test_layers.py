@@ -14,14 +14,18 @@ PACKAGE = REPOSITORY / "adapter"
 MAY_IMPORT = {
     "wire": {"wire"},
     "translate": {"wire", "translate"},
-    "upstream": {"wire", "upstream"},
-    "store": {"wire", "store"},
-    "server": {"wire", "translate", "upstream", "store", "server", "settings", ""},
-    "settings": {"wire", "translate", "upstream", "store", "settings"},
+    "extras": set(),
+    "upstream": {"wire", "upstream", "extras"},
+    "store": {"wire", "store", "extras"},
+    "server": {"wire", "translate", "upstream", "store", "server", "settings", "extras", ""},
+    "settings": {"wire", "translate", "upstream", "store", "settings", "extras"},
     "emulator": {"emulator"},
     "report": {"wire", "translate", "report"},
 }
 """Layer to the layers it may import; `cli` and `__main__` may import all, `` is the package itself."""
+
+MAY_IMPORT_BY_NAME = {"extras.py", "cli/__init__.py"}
+"""Files that import a module whose name stands in a string: for what an extra brings, and for commands."""
 
 PURE = {
     "wire": {"msgspec"},
@@ -65,6 +69,23 @@ def imports_of(path: Path) -> list[tuple[str, int]]:
     return found
 
 
+@cache
+def loads_of(path: Path) -> list[tuple[str, int]]:
+    """List every module that a file loads by its name in a string, with its line (`extras.load`)."""
+    found = []
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "extras.load":
+            name = node.args[0].value if isinstance(node.args[0], ast.Constant) else None
+            assert isinstance(name, str), f"{path}:{node.lineno}: name the module here"
+            found.append((name, node.lineno))
+    return found
+
+
+def needs_of(path: Path) -> list[tuple[str, int]]:
+    """List every module that a file imports or loads, with its line."""
+    return [*imports_of(path), *loads_of(path)]
+
+
 def _target(module: str, name: str) -> str:
     """The module that `from module import name` needs: a module of that name, or the one that defines it."""
     inner = PACKAGE.parent.joinpath(*module.split("."), name)
@@ -73,7 +94,7 @@ def _target(module: str, name: str) -> str:
 
 @pytest.mark.parametrize("layer", LAYERS)
 def test_layers_import_only_what_they_may(layer):
-    for path, (module, line) in [(file, one) for file in files_of(layer) for one in imports_of(file)]:
+    for path, (module, line) in [(file, one) for file in files_of(layer) for one in needs_of(file)]:
         top, _, rest = module.partition(".")
         where = f"{path}:{line}: {layer} may not import {module}"
         if top == "adapter" and layer in MAY_IMPORT:
@@ -93,19 +114,45 @@ def test_imports_stand_at_the_top_of_the_file(layer):
         assert not inner, f"move the imports in lines {inner} of {path} to its top: inside functions they hide cycles"
 
 
+def test_layers_of_the_rule_exist():
+    named = {*MAY_IMPORT, *(target for targets in MAY_IMPORT.values() for target in targets)} - {""}
+    missing = [layer for layer in named if not (PACKAGE / layer).is_dir() and not (PACKAGE / f"{layer}.py").is_file()]
+    assert not missing
+
+
+def test_only_extras_and_commands_are_imported_by_name():
+    by_name = {
+        path.relative_to(PACKAGE).as_posix()
+        for path in FILES
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Name) and node.id in ("import_module", "__import__")
+    }
+    assert by_name == MAY_IMPORT_BY_NAME, "load it with adapter/extras.py, which says what is missing"
+
+
+def test_one_file_imports_private_classes_of_uvicorn():
+    importers = {
+        str(path.relative_to(PACKAGE))
+        for path in FILES
+        for module, _ in imports_of(path)
+        if module.startswith("uvicorn.") and not module.startswith("uvicorn.supervisors")
+    }
+    assert importers == {"server/http/uvicorn_classes.py"}
+
+
 def test_modules_form_no_cycle():
     check_no_circle(
-        {module_of(path): {name for name, _ in imports_of(path) if name.startswith("adapter")} for path in FILES}
+        {module_of(path): {name for name, _ in needs_of(path) if name.startswith("adapter")} for path in FILES}
     )
 
 
-@pytest.mark.parametrize("layer", ["emulator", "server", "store", "upstream"])
+@pytest.mark.parametrize("layer", ["emulator", "server", "store", "translate", "upstream"])
 def test_folders_of_a_layer_form_no_circle(layer):
     """Inside a layer folders have an order, and no import runs back."""
     graph: dict[str, set[str]] = {}
     for path in (PACKAGE / layer).rglob("*.py"):
         folder = folder_of(module_of(path))
-        targets = {folder_of(name) for name, _ in imports_of(path) if name.startswith(f"adapter.{layer}.")}
+        targets = {folder_of(name) for name, _ in needs_of(path) if name.startswith(f"adapter.{layer}.")}
         graph.setdefault(folder, set()).update(targets - {folder})
     check_no_circle(graph)
 
@@ -169,7 +216,7 @@ def test_every_folder_of_tests_is_a_package():
     assert not bare, f"add an empty __init__.py to {bare}"
 
 
-@pytest.mark.parametrize("layer", sorted({*MAY_IMPORT, "cli"} - {""}))
+@pytest.mark.parametrize("layer", sorted({*MAY_IMPORT, "cli"} - {"extras"}))
 def test_folders_of_tests_are_those_of_the_layer(layer):
     """Where the code is, its tests are, under the same path."""
     folders = {path.parent.relative_to(TESTS) for path in (TESTS / layer).rglob("test_*.py")}

@@ -3,8 +3,7 @@
 from benchmarks import shape
 
 REPEATED_CLASS_NAMES = {
-    "Answer", "Asked", "Call", "Connection", "Converted", "Document", "Entry", "Kept", "Node", "Reply", "Row", "Sink",
-    "_Call", "_Place", "_Refused",
+    "Answer", "Call", "Document", "Endpoint", "Kept", "Reply", "ResponseWriter", "Route", "Row",
 }  # fmt: skip
 LARGE_FOLDERS = {"server/pipeline": 17}
 LONG_FILES = {
@@ -15,13 +14,9 @@ LONG_FILES = {
     "translate/responses/stream.py",
     "wire/openai/responses.py",
 }
-CIRCLES_OF_MODULES = [
-    ["adapter.emulator", "adapter.emulator.http.app"],
-    ["adapter.upstream.auth.google_tokens", "adapter.upstream.auth.vertex"],
-]
 FRAMES = {"small chat": 11, "stream of 8 events": 11, "stored response": 11}
-CALLS = {"small chat": 235, "stream of 8 events": 550, "stored response": 475}
-"""A few more than are counted, since what the store does in the background may be counted too."""
+CALLS = {"small chat": 250, "stream of 8 events": 570, "stored response": 500}
+"""More than are counted: what the store does in the background may be counted, too, and each field adds one."""
 
 
 def test_classes_have_names_of_their_own():
@@ -39,9 +34,8 @@ def test_files_are_short_enough_to_be_read():
     assert not long, f"over {shape.MOST_LINES} lines: {long}"
 
 
-def test_no_new_circle_of_imports():
-    new = [circle for circle in shape.circles(shape.imports()) if circle not in CIRCLES_OF_MODULES]
-    assert not new
+def test_no_circle_of_imports():
+    assert shape.circles(shape.imports()) == []
 
 
 def test_circles_are_found():

@@ -7,7 +7,6 @@ import socket
 import time
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ import click
 import httpx2
 import msgspec
 
-from adapter import __version__
+from adapter import __version__, extras
 from adapter.cli.help import SettingsCommand
 from adapter.cli.install import install_command
 from adapter.cli.options import load_settings, with_settings
@@ -25,16 +24,6 @@ from adapter.store import open_documents, open_store
 from adapter.upstream import open_upstream
 from adapter.upstream.client import Caller
 from adapter.upstream.errors import UpstreamError
-
-EXTRAS = {
-    "redis": "redis",
-    "vertex": "google",
-    "limits": "limits",
-    "metrics": "prometheus_client",
-    "telemetry": "opentelemetry",
-    "websocket": "websockets",
-}
-"""Extras of the package, each with a module that it installs."""
 
 MOST_SKEW = 60.0
 """Seconds that this machine's clock may differ from the upstream's."""
@@ -181,8 +170,8 @@ def _check_clock(settings: Settings) -> Finding:
 
 
 def _list_extras() -> list[Finding]:
-    missing = [name for name, module in EXTRAS.items() if find_spec(module) is None]
-    have = [name for name in EXTRAS if name not in missing]
+    missing = [name for name in extras.MODULES if not extras.has(name)]
+    have = [name for name in extras.MODULES if name not in missing]
     findings = [Finding(name="extras", state="info", fact=f"installed: {', '.join(have) or 'none'}")]
     if missing:
         fact, advice = f"not installed: {', '.join(missing)}", f"If you need one: {install_command(missing[0])}"

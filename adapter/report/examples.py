@@ -12,7 +12,7 @@ from adapter.report.tally import Example, TargetTally
 from adapter.report.verdicts import Judge
 from adapter.translate.core.catalogue import CODES
 from adapter.translate.core.notes import Fate
-from adapter.translate.targets import Entry, full_ledger
+from adapter.translate.targets import LedgerEntry, full_ledger
 from adapter.wire.base import encode
 
 MOST_EXAMPLES = 60
@@ -79,7 +79,7 @@ def _shown(example: Example, judge: Judge, name: str, is_masked: bool) -> ShownE
     verdict = next(one for one in judge.judge(recorded).verdicts if one.target == name)
     bodies = [orjson.loads(encode(body)) for body in verdict.translation.bodies] if verdict.translation else []
     plan = verdict.translation.plan if verdict.translation else None
-    entries = full_ledger(plan, bodies[0]) if plan else [Entry(note, []) for note in verdict.notes]
+    entries = full_ledger(plan, bodies[0]) if plan else [LedgerEntry(note, []) for note in verdict.notes]
     notes = [_note(entry, is_masked) for entry in entries if entry.note.fate is not Fate.EXACT or entry.targets]
     show = masked if is_masked else shortened
     return ShownExample(
@@ -94,7 +94,7 @@ def _shown(example: Example, judge: Judge, name: str, is_masked: bool) -> ShownE
     )
 
 
-def _note(entry: Entry, is_masked: bool) -> ExampleNote:
+def _note(entry: LedgerEntry, is_masked: bool) -> ExampleNote:
     """A masked note says what its code means, since its own reason may tell values of the request."""
     note = entry.note
     meaning = CODES[note.code].sentence if note.code else ""

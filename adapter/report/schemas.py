@@ -13,7 +13,7 @@ import msgspec
 import orjson
 
 from adapter.translate.core.notes import Note
-from adapter.translate.schema.json_schema import Converted, UnusableSchema, to_json_schema
+from adapter.translate.schema.json_schema import ConvertedSchema, UnusableSchema, to_json_schema
 from adapter.translate.schema.openapi import to_openapi_schema
 
 Dialect = Literal["json", "openapi"]
@@ -90,12 +90,12 @@ def linted(schema: bytes, dialect: Dialect, accepts: Accepts) -> Any:
     return found if is_clean and accepts(bytes(sent.schema)) else None
 
 
-def _convert(schema: bytes, dialect: Dialect) -> Converted:
+def _convert(schema: bytes, dialect: Dialect) -> ConvertedSchema:
     raw = msgspec.Raw(schema)
     return to_json_schema(raw) if dialect == "json" else to_openapi_schema(raw)
 
 
-def _in_json_schema(converted: Converted, dialect: Dialect) -> Any:
+def _in_json_schema(converted: ConvertedSchema, dialect: Dialect) -> Any:
     found = orjson.loads(bytes(converted.schema))
     return found if dialect == "json" else _from_openapi(found)
 

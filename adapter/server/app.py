@@ -7,7 +7,6 @@ import re
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from importlib import import_module
 from typing import Any, NamedTuple
 
 import msgspec
@@ -15,6 +14,7 @@ from starlette.applications import Starlette
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from adapter import extras
 from adapter.server.http.asgi import fields_of, to_printable
 from adapter.server.http.response_writer import CommonHeaders, ResponseSender, format_head_lines
 from adapter.server.http.router import WEBSOCKET, Match
@@ -85,9 +85,8 @@ def create_app(
     tells Gemini's errors without a call.
     """
     label = label or upstream_name(settings)
-    # Their packages are extras.
-    metrics = import_module("adapter.server.observe.metrics").Metrics() if settings.metrics else None
-    traces = import_module("adapter.server.observe.tracing").Traces() if settings.traces else None
+    metrics = extras.load("adapter.server.observe.metrics", "metrics").Metrics() if settings.metrics else None
+    traces = extras.load("adapter.server.observe.tracing", "telemetry").Traces() if settings.traces else None
     app = Application(settings, label, endpoints)
     app.lifespan = Starlette(
         lifespan=_lifespan(

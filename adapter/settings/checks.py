@@ -5,12 +5,11 @@ from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from hashlib import sha256
-from importlib import import_module
-from importlib.util import find_spec
 from urllib.parse import urlsplit
 
 import msgspec
 
+from adapter import extras
 from adapter.settings.fields import GOOGLE_URL, Settings, SettingsError, is_loopback
 from adapter.settings.keys import digest_of
 from adapter.store.factory import check_name
@@ -49,10 +48,10 @@ def validate(settings: Settings) -> None:
         raise SettingsError("max_bodies: must be at least max_body, or the largest request would never be served")
     _validate_codes(settings.notes)
     _validate_rates(settings)
-    if settings.metrics and find_spec("prometheus_client") is None:
-        raise SettingsError("metrics: needs a package: pip install 'gemini-openai-adapter[metrics]'")
-    if settings.traces and (find_spec("opentelemetry") is None or find_spec("opentelemetry.sdk") is None):
-        raise SettingsError("traces: needs packages: pip install 'gemini-openai-adapter[telemetry]'")
+    if settings.metrics and not extras.has("metrics"):
+        raise SettingsError(f"metrics: needs a package: {extras.install_line('metrics')}")
+    if settings.traces and not extras.has("telemetry"):
+        raise SettingsError(f"traces: needs packages: {extras.install_line('telemetry')}")
     if not all(key.strip() and _fits_header(key) for key in settings.upstream_keys):
         raise SettingsError("upstream_keys: a key is empty, or holds characters that no key has")
     try:
@@ -137,11 +136,11 @@ def validate_traces(environment: Mapping[str, str]) -> None:
 
 def _validate_rates(settings: Settings) -> None:
     rates = [*settings.client_rates, *(rate for one in settings.clients for rate in one.rates)]
-    if rates and find_spec("limits") is None:
-        raise SettingsError("client_rates: rates need a package: pip install 'gemini-openai-adapter[limits]'")
+    if rates and not extras.has("limits"):
+        raise SettingsError(f"client_rates: rates need a package: {extras.install_line('limits')}")
     for rate in rates:
         try:
-            import_module("limits").parse(rate)
+            extras.load("limits", "limits").parse(rate)
         except ValueError:
             raise SettingsError(f"client_rates: {rate!r} is no rate like 60/minute") from None
 

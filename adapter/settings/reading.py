@@ -6,13 +6,13 @@ import stat
 import tomllib
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, get_args, get_origin
 from urllib.parse import urlsplit
 
 import msgspec
 
+from adapter import extras
 from adapter.settings.checks import validate, validate_fallbacks, validate_traces
 from adapter.settings.fields import GOOGLE_URL, SECRETS, Settings, SettingsError, all_settings
 from adapter.settings.keys import HASHED, digest_of, load_key_files, read_text
@@ -85,18 +85,10 @@ def _validate(settings: Settings) -> Settings:
     return msgspec.structs.replace(settings, client_keys=hashed, clients=clients)
 
 
-def _has_packages(*names: str) -> bool:
-    """Whether packages of an optional extra are installed. `find_spec` raises if a parent package is missing."""
-    try:
-        return all(find_spec(name) is not None for name in names)
-    except ModuleNotFoundError:
-        return False
-
-
 def _add_vertex_values(values: dict[str, Any], environment: Mapping[str, str]) -> dict[str, Any]:
     """Add project, location and URL for Vertex AI, also from Google Cloud's variables. Raises `SettingsError`."""
-    if not _has_packages("google.auth", "requests"):
-        raise SettingsError("upstream_auth: vertex needs more packages: pip install 'gemini-openai-adapter[vertex]'")
+    if not extras.has("vertex"):
+        raise SettingsError(f"upstream_auth: vertex needs more packages: {extras.install_line('vertex')}")
     project = values.get("vertex_project") or environment.get("GOOGLE_CLOUD_PROJECT")
     location = values.get("vertex_location") or environment.get("GOOGLE_CLOUD_LOCATION") or "global"
     if not project:

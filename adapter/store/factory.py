@@ -3,11 +3,10 @@
 import os
 import re
 from collections.abc import Mapping
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from adapter import extras
 from adapter.store.documents.base import DocumentLimits, DocumentStore, MemoryDocuments
 from adapter.store.documents.sqlite import SqliteDocuments
 from adapter.store.shared.base import URL_SCHEMES, SignatureStore, StoreLimits, StoreUnusable, redact_password
@@ -41,8 +40,8 @@ def check_name(where: str) -> None:
 def _check_url(url: str) -> None:
     if not _is_server_url(url):
         raise ValueError(f"not a store's URL: {redact_password(url)!r}; use redis://:PASSWORD@HOST:PORT/DATABASE")
-    if find_spec("redis") is None:
-        raise ValueError("Redis and Valkey need their client: pip install 'gemini-openai-adapter[redis]'")
+    if not extras.has("redis"):
+        raise ValueError(f"Redis and Valkey need their client: {extras.install_line('redis')}")
 
 
 def _is_server_url(url: str) -> bool:
@@ -87,7 +86,7 @@ async def open_documents(where: str = "sqlite", limits: DocumentLimits | None = 
     check_name(where)
     kind, _, path = where.partition(":")
     if kind in URL_SCHEMES:
-        remote: DocumentStore = import_module("adapter.store.documents.redis").RedisDocuments(where, limits)
+        remote: DocumentStore = extras.load("adapter.store.documents.redis", "redis").RedisDocuments(where, limits)
         await remote.open()
         return remote
     if kind != "sqlite":
@@ -130,7 +129,6 @@ async def shared_store_fault(where: str, limits: DocumentLimits | None = None) -
 
 
 async def _open_redis(url: str, limits: StoreLimits) -> SignatureStore:
-    # By name, since only the extra [redis] brings the client that the module imports.
-    store: SignatureStore = import_module("adapter.store.signatures.redis").RedisStore(url, limits)
+    store: SignatureStore = extras.load("adapter.store.signatures.redis", "redis").RedisStore(url, limits)
     await store.open()
     return store

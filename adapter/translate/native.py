@@ -10,9 +10,10 @@ from typing import NamedTuple
 
 import msgspec
 
-from adapter.translate.core.notes import Fate, Note, SignatureSource
+from adapter.translate.core.notes import Fate, Note
 from adapter.translate.signatures.keys import call_key
 from adapter.translate.signatures.prefix_digest import call_digest, call_spelling
+from adapter.translate.signatures.sources import SignatureSource
 from adapter.wire.base import decoder, encode, present
 from adapter.wire.gemini.content import Part
 from adapter.wire.gemini.generate import GenerateContentResponse
@@ -21,7 +22,7 @@ from adapter.wire.signatures import Issued, Signature
 _NAMES = (b'"functionCall"', b'"function_call"')
 
 
-class _Call(msgspec.Struct, gc=False):
+class _NativeCall(msgspec.Struct, gc=False):
     """What tells a call."""
 
     id: str | None = None
@@ -37,15 +38,15 @@ class _Call(msgspec.Struct, gc=False):
 class _Part(msgspec.Struct, gc=False):
     """What tells whether a part is a call without its signature, or something that a user says."""
 
-    call: _Call | None = msgspec.field(default=None, name="functionCall")
-    call_: _Call | None = msgspec.field(default=None, name="function_call")
+    call: _NativeCall | None = msgspec.field(default=None, name="functionCall")
+    call_: _NativeCall | None = msgspec.field(default=None, name="function_call")
     signature: str | None = msgspec.field(default=None, name="thoughtSignature")
     signature_: str | None = msgspec.field(default=None, name="thought_signature")
     result: msgspec.Raw = msgspec.field(default=msgspec.Raw(b""), name="functionResponse")
     result_: msgspec.Raw = msgspec.field(default=msgspec.Raw(b""), name="function_response")
 
     @property
-    def unsigned(self) -> _Call | None:
+    def unsigned(self) -> _NativeCall | None:
         """Its call, if that has no signature."""
         return None if self.signature or self.signature_ else self.call or self.call_
 

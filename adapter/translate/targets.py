@@ -31,14 +31,14 @@ class Anchor(NamedTuple):
     pointer: str
 
 
-class Entry(NamedTuple):
+class LedgerEntry(NamedTuple):
     """A note of the full ledger, with the places in Gemini's request that it is about."""
 
     note: Note
     targets: list[str]
 
 
-def full_ledger(plan: Plan, body: dict[str, Any], path: Callable[[str], str] | None = None) -> list[Entry]:
+def full_ledger(plan: Plan, body: dict[str, Any], path: Callable[[str], str] | None = None) -> list[LedgerEntry]:
     """The plan's notes with their targets, and a note on everything else that arrives.
 
     `body` is the plan's as JSON. `path` gives the client's path for one of the chat request, where the view does not.
@@ -47,13 +47,15 @@ def full_ledger(plan: Plan, body: dict[str, Any], path: Callable[[str], str] | N
     anchors = [anchor for anchor in anchors_of(plan, body, path) if value_at(body, anchor.pointer) is not MISSING]
     index = _by_path(anchors)
     own = {anchor.path for anchor in anchors}
-    entries = [Entry(note, _targets(note, index, body)) for note in plan.notes if not _is_container(note, own, index)]
+    entries = [
+        LedgerEntry(note, _targets(note, index, body)) for note in plan.notes if not _is_container(note, own, index)
+    ]
     covered = {target for entry in entries for target in entry.targets}
     rest: dict[str, list[str]] = {}
     for place, pointer in anchors:
         if not covered.intersection(_above(pointer)):
             rest.setdefault(place, []).append(pointer)
-    return entries + [Entry(Note(place, Fate.EXACT), pointers) for place, pointers in rest.items()]
+    return entries + [LedgerEntry(Note(place, Fate.EXACT), pointers) for place, pointers in rest.items()]
 
 
 def _is_container(note: Note, own: set[str], index: Mapping[str, object]) -> bool:

@@ -23,34 +23,19 @@ from typing import Literal
 import msgspec
 
 from adapter.upstream.relay_errors import mark_empty_balance, parse_relay_status
-from adapter.wire.gemini.errors import ErrorBody, Status, is_balance, told_wait
+from adapter.wire.gemini.errors import (
+    CODES,
+    NAMES,
+    ErrorBody,
+    Status,
+    is_balance,
+    is_daily_quota_exhausted,
+    told_wait,
+)
 
 Phase = Literal["connect", "first byte", "between bytes", "total"]
 
 MAX_ERROR_BODY = 64 * 1024
-
-_NAMES = {
-    400: "INVALID_ARGUMENT",
-    401: "UNAUTHENTICATED",
-    403: "PERMISSION_DENIED",
-    404: "NOT_FOUND",
-    409: "ABORTED",
-    429: "RESOURCE_EXHAUSTED",
-    499: "CANCELLED",
-    500: "INTERNAL",
-    501: "UNIMPLEMENTED",
-    503: "UNAVAILABLE",
-    504: "DEADLINE_EXCEEDED",
-}
-"""google.rpc.Code by HTTP status (cloud.google.com/apis/design/errors)."""
-
-
-def status_name(status: int) -> str:
-    """Return Google's name for an HTTP status ("NOT_FOUND")."""
-    return _NAMES.get(status, "UNKNOWN")
-
-
-_CODES = {name: code for code, name in _NAMES.items()}
 
 
 class UpstreamError(Exception):
@@ -169,9 +154,9 @@ def parse_status(body: bytes, http_status: int) -> Status:
     if error is None or not (error.status or error.details):
         error = parse_relay_status(body) or error or Status(message=_describe_unreadable(body, http_status))
         error = mark_empty_balance(error, http_status)
-    code = error.code or _CODES.get(error.status or "") or http_status
+    code = error.code or CODES.get(error.status or "") or http_status
     message = error.message or (None if error.status else f"The upstream answered HTTP {http_status}.")
-    return Status(code=code, message=message, status=error.status or _NAMES.get(code), details=error.details)
+    return Status(code=code, message=message, status=error.status or NAMES.get(code), details=error.details)
 
 
 def parse_google_status(body: bytes) -> Status | None:
@@ -202,12 +187,6 @@ def from_event(payload: bytes) -> UpstreamError:
     error = parse_status(payload, 502)
     code = error.code or 502
     return UpstreamError(code if 400 <= code < 600 else 502, error, told_wait(error, None))
-
-
-def is_daily_quota_exhausted(error: Status) -> bool:
-    """Whether the QuotaFailure names a quota that resets once a day."""
-    ids = (violation.quota_id or "" for detail in error.details or () for violation in detail.violations or ())
-    return any("PerDay" in quota or "Daily" in quota for quota in ids)
 
 
 def is_exhausted(error: Status) -> bool:

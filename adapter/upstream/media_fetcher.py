@@ -98,7 +98,7 @@ class FetchError(Exception):
         super().__init__(f"{url[:200]} was not fetched: {reason}.")
 
 
-class _Refused(OSError):
+class _AddressRefused(OSError):
     """Connecting to this address or port is not allowed."""
 
 
@@ -167,7 +167,7 @@ class _CheckedResolver(AbstractResolver):
         """Resolve a name. Raises `OSError`."""
         addresses = await self._names.resolve(host, port, family)
         if not all(self._allows(one["host"]) for one in addresses):
-            raise _Refused(_NOT_PUBLIC)
+            raise _AddressRefused(_NOT_PUBLIC)
         return addresses
 
     async def close(self) -> None:
@@ -226,9 +226,9 @@ class Fetcher:
         """Create the socket for one address. Raises `OSError` if connecting to it is not allowed."""
         family, kind, protocol, _, target = address
         if not self._allows(target[0]):
-            raise _Refused(_NOT_PUBLIC)
+            raise _AddressRefused(_NOT_PUBLIC)
         if target[1] not in self.settings.ports:
-            raise _Refused("media are not fetched from this port")
+            raise _AddressRefused("media are not fetched from this port")
         opened = socket.socket(family, kind, protocol)
         opened.setblocking(False)
         return opened
@@ -243,7 +243,7 @@ class Fetcher:
             raise FetchError(url, f"it took more than {self.settings.seconds:g} seconds") from None
         except (aiohttp.ClientError, ValueError, OSError) as error:
             cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
-            raise FetchError(url, str(cause) if isinstance(cause, _Refused) else _NO_ANSWER) from None
+            raise FetchError(url, str(cause) if isinstance(cause, _AddressRefused) else _NO_ANSWER) from None
         mime_type = sniff(content)
         if mime_type is None:
             raise FetchError(url, "it is no image, sound, video or PDF")

@@ -15,7 +15,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from adapter.upstream.auth.vertex import NoToken
+from adapter.upstream.auth.access_token import NoToken
 from tests.faults.upstreams import FINAL as HELLO
 from tests.faults.upstreams import (
     GOOD,

@@ -560,6 +560,6 @@ def test_without_its_packages_vertex_is_refused_with_what_to_install(monkeypatch
     def find(name):
         raise ModuleNotFoundError(name)
 
-    monkeypatch.setattr("adapter.settings.reading.find_spec", find)
+    monkeypatch.setattr("adapter.extras.find_spec", find)
     with pytest.raises(SettingsError, match="pip install"):
         load({"upstream_auth": "vertex", "vertex_project": "p"}, {})

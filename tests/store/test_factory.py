@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from adapter.store import factory
 from adapter.store.factory import default_path, open_documents, open_store
 from adapter.store.shared.base import StoreLimits, StoreUnusable
 from adapter.store.signatures.sqlite import SqliteStore
@@ -55,7 +54,7 @@ async def test_a_url_opens_a_server(redis_url, scheme):
 
 
 async def test_without_its_client_redis_is_refused_with_what_to_install(monkeypatch):
-    monkeypatch.setattr(factory, "find_spec", lambda _name: None)
+    monkeypatch.setattr("adapter.extras.find_spec", lambda _name: None)
     with pytest.raises(ValueError, match=r"pip install 'gemini-openai-adapter\[redis\]'"):
         await open_store("redis://localhost")
 

@@ -7,7 +7,7 @@ from adapter.server.http.asgi import ClientGone, until
 from adapter.server.pipeline import ledger_headers as notes
 from adapter.server.pipeline.call import Call
 from adapter.server.pipeline.event_stream import EventStream, heartbeat_of
-from adapter.server.pipeline.responding import Memory, ResponseWriter, Told, Turn, turn_of, whole
+from adapter.server.pipeline.responding import Memory, ResponseEventWriter, Told, Turn, turn_of, whole
 from adapter.wire.openai.responses import ResponsesRequest
 from adapter.wire.sse import COMMENT
 
@@ -25,7 +25,7 @@ async def create_response(call: Call) -> None:
     if request.background:
         await _start_background(call, turn)
     elif exchange.stream:
-        await call.stream(turn.plans, ResponseWriter(call.service, turn, Told(call.scope, exchange)))
+        await call.stream(turn.plans, ResponseEventWriter(call.service, turn, Told(call.scope, exchange)))
     else:
         await _send_whole(call, turn)
 
@@ -34,7 +34,7 @@ async def _start_background(call: Call, turn: Turn) -> None:
     """Let it run; a stream that the client leaves can be taken up again."""
     exchange = call.exchange
     exchange.background = True
-    queued = await call.jobs.start(turn, ResponseWriter(call.service, turn, Told(call.scope, exchange)))
+    queued = await call.jobs.start(turn, ResponseEventWriter(call.service, turn, Told(call.scope, exchange)))
     if exchange.stream:
         stream = call.open_stream(turn.plans)
         await follow(call, call.jobs.follow(queued.id, call.client.id, 0), stream)

@@ -25,7 +25,7 @@ from adapter.server.pipeline.call import Call
 from adapter.server.pipeline.errors import Malformed
 from adapter.server.pipeline.event_stream import MAX_TAPPED, relay
 from adapter.server.pipeline.ids import new_id
-from adapter.server.pipeline.responding import Memory, ResponseWriter, Told, Turn, keep, turn_of
+from adapter.server.pipeline.responding import Memory, ResponseEventWriter, Told, Turn, keep, turn_of
 from adapter.server.pipeline.service import Service
 from adapter.store.documents.base import DocumentLimits, MemoryDocuments
 from adapter.translate.core.errors import Failure
@@ -77,7 +77,7 @@ async def open_responses_socket(call: Call) -> None:
         return
     try:
         await socket.accept()
-        await Connection(call, socket).run()
+        await ResponsesSocket(call, socket).run()
     finally:
         service.sockets.release(1)
 
@@ -92,7 +92,7 @@ def _check_origin(scope: Scope, service: Service) -> None:
         raise AccessDenied
 
 
-class Connection:
+class ResponsesSocket:
     """One client's connection."""
 
     def __init__(self, opened_by: Call, socket: WebSocket) -> None:
@@ -228,12 +228,12 @@ class Connection:
     async def _answer(self, call: Call, turn: Turn, request: Create) -> None:
         service, exchange = self._service, call.exchange
         exchange.status, exchange.answer = 200, []
-        sink = Sink(self, request.stream_id, exchange.answer if service.recorder.exchanges.enabled else None)
+        sink = SocketLane(self, request.stream_id, exchange.answer if service.recorder.exchanges.enabled else None)
         if request.generate is False:
             for event in await _prepared(turn):
                 await sink.write(encode(event))
             return
-        writer = ResponseWriter(service, turn, Told(call.scope, exchange), encode, ())
+        writer = ResponseEventWriter(service, turn, Told(call.scope, exchange), encode, ())
         await relay(sink, call.open(turn.plans), writer, limited=service.shutdown.limit)
 
     async def _refuse(self, error: Exception) -> None:
@@ -263,10 +263,10 @@ class Connection:
             abort()
 
 
-class Sink:
+class SocketLane:
     """See `streaming.Sink`: where the events of one response go."""
 
-    def __init__(self, connection: Connection, stream_id: str | None, tap: list[bytes] | None) -> None:
+    def __init__(self, connection: ResponsesSocket, stream_id: str | None, tap: list[bytes] | None) -> None:
         self.begun = False
         self._connection = connection
         self._stream_id = stream_id

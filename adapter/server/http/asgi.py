@@ -157,7 +157,7 @@ def _read_piece(message: Message) -> bytes:
     return body
 
 
-class Connection(Protocol):
+class ClientConnection(Protocol):
     """A client's connection, which our own server puts into the scope's extensions under `CONNECTION`.
 
     `when_gone` is called on a disconnect; it belongs to the request that was read last.
@@ -175,7 +175,7 @@ def while_connected(scope: Scope, receive: Receive) -> Interruptible:
     without this the call to Gemini would go on, and be billed, for nobody. Other servers report a disconnect only
     through `receive`, which then takes a task of its own.
     """
-    connection: Connection | None = scope.get("extensions", {}).get(CONNECTION)
+    connection: ClientConnection | None = scope.get("extensions", {}).get(CONNECTION)
     if connection is None:
         return until(_disconnected(receive))
     if connection.is_gone:

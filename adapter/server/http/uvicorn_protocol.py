@@ -80,7 +80,7 @@ class _WebsocketProtocol(Protocol):
     handshake_complete: bool
 
 
-class _Refused(Exception):
+class _RequestRefused(Exception):
     """Stops the parser; `_refusal` has the answer."""
 
 
@@ -205,7 +205,7 @@ class ServerProtocol(HttpToolsProtocol):
         request = (self.parser.get_method(), self.parser.get_http_version())
         if request != (b"GET", "1.1") or has_body or self._is_answering():
             self._refusal = _BAD_HANDSHAKE
-            raise _Refused
+            raise _RequestRefused
 
     def _is_answering(self) -> bool:
         """Whether a request that was read completely is being answered."""
@@ -261,7 +261,7 @@ class ServerProtocol(HttpToolsProtocol):
         large = self._received_bytes > limits.head or self._chunk_size > limits.head
         if (large and self._size_of_head() > limits.head) or len(headers) > limits.fields:
             self._refusal = _TOO_LARGE
-            raise _Refused
+            raise _RequestRefused
         fields = fields_of(self.scope)  # type: ignore[arg-type]
         one_host = b"host" in fields and (
             len(fields) == len(headers) or [name for name, _ in headers].count(b"host") == 1
@@ -269,7 +269,7 @@ class ServerProtocol(HttpToolsProtocol):
         version = self.parser.get_http_version()
         if version != "1.0" and not (version == "1.1" and one_host):
             self._refusal = (400, "This is not a request of HTTP/1.1 with one Host, or of HTTP/1.0.", None)
-            raise _Refused
+            raise _RequestRefused
         if self.parser.should_upgrade():
             method = self.parser.get_method()
             if self._should_upgrade():

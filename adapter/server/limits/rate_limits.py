@@ -2,7 +2,6 @@
 
 import logging
 import time
-from importlib import import_module
 from typing import Any
 
 from limits import parse
@@ -11,6 +10,7 @@ from limits.aio.strategies import MovingWindowRateLimiter
 from limits.errors import StorageError
 from limits.storage import storage_from_string
 
+from adapter import extras
 from adapter.server.limits.admission import RateLimitExceeded
 
 log = logging.getLogger("adapter")
@@ -30,9 +30,8 @@ class RateLimiter:
 
     def __init__(self, store: str) -> None:
         self._own = MovingWindowRateLimiter(MemoryStorage())
-        self._pool = (
-            import_module("adapter.store.shared.redis_link").pool(store, PATIENCE) if _is_shared(store) else None
-        )
+        link = extras.load("adapter.store.shared.redis_link", "redis") if _is_shared(store) else None
+        self._pool = link.pool(store, PATIENCE) if link is not None else None
         self._shared = MovingWindowRateLimiter(_storage(store, self._pool)) if self._pool else None
         self._shared_again_at = 0.0
 

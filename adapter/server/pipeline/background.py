@@ -17,7 +17,7 @@ import msgspec
 from adapter.server.lifecycle.shutdown import ShuttingDown
 from adapter.server.pipeline.errors import Busy
 from adapter.server.pipeline.event_stream import Answer, relay
-from adapter.server.pipeline.responding import ResponseWriter, Turn
+from adapter.server.pipeline.responding import ResponseEventWriter, Turn
 from adapter.server.pipeline.service import Service
 from adapter.server.state.not_stored import NotStored
 from adapter.server.state.stored_objects import UNFINISHED, State, answer_of
@@ -139,7 +139,7 @@ class WrittenEvents:
 class Job:
     """One response that runs here."""
 
-    def __init__(self, service: Service, state: State, turn: Turn, writer: ResponseWriter) -> None:
+    def __init__(self, service: Service, state: State, turn: Turn, writer: ResponseEventWriter) -> None:
         self.log = Log()
         self._service = service
         self._state = state
@@ -228,7 +228,7 @@ class Jobs:
         self._limit = service.settings.max_background
         self._running: dict[tuple[str, str], Job] = {}
 
-    async def start(self, turn: Turn, writer: ResponseWriter) -> Response:
+    async def start(self, turn: Turn, writer: ResponseEventWriter) -> Response:
         """Let a response run; what there is of it now. Raises `Busy`, `NotStored`."""
         if len(self._running) >= self._limit:
             raise Busy(f"{self._limit} background responses run already.")

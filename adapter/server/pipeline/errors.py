@@ -54,7 +54,7 @@ class Busy(Exception):
     """As many background responses run as may."""
 
 
-class Asked(NamedTuple):
+class ErrorContext(NamedTuple):
     """Who asked whom: whether the client's own key went to Gemini, and the upstream's name."""
 
     own_key: bool
@@ -91,14 +91,14 @@ def _misshapen(text: str, path: str) -> Malformed:
     return Malformed(text, path, "invalid_type") if path else Malformed(text)
 
 
-def _rejected(error: Rejected, _asked: Asked) -> Failure:
+def _rejected(error: Rejected, _asked: ErrorContext) -> Failure:
     """All that cannot be served, in one answer."""
     refused = [note for note in error.notes if note.fate == Fate.REJECTED]
     message = refused[0].reason if len(refused) == 1 else "\n".join(f"{note.path}: {note.reason}" for note in refused)
     return failure(400, message, "unsupported_value", param=error.note.path)
 
 
-def _upstream(error: UpstreamError, asked: Asked) -> Failure:
+def _upstream(error: UpstreamError, asked: ErrorContext) -> Failure:
     """What Gemini told goes through the translation's table; what this side found out has a code of its own.
 
     All the time there was has passed once the total limit ran out: another try would take as long.
@@ -124,14 +124,14 @@ def naming_place(error: HTTPException | NotServed, method: str, path: str) -> HT
     return HTTPException(error.status_code, text, error.headers)
 
 
-def _http(error: HTTPException, _asked: Asked) -> Failure:
+def _http(error: HTTPException, _asked: ErrorContext) -> Failure:
     made = failure(error.status_code, error.detail, None)
     return made._replace(
         headers={**made.headers, **{name.lower(): text for name, text in (error.headers or {}).items()}}
     )
 
 
-def _denied(_error: AccessDenied, _asked: Asked) -> Failure:
+def _denied(_error: AccessDenied, _asked: ErrorContext) -> Failure:
     made = failure(401, "Incorrect API key provided.", "invalid_api_key")
     return made._replace(headers={"www-authenticate": "Bearer"})
 
@@ -141,7 +141,7 @@ def _too_much(_error: Exception) -> Failure:
     return failure(400, "The body is nested too deeply, or holds a number beyond a double's range.", "invalid_json")
 
 
-_ROWS: tuple[tuple[type[Exception], Callable[[Any, Asked], Failure]], ...] = (
+_ROWS: tuple[tuple[type[Exception], Callable[[Any, ErrorContext], Failure]], ...] = (
     (Malformed, lambda error, _: failure(400, str(error), error.code, param=error.param)),
     (Rejected, _rejected),
     (StrictLoss, lambda error, _: failure(400, str(error), "would_lose", param=error.param)),
@@ -174,10 +174,6 @@ TABLE = tuple(kind for kind, _ in _ROWS)
 """Every exception that is an OpenAI error; others are bugs."""
 
 
-TABLE = tuple(kind for kind, _ in _ROWS)
-"""Every exception that has a row."""
-
-
 SHORTEST_SECRET = 8
 """Characters below which a key may be a word of a message."""
 
@@ -197,6 +193,6 @@ def failure_of(error: Exception, request_id: str, *, own_key: bool = False, upst
     """OpenAI's error for an exception. `own_key`: whether the client's own key goes to Gemini, here `upstream`."""
     for kind, make in _ROWS:
         if isinstance(error, kind):
-            return make(error, Asked(own_key, upstream))
+            return make(error, ErrorContext(own_key, upstream))
     log.error("a bug, in request %s", request_id, exc_info=error)
     return failure(500, f"The adapter failed; its log has the request id {request_id}.", "internal_error")

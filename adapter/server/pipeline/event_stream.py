@@ -101,7 +101,7 @@ class Writer(Protocol):
         ...
 
 
-class Sink(Protocol):
+class FrameSink(Protocol):
     """Where frames go."""
 
     @property
@@ -227,7 +227,7 @@ def heartbeat_of(settings: Settings, chunk: Callable[[], bytes]) -> Callable[[],
 
 
 async def relay(
-    sink: Sink,
+    sink: FrameSink,
     opening: AbstractAsyncContextManager[Answer],
     writer: Writer,
     *,

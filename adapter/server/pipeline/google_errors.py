@@ -1,8 +1,8 @@
 """Errors as Google's own clients read them, for Gemini's own paths."""
 
 from adapter.translate.core.errors import Failure
-from adapter.upstream.errors import UpstreamError, status_name
-from adapter.wire.gemini.errors import ErrorBody, ErrorDetail, Status
+from adapter.upstream.errors import UpstreamError
+from adapter.wire.gemini.errors import ErrorBody, ErrorDetail, Status, status_name
 
 _INFO = "type.googleapis.com/google.rpc.ErrorInfo"
 

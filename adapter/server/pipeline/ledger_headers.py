@@ -9,7 +9,7 @@ from adapter.server.http.asgi import fields_of
 from adapter.server.observe.ledger_entries import notes_as_json
 from adapter.server.pipeline.errors import Malformed, StrictLoss
 from adapter.settings import Settings
-from adapter.translate.core.notes import Note, SignatureSource
+from adapter.translate.core.notes import Note
 from adapter.translate.core.strictness import (
     Policy,
     Strictness,
@@ -19,6 +19,7 @@ from adapter.translate.core.strictness import (
     refused_losses,
     strictness_of,
 )
+from adapter.translate.signatures.sources import SignatureSource
 from adapter.wire.openai.chat_answer import Extra
 
 HEADER = "x-adapter-notes"

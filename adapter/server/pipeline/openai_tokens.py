@@ -3,10 +3,9 @@
 import hashlib
 import os
 from functools import cache
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 
+from adapter import extras
 from adapter.translate.token_arrays import Detokenize
 
 _URL = "https://openaipublic.blob.core.windows.net/encodings/cl100k_base.tiktoken"
@@ -20,9 +19,9 @@ VARIABLE = "TIKTOKEN_CACHE_DIR"
 def detokenizer() -> Detokenize | None:
     """What reads tokens of OpenAI's embedding models (cl100k_base); None where the package or its data are missing."""
     folder = os.environ.get(VARIABLE)
-    if folder is None or not Path(folder, _FILE).is_file() or find_spec("tiktoken") is None:
+    if folder is None or not Path(folder, _FILE).is_file() or not extras.has("tokens"):
         return None
-    encoding = import_module("tiktoken").get_encoding("cl100k_base")
+    encoding = extras.load("tiktoken", "tokens").get_encoding("cl100k_base")
 
     def text_of(tokens: list[int]) -> str:
         try:

@@ -136,7 +136,7 @@ async def keep(turn: Turn, response: Response, ledger: list[Note]) -> None:
         ledger.append(Note("store", Fate.DROPPED, "response-not-stored", reason))
 
 
-class ResponseWriter:
+class ResponseEventWriter:
     """Writes a response as a stream of events, see `event_stream.Writer`.
 
     `frame` is how an event is sent; `last` is what is sent behind the last one.

@@ -5,12 +5,12 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from difflib import get_close_matches
-from importlib import import_module
 from typing import Any, TypeVar
 
 import msgspec
 from starlette.types import Scope
 
+from adapter import extras
 from adapter.server.asking.one_place import Asking
 from adapter.server.http.asgi import fields_of
 from adapter.server.http.byte_budget import ByteBudget
@@ -120,10 +120,8 @@ class Service:
         self.remembered = ByteBudget(settings.max_bodies // 4)
         self.admission = Admission(settings.max_concurrent, settings.max_queued, settings.queue_timeout)
         limited = settings.client_rates or any(one.rates for one in settings.clients)
-        # Its packages are an extra.
-        self._rates: Any = (
-            import_module("adapter.server.limits.rate_limits").RateLimiter(settings.store) if limited else None
-        )
+        rates = extras.load("adapter.server.limits.rate_limits", "limits") if limited else None
+        self._rates: Any = rates.RateLimiter(settings.store) if rates is not None else None
         self.page_token = page_token
         self.limits = request_limits(settings)
         self._at_once, self._beside = InlineWork(), ThreadWork()

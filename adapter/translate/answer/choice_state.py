@@ -4,7 +4,8 @@ from adapter.translate.answer.audio import Sound
 from adapter.translate.answer.json_answer import JsonAnswer
 from adapter.translate.answer.leaked_thoughts import LeakedThoughts
 from adapter.translate.answer.partial_arguments import CallAssembly, WholeCall
-from adapter.translate.answer.reply import AnsweredCall, Kind, is_plain, kind_of
+from adapter.translate.answer.reply import AnsweredCall
+from adapter.translate.core.part_kinds import PartKind, is_plain, kind_of
 from adapter.wire.gemini.content import Part
 from adapter.wire.gemini.generate import Candidate
 
@@ -32,7 +33,7 @@ class ChoiceState:
         self.refused = False
         self._parts: list[Part] = []
         self._pieces: list[str] = []
-        self._open: Kind = "empty"
+        self._open: PartKind = "empty"
 
     @property
     def finished(self) -> bool:
@@ -54,7 +55,7 @@ class ChoiceState:
         """The number of the part that was kept last."""
         return len(self._parts) - (self._open == "empty")
 
-    def keep(self, part: Part, kind: Kind) -> None:
+    def keep(self, part: Part, kind: PartKind) -> None:
         """Remember a part. A signature ends the text it comes with; what says nothing at all is not kept."""
         if kind in ("text", "thought") and is_plain(part):
             if self._open != kind:

@@ -6,15 +6,16 @@ import msgspec
 
 from adapter.translate.answer import audio, extras, json_answer, reply
 from adapter.translate.answer.citations import citations
+from adapter.translate.answer.issued_signatures import issue
 from adapter.translate.answer.json_answer import JsonAnswer
 from adapter.translate.answer.leaked_thoughts import without_leaks
 from adapter.translate.answer.parallel_choices import JoinedAnswer
 from adapter.translate.answer.partial_arguments import CallAssembly, WholeCall
+from adapter.translate.core import part_kinds
 from adapter.translate.core.context import Context, Stamp
 from adapter.translate.core.errors import AnswerError
 from adapter.translate.core.notes import Fate, Note
 from adapter.translate.request.tools import needs_json_tool
-from adapter.translate.signatures.issue import issue
 from adapter.wire.gemini.content import Blob, Part
 from adapter.wire.gemini.generate import Candidate, GenerateContentResponse, UsageMetadata
 from adapter.wire.openai.chat_answer import (
@@ -179,7 +180,7 @@ class _Sorted:
         self.parts: list[Part] = []
         self.said_something = False
         assembly: CallAssembly | None = None
-        singles = [(number, one) for number, given in enumerate(parts) for one in reply.single_parts(given)]
+        singles = [(number, one) for number, given in enumerate(parts) for one in part_kinds.single_parts(given)]
         if needs_json_tool(context):
             machine = JsonAnswer(context)
             singles = [one for single in singles for one in machine.feed(*single)] + machine.close()
@@ -198,7 +199,7 @@ class _Sorted:
 
     def _sort(self, part: Part, number: int) -> None:
         self.parts.append(part)
-        kind = reply.kind_of(part)
+        kind = part_kinds.kind_of(part)
         self.said_something |= kind != "empty"
         match kind:
             case "text":

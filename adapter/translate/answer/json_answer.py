@@ -12,9 +12,9 @@ The client must get one JSON text or its own calls, whatever Gemini says around 
 | text alone                   | the text, at the end                               |
 """
 
-from adapter.translate.answer import reply
 from adapter.translate.core.context import Context
 from adapter.translate.core.notes import Fate, Note
+from adapter.translate.core.part_kinds import kind_of
 from adapter.translate.request.tools import json_tool_name
 from adapter.wire.gemini.content import Part
 
@@ -38,7 +38,7 @@ class JsonAnswer:
             self.has_lost |= self._given or bool(self._held)
             given, self._given, self._held = self._given, True, []
             return [] if given else [(number, part)]
-        if reply.kind_of(part) == "text":
+        if kind_of(part) == "text":
             self.has_lost |= self._given
             self._held += [] if self._given else [(number, part)]
             return []

@@ -6,8 +6,8 @@ write `Thought:` on purpose: only the operator can know what a text is that begi
 
 import re
 
-from adapter.translate.answer.reply import is_plain
 from adapter.translate.core.notes import Fate, Note
+from adapter.translate.core.part_kinds import is_plain
 from adapter.wire.gemini.content import Part
 
 MARK = "THOUGHT:"

@@ -5,7 +5,6 @@ import math
 import re
 from collections.abc import Iterable, Mapping
 from hashlib import blake2b
-from operator import attrgetter
 from typing import Any, Literal, NamedTuple
 
 import msgspec
@@ -16,13 +15,13 @@ from adapter.translate.core.arguments import read_arguments
 from adapter.translate.core.context import Context, Stamp
 from adapter.translate.core.errors import AnswerError
 from adapter.translate.core.notes import HALF, Fate, Note
-from adapter.translate.core.rules import Fields
+from adapter.translate.core.part_kinds import image_url
 from adapter.translate.request.tools import Declared, json_tool_name, needs_json_tool, toolbox
 from adapter.translate.schema import openapi as schema_openapi
 from adapter.translate.schema.whole_numbers import with_whole_numbers
 from adapter.translate.signatures import keys as signatures
 from adapter.wire.base import ABSENT, encode, present
-from adapter.wire.gemini.content import Blob, FunctionCall, Part
+from adapter.wire.gemini.content import FunctionCall, Part
 from adapter.wire.gemini.generate import (
     Candidate,
     GenerateContentResponse,
@@ -73,72 +72,6 @@ FAILURES = {
 """Reasons that mean the answer is broken: an error, never a `stop` (github.com/BerriAI/litellm/issues/16651)."""
 
 UNSPECIFIED = ("", "BLOCK_REASON_UNSPECIFIED", "BLOCKED_REASON_UNSPECIFIED")
-
-
-Kind = Literal["text", "thought", "call", "image", "audio", "opaque", "empty"]
-"""What a part of an answer is to the client."""
-
-_FAMILIES: dict[str, Kind] = {"image": "image", "audio": "audio"}
-
-
-def kind_of(part: Part) -> Kind:
-    """The kind of a part; parts that OpenAI's shape has no place for are opaque."""
-    if part.text is not None:
-        if not part.text:
-            return "empty"
-        return "thought" if part.thought else "text"
-    if part.function_call is not None:
-        return "call"
-    if part.inline_data is not None and not part.thought:
-        family = (part.inline_data.mime_type or "").partition("/")[0]
-        return _FAMILIES.get(family, "opaque")
-    return "opaque" if _DATA.sent(part) else "empty"
-
-
-def single_parts(part: Part) -> tuple[Part, ...]:
-    """A part as parts that hold one thing each, the text first.
-
-    Gemini's own hold one; relays have been seen to put a call beside a text. A signature is the last one's.
-    """
-    if (part.text is None) + (part.function_call is None) == 1 and _BESIDE(part) == _NOTHING_BESIDE:
-        return (part,)
-    names = [name for name, value in _HELD.sent(part) if value != ""]
-    if len(names) < 2:
-        return (part,)
-    ones = [Part(thought=part.thought, **{name: getattr(part, name)}) for name in names]
-    kept = {name: getattr(part, name) for name in Part.__struct_fields__ if name not in _HELD_NAMES}
-    ones[-1] = Part(**kept, **{names[-1]: getattr(part, names[-1])})
-    return tuple(ones)
-
-
-def is_plain(part: Part) -> bool:
-    """Whether a part says nothing beside its data, that it is a thought, and its signature."""
-    return part == Part(
-        text=part.text,
-        inline_data=part.inline_data,
-        function_call=part.function_call,
-        thought=part.thought,
-        thought_signature=part.thought_signature,
-    )
-
-
-_DATA_NAMES = (
-    "inline_data",
-    "file_data",
-    "function_response",
-    "executable_code",
-    "code_execution_result",
-    "tool_call",
-    "tool_response",
-    "audio_transcription",
-)
-_DATA = Fields(Part, _DATA_NAMES)
-
-
-_HELD_NAMES = ("text", *_DATA_NAMES, "function_call")
-_HELD = Fields(Part, _HELD_NAMES)
-_BESIDE = attrgetter(*_DATA_NAMES)
-_NOTHING_BESIDE = _BESIDE(Part())
 
 
 OPAQUE = "OpenAI has no place for it: in extra_content, and sent back to Gemini"
@@ -435,12 +368,6 @@ def lost_logprobs(result: LogprobsResult | None) -> list[Note]:
         for name, tokens in lists.items()
         if any(token.token_id is not None for token in tokens)
     ]
-
-
-def image_url(part: Part) -> str:
-    """An image as a data URL."""
-    blob = part.inline_data or Blob()
-    return f"data:{blob.mime_type};base64,{blob.data or ''}"
 
 
 def image_output(part: Part, number: int) -> ImageOutput:

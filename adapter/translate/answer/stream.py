@@ -17,15 +17,16 @@ from adapter.translate.answer import audio, continuation, extras, json_answer, r
 from adapter.translate.answer import leaked_thoughts as leaked
 from adapter.translate.answer.choice_state import ChoiceState
 from adapter.translate.answer.citations import citations
+from adapter.translate.answer.issued_signatures import issue, issue_by_id
 from adapter.translate.answer.json_answer import JsonAnswer
 from adapter.translate.answer.parallel_choices import CallEvent
 from adapter.translate.answer.partial_arguments import WholeCall
 from adapter.translate.answer.text_events import TextEvents
+from adapter.translate.core import part_kinds
 from adapter.translate.core.context import Context, Stamp
 from adapter.translate.core.errors import AnswerError
 from adapter.translate.core.notes import Fate, Note
 from adapter.translate.request.tools import needs_json_tool, toolbox
-from adapter.translate.signatures.issue import issue, issue_by_id
 from adapter.wire.gemini.content import Blob, FunctionCall, Part
 from adapter.wire.gemini.generate import Candidate, GenerateContentResponse, UsageMetadata
 from adapter.wire.openai.chat_answer import (
@@ -235,7 +236,7 @@ class ChatStream:
         deltas: list[Delta] = []
         if content is not None:
             for part in content.parts or ():
-                for one in reply.single_parts(part):
+                for one in part_kinds.single_parts(part):
                     deltas += told(one, choice)
         if candidate != Candidate(index=candidate.index, content=content):
             logprobs = self._beside_content(choice, candidate, deltas)
@@ -282,7 +283,7 @@ class ChatStream:
         """The deltas for one part; what has no place in one is kept for the end."""
         if part.function_call is not None:
             return self._calls(choice.assembly.feed(part, part.function_call), choice)
-        kind = reply.kind_of(part)
+        kind = part_kinds.kind_of(part)
         choice.keep(part, kind)
         match kind:
             case "text":

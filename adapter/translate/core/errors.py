@@ -11,7 +11,14 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from adapter.wire.gemini.errors import Status, is_balance, relay_code, told_wait
+from adapter.wire.gemini.errors import (
+    Status,
+    is_balance,
+    is_daily_quota_exhausted,
+    is_projects_fault,
+    relay_code,
+    told_wait,
+)
 from adapter.wire.openai.errors import Error, ErrorBody
 
 TYPES = {
@@ -110,9 +117,6 @@ _HINTS = (
 
 _OF_A_KEY = re.compile(r"key|token|auth", re.IGNORECASE)
 
-_PROJECTS_FAULT = re.compile(r"location is not supported|billing", re.IGNORECASE)
-"""What a FAILED_PRECONDITION says that is about the key's project; others are about the request."""
-
 MAX_MESSAGE = 2_000
 """Characters of Gemini's message that are passed on; it lists every fault of a request."""
 
@@ -187,18 +191,12 @@ def _row(status: int, error: Status, own_key: bool) -> _Row:
         if not own_key:
             return _OPERATOR
         return _BAD_KEY if "API_KEY_INVALID" in reasons else _STATUSES[error.status or ""]
-    if error.status == "FAILED_PRECONDITION" and _PROJECTS_FAULT.search(error.message or ""):
+    if is_projects_fault(error):
         return _STATUSES["PERMISSION_DENIED"] if own_key else _OPERATOR
-    if error.status == "RESOURCE_EXHAUSTED" and _per_day(error):
+    if error.status == "RESOURCE_EXHAUSTED" and is_daily_quota_exhausted(error):
         return _QUOTA
     known = _STATUSES.get(error.status or "")
     return known or _Row(status if status in TYPES else 502, None)
-
-
-def _per_day(error: Status) -> bool:
-    """A daily quota is not worth a retry (ai.google.dev, rate limits)."""
-    violations = [one for detail in error.details or () for one in detail.violations or ()]
-    return any("PerDay" in (one.quota_id or "") or "Daily" in (one.quota_id or "") for one in violations)
 
 
 def of_answer(error: AnswerError) -> Failure:

@@ -8,6 +8,7 @@ import msgspec
 
 from adapter.translate.core.catalogue import CODES
 from adapter.translate.core.codes import Severity
+from adapter.translate.signatures.sources import SignatureSource
 from adapter.wire.base import WHOLE
 from adapter.wire.gemini.generate import GenerateContentRequest
 from adapter.wire.surrogates import REPLACED
@@ -23,15 +24,6 @@ class Fate(StrEnum):
     INJECTED = "injected"
     DROPPED = "dropped"
     REJECTED = "rejected"
-
-
-class SignatureSource(StrEnum):
-    """Where the thought signature of a part of the history came from."""
-
-    CLIENT = "client"
-    ID = "id"
-    HASH = "hash"
-    STAND_IN = "stand-in"
 
 
 class Note(msgspec.Struct, frozen=True, gc=False):

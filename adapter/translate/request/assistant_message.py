@@ -12,7 +12,7 @@ import orjson
 
 from adapter.translate.core.arguments import has_long_number, plain_object, read_arguments
 from adapter.translate.core.context import Context
-from adapter.translate.core.notes import Fate, Rejected, SignatureSource
+from adapter.translate.core.notes import Fate, Rejected
 from adapter.translate.request import content_parts as media
 from adapter.translate.request.replayed_parts import Visible, has_hidden, replayed
 from adapter.translate.request.tools import check_name_length, toolbox, upstream_name
@@ -21,6 +21,7 @@ from adapter.translate.schema import openapi as schema_openapi
 from adapter.translate.signatures import keys as signatures
 from adapter.translate.signatures.history import Found, KnownAnswer
 from adapter.translate.signatures.prefix_digest import text_of
+from adapter.translate.signatures.sources import SignatureSource
 from adapter.wire.base import MAX_NESTING, decode, encode, present, too_deep
 from adapter.wire.gemini.content import FunctionCall, Part
 from adapter.wire.json_counts import is_within

@@ -20,7 +20,7 @@ from adapter.translate.core.notes import (
 from adapter.translate.core.rules import Rules, apply
 from adapter.translate.request import google_extension as google
 from adapter.translate.request import messages, thinking, tools
-from adapter.translate.schema.json_schema import Converted, UnusableSchema, described
+from adapter.translate.schema.json_schema import ConvertedSchema, UnusableSchema, described
 from adapter.wire.base import present
 from adapter.wire.gemini.generate import (
     FunctionDeclaration,
@@ -85,7 +85,7 @@ def _lost_words(asked: JsonSchemaFormat | None) -> list[Note]:
     ]
 
 
-def _answer_schema(schema: msgspec.Raw, asked: JsonSchemaFormat | None, context: Context) -> Converted:
+def _answer_schema(schema: msgspec.Raw, asked: JsonSchemaFormat | None, context: Context) -> ConvertedSchema:
     """The schema of the answer in the upstream's dialect, with the words that stand beside it; any object without one.
 
     Notes have paths that start at `json_schema`.
@@ -101,7 +101,7 @@ def _answer_schema(schema: msgspec.Raw, asked: JsonSchemaFormat | None, context:
         [Note("name", Fate.DROPPED, "schema-name-dropped", "the schema has a title of its own")] if is_name_lost else []
     )
     converted = tools.convert_schema(raw, path, context.options.schema, restored=False)
-    return Converted(converted.schema, (*lost, *(_below("schema", note) for note in converted.notes)))
+    return ConvertedSchema(converted.schema, (*lost, *(_below("schema", note) for note in converted.notes)))
 
 
 def _below(path: str, note: Note) -> Note:

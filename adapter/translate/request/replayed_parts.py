@@ -14,7 +14,7 @@ from typing import NamedTuple
 import msgspec
 import orjson
 
-from adapter.translate.answer.reply import Kind, kind_of
+from adapter.translate.core.part_kinds import PartKind, kind_of
 from adapter.translate.request.turn_builder import Call
 from adapter.translate.signatures.prefix_digest import canonical_json
 from adapter.wire.base import present
@@ -56,7 +56,7 @@ class _Sorting:
 
     def take(self, part: Part) -> Part | None:
         """The part to send; None where the client left it out."""
-        kind: Kind = kind_of(part)
+        kind: PartKind = kind_of(part)
         if kind == "text" or (kind == "empty" and part.text is not None):
             return part if self._has_text or kind == "empty" else None
         if kind == "image":

@@ -332,7 +332,7 @@ def set_schema(declaration: FunctionDeclaration, value: msgspec.Raw, dialect: Li
 
 def convert_schema(
     raw: msgspec.Raw, path: str, dialect: Literal["json", "openapi"], *, restored: bool = True
-) -> schema.Converted:
+) -> schema.ConvertedSchema:
     """The schema in the upstream's dialect. Raises `Rejected` at `path` for one that cannot be used.
 
     `restored`: it is of arguments, whose numbers travel as texts where the dialect's enums hold nothing else.

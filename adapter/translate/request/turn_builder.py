@@ -7,9 +7,10 @@ import msgspec
 
 from adapter.translate.core.context import Context
 from adapter.translate.core.kinds import MESSAGES
-from adapter.translate.core.notes import Fate, Note, SignatureSource
+from adapter.translate.core.notes import Fate, Note
 from adapter.translate.request import content_parts as media
 from adapter.translate.request.participants import name_note
+from adapter.translate.signatures.sources import SignatureSource
 from adapter.wire.base import present
 from adapter.wire.gemini.content import Content, FunctionCall, Part
 from adapter.wire.openai.chat_request import Message

@@ -17,7 +17,7 @@ import orjson
 
 from adapter.translate.core.notes import Fate, Note
 from adapter.translate.schema import pointers
-from adapter.translate.schema.node import BESIDE_REFERENCE, Dialect, Node, Schema, words
+from adapter.translate.schema.node import BESIDE_REFERENCE, Dialect, Schema, SchemaNode, words
 
 MAX_DEPTH = 11
 """Levels of schemas inside schemas. Gemini refuses deep nesting without telling its limit
@@ -42,7 +42,7 @@ OPENAPI = Dialect(
 """What stays for the second step of the `openapi` dialect (discovery revision 20260325, Schema)."""
 
 
-class Converted(NamedTuple):
+class ConvertedSchema(NamedTuple):
     """A schema for Gemini as JSON, and notes with paths that start at its root."""
 
     schema: msgspec.Raw
@@ -58,12 +58,12 @@ class UnusableSchema(ValueError):
         self.reason = reason
 
 
-def to_json_schema(schema: msgspec.Raw) -> Converted:
+def to_json_schema(schema: msgspec.Raw) -> ConvertedSchema:
     """The schema for `parametersJsonSchema`; byte for byte the same where nothing has to change."""
     root = load(schema)
     result, notes = normalised(root, JSON)
     unchanged = bool(root) and result == root
-    return Converted(schema if unchanged else msgspec.Raw(orjson.dumps(result)), tuple(notes))
+    return ConvertedSchema(schema if unchanged else msgspec.Raw(orjson.dumps(result)), tuple(notes))
 
 
 def normalised(root: Schema, dialect: Dialect) -> tuple[Schema, list[Note]]:
@@ -154,7 +154,11 @@ class _Document:
         if not isinstance(value, dict):
             return self._not_an_object(value, path)
         source = self.flat(value, path, depth)
-        return self._reference(source, path, depth) if "$ref" in source else Node(self, source, path, depth).convert()
+        return (
+            self._reference(source, path, depth)
+            if "$ref" in source
+            else SchemaNode(self, source, path, depth).convert()
+        )
 
     def _count(self, schemas: int, path: str) -> None:
         self.nodes += schemas
@@ -176,7 +180,7 @@ class _Document:
             self.note(
                 path, "$ref", Fate.DROPPED, "schema-loosened", f"{words(pointer)} points to nothing in this schema"
             )
-            return Node(self, siblings, path, depth).convert()
+            return SchemaNode(self, siblings, path, depth).convert()
         if kept is not None and not set(siblings) - BESIDE_REFERENCE:
             return self._kept_reference(kept, siblings, path)
         if pointer in self.following:
@@ -196,7 +200,7 @@ class _Document:
 
     def _kept_reference(self, reference: str, siblings: Schema, path: str) -> Schema:
         """A `$ref` node; Gemini takes nothing but a description beside it."""
-        node = Node(self, siblings, path, 0)
+        node = SchemaNode(self, siblings, path, 0)
         if "title" in siblings:
             self.note(path, "title", Fate.DROPPED, "schema-title-dropped", "Gemini takes no title beside a $ref")
             del node.source["title"]

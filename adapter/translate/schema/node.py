@@ -36,7 +36,7 @@ class Dialect(NamedTuple):
     joins_branches: bool
 
 
-class Document(Protocol):
+class SchemaDocument(Protocol):
     """The schema as a whole: it converts schemas inside this one, and keeps the notes."""
 
     @property
@@ -53,10 +53,10 @@ class Document(Protocol):
         ...
 
 
-class Node:
+class SchemaNode:
     """One schema without references: each keyword has its method, or is kept, described or dropped."""
 
-    def __init__(self, document: Document, source: Schema, path: str, depth: int) -> None:
+    def __init__(self, document: SchemaDocument, source: Schema, path: str, depth: int) -> None:
         self.document = document
         self.source = source
         self.path = path

@@ -18,7 +18,7 @@ from adapter.translate.schema.json_schema import (
     MAX_DEPTH,
     MAX_NODES,
     OPENAPI,
-    Converted,
+    ConvertedSchema,
     UnusableSchema,
     load,
     normalised,
@@ -43,28 +43,28 @@ _FORMATS = {"string": {"date-time"}, "integer": {"int32", "int64"}, "number": {"
 _ANY = ("string", "number", "boolean", "object")
 
 
-def to_openapi_schema(schema: msgspec.Raw, *, restored: bool = True) -> Converted:
+def to_openapi_schema(schema: msgspec.Raw, *, restored: bool = True) -> ConvertedSchema:
     """The schema as Gemini's Schema message. Raises `UnusableSchema`.
 
     `restored`: it is of a function's arguments, whose values `restore` reads, and whose root is an object.
     """
     root, notes = normalised(load(schema), OPENAPI)
     message = _Message(root, root.pop("$defs", {}), restored=restored)
-    result = message.root_of_arguments() if restored else message.schema(root, _Place())
-    return Converted(msgspec.Raw(orjson.dumps(result)), (*notes, *message.notes))
+    result = message.root_of_arguments() if restored else message.schema(root, _Spot())
+    return ConvertedSchema(msgspec.Raw(orjson.dumps(result)), (*notes, *message.notes))
 
 
-class _Place(NamedTuple):
+class _Spot(NamedTuple):
     """Where in the schema: the path, how deep, and which definitions are being written out."""
 
     path: str = ""
     depth: int = 0
     following: tuple[str, ...] = ()
 
-    def inner(self, piece: str) -> "_Place":
+    def inner(self, piece: str) -> "_Spot":
         """One level further in."""
         path = f"{self.path}.{piece}" if self.path else piece
-        return _Place(path, self.depth + 1, self.following)
+        return _Spot(path, self.depth + 1, self.following)
 
 
 class _Message:
@@ -77,11 +77,11 @@ class _Message:
         self.notes: list[Note] = []
         self.nodes = 0
 
-    def note(self, place: _Place, keyword: str, code: str, reason: str) -> None:
+    def note(self, place: _Spot, keyword: str, code: str, reason: str) -> None:
         """Tell of one keyword."""
         self.notes.append(Note(place.inner(keyword).path, Fate.APPROXIMATED, code, reason))
 
-    def schema(self, node: Schema, place: _Place) -> Schema:
+    def schema(self, node: Schema, place: _Spot) -> Schema:
         """One schema and all below it."""
         self.nodes += 1
         if self.nodes > MAX_NODES or place.depth > 2 * MAX_DEPTH:
@@ -105,7 +105,7 @@ class _Message:
             return self._union({}, alternatives, nullable, place)
         return self._one_type(node, kinds[0], nullable, place)
 
-    def _reference(self, node: Schema, place: _Place) -> Schema:
+    def _reference(self, node: Schema, place: _Spot) -> Schema:
         if node["$ref"] in place.following:
             self.note(place, "$ref", "schema-loosened", "the schema repeats itself: any object is allowed here")
             return {"type": "OBJECT"}
@@ -121,7 +121,7 @@ class _Message:
 
     def root_of_arguments(self) -> Schema:
         """A function's parameters: their root is an object, whatever it was (Vertex AI refuses all else)."""
-        root, place = self.root, _Place()
+        root, place = self.root, _Spot()
         while "$ref" in root and root["$ref"] not in place.following:
             place = place._replace(following=(*place.following, root["$ref"]))
             root = self._written_out(root)
@@ -134,7 +134,10 @@ class _Message:
         if "object" in kinds or not kinds:
             return {**root, "type": "object"}
         self.note(
-            _Place(), "type", "schema-loosened", "the parameters of a function are an object: any object is allowed"
+            _Spot(),
+            "type",
+            "schema-loosened",
+            "the parameters of a function are an object: any object is allowed",
         )
         told = f"(the arguments: {words({key: root[key] for key in root if key not in _WORDS}) or kinds})"
         described = f"{root.get('description', '')} {told}".lstrip()
@@ -147,7 +150,7 @@ class _Message:
         needed = [[*root.get("required", []), *one.get("required", [])] for one in objects]
         required = [name for name in dict.fromkeys(needed[0]) if all(name in names for names in needed)]
         reason = "the upstream's roots have no alternatives: one object with the properties of all"
-        self.note(_Place(), "anyOf", "schema-loosened", reason)
+        self.note(_Spot(), "anyOf", "schema-loosened", reason)
         told = f"(required, one of: {words([[n for n in names if n not in required] for names in needed])})"
         described = f"{root.get('description', '')} {told if any(needed) else ''}".strip()
         rest = {key: value for key, value in root.items() if key not in ("anyOf", "description", "type")}
@@ -165,7 +168,7 @@ class _Message:
         both = {"properties": properties, "required": list(dict.fromkeys(required))}
         return {**outer, **branch, **{key: value for key, value in both.items() if value}}
 
-    def _union(self, node: Schema, branches: list[Schema], nullable: bool, place: _Place) -> Schema:
+    def _union(self, node: Schema, branches: list[Schema], nullable: bool, place: _Spot) -> Schema:
         """Alternatives; a single one is the schema itself.
 
         Vertex AI takes nothing beside them: "When using any_of, it must be the only field set"
@@ -178,7 +181,7 @@ class _Message:
             return {**result, "nullable": True} if nullable else result
         return {"anyOf": [_in_branch(outer, one, nullable=nullable) for one in inner]}
 
-    def _one_type(self, node: Schema, kind: str, nullable: bool, place: _Place) -> Schema:
+    def _one_type(self, node: Schema, kind: str, nullable: bool, place: _Spot) -> Schema:
         result: Schema = {"type": kind.upper()}
         own = _KEYWORDS.get(kind, ())
         result |= {name: node[name] for name in (*_WORDS, *own) if name in node and name in (*_WORDS, *_LIMITS)}
@@ -203,7 +206,7 @@ class _Message:
             self._array(node, result, place)
         return {**result, "nullable": True} if nullable else result
 
-    def _foreign(self, keyword: str, value: Any, kind: str, result: Schema, place: _Place) -> None:
+    def _foreign(self, keyword: str, value: Any, kind: str, result: Schema, place: _Spot) -> None:
         """A keyword that says nothing about values of this type; an enum may all the same be meant."""
         if keyword == "enum":
             self.note(
@@ -216,7 +219,7 @@ class _Message:
         else:
             self.note(place, keyword, "schema-annotation-dropped", f"says nothing about {kind}s")
 
-    def _enum(self, values: list[Any], kind: str, result: Schema, place: _Place) -> None:
+    def _enum(self, values: list[Any], kind: str, result: Schema, place: _Spot) -> None:
         """Enums hold texts; arguments are restored to the declared type."""
         texts = [value if isinstance(value, str) else orjson.dumps(value).decode() for value in values]
         if not all(_KIND_OF.get(type(value)) in (kind, _WIDER.get(kind)) for value in values):
@@ -234,7 +237,7 @@ class _Message:
                 result.pop(limit, None)
         result["enum"] = texts
 
-    def _object(self, node: Schema, result: Schema, place: _Place) -> None:
+    def _object(self, node: Schema, result: Schema, place: _Spot) -> None:
         properties = {
             name: self.schema(one, place.inner(f"properties.{name}"))
             for name, one in node.get("properties", {}).items()
@@ -250,7 +253,7 @@ class _Message:
         if node.get("additionalProperties", True) is not True:
             self.note(place, "additionalProperties", "schema-loosened", "the upstream's schemas cannot say it")
 
-    def _array(self, node: Schema, result: Schema, place: _Place) -> None:
+    def _array(self, node: Schema, result: Schema, place: _Spot) -> None:
         items = node.get("items")
         prefix = node.get("prefixItems")
         if prefix:

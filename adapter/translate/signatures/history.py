@@ -13,7 +13,6 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from adapter.translate.core.notes import SignatureSource
 from adapter.translate.signatures.keys import call_key, detailed, item_key, legacy_call_key
 from adapter.translate.signatures.prefix_digest import (
     PrefixDigest,
@@ -26,6 +25,7 @@ from adapter.translate.signatures.prefix_digest import (
     name_and_arguments,
     text_of,
 )
+from adapter.translate.signatures.sources import SignatureSource
 from adapter.wire.openai.chat_request import ChatCompletionRequest, Message, ToolCall
 from adapter.wire.signatures import NOTHING, Signature
 

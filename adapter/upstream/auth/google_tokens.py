@@ -11,7 +11,7 @@ import google.auth.transport.requests
 import requests
 from google.auth.exceptions import GoogleAuthError
 
-from adapter.upstream.auth.vertex import REFRESH_EARLY_S, SCOPE, TOKEN_REQUEST_TIMEOUT_S, NoToken
+from adapter.upstream.auth.access_token import REFRESH_EARLY_S, SCOPE, TOKEN_REQUEST_TIMEOUT_S, NoToken
 
 log = logging.getLogger("adapter")
 

@@ -39,10 +39,9 @@ from adapter.upstream.errors import (
     UpstreamError,
     error_reason,
     has_quota_violation,
-    is_daily_quota_exhausted,
 )
 from adapter.upstream.settings import UpstreamSettings
-from adapter.wire.gemini.errors import is_balance
+from adapter.wire.gemini.errors import is_balance, is_daily_quota_exhausted, is_projects_fault
 
 log = logging.getLogger("adapter")
 
@@ -72,9 +71,6 @@ _INVALID_KEY_REASONS = {
     "CONSUMER_INVALID",
 }
 """ErrorInfo reasons of a key that will never work again (googleapis, google/api/error_reason.proto)."""
-
-_PROJECT_FAULT = re.compile(r"location is not supported|billing", re.IGNORECASE)
-"""Messages of a FAILED_PRECONDITION about the key's project; others are about the request (a file not ready yet)."""
 
 _REQUEST_FAULT = re.compile(r"CachedContent not found|permission to access the File", re.IGNORECASE)
 """Messages of a 403 about something that the request names: another key would not help."""
@@ -310,10 +306,9 @@ def _is_invalid_key(error: UpstreamError) -> bool:
 
 def _is_denied(error: UpstreamError) -> bool:
     """Whether the key's project may not use the model, as opposed to something that the request names."""
-    message = error.error.message or ""
     if error.error.status == "FAILED_PRECONDITION":
-        return _PROJECT_FAULT.search(message) is not None
-    return error.status in (401, 403) and not _REQUEST_FAULT.search(message)
+        return is_projects_fault(error.error)
+    return error.status in (401, 403) and not _REQUEST_FAULT.search(error.error.message or "")
 
 
 def build_auth(settings: UpstreamSettings, clock: Callable[[], float]) -> Auth:

@@ -17,37 +17,19 @@ A 401 for the token that serves leads to none, since it may have been withdrawn.
 import asyncio
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from importlib import import_module
 from typing import NamedTuple
 
+from adapter import extras
+from adapter.upstream.auth.access_token import REFRESH_EARLY_S, NoToken
 from adapter.upstream.errors import UpstreamError
-from adapter.wire.gemini.errors import Status
-
-SCOPE = "https://www.googleapis.com/auth/cloud-platform"
-
-REFRESH_EARLY_S = 300.0
-"""Seconds before its end at which the next token is fetched, while calls still use this one."""
 
 TOKEN_TIMEOUT_S = 15.0
 """Seconds that a call waits for a token."""
-
-TOKEN_REQUEST_TIMEOUT_S = 5.0
-"""Seconds for one request to the token server."""
 
 NEW_TOKEN_S = 10.0
 """Seconds for which a token is new. If a new one is refused, the next would be refused as well: no retry."""
 
 _MULTI_REGIONS = ("us", "eu")
-
-
-class NoToken(UpstreamError):
-    """No access token for Vertex AI could be had; nothing was sent."""
-
-    code = "upstream_auth_failed"
-
-    def __init__(self) -> None:
-        message = "This server has no access token for Vertex AI: its Google Cloud credentials are missing or refused."
-        super().__init__(502, Status(code=502, message=message, status="UNAUTHENTICATED"))
 
 
 class Token(NamedTuple):
@@ -82,7 +64,7 @@ class VertexAuth:
         self, clock: Callable[[], float], fetch: "Callable[[], tuple[dict[str, str], float]] | None" = None
     ) -> None:
         self._clock = clock
-        self._fetch = fetch or import_module("adapter.upstream.auth.google_tokens").GoogleTokens()
+        self._fetch = fetch or extras.load("adapter.upstream.auth.google_tokens", "vertex").GoogleTokens()
         self._thread = ThreadPoolExecutor(1, "vertex-token")
         self._token: Token | None = None
         self._fetching: asyncio.Task[Token] | None = None

@@ -54,6 +54,29 @@ class ErrorBody(Wire, forbid_unknown_fields=False):
     error: Status
 
 
+NAMES = {
+    400: "INVALID_ARGUMENT",
+    401: "UNAUTHENTICATED",
+    403: "PERMISSION_DENIED",
+    404: "NOT_FOUND",
+    409: "ABORTED",
+    429: "RESOURCE_EXHAUSTED",
+    499: "CANCELLED",
+    500: "INTERNAL",
+    501: "UNIMPLEMENTED",
+    503: "UNAVAILABLE",
+    504: "DEADLINE_EXCEEDED",
+}
+"""google.rpc.Code by HTTP status (cloud.google.com/apis/design/errors)."""
+
+CODES = {name: code for code, name in NAMES.items()}
+
+
+def status_name(status: int) -> str:
+    """Return Google's name for an HTTP status ("NOT_FOUND")."""
+    return NAMES.get(status, "UNKNOWN")
+
+
 ABSENT_STATUS = Status()
 """An error answer that was not Google's JSON (an HTML page of a proxy, an empty body)."""
 
@@ -66,6 +89,20 @@ def relay_code(error: Status) -> str | None:
 def is_balance(error: Status) -> bool:
     """Whether the account at the relay is empty."""
     return any(detail.type == BALANCE for detail in error.details or ())
+
+
+def is_daily_quota_exhausted(error: Status) -> bool:
+    """Whether the QuotaFailure names a quota that resets once a day (ai.google.dev/gemini-api/docs/rate-limits)."""
+    ids = (violation.quota_id or "" for detail in error.details or () for violation in detail.violations or ())
+    return any("PerDay" in quota or "Daily" in quota for quota in ids)
+
+
+_PROJECTS_FAULT = re.compile(r"location is not supported|billing", re.IGNORECASE)
+
+
+def is_projects_fault(error: Status) -> bool:
+    """Whether a FAILED_PRECONDITION is about the key's project; others are about the request (a file not ready yet)."""
+    return error.status == "FAILED_PRECONDITION" and _PROJECTS_FAULT.search(error.message or "") is not None
 
 
 _DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)s")

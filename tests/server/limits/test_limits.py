@@ -174,7 +174,7 @@ def test_clients_come_from_the_environment_too_and_their_keys_are_kept_as_hashes
 
 
 def test_rates_without_their_package_name_the_command_that_installs_it(monkeypatch):
-    monkeypatch.setattr("adapter.settings.checks.find_spec", lambda _name: None)
+    monkeypatch.setattr("adapter.extras.find_spec", lambda _name: None)
     with pytest.raises(SettingsError, match="pip install"):
         load({"client_rates": "1/minute"}, {})
 

@@ -261,6 +261,6 @@ def test_what_a_killed_process_had_under_way_is_forgotten_and_what_it_counted_is
 
 
 def test_without_its_package_the_command_that_installs_it_is_named(monkeypatch):
-    monkeypatch.setattr("adapter.settings.checks.find_spec", lambda _name: None)
+    monkeypatch.setattr("adapter.extras.find_spec", lambda _name: None)
     with pytest.raises(SettingsError, match="pip install"):
         load({"metrics": True}, {})

@@ -324,7 +324,7 @@ def test_the_provider_is_who_answers(url, auth, provider):
 
 
 def test_without_its_packages_the_command_that_installs_them_is_named(monkeypatch):
-    monkeypatch.setattr("adapter.settings.checks.find_spec", lambda _name: None)
+    monkeypatch.setattr("adapter.extras.find_spec", lambda _name: None)
     with pytest.raises(SettingsError, match=r"pip install 'gemini-openai-adapter\[telemetry\]'"):
         load({"traces": True}, {})
 

@@ -179,6 +179,6 @@ def test_a_project_and_a_location_are_needed(given, told):
 
 
 def test_without_its_packages_the_command_that_installs_them_is_named(monkeypatch):
-    monkeypatch.setattr("adapter.settings.reading.find_spec", lambda _name: None)
+    monkeypatch.setattr("adapter.extras.find_spec", lambda _name: None)
     with pytest.raises(SettingsError, match="pip install"):
         load({}, {**ENVIRONMENT, "ADAPTER_VERTEX_PROJECT": "p-1"})

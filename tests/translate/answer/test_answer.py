@@ -4,6 +4,7 @@ import pytest
 
 from adapter.translate.answer import reply
 from adapter.translate.answer.stream import ChatStream
+from adapter.translate.core import part_kinds
 from adapter.translate.core.errors import AnswerError
 from adapter.wire.gemini.content import Blob, Part
 from adapter.wire.gemini.generate import Candidate
@@ -288,5 +289,5 @@ def test_a_silent_chunk_keeps_the_connection_alive_and_does_not_change_the_answe
 
 
 def test_a_part_of_no_known_kind_is_empty():
-    assert reply.kind_of(Part()) == "empty"
-    assert reply.kind_of(Part(inline_data=Blob(mime_type="video/mp4"))) == "opaque"
+    assert part_kinds.kind_of(Part()) == "empty"
+    assert part_kinds.kind_of(Part(inline_data=Blob(mime_type="video/mp4"))) == "opaque"

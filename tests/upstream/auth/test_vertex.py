@@ -12,11 +12,10 @@ from urllib.parse import parse_qs
 
 import pytest
 
+from adapter.upstream.auth.access_token import REFRESH_EARLY_S, NoToken
 from adapter.upstream.auth.key_pool import Caller
 from adapter.upstream.auth.vertex import (
     NEW_TOKEN_S,
-    REFRESH_EARLY_S,
-    NoToken,
     VertexAuth,
     model_collection,
     vertex_host,

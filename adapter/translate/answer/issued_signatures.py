@@ -4,8 +4,9 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from adapter.translate.answer.reply import AnsweredCall, Kind, image_url, is_plain, kind_of
+from adapter.translate.answer.reply import AnsweredCall
 from adapter.translate.core.context import Context
+from adapter.translate.core.part_kinds import PartKind, image_url, is_plain, kind_of
 from adapter.translate.signatures.keys import call_key
 from adapter.translate.signatures.prefix_digest import answer_form, call_digest, call_spelling, digest
 from adapter.wire.base import ABSENT, encode
@@ -44,7 +45,7 @@ def carrier(parts: Iterable[Part]) -> msgspec.Raw:
     return msgspec.Raw(msgspec.json.format(encode(kept), indent=-1))
 
 
-def _leaves_nothing(part: Part, kind: Kind) -> bool:
+def _leaves_nothing(part: Part, kind: PartKind) -> bool:
     return kind in _SILENT and not part.thought_signature and is_plain(part)
 
 

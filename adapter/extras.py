@@ -1,0 +1,48 @@
+"""The optional extras of this package: which modules each brings, and how code that needs one is loaded.
+
+Code that imports an extra's packages is in modules of its own, which nothing imports at its top: `load` does, once a
+setting asks for them.
+"""
+
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any
+
+MODULES = {
+    "redis": ("redis",),
+    "vertex": ("google.auth", "requests"),
+    "limits": ("limits",),
+    "metrics": ("prometheus_client",),
+    "telemetry": ("opentelemetry.sdk", "opentelemetry.exporter.otlp.proto.http"),
+    "tokens": ("tiktoken",),
+    "websocket": ("websockets",),
+}
+"""Extras, and the modules that each brings (pyproject.toml)."""
+
+
+class MissingExtra(ImportError):
+    """Code was loaded without the packages that it needs; the message has the command that installs them."""
+
+
+def has(extra: str) -> bool:
+    """Whether the packages of an extra are installed."""
+    try:
+        return all(find_spec(module) is not None for module in MODULES[extra])
+    except ModuleNotFoundError:
+        # That is how `find_spec` tells that a parent is missing.
+        return False
+
+
+def install_line(extra: str) -> str:
+    """Return the shell command that installs an extra."""
+    return f"pip install 'gemini-openai-adapter[{extra}]'"
+
+
+def load(module: str, extra: str) -> Any:
+    """Import a module that needs an extra. Raises `MissingExtra`."""
+    try:
+        return import_module(module)
+    except ModuleNotFoundError as error:
+        if has(extra):
+            raise
+        raise MissingExtra(f"{module} needs {error.name}: {install_line(extra)}") from error
