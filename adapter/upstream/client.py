@@ -6,11 +6,11 @@ Generative Language API v1beta (discovery revision 20260325): `models/{m}:genera
 `models/{m}:streamGenerateContent?alt=sse`, `models/{m}:countTokens`, `models`, `models/{m}`.
 """
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping, Sequence
-from contextlib import aclosing, nullcontext
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import aclosing, contextmanager, nullcontext
 from functools import partial
 from math import ceil
-from typing import Any, TypeVar
+from typing import TypeVar
 from urllib.parse import urlencode
 
 import msgspec
@@ -249,20 +249,32 @@ class Upstream:
         own = self._world.clock() + self.settings.total
         return own if callers is None else min(own, callers)
 
-    def _run(self, call: _Call, read: Callable[[Response], Awaitable[T]]) -> Coroutine[Any, Any, T]:
+    async def _run(self, call: _Call, read: Callable[[Response], Awaitable[T]]) -> T:
         """Make attempts as the retry policy allows; return what `read` makes of the first good answer."""
-        return self._retry.run(partial(self._attempt, call, read), call.deadline)
+        with self._retry.begin(call.deadline) as attempts:
+            while True:
+                try:
+                    key = await self._auth.headers(call.caller, call.model)
+                    with self._judge(call, key):
+                        response = await self._transport.send(self._request(call, key))
+                        await self._check(response, call.observer)
+                        # For a stream this is its first event: whatever happens later, the upstream works.
+                        return await read(response)
+                except UpstreamError as error:
+                    pause = attempts.next_pause(error)
+                    if pause is None:
+                        raise
+                await attempts.sleep(pause)
 
-    async def _attempt(self, call: _Call, read: Callable[[Response], Awaitable[T]]) -> T:
-        """Make one attempt with one key; circuit breaker and key pool learn how it ends."""
+    @contextmanager
+    def _judge(self, call: _Call, key: Mapping[str, str]) -> Iterator[None]:
+        """Tell circuit breaker, key pool and observer how the attempt ends. Raises `CircuitOpen`."""
         breaker = self._breaker
-        key = await self._auth.headers(call.caller, call.model)
         try:
             probe = breaker is not None and breaker.before_call(call.model)
             failure: bool | None = None
             try:
-                result = await read(await self._send(call, key))
-                # For a stream this is its first event: whatever happens later, the upstream works.
+                yield
                 failure = False
             except UpstreamError as error:
                 failure = is_outage(error)
@@ -276,7 +288,6 @@ class Upstream:
                 call.observer.on_error(error)
             raise
         self._auth.on_success(key, call.model)
-        return result
 
     async def _read(self, response: Response) -> bytes:
         """Read the whole body."""
@@ -306,18 +317,20 @@ class Upstream:
             raise
         return first, events
 
-    async def _send(self, call: _Call, key: Mapping[str, str]) -> Response:
-        """Send one request; return its answer if the status is good, else raise the error in it."""
+    def _request(self, call: _Call, key: Mapping[str, str]) -> Request:
+        """Build the HTTP request of one attempt; tell the observer."""
         headers = {**(self._event_headers if call.events else self._whole_headers), **call.headers, **key}
         headers["x-server-timeout"] = str(max(1, ceil(call.deadline - self._world.clock())))
-        request = Request(call.method, f"{self._base}/{call.path}", headers, call.body, call.deadline)
         if call.observer is not None:
             call.observer.on_attempt(headers)
-        response = await self._transport.send(request)
-        if call.observer is not None:
-            call.observer.on_head(response.status)
+        return Request(call.method, f"{self._base}/{call.path}", headers, call.body, call.deadline)
+
+    async def _check(self, response: Response, observer: CallObserver | None) -> None:
+        """Raise the error in an answer whose status is not good."""
+        if observer is not None:
+            observer.on_head(response.status)
         if 200 <= response.status < 300:
-            return response
+            return
         try:
             raise from_answer(response.status, response.headers, await _read_prefix(response, MAX_ERROR_BODY))
         finally:

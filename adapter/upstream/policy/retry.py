@@ -13,7 +13,7 @@ import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 from adapter.upstream.errors import (
     UpstreamError,
@@ -22,8 +22,6 @@ from adapter.upstream.errors import (
     is_exhausted,
 )
 from adapter.upstream.settings import UpstreamSettings
-
-T = TypeVar("T")
 
 FIRST_WAIT = 0.5
 MAX_WAIT = 8.0
@@ -52,80 +50,87 @@ WORLD = World(time.monotonic, asyncio.sleep, random.random)
 
 
 class Retry:
-    """Runs attempts. All calls to one upstream share it, so that retries cannot double the load of a failing one."""
+    """Allows attempts. All calls to one upstream share it, so that retries cannot double the load of a failing one."""
 
     def __init__(self, settings: UpstreamSettings, world: World = WORLD) -> None:
-        self._retries = settings.retries
-        self._statuses = _REFUSED_FOR_A_WHILE | (_INTERNAL if settings.retry_server_errors else frozenset())
-        self._world = world
-        self._running = 0
-        self._retrying = 0
+        self.retries = settings.retries
+        self.statuses = _REFUSED_FOR_A_WHILE | (_INTERNAL if settings.retry_server_errors else frozenset())
+        self.world = world
+        self.running = 0
+        self.retrying = 0
 
-    async def run(self, attempt: Callable[[], Awaitable[T]], deadline: float) -> T:
-        """Return the result of the first attempt that succeeds. `deadline` is a time of the world's clock.
+    def begin(self, deadline: float) -> "Attempts":
+        """Begin a call. `deadline` is a time of the world's clock."""
+        return Attempts(self, deadline)
 
-        Raises the last attempt's `UpstreamError`.
-        """
-        self._running += 1
-        tries: _Tries | None = None
-        try:
-            while True:
-                try:
-                    return await attempt()
-                except UpstreamError as error:
-                    tries = tries or _Tries()
-                    pause = self._next_pause(error, tries, deadline)
-                    if pause is None:
-                        raise
-                if pause:
-                    await self._world.sleep(pause)
-        finally:
-            self._running -= 1
-            if tries is not None:
-                self._retrying -= tries.counted
 
-    def _next_pause(self, error: UpstreamError, tries: "_Tries", deadline: float) -> float | None:
+class Attempts:
+    """The attempts of one call, used like this:
+
+    with retry.begin(deadline) as attempts:
+        while True:
+            try:
+                return await attempt()
+            except UpstreamError as error:
+                pause = attempts.next_pause(error)     seconds; None: `raise`
+            await attempts.sleep(pause)
+    """
+
+    __slots__ = ("_deadline", "_is_counted", "_keys", "_policy", "_retries")
+
+    def __init__(self, policy: Retry, deadline: float) -> None:
+        self._policy = policy
+        self._deadline = deadline
+        self._retries = 0
+        self._keys = 1
+        self._is_counted = False
+
+    def __enter__(self) -> "Attempts":
+        self._policy.running += 1
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self._policy.running -= 1
+        self._policy.retrying -= self._is_counted
+
+    def next_pause(self, error: UpstreamError) -> float | None:
         """Return the seconds to wait before the next attempt; None for no further one."""
-        if error.try_another_key and tries.keys < MAX_KEYS:
+        if error.try_another_key and self._keys < MAX_KEYS:
             pause = 0.0
-            tries.keys += 1
-        elif tries.retries < self._retries and (wait := self._backoff(error, tries.retries)) is not None:
+            self._keys += 1
+        elif self._retries < self._policy.retries and (wait := self._backoff(error)) is not None:
             pause = wait
-            tries.retries += 1
+            self._retries += 1
         else:
             return None
-        if self._world.clock() + pause > deadline - MARGIN or not self._is_within_budget(tries):
+        if self._policy.world.clock() + pause > self._deadline - MARGIN or not self._is_within_budget():
             return None
         return pause
 
-    def _is_within_budget(self, tries: "_Tries") -> bool:
+    async def sleep(self, pause: float) -> None:
+        """Wait for the next attempt."""
+        if pause:
+            await self._policy.world.sleep(pause)
+
+    def _is_within_budget(self) -> bool:
         """Whether this call may retry: at most a fifth of the running calls may, and three always."""
-        if not tries.counted:
-            if self._retrying >= max(3, self._running // 5):
+        if not self._is_counted:
+            if self._policy.retrying >= max(3, self._policy.running // 5):
                 return False
-            tries.counted = True
-            self._retrying += 1
+            self._is_counted = True
+            self._policy.retrying += 1
         return True
 
-    def _backoff(self, error: UpstreamError, retries: int) -> float | None:
+    def _backoff(self, error: UpstreamError) -> float | None:
         """Return the seconds until this error may be over; None if it will not be, or not soon."""
         match error:
             case UpstreamUnavailable():
                 return 0.0 if error.again else None
             case UpstreamTimeout():
                 return 0.0 if error.phase == "connect" else None
-        if error.code or error.status not in self._statuses or is_exhausted(error.error):
+        if error.code or error.status not in self._policy.statuses or is_exhausted(error.error):
             return None
         stated = error.retry_after or 0.0
         # Full jitter, so that calls that failed together do not come back together.
-        backoff = min(MAX_WAIT, FIRST_WAIT * 2**retries) * self._world.random()
+        backoff = min(MAX_WAIT, FIRST_WAIT * 2**self._retries) * self._policy.world.random()
         return max(stated, backoff) if stated <= MAX_WAIT else None
-
-
-class _Tries:
-    """The retries of one call so far."""
-
-    def __init__(self) -> None:
-        self.retries = 0
-        self.keys = 1
-        self.counted = False

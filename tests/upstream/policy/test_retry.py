@@ -35,6 +35,19 @@ def told(status, seconds=None, details=None):
     return UpstreamError(status, Status(code=status, details=details), seconds)
 
 
+async def attempts_of(retry, attempt, deadline):
+    """Make attempts as `Upstream` does."""
+    with retry.begin(deadline) as attempts:
+        while True:
+            try:
+                return await attempt()
+            except UpstreamError as error:
+                pause = attempts.next_pause(error)
+                if pause is None:
+                    raise
+            await attempts.sleep(pause)
+
+
 def script(*outcomes):
     """An attempt that ends as told, one outcome after the other."""
     left = list(outcomes)
@@ -52,7 +65,7 @@ async def run(*outcomes, world=None, deadline=1_000.0, **settings):
     world = world or FakeWorld()
     attempt, left = script(*outcomes)
     try:
-        return await Retry(UpstreamSettings(**settings), world.world).run(attempt, deadline), left, world.slept
+        return await attempts_of(Retry(UpstreamSettings(**settings), world.world), attempt, deadline), left, world.slept
     except UpstreamError as error:
         return error, left, world.slept
 
@@ -149,7 +162,7 @@ async def test_three_calls_may_always_try_again():
         await (first if tries <= 4 else second).wait()
         raise told(503)
 
-    calls = [asyncio.create_task(retry.run(attempt, 1_000.0)) for _ in range(4)]
+    calls = [asyncio.create_task(attempts_of(retry, attempt, 1_000.0)) for _ in range(4)]
     while tries < 4:
         await asyncio.sleep(0)
     first.set()
@@ -175,7 +188,7 @@ async def test_a_storm_of_errors_is_hardly_repeated():
         await (first if tries <= 30 else second).wait()
         raise told(503)
 
-    calls = [asyncio.create_task(retry.run(attempt, 1_000.0)) for _ in range(30)]
+    calls = [asyncio.create_task(attempts_of(retry, attempt, 1_000.0)) for _ in range(30)]
     while tries < 30:
         await asyncio.sleep(0)
     first.set()
@@ -185,7 +198,7 @@ async def test_a_storm_of_errors_is_hardly_repeated():
     second.set()
     assert all(isinstance(end, UpstreamError) for end in await asyncio.gather(*calls, return_exceptions=True))
     attempt_again, left = script(told(503), "done")
-    assert await retry.run(attempt_again, 1_000.0) == "done", "the budget is free again"
+    assert await attempts_of(retry, attempt_again, 1_000.0) == "done", "the budget is free again"
     assert left == []
 
 
@@ -198,7 +211,7 @@ async def test_cancelling_a_wait_ends_the_call_and_frees_the_budget():
 
     retry = Retry(UpstreamSettings(), World(lambda: 0.0, sleep, lambda: 1.0))
     for _ in range(10):
-        task = asyncio.create_task(retry.run(script(told(503), "never")[0], 1_000.0))
+        task = asyncio.create_task(attempts_of(retry, script(told(503), "never")[0], 1_000.0))
         await sleeping.wait()
         sleeping.clear()
         task.cancel()
@@ -209,7 +222,7 @@ async def test_cancelling_a_wait_ends_the_call_and_frees_the_budget():
 async def test_other_exceptions_pass():
     attempt, left = script(ZeroDivisionError(), "never")
     with pytest.raises(ZeroDivisionError):
-        await Retry(UpstreamSettings()).run(attempt, 1_000.0)
+        await attempts_of(Retry(UpstreamSettings()), attempt, 1_000.0)
     assert left == ["never"]
 
 
