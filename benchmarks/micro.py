@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from adapter import settings
-from adapter.server.pipeline.service import plan_for
+from adapter.server.pipeline.planner import plan_for
 from adapter.translate import chat
 from adapter.translate.core.context import Context, Stamp
 from adapter.translate.signatures.history import look_up

@@ -204,6 +204,7 @@ class Application:
     def __init__(self, settings: Settings, label: str, endpoints: Endpoints) -> None:
         self.running: Running | None = None
         self.lifespan: ASGIApp | None = None
+        self._settings = settings
         self._router = router_of(endpoints, settings)
         self._label = to_printable(label)
         self._common = format_head_lines({"openai-version": "2020-10-01", "x-content-type-options": "nosniff"})
@@ -232,7 +233,7 @@ class Application:
         sender = ResponseSender(send, common, is_head=scope["method"] == "HEAD")
         with ExchangeScope(self._started.service.recorder, exchange, asks_gemini=endpoint.asks_gemini):
             if self._behind_cors is None:
-                await serve(endpoint, self._call(match, scope, receive, sender))
+                await serve(endpoint, self._call(match, scope, receive, sender), endpoint.max_body(self._settings))
             else:
                 await self._behind_cors(scope, receive, sender)
                 exchange.status = exchange.status or sender.status
@@ -241,7 +242,7 @@ class Application:
         """Answer a request that the middleware for other origins let pass."""
         match = self._router.match(scope["path"], scope["method"])
         endpoint = endpoint_of(self._router, match, scope["path"], scope["method"])
-        await serve(endpoint, self._call(match, scope, receive, send))
+        await serve(endpoint, self._call(match, scope, receive, send), endpoint.max_body(self._settings))
 
     async def _serve_socket(self, scope: Scope, receive: Receive, send: Send) -> None:
         match = self._router.match(scope["path"], WEBSOCKET)

@@ -25,6 +25,15 @@ from adapter.settings.parts import (
     upstream_settings,
 )
 from adapter.settings.reading import exposes_secrets, load, reload_keys
+from adapter.settings.server import (
+    AnswerSettings,
+    ListSettings,
+    LossSettings,
+    PageSettings,
+    PlanSettings,
+    StreamSettings,
+    part_of,
+)
 from adapter.translate.core.capabilities import bare_name
 
 __all__ = [
@@ -33,12 +42,18 @@ __all__ = [
     "HASHED",
     "SECRETS",
     "VERTEX_FIELDS",
+    "AnswerSettings",
     "Calendar",
     "Catalogue",
     "KnownClient",
+    "ListSettings",
+    "LossSettings",
+    "PageSettings",
+    "PlanSettings",
     "Setting",
     "Settings",
     "SettingsError",
+    "StreamSettings",
     "all_settings",
     "bare_name",
     "catalogue",
@@ -53,6 +68,7 @@ __all__ = [
     "load",
     "next_models",
     "options",
+    "part_of",
     "platform_of",
     "reload_keys",
     "request_limits",

@@ -160,7 +160,7 @@ def further_upstreams(settings: Settings) -> list[Settings]:
         raise SettingsError(f"fallback_upstreams: {error}") from None
 
 
-def next_models(model: str, settings: Settings) -> list[str]:
+def next_models(model: str, fallbacks: Mapping[str, str]) -> list[str]:
     """Return the models to ask when `model` fails, in order."""
-    found = (text for pattern, text in settings.fallback_models.items() if fnmatchcase(model, pattern))
+    found = (text for pattern, text in fallbacks.items() if fnmatchcase(model, pattern))
     return [name.strip() for name in next(found, "").split("|") if name.strip()]

@@ -528,10 +528,10 @@ def test_a_further_google_needs_a_key():
 
 
 def test_the_next_models_of_the_first_pattern_that_matches():
-    settings = load({"fallback_models": "gemini-3.8-pro=a | b,gemini-*=c"}, KEYED)
-    assert next_models("gemini-3.8-pro", settings) == ["a", "b"]
-    assert next_models("gemini-3.5-flash", settings) == ["c"]
-    assert next_models("other", settings) == []
+    fallbacks = load({"fallback_models": "gemini-3.8-pro=a | b,gemini-*=c"}, KEYED).fallback_models
+    assert next_models("gemini-3.8-pro", fallbacks) == ["a", "b"]
+    assert next_models("gemini-3.5-flash", fallbacks) == ["c"]
+    assert next_models("other", fallbacks) == []
     with pytest.raises(SettingsError, match="fallback_models"):
         load({"fallback_models": "a=b|"}, KEYED)
 

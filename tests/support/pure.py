@@ -14,7 +14,8 @@ from adapter.server.http.byte_budget import ByteBudget
 from adapter.server.limits.admission import HeldBytes
 from adapter.server.pipeline import ledger_headers as ledger
 from adapter.server.pipeline.errors import TABLE, failure_of, malformed
-from adapter.server.pipeline.service import DECODING_ERRORS, plan_for
+from adapter.server.pipeline.planner import plan_for
+from adapter.server.pipeline.service import DECODING_ERRORS
 from adapter.server.state.not_stored import item_not_stored
 from adapter.server.state.stored_objects import Past
 from adapter.store.shared.base import combine

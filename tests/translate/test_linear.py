@@ -7,7 +7,7 @@ from datetime import date
 
 import pytest
 
-from adapter.server.pipeline.service import plan_for
+from adapter.server.pipeline.planner import plan_for
 from adapter.settings import Settings, catalogue, options
 from adapter.translate.responses import fields as responses
 from adapter.wire.base import decode, encode

@@ -5,7 +5,7 @@ import datetime
 import pytest
 
 from adapter import settings
-from adapter.server.pipeline.service import plan_for
+from adapter.server.pipeline.planner import plan_for
 from adapter.translate.core.notes import Rejected
 from adapter.translate.responses import fields as responses
 from adapter.wire.base import decode

@@ -12,7 +12,8 @@ from adapter import settings
 from adapter.server.pipeline.dry_run import DryRun
 from adapter.server.pipeline.errors import TABLE, Malformed, StrictLoss
 from adapter.server.pipeline.ledger_headers import check
-from adapter.server.pipeline.service import DECODING_ERRORS, decoded, plan_for
+from adapter.server.pipeline.planner import plan_for
+from adapter.server.pipeline.service import DECODING_ERRORS, decoded
 from adapter.settings import catalogue, options, request_limits
 from adapter.translate.core.notes import Fate, Rejected
 from adapter.translate.core.strictness import Strictness

@@ -22,17 +22,21 @@ class Asking:
         self._until = until
         self._continuations = continuations
 
-    async def whole(self, plan: Plan) -> Reply:
-        """The whole answer. Raises `UpstreamError`."""
-        if plan.calls > 1:
-            return await _together([self._choice(plan) for _ in range(plan.calls)])
-        return await self._choice(plan)
+    def first(self, plan: Plan) -> Coroutine[object, object, Reply]:
+        """Ask once. `finish` makes the whole answer of it. Raises `UpstreamError`."""
+        return self._upstream.generate(plan.model, plan.body, self._caller, self._until)
+
+    async def choices(self, plan: Plan) -> Reply:
+        """Ask for each choice by a call of its own; return one answer with all of them. Raises `UpstreamError`."""
+        return await _together([self._choice(plan) for _ in range(plan.calls)])
 
     async def _choice(self, plan: Plan) -> Reply:
-        first = await self._upstream.generate(plan.model, plan.body, self._caller, self._until)
-        return await self._continued(plan, first) if unfinished(first.response) else first
+        first = await self.first(plan)
+        return await self.finish(plan, first) if unfinished(first.response) else first
 
-    async def _continued(self, plan: Plan, first: Reply) -> Reply:
+    async def finish(self, plan: Plan, first: Reply) -> Reply:
+        """Continue an answer where Gemini stopped at the limit of one request. Raises `UpstreamError`."""
+
         def ask(body: GenerateContentRequest) -> Coroutine[object, object, Reply]:
             return self._upstream.generate(plan.model, body, self._caller, self._until)
 

@@ -1,5 +1,7 @@
 """POST /v1/chat/completions."""
 
+from functools import partial
+
 import msgspec
 
 from adapter.server.pipeline import ledger_headers as notes
@@ -19,33 +21,30 @@ from adapter.wire.sse import BLANK, DONE, around, event
 
 
 async def create_chat_completion(call: Call) -> None:
-    """Answer a chat."""
-    exchange = call.exchange
+    """Answer a chat, whole or as a stream of chunks."""
+    exchange, id_ = call.exchange, completion_id()
     request, unknown = await call.read(ChatCompletionRequest)
     exchange.model_asked, exchange.stream = request.model, bool(request.stream)
-    plans = await call.service.plan(request, unknown, call.client, call.work)
+    plans = await call.service.planner.plan(request, unknown, call.client, call.work)
     call.accept(plans)
     if exchange.stream:
-        await call.stream(plans, ChatWriter(call, stamp_of(plans, completion_id())))
+        writer = ChatWriter(call, stamp_of(plans, id_))
+        async with call.event_stream(plans, writer) as client, call.open(plans, call.deadline) as answer:
+            await client.pass_on(answer)
     else:
-        await _send_whole(call, plans)
+        await call.send_translated(plans, await call.ask(plans, partial(_completion, call, plans, id_)))
 
 
-async def _send_whole(call: Call, plans: Plans) -> None:
-    id_ = completion_id()
-
-    async def read(reply: Reply) -> ChatCompletion:
-        context = plans.plan.context
-        completion, ledger, issued = chat.from_gemini(reply.response, context, stamp_of(plans, id_), reply.unknown)
-        call.exchange.reply_notes = continuation.notes(reply.continued) + ledger
-        if issued:
-            await call.service.keep(issued, call.client)
-        return completion
-
-    completion = await call.ask(plans, read)
+async def _completion(call: Call, plans: Plans, id_: str, reply: Reply) -> ChatCompletion:
+    """Translate a whole answer; its signatures are stored before it leaves. Raises `AnswerError`."""
+    context, exchange = plans.plan.context, call.exchange
+    completion, ledger, issued = chat.from_gemini(reply.response, context, stamp_of(plans, id_), reply.unknown)
+    exchange.reply_notes = continuation.notes(reply.continued) + ledger
+    if issued:
+        await call.service.keep(issued, call.client)
     if notes.wants_all(call.scope):
-        completion.extra_content = notes.with_ledger(completion.extra_content, call.exchange.ledger)
-    await call.send_translated(plans, completion)
+        completion.extra_content = notes.with_ledger(completion.extra_content, exchange.ledger)
+    return completion
 
 
 class ChatWriter:
@@ -101,7 +100,7 @@ class ChatWriter:
 
     async def fail(self, error: Exception) -> list[bytes]:
         """See `Writer`."""
-        return [event(self._call.service.failed(error, self._call.exchange, self._call.client).body)]
+        return [event(self._call.service.failures.record(error, self._call.exchange, self._call.client).body)]
 
     def heartbeat(self) -> bytes:
         """See `Writer`."""

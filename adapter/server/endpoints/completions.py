@@ -6,9 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from adapter.server.http.asgi import until
 from adapter.server.pipeline.call import Call
-from adapter.server.pipeline.event_stream import heartbeat_of, relay
 from adapter.server.pipeline.fallback import Plans
 from adapter.server.pipeline.ids import new_id
 from adapter.server.pipeline.openai_tokens import detokenizer
@@ -58,7 +56,8 @@ async def _plans(call: Call, view: CompletionView) -> list[Plans]:
     """The plan of each prompt, with a ledger under the names of this endpoint's fields."""
     try:
         return [
-            await call.service.plan(one, {}, call.client, call.work, ledger_of=view.ledger) for one in view.requests
+            await call.service.planner.plan(one, {}, call.client, call.work, ledger_of=view.ledger)
+            for one in view.requests
         ]
     except Rejected as error:
         raise Rejected(completions.path_of(error.note.path), error.note.code, error.note.reason) from None
@@ -95,12 +94,12 @@ async def _answers(call: Call, plans: Sequence[Plans], id_: str) -> list[ChatCom
 
 async def _stream(call: Call, plans: Sequence[Plans], writer: "CompletionWriter") -> None:
     """Send the texts of one prompt after the other."""
-    service = call.service
     stream = call.open_stream(plans[0])
-    with until(stream.keep_alive(heartbeat_of(service.settings, writer.heartbeat))):
+    with call.keep_alive(stream, writer.heartbeat):
         for number, one in enumerate(plans):
-            opened = call.open(one, stream if number == 0 else None)
-            await relay(stream, opened, writer, limited=service.shutdown.limit)
+            head, deadline = (stream, call.deadline) if number == 0 else (None, None)
+            async with call.relaying(one, writer, stream, head) as client, call.open(one, deadline) as answer:
+                await client.pass_on(answer)
             if writer.has_failed:
                 break
     await stream.end()
@@ -162,7 +161,7 @@ class CompletionWriter:
     async def fail(self, error: Exception) -> list[bytes]:
         """See `Writer`."""
         self.has_failed = True
-        return [event(self._call.service.failed(error, self._call.exchange, self._call.client).body)]
+        return [event(self._call.service.failures.record(error, self._call.exchange, self._call.client).body)]
 
     def heartbeat(self) -> bytes:
         """See `Writer`."""

@@ -21,7 +21,7 @@ async def create_decision(call: Call) -> None:
     context = DecisionContext(request=request, served=served, options=service.options)
     plan = await call.work.run(decisions.to_gemini, context, unknown)
     exchange.model, exchange.notes, exchange.upstream_request = served.model, plan.notes, plan.body
-    notes.check(plan.notes, notes.strictness(call.scope, service.settings), service.settings.notes)
+    notes.check(plan.notes, notes.strictness(call.scope, service.losses), service.losses.notes)
     asked = service.upstream.build_decision_call(served.model, plan.body)
     with service.shutdown.limit():
         response = await service.upstream.ask(

@@ -30,7 +30,7 @@ async def create_embeddings(call: Call) -> None:
     plan = await call.work.run(embeddings.to_gemini, context, unknown)
     exchange.model, exchange.notes = served.model, plan.notes
     exchange.upstream_request = plan.batches[0] if len(plan.batches) == 1 else plan.batches
-    notes.check(plan.notes, notes.strictness(call.scope, service.settings), service.settings.notes)
+    notes.check(plan.notes, notes.strictness(call.scope, service.losses), service.losses.notes)
     answers = await _ask(call, served.model, plan)
     found, exchange.reply_notes = await call.work.run(embeddings.from_gemini, answers, plan, request, served.model)
     await call.send(found, notes.headers(served.model, plan.notes, exchange.reply_notes))

@@ -94,7 +94,7 @@ def _client(call: Call) -> Client:
     On the loopback address the page answers to the loopback's names alone, and through no proxy: a foreign name that
     resolves to it belongs to a site that would read what was said (DNS rebinding).
     """
-    if call.service.settings.inspector is None and not is_local(call.scope):
+    if call.service.page.inspector is None and not is_local(call.scope):
         raise HTTPException(403, f"The page is shown to this machine alone, and through no proxy: {_SEE}")
     try:
         client = call.service.access.viewer(call.scope)
@@ -114,7 +114,7 @@ def _is_opened(call: Call, client: Client) -> bool:
 def _token_of(call: Call) -> PageToken | None:
     """The token that the page wants, if it wants one."""
     token = call.service.page_token
-    return PageToken(token) if token and call.service.settings.inspector is None else None
+    return PageToken(token) if token and call.service.page.inspector is None else None
 
 
 async def page(call: Call) -> None:
@@ -147,8 +147,8 @@ async def about(call: Call) -> None:
         "version": __version__,
         "upstream": service.label,
         "emulator": service.label == EMULATOR,
-        "processes": service.settings.workers,
-        "needs_key": service.settings.asks_for_key,
+        "processes": service.page.workers,
+        "needs_key": service.asks_for_key,
     }
     await call.send(facts)
 
@@ -158,7 +158,7 @@ async def exchanges(call: Call) -> None:
     service = call.service
     viewer, log = _viewer(call), service.recorder.exchanges
     rows = [exchange.row() for exchange in (*log.running(viewer), *log.newest_first(viewer))]
-    facts = {"upstream": service.label, "enabled": log.enabled, "processes": service.settings.workers}
+    facts = {"upstream": service.label, "enabled": log.enabled, "processes": service.page.workers}
     await call.send({**facts, "exchanges": rows}, _headers(service))
 
 
@@ -172,9 +172,9 @@ async def exchange(call: Call) -> None:
         await _add_times(detail["signatures"], service, viewer)
         await call.send(detail, _headers(service))
         return
-    if service.settings.workers == 1:
+    if service.page.workers == 1:
         raise HTTPException(404)
-    why = f"This one of {service.settings.workers} processes has no such exchange: ask again, another one may."
+    why = f"This one of {service.page.workers} processes has no such exchange: ask again, another one may."
     raise HTTPException(404, why, _headers(service))
 
 
@@ -202,11 +202,11 @@ async def changes(call: Call) -> None:
     """The list as it changes, as server-sent events; each has the id from which another connection goes on."""
     service, client = call.service, _viewer(call)
     exchanges = service.recorder.exchanges
-    if len(exchanges.changed) >= MAX_VIEWERS or service.settings.workers > 1:
+    if len(exchanges.changed) >= MAX_VIEWERS or service.page.workers > 1:
         raise HTTPException(503, "Ask for the list again and again: too many pages are open, or several processes.")
     feed = Changes(exchanges, client, header(call.scope, b"last-event-id") or "")
     call.exchange.status = 200
-    stream = EventStream(call.send_message, service.settings)
+    stream = EventStream(call.send_message, service.streams)
     with (
         feed.open(),
         while_connected(call.scope, call.receive),
@@ -273,4 +273,4 @@ async def run(call: Call) -> None:
 
 def _headers(service: Service) -> dict[str, str]:
     """Of several processes, each with exchanges of its own, the next request may reach another."""
-    return {"connection": "close"} if service.settings.workers > 1 else {}
+    return {"connection": "close"} if service.page.workers > 1 else {}

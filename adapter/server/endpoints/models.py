@@ -58,10 +58,10 @@ async def list_models(call: Call) -> None:
     service = call.service
     names = service.catalogue
     found = {_bare(one): one for one in await service.models.of(call.client.key)}
-    service.known_models = frozenset(found)
+    service.failures.known_models = frozenset(found)
     models = [_model(name, names, one) for name, one in found.items()]
-    models += [_own(alias, names) for alias in service.settings.models if not set(alias) & set("*?[")]
-    chosen = _chosen(models, service.settings.list_models)
+    models += [_own(alias, names) for alias in service.listing.models if not set(alias) & set("*?[")]
+    chosen = _chosen(models, service.listing.list_models)
     await call.send(ModelList(object="list", data=[model for model in chosen if call.client.may_use(model.id)]))
 
 

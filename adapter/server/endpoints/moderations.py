@@ -37,7 +37,7 @@ async def create_moderation(call: Call) -> None:
     context = ModerationContext(request=request, served=served, options=service.options)
     plan = await call.work.run(moderations.to_gemini, context, unknown)
     exchange.model, exchange.notes = served.model, plan.notes
-    notes.check(plan.notes, notes.strictness(call.scope, service.settings), service.settings.notes)
+    notes.check(plan.notes, notes.strictness(call.scope, service.losses), service.losses.notes)
     judging = _Judging(call, plan)
     if context.has_decisions:
         results = await judging.by_decisions(served.model)

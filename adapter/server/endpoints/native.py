@@ -19,7 +19,7 @@ from adapter.server.limits.access import ModelDenied
 from adapter.server.pipeline import ledger_headers as notes
 from adapter.server.pipeline.call import Call
 from adapter.server.pipeline.errors import malformed
-from adapter.server.pipeline.google_errors import google_error
+from adapter.server.pipeline.failures import google_error
 from adapter.server.pipeline.service import DECODING_ERRORS, deadline_of
 from adapter.settings import find_served_model
 from adapter.translate import native
@@ -262,7 +262,7 @@ async def _stream(call: Call, forwarded: Forwarded) -> None:
     in_events = ("alt", "sse") in parse_qsl(call.scope["query_string"].decode("latin-1"))
     frame: Frame = _as_event if in_events else _as_item
     headers = to_printable_values(_headers(call, _EVENTS if in_events else _JSON))
-    writer, settings = writer_for(call.send_message), call.service.settings
+    writer, settings = writer_for(call.send_message), call.service.streams
     tap = call.service.recorder.exchanges.tap(call.exchange)
     first = True
 

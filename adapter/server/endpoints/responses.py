@@ -2,13 +2,15 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from functools import partial
 
-from adapter.server.http.asgi import ClientGone, until
+from adapter.server.http.asgi import ClientGone
 from adapter.server.pipeline import ledger_headers as notes
 from adapter.server.pipeline.call import Call
-from adapter.server.pipeline.event_stream import EventStream, heartbeat_of
+from adapter.server.pipeline.event_stream import EventStream
 from adapter.server.pipeline.responding import Memory, ResponseEventWriter, Told, Turn, turn_of, whole
-from adapter.wire.openai.responses import ResponsesRequest
+from adapter.upstream.client import Reply
+from adapter.wire.openai.responses import Response, ResponsesRequest
 from adapter.wire.sse import COMMENT
 
 
@@ -25,9 +27,11 @@ async def create_response(call: Call) -> None:
     if request.background:
         await _start_background(call, turn)
     elif exchange.stream:
-        await call.stream(turn.plans, ResponseEventWriter(call.service, turn, Told(call.scope, exchange)))
+        writer = ResponseEventWriter(call.service, turn, Told(call.scope, exchange))
+        async with call.event_stream(turn.plans, writer) as client, call.open(turn.plans, call.deadline) as answer:
+            await client.pass_on(answer)
     else:
-        await _send_whole(call, turn)
+        await call.send_translated(turn.plans, await call.ask(turn.plans, partial(_response, call, turn)))
 
 
 async def _start_background(call: Call, turn: Turn) -> None:
@@ -42,11 +46,12 @@ async def _start_background(call: Call, turn: Turn) -> None:
         await call.send_translated(turn.plans, queued)
 
 
-async def _send_whole(call: Call, turn: Turn) -> None:
-    response = await call.ask(turn.plans, lambda reply: whole(call.service, turn, reply, call.exchange))
+async def _response(call: Call, turn: Turn, reply: Reply) -> Response:
+    """Translate a whole answer, and store the response. Raises `AnswerError`."""
+    response = await whole(call.service, turn, reply, call.exchange)
     if notes.wants_all(call.scope):
         response.extra_content = notes.with_ledger(response.extra_content, call.exchange.ledger)
-    await call.send_translated(turn.plans, response)
+    return response
 
 
 async def follow(call: Call, batches: AsyncGenerator[list[bytes]], stream: EventStream) -> None:
@@ -55,7 +60,7 @@ async def follow(call: Call, batches: AsyncGenerator[list[bytes]], stream: Event
     A client whose key was taken back meanwhile gets no further event. Raises `ClientGone` then.
     """
     service = call.service
-    with until(stream.keep_alive(heartbeat_of(service.settings, lambda: COMMENT))):
+    with call.keep_alive(stream, lambda: COMMENT):
         async with aclosing(batches):
             async for frames in batches:
                 if not service.access.admits(call.scope):

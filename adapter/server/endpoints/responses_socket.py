@@ -23,7 +23,7 @@ from adapter.server.observe.exchange_log import Exchange
 from adapter.server.observe.recording import ExchangeScope
 from adapter.server.pipeline.call import Call
 from adapter.server.pipeline.errors import Malformed
-from adapter.server.pipeline.event_stream import MAX_TAPPED, relay
+from adapter.server.pipeline.event_stream import MAX_TAPPED
 from adapter.server.pipeline.ids import new_id
 from adapter.server.pipeline.responding import Memory, ResponseEventWriter, Told, Turn, keep, turn_of
 from adapter.server.pipeline.service import Service
@@ -71,7 +71,7 @@ async def open_responses_socket(call: Call) -> None:
         _check_origin(call.scope, service)
         service.sockets.reserve(1)
     except (AccessDenied, KeyInUrl, ForeignPage, Overloaded) as error:
-        failure = service.failure(error, "", None)
+        failure = service.failures.of(error, "", None)
         denial = Response(encode(failure.body), failure.status, failure.headers, media_type="application/json")
         await socket.send_denial_response(denial)
         return
@@ -85,7 +85,7 @@ async def open_responses_socket(call: Call) -> None:
 def _check_origin(scope: Scope, service: Service) -> None:
     """Raise `AccessDenied` for a page of another origin: nothing else keeps a browser's websockets apart."""
     origin = header(scope, b"origin")
-    allowed = service.settings.allow_origins
+    allowed = service.allow_origins
     if origin is None or origin in allowed or "*" in allowed:
         return
     if urlsplit(origin).netloc != header(scope, b"host"):
@@ -234,11 +234,12 @@ class ResponsesSocket:
                 await sink.write(encode(event))
             return
         writer = ResponseEventWriter(service, turn, Told(call.scope, exchange), encode, ())
-        await relay(sink, call.open(turn.plans), writer, limited=service.shutdown.limit)
+        async with call.relaying(turn.plans, writer, sink) as client, call.open(turn.plans) as answer:
+            await client.pass_on(answer)
 
     async def _refuse(self, error: Exception) -> None:
         """Tell of an event that is in no lane."""
-        await self._send(_error(self._service.failure(error, "", self._client)))
+        await self._send(_error(self._service.failures.of(error, "", self._client)))
 
     async def _send(self, value: Any, stream_id: str | None = None) -> None:
         await self.send(encode(value), stream_id)
@@ -248,7 +249,7 @@ class ResponsesSocket:
         if stream_id is not None:
             event = b'{"stream_id":' + encode(stream_id) + b"," + event[1:]
         try:
-            async with self._sending, asyncio.timeout(self._service.settings.write_timeout):
+            async with self._sending, asyncio.timeout(self._service.streams.write_timeout):
                 await self._socket.send_text(event.decode())
         except TimeoutError:
             self._abort()

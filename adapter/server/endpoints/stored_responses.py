@@ -69,7 +69,7 @@ async def get_response(call: Call) -> None:
     after = call.query.get("starting_after")
     position = 0 if after is None else whole_number(after, "starting_after", 0, 2**31) + 1
     call.exchange.status = 200
-    stream = EventStream(call.send_message, call.service.settings)
+    stream = EventStream(call.send_message, call.service.streams)
     with while_connected(call.scope, call.receive):
         await follow(call, call.jobs.follow(response_id, call.client.id, position), stream)
 

@@ -49,7 +49,7 @@ def dry_run_for(call: Call) -> DryRun:
         service.settings,
         time.time(),
         service.predict,
-        strictness=strictness(call.scope, service.settings),
+        strictness=strictness(call.scope, service.losses),
         endpoint=call.query.get("endpoint", ""),
         values=call.query.get("values") == "true",
     )
@@ -62,7 +62,7 @@ def _each(run: DryRun, lines: list[bytes]) -> bytes:
 async def _chat(call: Call, body: bytes, work: Work) -> tuple[Plans, Callable[[str], str]]:
     """A chat request as it would be served, and the client's path for one of it."""
     request, unknown = await call.service.read(body, ChatCompletionRequest, work)
-    return await call.service.plan(request, unknown, call.client, work), str
+    return await call.service.planner.plan(request, unknown, call.client, work), str
 
 
 async def _response(call: Call, body: bytes, work: Work) -> tuple[Plans, Callable[[str], str]]:

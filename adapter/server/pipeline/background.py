@@ -16,7 +16,7 @@ import msgspec
 
 from adapter.server.lifecycle.shutdown import ShuttingDown
 from adapter.server.pipeline.errors import Busy
-from adapter.server.pipeline.event_stream import Answer, relay
+from adapter.server.pipeline.event_stream import Answer, Relay, relaying
 from adapter.server.pipeline.responding import ResponseEventWriter, Turn
 from adapter.server.pipeline.service import Service
 from adapter.server.state.not_stored import NotStored
@@ -181,7 +181,8 @@ class Job:
     async def _respond(self) -> None:
         service, writer = self._service, self._writer
         try:
-            await relay(self.log, self._open(), writer, limited=service.shutdown.limit)
+            async with relaying(Relay(self.log, writer), service.shutdown.limit) as client, self._open() as answer:
+                await client.pass_on(answer)
         except asyncio.CancelledError:
             if writer.ended:
                 return
@@ -194,7 +195,7 @@ class Job:
         """Gemini's answer, after the first events of the response itself."""
         for frame in self._writer.start():
             await self.log.write(frame)
-        async with self._service.open(self._turn.plans, self._turn.client, None) as answer:
+        async with self._service.answering.open(self._turn.plans, self._turn.client, None) as answer:
             yield answer
 
     async def _write_down(self) -> None:
@@ -225,7 +226,7 @@ class Jobs:
 
     def __init__(self, service: Service) -> None:
         self._service = service
-        self._limit = service.settings.max_background
+        self._limit = service.max_background
         self._running: dict[tuple[str, str], Job] = {}
 
     async def start(self, turn: Turn, writer: ResponseEventWriter) -> Response:

@@ -3,8 +3,8 @@
 An HTTP request is a call, and so is each `response.create` of a websocket.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager
 from typing import TypeVar
 
 import msgspec
@@ -12,20 +12,30 @@ from starlette.datastructures import QueryParams
 from starlette.types import Receive, Scope, Send
 
 from adapter.server.http.asgi import until
-from adapter.server.http.response_writer import respond
+from adapter.server.http.response_writer import UPSTREAM_HEADER, respond
 from adapter.server.limits.access import Client
 from adapter.server.limits.work import Work
 from adapter.server.observe.exchange_log import Exchange
 from adapter.server.pipeline import ledger_headers as notes
 from adapter.server.pipeline.background import Jobs
-from adapter.server.pipeline.event_stream import Answer, EventStream, Writer, heartbeat_of, relay
+from adapter.server.pipeline.event_stream import (
+    Answer,
+    EventStream,
+    FrameSink,
+    Relay,
+    Writer,
+    heartbeat_of,
+    relaying,
+)
 from adapter.server.pipeline.fallback import Plans
 from adapter.server.pipeline.service import Service, deadline_of
+from adapter.translate.answer.continuation import unfinished
 from adapter.translate.answer.reply import FAILURES
 from adapter.translate.core.errors import AnswerError, Failure
-from adapter.translate.core.notes import Rejected
+from adapter.translate.core.notes import Note, Rejected
 from adapter.translate.plan import Plan
 from adapter.upstream.client import Reply
+from adapter.upstream.errors import UpstreamError
 from adapter.wire.base import encode
 
 T = TypeVar("T")
@@ -90,6 +100,11 @@ class Call:
         self._client = client
 
     @property
+    def deadline(self) -> float | None:
+        """Until when the client waits, if it says so, by the loop's clock."""
+        return deadline_of(self.scope)
+
+    @property
     def query(self) -> QueryParams:
         """The values in the URL."""
         return QueryParams(self.scope["query_string"])
@@ -107,9 +122,9 @@ class Call:
 
     def accept(self, plans: Plans) -> None:
         """Record what goes to Gemini. Raises `StrictLoss`."""
-        settings = self.service.settings
+        losses = self.service.losses
         self.record(plans.plan)
-        plans.check(notes.strictness(self.scope, settings), settings.notes)
+        plans.check(notes.strictness(self.scope, losses), losses.notes)
 
     def record(self, plan: Plan) -> None:
         """Record the plan by which the request is answered."""
@@ -118,22 +133,32 @@ class Call:
         exchange.plan = plan
 
     async def ask(self, plans: Plans, read: Callable[[Reply], Awaitable[T]]) -> T:
-        """Ask, and once more after a malformed call where the operator wants that; `read` raises `AnswerError`.
+        """Ask for a whole answer, by the first plan that gets one; return what `read` makes of it.
 
-        By then `plans.plan` is the plan that was answered.
+        Asked once more where `read` raises `AnswerError` for a malformed call and the operator wants that. Afterwards
+        `plans.plan` is the plan that was answered.
         """
-        for last in (not self.service.settings.retry_malformed, True):
-            with self.service.shutdown.limit():
-                reply = await self.service.ask(plans, self.client, deadline_of(self.scope))
+        answering, may_repeat = self.service.answering, self.service.answering.retry_malformed
+        until = answering.time_limit(self.deadline)
+        while True:
+            plan, asking = plans.plan, answering.by(plans, self.client, until)
+            try:
+                with self.service.shutdown.limit():
+                    reply = await (asking.first(plan) if plan.calls == 1 else asking.choices(plan))
+                    if plan.calls == 1 and unfinished(reply.response):
+                        reply = await asking.finish(plan, reply)
+            except UpstreamError as error:
+                await plans.after(error, until)
+                continue
             if plans.is_fallback:
-                self.record(plans.plan)
+                self.record(plan)
             self.exchange.record_reply(reply.response)
             try:
                 return await read(reply)
             except AnswerError as error:
-                if last or error.code not in MALFORMED:
+                if not may_repeat or error.code not in MALFORMED:
                     raise
-        raise AssertionError("the last attempt returns or raises")
+            may_repeat, until = False, answering.time_limit(self.deadline)
 
     def send(self, answer: object, headers: Mapping[str, str] = _NONE, status: int = 200) -> Awaitable[None]:
         """Send a whole answer in JSON; bytes are sent as they are. `headers` may name another type."""
@@ -152,35 +177,39 @@ class Call:
 
     def send_translated(self, plans: Plans, answer: object) -> Awaitable[None]:
         """Send a whole answer, with what became of the request in its headers."""
-        return self.send(answer, self.service.headers(plans, self.exchange.reply_notes))
+        return self.send(answer, headers_of(plans, self.exchange.reply_notes))
 
-    async def stream(self, plans: Plans, writer: Writer) -> None:
-        """Send an answer as it comes."""
-        service = self.service
-        stream = self.open_stream(plans)
-        with until(stream.keep_alive(heartbeat_of(service.settings, writer.heartbeat))):
-            await relay(stream, self.open(plans, stream), writer, limited=service.shutdown.limit)
-        await stream.end()
+    def open(self, plans: Plans, deadline: float | None = None) -> AbstractAsyncContextManager[Answer]:
+        """Open the answer event by event; leaving closes it. Raises `UpstreamError`."""
+        return self.service.answering.open(plans, self.client, deadline)
 
     @asynccontextmanager
-    async def open(self, plans: Plans, stream: EventStream | None = None) -> AsyncIterator[Answer]:
-        """The answer event by event, recorded. The head of `stream`, if it has not gone out, tells of its plan."""
-        deadline = None if stream is None else deadline_of(self.scope)
-        async with self.service.open(plans, self.client, deadline) as answer:
-            if plans.is_fallback:
-                self.record(answer.plan)
-            if stream is not None and not plans.is_certain:
-                stream.headers = self.service.headers(plans)
-            yield answer
+    async def event_stream(self, plans: Plans, writer: Writer) -> AsyncIterator[Relay]:
+        """Run a body that opens the answer and passes it on; commit timer and heartbeats run meanwhile."""
+        stream = self.open_stream(plans)
+        with self.keep_alive(stream, writer.heartbeat):
+            async with self.relaying(plans, writer, stream, stream) as relay:
+                yield relay
+        await stream.end()
+
+    def keep_alive(self, stream: EventStream, heartbeat: Callable[[], bytes]) -> AbstractContextManager[object]:
+        """Run commit timer and heartbeats while the `with` block runs. Raises `ClientGone` in it."""
+        return until(stream.keep_alive(heartbeat_of(self.service.streams, heartbeat)))
+
+    def relaying(
+        self, plans: Plans, writer: Writer, sink: FrameSink, head: EventStream | None = None
+    ) -> AbstractAsyncContextManager[Relay]:
+        """Run a body that passes an answer on to a sink. The head of `head`, if still to go out, tells of its plan."""
+        return relaying(_RecordingRelay(self, plans, writer, sink, head), self.service.shutdown.limit)
 
     def open_stream(self, plans: Plans) -> EventStream:
         """A stream to the client whose events are recorded; its head tells of the plan where that is known already."""
         self.exchange.status, self.exchange.answer = 200, []
         stream = EventStream(
-            self.send_message, self.service.settings, self.service.recorder.exchanges.tap(self.exchange)
+            self.send_message, self.service.streams, self.service.recorder.exchanges.tap(self.exchange)
         )
         if plans.is_certain:
-            stream.headers = self.service.headers(plans)
+            stream.headers = headers_of(plans)
         return stream
 
     def failed(self, error: Exception) -> Failure:
@@ -188,6 +217,31 @@ class Call:
         exchange = self.exchange
         if isinstance(error, Rejected):
             exchange.notes = error.notes
-        failure = self.service.failed(error, exchange, self._client)
+        failure = self.service.failures.record(error, exchange, self._client)
         exchange.status, exchange.answer = failure.status, [encode(failure.body)]
         return failure
+
+
+class _RecordingRelay(Relay):
+    """Records whose answer a call passes on, and says so in the head of its stream if that is still to go out."""
+
+    def __init__(self, call: Call, plans: Plans, writer: Writer, sink: FrameSink, head: EventStream | None) -> None:
+        super().__init__(sink, writer)
+        self._call = call
+        self._plans = plans
+        self._head = head
+
+    async def pass_on(self, answer: Answer) -> None:
+        """Pass an answer on, up to its last event."""
+        if self._plans.is_fallback:
+            self._call.record(answer.plan)
+        if self._head is not None and not self._plans.is_certain:
+            self._head.headers = headers_of(self._plans)
+        await super().pass_on(answer)
+
+
+def headers_of(plans: Plans, reply_notes: Sequence[Note] = ()) -> dict[str, str]:
+    """Return what the head of an answer tells of its translation."""
+    plan = plans.plan
+    told = notes.headers(plan.model, plan.notes, reply_notes)
+    return {**told, UPSTREAM_HEADER: plans.place.label} if plans.is_fallback else told

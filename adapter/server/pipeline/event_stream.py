@@ -2,18 +2,28 @@
 
 The 200 goes out with the first event, or after `commit_after` seconds, so that an early failure is a normal HTTP
 error. A later failure is an error event; nothing ever looks like a finished answer that is none.
+
+Who closes what when the client leaves, innermost first. Each is a `with` of the endpoint, so that the order is the
+same at any moment, also between the first event and its write:
+
+    opened by              on leaving
+    `Upstream.stream`      closes the connection to Gemini; the call's observer sees a cancelled call
+    `open_answer`          closes all calls of the answer: continuations, parallel choices
+    `relaying`             writes the last frames or the error; nothing if the client is gone
+    `Call.event_stream`    stops the heartbeats, then ends the response
+    `http_door`            gives back the slot and the bytes of the body, and logs the request
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from typing import Protocol
 
 from starlette.types import Send
 
 from adapter.server.http.asgi import ClientGone, to_printable_values
 from adapter.server.http.response_writer import writer_for
-from adapter.settings import Settings
+from adapter.settings import StreamSettings
 from adapter.translate.plan import Plan
 from adapter.upstream.client import Reply
 from adapter.upstream.errors import UpstreamError
@@ -124,7 +134,7 @@ class EventStream:
     `headers` go out with the first event; they may be set until then, when it is known who answers.
     """
 
-    def __init__(self, send: Send, settings: Settings, tap: list[bytes] | None = None) -> None:
+    def __init__(self, send: Send, settings: StreamSettings, tap: list[bytes] | None = None) -> None:
         self.headers: Mapping[str, str] = _NO_HEAD
         self._writer = writer_for(send)
         self._settings = settings
@@ -215,7 +225,7 @@ class EventStream:
         return max(0.0, min(times) - now)
 
 
-def heartbeat_of(settings: Settings, chunk: Callable[[], bytes]) -> Callable[[], bytes] | None:
+def heartbeat_of(settings: StreamSettings, chunk: Callable[[], bytes]) -> Callable[[], bytes] | None:
     """What a silent stream sends."""
     match settings.heartbeat:
         case "comment":
@@ -226,52 +236,62 @@ def heartbeat_of(settings: Settings, chunk: Callable[[], bytes]) -> Callable[[],
             return None
 
 
-async def relay(
-    sink: FrameSink,
-    opening: AbstractAsyncContextManager[Answer],
-    writer: Writer,
-    *,
-    limited: Callable[[], AbstractContextManager[object]] = nullcontext,
-) -> None:
-    """Pass an answer on, up to its last event. An error before the first byte is raised, a later one is sent.
+class Relay:
+    """Passes the events of an answer to a sink, as the frames that a writer makes of them."""
 
-    The answer is opened, and its events are awaited, inside `limited`, which may raise (`Drain.limited`). Leaving
-    closes the answer, and so the connection to Gemini, before anything else is written.
-    """
+    def __init__(self, sink: FrameSink, writer: Writer) -> None:
+        self.sink = sink
+        self.writer = writer
 
-    async def pass_on(frames: list[bytes], issued: list[Issued], *, more: bool = False) -> None:
+    async def pass_on(self, answer: Answer) -> None:
+        """Pass an answer on, up to its last event."""
+        sink, writer = self.sink, self.writer
+        writer.begin(answer.plan)
+        reply = answer.take_first()
+        while reply is not None:
+            frames, issued, more = writer.feed(reply), writer.take_issued(), reply.more
+            # Many streams wait at once: none holds an event that it has passed on.
+            del reply
+            if len(frames) == 1 and not issued:
+                # As most events do: what is awaited once less costs less.
+                await sink.write(frames[0], more=more)
+            else:
+                await self.write(frames, issued, more=more)
+            del frames
+            reply = await anext(answer.rest, None)
+
+    async def write(self, frames: list[bytes], issued: list[Issued], *, more: bool = False) -> None:
+        """Write frames, once the signatures that were issued with them are stored."""
         if issued:
-            await writer.keep(issued)
+            await self.writer.keep(issued)
         last = len(frames) - 1
         for number, frame in enumerate(frames):
-            await sink.write(frame, more=more or number < last)
+            await self.sink.write(frame, more=more or number < last)
         if not frames and not more:
-            await sink.flush()
+            await self.sink.flush()
 
+
+@asynccontextmanager
+async def relaying(
+    relay: Relay, limit: Callable[[], AbstractContextManager[object]] = nullcontext
+) -> AsyncIterator[Relay]:
+    """Run a body that opens an answer and passes it on; then write the last frames.
+
+    An error of the body is raised before the first byte; after it the client is told in the stream. The body runs
+    inside `limit`, which may raise (`GracefulShutdown.limit`).
+    """
+    writer = relay.writer
     try:
         try:
-            with limited():
-                async with opening as answer:
-                    writer.begin(answer.plan)
-                    reply = answer.take_first()
-                    while reply is not None:
-                        frames, issued, more = writer.feed(reply), writer.take_issued(), reply.more
-                        # Many streams wait at once: none holds what it has told.
-                        del reply
-                        if len(frames) == 1 and not issued:
-                            # As most events do: what is awaited once less costs less.
-                            await sink.write(frames[0], more=more)
-                        else:
-                            await pass_on(frames, issued, more=more)
-                        del frames
-                        reply = await anext(answer.rest, None)
+            with limit():
+                yield relay
         except UpstreamError:
             if not writer.finished:
                 raise
-        await pass_on(await writer.close(), writer.take_issued())
+        await relay.write(await writer.close(), writer.take_issued())
     except ClientGone:
         raise
     except Exception as error:
-        if not sink.begun:
+        if not relay.sink.begun:
             raise
-        await pass_on(await writer.fail(error), writer.take_issued())
+        await relay.write(await writer.fail(error), writer.take_issued())

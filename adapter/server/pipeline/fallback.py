@@ -15,7 +15,6 @@ import msgspec
 from adapter.server.limits.work import Work
 from adapter.server.pipeline import ledger_headers
 from adapter.server.pipeline.errors import StrictLoss
-from adapter.settings import Settings
 from adapter.translate.core.context import Options
 from adapter.translate.core.errors import to_openai
 from adapter.translate.core.notes import Fate, Note, Rejected
@@ -157,12 +156,6 @@ def _is_worth_another(error: UpstreamError) -> bool:
     if error.status == 404 and not isinstance(error, InvalidModelName):
         return to_openai(404, error.error, own_key=False).body.error.code == "model_not_found"
     return error.status == 429 or error.status >= 500
-
-
-def time_limit(deadline: float | None, settings: Settings) -> float:
-    """By when an answer must be there, whichever calls it takes: they share the time that one has."""
-    own = now() + settings.total_timeout
-    return own if deadline is None else min(own, deadline)
 
 
 def now() -> float:

@@ -10,7 +10,7 @@ from adapter.server.observe.route_name import loggable_path
 from adapter.server.pipeline.call import Call
 from adapter.server.pipeline.endpoint import Endpoint
 from adapter.server.pipeline.errors import NotServed, naming_place
-from adapter.server.pipeline.google_errors import google_error
+from adapter.server.pipeline.failures import google_error
 from adapter.server.pipeline.service import patience_of
 from adapter.upstream.errors import UpstreamTimeout
 
@@ -18,10 +18,10 @@ LATER = 1.0
 """Seconds that a client gets, beyond the time that it said it waits, to leave by itself."""
 
 
-async def serve(endpoint: Endpoint, call: Call) -> None:
-    """Answer one request."""
+async def serve(endpoint: Endpoint, call: Call, max_body: int) -> None:
+    """Answer one request, whose body has at most `max_body` bytes."""
     try:
-        await _serve(endpoint, call)
+        await _serve(endpoint, call, max_body)
     except ClientGone:
         call.exchange.status = 499
     except Exception as error:  # noqa: BLE001 - the border: everything becomes an OpenAI error, bugs are logged whole
@@ -51,7 +51,7 @@ async def _outlast_client(call: Call, error: Exception) -> None:
             await asyncio.sleep(left)
 
 
-async def _serve(endpoint: Endpoint, call: Call) -> None:
+async def _serve(endpoint: Endpoint, call: Call, max_body: int) -> None:
     service = call.service
     if not endpoint.is_open:
         call.client = service.access.client(call.scope, takes_key_in_url=endpoint.is_native)
@@ -62,7 +62,7 @@ async def _serve(endpoint: Endpoint, call: Call) -> None:
     if endpoint.takes is None:
         await _answer(endpoint, call)
         return
-    call.body = await read_body(call.scope, call.receive, endpoint.max_body(service.settings), service.body_budget)
+    call.body = await read_body(call.scope, call.receive, max_body, service.body_budget)
     try:
         await _answer(endpoint, call)
     finally:

@@ -8,7 +8,7 @@ from starlette.types import Scope
 from adapter.server.http.asgi import fields_of
 from adapter.server.observe.ledger_entries import notes_as_json
 from adapter.server.pipeline.errors import Malformed, StrictLoss
-from adapter.settings import Settings
+from adapter.settings import LossSettings
 from adapter.translate.core.notes import Note
 from adapter.translate.core.strictness import (
     Policy,
@@ -71,11 +71,11 @@ def with_ledger(extra: Extra | None, ledger: Sequence[Note]) -> Extra:
     return {**(extra or {}), "adapter": {"notes": notes_as_json(ledger)}}
 
 
-def strictness(scope: Scope, settings: Settings) -> Strictness:
+def strictness(scope: Scope, operators: LossSettings) -> Strictness:
     """The client's level, else the operator's. Raises `Malformed` for a word that is no level."""
     asked = fields_of(scope).get(STRICT_HEADER)
     if asked is None:
-        return Strictness(settings.strict)
+        return Strictness(operators.strict)
     level = strictness_of(asked.decode("latin-1"))
     if level is None:
         levels = ", ".join(Strictness)

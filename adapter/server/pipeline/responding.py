@@ -88,7 +88,7 @@ async def turn_of(
         return [*past.notes(view.ledger(own)), *([_STAYS] if stays else ())]
 
     try:
-        plans = await service.plan(view.request, {}, client, work, carried=view.carried, ledger_of=ledger_of)
+        plans = await service.planner.plan(view.request, {}, client, work, carried=view.carried, ledger_of=ledger_of)
     except Rejected as error:
         raise past.rejected(view.rejected(error)) from None
     except FetchError as error:
@@ -191,7 +191,7 @@ class ResponseEventWriter:
 
     async def fail(self, error: Exception) -> list[bytes]:
         """See `Writer`."""
-        failure = self._service.failed(error, self.exchange, self._turn.client)
+        failure = self._service.failures.record(error, self.exchange, self._turn.client)
         return await self._end(self.machine.fail(failure.body))
 
     async def cancel(self) -> list[bytes]:

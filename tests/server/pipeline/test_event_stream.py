@@ -10,14 +10,15 @@ from urllib.parse import urlsplit
 import pytest
 
 from adapter.server.http.asgi import ClientGone, until
-from adapter.server.pipeline.event_stream import Answer, EventStream, Writer, relay
-from adapter.settings import Settings
+from adapter.server.pipeline.event_stream import Answer, EventStream, Relay, Writer, relaying
+from adapter.settings import Settings, StreamSettings, part_of
 from adapter.upstream.client import Reply
 from adapter.wire.sse import COMMENT
 from tests.support.guards import PATIENCE
 from tests.support.scripted import adapter, answer, chat, frame, scripted
 
-QUICK = Settings(commit_after=0.0, heartbeat_after=0.05, write_timeout=0.05)
+USUAL = part_of(Settings(), StreamSettings)
+QUICK = part_of(Settings(commit_after=0.0, heartbeat_after=0.05, write_timeout=0.05), StreamSettings)
 
 
 class Client:
@@ -38,7 +39,7 @@ class Client:
 
 async def test_the_head_goes_out_with_the_first_event_and_once():
     client = Client()
-    stream = EventStream(client, Settings())
+    stream = EventStream(client, USUAL)
     stream.headers = {"x-adapter-notes": "none"}
     assert client.messages == []
     await stream.write(b"one")
@@ -71,7 +72,7 @@ async def test_without_heartbeats_a_late_stream_is_committed_once_all_the_same()
 
 async def test_events_that_came_together_leave_together():
     client = Client()
-    stream = EventStream(client, Settings())
+    stream = EventStream(client, USUAL)
     await stream.write(b"one", more=True)
     assert client.messages == []
     assert stream.begun
@@ -82,7 +83,7 @@ async def test_events_that_came_together_leave_together():
 
 async def test_no_more_is_held_back_than_fits():
     client = Client()
-    stream = EventStream(client, Settings())
+    stream = EventStream(client, USUAL)
     for _ in range(3):
         await stream.write(b"x" * 40_000, more=True)
     assert [len(message.get("body", b"")) for message in client.messages] == [0, 80_000]
@@ -102,7 +103,7 @@ async def test_a_client_that_takes_no_heartbeat_is_gone():
 
 async def test_only_so_many_events_are_kept_for_the_page():
     kept = []
-    stream = EventStream(Client(), Settings(), kept)
+    stream = EventStream(Client(), USUAL, kept)
     for _ in range(600):
         await stream.write(b"x")
     assert len(kept) == 500
@@ -200,6 +201,11 @@ async def test_a_client_that_leaves_between_the_first_event_and_its_write_closes
             await anext(rest)
             yield Answer(plan, Reply(first, {}), rest)
 
+    async def stream():
+        relay = Relay(Leaves(Client(), USUAL), cast(Writer, Heard(log)))
+        async with relaying(relay) as client, opening() as answer:
+            await client.pass_on(answer)
+
     with pytest.raises(ClientGone):
-        await relay(Leaves(Client(), Settings()), opening(), cast(Writer, Heard(log)))
+        await stream()
     assert log == ["begin the plan", "closed"]

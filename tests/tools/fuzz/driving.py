@@ -7,7 +7,8 @@ import re
 import msgspec
 
 from adapter.server.pipeline.errors import failure_of, malformed
-from adapter.server.pipeline.service import DECODING_ERRORS, plan_for
+from adapter.server.pipeline.planner import plan_for
+from adapter.server.pipeline.service import DECODING_ERRORS
 from adapter.settings import Settings, catalogue, options
 from adapter.translate import chat
 from adapter.translate.core.context import Context, Stamp

@@ -1,0 +1,46 @@
+"""Asking Gemini for an answer, by the first plan that gets one."""
+
+from collections.abc import AsyncIterator
+from contextlib import aclosing, asynccontextmanager
+
+from adapter.server.asking.one_place import Asking
+from adapter.server.limits.access import Client
+from adapter.server.pipeline.event_stream import Answer
+from adapter.server.pipeline.fallback import Plans, now
+from adapter.settings import AnswerSettings
+from adapter.upstream.client import Caller
+from adapter.upstream.errors import UpstreamError
+
+
+class Answering:
+    """How answers are asked for; the same for all requests."""
+
+    def __init__(self, settings: AnswerSettings) -> None:
+        self.retry_malformed = settings.retry_malformed
+        self._settings = settings
+
+    def time_limit(self, deadline: float | None) -> float:
+        """Return by when an answer must be there, whichever calls it takes: they share the time that one has."""
+        own = now() + self._settings.total_timeout
+        return own if deadline is None else min(own, deadline)
+
+    def by(self, plans: Plans, client: Client, until: float) -> Asking:
+        """Return what asks the place of the current plan."""
+        return Asking(plans.place.upstream, Caller(client.key), until, self._settings.continuations)
+
+    @asynccontextmanager
+    async def open(self, plans: Plans, client: Client, deadline: float | None) -> AsyncIterator[Answer]:
+        """Open the answer event by event: the first event decides which plan answers. Raises `UpstreamError`.
+
+        Leaving closes all connections of the answer.
+        """
+        until = self.time_limit(deadline)
+        while True:
+            events = self.by(plans, client, until).events(plans.plan)
+            try:
+                answer = Answer(plans.plan, await anext(events, None), events)
+                break
+            except UpstreamError as error:
+                await plans.after(error, until)
+        async with aclosing(events):
+            yield answer

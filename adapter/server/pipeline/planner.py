@@ -1,0 +1,122 @@
+"""From a chat request to its plans: names, limits, media and signatures looked up once, then the pure translation."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import msgspec
+
+from adapter.server.limits.access import Client
+from adapter.server.limits.work import Work
+from adapter.server.pipeline.fallback import Place, Plans, Route
+from adapter.settings import Calendar, Catalogue, PlanSettings, find_served_model, next_models
+from adapter.store import SignatureStore
+from adapter.store.shared.base import Records
+from adapter.translate.core.context import Media, Options
+from adapter.translate.core.notes import Note, Rejected
+from adapter.translate.plan import Plan, plan
+from adapter.translate.request.content_parts import remote_urls
+from adapter.translate.signatures.history import Carried, History
+from adapter.upstream.errors import InvalidModelName
+from adapter.upstream.media_fetcher import Fetcher
+from adapter.upstream.model_path import model_path
+from adapter.wire.openai.chat_request import ChatCompletionRequest
+
+
+def plan_for(
+    request: ChatCompletionRequest,
+    unknown: Mapping[str, msgspec.Raw],
+    names: Catalogue,
+    chosen: Options,
+    *,
+    media: Mapping[str, Media] = {},
+    history: History | None = None,
+    model: str | None = None,
+) -> Plan:
+    """The plan for the model that a request's name stands for, or for `model`. Raises `Rejected`."""
+    return plan(
+        request, unknown, find_served_model(model or request.model, names), chosen, media=media, history=history
+    )
+
+
+class ChatPlanner:
+    """Translates chat requests for the places that may answer them; the first of `places` is the usual one."""
+
+    def __init__(
+        self,
+        settings: PlanSettings,
+        places: Sequence[Place],
+        calendar: Calendar,
+        store: SignatureStore,
+        fetcher: Fetcher,
+    ) -> None:
+        self._settings = settings
+        self._places = places
+        self._calendar = calendar
+        self._store = store
+        self._fetcher = fetcher
+
+    def catalogue(self) -> Catalogue:
+        """Return today's models of the first place."""
+        return self._calendar.of(self._places[0].options.platform)
+
+    async def plan(
+        self,
+        request: ChatCompletionRequest,
+        unknown: Mapping[str, msgspec.Raw],
+        client: Client,
+        work: Work,
+        *,
+        carried: Carried | None = None,
+        ledger_of: Callable[[list[Note]], list[Note]] | None = None,
+    ) -> Plans:
+        """Translate a chat request. Raises `Rejected`.
+
+        `carried` is what a Responses history carries; `ledger_of` makes the client's ledger of a plan's notes.
+        """
+        client.check(request.model)
+        self._check_name(request.model)
+        if (request.n or 1) > self._settings.max_choices:
+            raise Rejected(
+                "n", "limit-exceeded", f"at most {self._settings.max_choices} choices are served in one request"
+            )
+        media = {} if self._settings.fetch_media == "off" else await self._media(request)
+        history = await self._history(request, client, carried, work)
+
+        def make(route: Route) -> Plan:
+            chosen = route.place.options
+            names = self._calendar.of(chosen.platform)
+            made = plan_for(request, unknown, names, chosen, media=media, history=history, model=route.model)
+            return msgspec.structs.replace(made, notes=ledger_of(made.notes)) if ledger_of is not None else made
+
+        first = await work.run(make, Route(self._places[0], request.model))
+        return Plans(first, self._routes(first), make, work)
+
+    def _routes(self, first: Plan) -> list[Route]:
+        """The ways that a request has, in their order."""
+        models = [first.name, *next_models(first.name, self._settings.fallback_models)]
+        return [Route(place, model) for model in models for place in self._places]
+
+    def _check_name(self, model: str) -> None:
+        """Raises `Rejected` for a model whose name cannot stand in a URL, before anything is done for it."""
+        try:
+            model_path(find_served_model(model, self.catalogue())[0], self._places[0].upstream.settings.models)
+        except InvalidModelName:
+            raise Rejected("model", "unknown-value", "this is not the name of a model") from None
+
+    async def _media(self, request: ChatCompletionRequest) -> dict[str, Media]:
+        """What the request points to, fetched where the operator allows it. Raises `FetchError`."""
+        fetched = await self._fetcher.fetch(remote_urls(request))
+        return {url: Media(mime_type=one.mime_type, data=one.data) for url, one in fetched.items()}
+
+    async def _history(
+        self, request: ChatCompletionRequest, client: Client, carried: Carried | None, work: Work
+    ) -> History:
+        """The request's answers with what the store knows of them."""
+        history = await work.run(History, request, carried)
+        ids = history.ids()
+        found = await self._store.get(ids, client.id) if ids else Records()
+        await work.run(history.take, found)
+        words = await work.run(history.words)
+        more = await self._store.get_by_words(words, client.id) if words else Records()
+        await work.run(history.take_words, more)
+        history.is_complete = found.is_complete and more.is_complete
+        return history
