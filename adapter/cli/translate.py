@@ -12,7 +12,7 @@ import msgspec
 from adapter.cli.help import SettingsCommand
 from adapter.cli.options import load_settings, with_settings
 from adapter.cli.prediction import predicted_error
-from adapter.server.pipeline.dry_run import DryRun, as_line, dry_run_of, lines_of
+from adapter.server.dry_run.dry_run import DryRun, as_line, dry_run_of, lines_of
 from adapter.server.pipeline.errors import TABLE, failure_of
 from adapter.wire.base import encode
 

@@ -17,8 +17,8 @@ from click.testing import CliRunner
 from adapter.cli import main
 from adapter.cli.prediction import predicted_error
 from adapter.cli.serve import _has_address
+from adapter.server.dry_run.dry_run import as_line, dry_run_of
 from adapter.server.limits.access import Access
-from adapter.server.pipeline.dry_run import as_line, dry_run_of
 from adapter.settings import load
 from adapter.translate.core.catalogue import CODES
 from tests.support.guards import PATIENCE

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from adapter.server.pipeline.dry_run import DryRun, dry_run_of
+from adapter.server.dry_run.dry_run import DryRun, dry_run_of
 from adapter.settings import Settings
 from adapter.translate.core.codes import Severity
 from tests.support.recordings import ROOT

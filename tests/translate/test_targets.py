@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from adapter import settings
-from adapter.server.pipeline.dry_run import DryRun
+from adapter.server.dry_run.dry_run import DryRun
 from adapter.server.pipeline.errors import TABLE, Malformed, StrictLoss
 from adapter.server.pipeline.ledger_headers import check
 from adapter.server.pipeline.planner import plan_for

@@ -13,6 +13,8 @@ from starlette.requests import HTTPConnection
 from starlette.responses import Response
 
 from adapter import __version__
+from adapter.server.dry_run.comparison import compared, rows_of
+from adapter.server.dry_run.dry_run import described
 from adapter.server.endpoints.chat import create_chat_completion
 from adapter.server.endpoints.health import EMULATOR
 from adapter.server.endpoints.responses import create_response
@@ -22,8 +24,6 @@ from adapter.server.limits.access import ANONYMOUS, AccessDenied, Client, is_loc
 from adapter.server.observe.changes import Changes
 from adapter.server.observe.exchange_log import Exchange
 from adapter.server.pipeline.call import Call
-from adapter.server.pipeline.comparison import compared, rows_of
-from adapter.server.pipeline.dry_run import described
 from adapter.server.pipeline.errors import NotServed
 from adapter.server.pipeline.event_stream import EventStream
 from adapter.server.pipeline.service import Service

@@ -4,7 +4,7 @@ from typing import Any
 
 import orjson
 
-from adapter.server.pipeline.dry_run import DryRun
+from adapter.server.dry_run.dry_run import DryRun
 from adapter.server.pipeline.errors import TABLE, failure_of
 from adapter.settings import Catalogue, find_served_model
 from adapter.translate.core.capabilities import ModelCapabilities
