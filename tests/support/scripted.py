@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import socket
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
@@ -21,6 +22,9 @@ from tests.support.guards import PATIENCE
 
 Object = dict[str, Any]
 """A JSON object."""
+
+PLAIN_ASGI = os.environ.get("PLAIN_ASGI") == "1"
+"""Whether the adapter is served as by any other ASGI server: `PLAIN_ASGI=1 python -m pytest tests/server/endpoints`."""
 
 USAGE = {"promptTokenCount": 3, "candidatesTokenCount": 2, "totalTokenCount": 5}
 
@@ -209,30 +213,50 @@ async def adapter(
     types, since each `**settings` of a test would be checked against them.
     """
     given: Object = {"upstream_url": upstream.url, "upstream_keys": ("k",), "store": "memory", "retries": 0, **settings}
+    chosen = Settings(**given)
+    served: Any = create_app(
+        chosen,
+        lines=RequestLog(chosen, cast(LogSink, lines)) if isinstance(lines, Kept) else lines,
+        endpoints=endpoints,
+        page_token=page_token,
+    )
+    running = serving(plain(served)) if PLAIN_ASGI else serving(served, build_protocol(chosen))
+    # To load certificates takes longer than most tests.
+    async with (
+        running as url,
+        httpx2.AsyncClient(base_url=url, timeout=PATIENCE, trust_env=False, verify=False) as client,
+    ):
+        yield client
+
+
+def plain(app: Any) -> Any:
+    """An application as any other ASGI server calls it: nothing of uvicorn's is behind `receive` and `send`."""
+
+    async def call(scope: Any, receive: Any, send: Any) -> None:
+        async def receive_message() -> Any:
+            return await receive()
+
+        async def send_message(message: Any) -> None:
+            await send(message)
+
+        await app(scope, receive_message, send_message)
+
+    return call
+
+
+@asynccontextmanager
+async def serving(app: Any, protocol: Any = "httptools") -> AsyncIterator[str]:
+    """An application on a real socket, in this event loop; its URL."""
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
-    chosen = Settings(**given)
     config = uvicorn.Config(
-        create_app(
-            chosen,
-            lines=RequestLog(chosen, cast(LogSink, lines)) if isinstance(lines, Kept) else lines,
-            endpoints=endpoints,
-            page_token=page_token,
-        ),
-        http=build_protocol(chosen),
-        log_level="error",
-        access_log=False,
-        lifespan="on",
-        server_header=False,
+        app, http=protocol, log_level="error", access_log=False, lifespan="auto", server_header=False
     )
     server = Server(config)
     task = asyncio.create_task(server.serve(sockets=[listener]))
     await server.serves.wait()
-    url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     try:
-        # To load certificates takes longer than most tests.
-        async with httpx2.AsyncClient(base_url=url, timeout=PATIENCE, trust_env=False, verify=False) as client:
-            yield client
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
     finally:
         server.enough.set()
         await task

@@ -10,10 +10,10 @@ from typing import Protocol
 from urllib.parse import urlsplit
 
 from starlette.types import Message, Receive, Scope
-from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from adapter.server.http.byte_budget import ByteBudget
 from adapter.server.http.interrupt import Interruptible, Until
+from adapter.server.http.uvicorn_classes import cycle_of
 from adapter.upstream.transport.base import content_codings
 
 CONNECTION = "adapter.connection"
@@ -126,8 +126,8 @@ async def read_body(scope: Scope, receive: Receive, limit: int, budget: ByteBudg
 
 def _take_arrived_body(receive: Receive) -> bytes | None:
     """Return the body, if all of it arrived with the head. Under our own server no `receive()` is needed then."""
-    cycle = getattr(receive, "__self__", None)
-    if not isinstance(cycle, RequestResponseCycle) or cycle.more_body or cycle.disconnected:
+    cycle = cycle_of(receive)
+    if cycle is None or cycle.more_body or cycle.disconnected:
         return None
     # If the next request has arrived, too, uvicorn has paused reading, and a disconnect would go unnoticed.
     cycle.flow.resume_reading()

@@ -21,9 +21,9 @@ from functools import lru_cache
 from typing import Protocol
 
 from starlette.types import Message, Send
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
 from adapter.server.http.asgi import encode_headers, to_printable_values
+from adapter.server.http.uvicorn_classes import STATUS_LINE, RequestResponseCycle, cycle_of
 
 UPSTREAM_HEADER = "x-adapter-upstream"
 """Names the upstream that answered. After a fallback the endpoint sets it, else `CommonHeaders` do."""
@@ -177,9 +177,8 @@ class ResponseSender:
         self.status = 0
         self._send = send
         self._common_headers = common
-        cycle = getattr(send, "__self__", None)
         # For HEAD uvicorn drops the body from the ASGI messages; `DirectWriter` would send it.
-        direct = cycle if isinstance(cycle, RequestResponseCycle) and not is_head else None
+        direct = None if is_head else cycle_of(send)
         self.writer: ResponseWriter = AsgiWriter(self) if direct is None else DirectWriter(direct, common)
 
     async def __call__(self, message: Message) -> None:

@@ -24,8 +24,7 @@ Transitions, by callbacks of the parser or timers:
 Called by: the event loop (`connection_made`, `data_received`, `connection_lost`), httptools (`on_*`), uvicorn
 (`on_response_complete`, `shutdown`) and `while_connected` (`when_gone`).
 
-Private parts of uvicorn are used here and in `response_writer`, so pyproject.toml limits its version;
-tests/server/http/test_keep_alive.py and test_response_writer.py hold what we rely on.
+What this relies on of uvicorn is in `uvicorn_classes`.
 """
 
 import asyncio
@@ -35,9 +34,9 @@ from http import HTTPStatus
 from typing import Any, Literal, NamedTuple, Protocol, cast
 
 import httptools
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from adapter.server.http.asgi import ABORT, CONNECTION, fields_of
+from adapter.server.http.uvicorn_classes import HttpToolsProtocol
 from adapter.settings import Settings
 from adapter.translate.core.errors import failure
 from adapter.wire.base import encode
