@@ -24,6 +24,7 @@ from adapter.server.observe.call_log import CallLog
 from adapter.server.observe.exchange_log import MAX_PROGRAM, Exchange, is_page_enabled
 from adapter.server.observe.recording import ExchangeScope
 from adapter.server.observe.request_log import RequestLog, configure
+from adapter.server.observe.request_record import record_of
 from adapter.server.observe.route_name import RouteName, loggable_path
 from adapter.server.pipeline.background import Jobs
 from adapter.server.pipeline.call import Call
@@ -256,7 +257,8 @@ class Application:
     def _call(self, match: Match[Endpoint] | None, scope: Scope, receive: Receive, send: Send) -> Call:
         service, jobs = self._started
         parameters = {} if match is None else match.parameters
-        exchange = scope["state"]["exchange"]
+        exchange = record_of(scope).exchange
+        assert exchange is not None, "every request is recorded before its endpoint is called"
         return Call(service, jobs, exchange, scope=scope, receive=receive, send=send, parameters=parameters)
 
     @property
@@ -273,8 +275,8 @@ def _request_id(scope: Scope) -> str:
 
 def _exchange(scope: Scope, match: Match[Endpoint] | None, request_id: str) -> Exchange:
     """What is recorded of a request; the span around it finds it in the scope."""
-    state = scope.setdefault("state", {})
-    exchange = state["exchange"] = Exchange(
+    record = record_of(scope)
+    exchange = record.exchange = Exchange(
         id=request_id,
         path="?" if match is None else match.template,
         endpoint=label_of(match),
@@ -282,11 +284,10 @@ def _exchange(scope: Scope, match: Match[Endpoint] | None, request_id: str) -> E
         method=scope.get("method", WEBSOCKET),
         unknown_path=loggable_path(scope) if match is None else "",
         client=None,
-        trace_id=state.get("trace_id", ""),
+        trace_id=record.trace_id,
         quiet=match is not None and is_quiet(match),
         program=fields_of(scope).get(b"user-agent", b"").decode("latin-1")[:MAX_PROGRAM],
     )
-    state["request_id"] = request_id
     return exchange
 
 

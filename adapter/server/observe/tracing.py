@@ -39,8 +39,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from adapter import __version__
 from adapter.server.http.asgi import header
-from adapter.server.observe.exchange_log import Exchange
 from adapter.server.observe.request_log import loggable
+from adapter.server.observe.request_record import record_of
 from adapter.server.observe.route_name import RouteName
 from adapter.upstream.errors import UpstreamError
 from adapter.upstream.observer import outcome
@@ -150,7 +150,7 @@ class _TracingMiddleware:
         parent = _PARENT.extract({"traceparent": header(scope, b"traceparent") or ""}, contexts.Context())
         attributes = {HTTP_REQUEST_METHOD: method if method in _METHODS else "_OTHER", URL_SCHEME: scope["scheme"]}
         span = self._traces.tracer.start_span(name, parent, SpanKind.SERVER, attributes)
-        scope.setdefault("state", {})["trace_id"] = format_trace_id(span.get_span_context().trace_id)
+        record_of(scope).trace_id = format_trace_id(span.get_span_context().trace_id)
         status = 0
 
         async def observe_send(message: Message) -> None:
@@ -171,14 +171,14 @@ class _TracingMiddleware:
 
 def _end_request(span: Span, name: str, route: str | None, scope: Scope, status: int) -> None:
     """Set what is known at the end of a request. By the conventions a 4xx is no error of a server span."""
-    exchange: Exchange | None = scope["state"].get("exchange")
+    exchange = record_of(scope).exchange
     if route is not None:
         span.update_name(f"{name} {route}")
         span.set_attribute(HTTP_ROUTE, route)
     if status:
         span.set_attribute(HTTP_RESPONSE_STATUS_CODE, status)
-    span.set_attribute("adapter.request_id", scope["state"].get("request_id", ""))
     if exchange is not None:
+        span.set_attribute("adapter.request_id", exchange.id)
         span.set_attribute("adapter.outcome", exchange.outcome)
         if exchange.model_asked:
             span.set_attribute(gen_ai.GEN_AI_REQUEST_MODEL, loggable(exchange.model_asked))

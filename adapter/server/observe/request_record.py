@@ -1,0 +1,25 @@
+"""What those around a request know of it: one object in its ASGI scope, since middlewares share nothing else."""
+
+from dataclasses import dataclass
+
+from starlette.types import Scope
+
+from adapter.server.observe.exchange_log import Exchange
+
+_KEY = "adapter.request"
+
+
+@dataclass(slots=True)
+class RequestRecord:
+    """The trace that a request belongs to ("" where none are kept), and its exchange once the application has begun."""
+
+    trace_id: str = ""
+    exchange: Exchange | None = None
+
+
+def record_of(scope: Scope) -> RequestRecord:
+    """Return the record of a request; an empty one where nobody has asked before."""
+    record: RequestRecord | None = scope.get(_KEY)
+    if record is None:
+        record = scope[_KEY] = RequestRecord()
+    return record
