@@ -28,13 +28,14 @@ import socket
 import ssl
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from urllib.parse import urlsplit
 
 import aiohappyeyeballs
 
 from adapter.upstream.errors import UpstreamBusy, UpstreamError, UpstreamTimeout, UpstreamUnavailable
 from adapter.upstream.settings import UpstreamSettings
-from adapter.upstream.transport.base import MAX_STALE, Request, tls_context
+from adapter.upstream.transport.base import Request, retry_stale_connections, tls_context
 from adapter.upstream.transport.http1 import Answer, Connection
 
 IDLE_TIMEOUT_S = 30.0
@@ -53,8 +54,6 @@ _ERRORS: tuple[tuple[type[Exception], Callable[[], UpstreamError]], ...] = (
     (OSError, lambda: UpstreamUnavailable("No connection to Gemini.", again=True)),
 )
 """What opening a connection can raise, the most specific class first."""
-
-_IS_LAST_TRY = (*[False] * MAX_STALE, True)
 
 
 class AsyncioTransport:
@@ -80,20 +79,19 @@ class AsyncioTransport:
 
         A reused connection that the upstream had closed meanwhile is no failure: the request goes out on the next one.
         """
-        for last in _IS_LAST_TRY:
-            connection = self._reuse_idle() or await self._acquire(request.deadline)
-            answer = connection.send_request(
-                self._head(request), request.body, request.deadline, self._settings.between_bytes
-            )
-            try:
-                await answer.head(self._settings.first_byte)
-            except BaseException as error:
-                await answer.aclose()
-                if last or not isinstance(error, UpstreamUnavailable) or not error.stale:
-                    raise
-            else:
-                return answer
-        raise AssertionError("the last try returns or raises")
+        return await retry_stale_connections(partial(self._send, request))
+
+    async def _send(self, request: Request) -> Answer:
+        connection = self._reuse_idle() or await self._acquire(request.deadline)
+        answer = connection.send_request(
+            self._head(request), request.body, request.deadline, self._settings.between_bytes
+        )
+        try:
+            await answer.head(self._settings.first_byte)
+        except BaseException:
+            await answer.aclose()
+            raise
+        return answer
 
     def _head(self, request: Request) -> bytes:
         """Write the request line and the header fields. Their values were checked where they came from."""
