@@ -140,16 +140,6 @@ def test_one_file_imports_private_classes_of_uvicorn():
     assert importers == {"server/http/uvicorn_classes.py"}
 
 
-def test_one_file_imports_private_classes_of_uvicorn():
-    importers = {
-        str(path.relative_to(PACKAGE))
-        for path in FILES
-        for module, _ in imports_of(path)
-        if module.startswith("uvicorn.") and not module.startswith("uvicorn.supervisors")
-    }
-    assert importers == {"server/http/uvicorn_classes.py"}
-
-
 def test_modules_form_no_cycle():
     check_no_circle(
         {module_of(path): {name for name, _ in needs_of(path) if name.startswith("adapter")} for path in FILES}
