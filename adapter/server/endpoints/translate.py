@@ -4,9 +4,9 @@ import asyncio
 import time
 from collections.abc import Callable
 
+from adapter.server.dry_run.dry_run import DryRun, as_line, described, dry_run_of, lines_of, with_values
 from adapter.server.limits.work import Work
 from adapter.server.pipeline.call import Call
-from adapter.server.dry_run.dry_run import DryRun, as_line, described, dry_run_of, lines_of, with_values
 from adapter.server.pipeline.fallback import Plans
 from adapter.server.pipeline.ledger_headers import strictness
 from adapter.server.pipeline.responding import turn_of
