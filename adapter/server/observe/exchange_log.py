@@ -32,6 +32,7 @@ _OWN, _PART, _OBJECT = 4_096, 1_600, 112
 
 MAX_EXCERPT = 120
 MAX_PROGRAM = 60
+_MODEL = re.compile(rb'"model"\s*:\s*"((?:[^"\\]|\\.){1,200})"')
 _TEXT = re.compile(rb'"(?:content|text|input)"\s*:\s*"((?:[^"\\]|\\.){1,400})')
 
 _LONG = re.compile(rb'"((?:data:[^",]{0,100},)?)[A-Za-z0-9+/_-]{400,}={0,2}"')
@@ -190,6 +191,7 @@ class Exchange(msgspec.Struct, kw_only=True):
         usage = self.usage
         return {
             **self.summary(),
+            "model_asked": self.model_asked or self._model_in_body(),
             "key": self.key,
             "running": self.is_running,
             "outcome": "running" if self.is_running else self.outcome,
@@ -211,6 +213,11 @@ class Exchange(msgspec.Struct, kw_only=True):
     def key(self) -> str:
         """Return a unique key: clients may choose request ids, and may choose one twice."""
         return f"{self.id}@{self.begun:.6f}"
+
+    def _model_in_body(self) -> str:
+        """Return the model that a request names which could not be read; the last one, as JSON's last member counts."""
+        found = _MODEL.findall(self.request[:8_192]) + _MODEL.findall(self.request[-8_192:])
+        return _unescape(found[-1])[:MAX_EXCERPT] if found else ""
 
     @property
     def excerpt(self) -> str:

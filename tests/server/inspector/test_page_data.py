@@ -142,6 +142,14 @@ async def test_a_signature_of_the_history_has_its_source_its_issuer_and_its_time
     }
 
 
+async def test_a_request_that_cannot_be_read_still_names_its_model():
+    async with scripted(says_hello) as upstream, adapter(upstream) as client:
+        refused = await client.post("/v1/chat/completions", json={**chat("hi"), "temperature": "warm"})
+        [row] = (await client.get("/inspector/exchanges")).json()["exchanges"]
+    assert refused.status_code == 400
+    assert (row["model_asked"], row["model"], row["status"]) == ("gemini-3.5-flash", "", 400)
+
+
 async def test_with_client_keys_the_page_says_that_one_is_needed():
     async with scripted(says_hello) as upstream, adapter(upstream, client_keys=("one",)) as client:
         shown = (await client.get("/inspector/about", headers={"authorization": "Bearer one"})).json()
