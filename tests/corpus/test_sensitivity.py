@@ -23,7 +23,7 @@ from adapter.translate.signatures.history import look_up
 from adapter.wire.base import decode, encode
 from adapter.wire.openai.chat_request import ChatCompletionRequest
 from adapter.wire.openai.responses import ResponsesRequest
-from tests.corpus.answers import answers, context_of
+from tests.corpus.answers import answers, context_of, stream_of
 from tests.corpus.answers import read as read_answer
 from tests.corpus.requests import requests
 from tests.support.answering import STAMP
@@ -59,7 +59,7 @@ ITEMS = {
     "reasoning.summary": "asks for thoughts; every word of OpenAI's asks alike",
     "reasoning.generate_summary": "the same, under its older name",
     "tools[].strict": "read as true or false by all tools together",
-    "tools[].name": "a choice that names the tool is then refused under tool_choice",
+    "tools[].name": "where a choice names the tool, the other name is refused under tool_choice, not here",
     "input[].tools[].strict": "read as true or false by all tools together",
     "input[].role": "of an item that declares tools it says nothing; a message with another role is refused",
     "input[].content[].type": "of a thought's part: the whole content of the item has one note",
@@ -219,4 +219,46 @@ def test_no_leaf_of_an_answer_is_ignored_in_silence(count):
         for path in ignored(recording.body, of_answer(recording), ANSWERS, recording.id):
             silent.setdefault(bare(path), f"{recording.id} {path}")
         count("answers")
+    assert not silent
+
+
+MOST_EVENTS = 12
+"""Streams of more events are left to the shorter ones: each leaf takes a run through the whole stream."""
+
+_PIECES = "whether pieces of a call follow: those that come say so themselves"
+LAST_EVENT = ANSWERS | {
+    "candidates[].content.parts[].functionCall.willContinue": _PIECES,
+    "candidates[].content.parts[].functionCall.partialArgs[].willContinue": _PIECES,
+}
+"""The last event: the same."""
+
+EVENTS = LAST_EVENT | {"usageMetadata": "counts run on: the last event that has them says what counts"}
+"""All others: the same."""
+
+
+def of_event(recording: Recording, events: list[Any], index: int) -> Callable[[Any], Outcome]:
+    """What comes of a stream in which one event is another."""
+
+    def read(event: Any) -> Outcome:
+        try:
+            stream = stream_of(recording, [*events[:index], event, *events[index + 1 :]])
+        except (AnswerError, msgspec.ValidationError) as error:
+            return Outcome(str(error), [], None)
+        return Outcome((stream.chunks, [one.signature for one in stream.issued]), stream.notes)
+
+    return read
+
+
+def test_no_leaf_of_an_event_is_ignored_in_silence(count):
+    silent: dict[str, str] = {}
+    for recording in answers(streamed=True):
+        events = list(recording.events())
+        if len(events) > MOST_EVENTS:
+            continue
+        for index, event in enumerate(events):
+            constant = LAST_EVENT if index == len(events) - 1 else EVENTS
+            name = f"{recording.id} {index}"
+            for path in ignored(event, of_event(recording, events, index), constant, name):
+                silent.setdefault(bare(path), f"{name} {path}")
+        count("streams")
     assert not silent
