@@ -40,6 +40,19 @@ async def test_tls_works_with_the_certificates_of_a_file(kind, authority, ca_fil
         assert chaos.connections == 1
 
 
+@pytest.mark.parametrize("size", [2_000, 100_000])
+async def test_an_answer_before_the_body_was_taken_is_read_though_its_sender_closes(kind, authority, ca_file, size):
+    async def refuses(exchange):
+        await exchange.send(answer(b"too large", "413 Content Too Large", Connection="close"))
+        return True
+
+    async with running(certified(authority, "127.0.0.1")) as (chaos, url), opened(kind, url, ca_file=ca_file) as send:
+        chaos.script, chaos.takes_bodies = refuses, False
+        for _ in range(6):
+            response = await send(body=b"x" * size)
+            assert (response.status, await whole(response)) == (413, b"too large")
+
+
 @pytest.mark.parametrize("fault", ["unknown authority", "another host"])
 async def test_a_refused_certificate_is_not_tried_again(kind, authority, ca_file, fault):
     trusted = ca_file if fault == "another host" else None
