@@ -161,15 +161,19 @@ async def test_a_stream_that_a_kill_cuts_ends_with_an_error_the_client_sees(runn
 async def test_no_loop_breaks_while_the_store_is_away(running):
     """What is lost then is told as a note, and Gemini gets its stand-in."""
 
+    async def counts(name, least):
+        while (await asyncio.to_thread(running.stats))[name] < least and not all(task.done() for task in tasks):
+            await asyncio.sleep(0.02)
+
     async def away():
-        await asyncio.sleep(0.7)
+        await counts("requests", 10)
         await asyncio.to_thread(running.store.kill)
-        await asyncio.sleep(1.5)
+        await counts("sentinels", 1)
         await asyncio.to_thread(running.store.start)
 
     async with client_of(running, 0) as client, asyncio.TaskGroup() as group:
-        group.create_task(away())
         tasks = [group.create_task(loop(client, ask, 0)) for ask in (whole, streamed, streamed)]
+        group.create_task(away())
     assert [task.result()[0] for task in tasks] == [TURNS] * 3
     counted = running.stats()
     assert counted["rejected"] == 0
