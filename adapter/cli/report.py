@@ -19,7 +19,7 @@ from adapter.cli.documented import DocumentedError
 from adapter.cli.help import SettingsCommand
 from adapter.cli.options import load_settings, today, with_settings
 from adapter.cli.prediction import predicted_error
-from adapter.report.document import CodeReport, Lint, Report, report_of
+from adapter.report.document import GENERATING, CodeReport, Lint, Report, report_of
 from adapter.report.examples import examples_of
 from adapter.report.files import files_below
 from adapter.report.pages import html as html_page
@@ -235,18 +235,20 @@ def make_judge(question: Question) -> Judge:
 
 
 def _serve_mapped(table: Catalogue, model: str, path: str) -> ServedModel:
-    return find_served_model(model, table, path.removeprefix("/v1/"))
+    # Completions are answered by chat models.
+    kind = "chat/completions" if path == "/v1/completions" else path.removeprefix("/v1/")
+    return find_served_model(model, table, kind)
 
 
 def _serve_fixed(served: ServedModel, table: Catalogue, model: str, path: str) -> ServedModel:
-    """The model itself; as the map has it where vectors are asked for and the model gives none."""
-    gives_vectors = "EMBEDDING" in served.row.output
-    return _serve_mapped(table, model, path) if path == "/v1/embeddings" and not gives_vectors else served
+    """The model itself where texts are asked for, or vectors that it gives; else what the map has."""
+    is_its_own = path in GENERATING or (path == "/v1/embeddings" and "EMBEDDING" in served.row.output)
+    return served if is_its_own else _serve_mapped(table, model, path)
 
 
 def predicted_errors(model: str, method: str, body: msgspec.Struct) -> list[str]:
-    """What Gemini would refuse a call with; the bodies of embeddings are checked when they are made."""
-    if method == "batchEmbedContents":
+    """What Gemini would refuse a call of generateContent with; other methods' bodies are checked when they are made."""
+    if method not in ("generateContent", "streamGenerateContent"):
         return []
     error = predicted_error(model, method, orjson.loads(encode(body)))
     return [str(error["message"])] if error else []

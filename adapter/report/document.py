@@ -27,7 +27,8 @@ MOST_SCHEMAS = 50
 SOON = datetime.timedelta(days=90)
 """A target that ends within this time of the day that was asked about is not proposed."""
 
-_GENERATING = {"/v1/chat/completions", "/v1/responses", "/v1/completions"}
+GENERATING = {"/v1/chat/completions", "/v1/responses", "/v1/completions"}
+"""Endpoints that ask for texts, which the models that are compared write."""
 
 CLASS_RATIO = 3
 """A target is of a model's class if its output costs at least this part of the model's output: a rough measure."""
@@ -300,7 +301,7 @@ def _asked(name: str, count: int, result: Result, lasting: list[str]) -> AskedMo
         requests=count,
         shutdown=price_table().shutdown_of(name),
         served=result.tally.served.get(name, ""),
-        best=_best(name, graded, lasting) if _GENERATING & set(result.tally.asked_at[name]) else "",
+        best=_best(name, graded, lasting) if GENERATING & set(result.tally.asked_at[name]) else "",
         grades=graded,
     )
 

@@ -124,7 +124,7 @@ class Judge:
         verdicts: list[Verdict] = []
         schemas: list[LossySchema] = []
         for target in self._targets:
-            served = target.serve(str(getattr(request, "model", None) or ""), recorded.path)
+            served = target.serve(str(getattr(request, "model", None) or endpoint.default_model), recorded.path)
             try:
                 translation = endpoint.translate(request, unknown, served, self._options)
             except Rejected as error:

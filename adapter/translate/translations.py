@@ -44,10 +44,11 @@ Translate = Callable[[msgspec.Struct, Unknown, ServedModel, Options], Translatio
 
 
 class Endpoint(NamedTuple):
-    """How requests to one of OpenAI's endpoints are translated."""
+    """How requests to one of OpenAI's endpoints are translated. `default_model` is for those that name none."""
 
     request: type[msgspec.Struct]
     translate: Translate
+    default_model: str = ""
 
     def decode(self, body: bytes) -> tuple[msgspec.Struct, Unknown]:
         """The request and its unknown fields.
@@ -119,6 +120,6 @@ def endpoints(detokenize: Detokenize | None) -> Mapping[str, Endpoint]:
     return {
         "/v1/completions": Endpoint(CompletionRequest, partial(_complete, detokenize)),
         "/v1/decisions": Endpoint(DecisionRequest, _decide),
-        "/v1/moderations": Endpoint(ModerationRequest, _moderate),
+        "/v1/moderations": Endpoint(ModerationRequest, _moderate, moderations.DEFAULT_MODEL),
         "/v1/embeddings": Endpoint(EmbeddingRequest, partial(_embed, detokenize)),
     } | {path: Endpoint(planner.request, partial(_generate, planner.plan)) for path, planner in PLANNERS.items()}

@@ -23,6 +23,8 @@ TRAFFIC = [
     # Two prompts are two calls; the loss on temperature is one.
     line("completions", {"model": "gemini-3.8-flash", "prompt": ["e", "f"], "max_tokens": 9, "temperature": 0.5}),
     line("chat/completions", {"model": "gemini-3.8-flash", "messages": [{"role": "user", "content": "g"}]}),
+    # Lossless, judged by the Decisions API under the default name.
+    line("moderations", {"input": "h"}),
     # Served, and nothing of it is translated.
     line("conversations", {"metadata": {}}),
     line("conversations/conv_1/items", {"items": []}),
@@ -49,15 +51,16 @@ def target(document, name="as mapped"):
 
 
 def test_every_request_counts_once(document):
-    assert document["requests"] == 8
+    assert document["requests"] == 9
     # None belongs to another: equal inputs of these endpoints say nothing about each other.
-    assert document["conversations"] == 8
+    assert document["conversations"] == 9
     assert document["others"] == {"/v1/conversations/{conversation_id}/items": 2, "/v1/conversations": 1}
     assert {one["path"]: one["requests"] for one in document["endpoints"]} == {
         "/v1/embeddings": 2,
         "/v1/completions": 2,
         "/v1/threads/{rest}": 2,
         "/v1/chat/completions": 1,
+        "/v1/moderations": 1,
         "/v1/fine_tuning/{rest}": 1,
     }
 
@@ -73,6 +76,7 @@ def test_each_endpoint_has_its_grades(document):
         "changes-answers": 1,
         "breaks": 1,
     }
+    assert grades["/v1/moderations"]["breaks"] == 0
     assert grades["/v1/threads/{rest}"]["breaks"] == 2
 
 

@@ -58,7 +58,8 @@ def _asked(report: Report) -> str:
         for one in report.asked[:30]
     ]
     head = "## Models\n\n" + _table(["asked for", "requests", "OpenAI ends it on", "mapped to", "best target"], rows)
-    return f"{head}\n\n`--models {model_map(report)}`"
+    setting = model_map(report)
+    return f"{head}\n\n`--models {setting}`" if setting else head
 
 
 def _endpoints(report: Report, target: str) -> str:

@@ -17,7 +17,8 @@ def print_summary(console: Console, report: Report, target: str) -> None:
     _print_sources(console, report)
     console.print(_targets(report, target))
     console.print(_asked(report))
-    console.print(Text(f"--models {model_map(report)}", style="bold"), soft_wrap=True)
+    if setting := model_map(report):
+        console.print(Text(f"--models {setting}", style="bold"), soft_wrap=True)
     chosen = next((one for one in report.targets if one.name == target), None)
     if chosen is not None:
         _print_losses(console, chosen)

@@ -28,7 +28,6 @@ from adapter.settings.models import utc_day
 from adapter.translate.answer import completion
 from adapter.translate.core.context import Context, Stamp
 from adapter.translate.core.strictness import Strictness, counts_by_severity
-from adapter.translate.moderations import DEFAULT_MODEL
 from adapter.translate.plan import PLANNERS, Plan, endpoint_of
 from adapter.translate.responses import fields as responses
 from adapter.translate.targets import full_ledger, values_of
@@ -45,9 +44,6 @@ from adapter.wire.reader import check_values
 REDACTED = "[redacted]"
 
 _EVENTS = ("", "?alt=sse")
-
-DEFAULT_MODELS = {"/v1/moderations": DEFAULT_MODEL}
-"""Models of endpoints whose requests need not name one."""
 
 _ANSWERS = {"candidates", "promptFeedback", "usageMetadata", "modelVersion"}
 
@@ -162,7 +158,7 @@ class DryRun(NamedTuple):
         if endpoint not in known:
             raise Malformed(f"there are plans for {', '.join(known)}, not for {endpoint}", "url", "invalid_value")
         request, unknown = decoded(text, known[endpoint].request, request_limits(self.settings))
-        name = getattr(request, "model", None) or DEFAULT_MODELS.get(endpoint, "")
+        name = getattr(request, "model", None) or known[endpoint].default_model
         # Completions are answered by chat models.
         kind = "chat/completions" if endpoint == "/v1/completions" else endpoint.removeprefix("/v1/")
         served = find_served_model(name, self.names, kind)
