@@ -62,6 +62,6 @@ def test_what_the_page_copies_runs(tmp_path):
 
 @pytest.mark.parametrize(("name", "create"), [("CHAT", Completions.create), ("RESPONSES", Responses.create)])
 def test_the_page_knows_the_arguments_of_the_openai_package(name, create):
-    found = re.search(rf"{name}_ARGUMENTS = new Set\(`([^`]*)`", SNIPPETS.read_text())
+    found = re.search(rf"{name}_ARGUMENTS = new Set\(\s*`([^`]*)`", SNIPPETS.read_text())
     assert found is not None
     assert sorted(found[1].split()) == sorted(set(inspect.signature(create).parameters) - OF_THE_CALL)
