@@ -89,7 +89,7 @@ class Outputs(NamedTuple):
     "--saved", type=click.Path(path_type=Path), help="Keep an interrupted run in this file, and go on from it."
 )
 @with_settings
-def report(
+def report(  # noqa: PLR0913 - one argument for each flag
     paths: tuple[Path, ...],
     *,
     day: datetime.datetime | None,

@@ -86,7 +86,7 @@ def _prefixes(outline: _Outline) -> list[bytes]:
     for position, item in enumerate(items):
         if position and _is_answer(item):
             digests.append(running.digest())
-        running.update(orjson.dumps(_carried(item), option=orjson.OPT_SORT_KEYS))
+        running.update(orjson.dumps(_carry_over(item), option=orjson.OPT_SORT_KEYS))
     return [*digests, running.digest()] if items else []
 
 
@@ -96,7 +96,7 @@ def _is_answer(item: object) -> bool:
     )
 
 
-def _carried(item: object) -> object:
+def _carry_over(item: object) -> object:
     if not isinstance(item, dict):
         return item
     return {name: value for name, value in item.items() if name in _CARRIED and value is not None}

@@ -205,7 +205,7 @@ def report_of(
         others=dict(tally.others.most_common()),
         most_input=tally.most_input,
         most_output=tally.most_output,
-        asked=[_asked(name, count, result, lasting) for name, count in tally.asked.most_common()],
+        asked=[_asked_models(name, count, result, lasting) for name, count in tally.asked.most_common()],
         targets=targets,
         schemas=_schemas(tally.schemas.values(), lint),
         prices=table.source,
@@ -294,7 +294,7 @@ def _code(code: str, count: CodeCount) -> CodeReport:
     )
 
 
-def _asked(name: str, count: int, result: Result, lasting: list[str]) -> AskedModel:
+def _asked_models(name: str, count: int, result: Result, lasting: list[str]) -> AskedModel:
     graded = {target: _graded(grades) for target, grades in result.tally.by_model[name].items()}
     return AskedModel(
         name=name,

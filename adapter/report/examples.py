@@ -71,17 +71,17 @@ class ShownExample(msgspec.Struct, frozen=True, kw_only=True):
 def examples_of(target: TargetTally, judge: Judge, name: str, *, is_masked: bool) -> list[ShownExample]:
     """The kept examples of a target's losses, each request once, translated once more."""
     by_place = {example.place: example for count in target.codes.values() for example in count.examples if example.body}
-    return [_shown(example, judge, name, is_masked) for example in list(by_place.values())[:MOST_EXAMPLES]]
+    return [_show(example, judge, name, is_masked) for example in list(by_place.values())[:MOST_EXAMPLES]]
 
 
-def _shown(example: Example, judge: Judge, name: str, is_masked: bool) -> ShownExample:
+def _show(example: Example, judge: Judge, name: str, is_masked: bool) -> ShownExample:
     recorded = RecordedRequest(path=example.path, body=example.body, place=example.place)
     verdict = next(one for one in judge.judge(recorded).verdicts if one.target == name)
     bodies = [orjson.loads(encode(body)) for body in verdict.translation.bodies] if verdict.translation else []
     plan = verdict.translation.plan if verdict.translation else None
     entries = full_ledger(plan, bodies[0]) if plan else [LedgerEntry(note, []) for note in verdict.notes]
     notes = [_note(entry, is_masked) for entry in entries if entry.note.fate is not Fate.EXACT or entry.targets]
-    show = masked if is_masked else shortened
+    show = masked if is_masked else shorten
     return ShownExample(
         file=example.place.file,
         position=example.place.position,
@@ -168,12 +168,12 @@ def _masked_code(match: re.Match[str]) -> str:
     return match[0] if _PATH_OR_TYPE.fullmatch(match[1]) else "'…'"
 
 
-def shortened(value: Any) -> Any:
+def shorten(value: Any) -> Any:
     """A JSON value with long texts cut."""
     if isinstance(value, dict):
-        return {name: shortened(item) for name, item in value.items()}
+        return {name: shorten(item) for name, item in value.items()}
     if isinstance(value, list):
-        return [shortened(item) for item in value]
+        return [shorten(item) for item in value]
     if isinstance(value, str) and len(value) > LONGEST_TEXT:
         return f"{value[:LONGEST_TEXT]}… ({len(value)} characters)"
     return value

@@ -52,6 +52,7 @@ def read_file(path: Path) -> Iterator[tuple[str, Found]]:
 
     Raises:
         OSError: The file cannot be read.
+
     """
     for place, document in _documents(path):
         if isinstance(document, Unreadable):

@@ -126,6 +126,7 @@ class ReportRun:
         Raises:
             OSError: A file cannot be read.
             InterruptedRun: The saved run is about other files or another question.
+
         """
         self._resume()
         numbered = islice(self._numbered(), self._judged, None)

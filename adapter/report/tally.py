@@ -224,6 +224,7 @@ def read_counter(kind: Any, value: Any) -> Any:
 
     Raises:
         NotImplementedError: Another type that msgspec does not know.
+
     """
     if kind is Counter or get_origin(kind) is Counter:
         return Counter(value)

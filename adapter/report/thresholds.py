@@ -21,6 +21,7 @@ class Threshold(NamedTuple):
 
         Raises:
             ValueError: It is neither; the message lists the severities.
+
         """
         prefix, _, word = text.rpartition(":")
         if prefix not in ("", "new") or word not in set(_ORDER):

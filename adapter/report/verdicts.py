@@ -128,7 +128,7 @@ class Judge:
             try:
                 translation = endpoint.translate(request, unknown, served, self._options)
             except Rejected as error:
-                verdict = _refused(target, served, error)
+                verdict = _refuse(target, served, error)
             else:
                 verdict = self._translated(target, served, translation)
             verdicts.append(verdict)
@@ -159,7 +159,7 @@ class Judge:
         return Judgement(verdicts, other=route.path)
 
 
-def _refused(target: Target, served: ServedModel, error: Rejected) -> Verdict:
+def _refuse(target: Target, served: ServedModel, error: Rejected) -> Verdict:
     loss = Loss(error.note.code, Severity.BREAKS, field_of(error.note.path))
     losses = (loss, *(one for one in _losses(error.notes) if one != loss))
     notes = error.notes if error.note in error.notes else [error.note, *error.notes]

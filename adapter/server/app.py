@@ -135,7 +135,6 @@ def _lifespan(
     predict: Predict | None,
 ) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:
     """Sockets, pools and files open here, in the process that serves."""
-
     lines, metrics, traces, page_token = observers
 
     @asynccontextmanager

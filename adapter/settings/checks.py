@@ -1,7 +1,7 @@
 """Cross-field validation of settings: whatever concerns more than one field. All functions raise `SettingsError`."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from hashlib import sha256
@@ -30,38 +30,53 @@ def validate(settings: Settings) -> None:
         and not settings.clients
         and not settings.allow_anonymous
     ):
-        raise SettingsError(
-            f"{settings.host} can be reached by others: {_suggest_client_keys(settings)}, or --allow-anonymous"
-        )
-    keys = [*settings.client_keys, *(one.key for one in settings.clients)]
-    if any(not _DIGEST.fullmatch(digest_of(key)) for key in keys):
-        raise SettingsError("client_keys, clients: after sha256: come 64 hexadecimal digits")
-    if not all(key.strip() for key in keys):
-        raise SettingsError("client_keys, clients: a key is empty")
-    if len({digest_of(key) for key in keys}) < len(keys):
-        raise SettingsError("client_keys, clients: two of the keys are the same one")
-    if _NOTHING in {digest_of(key) for key in keys}:
-        raise SettingsError("client_keys, clients: the hash of an empty key lets everybody in")
-    if not all(map(_fits_header, keys)):
-        raise SettingsError("client_keys, clients: a key holds characters that no header takes")
+        hint = _suggest_client_keys(settings)
+        raise SettingsError(f"{settings.host} can be reached by others: {hint}, or --allow-anonymous")
+    _validate_client_keys([*settings.client_keys, *(one.key for one in settings.clients)])
     if settings.max_bodies < settings.max_body:
         raise SettingsError("max_bodies: must be at least max_body, or the largest request would never be served")
     _validate_codes(settings.notes)
     _validate_rates(settings)
+    _validate_packages(settings)
+    _validate_store(settings)
+    _validate_upstream(settings)
+
+
+def _validate_client_keys(keys: Sequence[str]) -> None:
+    digests = [digest_of(key) for key in keys]
+    if not all(map(_DIGEST.fullmatch, digests)):
+        raise SettingsError("client_keys, clients: after sha256: come 64 hexadecimal digits")
+    if not all(key.strip() for key in keys):
+        raise SettingsError("client_keys, clients: a key is empty")
+    if len(set(digests)) < len(keys):
+        raise SettingsError("client_keys, clients: two of the keys are the same one")
+    if _NOTHING in digests:
+        raise SettingsError("client_keys, clients: the hash of an empty key lets everybody in")
+    if not all(map(_fits_header, keys)):
+        raise SettingsError("client_keys, clients: a key holds characters that no header takes")
+
+
+def _validate_packages(settings: Settings) -> None:
     if settings.metrics and not extras.has("metrics"):
         raise SettingsError(f"metrics: needs a package: {extras.install_line('metrics')}")
     if settings.traces and not extras.has("telemetry"):
         raise SettingsError(f"traces: needs packages: {extras.install_line('telemetry')}")
-    if not all(key.strip() and _fits_header(key) for key in settings.upstream_keys):
-        raise SettingsError("upstream_keys: a key is empty, or holds characters that no key has")
+
+
+def _validate_store(settings: Settings) -> None:
     try:
         check_name(settings.store)
     except ValueError as error:
         raise SettingsError(f"store: {error}") from None
     if settings.workers > 1 and settings.store == "memory":
         raise SettingsError("store: several workers need one that they share: sqlite, sqlite:PATH or redis://HOST")
-    keyed = settings.upstream_auth not in ("caller", "vertex")
-    if keyed and settings.upstream_url != GOOGLE_URL and not settings.upstream_keys:
+
+
+def _validate_upstream(settings: Settings) -> None:
+    if not all(key.strip() and _fits_header(key) for key in settings.upstream_keys):
+        raise SettingsError("upstream_keys: a key is empty, or holds characters that no key has")
+    needs_key = settings.upstream_auth not in ("caller", "vertex")
+    if needs_key and settings.upstream_url != GOOGLE_URL and not settings.upstream_keys:
         given = "ADAPTER_UPSTREAM_KEYS, ADAPTER_UPSTREAM_KEYS_FILE"
         raise SettingsError(f"an upstream of your own needs a key: set {given}, or --upstream-auth caller")
     _validate_emulator(settings)

@@ -55,6 +55,7 @@ class Endpoint(NamedTuple):
 
         Raises:
             msgspec.MsgspecError, UnicodeDecodeError, RecursionError, LimitExceeded: It has another shape.
+
         """
         return decode(body, self.request)
 

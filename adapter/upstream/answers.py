@@ -49,7 +49,7 @@ class Reply(msgspec.Struct, frozen=True, gc=False):
 class EventReader:
     """Reads the events of one stream, and joins a character that is split over two of them.
 
-    JSON escapes an emoji as a surrogate pair, two \\u escapes. Some relays cut text between the two, and half a pair
+    JSON may escape an emoji as a surrogate pair, two escapes. Some relays cut text between the two, and half a pair
     is no character: the first half is held, and put in front of the next event's text.
     """
 

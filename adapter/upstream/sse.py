@@ -1,10 +1,10 @@
-"""Decoder of server-sent events: takes bytes, returns payloads. It does no I/O.
+r"""Decoder of server-sent events: takes bytes, returns payloads. It does no I/O.
 
 Lines end with LF, CR or CRLF and nothing else (html.spec.whatwg.org, section 9.2, 2026). So bytes are split, never
 text: `str.splitlines` would also split at U+2028, which is an ordinary character of a JSON string.
 
 A stream of Gemini may also contain plain JSON: an error over several lines after some events, maybe in a list of one,
-or the array of a server that ignores `alt=sse`: `[{...}\\n,\\r\\n{...}\\n]`.
+or the array of a server that ignores `alt=sse`: `[{...}\n,\r\n{...}\n]`.
 
 States:
 

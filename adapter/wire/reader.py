@@ -140,12 +140,12 @@ def _at(path: str, read_one: Callable[..., tuple[Any, dict[str, msgspec.Raw]]], 
         text, _, inner = str(error).partition(" - at `$")
         raise msgspec.ValidationError(f"{text} - at `$.{path}{inner.rstrip('`')}`") from None
     except LimitExceeded as error:
-        error.path = _joined(path, error.path)
+        error.path = _join(path, error.path)
         raise
-    return value, {_joined(path, name): raw for name, raw in unknown.items()}
+    return value, {_join(path, name): raw for name, raw in unknown.items()}
 
 
-def _joined(path: str, inner: str) -> str:
+def _join(path: str, inner: str) -> str:
     return path + inner if inner.startswith("[") or not inner else f"{path}.{inner}"
 
 
@@ -167,10 +167,10 @@ def _check_inner(items: list[Any], name: str, lists: list[Callable[[Any], Any]],
     longest = max([len(found) for one in lists for found in map(one, items) if type(found) is list], default=0)
     if longest > min(limits.parts, limits.calls, limits.images):
         for index, item in enumerate(items):
-            _at(f"{name}[{index}]", _checked, item, limits)
+            _at(f"{name}[{index}]", _check_sizes, item, limits)
 
 
-def _checked(value: Any, limits: Limits) -> tuple[None, dict[str, msgspec.Raw]]:
+def _check_sizes(value: Any, limits: Limits) -> tuple[None, dict[str, msgspec.Raw]]:
     check_lists(value, limits)
     return None, {}
 

@@ -128,8 +128,7 @@ def test_translate_goes_backwards_too(run, endpoint, kind):
 
 
 def test_a_thousand_lines_take_less_than_a_second_of_a_processor():
-    """Counted in the processor time of this thread, of a usual request with a tool and a history; and a margin for
-    processors that are slower than those of a server."""
+    """Counted in CPU time of this thread, for a usual request with a tool and a history; slow machines have room."""
     tool = {"type": "function", "function": {"name": "f", "parameters": {"type": "object", "properties": {}}}}
     history = [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "yes?"}] * 3
     request = {"model": "gpt-6-astra", "messages": [*history, {"role": "user", "content": "go"}], "tools": [tool]}

@@ -166,7 +166,7 @@ def translated() -> list[Recording]:
 
 
 def test_usage_adds_up_and_is_that_of_the_last_event(count):
-    """total = prompt + candidates + tool use + thoughts in all recordings that have prompt and total."""
+    """Totals: total = prompt + candidates + tool use + thoughts in all recordings that have prompt and total."""
     for recording in translated():
         told = [event["usageMetadata"] for event in recording.events() if event.get("usageMetadata")]
         if not told or recording.fidelity not in RECORDED:

@@ -190,8 +190,10 @@ def check_response(response: dict[str, Any]) -> None:
 
 
 def check_events(events: list[dict[str, Any]]) -> None:
-    """Raise for events that the openai package's types do not take or that have members they do not know, and for
-    those from which its accumulator gets another response than the one that the last event holds."""
+    """Raise for events that the openai package does not take.
+
+    Its types must know all members, and its accumulator must get the response that the last event holds.
+    """
     state: Any = ResponseStreamState(input_tools=openai.omit, text_format=openai.omit)
     for event in events:
         whole = event.get("response")

@@ -1,5 +1,7 @@
-"""The full ledger accounts for Gemini's whole body, and the dry run shows what is served: over all cases, and recorded
-requests where they are there."""
+"""The full ledger accounts for Gemini's whole body, and the dry run shows what is served.
+
+Over all cases, and over recorded requests where they are there.
+"""
 
 import json
 import re

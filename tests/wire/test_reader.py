@@ -1,5 +1,7 @@
-"""A body that is read in pieces is the body that one call decodes: the same request, the same unknown fields, the same
-errors at the same paths. Limits hold in both."""
+"""A body that is read in pieces is the body that one call decodes.
+
+The same request, the same unknown fields, the same errors at the same paths. Limits hold in both.
+"""
 
 import json
 

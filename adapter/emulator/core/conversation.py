@@ -29,10 +29,12 @@ class Run(NamedTuple):
 
     @property
     def calls(self) -> list[Part]:
+        """The parts with a function call."""
         return [part for content in self.contents for part in calls(content)]
 
     @property
     def results(self) -> list[Part]:
+        """The parts with a function response."""
         return [part for content in self.contents for part in results(content)]
 
 
@@ -53,8 +55,9 @@ EXACTLY = re.compile(r"\b(?:say|reply|answer|respond)(?: with| exactly)*:?\s+[\"
 
 
 def parts(content: Content) -> list[Part]:
-    found: list[Part] = content.get("parts", [])
-    return found
+    """The parts of a content, maybe none."""
+    parts_: list[Part] = content.get("parts", [])
+    return parts_
 
 
 def calls(content: Content) -> list[Part]:

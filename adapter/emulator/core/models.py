@@ -63,6 +63,7 @@ class Model(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     @property
     def makes_images(self) -> bool:
+        """Whether the model answers with images."""
         return "IMAGE" in self.outputs
 
 

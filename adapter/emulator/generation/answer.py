@@ -48,15 +48,15 @@ def plain_answer(request: Request) -> str:
     """By the first rule that applies."""
     text = task(request["contents"])
     if answered := turn_results(request["contents"]):
-        return " ".join(f"{result['name']} returned {quoted(result.get('response', {}))}." for result in answered)
+        return " ".join(f"{result['name']} returned {quote_result(result.get('response', {}))}." for result in answered)
     if exact := EXACTLY.search(text):
         return exact[1]
     if count := WORD_COUNT.search(text):
         return words(int(count[1]))
-    return " ".join(filter(None, [heard(request), seen(request), told(request)]))
+    return " ".join(filter(None, [repeat_user(request), describe_files(request), quote_instruction(request)]))
 
 
-def quoted(response: dict[str, Any]) -> str:
+def quote_result(response: dict[str, Any]) -> str:
     """A lone string as it is, anything else as JSON."""
     values = list(response.values())
     return values[0] if len(values) == 1 and isinstance(values[0], str) else dumps(response)
@@ -67,20 +67,20 @@ def words(count: int) -> str:
     return " ".join(VOCABULARY[index % len(VOCABULARY)] for index in range(min(count, MAX_WORDS)))
 
 
-def heard(request: Request) -> str:
+def repeat_user(request: Request) -> str:
     """The user's words, and how often the user spoke."""
     turns = sum(starts_turn(content) for content in request["contents"])
     return f'You said: "{task(request["contents"])}". This is turn {turns} of our conversation.'
 
 
-def seen(request: Request) -> str:
+def describe_files(request: Request) -> str:
     """The files of the current turn."""
     contents = request["contents"]
     files = [describe(part) for part in media(contents[turn_start(contents) :])]
     return f"I received {'; '.join(files)}." if files else ""
 
 
-def told(request: Request) -> str:
+def quote_instruction(request: Request) -> str:
     """The start of the system instruction."""
     text = visible_text(request.get("systemInstruction", {}))
     if not text:

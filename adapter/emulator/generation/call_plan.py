@@ -37,7 +37,7 @@ def next_calls(request: Request) -> list[PlannedCall]:
     """The calls of this answer; none means that the model answers."""
     text = task(request["contents"])
     done = steps_done(request["contents"])
-    steps, at_once = counted(STEPS, text), counted(AT_ONCE, text)
+    steps, at_once = read_count(STEPS, text), read_count(AT_ONCE, text)
     chosen = choose(request, text, counting=bool(steps or at_once))
     if not chosen or (mode(request) != "ANY" and done >= (steps or 1)):
         return []
@@ -54,7 +54,7 @@ def mode(request: Request) -> str:
     return "AUTO" if found == "MODE_UNSPECIFIED" else str(found)
 
 
-def counted(pattern: re.Pattern[str], text: str) -> int:
+def read_count(pattern: re.Pattern[str], text: str) -> int:
     """The number in `3 steps` or `two at once`; 0 when the text says nothing of the kind."""
     match = pattern.search(text)
     if not match:
@@ -69,7 +69,7 @@ def choose(request: Request, text: str, *, counting: bool) -> list[dict[str, Any
     Words alone say less than `say "X"`, which asks for an answer.
     """
     functions = callable_functions(request)
-    chosen = named(functions, text)
+    chosen = find_named(functions, text)
     if not chosen and (counting or mode(request) == "ANY" or not EXACTLY.search(text)):
         chosen = named_in_part(functions, text) or described(functions, text)
     if chosen or not (counting or mode(request) == "ANY"):
@@ -85,7 +85,7 @@ def callable_functions(request: Request) -> list[dict[str, Any]]:
     return [function for function in declarations(request) if not allowed or function["name"] in allowed]
 
 
-def named(functions: list[dict[str, Any]], text: str) -> list[dict[str, Any]]:
+def find_named(functions: list[dict[str, Any]], text: str) -> list[dict[str, Any]]:
     """Functions whose name the text has, in the text's order; `get_time` is also `get time`."""
     lowered = text.lower()
     places = ((position(function["name"].lower(), lowered), function) for function in functions)

@@ -76,9 +76,9 @@ def candidate(request: Request, model: Model, settings: EmulatorSettings, seed: 
     thought = thought_parts(request, model, planned)
     if planned:
         parts = [*thought, *call_parts(planned, model, seed)]
-        return Candidate(signed(parts, request, model, settings.signature_key), "STOP", CALLS_MESSAGE)
-    made = [*server_side(request, model, seed), *spoken(request, model, number)]
-    parts = signed([*thought, *made], request, model, settings.signature_key)
+        return Candidate(sign_parts(parts, request, model, settings.signature_key), "STOP", CALLS_MESSAGE)
+    made = [*server_side(request, model, seed), *answer_parts(request, model, number)]
+    parts = sign_parts([*thought, *made], request, model, settings.signature_key)
     return Candidate(parts, extra=grounding(request, parts) | logprobs(request, parts))
 
 
@@ -108,7 +108,7 @@ def call_id(model: Model, seed: bytes, index: int) -> dict[str, str]:
     return {"id": "".join(ID_LETTERS[byte % len(ID_LETTERS)] for byte in digest[:8])}
 
 
-def spoken(request: Request, model: Model, number: int) -> list[Part]:
+def answer_parts(request: Request, model: Model, number: int) -> list[Part]:
     """The answer itself, in the modality asked for; candidates after the first say which they are."""
     text = answer_text(request)
     if number and output_format(request)[0] == "text/plain":
@@ -139,7 +139,7 @@ def cut_at_stop(text: str, stops: list[str]) -> str:
     return text[: found.start()] if found else text
 
 
-def signed(parts: list[Part], request: Request, model: Model, key: bytes) -> list[Part]:
+def sign_parts(parts: list[Part], request: Request, model: Model, key: bytes) -> list[Part]:
     """Gemini 3: the first call, else the last part, and pictures. 2.5: the first part, with tools or thinking."""
     if model.signatures == "none":
         return parts

@@ -58,12 +58,12 @@ def create_emulator(settings: EmulatorSettings | None = None) -> Starlette:
         Route("/emulator/stats", emulator.stats, methods=["GET"]),
         Route("/emulator/requests", emulator.requests, methods=["GET"]),
     ]
-    app = Starlette(routes=routes, exception_handlers={Refusal: refused, 404: page, 405: page})
+    app = Starlette(routes=routes, exception_handlers={Refusal: answer_refusal, 404: page, 405: page})
     app.state.record = record
     return app
 
 
-async def refused(request: Request, error: Exception) -> Response:
+async def answer_refusal(request: Request, error: Exception) -> Response:
     """A google.rpc.Status; in an array where a stream would have been one."""
     assert isinstance(error, Refusal)
     as_array = request.url.path.endswith(":streamGenerateContent") and request.query_params.get("alt") != "sse"
@@ -81,8 +81,9 @@ async def page(request: Request, error: Exception) -> Response:  # noqa: ARG001
     return as_page(html(404, "Not Found"))
 
 
-def as_page(found: tuple[int, str, bytes]) -> Response:
-    code, type_, body = found
+def as_page(page: tuple[int, str, bytes]) -> Response:
+    """Return a page (status, media type, body) as a response."""
+    code, type_, body = page
     return Response(body, code, media_type=type_)
 
 
@@ -100,9 +101,11 @@ class Emulator:
         self.files = files
 
     async def stats(self, request: Request) -> Response:  # noqa: ARG002
+        """Answer `GET /emulator/stats`: the counters."""
         return JSONResponse(self.record.stats())
 
     async def requests(self, request: Request) -> Response:  # noqa: ARG002
+        """Answer `GET /emulator/requests`: the last requests."""
         return JSONResponse(list(self.record.requests))
 
     async def models(self, version: str, request: Request) -> Response:
@@ -247,7 +250,7 @@ class Emulator:
         """`generateContent`."""
         request, number = continuing.separate(parsed) if fault is not None and fault.calls > 1 else (parsed, 0)
         generated = service.answer(request, model, self.settings)
-        self.record.checked(generated.signatures)
+        self.record.count_signatures(generated.signatures)
         body = [whole(generated.reply)]
         if fault is not None and fault.calls > 1:
             body = [continuing.whole(in_part(list(chunks(generated.reply)), number, fault))]
@@ -262,7 +265,7 @@ class Emulator:
         """`streamGenerateContent`, as events or as an array."""
         request, number = continuing.separate(parsed) if fault is not None and fault.calls > 1 else (parsed, 0)
         generated = service.answer(request, model, self.settings, streaming=True)
-        self.record.checked(generated.signatures)
+        self.record.count_signatures(generated.signatures)
         responses: Iterator[dict[str, Any]] = chunks(generated.reply)
         if fault is not None and fault.calls > 1:
             responses = iter(in_part(list(responses), number, fault))
@@ -274,9 +277,9 @@ class Emulator:
         headers = HEADERS | {"x-gemini-service-tier": generated.reply.usage.tier, "content-disposition": "attachment"}
         headers["content-type"] = "text/event-stream" if sse else JSON
         kind = CutResponse if fault is not None and fault.cut else StreamingResponse
-        return kind(self.sent(frames, fault or Fault()), headers=headers)
+        return kind(self.send_frames(frames, fault or Fault()), headers=headers)
 
-    async def sent(self, frames: Iterator[bytes], fault: Fault) -> AsyncIterator[bytes]:
+    async def send_frames(self, frames: Iterator[bytes], fault: Fault) -> AsyncIterator[bytes]:
         """One frame after the other, each made only when the one before is on its way."""
         self.record.counts["open_streams"] += 1
         pause = fault.between or self.settings.chunk_delay
@@ -301,6 +304,8 @@ class CutResponse(StreamingResponse):
     """A body that never ends properly, so that the server closes the connection under the client."""
 
     async def stream_response(self, send: Send) -> None:
+        """Send the body without its end."""
+
         async def unfinished(message: Message) -> None:
             if message.get("more_body", True):
                 await send(message)

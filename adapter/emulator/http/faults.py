@@ -105,14 +105,14 @@ def with_candidates(*candidates: dict[str, Any]) -> Callable[[Chunks], Chunks]:
     return lambda chunks: [chunks[-1] | {"candidates": list(candidates)}]
 
 
-def without(name: str) -> Callable[[Chunks], Chunks]:
+def drop_field(name: str) -> Callable[[Chunks], Chunks]:
     """A top-level field missing everywhere."""
     return lambda chunks: [{key: value for key, value in chunk.items() if key != name} for chunk in chunks]
 
 
 def late_usage(chunks: Chunks) -> Chunks:
     """Usage in the last chunk only."""
-    return [*without("usageMetadata")(chunks[:-1]), chunks[-1]]
+    return [*drop_field("usageMetadata")(chunks[:-1]), chunks[-1]]
 
 
 def big_signature(chunks: Chunks) -> Chunks:
@@ -293,7 +293,7 @@ FAULTS: dict[str, Fault] = {
         f"blocked-{reason.lower().replace('_', '-')}": Fault(reshape=blocked(reason))
         for reason in ("OTHER", "BLOCKLIST", "PROHIBITED_CONTENT", "IMAGE_SAFETY")
     },
-    "no-candidates": Fault(reshape=without("candidates")),
+    "no-candidates": Fault(reshape=drop_field("candidates")),
     "empty-candidates": Fault(reshape=with_candidates()),
     "empty-candidate": Fault(reshape=with_candidates({})),
     "empty-content": Fault(reshape=with_candidates({"content": {}, "finishReason": "STOP", "index": 0})),
@@ -301,7 +301,7 @@ FAULTS: dict[str, Fault] = {
     "empty-part": Fault(
         reshape=with_candidates({"content": {"parts": [{}], "role": "model"}, "finishReason": "STOP", "index": 0})
     ),
-    "no-usage": Fault(reshape=without("usageMetadata")),
+    "no-usage": Fault(reshape=drop_field("usageMetadata")),
     "late-usage": Fault(reshape=late_usage),
     "big-signature": Fault(reshape=big_signature),
     "leaked-thought": Fault(reshape=leaked_thought),

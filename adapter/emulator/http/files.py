@@ -109,12 +109,12 @@ class Files:
 
     def check(self, request: dict[str, Any]) -> None:
         """Every file of the Files API that a request names must be there."""
-        for uri in named(request.get("contents", [])):
+        for uri in file_uris(request.get("contents", [])):
             if found := _ADDRESSES.fullmatch(uri):
                 self.get(found[1])
 
 
-def named(contents: list[dict[str, Any]]) -> Iterator[str]:
+def file_uris(contents: list[dict[str, Any]]) -> Iterator[str]:
     """The addresses of all files that contents name."""
     for content in contents:
         for part in content.get("parts", []):
@@ -148,7 +148,7 @@ class FileEndpoints:
     def _routes(self, version: str) -> Iterator[Route]:
         yield Route(f"/upload/{version}/files", self.upload, methods=["POST"])
         yield Route(f"/{version}/files", self.list, methods=["GET"])
-        yield Route(f"/{version}/files/{{name}}", self.one, methods=["GET", "DELETE"])
+        yield Route(f"/{version}/files/{{name}}", self.get_or_delete, methods=["GET", "DELETE"])
 
     async def upload(self, request: Request) -> Response:
         """`start` tells of the file and gets an address; `upload` and `upload, finalize` bring its bytes there.
@@ -194,7 +194,7 @@ class FileEndpoints:
         page = self._files.page(min(int(size or 0) or DEFAULT_PAGE, LARGEST_PAGE), int(token or 0))
         return Response(pretty(page), media_type=JSON)
 
-    async def one(self, request: Request) -> Response:
+    async def get_or_delete(self, request: Request) -> Response:
         """`files.get` and `files.delete`."""
         self._authorise(request)
         name = f"files/{request.path_params['name']}"

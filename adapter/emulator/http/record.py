@@ -22,7 +22,7 @@ class Record:
         kept = body if size <= LARGEST_KEPT else f"{size} bytes"
         self.requests.append({"method": method, "model": model, "query": query, "body": kept})
 
-    def checked(self, report: SignatureReport) -> None:
+    def count_signatures(self, report: SignatureReport) -> None:
         """A request that passed."""
         self.counts["signatures_verified"] += report.verified
         self.counts["sentinels"] += report.sentinels

@@ -71,13 +71,13 @@ def steps(found: Candidate, *, late: bool) -> Iterator[tuple[list[Part], bool]]:
     Gemini 3 and later close with an empty text, which carries the signature of a text; earlier models close with
     their last piece.
     """
-    groups = list(grouped(found.parts))
+    groups = list(group_parts(found.parts))
     closing: Part = {"text": ""}
     if late and groups and "text" in groups[-1][-1] and "thoughtSignature" in groups[-1][-1]:
         last = groups[-1][-1]
         closing |= {"thoughtSignature": last["thoughtSignature"]}
         groups[-1] = [{name: value for name, value in last.items() if name != "thoughtSignature"}]
-    pieces = [piece for group in groups for piece in cut(group)]
+    pieces = [piece for group in groups for piece in split_text(group)]
     if late and pieces:
         yield from ((piece, False) for piece in pieces)
         yield [closing], True
@@ -86,7 +86,7 @@ def steps(found: Candidate, *, late: bool) -> Iterator[tuple[list[Part], bool]]:
         yield piece, index >= len(pieces) - 1
 
 
-def grouped(parts: list[Part]) -> Iterator[list[Part]]:
+def group_parts(parts: list[Part]) -> Iterator[list[Part]]:
     """Texts each for themselves, everything that is not text as it comes, calls together."""
     calls = [part for part in parts if "functionCall" in part]
     for part in parts:
@@ -96,7 +96,7 @@ def grouped(parts: list[Part]) -> Iterator[list[Part]]:
         yield calls
 
 
-def cut(group: list[Part]) -> Iterator[list[Part]]:
+def split_text(group: list[Part]) -> Iterator[list[Part]]:
     """A text in pieces; what else the part carries stays on the first piece."""
     first = group[0]
     if "text" not in first:

@@ -60,11 +60,11 @@ def additions() -> list[dict[str, Any]]:
 
 def both_spellings(fields: dict[str, str]) -> dict[str, FieldType]:
     """Protobuf JSON takes a field's JSON name and its proto name."""
-    types = [unwrapped(name, word) for name, word in fields.items()]
+    types = [parse_type(name, word) for name, word in fields.items()]
     return {spelling: type_ for type_ in types for spelling in (type_.name, snake(type_.name))}
 
 
-def unwrapped(name: str, word: str) -> FieldType:
+def parse_type(name: str, word: str) -> FieldType:
     """Read `[T]`, `{T}` or `T`."""
     wrap = {"[": "list", "{": "map"}.get(word[0], "one")
     return FieldType(name, word.strip("[]{}"), wrap)

@@ -60,9 +60,9 @@ class Violations:
         place = f" at '{path}'" if path else ""
         self.add(path, f'Invalid JSON payload received. Unknown name "{name}"{place}: {why}')
 
-    def value(self, path: str, type_: str, shown: str) -> None:
+    def value(self, path: str, type_: str, quote_value: str) -> None:
         """A value that its field cannot hold."""
-        self.add(path, f"Invalid value at '{path}' ({type_}), {shown}")
+        self.add(path, f"Invalid value at '{path}' ({type_}), {quote_value}")
 
     def add(self, path: str, line: str) -> None:
         """Both forms of one violation."""
@@ -166,7 +166,7 @@ def read_field(field: FieldType, value: Any, path: str, where: tuple[str, str], 
 def read_map(field: FieldType, value: Any, path: str, violations: Violations) -> dict[str, Any]:
     """A map's values; the server counts its entries and calls each value `value`."""
     if not isinstance(value, dict):
-        violations.value(path, "Map", shown(value))
+        violations.value(path, "Map", quote_value(value))
         return {}
     return {
         key: read_one(field, item, f"{path}[{index}].value", (key, path), violations)
@@ -188,7 +188,7 @@ def read_one(field: FieldType, value: Any, path: str, where: tuple[str, str], vi
     try:
         return read_enum(field.enum, value) if field.enum else SCALARS[field.type](value)
     except BadValue as error:
-        violations.value(path, type_name(field), f"{error}{shown(value)}")
+        violations.value(path, type_name(field), f"{error}{quote_value(value)}")
         return None
 
 
@@ -196,7 +196,7 @@ def read_object(type_: str, value: Any, path: str, violations: Violations) -> di
     """A message or a Struct; what is inside a Struct is free."""
     if not isinstance(value, dict):
         url = "google.protobuf.Struct" if type_ == "struct" else f"{PACKAGE}.{type_}"
-        violations.value(path, f"type.googleapis.com/{url}", shown(value))
+        violations.value(path, f"type.googleapis.com/{url}", quote_value(value))
         return {}
     return value if type_ == "struct" else read_message(value, type_, path, violations)
 
@@ -213,12 +213,14 @@ def read_enum(name: str, value: Any) -> str:
 
 
 def read_string(value: Any) -> str:
+    """Read a string. Raises `BadValue`."""
     if not isinstance(value, str):
         raise BadValue
     return value
 
 
 def read_bool(value: Any) -> bool:
+    """Read a boolean, also as a string, as protobuf's JSON may write it. Raises `BadValue`."""
     if value in ("true", "false"):
         return bool(value == "true")
     if not isinstance(value, bool):
@@ -289,7 +291,7 @@ def type_name(field: FieldType) -> str:
     return f"TYPE_{field.type.upper()}"
 
 
-def shown(value: Any) -> str:
+def quote_value(value: Any) -> str:
     """A value as the server quotes it."""
     return orjson.dumps(value).decode()
 

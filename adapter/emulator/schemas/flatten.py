@@ -35,9 +35,11 @@ class Level:
         return [value for value in found if TYPES["number"](value)]
 
     def largest(self, word: str, default: float = 0) -> int:
+        """Return the largest number of a keyword: the strictest lower limit."""
         return int(max(self.numbers(word), default=default))
 
     def smallest(self, word: str, default: float) -> int:
+        """Return the smallest number of a keyword: the strictest upper limit."""
         return int(min(self.numbers(word), default=default))
 
     def strings(self, word: str) -> list[str]:
@@ -57,7 +59,7 @@ class Level:
 
 def flatten(document: Document, nodes: Nodes) -> Iterator[Level]:
     """The levels of a conjunction, at most `MAX_LEVELS`."""
-    waiting = [joined(document, Level(), nodes, 0)]
+    waiting = [join_level(document, Level(), nodes, 0)]
     for _ in range(MAX_LEVELS * 4):
         if not waiting:
             return
@@ -69,10 +71,10 @@ def flatten(document: Document, nodes: Nodes) -> Iterator[Level]:
             continue
         first, *rest = level.pending
         opened = replace(level, pending=tuple(rest))
-        waiting = [*(joined(document, opened, (choice,), 0) for choice in first), *waiting]
+        waiting = [*(join_level(document, opened, (choice,), 0) for choice in first), *waiting]
 
 
-def joined(document: Document, level: Level, nodes: Nodes, depth: int) -> Level | None:
+def join_level(document: Document, level: Level, nodes: Nodes, depth: int) -> Level | None:
     """The level with more schemas on it; nothing when they cannot all hold."""
     for node in nodes:
         if node.schema is False or depth > MAX_NESTING:
@@ -101,7 +103,7 @@ def with_schema(document: Document, level: Level, node: Node, depth: int) -> Lev
             pending=(*narrowed.pending, *choices(inner)),
         )
         targets += [Node(child, inner.base) for child in schema.get("allOf", [])]
-    return joined(document, level, tuple(targets), depth + 1)
+    return join_level(document, level, tuple(targets), depth + 1)
 
 
 def with_types(level: Level, schema: dict[str, Any]) -> Level | None:

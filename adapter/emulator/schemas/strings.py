@@ -66,9 +66,9 @@ class Maker:
 
     def sequence(self, tree: Any) -> str:
         """The parts one after the other."""
-        return "".join(self.one(operation, argument) for operation, argument in tree)
+        return "".join(self.write_node(operation, argument) for operation, argument in tree)
 
-    def one(self, operation: Any, argument: Any) -> str:
+    def write_node(self, operation: Any, argument: Any) -> str:
         """One node; anchors and looks around add nothing and are checked afterwards."""
         if operation is codes.LITERAL:
             return chr(argument)

@@ -13,7 +13,7 @@ MOST_SCHEMAS = 10
 def render(report: Report, target: str) -> str:
     """The summary, all targets, and the losses on one of them."""
     chosen = next((one for one in report.targets if one.name == target), None)
-    parts = [_head(report), _targets(report), _asked(report), _endpoints(report, target)]
+    parts = [_head(report), _targets(report), _models_section(report), _endpoints(report, target)]
     if chosen is not None:
         parts += [_losses(chosen), _errors(chosen), _schemas(report)]
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -23,7 +23,7 @@ def _head(report: Report) -> str:
     skipped = sum(report.unreadable.values())
     lines = [
         f"# OpenAI traffic on Gemini, as of {report.day}",
-        f"{report.requests:,} requests in {report.conversations:,} conversations, from {_counted(report.files, 'file')}"
+        f"{report.requests:,} requests in {report.conversations:,} conversations, from {_counts(report.files, 'file')}"
         + (f"; {skipped:,} pieces are no requests." if skipped else "."),
     ]
     lines += [
@@ -52,7 +52,7 @@ def _dollars(target: TargetReport) -> str:
     return f"{target.cost.dollars:,.2f} for {target.cost.priced:,} requests{compared}"
 
 
-def _asked(report: Report) -> str:
+def _models_section(report: Report) -> str:
     rows = [
         [one.name or "(none)", f"{one.requests:,}", str(one.shutdown or ""), one.served, one.best]
         for one in report.asked[:30]
@@ -100,7 +100,7 @@ def _schemas(report: Report) -> str:
 
 def _schema(schema: SchemaReport) -> str:
     rows = [[f"`{loss.path or '(root)'}`", f"`{loss.code}`", loss.severity, loss.reason] for loss in schema.losses]
-    head = f"### {schema.name or '(no name)'}, {schema.field}: {_counted(schema.requests, 'request')}"
+    head = f"### {schema.name or '(no name)'}, {schema.field}: {_counts(schema.requests, 'request')}"
     table = _table(["keyword", "code", "severity", "what becomes of it"], rows)
     if schema.linted is None:
         return f"{head}\n\n{table}\n\nNo schema says this on Gemini."
@@ -109,7 +109,7 @@ def _schema(schema: SchemaReport) -> str:
     return f"{head}\n\n{table}\n\n{fence}json\n{text}\n{fence}"
 
 
-def _counted(number: int, noun: str) -> str:
+def _counts(number: int, noun: str) -> str:
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 

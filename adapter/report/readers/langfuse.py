@@ -21,18 +21,18 @@ def _read(document: Any, place: Location) -> Iterator[Found]:
     if str(document["type"]).upper() != "GENERATION":
         yield Unreadable(place, f"an observation of type {document['type']!r}: only generations are requests")
         return
-    body = _body(_parsed(document["input"]))
+    body = _body(_parse(document["input"]))
     if body is None:
         yield Unreadable(place, "a generation without the messages that were sent")
         return
     model = document.get("model") or document.get("providedModelName") or document.get("provided_model_name")
-    parameters = _parsed(document.get("modelParameters") or document.get("model_parameters"))
+    parameters = _parse(document.get("modelParameters") or document.get("model_parameters"))
     given = {name: _number(value) for name, value in parameters.items()} if isinstance(parameters, dict) else {}
     session = str(document.get("traceId") or document.get("trace_id") or "")
     yield request({"model": model or "unknown"} | given | body, place, session=session, answer=_answer(document))
 
 
-def _parsed(value: Any) -> Any:
+def _parse(value: Any) -> Any:
     """A value that may have been exported as JSON in a text."""
     if not isinstance(value, str):
         return value
@@ -44,7 +44,7 @@ def _parsed(value: Any) -> Any:
 
 def _number(value: Any) -> Any:
     """Langfuse keeps parameters as texts."""
-    parsed = _parsed(value)
+    parsed = _parse(value)
     return parsed if isinstance(parsed, int | float | bool) else value
 
 

@@ -1,5 +1,7 @@
-"""LiteLLM's logs: the standard logging payload, which its loggers write to files and buckets (docs.litellm.ai,
-logging_spec), and the rows of its spend logs, whose fields hold JSON as texts.
+"""Reads LiteLLM's logs.
+
+There are two formats: the standard logging payload, which its loggers write to files and buckets (docs.litellm.ai,
+logging_spec), and the rows of its spend logs, whose fields are JSON in strings.
 
 `proxy_server_request` is the request as a client sent it, where the proxy stores prompts. Else `messages` and
 `model_parameters` make the request; for Responses, `messages` holds the input.
@@ -39,16 +41,16 @@ def _read(document: Any, place: Location) -> Iterator[Found]:
     if path is None:
         yield Unreadable(place, f"a call of type {kind!r}")
         return
-    body = _parsed(document.get("proxy_server_request")) or _body(document, _INPUTS.get(path, "messages"))
+    body = _parse(document.get("proxy_server_request")) or _body(document, _INPUTS.get(path, "messages"))
     if body is None:
         yield Unreadable(place, "a log without prompts: LiteLLM stores them with store_prompts_in_spend_logs")
         return
     session = str(document.get("trace_id") or document.get("session_id") or "")
-    yield request(body, place, path, answer=_parsed(document.get("response")), session=session)
+    yield request(body, place, path, answer=_parse(document.get("response")), session=session)
 
 
 def _body(document: dict[str, Any], name: str) -> dict[str, Any] | None:
-    sent = _parsed(document["messages"])
+    sent = _parse(document["messages"])
     if not sent:
         return None
     given = document.get("model_parameters") or {}
@@ -56,7 +58,7 @@ def _body(document: dict[str, Any], name: str) -> dict[str, Any] | None:
     return {"model": document["model"], name: sent} | parameters
 
 
-def _parsed(value: Any) -> Any:
+def _parse(value: Any) -> Any:
     """A field's value; spend logs hold JSON in texts."""
     if not isinstance(value, str):
         return value

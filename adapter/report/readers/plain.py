@@ -49,8 +49,9 @@ def _is_stored_completion(document: Any) -> bool:
 
 
 def _read_stored_completion(document: Any, place: Location) -> Iterator[Found]:
-    """A completion that was sent with `store: true`, as `GET /v1/chat/completions` lists it; its messages are a list
-    of their own (`GET /v1/chat/completions/{id}/messages`), which has to be put into the object as `messages`.
+    """Read a completion that was sent with `store: true`, as `GET /v1/chat/completions` lists it.
+
+    Its messages are another list (`GET /v1/chat/completions/{id}/messages`), which must be added as `messages`.
     """
     if not isinstance(document.get("messages"), list):
         yield Unreadable(place, "a stored completion without its messages: add them from /messages as `messages`")

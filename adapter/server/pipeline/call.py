@@ -65,7 +65,7 @@ class Call:
         "service",
     )
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all that it works with
         self,
         service: Service,
         jobs: Jobs,

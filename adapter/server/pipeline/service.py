@@ -72,7 +72,7 @@ class Service:
     `failures` where one of them raises. `state` and `store` keep what outlives it, `recorder` what there is to tell.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all that it works with
         self,
         settings: Settings,
         upstream: Upstream,

@@ -1,5 +1,7 @@
-"""Spoken output. Gemini answers with raw PCM (`audio/L16;codec=pcm;rate=24000`) or, from 3.8 on, with WAV files unless
-it is asked for PCM; OpenAI's clients want one file, or in a stream `pcm16`: samples without a header.
+"""Spoken output.
+
+Gemini answers with raw PCM (`audio/L16;codec=pcm;rate=24000`) or, from 3.8 on, with WAV files unless it is asked for
+PCM; OpenAI's clients want one file, or in a stream `pcm16`: samples without a header.
 
 Several sounds of one answer are joined as samples. A stream carries base64 whose pieces join to one string.
 """

@@ -1,5 +1,4 @@
-"""What Gemini's answers say that OpenAI's have no place for: `extra_content.google`,
-under Gemini's names in snake_case."""
+"""`extra_content.google`: what Gemini's answers have and OpenAI's do not, under Gemini's names in snake_case."""
 
 from collections.abc import Mapping
 from operator import attrgetter

@@ -10,8 +10,10 @@ V = TypeVar("V")
 
 
 class ByteCache(Generic[K, V]):
-    """Values by key. Together they take at most `max_bytes`, what was not asked for longest goes first; a value that
-    takes more than `max_entry` is not kept. Requests are translated in two threads, hence the lock."""
+    """Least-recently-used cache of values by key, of at most `max_bytes` together and `max_entry` bytes each.
+
+    Requests are translated in two threads, hence the lock.
+    """
 
     def __init__(self, max_bytes: int, max_entry: int) -> None:
         self.size_bytes = 0

@@ -57,8 +57,10 @@ class PlainSteps:
         return end
 
     def _is_plain(self, known: KnownAnswer, calls: list[ToolCall], value: list[Message]) -> bool:
-        """Whether each call has nothing but its id, name and arguments, a record that holds here or none, and its
-        result stands where it is looked for."""
+        """Whether each call is plain, and its result stands where it is looked for.
+
+        A plain call has only an id, a name and arguments, and no record, or one that is valid here.
+        """
         if known.whole is not None or (len(calls) > 1 and not _is_in_order(known)):
             return False
         place = known.index

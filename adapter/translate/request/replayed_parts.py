@@ -89,8 +89,10 @@ class _Sorting:
 
 
 class _Calls:
-    """The client's calls, each of which is taken once: by its name and arguments, or where a part has no arguments
-    by its name. `left` are those that were not."""
+    """The client's calls, each of which is taken once; `left` are those that were not.
+
+    A call is found by its name and arguments, or by its name if a part has no arguments.
+    """
 
     def __init__(self, calls: Sequence[Call]) -> None:
         self.left = dict(enumerate(calls))

@@ -97,8 +97,10 @@ class _Waiting:
             self._unnamed.append(index)
 
     def take(self, call: Call, turns: Turns) -> int | None:
-        """The index of a call's result: the first by its id, or by its name where it has none; else one without
-        either."""
+        """Take the result of a call; return its index.
+
+        It is the first with the call's id, or with its name if it has no id; else one without either.
+        """
         named = [self._first(self._by_id.get(call.id)), self._first(self._by_name.get(call.part.name or ""))]
         index = min((one for one in named if one is not None), default=None)
         if index is None and (index := self._first(self._unnamed)) is not None:

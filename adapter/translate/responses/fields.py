@@ -350,8 +350,10 @@ _PREFIXES = {"message": "msg", "reasoning": "rs", "function_call": "fc", "item_r
 
 
 def input_items(request: ResponsesRequest, owner: str = "") -> list[dict[str, Any]]:
-    """The input as items for storing and listing: each with a type, an id (of `owner` and its place, where it has
-    none) and, where it is a message, with its content as parts."""
+    """Return the input as items for storing and listing.
+
+    Each has a type and an id (made of `owner` and its place, if it has none); messages have their content as parts.
+    """
     given = request.input
     if isinstance(given, str):
         given = [InputItem(type="message", role="user", content=given)]

@@ -65,7 +65,9 @@ class Retry:
 
 
 class Attempts:
-    """The attempts of one call, used like this:
+    """The attempts of one call.
+
+    Use:
 
     with retry.begin(deadline) as attempts:
         while True:

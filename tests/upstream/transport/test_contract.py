@@ -106,7 +106,7 @@ async def test_cancelling_a_wait_closes_the_connection_and_frees_its_place(kind,
 
 
 async def test_random_cancellations_leak_no_connection(kind, chaos):
-    """httpx 0.28 keeps the places of cancelled calls for ever (encode/httpcore issue 1093)."""
+    """The pool of httpx 0.28 keeps the places of cancelled calls for ever (encode/httpcore issue 1093)."""
     chance = random.Random(7)
 
     async def script(exchange):
