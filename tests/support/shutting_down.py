@@ -3,6 +3,7 @@
 import asyncio
 import json
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -45,5 +46,10 @@ async def ended(process: subprocess.Popen[Any]) -> int:
 
 def workers_of(parent: int) -> list[int]:
     """The processes that a parent started and that listen; uvloop and multiprocessing may add a tracker."""
-    children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
-    return [int(child) for child in children if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
+    workers = []
+    for child in Path(f"/proc/{parent}/task/{parent}/children").read_text().split():
+        # One that ends meanwhile is none.
+        with suppress(FileNotFoundError, ProcessLookupError):
+            if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes():
+                workers.append(int(child))
+    return workers

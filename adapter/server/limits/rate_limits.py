@@ -31,7 +31,7 @@ class RateLimiter:
     def __init__(self, store: str) -> None:
         self._own = MovingWindowRateLimiter(MemoryStorage())
         link = extras.load("adapter.store.shared.redis_link", "redis") if _is_shared(store) else None
-        self._pool = link.pool(store, PATIENCE) if link is not None else None
+        self._pool = link.connection_pool(store, PATIENCE) if link is not None else None
         self._shared = MovingWindowRateLimiter(_storage(store, self._pool)) if self._pool else None
         self._shared_again_at = 0.0
 
