@@ -7,7 +7,7 @@ first serves it.
 
 from typing import Any, Union
 
-from adapter.server.endpoints import conversations, inspector, native
+from adapter.server.endpoints import conversations, inspector, native, native_resources
 from adapter.server.endpoints.chat import create_chat_completion
 from adapter.server.endpoints.completions import create_completion
 from adapter.server.endpoints.decisions import create_decision
@@ -409,12 +409,23 @@ NATIVE: Endpoints = (
         Endpoint(
             method=method,
             path="/v1beta/{rest:path}",
-            handler=native.pass_on,
+            handler=native_resources.pass_on,
             takes=dict[str, Any] if method in ("POST", "PATCH") else None,
             is_rated=True,
             is_native=True,
         )
         for method in ("GET", "POST", "PATCH", "DELETE")
+    ),
+    *(
+        Endpoint(
+            method="POST",
+            path=f"/upload/{version}/{{rest:path}}",
+            # It asks for the key itself: none comes with the bytes, and its body is no JSON.
+            handler=native_resources.upload,
+            is_open=True,
+            is_native=True,
+        )
+        for version in ("v1beta", "v1")
     ),
 )
 """Gemini's own API, for programs that are written against it."""

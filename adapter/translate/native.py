@@ -5,8 +5,9 @@ server has kept the signature, under the call's id, it is pasted into the body a
 else of the body changes, not even its white space.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -16,7 +17,7 @@ from adapter.translate.signatures.prefix_digest import call_digest, call_spellin
 from adapter.translate.signatures.sources import SignatureSource
 from adapter.wire.base import decoder, encode, present
 from adapter.wire.gemini.content import Part
-from adapter.wire.gemini.generate import GenerateContentResponse
+from adapter.wire.gemini.generate import GenerateContentRequest, GenerateContentResponse
 from adapter.wire.signatures import Issued, Signature
 
 _NAMES = (b'"functionCall"', b'"function_call"')
@@ -104,6 +105,77 @@ def models_in(body: bytes) -> set[str]:
         for one in _items(raw)
     ]
     return {one.model for one in (outer, *inner) if one.model is not None}
+
+
+_COLLECTIONS = "files|cachedContents|batches|fileSearchStores|interactions|tunedModels"
+_NAME = re.compile(rf"(?:https://[^/]+/v1(?:beta)?/)?((?:{_COLLECTIONS})/[\w-]+)", re.ASCII)
+_NAMING = re.compile(
+    rb'"(?:file_?[uU]ri|uri|cached_?[cC]ontent|file_?[nN]ame)"\s*:\s*"([^"]*)"'
+    rb'|"previous_?[iI]nteraction_?[iI]d"\s*:\s*"([^"]*)"'
+    rb'|"file_?[sS]earch_?[sS]tore_?[nN]ames"\s*:\s*\[([^\]]*)\]'
+)
+_MAY_NAME = tuple(word.encode() for word in (*_COLLECTIONS.split("|"), "nteraction", "\\u", "\\/"))
+
+
+def names_in(body: bytes) -> set[str]:
+    """The names that Gemini gave (files, caches, ...) at the places of a request where it takes such a name.
+
+    A text that only looks like one is none. Raises `msgspec.MsgspecError` for a body with escapes that is no JSON.
+    """
+    if not any(word in body for word in _MAY_NAME):
+        return set()
+    if b"\\u" in body or b"\\/" in body:
+        # One way to write each name: escapes could hide it.
+        body = encode(decoder(Any).decode(body))
+    found: set[str] = set()
+    for one, interaction, several in _NAMING.findall(body):
+        texts = [one, *several.split(b'"')]
+        found.update(name[1] for text in texts if (name := _NAME.match(text.decode("utf-8", "replace"))))
+        if interaction:
+            found.add(f"interactions/{interaction.decode('utf-8', 'replace')}")
+    return found
+
+
+def names_of(request: GenerateContentRequest) -> set[str]:
+    """The same of a request that was translated."""
+    parts = [part for content in request.contents or () for part in content.parts or ()]
+    texts = [part.file_data.file_uri for part in parts if part.file_data is not None]
+    found = {name[1] for text in (*texts, request.cached_content) if text and (name := _NAME.match(text))}
+    searches = [tool.file_search for tool in request.tools or () if present(tool.file_search)]
+    return found.union(*(names_in(bytes(one)) for one in searches))
+
+
+_IN_PATH = re.compile(r"([A-Za-z]+)/([^/:?]+)")
+
+
+def name_in_path(path: str) -> str | None:
+    """The name of what a path below the version is about; None for a collection, or a model, which is everybody's."""
+    found = _IN_PATH.match(path)
+    return found[0] if found and found[1] != "models" else None
+
+
+class _Made(msgspec.Struct, gc=False):
+    """What was made: a file stands in an object of its own, an interaction has an id."""
+
+    name: str | None = None
+    id: str | None = None
+    file: "_Made | None" = None
+
+
+_ID = re.compile(rb'"id"\s*:\s*"([\w-]+)"')
+
+
+def names_made(answer: bytes, collection: str = "") -> set[str]:
+    """The names in an answer to a request that makes something; of an answer in another form those that it may hold."""
+    try:
+        made = decoder(_Made).decode(answer)
+    except (msgspec.MsgspecError, RecursionError):
+        # Events, which tell of a thing that is being made: each id in them is the client's own.
+        return {f"{collection}/{found.decode()}" for found in _ID.findall(answer)} if collection else set()
+    names = {name_in_path(one.name) for one in (made, made.file) if one is not None and one.name}
+    if made.id and collection:
+        names.add(f"{collection}/{made.id}")
+    return {name for name in names if name is not None}
 
 
 def unsigned_calls(body: bytes) -> list[UnsignedCall]:

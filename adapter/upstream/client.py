@@ -6,6 +6,7 @@ Generative Language API v1beta (discovery revision 20260325): `models/{m}:genera
 `models/{m}:streamGenerateContent?alt=sse`, `models/{m}:countTokens`, `models`, `models/{m}`.
 """
 
+import re
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing, contextmanager, nullcontext
 from functools import partial
@@ -68,6 +69,7 @@ class Forwarded(msgspec.Struct, frozen=True, gc=False):
     model: str = ""
     headers: Mapping[str, str] = {}
     streams: bool = False
+    is_upload: bool = False
 
 
 class _Call(msgspec.Struct, frozen=True, gc=False):
@@ -82,6 +84,7 @@ class _Call(msgspec.Struct, frozen=True, gc=False):
     observer: CallObserver | None
     events: bool = False
     headers: Mapping[str, str] = {}
+    is_upload: bool = False
 
 
 class Upstream:
@@ -96,6 +99,7 @@ class Upstream:
         self.settings = settings
         self._observer = observer
         self._base = base_url(settings.url)
+        self._upload_base = re.sub(r"(?=/v1\w*\Z)", "/upload", self._base)
         self._listed = "publishers/google/" if settings.auth == "vertex" else ""
         self._transport = transport
         self._world = world
@@ -216,7 +220,17 @@ class Upstream:
             observer=self._observe(forwarded.method, forwarded.model),
             events=forwarded.streams,
             headers=forwarded.headers,
+            is_upload=forwarded.is_upload,
         )
+
+    @property
+    def has_several_keys(self) -> bool:
+        """Whether calls of one client may go out with different keys of ours."""
+        return isinstance(self._auth, KeyPool) and self._auth.has_several
+
+    def choose_key(self) -> str:
+        """Return the name of a key of ours for calls that must all have the same one; "" where there is only one."""
+        return self._auth.choose() if isinstance(self._auth, KeyPool) and self._auth.has_several else ""
 
     def replace_keys(self, keys: Sequence[str]) -> None:
         """Use these keys from now on; running calls end with the old ones."""
@@ -283,7 +297,7 @@ class Upstream:
                 if breaker is not None:
                     breaker.after_call(call.model, failure, probe=probe)
         except UpstreamError as error:
-            error.try_another_key = self._auth.on_error(key, call.model, error)
+            error.try_another_key = self._auth.on_error(key, call.model, error) and not call.caller.pin
             if call.observer is not None:
                 call.observer.on_error(error)
             raise
@@ -323,7 +337,8 @@ class Upstream:
         headers["x-server-timeout"] = str(max(1, ceil(call.deadline - self._world.clock())))
         if call.observer is not None:
             call.observer.on_attempt(headers)
-        return Request(call.method, f"{self._base}/{call.path}", headers, call.body, call.deadline)
+        base = self._upload_base if call.is_upload else self._base
+        return Request(call.method, f"{base}/{call.path}", headers, call.body, call.deadline)
 
     async def _check(self, response: Response, observer: CallObserver | None) -> None:
         """Raise the error in an answer whose status is not good."""

@@ -6,11 +6,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapter.translate.native import issued, models_in, unsigned_calls, with_signatures
+from adapter.translate.native import (
+    issued,
+    models_in,
+    name_in_path,
+    names_in,
+    names_made,
+    names_of,
+    unsigned_calls,
+    with_signatures,
+)
 from adapter.translate.signatures.keys import call_key
 from adapter.translate.signatures.prefix_digest import call_digest
 from adapter.wire.base import decode
-from adapter.wire.gemini.generate import GenerateContentResponse
+from adapter.wire.gemini.generate import GenerateContentRequest, GenerateContentResponse
 from adapter.wire.signatures import Signature
 
 HI = {"role": "user", "parts": [{"text": "hi"}]}
@@ -137,3 +146,71 @@ def test_a_request_whose_calls_stand_elsewhere_or_whose_contents_have_no_parts_p
 )
 def test_the_models_that_a_body_names(body, models):
     assert models_in(json.dumps(body).encode()) == models
+
+
+@pytest.mark.parametrize(
+    ("body", "names"),
+    [
+        (b'{"contents":[]}', set()),
+        (b'{"contents":[{"parts":[{"text":"files/a"}]}]}', set()),
+        (b'{"args":{"path":"files/a","name":"files/b"}}', set()),
+        (b'{"fileData":{"fileUri":"gs://files/a"}}', set()),
+        (b'{"file_data" : {"file_uri" : "https://relay.example/v1/files/a?x=1"}}', {"files/a"}),
+        (b'{"type":"image","uri":"files/a"}', {"files/a"}),
+        (b'{"cachedContent":"cachedContents/c"}', {"cachedContents/c"}),
+        (
+            b'{"fileSearchStoreNames":["fileSearchStores/s", "fileSearchStores/t"]}',
+            {"fileSearchStores/s", "fileSearchStores/t"},
+        ),
+        (b'{"previous_interaction_id":"v1_x"}', {"interactions/v1_x"}),
+        (rb'{"\u0066ileUri":"files\/a"}', {"files/a"}),
+    ],
+)
+def test_the_names_at_the_places_where_a_request_takes_them(body, names):
+    assert names_in(body) == names
+
+
+def test_a_translated_request_names_the_same():
+    asked = {
+        "contents": [{"parts": [{"text": "files/a"}, {"fileData": {"fileUri": "files/b"}}]}, {"role": "user"}],
+        "cachedContent": "cachedContents/c",
+        "tools": [{"fileSearch": {"fileSearchStoreNames": ["fileSearchStores/d"]}}, {"codeExecution": {}}],
+    }
+    request, _ = decode(json.dumps(asked).encode(), GenerateContentRequest)
+    assert names_of(request) == {"files/b", "cachedContents/c", "fileSearchStores/d"}
+    assert names_of(GenerateContentRequest(contents=None)) == set()
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("files", None),
+        ("files/a", "files/a"),
+        ("files/a:download", "files/a"),
+        ("models/m", None),
+        ("batches/b/x", "batches/b"),
+    ],
+)
+def test_the_name_that_a_path_is_about(path, name):
+    assert name_in_path(path) == name
+
+
+@pytest.mark.parametrize(
+    ("answer", "collection", "names"),
+    [
+        (b'{"name":"cachedContents/c","model":"models/m"}', "cachedContents", {"cachedContents/c"}),
+        (b'{"file":{"name":"files/f"}}', "", {"files/f"}),
+        (b'{"id":"i"}', "interactions", {"interactions/i"}),
+        (b'{"id":"i"}', "", set()),
+        (b'{"name":"models/m"}', "x", set()),
+        (b"{}", "x", set()),
+        (
+            b'data: {"interaction":{"id":"i"}}\n\ndata: {"id": "j"}',
+            "interactions",
+            {"interactions/i", "interactions/j"},
+        ),
+        (b"no JSON", "", set()),
+    ],
+)
+def test_the_names_that_an_answer_tells(answer, collection, names):
+    assert names_made(answer, collection) == names

@@ -6,9 +6,9 @@ added (`translate.native`). Errors are Google's. Both forms of a stream are made
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Mapping
 from contextlib import aclosing, asynccontextmanager
-from urllib.parse import parse_qsl, unquote, urlencode
+from urllib.parse import parse_qsl, urlencode
 
 import msgspec
 from starlette.exceptions import HTTPException
@@ -30,16 +30,13 @@ from adapter.upstream.errors import InvalidModelName, UpstreamError, UpstreamPro
 from adapter.upstream.model_path import model_path
 from adapter.upstream.sse import EventDecoder
 from adapter.upstream.transport.base import Response
-from adapter.wire.base import decode, decoder, encode
+from adapter.wire.base import decode, encode
 from adapter.wire.gemini.generate import GenerateContentResponse
 
-_SAFE = re.compile(r"[A-Za-z0-9._~:@+%/-]+")
 _KEY = frozenset({"key", "api_key", "access_token"})
 """Parameters of a URL that hold the client's key, which is this server's and never goes on."""
 
 _METHOD = re.compile(r"[A-Za-z]+")
-_MODELS = "models"
-_ONE_NAME = re.compile(r"[A-Za-z0-9._@+-]+")
 _METHODS_OF_ONE_MODEL = frozenset(
     {"generateContent", "streamGenerateContent", "countTokens", "embedContent", "batchEmbedContents"}
 )
@@ -58,31 +55,36 @@ async def call_model(call: Call) -> None:
     if call.client.is_limited:
         _check_limits(call, method)
     forwarded = _to_model(call, name, method)
+    pin = await find_pin(call)
     if method in _GENERATIONS:
         forwarded = await _with_signatures(call, forwarded)
     call.exchange.upstream_request = msgspec.Raw(forwarded.body or b"null")
     if method == "streamGenerateContent":
-        await _stream(call, forwarded)
-    else:
-        await _whole(call, forwarded, reads=method in _GENERATIONS)
+        await _stream(call, forwarded, pin)
+        return
+    makes_names = method not in _METHODS_OF_ONE_MODEL
+    pin = pin or (call.service.upstream.choose_key() if makes_names else "")
+    body, answered = await read_whole(call, forwarded, pin)
+    if method in _GENERATIONS:
+        await _heard(call, body)
+    if makes_names:
+        await call.service.owners.record(native.names_made(body), call.client.id, pin)
+    await call.send(body, headers_of(call, answered))
 
 
-async def pass_on(call: Call) -> None:
-    """Any other path of Gemini's: models, files, caches, batches, interactions."""
-    path = _path_of(call)
-    if call.client.is_limited:
-        _check_reading(call, path)
-    collection = path.partition("/")[0]
-    forwarded = Forwarded(
-        verb=call.scope["method"],
-        path=_with_query(path, _query(call)),
-        body=call.body or None,
-        method=f"{call.scope['method'].lower()} {collection}",
-    )
-    if path == _MODELS and call.client.is_limited:
-        await _list_models(call, forwarded)
-    else:
-        await _whole(call, forwarded, reads=False)
+async def find_pin(call: Call, names: Collection[str] = ()) -> str:
+    """Which of the upstream's keys made the names in a request's URL (`names`) and body; "" where any will do.
+
+    Raises `NotStored` for names that another client's request made, where clients have keys of this server's.
+    """
+    service = call.service
+    if not (service.access.is_shared or service.upstream.has_several_keys):
+        return ""
+    try:
+        found = {*names, *native.names_in(call.body)}
+    except DECODING_ERRORS as error:
+        raise malformed(error) from None
+    return await service.owners.find_pin(found, call.client.id, strictly=service.access.is_shared)
 
 
 def _check_limits(call: Call, method: str) -> None:
@@ -100,55 +102,14 @@ def _check_limits(call: Call, method: str) -> None:
         call.client.check(name)
 
 
-def _check_reading(call: Call, path: str) -> None:
-    """Refuse a limited client all but to read what its models are.
-
-    Files, caches, batches, interactions and tuned models would lead to other models, or to what others have made.
-    Raises `ModelDenied`.
-    """
-    collection, _, name = path.partition("/")
-    is_reading = call.scope["method"] in ("GET", "HEAD") and collection == _MODELS
-    if not is_reading or (path != _MODELS and not _ONE_NAME.fullmatch(name)):
-        raise ModelDenied("A client that is limited to some models may not use this path.")
-    if name:
-        call.client.check(name)
-
-
-class _ModelPage(msgspec.Struct, omit_defaults=True):
-    """A page of the list of models, each as it came."""
-
-    models: list[msgspec.Raw] = []
-    page: str = msgspec.field(default="", name="nextPageToken")
-
-
-class _Named(msgspec.Struct):
-    name: str = ""
-
-
-async def _list_models(call: Call, forwarded: Forwarded) -> None:
-    """Those models of a page that a limited client may name."""
-    page = await call.service.upstream.ask(forwarded, _ModelPage, Caller(call.client.key), deadline_of(call.scope))
-    page.models = [one for one in page.models if call.client.may_use(decoder(_Named).decode(one).name)]
-    await call.send(page, {"content-type": _JSON})
-
-
-def _path_of(call: Call) -> str:
-    """The path below the version, as it was sent. Raises `HTTPException`."""
-    raw: bytes = call.scope.get("raw_path") or call.scope["path"].encode()
-    path = raw.decode("latin-1").partition("?")[0].partition("/v1beta/")[2]
-    plain = unquote(path)
-    if not _SAFE.fullmatch(path) or ".." in plain or "//" in plain or plain[0] == "/" or "\\" in plain:
-        raise HTTPException(404)
-    return path
-
-
-def _query(call: Call) -> dict[str, str]:
+def query_of(call: Call) -> dict[str, str]:
     """The parameters of the URL, without the client's key."""
     pairs = parse_qsl(call.scope["query_string"].decode("latin-1"), keep_blank_values=True)
     return {name: value for name, value in pairs if name.lower() not in _KEY}
 
 
-def _with_query(path: str, query: Mapping[str, str]) -> str:
+def with_query(path: str, query: Mapping[str, str]) -> str:
+    """The path with the parameters of a URL."""
     return f"{path}?{urlencode(query)}" if query else path
 
 
@@ -164,7 +125,7 @@ def _to_model(call: Call, name: str, method: str) -> Forwarded:
         path = f"{model_path(served.model, service.upstream.settings.models)}:{method}"
     except InvalidModelName:
         raise Rejected("model", "malformed-value", "this is not the name of a model") from None
-    query = _query(call)
+    query = query_of(call)
     streams = exchange.stream and service.upstream.settings.streaming
     if exchange.stream:
         query["alt"] = "sse"
@@ -172,7 +133,7 @@ def _to_model(call: Call, name: str, method: str) -> Forwarded:
         path, query = path.replace(":streamG", ":g"), {}
     return Forwarded(
         verb="POST",
-        path=_with_query(path, query),
+        path=with_query(path, query),
         body=call.body,
         method=method,
         model=served.model,
@@ -191,38 +152,35 @@ async def _with_signatures(call: Call, forwarded: Forwarded) -> Forwarded:
     return msgspec.structs.replace(forwarded, body=body)
 
 
-def _headers(call: Call, type_: str) -> dict[str, str]:
-    exchange = call.exchange
-    return {**notes.headers(exchange.model, exchange.notes), "content-type": type_}
+def headers_of(call: Call, answered: Mapping[str, str]) -> dict[str, str]:
+    """The headers of an answer to the client, for those of Gemini's."""
+    type_ = answered.get("content-type") or _JSON
+    return {**notes.headers(call.exchange.model, call.exchange.notes), "content-type": type_}
 
 
 @asynccontextmanager
-async def _opened(call: Call, forwarded: Forwarded) -> AsyncIterator[Response]:
+async def _opened(call: Call, forwarded: Forwarded, pin: str = "") -> AsyncIterator[Response]:
     """The answer of the upstream, which is closed at the end."""
     service = call.service
     with service.shutdown.limit():
-        response = await service.upstream.forward(forwarded, Caller(call.client.key), deadline_of(call.scope))
+        response = await service.upstream.forward(forwarded, Caller(call.client.key, pin), deadline_of(call.scope))
     try:
         yield response
     finally:
         await response.aclose()
 
 
-async def _whole(call: Call, forwarded: Forwarded, *, reads: bool) -> None:
-    """Pass a whole answer on."""
+async def read_whole(call: Call, forwarded: Forwarded, pin: str = "") -> tuple[bytes, Mapping[str, str]]:
+    """The whole answer to a request, and its headers."""
     pieces: list[bytes] = []
     limit, size = call.service.upstream.settings.max_answer_bytes, 0
-    async with _opened(call, forwarded) as response:
+    async with _opened(call, forwarded, pin) as response:
         while piece := await _next(call, response):
             pieces.append(piece)
             size += len(piece)
             if size > limit:
                 raise UpstreamProtocolError(f"Gemini's answer is larger than {limit} bytes.")
-        type_ = response.headers.get("content-type") or _JSON
-    body = b"".join(pieces)
-    if reads:
-        await _heard(call, body)
-    await call.send(body, _headers(call, type_))
+        return b"".join(pieces), response.headers
 
 
 async def _next(call: Call, response: Response) -> bytes:
@@ -257,11 +215,11 @@ def _as_item(payload: bytes, first: bool) -> bytes:
     return (b"[" if first else b",\r\n") + payload
 
 
-async def _stream(call: Call, forwarded: Forwarded) -> None:
+async def _stream(call: Call, forwarded: Forwarded, pin: str) -> None:
     """Pass a stream on, event by event; the answer begins with the first one, so that an early error is a plain one."""
     in_events = ("alt", "sse") in parse_qsl(call.scope["query_string"].decode("latin-1"))
     frame: Frame = _as_event if in_events else _as_item
-    headers = to_printable_values(_headers(call, _EVENTS if in_events else _JSON))
+    headers = to_printable_values(headers_of(call, {"content-type": _EVENTS} if in_events else {}))
     writer, settings = writer_for(call.send_message), call.service.streams
     tap = call.service.recorder.exchanges.tap(call.exchange)
     first = True
@@ -275,7 +233,7 @@ async def _stream(call: Call, forwarded: Forwarded) -> None:
         except TimeoutError:
             raise ClientGone from None
 
-    async with _opened(call, forwarded) as response, aclosing(_payloads(call, response, forwarded)) as payloads:
+    async with _opened(call, forwarded, pin) as response, aclosing(_payloads(call, response, forwarded)) as payloads:
         try:
             async for payload in payloads:
                 if _is_error(payload):

@@ -87,7 +87,9 @@ def to_printable_values(headers: Mapping[str, str]) -> Mapping[str, str]:
     return {name: to_printable(value) for name, value in headers.items()}
 
 
-async def read_body(scope: Scope, receive: Receive, limit: int, budget: ByteBudget) -> bytes:
+async def read_body(
+    scope: Scope, receive: Receive, limit: int, budget: ByteBudget, *, takes_any_type: bool = False
+) -> bytes:
     """Read the whole body and reserve its bytes in `budget`; the caller releases them.
 
     `limit` is in bytes. Raises `BodyTooLarge`, `CompressedBody`, `UnexpectedContentType`, `Overloaded`, `ClientGone`.
@@ -95,7 +97,7 @@ async def read_body(scope: Scope, receive: Receive, limit: int, budget: ByteBudg
     fields = fields_of(scope)
     if b"content-encoding" in fields and content_codings(fields[b"content-encoding"].decode("latin-1")):
         raise CompressedBody
-    if fields.get(b"content-type") != b"application/json":
+    if not takes_any_type and fields.get(b"content-type") != b"application/json":
         _check_type(scope)
     declared = fields.get(b"content-length", b"")
     if declared.isdigit() and (len(declared) > _DIGITS or int(declared) > limit):

@@ -96,6 +96,11 @@ class Access:
         self._open = not self._hashes and not self._passes_on
         self._pages = settings.allow_origins if settings.is_loopback_only and self._open else None
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether several clients with keys of this server's are served with the same keys for Gemini."""
+        return len(self._hashes) > 1 and not self._passes_on
+
     def client(self, scope: Scope, *, takes_key_in_url: bool = False) -> Client:
         """Authenticate a request and return its client. Raises `AccessDenied`, `KeyInUrl`, `ForeignPage`.
 

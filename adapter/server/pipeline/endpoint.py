@@ -118,7 +118,8 @@ def _wrong_method(match: Match[Endpoint]) -> Endpoint:
     async def refuse(_call: Call) -> None:
         raise HTTPException(405, headers={"allow": match.allowed_methods})
 
-    return Endpoint(method=ANY_METHOD, path=match.template, handler=refuse, is_open=True)
+    is_native = any(endpoint.is_native for endpoint in match.methods.values())
+    return Endpoint(method=ANY_METHOD, path=match.template, handler=refuse, is_open=True, is_native=is_native)
 
 
 def endpoint_of(router: Router[Endpoint], match: Match[Endpoint] | None, path: str, method: str) -> Endpoint:

@@ -7,11 +7,13 @@ import msgspec
 from adapter.server.limits.access import Client
 from adapter.server.limits.work import Work
 from adapter.server.pipeline.fallback import Place, Plans, Route
+from adapter.server.state.name_owners import NameOwners
 from adapter.settings import Calendar, Catalogue, PlanSettings, find_served_model, next_models
 from adapter.store import SignatureStore
 from adapter.store.shared.base import Records
 from adapter.translate.core.context import Media, Options
 from adapter.translate.core.notes import Note, Rejected
+from adapter.translate.native import names_of
 from adapter.translate.plan import Plan, plan
 from adapter.translate.request.content_parts import remote_urls
 from adapter.translate.signatures.history import Carried, History
@@ -38,7 +40,10 @@ def plan_for(
 
 
 class ChatPlanner:
-    """Translates chat requests for the places that may answer them; the first of `places` is the usual one."""
+    """Translates chat requests for the places that may answer them; the first of `places` is the usual one.
+
+    `owners`, where several clients share the keys for Gemini: a request names no other client's files.
+    """
 
     def __init__(
         self,
@@ -47,12 +52,14 @@ class ChatPlanner:
         calendar: Calendar,
         store: SignatureStore,
         fetcher: Fetcher,
+        owners: NameOwners | None = None,
     ) -> None:
         self._settings = settings
         self._places = places
         self._calendar = calendar
         self._store = store
         self._fetcher = fetcher
+        self._owners = owners
 
     def catalogue(self) -> Catalogue:
         """Return today's models of the first place."""
@@ -88,6 +95,8 @@ class ChatPlanner:
             return msgspec.structs.replace(made, notes=ledger_of(made.notes)) if ledger_of is not None else made
 
         first = await work.run(make, Route(self._places[0], request.model))
+        if self._owners is not None and (names := names_of(first.body)):
+            await self._owners.find_pin(names, client.id, strictly=True)
         return Plans(first, self._routes(first), make, work)
 
     def _routes(self, first: Plan) -> list[Route]:

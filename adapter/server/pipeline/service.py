@@ -25,6 +25,7 @@ from adapter.server.pipeline.fallback import Place, Plans
 from adapter.server.pipeline.ids import new_id
 from adapter.server.pipeline.model_lists import ModelLists
 from adapter.server.pipeline.planner import ChatPlanner
+from adapter.server.state.name_owners import NameOwners
 from adapter.server.state.stored_objects import Histories, State
 from adapter.settings import (
     AnswerSettings,
@@ -113,6 +114,7 @@ class Service:
         self._at_once, self._beside = InlineWork(), ThreadWork()
         histories = Histories(self.body_budget, settings.max_history, self.limits, self.work_for)
         self.state = State(documents, histories)
+        self.owners = NameOwners(documents)
         self.unstored = self.state.forgetful(UNSTORED_FOR)
         self.shutdown = GracefulShutdown(settings.shutdown_delay, settings.shutdown_grace)
         self.options = options(settings, upstream.settings.name)
@@ -120,7 +122,9 @@ class Service:
         places = [Place(upstream, label, self.options), *further]
         calendar = Calendar(catalogue(settings, utc_day(clock())), clock)
         fetcher = Fetcher(fetch_settings(settings))
-        self.planner = ChatPlanner(part_of(settings, PlanSettings), places, calendar, store, fetcher)
+        self.planner = ChatPlanner(
+            part_of(settings, PlanSettings), places, calendar, store, fetcher, self.owners if self.access.is_shared else None
+        )
         self.answering = Answering(part_of(settings, AnswerSettings))
         self.failures = Failures(label, self.access, self.planner.catalogue)
         self.recorder = Recorder(ExchangeLog(enabled=is_page_enabled(settings)), lines, metrics)

@@ -30,6 +30,7 @@ import math
 import re
 import time
 from collections.abc import Callable, Iterable, Mapping
+from hashlib import sha256
 from typing import Literal, NamedTuple, Protocol
 
 from adapter.upstream.auth.vertex import VertexAuth
@@ -85,9 +86,13 @@ In summer that is 07:00 UTC. An hour too long costs one probe a minute; a time z
 
 
 class Caller(NamedTuple):
-    """The client of a call, as an upstream needs to know it: the API key that the client sent."""
+    """The client of a call, as an upstream needs to know it: the API key that the client sent.
+
+    `pin` names the key of our pool that a call needs, since what it asks for was made with that key (`KeyPool.choose`).
+    """
 
     key: str | None = None
+    pin: str = ""
 
     def __repr__(self) -> str:
         """Without the key."""
@@ -151,11 +156,12 @@ class _CoolDown(NamedTuple):
 class _Key:
     """One key and its cool-downs by model. The model `""` stands for all models."""
 
-    __slots__ = ("cool_downs", "headers", "number")
+    __slots__ = ("cool_downs", "headers", "number", "pin")
 
     def __init__(self, number: int, headers: dict[str, str]) -> None:
         self.number = number
         self.headers = headers
+        self.pin = sha256("".join(headers.values()).encode()).hexdigest()[:16]
         self.cool_downs: dict[str, _CoolDown] = {}
 
     def cool_down(self, model: str, now: float) -> _CoolDown | None:
@@ -187,11 +193,27 @@ class KeyPool:
         self._cool_down_count = 0
         self._probed: set[tuple[int, str]] = set()
 
-    async def headers(self, _caller: Caller, model: str) -> Mapping[str, str]:
-        """Return the header with the key whose turn it is. Raises `KeysCoolingDown`."""
+    @property
+    def has_several(self) -> bool:
+        """Whether there is more than one key."""
+        return len(self._keys) > 1
+
+    def choose(self) -> str:
+        """Return the name of a key for calls that must all have the same one. Raises `KeysCoolingDown`."""
+        chosen = self._choose("", self._clock())
+        self._turn = chosen.number % len(self._keys)
+        return chosen.pin
+
+    async def headers(self, caller: Caller, model: str) -> Mapping[str, str]:
+        """Return the header with the key that the caller needs, or else whose turn it is. Raises `KeysCoolingDown`."""
         # Fast path: with one key and no cool-down there is nothing to choose.
         if not self._cool_down_count and len(self._keys) == 1:
             return self._keys[0].headers
+        if caller.pin:
+            # A key that was taken away meanwhile cannot be had: another one answers that it knows no such name.
+            for key in self._keys:
+                if key.pin == caller.pin:
+                    return key.headers
         chosen = self._choose(model, self._clock())
         self._turn = chosen.number % len(self._keys)
         return chosen.headers

@@ -1,0 +1,151 @@
+"""Gemini's own paths beside the methods of models: models, files, caches, batches, interactions; and uploads.
+
+A name that Gemini gives (files/..., cachedContents/...) belongs to the client whose request made it, and to the key
+with which Gemini was asked: no other client of this server reads, lists or names it (`server.state.name_owners`).
+"""
+
+import re
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+import msgspec
+from starlette.exceptions import HTTPException
+
+from adapter.server.endpoints.native import find_pin, headers_of, query_of, read_whole, with_query
+from adapter.server.http.asgi import header, read_body
+from adapter.server.limits.access import Client, ModelDenied
+from adapter.server.pipeline.call import Call
+from adapter.translate import native
+from adapter.upstream.client import Forwarded
+from adapter.wire.base import decoder, encode
+
+_SAFE = re.compile(r"[A-Za-z0-9._~:@+%/-]+")
+_VERSION = re.compile(r"/v1beta/")
+_MODELS = "models"
+_ONE_NAME = re.compile(r"[A-Za-z0-9._@+-]+")
+_UPLOADS = re.compile(r"/upload/v1(?:beta)?/")
+_UPLOAD = "x-goog-upload-"
+_PASSED = ("command", "offset", "protocol", "header-content-length", "header-content-type", "file-name")
+"""Headers of the protocol of uploads, without what they begin with."""
+
+
+async def pass_on(call: Call) -> None:
+    """Any path below the version but a model's method."""
+    path = _path_of(call, _VERSION)
+    if call.client.is_limited:
+        _check_reading(call, path)
+    verb, (collection, *rest) = call.scope["method"], path.split("/")
+    name = native.name_in_path(path)
+    pin = await find_pin(call, [name] if name else [])
+    if not pin and verb == "POST":
+        pin = call.service.upstream.choose_key()
+    forwarded = Forwarded(
+        verb=verb,
+        path=with_query(path, query_of(call)),
+        body=call.body or None,
+        method=f"{verb.lower()} {collection}",
+    )
+    body, answered = await read_whole(call, forwarded, pin)
+    if verb == "POST":
+        await call.service.owners.record(native.names_made(body, collection), call.client.id, pin)
+    elif verb == "DELETE" and name:
+        await call.service.owners.forget(name, call.client.id)
+    elif verb == "GET" and not rest:
+        body = await _list_own(call, collection, body)
+    await call.send(body, headers_of(call, answered))
+
+
+def _check_reading(call: Call, path: str) -> None:
+    """Refuse a limited client all but to read what its models are.
+
+    Files, caches, batches, interactions and tuned models would lead to other models, or to what others have made.
+    Raises `ModelDenied`.
+    """
+    collection, _, name = path.partition("/")
+    is_reading = call.scope["method"] in ("GET", "HEAD") and collection == _MODELS
+    if not is_reading or (path != _MODELS and not _ONE_NAME.fullmatch(name)):
+        raise ModelDenied("A client that is limited to some models may not use this path.")
+    if name:
+        call.client.check(name)
+
+
+class _Listed(msgspec.Struct):
+    """An item of a list."""
+
+    name: str = ""
+    id: str = ""
+
+
+async def _list_own(call: Call, collection: str, body: bytes) -> bytes:
+    """Those items of a page that the client may see, each as it came."""
+    if collection == _MODELS:
+        if not call.client.is_limited:
+            return body
+    elif not call.service.access.is_shared:
+        return body
+    page = decoder(dict[str, msgspec.Raw]).decode(body)
+    for key, raw in page.items():
+        if bytes(raw)[:1] == b"[":
+            items = [(decoder(_Listed).decode(one), one) for one in decoder(list[msgspec.Raw]).decode(raw)]
+            if collection == _MODELS:
+                own = [one for told, one in items if call.client.may_use(told.name)]
+            else:
+                names = [native.name_in_path(told.name) or f"{collection}/{told.id}" for told, _ in items]
+                known = await call.service.owners.of(names, call.client.id)
+                own = [one for name, (_, one) in zip(names, items, strict=True) if name in known]
+            page[key] = msgspec.Raw(encode(own))
+    return encode(page)
+
+
+def _path_of(call: Call, prefix: re.Pattern[str]) -> str:
+    """The path behind a prefix, as it was sent. Raises `HTTPException`."""
+    raw: bytes = call.scope.get("raw_path") or call.scope["path"].encode()
+    path = prefix.split(raw.decode("latin-1").partition("?")[0], maxsplit=1)[-1]
+    plain = unquote(path)
+    if not _SAFE.fullmatch(path) or ".." in plain or "//" in plain or plain[0] == "/" or "\\" in plain:
+        raise HTTPException(404)
+    return path
+
+
+async def upload(call: Call) -> None:
+    """A step of an upload. Its address is this server's, and the file belongs to the client that began it.
+
+    The address is a secret: Google's clients send no key with the bytes.
+    """
+    service, query = call.service, query_of(call)
+    sent = {f"{_UPLOAD}{name}": header(call.scope, f"{_UPLOAD}{name}".encode()) for name in _PASSED}
+    headers = {name: value for name, value in sent.items() if value is not None}
+    if not headers:
+        # A page of another origin can send a body of any type, but no such header.
+        raise HTTPException(404)
+    if "upload_id" in query:
+        client_id, pin = await service.owners.of_upload(query["upload_id"])
+        call.client = Client(client_id, None)
+    else:
+        call.client = service.access.client(call.scope, takes_key_in_url=True)
+        await service.count(call.client)
+        if call.client.is_limited:
+            raise ModelDenied("A client that is limited to some models may not use this path.")
+        pin = service.upstream.choose_key()
+    headers["content-type"] = header(call.scope, b"content-type") or "application/octet-stream"
+    content = await read_body(
+        call.scope, call.receive, service.settings.max_body, service.body_budget, takes_any_type=True
+    )
+    try:
+        forwarded = Forwarded(
+            verb="POST",
+            path=with_query(_path_of(call, _UPLOADS), query),
+            body=content,
+            method="upload",
+            headers=headers,
+            is_upload=True,
+        )
+        body, answered = await read_whole(call, forwarded, pin)
+    finally:
+        service.body_budget.release(len(content))
+    told = {name: value for name, value in answered.items() if name.startswith(_UPLOAD)}
+    if address := told.get(f"{_UPLOAD}url"):
+        there = urlsplit(address).query
+        told[f"{_UPLOAD}url"] = f"{call.scope['scheme']}://{header(call.scope, b'host')}{call.scope['path']}?{there}"
+        await service.owners.record_upload(dict(parse_qsl(there)).get("upload_id", ""), call.client.id, pin)
+    await service.owners.record(native.names_made(body), call.client.id, pin)
+    await call.send(body, {**headers_of(call, answered), **told})

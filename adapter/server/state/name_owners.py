@@ -1,0 +1,62 @@
+"""Whose the names are that Gemini gave: files, caches, batches, interactions.
+
+Gemini knows only this server's keys, so what it keeps under one of them would be open to every client that is served
+with it. Here each name is kept under the client whose request made it, with the key of the pool that Gemini was asked
+with: another key is another project, which does not know the name.
+"""
+
+from collections.abc import Collection
+
+from adapter.server.state.not_stored import NotStored
+from adapter.store import DocumentStore
+from adapter.store.documents.base import Document
+
+_PREFIX = "gemini:"
+_UPLOAD = "gemini-upload:"
+
+
+class NameOwners:
+    """Records and finds owners, in the store of documents. A name is forgotten when documents are."""
+
+    def __init__(self, documents: DocumentStore) -> None:
+        self._documents = documents
+
+    async def record(self, names: Collection[str], client: str, pin: str) -> None:
+        """Remember that a client's request made these names, with the key `pin`."""
+        if names:
+            await self._documents.put([Document(f"{_PREFIX}{name}", pin.encode()) for name in names], client)
+
+    async def of(self, names: Collection[str], client: str) -> dict[str, str]:
+        """Return those names that are the client's, each with the key that it was made with."""
+        if not names:
+            return {}
+        found = await self._documents.get([f"{_PREFIX}{name}" for name in names], client)
+        return {key.removeprefix(_PREFIX): pin.decode() for key, pin in found.items()}
+
+    async def find_pin(self, names: Collection[str], client: str, *, strictly: bool) -> str:
+        """Return the key that the names were made with; "" for none.
+
+        `strictly`: raise `NotStored` for a name that is not the client's.
+        """
+        found = await self.of(names, client)
+        for name in names if strictly else ():
+            if name not in found:
+                raise NotStored(f"{name[:100]} does not exist, or another client has made it.")
+        return next(filter(None, found.values()), "")
+
+    async def forget(self, name: str, client: str) -> None:
+        """Forget a name that Gemini has deleted."""
+        await self._documents.delete(f"{_PREFIX}{name}", client)
+
+    async def record_upload(self, upload_id: str, client: str, pin: str) -> None:
+        """Remember who began an upload; its bytes come with its id, and without a key."""
+        await self._documents.put([Document(f"{_UPLOAD}{upload_id}", f"{pin} {client}".encode())], "")
+
+    async def of_upload(self, upload_id: str) -> tuple[str, str]:
+        """Return the client that began an upload, and the key for it. Raises `NotStored`."""
+        key = f"{_UPLOAD}{upload_id}"
+        found = (await self._documents.get([key], "")).get(key)
+        if found is None:
+            raise NotStored("No such upload has begun here.")
+        pin, _, client = found.decode().partition(" ")
+        return client, pin
