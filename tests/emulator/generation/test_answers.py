@@ -253,7 +253,7 @@ def test_the_shape_of_an_answer(model: str) -> None:
 
 
 def test_an_alias_says_which_model_it_is() -> None:
-    assert ask(request("hi"), "gemini-flash-latest")["modelVersion"] == "gemini-3.5-flash"
+    assert ask(request("hi"), "gemini-flash-latest")["modelVersion"] == "gemini-3.8-flash"
 
 
 def test_calls_finish_with_stop_and_a_message() -> None:
