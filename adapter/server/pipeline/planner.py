@@ -52,6 +52,7 @@ class ChatPlanner:
         calendar: Calendar,
         store: SignatureStore,
         fetcher: Fetcher,
+        *,
         owners: NameOwners | None = None,
     ) -> None:
         self._settings = settings

@@ -123,7 +123,12 @@ class Service:
         calendar = Calendar(catalogue(settings, utc_day(clock())), clock)
         fetcher = Fetcher(fetch_settings(settings))
         self.planner = ChatPlanner(
-            part_of(settings, PlanSettings), places, calendar, store, fetcher, self.owners if self.access.is_shared else None
+            part_of(settings, PlanSettings),
+            places,
+            calendar,
+            store,
+            fetcher,
+            self.owners if self.access.is_shared else None,
         )
         self.answering = Answering(part_of(settings, AnswerSettings))
         self.failures = Failures(label, self.access, self.planner.catalogue)
