@@ -280,10 +280,10 @@ def test_each_model_of_the_emulator_has_a_row_that_says_as_much_of_generate_cont
 
 def test_a_level_that_a_row_has_is_one_that_the_emulators_model_takes():
     for name, model in models().items():
-        row = named(name, TABLE).row
+        row = find_served_model(name, TABLE).row
         ours = set(row.levels) if row.thinking == "levels" else set()
         theirs = {level.lower() for level in model.levels} if model.thinking == "level" else set()
-        if named(name, TABLE).model == name and "generateContent" in model.methods:
+        if find_served_model(name, TABLE).model == name and "generateContent" in model.methods:
             # Models of images have levels that no page of Google's tells: what is not sent is not refused.
             assert ours == theirs or ("IMAGE" in row.output and not ours), name
 
@@ -291,4 +291,7 @@ def test_a_level_that_a_row_has_is_one_that_the_emulators_model_takes():
 def test_a_latest_model_is_the_same_one_here_and_at_the_emulator():
     for model in models().values():
         if model.resolves_to:
-            assert named(model.name, TABLE).row.levels == named(model.resolves_to, TABLE).row.levels, model.name
+            assert (
+                find_served_model(model.name, TABLE).row.levels
+                == find_served_model(model.resolves_to, TABLE).row.levels
+            ), model.name
