@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from benchmarks.workloads import Workload
+from benchmarks.workloads import MODEL, Workload
 
 ROOT = Path(__file__).parent.parent
 GATEWAY_CORE, OTHER_CORE = 0, 1
@@ -30,10 +30,10 @@ class Gateway(NamedTuple):
 
     def request(self, workload: Workload) -> bytes:
         """The bytes of one request."""
-        path, headers = "/v1/chat/completions", ""
+        path, headers = workload.path, ""
         if self.name == "nginx":
-            method = "streamGenerateContent?alt=sse" if workload.stream else "generateContent"
-            path = f"/v1beta/models/gemini-3.5-flash:{method}"
+            method = f"{MODEL}:streamGenerateContent?alt=sse" if workload.stream else workload.method
+            path = f"/v1beta/models/{method}"
         if self.name == "LiteLLM":
             headers = "authorization: Bearer sk-bench\r\n"
         if self.name == "Portkey":

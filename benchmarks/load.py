@@ -12,14 +12,13 @@ from typing import cast
 
 import uvloop
 
-from benchmarks.upstream import MARK
-
 
 class Tally:
     """What all connections saw together; times in seconds."""
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, mark: str) -> None:
         self.left = count
+        self.mark = mark.encode()
         self.wrong: list[str] = []
         self.latencies: list[float] = []
         self.first_chunks: list[float] = []
@@ -69,7 +68,7 @@ class Caller(asyncio.Protocol):
             self._tally.first_chunks.append(time.perf_counter() - self._begun)
         if self._complete():
             self._tally.latencies.append(time.perf_counter() - self._begun)
-            if not self._received.startswith(b"HTTP/1.1 200") or MARK.encode() not in self._received:
+            if not self._received.startswith(b"HTTP/1.1 200") or self._tally.mark not in self._received:
                 self._tally.wrong.append(bytes(self._received[:300]).decode(errors="replace"))
             self._next()
 
@@ -91,7 +90,7 @@ def share(values: list[float], part: float) -> float:
 
 async def run(plan: dict[str, object]) -> dict[str, object]:
     """Send the plan's requests."""
-    tally = Tally(int(str(plan["count"])))
+    tally = Tally(int(str(plan["count"])), str(plan["mark"]))
     request = base64.b64decode(str(plan["request"]))
     loop = asyncio.get_running_loop()
     ends: list[asyncio.Future[None]] = []

@@ -14,6 +14,8 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
+from benchmarks.workloads import EMBEDDING_MODEL, MODEL
+
 METHODS = {True: "streamGenerateContent?alt=sse", False: "generateContent"}
 
 
@@ -53,10 +55,16 @@ def application(library: str, upstream: str) -> Starlette:
     async def endpoint(request: Request) -> Response:
         body = await request.body()
         stream = b'"stream":true' in body
-        url = f"{upstream}/v1beta/models/gemini-3.5-flash:{METHODS[stream]}"
+        path = request.url.path
+        if path == "/v1/embeddings":
+            path = f"/v1beta/models/{EMBEDDING_MODEL}:batchEmbedContents"
+        elif not path.startswith("/v1beta/"):
+            path = f"/v1beta/models/{MODEL}:{METHODS[stream]}"
+        url = f"{upstream}{path}"
         return await (by_httpx2 if library == "httpx2" else by_aiohttp)(url, body, stream)
 
-    return Starlette(routes=[Route("/v1/chat/completions", endpoint, methods=["POST"])])
+    paths = ("/v1/chat/completions", "/v1/embeddings", "/v1beta/{rest:path}")
+    return Starlette(routes=[Route(path, endpoint, methods=["POST"]) for path in paths])
 
 
 if __name__ == "__main__":

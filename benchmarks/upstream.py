@@ -29,6 +29,13 @@ def _chunk(data: bytes) -> bytes:
 
 _TEXT = _answer(f"Hello there, how can I help you? This is {MARK}", "STOP")
 WHOLE = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%b" % (len(_TEXT), _TEXT)
+DIMENSIONS, INPUTS = 768, 100
+_VECTOR = {"values": [round((-1) ** number * (number + 1) / 20_011, 8) for number in range(DIMENSIONS)]}
+_VECTORS = json.dumps({"embeddings": [_VECTOR] * INPUTS, "usageMetadata": {"promptTokenCount": 1_500}}).encode()
+EMBEDDED = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%b" % (
+    len(_VECTORS),
+    _VECTORS,
+)
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
 _PARTS = [_answer(f"word {number} and ", None) for number in range(EVENTS - 1)] + [_answer(MARK, "STOP")]
 FRAMES = [_chunk(b"data: " + part + b"\r\n\r\n") for part in _PARTS]
@@ -73,6 +80,8 @@ class Gemini(asyncio.Protocol):
             stream = asyncio.ensure_future(self._stream())
             self._streams.add(stream)
             stream.add_done_callback(self._streams.discard)
+        elif b":batchEmbed" in head.partition(b"\r\n")[0]:
+            self.transport.write(EMBEDDED)
         else:
             self.transport.write(WHOLE)
 

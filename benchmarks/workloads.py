@@ -3,11 +3,18 @@
 import json
 from typing import Any, NamedTuple
 
+from benchmarks.upstream import DIMENSIONS, MARK
+
 MODEL = "gemini-3.5-flash"
+EMBEDDING_MODEL = "gemini-embedding-2"
 
 
 class Workload(NamedTuple):
-    """One kind of load. `gap`: seconds between Gemini's events; `unit` is what the cost is counted by."""
+    """One kind of load. `gap`: seconds between Gemini's events; `unit` is what the cost is counted by.
+
+    `path` is where it is sent, `method` what is asked of Gemini for it, and `mark` stands in every right answer.
+    `is_of_all`: other gateways have such a path, too.
+    """
 
     name: str
     body: dict[str, Any]
@@ -15,6 +22,10 @@ class Workload(NamedTuple):
     requests: int
     stream: bool = False
     gap: float = 0.0
+    path: str = "/v1/chat/completions"
+    method: str = f"{MODEL}:generateContent"
+    mark: str = MARK
+    is_of_all: bool = True
 
     @property
     def unit(self) -> str:
@@ -68,6 +79,30 @@ def image(size: int) -> dict[str, Any]:
     return _chat(parts)
 
 
+def _native(size: int = 0) -> dict[str, Any]:
+    """A request in Gemini's own form, with an image of about `size` bytes."""
+    parts: list[dict[str, Any]] = [{"text": "Hello"}]
+    if size:
+        data = "iVBORw0KGgoAAAANSUhEUgAA" * (size // 24)
+        parts.append({"inlineData": {"mimeType": "image/png", "data": data}})
+    return {"contents": [{"role": "user", "parts": parts}]}
+
+
+_NATIVE: dict[str, Any] = {"path": f"/v1beta/models/{MODEL}:generateContent", "is_of_all": False}
+_EMBEDDINGS: dict[str, Any] = {
+    "path": "/v1/embeddings",
+    "method": f"{EMBEDDING_MODEL}:batchEmbedContents",
+    "mark": '"embedding',
+    "is_of_all": False,
+}
+
+
+def embeddings(inputs: int) -> dict[str, Any]:
+    """Texts of some words each, as base64, which is what the openai package asks for."""
+    texts = [f"The sentence with the number {number} is about as long as a title is." for number in range(inputs)]
+    return {"model": EMBEDDING_MODEL, "input": texts, "dimensions": DIMENSIONS, "encoding_format": "base64"}
+
+
 ALL = [
     Workload("small chat, 1", _chat(), 1, 1_500),
     Workload("small chat, 16", _chat(), 16, 4_000),
@@ -79,4 +114,7 @@ ALL = [
     Workload("streams, 20, paced", _chat(stream=True), 20, 40, stream=True, gap=0.02),
     Workload("streams, 100, paced", _chat(stream=True), 100, 100, stream=True, gap=0.05),
     Workload("streams, 50, unpaced", _chat(stream=True), 50, 150, stream=True),
+    Workload("native call, 16", _native(), 16, 4_000, **_NATIVE),
+    Workload("native call of 1.2 MB, 8", _native(1_200_000), 8, 300, **_NATIVE),
+    Workload("100 embeddings, 8", embeddings(100), 8, 300, **_EMBEDDINGS),
 ]

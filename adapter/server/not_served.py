@@ -67,6 +67,25 @@ _ROWS: tuple[tuple[str, tuple[str, ...]], ...] = (
         ("/v1/vector_stores", "/v1/vector_stores/{rest:path}"),
     ),
     (
+        "Images are not served here as an endpoint: ask a model that draws (gemini-3.1-flash-image) in "
+        "/v1/chat/completions, or use the tool image_generation in /v1/responses.",
+        ("/v1/images/{rest:path}",),
+    ),
+    (
+        "Speech and transcription are not served here as endpoints: a chat model answers with audio (modalities) and "
+        "hears input_audio in /v1/chat/completions.",
+        ("/v1/audio/{rest:path}",),
+    ),
+    (
+        "OpenAI's files are not served here: send a file's content in the request, or upload it to Gemini's Files API "
+        "(POST /upload/v1beta/files) and name it by its id (files/...).",
+        ("/v1/files", "/v1/files/{rest:path}", "/v1/uploads", "/v1/uploads/{rest:path}"),
+    ),
+    (
+        "OpenAI's batches are not served here: call Gemini's own, POST /v1beta/models/{model}:batchGenerateContent.",
+        ("/v1/batches", "/v1/batches/{rest:path}"),
+    ),
+    (
         "Edits and engines are not served here: OpenAI has removed them. Use /v1/chat/completions and /v1/models.",
         ("/v1/edits", "/v1/engines", "/v1/engines/{rest:path}"),
     ),

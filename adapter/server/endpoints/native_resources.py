@@ -112,11 +112,6 @@ async def upload(call: Call) -> None:
     The address is a secret: Google's clients send no key with the bytes.
     """
     service, query = call.service, query_of(call)
-    sent = {f"{_UPLOAD}{name}": header(call.scope, f"{_UPLOAD}{name}".encode()) for name in _PASSED}
-    headers = {name: value for name, value in sent.items() if value is not None}
-    if not headers:
-        # A page of another origin can send a body of any type, but no such header.
-        raise HTTPException(404)
     if "upload_id" in query:
         client_id, pin = await service.owners.of_upload(query["upload_id"])
         call.client = Client(client_id, None)
@@ -126,6 +121,11 @@ async def upload(call: Call) -> None:
         if call.client.is_limited:
             raise ModelDenied("A client that is limited to some models may not use this path.")
         pin = service.upstream.choose_key()
+    sent = {f"{_UPLOAD}{name}": header(call.scope, f"{_UPLOAD}{name}".encode()) for name in _PASSED}
+    headers = {name: value for name, value in sent.items() if value is not None}
+    if not headers:
+        # A page of another origin can send a body of any type, but no such header.
+        raise HTTPException(404)
     headers["content-type"] = header(call.scope, b"content-type") or "application/octet-stream"
     content = await read_body(
         call.scope, call.receive, service.settings.max_body, service.body_budget, takes_any_type=True

@@ -198,7 +198,7 @@ KEY_LIKE = "sk-" + "a" * 40
     ("method", "path", "shown"),
     [
         ("GET", "/v1/threads", "GET /v1/threads"),
-        ("DELETE", "/v1/files/file_1?purpose=x", "DELETE /v1/files/file_1"),
+        ("DELETE", "/v1/dossiers/one?purpose=x", "DELETE /v1/dossiers/one"),
         ("GET", f"/{KEY_LIKE}/v1/models", "GET /sk-aaa.../v1/models"),
         ("GET", "/" + "v1/" * 100, "GET /" + ("v1/" * 100)[:127] + "..."),
         ("GET", "/a%0Ab%20%22c%22", "GET /a%0Ab%20%22c%22"),
