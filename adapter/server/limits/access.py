@@ -94,12 +94,8 @@ class Access:
             self.secrets |= {*one.upstream_keys, *_hidden_hosts(one)}
         self._passes_on = settings.upstream_auth == "caller"
         self._open = not self._hashes and not self._passes_on
+        self.is_shared = len(self._hashes) > 1 and not self._passes_on
         self._pages = settings.allow_origins if settings.is_loopback_only and self._open else None
-
-    @property
-    def is_shared(self) -> bool:
-        """Whether several clients with keys of this server's are served with the same keys for Gemini."""
-        return len(self._hashes) > 1 and not self._passes_on
 
     def client(self, scope: Scope, *, takes_key_in_url: bool = False) -> Client:
         """Authenticate a request and return its client. Raises `AccessDenied`, `KeyInUrl`, `ForeignPage`.
