@@ -16,6 +16,7 @@ from adapter.server.limits.access import Client, ModelDenied
 from adapter.server.pipeline.call import Call
 from adapter.translate import native
 from adapter.upstream.client import Forwarded
+from adapter.upstream.errors import UpstreamProtocolError
 from adapter.wire.base import decoder, encode
 
 _SAFE = re.compile(r"[A-Za-z0-9._~:@+%/-]+")
@@ -82,18 +83,28 @@ async def _list_own(call: Call, collection: str, body: bytes) -> bytes:
             return body
     elif not call.service.access.is_shared:
         return body
-    page = decoder(dict[str, msgspec.Raw]).decode(body)
+    try:
+        return encode(await _own_items(call, collection, decoder(dict[str, msgspec.Raw]).decode(body)))
+    except msgspec.MsgspecError:
+        # What cannot be read may tell of others.
+        raise UpstreamProtocolError("Gemini's list cannot be read.") from None
+
+
+async def _own_items(call: Call, collection: str, page: dict[str, msgspec.Raw]) -> dict[str, msgspec.Raw]:
+    """The page with those items of its lists that the client may see. Raises `msgspec.MsgspecError`."""
+    own = dict(page)
     for key, raw in page.items():
-        if bytes(raw)[:1] == b"[":
-            items = [(decoder(_Listed).decode(one), one) for one in decoder(list[msgspec.Raw]).decode(raw)]
-            if collection == _MODELS:
-                own = [one for told, one in items if call.client.may_use(told.name)]
-            else:
-                names = [native.name_in_path(told.name) or f"{collection}/{told.id}" for told, _ in items]
-                known = await call.service.owners.of(names, call.client.id)
-                own = [one for name, (_, one) in zip(names, items, strict=True) if name in known]
-            page[key] = msgspec.Raw(encode(own))
-    return encode(page)
+        if bytes(memoryview(raw)[:1]) != b"[":
+            continue
+        items = [(decoder(_Listed).decode(one), one) for one in decoder(list[msgspec.Raw]).decode(raw)]
+        if collection == _MODELS:
+            left = [one for told, one in items if call.client.may_use(told.name)]
+        else:
+            names = [native.name_in_path(told.name) or f"{collection}/{told.id}" for told, _ in items]
+            known = await call.service.owners.of(names, call.client.id)
+            left = [one for name, (_, one) in zip(names, items, strict=True) if name in known]
+        own[key] = msgspec.Raw(encode(left))
+    return own
 
 
 def _path_of(call: Call, prefix: re.Pattern[str]) -> str:

@@ -174,6 +174,16 @@ async def test_google_genai_uploads_a_file_and_asks_about_it(version, tmp_path):
         assert (await http.get(f"/v1beta/{file.name}", headers=B)).status_code == 404
 
 
+@pytest.mark.parametrize("body", [b"no JSON", b'{"files":[1]}', b"[]"])
+async def test_a_list_that_cannot_be_read_is_no_ones(body):
+    async def told(call):
+        await call.json(body)
+
+    async with scripted(told) as upstream, adapter(upstream, **KEYS) as client:
+        got = await client.get("/v1beta/files", headers=A)
+    assert (got.status_code, got.json()["error"]["message"]) == (502, "Gemini's list cannot be read.")
+
+
 START = {"x-goog-upload-protocol": "resumable", "x-goog-upload-command": "start"}
 BYTES = {"x-goog-upload-command": "upload, finalize", "x-goog-upload-offset": "0", "content-type": "text/plain"}
 
