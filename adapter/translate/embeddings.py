@@ -23,6 +23,8 @@ from adapter.wire.gemini.embed import (
     BatchEmbedContentsResponse,
     ContentEmbedding,
     EmbedContentRequest,
+    NumericEmbedding,
+    NumericEmbeddingsResponse,
 )
 from adapter.wire.openai.chat_request import ChatCompletionRequest, ContentPart
 from adapter.wire.openai.embeddings import Embedding, EmbeddingList, EmbeddingRequest, EmbeddingUsage
@@ -41,7 +43,8 @@ OPENAI_DIMENSIONS = {"text-embedding-3-small": 1_536, "text-embedding-ada-002": 
 
 _PARTS_PER_TOKEN_OF_MEDIA = 258
 _DOCUMENT = "RETRIEVAL_DOCUMENT"
-_ENCODINGS = ("float", "base64")
+_BASE64 = "base64"
+_ENCODINGS = ("float", _BASE64)
 _UNIT = 1e-3
 """How far a vector's length may be from 1: a database that compares by inner product sees no difference."""
 
@@ -68,13 +71,14 @@ class EmbeddingContext(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class EmbeddingPlan(msgspec.Struct, frozen=True):
-    """What goes to Gemini, call by call, and what became of the fields."""
+    """What goes to Gemini, call by call, and what became of the fields. `answer` is how the answers are read."""
 
     batches: list[BatchEmbedContentsRequest]
     notes: list[Note]
     dimensions: int
     renormalise: bool
     tokens: int
+    answer: type[BatchEmbedContentsResponse] | type[NumericEmbeddingsResponse] = BatchEmbedContentsResponse
 
 
 class Task(msgspec.Struct, frozen=True):
@@ -108,12 +112,15 @@ def to_gemini(context: EmbeddingContext, unknown: Mapping[str, msgspec.Raw] = {}
     ]
     dimensions = task.dimensions or row.dimensions
     sizes = [_tokens(content) for content in contents]
+    renormalise = not row.short_vectors_are_unit and dimensions < row.dimensions
+    needs_numbers = renormalise or context.request.encoding_format == _BASE64
     return EmbeddingPlan(
         batches=[BatchEmbedContentsRequest(requests=asked[part]) for part in _parts(sizes)],
         notes=notes,
         dimensions=dimensions,
-        renormalise=not row.short_vectors_are_unit and dimensions < row.dimensions,
+        renormalise=renormalise,
         tokens=sum(sizes),
+        answer=NumericEmbeddingsResponse if needs_numbers else BatchEmbedContentsResponse,
     )
 
 
@@ -256,12 +263,15 @@ def _other_fields(request: EmbeddingRequest, notes: list[Note]) -> None:
 
 
 def from_gemini(
-    answers: Sequence[BatchEmbedContentsResponse], plan: EmbeddingPlan, request: EmbeddingRequest, model: str
+    answers: Sequence[BatchEmbedContentsResponse | NumericEmbeddingsResponse],
+    plan: EmbeddingPlan,
+    request: EmbeddingRequest,
+    model: str,
 ) -> tuple[EmbeddingList, list[Note]]:
     """OpenAI's answer for the answers to all batches, and notes. Raises `AnswerError` for vectors that do not fit."""
     notes: list[Note] = []
     vectors = [one for answer, batch in zip(answers, plan.batches, strict=True) for one in _rows(answer, batch)]
-    as_text = request.encoding_format == "base64"
+    as_text = request.encoding_format == _BASE64
     data = [
         Embedding(object="embedding", index=index, embedding=_embedding(one, index, plan, as_text=as_text))
         for index, one in enumerate(vectors)
@@ -275,21 +285,28 @@ def from_gemini(
     return EmbeddingList(object="list", data=data, model=model, usage=usage), notes
 
 
-def _rows(answer: BatchEmbedContentsResponse, batch: BatchEmbedContentsRequest) -> list[ContentEmbedding]:
+def _rows(
+    answer: BatchEmbedContentsResponse | NumericEmbeddingsResponse, batch: BatchEmbedContentsRequest
+) -> Sequence[ContentEmbedding | NumericEmbedding]:
     """The vectors of one batch: each input has one, or none can be told from another's."""
-    vectors = answer.embeddings or []
+    vectors: Sequence[ContentEmbedding | NumericEmbedding] = answer.embeddings or []
     if len(vectors) != len(batch.requests):
         text = f"Gemini gave {len(vectors)} vectors for {len(batch.requests)} inputs."
         raise AnswerError(502, "malformed_response", text)
     return vectors
 
 
-def _embedding(one: ContentEmbedding, index: int, plan: EmbeddingPlan, *, as_text: bool) -> msgspec.Raw | str:
+def _embedding(
+    one: ContentEmbedding | NumericEmbedding, index: int, plan: EmbeddingPlan, *, as_text: bool
+) -> msgspec.Raw | str:
     """A vector as the client wants it. Numbers that stay as they are are not read."""
-    raw = bytes(one.values) if present(one.values) else b"[]"
-    if not as_text and not plan.renormalise and raw.count(b",") + 1 == plan.dimensions:
+    if isinstance(one, ContentEmbedding):
+        raw = bytes(one.values) if present(one.values) else b"[]"
+        if raw.count(b",") + 1 != plan.dimensions or raw[:1] != b"[":
+            _check_length(_values(raw, index), index, plan)
         return msgspec.Raw(msgspec.json.format(raw, indent=-1))
-    values = _values(raw, index, plan)
+    values = one.values or []
+    _check_length(values, index, plan)
     if plan.renormalise:
         length = math.sqrt(math.fsum(value * value for value in values))
         if length and abs(length - 1) > _UNIT:
@@ -297,15 +314,17 @@ def _embedding(one: ContentEmbedding, index: int, plan: EmbeddingPlan, *, as_tex
     return _base64(values) if as_text else msgspec.Raw(encode(values))
 
 
-def _values(raw: bytes, index: int, plan: EmbeddingPlan) -> list[float]:
+def _values(raw: bytes, index: int) -> list[float]:
     try:
-        values = msgspec.json.decode(raw, type=list[float])
+        return msgspec.json.decode(raw, type=list[float])
     except msgspec.DecodeError as error:
         raise AnswerError(502, "malformed_response", f"Vector {index} is no list of numbers: {error}") from None
+
+
+def _check_length(values: Sequence[float], index: int, plan: EmbeddingPlan) -> None:
     if len(values) != plan.dimensions:
         text = f"Vector {index} has {len(values)} dimensions, not {plan.dimensions}."
         raise AnswerError(502, "malformed_response", text)
-    return values
 
 
 def _base64(values: list[float]) -> str:

@@ -35,12 +35,11 @@ from adapter.translate.responses.compaction import asking, compacted
 from adapter.translate.responses.input_items import type_of
 from adapter.translate.responses.stored_items import without_repeats
 from adapter.translate.signatures.history import look_up
-from adapter.upstream.answers import EventReader, Reply, read_reply
+from adapter.upstream.answers import EventReader, Reply, read_message, read_reply
 from adapter.upstream.errors import UpstreamError, from_answer
 from adapter.upstream.sse import EventDecoder
 from adapter.wire.base import decode, encode
 from adapter.wire.gemini.decisions import CreateDecisionResponse
-from adapter.wire.gemini.embed import BatchEmbedContentsResponse
 from adapter.wire.gemini.generate import GenerateContentResponse
 from adapter.wire.openai.chat_request import ChatCompletionRequest
 from adapter.wire.openai.completions import CompletionRequest
@@ -310,7 +309,7 @@ class EmbeddingsCore(Core):
         pieces = b"".join(turn.pieces())
         if turn.status != 200:
             raise from_answer(turn.status, {}, pieces)
-        answers = [decode(pieces, BatchEmbedContentsResponse)[0] for _ in plan.batches]
+        answers = [read_message(pieces, plan.answer)[0] for _ in plan.batches]
         found, notes = embeddings.from_gemini(answers, plan, request, served.model)
         self.reply_notes = lines(notes)
         answer = orjson.loads(encode(found))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from adapter import settings
 from adapter.translate import embeddings
 from adapter.translate.embeddings import BATCH, BATCH_TOKENS, EmbeddingContext
-from adapter.wire.gemini.embed import BatchEmbedContentsResponse, ContentEmbedding
+from adapter.wire.base import decode
 from adapter.wire.openai.embeddings import EmbeddingRequest
 from conformance.cases import all_cases
 from tests.support.oracles import floats_of
@@ -47,9 +47,9 @@ def test_both_encodings_are_the_same_vectors_and_those_of_embedding_001_have_len
     found: dict[str, list[Any]] = {}
     for form in ("float", "base64"):
         request = EmbeddingRequest(model=model, input=["x"] * len(vectors), dimensions=3, encoding_format=form)
-        rows = [ContentEmbedding(values=msgspec.Raw(msgspec.json.encode(one))) for one in vectors]
-        answer = BatchEmbedContentsResponse(embeddings=rows)
-        made, _ = embeddings.from_gemini([answer], plan_of(request), request, model)
+        plan = plan_of(request)
+        answer, _ = decode(msgspec.json.encode({"embeddings": [{"values": one} for one in vectors]}), plan.answer)
+        made, _ = embeddings.from_gemini([answer], plan, request, model)
         found[form] = [one.embedding for one in made.data]
     numbers = [msgspec.json.decode(one, type=list[float]) for one in found["float"]]
     for read, other, given_ in zip(numbers, map(floats_of, found["base64"]), vectors, strict=True):

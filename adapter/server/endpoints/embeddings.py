@@ -12,8 +12,10 @@ from adapter.translate.core.notes import Rejected
 from adapter.translate.embeddings import EmbeddingContext, EmbeddingPlan
 from adapter.upstream.client import Caller
 from adapter.upstream.errors import InvalidModelName, UpstreamError
-from adapter.wire.gemini.embed import BatchEmbedContentsResponse
+from adapter.wire.gemini.embed import BatchEmbedContentsResponse, NumericEmbeddingsResponse
 from adapter.wire.openai.embeddings import EmbeddingRequest
+
+Answer = BatchEmbedContentsResponse | NumericEmbeddingsResponse
 
 AT_ONCE = 4
 """Calls for one request that run at the same time."""
@@ -36,7 +38,7 @@ async def create_embeddings(call: Call) -> None:
     await call.send(found, notes.headers(served.model, plan.notes, exchange.reply_notes))
 
 
-async def _ask(call: Call, model: str, plan: EmbeddingPlan) -> list[BatchEmbedContentsResponse]:
+async def _ask(call: Call, model: str, plan: EmbeddingPlan) -> list[Answer]:
     """The answers to all batches, in their order. The first failure ends the others; no batch is asked twice for it."""
     upstream, caller, deadline = call.service.upstream, Caller(call.client.key), deadline_of(call.scope)
     try:
@@ -45,9 +47,9 @@ async def _ask(call: Call, model: str, plan: EmbeddingPlan) -> list[BatchEmbedCo
         raise Rejected("model", "malformed-value", "this is not the name of a model") from None
     turns = asyncio.Semaphore(AT_ONCE)
 
-    async def ask(number: int) -> BatchEmbedContentsResponse:
+    async def ask(number: int) -> Answer:
         async with turns:
-            return await upstream.ask(asked[number], BatchEmbedContentsResponse, caller, deadline)
+            return await upstream.ask(asked[number], plan.answer, caller, deadline)
 
     with call.service.shutdown.limit():
         try:

@@ -39,3 +39,16 @@ class BatchEmbedContentsResponse(Gemini, forbid_unknown_fields=False):
 
     embeddings: list[ContentEmbedding] | None = None
     usage_metadata: EmbedUsage | None = None
+
+
+class NumericEmbedding(Gemini, forbid_unknown_fields=False):
+    """One vector as numbers, where they are needed: to read them at once costs half of reading them later."""
+
+    values: list[float] | None = None
+
+
+class NumericEmbeddingsResponse(Gemini, forbid_unknown_fields=False):
+    """The vectors as numbers, in the order of the inputs."""
+
+    embeddings: list[NumericEmbedding] | None = None
+    usage_metadata: EmbedUsage | None = None
