@@ -39,7 +39,7 @@ async def test_250_inputs_are_three_calls_whose_vectors_keep_the_order():
 
     async with scripted(script) as upstream, adapter(upstream) as client:
         got = (await client.post(PATH, json=asking(250))).json()
-    assert [len(one.body["requests"]) for one in upstream.seen] == [100, 100, 50]
+    assert sorted(len(one.body["requests"]) for one in upstream.seen) == [50, 100, 100]
     assert [(one["index"], one["embedding"]) for one in got["data"]] == [(n, [float(n)]) for n in range(250)]
     assert got["usage"] == {"prompt_tokens": 250, "total_tokens": 250}
 
