@@ -128,7 +128,7 @@ class Service:
             calendar,
             store,
             fetcher,
-            self.owners if self.access.is_shared else None,
+            owners=self.owners if self.access.is_shared else None,
         )
         self.answering = Answering(part_of(settings, AnswerSettings))
         self.failures = Failures(label, self.access, self.planner.catalogue)
