@@ -3,9 +3,9 @@
 from benchmarks import shape
 
 REPEATED_CLASS_NAMES = {
-    "Answer", "Call", "Document", "Endpoint", "Kept", "Reply", "ResponseWriter", "Route", "Row",
+    "Answer", "Call", "Document", "Endpoint", "Reply", "Route", "Row",
 }  # fmt: skip
-LARGE_FOLDERS = {"server/pipeline": 17}
+LARGE_FOLDERS = {"server/pipeline": 17, "translate/answer": 15}
 LONG_FILES = {
     "server/state/stored_objects.py",
     "translate/core/catalogue.py",
@@ -15,7 +15,7 @@ LONG_FILES = {
     "wire/openai/responses.py",
 }
 FRAMES = {"small chat": 5, "stream of 8 events": 6, "stored response": 5}
-CALLS = {"small chat": 250, "stream of 8 events": 570, "stored response": 500}
+CALLS = {"small chat": 245, "stream of 8 events": 575, "stored response": 490}
 """More than are counted: what the store does in the background may be counted, too, and each field adds one."""
 
 
