@@ -51,7 +51,7 @@ class KnownAnswer:
     def __init__(self, index: int, message: Message) -> None:
         self.index = index
         self.message = message
-        self.calls: Sequence[ToolCall] = message.tool_calls or calls_of(message)
+        self.calls: Sequence[ToolCall] = calls_of(message)
         self.found: list[Found | None] = [None] * len(self.calls)
         self.whole: Found | None = None
         self.digests: list[str] | None = None

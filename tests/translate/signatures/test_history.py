@@ -206,3 +206,15 @@ def test_a_store_that_could_not_be_read_is_noted_where_it_may_hold_something() -
     message, records = told(call("f", "U0lH", a=1))
     assert [note.path for note in unreadable({}, message)] == ["messages"]
     assert unreadable(records, message) == []
+
+
+def test_a_call_of_a_custom_tool_is_known_by_its_input() -> None:
+    """Chat Completions, custom tools: the input is a text, which Gemini gets as an argument."""
+    custom = {"id": "call_1", "type": "custom", "custom": {"name": "run", "input": "ls"}}
+    records = {call_key("call_1"): Signature(value="c2ln", origin="studio", digest=call_digest("run", "ls"))}
+    tools = [{"type": "custom", "custom": {"name": "run"}}]
+    parts, _ = sent({"role": "assistant", "content": None, "tool_calls": [custom]}, records, tools=tools)
+    assert signatures(parts) == ["c2ln"]
+    edited = {**custom, "custom": {"name": "run", "input": "rm"}}
+    parts, _ = sent({"role": "assistant", "content": None, "tool_calls": [edited]}, records, tools=tools)
+    assert signatures(parts) != ["c2ln"]
