@@ -35,7 +35,7 @@ function showState(state, why = "") {
 
 function showFacts(facts) {
   const what = byId("upstream");
-  what.textContent = facts.emulator ? "Built-in emulator" : facts.upstream_label;
+  what.textContent = facts.emulator ? "Built-in emulator answers" : facts.upstream_label;
   what.title = facts.emulator
     ? "No key is set: answers are invented by the built-in Gemini emulator."
     : `Requests go to ${facts.upstream_label}.`;

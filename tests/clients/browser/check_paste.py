@@ -32,7 +32,7 @@ def check(live: Live) -> None:
         text.fill("{")
         expect(verdict(page)).to_contain_text("It would be answered 400")
         text.fill(json.dumps(CHAT, indent=1))
-        expect(verdict(page)).to_contain_text("1 lost that changes the answer (temperature)")
+        expect(verdict(page)).to_contain_text("1 that changes the answer (temperature)")
         expect(gemini).to_contain_text("it's")
         expect(page.get_by_role("heading", name="Gemini request, not sent")).to_be_visible()
 

@@ -12,7 +12,7 @@ export const SEVERITIES = {
   breaks: { glyph: "■", one: "breaks", phrase: (n) => `${n} that ${n === 1 ? "breaks" : "break"}`, word: "breaks" },
   "changes-answers": {
     glyph: "▲",
-    phrase: (n) => `${n} lost that ${n === 1 ? "changes" : "change"} the answer`,
+    phrase: (n) => `${n} that ${n === 1 ? "changes" : "change"} the answer`,
     word: "changes the answer",
   },
   costs: { glyph: "◆", phrase: (n) => `${n} that ${n === 1 ? "costs" : "cost"} more`, word: "costs more" },

@@ -138,11 +138,8 @@ export class Detail {
     });
     for (const part of Object.values(this.parts)) part.show(exchange, notes);
     this.tabs.setCount("fields", notes.filter((note) => note.severity).length, "losses");
-    this.tabs.setCount(
-      "attempts",
-      exchange.calls.reduce((sum, call) => sum + call.attempts.length, 0) - 1,
-      "retries or further calls",
-    );
+    const attempts = exchange.calls.reduce((sum, call) => sum + call.attempts.length, 0);
+    this.tabs.setCount("attempts", attempts > 1 ? attempts : 0, "attempts");
   }
 
   #showVerdict() {
