@@ -43,7 +43,7 @@ _BREAKS = {
     "out-of-range": ("A number is outside the range that the field has.", "Send a number inside the range."),
     "parallel-calls-unlimited": (
         "The model may call several functions at once.",
-        "Be ready for several calls, or declare one function.",
+        "Be ready for several calls, also of one function.",
     ),
     "response-not-stored": (
         "The response was not stored: it cannot be read or continued later.",
