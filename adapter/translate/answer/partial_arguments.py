@@ -19,7 +19,7 @@ from adapter.wire.gemini.content import FunctionCall, Part, PartialArg
 MAX_GAP = 1_000
 """How many elements of a list a path may skip."""
 
-_STEP = re.compile(r"""\.([^.\[\]]+)|\[(\d{1,9})\]|\['((?:[^'\\]|\\.)*)'\]|\["((?:[^"\\]|\\.)*)"\]""")
+_STEP = re.compile(r"""\.([^.\[\]]+)|\[(\d{1,9})\]|\['((?:[^'\\]++|\\.)*+)'\]|\["((?:[^"\\]++|\\.)*+)"\]""")
 _ESCAPED = re.compile(r"\\(.)")
 
 
