@@ -199,7 +199,7 @@ class Exchange(msgspec.Struct, kw_only=True):
             "events": len(self.answer),
             "last_event_ms": round(self.last_event_after * 1000, 1),
             "codes": sorted({note.code for note in self.ledger if note.code}),
-            "tokens": None if usage is None else [usage.prompt_token_count, usage.candidates_token_count],
+            "tokens": None if usage is None else _tokens(usage),
             "excerpt": self.excerpt,
             "program": self.program,
         }
@@ -244,6 +244,12 @@ class Exchange(msgspec.Struct, kw_only=True):
 
 _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|(.))")
 _SPACES = {"n": " ", "r": " ", "t": " ", "b": " ", "f": " "}
+
+
+def _tokens(usage: UsageMetadata) -> list[int]:
+    """Return the tokens of the prompt and of all output, thoughts included: what the log line tells."""
+    made = (usage.candidates_token_count or 0) + (usage.thoughts_token_count or 0)
+    return [usage.prompt_token_count or 0, made]
 
 
 def _unescape(text: bytes) -> str:

@@ -17,8 +17,8 @@ def check(live: Live) -> None:
         live.chat("lossy", "a lossy one", model="gpt-4o-mini", temperature=0.5, n=2, user="u")
         entry = row(page, "a lossy one")
         expect(entry).to_contain_text("gpt-4o-mini → answered by gemini-3.8-flash")
-        expect(entry).to_contain_text("1 that changes the answer.")
-        expect(entry).to_contain_text("1 that costs more.")
+        expect(entry).to_contain_text("1 loss that changes the answer.")
+        expect(entry).to_contain_text("1 loss that costs more.")
         expect(entry).to_contain_text("200")
         expect(entry).to_contain_text("tok")
 

@@ -24,8 +24,8 @@ def check(live: Live) -> None:
     live.chat("long number", seed=2**31 - 1, metadata={"id": "12345678901234567890"})
     with live.page("#/requests/first") as page:
         expect(verdict(page).locator(".models")).to_have_text("gpt-4o-mini →  answered by gemini-3.8-flash")
-        expect(verdict(page).locator(".sentence")).to_contain_text("1 that changes the answer (temperature)")
-        expect(verdict(page).locator(".sentence")).to_contain_text("1 that costs more (n)")
+        expect(verdict(page).locator(".sentence")).to_contain_text("1 loss that changes the answer (temperature)")
+        expect(verdict(page).locator(".sentence")).to_contain_text("1 loss that costs more (n)")
         expect(verdict(page).locator(".sentence")).to_contain_text("cosmetic")
         expect(page.get_by_text("sent 2 times")).to_be_visible()
 

@@ -4,6 +4,7 @@ import json
 import shlex
 
 from driving import Live, expect, pane, row, tab, verdict
+from playwright.sync_api import Page
 
 CHAT = {
     "model": "gpt-4o-mini",
@@ -31,8 +32,14 @@ def check(live: Live) -> None:
         gemini = pane(page, "Gemini request")
         text.fill("{")
         expect(verdict(page)).to_contain_text("It would be answered 400")
+        says_nothing_but_the_error(page)
         text.fill(json.dumps(CHAT, indent=1))
-        expect(verdict(page)).to_contain_text("1 that changes the answer (temperature)")
+        expect(verdict(page)).to_contain_text("1 loss that changes the answer (temperature)")
+        expect(page.get_by_role("tab", name="Fields")).to_have_text("Fields 2")
+        text.fill("client.chat.completions.create()")
+        expect(verdict(page)).to_contain_text("It would be answered 400")
+        says_nothing_but_the_error(page)
+        text.fill(json.dumps(CHAT, indent=1))
         expect(gemini).to_contain_text("it's")
         expect(page.get_by_role("heading", name="Gemini request, not sent")).to_be_visible()
 
@@ -70,6 +77,7 @@ def check(live: Live) -> None:
         page.get_by_role("link", name="Paste", exact=True).click()
         tab(page, "Run it").get_by_role("button", name="Send to the emulator").click()
         expect(verdict(page)).to_contain_text("200")
+        expect(page.get_by_role("tab", name="OpenAI's answer")).to_have_attribute("aria-selected", "true")
         expect(row(page, "and goes on")).to_have_count(1)
 
         # Run again on another model and level.
@@ -79,3 +87,11 @@ def check(live: Live) -> None:
         shown.get_by_role("button", name="Send to the emulator").click()
         expect(row(page, "gemini-3.8-flash")).to_have_count(1)
         expect(pane(page, "Gemini request")).to_contain_text('"thinkingLevel": "low"')
+
+
+def says_nothing_but_the_error(page: Page) -> None:
+    expect(verdict(page)).not_to_contain_text("Nothing lost")
+    expect(verdict(page)).not_to_contain_text("no model")
+    expect(page.get_by_role("tab", name="Fields")).to_have_text("Fields")
+    expect(tab(page, "Run it")).to_contain_text("not JSON")
+    tab(page, "Fields")

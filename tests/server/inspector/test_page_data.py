@@ -51,6 +51,19 @@ async def test_a_running_request_is_listed_at_once():
     assert [(row["running"], row["tokens"]) for row in after] == [(False, [3, 2])]
 
 
+async def test_tokens_of_thoughts_count_as_output():
+    usage = {"promptTokenCount": 3, "candidatesTokenCount": 2, "thoughtsTokenCount": 64, "totalTokenCount": 69}
+
+    async def thinks(call):
+        await call.json({**answer("Hello"), "usageMetadata": usage})
+
+    async with scripted(thinks) as upstream, adapter(upstream) as client:
+        await client.post("/v1/chat/completions", json=chat("hi"), headers={"x-client-request-id": "one"})
+        [row] = (await client.get("/inspector/exchanges")).json()["exchanges"]
+        detail = (await client.get("/inspector/exchanges/one")).json()
+    assert (row["tokens"], detail["tokens"]) == ([3, 66], [3, 66])
+
+
 async def test_the_detail_has_each_call_with_its_attempts_and_what_came_byte_for_byte():
     async with scripted(says_hello) as upstream, adapter(upstream) as client:
         named = {"x-client-request-id": "first"}

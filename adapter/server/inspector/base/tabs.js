@@ -28,7 +28,7 @@ export class Tabs {
     const tab = h(
       "button",
       { type: "button", role: "tab", id, "aria-controls": `${id}-panel`, onclick: () => this.select(name) },
-      title,
+      h("span", { class: "steady", "data-title": title }, title),
       count,
     );
     panel.id = `${id}-panel`;

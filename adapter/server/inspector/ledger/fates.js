@@ -8,15 +8,17 @@ export const FATES = {
   exact: { glyph: "=", word: "exact", what: "It arrived as it was meant." },
 };
 
+const losses = (n, one, many) => (n === 1 ? `1 loss that ${one}` : `${n} losses that ${many}`);
+
 export const SEVERITIES = {
-  breaks: { glyph: "■", one: "breaks", phrase: (n) => `${n} that ${n === 1 ? "breaks" : "break"}`, word: "breaks" },
+  breaks: { glyph: "■", one: "breaks", phrase: (n) => losses(n, "breaks it", "break it"), word: "breaks" },
   "changes-answers": {
     glyph: "▲",
-    phrase: (n) => `${n} that ${n === 1 ? "changes" : "change"} the answer`,
+    phrase: (n) => losses(n, "changes the answer", "change the answer"),
     word: "changes the answer",
   },
-  costs: { glyph: "◆", phrase: (n) => `${n} that ${n === 1 ? "costs" : "cost"} more`, word: "costs more" },
-  cosmetic: { glyph: "○", phrase: (n) => `${n} cosmetic`, word: "cosmetic" },
+  costs: { glyph: "◆", phrase: (n) => losses(n, "costs more", "cost more"), word: "costs more" },
+  cosmetic: { glyph: "○", phrase: (n) => `${n} cosmetic ${n === 1 ? "loss" : "losses"}`, word: "cosmetic" },
 };
 
 const FATE_ORDER = Object.keys(FATES);

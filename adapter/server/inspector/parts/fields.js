@@ -32,10 +32,12 @@ export class Fields {
     this.element = h("div", {}, this.filter, this.table, this.none);
   }
 
-  show(exchange, notes) {
-    const state = JSON.stringify(notes);
+  // `none`: what is said where there are no notes.
+  show(exchange, notes, none = "No field of this request has a rule here.") {
+    const state = JSON.stringify([notes, none]);
     if (state === this.#shown) return;
     this.#shown = state;
+    this.none.textContent = none;
     this.#notes = notes;
     this.#fates.clear();
     this.#draw();
@@ -67,7 +69,6 @@ export class Fields {
     this.body.replaceChildren(...grouped(notes).map((group) => this.#row(group)));
     this.table.hidden = !notes.length;
     this.none.hidden = Boolean(notes.length);
-    this.none.textContent = "No field of this request has a rule here.";
   }
 
   #row(group) {

@@ -1,19 +1,22 @@
 // Run a request again, on another model or with another level of thinking. Nothing is sent before the click.
 
-import { button, h } from "../base/dom.js";
+import { button, h, setText } from "../base/dom.js";
 import { runRequest } from "../base/server.js";
 import { go, linkTo } from "../base/route.js";
 
 const LEVELS = ["none", "minimal", "low", "medium", "high", "xhigh"];
+const OTHERS = "Only chat and Responses requests can be run from here.";
 let made = 0;
 
 export class Rerun {
   #request = "";
 
-  constructor({ facts, whole = null }) {
+  // `tab`: what is opened of the new request; without one, the tab that was open last.
+  constructor({ facts, whole = null, tab = "" }) {
     const id = `rerun${(made += 1)}`;
     this.facts = facts;
     this.whole = whole;
+    this.tab = tab;
     this.model = h("input", { list: `${id}-models`, id: `${id}-model`, autocomplete: "off", spellcheck: "false" });
     this.models = h("datalist", { id: `${id}-models` });
     this.level = h(
@@ -34,7 +37,7 @@ export class Rerun {
       this.level,
       this.send,
     );
-    this.empty = h("p", { class: "empty", hidden: true }, "Only chat and Responses requests can be run from here.");
+    this.empty = h("p", { class: "empty", hidden: true });
     this.element = h("div", {}, this.form, this.empty, this.said);
   }
 
@@ -42,10 +45,11 @@ export class Rerun {
     this.models.replaceChildren(...models.map((model) => h("option", { value: model })));
   }
 
-  show({ key = "", path, request }) {
+  show({ key = "", path, request, why = OTHERS }) {
     const can = ["/v1/chat/completions", "/v1/responses"].includes(path) && modelOf(request) !== null;
     this.form.hidden = !can;
     this.empty.hidden = can;
+    setText(this.empty, why);
     if (this.key === `${key}${request}`) return;
     this.key = `${key}${request}`;
     this.exchange = key;
@@ -65,7 +69,7 @@ export class Rerun {
           ? (await this.whole(this.exchange)).request
           : this.#request;
       const answer = runRequest(changed(request, this.path, this.model.value.trim(), this.level.value), this.path, id);
-      go(linkTo("requests", id));
+      go(linkTo("requests", id, this.tab));
       await answer;
     } catch (error) {
       this.said.textContent = error.message;

@@ -4,7 +4,7 @@ import { forEyes, h } from "../base/dom.js";
 import { clock, count, duration, shortPath } from "../base/format.js";
 import { lossesOf, SEVERITIES, verdictText } from "../ledger/fates.js";
 
-// Draws nothing again that says the same.
+// Draws nothing again that says the same. No `losses` (null): the request was not read, so nothing is said of them.
 export class Verdict {
   #shown = "";
 
@@ -19,8 +19,8 @@ export class Verdict {
     const { models, losses, trouble, facts, level } = parts;
     this.element.dataset.level = level;
     this.element.replaceChildren(
-      h("h2", { class: "models" }, ...modelNames(models)),
-      h("p", { class: "sentence" }, ...sentence(losses)),
+      losses || models.some(Boolean) ? h("h2", { class: "models" }, ...modelNames(models)) : "",
+      losses ? h("p", { class: "sentence" }, ...sentence(losses)) : "",
       trouble ? h("p", { class: "trouble" }, forEyes("!", "glyph alarm"), trouble) : "",
       h(
         "p",
@@ -54,9 +54,10 @@ export function verdictOf(exchange, notes, running) {
   const models = [exchange.model_asked, exchange.model];
   const losses = lossesOf(notes);
   const trouble = troubleOf(exchange, running);
+  const isRead = losses.length > 0 || exchange.plan || exchange.outcome !== "error";
   return {
     models,
-    losses,
+    losses: isRead ? losses : null,
     trouble,
     level: trouble ? (running ? "costs" : "error") : (losses[0]?.severity ?? "none"),
     facts: factsOf(exchange, running),

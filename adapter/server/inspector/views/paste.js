@@ -46,6 +46,9 @@ const EXAMPLE = JSON.stringify(
   2,
 );
 
+const REFUSED = "As it is, this request would be refused: what is wrong is said above.";
+const NO_JSON = "What is pasted is not JSON, so there is no request to run.";
+
 export class Paste {
   #timer = 0;
   #stop = new AbortController();
@@ -66,7 +69,7 @@ export class Paste {
     this.fields = new Fields({ onpick: (path) => this.panes.pin(path) });
     this.every = new EveryModel({ onchoose: (model) => this.#choose(model) });
     this.copy = new Copy({ facts, whole: null });
-    this.run = new Rerun({ facts });
+    this.run = new Rerun({ facts, tab: "openai" });
     this.tabs = new Tabs(
       "About the pasted request",
       [
@@ -198,9 +201,9 @@ export class Paste {
     return undefined;
   }
 
-  #verdict(models, notes, trouble, facts) {
-    const losses = lossesOf(notes);
-    this.verdict.show({ models, losses, trouble, facts, level: trouble ? "error" : (losses[0]?.severity ?? "none") });
+  #verdict(models, notes, trouble, facts, { isRead = true } = {}) {
+    const losses = isRead ? lossesOf(notes) : null;
+    this.verdict.show({ models, losses, trouble, facts, level: trouble ? "error" : (losses?.[0]?.severity ?? "none") });
   }
 
   // What the adapter itself refuses: the field at fault is marked in the request.
@@ -217,6 +220,7 @@ export class Paste {
       notes,
       `It would be answered ${error.status}${error.detail.code ? ` ${error.detail.code}` : ""}: ${error.message}`,
       [],
+      { isRead: notes.length > 0 },
     );
     this.panes.show({
       request,
@@ -225,9 +229,10 @@ export class Paste {
       rightTitle: "Gemini request",
       rightEmpty: "It is refused before anything is made for Gemini.",
     });
-    this.fields.show(null, notes);
+    this.fields.show(null, notes, "It is refused as a whole, before its fields are looked at.");
+    this.tabs.setCount("fields", notes.length, "losses");
     this.copy.show({ request: "", upstream_request: "", method: "POST", path: "" });
-    this.run.show({ path: "", request: "" });
+    this.run.show({ path: "", request: "", why: isJson(request) ? REFUSED : NO_JSON });
     return undefined;
   }
 
@@ -249,6 +254,15 @@ export class Paste {
     setText(this.every.said, "");
     this.text.value = this.text.value.replace(named, (_, key) => `${key}${JSON.stringify(model)}`);
     this.#soon(0);
+  }
+}
+
+function isJson(text) {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
   }
 }
 
