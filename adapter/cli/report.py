@@ -1,6 +1,7 @@
 """`adapter report`."""
 
 import datetime
+import re
 import sys
 from collections.abc import Callable, Sequence
 from difflib import get_close_matches
@@ -19,6 +20,7 @@ from adapter.cli.documented import DocumentedError
 from adapter.cli.help import SettingsCommand
 from adapter.cli.options import load_settings, today, with_settings
 from adapter.cli.prediction import predicted_error
+from adapter.emulator.core.models import models as emulated
 from adapter.report.document import GENERATING, CodeReport, Lint, Report, report_of
 from adapter.report.examples import examples_of
 from adapter.report.files import files_below
@@ -29,14 +31,14 @@ from adapter.report.prices import price_table
 from adapter.report.run import InterruptedRun, ReportRun
 from adapter.report.schemas import linted
 from adapter.report.tally import TrafficTally
-from adapter.report.thresholds import Threshold, refused
+from adapter.report.thresholds import Threshold, new_losses, refused
 from adapter.report.verdicts import Judge, Route, Target
 from adapter.server.http.router import Router
 from adapter.server.pipeline.endpoint import Endpoint, router_of
 from adapter.server.pipeline.openai_tokens import detokenizer
 from adapter.server.routes import ENDPOINTS
 from adapter.settings import Catalogue, Settings, catalogue, find_served_model, options
-from adapter.translate.core.capabilities import ServedModel
+from adapter.translate.core.capabilities import ServedModel, bare_name, capabilities_of
 from adapter.wire.base import encode
 
 MAPPED = "as mapped"
@@ -53,11 +55,15 @@ class Unusable(DocumentedError):
 
 
 class Question(NamedTuple):
-    """What is asked about the recording; the worker processes make their judge from it."""
+    """What is asked about the recording; the worker processes make their judge from it.
+
+    `shown` is the target whose losses are listed, and by which a build is judged.
+    """
 
     settings: Settings
     day: datetime.date
     models: tuple[str, ...]
+    shown: str
 
 
 class Outputs(NamedTuple):
@@ -73,7 +79,7 @@ class Outputs(NamedTuple):
 @click.command(cls=SettingsCommand)
 @click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
 @click.option("--on", "day", type=click.DateTime(["%Y-%m-%d"]), help="The day to ask about, in UTC.  [default: today]")
-@click.option("--targets", default="all", show_default=True, help="Gemini models, with commas; all; or mapped alone.")
+@click.option("--targets", default="all", show_default=True, help="Gemini models, with commas; all; or mapped.")
 @click.option("--html", type=click.Path(path_type=Path), help="Write a page that needs no other file and no network.")
 @click.option("--redact/--no-redact", default=True, show_default=True, help="Mask texts and values on the page.")
 @click.option("--json", type=click.Path(path_type=Path), help="Write the report as JSON.")
@@ -83,7 +89,9 @@ class Outputs(NamedTuple):
 @click.option(
     "--baseline", type=click.Path(exists=True, path_type=Path), help="An older report's JSON to compare with."
 )
-@click.option("--fail-on", help="SEVERITY or new:SEVERITY: leave with 1 where losses on the map are as severe.")
+@click.option(
+    "--fail-on", help="SEVERITY or new:SEVERITY: leave with 1 where losses on the shown target are as severe."
+)
 @click.option("--processes", type=click.IntRange(1), help="Processes that translate.  [default: one per core]")
 @click.option(
     "--saved", type=click.Path(path_type=Path), help="Keep an interrupted run in this file, and go on from it."
@@ -113,12 +121,16 @@ def report(  # noqa: PLR0913 - one argument for each flag
     """
     threshold = _threshold(fail_on, baseline)
     settings, asked = load_settings(config, flags), day.date() if day else today()
-    question = Question(settings, asked, _models(targets, catalogue(settings, asked)))
+    models, shown = _models(targets, catalogue(settings, asked))
+    question = Question(settings, asked, models, shown)
     older = _read(baseline)
     made, tally = _run(paths, question, processes, saved)
-    print_summary(Console(), made, MAPPED)
-    failing = refused(made, MAPPED, threshold, older) if threshold else []
-    _write(Outputs(html, json, markdown, junit, sarif), made, failing, partial(_page, made, tally, question, redact))
+    print_summary(Console(), made, shown)
+    if older is not None:
+        _compare(made, older, shown)
+    failing = refused(made, shown, threshold, older) if threshold else []
+    outputs = Outputs(html, json, markdown, junit, sarif)
+    _write(outputs, made, shown, failing, partial(_page, made, tally, question, redact))
     if not made.requests:
         click.echo("There is no request in these files.", err=True)
         sys.exit(UNUSABLE)
@@ -148,29 +160,51 @@ def _read(baseline: Path | None) -> Report | None:
         raise Unusable(f"{baseline} is not the JSON of a report: {error}", "migration.md") from None
 
 
-def _models(targets: str, table: Catalogue) -> tuple[str, ...]:
-    """The models to compare. `all`: those with a known price that the platform serves on that day."""
-    if targets == "mapped":
-        return ()
-    if targets != "all":
-        names = tuple(dict.fromkeys(name.strip() for name in targets.split(",") if name.strip()))
-        for name in names:
-            _warn_if_unknown(name, table)
-        return names
+def _compare(made: Report, older: Report, target: str) -> None:
+    """Tell which losses on a target an older report lacks."""
+    if all(one.name != target for one in older.targets):
+        click.echo(f"The baseline has no target {target}: all of its losses count as new.", err=True)
+        return
+    new = [one.code for one in new_losses(made, target, older)]
+    click.echo(f"New since the baseline, on {target}: {', '.join(new)}." if new else f"Nothing is new on {target}.")
+
+
+def _models(targets: str, table: Catalogue) -> tuple[tuple[str, ...], str]:
+    """The models to compare, and the target whose losses are shown: the first one named, unless the map is named too.
+
+    `all`: the models with a known price that generate or embed, also those that have ended by that day.
+    """
+    names = tuple(dict.fromkeys(name.strip() for name in targets.split(",") if name.strip()))
+    if names != ("all",):
+        models = tuple(name for name in names if name not in ("mapped", MAPPED))
+        for name in models:
+            _check_known(name, table)
+        return models, models[0] if models and models == names else MAPPED
     known = (price.model for price in price_table().price if price.model.startswith("gemini-") and price.output)
     served = (
         (name, find_served_model(name, table)) for name in known if "-latest" not in name and "-preview" not in name
     )
-    return tuple(name for name, model in served if model.model == name and not model.row.served_by)
+    return tuple(name for name, model in served if model.name == name and not model.row.served_by), MAPPED
 
 
-def _warn_if_unknown(name: str, table: Catalogue) -> None:
-    """Say which row judges a name without a price: it may be new, or mistyped."""
-    if price_table().price_of(name) is None:
-        near = get_close_matches(name, [price.model for price in price_table().price], 1)
-        hint = f" (did you mean {near[0]}?)" if near else ""
-        row = find_served_model(name, table).row.pattern
-        click.echo(f"No price of {name} is known{hint}; what it takes is that of {row}.", err=True)
+_VERSION = re.compile(r"-(?:\d|preview|exp)[\w-]*$")
+
+
+def _check_known(name: str, table: Catalogue) -> None:
+    """Refuse a mistyped name: one of no model that is known, by itself or without its version, and of no own row."""
+    bare = bare_name(name)
+    known = [*(price.model for price in price_table().price if price.model.startswith("gemini-")), *emulated()]
+    served = find_served_model(name, table)
+    is_own = capabilities_of(served.name, table.model, table.day) not in catalogue(Settings(), table.day).model
+    if bare in known or _VERSION.sub("", bare) in known or served.name != bare or is_own:
+        if price_table().price_of(name) is None:
+            click.echo(f"No price of {name} is known; what it takes is that of {served.row.pattern}.", err=True)
+        return
+    [near] = get_close_matches(bare, known, 1, cutoff=0)
+    raise click.BadParameter(
+        f"no model {name} is known; the nearest name is {near}. A row of --capabilities makes a new model known.",
+        param_hint="--targets",
+    )
 
 
 def _run(
@@ -193,21 +227,22 @@ def _run(
         except (InterruptedRun, OSError) as error:
             raise Unusable(str(error), "migration.md") from None
     table = catalogue(question.settings, question.day)
-    rows = {model: find_served_model(model, table).row for model in question.models}
+    models = {model: find_served_model(model, table) for model in question.models}
     made = report_of(
         result,
         files=len(files),
         day=question.day,
         made=today(),
         platform=table.platform,
-        rows=rows,
+        models=models,
+        rows=table.model,
         lint=_lint(question),
     )
     return made, result.tally
 
 
 def _page(made: Report, tally: TrafficTally, question: Question, is_masked: bool) -> bytes:
-    judge = make_judge(question._replace(models=()))
+    judge = make_judge(question._replace(models=(), shown=MAPPED))
     mapped = tally.targets.get(MAPPED)
     examples = examples_of(mapped, judge, MAPPED, is_masked=is_masked) if mapped else []
     return html_page.render(made, MAPPED, examples, lint=_lint(question), is_masked=is_masked).encode()
@@ -231,6 +266,8 @@ def make_judge(question: Question) -> Judge:
         predicted_errors,
         partial(find_route, router_of(ENDPOINTS, question.settings)),
         detokenizer(),
+        why_ended=partial(why_ended, table),
+        shown=question.shown,
     )
 
 
@@ -254,6 +291,13 @@ def predicted_errors(model: str, method: str, body: msgspec.Struct) -> list[str]
     return [str(error["message"])] if error else []
 
 
+def why_ended(table: Catalogue, served: ServedModel) -> str:
+    """Why a model that answers for a name no longer does: it has ended, and has no successor. "" where it answers."""
+    if not served.row.has_ended(table.platform, table.day):
+        return ""
+    return f"{served.model} ended on {served.row.until[table.platform]}, and nothing answers in its place."
+
+
 def find_route(router: Router[Endpoint], path: str) -> Route:
     """What the server does with a POST to a path."""
     match = router.match(path, "POST")
@@ -271,15 +315,15 @@ def accepts_schema(dialect: str, schema: bytes) -> bool:
     return predicted_error("gemini-3.8-flash", "generateContent", body) is None
 
 
-def _write(outputs: Outputs, made: Report, failing: list[CodeReport], page: Callable[[], bytes]) -> None:
-    target = next((one for one in made.targets if one.name == MAPPED), None)
+def _write(outputs: Outputs, made: Report, shown: str, failing: list[CodeReport], page: Callable[[], bytes]) -> None:
+    target = next((one for one in made.targets if one.name == shown), None)
     _save(outputs.html, page)
     _save(outputs.json, lambda: msgspec.json.format(msgspec.json.encode(made), indent=2))
-    _save(outputs.markdown, lambda: markdown.render(made, MAPPED).encode())
+    _save(outputs.markdown, lambda: markdown.render(made, shown).encode())
     if target is not None:
         _save(outputs.junit, lambda: junit.render(made, target, failing).encode())
-        shown = sarif.document(made, target, __version__)
-        _save(outputs.sarif, lambda: orjson.dumps(shown, option=orjson.OPT_INDENT_2))
+        log = sarif.document(made, target, __version__)
+        _save(outputs.sarif, lambda: orjson.dumps(log, option=orjson.OPT_INDENT_2))
 
 
 def _save(path: Path | None, content: Callable[[], bytes]) -> None:

@@ -2,7 +2,7 @@
 
 import datetime
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -12,8 +12,8 @@ from adapter.report.prices import price_table
 from adapter.report.run import Result
 from adapter.report.schemas import SchemaLoss
 from adapter.report.tally import CodeCount, SchemaCount, TargetTally
-from adapter.report.verdicts import NOT_SERVED
-from adapter.translate.core.capabilities import ModelCapabilities, Platform
+from adapter.report.verdicts import ENDED, NOT_SERVED
+from adapter.translate.core.capabilities import ModelCapabilities, Platform, ServedModel, capabilities_of
 from adapter.translate.core.catalogue import CODES
 from adapter.translate.core.codes import Code, Severity
 
@@ -40,6 +40,14 @@ _NOT_SERVED = Code(
     "OpenAI has this endpoint and the adapter does not: requests are answered with 404.",
     "Call what the error names.",
 )
+_ENDED = Code(
+    ENDED,
+    Severity.BREAKS,
+    "The model has ended, and no other one answers in its place.",
+    "Map to a model that lasts.",
+)
+_OWN_CODES = {NOT_SERVED: _NOT_SERVED, ENDED: _ENDED}
+"""Losses that the report alone knows; the ledger has no codes for them."""
 
 Lint = Callable[[bytes], Any]
 """The schema to send in place of another one; None where there is none."""
@@ -87,12 +95,14 @@ class LimitReport(msgspec.Struct, frozen=True, kw_only=True):
 class TargetReport(msgspec.Struct, frozen=True, kw_only=True):
     """One target: grades of requests and of conversations (by their worst request), losses, predicted errors, costs.
 
-    `ends`: the day on which the platform stops to serve it, if one is known. `limits` are those of one model; None for
-    a target that is several.
+    `ends`: the day on which the platform stops to serve it, if one is known. From then on the target is judged as
+    `successor`, which answers in its place; without one every request breaks. `limits` are those of one model; None
+    for a target that is several.
     """
 
     name: str
     ends: datetime.date | None
+    successor: str = ""
     limits: LimitReport | None
     models: dict[str, int]
     requests: dict[str, int]
@@ -125,7 +135,7 @@ class EndpointReport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SchemaReport(msgspec.Struct, frozen=True, kw_only=True):
-    """A schema of a tool or a format that loses something on the map's target, and `linted`: what to send in its place.
+    """A schema of a tool or a format that loses something on the shown target, and `linted`: what to send in its place.
 
     `linted` is None where no schema is taken without a loss.
     """
@@ -177,16 +187,18 @@ def report_of(
     day: datetime.date,
     made: datetime.date,
     platform: Platform,
-    rows: Mapping[str, ModelCapabilities],
+    models: Mapping[str, ServedModel],
+    rows: Sequence[ModelCapabilities],
     lint: Lint,
 ) -> Report:
     """The report on a run's result; targets and models in a fixed order, the best and the most asked first.
 
-    `rows` has the targets that are one model, with its row.
+    `models` has the targets that are one model, with what answers for it; `rows` the capability rows.
     """
     table = price_table()
     tally = result.tally
-    targets = [_target(name, target, rows.get(name), platform) for name, target in tally.targets.items()]
+    ends = {name: capabilities_of(one.name, rows, day).until.get(platform) for name, one in models.items()}
+    targets = [_target(name, target, models.get(name), ends.get(name)) for name, target in tally.targets.items()]
     targets.sort(key=lambda one: (_badness(one.requests), one.cost.dollars, one.name))
     lasting = [one.name for one in targets if one.ends is None or one.ends - day > SOON]
     return Report(
@@ -213,14 +225,23 @@ def report_of(
     )
 
 
-def _target(name: str, tally: TargetTally, row: ModelCapabilities | None, platform: Platform) -> TargetReport:
+def ending(target: TargetReport, day: datetime.date) -> str:
+    """A sentence on a target that has ended by a day: when, and as what it is judged; "" for one that has not."""
+    if target.ends is None or target.ends > day:
+        return ""
+    judged = f"judged as {target.successor}, which answers" if target.successor else "nothing answers"
+    return f"{target.name} ended on {target.ends}: {judged} in its place."
+
+
+def _target(name: str, tally: TargetTally, served: ServedModel | None, ends: datetime.date | None) -> TargetReport:
     codes = [_code(code, count) for code, count in tally.codes.items()]
     order = list(Severity)
     codes.sort(key=lambda one: (order.index(Severity(one.severity)), -one.requests, one.code))
     return TargetReport(
         name=name,
-        ends=row.until.get(platform) if row else None,
-        limits=_limits(tally, row) if row else None,
+        ends=ends,
+        successor=served.model if served and served.reason else "",
+        limits=_limits(tally, served.row) if served else None,
         models=dict(tally.models.most_common()),
         requests=_graded(tally.requests),
         conversations=_graded(tally.conversations()),
@@ -281,7 +302,7 @@ def _badness(requests: dict[str, int]) -> tuple[int, ...]:
 
 
 def _code(code: str, count: CodeCount) -> CodeReport:
-    described = CODES.get(code, _NOT_SERVED)
+    described = _OWN_CODES.get(code) or CODES[code]
     return CodeReport(
         code=code,
         severity=count.severity.value,

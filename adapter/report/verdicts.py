@@ -35,8 +35,14 @@ class Route(NamedTuple):
 
 FindRoute = Callable[[str], Route]
 
+WhyEnded = Callable[[ServedModel], str]
+"""Why a model no longer answers; "" where it does."""
+
 NOT_SERVED = "unsupported-endpoint"
 """What stands for a code where the adapter has no endpoint: the request is answered with 404."""
+
+ENDED = "model-ended"
+"""What stands for a code where a model has ended and nothing answers in its place."""
 
 
 class Target(NamedTuple):
@@ -82,7 +88,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Judgement(NamedTuple):
-    """What is known of one request: a verdict for each target, and the schemas that lose something on the first one.
+    """What is known of one request: a verdict for each target, and the schemas that lose something on one of them.
 
     `other` is the path of an endpoint whose requests are not translated; where it is served there are no verdicts.
     """
@@ -95,7 +101,8 @@ class Judgement(NamedTuple):
 class Judge:
     """Judges requests against targets. One per process; it remembers nothing of a request.
 
-    `find_route` tells of paths that are not translated. `detokenize` reads prompts that are token numbers.
+    `find_route` tells of paths that are not translated. `detokenize` reads prompts that are token numbers. `shown` is
+    the target whose lossy schemas are kept, the first one without it.
     """
 
     def __init__(
@@ -105,8 +112,13 @@ class Judge:
         validate: Validate,
         find_route: FindRoute,
         detokenize: Detokenize | None = None,
+        *,
+        why_ended: WhyEnded | None = None,
+        shown: str = "",
     ) -> None:
         self._targets = targets
+        self._why_ended = why_ended
+        self._shown = shown or targets[0].name
         self._options = options
         self._validate = validate
         self._find_route = find_route
@@ -131,8 +143,10 @@ class Judge:
                 verdict = _refuse(target, served, error)
             else:
                 verdict = self._translated(target, served, translation)
+            if self._why_ended and (why := self._why_ended(served)):
+                verdict = _end(verdict, why)
             verdicts.append(verdict)
-            if target is self._targets[0]:
+            if target.name == self._shown:
                 schemas = list(lossy_schemas(recorded.body, verdict.notes))
         return Judgement(verdicts, schemas)
 
@@ -164,6 +178,11 @@ def _refuse(target: Target, served: ServedModel, error: Rejected) -> Verdict:
     losses = (loss, *(one for one in _losses(error.notes) if one != loss))
     notes = error.notes if error.note in error.notes else [error.note, *error.notes]
     return Verdict(target=target.name, model=served.model, losses=losses, notes=notes, failure=str(error))
+
+
+def _end(verdict: Verdict, why: str) -> Verdict:
+    losses = (Loss(ENDED, Severity.BREAKS, "model"), *verdict.losses)
+    return msgspec.structs.replace(verdict, losses=losses, errors=(why,))
 
 
 def _losses(notes: Sequence[Note]) -> tuple[Loss, ...]:

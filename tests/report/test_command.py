@@ -1,6 +1,7 @@
 """`adapter report` from the shell's side: what it prints, writes and answers to a build, by hand-worked counts."""
 
 import json
+import re
 from xml.etree import ElementTree
 
 import orjson
@@ -9,6 +10,7 @@ from click.testing import CliRunner
 
 from adapter.cli import main
 from adapter.cli.report import MAPPED
+from tests.tools import traffic
 
 SECRET = "the launch is on the ninth"
 TOOL = {
@@ -172,7 +174,7 @@ def test_code_hosts_get_places_and_pull_requests_get_tables(tmp_path, recording)
     lines = {result["locations"][0]["physicalLocation"]["region"]["startLine"] for result in run["results"]}
     assert lines <= {2, 3, 4, 5}
     text = (tmp_path / "losses.md").read_text()
-    assert f"## Losses on {MAPPED}" in text
+    assert "## Losses on gemini-3.8-flash" in text
     assert "| `user-not-sent` | cosmetic | 2 | 1 |" in text
 
 
@@ -188,7 +190,115 @@ def test_the_summary_fits_into_eighty_columns_and_begins_with_what_happens_today
     assert result.stderr.endswith(f"Wrote {tmp_path / 'page.html'}.\n")
 
 
-def test_a_target_without_a_price_is_judged_by_its_row_and_told(recording):
-    result = report(recording, "--targets", "gemini-3.8-flsh")
-    assert result.exit_code == 0
-    assert "No price of gemini-3.8-flsh is known (did you mean gemini-3.8-flash?)" in result.stderr
+@pytest.mark.parametrize(
+    ("targets", "shown"),
+    [
+        ("gemini-2.5-flash", "gemini-2.5-flash"),
+        ("gemini-2.5-flash,gemini-3.8-flash", "gemini-2.5-flash"),
+        ("gemini-2.5-flash,mapped", MAPPED),
+        ("mapped", MAPPED),
+        ("all", MAPPED),
+    ],
+)
+def test_losses_and_gate_are_those_of_the_first_target_named(tmp_path, recording, targets, shown):
+    # Gemini 2.5 takes the temperature that the mapped Gemini 3.8 ignores; what no model takes is left out.
+    recording.write_bytes(b"\n".join(map(orjson.dumps, TRAFFIC[:4])))
+    junit, sarif, text = (tmp_path / name for name in ("losses.xml", "losses.sarif", "losses.md"))
+    files = ("--junit", junit, "--sarif", sarif, "--markdown", text)
+    result = report(recording, "--targets", targets, "--fail-on", "changes-answers", *files)
+    is_lost = shown == MAPPED
+    assert result.exit_code == is_lost, result.output
+    assert f"Losses on {shown}\n" in re.sub(" +\n", "\n", result.stdout)
+    assert f"## Losses on {shown}\n" in text.read_text()
+    assert shown in ElementTree.parse(junit).getroot().get("name")
+    assert ("sampling-ignored" in junit.read_text(), "sampling-ignored" in sarif.read_text()) == (is_lost, is_lost)
+
+
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [
+        ("gemini-3.8-flsh", "gemini-3.8-flash"),
+        ("gemini-2.5-flash-lte", "gemini-2.5-flash-lite"),
+        ("gemini-9", "gemini-"),
+    ],
+)
+def test_a_mistyped_target_is_refused_with_the_nearest_name(recording, name, near):
+    result = report(recording, "--targets", f"gemini-3.8-flash,{name}")
+    assert result.exit_code == 2
+    words = " ".join(re.sub("[│╭╮╰╯─]", " ", result.output).split())
+    assert f"no model {name} is known; the nearest name is {near}" in words
+
+
+def test_versions_and_models_of_ones_own_are_no_typing_errors(tmp_path, recording):
+    own = tmp_path / "own.toml"
+    own.write_text('[[model]]\npattern = "gemini-9*"\nsource = "a test"\ndate = "2026-11-30"\n')
+    names = "gemini-2.5-flash-001,models/gemini-3.8-flash,gemini-9"
+    result = report(recording, "--targets", names, "--capabilities", own)
+    assert result.exit_code == 0, result.output
+    assert "No price of gemini-9 is known; what it takes is that of gemini-9*." in result.stderr
+
+
+@pytest.mark.parametrize("targets", ["all", "gemini-2.5-flash,gemini-3.1-flash-lite"])
+def test_ended_models_are_shown_with_their_day_and_what_answers(tmp_path, recording, targets):
+    files = ("--json", tmp_path / "later.json", "--markdown", tmp_path / "later.md")
+    result = report(recording, "--targets", targets, "--on", "2027-05-08", *files)
+    assert result.exit_code == 0, result.output
+    document = json.loads((tmp_path / "later.json").read_text())
+    routed, retired = (by_name(document)[name] for name in ("gemini-2.5-flash", "gemini-3.1-flash-lite"))
+    assert (routed["ends"], routed["successor"]) == ("2026-12-01", "gemini-3.5-flash-lite")
+    assert (retired["ends"], retired["successor"]) == ("2027-05-07", "")
+    assert routed["requests"]["breaks"] == 1
+    assert retired["requests"]["breaks"] == retired["codes"][0]["requests"] == 5
+    assert (retired["codes"][0]["code"], retired["codes"][0]["severity"]) == ("model-ended", "breaks")
+    sentences = [
+        "gemini-2.5-flash ended on 2026-12-01: judged as gemini-3.5-flash-lite, which answers in its place.",
+        "gemini-3.1-flash-lite ended on 2027-05-07: nothing answers in its place.",
+    ]
+    for shown in (result.stdout, (tmp_path / "later.md").read_text()):
+        assert all(sentence in " ".join(shown.split()) for sentence in sentences)
+    assert not {one["best"] for one in document["asked"]} & {"gemini-2.5-flash", "gemini-3.1-flash-lite"}
+
+
+def test_the_day_before_its_end_a_model_is_judged_as_ever(tmp_path, recording):
+    report(recording, "--targets", "gemini-3.1-flash-lite", "--on", "2027-05-06", "--json", tmp_path / "before.json")
+    target = by_name(json.loads((tmp_path / "before.json").read_text()))["gemini-3.1-flash-lite"]
+    assert (target["requests"]["breaks"], target["ends"]) == (1, "2027-05-07")
+
+
+def test_a_map_to_a_model_that_has_ended_breaks_every_request(tmp_path, recording):
+    options = ("--targets", "mapped", "--models", "gpt-4o*=gemini-3.1-flash-lite", "--on", "2027-05-07")
+    result = report(recording, *options, "--fail-on", "breaks")
+    assert result.exit_code == 1
+    assert "model-ended" in result.output.splitlines()[-1]
+
+
+def test_losses_in_the_terminal_have_their_severity_and_long_lists_say_how_much_more(tmp_path):
+    path = tmp_path / "many.jsonl"
+    # The same texts each time: one conversation.
+    path.write_bytes(b"\n".join(orjson.dumps(TRAFFIC[1] | {"model": f"gpt-4o-{number}"}) for number in range(15)))
+    result = report(path)
+    assert "3 more: --json or --html has all" in result.stdout
+    [row] = [line for line in result.stdout.splitlines() if line.startswith("sampling-ignored")]
+    assert row.split()[1:4] == ["changes-answers", "15", "1"]
+    assert max(map(len, (line for line in result.stdout.splitlines() if not line.startswith("--models")))) <= 80
+
+
+def test_a_baseline_says_what_is_new(tmp_path, recording):
+    old = tmp_path / "old.json"
+    report(recording, "--json", old)
+    assert "Nothing is new on gemini-3.8-flash." in report(recording, "--baseline", old).output
+    recording.write_bytes(recording.read_bytes() + b"\n" + orjson.dumps(TRAFFIC[0] | {"logit_bias": {"1": 1}}))
+    worse = report(recording, "--baseline", old)
+    assert "New since the baseline, on gemini-3.8-flash: logit-bias" in worse.output
+    other = report(recording, "--baseline", old, "--targets", "gemini-4-argon")
+    assert "The baseline has no target gemini-4-argon: all of its losses count as new." in other.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"), [((), "how many requests"), (("5", "x.jsonl"), "a folder of recordings")]
+)
+def test_traffic_without_a_corpus_is_told_in_a_sentence(tmp_path, monkeypatch, arguments, words):
+    monkeypatch.setattr(traffic, "ROOT", None)
+    monkeypatch.chdir(tmp_path)
+    assert words in traffic.main(arguments)
+    assert not list(tmp_path.iterdir())

@@ -1,11 +1,12 @@
-"""Recorded traffic, as much as one wants: `python -m tests.tools.traffic 100000 traffic.jsonl`.
+"""Recorded traffic, as much as one wants: `.venv/bin/python -m tests.tools.traffic 100000 traffic.jsonl`.
 
-Requests and answers of the corpus (ADAPTER_CORPUS), repeated with changes: texts, ids and models differ from copy to
-copy, so that nothing is found in a cache, and conversations stay apart. The same number gives the same file.
+Requests and answers of the corpus (ADAPTER_CORPUS, a folder of recordings), repeated with changes: texts, ids and
+models differ from copy to copy, so that nothing is found in a cache, and conversations stay apart. The same number
+gives the same file.
 """
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import count, islice
 from pathlib import Path
 from random import Random
@@ -67,5 +68,16 @@ def write(number: int, path: Path) -> None:
             file.write(line + b"\n")
 
 
+def main(arguments: Sequence[str]) -> str:
+    """Write what the arguments ask for; the answer says why that is not possible, "" where it was."""
+    if len(arguments) != 2 or not arguments[0].isdecimal():
+        return "Say how many requests to write, and into which file: 100000 traffic.jsonl"
+    missing = [name for name in FILES if ROOT is None or not (Path(ROOT) / name).is_file()]
+    if missing:
+        return f"ADAPTER_CORPUS must name a folder of recordings that has {', '.join(missing)}."
+    write(int(arguments[0]), Path(arguments[1]))
+    return ""
+
+
 if __name__ == "__main__":
-    write(int(sys.argv[1]), Path(sys.argv[2]))
+    sys.exit(main(sys.argv[1:]) or 0)

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 
 import orjson
 
-from adapter.report.document import GRADES, Report, SchemaReport, TargetReport, model_map
+from adapter.report.document import GRADES, Report, SchemaReport, TargetReport, ending, model_map
 
 MOST_SCHEMAS = 10
 
@@ -40,9 +40,18 @@ def _few(report: Report) -> Iterable[tuple[str, int]]:
 
 
 def _targets(report: Report) -> str:
-    rows = [[one.name, *(f"{one.requests[grade]:,}" for grade in GRADES), _dollars(one)] for one in report.targets]
+    rows = [
+        [one.name, *(f"{one.requests[grade]:,}" for grade in GRADES), _dollars(one), _ends(one, report)]
+        for one in report.targets
+    ]
     source = f"Costs: {report.prices}, {report.prices_date}; requests without counted tokens are left out."
-    return "## Targets\n\n" + _table(["target", *GRADES, "US dollars"], rows) + "\n\n" + source
+    endings = [f"- {sentence}" for one in report.targets if (sentence := ending(one, report.day))]
+    table = _table(["target", *GRADES, "US dollars", "ends"], rows)
+    return "\n\n".join(["## Targets", table, *(["\n".join(endings)] if endings else []), source])
+
+
+def _ends(target: TargetReport, report: Report) -> str:
+    return f"{target.ends or ''}{' (ended)' if ending(target, report.day) else ''}"
 
 
 def _dollars(target: TargetReport) -> str:

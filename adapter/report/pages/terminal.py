@@ -5,7 +5,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from adapter.report.document import GRADES, SOON, Report, TargetReport, model_map
+from adapter.report.document import GRADES, SOON, Report, TargetReport, ending, model_map
 
 _STYLES = {"breaks": "bold red", "changes-answers": "yellow", "costs": "cyan", "cosmetic": "dim", "lossless": "green"}
 MOST_TARGETS = 12
@@ -16,6 +16,9 @@ def print_summary(console: Console, report: Report, target: str) -> None:
     """Formats, targets, models and the losses on one target, as wide as the terminal."""
     _print_sources(console, report)
     console.print(_targets(report, target))
+    for one in report.targets:
+        if sentence := ending(one, report.day):
+            console.print(sentence, style="bold red", highlight=False, markup=False)
     console.print(_asked(report))
     if setting := model_map(report):
         console.print(Text(f"--models {setting}", style="bold"), soft_wrap=True)
@@ -60,7 +63,8 @@ def _targets(report: Report, target: str) -> Table:
     ordered = sorted(report.targets, key=lambda one: one.name != target)
     for one in ordered[:MOST_TARGETS]:
         dollars = f"{one.cost.dollars:,.2f}" if one.cost.priced else "unknown"
-        ends = Text(str(one.ends or ""), style="bold red" if one.ends and one.ends - report.day <= SOON else "")
+        day = f"{one.ends or ''}\nended" if ending(one, report.day) else str(one.ends or "")
+        ends = Text(day, style="bold red" if one.ends and one.ends - report.day <= SOON else "")
         table.add_row(one.name, *(f"{one.requests[grade]:,}" for grade in GRADES), dollars, ends)
     if len(report.targets) > MOST_TARGETS:
         table.caption = f"and {len(report.targets) - MOST_TARGETS} more: see --json or --html"
@@ -73,14 +77,19 @@ def _asked(report: Report) -> Table:
         ends = str(one.shutdown or "")
         style = "bold red" if one.shutdown and one.shutdown <= report.day else ""
         table.add_row(one.name or "(none)", f"{one.requests:,}", Text(ends, style=style), one.best)
+    if len(report.asked) > MOST_TARGETS:
+        table.caption = f"{len(report.asked) - MOST_TARGETS} more: --json or --html has all"
     return table
 
 
 def _print_losses(console: Console, target: TargetReport) -> None:
-    table = _table(f"\nLosses on {target.name}", "code", "requests", "conversations", "what is lost")
+    table = _table(f"\nLosses on {target.name}", "code", "severity", "requests", "conver-\nsations", "what is lost")
     for one in target.codes:
         style = _STYLES[one.severity]
-        table.add_row(Text(one.code, style=style), f"{one.requests:,}", f"{one.conversations:,}", one.meaning)
+        counts = (f"{one.requests:,}", f"{one.conversations:,}")
+        table.add_row(Text(one.code, style=style), Text(one.severity, style=style), *counts, one.meaning)
+    if target.codes:
+        table.caption = "--markdown and --html say what to do about each"
     console.print(table)
     console.print()
     for text, count in list(target.errors.items())[:MOST_REASONS]:
