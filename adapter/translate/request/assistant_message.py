@@ -91,6 +91,8 @@ def _replayed(
         return None
     own = _decoded(extra.parts) if extra is not None and present(extra.parts) else None
     stored = _decoded(record.record.parts) if record is not None else None
+    if stored and not _may_be(known.message, stored):
+        stored = None
     visible = Visible(text_of(known.message.content), images, calls)
     path = f"[{known.index}]"
     # What the client carries itself comes first; the parts of a Responses history have no signatures.
@@ -113,6 +115,15 @@ def _record_with_parts(known: KnownAnswer, turns: Turns) -> Found | None:
         if one is not None and one.agrees and present(one.record.parts) and _is_from_here(one, turns):
             return one
     return None
+
+
+def _may_be(message: Message, stored: Sequence[Part]) -> bool:
+    """Whether a stored answer has the signature that the client carries with its text.
+
+    A trimmed history may say the same words in the same place as another turn; the signature tells the two apart.
+    """
+    own = signatures.carried_by_text(message)
+    return own is None or any(part.thought_signature == own for part in stored)
 
 
 def _is_from_here(found: Found | None, turns: Turns) -> bool:

@@ -218,3 +218,14 @@ def test_a_call_of_a_custom_tool_is_known_by_its_input() -> None:
     edited = {**custom, "custom": {"name": "run", "input": "rm"}}
     parts, _ = sent({"role": "assistant", "content": None, "tool_calls": [edited]}, records, tools=tools)
     assert signatures(parts) != ["c2ln"]
+
+
+def test_an_answer_with_its_own_signature_is_not_taken_for_another_one_with_the_same_words() -> None:
+    """A trimmed history may say in one place what another turn said there."""
+    message, records = told(*RAN)
+    own = {"role": "assistant", "content": message["content"]}
+    assert "executableCode" in sent(own, records)[0][0]
+    own["extra_content"] = {"google": {"thought_signature": "b3du"}}
+    assert sent(own, records)[0] == [{"text": "so", "thoughtSignature": "b3du"}]
+    own["extra_content"] = {"google": {"thought_signature": "dGV4dA=="}}
+    assert "executableCode" in sent(own, records)[0][0]
