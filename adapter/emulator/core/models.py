@@ -15,6 +15,7 @@ DEFAULT_SIZES = ("1K", "2K", "4K")
 class Model(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One model and what it can do.
 
+    `extreme_ratios`: it knows the picture ratios 1:4, 4:1, 1:8 and 8:1. `transcribes`: it writes down what it hears.
     `speaks_wav`: speech is a WAV file unless `responseFormat` asks for something else; earlier models know no formats.
     `shutdown`: the first day (UTC) on which AI Studio no longer serves it; then `routes_to` answers, or nothing does.
     """
@@ -52,7 +53,9 @@ class Model(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     logprobs: bool = False
     image_sizes: tuple[str, ...] = DEFAULT_SIZES
     image_tokens: int = 0
+    extreme_ratios: bool = True
     speaks_wav: bool = False
+    transcribes: bool = False
     dimensions: int = 0
     embeds_media: bool = False
 

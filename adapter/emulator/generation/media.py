@@ -2,16 +2,29 @@
 
 import hashlib
 import math
+import re
 import struct
 import zlib
-from typing import Any
+from typing import Any, NamedTuple
 
 SAMPLE_RATE = 24_000
 SPEECH_TYPE = f"audio/L16;codec=pcm;rate={SAMPLE_RATE}"
 WAV_TYPE = "audio/wav"
 PNG_HEADER = b"\x89PNG\r\n\x1a\n"
-UNIT = 16
-"""Pixels per unit of the aspect ratio's shorter side."""
+SIZES = {"512": 1, "1K": 2, "2K": 4, "4K": 8}
+"""Sizes of pictures, in halves of 1K."""
+
+PIXELS = {
+    "1:1": (1024, 1024), "1:4": (512, 2048), "1:8": (384, 3072), "2:3": (848, 1264), "3:2": (1264, 848),
+    "3:4": (896, 1200), "4:1": (2048, 512), "4:3": (1200, 896), "4:5": (928, 1152), "5:4": (1152, 928),
+    "8:1": (3072, 384), "9:16": (768, 1376), "16:9": (1376, 768), "21:9": (1584, 672),
+}  # fmt: skip
+"""Pixels of a picture of 1K, by its ratio (ai.google.dev, image generation, 2026-11)."""
+
+BYTE_SAMPLES = SAMPLE_RATE // 50
+LONGEST = 10 * SAMPLE_RATE
+MARK = 1 << 14
+"""A sample above it says a byte of the text; the tone between such samples is quieter."""
 
 
 def describe(part: dict[str, Any]) -> str:
@@ -32,14 +45,17 @@ def pixels(data: bytes) -> str:
     return f", {width}x{height} pixels"
 
 
-def picture(prompt: str, ratio: str) -> bytes:
-    """A PNG of one colour, which the prompt decides, in the ratio asked for."""
-    across, _, down = (ratio or "1:1").partition(":")
-    scale = UNIT / min(int(across), int(down))
-    width, height = round(int(across) * scale), round(int(down) * scale)
-    row = b"\0" + hashlib.sha256(prompt.encode("utf-8", "surrogatepass")).digest()[:3] * width
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return PNG_HEADER + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(row * height)) + chunk(b"IEND", b"")
+def picture(prompt: str, ratio: str, size: str) -> bytes:
+    """A PNG of one colour, which the prompt decides, in the ratio and size asked for."""
+    halves = SIZES[size or "1K"]
+    width, height = (side * halves // 2 for side in PIXELS[ratio or "1:1"])
+    colour = hashlib.sha256(prompt.encode("utf-8", "surrogatepass")).digest()[:3]
+    row = bytes(1 + (width + 7) // 8)
+    header = struct.pack(">IIBBBBB", width, height, 1, 3, 0, 0, 0)
+    packed = zlib.compress(row * height)
+    return PNG_HEADER + b"".join(
+        (chunk(b"IHDR", header), chunk(b"PLTE", colour), chunk(b"IDAT", packed), chunk(b"IEND", b""))
+    )
 
 
 def chunk(kind: bytes, data: bytes) -> bytes:
@@ -60,8 +76,47 @@ def riff(name: bytes, data: bytes) -> bytes:
 
 
 def speech(text: str) -> bytes:
-    """16-bit PCM: a tone of 20 ms per character, at most two seconds."""
-    count = min(max(len(text), 1) * SAMPLE_RATE // 50, 2 * SAMPLE_RATE)
-    pitch = 220 + zlib.crc32(text.encode("utf-8", "surrogatepass")) % 220
-    samples = (round(8_000 * math.sin(2 * math.pi * pitch * n / SAMPLE_RATE)) for n in range(count))
-    return struct.pack(f"<{count}h", *samples)
+    """16-bit PCM: a tone of 20 ms per byte, at most ten seconds; the first sample of each byte says it."""
+    said = text.encode("utf-8", "surrogatepass") or b" "
+    step = max(1, min(BYTE_SAMPLES, LONGEST // len(said)))
+    pitch = 220 + zlib.crc32(said) % 220
+    tone = [round(8_000 * math.sin(2 * math.pi * pitch * n / SAMPLE_RATE)) for n in range(1, step)]
+    return b"".join(struct.pack(f"<{step}h", MARK + byte, *tone) for byte in said)
+
+
+class Speech(NamedTuple):
+    """What a sound says: its text, and the second at which each byte of it begins; `end` is when it ends."""
+
+    text: str
+    starts: list[float]
+    end: float
+
+
+def decode_speech(mime: str, data: bytes) -> Speech | None:
+    """What a sound that this emulator has made says, as raw samples or as a WAV file; None for any other sound."""
+    if data[:4] == b"RIFF" and data[8:12] == b"WAVE":
+        at = data.find(b"data")
+        data = data[at + 8 :] if at >= 0 else b""
+    elif not mime.lower().startswith(("audio/l16", "audio/pcm")):
+        return None
+    samples = struct.unpack(f"<{len(data) // 2}h", data[: len(data) // 2 * 2])
+    places = [place for place, sample in enumerate(samples) if MARK <= sample < MARK + 256]
+    if not places or places[0]:
+        return None
+    said = bytes(samples[place] - MARK for place in places)
+    starts = [place / SAMPLE_RATE for place in places]
+    return Speech(said.decode("utf-8", "replace"), starts, len(samples) / SAMPLE_RATE)
+
+
+def timed_words(sound: Speech) -> list[dict[str, str]]:
+    """Each word with the times between which it is said."""
+    said = sound.text.encode()
+    times = [*sound.starts, *([sound.end] * (len(said) + 1 - len(sound.starts)))]
+    return [
+        {
+            "word": found[0].decode(),
+            "startOffset": f"{times[found.start()]:.3f}s",
+            "endOffset": f"{times[found.end()]:.3f}s",
+        }
+        for found in re.finditer(rb"\S+", said)
+    ]

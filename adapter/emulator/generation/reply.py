@@ -10,13 +10,30 @@ from typing import Any
 import orjson
 
 from adapter.emulator.core import signatures
-from adapter.emulator.core.conversation import Part, Request, audio_format, generation_config, output_format, task
+from adapter.emulator.core.conversation import (
+    Part,
+    Request,
+    audio_format,
+    generation_config,
+    media,
+    output_format,
+    task,
+)
 from adapter.emulator.core.models import Model
 from adapter.emulator.core.tokens import BYTES_PER_TOKEN
 from adapter.emulator.generation.answer import answer_text
 from adapter.emulator.generation.builtin_tools import grounding, server_side
 from adapter.emulator.generation.call_plan import PlannedCall, next_calls
-from adapter.emulator.generation.media import SPEECH_TYPE, WAV_TYPE, picture, speech, wav
+from adapter.emulator.generation.media import (
+    SPEECH_TYPE,
+    WAV_TYPE,
+    decode_speech,
+    describe,
+    picture,
+    speech,
+    timed_words,
+    wav,
+)
 from adapter.emulator.generation.usage import Tally, Usage, thought_tokens
 from adapter.emulator.settings import EmulatorSettings
 
@@ -110,6 +127,8 @@ def call_id(model: Model, seed: bytes, index: int) -> dict[str, str]:
 
 def answer_parts(request: Request, model: Model, number: int) -> list[Part]:
     """The answer itself, in the modality asked for; candidates after the first say which they are."""
+    if model.transcribes:
+        return transcription(request)
     text = answer_text(request)
     if number and output_format(request)[0] == "text/plain":
         text += f" (candidate {number + 1})"
@@ -119,10 +138,34 @@ def answer_parts(request: Request, model: Model, number: int) -> list[Part]:
     stopped = cut_at_stop(text, generation_config(request).get("stopSequences", []))
     parts: list[Part] = [{"text": stopped}] if "TEXT" in asked else []
     if "IMAGE" in asked:
-        ratio = generation_config(request).get("imageConfig", {}).get("aspectRatio", "")
-        data = picture(task(request["contents"]), ratio)
+        wanted = generation_config(request).get("imageConfig", {})
+        data = picture(task(request["contents"]), wanted.get("aspectRatio", ""), wanted.get("imageSize", ""))
         parts.append({"inlineData": {"mimeType": "image/png", "data": data}})
     return parts
+
+
+def transcription(request: Request) -> list[Part]:
+    """What each sound says, where this emulator has spoken it; of other sounds, what came."""
+    config = generation_config(request).get("audioTranscriptionConfig", {})
+    return [{"audioTranscription": transcribe(part, config)} for part in media(request["contents"])] or [
+        {"audioTranscription": {"text": ""}}
+    ]
+
+
+def transcribe(part: Part, config: dict[str, Any]) -> dict[str, Any]:
+    """One sound's text; with words and speaker where they were asked for."""
+    blob = part.get("inlineData", {})
+    heard = decode_speech(blob.get("mimeType", ""), blob.get("data", b""))
+    if heard is None:
+        return {"text": f"A sound: {describe(part)}."}
+    found: dict[str, Any] = {"text": heard.text}
+    if config.get("languageCodes"):
+        found["languageCode"] = config["languageCodes"][0]
+    if config.get("diarization"):
+        found["speakerLabel"] = "spk_1"
+    if config.get("wordTimestamp"):
+        found["words"] = timed_words(heard)
+    return found
 
 
 def sound(request: Request, model: Model) -> dict[str, Any]:

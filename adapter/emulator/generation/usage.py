@@ -44,21 +44,26 @@ class Tally:
         for part in parts:
             if "inlineData" in part:
                 kind = modality(part["inlineData"]["mimeType"])
-                self.made[kind] = self.made.get(kind, 0) + made_tokens(part["inlineData"]["data"], kind, self.model)
+                self.made[kind] = self.made.get(kind, 0) + made_units(part["inlineData"]["data"], kind, self.model)
             elif not part.get("thought"):
-                self.text_bytes += len(part.get("text", "").encode())
+                said = part.get("text", "") + part.get("audioTranscription", {}).get("text", "")
+                self.text_bytes += len(said.encode())
                 self.structures += structure_tokens(part)
 
     def counts(self) -> dict[str, int]:
         """Text first."""
-        return {"TEXT": -(-self.text_bytes // BYTES_PER_TOKEN) + self.structures, **self.made}
+        made = {kind: units if kind == "IMAGE" else sound_tokens(units) for kind, units in self.made.items()}
+        return {"TEXT": -(-self.text_bytes // BYTES_PER_TOKEN) + self.structures, **made}
 
 
-def made_tokens(data: bytes, kind: str, model: Model) -> int:
-    """What a picture or a sound of the model's costs."""
-    if kind == "IMAGE":
-        return model.image_tokens
-    return max(1, len(data) * AUDIO_TOKENS_PER_SECOND // (2 * SAMPLE_RATE))
+def made_units(data: bytes, kind: str, model: Model) -> int:
+    """The tokens of a picture of the model's, or the bytes of a sound, which may come in pieces."""
+    return model.image_tokens if kind == "IMAGE" else len(data)
+
+
+def sound_tokens(size: int) -> int:
+    """What a sound of so many bytes costs."""
+    return max(1, size * AUDIO_TOKENS_PER_SECOND // (2 * SAMPLE_RATE))
 
 
 class Usage:

@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 
 from adapter.emulator.core.conversation import Part
+from adapter.emulator.generation.media import SAMPLE_RATE, SPEECH_TYPE
 from adapter.emulator.generation.reply import Candidate, Reply
 from adapter.emulator.generation.usage import Tally
 
@@ -99,6 +100,9 @@ def group_parts(parts: list[Part]) -> Iterator[list[Part]]:
 def split_text(group: list[Part]) -> Iterator[list[Part]]:
     """A text in pieces; what else the part carries stays on the first piece."""
     first = group[0]
+    if first.get("inlineData", {}).get("mimeType") == SPEECH_TYPE:
+        yield from split_samples(first)
+        return
     if "text" not in first:
         yield group
         return
@@ -106,6 +110,13 @@ def split_text(group: list[Part]) -> Iterator[list[Part]]:
     thought = {"thought": True} if first.get("thought") else {}
     yield [first | {"text": pieces[0]}]
     yield from ([{"text": piece} | thought] for piece in pieces[1:])
+
+
+def split_samples(part: Part) -> Iterator[list[Part]]:
+    """Raw samples in pieces of a second, each a part of its own."""
+    blob = part["inlineData"]
+    for start in range(0, len(blob["data"]), 2 * SAMPLE_RATE):
+        yield [part | {"inlineData": blob | {"data": blob["data"][start : start + 2 * SAMPLE_RATE]}}]
 
 
 def pretty(body: Any) -> bytes:

@@ -33,8 +33,8 @@ MAX_CANDIDATES = 8
 LEGACY_BUDGET = (-1, 65_536)
 LEGACY_CATEGORIES = ("DEROGATORY", "TOXICITY", "VIOLENCE", "SEXUAL", "MEDICAL", "DANGEROUS")
 SCHEMA_FIELDS = ("responseSchema", "responseJsonSchema", "_responseJsonSchema")
-RATIO_TEXT = "1:1 2:3 3:2 3:4 4:3 4:5 5:4 9:16 16:9 21:9 1:4 4:1 1:8 8:1"
-RATIOS = RATIO_TEXT.split()
+RATIO_TEXT = "1:1 2:3 3:2 3:4 4:3 4:5 5:4 9:16 16:9 21:9"
+EXTREME_RATIO_TEXT = "1:4 4:1 1:8 8:1"
 
 
 def config_violations(request: Request) -> list[str]:
@@ -119,6 +119,7 @@ def model_violations(request: Request, model: Model, *, streaming: bool) -> list
         *found,
         *logprob_faults(config, model, streaming),
         *modality_faults(config, model),
+        *transcription_faults(config, model),
         *thinking(config, model),
     ]
 
@@ -166,8 +167,16 @@ def audio_faults(config: dict[str, Any], model: Model) -> list[str]:
 
 def image_faults(config: dict[str, Any], model: Model) -> list[str]:
     """Ratios and sizes of image models."""
+    ratios = f"{RATIO_TEXT} {EXTREME_RATIO_TEXT if model.extreme_ratios else ''}".split()
     known_size = config.get("imageSize") in (None, "", *model.image_sizes)
-    return [] if known_size and config.get("aspectRatio") in (None, "", *RATIOS) else [OPAQUE]
+    return [] if known_size and config.get("aspectRatio") in (None, "", *ratios) else [OPAQUE]
+
+
+def transcription_faults(config: dict[str, Any], model: Model) -> list[str]:
+    """Only one kind of model writes down what it hears."""
+    if "audioTranscriptionConfig" not in config or model.transcribes:
+        return []
+    return [f"Audio transcription is not enabled for models/{model.name}"]
 
 
 def thinking(config: dict[str, Any], model: Model) -> list[str]:

@@ -228,7 +228,7 @@ def test_an_enumeration_answers_one_value() -> None:
 
 
 def test_media_are_described() -> None:
-    png = base64.b64encode(picture("x", "1:1")).decode()
+    png = base64.b64encode(picture("x", "1:1", "512")).decode()
     body = request(
         user(
             "look",
@@ -237,7 +237,9 @@ def test_media_are_described() -> None:
         )
     )
     answer = ask(body)
-    assert re.search(r"image/png, \d+ bytes, 16x16 pixels; application/pdf at https://example.com/a.pdf", text(answer))
+    assert re.search(
+        r"image/png, \d+ bytes, 512x512 pixels; application/pdf at https://example.com/a.pdf", text(answer)
+    )
     details = answer["usageMetadata"]["promptTokensDetails"]
     assert [entry["modality"] for entry in details] == ["TEXT", "IMAGE", "DOCUMENT"]
 
@@ -353,7 +355,7 @@ def test_a_picture_model_draws(model: str) -> None:
     data = base64.b64decode(blob["data"])
     assert blob["mimeType"] == "image/png"
     assert data.startswith(b"\x89PNG")
-    assert struct.unpack(">II", data[16:24]) == (28, 16)
+    assert struct.unpack(">II", data[16:24]) == (1376, 768)
     assert answer["usageMetadata"]["candidatesTokensDetails"][-1]["modality"] == "IMAGE"
 
 

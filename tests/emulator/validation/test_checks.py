@@ -12,7 +12,7 @@ COUNTS = "Please ensure that the number of function response parts is equal to t
 NEW = "gemini-3.6-flash"
 OLD = "gemini-2.5-flash"
 DUMMY = "skip_thought_signature_validator"
-PNG = base64.b64encode(picture("a", "1:1")).decode()
+PNG = base64.b64encode(picture("a", "1:1", "512")).decode()
 
 
 def blob(mime: str, data: str = PNG) -> dict[str, Any]:
