@@ -5,7 +5,17 @@ from typing import Any, get_args, get_type_hints
 import msgspec
 import pytest
 from google.genai import types as genai
-from openai.types import CompletionUsage, decision, decision_create_params, shared_params
+from openai.types import (
+    CompletionUsage,
+    FileObject,
+    Upload,
+    decision,
+    decision_create_params,
+    shared_params,
+    upload_complete_params,
+    upload_create_params,
+    uploads,
+)
 from openai.types import chat as openai_chat
 from openai.types import responses as openai_responses
 from openai.types.chat import chat_completion, chat_completion_chunk, completion_create_params
@@ -17,7 +27,7 @@ from openai.types.responses import response_create_params, response_input_item_p
 from openai.types.responses.response_stream_event import ResponseStreamEvent
 
 from adapter.wire.gemini import content, generate
-from adapter.wire.openai import chat_answer, chat_request, decisions, response_events, responses
+from adapter.wire.openai import chat_answer, chat_request, decisions, files, response_events, responses
 
 REQUEST = {
     "ChatCompletionRequest": (chat_request.ChatCompletionRequest, CompletionCreateParamsNonStreaming),
@@ -50,6 +60,12 @@ REQUEST |= {
 REQUEST |= {
     f"evidence: {theirs.__name__}": (decisions.DecisionItem, theirs)
     for theirs in get_args(decision_create_params.InputUnionMember1)
+}
+
+REQUEST |= {
+    "UploadRequest": (files.UploadRequest, upload_create_params.UploadCreateParams),
+    "ExpiresAfter": (files.ExpiresAfter, upload_create_params.ExpiresAfter),
+    "CompleteUploadRequest": (files.CompleteUploadRequest, upload_complete_params.UploadCompleteParams),
 }
 
 REQUEST |= {
@@ -90,6 +106,9 @@ ANSWERS: dict[str, tuple[Any, Any]] = {
     "ChoiceAnswer": (decisions.ChoiceAnswer, decision.AnswerAnswerResourceChoice),
     "ScoreAnswer": (decisions.ScoreAnswer, decision.AnswerAnswerResourceScore),
     "DecisionUsage": (decisions.DecisionUsage, decision.Usage),
+    "FileObject": (files.FileObject, FileObject),
+    "Upload": (files.Upload, Upload),
+    "UploadPart": (files.UploadPart, uploads.UploadPart),
     "ChatCompletion": (chat_answer.ChatCompletion, openai_chat.ChatCompletion),
     "Choice": (chat_answer.Choice, chat_completion.Choice),
     "ChatCompletionMessage": (chat_answer.AnswerMessage, openai_chat.ChatCompletionMessage),

@@ -42,8 +42,18 @@ from adapter.server.pipeline.http_door import serve
 from adapter.server.pipeline.ids import new_id
 from adapter.server.pipeline.service import Predict, Service
 from adapter.server.routes import ENDPOINTS
-from adapter.settings import Settings, document_limits, further_upstreams, options, upstream_name, upstream_settings
-from adapter.store import open_documents, open_store
+from adapter.server.state.stored_files import StoredFiles
+from adapter.settings import (
+    FileSettings,
+    Settings,
+    document_limits,
+    further_upstreams,
+    options,
+    part_of,
+    upstream_name,
+    upstream_settings,
+)
+from adapter.store import DocumentStore, StoreUnusable, open_documents, open_files, open_store
 from adapter.upstream import open_upstream
 from adapter.upstream.client import Upstream
 from adapter.upstream.observer import combine_observers
@@ -148,6 +158,7 @@ def _lifespan(
         documents = await open_documents(settings.store, document_limits(settings))
         for warning in {store.describe().get("warning") for store in (store, documents)} - {None, ""}:
             log.warning("%s", warning)
+        files = _open_files(settings, documents)
         further = [_place(one, open_upstream(upstream_settings(one), observer)) for one in further_upstreams(settings)]
         service = Service(
             settings,
@@ -159,6 +170,7 @@ def _lifespan(
             metrics=metrics,
             page_token=page_token,
             further=further,
+            files=files,
         )
         service.predict = predict
         jobs = Jobs(service)
@@ -169,6 +181,7 @@ def _lifespan(
                 service.shutdown.handle_signals(second_signal_ends=not replaced),
                 reload_keys_on_sighup(settings, service.access, clients),
                 watch_event_loop(settings.stuck_timeout, replaced=replaced),
+                files.sweeping(),
             ):
                 yield
         finally:
@@ -177,12 +190,25 @@ def _lifespan(
             for place in further:
                 await place.upstream.aclose()
             await upstream.aclose()
+            files.close()
             await documents.aclose()
             await store.aclose()
             if traces is not None:
                 await traces.aclose()
 
     return lifespan
+
+
+def _open_files(settings: Settings, documents: DocumentStore) -> StoredFiles:
+    """The files of clients. Where they cannot be kept, all else is served."""
+    chosen = part_of(settings, FileSettings)
+    directory, why_not = None, ""
+    try:
+        directory = open_files(chosen.store, chosen.files_dir, chosen.files_max_bytes)
+    except StoreUnusable as error:
+        why_not = str(error)
+        log.warning("files cannot be stored: %s", error)
+    return StoredFiles(directory, documents, settings.responses_max_age, why_not=why_not, clock=time.time)
 
 
 def _place(settings: Settings, upstream: Upstream) -> Place:

@@ -77,11 +77,6 @@ _ROWS: tuple[tuple[str, tuple[str, ...]], ...] = (
         ("/v1/audio/{rest:path}",),
     ),
     (
-        "OpenAI's files are not served here: send a file's content in the request, or upload it to Gemini's Files API "
-        "(POST /upload/v1beta/files) and name it by its id (files/...).",
-        ("/v1/files", "/v1/files/{rest:path}", "/v1/uploads", "/v1/uploads/{rest:path}"),
-    ),
-    (
         "OpenAI's batches are not served here: call Gemini's own, POST /v1beta/models/{model}:batchGenerateContent.",
         ("/v1/batches", "/v1/batches/{rest:path}"),
     ),

@@ -22,6 +22,7 @@ from adapter.server.endpoints.responses import create_response
 from adapter.server.endpoints.responses_socket import open_responses_socket
 from adapter.server.endpoints.stored_responses import cancel_response, delete_response, get_response, list_input_items
 from adapter.server.endpoints.translate import translate
+from adapter.server.file_routes import FILES
 from adapter.server.http.router import WEBSOCKET
 from adapter.server.not_served import NOT_SERVED
 from adapter.server.observe.exchange_log import is_page_enabled
@@ -431,5 +432,5 @@ NATIVE: Endpoints = (
 """Gemini's own API, for programs that are written against it."""
 
 ENDPOINTS = with_description(
-    (*CHAT, *RESPONSES, *CONVERSATIONS, *FURTHER, *MODELS, *OPERATING, *INSPECTOR, *NATIVE, *NOT_SERVED),
+    (*CHAT, *RESPONSES, *CONVERSATIONS, *FURTHER, *FILES, *MODELS, *OPERATING, *INSPECTOR, *NATIVE, *NOT_SERVED),
 )

@@ -27,6 +27,7 @@ from adapter.settings.parts import (
 from adapter.settings.reading import exposes_secrets, load, reload_keys
 from adapter.settings.server import (
     AnswerSettings,
+    FileSettings,
     ListSettings,
     LossSettings,
     PageSettings,
@@ -45,6 +46,7 @@ __all__ = [
     "AnswerSettings",
     "Calendar",
     "Catalogue",
+    "FileSettings",
     "KnownClient",
     "ListSettings",
     "LossSettings",

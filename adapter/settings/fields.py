@@ -211,6 +211,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     responses_max_bytes: Annotated[int, _count("Size of all stored responses and conversations.", 1, 2**50)] = (
         2 * 1024 * 1024 * 1024
     )
+    files_dir: Annotated[
+        str | None,
+        _help("Directory for the contents of files; replicas share one. Default: beside the store's file."),
+    ] = None
+    files_max_bytes: Annotated[int, _count("Size of all files that one client may store.", 1, 2**50)] = (
+        10 * 1024 * 1024 * 1024
+    )
+    file_max_bytes: Annotated[int, _count("Size of one file.", 1, 2**40)] = 512 * 1024 * 1024
     max_background: Annotated[int, _count("How many background responses run at once in one process.")] = 64
 
     strict: Annotated[

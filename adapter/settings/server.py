@@ -32,6 +32,15 @@ class LossSettings(msgspec.Struct, frozen=True, kw_only=True):
     notes: dict[str, Literal["allow", "reject"]]
 
 
+class FileSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the contents of files are, and how many bytes one client, and one file, may have."""
+
+    store: str
+    files_dir: str | None
+    files_max_bytes: int
+    file_max_bytes: int
+
+
 class PlanSettings(msgspec.Struct, frozen=True, kw_only=True):
     """What bounds a plan, and where a request goes when a model fails."""
 

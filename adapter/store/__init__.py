@@ -1,7 +1,7 @@
 """Stores for what must outlive a request: thought signatures, stored responses, conversations."""
 
 from adapter.store.documents.base import Document, DocumentLimits, DocumentStore
-from adapter.store.factory import default_path, open_documents, open_store, shared_store_fault
+from adapter.store.factory import default_path, open_documents, open_files, open_store, shared_store_fault
 from adapter.store.shared.base import UNREADABLE, SignatureStore, StoreLimits, StoreUnusable
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "StoreUnusable",
     "default_path",
     "open_documents",
+    "open_files",
     "open_store",
     "shared_store_fault",
 ]

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from adapter import extras
 from adapter.store.documents.base import DocumentLimits, DocumentStore, MemoryDocuments
 from adapter.store.documents.sqlite import SqliteDocuments
+from adapter.store.files.directory import FileDirectory, temporary_directory
 from adapter.store.shared.base import URL_SCHEMES, SignatureStore, StoreLimits, StoreUnusable, redact_password
 from adapter.store.signatures.memory import MemoryStore
 from adapter.store.signatures.sqlite import SqliteStore
@@ -100,6 +101,28 @@ async def open_documents(where: str = "sqlite", limits: DocumentLimits | None = 
             limits, warning=f"responses are kept in memory only, and lost when the process ends: {error}"
         )
     return store
+
+
+def open_files(where: str, files_dir: str | None, quota: int) -> FileDirectory:
+    """Open the directory of files: `files_dir`, or one beside the file that `where` names. Raises `StoreUnusable`.
+
+    For a store in memory it is a temporary one; for a Redis, which is on no disk here, one in the user's state
+    directory, so replicas on several machines need `files_dir`.
+    """
+    kind, _, path = where.partition(":")
+    if files_dir is None and kind == "memory":
+        try:
+            return temporary_directory(quota)
+        except OSError as error:
+            raise StoreUnusable(str(error)) from error
+    if files_dir is not None:
+        root = _expand_home(Path(files_dir))
+    else:
+        beside = _file_path(path if kind == "sqlite" else "")
+        root = beside.with_name(f"{beside.stem}-files")
+    directory = FileDirectory(root, quota)
+    directory.open()
+    return directory
 
 
 def _file_path(text: str) -> Path:

@@ -34,7 +34,8 @@ def _facts(call: Call) -> dict[str, object]:
 def _details(service: Service) -> dict[str, object]:
     """Paths, hosts and errors of the stores are for who looks after the server."""
     store, responses = service.store.describe(), service.state.documents.describe()
-    warnings = [facts["warning"] for facts in (store, responses) if facts.get("warning")]
+    files = service.files.describe()
+    warnings = [facts["warning"] for facts in (store, responses, files) if facts.get("warning")]
     if service.label == EMULATOR:
         warnings.append("The built-in emulator answers: what it says is invented.")
     return {
@@ -42,5 +43,6 @@ def _details(service: Service) -> dict[str, object]:
         "emulator": service.label == EMULATOR,
         "store": store,
         "responses": responses,
+        "files": files,
         "warnings": warnings,
     }

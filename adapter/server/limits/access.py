@@ -96,6 +96,7 @@ class Access:
         self._open = not self._hashes and not self._passes_on
         self.is_shared = len(self._hashes) > 1 and not self._passes_on
         self._pages = settings.allow_origins if settings.is_loopback_only and self._open else None
+        self._origins = settings.allow_origins
 
     def client(self, scope: Scope, *, takes_key_in_url: bool = False) -> Client:
         """Authenticate a request and return its client. Raises `AccessDenied`, `KeyInUrl`, `ForeignPage`.
@@ -109,6 +110,16 @@ class Access:
         if self._open:
             return ANONYMOUS
         return self._find_client(read_key(scope) or (_key_in_url(scope) if takes_key_in_url else None))
+
+    def check_origin(self, scope: Scope) -> None:
+        """Refuse a form that a web page sends. Raises `ForeignPage`.
+
+        Browsers send forms to any server without asking it first; JSON they do not. Where a key is needed, they would
+        have to send it in a header, and ask for that.
+        """
+        origin = header(scope, b"origin")
+        if self._open and origin is not None and origin not in self._origins and "*" not in self._origins:
+            raise ForeignPage("Web pages of this origin may not call this server: see --allow-origins.")
 
     def admits(self, scope: Scope) -> bool:
         """Whether the client of a request may call."""

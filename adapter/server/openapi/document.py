@@ -11,7 +11,7 @@ from typing import Any
 
 from adapter import __version__
 from adapter.server.openapi.schemas import Schemas
-from adapter.server.pipeline.endpoint import JSON, Endpoint, Endpoints
+from adapter.server.pipeline.endpoint import FORM, JSON, Endpoint, Endpoints
 from adapter.wire.base import encode
 from adapter.wire.gemini.errors import ErrorBody as GoogleErrorBody
 from adapter.wire.openai.errors import ErrorBody
@@ -20,6 +20,10 @@ DESCRIPTION = (
     "OpenAI's API, answered by Gemini. Fields that are not described are taken too; what becomes of each field is told "
     "in the header x-adapter-notes. null counts as absent. The paths under /v1 are also served without it."
 )
+
+
+BINARY = {"type": "string", "format": "binary"}
+"""Bytes that are no JSON."""
 
 
 @lru_cache(maxsize=1)
@@ -50,7 +54,9 @@ def document(endpoints: Endpoints) -> bytes:
 
 
 def _described(endpoint: Endpoint, schemas: Schemas) -> dict[str, Any]:
-    content = {media: {"schema": schemas.of(type_)} for media, type_ in endpoint.content.items()}
+    content = {
+        media: {"schema": BINARY if type_ is bytes else schemas.of(type_)} for media, type_ in endpoint.content.items()
+    }
     error = GoogleErrorBody if endpoint.is_native else ErrorBody
     failing = content if endpoint.is_open else {JSON: {"schema": schemas.of(error)}}
     answers = {200: {"description": "The answer.", "content": content}}
@@ -63,6 +69,8 @@ def _described(endpoint: Endpoint, schemas: Schemas) -> dict[str, Any]:
     if endpoint.takes is not None:
         body = {JSON: {"schema": schemas.of(endpoint.takes)}}
         described["requestBody"] = {"required": True, "content": body}
+    if endpoint.takes_form is not None:
+        described["requestBody"] = {"required": True, "content": {FORM: {"schema": schemas.of(endpoint.takes_form)}}}
     if parameters := _parameters(endpoint):
         described["parameters"] = parameters
     if endpoint.is_open:

@@ -16,6 +16,8 @@ Handler = Callable[[Call], Awaitable[None]]
 
 JSON = "application/json"
 EVENTS = "text/event-stream"
+BYTES = "application/octet-stream"
+FORM = "multipart/form-data"
 
 
 def _always(_settings: Settings) -> bool:
@@ -35,6 +37,8 @@ class Endpoint:
     the description at /openapi.json, with what the endpoint `takes` (None: no body is read), `gives` and `streams`, its
     `query`, and the statuses with which it `fails`.
 
+    `takes_form` is a form that the handler reads itself. `gives_bytes`: what it gives is no JSON.
+
     `asks_gemini`: it has a place among those that run, ends when its client leaves, and is shown on the page whole.
     `is_rated`: it counts against a client's rates. `is_open`: no key is asked for. `is_quiet`: machines ask it again
     and again, so it has no figures, no spans, and a line only in detail. `is_served`: with which settings it exists.
@@ -48,8 +52,10 @@ class Endpoint:
     name: str = ""
     summary: str = ""
     takes: Any = None
+    takes_form: Any = None
     gives: Any = dict[str, Any]
     streams: Any = None
+    gives_bytes: bool = False
     query: Mapping[str, Any] = field(default_factory=dict)
     fails: tuple[int, ...] = ()
     asks_gemini: bool = False
@@ -90,6 +96,8 @@ class Endpoint:
     @property
     def content(self) -> dict[str, Any]:
         """What it gives, by media type."""
+        if self.gives_bytes:
+            return {BYTES: bytes}
         return {JSON: self.gives} | ({EVENTS: self.streams} if self.streams else {})
 
 

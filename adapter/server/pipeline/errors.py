@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 
 from adapter.server.http.asgi import BodyTooLarge, CompressedBody, UnexpectedContentType
 from adapter.server.http.byte_budget import Overloaded
+from adapter.server.http.forms import MalformedForm, NotAForm
 from adapter.server.lifecycle.shutdown import ShuttingDown
 from adapter.server.limits.access import AccessDenied, ForeignPage, KeyInUrl, ModelDenied
 from adapter.server.limits.admission import RateLimitExceeded
@@ -160,6 +161,8 @@ _ROWS: tuple[tuple[type[Exception], Callable[[Any, ErrorContext], Failure]], ...
         UnexpectedContentType,
         lambda _, __: failure(415, "Send content-type: application/json.", "unsupported_media_type"),
     ),
+    (NotAForm, lambda _, __: failure(415, "Send content-type: multipart/form-data.", "unsupported_media_type")),
+    (MalformedForm, lambda error, _: failure(400, str(error), "invalid_form", param=error.param)),
     (BodyTooLarge, lambda _, __: failure(413, "The body is too large.", "request_too_large")),
     (FetchError, lambda error, _: failure(400, str(error), "failed_to_download_image", param="messages")),
     (AnswerError, lambda error, _: of_answer(error)),

@@ -26,11 +26,13 @@ from adapter.server.pipeline.ids import new_id
 from adapter.server.pipeline.model_lists import ModelLists
 from adapter.server.pipeline.planner import ChatPlanner
 from adapter.server.state.name_owners import NameOwners
+from adapter.server.state.stored_files import StoredFiles
 from adapter.server.state.stored_objects import Histories, State
 from adapter.settings import (
     AnswerSettings,
     Calendar,
     Catalogue,
+    FileSettings,
     ListSettings,
     LossSettings,
     PageSettings,
@@ -85,6 +87,7 @@ class Service:
         metrics: Any = None,
         page_token: str | None = None,
         further: Sequence[Place] = (),
+        files: StoredFiles | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         # For the dry run alone, which shows what any of them would do.
@@ -115,6 +118,8 @@ class Service:
         histories = Histories(self.body_budget, settings.max_history, self.limits, self.work_for)
         self.state = State(documents, histories)
         self.owners = NameOwners(documents)
+        self.file_settings = part_of(settings, FileSettings)
+        self.files = files or StoredFiles(None, documents, settings.responses_max_age, why_not="no directory is open")
         self.unstored = self.state.forgetful(UNSTORED_FOR)
         self.shutdown = GracefulShutdown(settings.shutdown_delay, settings.shutdown_grace)
         self.options = options(settings, upstream.settings.name)

@@ -29,6 +29,10 @@ _BREAKS = {
         "The deprecated function_call holds one call: further calls of the answer are left out.",
         "Use tools and tool_calls.",
     ),
+    "life-shortened": (
+        "A file expires earlier than it was to.",
+        "Ask the operator for a longer responses_max_age, or store the file again.",
+    ),
     "limit-exceeded": ("A value is larger than Gemini or this server takes.", "Send less at once."),
     "logprobs-unavailable": ("The answer has no log probabilities.", "Use a model that gives them, without a stream."),
     "malformed-value": ("A value has not the form that it must have.", "Correct the value at this path."),
@@ -450,6 +454,10 @@ _COSMETIC = {
     "prediction-unused": (
         "Gemini does not speculate on a predicted output.",
         "Leave it out: it only made answers faster.",
+    ),
+    "purpose-not-served": (
+        "A file is stored for an endpoint that is not served here.",
+        "Nothing is needed: the file can be downloaded.",
     ),
     "refusal-as-text": ("A refusal in the history is sent as the model's text.", "Nothing: the words arrive."),
     "result-as-text": (

@@ -1,0 +1,122 @@
+"""The rows of files and uploads in the list of endpoints (`server.routes`)."""
+
+from typing import Any
+
+from adapter.server.endpoints import files, uploads
+from adapter.server.pipeline.endpoint import Endpoint, Endpoints
+from adapter.wire.openai.files import (
+    CompleteUploadRequest,
+    FileForm,
+    FileList,
+    FileObject,
+    Upload,
+    UploadPart,
+    UploadPartForm,
+    UploadRequest,
+)
+from adapter.wire.openai.stored import Deleted
+
+STORED = (400, 401, 403, 404, 500)
+SENDING_STORED_BYTES = (*STORED, 413, 415, 429, 503)
+
+FILE_PAGE: dict[str, Any] = {
+    "limit": {"type": "integer", "minimum": 1, "maximum": files.MAX_PAGE},
+    "after": {"type": "string"},
+    "order": {"enum": ["asc", "desc"]},
+    "purpose": {"type": "string"},
+}
+FILE = "/v1/files/{file_id}"
+UPLOAD = "/v1/uploads/{upload_id}"
+
+FILES: Endpoints = (
+    Endpoint(
+        method="POST",
+        path="/v1/files",
+        handler=files.create_file,
+        name="createFile",
+        summary="Store a file.",
+        takes_form=FileForm,
+        gives=FileObject,
+        fails=SENDING_STORED_BYTES,
+        is_rated=True,
+    ),
+    Endpoint(
+        method="GET",
+        path="/v1/files",
+        handler=files.list_files,
+        name="listFiles",
+        summary="List the files.",
+        gives=FileList,
+        query=FILE_PAGE,
+        fails=STORED,
+    ),
+    Endpoint(
+        method="GET",
+        path=FILE,
+        handler=files.get_file,
+        name="retrieveFile",
+        summary="What is known of a file.",
+        gives=FileObject,
+        fails=STORED,
+    ),
+    Endpoint(
+        method="DELETE",
+        path=FILE,
+        handler=files.delete_file,
+        name="deleteFile",
+        summary="Delete a file.",
+        gives=Deleted,
+        fails=(*STORED, 503),
+    ),
+    Endpoint(
+        method="GET",
+        path=FILE + "/content",
+        handler=files.get_file_content,
+        name="downloadFile",
+        summary="The content of a file.",
+        gives_bytes=True,
+        fails=(*STORED, 503),
+    ),
+    Endpoint(
+        method="POST",
+        path="/v1/uploads",
+        handler=uploads.create_upload,
+        name="createUpload",
+        summary="Begin a file that comes in parts.",
+        takes=UploadRequest,
+        gives=Upload,
+        fails=SENDING_STORED_BYTES,
+        is_rated=True,
+    ),
+    Endpoint(
+        method="POST",
+        path=UPLOAD + "/parts",
+        handler=uploads.add_upload_part,
+        name="addUploadPart",
+        summary="Store a part.",
+        takes_form=UploadPartForm,
+        gives=UploadPart,
+        fails=SENDING_STORED_BYTES,
+        is_rated=True,
+    ),
+    Endpoint(
+        method="POST",
+        path=UPLOAD + "/complete",
+        handler=uploads.complete_upload,
+        name="completeUpload",
+        summary="Put the parts together.",
+        takes=CompleteUploadRequest,
+        gives=Upload,
+        fails=SENDING_STORED_BYTES,
+    ),
+    Endpoint(
+        method="POST",
+        path=UPLOAD + "/cancel",
+        handler=uploads.cancel_upload,
+        name="cancelUpload",
+        summary="Give an upload up.",
+        gives=Upload,
+        fails=(*STORED, 503),
+    ),
+)
+"""Contents that requests name by an id."""

@@ -1,0 +1,208 @@
+"""The contents of files: one file of the disk for each, below a directory that all processes share.
+
+    files/CLIENT/NAME        a complete file; its time of modification is when it expires
+    files/CLIENT/NAME.part   one that is being written
+
+CLIENT is the hash of the client's key. A file appears under its name at once and whole (a rename), after its bytes are
+on the disk. What has expired, and what was begun a day ago and not finished, is removed by `sweep`, in whichever
+process; nobody needs to be asked for that, since the file itself says when.
+"""
+
+import asyncio
+import hashlib
+import os
+import re
+import secrets
+import shutil
+import tempfile
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from adapter.store.shared.base import StoreUnusable
+
+PIECE = 1024 * 1024
+"""Bytes that are written and read at a time: more would only cost memory."""
+
+UNFINISHED = ".part"
+UNFINISHED_LIFE = 24 * 3600.0
+"""Seconds after which a file that is being written counts as left behind."""
+
+ANYBODY = "anybody"
+"""Stands for the client of a server that asks for no keys."""
+
+_NAME = re.compile(r"[a-z_]+-?[0-9a-f]{8,64}")
+_CLIENT = re.compile(r"[0-9a-f]{64}")
+
+
+class QuotaExceeded(Exception):
+    """A client's files would have more bytes than it may store."""
+
+
+class FileDirectory:
+    """Stores contents by client and name. `quota` is how many bytes one client may store."""
+
+    def __init__(self, root: Path, quota: int, *, is_temporary: bool = False) -> None:
+        self.root = root
+        self._quota = quota
+        self._is_temporary = is_temporary
+
+    def open(self) -> None:
+        """Create the directory, readable by this user alone. Raises `StoreUnusable`."""
+        try:
+            self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if self.root.stat().st_mode & 0o077:
+                self.root.chmod(0o700)
+            probe = self.root / f".{secrets.token_hex(8)}"
+            os.close(os.open(probe, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+            probe.unlink()
+        except OSError as error:
+            raise StoreUnusable(f"{self.root}: {error}") from error
+
+    def close(self) -> None:
+        """Remove a temporary directory."""
+        if self._is_temporary:
+            shutil.rmtree(self.root, ignore_errors=True)
+
+    def folder(self, client: str) -> Path:
+        """Return the folder of one client's files."""
+        if client and not _CLIENT.fullmatch(client):
+            raise ValueError("the id of a client is the hash of its key")
+        return self.root / "files" / (client or ANYBODY)
+
+    def path(self, name: str, client: str) -> Path:
+        """Return where a complete file is. Names are made here, so one of another form is a bug."""
+        if not _NAME.fullmatch(name):
+            raise ValueError(f"not the name of a file: {name[:100]!r}")
+        return self.folder(client) / name
+
+    def count_bytes(self, client: str) -> int:
+        """Return how many bytes a client's files have, unfinished ones included. It blocks."""
+        total = 0
+        with suppress(FileNotFoundError), os.scandir(self.folder(client)) as entries:
+            for entry in entries:
+                # Another process may remove it meanwhile.
+                with suppress(FileNotFoundError):
+                    total += entry.stat().st_size
+        return total
+
+    async def create(self, name: str, client: str) -> "FileWriter":
+        """Begin a file. Raises `OSError`."""
+        path = self.path(name, client)
+        return await asyncio.to_thread(self._create, path, client)
+
+    def _create(self, path: Path, client: str) -> "FileWriter":
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        left = self._quota - self.count_bytes(client)
+        unfinished = path.with_name(f"{path.name}.{secrets.token_hex(4)}{UNFINISHED}")
+        return FileWriter(os.open(unfinished, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), unfinished, path, left)
+
+    async def size(self, name: str, client: str) -> int | None:
+        """Return a file's size; None if it is not there."""
+        try:
+            return (await asyncio.to_thread(self.path(name, client).stat)).st_size
+        except FileNotFoundError:
+            return None
+
+    async def delete(self, name: str, client: str) -> None:
+        """Delete a file, if it is there. Raises `OSError`."""
+        await asyncio.to_thread(self.path(name, client).unlink, missing_ok=True)
+
+    async def read(self, name: str, client: str) -> AsyncIterator[bytes]:
+        """Read a file piece by piece. Raises `FileNotFoundError`; once it is open, it can be read to its end."""
+        with await asyncio.to_thread(self.path(name, client).open, "rb") as file:
+            while piece := await asyncio.to_thread(file.read, PIECE):
+                yield piece
+
+    def sweep(self, now: float | None = None) -> int:
+        """Remove what has expired; return how many files that were. It blocks."""
+        now = time.time() if now is None else now
+        removed = 0
+        for path in self._all_files():
+            with suppress(FileNotFoundError):
+                written = path.stat().st_mtime
+                until = written + UNFINISHED_LIFE if path.name.endswith(UNFINISHED) else written
+                if until < now:
+                    path.unlink()
+                    removed += 1
+        return removed
+
+    def _all_files(self) -> Iterator[Path]:
+        with suppress(FileNotFoundError):
+            for folder in (self.root / "files").iterdir():
+                yield from folder.iterdir()
+
+
+class FileWriter:
+    """Writes one file. It ends with `commit` or `discard`; `size` is that of what came so far."""
+
+    def __init__(self, descriptor: int, unfinished: Path, path: Path, left: int) -> None:
+        self.size = 0
+        self._md5 = hashlib.md5(usedforsecurity=False)
+        self._descriptor = descriptor
+        self._unfinished = unfinished
+        self._path = path
+        self._left = left
+        self._pieces: list[bytes] = []
+        self._held = 0
+
+    async def write(self, data: bytes) -> None:
+        """Add bytes. Raises `QuotaExceeded`, `OSError`."""
+        self.size += len(data)
+        if self.size > self._left:
+            raise QuotaExceeded
+        self._pieces.append(data)
+        self._held += len(data)
+        if self._held >= PIECE:
+            await self._flush()
+
+    async def _flush(self) -> None:
+        pieces, self._pieces, self._held = self._pieces, [], 0
+        await asyncio.to_thread(self._write, pieces)
+
+    def _write(self, pieces: list[bytes]) -> None:
+        for piece in pieces:
+            self._md5.update(piece)
+            view = memoryview(piece)
+            while view:
+                view = view[os.write(self._descriptor, view) :]
+
+    async def md5(self) -> str:
+        """Return the MD5 sum of what came so far, in hexadecimal digits. Raises `OSError`."""
+        await self._flush()
+        return self._md5.hexdigest()
+
+    async def commit(self, expires_at: float) -> None:
+        """Let the file appear, once its bytes are on the disk. It expires at a Unix time. Raises `OSError`."""
+        await self._flush()
+        await asyncio.to_thread(self._commit, expires_at)
+
+    def _commit(self, expires_at: float) -> None:
+        os.fsync(self._descriptor)
+        os.utime(self._descriptor, (expires_at, expires_at))
+        os.close(self._descriptor)
+        self._descriptor = -1
+        self._unfinished.rename(self._path)
+        sync_folder(self._path.parent)
+
+    async def discard(self) -> None:
+        """Give up, unless the file is complete already."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+            await asyncio.to_thread(self._unfinished.unlink, missing_ok=True)
+
+
+def sync_folder(path: Path) -> None:
+    """Wait until the names in a folder are on the disk: a rename alone may be lost with the power."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def temporary_directory(quota: int) -> FileDirectory:
+    """Return a directory that lives as long as the process, for a store in memory."""
+    return FileDirectory(Path(tempfile.mkdtemp(prefix="gemini-openai-adapter-")), quota, is_temporary=True)
