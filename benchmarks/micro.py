@@ -14,6 +14,8 @@ from typing import Any
 import msgspec
 
 from adapter import settings
+from adapter.cli.prediction import predicted_error
+from adapter.server.dry_run.dry_run import as_line, dry_run_of
 from adapter.server.pipeline.planner import plan_for
 from adapter.translate import chat
 from adapter.translate.core.context import Context, Stamp
@@ -93,6 +95,12 @@ def requests() -> dict[str, list[tuple[bytes, dict[str, Signature]]]]:
     }
 
 
+def turns(number: int) -> list[dict[str, str]]:
+    """Short messages of a user and an assistant in turn; the last is the user's."""
+    roles = ["user" if (number - turn) % 2 else "assistant" for turn in range(number)]
+    return [{"role": role, "content": "What is the weather like today?"} for role in roles]
+
+
 def record(function: dict[str, str]) -> Signature:
     """What the store has of a call."""
     said = function["name"], function["arguments"]
@@ -116,6 +124,12 @@ def main() -> None:
     for name, bodies in requests().items():
         line(f"decode: {name}", [cost(partial(read, body, ChatCompletionRequest)) for body, _ in bodies])
         line(f"decode, to_gemini, encode: {name}", [cost(partial(translated, body, found)) for body, found in bodies])
+    run = dry_run_of(CHOSEN, 1_796_000_000.0, predicted_error)
+    bodies = [_bytes({"model": MODEL, "messages": turns(n), "tools": tools(1, 500)}) for n in (1, 10, 100)]
+    line(
+        "adapter translate: a line of 1, 10, 100 turns",
+        [cost(lambda one=body: as_line(run.line(one))) for body in bodies],
+    )
     where = context()
     answers = [_bytes(said("x" * 100 * size, "STOP")) for size in (1, 10, 100)]
     whole = [decode(body, GenerateContentResponse)[0] for body in answers]

@@ -284,9 +284,7 @@ def _serve_fixed(served: ServedModel, table: Catalogue, model: str, path: str) -
 
 
 def predicted_errors(model: str, method: str, body: msgspec.Struct) -> list[str]:
-    """What Gemini would refuse a call of generateContent with; other methods' bodies are checked when they are made."""
-    if method not in ("generateContent", "streamGenerateContent"):
-        return []
+    """What Gemini would refuse a call with."""
     error = predicted_error(model, method, orjson.loads(encode(body)))
     return [str(error["message"])] if error else []
 

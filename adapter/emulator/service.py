@@ -78,11 +78,25 @@ def count_tokens(request: dict[str, Any], model: Model) -> dict[str, Any]:
 
 def embed(request: dict[str, Any], model: Model) -> dict[str, Any]:
     """One vector."""
-    return {"embedding": {"values": embedding(request, model, "EmbedContentRequest")}}
+    check_embedding(request, model, "EmbedContentRequest")
+    return {"embedding": {"values": vector_of(request, model)}}
 
 
 def embed_batch(request: dict[str, Any], model: Model) -> dict[str, Any]:
-    """Up to a hundred vectors; each request names the model of the address. The older model counts no tokens."""
+    """Up to a hundred vectors. The older model counts no tokens."""
+    check_batch(request, model)
+    requests = request["requests"]
+    values = [{"values": vector_of(one, model)} for one in requests]
+    answer: dict[str, Any] = {"embeddings": values}
+    if model.embeds_media:
+        tokens = sum(content_tokens(one["content"]) for one in requests)
+        details = [{"modality": "TEXT", "tokenCount": tokens}]
+        answer["usageMetadata"] = {"promptTokenCount": tokens, "promptTokenDetails": details}
+    return answer
+
+
+def check_batch(request: dict[str, Any], model: Model) -> None:
+    """Refuse what is no batch of one to a hundred inputs; each of them names the model of the address."""
     requests = request.get("requests", [])
     if not requests:
         raise invalid(bullet("requests", "requests is not specified", "BatchEmbedContentsRequest"))
@@ -93,20 +107,11 @@ def embed_batch(request: dict[str, Any], model: Model) -> dict[str, Any]:
         if one.get("model", "").removeprefix("models/") != model.name:
             text = "unexpected model name format" if not one.get("model") else "model must match the batch's model"
             raise invalid(bullet(f"requests[{index}].model", text, "BatchEmbedContentsRequest"))
-    values = [
-        {"values": embedding(one, model, f"BatchEmbedContentsRequest.requests[{index}]")}
-        for index, one in enumerate(requests)
-    ]
-    answer: dict[str, Any] = {"embeddings": values}
-    if model.embeds_media:
-        tokens = sum(content_tokens(one["content"]) for one in requests)
-        details = [{"modality": "TEXT", "tokenCount": tokens}]
-        answer["usageMetadata"] = {"promptTokenCount": tokens, "promptTokenDetails": details}
-    return answer
+        check_embedding(one, model, f"BatchEmbedContentsRequest.requests[{index}]")
 
 
-def embedding(request: dict[str, Any], model: Model, name: str) -> list[float]:
-    """The vector of one content."""
+def check_embedding(request: dict[str, Any], model: Model, name: str) -> None:
+    """Refuse a content that the model gives no vector for. `name` is the message's."""
     content = request.get("content", {})
     if not content.get("parts"):
         raise invalid(bullet("content", "content is not specified", name))
@@ -117,8 +122,13 @@ def embedding(request: dict[str, Any], model: Model, name: str) -> list[float]:
         raise invalid(bullet("content", f"only text content is supported by models/{model.name}", name))
     if request.get("title") and request.get("taskType") != "RETRIEVAL_DOCUMENT":
         raise invalid(bullet("title", "title is only allowed with the task type RETRIEVAL_DOCUMENT", name))
+
+
+def vector_of(request: dict[str, Any], model: Model) -> list[float]:
+    """The vector of one content that has been checked."""
+    size = request.get("outputDimensionality", model.dimensions)
     length = 1.0 if model.embeds_media else (size / model.dimensions) ** SHORTENING
-    return [round(value * length, 8) for value in vector(content, request.get("taskType", ""), size)]
+    return [round(value * length, 8) for value in vector(request["content"], request.get("taskType", ""), size)]
 
 
 def decision_model(body: Any) -> str:

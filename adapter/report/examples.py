@@ -12,8 +12,7 @@ from adapter.report.tally import Example, TargetTally
 from adapter.report.verdicts import Judge
 from adapter.translate.core.catalogue import CODES
 from adapter.translate.core.notes import Fate
-from adapter.translate.targets import LedgerEntry, full_ledger
-from adapter.wire.base import encode
+from adapter.translate.ledger import LedgerEntry
 
 MOST_EXAMPLES = 60
 LONGEST_TEXT = 2_000
@@ -77,9 +76,12 @@ def examples_of(target: TargetTally, judge: Judge, name: str, *, is_masked: bool
 def _show(example: Example, judge: Judge, name: str, is_masked: bool) -> ShownExample:
     recorded = RecordedRequest(path=example.path, body=example.body, place=example.place)
     verdict = next(one for one in judge.judge(recorded).verdicts if one.target == name)
-    bodies = [orjson.loads(encode(body)) for body in verdict.translation.bodies] if verdict.translation else []
-    plan = verdict.translation.plan if verdict.translation else None
-    entries = full_ledger(plan, bodies[0]) if plan else [LedgerEntry(note, []) for note in verdict.notes]
+    bodies = verdict.translation.as_json() if verdict.translation else []
+    entries = (
+        [_in_the_first_call(entry, len(bodies)) for entry in verdict.translation.ledger(bodies)]
+        if verdict.translation
+        else [LedgerEntry(note, []) for note in verdict.notes]
+    )
     notes = [_note(entry, is_masked) for entry in entries if entry.note.fate is not Fate.EXACT or entry.targets]
     show = masked if is_masked else shorten
     return ShownExample(
@@ -92,6 +94,13 @@ def _show(example: Example, judge: Judge, name: str, is_masked: bool) -> ShownEx
         failure=masked_text(verdict.failure) if is_masked else verdict.failure,
         notes=notes,
     )
+
+
+def _in_the_first_call(entry: LedgerEntry, calls: int) -> LedgerEntry:
+    """The entry with the places in the body that is shown."""
+    if calls == 1:
+        return entry
+    return entry._replace(targets=[one.removeprefix("/0") for one in entry.targets if one.startswith("/0/")])
 
 
 def _note(entry: LedgerEntry, is_masked: bool) -> ExampleNote:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from adapter.translate.core.capabilities import ModelCapabilities
-from adapter.translate.core.notes import Fate, Note, Rejected
+from adapter.translate.core.notes import Fate, Note, Rejected, unknown_notes
 from adapter.translate.token_arrays import Detokenize, text_of_tokens
 from adapter.wire.openai.chat_answer import (
     ChatCompletion,
@@ -71,11 +71,23 @@ class CompletionView(msgspec.Struct, frozen=True):
 
     def ledger(self, notes: Sequence[Note]) -> list[Note]:
         """The notes of one of the chats under the names of this endpoint's fields."""
-        return [*self.notes, *(note.at(path_of(note.path)) for note in notes if note.path not in _INJECTED)]
+        own = {note.path for note in self.notes}
+        found = [note.at(path_of(note.path)) for note in notes if note.path not in _INJECTED]
+        return [*self.notes, *(note for note in found if note.fate is not Fate.EXACT or note.path not in own)]
 
 
 _INJECTED = ("reasoning_effort",)
 """Fields of the chat that the view itself sets: its own notes tell why."""
+
+
+def source_of(request: CompletionRequest, number: int, path: str) -> str:
+    """The field, and its item, that a field of the chat for one of the prompts stands for."""
+    if path.startswith("messages"):
+        has_items = isinstance(request.prompt, list) and not isinstance(request.prompt[0], int)
+        prompt = f"prompt[{number}]" if has_items else "prompt"
+        return "suffix" if request.suffix and path.startswith("messages[0]") else prompt
+    # A text model does not think: the chat that stands for it is told so.
+    return "model" if path in _INJECTED else path_of(path)
 
 
 def path_of(path: str) -> str:
@@ -92,7 +104,7 @@ def to_chat(
     unknown: Mapping[str, msgspec.Raw] = {},
 ) -> CompletionView:
     """The chats for a completion request. Raises `Rejected`."""
-    notes = [Note(path, Fate.DROPPED, "unknown-field", "not a field that this adapter knows") for path in unknown]
+    notes = unknown_notes(unknown)
     prompts = _prompts(request, detokenize)
     choices = request.n or 1
     if request.best_of is not None:

@@ -1,13 +1,14 @@
 """What decisions are about: a text, or a history as one text, with images."""
 
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import msgspec
 
 from adapter.translate.core.context import Context
 from adapter.translate.core.kinds import Kinds
 from adapter.translate.core.notes import Fate, Note, Rejected
-from adapter.translate.request.content_parts import parts_of
+from adapter.translate.request.content_parts import parts_of, sources_of
 from adapter.wire.base import present
 from adapter.wire.gemini.content import Part
 from adapter.wire.gemini.decisions import DecisionContent
@@ -29,7 +30,14 @@ _ITEMS = Kinds(
 )
 
 
-def evidence_of(value: str | list[DecisionItem], chat: Context, notes: list[Note]) -> str | list[DecisionContent]:
+class Block(NamedTuple):
+    """A block of the evidence, and the path of what it comes from."""
+
+    content: DecisionContent
+    path: str
+
+
+def evidence_of(value: str | list[DecisionItem], chat: Context, notes: list[Note]) -> str | list[Block]:
     """What the questions are about. A single message of the user's is its content; a history says who said what."""
     if not value:
         raise Rejected("input", "value-missing", "there is nothing to decide about")
@@ -89,19 +97,17 @@ def _heading(item: DecisionItem) -> str:
     return f"Assistant calls the tool {name} (call {item.call_id}):"
 
 
-def _item(
-    item: DecisionItem, path: str, chat: Context, notes: list[Note], *, heading: str
-) -> Iterator[DecisionContent]:
+def _item(item: DecisionItem, path: str, chat: Context, notes: list[Note], *, heading: str) -> Iterator[Block]:
     """The blocks of one item; a text at its beginning stands behind its heading."""
     name = {"message": "content", "function_call": "arguments", "custom_tool_call": "input"}.get(item.type, "output")
     value = getattr(item, name)
     if value is None:
         raise Rejected(f"{path}.{name}", "value-missing", "the item says nothing")
     found = _blocks(value, f"{path}.{name}", chat, notes)
-    if heading and found and found[0].type == "text":
-        found[0].text = f"{heading}\n{found[0].text}"
+    if heading and found and found[0].content.type == "text":
+        found[0].content.text = f"{heading}\n{found[0].content.text}"
     elif heading:
-        yield DecisionContent(type="text", text=heading)
+        yield Block(DecisionContent(type="text", text=heading), path)
     yield from found
 
 
@@ -109,11 +115,12 @@ TEXTS = ("input_text", "text", "output_text", "refusal", "input_json")
 _IMAGES = ("input_image", "image_url")
 
 
-def _blocks(value: str | list[DecisionPart], path: str, chat: Context, notes: list[Note]) -> list[DecisionContent]:
+def _blocks(value: str | list[DecisionPart], path: str, chat: Context, notes: list[Note]) -> list[Block]:
     if isinstance(value, str):
-        return [DecisionContent(type="text", text=value)] if value else []
+        return [Block(DecisionContent(type="text", text=value), path)] if value else []
     parts = [as_chat_part(one, f"{path}[{index}]", (*TEXTS, *_IMAGES), notes) for index, one in enumerate(value)]
-    return [block_of(part) for part in parts_of(parts, path, chat, notes)]
+    made = parts_of(parts, path, chat, notes)
+    return [Block(block_of(part), at) for part, at in zip(made, sources_of(parts, path, chat), strict=True)]
 
 
 def as_chat_part(part: DecisionPart, path: str, kinds: Sequence[str], notes: list[Note]) -> ContentPart:

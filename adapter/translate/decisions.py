@@ -5,7 +5,7 @@ repeat, and a table leads back from an option's id to the value that the client 
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -17,6 +17,7 @@ from adapter.translate.core.errors import AnswerError
 from adapter.translate.core.kinds import Kinds
 from adapter.translate.core.notes import Fate, Note, Rejected, unknown_notes
 from adapter.translate.decision_input import TEXTS, as_chat_part, evidence_of
+from adapter.translate.ledger import Anchor, escaped
 from adapter.wire.base import present
 from adapter.wire.gemini.decisions import (
     AskedQuestion,
@@ -74,11 +75,15 @@ class DecisionContext(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DecisionPlan(msgspec.Struct, frozen=True):
-    """What goes to Gemini, and what became of the fields. `choices` are the values of each question's options by id."""
+    """What goes to Gemini, and what became of the fields.
+
+    `choices` are the values of each question's options by id, `sources` the client's paths of the evidence's blocks.
+    """
 
     body: CreateDecisionRequest
     notes: list[Note]
     choices: list[dict[str, str | bool]]
+    sources: list[str]
 
 
 def id_of(index: int) -> str:
@@ -98,10 +103,27 @@ def to_gemini(context: DecisionContext, unknown: Mapping[str, msgspec.Raw] = {})
     asked = [_question(one, f"questions[{index}]", notes) for index, one in enumerate(request.questions)]
     body = CreateDecisionRequest(
         model=f"models/{context.model.removeprefix('models/')}",
-        input=value,
+        input=value if isinstance(value, str) else [block.content for block in value],
         questions={id_of(index): one.question for index, one in enumerate(asked)},
     )
-    return DecisionPlan(body=body, notes=notes, choices=[one.choices for one in asked])
+    sources = [] if isinstance(value, str) else [block.path for block in value]
+    return DecisionPlan(body=body, notes=notes, choices=[one.choices for one in asked], sources=sources)
+
+
+def anchors_of(request: DecisionRequest, plan: DecisionPlan) -> Iterator[Anchor]:
+    """Where the model, the evidence and the questions arrived, in the one call that there is."""
+    yield Anchor("model", "/0/model")
+    if isinstance(plan.body.input, str):
+        yield Anchor("input", "/0/input")
+    yield from (Anchor(path, f"/0/input/{place}") for place, path in enumerate(plan.sources))
+    for index, one in enumerate(request.questions):
+        path, at = f"questions[{index}]", f"/0/questions/{id_of(index)}"
+        yield Anchor(f"{path}.type", f"{at}/type")
+        yield Anchor(f"{path}.instructions", f"{at}/instructions")
+        choices = enumerate(plan.choices[index])
+        yield from (Anchor(f"{path}.choices[{place}]", f"{at}/criteria/{escaped(id_)}") for place, id_ in choices)
+        levels = range(len(one.levels or ()))
+        yield from (Anchor(f"{path}.levels[{place}]", f"{at}/criteria/{place}") for place in levels)
 
 
 def _as_chat(context: DecisionContext) -> Context:

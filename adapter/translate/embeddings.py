@@ -12,9 +12,10 @@ import orjson
 from adapter.translate.core.capabilities import ModelCapabilities, ServedModel
 from adapter.translate.core.context import Context, Options
 from adapter.translate.core.errors import AnswerError
-from adapter.translate.core.notes import Fate, Note, Rejected
+from adapter.translate.core.notes import Fate, Note, Rejected, unknown_notes
 from adapter.translate.core.rules import camel
-from adapter.translate.request.content_parts import parts_of
+from adapter.translate.ledger import Anchor
+from adapter.translate.request.content_parts import parts_of, sources_of
 from adapter.translate.token_arrays import Detokenize, text_of_tokens
 from adapter.wire.base import encode, present
 from adapter.wire.gemini.content import Content, Part
@@ -71,13 +72,17 @@ class EmbeddingContext(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class EmbeddingPlan(msgspec.Struct, frozen=True):
-    """What goes to Gemini, call by call, and what became of the fields. `answer` is how the answers are read."""
+    """What goes to Gemini, call by call, and what became of the fields.
+
+    `answer` is how the answers are read. `sources` are the client's paths of Gemini's fields that every input has.
+    """
 
     batches: list[BatchEmbedContentsRequest]
     notes: list[Note]
     dimensions: int
     renormalise: bool
     tokens: int
+    sources: Mapping[str, str]
     answer: type[BatchEmbedContentsResponse] | type[NumericEmbeddingsResponse] = BatchEmbedContentsResponse
 
 
@@ -87,6 +92,7 @@ class Task(msgspec.Struct, frozen=True):
     task_type: str | None
     title: str | None
     dimensions: int | None
+    sources: Mapping[str, str]
 
 
 def to_gemini(context: EmbeddingContext, unknown: Mapping[str, msgspec.Raw] = {}) -> EmbeddingPlan:
@@ -94,8 +100,7 @@ def to_gemini(context: EmbeddingContext, unknown: Mapping[str, msgspec.Raw] = {}
     row = context.capabilities
     if "EMBEDDING" not in row.output:
         raise Rejected("model", "wrong-endpoint", f"{context.model} is not an embedding model")
-    notes = [Note(path, Fate.DROPPED, "unknown-field", "not a field that this adapter knows") for path in unknown]
-    notes += _model(context)
+    notes = [*unknown_notes(unknown), *_model(context)]
     contents = _contents(context, notes)
     task = _task(context, notes)
     _other_fields(context.request, notes)
@@ -120,6 +125,7 @@ def to_gemini(context: EmbeddingContext, unknown: Mapping[str, msgspec.Raw] = {}
         dimensions=dimensions,
         renormalise=renormalise,
         tokens=sum(sizes),
+        sources=task.sources,
         answer=NumericEmbeddingsResponse if needs_numbers else BatchEmbedContentsResponse,
     )
 
@@ -173,10 +179,22 @@ def _content(item: Any, path: str, context: EmbeddingContext, notes: list[Note])
         if not item:
             raise Rejected(path, "value-missing", "an empty text has no vector")
         return Content(parts=[Part(text=item)])
-    parts = [item] if isinstance(item, ContentPart) else item
-    if not isinstance(parts, list) or not parts or not all(isinstance(one, ContentPart) for one in parts):
+    if isinstance(item, ContentPart):
+        return Content(parts=_only_part(item, path, context, notes))
+    if not isinstance(item, list) or not item or not all(isinstance(one, ContentPart) for one in item):
         raise Rejected(path, "malformed-value", "an input is a text, a list of tokens, or a list of content parts")
-    return Content(parts=_media(parts, path, context, notes))
+    return Content(parts=_media(item, path, context, notes))
+
+
+def _only_part(part: ContentPart, path: str, context: EmbeddingContext, notes: list[Note]) -> list[Part]:
+    """The parts of an input that is one content part, which has no number of its own in the client's request."""
+    numbered, inner = f"{path}[0]", list[Note]()
+    try:
+        found = _media([part], path, context, inner)
+    except Rejected as error:
+        raise Rejected(error.note.path.replace(numbered, path, 1), error.note.code, error.note.reason) from None
+    notes.extend(note.at(note.path.replace(numbered, path, 1)) for note in inner)
+    return found
 
 
 def _media(parts: list[ContentPart], path: str, context: EmbeddingContext, notes: list[Note]) -> list[Part]:
@@ -185,37 +203,39 @@ def _media(parts: list[ContentPart], path: str, context: EmbeddingContext, notes
         raise Rejected(
             path, "content-unsupported", f"{context.model} embeds texts alone: gemini-embedding-2 takes media"
         )
-    chat = Context(
-        request=ChatCompletionRequest(model=context.model, messages=[]),
-        capabilities=context.capabilities,
-        options=context.options,
-    )
-    found = parts_of(parts, path, chat, notes)
+    found = parts_of(parts, path, _as_chat(context), notes)
     if not found:
         raise Rejected(path, "value-missing", "an empty text has no vector")
     return found
 
 
+def _as_chat(context: EmbeddingContext) -> Context:
+    """The world of a chat, in which content parts are translated."""
+    chat = ChatCompletionRequest(model=context.model, messages=[])
+    return Context(request=chat, capabilities=context.capabilities, options=context.options)
+
+
 def _task(context: EmbeddingContext, notes: list[Note]) -> Task:
     """The task, the title and the number of dimensions, by OpenAI's fields and Google's."""
-    request = context.request
-    extension = _extension(request, notes)
-    task_type = extension.get("taskType", request.task_type)
-    title = extension.get("title", request.title)
+    found, sources = _settings(context.request, notes)
+    task_type, title = found.get("taskType"), found.get("title")
     if title is not None and task_type not in (None, _DOCUMENT):
-        raise Rejected("title", "fields-contradict", f"a title goes with the task type {_DOCUMENT} alone")
+        raise Rejected(sources["title"], "fields-contradict", f"a title goes with the task type {_DOCUMENT} alone")
     if title is not None and task_type is None:
         task_type = _DOCUMENT
         notes.append(Note("task_type", Fate.INJECTED, "embedding-task-added", f"a title needs {_DOCUMENT}"))
-    wanted = extension.get("outputDimensionality", request.dimensions)
-    return Task(task_type, title, _dimensions(wanted, context, notes))
+    dimensions = _dimensions(found.get("outputDimensionality"), sources, context, notes)
+    return Task(task_type, title, dimensions, {**_STANDARD, **sources})
 
 
-def _dimensions(wanted: int | None, context: EmbeddingContext, notes: list[Note]) -> int | None:
+def _dimensions(
+    wanted: int | None, sources: Mapping[str, str], context: EmbeddingContext, notes: list[Note]
+) -> int | None:
     most = context.capabilities.dimensions
     if wanted is not None:
         if not 1 <= wanted <= most:
-            raise Rejected("dimensions", "out-of-range", f"{context.model} gives 1 to {most} dimensions")
+            path = sources["outputDimensionality"]
+            raise Rejected(path, "out-of-range", f"{context.model} gives 1 to {most} dimensions")
         return wanted
     usual = OPENAI_DIMENSIONS.get(context.request.model)
     if usual is None or usual == most:
@@ -226,24 +246,44 @@ def _dimensions(wanted: int | None, context: EmbeddingContext, notes: list[Note]
 
 
 _TASK_FIELDS = {"taskType": str, "title": str, "outputDimensionality": int}
+_STANDARD = {"taskType": "task_type", "title": "title", "outputDimensionality": "dimensions"}
 
 
-def _extension(request: EmbeddingRequest, notes: list[Note]) -> dict[str, Any]:
-    """Google's fields beside OpenAI's, from `google` or `extra_body.google`. Raises `Rejected`."""
+def _settings(request: EmbeddingRequest, notes: list[Note]) -> tuple[dict[str, Any], dict[str, str]]:
+    """Gemini's fields that hold for every input, and the client's path of each. Raises `Rejected`.
+
+    `extra_body` goes before `google`, and that before the standard fields, as in a chat.
+    """
     found: dict[str, Any] = {}
+    sources: dict[str, str] = {}
+    standard = ((path, field, getattr(request, path)) for field, path in _STANDARD.items())
+    for path, field, value in (*_extension(request, notes), *standard):
+        if value is None:
+            continue
+        if field not in found:
+            found[field], sources[field] = value, path
+        elif found[field] != value:
+            notes.append(Note(path, Fate.DROPPED, "field-overruled", f"{sources[field]} says otherwise"))
+    return found, sources
+
+
+def _extension(request: EmbeddingRequest, notes: list[Note]) -> Iterator[tuple[str, str, Any]]:
+    """Google's fields beside OpenAI's, from `google` or `extra_body.google`: path, field, value. Raises `Rejected`."""
     for path, raw in (("extra_body", request.extra_body), ("google", request.google)):
         members = _members(raw, path)
-        if path == "extra_body" and members:
-            path, members = "extra_body.google", members.get("google", members)
+        if path == "extra_body" and "google" in members:
+            reason = "beside google nothing of it is read"
+            others = (key for key in members if key != "google")
+            notes.extend(Note(f"{path}.{key}", Fate.DROPPED, "extra-body-ignored", reason) for key in others)
+            path, members = "extra_body.google", members["google"]
         for key, value in members.items():
             kind = _TASK_FIELDS.get(camel(key))
             if kind is None:
                 notes.append(Note(f"{path}.{key}", Fate.DROPPED, "unknown-field", "not a field of an embedding"))
-            elif not isinstance(value, kind) or isinstance(value, bool):
+            elif (value is not None and not isinstance(value, kind)) or isinstance(value, bool):
                 raise Rejected(f"{path}.{key}", "malformed-value", "not a value that the field has")
             else:
-                found.setdefault(camel(key), value)
-    return found
+                yield f"{path}.{key}", camel(key), value
 
 
 def _members(raw: msgspec.Raw, path: str) -> dict[str, Any]:
@@ -260,6 +300,31 @@ def _other_fields(request: EmbeddingRequest, notes: list[Note]) -> None:
         raise Rejected("encoding_format", "unknown-value", f"one of {', '.join(_ENCODINGS)}")
     if request.user is not None:
         notes.append(Note("user", Fate.DROPPED, "user-not-sent", "Gemini is not told who the end user is"))
+
+
+def anchors_of(context: EmbeddingContext, plan: EmbeddingPlan) -> Iterator[Anchor]:
+    """Where each input and each field arrived: the first step of a pointer is the number of the call."""
+    sources = _sources_of_inputs(context)
+    for call, batch in enumerate(plan.batches):
+        for number in range(len(batch.requests)):
+            at = f"/{call}/requests/{number}"
+            yield Anchor("model", f"{at}/model")
+            yield from (Anchor(path, f"{at}/content/parts/{part}") for part, path in enumerate(next(sources)))
+            yield from (Anchor(path, f"{at}/{field}") for field, path in plan.sources.items())
+
+
+def _sources_of_inputs(context: EmbeddingContext) -> Iterator[list[str]]:
+    """The paths of each input's parts."""
+    value = context.request.input
+    if isinstance(value, str) or all(isinstance(item, int) for item in value):
+        yield ["input"]
+        return
+    for index, item in enumerate(value):
+        path = f"input[{index}]"
+        if isinstance(item, list) and any(isinstance(one, ContentPart) for one in item):
+            yield sources_of([one for one in item if isinstance(one, ContentPart)], path, _as_chat(context))
+        else:
+            yield [path]
 
 
 def from_gemini(

@@ -15,7 +15,8 @@ from adapter.translate.core.errors import AnswerError
 from adapter.translate.core.notes import Fate, Note, Rejected, unknown_notes
 from adapter.translate.decision_input import block_of
 from adapter.translate.decisions import MAX_QUESTIONS, MOST_SURE, sureness
-from adapter.translate.request.content_parts import parts_of
+from adapter.translate.ledger import Anchor, escaped
+from adapter.translate.request.content_parts import parts_of, sources_of
 from adapter.wire.base import decoder, present
 from adapter.wire.gemini.content import Content, Part
 from adapter.wire.gemini.decisions import AskedQuestion, CreateDecisionRequest, CreateDecisionResponse, DecisionContent
@@ -119,12 +120,18 @@ class ModerationContext(msgspec.Struct, frozen=True, kw_only=True):
         """Whether the Decisions API judges, and not safety ratings."""
         return "DECISION" in self.capabilities.output and self.options.platform != "vertex"
 
+    @property
+    def rater(self) -> str:
+        """The chat model whose safety ratings judge where the Decisions API does not."""
+        return RATED_BY if "DECISION" in self.capabilities.output else self.model
+
 
 class Judged(msgspec.Struct, frozen=True):
-    """One content: its parts, and of which kinds they are."""
+    """One content: its parts, of which kinds they are, and the client's path of each part."""
 
     parts: list[Part]
     kinds: list[str]
+    sources: list[str]
 
     @property
     def categories(self) -> list[str]:
@@ -155,6 +162,8 @@ def to_gemini(context: ModerationContext, unknown: Mapping[str, msgspec.Raw] = {
     asked = context.request.model
     notes = [*(alias_notes(asked, context.served) if asked is not None else ()), *unknown_notes(unknown)]
     contents = _contents(context, notes)
+    if not context.has_decisions:
+        notes.append(BY_RATINGS)
     return ModerationPlan(contents=contents, batches=list(_batches(contents)), notes=notes)
 
 
@@ -176,7 +185,7 @@ def _contents(context: ModerationContext, notes: list[Note]) -> list[Judged]:
 def _text(value: str, path: str) -> Judged:
     if not value:
         raise Rejected(path, "value-missing", "an empty text cannot be judged")
-    return Judged([Part(text=value)], [TEXT])
+    return Judged([Part(text=value)], [TEXT], [path])
 
 
 def _content(parts: list[ModerationPart], context: ModerationContext, notes: list[Note]) -> Judged:
@@ -192,7 +201,8 @@ def _content(parts: list[ModerationPart], context: ModerationContext, notes: lis
     found = parts_of(asked, "input", chat, notes)
     if not found:
         raise Rejected("input", "value-missing", "an empty text cannot be judged")
-    return Judged(found, sorted({TEXT if one.text is not None else IMAGE for one in found}, reverse=True))
+    kinds = {TEXT if one.text is not None else IMAGE for one in found}
+    return Judged(found, sorted(kinds, reverse=True), sources_of(asked, "input", chat))
 
 
 def _batches(contents: Sequence[Judged]) -> Iterator[list[int]]:
@@ -238,6 +248,25 @@ def questions_about(plan: ModerationPlan, indexes: Sequence[int], model: str) ->
             for name in plan.contents[index].categories
         },
     )
+
+
+def anchors_of(context: ModerationContext, plan: ModerationPlan) -> Iterator[Anchor]:
+    """Where the contents arrived: the first step of a pointer is the number of the call."""
+    if not context.has_decisions:
+        for call, content in enumerate(plan.contents):
+            yield from (Anchor(path, f"/{call}/contents/0/parts/{place}") for place, path in enumerate(content.sources))
+            # What asks for ratings, and for nothing but them.
+            rest = ("contents/0/role", "safetySettings", "generationConfig")
+            yield from (Anchor(BY_RATINGS.path, f"/{call}/{one}") for one in rest)
+        return
+    for call, batch in enumerate(plan.batches):
+        yield Anchor("model", f"/{call}/model")
+        sources = [path for index in batch for path in plan.contents[index].sources]
+        yield from (Anchor(path, f"/{call}/input/{place}") for place, path in enumerate(sources))
+        for index in batch:
+            whole = plan.contents[index].sources[0] if len(plan.contents) > 1 else "input"
+            names = plan.contents[index].categories
+            yield from (Anchor(whole, f"/{call}/questions/{escaped(_id(index, name))}") for name in names)
 
 
 def is_blocked(response: CreateDecisionResponse) -> bool:

@@ -3,11 +3,12 @@
 The one list of what can be translated without a call: `adapter translate`, `POST /translate` and reports read it.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
+import orjson
 
 from adapter.translate import completions, decisions, embeddings, moderations
 from adapter.translate.core.capabilities import ServedModel
@@ -15,10 +16,12 @@ from adapter.translate.core.context import Options
 from adapter.translate.core.notes import Note, Rejected
 from adapter.translate.decisions import DecisionContext
 from adapter.translate.embeddings import EmbeddingContext
+from adapter.translate.ledger import Anchor, LedgerEntry, ledger_of
 from adapter.translate.moderations import ModerationContext
 from adapter.translate.plan import PLANNERS, Plan, plan
+from adapter.translate.targets import anchors_of
 from adapter.translate.token_arrays import Detokenize
-from adapter.wire.base import decode
+from adapter.wire.base import decode, encode
 from adapter.wire.openai.completions import CompletionRequest
 from adapter.wire.openai.decisions import DecisionRequest
 from adapter.wire.openai.embeddings import EmbeddingRequest
@@ -27,17 +30,31 @@ from adapter.wire.openai.moderations import ModerationRequest
 Unknown = Mapping[str, msgspec.Raw]
 
 
-class Translation(NamedTuple):
-    """The calls that one request becomes. `plan` leads from the notes to places in the first body; None: there is none.
+Anchors = Callable[[Sequence[Any]], Iterable[Anchor]]
+"""Where the fields arrived in the bodies, given as JSON; the first step of a pointer is the number of the call."""
 
-    `served` is the model with its limits.
-    """
+
+class Translation(NamedTuple):
+    """The calls that one request becomes. `served` is the model with its limits."""
 
     served: ServedModel
     method: str
     bodies: list[msgspec.Struct]
     notes: list[Note]
-    plan: Plan | None = None
+    anchors: Anchors
+
+    def as_json(self) -> list[Any]:
+        """The bodies as they are sent."""
+        return [orjson.loads(encode(body)) for body in self.bodies]
+
+    def ledger(self, bodies: Sequence[Any]) -> list[LedgerEntry]:
+        """The full ledger for the bodies as JSON; with several, a target's first step is the number of the call."""
+        entries = ledger_of(self.notes, self.anchors(bodies), bodies)
+        return entries if len(bodies) > 1 else [_in_the_only_call(entry) for entry in entries]
+
+
+def _in_the_only_call(entry: LedgerEntry) -> LedgerEntry:
+    return entry._replace(targets=[target.removeprefix("/0") for target in entry.targets])
 
 
 Translate = Callable[[msgspec.Struct, Unknown, ServedModel, Options], Translation]
@@ -64,7 +81,16 @@ def _generate(
     make: Callable[..., Plan], request: msgspec.Struct, unknown: Unknown, served: ServedModel, options: Options
 ) -> Translation:
     made = make(request, unknown, served, options)
-    return Translation(served, made.method, [made.body], made.notes, made)
+    path = made.view.path if made.view is not None else str
+    anchors = partial(_anchors_of_chats, [(made, path)])
+    return Translation(served, made.method, [made.body], made.notes, anchors)
+
+
+def _anchors_of_chats(chats: Sequence[tuple[Plan, Callable[[str], str]]], bodies: Sequence[Any]) -> Iterator[Anchor]:
+    """Where the fields of a chat for each call arrived; beside each is what leads from its paths to the client's."""
+    for call, ((made, path_of), body) in enumerate(zip(chats, bodies, strict=True)):
+        for path, pointer in anchors_of(made, body, path_of):
+            yield Anchor(path, f"/{call}{pointer}")
 
 
 def _complete(
@@ -82,7 +108,9 @@ def _complete(
     except Rejected as error:
         raise Rejected(completions.path_of(error.note.path), error.note.code, error.note.reason) from None
     notes = dict.fromkeys(note for one in plans for note in view.ledger(one.notes))
-    return Translation(served, plans[0].method, [one.body for one in plans], list(notes))
+    chats = [(one, partial(completions.source_of, request, number)) for number, one in enumerate(plans)]
+    anchors = partial(_anchors_of_chats, chats)
+    return Translation(served, plans[0].method, [one.body for one in plans], list(notes), anchors)
 
 
 def _embed(
@@ -95,13 +123,15 @@ def _embed(
     assert isinstance(request, EmbeddingRequest)
     context = EmbeddingContext(request=request, served=served, options=options, detokenize=detokenize)
     made = embeddings.to_gemini(context, unknown)
-    return Translation(served, "batchEmbedContents", list(made.batches), made.notes)
+    return Translation(
+        served, "batchEmbedContents", list(made.batches), made.notes, lambda _: embeddings.anchors_of(context, made)
+    )
 
 
 def _decide(request: msgspec.Struct, unknown: Unknown, served: ServedModel, options: Options) -> Translation:
     assert isinstance(request, DecisionRequest)
     made = decisions.to_gemini(DecisionContext(request=request, served=served, options=options), unknown)
-    return Translation(served, "decisions", [made.body], made.notes)
+    return Translation(served, "decisions", [made.body], made.notes, lambda _: decisions.anchors_of(request, made))
 
 
 def _moderate(request: msgspec.Struct, unknown: Unknown, served: ServedModel, options: Options) -> Translation:
@@ -109,11 +139,13 @@ def _moderate(request: msgspec.Struct, unknown: Unknown, served: ServedModel, op
     assert isinstance(request, ModerationRequest)
     context = ModerationContext(request=request, served=served, options=options)
     made = moderations.to_gemini(context, unknown)
+    bodies: list[msgspec.Struct]
     if context.has_decisions:
-        asked = [moderations.questions_about(made, batch, served.model) for batch in made.batches]
-        return Translation(served, "decisions", list(asked), made.notes)
-    rated = [moderations.rating_of(made, index) for index in range(len(made.contents))]
-    return Translation(served, "generateContent", list(rated), made.notes)
+        method, bodies = "decisions", [moderations.questions_about(made, one, served.model) for one in made.batches]
+    else:
+        served = served._replace(model=context.rater)
+        method, bodies = "generateContent", [moderations.rating_of(made, one) for one in range(len(made.contents))]
+    return Translation(served, method, bodies, made.notes, lambda _: moderations.anchors_of(context, made))
 
 
 def endpoints(detokenize: Detokenize | None) -> Mapping[str, Endpoint]:

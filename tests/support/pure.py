@@ -361,13 +361,12 @@ class ModerationsCore(Core):
         model, asked = served.model, moderations.questions_about(plan, plan.batches[0], served.model)
         self.bodies, self.paths = [orjson.loads(encode(asked))], ["decisions"]
         if not context.has_decisions:
-            model = moderations.RATED_BY if "DECISION" in served.row.output else served.model
+            model = context.rater
             self.bodies, self.paths = (
                 [orjson.loads(encode(moderations.rating_of(plan, 0)))],
                 [f"{model}:generateContent"],
             )
             oracles.check_gemini_request(self.bodies[0])
-            notes.append(moderations.BY_RATINGS)
         else:
             oracles.check_decision_request(self.bodies[0])
         pieces = b"".join(turn.pieces())

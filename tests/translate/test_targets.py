@@ -12,21 +12,22 @@ import pytest
 
 from adapter import settings
 from adapter.server.dry_run.dry_run import DryRun
-from adapter.server.pipeline.errors import TABLE, Malformed, StrictLoss
+from adapter.server.pipeline.errors import Malformed, StrictLoss
 from adapter.server.pipeline.ledger_headers import check
 from adapter.server.pipeline.planner import plan_for
-from adapter.server.pipeline.service import DECODING_ERRORS, decoded
+from adapter.server.pipeline.service import decoded
 from adapter.settings import catalogue, options, request_limits
 from adapter.translate.core.notes import Fate, Rejected
 from adapter.translate.core.strictness import Strictness
+from adapter.translate.ledger import MISSING, leaves, shortened_value, value_at
 from adapter.translate.plan import PLANNERS, endpoint_of
 from adapter.translate.responses.fields import to_chat
 from adapter.translate.signatures.history import look_up
-from adapter.translate.targets import MISSING, leaves, shortened_value, value_at
 from adapter.wire.base import encode
 from adapter.wire.openai.chat_request import ChatCompletionRequest
 from adapter.wire.openai.responses import ResponsesRequest
 from conformance.cases import TODAY, all_cases
+from tests.support.ledgers import REFUSALS, faults_of
 from tests.support.recordings import ROOT, drawn_records
 
 GIVEN = {"upstream_url": "http://127.0.0.1:1", "upstream_keys": "k", "upstream_name": "studio"}
@@ -48,36 +49,12 @@ def dry_run(given, endpoint=""):
     return DryRun(chosen, catalogue(chosen, TODAY), Strictness(chosen.strict), endpoint=endpoint)
 
 
-REFUSALS: tuple[type[Exception], ...] = (*TABLE, *DECODING_ERRORS, TypeError)
-"""The last: what is no JSON of orjson's, such as integers beyond 64 bits."""
-
-
 def shown(run, request):
     """What the dry run shows; None for what is refused."""
     try:
         return orjson.loads(encode(run.whole(orjson.dumps(request))))
     except REFUSALS:
         return None
-
-
-def unaccounted(told):
-    """Leaves of the body that no note's target is at or above."""
-    targets = {target for note in told["notes"] for target in note["targets"]}
-    found = []
-    for pointer, _ in leaves(told["body"]):
-        above = {pointer[:at] for at in [i for i, sign in enumerate(pointer) if sign == "/"][1:]} | {pointer}
-        if not targets & above:
-            found.append(pointer)
-    return found
-
-
-def faults_of(told):
-    """All that is wrong with a full ledger."""
-    missing = [
-        target for note in told["notes"] for target in note["targets"] if value_at(told["body"], target) is MISSING
-    ]
-    dropped = [note["path"] for note in told["notes"] if note["fate"] == Fate.DROPPED and note["targets"]]
-    return missing, dropped, unaccounted(told)
 
 
 def test_every_target_exists_and_every_leaf_is_a_target():

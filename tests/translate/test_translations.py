@@ -62,3 +62,28 @@ def test_a_refusal_names_the_clients_field():
     with pytest.raises(Rejected) as refused:
         translated("/v1/completions", {"prompt": "a", "temperature": 9})
     assert refused.value.note.path == "temperature"
+
+
+HALVES: dict[str, tuple[str, str]] = {
+    "/v1/chat/completions": ('{"messages": [{"role": "user", "content": "a\\ud83d"}]', "messages[0].content"),
+    "/v1/responses": ('{"input": "a\\ud83d"', "input"),
+    "/v1/completions": ('{"prompt": "a\\ud83d"', "prompt"),
+    "/v1/embeddings": ('{"input": ["a\\ud83d"]', "input[0]"),
+    "/v1/decisions": (
+        '{"input": "a\\ud83d", "questions": [{"type": "predicate", "instructions": "Does it?"}]',
+        "input",
+    ),
+    "/v1/moderations": ('{"input": "a\\ud83d"', "input"),
+}
+
+
+@pytest.mark.parametrize("path", HALVES)
+def test_half_a_character_is_replaced_with_a_note_on_every_endpoint(path):
+    """Clients cut emoji by UTF-16 length (github.com/elizaOS/eliza/issues/18079)."""
+    (text, at), row = HALVES[path], REQUESTS[path][1]
+    endpoint = endpoints(None)[path]
+    served = ServedModel("m", ModelCapabilities(pattern="*", source="", date="", **row), "", "m")
+    request, unknown = endpoint.decode(f'{text}, "model": "m"}}'.encode())
+    made = endpoint.translate(request, unknown, served, Options())
+    assert "a\ufffd" in encode(made.bodies[0]).decode()
+    assert [note.path for note in made.notes if note.code == "character-replaced"] == [at]

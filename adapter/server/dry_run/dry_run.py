@@ -4,7 +4,7 @@
 has a planner, a line of OpenAI's batch files, or an answer of Gemini's, which is translated backwards.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -28,10 +28,11 @@ from adapter.settings.models import utc_day
 from adapter.translate.answer import completion
 from adapter.translate.core.context import Context, Stamp
 from adapter.translate.core.strictness import Strictness, counts_by_severity
+from adapter.translate.ledger import LedgerEntry, values_of
 from adapter.translate.plan import PLANNERS, Plan, endpoint_of
 from adapter.translate.responses import fields as responses
-from adapter.translate.targets import full_ledger, values_of
-from adapter.translate.translations import Translation, endpoints
+from adapter.translate.targets import full_ledger
+from adapter.translate.translations import endpoints
 from adapter.upstream.errors import InvalidModelName
 from adapter.upstream.model_path import model_path
 from adapter.upstream.settings import base_url
@@ -62,9 +63,13 @@ def described(
         "headers": _headers(settings),
         "body": plan.body,
         "losses": counts_by_severity(plan.notes),
-        "notes": [{**note_as_json(note), "targets": targets} for note, targets in full_ledger(plan, body, path)],
+        "notes": _entries(full_ledger(plan, body, path)),
         "predicted_error": predicted,
     }
+
+
+def _entries(ledger: Sequence[LedgerEntry]) -> list[dict[str, Any]]:
+    return [{**note_as_json(note), "targets": targets} for note, targets in ledger]
 
 
 def _url(plan: Plan, settings: Settings) -> str:
@@ -90,9 +95,10 @@ def _headers(settings: Settings) -> dict[str, str]:
     return {"content-type": "application/json", **key}
 
 
-def with_values(shown: dict[str, Any], request: bytes, plan: Plan) -> dict[str, Any]:
+def with_values(shown: dict[str, Any], request: bytes) -> dict[str, Any]:
     """The same with the values of each note, before and after."""
-    return {**shown, "notes": [{**note, **values_of(note, request, plan)} for note in shown["notes"]]}
+    body = orjson.loads(encode(shown["body"]))
+    return {**shown, "notes": [{**note, **values_of(note, request, body)} for note in shown["notes"]]}
 
 
 class DryRun(NamedTuple):
@@ -150,7 +156,7 @@ class DryRun(NamedTuple):
         plan = planner.plan(request, unknown, served, options(self.settings))
         check(plan.notes, self.strictness, self.settings.notes)
         shown = {"endpoint": endpoint, **described(plan, self.settings, self.predict)}
-        return with_values(shown, text, plan) if self.values else shown
+        return with_values(shown, text) if self.values else shown
 
     def _other(self, text: bytes, endpoint: str) -> dict[str, Any]:
         """A request of an endpoint that is no chat: its calls, and its ledger."""
@@ -165,7 +171,8 @@ class DryRun(NamedTuple):
         made = known[endpoint].translate(request, unknown, served, options(self.settings))
         check(made.notes, self.strictness, self.settings.notes)
         events = _EVENTS[made.method == "streamGenerateContent"]
-        return {
+        bodies = made.as_json()
+        shown = {
             "endpoint": endpoint,
             "model": made.served.model,
             "method": made.method,
@@ -174,16 +181,16 @@ class DryRun(NamedTuple):
             "headers": _headers(self.settings),
             "body": made.bodies[0] if len(made.bodies) == 1 else made.bodies,
             "losses": counts_by_severity(made.notes),
-            "notes": [note_as_json(note) for note in made.notes],
-            "predicted_error": self._predicted(made),
+            "notes": _entries(made.ledger(bodies)),
+            "predicted_error": self._predicted(made.served.model, made.method, bodies),
         }
+        return with_values(shown, text) if self.values else shown
 
-    def _predicted(self, made: Translation) -> Any:
-        """What Gemini would say to the first call that it refuses; other methods than generations have no validator."""
-        if self.predict is None or not made.method.lower().endswith("generatecontent"):
+    def _predicted(self, model: str, method: str, bodies: Sequence[Any]) -> Any:
+        """What Gemini would say to the first call that it refuses."""
+        if self.predict is None:
             return None
-        bodies = (orjson.loads(encode(body)) for body in made.bodies)
-        found = (self.predict(made.served.model, made.method, body) for body in bodies)
+        found = (self.predict(model, method, body) for body in bodies)
         return next((error for error in found if error is not None), None)
 
     def _backwards(self, text: bytes) -> dict[str, Any]:

@@ -42,15 +42,10 @@ async def create_moderation(call: Call) -> None:
     if context.has_decisions:
         results = await judging.by_decisions(served.model)
     else:
-        results = await judging.by_ratings(_rater(context))
+        results = await judging.by_ratings(context.rater)
     exchange.reply_notes = list(dict.fromkeys(judging.notes))
     found = moderations.answer_of(results, new_id("modr-"), exchange.model)
     await call.send(found, notes.headers(exchange.model, plan.notes, exchange.reply_notes))
-
-
-def _rater(context: ModerationContext) -> str:
-    """The chat model whose ratings judge."""
-    return moderations.RATED_BY if "DECISION" in context.capabilities.output else context.model
 
 
 class _Judging:
@@ -69,6 +64,7 @@ class _Judging:
         except UpstreamError as error:
             if error.status != 404 or self._call.service.options.platform == "studio":
                 raise
+            self.notes.append(moderations.BY_RATINGS)
             return await self.by_ratings(moderations.RATED_BY)
         return [one for batch in found for one in batch]
 
@@ -84,7 +80,6 @@ class _Judging:
 
     async def by_ratings(self, model: str) -> list[ModerationResult]:
         """Verdicts by the safety ratings of a chat model."""
-        self.notes.append(moderations.BY_RATINGS)
         self._call.exchange.model = model
         return await self._all(partial(self._rate, model), list(range(len(self._plan.contents))))
 

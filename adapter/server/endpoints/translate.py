@@ -39,7 +39,7 @@ async def translate(call: Call) -> None:
 def _shown(run: DryRun, endpoint: str, plan: Plan, path: Callable[[str], str], body: bytes) -> bytes:
     """Everything about a plan, as JSON."""
     answer = {"endpoint": endpoint, **described(plan, run.settings, run.predict, path)}
-    return encode(with_values(answer, body, plan) if run.values else answer)
+    return encode(with_values(answer, body) if run.values else answer)
 
 
 def dry_run_for(call: Call) -> DryRun:

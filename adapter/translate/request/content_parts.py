@@ -64,6 +64,12 @@ def parts_of(content: list[ContentPart], path: str, context: Context, notes: lis
     return result
 
 
+def sources_of(content: list[ContentPart], path: str, context: Context) -> list[str]:
+    """The path of the content part that each of Gemini's parts comes from, see `parts_of`."""
+    made = [len(parts_of([part], path, context, [])) for part in content]
+    return [f"{path}[{index}]" for index, count in enumerate(made) for _ in range(count)]
+
+
 def _carried(part: ContentPart, path: str) -> list[Note]:
     """What any content part may hold beside its content."""
     reason = "Gemini finds reusable prefixes itself (implicit caching)"

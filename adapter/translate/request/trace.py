@@ -31,9 +31,8 @@ class TracedTurns(Turns):
 
     def _trace_content(self, content: list[ContentPart], path: str, parts: list[Part]) -> None:
         """Parts in the order of the content parts that they come from, where these make as many."""
-        made = [len(content_parts.parts_of([part], path, self.context, [])) for part in content]
-        if sum(made) == len(parts):
-            owners = [f"{path}[{index}]" for index, count in enumerate(made) for _ in range(count)]
+        owners = content_parts.sources_of(content, path, self.context)
+        if len(owners) == len(parts):
             for part, owner in zip(parts, owners, strict=True):
                 self.paths.setdefault(id(part), owner)
 

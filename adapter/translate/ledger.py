@@ -1,0 +1,151 @@
+"""The full ledger: notes with the places in Gemini's bodies that they are about, as JSON pointers.
+
+An anchor is a path of the client's request with a pointer at what became of it. A note's targets are the anchors at its
+path or below, else the place of the nearest anchor above. Anchors that no note of a loss speaks of become notes of
+their own, so that all that is sent is accounted for.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import orjson
+
+from adapter.translate.core.notes import Fate, Note
+
+_STEP = re.compile(r"[^.\[\]]+")
+
+
+class Anchor(NamedTuple):
+    """A path of the client's request, and a pointer into Gemini's at what became of it."""
+
+    path: str
+    pointer: str
+
+
+class LedgerEntry(NamedTuple):
+    """A note of the full ledger, with the places in Gemini's request that it is about."""
+
+    note: Note
+    targets: list[str]
+
+
+def ledger_of(notes: Sequence[Note], found: Iterable[Anchor], body: Any) -> list[LedgerEntry]:
+    """The notes with their targets, and a note on everything else that arrives. `body` is what is sent, as JSON."""
+    anchors = [anchor for anchor in found if value_at(body, anchor.pointer) is not MISSING]
+    index = _by_path(anchors)
+    own = {anchor.path for anchor in anchors}
+    entries = [LedgerEntry(note, _targets(note, index, body)) for note in notes if not _is_container(note, own, index)]
+    covered = {target for entry in entries for target in entry.targets}
+    rest: dict[str, list[str]] = {}
+    for place, pointer in anchors:
+        if not covered.intersection(_above(pointer)):
+            rest.setdefault(place, []).append(pointer)
+    return entries + [LedgerEntry(Note(place, Fate.EXACT), pointers) for place, pointers in rest.items()]
+
+
+def _is_container(note: Note, own: set[str], index: Mapping[str, object]) -> bool:
+    """Whether a note says that a field arrives whose members have notes of their own, such as messages."""
+    return note.fate is Fate.EXACT and note.signature is None and note.path in index and note.path not in own
+
+
+MISSING = object()
+"""What stands where a pointer leads to nothing."""
+
+
+def value_at(body: Any, pointer: str) -> Any:
+    """What a JSON pointer leads to (RFC 6901)."""
+    for step in pointer.split("/")[1:]:
+        key = step.replace("~1", "/").replace("~0", "~")
+        if isinstance(body, dict) and key in body:
+            body = body[key]
+        elif isinstance(body, list) and key.isdecimal() and int(key) < len(body):
+            body = body[int(key)]
+        else:
+            return MISSING
+    return body
+
+
+MAX_SHOWN = 120
+"""The longest text that is shown of a value."""
+
+
+def values_of(note: Mapping[str, Any], request: bytes, body: Any) -> dict[str, Any]:
+    """The value at a note's path before, and those at its targets after; long texts, such as media, are shortened."""
+    steps = "".join(f"/{escaped(step)}" for step in _STEP.findall(note["path"]))
+    before = value_at(orjson.loads(request), steps)
+    after = [shortened_value(value_at(body, target)) for target in note["targets"]]
+    return {**({} if before is MISSING else {"before": shortened_value(before)}), **({"after": after} if after else {})}
+
+
+def shortened_value(value: Any) -> Any:
+    """A value for the eye."""
+    if isinstance(value, str) and len(value) > MAX_SHOWN:
+        return f"{value[:MAX_SHOWN]}... ({len(value)} characters)"
+    if isinstance(value, dict):
+        return {key: REDACTED if _SECRET.search(key) else shortened_value(item) for key, item in value.items()}
+    return [shortened_value(item) for item in value] if isinstance(value, list) else value
+
+
+REDACTED = "[redacted]"
+_SECRET = re.compile(r"api.?key|authorization|secret|password|access.?token", re.IGNORECASE)
+
+
+def leaves(value: Any, pointer: str = "") -> Iterator[tuple[str, Any]]:
+    """Every leaf of a JSON value with its pointer; what is empty is a leaf."""
+    if isinstance(value, dict) and value:
+        for key, item in value.items():
+            yield from leaves(item, f"{pointer}/{escaped(key)}")
+    elif isinstance(value, list) and value:
+        for index, item in enumerate(value):
+            yield from leaves(item, f"{pointer}/{index}")
+    else:
+        yield pointer, value
+
+
+def escaped(key: str) -> str:
+    """A key as a step of a JSON pointer."""
+    return key.replace("~", "~0").replace("/", "~1")
+
+
+def _by_path(anchors: Iterable[Anchor]) -> dict[str, dict[str, None]]:
+    """Pointers by each path at or above their own."""
+    index: dict[str, dict[str, None]] = {}
+    for path, pointer in anchors:
+        for above in _prefixes(path):
+            index.setdefault(above, {})[pointer] = None
+    return index
+
+
+def _prefixes(path: str) -> Iterator[str]:
+    """A path, and the ones above it, the longest first."""
+    while path:
+        yield path
+        path = path[: max(path.rfind("."), path.rfind("["), 0)]
+
+
+def _above(pointer: str) -> Iterator[str]:
+    """A pointer, and the ones above it."""
+    while pointer:
+        yield pointer
+        pointer = pointer[: pointer.rfind("/")]
+
+
+def _targets(note: Note, index: dict[str, dict[str, None]], body: Any) -> list[str]:
+    """The places that a note is about; none for what does not arrive."""
+    if note.fate in (Fate.DROPPED, Fate.REJECTED):
+        return []
+    for path in _prefixes(note.path):
+        if path in index and (path == note.path or "." in path or "[" in path or note.fate is not Fate.EXACT):
+            return [_deeper(pointer, note.path[len(path) :], body) for pointer in index[path]]
+    return []
+
+
+def _deeper(pointer: str, rest: str, body: Any) -> str:
+    """The pointer, moved along the rest of a path as far as the body has the same steps: inside a schema it has."""
+    for step in _STEP.findall(rest):
+        inner = f"{pointer}/{escaped(step)}"
+        if value_at(body, inner) is MISSING:
+            return pointer
+        pointer = inner
+    return pointer

@@ -1,0 +1,31 @@
+"""What is wrong with a full ledger, and requests that have none."""
+
+from typing import Any
+
+from adapter.server.pipeline.errors import TABLE
+from adapter.server.pipeline.service import DECODING_ERRORS
+from adapter.translate.core.notes import Fate
+from adapter.translate.ledger import MISSING, leaves, value_at
+
+REFUSALS: tuple[type[Exception], ...] = (*TABLE, *DECODING_ERRORS, TypeError)
+"""The last: what is no JSON of orjson's, such as integers beyond 64 bits."""
+
+
+def unaccounted(told: dict[str, Any]) -> list[str]:
+    """Leaves of the body that no note's target is at or above."""
+    targets = {target for note in told["notes"] for target in note["targets"]}
+    found = []
+    for pointer, _ in leaves(told["body"]):
+        above = {pointer[:at] for at in [i for i, sign in enumerate(pointer) if sign == "/"][1:]} | {pointer}
+        if not targets & above:
+            found.append(pointer)
+    return found
+
+
+def faults_of(told: dict[str, Any]) -> tuple[list[str], list[str], list[str]]:
+    """What is wrong: targets that are missing, targets of what was dropped, leaves that no note accounts for."""
+    missing = [
+        target for note in told["notes"] for target in note["targets"] if value_at(told["body"], target) is MISSING
+    ]
+    dropped = [note["path"] for note in told["notes"] if note["fate"] == Fate.DROPPED and note["targets"]]
+    return missing, dropped, unaccounted(told)
