@@ -14,9 +14,10 @@ from adapter import settings
 from adapter.server.dry_run.dry_run import DryRun
 from adapter.server.pipeline.errors import Malformed, StrictLoss
 from adapter.server.pipeline.ledger_headers import check
+from adapter.server.pipeline.model_names import path_of_model
 from adapter.server.pipeline.planner import plan_for
 from adapter.server.pipeline.service import decoded
-from adapter.settings import catalogue, options, request_limits
+from adapter.settings import catalogue, find_served_model, options, request_limits, upstream_settings
 from adapter.translate.core.notes import Fate, Rejected
 from adapter.translate.core.strictness import Strictness
 from adapter.translate.ledger import MISSING, leaves, shortened_value, value_at
@@ -93,13 +94,17 @@ def served(given, endpoint, request):
     """What the server makes of a request, by its own way to a plan: the body, the notes, or the refusal."""
     chosen = settings.load({**GIVEN, **given}, {})
     names, limits = catalogue(chosen, TODAY), request_limits(chosen)
+    prefix = upstream_settings(chosen).models
     text = orjson.dumps(request)
     if endpoint == "/v1/chat/completions":
-        ready = plan_for(*decoded(text, ChatCompletionRequest, limits), names, options(chosen))
+        asked, unknown = decoded(text, ChatCompletionRequest, limits)
+        path_of_model(find_served_model(asked.model, names).model, prefix)
+        ready = plan_for(asked, unknown, names, options(chosen))
         notes = ready.notes
     else:
         view = to_chat(*decoded(text, ResponsesRequest, limits))
         try:
+            path_of_model(find_served_model(view.request.model, names).model, prefix)
             history = look_up(view.request, {}, view.carried)
             ready = plan_for(view.request, {}, names, options(chosen), history=history)
         except Rejected as error:

@@ -13,6 +13,7 @@ import orjson
 from adapter.server.observe.ledger_entries import note_as_json
 from adapter.server.pipeline.errors import TABLE, Malformed, failure_of, malformed
 from adapter.server.pipeline.ledger_headers import check
+from adapter.server.pipeline.model_names import path_of_model
 from adapter.server.pipeline.openai_tokens import detokenizer
 from adapter.server.pipeline.service import DECODING_ERRORS, Predict, decoded
 from adapter.settings import (
@@ -24,8 +25,9 @@ from adapter.settings import (
     request_limits,
     upstream_settings,
 )
-from adapter.settings.models import utc_day
+from adapter.settings.models import CHAT, utc_day
 from adapter.translate.answer import completion
+from adapter.translate.core.capabilities import ServedModel
 from adapter.translate.core.context import Context, Stamp
 from adapter.translate.core.strictness import Strictness, counts_by_severity
 from adapter.translate.ledger import LedgerEntry, values_of
@@ -33,8 +35,6 @@ from adapter.translate.plan import PLANNERS, Plan, endpoint_of
 from adapter.translate.responses import fields as responses
 from adapter.translate.targets import full_ledger
 from adapter.translate.translations import endpoints
-from adapter.upstream.errors import InvalidModelName
-from adapter.upstream.model_path import model_path
 from adapter.upstream.settings import base_url
 from adapter.wire.base import decode, encode
 from adapter.wire.gemini.generate import GenerateContentResponse
@@ -80,11 +80,7 @@ def _url_of(model: str, method: str, settings: Settings) -> str:
     upstream = upstream_settings(settings)
     if method == "decisions":
         return f"{base_url(upstream.url)}/{method}"
-    try:
-        path = model_path(model, upstream.models)
-    except InvalidModelName:
-        raise Malformed("this is not the name of a model", "model", "invalid_value") from None
-    return f"{base_url(upstream.url)}/{path}:{method}"
+    return f"{base_url(upstream.url)}/{path_of_model(model, upstream.models)}:{method}"
 
 
 def _headers(settings: Settings) -> dict[str, str]:
@@ -152,11 +148,16 @@ class DryRun(NamedTuple):
             return self._other(text, endpoint)
         request, unknown = decoded(text, planner.request, request_limits(self.settings))
         # Every request that has a planner names its model.
-        served = find_served_model(request.model or "", self.names)  # type: ignore[attr-defined]
+        served = self._find_served_model(request.model or "")  # type: ignore[attr-defined]
         plan = planner.plan(request, unknown, served, options(self.settings))
         check(plan.notes, self.strictness, self.settings.notes)
         shown = {"endpoint": endpoint, **described(plan, self.settings, self.predict)}
         return with_values(shown, text) if self.values else shown
+
+    def _find_served_model(self, name: str, kind: str = CHAT) -> ServedModel:
+        served = find_served_model(name, self.names, kind)
+        path_of_model(served.model, upstream_settings(self.settings).models)
+        return served
 
     def _other(self, text: bytes, endpoint: str) -> dict[str, Any]:
         """A request of an endpoint that is no chat: its calls, and its ledger."""
@@ -166,8 +167,8 @@ class DryRun(NamedTuple):
         request, unknown = decoded(text, known[endpoint].request, request_limits(self.settings))
         name = getattr(request, "model", None) or known[endpoint].default_model
         # Completions are answered by chat models.
-        kind = "chat/completions" if endpoint == "/v1/completions" else endpoint.removeprefix("/v1/")
-        served = find_served_model(name, self.names, kind)
+        kind = CHAT if endpoint == "/v1/completions" else endpoint.removeprefix("/v1/")
+        served = self._find_served_model(name, kind)
         made = known[endpoint].translate(request, unknown, served, options(self.settings))
         check(made.notes, self.strictness, self.settings.notes)
         events = _EVENTS[made.method == "streamGenerateContent"]

@@ -2,6 +2,7 @@
 
 from adapter.server.pipeline import ledger_headers as notes
 from adapter.server.pipeline.call import Call
+from adapter.server.pipeline.model_names import path_of_model
 from adapter.server.pipeline.service import deadline_of
 from adapter.settings import find_served_model
 from adapter.translate import decisions
@@ -18,6 +19,7 @@ async def create_decision(call: Call) -> None:
     exchange.model_asked = request.model
     call.client.check(request.model)
     served = find_served_model(request.model, service.catalogue, "decisions")
+    path_of_model(served.model, service.upstream.settings.models)
     context = DecisionContext(request=request, served=served, options=service.options)
     plan = await call.work.run(decisions.to_gemini, context, unknown)
     exchange.model, exchange.notes, exchange.upstream_request = served.model, plan.notes, plan.body

@@ -4,14 +4,14 @@ import asyncio
 
 from adapter.server.pipeline import ledger_headers as notes
 from adapter.server.pipeline.call import Call
+from adapter.server.pipeline.model_names import path_of_model
 from adapter.server.pipeline.openai_tokens import detokenizer
 from adapter.server.pipeline.service import deadline_of
 from adapter.settings import find_served_model
 from adapter.translate import embeddings
-from adapter.translate.core.notes import Rejected
 from adapter.translate.embeddings import EmbeddingContext, EmbeddingPlan
 from adapter.upstream.client import Caller
-from adapter.upstream.errors import InvalidModelName, UpstreamError
+from adapter.upstream.errors import UpstreamError
 from adapter.wire.gemini.embed import BatchEmbedContentsResponse, NumericEmbeddingsResponse
 from adapter.wire.openai.embeddings import EmbeddingRequest
 
@@ -28,6 +28,7 @@ async def create_embeddings(call: Call) -> None:
     exchange.model_asked = request.model
     call.client.check(request.model)
     served = find_served_model(request.model, service.catalogue, "embeddings")
+    path_of_model(served.model, service.upstream.settings.models)
     context = EmbeddingContext(request=request, served=served, options=service.options, detokenize=detokenizer())
     plan = await call.work.run(embeddings.to_gemini, context, unknown)
     exchange.model, exchange.notes = served.model, plan.notes
@@ -41,10 +42,7 @@ async def create_embeddings(call: Call) -> None:
 async def _ask(call: Call, model: str, plan: EmbeddingPlan) -> list[Answer]:
     """The answers to all batches, in their order. The first failure ends the others; no batch is asked twice for it."""
     upstream, caller, deadline = call.service.upstream, Caller(call.client.key), deadline_of(call.scope)
-    try:
-        asked = [upstream.build_call(model, "batchEmbedContents", batch) for batch in plan.batches]
-    except InvalidModelName:
-        raise Rejected("model", "malformed-value", "this is not the name of a model") from None
+    asked = [upstream.build_call(model, "batchEmbedContents", batch) for batch in plan.batches]
     turns = asyncio.Semaphore(AT_ONCE)
 
     async def ask(number: int) -> Answer:

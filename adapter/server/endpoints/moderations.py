@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from adapter.server.pipeline import ledger_headers as notes
 from adapter.server.pipeline.call import Call
 from adapter.server.pipeline.ids import new_id
+from adapter.server.pipeline.model_names import path_of_model
 from adapter.server.pipeline.service import deadline_of
 from adapter.settings import find_served_model
 from adapter.translate import moderations
@@ -15,7 +16,7 @@ from adapter.translate.core.errors import AnswerError
 from adapter.translate.core.notes import Note, Rejected
 from adapter.translate.moderations import ModerationContext, ModerationPlan
 from adapter.upstream.client import Caller, Forwarded
-from adapter.upstream.errors import InvalidModelName, UpstreamError
+from adapter.upstream.errors import UpstreamError
 from adapter.wire.gemini.decisions import CreateDecisionResponse
 from adapter.wire.gemini.generate import GenerateContentResponse
 from adapter.wire.openai.moderations import ModerationRequest, ModerationResult
@@ -34,6 +35,7 @@ async def create_moderation(call: Call) -> None:
     exchange.model_asked = name = request.model or moderations.DEFAULT_MODEL
     call.client.check(name)
     served = find_served_model(name, service.catalogue, "moderations")
+    path_of_model(served.model, service.upstream.settings.models)
     context = ModerationContext(request=request, served=served, options=service.options)
     plan = await call.work.run(moderations.to_gemini, context, unknown)
     exchange.model, exchange.notes = served.model, plan.notes
@@ -86,10 +88,7 @@ class _Judging:
     async def _rate(self, model: str, index: int) -> ModerationResult:
         body = moderations.rating_of(self._plan, index)
         self._call.exchange.upstream_request = body
-        try:
-            asked = self._call.service.upstream.build_call(model, "generateContent", body)
-        except InvalidModelName:
-            raise Rejected("model", "malformed-value", "this is not the name of a model") from None
+        asked = self._call.service.upstream.build_call(model, "generateContent", body)
         response = await self._ask(asked, GenerateContentResponse)
         return moderations.rated(response, self._plan, index, self.notes)
 

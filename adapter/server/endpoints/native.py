@@ -20,14 +20,13 @@ from adapter.server.pipeline import ledger_headers as notes
 from adapter.server.pipeline.call import Call
 from adapter.server.pipeline.errors import malformed
 from adapter.server.pipeline.failures import google_error
+from adapter.server.pipeline.model_names import path_of_model
 from adapter.server.pipeline.service import DECODING_ERRORS, deadline_of
 from adapter.settings import find_served_model
 from adapter.translate import native
 from adapter.translate.core.capabilities import alias_notes
-from adapter.translate.core.notes import Rejected
 from adapter.upstream.client import Caller, Forwarded
-from adapter.upstream.errors import InvalidModelName, UpstreamError, UpstreamProtocolError, from_event
-from adapter.upstream.model_path import model_path
+from adapter.upstream.errors import UpstreamError, UpstreamProtocolError, from_event
 from adapter.upstream.sse import EventDecoder
 from adapter.upstream.transport.base import Response
 from adapter.wire.base import decode, encode
@@ -121,10 +120,7 @@ def _to_model(call: Call, name: str, method: str) -> Forwarded:
     served = find_served_model(name, service.catalogue)
     exchange.model = served.model
     exchange.notes = alias_notes(name, served)
-    try:
-        path = f"{model_path(served.model, service.upstream.settings.models)}:{method}"
-    except InvalidModelName:
-        raise Rejected("model", "malformed-value", "this is not the name of a model") from None
+    path = f"{path_of_model(served.model, service.upstream.settings.models)}:{method}"
     query = query_of(call)
     streams = exchange.stream and service.upstream.settings.streaming
     if exchange.stream:

@@ -7,6 +7,7 @@ import msgspec
 from adapter.server.limits.access import Client
 from adapter.server.limits.work import Work
 from adapter.server.pipeline.fallback import Place, Plans, Route
+from adapter.server.pipeline.model_names import path_of_model
 from adapter.server.state.name_owners import NameOwners
 from adapter.settings import Calendar, Catalogue, PlanSettings, find_served_model, next_models
 from adapter.store import SignatureStore
@@ -17,9 +18,7 @@ from adapter.translate.native import names_of
 from adapter.translate.plan import Plan, plan
 from adapter.translate.request.content_parts import remote_urls
 from adapter.translate.signatures.history import Carried, History
-from adapter.upstream.errors import InvalidModelName
 from adapter.upstream.media_fetcher import Fetcher
-from adapter.upstream.model_path import model_path
 from adapter.wire.openai.chat_request import ChatCompletionRequest
 
 
@@ -81,7 +80,8 @@ class ChatPlanner:
         `carried` is what a Responses history carries; `ledger_of` makes the client's ledger of a plan's notes.
         """
         client.check(request.model)
-        self._check_name(request.model)
+        served = find_served_model(request.model, self.catalogue())
+        path_of_model(served.model, self._places[0].upstream.settings.models)
         if (request.n or 1) > self._settings.max_choices:
             raise Rejected(
                 "n", "limit-exceeded", f"at most {self._settings.max_choices} choices are served in one request"
@@ -104,13 +104,6 @@ class ChatPlanner:
         """The ways that a request has, in their order."""
         models = [first.name, *next_models(first.name, self._settings.fallback_models)]
         return [Route(place, model) for model in models for place in self._places]
-
-    def _check_name(self, model: str) -> None:
-        """Raises `Rejected` for a model whose name cannot stand in a URL, before anything is done for it."""
-        try:
-            model_path(find_served_model(model, self.catalogue())[0], self._places[0].upstream.settings.models)
-        except InvalidModelName:
-            raise Rejected("model", "unknown-value", "this is not the name of a model") from None
 
     async def _media(self, request: ChatCompletionRequest) -> dict[str, Media]:
         """What the request points to, fetched where the operator allows it. Raises `FetchError`."""
