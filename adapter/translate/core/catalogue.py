@@ -116,7 +116,7 @@ _CHANGES_ANSWERS = {
         "Read extra_content.google.grounding_metadata.",
     ),
     "code-run-not-replayed": (
-        "What Gemini itself ran in an earlier answer is left out, since that answer was edited.",
+        "What Gemini itself ran in an earlier answer is left out: the answer was edited, or only its words came back.",
         "Send answers back as they came.",
     ),
     "dimensions-added": (

@@ -31,6 +31,8 @@ _EDITED = "the thought signature that is stored for this id belongs to another c
 
 _UNPROVEN = "version 0.1 stored a thought signature for this id, and nothing tells whether for this call"
 
+_ONLY_WORDS = "what Gemini itself ran in an answer is not sent back on its words alone: another may have the same"
+
 
 def answer(message: Message, index: int, turns: Turns) -> tuple[list[Part], list[Call]]:
     """One answer of the history, and its calls."""
@@ -90,11 +92,12 @@ def _replayed(
     if record is None and (extra is None or not present(extra.parts)):
         return None
     own = _decoded(extra.parts) if extra is not None and present(extra.parts) else None
-    stored = _decoded(record.record.parts) if record is not None else None
-    if stored and not _may_be(known.message, stored):
-        stored = None
-    visible = Visible(text_of(known.message.content), images, calls)
+    stored = _stored_parts(record, known.message) if record is not None else None
     path = f"[{known.index}]"
+    if record is not None and own is None and has_hidden(stored or ()) and not _is_proven(record, known.message):
+        turns.note(path, Fate.DROPPED, "code-run-not-replayed", _ONLY_WORDS)
+        return None
+    visible = Visible(text_of(known.message.content), images, calls)
     # What the client carries itself comes first; the parts of a Responses history have no signatures.
     is_signed = any(part.thought_signature for part in own or ())
     if record is not None and stored and not is_signed and (whole := replayed(stored, visible, own)) is not None:
@@ -117,13 +120,21 @@ def _record_with_parts(known: KnownAnswer, turns: Turns) -> Found | None:
     return None
 
 
-def _may_be(message: Message, stored: Sequence[Part]) -> bool:
-    """Whether a stored answer has the signature that the client carries with its text.
+def _stored_parts(record: Found, message: Message) -> list[Part] | None:
+    """The parts of a stored answer; None where the client carries another signature with the text than it has."""
+    stored, signature = _decoded(record.record.parts), signatures.carried_by_text(message)
+    if signature is not None and not any(part.thought_signature == signature for part in stored or ()):
+        return None
+    return stored
 
-    A trimmed history may say the same words in the same place as another turn; the signature tells the two apart.
+
+def _is_proven(record: Found, message: Message) -> bool:
+    """Whether an id or a signature shows that a stored answer is this one, and not another with the same words.
+
+    A trimmed history may say the same words in the same place as another conversation. Signatures may be taken by
+    words, but what only Gemini saw may not: the output of code can be another user's.
     """
-    own = signatures.carried_by_text(message)
-    return own is None or any(part.thought_signature == own for part in stored)
+    return record.source is not SignatureSource.HASH or signatures.carried_by_text(message) is not None
 
 
 def _is_from_here(found: Found | None, turns: Turns) -> bool:

@@ -81,7 +81,8 @@ class Marking:
 
     def with_words(self, left):
         """The answers whose history says this, whatever a client shows of images."""
-        return [serial for serial, told in self.histories.items() if left is not None and left in told]
+        histories = self.histories.items() if left is not None else ()
+        return [serial for serial, told in histories if any(could_be(left, one) for one in told)]
 
     def parts(self):
         """The next answer, marked."""
@@ -137,6 +138,13 @@ def words(turns, *, shows_images):
     """What a client's history says, as far as it shows it."""
     shown = ("text", "functionCall", "inlineData") if shows_images else ("text", "functionCall")
     return [(turn.said, turn.edited, [kinds(turn.parts, kind) for kind in shown]) for turn in turns]
+
+
+def could_be(left, told):
+    """Whether a history may be another: the same words, but for the text that a client leaves out beside calls."""
+    said, calls, *_ = left[-1][2]
+    trimmed = [*told[:-1], (*told[-1][:2], [said, *told[-1][2][1:]])] if calls and not said else told
+    return left in (told, trimmed)
 
 
 def check(marking, turns, body, *, shows_code, shows_images, is_cut=False):
