@@ -90,7 +90,7 @@ def _show(example: Example, judge: Judge, name: str, is_masked: bool) -> ShownEx
         path=example.path,
         openai=show(orjson.loads(example.body)),
         gemini=show(bodies[0]) if bodies else None,
-        calls=len(bodies),
+        calls=verdict.translation.calls if verdict.translation else 0,
         failure=masked_text(verdict.failure) if is_masked else verdict.failure,
         notes=notes,
     )

@@ -5,7 +5,7 @@ The one list of what can be translated without a call: `adapter translate`, `POS
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 import orjson
@@ -18,7 +18,7 @@ from adapter.translate.decisions import DecisionContext
 from adapter.translate.embeddings import EmbeddingContext
 from adapter.translate.ledger import Anchor, LedgerEntry, ledger_of
 from adapter.translate.moderations import ModerationContext
-from adapter.translate.plan import PLANNERS, Plan, plan
+from adapter.translate.plan import PLANNERS, Plan, endpoint_of, plan
 from adapter.translate.targets import anchors_of
 from adapter.translate.token_arrays import Detokenize
 from adapter.wire.base import decode, encode
@@ -26,6 +26,9 @@ from adapter.wire.openai.completions import CompletionRequest
 from adapter.wire.openai.decisions import DecisionRequest
 from adapter.wire.openai.embeddings import EmbeddingRequest
 from adapter.wire.openai.moderations import ModerationRequest
+
+T = TypeVar("T")
+U = TypeVar("U")
 
 Unknown = Mapping[str, msgspec.Raw]
 
@@ -35,13 +38,17 @@ Anchors = Callable[[Sequence[Any]], Iterable[Anchor]]
 
 
 class Translation(NamedTuple):
-    """The calls that one request becomes. `served` is the model with its limits."""
+    """The calls that one request becomes. `served` is the model with its limits.
+
+    `calls` is how many times Gemini is asked: some bodies are sent once for each choice.
+    """
 
     served: ServedModel
     method: str
     bodies: list[msgspec.Struct]
     notes: list[Note]
     anchors: Anchors
+    calls: int
 
     def as_json(self) -> list[Any]:
         """The bodies as they are sent."""
@@ -83,7 +90,7 @@ def _generate(
     made = make(request, unknown, served, options)
     path = made.view.path if made.view is not None else str
     anchors = partial(_anchors_of_chats, [(made, path)])
-    return Translation(served, made.method, [made.body], made.notes, anchors)
+    return Translation(served, made.method, [made.body], made.notes, anchors, made.calls)
 
 
 def _anchors_of_chats(chats: Sequence[tuple[Plan, Callable[[str], str]]], bodies: Sequence[Any]) -> Iterator[Anchor]:
@@ -110,7 +117,8 @@ def _complete(
     notes = dict.fromkeys(note for one in plans for note in view.ledger(one.notes))
     chats = [(one, partial(completions.source_of, request, number)) for number, one in enumerate(plans)]
     anchors = partial(_anchors_of_chats, chats)
-    return Translation(served, plans[0].method, [one.body for one in plans], list(notes), anchors)
+    calls = sum(one.calls for one in plans)
+    return Translation(served, plans[0].method, [one.body for one in plans], list(notes), anchors, calls)
 
 
 def _embed(
@@ -123,15 +131,22 @@ def _embed(
     assert isinstance(request, EmbeddingRequest)
     context = EmbeddingContext(request=request, served=served, options=options, detokenize=detokenize)
     made = embeddings.to_gemini(context, unknown)
-    return Translation(
-        served, "batchEmbedContents", list(made.batches), made.notes, lambda _: embeddings.anchors_of(context, made)
-    )
+    anchors = partial(_anchors_of_others, embeddings.anchors_of, context, made)
+    return Translation(served, "batchEmbedContents", list(made.batches), made.notes, anchors, len(made.batches))
+
+
+def _anchors_of_others(
+    anchors_of: Callable[[T, U], Iterable[Anchor]], request: T, made: U, _bodies: Sequence[Any]
+) -> Iterable[Anchor]:
+    """The anchors that a plan knows itself."""
+    return anchors_of(request, made)
 
 
 def _decide(request: msgspec.Struct, unknown: Unknown, served: ServedModel, options: Options) -> Translation:
     assert isinstance(request, DecisionRequest)
     made = decisions.to_gemini(DecisionContext(request=request, served=served, options=options), unknown)
-    return Translation(served, "decisions", [made.body], made.notes, lambda _: decisions.anchors_of(request, made))
+    anchors = partial(_anchors_of_others, decisions.anchors_of, request, made)
+    return Translation(served, "decisions", [made.body], made.notes, anchors, 1)
 
 
 def _moderate(request: msgspec.Struct, unknown: Unknown, served: ServedModel, options: Options) -> Translation:
@@ -145,7 +160,8 @@ def _moderate(request: msgspec.Struct, unknown: Unknown, served: ServedModel, op
     else:
         served = served._replace(model=context.rater)
         method, bodies = "generateContent", [moderations.rating_of(made, one) for one in range(len(made.contents))]
-    return Translation(served, method, bodies, made.notes, lambda _: moderations.anchors_of(context, made))
+    anchors = partial(_anchors_of_others, moderations.anchors_of, context, made)
+    return Translation(served, method, bodies, made.notes, anchors, len(bodies))
 
 
 def endpoints(detokenize: Detokenize | None) -> Mapping[str, Endpoint]:
@@ -156,3 +172,27 @@ def endpoints(detokenize: Detokenize | None) -> Mapping[str, Endpoint]:
         "/v1/moderations": Endpoint(ModerationRequest, _moderate, moderations.DEFAULT_MODEL),
         "/v1/embeddings": Endpoint(EmbeddingRequest, partial(_embed, detokenize)),
     } | {path: Endpoint(planner.request, partial(_generate, planner.plan)) for path, planner in PLANNERS.items()}
+
+
+PATHS = sorted(endpoints(None), key=len, reverse=True)
+"""The endpoints' paths, the longer one first where one ends with another."""
+
+
+def endpoint_at(url: str) -> str:
+    """The path of the endpoint that a URL of any host is for (Azure's deployments, a gateway's prefix), else none."""
+    path = url.partition("?")[0].rstrip("/")
+    return next((one for one in PATHS if path.endswith(one.removeprefix("/v1"))), "")
+
+
+def endpoint_of_body(body: Mapping[str, Any]) -> str:
+    """The path of the endpoint that a body without a URL is for, by its fields, and its model where they are shared."""
+    fields, model = set(body), str(body.get("model", ""))
+    if "questions" in fields:
+        return "/v1/decisions"
+    if "prompt" in fields and not isinstance(body["prompt"], dict) and not {"messages", "input"} & fields:
+        return "/v1/completions"
+    if "input" in fields and "embedding" in model:
+        return "/v1/embeddings"
+    if fields == {"input"} or (fields == {"input", "model"} and "moderation" in model):
+        return "/v1/moderations"
+    return endpoint_of(body)

@@ -102,6 +102,24 @@ def test_translate_takes_json_lines_and_lines_of_batches_each_on_its_own(run, tm
     assert told[4]["error"]["code"] == "invalid_json"
 
 
+AZURES = "https://x.openai.azure.com/openai/deployments/d/chat/completions?api-version=1"
+
+
+@pytest.mark.parametrize(
+    "url", ["/v1/chat/completions", "/chat/completions", "https://api.openai.com/v1/chat/completions", AZURES]
+)
+def test_translate_reads_the_urls_that_lines_of_batches_have(run, url):
+    line = {"custom_id": "one", "method": "POST", "url": url, "body": REQUEST}
+    assert json.loads(run("translate", "-", input=json.dumps(line)).output)["endpoint"] == "/v1/chat/completions"
+
+
+def test_translate_refuses_an_endpoint_that_it_does_not_know(run):
+    result = run("translate", "-", "--endpoint", "/v1/nothing", input=json.dumps(REQUEST))
+    assert result.exit_code == 1
+    assert "endpoint: requests to " in result.output
+    assert "not those to '/v1/nothing'" in result.output
+
+
 def test_translate_refuses_what_strict_mode_refuses(run):
     lossy = {**REQUEST, "frequency_penalty": 1.0}
     refused = run("translate", "-", "--strict", "answers", input=json.dumps(lossy))
@@ -160,6 +178,11 @@ REFUSED = {
     "/v1/decisions": {"model": "gemini-decision-9"},
     "/v1/moderations": {"model": "gemini-9-imagined"},
 }
+
+
+@pytest.mark.parametrize("endpoint", ACCEPTED)
+def test_translate_finds_the_endpoint_of_a_body_by_its_fields(run, endpoint):
+    assert json.loads(run("translate", "-", input=json.dumps(ACCEPTED[endpoint])).output)["endpoint"] == endpoint
 
 
 @pytest.mark.parametrize("endpoint", ACCEPTED)

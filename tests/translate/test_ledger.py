@@ -19,6 +19,7 @@ from adapter.translate.translations import endpoints
 from adapter.wire.base import encode
 from conformance.cases import TODAY, all_cases
 from tests.support.ledgers import REFUSALS, faults_of
+from tests.support.pure import CORES, words_of
 from tests.support.recordings import ROOT, drawn_records
 
 GIVEN = {"upstream_url": "http://127.0.0.1:1", "upstream_keys": "k", "upstream_name": "studio"}
@@ -35,11 +36,11 @@ CASES = [
 OP = {"completions": "/v1/completions", "embeddings": "/v1/embeddings", "moderations": "/v1/moderations"}
 
 
-def shown(endpoint: str, request: Any, *, values: bool = False, **given: Any) -> Any:
+def shown(endpoint: str, request: Any, **given: Any) -> Any:
     """What the dry run shows; None for what is refused."""
     chosen = settings.load({**GIVEN, **given}, {})
     names = catalogue(chosen, TODAY)
-    run = DryRun(chosen, names, Strictness(chosen.strict), endpoint=endpoint, values=values)
+    run = DryRun(chosen, names, Strictness(chosen.strict), endpoint=endpoint, values=True)
     try:
         return orjson.loads(encode(run.whole(orjson.dumps(request))))
     except REFUSALS:
@@ -64,12 +65,32 @@ def test_every_target_exists_and_every_leaf_is_a_target():
     assert seen == set(OTHERS)
 
 
+def test_the_dry_run_gives_the_served_calls_verdict_body_and_notes(monkeypatch):
+    monkeypatch.setattr("adapter.server.dry_run.dry_run.detokenizer", lambda: words_of)
+    differing = {}
+    for case in all_cases():
+        if f"/v1/{case.endpoint}" not in OTHERS:
+            continue
+        core = CORES[case.suite](case)
+        observed = core.run(case.turns[0], case.turns[0].request, 1)
+        told = shown(f"/v1/{case.endpoint}", case.turns[0].request, **case.settings)
+        if told is None:
+            same = observed.status == 400 and not core.bodies
+        else:
+            bodies = told["body"] if isinstance(told["body"], list) else [told["body"]]
+            losses = [f"{note['path']} {note['fate']}" for note in told["notes"] if note["fate"] != "exact"]
+            same = (core.bodies[0], core.notes) == (bodies[0], losses)
+        if not same:
+            differing[case.id] = told
+    assert not differing
+
+
 def test_every_path_of_a_note_without_a_loss_is_the_clients():
     """Only the model may be Gemini's own choice: a moderation need not name one."""
     strangers = {
         f"{id_} {note['path']}"
         for id_, given, endpoint, request in CASES
-        for note in (shown(endpoint, request, values=True, **given) or {"notes": []})["notes"]
+        for note in (shown(endpoint, request, **given) or {"notes": []})["notes"]
         if note["fate"] == "exact" and "before" not in note and note["path"] != "model"
     }
     assert not strangers
@@ -172,7 +193,7 @@ class TestModerations:
 @pytest.mark.parametrize("endpoint", OTHERS)
 def test_values_are_those_at_the_targets(endpoint):
     for id_, given, _, request in (row for row in CASES if row[2] == endpoint):
-        for note in (shown(endpoint, request, values=True, **given) or {"body": {}, "notes": []})["notes"]:
+        for note in (shown(endpoint, request, **given) or {"body": {}, "notes": []})["notes"]:
             assert len(note.get("after", [])) == len(note["targets"]), id_
             assert note["fate"] != "dropped" or "after" not in note
 

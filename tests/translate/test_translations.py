@@ -8,7 +8,7 @@ import pytest
 from adapter.translate.core.capabilities import ModelCapabilities, ServedModel
 from adapter.translate.core.context import Options
 from adapter.translate.core.notes import Rejected
-from adapter.translate.translations import endpoints
+from adapter.translate.translations import PATHS, endpoint_at, endpoint_of_body, endpoints
 from adapter.wire.base import encode
 
 DECIDES = {"output": ("DECISION",)}
@@ -87,3 +87,22 @@ def test_half_a_character_is_replaced_with_a_note_on_every_endpoint(path):
     made = endpoint.translate(request, unknown, served, Options())
     assert "a\ufffd" in encode(made.bodies[0]).decode()
     assert [note.path for note in made.notes if note.code == "character-replaced"] == [at]
+
+
+def test_the_endpoint_of_a_body_is_told_by_its_fields():
+    for path, (body, _, _, _) in REQUESTS.items():
+        model = {"/v1/embeddings": "text-embedding-3-small", "/v1/moderations": "omni-moderation-latest"}.get(path, "m")
+        known = {key: value for key, value in body.items() if key != "new"}
+        assert endpoint_of_body({**known, "model": model}) == path
+    assert endpoint_of_body({"input": "hi"}) == "/v1/moderations"
+    assert endpoint_of_body({"model": "m", "prompt": {"id": "pmpt_1"}, "input": "hi"}) == "/v1/responses"
+
+
+def test_the_endpoint_of_a_url_is_told_by_its_end():
+    assert all(endpoint_at(f"https://gateway.example/openai{path}/?x=1") == path for path in PATHS)
+    assert endpoint_at("/v1/images/generations") == ""
+
+
+def test_several_choices_of_several_prompts_are_as_many_calls():
+    made = translated("/v1/completions", {"prompt": ["a", "b"], "max_tokens": 9, "n": 3}, candidates=False)
+    assert (len(made.bodies), made.calls) == (2, 6)

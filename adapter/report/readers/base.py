@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 import orjson
 
 from adapter.report.records import Found, Location, RecordedRequest, RecordedUsage, Unreadable
+from adapter.translate.translations import endpoint_of_body
 
 TRANSLATED = ("/chat/completions", "/responses", "/embeddings", "/completions")
 """Ends of the URLs of endpoints whose requests are translated, the longer one first where one ends with another."""
@@ -48,11 +49,10 @@ def path_of_body(body: Document) -> str:
     """OpenAI's path for a request body alone, by its fields; "" where it is no such body."""
     if isinstance(body.get("messages"), list):
         return "/v1/chat/completions"
-    if "prompt" in body and "model" in body:
-        return "/v1/completions"
-    if "input" in body or "previous_response_id" in body or "conversation" in body:
-        return "/v1/embeddings" if "embedding" in str(body.get("model", "")) else "/v1/responses"
-    return ""
+    if "previous_response_id" in body or "conversation" in body:
+        return "/v1/responses"
+    is_request = "input" in body or ("prompt" in body and "model" in body)
+    return endpoint_of_body(body) if is_request else ""
 
 
 def request(body: Any, place: Location, url: str = "", **details: Any) -> Found:

@@ -4,7 +4,7 @@
 has a planner, a line of OpenAI's batch files, or an answer of Gemini's, which is translated backwards.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -31,10 +31,10 @@ from adapter.translate.core.capabilities import ServedModel
 from adapter.translate.core.context import Context, Stamp
 from adapter.translate.core.strictness import Strictness, counts_by_severity
 from adapter.translate.ledger import LedgerEntry, values_of
-from adapter.translate.plan import PLANNERS, Plan, endpoint_of
+from adapter.translate.plan import PLANNERS, Plan
 from adapter.translate.responses import fields as responses
 from adapter.translate.targets import full_ledger
-from adapter.translate.translations import endpoints
+from adapter.translate.translations import PATHS, endpoint_at, endpoint_of_body, endpoints
 from adapter.upstream.settings import base_url
 from adapter.wire.base import decode, encode
 from adapter.wire.gemini.generate import GenerateContentResponse
@@ -123,11 +123,11 @@ class DryRun(NamedTuple):
         members = self._members(text)
         if not {"messages", "input", "body"} & set(members) and _ANSWERS & set(members):
             return "", text
-        path = self.endpoint
+        path = _endpoint_at(self.endpoint, "endpoint") if self.endpoint else ""
         if "body" in members and "url" in members:
-            text, path = bytes(members["body"]), msgspec.json.decode(members["url"], type=str)
+            text, path = bytes(members["body"]), _endpoint_at(_text(members["url"]), "url")
             members = self._members(text)
-        return path or endpoint_of(members), text
+        return path or endpoint_of_body(_deciding(members)), text
 
     def _members(self, text: bytes) -> dict[str, msgspec.Raw]:
         """The members of a JSON object. Raises `Malformed`."""
@@ -162,8 +162,6 @@ class DryRun(NamedTuple):
     def _other(self, text: bytes, endpoint: str) -> dict[str, Any]:
         """A request of an endpoint that is no chat: its calls, and its ledger."""
         known = endpoints(detokenizer())
-        if endpoint not in known:
-            raise Malformed(f"there are plans for {', '.join(known)}, not for {endpoint}", "url", "invalid_value")
         request, unknown = decoded(text, known[endpoint].request, request_limits(self.settings))
         name = getattr(request, "model", None) or known[endpoint].default_model
         # Completions are answered by chat models.
@@ -177,7 +175,7 @@ class DryRun(NamedTuple):
             "endpoint": endpoint,
             "model": made.served.model,
             "method": made.method,
-            "calls": len(made.bodies),
+            "calls": made.calls,
             "url": _url_of(made.served.model, made.method, self.settings) + events,
             "headers": _headers(self.settings),
             "body": made.bodies[0] if len(made.bodies) == 1 else made.bodies,
@@ -214,6 +212,26 @@ class DryRun(NamedTuple):
         context = Context(request=request, capabilities=row, options=options(self.settings))
         made, notes, _ = completion.from_gemini(answer, context, stamp, unknown)
         return {"answer": made, "losses": counts_by_severity(notes), "notes": [note_as_json(note) for note in notes]}
+
+
+def _endpoint_at(url: str, param: str) -> str:
+    """The path of the endpoint that a URL is for. Raises `Malformed`."""
+    if path := endpoint_at(url):
+        return path
+    raise Malformed(f"requests to {', '.join(PATHS)} are translated, not those to {url!r}", param, "invalid_value")
+
+
+def _text(raw: msgspec.Raw) -> str:
+    """A text, or ""."""
+    value = orjson.loads(bytes(raw))
+    return value if isinstance(value, str) else ""
+
+
+def _deciding(members: Mapping[str, msgspec.Raw]) -> dict[str, Any]:
+    """The members as far as they tell for which endpoint a body is."""
+    short = {"model": _text(members["model"])} if "model" in members else {}
+    is_template = bytes(members.get("prompt", b"")).startswith(b"{")
+    return {**dict.fromkeys(members), **short, **({"prompt": {}} if is_template else {})}
 
 
 def as_line(shown: dict[str, Any]) -> bytes:
