@@ -97,10 +97,10 @@ _EMBEDDINGS: dict[str, Any] = {
 }
 
 
-def embeddings(inputs: int) -> dict[str, Any]:
-    """Texts of some words each, as base64, which is what the openai package asks for."""
+def embeddings(inputs: int, encoding: str = "base64") -> dict[str, Any]:
+    """Texts of some words each; as base64, which is what the openai package asks for, or as numbers."""
     texts = [f"The sentence with the number {number} is about as long as a title is." for number in range(inputs)]
-    return {"model": EMBEDDING_MODEL, "input": texts, "dimensions": DIMENSIONS, "encoding_format": "base64"}
+    return {"model": EMBEDDING_MODEL, "input": texts, "dimensions": DIMENSIONS, "encoding_format": encoding}
 
 
 ALL = [
@@ -117,4 +117,5 @@ ALL = [
     Workload("native call, 16", _native(), 16, 4_000, **_NATIVE),
     Workload("native call of 1.2 MB, 8", _native(1_200_000), 8, 300, **_NATIVE),
     Workload("100 embeddings, 8", embeddings(100), 8, 300, **_EMBEDDINGS),
+    Workload("100 embeddings as numbers, 8", embeddings(100, "float"), 8, 300, **_EMBEDDINGS),
 ]

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from adapter.emulator import EmulatorSettings
+from adapter.emulator import EmulatorSettings, vertex_embeddings
 from adapter.emulator.core.errors import Refusal
 from adapter.emulator.parsing.parser import parse
 from adapter.emulator.service import MESSAGES, check_batch, decision_model, find_model
@@ -27,6 +27,10 @@ def _check(model: str, method: str, body: dict[str, Any]) -> None:
     """Check a body as the emulator's method does before it answers. Raises `Refusal`."""
     if method == "decisions":
         find_model(decision_model(body), "v1beta", "createDecision")
+        return
+    if method in vertex_embeddings.MESSAGES and vertex_embeddings.is_vertex(method, body):
+        row = find_model(model, "v1beta", "get")
+        vertex_embeddings.check(method, parse(body, vertex_embeddings.MESSAGES[method]), row)
         return
     row = find_model(model, "v1beta", method)
     parsed = parse(body, MESSAGES[method])

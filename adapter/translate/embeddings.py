@@ -1,8 +1,5 @@
-"""/v1/embeddings: inputs as batches for batchEmbedContents, and vectors back, in the order of the inputs."""
+"""/v1/embeddings: inputs as calls to Gemini, and vectors back, in the order of the inputs."""
 
-import math
-import struct
-from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -14,27 +11,18 @@ from adapter.translate.core.context import Context, Options
 from adapter.translate.core.errors import AnswerError
 from adapter.translate.core.notes import Fate, Note, Rejected, unknown_notes
 from adapter.translate.core.rules import camel
+from adapter.translate.embedding_calls import EmbeddingMethod, Task, Vectors, method_of
+from adapter.translate.embedding_vectors import write_vectors
 from adapter.translate.ledger import Anchor
 from adapter.translate.request.content_parts import parts_of, sources_of
 from adapter.translate.token_arrays import Detokenize, text_of_tokens
-from adapter.wire.base import encode, present
+from adapter.wire.base import present
 from adapter.wire.gemini.content import Content, Part
-from adapter.wire.gemini.embed import (
-    BatchEmbedContentsRequest,
-    BatchEmbedContentsResponse,
-    ContentEmbedding,
-    EmbedContentRequest,
-    NumericEmbedding,
-    NumericEmbeddingsResponse,
-)
 from adapter.wire.openai.chat_request import ChatCompletionRequest, ContentPart
 from adapter.wire.openai.embeddings import Embedding, EmbeddingList, EmbeddingRequest, EmbeddingUsage
 
 MAX_INPUTS = 2_048
 """Inputs of one request (OpenAI's API reference)."""
-
-BATCH = 100
-"""Inputs of one call (ai.google.dev, embeddings; github.com/vercel/ai, bd8d172)."""
 
 BATCH_TOKENS = 300_000
 """Tokens of one call, as OpenAI bounds a request."""
@@ -46,9 +34,6 @@ _PARTS_PER_TOKEN_OF_MEDIA = 258
 _DOCUMENT = "RETRIEVAL_DOCUMENT"
 _BASE64 = "base64"
 _ENCODINGS = ("float", _BASE64)
-_UNIT = 1e-3
-"""How far a vector's length may be from 1: a database that compares by inner product sees no difference."""
-
 InputItem = str | int | list[int | ContentPart] | ContentPart
 
 
@@ -74,29 +59,21 @@ class EmbeddingContext(msgspec.Struct, frozen=True, kw_only=True):
 class EmbeddingPlan(msgspec.Struct, frozen=True):
     """What goes to Gemini, call by call, and what became of the fields.
 
-    `answer` is how the answers are read. `sources` are the client's paths of Gemini's fields that every input has.
+    `method` makes calls and reads answers. `sources` are the client's paths of Gemini's fields that every input has.
     """
 
-    batches: list[BatchEmbedContentsRequest]
+    method: EmbeddingMethod
+    batches: list[msgspec.Struct]
     notes: list[Note]
+    inputs: list[int]
     dimensions: int
     renormalise: bool
     tokens: int
     sources: Mapping[str, str]
-    answer: type[BatchEmbedContentsResponse] | type[NumericEmbeddingsResponse] = BatchEmbedContentsResponse
-
-
-class Task(msgspec.Struct, frozen=True):
-    """What Gemini is told of every input."""
-
-    task_type: str | None
-    title: str | None
-    dimensions: int | None
-    sources: Mapping[str, str]
 
 
 def to_gemini(context: EmbeddingContext, unknown: Mapping[str, msgspec.Raw] = {}) -> EmbeddingPlan:
-    """Batches of inputs, and what became of each field. Raises `Rejected`."""
+    """Calls for all inputs, and what became of each field. Raises `Rejected`."""
     row = context.capabilities
     if "EMBEDDING" not in row.output:
         raise Rejected("model", "wrong-endpoint", f"{context.model} is not an embedding model")
@@ -104,29 +81,19 @@ def to_gemini(context: EmbeddingContext, unknown: Mapping[str, msgspec.Raw] = {}
     contents = _contents(context, notes)
     task = _task(context, notes)
     _other_fields(context.request, notes)
-    name = f"models/{context.model.removeprefix('models/')}"
-    asked = [
-        EmbedContentRequest(
-            model=name,
-            content=content,
-            task_type=task.task_type,
-            title=task.title,
-            output_dimensionality=task.dimensions,
-        )
-        for content in contents
-    ]
     dimensions = task.dimensions or row.dimensions
     sizes = [_tokens(content) for content in contents]
-    renormalise = not row.short_vectors_are_unit and dimensions < row.dimensions
-    needs_numbers = renormalise or context.request.encoding_format == _BASE64
+    method = method_of(row, context.options.platform, len(contents))
+    parts = list(_parts(sizes, method.most))
     return EmbeddingPlan(
-        batches=[BatchEmbedContentsRequest(requests=asked[part]) for part in _parts(sizes)],
+        method=method,
+        batches=[method.build(context.model, contents[part], task) for part in parts],
         notes=notes,
+        inputs=[part.stop - part.start for part in parts],
         dimensions=dimensions,
-        renormalise=renormalise,
+        renormalise=not row.short_vectors_are_unit and dimensions < row.dimensions,
         tokens=sum(sizes),
         sources=task.sources,
-        answer=NumericEmbeddingsResponse if needs_numbers else BatchEmbedContentsResponse,
     )
 
 
@@ -139,11 +106,11 @@ def _model(context: EmbeddingContext) -> list[Note]:
     return [Note("model", Fate.APPROXIMATED, "embedding-space", reason)]
 
 
-def _parts(sizes: Sequence[int]) -> Iterator[slice]:
-    """Where to cut a list of inputs with these numbers of tokens."""
+def _parts(sizes: Sequence[int], most: int) -> Iterator[slice]:
+    """Where to cut a list of inputs with these numbers of tokens; at most so many inputs go together."""
     start, tokens = 0, 0
     for index, size in enumerate(sizes):
-        if index > start and (index - start == BATCH or tokens + size > BATCH_TOKENS):
+        if index > start and (index - start == most or tokens + size > BATCH_TOKENS):
             yield slice(start, index)
             start, tokens = index, 0
         tokens += size
@@ -304,13 +271,15 @@ def _other_fields(request: EmbeddingRequest, notes: list[Note]) -> None:
 
 def anchors_of(context: EmbeddingContext, plan: EmbeddingPlan) -> Iterator[Anchor]:
     """Where each input and each field arrived: the first step of a pointer is the number of the call."""
-    sources = _sources_of_inputs(context)
-    for call, batch in enumerate(plan.batches):
-        for number in range(len(batch.requests)):
-            at = f"/{call}/requests/{number}"
-            yield Anchor("model", f"{at}/model")
-            yield from (Anchor(path, f"{at}/content/parts/{part}") for part, path in enumerate(next(sources)))
-            yield from (Anchor(path, f"{at}/{field}") for field, path in plan.sources.items())
+    sources, places = _sources_of_inputs(context), plan.method.places
+    for call, inputs in enumerate(plan.inputs):
+        for number in range(inputs):
+            at = f"/{call}{places.input.format(number)}"
+            if places.has_model:
+                yield Anchor("model", f"{at}/model")
+            yield from (Anchor(path, f"{at}{places.part.format(part)}") for part, path in enumerate(next(sources)))
+            for field, path in plan.sources.items():
+                yield Anchor(path, f"/{call}{places.fields[field].format(number)}")
 
 
 def _sources_of_inputs(context: EmbeddingContext) -> Iterator[list[str]]:
@@ -328,21 +297,20 @@ def _sources_of_inputs(context: EmbeddingContext) -> Iterator[list[str]]:
 
 
 def from_gemini(
-    answers: Sequence[BatchEmbedContentsResponse | NumericEmbeddingsResponse],
-    plan: EmbeddingPlan,
-    request: EmbeddingRequest,
-    model: str,
+    answers: Sequence[Any], plan: EmbeddingPlan, request: EmbeddingRequest, model: str
 ) -> tuple[EmbeddingList, list[Note]]:
-    """OpenAI's answer for the answers to all batches, and notes. Raises `AnswerError` for vectors that do not fit."""
+    """OpenAI's answer for the answers to all calls, and notes. Raises `AnswerError` for vectors that do not fit."""
     notes: list[Note] = []
-    vectors = [one for answer, batch in zip(answers, plan.batches, strict=True) for one in _rows(answer, batch)]
-    as_text = request.encoding_format == _BASE64
-    data = [
-        Embedding(object="embedding", index=index, embedding=_embedding(one, index, plan, as_text=as_text))
-        for index, one in enumerate(vectors)
-    ]
-    counts = [answer.usage_metadata.prompt_token_count for answer in answers if answer.usage_metadata is not None]
-    known = [count for count in counts if count is not None]
+    read = [plan.method.read(answer) for answer in answers]
+    vectors = [vector for one, inputs in zip(read, plan.inputs, strict=True) for vector in _rows(one, inputs)]
+    embeddings = write_vectors(
+        vectors,
+        plan.dimensions,
+        renormalise=plan.renormalise,
+        as_base64=request.encoding_format == _BASE64,
+    )
+    data = [Embedding(object="embedding", index=index, embedding=one) for index, one in enumerate(embeddings)]
+    known = [one.tokens for one in read if one.tokens is not None]
     tokens = sum(known) if len(known) == len(answers) else plan.tokens
     if len(known) != len(answers):
         notes.append(Note("usage", Fate.APPROXIMATED, "usage-estimated", f"{model} counts no tokens: about {tokens}"))
@@ -350,48 +318,9 @@ def from_gemini(
     return EmbeddingList(object="list", data=data, model=model, usage=usage), notes
 
 
-def _rows(
-    answer: BatchEmbedContentsResponse | NumericEmbeddingsResponse, batch: BatchEmbedContentsRequest
-) -> Sequence[ContentEmbedding | NumericEmbedding]:
-    """The vectors of one batch: each input has one, or none can be told from another's."""
-    vectors: Sequence[ContentEmbedding | NumericEmbedding] = answer.embeddings or []
-    if len(vectors) != len(batch.requests):
-        text = f"Gemini gave {len(vectors)} vectors for {len(batch.requests)} inputs."
+def _rows(vectors: Vectors, inputs: int) -> list[msgspec.Raw]:
+    """The vectors of one call: each input has one, or none can be told from another's."""
+    if len(vectors.values) != inputs:
+        text = f"Gemini gave {len(vectors.values)} vectors for {inputs} inputs."
         raise AnswerError(502, "malformed_response", text)
-    return vectors
-
-
-def _embedding(
-    one: ContentEmbedding | NumericEmbedding, index: int, plan: EmbeddingPlan, *, as_text: bool
-) -> msgspec.Raw | str:
-    """A vector as the client wants it. Numbers that stay as they are are not read."""
-    if isinstance(one, ContentEmbedding):
-        raw = bytes(one.values) if present(one.values) else b"[]"
-        if raw.count(b",") + 1 != plan.dimensions or raw[:1] != b"[":
-            _check_length(_values(raw, index), index, plan)
-        return msgspec.Raw(msgspec.json.format(raw, indent=-1))
-    values = one.values or []
-    _check_length(values, index, plan)
-    if plan.renormalise:
-        length = math.sqrt(math.fsum(value * value for value in values))
-        if length and abs(length - 1) > _UNIT:
-            values = [value / length for value in values]
-    return _base64(values) if as_text else msgspec.Raw(encode(values))
-
-
-def _values(raw: bytes, index: int) -> list[float]:
-    try:
-        return msgspec.json.decode(raw, type=list[float])
-    except msgspec.DecodeError as error:
-        raise AnswerError(502, "malformed_response", f"Vector {index} is no list of numbers: {error}") from None
-
-
-def _check_length(values: Sequence[float], index: int, plan: EmbeddingPlan) -> None:
-    if len(values) != plan.dimensions:
-        text = f"Vector {index} has {len(values)} dimensions, not {plan.dimensions}."
-        raise AnswerError(502, "malformed_response", text)
-
-
-def _base64(values: list[float]) -> str:
-    """Little-endian 32-bit floats, as the SDKs read them."""
-    return b64encode(struct.pack(f"<{len(values)}f", *values)).decode()
+    return vectors.values

@@ -132,7 +132,7 @@ def _embed(
     context = EmbeddingContext(request=request, served=served, options=options, detokenize=detokenize)
     made = embeddings.to_gemini(context, unknown)
     anchors = partial(_anchors_of_others, embeddings.anchors_of, context, made)
-    return Translation(served, "batchEmbedContents", list(made.batches), made.notes, anchors, len(made.batches))
+    return Translation(served, made.method.name, made.batches, made.notes, anchors, len(made.batches))
 
 
 def _anchors_of_others(

@@ -18,7 +18,7 @@ from openai.types import chat as openai_chat
 from openai.types import embedding as openai_embedding
 from openai.types import responses as openai_responses
 
-from adapter.emulator import EmulatorSettings
+from adapter.emulator import EmulatorSettings, vertex_embeddings
 from adapter.emulator.core.errors import Refusal
 from adapter.emulator.parsing.parser import parse
 from adapter.emulator.service import decision_model, embed_batch, find_model
@@ -77,9 +77,12 @@ def emulator_refusal(body: dict[str, Any], model: str, *, streaming: bool = Fals
     return ""
 
 
-def check_embedding_request(body: dict[str, Any], model: str) -> None:
-    """Raise for a batch that the strict emulator refuses."""
-    row = find_model(model, "v1beta", "batchEmbedContents")
+def check_embedding_request(body: dict[str, Any], model: str, method: str, platform: str) -> None:
+    """Raise for a call that the strict emulator refuses."""
+    if platform == "vertex":
+        vertex_embeddings.embed(method, parse(body, vertex_embeddings.MESSAGES[method]), find_model(model, "v1", "get"))
+        return
+    row = find_model(model, "v1beta", method)
     embed_batch(parse(body, "BatchEmbedContentsRequest"), row)
 
 

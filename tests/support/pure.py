@@ -298,18 +298,19 @@ class EmbeddingsCore(Core):
             raise malformed(error) from None
         names = settings.catalogue(self.settings, self.case.day)
         served = settings.find_served_model(request.model, names, "embeddings")
-        context = EmbeddingContext(request=request, served=served, detokenize=words_of)
+        options = settings.options(self.settings)
+        context = EmbeddingContext(request=request, served=served, options=options, detokenize=words_of)
         plan = embeddings.to_gemini(context, unknown)
         self.notes = lines(plan.notes)
         ledger.check(plan.notes, Strictness(self.settings.strict), self.settings.notes)
         self.bodies = [orjson.loads(encode(batch)) for batch in plan.batches]
-        self.paths = [f"{served.model}:batchEmbedContents"] * len(self.bodies)
+        self.paths = [f"{served.model}:{plan.method.name}"] * len(self.bodies)
         for asked in self.bodies:
-            oracles.check_embedding_request(asked, served.model)
+            oracles.check_embedding_request(asked, served.model, plan.method.name, options.platform)
         pieces = b"".join(turn.pieces())
         if turn.status != 200:
             raise from_answer(turn.status, {}, pieces)
-        answers = [read_message(pieces, plan.answer)[0] for _ in plan.batches]
+        answers = [read_message(pieces, plan.method.answer)[0] for _ in plan.batches]
         found, notes = embeddings.from_gemini(answers, plan, request, served.model)
         self.reply_notes = lines(notes)
         answer = orjson.loads(encode(found))

@@ -5,12 +5,18 @@ import math
 from typing import Any
 
 import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from adapter import settings
 from adapter.translate import embeddings
-from adapter.translate.embeddings import BATCH, BATCH_TOKENS, EmbeddingContext
+from adapter.translate.core.context import Options
+from adapter.translate.core.errors import AnswerError
+from adapter.translate.embedding_calls import BATCH
+from adapter.translate.embeddings import BATCH_TOKENS, EmbeddingContext
+from adapter.translate.ledger import value_at
+from adapter.translate.translations import endpoints
 from adapter.wire.base import decode
 from adapter.wire.openai.embeddings import EmbeddingRequest
 from conformance.cases import all_cases
@@ -32,11 +38,12 @@ def test_every_field_has_a_case() -> None:
 @given(st.lists(st.sampled_from(["a", "b" * 40_000, "c" * 400_000, "d" * 2_000_000]), min_size=1, max_size=350))
 def test_batches_hold_all_inputs_in_order_and_none_is_too_large(texts: list[str]) -> None:
     plan = plan_of(EmbeddingRequest(model="gemini-embedding-2", input=list(texts)))
-    sent = [[one.content.parts[0].text for one in batch.requests] for batch in plan.batches]
+    bodies = [msgspec.json.decode(msgspec.json.encode(batch)) for batch in plan.batches]
+    sent = [[one["content"]["parts"][0]["text"] for one in body["requests"]] for body in bodies]
     assert [text for batch in sent for text in batch] == texts
     for batch in sent:
         assert 1 <= len(batch) <= BATCH
-        assert len(batch) == 1 or sum(len(text or "") // 4 + 1 for text in batch) <= BATCH_TOKENS
+        assert len(batch) == 1 or sum(len(text) // 4 + 1 for text in batch) <= BATCH_TOKENS
 
 
 VECTORS = st.lists(st.floats(-1, 1, width=32), min_size=3, max_size=3)
@@ -48,14 +55,67 @@ def test_both_encodings_are_the_same_vectors_and_those_of_embedding_001_have_len
     for form in ("float", "base64"):
         request = EmbeddingRequest(model=model, input=["x"] * len(vectors), dimensions=3, encoding_format=form)
         plan = plan_of(request)
-        answer, _ = decode(msgspec.json.encode({"embeddings": [{"values": one} for one in vectors]}), plan.answer)
+        answer, _ = decode(
+            msgspec.json.encode({"embeddings": [{"values": one} for one in vectors]}), plan.method.answer
+        )
         made, _ = embeddings.from_gemini([answer], plan, request, model)
-        found[form] = [one.embedding for one in made.data]
-    numbers = [msgspec.json.decode(one, type=list[float]) for one in found["float"]]
-    for read, other, given_ in zip(numbers, map(floats_of, found["base64"]), vectors, strict=True):
+        found[form] = [one["embedding"] for one in msgspec.json.decode(msgspec.json.encode(made))["data"]]
+    for read, other, given_ in zip(found["float"], map(floats_of, found["base64"]), vectors, strict=True):
         assert all(math.isclose(a, b, rel_tol=1e-6, abs_tol=1e-30) for a, b in zip(read, other, strict=True))
         length = math.hypot(*read)
         if model == "gemini-embedding-2":
             assert read == given_
         else:
             assert length == 0 or abs(length - 1) < 2e-3
+
+
+@given(
+    st.lists(VECTORS, min_size=1, max_size=3),
+    st.sampled_from([(",", ": ", ""), (", ", ": ", ""), (",\n   ", ": ", "\n")]),
+)
+def test_numbers_are_passed_on_as_they_were_written_with_at_most_a_space_between_them(vectors, form):
+    comma, colon, begin = form
+    lists = [f"[{begin}{comma.join(map(repr, one))}{begin}]" for one in vectors]
+    text = '{"embeddings"' + colon + "[" + ",".join('{"values"' + colon + one + "}" for one in lists) + "]}"
+    request = EmbeddingRequest(model="gemini-embedding-2", input=["x"] * len(vectors), dimensions=3)
+    plan = plan_of(request)
+    made, _ = embeddings.from_gemini([decode(text.encode(), plan.method.answer)[0]], plan, request, "m")
+    for one, given_, numbers in zip(made.data, lists, vectors, strict=True):
+        assert bytes(one.embedding).decode() == ("".join(given_.split()) if "\n" in given_ else given_)
+        assert msgspec.json.decode(bytes(one.embedding)) == numbers
+
+
+def test_a_number_beyond_all_numbers_is_an_error_in_either_encoding():
+    for form in ("float", "base64"):
+        request = EmbeddingRequest(model="gemini-embedding-2", input="x", dimensions=1, encoding_format=form)
+        plan = plan_of(request)
+        answer = decode(b'{"embeddings": [{"values": [1e999]}]}', plan.method.answer)[0]
+        with pytest.raises(AnswerError):
+            embeddings.from_gemini([answer], plan, request, "m")
+
+
+@pytest.mark.parametrize(
+    ("platform", "model", "count"),
+    [
+        ("studio", "gemini-embedding-001", 2),
+        ("vertex", "gemini-embedding-001", 2),
+        ("vertex", "gemini-embedding-2", 1),
+        ("vertex", "gemini-embedding-2", 2),
+    ],
+)
+def test_the_ledger_leads_to_each_input_and_option_in_every_form_of_a_call(platform, model, count):
+    texts = [f"text {number}" for number in range(count)]
+    body = {"model": model, "input": texts, "dimensions": 7, "title": "T", "task_type": "RETRIEVAL_DOCUMENT"}
+    endpoint = endpoints(None)["/v1/embeddings"]
+    request, unknown = endpoint.decode(msgspec.json.encode(body))
+    served = settings.find_served_model(model, NAMES, "embeddings")
+    made = endpoint.translate(request, unknown, served, Options(platform=platform))
+    bodies = made.as_json()
+    targets = {entry.note.path: entry.targets for entry in made.ledger(bodies)}
+    whole = bodies if len(bodies) > 1 else bodies[0]
+    for index, text in enumerate(texts):
+        [pointer] = targets[f"input[{index}]"]
+        assert value_at(whole, pointer) in (text, {"text": text})
+    for field, value in (("dimensions", 7), ("title", "T"), ("task_type", "RETRIEVAL_DOCUMENT")):
+        assert targets[field]
+        assert {value_at(whole, pointer) for pointer in targets[field]} == {value}

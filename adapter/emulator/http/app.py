@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import Message, Send
 
-from adapter.emulator import service
+from adapter.emulator import service, vertex_embeddings
 from adapter.emulator.core.errors import Refusal, bad_key, bad_token, bullet, invalid, no_key
 from adapter.emulator.core.models import Model, as_resource
 from adapter.emulator.generation import continuation as continuing
@@ -149,9 +149,9 @@ class Emulator:
             raise
 
     async def call_vertex(self, request: Request) -> Response:
-        """The same under Vertex AI's paths: with a token, and with another form of `countTokens`."""
+        """The same under Vertex AI's paths: with a token, with another form of `countTokens` and of embeddings."""
         name, _, method = request.path_params["target"].partition(":")
-        if not name.startswith("models/") or method not in service.MESSAGES or "mbed" in method:
+        if not name.startswith("models/") or method not in {**service.MESSAGES, **vertex_embeddings.MESSAGES}:
             return as_page(html(404, "Not Found"))
         self.authorise_vertex(request)
         try:
@@ -184,13 +184,14 @@ class Emulator:
         self.record.request(method, name, dict(request.query_params), body, len(raw))
         if method == "countTokens" and "project" in request.path_params and isinstance(body, dict):
             body = {"generateContentRequest": {"model": f"models/{name}", **body}}
-        parsed = parse(body, service.MESSAGES[method])
+        on_vertex = "project" in request.path_params and method in vertex_embeddings.MESSAGES
+        parsed = parse(body, (vertex_embeddings.MESSAGES if on_vertex else service.MESSAGES)[method])
         if " " in name or not name:
             raise invalid(bullet("model", "unexpected model name format"))
         if self.settings.verify_files:
             self.files.check(parsed)
         base, fault = split_model(name)
-        model = self.model(base, version, method, request)
+        model = self.model(base, version, "get" if on_vertex else method, request)
         if fault is not None:
             await asyncio.sleep(fault.before)
         if fault is not None and fault.page is not None:
@@ -199,6 +200,8 @@ class Emulator:
             if not fault.wrapped:
                 raise fault.refusal
             return status(fault.refusal, wrapped=True)
+        if on_vertex:
+            return as_json(vertex_embeddings.embed(method, parsed, model))
         return self.answer(method, parsed, model, request, fault)
 
     def model(self, name: str, version: str, method: str, request: Request) -> Model:

@@ -1,6 +1,7 @@
 """POST /v1/embeddings."""
 
 import asyncio
+from typing import Any
 
 from adapter.server.pipeline import ledger_headers as notes
 from adapter.server.pipeline.call import Call
@@ -12,10 +13,7 @@ from adapter.translate import embeddings
 from adapter.translate.embeddings import EmbeddingContext, EmbeddingPlan
 from adapter.upstream.client import Caller
 from adapter.upstream.errors import UpstreamError
-from adapter.wire.gemini.embed import BatchEmbedContentsResponse, NumericEmbeddingsResponse
 from adapter.wire.openai.embeddings import EmbeddingRequest
-
-Answer = BatchEmbedContentsResponse | NumericEmbeddingsResponse
 
 AT_ONCE = 4
 """Calls for one request that run at the same time."""
@@ -39,15 +37,15 @@ async def create_embeddings(call: Call) -> None:
     await call.send(found, notes.headers(served.model, plan.notes, exchange.reply_notes))
 
 
-async def _ask(call: Call, model: str, plan: EmbeddingPlan) -> list[Answer]:
+async def _ask(call: Call, model: str, plan: EmbeddingPlan) -> list[Any]:
     """The answers to all batches, in their order. The first failure ends the others; no batch is asked twice for it."""
     upstream, caller, deadline = call.service.upstream, Caller(call.client.key), deadline_of(call.scope)
-    asked = [upstream.build_call(model, "batchEmbedContents", batch) for batch in plan.batches]
+    asked = [upstream.build_call(model, plan.method.name, batch) for batch in plan.batches]
     turns = asyncio.Semaphore(AT_ONCE)
 
-    async def ask(number: int) -> Answer:
+    async def ask(number: int) -> Any:
         async with turns:
-            return await upstream.ask(asked[number], plan.answer, caller, deadline)
+            return await upstream.ask(asked[number], plan.method.answer, caller, deadline)
 
     with call.service.shutdown.limit():
         try:

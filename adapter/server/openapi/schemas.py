@@ -69,6 +69,8 @@ def _plain(info: inspect.Type) -> dict[str, Any]:
     match info:
         case inspect.StrType():
             return {"type": "string", **_bounds(info), **_length(info, "Length")}
+        case inspect.BytesType():
+            return {"type": "string", "contentEncoding": "base64"}
         case inspect.IntType():
             return {"type": "integer", **_bounds(info)}
         case inspect.FloatType():

@@ -29,7 +29,7 @@ class ModelCapabilities(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     turns thinking off; `thinks_unasked`: without any budget too) or "none". `signatures`: a function call of the
     current turn without its signature is a 400.
     `dimensions`: those of a whole vector of a model that embeds; `short_vectors_are_unit`: whether shorter ones have
-    length 1.
+    length 1; `predicts`: Vertex AI serves it by `predict`, text by text.
     `audio_formats`: whether speech can be asked for in a format; such models speak WAV unless asked otherwise.
     """
 
@@ -67,6 +67,7 @@ class ModelCapabilities(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     dimensions: int = 0
     short_vectors_are_unit: bool = True
     embeds_media: bool = False
+    predicts: bool = False
     input_limit: int = 1_048_576
     output_limit: int = 65_536
 

@@ -24,11 +24,11 @@ class EmbeddingRequest(Wire):
 
 
 class Embedding(Wire):
-    """One vector: numbers as JSON, or base64 of little-endian 32-bit floats."""
+    """One vector: numbers as JSON, or little-endian 32-bit floats, which are written as base64."""
 
     object: str
     index: int
-    embedding: msgspec.Raw | str
+    embedding: msgspec.Raw | bytes
 
 
 class EmbeddingUsage(Wire):

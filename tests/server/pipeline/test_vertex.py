@@ -13,7 +13,7 @@ from google.oauth2.credentials import Credentials
 
 from adapter.emulator import EmulatorSettings, create_emulator
 from adapter.settings import SettingsError, load
-from tests.support.scripted import adapter, chat, events
+from tests.support.scripted import adapter, chat, emulated, events
 
 TOKEN = "ya29.local"
 VERTEX = {"upstream_auth": "vertex", "vertex_project": "p-1", "vertex_location": "europe-west1", "upstream_keys": ()}
@@ -61,6 +61,44 @@ async def test_a_chat_and_a_stream_and_a_count_and_the_models(emulator, token):
         names = [one["id"] for one in (await client.get("/v1/models")).json()["data"]]
         assert "gemini-3.5-flash" in names
         assert (await client.get("/v1/models/gemini-3.5-flash")).json()["id"] == "gemini-3.5-flash"
+
+
+@pytest.mark.parametrize(
+    ("model", "count", "methods"),
+    [
+        ("gemini-embedding-001", 3, ["predict"] * 3),
+        ("gemini-embedding-2", 1, ["embedContent"]),
+        ("gemini-embedding-2", 3, ["batchEmbedContents"]),
+        ("text-embedding-3-small", 2, ["predict"] * 2),
+    ],
+)
+async def test_embeddings_are_those_of_ai_studio_in_vertex_ais_forms(emulator, token, model, count, methods):
+    asked = {"model": model, "input": [f"text {number}" for number in range(count)], "dimensions": 256}
+    async with emulated(EmulatorSettings()) as studio, adapter(studio) as client:
+        expected = (await client.post("/v1/embeddings", json=asked)).json()
+    async with adapter(emulator, **VERTEX) as client:
+        got = (await client.post("/v1/embeddings", json=asked)).json()
+    for one, other in zip(got["data"], expected["data"], strict=True):
+        assert one["embedding"] == pytest.approx(other["embedding"], abs=1e-6)
+    assert [one["method"] for one in emulator.record.requests] == methods
+    assert got["usage"]["prompt_tokens"] > 0
+
+
+async def test_google_genai_embeds_on_the_emulators_vertex_ai(emulator):
+    options = types.HttpOptions(base_url=emulator.url.removesuffix("/v1beta1"))
+    credentials = Credentials(token=TOKEN)
+    with genai.Client(
+        vertexai=True, project="p-1", location="europe-west1", credentials=credentials, http_options=options
+    ) as client:
+        config = types.EmbedContentConfig(output_dimensionality=64)
+        for count in (1, 3):
+            made = await asyncio.to_thread(
+                client.models.embed_content,
+                model="gemini-embedding-2",
+                contents=[types.Content(parts=[types.Part(text=f"text {number}")]) for number in range(count)],
+                config=config,
+            )
+            assert [len(one.values or ()) for one in made.embeddings or ()] == [64] * count
 
 
 async def test_a_tool_loop_keeps_its_signatures(emulator, token):

@@ -1,0 +1,178 @@
+"""The methods of Gemini's that embed: what a call holds, and how its answer is read.
+
+| platform, model                      | method             | inputs of a call |
+|--------------------------------------|--------------------|------------------|
+| AI Studio and relays                 | batchEmbedContents | 100              |
+| Vertex AI, gemini-embedding-001      | predict            | 1                |
+| Vertex AI, later models, one input   | embedContent       | 1                |
+| Vertex AI, later models, more inputs | batchEmbedContents | 100              |
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+
+from adapter.translate.core.capabilities import ModelCapabilities, Platform
+from adapter.wire.gemini.content import Content
+from adapter.wire.gemini.embed import (
+    BatchEmbedContentsRequest,
+    BatchEmbedContentsResponse,
+    EmbedContentConfig,
+    EmbedContentRequest,
+    EmbedContentResponse,
+    EmbeddingInstance,
+    EmbedUsage,
+    PredictedEmbedding,
+    PredictParameters,
+    PredictRequest,
+    PredictResponse,
+    VertexBatchEmbedContentsRequest,
+    VertexEmbedContentRequest,
+)
+
+BATCH = 100
+"""Inputs of one call (ai.google.dev, embeddings; github.com/vercel/ai, bd8d172)."""
+
+
+class Task(msgspec.Struct, frozen=True):
+    """What Gemini is told of every input; `sources` are the client's paths of these fields, by Gemini's names."""
+
+    task_type: str | None
+    title: str | None
+    dimensions: int | None
+    sources: Mapping[str, str]
+
+
+class Vectors(NamedTuple):
+    """The vectors of an answer, as JSON, and how many tokens were counted for them; None: nobody counted."""
+
+    values: list[msgspec.Raw]
+    tokens: int | None
+
+
+class Places(NamedTuple):
+    """Where things stand in a call's body, as JSON pointers: an input, in it a part, and each field for an input."""
+
+    input: str
+    part: str
+    fields: Mapping[str, str]
+    has_model: bool = False
+
+
+_FIELDS = ("taskType", "title", "outputDimensionality")
+
+
+class EmbeddingMethod(NamedTuple):
+    """A method: its name, how many inputs a call may have, its body, the type of its answer and how that is read."""
+
+    name: str
+    most: int
+    places: Places
+    build: Callable[[str, Sequence[Content], Task], msgspec.Struct]
+    answer: type[msgspec.Struct]
+    read: Callable[[Any], Vectors]
+
+
+def method_of(row: ModelCapabilities, platform: Platform, inputs: int) -> EmbeddingMethod:
+    """The method by which a platform embeds so many inputs with a model."""
+    if platform != "vertex":
+        return STUDIO
+    if row.predicts:
+        return PREDICT
+    return VERTEX_ONE if inputs == 1 else VERTEX_BATCH
+
+
+def _build_batch(model: str, contents: Sequence[Content], task: Task) -> BatchEmbedContentsRequest:
+    name = f"models/{model.removeprefix('models/')}"
+    return BatchEmbedContentsRequest(
+        requests=[
+            EmbedContentRequest(
+                model=name,
+                content=content,
+                task_type=task.task_type,
+                title=task.title,
+                output_dimensionality=task.dimensions,
+            )
+            for content in contents
+        ]
+    )
+
+
+def _build_vertex(content: Content, task: Task) -> VertexEmbedContentRequest:
+    config = EmbedContentConfig(task_type=task.task_type, title=task.title, output_dimensionality=task.dimensions)
+    is_empty = config == EmbedContentConfig()
+    return VertexEmbedContentRequest(content=content, embed_content_config=None if is_empty else config)
+
+
+def _build_vertex_one(_model: str, contents: Sequence[Content], task: Task) -> VertexEmbedContentRequest:
+    return _build_vertex(contents[0], task)
+
+
+def _build_vertex_batch(_model: str, contents: Sequence[Content], task: Task) -> VertexBatchEmbedContentsRequest:
+    return VertexBatchEmbedContentsRequest(requests=[_build_vertex(content, task) for content in contents])
+
+
+def _build_predict(_model: str, contents: Sequence[Content], task: Task) -> PredictRequest:
+    """Models that are served this way embed texts alone."""
+    texts = ["".join(part.text or "" for part in content.parts or ()) for content in contents]
+    parameters = None if task.dimensions is None else PredictParameters(output_dimensionality=task.dimensions)
+    return PredictRequest(
+        instances=[EmbeddingInstance(content=text, task_type=task.task_type, title=task.title) for text in texts],
+        parameters=parameters,
+    )
+
+
+def _count(usage: EmbedUsage | None) -> int | None:
+    return usage.prompt_token_count if usage is not None else None
+
+
+def _read_batch(answer: BatchEmbedContentsResponse) -> Vectors:
+    return Vectors([one.values for one in answer.embeddings or ()], _count(answer.usage_metadata))
+
+
+def _read_one(answer: EmbedContentResponse) -> Vectors:
+    return Vectors([] if answer.embedding is None else [answer.embedding.values], _count(answer.usage_metadata))
+
+
+def _read_predictions(answer: PredictResponse) -> Vectors:
+    found = [one.embeddings or PredictedEmbedding() for one in answer.predictions or ()]
+    counts = [one.statistics.token_count for one in found if one.statistics is not None]
+    known = [int(count) for count in counts if count is not None]
+    return Vectors([one.values for one in found], sum(known) if len(known) == len(found) else None)
+
+
+_PART = "/content/parts/{}"
+_CONFIG = "/embedContentConfig/"
+STUDIO = EmbeddingMethod(
+    "batchEmbedContents",
+    BATCH,
+    Places("/requests/{}", _PART, {name: f"/requests/{{}}/{name}" for name in _FIELDS}, has_model=True),
+    _build_batch,
+    BatchEmbedContentsResponse,
+    _read_batch,
+)
+VERTEX_BATCH = EmbeddingMethod(
+    "batchEmbedContents",
+    BATCH,
+    Places("/requests/{}", _PART, {name: f"/requests/{{}}{_CONFIG}{name}" for name in _FIELDS}),
+    _build_vertex_batch,
+    BatchEmbedContentsResponse,
+    _read_batch,
+)
+VERTEX_ONE = EmbeddingMethod(
+    "embedContent",
+    1,
+    Places("", _PART, {name: f"{_CONFIG}{name}" for name in _FIELDS}),
+    _build_vertex_one,
+    EmbedContentResponse,
+    _read_one,
+)
+_PREDICTED = {
+    "taskType": "/instances/{}/task_type",
+    "title": "/instances/{}/title",
+    "outputDimensionality": "/parameters/outputDimensionality",
+}
+PREDICT = EmbeddingMethod(
+    "predict", 1, Places("/instances/{}", "/content", _PREDICTED), _build_predict, PredictResponse, _read_predictions
+)
