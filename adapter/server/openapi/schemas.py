@@ -65,26 +65,30 @@ class Schemas:
         return cls.__name__ if cls.__name__ not in self.components else f"{module}.{cls.__name__}"
 
 
+_FIXED: dict[type, dict[str, Any]] = {
+    inspect.AnyType: {},
+    inspect.RawType: {},
+    inspect.BoolType: {"type": "boolean"},
+    inspect.NoneType: {"type": "null"},
+    inspect.BytesType: {"type": "string", "contentEncoding": "base64"},
+}
+"""Types whose schema is always the same."""
+
+
 def _plain(info: inspect.Type) -> dict[str, Any]:
     match info:
         case inspect.StrType():
             return {"type": "string", **_bounds(info), **_length(info, "Length")}
-        case inspect.BytesType():
-            return {"type": "string", "contentEncoding": "base64"}
         case inspect.IntType():
             return {"type": "integer", **_bounds(info)}
         case inspect.FloatType():
             return {"type": "number", **_bounds(info)}
-        case inspect.BoolType():
-            return {"type": "boolean"}
-        case inspect.NoneType():
-            return {"type": "null"}
         case inspect.LiteralType():
             return {"enum": list(info.values)}
         case inspect.EnumType():
             return {"enum": [one.value for one in info.cls]}
-        case inspect.AnyType() | inspect.RawType():
-            return {}
+        case _ if type(info) in _FIXED:
+            return dict(_FIXED[type(info)])
         case _:
             raise TypeError(f"no schema for {info!r}")
 
