@@ -232,6 +232,10 @@ class Upstream:
         """Return the name of a key of ours for calls that must all have the same one; "" where there is only one."""
         return self._auth.choose() if isinstance(self._auth, KeyPool) and self._auth.has_several else ""
 
+    def has_key(self, pin: str) -> bool:
+        """Whether the key that `pin` names is still one of ours."""
+        return not pin or (isinstance(self._auth, KeyPool) and self._auth.has(pin))
+
     def replace_keys(self, keys: Sequence[str]) -> None:
         """Use these keys from now on; running calls end with the old ones."""
         if isinstance(self._auth, KeyPool):

@@ -16,7 +16,7 @@ from adapter.emulator.core.errors import Refusal, bad_key, bad_token, bullet, in
 from adapter.emulator.core.models import Model, as_resource
 from adapter.emulator.generation import continuation as continuing
 from adapter.emulator.http.faults import MARK, Fault, html, overloaded, split_model
-from adapter.emulator.http.files import FileEndpoints, Files
+from adapter.emulator.http.files import FileEndpoints, Files, key_of
 from adapter.emulator.http.record import Record
 from adapter.emulator.http.wire_form import chunks, event, pretty, whole
 from adapter.emulator.parsing.parser import parse, read_json
@@ -189,7 +189,7 @@ class Emulator:
         if " " in name or not name:
             raise invalid(bullet("model", "unexpected model name format"))
         if self.settings.verify_files:
-            self.files.check(parsed)
+            self.files.check(parsed, key_of(request))
         base, fault = split_model(name)
         model = self.model(base, version, "get" if on_vertex else method, request)
         if fault is not None:

@@ -2,15 +2,18 @@
 
 import base64
 import hashlib
+import os
 import re
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import mkstemp
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from adapter.emulator.core.errors import Refusal, invalid
@@ -18,6 +21,7 @@ from adapter.emulator.http.wire_form import pretty
 
 JSON = "application/json; charset=UTF-8"
 ADDRESS = "https://generativelanguage.googleapis.com/v1beta/"
+PIECE = 256 * 1024
 LIFETIME = 48 * 3600
 """Files are kept for two days (ai.google.dev, Files API, 2026)."""
 
@@ -29,6 +33,39 @@ _ADDRESSES = re.compile(r"https://generativelanguage\.googleapis\.com/v1(?:beta)
 _NAME = re.compile(r"files/[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?")
 
 
+class Content:
+    """Bytes on the disk, in a file without a name: it goes with the last who uses it."""
+
+    def __init__(self) -> None:
+        self._descriptor, path = mkstemp()
+        Path(path).unlink()
+        self.size = 0
+
+    def append(self, data: bytes) -> None:
+        """Add bytes at the end."""
+        while data:
+            written = os.pwrite(self._descriptor, data, self.size)
+            self.size += written
+            data = data[written:]
+
+    def read(self, offset: int, size: int) -> bytes:
+        """Read some bytes from an offset on."""
+        return os.pread(self._descriptor, size, offset)
+
+    def lines(self) -> Iterator[bytes]:
+        """Read line by line."""
+        left, offset = b"", 0
+        while piece := self.read(offset, PIECE):
+            offset += len(piece)
+            *complete, left = (left + piece).split(b"\n")
+            yield from complete
+        if left:
+            yield left
+
+    def __del__(self) -> None:
+        os.close(self._descriptor)
+
+
 @dataclass
 class Upload:
     """An upload that has begun: what the client told of the file, and what came of it."""
@@ -36,7 +73,9 @@ class Upload:
     name: str
     told: dict[str, Any]
     mime_type: str
-    data: bytearray = field(default_factory=bytearray)
+    key: str
+    data: Content = field(default_factory=Content)
+    digest: Any = field(default_factory=hashlib.sha256)
 
 
 class Files:
@@ -45,39 +84,73 @@ class Files:
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
         self._files: dict[str, dict[str, Any]] = {}
+        self._contents: dict[str, Content] = {}
+        self._keys: dict[str, str] = {}
         self._uploads: dict[str, Upload] = {}
 
-    def begin(self, told: dict[str, Any], mime_type: str) -> str:
+    def begin(self, told: dict[str, Any], mime_type: str, key: str = "") -> str:
         """The id of a new upload."""
         name = told.get("name") or f"files/{secrets.token_hex(6)}"
         if not _NAME.fullmatch(name):
             raise invalid("The file name may hold lowercase letters, digits and dashes, 40 at most.")
+        self._forget_expired()
         if name in self._files:
             raise Refusal(409, f"File {name} already exists.")
         upload_id = secrets.token_hex(16)
-        self._uploads[upload_id] = Upload(name, told, told.get("mimeType") or mime_type or "application/octet-stream")
+        type_ = told.get("mimeType") or mime_type or "application/octet-stream"
+        self._uploads[upload_id] = Upload(name, told, type_, key)
         return upload_id
 
     def receive(self, upload_id: str, offset: int, data: bytes, *, last: bool) -> dict[str, Any] | None:
         """Add bytes to an upload; the file, when these were the last."""
         upload = self._uploads.get(upload_id)
-        if upload is None or offset != len(upload.data):
+        if upload is None or upload.name in self._files or offset != upload.data.size:
             raise invalid("The upload is unknown, or the offset is not where it stopped.")
-        upload.data += data
+        upload.data.append(data)
+        upload.digest.update(data)
         if not last:
             return None
-        del self._uploads[upload_id]
+        self._keys[upload.name] = upload.key
+        self._contents[upload.name] = upload.data
         self._files[upload.name] = self._resource(upload)
         return self._files[upload.name]
 
+    def received(self, upload_id: str) -> tuple[int, dict[str, Any] | None]:
+        """How many bytes of an upload have come; the file, when those were all."""
+        upload = self._uploads.get(upload_id)
+        if upload is None:
+            raise invalid("The upload is unknown, or the offset is not where it stopped.")
+        return upload.data.size, self._files.get(upload.name)
+
+    def generate(self, data: Content, mime_type: str, key: str) -> dict[str, Any]:
+        """Keep a file that the server has made, which alone can be downloaded."""
+        name = f"files/batch-{secrets.token_hex(8)}"
+        file = self._resource(Upload(name, {}, mime_type, key, data)) | {
+            "source": "GENERATED",
+            "downloadUri": f"{ADDRESS}{name}:download?alt=media",
+        }
+        self._keys[name], self._contents[name], self._files[name] = key, data, file
+        return file
+
+    def content(self, name: str, key: str = "") -> Content:
+        """The content of a file."""
+        self.get(name, key)
+        return self._contents[name]
+
+    def _forget_expired(self) -> None:
+        """Files go by the clock, 48 hours after they came."""
+        now = timestamp(self._clock())
+        for name in [name for name, file in self._files.items() if file["expirationTime"] <= now]:
+            del self._files[name]
+
     def _resource(self, upload: Upload) -> dict[str, Any]:
         now = self._clock()
-        digest = hashlib.sha256(upload.data).hexdigest().encode()
+        digest = upload.digest.hexdigest().encode()
         return {
             "name": upload.name,
             **({"displayName": upload.told["displayName"]} if "displayName" in upload.told else {}),
             "mimeType": upload.mime_type,
-            "sizeBytes": str(len(upload.data)),
+            "sizeBytes": str(upload.data.size),
             "createTime": timestamp(now),
             "updateTime": timestamp(now),
             "expirationTime": timestamp(now + LIFETIME),
@@ -87,31 +160,33 @@ class Files:
             "source": "UPLOADED",
         }
 
-    def get(self, name: str) -> dict[str, Any]:
-        """A file. An unknown one is forbidden, not missing, as on the real server."""
-        if name not in self._files:
+    def get(self, name: str, key: str = "") -> dict[str, Any]:
+        """A file of this key's. An unknown one, or another key's, is forbidden, not missing, as on the real server."""
+        self._forget_expired()
+        if name not in self._files or (key and self._keys[name] not in ("", key)):
             short = name.removeprefix("files/")
             raise Refusal(403, f"You do not have permission to access the File {short} or it may not exist.")
         return self._files[name]
 
-    def delete(self, name: str) -> None:
+    def delete(self, name: str, key: str = "") -> None:
         """Forget a file."""
-        self.get(name)
+        self.get(name, key)
         del self._files[name]
 
-    def page(self, size: int, start: int) -> dict[str, Any]:
-        """Some files; the token is the number of the next one."""
-        rows = list(self._files.values())
+    def page(self, size: int, start: int, key: str = "") -> dict[str, Any]:
+        """Some files of this key's; the token is the number of the next one."""
+        self._forget_expired()
+        rows = [file for name, file in self._files.items() if not key or self._keys[name] in ("", key)]
         found: dict[str, Any] = {"files": rows[start : start + size]} if rows else {}
         if start + size < len(rows):
             found["nextPageToken"] = str(start + size)
         return found
 
-    def check(self, request: dict[str, Any]) -> None:
-        """Every file of the Files API that a request names must be there."""
+    def check(self, request: dict[str, Any], key: str = "") -> None:
+        """Every file of the Files API that a request names must be there, and this key's."""
         for uri in file_uris(request.get("contents", [])):
             if found := _ADDRESSES.fullmatch(uri):
-                self.get(found[1])
+                self.get(found[1], key)
 
 
 def file_uris(contents: list[dict[str, Any]]) -> Iterator[str]:
@@ -148,6 +223,8 @@ class FileEndpoints:
     def _routes(self, version: str) -> Iterator[Route]:
         yield Route(f"/upload/{version}/files", self.upload, methods=["POST"])
         yield Route(f"/{version}/files", self.list, methods=["GET"])
+        yield Route(f"/{version}/files/{{name}}:download", self.download, methods=["GET"])
+        yield Route(f"/download/{version}/files/{{name}}:download", self.download, methods=["GET"])
         yield Route(f"/{version}/files/{{name}}", self.get_or_delete, methods=["GET", "DELETE"])
 
     async def upload(self, request: Request) -> Response:
@@ -158,6 +235,8 @@ class FileEndpoints:
         commands = {word.strip() for word in request.headers.get("x-goog-upload-command", "").split(",")}
         if commands == {"start"}:
             return await self._start(request)
+        if commands == {"query"}:
+            return self._query(request)
         if not commands <= {"upload", "finalize"} or "upload_id" not in request.query_params:
             raise invalid("Only resumable uploads are served: start; upload; finalize.")
         data = await self._read(request)
@@ -168,12 +247,21 @@ class FileEndpoints:
         headers = {"x-goog-upload-status": "final" if last else "active"}
         return Response(pretty({"file": file}) if file else b"", media_type=JSON, headers=headers)
 
+    def _query(self, request: Request) -> Response:
+        """How far an upload has got, for a client whose connection broke."""
+        size, file = self._files.received(request.query_params.get("upload_id", ""))
+        headers = {
+            "x-goog-upload-status": "final" if file else "active",
+            "x-goog-upload-size-received": str(size),
+        }
+        return Response(pretty({"file": file}) if file else b"", media_type=JSON, headers=headers)
+
     async def _start(self, request: Request) -> Response:
         self._authorise(request)
         told = await request.json() if await request.body() else {}
         mime_type = request.headers.get("x-goog-upload-header-content-type", "")
         file = {camel(name): value for name, value in (told.get("file") or {}).items()}
-        upload_id = self._files.begin(file, mime_type)
+        upload_id = self._files.begin(file, mime_type, key_of(request))
         url = request.url.include_query_params(upload_id=upload_id)
         return Response(headers={"x-goog-upload-status": "active", "x-goog-upload-url": str(url)})
 
@@ -191,7 +279,7 @@ class FileEndpoints:
         size, token = request.query_params.get("pageSize", ""), request.query_params.get("pageToken", "")
         if not all(text.isdigit() for text in (size, token) if text):
             raise invalid("Request contains an invalid argument.")
-        page = self._files.page(min(int(size or 0) or DEFAULT_PAGE, LARGEST_PAGE), int(token or 0))
+        page = self._files.page(min(int(size or 0) or DEFAULT_PAGE, LARGEST_PAGE), int(token or 0), key_of(request))
         return Response(pretty(page), media_type=JSON)
 
     async def get_or_delete(self, request: Request) -> Response:
@@ -199,6 +287,31 @@ class FileEndpoints:
         self._authorise(request)
         name = f"files/{request.path_params['name']}"
         if request.method == "DELETE":
-            self._files.delete(name)
+            self._files.delete(name, key_of(request))
             return Response(pretty({}), media_type=JSON)
-        return Response(pretty(self._files.get(name)), media_type=JSON)
+        return Response(pretty(self._files.get(name, key_of(request))), media_type=JSON)
+
+    async def download(self, request: Request) -> Response:
+        """The content of a file that the server has made: a user's own cannot be had (google-genai, `files.py`)."""
+        self._authorise(request)
+        name = f"files/{request.path_params['name']}"
+        if self._files.get(name, key_of(request))["source"] != "GENERATED":
+            raise invalid(f"File {name} is not downloadable: only files that were generated are.")
+        if request.query_params.get("alt") != "media":
+            raise invalid("Only alt=media is served.")
+        return StreamingResponse(pieces(self._files.content(name)), media_type="application/octet-stream")
+
+
+async def pieces(content: Content) -> AsyncIterator[bytes]:
+    """A content piece by piece."""
+    offset = 0
+    while piece := content.read(offset, PIECE):
+        offset += len(piece)
+        yield piece
+
+
+def key_of(request: Request) -> str:
+    """The key of a request, whose project its files belong to."""
+    bearer = request.headers.get("authorization", "").partition(" ")[2]
+    key: str = request.headers.get("x-goog-api-key") or request.query_params.get("key") or bearer.strip()
+    return key

@@ -123,6 +123,7 @@ async def delete_file(call: Call) -> None:
     """Delete a file."""
     file_id = call.parameters["file_id"]
     await call.service.files.delete(file_id, call.client.id)
+    await call.service.gemini_files.forget(file_id, call.client)
     await call.send(Deleted(id=file_id, object="file", deleted=True))
 
 

@@ -62,13 +62,13 @@ def _each(run: DryRun, lines: list[bytes]) -> bytes:
 async def _chat(call: Call, body: bytes, work: Work) -> tuple[Plans, Callable[[str], str]]:
     """A chat request as it would be served, and the client's path for one of it."""
     request, unknown = await call.service.read(body, ChatCompletionRequest, work)
-    return await call.service.planner.plan(request, unknown, call.client, work), str
+    return await call.service.planner.plan(request, unknown, call.client, work, dry=True), str
 
 
 async def _response(call: Call, body: bytes, work: Work) -> tuple[Plans, Callable[[str], str]]:
     """A request of the Responses API as it would be served, with the responses before it."""
     request, unknown = await call.service.read(body, ResponsesRequest, work)
-    turn = await turn_of(call.service, request, unknown, call.client, work=work)
+    turn = await turn_of(call.service, request, unknown, call.client, work=work, dry=True)
     return turn.plans, turn.client_path
 
 

@@ -26,7 +26,7 @@ class Answering:
 
     def by(self, plans: Plans, client: Client, until: float) -> Asking:
         """Return what asks the place of the current plan."""
-        return Asking(plans.place.upstream, Caller(client.key), until, self._settings.continuations)
+        return Asking(plans.place.upstream, Caller(client.key, plans.pin), until, self._settings.continuations)
 
     @asynccontextmanager
     async def open(self, plans: Plans, client: Client, deadline: float | None) -> AsyncIterator[Answer]:

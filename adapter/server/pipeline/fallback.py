@@ -73,10 +73,24 @@ class Plans:
     | any other failure, or no time left | the first failure is raised        |
     """
 
-    __slots__ = ("_at", "_first_failure", "_level", "_make", "_policy", "_routes", "_unreachable", "_work", "plan")
+    __slots__ = (
+        "_at",
+        "_first_failure",
+        "_level",
+        "_make",
+        "_pin",
+        "_policy",
+        "_routes",
+        "_unreachable",
+        "_work",
+        "plan",
+    )
 
-    def __init__(self, plan: Plan, routes: Sequence[Route], make: Callable[[Route], Plan], work: Work) -> None:
+    def __init__(
+        self, plan: Plan, routes: Sequence[Route], make: Callable[[Route], Plan], work: Work, pin: str = ""
+    ) -> None:
         self.plan = plan
+        self._pin = pin
         self._work = work
         self._routes = routes
         self._make = make
@@ -90,6 +104,11 @@ class Plans:
     def place(self) -> Place:
         """Where the plan is for."""
         return self._routes[self._at].place
+
+    @property
+    def pin(self) -> str:
+        """The key that the plan needs, since what it names was made with it; it is the first upstream's."""
+        return self._pin if self.place is self._routes[0].place else ""
 
     @property
     def is_certain(self) -> bool:

@@ -8,6 +8,7 @@ from adapter.server.limits.access import Client
 from adapter.server.limits.work import Work
 from adapter.server.pipeline.fallback import Place, Plans, Route
 from adapter.server.pipeline.model_names import path_of_model
+from adapter.server.state.gemini_files import GeminiFiles
 from adapter.server.state.name_owners import NameOwners
 from adapter.settings import Calendar, Catalogue, PlanSettings, find_served_model, next_models
 from adapter.store import SignatureStore
@@ -16,10 +17,15 @@ from adapter.translate.core.context import Media, Options
 from adapter.translate.core.notes import Note, Rejected
 from adapter.translate.native import names_of
 from adapter.translate.plan import Plan, plan
-from adapter.translate.request.content_parts import remote_urls
+from adapter.translate.request.content_parts import file_ids, remote_urls
 from adapter.translate.signatures.history import Carried, History
 from adapter.upstream.media_fetcher import Fetcher
 from adapter.wire.openai.chat_request import ChatCompletionRequest
+
+
+def _in_line(media: Mapping[str, Media]) -> dict[str, Media]:
+    """What another upstream can read: it has no copies of the first one's."""
+    return {name: one for name, one in media.items() if not one.uri}
 
 
 def plan_for(
@@ -41,7 +47,8 @@ def plan_for(
 class ChatPlanner:
     """Translates chat requests for the places that may answer them; the first of `places` is the usual one.
 
-    `owners`, where several clients share the keys for Gemini: a request names no other client's files.
+    `is_shared`: several clients share the keys for Gemini, so a request may name no files but its client's own.
+    Whatever it names goes to the key that made it.
     """
 
     def __init__(
@@ -52,7 +59,9 @@ class ChatPlanner:
         store: SignatureStore,
         fetcher: Fetcher,
         *,
-        owners: NameOwners | None = None,
+        owners: NameOwners,
+        is_shared: bool,
+        files: GeminiFiles,
     ) -> None:
         self._settings = settings
         self._places = places
@@ -60,6 +69,8 @@ class ChatPlanner:
         self._store = store
         self._fetcher = fetcher
         self._owners = owners
+        self._is_shared = is_shared
+        self._files = files
 
     def catalogue(self) -> Catalogue:
         """Return today's models of the first place."""
@@ -74,10 +85,12 @@ class ChatPlanner:
         *,
         carried: Carried | None = None,
         ledger_of: Callable[[list[Note]], list[Note]] | None = None,
+        dry: bool = False,
     ) -> Plans:
-        """Translate a chat request. Raises `Rejected`.
+        """Translate a chat request. Raises `Rejected`; `UpstreamError` where a file cannot be uploaded.
 
-        `carried` is what a Responses history carries; `ledger_of` makes the client's ledger of a plan's notes.
+        `dry`: nothing is asked of Gemini, so files are not uploaded. `carried` is what a Responses history carries;
+        `ledger_of` makes the client's ledger of a plan's notes.
         """
         client.check(request.model)
         served = find_served_model(request.model, self.catalogue())
@@ -87,18 +100,22 @@ class ChatPlanner:
                 "n", "limit-exceeded", f"at most {self._settings.max_choices} choices are served in one request"
             )
         media = {} if self._settings.fetch_media == "off" else await self._media(request)
+        pin = ""
+        if ids := file_ids(request):
+            media = {**media, **(await self._files.media(ids, client, dry=dry))}
         history = await self._history(request, client, carried, work)
 
         def make(route: Route) -> Plan:
             chosen = route.place.options
             names = self._calendar.of(chosen.platform)
-            made = plan_for(request, unknown, names, chosen, media=media, history=history, model=route.model)
+            at_hand = media if not ids or route.place is self._places[0] else _in_line(media)
+            made = plan_for(request, unknown, names, chosen, media=at_hand, history=history, model=route.model)
             return msgspec.structs.replace(made, notes=ledger_of(made.notes)) if ledger_of is not None else made
 
         first = await work.run(make, Route(self._places[0], request.model))
-        if self._owners is not None and (names := names_of(first.body)):
-            await self._owners.find_pin(names, client.id, strictly=True)
-        return Plans(first, self._routes(first), make, work)
+        if (self._is_shared or self._places[0].upstream.has_several_keys) and (names := names_of(first.body)):
+            pin = await self._owners.find_pin(names, client.id, strictly=self._is_shared)
+        return Plans(first, self._routes(first), make, work, pin)
 
     def _routes(self, first: Plan) -> list[Route]:
         """The ways that a request has, in their order."""

@@ -71,8 +71,9 @@ async def turn_of(
     *,
     work: Work,
     memory: Memory | None = None,
+    dry: bool = False,
 ) -> Turn:
-    """Understand a request. Raises `Rejected`, `NotStored`."""
+    """Understand a request. Raises `Rejected`, `NotStored`. `dry`: nothing is asked of Gemini."""
     seed = secrets.token_hex(8)
     memory = memory or Memory(service.state)
     past = await memory.known.past(request, client.id)
@@ -88,7 +89,9 @@ async def turn_of(
         return [*past.notes(view.ledger(own)), *([_STAYS] if stays else ())]
 
     try:
-        plans = await service.planner.plan(view.request, {}, client, work, carried=view.carried, ledger_of=ledger_of)
+        plans = await service.planner.plan(
+            view.request, {}, client, work, carried=view.carried, ledger_of=ledger_of, dry=dry
+        )
     except Rejected as error:
         raise past.rejected(view.rejected(error)) from None
     except FetchError as error:

@@ -25,6 +25,7 @@ from adapter.server.pipeline.fallback import Place, Plans
 from adapter.server.pipeline.ids import new_id
 from adapter.server.pipeline.model_lists import ModelLists
 from adapter.server.pipeline.planner import ChatPlanner
+from adapter.server.state.gemini_files import GeminiFiles
 from adapter.server.state.name_owners import NameOwners
 from adapter.server.state.stored_files import StoredFiles
 from adapter.server.state.stored_objects import Histories, State
@@ -126,6 +127,8 @@ class Service:
         self.predict: Predict | None = None
         places = [Place(upstream, label, self.options), *further]
         calendar = Calendar(catalogue(settings, utc_day(clock())), clock)
+        keeps_files = self.options.platform == "studio"
+        self.gemini_files = GeminiFiles(self.files, documents, self.owners, upstream, keeps_files=keeps_files)
         fetcher = Fetcher(fetch_settings(settings))
         self.planner = ChatPlanner(
             part_of(settings, PlanSettings),
@@ -133,7 +136,9 @@ class Service:
             calendar,
             store,
             fetcher,
-            owners=self.owners if self.access.is_shared else None,
+            owners=self.owners,
+            is_shared=self.access.is_shared,
+            files=self.gemini_files,
         )
         self.answering = Answering(part_of(settings, AnswerSettings))
         self.failures = Failures(label, self.access, self.planner.catalogue)

@@ -15,14 +15,14 @@ import logging
 import re
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import msgspec
 
 from adapter.server.state.not_stored import NotStored
 from adapter.store import UNREADABLE, Document, DocumentStore
-from adapter.store.files.directory import FileDirectory, FileWriter, QuotaExceeded
+from adapter.store.files.directory import FileDirectory, FileWriter, QuotaExceeded, read_at
 from adapter.translate.files import MAX_PART, UPLOAD_LIFE, NewFile
 from adapter.wire.base import encode
 from adapter.wire.openai.files import FileObject, StoredFile, StoredUpload, Upload, UploadPart
@@ -192,6 +192,22 @@ class StoredFiles:
                 yield piece
         except FileNotFoundError:
             raise NotStored(f"The content of {file_id} is not here.", param="id", code="file_not_found") from None
+
+    def now(self) -> float:
+        """Return the time (Unix seconds)."""
+        return self._clock()
+
+    def reader(self, file_id: str, client: str) -> Callable[[int, int], Awaitable[bytes]]:
+        """Return what reads some bytes of a content from an offset on; that raises `NotStored`."""
+        path = self.directory.path(file_id, client)
+
+        async def read(offset: int, size: int) -> bytes:
+            try:
+                return await asyncio.to_thread(read_at, path, offset, size)
+            except FileNotFoundError:
+                raise NotStored(f"The content of {file_id} is not here.", code="file_not_found") from None
+
+        return read
 
     async def delete(self, file_id: str, client: str) -> None:
         """Delete a file. Raises `NotStored`."""

@@ -194,6 +194,13 @@ class FileWriter:
             await asyncio.to_thread(self._unfinished.unlink, missing_ok=True)
 
 
+def read_at(path: Path, offset: int, size: int) -> bytes:
+    """Read some bytes of a file from an offset on. It blocks. Raises `OSError`."""
+    with path.open("rb") as file:
+        file.seek(offset)
+        return file.read(size)
+
+
 def sync_folder(path: Path) -> None:
     """Wait until the names in a folder are on the disk: a rename alone may be lost with the power."""
     descriptor = os.open(path, os.O_RDONLY)

@@ -13,10 +13,11 @@ from adapter.wire.openai.chat_request import ChatCompletionRequest
 
 
 class Media(msgspec.Struct, frozen=True):
-    """A fetched remote file: its sniffed MIME type and its content as base64."""
+    """A file that is at hand: its MIME type, and its content as base64 or, if it has one, its URI at Gemini."""
 
     mime_type: str
-    data: str
+    data: str = ""
+    uri: str = ""
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,7 +49,10 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Context(msgspec.Struct, frozen=True, kw_only=True):
-    """One request's world. `media` is by URL; `history` is what is known of the request's answers."""
+    """One request's world.
+
+    `media` is by URL, or by the id of a stored file; `history` is what is known of the request's answers.
+    """
 
     request: ChatCompletionRequest
     capabilities: ModelCapabilities

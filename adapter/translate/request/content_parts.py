@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from typing import NamedTuple
 
-from adapter.translate.core.context import Context
+from adapter.translate.core.context import Context, Media
 from adapter.translate.core.kinds import PARTS, THOUGHTS
 from adapter.translate.core.media_types import AUDIO_FORMATS, MIME_TYPES, corrected, guess
 from adapter.translate.core.notes import Fate, Note, Rejected
@@ -122,7 +122,7 @@ def _image(part: ContentPart, path: str, context: Context) -> Converted:
     url, detail = (image.url, image.detail) if image and not isinstance(image, str) else (image, part.detail)
     if not isinstance(url, str) or not url:
         if part.file_id:
-            return _by_id(part.file_id, f"{path}.file_id")
+            return _by_id(part.file_id, f"{path}.file_id", context)
         raise Rejected(f"{path}.image_url", "value-missing", "the image has no URL")
     at = f"{path}.image_url.url" if not isinstance(image, str) else f"{path}.image_url"
     parts, notes = from_url(url, at, context)
@@ -173,7 +173,7 @@ def _file(part: ContentPart, path: str, context: Context) -> Converted:
     if url:
         return from_url(url, f"{at}.file_url", context)
     if file_id:
-        return _by_id(file_id, f"{at}.file_id")
+        return _by_id(file_id, f"{at}.file_id", context)
     raise Rejected(at, "value-missing", "the file has neither data nor an id nor a URL")
 
 
@@ -193,12 +193,22 @@ def _file_data(data: str, name: str | None, format_: str | None, path: str, cont
     return Converted(parts, inner + notes)
 
 
-def _by_id(file_id: str, path: str) -> Converted:
+def _by_id(file_id: str, path: str, context: Context) -> Converted:
+    if (media := context.media.get(file_id)) is not None:
+        return Converted([_part_of(media)], [])
     if file_id.startswith("files/"):
         file_id = FILES_API + file_id
     if "://" not in file_id:
-        raise Rejected(path, "file-unknown", "not a file of Gemini's Files API (files/..., or its URI)")
+        reason = "neither a file that is stored here (file-...) nor one of Gemini's Files API (files/..., or its URI)"
+        raise Rejected(path, "file-unknown", reason)
     return Converted([Part(file_data=FileData(file_uri=file_id))], [])
+
+
+def _part_of(media: Media) -> Part:
+    """The part for a file that is at hand."""
+    if media.uri:
+        return Part(file_data=FileData(mime_type=media.mime_type, file_uri=media.uri))
+    return Part(inline_data=Blob(mime_type=media.mime_type, data=media.data))
 
 
 def _is_data_url(url: str) -> bool:
@@ -215,11 +225,11 @@ def from_url(url: str, path: str, context: Context, name: str = "") -> Converted
     if len(url) > MAX_URL:
         raise Rejected(path, "limit-exceeded", f"the URL has more than {MAX_URL} characters")
     if (media := context.media.get(url)) is not None:
-        return Converted([Part(inline_data=Blob(mime_type=media.mime_type, data=media.data))], [])
+        return Converted([_part_of(media)], [])
     if _YOUTUBE.match(url):
         return Converted([Part(file_data=FileData(mime_type="video/mp4", file_uri=url))], [])
     if url.startswith((FILES_API, "files/")):
-        return _by_id(url, path)
+        return _by_id(url, path, context)
     if url.startswith("gs://"):
         mime_type = guess(url)
         if mime_type is None:
@@ -288,6 +298,21 @@ def _tidy(data: str) -> str:
 
 _BREAKS = re.compile(r"[\r\n\t]+")
 _PERCENT = {"%2B": "+", "%2F": "/", "%3D": "=", "%0A": "", "%0D": ""}
+
+
+def file_ids(request: ChatCompletionRequest) -> list[str]:
+    """The ids of stored files that a request names, each once."""
+    named = (
+        part.file.file_id if part.file else part.file_id
+        for message in request.messages
+        if isinstance(message.content, list)
+        for part in message.content
+    )
+    return list(dict.fromkeys(one for one in named if one and one.startswith(FILE_ID)))
+
+
+FILE_ID = "file-"
+"""How the ids of stored files begin."""
 
 
 def remote_urls(request: ChatCompletionRequest) -> list[str]:

@@ -198,6 +198,10 @@ class KeyPool:
         """Whether there is more than one key."""
         return len(self._keys) > 1
 
+    def has(self, pin: str) -> bool:
+        """Whether a key of this name is in the pool."""
+        return any(key.pin == pin for key in self._keys)
+
     def choose(self) -> str:
         """Return the name of a key for calls that must all have the same one. Raises `KeysCoolingDown`."""
         chosen = self._choose("", self._clock())

@@ -13,6 +13,7 @@ from adapter.emulator import EmulatorSettings
 from tests.emulator.asking import MODEL
 from tests.emulator.serving import serve
 from tests.support.live import adapter
+from tests.support.scripted import emulated
 
 PIECE = 8 * 1024 * 1024
 """What the client sends at a time (google-genai 3.4.0)."""
@@ -99,3 +100,47 @@ def test_a_chat_names_an_uploaded_file_by_its_id(tmp_path):
             parts: Any = [{"type": "file", "file": {"file_id": file.name}}, {"type": "text", "text": "What is this?"}]
             answer = openai.chat.completions.create(model=MODEL, messages=[{"role": "user", "content": parts}])
         assert file.uri in answer.choices[0].message.content
+
+
+async def test_an_upload_is_asked_how_far_it_has_got_and_files_go_by_the_clock():
+    now = 1_800_000_000.0
+    async with emulated(EmulatorSettings(clock=lambda: now)) as gemini, httpx2.AsyncClient() as client:
+        key = {"x-goog-api-key": "k"}
+        begun = await client.post(
+            f"{gemini.url}/upload/v1beta/files", headers={**key, "x-goog-upload-command": "start"},
+            json={"file": {"name": "files/a", "mimeType": "text/plain"}},
+        )  # fmt: skip
+        address, query = begun.headers["x-goog-upload-url"], {"x-goog-upload-command": "query"}
+        assert (await client.post(address, headers=query)).headers["x-goog-upload-size-received"] == "0"
+        piece = {"x-goog-upload-command": "upload", "x-goog-upload-offset": "0"}
+        assert (await client.post(address, headers=piece, content=b"12")).status_code == 200
+        asked = await client.post(address, headers=query)
+        assert (asked.headers["x-goog-upload-status"], asked.headers["x-goog-upload-size-received"]) == ("active", "2")
+        last = {"x-goog-upload-command": "upload, finalize", "x-goog-upload-offset": "2"}
+        assert (await client.post(address, headers=last, content=b"3")).json()["file"]["sizeBytes"] == "3"
+        asked = await client.post(address, headers=query)
+        assert (asked.headers["x-goog-upload-status"], asked.json()["file"]["name"]) == ("final", "files/a")
+        assert (await client.post(address, headers=last, content=b"3")).status_code == 400
+        now += 48 * 3_600 - 1
+        assert (await client.get(f"{gemini.url}/v1beta/files/a", headers=key)).status_code == 200
+        now += 1
+        assert (await client.get(f"{gemini.url}/v1beta/files/a", headers=key)).status_code == 403
+        assert (await client.get(f"{gemini.url}/v1beta/files", headers=key)).json() == {}
+
+
+async def test_a_file_is_the_keys_alone_that_uploaded_it_and_a_users_own_cannot_be_downloaded():
+    async with emulated(EmulatorSettings()) as gemini, httpx2.AsyncClient(base_url=gemini.url) as client:
+        one, other = {"x-goog-api-key": "one"}, {"x-goog-api-key": "other"}
+        begun = await client.post("/upload/v1beta/files", headers={**one, "x-goog-upload-command": "start"})
+        last = {"x-goog-upload-command": "upload, finalize"}
+        file = (await client.post(begun.headers["x-goog-upload-url"], headers=last, content=b"x")).json()["file"]
+        path = f"/v1beta/{file['name']}"
+        assert (await client.get(path, headers=other)).status_code == 403
+        assert (await client.delete(path, headers=other)).status_code == 403
+        assert (await client.get("/v1beta/files", headers=other)).json() == {}
+        contents = [{"parts": [{"fileData": {"fileUri": file["uri"], "mimeType": "image/png"}}]}]
+        for key, status in ((one, 200), (other, 403)):
+            got = await client.post(f"/v1beta/models/{MODEL}:generateContent", headers=key, json={"contents": contents})
+            assert got.status_code == status
+        refused = await client.get(f"{path}:download?alt=media", headers=one)
+        assert (refused.status_code, "not downloadable" in refused.text) == (400, True)

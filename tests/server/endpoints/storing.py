@@ -22,7 +22,7 @@ def packaged(client, key="any"):
     return AsyncOpenAI(base_url=f"{client.base_url}/v1", api_key=key, http_client=client, max_retries=0)
 
 
-async def put(client, content=b"hello", name="a.txt", purpose="user_data", **more):
-    got = await client.post(FILES, files={"file": (name, content, "text/plain")}, data={"purpose": purpose}, **more)
+async def put(client, content=b"hello", name="a.txt", purpose="user_data", mime_type="text/plain", **more):
+    got = await client.post(FILES, files={"file": (name, content, mime_type)}, data={"purpose": purpose}, **more)
     assert got.status_code == 200, got.text
     return got.json()

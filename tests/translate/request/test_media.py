@@ -5,8 +5,8 @@ import pytest
 from adapter.translate.core.capabilities import ModelCapabilities
 from adapter.translate.core.context import Context, Media
 from adapter.translate.core.media_types import corrected
-from adapter.translate.request.content_parts import from_url, remote_urls
-from adapter.wire.gemini.content import Blob, Part
+from adapter.translate.request.content_parts import file_ids, from_url, parts_of, remote_urls
+from adapter.wire.gemini.content import Blob, FileData, Part
 from adapter.wire.openai.chat_request import ChatCompletionRequest, ContentPart, File, ImageUrl, MediaUrl, Message
 
 A, B, C, D = (f"https://example.com/{name}" for name in "abcd")
@@ -59,3 +59,32 @@ def test_fetched_media_goes_in_line():
 )
 def test_a_type_that_tells_nothing_is_that_of_the_name_or_of_the_first_bytes(mime_type, name, data, found):
     assert corrected(mime_type, name, data) == found
+
+
+def test_the_ids_of_stored_files_are_found_each_once():
+    parts = [
+        ContentPart(type="file", file=File(file_id="file-1")),
+        ContentPart(type="input_file", file_id="file-2"),
+        ContentPart(type="input_image", file_id="file-1"),
+        ContentPart(type="file", file=File(file_id="files/3")),
+        ContentPart(type="text", text="file-4"),
+    ]
+    assert file_ids(request(*parts)) == ["file-1", "file-2"]
+
+
+@pytest.mark.parametrize(
+    ("media", "part"),
+    [
+        (Media("image/png", "AAAA"), Part(inline_data=Blob(mime_type="image/png", data="AAAA"))),
+        (Media("image/png", uri="u"), Part(file_data=FileData(mime_type="image/png", file_uri="u"))),
+    ],
+)
+def test_a_stored_file_is_in_line_or_a_copy_at_gemini(media, part):
+    row = ModelCapabilities(pattern="*", source="test", date="2026-11-24")
+    context = Context(request=request(), capabilities=row, media={"file-1": media})
+    named_by = [
+        ContentPart(type="file", file=File(file_id="file-1")),
+        ContentPart(type="input_image", file_id="file-1"),
+    ]
+    for named in named_by:
+        assert parts_of([named], "content", context, []) == [part]

@@ -1,0 +1,205 @@
+"""Stored files as Gemini reads them: in line where they are small, else as copies in Gemini's Files API.
+
+A copy lives 48 hours and belongs to the key that uploaded it. What is known of it is the document `copy:FILE_ID`:
+
+    (none)       there is no copy
+    intended     written before an upload begins: its name, its key, no address. After a crash the file is asked for by
+                 that name, so no second upload is made of one that came to its end
+    uploaded     with its address, until shortly before it expires; then it is uploaded again under the next name
+
+Where a request names several files, all must be of one key: those of another one are uploaded again with the first's.
+"""
+
+import asyncio
+import logging
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from hashlib import blake2b
+
+import msgspec
+
+from adapter.server.limits.access import Client
+from adapter.server.state.name_owners import NameOwners
+from adapter.server.state.stored_files import StoredFiles
+from adapter.store import UNREADABLE, Document, DocumentStore
+from adapter.translate.core.context import Media
+from adapter.translate.core.media_types import corrected
+from adapter.translate.core.notes import Rejected
+from adapter.translate.request.content_parts import FILES_API
+from adapter.upstream.client import Caller, Upstream
+from adapter.upstream.errors import UpstreamError
+from adapter.upstream.uploads import FileUploads
+from adapter.wire.base import encode
+from adapter.wire.gemini.files import File
+from adapter.wire.openai.files import StoredFile
+
+log = logging.getLogger("adapter")
+
+MAX_INLINE = 1024 * 1024
+"""Bytes of a file that goes with each request that names it, where Gemini could keep a copy."""
+
+MAX_INLINE_ALONE = 20 * 1024 * 1024
+"""Bytes of all files of a request where the upstream keeps none: Vertex AI and relays."""
+
+LIFE = 48 * 3600.0
+"""Seconds for which Gemini keeps a file (ai.google.dev/gemini-api/docs/files, 2026)."""
+
+MARGIN = 1800.0
+"""Seconds before its end from which on a copy is uploaded again: a request may run as long."""
+
+_HEAD = 48
+"""Bytes of a file that tell its type."""
+
+
+class _Copy(msgspec.Struct, kw_only=True):
+    """What is known of a file's copy. `pin` names the key, times are Unix seconds."""
+
+    name: str
+    pin: str
+    generation: int
+    mime_type: str
+    uri: str = ""
+    expires_at: float = 0.0
+
+
+class GeminiFiles:
+    """Makes stored files readable for one upstream. `keeps_files`: whether that has Gemini's Files API."""
+
+    def __init__(
+        self,
+        files: StoredFiles,
+        documents: DocumentStore,
+        owners: NameOwners,
+        upstream: Upstream,
+        *,
+        keeps_files: bool,
+    ) -> None:
+        self._files = files
+        self._owners = owners
+        self._documents = documents
+        self._upstream = upstream
+        self._uploads = FileUploads(upstream)
+        self._keeps_files = keeps_files
+        self._locks: dict[str, asyncio.Lock] = {}
+
+    async def media(self, file_ids: Sequence[str], client: Client, *, dry: bool = False) -> Mapping[str, Media]:
+        """Make files readable, by their ids; those that name none are left out. `dry`: nothing is uploaded.
+
+        Raises `Rejected`, `NotStored`, `UpstreamError`.
+        """
+        media: dict[str, Media] = {}
+        pin = ""
+        left = MAX_INLINE_ALONE
+        for file_id in file_ids:
+            stored = await self._files.find(file_id, client.id)
+            if stored is None:
+                continue
+            size = stored.file.bytes
+            if self._keeps_files and size > MAX_INLINE:
+                copy = await self._copy(stored, client, pin, dry=dry)
+                media[file_id], pin = Media(copy.mime_type, uri=copy.uri), pin or copy.pin
+                continue
+            left -= size
+            if left < 0:
+                reason = f"the upstream keeps no files, and takes at most {MAX_INLINE_ALONE} bytes of them in a request"
+                raise Rejected("messages", "limit-exceeded", reason)
+            media[file_id] = await self._inline(stored, client)
+        return media
+
+    async def _inline(self, stored: StoredFile, client: Client) -> Media:
+        content = b"".join([piece async for piece in self._files.content(stored.file.id, client.id)])
+        return Media(_type_of(stored, content), b64encode(content).decode())
+
+    async def _copy(self, stored: StoredFile, client: Client, pin: str, *, dry: bool) -> _Copy:
+        """The copy of a file, uploaded if there is none that can be used."""
+        file_id = stored.file.id
+        lock = self._locks.setdefault(file_id, asyncio.Lock())
+        try:
+            async with lock:
+                known = await self._known(file_id, client)
+                if known is not None and known.uri and self._is_usable(known, pin):
+                    return known
+                intended = await self._intended(stored, known, client, pin)
+                return await self._upload(stored, intended, client) if not dry else _with_address(intended)
+        finally:
+            if not lock.locked():
+                self._locks.pop(file_id, None)
+
+    async def _known(self, file_id: str, client: Client) -> _Copy | None:
+        body = (await self._documents.get([_key(file_id)], client.id)).get(_key(file_id))
+        try:
+            return None if body is None else msgspec.json.decode(body, type=_Copy)
+        except UNREADABLE:
+            return None
+
+    def _is_usable(self, copy: _Copy, pin: str) -> bool:
+        has_time = not copy.uri or copy.expires_at - MARGIN > self._files.now()
+        return has_time and pin in ("", copy.pin) and self._upstream.has_key(copy.pin)
+
+    async def _intended(self, stored: StoredFile, known: _Copy | None, client: Client, pin: str) -> _Copy:
+        """What is to be uploaded: an upload that has begun goes on, whether or not its process lives."""
+        if known is not None and self._is_usable(known, pin):
+            return known
+        head = b""
+        async for piece in self._files.content(stored.file.id, client.id):
+            head = piece[:_HEAD]
+            break
+        generation = 0 if known is None else known.generation + 1
+        told = f"{client.id} {stored.file.id} {generation}".encode()
+        return _Copy(
+            name=f"files/{blake2b(told, digest_size=16).hexdigest()}",
+            pin=pin or self._upstream.choose_key(),
+            generation=generation,
+            mime_type=_type_of(stored, head),
+        )
+
+    async def _upload(self, stored: StoredFile, intended: _Copy, client: Client) -> _Copy:
+        await self._put(stored.file.id, intended, client)
+        reader = self._files.reader(stored.file.id, client.id)
+        caller = Caller(client.key, intended.pin)
+        found = await self._uploads.upload(intended.name, intended.mime_type, stored.file.bytes, reader, caller)
+        expires = _seconds(found) or self._files.now() + LIFE
+        made = msgspec.structs.replace(intended, uri=found.uri, expires_at=expires)
+        await self._owners.record([made.name], client.id, made.pin)
+        await self._put(stored.file.id, made, client)
+        return made
+
+    async def _put(self, file_id: str, copy: _Copy, client: Client) -> None:
+        await self._documents.put([Document(_key(file_id), encode(copy))], client.id, LIFE)
+
+    async def forget(self, file_id: str, client: Client) -> None:
+        """Delete a file's copy. Where Gemini does not, it goes by itself within two days."""
+        known = await self._known(file_id, client)
+        if known is None:
+            return
+        await self._documents.delete(_key(file_id), client.id)
+        try:
+            await self._uploads.delete(known.name, Caller(client.key, known.pin))
+        except UpstreamError as error:
+            log.info("the copy of %s at Gemini is not deleted: %s", file_id, error)
+
+
+def _key(file_id: str) -> str:
+    return f"copy:{file_id}"
+
+
+def _with_address(copy: _Copy) -> _Copy:
+    """A copy as it would be: its address follows from its name."""
+    return msgspec.structs.replace(copy, uri=FILES_API + copy.name)
+
+
+def _type_of(stored: StoredFile, head: bytes) -> str:
+    """The registered name of a file's type."""
+    told = stored.mime_type.partition(";")[0].strip().lower()
+    found = corrected(told, stored.file.filename, b64encode(head[:_HEAD]).decode())
+    return found or "application/octet-stream"
+
+
+def _seconds(file: File) -> float:
+    """When a copy expires (Unix seconds). Gemini gives up to nine digits behind the point."""
+    text = (file.expiration_time or "").partition(".")[0].rstrip("Z")
+    try:
+        return datetime.fromisoformat(f"{text}+00:00").timestamp()
+    except ValueError:
+        return 0.0
