@@ -1,10 +1,15 @@
 """Documents that are made from the code are what the code says; `python -m tests.test_docs` writes them anew."""
 
+import inspect
 import json
 import re
 from functools import cache
 from typing import Any
 
+import click
+
+from adapter.cli import COMMANDS, main
+from adapter.cli.help import SettingsCommand
 from adapter.settings import SECRETS, all_settings
 from adapter.translate import chat
 from adapter.translate.core.catalogue import CODES
@@ -17,6 +22,7 @@ from tests.support.paths import REPOSITORY
 SETTINGS = REPOSITORY / "docs" / "settings.md"
 FIELDS = REPOSITORY / "docs" / "fields.md"
 CODES_PAGE = REPOSITORY / "docs" / "codes.md"
+COMMANDS_PAGE = REPOSITORY / "docs" / "commands.md"
 
 HEAD = """# Settings
 
@@ -67,6 +73,36 @@ def codes_page() -> str:
             if code.severity is severity:
                 text += f"\n### {code.name}\n\n{code.sentence} {code.advice}\n"
     return text
+
+
+COMMANDS_HEAD = """# Commands
+
+What `adapter` does on the command line. `serve` and the commands that ask about its settings (`translate`, `report`,
+`models`, `config`, `doctor`) take every setting as a flag, too: [settings.md](settings.md). `--help-all` lists them. An
+error is one sentence that ends with its page of the documentation; the exit code of a command that was written as none
+can be is 2. This page is made from `adapter/cli`.
+"""
+
+
+def commands_page() -> str:
+    """Each command with its help and its own options."""
+    context = click.Context(main, info_name="adapter")
+    return COMMANDS_HEAD + "".join(_of_command(main.get_command(context, name), name, context) for name in COMMANDS)
+
+
+def _of_command(command: click.Command | None, name: str, above: click.Context) -> str:
+    assert command is not None
+    context = click.Context(command, info_name=name, parent=above)
+    hidden = {setting.name for setting in all_settings()} if isinstance(command, SettingsCommand) else set()
+    text = f"\n## {context.command_path}\n\n{inspect.cleandoc(command.help or '')}\n"
+    rows = [
+        record
+        for one in command.get_params(context)
+        if one.name not in hidden and one.opts != ["--help"] and (record := one.get_help_record(context)) is not None
+    ]
+    text += "".join(f"\n- `{flags}`{': ' * bool(told)}{told}" for flags, told in rows) + "\n" * bool(rows)
+    children = command.commands.items() if isinstance(command, click.Group) else ()
+    return text + "".join(_of_command(child, called, context) for called, child in children)
 
 
 FATES = ("exact", "approximated", "injected", "dropped", "rejected")
@@ -179,6 +215,10 @@ def test_the_page_of_codes_is_what_the_catalogue_says():
     assert CODES_PAGE.read_text() == codes_page(), "run python -m tests.test_docs"
 
 
+def test_the_page_of_commands_is_what_the_commands_say():
+    assert COMMANDS_PAGE.read_text() == commands_page(), "run python -m tests.test_docs"
+
+
 ARCHITECTURE = REPOSITORY / "docs" / "architecture.md"
 LAYERS = ("", "adapter", *(f"adapter/{layer}" for layer in ("server", "settings", "translate", "upstream", "store")))
 
@@ -198,5 +238,6 @@ if __name__ == "__main__":
     SETTINGS.write_text(settings_page())
     INDEX.write_text(index_page())
     CODES_PAGE.write_text(codes_page())
+    COMMANDS_PAGE.write_text(commands_page())
     FIELDS.write_text(fields_page())
     CONTRACT.write_text(written(extended(json.loads(CONTRACT.read_text()), contract())))

@@ -4,10 +4,12 @@ A command's file is imported when the command runs: the server must start fast, 
 """
 
 from importlib import import_module
+from typing import Any
 
 import click
 
 from adapter import __version__
+from adapter.cli.documented import MisusedCommand
 
 COMMANDS = ("serve", "emulate", "key", "translate", "report", "models", "codes", "config", "doctor", "completion")
 """Each is a module of this package and the command in it, in the order in which help lists them."""
@@ -26,6 +28,13 @@ class Commands(click.Group):
             return None
         command: click.Command = getattr(import_module(f"adapter.cli.{name}"), name)
         return command
+
+    def invoke(self, context: click.Context) -> Any:
+        """Run the command. Raises `DocumentedError` where it was written as none can be."""
+        try:
+            return super().invoke(context)
+        except click.UsageError as error:
+            raise MisusedCommand(error, context) from None
 
 
 @click.group(cls=Commands)

@@ -3,6 +3,8 @@
 import click
 from click.shell_completion import get_completion_class
 
+from adapter.cli.documented import DocumentedError
+
 
 @click.command()
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
@@ -11,6 +13,6 @@ def completion(context: click.Context, shell: str) -> None:
     """Print what completes commands and flags in a SHELL: add its output to the shell's start-up file."""
     made = get_completion_class(shell)
     if made is None:
-        raise click.ClickException(f"click knows no completion for {shell}")
+        raise DocumentedError(f"click knows no completion for {shell}", "commands.md#adapter-completion")
     root = context.find_root()
     click.echo(made(root.command, {}, "adapter", "_ADAPTER_COMPLETE").source())

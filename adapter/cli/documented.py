@@ -1,12 +1,6 @@
 """Errors of the command line that name the page of the documentation that tells more."""
 
-import re
-
 import click
-
-from adapter.settings import all_settings
-
-_NAMED = re.compile(r"[a-z_]{3,}|--[a-z-]+")
 
 
 class DocumentedError(click.ClickException):
@@ -23,9 +17,14 @@ class DocumentedError(click.ClickException):
         )
 
 
-def find_settings_doc(message: str) -> str:
-    """Return the place on the page of settings for the first setting that a message names, else the page."""
-    names = {setting.name for setting in all_settings()}
-    found = (word.lstrip("-").replace("-", "_") for word in _NAMED.findall(message))
-    first = next((name for name in found if name in names), None)
-    return "settings.md" if first is None else f"settings.md#{first.replace('_', '-')}"
+class MisusedCommand(DocumentedError):
+    """A command was written as none can be: an unknown option, a value of the wrong kind, a file that is not there."""
+
+    exit_code = click.UsageError.exit_code
+
+    def __init__(self, error: click.UsageError, root: click.Context) -> None:
+        context = error.ctx or root
+        below = context.command_path.removeprefix(root.command_path).split()
+        sentence = " ".join(error.format_message().split()).rstrip(".")
+        page = f"commands.md#adapter-{below[0]}" if below else "commands.md"
+        super().__init__(f"{sentence}{'' if sentence.endswith('?') else '.'} Try {context.command_path} --help.", page)

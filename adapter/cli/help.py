@@ -14,6 +14,15 @@ _VARIABLES = (
 )
 
 
+_EVERYWHERE = {"config", "help", "help_all"}
+"""Options that every command with settings has."""
+
+
+def _write(formatter: click.HelpFormatter, heading: str, rows: list[tuple[str, str]]) -> None:
+    with formatter.section(heading):
+        formatter.write_dl(rows)
+
+
 def _show_all(context: click.Context, _parameter: click.Parameter, value: bool) -> None:
     if value and not context.resilient_parsing:
         context.meta[_ALL] = True
@@ -37,9 +46,13 @@ class SettingsCommand(click.Command):
         self.params.append(option)
 
     def format_options(self, context: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the settings under their headings, then the command's own options."""
+        """Write the settings under their headings; a command's own options before them if it has any."""
         records = {one.name: one.get_help_record(context) for one in self.get_params(context)}
         settings = {name for names in GROUPS.values() for name in names}
+        own = [(name, record) for name, record in records.items() if name not in settings and record]
+        is_server = {str(name) for name, _ in own} <= _EVERYWHERE
+        if not is_server:
+            _write(formatter, "Options", [record for _, record in own])
         is_whole = context.meta.get(_ALL, False)
         for heading, names in GROUPS.items() if is_whole else [("Usual settings", USUAL)]:
             rows = [
@@ -47,8 +60,8 @@ class SettingsCommand(click.Command):
             ]
             with formatter.section(heading):
                 formatter.write_dl(rows, col_max=30 if is_whole else 26)
-        with formatter.section("Options"):
-            formatter.write_dl([record for name, record in records.items() if name not in settings and record])
+        if is_server:
+            _write(formatter, "Options", [record for _, record in own])
         if is_whole:
             with formatter.indentation():
                 formatter.write_paragraph()

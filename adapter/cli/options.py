@@ -2,6 +2,7 @@
 
 import datetime
 import os
+import re
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any, get_args, get_origin
 
 import click
 
-from adapter.cli.documented import DocumentedError, find_settings_doc
+from adapter.cli.documented import DocumentedError
 from adapter.settings import (
     SECRETS,
     Setting,
@@ -70,3 +71,14 @@ def load_settings(config: Path | None, flags: Mapping[str, Any]) -> Settings:
 def today() -> datetime.date:
     """Return today's date in UTC, which the model calendar uses."""
     return utc_day(time.time())
+
+
+_NAMED = re.compile(r"[a-z_]{3,}|--[a-z-]+")
+
+
+def find_settings_doc(message: str) -> str:
+    """Return the place on the page of settings for the first setting that a message names, else the page."""
+    names = {setting.name for setting in all_settings()}
+    found = (word.lstrip("-").replace("-", "_") for word in _NAMED.findall(message))
+    first = next((name for name in found if name in names), None)
+    return "settings.md" if first is None else f"settings.md#{first.replace('_', '-')}"

@@ -9,11 +9,13 @@ from typing import Any, BinaryIO
 import click
 import msgspec
 
+from adapter.cli.documented import DocumentedError
 from adapter.cli.help import SettingsCommand
 from adapter.cli.options import load_settings, with_settings
 from adapter.cli.prediction import predicted_error
 from adapter.server.dry_run.dry_run import DryRun, as_line, dry_run_of, lines_of
-from adapter.server.pipeline.errors import TABLE, failure_of
+from adapter.server.pipeline.errors import TABLE, StrictLoss, failure_of
+from adapter.translate.core.notes import Rejected
 from adapter.wire.base import encode
 
 
@@ -47,7 +49,9 @@ def _show_one(dry_run: DryRun, text: bytes) -> bool:
         shown = dry_run.whole(text)
     except TABLE as error:
         told = failure_of(error, "").body.error
-        raise click.ClickException(f"{told.param}: {told.message}" if told.param else told.message) from None
+        sentence = f"{told.param}: {told.message}" if told.param else told.message
+        page = "codes.md" if isinstance(error, Rejected | StrictLoss) else "commands.md#adapter-translate"
+        raise DocumentedError(sentence, page) from None
     click.echo(msgspec.json.format(encode(shown), indent=2))
     return shown.get("predicted_error") is not None
 

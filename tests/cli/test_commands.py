@@ -42,6 +42,37 @@ def test_translate_shows_the_body_and_the_ledger(run):
     assert any({"path": "user", "fate": "dropped"}.items() <= note.items() for note in shown["notes"])
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["serve", "--bogus"],
+        ["bogus"],
+        ["translate", "/no/such/file"],
+        ["translate", "-"],
+        ["translate", "-", "--strict", "all"],
+        ["completion", "cmd"],
+        ["report"],
+        ["report", "/no/such/file"],
+        ["report", ".", "--fail-on", "worse"],
+        ["config", "show", "--bogus"],
+        ["serve", "--port", "many"],
+    ],
+    ids=" ".join,
+)
+def test_what_is_written_wrong_is_one_sentence_with_a_page_of_the_docs(run, words):
+    given = json.dumps(REQUEST) if "all" in words else "{"
+    result = run(*words, input=given)
+    assert result.exit_code in (1, 2)
+    assert result.output.startswith("Error: ")
+    assert result.output.count("\n") == (3 if "all" in words else 1), "a line for each loss, else one"
+    page, _, place = re.search(r"docs/([\w.#-]+)", result.output)[1].partition("#")
+    text = (REPOSITORY / "docs" / page.rstrip(".")).read_text()
+    headings = {
+        re.sub(r"[^a-z0-9 -]", "", line.lower()).replace(" ", "-") for line in re.findall(r"^#+ (.+)$", text, re.M)
+    }
+    assert place in headings | set(re.findall(r'<a id="([\w-]+)">', text)) | {""}
+
+
 def test_translate_tells_which_model_a_name_stands_for(run):
     notes = json.loads(run("translate", "-", input=json.dumps(REQUEST)).output)["notes"]
     told = [note for note in notes if note["path"] == "model"]
