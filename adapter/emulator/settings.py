@@ -30,6 +30,8 @@ class EmulatorSettings:
     """True: an API key as `Authorization: Bearer` is taken too, and models that Google has shut down are served."""
     chunk_delay: float = 0.0
     """Seconds between the chunks of a stream."""
+    batch_delay: float = 0.0
+    """Seconds of its clock before a batch begins."""
     max_body: int = MAX_BODY
     clock: Callable[[], float] = time.time
     """Which models are served depends on it, when files expire, and what response ids look like."""

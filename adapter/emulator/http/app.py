@@ -15,6 +15,7 @@ from adapter.emulator import service, vertex_embeddings
 from adapter.emulator.core.errors import Refusal, bad_key, bad_token, bullet, invalid, no_key
 from adapter.emulator.core.models import Model, as_resource
 from adapter.emulator.generation import continuation as continuing
+from adapter.emulator.http.batches import METHODS, BatchEndpoints, Batches, fault_of
 from adapter.emulator.http.faults import MARK, Fault, html, overloaded, split_model
 from adapter.emulator.http.files import FileEndpoints, Files, key_of
 from adapter.emulator.http.record import Record
@@ -34,8 +35,10 @@ def create_emulator(settings: EmulatorSettings | None = None) -> Starlette:
     chosen = settings or EmulatorSettings()
     record = Record()
     files = Files(chosen.clock)
-    emulator = Emulator(chosen, record, files)
+    batches = Batches(files, chosen)
+    emulator = Emulator(chosen, record, files, batches)
     routes = [
+        *BatchEndpoints(batches, emulator.authorise).routes(),
         *FileEndpoints(files, emulator.authorise, chosen.max_body).routes(),
         *(Route(f"/{version}/models", partial(emulator.models, version), methods=["GET"]) for version in VERSIONS),
         *(
@@ -95,10 +98,11 @@ def as_json(body: Any) -> Response:
 class Emulator:
     """The handlers; all state is the record and the files."""
 
-    def __init__(self, settings: EmulatorSettings, record: Record, files: Files) -> None:
+    def __init__(self, settings: EmulatorSettings, record: Record, files: Files, batches: Batches) -> None:
         self.settings = settings
         self.record = record
         self.files = files
+        self.batches = batches
 
     async def stats(self, request: Request) -> Response:  # noqa: ARG002
         """Answer `GET /emulator/stats`: the counters."""
@@ -123,13 +127,25 @@ class Emulator:
         if request.method == "GET" and not method:
             self.authorise(request)
             return as_json(as_resource(self.model(name, version, "get", request)))
-        if request.method != "POST" or method not in service.MESSAGES:
+        if request.method != "POST" or method not in (*service.MESSAGES, *METHODS):
             return as_page(html(404, "Not Found"))
         try:
+            if method in METHODS:
+                return await self.begin_batch(version, name.removeprefix("models/"), method, request)
             return await self.method(version, name.removeprefix("models/"), method, request)
         except Refusal:
             self.record.counts["rejected"] += 1
             raise
+
+    async def begin_batch(self, version: str, name: str, method: str, request: Request) -> Response:
+        """`batchGenerateContent` and `asyncBatchEmbedContent`."""
+        self.authorise(request)
+        raw = await self.body(request)
+        body = read_json(raw)
+        self.record.request(method, name, dict(request.query_params), body, len(raw))
+        base, fault = fault_of(name)
+        model = self.model(base, version, method, request)
+        return as_json(self.batches.create(body, method, model, fault, key_of(request)))
 
     async def decide(self, request: Request) -> Response:
         """`decisions.create`, which names its model in the body."""
