@@ -20,6 +20,9 @@ SUITES = (
     "completions",
     "decisions",
     "moderations",
+    "images",
+    "image_edits",
+    "image_variations",
 )
 
 PATHS = {
@@ -29,6 +32,9 @@ PATHS = {
     "completions": "completions",
     "decisions": "decisions",
     "moderations": "moderations",
+    "images": "images/generations",
+    "image_edits": "images/edits",
+    "image_variations": "images/variations",
 }
 """Where the requests of a suite go, below the base URL, if not to `chat/completions`."""
 
@@ -120,15 +126,18 @@ class Turn(Form):
         token = body.get("continuationToken")
         return next((one for one in self.further if one.token == token), self)
 
-    def pieces(self, body: Mapping[str, Any] = {}) -> list[bytes]:
-        """Gemini's answer to a request, as it goes over the wire; a case about the request alone gets a short one."""
+    def pieces(self, body: Mapping[str, Any] = {}, *, whole: bool = False) -> list[bytes]:
+        """Gemini's answer to a request, as it goes over the wire; a case about the request alone gets a short one.
+
+        `whole`: Gemini is asked for a whole answer, although the client may want a stream.
+        """
         said = self.said(body)
         if said.events is not None:
             return [piece for event in said.events for piece in _framed(event)]
         answer = msgspec.json.encode(OK if said.answer is None else said.answer)
         if isinstance(said.answer, str):
             return [said.answer.encode()]
-        streamed = self.request.get("stream") is True and said.status == 200
+        streamed = self.request.get("stream") is True and said.status == 200 and not whole
         return [b"data: " + answer + b"\r\n\r\n"] if streamed else [answer]
 
 

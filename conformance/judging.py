@@ -142,9 +142,21 @@ def _response(turn: Turn, observed: Observed, events: list[Any]) -> tuple[list[s
     return faults, _message(response)
 
 
+def _of_types(turn: Turn, observed: Observed, events: list[Any]) -> list[str]:
+    """A stream of events that have types (images, speech, transcriptions); the last one is the whole."""
+    faults = [] if observed.done or turn.error else ["the stream does not end with [DONE]"]
+    if turn.error is not None:
+        faults += _failure(turn.error, observed, events[-1])
+    if turn.chunks is not None:
+        faults += differences(turn.chunks, events, "chunks", partial=True)
+    return [*faults, *differences(turn.response or {}, events[-1], partial=True)]
+
+
 def _streamed(turn: Turn, observed: Observed, events: list[Any]) -> tuple[list[str], dict[str, Any]]:
     if events and "response" in events[0]:
         return _response(turn, observed, events)
+    if events and "type" in events[0]:
+        return _of_types(turn, observed, events), {}
     chunks = [event for event in events if "error" not in event]
     faults: list[str] = []
     if turn.error is not None:

@@ -8,9 +8,16 @@ from google.genai import types as genai
 from openai.types import (
     CompletionUsage,
     FileObject,
+    Image,
+    ImageCreateVariationParams,
+    ImageEditCompletedEvent,
+    ImageGenCompletedEvent,
     Upload,
     decision,
     decision_create_params,
+    image_edit_params,
+    image_generate_params,
+    images_response,
     shared_params,
     upload_complete_params,
     upload_create_params,
@@ -27,7 +34,7 @@ from openai.types.responses import response_create_params, response_input_item_p
 from openai.types.responses.response_stream_event import ResponseStreamEvent
 
 from adapter.wire.gemini import content, generate
-from adapter.wire.openai import chat_answer, chat_request, decisions, files, response_events, responses
+from adapter.wire.openai import chat_answer, chat_request, decisions, files, images, response_events, responses
 
 REQUEST = {
     "ChatCompletionRequest": (chat_request.ChatCompletionRequest, CompletionCreateParamsNonStreaming),
@@ -66,6 +73,11 @@ REQUEST |= {
     "UploadRequest": (files.UploadRequest, upload_create_params.UploadCreateParams),
     "ExpiresAfter": (files.ExpiresAfter, upload_create_params.ExpiresAfter),
     "CompleteUploadRequest": (files.CompleteUploadRequest, upload_complete_params.UploadCompleteParams),
+    "ImageRequest": (images.ImageRequest, image_generate_params.ImageGenerateParamsNonStreaming),
+    "ImageRequest, streamed": (images.ImageRequest, image_generate_params.ImageGenerateParamsStreaming),
+    "ImageEditRequest": (images.ImageEditRequest, image_edit_params.ImageEditParamsNonStreaming),
+    "ImageEditRequest, streamed": (images.ImageEditRequest, image_edit_params.ImageEditParamsStreaming),
+    "ImageVariationRequest": (images.ImageVariationRequest, ImageCreateVariationParams),
 }
 
 REQUEST |= {
@@ -115,12 +127,21 @@ ANSWERS: dict[str, tuple[Any, Any]] = {
     "ChatCompletionChunk": (chat_answer.ChatCompletionChunk, openai_chat.ChatCompletionChunk),
     "ChoiceDelta": (chat_answer.Delta, chat_completion_chunk.ChoiceDelta),
     "CompletionUsage": (chat_answer.CompletionUsage, CompletionUsage),
+    "ImagesResponse": (images.ImagesResponse, images_response.ImagesResponse),
+    "GeneratedImage": (images.GeneratedImage, Image),
+    "ImageUsage": (images.ImageUsage, images_response.Usage),
+    "ImageTokens": (images.ImageTokens, images_response.UsageOutputTokensDetails),
+    "ImageGenerationCompleted": (images.ImageGenerationCompleted, ImageGenCompletedEvent),
+    "ImageEditCompleted": (images.ImageEditCompleted, ImageEditCompletedEvent),
 }
 
 NOT_GIVEN = {
     "PredicateAnswer": {"type"},
     "ChoiceAnswer": {"type"},
     "ScoreAnswer": {"type"},
+    "ImagesResponse": {"safety_identifier", "svg_usage"},
+    "ImageGenerationCompleted": {"type", "safety_identifier"},
+    "ImageEditCompleted": {"type", "safety_identifier"},
     "ChatCompletion": {"metadata", "moderation"},
     "ChatCompletionChunk": {"moderation", "obfuscation", "system_fingerprint"},
 }

@@ -67,11 +67,6 @@ _ROWS: tuple[tuple[str, tuple[str, ...]], ...] = (
         ("/v1/vector_stores", "/v1/vector_stores/{rest:path}"),
     ),
     (
-        "Images are not served here as an endpoint: ask a model that draws (gemini-3.1-flash-image) in "
-        "/v1/chat/completions, or use the tool image_generation in /v1/responses.",
-        ("/v1/images/{rest:path}",),
-    ),
-    (
         "Speech and transcription are not served here as endpoints: a chat model answers with audio (modalities) and "
         "hears input_audio in /v1/chat/completions.",
         ("/v1/audio/{rest:path}",),

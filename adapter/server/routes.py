@@ -24,9 +24,10 @@ from adapter.server.endpoints.stored_responses import cancel_response, delete_re
 from adapter.server.endpoints.translate import translate
 from adapter.server.file_routes import FILES
 from adapter.server.http.router import WEBSOCKET
+from adapter.server.media_routes import MEDIA
 from adapter.server.not_served import NOT_SERVED
 from adapter.server.observe.exchange_log import is_page_enabled
-from adapter.server.pipeline.endpoint import Endpoint, Endpoints, not_served
+from adapter.server.pipeline.endpoint import ASKING, SENDING, Endpoint, Endpoints, not_served
 from adapter.settings import Settings
 from adapter.wire.openai import response_events
 from adapter.wire.openai.chat_answer import ChatCompletion, ChatCompletionChunk
@@ -48,8 +49,6 @@ from adapter.wire.openai.stored import (
     ItemsRequest,
 )
 
-ASKING = (400, 401, 403, 429, 500, 502, 503, 504)
-SENDING = (*ASKING, 404, 413, 415)
 STORED = (400, 401, 403, 404, 500)
 SENDING_STORED = (*STORED, 413, 415)
 
@@ -432,5 +431,17 @@ NATIVE: Endpoints = (
 """Gemini's own API, for programs that are written against it."""
 
 ENDPOINTS = with_description(
-    (*CHAT, *RESPONSES, *CONVERSATIONS, *FURTHER, *FILES, *MODELS, *OPERATING, *INSPECTOR, *NATIVE, *NOT_SERVED),
+    (
+        *CHAT,
+        *RESPONSES,
+        *CONVERSATIONS,
+        *FURTHER,
+        *MEDIA,
+        *FILES,
+        *MODELS,
+        *OPERATING,
+        *INSPECTOR,
+        *NATIVE,
+        *NOT_SERVED,
+    ),
 )

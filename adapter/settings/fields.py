@@ -286,6 +286,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         float, _seconds("How long a request's body may come slower than a kilobyte in a second.")
     ] = 30.0
     max_body: Annotated[int, _count("Largest request body.")] = 32 * 1024 * 1024
+    max_upload: Annotated[
+        int, _count("Largest form with files (images to edit, audio to transcribe); see max_bodies, too.")
+    ] = 112 * 1024 * 1024
     max_sockets: Annotated[int, _count("How many websockets one process holds open; more of them are a 503.")] = 256
     max_history: Annotated[
         int, _count("Size of the stored items that one response may bring back; more of them are a 400.")

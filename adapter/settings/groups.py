@@ -41,15 +41,16 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "file_max_bytes", "max_background", "max_history",
     ),
     "Limits": (
-        "max_body", "max_bodies", "max_choices", "max_messages", "max_items", "max_parts", "max_calls", "max_images",
-        "max_values", "max_json_values", "max_unknown_fields", "max_name_length", "max_header_bytes", "max_headers",
+        "max_body", "max_upload", "max_bodies", "max_choices", "max_messages", "max_items", "max_parts", "max_calls",
+        "max_images", "max_values", "max_json_values", "max_unknown_fields", "max_name_length", "max_header_bytes",
+        "max_headers",
     ),
     "Observation": ("inspector", "metrics", "traces", "log_format", "log_level"),
 }  # fmt: skip
 """Every setting once, under a heading; a test holds that none is missing."""
 
 UNITS = {
-    "BYTES": ("_bytes", "max_body", "max_bodies", "max_history"),
+    "BYTES": ("_bytes", "max_body", "max_upload", "max_bodies", "max_history"),
     "SECONDS": ("_timeout", "_after", "_age", "_pause", "_delay", "_grace"),
 }
 """The unit that a number is in, by the end of its setting's name."""

@@ -10,12 +10,13 @@ from typing import Any, NamedTuple, TypeVar
 import msgspec
 import orjson
 
-from adapter.translate import completions, decisions, embeddings, moderations
+from adapter.translate import completions, decisions, embeddings, images, moderations
 from adapter.translate.core.capabilities import ServedModel
 from adapter.translate.core.context import Options
 from adapter.translate.core.notes import Note, Rejected
 from adapter.translate.decisions import DecisionContext
 from adapter.translate.embeddings import EmbeddingContext
+from adapter.translate.images import ImageContext
 from adapter.translate.ledger import Anchor, LedgerEntry, ledger_of
 from adapter.translate.moderations import ModerationContext
 from adapter.translate.plan import PLANNERS, Plan, endpoint_of, plan
@@ -25,6 +26,7 @@ from adapter.wire.base import decode, encode
 from adapter.wire.openai.completions import CompletionRequest
 from adapter.wire.openai.decisions import DecisionRequest
 from adapter.wire.openai.embeddings import EmbeddingRequest
+from adapter.wire.openai.images import ImageEditRequest, ImageRequest, ImageVariationRequest
 from adapter.wire.openai.moderations import ModerationRequest
 
 T = TypeVar("T")
@@ -164,6 +166,14 @@ def _moderate(request: msgspec.Struct, unknown: Unknown, served: ServedModel, op
     return Translation(served, method, bodies, made.notes, anchors, len(bodies))
 
 
+def _draw(request: msgspec.Struct, unknown: Unknown, served: ServedModel, options: Options) -> Translation:
+    """Each image is a call of its own."""
+    assert isinstance(request, (ImageRequest, ImageEditRequest, ImageVariationRequest))
+    made = images.to_gemini(ImageContext(request=request, served=served, options=options), unknown)
+    anchors = partial(_anchors_of_others, images.anchors_of, request, made)
+    return Translation(served, "generateContent", [made.body], made.notes, anchors, made.calls)
+
+
 def endpoints(detokenize: Detokenize | None) -> Mapping[str, Endpoint]:
     """The endpoints whose requests are translated, by path. `detokenize` reads prompts that are token numbers."""
     return {
@@ -171,6 +181,9 @@ def endpoints(detokenize: Detokenize | None) -> Mapping[str, Endpoint]:
         "/v1/decisions": Endpoint(DecisionRequest, _decide),
         "/v1/moderations": Endpoint(ModerationRequest, _moderate, moderations.DEFAULT_MODEL),
         "/v1/embeddings": Endpoint(EmbeddingRequest, partial(_embed, detokenize)),
+        "/v1/images/generations": Endpoint(ImageRequest, _draw, images.DEFAULT_MODEL),
+        "/v1/images/edits": Endpoint(ImageEditRequest, _draw, images.DEFAULT_MODEL),
+        "/v1/images/variations": Endpoint(ImageVariationRequest, _draw, images.DEFAULT_MODEL),
     } | {path: Endpoint(planner.request, partial(_generate, planner.plan)) for path, planner in PLANNERS.items()}
 
 
@@ -189,6 +202,10 @@ def endpoint_of_body(body: Mapping[str, Any]) -> str:
     fields, model = set(body), str(body.get("model", ""))
     if "questions" in fields:
         return "/v1/decisions"
+    if {"image", "images"} & fields:
+        return "/v1/images/edits" if "prompt" in fields else "/v1/images/variations"
+    if "prompt" in fields and ("image" in model or model.startswith("dall-e")):
+        return "/v1/images/generations"
     if "prompt" in fields and not isinstance(body["prompt"], dict) and not {"messages", "input"} & fields:
         return "/v1/completions"
     if "input" in fields and "embedding" in model:

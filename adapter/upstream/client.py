@@ -30,7 +30,7 @@ from adapter.upstream.policy.circuit_breaker import CircuitBreaker, is_outage
 from adapter.upstream.policy.retry import WORLD, Retry, World
 from adapter.upstream.settings import UpstreamSettings, base_url
 from adapter.upstream.sse import EventDecoder
-from adapter.upstream.transport.base import Request, Response, Transport
+from adapter.upstream.transport.base import Body, Request, Response, Transport
 from adapter.wire.base import encode
 from adapter.wire.gemini.count import CountedRequest, CountTokensRequest, CountTokensResponse
 from adapter.wire.gemini.generate import GenerateContentRequest
@@ -59,7 +59,7 @@ class Forwarded(msgspec.Struct, frozen=True, gc=False):
     """A request in Gemini's own format that is passed on: its path below the API's version, with the query.
 
     `verb` is the HTTP method, `method` Gemini's name of it, for metrics and traces. Names of `headers` are in lower
-    case, and no header holds a key.
+    case, and no header holds a key. A large body comes in `pieces`, in place of `body`.
     """
 
     verb: str
@@ -67,6 +67,7 @@ class Forwarded(msgspec.Struct, frozen=True, gc=False):
     body: bytes | None
     method: str
     model: str = ""
+    pieces: Sequence[bytes] = ()
     headers: Mapping[str, str] = {}
     streams: bool = False
     is_upload: bool = False
@@ -77,7 +78,7 @@ class _Call(msgspec.Struct, frozen=True, gc=False):
 
     method: str
     path: str
-    body: bytes | None
+    body: Body | None
     caller: Caller
     model: str
     deadline: float
@@ -213,7 +214,7 @@ class Upstream:
         return _Call(
             method=forwarded.verb,
             path=forwarded.path,
-            body=forwarded.body,
+            body=forwarded.pieces or forwarded.body,
             caller=caller,
             model=forwarded.model,
             deadline=self._deadline_for(deadline),

@@ -5,12 +5,12 @@ import gzip
 import json
 import sys
 from contextlib import AsyncExitStack, asynccontextmanager
-from pathlib import Path
 
 import httpx2
 import pytest
 from websockets.asyncio.client import connect
 
+from tests.faults.held_memory import MB, Held
 from tests.faults.upstreams import GOOD, PATH, by_kind, delta, one_line_without_end, says, told, whole_stream
 from tests.support.chaos import CHUNKED, chunk, running
 from tests.support.chaos import answer as http
@@ -23,32 +23,7 @@ from tests.support.size import tenth
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")
 
-MB = 1024 * 1024
 BODIES = 64 * MB
-
-
-class Held:
-    """The memory of a process, and how much more it has held since `begin`."""
-
-    def __init__(self, pid):
-        self._proc = Path(f"/proc/{pid}")
-        self.before = 0
-
-    def _read(self, name):
-        line = next(line for line in (self._proc / "status").read_text().splitlines() if line.startswith(name))
-        return int(line.split()[1]) * 1024
-
-    def begin(self):
-        (self._proc / "clear_refs").write_text("5")
-        self.before = self._read("VmRSS")
-
-    @property
-    def now(self):
-        return self._read("VmRSS") - self.before
-
-    @property
-    def most(self):
-        return self._read("VmHWM") - self.before
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,14 @@ from google.genai._gaos.types.decisions.createdecisionrequest import CreateDecis
 from openai.lib.streaming.chat._completions import ChatCompletionStreamState
 from openai.lib.streaming.responses._responses import ResponseStreamState
 from openai.types import Completion as TextCompletion
-from openai.types import CreateEmbeddingResponse, Decision, ModerationCreateResponse
+from openai.types import (
+    CreateEmbeddingResponse,
+    Decision,
+    ImageEditStreamEvent,
+    ImageGenStreamEvent,
+    ImagesResponse,
+    ModerationCreateResponse,
+)
 from openai.types import chat as openai_chat
 from openai.types import embedding as openai_embedding
 from openai.types import responses as openai_responses
@@ -122,6 +129,24 @@ def check_moderation(answer: dict[str, Any]) -> None:
     for one in answer["results"]:
         assert one["flagged"] is any(one["categories"].values())
         assert set(one["categories"]) == set(one["category_scores"]) == set(one["category_applied_input_types"])
+
+
+def check_images(answer: dict[str, Any]) -> None:
+    """Raise for images that the openai package's types do not take."""
+    ImagesResponse.model_validate_json(json.dumps(answer), strict=True)
+    usage = answer.get("usage")
+    if usage is not None:
+        assert usage["input_tokens"] + usage["output_tokens"] == usage["total_tokens"]
+        for kind in ("input", "output"):
+            assert sum(usage[f"{kind}_tokens_details"].values()) == usage[f"{kind}_tokens"]
+
+
+_IMAGE_EVENT: pydantic.TypeAdapter[Any] = pydantic.TypeAdapter(ImageGenStreamEvent | ImageEditStreamEvent)
+
+
+def check_image_event(event: dict[str, Any]) -> None:
+    """Raise for an event that the openai package's types do not take."""
+    assert _IMAGE_EVENT.validate_json(json.dumps(event), strict=True).type == event["type"]
 
 
 def check_text_completion(answer: dict[str, Any]) -> None:

@@ -3,6 +3,7 @@
 # mypy: allow-untyped-defs, allow-untyped-calls, disable-error-code="var-annotated"
 
 import asyncio
+from typing import Any
 
 import msgspec
 import orjson
@@ -19,7 +20,7 @@ from adapter.server.pipeline.service import DECODING_ERRORS
 from adapter.server.state.not_stored import item_not_stored
 from adapter.server.state.stored_objects import Past
 from adapter.store.shared.base import combine
-from adapter.translate import chat, completions, decisions, embeddings, moderations
+from adapter.translate import chat, completions, decisions, embeddings, image_answers, images, moderations
 from adapter.translate.answer import continuation
 from adapter.translate.answer.continuation import Continuation, unfinished
 from adapter.translate.answer.parallel_choices import Fanout
@@ -29,6 +30,7 @@ from adapter.translate.core.notes import Fate, Rejected
 from adapter.translate.core.strictness import Strictness
 from adapter.translate.decisions import DecisionContext
 from adapter.translate.embeddings import EmbeddingContext
+from adapter.translate.images import ImageContext
 from adapter.translate.moderations import ModerationContext
 from adapter.translate.responses import fields as responses
 from adapter.translate.responses.compaction import asking, compacted
@@ -45,6 +47,7 @@ from adapter.wire.openai.chat_request import ChatCompletionRequest
 from adapter.wire.openai.completions import CompletionRequest
 from adapter.wire.openai.decisions import DecisionRequest
 from adapter.wire.openai.embeddings import EmbeddingRequest
+from adapter.wire.openai.images import ImageEditRequest, ImageRequest, ImageVariationRequest
 from adapter.wire.openai.moderations import ModerationRequest
 from adapter.wire.openai.responses import InputItem, ResponsesRequest
 from adapter.wire.signatures import Signature
@@ -384,6 +387,46 @@ class ModerationsCore(Core):
         return self.observed(200, answer, {})
 
 
+IMAGE_REQUESTS: dict[str, Any] = {
+    "images": ImageRequest,
+    "image_edits": ImageEditRequest,
+    "image_variations": ImageVariationRequest,
+}
+
+
+class ImagesCore(Core):
+    """The way through a request for images; none is converted."""
+
+    def serve(self, turn, body, number):
+        try:
+            request, unknown = decode(body, IMAGE_REQUESTS[self.case.suite])
+        except DECODING_ERRORS as error:
+            raise malformed(error) from None
+        names = settings.catalogue(self.settings, self.case.day)
+        served = settings.find_served_model(request.model or images.DEFAULT_MODEL, names, self.case.endpoint)
+        plan = images.to_gemini(
+            ImageContext(request=request, served=served, options=settings.options(self.settings)), unknown
+        )
+        self.notes = lines(plan.notes)
+        ledger.check(plan.notes, Strictness(self.settings.strict), self.settings.notes)
+        self.ask(orjson.loads(encode(plan.body)), f"{served.model}:generateContent", plan.calls, "generateContent")
+        pieces = b"".join(turn.pieces(whole=True))
+        if turn.status != 200:
+            raise from_answer(turn.status, {}, pieces)
+        answers = [decode(pieces, GenerateContentResponse)[0] for _ in range(plan.calls)]
+        drawn, usage, notes = image_answers.from_gemini(answers)
+        if getattr(request, "stream", None):
+            events = image_answers.events_of(drawn, usage, 1_700_000_000, edits=self.case.suite == "image_edits")
+            self.reply_notes, found = lines(notes), [orjson.loads(encode(one)) for one in events]
+            for one in found:
+                oracles.check_image_event(one)
+            return self.observed(200, None, {}, found, done=True)
+        self.reply_notes = lines(notes + image_answers.url_notes(plan))
+        answer = orjson.loads(encode(image_answers.answer_of(drawn, usage, plan, 1_700_000_000)))
+        oracles.check_images(answer)
+        return self.observed(200, answer, {})
+
+
 class CompletionsCore(Core):
     """The way through a request to continue texts."""
 
@@ -435,6 +478,9 @@ CORES = {
     "completions": CompletionsCore,
     "decisions": DecisionsCore,
     "moderations": ModerationsCore,
+    "images": ImagesCore,
+    "image_edits": ImagesCore,
+    "image_variations": ImagesCore,
 }
 
 

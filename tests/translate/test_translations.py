@@ -12,6 +12,8 @@ from adapter.translate.translations import PATHS, endpoint_at, endpoint_of_body,
 from adapter.wire.base import encode
 
 DECIDES = {"output": ("DECISION",)}
+DRAWS = {"output": ("TEXT", "IMAGE")}
+IMAGE = "data:image/png;base64,AAAA"
 
 REQUESTS: dict[str, tuple[dict[str, Any], dict[str, Any], str, int]] = {
     "/v1/chat/completions": ({"messages": [{"role": "user", "content": "hi"}], "user": "me"}, {}, "generateContent", 1),
@@ -30,6 +32,9 @@ REQUESTS: dict[str, tuple[dict[str, Any], dict[str, Any], str, int]] = {
         1,
     ),
     "/v1/moderations": ({"input": ["a", "b"], "new": 1}, DECIDES, "decisions", 1),
+    "/v1/images/generations": ({"prompt": "a cat", "n": 2, "user": "me"}, DRAWS, "generateContent", 1),
+    "/v1/images/edits": ({"prompt": "a cat", "image": IMAGE, "user": "me"}, DRAWS, "generateContent", 1),
+    "/v1/images/variations": ({"image": IMAGE, "user": "me"}, DRAWS, "generateContent", 1),
 }
 
 
@@ -74,6 +79,7 @@ HALVES: dict[str, tuple[str, str]] = {
         "input",
     ),
     "/v1/moderations": ('{"input": "a\\ud83d"', "input"),
+    "/v1/images/generations": ('{"prompt": "a\\ud83d"', "prompt"),
 }
 
 
@@ -89,18 +95,27 @@ def test_half_a_character_is_replaced_with_a_note_on_every_endpoint(path):
     assert [note.path for note in made.notes if note.code == "character-replaced"] == [at]
 
 
+MODELS = {
+    "/v1/embeddings": "text-embedding-3-small",
+    "/v1/moderations": "omni-moderation-latest",
+    "/v1/images/generations": "gpt-image-2",
+}
+"""Models that tell the endpoint where the fields do not."""
+
+
 def test_the_endpoint_of_a_body_is_told_by_its_fields():
     for path, (body, _, _, _) in REQUESTS.items():
-        model = {"/v1/embeddings": "text-embedding-3-small", "/v1/moderations": "omni-moderation-latest"}.get(path, "m")
+        model = MODELS.get(path, "m")
         known = {key: value for key, value in body.items() if key != "new"}
         assert endpoint_of_body({**known, "model": model}) == path
     assert endpoint_of_body({"input": "hi"}) == "/v1/moderations"
+    assert endpoint_of_body({"prompt": "hi", "model": "dall-e-3"}) == "/v1/images/generations"
     assert endpoint_of_body({"model": "m", "prompt": {"id": "pmpt_1"}, "input": "hi"}) == "/v1/responses"
 
 
 def test_the_endpoint_of_a_url_is_told_by_its_end():
     assert all(endpoint_at(f"https://gateway.example/openai{path}/?x=1") == path for path in PATHS)
-    assert endpoint_at("/v1/images/generations") == ""
+    assert endpoint_at("/v1/fine_tuning/jobs") == ""
 
 
 def test_several_choices_of_several_prompts_are_as_many_calls():

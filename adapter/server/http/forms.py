@@ -11,7 +11,7 @@ from adapter.server.http.asgi import BodyTooLarge, ClientGone, CompressedBody, f
 from adapter.upstream.transport.base import content_codings
 
 MAX_FIELDS = 100
-MAX_FIELD = 64 * 1024
+MAX_FIELD = 256 * 1024
 """Bytes of one field that is no file."""
 
 _MAX_BOUNDARY = 70

@@ -66,11 +66,13 @@ def _described(endpoint: Endpoint, schemas: Schemas) -> dict[str, Any]:
         "summary": endpoint.summary,
         "responses": {str(status): answers[status] for status in sorted(answers)},
     }
+    body: dict[str, Any] = {}
     if endpoint.takes is not None:
-        body = {JSON: {"schema": schemas.of(endpoint.takes)}}
-        described["requestBody"] = {"required": True, "content": body}
+        body[JSON] = {"schema": schemas.of(endpoint.takes)}
     if endpoint.takes_form is not None:
-        described["requestBody"] = {"required": True, "content": {FORM: {"schema": schemas.of(endpoint.takes_form)}}}
+        body[FORM] = {"schema": schemas.of(endpoint.takes_form)}
+    if body:
+        described["requestBody"] = {"required": True, "content": body}
     if parameters := _parameters(endpoint):
         described["parameters"] = parameters
     if endpoint.is_open:

@@ -15,6 +15,7 @@ from adapter.server.http.asgi import until
 from adapter.server.http.response_writer import UPSTREAM_HEADER, respond
 from adapter.server.limits.access import Client
 from adapter.server.limits.work import Work
+from adapter.server.media.form import Form
 from adapter.server.observe.exchange_log import Exchange
 from adapter.server.pipeline import ledger_headers as notes
 from adapter.server.pipeline.background import Jobs
@@ -28,7 +29,7 @@ from adapter.server.pipeline.event_stream import (
     relaying,
 )
 from adapter.server.pipeline.fallback import Plans
-from adapter.server.pipeline.service import Service, deadline_of
+from adapter.server.pipeline.service import Service, deadline_of, decoded_form
 from adapter.translate.answer.continuation import unfinished
 from adapter.translate.answer.reply import FAILURES
 from adapter.translate.core.errors import AnswerError, Failure
@@ -49,7 +50,7 @@ class Call:
     """A request with its client and its body, what is recorded of it, and the ways to answer it.
 
     `parameters` are the values of the variables in the path. Where nobody has shown a key yet, there is no `client`;
-    an endpoint that takes no body finds `body` empty.
+    an endpoint that takes no body finds `body` empty. Of a `form`, `body` is the JSON of its fields.
     """
 
     __slots__ = (
@@ -57,6 +58,7 @@ class Call:
         "_work",
         "body",
         "exchange",
+        "form",
         "jobs",
         "parameters",
         "receive",
@@ -87,6 +89,7 @@ class Call:
         self.parameters = parameters
         self._client = client
         self.body = body
+        self.form: Form | None = None
         self._work: Work | None = None
 
     @property
@@ -117,7 +120,9 @@ class Call:
         return self._work
 
     async def read(self, type_: type[T]) -> tuple[T, dict[str, msgspec.Raw]]:
-        """The body, and its unknown fields. Raises `Malformed`."""
+        """The body, and its unknown fields; what a form says as texts may be a number. Raises `Malformed`."""
+        if self.form is not None:
+            return decoded_form(self.body, type_)
         return await self.service.read(self.body, type_, self.work)
 
     def accept(self, plans: Plans) -> None:

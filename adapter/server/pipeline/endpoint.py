@@ -19,6 +19,10 @@ EVENTS = "text/event-stream"
 BYTES = "application/octet-stream"
 FORM = "multipart/form-data"
 
+ASKING = (400, 401, 403, 429, 500, 502, 503, 504)
+SENDING = (*ASKING, 404, 413, 415)
+"""Statuses with which an endpoint fails that asks Gemini, and one that takes a body besides."""
+
 
 def _always(_settings: Settings) -> bool:
     return True
@@ -26,6 +30,11 @@ def _always(_settings: Settings) -> bool:
 
 def _max_body(settings: Settings) -> int:
     return settings.max_body
+
+
+def max_upload(settings: Settings) -> int:
+    """The largest body of an endpoint that takes files: no more than may be held, as base64."""
+    return max(settings.max_body, min(settings.max_upload, settings.max_bodies // 4 * 3))
 
 
 # By identity: the rows of a table are keys of a cache.
@@ -37,7 +46,8 @@ class Endpoint:
     the description at /openapi.json, with what the endpoint `takes` (None: no body is read), `gives` and `streams`, its
     `query`, and the statuses with which it `fails`.
 
-    `takes_form` is a form that the handler reads itself. `gives_bytes`: what it gives is no JSON.
+    `takes_form` is a form that the handler reads itself; where it asks Gemini, its files go there, and are read before.
+    `gives_bytes`: what it gives is no JSON.
 
     `asks_gemini`: it has a place among those that run, ends when its client leaves, and is shown on the page whole.
     `is_rated`: it counts against a client's rates. `is_open`: no key is asked for. `is_quiet`: machines ask it again
@@ -71,6 +81,11 @@ class Endpoint:
     def is_described(self) -> bool:
         """Whether it stands in the description."""
         return bool(self.name)
+
+    @property
+    def sends_files(self) -> bool:
+        """Whether it takes forms whose files go to Gemini."""
+        return self.takes_form is not None and self.asks_gemini
 
     @property
     def paths(self) -> list[str]:

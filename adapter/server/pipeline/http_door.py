@@ -6,6 +6,7 @@ import time
 from starlette.exceptions import HTTPException
 
 from adapter.server.http.asgi import ClientGone, read_body, while_connected
+from adapter.server.media.form import is_form, read_upload
 from adapter.server.observe.route_name import loggable_path
 from adapter.server.pipeline.call import Call
 from adapter.server.pipeline.endpoint import Endpoint
@@ -59,21 +60,35 @@ async def _serve(endpoint: Endpoint, call: Call, max_body: int) -> None:
         call.exchange.client = call.client.id
     if endpoint.is_rated:
         await service.count(call.client)
+    if endpoint.sends_files and (endpoint.takes is None or is_form(call.scope)):
+        await _serve_form(endpoint, call, max_body)
+        return
     if endpoint.takes is None:
         await _answer(endpoint, call)
         return
-    call.body = await read_body(call.scope, call.receive, max_body, service.body_budget)
+    call.body = await read_body(call.scope, call.receive, min(max_body, service.max_body), service.body_budget)
     try:
         await _answer(endpoint, call)
     finally:
         service.body_budget.release(len(call.body))
 
 
+async def _serve_form(endpoint: Endpoint, call: Call, max_body: int) -> None:
+    """Answer a request whose files go to Gemini; other endpoints with forms read theirs themselves."""
+    service = call.service
+    form = await read_upload(call.scope, call.receive, max_body, service.body_budget, service.allow_origins)
+    try:
+        call.form, call.body = form, form.body(endpoint.takes_form)
+        await _answer(endpoint, call)
+    finally:
+        form.release()
+
+
 async def _answer(endpoint: Endpoint, call: Call) -> None:
     if not endpoint.asks_gemini:
         await endpoint.handler(call)
         return
-    call.exchange.request = call.body
+    call.exchange.request = call.body if call.form is None else call.form.describe()
     call.service.recorder.exchanges.begin(call.exchange)
     with while_connected(call.scope, call.receive), await call.service.admission.slot():
         await endpoint.handler(call)

@@ -51,6 +51,7 @@ from adapter.store import DocumentStore, SignatureStore
 from adapter.translate.core.context import Stamp
 from adapter.upstream.client import Upstream
 from adapter.upstream.media_fetcher import Fetcher
+from adapter.wire.base import decode_leniently
 from adapter.wire.limits import LimitExceeded, Limits
 from adapter.wire.reader import read
 from adapter.wire.signatures import Issued
@@ -98,6 +99,8 @@ class Service:
         self.page = part_of(settings, PageSettings)
         self.listing = part_of(settings, ListSettings)
         self.max_background = settings.max_background
+        self.max_choices = settings.max_choices
+        self.max_body = settings.max_body
         self.allow_origins = settings.allow_origins
         self.asks_for_key = settings.asks_for_key
         self.upstream = upstream
@@ -185,6 +188,14 @@ def decoded(body: bytes, type_: type[T], limits: Limits) -> tuple[T, dict[str, m
     """A request's body and its unknown fields. Raises `Malformed`."""
     try:
         return read(body, type_, limits)
+    except DECODING_ERRORS as error:
+        raise malformed(error) from None
+
+
+def decoded_form(body: bytes, type_: type[T]) -> tuple[T, dict[str, msgspec.Raw]]:
+    """A form's fields, whose numbers are texts, and those that are unknown. Raises `Malformed`."""
+    try:
+        return decode_leniently(body, type_)
     except DECODING_ERRORS as error:
         raise malformed(error) from None
 

@@ -25,6 +25,14 @@ _BREAKS = {
         "The file is not one of Gemini's Files API.",
         "Send the file's content, or files/... of Gemini's Files API.",
     ),
+    "image-format-unavailable": (
+        "Gemini draws no images of this format: a PNG file is sent.",
+        "Ask for png, jpeg or webp.",
+    ),
+    "images-missing": (
+        "There are fewer images than were asked for: Gemini drew none for some of the calls.",
+        "Ask again for those that are missing.",
+    ),
     "legacy-call-dropped": (
         "The deprecated function_call holds one call: further calls of the answer are left out.",
         "Use tools and tool_calls.",
@@ -151,6 +159,18 @@ _CHANGES_ANSWERS = {
         "The image's detail is ignored.",
         "Scale the image, or use a model that takes a resolution for each image.",
     ),
+    "image-option-ignored": (
+        "Gemini has no such setting for images: it is left out.",
+        "Leave it out, or say in the prompt what matters.",
+    ),
+    "image-size-nearest": (
+        "The image has the nearest ratio and size that Gemini draws.",
+        "Ask for one of Gemini's sizes (1024x1024, 1264x848, 1376x768, ...), or auto.",
+    ),
+    "images-left-out": (
+        "Gemini drew several images in one answer: the last one is sent.",
+        "Ask with n for several images.",
+    ),
     "include-unavailable": ("Answers do not have what include asks for.", "Do without it."),
     "item-unsupported": (
         "An item of the conversation has no place in a Gemini request and is left out.",
@@ -173,6 +193,10 @@ _CHANGES_ANSWERS = {
         "Switch ADAPTER_LEAKED_THOUGHTS off if the texts are answers.",
     ),
     "logit-bias-unsupported": ("Gemini has no biases for tokens.", "Ask in words for what to say or avoid."),
+    "mask-as-image": (
+        "A mask goes to Gemini as another image with an instruction: what it protects may change.",
+        "Say in the prompt what is to change.",
+    ),
     "mcp-call-as-function": (
         "A call that another vendor's MCP client made goes to Gemini as a function's.",
         "Nothing: its name, arguments and result all arrive.",
@@ -419,6 +443,10 @@ _COSMETIC = {
         "OpenAI's nearest finish reason stands for Gemini's.",
         "Read extra_content.google.finish_reason.",
     ),
+    "image-url-inline": (
+        "The URL of an image is a data URL, which holds the image: there is no link to fetch.",
+        "Ask for b64_json.",
+    ),
     "item-id-taken": (
         "Another item of the conversation has this id: the new item is stored under an id of its own.",
         "Leave ids out, or give each item another one.",
@@ -445,6 +473,10 @@ _COSMETIC = {
     "obfuscation-absent": (
         "Chunks are not padded against observers of their length.",
         "Leave include_obfuscation out.",
+    ),
+    "partial-images-absent": (
+        "Gemini draws images whole: a stream has no partial ones.",
+        "Leave partial_images out.",
     ),
     "participant-name-dropped": (
         "Gemini knows no participants' names; the role or the call says who speaks.",
@@ -514,6 +546,10 @@ _COSMETIC = {
         "Send logprobs: true.",
     ),
     "user-not-sent": ("Gemini is not told who the end user is.", "Nothing: it identifies users to OpenAI alone."),
+    "variation-prompt-added": (
+        "A prompt asks for a variation: Gemini has no call for it.",
+        "Use /v1/images/edits with a prompt of your own.",
+    ),
 }
 """Cannot change an answer."""
 

@@ -35,7 +35,7 @@ import aiohappyeyeballs
 
 from adapter.upstream.errors import UpstreamBusy, UpstreamError, UpstreamTimeout, UpstreamUnavailable
 from adapter.upstream.settings import UpstreamSettings
-from adapter.upstream.transport.base import Request, retry_stale_connections, tls_context
+from adapter.upstream.transport.base import Request, retry_stale_connections, size_of, tls_context
 from adapter.upstream.transport.http1 import Answer, Connection
 
 IDLE_TIMEOUT_S = 30.0
@@ -99,7 +99,7 @@ class AsyncioTransport:
         for name, value in request.headers.items():
             head += f"{name}: {value}\r\n"
         if request.body is not None:
-            head += f"content-length: {len(request.body)}\r\n"
+            head += f"content-length: {size_of(request.body)}\r\n"
         return f"{head}\r\n".encode("latin-1")
 
     def _reuse_idle(self) -> Connection | None:

@@ -5,7 +5,7 @@ Two implementations, `AsyncioTransport` and `Httpx2Transport`, pass the same con
 """
 
 import ssl
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Protocol, TypeVar
 
 import msgspec
@@ -14,18 +14,34 @@ from adapter.upstream.errors import UpstreamUnavailable
 
 R = TypeVar("R")
 
+Body = bytes | Sequence[bytes]
+"""What a request carries: bytes, or pieces of them."""
+
 MAX_STALE = 4
 """How many stale connections (closed by the upstream while idle) one call may try before it fails."""
 
 
 class Request(msgspec.Struct, frozen=True, gc=False):
-    """One HTTP request. Header names are in lower case; `deadline` is a time of the event loop's clock, in seconds."""
+    """One HTTP request. Header names are in lower case; `deadline` is a time of the event loop's clock, in seconds.
+
+    A large `body` comes in pieces, which are never joined.
+    """
 
     method: str
     url: str
     headers: Mapping[str, str]
-    body: bytes | None
+    body: Body | None
     deadline: float
+
+
+def size_of(body: Body) -> int:
+    """The bytes of a body."""
+    return len(body) if isinstance(body, bytes) else sum(map(len, body))
+
+
+def pieces_of(body: Body) -> Sequence[bytes]:
+    """A body as pieces."""
+    return (body,) if isinstance(body, bytes) else body
 
 
 class Response(Protocol):

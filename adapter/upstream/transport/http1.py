@@ -45,7 +45,7 @@ from adapter.upstream.errors import (
     UpstreamTruncated,
     UpstreamUnavailable,
 )
-from adapter.upstream.transport.base import content_codings
+from adapter.upstream.transport.base import Body, content_codings, pieces_of
 
 MAX_HEAD = 64 * 1024
 """Bytes of an answer's head."""
@@ -244,7 +244,7 @@ class Connection(asyncio.Protocol):
         self._expires_at = 0.0
         self._phase: Phase = "first byte"
 
-    def send_request(self, message: bytes, body: bytes | None, deadline: float, between_bytes: float) -> Answer:
+    def send_request(self, message: bytes, body: Body | None, deadline: float, between_bytes: float) -> Answer:
         """Send a request (its head and its body) on an idle connection. `between_bytes` is in seconds.
 
         The bytes are written in the next turn of the event loop, together with those of other connections. A relay or
@@ -253,7 +253,7 @@ class Connection(asyncio.Protocol):
         answer = self._answer = Answer(self, deadline, between_bytes)
         self._is_reused, self._was_used = self._was_used, True
         self._has_reply_bytes = False
-        self._unsent = (message, body) if body else (message,)
+        self._unsent = (message, *pieces_of(body)) if body else (message,)
         self._loop.call_soon(self._send)
         return answer
 

@@ -6,7 +6,7 @@ httpx2's errors are mapped to ours by two tables, for the head and for the body.
 import asyncio
 import ssl
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from functools import partial
 
 import httpx2
@@ -20,7 +20,7 @@ from adapter.upstream.errors import (
     UpstreamUnavailable,
 )
 from adapter.upstream.settings import UpstreamSettings
-from adapter.upstream.transport.base import Request, retry_stale_connections, tls_context
+from adapter.upstream.transport.base import Request, retry_stale_connections, size_of, tls_context
 
 SHARD = 50
 """Connections in one pool. httpx2 goes through all connections of a pool on each request, so a large pool is slow."""
@@ -104,6 +104,12 @@ class Httpx2Response:
         await self._response.aclose()
 
 
+async def _each(pieces: Sequence[bytes]) -> AsyncIterator[bytes]:
+    """The pieces of a body, one by one: httpx2 would join a list."""
+    for piece in pieces:
+        yield piece
+
+
 def _nothing() -> None:
     pass
 
@@ -172,9 +178,13 @@ class Httpx2Transport:
 
         extensions = {"timeout": limits, "trace": trace}
         headers = dict(request.headers)
-        message = httpx2.Request(
-            request.method, request.url, headers=headers, content=request.body, extensions=extensions
-        )
+        content: bytes | AsyncIterator[bytes] | None = None
+        if request.body is not None and not isinstance(request.body, bytes):
+            headers["content-length"] = str(size_of(request.body))
+            content = _each(request.body)
+        else:
+            content = request.body
+        message = httpx2.Request(request.method, request.url, headers=headers, content=content, extensions=extensions)
         return message, limits, dialled
 
     def _release(self, shard: int) -> None:

@@ -104,6 +104,7 @@ OTHERS = {
         "questions": [{"type": "predicate", "instructions": "Does it rain?"}],
     },
     "/v1/moderations": {"input": "hello"},
+    "/v1/images/generations": {"prompt": "a cat", "size": "1536x1024", "user": "me"},
 }
 
 

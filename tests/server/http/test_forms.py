@@ -97,7 +97,7 @@ def test_what_a_form_may_not_be(body, error):
 
 def test_a_body_over_the_limit_is_too_large():
     with pytest.raises(BodyTooLarge):
-        read(part(b"file", b"x" * 20_000_000, b"a") + b"--xyz--", range(0, 20_000_000, 100_000), limit=1_000)
+        read(part(b"file", b"x" * 40_000_000, b"a") + b"--xyz--", range(0, 40_000_000, 200_000), limit=1_000)
 
 
 def test_a_compressed_body_is_refused():

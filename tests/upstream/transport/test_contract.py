@@ -225,6 +225,14 @@ async def test_large_bodies_arrive_whole(chaos, send):
     assert chaos.exchanges[0].body == body
 
 
+async def test_a_body_in_pieces_arrives_as_one_with_its_length(chaos, send):
+    pieces = [bytes([number]) * size for number, size in enumerate((1, 300_000, 1, 0, 70_000))]
+    for _ in range(2):
+        assert await whole(await send(body=pieces)) == b"ok"
+    assert [one.body for one in chaos.exchanges] == [b"".join(pieces)] * 2
+    assert {one.fields["content-length"] for one in chaos.exchanges} == {str(sum(map(len, pieces)))}
+
+
 async def test_an_answer_before_the_body_was_taken_is_an_answer(chaos, send):
     async def script(exchange):
         await exchange.send(answer(b"too large", "413 Content Too Large", Connection="close"))

@@ -1,0 +1,72 @@
+"""POST /v1/images/generations, /edits and /variations."""
+
+import asyncio
+import time
+from base64 import b64decode, b64encode
+
+from adapter.server.endpoints import media_calls as calls
+from adapter.server.media.image_files import convert_image
+from adapter.server.pipeline.call import Call
+from adapter.translate import image_answers, images
+from adapter.translate.image_answers import DrawnImage
+from adapter.translate.image_headers import read_image_header
+from adapter.translate.images import ImageContext, ImagePlan
+from adapter.wire.openai.images import ImageEditRequest, ImageRequest, ImageUsage, ImageVariationRequest
+
+
+async def create_image(call: Call) -> None:
+    """Draw images for a prompt."""
+    await _create(call, ImageRequest, "images/generations")
+
+
+async def create_image_edit(call: Call) -> None:
+    """Draw images from others and a prompt."""
+    await _create(call, ImageEditRequest, "images/edits")
+
+
+async def create_image_variation(call: Call) -> None:
+    """Draw images like one."""
+    await _create(call, ImageVariationRequest, "images/variations")
+
+
+async def _create(
+    call: Call, type_: type[ImageRequest | ImageEditRequest | ImageVariationRequest], endpoint: str
+) -> None:
+    request, unknown = await call.read(type_)
+    served = calls.find_model(call, request.model or images.DEFAULT_MODEL, endpoint)
+    context = ImageContext(
+        request=request,
+        served=served,
+        options=call.service.options,
+        media=calls.files_of(call),
+        max_choices=call.service.max_choices,
+    )
+    plan = await call.work.run(images.to_gemini, context, unknown)
+    calls.accept(call, plan.notes, plan.body)
+    created = int(time.time())
+    if not isinstance(request, ImageVariationRequest) and request.stream:
+        async with calls.event_stream(call) as stream:
+            drawn, usage = await _draw(call, plan)
+            edits = isinstance(request, ImageEditRequest)
+            await calls.send_events(call, stream, image_answers.events_of(drawn, usage, created, edits=edits))
+        return
+    drawn, usage = await _draw(call, plan)
+    call.exchange.reply_notes += image_answers.url_notes(plan)
+    await call.send(image_answers.answer_of(drawn, usage, plan, created), calls.headers_for(call))
+
+
+async def _draw(call: Call, plan: ImagePlan) -> tuple[list[DrawnImage], ImageUsage | None]:
+    """The images in the format that the client wants. Raises `UpstreamError`, `AnswerError`."""
+    answers = await calls.ask(call, call.exchange.model, [plan.body] * plan.calls)
+    drawn, usage, call.exchange.reply_notes = await call.work.run(image_answers.from_gemini, answers)
+    return [await asyncio.to_thread(_converted, one, plan) for one in drawn], usage
+
+
+def _converted(one: DrawnImage, plan: ImagePlan) -> DrawnImage:
+    """An image as it came, or in the format and quality that the client wants."""
+    if one.header.kind == plan.format and plan.quality is None:
+        return one
+    data = convert_image(b64decode(one.data), plan.format, plan.quality)
+    header = read_image_header(data)
+    assert header is not None, "what was written just now can be read"
+    return DrawnImage(b64encode(data).decode(), header)

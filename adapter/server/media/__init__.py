@@ -1,0 +1,1 @@
+"""Files that come in forms, and the encoders of what goes out."""

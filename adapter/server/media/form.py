@@ -1,0 +1,206 @@
+"""Forms with files for Gemini: read as they arrive, so that a large file lies in memory once.
+
+A file goes to Gemini as base64 inside JSON. So each piece becomes base64 as it comes, and the pieces are never joined:
+the request's JSON is made with a short name in place of each file's data, and is cut at these names when it is sent.
+"""
+
+import re
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
+from typing import Any, Union, get_args, get_origin
+
+import msgspec
+import orjson
+from starlette.types import Receive, Scope
+
+from adapter.server.http.asgi import BodyTooLarge, fields_of
+from adapter.server.http.byte_budget import ByteBudget
+from adapter.server.http.forms import FilePart, MalformedForm, read_form
+from adapter.server.limits.access import ForeignPage
+from adapter.translate.core.context import Media
+from adapter.translate.core.media_types import AUDIO_FORMATS, corrected
+
+MULTIPART = b"multipart/form-data"
+UPLOAD = "upload:"
+"""How a file's name in a request begins; its number follows."""
+
+START = 1 << 16
+"""How many of a file's first bytes are kept beside it, for what looks into its header."""
+
+_OVERHEAD = 1 << 20
+"""Bytes that a form may have beside its files before its length alone tells that it is too large."""
+
+_NESTED = re.compile(r"([^\[\]]+)\[([^\[\]]*)\]")
+_DIGITS = 20
+
+
+class FormFile:
+    """A file of a form: `pieces` are base64 that may be joined, `start` its first bytes, `size` its bytes."""
+
+    def __init__(self, part: FilePart, budget: ByteBudget) -> None:
+        self.field = _bare(part.field)
+        self.name = part.filename
+        self.pieces: list[bytes] = []
+        self.start = bytearray()
+        self.size = 0
+        self.held_bytes = 0
+        self._declared_type = part.mime_type
+        self._budget = budget
+        self._rest = b""
+
+    async def write(self, data: bytes) -> None:
+        """Take the next bytes. Raises `Overloaded`."""
+        if len(self.start) < START:
+            self.start += data[: START - len(self.start)]
+        self.size += len(data)
+        data = self._rest + data
+        whole = len(data) - len(data) % 3
+        self._rest = data[whole:]
+        if whole:
+            self._budget.reserve(whole // 3 * 4)
+            self.held_bytes += whole // 3 * 4
+            self.pieces.append(b64encode(memoryview(data)[:whole]))
+
+    def close(self) -> None:
+        """Take the end."""
+        if self._rest:
+            self.pieces.append(b64encode(self._rest))
+            self._rest = b""
+
+    @property
+    def mime_type(self) -> str:
+        """Its type under the registered name; where it tells nothing, what its name or its first bytes tell."""
+        extension = self.name.rpartition(".")[2].lower()
+        declared = self._declared_type.partition(";")[0].strip().lower()
+        if self.field == "file" and declared in ("", "application/octet-stream") and extension in AUDIO_FORMATS:
+            return AUDIO_FORMATS[extension]
+        return corrected(declared, self.name, b64encode(self.start[:30]).decode()) or "application/octet-stream"
+
+
+class Form:
+    """A form: its fields by name, where a file's value is its name (`upload:0`), and its files.
+
+    What the files hold is reserved in the byte budget until `release`.
+    """
+
+    def __init__(self, budget: ByteBudget) -> None:
+        self.fields: dict[str, list[str]] = {}
+        self.uploads: list[FormFile] = []
+        self._budget = budget
+        self._names: list[str] = []
+
+    async def open_file(self, part: FilePart) -> FormFile:
+        """Begin a file."""
+        self._names.append(part.field)
+        self.uploads.append(FormFile(part, self._budget))
+        return self.uploads[-1]
+
+    def take(self, fields: Mapping[str, list[str]]) -> None:
+        """Take the fields that are no files; all files are complete."""
+        self.fields = {name: list(values) for name, values in fields.items()}
+        for number, (name, one) in enumerate(zip(self._names, self.uploads, strict=True)):
+            one.close()
+            self.fields.setdefault(name, []).append(f"{UPLOAD}{number}")
+
+    def release(self) -> None:
+        """Give back what the files hold."""
+        self._budget.release(sum(one.held_bytes for one in self.uploads))
+
+    def media(self) -> dict[str, Media]:
+        """The files by their names, each with its name in place of its data."""
+        names = [f"{UPLOAD}{number}" for number in range(len(self.uploads))]
+        return {name: Media(one.mime_type, name) for name, one in zip(names, self.uploads, strict=True)}
+
+    def body(self, type_: type[msgspec.Struct]) -> bytes:
+        """The form as the JSON that a request of this type is read from. Raises `MalformedForm`."""
+        return orjson.dumps(members_of(self.fields, type_))
+
+    def describe(self) -> bytes:
+        """The form for the page: of files, what they are."""
+        files = {
+            f"{UPLOAD}{number}": f"{one.name}, {one.mime_type}, {one.size} bytes"
+            for number, one in enumerate(self.uploads)
+        }
+        shown = {name: [files.get(value, value) for value in values] for name, values in self.fields.items()}
+        return orjson.dumps({name: values if len(values) > 1 else values[0] for name, values in shown.items()})
+
+
+def is_form(scope: Scope) -> bool:
+    """Whether the body is said to be a form with files."""
+    return fields_of(scope).get(b"content-type", b"").lower().startswith(MULTIPART)
+
+
+async def read_upload(
+    scope: Scope, receive: Receive, limit: int, budget: ByteBudget, allowed_origins: Sequence[str] = ()
+) -> Form:
+    """Read a form whose files have at most `limit` bytes, and reserve what they hold in `budget`.
+
+    Raises `NotAForm`, `MalformedForm`, `BodyTooLarge`, `CompressedBody`, `Overloaded`, `ClientGone`, `ForeignPage`.
+    """
+    _check_origin(fields_of(scope), allowed_origins)
+    declared = fields_of(scope).get(b"content-length", b"")
+    if declared.isdigit() and int(declared[:_DIGITS]) > limit + _OVERHEAD:
+        raise BodyTooLarge
+    form = Form(budget)
+    try:
+        form.take(await read_form(scope, receive, limit, form.open_file))
+    except BaseException:
+        form.release()
+        raise
+    return form
+
+
+def _check_origin(fields: Mapping[bytes, bytes], allowed: Sequence[str]) -> None:
+    """Refuse forms of web pages of other origins: a browser sends a form anywhere without asking first."""
+    origin = fields.get(b"origin", b"").decode("latin-1")
+    host = fields.get(b"host", b"").decode("latin-1")
+    if origin and "*" not in allowed and origin not in allowed and origin.partition("://")[2] != host:
+        raise ForeignPage("Web pages of this origin may not send forms to this server: see --allow-origins.")
+
+
+def _bare(name: str) -> str:
+    """`image[]` is `image`."""
+    found = _NESTED.fullmatch(name)
+    return found[1] if found else name
+
+
+def members_of(fields: Mapping[str, Sequence[str]], type_: type[msgspec.Struct]) -> dict[str, Any]:
+    """The members of a request: `x[]` and repeated names are lists, `x[y]` is a member of an object.
+
+    Raises `MalformedForm`.
+    """
+    lists = {one.encode_name for one in msgspec.structs.fields(type_) if _is_list_only(one.type)}
+    members: dict[str, Any] = {}
+    for written, values in fields.items():
+        found = _NESTED.fullmatch(written)
+        name, inner = (found[1], found[2]) if found else (written, None)
+        is_member = bool(inner) and not (inner or "").isdigit()
+        if isinstance(members.get(name), dict) != is_member and name in members:
+            raise MalformedForm(f"The field {name} is an object and something else.", name)
+        if is_member:
+            members.setdefault(name, {})[inner] = values[-1]
+        elif inner is not None or name in lists or name in members or len(values) > 1:
+            before = members.get(name, [])
+            members[name] = [*(before if isinstance(before, list) else [before]), *values]
+        else:
+            members[name] = values[0]
+    return members
+
+
+def _is_list_only(type_: Any) -> bool:
+    """Whether a field takes a list and no text."""
+    kinds = get_args(type_) if get_origin(type_) in (Union, type(int | str)) else (type_,)
+    return any(get_origin(one) is list for one in kinds) and str not in kinds
+
+
+def insert_uploads(body: bytes, uploads: Sequence[FormFile]) -> list[bytes]:
+    """A request's JSON in pieces, with the files' data in place of their names.
+
+    Inside a JSON text a quotation mark is escaped, so that no text of the client's looks like such a member.
+    """
+    pieces: list[bytes] = []
+    at = 0
+    for found in re.finditer(rb'"data":"upload:(\d+)"', body):
+        pieces += [body[at : found.start(1) - len(UPLOAD)], *uploads[int(found[1])].pieces]
+        at = found.end(1)
+    return [*pieces, body[at:]]

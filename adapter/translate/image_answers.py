@@ -1,0 +1,191 @@
+"""Answers with images: Gemini's images, by calls, as OpenAI's answer or as events of its stream."""
+
+import base64
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from adapter.translate.core.errors import AnswerError
+from adapter.translate.core.notes import Fate, Note
+from adapter.translate.image_headers import HEADER_BYTES, ImageHeader, read_image_header
+from adapter.translate.images import ImagePlan
+from adapter.wire.gemini.content import Blob
+from adapter.wire.gemini.generate import GenerateContentResponse, UsageMetadata
+from adapter.wire.openai.images import (
+    GeneratedImage,
+    ImageEditCompleted,
+    ImageGenerationCompleted,
+    ImagesResponse,
+    ImageTokens,
+    ImageUsage,
+)
+
+
+class DrawnImage(NamedTuple):
+    """An image of Gemini's as base64, and what its header tells."""
+
+    data: str
+    header: ImageHeader
+
+
+_BLOCKED = "moderation_blocked"
+_REASONS = {
+    "RECITATION": "content_policy_violation",
+    "IMAGE_RECITATION": "content_policy_violation",
+    "NO_IMAGE": "no_image_generated",
+    "IMAGE_OTHER": "no_image_generated",
+    "OTHER": "no_image_generated",
+    "STOP": "no_image_generated",
+    "MAX_TOKENS": "no_image_generated",
+}
+"""OpenAI's code for an answer without an image, by Gemini's finish reason; any other reason is a block."""
+
+
+def from_gemini(
+    answers: Sequence[GenerateContentResponse],
+) -> tuple[list[DrawnImage], ImageUsage | None, list[Note]]:
+    """The images of all calls, their usage, and notes. Raises `AnswerError` where none was drawn."""
+    images: list[DrawnImage] = []
+    notes: list[Note] = []
+    failures: list[AnswerError] = []
+    for index, answer in enumerate(answers):
+        drawn = list(_drawn(answer))
+        if drawn:
+            # Where a model draws several, the last one is the finished one.
+            images.append(_read(drawn[-1]))
+        else:
+            failures.append(_failure(answer))
+        if len(drawn) > 1:
+            reason = f"call {index + 1} gave {len(drawn)} images: the last one is sent"
+            notes.append(Note("data", Fate.DROPPED, "images-left-out", reason))
+    if not images:
+        raise failures[0]
+    notes += [Note("data", Fate.DROPPED, "images-missing", one.message) for one in failures]
+    return images, usage_of(answers), notes
+
+
+def _drawn(answer: GenerateContentResponse) -> Iterator[Blob]:
+    """The images of an answer; those that belong to its thoughts are drafts."""
+    for candidate in answer.candidates or ():
+        for part in (candidate.content and candidate.content.parts) or ():
+            blob = part.inline_data
+            if blob is not None and not part.thought and (blob.mime_type or "").startswith("image/"):
+                yield blob
+
+
+def _read(blob: Blob) -> DrawnImage:
+    data = (blob.data or "").translate(_STANDARD)
+    try:
+        start = base64.b64decode(data[: HEADER_BYTES // 3 * 4], validate=True)
+    except ValueError as error:
+        raise AnswerError(502, "malformed_response", f"Gemini's image is not base64: {error}") from None
+    header = read_image_header(start)
+    if header is None:
+        raise AnswerError(502, "malformed_response", f"Gemini's image cannot be read: {blob.mime_type}.")
+    return DrawnImage(data, header)
+
+
+_STANDARD = str.maketrans("-_", "+/")
+
+
+def _failure(answer: GenerateContentResponse) -> AnswerError:
+    """Why an answer holds no image."""
+    feedback = answer.prompt_feedback
+    if feedback is not None and feedback.block_reason:
+        words = feedback.block_reason_message or "Gemini blocked the prompt."
+        return AnswerError(400, _BLOCKED, f"{words} ({feedback.block_reason})")
+    candidates = answer.candidates or []
+    if not candidates:
+        return AnswerError(502, "malformed_response", "Gemini's answer holds nothing.", retry=True)
+    reason = candidates[0].finish_reason or "STOP"
+    parts = (candidates[0].content and candidates[0].content.parts) or []
+    words = candidates[0].finish_message or "".join(part.text or "" for part in parts if not part.thought)
+    code = _REASONS.get(reason, _BLOCKED)
+    return AnswerError(400, code, f"Gemini drew no image ({reason}). {words}".strip())
+
+
+def usage_of(answers: Sequence[GenerateContentResponse]) -> ImageUsage | None:
+    """The tokens of all calls; None where one of them does not tell."""
+    told = [answer.usage_metadata for answer in answers]
+    known = [one for one in told if one is not None]
+    if len(known) < len(told):
+        return None
+    sums = [_usage(one) for one in known]
+    inputs, outputs = sum(one.input_tokens for one in sums), sum(one.output_tokens for one in sums)
+    return ImageUsage(
+        input_tokens=inputs,
+        output_tokens=outputs,
+        total_tokens=inputs + outputs,
+        input_tokens_details=_details([one.input_tokens_details for one in sums]),
+        output_tokens_details=_details([one.output_tokens_details for one in sums]),
+    )
+
+
+def _details(parts: Sequence[ImageTokens]) -> ImageTokens:
+    return ImageTokens(
+        image_tokens=sum(one.image_tokens for one in parts), text_tokens=sum(one.text_tokens for one in parts)
+    )
+
+
+def _usage(told: UsageMetadata) -> ImageUsage:
+    inputs = (told.prompt_token_count or 0) + (told.tool_use_prompt_token_count or 0)
+    drawn, thought = told.candidates_token_count or 0, told.thoughts_token_count or 0
+    seen = sum(one.token_count or 0 for one in told.prompt_tokens_details or () if one.modality == "IMAGE")
+    # An answer whose tokens are not told by kind is an image alone.
+    kinds = {one.modality: one.token_count or 0 for one in told.candidates_tokens_details or ()}
+    painted = kinds.get("IMAGE", 0) if kinds else drawn
+    return ImageUsage(
+        input_tokens=inputs,
+        output_tokens=drawn + thought,
+        input_tokens_details=ImageTokens(image_tokens=seen, text_tokens=inputs - seen),
+        output_tokens_details=ImageTokens(image_tokens=painted, text_tokens=drawn + thought - painted),
+    )
+
+
+def answer_of(images: Sequence[DrawnImage], usage: ImageUsage | None, plan: ImagePlan, created: int) -> ImagesResponse:
+    """OpenAI's answer. Where images differ in size, the answer tells that of the first."""
+    first = images[0].header
+    return ImagesResponse(
+        created=created,
+        data=[_image(one, plan) for one in images],
+        background=_background_of(first),
+        output_format=first.kind,
+        size=first.size,
+        usage=usage,
+    )
+
+
+def _background_of(header: ImageHeader) -> str | None:
+    return None if header.has_alpha else "opaque"
+
+
+def _image(one: DrawnImage, plan: ImagePlan) -> GeneratedImage:
+    if plan.as_url:
+        return GeneratedImage(url=f"data:image/{one.header.kind};base64,{one.data}")
+    return GeneratedImage(b64_json=one.data)
+
+
+def url_notes(plan: ImagePlan) -> list[Note]:
+    """The note on images that are wanted by URL."""
+    if not plan.as_url:
+        return []
+    reason = "no link to fetch: the URL is a data URL, which holds the image"
+    return [Note("response_format", Fate.APPROXIMATED, "image-url-inline", reason)]
+
+
+def events_of(
+    images: Sequence[DrawnImage], usage: ImageUsage | None, created: int, *, edits: bool
+) -> list[ImageGenerationCompleted | ImageEditCompleted]:
+    """The events of a stream: each image whole. The usage is that of all of them together, told with each."""
+    kind = ImageEditCompleted if edits else ImageGenerationCompleted
+    return [
+        kind(
+            b64_json=one.data,
+            background=_background_of(one.header) or "auto",
+            created_at=created,
+            output_format=one.header.kind,
+            quality="auto",
+            size=one.header.size,
+            usage=usage or ImageUsage(),
+        )
+        for one in images
+    ]

@@ -1,0 +1,349 @@
+"""/v1/images: a prompt, and maybe images, as one call of generateContent for each image that is asked for.
+
+Gemini draws in some ratios and sizes; the nearest is asked for, and the answer tells what was drawn, by the file's own
+header. What else OpenAI can ask for (quality, transparency, animation) Gemini cannot: it has a note each.
+"""
+
+import math
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import msgspec
+
+from adapter.translate.core.capabilities import ModelCapabilities, ServedModel, alias_notes
+from adapter.translate.core.context import Context, Media, Options
+from adapter.translate.core.notes import Fate, Note, Rejected, unknown_notes
+from adapter.translate.core.rules import absent
+from adapter.translate.ledger import Anchor
+from adapter.translate.request.content_parts import from_url
+from adapter.wire.gemini.content import Content, Part
+from adapter.wire.gemini.generate import (
+    GenerateContentRequest,
+    GenerationConfig,
+    ImageConfig,
+)
+from adapter.wire.openai.chat_request import ChatCompletionRequest
+from adapter.wire.openai.images import (
+    ImageEditRequest,
+    ImageReference,
+    ImageRequest,
+    Images,
+    ImageVariationRequest,
+)
+
+DEFAULT_MODEL = "gpt-image-2"
+"""OpenAI's default."""
+
+MAX_N = 10
+MAX_IMAGES = 16
+"""Images for one request, and images to edit (OpenAI's API reference, 2026-11)."""
+
+FORMATS = ("png", "jpeg", "webp")
+"""What images are sent as; Gemini draws PNG or JPEG, and what it draws is converted."""
+
+_RATIOS = {
+    "1:1": (1024, 1024), "2:3": (848, 1264), "3:2": (1264, 848), "3:4": (896, 1200), "4:3": (1200, 896),
+    "4:5": (928, 1152), "5:4": (1152, 928), "9:16": (768, 1376), "16:9": (1376, 768), "21:9": (1584, 672),
+}  # fmt: skip
+_EXTREME_RATIOS = {"1:4": (512, 2048), "4:1": (2048, 512), "1:8": (384, 3072), "8:1": (3072, 384)}
+"""Pixels at 1K by ratio (ai.google.dev, image generation, 2026-11); the other sizes are multiples."""
+
+_SIZES = {"512": 0.5, "1K": 1.0, "2K": 2.0, "4K": 4.0}
+_LIMITS = ((768, "512"), (1536, "1K"), (3072, "2K"), (math.inf, "4K"))
+"""Below which side of a square of as many pixels a size is the nearest (LiteLLM 1.110.2, 2026-11)."""
+
+_WRITTEN_SIZE = re.compile(r"(\d{1,5})x(\d{1,5})")
+
+VARIATION = "Make a variation of this image: the same subject and style, with different details."
+MASK = (
+    "Image {number} is a mask for image 1: change only what is transparent in the mask, and leave everything else of "
+    "image 1 as it is."
+)
+MARKUP = "Image {number} is an overlay of marks for image 1: follow the marks, and do not draw them."
+
+
+class ImageContext(msgspec.Struct, frozen=True, kw_only=True):
+    """One request's world. `served` is the model that its name stands for; `media` holds files by their URL."""
+
+    request: ImageRequest | ImageEditRequest | ImageVariationRequest
+    served: ServedModel
+    options: Options = Options()
+    media: Mapping[str, Media] = {}
+    max_choices: int = MAX_N
+
+    @property
+    def capabilities(self) -> ModelCapabilities:
+        """What the model can do."""
+        return self.served.row
+
+
+class ImagePlan(msgspec.Struct, frozen=True):
+    """What goes to Gemini, `calls` times, and how its images go on to the client.
+
+    `format`: what they are converted to where they are something else. `quality`: of JPEG and WebP, 1 to 100;
+    None: as they come. `as_url`: the client wants URLs. `sources` are the paths of the images that are sent.
+    """
+
+    body: GenerateContentRequest
+    calls: int
+    notes: list[Note]
+    format: str
+    quality: int | None
+    as_url: bool
+    sources: list[str]
+
+
+class _Draft:
+    """What the fields of one request come to."""
+
+    def __init__(self, context: ImageContext) -> None:
+        self.context = context
+        self.notes: list[Note] = []
+        self.image = ImageConfig()
+        self.calls = 1
+        self.format = "png"
+        self.quality: int | None = None
+        self.as_url = False
+        self.parts: list[Part] = []
+        self.sources: list[str] = []
+        self.words: list[str] = []
+
+    def lose(self, path: str, fate: Fate, code: str, reason: str) -> None:
+        """Write a note."""
+        self.notes.append(Note(path, fate, code, reason))
+
+    def ignore(self, field: str, reason: str) -> None:
+        """Write a note on a field that Gemini has nothing for."""
+        self.lose(field, Fate.DROPPED, "image-option-ignored", reason)
+
+
+def to_gemini(context: ImageContext, unknown: Mapping[str, msgspec.Raw] = {}) -> ImagePlan:
+    """The call that draws, and what became of each field. Raises `Rejected`."""
+    request, draft = context.request, _Draft(context)
+    if "IMAGE" not in context.capabilities.output:
+        raise Rejected("model", "wrong-endpoint", f"{context.served.model} draws no images")
+    if request.model is not None:
+        draft.notes += alias_notes(request.model, context.served)
+    draft.notes += unknown_notes(unknown)
+    draft.as_url = _is_url_by_default(request.model)
+    for field in request.__struct_fields__:
+        value = getattr(request, field)
+        if field in _RULES and not absent(value):
+            _RULES[field](value, draft)
+    _say(request, draft)
+    settings = list(context.options.safety_settings) or None
+    draft.notes += [
+        Note("safety_settings", Fate.INJECTED, "safety-setting-added", f"{one.category}: {one.threshold}")
+        for one in settings or ()
+    ]
+    config = GenerationConfig(response_modalities=["IMAGE"])
+    if draft.image != ImageConfig():
+        config.image_config = draft.image
+    body = GenerateContentRequest(
+        safety_settings=settings,
+        generation_config=config,
+        contents=[Content(role="user", parts=[*draft.parts, Part(text="\n".join(draft.words))])],
+    )
+    return ImagePlan(body, draft.calls, draft.notes, draft.format, draft.quality, draft.as_url, draft.sources)
+
+
+def anchors_of(_request: object, plan: ImagePlan) -> Iterator[Anchor]:
+    """Where the fields arrived; what says that an image is wanted belongs to the prompt."""
+    yield from (Anchor(path, f"/0/contents/0/parts/{place}") for place, path in enumerate(plan.sources))
+    rest = (f"contents/0/parts/{len(plan.sources)}", "contents/0/role", "generationConfig/responseModalities")
+    yield from (Anchor("prompt", f"/0/{one}") for one in rest)
+    yield Anchor("size", "/0/generationConfig/imageConfig")
+    yield Anchor("safety_settings", "/0/safetySettings")
+
+
+def _is_url_by_default(model: str | None) -> bool:
+    """Programs made for DALL-E read `url` unless they ask for base64."""
+    return model is not None and model.startswith("dall-e-")
+
+
+def _say(request: ImageRequest | ImageEditRequest | ImageVariationRequest, draft: _Draft) -> None:
+    """The prompt, behind what is said about the images."""
+    if isinstance(request, ImageVariationRequest):
+        draft.words.append(VARIATION)
+        draft.lose("prompt", Fate.INJECTED, "variation-prompt-added", "a prompt asks for an image like the one sent")
+        return
+    if not request.prompt.strip():
+        raise Rejected("prompt", "value-missing", "there is nothing to draw")
+    if isinstance(request, ImageEditRequest) and not draft.parts:
+        raise Rejected("image", "value-missing", "there is no image to edit")
+    draft.words.append(request.prompt)
+    for field, words in (("mask", MASK), ("markup", MARKUP)):
+        value = getattr(request, field, None)
+        if value is not None:
+            draft.parts += _image_parts(value, field, draft)
+            draft.words.append(words.format(number=len(draft.parts)))
+            reason = "Gemini has no masks: it goes as another image, with an instruction"
+            draft.lose(field, Fate.APPROXIMATED, "mask-as-image", reason)
+
+
+def _n(value: int, draft: _Draft) -> None:
+    """One call for each image: image models give one candidate."""
+    most = min(MAX_N, draft.context.max_choices)
+    if not 1 <= value <= most:
+        raise Rejected("n", "out-of-range", f"1 to {most} images are drawn for one request")
+    draft.calls = value
+    if value > 1:
+        reason = "each image is a call of its own, with the whole prompt"
+        draft.lose("n", Fate.APPROXIMATED, "choices-by-calls", reason)
+
+
+def _size(value: str, draft: _Draft) -> None:
+    """The nearest ratio and size."""
+    if value == "auto":
+        return
+    found = _WRITTEN_SIZE.fullmatch(value)
+    if found is None or not (int(found[1]) and int(found[2])):
+        raise Rejected("size", "malformed-value", "a size is `auto`, or WIDTHxHEIGHT in pixels")
+    width, height = int(found[1]), int(found[2])
+    row = draft.context.capabilities
+    ratios = _RATIOS | (_EXTREME_RATIOS if row.extreme_ratios else {})
+    ratio = min(ratios, key=lambda one: abs(math.log(width / height) - math.log(ratios[one][0] / ratios[one][1])))
+    draft.image.aspect_ratio = ratio
+    wanted = next(name for limit, name in _LIMITS if math.sqrt(width * height) < limit)
+    order = list(_SIZES)
+    size = min(row.image_sizes or ("1K",), key=lambda one: abs(order.index(one) - order.index(wanted)))
+    if row.image_sizes:
+        draft.image.image_size = size
+    across, down = (round(side * _SIZES[size]) for side in ratios[ratio])
+    if (across, down) != (width, height):
+        draft.lose("size", Fate.APPROXIMATED, "image-size-nearest", f"{ratio} at {size} is nearest: {across}x{down}")
+
+
+def _quality(value: str, draft: _Draft) -> None:
+    """Gemini has one quality."""
+    if value != "auto":
+        draft.ignore("quality", "Gemini's images have one quality: ask for a larger size, or another model")
+
+
+def _background(value: str, draft: _Draft) -> None:
+    """Gemini's images are opaque."""
+    if value == "transparent":
+        draft.ignore("background", "Gemini's images are opaque")
+    elif value not in ("auto", "opaque"):
+        raise Rejected("background", "unknown-value", "one of transparent, opaque, auto")
+
+
+def _output_format(value: str, draft: _Draft) -> None:
+    """The file's format."""
+    if value in ("gif", "svg"):
+        draft.lose("output_format", Fate.DROPPED, "image-format-unavailable", f"Gemini draws no {value}: PNG is sent")
+    elif value in FORMATS:
+        draft.format = value
+    else:
+        raise Rejected("output_format", "unknown-value", f"one of {', '.join(FORMATS)}")
+
+
+def _output_compression(value: int, draft: _Draft) -> None:
+    """How well JPEG and WebP are to look; PNG loses nothing."""
+    if not 0 <= value <= 100:
+        raise Rejected("output_compression", "out-of-range", "0 to 100")
+    if draft.format == "png":
+        draft.ignore("output_compression", "PNG has no levels of quality")
+    else:
+        draft.quality = max(1, value)
+
+
+def _partial_images(value: int, draft: _Draft) -> None:
+    """Gemini draws images whole."""
+    if not 0 <= value <= 3:
+        raise Rejected("partial_images", "out-of-range", "0 to 3")
+    if value:
+        draft.lose("partial_images", Fate.DROPPED, "partial-images-absent", "Gemini sends images whole")
+
+
+def _moderation(value: str, draft: _Draft) -> None:
+    """OpenAI's filter for images."""
+    if value != "auto":
+        draft.ignore("moderation", "Gemini's own safety filters decide")
+
+
+def _response_format(value: str, draft: _Draft) -> None:
+    """Base64, or a URL."""
+    if value not in ("b64_json", "url"):
+        raise Rejected("response_format", "unknown-value", "b64_json or url")
+    draft.as_url = value == "url"
+
+
+def _style(value: str, draft: _Draft) -> None:
+    """DALL-E's styles; `vivid` was the default."""
+    if value != "vivid":
+        draft.ignore("style", "Gemini has no styles: describe it in the prompt")
+
+
+def _input_fidelity(value: str, draft: _Draft) -> None:
+    """Gemini looks at images closely."""
+    if value != "high":
+        draft.ignore("input_fidelity", "Gemini always looks at images closely")
+
+
+def _no_setting(field: str) -> Callable[[Any, _Draft], None]:
+    """The rule of a field that Gemini has nothing for."""
+    return lambda _value, draft: draft.ignore(field, "Gemini draws still images, pixel by pixel")
+
+
+def _end_user(field: str) -> Callable[[Any, _Draft], None]:
+    """The rule of a field that names the end user."""
+    reason = "Gemini is not told who the end user is"
+    return lambda _value, draft: draft.lose(field, Fate.DROPPED, "user-not-sent", reason)
+
+
+def _images(field: str) -> Callable[[Images, _Draft], None]:
+    """The rule of a field that holds images."""
+
+    def rule(value: Images, draft: _Draft) -> None:
+        listed = value if isinstance(value, list) else [value]
+        for index, one in enumerate(listed):
+            draft.parts += _image_parts(one, f"{field}[{index}]" if isinstance(value, list) else field, draft)
+        if len(draft.parts) > MAX_IMAGES:
+            raise Rejected(field, "limit-exceeded", f"at most {MAX_IMAGES} images are edited at once")
+
+    return rule
+
+
+def _image_parts(value: str | ImageReference, path: str, draft: _Draft) -> list[Part]:
+    """The part for an image. Raises `Rejected`."""
+    url = value if isinstance(value, str) else value.image_url or value.file_id
+    if not url:
+        raise Rejected(path, "value-missing", "an image is a file, a URL or the id of a file")
+    at = path if isinstance(value, str) else f"{path}.{'image_url' if value.image_url else 'file_id'}"
+    context = draft.context
+    chat = Context(
+        request=ChatCompletionRequest(model=context.served.model, messages=[]),
+        capabilities=context.capabilities,
+        options=context.options,
+        media=context.media,
+    )
+    parts, notes = from_url(url, at, chat)
+    draft.notes += notes
+    draft.sources += [at] * len(parts)
+    return parts
+
+
+_RULES: Mapping[str, Callable[[Any, _Draft], None]] = {
+    "n": _n,
+    "size": _size,
+    "quality": _quality,
+    "background": _background,
+    "output_format": _output_format,
+    "output_compression": _output_compression,
+    "partial_images": _partial_images,
+    "moderation": _moderation,
+    "response_format": _response_format,
+    "style": _style,
+    "complexity": _no_setting("complexity"),
+    "frame_count": _no_setting("frame_count"),
+    "frame_duration_ms": _no_setting("frame_duration_ms"),
+    "svg": _no_setting("svg"),
+    "safety_identifier": _end_user("safety_identifier"),
+    "user": _end_user("user"),
+    "image": _images("image"),
+    "images": _images("images"),
+    "input_fidelity": _input_fidelity,
+}
+"""One rule per field, but for those that are read together: prompt, mask, markup, model, stream."""

@@ -1,0 +1,214 @@
+"""/v1/images over real sockets, with the openai package against the emulator and against scripts."""
+
+import asyncio
+import base64
+import io
+from typing import Any
+
+import pytest
+from openai import APIError, AsyncOpenAI, BadRequestError, OpenAIError
+from PIL import Image
+
+from adapter.emulator import EmulatorSettings
+from adapter.emulator.generation.media import picture
+from tests.support.scripted import adapter, answer, emulated, scripted
+
+PNG = picture("a cat", "1:1", "512")
+FAULTY = "gemini-3.1-flash-image+fault-"
+
+
+def openai_of(client):
+    return AsyncOpenAI(base_url=f"{client.base_url}/v1", api_key="any", http_client=client, max_retries=0)
+
+
+def opened(b64):
+    return Image.open(io.BytesIO(base64.b64decode(b64)))
+
+
+def drawn(*files, thought=None, mime="image/png", finish="STOP"):
+    """An answer of Gemini's with images."""
+    parts: list[dict[str, Any]] = [
+        {"inlineData": {"mimeType": mime, "data": base64.b64encode(file).decode()}} for file in files
+    ]
+    if thought is not None:
+        parts.insert(0, {"inlineData": {"mimeType": "image/png", "data": thought}, "thought": True})
+    usage = {"promptTokenCount": 5, "candidatesTokenCount": 1120, "totalTokenCount": 1125}
+    content = {"role": "model", "parts": parts}
+    return {"candidates": [{"content": content, "finishReason": finish, "index": 0}], "usageMetadata": usage}
+
+
+async def test_the_openai_package_gets_a_png_of_the_asked_size():
+    async with emulated(EmulatorSettings()) as gemini, adapter(gemini) as client:
+        found = await openai_of(client).images.generate(model="gpt-image-2", prompt="a cat")
+        wide = await openai_of(client).images.generate(model="gpt-image-2", prompt="a cat", size="1536x1024", n=2)
+    assert (opened(found.data[0].b64_json).size, found.size, found.output_format) == ((1024, 1024), "1024x1024", "png")
+    assert [opened(one.b64_json).size for one in wide.data] == [(1264, 848)] * 2
+    assert wide.size == "1264x848"
+    assert wide.usage.output_tokens == 2 * 1120
+    assert found.background == "opaque"
+
+
+@pytest.mark.parametrize(("kind", "signature"), [("jpeg", "JPEG"), ("webp", "WEBP"), ("png", "PNG")])
+async def test_images_come_in_the_format_that_was_asked_for(kind, signature):
+    async with emulated(EmulatorSettings()) as gemini, adapter(gemini) as client:
+        found = await openai_of(client).images.generate(prompt="a cat", output_format=kind)
+    assert (opened(found.data[0].b64_json).format, found.output_format) == (signature, kind)
+
+
+async def test_a_jpeg_of_geminis_becomes_the_png_that_the_default_request_expects():
+    file = io.BytesIO()
+    Image.new("RGB", (40, 30), "red").save(file, "JPEG")
+
+    async def script(call):
+        await call.json(drawn(file.getvalue(), mime="image/jpeg"))
+
+    async with scripted(script) as upstream, adapter(upstream) as client:
+        found = await openai_of(client).images.generate(prompt="a cat", model="gpt-image-1")
+    image = opened(found.data[0].b64_json)
+    assert (image.format, image.size, found.size) == ("PNG", (40, 30), "40x30")
+
+
+async def test_compression_makes_smaller_files():
+    noise = io.BytesIO()
+    Image.effect_noise((256, 256), 90).convert("RGB").save(noise, "PNG")
+
+    async def script(call):
+        await call.json(drawn(noise.getvalue()))
+
+    async with scripted(script) as upstream, adapter(upstream) as client:
+        images = openai_of(client).images
+        poor = await images.generate(prompt="a cat", output_format="jpeg", output_compression=10)
+        good = await images.generate(prompt="a cat", output_format="jpeg", output_compression=100)
+    assert len(poor.data[0].b64_json) < len(good.data[0].b64_json) / 2
+
+
+async def test_a_stream_ends_with_the_whole_image():
+    async with emulated(EmulatorSettings()) as gemini, adapter(gemini) as client:
+        openai = openai_of(client)
+        stream = await openai.images.generate(prompt="a cat", stream=True, partial_images=2)
+        events = [event async for event in stream]
+        edited = await openai.images.edit(prompt="a cat", image=PNG, stream=True)
+        edits = [event async for event in edited]
+    assert [event.type for event in events] == ["image_generation.completed"]
+    assert opened(events[0].b64_json).size == (1024, 1024)
+    assert events[0].usage.output_tokens == 1120
+    assert [event.type for event in edits] == ["image_edit.completed"]
+
+
+async def test_forms_send_their_files_with_the_prompt_behind_them():
+    async def script(call):
+        await call.json(drawn(PNG))
+
+    async with scripted(script) as upstream, adapter(upstream) as client:
+        files = [("a.png", PNG, "image/png"), ("b.bin", PNG, "application/octet-stream")]
+        await openai_of(client).images.edit(model="gpt-image-2", image=files, prompt='Say "data":"upload:0"', mask=PNG)
+        headers = client.headers
+    parts = upstream.seen[0].body["contents"][0]["parts"]
+    assert [part["inlineData"]["mimeType"] for part in parts[:3]] == ["image/png"] * 3
+    assert [base64.b64decode(part["inlineData"]["data"]) for part in parts[:3]] == [PNG] * 3
+    assert parts[3]["text"].startswith('Say "data":"upload:0"\nImage 3 is a mask for image 1')
+    assert headers
+
+
+async def test_an_edit_in_json_takes_references():
+    async def script(call):
+        await call.json(drawn(PNG))
+
+    url = f"data:image/png;base64,{base64.b64encode(PNG).decode()}"
+    async with scripted(script) as upstream, adapter(upstream) as client:
+        got = await client.post("/v1/images/edits", json={"prompt": "greener", "images": [{"image_url": url}]})
+    assert got.status_code == 200
+    assert base64.b64decode(upstream.seen[0].body["contents"][0]["parts"][0]["inlineData"]["data"]) == PNG
+
+
+async def test_variations_have_a_prompt_of_the_adapters():
+    async def script(call):
+        await call.json(drawn(PNG))
+
+    async with scripted(script) as upstream, adapter(upstream) as client:
+        with pytest.deprecated_call():
+            found = await openai_of(client).images.create_variation(image=PNG, model="dall-e-2", n=2)
+    assert [one.url.partition(",")[0] for one in found.data] == ["data:image/png;base64"] * 2
+    assert "variation" in upstream.seen[0].body["contents"][0]["parts"][1]["text"]
+
+
+async def test_drafts_among_the_thoughts_are_no_results():
+    async def script(call):
+        await call.json(drawn(PNG, thought="AAAA"))
+
+    async with scripted(script) as upstream, adapter(upstream) as client:
+        found = await openai_of(client).images.generate(prompt="a cat")
+    assert [base64.b64decode(one.b64_json) for one in found.data] == [PNG]
+
+
+async def test_one_blocked_among_several_is_told():
+    numbers = iter(range(3))
+
+    async def script(call):
+        await call.json(drawn(finish="IMAGE_SAFETY") if next(numbers) == 1 else drawn(PNG))
+
+    async with scripted(script) as upstream, adapter(upstream) as client:
+        got = await client.post("/v1/images/generations", json={"prompt": "a cat", "n": 3})
+    assert len(got.json()["data"]) == 2
+    assert "images-missing" in got.headers["x-adapter-notes"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "code"),
+    [
+        ("blocked", "moderation_blocked"),
+        ("blocked-image-safety", "moderation_blocked"),
+        ("image-safety", "moderation_blocked"),
+        ("image-prohibited-content", "moderation_blocked"),
+        ("image-recitation", "content_policy_violation"),
+        ("no-image", "no_image_generated"),
+        ("image-other", "no_image_generated"),
+    ],
+)
+async def test_what_gemini_does_not_draw_is_a_400_that_says_why(fault, code):
+    async with emulated(EmulatorSettings()) as gemini, adapter(gemini) as client:
+        with pytest.raises(BadRequestError) as refused:
+            await openai_of(client).images.generate(model=FAULTY + fault, prompt="a cat")
+    assert refused.value.code == code
+
+
+async def test_a_stream_that_fails_before_its_first_byte_is_an_error_of_http():
+    async with emulated(EmulatorSettings()) as gemini, adapter(gemini) as client:
+        with pytest.raises(BadRequestError):
+            await openai_of(client).images.generate(model=FAULTY + "no-image", prompt="a cat", stream=True)
+
+
+async def test_a_stream_that_fails_later_ends_with_an_error():
+    async def script(call):
+        await asyncio.sleep(0.3)
+        await call.json({"error": {"code": 400, "message": "no", "status": "INVALID_ARGUMENT"}}, 400)
+
+    async with scripted(script) as upstream, adapter(upstream, commit_after=0.05) as client:
+        stream = await openai_of(client).images.generate(prompt="a cat", stream=True)
+        with pytest.raises(APIError, match="no"):
+            _ = [event async for event in stream]
+
+
+@pytest.mark.parametrize("model", ["a b", "gemini-3.8-flash", "tts-1"])
+async def test_a_model_that_draws_nothing_is_refused(model):
+    async with scripted(lambda call: call.json(answer("x"))) as upstream, adapter(upstream) as client:
+        got = await client.post("/v1/images/generations", json={"prompt": "a", "model": model})
+    assert (got.status_code, got.json()["error"]["param"], upstream.seen) == (400, "model", [])
+
+
+async def test_strict_mode_refuses_a_mask():
+    async with scripted(lambda call: call.json(drawn(PNG))) as upstream, adapter(upstream) as client:
+        with pytest.raises(OpenAIError, match="mask"):
+            await openai_of(client).images.edit(
+                image=PNG, mask=PNG, prompt="a", extra_headers={"x-adapter-strict": "answers"}
+            )
+    assert upstream.seen == []
+
+
+async def test_the_page_shows_forms_without_their_bytes():
+    async with emulated(EmulatorSettings()) as gemini, adapter(gemini, inspector="on") as client:
+        await openai_of(client).images.edit(image=("cat.png", PNG), prompt="greener")
+        rows = (await client.get("/inspector/exchanges")).json()
+        shown = (await client.get(f"/inspector/exchanges/{rows['exchanges'][0]['key']}")).text
+    assert f"cat.png, image/png, {len(PNG)} bytes" in shown
+    assert base64.b64encode(PNG).decode()[:60] not in shown
