@@ -7,14 +7,14 @@ from adapter.translate.translations import endpoints
 from adapter.wire.gemini.generate import SafetySetting
 
 IMAGE = "data:image/png;base64,AAAA"
-ROW = {"output": ("TEXT", "IMAGE"), "image_sizes": ("1K",)}
+ROW = ModelCapabilities(pattern="*", source="", date="", output=("TEXT", "IMAGE"), image_sizes=("1K",))
 
 
 def test_all_that_is_sent_is_accounted_for():
     body = b'{"prompt": "a", "image": ["%s", "%s"], "mask": "%s", "size": "1024x1024"}' % ((IMAGE.encode(),) * 3)
     endpoint = endpoints(None)["/v1/images/edits"]
     request, unknown = endpoint.decode(body)
-    served = ServedModel("m", ModelCapabilities(pattern="*", source="", date="", **ROW), "", "m")
+    served = ServedModel("m", ROW, "", "m")
     settings = (SafetySetting(category="HARM_CATEGORY_HARASSMENT", threshold="BLOCK_NONE"),)
     made = endpoint.translate(request, unknown, served, Options(safety_settings=settings))
     bodies = made.as_json()
