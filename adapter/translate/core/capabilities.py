@@ -30,7 +30,6 @@ class ModelCapabilities(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     current turn without its signature is a 400.
     `dimensions`: those of a whole vector of a model that embeds; `short_vectors_are_unit`: whether shorter ones have
     length 1; `predicts`: Vertex AI serves it by `predict`, text by text.
-    length 1.
     `image_sizes`: the sizes of its images that can be asked for; `extreme_ratios`: whether 1:4, 4:1, 1:8, 8:1 are
     among their ratios.
     `audio_formats`: whether speech can be asked for in a format; such models speak WAV unless asked otherwise.
