@@ -59,9 +59,9 @@ def _add(stream: _Stream, event: Object, number: int, count: int) -> None:
         expected = ("response.created", "response.in_progress")[number]
         if kind != expected or event["response"]["output"] or event["response"]["status"] != "in_progress":
             raise BrokenStream(f"event {number} is {kind}, or not an empty {expected}")
-    elif kind in TERMINAL:
-        if number != count - 1:
-            raise BrokenStream(f"{kind} is not the last event")
+    elif kind in (*TERMINAL, "error"):
+        if number != count - (2 if kind == "error" else 1):
+            raise BrokenStream(f"{kind} is not the last event, or the error before it")
     elif kind == "response.output_item.added":
         _begin(stream, event)
     elif kind == "response.output_item.done":

@@ -24,6 +24,7 @@ from openai.types import (
 from openai.types import chat as openai_chat
 from openai.types import embedding as openai_embedding
 from openai.types import responses as openai_responses
+from openai.types.shared import ErrorObject
 
 from adapter.emulator import EmulatorSettings, vertex_embeddings
 from adapter.emulator.core.errors import Refusal
@@ -228,6 +229,11 @@ def check_events(events: list[dict[str, Any]]) -> None:
         if whole is not None:
             check_response(whole)
             event = {**event, "response": {key: value for key, value in whole.items() if key not in OURS}}
+        if event["type"] == "error":
+            # The package's type has its members beside `type`; OpenAI sends them in `error`, where clients read them.
+            assert set(event) == {"type", "sequence_number", "error"}
+            ErrorObject.model_validate_json(json.dumps(event["error"]), strict=True)
+            continue
         parsed = _EVENT.validate_json(json.dumps(event), strict=True)
         assert parsed.type == event["type"]
         assert not (unknown := list(_unknown(parsed, event["type"]))), unknown

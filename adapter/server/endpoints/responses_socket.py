@@ -233,7 +233,7 @@ class ResponsesSocket:
             for event in await _prepared(turn):
                 await sink.write(encode(event))
             return
-        writer = ResponseEventWriter(service, turn, Told(call.scope, exchange), encode, ())
+        writer = ResponseEventWriter(service, turn, Told(call.scope, exchange), encode, (), has_error_event=False)
         async with call.relaying(turn.plans, writer, sink) as client, call.open(turn.plans) as answer:
             await client.pass_on(answer)
 

@@ -22,9 +22,9 @@ from adapter.server.pipeline.service import Service
 from adapter.server.state.not_stored import NotStored
 from adapter.server.state.stored_objects import UNFINISHED, State, answer_of
 from adapter.store import UNREADABLE, Document, DocumentStore
-from adapter.translate.responses.stream import blank
+from adapter.translate.responses.stream import blank, error_of
 from adapter.wire.base import encode
-from adapter.wire.openai.response_events import Completed, Failed, Incomplete
+from adapter.wire.openai.response_events import Completed, Event, Failed, Incomplete, StreamError
 from adapter.wire.openai.responses import Response, ResponseError
 from adapter.wire.openai.stored import StoredAnswer, StoredResponse
 from adapter.wire.sse import DONE, named_event
@@ -355,8 +355,16 @@ class Follower:
         if time.monotonic() < self._until:
             await asyncio.sleep(POLL)
             return []
-        last = _ENDS.get(response.status, Failed)(sequence_number=self._position, response=response)
-        return [named_event(last), DONE] if is_over else [DONE]
+        return [*map(named_event, _lost_end(response, self._position)), DONE] if is_over else [DONE]
+
+
+def _lost_end(response: Response, number: int) -> list[Event]:
+    """The last events of a response whose own were lost; `number` is that of the first one."""
+    events: list[Event] = []
+    if response.error is not None:
+        events.append(StreamError(sequence_number=number, error=error_of(response.error)))
+    end = _ENDS.get(response.status, Failed)
+    return [*events, end(sequence_number=number + len(events), response=response)]
 
 
 async def _ended(state: State, record: StoredResponse, client: str, status: str) -> StoredResponse:

@@ -142,7 +142,8 @@ async def keep(turn: Turn, response: Response, ledger: list[Note]) -> None:
 class ResponseEventWriter:
     """Writes a response as a stream of events, see `event_stream.Writer`.
 
-    `frame` is how an event is sent; `last` is what is sent behind the last one.
+    `frame` is how an event is sent; `last` is what is sent behind the last one. `has_error_event` is off where an error
+    event ends the answer itself.
     """
 
     def __init__(
@@ -152,6 +153,8 @@ class ResponseEventWriter:
         told: Told,
         frame: Callable[[Event], bytes] = named_event,
         last: tuple[bytes, ...] = (DONE,),
+        *,
+        has_error_event: bool = True,
     ) -> None:
         self.machine = ResponseStream(turn.stamp, turn.view, clock=time.time)
         self.take_issued = self.machine.take_issued
@@ -162,6 +165,7 @@ class ResponseEventWriter:
         self._told = told
         self._frame = frame
         self._last = last
+        self._has_error_event = has_error_event
 
     def begin(self, plan: Plan) -> None:
         """See `Writer`."""
@@ -195,7 +199,7 @@ class ResponseEventWriter:
     async def fail(self, error: Exception) -> list[bytes]:
         """See `Writer`."""
         failure = self._service.failures.record(error, self.exchange, self._turn.client)
-        return await self._end(self.machine.fail(failure.body))
+        return await self._end(self.machine.fail(failure.body, has_error_event=self._has_error_event))
 
     async def cancel(self) -> list[bytes]:
         """The last frames of a response that the client took back."""

@@ -26,7 +26,7 @@ from adapter.wire.gemini.content import Part
 from adapter.wire.gemini.generate import GenerateContentResponse, GroundingMetadata
 from adapter.wire.openai import response_events as events
 from adapter.wire.openai.chat_answer import ChatCompletionChunk, CompletionUsage, Delta, DeltaToolCall, TokenLogprob
-from adapter.wire.openai.errors import ErrorBody
+from adapter.wire.openai.errors import Error, ErrorBody
 from adapter.wire.openai.response_events import Event
 from adapter.wire.openai.responses import (
     CodeInterpreterCallItem,
@@ -141,6 +141,11 @@ class _Chat(ChatStream):
         return [*told, _Ran(part=part)] if ran or present(part.tool_call) else told
 
 
+def error_of(error: ResponseError) -> Error:
+    """What the event before `response.failed` says: the same as that."""
+    return Error(message=error.message, type=error.type, param=error.param, code=error.code)
+
+
 class ResponseStream:
     """`feed` it each event of Gemini's stream, then `close` it; both return the events to send.
 
@@ -228,16 +233,22 @@ class ResponseStream:
         """See `ChatStream`."""
         self._chat.went_on()
 
-    def fail(self, body: ErrorBody) -> list[Event]:
-        """The events of a failure: the last one of the stream."""
+    def fail(self, body: ErrorBody, *, has_error_event: bool = True) -> list[Event]:
+        """The events of a failure: the last ones of the stream.
+
+        Many clients look at neither status nor error of the last event and would take half an answer for a whole one;
+        their SDK raises the event before it.
+        """
         told = self.start() + self._output.finish("incomplete")
         self.response.status = "failed"
-        self.response.error = ResponseError(
+        self.response.error = error = ResponseError(
             code=_ERROR_CODES.get(body.error.code or "") or _ERROR_CODES.get(body.error.type, "server_error"),
             message=body.error.message,
             type=body.error.type,
             param=body.error.param,
         )
+        if has_error_event:
+            told.append(events.StreamError(sequence_number=self._output.next(), error=error_of(error)))
         return [*told, self._of_response(events.Failed)]
 
     def cancel(self) -> list[Event]:

@@ -4,6 +4,7 @@ from typing import Any
 
 from adapter.wire.base import Wire
 from adapter.wire.openai.chat_answer import TokenLogprob
+from adapter.wire.openai.errors import Error
 from adapter.wire.openai.responses import OutputItem, OutputRefusal, OutputText, Response, SummaryText
 
 
@@ -46,6 +47,15 @@ class Incomplete(ResponseEvent, tag="response.incomplete"):
 
 class Failed(ResponseEvent, tag="response.failed"):
     """The last event of an answer that failed."""
+
+
+class StreamError(Event, tag="error"):
+    """The event before `response.failed`.
+
+    The reference has its members beside `type`; OpenAI sends them in `error`, which its SDKs raise as an exception.
+    """
+
+    error: Error
 
 
 class OutputItemEvent(Event, tag="item"):

@@ -105,8 +105,8 @@ def machine_of(**fields: Any) -> responses.ResponseStream:
 )
 def test_a_failure_has_a_code_that_clients_act_on(error, code):
     told = failed(machine_of(), **error)
-    assert [event["type"] for event in told] == ["response.created", "response.in_progress", "response.failed"]
-    assert told[-1]["response"]["error"]["code"] == code
+    assert [event["type"] for event in told] == ["response.created", "response.in_progress", "error", "response.failed"]
+    assert told[-1]["response"]["error"]["code"] == told[-2]["error"]["code"] == code
     assert told[-1]["response"]["status"] == "failed"
 
 
@@ -123,6 +123,12 @@ def test_a_failure_ends_what_is_open():
     told += failed(machine)
     check_events(told)
     assert join_events(told)["output"][0]["status"] == "incomplete"
+
+
+def test_a_websockets_failure_has_no_event_that_would_end_it_twice():
+    body = ErrorBody(error=Error(message="no", type="server_error", param=None, code=None))
+    told = [event.type for event in machine_of().fail(body, has_error_event=False)]
+    assert told == ["response.created", "response.in_progress", "response.failed"]
 
 
 def test_a_stream_that_says_nothing_is_an_error():
