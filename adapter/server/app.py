@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from adapter import extras
 from adapter.server.http.asgi import fields_of, to_printable
+from adapter.server.http.google_paths import google_path
 from adapter.server.http.response_writer import CommonHeaders, ResponseSender, format_head_lines
 from adapter.server.http.router import WEBSOCKET, Match
 from adapter.server.lifecycle.key_reload import reload_keys_on_sighup, reload_settings
@@ -252,8 +253,7 @@ class Application:
             await self._serve_http(scope, receive, send)
 
     async def _serve_http(self, scope: Scope, receive: Receive, send: Send) -> None:
-        match = self._router.match(scope["path"], scope["method"])
-        endpoint = endpoint_of(self._router, match, scope["path"], scope["method"])
+        match, endpoint = self._endpoint(scope)
         exchange = _exchange(scope, match, _request_id(scope))
         common = CommonHeaders(self._common, self._label, exchange.id)
         sender = ResponseSender(send, common, is_head=scope["method"] == "HEAD")
@@ -266,9 +266,14 @@ class Application:
 
     async def _route(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request that the middleware for other origins let pass."""
-        match = self._router.match(scope["path"], scope["method"])
-        endpoint = endpoint_of(self._router, match, scope["path"], scope["method"])
+        match, endpoint = self._endpoint(scope)
         await serve(endpoint, self._call(match, scope, receive, send), endpoint.max_body(self._settings))
+
+    def _endpoint(self, scope: Scope) -> tuple[Match[Endpoint] | None, Endpoint]:
+        """The endpoint of a request, and how its path matches."""
+        path = google_path(scope) or scope["path"]
+        match = self._router.match(path, scope["method"])
+        return match, endpoint_of(self._router, match, path, scope["method"])
 
     async def _serve_socket(self, scope: Scope, receive: Receive, send: Send) -> None:
         match = self._router.match(scope["path"], WEBSOCKET)

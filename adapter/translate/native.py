@@ -6,7 +6,7 @@ else of the body changes, not even its white space.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -136,11 +136,16 @@ def names_in(body: bytes) -> set[str]:
     return found
 
 
+def names_of_uris(uris: Iterable[str | None]) -> set[str]:
+    """The names that Gemini gave among addresses."""
+    return {name[1] for uri in uris if uri and (name := _NAME.match(uri))}
+
+
 def names_of(request: GenerateContentRequest) -> set[str]:
     """The same of a request that was translated."""
     parts = [part for content in request.contents or () for part in content.parts or ()]
-    texts = [part.file_data.file_uri for part in parts if part.file_data is not None]
-    found = {name[1] for text in (*texts, request.cached_content) if text and (name := _NAME.match(text))}
+    found = names_of_uris(part.file_data.file_uri for part in parts if part.file_data is not None)
+    found |= names_of_uris([request.cached_content])
     searches = [tool.file_search for tool in request.tools or () if present(tool.file_search)]
     return found.union(*(names_in(bytes(one)) for one in searches))
 

@@ -44,6 +44,7 @@ MAX_PAGES = 50
 
 _SSE = "streamGenerateContent?alt=sse"
 _NOBODY = nullcontext()
+_NO_KEY: Mapping[str, str] = {}
 
 _DONE = b"[DONE]"
 
@@ -59,7 +60,8 @@ class Forwarded(msgspec.Struct, frozen=True, gc=False):
     """A request in Gemini's own format that is passed on: its path below the API's version, with the query.
 
     `verb` is the HTTP method, `method` Gemini's name of it, for metrics and traces. Names of `headers` are in lower
-    case, and no header holds a key. A large body comes in `pieces`, in place of `body`.
+    case, and no header holds a key. A large body comes in `pieces`, in place of `body`. `needs_key`: False for the
+    bytes of an upload, whose address is enough.
     """
 
     verb: str
@@ -71,6 +73,7 @@ class Forwarded(msgspec.Struct, frozen=True, gc=False):
     headers: Mapping[str, str] = {}
     streams: bool = False
     is_upload: bool = False
+    needs_key: bool = True
 
 
 class _Call(msgspec.Struct, frozen=True, gc=False):
@@ -86,6 +89,7 @@ class _Call(msgspec.Struct, frozen=True, gc=False):
     events: bool = False
     headers: Mapping[str, str] = {}
     is_upload: bool = False
+    needs_key: bool = True
 
 
 class Upstream:
@@ -222,6 +226,7 @@ class Upstream:
             events=forwarded.streams,
             headers=forwarded.headers,
             is_upload=forwarded.is_upload,
+            needs_key=forwarded.needs_key,
         )
 
     @property
@@ -229,9 +234,19 @@ class Upstream:
         """Whether calls of one client may go out with different keys of ours."""
         return isinstance(self._auth, KeyPool) and self._auth.has_several
 
-    def choose_key(self) -> str:
-        """Return the name of a key of ours for calls that must all have the same one; "" where there is only one."""
-        return self._auth.choose() if isinstance(self._auth, KeyPool) and self._auth.has_several else ""
+    def choose_key(self, owner: str) -> str:
+        """Return the name of an owner's key of ours, for calls that must all have the same; "" where there is one."""
+        return self._auth.choose(owner) if isinstance(self._auth, KeyPool) and self._auth.has_several else ""
+
+    @property
+    def key_names(self) -> list[str]:
+        """The names of our keys, for what must be asked with each of them; one "" where there is only one."""
+        return self._auth.pins or [""] if isinstance(self._auth, KeyPool) and self._auth.has_several else [""]
+
+    @property
+    def sends_clients_key(self) -> bool:
+        """Whether calls go out with the key that the client has sent."""
+        return self.settings.auth == "caller"
 
     def has_key(self, pin: str) -> bool:
         """Whether the key that `pin` names is still one of ours."""
@@ -273,7 +288,7 @@ class Upstream:
         with self._retry.begin(call.deadline) as attempts:
             while True:
                 try:
-                    key = await self._auth.headers(call.caller, call.model)
+                    key = await self._auth.headers(call.caller, call.model) if call.needs_key else _NO_KEY
                     with self._judge(call, key):
                         response = await self._transport.send(self._request(call, key))
                         await self._check(response, call.observer)

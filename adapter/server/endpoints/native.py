@@ -1,7 +1,8 @@
 """Gemini's own paths, /v1beta/...: requests and answers pass as bytes, and are read beside passing.
 
 A model's name is looked up in the model map as everywhere, and the signatures of calls that this server has kept are
-added (`translate.native`). Errors are Google's. Both forms of a stream are made of the same events.
+added (`translate.native`). Errors are Google's. Both forms of a stream are made of the same events. Where a call fails
+before anything was passed on, the next upstream with the same model is asked; never another model.
 """
 
 import asyncio
@@ -14,18 +15,21 @@ import msgspec
 from starlette.exceptions import HTTPException
 
 from adapter.server.http.asgi import ClientGone, to_printable_values
-from adapter.server.http.response_writer import writer_for
+from adapter.server.http.response_writer import UPSTREAM_HEADER, writer_for
 from adapter.server.limits.access import ModelDenied
 from adapter.server.pipeline import ledger_headers as notes
 from adapter.server.pipeline.call import Call
 from adapter.server.pipeline.errors import malformed
 from adapter.server.pipeline.failures import google_error
+from adapter.server.pipeline.fallback import FallbackPlans, Place, Route
 from adapter.server.pipeline.model_names import path_of_model
 from adapter.server.pipeline.service import DECODING_ERRORS, deadline_of
 from adapter.settings import find_served_model
+from adapter.store.shared.base import Records
 from adapter.translate import native
 from adapter.translate.core.capabilities import alias_notes
-from adapter.upstream.client import Caller, Forwarded
+from adapter.translate.core.notes import Note, Rejected
+from adapter.upstream.client import Caller, Forwarded, Upstream
 from adapter.upstream.errors import UpstreamError, UpstreamProtocolError, from_event
 from adapter.upstream.sse import EventDecoder
 from adapter.upstream.transport.base import Response
@@ -46,6 +50,18 @@ _JSON = "application/json; charset=UTF-8"
 _EVENTS = "text/event-stream"
 
 
+class NativePlan(msgspec.Struct, frozen=True):
+    """A call to a model at one place, and the notes on it."""
+
+    forwarded: Forwarded
+    notes: list[Note]
+
+    @property
+    def model(self) -> str:
+        """The model that is asked."""
+        return self.forwarded.model
+
+
 async def call_model(call: Call) -> None:
     """A method of a model's: `models/NAME:METHOD`."""
     name, _, method = call.parameters["target"].rpartition(":")
@@ -53,22 +69,45 @@ async def call_model(call: Call) -> None:
         raise HTTPException(404)
     if call.client.is_limited:
         _check_limits(call, method)
-    forwarded = _to_model(call, name, method)
+    exchange = call.exchange
+    exchange.model_asked, exchange.stream = name, method == "streamGenerateContent"
+    call.client.check(name)
+    plans = await _plans(call, name, method)
+    _record(call, plans.plan)
+    plans.check(notes.strictness(call.scope, call.service.losses), call.service.losses.notes)
     pin = await find_pin(call)
-    if method in _GENERATIONS:
-        forwarded = await _with_signatures(call, forwarded)
-    call.exchange.upstream_request = msgspec.Raw(forwarded.body or b"null")
-    if method == "streamGenerateContent":
-        await _stream(call, forwarded, pin)
-        return
     makes_names = method not in _METHODS_OF_ONE_MODEL
-    pin = pin or (call.service.upstream.choose_key() if makes_names else "")
-    body, answered = await read_whole(call, forwarded, pin)
+    pin = pin or (plans.place.upstream.choose_key(call.client.id) if makes_names else "")
+    body, head = await _ask(call, plans, pin)
+    if body is None:
+        return
     if method in _GENERATIONS:
-        await _heard(call, body)
+        await _heard(call, body, plans.place)
     if makes_names:
         await call.service.owners.record(native.names_made(body), call.client.id, pin)
-    await call.send(body, headers_of(call, answered))
+    await call.send(body, _headers(call, plans, head))
+
+
+async def _ask(call: Call, plans: FallbackPlans[NativePlan], pin: str) -> tuple[bytes | None, Mapping[str, str]]:
+    """Ask the places in turn until one answers; return its whole answer, or None where a stream has been passed on."""
+    until = call.service.answering.time_limit(deadline_of(call.scope))
+    while True:
+        forwarded = plans.plan.forwarded
+        try:
+            if not call.exchange.stream:
+                return await read_whole(call, forwarded, pin, plans.place.upstream)
+            await _stream(call, plans, pin)
+            return None, {}
+        except UpstreamError as error:
+            await plans.after(error, until)
+            _record(call, plans.plan)
+
+
+def _record(call: Call, plan: NativePlan) -> None:
+    """Record the plan by which the call is answered."""
+    exchange = call.exchange
+    exchange.model, exchange.notes = plan.model, plan.notes
+    exchange.upstream_request = msgspec.Raw(plan.forwarded.body or b"null")
 
 
 async def find_pin(call: Call, names: Collection[str] = ()) -> str:
@@ -112,40 +151,66 @@ def with_query(path: str, query: Mapping[str, str]) -> str:
     return f"{path}?{urlencode(query)}" if query else path
 
 
-def _to_model(call: Call, name: str, method: str) -> Forwarded:
-    """The call as it goes to the model that the name stands for. Raises `ModelDenied`, `Rejected`."""
-    service, exchange = call.service, call.exchange
-    exchange.model_asked, exchange.stream = name, method == "streamGenerateContent"
-    call.client.check(name)
+async def _plans(call: Call, name: str, method: str) -> FallbackPlans[NativePlan]:
+    """The plans of a call: the same model at each upstream. Raises `Rejected`."""
+    service = call.service
+    places = service.planner.places
+    missing = native.unsigned_calls(call.body) if method in _GENERATIONS else []
+    found = await service.store.get([one.key for one in missing], call.client.id) if missing else Records()
     served = find_served_model(name, service.catalogue)
-    exchange.model = served.model
-    exchange.notes = alias_notes(name, served)
-    path = f"{path_of_model(served.model, service.upstream.settings.models)}:{method}"
+
+    def make(route: Route) -> NativePlan:
+        place = route.place
+        here = served if place is places[0] else find_served_model(name, service.planner.catalogue(place))
+        if here.model != served.model or not _takes_body(place, places[0], method):
+            raise Rejected("model", "wrong-endpoint", "another model would answer there, or in another form")
+        forwarded = _to_model(call, here.model, method, place.upstream)
+        changed, added = native.with_signatures(call.body, missing, found, place.options.upstream)
+        return NativePlan(
+            msgspec.structs.replace(forwarded, body=changed) if added else forwarded, [*alias_notes(name, here), *added]
+        )
+
+    goes_on = len(places) > 1 and method in _METHODS_OF_ONE_MODEL and not _names_anything(call.body)
+    routes = [Route(place, name) for place in (places if goes_on else places[:1])]
+    return FallbackPlans(make(routes[0]), routes, make, call.work)
+
+
+def _takes_body(place: Place, first: Place, method: str) -> bool:
+    """Whether a place takes the body that the first one takes: Vertex AI has embeddings in another form."""
+    return "mbed" not in method or (place.options.platform == "vertex") == (first.options.platform == "vertex")
+
+
+def _names_anything(body: bytes) -> bool:
+    """Whether a body names what Gemini has made, which is at one upstream alone, or cannot be read."""
+    try:
+        return bool(native.names_in(body))
+    except DECODING_ERRORS:
+        return True
+
+
+def _to_model(call: Call, model: str, method: str, upstream: Upstream) -> Forwarded:
+    """The call as it goes to a model of an upstream's. Raises `Rejected`."""
+    path = f"{path_of_model(model, upstream.settings.models)}:{method}"
     query = query_of(call)
-    streams = exchange.stream and service.upstream.settings.streaming
-    if exchange.stream:
+    streams = call.exchange.stream and upstream.settings.streaming
+    if call.exchange.stream:
         query["alt"] = "sse"
-    if exchange.stream and not streams:
+    if call.exchange.stream and not streams:
         path, query = path.replace(":streamG", ":g"), {}
     return Forwarded(
         verb="POST",
         path=with_query(path, query),
         body=call.body,
         method=method,
-        model=served.model,
+        model=model,
         streams=streams,
     )
 
 
-async def _with_signatures(call: Call, forwarded: Forwarded) -> Forwarded:
-    """The call with the signatures that its client did not send."""
-    missing = native.unsigned_calls(call.body)
-    if not missing:
-        return forwarded
-    found = await call.service.store.get([one.key for one in missing], call.client.id)
-    body, added = native.with_signatures(call.body, missing, found, call.service.options.upstream)
-    call.exchange.notes = [*call.exchange.notes, *added]
-    return msgspec.structs.replace(forwarded, body=body)
+def _headers(call: Call, plans: FallbackPlans[NativePlan], answered: Mapping[str, str]) -> dict[str, str]:
+    """The headers of a model's answer, with the upstream that gave it where that is another than usual."""
+    told = headers_of(call, answered)
+    return {**told, UPSTREAM_HEADER: plans.place.label} if plans.is_fallback else told
 
 
 def headers_of(call: Call, answered: Mapping[str, str]) -> dict[str, str]:
@@ -155,22 +220,24 @@ def headers_of(call: Call, answered: Mapping[str, str]) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def _opened(call: Call, forwarded: Forwarded, pin: str = "") -> AsyncIterator[Response]:
-    """The answer of the upstream, which is closed at the end."""
-    service = call.service
-    with service.shutdown.limit():
-        response = await service.upstream.forward(forwarded, Caller(call.client.key, pin), deadline_of(call.scope))
+async def _opened(call: Call, forwarded: Forwarded, pin: str, upstream: Upstream) -> AsyncIterator[Response]:
+    """The answer of an upstream, which is closed at the end."""
+    with call.service.shutdown.limit():
+        response = await upstream.forward(forwarded, Caller(call.client.key, pin), deadline_of(call.scope))
     try:
         yield response
     finally:
         await response.aclose()
 
 
-async def read_whole(call: Call, forwarded: Forwarded, pin: str = "") -> tuple[bytes, Mapping[str, str]]:
-    """The whole answer to a request, and its headers."""
+async def read_whole(
+    call: Call, forwarded: Forwarded, pin: str = "", upstream: Upstream | None = None
+) -> tuple[bytes, Mapping[str, str]]:
+    """The whole answer of an upstream, or of the first one, to a request, and its headers."""
     pieces: list[bytes] = []
-    limit, size = call.service.upstream.settings.max_answer_bytes, 0
-    async with _opened(call, forwarded, pin) as response:
+    upstream = upstream or call.service.upstream
+    limit, size = upstream.settings.max_answer_bytes, 0
+    async with _opened(call, forwarded, pin, upstream) as response:
         while piece := await _next(call, response):
             pieces.append(piece)
             size += len(piece)
@@ -184,7 +251,7 @@ async def _next(call: Call, response: Response) -> bytes:
         return await response.read()
 
 
-async def _heard(call: Call, payload: bytes) -> None:
+async def _heard(call: Call, payload: bytes, place: Place) -> None:
     """Read an answer or an event beside passing it: its usage, and the signatures that a next turn may miss.
 
     What is not of Gemini's shape passes all the same; an error in a stream is one.
@@ -194,7 +261,7 @@ async def _heard(call: Call, payload: bytes) -> None:
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return
     call.exchange.record_reply(response)
-    kept = native.issued(response, call.service.options.upstream)
+    kept = native.issued(response, place.options.upstream)
     if kept:
         await call.service.keep(kept, call.client)
 
@@ -211,11 +278,15 @@ def _as_item(payload: bytes, first: bool) -> bytes:
     return (b"[" if first else b",\r\n") + payload
 
 
-async def _stream(call: Call, forwarded: Forwarded, pin: str) -> None:
-    """Pass a stream on, event by event; the answer begins with the first one, so that an early error is a plain one."""
+async def _stream(call: Call, plans: FallbackPlans[NativePlan], pin: str) -> None:
+    """Pass a stream on, event by event; the answer begins with the first one, so that an early error is a plain one.
+
+    Raises `UpstreamError` as long as nothing was passed on.
+    """
+    forwarded, place = plans.plan.forwarded, plans.place
     in_events = ("alt", "sse") in parse_qsl(call.scope["query_string"].decode("latin-1"))
     frame: Frame = _as_event if in_events else _as_item
-    headers = to_printable_values(headers_of(call, {"content-type": _EVENTS} if in_events else {}))
+    headers = to_printable_values(_headers(call, plans, {"content-type": _EVENTS} if in_events else {}))
     writer, settings = writer_for(call.send_message), call.service.streams
     tap = call.service.recorder.exchanges.tap(call.exchange)
     first = True
@@ -229,12 +300,15 @@ async def _stream(call: Call, forwarded: Forwarded, pin: str) -> None:
         except TimeoutError:
             raise ClientGone from None
 
-    async with _opened(call, forwarded, pin) as response, aclosing(_payloads(call, response, forwarded)) as payloads:
+    async with (
+        _opened(call, forwarded, pin, place.upstream) as response,
+        aclosing(_payloads(call, response, plans)) as payloads,
+    ):
         try:
             async for payload in payloads:
                 if _is_error(payload):
                     raise from_event(payload)
-                await _heard(call, payload)
+                await _heard(call, payload, place)
                 call.exchange.status = 200
                 await write(frame(payload, first))
                 first = False
@@ -254,15 +328,15 @@ def _is_error(payload: bytes) -> bool:
     return payload.lstrip()[:8].replace(b" ", b"") in (b'{"error"', b'{\n"error')
 
 
-async def _payloads(call: Call, response: Response, forwarded: Forwarded) -> AsyncGenerator[bytes]:
+async def _payloads(call: Call, response: Response, plans: FallbackPlans[NativePlan]) -> AsyncGenerator[bytes]:
     """The events of an answer, as JSON; a whole answer is one."""
-    if not forwarded.streams:
+    if not plans.plan.forwarded.streams:
         pieces = []
         while piece := await _next(call, response):
             pieces.append(piece)
         yield b"".join(pieces)
         return
-    decoder = EventDecoder(call.service.upstream.settings.max_event_bytes)
+    decoder = EventDecoder(plans.place.upstream.settings.max_event_bytes)
     while piece := await _next(call, response):
         for payload in decoder.feed(piece):
             yield payload

@@ -5,6 +5,7 @@ with which Gemini was asked: no other client of this server reads, lists or name
 """
 
 import re
+from collections.abc import Iterator, Sequence
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import msgspec
@@ -14,13 +15,14 @@ from adapter.server.endpoints.native import find_pin, headers_of, query_of, read
 from adapter.server.http.asgi import header, read_body
 from adapter.server.limits.access import Client, ModelDenied
 from adapter.server.pipeline.call import Call
+from adapter.server.pipeline.errors import Malformed
 from adapter.translate import native
 from adapter.upstream.client import Forwarded
 from adapter.upstream.errors import UpstreamProtocolError
 from adapter.wire.base import decoder, encode
 
 _SAFE = re.compile(r"[A-Za-z0-9._~:@+%/-]+")
-_VERSION = re.compile(r"/v1beta/")
+_VERSION = re.compile(r"/v1(?:beta)?/")
 _MODELS = "models"
 _ONE_NAME = re.compile(r"[A-Za-z0-9._@+-]+")
 _UPLOADS = re.compile(r"/upload/v1(?:beta)?/")
@@ -35,10 +37,13 @@ async def pass_on(call: Call) -> None:
     if call.client.is_limited:
         _check_reading(call, path)
     verb, (collection, *rest) = call.scope["method"], path.split("/")
+    if verb == "GET" and not rest and collection != _MODELS:
+        await _list_names(call, collection)
+        return
     name = native.name_in_path(path)
     pin = await find_pin(call, [name] if name else [])
     if not pin and verb == "POST":
-        pin = call.service.upstream.choose_key()
+        pin = call.service.upstream.choose_key(call.client.id)
     forwarded = Forwarded(
         verb=verb,
         path=with_query(path, query_of(call)),
@@ -50,8 +55,8 @@ async def pass_on(call: Call) -> None:
         await call.service.owners.record(native.names_made(body, collection), call.client.id, pin)
     elif verb == "DELETE" and name:
         await call.service.owners.forget(name, call.client.id)
-    elif verb == "GET" and not rest:
-        body = await _list_own(call, collection, body)
+    elif path == _MODELS and call.client.is_limited:
+        body = encode(_models_of(call, _read_page(body)))
     await call.send(body, headers_of(call, answered))
 
 
@@ -69,6 +74,14 @@ def _check_reading(call: Call, path: str) -> None:
         call.client.check(name)
 
 
+MAX_PAGES = 50
+"""Pages of Gemini's for one page of the client's, of which it may see nothing."""
+
+_NEXT = "nextPageToken"
+_NO_TOKEN = msgspec.Raw(b"")
+_UNREADABLE = "Gemini's list cannot be read."
+
+
 class _Listed(msgspec.Struct):
     """An item of a list."""
 
@@ -76,35 +89,95 @@ class _Listed(msgspec.Struct):
     id: str = ""
 
 
-async def _list_own(call: Call, collection: str, body: bytes) -> bytes:
-    """Those items of a page that the client may see, each as it came."""
-    if collection == _MODELS:
-        if not call.client.is_limited:
-            return body
-    elif not call.service.access.is_shared:
-        return body
+Page = dict[str, msgspec.Raw]
+
+
+def _read_page(body: bytes) -> Page:
+    """Raises `UpstreamProtocolError`: what cannot be read may tell of others."""
     try:
-        return encode(await _own_items(call, collection, decoder(dict[str, msgspec.Raw]).decode(body)))
+        page: Page = decoder(Page).decode(body)
     except msgspec.MsgspecError:
-        # What cannot be read may tell of others.
-        raise UpstreamProtocolError("Gemini's list cannot be read.") from None
+        raise UpstreamProtocolError(_UNREADABLE) from None
+    return page
 
 
-async def _own_items(call: Call, collection: str, page: dict[str, msgspec.Raw]) -> dict[str, msgspec.Raw]:
-    """The page with those items of its lists that the client may see. Raises `msgspec.MsgspecError`."""
+def _items(raw: msgspec.Raw) -> list[tuple[_Listed, msgspec.Raw]]:
+    """The items of a list, each with its name. Raises `UpstreamProtocolError`."""
+    try:
+        return [(decoder(_Listed).decode(one), one) for one in decoder(list[msgspec.Raw]).decode(raw)]
+    except msgspec.MsgspecError:
+        raise UpstreamProtocolError(_UNREADABLE) from None
+
+
+def _lists(page: Page) -> Iterator[tuple[str, list[tuple[_Listed, msgspec.Raw]]]]:
+    """The lists of a page, by the names of their fields."""
+    return ((key, _items(raw)) for key, raw in page.items() if bytes(memoryview(raw)[:1]) == b"[")
+
+
+def _models_of(call: Call, page: Page) -> Page:
+    """The page with those models that the client may use, each as it came."""
     own = dict(page)
-    for key, raw in page.items():
-        if bytes(memoryview(raw)[:1]) != b"[":
-            continue
-        items = [(decoder(_Listed).decode(one), one) for one in decoder(list[msgspec.Raw]).decode(raw)]
-        if collection == _MODELS:
-            left = [one for told, one in items if call.client.may_use(told.name)]
-        else:
-            names = [native.name_in_path(told.name) or f"{collection}/{told.id}" for told, _ in items]
-            known = await call.service.owners.of(names, call.client.id)
-            left = [one for name, (_, one) in zip(names, items, strict=True) if name in known]
-        own[key] = msgspec.Raw(encode(left))
+    for key, items in _lists(page):
+        own[key] = msgspec.Raw(encode([one for told, one in items if call.client.may_use(told.name)]))
     return own
+
+
+async def _list_names(call: Call, collection: str) -> None:
+    """A page of what Gemini keeps under this server's keys: key by key, as each knows only what it has made itself.
+
+    With several keys a page's token also tells whose page comes next. A page without anything that is the client's is
+    passed over, since clients take one for the end.
+    """
+    upstream, is_shared, query = call.service.upstream, call.service.access.is_shared, query_of(call)
+    keys = upstream.key_names
+    key, token = keys[0], query.pop("pageToken", query.pop("page_token", ""))
+    if len(keys) > 1 and token:
+        key, token = _read_token(token, keys)
+    for _ in range(MAX_PAGES):
+        path = with_query(collection, {**query, "pageToken": token} if token else query)
+        forwarded = Forwarded(verb="GET", path=path, body=None, method=f"get {collection}")
+        body, answered = await read_whole(call, forwarded, key)
+        if len(keys) == 1 and not is_shared:
+            await call.send(body, headers_of(call, answered))
+            return
+        page = _read_page(body)
+        count = await _keep_own(call, collection, page) if is_shared else sum(len(items) for _, items in _lists(page))
+        key, token, is_last = _next_page(page, key, keys)
+        if count or is_last:
+            break
+    if len(keys) > 1 and not is_last:
+        page[_NEXT] = msgspec.Raw(encode(f"{key}.{token}"))
+    await call.send(encode(page), headers_of(call, answered))
+
+
+def _read_token(token: str, keys: Sequence[str]) -> tuple[str, str]:
+    """Return whose page a token is for, and the token for Gemini. Raises `Malformed`."""
+    key, dot, rest = token.partition(".")
+    if not dot or key not in keys:
+        raise Malformed("This page token is none of this server's, or its key for Gemini is gone.", "pageToken")
+    return key, rest
+
+
+def _next_page(page: Page, key: str, keys: Sequence[str]) -> tuple[str, str, bool]:
+    """Return whose page comes next, its token, and whether there is none."""
+    raw = page.get(_NEXT, _NO_TOKEN)
+    token = decoder(str).decode(raw) if bytes(memoryview(raw)[:1]) == b'"' else ""
+    following = keys[keys.index(key) + 1 :]
+    if token or not following:
+        return key, token, not token
+    return following[0], "", False
+
+
+async def _keep_own(call: Call, collection: str, page: Page) -> int:
+    """Leave in a page what the client has made, each item as it came; return how many there are."""
+    count = 0
+    for field, items in _lists(page):
+        names = [native.name_in_path(told.name) or f"{collection}/{told.id}" for told, _ in items]
+        known = await call.service.owners.of(names, call.client.id)
+        left = [one for name, (_, one) in zip(names, items, strict=True) if name in known]
+        page[field] = msgspec.Raw(encode(left))
+        count += len(left)
+    return count
 
 
 def _path_of(call: Call, prefix: re.Pattern[str]) -> str:
@@ -131,7 +204,7 @@ async def upload(call: Call) -> None:
         await service.count(call.client)
         if call.client.is_limited:
             raise ModelDenied("A client that is limited to some models may not use this path.")
-        pin = service.upstream.choose_key()
+        pin = service.upstream.choose_key(call.client.id)
     sent = {f"{_UPLOAD}{name}": header(call.scope, f"{_UPLOAD}{name}".encode()) for name in _PASSED}
     headers = {name: value for name, value in sent.items() if value is not None}
     if not headers:
@@ -149,6 +222,8 @@ async def upload(call: Call) -> None:
             method="upload",
             headers=headers,
             is_upload=True,
+            # Where clients' own keys go to Gemini, none comes with the bytes, and none is kept here.
+            needs_key="upload_id" not in query or not service.upstream.sends_clients_key,
         )
         body, answered = await read_whole(call, forwarded, pin)
     finally:

@@ -8,7 +8,7 @@ well.
 import logging
 import time
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 import msgspec
 
@@ -58,7 +58,24 @@ class Failed(NamedTuple):
         return self.error.code or str(self.error.status)
 
 
-class Plans:
+class Planned(Protocol):
+    """What may go to a place: a Struct with the model that is asked and the notes on what became of the request."""
+
+    @property
+    def model(self) -> str:
+        """The model."""
+        ...
+
+    @property
+    def notes(self) -> list[Note]:
+        """The notes."""
+        ...
+
+
+P = TypeVar("P", bound=Planned)
+
+
+class FallbackPlans(Generic[P]):
     """The plan by which a request is answered, and the next one `after` a failure.
 
     The first plan is made at once, a later one only when the one before it has failed, by `make`, from the same decoded
@@ -86,9 +103,7 @@ class Plans:
         "plan",
     )
 
-    def __init__(
-        self, plan: Plan, routes: Sequence[Route], make: Callable[[Route], Plan], work: Work, pin: str = ""
-    ) -> None:
+    def __init__(self, plan: P, routes: Sequence[Route], make: Callable[[Route], P], work: Work, pin: str = "") -> None:
         self.plan = plan
         self._pin = pin
         self._work = work
@@ -139,7 +154,7 @@ class Plans:
                     return
         raise first.error
 
-    def _plan_of(self, route: Route, first: Failed) -> Plan | None:
+    def _plan_of(self, route: Route, first: Failed) -> P | None:
         """The plan of a route; None if its model cannot do what is asked, or would lose too much of it."""
         if route.place in self._unreachable:
             return None
@@ -149,9 +164,11 @@ class Plans:
             ledger_headers.check(ledger, self._level, self._policy)
         except (Rejected, StrictLoss):
             return None
-        return msgspec.structs.replace(plan, notes=ledger)
+        struct: Any = plan
+        made: P = msgspec.structs.replace(struct, notes=ledger)
+        return made
 
-    def _ledger(self, plan: Plan, route: Route, reason: str) -> list[Note]:
+    def _ledger(self, plan: P, route: Route, reason: str) -> list[Note]:
         """The plan's notes, with what the client did not ask for in front."""
         notes, changed = plan.notes, []
         if route.place is not self._routes[0].place:
@@ -162,6 +179,12 @@ class Plans:
             changed.append(Note("model", Fate.APPROXIMATED, "model-fallback", why))
             notes = [note for note in notes if note.path != "model"]
         return changed + notes
+
+
+class Plans(FallbackPlans[Plan]):
+    """The plans of a chat."""
+
+    __slots__ = ()
 
 
 def _failed(error: UpstreamError) -> Failed:

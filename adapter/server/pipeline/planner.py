@@ -15,7 +15,7 @@ from adapter.store import SignatureStore
 from adapter.store.shared.base import Records
 from adapter.translate.core.context import Media, Options
 from adapter.translate.core.notes import Note, Rejected
-from adapter.translate.native import names_of
+from adapter.translate.native import names_of, names_of_uris
 from adapter.translate.plan import Plan, plan
 from adapter.translate.request.content_parts import file_ids, remote_urls
 from adapter.translate.signatures.history import Carried, History
@@ -47,8 +47,8 @@ def plan_for(
 class ChatPlanner:
     """Translates chat requests for the places that may answer them; the first of `places` is the usual one.
 
-    `is_shared`: several clients share the keys for Gemini, so a request may name no files but its client's own.
-    Whatever it names goes to the key that made it.
+    A request that names what Gemini has made (files, caches) goes to the upstream and the key that made it. Where
+    several clients share the keys for Gemini (`is_shared`), it names no other client's.
     """
 
     def __init__(
@@ -58,8 +58,8 @@ class ChatPlanner:
         calendar: Calendar,
         store: SignatureStore,
         fetcher: Fetcher,
-        *,
         owners: NameOwners,
+        *,
         is_shared: bool,
         files: GeminiFiles,
     ) -> None:
@@ -72,9 +72,14 @@ class ChatPlanner:
         self._is_shared = is_shared
         self._files = files
 
-    def catalogue(self) -> Catalogue:
-        """Return today's models of the first place."""
-        return self._calendar.of(self._places[0].options.platform)
+    @property
+    def places(self) -> Sequence[Place]:
+        """The upstreams, in the order in which they are asked."""
+        return self._places
+
+    def catalogue(self, place: Place | None = None) -> Catalogue:
+        """Return today's models of a place, or of the first one."""
+        return self._calendar.of((place or self._places[0]).options.platform)
 
     async def plan(
         self,
@@ -100,7 +105,6 @@ class ChatPlanner:
                 "n", "limit-exceeded", f"at most {self._settings.max_choices} choices are served in one request"
             )
         media = {} if self._settings.fetch_media == "off" else await self._media(request)
-        pin = ""
         if ids := file_ids(request):
             media = {**media, **(await self._files.media(ids, client, dry=dry))}
         history = await self._history(request, client, carried, work)
@@ -113,14 +117,22 @@ class ChatPlanner:
             return msgspec.structs.replace(made, notes=ledger_of(made.notes)) if ledger_of is not None else made
 
         first = await work.run(make, Route(self._places[0], request.model))
-        if (self._is_shared or self._places[0].upstream.has_several_keys) and (names := names_of(first.body)):
+        names, pin = names_of(first.body) if self._keeps_owners else set(), ""
+        if names:
             pin = await self._owners.find_pin(names, client.id, strictly=self._is_shared)
-        return Plans(first, self._routes(first), make, work, pin)
+        # Copies of files that are stored here go to other upstreams in line; what Gemini has made is at this one alone.
+        copies = names_of_uris(one.uri for one in media.values()) if names else set()
+        return Plans(first, self._routes(first, self._places[:1] if names - copies else self._places), make, work, pin)
 
-    def _routes(self, first: Plan) -> list[Route]:
+    @property
+    def _keeps_owners(self) -> bool:
+        """Whether it matters who made what a request names."""
+        return self._is_shared or len(self._places) > 1 or self._places[0].upstream.has_several_keys
+
+    def _routes(self, first: Plan, places: Sequence[Place]) -> list[Route]:
         """The ways that a request has, in their order."""
         models = [first.name, *next_models(first.name, self._settings.fallback_models)]
-        return [Route(place, model) for model in models for place in self._places]
+        return [Route(place, model) for model in models for place in places]
 
     async def _media(self, request: ChatCompletionRequest) -> dict[str, Media]:
         """What the request points to, fetched where the operator allows it. Raises `FetchError`."""

@@ -139,7 +139,7 @@ class Service:
             calendar,
             store,
             fetcher,
-            owners=self.owners,
+            self.owners,
             is_shared=self.access.is_shared,
             files=self.gemini_files,
         )

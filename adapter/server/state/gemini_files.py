@@ -149,7 +149,7 @@ class GeminiFiles:
         told = f"{client.id} {stored.file.id} {generation}".encode()
         return _Copy(
             name=f"files/{blake2b(told, digest_size=16).hexdigest()}",
-            pin=pin or self._upstream.choose_key(),
+            pin=pin or self._upstream.choose_key(client.id),
             generation=generation,
             mime_type=_type_of(stored, head),
         )

@@ -202,11 +202,22 @@ class KeyPool:
         """Whether a key of this name is in the pool."""
         return any(key.pin == pin for key in self._keys)
 
-    def choose(self) -> str:
-        """Return the name of a key for calls that must all have the same one. Raises `KeysCoolingDown`."""
-        chosen = self._choose("", self._clock())
-        self._turn = chosen.number % len(self._keys)
-        return chosen.pin
+    def choose(self, owner: str) -> str:
+        """Return the name of a key for calls that must all have the same one. Raises `KeysCoolingDown`.
+
+        An owner gets the same key again and again while that is ready: two files of two keys cannot stand in one
+        request, since each key sees its own alone. Owners are spread over the keys.
+        """
+        now = self._clock()
+        ready = [key for key in self._keys if key.cool_down("", now) is None]
+        if not ready:
+            return self._choose("", now).pin
+        return max(ready, key=lambda key: sha256(f"{key.pin}{owner}".encode()).digest()).pin
+
+    @property
+    def pins(self) -> list[str]:
+        """The names of the keys, but of those that are invalid."""
+        return [key.pin for key in self._keys if (found := key.cool_downs.get("")) is None or found.until < math.inf]
 
     async def headers(self, caller: Caller, model: str) -> Mapping[str, str]:
         """Return the header with the key that the caller needs, or else whose turn it is. Raises `KeysCoolingDown`."""

@@ -2,6 +2,7 @@
 
 import asyncio
 from typing import Any
+from urllib.parse import parse_qsl
 
 import pytest
 from google import genai
@@ -33,7 +34,8 @@ async def script(call):
     elif path in MADE:
         told = MADE[path].get("file", MADE[path])
         other = {name: value.replace("abc", "xyz") for name, value in told.items()}
-        await call.json({path: [told, other], "nextPageToken": "n"})
+        is_last = "pageToken=n" in call.request.path
+        await call.json({path: [told, other], **({} if is_last else {"nextPageToken": "n"})})
     else:
         await call.json({"name": path})
 
@@ -90,8 +92,8 @@ async def test_what_one_client_made_another_neither_reads_nor_lists_nor_deletes(
         assert (await client.get(path, headers=A)).status_code == 404, "it has been deleted"
     assert set(statuses) == {404}
     assert [len(one[collection]) for one in lists] == [1, 0]
-    assert lists[0]["nextPageToken"] == "n"
-    assert [one.method for one in upstream.seen] == ["POST", "GET", "GET", "GET", "DELETE"]
+    assert [one.get("nextPageToken") for one in lists] == ["n", None]
+    assert [one.method for one in upstream.seen] == ["POST", "GET", "GET", "GET", "GET", "DELETE"]
 
 
 async def test_a_batch_is_its_clients():
@@ -211,3 +213,104 @@ async def test_a_wrong_method_is_googles_error(method):
     assert (got.status_code, error["code"], set(error)) == (405, 405, {"code", "message", "status"})
     assert "PATCH" in got.headers["allow"]
     assert upstream.seen == []
+
+
+class Projects:
+    """A Gemini that keeps for each key what was made with it."""
+
+    def __init__(self) -> None:
+        self.made: dict[str, list[str]] = {}
+
+    async def script(self, call) -> None:
+        key = call.request.headers["x-goog-api-key"]
+        own = self.made.setdefault(key, [])
+        if call.request.method == "POST":
+            own.append(f"files/{key}-{len(own)}")
+            await call.json({"file": {"name": own[-1]}})
+            return
+        query = dict(parse_qsl(call.request.path.partition("?")[2]))
+        start, size = int(query.get("pageToken", 0)), int(query.get("pageSize", 2))
+        page: dict[str, Any] = {"files": [{"name": name} for name in own[start : start + size]]}
+        if start + size < len(own):
+            page["nextPageToken"] = str(start + size)
+        await call.json(page if own else {})
+
+
+async def pages(client, headers, size=2):
+    found, token, count = [], "", 0
+    while True:
+        query = f"?pageSize={size}" + (f"&pageToken={token}" if token else "")
+        page = (await client.get(f"/v1beta/files{query}", headers=headers)).json()
+        found += [[one["name"] for one in page.get("files", [])]]
+        token, count = page.get("nextPageToken", ""), count + 1
+        assert count < 50
+        if not token:
+            return found
+
+
+async def test_a_list_holds_what_all_keys_have_made_page_by_page():
+    projects = Projects()
+    for key, count in (("k1", 3), ("k2", 0), ("k3", 2), ("k4", 1)):
+        projects.made[key] = [f"files/{key}-{number}" for number in range(count)]
+    async with (
+        scripted(projects.script) as upstream,
+        adapter(upstream, upstream_keys=("k1", "k2", "k3", "k4")) as client,
+    ):
+        found = await pages(client, {})
+        wrong = await client.get("/v1beta/files?pageToken=7")
+    assert found == [["files/k1-0", "files/k1-1"], ["files/k1-2"], ["files/k3-0", "files/k3-1"], ["files/k4-0"]]
+    assert (wrong.status_code, wrong.json()["error"]["status"]) == (400, "INVALID_ARGUMENT")
+
+
+@pytest.mark.parametrize("keys", [("k1",), ("k1", "k2", "k3")])
+async def test_each_client_pages_through_its_own_files_of_all_keys_without_an_empty_page(keys):
+    projects = Projects()
+    async with scripted(projects.script) as upstream, adapter(upstream, upstream_keys=keys, **KEYS) as client:
+        own = {}
+        for name, headers in (("a", A), ("b", B)):
+            made = [(await client.post("/v1beta/files", json={}, headers=headers)).json() for _ in range(5)]
+            own[name] = {one["file"]["name"] for one in made}
+        # What somebody else has made in between, elsewhere.
+        for names in projects.made.values():
+            names[1:1] = [f"files/foreign-{number}" for number in range(6)]
+        lists = {name: await pages(client, headers) for name, headers in (("a", A), ("b", B))}
+    for name, found in lists.items():
+        assert {one for page in found for one in page} == own[name]
+        assert all(found[:-1])
+
+
+async def test_all_that_a_client_makes_is_made_with_one_key_so_that_one_request_can_name_it():
+    projects = Projects()
+    keys = ("k1", "k2", "k3", "k4", "k5")
+    clients = tuple(f"key-of-{number}" for number in range(20))
+    async with (
+        scripted(projects.script) as upstream,
+        adapter(upstream, upstream_keys=keys, client_keys=clients) as client,
+    ):
+        for key in clients:
+            for _ in range(2):
+                await client.post("/v1beta/files", json={}, headers={"x-goog-api-key": key})
+    used = [call.headers["x-goog-api-key"] for call in upstream.seen]
+    assert used[::2] == used[1::2]
+    assert len(set(used)) > 2, "clients are spread over the keys"
+
+
+@pytest.mark.parametrize("version", ["v1beta", "v1"])
+async def test_google_genai_uploads_with_the_key_of_its_own(version, tmp_path):
+    """The bytes come without a key, and none is kept here for them."""
+    (tmp_path / "a.txt").write_text("some words")
+    emulator = EmulatorSettings(verify_files=True, require_key=True, api_keys=frozenset({"own-key"}))
+    async with emulated(emulator) as gemini, adapter(gemini, upstream_auth="caller", upstream_keys=()) as http:
+        options = HttpOptions(base_url=str(http.base_url), api_version=version)
+        google = genai.Client(api_key="own-key", http_options=options)
+
+        def ask():
+            file = google.files.upload(file=tmp_path / "a.txt")
+            told = google.models.generate_content(model="gemini-3.5-flash", contents=["what is it?", file])
+            listed = [one.name for one in google.files.list()]
+            google.files.delete(name=file.name or "")
+            return file, told, listed
+
+        file, told, listed = await asyncio.to_thread(ask)
+    assert told.text
+    assert listed == [file.name]
