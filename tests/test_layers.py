@@ -1,6 +1,5 @@
 """The import rule of the layers, held over the source itself."""
 
-import ast
 import sys
 from functools import cache
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.paths import REPOSITORY
+from tests.support.sources import read_source
 
 PACKAGE = REPOSITORY / "adapter"
 
@@ -49,35 +49,20 @@ def layer_of(path: Path) -> str:
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
-LAYERS = sorted(set(map(layer_of, FILES)))
-
-
-def files_of(layer: str) -> list[Path]:
-    return [path for path in FILES if layer_of(path) == layer]
-
-
 @cache
 def imports_of(path: Path) -> list[tuple[str, int]]:
     """List every module that a file imports, wherever the import stands, with its line."""
-    found = []
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Import):
-            found += [(alias.name, node.lineno) for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path}:{node.lineno}: write an absolute import here"
-            found += [(_target(node.module or "", alias.name), node.lineno) for alias in node.names]
-    return found
+    source = read_source(path)
+    assert not source.relative_imports, f"{path}:{source.relative_imports}: write absolute imports here"
+    return [(module if name is None else _target(module, name), line) for module, name, line in source.imports]
 
 
-@cache
 def loads_of(path: Path) -> list[tuple[str, int]]:
     """List every module that a file loads by its name in a string, with its line (`extras.load`)."""
     found = []
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Call) and ast.unparse(node.func) == "extras.load":
-            name = node.args[0].value if isinstance(node.args[0], ast.Constant) else None
-            assert isinstance(name, str), f"{path}:{node.lineno}: name the module here"
-            found.append((name, node.lineno))
+    for name, line in read_source(path).loaded:
+        assert name is not None, f"{path}:{line}: name the module here"
+        found.append((name, line))
     return found
 
 
@@ -92,9 +77,8 @@ def _target(module: str, name: str) -> str:
     return f"{module}.{name}" if inner.with_suffix(".py").exists() or inner.is_dir() else module
 
 
-@pytest.mark.parametrize("layer", LAYERS)
-def test_layers_import_only_what_they_may(layer):
-    for path, (module, line) in [(file, one) for file in files_of(layer) for one in needs_of(file)]:
+def test_layers_import_only_what_they_may():
+    for layer, path, (module, line) in [(layer_of(file), file, one) for file in FILES for one in needs_of(file)]:
         top, _, rest = module.partition(".")
         where = f"{path}:{line}: {layer} may not import {module}"
         if top == "adapter" and layer in MAY_IMPORT:
@@ -106,11 +90,9 @@ def test_layers_import_only_what_they_may(layer):
             assert top in PURE[layer], f"{where}: a pure layer has few dependencies (PURE in this file)"
 
 
-@pytest.mark.parametrize("layer", LAYERS)
-def test_imports_stand_at_the_top_of_the_file(layer):
-    for path in files_of(layer):
-        outer = {node.lineno for node in ast.parse(path.read_text()).body}
-        inner = sorted({line for _, line in imports_of(path)} - outer)
+def test_imports_stand_at_the_top_of_the_file():
+    for path in FILES:
+        inner = sorted({line for _, line in imports_of(path)} - read_source(path).outer_lines)
         assert not inner, f"move the imports in lines {inner} of {path} to its top: inside functions they hide cycles"
 
 
@@ -124,8 +106,8 @@ def test_only_extras_and_commands_are_imported_by_name():
     by_name = {
         path.relative_to(PACKAGE).as_posix()
         for path in FILES
-        for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, ast.Name) and node.id in ("import_module", "__import__")
+        for name, _ in read_source(path).names
+        if name in ("import_module", "__import__")
     }
     assert by_name == MAY_IMPORT_BY_NAME, "load it with adapter/extras.py, which says what is missing"
 
@@ -187,12 +169,12 @@ def test_pure_layers_call_nothing_of_the_world(layer):
     """No file, environment, process, clock or input: the world is an argument."""
     forbidden = {"open", "input", "print", "exec", "eval", "__import__", "breakpoint"}
     for path in (PACKAGE / layer).rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-                assert node.func.id not in forbidden, f"{path.name}:{node.lineno} calls {node.func.id}"
-            if isinstance(node, ast.Attribute):
-                assert node.attr not in CLOCKS, f"{path.name}:{node.lineno} reads a clock: {node.attr}"
-            assert not isinstance(node, (ast.AsyncFunctionDef, ast.Await)), f"{path.name} awaits"
+        source = read_source(path)
+        for name, line in source.calls:
+            assert name not in forbidden, f"{path.name}:{line} calls {name}"
+        for name, line in source.attributes:
+            assert name not in CLOCKS, f"{path.name}:{line} reads a clock: {name}"
+        assert not source.awaits, f"{path.name} awaits"
 
 
 TESTS = REPOSITORY / "tests"

@@ -1,12 +1,12 @@
 """The names and first lines that CONTRIBUTING.md asks for: verbs for functions, nouns for classes, no riddles."""
 
 import ast
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.support.paths import REPOSITORY
+from tests.support.sources import read_source
 
 PACKAGE = REPOSITORY / "adapter"
 FILES = sorted(PACKAGE.rglob("*.py"))
@@ -158,47 +158,37 @@ REFERENCES_STILL_THERE = {
 }
 
 
-def functions_of(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            yield node
-
-
-def is_property(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
-    return any(isinstance(one, ast.Name) and one.id in ("property", "cached_property") for one in node.decorator_list)
-
-
 def name_of(path: Path) -> str:
     return str(path.relative_to(PACKAGE))
 
 
-@pytest.mark.parametrize("path", FILES, ids=name_of)
-def test_functions_are_named_by_what_they_do(path):
-    bad = {node.name for node in functions_of(path) if node.name.strip("_") in BANNED_FUNCTIONS}
-    assert bad <= STILL_THERE.get(name_of(path), set()), "name these by a verb, or by the field's term"
+def test_functions_are_named_by_what_they_do():
+    bad = {}
+    for path in FILES:
+        names = {name for name, _ in read_source(path).functions if name.strip("_") in BANNED_FUNCTIONS}
+        bad[name_of(path)] = names - STILL_THERE.get(name_of(path), set())
+    assert not {file: names for file, names in bad.items() if names}, "name these by a verb, or by the field's term"
 
 
 def test_what_is_mended_is_taken_off_the_list():
     for file, names in STILL_THERE.items():
-        left = {node.name for node in functions_of(PACKAGE / file)}
+        left = {name for name, _ in read_source(PACKAGE / file).functions}
         assert names <= left, f"{file}: take {names - left} off STILL_THERE"
 
 
-@pytest.mark.parametrize("path", FILES, ids=name_of)
-def test_classes_have_the_fields_words(path):
-    classes = [node.name for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ClassDef)]
-    bad = {name for name in classes if name.strip("_") in BANNED_CLASSES}
-    assert bad <= CLASSES_STILL_THERE.get(name_of(path), set())
+def test_classes_have_the_fields_words():
+    bad = {}
+    for path in FILES:
+        names = {name for name, _ in read_source(path).classes if name.strip("_") in BANNED_CLASSES}
+        bad[name_of(path)] = names - CLASSES_STILL_THERE.get(name_of(path), set())
+    assert not {file: names for file, names in bad.items() if names}
 
 
-@pytest.mark.parametrize("path", FILES, ids=name_of)
-def test_a_docstring_says_itself_what_a_thing_is(path):
+def test_a_docstring_says_itself_what_a_thing_is():
     """The first line is not a reference to another place."""
-    tree = ast.parse(path.read_text())
-    kinds = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
-    first = [(ast.get_docstring(node) or "").partition("\n")[0] for node in ast.walk(tree) if isinstance(node, kinds)]
-    references = [line for line in first if line.startswith("See ")]
-    assert len(references) <= REFERENCES_STILL_THERE.get(name_of(path), 0), references
+    for path in FILES:
+        references = [line for line, _ in read_source(path).docstrings if line.startswith("See ")]
+        assert len(references) <= REFERENCES_STILL_THERE.get(name_of(path), 0), (name_of(path), references)
 
 
 HARD = [
