@@ -20,7 +20,7 @@ from adapter.server.limits.access import Access
 from adapter.settings import load
 from adapter.translate.core.catalogue import CODES
 from tests.support.guards import PATIENCE
-from tests.support.live import adapter, bare_environment, free_port
+from tests.support.live import adapter, bare_environment, free_port, wait_for
 from tests.support.paths import REPOSITORY
 
 REQUEST = {"model": "gpt-6-astra", "messages": [{"role": "user", "content": "hi"}], "user": "me"}
@@ -269,24 +269,18 @@ def test_a_wrong_setting_is_a_clear_error(run):
     assert "--allow-anonymous" in result.output
 
 
-def serve(tmp_path, *flags, **environment):
-    """How `adapter serve` ended, and what it said."""
-    return subprocess.run(
-        [sys.executable, "-m", "adapter", "serve", "--port", str(free_port()), *flags],
-        cwd=REPOSITORY,
-        env={**bare_environment(tmp_path), **environment},
-        capture_output=True,
-        check=False,
-        text=True,
-        timeout=60,
-    )
+def refused(run, *flags, **environment):
+    """What `adapter serve` said that did not start; it ends before it changes anything in this process."""
+    done = run("serve", "--port", "0", *flags, env=environment)
+    assert done.exit_code == 1, done.exception
+    assert isinstance(done.exception, SystemExit)
+    assert "base_url" not in done.stdout
+    return done.stderr
 
 
-def test_a_server_for_others_does_not_start_without_a_key_for_gemini(tmp_path):
-    done = serve(tmp_path, "--host", "0.0.0.0", ADAPTER_CLIENT_KEYS="a", GEMINI_API_KEY="")
-    assert done.returncode == 1
-    assert "GEMINI_API_KEY" in done.stderr
-    assert "Traceback" not in done.stderr
+def test_a_server_for_others_does_not_start_without_a_key_for_gemini(run):
+    said = refused(run, "--host", "0.0.0.0", ADAPTER_CLIENT_KEYS="a", GEMINI_API_KEY="")
+    assert "GEMINI_API_KEY" in said
 
 
 def test_invented_answers_that_others_get_are_warned_of(tmp_path):
@@ -316,7 +310,7 @@ def test_without_a_key_the_emulator_answers_and_every_answer_says_so(tmp_path):
     assert answer["choices"][0]["message"]["content"]
 
 
-def test_the_first_lines_say_what_answers_and_where(tmp_path):
+def test_the_first_lines_say_what_answers_and_where_and_their_address_alone_opens_the_page(tmp_path):
     """Port 0 is any free one: the lines name it, and the example in them runs."""
     command = [sys.executable, "-m", "adapter", "serve", "--port", "0"]
     with subprocess.Popen(
@@ -325,6 +319,12 @@ def test_the_first_lines_say_what_answers_and_where(tmp_path):
         try:
             lines = [process.stdout.readline() for _ in range(8)]
             answer = subprocess.run(["bash", "-c", lines[5]], capture_output=True, check=True, timeout=PATIENCE)
+            url = lines[3].split()[1]
+            with urllib.request.urlopen(url.replace("/?", "/inspector/exchanges?"), timeout=PATIENCE) as response:
+                opened = response.status
+            with pytest.raises(urllib.error.HTTPError) as forbidden:
+                urllib.request.urlopen(url.partition("?")[0] + "inspector/exchanges", timeout=PATIENCE)
+            forbidden.value.close()
         finally:
             process.terminate()
             process.stdout.close()
@@ -333,6 +333,8 @@ def test_the_first_lines_say_what_answers_and_where(tmp_path):
     assert lines[2].endswith("/v1\n")
     assert "Answers are invented." in lines[7]
     assert json.loads(answer.stdout)["output"][0]["content"]
+    assert "?token=" in url
+    assert (opened, forbidden.value.code) == (200, 403)
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
@@ -355,18 +357,16 @@ def test_a_port_in_use_is_said_before_anything_is_promised(tmp_path, workers):
     assert "base_url" not in result.stdout
 
 
-def test_localhost_is_both_loopback_addresses(tmp_path):
-    with adapter(tmp_path, "--host", "localhost") as live:
+def test_localhost_is_both_loopback_addresses_and_an_interrupt_ends_the_server_without_a_traceback(tmp_path):
+    with adapter(tmp_path, "--host", "localhost", stderr=subprocess.PIPE, text=True) as live:
         port = live.url.rpartition(":")[2]
         for address in ("127.0.0.1", "[::1]") if _has_address("::1") else ("127.0.0.1",):
-            with urllib.request.urlopen(f"http://{address}:{port}/healthz", timeout=20) as response:
+            with urllib.request.urlopen(f"http://{address}:{port}/healthz", timeout=PATIENCE) as response:
                 assert response.status == 200
-
-
-def test_an_interrupt_ends_the_server_without_a_traceback(tmp_path):
-    with adapter(tmp_path) as live:
         live.process.send_signal(signal.SIGINT)
         assert live.process.wait(PATIENCE) == 0
+        assert "Traceback" not in live.process.stderr.read()
+        live.process.stderr.close()
 
 
 def test_the_emulator_also_stands_for_a_relay(tmp_path):
@@ -397,35 +397,12 @@ def blocked(tmp_path):
 
 
 @pytest.mark.parametrize("where", ["memory", "a file that cannot be made", "a home that is none"])
-def test_several_workers_do_not_start_without_a_store_that_they_share(tmp_path, where):
+def test_several_workers_do_not_start_without_a_store_that_they_share(run, tmp_path, where):
     file = blocked(tmp_path)
     flags = {"memory": ["--store", "memory"], "a file that cannot be made": ["--store", file]}.get(where, [])
     home = file.removeprefix("sqlite:")
-    done = serve(tmp_path, "--workers", "2", *flags, XDG_STATE_HOME="", HOME=home)
-    assert done.returncode == 1
-    assert "that they share" in done.stderr
-    assert "Traceback" not in done.stderr
-    assert "base_url" not in done.stdout
-
-
-def test_the_printed_address_opens_the_page_and_no_other_does(tmp_path):
-    command = [sys.executable, "-m", "adapter", "serve", "--port", "0"]
-    with subprocess.Popen(
-        command, cwd=REPOSITORY, env=bare_environment(tmp_path), stdout=subprocess.PIPE, text=True
-    ) as process:
-        try:
-            lines = [process.stdout.readline() for _ in range(4)]
-            url = lines[3].split()[1]
-            with urllib.request.urlopen(url.replace("/?", "/inspector/exchanges?"), timeout=20) as response:
-                opened = response.status
-            with pytest.raises(urllib.error.HTTPError) as refused:
-                urllib.request.urlopen(url.partition("?")[0] + "inspector/exchanges", timeout=20)
-            refused.value.close()
-        finally:
-            process.terminate()
-            process.stdout.close()
-    assert "?token=" in url
-    assert (opened, refused.value.code) == (200, 403)
+    said = refused(run, "--workers", "2", *flags, XDG_STATE_HOME="", HOME=home)
+    assert "that they share" in said
 
 
 def test_a_store_that_cannot_be_written_is_warned_of(tmp_path):
@@ -446,13 +423,7 @@ def test_the_emulator_serves_alone(tmp_path):
         body = json.dumps({"contents": [{"parts": [{"text": "hi"}]}]}).encode()
         url = f"http://127.0.0.1:{port}/v1beta/models/gemini-3.5-flash:generateContent"
         request = urllib.request.Request(url, body, {"x-goog-api-key": "any"})
-        for _ in range(200):
-            try:
-                with urllib.request.urlopen(request, timeout=PATIENCE) as response:
-                    answer = json.load(response)
-                break
-            except OSError:
-                time.sleep(0.05)
+        answer = wait_for(request, process)
     finally:
         process.terminate()
         process.wait(PATIENCE)

@@ -4,7 +4,6 @@ Counted is the CPU of the whole process: a decoder in a thread keeps the interpr
 """
 
 import asyncio
-import gc
 import json
 import time
 
@@ -29,7 +28,6 @@ def app():
     made.open()
     settle()
     yield made
-    gc.unfreeze()
     made.close()
 
 

@@ -6,6 +6,8 @@ import re
 import subprocess
 import sys
 
+import pytest
+
 from tests.support.live import bare_environment
 from tests.support.paths import REPOSITORY
 
@@ -13,6 +15,7 @@ GUIDE = (REPOSITORY / "docs" / "migration.md").read_text()
 BLOCKS = re.findall(r"^```sh\n(.*?)^```", GUIDE, re.DOTALL | re.MULTILINE)
 
 
+@pytest.mark.install
 def test_the_guide_goes_through(tmp_path):
     programs = tmp_path / ".venv" / "bin"
     programs.mkdir(parents=True)

@@ -15,7 +15,7 @@ from tests.support.recordings import ROOT
 from tests.support.size import IS_LARGE
 from tests.tools.traffic import write
 
-REQUESTS = 100_000 if IS_LARGE else 1_500
+REQUESTS = 100_000 if IS_LARGE else 400
 MOST_MEGABYTES = 500
 PROCESSES = 2
 
@@ -49,34 +49,45 @@ def test_memory_is_bounded_however_large_a_recording_is(tmp_path):
     assert document["requests"] + sum(document["others"].values()) + sum(document["unreadable"].values()) == REQUESTS
 
 
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from adapter.cli import main
+from adapter.report import run
+
+def save_and_die(self, path, save=run.ReportRun._save):
+    save(self, path)
+    tasks = Path(f"/proc/{os.getpid()}/task").iterdir()
+    print(*[(task / "children").read_text() for task in tasks], flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+run.SAVED_EVERY = 2
+run.ReportRun._save = save_and_die
+main(sys.argv[1:])
+"""
+"""Prints its children and kills itself once something is saved."""
+
+
 def test_a_killed_run_goes_on_from_what_it_saved_and_leaves_no_process(tmp_path):
     recording, whole, resumed = tmp_path / "traffic.jsonl", tmp_path / "whole.json", tmp_path / "resumed.json"
-    write(1_500, recording)
+    write(REQUESTS, recording)
     program, saved = [sys.executable, "-m", "adapter"], tmp_path / "saved"
     environment = bare_environment(tmp_path)
-    subprocess.run([*program, *command(recording, whole)], check=True, capture_output=True, env=environment)
-    running = subprocess.Popen(
-        [*program, *command(recording, resumed, "--saved", str(saved))],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        env=environment,
+    alone = command(recording, whole, "--processes", "1")
+    subprocess.run([*program, *alone], check=True, capture_output=True, env=environment)
+    again = command(recording, resumed, "--saved", str(saved))
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED, *again], check=False, capture_output=True, env=environment, text=True
     )
-    wait_until(saved.exists, "a saved run")
-    workers = children_of(running.pid)
-    running.send_signal(signal.SIGKILL)
-    running.wait()
-    assert len(workers) >= PROCESSES
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    assert saved.exists()
     assert not resumed.exists()
+    workers = list(map(int, killed.stdout.split()))
+    assert len(workers) >= PROCESSES
     wait_until(lambda: not any(map(is_alive, workers)), "the workers' end")
-    again = [*program, *command(recording, resumed, "--saved", str(saved))]
-    subprocess.run(again, check=True, capture_output=True, env=environment)
+    subprocess.run([*program, *again], check=True, capture_output=True, env=environment)
     assert json.loads(resumed.read_text()) == json.loads(whole.read_text())
     assert not saved.exists()
-
-
-def children_of(process: int) -> list[int]:
-    tasks = Path(f"/proc/{process}/task").iterdir()
-    return [int(child) for task in tasks for child in (task / "children").read_text().split()]
 
 
 def is_alive(process: int) -> bool:

@@ -47,8 +47,8 @@ def bare_environment(state: Path) -> dict[str, str]:
     return {**keep, "XDG_STATE_HOME": str(state)}
 
 
-def wait_for(url: str, process: subprocess.Popen[Any]) -> dict[str, Any]:
-    """The JSON that a URL answers, once it does."""
+def wait_for(url: str | urllib.request.Request, process: subprocess.Popen[Any]) -> dict[str, Any]:
+    """The JSON that a URL, or a request, is answered with, once there is an answer."""
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         assert process.poll() is None, f"the server ended with {process.returncode}"
@@ -58,7 +58,8 @@ def wait_for(url: str, process: subprocess.Popen[Any]) -> dict[str, Any]:
                 return found
         except OSError:
             time.sleep(0.05)
-    raise AssertionError(f"no answer from {url} in {PATIENCE:.0f} s")
+    asked = url if isinstance(url, str) else url.full_url
+    raise AssertionError(f"no answer from {asked} in {PATIENCE:.0f} s")
 
 
 @contextmanager
