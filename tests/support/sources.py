@@ -70,8 +70,8 @@ def _note_call(node: ast.Call, source: Source) -> None:
             source.calls.append((name, node.lineno))
         case ast.Attribute(value=ast.Name(id="extras"), attr="load"):
             first = node.args[0]
-            name = first.value if isinstance(first, ast.Constant) and isinstance(first.value, str) else None
-            source.loaded.append((name, node.lineno))
+            loaded = first.value if isinstance(first, ast.Constant) and isinstance(first.value, str) else None
+            source.loaded.append((loaded, node.lineno))
 
 
 def _first_line(node: ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) -> str:
