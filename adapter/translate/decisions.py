@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 import msgspec
 
 from adapter.translate.answer.reply import policy_error, refusal_text
-from adapter.translate.core.capabilities import ModelCapabilities, ServedModel, alias_notes
-from adapter.translate.core.context import Context, Options
+from adapter.translate.core.capabilities import ServedModel, alias_notes
+from adapter.translate.core.context import EndpointContext, Options
 from adapter.translate.core.errors import AnswerError
 from adapter.translate.core.kinds import Kinds
 from adapter.translate.core.notes import Fate, Note, Rejected, unknown_notes
@@ -28,7 +28,6 @@ from adapter.wire.gemini.decisions import (
     GivenAnswer,
 )
 from adapter.wire.gemini.generate import UsageMetadata
-from adapter.wire.openai.chat_request import ChatCompletionRequest
 from adapter.wire.openai.decisions import (
     ChoiceAnswer,
     Decision,
@@ -56,22 +55,10 @@ LEAST_SURE, MOST_SURE = 0.01, 0.99
 """Where Gemini clips the probability that something is so (google-genai 3.6.1, NoulAnswer)."""
 
 
-class DecisionContext(msgspec.Struct, frozen=True, kw_only=True):
-    """One request's world. `served` is the model that its name stands for."""
+class DecisionContext(EndpointContext, frozen=True, kw_only=True):
+    """One request's world."""
 
     request: DecisionRequest
-    served: ServedModel
-    options: Options = Options()
-
-    @property
-    def model(self) -> str:
-        """Gemini's model."""
-        return self.served.model
-
-    @property
-    def capabilities(self) -> ModelCapabilities:
-        """What it can do."""
-        return self.served.row
 
 
 class DecisionPlan(msgspec.Struct, frozen=True):
@@ -97,7 +84,7 @@ def to_gemini(context: DecisionContext, unknown: Mapping[str, msgspec.Raw] = {})
     request = context.request
     notes = [*alias_notes(request.model, context.served), *unknown_notes(unknown)]
     _other_fields(request, notes)
-    value = evidence_of(request.input, _as_chat(context), notes)
+    value = evidence_of(request.input, context.as_chat(), notes)
     if not 1 <= len(request.questions) <= MAX_QUESTIONS:
         raise Rejected("questions", "limit-exceeded", f"1 to {MAX_QUESTIONS} questions are answered in one request")
     asked = [_question(one, f"questions[{index}]", notes) for index, one in enumerate(request.questions)]
@@ -124,12 +111,6 @@ def anchors_of(request: DecisionRequest, plan: DecisionPlan) -> Iterator[Anchor]
         yield from (Anchor(f"{path}.choices[{place}]", f"{at}/criteria/{escaped(id_)}") for place, id_ in choices)
         levels = range(len(one.levels or ()))
         yield from (Anchor(f"{path}.levels[{place}]", f"{at}/criteria/{place}") for place in levels)
-
-
-def _as_chat(context: DecisionContext) -> Context:
-    """The world of a chat, in which content parts are translated."""
-    chat = ChatCompletionRequest(model=context.model, messages=[])
-    return Context(request=chat, capabilities=context.capabilities, options=context.options)
 
 
 def check_model(served: ServedModel, options: Options) -> None:

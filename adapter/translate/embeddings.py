@@ -6,8 +6,7 @@ from typing import Any
 import msgspec
 import orjson
 
-from adapter.translate.core.capabilities import ModelCapabilities, ServedModel
-from adapter.translate.core.context import Context, Options
+from adapter.translate.core.context import EndpointContext
 from adapter.translate.core.errors import AnswerError
 from adapter.translate.core.notes import Fate, Note, Rejected, unknown_notes
 from adapter.translate.core.rules import camel
@@ -18,7 +17,7 @@ from adapter.translate.request.content_parts import parts_of, sources_of
 from adapter.translate.token_arrays import Detokenize, text_of_tokens
 from adapter.wire.base import present
 from adapter.wire.gemini.content import Content, Part
-from adapter.wire.openai.chat_request import ChatCompletionRequest, ContentPart
+from adapter.wire.openai.chat_request import ContentPart
 from adapter.wire.openai.embeddings import Embedding, EmbeddingList, EmbeddingRequest, EmbeddingUsage
 
 MAX_INPUTS = 2_048
@@ -37,23 +36,11 @@ _ENCODINGS = ("float", _BASE64)
 InputItem = str | int | list[int | ContentPart] | ContentPart
 
 
-class EmbeddingContext(msgspec.Struct, frozen=True, kw_only=True):
-    """One request's world. `served` is the model that its name stands for; `detokenize` reads OpenAI's tokens."""
+class EmbeddingContext(EndpointContext, frozen=True, kw_only=True):
+    """One request's world. `detokenize` reads OpenAI's tokens."""
 
     request: EmbeddingRequest
-    served: ServedModel
-    options: Options = Options()
     detokenize: Detokenize | None = None
-
-    @property
-    def model(self) -> str:
-        """Gemini's model."""
-        return self.served.model
-
-    @property
-    def capabilities(self) -> ModelCapabilities:
-        """What it can do."""
-        return self.served.row
 
 
 class EmbeddingPlan(msgspec.Struct, frozen=True):
@@ -170,16 +157,10 @@ def _media(parts: list[ContentPart], path: str, context: EmbeddingContext, notes
         raise Rejected(
             path, "content-unsupported", f"{context.model} embeds texts alone: gemini-embedding-2 takes media"
         )
-    found = parts_of(parts, path, _as_chat(context), notes)
+    found = parts_of(parts, path, context.as_chat(), notes)
     if not found:
         raise Rejected(path, "value-missing", "an empty text has no vector")
     return found
-
-
-def _as_chat(context: EmbeddingContext) -> Context:
-    """The world of a chat, in which content parts are translated."""
-    chat = ChatCompletionRequest(model=context.model, messages=[])
-    return Context(request=chat, capabilities=context.capabilities, options=context.options)
 
 
 def _task(context: EmbeddingContext, notes: list[Note]) -> Task:
@@ -291,7 +272,7 @@ def _sources_of_inputs(context: EmbeddingContext) -> Iterator[list[str]]:
     for index, item in enumerate(value):
         path = f"input[{index}]"
         if isinstance(item, list) and any(isinstance(one, ContentPart) for one in item):
-            yield sources_of([one for one in item if isinstance(one, ContentPart)], path, _as_chat(context))
+            yield sources_of([one for one in item if isinstance(one, ContentPart)], path, context.as_chat())
         else:
             yield [path]
 

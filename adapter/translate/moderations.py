@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from adapter.translate.core.capabilities import ModelCapabilities, ServedModel, alias_notes
-from adapter.translate.core.context import Context, Options
+from adapter.translate.core.capabilities import alias_notes
+from adapter.translate.core.context import EndpointContext
 from adapter.translate.core.errors import AnswerError
 from adapter.translate.core.notes import Fate, Note, Rejected, unknown_notes
 from adapter.translate.decision_input import block_of
@@ -27,7 +27,7 @@ from adapter.wire.gemini.generate import (
     SafetyRating,
     SafetySetting,
 )
-from adapter.wire.openai.chat_request import ChatCompletionRequest, ContentPart
+from adapter.wire.openai.chat_request import ContentPart
 from adapter.wire.openai.moderations import Moderation, ModerationPart, ModerationRequest, ModerationResult
 
 DEFAULT_MODEL = "omni-moderation-latest"
@@ -98,22 +98,10 @@ _UNTOLD = "illicit"
 """The category of an input that Gemini blocks without telling why: something has to be flagged."""
 
 
-class ModerationContext(msgspec.Struct, frozen=True, kw_only=True):
-    """One request's world. `served` is the model that its name stands for."""
+class ModerationContext(EndpointContext, frozen=True, kw_only=True):
+    """One request's world."""
 
     request: ModerationRequest
-    served: ServedModel
-    options: Options = Options()
-
-    @property
-    def model(self) -> str:
-        """Gemini's model."""
-        return self.served.model
-
-    @property
-    def capabilities(self) -> ModelCapabilities:
-        """What it can do."""
-        return self.served.row
 
     @property
     def has_decisions(self) -> bool:
@@ -192,12 +180,8 @@ def _content(parts: list[ModerationPart], context: ModerationContext, notes: lis
     for index, one in enumerate(parts):
         if one.type not in ("text", "image_url"):
             raise Rejected(f"input[{index}].type", "content-unsupported", f"no part of type {one.type!r} is judged")
-    chat = Context(
-        request=ChatCompletionRequest(model=context.model, messages=[]),
-        capabilities=context.capabilities,
-        options=context.options,
-    )
     asked = [ContentPart(type=one.type, text=one.text, image_url=one.image_url) for one in parts]
+    chat = context.as_chat()
     found = parts_of(asked, "input", chat, notes)
     if not found:
         raise Rejected("input", "value-missing", "an empty text cannot be judged")

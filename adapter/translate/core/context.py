@@ -5,7 +5,7 @@ from typing import Literal
 
 import msgspec
 
-from adapter.translate.core.capabilities import ModelCapabilities, Platform
+from adapter.translate.core.capabilities import ModelCapabilities, Platform, ServedModel
 from adapter.translate.signatures.history import History
 from adapter.wire.gemini.generate import SafetySetting
 from adapter.wire.limits import DEFAULTS, Limits
@@ -63,6 +63,28 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     def known(self) -> History:
         """What is known of the history; of one that nobody looked up, nothing."""
         return self.history if self.history is not None else History(self.request)
+
+
+class EndpointContext(msgspec.Struct, frozen=True, kw_only=True):
+    """One request's world at an endpoint beside chat. `served` is the model that its name stands for."""
+
+    served: ServedModel
+    options: Options = Options()
+
+    @property
+    def model(self) -> str:
+        """Gemini's model."""
+        return self.served.model
+
+    @property
+    def capabilities(self) -> ModelCapabilities:
+        """What it can do."""
+        return self.served.row
+
+    def as_chat(self) -> Context:
+        """The world of a chat, in which content parts are translated."""
+        chat = ChatCompletionRequest(model=self.model, messages=[])
+        return Context(request=chat, capabilities=self.capabilities, options=self.options)
 
 
 class Stamp(msgspec.Struct, frozen=True, kw_only=True):
