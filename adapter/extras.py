@@ -16,6 +16,7 @@ MODULES = {
     "telemetry": ("opentelemetry.sdk", "opentelemetry.exporter.otlp.proto.http"),
     "tokens": ("tiktoken",),
     "websocket": ("websockets",),
+    "audio": ("av",),
 }
 """Extras, and the modules that each brings (pyproject.toml)."""
 

@@ -23,6 +23,7 @@ SUITES = (
     "images",
     "image_edits",
     "image_variations",
+    "speech",
 )
 
 PATHS = {
@@ -35,6 +36,7 @@ PATHS = {
     "images": "images/generations",
     "image_edits": "images/edits",
     "image_variations": "images/variations",
+    "speech": "audio/speech",
 }
 """Where the requests of a suite go, below the base URL, if not to `chat/completions`."""
 
@@ -126,10 +128,10 @@ class Turn(Form):
         token = body.get("continuationToken")
         return next((one for one in self.further if one.token == token), self)
 
-    def pieces(self, body: Mapping[str, Any] = {}, *, whole: bool = False) -> list[bytes]:
+    def pieces(self, body: Mapping[str, Any] = {}, *, streamed: bool | None = None) -> list[bytes]:
         """Gemini's answer to a request, as it goes over the wire; a case about the request alone gets a short one.
 
-        `whole`: Gemini is asked for a whole answer, although the client may want a stream.
+        `streamed`: whether Gemini is asked for a stream, where the client's request does not tell.
         """
         said = self.said(body)
         if said.events is not None:
@@ -137,8 +139,8 @@ class Turn(Form):
         answer = msgspec.json.encode(OK if said.answer is None else said.answer)
         if isinstance(said.answer, str):
             return [said.answer.encode()]
-        streamed = self.request.get("stream") is True and said.status == 200 and not whole
-        return [b"data: " + answer + b"\r\n\r\n"] if streamed else [answer]
+        as_events = (self.request.get("stream") is True) if streamed is None else streamed
+        return [b"data: " + answer + b"\r\n\r\n"] if as_events and said.status == 200 else [answer]
 
 
 class Case(Form):

@@ -17,6 +17,8 @@ from starlette.routing import Route
 
 from conformance.cases import Turn
 
+_STREAMED = {"generateContent": False, "streamGenerateContent": True}
+
 
 class ScriptedGemini:
     """`turn` is what is played; `bodies` and `paths` are what came since it was set."""
@@ -44,7 +46,7 @@ class ScriptedGemini:
 
     def _pieces(self, request: Request) -> list[bytes]:
         assert self._turn is not None
-        return self._turn.pieces(self.bodies[-1], whole=request.url.path.endswith(":generateContent"))
+        return self._turn.pieces(self.bodies[-1], streamed=_STREAMED.get(request.url.path.rpartition(":")[2]))
 
     async def _events(self, pieces: list[bytes]) -> AsyncIterator[bytes]:
         for piece in pieces:

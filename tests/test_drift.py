@@ -13,6 +13,7 @@ from openai.types import (
     ImageEditCompletedEvent,
     ImageGenCompletedEvent,
     Upload,
+    audio,
     decision,
     decision_create_params,
     image_edit_params,
@@ -34,7 +35,7 @@ from openai.types.responses import response_create_params, response_input_item_p
 from openai.types.responses.response_stream_event import ResponseStreamEvent
 
 from adapter.wire.gemini import content, generate
-from adapter.wire.openai import chat_answer, chat_request, decisions, files, images, response_events, responses
+from adapter.wire.openai import chat_answer, chat_request, decisions, files, images, response_events, responses, speech
 
 REQUEST = {
     "ChatCompletionRequest": (chat_request.ChatCompletionRequest, CompletionCreateParamsNonStreaming),
@@ -68,6 +69,8 @@ REQUEST |= {
     f"evidence: {theirs.__name__}": (decisions.DecisionItem, theirs)
     for theirs in get_args(decision_create_params.InputUnionMember1)
 }
+
+REQUEST |= {"SpeechRequest": (speech.SpeechRequest, audio.SpeechCreateParams)}
 
 REQUEST |= {
     "UploadRequest": (files.UploadRequest, upload_create_params.UploadCreateParams),

@@ -1,6 +1,7 @@
 """The endpoints for images and sounds, a part of the one list of endpoints (`adapter/server/routes.py`)."""
 
 from adapter.server.endpoints.images import create_image, create_image_edit, create_image_variation
+from adapter.server.endpoints.speech import create_speech
 from adapter.server.pipeline.endpoint import SENDING, Endpoint, Endpoints, max_upload
 from adapter.wire.openai.images import (
     ImageEditCompleted,
@@ -10,6 +11,7 @@ from adapter.wire.openai.images import (
     ImagesResponse,
     ImageVariationRequest,
 )
+from adapter.wire.openai.speech import SpeechAudioDelta, SpeechAudioDone, SpeechRequest
 
 MEDIA: Endpoints = (
     Endpoint(
@@ -53,5 +55,19 @@ MEDIA: Endpoints = (
         is_rated=True,
         takes_form=ImageVariationRequest,
         max_body=max_upload,
+    ),
+    Endpoint(
+        method="POST",
+        path="/v1/audio/speech",
+        handler=create_speech,
+        name="createSpeech",
+        summary="Speak a text: sound as it is made, as a file or as events.",
+        takes=SpeechRequest,
+        gives=bytes,
+        gives_bytes=True,
+        streams=SpeechAudioDelta | SpeechAudioDone,
+        fails=SENDING,
+        asks_gemini=True,
+        is_rated=True,
     ),
 )

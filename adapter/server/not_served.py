@@ -67,8 +67,8 @@ _ROWS: tuple[tuple[str, tuple[str, ...]], ...] = (
         ("/v1/vector_stores", "/v1/vector_stores/{rest:path}"),
     ),
     (
-        "Speech and transcription are not served here as endpoints: a chat model answers with audio (modalities) and "
-        "hears input_audio in /v1/chat/completions.",
+        "Transcription and voices are not served here as endpoints: a chat model hears input_audio in "
+        "/v1/chat/completions.",
         ("/v1/audio/{rest:path}",),
     ),
     (

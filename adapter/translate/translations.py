@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, TypeVar
 import msgspec
 import orjson
 
-from adapter.translate import completions, decisions, embeddings, images, moderations
+from adapter.translate import completions, decisions, embeddings, images, moderations, speech
 from adapter.translate.core.capabilities import ServedModel
 from adapter.translate.core.context import Options
 from adapter.translate.core.notes import Note, Rejected
@@ -20,6 +20,7 @@ from adapter.translate.images import ImageContext
 from adapter.translate.ledger import Anchor, LedgerEntry, ledger_of
 from adapter.translate.moderations import ModerationContext
 from adapter.translate.plan import PLANNERS, Plan, endpoint_of, plan
+from adapter.translate.speech import SpeechContext
 from adapter.translate.targets import anchors_of
 from adapter.translate.token_arrays import Detokenize
 from adapter.wire.base import decode, encode
@@ -28,6 +29,7 @@ from adapter.wire.openai.decisions import DecisionRequest
 from adapter.wire.openai.embeddings import EmbeddingRequest
 from adapter.wire.openai.images import ImageEditRequest, ImageRequest, ImageVariationRequest
 from adapter.wire.openai.moderations import ModerationRequest
+from adapter.wire.openai.speech import SpeechRequest
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -174,6 +176,14 @@ def _draw(request: msgspec.Struct, unknown: Unknown, served: ServedModel, option
     return Translation(served, "generateContent", [made.body], made.notes, anchors, made.calls)
 
 
+def _speak(request: msgspec.Struct, unknown: Unknown, served: ServedModel, options: Options) -> Translation:
+    """A long text is spoken by several calls."""
+    assert isinstance(request, SpeechRequest)
+    made = speech.to_gemini(SpeechContext(request=request, served=served, options=options), unknown)
+    anchors = partial(_anchors_of_others, speech.anchors_of, request, made)
+    return Translation(served, "streamGenerateContent", list(made.bodies), made.notes, anchors, len(made.bodies))
+
+
 def endpoints(detokenize: Detokenize | None) -> Mapping[str, Endpoint]:
     """The endpoints whose requests are translated, by path. `detokenize` reads prompts that are token numbers."""
     return {
@@ -184,6 +194,7 @@ def endpoints(detokenize: Detokenize | None) -> Mapping[str, Endpoint]:
         "/v1/images/generations": Endpoint(ImageRequest, _draw, images.DEFAULT_MODEL),
         "/v1/images/edits": Endpoint(ImageEditRequest, _draw, images.DEFAULT_MODEL),
         "/v1/images/variations": Endpoint(ImageVariationRequest, _draw, images.DEFAULT_MODEL),
+        "/v1/audio/speech": Endpoint(SpeechRequest, _speak),
     } | {path: Endpoint(planner.request, partial(_generate, planner.plan)) for path, planner in PLANNERS.items()}
 
 
@@ -202,6 +213,8 @@ def endpoint_of_body(body: Mapping[str, Any]) -> str:
     fields, model = set(body), str(body.get("model", ""))
     if "questions" in fields:
         return "/v1/decisions"
+    if "input" in fields and {"voice", "speakers", "response_format"} & fields:
+        return "/v1/audio/speech"
     if {"image", "images"} & fields:
         return "/v1/images/edits" if "prompt" in fields else "/v1/images/variations"
     if "prompt" in fields and ("image" in model or model.startswith("dall-e")):

@@ -3,6 +3,7 @@
 # mypy: allow-untyped-defs, allow-untyped-calls, disable-error-code="var-annotated"
 
 import asyncio
+import base64
 from typing import Any
 
 import msgspec
@@ -20,7 +21,7 @@ from adapter.server.pipeline.service import DECODING_ERRORS
 from adapter.server.state.not_stored import item_not_stored
 from adapter.server.state.stored_objects import Past
 from adapter.store.shared.base import combine
-from adapter.translate import chat, completions, decisions, embeddings, image_answers, images, moderations
+from adapter.translate import chat, completions, decisions, embeddings, image_answers, images, moderations, speech
 from adapter.translate.answer import continuation
 from adapter.translate.answer.continuation import Continuation, unfinished
 from adapter.translate.answer.parallel_choices import Fanout
@@ -37,6 +38,7 @@ from adapter.translate.responses.compaction import asking, compacted
 from adapter.translate.responses.input_items import type_of
 from adapter.translate.responses.stored_items import without_repeats
 from adapter.translate.signatures.history import look_up
+from adapter.translate.speech import SpeechContext
 from adapter.upstream.answers import EventReader, Reply, read_message, read_reply
 from adapter.upstream.errors import UpstreamError, from_answer
 from adapter.upstream.sse import EventDecoder
@@ -50,6 +52,7 @@ from adapter.wire.openai.embeddings import EmbeddingRequest
 from adapter.wire.openai.images import ImageEditRequest, ImageRequest, ImageVariationRequest
 from adapter.wire.openai.moderations import ModerationRequest
 from adapter.wire.openai.responses import InputItem, ResponsesRequest
+from adapter.wire.openai.speech import SpeechAudioDelta, SpeechAudioDone, SpeechRequest
 from adapter.wire.signatures import Signature
 from conformance.cases import all_cases
 from conformance.clients import CLIENTS, fill
@@ -410,7 +413,7 @@ class ImagesCore(Core):
         self.notes = lines(plan.notes)
         ledger.check(plan.notes, Strictness(self.settings.strict), self.settings.notes)
         self.ask(orjson.loads(encode(plan.body)), f"{served.model}:generateContent", plan.calls, "generateContent")
-        pieces = b"".join(turn.pieces(whole=True))
+        pieces = b"".join(turn.pieces(streamed=False))
         if turn.status != 200:
             raise from_answer(turn.status, {}, pieces)
         answers = [decode(pieces, GenerateContentResponse)[0] for _ in range(plan.calls)]
@@ -425,6 +428,38 @@ class ImagesCore(Core):
         answer = orjson.loads(encode(image_answers.answer_of(drawn, usage, plan, 1_700_000_000)))
         oracles.check_images(answer)
         return self.observed(200, answer, {})
+
+
+class SpeechCore(Core):
+    """The way through a request for speech; only samples are made."""
+
+    def serve(self, turn, body, number):
+        try:
+            request, unknown = decode(body, SpeechRequest)
+        except DECODING_ERRORS as error:
+            raise malformed(error) from None
+        names = settings.catalogue(self.settings, self.case.day)
+        served = settings.find_served_model(request.model, names, self.case.endpoint)
+        plan = speech.to_gemini(
+            SpeechContext(request=request, served=served, options=settings.options(self.settings)), unknown
+        )
+        self.notes = lines(plan.notes)
+        ledger.check(plan.notes, Strictness(self.settings.strict), self.settings.notes)
+        reader, samples, bodies, paths = speech.SpeechReader(), [], [], []
+        for one in plan.bodies:
+            self.ask(orjson.loads(encode(one)), f"{served.model}:streamGenerateContent", 1, "streamGenerateContent")
+            bodies, paths = [*bodies, *self.bodies], [*paths, *self.paths]
+            pieces = turn.pieces(streamed=True)
+            if turn.status != 200:
+                raise from_answer(turn.status, {}, b"".join(pieces))
+            samples += [reader.feed(reply.response) for reply in replies_of(pieces, 1)]
+            samples.append(reader.end_call())
+        self.bodies, self.paths, self.reply_notes = bodies, paths, []
+        deltas = [SpeechAudioDelta(audio=base64.b64encode(one).decode()) for one in samples if one]
+        events = [orjson.loads(encode(one)) for one in (*deltas, SpeechAudioDone(usage=reader.usage()))]
+        if not plan.as_events:
+            return self.observed(200, {}, {})
+        return self.observed(200, None, {}, events, done=True)
 
 
 class CompletionsCore(Core):
@@ -481,6 +516,7 @@ CORES = {
     "images": ImagesCore,
     "image_edits": ImagesCore,
     "image_variations": ImagesCore,
+    "speech": SpeechCore,
 }
 
 

@@ -12,6 +12,7 @@ from adapter.translate.translations import PATHS, endpoint_at, endpoint_of_body,
 from adapter.wire.base import encode
 
 DECIDES = {"output": ("DECISION",)}
+SPEAKS = {"output": ("AUDIO",)}
 DRAWS = {"output": ("TEXT", "IMAGE")}
 IMAGE = "data:image/png;base64,AAAA"
 
@@ -35,6 +36,7 @@ REQUESTS: dict[str, tuple[dict[str, Any], dict[str, Any], str, int]] = {
     "/v1/images/generations": ({"prompt": "a cat", "n": 2, "user": "me"}, DRAWS, "generateContent", 1),
     "/v1/images/edits": ({"prompt": "a cat", "image": IMAGE, "user": "me"}, DRAWS, "generateContent", 1),
     "/v1/images/variations": ({"image": IMAGE, "user": "me"}, DRAWS, "generateContent", 1),
+    "/v1/audio/speech": ({"input": "hi", "voice": "alloy", "new": 1}, SPEAKS, "streamGenerateContent", 1),
 }
 
 
@@ -80,6 +82,7 @@ HALVES: dict[str, tuple[str, str]] = {
     ),
     "/v1/moderations": ('{"input": "a\\ud83d"', "input"),
     "/v1/images/generations": ('{"prompt": "a\\ud83d"', "prompt"),
+    "/v1/audio/speech": ('{"input": "a\\ud83d"', "input"),
 }
 
 

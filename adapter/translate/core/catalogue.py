@@ -16,6 +16,10 @@ _BREAKS = {
         "The conversation is read and does not grow: nothing is stored for it.",
         "Send store: true, or carry the items yourself.",
     ),
+    "encoder-missing": (
+        "The server has no encoder for this format of sound.",
+        "Ask for mp3, wav or pcm, or let the operator install the extra.",
+    ),
     "fields-contradict": ("Two fields ask for different values of one Gemini setting.", "Send one of them."),
     "file-store-unknown": (
         "The store to search is not one of Gemini's.",
@@ -296,6 +300,15 @@ _CHANGES_ANSWERS = {
     "signature-stand-in": (
         "No thought signature is known for a call: the documented stand-in is sent.",
         "Send extra_content back, or keep the call ids and share the store.",
+    ),
+    "speech-in-parts": (
+        "A long text is spoken by several calls, cut at sentences: the voice may change a little between them.",
+        "Send shorter texts.",
+    ),
+    "speech-speed-ignored": ("Gemini has no setting for the speed of speech.", "Ask for it in the instructions."),
+    "speech-style-in-text": (
+        "The model takes no style: the instructions stand before the text, and may be spoken.",
+        "Use a model from gemini-3.8-flash-tts on.",
     ),
     "stop-sequences-cut": ("Gemini takes five stop sequences: the others are left out.", "Send at most five."),
     "suffix-as-instruction": (

@@ -21,6 +21,7 @@ from adapter.translate.core.rules import Rules, apply
 from adapter.translate.request import google_extension as google
 from adapter.translate.request import messages, thinking, tools
 from adapter.translate.schema.json_schema import ConvertedSchema, UnusableSchema, described
+from adapter.translate.voices import gemini_voice
 from adapter.wire.base import present
 from adapter.wire.gemini.generate import (
     FunctionDeclaration,
@@ -304,21 +305,6 @@ def modalities(value: list[str], context: Context) -> Outcome:
     return approximated(fragment, "modality-unavailable", f"the model gives no {missing}")
 
 
-_VOICES = {
-    "alloy": "Kore",
-    "ash": "Orus",
-    "ballad": "Charon",
-    "coral": "Leda",
-    "echo": "Puck",
-    "sage": "Aoede",
-    "shimmer": "Zephyr",
-    "verse": "Fenrir",
-    "marin": "Aoede",
-    "cedar": "Charon",
-}
-"""OpenAI's voices, and one of Gemini's prebuilt ones for each; any other name is taken for one of Gemini's."""
-
-
 def audio(value: AudioOptions, context: Context) -> Outcome:
     """The voice; Gemini speaks raw PCM, which goes into a WAV file where the client wants one."""
     if "AUDIO" not in context.capabilities.output:
@@ -331,7 +317,7 @@ def audio(value: AudioOptions, context: Context) -> Outcome:
         )
     if name is None:
         return exact(None, notes)
-    voice = _VOICES.get(name, name)
+    voice = gemini_voice(name)
     prebuilt = PrebuiltVoiceConfig(voice_name=voice)
     fragment = config(speech_config=SpeechConfig(voice_config=VoiceConfig(prebuilt_voice_config=prebuilt)))
     if voice == name:

@@ -105,6 +105,7 @@ OTHERS = {
     },
     "/v1/moderations": {"input": "hello"},
     "/v1/images/generations": {"prompt": "a cat", "size": "1536x1024", "user": "me"},
+    "/v1/audio/speech": {"model": "tts-1", "input": "hi", "voice": "alloy", "speed": 2},
 }
 
 

@@ -1,0 +1,286 @@
+"""/v1/audio/speech: a text as one stream of samples, or as several one after the other where it is long.
+
+Gemini 3.8 speaks WAV files unless it is asked for samples (`AUDIO_L16`), and takes a style; earlier models speak
+samples and know no style, so that instructions stand before the text. The client's file is made of the samples.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import msgspec
+
+from adapter.translate.answer.audio import SampleReader, content_of, is_pcm, is_wav, rate_of, read_wav
+from adapter.translate.core.capabilities import ModelCapabilities, ServedModel, alias_notes
+from adapter.translate.core.context import Options
+from adapter.translate.core.errors import AnswerError
+from adapter.translate.core.notes import Fate, Note, Rejected, unknown_notes
+from adapter.translate.ledger import Anchor
+from adapter.translate.voices import gemini_voice, is_same_voice
+from adapter.wire.base import ABSENT, encode
+from adapter.wire.gemini.content import Content, Part
+from adapter.wire.gemini.generate import (
+    GenerateContentRequest,
+    GenerateContentResponse,
+    GenerationConfig,
+    PrebuiltVoiceConfig,
+    SpeechConfig,
+    UsageMetadata,
+    VoiceConfig,
+)
+from adapter.wire.openai.speech import SpeechRequest, SpeechUsage
+
+FORMATS = {
+    "mp3": "audio/mpeg",
+    "opus": "audio/ogg",
+    "aac": "audio/aac",
+    "flac": "audio/flac",
+    "wav": "audio/wav",
+    "pcm": "audio/pcm",
+}
+"""OpenAI's formats with their media types, the default first."""
+
+PART = 4_096
+"""Characters of one call: OpenAI's limit of a request, and well below Gemini's 8,192 tokens."""
+
+MAX_PARTS = 16
+"""Calls for one request."""
+
+_SAMPLES = msgspec.Raw(b'{"audio":{"mimeType":"AUDIO_L16"}}')
+_CUTS = (re.compile(r"\n+"), re.compile(r"[.!?…。！？]+[\"'”’)]*\s*"), re.compile(r"[,;:、，]\s*"), re.compile(r"\s+"))
+"""Where a long text may be cut, the best first: lines, sentences, parts of sentences, words."""
+
+_SPEAKERS = 2
+_SLOWEST, _FASTEST = 0.25, 4
+
+
+class SpeechContext(msgspec.Struct, frozen=True, kw_only=True):
+    """One request's world. `served` is the model that its name stands for."""
+
+    request: SpeechRequest
+    served: ServedModel
+    options: Options = Options()
+
+    @property
+    def capabilities(self) -> ModelCapabilities:
+        """What the model can do."""
+        return self.served.row
+
+
+class SpeechPlan(msgspec.Struct, frozen=True):
+    """The calls, one after the other, and the form of the answer. `as_events`: pieces as events, not as one file."""
+
+    bodies: list[GenerateContentRequest]
+    notes: list[Note]
+    format: str
+    as_events: bool
+
+
+def to_gemini(context: SpeechContext, unknown: Mapping[str, msgspec.Raw] = {}) -> SpeechPlan:
+    """The calls that speak, and what became of each field. Raises `Rejected`."""
+    request = context.request
+    if "AUDIO" not in context.capabilities.output or context.capabilities.served_by:
+        raise Rejected("model", "wrong-endpoint", f"{context.served.model} does not speak here")
+    notes = [*alias_notes(request.model, context.served), *unknown_notes(unknown)]
+    config = GenerationConfig(response_modalities=["AUDIO"], speech_config=_speech_config(request, notes))
+    if context.capabilities.audio_formats:
+        config.response_format = _SAMPLES
+    texts = list(_parts(request.input))
+    if len(texts) > 1:
+        reason = f"{len(texts)} calls speak it one after the other, cut at sentences"
+        notes.append(Note("input", Fate.APPROXIMATED, "speech-in-parts", reason))
+    prefix, style = _style(context, notes)
+    bodies = [
+        GenerateContentRequest(
+            generation_config=config,
+            contents=[Content(role="user", parts=[Part(text=prefix + text, speech_metadata=style)])],
+        )
+        for text in texts
+    ]
+    settings = list(context.options.safety_settings)
+    for body in bodies:
+        body.safety_settings = settings or None
+    notes += [
+        Note("safety_settings", Fate.INJECTED, "safety-setting-added", f"{one.category}: {one.threshold}")
+        for one in settings
+    ]
+    format_ = _format(request)
+    as_events = _as_events(request)
+    _speed(request, notes)
+    return SpeechPlan(bodies, notes, format_, as_events)
+
+
+def anchors_of(request: SpeechRequest, plan: SpeechPlan) -> Iterator[Anchor]:
+    """Where the fields arrived; what says that speech is wanted belongs to its format."""
+    for call in range(len(plan.bodies)):
+        yield from (Anchor("input", f"/{call}/contents/0/{one}") for one in ("role", "parts/0/text"))
+        yield Anchor("instructions", f"/{call}/contents/0/parts/0/speechMetadata")
+        config = f"/{call}/generationConfig"
+        forms = ("responseModalities", "responseFormat")
+        yield from (Anchor("response_format", f"{config}/{one}") for one in forms)
+        yield Anchor("voice" if request.speakers is None else "speakers", f"{config}/speechConfig/voiceConfig")
+        yield Anchor("speakers", f"{config}/speechConfig/multiSpeakerVoiceConfig")
+        yield Anchor("language_code", f"{config}/speechConfig/languageCode")
+        yield Anchor("safety_settings", f"/{call}/safetySettings")
+
+
+def _parts(text: str) -> Iterator[str]:
+    """A text in parts that one call speaks. Raises `Rejected`."""
+    if not text.strip():
+        raise Rejected("input", "value-missing", "there is nothing to say")
+    if len(text) > PART * MAX_PARTS:
+        raise Rejected("input", "limit-exceeded", f"at most {PART * MAX_PARTS} characters are spoken in one request")
+    while len(text) > PART:
+        end = _cut(text)
+        # What is said of white space alone is nothing, and Gemini refuses it.
+        if text[:end].strip():
+            yield text[:end]
+        text = text[end:]
+    if text.strip():
+        yield text
+
+
+def _cut(text: str) -> int:
+    """Where to cut a text that is too long: behind the last of the best places in the second half of a part."""
+    for pattern in _CUTS:
+        ends = [found.end() for found in pattern.finditer(text, PART // 2, PART)]
+        if ends:
+            return ends[-1]
+    return PART
+
+
+def _style(context: SpeechContext, notes: list[Note]) -> tuple[str, msgspec.Raw]:
+    """How it is to be said: what stands before the text, and what stands beside it."""
+    words = context.request.instructions
+    if not words:
+        return "", ABSENT
+    if context.capabilities.audio_formats:
+        return "", msgspec.Raw(encode({"style": words}))
+    notes.append(
+        Note("instructions", Fate.APPROXIMATED, "speech-style-in-text", "the model takes no style: they stand before")
+    )
+    return f"{words}: ", ABSENT
+
+
+def _speech_config(request: SpeechRequest, notes: list[Note]) -> SpeechConfig | None:
+    config = SpeechConfig(language_code=request.language_code)
+    if request.speakers is not None:
+        config.multi_speaker_voice_config = _speakers(request, notes)
+    elif request.voice is not None:
+        name = request.voice if isinstance(request.voice, str) else request.voice.id
+        if not name:
+            raise Rejected("voice", "value-missing", "the voice has no name")
+        config.voice_config = _voice(name, "voice", notes)
+    return config if config != SpeechConfig() else None
+
+
+def _voice(name: str, path: str, notes: list[Note]) -> VoiceConfig:
+    """A prebuilt voice, or one of the operator's own, which Gemini names `voice_...` (google-genai 3.6.1)."""
+    if name.startswith(("voice_", "voicekey_", "voices/")):
+        return VoiceConfig(voice=name)
+    voice = gemini_voice(name)
+    if not is_same_voice(name, voice):
+        notes.append(Note(path, Fate.APPROXIMATED, "voice-replaced", f"{voice} stands for {name}"))
+    return VoiceConfig(prebuilt_voice_config=PrebuiltVoiceConfig(voice_name=voice))
+
+
+def _speakers(request: SpeechRequest, notes: list[Note]) -> msgspec.Raw:
+    """Two speakers, whose names stand before their lines in the text."""
+    speakers = request.speakers or []
+    if len(speakers) != _SPEAKERS:
+        raise Rejected("speakers", "limit-exceeded", "Gemini speaks with one voice, or as two speakers")
+    if request.voice is not None:
+        notes.append(Note("voice", Fate.DROPPED, "field-overruled", "each of the speakers has a voice"))
+    listed: list[dict[str, Any]] = [
+        {"speaker": one.speaker, "voiceConfig": _voice(one.voice, f"speakers[{index}].voice", notes)}
+        for index, one in enumerate(speakers)
+    ]
+    return msgspec.Raw(encode({"speakerVoiceConfigs": listed}))
+
+
+def _format(request: SpeechRequest) -> str:
+    if request.response_format is None:
+        return "mp3"
+    if request.response_format not in FORMATS:
+        raise Rejected("response_format", "unknown-value", f"one of {', '.join(FORMATS)}")
+    return request.response_format
+
+
+def _as_events(request: SpeechRequest) -> bool:
+    if request.stream_format not in (None, "audio", "sse"):
+        raise Rejected("stream_format", "unknown-value", "audio or sse")
+    return request.stream_format == "sse"
+
+
+def _speed(request: SpeechRequest, notes: list[Note]) -> None:
+    if request.speed is None or request.speed == 1:
+        return
+    if not _SLOWEST <= request.speed <= _FASTEST:
+        raise Rejected("speed", "out-of-range", f"{_SLOWEST} to {_FASTEST}")
+    reason = "Gemini has no setting for speed: ask for it in instructions"
+    notes.append(Note("speed", Fate.DROPPED, "speech-speed-ignored", reason))
+
+
+class SpeechReader:
+    """Reads the events of all calls as samples; `rate` is known with the first of them, `usage` counts all calls.
+
+    `feed` takes an event, `end_call` stands between calls. Both raise `AnswerError`.
+    """
+
+    def __init__(self) -> None:
+        self.rate = 0
+        self._samples = SampleReader()
+        self._has_sound = False
+        self._finish = ""
+        self._usages: list[UsageMetadata] = []
+        self._usage: UsageMetadata | None = None
+
+    def feed(self, answer: GenerateContentResponse) -> bytes:
+        """The samples of an event: 16 bits, little-endian, one channel."""
+        if answer.usage_metadata is not None:
+            self._usage = answer.usage_metadata
+        if answer.prompt_feedback is not None and answer.prompt_feedback.block_reason:
+            raise AnswerError(
+                400, "content_policy_violation", f"Gemini blocked it: {answer.prompt_feedback.block_reason}."
+            )
+        samples = b""
+        for candidate in answer.candidates or ():
+            self._finish = candidate.finish_reason or self._finish
+            for part in (candidate.content and candidate.content.parts) or ():
+                if part.inline_data is not None and not part.thought:
+                    samples += self._read(part.inline_data.mime_type or "", content_of(part.inline_data))
+        return samples
+
+    def _read(self, mime_type: str, data: bytes) -> bytes:
+        if not self.rate:
+            file = read_wav(data) if is_wav(data) else None
+            if file is None and not is_pcm(mime_type):
+                raise AnswerError(502, "malformed_response", f"Gemini's sound is neither samples nor WAV: {mime_type}.")
+            self.rate = file.rate if file is not None else rate_of(mime_type)
+        self._has_sound = True
+        return self._samples.feed(data)
+
+    def end_call(self) -> bytes:
+        """The last samples of a call."""
+        last, self._samples = self._samples.close(), SampleReader()
+        if self._usage is not None:
+            self._usages.append(self._usage)
+        finish, has_sound = self._finish, self._has_sound
+        self._usage, self._finish, self._has_sound = None, "", False
+        if finish in ("", "STOP") and has_sound:
+            return last
+        if finish in _BROKEN or not finish:
+            raise AnswerError(
+                502, "malformed_response", f"Gemini did not finish speaking ({finish or 'no reason'}).", retry=True
+            )
+        raise AnswerError(400, "content_policy_violation", f"Gemini stopped speaking: {finish}.")
+
+    def usage(self) -> SpeechUsage:
+        """The tokens of all calls."""
+        inputs = sum(one.prompt_token_count or 0 for one in self._usages)
+        outputs = sum((one.candidates_token_count or 0) + (one.thoughts_token_count or 0) for one in self._usages)
+        return SpeechUsage(input_tokens=inputs, output_tokens=outputs, total_tokens=inputs + outputs)
+
+
+_BROKEN = ("STOP", "OTHER", "MAX_TOKENS", "MALFORMED_RESPONSE", "FINISH_REASON_UNSPECIFIED")
+"""Reasons of an answer that ended too early, or said nothing; any other one is a block."""

@@ -1,0 +1,59 @@
+"""Long texts are cut where nobody hears it; every leaf of what is sent belongs to a field."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from adapter.translate import speech
+from adapter.translate.core.capabilities import ModelCapabilities, ServedModel
+from adapter.translate.core.context import Options
+from adapter.translate.ledger import leaves
+from adapter.translate.speech import PART, SpeechContext
+from adapter.translate.translations import endpoints
+from adapter.wire.gemini.generate import SafetySetting
+from adapter.wire.openai.speech import SpeechRequest
+
+ROW = ModelCapabilities(pattern="*", source="", date="", output=("AUDIO",), audio_formats=True)
+SERVED = ServedModel("m", ROW, "", "m")
+
+WORDS = st.sampled_from(["a", "word ", "Sentence. ", "line\n", "clause, ", "x" * 700, " " * 900, "終わり。", "!?"])
+
+
+def parts_of(text):
+    plan = speech.to_gemini(SpeechContext(request=SpeechRequest(input=text, model="m"), served=SERVED))
+    return [body.contents[0].parts[0].text for body in plan.bodies]
+
+
+@given(st.lists(WORDS, max_size=60).map("".join))
+def test_parts_are_short_say_something_and_lose_no_word(text):
+    text = f"start {text}"
+    parts = parts_of(text)
+    assert all(len(part) <= PART and part.strip() for part in parts)
+    assert "".join("".join(parts).split()) == "".join(text.split())
+
+
+def test_lines_come_before_sentences_and_sentences_before_words():
+    half = "word " * (PART // 10)
+    for best in ("\n", ". ", ", ", " "):
+        [first, _] = parts_of(f"{half}end{best}{'y' * PART}")
+        assert first == f"{half}end{best}"
+    assert parts_of(f"{half}one.\ntwo. three {'y' * PART}")[0].endswith("one.\n")
+
+
+def test_white_space_between_parts_is_no_part():
+    assert len(parts_of("a" + " " * 3 * PART + "b")) == 2
+    assert len(parts_of("a " * PART + " " * PART)) == len(parts_of("a " * PART))
+
+
+def test_all_that_is_sent_is_accounted_for():
+    speakers = b'[{"speaker": "A", "voice": "Kore"}, {"speaker": "B", "voice": "Puck"}]'
+    for voice in (b'"voice": "alloy"', b'"speakers": %s' % speakers):
+        body = b'{"model": "m", "input": "hi", %s, "instructions": "Slowly.", "language_code": "de-DE"}' % voice
+        endpoint = endpoints(None)["/v1/audio/speech"]
+        request, unknown = endpoint.decode(body)
+        settings = (SafetySetting(category="HARM_CATEGORY_HARASSMENT", threshold="BLOCK_NONE"),)
+        made = endpoint.translate(request, unknown, SERVED, Options(safety_settings=settings))
+        bodies = made.as_json()
+        entries = made.ledger(bodies)
+        targets = tuple(target for entry in entries for target in entry.targets)
+        assert [pointer for pointer, _ in leaves(bodies[0]) if not pointer.startswith(targets)] == []
+        assert {"instructions", "language_code", "input"} <= {entry.note.path for entry in entries}
