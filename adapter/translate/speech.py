@@ -131,7 +131,7 @@ def _parts(text: str) -> Iterator[str]:
     if len(text) > PART * MAX_PARTS:
         raise Rejected("input", "limit-exceeded", f"at most {PART * MAX_PARTS} characters are spoken in one request")
     while len(text) > PART:
-        end = _cut(text)
+        end = _find_cut(text)
         # What is said of white space alone is nothing, and Gemini refuses it.
         if text[:end].strip():
             yield text[:end]
@@ -140,7 +140,7 @@ def _parts(text: str) -> Iterator[str]:
         yield text
 
 
-def _cut(text: str) -> int:
+def _find_cut(text: str) -> int:
     """Where to cut a text that is too long: behind the last of the best places in the second half of a part."""
     for pattern in _CUTS:
         ends = [found.end() for found in pattern.finditer(text, PART // 2, PART)]
