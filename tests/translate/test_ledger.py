@@ -19,7 +19,7 @@ from adapter.translate.translations import endpoints
 from adapter.wire.base import encode
 from conformance.cases import TODAY, all_cases
 from tests.support.ledgers import REFUSALS, faults_of
-from tests.support.pure import CORES, words_of
+from tests.support.pure import Core, words_of
 from tests.support.recordings import ROOT, drawn_records
 
 GIVEN = {"upstream_url": "http://127.0.0.1:1", "upstream_keys": "k", "upstream_name": "studio"}
@@ -71,15 +71,14 @@ def test_the_dry_run_gives_the_served_calls_verdict_body_and_notes(monkeypatch):
     for case in all_cases():
         if f"/v1/{case.endpoint}" not in OTHERS:
             continue
-        core = CORES[case.suite](case)
-        observed = core.run(case.turns[0], case.turns[0].request, 1)
+        observed = Core(case).run(case.turns[0], case.turns[0].request)
         told = shown(f"/v1/{case.endpoint}", case.turns[0].request, **case.settings)
         if told is None:
-            same = observed.status == 400 and not core.bodies
+            same = observed.status == 400 and not observed.bodies
         else:
             bodies = told["body"] if isinstance(told["body"], list) else [told["body"]]
             losses = [f"{note['path']} {note['fate']}" for note in told["notes"] if note["fate"] != "exact"]
-            same = (core.bodies[0], core.notes) == (bodies[0], losses)
+            same = (observed.bodies[0], observed.notes) == (bodies[0], losses)
         if not same:
             differing[case.id] = told
     assert not differing
