@@ -135,8 +135,9 @@ def gateway(name: str, port: int, rivals: Path, *, under: Sequence[str] = ()) ->
 def _command(name: str, port: int, scratch: Path, rivals: Path) -> tuple[list[str], dict[str, str]]:
     upstream_url = f"http://127.0.0.1:{UPSTREAM_PORT}"
     match name:
-        case "adapter":
+        case "adapter" | "adapter without page":
             command = [sys.executable, "-m", "adapter", "serve", "--port", str(port), "--upstream-url", upstream_url]
+            command += ["--no-inspector"] if name != "adapter" else []
             return command, {"ADAPTER_UPSTREAM_KEYS": "k", "XDG_STATE_HOME": str(scratch)}
         case "httpx2" | "aiohttp":
             return [sys.executable, "-m", "benchmarks.passthrough", name, str(port), str(UPSTREAM_PORT)], {}

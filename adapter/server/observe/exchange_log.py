@@ -24,8 +24,12 @@ MAX_FOLLOWED = 25
 
 MAX_BODY = 256 * 1024
 MAX_ONE = 4 * 1024 * 1024
-MAX_ALL = 64 * 1024 * 1024
-"""Limits in bytes: of a shown body, of one exchange, of all. Beyond them bodies are dropped, then old exchanges."""
+MAX_ALL = 24 * 1024 * 1024
+"""Limits in bytes: of a shown body, of one exchange, of all. Beyond them bodies are dropped, the oldest first.
+
+The process can grow by more than `MAX_ALL`, since memory that is freed between kept bodies stays with it: with 64 MB it
+grew by 122 MB where every request had an image of 1 MB (`python -m benchmarks.page`, 2026-11-30).
+"""
 
 _OWN, _PART, _OBJECT = 4_096, 1_600, 112
 """Estimated bytes: of an exchange itself, of a message or part in both vocabularies, of one event with its time."""
@@ -225,6 +229,12 @@ class Exchange(msgspec.Struct, kw_only=True):
         found = _TEXT.findall(self.request[-8_192:])
         return _unescape(found[-1])[:MAX_EXCERPT] if found else ""
 
+    def drop_bodies(self, reason: str) -> None:
+        """Keep the row and the notes alone."""
+        self.request, self.answer = reason.encode(), [reason.encode()]
+        self.upstream_request, self.history_bytes = None, 0
+        self.plan, self.client_path, self.calls = None, None, []
+
     def detail(self, *, is_whole: bool = False) -> dict[str, object]:
         """Return everything about the exchange; `is_whole`: without shortening its bodies."""
         times = getattr(self.answer, "times", [])
@@ -286,7 +296,8 @@ class ExchangeLog:
 
     def __init__(self, *, enabled: bool) -> None:
         self.enabled = enabled
-        self._kept: deque[tuple[int, Exchange]] = deque()
+        self._kept: deque[Exchange] = deque()
+        self._whole: deque[tuple[int, Exchange]] = deque()
         self._bytes = 0
         self._tapped = 0
         self._numbers = count(1)
@@ -328,21 +339,26 @@ class ExchangeLog:
         if not self.enabled or exchange.client is None:
             return
         exchange.is_running, exchange.number = False, next(self._numbers)
+        self._kept.append(exchange)
+        if len(self._kept) > MAX_KEPT:
+            oldest = self._kept.popleft()
+            if self._whole and self._whole[0][1] is oldest:
+                self._bytes -= self._whole.popleft()[0]
         size = exchange.size
         if size > MAX_ONE:
-            exchange.request, exchange.answer = b"(too large to keep)", [b"(too large to keep)"]
-            exchange.upstream_request, exchange.history_bytes = None, 0
-            exchange.plan, exchange.client_path, exchange.calls = None, None, []
-            size = exchange.size
-        self._kept.append((size, exchange))
-        self._bytes += size
-        while len(self._kept) > MAX_KEPT or self._bytes > MAX_ALL:
-            self._bytes -= self._kept.popleft()[0]
+            exchange.drop_bodies("(too large to keep)")
+        else:
+            self._whole.append((size, exchange))
+            self._bytes += size
+        while self._bytes > MAX_ALL:
+            size, oldest = self._whole.popleft()
+            oldest.drop_bodies("(newer requests took its place in memory)")
+            self._bytes -= size
         self._wake()
 
     def newest_first(self, client: str = "") -> list[Exchange]:
         """Return a client's exchanges that have ended, the newest first."""
-        return [exchange for _, exchange in reversed(self._kept) if exchange.client == client]
+        return [exchange for exchange in reversed(self._kept) if exchange.client == client]
 
     def find(self, exchange_id: str, client: str = "") -> Exchange | None:
         """Find a client's exchange by its key or request id; of several with one id the newest."""

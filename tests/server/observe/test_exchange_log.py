@@ -37,8 +37,24 @@ def test_large_bodies_are_not_kept_and_all_together_are_bounded():
     assert ring.newest_first()[0].request == b"(too large to keep)"
     assert ring.newest_first()[0].detail()["upstream_request"] == ""
     for number in range(50):
-        ring.add(exchange(number, request=b"x" * (MAX_ONE // 2 - 10)))
-    assert sum(one.size for one in ring.newest_first()) <= MAX_ALL
+        ring.add(exchange(number, request=b"x" * (MAX_ONE // 4)))
+    kept = ring.newest_first()
+    assert sum(one.size for one in kept) <= MAX_ALL
+    assert len(kept) == 51
+    assert kept[0].request.startswith(b"xx")
+    assert kept[40].request == b"(newer requests took its place in memory)"
+    assert kept[50].request == b"(too large to keep)"
+
+
+def test_where_large_ones_lost_their_bodies_the_rows_of_small_ones_are_overwritten_in_order():
+    ring = ExchangeLog(enabled=True)
+    for number in range(20):
+        ring.add(exchange(number, request=b"x" * (MAX_ONE // 4)))
+    for number in range(20, 130):
+        ring.add(exchange(number))
+    kept = ring.newest_first()
+    assert [one.id for one in kept] == [f"req_{number}" for number in range(129, 29, -1)]
+    assert all(one.request == b"{}" for one in kept)
 
 
 def test_long_base64_is_told_by_its_length():
