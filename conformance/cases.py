@@ -24,6 +24,8 @@ SUITES = (
     "image_edits",
     "image_variations",
     "speech",
+    "transcriptions",
+    "translations",
 )
 
 PATHS = {
@@ -37,9 +39,14 @@ PATHS = {
     "image_edits": "images/edits",
     "image_variations": "images/variations",
     "speech": "audio/speech",
+    "transcriptions": "audio/transcriptions",
+    "translations": "audio/translations",
 }
 """Where the requests of a suite go, below the base URL, if not to `chat/completions`."""
 
+
+FORMS = ("transcriptions", "translations")
+"""Suites whose requests are forms: the member `file`, a data URL, goes as a file."""
 
 TODAY = datetime.date(2026, 11, 30)
 """When a case happens that does not say."""

@@ -1,5 +1,6 @@
 """The cases over HTTP, against any server that speaks OpenAI's API and calls the scripted Gemini."""
 
+import base64
 import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -7,7 +8,7 @@ from typing import Any, NamedTuple
 import httpx2
 import msgspec
 
-from conformance.cases import OK, TODAY, Case, Turn
+from conformance.cases import FORMS, OK, TODAY, Case, Turn
 from conformance.clients import CLIENTS, fill
 from conformance.judging import Observed, Verdict, judge
 from conformance.upstream import ScriptedGemini
@@ -94,10 +95,32 @@ class Runner(NamedTuple):
         headers |= {f"x-adapter-{name}": case.settings[name] for name in PER_REQUEST if name in case.settings}
         url = f"{self.server.base_url.rstrip('/')}/{case.endpoint}"
         try:
-            answer = self.http.post(url, json=body, headers=headers)
+            if case.suite in FORMS:
+                data, files = as_form(body)
+                answer = self.http.post(url, data=data, files=files, headers=headers)
+            else:
+                answer = self.http.post(url, json=body, headers=headers)
         except httpx2.HTTPError as error:
             return Observed(self.gemini.bodies, self.gemini.paths, 0, f"no answer: {error!r}", {})
         return observe(answer, turn, self.gemini)
+
+
+def as_form(body: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The fields and the files of a form for a request."""
+    data: dict[str, Any] = {}
+    files: dict[str, Any] = {}
+    for name, value in body.items():
+        if name == "file":
+            head, _, encoded = value.partition(",")
+            media_type = head.removeprefix("data:").removesuffix(";base64")
+            files[name] = ("file", base64.b64decode(encoded), media_type)
+        elif isinstance(value, list):
+            data[f"{name}[]"] = [str(one) for one in value]
+        elif isinstance(value, dict):
+            data |= {f"{name}[{key}]": str(inner) for key, inner in value.items()}
+        else:
+            data[name] = str(value).lower() if isinstance(value, bool) else str(value)
+    return data, files
 
 
 def observe(answer: httpx2.Response, turn: Turn, gemini: ScriptedGemini) -> Observed:
@@ -109,6 +132,9 @@ def observe(answer: httpx2.Response, turn: Turn, gemini: ScriptedGemini) -> Obse
         events = [decoded(line) for line in lines if line != b"[DONE]"]
         ledger = take_ledger(events[-1], turn) if events else None
         done = bool(lines) and lines[-1] == b"[DONE]"
+    elif answer.headers.get("content-type", "").startswith("text/"):
+        body = {"media_type": answer.headers["content-type"], "content": answer.text}
+        ledger, done = None, False
     else:
         body = decoded(answer.content)
         ledger, done = take_ledger(body, turn), False

@@ -26,6 +26,10 @@ from openai.types import (
 )
 from openai.types import chat as openai_chat
 from openai.types import responses as openai_responses
+from openai.types.audio.transcription_create_params import (
+    TranscriptionCreateParamsNonStreaming,
+    TranscriptionCreateParamsStreaming,
+)
 from openai.types.chat import chat_completion, chat_completion_chunk, completion_create_params
 from openai.types.chat.completion_create_params import (
     CompletionCreateParamsNonStreaming,
@@ -35,7 +39,17 @@ from openai.types.responses import response_create_params, response_input_item_p
 from openai.types.responses.response_stream_event import ResponseStreamEvent
 
 from adapter.wire.gemini import content, generate
-from adapter.wire.openai import chat_answer, chat_request, decisions, files, images, response_events, responses, speech
+from adapter.wire.openai import (
+    chat_answer,
+    chat_request,
+    decisions,
+    files,
+    images,
+    response_events,
+    responses,
+    speech,
+    transcriptions,
+)
 
 REQUEST = {
     "ChatCompletionRequest": (chat_request.ChatCompletionRequest, CompletionCreateParamsNonStreaming),
@@ -70,7 +84,12 @@ REQUEST |= {
     for theirs in get_args(decision_create_params.InputUnionMember1)
 }
 
-REQUEST |= {"SpeechRequest": (speech.SpeechRequest, audio.SpeechCreateParams)}
+REQUEST |= {
+    "SpeechRequest": (speech.SpeechRequest, audio.SpeechCreateParams),
+    "TranscriptionRequest": (transcriptions.TranscriptionRequest, TranscriptionCreateParamsNonStreaming),
+    "TranscriptionRequest, streamed": (transcriptions.TranscriptionRequest, TranscriptionCreateParamsStreaming),
+    "TranslationRequest": (transcriptions.TranslationRequest, audio.TranslationCreateParams),
+}
 
 REQUEST |= {
     "UploadRequest": (files.UploadRequest, upload_create_params.UploadCreateParams),

@@ -2,6 +2,7 @@
 
 from adapter.server.endpoints.images import create_image, create_image_edit, create_image_variation
 from adapter.server.endpoints.speech import create_speech
+from adapter.server.endpoints.transcriptions import create_transcription, create_translation
 from adapter.server.pipeline.endpoint import SENDING, Endpoint, Endpoints, max_upload
 from adapter.wire.openai.images import (
     ImageEditCompleted,
@@ -12,6 +13,16 @@ from adapter.wire.openai.images import (
     ImageVariationRequest,
 )
 from adapter.wire.openai.speech import SpeechAudioDelta, SpeechAudioDone, SpeechRequest
+from adapter.wire.openai.transcriptions import (
+    DiarizedSegment,
+    DiarizedTranscription,
+    Transcription,
+    TranscriptionRequest,
+    TranscriptTextDelta,
+    TranscriptTextDone,
+    TranslationRequest,
+    VerboseTranscription,
+)
 
 MEDIA: Endpoints = (
     Endpoint(
@@ -69,5 +80,32 @@ MEDIA: Endpoints = (
         fails=SENDING,
         asks_gemini=True,
         is_rated=True,
+    ),
+    Endpoint(
+        method="POST",
+        path="/v1/audio/transcriptions",
+        handler=create_transcription,
+        name="createTranscription",
+        summary="Write down what is said in a sound: as JSON, text or subtitles, or as a stream.",
+        takes_form=TranscriptionRequest,
+        gives=Transcription | VerboseTranscription | DiarizedTranscription,
+        streams=TranscriptTextDelta | DiarizedSegment | TranscriptTextDone,
+        fails=SENDING,
+        asks_gemini=True,
+        is_rated=True,
+        max_body=max_upload,
+    ),
+    Endpoint(
+        method="POST",
+        path="/v1/audio/translations",
+        handler=create_translation,
+        name="createTranslation",
+        summary="Say in English what is said in a sound.",
+        takes_form=TranslationRequest,
+        gives=Transcription | VerboseTranscription,
+        fails=SENDING,
+        asks_gemini=True,
+        is_rated=True,
+        max_body=max_upload,
     ),
 )

@@ -67,8 +67,8 @@ _ROWS: tuple[tuple[str, tuple[str, ...]], ...] = (
         ("/v1/vector_stores", "/v1/vector_stores/{rest:path}"),
     ),
     (
-        "Transcription and voices are not served here as endpoints: a chat model hears input_audio in "
-        "/v1/chat/completions.",
+        "Voices of one's own are not served here: Gemini's are made at POST /v1beta/voices, and named in "
+        "/v1/audio/speech.",
         ("/v1/audio/{rest:path}",),
     ),
     (

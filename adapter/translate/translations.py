@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, TypeVar
 import msgspec
 import orjson
 
-from adapter.translate import completions, decisions, embeddings, images, moderations, speech
+from adapter.translate import completions, decisions, embeddings, images, moderations, speech, transcriptions
 from adapter.translate.core.capabilities import ServedModel
 from adapter.translate.core.context import Options
 from adapter.translate.core.notes import Note, Rejected
@@ -23,6 +23,7 @@ from adapter.translate.plan import PLANNERS, Plan, endpoint_of, plan
 from adapter.translate.speech import SpeechContext
 from adapter.translate.targets import anchors_of
 from adapter.translate.token_arrays import Detokenize
+from adapter.translate.transcriptions import TranscriptionContext
 from adapter.wire.base import decode, encode
 from adapter.wire.openai.completions import CompletionRequest
 from adapter.wire.openai.decisions import DecisionRequest
@@ -30,6 +31,7 @@ from adapter.wire.openai.embeddings import EmbeddingRequest
 from adapter.wire.openai.images import ImageEditRequest, ImageRequest, ImageVariationRequest
 from adapter.wire.openai.moderations import ModerationRequest
 from adapter.wire.openai.speech import SpeechRequest
+from adapter.wire.openai.transcriptions import TranscriptionRequest, TranslationRequest
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -184,6 +186,13 @@ def _speak(request: msgspec.Struct, unknown: Unknown, served: ServedModel, optio
     return Translation(served, "streamGenerateContent", list(made.bodies), made.notes, anchors, len(made.bodies))
 
 
+def _hear(request: msgspec.Struct, unknown: Unknown, served: ServedModel, options: Options) -> Translation:
+    assert isinstance(request, (TranscriptionRequest, TranslationRequest))
+    made = transcriptions.to_gemini(TranscriptionContext(request=request, served=served, options=options), unknown)
+    anchors = partial(_anchors_of_others, transcriptions.anchors_of, request, made)
+    return Translation(served, "generateContent", [made.body], made.notes, anchors, 1)
+
+
 def endpoints(detokenize: Detokenize | None) -> Mapping[str, Endpoint]:
     """The endpoints whose requests are translated, by path. `detokenize` reads prompts that are token numbers."""
     return {
@@ -195,6 +204,8 @@ def endpoints(detokenize: Detokenize | None) -> Mapping[str, Endpoint]:
         "/v1/images/edits": Endpoint(ImageEditRequest, _draw, images.DEFAULT_MODEL),
         "/v1/images/variations": Endpoint(ImageVariationRequest, _draw, images.DEFAULT_MODEL),
         "/v1/audio/speech": Endpoint(SpeechRequest, _speak),
+        "/v1/audio/transcriptions": Endpoint(TranscriptionRequest, _hear),
+        "/v1/audio/translations": Endpoint(TranslationRequest, _hear),
     } | {path: Endpoint(planner.request, partial(_generate, planner.plan)) for path, planner in PLANNERS.items()}
 
 
@@ -213,12 +224,8 @@ def endpoint_of_body(body: Mapping[str, Any]) -> str:
     fields, model = set(body), str(body.get("model", ""))
     if "questions" in fields:
         return "/v1/decisions"
-    if "input" in fields and {"voice", "speakers", "response_format"} & fields:
-        return "/v1/audio/speech"
-    if {"image", "images"} & fields:
-        return "/v1/images/edits" if "prompt" in fields else "/v1/images/variations"
-    if "prompt" in fields and ("image" in model or model.startswith("dall-e")):
-        return "/v1/images/generations"
+    if path := _endpoint_of_media(fields, model):
+        return path
     if "prompt" in fields and not isinstance(body["prompt"], dict) and not {"messages", "input"} & fields:
         return "/v1/completions"
     if "input" in fields and "embedding" in model:
@@ -226,3 +233,16 @@ def endpoint_of_body(body: Mapping[str, Any]) -> str:
     if fields == {"input"} or (fields == {"input", "model"} and "moderation" in model):
         return "/v1/moderations"
     return endpoint_of(body)
+
+
+def _endpoint_of_media(fields: set[str], model: str) -> str:
+    """The path of the endpoint that a body about images or sounds is for, else none."""
+    if "file" in fields:
+        return "/v1/audio/transcriptions"
+    if "input" in fields and {"voice", "speakers", "response_format"} & fields:
+        return "/v1/audio/speech"
+    if {"image", "images"} & fields:
+        return "/v1/images/edits" if "prompt" in fields else "/v1/images/variations"
+    if "prompt" in fields and ("image" in model or model.startswith("dall-e")):
+        return "/v1/images/generations"
+    return ""

@@ -63,6 +63,17 @@ async def peak_of(process, path, reply, warm, large):
         return held.most, len(chaos.exchanges[-1].body)
 
 
+async def test_a_sound_of_25_megabytes_is_held_once(process):
+    async def reply(exchange):
+        await exchange.send(http(json.dumps(answer("hello")).encode()))
+
+    sound = ("file", "audio/mp3", b"ID3")
+    warm, large = (form_of([sound], size * MB, model="whisper-1") for size in (5, 25))
+    most, arrived = await peak_of(process, "/v1/audio/transcriptions", reply, warm, large)
+    assert arrived > 25 * MB * 4 // 3
+    assert most < 1.5 * 25 * MB
+
+
 async def test_sixteen_images_of_five_megabytes_are_held_once(process):
     blob = {"inlineData": {"mimeType": "image/png", "data": "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1Pe"}}
 

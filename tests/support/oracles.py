@@ -21,6 +21,7 @@ from openai.types import (
     ImagesResponse,
     ModerationCreateResponse,
 )
+from openai.types import audio as openai_audio
 from openai.types import chat as openai_chat
 from openai.types import embedding as openai_embedding
 from openai.types import responses as openai_responses
@@ -148,6 +149,28 @@ _IMAGE_EVENT: pydantic.TypeAdapter[Any] = pydantic.TypeAdapter(ImageGenStreamEve
 def check_image_event(event: dict[str, Any]) -> None:
     """Raise for an event that the openai package's types do not take."""
     assert _IMAGE_EVENT.validate_json(json.dumps(event), strict=True).type == event["type"]
+
+
+_TRANSCRIPTIONS: dict[str, Any] = {
+    "json": openai_audio.Transcription,
+    "verbose_json": openai_audio.TranscriptionVerbose,
+    "diarized_json": openai_audio.TranscriptionDiarized,
+}
+_TRANSCRIPT_EVENT: pydantic.TypeAdapter[Any] = pydantic.TypeAdapter(openai_audio.TranscriptionStreamEvent)
+
+
+def check_transcription(answer: dict[str, Any], kind: str) -> None:
+    """Raise for a transcription that the openai package's types do not take."""
+    known = dict(answer)
+    if kind == "verbose_json":
+        # The package types the usage of whisper-1 alone, in seconds.
+        known.pop("usage", None)
+    _TRANSCRIPTIONS[kind].model_validate_json(json.dumps(known), strict=True)
+
+
+def check_transcript_event(event: dict[str, Any]) -> None:
+    """Raise for an event that the openai package's types do not take."""
+    assert _TRANSCRIPT_EVENT.validate_json(json.dumps(event), strict=True).type == event["type"]
 
 
 def check_text_completion(answer: dict[str, Any]) -> None:

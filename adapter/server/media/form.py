@@ -24,6 +24,8 @@ MULTIPART = b"multipart/form-data"
 UPLOAD = "upload:"
 """How a file's name in a request begins; its number follows."""
 
+_FILMS = ("video/webm", "video/mp4", "video/mpeg")
+
 START = 1 << 16
 """How many of a file's first bytes are kept beside it, for what looks into its header."""
 
@@ -72,8 +74,12 @@ class FormFile:
         """Its type under the registered name; where it tells nothing, what its name or its first bytes tell."""
         extension = self.name.rpartition(".")[2].lower()
         declared = self._declared_type.partition(";")[0].strip().lower()
-        if self.field == "file" and declared in ("", "application/octet-stream") and extension in AUDIO_FORMATS:
-            return AUDIO_FORMATS[extension]
+        if self.field == "file":
+            # What is to be transcribed is a sound, although its container may hold a film as well.
+            if declared in ("", "application/octet-stream") and extension in AUDIO_FORMATS:
+                return AUDIO_FORMATS[extension]
+            if declared in _FILMS:
+                return declared.replace("video/", "audio/")
         return corrected(declared, self.name, b64encode(self.start[:30]).decode()) or "application/octet-stream"
 
 

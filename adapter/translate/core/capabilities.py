@@ -30,6 +30,7 @@ class ModelCapabilities(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     current turn without its signature is a 400.
     `dimensions`: those of a whole vector of a model that embeds; `short_vectors_are_unit`: whether shorter ones have
     length 1; `predicts`: Vertex AI serves it by `predict`, text by text.
+    `transcribes`: it writes down what it hears, by settings of its own.
     `image_sizes`: the sizes of its images that can be asked for; `extreme_ratios`: whether 1:4, 4:1, 1:8, 8:1 are
     among their ratios.
     `audio_formats`: whether speech can be asked for in a format; such models speak WAV unless asked otherwise.
@@ -66,6 +67,7 @@ class ModelCapabilities(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     tools: bool = True
     output: tuple[str, ...] = ("TEXT",)
     audio_formats: bool = False
+    transcribes: bool = False
     image_sizes: tuple[str, ...] = ()
     extreme_ratios: bool = False
     dimensions: int = 0

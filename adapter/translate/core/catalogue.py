@@ -82,6 +82,10 @@ _BREAKS = {
         "Gemini leaves nothing out: a conversation that is too long is an error.",
         "Shorten the conversation before it is too long.",
     ),
+    "transcript-cut": (
+        "The transcript is cut: it is longer than one answer of Gemini's may be.",
+        "Send the sound in parts.",
+    ),
     "unknown-value": ("A value is none of those that the field has.", "Send one of the field's values."),
     "value-missing": ("Something that must be there is missing.", "Send the value at this path."),
     "wrong-endpoint": ("Another endpoint or API serves the model.", "Call what the message names, or a chat model."),
@@ -346,6 +350,18 @@ _CHANGES_ANSWERS = {
         "A result that names no call is taken for the first call that waits.",
         "Send tool_call_id with each result.",
     ),
+    "transcript-times-estimated": (
+        "The times of a transcript are estimates, and asking for them makes its text a little worse.",
+        "Ask for json or text where times do not matter.",
+    ),
+    "transcription-option-ignored": (
+        "Gemini has no such setting for transcriptions: it is left out.",
+        "Leave it out.",
+    ),
+    "transcription-prompt-ignored": (
+        "The model for transcriptions takes no prompt.",
+        "Send keywords, or name a chat model such as gemini-3.8-flash, which takes one.",
+    ),
     "trailing-assistant": (
         "The model wants a user's turn last: one that asks to go on follows.",
         "End with a user's message.",
@@ -557,6 +573,14 @@ _COSMETIC = {
     "top-logprobs-alone": (
         "Alternatives come only with log probabilities, which were not asked for.",
         "Send logprobs: true.",
+    ),
+    "transcript-at-once": (
+        "The events of a transcript come together, when all of it was heard.",
+        "Nothing: the text is the same.",
+    ),
+    "transcript-details-unknown": (
+        "Segments have neither tokens nor probabilities: they are told as none and zero.",
+        "Do not filter segments by them.",
     ),
     "user-not-sent": ("Gemini is not told who the end user is.", "Nothing: it identifies users to OpenAI alone."),
     "variation-prompt-added": (

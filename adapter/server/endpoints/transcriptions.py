@@ -1,0 +1,50 @@
+"""POST /v1/audio/transcriptions and /v1/audio/translations."""
+
+from adapter.server.endpoints import media_calls as calls
+from adapter.server.pipeline.call import Call
+from adapter.translate import transcriptions, transcripts
+from adapter.translate.sound_headers import read_duration
+from adapter.translate.transcriptions import TranscriptionContext, TranscriptionPlan
+from adapter.translate.transcripts import Heard
+from adapter.wire.openai.transcriptions import TranscriptionRequest, TranslationRequest
+
+
+async def create_transcription(call: Call) -> None:
+    """Write down what is said."""
+    await _create(call, TranscriptionRequest, "audio/transcriptions")
+
+
+async def create_translation(call: Call) -> None:
+    """Say in English what is said."""
+    await _create(call, TranslationRequest, "audio/translations")
+
+
+async def _create(call: Call, type_: type[TranscriptionRequest | TranslationRequest], endpoint: str) -> None:
+    request, unknown = await call.read(type_)
+    served = calls.find_model(call, request.model, endpoint)
+    files = call.form.uploads if call.form is not None else []
+    context = TranscriptionContext(
+        request=request,
+        served=served,
+        options=call.service.options,
+        media=calls.files_of(call),
+        duration=read_duration(bytes(files[0].start), files[0].size) if files else 0.0,
+    )
+    plan = await call.work.run(transcriptions.to_gemini, context, unknown)
+    calls.accept(call, plan.notes, plan.body)
+    if plan.stream:
+        async with calls.event_stream(call) as stream:
+            heard = await _hear(call, plan)
+            await calls.send_events(call, stream, transcripts.events_of(heard, plan))
+        return
+    heard = await _hear(call, plan)
+    answer, media_type, notes = transcripts.answer_of(heard, plan)
+    call.exchange.reply_notes += notes
+    await call.send(answer, {**calls.headers_for(call), "content-type": media_type})
+
+
+async def _hear(call: Call, plan: TranscriptionPlan) -> Heard:
+    """What was heard. Raises `UpstreamError`, `AnswerError`."""
+    [answer] = await calls.ask(call, call.exchange.model, [plan.body])
+    heard, call.exchange.reply_notes = transcripts.from_gemini(answer, plan)
+    return heard

@@ -1,0 +1,277 @@
+"""/v1/audio/transcriptions and /v1/audio/translations: a sound as one call of generateContent.
+
+Gemini's model for transcriptions has settings for languages, words to expect, times and speakers, and takes no prompt.
+Times make its text worse, so they are asked for only where the answer needs them. Any other model is told in words what
+is wanted; that is also the way of translations. Such a model's times are estimates in whole seconds.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import msgspec
+
+from adapter.translate.core.capabilities import ModelCapabilities, ServedModel, alias_notes
+from adapter.translate.core.context import Context, Media, Options
+from adapter.translate.core.notes import Fate, Note, Rejected, unknown_notes
+from adapter.translate.ledger import Anchor
+from adapter.translate.request.content_parts import from_url
+from adapter.wire.base import encode, present
+from adapter.wire.gemini.content import Content, Part
+from adapter.wire.gemini.generate import GenerateContentRequest, GenerationConfig
+from adapter.wire.openai.chat_request import ChatCompletionRequest
+from adapter.wire.openai.transcriptions import TranscriptionRequest, TranslationRequest
+
+TIMED = ("verbose_json", "srt", "vtt", "diarized_json")
+FORMATS = ("json", "text", *TIMED)
+"""OpenAI's formats; the first is the default."""
+
+MAX_KEYWORDS = 1_000
+LONGEST_TIMED = 900.0
+"""Seconds for which Gemini tells times and speakers (Google's page on gemini-3.5-transcribe, 2026)."""
+
+_SCHEMA = {
+    "type": "object",
+    "properties": {
+        "segments": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "properties": {
+                    "start": {"type": "number", "description": "when it begins, in seconds"},
+                    "end": {"type": "number", "description": "when it ends, in seconds"},
+                    "text": {"type": "string"},
+                    "speaker": {"type": "string", "description": "the same letter for the same voice: A, B, ..."},
+                },
+                "required": ["start", "end", "text", "speaker"],
+            },
+        }
+    },
+    "required": ["segments"],
+}
+
+
+class TranscriptionContext(msgspec.Struct, frozen=True, kw_only=True):
+    """One request's world. `media` holds the form's file by its URL; `duration` is in seconds, 0: unknown."""
+
+    request: TranscriptionRequest | TranslationRequest
+    served: ServedModel
+    options: Options = Options()
+    media: Mapping[str, Media] = {}
+    duration: float = 0.0
+
+    @property
+    def capabilities(self) -> ModelCapabilities:
+        """What the model can do."""
+        return self.served.row
+
+    @property
+    def translates(self) -> bool:
+        """Whether the words are wanted in English."""
+        return isinstance(self.request, TranslationRequest)
+
+
+class TranscriptionPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """The call, and the form of the answer. `told_in_words`: a model that is no transcriber was asked in words."""
+
+    body: GenerateContentRequest
+    notes: list[Note]
+    format: str
+    stream: bool
+    words: bool
+    segments: bool
+    language: str
+    translates: bool
+    told_in_words: bool
+    duration: float
+
+
+class _Draft:
+    """What the fields of one request come to."""
+
+    def __init__(self, context: TranscriptionContext) -> None:
+        self.context = context
+        self.notes: list[Note] = []
+
+    def lose(self, path: str, fate: Fate, code: str, reason: str) -> None:
+        """Write a note."""
+        self.notes.append(Note(path, fate, code, reason))
+
+    def ignore(self, field: str, reason: str) -> None:
+        """Write a note on a field that has no effect."""
+        self.lose(field, Fate.DROPPED, "transcription-option-ignored", reason)
+
+
+def to_gemini(context: TranscriptionContext, unknown: Mapping[str, msgspec.Raw] = {}) -> TranscriptionPlan:
+    """The call that hears, and what became of each field. Raises `Rejected`."""
+    request, row, draft = context.request, context.capabilities, _Draft(context)
+    by_words = not row.transcribes
+    if "TEXT" not in row.output or row.served_by or (context.translates and row.transcribes):
+        verb = "translates" if context.translates else "transcribes"
+        raise Rejected("model", "wrong-endpoint", f"{context.served.model} {verb} nothing here")
+    draft.notes += [*alias_notes(request.model, context.served), *unknown_notes(unknown)]
+    format_ = _format(request)
+    parts = _sound(draft)
+    options = request if isinstance(request, TranscriptionRequest) else None
+    granularities = _granularities(options, format_, draft)
+    timed = format_ in TIMED
+    if timed:
+        _check_length(context)
+        reason = "segments are made of the times of words" if not by_words else "the model estimates the times"
+        draft.lose("response_format", Fate.APPROXIMATED, "transcript-times-estimated", reason)
+    languages = _languages(options)
+    keywords = (options.keywords if options is not None else None) or []
+    if len(keywords) > MAX_KEYWORDS:
+        raise Rejected("keywords", "limit-exceeded", f"at most {MAX_KEYWORDS} keywords are listened for")
+    if options is not None:
+        _other_fields(options, draft)
+    takes_temperature = by_words and row.sampling
+    if request.temperature is not None and not takes_temperature:
+        draft.lose("temperature", Fate.DROPPED, "sampling-ignored", "the model takes no temperature")
+    if by_words:
+        config = _config_in_words(request.temperature if takes_temperature else None, format_)
+        parts.append(Part(text=_ask(context, languages, keywords)))
+    else:
+        if request.prompt:
+            draft.lose("prompt", Fate.DROPPED, "transcription-prompt-ignored", "the model takes no prompt")
+        config = _transcription_config(format_, languages, keywords)
+    settings = list(context.options.safety_settings)
+    for one in settings:
+        draft.lose("safety_settings", Fate.INJECTED, "safety-setting-added", f"{one.category}: {one.threshold}")
+    return TranscriptionPlan(
+        body=GenerateContentRequest(
+            generation_config=config,
+            safety_settings=settings or None,
+            contents=[Content(role="user", parts=parts)],
+        ),
+        notes=draft.notes,
+        format=format_,
+        stream=_streams(options, format_, draft),
+        words="word" in granularities,
+        segments="segment" in granularities or format_ != "verbose_json",
+        language=languages[0] if languages else "",
+        translates=context.translates,
+        told_in_words=by_words,
+        duration=context.duration,
+    )
+
+
+def anchors_of(_request: object, _plan: TranscriptionPlan) -> Iterator[Anchor]:
+    """Where the fields arrived."""
+    config = "/0/generationConfig"
+    yield from (Anchor("file", f"/0/contents/0/{one}") for one in ("parts/0", "role"))
+    yield Anchor("prompt", "/0/contents/0/parts/1")
+    yield Anchor("language", f"{config}/audioTranscriptionConfig/languageCodes")
+    yield Anchor("keywords", f"{config}/audioTranscriptionConfig/customVocabulary")
+    forms = ("audioTranscriptionConfig/wordTimestamp", "audioTranscriptionConfig/diarization")
+    yield from (
+        Anchor("response_format", f"{config}/{one}") for one in (*forms, "responseMimeType", "responseJsonSchema")
+    )
+    yield Anchor("temperature", f"{config}/temperature")
+    yield Anchor("safety_settings", "/0/safetySettings")
+
+
+def _format(request: TranscriptionRequest | TranslationRequest) -> str:
+    format_ = request.response_format or "json"
+    known = FORMATS if isinstance(request, TranscriptionRequest) else FORMATS[:-1]
+    if format_ not in known:
+        raise Rejected("response_format", "unknown-value", f"one of {', '.join(known)}")
+    return format_
+
+
+def _sound(draft: _Draft) -> list[Part]:
+    """The part for the file. Raises `Rejected` where it is no sound."""
+    context = draft.context
+    chat = Context(
+        request=ChatCompletionRequest(model=context.served.model, messages=[]),
+        capabilities=context.capabilities,
+        options=context.options,
+        media=context.media,
+    )
+    parts, notes = from_url(context.request.file, "file", chat)
+    draft.notes += notes
+    for part in parts:
+        blob = part.inline_data
+        if blob is not None and not (blob.mime_type or "").startswith(("audio/", "video/")):
+            raise Rejected("file", "content-unsupported", f"{blob.mime_type or 'a file without a type'} is no sound")
+    return parts
+
+
+def _check_length(context: TranscriptionContext) -> None:
+    if context.duration > LONGEST_TIMED and context.capabilities.transcribes:
+        reason = (
+            f"times and speakers are told for {LONGEST_TIMED / 60:.0f} minutes: cut the sound, or ask for json or text"
+        )
+        raise Rejected("file", "limit-exceeded", reason)
+
+
+def _granularities(options: TranscriptionRequest | None, format_: str, draft: _Draft) -> set[str]:
+    """What has times. Raises `Rejected`."""
+    asked = set((options.timestamp_granularities if options is not None else None) or ())
+    if not asked <= {"word", "segment"}:
+        raise Rejected("timestamp_granularities", "unknown-value", "word or segment")
+    if asked and format_ != "verbose_json":
+        draft.ignore("timestamp_granularities", "only verbose_json has times of its own")
+        return set()
+    return asked or {"segment"}
+
+
+def _languages(options: TranscriptionRequest | None) -> list[str]:
+    if options is None:
+        return []
+    return list(dict.fromkeys([*([options.language] if options.language else ()), *(options.languages or ())]))
+
+
+def _other_fields(options: TranscriptionRequest, draft: _Draft) -> None:
+    for value in options.include or ():
+        draft.lose("include", Fate.DROPPED, "logprobs-unavailable", f"Gemini gives no {value} of transcriptions")
+    if present(options.chunking_strategy) and bytes(options.chunking_strategy) != b'"auto"':
+        draft.ignore("chunking_strategy", "Gemini hears the whole sound at once")
+    for field in ("known_speaker_names", "known_speaker_references"):
+        if getattr(options, field):
+            draft.ignore(field, "Gemini tells speakers apart, and does not know their names")
+
+
+def _streams(options: TranscriptionRequest | None, format_: str, draft: _Draft) -> bool:
+    if options is None or not options.stream:
+        return False
+    if format_ not in ("json", "diarized_json"):
+        draft.ignore("stream", f"{format_} is no stream of events")
+        return False
+    draft.lose("stream", Fate.APPROXIMATED, "transcript-at-once", "the events come when all of it was heard")
+    return True
+
+
+def _transcription_config(format_: str, languages: list[str], keywords: list[str]) -> GenerationConfig | None:
+    settings: dict[str, Any] = {}
+    if languages:
+        settings["languageCodes"] = languages
+    if keywords:
+        settings["customVocabulary"] = keywords
+    if format_ in TIMED:
+        settings["wordTimestamp"] = True
+    if format_ == "diarized_json":
+        settings["diarization"] = True
+    return GenerationConfig(audio_transcription_config=msgspec.Raw(encode(settings))) if settings else None
+
+
+def _config_in_words(temperature: float | None, format_: str) -> GenerationConfig | None:
+    config = GenerationConfig(temperature=temperature)
+    if format_ in TIMED:
+        config.response_mime_type = "application/json"
+        config.response_json_schema = msgspec.Raw(encode(_SCHEMA))
+    return config if config != GenerationConfig() else None
+
+
+def _ask(context: TranscriptionContext, languages: list[str], keywords: list[str]) -> str:
+    """What a model that is no transcriber is told."""
+    if context.translates:
+        lines = ["Translate what is said in this recording into English. Answer with the translation alone."]
+    else:
+        lines = ["Write down what is said in this recording, word for word. Answer with the words alone."]
+    if languages:
+        lines.append(f"Languages: {', '.join(languages)}")
+    if keywords:
+        lines.append(f"Words that may occur: {', '.join(keywords)}")
+    if context.request.prompt:
+        lines.append(f"Context and style: {context.request.prompt}")
+    return "\n".join(lines)

@@ -1,0 +1,329 @@
+"""What was heard as OpenAI's answers: JSON, text, subtitles (SubRip, WebVTT), segments, speakers, events."""
+
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from adapter.translate.core.errors import AnswerError
+from adapter.translate.core.notes import Fate, Note
+from adapter.translate.transcriptions import TranscriptionPlan
+from adapter.wire.base import decoder, encode, present
+from adapter.wire.gemini.generate import GenerateContentResponse, UsageMetadata
+from adapter.wire.gemini.transcription import HeardSpeech
+from adapter.wire.openai.transcriptions import (
+    DiarizedSegment,
+    DiarizedTranscription,
+    InputTokenDetails,
+    Transcription,
+    TranscriptionSegment,
+    TranscriptionUsage,
+    TranscriptionWord,
+    TranscriptTextDelta,
+    TranscriptTextDone,
+    VerboseTranscription,
+)
+
+PAUSE = 0.8
+LONGEST_S = 7.0
+LONGEST_TEXT = 84
+"""Where a segment ends: behind a sentence, before a pause of so many seconds, and at the latest after so many seconds
+or characters, which are two lines of a subtitle."""
+
+_SENTENCE = re.compile(r"[.!?…。！？][\"'”’)]*$")
+_SECONDS = re.compile(r"(\d+(?:\.\d+)?)s")
+_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+_GOOD = ("STOP", "MAX_TOKENS")
+_BROKEN = ("OTHER", "MALFORMED_RESPONSE", "FINISH_REASON_UNSPECIFIED")
+
+LANGUAGES = {
+    "ar": "arabic", "cs": "czech", "da": "danish", "de": "german", "el": "greek", "en": "english", "es": "spanish",
+    "fi": "finnish", "fr": "french", "he": "hebrew", "hi": "hindi", "hu": "hungarian", "id": "indonesian",
+    "it": "italian", "ja": "japanese", "ko": "korean", "nl": "dutch", "no": "norwegian", "pl": "polish",
+    "pt": "portuguese", "ro": "romanian", "ru": "russian", "sv": "swedish", "th": "thai", "tr": "turkish",
+    "uk": "ukrainian", "vi": "vietnamese", "zh": "chinese",
+}  # fmt: skip
+"""How OpenAI's answers call languages; others are told by their code."""
+
+
+class Word(NamedTuple):
+    """A word, when it is said in seconds, and by whom."""
+
+    text: str
+    start: float
+    end: float
+    speaker: str = ""
+
+
+class Span(NamedTuple):
+    """Some words together."""
+
+    text: str
+    start: float
+    end: float
+    speaker: str = ""
+
+
+class Heard(msgspec.Struct, frozen=True):
+    """All of a sound: its text, its words and spans as far as they have times, the language, and the tokens."""
+
+    text: str
+    words: list[Word]
+    spans: list[Span]
+    language: str
+    usage: TranscriptionUsage | None
+
+
+class _EstimatedSpan(msgspec.Struct):
+    """A segment of a model that was asked in words."""
+
+    start: float
+    end: float
+    text: str
+    speaker: str = ""
+
+
+class _Estimate(msgspec.Struct):
+    """The answer of a model that was asked in words, where times are wanted."""
+
+    segments: list[_EstimatedSpan]
+
+
+def from_gemini(answer: GenerateContentResponse, plan: TranscriptionPlan) -> tuple[Heard, list[Note]]:
+    """What was heard, and notes. Raises `AnswerError`."""
+    finish = _check(answer)
+    notes: list[Note] = []
+    if finish == "MAX_TOKENS":
+        notes.append(Note("text", Fate.DROPPED, "transcript-cut", "the text is longer than one answer may be"))
+    heard = list(_heard(answer))
+    text = _joined([one.text for one in heard])
+    words = [word for one in heard for word in _words(one)]
+    language = next((one.language_code for one in heard if one.language_code), None) or plan.language
+    spans = _spans(text, words)
+    if plan.told_in_words and plan.format not in ("json", "text"):
+        spans = _estimated(text)
+        text = _joined([one.text for one in spans])
+    usage = _usage(answer.usage_metadata) if answer.usage_metadata is not None else None
+    return Heard(text, words, spans, language, usage), notes
+
+
+def _check(answer: GenerateContentResponse) -> str:
+    """Why the answer ended. Raises `AnswerError` for one that is none."""
+    feedback = answer.prompt_feedback
+    if feedback is not None and feedback.block_reason:
+        raise AnswerError(400, "content_policy_violation", f"Gemini blocked it: {feedback.block_reason}.")
+    finish = answer.candidates[0].finish_reason if answer.candidates else None
+    if finish in _GOOD:
+        return finish
+    if finish is None or finish in _BROKEN:
+        text = f"Gemini did not write it down ({finish or 'no reason'})."
+        raise AnswerError(502, "malformed_response", text, retry=True)
+    raise AnswerError(400, "content_policy_violation", f"Gemini stopped writing: {finish}.")
+
+
+def _heard(answer: GenerateContentResponse) -> Sequence[HeardSpeech]:
+    """The texts of an answer, whether or not they come as transcriptions."""
+    found: list[HeardSpeech] = []
+    for candidate in answer.candidates or ():
+        for part in (candidate.content and candidate.content.parts) or ():
+            if present(part.audio_transcription):
+                found.append(_speech(part.audio_transcription))
+            elif part.text and not part.thought:
+                found.append(HeardSpeech(text=part.text))
+    return found
+
+
+def _speech(raw: msgspec.Raw) -> HeardSpeech:
+    try:
+        speech: HeardSpeech = decoder(HeardSpeech).decode(raw)
+    except msgspec.MsgspecError as error:
+        raise AnswerError(502, "malformed_response", f"Gemini's transcription cannot be read: {error}") from None
+    return speech
+
+
+def _joined(texts: Sequence[str]) -> str:
+    """Texts that follow each other, with a space where none is."""
+    whole = ""
+    for text in texts:
+        gap = " " if whole and text and not (whole[-1].isspace() or text[0].isspace()) else ""
+        whole += gap + text
+    return whole.strip()
+
+
+def _words(speech: HeardSpeech) -> Sequence[Word]:
+    """Words with times; one whose time is not told is said when the one before ends."""
+    words: list[Word] = []
+    for one in speech.words or ():
+        start = _seconds(one.start_offset, words[-1].end if words else 0.0)
+        words.append(Word(one.word.strip(), start, _seconds(one.end_offset, start), speech.speaker_label or ""))
+    return words
+
+
+def _seconds(text: str | None, otherwise: float) -> float:
+    found = _SECONDS.fullmatch(text or "")
+    return round(float(found[1]), 3) if found else otherwise
+
+
+def _spans(text: str, words: Sequence[Word]) -> list[Span]:
+    """Words by sentences, pauses, speakers and length; their texts are cut out of the whole, which has the spaces."""
+    groups: list[list[Word]] = []
+    for word in words:
+        if not groups or _ends_before(groups[-1], word):
+            groups.append([])
+        groups[-1].append(word)
+    spans = []
+    at = 0
+    for group in groups:
+        begin, at = _place(text, group, at)
+        said = text[begin:at] if begin >= 0 else " ".join(word.text for word in group)
+        spans.append(Span(said.strip(), group[0].start, group[-1].end, group[0].speaker))
+    return spans
+
+
+def _place(text: str, group: Sequence[Word], at: int) -> tuple[int, int]:
+    """Where the words of a group stand in the text behind `at`; -1 where they do not."""
+    begin, end = -1, at
+    for word in group:
+        found = text.find(word.text, end)
+        if found < 0:
+            return -1, at
+        begin, end = (found if begin < 0 else begin), found + len(word.text)
+    # What follows a word without a space belongs to it: its punctuation.
+    while end < len(text) and not text[end].isspace() and not text[end].isalnum():
+        end += 1
+    return begin, end
+
+
+def _ends_before(group: Sequence[Word], word: Word) -> bool:
+    first, last = group[0], group[-1]
+    return (
+        word.speaker != last.speaker
+        or word.start - last.end >= PAUSE
+        or word.end - first.start > LONGEST_S
+        or sum(len(one.text) + 1 for one in group) + len(word.text) > LONGEST_TEXT
+        or _SENTENCE.search(last.text) is not None
+    )
+
+
+def _estimated(text: str) -> list[Span]:
+    try:
+        estimate: _Estimate = decoder(_Estimate).decode(text.encode("utf-8", "replace"))
+    except msgspec.MsgspecError as error:
+        raise AnswerError(502, "malformed_response", f"Gemini's segments cannot be read: {error}") from None
+    return [Span(one.text.strip(), one.start, max(one.start, one.end), one.speaker) for one in estimate.segments]
+
+
+def _usage(told: UsageMetadata) -> TranscriptionUsage:
+    inputs = (told.prompt_token_count or 0) + (told.tool_use_prompt_token_count or 0)
+    outputs = (told.candidates_token_count or 0) + (told.thoughts_token_count or 0)
+    kinds = {one.modality: one.token_count or 0 for one in told.prompt_tokens_details or ()}
+    audio = kinds.get("AUDIO", 0) if kinds else inputs
+    return TranscriptionUsage(
+        input_tokens=inputs,
+        output_tokens=outputs,
+        total_tokens=inputs + outputs,
+        input_token_details=InputTokenDetails(audio_tokens=audio, text_tokens=inputs - audio),
+    )
+
+
+Answer = Transcription | VerboseTranscription | DiarizedTranscription
+
+
+def answer_of(heard: Heard, plan: TranscriptionPlan) -> tuple[bytes, str, list[Note]]:
+    """The answer in the client's format, its media type, and notes."""
+    match plan.format:
+        case "text":
+            return f"{heard.text}\n".encode("utf-8", "replace"), "text/plain; charset=utf-8", []
+        case "srt":
+            return subrip(heard.spans).encode("utf-8", "replace"), "text/plain; charset=utf-8", []
+        case "vtt":
+            return webvtt(heard.spans).encode("utf-8", "replace"), "text/vtt; charset=utf-8", []
+        case "verbose_json":
+            verbose, notes = _verbose(heard, plan)
+            return encode(verbose), "application/json", notes
+        case "diarized_json":
+            return encode(_diarized(heard, plan)), "application/json", []
+        case _:
+            return encode(Transcription(text=heard.text, usage=heard.usage)), "application/json", []
+
+
+def _duration(heard: Heard, plan: TranscriptionPlan) -> float:
+    """By the file's header, else by what was said last."""
+    return plan.duration or max((one.end for one in heard.spans), default=0.0)
+
+
+def _verbose(heard: Heard, plan: TranscriptionPlan) -> tuple[VerboseTranscription, list[Note]]:
+    code = heard.language.partition("-")[0].lower()
+    notes = []
+    segments = words = None
+    if plan.segments:
+        segments = [
+            TranscriptionSegment(id=number, start=one.start, end=one.end, text=f" {one.text}")
+            for number, one in enumerate(heard.spans)
+        ]
+        reason = "Gemini tells neither tokens nor probabilities"
+        notes.append(Note("segments", Fate.APPROXIMATED, "transcript-details-unknown", reason))
+    if plan.words:
+        words = [TranscriptionWord(word=one.text, start=one.start, end=one.end) for one in heard.words]
+    return VerboseTranscription(
+        task="translate" if plan.translates else "transcribe",
+        language="english" if plan.translates else LANGUAGES.get(code, code),
+        duration=_duration(heard, plan),
+        text=heard.text,
+        segments=segments,
+        words=words,
+        usage=heard.usage,
+    ), notes
+
+
+def _by_speaker(heard: Heard) -> list[DiarizedSegment]:
+    """Segments with letters for speakers, in the order in which they begin to speak."""
+    letters: dict[str, str] = {}
+    segments = []
+    for number, one in enumerate(heard.spans):
+        letter = letters.setdefault(one.speaker, _LETTERS[len(letters) % len(_LETTERS)])
+        segments.append(
+            DiarizedSegment(id=f"seg_{number}", start=one.start, end=one.end, speaker=letter, text=one.text)
+        )
+    return segments
+
+
+def _diarized(heard: Heard, plan: TranscriptionPlan) -> DiarizedTranscription:
+    return DiarizedTranscription(
+        task="transcribe",
+        duration=_duration(heard, plan),
+        text=heard.text,
+        segments=_by_speaker(heard),
+        usage=heard.usage,
+    )
+
+
+def events_of(heard: Heard, plan: TranscriptionPlan) -> list[msgspec.Struct]:
+    """The events of a stream: the text or the segments, then the whole."""
+    pieces: list[msgspec.Struct] = []
+    if plan.format == "diarized_json":
+        pieces += _by_speaker(heard)
+    elif heard.text:
+        pieces.append(TranscriptTextDelta(delta=heard.text))
+    return [*pieces, TranscriptTextDone(text=heard.text, usage=heard.usage)]
+
+
+def subrip(spans: Sequence[Span]) -> str:
+    """Subtitles as SubRip has them."""
+    return "\n".join(
+        f"{number}\n{_clock(one.start, ',')} --> {_clock(one.end, ',')}\n{one.text}\n"
+        for number, one in enumerate(spans, 1)
+    )
+
+
+def webvtt(spans: Sequence[Span]) -> str:
+    """Subtitles as WebVTT has them."""
+    cues = [f"{_clock(one.start, '.')} --> {_clock(one.end, '.')}\n{one.text}\n" for one in spans]
+    return "\n".join(["WEBVTT\n", *cues])
+
+
+def _clock(seconds: float, point: str) -> str:
+    milliseconds = round(seconds * 1000)
+    minutes, rest = divmod(milliseconds, 60_000)
+    return f"{minutes // 60:02}:{minutes % 60:02}:{rest // 1000:02}{point}{rest % 1000:03}"

@@ -1,0 +1,161 @@
+"""/v1/audio/transcriptions and /translations over real sockets, with the openai package: the emulator hears itself."""
+
+import json
+
+import pytest
+from openai import AsyncOpenAI, BadRequestError
+
+from adapter.emulator import EmulatorSettings
+from adapter.emulator.generation.media import speech, wav
+from tests.support.scripted import adapter, answer, emulated, scripted
+
+MODEL = "gemini-3.5-transcribe"
+TEXT = "Hello there. How are you today?"
+SOUND = ("hello.wav", wav(speech(TEXT)), "audio/wav")
+SECONDS = len(TEXT) / 50
+
+
+def audio_of(client):
+    return AsyncOpenAI(base_url=f"{client.base_url}/v1", api_key="any", http_client=client, max_retries=0).audio
+
+
+@pytest.mark.parametrize("model", ["whisper-1", "gpt-4o-transcribe", MODEL])
+async def test_the_openai_package_gets_what_was_said(model):
+    async with emulated(EmulatorSettings()) as gemini, adapter(gemini) as client:
+        found = await audio_of(client).transcriptions.create(model=model, file=SOUND)
+        asked = await gemini.requests()
+    assert found.text == TEXT
+    assert found.usage.type == "tokens"
+    assert "audioTranscriptionConfig" not in asked[-1]["body"].get("generationConfig", {})
+
+
+@pytest.mark.parametrize(
+    ("kind", "type_", "text"),
+    [
+        ("text", "text/plain; charset=utf-8", f"{TEXT}\n"),
+        (
+            "srt",
+            "text/plain; charset=utf-8",
+            "1\n00:00:00,000 --> 00:00:00,240\nHello there.\n\n2\n00:00:00,260 --> 00:00:00,620\nHow are you today?\n",
+        ),
+        (
+            "vtt",
+            "text/vtt; charset=utf-8",
+            "WEBVTT\n\n00:00:00.000 --> 00:00:00.240\nHello there.\n\n"
+            "00:00:00.260 --> 00:00:00.620\nHow are you today?\n",
+        ),
+    ],
+)
+async def test_texts_and_subtitles_have_their_media_types(kind, type_, text):
+    async with emulated(EmulatorSettings()) as gemini, adapter(gemini) as client:
+        raw = audio_of(client).transcriptions.with_raw_response
+        found = await raw.create(model=MODEL, file=SOUND, response_format=kind)
+    assert (found.headers["content-type"], found.text) == (type_, text)
+
+
+async def test_times_are_told_of_words_and_segments():
+    async with emulated(EmulatorSettings()) as gemini, adapter(gemini) as client:
+        create = audio_of(client).transcriptions.create
+        both = await create(
+            model=MODEL,
+            file=SOUND,
+            response_format="verbose_json",
+            timestamp_granularities=["word", "segment"],
+            language="de",
+        )
+        usual = await create(model=MODEL, file=SOUND, response_format="verbose_json")
+    assert (both.duration, both.language, both.text) == (SECONDS, "german", TEXT)
+    assert [word.word for word in both.words] == TEXT.split()
+    assert [segment.text for segment in both.segments] == [" Hello there.", " How are you today?"]
+    assert usual.words is None
+    assert len(usual.segments) == 2
+
+
+async def test_speakers_are_told_by_letters():
+    async with emulated(EmulatorSettings()) as gemini, adapter(gemini) as client:
+        found = await audio_of(client).transcriptions.create(model=MODEL, file=SOUND, response_format="diarized_json")
+    assert [(one.id, one.speaker, one.text) for one in found.segments] == [
+        ("seg_0", "A", "Hello there."),
+        ("seg_1", "A", "How are you today?"),
+    ]
+
+
+async def test_a_stream_has_deltas_and_ends_with_the_whole():
+    async with emulated(EmulatorSettings()) as gemini, adapter(gemini) as client:
+        stream = await audio_of(client).transcriptions.create(model=MODEL, file=SOUND, stream=True)
+        events = [event async for event in stream]
+        diarized = await audio_of(client).transcriptions.create(
+            model=MODEL, file=SOUND, stream=True, response_format="diarized_json"
+        )
+        segments = [event async for event in diarized]
+    assert "".join(event.delta for event in events if event.type == "transcript.text.delta") == TEXT
+    assert (events[-1].type, events[-1].text) == ("transcript.text.done", TEXT)
+    assert [event.type for event in segments] == ["transcript.text.segment"] * 2 + ["transcript.text.done"]
+
+
+async def test_lists_and_keywords_of_forms_arrive():
+    async with emulated(EmulatorSettings()) as gemini, adapter(gemini) as client:
+        await audio_of(client).transcriptions.create(
+            model=MODEL, file=SOUND, languages=["de", "en"], keywords=["Gemini"], prompt="A greeting", temperature=0.5
+        )
+        asked = await gemini.requests()
+    config = asked[-1]["body"]["generationConfig"]["audioTranscriptionConfig"]
+    assert config == {"languageCodes": ["de", "en"], "customVocabulary": ["Gemini"]}
+
+
+async def test_a_translation_is_asked_of_a_chat_model():
+    async def script(call):
+        await call.json(answer("Good day"))
+
+    async with scripted(script) as upstream, adapter(upstream) as client:
+        with pytest.deprecated_call():
+            found = await audio_of(client).translations.create(model="whisper-1", file=SOUND)
+    assert found.text == "Good day"
+    assert upstream.seen[0].path.endswith("gemini-3.8-flash:generateContent")
+    parts = upstream.seen[0].body["contents"][0]["parts"]
+    assert parts[0]["inlineData"]["mimeType"] == "audio/wav"
+    assert "into English" in parts[1]["text"]
+
+
+async def test_a_translation_with_times_is_asked_for_as_json():
+    segments = [{"start": 0, "end": 1.5, "text": "Good day", "speaker": "A"}]
+
+    async def script(call):
+        await call.json(answer(json.dumps({"segments": segments})))
+
+    async with scripted(script) as upstream, adapter(upstream) as client:
+        with pytest.deprecated_call():
+            found = await audio_of(client).translations.create(model="whisper-1", file=SOUND, response_format="vtt")
+    assert found == "WEBVTT\n\n00:00:00.000 --> 00:00:01.500\nGood day\n"
+
+
+@pytest.mark.parametrize(("name", "type_"), [("a.m4a", "audio/mp4"), ("a.webm", "audio/webm"), ("a.mp3", "audio/mpeg")])
+async def test_sounds_without_a_duration_are_heard_too(name, type_):
+    async with emulated(EmulatorSettings()) as gemini, adapter(gemini) as client:
+        found = await audio_of(client).transcriptions.create(
+            model=MODEL, file=(name, b"\0" * 40), response_format="verbose_json"
+        )
+    assert found.duration == 0.0
+    assert type_ in found.text
+
+
+async def test_a_long_sound_with_times_is_refused_before_it_is_sent():
+    head = bytearray(wav(bytes(2_000)))
+    head[24:28] = (1).to_bytes(4, "little")
+    async with scripted(lambda call: call.json(answer("x"))) as upstream, adapter(upstream) as client:
+        with pytest.raises(BadRequestError, match="15 minutes"):
+            await audio_of(client).transcriptions.create(
+                model=MODEL, file=("a.wav", bytes(head)), response_format="srt"
+            )
+        assert upstream.seen == []
+
+
+async def test_what_is_no_sound_and_no_form_is_refused():
+    async with scripted(lambda call: call.json(answer("x"))) as upstream, adapter(upstream) as client:
+        with pytest.raises(BadRequestError, match="is no sound"):
+            await audio_of(client).transcriptions.create(model=MODEL, file=("a.pdf", b"%PDF-", "application/pdf"))
+        got = await client.post("/v1/audio/transcriptions", json={"model": MODEL, "file": "x"})
+        missing = await client.post("/v1/audio/transcriptions", files={"other": b"x"}, data={"model": MODEL})
+    assert got.status_code == 415
+    assert (missing.status_code, missing.json()["error"]["param"]) == (400, "file")
+    assert upstream.seen == []
