@@ -15,13 +15,11 @@ from adapter.wire.openai.images import (
 from adapter.wire.openai.speech import SpeechAudioDelta, SpeechAudioDone, SpeechRequest
 from adapter.wire.openai.transcriptions import (
     DiarizedSegment,
-    DiarizedTranscription,
     Transcription,
     TranscriptionRequest,
     TranscriptTextDelta,
     TranscriptTextDone,
     TranslationRequest,
-    VerboseTranscription,
 )
 
 MEDIA: Endpoints = (
@@ -88,7 +86,7 @@ MEDIA: Endpoints = (
         name="createTranscription",
         summary="Write down what is said in a sound: as JSON, text or subtitles, or as a stream.",
         takes_form=TranscriptionRequest,
-        gives=Transcription | VerboseTranscription | DiarizedTranscription,
+        gives=Transcription,
         streams=TranscriptTextDelta | DiarizedSegment | TranscriptTextDone,
         fails=SENDING,
         asks_gemini=True,
@@ -102,7 +100,7 @@ MEDIA: Endpoints = (
         name="createTranslation",
         summary="Say in English what is said in a sound.",
         takes_form=TranslationRequest,
-        gives=Transcription | VerboseTranscription,
+        gives=Transcription,
         fails=SENDING,
         asks_gemini=True,
         is_rated=True,

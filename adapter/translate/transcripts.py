@@ -96,14 +96,14 @@ def from_gemini(answer: GenerateContentResponse, plan: TranscriptionPlan) -> tup
     notes: list[Note] = []
     if finish == "MAX_TOKENS":
         notes.append(Note("text", Fate.DROPPED, "transcript-cut", "the text is longer than one answer may be"))
-    heard = list(_heard(answer))
-    text = _joined([one.text for one in heard])
+    heard = list(_speeches(answer))
+    text = _join([one.text for one in heard])
     words = [word for one in heard for word in _words(one)]
     language = next((one.language_code for one in heard if one.language_code), None) or plan.language
     spans = _spans(text, words)
     if plan.told_in_words and plan.format not in ("json", "text"):
         spans = _estimated(text)
-        text = _joined([one.text for one in spans])
+        text = _join([one.text for one in spans])
     usage = _usage(answer.usage_metadata) if answer.usage_metadata is not None else None
     return Heard(text, words, spans, language, usage), notes
 
@@ -122,7 +122,7 @@ def _check(answer: GenerateContentResponse) -> str:
     raise AnswerError(400, "content_policy_violation", f"Gemini stopped writing: {finish}.")
 
 
-def _heard(answer: GenerateContentResponse) -> Sequence[HeardSpeech]:
+def _speeches(answer: GenerateContentResponse) -> Sequence[HeardSpeech]:
     """The texts of an answer, whether or not they come as transcriptions."""
     found: list[HeardSpeech] = []
     for candidate in answer.candidates or ():
@@ -142,7 +142,7 @@ def _speech(raw: msgspec.Raw) -> HeardSpeech:
     return speech
 
 
-def _joined(texts: Sequence[str]) -> str:
+def _join(texts: Sequence[str]) -> str:
     """Texts that follow each other, with a space where none is."""
     whole = ""
     for text in texts:
