@@ -159,12 +159,17 @@ _TRANSCRIPTIONS: dict[str, Any] = {
 _TRANSCRIPT_EVENT: pydantic.TypeAdapter[Any] = pydantic.TypeAdapter(openai_audio.TranscriptionStreamEvent)
 
 
-def check_transcription(answer: dict[str, Any], kind: str) -> None:
-    """Raise for a transcription that the openai package's types do not take."""
-    known = dict(answer)
-    if kind == "verbose_json":
+def check_transcription(answer: dict[str, Any]) -> None:
+    """Raise for a transcription that the openai package's types do not take; texts have none."""
+    if "content" in answer:
+        return
+    known, kind = dict(answer), "json"
+    if "language" in answer:
         # The package types the usage of whisper-1 alone, in seconds.
         known.pop("usage", None)
+        kind = "verbose_json"
+    elif "task" in answer:
+        kind = "diarized_json"
     _TRANSCRIPTIONS[kind].model_validate_json(json.dumps(known), strict=True)
 
 

@@ -14,51 +14,31 @@ from functools import cache
 from typing import Any
 from unittest import mock
 
+import httpx2
 import msgspec
 import orjson
 
 from adapter import settings
 from adapter.server import routes
-from adapter.server.asking.parallel_choices import joined
 from adapter.server.observe.exchange_log import Exchange
-from adapter.server.pipeline import ledger_headers as ledger
 from adapter.server.pipeline.background import Jobs
 from adapter.server.pipeline.call import Call
 from adapter.server.pipeline.endpoint import Endpoint
-from adapter.server.pipeline.errors import malformed
 from adapter.server.pipeline.http_door import serve
-from adapter.server.pipeline.planner import plan_for
-from adapter.server.pipeline.service import DECODING_ERRORS, Service
+from adapter.server.pipeline.service import Service
 from adapter.store.documents.base import DocumentLimits, MemoryDocuments
 from adapter.store.shared.base import StoreLimits
 from adapter.store.signatures.memory import MemoryStore
-from adapter.translate import (
-    chat,
-    completions,
-    speech,
-    transcriptions,
-    transcripts,
-)
 from adapter.translate.core.catalogue import CODES
-from adapter.translate.core.context import Stamp
-from adapter.translate.core.notes import Fate, Note, Rejected
-from adapter.translate.core.strictness import Strictness
-from adapter.translate.signatures.history import look_up
-from adapter.translate.sound_headers import read_duration
-from adapter.translate.speech import SpeechContext
-from adapter.translate.transcriptions import TranscriptionContext
+from adapter.translate.core.notes import Fate, Note
 from adapter.upstream.client import Upstream
-from adapter.upstream.errors import from_answer
 from adapter.upstream.transport.base import Request
-from adapter.wire.base import decode, encode
-from adapter.wire.gemini.generate import GenerateContentResponse
-from adapter.wire.openai.completions import CompletionRequest
-from adapter.wire.openai.speech import SpeechAudioDelta, SpeechAudioDone, SpeechRequest
-from adapter.wire.openai.transcriptions import TranscriptionRequest, TranslationRequest
+from adapter.wire.base import decode
 from adapter.wire.signatures import Issued, Signature
-from conformance.cases import Case, Turn, all_cases
+from conformance.cases import FORMS, Case, Turn, all_cases
 from conformance.clients import CLIENTS, fill
 from conformance.judging import Observed, judge
+from conformance.runner import as_form
 from tests.support import oracles
 
 RUNS = [(case, client) for case in all_cases() for client in case.clients]
@@ -92,6 +72,8 @@ WHOLE: dict[str, Callable[[Any], object]] = {
     "image_edits": oracles.check_images,
     "image_variations": oracles.check_images,
     "speech": lambda _file: None,
+    "transcriptions": oracles.check_transcription,
+    "translations": oracles.check_transcription,
 }
 """Who judges a whole answer of a suite."""
 
@@ -182,8 +164,16 @@ class Core:
     def run(self, turn: Turn, request: Any) -> Observed:
         """Answer one request."""
         self.transport.play(turn)
+        body = orjson.dumps(request)
+        if self.case.suite in FORMS:
+            data, files = as_form(request)
+            form = httpx2.Request("POST", "http://127.0.0.1/", data=data, files=files)
+            body, self.headers = (
+                form.read(),
+                [(b"content-type", form.headers["content-type"].encode()), *self.headers[1:]],
+            )
         with words_for_tokens() if self.case.suite in ("completions", "embeddings") else nullcontext():
-            observed: Observed = loop_of(os.getpid()).run_until_complete(self._run(orjson.dumps(request)))
+            observed: Observed = loop_of(os.getpid()).run_until_complete(self._run(body))
         for fault in self.transport.faults:
             raise fault
         self._check_answer(observed)
@@ -234,6 +224,8 @@ class Core:
             events, done = [orjson.loads(line) for line in data if line != b"[DONE]"], data[-1:] == [b"[DONE]"]
         else:
             body = orjson.loads(content) if kind == "application/json" else {}
+            if kind.startswith("text/"):
+                body = {"media_type": headers["content-type"], "content": content.decode()}
         notes = (lines(exchange.notes), lines(exchange.reply_notes))
         bodies, paths = self.transport.bodies, self.transport.paths
         return Observed(bodies, paths, head["status"], body, headers, events, done, *notes)
@@ -248,6 +240,9 @@ class Core:
         elif self.case.suite.startswith("image"):
             for event in observed.events:
                 oracles.check_image_event(event)
+        elif self.case.suite == "transcriptions":
+            for event in observed.events:
+                oracles.check_transcript_event(event)
         elif self.case.suite != "speech" and "error" not in observed.events[-1]:
             oracles.check_chunks(observed.events)
 
@@ -270,120 +265,6 @@ def words_for_tokens() -> Iterator[None]:
 
 def words_of(tokens: list[int]) -> str:
     """A text for tokens."""
-
-
-class SpeechCore(Core):
-    """The way through a request for speech; only samples are made."""
-
-    def serve(self, turn, body, number):
-        try:
-            request, unknown = decode(body, SpeechRequest)
-        except DECODING_ERRORS as error:
-            raise malformed(error) from None
-        names = settings.catalogue(self.settings, self.case.day)
-        served = settings.find_served_model(request.model, names, self.case.endpoint)
-        plan = speech.to_gemini(
-            SpeechContext(request=request, served=served, options=settings.options(self.settings)), unknown
-        )
-        self.notes = lines(plan.notes)
-        ledger.check(plan.notes, Strictness(self.settings.strict), self.settings.notes)
-        reader, samples, bodies, paths = speech.SpeechReader(), [], [], []
-        for one in plan.bodies:
-            self.ask(orjson.loads(encode(one)), f"{served.model}:streamGenerateContent", 1, "streamGenerateContent")
-            bodies, paths = [*bodies, *self.bodies], [*paths, *self.paths]
-            pieces = turn.pieces(streamed=True)
-            if turn.status != 200:
-                raise from_answer(turn.status, {}, b"".join(pieces))
-            samples += [reader.feed(reply.response) for reply in replies_of(pieces, 1)]
-            samples.append(reader.end_call())
-        self.bodies, self.paths, self.reply_notes = bodies, paths, []
-        deltas = [SpeechAudioDelta(audio=base64.b64encode(one).decode()) for one in samples if one]
-        events = [orjson.loads(encode(one)) for one in (*deltas, SpeechAudioDone(usage=reader.usage()))]
-        if not plan.as_events:
-            return self.observed(200, {}, {})
-        return self.observed(200, None, {}, events, done=True)
-
-
-class TranscriptionsCore(Core):
-    """The way through a request for what is said in a sound."""
-
-    def serve(self, turn, body, number):
-        type_: Any = TranslationRequest if self.case.suite == "translations" else TranscriptionRequest
-        try:
-            request, unknown = decode(body, type_)
-        except DECODING_ERRORS as error:
-            raise malformed(error) from None
-        names = settings.catalogue(self.settings, self.case.day)
-        served = settings.find_served_model(request.model, names, self.case.endpoint)
-        sound = base64.b64decode(request.file.partition(",")[2])
-        context = TranscriptionContext(
-            request=request,
-            served=served,
-            options=settings.options(self.settings),
-            duration=read_duration(sound[:65_536], len(sound)),
-        )
-        plan = transcriptions.to_gemini(context, unknown)
-        self.notes = lines(plan.notes)
-        ledger.check(plan.notes, Strictness(self.settings.strict), self.settings.notes)
-        self.ask(orjson.loads(encode(plan.body)), f"{served.model}:generateContent", 1, "generateContent")
-        pieces = b"".join(turn.pieces(streamed=False))
-        if turn.status != 200:
-            raise from_answer(turn.status, {}, pieces)
-        heard, notes = transcripts.from_gemini(decode(pieces, GenerateContentResponse)[0], plan)
-        if plan.stream:
-            events = [orjson.loads(encode(one)) for one in transcripts.events_of(heard, plan)]
-            self.reply_notes = lines(notes)
-            for event in events:
-                oracles.check_transcript_event(event)
-            return self.observed(200, None, {}, events, done=True)
-        answer, media_type, more = transcripts.answer_of(heard, plan)
-        self.reply_notes = lines(notes + more)
-        if media_type != "application/json":
-            return self.observed(200, {"media_type": media_type, "content": answer.decode()}, {})
-        found = orjson.loads(answer)
-        oracles.check_transcription(found, plan.format)
-        return self.observed(200, found, {})
-
-
-class CompletionsCore(Core):
-    """The way through a request to continue texts."""
-
-    def serve(self, turn, body, number):
-        try:
-            request, unknown = decode(body, CompletionRequest)
-        except DECODING_ERRORS as error:
-            raise malformed(error) from None
-        names = settings.catalogue(self.settings, self.case.day)
-        view = completions.to_chat(request, settings.find_served_model(request.model, names).row, words_of, unknown)
-        chosen = settings.options(self.settings)
-        try:
-            chats = [plan_for(one, {}, names, chosen, history=look_up(one, {})) for one in view.requests]
-        except Rejected as error:
-            raise Rejected(completions.path_of(error.note.path), error.note.code, error.note.reason) from None
-        notes = list(dict.fromkeys(note for one in chats for note in view.ledger(one.notes)))
-        self.notes = lines(notes)
-        ledger.check(notes, Strictness(self.settings.strict), self.settings.notes)
-        made = [self.answer_to(turn, one, number) for one in chats]
-        self.bodies = [orjson.loads(encode(one.body)) for one in chats for _ in range(one.calls)]
-        self.paths = [f"{one.model}:generateContent" for one in chats for _ in range(one.calls)]
-        self.reply_notes = lines([note for _, notes, _ in made for note in notes])
-        found = completions.from_chat([one for one, _, _ in made], view, "cmpl-1", 1_700_000_000, chats[0].model)
-        answer = orjson.loads(encode(found))
-        oracles.check_text_completion(answer)
-        return self.observed(200, answer, {})
-
-    def answer_to(self, turn, one, number):
-        """The chat's answer to one prompt."""
-        self.ask(orjson.loads(encode(one.body)), f"{one.model}:generateContent", one.calls, "generateContent")
-        self.begin(one)
-        replies = [self.whole_reply(turn) for _ in range(one.calls)]
-        reply = replies[0] if one.calls == 1 else joined(replies)
-        stamp = Stamp(seed=f"turn{number}", id="cmpl-1", created=1_700_000_000, model=one.model)
-        return chat.from_gemini(reply.response, one.context, stamp, reply.unknown)
-
-
-def words_of(tokens):
-    """A text for tokens, where no data of OpenAI's tokens are needed."""
     if min(tokens) < 0:
         raise ValueError("a negative number")
     return " ".join(f"word{token}" for token in tokens)
@@ -391,25 +272,6 @@ def words_of(tokens):
 
 def lines(notes: Sequence[Note]) -> list[str]:
     """The notes of losses, as cases name them."""
-
-
-CORES = {
-    "responses": ResponsesCore,
-    "compactions": CompactionCore,
-    "embeddings": EmbeddingsCore,
-    "completions": CompletionsCore,
-    "decisions": DecisionsCore,
-    "moderations": ModerationsCore,
-    "images": ImagesCore,
-    "image_edits": ImagesCore,
-    "image_variations": ImagesCore,
-    "speech": SpeechCore,
-    "transcriptions": TranscriptionsCore,
-    "translations": TranscriptionsCore,
-}
-
-
-def lines(notes):
     lost = [note for note in notes if note.fate != Fate.EXACT]
     assert [note for note in lost if not note.reason] == [], "every loss says why"
     assert [note for note in lost if note.code not in CODES] == [], "every loss has a code of the catalogue"

@@ -10,15 +10,17 @@ from starlette.types import Receive, Scope
 from adapter.server.http.asgi import BodyTooLarge, ClientGone, CompressedBody, fields_of
 from adapter.upstream.transport.base import content_codings
 
-MAX_FIELDS = 100
+MAX_FIELDS = 1_200
+"""Parts of a form: OpenAI takes a thousand keywords, each a part."""
+
 MAX_FIELD = 256 * 1024
 """Bytes of one field that is no file."""
 
 _MAX_BOUNDARY = 70
 """Characters of a boundary (RFC 2046, 5.1.1)."""
 
-_OVERHEAD = MAX_FIELDS * (MAX_FIELD + 8 * 1024)
-"""Bytes that a form may have beside its files."""
+_OVERHEAD = 8 * 1024 * 1024
+"""Bytes that a form may have beside its files, and those of all its fields that are none."""
 
 
 class NotAForm(Exception):
@@ -76,7 +78,7 @@ class FormReader:
         self._name = self._value = b""
         self._field = ""
         self._held: list[bytes] = []
-        self._held_bytes = 0
+        self._held_bytes = self._all_bytes = 0
         self._sink: Sink | None = None
         self._parts = 0
         self._parser = MultipartParser(
@@ -146,7 +148,8 @@ class FormReader:
             return
         self._held.append(data)
         self._held_bytes += len(data)
-        if self._held_bytes > MAX_FIELD:
+        self._all_bytes += len(data)
+        if self._held_bytes > MAX_FIELD or self._all_bytes > _OVERHEAD:
             raise BodyTooLarge
 
 

@@ -86,9 +86,20 @@ def test_what_is_no_form_is_told(type_):
         (part(b"x", b"\xff") + b"--xyz--", MalformedForm),
         (part(b"x", b"a" * (MAX_FIELD + 1)) + b"--xyz--", BodyTooLarge),
         (part(b"x") * (MAX_FIELDS + 1) + b"--xyz--", BodyTooLarge),
+        (part(b"x", b"a" * MAX_FIELD) * 33 + b"--xyz--", BodyTooLarge),
         (b"--xyz\r\nA: " + b"x" * 100_000, MalformedForm),
     ],
-    ids=["no end", "nothing", "no form", "no name", "no UTF-8", "long field", "many fields", "long header"],
+    ids=[
+        "no end",
+        "nothing",
+        "no form",
+        "no name",
+        "no UTF-8",
+        "long field",
+        "many fields",
+        "much text",
+        "long header",
+    ],
 )
 def test_what_a_form_may_not_be(body, error):
     with pytest.raises(error):
@@ -97,7 +108,7 @@ def test_what_a_form_may_not_be(body, error):
 
 def test_a_body_over_the_limit_is_too_large():
     with pytest.raises(BodyTooLarge):
-        read(part(b"file", b"x" * 40_000_000, b"a") + b"--xyz--", range(0, 40_000_000, 200_000), limit=1_000)
+        read(part(b"file", b"x" * 20_000_000, b"a") + b"--xyz--", range(0, 20_000_000, 100_000), limit=1_000)
 
 
 def test_a_compressed_body_is_refused():
