@@ -65,16 +65,20 @@ class _Content(msgspec.Struct, gc=False):
 
 
 class UnsignedCall(NamedTuple):
-    """A call of the current turn without its signature: what it says, and where its part begins in the body."""
+    """A call of the current turn without its signature: what it says, and where its part begins in the body.
+
+    `content` is the number of the content that it stands in.
+    """
 
     id: str
     digest: str
     path: str
     offset: int
+    content: int
 
     @property
     def key(self) -> str:
-        """Under which key its signature is kept."""
+        """Under which key its signature is kept, if the client keeps its id."""
         return call_key(self.id)
 
 
@@ -204,7 +208,7 @@ def _unsigned_calls(body: bytes) -> Iterator[UnsignedCall]:
         if _begins_turn(content):
             turn = []
         elif content.role == "model":
-            turn += _calls(body, content, at, f"contents[{index}]")
+            turn += _calls(body, content, at, index)
         at += len(text)
     yield from turn
 
@@ -233,33 +237,44 @@ def _begins_turn(content: _Content) -> bool:
     return not all(decoder(_Part).decode(part).is_result for part in _items(content.parts))
 
 
-def _calls(body: bytes, content: _Content, at: int, path: str) -> Iterator[UnsignedCall]:
+def _calls(body: bytes, content: _Content, at: int, index: int) -> Iterator[UnsignedCall]:
     if not present(content.parts):
         return
     for number, raw in enumerate(_items(content.parts)):
         text = bytes(raw)
         at = body.index(text, at)
         call = decoder(_Part).decode(raw).unsigned
-        if call is not None and call.id:
+        if call is not None:
             digest = call_digest(call.name, call.arguments)
-            yield UnsignedCall(call.id, digest, f"{path}.parts[{number}]", at + 1)
+            yield UnsignedCall(call.id or "", digest, f"contents[{index}].parts[{number}]", at + 1, index)
         at += len(text)
 
 
+def find_by_ids(calls: Sequence[UnsignedCall], found: Mapping[str, Signature]) -> dict[int, Signature]:
+    """The records that belong to calls, by their offset, from those that were found by their ids."""
+    records = {call.offset: found[call.key] for call in calls if call.id and call.key in found}
+    return {call.offset: one for call in calls if (one := records.get(call.offset)) and one.digest == call.digest}
+
+
 def with_signatures(
-    body: bytes, calls: Sequence[UnsignedCall], found: Mapping[str, Signature], upstream: str
+    body: bytes,
+    calls: Sequence[UnsignedCall],
+    by_ids: Mapping[int, Signature],
+    by_words: Mapping[int, Signature],
+    upstream: str,
 ) -> tuple[bytes, list[Note]]:
-    """The body with the signatures that belong to the calls and that this upstream issued, and a note on each."""
+    """The body with the signatures that this upstream issued, and a note on each. Records are by the calls' offset."""
     pieces: list[bytes] = []
     notes: list[Note] = []
     done = 0
     for call in calls:
-        kept = found.get(call.key)
-        if kept is None or not kept.value or (kept.origin, kept.digest) != (upstream, call.digest):
+        kept = by_ids.get(call.offset) or by_words.get(call.offset)
+        if kept is None or not kept.value or kept.origin != upstream:
             continue
         pieces += [body[done : call.offset], b'"thoughtSignature":', encode(kept.value), b","]
         done = call.offset
-        notes.append(Note(call.path, Fate.EXACT, reason="its signature was kept here", signature=SignatureSource.ID))
+        source = SignatureSource.ID if call.offset in by_ids else SignatureSource.HASH
+        notes.append(Note(call.path, Fate.EXACT, reason="its signature was kept here", signature=source))
     return b"".join([*pieces, body[done:]]), notes
 
 

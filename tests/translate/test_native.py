@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapter.translate.native import (
+    find_by_ids,
     issued,
     models_in,
     name_in_path,
@@ -44,7 +45,8 @@ def record(value, origin="studio", arguments='{"a":"functionCall"}'):
 
 def pasted(body, **kept):
     found = {call_key(one): record(value) for one, value in kept.items()}
-    return with_signatures(body, unsigned_calls(body), found, "studio")
+    calls = unsigned_calls(body)
+    return with_signatures(body, calls, find_by_ids(calls, found), {}, "studio")
 
 
 @pytest.mark.parametrize("indent", [None, 2])
@@ -92,8 +94,8 @@ def test_what_is_no_request_passes_as_it_is(body):
 @pytest.mark.parametrize("other", [record("c2ln", origin="relay"), record("c2ln", arguments="{}")])
 def test_the_signature_of_another_upstream_or_another_call_under_the_id_is_not_pasted(other):
     body = json.dumps({"contents": [HI, model(call("a"))]}).encode()
-    found = {call_key("a"): other}
-    assert with_signatures(body, unsigned_calls(body), found, "studio") == (body, [])
+    calls = unsigned_calls(body)
+    assert with_signatures(body, calls, find_by_ids(calls, {call_key("a"): other}), {}, "studio") == (body, [])
 
 
 def test_the_calls_of_an_answer_are_kept_under_their_ids():

@@ -7,7 +7,7 @@ before anything was passed on, the next upstream with the same model is asked; n
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from urllib.parse import parse_qsl, urlencode
 
@@ -25,16 +25,17 @@ from adapter.server.pipeline.fallback import FallbackPlans, Place, Route
 from adapter.server.pipeline.model_names import path_of_model
 from adapter.server.pipeline.service import DECODING_ERRORS, deadline_of
 from adapter.settings import find_served_model
-from adapter.store.shared.base import Records
-from adapter.translate import native
+from adapter.translate import native, native_history
 from adapter.translate.core.capabilities import alias_notes
 from adapter.translate.core.notes import Note, Rejected
+from adapter.translate.native_history import AnswerParts, NativeHistory
 from adapter.upstream.client import Caller, Forwarded, Upstream
 from adapter.upstream.errors import UpstreamError, UpstreamProtocolError, from_event
 from adapter.upstream.sse import EventDecoder
 from adapter.upstream.transport.base import Response
 from adapter.wire.base import decode, encode
 from adapter.wire.gemini.generate import GenerateContentResponse
+from adapter.wire.signatures import Signature
 
 _KEY = frozenset({"key", "api_key", "access_token"})
 """Parameters of a URL that hold the client's key, which is this server's and never goes on."""
@@ -82,7 +83,7 @@ async def call_model(call: Call) -> None:
     if body is None:
         return
     if method in _GENERATIONS:
-        await _heard(call, body, plans.place)
+        await _heard(call, body, plans.place, AnswerParts())
     if makes_names:
         await call.service.owners.record(native.names_made(body), call.client.id, pin)
     await call.send(body, _headers(call, plans, head))
@@ -156,7 +157,7 @@ async def _plans(call: Call, name: str, method: str) -> FallbackPlans[NativePlan
     service = call.service
     places = service.planner.places
     missing = native.unsigned_calls(call.body) if method in _GENERATIONS else []
-    found = await service.store.get([one.key for one in missing], call.client.id) if missing else Records()
+    by_ids, by_words = await _records(call, missing) if missing else ({}, {})
     served = find_served_model(name, service.catalogue)
 
     def make(route: Route) -> NativePlan:
@@ -165,7 +166,7 @@ async def _plans(call: Call, name: str, method: str) -> FallbackPlans[NativePlan
         if here.model != served.model or not _takes_body(place, places[0], method):
             raise Rejected("model", "wrong-endpoint", "another model would answer there, or in another form")
         forwarded = _to_model(call, here.model, method, place.upstream)
-        changed, added = native.with_signatures(call.body, missing, found, place.options.upstream)
+        changed, added = native.with_signatures(call.body, missing, by_ids, by_words, place.options.upstream)
         return NativePlan(
             msgspec.structs.replace(forwarded, body=changed) if added else forwarded, [*alias_notes(name, here), *added]
         )
@@ -173,6 +174,29 @@ async def _plans(call: Call, name: str, method: str) -> FallbackPlans[NativePlan
     goes_on = len(places) > 1 and method in _METHODS_OF_ONE_MODEL and not _names_anything(call.body)
     routes = [Route(place, name) for place in (places if goes_on else places[:1])]
     return FallbackPlans(make(routes[0]), routes, make, call.work)
+
+
+async def _records(
+    call: Call, missing: Sequence[native.UnsignedCall]
+) -> tuple[dict[int, Signature], dict[int, Signature]]:
+    """What is kept of calls: by their ids, and of the others by what was said up to them."""
+    store, client = call.service.store, call.client.id
+    keys = [one.key for one in missing if one.id]
+    by_ids = native.find_by_ids(missing, await store.get(keys, client) if keys else {})
+    left = [one for one in missing if one.offset not in by_ids]
+    history = _history(call) if left else None
+    if history is None:
+        return by_ids, {}
+    found = await store.get_by_words(native_history.keys_of(history, left), client)
+    return by_ids, native_history.records_of(history, left, found)
+
+
+def _history(call: Call) -> NativeHistory | None:
+    """What the request says; None where it cannot be read: Gemini itself refuses that."""
+    try:
+        return NativeHistory(call.body)
+    except native_history.UNREADABLE:
+        return None
 
 
 def _takes_body(place: Place, first: Place, method: str) -> bool:
@@ -251,7 +275,7 @@ async def _next(call: Call, response: Response) -> bytes:
         return await response.read()
 
 
-async def _heard(call: Call, payload: bytes, place: Place) -> None:
+async def _heard(call: Call, payload: bytes, place: Place, parts: AnswerParts) -> None:
     """Read an answer or an event beside passing it: its usage, and the signatures that a next turn may miss.
 
     What is not of Gemini's shape passes all the same; an error in a stream is one.
@@ -262,6 +286,8 @@ async def _heard(call: Call, payload: bytes, place: Place) -> None:
         return
     call.exchange.record_reply(response)
     kept = native.issued(response, place.options.upstream)
+    if (whole := parts.take(response)) and (history := _history(call)) is not None and not history.keeps_ids:
+        kept += history.issue(whole, place.options.upstream)
     if kept:
         await call.service.keep(kept, call.client)
 
@@ -289,7 +315,7 @@ async def _stream(call: Call, plans: FallbackPlans[NativePlan], pin: str) -> Non
     headers = to_printable_values(_headers(call, plans, {"content-type": _EVENTS} if in_events else {}))
     writer, settings = writer_for(call.send_message), call.service.streams
     tap = call.service.recorder.exchanges.tap(call.exchange)
-    first = True
+    first, parts = True, AnswerParts()
 
     async def write(data: bytes) -> None:
         if tap is not None:
@@ -308,7 +334,7 @@ async def _stream(call: Call, plans: FallbackPlans[NativePlan], pin: str) -> Non
             async for payload in payloads:
                 if _is_error(payload):
                     raise from_event(payload)
-                await _heard(call, payload, place)
+                await _heard(call, payload, place, parts)
                 call.exchange.status = 200
                 await write(frame(payload, first))
                 first = False

@@ -108,3 +108,27 @@ async def test_a_client_that_leaves_ends_the_call():
             async for _ in response.aiter_bytes():
                 break
         await asyncio.wait_for(upstream.gone.wait(), PATIENCE)
+
+
+@pytest.mark.parametrize("path", [GENERATE, STREAM, f"{STREAM}?alt=sse"])
+async def test_a_client_that_keeps_neither_ids_nor_signatures_gets_them_by_what_was_said(path):
+    """Vertex AI gives most calls no id, and programs build histories of names and arguments."""
+    given = {"functionCall": {"name": "f", "args": {"a": 1}}, "thoughtSignature": "c2lnbmVk"}
+
+    async def script(call):
+        if "stream" in call.request.path:
+            await call.stream(answer("so ", finish=None), answer(given, finish=None), answer("", finish="STOP"))
+        else:
+            await call.json(answer("so ", given))
+
+    bare = {"functionCall": {"name": "f", "args": {"a": 1.0}}}
+    result = {"functionResponse": {"name": "f", "response": {"output": "done"}}}
+    turns = [{"role": "model", "parts": [bare]}, {"role": "user", "parts": [result]}]
+    async with scripted(script) as upstream, adapter(upstream) as client:
+        await client.post(path, json=HI)
+        again = await client.post(GENERATE, json={"contents": [*HI["contents"], *turns]})
+        other = [{"role": "user", "parts": [{"text": "something else"}]}, *turns]
+        await client.post(GENERATE, json={"contents": other})
+    assert upstream.seen[1].body["contents"][1]["parts"][0]["thoughtSignature"] == "c2lnbmVk"
+    assert again.headers["x-adapter-signatures"] == "hash=1"
+    assert "thoughtSignature" not in json.dumps(upstream.seen[2].body)
