@@ -12,6 +12,7 @@ import pytest
 from aiohttp.abc import AbstractResolver
 
 from adapter.upstream.media_fetcher import MAX_REDIRECTS, MAX_URL, Fetcher, FetchError, FetchSettings, is_public, sniff
+from tests.support.guards import PATIENCE
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"x" * 100
 
@@ -357,7 +358,7 @@ async def test_names_that_hang_delay_no_look_up_of_the_servers(monkeypatch):
 
     def hangs(host, *arguments, **options):
         if str(host).endswith(".hangs.test"):
-            go_on.wait(30)
+            go_on.wait(PATIENCE)
         return look_up("127.0.0.1" if str(host).endswith(".test") else host, *arguments, **options)
 
     monkeypatch.setattr(socket, "getaddrinfo", hangs)
@@ -365,7 +366,7 @@ async def test_names_that_hang_delay_no_look_up_of_the_servers(monkeypatch):
     fetching = [asyncio.create_task(one.fetch([f"https://{n}-{m}.hangs.test/x" for m in range(3)])) for n in range(40)]
     await asyncio.sleep(0.2)
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE / 2):
             assert await asyncio.get_running_loop().getaddrinfo("upstream.test", 443)
         ended = await asyncio.gather(*fetching, return_exceptions=True)
     finally:

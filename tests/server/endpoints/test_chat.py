@@ -108,32 +108,44 @@ async def test_a_stream_without_a_finish_is_an_error_event():
 
 
 async def test_a_silent_start_is_committed_and_kept_alive_and_a_later_failure_is_an_event():
+    kept_alive = asyncio.Event()
+
     async def script(call):
-        await asyncio.sleep(1)
+        await kept_alive.wait()
         await call.json({"error": {"code": 500, "message": "broken", "status": "INTERNAL"}}, 500)
 
     async with (
         scripted(script) as upstream,
         adapter(upstream, commit_after=0.1, heartbeat_after=0.2) as client,
+        client.stream("POST", PATH, json=chat(stream=True)) as response,
     ):
-        response = await client.post(PATH, json=chat(stream=True))
+        text = ""
+        async for piece in response.aiter_text():
+            text += piece
+            if text.count(": keep-alive") >= 3:
+                kept_alive.set()
     assert response.status_code == 200
-    assert response.text.startswith(": keep-alive\n\n")
-    assert response.text.count(": keep-alive") >= 3
-    assert json.loads(events(response.text)[-1])["error"]["message"] == "broken"
+    assert text.startswith(": keep-alive\n\n")
+    assert json.loads(events(text)[-1])["error"]["message"] == "broken"
 
 
 async def test_heartbeats_can_be_chunks():
+    begun = asyncio.Event()
+
     async def script(call):
-        await asyncio.sleep(0.5)
+        await begun.wait()
         await call.stream(answer("x"))
 
     async with (
         scripted(script) as upstream,
         adapter(upstream, commit_after=0.1, heartbeat="chunk", heartbeat_after=0.1) as client,
+        client.stream("POST", PATH, json=chat(stream=True)) as response,
     ):
-        response = await client.post(PATH, json=chat(stream=True))
-    chunks = [json.loads(event) for event in events(response.text)[:-1]]
+        text = ""
+        async for piece in response.aiter_text():
+            text += piece
+            begun.set()
+    chunks = [json.loads(event) for event in events(text)[:-1]]
     assert len({(chunk["id"], chunk["model"], chunk["created"]) for chunk in chunks}) == 1
     assert chunks[0]["choices"][0]["delta"] == {}
 

@@ -106,15 +106,24 @@ async def test_a_stream_without_a_finish_is_a_failed_response():
 
 
 async def test_a_silent_stream_is_kept_alive_by_comments_whatever_heartbeats_are():
+    begun = asyncio.Event()
+
     async def script(call):
-        await asyncio.sleep(0.6)
+        await begun.wait()
         await call.stream(answer("x"))
 
     settings = {"commit_after": 0.1, "heartbeat": "chunk", "heartbeat_after": 0.1}
-    async with scripted(script) as upstream, adapter(upstream, **settings) as client:
-        response = await client.post(PATH, json=ask(stream=True))
-    assert response.text.startswith(": keep-alive\n\n")
-    assert told(response.text)[0]["type"] == "response.created"
+    async with (
+        scripted(script) as upstream,
+        adapter(upstream, **settings) as client,
+        client.stream("POST", PATH, json=ask(stream=True)) as response,
+    ):
+        text = ""
+        async for piece in response.aiter_text():
+            text += piece
+            begun.set()
+    assert text.startswith(": keep-alive\n\n")
+    assert told(text)[0]["type"] == "response.created"
 
 
 @pytest.mark.parametrize("stream", [False, True])

@@ -258,14 +258,14 @@ async def test_a_client_that_takes_nothing_holds_neither_its_place_nor_gemini():
         await connection.reader.readuntil(b"\r\n\r\n")
         text = create().encode()
         await connection.send(b"\x81" + bytes([0x80 | len(text)]) + bytes(4) + text)
-        await asyncio.wait_for(upstream.gone.wait(), 20)
+        await asyncio.wait_for(upstream.gone.wait(), PATIENCE)
         upstream.script = counts
         upstream.gone.clear()
         async with socket(client) as other:
             await other.send(create())
             assert (await heard(other))[-1]["type"] == "response.completed"
         with suppress(ConnectionError):
-            await asyncio.wait_for(connection.reader.read(), 20)
+            await asyncio.wait_for(connection.reader.read(), PATIENCE)
 
 
 @pytest.fixture

@@ -194,15 +194,13 @@ async def page(url):
 
 async def until_served(url, process):
     async with httpx2.AsyncClient() as client:
-        for _ in range(600):
-            assert process.returncode is None
-            try:
-                await client.get(f"{url}/healthz")
-            except httpx2.TransportError:
+        async with asyncio.timeout(PATIENCE):
+            while True:
+                assert process.returncode is None
+                with contextlib.suppress(httpx2.TransportError):
+                    await client.get(f"{url}/healthz")
+                    return
                 await asyncio.sleep(0.05)
-            else:
-                return
-    raise AssertionError("the server does not start")
 
 
 def lines_with_plants(text):

@@ -69,6 +69,12 @@ async def read_until(lines, word):
     return "\n".join([*seen, "", ""])
 
 
+async def until_said(client, response_id, word):
+    """Wait until a response that runs has said a word."""
+    async with client.stream("GET", f"{PATH}/{response_id}?stream=true") as response:
+        await read_until(response.aiter_lines(), word)
+
+
 async def test_it_is_polled_until_it_is_there():
     slow = Slow()
     async with scripted(slow) as upstream, adapter(upstream) as client:
@@ -276,8 +282,7 @@ async def test_a_cancelled_one_hangs_up_and_keeps_what_there_was():
     slow = Slow()
     async with scripted(slow) as upstream, adapter(upstream) as client:
         queued = await start(client)
-        await slow.begun.wait()
-        await asyncio.sleep(0.1)
+        await until_said(client, queued["id"], "two")
         cancelled = (await client.post(f"{PATH}/{queued['id']}/cancel")).json()
         again = (await client.post(f"{PATH}/{queued['id']}/cancel")).json()
         stream = await client.get(f"{PATH}/{queued['id']}?stream=true")
@@ -335,8 +340,10 @@ async def test_no_more_run_than_may():
         refused = await client.post(PATH, json=ask(background=True))
         slow.go_on.set()
         await ended(client, first["id"])
-        await asyncio.sleep(0.2)
-        await start(client)
+        # Its place is free a moment after its end can be read.
+        while (response := await client.post(PATH, json=ask(background=True))).status_code == 429:
+            await asyncio.sleep(0.01)
+        assert response.status_code == 200
     assert refused.status_code == 429
     assert refused.json()["error"]["code"] == "rate_limit_exceeded"
 
@@ -387,8 +394,7 @@ async def test_the_end_of_the_process_is_a_failure_that_can_be_read(tmp_path):
     async with scripted(slow) as upstream:
         async with adapter(upstream, store=store) as client:
             queued = await start(client)
-            await slow.begun.wait()
-            await asyncio.sleep(0.1)
+            await until_said(client, queued["id"], "two")
         async with adapter(upstream, store=store) as client:
             found = (await client.get(f"{PATH}/{queued['id']}")).json()
             events = told((await client.get(f"{PATH}/{queued['id']}?stream=true")).text)
@@ -401,13 +407,12 @@ async def test_a_process_that_dies_without_a_word_leaves_a_failure(tmp_path, mon
     async def dies(_job):
         """Nothing is written any more."""
 
-    monkeypatch.setattr(background, "DEAD_AFTER", 1.5)
     monkeypatch.setattr(background, "PATIENCE", 0.1)
     monkeypatch.setattr(background.Job, "_run", dies)
     async with scripted(Slow()) as upstream, adapter(upstream) as client:
         queued = await start(client)
         before = (await client.get(f"{PATH}/{queued['id']}")).json()
-        await asyncio.sleep(2.6)
+        monkeypatch.setattr(background, "DEAD_AFTER", -1.0)
         after = (await client.get(f"{PATH}/{queued['id']}")).json()
         events = told((await client.get(f"{PATH}/{queued['id']}?stream=true")).text)
     assert before["status"] == "in_progress"

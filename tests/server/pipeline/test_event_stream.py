@@ -15,6 +15,7 @@ from adapter.settings import Settings, StreamSettings, part_of
 from adapter.upstream.client import Reply
 from adapter.wire.sse import COMMENT
 from tests.support.guards import PATIENCE
+from tests.support.guards import until as wait_until_true
 from tests.support.scripted import adapter, answer, chat, frame, scripted
 
 USUAL = part_of(Settings(), StreamSettings)
@@ -66,6 +67,7 @@ async def test_silence_is_filled_until_the_stream_ends():
 async def test_without_heartbeats_a_late_stream_is_committed_once_all_the_same():
     client = Client()
     with until(EventStream(client, QUICK).keep_alive(None)):
+        await wait_until_true(lambda: len(client.messages) == 2)
         await asyncio.sleep(0.2)
     assert [message.get("body") for message in client.messages] == [None, COMMENT]
 
@@ -98,7 +100,7 @@ async def test_a_client_that_takes_nothing_is_gone():
 async def test_a_client_that_takes_no_heartbeat_is_gone():
     stream = EventStream(Client(stuck=True), QUICK)
     with pytest.raises(ClientGone), until(stream.keep_alive(lambda: COMMENT)):
-        await asyncio.sleep(10)
+        await asyncio.sleep(PATIENCE)
 
 
 async def test_only_so_many_events_are_kept_for_the_page():

@@ -16,6 +16,7 @@ from adapter.upstream.settings import UpstreamSettings
 from adapter.upstream.transport.base import Request
 from adapter.upstream.transport.httpx2_transport import SHARD, Httpx2Transport
 from tests.support.chaos import CHUNKED, OK, answer, chunk
+from tests.support.guards import PATIENCE
 from tests.upstream.transport.sending import FAR, hang, opened, whole
 
 pytestmark = pytest.mark.faults
@@ -294,7 +295,7 @@ async def test_the_deadline_ends_a_body_that_never_pauses(kind, chaos, piece):
     async with opened(kind, chaos.url, between_bytes=FAR) as send:
         response = await send(seconds=0.5)
         with pytest.raises(UpstreamTimeout) as caught:
-            await asyncio.wait_for(whole(response), 20)
+            await asyncio.wait_for(whole(response), PATIENCE)
         await chaos.settled()
     assert caught.value.phase == "total"
 
