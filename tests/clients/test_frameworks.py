@@ -10,7 +10,7 @@ from tests.support.live import adapter
 
 
 @pytest.mark.clients
-@pytest.mark.parametrize("name", ["langchain", "llama_index", "openai_agents"])
+@pytest.mark.parametrize("name", ["agent_framework", "agno", "langchain", "llama_index", "openai_agents"])
 def test_a_framework_chats_streams_and_runs_an_agent(name, tmp_path):
     with adapter(tmp_path) as live:
         check(name, f"{live.url}/v1")

@@ -241,3 +241,11 @@ def test_any_worker_knows_what_the_others_run(tmp_path):
                 assert f"number {number}" in events[-1].response.output_text
                 assert client.responses.retrieve(one.id) == events[-1].response
                 assert client.responses.cancel(one.id) == events[-1].response
+
+
+def test_a_stream_that_fails_raises_the_error_that_its_last_event_has(client):
+    """Programs that look at neither status nor error of the last event would take half an answer for a whole one."""
+    stream = client.responses.create(model=f"{MODEL}+fault-cut", input="90 words", stream=True)
+    with pytest.raises(openai.APIError, match="broke inside its answer") as raised:
+        list(stream)
+    assert raised.value.code == "server_error"

@@ -62,7 +62,6 @@ ITEMS = {
     "tools[].name": "where a choice names the tool, the other name is refused under tool_choice, not here",
     "input[].tools[].strict": "read as true or false by all tools together",
     "input[].role": "of an item that declares tools it says nothing; a message with another role is refused",
-    "input[].content[].type": "of a thought's part: the whole content of the item has one note",
     "parallel_tool_calls": "means nothing without tools",
     "conversation": "read where the stored history is",
     "previous_response_id": "read where the stored history is",

@@ -18,7 +18,7 @@ from adapter.store import UNREADABLE, Document, DocumentStore
 from adapter.store.documents.base import Layered, Readable
 from adapter.translate.core.notes import Fate, Note, Rejected
 from adapter.translate.responses.fields import input_items
-from adapter.translate.responses.input_items import THOUGHTS, type_of
+from adapter.translate.responses.input_items import type_of
 from adapter.translate.responses.stored_items import with_free_ids, without_repeats
 from adapter.wire.base import decode, encode, present
 from adapter.wire.limits import LimitExceeded, Limits
@@ -92,7 +92,10 @@ class Past(NamedTuple):
         if not self.before:
             return [*self.found, *notes]
         moved = [note.at(self.path(note.path)) for note in notes]
-        return [*self.found, *(note for note in moved if note.path != self.source or note.reason != THOUGHTS)]
+        return [
+            *self.found,
+            *(note for note in moved if note.path != self.source or note.code != "thoughts-not-replayed"),
+        ]
 
     def rejected(self, error: Rejected) -> Rejected:
         """A rejection under the client's path."""

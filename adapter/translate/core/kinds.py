@@ -12,7 +12,7 @@ import msgspec
 
 from adapter.translate.core.notes import Fate, Note
 from adapter.translate.core.rules import absent
-from adapter.wire.openai.chat_request import ContentPart, Message, Tool, ToolChoice
+from adapter.wire.openai.chat_request import THOUGHTS, ContentPart, Message, Tool, ToolChoice
 from adapter.wire.openai.responses import InputItem, ResponsesTool
 
 
@@ -69,12 +69,6 @@ _TEXT = ("text",)
 _IMAGE = ("image_url", "detail", "file_id")
 _FILE = ("file", "file_id", "file_url", "file_data", "filename", "detail")
 _THOUGHT = ("thinking", "reasoning", "signature", "text")
-
-THOUGHTS = (
-    "thinking", "reasoning", "redacted_thinking", "redacted-reasoning", "think", "reasoning_text", "summary_text",
-    "thought",
-)  # fmt: skip
-"""Content parts in which clients keep thoughts (github.com/agentgateway/agentgateway/issues/3363, LibreChat, 2026)."""
 
 PARTS = Kinds(
     ContentPart,

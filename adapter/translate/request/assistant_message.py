@@ -20,12 +20,11 @@ from adapter.translate.request.turn_builder import Call, Turns, parts_of
 from adapter.translate.schema import openapi as schema_openapi
 from adapter.translate.signatures import keys as signatures
 from adapter.translate.signatures.history import Found, KnownAnswer
-from adapter.translate.signatures.prefix_digest import text_of
 from adapter.translate.signatures.sources import SignatureSource
 from adapter.wire.base import MAX_NESTING, decode, encode, present, too_deep
 from adapter.wire.gemini.content import FunctionCall, Part
 from adapter.wire.json_counts import is_within
-from adapter.wire.openai.chat_request import ImageOutput, Message, ToolCall
+from adapter.wire.openai.chat_request import TEXTS, THOUGHTS, ImageOutput, Message, ToolCall
 
 _EDITED = "the thought signature that is stored for this id belongs to another call: the history was edited"
 
@@ -45,7 +44,17 @@ def answer(message: Message, index: int, turns: Turns) -> tuple[list[Part], list
         turns.note(f"[{index}].function_call", Fate.DROPPED, "field-overruled", "tool_calls replace it")
     images = _images(message.images, index, turns) if message.images else []
     whole = _replayed(known, calls, [part for part, _ in images], turns)
-    return whole if whole is not None else _rebuilt(known, calls, images, turns)
+    if whole is None:
+        return _rebuilt(known, calls, images, turns)
+    _note_losses_beside(message, index, turns)
+    return whole
+
+
+def _note_losses_beside(message: Message, index: int, turns: Turns) -> None:
+    """Notes on what a message has beside the parts that are sent for it, which have the thoughts that Gemini wants."""
+    before, beside = len(turns.notes), f"[{index}].reasoning"
+    parts_of(message, index, turns)
+    turns.notes[before:] = [note for note in turns.notes[before:] if not note.path.startswith(beside)]
 
 
 def _rebuilt(
@@ -97,7 +106,7 @@ def _replayed(
     if record is not None and own is None and has_hidden(stored or ()) and not _is_proven(record, known.message):
         turns.note(path, Fate.DROPPED, "code-run-not-replayed", _ONLY_WORDS)
         return None
-    visible = Visible(text_of(known.message.content), images, calls)
+    visible = Visible(_words_of(known.message), images, calls, _has_media(known.message))
     # What the client carries itself comes first; the parts of a Responses history have no signatures.
     is_signed = any(part.thought_signature for part in own or ())
     if record is not None and stored and not is_signed and (whole := replayed(stored, visible, own)) is not None:
@@ -110,6 +119,19 @@ def _replayed(
         reason = "this answer was edited: what Gemini itself ran in it is not sent back"
         turns.note(path, Fate.DROPPED, "code-run-not-replayed", reason)
     return None
+
+
+def _words_of(message: Message) -> str:
+    """The text that the client shows, refusals too."""
+    if not isinstance(message.content, list):
+        return message.content or ""
+    return "".join(part.text or part.refusal or "" for part in message.content if part.type not in THOUGHTS)
+
+
+def _has_media(message: Message) -> bool:
+    """Whether the content has other parts than texts and thoughts."""
+    parts = message.content if isinstance(message.content, list) else ()
+    return any(part.type not in (*TEXTS, *THOUGHTS) for part in parts)
 
 
 def _record_with_parts(known: KnownAnswer, turns: Turns) -> Found | None:

@@ -8,12 +8,12 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from adapter.translate.core.context import Context, Media
-from adapter.translate.core.kinds import PARTS, THOUGHTS
+from adapter.translate.core.kinds import PARTS
 from adapter.translate.core.media_types import AUDIO_FORMATS, MIME_TYPES, corrected, guess
 from adapter.translate.core.notes import Fate, Note, Rejected
 from adapter.wire.base import present
 from adapter.wire.gemini.content import Blob, FileData, Part, PartMediaResolution
-from adapter.wire.openai.chat_request import ChatCompletionRequest, ContentPart, MediaUrl
+from adapter.wire.openai.chat_request import THOUGHTS, ChatCompletionRequest, ContentPart, MediaUrl
 
 FILES_API = "https://generativelanguage.googleapis.com/v1beta/"
 

@@ -22,11 +22,12 @@ from adapter.wire.gemini.content import FunctionCall, Part
 
 
 class Visible(NamedTuple):
-    """What the client's history says of an answer."""
+    """What the client's history says of an answer. `has_media`: its content has more than texts."""
 
     text: str
     images: list[Part]
     calls: list[Call]
+    has_media: bool
 
 
 def replayed(parts: list[Part], visible: Visible, code: list[Part] | None) -> tuple[list[Part], list[Call]] | None:
@@ -46,7 +47,7 @@ class _Sorting:
 
     def __init__(self, visible: Visible, parts: Sequence[Part]) -> None:
         said = "".join([part.text or "" for part in parts if not part.thought])
-        self.agrees = _agree(visible.text, said, left_out=bool(visible.calls))
+        self.agrees = not visible.has_media and _agree(visible.text, said, left_out=bool(visible.calls))
         self.calls: list[Call] = []
         self._answered = {part.function_response.name for part in parts if part.function_response}
         self._has_text = bool(visible.text.strip())

@@ -19,6 +19,7 @@ from adapter.wire.base import encode, present
 from adapter.wire.gemini.content import Blob, Part
 from adapter.wire.gemini.content import FunctionCall as GeminiCall
 from adapter.wire.openai.chat_request import (
+    THOUGHTS,
     ContentPart,
     CustomCall,
     ExtraContent,
@@ -32,7 +33,7 @@ from adapter.wire.openai.chat_request import (
 from adapter.wire.openai.responses import InputItem, ResponsesRequest
 from adapter.wire.signatures import Signature
 
-THOUGHTS = "thoughts are not sent back: the signatures stand for them"
+_NOT_REPLAYED = "thoughts are not sent back: the signatures stand for them"
 
 _NOTHING = (b"", b"null", b"[]")
 
@@ -112,7 +113,8 @@ class Conversation:
                         "answer-echo-dropped",
                         "Gemini takes only the text back",
                     )
-            self._parts().append(Part(text=part.text))
+            if part.type not in THOUGHTS and (words := part.text or part.refusal):
+                self._parts().append(Part(text=words))
         message.content = content
 
     def _parts(self) -> list[Part]:
@@ -237,7 +239,7 @@ def _message(item: InputItem, path: str, conversation: Conversation) -> None:
 def _reasoning(item: InputItem, path: str, conversation: Conversation) -> None:
     for name in ("summary", "content"):
         if getattr(item, name):
-            conversation.note(f"{path}.{name}", Fate.DROPPED, "thoughts-not-replayed", THOUGHTS)
+            conversation.note(f"{path}.{name}", Fate.DROPPED, "thoughts-not-replayed", _NOT_REPLAYED)
     if not item.encrypted_content:
         return
     records = responses_carrier.unseal(item.encrypted_content)

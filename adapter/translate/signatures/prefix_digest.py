@@ -15,7 +15,7 @@ import orjson
 from adapter.wire.base import encode
 from adapter.wire.json_counts import is_within
 from adapter.wire.limits import DEFAULTS
-from adapter.wire.openai.chat_request import ContentPart, ImageUrl, MediaUrl, Message, ToolCall
+from adapter.wire.openai.chat_request import THOUGHTS, ContentPart, ImageUrl, MediaUrl, Message, ToolCall
 
 _DIGITS = 32
 _RESULT_ROLES = ("tool", "function")
@@ -87,10 +87,10 @@ def calls_of(message: Message) -> list[ToolCall]:
 
 
 def text_of(content: str | list[ContentPart] | None) -> str:
-    """The text of a message's content."""
+    """The text of a message's content, without thoughts: clients put them there, and answers do not have them there."""
     if content is None or isinstance(content, str):
         return content or ""
-    return "".join([part.text or "" for part in content])
+    return "".join([part.text or "" for part in content if part.type not in THOUGHTS])
 
 
 def image_urls(message: Message) -> list[str]:

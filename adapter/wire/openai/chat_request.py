@@ -35,6 +35,16 @@ class File(Wire):
     format: str | None = None
 
 
+THOUGHTS = (
+    "thinking", "reasoning", "redacted_thinking", "redacted-reasoning", "think", "reasoning_text", "summary_text",
+    "thought",
+)  # fmt: skip
+"""Content parts in which clients keep thoughts (github.com/agentgateway/agentgateway/issues/3363, LibreChat, 2026)."""
+
+TEXTS = ("text", "input_text", "output_text", "refusal")
+"""Content parts that are words."""
+
+
 class ContentPart(Wire):
     """One part of a message's content; which field counts depends on `type`.
 
