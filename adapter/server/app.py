@@ -15,6 +15,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from adapter import extras
+from adapter.server.batches.manager import RunningBatches
 from adapter.server.http.asgi import fields_of, to_printable
 from adapter.server.http.google_paths import google_path
 from adapter.server.http.response_writer import CommonHeaders, ResponseSender, format_head_lines
@@ -175,6 +176,7 @@ def _lifespan(
         )
         service.predict = predict
         jobs = Jobs(service)
+        batches = service.batches = RunningBatches(service)
         application.running = Running(service, jobs)
         try:
             clients = [upstream, *(place.upstream for place in further)]
@@ -186,6 +188,7 @@ def _lifespan(
             ):
                 yield
         finally:
+            await batches.aclose()
             await jobs.aclose()
             await service.aclose()
             for place in further:

@@ -1,9 +1,10 @@
-"""The rows of files and uploads in the list of endpoints (`server.routes`)."""
+"""The rows of files, uploads and batches in the list of endpoints (`server.routes`)."""
 
 from typing import Any
 
-from adapter.server.endpoints import files, uploads
+from adapter.server.endpoints import batches, files, uploads
 from adapter.server.pipeline.endpoint import Endpoint, Endpoints
+from adapter.wire.openai.batches import Batch, BatchList, BatchRequest
 from adapter.wire.openai.files import (
     CompleteUploadRequest,
     FileForm,
@@ -118,5 +119,44 @@ FILES: Endpoints = (
         gives=Upload,
         fails=(*STORED, 503),
     ),
+    Endpoint(
+        method="POST",
+        path="/v1/batches",
+        handler=batches.create_batch,
+        name="createBatch",
+        summary="Answer the requests of a file.",
+        takes=BatchRequest,
+        gives=Batch,
+        fails=SENDING_STORED_BYTES,
+        is_rated=True,
+    ),
+    Endpoint(
+        method="GET",
+        path="/v1/batches",
+        handler=batches.list_batches,
+        name="listBatches",
+        summary="List the batches.",
+        gives=BatchList,
+        query={"limit": {"type": "integer", "minimum": 1, "maximum": batches.MAX_PAGE}, "after": {"type": "string"}},
+        fails=(*STORED, 503),
+    ),
+    Endpoint(
+        method="GET",
+        path="/v1/batches/{batch_id}",
+        handler=batches.get_batch,
+        name="retrieveBatch",
+        summary="A batch as it is now.",
+        gives=Batch,
+        fails=(*STORED, 503),
+    ),
+    Endpoint(
+        method="POST",
+        path="/v1/batches/{batch_id}/cancel",
+        handler=batches.cancel_batch,
+        name="cancelBatch",
+        summary="Cancel a batch.",
+        gives=Batch,
+        fails=(*STORED, 409, 503),
+    ),
 )
-"""Contents that requests name by an id."""
+"""Contents that requests name by an id, and batches of them."""

@@ -72,10 +72,6 @@ _ROWS: tuple[tuple[str, tuple[str, ...]], ...] = (
         ("/v1/audio/{rest:path}",),
     ),
     (
-        "OpenAI's batches are not served here: call Gemini's own, POST /v1beta/models/{model}:batchGenerateContent.",
-        ("/v1/batches", "/v1/batches/{rest:path}"),
-    ),
-    (
         "Edits and engines are not served here: OpenAI has removed them. Use /v1/chat/completions and /v1/models.",
         ("/v1/edits", "/v1/engines", "/v1/engines/{rest:path}"),
     ),

@@ -219,6 +219,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         10 * 1024 * 1024 * 1024
     )
     file_max_bytes: Annotated[int, _count("Size of one file.", 1, 2**40)] = 512 * 1024 * 1024
+    batch_rate: Annotated[
+        float,
+        msgspec.Meta(
+            description="Requests of a batch in a minute where the upstream has no batches (Vertex AI, relays).",
+            gt=0,
+            le=1_000_000,
+        ),
+    ] = 60.0
     max_background: Annotated[int, _count("How many background responses run at once in one process.")] = 64
 
     strict: Annotated[

@@ -33,12 +33,17 @@ class LossSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FileSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the contents of files are, and how many bytes one client, and one file, may have."""
+    """Where the contents of files are, and how many bytes one client, one file, and one line of a batch may have.
+
+    `batch_rate`: requests of a batch in a minute where they are asked one by one.
+    """
 
     store: str
     files_dir: str | None
     files_max_bytes: int
     file_max_bytes: int
+    max_body: int
+    batch_rate: float
 
 
 class PlanSettings(msgspec.Struct, frozen=True, kw_only=True):

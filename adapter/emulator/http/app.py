@@ -15,7 +15,7 @@ from adapter.emulator import service, vertex_embeddings
 from adapter.emulator.core.errors import Refusal, bad_key, bad_token, bullet, invalid, no_key
 from adapter.emulator.core.models import Model, as_resource
 from adapter.emulator.generation import continuation as continuing
-from adapter.emulator.http.batches import METHODS, BatchEndpoints, Batches, fault_of
+from adapter.emulator.http.batches import METHODS, BatchEndpoints, EmulatedBatches, fault_of
 from adapter.emulator.http.faults import MARK, Fault, html, overloaded, split_model
 from adapter.emulator.http.files import FileEndpoints, Files, key_of
 from adapter.emulator.http.record import Record
@@ -35,7 +35,7 @@ def create_emulator(settings: EmulatorSettings | None = None) -> Starlette:
     chosen = settings or EmulatorSettings()
     record = Record()
     files = Files(chosen.clock)
-    batches = Batches(files, chosen)
+    batches = EmulatedBatches(files, chosen)
     emulator = Emulator(chosen, record, files, batches)
     routes = [
         *BatchEndpoints(batches, emulator.authorise).routes(),
@@ -98,7 +98,7 @@ def as_json(body: Any) -> Response:
 class Emulator:
     """The handlers; all state is the record and the files."""
 
-    def __init__(self, settings: EmulatorSettings, record: Record, files: Files, batches: Batches) -> None:
+    def __init__(self, settings: EmulatorSettings, record: Record, files: Files, batches: EmulatedBatches) -> None:
         self.settings = settings
         self.record = record
         self.files = files

@@ -43,7 +43,7 @@ _ENDED = ("SUCCEEDED", "FAILED", "CANCELLED", "EXPIRED")
 
 
 @dataclass
-class Job:
+class EmulatedJob:
     """One job. `rows` are those of the request, if they are not in a file."""
 
     name: str
@@ -99,13 +99,13 @@ class Job:
         return operation
 
 
-class Batches:
+class EmulatedBatches:
     """All jobs of one emulator."""
 
     def __init__(self, files: Files, settings: EmulatorSettings) -> None:
         self._files = files
         self._settings = settings
-        self._jobs: dict[str, Job] = {}
+        self._jobs: dict[str, EmulatedJob] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     def create(self, body: Any, method: str, model: Model, fault: Refusal | None, key: str) -> dict[str, Any]:
@@ -119,7 +119,7 @@ class Batches:
         if (rows is None) == (file_name is None):
             raise invalid("Exactly one of file_name and requests must be set in the input config.")
         now = self._settings.clock()
-        job = Job(
+        job = EmulatedJob(
             name=f"batches/{secrets.token_hex(12)}",
             model=model,
             fault=fault,
@@ -139,7 +139,7 @@ class Batches:
         task.add_done_callback(self._tasks.discard)
         return job.resource()
 
-    def find(self, name: str, key: str) -> Job:
+    def find(self, name: str, key: str) -> EmulatedJob:
         """A job of this key's."""
         job = self._jobs.get(name)
         if job is None or job.key != key:
@@ -165,11 +165,11 @@ class Batches:
         self.cancel(name, key)
         del self._jobs[name]
 
-    def _end(self, job: Job, state: str) -> None:
+    def _end(self, job: EmulatedJob, state: str) -> None:
         job.state, job.ended = state, self._settings.clock()
         job.updated = job.ended
 
-    async def _run(self, job: Job) -> None:
+    async def _run(self, job: EmulatedJob) -> None:
         clock, begins = self._settings.clock, job.created + self._settings.batch_delay
         while clock() < begins:
             await asyncio.sleep(_POLL)
@@ -201,7 +201,7 @@ class Batches:
             job.output = {name: {"inlinedResponses": answers}}
         self._end(job, "SUCCEEDED")
 
-    def _answer(self, job: Job, row: dict[str, Any]) -> dict[str, Any]:
+    def _answer(self, job: EmulatedJob, row: dict[str, Any]) -> dict[str, Any]:
         if "custom_id" in row:
             return self._answer_openai(job, row)
         named = {"key": row["key"]} if "key" in row else {"metadata": row["metadata"]} if "metadata" in row else {}
@@ -210,7 +210,7 @@ class Batches:
         except Refusal as refusal:
             return {**named, "error": _error(refusal)}
 
-    def _ask(self, job: Job, request: Any) -> dict[str, Any]:
+    def _ask(self, job: EmulatedJob, request: Any) -> dict[str, Any]:
         """What one row is answered with."""
         if job.fault is not None:
             raise job.fault
@@ -223,7 +223,7 @@ class Batches:
             self._files.check(parsed, job.key)
         return whole(service.answer(parsed, job.model, self._settings).reply)
 
-    def _answer_openai(self, job: Job, row: dict[str, Any]) -> dict[str, Any]:
+    def _answer_openai(self, job: EmulatedJob, row: dict[str, Any]) -> dict[str, Any]:
         """A row in OpenAI's shape, by Google's own translation: texts alone."""
         try:
             answer = self._ask(job, _from_openai(row.get("body") or {}))
@@ -237,7 +237,7 @@ def _camel(value: Any) -> dict[str, Any]:
     return {camel(name): member for name, member in value.items()} if isinstance(value, dict) else {}
 
 
-def _rows(job: Job) -> Iterator[dict[str, Any]]:
+def _rows(job: EmulatedJob) -> Iterator[dict[str, Any]]:
     """The rows of a job. Raises `Refusal` for a line that is no object."""
     if job.rows is not None:
         yield from job.rows
@@ -264,7 +264,7 @@ def _from_openai(body: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _to_openai(answer: dict[str, Any], job: Job) -> dict[str, Any]:
+def _to_openai(answer: dict[str, Any], job: EmulatedJob) -> dict[str, Any]:
     usage = answer.get("usageMetadata", {})
     parts = [part for one in answer.get("candidates", []) for part in one.get("content", {}).get("parts", [])]
     text = "".join(part.get("text", "") for part in parts if not part.get("thought"))
@@ -280,7 +280,7 @@ def _to_openai(answer: dict[str, Any], job: Job) -> dict[str, Any]:
 class BatchEndpoints:
     """The Batch API over HTTP, but for the methods of models that begin a job."""
 
-    def __init__(self, batches: Batches, authorise: Callable[[Request], None]) -> None:
+    def __init__(self, batches: EmulatedBatches, authorise: Callable[[Request], None]) -> None:
         self._batches = batches
         self._authorise = authorise
 

@@ -111,6 +111,20 @@ class Access:
             return ANONYMOUS
         return self._find_client(read_key(scope) or (_key_in_url(scope) if takes_key_in_url else None))
 
+    def find_by_id(self, client_id: str) -> Client | None:
+        """Return a client by its id, for what goes on without a request; None for one that may call no more.
+
+        Nobody is found where clients bring keys for the upstream: those are not stored.
+        """
+        if self._open:
+            return ANONYMOUS if not client_id else None
+        if self._passes_on:
+            return None
+        for digest, known in zip(self._hashes, self._known, strict=True):
+            if digest.hex() == client_id:
+                return Client(client_id, None, known)
+        return None
+
     def check_origin(self, scope: Scope) -> None:
         """Refuse a form that a web page sends. Raises `ForeignPage`.
 

@@ -91,11 +91,12 @@ class ChatPlanner:
         carried: Carried | None = None,
         ledger_of: Callable[[list[Note]], list[Note]] | None = None,
         dry: bool = False,
+        media: Mapping[str, Media] | None = None,
     ) -> Plans:
         """Translate a chat request. Raises `Rejected`; `UpstreamError` where a file cannot be uploaded.
 
         `dry`: nothing is asked of Gemini, so files are not uploaded. `carried` is what a Responses history carries;
-        `ledger_of` makes the client's ledger of a plan's notes.
+        `ledger_of` makes the client's ledger of a plan's notes. `media` is what the request points to, if known.
         """
         client.check(request.model)
         served = find_served_model(request.model, self.catalogue())
@@ -104,16 +105,18 @@ class ChatPlanner:
             raise Rejected(
                 "n", "limit-exceeded", f"at most {self._settings.max_choices} choices are served in one request"
             )
-        media = {} if self._settings.fetch_media == "off" else await self._media(request)
-        if ids := file_ids(request):
-            media = {**media, **(await self._files.media(ids, client, dry=dry))}
+        ids = file_ids(request)
+        if media is None:
+            media = {} if self._settings.fetch_media == "off" else await self._media(request)
+            media = {**media, **(await self._files.media(ids, client, dry=dry))} if ids else media
+        at_hand = media
         history = await self._history(request, client, carried, work)
 
         def make(route: Route) -> Plan:
             chosen = route.place.options
             names = self._calendar.of(chosen.platform)
-            at_hand = media if not ids or route.place is self._places[0] else _in_line(media)
-            made = plan_for(request, unknown, names, chosen, media=at_hand, history=history, model=route.model)
+            own = at_hand if not ids or route.place is self._places[0] else _in_line(at_hand)
+            made = plan_for(request, unknown, names, chosen, media=own, history=history, model=route.model)
             return msgspec.structs.replace(made, notes=ledger_of(made.notes)) if ledger_of is not None else made
 
         first = await work.run(make, Route(self._places[0], request.model))

@@ -16,7 +16,7 @@ from adapter.server.pipeline.fallback import Plans
 from adapter.server.pipeline.service import Service
 from adapter.server.state.stored_objects import Past, Places, Recall, State
 from adapter.translate.answer import continuation
-from adapter.translate.core.context import Stamp
+from adapter.translate.core.context import Media, Stamp
 from adapter.translate.core.notes import Fate, Note, Rejected
 from adapter.translate.plan import Plan
 from adapter.translate.responses.fields import ResponseStream, View, from_gemini, to_chat
@@ -72,8 +72,12 @@ async def turn_of(
     work: Work,
     memory: Memory | None = None,
     dry: bool = False,
+    media: Mapping[str, Media] | None = None,
 ) -> Turn:
-    """Understand a request. Raises `Rejected`, `NotStored`. `dry`: nothing is asked of Gemini."""
+    """Understand a request. Raises `Rejected`, `NotStored`.
+
+    `dry`: nothing is asked of Gemini. `media` is what the request points to, if that is known.
+    """
     seed = secrets.token_hex(8)
     memory = memory or Memory(service.state)
     past = await memory.known.past(request, client.id)
@@ -90,7 +94,7 @@ async def turn_of(
 
     try:
         plans = await service.planner.plan(
-            view.request, {}, client, work, carried=view.carried, ledger_of=ledger_of, dry=dry
+            view.request, {}, client, work, carried=view.carried, ledger_of=ledger_of, dry=dry, media=media
         )
     except Rejected as error:
         raise past.rejected(view.rejected(error)) from None

@@ -128,6 +128,7 @@ class Service:
         self.shutdown = GracefulShutdown(settings.shutdown_delay, settings.shutdown_grace)
         self.options = options(settings, upstream.settings.name)
         self.predict: Predict | None = None
+        self.batches: object = None
         places = [Place(upstream, label, self.options), *further]
         calendar = Calendar(catalogue(settings, utc_day(clock())), clock)
         keeps_files = self.options.platform == "studio"

@@ -112,10 +112,10 @@ class StoredFiles:
         file_id = f"file-{secrets.token_hex(16)}"
         return Writing(file_id, await self.create(file_id, client))
 
-    async def create(self, name: str, client: str) -> FileWriter:
+    async def create(self, name: str, client: str, *, has_quota: bool = True) -> FileWriter:
         """Begin a content under a name. Raises `NotStored`."""
         try:
-            return await self.directory.create(name, client)
+            return await self.directory.create(name, client, has_quota=has_quota)
         except OSError as error:
             raise _cannot_write(error) from error
 

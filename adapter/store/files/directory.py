@@ -87,14 +87,14 @@ class FileDirectory:
                     total += entry.stat().st_size
         return total
 
-    async def create(self, name: str, client: str) -> "FileWriter":
-        """Begin a file. Raises `OSError`."""
+    async def create(self, name: str, client: str, *, has_quota: bool = True) -> "FileWriter":
+        """Begin a file. Unless it is the server's own, the client's quota bounds its bytes. Raises `OSError`."""
         path = self.path(name, client)
-        return await asyncio.to_thread(self._create, path, client)
+        return await asyncio.to_thread(self._create, path, client, has_quota)
 
-    def _create(self, path: Path, client: str) -> "FileWriter":
+    def _create(self, path: Path, client: str, has_quota: bool) -> "FileWriter":
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        left = self._quota - self.count_bytes(client)
+        left = self._quota - self.count_bytes(client) if has_quota else 2**62
         unfinished = path.with_name(f"{path.name}.{secrets.token_hex(4)}{UNFINISHED}")
         return FileWriter(os.open(unfinished, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), unfinished, path, left)
 

@@ -1,0 +1,157 @@
+"""The phase `ask`, where the upstream has no batches (Vertex AI, relays): request by request, at the operator's rate.
+
+Each answer is written to `done.jsonl` as it comes. A process that goes on reads there what has been answered, and asks
+only for the rest: a request is asked for twice only if the process died between its answer and that line.
+"""
+
+import asyncio
+import logging
+import os
+import time
+from io import BufferedReader, BufferedWriter
+from pathlib import Path
+
+import msgspec
+
+from adapter.server.batches.context import (
+    RETRY_FIRST,
+    RETRY_LAST,
+    TRANSIENT,
+    BatchContext,
+    BatchLineRequest,
+    sync,
+)
+from adapter.server.batches.journal import LinePlace
+from adapter.server.pipeline.errors import TABLE
+from adapter.translate import batches
+from adapter.upstream.client import Caller, Forwarded
+from adapter.upstream.errors import UpstreamError, UpstreamProtocolError
+from adapter.upstream.model_path import model_path
+from adapter.wire.openai.batches import BatchLine
+
+log = logging.getLogger("adapter")
+
+AT_ONCE = 8
+"""Requests of one batch that are answered at the same time."""
+
+TELL_EVERY = 5.0
+"""Seconds between two updates of the counts that clients see."""
+
+
+class OneByOne:
+    """Asks for the answers of one batch."""
+
+    def __init__(self, context: BatchContext) -> None:
+        self._context = context
+        self._planner = context.planner()
+        self._interval = 60.0 / context.service.file_settings.batch_rate
+        self._slots = asyncio.Semaphore(AT_ONCE)
+        self._running: set[asyncio.Task[None]] = set()
+
+    async def run(self) -> None:
+        """Ask for all answers that are not there yet."""
+        context = self._context
+        path = context.folder.path / "done.jsonl"
+        answered = read_done(path)
+        try:
+            with path.open("ab") as done, (context.folder.path / "input.jsonl").open("rb") as source:
+                await self._ask_all(source, done, answered)
+                if self._running:
+                    await asyncio.wait(self._running)
+                sync(done)
+        finally:
+            for task in self._running:
+                task.cancel()
+        context.go_to("collect")
+
+    async def _ask_all(self, source: BufferedReader, done: BufferedWriter, answered: set[int]) -> None:
+        context = self._context
+        next_at = told_at = time.monotonic()
+        for place in context.places:
+            if place.line in answered:
+                continue
+            await self._slots.acquire()
+            if (left := next_at - time.monotonic()) > 0:
+                await asyncio.sleep(left)
+            if context.should_end:
+                self._slots.release()
+                return
+            next_at = max(next_at, time.monotonic()) + self._interval
+            task = asyncio.create_task(self._ask(request_at(source, place), done))
+            self._running.add(task)
+            task.add_done_callback(self._running.discard)
+            if time.monotonic() - told_at > TELL_EVERY:
+                told_at = time.monotonic()
+                await context.tell()
+
+    async def _ask(self, request: BatchLineRequest, done: BufferedWriter) -> None:
+        """Ask for one answer, and write it down."""
+        counts = self._context.batch.request_counts
+        try:
+            try:
+                line = await self._answer(request)
+                counts.completed += 1
+            except TABLE as error:
+                line = self._context.failed_line(request, error)
+                counts.failed += 1
+            done.write(line[:-1] + b"\t%d\n" % request.place.line)
+            done.flush()
+        finally:
+            self._slots.release()
+
+    async def _answer(self, request: BatchLineRequest) -> bytes:
+        """The line of the output file for a request. What fails for a while is asked for again."""
+        pause = RETRY_FIRST
+        while True:
+            try:
+                planned = await self._planner.plan(request.body)
+                answers = [await self._call(planned.model, *call, planned.pin) for call in planned.calls]
+                body = await planned.finish(answers, False)
+                line = self._context.line_id(request.place.line, request.custom_id)
+                return batches.output_line(line.row_id, request.custom_id, line.request_id, 200, body)
+            except UpstreamError as error:
+                if error.status not in TRANSIENT or pause > RETRY_LAST or self._context.should_end:
+                    raise
+                await asyncio.sleep(max(pause, error.retry_after or 0.0))
+                pause *= 2
+
+    async def _call(self, model: str, method: str, body: bytes, pin: str) -> bytes:
+        """Gemini's whole answer to one call. Raises `UpstreamError`."""
+        upstream = self._context.service.upstream
+        path = f"{model_path(model, upstream.settings.models)}:{method}"
+        call = Forwarded(verb="POST", path=path, body=body, method=method, model=model)
+        response = await upstream.forward(call, Caller(self._context.client.key, pin))
+        pieces: list[bytes] = []
+        size = 0
+        try:
+            while piece := await response.read():
+                pieces.append(piece)
+                size += len(piece)
+                if size > upstream.settings.max_answer_bytes:
+                    raise UpstreamProtocolError("Gemini's answer is too large.")
+        finally:
+            await response.aclose()
+        return b"".join(pieces)
+
+
+def request_at(source: BufferedReader, place: LinePlace) -> BatchLineRequest:
+    """Read the request at a place of the input, which was read once before."""
+    source.seek(place.offset)
+    read = msgspec.json.decode(batches.mended(source.read(place.size)), type=BatchLine)
+    return BatchLineRequest(place, read.custom_id, bytes(read.body))
+
+
+def read_done(path: Path) -> set[int]:
+    """The lines that are answered. One that was not written to its end is cut off."""
+    answered: set[int] = set()
+    if not path.exists():
+        return answered
+    whole = 0
+    with path.open("rb") as file:
+        for line in file:
+            if not line.endswith(b"\n"):
+                break
+            whole += len(line)
+            answered.add(int(line.rpartition(b"\t")[2]))
+    os.truncate(path, whole)
+    return answered

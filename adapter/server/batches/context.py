@@ -1,0 +1,169 @@
+"""What the phases of one batch share: its journal, who it is for, and how its work is paced and its errors are told."""
+
+import asyncio
+import logging
+import os
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from io import BufferedWriter, FileIO
+from pathlib import Path
+from typing import NamedTuple
+
+from adapter.server.batches.journal import BatchFolder, LinePlace, LinePlaces
+from adapter.server.batches.rows import RowPlanner
+from adapter.server.batches.stored_batches import StoredBatches
+from adapter.server.limits.access import Client
+from adapter.server.pipeline.service import Service
+from adapter.store.files.directory import PIECE
+from adapter.translate import batches
+from adapter.translate.batches import LineId
+from adapter.translate.core.errors import Failure
+from adapter.upstream.errors import UpstreamError
+from adapter.wire.base import encode
+from adapter.wire.openai.batches import Batch, BatchError, BatchErrors
+
+log = logging.getLogger("adapter")
+
+SLICE = 0.004
+"""Seconds of work before the loop gets a pause as long."""
+
+RETRY_FIRST, RETRY_LAST = 2.0, 120.0
+"""Seconds before what failed for a while is tried again: they begin with the first and double up to the last."""
+
+TRANSIENT = frozenset({408, 409, 429, 500, 502, 503, 504})
+"""Statuses of what may succeed later."""
+
+
+class Pace:
+    """Gives the loop back after each slice of work, for as long as has been worked.
+
+    Translating and collecting may take minutes for 50,000 requests; answers to others are hardly later by it.
+    """
+
+    def __init__(self) -> None:
+        self._begun = time.perf_counter()
+
+    async def pause(self) -> None:
+        """Pause, if a slice has been worked."""
+        worked = time.perf_counter() - self._begun
+        if worked >= SLICE:
+            await asyncio.sleep(worked)
+            self._begun = time.perf_counter()
+
+
+class BatchLineRequest(NamedTuple):
+    """A request of a batch: where it stands, its id and its body."""
+
+    place: LinePlace
+    custom_id: str
+    body: bytes
+
+
+class BatchContext:
+    """One batch whose folder's lock is held. `wake` is set when somebody wants something of it."""
+
+    def __init__(self, service: Service, stored: StoredBatches, folder: BatchFolder, client: Client) -> None:
+        self.service = service
+        self.stored = stored
+        self.folder = folder
+        self.client = client
+        self.state = folder.load()
+        self.places = LinePlaces(folder.path / "lines")
+        self.pace = Pace()
+        self.wake = asyncio.Event()
+
+    @property
+    def batch(self) -> Batch:
+        """The batch as clients see it."""
+        return self.state.batch
+
+    @property
+    def is_late(self) -> bool:
+        """Whether the window has passed."""
+        return time.time() > (self.batch.expires_at or 0)
+
+    @property
+    def should_end(self) -> bool:
+        """Whether nothing more is to be begun."""
+        return self.is_late or self.folder.is_cancelled
+
+    def save(self) -> None:
+        """Write the journal."""
+        self.folder.save(self.state)
+
+    def go_to(self, phase: str) -> None:
+        """Begin the next phase."""
+        self.state.phase = phase
+        self.save()
+
+    async def tell(self) -> None:
+        """Let clients see the batch as it is. What cannot be stored now is told with the next change."""
+        await self.stored.put(self.batch, self.client.id)
+
+    def fail(self, code: str, message: str) -> None:
+        """End the batch: nothing of it can be run."""
+        batch = self.batch
+        batch.errors = BatchErrors(data=[BatchError(code=code, message=message)])
+        batch.status, batch.failed_at = "failed", int(time.time())
+        self.go_to("over")
+
+    def planner(self, *, is_answered: bool = False) -> RowPlanner:
+        """What translates its requests."""
+        return RowPlanner(self.service, self.batch.endpoint, self.client, is_answered=is_answered)
+
+    def line_id(self, number: int, custom_id: str | None) -> LineId:
+        """What names a line in the output. It follows from the batch's id, so a line written again is the same."""
+        suffix = f"{self.batch.id.removeprefix('batch_')}{number:06x}"
+        return LineId(f"batch_req_{suffix}", custom_id, f"req_{suffix}", number)
+
+    def failed_line(self, request: BatchLineRequest, error: Exception) -> bytes:
+        """The line of the error file for a request: the error that it would have got by itself."""
+        failure = self._failure(error)
+        told = failure.body.error
+        line = self.line_id(request.place.line, request.custom_id)
+        return batches.error_line(line, told.code or told.type, told.message, failure.status, encode(failure.body))
+
+    def _failure(self, error: Exception) -> Failure:
+        return self.service.failures.of(error, self.batch.id, self.client)
+
+    async def retrying(self, attempt: Callable[[], Awaitable[None]]) -> None:
+        """Try again what fails for a while, until the batch should end. Raises `UpstreamError`."""
+        pause = RETRY_FIRST
+        while True:
+            try:
+                await attempt()
+                return
+            except UpstreamError as error:
+                if error.status not in TRANSIENT or self.should_end:
+                    raise
+                log.info("%s: tried again in %.0f s: %s", self.batch.id, pause, error)
+                await self.rest(max(pause, error.retry_after or 0.0))
+                pause = min(2 * pause, RETRY_LAST)
+
+    async def rest(self, seconds: float) -> None:
+        """Wait, or until somebody wants something of this batch."""
+        self.wake.clear()
+        try:
+            async with asyncio.timeout(seconds):
+                await self.wake.wait()
+        except TimeoutError:
+            return
+
+
+def open_for_writing(path: Path) -> BufferedWriter:
+    """Open a new file, readable by this user alone, that is written in large pieces."""
+    descriptor = os.open(path, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)
+    return BufferedWriter(FileIO(descriptor, "wb"), PIECE // 4)
+
+
+def sync(file: BufferedWriter) -> None:
+    """Wait until all that was written is on the disk."""
+    file.flush()
+    os.fsync(file.fileno())
+
+
+async def pieces_of(path: Path) -> AsyncIterator[bytes]:
+    """A file piece by piece. Raises `FileNotFoundError`."""
+    with await asyncio.to_thread(path.open, "rb") as file:
+        while piece := await asyncio.to_thread(file.read, PIECE):
+            yield piece

@@ -1,0 +1,175 @@
+"""The phases `submit` and `wait`: rows are uploaded to Gemini, jobs are begun for them, and waited for.
+
+What is begun is written into the journal before Gemini is asked for it. A process that finds it there asks first
+whether it has been done: a file by the name that was chosen for it, a job by its display name. So nothing is begun
+twice.
+
+| the process died                             | what the next one does                                |
+|----------------------------------------------|-------------------------------------------------------|
+| before or amid the upload                    | it asks for the file; it is not there: uploads it     |
+| after the upload, before that was noted      | it asks for the file; it is there                     |
+| after `is_intended` was noted                | it looks for the job among all; only if there is none |
+|                                              | it begins one                                         |
+| after the job's name was noted               | it asks how the job is                                |
+"""
+
+import asyncio
+import hashlib
+import logging
+import time
+
+from adapter.server.batches.context import TRANSIENT, BatchContext, open_for_writing, sync
+from adapter.server.batches.journal import JobRecord
+from adapter.server.batches.translating import rows_path
+from adapter.store.files.directory import read_at
+from adapter.translate import batches
+from adapter.upstream.batch_jobs import BatchJobs
+from adapter.upstream.client import Caller
+from adapter.upstream.errors import UpstreamError
+from adapter.upstream.uploads import FileUploads
+from adapter.wire.gemini.errors import Status
+
+log = logging.getLogger("adapter")
+
+FIRST_POLL, LAST_POLL = 1.0, 30.0
+"""Seconds between two looks at jobs: they begin with the first and double up to the last."""
+
+
+class NativeJobs:
+    """Runs the jobs of one batch at Gemini."""
+
+    def __init__(self, context: BatchContext) -> None:
+        self._context = context
+        self._folder = context.folder.path
+        self._jobs = BatchJobs(context.service.upstream)
+        self._uploads = FileUploads(context.service.upstream)
+
+    async def submit(self) -> None:
+        """Begin all jobs. One that Gemini refuses fails with all of its rows; the others go on."""
+        context = self._context
+        for number, job in enumerate(context.state.jobs):
+            if job.job or job.error is not None or (context.should_end and not job.is_intended):
+                continue
+
+            async def begin(job: JobRecord = job, number: int = number) -> None:
+                await self._begin(job, number)
+
+            try:
+                await context.retrying(begin)
+            except UpstreamError as error:
+                # What the batch's end cut short is not Gemini's refusal.
+                if not (context.should_end and error.status in TRANSIENT):
+                    job.error = _as_status(error)
+                log.warning("%s: job %d is not begun: %s", context.batch.id, number, error)
+            context.save()
+        context.go_to("wait")
+
+    async def _begin(self, job: JobRecord, number: int) -> None:
+        """Begin a job, by the table above. Raises `UpstreamError`."""
+        context = self._context
+        name = f"{context.batch.id}-{number}"
+        if not job.file_name:
+            digest = hashlib.blake2b(f"{context.client.id} {name}".encode(), digest_size=16).hexdigest()
+            job.file_name, job.pin = f"files/{digest}", job.needed_pin or self._choose_key()
+            context.save()
+        if not job.is_uploaded:
+            await self._upload(job, number)
+            job.is_uploaded = True
+            context.save()
+        found = await self._jobs.find(name, self._caller(job)) if job.is_intended else None
+        if found is None:
+            job.is_intended = True
+            context.save()
+            found = await self._jobs.create(job.model, job.method, name, job.file_name, self._caller(job))
+        job.job = found.name
+        context.save()
+        rows_path(self._folder, number).unlink(missing_ok=True)
+
+    def _choose_key(self) -> str:
+        return self._context.service.upstream.choose_key(self._context.client.id)
+
+    async def _upload(self, job: JobRecord, number: int) -> None:
+        path = rows_path(self._folder, number)
+
+        async def read(offset: int, size: int) -> bytes:
+            return await asyncio.to_thread(read_at, path, offset, size)
+
+        size = path.stat().st_size
+        await self._uploads.upload(job.file_name, "application/jsonl", size, read, self._caller(job))
+
+    def _caller(self, job: JobRecord) -> Caller:
+        return Caller(self._context.client.key, job.pin)
+
+    async def wait(self) -> None:
+        """Wait until all jobs have ended; cancel them once the client wants that, or the window has passed."""
+        context = self._context
+        begun = [job for job in context.state.jobs if job.job]
+        pause, is_cancelled = FIRST_POLL, False
+        while True:
+            if context.should_end and not is_cancelled:
+                context.batch.cancelling_at = int(time.time()) if context.folder.is_cancelled else None
+                is_cancelled = all([await self._cancel(job) for job in begun])
+            for job in begun:
+                await self._look_at(job)
+            context.save()
+            if all(batches.is_over(job.state) for job in begun):
+                break
+            await context.tell()
+            await context.rest(pause)
+            pause = min(2 * pause, LAST_POLL)
+        context.go_to("collect")
+
+    async def _cancel(self, job: JobRecord) -> bool:
+        """Cancel a job; False where that is to be tried again."""
+        if batches.is_over(job.state):
+            return True
+        try:
+            await self._jobs.cancel(job.job, self._caller(job))
+        except UpstreamError as error:
+            log.warning("%s: %s is not cancelled: %s", self._context.batch.id, job.job, error)
+            return False
+        return True
+
+    async def _look_at(self, job: JobRecord) -> None:
+        """Ask how a job is."""
+        if batches.is_over(job.state):
+            return
+        try:
+            found = await self._jobs.get(job.job, self._caller(job))
+        except UpstreamError as error:
+            if error.status in (403, 404):
+                # It was deleted at Gemini: nobody will ever answer its rows.
+                job.state, job.error = "BATCH_STATE_FAILED", _as_status(error)
+            return
+        told = found.metadata
+        if told is not None:
+            job.state = told.state or job.state
+            job.output = (told.output.responses_file if told.output else None) or job.output
+        job.error = found.error or job.error
+
+    async def download(self, job: JobRecord, number: int) -> None:
+        """Write the answers of a job to the disk. Raises `UpstreamError`."""
+
+        async def attempt() -> None:
+            with open_for_writing(self._folder / f"answers-{number}.jsonl") as file:
+                async for piece in self._jobs.download(job.output, self._caller(job)):
+                    file.write(piece)
+                    await self._context.pace.pause()
+                sync(file)
+
+        await self._context.retrying(attempt)
+
+    async def forget(self) -> None:
+        """Delete the files of rows at Gemini, which would stay for two days."""
+        for job in self._context.state.jobs:
+            if job.is_uploaded:
+                try:
+                    await self._uploads.delete(job.file_name, self._caller(job))
+                except UpstreamError as error:
+                    log.info("%s: %s is not deleted: %s", self._context.batch.id, job.file_name, error)
+
+
+def _as_status(error: UpstreamError) -> Status:
+    """An error as it is kept: one that this side found has only a text."""
+    told = error.error
+    return Status(code=error.status, message=told.message or str(error), status=told.status)

@@ -1,0 +1,215 @@
+"""What a batch needs to go on after its process has died: a folder, with a journal that says what was begun and done.
+
+    ROOT/batches/CLIENT/BATCH_ID/
+        lock            held (flock) by the process that runs the batch; it lets go when it dies, however it dies
+        state.json      the journal, replaced as a whole, on the disk before what it speaks of is begun
+        input.jsonl     the input file, linked: it may be deleted meanwhile
+        lines           where each request stands in it, and the numbers of its rows
+        refused.jsonl   lines of the error file for requests that never became rows
+        rows-N.jsonl    the rows of job N
+        answers-N.jsonl what Gemini answered to them
+        done.jsonl      lines of requests that were asked one by one, as they are answered
+        cancel          there as soon as the client wants the batch to end
+
+Phases, each of which may begin again from its start:
+
+    translate   lines become rows                               the journal has no jobs
+    submit      rows are uploaded, jobs are begun               a job's `intended` is set before Gemini is asked for it
+    wait        until all jobs have ended
+    ask         instead of these: request by request            `done.jsonl` says which are answered
+    collect     answers become the output and the error file    under names that follow from the batch's, so once
+"""
+
+import fcntl
+import os
+import shutil
+from array import array
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from adapter.store.files.directory import ANYBODY, sync_folder
+from adapter.wire.base import encode
+from adapter.wire.gemini.errors import Status
+from adapter.wire.openai.batches import Batch
+
+_COLUMNS = 6
+
+
+class JobRecord(msgspec.Struct, kw_only=True):
+    """One job: its rows, the file that has them at Gemini, and what became of it. `job` is Gemini's name of it.
+
+    `needed_pin` names the key that its requests need, `pin` the one that it was begun with.
+    """
+
+    model: str
+    method: str
+    needed_pin: str
+    rows: int = 0
+    pin: str = ""
+    file_name: str = ""
+    is_uploaded: bool = False
+    is_intended: bool = False
+    job: str = ""
+    state: str = ""
+    output: str = ""
+    error: Status | None = None
+
+
+class BatchState(msgspec.Struct, kw_only=True):
+    """The journal. `output_life` is in seconds."""
+
+    batch: Batch
+    output_life: int
+    is_native: bool
+    phase: str = "translate"
+    jobs: list[JobRecord] = []
+    refused: int = 0
+
+
+class LinePlace(NamedTuple):
+    """Where a request stands in the input (bytes), its line, counted from 1, its job and the numbers of its rows."""
+
+    offset: int
+    size: int
+    line: int
+    job: int
+    first: int
+    rows: int
+
+
+class LinePlaces:
+    """The places of all requests, in memory some 50 bytes each."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._values = array("q")
+
+    def append(self, place: LinePlace) -> None:
+        """Add a place."""
+        self._values.extend(place)
+
+    def save(self) -> None:
+        """Write all of them."""
+        with self._path.open("wb") as file:
+            self._values.tofile(file)
+            file.flush()
+            os.fsync(file.fileno())
+
+    def load(self) -> None:
+        """Read all of them."""
+        self._values = array("q", self._path.read_bytes())
+
+    def __len__(self) -> int:
+        return len(self._values) // _COLUMNS
+
+    def __iter__(self) -> Iterator[LinePlace]:
+        for at in range(0, len(self._values), _COLUMNS):
+            yield LinePlace(*self._values[at : at + _COLUMNS])
+
+
+class BatchFolder:
+    """The folder of one batch."""
+
+    def __init__(self, path: Path, client: str) -> None:
+        self.path = path
+        self.client = client
+        self._lock = -1
+
+    @property
+    def batch_id(self) -> str:
+        """The batch's id."""
+        return self.path.name
+
+    def create(self, state: BatchState, source: Path) -> None:
+        """Make the folder, with the input. It blocks. Raises `OSError`."""
+        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        target = self.path / "input.jsonl"
+        target.unlink(missing_ok=True)
+        try:
+            os.link(source, target)
+        except OSError:
+            shutil.copyfile(source, target)
+            target.chmod(0o600)
+        self.save(state)
+        sync_folder(self.path.parent)
+
+    def acquire(self) -> bool:
+        """Become the one who runs it; False if another process does, or if there is nothing to run."""
+        try:
+            descriptor = os.open(self.path / "lock", os.O_CREAT | os.O_RDWR, 0o600)
+        except FileNotFoundError:
+            return False
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(descriptor)
+            return False
+        # Whoever ran it before may have finished, and removed it, between the two calls.
+        if not (self.path / "state.json").exists():
+            os.close(descriptor)
+            return False
+        self._lock = descriptor
+        return True
+
+    def release(self) -> None:
+        """Let another process run it."""
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
+
+    def load(self) -> BatchState:
+        """Read the journal. Raises `OSError`, `msgspec.MsgspecError`."""
+        return msgspec.json.decode((self.path / "state.json").read_bytes(), type=BatchState)
+
+    def save(self, state: BatchState) -> None:
+        """Replace the journal; it is on the disk when this returns."""
+        fresh = self.path / "state.json.new"
+        descriptor = os.open(fresh, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)
+        try:
+            os.write(descriptor, encode(state))
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        fresh.rename(self.path / "state.json")
+        sync_folder(self.path)
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether the client wants it to end."""
+        return (self.path / "cancel").exists()
+
+    def cancel(self) -> bool:
+        """Note that the client wants it to end; False if it has ended."""
+        if not (self.path / "state.json").exists():
+            return False
+        (self.path / "cancel").touch(mode=0o600)
+        return True
+
+    def remove(self) -> None:
+        """Remove the folder: the batch has ended. The journal goes first, so nobody runs it again."""
+        (self.path / "state.json").unlink(missing_ok=True)
+        shutil.rmtree(self.path, ignore_errors=True)
+
+
+class BatchFolders:
+    """The folders of all batches that have not ended, below the directory of files."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root / "batches"
+
+    def of(self, batch_id: str, client: str) -> BatchFolder:
+        """Return a batch's folder, which need not be there."""
+        return BatchFolder(self._root / (client or ANYBODY) / batch_id, client)
+
+    def all(self) -> list[BatchFolder]:
+        """List the folders that are there. It blocks."""
+        if not self._root.is_dir():
+            return []
+        return [
+            BatchFolder(path, "" if folder.name == ANYBODY else folder.name)
+            for folder in self._root.iterdir()
+            for path in folder.iterdir()
+        ]

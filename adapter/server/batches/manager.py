@@ -1,0 +1,147 @@
+"""All batches that run in this process, and those that nobody runs.
+
+A batch is run by whichever process gets the lock of its folder. Each process looks for folders without a runner when it
+starts and then once in a while: so a batch goes on when its process has died, here or at another replica that sees the
+same directory.
+"""
+
+import asyncio
+import logging
+import secrets
+import time
+
+from adapter.server.batches.context import BatchContext
+from adapter.server.batches.journal import BatchFolder, BatchFolders, BatchState
+from adapter.server.batches.runner import BatchRunner
+from adapter.server.batches.stored_batches import StoredBatches
+from adapter.server.limits.access import Client
+from adapter.server.pipeline.service import Service
+from adapter.server.state.not_stored import NotStored
+from adapter.store import UNREADABLE
+from adapter.translate.batches import WINDOW, NewBatch
+from adapter.wire.openai.batches import Batch, BatchRequest
+
+log = logging.getLogger("adapter")
+
+LOOK_EVERY = 30.0
+"""Seconds between two looks for batches that nobody runs."""
+
+OVER = ("failed", "completed", "expired", "cancelled")
+
+
+class RunningBatches:
+    """Begins, finds, cancels and recovers batches."""
+
+    def __init__(self, service: Service) -> None:
+        self.stored = StoredBatches(service.files, service.state.documents)
+        self._service = service
+        self._running: dict[tuple[str, str], tuple[asyncio.Task[None], BatchContext]] = {}
+        self._looking = asyncio.create_task(self._look_for_batches())
+
+    async def create(self, request: BatchRequest, new: NewBatch, client: Client) -> Batch:
+        """Begin a batch. When this returns, it is on the disk and will run. Raises `NotStored`."""
+        files = self._service.files
+        source = await files.file(request.input_file_id, client.id, "input_file_id")
+        if source.file.purpose != "batch":
+            text = f"The file's purpose is {source.file.purpose}; the input of a batch has the purpose batch."
+            raise NotStored(text, status=400, param="input_file_id", code="invalid_file_purpose")
+        now = int(time.time())
+        batch = Batch(
+            id=f"batch_{secrets.token_hex(16)}",
+            endpoint=request.endpoint,
+            input_file_id=request.input_file_id,
+            completion_window=request.completion_window,
+            created_at=now,
+            expires_at=now + WINDOW,
+            metadata=new.metadata,
+        )
+        is_native = self._service.options.platform == "studio"
+        state = BatchState(batch=batch, output_life=new.output_life, is_native=is_native)
+        folder = self._folders.of(batch.id, client.id)
+        if not await self.stored.put(batch, client.id):
+            raise NotStored("The store cannot keep this.", status=503, code="not_stored")
+        try:
+            await asyncio.to_thread(folder.create, state, files.directory.path(source.file.id, client.id))
+        except OSError as error:
+            text = f"The batch cannot be written: {error.strerror}."
+            raise NotStored(text, status=503, code="not_stored") from error
+        self._start(folder, client)
+        return batch
+
+    @property
+    def _folders(self) -> BatchFolders:
+        return BatchFolders(self._service.files.directory.root)
+
+    async def get(self, batch_id: str, client: Client) -> Batch:
+        """Return a batch as it is now. Raises `NotStored`."""
+        batch = await self.stored.batch(batch_id, client.id)
+        if batch.status in OVER:
+            return batch
+        folder = self._folders.of(batch_id, client.id)
+        if (batch_id, client.id) not in self._running:
+            # Where clients bring their own keys, nobody else can go on with it.
+            self._start(folder, client)
+        if folder.is_cancelled:
+            batch.status, batch.cancelling_at = "cancelling", batch.cancelling_at or int(time.time())
+        return batch
+
+    async def cancel(self, batch_id: str, client: Client) -> Batch:
+        """Cancel a batch, whichever process runs it. Raises `NotStored`."""
+        batch = await self.stored.batch(batch_id, client.id)
+        if batch.status in OVER:
+            if batch.status == "cancelled":
+                return batch
+            text = f"Cannot cancel a batch with status '{batch.status}'."
+            raise NotStored(text, status=409, code="invalid_batch_state")
+        # Only who runs it changes what is stored of it: so a batch that ends at this moment stays as it ended.
+        await asyncio.to_thread(self._folders.of(batch_id, client.id).cancel)
+        if (running := self._running.get((batch_id, client.id))) is not None:
+            running[1].wake.set()
+        return await self.get(batch_id, client)
+
+    def _start(self, folder: BatchFolder, client: Client) -> bool:
+        """Run a batch here, if nobody runs it."""
+        key = (folder.batch_id, client.id)
+        if key in self._running or not folder.acquire():
+            return False
+        try:
+            context = BatchContext(self._service, self.stored, folder, client)
+        except (OSError, *UNREADABLE) as error:
+            log.error("%s cannot be run: its journal cannot be read: %s", folder.path, error)
+            folder.release()
+            return False
+        task = asyncio.create_task(self._run(context))
+        self._running[key] = (task, context)
+        task.add_done_callback(lambda _: self._running.pop(key, None))
+        return True
+
+    async def _run(self, context: BatchContext) -> None:
+        try:
+            await BatchRunner(context).run()
+        except Exception:
+            # The folder stays: whoever looks for batches next tries again.
+            log.exception("a bug, in %s", context.batch.id)
+        finally:
+            context.folder.release()
+
+    async def _look_for_batches(self) -> None:
+        while True:
+            try:
+                await self._recover()
+            except (OSError, NotStored) as error:
+                log.warning("batches cannot be looked for: %s", error)
+            await asyncio.sleep(LOOK_EVERY)
+
+    async def _recover(self) -> None:
+        """Go on with what nobody runs, for clients that are still known."""
+        for folder in await asyncio.to_thread(self._folders.all):
+            client = self._service.access.find_by_id(folder.client)
+            if client is not None and self._start(folder, client):
+                log.info("%s goes on", folder.batch_id)
+
+    async def aclose(self) -> None:
+        """Stop; what runs goes on with the next process."""
+        tasks = [self._looking, *(task for task, _ in self._running.values())]
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)

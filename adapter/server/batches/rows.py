@@ -1,0 +1,197 @@
+"""One request of a batch: what Gemini is asked, and its answer for the client, by the way of the request's endpoint.
+
+A request is translated twice: when its rows are written, and when their answers have come, since what lies between may
+be a day and a restart. The second time nothing is asked of Gemini, and files that it names need not be there any more.
+"""
+
+import time
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from adapter.server.asking.parallel_choices import joined
+from adapter.server.limits.access import Client
+from adapter.server.limits.work import Work
+from adapter.server.observe.exchange_log import Exchange
+from adapter.server.pipeline import ledger_headers as notes
+from adapter.server.pipeline.fallback import Plans
+from adapter.server.pipeline.ids import new_id
+from adapter.server.pipeline.model_names import path_of_model
+from adapter.server.pipeline.openai_tokens import detokenizer
+from adapter.server.pipeline.responding import turn_of, whole
+from adapter.server.pipeline.service import Service, completion_id, stamp_of
+from adapter.settings import find_served_model
+from adapter.translate import chat, completions, embeddings
+from adapter.translate.batches import joined_embeddings
+from adapter.translate.core.context import Media
+from adapter.translate.core.notes import Note, Rejected
+from adapter.translate.core.strictness import Strictness
+from adapter.translate.embeddings import EmbeddingContext
+from adapter.translate.request.content_parts import FILE_ID
+from adapter.upstream.answers import Reply, read_message, read_reply
+from adapter.wire.base import encode
+from adapter.wire.openai.chat_answer import ChatCompletion
+from adapter.wire.openai.chat_request import ChatCompletionRequest
+from adapter.wire.openai.completions import CompletionRequest
+from adapter.wire.openai.embeddings import EmbeddingRequest
+from adapter.wire.openai.responses import ResponsesRequest
+
+GENERATE = "generateContent"
+EMBED = "asyncBatchEmbedContent"
+BATCH_GENERATE = "batchGenerateContent"
+
+
+class PlannedRow(NamedTuple):
+    """What a request becomes.
+
+    `calls` are Gemini's methods and bodies, one after the other; `rows` the same as rows of a job that `job_method`
+    begins. `finish` makes the client's answer of the answers to either. `pin` names the key that the request needs.
+    """
+
+    model: str
+    pin: str
+    job_method: str
+    rows: list[bytes]
+    calls: list[tuple[str, bytes]]
+    finish: Callable[[Sequence[bytes], bool], Awaitable[bytes]]
+
+
+class _AnyFile(Mapping[str, Media]):
+    """Stands for whatever files a request names, where only the shape of its answer is wanted."""
+
+    def __getitem__(self, key: str) -> Media:
+        if not key.startswith((FILE_ID, "http://", "https://")):
+            raise KeyError(key)
+        return Media("application/octet-stream", uri="gone")
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0
+
+
+ANY_FILE = _AnyFile()
+
+
+class RowPlanner:
+    """Translates the requests of one batch. `is_answered`: their answers have come already."""
+
+    def __init__(self, service: Service, endpoint: str, client: Client, *, is_answered: bool = False) -> None:
+        self._service = service
+        self._client = client
+        self._media: Mapping[str, Media] | None = ANY_FILE if is_answered else None
+        self._plan = {
+            "/v1/chat/completions": self._chat,
+            "/v1/responses": self._response,
+            "/v1/embeddings": self._embed,
+            "/v1/completions": self._complete,
+        }[endpoint]
+
+    async def plan(self, body: bytes) -> PlannedRow:
+        """Translate a request. Raises what the endpoint raises by itself: `Malformed`, `Rejected`, ..."""
+        return await self._plan(body, self._service.work(body))
+
+    def _check(self, ledger: Sequence[Note]) -> None:
+        """Raise `StrictLoss` for what the operator does not let pass."""
+        losses = self._service.losses
+        notes.check(ledger, Strictness(losses.strict), losses.notes)
+
+    async def _chat(self, body: bytes, work: Work) -> PlannedRow:
+        request, unknown = await self._service.read(body, ChatCompletionRequest, work)
+        _check_whole(stream=request.stream)
+        plans = await self._service.planner.plan(request, unknown, self._client, work, media=self._media)
+        self._check(plans.plan.notes)
+
+        async def finish(answers: Sequence[bytes], _is_native: bool) -> bytes:
+            return encode(await self._completion(plans, answers, completion_id(), stores=True))
+
+        return _generation([plans], finish)
+
+    async def _completion(self, plans: Plans, answers: Sequence[bytes], id_: str, *, stores: bool) -> ChatCompletion:
+        """The chat completion for answers; its signatures are stored, so the chat can go on. Raises `AnswerError`."""
+        reply = _reply(answers)
+        stamp = stamp_of(plans, id_)
+        made, _ledger, issued = chat.from_gemini(reply.response, plans.plan.context, stamp, reply.unknown)
+        if issued and stores:
+            await self._service.keep(issued, self._client)
+        return made
+
+    async def _complete(self, body: bytes, work: Work) -> PlannedRow:
+        service = self._service
+        request, unknown = await service.read(body, CompletionRequest, work)
+        _check_whole(stream=request.stream)
+        row = find_served_model(request.model, service.catalogue).row
+        view = await work.run(completions.to_chat, request, row, detokenizer(), unknown)
+        if view.only_echo:
+            raise Rejected("max_tokens", "out-of-range", "a batch generates something: the prompt alone is no answer")
+        try:
+            plans = [
+                await service.planner.plan(one, {}, self._client, work, ledger_of=view.ledger, media=self._media)
+                for one in view.requests
+            ]
+        except Rejected as error:
+            raise Rejected(completions.path_of(error.note.path), error.note.code, error.note.reason) from None
+        self._check([note for one in plans for note in one.plan.notes])
+
+        async def finish(answers: Sequence[bytes], _is_native: bool) -> bytes:
+            id_, left, found = new_id("cmpl-", 28), list(answers), list[ChatCompletion]()
+            for one in plans:
+                own, left = left[: one.plan.calls], left[one.plan.calls :]
+                found.append(await self._completion(one, own, id_, stores=False))
+            return encode(completions.from_chat(found, view, id_, int(time.time()), plans[0].plan.model))
+
+        return _generation(plans, finish)
+
+    async def _response(self, body: bytes, work: Work) -> PlannedRow:
+        request, unknown = await self._service.read(body, ResponsesRequest, work)
+        _check_whole(stream=request.stream, background=request.background)
+        turn = await turn_of(self._service, request, unknown, self._client, work=work, media=self._media)
+        self._check(turn.plans.plan.notes)
+
+        async def finish(answers: Sequence[bytes], _is_native: bool) -> bytes:
+            exchange = Exchange(id="", path="", started_at=time.time())
+            return encode(await whole(self._service, turn, _reply(answers), exchange))
+
+        return _generation([turn.plans], finish)
+
+    async def _embed(self, body: bytes, work: Work) -> PlannedRow:
+        service = self._service
+        request, unknown = await service.read(body, EmbeddingRequest, work)
+        self._client.check(request.model)
+        served = find_served_model(request.model, service.catalogue, "embeddings")
+        path_of_model(served.model, service.upstream.settings.models)
+        context = EmbeddingContext(request=request, served=served, options=service.options, detokenize=detokenizer())
+        plan = await work.run(embeddings.to_gemini, context, unknown)
+        self._check(plan.notes)
+        rows = [encode(one) for batch in plan.batches for one in getattr(batch, "requests", ())]
+
+        async def finish(answers: Sequence[bytes], is_native: bool) -> bytes:
+            if is_native:
+                edges = [sum(plan.inputs[:index]) for index in range(len(plan.inputs) + 1)]
+                parts = [answers[edges[index] : edges[index + 1]] for index in range(len(plan.inputs))]
+                answers = list(map(joined_embeddings, parts))
+            read = [read_message(one, plan.method.answer)[0] for one in answers]
+            return encode((await work.run(embeddings.from_gemini, read, plan, request, served.model))[0])
+
+        calls = [(plan.method.name, encode(batch)) for batch in plan.batches]
+        return PlannedRow(served.model, "", EMBED, rows, calls, finish)
+
+
+def _check_whole(*, stream: bool | None, background: bool | None = None) -> None:
+    """Raise `Rejected` for an answer that is not to come whole, and now."""
+    for name, value in (("stream", stream), ("background", background)):
+        if value:
+            raise Rejected(name, "setting-contradicted", "an answer in a batch comes whole, when the batch is complete")
+
+
+def _generation(plans: Sequence[Plans], finish: Callable[[Sequence[bytes], bool], Awaitable[bytes]]) -> PlannedRow:
+    """A row of chats: each plan's request as often as it has calls."""
+    first = plans[0]
+    bodies = [body for one in plans for body in [encode(one.plan.body)] * one.plan.calls]
+    pin = next((one.pin for one in plans if one.pin), "")
+    return PlannedRow(first.plan.model, pin, BATCH_GENERATE, bodies, [(GENERATE, body) for body in bodies], finish)
+
+
+def _reply(answers: Sequence[bytes]) -> Reply:
+    replies = [read_reply(one) for one in answers]
+    return replies[0] if len(replies) == 1 else joined(replies)

@@ -1,0 +1,57 @@
+"""Runs one batch through the phases of its journal (`journal.py`), from whichever it has reached."""
+
+import logging
+from collections.abc import Awaitable, Callable
+
+from adapter.server.batches.asking import OneByOne
+from adapter.server.batches.collecting import Collecting
+from adapter.server.batches.context import BatchContext
+from adapter.server.batches.jobs import NativeJobs
+from adapter.server.batches.translating import Translating
+from adapter.server.state.not_stored import NotStored
+
+log = logging.getLogger("adapter")
+
+STORE_PAUSE = 60.0
+"""Seconds before a phase begins again that could not write to the disk or to the store."""
+
+
+class BatchRunner:
+    """Runs one batch, whose folder's lock is held."""
+
+    def __init__(self, context: BatchContext) -> None:
+        self._context = context
+        self._jobs = NativeJobs(context)
+        self._phases: dict[str, Callable[[], Awaitable[None]]] = {
+            "translate": lambda: Translating(context).run(),
+            "submit": self._jobs.submit,
+            "wait": self._jobs.wait,
+            "ask": lambda: OneByOne(context).run(),
+            "collect": lambda: Collecting(context, self._jobs).run(),
+        }
+
+    async def run(self) -> None:
+        """Run the batch to its end, from where it is."""
+        context = self._context
+        if context.state.phase not in ("translate", "over"):
+            context.places.load()
+        while context.state.phase != "over":
+            await self._until_stored(self._phases[context.state.phase])
+        await self._until_stored(self._tell_end)
+        await self._jobs.forget()
+        context.folder.remove()
+
+    async def _tell_end(self) -> None:
+        """The journal goes only when the store has the batch as it ended. Raises `NotStored`."""
+        if not await self._context.stored.put(self._context.batch, self._context.client.id):
+            raise NotStored("The store cannot keep this.", status=503)
+
+    async def _until_stored(self, phase: Callable[[], Awaitable[None]]) -> None:
+        """Run a phase; again, later, where the disk is full or the store cannot be written."""
+        while True:
+            try:
+                await phase()
+                return
+            except (NotStored, OSError) as error:
+                log.warning("%s waits: %s", self._context.batch.id, error)
+                await self._context.rest(STORE_PAUSE)

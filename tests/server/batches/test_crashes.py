@@ -1,0 +1,205 @@
+"""A process that dies at any step: the next one goes on, nothing is lost, and nothing is begun twice."""
+
+import asyncio
+import json
+import os
+from contextlib import asynccontextmanager
+
+import pytest
+
+from adapter.emulator import EmulatorSettings
+from adapter.server.batches import journal, manager
+from adapter.server.batches.journal import BatchFolder
+from adapter.server.batches.runner import BatchRunner
+from adapter.upstream.batch_jobs import BatchJobs
+from adapter.upstream.uploads import FileUploads
+from tests.server.batches.running import begin, ended, jobs_at, line, rows_of
+from tests.support.scripted import adapter, emulated
+from tests.support.size import IS_LARGE
+
+ROWS = [line(f"row-{n}", f"number {n}") for n in range(12)] + [b"broken"]
+FAST = {"batch_rate": 1_000_000.0}
+
+
+class Killed(BaseException):
+    """The process dies here: nothing of it goes on, not even what would clean up."""
+
+
+class Steps:
+    """Counts the steps that leave something on a disk or at Gemini, and dies at one of them, before or after it."""
+
+    def __init__(self, monkeypatch):
+        self.at = None
+        self.taken = []
+        self.dead = False
+        for owner, name in (
+            (BatchFolder, "save"), (FileUploads, "upload"), (BatchJobs, "create"), (BatchJobs, "get"),
+            (BatchFolder, "remove"), (FileUploads, "delete"),
+        ):  # fmt: skip
+            monkeypatch.setattr(owner, name, self._stepping(f"{owner.__name__}.{name}", getattr(owner, name)))
+
+    def _stepping(self, name, real):
+        def step(when):
+            self.taken.append((name, when))
+            if self.dead or len(self.taken) - 1 == self.at:
+                self.dead = True
+                raise Killed
+
+        if asyncio.iscoroutinefunction(real):
+
+            async def waits(*arguments):
+                step("before")
+                found = await real(*arguments)
+                step("after")
+                return found
+
+            return waits
+
+        def at_once(*arguments):
+            step("before")
+            found = real(*arguments)
+            step("after")
+            return found
+
+        return at_once
+
+
+@asynccontextmanager
+async def process(gemini, tmp_path, platform, **settings):
+    """One life of the adapter."""
+    given = {"store": f"sqlite:{tmp_path / 'store.sqlite3'}", "upstream_platform": platform, **FAST, **settings}
+    async with adapter(gemini, **given) as client:
+        yield client
+
+
+async def until_dead_or_ended(client, batch, steps):
+    while not steps.dead:
+        got = (await client.get(f"/v1/batches/{batch['id']}")).json()
+        if got["status"] == "completed":
+            return
+        await asyncio.sleep(0.01)
+
+
+async def life_and_death(tmp_path, monkeypatch, platform, at):
+    """A batch whose process dies at a step, or at none; what it ended as, how often Gemini was asked, and the steps."""
+    monkeypatch.setattr(manager, "LOOK_EVERY", 0.05)
+
+    async def run(self, context):
+        try:
+            await BatchRunner(context).run()
+        except Killed:
+            # As the kernel does with the locks of a process that was killed.
+            os.close(context.folder._lock)
+            context.folder._lock = -1
+            await asyncio.Event().wait()
+        finally:
+            context.folder.release()
+
+    monkeypatch.setattr(manager.RunningBatches, "_run", run)
+    async with emulated(EmulatorSettings()) as gemini:
+        with monkeypatch.context() as patch:
+            steps = Steps(patch)
+            async with process(gemini, tmp_path, platform) as client:
+                batch = await begin(client, *ROWS)
+                # The first is the journal of the request that began it, whose answer says that it will run.
+                steps.taken.clear()
+                steps.at = at
+                await until_dead_or_ended(client, batch, steps)
+                patch.setattr(BatchFolder, "acquire", lambda self: False)
+        async with process(gemini, tmp_path, platform) as client:
+            done = await ended(client, batch)
+            output = await rows_of(client, done["output_file_id"])
+            errors = await rows_of(client, done["error_file_id"])
+            jobs = await jobs_at(gemini, client)
+            listed = (await client.get("/v1/files")).json()["data"]
+            asked = [one["method"] for one in await gemini.requests()]
+    return done, output, errors, jobs, listed, asked, steps.taken
+
+
+def check(found, at):
+    done, output, errors, jobs, listed, asked, _ = found
+    assert done["status"] == "completed", at
+    assert done["request_counts"] == {"total": 13, "completed": 12, "failed": 1}, at
+    assert [one["custom_id"] for one in output] == [f"row-{n}" for n in range(12)], at
+    assert [one["error"]["code"] for one in errors] == ["invalid_json_line"], at
+    assert len([one for one in listed if one["purpose"] == "batch_output"]) == 2, at
+    assert len(jobs) == 1, at
+    assert asked.count("batchGenerateContent") == 1, f"{at}: no second job was begun"
+
+
+async def test_the_process_dies_at_each_step_of_a_batch_at_gemini(tmp_path, monkeypatch):
+    whole = await life_and_death(tmp_path / "whole", monkeypatch, "studio", None)
+    check(whole, "no death")
+    steps = whole[-1]
+    assert {name for name, _ in steps} >= {"BatchFolder.save", "FileUploads.upload", "BatchJobs.create"}
+    # Of steps of one kind, before or after, the first is enough, but for the journal's: each of those is another state.
+    kinds = [step if step[0] != "BatchFolder.save" else (step, at) for at, step in enumerate(steps)]
+    first = [at for at, kind in enumerate(kinds) if kinds.index(kind) == at]
+    for at in first if IS_LARGE else first[:: len(first) // 5]:
+        found = await life_and_death(tmp_path / str(at), monkeypatch, "studio", at)
+        check(found, (at, found[-1][-1]))
+
+
+@pytest.mark.parametrize("torn", [b"", b'{"id":"x"', b'{"a":1}\tabc'])
+async def test_answers_that_were_written_down_are_not_asked_for_again(tmp_path, monkeypatch, torn):
+    monkeypatch.setattr(manager, "LOOK_EVERY", 0.05)
+    async with emulated(EmulatorSettings()) as gemini:
+        async with process(gemini, tmp_path, "relay", batch_rate=600.0) as client:
+            batch = await begin(client, *ROWS)
+            folder = journal.BatchFolders(tmp_path / "store-files").of(batch["id"], "")
+            while not (folder.path / "done.jsonl").exists() or len((folder.path / "done.jsonl").read_bytes()) < 3_000:
+                await asyncio.sleep(0.01)
+        before = (folder.path / "done.jsonl").read_bytes()
+        answered = before.count(b"\n")
+        assert 0 < answered < 12
+        if torn:
+            (folder.path / "done.jsonl").write_bytes(before + torn)
+        asked = len(await gemini.requests())
+        async with process(gemini, tmp_path, "relay") as client:
+            done = await ended(client, batch)
+            output = await rows_of(client, done["output_file_id"])
+        assert [one["custom_id"] for one in output] == [f"row-{n}" for n in range(12)]
+        assert done["request_counts"] == {"total": 13, "completed": 12, "failed": 1}
+        assert len(await gemini.requests()) - asked == 12 - answered
+
+
+async def test_two_processes_run_a_batch_once(tmp_path, monkeypatch):
+    monkeypatch.setattr(manager, "LOOK_EVERY", 0.02)
+    async with (
+        emulated(EmulatorSettings()) as gemini,
+        process(gemini, tmp_path, "studio") as one,
+        process(gemini, tmp_path, "studio") as two,
+    ):
+        started = [await begin(client, *ROWS) for client in (one, two, one, two)]
+        for batch in started:
+            done = [await ended(client, batch) for client in (two, one)]
+            assert done[0] == done[1]
+            assert done[0]["request_counts"]["completed"] == 12
+        assert len(await jobs_at(gemini, one)) == 4
+
+
+async def test_a_journal_that_cannot_be_read_stops_nobody_else(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(manager, "LOOK_EVERY", 0.05)
+    folder = journal.BatchFolders(tmp_path / "store-files").of("batch_" + "0" * 32, "")
+    folder.path.mkdir(parents=True)
+    (folder.path / "state.json").write_text("{")
+    async with emulated(EmulatorSettings()) as gemini, process(gemini, tmp_path, "studio") as client:
+        done = await ended(client, await begin(client, *ROWS))
+    assert done["status"] == "completed"
+    assert "its journal cannot be read" in caplog.text
+
+
+async def test_a_client_whose_key_was_taken_away_runs_nothing_more(tmp_path, monkeypatch):
+    monkeypatch.setattr(manager, "LOOK_EVERY", 0.02)
+    waiting = EmulatorSettings(batch_delay=1e9)
+    async with emulated(waiting) as gemini:
+        async with process(gemini, tmp_path, "studio", client_keys=("one", "two")) as client:
+            client.headers["authorization"] = "Bearer one"
+            await begin(client, *ROWS)
+            while not await jobs_at(gemini, client):
+                await asyncio.sleep(0.01)
+        async with process(gemini, tmp_path, "studio", client_keys=("two", "three")) as client:
+            await asyncio.sleep(0.2)
+            assert client is not None
+        asked = json.dumps([one["method"] for one in await gemini.requests()])
+    assert asked.count("batchGenerateContent") == 1
