@@ -224,7 +224,7 @@ def test_an_answer_with_its_own_signature_is_not_taken_for_another_one_with_the_
     """A trimmed history may say in one place what another turn said there."""
     message, records = told(*RAN)
     own = {"role": "assistant", "content": message["content"]}
-    assert "executableCode" in sent(own, records)[0][0]
+    assert "code-run-not-replayed" in codes(sent(own, records)[1])
     own["extra_content"] = {"google": {"thought_signature": "b3du"}}
     assert sent(own, records)[0] == [{"text": "so", "thoughtSignature": "b3du"}]
     own["extra_content"] = {"google": {"thought_signature": "dGV4dA=="}}
