@@ -174,6 +174,28 @@ def test_translate_goes_backwards_too(run, endpoint, kind):
     assert "hello" in json.dumps(told["answer"])
 
 
+RELAYS = {
+    "snake case": {"candidates": [{"content": {"parts": [{"text": "hello"}]}, "finish_reason": "STOP"}]},
+    "numbers as texts": {
+        "candidates": [{"content": {"parts": [{"text": "hello"}]}, "finishReason": "STOP", "index": "0"}]
+    },
+    "wrapped": {"response": {"candidates": [{"content": {"parts": [{"text": "hello"}]}, "finishReason": "STOP"}]}},
+    "half a character": {"candidates": [{"content": {"parts": [{"text": "hello\ud800"}]}, "finishReason": "STOP"}]},
+}
+
+
+@pytest.mark.parametrize("said", RELAYS.values(), ids=RELAYS.keys())
+def test_translate_reads_answers_as_the_server_does(run, said):
+    told = json.loads(run("translate", "-", input=json.dumps(said)).output)
+    assert told["answer"]["choices"][0]["message"]["content"].startswith("hello")
+    assert told["answer"]["choices"][0]["finish_reason"] == "stop"
+
+
+def test_translate_tells_of_an_answer_that_is_an_error(run):
+    result = run("translate", "-", input=json.dumps({"candidates": [], "error": {"code": 429, "message": "slow down"}}))
+    assert (result.exit_code, "slow down" in result.output) == (1, True)
+
+
 def test_a_thousand_lines_take_less_than_a_second_of_a_processor(run, tmp_path):
     """The whole command, for usual requests with a tool and a history: the best CPU time of three runs, with room."""
     tool = {"type": "function", "function": {"name": "f", "parameters": {"type": "object", "properties": {}}}}

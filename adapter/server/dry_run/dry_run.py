@@ -35,9 +35,9 @@ from adapter.translate.plan import PLANNERS, Plan
 from adapter.translate.responses import fields as responses
 from adapter.translate.targets import full_ledger
 from adapter.translate.translations import PATHS, endpoint_at, endpoint_of_body, endpoints
+from adapter.upstream.answers import read_reply
 from adapter.upstream.settings import base_url
 from adapter.wire.base import decode, encode
-from adapter.wire.gemini.generate import GenerateContentResponse
 from adapter.wire.openai.chat_request import ChatCompletionRequest, Message
 from adapter.wire.openai.responses import ResponsesRequest
 from adapter.wire.reader import check_values
@@ -46,7 +46,11 @@ REDACTED = "[redacted]"
 
 _EVENTS = ("", "?alt=sse")
 
-_ANSWERS = {"candidates", "promptFeedback", "usageMetadata", "modelVersion"}
+_ANSWERS = {
+    *("candidates", "promptFeedback", "usageMetadata", "modelVersion"),
+    # As relays write it.
+    *("prompt_feedback", "usage_metadata", "model_version", "response"),
+}
 
 
 def described(
@@ -194,7 +198,8 @@ class DryRun(NamedTuple):
 
     def _backwards(self, text: bytes) -> dict[str, Any]:
         """OpenAI's answer for one of Gemini's, to a request that asked for nothing in particular."""
-        answer, unknown = decoded(text, GenerateContentResponse, request_limits(self.settings))
+        reply = read_reply(text)
+        answer, unknown = reply.response, reply.unknown
         model = answer.model_version or "gemini"
         stamp = Stamp(seed="translate", id="chatcmpl-translate", created=0, model=model)
         request = ChatCompletionRequest(model=model, messages=[Message(role="user", content=" ")])

@@ -156,6 +156,8 @@ def text(value: TextOptions, _asked: Asked) -> Piece:
     """The format of the text, and how much of it."""
     fields: dict[str, Any] = {}
     if (form := value.format) is not None:
+        if form.type == "json_schema" and not present(form.schema):
+            raise Rejected("text.format.schema", "value-missing", "a format of this type needs its schema")
         schema = JsonSchemaFormat(name=form.name, description=form.description, schema=form.schema, strict=form.strict)
         named = schema if form.type == "json_schema" else None
         fields["response_format"] = ResponseFormat(type=form.type, json_schema=named)
