@@ -4,15 +4,16 @@ import asyncio
 import socket
 import time
 from contextlib import asynccontextmanager
+from typing import Any
 
 import uvicorn
 from websockets.asyncio.client import connect
 
 from adapter.server.http.uvicorn_protocol import build_protocol
 from adapter.settings import Settings
-from tests.support.guards import PATIENCE
+from tests.support.guards import PATIENCE, patient_clock
 
-IDLE = 1
+IDLE: Any = 0.4
 """Seconds after which these servers close a connection."""
 
 REQUEST = b"POST /quick HTTP/1.1\r\nhost: a\r\ncontent-length: 0\r\n\r\n"
@@ -42,8 +43,8 @@ async def connected():
     listener = socket.create_server(("127.0.0.1", 0))
     running = asyncio.create_task(server.serve(sockets=[listener]))
     try:
-        reader, writer = await asyncio.open_connection("127.0.0.1", listener.getsockname()[1])
-        async with asyncio.timeout(PATIENCE):
+        async with patient_clock(), asyncio.timeout(PATIENCE):
+            reader, writer = await asyncio.open_connection("127.0.0.1", listener.getsockname()[1])
             yield reader, writer
         writer.close()
     finally:
