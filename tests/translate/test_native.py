@@ -1,5 +1,6 @@
 """Gemini's own requests: where a signature is missing, and that nothing but it is added."""
 
+import itertools
 import json
 
 import pytest
@@ -89,6 +90,19 @@ def test_what_needs_no_signature_or_has_one_passes_as_it_is(contents):
 )
 def test_what_is_no_request_passes_as_it_is(body):
     assert pasted(body, a="c2ln") == (body, [])
+
+
+@pytest.mark.parametrize("name", ["functionCall", "function_call"])
+def test_a_call_is_seen_beside_an_image_of_any_size(name):
+    """Where quotes are few, names are looked for between them."""
+    for size, texts in itertools.product((0, 100, 100_000), (1, 300)):
+        image = {"inlineData": {"mimeType": "image/png", "data": "QUJD" * size}}
+        contents = [
+            {"role": "user", "parts": [{"text": "hi"}] * texts + [image]},
+            model({name: {"id": "a", "name": "f"}}),
+        ]
+        assert [one.id for one in unsigned_calls(json.dumps({"contents": contents}).encode())] == ["a"]
+        assert unsigned_calls(json.dumps({"contents": contents[:1]}).encode()) == []
 
 
 @pytest.mark.parametrize("other", [record("c2ln", origin="relay"), record("c2ln", arguments="{}")])

@@ -173,7 +173,8 @@ async def _plans(call: Call, name: str, method: str) -> FallbackPlans[NativePlan
 
     goes_on = len(places) > 1 and method in _METHODS_OF_ONE_MODEL and not _names_anything(call.body)
     routes = [Route(place, name) for place in (places if goes_on else places[:1])]
-    return FallbackPlans(make(routes[0]), routes, make, call.work)
+    # Bytes are passed on, so nothing is computed that would keep others waiting.
+    return FallbackPlans(make(routes[0]), routes, make, service.work_for(0))
 
 
 async def _records(
