@@ -1,6 +1,6 @@
 """The endpoints for images and sounds, a part of the one list of endpoints (`adapter/server/routes.py`)."""
 
-from adapter.server.endpoints.images import create_image, create_image_edit, create_image_variation
+from adapter.server.endpoints.images import create_image, create_image_edit, create_image_variation, get_image
 from adapter.server.endpoints.speech import create_speech
 from adapter.server.endpoints.transcriptions import create_transcription, create_translation
 from adapter.server.pipeline.endpoint import SENDING, Endpoint, Endpoints, max_upload
@@ -64,6 +64,17 @@ MEDIA: Endpoints = (
         is_rated=True,
         takes_form=ImageVariationRequest,
         max_body=max_upload,
+    ),
+    Endpoint(
+        method="GET",
+        path="/v1/images/files/{folder}/{name}",
+        handler=get_image,
+        name="getImage",
+        summary="An image by its link, for an hour.",
+        gives=bytes,
+        gives_bytes=True,
+        fails=(404,),
+        is_open=True,
     ),
     Endpoint(
         method="POST",

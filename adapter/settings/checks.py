@@ -33,6 +33,8 @@ def validate(settings: Settings) -> None:
         hint = _suggest_client_keys(settings)
         raise SettingsError(f"{settings.host} can be reached by others: {hint}, or --allow-anonymous")
     _validate_client_keys([*settings.client_keys, *(one.key for one in settings.clients)])
+    if settings.public_url is not None and not settings.public_url.startswith(("http://", "https://")):
+        raise SettingsError("public_url: must be http://HOST or https://HOST, with a path or without")
     if settings.max_bodies < settings.max_body:
         raise SettingsError("max_bodies: must be at least max_body, or the largest request would never be served")
     _validate_codes(settings.notes)

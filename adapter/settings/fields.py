@@ -215,6 +215,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         str | None,
         _help("Directory for the contents of files; replicas share one. Default: beside the store's file."),
     ] = None
+    public_url: Annotated[
+        str | None,
+        _help("Where clients reach this server (https://gateway.example), for links to images that work for an hour."),
+    ] = None
     files_max_bytes: Annotated[int, _count("Size of all files that one client may store.", 1, 2**50)] = (
         10 * 1024 * 1024 * 1024
     )

@@ -38,7 +38,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "Streams": ("commit_after", "heartbeat", "heartbeat_after"),
     "Storage": (
         "store", "responses_max_age", "responses_max_count", "responses_max_bytes", "files_dir", "files_max_bytes",
-        "file_max_bytes", "batch_rate", "max_background", "max_history",
+        "file_max_bytes", "batch_rate", "max_background", "max_history", "public_url",
     ),
     "Limits": (
         "max_body", "max_upload", "max_bodies", "max_choices", "max_messages", "max_items", "max_parts", "max_calls",

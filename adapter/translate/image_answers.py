@@ -141,12 +141,14 @@ def _usage(told: UsageMetadata) -> ImageUsage:
     )
 
 
-def answer_of(images: Sequence[DrawnImage], usage: ImageUsage | None, plan: ImagePlan, created: int) -> ImagesResponse:
-    """OpenAI's answer. Where images differ in size, the answer tells that of the first."""
+def answer_of(
+    images: Sequence[DrawnImage], usage: ImageUsage | None, plan: ImagePlan, created: int, links: Sequence[str] = ()
+) -> ImagesResponse:
+    """OpenAI's answer. Where images differ in size, it tells that of the first. `links` lead to the images, if any."""
     first = images[0].header
     return ImagesResponse(
         created=created,
-        data=[_image(one, plan) for one in images],
+        data=[GeneratedImage(url=link) for link in links] or [_image(one, plan) for one in images],
         background=_background_of(first),
         output_format=first.kind,
         size=first.size,

@@ -1,17 +1,21 @@
 """POST /v1/images/generations, /edits and /variations."""
 
 import asyncio
+import logging
 import time
 from base64 import b64decode, b64encode
 
 from adapter.server.endpoints import media_calls as calls
 from adapter.server.media.image_files import convert_image
 from adapter.server.pipeline.call import Call
+from adapter.server.state.not_stored import NotStored
 from adapter.translate import image_answers, images
 from adapter.translate.image_answers import DrawnImage
 from adapter.translate.image_headers import read_image_header
 from adapter.translate.images import ImageContext, ImagePlan
 from adapter.wire.openai.images import ImageEditRequest, ImageRequest, ImageUsage, ImageVariationRequest
+
+log = logging.getLogger("adapter")
 
 
 async def create_image(call: Call) -> None:
@@ -51,8 +55,28 @@ async def _create(
             await calls.send_events(call, stream, image_answers.events_of(drawn, usage, created, edits=edits))
         return
     drawn, usage = await _draw(call, plan)
-    call.exchange.reply_notes += image_answers.url_notes(plan)
-    await call.send(image_answers.answer_of(drawn, usage, plan, created), calls.headers_for(call))
+    links = await _links(call, drawn) if plan.as_url else []
+    if not links:
+        call.exchange.reply_notes += image_answers.url_notes(plan)
+    await call.send(image_answers.answer_of(drawn, usage, plan, created, links), calls.headers_for(call))
+
+
+async def _links(call: Call, drawn: list[DrawnImage]) -> list[str]:
+    """Links to the images; none where there are no links, or no room for the images."""
+    links = call.service.image_links
+    if not links.are_on:
+        return []
+    try:
+        return [await links.create(b64decode(one.data), one.header.kind, call.client.id) for one in drawn]
+    except NotStored as error:
+        log.warning("an image is sent as a data URL: %s", error)
+        return []
+
+
+async def get_image(call: Call) -> None:
+    """An image by its link: whoever has it may read it, so no key is asked for."""
+    data, media_type = await call.service.image_links.read(call.parameters["folder"], call.parameters["name"])
+    await call.send(data, {"content-type": media_type, "cache-control": "private, max-age=3600"})
 
 
 async def _draw(call: Call, plan: ImagePlan) -> tuple[list[DrawnImage], ImageUsage | None]:

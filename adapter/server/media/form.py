@@ -16,7 +16,6 @@ from starlette.types import Receive, Scope
 from adapter.server.http.asgi import BodyTooLarge, fields_of
 from adapter.server.http.byte_budget import ByteBudget
 from adapter.server.http.forms import FilePart, MalformedForm, read_form
-from adapter.server.limits.access import ForeignPage
 from adapter.translate.core.context import Media
 from adapter.translate.core.media_types import AUDIO_FORMATS, corrected
 
@@ -136,14 +135,11 @@ def is_form(scope: Scope) -> bool:
     return fields_of(scope).get(b"content-type", b"").lower().startswith(MULTIPART)
 
 
-async def read_upload(
-    scope: Scope, receive: Receive, limit: int, budget: ByteBudget, allowed_origins: Sequence[str] = ()
-) -> Form:
+async def read_upload(scope: Scope, receive: Receive, limit: int, budget: ByteBudget) -> Form:
     """Read a form whose files have at most `limit` bytes, and reserve what they hold in `budget`.
 
-    Raises `NotAForm`, `MalformedForm`, `BodyTooLarge`, `CompressedBody`, `Overloaded`, `ClientGone`, `ForeignPage`.
+    Raises `NotAForm`, `MalformedForm`, `BodyTooLarge`, `CompressedBody`, `Overloaded`, `ClientGone`.
     """
-    _check_origin(fields_of(scope), allowed_origins)
     declared = fields_of(scope).get(b"content-length", b"")
     if declared.isdigit() and int(declared[:_DIGITS]) > limit + _OVERHEAD:
         raise BodyTooLarge
@@ -154,14 +150,6 @@ async def read_upload(
         form.release()
         raise
     return form
-
-
-def _check_origin(fields: Mapping[bytes, bytes], allowed: Sequence[str]) -> None:
-    """Refuse forms of web pages of other origins: a browser sends a form anywhere without asking first."""
-    origin = fields.get(b"origin", b"").decode("latin-1")
-    host = fields.get(b"host", b"").decode("latin-1")
-    if origin and "*" not in allowed and origin not in allowed and origin.partition("://")[2] != host:
-        raise ForeignPage("Web pages of this origin may not send forms to this server: see --allow-origins.")
 
 
 def _bare(name: str) -> str:

@@ -76,7 +76,8 @@ async def _serve(endpoint: Endpoint, call: Call, max_body: int) -> None:
 async def _serve_form(endpoint: Endpoint, call: Call, max_body: int) -> None:
     """Answer a request whose files go to Gemini; other endpoints with forms read theirs themselves."""
     service = call.service
-    form = await read_upload(call.scope, call.receive, max_body, service.body_budget, service.allow_origins)
+    service.access.check_origin(call.scope)
+    form = await read_upload(call.scope, call.receive, max_body, service.body_budget)
     try:
         call.form, call.body = form, form.body(endpoint.takes_form)
         await _answer(endpoint, call)

@@ -26,6 +26,7 @@ from adapter.server.pipeline.ids import new_id
 from adapter.server.pipeline.model_lists import ModelLists
 from adapter.server.pipeline.planner import ChatPlanner
 from adapter.server.state.gemini_files import GeminiFiles
+from adapter.server.state.image_links import ImageLinks
 from adapter.server.state.name_owners import NameOwners
 from adapter.server.state.stored_files import StoredFiles
 from adapter.server.state.stored_objects import Histories, State
@@ -124,6 +125,7 @@ class Service:
         self.owners = NameOwners(documents)
         self.file_settings = part_of(settings, FileSettings)
         self.files = files or StoredFiles(None, documents, settings.responses_max_age, why_not="no directory is open")
+        self.image_links = ImageLinks(self.files, settings.public_url or "")
         self.unstored = self.state.forgetful(UNSTORED_FOR)
         self.shutdown = GracefulShutdown(settings.shutdown_delay, settings.shutdown_grace)
         self.options = options(settings, upstream.settings.name)

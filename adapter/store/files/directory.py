@@ -105,6 +105,10 @@ class FileDirectory:
         except FileNotFoundError:
             return None
 
+    async def expiry(self, name: str, client: str) -> float:
+        """Return when a file expires (Unix seconds). Raises `FileNotFoundError`."""
+        return (await asyncio.to_thread(self.path(name, client).stat)).st_mtime
+
     async def delete(self, name: str, client: str) -> None:
         """Delete a file, if it is there. Raises `OSError`."""
         await asyncio.to_thread(self.path(name, client).unlink, missing_ok=True)

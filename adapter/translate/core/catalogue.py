@@ -474,7 +474,7 @@ _COSMETIC = {
     ),
     "image-url-inline": (
         "The URL of an image is a data URL, which holds the image: there is no link to fetch.",
-        "Ask for b64_json.",
+        "Ask for b64_json, or let the operator set ADAPTER_PUBLIC_URL.",
     ),
     "item-id-taken": (
         "Another item of the conversation has this id: the new item is stored under an id of its own.",

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import io
+import os
 from typing import Any
 
 import pytest
@@ -130,6 +131,46 @@ async def test_variations_have_a_prompt_of_the_adapters():
             found = await openai_of(client).images.create_variation(image=PNG, model="dall-e-2", n=2)
     assert [one.url.partition(",")[0] for one in found.data] == ["data:image/png;base64"] * 2
     assert "variation" in upstream.seen[0].body["contents"][0]["parts"][1]["text"]
+
+
+async def test_pages_of_other_origins_may_not_send_forms():
+    async with scripted(lambda call: call.json(drawn(PNG))) as upstream, adapter(upstream) as client:
+        headers = {"origin": "https://example.com"}
+        got = await client.post("/v1/images/edits", files={"image": PNG}, data={"prompt": "a"}, headers=headers)
+    assert (got.status_code, upstream.seen) == (403, [])
+
+
+LINKED = {"public_url": "http://gateway.example/", "client_keys": ("right", "other")}
+
+
+async def test_a_link_leads_to_the_image_without_a_key_for_an_hour(tmp_path, monkeypatch):
+    async with emulated(EmulatorSettings()) as gemini, adapter(gemini, files_dir=str(tmp_path), **LINKED) as client:
+        body = {"prompt": "a cat", "response_format": "url", "output_format": "jpeg"}
+        got = await client.post("/v1/images/generations", json=body, headers={"authorization": "Bearer right"})
+        url = got.json()["data"][0]["url"]
+        assert url.startswith("http://gateway.example/v1/images/files/")
+        path = url.removeprefix("http://gateway.example")
+        image = await client.get(path)
+        missing = await client.get(path[:-1] + ("0" if path[-1] != "0" else "1"))
+        odd = await client.get("/v1/images/files/x/y")
+        [file] = [one for one in tmp_path.rglob("jpeg-*") if one.is_file()]
+        mode = file.stat().st_mode & 0o777
+        os.utime(file, (1, 1))
+        late = await client.get(path)
+    assert Image.open(io.BytesIO(image.content)).format == "JPEG"
+    assert image.headers["content-type"] == "image/jpeg"
+    assert "image-url-inline" not in got.headers["x-adapter-notes"]
+    assert [one.status_code for one in (missing, odd, late)] == [404, 404, 404]
+    assert mode == 0o600
+
+
+async def test_without_room_for_images_the_url_is_a_data_url_and_a_note_says_so(tmp_path):
+    room = {"files_dir": str(tmp_path), "files_max_bytes": 10, **LINKED}
+    async with emulated(EmulatorSettings()) as gemini, adapter(gemini, **room) as client:
+        body = {"prompt": "a cat", "response_format": "url"}
+        got = await client.post("/v1/images/generations", json=body, headers={"authorization": "Bearer right"})
+    assert got.json()["data"][0]["url"].startswith("data:image/png;base64,")
+    assert "image-url-inline" in got.headers["x-adapter-notes"]
 
 
 async def test_drafts_among_the_thoughts_are_no_results():

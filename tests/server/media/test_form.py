@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from adapter.server.http.asgi import BodyTooLarge, ClientGone
 from adapter.server.http.byte_budget import ByteBudget, Overloaded
 from adapter.server.http.forms import MalformedForm
-from adapter.server.limits.access import ForeignPage
 from adapter.server.media.form import insert_uploads, members_of, read_upload
 
 BOUNDARY = "limit"
@@ -47,7 +46,7 @@ def scope_of(headers=()):
     return {"headers": [type_, *headers]}
 
 
-async def read(body, *, cuts=(), limit=1 << 30, budget=None, headers=(), gone=False, origins=()):
+async def read(body, *, cuts=(), limit=1 << 30, budget=None, headers=(), gone=False):
     places = [0, *sorted({cut % (len(body) + 1) for cut in cuts}), len(body)]
     pieces = [body[start:end] for start, end in pairwise(places)]
     messages = [{"type": "http.request", "body": one, "more_body": True} for one in pieces]
@@ -57,7 +56,7 @@ async def read(body, *, cuts=(), limit=1 << 30, budget=None, headers=(), gone=Fa
     async def receive():
         return next(left)
 
-    return await read_upload(scope_of(headers), receive, limit, budget or ByteBudget(1 << 30), origins)
+    return await read_upload(scope_of(headers), receive, limit, budget or ByteBudget(1 << 30))
 
 
 @given(st.binary(max_size=300), st.lists(st.integers(0, 1_000), max_size=20), st.text(max_size=30))
@@ -134,15 +133,6 @@ async def test_what_is_too_large_is_refused_as_it_comes_and_by_its_head():
     with pytest.raises(ClientGone):
         await read(form_of(file("file", bytes(1_000)))[:50], gone=True)
     budget.reserve(1 << 30)
-
-
-async def test_pages_of_other_origins_may_not_send_forms():
-    host = (b"host", b"127.0.0.1:8080")
-    body = form_of(field("words", b"x"))
-    with pytest.raises(ForeignPage):
-        await read(body, headers=[host, (b"origin", b"https://example.com")])
-    assert (await read(body, headers=[host, (b"origin", b"http://127.0.0.1:8080")])).fields
-    assert (await read(body, headers=[(b"origin", b"https://a.b")], origins=["https://a.b"])).fields
 
 
 async def test_data_stand_in_the_request_in_place_of_their_names():
