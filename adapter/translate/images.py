@@ -94,7 +94,7 @@ class ImagePlan(msgspec.Struct, frozen=True):
     sources: list[str]
 
 
-class _Draft:
+class _ImageDraft:
     """What the fields of one request come to."""
 
     def __init__(self, context: ImageContext) -> None:
@@ -120,7 +120,7 @@ class _Draft:
 
 def to_gemini(context: ImageContext, unknown: Mapping[str, msgspec.Raw] = {}) -> ImagePlan:
     """The call that draws, and what became of each field. Raises `Rejected`."""
-    request, draft = context.request, _Draft(context)
+    request, draft = context.request, _ImageDraft(context)
     if "IMAGE" not in context.capabilities.output:
         raise Rejected("model", "wrong-endpoint", f"{context.served.model} draws no images")
     if request.model is not None:
@@ -162,7 +162,7 @@ def _is_url_by_default(model: str | None) -> bool:
     return model is not None and model.startswith("dall-e-")
 
 
-def _say(request: ImageRequest | ImageEditRequest | ImageVariationRequest, draft: _Draft) -> None:
+def _say(request: ImageRequest | ImageEditRequest | ImageVariationRequest, draft: _ImageDraft) -> None:
     """The prompt, behind what is said about the images."""
     if isinstance(request, ImageVariationRequest):
         draft.words.append(VARIATION)
@@ -182,7 +182,7 @@ def _say(request: ImageRequest | ImageEditRequest | ImageVariationRequest, draft
             draft.lose(field, Fate.APPROXIMATED, "mask-as-image", reason)
 
 
-def _n(value: int, draft: _Draft) -> None:
+def _n(value: int, draft: _ImageDraft) -> None:
     """One call for each image: image models give one candidate."""
     most = min(MAX_N, draft.context.max_choices)
     if not 1 <= value <= most:
@@ -193,7 +193,7 @@ def _n(value: int, draft: _Draft) -> None:
         draft.lose("n", Fate.APPROXIMATED, "choices-by-calls", reason)
 
 
-def _size(value: str, draft: _Draft) -> None:
+def _size(value: str, draft: _ImageDraft) -> None:
     """The nearest ratio and size."""
     if value == "auto":
         return
@@ -215,13 +215,13 @@ def _size(value: str, draft: _Draft) -> None:
         draft.lose("size", Fate.APPROXIMATED, "image-size-nearest", f"{ratio} at {size} is nearest: {across}x{down}")
 
 
-def _quality(value: str, draft: _Draft) -> None:
+def _quality(value: str, draft: _ImageDraft) -> None:
     """Gemini has one quality."""
     if value != "auto":
         draft.ignore("quality", "Gemini's images have one quality: ask for a larger size, or another model")
 
 
-def _background(value: str, draft: _Draft) -> None:
+def _background(value: str, draft: _ImageDraft) -> None:
     """Gemini's images are opaque."""
     if value == "transparent":
         draft.ignore("background", "Gemini's images are opaque")
@@ -229,7 +229,7 @@ def _background(value: str, draft: _Draft) -> None:
         raise Rejected("background", "unknown-value", "one of transparent, opaque, auto")
 
 
-def _output_format(value: str, draft: _Draft) -> None:
+def _output_format(value: str, draft: _ImageDraft) -> None:
     """The file's format."""
     if value in ("gif", "svg"):
         draft.lose("output_format", Fate.DROPPED, "image-format-unavailable", f"Gemini draws no {value}: PNG is sent")
@@ -239,7 +239,7 @@ def _output_format(value: str, draft: _Draft) -> None:
         raise Rejected("output_format", "unknown-value", f"one of {', '.join(FORMATS)}")
 
 
-def _output_compression(value: int, draft: _Draft) -> None:
+def _output_compression(value: int, draft: _ImageDraft) -> None:
     """How well JPEG and WebP are to look; PNG loses nothing."""
     if not 0 <= value <= 100:
         raise Rejected("output_compression", "out-of-range", "0 to 100")
@@ -249,7 +249,7 @@ def _output_compression(value: int, draft: _Draft) -> None:
         draft.quality = max(1, value)
 
 
-def _partial_images(value: int, draft: _Draft) -> None:
+def _partial_images(value: int, draft: _ImageDraft) -> None:
     """Gemini draws images whole."""
     if not 0 <= value <= 3:
         raise Rejected("partial_images", "out-of-range", "0 to 3")
@@ -257,46 +257,46 @@ def _partial_images(value: int, draft: _Draft) -> None:
         draft.lose("partial_images", Fate.DROPPED, "partial-images-absent", "Gemini sends images whole")
 
 
-def _moderation(value: str, draft: _Draft) -> None:
+def _moderation(value: str, draft: _ImageDraft) -> None:
     """OpenAI's filter for images."""
     if value != "auto":
         draft.ignore("moderation", "Gemini's own safety filters decide")
 
 
-def _response_format(value: str, draft: _Draft) -> None:
+def _response_format(value: str, draft: _ImageDraft) -> None:
     """Base64, or a URL."""
     if value not in ("b64_json", "url"):
         raise Rejected("response_format", "unknown-value", "b64_json or url")
     draft.as_url = value == "url"
 
 
-def _style(value: str, draft: _Draft) -> None:
+def _style(value: str, draft: _ImageDraft) -> None:
     """DALL-E's styles; `vivid` was the default."""
     if value != "vivid":
         draft.ignore("style", "Gemini has no styles: describe it in the prompt")
 
 
-def _input_fidelity(value: str, draft: _Draft) -> None:
+def _input_fidelity(value: str, draft: _ImageDraft) -> None:
     """Gemini looks at images closely."""
     if value != "high":
         draft.ignore("input_fidelity", "Gemini always looks at images closely")
 
 
-def _no_setting(field: str) -> Callable[[Any, _Draft], None]:
+def _no_setting(field: str) -> Callable[[Any, _ImageDraft], None]:
     """The rule of a field that Gemini has nothing for."""
     return lambda _value, draft: draft.ignore(field, "Gemini draws still images, pixel by pixel")
 
 
-def _end_user(field: str) -> Callable[[Any, _Draft], None]:
+def _end_user(field: str) -> Callable[[Any, _ImageDraft], None]:
     """The rule of a field that names the end user."""
     reason = "Gemini is not told who the end user is"
     return lambda _value, draft: draft.lose(field, Fate.DROPPED, "user-not-sent", reason)
 
 
-def _images(field: str) -> Callable[[Images, _Draft], None]:
+def _images(field: str) -> Callable[[Images, _ImageDraft], None]:
     """The rule of a field that holds images."""
 
-    def rule(value: Images, draft: _Draft) -> None:
+    def rule(value: Images, draft: _ImageDraft) -> None:
         listed = value if isinstance(value, list) else [value]
         for index, one in enumerate(listed):
             draft.parts += _image_parts(one, f"{field}[{index}]" if isinstance(value, list) else field, draft)
@@ -306,7 +306,7 @@ def _images(field: str) -> Callable[[Images, _Draft], None]:
     return rule
 
 
-def _image_parts(value: str | ImageReference, path: str, draft: _Draft) -> list[Part]:
+def _image_parts(value: str | ImageReference, path: str, draft: _ImageDraft) -> list[Part]:
     """The part for an image. Raises `Rejected`."""
     url = value if isinstance(value, str) else value.image_url or value.file_id
     if not url:
@@ -325,7 +325,7 @@ def _image_parts(value: str | ImageReference, path: str, draft: _Draft) -> list[
     return parts
 
 
-_RULES: Mapping[str, Callable[[Any, _Draft], None]] = {
+_RULES: Mapping[str, Callable[[Any, _ImageDraft], None]] = {
     "n": _n,
     "size": _size,
     "quality": _quality,

@@ -85,7 +85,7 @@ class TranscriptionPlan(msgspec.Struct, frozen=True, kw_only=True):
     duration: float
 
 
-class _Draft:
+class _TranscriptionDraft:
     """What the fields of one request come to."""
 
     def __init__(self, context: TranscriptionContext) -> None:
@@ -103,7 +103,7 @@ class _Draft:
 
 def to_gemini(context: TranscriptionContext, unknown: Mapping[str, msgspec.Raw] = {}) -> TranscriptionPlan:
     """The call that hears, and what became of each field. Raises `Rejected`."""
-    request, row, draft = context.request, context.capabilities, _Draft(context)
+    request, row, draft = context.request, context.capabilities, _TranscriptionDraft(context)
     by_words = not row.transcribes
     if "TEXT" not in row.output or row.served_by or (context.translates and row.transcribes):
         verb = "translates" if context.translates else "transcribes"
@@ -178,7 +178,7 @@ def _format(request: TranscriptionRequest | TranslationRequest) -> str:
     return format_
 
 
-def _sound(draft: _Draft) -> list[Part]:
+def _sound(draft: _TranscriptionDraft) -> list[Part]:
     """The part for the file. Raises `Rejected` where it is no sound."""
     context = draft.context
     chat = Context(
@@ -204,7 +204,7 @@ def _check_length(context: TranscriptionContext) -> None:
         raise Rejected("file", "limit-exceeded", reason)
 
 
-def _granularities(options: TranscriptionRequest | None, format_: str, draft: _Draft) -> set[str]:
+def _granularities(options: TranscriptionRequest | None, format_: str, draft: _TranscriptionDraft) -> set[str]:
     """What has times. Raises `Rejected`."""
     asked = set((options.timestamp_granularities if options is not None else None) or ())
     if not asked <= {"word", "segment"}:
@@ -221,7 +221,7 @@ def _languages(options: TranscriptionRequest | None) -> list[str]:
     return list(dict.fromkeys([*([options.language] if options.language else ()), *(options.languages or ())]))
 
 
-def _other_fields(options: TranscriptionRequest, draft: _Draft) -> None:
+def _other_fields(options: TranscriptionRequest, draft: _TranscriptionDraft) -> None:
     for value in options.include or ():
         draft.lose("include", Fate.DROPPED, "logprobs-unavailable", f"Gemini gives no {value} of transcriptions")
     if present(options.chunking_strategy) and bytes(options.chunking_strategy) != b'"auto"':
@@ -231,7 +231,7 @@ def _other_fields(options: TranscriptionRequest, draft: _Draft) -> None:
             draft.ignore(field, "Gemini tells speakers apart, and does not know their names")
 
 
-def _streams(options: TranscriptionRequest | None, format_: str, draft: _Draft) -> bool:
+def _streams(options: TranscriptionRequest | None, format_: str, draft: _TranscriptionDraft) -> bool:
     if options is None or not options.stream:
         return False
     if format_ not in ("json", "diarized_json"):

@@ -57,6 +57,7 @@ AS_TEXT = {
     "emulator": "true",
     "inspector": "true",
     "upstream_url": "https://relay.example/v1beta",
+    "public_url": "https://gateway.example",
     "upstream_proxy": "http://127.0.0.1:1",
     "host": "127.0.0.2",
     "store": "memory",

@@ -42,15 +42,15 @@ class ImageLinks:
         """Return an image and its media type. Raises `NotStored` for one that is not there, or no longer."""
         found = _NAME.fullmatch(name)
         if found is None or not _FOLDER.fullmatch(folder):
-            raise _gone()
+            raise _no_such_image()
         try:
             if await self._files.directory.expiry(name, folder) <= self._files.now():
-                raise _gone()
+                raise _no_such_image()
             data = b"".join([piece async for piece in self._files.directory.read(name, folder)])
         except FileNotFoundError:
-            raise _gone() from None
+            raise _no_such_image() from None
         return data, f"image/{found[1]}"
 
 
-def _gone() -> NotStored:
+def _no_such_image() -> NotStored:
     return NotStored("There is no such image, or its hour is over.", code="image_not_found")
