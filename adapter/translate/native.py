@@ -16,7 +16,7 @@ from adapter.translate.signatures.keys import call_key
 from adapter.translate.signatures.prefix_digest import call_digest, call_spelling
 from adapter.translate.signatures.sources import SignatureSource
 from adapter.wire.base import decoder, encode, present
-from adapter.wire.gemini.content import Part
+from adapter.wire.gemini.content import Content, Part
 from adapter.wire.gemini.generate import GenerateContentRequest, GenerateContentResponse
 from adapter.wire.signatures import Issued, Signature
 
@@ -150,7 +150,9 @@ def names_of_uris(uris: Iterable[str | None]) -> set[str]:
 
 def names_of(request: GenerateContentRequest) -> set[str]:
     """The same of a request that was translated."""
-    parts = [part for content in request.contents or () for part in content.parts or ()]
+    # What is raw are calls and their results, which name no files.
+    contents = [one for one in request.contents or () if isinstance(one, Content)]
+    parts = [part for content in contents for part in content.parts or ()]
     found = names_of_uris(part.file_data.file_uri for part in parts if part.file_data is not None)
     found |= names_of_uris([request.cached_content])
     searches = [tool.file_search for tool in request.tools or () if present(tool.file_search)]

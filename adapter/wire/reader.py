@@ -12,7 +12,7 @@ Both ways give the same request, the same unknown fields and the same errors wit
 what stored items come as too, so whoever keeps or compares histories works on bytes.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from operator import attrgetter
 from typing import Any, NamedTuple, TypeVar
@@ -40,10 +40,16 @@ class Outline(NamedTuple):
     unknown: dict[str, msgspec.Raw]
 
 
-def read(body: bytes, type_: type[T], limits: Limits = DEFAULTS) -> tuple[T, dict[str, msgspec.Raw]]:
-    """Decode a body as `base.decode` does, within the limits. Also raises `LimitExceeded`."""
+def read(
+    body: bytes, type_: type[T], limits: Limits = DEFAULTS, *, has_few: bool = False
+) -> tuple[T, dict[str, msgspec.Raw]]:
+    """Decode a body as `base.decode` does, within the limits. Also raises `LimitExceeded`.
+
+    `has_few`: `is_small` was asked already, and it is.
+    """
     body = body.removeprefix(BYTE_ORDER_MARK)
-    if len(body) <= min(SMALL, limits.values) or check_values(body, limits) <= FEW:
+    most_values = len(body) if len(body) <= SMALL else FEW if has_few else limits.values + 1
+    if most_values <= limits.values or check_values(body, limits) <= FEW:
         value, unknown = decode(body, type_, limits.unknown_fields)
         check_lists(value, limits)
     else:
@@ -164,10 +170,23 @@ def check_lists(value: Any, limits: Limits) -> None:
 
 def _check_inner(items: list[Any], name: str, lists: list[Callable[[Any], Any]], limits: Limits) -> None:
     """Check the lists inside many items; nearly always all of them are short, which costs a tenth of decoding them."""
-    longest = max([len(found) for one in lists for found in map(one, items) if type(found) is list], default=0)
-    if longest > min(limits.parts, limits.calls, limits.images):
+    if any(_longest(map(one, items)) > min(limits.parts, limits.calls, limits.images) for one in lists):
         for index, item in enumerate(items):
             _at(f"{name}[{index}]", _check_sizes, item, limits)
+
+
+def _longest(values: Iterator[Any]) -> int:
+    """The length of the longest list among values; texts and absent values are passed over without a look at each."""
+    found = list(values)
+    kinds = set(map(type, found))
+    if list not in kinds:
+        return 0
+    # Where there are texts too, only the lists count.
+    lists = found if kinds <= _LISTS_OR_NOTHING else [one for one in found if type(one) is list]
+    return max(map(len, filter(None, lists)), default=0)
+
+
+_LISTS_OR_NOTHING = {list, type(None)}
 
 
 def _check_sizes(value: Any, limits: Limits) -> tuple[None, dict[str, msgspec.Raw]]:

@@ -12,6 +12,7 @@ from adapter.translate import chat
 from adapter.translate.core.context import Context
 from adapter.translate.signatures import keys as signatures
 from adapter.translate.signatures.history import look_up
+from adapter.wire.base import decode, encode
 from adapter.wire.gemini.content import Content
 from adapter.wire.openai.chat_request import ChatCompletionRequest
 from adapter.wire.signatures import Issued
@@ -43,7 +44,7 @@ def sent_calls(request: ChatCompletionRequest, recording: Recording, issued: lis
     """The parts with calls that Gemini would get."""
     history = look_up(request, {one.key: one.signature for one in issued})
     context = Context(request=request, capabilities=row_of(recording.model), history=history)
-    contents: list[Content] = chat.to_gemini(context)[0].contents or []
+    contents, _ = decode(encode(chat.to_gemini(context)[0].contents or []), list[Content])
     parts = [part for part in contents[1].parts or () if part.function_call]
     return [{"thoughtSignature": part.thought_signature} for part in parts]
 

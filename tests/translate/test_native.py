@@ -2,10 +2,12 @@
 
 import itertools
 import json
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import Raw
 
 from adapter.translate.native import (
     find_by_ids,
@@ -21,6 +23,7 @@ from adapter.translate.native import (
 from adapter.translate.signatures.keys import call_key
 from adapter.translate.signatures.prefix_digest import call_digest
 from adapter.wire.base import decode
+from adapter.wire.gemini.content import Content, FileData, Part
 from adapter.wire.gemini.generate import GenerateContentRequest, GenerateContentResponse
 from adapter.wire.signatures import Signature
 
@@ -188,11 +191,13 @@ def test_the_names_at_the_places_where_a_request_takes_them(body, names):
 
 def test_a_translated_request_names_the_same():
     asked = {
-        "contents": [{"parts": [{"text": "files/a"}, {"fileData": {"fileUri": "files/b"}}]}, {"role": "user"}],
         "cachedContent": "cachedContents/c",
         "tools": [{"fileSearch": {"fileSearchStoreNames": ["fileSearchStores/d"]}}, {"codeExecution": {}}],
     }
     request, _ = decode(json.dumps(asked).encode(), GenerateContentRequest)
+    named = Content(parts=[Part(text="files/a"), Part(file_data=FileData(file_uri="files/b"))])
+    written: Any = Raw(b'{"role":"user","parts":[]}')
+    request.contents = [named, Content(role="user"), written]
     assert names_of(request) == {"files/b", "cachedContents/c", "fileSearchStores/d"}
     assert names_of(GenerateContentRequest(contents=None)) == set()
 

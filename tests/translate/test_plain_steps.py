@@ -4,7 +4,7 @@ import datetime
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from adapter import settings
@@ -15,14 +15,15 @@ from adapter.translate.request import plain_steps
 from adapter.translate.request.messages import read_messages
 from adapter.translate.request.turn_builder import Turns
 from adapter.translate.signatures.history import look_up
-from adapter.translate.signatures.prefix_digest import call_digest, call_spelling
+from adapter.translate.signatures.prefix_digest import PrefixDigest, call_digest, call_spelling
 from adapter.wire.base import ABSENT, decode, encode
+from adapter.wire.gemini.content import Content
 from adapter.wire.limits import Limits
 from adapter.wire.openai.chat_request import ChatCompletionRequest
 from adapter.wire.signatures import Signature
 
 ROWS = settings.catalogue(settings.Settings(), datetime.date(2026, 11, 30)).model
-IDS = ["a", "b", "call_ts_x", "", None]
+IDS = ["a", "b", "call_ts_x", 'c"\u00e9', "", None]
 ARGUMENTS = [
     '{"a":1}',
     '{ "a": 1.0 }',
@@ -109,9 +110,10 @@ def translated(kind, context):
         read_messages(context.request.messages, turns)
     except Rejected as error:
         return error.note
-    notes = sorted(encode(note) for note in turns.notes)
-    calls = [(call.id, call.path, encode(call.part)) for call in turns.calls]
-    return encode(turns.system), encode(turns.contents), turns.unsigned, notes, calls
+    placed = [encode(note) for note in turns.placed]
+    notes = sorted([encode(note.at(f"messages{note.path}")) for note in turns.notes] + placed)
+    contents = [one if isinstance(one, Content) else one.encoded() for one in turns.contents]
+    return encode(turns.system), encode(contents), turns.unsigned, notes
 
 
 def context_of(messages, records, model="gemini-3.5-flash", **options):
@@ -150,16 +152,41 @@ PARALLEL = [
     *({"role": "tool", "tool_call_id": i, "content": '{"ok":1}'} for i in "ab"),
 ]
 RECORD = {"id:a": Signature(value="U0lH", id="g1", digest=call_digest("f", "{}"), spelling=call_spelling("f", "{}"))}
+ODD_ID = [
+    {"role": "assistant", "tool_calls": [{"id": '"\u00e9', "function": {"name": "f", "arguments": "{}"}}]},
+    {"role": "tool", "tool_call_id": '"\u00e9', "content": "done"},
+]
+
+
+@example([PARALLEL, STEP, PARALLEL], {})
+@example([PARALLEL, PARALLEL], {})
+@example([STEP, STEP], RECORD)
+@given(st.lists(st.one_of(MESSAGES, plain_pairs()), max_size=3), RECORDS)
+def test_plain_steps_have_the_digests_that_all_messages_have_one_by_one(pieces, records):
+    context = context_of([message for piece in pieces for message in piece], records)
+    history, prefix, keys = context.known(), PrefixDigest(), []
+    for index, message in enumerate(context.request.messages):
+        if message.role == "assistant":
+            answer = history.answer(index)
+            prefix.add_answer(answer.form(), answer.calls, answer.call_digests())
+            keys += [] if answer.is_known else [prefix.key()]
+        else:
+            prefix.add(message)
+    assert history.words() == list(dict.fromkeys(keys))
+    assert history.key_of_next(b"next") == prefix.key_of_next(b"next")
+
+
 WITH_PARTS = {"id:a": Signature(value="U0lH", digest=call_digest("f", "{}"), parts=ABSENT.__class__(b"[]"))}
 
 
 @pytest.mark.parametrize(
-    ("messages", "records", "number"),
+    ("messages", "records", "number"),  # of the messages that are added so
     [
-        (STEP * 3, {}, 3),
-        (STEP, RECORD, 1),
-        (PARALLEL, {}, 1),
-        (PARALLEL, RECORD, 1),
+        (STEP * 3, {}, 6),
+        (STEP, RECORD, 2),
+        (ODD_ID, {}, 2),
+        (PARALLEL, {}, 3),
+        (PARALLEL, RECORD, 3),
         (STEP, WITH_PARTS, 0),
         (STEP[:1], {}, 0),
         ([STEP[0], {**STEP[1], "tool_call_id": "b"}], {}, 0),
@@ -170,7 +197,13 @@ WITH_PARTS = {"id:a": Signature(value="U0lH", digest=call_digest("f", "{}"), par
 def test_usual_steps_are_plain_and_others_are_not(messages, records, number, monkeypatch):
     taken = []
     add = plain_steps.PlainSteps.add
-    monkeypatch.setattr(plain_steps.PlainSteps, "add", lambda *args: taken.append(end := add(*args)) or end)
+
+    def adding(steps, index):
+        end = add(steps, index)
+        taken.extend(range(index, end))
+        return end
+
+    monkeypatch.setattr(plain_steps.PlainSteps, "add", adding)
     context = context_of(messages, records)
     assert translated(Turns, context) == translated(EveryRule, context_of(messages, records))
-    assert sum(map(bool, taken)) == number
+    assert len(taken) == number

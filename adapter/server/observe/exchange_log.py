@@ -3,9 +3,10 @@
 import asyncio
 import re
 import time
-from collections import deque
-from collections.abc import Callable
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
 from itertools import count
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -16,6 +17,7 @@ from adapter.translate.core.notes import Note
 from adapter.translate.core.strictness import counts_by_severity
 from adapter.translate.plan import Plan
 from adapter.wire.base import encode
+from adapter.wire.gemini.content import Content
 from adapter.wire.gemini.generate import GenerateContentResponse, UsageMetadata
 
 MAX_KEPT = 100
@@ -39,6 +41,7 @@ MAX_PROGRAM = 60
 _MODEL = re.compile(rb'"model"\s*:\s*"((?:[^"\\]|\\.){1,200})"')
 _TEXT = re.compile(rb'"(?:content|text|input)"\s*:\s*"((?:[^"\\]|\\.){1,400})')
 
+_FATE = attrgetter("fate")
 _LONG = re.compile(rb'"((?:data:[^",]{0,100},)?)[A-Za-z0-9+/_-]{400,}={0,2}"')
 
 
@@ -157,11 +160,12 @@ class Exchange(msgspec.Struct, kw_only=True):
     @property
     def size(self) -> int:
         """Estimate the bytes in memory: the request (as bytes, OpenAI's structs, Gemini's structs) and the answers."""
-        contents = self.plan.body.contents if self.plan is not None else ()
-        parts = sum([len(content.parts or ()) for content in contents or ()])
+        contents: Sequence[Any] = (self.plan.body.contents if self.plan is not None else None) or ()
+        parts = sum([len(one.parts or ()) for one in contents if isinstance(one, Content)])
+        raw = sum([len(memoryview(one)) for one in contents if isinstance(one, msgspec.Raw)])
         events = sum([len(payload) + _OBJECT for call in self.calls for _, payload in call.events])
         frames = sum(map(len, self.answer)) + _OBJECT * len(self.answer)
-        return _OWN + 3 * len(self.request) + 3 * self.history_bytes + _PART * parts + frames + events
+        return _OWN + 3 * len(self.request) + 3 * self.history_bytes + _PART * parts + raw + frames + events
 
     @property
     def losses(self) -> dict[str, int]:
@@ -170,9 +174,7 @@ class Exchange(msgspec.Struct, kw_only=True):
 
     def summary(self) -> dict[str, object]:
         """Return a row of the list, which is also a line of the JSON log."""
-        counts: dict[str, int] = {}
-        for note in self.ledger:
-            counts[note.fate.value] = counts.get(note.fate.value, 0) + 1
+        counts = {fate.value: number for fate, number in Counter(map(_FATE, self.ledger)).items()}
         return {
             "id": self.id,
             "method": self.method,

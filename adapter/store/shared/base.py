@@ -93,13 +93,8 @@ def scoped_name(key: str, client: str) -> bytes:
 
 def scoped_names(keys: Iterable[str], client: str) -> list[bytes]:
     """Return the names of many keys. A long history needs hundreds, so the client's part is hashed only once."""
-    begun = blake2b(digest_size=20, key=blake2b(client.encode()).digest())
-    names = []
-    for key in keys:
-        hashed = begun.copy()
-        hashed.update(key.encode("utf-8", "surrogatepass"))
-        names.append(hashed.digest())
-    return names
+    own = blake2b(client.encode()).digest()
+    return [blake2b(key.encode("utf-8", "surrogatepass"), digest_size=20, key=own).digest() for key in keys]
 
 
 def redact_password(where: str) -> str:

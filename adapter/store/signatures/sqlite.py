@@ -59,8 +59,8 @@ class SqliteStore:
         """Read records from the cache, the missing ones from the file."""
         found = Records()
         missing: dict[bytes, str] = {}
-        for key, name in zip(keys, scoped_names(keys, client), strict=True):
-            signature = self._cache.get(name)
+        names = scoped_names(keys, client)
+        for key, name, signature in zip(keys, names, self._cache.get_many(names), strict=True):
             if signature is None:
                 missing[name] = key
             else:

@@ -6,12 +6,13 @@ twice (github.com/WordPress/php-ai-client/issues/80), and an index bug of anothe
 """
 
 import re
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import msgspec
 import orjson
 
-from adapter.wire.base import MAX_NESTING, encode
+from adapter.wire.base import MAX_NESTING, encode, too_deep
 from adapter.wire.surrogates import repaired
 
 RAW = "_raw"
@@ -19,14 +20,17 @@ RAW = "_raw"
 
 MAX_ENCODINGS = 3
 
-_SHAPE = bytes(ord("0") if 48 <= byte < 58 else ord("[") if byte in b"[{" else ord(" ") for byte in range(256))
-"""Makes every digit a zero and every opening bracket the same one."""
+_SHAPE = bytes(ord("0") if 48 <= byte < 58 else ord(" ") for byte in range(256))
+"""Makes every digit a zero."""
 
 _LONG_NUMBER = b"0" * 16
 """Sixteen digits, once every digit is a zero: to look for them so costs less than a regular expression."""
 
 _END = re.compile(r"\}\s*\{")
 MAX_ENDS = 16
+
+_TOGETHER = 8 * 1024 * 1024
+"""Characters of texts that may be looked at at once."""
 
 
 class Arguments(NamedTuple):
@@ -51,11 +55,32 @@ def plain_object(text: str, most: int) -> msgspec.Raw | None:
         value = orjson.loads(data)
     except orjson.JSONDecodeError:
         return None
-    shape = data.translate(_SHAPE)
-    is_nested = shape.find(b"[", 1) > 0
-    if type(value) is not dict or _LONG_NUMBER in shape or (is_nested and shape.count(b"[") > MAX_NESTING):
+    if type(value) is not dict or _LONG_NUMBER in data.translate(_SHAPE) or too_deep(text):
         return None
     return msgspec.Raw(data)
+
+
+def are_plain_objects(texts: Sequence[str], most: int) -> list[bool]:
+    """Whether each of many texts is what `plain_object` takes.
+
+    They are looked at all at once, by few calls: nearly always all of them are plain, or most are.
+    """
+    longest = max(map(len, texts), default=0)
+    if longest > most or longest * len(texts) > _TOGETHER:
+        return [plain_object(text, most) is not None for text in texts]
+    try:
+        plain = [kind is dict for kind in map(type, map(orjson.loads, texts))]
+    except orjson.JSONDecodeError:
+        plain = [type(_loaded(text)) is dict for text in texts]
+    if longest > 2 * MAX_NESTING:
+        plain = [one and not too_deep(text) for one, text in zip(plain, texts, strict=True)]
+    if _LONG_NUMBER in _shape("".join(texts)):
+        plain = [one and _LONG_NUMBER not in _shape(text) for one, text in zip(plain, texts, strict=True)]
+    return plain
+
+
+def _shape(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass").translate(_SHAPE)
 
 
 def read_arguments(text: str) -> Arguments:

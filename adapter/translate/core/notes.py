@@ -45,10 +45,8 @@ class Note(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def severity(self) -> Severity | None:
-        """How much the loss matters; None where nothing is lost. What is rejected breaks, whatever its code."""
-        if self.fate is Fate.EXACT:
-            return None
-        return Severity.BREAKS if self.fate is Fate.REJECTED else CODES[self.code].severity
+        """How much the loss matters; None where nothing is lost."""
+        return severity_of(self.fate, self.code)
 
     @property
     def advice(self) -> str:
@@ -59,6 +57,13 @@ class Note(msgspec.Struct, frozen=True, gc=False):
     def old_code(self) -> str:
         """The spelling of version 0.1 for this kind of note: the path without indexes, and the fate."""
         return _INDEX.sub("", self.path) + "." + self.fate
+
+
+def severity_of(fate: Fate, code: str) -> Severity | None:
+    """How much a loss matters; None where nothing is lost. What is rejected breaks, whatever its code."""
+    if fate is Fate.EXACT:
+        return None
+    return Severity.BREAKS if fate is Fate.REJECTED else CODES[code].severity
 
 
 class Rejected(Exception):
@@ -76,11 +81,13 @@ class Rejected(Exception):
 class Outcome(msgspec.Struct, frozen=True, gc=False):
     """What a rule returns: a fragment of Gemini's request (None: it adds nothing) and notes.
 
-    A note with the path "" is about the field itself; `rules.apply` puts the field's name in front of every path.
+    A note with the path "" is about the field itself; `rules.apply` puts the field's name in front of every path, but
+    not of those of `placed`, which come last.
     """
 
     fragment: GenerateContentRequest | None
     notes: tuple[Note, ...]
+    placed: tuple[Note, ...] = ()
 
 
 ARRIVED = (Note("", Fate.EXACT),)
@@ -89,10 +96,14 @@ ARRIVED = (Note("", Fate.EXACT),)
 _WITHOUT_FRAGMENT = Outcome(None, ARRIVED)
 
 
-def exact(fragment: GenerateContentRequest | None = None, nested: Iterable[Note] = ()) -> Outcome:
-    """The field arrives as it was meant; `nested` tells what was lost inside it."""
-    notes = tuple(nested) or ARRIVED
-    return _WITHOUT_FRAGMENT if fragment is None and notes is ARRIVED else Outcome(fragment, notes)
+def exact(
+    fragment: GenerateContentRequest | None = None, nested: Iterable[Note] = (), placed: Iterable[Note] = ()
+) -> Outcome:
+    """The field arrives as it was meant; `nested` and `placed` tell what was lost inside it."""
+    notes, others = tuple(nested), tuple(placed)
+    if not notes and not others:
+        return _WITHOUT_FRAGMENT if fragment is None else Outcome(fragment, ARRIVED)
+    return Outcome(fragment, notes, others)
 
 
 def approximated(

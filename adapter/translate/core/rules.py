@@ -115,6 +115,7 @@ def apply(rules: Rules, context: Context) -> tuple[GenerateContentRequest, list[
             notes.append(_arrived(field))
         else:
             notes += [_at(field, note) for note in outcome.notes]
+        notes += outcome.placed
         fragment = outcome.fragment
         if fragment is not None:
             if context.options.fields is not None:

@@ -3,10 +3,12 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
+from operator import attrgetter
 from typing import Literal
 
+from adapter.translate.core.catalogue import CODES
 from adapter.translate.core.codes import Severity
-from adapter.translate.core.notes import Fate, Note
+from adapter.translate.core.notes import Fate, Note, severity_of
 
 Policy = Mapping[str, Literal["allow", "reject"]]
 """What is to be done about single codes, whatever the level; the spellings of version 0.1 count too."""
@@ -54,17 +56,24 @@ def _is_refused(note: Note, level: Strictness, policy: Policy) -> bool:
 
 
 def _gravity(note: Note) -> int:
-    return _GRAVEST_FIRST.index(note.severity) if note.severity is not None else len(_GRAVEST_FIRST)
+    return _GRAVITY[note.code]
+
+
+_GRAVITY = {code: _GRAVEST_FIRST.index(one.severity) for code, one in CODES.items()}
+_KIND = attrgetter("fate", "code")
 
 
 def gravest_first(notes: Sequence[Note]) -> list[Note]:
     """The losses among notes, the gravest first, else in their order."""
-    return sorted((note for note in notes if note.fate in LOSSES), key=_gravity)
+    return sorted([note for note in notes if note.fate in LOSSES], key=_gravity)
 
 
 def counts_by_severity(notes: Sequence[Note]) -> dict[str, int]:
     """How many losses there are of each severity, the gravest first; without those that do not occur."""
-    counts = Counter(note.severity for note in notes)
+    counts: Counter[Severity | None] = Counter()
+    # Long histories have hundreds of notes, but of few kinds.
+    for (fate, code), number in Counter(map(_KIND, notes)).items():
+        counts[severity_of(fate, code)] += number
     return {severity.value: counts[severity] for severity in _GRAVEST_FIRST if counts[severity]}
 
 

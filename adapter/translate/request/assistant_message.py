@@ -5,8 +5,6 @@ that belongs to this very call or answer. Where the answer had parts that OpenAI
 tools, executed code, several signed texts), see `replayed_parts`.
 """
 
-from collections.abc import Sequence
-
 import msgspec
 import orjson
 
@@ -19,7 +17,7 @@ from adapter.translate.request.tools import check_name_length, toolbox, upstream
 from adapter.translate.request.turn_builder import Call, Turns, parts_of
 from adapter.translate.schema import openapi as schema_openapi
 from adapter.translate.signatures import keys as signatures
-from adapter.translate.signatures.history import Found, KnownAnswer
+from adapter.translate.signatures.history import Found, KnownAnswer, original_order
 from adapter.translate.signatures.sources import SignatureSource
 from adapter.wire.base import MAX_NESTING, decode, encode, present, too_deep
 from adapter.wire.gemini.content import FunctionCall, Part
@@ -74,22 +72,6 @@ def _rebuilt(
     for number in order:
         parts.append(_call_part(calls[number], known, number, turns))
     return parts, [calls[number] for number in order]
-
-
-def original_order(found: Sequence[Found | None]) -> list[int]:
-    """The order in which Gemini made these calls: only the first of them has a signature (gemini.md).
-
-    A call of which nothing is known takes a place that is left.
-    """
-    places: dict[int, int] = {}
-    for number, one in enumerate(found):
-        place = one.record.position if one is not None and one.agrees else None
-        if place is not None and (place in places or place >= len(found)):
-            return list(range(len(found)))
-        if place is not None:
-            places[place] = number
-    left = iter([number for number in range(len(found)) if number not in places.values()])
-    return [places[place] if place in places else next(left) for place in range(len(found))]
 
 
 def _replayed(

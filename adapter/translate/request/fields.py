@@ -1,6 +1,7 @@
 """/v1/chat/completions: the rules of its fields."""
 
 from collections.abc import Mapping
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -465,7 +466,7 @@ def to_gemini(context: Context, unknown: Mapping[str, msgspec.Raw] = {}) -> tupl
     body, notes = apply(RULES, context)
     if unknown:
         notes += unknown_notes(unknown)
-    fates = [note.fate for note in notes]
+    fates = list(map(_FATE, notes))
     if Fate.REJECTED in fates:
         first = notes[fates.index(Fate.REJECTED)]
         raise Rejected(first.path, first.code, first.reason, notes)
@@ -475,6 +476,7 @@ def to_gemini(context: Context, unknown: Mapping[str, msgspec.Raw] = {}) -> tupl
     return body, notes
 
 
+_FATE = attrgetter("fate")
 _SAMPLES = msgspec.Raw(b'{"audio":{"mimeType":"AUDIO_L16"}}')
 
 

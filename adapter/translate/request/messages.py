@@ -9,13 +9,14 @@ are read in blocks: one or more assistant messages, and what follows until the n
 from collections.abc import Iterator
 from itertools import count, takewhile
 from operator import attrgetter
-from typing import assert_never
+from typing import Any, assert_never
 
 from adapter.translate.core.context import Context
 from adapter.translate.core.notes import Fate, Note, Outcome, Rejected, exact
 from adapter.translate.request.assistant_message import answer
 from adapter.translate.request.participants import shared_roles
 from adapter.translate.request.plain_steps import PlainSteps
+from adapter.translate.request.plain_turns import PlainTurns
 from adapter.translate.request.tool_results import orphan, results
 from adapter.translate.request.turn_builder import Call, Turns, parts_of
 from adapter.translate.signatures import keys as signatures
@@ -40,14 +41,16 @@ def messages(value: list[Message], context: Context) -> Outcome:
     if not turns.history.is_complete and turns.history.misses_records:
         turns.note("", Fate.APPROXIMATED, "signature-store-unreadable", _UNREADABLE)
     system = Content(parts=turns.system) if turns.system else None
-    return exact(GenerateContentRequest(system_instruction=system, contents=turns.contents), turns.notes)
+    contents: list[Any] = [one if isinstance(one, Content) else one.encoded() for one in turns.contents]
+    return exact(GenerateContentRequest(system_instruction=system, contents=contents), turns.notes, turns.placed)
 
 
 def read_messages(value: list[Message], turns: Turns) -> None:
     """All messages as turns. Raises `Rejected` with a path that starts below `messages`."""
     if not value:
         raise Rejected("", "value-missing", "there must be at least one message")
-    turns.shared_roles = shared_roles((message.role, message.name) for message in value if message.name)
+    if any(map(_NAME, value)):
+        turns.shared_roles = shared_roles((message.role, message.name) for message in value if message.name)
     index = _leading_system(value, turns)
     # The first answer needs it; most small requests have none.
     steps: PlainSteps | None = None
@@ -56,7 +59,7 @@ def read_messages(value: list[Message], turns: Turns) -> None:
             index = _other(value, index, turns)
         else:
             steps = steps or PlainSteps(turns)
-            index = steps.add(value, index) or _block(value, index, turns)
+            index = steps.add(index) or _block(value, index, turns)
     _ends(turns)
     _sentinels(turns)
 
@@ -208,9 +211,14 @@ def _sentinels(turns: Turns) -> None:
     """The documented stand-in on the first call of each step of the current turn that lost its signature."""
     if not turns.unsigned or not turns.context.capabilities.signatures:
         return
-    steps = [content for content in takewhile(_goes_on, reversed(turns.contents)) if content.role == "model"]
-    firsts = [next(filter(_CALL, content.parts or ()), None) for content in steps]
-    unsigned = [part for part in firsts if part is not None and not part.thought_signature]
+    unsigned: list[Part] = []
+    for content in takewhile(_goes_on, reversed(turns.contents)):
+        if isinstance(content, PlainTurns):
+            stood_in = reversed(content.stand_in())
+            turns.placed += [Note(path, _INJECTED, "signature-stand-in", _STAND_IN, _STANDS_IN) for path in stood_in]
+        elif content.role == "model":
+            first = next(filter(_CALL, content.parts or ()), None)
+            unsigned += [first] if first is not None and not first.thought_signature else []
     if not unsigned:
         return
     paths = {id(call.part): call.path for call in turns.calls}
@@ -219,11 +227,12 @@ def _sentinels(turns: Turns) -> None:
         turns.notes.append(Note(paths[id(part.function_call)], _INJECTED, "signature-stand-in", _STAND_IN, _STANDS_IN))
 
 
-def _goes_on(content: Content) -> bool:
+def _goes_on(content: Content | PlainTurns) -> bool:
     """Whether a turn goes on with it: one begins with what a user says, not with results."""
-    return content.role == "model" or all(map(_RESULT, content.parts or ()))
+    return isinstance(content, PlainTurns) or content.role == "model" or all(map(_RESULT, content.parts or ()))
 
 
 _INJECTED, _STANDS_IN = Fate.INJECTED, SignatureSource.STAND_IN
 _STAND_IN = "no thought signature is known for this call: the documented stand-in is sent"
+_NAME = attrgetter("name")
 _CALL, _RESULT = attrgetter("function_call"), attrgetter("function_response")

@@ -1,12 +1,12 @@
 """Tool results: found in any order, completed where they are missing, and shaped as Gemini wants them."""
 
 from collections import defaultdict, deque
-from collections.abc import Container
+from collections.abc import Container, Sequence
 
 import msgspec
 import orjson
 
-from adapter.translate.core.arguments import has_long_number, plain_object
+from adapter.translate.core.arguments import are_plain_objects, has_long_number, plain_object
 from adapter.translate.core.notes import Fate
 from adapter.translate.request.tools import upstream_name
 from adapter.translate.request.turn_builder import Call, Turns, note_losses, parts_of
@@ -169,6 +169,23 @@ def output_of(text: str, message: Message, index: int, turns: Turns) -> msgspec.
         elif first not in _BEGINNINGS or (first in "tf" and stripped not in ("true", "false")):
             return msgspec.Raw(b'{"output":%b}' % encode(text))
     return _looked_into(text, message, index, turns)
+
+
+def plain_outputs(texts: Sequence[str], most: int) -> list[bytes | None]:
+    """The outputs of many results that are no errors; None for one that must be looked into by `output_of`."""
+    stripped = list(map(str.strip, texts))
+    objects = [text for text in stripped if text[:1] == "{"]
+    are_plain = iter(are_plain_objects(objects, most))
+    outputs: list[bytes | None] = []
+    for text, short in zip(texts, stripped, strict=True):
+        first, output = short[:1], None
+        if first == "{":
+            if next(are_plain) and '"$ref"' not in short:
+                output = short.encode()
+        elif first not in _BEGINNINGS or (first in "tf" and short not in ("true", "false")):
+            output = b'{"output":%b}' % encode(text)
+        outputs.append(output)
+    return outputs
 
 
 _BEGINNINGS = "[-0123456789tf"

@@ -4,7 +4,7 @@ from adapter.translate.core.context import Context
 from adapter.translate.request import content_parts
 from adapter.translate.request.messages import read_messages
 from adapter.translate.request.turn_builder import Turns
-from adapter.wire.gemini.content import Part
+from adapter.wire.gemini.content import Content, Part
 from adapter.wire.openai.chat_request import ContentPart
 
 
@@ -43,7 +43,7 @@ def trace_messages(context: Context) -> list[tuple[str, str]]:
     read_messages(context.request.messages, turns)
     calls = {id(call.part): call.path for call in turns.calls}
     found = [(turns.paths[id(part)], f"/systemInstruction/parts/{i}") for i, part in enumerate(turns.system)]
-    for at, content in enumerate(turns.contents):
+    for at, content in enumerate(one for one in turns.contents if isinstance(one, Content)):
         paths = [calls.get(id(part.function_call), turns.paths[id(part)]) for part in content.parts or ()]
         found.append((paths[0].partition("]")[0] + "].role", f"/contents/{at}/role"))
         found += [(path, f"/contents/{at}/parts/{i}") for i, path in enumerate(paths)]

@@ -10,6 +10,7 @@ from adapter.translate.core.kinds import MESSAGES
 from adapter.translate.core.notes import Fate, Note
 from adapter.translate.request import content_parts as media
 from adapter.translate.request.participants import name_note
+from adapter.translate.request.plain_turns import PlainTurns
 from adapter.translate.signatures.sources import SignatureSource
 from adapter.wire.base import present
 from adapter.wire.gemini.content import Content, FunctionCall, Part
@@ -30,23 +31,25 @@ SENT_BACK = "its thought signature is sent back"
 class Turns:
     """The contents so far, and what was noted on the way.
 
-    `shared_roles`: several names speak in them. `unsigned`: calls may be among them without a signature.
+    `shared_roles`: several names speak in them. `unsigned`: calls may be among them without a signature. `placed` are
+    notes whose paths start at the request, and not below `messages`.
     """
 
     is_traced = False
     """Whether `trace` must be called for every part."""
 
-    __slots__ = ("calls", "contents", "context", "history", "notes", "shared_roles", "system", "unsigned")
+    __slots__ = ("calls", "contents", "context", "history", "notes", "placed", "shared_roles", "system", "unsigned")
 
     def __init__(self, context: Context) -> None:
         self.context = context
         self.history = context.known()
-        self.contents: list[Content] = []
+        self.contents: list[Content | PlainTurns] = []
         self.system: list[Part] = []
         self.calls: list[Call] = []
         self.unsigned = False
         self.shared_roles: frozenset[str | None] = frozenset()
         self.notes: list[Note] = []
+        self.placed: list[Note] = []
 
     def note(self, path: str, fate: Fate, code: str, reason: str) -> None:
         """Write a note; paths start below `messages`."""
@@ -62,7 +65,7 @@ class Turns:
     def say(self, role: str, parts: list[Part]) -> None:
         """Add a turn; a turn without parts is left out, and two of the model's in a row are one."""
         last = self.contents[-1] if self.contents else None
-        if last is not None and last.role == role == "model":
+        if isinstance(last, Content) and last.role == role == "model":
             last.parts = last.parts or []
             last.parts.extend(parts)
         elif parts:

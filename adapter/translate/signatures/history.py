@@ -10,12 +10,15 @@ counts only for the call or the answer that it came with: its digest must be tha
 """
 
 from collections.abc import Mapping, Sequence
+from itertools import chain
 
 import msgspec
 
-from adapter.translate.signatures.keys import call_key, detailed, item_key, legacy_call_key
+from adapter.translate.signatures.keys import detailed, item_key, legacy_call_key, split_id
 from adapter.translate.signatures.prefix_digest import (
+    RESULT_ROLES,
     PrefixDigest,
+    Step,
     answer_form,
     call_digest,
     call_spelling,
@@ -26,7 +29,8 @@ from adapter.translate.signatures.prefix_digest import (
     text_of,
 )
 from adapter.translate.signatures.sources import SignatureSource
-from adapter.wire.openai.chat_request import ChatCompletionRequest, Message, ToolCall
+from adapter.wire.base import ABSENT
+from adapter.wire.openai.chat_request import ChatCompletionRequest, FunctionCall, Message, ToolCall
 from adapter.wire.signatures import NOTHING, Signature
 
 Records = Mapping[str, Signature]
@@ -43,19 +47,26 @@ class Found(msgspec.Struct, frozen=True, gc=False):
     agrees: bool | None = True
 
 
-class KnownAnswer:
-    """One answer of the history, and what is known of each of its calls and of the whole."""
+PlainCall = tuple[str, str, str, str, str, int]
+"""A call that has an id, a name and arguments and nothing else, and its result, which is a text: id, name, arguments,
+the result's text, the path of the call, the index of the result's message. Not a named tuple, which takes four times as
+long to make."""
 
-    __slots__ = ("_details", "calls", "digests", "found", "index", "message", "whole")
 
-    def __init__(self, index: int, message: Message) -> None:
-        self.index = index
-        self.message = message
-        self.calls: Sequence[ToolCall] = calls_of(message)
-        self.found: list[Found | None] = [None] * len(self.calls)
-        self.whole: Found | None = None
-        self.digests: list[str] | None = None
-        self._details: dict[str, str] | None = None
+class KnownAnswer(msgspec.Struct, gc=False):
+    """One answer of the history, and what is known of each of its calls and of the whole.
+
+    `plain` are its calls if it is plain (`plain_calls`), else None.
+    """
+
+    index: int
+    message: Message
+    calls: Sequence[ToolCall]
+    plain: list[PlainCall] | None
+    found: list[Found | None]
+    whole: Found | None = None
+    digests: list[str] | None = None
+    _details: dict[str, str] | None = None
 
     @property
     def details(self) -> dict[str, str]:
@@ -68,9 +79,9 @@ class KnownAnswer:
         """The digest of each call: its record's, where that belongs to it."""
         if self.digests is None:
             self.digests = [
-                call_digest(*name_and_arguments(call))
-                if one is None or not one.agrees or not one.record.digest
-                else one.record.digest
+                one.record.digest
+                if one is not None and one.agrees and one.record.digest
+                else call_digest(*name_and_arguments(call))
                 for call, one in zip(self.calls, self.found, strict=True)
             ]
         return self.digests
@@ -107,11 +118,17 @@ class History:
         self.is_complete = True
         self._request = request
         self._carried = carried
-        self._answers = {
-            index: KnownAnswer(index, message)
-            for index, message in enumerate(request.messages)
-            if message.role == "assistant"
-        }
+        self._answers: dict[int, KnownAnswer] = {}
+        self._calls: list[tuple[str, KnownAnswer, int]] = []
+        messages, answers, add = request.messages, self._answers, self._calls.append
+        for index, message in enumerate(messages):
+            if message.role == "assistant":
+                calls = calls_of(message)
+                plain = plain_calls(messages, index, calls) if message.tool_calls else None
+                answers[index] = answer = KnownAnswer(index, message, calls, plain, [None] * len(calls))
+                for number, call in enumerate(calls):
+                    if call.id:
+                        add((f"id:{call.id}", answer, number))
         self._keys: dict[str, KnownAnswer] = {}
         self._legacy: dict[str, tuple[KnownAnswer, int, Signature]] = {}
         self._prefix: PrefixDigest | None = None
@@ -120,10 +137,31 @@ class History:
         """What is known of the answer at this index."""
         return self._answers[index]
 
+    def plain_steps(self, index: int, origins: Sequence[str], longest_name: int) -> list[KnownAnswer]:
+        """The plain answers in a row that begin at this index, as far as each call can be sent as it is.
+
+        Such a call has no record, or a valid one that one of `origins` issued, and its name is not too long.
+        """
+        answers = self._answers
+        steps: list[KnownAnswer] = []
+        while (answer := answers.get(index)) is not None and (plain := answer.plain) is not None:
+            if answer.whole is not None or (len(plain) > 1 and not _is_in_order(answer)):
+                break
+            for one, found in zip(plain, answer.found, strict=True):
+                if len(one[1]) > longest_name or (
+                    found is not None
+                    and not (found.agrees and (record := found.record).origin in origins and record.parts is ABSENT)
+                ):
+                    return steps
+            steps.append(answer)
+            index += 1 + len(plain)
+        return steps
+
     @property
     def misses_records(self) -> bool:
         """Whether there are answers of which nothing is known."""
-        return not all(answer.is_known for answer in self._answers.values())
+        found = [answer.found if answer.calls else (answer.whole,) for answer in self._answers.values()]
+        return None in chain.from_iterable(found)
 
     @property
     def keeps_call_ids(self) -> bool:
@@ -133,7 +171,7 @@ class History:
 
     def ids(self) -> list[str]:
         """The keys to look up first."""
-        keys = [call_key(call.id) for answer in self._answers.values() for call in answer.calls if call.id]
+        keys = [call[0] for call in self._calls]
         if self._carried is not None:
             keys += [item_key(id_) for ids in self._carried.items.values() for id_ in ids]
         return keys
@@ -141,20 +179,21 @@ class History:
     def take(self, found: Records) -> None:
         """Give the records that were found by ids to the calls and answers that they belong to."""
         sealed = self._carried.records if self._carried is not None else {}
-        for answer in self._answers.values() if found or sealed else ():
-            for number, call in enumerate(answer.calls):
-                key = f"id:{call.id}"
-                if (record := found.get(key)) is not None:
-                    answer.found[number] = self._of_call(record, answer, number)
-                elif key in sealed:
-                    answer.found[number] = _of_call(sealed[key], SignatureSource.CLIENT, call)
+        get = found.get
+        for key, answer, number in self._calls if found or sealed else ():
+            record = get(key)
+            if record is None:
+                if key in sealed:
+                    answer.found[number] = _of_call(sealed[key], _CLIENT, answer, number)
+            elif record.digest:
+                answer.found[number] = _of_call(record, _ID, answer, number)
+            else:
+                answer.found[number] = self._of_legacy_call(record, answer, number)
         if self._carried is not None:
             self._take_whole(self._carried, found)
 
-    def _of_call(self, record: Signature, answer: KnownAnswer, number: int) -> Found:
-        """A record of a call's id; of version 0.1 what it stored under the call's words tells whether it agrees."""
-        if record.digest:
-            return _of_call(record, SignatureSource.ID, answer.calls[number])
+    def _of_legacy_call(self, record: Signature, answer: KnownAnswer, number: int) -> Found:
+        """A record of version 0.1: what it stored under the call's words tells whether it agrees."""
         before = self._request.messages[answer.index - 1].content if answer.index else None
         place = text_of(answer.message.content), text_of(before)
         key = legacy_call_key(*name_and_arguments(answer.calls[number]), *place)
@@ -173,7 +212,7 @@ class History:
 
     def words(self) -> list[str]:
         """The keys to look up next, where an answer is not known by ids."""
-        if not all(answer.is_known for answer in self._answers.values()):
+        if self.misses_records:
             self._digest()
         return [*self._keys, *self._legacy]
 
@@ -181,16 +220,40 @@ class History:
         """The digest of the whole history; on the way the keys of answers that are not known."""
         if self._prefix is None:
             self._prefix = prefix = PrefixDigest()
-            for index, message in enumerate(self._request.messages):
+            messages, index = self._request.messages, 0
+            while index < len(messages):
                 answer = self._answers.get(index)
                 if answer is None:
-                    prefix.add(message)
-                    continue
-                digests = answer.call_digests()
-                prefix.add_answer(answer.form(), answer.calls, digests)
-                if not answer.is_known:
-                    self._keys[prefix.key()] = answer
+                    prefix.add(messages[index])
+                    index += 1
+                elif added := self._add_steps(prefix, index):
+                    index += 2 * added
+                else:
+                    prefix.add_answer(answer.form(), answer.calls, answer.call_digests())
+                    if not answer.is_known:
+                        self._keys[prefix.key()] = answer
+                    index += 1
         return self._prefix
+
+    def _add_steps(self, prefix: PrefixDigest, index: int) -> int:
+        """Add plain answers of one call in a row, the first of which is at this index; return how many these are."""
+        steps: list[Step] = []
+        unknown: dict[int, KnownAnswer] = {}
+        answers = self._answers
+        while (answer := answers.get(index)) is not None and (plain := answer.plain) is not None and len(plain) == 1:
+            found, content = answer.found[0], answer.message.content
+            if found is None:
+                unknown[len(steps)] = answer
+            if found is not None and found.agrees and found.record.digest:
+                own = found.record.digest
+            else:
+                own = call_digest(plain[0][1], plain[0][2])
+            answer.digests = [own]
+            steps.append((content if type(content) is str else "", own, plain[0][3]))
+            index += 2
+        for number, key in prefix.add_steps(steps, unknown).items():
+            self._keys[key] = unknown[number]
+        return len(steps)
 
     def take_words(self, found: Records) -> None:
         """Give the records that were found by words to their answers and to calls without one."""
@@ -221,6 +284,68 @@ class History:
         return self._digest().key_of_next(answer)
 
 
+def plain_calls(messages: Sequence[Message], index: int, calls: list[ToolCall]) -> list[PlainCall] | None:
+    """The calls of the answer at this index, if it is plain; None for any other.
+
+    A plain answer is a text and calls with nothing beside them, and the calls' results follow as texts in their order
+    and are all that follows before the next message of another kind. Nearly all steps of agents are plain.
+    """
+    message, end = messages[index], index + 1 + len(calls)
+    content = message.content
+    if (
+        end > len(messages)
+        or not (content is None or type(content) is str)
+        or message != Message(role="assistant", content=content, tool_calls=calls)
+        or (end < len(messages) and messages[end].role in RESULT_ROLES)
+    ):
+        return None
+    plain: list[PlainCall] = []
+    path = f"messages[{index}].tool_calls["
+    for call, result in zip(calls, messages[index + 1 : end], strict=True):
+        id_, function, text = call.id, call.function, result.content
+        if (
+            not id_
+            or function is None
+            or type(text) is not str
+            or result != Message(role="tool", content=text, tool_call_id=id_)
+            or call != ToolCall(id=id_, type=call.type, function=function)
+            # A mark of a signature in the id.
+            or ("_t" in id_ and split_id(id_)[1] is not None)
+        ):
+            return None
+        name, arguments = function.name, function.arguments
+        if not name or function != FunctionCall(name=name, arguments=arguments):
+            return None
+        index += 1
+        plain.append((id_, name, arguments or "", text, f"{path}{len(plain)}]", index))
+    return plain
+
+
+def _is_in_order(known: KnownAnswer) -> bool:
+    """Whether parallel calls stand as Gemini made them, each with an id of its own."""
+    ids = {
+        found.record.id or call.id if found is not None else call.id
+        for call, found in zip(known.calls, known.found, strict=True)
+    }
+    return len(ids) == len(known.calls) and original_order(known.found) == list(range(len(known.calls)))
+
+
+def original_order(found: Sequence[Found | None]) -> list[int]:
+    """The order in which Gemini made these calls: only the first of them has a signature (gemini.md).
+
+    A call of which nothing is known takes a place that is left.
+    """
+    places: dict[int, int] = {}
+    for number, one in enumerate(found):
+        place = one.record.position if one is not None and one.agrees else None
+        if place is not None and (place in places or place >= len(found)):
+            return list(range(len(found)))
+        if place is not None:
+            places[place] = number
+    left = iter([number for number in range(len(found)) if number not in places.values()])
+    return [places[place] if place in places else next(left) for place in range(len(found))]
+
+
 def _take_words(answer: KnownAnswer, record: Signature) -> None:
     answer.whole = answer.whole or Found(record, SignatureSource.HASH)
     left = list(record.calls)
@@ -231,17 +356,22 @@ def _take_words(answer: KnownAnswer, record: Signature) -> None:
             answer.found[number] = answer.found[number] or Found(own, SignatureSource.HASH)
 
 
-def _of_call(record: Signature, source: SignatureSource, call: ToolCall) -> Found:
+def _of_call(record: Signature, source: SignatureSource, answer: KnownAnswer, number: int) -> Found:
     """A record and whether it belongs to a call; sealed ones of version 0.1 cannot be told.
 
     Nearly always a client sends the call as it was spelled, and then nothing of it has to be parsed.
     """
-    if not record.digest:
-        return Found(record, source)
-    name, arguments = name_and_arguments(call)
-    if record.spelling == call_spelling(name, arguments):
+    plain = answer.plain
+    if plain is not None:
+        _, name, arguments, _, _, _ = plain[number]
+    else:
+        name, arguments = name_and_arguments(answer.calls[number])
+    if not record.digest or record.spelling == call_spelling(name, arguments):
         return Found(record, source)
     return Found(record, source, record.digest == call_digest(name, arguments))
+
+
+_ID, _CLIENT = SignatureSource.ID, SignatureSource.CLIENT
 
 
 def _of_answer(records: Sequence[Signature], source: SignatureSource, answer: KnownAnswer) -> Found:

@@ -6,7 +6,7 @@ not count. An answer is its text, its images and its calls. A prefix is every me
 signatures, reasoning and unknown fields do not count, nor does the order of parallel calls and of their results.
 """
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from hashlib import sha256
 from typing import Any
 
@@ -18,7 +18,7 @@ from adapter.wire.limits import DEFAULTS
 from adapter.wire.openai.chat_request import THOUGHTS, ContentPart, ImageUrl, MediaUrl, Message, ToolCall
 
 _DIGITS = 32
-_RESULT_ROLES = ("tool", "function")
+RESULT_ROLES = ("tool", "function")
 _SYSTEM_ROLES = ("system", "developer")
 
 
@@ -68,7 +68,7 @@ def call_digest(name: str, arguments: str) -> str:
 
 def call_spelling(name: str, arguments: str) -> str:
     """The digest of a call as it is spelled."""
-    return digest(as_bytes(f"{len(name)}:{name}{arguments}"))
+    return sha256(f"{len(name)}:{name}{arguments}".encode("utf-8", "surrogatepass")).hexdigest()[:_DIGITS]
 
 
 def name_and_arguments(call: ToolCall) -> tuple[str, str]:
@@ -112,6 +112,10 @@ def _media_digest(url: str) -> str:
     return digest(as_bytes(data if comma and head[:5].lower() == "data:" else url))
 
 
+Step = tuple[str, str, str]
+"""An answer that is a text and one call, and the call's result: the text, the call's digest, the result's text."""
+
+
 class PrefixDigest:
     """A running digest over a history's messages.
 
@@ -127,7 +131,7 @@ class PrefixDigest:
     def add(self, message: Message) -> None:
         """Take the next message, which is not an assistant's."""
         role, form = message.role, _content_form(message.content)
-        if role in _RESULT_ROLES:
+        if role in RESULT_ROLES:
             places = self._places.get(message.tool_call_id or f"name:{message.name}")
             self._results.append((places.pop(0) if places else len(self._results), form))
             return
@@ -150,6 +154,23 @@ class PrefixDigest:
         for place, number in enumerate(order):
             call = asked[number]
             self._places.setdefault(call.id or f"name:{name_and_arguments(call)[0]}", []).append(place)
+
+    def add_steps(self, steps: Sequence[Step], wanted: Container[int]) -> dict[int, str]:
+        """Take some steps in a row, as `add_answer` and `add` do one after the other.
+
+        Return the keys of those answers whose numbers are wanted.
+        """
+        if self._results:
+            self._end_results()
+        update, keys = self._running.update, {}
+        for number, (text, call, result) in enumerate(steps):
+            said = text.strip().encode("utf-8", "surrogatepass") if text else b""
+            update(b"a%d:0:1:%b%b" % (len(said), said, call.encode()))
+            if number in wanted:
+                keys[number] = self.key()
+            said = result.strip().encode("utf-8", "surrogatepass")
+            update(b"t1:0:1;%d:%b" % (len(said), said))
+        return keys
 
     def _end_results(self) -> None:
         """Take the results that came since the last answer."""

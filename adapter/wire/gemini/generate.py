@@ -131,7 +131,10 @@ class GenerationConfig(Gemini):
 
 
 class GenerateContentRequest(Gemini):
-    """A request. `contents` come last, so that a longer chat is the shorter one plus a tail (implicit caching)."""
+    """A request. `contents` come last, so that a longer chat is the shorter one plus a tail (implicit caching).
+
+    In what is sent, raw JSON may stand for some of them in a row, with commas between them.
+    """
 
     system_instruction: Content | None = None
     tools: list[Tool] | None = None

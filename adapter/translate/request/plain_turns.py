@@ -1,0 +1,85 @@
+"""Turns of plain steps, written as JSON at once: a model's turn with its calls, and a user's with their results."""
+
+from collections.abc import Sequence
+from itertools import accumulate
+from operator import add
+
+import msgspec
+
+from adapter.translate.signatures import keys
+from adapter.wire.base import encode
+
+_STEP = b'{"role":"model","parts":[%b%b]},{"role":"user","parts":[%b]}'
+_CALL, _RESPONSE = (
+    b'{"functionCall":{"id":"%b","name":"%b","args":%b}',
+    b'{"functionResponse":{"id":"%b","name":"%b","response":%b}}',
+)
+_NAMED_CALL, _NAMED_RESPONSE = (
+    b'{"functionCall":{"name":"%b","args":%b}',
+    b'{"functionResponse":{"name":"%b","response":%b}}',
+)
+
+
+class PlainTurns:
+    """The turns of some steps in a row, the last of which is a user's.
+
+    There is one of `ids` (escaped; None: the model takes none), `names`, `arguments`, `outputs`, `signatures` ("": none
+    is known) and `paths` for each call, and one of `texts` and `sizes` (the number of its calls) for each step.
+    """
+
+    role = "user"
+
+    __slots__ = ("_calls", "_paths", "_responses", "_signatures", "_sizes", "_texts")
+
+    def __init__(
+        self,
+        *,
+        ids: list[bytes] | None,
+        names: list[bytes],
+        arguments: list[bytes],
+        outputs: list[bytes],
+        signatures: list[str],
+        paths: Sequence[str],
+        texts: list[str],
+        sizes: list[int],
+    ) -> None:
+        if ids is None:
+            self._calls = list(map(_NAMED_CALL.__mod__, zip(names, arguments, strict=True)))
+            self._responses = list(map(_NAMED_RESPONSE.__mod__, zip(names, outputs, strict=True)))
+        else:
+            self._calls = list(map(_CALL.__mod__, zip(ids, names, arguments, strict=True)))
+            self._responses = list(map(_RESPONSE.__mod__, zip(ids, names, outputs, strict=True)))
+        self._signatures = signatures
+        self._paths = paths
+        self._texts = texts
+        self._sizes = sizes
+
+    def stand_in(self) -> list[str]:
+        """Sign the first call of each step that has no signature with the stand-in; return the paths of these calls."""
+        firsts = accumulate(self._sizes, initial=0)
+        unsigned = [at for at, _ in zip(firsts, self._sizes, strict=False) if not self._signatures[at]]
+        for at in unsigned:
+            self._signatures[at] = keys.SENTINEL
+        return [self._paths[at] for at in unsigned]
+
+    def encoded(self) -> msgspec.Raw:
+        """All turns as JSON, with commas between them."""
+        ends = [b',"thoughtSignature":"%b"}' % value if value else b"}" for value in escaped(self._signatures)]
+        calls, responses = list(map(add, self._calls, ends)), self._responses
+        if max(self._sizes) > 1:
+            calls, responses = self._by_step(calls), self._by_step(responses)
+        texts = [b'{"text":%b},' % encode(text) if text else b"" for text in self._texts]
+        return msgspec.Raw(b",".join(map(_STEP.__mod__, zip(texts, calls, responses, strict=True))))
+
+    def _by_step(self, parts: list[bytes]) -> list[bytes]:
+        """The parts of each step, with commas between them."""
+        left = iter(parts)
+        return [b",".join([next(left) for _ in range(size)]) for size in self._sizes]
+
+
+def escaped(texts: Sequence[str]) -> list[bytes]:
+    """Texts as they stand inside JSON strings; nearly always as they are."""
+    together = "".join(texts)
+    if len(encode(together)) == len(together) + 2:
+        return list(map(str.encode, texts))
+    return [encode(text)[1:-1] for text in texts]
