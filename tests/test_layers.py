@@ -1,5 +1,6 @@
 """The import rule of the layers, held over the source itself."""
 
+import re
 import sys
 from functools import cache
 from pathlib import Path
@@ -179,14 +180,20 @@ def test_pure_layers_call_nothing_of_the_world(layer):
 
 TESTS = REPOSITORY / "tests"
 
+IMPORTS_A_TEST = re.compile(r"^\s*(?:import|from)\s[^\n]*(?:\btest_|\([^)]*\btest_)", re.MULTILINE)
+
 
 def test_no_file_of_tests_imports_a_test_file():
     """A test file can be read, moved or deleted alone; what several of them use is in a module beside them or above."""
     for path in TESTS.rglob("*.py"):
+        is_of_support = path.is_relative_to(TESTS / "support")
+        # To parse all of them takes seconds: those that say `test_` in what they import are looked at.
+        if not (is_of_support or IMPORTS_A_TEST.search(path.read_text())):
+            continue
         of_tests = [name for name, _ in imports_of(path) if name.startswith("tests.")]
         taken = [name for name in of_tests if ".test_" in name]
         assert not taken, f"move what {path.name} takes from {taken} to a module of their folder, or to tests/support/"
-        if path.is_relative_to(TESTS / "support"):
+        if is_of_support:
             beside = [name for name in of_tests if not name.startswith("tests.support")]
             assert not beside, f"tests/support/{path.name} needs {beside}: move that to tests/support/ too"
 
