@@ -1,5 +1,6 @@
 """What a client may refer to later: its stored responses and conversations, as typed values over a store of bytes."""
 
+import asyncio
 import logging
 import re
 import secrets
@@ -7,6 +8,7 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from hashlib import blake2b
 from typing import Any, NamedTuple, TypeVar
+from weakref import WeakValueDictionary
 
 import msgspec
 
@@ -272,6 +274,7 @@ class State(Recall):
         super().__init__(documents, histories)
         self.documents = documents
         self._max_age = max_age
+        self._writing: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     def forgetful(self, max_age: float) -> "State":
         """The same, for what is forgotten so many seconds after it was last written."""
@@ -287,6 +290,26 @@ class State(Recall):
 
     async def keep(self, response: Response, past: Past, client: str, work: Work) -> bool:
         """Store a response, and add it to its conversation once it has come to an end; whether that was possible."""
+        conversation = conversation_of(past.request)
+        if conversation is None or not any(item.id for item in past.given):
+            return await self._keep(response, past, client, work)
+        async with self._lock_of(conversation):
+            return await self._keep(
+                response, await self._with_free_ids(response, past, conversation, client), client, work
+            )
+
+    def _lock_of(self, conversation_id: str) -> asyncio.Lock:
+        """Whoever looks which ids a conversation has, and adds items, does both before the next one looks."""
+        return self._writing.setdefault(conversation_id, asyncio.Lock())
+
+    async def _with_free_ids(self, response: Response, past: Past, conversation: str, client: str) -> Past:
+        """What was said, without ids that another response has put into the conversation since this one began."""
+        own = {f"{conversation}/{id_of(item)}": bytes(item) for item in past.own(response.id)}
+        stored = await self.documents.get(list(own), client)
+        taken = [key.partition("/")[2] for key, body in stored.items() if body != own[key]]
+        return past._replace(given=with_free_ids(past.given, taken)[0]) if taken else past
+
+    async def _keep(self, response: Response, past: Past, client: str, work: Work) -> bool:
         documents = await work.run(_documents_of, response, past)
         own = [(item.id, encode(item)) for item in past.given if item.id]
         documents += await self._entries(own, response.id, client)
@@ -343,9 +366,10 @@ class State(Recall):
         """Put items at the end of a conversation. Raises `NotStored`."""
         await self.conversation(conversation_id, client)
         keys = {f"{conversation_id}/{item.id}": item.id for item in items if item.id}
-        taken = [keys[key] for key in await self.documents.get(list(keys), client)] if keys else []
-        documents, stored = await self._new_items(conversation_id, items, taken, client)
-        await self._must_keep(documents, client)
+        async with self._lock_of(conversation_id):
+            taken = [keys[key] for key in await self.documents.get(list(keys), client)] if keys else []
+            documents, stored = await self._new_items(conversation_id, items, taken, client)
+            await self._must_keep(documents, client)
         return stored
 
     async def _new_items(

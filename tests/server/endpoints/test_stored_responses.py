@@ -1,5 +1,6 @@
 """What a client may refer to later: stored responses, chains of them, conversations and single items."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -283,6 +284,35 @@ async def test_an_item_never_takes_the_place_of_another_in_a_conversation():
     assert len({item["id"] for item in [*listed, *added]}) == 7
     assert read["content"][0]["text"] == "one"
     assert [text for _, [text] in contents(upstream.seen[1])] == [*texts[:5], "five"]
+
+
+async def test_items_of_one_id_that_come_at_the_same_time_are_all_kept():
+    """Both responses begin when the conversation has no such item yet."""
+    both = asyncio.Event()
+    asked: list[str] = []
+
+    async def script(call):
+        asked.append(call.request.path)
+        if len(asked) == 2:
+            both.set()
+        await both.wait()
+        await call.json(answer("ok"))
+
+    def item(text):
+        return {"role": "user", "content": text, "id": "msg_1"}
+
+    async with scripted(script) as upstream, adapter(upstream) as client:
+        made = (await client.post(CONVERSATIONS, json={})).json()
+        url = f"{CONVERSATIONS}/{made['id']}/items"
+        answers = await asyncio.gather(
+            *(client.post(PATH, json=ask([item(text)], conversation=made["id"])) for text in ("one", "two"))
+        )
+        await asyncio.gather(*(client.post(url, json={"items": [item(text)]}) for text in ("three", "four")))
+        listed = (await client.get(url)).json()["data"]
+    assert [one.status_code for one in answers] == [200, 200]
+    texts = [one["content"][0]["text"] for one in listed]
+    assert sorted(texts) == ["four", "ok", "ok", "one", "three", "two"]
+    assert len({one["id"] for one in listed}) == 6
 
 
 @pytest.mark.parametrize(
