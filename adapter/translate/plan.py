@@ -90,7 +90,8 @@ def plan_response(
         made = plan(view.request, {}, served, options, media=media, history=history)
     except Rejected as error:
         raise view.rejected(error) from None
-    return msgspec.structs.replace(made, notes=view.ledger(made.notes), view=view)
+    ledger = view.ledger(made.notes)
+    return msgspec.structs.replace(made, notes=ledger, view=view.knowing(ledger))
 
 
 class Planner(NamedTuple):

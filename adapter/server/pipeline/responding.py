@@ -102,7 +102,7 @@ async def turn_of(
         raise Rejected("input", "malformed-value", str(error)) from None
     stamp = Stamp(seed=seed, id=f"resp_{secrets.token_hex(24)}", created=int(time.time()), model=plans.plan.model)
     kept = memory.unstored if request.store is False else service.state
-    return Turn(view, past, plans, stamp, client, kept, work)
+    return Turn(view.knowing(plans.plan.notes), past, plans, stamp, client, kept, work)
 
 
 class Told(NamedTuple):
@@ -119,7 +119,7 @@ async def whole(service: Service, turn: Turn, reply: Reply, exchange: Exchange) 
         turn.plans.plan.context,
         msgspec.structs.replace(turn.stamp, model=turn.plans.plan.model),
         reply.unknown,
-        turn.view,
+        turn.view.knowing(turn.plans.plan.notes),
         clock=time.time,
     )
     exchange.reply_notes = continuation.notes(reply.continued) + ledger

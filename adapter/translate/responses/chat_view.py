@@ -5,7 +5,7 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
-from adapter.translate.core.notes import Note, Rejected
+from adapter.translate.core.notes import Fate, Note, Rejected
 from adapter.translate.signatures.history import Carried
 from adapter.wire.openai.chat_request import ChatCompletionRequest
 from adapter.wire.openai.responses import ResponsesRequest
@@ -26,6 +26,7 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
 
     `carried` is what the items say of their messages beside these: ids, and records that the client itself sent
     (`encrypted_content`). `paths` leads from the chat request's paths to the client's. `notes` is the ledger so far.
+    `dropped` are the paths of what the model does not get: the response must not claim it.
     """
 
     request: ChatCompletionRequest
@@ -34,6 +35,12 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
     paths: Mapping[str, str]
     names: Mapping[str, CallName]
     carried: Carried
+    dropped: frozenset[str] = frozenset()
+
+    def knowing(self, ledger: Iterable[Note]) -> "View":
+        """The view, knowing what was dropped."""
+        dropped = frozenset(note.path for note in ledger if note.fate is Fate.DROPPED)
+        return msgspec.structs.replace(self, dropped=dropped) if dropped != self.dropped else self
 
     @property
     def keeps_nothing(self) -> bool:

@@ -47,12 +47,18 @@ from adapter.wire.openai.responses import (
 from adapter.wire.signatures import Issued
 
 _EMPTY_LIST = msgspec.Raw(b"[]")
+_PARAMETERS = ("temperature", "top_p", "top_logprobs", "parallel_tool_calls", "max_tool_calls", "truncation")
+"""What shapes an answer and has a default to be told where it was dropped."""
+
 _EMPTY_OBJECT = msgspec.Raw(b"{}")
 
 
 def blank(view: View, stamp: Stamp, status: str = "in_progress") -> Response:
-    """The response before there is an answer: what was asked for."""
+    """The response before there is an answer: what was asked for, as far as the model gets it."""
     asked = view.asked
+    defaults = {name: None for name in _PARAMETERS if name in view.dropped}
+    if defaults:
+        asked = msgspec.structs.replace(asked, **defaults)
     conversation = asked.conversation
     if isinstance(conversation, str):
         conversation = ConversationReference(id=conversation)
