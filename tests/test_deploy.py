@@ -154,7 +154,8 @@ def test_the_proxy_waits_longer_than_an_answer_may_take():
     configuration = (DEPLOY / "haproxy.cfg").read_text()
     nginx = (DEPLOY / "nginx.conf").read_text()
     assert int(re.search(r"proxy_read_timeout (\d+)s", nginx).group(1)) > load({}, {}).total_timeout
-    assert int(re.search(r"client_max_body_size (\d+)m", nginx).group(1)) * 1024**2 >= load({}, {}).max_body
+    largest = int(re.search(r"client_max_body_size (\d+)m", nginx).group(1)) * 1024**2
+    assert largest >= max(load({}, {}).max_body, load({}, {}).max_upload, load({}, {}).file_max_bytes)
     for side in ("server", "client"):
         assert int(re.search(rf"timeout {side} (\d+)s", configuration).group(1)) > load({}, {}).total_timeout
 
