@@ -77,7 +77,9 @@ def test_the_curl_command_gets_an_answer(served):
 
 @pytest.mark.install
 @pytest.mark.parametrize(
-    "number", [0, 1, 4, 5], ids=["the openai package", "responses", "Google's own settings", "Gemini's own tools"]
+    "number",
+    [0, 1, 2, 5, 6],
+    ids=["the openai package", "responses", "images and sounds", "Google's own settings", "Gemini's own tools"],
 )
 def test_snippets_with_the_openai_package_run(served, number):
     url, _ = served
