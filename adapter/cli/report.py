@@ -31,7 +31,7 @@ from adapter.report.prices import price_table
 from adapter.report.run import InterruptedRun, ReportRun
 from adapter.report.schemas import linted
 from adapter.report.tally import TrafficTally
-from adapter.report.thresholds import Threshold, new_losses, refused
+from adapter.report.thresholds import Threshold, losses_over, new_losses
 from adapter.report.verdicts import Judge, Route, Target
 from adapter.server.http.router import Router
 from adapter.server.pipeline.endpoint import Endpoint, router_of
@@ -128,7 +128,7 @@ def report(  # noqa: PLR0913 - one argument for each flag
     print_summary(Console(), made, shown)
     if older is not None:
         _compare(made, older, shown)
-    failing = refused(made, shown, threshold, older) if threshold else []
+    failing = losses_over(made, shown, threshold, older) if threshold else []
     outputs = Outputs(html, json, markdown, junit, sarif)
     _write(outputs, made, shown, failing, partial(_page, made, tally, question, redact))
     if not made.requests:

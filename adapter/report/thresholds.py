@@ -29,7 +29,7 @@ class Threshold(NamedTuple):
         return cls(Severity(word), prefix == "new")
 
 
-def refused(report: Report, target: str, threshold: Threshold, baseline: Report | None) -> list[CodeReport]:
+def losses_over(report: Report, target: str, threshold: Threshold, baseline: Report | None) -> list[CodeReport]:
     """The losses on a target that reach the threshold; with `is_new` without those that the baseline has there too."""
     least = _ORDER.index(threshold.severity)
     codes = new_losses(report, target, baseline) if baseline and threshold.is_new else _codes(report, target)

@@ -73,7 +73,7 @@ def _tool_paths(plan: Plan) -> tuple[dict[str, str], list[str]]:
 
 def _of_fields(plan: Plan, body: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """What the other fields' rules set, as far as it stands in the body."""
-    for field, value in RULES.fields.sent(plan.context.request):
+    for field, value in RULES.fields.list_sent(plan.context.request):
         fragment = None if field == "messages" else RULES[field](value, plan.context).fragment
         if fragment is None:
             continue

@@ -77,7 +77,7 @@ def decode(
     repairs: dict[str, msgspec.Raw] = {}
     if isinstance(body, bytes):
         check_utf8(body)
-        body, repairs = surrogates.repaired(body)
+        body, repairs = surrogates.repair(body)
         body = body.removeprefix(BYTE_ORDER_MARK)
     shape: Any = type_
     try:
@@ -104,7 +104,7 @@ def decode(
 def decode_leniently(body: bytes, type_: type[T]) -> tuple[T, dict[str, msgspec.Raw]]:
     """Decode as `decode` does, with numbers and booleans that are written as texts, and names in snake_case."""
     check_utf8(body)
-    body, repairs = surrogates.repaired(body)
+    body, repairs = surrogates.repair(body)
     walk = _Walk(DEFAULTS.unknown_fields, is_lenient=True)
     shape: Any = type_
     known = walk.known(body, shape, "", 0)

@@ -54,7 +54,7 @@ def read(
         check_lists(value, limits)
     else:
         check_utf8(body)
-        body, repairs = surrogates.repaired(body)
+        body, repairs = surrogates.repair(body)
         value, unknown = _in_pieces(msgspec.Raw(body), type_, limits)
         unknown |= repairs
     if len(body) > 2 * MAX_DEPTH:

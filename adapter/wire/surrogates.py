@@ -30,7 +30,7 @@ _LONE = re.compile(
 _TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[{}\[\],:]', re.DOTALL)
 
 
-def repaired(body: bytes) -> tuple[bytes, dict[str, msgspec.Raw]]:
+def repair(body: bytes) -> tuple[bytes, dict[str, msgspec.Raw]]:
     """A body without lone halves, and the first paths at which there were any."""
     # Most bodies, and all of numbers, have no escape at all, which is seen thirty times as fast.
     if b"\\" not in body or _HALF.search(body) is None:

@@ -16,7 +16,7 @@ from adapter.server.pipeline.errors import Malformed, StrictLoss
 from adapter.server.pipeline.ledger_headers import check
 from adapter.server.pipeline.model_names import path_of_model
 from adapter.server.pipeline.planner import plan_for
-from adapter.server.pipeline.service import decoded
+from adapter.server.pipeline.service import decode_body
 from adapter.settings import catalogue, find_served_model, options, request_limits, upstream_settings
 from adapter.translate.core.notes import Fate, Rejected
 from adapter.translate.core.strictness import Strictness
@@ -97,12 +97,12 @@ def served(given, endpoint, request):
     prefix = upstream_settings(chosen).models
     text = orjson.dumps(request)
     if endpoint == "/v1/chat/completions":
-        asked, unknown = decoded(text, ChatCompletionRequest, limits)
+        asked, unknown = decode_body(text, ChatCompletionRequest, limits)
         path_of_model(find_served_model(asked.model, names).model, prefix)
         ready = plan_for(asked, unknown, names, options(chosen))
         notes = ready.notes
     else:
-        view = to_chat(*decoded(text, ResponsesRequest, limits))
+        view = to_chat(*decode_body(text, ResponsesRequest, limits))
         try:
             path_of_model(find_served_model(view.request.model, names).model, prefix)
             history = look_up(view.request, {}, view.carried)

@@ -10,7 +10,7 @@ from adapter.wire import surrogates
 from adapter.wire.base import decode
 from adapter.wire.openai.chat_request import ChatCompletionRequest
 from adapter.wire.reader import SMALL, read
-from adapter.wire.surrogates import REPLACED, repaired
+from adapter.wire.surrogates import REPLACED, repair
 
 UNITS = st.lists(st.sampled_from(["a", "\\", '"', "\n", "\ud83d", "\ude00", "\U0001f600", "u", "d83d"]), max_size=8)
 
@@ -23,7 +23,7 @@ def expected(text):
 @given(UNITS, UNITS)
 def test_each_lone_half_and_nothing_else_is_replaced(first, second):
     texts = ["".join(first), "".join(second)]
-    body, found = repaired(json.dumps({"a": [texts[0], {"b": texts[1]}]}).encode())
+    body, found = repair(json.dumps({"a": [texts[0], {"b": texts[1]}]}).encode())
     wanted = [expected(text) for text in texts]
     assert json.loads(body) == {"a": [wanted[0], {"b": wanted[1]}]}
     pairs = zip(["a[0]", "a[1].b"], texts, wanted, strict=True)
@@ -44,20 +44,20 @@ def test_a_request_with_half_a_character_is_read_and_its_place_told():
 @given(st.text("\ud83d\ude00a\\u\U0001f600", max_size=30), st.integers(1, 40))
 def test_a_body_is_repaired_alike_wherever_it_is_cut(text, size):
     body = json.dumps({"a": text}).encode()
-    whole = surrogates.repaired(body)
+    whole = surrogates.repair(body)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(surrogates, "SLICE", size)
-        assert surrogates.repaired(body) == whole
+        assert surrogates.repair(body) == whole
 
 
 def test_beyond_the_tokens_that_are_followed_the_rest_is_told_at_the_place_reached(monkeypatch):
     monkeypatch.setattr(surrogates, "MAX_TOKENS", 5)
     body = json.dumps({"a": [1, 2, 3, 4, 5, 6, "\ud83d", "\ud83d"]}).encode()
-    fixed, found = repaired(body)
+    fixed, found = repair(body)
     assert json.loads(fixed)["a"][-2:] == ["\ufffd", "\ufffd"]
     assert list(found.values()) == [REPLACED]
     assert next(iter(found)).startswith("a[")
 
 
 def test_a_text_that_is_no_json_is_repaired_though_nothing_tells_where():
-    assert repaired(b"\\ud83d") == (b"\\ufffd", {})
+    assert repair(b"\\ud83d") == (b"\\ufffd", {})

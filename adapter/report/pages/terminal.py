@@ -19,7 +19,7 @@ def print_summary(console: Console, report: Report, target: str) -> None:
     for one in report.targets:
         if sentence := ending(one, report.day):
             console.print(sentence, style="bold red", highlight=False, markup=False)
-    console.print(_asked(report))
+    console.print(_models_table(report))
     if setting := model_map(report):
         console.print(Text(f"--models {setting}", style="bold"), soft_wrap=True)
     chosen = next((one for one in report.targets if one.name == target), None)
@@ -71,7 +71,7 @@ def _targets(report: Report, target: str) -> Table:
     return table
 
 
-def _asked(report: Report) -> Table:
+def _models_table(report: Report) -> Table:
     table = _table("\nModels", "asked for", "requests", "OpenAI ends it", "best target")
     for one in report.asked[:MOST_TARGETS]:
         ends = str(one.shutdown or "")

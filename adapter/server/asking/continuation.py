@@ -7,7 +7,7 @@ import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 
-from adapter.translate.answer.continuation import Continuation, joined
+from adapter.translate.answer.continuation import Continuation, join_answers
 from adapter.upstream.client import Reply
 from adapter.upstream.errors import UpstreamError
 from adapter.wire.gemini.generate import GenerateContentRequest
@@ -28,7 +28,7 @@ async def whole(first: Reply, ask: Callable[[GenerateContentRequest], Awaitable[
     if len(replies) == 1:
         return replies[0]
     unknown = {path: value for reply in replies for path, value in reply.unknown.items()}
-    return Reply(joined([reply.response for reply in replies]), unknown, continued=True)
+    return Reply(join_answers([reply.response for reply in replies]), unknown, continued=True)
 
 
 async def streamed(

@@ -49,7 +49,7 @@ class Asking:
             return self._upstream.stream(plan.model, body, self._caller, self._until)
 
         streams = [continuation.streamed(stream, plan.body, self._continuation(plan)) for _ in range(plan.calls)]
-        return streams[0] if len(streams) == 1 else parallel_choices.merged(streams)
+        return streams[0] if len(streams) == 1 else parallel_choices.merge_events(streams)
 
     def _continuation(self, plan: Plan) -> Continuation:
         return Continuation(plan.body, plan.context, self._continuations)
@@ -62,4 +62,4 @@ async def _together(choices: Sequence[Coroutine[object, object, Reply]]) -> Repl
             tasks = [group.create_task(choice) for choice in choices]
     except* UpstreamError as failures:
         raise failures.exceptions[0] from None
-    return parallel_choices.joined([task.result() for task in tasks])
+    return parallel_choices.join_replies([task.result() for task in tasks])

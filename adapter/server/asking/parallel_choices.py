@@ -10,7 +10,7 @@ from adapter.upstream.client import Reply
 _Item = tuple[int, Reply | Exception | None]
 
 
-async def merged(streams: Sequence[AsyncGenerator[Reply]]) -> AsyncGenerator[Reply]:
+async def merge_events(streams: Sequence[AsyncGenerator[Reply]]) -> AsyncGenerator[Reply]:
     """The events of all calls as they come, each with its own candidate index. Closing it closes them all."""
     fanout = Fanout(len(streams))
     queue: asyncio.Queue[_Item] = asyncio.Queue(maxsize=len(streams))
@@ -44,7 +44,7 @@ async def _pump(call: int, events: AsyncGenerator[Reply], queue: asyncio.Queue[_
     await queue.put((call, end))
 
 
-def joined(replies: Sequence[Reply]) -> Reply:
+def join_replies(replies: Sequence[Reply]) -> Reply:
     """The whole answers of all calls as one."""
     responses, unknown = [reply.response for reply in replies], [reply.unknown for reply in replies]
     whole = Fanout(len(replies)).join(responses, unknown)

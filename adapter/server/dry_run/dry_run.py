@@ -15,7 +15,7 @@ from adapter.server.pipeline.errors import TABLE, Malformed, failure_of, malform
 from adapter.server.pipeline.ledger_headers import check
 from adapter.server.pipeline.model_names import path_of_model
 from adapter.server.pipeline.openai_tokens import detokenizer
-from adapter.server.pipeline.service import DECODING_ERRORS, Predict, decoded
+from adapter.server.pipeline.service import DECODING_ERRORS, Predict, decode_body
 from adapter.settings import (
     Catalogue,
     Settings,
@@ -150,7 +150,7 @@ class DryRun(NamedTuple):
         planner = PLANNERS.get(endpoint)
         if planner is None:
             return self._other(text, endpoint)
-        request, unknown = decoded(text, planner.request, request_limits(self.settings))
+        request, unknown = decode_body(text, planner.request, request_limits(self.settings))
         # Every request that has a planner names its model.
         served = self._find_served_model(request.model or "")  # type: ignore[attr-defined]
         plan = planner.plan(request, unknown, served, options(self.settings))
@@ -166,7 +166,7 @@ class DryRun(NamedTuple):
     def _other(self, text: bytes, endpoint: str) -> dict[str, Any]:
         """A request of an endpoint that is no chat: its calls, and its ledger."""
         known = endpoints(detokenizer())
-        request, unknown = decoded(text, known[endpoint].request, request_limits(self.settings))
+        request, unknown = decode_body(text, known[endpoint].request, request_limits(self.settings))
         name = getattr(request, "model", None) or known[endpoint].default_model
         # Completions are answered by chat models.
         kind = CHAT if endpoint == "/v1/completions" else endpoint.removeprefix("/v1/")

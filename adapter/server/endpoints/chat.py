@@ -66,20 +66,20 @@ class ChatWriter:
 
     @property
     def finished(self) -> bool:
-        """See `Writer`."""
+        """Whether all choices have ended, so that what goes wrong from now on changes nothing."""
         return self._has_begun and self.machine.finished
 
     def take_issued(self) -> list[Issued]:
-        """See `Writer`."""
+        """Return the signatures to store before these chunks go out."""
         return self.machine.take_issued() if self._has_begun else []
 
     def feed(self, reply: Reply) -> list[bytes]:
-        """See `Writer`."""
+        """Make the chunks for one event of Gemini."""
         response = reply.response
         self._call.exchange.record_reply(response)
         if reply.continued:
-            self.machine.went_on()
-        if not reply.unknown and (text := self.machine.more(response)) is not None:
+            self.machine.note_continuation()
+        if not reply.unknown and (text := self.machine.plain_text(response)) is not None:
             if self._around is None:
                 self._around = around(self.machine.text_chunk(BLANK))
             before, behind = self._around
@@ -88,20 +88,20 @@ class ChatWriter:
         return list(map(event, self.machine.feed(response, reply.unknown)))
 
     async def keep(self, issued: list[Issued]) -> None:
-        """See `Writer`."""
+        """Store the signatures that the next request needs."""
         await self._call.service.keep(issued, self._call.client)
 
     async def close(self) -> list[bytes]:
-        """See `Writer`."""
+        """Make the last chunks, with the ledger if it was asked for, and the end of the stream."""
         chunks: list[ChatCompletionChunk] = self.machine.close()
         if notes.wants_all(self._call.scope):
             chunks[-1].extra_content = notes.with_ledger(chunks[-1].extra_content, self._call.exchange.ledger)
         return [*map(event, chunks), DONE]
 
     async def fail(self, error: Exception) -> list[bytes]:
-        """See `Writer`."""
+        """Make the error event with which the stream ends."""
         return [event(self._call.service.failures.record(error, self._call.exchange, self._call.client).body)]
 
     def heartbeat(self) -> bytes:
-        """See `Writer`."""
+        """Make a chunk that says nothing, where heartbeats are chunks."""
         return event(self.machine.empty_chunk() if self._has_begun else chat.empty_chunk(self._stamp))

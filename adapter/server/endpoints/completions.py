@@ -126,26 +126,26 @@ class CompletionWriter:
 
     @property
     def finished(self) -> bool:
-        """See `Writer`."""
+        """Whether the last prompt is answered."""
         return self._number == len(self._plans) - 1 and self.machine.finished
 
     def take_issued(self) -> list[Issued]:
-        """See `Writer`. Nothing is continued here, so nothing is kept."""
+        """Return none: nothing is continued here, so nothing is kept."""
         return []
 
     def feed(self, reply: Reply) -> list[bytes]:
-        """See `Writer`."""
+        """Make the chunks of the legacy shape for one event of Gemini."""
         self._call.exchange.record_reply(reply.response)
         if reply.continued:
-            self.machine.went_on()
+            self.machine.note_continuation()
         chunks = self.machine.feed(reply.response, reply.unknown)
         return list(map(event, self._streams[self._number].feed(chunks)))
 
     async def keep(self, issued: list[Issued]) -> None:
-        """See `Writer`."""
+        """Keep nothing: completions have no history."""
 
     async def close(self) -> list[bytes]:
-        """See `Writer`."""
+        """Make the last frames of a prompt; of the last one also the usage and the end of the stream."""
         frames = list(map(event, self._streams[self._number].feed(self.machine.close())))
         exchange = self._call.exchange
         exchange.reply_notes = [*exchange.reply_notes, *self.machine.notes]
@@ -159,12 +159,12 @@ class CompletionWriter:
         return [*frames, DONE]
 
     async def fail(self, error: Exception) -> list[bytes]:
-        """See `Writer`."""
+        """Make the error event with which the stream ends."""
         self.has_failed = True
         return [event(self._call.service.failures.record(error, self._call.exchange, self._call.client).body)]
 
     def heartbeat(self) -> bytes:
-        """See `Writer`."""
+        """Make a chunk that says nothing, where heartbeats are chunks."""
         return event(self._empty())
 
     def _empty(self) -> Completion:

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from adapter.server.endpoints.stored_responses import PAGE_BYTES, Page, listed
+from adapter.server.endpoints.stored_responses import PAGE_BYTES, Page, item_list
 from adapter.server.pipeline.call import Call
 from adapter.server.state.stored_objects import id_of
 from adapter.translate.core.notes import Rejected
@@ -16,7 +16,7 @@ MAX_ITEMS = 20
 """Items in one request (openai-python 3.54.0, `conversation_create_params.py`)."""
 
 
-async def _wanted(call: Call) -> ConversationRequest:
+async def _read_request(call: Call) -> ConversationRequest:
     call.body = call.body or b"{}"
     wanted, _unknown = await call.read(ConversationRequest)
     if present(wanted.metadata):
@@ -24,7 +24,7 @@ async def _wanted(call: Call) -> ConversationRequest:
     return wanted
 
 
-async def _checked(items: list[InputItem], call: Call) -> list[InputItem]:
+async def _check_items(items: list[InputItem], call: Call) -> list[InputItem]:
     """Items that later responses can read. Raises `Rejected`: an item that none can would end its conversation."""
     if len(items) > MAX_ITEMS:
         raise Rejected("items", "limit-exceeded", f"at most {MAX_ITEMS} items can be added at a time")
@@ -35,8 +35,8 @@ async def _checked(items: list[InputItem], call: Call) -> list[InputItem]:
 async def create_conversation(call: Call) -> None:
     """A new conversation, with its first items."""
     state, client = call.service.state, call.client
-    wanted = await _wanted(call)
-    items = await _checked(wanted.items or [], call)
+    wanted = await _read_request(call)
+    items = await _check_items(wanted.items or [], call)
     await call.send(await state.create_conversation(wanted.metadata, items, client.id))
 
 
@@ -49,7 +49,7 @@ async def get_conversation(call: Call) -> None:
 async def update_conversation(call: Call) -> None:
     """Set a conversation's metadata."""
     state, client = call.service.state, call.client
-    wanted = await _wanted(call)
+    wanted = await _read_request(call)
     conversation = await state.conversation(call.parameters["conversation_id"], client.id)
     conversation.metadata = wanted.metadata if present(wanted.metadata) else msgspec.Raw(b"{}")
     await state.update_conversation(conversation, client.id)
@@ -73,16 +73,16 @@ async def list_items(call: Call) -> None:
     items = await state.conversation_items(conversation.id, client.id, limit=page.limit, max_bytes=PAGE_BYTES, **wanted)
     wanted["after"] = id_of(items[-1]) if items else page.after
     more = await state.conversation_items(conversation.id, client.id, limit=1, **wanted) if items else []
-    await call.send(listed(items, has_more=bool(more)))
+    await call.send(item_list(items, has_more=bool(more)))
 
 
 async def create_items(call: Call) -> None:
     """Put items at the end of a conversation."""
     state, client = call.service.state, call.client
     wanted, _unknown = await call.read(ItemsRequest)
-    given = await _checked(wanted.items, call)
+    given = await _check_items(wanted.items, call)
     items = await state.add_items(call.parameters["conversation_id"], given, client.id)
-    await call.send(listed(items))
+    await call.send(item_list(items))
 
 
 async def get_item(call: Call) -> None:

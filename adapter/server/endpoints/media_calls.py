@@ -75,7 +75,7 @@ async def event_stream(call: Call) -> AsyncIterator[EventStream]:
         except ClientGone:
             raise
         except Exception as error:
-            if not stream.begun:
+            if not stream.has_begun:
                 raise
             await stream.write(event(service.failures.record(error, exchange, call.client).body))
     await stream.end()

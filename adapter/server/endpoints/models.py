@@ -61,7 +61,7 @@ async def list_models(call: Call) -> None:
     service.failures.known_models = frozenset(found)
     models = [_model(name, names, one) for name, one in found.items()]
     models += [_own(alias, names) for alias in service.listing.models if not set(alias) & set("*?[")]
-    chosen = _chosen(models, service.listing.list_models)
+    chosen = _select(models, service.listing.list_models)
     await call.send(ModelList(object="list", data=[model for model in chosen if call.client.may_use(model.id)]))
 
 
@@ -69,7 +69,7 @@ def _bare(model: GeminiModel) -> str:
     return (model.name or "").rpartition("models/")[2]
 
 
-def _chosen(models: Sequence[Model], patterns: Sequence[str]) -> list[Model]:
+def _select(models: Sequence[Model], patterns: Sequence[str]) -> list[Model]:
     """The models that are listed. Tools offer the first one as their default, so what chats comes first."""
     if not patterns:
         return sorted(models, key=lambda model: model.served_by != CHAT)

@@ -83,7 +83,7 @@ async def call_model(call: Call) -> None:
     if body is None:
         return
     if method in _GENERATIONS:
-        await _heard(call, body, plans.place, AnswerParts())
+        await _read_along(call, body, plans.place, AnswerParts())
     if makes_names:
         await call.service.owners.record(native.names_made(body), call.client.id, pin)
     await call.send(body, _headers(call, plans, head))
@@ -276,7 +276,7 @@ async def _next(call: Call, response: Response) -> bytes:
         return await response.read()
 
 
-async def _heard(call: Call, payload: bytes, place: Place, parts: AnswerParts) -> None:
+async def _read_along(call: Call, payload: bytes, place: Place, parts: AnswerParts) -> None:
     """Read an answer or an event beside passing it: its usage, and the signatures that a next turn may miss.
 
     What is not of Gemini's shape passes all the same; an error in a stream is one.
@@ -335,14 +335,14 @@ async def _stream(call: Call, plans: FallbackPlans[NativePlan], pin: str) -> Non
             async for payload in payloads:
                 if _is_error(payload):
                     raise from_event(payload)
-                await _heard(call, payload, place, parts)
+                await _read_along(call, payload, place, parts)
                 call.exchange.status = 200
                 await write(frame(payload, first))
                 first = False
         except UpstreamError as error:
             if first:
                 raise
-            failure = call.failed(error)
+            failure = call.record_failure(error)
             await write(frame(encode(google_error(failure, error)), False))
         if first:
             raise UpstreamProtocolError("Gemini's stream holds no event.")

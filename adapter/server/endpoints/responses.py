@@ -8,7 +8,7 @@ from adapter.server.http.asgi import ClientGone
 from adapter.server.pipeline import ledger_headers as notes
 from adapter.server.pipeline.call import Call
 from adapter.server.pipeline.event_stream import EventStream
-from adapter.server.pipeline.responding import Memory, ResponseEventWriter, Told, Turn, turn_of, whole
+from adapter.server.pipeline.responding import Memory, Recipient, ResponseEventWriter, Turn, turn_of, whole
 from adapter.upstream.client import Reply
 from adapter.wire.openai.responses import Response, ResponsesRequest
 from adapter.wire.sse import COMMENT
@@ -27,7 +27,7 @@ async def create_response(call: Call) -> None:
     if request.background:
         await _start_background(call, turn)
     elif exchange.stream:
-        writer = ResponseEventWriter(call.service, turn, Told(call.scope, exchange))
+        writer = ResponseEventWriter(call.service, turn, Recipient(call.scope, exchange))
         async with call.event_stream(turn.plans, writer) as client, call.open(turn.plans, call.deadline) as answer:
             await client.pass_on(answer)
     else:
@@ -38,7 +38,7 @@ async def _start_background(call: Call, turn: Turn) -> None:
     """Let it run; a stream that the client leaves can be taken up again."""
     exchange = call.exchange
     exchange.background = True
-    queued = await call.jobs.start(turn, ResponseEventWriter(call.service, turn, Told(call.scope, exchange)))
+    queued = await call.jobs.start(turn, ResponseEventWriter(call.service, turn, Recipient(call.scope, exchange)))
     if exchange.stream:
         stream = call.open_stream(turn.plans)
         await follow(call, call.jobs.follow(queued.id, call.client.id, 0), stream)

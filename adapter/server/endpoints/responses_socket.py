@@ -25,7 +25,7 @@ from adapter.server.pipeline.call import Call
 from adapter.server.pipeline.errors import Malformed
 from adapter.server.pipeline.event_stream import MAX_TAPPED
 from adapter.server.pipeline.ids import new_id
-from adapter.server.pipeline.responding import Memory, ResponseEventWriter, Told, Turn, keep, turn_of
+from adapter.server.pipeline.responding import Memory, Recipient, ResponseEventWriter, Turn, keep, turn_of
 from adapter.server.pipeline.service import Service
 from adapter.store.documents.base import DocumentLimits, MemoryDocuments
 from adapter.translate.core.errors import Failure
@@ -223,17 +223,17 @@ class ResponsesSocket:
         except ClientGone:
             raise
         except Exception as error:  # noqa: BLE001 - the border, as in `http_door`
-            await self._send(_error(call.failed(error)), stream_id)
+            await self._send(_error(call.record_failure(error)), stream_id)
 
     async def _answer(self, call: Call, turn: Turn, request: Create) -> None:
         service, exchange = self._service, call.exchange
         exchange.status, exchange.answer = 200, []
         sink = SocketLane(self, request.stream_id, exchange.answer if service.recorder.exchanges.enabled else None)
         if request.generate is False:
-            for event in await _prepared(turn):
+            for event in await _prepare(turn):
                 await sink.write(encode(event))
             return
-        writer = ResponseEventWriter(service, turn, Told(call.scope, exchange), encode, (), has_error_event=False)
+        writer = ResponseEventWriter(service, turn, Recipient(call.scope, exchange), encode, (), has_error_event=False)
         async with call.relaying(turn.plans, writer, sink) as client, call.open(turn.plans) as answer:
             await client.pass_on(answer)
 
@@ -265,17 +265,17 @@ class ResponsesSocket:
 
 
 class SocketLane:
-    """See `streaming.Sink`: where the events of one response go."""
+    """Where the events of one response go: the socket that several responses share."""
 
     def __init__(self, connection: ResponsesSocket, stream_id: str | None, tap: list[bytes] | None) -> None:
-        self.begun = False
+        self.has_begun = False
         self._connection = connection
         self._stream_id = stream_id
         self._tap = tap
 
     async def write(self, data: bytes, *, more: bool = False) -> None:  # noqa: ARG002 - each event is a message
         """Send one event."""
-        self.begun = True
+        self.has_begun = True
         if self._tap is not None and len(self._tap) < MAX_TAPPED:
             self._tap.append(data)
         await self._connection.send(data, self._stream_id)
@@ -284,7 +284,7 @@ class SocketLane:
         """Nothing waits here."""
 
 
-async def _prepared(turn: Turn) -> list[Event]:
+async def _prepare(turn: Turn) -> list[Event]:
     """The events of a response that only prepares for the next one: it has the input, and no output."""
     begun, done = blank(turn.view, turn.stamp), blank(turn.view, turn.stamp, "completed")
     done.completed_at = int(time.time())

@@ -59,7 +59,7 @@ async def _send_file(call: Call, plan: SpeechPlan, reader: SpeechReader) -> None
         except ClientGone:
             raise
         except Exception as error:
-            if not stream.begun:
+            if not stream.has_begun:
                 raise
             service.failures.record(error, exchange, call.client)
             return

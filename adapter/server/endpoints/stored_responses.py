@@ -39,7 +39,7 @@ class Page:
             ids = list(map(id_of, ordered))
             ordered = ordered[ids.index(self.after) + 1 :] if self.after in ids else []
         page = limit_bytes(map(bytes, ordered[: self.limit]), PAGE_BYTES)
-        return listed(list(map(msgspec.Raw, page)), has_more=len(ordered) > len(page))
+        return item_list(list(map(msgspec.Raw, page)), has_more=len(ordered) > len(page))
 
 
 def whole_number(text: str, name: str, least: int, most: int) -> int:
@@ -51,7 +51,7 @@ def whole_number(text: str, name: str, least: int, most: int) -> int:
     return int(text)
 
 
-def listed(items: list[msgspec.Raw], *, has_more: bool = False) -> ItemList:
+def item_list(items: list[msgspec.Raw], *, has_more: bool = False) -> ItemList:
     """Items as a list."""
     first, last = (id_of(items[0]), id_of(items[-1])) if items else (None, None)
     return ItemList(object="list", data=items, first_id=first, last_id=last, has_more=has_more)

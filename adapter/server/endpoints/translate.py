@@ -33,10 +33,10 @@ async def translate(call: Call) -> None:
         return
     plans, path = await _SERVED[endpoint](call, body, work)
     plans.check(run.strictness, run.settings.notes)
-    await call.send_translated(plans, await work.run(_shown, run, endpoint, plans.plan, path, body))
+    await call.send_translated(plans, await work.run(_show, run, endpoint, plans.plan, path, body))
 
 
-def _shown(run: DryRun, endpoint: str, plan: Plan, path: Callable[[str], str], body: bytes) -> bytes:
+def _show(run: DryRun, endpoint: str, plan: Plan, path: Callable[[str], str], body: bytes) -> bytes:
     """Everything about a plan, as JSON."""
     answer = {"endpoint": endpoint, **described(plan, run.settings, run.predict, path)}
     return encode(with_values(answer, body) if run.values else answer)

@@ -98,13 +98,13 @@ def _first_line(cls: type) -> str:
 
 
 def _bounds(info: Any) -> dict[str, Any]:
-    return _given(info, _BOUNDS.items())
+    return _present_members(info, _BOUNDS.items())
 
 
 def _length(info: Any, what: str) -> dict[str, Any]:
-    return _given(info, (("min_length", f"min{what}"), ("max_length", f"max{what}")))
+    return _present_members(info, (("min_length", f"min{what}"), ("max_length", f"max{what}")))
 
 
-def _given(info: Any, names: Iterable[tuple[str, str]]) -> dict[str, Any]:
+def _present_members(info: Any, names: Iterable[tuple[str, str]]) -> dict[str, Any]:
     found = {word: getattr(info, name, None) for name, word in names}
     return {word: value for word, value in found.items() if value not in (None, UNSET)}

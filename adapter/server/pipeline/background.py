@@ -57,7 +57,7 @@ class Log:
 
     def __init__(self) -> None:
         self.first = 0
-        self.begun = True
+        self.has_begun = True
         self.ended = False
         self._frames: list[bytes] = []
         self._size = 0
@@ -65,7 +65,7 @@ class Log:
         self._changed = asyncio.Event()
 
     async def write(self, data: bytes, *, more: bool = False) -> None:
-        """See `streaming.Sink`."""
+        """Keep an event for the followers, who are woken later where `more` come at once."""
         self._frames.append(data)
         self._size += len(data)
         self.ended = self.ended or data == DONE
@@ -73,7 +73,7 @@ class Log:
             await self.flush()
 
     async def flush(self) -> None:
-        """See `streaming.Sink`."""
+        """Wake the followers."""
         self._changed.set()
         self._changed = asyncio.Event()
 
@@ -251,7 +251,7 @@ class Jobs:
             last = _time_of(life.get(_life(response_id), b""))
             created = msgspec.json.decode(record.response, type=Response).created_at
             if time.time() - max(last, created) > DEAD_AFTER:
-                return await _ended(self._state_of(answer), record, client, "failed")
+                return await _store_end(self._state_of(answer), record, client, "failed")
         return record
 
     async def cancel(self, response_id: str, client: str) -> StoredResponse:
@@ -367,7 +367,7 @@ def _lost_end(response: Response, number: int) -> list[Event]:
     return [*events, end(sequence_number=number + len(events), response=response)]
 
 
-async def _ended(state: State, record: StoredResponse, client: str, status: str) -> StoredResponse:
+async def _store_end(state: State, record: StoredResponse, client: str, status: str) -> StoredResponse:
     """Store the end of a response whose process told of none."""
     response = msgspec.json.decode(record.response, type=Response)
     response.status = status

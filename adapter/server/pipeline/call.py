@@ -217,7 +217,7 @@ class Call:
             stream.headers = headers_of(plans)
         return stream
 
-    def failed(self, error: Exception) -> Failure:
+    def record_failure(self, error: Exception) -> Failure:
         """OpenAI's error for an exception, recorded."""
         exchange = self.exchange
         if isinstance(error, Rejected):

@@ -181,7 +181,7 @@ SHORTEST_SECRET = 8
 """Characters below which a key may be a word of a message."""
 
 
-def without(made: Failure, secrets: Iterable[str]) -> Failure:
+def hide_secrets(made: Failure, secrets: Iterable[str]) -> Failure:
     """An error that does not hold these keys, whatever they look like: relays repeat what they were sent."""
     error, message = made.body.error, made.body.error.message
     for secret in secrets:

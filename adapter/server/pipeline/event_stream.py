@@ -115,7 +115,7 @@ class FrameSink(Protocol):
     """Where frames go."""
 
     @property
-    def begun(self) -> bool:
+    def has_begun(self) -> bool:
         """Whether anything was written: from then on an error is an event."""
         ...
 
@@ -148,7 +148,7 @@ class EventStream:
         self._started = False
 
     @property
-    def begun(self) -> bool:
+    def has_begun(self) -> bool:
         """Whether anything was written: from then on an error is an event."""
         return self._started or bool(self._held)
 
@@ -161,17 +161,17 @@ class EventStream:
             self._held_size += len(data)
             if more and self._held_size <= MAX_HELD:
                 return
-            data = self._taken()
+            data = self._take_held()
         await self._writer.send_piece(data, self._head())
         self._writing_since = None
 
     async def flush(self) -> None:
         """Send what is held back."""
         if self._held:
-            await self._writer.send_piece(self._taken(), self._head())
+            await self._writer.send_piece(self._take_held(), self._head())
             self._writing_since = None
 
-    def _taken(self) -> bytes:
+    def _take_held(self) -> bytes:
         data = b"".join(self._held)
         self._held.clear()
         self._held_size = 0
@@ -292,6 +292,6 @@ async def relaying(
     except ClientGone:
         raise
     except Exception as error:
-        if not relay.sink.begun:
+        if not relay.sink.has_begun:
             raise
         await relay.write(await writer.fail(error), writer.take_issued())

@@ -7,7 +7,7 @@ import msgspec
 
 from adapter.server.limits.access import Access, Client
 from adapter.server.observe.exchange_log import Exchange
-from adapter.server.pipeline.errors import failure_of, without
+from adapter.server.pipeline.errors import failure_of, hide_secrets
 from adapter.settings import Catalogue
 from adapter.translate.core.errors import Failure
 from adapter.upstream.errors import UpstreamError
@@ -50,7 +50,7 @@ class Failures:
         """Make OpenAI's error for an exception."""
         own_key = client is not None and client.key is not None
         made = failure_of(error, request_id, own_key=own_key, upstream=self._label)
-        return without(made, self._access.secrets)
+        return hide_secrets(made, self._access.secrets)
 
     def record(self, error: Exception, exchange: Exchange, client: Client | None) -> Failure:
         """Make the same for an exchange, and record it there."""

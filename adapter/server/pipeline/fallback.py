@@ -142,7 +142,7 @@ class FallbackPlans(Generic[P]):
 
     async def after(self, error: UpstreamError, until: float) -> None:
         """Go on to the next plan. Raises the first failure if there is none, or no time for it."""
-        failed = _failed(error)
+        failed = _failure_of(error)
         first = self._first_failure = self._first_failure or failed
         if failed.is_unreachable:
             self._unreachable.append(self.place)
@@ -187,7 +187,7 @@ class Plans(FallbackPlans[Plan]):
     __slots__ = ()
 
 
-def _failed(error: UpstreamError) -> Failed:
+def _failure_of(error: UpstreamError) -> Failed:
     connecting = isinstance(error, UpstreamTimeout) and error.phase == "connect"
     is_unreachable = connecting or (type(error) is UpstreamUnavailable and error.again)
     return Failed(error, _is_worth_another(error), is_unreachable)

@@ -28,7 +28,7 @@ async def serve(endpoint: Endpoint, call: Call, max_body: int) -> None:
     except Exception as error:  # noqa: BLE001 - the border: everything becomes an OpenAI error, bugs are logged whole
         if isinstance(error, (HTTPException, NotServed)):
             error = naming_place(error, call.scope["method"], loggable_path(call.scope))
-        failure = call.failed(error)
+        failure = call.record_failure(error)
         try:
             await _outlast_client(call, error)
         except ClientGone:

@@ -105,8 +105,8 @@ async def turn_of(
     return Turn(view.knowing(plans.plan.notes), past, plans, stamp, client, kept, work)
 
 
-class Told(NamedTuple):
-    """To whom an answer is told, and what is recorded of it."""
+class Recipient(NamedTuple):
+    """Who gets an answer, and what is recorded of it."""
 
     scope: Scope
     exchange: Exchange
@@ -154,7 +154,7 @@ class ResponseEventWriter:
         self,
         service: Service,
         turn: Turn,
-        told: Told,
+        recipient: Recipient,
         frame: Callable[[Event], bytes] = named_event,
         last: tuple[bytes, ...] = (DONE,),
         *,
@@ -163,22 +163,22 @@ class ResponseEventWriter:
         self.machine = ResponseStream(turn.stamp, turn.view, clock=time.time)
         self.take_issued = self.machine.take_issued
         self.ended = False
-        self.exchange = told.exchange
+        self.exchange = recipient.exchange
         self._service = service
         self._turn = turn
-        self._told = told
+        self._recipient = recipient
         self._frame = frame
         self._last = last
         self._has_error_event = has_error_event
 
     def begin(self, plan: Plan) -> None:
-        """See `Writer`."""
+        """Take the plan whose answer comes, and its notes."""
         self.machine.begin(plan.context, plan.model)
         self.exchange.reply_notes = self.machine.notes
 
     @property
     def finished(self) -> bool:
-        """See `Writer`."""
+        """Whether the response has ended, so that what goes wrong from now on changes nothing."""
         return self.machine.finished
 
     def start(self) -> list[bytes]:
@@ -186,22 +186,22 @@ class ResponseEventWriter:
         return list(map(self._frame, self.machine.start()))
 
     def feed(self, reply: Reply) -> list[bytes]:
-        """See `Writer`."""
+        """Make the events of the Responses API for one event of Gemini."""
         self.exchange.record_reply(reply.response)
         if reply.continued:
-            self.machine.went_on()
+            self.machine.note_continuation()
         return list(map(self._frame, self.machine.feed(reply.response, reply.unknown)))
 
     async def keep(self, issued: list[Issued]) -> None:
-        """See `Writer`."""
+        """Store the signatures that the next request needs."""
         await self._service.keep(issued, self._turn.client)
 
     async def close(self) -> list[bytes]:
-        """See `Writer`."""
+        """Make the last events, once the response is stored."""
         return await self._end(self.machine.close())
 
     async def fail(self, error: Exception) -> list[bytes]:
-        """See `Writer`."""
+        """Make the last events of a response that failed, and store it so."""
         failure = self._service.failures.record(error, self.exchange, self._turn.client)
         return await self._end(self.machine.fail(failure.body, has_error_event=self._has_error_event))
 
@@ -216,10 +216,10 @@ class ResponseEventWriter:
         last = getattr(events[-1], "response", None)
         if isinstance(last, Response):
             last.store = self.machine.response.store
-            if notes.wants_all(self._told.scope):
+            if notes.wants_all(self._recipient.scope):
                 last.extra_content = notes.with_ledger(last.extra_content, self.exchange.ledger)
         return [*map(self._frame, events), *self._last]
 
     def heartbeat(self) -> bytes:
-        """See `Writer`. No event says nothing, and clients stop at one that they do not know."""
+        """Send nothing: no event says nothing, and clients stop at one that they do not know."""
         return COMMENT

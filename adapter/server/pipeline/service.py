@@ -166,7 +166,7 @@ class Service:
 
     async def read(self, body: bytes, type_: type[T], work: Work) -> tuple[T, dict[str, msgspec.Raw]]:
         """A request's body and its unknown fields; `work` is that of the body. Raises `Malformed`."""
-        return await work.run(decoded, body, type_, self.limits, work is self._at_once)
+        return await work.run(decode_body, body, type_, self.limits, work is self._at_once)
 
     async def aclose(self) -> None:
         """Close what the service itself has opened."""
@@ -187,7 +187,7 @@ class Service:
         await self.store.put(issued, client.id)
 
 
-def decoded(body: bytes, type_: type[T], limits: Limits, has_few: bool = False) -> tuple[T, dict[str, msgspec.Raw]]:
+def decode_body(body: bytes, type_: type[T], limits: Limits, has_few: bool = False) -> tuple[T, dict[str, msgspec.Raw]]:
     """A request's body and its unknown fields. Raises `Malformed`. `has_few`: see `reader.read`."""
     try:
         return read(body, type_, limits, has_few=has_few)

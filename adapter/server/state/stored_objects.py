@@ -83,7 +83,7 @@ class Past(NamedTuple):
     def own(self, response_id: str) -> list[msgspec.Raw]:
         """The request's own items, as they are stored: those without an id get one that names the response."""
         owner = response_id.partition("_")[2]
-        return _encoded(input_items(msgspec.structs.replace(self.request, input=self.given), owner))
+        return _encode_items(input_items(msgspec.structs.replace(self.request, input=self.given), owner))
 
     def path(self, path: str) -> str:
         """The client's path for one of the whole request."""
@@ -146,7 +146,7 @@ class Recall:
             raise LimitExceeded.of("items", most, "items", "request", source or "input")
         if not items and not isinstance(request.input, list):
             return Past(request, 0, source, given, history, held)
-        typed = await self._histories.work(held.size).run(_typed, items)
+        typed = await self._histories.work(held.size).run(_read_items, items)
         indexes, found = without_repeats(typed, given)
         new = [given[index] for index in indexes]
         request = msgspec.structs.replace(request, input=[*typed, *new])
@@ -191,9 +191,9 @@ class Recall:
         """The request's own items, what they refer to in place of references. Raises `NotStored`."""
         if isinstance(request.input, str):
             return [InputItem(type="message", role="user", content=request.input)]
-        return await self.resolved(request.input or [], client, held, "input")
+        return await self.resolve_references(request.input or [], client, held, "input")
 
-    async def resolved(
+    async def resolve_references(
         self, given: Sequence[InputItem], client: str, held: HeldBytes, field: str = "items"
     ) -> list[InputItem]:
         """Items, what they refer to in place of references. Raises `NotStored` for what is not there."""
@@ -221,7 +221,7 @@ class Recall:
         records = await self._records(responses, client)
         items = [item for record in records.values() for item in _all_items(record) if id_of(item) in ids]
         items += map(msgspec.Raw, (await self._documents.get(keys, client)).values())
-        return {str(item.id): item for item in _typed(items)}
+        return {str(item.id): item for item in _read_items(items)}
 
     async def find(self, response_id: str, client: str) -> StoredResponse | None:
         """A stored response, if there is one."""
@@ -377,9 +377,9 @@ class State(Recall):
     ) -> tuple[list[Document], list[msgspec.Raw]]:
         """What is stored of a conversation's new items, and the items as they are stored. Raises `NotStored`."""
         held = HeldBytes(self._histories.budget)
-        free, _taken = with_free_ids(await self.resolved(items, client, held), taken)
+        free, _taken = with_free_ids(await self.resolve_references(items, client, held), taken)
         owner = f"{conversation_id.partition('_')[2]}v{secrets.token_hex(4)}"
-        stored = _encoded(input_items(ResponsesRequest(model="", input=free), owner))
+        stored = _encode_items(input_items(ResponsesRequest(model="", input=free), owner))
         documents = [_conversation_item(conversation_id, item) for item in stored]
         own = [(item.id, encode(item)) for item in free if item.id]
         if entries := await self._entries(own, conversation_id, client):
@@ -445,7 +445,7 @@ def _all_items(record: StoredResponse) -> list[msgspec.Raw]:
     return [*record.input, *answer_of(record).output]
 
 
-def _typed(items: Sequence[msgspec.Raw]) -> list[InputItem]:
+def _read_items(items: Sequence[msgspec.Raw]) -> list[InputItem]:
     """Stored items; damaged ones, which have no id, among others, are left out."""
     try:
         read = read_items(items, InputItem, "input")[0]
@@ -455,7 +455,7 @@ def _typed(items: Sequence[msgspec.Raw]) -> list[InputItem]:
     return [item for item in read if item.id]
 
 
-def _encoded(items: Sequence[Item]) -> list[msgspec.Raw]:
+def _encode_items(items: Sequence[Item]) -> list[msgspec.Raw]:
     return [msgspec.Raw(encode(item)) for item in items]
 
 

@@ -61,14 +61,14 @@ class ChoiceState:
             if self._open != kind:
                 self._join()
                 self._open = kind
-            self.more(part.text or "")
+            self.append_text(part.text or "")
             if part.thought_signature:
                 self._join(part.thought_signature)
         elif kind != "empty" or part.thought_signature or not is_plain(part):
             self._join()
             self._parts.append(part)
 
-    def more(self, text: str) -> None:
+    def append_text(self, text: str) -> None:
         """Remember more of the text that is open."""
         self._pieces.append(text)
         if len(self._pieces) > MAX_PIECES:

@@ -58,7 +58,7 @@ def from_gemini(
         ledger.notes += reply.unknown_notes(unknown)
     ledger.notes += reply.unknown_usage(response.usage_metadata)
     if (reason := reply.blocked(response)) is not None:
-        choices = [_refused(reason, response, context)]
+        choices = [_refusal_choice(reason, response, context)]
         ledger.notes.append(
             Note("promptFeedback.blockReason", Fate.APPROXIMATED, "block-as-refusal", f"{reason}: a refusal")
         )
@@ -96,7 +96,7 @@ def _calls(
     return [(response, unknown)]
 
 
-def _refused(reason: str, response: GenerateContentResponse, context: Context) -> Choice:
+def _refusal_choice(reason: str, response: GenerateContentResponse, context: Context) -> Choice:
     text = response.prompt_feedback.block_reason_message if response.prompt_feedback else None
     if context.options.blocked_prompt == "error":
         raise reply.policy_error(reason, text)
@@ -220,7 +220,7 @@ class _Sorted:
     def _sort_calls(self, whole: list[WholeCall], number: int) -> None:
         choice, context, stamp = self._place
         for part, call in whole:
-            text = reply.unwrapped(part, call, context)
+            text = reply.unwrap_json_call(part, call, context)
             if text is not None:
                 self._sort(text, number)
                 continue

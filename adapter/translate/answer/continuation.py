@@ -94,7 +94,7 @@ class Continuation:
         self._used = response.usage_metadata or self._used
         if not self.continued and not stopped:
             return response
-        told = msgspec.structs.replace(response, candidates=[self._told(one) for one in answered(response)])
+        told = msgspec.structs.replace(response, candidates=[self._as_part(one) for one in answered(response)])
         if self.continued:
             told.response_id = told.create_time = told.prompt_feedback = None
             told.usage_metadata = self._usage() if response.usage_metadata is not None else None
@@ -119,7 +119,7 @@ class Continuation:
     def _usage(self) -> UsageMetadata | None:
         return total([self._used_before, self._used])
 
-    def _told(self, candidate: Candidate) -> Candidate:
+    def _as_part(self, candidate: Candidate) -> Candidate:
         """A candidate as part of the whole: its end taken off if the answer goes on, its citations counted anew."""
         told = msgspec.structs.replace(candidate)
         if candidate.finish_reason == UNFINISHED:
@@ -186,7 +186,7 @@ def notes(continued: bool) -> list[Note]:
     return [CONTINUED] if continued else []
 
 
-def joined(events: Sequence[GenerateContentResponse]) -> GenerateContentResponse:
+def join_answers(events: Sequence[GenerateContentResponse]) -> GenerateContentResponse:
     """The whole answers of all calls, as `hear` gave them, as one."""
     first, *others = events
     whole = msgspec.structs.replace(first)

@@ -58,7 +58,7 @@ _NONE_UNMAPPED = _UNMAPPED(UsageMetadata())
 
 def of_candidate(candidate: Candidate) -> dict[str, Any]:
     """What a candidate says beyond its content."""
-    extras = {name: compact(value) for name, value in _OF_CANDIDATES.sent(candidate)}
+    extras = {name: compact(value) for name, value in _OF_CANDIDATES.list_sent(candidate)}
     if candidate.finish_reason != UNFINISHED:
         extras.pop("continuation_token", None)
     if candidate.finish_reason not in (None, "STOP", "MAX_TOKENS"):
@@ -90,7 +90,7 @@ def of_response(response: GenerateContentResponse, unknown: Mapping[str, msgspec
         response_id=response.response_id,
     )
     if response != usual:
-        extras.update({name: compact(value) for name, value in _OF_RESPONSES.sent(response)})
+        extras.update({name: compact(value) for name, value in _OF_RESPONSES.list_sent(response)})
     if says_more(response.usage_metadata):
         extras["usage_metadata"] = response.usage_metadata
     if passed_on := {path: compact(value) for path, value in unknown.items() if value is not REPLACED}:
@@ -127,10 +127,10 @@ def adds_up(usage: UsageMetadata) -> bool:
 def gather(whole: S, event: S, fields: Fields, below: str) -> list[Note]:
     """Take an event's fields over into what a stream has said so far; notes on values that had to give way."""
     notes: list[Note] = []
-    for name, value in fields.sent(event):
+    for name, value in fields.list_sent(event):
         before = getattr(whole, name)
         if isinstance(before, msgspec.Raw) and isinstance(value, msgspec.Raw) and not absent(before):
-            value, given_way = _joined(before, value)
+            value, given_way = _join(before, value)
         else:
             given_way = not absent(before) and before != value
         if given_way and name not in RUNNING:
@@ -140,7 +140,7 @@ def gather(whole: S, event: S, fields: Fields, below: str) -> list[Note]:
     return notes
 
 
-def _joined(before: msgspec.Raw, value: msgspec.Raw) -> tuple[msgspec.Raw, bool]:
+def _join(before: msgspec.Raw, value: msgspec.Raw) -> tuple[msgspec.Raw, bool]:
     """Two values of a free-form field: objects by member, lists of citations by element, else the later one."""
     if before == value:
         return value, False

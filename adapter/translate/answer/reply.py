@@ -108,7 +108,7 @@ def call_id(stamp: Stamp, choice: int, number: int) -> str:
     return "call_" + base64.urlsafe_b64encode(digest).decode()
 
 
-def unwrapped(part: Part, call: FunctionCall, context: Context) -> Part | None:
+def unwrap_json_call(part: Part, call: FunctionCall, context: Context) -> Part | None:
     """The text for which a call stands, where a model cannot do JSON mode beside functions."""
     if not needs_json_tool(context) or call.name != json_tool_name(context):
         return None

@@ -81,7 +81,7 @@ class ChatStream:
         wanted = self.context.request.n or 1
         return len(self._choices) >= wanted and all(choice.finished for choice in self._choices.values())
 
-    def went_on(self) -> None:
+    def note_continuation(self) -> None:
         """A further call of Gemini goes on with the answer, see `continuation`."""
         self._note(continuation.notes(True))
 
@@ -99,7 +99,7 @@ class ChatStream:
         self, response: GenerateContentResponse, unknown: Mapping[str, msgspec.Raw] = {}
     ) -> list[ChatCompletionChunk]:
         """The chunks for one event of Gemini's stream."""
-        if not unknown and (text := self.more(response)) is not None:
+        if not unknown and (text := self.plain_text(response)) is not None:
             return [self.text_chunk(text)]
         said, fields = self._beside(response)
         self._remember(response, said)
@@ -113,10 +113,10 @@ class ChatStream:
                 chunks += self._start(index)
             self._candidate(self._choices[index], candidate, chunks)
         if not self.context.options.leaked_thoughts and not self._is_json:
-            self._texts.learn(response)
+            self._texts.remember(response)
         return chunks
 
-    def more(self, response: GenerateContentResponse) -> str | None:
+    def plain_text(self, response: GenerateContentResponse) -> str | None:
         """The text of an event that only brings more of what the one before did; it needs no `feed`.
 
         Until the next event that needs one, the chunks of such texts differ by nothing else.
@@ -127,7 +127,7 @@ class ChatStream:
         text = self._texts.text(response)
         if text is not None:
             self._said.usage_metadata = usage or self._said.usage_metadata
-            self._choices[0].more(text)
+            self._choices[0].append_text(text)
         return text
 
     def text_chunk(self, text: str) -> ChatCompletionChunk:
@@ -231,7 +231,11 @@ class ChatStream:
         """Add the chunks for one candidate of an event; most have content and nothing else."""
         content, logprobs = candidate.content, None
         told = (
-            self._leaking if self.context.options.leaked_thoughts else self._one_json if self._is_json else self._told
+            self._leaking
+            if self.context.options.leaked_thoughts
+            else self._one_json
+            if self._is_json
+            else self._deltas_of
         )
         deltas: list[Delta] = []
         if content is not None:
@@ -260,7 +264,7 @@ class ChatStream:
 
     def _leaking(self, part: Part, choice: ChoiceState) -> list[Delta]:
         """The deltas for one part, which may be a thought that does not say so."""
-        told = self._one_json if self._is_json else self._told
+        told = self._one_json if self._is_json else self._deltas_of
         deltas = [delta for one in choice.leaks.feed(part) for delta in told(one, choice)]
         if choice.leaks.found:
             self._note([leaked.NOTE], choice)
@@ -268,18 +272,18 @@ class ChatStream:
 
     def _held_back(self, choice: ChoiceState) -> list[Delta]:
         """The deltas for a text that could still have become a thought."""
-        told = self._one_json if self._is_json else self._told
+        told = self._one_json if self._is_json else self._deltas_of
         return [delta for one in choice.leaks.close() for delta in told(one, choice)]
 
     def _one_json(self, part: Part, choice: ChoiceState) -> list[Delta]:
         """The deltas for one part where a function stands for JSON mode: texts wait for it."""
         choice.json = choice.json or JsonAnswer(self.context)
-        deltas = [delta for _, one in choice.json.feed(0, part) for delta in self._told(one, choice)]
+        deltas = [delta for _, one in choice.json.feed(0, part) for delta in self._deltas_of(one, choice)]
         if choice.json.has_lost:
             self._note([json_answer.NOTE], choice)
         return deltas
 
-    def _told(self, part: Part, choice: ChoiceState) -> list[Delta]:
+    def _deltas_of(self, part: Part, choice: ChoiceState) -> list[Delta]:
         """The deltas for one part; what has no place in one is kept for the end."""
         if part.function_call is not None:
             return self._calls(choice.assembly.feed(part, part.function_call), choice)
@@ -319,9 +323,9 @@ class ChatStream:
         """
         deltas: list[Delta] = []
         for part, call in whole:
-            text = reply.unwrapped(part, call, self.context)
+            text = reply.unwrap_json_call(part, call, self.context)
             if text is not None:
-                deltas += self._told(text, choice)
+                deltas += self._deltas_of(text, choice)
                 continue
             choice.keep(part, "call")
             if call.name in choice.run_by_gemini:
@@ -364,7 +368,7 @@ class ChatStream:
         """The last chunks of one choice."""
         deltas = self._held_back(choice)
         if choice.json is not None:
-            deltas += [delta for _, part in choice.json.close() for delta in self._told(part, choice)]
+            deltas += [delta for _, part in choice.json.close() for delta in self._deltas_of(part, choice)]
         deltas += self._calls(choice.assembly.close(), choice)
         deltas += [delta for part, call in choice.held for delta in self._call(part, call, choice)]
         reply.check_finish(choice.said, choice.said_something())

@@ -30,7 +30,7 @@ class TextEvents:
         before.usage_metadata = response.usage_metadata
         return part.text if response == before else None
 
-    def learn(self, response: GenerateContentResponse) -> None:
+    def remember(self, response: GenerateContentResponse) -> None:
         """An event was told. What comes next is compared with it if it, too, is one piece of text of one choice."""
         self._before = None
         part = _only_part(response)

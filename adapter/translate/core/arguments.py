@@ -13,7 +13,7 @@ import msgspec
 import orjson
 
 from adapter.wire.base import MAX_NESTING, encode, too_deep
-from adapter.wire.surrogates import repaired
+from adapter.wire.surrogates import repair
 
 RAW = "_raw"
 """The key under which arguments that are no object are sent."""
@@ -90,7 +90,7 @@ def read_arguments(text: str) -> Arguments:
     value = _loaded(text)
     if isinstance(value, dict):
         return Arguments(text, value)
-    mended, changed = repaired(text.encode("utf-8", "replace"))
+    mended, changed = repair(text.encode("utf-8", "replace"))
     if changed and isinstance(whole := _loaded(mended.decode()), dict):
         return Arguments(mended.decode(), whole, "character-replaced", "half of a character became U+FFFD")
     return _within(value) or _first_object(text) or _raw(text)

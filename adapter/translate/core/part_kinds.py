@@ -23,7 +23,7 @@ def kind_of(part: Part) -> PartKind:
     if part.inline_data is not None and not part.thought:
         family = (part.inline_data.mime_type or "").partition("/")[0]
         return _FAMILIES.get(family, "opaque")
-    return "opaque" if _DATA.sent(part) else "empty"
+    return "opaque" if _DATA.list_sent(part) else "empty"
 
 
 def single_parts(part: Part) -> tuple[Part, ...]:
@@ -33,7 +33,7 @@ def single_parts(part: Part) -> tuple[Part, ...]:
     """
     if (part.text is None) + (part.function_call is None) == 1 and _BESIDE(part) == _NOTHING_BESIDE:
         return (part,)
-    names = [name for name, value in _HELD.sent(part) if value != ""]
+    names = [name for name, value in _HELD.list_sent(part) if value != ""]
     if len(names) < 2:
         return (part,)
     ones = [Part(thought=part.thought, **{name: getattr(part, name)}) for name in names]

@@ -50,7 +50,7 @@ class Fields:
         places = [slice(start, start + _GROUP) for start in range(len(self._required), len(names), _GROUP)]
         self._groups = [(place, names[place], nothing[place]) for place in places]
 
-    def sent(self, message: msgspec.Struct) -> list[tuple[str, Any]]:
+    def list_sent(self, message: msgspec.Struct) -> list[tuple[str, Any]]:
         """Those that were sent, with their values."""
         values = self._values(message)
         found: list[tuple[str, Any]] = list(zip(self._required, values, strict=False))
@@ -105,7 +105,7 @@ def apply(rules: Rules, context: Context) -> tuple[GenerateContentRequest, list[
     body = GenerateContentRequest()
     notes: list[Note] = []
     contributions: list[Contribution] = []
-    for field, value in rules.fields.sent(context.request):
+    for field, value in rules.fields.list_sent(context.request):
         try:
             outcome = rules[field](value, context)
         except Rejected as rejection:
@@ -172,9 +172,9 @@ def _sum(
             code = "field-overruled" if fate is Fate.DROPPED else "fields-contradict"
             notes.append(Note(loser, fate, code, f"{winner} asks for another {_dotted(conflict.path)}"))
             if loser == new.field:
-                fragment = without(fragment, conflict.path)
+                fragment = remove_field(fragment, conflict.path)
             else:
-                body = without(body, conflict.path)
+                body = remove_field(body, conflict.path)
         else:
             contributions.append(Contribution(new.field, fragment))
             return total
@@ -191,7 +191,7 @@ def _loser(owner: str, newcomer: str) -> tuple[str, Fate]:
 def add(target: S, fragment: S, path: tuple[str, ...] = ()) -> S:
     """A new message with both contents; neither argument is changed (fragments may be cached). Raises `Conflict`."""
     total = replace(target)
-    for name, value in all_fields(type(fragment)).sent(fragment):
+    for name, value in all_fields(type(fragment)).list_sent(fragment):
         before = getattr(total, name)
         if absent(before):
             setattr(total, name, value)
@@ -204,10 +204,10 @@ def add(target: S, fragment: S, path: tuple[str, ...] = ()) -> S:
     return total
 
 
-def without(message: S, path: tuple[str, ...]) -> S:
+def remove_field(message: S, path: tuple[str, ...]) -> S:
     """A copy of the message without the field at an attribute path."""
     name, *rest = path
-    inner = without(getattr(message, name), tuple(rest)) if rest else None
+    inner = remove_field(getattr(message, name), tuple(rest)) if rest else None
     result = replace(message)
     setattr(result, name, inner)
     return result
@@ -255,4 +255,4 @@ def restrict(fragment: S, allowed: frozenset[str] | None, path: tuple[str, ...] 
 
 
 def _has_any(message: msgspec.Struct) -> bool:
-    return bool(all_fields(type(message)).sent(message))
+    return bool(all_fields(type(message)).list_sent(message))

@@ -62,7 +62,7 @@ def _rebuilt(
     message, index = known.message, known.index
     parts = parts_of(message, index, turns)
     if message.refusal or message.audio:
-        parts += _refusal(message, index, turns) + _spoken(message, index, turns)
+        parts += _refusal(message, index, turns) + _transcript_parts(message, index, turns)
     if parts and not calls:
         _sign_text(parts, message, index, known.whole, turns)
     parts += [_signed_image(part, number, known, turns) for part, number in images]
@@ -82,7 +82,7 @@ def _replayed(
     record = _record_with_parts(known, turns)
     if record is None and (extra is None or not present(extra.parts)):
         return None
-    own = _decoded(extra.parts) if extra is not None and present(extra.parts) else None
+    own = _decode_parts(extra.parts) if extra is not None and present(extra.parts) else None
     stored = _stored_parts(record, known.message) if record is not None else None
     path = f"[{known.index}]"
     if record is not None and own is None and has_hidden(stored or ()) and not _is_proven(record, known.message):
@@ -126,7 +126,7 @@ def _record_with_parts(known: KnownAnswer, turns: Turns) -> Found | None:
 
 def _stored_parts(record: Found, message: Message) -> list[Part] | None:
     """The parts of a stored answer; None where the client carries another signature with the text than it has."""
-    stored, signature = _decoded(record.record.parts), signatures.carried_by_text(message)
+    stored, signature = _decode_parts(record.record.parts), signatures.carried_by_text(message)
     if signature is not None and not any(part.thought_signature == signature for part in stored or ()):
         return None
     return stored
@@ -151,7 +151,7 @@ def _with_signatures(
 ) -> tuple[list[Part], list[Call]]:
     turns.unsigned = True
     if any(part.thought_signature for part in parts):
-        turns.signed(path, source)
+        turns.note_signature(path, source)
     return parts, calls
 
 
@@ -164,14 +164,14 @@ def _without_signatures(parts: list[Part], calls: list[Call], path: str, turns: 
     return parts, calls
 
 
-def _decoded(raw: msgspec.Raw) -> list[Part] | None:
+def _decode_parts(raw: msgspec.Raw) -> list[Part] | None:
     try:
         return decode(raw, list[Part])[0]
     except msgspec.ValidationError:
         return None
 
 
-def _spoken(message: Message, index: int, turns: Turns) -> list[Part]:
+def _transcript_parts(message: Message, index: int, turns: Turns) -> list[Part]:
     """Audio of an earlier answer: Gemini takes its words."""
     if message.audio is None or message.content:
         return []
@@ -203,7 +203,7 @@ def _valid(sent: str | None, found: Found | None, path: str, turns: Turns) -> st
     """The signature to send: the client's own or the store's, if it was issued here and to this very part."""
     if found is None:
         if sent:
-            turns.signed(path, SignatureSource.CLIENT)
+            turns.note_signature(path, SignatureSource.CLIENT)
         return sent or None
     value = sent or found.record.value
     if not value:
@@ -218,7 +218,7 @@ def _valid(sent: str | None, found: Found | None, path: str, turns: Turns) -> st
         else:
             turns.note(path, Fate.DROPPED, "signature-edited", _EDITED)
         return None
-    turns.signed(path, SignatureSource.CLIENT if sent else found.source)
+    turns.note_signature(path, SignatureSource.CLIENT if sent else found.source)
     return value
 
 
@@ -315,7 +315,7 @@ def arguments_of(text: str, path: str, turns: Turns) -> msgspec.Raw:
 
 def _call_part(call: Call, known: KnownAnswer, number: int, turns: Turns) -> Part:
     """A function call part with the signature it came with."""
-    sent = signatures.carried(known.calls[number], known.details)
+    sent = signatures.carried_by_call(known.calls[number], known.details)
     value = _valid(sent, known.found[number], call.path, turns)
     if value is None:
         turns.unsigned = True

@@ -57,7 +57,7 @@ def parts_of(content: list[ContentPart], path: str, context: Context, notes: lis
         parts, inner = convert(part, at, context)
         result.extend(parts)
         notes.extend(inner)
-        notes.extend(_carried(part, at))
+        notes.extend(_cache_hints(part, at))
         notes.extend(PARTS.notes(part, at))
         if part.detail not in (None, "auto") and part.type in _FILES:
             notes.append(lost(f"{at}.detail", "image-detail-ignored", "Gemini takes no resolution for a file"))
@@ -70,7 +70,7 @@ def sources_of(content: list[ContentPart], path: str, context: Context) -> list[
     return [f"{path}[{index}]" for index, count in enumerate(made) for _ in range(count)]
 
 
-def _carried(part: ContentPart, path: str) -> list[Note]:
+def _cache_hints(part: ContentPart, path: str) -> list[Note]:
     """What any content part may hold beside its content."""
     reason = "Gemini finds reusable prefixes itself (implicit caching)"
     return [lost(f"{path}.{name}", "cache-hint-ignored", reason) for name in _CACHING if present(getattr(part, name))]

@@ -219,7 +219,7 @@ def _collect(tools: list[Tool], dialect: Literal["json", "openapi"], own: Mappin
         raise Rejected("tools", "limit-exceeded", f"Gemini takes at most {MAX_TOOLS} tools")
     for index, tool in enumerate(tools):
         box.notes.extend(_caching(tool, f"[{index}]"))
-        if native := _merged(own.get(index), _native(tool)):
+        if native := _merge(own.get(index), _native(tool)):
             box.built_in.append(native)
             box.notes.extend(_native_losses(tool, f"[{index}]"))
             kind = tool.type if tool.type in _BUILT_IN else "own"
@@ -267,7 +267,7 @@ def _native(tool: Tool) -> GeminiTool | None:
     return native
 
 
-def _merged(first: GeminiTool | None, second: GeminiTool | None) -> GeminiTool | None:
+def _merge(first: GeminiTool | None, second: GeminiTool | None) -> GeminiTool | None:
     """One tool with the fields of both spellings."""
     return add(first, second) if first is not None and second is not None else first or second
 
@@ -529,7 +529,7 @@ def _choice(value: str | ToolChoice, context: Context) -> Outcome:
     unknown = [name for name in names or () if name not in box.declared]
     if unknown:
         return rejected("unknown-value", f"{unknown[0]!r} is not among the tools")
-    return _chosen(value, names, box, context)
+    return _choose(value, names, box, context)
 
 
 _SPELLINGS = ("tool", "any", "auto", "none")
@@ -543,7 +543,7 @@ def _spelled(value: ToolChoice) -> str | ToolChoice:
     return ToolChoice(type="function", name=value.name) if value.type == "tool" else value.type
 
 
-def _chosen(value: str | ToolChoice, names: list[str] | None, box: Toolbox, context: Context) -> Outcome:
+def _choose(value: str | ToolChoice, names: list[str] | None, box: Toolbox, context: Context) -> Outcome:
     mode = _mode(value)
     if names == []:
         # Gemini reads an empty list of allowed functions as none at all: every function would be allowed.

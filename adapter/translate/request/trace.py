@@ -20,7 +20,7 @@ class TracedTurns(Turns):
         self.paths: dict[int, str] = {}
 
     def trace(self, place: int | str, parts: list[Part]) -> None:
-        """See `Turns`."""
+        """Remember which of the client's paths these parts came from."""
         if isinstance(place, int):
             content = self.context.request.messages[place].content
             if isinstance(content, list):

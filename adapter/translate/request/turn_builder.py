@@ -55,7 +55,7 @@ class Turns:
         """Write a note; paths start below `messages`."""
         self.notes.append(Note(path, fate, code, reason))
 
-    def signed(self, path: str, source: SignatureSource) -> None:
+    def note_signature(self, path: str, source: SignatureSource) -> None:
         """Tell where a part's thought signature came from."""
         self.notes.append(Note(path, Fate.EXACT, reason=SENT_BACK, signature=source))
 

@@ -339,7 +339,7 @@ def to_chat(request: ResponsesRequest, unknown: Mapping[str, msgspec.Raw] = {}) 
         notes=notes,
         paths=paths,
         names=box.names,
-        carried=conversation.carried(),
+        carried=conversation.take_carried(),
     )
 
 
@@ -359,10 +359,10 @@ def input_items(request: ResponsesRequest, owner: str = "") -> list[dict[str, An
     given = request.input
     if isinstance(given, str):
         given = [InputItem(type="message", role="user", content=given)]
-    return [_stored(item, f"{owner}{index:04x}") for index, item in enumerate(given or ())]
+    return [_as_stored(item, f"{owner}{index:04x}") for index, item in enumerate(given or ())]
 
 
-def _stored(item: InputItem, place: str) -> dict[str, Any]:
+def _as_stored(item: InputItem, place: str) -> dict[str, Any]:
     try:
         stored: dict[str, Any] = orjson.loads(encode(item))
     except orjson.JSONDecodeError as error:

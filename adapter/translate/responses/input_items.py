@@ -74,7 +74,7 @@ class Conversation:
         self.paths[at] = path
         return at
 
-    def carried(self) -> Carried:
+    def take_carried(self) -> Carried:
         """What the items say of the messages beside these."""
         return Carried(records=self.records, answers=self._answers, items=self._items)
 
@@ -97,7 +97,7 @@ class Conversation:
             self._items.setdefault(len(self.messages) - 1, []).append(item_id)
         return self._open, f"messages[{len(self.messages) - 1}]"
 
-    def spoken(self, said: str | list[ContentPart], path: str, item_id: str | None = None) -> None:
+    def add_answer(self, said: str | list[ContentPart], path: str, item_id: str | None = None) -> None:
         """Add what the model said."""
         message, at = self.model(path, item_id)
         content = message.content if isinstance(message.content, list) else []
@@ -233,7 +233,7 @@ def _message(item: InputItem, path: str, conversation: Conversation) -> None:
         at = conversation.say(Message(role=item.role, content=item.content), path)
         conversation.paths[f"{at}.content"] = f"{path}.content"
     else:
-        conversation.spoken(item.content or [], path, item.id)
+        conversation.add_answer(item.content or [], path, item.id)
 
 
 def _reasoning(item: InputItem, path: str, conversation: Conversation) -> None:

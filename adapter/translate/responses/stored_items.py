@@ -52,14 +52,14 @@ def check_items(items: list[InputItem], field: str = "items") -> None:
                 raise Rejected(note.path.replace("input", field, 1), note.code, note.reason) from None
 
 
-class Kept(NamedTuple):
+class NewItems(NamedTuple):
     """What is new among the items of a request: their indexes, and the notes on what is left out."""
 
     indexes: list[int]
     notes: list[Note]
 
 
-def without_repeats(history: Sequence[InputItem], given: Sequence[InputItem]) -> Kept:
+def without_repeats(history: Sequence[InputItem], given: Sequence[InputItem]) -> NewItems:
     """Leave out items that the history in front of them has already.
 
     Some clients send all results of calls so far in each round, and the messages before them
@@ -71,7 +71,7 @@ def without_repeats(history: Sequence[InputItem], given: Sequence[InputItem]) ->
     """
     repeated = _Repeats(history).among(given) if history and given else set()
     notes = [Note(f"input[{index}]", Fate.DROPPED, "item-repeated", _REPEATED) for index in sorted(repeated)]
-    return Kept([index for index in range(len(given)) if index not in repeated], notes)
+    return NewItems([index for index in range(len(given)) if index not in repeated], notes)
 
 
 class _Repeats:
@@ -102,10 +102,10 @@ class _Repeats:
         before = [index for index in range(max(last, self._answer)) if type_of(given[index]) == "message"]
         if not before:
             return found
-        said = [_spoken(item) for item in self._history if type_of(item) == "message"]
+        said = [_said_by(item) for item in self._history if type_of(item) == "message"]
         asked = [one for one in said if one[0] == "user"][-1:]
         known = frozenset(said), frozenset(asked)
-        return found.union(index for index in before if _spoken(given[index]) in known[index > last])
+        return found.union(index for index in before if _said_by(given[index]) in known[index > last])
 
     def _has(self, item: InputItem, index: int) -> bool:
         if (same := self._by_id.get(item.id or "")) is not None and _is_same(same, item):
@@ -163,7 +163,7 @@ def _content(item: InputItem) -> list[bytes | str | None]:
     return [part.text if (part.type or _TEXTS[0]) in _TEXTS else encode(part) for part in item.content]
 
 
-def _spoken(item: InputItem) -> tuple[str | None, tuple[bytes | str | None, ...]]:
+def _said_by(item: InputItem) -> tuple[str | None, tuple[bytes | str | None, ...]]:
     return item.role, tuple(_content(item))
 
 

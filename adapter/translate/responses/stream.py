@@ -235,9 +235,9 @@ class ResponseStream:
             told += self._chunk(chunk)
         return told + self._end()
 
-    def went_on(self) -> None:
-        """See `ChatStream`."""
-        self._chat.went_on()
+    def note_continuation(self) -> None:
+        """Note that a further call of Gemini goes on with the answer."""
+        self._chat.note_continuation()
 
     def fail(self, body: ErrorBody, *, has_error_event: bool = True) -> list[Event]:
         """The events of a failure: the last ones of the stream.

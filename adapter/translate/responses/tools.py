@@ -338,12 +338,12 @@ def choice(value: str | ResponsesToolChoice, box: Toolset) -> str | ToolChoice:
     if isinstance(value, str):
         return value
     if value.type == "allowed_tools":
-        tools = [one for chosen in value.tools or () if (one := _named(chosen, box)) is not None]
+        tools = [one for chosen in value.tools or () if (one := _name_choice(chosen, box)) is not None]
         return ToolChoice(type="allowed_tools", allowed_tools=AllowedTools(mode=value.mode or "auto", tools=tools))
-    return _named(value, box) or "auto"
+    return _name_choice(value, box) or "auto"
 
 
-def _named(value: ChosenTool | ResponsesToolChoice, box: Toolset) -> ToolChoice | None:
+def _name_choice(value: ChosenTool | ResponsesToolChoice, box: Toolset) -> ToolChoice | None:
     """One tool; None where there is nothing to choose."""
     named = Named(chat_name(value.name, value.namespace)) if value.name else None
     if value.type == "function":

@@ -194,7 +194,7 @@ class _Document:
             return {"type": "object"}
         self.following.append(pointer)
         own = {key: value for key, value in target.items() if key not in BESIDE_REFERENCE or key not in siblings}
-        result = self.schema(self.merged([own, siblings], path), path, depth)
+        result = self.schema(self.merge([own, siblings], path), path, depth)
         self.following.pop()
         return result
 
@@ -220,7 +220,7 @@ class _Document:
         if len(parts) == 1 and not set(rest) - BESIDE_REFERENCE:
             own = {key: value for key, value in parts[0].items() if key not in rest}
             return self.flat({**own, **rest}, path, depth)
-        return self.merged([*(self._followed(part, path, depth) for part in parts), rest], path)
+        return self.merge([*(self._followed(part, path, depth) for part in parts), rest], path)
 
     def _followed(self, part: Schema, path: str, depth: int) -> Schema:
         """A part of an `allOf`, written out."""
@@ -240,9 +240,9 @@ class _Document:
                 f"{words(part['$ref'])} points to nothing in this schema",
             )
             return rest
-        return self.merged([self._followed(target, path, depth + 1), rest], path)
+        return self.merge([self._followed(target, path, depth + 1), rest], path)
 
-    def merged(self, parts: list[Schema], path: str) -> Schema:
+    def merge(self, parts: list[Schema], path: str) -> Schema:
         """Several schemas that hold together, as one."""
         total: Schema = {}
         for part in parts:
@@ -269,4 +269,4 @@ class _Document:
         before = first.get(name, True)
         if not isinstance(before, dict) or not isinstance(second, dict):
             return second if before is True else before
-        return self.merged([before, second], pointers.join(pointers.join(path, "properties"), name))
+        return self.merge([before, second], pointers.join(pointers.join(path, "properties"), name))

@@ -118,7 +118,7 @@ class SchemaNode:
             at = pointers.join(at, piece)
         return self.document.schema(value, at, self.depth + 1)
 
-    def listed(self, keyword: str, value: Any) -> list[Schema] | None:
+    def read_schemas(self, keyword: str, value: Any) -> list[Schema] | None:
         """A list of schemas inside this one."""
         if isinstance(value, list) and value:
             adds_nothing = keyword in ("anyOf", "oneOf")
@@ -204,7 +204,7 @@ class SchemaNode:
         if not self.document.dialect.joins_branches and _only_require(value):
             self.say(keyword, value)
         else:
-            self._alternatives(self.listed(keyword, value))
+            self._alternatives(self.read_schemas(keyword, value))
 
     def _alternatives(self, branches: list[Schema] | None) -> None:
         """Branches, null among them where OpenAPI's `nullable` says so."""
@@ -245,12 +245,12 @@ class SchemaNode:
         """An array's members; a list is a tuple (drafts before 2020-12)."""
         if not isinstance(value, list):
             self.result["items"] = self.inner(value, "items")
-        elif items := self.listed("items", value):
+        elif items := self.read_schemas("items", value):
             self.result["prefixItems"] = items
 
     def prefix_items(self, value: Any) -> None:
         """A tuple."""
-        if items := self.listed("prefixItems", value):
+        if items := self.read_schemas("prefixItems", value):
             self.result["prefixItems"] = items
 
     def additional(self, value: Any) -> None:
@@ -311,7 +311,7 @@ class SchemaNode:
     def nullable(self, value: Any) -> None:
         """Read with the type; without one every value is allowed, null too."""
 
-    def elsewhere(self, value: Any) -> None:
+    def skip_definitions(self, value: Any) -> None:
         """Definitions below the root are written out where they are used."""
 
 

@@ -63,10 +63,10 @@ def _base(schema: dict[str, Any], base: str) -> str:
     identifier = schema.get("$id")
     if not isinstance(identifier, str) or identifier.startswith("#"):
         return base
-    return _joined(base, identifier).partition("#")[0]
+    return _resolve(base, identifier).partition("#")[0]
 
 
-def _joined(base: str, reference: str) -> str:
+def _resolve(base: str, reference: str) -> str:
     """The address that a reference names (RFC 3986, 5.2, as far as schemas use it)."""
     if reference.startswith("#"):
         return base + reference
@@ -98,7 +98,7 @@ def _pointer(root: dict[str, Any], place: _Place, addresses: dict[str, str]) -> 
     reference: str = place.schema["$ref"]
     if target(root, reference) is not None and not place.base:
         return reference
-    document, _, fragment = _joined(place.base, reference).partition("#")
+    document, _, fragment = _resolve(place.base, reference).partition("#")
     start = addresses.get(document)
     if start is None:
         return reference

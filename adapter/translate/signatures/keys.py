@@ -57,7 +57,7 @@ def _legacy_digest(kind: str, *pieces: str) -> str:
     return f"{kind}:{hashed.hexdigest()}"
 
 
-def carried(call: ToolCall, details: Mapping[str, str]) -> str | None:
+def carried_by_call(call: ToolCall, details: Mapping[str, str]) -> str | None:
     """The signature that the client itself sent with a call, in any known carrier; best first.
 
     `details` are those of its message.

@@ -39,7 +39,7 @@ def test_frames_are_the_chunks_of_the_stream_machine(events, leaking):
         body = {**answer(part, finish=None), **side, **({"usageMetadata": usage} if usage else {})}
         response, unknown = read(body)
         if continued:
-            machine.went_on()
+            machine.note_continuation()
         chunks = machine.feed(response, unknown)
         assert answered.feed(Reply(response, unknown, continued=continued)) == [event(chunk) for chunk in chunks]
     assert answered.machine.notes == machine.notes

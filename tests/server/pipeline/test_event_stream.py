@@ -77,7 +77,7 @@ async def test_events_that_came_together_leave_together():
     stream = EventStream(client, USUAL)
     await stream.write(b"one", more=True)
     assert client.messages == []
-    assert stream.begun
+    assert stream.has_begun
     await stream.write(b"two")
     await stream.flush()
     assert [message.get("body") for message in client.messages] == [None, b"onetwo"]

@@ -50,7 +50,7 @@ NEW = {
 @pytest.mark.parametrize("new", NEW.values(), ids=NEW)
 def test_an_event_that_says_something_new_is_looked_at_whole(new):
     texts = TextEvents()
-    texts.learn(read(TEXT)[0])
+    texts.remember(read(TEXT)[0])
     assert texts.text(read(TEXT)[0]) == "more"
     assert texts.text(read(new)[0]) is None
     assert texts.text(read(TEXT)[0]) == "more"
@@ -58,7 +58,7 @@ def test_an_event_that_says_something_new_is_looked_at_whole(new):
 
 def test_the_usage_of_every_event_may_be_another():
     texts = TextEvents()
-    texts.learn(read(TEXT)[0])
+    texts.remember(read(TEXT)[0])
     assert texts.text(read(event(usageMetadata={"totalTokenCount": 5}))[0]) == "more"
     assert texts.text(read(TEXT)[0]) == "more"
 
@@ -66,9 +66,9 @@ def test_the_usage_of_every_event_may_be_another():
 def test_thoughts_go_on_as_thoughts():
     texts = TextEvents()
     thought = read(NEW["a thought"])[0]
-    texts.learn(thought)
+    texts.remember(thought)
     assert (texts.text(thought), texts.thoughts) == ("more", True)
-    texts.learn(read(TEXT)[0])
+    texts.remember(read(TEXT)[0])
     assert (texts.text(thought), texts.thoughts) == (None, False)
 
 

@@ -6,7 +6,7 @@ import pytest
 from adapter.translate.core.capabilities import ModelCapabilities
 from adapter.translate.core.context import Context, Options
 from adapter.translate.core.notes import Fate, Note, Rejected, exact
-from adapter.translate.core.rules import Rules, add, apply, camel, restrict, without
+from adapter.translate.core.rules import Rules, add, apply, camel, remove_field, restrict
 from adapter.wire.gemini.content import Content, Part
 from adapter.wire.gemini.generate import GenerateContentRequest, GenerationConfig
 from adapter.wire.openai.chat_request import ChatCompletionRequest
@@ -70,7 +70,7 @@ def test_lists_are_one_after_the_other():
 
 
 def test_a_field_can_be_taken_out():
-    assert without(config(seed=1, top_k=2.0), ("generation_config", "seed")) == config(top_k=2.0)
+    assert remove_field(config(seed=1, top_k=2.0), ("generation_config", "seed")) == config(top_k=2.0)
 
 
 @pytest.mark.parametrize(
