@@ -333,8 +333,8 @@ _METHODS = {
     "format": "format",
     "default": "default",
     "nullable": "nullable",
-    "$defs": "elsewhere",
-    "definitions": "elsewhere",
+    "$defs": "skip_definitions",
+    "definitions": "skip_definitions",
 }
 """Keywords that become something; all others stay, are described, or are dropped."""
 
