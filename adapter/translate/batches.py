@@ -26,7 +26,7 @@ from adapter.wire.openai.batches import (
     BatchRequest,
     BatchUsage,
 )
-from adapter.wire.surrogates import repaired
+from adapter.wire.surrogates import repair
 
 ENDPOINTS = ("/v1/chat/completions", "/v1/responses", "/v1/embeddings", "/v1/completions")
 """The endpoints whose requests a batch may hold."""
@@ -75,7 +75,7 @@ class BadLine(Exception):
 
 def mended(line: bytes) -> bytes:
     """A line without halves of characters, which JSON can spell and nobody can read."""
-    return repaired(line)[0]
+    return repair(line)[0]
 
 
 def read_line(line: bytes, endpoint: str) -> BatchLine:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from adapter.server.asking.parallel_choices import joined
+from adapter.server.asking.parallel_choices import join_replies
 from adapter.server.limits.access import Client
 from adapter.server.limits.work import Work
 from adapter.server.observe.exchange_log import Exchange
@@ -194,4 +194,4 @@ def _generation(plans: Sequence[Plans], finish: Callable[[Sequence[bytes], bool]
 
 def _reply(answers: Sequence[bytes]) -> Reply:
     replies = [read_reply(one) for one in answers]
-    return replies[0] if len(replies) == 1 else joined(replies)
+    return replies[0] if len(replies) == 1 else join_replies(replies)

@@ -41,7 +41,7 @@ def messages(value: list[Message], context: Context) -> Outcome:
     if not turns.history.is_complete and turns.history.misses_records:
         turns.note("", Fate.APPROXIMATED, "signature-store-unreadable", _UNREADABLE)
     system = Content(parts=turns.system) if turns.system else None
-    contents: list[Any] = [one if isinstance(one, Content) else one.encoded() for one in turns.contents]
+    contents: list[Any] = [one if isinstance(one, Content) else one.encode_turn() for one in turns.contents]
     return exact(GenerateContentRequest(system_instruction=system, contents=contents), turns.notes, turns.placed)
 
 

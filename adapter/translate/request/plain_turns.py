@@ -62,7 +62,7 @@ class PlainTurns:
             self._signatures[at] = keys.SENTINEL
         return [self._paths[at] for at in unsigned]
 
-    def encoded(self) -> msgspec.Raw:
+    def encode_turn(self) -> msgspec.Raw:
         """All turns as JSON, with commas between them."""
         ends = [b',"thoughtSignature":"%b"}' % value if value else b"}" for value in escaped(self._signatures)]
         calls, responses = list(map(add, self._calls, ends)), self._responses
