@@ -6,6 +6,10 @@ import msgspec
 import pytest
 from google.genai import types as genai
 from openai.types import (
+    Batch,
+    BatchError,
+    BatchRequestCounts,
+    BatchUsage,
     CompletionUsage,
     FileObject,
     Image,
@@ -14,6 +18,7 @@ from openai.types import (
     ImageGenCompletedEvent,
     Upload,
     audio,
+    batch_create_params,
     decision,
     decision_create_params,
     image_edit_params,
@@ -40,6 +45,7 @@ from openai.types.responses.response_stream_event import ResponseStreamEvent
 
 from adapter.wire.gemini import content, generate
 from adapter.wire.openai import (
+    batches,
     chat_answer,
     chat_request,
     decisions,
@@ -94,6 +100,7 @@ REQUEST |= {
 REQUEST |= {
     "UploadRequest": (files.UploadRequest, upload_create_params.UploadCreateParams),
     "ExpiresAfter": (files.ExpiresAfter, upload_create_params.ExpiresAfter),
+    "BatchRequest": (batches.BatchRequest, batch_create_params.BatchCreateParams),
     "CompleteUploadRequest": (files.CompleteUploadRequest, upload_complete_params.UploadCompleteParams),
     "ImageRequest": (images.ImageRequest, image_generate_params.ImageGenerateParamsNonStreaming),
     "ImageRequest, streamed": (images.ImageRequest, image_generate_params.ImageGenerateParamsStreaming),
@@ -140,6 +147,10 @@ ANSWERS: dict[str, tuple[Any, Any]] = {
     "ChoiceAnswer": (decisions.ChoiceAnswer, decision.AnswerAnswerResourceChoice),
     "ScoreAnswer": (decisions.ScoreAnswer, decision.AnswerAnswerResourceScore),
     "DecisionUsage": (decisions.DecisionUsage, decision.Usage),
+    "Batch": (batches.Batch, Batch),
+    "BatchError": (batches.BatchError, BatchError),
+    "BatchRequestCounts": (batches.BatchRequestCounts, BatchRequestCounts),
+    "BatchUsage": (batches.BatchUsage, BatchUsage),
     "FileObject": (files.FileObject, FileObject),
     "Upload": (files.Upload, Upload),
     "UploadPart": (files.UploadPart, uploads.UploadPart),

@@ -28,7 +28,7 @@ from adapter.wire.openai.batches import BatchError, BatchErrors, BatchOutputLine
 
 log = logging.getLogger("adapter")
 
-TOGETHER, BYTES_TOGETHER = 32, 1024 * 1024
+TOGETHER, BYTES_TOGETHER = 4, 256 * 1024
 """Requests whose answers are translated together, so that their signatures are stored together; and their bytes."""
 
 MAX_ROW = 64 * 1024 * 1024

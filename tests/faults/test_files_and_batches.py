@@ -1,0 +1,183 @@
+"""What a real process holds for large files and batches, how chats fare beside them, and that it may be killed."""
+
+import asyncio
+import json
+import subprocess
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from tests.faults.held_memory import MB, Held
+from tests.support.guards import PATIENCE
+from tests.support.live import adapter, bare_environment, free_port, wait_for
+from tests.support.paths import REPOSITORY
+from tests.support.size import IS_LARGE
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")
+
+MODEL = "gemini-3.5-flash"
+ALLOWED = 32 * MB
+LINES = 50_000 if IS_LARGE else 1_000
+LINE_BYTES = 4_190
+"""So that fifty thousand of them have 200 MB, as many as a batch may."""
+
+
+@pytest.fixture(scope="module")
+def gemini(tmp_path_factory):
+    """An emulator in a process of its own."""
+    port = free_port()
+    command = [sys.executable, "-m", "adapter", "emulate", "--port", str(port)]
+    environment = bare_environment(tmp_path_factory.mktemp("emulator"))
+    process = subprocess.Popen(command, cwd=REPOSITORY, env=environment, stdout=subprocess.DEVNULL)
+    url = f"http://127.0.0.1:{port}"
+    wait_for(f"{url}/emulator/stats", process)
+    yield url
+    process.terminate()
+    process.wait(PATIENCE)
+
+
+@contextmanager
+def serving(gemini, state, *arguments):
+    settings = {
+        "ADAPTER_UPSTREAM_URL": gemini, "ADAPTER_UPSTREAM_KEYS": "k", "ADAPTER_UPSTREAM_PLATFORM": "studio",
+        "ADAPTER_LOG_LEVEL": "error", "ADAPTER_MAX_HEADER_BYTES": "32768",
+    }  # fmt: skip
+    with adapter(state, "--no-inspector", *arguments, settings=settings) as live:
+        yield live
+
+
+def client_of(live):
+    return httpx2.AsyncClient(base_url=live.url, timeout=PATIENCE, trust_env=False, verify=False)
+
+
+def form(name, pieces, size, purpose):
+    """A form with one file, piece by piece, and its headers."""
+    head = (
+        f'--xyz\r\nContent-Disposition: form-data; name="purpose"\r\n\r\n{purpose}\r\n'
+        f'--xyz\r\nContent-Disposition: form-data; name="{name}"; filename="a.jsonl"\r\n'
+        "Content-Type: application/pdf\r\n\r\n"
+    ).encode()
+    end = b"\r\n--xyz--\r\n"
+
+    async def content():
+        yield head
+        for piece in pieces:
+            yield piece
+        yield end
+
+    length = str(len(head) + size + len(end))
+    return {
+        "content": content(),
+        "headers": {"content-type": "multipart/form-data; boundary=xyz", "content-length": length},
+    }
+
+
+def chat(number):
+    return {"model": MODEL, "messages": [{"role": "user", "content": f"number {number}"}]}
+
+
+async def warm(client):
+    """What any process holds after some requests of each kind."""
+    for number in range(50):
+        assert (await client.post("/v1/chat/completions", json=chat(number))).status_code == 200
+    small = await client.post("/v1/files", **form("file", [b"x" * MB], MB, "user_data"))
+    assert (await client.get(f"/v1/files/{small.json()['id']}/content")).status_code == 200
+
+
+def batch_lines(count):
+    filler = "x" * (LINE_BYTES - len(json.dumps(line(0, ""))) - 1)
+    return [json.dumps(line(number, filler)).encode() + b"\n" for number in range(count)]
+
+
+def line(number, filler):
+    body = {"model": MODEL, "messages": [{"role": "user", "content": f"{number:06} {filler}"}]}
+    return {"custom_id": f"{number:06}", "method": "POST", "url": "/v1/chat/completions", "body": body}
+
+
+async def begin(client, rows):
+    size = sum(map(len, rows))
+    file = (await client.post("/v1/files", **form("file", rows, size, "batch"))).json()
+    told = {"input_file_id": file["id"], "endpoint": "/v1/chat/completions", "completion_window": "24h"}
+    return (await client.post("/v1/batches", json=told)).json()
+
+
+async def ended(client, batch):
+    while True:
+        got = (await client.get(f"/v1/batches/{batch['id']}")).json()
+        if got["status"] in ("completed", "failed", "expired", "cancelled"):
+            return got
+        await asyncio.sleep(0.2)
+
+
+async def test_a_hundred_megabytes_pass_through_to_the_disk_and_back_and_to_gemini(gemini, tmp_path):
+    pieces = [b"%PDF" + b"x" * (MB - 4)] * 100
+    with serving(gemini, tmp_path) as live:
+        async with client_of(live) as client:
+            await warm(client)
+            held = Held(live.process.pid)
+            held.begin()
+            made = (await client.post("/v1/files", **form("file", pieces, 100 * MB, "user_data"))).json()
+            assert made["bytes"] == 100 * MB
+            assert held.most < ALLOWED, f"stored: {held.most / MB:.0f} MB"
+            async with client.stream("GET", f"/v1/files/{made['id']}/content") as got:
+                size = 0
+                async for piece in got.aiter_bytes():
+                    size += len(piece)
+            assert size == 100 * MB
+            assert held.most < ALLOWED, f"read: {held.most / MB:.0f} MB"
+            part = {"type": "file", "file": {"file_id": made["id"]}}
+            asked = {"model": MODEL, "messages": [{"role": "user", "content": [part]}]}
+            answer = await client.post("/v1/chat/completions", json=asked)
+            assert answer.status_code == 200, answer.text
+            assert held.most < ALLOWED, f"uploaded to Gemini: {held.most / MB:.0f} MB"
+
+
+async def test_a_batch_is_translated_and_collected_line_by_line_beside_chats(gemini, tmp_path):
+    rows = batch_lines(LINES)
+    with serving(gemini, tmp_path) as live:
+        async with client_of(live) as client:
+            await warm(client)
+            held = Held(live.process.pid)
+            held.begin()
+            batch = await begin(client, rows)
+            waiting = asyncio.create_task(ended(client, batch))
+            chats = 0
+            while not waiting.done():
+                assert (await client.post("/v1/chat/completions", json=chat(chats))).status_code == 200
+                chats += 1
+                await asyncio.sleep(0.05)
+            done = await waiting
+            assert done["status"] == "completed"
+            assert done["request_counts"] == {"total": LINES, "completed": LINES, "failed": 0}
+            assert held.most < ALLOWED, f"{held.most / MB:.0f} MB for {LINES} lines"
+            assert chats > 3, "chats were answered meanwhile"
+
+
+def unfinished(tmp_path: Path):
+    return list(tmp_path.rglob("state.json"))
+
+
+async def test_a_process_that_is_killed_loses_no_batch(gemini, tmp_path):
+    rows = batch_lines(200)
+    begun = []
+    for moment in (0.0, 0.3, 1.0):
+        with serving(gemini, tmp_path) as live:
+            async with client_of(live) as client:
+                begun.append(await begin(client, rows))
+                await asyncio.sleep(moment)
+            live.process.kill()
+            live.process.wait(PATIENCE)
+    with serving(gemini, tmp_path) as live:
+        async with client_of(live) as client:
+            for batch in begun:
+                done = await ended(client, batch)
+                assert done["request_counts"] == {"total": 200, "completed": 200, "failed": 0}
+            jobs = (await client.get(f"{gemini}/v1beta/batches?pageSize=100", headers={"x-goog-api-key": "k"})).json()
+    names = [one["metadata"]["displayName"] for one in jobs["operations"]]
+    assert sorted(name for name in names if name.rsplit("-", 1)[0] in {one["id"] for one in begun}) == sorted(
+        f"{one['id']}-0" for one in begun
+    ), "each was begun once"
+    assert unfinished(tmp_path) == []
