@@ -51,7 +51,7 @@ class Vectors(NamedTuple):
     tokens: int | None
 
 
-class Places(NamedTuple):
+class BodyPointers(NamedTuple):
     """Where things stand in a call's body, as JSON pointers: an input, in it a part, and each field for an input."""
 
     input: str
@@ -68,7 +68,7 @@ class EmbeddingMethod(NamedTuple):
 
     name: str
     most: int
-    places: Places
+    pointers: BodyPointers
     build: Callable[[str, Sequence[Content], Task], msgspec.Struct]
     answer: type[msgspec.Struct]
     read: Callable[[Any], Vectors]
@@ -147,7 +147,7 @@ _CONFIG = "/embedContentConfig/"
 STUDIO = EmbeddingMethod(
     "batchEmbedContents",
     BATCH,
-    Places("/requests/{}", _PART, {name: f"/requests/{{}}/{name}" for name in _FIELDS}, has_model=True),
+    BodyPointers("/requests/{}", _PART, {name: f"/requests/{{}}/{name}" for name in _FIELDS}, has_model=True),
     _build_batch,
     BatchEmbedContentsResponse,
     _read_batch,
@@ -155,7 +155,7 @@ STUDIO = EmbeddingMethod(
 VERTEX_BATCH = EmbeddingMethod(
     "batchEmbedContents",
     BATCH,
-    Places("/requests/{}", _PART, {name: f"/requests/{{}}{_CONFIG}{name}" for name in _FIELDS}),
+    BodyPointers("/requests/{}", _PART, {name: f"/requests/{{}}{_CONFIG}{name}" for name in _FIELDS}),
     _build_vertex_batch,
     BatchEmbedContentsResponse,
     _read_batch,
@@ -163,7 +163,7 @@ VERTEX_BATCH = EmbeddingMethod(
 VERTEX_ONE = EmbeddingMethod(
     "embedContent",
     1,
-    Places("", _PART, {name: f"{_CONFIG}{name}" for name in _FIELDS}),
+    BodyPointers("", _PART, {name: f"{_CONFIG}{name}" for name in _FIELDS}),
     _build_vertex_one,
     EmbedContentResponse,
     _read_one,
@@ -174,5 +174,10 @@ _PREDICTED = {
     "outputDimensionality": "/parameters/outputDimensionality",
 }
 PREDICT = EmbeddingMethod(
-    "predict", 1, Places("/instances/{}", "/content", _PREDICTED), _build_predict, PredictResponse, _read_predictions
+    "predict",
+    1,
+    BodyPointers("/instances/{}", "/content", _PREDICTED),
+    _build_predict,
+    PredictResponse,
+    _read_predictions,
 )

@@ -252,15 +252,15 @@ def _other_fields(request: EmbeddingRequest, notes: list[Note]) -> None:
 
 def anchors_of(context: EmbeddingContext, plan: EmbeddingPlan) -> Iterator[Anchor]:
     """Where each input and each field arrived: the first step of a pointer is the number of the call."""
-    sources, places = _sources_of_inputs(context), plan.method.places
+    sources, pointers = _sources_of_inputs(context), plan.method.pointers
     for call, inputs in enumerate(plan.inputs):
         for number in range(inputs):
-            at = f"/{call}{places.input.format(number)}"
-            if places.has_model:
+            at = f"/{call}{pointers.input.format(number)}"
+            if pointers.has_model:
                 yield Anchor("model", f"{at}/model")
-            yield from (Anchor(path, f"{at}{places.part.format(part)}") for part, path in enumerate(next(sources)))
+            yield from (Anchor(path, f"{at}{pointers.part.format(part)}") for part, path in enumerate(next(sources)))
             for field, path in plan.sources.items():
-                yield Anchor(path, f"/{call}{places.fields[field].format(number)}")
+                yield Anchor(path, f"/{call}{pointers.fields[field].format(number)}")
 
 
 def _sources_of_inputs(context: EmbeddingContext) -> Iterator[list[str]]:

@@ -22,7 +22,7 @@ from adapter.wire.signatures import NOTHING, Issued, Signature
 UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, LimitExceeded)
 
 
-class _Answer(NamedTuple):
+class NativeAnswer(NamedTuple):
     """One answer: its text, its calls and their digests."""
 
     text: str
@@ -123,7 +123,7 @@ def _text_of(parts: Sequence[Part]) -> str:
     return "".join(part.text or "" for part in parts if not part.thought)
 
 
-def _answer(parts: Sequence[Part]) -> _Answer:
+def _answer(parts: Sequence[Part]) -> NativeAnswer:
     calls, digests = [], []
     for part in parts:
         call = part.function_call
@@ -132,7 +132,7 @@ def _answer(parts: Sequence[Part]) -> _Answer:
         name, arguments = call.name or "", bytes(call.args).decode() if present(call.args) else "{}"
         calls.append(ToolCall(id=call.id, type="function", function=FunctionCall(name=name, arguments=arguments)))
         digests.append(call_digest(name, arguments))
-    return _Answer(_text_of(parts), calls, digests)
+    return NativeAnswer(_text_of(parts), calls, digests)
 
 
 def _messages(parts: Sequence[Part]) -> Iterator[Message]:

@@ -14,7 +14,7 @@ from adapter import settings
 from adapter.server.dry_run.dry_run import DryRun
 from adapter.server.pipeline.errors import Malformed, StrictLoss
 from adapter.server.pipeline.ledger_headers import check
-from adapter.server.pipeline.model_names import path_of_model
+from adapter.server.pipeline.model_lists import path_of_model
 from adapter.server.pipeline.planner import plan_for
 from adapter.server.pipeline.service import decode_body
 from adapter.settings import catalogue, find_served_model, options, request_limits, upstream_settings

@@ -15,7 +15,7 @@ from adapter.server.observe.exchange_log import Exchange
 from adapter.server.pipeline import ledger_headers as notes
 from adapter.server.pipeline.fallback import Plans
 from adapter.server.pipeline.ids import new_id
-from adapter.server.pipeline.model_names import path_of_model
+from adapter.server.pipeline.model_lists import path_of_model
 from adapter.server.pipeline.openai_tokens import detokenizer
 from adapter.server.pipeline.responding import turn_of, whole
 from adapter.server.pipeline.service import Service, completion_id, stamp_of

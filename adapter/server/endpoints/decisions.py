@@ -1,6 +1,6 @@
 """POST /v1/decisions."""
 
-from adapter.server.pipeline import model_calls as calls
+from adapter.server.endpoints import model_calls as calls
 from adapter.server.pipeline.call import Call
 from adapter.translate import decisions
 from adapter.translate.decisions import DecisionContext

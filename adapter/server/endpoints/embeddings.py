@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from adapter.server.pipeline import model_calls as calls
+from adapter.server.endpoints import model_calls as calls
 from adapter.server.pipeline.call import Call
 from adapter.server.pipeline.openai_tokens import detokenizer
 from adapter.translate import embeddings

@@ -5,12 +5,12 @@ from contextlib import asynccontextmanager
 
 import msgspec
 
+from adapter.server.endpoints import model_calls
+from adapter.server.endpoints.model_calls import accept, ask_all, find_model, headers_for
 from adapter.server.http.asgi import ClientGone
 from adapter.server.media.form import insert_uploads
-from adapter.server.pipeline import model_calls
 from adapter.server.pipeline.call import Call
 from adapter.server.pipeline.event_stream import EventStream
-from adapter.server.pipeline.model_calls import accept, ask_all, find_model, headers_for
 from adapter.translate.core.context import Media
 from adapter.upstream.client import Forwarded
 from adapter.wire.gemini.generate import GenerateContentRequest, GenerateContentResponse, UsageMetadata

@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from adapter.server.pipeline import model_calls as calls
+from adapter.server.endpoints import model_calls as calls
 from adapter.server.pipeline.call import Call
 from adapter.server.pipeline.ids import new_id
 from adapter.translate import moderations

@@ -22,7 +22,7 @@ from adapter.server.pipeline.call import Call
 from adapter.server.pipeline.errors import malformed
 from adapter.server.pipeline.failures import google_error
 from adapter.server.pipeline.fallback import FallbackPlans, Place, Route
-from adapter.server.pipeline.model_names import path_of_model
+from adapter.server.pipeline.model_lists import path_of_model
 from adapter.server.pipeline.service import DECODING_ERRORS, deadline_of
 from adapter.settings import find_served_model
 from adapter.translate import native, native_history

@@ -1,11 +1,17 @@
-"""The upstream's list of models, asked for once and kept for a short time: clients ask for it again and again."""
+"""Models by name: the path of one, and the upstream's list, asked for once and kept for a short time.
+
+Clients ask for the list again and again.
+"""
 
 import asyncio
 import time
 from collections import OrderedDict
 from typing import NamedTuple
 
+from adapter.translate.core.notes import Rejected
 from adapter.upstream.client import Caller, Upstream
+from adapter.upstream.errors import InvalidModelName
+from adapter.upstream.model_path import model_path
 from adapter.wire.gemini.models import Model
 
 KEPT = 60.0
@@ -13,6 +19,17 @@ KEPT = 60.0
 
 MAX_LISTS = 256
 """Lists that are kept: one for each key, where the client's own goes to Gemini."""
+
+
+def path_of_model(model: str, models: str) -> str:
+    """The path of a model in a URL; `models` is the upstream's prefix.
+
+    Raises `Rejected` for a name that cannot stand in one, such as one with a space or a `?`.
+    """
+    try:
+        return model_path(model, models)
+    except InvalidModelName:
+        raise Rejected("model", "malformed-value", "this is not the name of a model") from None
 
 
 class _List(NamedTuple):

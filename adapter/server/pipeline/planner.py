@@ -7,7 +7,7 @@ import msgspec
 from adapter.server.limits.access import Client
 from adapter.server.limits.work import Work
 from adapter.server.pipeline.fallback import Place, Plans, Route
-from adapter.server.pipeline.model_names import path_of_model
+from adapter.server.pipeline.model_lists import path_of_model
 from adapter.server.state.gemini_files import GeminiFiles
 from adapter.server.state.name_owners import NameOwners
 from adapter.settings import Calendar, Catalogue, PlanSettings, find_served_model, next_models
@@ -120,17 +120,14 @@ class ChatPlanner:
             return msgspec.structs.replace(made, notes=ledger_of(made.notes)) if ledger_of is not None else made
 
         first = await work.run(make, Route(self._places[0], request.model))
-        names, pin = names_of(first.body) if self._keeps_owners else set(), ""
+        names, pin, places = set[str](), "", self._places
+        if self._is_shared or len(places) > 1 or places[0].upstream.has_several_keys:
+            names = names_of(first.body)
         if names:
             pin = await self._owners.find_pin(names, client.id, strictly=self._is_shared)
         # Copies of files that are stored here go to other upstreams in line; what Gemini has made is at this one alone.
         copies = names_of_uris(one.uri for one in media.values()) if names else set()
         return Plans(first, self._routes(first, self._places[:1] if names - copies else self._places), make, work, pin)
-
-    @property
-    def _keeps_owners(self) -> bool:
-        """Whether it matters who made what a request names."""
-        return self._is_shared or len(self._places) > 1 or self._places[0].upstream.has_several_keys
 
     def _routes(self, first: Plan, places: Sequence[Place]) -> list[Route]:
         """The ways that a request has, in their order."""

@@ -6,6 +6,7 @@ import re
 import secrets
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import nullcontext
 from hashlib import blake2b
 from typing import Any, NamedTuple, TypeVar
 from weakref import WeakValueDictionary
@@ -291,12 +292,14 @@ class State(Recall):
     async def keep(self, response: Response, past: Past, client: str, work: Work) -> bool:
         """Store a response, and add it to its conversation once it has come to an end; whether that was possible."""
         conversation = conversation_of(past.request)
-        if conversation is None or not any(item.id for item in past.given):
-            return await self._keep(response, past, client, work)
-        async with self._lock_of(conversation):
-            return await self._keep(
-                response, await self._with_free_ids(response, past, conversation, client), client, work
-            )
+        lock = nullcontext() if conversation is None else self._lock_of(conversation)
+        async with lock:
+            if conversation is not None and any(item.id for item in past.given):
+                past = await self._with_free_ids(response, past, conversation, client)
+            documents = await work.run(_documents_of, response, past)
+            own = [(item.id, encode(item)) for item in past.given if item.id]
+            documents += await self._entries(own, response.id, client)
+            return await self.put(documents, client)
 
     def _lock_of(self, conversation_id: str) -> asyncio.Lock:
         """Whoever looks which ids a conversation has, and adds items, does both before the next one looks."""
@@ -308,12 +311,6 @@ class State(Recall):
         stored = await self.documents.get(list(own), client)
         taken = [key.partition("/")[2] for key, body in stored.items() if body != own[key]]
         return past._replace(given=with_free_ids(past.given, taken)[0]) if taken else past
-
-    async def _keep(self, response: Response, past: Past, client: str, work: Work) -> bool:
-        documents = await work.run(_documents_of, response, past)
-        own = [(item.id, encode(item)) for item in past.given if item.id]
-        documents += await self._entries(own, response.id, client)
-        return await self.put(documents, client)
 
     async def _entries(self, items: Sequence[tuple[str, bytes]], owner: str, client: str) -> list[Document]:
         """Entries by which items are found that have ids of the client's own.

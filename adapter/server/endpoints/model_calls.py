@@ -8,7 +8,7 @@ import msgspec
 
 from adapter.server.pipeline import ledger_headers as notes
 from adapter.server.pipeline.call import Call
-from adapter.server.pipeline.model_names import path_of_model
+from adapter.server.pipeline.model_lists import path_of_model
 from adapter.settings import find_served_model
 from adapter.translate.core.capabilities import ServedModel
 from adapter.translate.core.errors import AnswerError
