@@ -157,7 +157,7 @@ class SqliteDocuments:
 
     async def aclose(self) -> None:
         """Wait for running writes, then close the file."""
-        await self._batches.wait_until_idle()
+        await self._batches.flush()
         await self._reader.aclose()
         await self._writer.aclose()
 

@@ -5,8 +5,9 @@ States of `Batches`, which runs at most one transaction and has at most one wait
     idle                   nothing is pending
     running                a transaction is being written
     running and waiting    new items have come; they will be the next transaction, all together
+    late                   nothing runs; items of `add_late` wait for others, or for their time
 
-`start` and `add` lead to the next state; the end of a transaction leads to the one before.
+`add`, `flush` and the time of late items lead to the next transaction; its end leads to the state before.
 """
 
 import asyncio
@@ -24,6 +25,11 @@ log = logging.getLogger("adapter")
 P = ParamSpec("P")
 T = TypeVar("T")
 
+LATE_S = 0.05
+"""Seconds for which items may wait that nobody waits for: so many small transactions become one."""
+
+MAX_LATE = 500
+"""Items that may wait so."""
 
 SHORT_LOCK_WAIT_MS = 100
 """Milliseconds that calls wait for a lock after one waited in vain: a backup may hold the lock for hours."""
@@ -106,12 +112,15 @@ class Batches(Generic[T]):
         self._pending: list[T] = []
         self._running: asyncio.Task[None] | None = None
         self._next: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
 
-    def start(self, items: Sequence[T]) -> None:
-        """Add items without waiting for their transaction."""
-        if items:
-            self._pending += items
+    def add_late(self, items: Sequence[T]) -> None:
+        """Add items for the next transaction, which begins within `LATE_S`."""
+        self._pending += items
+        if len(self._pending) >= MAX_LATE:
             self._next_transaction()
+        elif self._pending and self._next is None and self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(LATE_S, self._next_transaction)
 
     async def add(self, items: Iterable[T]) -> None:
         """Add items and wait until their transaction has ended."""
@@ -121,6 +130,9 @@ class Batches(Generic[T]):
 
     def _next_transaction(self) -> asyncio.Task[None]:
         """Return the task whose transaction will contain all pending items."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         if self._next is None:
             self._next = asyncio.create_task(self._commit_after(self._running))
         return self._next
@@ -132,8 +144,10 @@ class Batches(Generic[T]):
         self._running, self._next = self._next, None
         await self._commit(items)
 
-    async def wait_until_idle(self) -> None:
-        """Wait until nothing is being written."""
+    async def flush(self) -> None:
+        """Write what is pending, and wait until nothing is being written."""
+        if self._pending:
+            self._next_transaction()
         if tasks := [task for task in (self._next, self._running) if task]:
             await asyncio.wait(tasks)
 

@@ -35,6 +35,7 @@ class SqliteStore:
         self._writer = Worker("signatures-write", path, file.connect, self._warnings.report_replaced)
         self._reader = Worker("signatures-read", path, file.connect, self._warnings.report_replaced)
         self._batches = Batches(self._commit)
+        self._late: set[bytes] = set()
         self._until_eviction = EVICT_EVERY
         self._bytes = 0
         self._refused = 0
@@ -53,6 +54,8 @@ class SqliteStore:
     async def get_by_words(self, keys: Collection[str], client: str) -> Records:
         """Read records from the file alone: another process may have made one ambiguous."""
         missing = dict(zip(scoped_names(keys, client), keys, strict=True))
+        if not self._late.isdisjoint(missing):
+            await self._batches.flush()
         return await self._add_from_file(Records(), missing, cached=False)
 
     async def get(self, keys: Collection[str], client: str) -> Records:
@@ -107,7 +110,9 @@ class SqliteStore:
                 self._cache.put(name, Entry(signature, len(body), now))
             rows.append(Row(name, now, body, by_words))
         if all(one.by_words and one.signature == NOTHING for one in issued):
-            self._batches.start(rows)
+            # Half of what a small chat costs would be a transaction of its own.
+            self._late.update([row.name for row in rows])
+            self._batches.add_late(rows)
         else:
             await self._batches.add(rows)
 
@@ -119,6 +124,7 @@ class SqliteStore:
             self._warnings.fail("written", error)
         else:
             self._warnings.succeed("written")
+        self._late.difference_update([row.name for row in rows])
 
     def _eviction_limit(self, written: int) -> float | None:
         """Return the time before which entries are too old, or None if no check is due."""
@@ -133,7 +139,7 @@ class SqliteStore:
 
     async def aclose(self) -> None:
         """Wait for running writes, then close the file."""
-        await self._batches.wait_until_idle()
+        await self._batches.flush()
         await self._reader.aclose()
         await self._writer.aclose()
 

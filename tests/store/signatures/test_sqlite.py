@@ -14,11 +14,12 @@ from typing import cast
 
 import pytest
 
+from adapter.store.shared import workers
 from adapter.store.shared.base import StoreLimits
 from adapter.store.signatures import sqlite
 from adapter.store.signatures import sqlite_file as file
 from adapter.store.signatures.sqlite import SqliteStore
-from adapter.wire.signatures import Issued, Signature
+from adapter.wire.signatures import NOTHING, Issued, Signature
 from tests.store.entries import issued, known
 from tests.support.paths import REPOSITORY
 
@@ -244,7 +245,7 @@ from pathlib import Path
 from typing import cast
 from adapter.store.shared.base import StoreLimits
 from adapter.store.signatures.sqlite import SqliteStore
-from adapter.wire.signatures import Issued, Signature
+from adapter.wire.signatures import NOTHING, Issued, Signature
 
 async def main():
     store = SqliteStore(Path(sys.argv[1]), StoreLimits())
@@ -334,3 +335,32 @@ async def test_a_file_that_is_removed_while_it_is_open_is_begun_anew_and_said(re
     assert [record for record in caplog.records if "was removed" in record.message]
     assert path.stat().st_mode & 0o077 == 0
     assert await known(await reopened(), "lost", "kept") == {"kept"}
+
+
+async def test_answers_without_anything_share_one_transaction_and_are_seen_at_once(path, monkeypatch):
+    written: list[int] = []
+    write = sqlite._write
+    monkeypatch.setattr(workers, "LATE_S", 3_600.0)
+    monkeypatch.setattr(sqlite, "_write", lambda *args: written.append(len(args[1])) or write(*args))
+    store, other = SqliteStore(path, StoreLimits()), SqliteStore(path, StoreLimits())
+    for one in (store, other):
+        await one.open()
+    written.clear()
+    for number in range(10):
+        await store.put([Issued(f"turn:{number}", NOTHING, by_words=True)], "c")
+    assert await store.get_by_words(["turn:11"], "c") == {}
+    assert written == []
+    assert await store.get_by_words(["turn:3"], "c") == {"turn:3": NOTHING}
+    assert written == [10]
+    await store.put([Issued("turn:a", NOTHING, by_words=True)], "c")
+    await store.put(issued("a"), "c")
+    assert written == [10, 2]
+    monkeypatch.setattr(workers, "LATE_S", 0.0)
+    await store.put([Issued("turn:b", NOTHING, by_words=True)], "c")
+    while not await other.get_by_words(["turn:b"], "c"):
+        await asyncio.sleep(0.01)
+    await store.put([Issued(f"many:{n}", NOTHING, by_words=True) for n in range(workers.MAX_LATE)], "c")
+    await store.put([Issued("turn:c", NOTHING, by_words=True)], "c")
+    for one in (store, other):
+        await one.aclose()
+    assert written == [10, 2, 1, workers.MAX_LATE + 1]
