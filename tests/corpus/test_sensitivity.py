@@ -14,20 +14,24 @@ from typing import Any, NamedTuple
 import msgspec
 import pytest
 
+from adapter import settings
 from adapter.translate import chat
 from adapter.translate.core.context import Context
 from adapter.translate.core.errors import AnswerError
 from adapter.translate.core.notes import Fate, Note, Rejected
 from adapter.translate.responses import fields as responses
 from adapter.translate.signatures.history import look_up
+from adapter.translate.translations import endpoints
 from adapter.wire.base import decode, encode
 from adapter.wire.openai.chat_request import ChatCompletionRequest
 from adapter.wire.openai.responses import ResponsesRequest
+from conformance.cases import TODAY, Case, all_cases
 from tests.corpus.answers import answers, context_of, stream_of
 from tests.corpus.answers import read as read_answer
 from tests.corpus.requests import requests
 from tests.support.answering import STAMP
 from tests.support.leaves import bare, leaves
+from tests.support.pure import words_of
 from tests.support.recordings import Recording, chat_requests, row_of
 from tests.support.size import is_drawn
 
@@ -260,4 +264,71 @@ def test_no_leaf_of_an_event_is_ignored_in_silence(count):
             for path in ignored(event, of_event(recording, events, index), constant, name):
                 silent.setdefault(bare(path), f"{name} {path}")
         count("streams")
+    assert not silent
+
+
+CASES = {
+    "echo": "read where the answer is made",
+    "questions[].name": "comes back with its answer",
+    "output_compression": "read where the answer's images are made",
+    "background_options": "means nothing for a response that nobody waits for here",
+    "messages[].images[].type": "there is one type",
+    "messages[].tool_calls[].provider_specific_fields": "of several carriers of a signature Google's own is read",
+    "tools[].type": "Google's own form tells the tool",
+    "functions[].name": "where a choice names the function, the other name is refused under function_call",
+    "google.thinking_config": "has its note under the field that it is part of, google.generationConfig",
+    "input[].call_id": "where an output names the call, it is refused as an output without one",
+    "input[].outputs[].type": "an output of code is told by the field that it has",
+    "input[].output.type": "a screenshot is the only output that a computer has",
+    "input[].output.image_url": "a letter more at the end of base64 is no other picture",
+    "input[].result": "the same",
+    "input[].outputs[].url": "the same",
+    "task_type": "beside a title it must be the task of documents",
+}
+"""Cases: the same."""
+
+SAID_TWICE = (
+    "chat/tool_choice/allowed-tools-are-the-only-declared-ones",
+    "chat/tools/for-a-relay-in-a-schema-an-enum-of-numbers",
+    "chat/tools/function-declared-twice",
+    "chat/tools/in-a-schema-",
+    "chat/tools/limits-of-a-number",
+    "chat/tools/nullable-enum",
+    "chat/tools/two-lists-of-required-names",
+)
+"""Cases of what a request says twice, or of a keyword beside a tighter one: the other one decides."""
+
+
+def of_case(case: Case) -> Callable[[Any], Outcome]:
+    """What comes of another request in a case's place, by the endpoint's own translation."""
+    chosen = settings.load({"upstream_url": "http://127.0.0.1:1", "upstream_keys": "k", **case.settings}, {})
+    names, endpoint = settings.catalogue(chosen, TODAY), TRANSLATED[f"/v1/{case.endpoint}"]
+    kind = "chat/completions" if case.endpoint == "completions" else case.endpoint
+
+    def read(request: Any) -> Outcome:
+        try:
+            typed, unknown = endpoint.decode(json.dumps(request).encode())
+            name = getattr(typed, "model", None) or endpoint.default_model
+            served = settings.find_served_model(name, names, kind)
+            made = endpoint.translate(typed, unknown, served, settings.options(chosen))
+        except Rejected as error:
+            return Outcome(None, error.notes, error.note.path)
+        except msgspec.ValidationError as error:
+            return Outcome(None, [], _path(error))
+        seen = [encode(body) for body in made.bodies], made.calls, made.served.model, getattr(typed, "stream", None)
+        return Outcome(seen, made.notes)
+
+    return read
+
+
+TRANSLATED = endpoints(words_of)
+
+
+def test_no_leaf_of_a_cases_request_is_ignored_in_silence(count):
+    silent: dict[str, str] = {}
+    for case in all_cases():
+        if f"/v1/{case.endpoint}" in TRANSLATED and not case.id.startswith(SAID_TWICE):
+            for path in ignored(case.turns[0].request, of_case(case), REQUESTS | ITEMS | CASES, case.id):
+                silent[f"{case.id} {bare(path)}"] = path
+            count("cases")
     assert not silent

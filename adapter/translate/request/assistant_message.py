@@ -82,7 +82,7 @@ def _replayed(
     record = _record_with_parts(known, turns)
     if record is None and (extra is None or not present(extra.parts)):
         return None
-    own = _decode_parts(extra.parts) if extra is not None and present(extra.parts) else None
+    own = _carried_parts(extra.parts, known.index, turns) if extra is not None and present(extra.parts) else None
     stored = _stored_parts(record, known.message) if record is not None else None
     path = f"[{known.index}]"
     if record is not None and own is None and has_hidden(stored or ()) and not _is_proven(record, known.message):
@@ -164,6 +164,15 @@ def _without_signatures(parts: list[Part], calls: list[Call], path: str, turns: 
     return parts, calls
 
 
+def _carried_parts(raw: msgspec.Raw, index: int, turns: Turns) -> list[Part] | None:
+    """The parts that the client carries, with a note where they are none."""
+    parts = _decode_parts(raw)
+    if parts is None:
+        path = f"[{index}].extra_content.google.parts"
+        turns.note(path, Fate.DROPPED, "code-run-not-replayed", "these are no parts of Gemini's")
+    return parts
+
+
 def _decode_parts(raw: msgspec.Raw) -> list[Part] | None:
     try:
         return decode(raw, list[Part])[0]
@@ -173,9 +182,12 @@ def _decode_parts(raw: msgspec.Raw) -> list[Part] | None:
 
 def _transcript_parts(message: Message, index: int, turns: Turns) -> list[Part]:
     """Audio of an earlier answer: Gemini takes its words."""
-    if message.audio is None or message.content:
+    if message.audio is None:
         return []
     path = f"[{index}].audio"
+    if message.content:
+        turns.note(path, Fate.DROPPED, "audio-not-replayed", "the text beside it is sent")
+        return []
     if not message.audio.transcript:
         turns.note(path, Fate.DROPPED, "audio-not-replayed", "Gemini keeps no audio under an id")
         return []

@@ -401,9 +401,9 @@ def prompt_cache(_value: Any, _context: Context) -> Outcome:
     return dropped("cache-hint-ignored", "Gemini finds reusable prefixes itself (implicit caching)")
 
 
-def include_server_side_tool_invocations(_value: bool, _context: Context) -> Outcome:
+def include_server_side_tool_invocations(value: bool, _context: Context) -> Outcome:
     """LiteLLM's spelling: the flag is set wherever Gemini wants it."""
-    return exact()
+    return exact() if value else dropped("field-overruled", "Gemini wants the flag with some tools: there it is set")
 
 
 RULES = Rules(
@@ -515,11 +515,12 @@ def _one_setting_per_category(body: GenerateContentRequest, context: Context) ->
     if not context.options.safety_settings and not body.safety_settings:
         body.safety_settings = None
         return []
-    asked = {setting.category: setting for setting in body.safety_settings or ()}
+    given = body.safety_settings or []
+    asked = {setting.category: setting for setting in given}
     added = [setting for setting in context.options.safety_settings if setting.category not in asked]
     settings: list[SafetySetting] = [*added, *asked.values()]
     body.safety_settings = settings
-    return [
+    notes = [
         Note(
             "safety_settings",
             Fate.INJECTED,
@@ -528,6 +529,10 @@ def _one_setting_per_category(body: GenerateContentRequest, context: Context) ->
         )
         for setting in added
     ]
+    if len(asked) < len({(one.category, one.threshold) for one in given}):
+        reason = "one category has two settings: the last one counts"
+        notes.append(Note("safety_settings", Fate.DROPPED, "field-overruled", reason))
+    return notes
 
 
 def _one_list_of_declarations(body: GenerateContentRequest) -> None:

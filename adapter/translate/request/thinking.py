@@ -4,6 +4,7 @@ Exactly one field decides, in the order of `SOURCES`; the others get a dropped n
 budgets to 2.5 (ai.google.dev, thinking, 2026-09-28; OpenAI compatibility, 2026-09-12).
 """
 
+from collections.abc import Iterator
 from typing import Any, assert_never
 
 from adapter.translate.core.capabilities import ModelCapabilities
@@ -153,10 +154,15 @@ def of_reasoning(value: Reasoning, context: Context) -> Outcome:
     if isinstance(asked, int):
         return by_budget(asked, context)
     made = by_effort(asked, context, include=not value.exclude)
-    if value.max_tokens is None:
-        return made
-    overruled = Note("max_tokens", Fate.DROPPED, "field-overruled", "the effort decides how hard to think")
-    return Outcome(made.fragment, (*made.notes, overruled))
+    return Outcome(made.fragment, (*made.notes, *_overruled(value)))
+
+
+def _overruled(value: Reasoning) -> Iterator[Note]:
+    """What another field of OpenRouter's form leaves without effect."""
+    if value.enabled is False and value.effort is not None:
+        yield Note("effort", Fate.DROPPED, "field-overruled", "enabled: false decides that nothing is thought")
+    if value.max_tokens is not None:
+        yield Note("max_tokens", Fate.DROPPED, "field-overruled", "the effort decides how hard to think")
 
 
 def _on(context: Context) -> Outcome:

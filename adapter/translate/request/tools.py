@@ -413,6 +413,8 @@ def tools(_value: msgspec.Raw, context: Context) -> Outcome:
         return dropped("tools-unsupported", NO_TOOLS) if box.declarations or box.built_in else exact()
     declarations = _usable_declarations(box, context)
     built_in, notes = _usable_built_in(box, context)
+    if box.declarations and _makes_room(context):
+        notes = [Note("", Fate.DROPPED, "allowed-tools-declared", _NOT_CALLED), *notes]
     fragment = GenerateContentRequest(tools=_tools(declarations, built_in))
     fragment.tool_config = _default_config(box, context) if fragment.tools else None
     return exact(fragment, box.notes + notes)
@@ -426,13 +428,19 @@ def _tools(declarations: list[FunctionDeclaration], built_in: list[GeminiTool]) 
 def _usable_declarations(box: Toolbox, context: Context) -> list[FunctionDeclaration]:
     """Without `allowed_function_names` the allowed tools are the declared ones."""
     request, capabilities = context.request, context.capabilities
-    if wants_json(request.response_format) and not capabilities.tools_with_json and _forbids_calls(request):
+    if _makes_room(context):
         return []
     choice = request.tool_choice
     if capabilities.validated or not isinstance(choice, ToolChoice) or _mode(choice) != "AUTO":
         return box.declarations
     allowed = _allowed(choice) or []
     return [one for one in box.declarations if one.name in allowed]
+
+
+def _makes_room(context: Context) -> bool:
+    """Whether functions that must not be called are left out, since JSON mode does not work beside them."""
+    request = context.request
+    return wants_json(request.response_format) and not context.capabilities.tools_with_json and _forbids_calls(request)
 
 
 def _usable_built_in(box: Toolbox, context: Context) -> tuple[list[GeminiTool], list[Note]]:
@@ -448,6 +456,7 @@ def _usable_built_in(box: Toolbox, context: Context) -> tuple[list[GeminiTool], 
     return [], [*notes, Note("", Fate.DROPPED, *conflict)]
 
 
+_NOT_CALLED = "none of the functions may be called, and JSON mode does not work beside them"
 _NOT_CHOSEN = "the tool choice does not allow a built-in tool: it is left out"
 
 
