@@ -36,13 +36,18 @@ class NameOwners:
     async def find_pin(self, names: Collection[str], client: str, *, strictly: bool) -> str:
         """Return the key that the names were made with; "" for none.
 
-        `strictly`: raise `NotStored` for a name that is not the client's.
+        Raises `NotStored` for names of different keys; `strictly`: also for a name that is not the client's.
         """
         found = await self.of(names, client)
         for name in names if strictly else ():
             if name not in found:
                 raise NotStored(f"{name[:100]} does not exist, or another client has made it.")
-        return next(filter(None, found.values()), "")
+        pins = sorted(set(found.values()) - {""})
+        if len(pins) > 1:
+            one, other = (min(name for name, pin in found.items() if pin == own) for own in pins[:2])
+            text = f"{one[:100]} and {other[:100]} were made with different keys for Gemini, and no key sees both."
+            raise NotStored(f"{text} Make one of them again.", status=400, code="made_with_different_keys")
+        return pins[0] if pins else ""
 
     async def forget(self, name: str, client: str) -> None:
         """Forget a name that Gemini has deleted."""

@@ -13,6 +13,7 @@ from tests.support.scripted import adapter, answer, chat, emulated, scripted
 
 KEYS = {"client_keys": ("key-of-a", "key-of-b")}
 A, B = {"x-goog-api-key": "key-of-a"}, {"x-goog-api-key": "key-of-b"}
+KEY = "x-goog-api-key"
 GENERATE = "/v1beta/models/gemini-3.5-flash:generateContent"
 MADE: dict[str, dict[str, Any]] = {
     "cachedContents": {"name": "cachedContents/abc", "model": "models/gemini-3.5-flash"},
@@ -293,6 +294,31 @@ async def test_all_that_a_client_makes_is_made_with_one_key_so_that_one_request_
     used = [call.headers["x-goog-api-key"] for call in upstream.seen]
     assert used[::2] == used[1::2]
     assert len(set(used)) > 2, "clients are spread over the keys"
+
+
+async def test_names_of_different_keys_in_one_request_are_an_error_that_says_so():
+    """A key that cools down is passed over, so a client's next file may be another key's."""
+    projects = Projects()
+
+    async def script(call):
+        if len(projects.made) == 1 and call.request.method == "POST" and call.request.headers[KEY] in projects.made:
+            await call.json({"error": {"code": 403, "message": "no", "status": "PERMISSION_DENIED"}}, 403)
+        elif ":" in call.request.path:
+            await call.json(answer("ok"))
+        else:
+            await projects.script(call)
+
+    async with scripted(script) as upstream, adapter(upstream, upstream_keys=("k1", "k2")) as client:
+        names = []
+        for _ in range(3):
+            made = (await client.post("/v1beta/files", json={})).json()
+            names += [made["file"]["name"]] if "file" in made else []
+        assert len({name.split("-")[0] for name in names}) == 2, names
+        parts = [{"fileData": {"fileUri": name}} for name in names]
+        both = await client.post(GENERATE, json={"contents": [{"role": "user", "parts": parts}]})
+        one = await client.post(GENERATE, json={"contents": [{"role": "user", "parts": parts[:1]}]})
+    assert (both.status_code, one.status_code) == (400, 200)
+    assert "different keys" in both.json()["error"]["message"]
 
 
 @pytest.mark.parametrize("version", ["v1beta", "v1"])
