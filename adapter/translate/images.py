@@ -148,6 +148,17 @@ def to_gemini(context: ImageContext, unknown: Mapping[str, msgspec.Raw] = {}) ->
     return ImagePlan(body, draft.calls, draft.notes, draft.format, draft.quality, draft.as_url, draft.sources)
 
 
+def files_named_in(request: ImageRequest | ImageEditRequest | ImageVariationRequest) -> list[str]:
+    """The URLs and ids by which a request names its images."""
+    fields = (getattr(request, field, None) for field in ("image", "images", "mask", "markup"))
+    listed = [one for value in fields if value is not None for one in (value if isinstance(value, list) else [value])]
+    return [url for one in listed if (url := _url_of(one))]
+
+
+def _url_of(value: str | ImageReference) -> str:
+    return value if isinstance(value, str) else value.image_url or value.file_id or ""
+
+
 def anchors_of(_request: object, plan: ImagePlan) -> Iterator[Anchor]:
     """Where the fields arrived; what says that an image is wanted belongs to the prompt."""
     yield from (Anchor(path, f"/0/contents/0/parts/{place}") for place, path in enumerate(plan.sources))
@@ -308,7 +319,7 @@ def _images(field: str) -> Callable[[Images, _ImageDraft], None]:
 
 def _image_parts(value: str | ImageReference, path: str, draft: _ImageDraft) -> list[Part]:
     """The part for an image. Raises `Rejected`."""
-    url = value if isinstance(value, str) else value.image_url or value.file_id
+    url = _url_of(value)
     if not url:
         raise Rejected(path, "value-missing", "an image is a file, a URL or the id of a file")
     at = path if isinstance(value, str) else f"{path}.{'image_url' if value.image_url else 'file_id'}"

@@ -42,7 +42,7 @@ async def _create(
         request=request,
         served=served,
         options=call.service.options,
-        media=calls.files_of(call),
+        media=await calls.files_of(call, images.files_named_in(request)),
         max_choices=call.service.max_choices,
     )
     plan = await call.work.run(images.to_gemini, context, unknown)

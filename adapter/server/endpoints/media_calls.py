@@ -1,6 +1,6 @@
 """What the endpoints for images and sounds share: calls that carry files, answers that are streams of events."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 
 import msgspec
@@ -12,6 +12,8 @@ from adapter.server.media.form import insert_uploads
 from adapter.server.pipeline.call import Call
 from adapter.server.pipeline.event_stream import EventStream
 from adapter.translate.core.context import Media
+from adapter.translate.native import names_of
+from adapter.translate.request.content_parts import FILE_ID
 from adapter.upstream.client import Forwarded
 from adapter.wire.gemini.generate import GenerateContentRequest, GenerateContentResponse, UsageMetadata
 from adapter.wire.sse import COMMENT, DONE, event
@@ -21,9 +23,14 @@ __all__ = ["accept", "ask", "event_stream", "files_of", "find_model", "headers_f
 _COUNTS = ("prompt_token_count", "candidates_token_count", "thoughts_token_count", "total_token_count")
 
 
-def files_of(call: Call) -> dict[str, Media]:
-    """The files of a form by their names, without their data."""
-    return {} if call.form is None else call.form.media()
+async def files_of(call: Call, named: Iterable[str]) -> dict[str, Media]:
+    """The files of a form by their names, without their data, and those of the named ones that are stored here.
+
+    Raises `Rejected`, `NotStored`, `UpstreamError`.
+    """
+    sent = {} if call.form is None else call.form.media()
+    ids = list(dict.fromkeys(one for one in named if one.startswith(FILE_ID)))
+    return {**sent, **(await call.service.gemini_files.media(ids, call.client))} if ids else sent
 
 
 def build(call: Call, model: str, body: GenerateContentRequest) -> Forwarded:
@@ -35,11 +42,15 @@ def build(call: Call, model: str, body: GenerateContentRequest) -> Forwarded:
 
 
 async def ask(call: Call, model: str, bodies: Sequence[GenerateContentRequest]) -> list[GenerateContentResponse]:
-    """The answers to all bodies, in their order; the first failure ends the others. Raises `UpstreamError`."""
+    """The answers to all bodies, in their order; the first failure ends the others.
+
+    Raises `NotStored`, `UpstreamError`.
+    """
+    pin = await model_calls.find_pin(call, set().union(*map(names_of, bodies)))
     built = {id(body): build(call, model, body) for body in bodies}
 
     async def ask_one(body: GenerateContentRequest) -> GenerateContentResponse:
-        return await model_calls.ask(call, built[id(body)], GenerateContentResponse)
+        return await model_calls.ask(call, built[id(body)], GenerateContentResponse, pin)
 
     answers = await ask_all(call, ask_one, bodies)
     call.exchange.usage = total_usage(answers)

@@ -1,7 +1,8 @@
 """What endpoints share that make calls of one model: its name, the ledger, calls side by side."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+import re
+from collections.abc import Callable, Collection, Coroutine, Sequence
 from typing import Any, TypeVar
 
 import msgspec
@@ -9,15 +10,20 @@ import msgspec
 from adapter.server.pipeline import ledger_headers as notes
 from adapter.server.pipeline.call import Call
 from adapter.server.pipeline.model_lists import path_of_model
+from adapter.server.state.not_stored import NotStored
 from adapter.settings import find_served_model
 from adapter.translate.core.capabilities import ServedModel
 from adapter.translate.core.errors import AnswerError
 from adapter.translate.core.notes import Note, Rejected
+from adapter.translate.native import names_of_uris
 from adapter.upstream.client import Caller, Forwarded
 from adapter.upstream.errors import UpstreamError
 
 A = TypeVar("A")
 T = TypeVar("T")
+
+# Inside a JSON text a quotation mark is escaped, so that no text of the client's looks like such a member.
+_URI = re.compile(rb'"(?:fileUri|uri)":"([^"]*)"')
 
 AT_ONCE = 4
 """Calls for one request that run at the same time."""
@@ -46,10 +52,25 @@ def headers_for(call: Call) -> dict[str, str]:
     return notes.headers(call.exchange.model, call.exchange.notes, call.exchange.reply_notes)
 
 
-async def ask(call: Call, forwarded: Forwarded, type_: type[T]) -> T:
-    """The whole answer to one call. Raises `UpstreamError`."""
+async def find_pin(call: Call, names: Collection[str]) -> str:
+    """The key of ours that has made what a request names at Gemini (files/...), if any.
+
+    Raises `NotStored` for what another client has made.
+    """
+    if not names:
+        return ""
+    return await call.service.owners.find_pin(names, call.client.id, strictly=call.service.access.is_shared)
+
+
+async def ask(call: Call, forwarded: Forwarded, type_: type[T], pin: str = "") -> T:
+    """The whole answer to one call; `pin` names the key of ours that it needs, where the caller knows.
+
+    Raises `UpstreamError`, and `NotStored` where the call names what another client has made.
+    """
+    if not pin and forwarded.body is not None:
+        pin = await find_pin(call, names_of_uris(uri.decode() for uri in _URI.findall(forwarded.body)))
     with call.service.shutdown.limit():
-        return await call.service.upstream.ask(forwarded, type_, Caller(call.client.key), call.deadline)
+        return await call.service.upstream.ask(forwarded, type_, Caller(call.client.key, pin), call.deadline)
 
 
 async def ask_all(call: Call, ask_one: Callable[[A], Coroutine[Any, Any, T]], inputs: Sequence[A]) -> list[T]:
@@ -64,6 +85,6 @@ async def ask_all(call: Call, ask_one: Callable[[A], Coroutine[Any, Any, T]], in
         try:
             async with asyncio.TaskGroup() as group:
                 tasks = [group.create_task(in_turn(one)) for one in inputs]
-        except* (UpstreamError, AnswerError, Rejected) as failures:
+        except* (UpstreamError, AnswerError, Rejected, NotStored) as failures:
             raise failures.exceptions[0] from None
     return [task.result() for task in tasks]

@@ -27,7 +27,7 @@ async def _create(call: Call, type_: type[TranscriptionRequest | TranslationRequ
         request=request,
         served=served,
         options=call.service.options,
-        media=calls.files_of(call),
+        media=await calls.files_of(call, [request.file]),
         duration=read_duration(bytes(files[0].start), files[0].size) if files else 0.0,
     )
     plan = await call.work.run(transcriptions.to_gemini, context, unknown)

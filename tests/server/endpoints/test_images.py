@@ -140,6 +140,19 @@ async def test_pages_of_other_origins_may_not_send_forms():
     assert (got.status_code, upstream.seen) == (403, [])
 
 
+async def test_a_stored_file_is_edited_by_its_id(tmp_path):
+    async def script(call):
+        await call.json(drawn(PNG))
+
+    async with scripted(script) as upstream, adapter(upstream, files_dir=str(tmp_path)) as client:
+        stored = await openai_of(client).files.create(file=("a.png", PNG, "image/png"), purpose="vision")
+        body = {"prompt": "greener", "images": [{"file_id": stored.id}]}
+        got = await client.post("/v1/images/edits", json=body)
+    assert got.status_code == 200, got.text
+    blob = upstream.seen[-1].body["contents"][0]["parts"][0]["inlineData"]
+    assert base64.b64decode(blob["data"]) == PNG
+
+
 LINKED = {"public_url": "http://gateway.example/", "client_keys": ("right", "other")}
 
 
