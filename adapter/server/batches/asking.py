@@ -71,8 +71,8 @@ class OneByOne:
             if place.line in answered:
                 continue
             await self._slots.acquire()
-            if (left := next_at - time.monotonic()) > 0:
-                await asyncio.sleep(left)
+            while (left := next_at - time.monotonic()) > 0 and not context.should_end:
+                await context.rest(left)
             if context.should_end:
                 self._slots.release()
                 return
@@ -112,7 +112,7 @@ class OneByOne:
             except UpstreamError as error:
                 if error.status not in TRANSIENT or pause > RETRY_LAST or self._context.should_end:
                     raise
-                await asyncio.sleep(max(pause, error.retry_after or 0.0))
+                await self._context.rest(max(pause, error.retry_after or 0.0))
                 pause *= 2
 
     async def _call(self, model: str, method: str, body: bytes, pin: str) -> bytes:

@@ -5,6 +5,7 @@ import logging
 import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from io import BufferedWriter, FileIO
 from pathlib import Path
 from typing import NamedTuple
@@ -29,6 +30,9 @@ SLICE = 0.002
 
 RETRY_FIRST, RETRY_LAST = 2.0, 120.0
 """Seconds before what failed for a while is tried again: they begin with the first and double up to the last."""
+
+LOOK_EVERY = 1.0
+"""Seconds between two looks for the mark of a client that has cancelled a batch at another process."""
 
 TRANSIENT = frozenset({408, 409, 429, 500, 502, 503, 504})
 """Statuses of what may succeed later."""
@@ -142,13 +146,14 @@ class BatchContext:
                 pause = min(2 * pause, RETRY_LAST)
 
     async def rest(self, seconds: float) -> None:
-        """Wait, or until somebody wants something of this batch."""
+        """Wait, or until the batch should end, whichever process was told so."""
+        ended_before = self.should_end
         self.wake.clear()
-        try:
-            async with asyncio.timeout(seconds):
-                await self.wake.wait()
-        except TimeoutError:
-            return
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0 and not self.wake.is_set() and self.should_end == ended_before:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(min(left, LOOK_EVERY)):
+                    await self.wake.wait()
 
 
 def open_for_writing(path: Path) -> BufferedWriter:
