@@ -78,8 +78,15 @@ def test_the_curl_command_gets_an_answer(served):
 @pytest.mark.install
 @pytest.mark.parametrize(
     "number",
-    [0, 1, 2, 5, 6],
-    ids=["the openai package", "responses", "images and sounds", "Google's own settings", "Gemini's own tools"],
+    [0, 1, 2, 3, 6, 7],
+    ids=[
+        "the openai package",
+        "responses",
+        "images and sounds",
+        "files and batches",
+        "Google's own settings",
+        "Gemini's own tools",
+    ],
 )
 def test_snippets_with_the_openai_package_run(served, number):
     url, _ = served

@@ -14,6 +14,7 @@ from adapter.server.batches.runner import BatchRunner
 from adapter.upstream.batch_jobs import BatchJobs
 from adapter.upstream.uploads import FileUploads
 from tests.server.batches.running import begin, ended, jobs_at, line, rows_of
+from tests.support.key_value import key_value_server
 from tests.support.scripted import adapter, emulated
 from tests.support.size import IS_LARGE
 
@@ -64,11 +65,21 @@ class Steps:
         return at_once
 
 
+@pytest.fixture(params=["sqlite", "redis"])
+def store(request, tmp_path):
+    """Where documents are: beside the contents of files, or on a server that all processes ask."""
+    if request.param == "sqlite":
+        yield ""
+    else:
+        with key_value_server(tmp_path) as server:
+            yield server.url
+
+
 @asynccontextmanager
-async def process(gemini, tmp_path, platform, **settings):
+async def process(gemini, tmp_path, platform, store="", **settings):
     """One life of the adapter."""
-    given = {"store": f"sqlite:{tmp_path / 'store.sqlite3'}", "upstream_platform": platform, **FAST, **settings}
-    async with adapter(gemini, **given) as client:
+    where = {"store": store or f"sqlite:{tmp_path / 'store.sqlite3'}", "files_dir": str(tmp_path / "store-files")}
+    async with adapter(gemini, **where, upstream_platform=platform, **{**FAST, **settings}) as client:
         yield client
 
 
@@ -80,7 +91,7 @@ async def until_dead_or_ended(client, batch, steps):
         await asyncio.sleep(0.01)
 
 
-async def life_and_death(tmp_path, monkeypatch, platform, at):
+async def life_and_death(tmp_path, monkeypatch, at, store=""):
     """A batch whose process dies at a step, or at none; what it ended as, how often Gemini was asked, and the steps."""
     monkeypatch.setattr(manager, "LOOK_EVERY", 0.05)
 
@@ -99,14 +110,14 @@ async def life_and_death(tmp_path, monkeypatch, platform, at):
     async with emulated(EmulatorSettings()) as gemini:
         with monkeypatch.context() as patch:
             steps = Steps(patch)
-            async with process(gemini, tmp_path, platform) as client:
+            async with process(gemini, tmp_path, "studio", store) as client:
                 batch = await begin(client, *ROWS)
                 # The first is the journal of the request that began it, whose answer says that it will run.
                 steps.taken.clear()
                 steps.at = at
                 await until_dead_or_ended(client, batch, steps)
                 patch.setattr(BatchFolder, "acquire", lambda self: False)
-        async with process(gemini, tmp_path, platform) as client:
+        async with process(gemini, tmp_path, "studio", store) as client:
             done = await ended(client, batch)
             output = await rows_of(client, done["output_file_id"])
             errors = await rows_of(client, done["error_file_id"])
@@ -122,13 +133,16 @@ def check(found, at):
     assert done["request_counts"] == {"total": 13, "completed": 12, "failed": 1}, at
     assert [one["custom_id"] for one in output] == [f"row-{n}" for n in range(12)], at
     assert [one["error"]["code"] for one in errors] == ["invalid_json_line"], at
-    assert len([one for one in listed if one["purpose"] == "batch_output"]) == 2, at
+    own = {done["output_file_id"], done["error_file_id"]}
+    outputs = [one["id"] for one in listed if one["purpose"] == "batch_output"]
+    assert sorted(set(outputs) & own) == sorted(own), at
+    assert len(outputs) == len(set(outputs)), at
     assert len(jobs) == 1, at
     assert asked.count("batchGenerateContent") == 1, f"{at}: no second job was begun"
 
 
-async def test_the_process_dies_at_each_step_of_a_batch_at_gemini(tmp_path, monkeypatch):
-    whole = await life_and_death(tmp_path / "whole", monkeypatch, "studio", None)
+async def test_the_process_dies_at_each_step_of_a_batch_at_gemini(tmp_path, monkeypatch, store):
+    whole = await life_and_death(tmp_path / "whole", monkeypatch, None, store)
     check(whole, "no death")
     steps = whole[-1]
     assert {name for name, _ in steps} >= {"BatchFolder.save", "FileUploads.upload", "BatchJobs.create"}
@@ -136,7 +150,7 @@ async def test_the_process_dies_at_each_step_of_a_batch_at_gemini(tmp_path, monk
     kinds = [step if step[0] != "BatchFolder.save" else (step, at) for at, step in enumerate(steps)]
     first = [at for at, kind in enumerate(kinds) if kinds.index(kind) == at]
     for at in first if IS_LARGE else first[:: len(first) // 5]:
-        found = await life_and_death(tmp_path / str(at), monkeypatch, "studio", at)
+        found = await life_and_death(tmp_path / str(at), monkeypatch, at, store)
         check(found, (at, found[-1][-1]))
 
 
@@ -163,12 +177,12 @@ async def test_answers_that_were_written_down_are_not_asked_for_again(tmp_path, 
         assert len(await gemini.requests()) - asked == 12 - answered
 
 
-async def test_two_processes_run_a_batch_once(tmp_path, monkeypatch):
+async def test_two_processes_run_a_batch_once(tmp_path, monkeypatch, store):
     monkeypatch.setattr(manager, "LOOK_EVERY", 0.02)
     async with (
         emulated(EmulatorSettings()) as gemini,
-        process(gemini, tmp_path, "studio") as one,
-        process(gemini, tmp_path, "studio") as two,
+        process(gemini, tmp_path, "studio", store) as one,
+        process(gemini, tmp_path, "studio", store) as two,
     ):
         started = [await begin(client, *ROWS) for client in (one, two, one, two)]
         for batch in started:
