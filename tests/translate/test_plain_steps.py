@@ -112,7 +112,7 @@ def translated(kind, context):
         return error.note
     placed = [encode(note) for note in turns.placed]
     notes = sorted([encode(note.at(f"messages{note.path}")) for note in turns.notes] + placed)
-    contents = [one if isinstance(one, Content) else one.encoded() for one in turns.contents]
+    contents = [one if isinstance(one, Content) else one.encode_turn() for one in turns.contents]
     return encode(turns.system), encode(contents), turns.unsigned, notes
 
 
