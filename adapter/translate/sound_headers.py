@@ -1,8 +1,14 @@
 """How long a sound is, by the first bytes of its file: WAV and FLAC tell it there."""
 
+import base64
+import binascii
+
 from adapter.translate.answer.audio import is_wav, read_wav
 
 _STREAMINFO = 34
+
+_START = 65_536
+"""Characters of base64 in which the headers of a sound stand; a multiple of four."""
 
 
 def read_duration(start: bytes, size: int) -> float:
@@ -15,6 +21,18 @@ def read_duration(start: bytes, size: int) -> float:
         rate, samples = numbers >> 44, numbers & (1 << 36) - 1
         return samples / rate if rate else 0.0
     return 0.0
+
+
+def read_duration_of_url(url: str) -> float:
+    """The same of a sound in a data URL; 0 for what is none."""
+    head, _, data = url.partition(",")
+    if not (head.startswith("data:") and head.endswith(";base64")):
+        return 0.0
+    try:
+        start = base64.b64decode(data[:_START])
+    except binascii.Error:
+        return 0.0
+    return read_duration(start, len(data) * 3 // 4)
 
 
 def _wav(start: bytes, size: int) -> float:

@@ -155,17 +155,16 @@ def to_gemini(context: TranscriptionContext, unknown: Mapping[str, msgspec.Raw] 
     )
 
 
-def anchors_of(_request: object, _plan: TranscriptionPlan) -> Iterator[Anchor]:
-    """Where the fields arrived."""
+def anchors_of(request: TranscriptionRequest | TranslationRequest, _plan: TranscriptionPlan) -> Iterator[Anchor]:
+    """Where the fields arrived; what a chat model is told without a prompt belongs to the file."""
     config = "/0/generationConfig"
     yield from (Anchor("file", f"/0/contents/0/{one}") for one in ("parts/0", "role"))
-    yield Anchor("prompt", "/0/contents/0/parts/1")
+    yield Anchor("file" if request.prompt is None else "prompt", "/0/contents/0/parts/1")
     yield Anchor("language", f"{config}/audioTranscriptionConfig/languageCodes")
     yield Anchor("keywords", f"{config}/audioTranscriptionConfig/customVocabulary")
     forms = ("audioTranscriptionConfig/wordTimestamp", "audioTranscriptionConfig/diarization")
-    yield from (
-        Anchor("response_format", f"{config}/{one}") for one in (*forms, "responseMimeType", "responseJsonSchema")
-    )
+    said = "file" if request.response_format is None else "response_format"
+    yield from (Anchor(said, f"{config}/{one}") for one in (*forms, "responseMimeType", "responseJsonSchema"))
     yield Anchor("temperature", f"{config}/temperature")
     yield Anchor("safety_settings", "/0/safetySettings")
 

@@ -20,6 +20,7 @@ from adapter.translate.images import ImageContext
 from adapter.translate.ledger import Anchor, LedgerEntry, ledger_of
 from adapter.translate.moderations import ModerationContext
 from adapter.translate.plan import PLANNERS, Plan, endpoint_of, plan
+from adapter.translate.sound_headers import read_duration_of_url
 from adapter.translate.speech import SpeechContext
 from adapter.translate.targets import anchors_of
 from adapter.translate.token_arrays import Detokenize
@@ -188,7 +189,9 @@ def _speak(request: msgspec.Struct, unknown: Unknown, served: ServedModel, optio
 
 def _hear(request: msgspec.Struct, unknown: Unknown, served: ServedModel, options: Options) -> Translation:
     assert isinstance(request, (TranscriptionRequest, TranslationRequest))
-    made = transcriptions.to_gemini(TranscriptionContext(request=request, served=served, options=options), unknown)
+    duration = read_duration_of_url(request.file)
+    context = TranscriptionContext(request=request, served=served, options=options, duration=duration)
+    made = transcriptions.to_gemini(context, unknown)
     anchors = partial(_anchors_of_others, transcriptions.anchors_of, request, made)
     return Translation(served, "generateContent", [made.body], made.notes, anchors, 1)
 

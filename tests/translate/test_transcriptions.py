@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from adapter.translate.core.capabilities import ModelCapabilities, ServedModel
 from adapter.translate.core.context import Options
 from adapter.translate.ledger import leaves
-from adapter.translate.sound_headers import read_duration
+from adapter.translate.sound_headers import read_duration, read_duration_of_url
 from adapter.translate.translations import endpoints
 from adapter.wire.gemini.generate import SafetySetting
 
@@ -50,3 +50,8 @@ def test_all_that_is_sent_is_accounted_for(transcribes):
     bodies = made.as_json()
     targets = tuple(target for entry in made.ledger(bodies) for target in entry.targets)
     assert [pointer for pointer, _ in leaves(bodies[0]) if not pointer.startswith(targets)] == []
+
+
+@pytest.mark.parametrize("url", ["https://example.org/a.wav", "data:audio/wav,abcd", "data:audio/wav;base64,abcde"])
+def test_what_is_no_sound_in_base64_has_no_duration(url):
+    assert read_duration_of_url(url) == 0

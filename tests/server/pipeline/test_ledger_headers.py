@@ -51,6 +51,10 @@ UNKNOWN = {f"unknown_field_{number}": number for number in range(900)}
 MESSAGE = {"role": "user", "content": "hi", **UNKNOWN}
 QUESTION = {"type": "predicate", "instructions": "Does it?", **UNKNOWN}
 
+PIXEL = (
+    "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGP4z8AAAAMBAQDJ/pLvAAAAAElFTkSuQmCC"
+)
+
 REQUESTS: dict[str, dict[str, Any]] = {
     "/v1/chat/completions": {"model": "gpt-6-astra", "messages": [MESSAGE], "user": "me", "frequency_penalty": 1},
     "/v1/responses": {"model": "gpt-6-astra", "input": [MESSAGE], "user": "me", "truncation": "auto"},
@@ -60,6 +64,10 @@ REQUESTS: dict[str, dict[str, Any]] = {
     "/v1/moderations": {"model": "omni-moderation-latest", "input": "hi", **UNKNOWN},
     "/v1/responses/compact": {"model": "gpt-6-astra", "input": "hi", **UNKNOWN},
     "/v1/responses/input_tokens": {"model": "gpt-6-astra", "input": "hi", **UNKNOWN},
+    "/v1/images/generations": {"model": "gpt-image-2", "prompt": "a cat", "user": "me", **UNKNOWN},
+    "/v1/images/edits": {"model": "gpt-image-2", "prompt": "a cat", "image": PIXEL, "user": "me", **UNKNOWN},
+    "/v1/images/variations": {"model": "gpt-image-2", "image": PIXEL, "user": "me", **UNKNOWN},
+    "/v1/audio/speech": {"model": "gpt-4o-mini-tts", "input": "hi", "voice": "alloy", "speed": 2, **UNKNOWN},
 }
 
 
