@@ -1,7 +1,6 @@
 """How long a sound is, by the first bytes of its file: WAV and FLAC tell it there."""
 
 import base64
-import binascii
 
 from adapter.translate.answer.audio import is_wav, read_wav
 
@@ -30,7 +29,7 @@ def read_duration_of_url(url: str) -> float:
         return 0.0
     try:
         start = base64.b64decode(data[:_START])
-    except binascii.Error:
+    except ValueError:
         return 0.0
     return read_duration(start, len(data) * 3 // 4)
 
