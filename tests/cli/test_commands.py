@@ -197,19 +197,19 @@ def test_translate_tells_of_an_answer_that_is_an_error(run):
 
 
 def test_a_thousand_lines_take_less_than_a_second_of_a_processor(run, tmp_path):
-    """The whole command, for usual requests with a tool and a history: the best CPU time of three runs, with room."""
+    """The whole command, for usual requests with a tool and a history: the best CPU time of up to three runs, with room."""
     tool = {"type": "function", "function": {"name": "f", "parameters": {"type": "object", "properties": {}}}}
     history = [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "yes?"}] * 3
     request = {"model": "gpt-6-astra", "messages": [*history, {"role": "user", "content": "go"}], "tools": [tool]}
     file = tmp_path / "lines.jsonl"
     file.write_text("\n".join([json.dumps(request)] * 1_000))
     spent = []
-    for _ in range(3):
+    while len(spent) < 3 and not (spent and min(spent) < ROOM):
         begun = time.process_time()
         result = run("translate", str(file))
         spent.append(time.process_time() - begun)
         assert result.stdout.count('"predicted_error":null') == 1_000
-    assert min(spent) < 1 * ROOM
+    assert min(spent) < ROOM
 
 
 ROOM = 3
