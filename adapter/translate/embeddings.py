@@ -252,7 +252,7 @@ def _other_fields(request: EmbeddingRequest, notes: list[Note]) -> None:
 
 def anchors_of(context: EmbeddingContext, plan: EmbeddingPlan) -> Iterator[Anchor]:
     """Where each input and each field arrived: the first step of a pointer is the number of the call."""
-    sources, pointers = _sources_of_inputs(context), plan.method.pointers
+    sources, pointers = iter(_sources_of_inputs(context)), plan.method.pointers
     for call, inputs in enumerate(plan.inputs):
         for number in range(inputs):
             at = f"/{call}{pointers.input.format(number)}"
@@ -263,18 +263,17 @@ def anchors_of(context: EmbeddingContext, plan: EmbeddingPlan) -> Iterator[Ancho
                 yield Anchor(path, f"/{call}{pointers.fields[field].format(number)}")
 
 
-def _sources_of_inputs(context: EmbeddingContext) -> Iterator[list[str]]:
+def _sources_of_inputs(context: EmbeddingContext) -> list[list[str]]:
     """The paths of each input's parts."""
     value = context.request.input
     if isinstance(value, str) or all(isinstance(item, int) for item in value):
-        yield ["input"]
-        return
+        return [["input"]]
+    sources = []
     for index, item in enumerate(value):
         path = f"input[{index}]"
-        if isinstance(item, list) and any(isinstance(one, ContentPart) for one in item):
-            yield sources_of([one for one in item if isinstance(one, ContentPart)], path, context.as_chat())
-        else:
-            yield [path]
+        parts = [one for one in item if isinstance(one, ContentPart)] if isinstance(item, list) else []
+        sources.append(sources_of(parts, path, context.as_chat()) if parts else [path])
+    return sources
 
 
 def from_gemini(
