@@ -197,7 +197,7 @@ def test_translate_tells_of_an_answer_that_is_an_error(run):
 
 
 def test_a_thousand_lines_take_less_than_a_second_of_a_processor(run, tmp_path):
-    """The whole command, for usual requests with a tool and a history: the best CPU time of three runs at most, roomy."""
+    """The whole command, for usual requests with a tool and a history: the best of three runs at most, in CPU time."""
     tool = {"type": "function", "function": {"name": "f", "parameters": {"type": "object", "properties": {}}}}
     history = [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "yes?"}] * 3
     request = {"model": "gpt-6-astra", "messages": [*history, {"role": "user", "content": "go"}], "tools": [tool]}
