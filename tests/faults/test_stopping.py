@@ -15,7 +15,7 @@ import pytest
 from tests.support.guards import PATIENCE, until
 from tests.support.live import adapter
 from tests.support.paths import REPOSITORY
-from tests.support.shutting_down import HANGING, SILENT, SLOW, chat, ended, events, workers_of
+from tests.support.shutting_down import HANGING, SILENT, SLOW, chat, ended, events, until_under_way, workers_of
 
 MODEL = "gemini-3.8-flash"
 PATH = "/v1/chat/completions"
@@ -39,14 +39,14 @@ def client_of(live):
 
 
 async def test_a_second_sigterm_ends_the_grace_period_and_clients_are_told(tmp_path):
-    with logging(tmp_path, shutdown_grace=60, commit_after=60) as (live, path):
+    with logging(tmp_path, shutdown_grace=60, commit_after=60, metrics="true") as (live, path):
         async with client_of(live) as client:
             running = [
                 asyncio.create_task(chat(client, HANGING, stream=True)),
                 asyncio.create_task(chat(client, SILENT, stream=True)),
                 asyncio.create_task(chat(client, SILENT)),
             ]
-            await asyncio.sleep(1.0)
+            await until_under_way(client, len(running))
             live.process.send_signal(signal.SIGTERM)
             await asyncio.sleep(0.5)
             assert [task for task in running if task.done()] == []
@@ -63,10 +63,10 @@ async def test_a_second_sigterm_ends_the_grace_period_and_clients_are_told(tmp_p
 
 
 async def test_of_two_workers_none_is_hurried_by_the_second_sigterm_that_its_parent_sends(tmp_path):
-    with logging(tmp_path, "--workers", "2", shutdown_grace=60) as (live, _):
+    with logging(tmp_path, "--workers", "2", shutdown_grace=60, metrics="true") as (live, _):
         async with client_of(live) as client:
             stream = asyncio.create_task(chat(client, SLOW, stream=True))
-            await asyncio.sleep(0.7)
+            await until_under_way(client, 1)
             # As systemd does: to all of the group.
             for pid in (live.process.pid, *workers_of(live.process.pid)):
                 os.kill(pid, signal.SIGTERM)

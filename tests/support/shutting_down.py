@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx2
 
+from tests.support.figures import figures
 from tests.support.guards import PATIENCE
 
 SLOW, HANGING, SILENT = (f"gemini-3.8-flash+fault-{name}" for name in ("slow", "hang", "stall"))
@@ -37,6 +38,13 @@ def events(text: str) -> list[Any]:
 def said(text: str) -> str:
     """The text of a stream."""
     return "".join(choice["delta"].get("content") or "" for event in events(text) for choice in event["choices"])
+
+
+async def until_under_way(client: httpx2.AsyncClient, number: int) -> None:
+    """Wait until so many requests run, in all workers of a server with figures."""
+    async with asyncio.timeout(PATIENCE):
+        while figures((await client.get("/metrics")).text).get(("adapter_running",), 0) < number:
+            await asyncio.sleep(0.02)
 
 
 async def ended(process: subprocess.Popen[Any]) -> int:

@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.guards import PATIENCE, until
 from tests.support.live import adapter
-from tests.support.shutting_down import HANGING, SILENT, SLOW, chat, ended, events, said, workers_of
+from tests.support.shutting_down import HANGING, SILENT, SLOW, chat, ended, events, said, until_under_way, workers_of
 
 pytestmark = pytest.mark.faults
 
@@ -26,12 +26,12 @@ def serve(request, tmp_path):
 
 
 async def test_what_runs_when_the_signal_comes_is_answered_whole(serve):
-    with serve() as live:
+    with serve(metrics="true") as live:
         async with httpx2.AsyncClient(base_url=live.url, timeout=PATIENCE) as client:
             expected = said((await chat(client, SLOW, stream=True))[1])
             streams = [asyncio.create_task(chat(client, SLOW, stream=True)) for _ in range(10)]
             wholes = [asyncio.create_task(chat(client, SLOW)) for _ in range(5)]
-            await asyncio.sleep(0.7)
+            await until_under_way(client, len(streams) + len(wholes))
             live.process.send_signal(signal.SIGTERM)
             for status, text in await asyncio.gather(*streams):
                 assert status == 200
@@ -42,11 +42,12 @@ async def test_what_runs_when_the_signal_comes_is_answered_whole(serve):
 
 
 async def test_what_runs_longer_than_the_grace_period_ends_with_an_error(serve):
-    with serve(shutdown_grace=1.0, commit_after=60) as live:
+    with serve(shutdown_grace=1.0, commit_after=60, metrics="true") as live:
         async with httpx2.AsyncClient(base_url=live.url, timeout=PATIENCE) as client:
             stream = asyncio.create_task(chat(client, HANGING, stream=True))
             waiting = asyncio.create_task(chat(client, SILENT, stream=True))
             whole = asyncio.create_task(chat(client, SILENT))
+            await until_under_way(client, 3)
             await asyncio.sleep(1.0)
             live.process.send_signal(signal.SIGTERM)
             begun = time.monotonic()
@@ -87,10 +88,10 @@ async def test_readiness_goes_first_and_requests_are_still_served(serve):
 
 
 async def test_a_second_interrupt_ends_it_at_once(tmp_path):
-    with adapter(tmp_path) as live:
+    with adapter(tmp_path, "--metrics") as live:
         async with httpx2.AsyncClient(base_url=live.url, timeout=PATIENCE) as client:
             stream = asyncio.create_task(chat(client, HANGING, stream=True))
-            await asyncio.sleep(1.0)
+            await until_under_way(client, 1)
             live.process.send_signal(signal.SIGINT)
             await asyncio.sleep(0.5)
             assert live.process.poll() is None
