@@ -172,27 +172,33 @@ def _spans(text: str, words: Sequence[Word]) -> list[Span]:
         if not groups or _ends_before(groups[-1], word):
             groups.append([])
         groups[-1].append(word)
-    spans = []
-    at = 0
+    places: list[tuple[int, int]] = []
     for group in groups:
-        begin, at = _place(text, group, at)
-        said = text[begin:at] if begin >= 0 else " ".join(word.text for word in group)
-        spans.append(Span(said.strip(), group[0].start, group[-1].end, group[0].speaker))
-    return spans
+        places.append(_place(text, group, places[-1][1] if places else 0))
+    return [
+        Span(_text_of(text, group, places, number), group[0].start, group[-1].end, group[0].speaker)
+        for number, group in enumerate(groups)
+    ]
 
 
 def _place(text: str, group: Sequence[Word], at: int) -> tuple[int, int]:
-    """Where the words of a group stand in the text behind `at`; -1 where they do not."""
+    """Where the words of a group begin and end in the text behind `at`; -1 where they do not stand there."""
     begin, end = -1, at
     for word in group:
         found = text.find(word.text, end)
         if found < 0:
             return -1, at
         begin, end = (found if begin < 0 else begin), found + len(word.text)
-    # What follows a word without a space belongs to it: its punctuation.
-    while end < len(text) and not text[end].isspace() and not text[end].isalnum():
-        end += 1
     return begin, end
+
+
+def _text_of(text: str, group: Sequence[Word], places: Sequence[tuple[int, int]], number: int) -> str:
+    """The text from a group's first word up to the next group's, so that what stands between words is told once."""
+    begin, end = places[number]
+    if begin < 0:
+        return " ".join(word.text for word in group)
+    following = places[number + 1][0] if number + 1 < len(places) else len(text)
+    return text[begin if number else 0 : following if following >= 0 else end].strip()
 
 
 def _ends_before(group: Sequence[Word], word: Word) -> bool:
