@@ -110,6 +110,7 @@ ALL = [
     Workload("20 KB, 10 tools, 16", _chat(tools=tools(10, 1_800)), 16, 2_000),
     Workload("1 MB image, 8", image(1 << 20), 8, 300),
     Workload("history of 200 calls, 8", history(200), 8, 400),
+    Workload("history of 400 calls, 8", history(400), 8, 200),
     Workload("stream, 1, paced", _chat(stream=True), 1, 3, stream=True, gap=0.01),
     Workload("streams, 20, paced", _chat(stream=True), 20, 40, stream=True, gap=0.02),
     Workload("streams, 100, paced", _chat(stream=True), 100, 100, stream=True, gap=0.05),
