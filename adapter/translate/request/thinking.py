@@ -14,7 +14,7 @@ from adapter.wire.gemini.generate import GenerateContentRequest, GenerationConfi
 from adapter.wire.openai.chat_request import ChatCompletionRequest, Reasoning, Thinking
 
 SOURCES = ("extra_body", "google", "reasoning_effort", "reasoning", "thinking", "enable_thinking")
-"""The fields that may ask for thinking, most specific first."""
+"""The fields that may ask for thinking, most specific first. Each but the extensions stands in `source`, too."""
 
 _ORDER = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 
