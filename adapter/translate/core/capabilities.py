@@ -21,8 +21,9 @@ Platform = Literal["studio", "vertex", "relay"]
 class ModelCapabilities(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One row. Limits are in tokens. `source` and `date` say where the row's facts come from.
 
-    `from`: the first day of the row, in UTC. `until`: by platform, the first day on which the model is no longer
-    served; from then on `routes_to` answers in its place, or nothing does. `served_by`: what to call where
+    `from`: the first day of the row, in UTC, on every platform; before it the next row that matches holds. A model
+    that has not come yet needs none: nobody calls it. `until`: by platform, the first day on which the model is no
+    longer served; from then on `routes_to` answers in its place, or nothing does. `served_by`: what to call where
     generateContent does not serve the model.
 
     `thinking`: "levels" (Gemini 3 and later), "budget" (2.5, in tokens between the two bounds; `budget_off`: 0
@@ -33,6 +34,14 @@ class ModelCapabilities(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     `transcribes`: it writes down what it hears, by settings of its own.
     `image_sizes`: the sizes of its images that can be asked for; `extreme_ratios`: whether 1:4, 4:1, 1:8, 8:1 are
     among their ratios.
+    `candidates`: how many one call gives; more are asked for by parallel calls. `penalties`, `sampling`, `logprobs`:
+    whether the model takes frequency and presence penalties, temperature and top_p, and log probabilities; new models
+    of Gemini 3.6 and later take no sampling. `call_ids`: function calls have ids of Gemini's. `prefill`: a history may
+    end with the model's turn. `tools_with_json`, `tools_with_builtin`: functions beside JSON mode, beside Google's
+    own tools. `validated`: functionCallingConfig.mode VALIDATED, which holds calls to their schemas.
+    `function_response_media`: results may have images. `json_schema`: schemas go as JSON Schema, else in OpenAPI's
+    dialect. `part_media_resolution`: resolution by part. `file_urls`: files by http(s) URL. All models that answer in
+    text take images, sound and video, so no flag tells that.
     `audio_formats`: whether speech can be asked for in a format; such models speak WAV unless asked otherwise.
     """
 

@@ -14,11 +14,10 @@ from typing import Any, assert_never
 from adapter.translate.core.context import Context
 from adapter.translate.core.notes import Fate, Note, Outcome, Rejected, exact
 from adapter.translate.request.assistant_message import answer
-from adapter.translate.request.participants import shared_roles
 from adapter.translate.request.plain_steps import PlainSteps
 from adapter.translate.request.plain_turns import PlainTurns
 from adapter.translate.request.tool_results import orphan, results
-from adapter.translate.request.turn_builder import Call, Turns, parts_of
+from adapter.translate.request.turn_builder import Call, Turns, parts_of, shared_roles
 from adapter.translate.signatures import keys as signatures
 from adapter.translate.signatures.sources import SignatureSource
 from adapter.wire.gemini.content import Content, Part

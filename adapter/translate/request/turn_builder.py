@@ -1,6 +1,6 @@
 """What the translation of messages gathers: turns, system texts, calls and notes."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from operator import attrgetter
 
 import msgspec
@@ -9,7 +9,6 @@ from adapter.translate.core.context import Context
 from adapter.translate.core.kinds import MESSAGES
 from adapter.translate.core.notes import Fate, Note
 from adapter.translate.request import content_parts as media
-from adapter.translate.request.participants import name_note
 from adapter.translate.request.plain_turns import PlainTurns
 from adapter.translate.signatures.sources import SignatureSource
 from adapter.wire.base import present
@@ -118,3 +117,19 @@ def _losses(message: Message, path: str, shared_roles: frozenset[str | None]) ->
     for name, (code, reason) in _REPLAYED.items():
         if present(getattr(message, name)):
             yield media.lost(f"{path}.{name}", code, reason)
+
+
+def shared_roles(speakers: Iterable[tuple[str | None, str]]) -> frozenset[str | None]:
+    """The roles in which several names speak, from the role and name of each message that has a name."""
+    names: dict[str | None, set[str]] = {}
+    for role, name in speakers:
+        names.setdefault(role, set()).add(name)
+    return frozenset(role for role, several in names.items() if len(several) > 1)
+
+
+def name_note(path: str, role: str | None, shared: frozenset[str | None]) -> Note:
+    """The note on a message's name. Where a role has one name alone, who speaks is plain without it."""
+    if role in shared:
+        reason = f"Gemini knows no names: it cannot tell the participants of the role {role!r} apart"
+        return Note(f"{path}.name", Fate.DROPPED, "participants-merged", reason)
+    return Note(f"{path}.name", Fate.DROPPED, "participant-name-dropped", "Gemini knows no participants' names")

@@ -9,8 +9,8 @@ import msgspec
 from adapter.translate.core.kinds import ITEMS
 from adapter.translate.core.notes import Fate, Note, Rejected
 from adapter.translate.core.rules import absent, decode_field
-from adapter.translate.request.participants import name_note, shared_roles
 from adapter.translate.request.tools import upstream_name
+from adapter.translate.request.turn_builder import name_note, shared_roles
 from adapter.translate.responses.tool_calls import arguments_of_call, chat_name, result_of, text_of_json
 from adapter.translate.signatures import carriers as responses_carrier
 from adapter.translate.signatures.history import Carried

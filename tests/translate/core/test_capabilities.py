@@ -280,7 +280,8 @@ def test_each_model_of_the_emulator_has_a_row_that_says_as_much_of_generate_cont
 
 def test_a_level_that_a_row_has_is_one_that_the_emulators_model_takes():
     for name, model in models().items():
-        row = find_served_model(name, TABLE).row
+        # On the last day: a row may begin after the day of these tests.
+        row = capabilities_of(name, TABLE.model)
         ours = set(row.levels) if row.thinking == "levels" else set()
         theirs = {level.lower() for level in model.levels} if model.thinking == "level" else set()
         if find_served_model(name, TABLE).model == name and "generateContent" in model.methods:
