@@ -58,7 +58,9 @@ def _described(endpoint: Endpoint, schemas: Schemas) -> dict[str, Any]:
         media: {"schema": BINARY if type_ is bytes else schemas.of(type_)} for media, type_ in endpoint.content.items()
     }
     error = GoogleErrorBody if endpoint.is_native else ErrorBody
-    failing = content if endpoint.is_open else {JSON: {"schema": schemas.of(error)}}
+    # A probe that fails says so in its own form.
+    is_probe = endpoint.is_open and not endpoint.gives_bytes
+    failing = content if is_probe else {JSON: {"schema": schemas.of(error)}}
     answers = {200: {"description": "The answer.", "content": content}}
     answers |= {status: {"description": HTTPStatus(status).phrase, "content": failing} for status in endpoint.fails}
     described: dict[str, Any] = {
