@@ -3,6 +3,23 @@
 The 200 goes out with the first event, or after `commit_after` seconds, so that an early failure is a normal HTTP
 error. A later failure is an error event; nothing ever looks like a finished answer that is none.
 
+States of an `EventStream`:
+
+    waiting     nothing is written: an error is still a normal HTTP error
+    holding     events that came together are collected, up to `MAX_HELD`; the head is not out
+    committed   the head is out: from now on an error is an event
+
+Transitions:
+
+    from        event                                                      to
+    waiting     `write` without `more`; `commit_after` seconds are over    committed
+    waiting     `write` with `more`                                        holding
+    holding     `write` without `more`, `flush`, or too much is held       committed
+    committed   `end`, or an error's frames                                ended: the response is complete
+    any         a write takes longer than `write_timeout`                  gone: `keep_alive` returns, the body ends
+
+The endpoint's body writes through `Relay`; `keep_alive` runs beside it and writes only in silence.
+
 Who closes what when the client leaves, innermost first. Each is a `with` of the endpoint, so that the order is the
 same at any moment, also between the first event and its write:
 

@@ -6,6 +6,25 @@ order of their indexes; a delta holds one kind of payload; a tool call's index, 
 fields come once; a finish reason comes once for each choice; usage comes last and only if asked for. Gemini may send a
 call and its STOP in different events, so finish reasons wait for the end. A stream that ends without a finish is
 an error, never a `stop`.
+
+States of each choice (`ChoiceState`):
+
+    unknown     no event has named it; `close` is an error if it stays so
+    speaking    its first chunk, with the role, is out; texts and thoughts pass as they come
+    calling     a call has begun: its pieces pass as they come, or wait in `held` where it must be whole
+    ended       its finish reason came and waits; what Gemini still sends is passed on
+
+Transitions:
+
+    from        event                                     to
+    unknown     a candidate with its index (`_start`)     speaking
+    speaking    a part that is a function call            calling
+    any         a finish reason                           ended
+    any         the prompt is blocked (`_refuse`)         ended, with a refusal
+    ended       `close`                                   over: citations, vendor fields, finish reasons, then usage
+
+The writers of chat, of completions and of Responses (`adapter/server/endpoints`) feed it; `ResponseStream` makes its
+items from the chunks. An event that only brings more text takes the short way (`plain_text`), past all of this.
 """
 
 from collections.abc import Iterable, Mapping
