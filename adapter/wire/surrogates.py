@@ -17,7 +17,9 @@ SLICE = 256 * 1024
 
 MAX_PATHS = 8
 MAX_TOKENS = 50_000
-"""Tokens of a body that are read to name the places: beyond, a place is named as far as it is known."""
+MAX_ESCAPES = 100_000
+"""Tokens of a body, and escapes of one string, that are read to name the places: beyond, a place is named as far as it
+is known. No other thread runs while one string is read."""
 
 _HALF = re.compile(rb"\\u[dD]")
 """What each half begins with; to look for both spellings at once takes a third of the time of two searches."""
@@ -27,7 +29,7 @@ _LONE = re.compile(
     rb"|(?<!\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD])[c-fC-F][0-9a-fA-F]{2})"
 )
 # Possessive: a repeat that can be taken back remembers each character of a long string, in a hundred times its size.
-_TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[{}\[\],:]', re.DOTALL)
+_TOKEN = re.compile(rb'"(?:[^"\\]*+\\.){0,%d}+[^"\\]*+("?)|[{}\[\],:]' % MAX_ESCAPES, re.DOTALL)
 
 
 def repair(body: bytes) -> tuple[bytes, dict[str, msgspec.Raw]]:
@@ -72,13 +74,13 @@ def _paths(body: bytes, places: list[int]) -> Iterator[str]:
     steps: list[str | int] = []
     left = list(places)
     key = b""
-    for count, match in enumerate(_TOKEN.finditer(body)):
+    for count, match in enumerate(_TOKEN.finditer(body, 0, places[-1] + 1)):
         while left and left[0] < match.end():
             left.pop(0)
             yield _path(steps)
         if not left:
             return
-        if count >= MAX_TOKENS:
+        if count >= MAX_TOKENS or match[1] == b"":
             yield _path(steps)
             return
         key = _step(match[0], steps, key)

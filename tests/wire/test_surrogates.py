@@ -10,7 +10,7 @@ from adapter.wire import surrogates
 from adapter.wire.base import decode
 from adapter.wire.openai.chat_request import ChatCompletionRequest
 from adapter.wire.reader import SMALL, read
-from adapter.wire.surrogates import REPLACED, repair
+from adapter.wire.surrogates import MAX_ESCAPES, REPLACED, repair
 
 UNITS = st.lists(st.sampled_from(["a", "\\", '"', "\n", "\ud83d", "\ude00", "\U0001f600", "u", "d83d"]), max_size=8)
 
@@ -57,6 +57,12 @@ def test_beyond_the_tokens_that_are_followed_the_rest_is_told_at_the_place_reach
     assert json.loads(fixed)["a"][-2:] == ["\ufffd", "\ufffd"]
     assert list(found.values()) == [REPLACED]
     assert next(iter(found)).startswith("a[")
+
+
+@pytest.mark.parametrize(("escapes", "paths"), [(MAX_ESCAPES - 1, ["a", "b"]), (MAX_ESCAPES, ["a"])])
+def test_beyond_the_escapes_of_one_string_that_are_followed_the_rest_is_told_at_its_place(escapes, paths):
+    body = rb'{"a":"' + rb"\n" * escapes + rb'\ud83d","b":"\ud83d"}'
+    assert list(repair(body)[1]) == paths
 
 
 def test_a_text_that_is_no_json_is_repaired_though_nothing_tells_where():
