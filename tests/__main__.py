@@ -50,6 +50,9 @@ APART = ("clients", "install", "browser", "replicas", "faults")
 
 CORES = os.cpu_count() or 1
 
+AT_ONCE = str(2 * CORES)
+"""How many tests run at once: many of them wait for servers and processes of their own."""
+
 PURE_AT_ONCE = str(CORES // 2 if CORES > 2 else 0)
 """How many pure tests run at once; 0: in one process, without workers that would collect them all again."""
 
@@ -127,7 +130,7 @@ def everything(folder: str) -> list[str]:
         Lane.start([*PYTEST, "-n", PURE_AT_ONCE, *COVERAGE, *PURE], PURE_ADVICE, folder),
         Lane.start(TYPES, TYPES_ADVICE, folder),
     ]
-    failed = run([*PYTEST, "-n", str(CORES), *others], TEST_ADVICE)
+    failed = run([*PYTEST, "-n", AT_ONCE, *others], TEST_ADVICE)
     return failed + [name for lane in lanes for name in lane.end()]
 
 
@@ -144,7 +147,7 @@ def main() -> None:
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     arguments = sys.argv[1:]
     if arguments == ["--tests"]:
-        leave(run([*PYTEST, "-n", str(CORES + 1), *without_groups()], TEST_ADVICE))
+        leave(run([*PYTEST, "-n", AT_ONCE, *without_groups()], TEST_ADVICE))
         return
     lint()
     if arguments and arguments != ["--quick"]:

@@ -74,7 +74,8 @@ def _paths(body: bytes, places: list[int]) -> Iterator[str]:
     steps: list[str | int] = []
     left = list(places)
     key = b""
-    for count, match in enumerate(_TOKEN.finditer(body, 0, places[-1] + 1)):
+    # Up to the end of the last half, which has six bytes.
+    for count, match in enumerate(_TOKEN.finditer(body, 0, places[-1] + 6)):
         while left and left[0] < match.end():
             left.pop(0)
             yield _path(steps)
