@@ -11,7 +11,7 @@ from adapter.settings import Settings, catalogue, find_served_model
 from adapter.translate.answer.audio import read_wav
 from adapter.translate.core.context import Options
 from adapter.translate.core.notes import Rejected
-from adapter.translate.speech import SpeechReader
+from adapter.translate.media.speech import SpeechReader
 from adapter.translate.translations import endpoints
 from adapter.wire.base import decode, encode
 from adapter.wire.gemini.generate import GenerateContentResponse

@@ -9,10 +9,10 @@ from adapter.server.endpoints import media_calls as calls
 from adapter.server.media.image_files import convert_image
 from adapter.server.pipeline.call import Call
 from adapter.server.state.not_stored import NotStored
-from adapter.translate import image_answers, images
-from adapter.translate.image_answers import DrawnImage
-from adapter.translate.image_headers import read_image_header
-from adapter.translate.images import ImageContext, ImagePlan
+from adapter.translate.media import image_answers, images
+from adapter.translate.media.image_answers import DrawnImage
+from adapter.translate.media.image_headers import read_image_header
+from adapter.translate.media.images import ImageContext, ImagePlan
 from adapter.wire.openai.images import ImageEditRequest, ImageRequest, ImageUsage, ImageVariationRequest
 
 log = logging.getLogger("adapter")

@@ -13,8 +13,8 @@ from adapter.server.http.asgi import ClientGone, until
 from adapter.server.media.sound_files import SoundEncoder, check_format, make_encoder
 from adapter.server.pipeline.call import Call
 from adapter.server.pipeline.event_stream import EventStream
-from adapter.translate import speech
-from adapter.translate.speech import FORMATS, SpeechContext, SpeechPlan, SpeechReader
+from adapter.translate.media import speech
+from adapter.translate.media.speech import FORMATS, SpeechContext, SpeechPlan, SpeechReader
 from adapter.upstream.client import Caller
 from adapter.wire.openai.speech import SpeechAudioDelta, SpeechAudioDone, SpeechRequest
 

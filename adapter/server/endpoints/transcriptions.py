@@ -2,10 +2,10 @@
 
 from adapter.server.endpoints import media_calls as calls
 from adapter.server.pipeline.call import Call
-from adapter.translate import transcriptions, transcripts
-from adapter.translate.sound_headers import read_duration
-from adapter.translate.transcriptions import TranscriptionContext, TranscriptionPlan
-from adapter.translate.transcripts import Heard
+from adapter.translate.media import transcriptions, transcripts
+from adapter.translate.media.sound_headers import read_duration
+from adapter.translate.media.transcriptions import TranscriptionContext, TranscriptionPlan
+from adapter.translate.media.transcripts import Heard
 from adapter.wire.openai.transcriptions import TranscriptionRequest, TranslationRequest
 
 

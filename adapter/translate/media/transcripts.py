@@ -8,7 +8,7 @@ import msgspec
 
 from adapter.translate.core.errors import AnswerError
 from adapter.translate.core.notes import Fate, Note
-from adapter.translate.transcriptions import TranscriptionPlan
+from adapter.translate.media.transcriptions import TranscriptionPlan
 from adapter.wire.base import decoder, encode, present
 from adapter.wire.gemini.generate import GenerateContentResponse, UsageMetadata
 from adapter.wire.gemini.transcription import HeardSpeech

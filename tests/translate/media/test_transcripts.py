@@ -6,7 +6,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapter.translate.transcripts import LONGEST_TEXT, Span, Word, _spans, subrip, webvtt
+from adapter.translate.media.transcripts import LONGEST_TEXT, Span, Word, _spans, subrip, webvtt
 
 WORDS = st.lists(
     st.tuples(

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from adapter.translate.core.capabilities import ModelCapabilities, ServedModel
 from adapter.translate.core.context import Options
 from adapter.translate.ledger import leaves
-from adapter.translate.sound_headers import read_duration, read_duration_of_url
+from adapter.translate.media.sound_headers import read_duration, read_duration_of_url
 from adapter.translate.translations import endpoints
 from adapter.wire.gemini.generate import SafetySetting
 

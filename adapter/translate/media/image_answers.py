@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 from adapter.translate.core.errors import AnswerError
 from adapter.translate.core.notes import Fate, Note
-from adapter.translate.image_headers import HEADER_BYTES, ImageHeader, read_image_header
-from adapter.translate.images import ImagePlan
+from adapter.translate.media.image_headers import HEADER_BYTES, ImageHeader, read_image_header
+from adapter.translate.media.images import ImagePlan
 from adapter.wire.gemini.content import Blob
 from adapter.wire.gemini.generate import GenerateContentResponse, UsageMetadata
 from adapter.wire.openai.images import (

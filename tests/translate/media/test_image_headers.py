@@ -5,7 +5,7 @@ import io
 import pytest
 from PIL import Image
 
-from adapter.translate.image_headers import ImageHeader, read_image_header
+from adapter.translate.media.image_headers import ImageHeader, read_image_header
 
 SIZE = (41, 30)
 

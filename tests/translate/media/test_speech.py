@@ -3,11 +3,11 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapter.translate import speech
 from adapter.translate.core.capabilities import ModelCapabilities, ServedModel
 from adapter.translate.core.context import Options
 from adapter.translate.ledger import leaves
-from adapter.translate.speech import PART, SpeechContext
+from adapter.translate.media import speech
+from adapter.translate.media.speech import PART, SpeechContext
 from adapter.translate.translations import endpoints
 from adapter.wire.gemini.generate import SafetySetting
 from adapter.wire.openai.speech import SpeechRequest
