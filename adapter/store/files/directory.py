@@ -20,6 +20,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from adapter.store.files.disk import run_to_end, write_all
 from adapter.store.shared.base import StoreUnusable
 
 PIECE = 1024 * 1024
@@ -163,14 +164,12 @@ class FileWriter:
 
     async def _flush(self) -> None:
         pieces, self._pieces, self._held = self._pieces, [], 0
-        await asyncio.to_thread(self._write, pieces)
+        await run_to_end(self._write, pieces)
 
     def _write(self, pieces: list[bytes]) -> None:
         for piece in pieces:
             self._md5.update(piece)
-            view = memoryview(piece)
-            while view:
-                view = view[os.write(self._descriptor, view) :]
+            write_all(self._descriptor, piece)
 
     async def md5(self) -> str:
         """Return the MD5 sum of what came so far, in hexadecimal digits. Raises `OSError`."""
@@ -180,7 +179,7 @@ class FileWriter:
     async def commit(self, expires_at: float) -> None:
         """Let the file appear, once its bytes are on the disk. It expires at a Unix time. Raises `OSError`."""
         await self._flush()
-        await asyncio.to_thread(self._commit, expires_at)
+        await run_to_end(self._commit, expires_at)
 
     def _commit(self, expires_at: float) -> None:
         os.fsync(self._descriptor)

@@ -1,7 +1,9 @@
 """Contents on the disk: whole or not there, of their client alone, gone when they expire."""
 
+import asyncio
 import os
 import stat
+import threading
 from pathlib import Path
 
 import pytest
@@ -130,3 +132,40 @@ def test_an_open_directory_of_ours_is_closed_to_others(tmp_path):
     assert stat.S_IMODE(opened.root.stat().st_mode) == 0o700
     opened.close()
     assert opened.root.exists(), "only a temporary one is removed"
+
+
+async def test_a_write_that_is_given_up_midway_never_reaches_the_next_file(directory, monkeypatch, tmp_path):
+    """The next file gets the descriptor of the one that was closed."""
+    real, has_begun, may_go_on = os.write, threading.Event(), threading.Event()
+
+    def write(descriptor, data):
+        has_begun.set()
+        assert may_go_on.wait(60)
+        return real(descriptor, data)
+
+    async def give_up():
+        writer = await directory.create(NAME, CLIENT)
+        try:
+            await writer.write(b"secret" * PIECE)
+        finally:
+            await writer.discard()
+
+    monkeypatch.setattr(os, "write", write)
+    task = asyncio.create_task(give_up())
+    await asyncio.to_thread(has_begun.wait)
+    task.cancel()
+    await asyncio.wait([task], timeout=0.05)
+    with (tmp_path / "next").open("wb"):
+        may_go_on.set()
+        await asyncio.wait([task])
+    assert task.cancelled()
+    assert (tmp_path / "next").read_bytes() == b""
+    assert list(directory.folder(CLIENT).iterdir()) == []
+
+
+async def test_a_disk_that_takes_some_bytes_at_a_time_gets_all(directory, monkeypatch):
+    real = os.write
+    monkeypatch.setattr(os, "write", lambda descriptor, data: real(descriptor, data[:1000]))
+    content = os.urandom(5000)
+    await store(directory, content)
+    assert await read(directory) == content
