@@ -58,11 +58,11 @@ class OneByOne:
                 await self._ask_all(source, done, answered)
                 if self._running:
                     await asyncio.wait(self._running)
-                sync(done)
+                await sync(done)
         finally:
             for task in self._running:
                 task.cancel()
-        context.go_to("collect")
+        await context.go_to("collect")
 
     async def _ask_all(self, source: BufferedReader, done: BufferedWriter, answered: set[int]) -> None:
         context = self._context

@@ -89,7 +89,7 @@ class Collecting:
             await output.discard()
             await errors.discard()
         self._end(left_out)
-        context.go_to("over")
+        await context.go_to("over")
 
     def _end(self, left_out: int) -> None:
         """Set the last status. A batch whose requests were all answered is complete, though it was to be cancelled."""

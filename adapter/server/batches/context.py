@@ -16,6 +16,7 @@ from adapter.server.batches.stored_batches import StoredBatches
 from adapter.server.limits.access import Client
 from adapter.server.pipeline.service import Service
 from adapter.store.files.directory import PIECE
+from adapter.store.files.disk import run_to_end
 from adapter.translate import batches
 from adapter.translate.batches import LineId
 from adapter.translate.core.errors import Failure
@@ -92,25 +93,25 @@ class BatchContext:
         """Whether nothing more is to be begun."""
         return self.is_late or self.folder.is_cancelled
 
-    def save(self) -> None:
-        """Write the journal."""
-        self.folder.save(self.state)
+    async def save(self) -> None:
+        """Write the journal as it is now."""
+        await run_to_end(self.folder.save, encode(self.state))
 
-    def go_to(self, phase: str) -> None:
+    async def go_to(self, phase: str) -> None:
         """Begin the next phase."""
         self.state.phase = phase
-        self.save()
+        await self.save()
 
     async def tell(self) -> None:
         """Let clients see the batch as it is. What cannot be stored now is told with the next change."""
         await self.stored.put(self.batch, self.client.id)
 
-    def fail(self, code: str, message: str) -> None:
+    async def fail(self, code: str, message: str) -> None:
         """End the batch: nothing of it can be run."""
         batch = self.batch
         batch.errors = BatchErrors(data=[BatchError(code=code, message=message)])
         batch.status, batch.failed_at = "failed", int(time.time())
-        self.go_to("over")
+        await self.go_to("over")
 
     def planner(self, *, is_answered: bool = False) -> RowPlanner:
         """What translates its requests."""
@@ -162,10 +163,10 @@ def open_for_writing(path: Path) -> BufferedWriter:
     return BufferedWriter(FileIO(descriptor, "wb"), PIECE // 4)
 
 
-def sync(file: BufferedWriter) -> None:
+async def sync(file: BufferedWriter) -> None:
     """Wait until all that was written is on the disk."""
     file.flush()
-    os.fsync(file.fileno())
+    await run_to_end(os.fsync, file.fileno())
 
 
 async def pieces_of(path: Path) -> AsyncIterator[bytes]:

@@ -61,8 +61,8 @@ class NativeJobs:
                 if not (context.should_end and error.status in TRANSIENT):
                     job.error = _as_status(error)
                 log.warning("%s: job %d is not begun: %s", context.batch.id, number, error)
-            context.save()
-        context.go_to("wait")
+            await context.save()
+        await context.go_to("wait")
 
     async def _begin(self, job: JobRecord, number: int) -> None:
         """Begin a job, by the table above. Raises `UpstreamError`."""
@@ -71,18 +71,18 @@ class NativeJobs:
         if not job.file_name:
             digest = hashlib.blake2b(f"{context.client.id} {name}".encode(), digest_size=16).hexdigest()
             job.file_name, job.pin = f"files/{digest}", job.needed_pin or self._choose_key()
-            context.save()
+            await context.save()
         if not job.is_uploaded:
             await self._upload(job, number)
             job.is_uploaded = True
-            context.save()
+            await context.save()
         found = await self._jobs.find(name, self._caller(job)) if job.is_intended else None
         if found is None:
             job.is_intended = True
-            context.save()
+            await context.save()
             found = await self._jobs.create(job.model, job.method, name, job.file_name, self._caller(job))
         job.job = found.name
-        context.save()
+        await context.save()
         rows_path(self._folder, number).unlink(missing_ok=True)
 
     def _choose_key(self) -> str:
@@ -111,13 +111,13 @@ class NativeJobs:
                 is_cancelled = all([await self._cancel(job) for job in begun])
             for job in begun:
                 await self._look_at(job)
-            context.save()
+            await context.save()
             if all(batches.is_over(job.state) for job in begun):
                 break
             await context.tell()
             await context.rest(pause)
             pause = min(2 * pause, LAST_POLL)
-        context.go_to("collect")
+        await context.go_to("collect")
 
     async def _cancel(self, job: JobRecord) -> bool:
         """Cancel a job; False where that is to be tried again."""
@@ -155,7 +155,7 @@ class NativeJobs:
                 async for piece in self._jobs.download(job.output, self._caller(job)):
                     file.write(piece)
                     await self._context.pace.pause()
-                sync(file)
+                await sync(file)
 
         await self._context.retrying(attempt)
 

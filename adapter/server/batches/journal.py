@@ -31,6 +31,7 @@ from typing import NamedTuple
 import msgspec
 
 from adapter.store.files.directory import ANYBODY, sync_folder
+from adapter.store.files.disk import write_all
 from adapter.wire.base import encode
 from adapter.wire.gemini.errors import Status
 from adapter.wire.openai.batches import Batch
@@ -92,7 +93,7 @@ class LinePlaces:
         self._values.extend(place)
 
     def save(self) -> None:
-        """Write all of them."""
+        """Write all of them. It blocks."""
         with self._path.open("wb") as file:
             self._values.tofile(file)
             file.flush()
@@ -133,7 +134,7 @@ class BatchFolder:
         except OSError:
             shutil.copyfile(source, target)
             target.chmod(0o600)
-        self.save(state)
+        self.save(encode(state))
         sync_folder(self.path.parent)
 
     def acquire(self) -> bool:
@@ -164,12 +165,12 @@ class BatchFolder:
         """Read the journal. Raises `OSError`, `msgspec.MsgspecError`."""
         return msgspec.json.decode((self.path / "state.json").read_bytes(), type=BatchState)
 
-    def save(self, state: BatchState) -> None:
-        """Replace the journal; it is on the disk when this returns."""
+    def save(self, journal: bytes) -> None:
+        """Replace the journal, an encoded `BatchState`; it is on the disk when this returns. It blocks."""
         fresh = self.path / "state.json.new"
         descriptor = os.open(fresh, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)
         try:
-            os.write(descriptor, encode(state))
+            write_all(descriptor, journal)
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
@@ -189,7 +190,7 @@ class BatchFolder:
         return True
 
     def remove(self) -> None:
-        """Remove the folder: the batch has ended. The journal goes first, so nobody runs it again."""
+        """Remove the folder: the batch has ended. The journal goes first, so nobody runs it again. It blocks."""
         (self.path / "state.json").unlink(missing_ok=True)
         shutil.rmtree(self.path, ignore_errors=True)
 

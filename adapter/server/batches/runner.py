@@ -9,6 +9,7 @@ from adapter.server.batches.context import BatchContext
 from adapter.server.batches.jobs import NativeJobs
 from adapter.server.batches.translating import Translating
 from adapter.server.state.not_stored import NotStored
+from adapter.store.files.disk import run_to_end
 
 log = logging.getLogger("adapter")
 
@@ -39,7 +40,7 @@ class BatchRunner:
             await self._until_stored(self._phases[context.state.phase])
         await self._until_stored(self._tell_end)
         await self._jobs.forget()
-        context.folder.remove()
+        await run_to_end(context.folder.remove)
 
     async def _tell_end(self) -> None:
         """The journal goes only when the store has the batch as it ended. Raises `NotStored`."""

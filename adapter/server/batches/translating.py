@@ -13,6 +13,7 @@ from adapter.server.batches.context import BatchContext, BatchLineRequest, open_
 from adapter.server.batches.journal import JobRecord, LinePlace, LinePlaces
 from adapter.server.batches.rows import PlannedRow
 from adapter.server.pipeline.errors import TABLE
+from adapter.store.files.disk import run_to_end
 from adapter.translate import batches
 from adapter.translate.batches import BadLine
 from adapter.translate.core.notes import Rejected
@@ -37,36 +38,36 @@ class Translating:
         context.places = LinePlaces(self._folder / "lines")
         state.jobs, state.refused = [], 0
         if (self._folder / "input.jsonl").stat().st_size > batches.MAX_BYTES:
-            context.fail("file_too_large", f"The input has more than {batches.MAX_BYTES} bytes.")
+            await context.fail("file_too_large", f"The input has more than {batches.MAX_BYTES} bytes.")
             return
         try:
             with open_for_writing(self._folder / "refused.jsonl") as refused:
                 async for request in self._requests(refused):
                     await self._write_rows(request, refused)
                     if len(context.places) + state.refused > batches.MAX_LINES:
-                        context.fail("too_many_requests", f"A batch has at most {batches.MAX_LINES} requests.")
+                        await context.fail("too_many_requests", f"A batch has at most {batches.MAX_LINES} requests.")
                         return
-                sync(refused)
+                await sync(refused)
             for writer in self._writers:
-                sync(writer)
+                await sync(writer)
         finally:
             for writer in self._writers:
                 writer.close()
-        self._end()
+        await self._end()
         await context.tell()
 
-    def _end(self) -> None:
+    async def _end(self) -> None:
         context, state, batch = self._context, self._context.state, self._context.batch
         total = len(context.places) + state.refused
         if not total:
-            context.fail("empty_file", "The input has no requests.")
+            await context.fail("empty_file", "The input has no requests.")
             return
-        context.places.save()
+        await run_to_end(context.places.save)
         batch.request_counts.total = total
         batch.status, batch.in_progress_at = "in_progress", int(time.time())
         models = {job.model for job in state.jobs}
         batch.model = models.pop() if len(models) == 1 else None
-        context.go_to("submit" if self._is_native else "ask")
+        await context.go_to("submit" if self._is_native else "ask")
 
     async def _requests(self, refused: BufferedWriter) -> AsyncIterator[BatchLineRequest]:
         """The requests of the input; blank lines are passed over."""

@@ -9,10 +9,12 @@ import pytest
 
 from adapter.emulator import EmulatorSettings
 from adapter.server.batches import journal, manager
-from adapter.server.batches.journal import BatchFolder
+from adapter.server.batches.journal import BatchFolder, BatchState
 from adapter.server.batches.runner import BatchRunner
 from adapter.upstream.batch_jobs import BatchJobs
 from adapter.upstream.uploads import FileUploads
+from adapter.wire.base import encode
+from adapter.wire.openai.batches import Batch
 from tests.server.batches.running import begin, ended, jobs_at, line, rows_of
 from tests.support.key_value import key_value_server
 from tests.support.scripted import adapter, emulated
@@ -190,6 +192,16 @@ async def test_two_processes_run_a_batch_once(tmp_path, monkeypatch, store):
             assert done[0] == done[1]
             assert done[0]["request_counts"]["completed"] == 12
         assert len(await jobs_at(gemini, one)) == 4
+
+
+def test_a_journal_is_written_to_its_end_on_a_disk_that_takes_some_bytes_at_a_time(tmp_path, monkeypatch):
+    folder = BatchFolder(tmp_path, "")
+    real = os.write
+    monkeypatch.setattr(os, "write", lambda descriptor, data: real(descriptor, data[:10]))
+    batch = Batch(id="batch_1", endpoint="/v1/responses", input_file_id="file-1", completion_window="24h", created_at=1)
+    state = BatchState(batch=batch, output_life=60, is_native=True)
+    folder.save(encode(state))
+    assert folder.load() == state
 
 
 async def test_a_journal_that_cannot_be_read_stops_nobody_else(tmp_path, monkeypatch, caplog):
