@@ -8,8 +8,10 @@ import asyncio
 import logging
 import os
 import time
+from collections.abc import Container
 from io import BufferedReader, BufferedWriter
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
@@ -19,10 +21,11 @@ from adapter.server.batches.context import (
     TRANSIENT,
     BatchContext,
     BatchLineRequest,
+    Pace,
     sync,
 )
 from adapter.server.batches.journal import LinePlace
-from adapter.server.pipeline.errors import TABLE
+from adapter.server.state.not_stored import NotStored
 from adapter.translate import batches
 from adapter.upstream.client import Caller, Forwarded
 from adapter.upstream.errors import UpstreamError, UpstreamProtocolError
@@ -47,24 +50,30 @@ class OneByOne:
         self._interval = 60.0 / context.service.file_settings.batch_rate
         self._slots = asyncio.Semaphore(AT_ONCE)
         self._running: set[asyncio.Task[None]] = set()
+        self._outage: OSError | NotStored | None = None
 
     async def run(self) -> None:
-        """Ask for all answers that are not there yet."""
+        """Ask for all answers that are not there yet. Raises `OSError`, `NotStored` where they cannot be written."""
         context = self._context
         path = context.folder.path / "done.jsonl"
-        answered = read_done(path)
+        counts = context.batch.request_counts
         try:
             with path.open("ab") as done, (context.folder.path / "input.jsonl").open("rb") as source:
+                answered = await index_done(path, context.pace)
+                counts.completed = sum(one.is_good for one in answered.values())
+                counts.failed = context.state.refused + len(answered) - counts.completed
                 await self._ask_all(source, done, answered)
                 if self._running:
                     await asyncio.wait(self._running)
                 await sync(done)
+            if self._outage is not None:
+                raise self._outage
         finally:
             for task in self._running:
                 task.cancel()
         await context.go_to("collect")
 
-    async def _ask_all(self, source: BufferedReader, done: BufferedWriter, answered: set[int]) -> None:
+    async def _ask_all(self, source: BufferedReader, done: BufferedWriter, answered: Container[int]) -> None:
         context = self._context
         next_at = told_at = time.monotonic()
         for place in context.places:
@@ -73,7 +82,7 @@ class OneByOne:
             await self._slots.acquire()
             while (left := next_at - time.monotonic()) > 0 and not context.should_end:
                 await context.rest(left)
-            if context.should_end:
+            if context.should_end or self._outage is not None:
                 self._slots.release()
                 return
             next_at = max(next_at, time.monotonic()) + self._interval
@@ -89,13 +98,16 @@ class OneByOne:
         counts = self._context.batch.request_counts
         try:
             try:
-                line = await self._answer(request)
-                counts.completed += 1
-            except TABLE as error:
-                line = self._context.failed_line(request, error)
-                counts.failed += 1
+                line, is_good = await self._answer(request), True
+            except Exception as error:  # noqa: BLE001 - it becomes the line, or is raised again
+                line, is_good = self._context.failed_line(request, error), False
             done.write(line[:-1] + b"\t%d\n" % request.place.line)
             done.flush()
+            counts.completed += is_good
+            counts.failed += not is_good
+        except (OSError, NotStored) as error:
+            # Those that are asked for already still bring their answers; then the phase ends with this error.
+            self._outage = error
         finally:
             self._slots.release()
 
@@ -141,17 +153,23 @@ def request_at(source: BufferedReader, place: LinePlace) -> BatchLineRequest:
     return BatchLineRequest(place, read.custom_id, bytes(read.body))
 
 
-def read_done(path: Path) -> set[int]:
-    """The lines that are answered. One that was not written to its end is cut off."""
-    answered: set[int] = set()
-    if not path.exists():
-        return answered
-    whole = 0
+class AnsweredLine(NamedTuple):
+    """An answer in `done.jsonl`: its offset, and whether it goes to the output file or to that of errors."""
+
+    offset: int
+    is_good: bool
+
+
+async def index_done(path: Path, pace: Pace) -> dict[int, AnsweredLine]:
+    """Find the answers by the numbers of their lines. One that was not written to its end is cut off."""
+    answered, offset = dict[int, AnsweredLine](), 0
     with path.open("rb") as file:
         for line in file:
             if not line.endswith(b"\n"):
                 break
-            whole += len(line)
-            answered.add(int(line.rpartition(b"\t")[2]))
-    os.truncate(path, whole)
+            body, _, number = line.rpartition(b"\t")
+            answered.setdefault(int(number), AnsweredLine(offset, body.endswith(b'"error":null}')))
+            offset += len(line)
+            await pace.pause()
+    os.truncate(path, offset)
     return answered

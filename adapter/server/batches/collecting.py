@@ -15,11 +15,10 @@ from typing import NamedTuple
 
 import msgspec
 
-from adapter.server.batches.asking import request_at
+from adapter.server.batches.asking import index_done, request_at
 from adapter.server.batches.context import BatchContext, BatchLineRequest, pieces_of
 from adapter.server.batches.jobs import NativeJobs
 from adapter.server.batches.journal import JobRecord, LinePlace
-from adapter.server.pipeline.errors import TABLE
 from adapter.translate import batches
 from adapter.translate.batches import RowResult
 from adapter.upstream.errors import UpstreamError
@@ -111,25 +110,14 @@ class Collecting:
     async def _asked_lines(self) -> AsyncIterator[FinishedLine]:
         """The lines of answers that were asked for one by one."""
         folder = self._context.folder.path
-        offsets = self._index_done(folder / "done.jsonl")
+        answered = await index_done(folder / "done.jsonl", self._context.pace)
         with (folder / "input.jsonl").open("rb") as source, (folder / "done.jsonl").open("rb") as done:
             for place in self._context.places:
-                if (offset := offsets.get(place.line)) is None:
+                if (found := answered.get(place.line)) is None:
                     yield self._left_out(request_at(source, place))
                     continue
-                done.seek(offset)
-                line = done.readline().rpartition(b"\t")[0] + b"\n"
-                yield FinishedLine(line.endswith(b'"error":null}\n'), line)
-
-    @staticmethod
-    def _index_done(path: Path) -> dict[int, int]:
-        """Where the answer to each line is."""
-        offsets, at = dict[int, int](), 0
-        with path.open("rb") as file:
-            for line in file:
-                offsets.setdefault(int(line.rpartition(b"\t")[2]), at)
-                at += len(line)
-        return offsets
+                done.seek(found.offset)
+                yield FinishedLine(found.is_good, done.readline().rpartition(b"\t")[0] + b"\n")
 
     def _left_out(self, request: BatchLineRequest) -> FinishedLine:
         code, text = self._unanswered
@@ -185,7 +173,7 @@ class Collecting:
                 raise UpstreamError(*batches.row_error(failed))
             planned = await self._planner.plan(request.body)
             body = await planned.finish([one.answer for one in rows], True)
-        except TABLE as error:
+        except Exception as error:  # noqa: BLE001 - it becomes the line, or is raised again
             return FinishedLine(False, self._context.failed_line(request, error))
         line = self._context.line_id(request.place.line, request.custom_id)
         return FinishedLine(True, batches.output_line(line.row_id, request.custom_id, line.request_id, 200, body))

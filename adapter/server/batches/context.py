@@ -15,6 +15,7 @@ from adapter.server.batches.rows import RowPlanner
 from adapter.server.batches.stored_batches import StoredBatches
 from adapter.server.limits.access import Client
 from adapter.server.pipeline.service import Service
+from adapter.server.state.not_stored import NotStored
 from adapter.store.files.directory import PIECE
 from adapter.store.files.disk import run_to_end
 from adapter.translate import batches
@@ -123,7 +124,13 @@ class BatchContext:
         return LineId(f"batch_req_{suffix}", custom_id, f"req_{suffix}", number)
 
     def failed_line(self, request: BatchLineRequest, error: Exception) -> bytes:
-        """The line of the error file for a request: the error that it would have got by itself."""
+        """Return the line of the error file for a request: the error that it would have got by itself.
+
+        A bug is one request's as well, and logged: it must not stop the others. What the disk or the store cannot do
+        now is no request's fault: it is raised again, and the phase begins again later.
+        """
+        if isinstance(error, OSError) or (isinstance(error, NotStored) and error.status == 503):
+            raise error
         failure = self._failure(error)
         told = failure.body.error
         line = self.line_id(request.place.line, request.custom_id)

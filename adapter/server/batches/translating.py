@@ -12,7 +12,6 @@ from pathlib import Path
 from adapter.server.batches.context import BatchContext, BatchLineRequest, open_for_writing, sync
 from adapter.server.batches.journal import JobRecord, LinePlace, LinePlaces
 from adapter.server.batches.rows import PlannedRow
-from adapter.server.pipeline.errors import TABLE
 from adapter.store.files.disk import run_to_end
 from adapter.translate import batches
 from adapter.translate.batches import BadLine
@@ -110,9 +109,9 @@ class Translating:
         try:
             planned = await self._planner.plan(request.body)
             number = self._job_for(planned)
-        except TABLE as error:
-            context.state.refused += 1
+        except Exception as error:  # noqa: BLE001 - it becomes the line, or is raised again
             refused.write(context.failed_line(request, error))
+            context.state.refused += 1
             return
         job = context.state.jobs[number]
         place = request.place._replace(job=number, first=job.rows, rows=len(planned.rows))

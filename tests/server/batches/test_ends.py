@@ -6,14 +6,16 @@ import pytest
 
 from adapter.emulator import EmulatorSettings
 from adapter.server.batches import asking
+from adapter.server.batches.rows import RowPlanner
 from adapter.server.batches.stored_batches import StoredBatches
+from adapter.server.state.not_stored import NotStored
 from adapter.upstream.batch_jobs import BatchJobs
 from adapter.upstream.errors import UpstreamError, UpstreamUnavailable
 from adapter.upstream.uploads import FileUploads
 from adapter.wire.gemini.errors import Status
 from tests.server.batches.running import MODEL, Clock, begin, ended, jobs_at, line, rows_of, run, serving
 
-ROWS = [line(f"row-{n}") for n in range(6)]
+ROWS = [line(f"row-{n}", f"number {n}") for n in range(6)]
 SLOW = EmulatorSettings(batch_delay=1e9)
 OVERLOADED = UpstreamError(503, Status(code=503, message="later", status="UNAVAILABLE"))
 
@@ -218,3 +220,40 @@ async def test_a_relay_that_is_overloaded_for_a_while_is_asked_again(tmp_path, m
         batch, output, errors = await run(client, line("a", model=f"{MODEL}+fault-503"), line("b"))
     assert (batch["status"], [one["custom_id"] for one in output]) == ("completed", ["b"])
     assert errors[0]["response"]["status_code"] == 503
+
+
+@pytest.mark.parametrize("platform", ["studio", "relay"])
+async def test_a_bug_with_one_request_is_its_error_and_stops_no_other(tmp_path, monkeypatch, caplog, platform):
+    real = RowPlanner.plan
+
+    async def plan(self, body):
+        if b"number 3" in body:
+            raise KeyError("a bug")
+        return await real(self, body)
+
+    monkeypatch.setattr(RowPlanner, "plan", plan)
+    async with serving(tmp_path, platform, batch_rate=1e6) as (_, client):
+        batch, output, errors = await run(client, *ROWS)
+    assert (batch["status"], len(output)) == ("completed", len(ROWS) - 1)
+    assert batch["request_counts"] == {"total": len(ROWS), "completed": len(ROWS) - 1, "failed": 1}
+    assert [(one["custom_id"], one["response"]["status_code"]) for one in errors] == [(ROWS[3]["custom_id"], 500)]
+    assert errors[0]["error"]["code"] == "internal_error"
+    assert "KeyError: 'a bug'" in caplog.text
+
+
+@pytest.mark.parametrize("platform", ["studio", "relay"])
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), NotStored("It cannot.", status=503)])
+async def test_an_answer_that_cannot_be_stored_now_is_no_error_of_its_request(tmp_path, monkeypatch, platform, error):
+    real, fails = RowPlanner.plan, []
+
+    async def plan(self, body):
+        if b"number 3" in body and len(fails) < 2:
+            fails.append(body)
+            raise error
+        return await real(self, body)
+
+    monkeypatch.setattr(RowPlanner, "plan", plan)
+    async with serving(tmp_path, platform, batch_rate=1e6) as (_, client):
+        batch, output, _ = await run(client, *ROWS)
+    assert (batch["status"], len(output), len(fails)) == ("completed", len(ROWS), 2)
+    assert batch["request_counts"] == {"total": len(ROWS), "completed": len(ROWS), "failed": 0}
