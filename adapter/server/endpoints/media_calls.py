@@ -11,16 +11,15 @@ from adapter.server.http.asgi import ClientGone
 from adapter.server.media.form import insert_uploads
 from adapter.server.pipeline.call import Call
 from adapter.server.pipeline.event_stream import EventStream
+from adapter.translate.answer.parallel_choices import total
 from adapter.translate.core.context import Media
 from adapter.translate.native import names_of
 from adapter.translate.request.content_parts import FILE_ID
 from adapter.upstream.client import Forwarded
-from adapter.wire.gemini.generate import GenerateContentRequest, GenerateContentResponse, UsageMetadata
+from adapter.wire.gemini.generate import GenerateContentRequest, GenerateContentResponse
 from adapter.wire.sse import COMMENT, DONE, event
 
-__all__ = ["accept", "ask", "event_stream", "files_of", "find_model", "headers_for", "send_events", "total_usage"]
-
-_COUNTS = ("prompt_token_count", "candidates_token_count", "thoughts_token_count", "total_token_count")
+__all__ = ["accept", "ask", "event_stream", "files_of", "find_model", "headers_for", "send_events"]
 
 
 async def files_of(call: Call, named: Iterable[str]) -> dict[str, Media]:
@@ -53,19 +52,8 @@ async def ask(call: Call, model: str, bodies: Sequence[GenerateContentRequest]) 
         return await model_calls.ask(call, built[id(body)], GenerateContentResponse, pin)
 
     answers = await ask_all(call, ask_one, bodies)
-    call.exchange.usage = total_usage(answers)
+    call.exchange.usage = total([answer.usage_metadata for answer in answers])
     return answers
-
-
-def total_usage(answers: Sequence[GenerateContentResponse]) -> UsageMetadata | None:
-    """The tokens of several answers together; None where none of them tells any."""
-    told = [answer.usage_metadata for answer in answers if answer.usage_metadata is not None]
-    if not told:
-        return None
-    total = UsageMetadata()
-    for name in _COUNTS:
-        setattr(total, name, sum(getattr(one, name) or 0 for one in told))
-    return total
 
 
 @asynccontextmanager
