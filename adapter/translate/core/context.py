@@ -6,6 +6,7 @@ from typing import Literal
 import msgspec
 
 from adapter.translate.core.capabilities import ModelCapabilities, Platform, ServedModel
+from adapter.translate.core.notes import Fate, Note
 from adapter.translate.signatures.history import History
 from adapter.wire.gemini.generate import SafetySetting
 from adapter.wire.limits import DEFAULTS, Limits
@@ -66,10 +67,14 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class EndpointContext(msgspec.Struct, frozen=True, kw_only=True):
-    """One request's world at an endpoint beside chat. `served` is the model that its name stands for."""
+    """One request's world at an endpoint beside chat.
+
+    `served` is the model that its name stands for; `media` is by URL, or by the id of a stored file.
+    """
 
     served: ServedModel
     options: Options = Options()
+    media: Mapping[str, Media] = {}
 
     @property
     def model(self) -> str:
@@ -84,7 +89,16 @@ class EndpointContext(msgspec.Struct, frozen=True, kw_only=True):
     def as_chat(self) -> Context:
         """The world of a chat, in which content parts are translated."""
         chat = ChatCompletionRequest(model=self.model, messages=[])
-        return Context(request=chat, capabilities=self.capabilities, options=self.options)
+        return Context(request=chat, capabilities=self.capabilities, options=self.options, media=self.media)
+
+    def safety_settings(self) -> tuple[list[SafetySetting] | None, list[Note]]:
+        """Return the operator's safety settings, if any, and the notes on them."""
+        settings = self.options.safety_settings
+        notes = [
+            Note("safety_settings", Fate.INJECTED, "safety-setting-added", f"{one.category}: {one.threshold}")
+            for one in settings
+        ]
+        return list(settings) or None, notes
 
 
 class Stamp(msgspec.Struct, frozen=True, kw_only=True):

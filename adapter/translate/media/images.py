@@ -11,8 +11,8 @@ from typing import Any
 
 import msgspec
 
-from adapter.translate.core.capabilities import ModelCapabilities, ServedModel, alias_notes
-from adapter.translate.core.context import Context, Media, Options
+from adapter.translate.core.capabilities import alias_notes
+from adapter.translate.core.context import EndpointContext
 from adapter.translate.core.notes import Fate, Note, Rejected, unknown_notes
 from adapter.translate.core.rules import absent
 from adapter.translate.ledger import Anchor
@@ -23,7 +23,6 @@ from adapter.wire.gemini.generate import (
     GenerationConfig,
     ImageConfig,
 )
-from adapter.wire.openai.chat_request import ChatCompletionRequest
 from adapter.wire.openai.images import (
     ImageEditRequest,
     ImageReference,
@@ -63,19 +62,11 @@ MASK = (
 MARKUP = "Image {number} is an overlay of marks for image 1: follow the marks, and do not draw them."
 
 
-class ImageContext(msgspec.Struct, frozen=True, kw_only=True):
-    """One request's world. `served` is the model that its name stands for; `media` holds files by their URL."""
+class ImageContext(EndpointContext, frozen=True, kw_only=True):
+    """One request's world. `max_choices`: how many images the operator allows for one request."""
 
     request: ImageRequest | ImageEditRequest | ImageVariationRequest
-    served: ServedModel
-    options: Options = Options()
-    media: Mapping[str, Media] = {}
     max_choices: int = MAX_N
-
-    @property
-    def capabilities(self) -> ModelCapabilities:
-        """What the model can do."""
-        return self.served.row
 
 
 class ImagePlan(msgspec.Struct, frozen=True):
@@ -122,7 +113,7 @@ def to_gemini(context: ImageContext, unknown: Mapping[str, msgspec.Raw] = {}) ->
     """The call that draws, and what became of each field. Raises `Rejected`."""
     request, draft = context.request, _ImageDraft(context)
     if "IMAGE" not in context.capabilities.output:
-        raise Rejected("model", "wrong-endpoint", f"{context.served.model} draws no images")
+        raise Rejected("model", "wrong-endpoint", f"{context.model} draws no images")
     if request.model is not None:
         draft.notes += alias_notes(request.model, context.served)
     draft.notes += unknown_notes(unknown)
@@ -132,11 +123,8 @@ def to_gemini(context: ImageContext, unknown: Mapping[str, msgspec.Raw] = {}) ->
         if field in _RULES and not absent(value):
             _RULES[field](value, draft)
     _say(request, draft)
-    settings = list(context.options.safety_settings) or None
-    draft.notes += [
-        Note("safety_settings", Fate.INJECTED, "safety-setting-added", f"{one.category}: {one.threshold}")
-        for one in settings or ()
-    ]
+    settings, notes = context.safety_settings()
+    draft.notes += notes
     config = GenerationConfig(response_modalities=["IMAGE"])
     if draft.image != ImageConfig():
         config.image_config = draft.image
@@ -323,14 +311,7 @@ def _image_parts(value: str | ImageReference, path: str, draft: _ImageDraft) -> 
     if not url:
         raise Rejected(path, "value-missing", "an image is a file, a URL or the id of a file")
     at = path if isinstance(value, str) else f"{path}.{'image_url' if value.image_url else 'file_id'}"
-    context = draft.context
-    chat = Context(
-        request=ChatCompletionRequest(model=context.served.model, messages=[]),
-        capabilities=context.capabilities,
-        options=context.options,
-        media=context.media,
-    )
-    parts, notes = from_url(url, at, chat)
+    parts, notes = from_url(url, at, draft.context.as_chat())
     draft.notes += notes
     draft.sources += [at] * len(parts)
     return parts

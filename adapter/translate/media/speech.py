@@ -11,8 +11,8 @@ from typing import Any
 import msgspec
 
 from adapter.translate.answer.audio import SampleReader, content_of, is_pcm, is_wav, rate_of, read_wav
-from adapter.translate.core.capabilities import ModelCapabilities, ServedModel, alias_notes
-from adapter.translate.core.context import Options
+from adapter.translate.core.capabilities import alias_notes
+from adapter.translate.core.context import EndpointContext
 from adapter.translate.core.errors import AnswerError
 from adapter.translate.core.notes import Fate, Note, Rejected, unknown_notes
 from adapter.translate.ledger import Anchor
@@ -54,17 +54,10 @@ _SPEAKERS = 2
 _SLOWEST, _FASTEST = 0.25, 4
 
 
-class SpeechContext(msgspec.Struct, frozen=True, kw_only=True):
-    """One request's world. `served` is the model that its name stands for."""
+class SpeechContext(EndpointContext, frozen=True, kw_only=True):
+    """One request's world."""
 
     request: SpeechRequest
-    served: ServedModel
-    options: Options = Options()
-
-    @property
-    def capabilities(self) -> ModelCapabilities:
-        """What the model can do."""
-        return self.served.row
 
 
 class SpeechPlan(msgspec.Struct, frozen=True):
@@ -80,7 +73,7 @@ def to_gemini(context: SpeechContext, unknown: Mapping[str, msgspec.Raw] = {}) -
     """The calls that speak, and what became of each field. Raises `Rejected`."""
     request = context.request
     if "AUDIO" not in context.capabilities.output or context.capabilities.served_by:
-        raise Rejected("model", "wrong-endpoint", f"{context.served.model} does not speak here")
+        raise Rejected("model", "wrong-endpoint", f"{context.model} does not speak here")
     notes = [*alias_notes(request.model, context.served), *unknown_notes(unknown)]
     config = GenerationConfig(response_modalities=["AUDIO"], speech_config=_speech_config(request, notes))
     if context.capabilities.audio_formats:
@@ -90,19 +83,15 @@ def to_gemini(context: SpeechContext, unknown: Mapping[str, msgspec.Raw] = {}) -
         reason = f"{len(texts)} calls speak it one after the other, cut at sentences"
         notes.append(Note("input", Fate.APPROXIMATED, "speech-in-parts", reason))
     prefix, style = _style(context, notes)
+    settings, added = context.safety_settings()
+    notes += added
     bodies = [
         GenerateContentRequest(
+            safety_settings=settings,
             generation_config=config,
             contents=[Content(role="user", parts=[Part(text=prefix + text, speech_metadata=style)])],
         )
         for text in texts
-    ]
-    settings = list(context.options.safety_settings)
-    for body in bodies:
-        body.safety_settings = settings or None
-    notes += [
-        Note("safety_settings", Fate.INJECTED, "safety-setting-added", f"{one.category}: {one.threshold}")
-        for one in settings
     ]
     format_ = _format(request)
     as_events = _as_events(request)

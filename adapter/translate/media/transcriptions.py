@@ -10,15 +10,14 @@ from typing import Any
 
 import msgspec
 
-from adapter.translate.core.capabilities import ModelCapabilities, ServedModel, alias_notes
-from adapter.translate.core.context import Context, Media, Options
+from adapter.translate.core.capabilities import alias_notes
+from adapter.translate.core.context import EndpointContext
 from adapter.translate.core.notes import Fate, Note, Rejected, unknown_notes
 from adapter.translate.ledger import Anchor
 from adapter.translate.request.content_parts import from_url
 from adapter.wire.base import encode, present
 from adapter.wire.gemini.content import Content, Part
 from adapter.wire.gemini.generate import GenerateContentRequest, GenerationConfig
-from adapter.wire.openai.chat_request import ChatCompletionRequest
 from adapter.wire.openai.transcriptions import TranscriptionRequest, TranslationRequest
 
 TIMED = ("verbose_json", "srt", "vtt", "diarized_json")
@@ -50,19 +49,11 @@ _SCHEMA = {
 }
 
 
-class TranscriptionContext(msgspec.Struct, frozen=True, kw_only=True):
+class TranscriptionContext(EndpointContext, frozen=True, kw_only=True):
     """One request's world. `media` holds the form's file by its URL; `duration` is in seconds, 0: unknown."""
 
     request: TranscriptionRequest | TranslationRequest
-    served: ServedModel
-    options: Options = Options()
-    media: Mapping[str, Media] = {}
     duration: float = 0.0
-
-    @property
-    def capabilities(self) -> ModelCapabilities:
-        """What the model can do."""
-        return self.served.row
 
     @property
     def translates(self) -> bool:
@@ -107,7 +98,7 @@ def to_gemini(context: TranscriptionContext, unknown: Mapping[str, msgspec.Raw] 
     by_words = not row.transcribes
     if "TEXT" not in row.output or row.served_by or (context.translates and row.transcribes):
         verb = "translates" if context.translates else "transcribes"
-        raise Rejected("model", "wrong-endpoint", f"{context.served.model} {verb} nothing here")
+        raise Rejected("model", "wrong-endpoint", f"{context.model} {verb} nothing here")
     draft.notes += [*alias_notes(request.model, context.served), *unknown_notes(unknown)]
     format_ = _format(request)
     parts = _sound(draft)
@@ -134,13 +125,12 @@ def to_gemini(context: TranscriptionContext, unknown: Mapping[str, msgspec.Raw] 
         if request.prompt:
             draft.lose("prompt", Fate.DROPPED, "transcription-prompt-ignored", "the model takes no prompt")
         config = _transcription_config(format_, languages, keywords)
-    settings = list(context.options.safety_settings)
-    for one in settings:
-        draft.lose("safety_settings", Fate.INJECTED, "safety-setting-added", f"{one.category}: {one.threshold}")
+    settings, notes = context.safety_settings()
+    draft.notes += notes
     return TranscriptionPlan(
         body=GenerateContentRequest(
             generation_config=config,
-            safety_settings=settings or None,
+            safety_settings=settings,
             contents=[Content(role="user", parts=parts)],
         ),
         notes=draft.notes,
@@ -180,13 +170,7 @@ def _format(request: TranscriptionRequest | TranslationRequest) -> str:
 def _sound(draft: _TranscriptionDraft) -> list[Part]:
     """The part for the file. Raises `Rejected` where it is no sound."""
     context = draft.context
-    chat = Context(
-        request=ChatCompletionRequest(model=context.served.model, messages=[]),
-        capabilities=context.capabilities,
-        options=context.options,
-        media=context.media,
-    )
-    parts, notes = from_url(context.request.file, "file", chat)
+    parts, notes = from_url(context.request.file, "file", context.as_chat())
     draft.notes += notes
     for part in parts:
         blob = part.inline_data
