@@ -269,7 +269,8 @@ def another_model(version: str | None, model: str) -> list[Note]:
     return [Note("modelVersion", Fate.APPROXIMATED, "model-substituted", f"{answered} answered for {asked}")]
 
 
-def _by_modality(details: list[ModalityTokenCount], modality: str) -> int:
+def tokens_of_modality(details: list[ModalityTokenCount], modality: str) -> int:
+    """Return how many tokens of a count by modality are of one."""
     return sum(item.token_count or 0 for item in details if item.modality == modality)
 
 
@@ -299,13 +300,19 @@ def usage(metadata: UsageMetadata) -> CompletionUsage:
         cached_tokens=_tokens(metadata.cached_content_token_count), audio_tokens=0, cache_write_tokens=0
     )
     if details := metadata.prompt_tokens_details:
-        asked.audio_tokens, asked.text_tokens = _by_modality(details, "AUDIO"), _by_modality(details, "TEXT")
-        asked.image_tokens = _by_modality(details, "IMAGE")
+        asked.audio_tokens, asked.text_tokens = (
+            tokens_of_modality(details, "AUDIO"),
+            tokens_of_modality(details, "TEXT"),
+        )
+        asked.image_tokens = tokens_of_modality(details, "IMAGE")
     given = CompletionTokensDetails(
         reasoning_tokens=thoughts, audio_tokens=0, accepted_prediction_tokens=0, rejected_prediction_tokens=0
     )
     if details := metadata.candidates_tokens_details:
-        given.audio_tokens, given.text_tokens = _by_modality(details, "AUDIO"), _by_modality(details, "TEXT")
+        given.audio_tokens, given.text_tokens = (
+            tokens_of_modality(details, "AUDIO"),
+            tokens_of_modality(details, "TEXT"),
+        )
     return CompletionUsage(
         prompt_tokens=prompt,
         completion_tokens=completion,

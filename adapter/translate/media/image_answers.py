@@ -4,12 +4,14 @@ import base64
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from adapter.translate.answer import reply
+from adapter.translate.answer.parallel_choices import total
 from adapter.translate.core.errors import AnswerError
 from adapter.translate.core.notes import Fate, Note
 from adapter.translate.media.image_headers import HEADER_BYTES, ImageHeader, read_image_header
 from adapter.translate.media.images import ImagePlan
 from adapter.wire.gemini.content import Blob
-from adapter.wire.gemini.generate import GenerateContentResponse, UsageMetadata
+from adapter.wire.gemini.generate import GenerateContentResponse
 from adapter.wire.openai.images import (
     GeneratedImage,
     ImageEditCompleted,
@@ -104,40 +106,23 @@ def _failure(answer: GenerateContentResponse) -> AnswerError:
 
 
 def usage_of(answers: Sequence[GenerateContentResponse]) -> ImageUsage | None:
-    """The tokens of all calls; None where one of them does not tell."""
+    """Return the tokens of all calls; None where one of them does not tell."""
     told = [answer.usage_metadata for answer in answers]
-    known = [one for one in told if one is not None]
-    if len(known) < len(told):
+    whole = total(told)
+    if whole is None or None in told:
         return None
-    sums = [_usage(one) for one in known]
-    inputs, outputs = sum(one.input_tokens for one in sums), sum(one.output_tokens for one in sums)
+    used = reply.usage(whole)
+    inputs, outputs = used.prompt_tokens, used.completion_tokens
+    seen = reply.tokens_of_modality(whole.prompt_tokens_details or [], "IMAGE")
+    # An answer whose tokens are not told by kind is an image alone.
+    kinds = whole.candidates_tokens_details
+    drawn = reply.tokens_of_modality(kinds, "IMAGE") if kinds else whole.candidates_token_count or 0
     return ImageUsage(
         input_tokens=inputs,
         output_tokens=outputs,
         total_tokens=inputs + outputs,
-        input_tokens_details=_details([one.input_tokens_details for one in sums]),
-        output_tokens_details=_details([one.output_tokens_details for one in sums]),
-    )
-
-
-def _details(parts: Sequence[ImageTokens]) -> ImageTokens:
-    return ImageTokens(
-        image_tokens=sum(one.image_tokens for one in parts), text_tokens=sum(one.text_tokens for one in parts)
-    )
-
-
-def _usage(told: UsageMetadata) -> ImageUsage:
-    inputs = (told.prompt_token_count or 0) + (told.tool_use_prompt_token_count or 0)
-    drawn, thought = told.candidates_token_count or 0, told.thoughts_token_count or 0
-    seen = sum(one.token_count or 0 for one in told.prompt_tokens_details or () if one.modality == "IMAGE")
-    # An answer whose tokens are not told by kind is an image alone.
-    kinds = {one.modality: one.token_count or 0 for one in told.candidates_tokens_details or ()}
-    painted = kinds.get("IMAGE", 0) if kinds else drawn
-    return ImageUsage(
-        input_tokens=inputs,
-        output_tokens=drawn + thought,
         input_tokens_details=ImageTokens(image_tokens=seen, text_tokens=inputs - seen),
-        output_tokens_details=ImageTokens(image_tokens=painted, text_tokens=drawn + thought - painted),
+        output_tokens_details=ImageTokens(image_tokens=drawn, text_tokens=outputs - drawn),
     )
 
 

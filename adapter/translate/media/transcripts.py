@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from adapter.translate.answer import reply
 from adapter.translate.core.errors import AnswerError
 from adapter.translate.core.notes import Fate, Note
 from adapter.translate.media.transcriptions import TranscriptionPlan
@@ -221,14 +222,13 @@ def _estimated(text: str) -> list[Span]:
 
 
 def _usage(told: UsageMetadata) -> TranscriptionUsage:
-    inputs = (told.prompt_token_count or 0) + (told.tool_use_prompt_token_count or 0)
-    outputs = (told.candidates_token_count or 0) + (told.thoughts_token_count or 0)
-    kinds = {one.modality: one.token_count or 0 for one in told.prompt_tokens_details or ()}
-    audio = kinds.get("AUDIO", 0) if kinds else inputs
+    used = reply.usage(told)
+    inputs, kinds = used.prompt_tokens, told.prompt_tokens_details
+    audio = reply.tokens_of_modality(kinds, "AUDIO") if kinds else inputs
     return TranscriptionUsage(
         input_tokens=inputs,
-        output_tokens=outputs,
-        total_tokens=inputs + outputs,
+        output_tokens=used.completion_tokens,
+        total_tokens=used.total_tokens,
         input_token_details=InputTokenDetails(audio_tokens=audio, text_tokens=inputs - audio),
     )
 
