@@ -69,16 +69,11 @@ async def _send_file(call: Call, plan: SpeechPlan, reader: SpeechReader) -> None
 async def _pieces(call: Call, plan: SpeechPlan, reader: SpeechReader) -> AsyncIterator[bytes]:
     """The bytes of the file as they are made. Raises `UpstreamError`, `AnswerError`."""
     encoder: SoundEncoder | None = None
-    odd = b""
     with call.service.shutdown.limit():
         async for samples in _samples(call, plan, reader):
-            if not samples:
-                continue
-            encoder = encoder or make_encoder(plan.format, reader.rate)
-            data = odd + samples
-            odd = data[len(data) - len(data) % 2 :]
-            for start in range(0, len(data) - len(odd), AT_ONCE):
-                if piece := encoder.encode(data[start : min(start + AT_ONCE, len(data) - len(odd))]):
+            for start in range(0, len(samples), AT_ONCE):
+                encoder = encoder or make_encoder(plan.format, reader.rate)
+                if piece := encoder.encode(samples[start : start + AT_ONCE]):
                     yield piece
                 # A long sound may come at once, and others wait for the same processor.
                 await asyncio.sleep(0)
@@ -87,10 +82,15 @@ async def _pieces(call: Call, plan: SpeechPlan, reader: SpeechReader) -> AsyncIt
 
 
 async def _samples(call: Call, plan: SpeechPlan, reader: SpeechReader) -> AsyncIterator[bytes]:
+    """The samples of all calls, one after the other."""
     upstream, caller = call.service.upstream, Caller(call.client.key)
-    for body in plan.bodies:
-        async with aclosing(upstream.stream(call.exchange.model, body, caller, call.deadline)) as events:
-            async for reply in events:
-                call.exchange.record_reply(reply.response)
-                yield reader.feed(reply.response)
-        yield reader.end_call()
+    try:
+        for body in plan.bodies:
+            async with aclosing(upstream.stream(call.exchange.model, body, caller, call.deadline)) as events:
+                async for reply in events:
+                    call.exchange.record_reply(reply.response)
+                    yield reader.feed(reply.response)
+            yield reader.end_call()
+    finally:
+        # What is recorded of each event is the usage of its own call.
+        call.exchange.usage = reader.total()

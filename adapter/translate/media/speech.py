@@ -10,7 +10,9 @@ from typing import Any
 
 import msgspec
 
+from adapter.translate.answer import reply
 from adapter.translate.answer.audio import SampleReader, content_of, is_pcm, is_wav, rate_of, read_wav
+from adapter.translate.answer.parallel_choices import total
 from adapter.translate.core.capabilities import alias_notes
 from adapter.translate.core.context import EndpointContext
 from adapter.translate.core.errors import AnswerError
@@ -212,64 +214,77 @@ def _speed(request: SpeechRequest, notes: list[Note]) -> None:
 
 
 class SpeechReader:
-    """Reads the events of all calls as samples; `rate` is known with the first of them, `usage` counts all calls.
+    """Reads the events of all calls as samples: 16 bits, little-endian, one channel, and whole ones.
 
-    `feed` takes an event, `end_call` stands between calls. Both raise `AnswerError`.
+    `feed` takes an event, `end_call` stands between calls. Both raise `AnswerError`. `rate`, samples per second, is
+    known with the first of them.
     """
 
     def __init__(self) -> None:
         self.rate = 0
+        self._used_before: list[UsageMetadata | None] = []
+        self._begin_call()
+
+    def _begin_call(self) -> None:
         self._samples = SampleReader()
+        self._half = b""
         self._has_sound = False
         self._finish = ""
-        self._usages: list[UsageMetadata] = []
         self._usage: UsageMetadata | None = None
 
     def feed(self, answer: GenerateContentResponse) -> bytes:
-        """The samples of an event: 16 bits, little-endian, one channel."""
+        """Return the samples of an event."""
         if answer.usage_metadata is not None:
             self._usage = answer.usage_metadata
         if answer.prompt_feedback is not None and answer.prompt_feedback.block_reason:
             raise AnswerError(
                 400, "content_policy_violation", f"Gemini blocked it: {answer.prompt_feedback.block_reason}."
             )
-        samples = b""
+        samples = self._half
         for candidate in answer.candidates or ():
             self._finish = candidate.finish_reason or self._finish
             for part in (candidate.content and candidate.content.parts) or ():
                 if part.inline_data is not None and not part.thought:
                     samples += self._read(part.inline_data.mime_type or "", content_of(part.inline_data))
-        return samples
+        whole = len(samples) // 2 * 2
+        self._half = samples[whole:]
+        return samples[:whole]
 
     def _read(self, mime_type: str, data: bytes) -> bytes:
-        if not self.rate:
+        if not self._has_sound:
             file = read_wav(data) if is_wav(data) else None
             if file is None and not is_pcm(mime_type):
                 raise AnswerError(502, "malformed_response", f"Gemini's sound is neither samples nor WAV: {mime_type}.")
-            self.rate = file.rate if file is not None else rate_of(mime_type)
-        self._has_sound = True
+            rate = file.rate if file is not None else rate_of(mime_type)
+            if self.rate not in (0, rate):
+                raise AnswerError(502, "malformed_response", f"Gemini's sounds differ: {self.rate} and {rate} Hz.")
+            self.rate, self._has_sound = rate, True
         return self._samples.feed(data)
 
     def end_call(self) -> bytes:
-        """The last samples of a call."""
-        last, self._samples = self._samples.close(), SampleReader()
-        if self._usage is not None:
-            self._usages.append(self._usage)
+        """Return the last samples of a call. Half a sample is none, and would shift the bytes of the next call."""
+        last = self._half + self._samples.close()
         finish, has_sound = self._finish, self._has_sound
-        self._usage, self._finish, self._has_sound = None, "", False
+        self._used_before.append(self._usage)
+        self._begin_call()
         if finish in ("", "STOP") and has_sound:
-            return last
+            return last[: len(last) // 2 * 2]
         if finish in _BROKEN or not finish:
             raise AnswerError(
                 502, "malformed_response", f"Gemini did not finish speaking ({finish or 'no reason'}).", retry=True
             )
         raise AnswerError(400, "content_policy_violation", f"Gemini stopped speaking: {finish}.")
 
+    def total(self) -> UsageMetadata | None:
+        """Return the tokens of all calls so far; None where none of them has told any."""
+        return total([*self._used_before, self._usage])
+
     def usage(self) -> SpeechUsage:
-        """The tokens of all calls."""
-        inputs = sum(one.prompt_token_count or 0 for one in self._usages)
-        outputs = sum((one.candidates_token_count or 0) + (one.thoughts_token_count or 0) for one in self._usages)
-        return SpeechUsage(input_tokens=inputs, output_tokens=outputs, total_tokens=inputs + outputs)
+        """Return the same in OpenAI's form."""
+        used = reply.usage(self.total() or UsageMetadata())
+        return SpeechUsage(
+            input_tokens=used.prompt_tokens, output_tokens=used.completion_tokens, total_tokens=used.total_tokens
+        )
 
 
 _BROKEN = ("STOP", "OTHER", "MAX_TOKENS", "MALFORMED_RESPONSE", "FINISH_REASON_UNSPECIFIED")

@@ -126,6 +126,35 @@ async def test_samples_that_are_cut_in_the_middle_keep_their_bytes_in_order():
     assert got.content == samples
 
 
+async def test_half_a_sample_at_the_end_of_a_call_shifts_no_byte_of_the_next_one():
+    samples = bytes(range(256)) * 8
+
+    async def script(call):
+        await call.stream(spoken(samples + b"\xff"))
+
+    async with scripted(script) as upstream, adapter(upstream) as client:
+        body = {"model": MODEL, "input": "word " * 1_000, "response_format": "pcm"}
+        got = await client.post("/v1/audio/speech", json=body)
+        rows = (await client.get("/inspector/exchanges")).json()["exchanges"]
+    assert len(upstream.seen) == 2
+    assert got.content == samples * 2
+    assert rows[0]["tokens"] == [6, 50], "the tokens of both calls"
+
+
+@pytest.mark.parametrize(
+    ("mime", "text"),
+    [("audio/mp3", "neither samples nor WAV"), ("audio/L16;codec=pcm;rate=16000", "24000 and 16000 Hz")],
+)
+async def test_a_later_call_of_another_sound_breaks_the_file_off(mime, text):
+    async def script(call):
+        await call.stream(spoken(bytes(200), **({"mime": mime} if len(upstream.seen) == 2 else {})))
+
+    async with scripted(script) as upstream, adapter(upstream) as client:
+        body = {"model": MODEL, "input": "word " * 1_000, "response_format": "pcm", "stream_format": "sse"}
+        got = await client.post("/v1/audio/speech", json=body)
+    assert text in got.text.split("\n\n")[-2]
+
+
 async def test_a_long_text_is_spoken_sentence_by_sentence_in_several_calls():
     async with emulated(EmulatorSettings()) as gemini, adapter(gemini) as client:
         text = "This is a sentence of some length. " * 300

@@ -1,15 +1,20 @@
 """Long texts are cut where nobody hears it; every leaf of what is sent belongs to a field."""
 
+import base64
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from adapter.translate.core.capabilities import ModelCapabilities, ServedModel
 from adapter.translate.core.context import Options
+from adapter.translate.core.errors import AnswerError
 from adapter.translate.ledger import leaves
 from adapter.translate.media import speech
-from adapter.translate.media.speech import PART, SpeechContext
+from adapter.translate.media.speech import PART, SpeechContext, SpeechReader
 from adapter.translate.translations import endpoints
-from adapter.wire.gemini.generate import SafetySetting
+from adapter.wire.gemini.content import Blob, Content, Part
+from adapter.wire.gemini.generate import Candidate, GenerateContentResponse, SafetySetting, UsageMetadata
 from adapter.wire.openai.speech import SpeechRequest
 
 ROW = ModelCapabilities(pattern="*", source="", date="", output=("AUDIO",), audio_formats=True)
@@ -57,3 +62,30 @@ def test_all_that_is_sent_is_accounted_for():
         targets = tuple(target for entry in entries for target in entry.targets)
         assert [pointer for pointer, _ in leaves(bodies[0]) if not pointer.startswith(targets)] == []
         assert {"instructions", "language_code", "input"} <= {entry.note.path for entry in entries}
+
+
+def event(samples, rate=24_000):
+    """An event that speaks, and ends its call."""
+    blob = Blob(mime_type=f"audio/L16;rate={rate}", data=base64.b64encode(samples).decode())
+    candidate = Candidate(content=Content(parts=[Part(inline_data=blob)]), finish_reason="STOP")
+    usage = UsageMetadata(prompt_token_count=2, candidates_token_count=3, cached_content_token_count=1)
+    return GenerateContentResponse(candidates=[candidate], usage_metadata=usage)
+
+
+@given(st.lists(st.lists(st.binary(max_size=9), min_size=1, max_size=6), min_size=1, max_size=3))
+def test_each_call_gives_its_whole_samples_in_whatever_pieces_they_come(calls):
+    reader = SpeechReader()
+    for pieces in calls:
+        found = b"".join([reader.feed(event(piece)) for piece in pieces]) + reader.end_call()
+        said = b"".join(pieces)
+        assert found == said[: len(said) // 2 * 2]
+    assert (reader.usage().input_tokens, reader.usage().output_tokens) == (2 * len(calls), 3 * len(calls))
+    assert reader.total().cached_content_token_count == len(calls)
+
+
+def test_calls_that_speak_at_different_rates_are_an_error():
+    reader = SpeechReader()
+    reader.feed(event(b"ab"))
+    reader.end_call()
+    with pytest.raises(AnswerError, match="24000 and 16000 Hz"):
+        reader.feed(event(b"ab", 16_000))
