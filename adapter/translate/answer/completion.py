@@ -97,7 +97,7 @@ def _calls(
 
 
 def _refusal_choice(reason: str, response: GenerateContentResponse, context: Context) -> Choice:
-    text = response.prompt_feedback.block_reason_message if response.prompt_feedback else None
+    text = reply.block_message(response)
     if context.options.blocked_prompt == "error":
         raise reply.policy_error(reason, text)
     refusal = reply.refusal_text(reason, text)

@@ -231,6 +231,17 @@ def blocked(response: GenerateContentResponse) -> str | None:
     return feedback.block_reason
 
 
+def block_message(response: GenerateContentResponse) -> str | None:
+    """Return Gemini's words about a block, if any."""
+    return response.prompt_feedback.block_reason_message if response.prompt_feedback is not None else None
+
+
+def check_block(response: GenerateContentResponse) -> None:
+    """Raise `AnswerError` for a blocked prompt."""
+    if (reason := blocked(response)) is not None:
+        raise policy_error(reason, block_message(response))
+
+
 def refusal_text(reason: str, message: str | None) -> str:
     """A refusal in words."""
     return message or f"Gemini blocked the request: {reason}."

@@ -30,6 +30,7 @@ class DrawnImage(NamedTuple):
 
 
 _BLOCKED = "moderation_blocked"
+_BROKEN = reply.FAILURES | {"FINISH_REASON_UNSPECIFIED"}
 _REASONS = {
     "RECITATION": "content_policy_violation",
     "IMAGE_RECITATION": "content_policy_violation",
@@ -39,7 +40,7 @@ _REASONS = {
     "STOP": "no_image_generated",
     "MAX_TOKENS": "no_image_generated",
 }
-"""OpenAI's code for an answer without an image, by Gemini's finish reason; any other reason is a block."""
+"""OpenAI's code for an answer without an image, by Gemini's finish reason; any that is in neither table is a block."""
 
 
 def from_gemini(
@@ -91,14 +92,15 @@ _STANDARD = str.maketrans("-_", "+/")
 
 def _failure(answer: GenerateContentResponse) -> AnswerError:
     """Why an answer holds no image."""
-    feedback = answer.prompt_feedback
-    if feedback is not None and feedback.block_reason:
-        words = feedback.block_reason_message or "Gemini blocked the prompt."
-        return AnswerError(400, _BLOCKED, f"{words} ({feedback.block_reason})")
+    block = reply.blocked(answer)
+    if block is not None:
+        return AnswerError(400, _BLOCKED, f"{reply.block_message(answer) or 'Gemini blocked the prompt.'} ({block})")
     candidates = answer.candidates or []
     if not candidates:
         return AnswerError(502, "malformed_response", "Gemini's answer holds nothing.", retry=True)
     reason = candidates[0].finish_reason or "STOP"
+    if reason in _BROKEN:
+        return AnswerError(502, "malformed_response", f"Gemini broke off its answer ({reason}).", retry=True)
     parts = (candidates[0].content and candidates[0].content.parts) or []
     words = candidates[0].finish_message or "".join(part.text or "" for part in parts if not part.thought)
     code = _REASONS.get(reason, _BLOCKED)

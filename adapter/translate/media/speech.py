@@ -236,10 +236,7 @@ class SpeechReader:
         """Return the samples of an event."""
         if answer.usage_metadata is not None:
             self._usage = answer.usage_metadata
-        if answer.prompt_feedback is not None and answer.prompt_feedback.block_reason:
-            raise AnswerError(
-                400, "content_policy_violation", f"Gemini blocked it: {answer.prompt_feedback.block_reason}."
-            )
+        reply.check_block(answer)
         samples = self._half
         for candidate in answer.candidates or ():
             self._finish = candidate.finish_reason or self._finish
@@ -287,5 +284,5 @@ class SpeechReader:
         )
 
 
-_BROKEN = ("STOP", "OTHER", "MAX_TOKENS", "MALFORMED_RESPONSE", "FINISH_REASON_UNSPECIFIED")
+_BROKEN = reply.FAILURES | {"STOP", "OTHER", "MAX_TOKENS", "FINISH_REASON_UNSPECIFIED"}
 """Reasons of an answer that ended too early, or said nothing; any other one is a block."""

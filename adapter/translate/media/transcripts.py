@@ -36,7 +36,7 @@ _SENTENCE = re.compile(r"[.!?…。！？][\"'”’)]*$")
 _SECONDS = re.compile(r"(\d+(?:\.\d+)?)s")
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _GOOD = ("STOP", "MAX_TOKENS")
-_BROKEN = ("OTHER", "MALFORMED_RESPONSE", "FINISH_REASON_UNSPECIFIED")
+_BROKEN = reply.FAILURES | {"OTHER", "FINISH_REASON_UNSPECIFIED"}
 
 LANGUAGES = {
     "ar": "arabic", "cs": "czech", "da": "danish", "de": "german", "el": "greek", "en": "english", "es": "spanish",
@@ -111,9 +111,7 @@ def from_gemini(answer: GenerateContentResponse, plan: TranscriptionPlan) -> tup
 
 def _check(answer: GenerateContentResponse) -> str:
     """Why the answer ended. Raises `AnswerError` for one that is none."""
-    feedback = answer.prompt_feedback
-    if feedback is not None and feedback.block_reason:
-        raise AnswerError(400, "content_policy_violation", f"Gemini blocked it: {feedback.block_reason}.")
+    reply.check_block(answer)
     finish = answer.candidates[0].finish_reason if answer.candidates else None
     if finish in _GOOD:
         return finish
