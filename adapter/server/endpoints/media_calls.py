@@ -14,7 +14,7 @@ from adapter.server.pipeline.event_stream import EventStream
 from adapter.translate.answer.parallel_choices import total
 from adapter.translate.core.context import Media
 from adapter.translate.native import names_of
-from adapter.translate.request.content_parts import FILE_ID
+from adapter.translate.request.content_parts import FILE_ID, is_remote
 from adapter.upstream.client import Forwarded
 from adapter.wire.gemini.generate import GenerateContentRequest, GenerateContentResponse
 from adapter.wire.sse import COMMENT, DONE, event
@@ -23,13 +23,16 @@ __all__ = ["accept", "ask", "event_stream", "files_of", "find_model", "headers_f
 
 
 async def files_of(call: Call, named: Iterable[str]) -> dict[str, Media]:
-    """The files of a form by their names, without their data, and those of the named ones that are stored here.
+    """The files of a form by their names, without their data, and of the named ones those that are stored or fetched.
 
-    Raises `Rejected`, `NotStored`, `UpstreamError`.
+    Raises `Rejected`, `NotStored`, `FetchError`, `UpstreamError`.
     """
-    sent = {} if call.form is None else call.form.media()
-    ids = list(dict.fromkeys(one for one in named if one.startswith(FILE_ID)))
-    return {**sent, **(await call.service.gemini_files.media(ids, call.client))} if ids else sent
+    names = list(dict.fromkeys(named))
+    files = {} if call.form is None else call.form.media()
+    files |= await call.service.planner.fetch(filter(is_remote, names))
+    if ids := [one for one in names if one.startswith(FILE_ID)]:
+        files |= await call.service.gemini_files.media(ids, call.client)
+    return files
 
 
 def build(call: Call, model: str, body: GenerateContentRequest) -> Forwarded:

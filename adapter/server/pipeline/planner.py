@@ -1,6 +1,6 @@
 """From a chat request to its plans: names, limits, media and signatures looked up once, then the pure translation."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -107,7 +107,7 @@ class ChatPlanner:
             )
         ids = file_ids(request)
         if media is None:
-            media = {} if self._settings.fetch_media == "off" else await self._media(request)
+            media = {} if self._settings.fetch_media == "off" else await self.fetch(remote_urls(request))
             media = {**media, **(await self._files.media(ids, client, dry=dry))} if ids else media
         at_hand = media
         history = await self._history(request, client, carried, work)
@@ -134,9 +134,11 @@ class ChatPlanner:
         models = [first.name, *next_models(first.name, self._settings.fallback_models)]
         return [Route(place, model) for model in models for place in places]
 
-    async def _media(self, request: ChatCompletionRequest) -> dict[str, Media]:
-        """What the request points to, fetched where the operator allows it. Raises `FetchError`."""
-        fetched = await self._fetcher.fetch(remote_urls(request))
+    async def fetch(self, urls: Iterable[str]) -> dict[str, Media]:
+        """Fetch what a request points to, where the operator allows it. Raises `FetchError`."""
+        if self._settings.fetch_media == "off":
+            return {}
+        fetched = await self._fetcher.fetch(urls)
         return {url: Media(mime_type=one.mime_type, data=one.data) for url, one in fetched.items()}
 
     async def _history(

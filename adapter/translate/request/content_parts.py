@@ -328,8 +328,13 @@ def remote_urls(request: ChatCompletionRequest) -> list[str]:
         if isinstance(message.content, list)
         for part in message.content
         for url in _urls(part)
-        if url.startswith(("http://", "https://")) and not _YOUTUBE.match(url) and not url.startswith(FILES_API)
+        if is_remote(url)
     ]
+
+
+def is_remote(url: str) -> bool:
+    """Whether a server which fetches media has to fetch this URL."""
+    return url.startswith(("http://", "https://")) and not _YOUTUBE.match(url) and not url.startswith(FILES_API)
 
 
 def _urls(part: ContentPart) -> list[str]:

@@ -12,6 +12,7 @@ from PIL import Image
 
 from adapter.emulator import EmulatorSettings
 from adapter.emulator.generation.media import picture
+from adapter.upstream.media_fetcher import Fetched, Fetcher
 from tests.support.scripted import adapter, answer, emulated, scripted
 
 PNG = picture("a cat", "1:1", "512")
@@ -138,6 +139,38 @@ async def test_pages_of_other_origins_may_not_send_forms():
         headers = {"origin": "https://example.com"}
         got = await client.post("/v1/images/edits", files={"image": PNG}, data={"prompt": "a"}, headers=headers)
     assert (got.status_code, upstream.seen) == (403, [])
+
+
+async def draws(call):
+    await call.json(drawn(PNG))
+
+
+@pytest.mark.parametrize(("policy", "text"), [("off", "ADAPTER_FETCH_MEDIA"), ("on", "not public")])
+async def test_an_image_at_a_private_address_is_never_fetched(policy, text):
+    body = {"prompt": "greener", "images": [{"image_url": "http://127.0.0.1:9/x.png"}]}
+    async with (
+        scripted(lambda call: call.json(drawn(PNG))) as upstream,
+        adapter(upstream, fetch_media=policy) as client,
+    ):
+        got = await client.post("/v1/images/edits", json=body)
+    assert (got.status_code, upstream.seen) == (400, [])
+    assert text in got.json()["error"]["message"]
+
+
+async def test_an_image_at_an_address_is_fetched_where_the_operator_allows_it(monkeypatch):
+    async def fetch(_fetcher, urls):
+        return {url: Fetched("image/png", base64.b64encode(PNG).decode()) for url in urls}
+
+    monkeypatch.setattr(Fetcher, "fetch", fetch)
+    url = "https://example.org/cat.png"
+    body = {"prompt": "greener", "images": [{"image_url": url}]}
+    async with (
+        scripted(lambda call: call.json(drawn(PNG))) as upstream,
+        adapter(upstream, fetch_media="https") as client,
+    ):
+        got = await client.post("/v1/images/edits", json=body)
+    assert got.status_code == 200
+    assert base64.b64decode(upstream.seen[0].body["contents"][0]["parts"][0]["inlineData"]["data"]) == PNG
 
 
 async def test_a_stored_file_is_edited_by_its_id(tmp_path):
