@@ -3,7 +3,7 @@
 from adapter.server.endpoints import media_calls as calls
 from adapter.server.pipeline.call import Call
 from adapter.translate.media import transcriptions, transcripts
-from adapter.translate.media.sound_headers import read_duration
+from adapter.translate.media.sound_headers import HEADER_BYTES, read_duration
 from adapter.translate.media.transcriptions import TranscriptionContext, TranscriptionPlan
 from adapter.translate.media.transcripts import Heard
 from adapter.wire.openai.transcriptions import TranscriptionRequest, TranslationRequest
@@ -28,7 +28,7 @@ async def _create(call: Call, type_: type[TranscriptionRequest | TranslationRequ
         served=served,
         options=call.service.options,
         media=await calls.files_of(call, [request.file]),
-        duration=read_duration(bytes(files[0].start), files[0].size) if files else 0.0,
+        duration=read_duration(files[0].read_start(HEADER_BYTES), files[0].size) if files else 0.0,
     )
     plan = await call.work.run(transcriptions.to_gemini, context, unknown)
     calls.accept(call, plan.notes, plan.body)

@@ -5,7 +5,7 @@ the request's JSON is made with a short name in place of each file's data, and i
 """
 
 import re
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from collections.abc import Mapping, Sequence
 from typing import Any, Union, get_args, get_origin
 
@@ -25,9 +25,6 @@ UPLOAD = "upload:"
 
 _FILMS = ("video/webm", "video/mp4", "video/mpeg")
 
-START = 1 << 16
-"""How many of a file's first bytes are kept beside it, for what looks into its header."""
-
 _OVERHEAD = 1 << 20
 """Bytes that a form may have beside its files before its length alone tells that it is too large."""
 
@@ -36,13 +33,12 @@ _DIGITS = 20
 
 
 class FormFile:
-    """A file of a form: `pieces` are base64 that may be joined, `start` its first bytes, `size` its bytes."""
+    """A file of a form: `pieces` are base64 that may be joined, `size` is that of the file in bytes."""
 
     def __init__(self, part: FilePart, budget: ByteBudget) -> None:
         self.field = _bare(part.field)
         self.name = part.filename
         self.pieces: list[bytes] = []
-        self.start = bytearray()
         self.size = 0
         self.held_bytes = 0
         self._declared_type = part.mime_type
@@ -51,8 +47,6 @@ class FormFile:
 
     async def write(self, data: bytes) -> None:
         """Take the next bytes. Raises `Overloaded`."""
-        if len(self.start) < START:
-            self.start += data[: START - len(self.start)]
         self.size += len(data)
         data = self._rest + data
         whole = len(data) - len(data) % 3
@@ -68,6 +62,15 @@ class FormFile:
             self.pieces.append(b64encode(self._rest))
             self._rest = b""
 
+    def read_start(self, size: int) -> bytes:
+        """Return the first bytes, at least `size` if there are so many."""
+        start = bytearray()
+        for piece in self.pieces:
+            if len(start) >= size:
+                break
+            start += b64decode(piece)
+        return bytes(start)
+
     @property
     def mime_type(self) -> str:
         """Its type under the registered name; where it tells nothing, what its name or its first bytes tell."""
@@ -79,7 +82,7 @@ class FormFile:
                 return AUDIO_FORMATS[extension]
             if declared in _FILMS:
                 return declared.replace("video/", "audio/")
-        return corrected(declared, self.name, b64encode(self.start[:30]).decode()) or "application/octet-stream"
+        return corrected(declared, self.name, b64encode(self.read_start(30)).decode()) or "application/octet-stream"
 
 
 class Form:

@@ -6,8 +6,8 @@ from adapter.translate.answer.audio import is_wav, read_wav
 
 _STREAMINFO = 34
 
-_START = 65_536
-"""Characters of base64 in which the headers of a sound stand; a multiple of four."""
+HEADER_BYTES = 48 * 1024
+"""How much of a file is looked at."""
 
 
 def read_duration(start: bytes, size: int) -> float:
@@ -28,7 +28,7 @@ def read_duration_of_url(url: str) -> float:
     if not (head.startswith("data:") and head.endswith(";base64")):
         return 0.0
     try:
-        start = base64.b64decode(data[:_START])
+        start = base64.b64decode(data[: HEADER_BYTES // 3 * 4])
     except ValueError:
         return 0.0
     return read_duration(start, len(data) * 3 // 4)
