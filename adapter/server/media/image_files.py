@@ -13,9 +13,9 @@ _USUAL_QUALITY = 95
 
 
 def convert_image(data: bytes, kind: str, quality: int | None = None) -> bytes:
-    """An image as `png`, `jpeg` or `webp`; `quality`, of the latter two, is 1 to 100.
+    """Return an image as `png`, `jpeg` or `webp`; `quality`, of the latter two, is 1 to 100.
 
-    Raises `AnswerError` for what is no image, and for one that is too large to be opened.
+    Raises `AnswerError` for what is no image, and for one that is too large to be opened or for the other format.
     """
     try:
         with Image.open(io.BytesIO(data), formats=("PNG", "JPEG", "WEBP", "GIF")) as image:
@@ -23,9 +23,9 @@ def convert_image(data: bytes, kind: str, quality: int | None = None) -> bytes:
                 raise AnswerError(502, "malformed_response", f"Gemini's image is too large: {image.size}.")
             has_alpha = image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info
             colours = image.convert("RGBA" if has_alpha and kind != "jpeg" else "RGB")
+        file = io.BytesIO()
+        options = {} if kind == "png" else {"quality": quality or _USUAL_QUALITY}
+        colours.save(file, kind.upper(), **options)
     except (OSError, ValueError, Image.DecompressionBombError) as error:
-        raise AnswerError(502, "malformed_response", f"Gemini's image cannot be read: {error}") from None
-    file = io.BytesIO()
-    options = {} if kind == "png" else {"quality": quality or _USUAL_QUALITY}
-    colours.save(file, kind.upper(), **options)
+        raise AnswerError(502, "malformed_response", f"Gemini's image cannot be converted: {error}") from None
     return file.getvalue()

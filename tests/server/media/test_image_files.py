@@ -36,6 +36,11 @@ def test_what_is_no_image_is_an_error(data):
         convert_image(data, "jpeg")
 
 
+def test_an_image_that_is_too_wide_for_the_format_is_an_error():
+    with pytest.raises(AnswerError, match="cannot be converted"):
+        convert_image(file_of(Image.new("1", (17_000, 1))), "webp")
+
+
 def test_a_small_file_that_claims_a_billion_pixels_is_not_opened():
     def chunk(kind, data):
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
