@@ -85,31 +85,37 @@ def speech(text: str) -> bytes:
 
 
 class Speech(NamedTuple):
-    """What a sound says: its text, and the second at which each byte of it begins; `end` is when it ends."""
+    """A text that was spoken, the seconds at which its bytes begin, and the second at which the sound ends."""
 
     text: str
     starts: list[float]
     end: float
 
 
+def is_mark(sample: int) -> bool:
+    """Whether a sample says a byte of a text."""
+    return MARK <= sample < MARK + 256
+
+
 def decode_speech(mime: str, data: bytes) -> Speech | None:
-    """What a sound that this emulator has made says, as raw samples or as a WAV file; None for any other sound."""
+    """Decode raw samples or a WAV file that this emulator has made; None for any other sound."""
     if data[:4] == b"RIFF" and data[8:12] == b"WAVE":
         at = data.find(b"data")
         data = data[at + 8 :] if at >= 0 else b""
     elif not mime.lower().startswith(("audio/l16", "audio/pcm")):
         return None
-    samples = struct.unpack(f"<{len(data) // 2}h", data[: len(data) // 2 * 2])
-    places = [place for place, sample in enumerate(samples) if MARK <= sample < MARK + 256]
-    if not places or places[0]:
+    # A long sound of somebody else's is not unpacked: it would take ten times its size.
+    if not is_mark(int.from_bytes(data[:2], "little")):
         return None
+    samples = struct.unpack(f"<{len(data) // 2}h", data[: len(data) // 2 * 2])
+    places = [place for place, sample in enumerate(samples) if is_mark(sample)]
     said = bytes(samples[place] - MARK for place in places)
     starts = [place / SAMPLE_RATE for place in places]
     return Speech(said.decode("utf-8", "replace"), starts, len(samples) / SAMPLE_RATE)
 
 
 def timed_words(sound: Speech) -> list[dict[str, str]]:
-    """Each word with the times between which it is said."""
+    """List the words of a speech with the times between which each is said."""
     said = sound.text.encode()
     times = [*sound.starts, *([sound.end] * (len(said) + 1 - len(sound.starts)))]
     return [

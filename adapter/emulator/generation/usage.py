@@ -57,12 +57,12 @@ class Tally:
 
 
 def made_units(data: bytes, kind: str, model: Model) -> int:
-    """The tokens of a picture of the model's, or the bytes of a sound, which may come in pieces."""
+    """Return the tokens of a picture, or the bytes of a sound, which may come in pieces that are counted together."""
     return model.image_tokens if kind == "IMAGE" else len(data)
 
 
 def sound_tokens(size: int) -> int:
-    """What a sound of so many bytes costs."""
+    """Return the tokens of a sound of so many bytes."""
     return max(1, size * AUDIO_TOKENS_PER_SECOND // (2 * SAMPLE_RATE))
 
 
