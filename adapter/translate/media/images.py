@@ -267,6 +267,8 @@ def _response_format(value: str, draft: _ImageDraft) -> None:
     if value not in ("b64_json", "url"):
         raise Rejected("response_format", "unknown-value", "b64_json or url")
     draft.as_url = value == "url"
+    if draft.as_url and getattr(draft.context.request, "stream", None):
+        draft.ignore("response_format", "the events of a stream hold images as base64")
 
 
 def _style(value: str, draft: _ImageDraft) -> None:

@@ -188,13 +188,16 @@ def _check_length(context: TranscriptionContext) -> None:
 
 
 def _granularities(options: TranscriptionRequest | None, format_: str, draft: _TranscriptionDraft) -> set[str]:
-    """What has times. Raises `Rejected`."""
+    """Return what has times. Raises `Rejected`."""
     asked = set((options.timestamp_granularities if options is not None else None) or ())
     if not asked <= {"word", "segment"}:
         raise Rejected("timestamp_granularities", "unknown-value", "word or segment")
     if asked and format_ != "verbose_json":
         draft.ignore("timestamp_granularities", "only verbose_json has times of its own")
         return set()
+    if "word" in asked and not draft.context.capabilities.transcribes:
+        draft.ignore("timestamp_granularities", "the model tells no times of words: segments have times")
+        return {"segment"}
     return asked or {"segment"}
 
 
