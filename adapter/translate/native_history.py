@@ -11,7 +11,7 @@ import msgspec
 import orjson
 
 from adapter.translate.native import UnsignedCall
-from adapter.translate.signatures.prefix_digest import PrefixDigest, answer_form, call_digest
+from adapter.translate.signatures.prefix_digest import PrefixDigest, answer_form, call_digest, canonical_json
 from adapter.wire.base import decode_leniently, encode, present
 from adapter.wire.gemini.content import Content, FunctionResponse, Part
 from adapter.wire.gemini.generate import GenerateContentRequest, GenerateContentResponse
@@ -150,11 +150,20 @@ def _messages(parts: Sequence[Part]) -> Iterator[Message]:
 
 
 def _result(response: FunctionResponse) -> Message:
-    """A result: what stands alone under `output` is the text that a chat has."""
-    value = orjson.loads(bytes(response.response)) if present(response.response) else {}
-    output = value.get("output") if isinstance(value, dict) and len(value) == 1 else None
-    text = output if isinstance(output, str) else orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
+    """A result as the message that it would be."""
+    text = _text_of_result(bytes(response.response).decode() if present(response.response) else "{}")
     return Message(role="tool", tool_call_id=response.id, name=response.name, content=text)
+
+
+def _text_of_result(response: str) -> str:
+    """A result's text: what stands alone under `output` is the text that a chat has."""
+    try:
+        value = orjson.loads(response)
+    except orjson.JSONDecodeError:
+        # A number that is too large for a double, or more levels than can be read.
+        return response
+    output = value.get("output") if isinstance(value, dict) and len(value) == 1 else None
+    return output if isinstance(output, str) else canonical_json(response).decode("utf-8", "surrogatepass")
 
 
 def _medium(part: Part) -> ContentPart:

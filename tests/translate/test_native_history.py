@@ -144,6 +144,22 @@ def test_what_is_no_request_has_no_history(body):
         NativeHistory(body)
 
 
+@pytest.mark.parametrize("value", ['{"a":1e999}', '{"a":' * 800 + "1" + "}" * 800, '{"a":"\\ud800"}', "[1]"])
+def test_a_result_of_any_kind_has_its_place_in_the_history(value):
+    def key_after(response: str) -> str:
+        body = body_of(*ASKED, model(call(1)), user(result("VALUE")), model(call(2)))
+        return NativeHistory(body.replace(b'"VALUE"', response.encode())).keys[3]
+
+    assert key_after(value) == key_after(f" {value}") != key_after('{"a":2}')
+
+
+def test_a_result_is_the_same_however_its_json_is_spelled():
+    first, second = (
+        body_of(*ASKED, model(call(1)), user(result(one))) for one in ({"a": 1, "b": 2.0}, {"b": 2, "a": 1})
+    )
+    assert stored(first, call(2, thoughtSignature="c2ln")) == stored(second, call(2, thoughtSignature="c2ln")) != {}
+
+
 def test_the_parts_of_a_stream_are_whole_at_its_end_if_a_call_was_signed():
     def event(*parts: Object, **more: Any) -> GenerateContentResponse:
         text = json.dumps({"candidates": [{"content": model(*parts), **more}]})
