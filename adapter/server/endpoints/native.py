@@ -185,17 +185,17 @@ async def _records(
     keys = [one.key for one in missing if one.id]
     by_ids = native.find_by_ids(missing, await store.get(keys, client) if keys else {})
     left = [one for one in missing if one.offset not in by_ids]
-    history = _history(call) if left else None
+    history = await _history(call) if left else None
     if history is None:
         return by_ids, {}
     found = await store.get_by_words(native_history.keys_of(history, left), client)
     return by_ids, native_history.records_of(history, left, found)
 
 
-def _history(call: Call) -> NativeHistory | None:
+async def _history(call: Call) -> NativeHistory | None:
     """What the request says; None where it cannot be read: Gemini itself refuses that."""
     try:
-        return NativeHistory(call.body)
+        return await call.work.run(NativeHistory, call.body)
     except native_history.UNREADABLE:
         return None
 
@@ -259,16 +259,21 @@ async def read_whole(
     call: Call, forwarded: Forwarded, pin: str = "", upstream: Upstream | None = None
 ) -> tuple[bytes, Mapping[str, str]]:
     """The whole answer of an upstream, or of the first one, to a request, and its headers."""
-    pieces: list[bytes] = []
     upstream = upstream or call.service.upstream
-    limit, size = upstream.settings.max_answer_bytes, 0
     async with _opened(call, forwarded, pin, upstream) as response:
-        while piece := await _next(call, response):
-            pieces.append(piece)
-            size += len(piece)
-            if size > limit:
-                raise UpstreamProtocolError(f"Gemini's answer is larger than {limit} bytes.")
-        return b"".join(pieces), response.headers
+        return await _read_body(call, response, upstream.settings.max_answer_bytes), response.headers
+
+
+async def _read_body(call: Call, response: Response, limit: int) -> bytes:
+    """The whole body of an answer. Raises `UpstreamProtocolError` for one of more than `limit` bytes."""
+    pieces: list[bytes] = []
+    size = 0
+    while piece := await _next(call, response):
+        pieces.append(piece)
+        size += len(piece)
+        if size > limit:
+            raise UpstreamProtocolError(f"Gemini's answer is larger than {limit} bytes.")
+    return b"".join(pieces)
 
 
 async def _next(call: Call, response: Response) -> bytes:
@@ -287,7 +292,7 @@ async def _read_along(call: Call, payload: bytes, place: Place, parts: AnswerPar
         return
     call.exchange.record_reply(response)
     kept = native.issued(response, place.options.upstream)
-    if (whole := parts.take(response)) and (history := _history(call)) is not None and not history.keeps_ids:
+    if (whole := parts.take(response)) and (history := await _history(call)) is not None and not history.keeps_ids:
         kept += history.issue(whole, place.options.upstream)
     if kept:
         await call.service.keep(kept, call.client)
@@ -357,13 +362,11 @@ def _is_error(payload: bytes) -> bool:
 
 async def _payloads(call: Call, response: Response, plans: FallbackPlans[NativePlan]) -> AsyncGenerator[bytes]:
     """The events of an answer, as JSON; a whole answer is one."""
+    settings = plans.place.upstream.settings
     if not plans.plan.forwarded.streams:
-        pieces = []
-        while piece := await _next(call, response):
-            pieces.append(piece)
-        yield b"".join(pieces)
+        yield await _read_body(call, response, settings.max_answer_bytes)
         return
-    decoder = EventDecoder(plans.place.upstream.settings.max_event_bytes)
+    decoder = EventDecoder(settings.max_event_bytes)
     while piece := await _next(call, response):
         for payload in decoder.feed(piece):
             yield payload

@@ -4,9 +4,11 @@ import json
 from typing import Any
 
 import httpx2
+import msgspec
 import pytest
 
 from adapter.emulator import EmulatorSettings
+from adapter.upstream.client import Upstream
 from tests.support.scripted import Kept, adapter, answer, chat, emulated, frame, scripted
 
 MODEL = "gemini-3.5-flash"
@@ -135,6 +137,21 @@ async def test_a_relay_without_streams_is_streamed_as_one_event():
         got = await client.post(STREAM, json=HI)
     assert [one["candidates"][0]["content"]["parts"][0]["text"] for one in json.loads(got.text)] == ["hello"]
     assert upstream.seen[0].path.endswith(":generateContent")
+
+
+async def test_a_relay_without_streams_answers_no_more_than_may_be_held(monkeypatch):
+    init = Upstream.__init__
+
+    def bounded(self, given, *others):
+        init(self, msgspec.structs.replace(given, max_answer_bytes=100), *others)
+
+    async def script(call):
+        await call.json(answer("x" * 101))
+
+    monkeypatch.setattr(Upstream, "__init__", bounded)
+    async with scripted(script) as upstream, adapter(upstream, upstream_streaming=False) as client:
+        got = await client.post(STREAM, json=HI)
+    assert (got.status_code, got.json()["error"]["message"]) == (502, "Gemini's answer is larger than 100 bytes.")
 
 
 @pytest.mark.parametrize("prefix", ["/v1beta", "/v1", ""])
