@@ -3,6 +3,10 @@
 A `put` returns when its transaction is committed, in WAL mode with `synchronous = NORMAL`. So it survives `kill -9` and
 a crash of the program, but maybe not a power failure. Each process has one thread that writes and one that reads, so
 the event loop never waits for the disk.
+
+Only answers without any signature are written up to `LATE_S` seconds later. All that they tell is that another answer
+of the same words is ambiguous; for so long other processes do not know it, and a crash loses it. This process looks at
+what it has not written yet before it reads, and writes it when it closes.
 """
 
 import asyncio
@@ -35,7 +39,7 @@ class SqliteStore:
         self._writer = Worker("signatures-write", path, file.connect, self._warnings.report_replaced)
         self._reader = Worker("signatures-read", path, file.connect, self._warnings.report_replaced)
         self._batches = Batches(self._commit)
-        self._late: set[bytes] = set()
+        self._late: dict[bytes, Row] = {}
         self._until_eviction = EVICT_EVERY
         self._bytes = 0
         self._refused = 0
@@ -54,7 +58,7 @@ class SqliteStore:
     async def get_by_words(self, keys: Collection[str], client: str) -> Records:
         """Read records from the file alone: another process may have made one ambiguous."""
         missing = dict(zip(scoped_names(keys, client), keys, strict=True))
-        if not self._late.isdisjoint(missing):
+        if not self._late.keys().isdisjoint(missing):
             await self._batches.flush()
         return await self._add_from_file(Records(), missing, cached=False)
 
@@ -111,7 +115,7 @@ class SqliteStore:
             rows.append(Row(name, now, body, by_words))
         if all(one.by_words and one.signature == NOTHING for one in issued):
             # Half of what a small chat costs would be a transaction of its own.
-            self._late.update([row.name for row in rows])
+            self._late |= {row.name: row for row in rows}
             self._batches.add_late(rows)
         else:
             await self._batches.add(rows)
@@ -124,7 +128,10 @@ class SqliteStore:
             self._warnings.fail("written", error)
         else:
             self._warnings.succeed("written")
-        self._late.difference_update([row.name for row in rows])
+        for row in rows:
+            # One that has come since under the same name still waits.
+            if self._late.get(row.name) is row:
+                del self._late[row.name]
 
     def _eviction_limit(self, written: int) -> float | None:
         """Return the time before which entries are too old, or None if no check is due."""

@@ -9,6 +9,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import threading
 import time
 from typing import cast
 
@@ -19,8 +20,9 @@ from adapter.store.shared.base import StoreLimits
 from adapter.store.signatures import sqlite
 from adapter.store.signatures import sqlite_file as file
 from adapter.store.signatures.sqlite import SqliteStore
-from adapter.wire.signatures import NOTHING, Issued, Signature
+from adapter.wire.signatures import AMBIGUOUS, NOTHING, Issued, Signature
 from tests.store.entries import issued, known
+from tests.support.guards import PATIENCE
 from tests.support.paths import REPOSITORY
 
 
@@ -364,3 +366,25 @@ async def test_answers_without_anything_share_one_transaction_and_are_seen_at_on
     for one in (store, other):
         await one.aclose()
     assert written == [10, 2, 1, workers.MAX_LATE + 1]
+
+
+async def test_what_waits_is_seen_although_the_same_name_is_being_written(path, monkeypatch):
+    going_on, running = threading.Event(), asyncio.Event()
+    loop, write = asyncio.get_running_loop(), sqlite._write
+    store = SqliteStore(path, StoreLimits())
+    await store.open()
+
+    def writing(*args):
+        loop.call_soon_threadsafe(running.set)
+        assert going_on.wait(PATIENCE)
+        return write(*args)
+
+    monkeypatch.setattr(workers, "LATE_S", 3_600.0)
+    monkeypatch.setattr(sqlite, "_write", writing)
+    signed = asyncio.create_task(store.put([Issued("turn:a", Signature(value="s"), by_words=True)], "c"))
+    await running.wait()
+    await store.put([Issued("turn:a", NOTHING, by_words=True)], "c")
+    going_on.set()
+    await signed
+    assert await store.get_by_words(["turn:a"], "c") == {"turn:a": AMBIGUOUS}
+    await store.aclose()
