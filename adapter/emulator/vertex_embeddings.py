@@ -22,7 +22,7 @@ TOO_MANY = (
 
 
 def is_vertex(method: str, body: dict[str, Any]) -> bool:
-    """Whether a call that the adapter makes is one of Vertex AI's, which names no model in its body."""
+    """Whether the adapter makes this call for Vertex AI: bodies for AI Studio name the model."""
     requests = body.get("requests")
     return method in ("predict", "embedContent") or (isinstance(requests, list) and "model" not in requests[0])
 
