@@ -75,29 +75,16 @@ REQUEST = {
     "stream options": (chat_request.StreamOptions, openai_chat.ChatCompletionStreamOptionsParam),
     "web search options": (chat_request.WebSearchOptions, completion_create_params.WebSearchOptions),
     "audio options": (chat_request.AudioOptions, openai_chat.ChatCompletionAudioParam),
-}
-
-REQUEST |= {
     "DecisionRequest": (decisions.DecisionRequest, decision_create_params.DecisionCreateParams),
     "predicate": (decisions.DecisionQuestion, decision_create_params.QuestionQuestionParamPredicate),
     "choice": (decisions.DecisionQuestion, decision_create_params.QuestionQuestionParamChoice),
     "score": (decisions.DecisionQuestion, decision_create_params.QuestionQuestionParamScore),
     "choice's value": (decisions.DecisionOption, decision_create_params.QuestionQuestionParamChoiceChoice),
     "score's level": (decisions.DecisionLevel, decision_create_params.QuestionQuestionParamScoreLevel),
-}
-REQUEST |= {
-    f"evidence: {theirs.__name__}": (decisions.DecisionItem, theirs)
-    for theirs in get_args(decision_create_params.InputUnionMember1)
-}
-
-REQUEST |= {
     "SpeechRequest": (speech.SpeechRequest, audio.SpeechCreateParams),
     "TranscriptionRequest": (transcriptions.TranscriptionRequest, TranscriptionCreateParamsNonStreaming),
     "TranscriptionRequest, streamed": (transcriptions.TranscriptionRequest, TranscriptionCreateParamsStreaming),
     "TranslationRequest": (transcriptions.TranslationRequest, audio.TranslationCreateParams),
-}
-
-REQUEST |= {
     "UploadRequest": (files.UploadRequest, upload_create_params.UploadCreateParams),
     "ExpiresAfter": (files.ExpiresAfter, upload_create_params.ExpiresAfter),
     "BatchRequest": (batches.BatchRequest, batch_create_params.BatchCreateParams),
@@ -107,9 +94,6 @@ REQUEST |= {
     "ImageEditRequest": (images.ImageEditRequest, image_edit_params.ImageEditParamsNonStreaming),
     "ImageEditRequest, streamed": (images.ImageEditRequest, image_edit_params.ImageEditParamsStreaming),
     "ImageVariationRequest": (images.ImageVariationRequest, ImageCreateVariationParams),
-}
-
-REQUEST |= {
     "ResponsesRequest": (responses.ResponsesRequest, response_create_params.ResponseCreateParamsNonStreaming),
     "ResponsesRequest, streamed": (responses.ResponsesRequest, response_create_params.ResponseCreateParamsStreaming),
     "text options": (responses.TextOptions, openai_responses.ResponseTextConfigParam),
@@ -117,6 +101,11 @@ REQUEST |= {
     "reasoning": (responses.ReasoningOptions, shared_params.Reasoning),
     "a choice of a tool": (responses.ResponsesToolChoice, openai_responses.ToolChoiceMcpParam),
     "allowed tools": (responses.ResponsesToolChoice, openai_responses.ToolChoiceAllowedParam),
+}
+
+REQUEST |= {
+    f"evidence: {theirs.__name__}": (decisions.DecisionItem, theirs)
+    for theirs in get_args(decision_create_params.InputUnionMember1)
 }
 REQUEST |= {
     f"item: {theirs.__name__}": (responses.InputItem, theirs)
