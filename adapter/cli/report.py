@@ -55,9 +55,9 @@ class Unusable(DocumentedError):
 
 
 class Question(NamedTuple):
-    """What is asked about the recording; the worker processes make their judge from it.
+    """The command's options that decide the verdicts. Each worker process gets them and makes its own judge.
 
-    `shown` is the target whose losses are listed, and by which a build is judged.
+    `shown` is the target whose losses are listed, and by which a build passes or fails.
     """
 
     settings: Settings

@@ -88,9 +88,9 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Judgement(NamedTuple):
-    """What is known of one request: a verdict for each target, and the schemas that lose something on one of them.
+    """The result for one request: a verdict for each target, and the schemas that lose something on one of them.
 
-    `other` is the path of an endpoint whose requests are not translated; where it is served there are no verdicts.
+    `other` is the path of a request that is not translated. If this server serves that path, there are no verdicts.
     """
 
     verdicts: list[Verdict]

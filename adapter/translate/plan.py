@@ -25,7 +25,7 @@ from adapter.wire.signatures import Signature
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """What a request becomes at one place.
+    """The translation of a request for one upstream and model: the body, the notes, how often it is sent.
 
     `place` is the upstream's name. `model` answers; `name` is what was asked for, which is another once that has ended.
     `calls` is how many times Gemini is asked. `view` leads from chat's paths to the client's, for the Responses API.
