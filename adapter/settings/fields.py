@@ -5,7 +5,7 @@ A field's name gives the flag (`--upstream-url`), the variable (`ADAPTER_UPSTREA
 """
 
 import ipaddress
-from functools import cache
+from functools import cache, lru_cache
 from typing import Annotated, Any, Literal, NamedTuple, get_args
 
 import msgspec
@@ -362,8 +362,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return is_loopback(self.host)
 
 
+@lru_cache(maxsize=64)
 def is_loopback(host: str) -> bool:
-    """Whether a host name or address means this machine."""
+    """Whether a host name or address means this machine. Asked for every request, nearly always of the same host."""
     if host == "localhost":
         return True
     try:

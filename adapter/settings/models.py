@@ -69,7 +69,13 @@ class Calendar:
 
 def utc_day(seconds: float) -> datetime.date:
     """Return the day (UTC) of a time in Unix seconds. `date.fromtimestamp` would fail for years beyond 9999."""
-    return datetime.date.fromordinal(datetime.date(1970, 1, 1).toordinal() + int(seconds // DAY))
+    return _day(int(seconds // DAY))
+
+
+@lru_cache(maxsize=2)
+def _day(number: int) -> datetime.date:
+    """Return a day by its number; that of 1970-01-01 is 0."""
+    return datetime.date.fromordinal(datetime.date(1970, 1, 1).toordinal() + number)
 
 
 def catalogue(settings: Settings, day: datetime.date) -> Catalogue:

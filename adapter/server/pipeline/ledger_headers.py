@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from operator import attrgetter
 
 from starlette.types import Scope
 
@@ -53,11 +52,11 @@ def wants_all(scope: Scope) -> bool:
 
 def sources(notes: Sequence[Note]) -> str:
     """The header: how many thought signatures came from which source; empty where there were none."""
-    counts = Counter(map(_SIGNATURE, notes))
+    found = [note.signature for note in notes if note.signature is not None]
+    if not found:
+        return ""
+    counts = Counter(found)
     return ", ".join(f"{source}={counts[source]}" for source in SignatureSource if counts[source])
-
-
-_SIGNATURE = attrgetter("signature")
 
 
 def headers(model: str, request_notes: Sequence[Note], reply_notes: Sequence[Note] = ()) -> dict[str, str]:

@@ -146,6 +146,8 @@ class ChatPlanner:
     ) -> History:
         """The request's answers with what the store knows of them."""
         history = await work.run(History, request, carried)
+        if not history.has_answers:
+            return history
         ids = history.ids()
         found = await self._store.get(ids, client.id) if ids else Records()
         await work.run(history.take, found)

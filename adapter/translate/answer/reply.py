@@ -269,7 +269,9 @@ def another_model(version: str | None, model: str) -> list[Note]:
     A version of the model is no other one, an alias that ends in -latest promises none, and a tuned model has a name of
     its own.
     """
-    asked, answered = (_COLLECTION.sub("", name, count=1).partition("+")[0] for name in (model, version or model))
+    if not version or version == model:
+        return []
+    asked, answered = (_COLLECTION.sub("", name, count=1).partition("+")[0] for name in (model, version))
     if (
         answered == asked
         or "/" in asked

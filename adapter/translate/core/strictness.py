@@ -70,11 +70,15 @@ def gravest_first(notes: Sequence[Note]) -> list[Note]:
 
 def counts_by_severity(notes: Sequence[Note]) -> dict[str, int]:
     """How many losses there are of each severity, the gravest first; without those that do not occur."""
-    counts: Counter[Severity | None] = Counter()
+    kinds = [_KIND(note) for note in notes if note.fate is not Fate.EXACT]
+    if not kinds:
+        return {}
+    counts: dict[Severity | None, int] = {}
     # Long histories have hundreds of notes, but of few kinds.
-    for (fate, code), number in Counter(map(_KIND, notes)).items():
-        counts[severity_of(fate, code)] += number
-    return {severity.value: counts[severity] for severity in _GRAVEST_FIRST if counts[severity]}
+    for (fate, code), number in Counter(kinds).items():
+        severity = severity_of(fate, code)
+        counts[severity] = counts.get(severity, 0) + number
+    return {severity.value: counts[severity] for severity in _GRAVEST_FIRST if severity in counts}
 
 
 def how_to_allow(note: Note, level: Strictness) -> str:

@@ -133,6 +133,11 @@ class History:
         self._legacy: dict[str, tuple[KnownAnswer, int, Signature]] = {}
         self._prefix: PrefixDigest | None = None
 
+    @property
+    def has_answers(self) -> bool:
+        """Whether there is anything to look up: the first request of a chat has no answer yet."""
+        return bool(self._answers)
+
     def answer(self, index: int) -> KnownAnswer:
         """What is known of the answer at this index."""
         return self._answers[index]
