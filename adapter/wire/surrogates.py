@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import msgspec
 
 REPLACED = msgspec.Raw(b'"\\ufffd"')
-"""What `repaired` gives as the value at a path: told from the value of an unknown field by identity."""
+"""What `repair` gives as the value at a path: told from the value of an unknown field by identity."""
 
 SLICE = 256 * 1024
 

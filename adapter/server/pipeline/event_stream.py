@@ -25,7 +25,7 @@ same at any moment, also between the first event and its write:
 
     opened by              on leaving
     `Upstream.stream`      closes the connection to Gemini; the call's observer sees a cancelled call
-    `open_answer`          closes all calls of the answer: continuations, parallel choices
+    `Answering.open`       closes all calls of the answer: continuations, parallel choices
     `relaying`             writes the last frames or the error; nothing if the client is gone
     `Call.event_stream`    stops the heartbeats, then ends the response
     `http_door`            gives back the slot and the bytes of the body, and logs the request

@@ -8,7 +8,7 @@ from adapter.wire.gemini.generate import Candidate, GenerateContentResponse
 
 
 class TextEvents:
-    """`learn` each event that was looked at whole; `text` tells which ones need not be."""
+    """`remember` each event that was looked at whole; `text` tells which ones need not be."""
 
     __slots__ = ("_before", "_part")
 

@@ -159,10 +159,10 @@ class ResponseStream:
     are sent. `notes` is the ledger of the way back. `feed` and `close` raise `AnswerError` where there is no valid
     answer to give: `fail` then ends the stream. `clock` gives the Unix time for `completed_at`.
 
-    | state   | what may be called                                                |
-    |---------|-------------------------------------------------------------------|
-    | new     | `start`, `fail`, `cancel`, and `begin` once it is known who answers |
-    | begun   | `feed`, `went_on`, and one of `close`, `fail` and `cancel`  |
+    | state   | what may be called                                                   |
+    |---------|----------------------------------------------------------------------|
+    | new     | `start`, `fail`, `cancel`, and `begin` once it is known who answers  |
+    | begun   | `feed`, `note_continuation`, and one of `close`, `fail` and `cancel` |
     """
 
     _chat: "_Chat"
