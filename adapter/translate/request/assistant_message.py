@@ -12,7 +12,7 @@ from adapter.translate.core.arguments import has_long_number, plain_object, read
 from adapter.translate.core.context import Context
 from adapter.translate.core.notes import Fate, Rejected
 from adapter.translate.request import content_parts as media
-from adapter.translate.request.replayed_parts import Visible, has_hidden, replayed
+from adapter.translate.request.replayed_parts import Visible, executed, has_hidden, replayed
 from adapter.translate.request.tools import check_name_length, toolbox, upstream_name
 from adapter.translate.request.turn_builder import Call, Turns, parts_of
 from adapter.translate.schema import openapi as schema_openapi
@@ -85,9 +85,10 @@ def _replayed(
     own = _carried_parts(extra.parts, known.index, turns) if extra is not None and present(extra.parts) else None
     stored = _stored_parts(record, known.message) if record is not None else None
     path = f"[{known.index}]"
-    if record is not None and own is None and has_hidden(stored or ()) and not _is_proven(record, known.message):
-        turns.note(path, Fate.DROPPED, "code-run-not-replayed", _ONLY_WORDS)
-        return None
+    if record is not None and has_hidden(stored or ()) and not _is_proven(record, known.message, own):
+        if not has_hidden(own or ()):
+            turns.note(path, Fate.DROPPED, "code-run-not-replayed", _ONLY_WORDS)
+        stored = None
     visible = Visible(_words_of(known.message), images, calls, _has_media(known.message))
     # What the client carries itself comes first; the parts of a Responses history have no signatures.
     is_signed = any(part.thought_signature for part in own or ())
@@ -132,13 +133,14 @@ def _stored_parts(record: Found, message: Message) -> list[Part] | None:
     return stored
 
 
-def _is_proven(record: Found, message: Message) -> bool:
-    """Whether an id or a signature shows that a stored answer is this one, and not another with the same words.
+def _is_proven(record: Found, message: Message, own: list[Part] | None) -> bool:
+    """Whether an id, a signature or the client's own code shows that a stored answer is this one.
 
     A trimmed history may say the same words in the same place as another conversation. Signatures may be taken by
     words, but what only Gemini saw may not: the output of code can be another user's.
     """
-    return record.source is not SignatureSource.HASH or signatures.carried_by_text(message) is not None
+    has_id = record.source is not SignatureSource.HASH
+    return has_id or signatures.carried_by_text(message) is not None or bool(executed(own or ()))
 
 
 def _is_from_here(found: Found | None, turns: Turns) -> bool:

@@ -35,7 +35,7 @@ def replayed(parts: list[Part], visible: Visible, code: list[Part] | None) -> tu
 
     `code` are parts that the client's history has itself: what was executed in them must be the same.
     """
-    if code is not None and _executed(code) != _executed(parts):
+    if code is not None and executed(code) != executed(parts):
         return None
     sorting = _Sorting(visible, parts)
     kept = [one for part in parts if (one := sorting.take(part)) is not None]
@@ -128,7 +128,7 @@ def _same_image(own: Part, part: Part) -> bool:
     )
 
 
-def _executed(parts: Iterable[Part]) -> list[tuple[str, ...]]:
+def executed(parts: Iterable[Part]) -> list[tuple[str, ...]]:
     """What was run and what came of it, in order."""
     found: list[tuple[str, ...]] = []
     for part in parts:

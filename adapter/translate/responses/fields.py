@@ -10,7 +10,7 @@ The server resolves `previous_response_id`, `conversation` and `item_reference` 
     ledger = view.ledger(notes)
     response, reply_notes, issued = from_gemini(answer, context, stamp, unknown, view)
 
-Answers come back through `responses_stream`.
+Answers come back through `adapter/translate/responses/stream.py`.
 """
 
 from collections.abc import Callable, Mapping

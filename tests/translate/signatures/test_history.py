@@ -229,3 +229,22 @@ def test_an_answer_with_its_own_signature_is_not_taken_for_another_one_with_the_
     assert sent(own, records)[0] == [{"text": "so", "thoughtSignature": "b3du"}]
     own["extra_content"] = {"google": {"thought_signature": "dGV4dA=="}}
     assert "executableCode" in sent(own, records)[0][0]
+
+
+SEARCHED = [
+    {
+        "toolCall": {"id": "t", "toolType": "GOOGLE_SEARCH_WEB", "args": {"queries": ["Ann"]}},
+        "thoughtSignature": "U0lH",
+    },
+    {"toolResponse": {"id": "t", "toolType": "GOOGLE_SEARCH_WEB", "response": {}}},
+    {"text": "so"},
+]
+
+
+def test_parts_that_the_client_carries_prove_what_gemini_ran_only_if_they_have_it() -> None:
+    """What another conversation searched for stays there, also where the client keeps parts of its own."""
+    message, records = told(*SEARCHED)
+    own = {"role": "assistant", "content": message["content"], "extra_content": {"google": {"parts": [{"text": "so"}]}}}
+    parts, notes = sent(own, records)
+    assert [part["text"] for part in parts] == ["so"]
+    assert "code-run-not-replayed" in codes(notes)
