@@ -158,12 +158,17 @@ def check(marking, turns, body, *, shows_code, shows_images, is_cut=False):
     assert len(got) == len(answered), "one model turn per answer"
     for number, (content, turn) in enumerate(zip(got, answered, strict=True), 1):
         left = words(answered[:number], shows_images=shows_images) if is_cut else None
-        check_marks(marking, content["parts"], {turn.serial, *marking.with_words(left)})
+        check_marks(marking, content["parts"], turn.serial, marking.with_words(left))
         check_visible(content["parts"], turn, shows_code=shows_code, shows_images=shows_images)
 
 
-def check_marks(marking, parts, serials):
+HIDDEN = ("toolCall", "toolResponse", "executableCode", "codeExecutionResult")
+"""What only Gemini saw: it is never another answer's, not even one with the same words."""
+
+
+def check_marks(marking, parts, own, alike):
     for part in parts:
+        serials = {own} if any(kind in part for kind in HIDDEN) else {own, *alike}
         mark = part.get("thoughtSignature")
         if mark not in (None, STAND_IN):
             serial, plain = marking.issued[mark]

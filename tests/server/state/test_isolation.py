@@ -14,15 +14,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.server.state.conversing import ANSWERS, MODEL, RESPONSE_TOOLS, TOOLS, WORDS, Marking, Turn, check
+from tests.server.state.conversing import ANSWERS, MODEL, RESPONSE_TOOLS, TOOLS, WORDS, Marking, Turn, bare, check
 from tests.server.state.conversing import words as words_of
 from tests.support.key_value import key_value_server
 from tests.support.responses_socket import heard, socket
 from tests.support.scripted import adapter, scripted
 
 
+def shown(message):
+    """The parts in an answer's `extra_content` that are texts and calls, bare."""
+    parts = (message.get("extra_content") or {}).get("google", {}).get("parts") or []
+    return [bare(part) for part in parts if "text" in part or "functionCall" in part]
+
+
 class Chat:
-    """A chat whose client keeps the whole of each answer, only OpenAI's own fields, or those under ids of its own."""
+    """A chat whose client keeps the whole of each answer, or only OpenAI's own fields, maybe under ids of its own.
+
+    "shown": under ids of its own, and beside them those parts of Gemini's that the client can show, without signatures.
+    """
 
     shows_code = False
     is_branchable = True
@@ -52,11 +61,14 @@ class Chat:
     def take(self, message):
         turn = self.turns[-1]
         if self.keeps != "all":
+            extra = shown(message)
             message = {key: message[key] for key in ("role", "content", "tool_calls") if message.get(key) is not None}
             message.setdefault("content", None)
+            if self.keeps == "shown" and extra:
+                message["extra_content"] = {"google": {"parts": extra}}
             for number, call in enumerate(message.get("tool_calls", ())):
                 call.pop("extra_content", None)
-                call["id"] = f"own_{len(self.turns)}_{number}" if self.keeps == "rewritten" else call["id"]
+                call["id"] = f"own_{len(self.turns)}_{number}" if self.keeps in ("rewritten", "shown") else call["id"]
         turn.carried = [message]
         turn.results = [
             {"role": "tool", "tool_call_id": call["id"], "content": "same"} for call in message.get("tool_calls") or ()
@@ -150,7 +162,7 @@ class Stored(Items):
 
 
 MAKERS = {
-    **{f"chat, {keeps}": lambda keeps=keeps: Chat(keeps) for keeps in ("all", "bare", "rewritten")},
+    **{f"chat, {keeps}": lambda keeps=keeps: Chat(keeps) for keeps in ("all", "bare", "rewritten", "shown")},
     **{f"items, {keeps}": lambda keeps=keeps: Items(keeps) for keeps in ("all", "bare")},
     **{how: lambda how=how: Stored(how) for how in ("previous", "conversation", "websocket")},
 }

@@ -231,7 +231,7 @@ def test_an_answer_with_its_own_signature_is_not_taken_for_another_one_with_the_
     assert "executableCode" in sent(own, records)[0][0]
 
 
-SEARCHED = [
+SEARCHED: list[Object] = [
     {
         "toolCall": {"id": "t", "toolType": "GOOGLE_SEARCH_WEB", "args": {"queries": ["Ann"]}},
         "thoughtSignature": "U0lH",
