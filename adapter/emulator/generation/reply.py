@@ -145,7 +145,7 @@ def answer_parts(request: Request, model: Model, number: int) -> list[Part]:
 
 
 def transcription(request: Request) -> list[Part]:
-    """What each sound says, where this emulator has spoken it; of other sounds, what came."""
+    """Transcribe each sound that this emulator has spoken, and describe other ones."""
     config = generation_config(request).get("audioTranscriptionConfig", {})
     return [{"audioTranscription": transcribe(part, config)} for part in media(request["contents"])] or [
         {"audioTranscription": {"text": ""}}

@@ -62,7 +62,7 @@ async def _create(
 
 
 async def _links(call: Call, drawn: list[DrawnImage]) -> list[str]:
-    """Links to the images; none where there are no links, or no room for the images."""
+    """Store the images and return links to them; none where there are no links, or no room for the images."""
     links = call.service.image_links
     if not links.are_on:
         return []
@@ -74,20 +74,20 @@ async def _links(call: Call, drawn: list[DrawnImage]) -> list[str]:
 
 
 async def get_image(call: Call) -> None:
-    """An image by its link: whoever has it may read it, so no key is asked for."""
+    """Send an image by its link: whoever has the link may read the image, so no key is asked for."""
     data, media_type = await call.service.image_links.read(call.parameters["folder"], call.parameters["name"])
     await call.send(data, {"content-type": media_type, "cache-control": "private, max-age=3600"})
 
 
 async def _draw(call: Call, plan: ImagePlan) -> tuple[list[DrawnImage], ImageUsage | None]:
-    """The images in the format that the client wants. Raises `UpstreamError`, `AnswerError`."""
+    """Ask Gemini for the images, and convert them as the client wants. Raises `UpstreamError`, `AnswerError`."""
     answers = await calls.ask(call, call.exchange.model, [plan.body] * plan.calls)
     drawn, usage, call.exchange.reply_notes = await call.work.run(image_answers.from_gemini, answers)
-    return [await asyncio.to_thread(_converted, one, plan) for one in drawn], usage
+    return [await asyncio.to_thread(_convert, one, plan) for one in drawn], usage
 
 
-def _converted(one: DrawnImage, plan: ImagePlan) -> DrawnImage:
-    """An image as it came, or in the format and quality that the client wants."""
+def _convert(one: DrawnImage, plan: ImagePlan) -> DrawnImage:
+    """Return an image in the format and quality that the client wants; one that has them stays as it came."""
     if one.header.kind == plan.format and plan.quality is None:
         return one
     data = convert_image(b64decode(one.data), plan.format, plan.quality)

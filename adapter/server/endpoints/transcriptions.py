@@ -5,17 +5,17 @@ from adapter.server.pipeline.call import Call
 from adapter.translate.media import transcriptions, transcripts
 from adapter.translate.media.sound_headers import HEADER_BYTES, read_duration
 from adapter.translate.media.transcriptions import TranscriptionContext, TranscriptionPlan
-from adapter.translate.media.transcripts import Heard
+from adapter.translate.media.transcripts import Transcript
 from adapter.wire.openai.transcriptions import TranscriptionRequest, TranslationRequest
 
 
 async def create_transcription(call: Call) -> None:
-    """Write down what is said."""
+    """Transcribe a sound."""
     await _create(call, TranscriptionRequest, "audio/transcriptions")
 
 
 async def create_translation(call: Call) -> None:
-    """Say in English what is said."""
+    """Translate what a sound says into English."""
     await _create(call, TranslationRequest, "audio/translations")
 
 
@@ -34,17 +34,17 @@ async def _create(call: Call, type_: type[TranscriptionRequest | TranslationRequ
     calls.accept(call, plan.notes, plan.body)
     if plan.stream:
         async with calls.event_stream(call) as stream:
-            heard = await _hear(call, plan)
-            await calls.send_events(call, stream, transcripts.events_of(heard, plan))
+            transcript = await _transcribe(call, plan)
+            await calls.send_events(call, stream, transcripts.events_of(transcript, plan))
         return
-    heard = await _hear(call, plan)
-    answer, media_type, notes = transcripts.answer_of(heard, plan)
+    transcript = await _transcribe(call, plan)
+    answer, media_type, notes = transcripts.answer_of(transcript, plan)
     call.exchange.reply_notes += notes
     await call.send(answer, {**calls.headers_for(call), "content-type": media_type})
 
 
-async def _hear(call: Call, plan: TranscriptionPlan) -> Heard:
-    """What was heard. Raises `UpstreamError`, `AnswerError`."""
+async def _transcribe(call: Call, plan: TranscriptionPlan) -> Transcript:
+    """Ask Gemini, and read its transcript. Raises `UpstreamError`, `AnswerError`."""
     [answer] = await calls.ask(call, call.exchange.model, [plan.body])
-    heard, call.exchange.reply_notes = transcripts.from_gemini(answer, plan)
-    return heard
+    transcript, call.exchange.reply_notes = transcripts.from_gemini(answer, plan)
+    return transcript

@@ -20,14 +20,14 @@ class _Sink:
         return len(data)
 
     def take(self) -> bytes:
-        """What was written since the last time."""
+        """Return what was written since the last call."""
         data = b"".join(self._pieces)
         self._pieces.clear()
         return data
 
 
 class FfmpegEncoder:
-    """Makes a file of samples, see `SoundEncoder`."""
+    """A `SoundEncoder` for Opus, AAC and FLAC."""
 
     def __init__(self, kind: str, rate: int) -> None:
         container, codec = _KINDS[kind]

@@ -21,7 +21,7 @@ from adapter.translate.core.media_types import AUDIO_FORMATS, corrected
 
 MULTIPART = b"multipart/form-data"
 UPLOAD = "upload:"
-"""How a file's name in a request begins; its number follows."""
+"""The beginning of a file's name in a request; its number follows."""
 
 _FILMS = ("video/webm", "video/mp4", "video/mpeg")
 
@@ -57,7 +57,7 @@ class FormFile:
             self.pieces.append(b64encode(memoryview(data)[:whole]))
 
     def close(self) -> None:
-        """Take the end."""
+        """Encode the last bytes."""
         if self._rest:
             self.pieces.append(b64encode(self._rest))
             self._rest = b""
@@ -103,8 +103,8 @@ class Form:
         self.uploads.append(FormFile(part, self._budget))
         return self.uploads[-1]
 
-    def take(self, fields: Mapping[str, list[str]]) -> None:
-        """Take the fields that are no files; all files are complete."""
+    def finish(self, fields: Mapping[str, list[str]]) -> None:
+        """Add the fields that are no files, when all files are complete."""
         self.fields = {name: list(values) for name, values in fields.items()}
         for number, (name, one) in enumerate(zip(self._names, self.uploads, strict=True)):
             one.close()
@@ -148,7 +148,7 @@ async def read_upload(scope: Scope, receive: Receive, limit: int, budget: ByteBu
         raise BodyTooLarge
     form = Form(budget)
     try:
-        form.take(await read_form(scope, receive, limit, form.open_file))
+        form.finish(await read_form(scope, receive, limit, form.open_file))
     except BaseException:
         form.release()
         raise
@@ -156,7 +156,7 @@ async def read_upload(scope: Scope, receive: Receive, limit: int, budget: ByteBu
 
 
 def _bare(name: str) -> str:
-    """`image[]` is `image`."""
+    """Return a field's name without brackets: `image[]` is `image`."""
     found = _NESTED.fullmatch(name)
     return found[1] if found else name
 

@@ -23,7 +23,7 @@ from adapter.wire.openai.images import (
 
 
 class DrawnImage(NamedTuple):
-    """An image of Gemini's as base64, and what its header tells."""
+    """An image of Gemini's as base64, and its header."""
 
     data: str
     header: ImageHeader
@@ -51,12 +51,12 @@ def from_gemini(
     notes: list[Note] = []
     failures: list[AnswerError] = []
     for index, answer in enumerate(answers):
-        drawn = list(_drawn(answer))
+        drawn = list(_blobs_of(answer))
         if drawn:
             # Where a model draws several, the last one is the finished one.
             images.append(_read(drawn[-1]))
         else:
-            failures.append(_failure(answer))
+            failures.append(_failure_of(answer))
         if len(drawn) > 1:
             reason = f"call {index + 1} gave {len(drawn)} images: the last one is sent"
             notes.append(Note("data", Fate.DROPPED, "images-left-out", reason))
@@ -66,7 +66,7 @@ def from_gemini(
     return images, usage_of(answers), notes
 
 
-def _drawn(answer: GenerateContentResponse) -> Iterator[Blob]:
+def _blobs_of(answer: GenerateContentResponse) -> Iterator[Blob]:
     """The images of an answer; those that belong to its thoughts are drafts."""
     for candidate in answer.candidates or ():
         for part in (candidate.content and candidate.content.parts) or ():
@@ -90,8 +90,8 @@ def _read(blob: Blob) -> DrawnImage:
 _STANDARD = str.maketrans("-_", "+/")
 
 
-def _failure(answer: GenerateContentResponse) -> AnswerError:
-    """Why an answer holds no image."""
+def _failure_of(answer: GenerateContentResponse) -> AnswerError:
+    """The error for an answer without an image."""
     block = reply.blocked(answer)
     if block is not None:
         return AnswerError(400, _BLOCKED, f"{reply.block_message(answer) or 'Gemini blocked the prompt.'} ({block})")

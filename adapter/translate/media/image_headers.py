@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 HEADER_BYTES = 256 * 1024
-"""How much of a file is looked at: what stands before a JPEG's size may be long (EXIF, colour profiles)."""
+"""Bytes of a file that are read: what stands before a JPEG's size may be long (EXIF, colour profiles)."""
 
 _START_OF_FRAME = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _ALONE = frozenset({0x01, *range(0xD0, 0xDA)})
@@ -26,7 +26,7 @@ class ImageHeader(NamedTuple):
 
 
 def read_image_header(data: bytes) -> ImageHeader | None:
-    """What a file's first bytes tell; None where they tell no size."""
+    """Read the kind and the size from a file's first bytes; None where they do not tell."""
     if data.startswith(b"\x89PNG\r\n\x1a\n") and len(data) >= 26:
         return ImageHeader("png", _big(data[16:20]), _big(data[20:24]), data[25] in (4, 6))
     if data.startswith(b"\xff\xd8"):

@@ -39,7 +39,7 @@ MAX_IMAGES = 16
 """Images for one request, and images to edit (OpenAI's API reference, 2026-11)."""
 
 FORMATS = ("png", "jpeg", "webp")
-"""What images are sent as; Gemini draws PNG or JPEG, and what it draws is converted."""
+"""Formats in which images are sent to clients; Gemini draws PNG or JPEG, which are converted."""
 
 _RATIOS = {
     "1:1": (1024, 1024), "2:3": (848, 1264), "3:2": (1264, 848), "3:4": (896, 1200), "4:3": (1200, 896),
@@ -70,7 +70,7 @@ class ImageContext(EndpointContext, frozen=True, kw_only=True):
 
 
 class ImagePlan(msgspec.Struct, frozen=True):
-    """What goes to Gemini, `calls` times, and how its images go on to the client.
+    """A body that goes to Gemini `calls` times, and the form in which its images go to the client.
 
     `format`: what they are converted to where they are something else. `quality`: of JPEG and WebP, 1 to 100;
     None: as they come. `as_url`: the client wants URLs. `sources` are the paths of the images that are sent.
@@ -86,7 +86,7 @@ class ImagePlan(msgspec.Struct, frozen=True):
 
 
 class _ImageDraft:
-    """What the fields of one request come to."""
+    """A plan in the making: each field's rule changes it."""
 
     def __init__(self, context: ImageContext) -> None:
         self.context = context
@@ -110,7 +110,7 @@ class _ImageDraft:
 
 
 def to_gemini(context: ImageContext, unknown: Mapping[str, msgspec.Raw] = {}) -> ImagePlan:
-    """The call that draws, and what became of each field. Raises `Rejected`."""
+    """Translate a request into the call that draws, with a note on each field that changes. Raises `Rejected`."""
     request, draft = context.request, _ImageDraft(context)
     if "IMAGE" not in context.capabilities.output:
         raise Rejected("model", "wrong-endpoint", f"{context.model} draws no images")
@@ -122,7 +122,7 @@ def to_gemini(context: ImageContext, unknown: Mapping[str, msgspec.Raw] = {}) ->
         value = getattr(request, field)
         if field in _RULES and not absent(value):
             _RULES[field](value, draft)
-    _say(request, draft)
+    _add_prompt(request, draft)
     settings, notes = context.safety_settings()
     draft.notes += notes
     config = GenerationConfig(response_modalities=["IMAGE"])
@@ -148,7 +148,7 @@ def _url_of(value: str | ImageReference) -> str:
 
 
 def anchors_of(_request: object, plan: ImagePlan) -> Iterator[Anchor]:
-    """Where the fields arrived; what says that an image is wanted belongs to the prompt."""
+    """List where the fields arrived; the modality IMAGE belongs to the prompt."""
     yield from (Anchor(path, f"/0/contents/0/parts/{place}") for place, path in enumerate(plan.sources))
     rest = (f"contents/0/parts/{len(plan.sources)}", "contents/0/role", "generationConfig/responseModalities")
     yield from (Anchor("prompt", f"/0/{one}") for one in rest)
@@ -161,8 +161,8 @@ def _is_url_by_default(model: str | None) -> bool:
     return model is not None and model.startswith("dall-e-")
 
 
-def _say(request: ImageRequest | ImageEditRequest | ImageVariationRequest, draft: _ImageDraft) -> None:
-    """The prompt, behind what is said about the images."""
+def _add_prompt(request: ImageRequest | ImageEditRequest | ImageVariationRequest, draft: _ImageDraft) -> None:
+    """Add the prompt, and what masks and marks mean. Raises `Rejected`."""
     if isinstance(request, ImageVariationRequest):
         draft.words.append(VARIATION)
         draft.lose("prompt", Fate.INJECTED, "variation-prompt-added", "a prompt asks for an image like the one sent")
@@ -239,7 +239,7 @@ def _output_format(value: str, draft: _ImageDraft) -> None:
 
 
 def _output_compression(value: int, draft: _ImageDraft) -> None:
-    """How well JPEG and WebP are to look; PNG loses nothing."""
+    """The quality of JPEG and WebP; PNG loses nothing."""
     if not 0 <= value <= 100:
         raise Rejected("output_compression", "out-of-range", "0 to 100")
     if draft.format == "png":

@@ -1,4 +1,4 @@
-"""How long a sound is, by the first bytes of its file: WAV and FLAC tell it there."""
+"""The duration of a sound by the first bytes of its file: WAV and FLAC tell it there."""
 
 import base64
 
@@ -7,11 +7,11 @@ from adapter.translate.answer.audio import is_wav, read_wav
 _STREAMINFO = 34
 
 HEADER_BYTES = 48 * 1024
-"""How much of a file is looked at."""
+"""Bytes of a file that are read; a multiple of three, since base64 is cut there."""
 
 
 def read_duration(start: bytes, size: int) -> float:
-    """Seconds by a file's first bytes and its size in bytes; 0 where they tell nothing."""
+    """Return the seconds by a file's first bytes and its size in bytes; 0 where they tell nothing."""
     if is_wav(start):
         return _wav(start, size)
     if start[:4] == b"fLaC" and len(start) >= 8 + _STREAMINFO:
@@ -23,7 +23,7 @@ def read_duration(start: bytes, size: int) -> float:
 
 
 def read_duration_of_url(url: str) -> float:
-    """The same of a sound in a data URL; 0 for what is none."""
+    """Return the seconds of a sound in a data URL; 0 for any other URL."""
     head, _, data = url.partition(",")
     if not (head.startswith("data:") and head.endswith(";base64")):
         return 0.0

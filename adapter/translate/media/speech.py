@@ -50,7 +50,7 @@ MAX_PARTS = 16
 
 _SAMPLES = msgspec.Raw(b'{"audio":{"mimeType":"AUDIO_L16"}}')
 _CUTS = (re.compile(r"\n+"), re.compile(r"[.!?…。！？]+[\"'”’)]*\s*"), re.compile(r"[,;:、，]\s*"), re.compile(r"\s+"))
-"""Where a long text may be cut, the best first: lines, sentences, parts of sentences, words."""
+"""Places where a long text may be cut, the best first: lines, sentences, parts of sentences, words."""
 
 _SPEAKERS = 2
 _SLOWEST, _FASTEST = 0.25, 4
@@ -72,7 +72,7 @@ class SpeechPlan(msgspec.Struct, frozen=True):
 
 
 def to_gemini(context: SpeechContext, unknown: Mapping[str, msgspec.Raw] = {}) -> SpeechPlan:
-    """The calls that speak, and what became of each field. Raises `Rejected`."""
+    """Translate a request into the calls that speak, with a note on each field that changes. Raises `Rejected`."""
     request = context.request
     if "AUDIO" not in context.capabilities.output or context.capabilities.served_by:
         raise Rejected("model", "wrong-endpoint", f"{context.model} does not speak here")
@@ -102,7 +102,7 @@ def to_gemini(context: SpeechContext, unknown: Mapping[str, msgspec.Raw] = {}) -
 
 
 def anchors_of(request: SpeechRequest, plan: SpeechPlan) -> Iterator[Anchor]:
-    """Where the fields arrived; what says that speech is wanted belongs to its format."""
+    """List where the fields arrived; the modality AUDIO belongs to the format."""
     for call in range(len(plan.bodies)):
         yield from (Anchor("input", f"/{call}/contents/0/{one}") for one in ("role", "parts/0/text"))
         yield Anchor("instructions", f"/{call}/contents/0/parts/0/speechMetadata")
@@ -133,7 +133,7 @@ def _parts(text: str) -> Iterator[str]:
 
 
 def _find_cut(text: str) -> int:
-    """Where to cut a text that is too long: behind the last of the best places in the second half of a part."""
+    """Find where to cut a text that is too long: behind the last of the best places in the second half of a part."""
     for pattern in _CUTS:
         ends = [found.end() for found in pattern.finditer(text, PART // 2, PART)]
         if ends:
@@ -142,7 +142,7 @@ def _find_cut(text: str) -> int:
 
 
 def _style(context: SpeechContext, notes: list[Note]) -> tuple[str, msgspec.Raw]:
-    """How it is to be said: what stands before the text, and what stands beside it."""
+    """The style in which to speak: as words before the text, and as a setting beside it; at most one of both."""
     words = context.request.instructions
     if not words:
         return "", ABSENT

@@ -1,8 +1,8 @@
 """/v1/audio/transcriptions and /v1/audio/translations: a sound as one call of generateContent.
 
 Gemini's model for transcriptions has settings for languages, words to expect, times and speakers, and takes no prompt.
-Times make its text worse, so they are asked for only where the answer needs them. Any other model is told in words what
-is wanted; that is also the way of translations. Such a model's times are estimates in whole seconds.
+Times make its text worse, so they are asked for only where the answer needs them. Any other model is asked
+by a prompt, as are translations. Such a model's times are estimates in whole seconds.
 """
 
 from collections.abc import Iterator, Mapping
@@ -62,7 +62,7 @@ class TranscriptionContext(EndpointContext, frozen=True, kw_only=True):
 
 
 class TranscriptionPlan(msgspec.Struct, frozen=True, kw_only=True):
-    """The call, and the form of the answer. `told_in_words`: a model that is no transcriber was asked in words."""
+    """The call, and the form of the answer. `by_prompt`: the model is no transcriber, a prompt says what is wanted."""
 
     body: GenerateContentRequest
     notes: list[Note]
@@ -72,12 +72,12 @@ class TranscriptionPlan(msgspec.Struct, frozen=True, kw_only=True):
     segments: bool
     language: str
     translates: bool
-    told_in_words: bool
+    by_prompt: bool
     duration: float
 
 
 class _TranscriptionDraft:
-    """What the fields of one request come to."""
+    """A plan in the making: the notes on one request's fields."""
 
     def __init__(self, context: TranscriptionContext) -> None:
         self.context = context
@@ -93,9 +93,9 @@ class _TranscriptionDraft:
 
 
 def to_gemini(context: TranscriptionContext, unknown: Mapping[str, msgspec.Raw] = {}) -> TranscriptionPlan:
-    """The call that hears, and what became of each field. Raises `Rejected`."""
+    """Translate a request into one call, with a note on each field that changes. Raises `Rejected`."""
     request, row, draft = context.request, context.capabilities, _TranscriptionDraft(context)
-    by_words = not row.transcribes
+    by_prompt = not row.transcribes
     if "TEXT" not in row.output or row.served_by or (context.translates and row.transcribes):
         verb = "translates" if context.translates else "transcribes"
         raise Rejected("model", "wrong-endpoint", f"{context.model} {verb} nothing here")
@@ -107,7 +107,7 @@ def to_gemini(context: TranscriptionContext, unknown: Mapping[str, msgspec.Raw] 
     timed = format_ in TIMED
     if timed:
         _check_length(context)
-        reason = "segments are made of the times of words" if not by_words else "the model estimates the times"
+        reason = "segments are made of the times of words" if not by_prompt else "the model estimates the times"
         draft.lose("response_format", Fate.APPROXIMATED, "transcript-times-estimated", reason)
     languages = _languages(options)
     keywords = (options.keywords if options is not None else None) or []
@@ -115,12 +115,12 @@ def to_gemini(context: TranscriptionContext, unknown: Mapping[str, msgspec.Raw] 
         raise Rejected("keywords", "limit-exceeded", f"at most {MAX_KEYWORDS} keywords are listened for")
     if options is not None:
         _other_fields(options, draft)
-    takes_temperature = by_words and row.sampling
+    takes_temperature = by_prompt and row.sampling
     if request.temperature is not None and not takes_temperature:
         draft.lose("temperature", Fate.DROPPED, "sampling-ignored", "the model takes no temperature")
-    if by_words:
-        config = _config_in_words(request.temperature if takes_temperature else None, format_)
-        parts.append(Part(text=_ask(context, languages, keywords)))
+    if by_prompt:
+        config = _config_of_prompt(request.temperature if takes_temperature else None, format_)
+        parts.append(Part(text=_write_prompt(context, languages, keywords)))
     else:
         if request.prompt:
             draft.lose("prompt", Fate.DROPPED, "transcription-prompt-ignored", "the model takes no prompt")
@@ -140,13 +140,13 @@ def to_gemini(context: TranscriptionContext, unknown: Mapping[str, msgspec.Raw] 
         segments="segment" in granularities or format_ != "verbose_json",
         language=languages[0] if languages else "",
         translates=context.translates,
-        told_in_words=by_words,
+        by_prompt=by_prompt,
         duration=context.duration,
     )
 
 
 def anchors_of(request: TranscriptionRequest | TranslationRequest, _plan: TranscriptionPlan) -> Iterator[Anchor]:
-    """Where the fields arrived; what a chat model is told without a prompt belongs to the file."""
+    """List where the fields arrived; the prompt that a client has not written belongs to the file."""
     config = "/0/generationConfig"
     yield from (Anchor("file", f"/0/contents/0/{one}") for one in ("parts/0", "role"))
     yield Anchor("file" if request.prompt is None else "prompt", "/0/contents/0/parts/1")
@@ -240,7 +240,7 @@ def _transcription_config(format_: str, languages: list[str], keywords: list[str
     return GenerationConfig(audio_transcription_config=msgspec.Raw(encode(settings))) if settings else None
 
 
-def _config_in_words(temperature: float | None, format_: str) -> GenerationConfig | None:
+def _config_of_prompt(temperature: float | None, format_: str) -> GenerationConfig | None:
     config = GenerationConfig(temperature=temperature)
     if format_ in TIMED:
         config.response_mime_type = "application/json"
@@ -248,8 +248,8 @@ def _config_in_words(temperature: float | None, format_: str) -> GenerationConfi
     return config if config != GenerationConfig() else None
 
 
-def _ask(context: TranscriptionContext, languages: list[str], keywords: list[str]) -> str:
-    """What a model that is no transcriber is told."""
+def _write_prompt(context: TranscriptionContext, languages: list[str], keywords: list[str]) -> str:
+    """Write the prompt for a model that is no transcriber."""
     if context.translates:
         lines = ["Translate what is said in this recording into English. Answer with the translation alone."]
     else:

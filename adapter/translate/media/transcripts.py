@@ -1,4 +1,4 @@
-"""What was heard as OpenAI's answers: JSON, text, subtitles (SubRip, WebVTT), segments, speakers, events."""
+"""Transcripts as OpenAI's answers: JSON, text, subtitles (SubRip, WebVTT), segments, speakers, events."""
 
 import re
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ import msgspec
 from adapter.translate.answer import reply
 from adapter.translate.core.errors import AnswerError
 from adapter.translate.core.notes import Fate, Note
-from adapter.translate.media.transcriptions import TranscriptionPlan
+from adapter.translate.media.transcriptions import TIMED, TranscriptionPlan
 from adapter.wire.base import decoder, encode, present
 from adapter.wire.gemini.generate import GenerateContentResponse, UsageMetadata
 from adapter.wire.gemini.transcription import HeardSpeech
@@ -45,7 +45,7 @@ LANGUAGES = {
     "pt": "portuguese", "ro": "romanian", "ru": "russian", "sv": "swedish", "th": "thai", "tr": "turkish",
     "uk": "ukrainian", "vi": "vietnamese", "zh": "chinese",
 }  # fmt: skip
-"""How OpenAI's answers call languages; others are told by their code."""
+"""OpenAI's names of languages; of others it gives the code."""
 
 
 class Word(NamedTuple):
@@ -58,7 +58,7 @@ class Word(NamedTuple):
 
 
 class Span(NamedTuple):
-    """Some words together."""
+    """Words that follow each other, as one segment or subtitle."""
 
     text: str
     start: float
@@ -66,8 +66,8 @@ class Span(NamedTuple):
     speaker: str = ""
 
 
-class Heard(msgspec.Struct, frozen=True):
-    """All of a sound: its text, its words and spans as far as they have times, the language, and the tokens."""
+class Transcript(msgspec.Struct, frozen=True):
+    """The text of a sound, its words and spans as far as they have times, the language, and the tokens."""
 
     text: str
     words: list[Word]
@@ -77,7 +77,7 @@ class Heard(msgspec.Struct, frozen=True):
 
 
 class _EstimatedSpan(msgspec.Struct):
-    """A segment of a model that was asked in words."""
+    """A segment whose times a chat model estimates."""
 
     start: float
     end: float
@@ -86,31 +86,31 @@ class _EstimatedSpan(msgspec.Struct):
 
 
 class _Estimate(msgspec.Struct):
-    """The answer of a model that was asked in words, where times are wanted."""
+    """The JSON that a chat model was asked for where times are wanted."""
 
     segments: list[_EstimatedSpan]
 
 
-def from_gemini(answer: GenerateContentResponse, plan: TranscriptionPlan) -> tuple[Heard, list[Note]]:
-    """What was heard, and notes. Raises `AnswerError`."""
-    finish = _check(answer)
+def from_gemini(answer: GenerateContentResponse, plan: TranscriptionPlan) -> tuple[Transcript, list[Note]]:
+    """Read the transcript, and write notes. Raises `AnswerError`."""
+    finish = _check_finish(answer)
     notes: list[Note] = []
     if finish == "MAX_TOKENS":
         notes.append(Note("text", Fate.DROPPED, "transcript-cut", "the text is longer than one answer may be"))
-    heard = list(_speeches(answer))
-    text = _join([one.text for one in heard])
-    words = [word for one in heard for word in _words(one)]
-    language = next((one.language_code for one in heard if one.language_code), None) or plan.language
+    speeches = list(_speeches(answer))
+    text = _join([one.text for one in speeches])
+    words = [word for one in speeches for word in _words(one)]
+    language = next((one.language_code for one in speeches if one.language_code), None) or plan.language
     spans = _spans(text, words)
-    if plan.told_in_words and plan.format not in ("json", "text"):
-        spans = _estimated(text)
+    if plan.by_prompt and plan.format in TIMED:
+        spans = _read_estimate(text)
         text = _join([one.text for one in spans])
     usage = _usage(answer.usage_metadata) if answer.usage_metadata is not None else None
-    return Heard(text, words, spans, language, usage), notes
+    return Transcript(text, words, spans, language, usage), notes
 
 
-def _check(answer: GenerateContentResponse) -> str:
-    """Why the answer ended. Raises `AnswerError` for one that is none."""
+def _check_finish(answer: GenerateContentResponse) -> str:
+    """Return why the answer ended. Raises `AnswerError` for a blocked or broken one."""
     reply.check_block(answer)
     finish = answer.candidates[0].finish_reason if answer.candidates else None
     if finish in _GOOD:
@@ -151,7 +151,7 @@ def _join(texts: Sequence[str]) -> str:
 
 
 def _words(speech: HeardSpeech) -> Sequence[Word]:
-    """Words with times; one whose time is not told is said when the one before ends."""
+    """Words with times; one without a time begins when the one before ends."""
     words: list[Word] = []
     for one in speech.words or ():
         start = _seconds(one.start_offset, words[-1].end if words else 0.0)
@@ -181,7 +181,7 @@ def _spans(text: str, words: Sequence[Word]) -> list[Span]:
 
 
 def _place(text: str, group: Sequence[Word], at: int) -> tuple[int, int]:
-    """Where the words of a group begin and end in the text behind `at`; -1 where they do not stand there."""
+    """Find where the words of a group begin and end in the text behind `at`; -1 where they do not stand there."""
     begin, end = -1, at
     for word in group:
         found = text.find(word.text, end)
@@ -211,7 +211,8 @@ def _ends_before(group: Sequence[Word], word: Word) -> bool:
     )
 
 
-def _estimated(text: str) -> list[Span]:
+def _read_estimate(text: str) -> list[Span]:
+    """Read the segments that a model was asked for as JSON. Raises `AnswerError`."""
     try:
         estimate: _Estimate = decoder(_Estimate).decode(text.encode("utf-8", "replace"))
     except msgspec.MsgspecError as error:
@@ -234,58 +235,58 @@ def _usage(told: UsageMetadata) -> TranscriptionUsage:
 Answer = Transcription | VerboseTranscription | DiarizedTranscription
 
 
-def answer_of(heard: Heard, plan: TranscriptionPlan) -> tuple[bytes, str, list[Note]]:
+def answer_of(transcript: Transcript, plan: TranscriptionPlan) -> tuple[bytes, str, list[Note]]:
     """The answer in the client's format, its media type, and notes."""
     match plan.format:
         case "text":
-            return f"{heard.text}\n".encode("utf-8", "replace"), "text/plain; charset=utf-8", []
+            return f"{transcript.text}\n".encode("utf-8", "replace"), "text/plain; charset=utf-8", []
         case "srt":
-            return subrip(heard.spans).encode("utf-8", "replace"), "text/plain; charset=utf-8", []
+            return subrip(transcript.spans).encode("utf-8", "replace"), "text/plain; charset=utf-8", []
         case "vtt":
-            return webvtt(heard.spans).encode("utf-8", "replace"), "text/vtt; charset=utf-8", []
+            return webvtt(transcript.spans).encode("utf-8", "replace"), "text/vtt; charset=utf-8", []
         case "verbose_json":
-            verbose, notes = _verbose(heard, plan)
+            verbose, notes = _verbose(transcript, plan)
             return encode(verbose), "application/json", notes
         case "diarized_json":
-            return encode(_diarized(heard, plan)), "application/json", []
+            return encode(_diarized(transcript, plan)), "application/json", []
         case _:
-            return encode(Transcription(text=heard.text, usage=heard.usage)), "application/json", []
+            return encode(Transcription(text=transcript.text, usage=transcript.usage)), "application/json", []
 
 
-def _duration(heard: Heard, plan: TranscriptionPlan) -> float:
-    """By the file's header, else by what was said last."""
-    return plan.duration or max((one.end for one in heard.spans), default=0.0)
+def _duration(transcript: Transcript, plan: TranscriptionPlan) -> float:
+    """Seconds by the file's header, else the end of the last segment."""
+    return plan.duration or max((one.end for one in transcript.spans), default=0.0)
 
 
-def _verbose(heard: Heard, plan: TranscriptionPlan) -> tuple[VerboseTranscription, list[Note]]:
-    code = heard.language.partition("-")[0].lower()
+def _verbose(transcript: Transcript, plan: TranscriptionPlan) -> tuple[VerboseTranscription, list[Note]]:
+    code = transcript.language.partition("-")[0].lower()
     notes = []
     segments = words = None
     if plan.segments:
         segments = [
             TranscriptionSegment(id=number, start=one.start, end=one.end, text=f" {one.text}")
-            for number, one in enumerate(heard.spans)
+            for number, one in enumerate(transcript.spans)
         ]
         reason = "Gemini tells neither tokens nor probabilities"
         notes.append(Note("segments", Fate.APPROXIMATED, "transcript-details-unknown", reason))
     if plan.words:
-        words = [TranscriptionWord(word=one.text, start=one.start, end=one.end) for one in heard.words]
+        words = [TranscriptionWord(word=one.text, start=one.start, end=one.end) for one in transcript.words]
     return VerboseTranscription(
         task="translate" if plan.translates else "transcribe",
         language="english" if plan.translates else LANGUAGES.get(code, code),
-        duration=_duration(heard, plan),
-        text=heard.text,
+        duration=_duration(transcript, plan),
+        text=transcript.text,
         segments=segments,
         words=words,
-        usage=heard.usage,
+        usage=transcript.usage,
     ), notes
 
 
-def _by_speaker(heard: Heard) -> list[DiarizedSegment]:
+def _by_speaker(transcript: Transcript) -> list[DiarizedSegment]:
     """Segments with letters for speakers, in the order in which they begin to speak."""
     letters: dict[str, str] = {}
     segments = []
-    for number, one in enumerate(heard.spans):
+    for number, one in enumerate(transcript.spans):
         letter = letters.setdefault(one.speaker, _LETTERS[len(letters) % len(_LETTERS)])
         segments.append(
             DiarizedSegment(id=f"seg_{number}", start=one.start, end=one.end, speaker=letter, text=one.text)
@@ -293,24 +294,24 @@ def _by_speaker(heard: Heard) -> list[DiarizedSegment]:
     return segments
 
 
-def _diarized(heard: Heard, plan: TranscriptionPlan) -> DiarizedTranscription:
+def _diarized(transcript: Transcript, plan: TranscriptionPlan) -> DiarizedTranscription:
     return DiarizedTranscription(
         task="transcribe",
-        duration=_duration(heard, plan),
-        text=heard.text,
-        segments=_by_speaker(heard),
-        usage=heard.usage,
+        duration=_duration(transcript, plan),
+        text=transcript.text,
+        segments=_by_speaker(transcript),
+        usage=transcript.usage,
     )
 
 
-def events_of(heard: Heard, plan: TranscriptionPlan) -> list[msgspec.Struct]:
+def events_of(transcript: Transcript, plan: TranscriptionPlan) -> list[msgspec.Struct]:
     """The events of a stream: the text or the segments, then the whole."""
     pieces: list[msgspec.Struct] = []
     if plan.format == "diarized_json":
-        pieces += _by_speaker(heard)
-    elif heard.text:
-        pieces.append(TranscriptTextDelta(delta=heard.text))
-    return [*pieces, TranscriptTextDone(text=heard.text, usage=heard.usage)]
+        pieces += _by_speaker(transcript)
+    elif transcript.text:
+        pieces.append(TranscriptTextDelta(delta=transcript.text))
+    return [*pieces, TranscriptTextDone(text=transcript.text, usage=transcript.usage)]
 
 
 def subrip(spans: Sequence[Span]) -> str:

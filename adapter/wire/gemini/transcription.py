@@ -1,4 +1,4 @@
-"""What generateContent answers of a sound (google-genai 3.6.1, types.Transcription)."""
+"""Transcriptions in answers of generateContent (google-genai 3.6.1, types.Transcription)."""
 
 from adapter.wire.gemini.content import Gemini
 
@@ -12,7 +12,7 @@ class HeardWord(Gemini, forbid_unknown_fields=False):
 
 
 class HeardSpeech(Gemini, forbid_unknown_fields=False):
-    """What was heard, of one speaker where they are told apart."""
+    """A transcription, of one speaker where they are told apart."""
 
     text: str = ""
     language_code: str | None = None

@@ -9,7 +9,7 @@ from adapter.wire.base import ABSENT, Wire
 
 
 class ImageOptions(Wire):
-    """What all requests for images have in common."""
+    """Fields that all requests for images have."""
 
     model: str | None = None
     n: int | None = None

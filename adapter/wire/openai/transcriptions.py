@@ -70,7 +70,7 @@ class TranscriptionWord(Wire, omit_defaults=False):
 
 
 class TranscriptionSegment(Wire, omit_defaults=False):
-    """Some words together. Gemini tells neither tokens nor probabilities: these are empty or zero."""
+    """Words that follow each other. Gemini tells neither tokens nor probabilities: these are empty or zero."""
 
     id: int
     start: float
@@ -97,7 +97,7 @@ class VerboseTranscription(Wire):
 
 
 class DiarizedSegment(Wire, tag_field="type", tag="transcript.text.segment", omit_defaults=False):
-    """What one speaker says; also an event of a stream."""
+    """Words of one speaker; also an event of a stream."""
 
     id: str
     start: float
