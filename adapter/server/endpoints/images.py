@@ -5,7 +5,7 @@ import logging
 import time
 from base64 import b64decode, b64encode
 
-from adapter.server.endpoints import media_calls as calls
+from adapter.server.endpoints import media_calls, model_calls
 from adapter.server.media.image_files import convert_image
 from adapter.server.pipeline.call import Call
 from adapter.server.state.not_stored import NotStored
@@ -37,28 +37,28 @@ async def _create(
     call: Call, type_: type[ImageRequest | ImageEditRequest | ImageVariationRequest], endpoint: str
 ) -> None:
     request, unknown = await call.read(type_)
-    served = calls.find_model(call, request.model or images.DEFAULT_MODEL, endpoint)
+    served = model_calls.find_model(call, request.model or images.DEFAULT_MODEL, endpoint)
     context = ImageContext(
         request=request,
         served=served,
         options=call.service.options,
-        media=await calls.files_of(call, images.files_named_in(request)),
+        media=await media_calls.files_of(call, images.files_named_in(request)),
         max_choices=call.service.max_choices,
     )
     plan = await call.work.run(images.to_gemini, context, unknown)
-    calls.accept(call, plan.notes, plan.body)
+    model_calls.accept(call, plan.notes, plan.body)
     created = int(time.time())
     if not isinstance(request, ImageVariationRequest) and request.stream:
-        async with calls.event_stream(call) as stream:
+        async with media_calls.event_stream(call) as stream:
             drawn, usage = await _draw(call, plan)
             edits = isinstance(request, ImageEditRequest)
-            await calls.send_events(call, stream, image_answers.events_of(drawn, usage, created, edits=edits))
+            await media_calls.send_events(call, stream, image_answers.events_of(drawn, usage, created, edits=edits))
         return
     drawn, usage = await _draw(call, plan)
     links = await _links(call, drawn) if plan.as_url else []
     if not links:
         call.exchange.reply_notes += image_answers.url_notes(plan)
-    await call.send(image_answers.answer_of(drawn, usage, plan, created, links), calls.headers_for(call))
+    await call.send(image_answers.answer_of(drawn, usage, plan, created, links), model_calls.headers_for(call))
 
 
 async def _links(call: Call, drawn: list[DrawnImage]) -> list[str]:
@@ -81,7 +81,7 @@ async def get_image(call: Call) -> None:
 
 async def _draw(call: Call, plan: ImagePlan) -> tuple[list[DrawnImage], ImageUsage | None]:
     """Ask Gemini for the images, and convert them as the client wants. Raises `UpstreamError`, `AnswerError`."""
-    answers = await calls.ask(call, call.exchange.model, [plan.body] * plan.calls)
+    answers = await media_calls.ask(call, plan.body, plan.calls)
     drawn, usage, call.exchange.reply_notes = await call.work.run(image_answers.from_gemini, answers)
     return [await asyncio.to_thread(_convert, one, plan) for one in drawn], usage
 

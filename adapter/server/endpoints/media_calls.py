@@ -6,7 +6,6 @@ from contextlib import asynccontextmanager
 import msgspec
 
 from adapter.server.endpoints import model_calls
-from adapter.server.endpoints.model_calls import accept, ask_all, find_model, headers_for
 from adapter.server.http.asgi import ClientGone
 from adapter.server.media.form import insert_uploads
 from adapter.server.pipeline.call import Call
@@ -18,8 +17,6 @@ from adapter.translate.request.content_parts import FILE_ID, is_remote
 from adapter.upstream.client import Forwarded
 from adapter.wire.gemini.generate import GenerateContentRequest, GenerateContentResponse
 from adapter.wire.sse import COMMENT, DONE, event
-
-__all__ = ["accept", "ask", "event_stream", "files_of", "find_model", "headers_for", "send_events"]
 
 
 async def files_of(call: Call, named: Iterable[str]) -> dict[str, Media]:
@@ -35,26 +32,26 @@ async def files_of(call: Call, named: Iterable[str]) -> dict[str, Media]:
     return files
 
 
-def build(call: Call, model: str, body: GenerateContentRequest) -> Forwarded:
-    """A call of generateContent, with the data of the form's files."""
-    built = call.service.upstream.build_call(model, "generateContent", body)
+def build(call: Call, body: GenerateContentRequest) -> Forwarded:
+    """Make a call of generateContent, with the data of the form's files."""
+    built = call.service.upstream.build_call(call.exchange.model, "generateContent", body)
     if call.form is None:
         return built
     return msgspec.structs.replace(built, body=None, pieces=insert_uploads(built.body or b"", call.form.uploads))
 
 
-async def ask(call: Call, model: str, bodies: Sequence[GenerateContentRequest]) -> list[GenerateContentResponse]:
-    """The answers to all bodies, in their order; the first failure ends the others.
+async def ask(call: Call, body: GenerateContentRequest, count: int = 1) -> list[GenerateContentResponse]:
+    """Ask one thing several times and return the answers; the first failure ends the other calls.
 
     Raises `NotStored`, `UpstreamError`.
     """
-    pin = await model_calls.find_pin(call, set().union(*map(names_of, bodies)))
-    built = {id(body): build(call, model, body) for body in bodies}
+    pin = await model_calls.find_pin(call, names_of(body))
+    built = build(call, body)
 
-    async def ask_one(body: GenerateContentRequest) -> GenerateContentResponse:
-        return await model_calls.ask(call, built[id(body)], GenerateContentResponse, pin)
+    async def ask_once(_number: int) -> GenerateContentResponse:
+        return await model_calls.ask(call, built, GenerateContentResponse, pin)
 
-    answers = await ask_all(call, ask_one, bodies)
+    answers = await model_calls.ask_all(call, ask_once, range(count))
     call.exchange.usage = total([answer.usage_metadata for answer in answers])
     return answers
 
@@ -68,7 +65,7 @@ async def event_stream(call: Call) -> AsyncIterator[EventStream]:
     exchange, service = call.exchange, call.service
     exchange.status, exchange.answer, exchange.stream = 200, [], True
     stream = EventStream(call.send_message, service.streams, service.recorder.exchanges.tap(exchange))
-    stream.headers = headers_for(call)
+    stream.headers = model_calls.headers_for(call)
     with call.keep_alive(stream, lambda: COMMENT):
         try:
             with service.shutdown.limit():
@@ -85,6 +82,6 @@ async def event_stream(call: Call) -> AsyncIterator[EventStream]:
 
 async def send_events(call: Call, stream: EventStream, events: Sequence[msgspec.Struct]) -> None:
     """Write events, in the head of the first what became of the request."""
-    stream.headers = headers_for(call)
+    stream.headers = model_calls.headers_for(call)
     for one in events:
         await stream.write(event(one))

@@ -8,7 +8,7 @@ from contextlib import aclosing
 
 import msgspec
 
-from adapter.server.endpoints import media_calls as calls
+from adapter.server.endpoints import media_calls, model_calls
 from adapter.server.http.asgi import ClientGone, until
 from adapter.server.media.sound_files import SoundEncoder, check_format, make_encoder
 from adapter.server.pipeline.call import Call
@@ -25,11 +25,11 @@ AT_ONCE = 48_000
 async def create_speech(call: Call) -> None:
     """Speak a text."""
     request, unknown = await call.read(SpeechRequest)
-    served = calls.find_model(call, request.model, "audio/speech")
+    served = model_calls.find_model(call, request.model, "audio/speech")
     context = SpeechContext(request=request, served=served, options=call.service.options)
     plan = await call.work.run(speech.to_gemini, context, unknown)
     check_format(plan.format)
-    calls.accept(call, plan.notes, plan.bodies[0] if len(plan.bodies) == 1 else plan.bodies)
+    model_calls.accept(call, plan.notes, plan.bodies[0] if len(plan.bodies) == 1 else plan.bodies)
     reader = SpeechReader()
     if plan.as_events:
         await _send_events(call, plan, reader)
@@ -38,10 +38,10 @@ async def create_speech(call: Call) -> None:
 
 
 async def _send_events(call: Call, plan: SpeechPlan, reader: SpeechReader) -> None:
-    async with calls.event_stream(call) as stream:
+    async with media_calls.event_stream(call) as stream:
         async for piece in _pieces(call, plan, reader):
-            await calls.send_events(call, stream, [SpeechAudioDelta(audio=b64encode(piece).decode())])
-        await calls.send_events(call, stream, [SpeechAudioDone(usage=reader.usage())])
+            await media_calls.send_events(call, stream, [SpeechAudioDelta(audio=b64encode(piece).decode())])
+        await media_calls.send_events(call, stream, [SpeechAudioDone(usage=reader.usage())])
 
 
 async def _send_file(call: Call, plan: SpeechPlan, reader: SpeechReader) -> None:
@@ -54,7 +54,7 @@ async def _send_file(call: Call, plan: SpeechPlan, reader: SpeechReader) -> None
     with until(stream.keep_alive(None)):
         try:
             async for piece in _pieces(call, plan, reader):
-                stream.headers = {**calls.headers_for(call), "content-type": FORMATS[plan.format]}
+                stream.headers = {**model_calls.headers_for(call), "content-type": FORMATS[plan.format]}
                 await stream.write(piece)
         except ClientGone:
             raise
