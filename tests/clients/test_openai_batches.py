@@ -9,24 +9,11 @@ from google import genai
 from google.genai import types
 
 from tests.support.guards import wait_until
-from tests.support.live import adapter
 
 pytestmark = pytest.mark.clients
 
 MODEL = "gemini-3.5-flash"
 OVER = ("completed", "failed", "expired", "cancelled")
-
-
-@pytest.fixture(scope="module")
-def live(tmp_path_factory):
-    with adapter(tmp_path_factory.mktemp("state")) as running:
-        yield running
-
-
-@pytest.fixture
-def client(live):
-    with openai.OpenAI(base_url=f"{live.url}/v1", api_key="unused", max_retries=0) as made:
-        yield made
 
 
 def requests(count):

@@ -9,25 +9,12 @@ import pytest
 from PIL import Image
 
 from adapter.emulator.generation.media import picture, speech, wav
-from tests.support.live import adapter
 
 pytestmark = pytest.mark.clients
 
 TEXT = "Hello there. How are you?"
 PNG = picture("a cat", "1:1", "512")
 SOUND = ("hello.wav", wav(speech(TEXT)))
-
-
-@pytest.fixture(scope="module")
-def live(tmp_path_factory):
-    with adapter(tmp_path_factory.mktemp("state")) as running:
-        yield running
-
-
-@pytest.fixture
-def client(live):
-    with openai.OpenAI(base_url=f"{live.url}/v1", api_key="unused", max_retries=0) as made:
-        yield made
 
 
 @pytest.fixture

@@ -33,18 +33,6 @@ class City(BaseModel):
     landmarks: list[str]
 
 
-@pytest.fixture(scope="module")
-def live(tmp_path_factory):
-    with adapter(tmp_path_factory.mktemp("state")) as running:
-        yield running
-
-
-@pytest.fixture
-def client(live):
-    with openai.OpenAI(base_url=f"{live.url}/v1", api_key="unused", max_retries=0) as made:
-        yield made
-
-
 def calls_of(response):
     return [item for item in response.output if item.type == "function_call"]
 
