@@ -1,9 +1,9 @@
-"""The rows of files, uploads and batches in the list of endpoints (`server.routes`)."""
+"""The endpoints for files, uploads and batches, a part of the one list of endpoints (`adapter/server/routes.py`)."""
 
 from typing import Any
 
 from adapter.server.endpoints import batches, files, uploads
-from adapter.server.pipeline.endpoint import Endpoint, Endpoints
+from adapter.server.pipeline.endpoint import ORDER, SENDING_STORED, STORED, Endpoint, Endpoints, page_query
 from adapter.wire.openai.batches import Batch, BatchList, BatchRequest
 from adapter.wire.openai.files import (
     CompleteUploadRequest,
@@ -17,15 +17,11 @@ from adapter.wire.openai.files import (
 )
 from adapter.wire.openai.stored import Deleted
 
-STORED = (400, 401, 403, 404, 500)
-SENDING_STORED_BYTES = (*STORED, 413, 415, 429, 503)
+ON_DISK = (*STORED, 503)
+SENDING_TO_DISK = (*SENDING_STORED, 429, 503)
+"""Statuses with which an endpoint fails that needs the directory of files, and one that writes there what is sent."""
 
-FILE_PAGE: dict[str, Any] = {
-    "limit": {"type": "integer", "minimum": 1, "maximum": files.MAX_PAGE},
-    "after": {"type": "string"},
-    "order": {"enum": ["asc", "desc"]},
-    "purpose": {"type": "string"},
-}
+FILE_PAGE: dict[str, Any] = page_query(files.MAX_PAGE) | ORDER | {"purpose": {"type": "string"}}
 FILE = "/v1/files/{file_id}"
 UPLOAD = "/v1/uploads/{upload_id}"
 
@@ -38,7 +34,7 @@ FILES: Endpoints = (
         summary="Store a file.",
         takes_form=FileForm,
         gives=FileObject,
-        fails=SENDING_STORED_BYTES,
+        fails=SENDING_TO_DISK,
         is_rated=True,
     ),
     Endpoint(
@@ -67,7 +63,7 @@ FILES: Endpoints = (
         name="deleteFile",
         summary="Delete a file.",
         gives=Deleted,
-        fails=(*STORED, 503),
+        fails=ON_DISK,
     ),
     Endpoint(
         method="GET",
@@ -76,7 +72,7 @@ FILES: Endpoints = (
         name="downloadFile",
         summary="The content of a file.",
         gives_bytes=True,
-        fails=(*STORED, 503),
+        fails=ON_DISK,
     ),
     Endpoint(
         method="POST",
@@ -86,7 +82,7 @@ FILES: Endpoints = (
         summary="Begin a file that comes in parts.",
         takes=UploadRequest,
         gives=Upload,
-        fails=SENDING_STORED_BYTES,
+        fails=SENDING_TO_DISK,
         is_rated=True,
     ),
     Endpoint(
@@ -97,7 +93,7 @@ FILES: Endpoints = (
         summary="Store a part.",
         takes_form=UploadPartForm,
         gives=UploadPart,
-        fails=SENDING_STORED_BYTES,
+        fails=SENDING_TO_DISK,
         is_rated=True,
     ),
     Endpoint(
@@ -108,7 +104,7 @@ FILES: Endpoints = (
         summary="Put the parts together.",
         takes=CompleteUploadRequest,
         gives=Upload,
-        fails=SENDING_STORED_BYTES,
+        fails=SENDING_TO_DISK,
     ),
     Endpoint(
         method="POST",
@@ -117,7 +113,7 @@ FILES: Endpoints = (
         name="cancelUpload",
         summary="Give an upload up.",
         gives=Upload,
-        fails=(*STORED, 503),
+        fails=ON_DISK,
     ),
     Endpoint(
         method="POST",
@@ -127,7 +123,7 @@ FILES: Endpoints = (
         summary="Answer the requests of a file.",
         takes=BatchRequest,
         gives=Batch,
-        fails=SENDING_STORED_BYTES,
+        fails=SENDING_TO_DISK,
         is_rated=True,
     ),
     Endpoint(
@@ -137,8 +133,8 @@ FILES: Endpoints = (
         name="listBatches",
         summary="List the batches.",
         gives=BatchList,
-        query={"limit": {"type": "integer", "minimum": 1, "maximum": batches.MAX_PAGE}, "after": {"type": "string"}},
-        fails=(*STORED, 503),
+        query=page_query(batches.MAX_PAGE),
+        fails=ON_DISK,
     ),
     Endpoint(
         method="GET",
@@ -147,7 +143,7 @@ FILES: Endpoints = (
         name="retrieveBatch",
         summary="A batch as it is now.",
         gives=Batch,
-        fails=(*STORED, 503),
+        fails=ON_DISK,
     ),
     Endpoint(
         method="POST",
@@ -159,4 +155,4 @@ FILES: Endpoints = (
         fails=(*STORED, 409, 503),
     ),
 )
-"""Contents that requests name by an id, and batches of them."""
+"""Files that requests name by their ids, uploads that become files, and batches of requests."""

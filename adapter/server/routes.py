@@ -27,7 +27,17 @@ from adapter.server.http.router import WEBSOCKET
 from adapter.server.media_routes import MEDIA
 from adapter.server.not_served import NOT_SERVED
 from adapter.server.observe.exchange_log import is_page_enabled
-from adapter.server.pipeline.endpoint import ASKING, SENDING, Endpoint, Endpoints, not_served
+from adapter.server.pipeline.endpoint import (
+    ASKING,
+    ORDER,
+    SENDING,
+    SENDING_STORED,
+    STORED,
+    Endpoint,
+    Endpoints,
+    not_served,
+    page_query,
+)
 from adapter.settings import Settings
 from adapter.wire.openai import response_events
 from adapter.wire.openai.chat_answer import ChatCompletion, ChatCompletionChunk
@@ -49,14 +59,7 @@ from adapter.wire.openai.stored import (
     ItemsRequest,
 )
 
-STORED = (400, 401, 403, 404, 500)
-SENDING_STORED = (*STORED, 413, 415)
-
-PAGE: dict[str, Any] = {
-    "limit": {"type": "integer", "minimum": 1, "maximum": 100},
-    "after": {"type": "string"},
-    "order": {"enum": ["asc", "desc"]},
-}
+PAGE: dict[str, Any] = page_query(100) | ORDER
 RESUMING: dict[str, Any] = {"stream": {"type": "boolean"}, "starting_after": {"type": "integer", "minimum": 0}}
 
 

@@ -23,6 +23,19 @@ ASKING = (400, 401, 403, 429, 500, 502, 503, 504)
 SENDING = (*ASKING, 404, 413, 415)
 """Statuses with which an endpoint fails that asks Gemini, and one that takes a body besides."""
 
+STORED = (400, 401, 403, 404, 500)
+SENDING_STORED = (*STORED, 413, 415)
+"""The same for endpoints of what is stored here."""
+
+
+def page_query(largest: int) -> dict[str, Any]:
+    """Return the query parameters of a list whose pages have at most `largest` entries."""
+    return {"limit": {"type": "integer", "minimum": 1, "maximum": largest}, "after": {"type": "string"}}
+
+
+ORDER: dict[str, Any] = {"order": {"enum": ["asc", "desc"]}}
+"""The query parameter of a list that can be read from either end."""
+
 
 def _always(_settings: Settings) -> bool:
     return True
