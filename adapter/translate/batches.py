@@ -73,14 +73,14 @@ class BadLine(Exception):
         self.custom_id = custom_id
 
 
-def mended(line: bytes) -> bytes:
-    """A line without halves of characters, which JSON can spell and nobody can read."""
+def repair_line(line: bytes) -> bytes:
+    """Replace halves of characters (lone surrogates), which JSON can spell and no decoder takes."""
     return repair(line)[0]
 
 
 def read_line(line: bytes, endpoint: str) -> BatchLine:
     """Read a line of an input file. Raises `BadLine`."""
-    line = mended(line)
+    line = repair_line(line)
     try:
         read = msgspec.json.decode(line, type=BatchLine)
     except (msgspec.ValidationError, RecursionError) as error:
@@ -107,14 +107,14 @@ def native_row(number: int, request: bytes) -> bytes:
 
 
 class RowResult(NamedTuple):
-    """What Gemini answered to one row: an answer as JSON, or an error."""
+    """Gemini's result of one row: an answer as JSON, or an error."""
 
     answer: bytes
     error: Status | None
 
 
 def number_of(line: bytes) -> int | None:
-    """The number of the row that a result is of; None where it cannot be told."""
+    """Return the number of the row that a result is of; None if it cannot be read."""
     try:
         key = msgspec.json.decode(line, type=BatchResultKey).key
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
@@ -145,7 +145,7 @@ def _status(raw: msgspec.Raw) -> Status:
 
 
 def is_over(state: str | None) -> bool:
-    """Whether a job has ended."""
+    """Return whether a job has ended."""
     return state in _OVER
 
 
@@ -156,7 +156,7 @@ def output_line(row_id: str, custom_id: str, request_id: str, status: int, body:
 
 
 class LineId(NamedTuple):
-    """What names a line in the error file. `number` counts from 1."""
+    """The ids of a line of the output or error file. `number` is its line in the input, from 1."""
 
     row_id: str
     custom_id: str | None
@@ -197,7 +197,7 @@ class _Answer(msgspec.Struct):
 
 
 def add_usage(total: BatchUsage, body: bytes) -> BatchUsage:
-    """The usage of a batch with that of one more answer."""
+    """Return the usage of a batch with that of one more answer."""
     usage = msgspec.json.decode(body, type=_Answer).usage
     if usage is None:
         return total
@@ -214,8 +214,8 @@ def add_usage(total: BatchUsage, body: bytes) -> BatchUsage:
     )
 
 
-def joined_embeddings(answers: Iterable[bytes]) -> bytes:
-    """The answers to inputs that were rows of their own, as one answer of `batchEmbedContents`."""
+def join_embeddings(answers: Iterable[bytes]) -> bytes:
+    """Join the answers to inputs that were rows of their own into one of `batchEmbedContents`."""
     read = [msgspec.json.decode(answer, type=dict[str, msgspec.Raw]) for answer in answers]
     joined: dict[str, Any] = {"embeddings": [one.get("embedding", msgspec.Raw(b"{}")) for one in read]}
     usages = [one["usageMetadata"] for one in read if "usageMetadata" in one]
@@ -237,7 +237,7 @@ _RPC_CODES = {
 
 
 def row_error(error: Status) -> tuple[int, Status]:
-    """The HTTP status of a row's error, which tells it by one, or by a google.rpc.Code; and the error with its name."""
+    """Return a row's error with its HTTP status and its name; its code is a status already, or a google.rpc.Code."""
     code = error.code or 13
     status = code if 400 <= code < 600 else _RPC_CODES.get(code, 500)
     name = error.status or NAMES.get(status)

@@ -81,7 +81,7 @@ def _new_file(name: str, purpose: str, expires: ExpiresAfter | None, mime_type: 
 
 
 def seconds_of(expires: ExpiresAfter | None, path: str, max_life: int, notes: list[Note]) -> int:
-    """How many seconds a file lives. Raises `Rejected`."""
+    """Return for how many seconds a file is stored, with a note if that is shorter than asked. Raises `Rejected`."""
     if expires is None:
         return max_life
     if expires.anchor != "created_at":

@@ -77,7 +77,7 @@ def test_a_line_that_is_no_request_says_why(line, code, custom_id):
 def test_halves_of_characters_are_mended():
     line = json.dumps({**LINE, "custom_id": "\ud83d"}).encode()
     assert batches.read_line(line, CHAT).custom_id == "\ufffd"
-    assert batches.mended(b'"a"') == b'"a"'
+    assert batches.repair_line(b'"a"') == b'"a"'
 
 
 @given(st.integers(0, 10**9), st.text())
@@ -167,7 +167,7 @@ def test_usage_adds_up_by_the_names_of_either_api():
 
 def test_vectors_of_several_rows_are_one_answer():
     counted = b'{"embedding":{"values":[1]},"usageMetadata":{"promptTokenCount":2}}'
-    assert json.loads(batches.joined_embeddings([counted, counted])) == {
+    assert json.loads(batches.join_embeddings([counted, counted])) == {
         "embeddings": [{"values": [1]}] * 2, "usageMetadata": {"promptTokenCount": 4},
     }  # fmt: skip
-    assert json.loads(batches.joined_embeddings([counted, b"{}"])) == {"embeddings": [{"values": [1]}, {}]}
+    assert json.loads(batches.join_embeddings([counted, b"{}"])) == {"embeddings": [{"values": [1]}, {}]}

@@ -65,11 +65,11 @@ class EmulatedJob:
     output: dict[str, Any] = field(default_factory=dict)
 
     def input_lines(self) -> Iterator[bytes]:
-        """The lines of its file."""
+        """Yield the lines of its file."""
         return iter(()) if self.input is None else self.input.lines()
 
     def resource(self, *, is_listed: bool = False) -> dict[str, Any]:
-        """The operation that tells of it. Lists leave answers out (google-gemini/cookbook, 2026-08)."""
+        """Return it as an operation. Lists leave answers out (google-gemini/cookbook, 2026-08)."""
         kind = "GenerateContentBatch" if self.method == "generateContent" else "EmbedContentBatch"
         told: dict[str, Any] = {
             "@type": f"type.googleapis.com/google.ai.generativelanguage.v1main.{kind}",
@@ -140,14 +140,14 @@ class EmulatedBatches:
         return job.resource()
 
     def find(self, name: str, key: str) -> EmulatedJob:
-        """A job of this key's."""
+        """Return a job of this key's."""
         job = self._jobs.get(name)
         if job is None or job.key != key:
             raise Refusal(404, f"Batch {name.removeprefix('batches/')} is not found.")
         return job
 
     def page(self, key: str, size: int, start: int) -> dict[str, Any]:
-        """Some jobs, the newest first; the token is the number of the next one."""
+        """List jobs, the newest first; the token is the number of the next one."""
         own = [job for job in reversed(self._jobs.values()) if job.key == key]
         found: dict[str, Any] = {"operations": [job.resource(is_listed=True) for job in own[start : start + size]]}
         if start + size < len(own):
@@ -211,7 +211,7 @@ class EmulatedBatches:
             return {**named, "error": _error(refusal)}
 
     def _ask(self, job: EmulatedJob, request: Any) -> dict[str, Any]:
-        """What one row is answered with."""
+        """Answer one row. Raises `Refusal`."""
         if job.fault is not None:
             raise job.fault
         if not isinstance(request, dict):
@@ -224,7 +224,7 @@ class EmulatedBatches:
         return whole(service.answer(parsed, job.model, self._settings).reply)
 
     def _answer_openai(self, job: EmulatedJob, row: dict[str, Any]) -> dict[str, Any]:
-        """A row in OpenAI's shape, by Google's own translation: texts alone."""
+        """Answer a row in OpenAI's shape, as Google's own translation does: texts alone."""
         try:
             answer = self._ask(job, _from_openai(row.get("body") or {}))
         except Refusal as refusal:
@@ -238,7 +238,7 @@ def _camel(value: Any) -> dict[str, Any]:
 
 
 def _rows(job: EmulatedJob) -> Iterator[dict[str, Any]]:
-    """The rows of a job. Raises `Refusal` for a line that is no object."""
+    """Yield the rows of a job. Raises `Refusal` for a line that is no object."""
     if job.rows is not None:
         yield from job.rows
         return
@@ -285,7 +285,7 @@ class BatchEndpoints:
         self._authorise = authorise
 
     def routes(self) -> list[Route]:
-        """Their routes, under both versions."""
+        """Return their routes, under both versions."""
         return [route for version in VERSIONS for route in self._routes(version)]
 
     def _routes(self, version: str) -> Iterator[Route]:
@@ -319,6 +319,6 @@ class BatchEndpoints:
 
 
 def fault_of(name: str) -> tuple[str, Refusal | None]:
-    """A model's name without its fault, and the error that each row gets by it."""
+    """Return a model's name without its fault, and the error that each row gets by it."""
     base, fault = split_model(name)
     return base, fault.refusal if fault is not None else None

@@ -79,7 +79,7 @@ class Upload:
 
 
 class Files:
-    """All files of one emulator, in memory."""
+    """All files of one emulator: what is known of them in memory, their contents in files without a name."""
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
@@ -89,7 +89,7 @@ class Files:
         self._uploads: dict[str, Upload] = {}
 
     def begin(self, told: dict[str, Any], mime_type: str, key: str = "") -> str:
-        """The id of a new upload."""
+        """Begin an upload; return its id."""
         name = told.get("name") or f"files/{secrets.token_hex(6)}"
         if not _NAME.fullmatch(name):
             raise invalid("The file name may hold lowercase letters, digits and dashes, 40 at most.")
@@ -116,7 +116,7 @@ class Files:
         return self._files[upload.name]
 
     def received(self, upload_id: str) -> tuple[int, dict[str, Any] | None]:
-        """How many bytes of an upload have come; the file, when those were all."""
+        """Return how many bytes of an upload have come, and the file if those were all."""
         upload = self._uploads.get(upload_id)
         if upload is None:
             raise invalid("The upload is unknown, or the offset is not where it stopped.")
@@ -133,12 +133,12 @@ class Files:
         return file
 
     def content(self, name: str, key: str = "") -> Content:
-        """The content of a file."""
+        """Return the content of a file."""
         self.get(name, key)
         return self._contents[name]
 
     def _forget_expired(self) -> None:
-        """Files go by the clock, 48 hours after they came."""
+        """Delete files 48 hours after they came."""
         now = timestamp(self._clock())
         for name in [name for name, file in self._files.items() if file["expirationTime"] <= now]:
             del self._files[name]
@@ -303,7 +303,7 @@ class FileEndpoints:
 
 
 async def pieces(content: Content) -> AsyncIterator[bytes]:
-    """A content piece by piece."""
+    """Read a content piece by piece."""
     offset = 0
     while piece := content.read(offset, PIECE):
         offset += len(piece)

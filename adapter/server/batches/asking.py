@@ -37,12 +37,12 @@ log = logging.getLogger("adapter")
 AT_ONCE = 8
 """Requests of one batch that are answered at the same time."""
 
-TELL_EVERY = 5.0
+PUBLISH_EVERY = 5.0
 """Seconds between two updates of the counts that clients see."""
 
 
-class OneByOne:
-    """Asks for the answers of one batch."""
+class RequestSender:
+    """Sends the requests of one batch, each by itself."""
 
     def __init__(self, context: BatchContext) -> None:
         self._context = context
@@ -75,13 +75,13 @@ class OneByOne:
 
     async def _ask_all(self, source: BufferedReader, done: BufferedWriter, answered: Container[int]) -> None:
         context = self._context
-        next_at = told_at = time.monotonic()
+        next_at = published_at = time.monotonic()
         for place in context.places:
             if place.line in answered:
                 continue
             await self._slots.acquire()
             while (left := next_at - time.monotonic()) > 0 and not context.should_end:
-                await context.rest(left)
+                await context.sleep(left)
             if context.should_end or self._outage is not None:
                 self._slots.release()
                 return
@@ -89,9 +89,9 @@ class OneByOne:
             task = asyncio.create_task(self._ask(request_at(source, place), done))
             self._running.add(task)
             task.add_done_callback(self._running.discard)
-            if time.monotonic() - told_at > TELL_EVERY:
-                told_at = time.monotonic()
-                await context.tell()
+            if time.monotonic() - published_at > PUBLISH_EVERY:
+                published_at = time.monotonic()
+                await context.publish()
 
     async def _ask(self, request: BatchLineRequest, done: BufferedWriter) -> None:
         """Ask for one answer, and write it down."""
@@ -112,7 +112,7 @@ class OneByOne:
             self._slots.release()
 
     async def _answer(self, request: BatchLineRequest) -> bytes:
-        """The line of the output file for a request. What fails for a while is asked for again."""
+        """Return the line of the output file for a request. It is sent again after errors that pass."""
         pause = RETRY_FIRST
         while True:
             try:
@@ -128,7 +128,7 @@ class OneByOne:
                 pause *= 2
 
     async def _call(self, model: str, method: str, body: bytes, pin: str) -> bytes:
-        """Gemini's whole answer to one call. Raises `UpstreamError`."""
+        """Return Gemini's whole answer to one call. Raises `UpstreamError`."""
         upstream = self._context.service.upstream
         path = f"{model_path(model, upstream.settings.models)}:{method}"
         call = Forwarded(verb="POST", path=path, body=body, method=method, model=model)
@@ -149,7 +149,7 @@ class OneByOne:
 def request_at(source: BufferedReader, place: LinePlace) -> BatchLineRequest:
     """Read the request at a place of the input, which was read once before."""
     source.seek(place.offset)
-    read = msgspec.json.decode(batches.mended(source.read(place.size)), type=BatchLine)
+    read = msgspec.json.decode(batches.repair_line(source.read(place.size)), type=BatchLine)
     return BatchLineRequest(place, read.custom_id, bytes(read.body))
 
 

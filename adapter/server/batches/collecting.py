@@ -40,14 +40,14 @@ _ENDS = {
 
 
 class FinishedLine(NamedTuple):
-    """A line of the output file, or one of the error file. `is_left_out`: nobody answered its request."""
+    """A line of the output or error file. `is_unanswered`: the batch ended before its request was answered."""
 
     is_good: bool
     line: bytes
-    is_left_out: bool = False
+    is_unanswered: bool = False
 
 
-class Collecting:
+class AnswerCollector:
     """Collects the answers of one batch."""
 
     def __init__(self, context: BatchContext, jobs: NativeJobs) -> None:
@@ -55,19 +55,19 @@ class Collecting:
         self._jobs = jobs
         self._planner = context.planner(is_answered=True)
         # Whatever happens from here on, the batch ends as it is now.
-        self._unanswered = _ENDS["cancelled" if context.folder.is_cancelled else "expired"]
+        self._reason_unanswered = _ENDS["cancelled" if context.folder.is_cancelled else "expired"]
 
     async def run(self) -> None:
         """Write both files, and end the batch."""
         context, batch = self._context, self._context.batch
         batch.status = "finalizing"
         batch.finalizing_at = batch.finalizing_at or int(time.time())
-        await context.tell()
+        await context.publish()
         batch.usage, counts = BatchUsage(), batch.request_counts
         counts.completed, counts.failed = 0, context.state.refused
         output = await context.stored.begin_output(batch.id, "output", context.client.id)
         errors = await context.stored.begin_output(batch.id, "errors", context.client.id)
-        left_out = 0
+        unanswered = 0
         try:
             async for piece in pieces_of(context.folder.path / "refused.jsonl"):
                 await errors.write(piece)
@@ -75,7 +75,7 @@ class Collecting:
                 await context.pace.pause()
                 counts.completed += one.is_good
                 counts.failed += not one.is_good
-                left_out += one.is_left_out
+                unanswered += one.is_unanswered
                 if one.is_good:
                     batch.usage = _with_usage(batch.usage, one.line)
                 await (output if one.is_good else errors).write(one.line)
@@ -87,14 +87,14 @@ class Collecting:
         finally:
             await output.discard()
             await errors.discard()
-        self._end(left_out)
+        self._end(unanswered)
         await context.go_to("over")
 
-    def _end(self, left_out: int) -> None:
+    def _end(self, unanswered: int) -> None:
         """Set the last status. A batch whose requests were all answered is complete, though it was to be cancelled."""
         context, batch = self._context, self._context.batch
         jobs = context.state.jobs
-        if left_out:
+        if unanswered:
             status = "cancelled" if context.folder.is_cancelled else "expired"
         elif jobs and not batch.request_counts.completed and all(job.error is not None for job in jobs):
             status = "failed"
@@ -108,24 +108,24 @@ class Collecting:
             batch.cancelling_at = None
 
     async def _asked_lines(self) -> AsyncIterator[FinishedLine]:
-        """The lines of answers that were asked for one by one."""
+        """Yield a line for each request that was sent by itself."""
         folder = self._context.folder.path
         answered = await index_done(folder / "done.jsonl", self._context.pace)
         with (folder / "input.jsonl").open("rb") as source, (folder / "done.jsonl").open("rb") as done:
             for place in self._context.places:
                 if (found := answered.get(place.line)) is None:
-                    yield self._left_out(request_at(source, place))
+                    yield self._unanswered_line(request_at(source, place))
                     continue
                 done.seek(found.offset)
                 yield FinishedLine(found.is_good, done.readline().rpartition(b"\t")[0] + b"\n")
 
-    def _left_out(self, request: BatchLineRequest) -> FinishedLine:
-        code, text = self._unanswered
+    def _unanswered_line(self, request: BatchLineRequest) -> FinishedLine:
+        code, text = self._reason_unanswered
         line = self._context.line_id(request.place.line, request.custom_id)
         return FinishedLine(False, batches.error_line(line, code, text), True)
 
     async def _native_lines(self) -> AsyncIterator[FinishedLine]:
-        """The lines of answers that jobs gave."""
+        """Yield a line for each request that was a row of a job."""
         folder = self._context.folder.path
         answers = [await self._answers_of(job, number) for number, job in enumerate(self._context.state.jobs)]
         try:
@@ -149,7 +149,7 @@ class Collecting:
                 one.close()
 
     async def _answers_of(self, job: JobRecord, number: int) -> "Answers":
-        """The answers of a job, on the disk."""
+        """Download the answers of a job; return them."""
         if job.output:
             try:
                 await self._jobs.download(job, number)
@@ -165,9 +165,9 @@ class Collecting:
         return list(await asyncio.gather(*(self._finish(request, rows) for request, rows in held)))
 
     async def _finish(self, request: BatchLineRequest, rows: list[RowResult] | None) -> FinishedLine:
-        """The line of one request. A request one of whose rows failed has failed."""
+        """Return the line of one request. A request one of whose rows failed has failed."""
         if rows is None:
-            return self._left_out(request)
+            return self._unanswered_line(request)
         try:
             if (failed := next((one.error for one in rows if one.error is not None), None)) is not None:
                 raise UpstreamError(*batches.row_error(failed))
@@ -204,7 +204,7 @@ class Answers:
             await context.pace.pause()
 
     def rows(self, place: LinePlace) -> list[RowResult] | None:
-        """The answers to the rows of a request; None where Gemini was stopped before it gave them."""
+        """Return the answers to the rows of a request; None where Gemini was stopped before it gave them."""
         found: list[RowResult] = []
         for number in range(place.first, place.first + place.rows):
             offset = self._offsets[number]

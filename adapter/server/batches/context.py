@@ -1,4 +1,4 @@
-"""What the phases of one batch share: its journal, who it is for, and how its work is paced and its errors are told."""
+"""The state that the phases of one batch share: its journal, its client, the pace of its work, and its error lines."""
 
 import asyncio
 import logging
@@ -31,13 +31,13 @@ SLICE = 0.002
 """Seconds of work before the loop gets a pause as long."""
 
 RETRY_FIRST, RETRY_LAST = 2.0, 120.0
-"""Seconds before what failed for a while is tried again: they begin with the first and double up to the last."""
+"""Seconds before a retry: they begin with the first and double up to the last."""
 
 LOOK_EVERY = 1.0
-"""Seconds between two looks for the mark of a client that has cancelled a batch at another process."""
+"""Seconds between two checks whether a client has cancelled the batch at another process."""
 
 TRANSIENT = frozenset({408, 409, 429, 500, 502, 503, 504})
-"""Statuses of what may succeed later."""
+"""Statuses of errors that pass: the same request may succeed later."""
 
 
 class Pace:
@@ -67,7 +67,7 @@ class BatchLineRequest(NamedTuple):
 
 
 class BatchContext:
-    """One batch whose folder's lock is held. `wake` is set when somebody wants something of it."""
+    """One batch whose folder's lock is held. `wake` is set when a client cancels it at this process."""
 
     def __init__(self, service: Service, stored: StoredBatches, folder: BatchFolder, client: Client) -> None:
         self.service = service
@@ -81,18 +81,18 @@ class BatchContext:
 
     @property
     def batch(self) -> Batch:
-        """The batch as clients see it."""
+        """Return the batch as clients see it."""
         return self.state.batch
 
     @property
-    def is_late(self) -> bool:
-        """Whether the window has passed."""
+    def is_expired(self) -> bool:
+        """Return whether the completion window is over."""
         return time.time() > (self.batch.expires_at or 0)
 
     @property
     def should_end(self) -> bool:
-        """Whether nothing more is to be begun."""
-        return self.is_late or self.folder.is_cancelled
+        """Return whether the batch is cancelled or expired: what runs is brought to its end, and nothing new begins."""
+        return self.is_expired or self.folder.is_cancelled
 
     async def save(self) -> None:
         """Write the journal as it is now."""
@@ -103,8 +103,8 @@ class BatchContext:
         self.state.phase = phase
         await self.save()
 
-    async def tell(self) -> None:
-        """Let clients see the batch as it is. What cannot be stored now is told with the next change."""
+    async def publish(self) -> None:
+        """Store the batch for its clients to read. If that fails, the next change is stored with this one."""
         await self.stored.put(self.batch, self.client.id)
 
     async def fail(self, code: str, message: str) -> None:
@@ -115,11 +115,11 @@ class BatchContext:
         await self.go_to("over")
 
     def planner(self, *, is_answered: bool = False) -> RowPlanner:
-        """What translates its requests."""
+        """Return the planner of its requests. `is_answered`: their answers have come already."""
         return RowPlanner(self.service, self.batch.endpoint, self.client, is_answered=is_answered)
 
     def line_id(self, number: int, custom_id: str | None) -> LineId:
-        """What names a line in the output. It follows from the batch's id, so a line written again is the same."""
+        """Return the ids of an output line. They follow from the batch's id, so a line written again is the same."""
         suffix = f"{self.batch.id.removeprefix('batch_')}{number:06x}"
         return LineId(f"batch_req_{suffix}", custom_id, f"req_{suffix}", number)
 
@@ -139,8 +139,8 @@ class BatchContext:
     def _failure(self, error: Exception) -> Failure:
         return self.service.failures.of(error, self.batch.id, self.client)
 
-    async def retrying(self, attempt: Callable[[], Awaitable[None]]) -> None:
-        """Try again what fails for a while, until the batch should end. Raises `UpstreamError`."""
+    async def retry(self, attempt: Callable[[], Awaitable[None]]) -> None:
+        """Run `attempt`, again after errors that pass, until the batch should end. Raises `UpstreamError`."""
         pause = RETRY_FIRST
         while True:
             try:
@@ -150,11 +150,11 @@ class BatchContext:
                 if error.status not in TRANSIENT or self.should_end:
                     raise
                 log.info("%s: tried again in %.0f s: %s", self.batch.id, pause, error)
-                await self.rest(max(pause, error.retry_after or 0.0))
+                await self.sleep(max(pause, error.retry_after or 0.0))
                 pause = min(2 * pause, RETRY_LAST)
 
-    async def rest(self, seconds: float) -> None:
-        """Wait, or until the batch should end, whichever process was told so."""
+    async def sleep(self, seconds: float) -> None:
+        """Sleep for some seconds, less if the batch is cancelled (at any process) or expires meanwhile."""
         ended_before = self.should_end
         self.wake.clear()
         until = time.monotonic() + seconds
@@ -177,7 +177,7 @@ async def sync(file: BufferedWriter) -> None:
 
 
 async def pieces_of(path: Path) -> AsyncIterator[bytes]:
-    """A file piece by piece. Raises `FileNotFoundError`."""
+    """Read a file piece by piece. Raises `FileNotFoundError`."""
     with await asyncio.to_thread(path.open, "rb") as file:
         while piece := await asyncio.to_thread(file.read, PIECE):
             yield piece

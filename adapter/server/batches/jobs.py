@@ -36,7 +36,7 @@ FIRST_POLL, LAST_POLL = 1.0, 30.0
 
 
 class NativeJobs:
-    """Runs the jobs of one batch at Gemini."""
+    """The jobs of one batch at Gemini."""
 
     def __init__(self, context: BatchContext) -> None:
         self._context = context
@@ -55,7 +55,7 @@ class NativeJobs:
                 await self._begin(job, number)
 
             try:
-                await context.retrying(begin)
+                await context.retry(begin)
             except UpstreamError as error:
                 # What the batch's end cut short is not Gemini's refusal.
                 if not (context.should_end and error.status in TRANSIENT):
@@ -114,8 +114,8 @@ class NativeJobs:
             await context.save()
             if all(batches.is_over(job.state) for job in begun):
                 break
-            await context.tell()
-            await context.rest(pause)
+            await context.publish()
+            await context.sleep(pause)
             pause = min(2 * pause, LAST_POLL)
         await context.go_to("collect")
 
@@ -131,7 +131,7 @@ class NativeJobs:
         return True
 
     async def _look_at(self, job: JobRecord) -> None:
-        """Ask how a job is."""
+        """Read the state of a job."""
         if batches.is_over(job.state):
             return
         try:
@@ -170,6 +170,6 @@ class NativeJobs:
 
 
 def _as_status(error: UpstreamError) -> Status:
-    """An error as it is kept: one that this side found has only a text."""
+    """Return an error as the journal has it; one that this side found has only a text."""
     told = error.error
     return Status(code=error.status, message=told.message or str(error), status=told.status)

@@ -1,4 +1,4 @@
-"""What a batch needs to go on after its process has died: a folder, with a journal that says what was begun and done.
+"""The folder of a batch on the disk: its journal and its files, from which any process resumes it after a crash.
 
     ROOT/batches/CLIENT/BATCH_ID/
         lock            held (flock) by the process that runs the batch; it lets go when it dies, however it dies
@@ -9,12 +9,12 @@
         rows-N.jsonl    the rows of job N
         answers-N.jsonl what Gemini answered to them
         done.jsonl      lines of requests that were asked one by one, as they are answered
-        cancel          there as soon as the client wants the batch to end
+        cancel          there as soon as a client has cancelled the batch
 
 Phases, each of which may begin again from its start:
 
     translate   lines become rows                               the journal has no jobs
-    submit      rows are uploaded, jobs are begun               a job's `intended` is set before Gemini is asked for it
+    submit      rows are uploaded, jobs are begun               `is_intended` is set before Gemini is asked for it
     wait        until all jobs have ended
     ask         instead of these: request by request            `done.jsonl` says which are answered
     collect     answers become the output and the error file    under names that follow from the batch's, so once
@@ -71,7 +71,10 @@ class BatchState(msgspec.Struct, kw_only=True):
 
 
 class LinePlace(NamedTuple):
-    """Where a request stands in the input (bytes), its line, counted from 1, its job and the numbers of its rows."""
+    """The place of one request: in the input file, and in the rows of its job.
+
+    `offset` and `size` are bytes; `line` counts from 1; `first` is the number of its first row, `rows` how many it has.
+    """
 
     offset: int
     size: int
@@ -121,7 +124,7 @@ class BatchFolder:
 
     @property
     def batch_id(self) -> str:
-        """The batch's id."""
+        """Return the batch's id."""
         return self.path.name
 
     def create(self, state: BatchState, source: Path) -> None:
@@ -138,7 +141,7 @@ class BatchFolder:
         sync_folder(self.path.parent)
 
     def acquire(self) -> bool:
-        """Become the one who runs it; False if another process does, or if there is nothing to run."""
+        """Take the lock; False if another process has it, or if there is nothing to run."""
         try:
             descriptor = os.open(self.path / "lock", os.O_CREAT | os.O_RDWR, 0o600)
         except FileNotFoundError:
@@ -156,7 +159,7 @@ class BatchFolder:
         return True
 
     def release(self) -> None:
-        """Let another process run it."""
+        """Release the lock."""
         if self._lock >= 0:
             os.close(self._lock)
             self._lock = -1
@@ -179,11 +182,11 @@ class BatchFolder:
 
     @property
     def is_cancelled(self) -> bool:
-        """Whether the client wants it to end."""
+        """Return whether a client has cancelled it."""
         return (self.path / "cancel").exists()
 
     def cancel(self) -> bool:
-        """Note that the client wants it to end; False if it has ended."""
+        """Mark it as cancelled, for whichever process runs it; False if it has ended."""
         if not (self.path / "state.json").exists():
             return False
         (self.path / "cancel").touch(mode=0o600)

@@ -1,4 +1,4 @@
-"""One request of a batch: what Gemini is asked, and its answer for the client, by the way of the request's endpoint.
+"""Translates one request of a batch for Gemini, and the answer for the client, as the request's own endpoint does.
 
 A request is translated twice: when its rows are written, and when their answers have come, since what lies between may
 be a day and a restart. The second time nothing is asked of Gemini, and files that it names need not be there any more.
@@ -21,7 +21,7 @@ from adapter.server.pipeline.responding import turn_of, whole
 from adapter.server.pipeline.service import Service, completion_id, stamp_of
 from adapter.settings import find_served_model
 from adapter.translate import chat, completions, embeddings
-from adapter.translate.batches import joined_embeddings
+from adapter.translate.batches import join_embeddings
 from adapter.translate.core.context import Media
 from adapter.translate.core.notes import Note, Rejected
 from adapter.translate.core.strictness import Strictness
@@ -41,7 +41,7 @@ BATCH_GENERATE = "batchGenerateContent"
 
 
 class PlannedRow(NamedTuple):
-    """What a request becomes.
+    """The translation of one request of a batch, for a job and for calls.
 
     `calls` are Gemini's methods and bodies, one after the other; `rows` the same as rows of a job that `job_method`
     begins. `finish` makes the client's answer of the answers to either. `pin` names the key that the request needs.
@@ -108,7 +108,7 @@ class RowPlanner:
         return _generation([plans], finish)
 
     async def _completion(self, plans: Plans, answers: Sequence[bytes], id_: str, *, stores: bool) -> ChatCompletion:
-        """The chat completion for answers; its signatures are stored, so the chat can go on. Raises `AnswerError`."""
+        """Return the chat completion; with its signatures stored, the chat can go on. Raises `AnswerError`."""
         reply = _reply(answers)
         stamp = stamp_of(plans, id_)
         made, _ledger, issued = chat.from_gemini(reply.response, plans.plan.context, stamp, reply.unknown)
@@ -169,7 +169,7 @@ class RowPlanner:
             if is_native:
                 edges = [sum(plan.inputs[:index]) for index in range(len(plan.inputs) + 1)]
                 parts = [answers[edges[index] : edges[index + 1]] for index in range(len(plan.inputs))]
-                answers = list(map(joined_embeddings, parts))
+                answers = list(map(join_embeddings, parts))
             read = [read_message(one, plan.method.answer)[0] for one in answers]
             return encode((await work.run(embeddings.from_gemini, read, plan, request, served.model))[0])
 
@@ -185,7 +185,7 @@ def _check_whole(*, stream: bool | None, background: bool | None = None) -> None
 
 
 def _generation(plans: Sequence[Plans], finish: Callable[[Sequence[bytes], bool], Awaitable[bytes]]) -> PlannedRow:
-    """A row of chats: each plan's request as often as it has calls."""
+    """Return the row of one or more chats; each plan's request stands there as often as it has calls."""
     first = plans[0]
     bodies = [body for one in plans for body in [encode(one.plan.body)] * one.plan.calls]
     pin = next((one.pin for one in plans if one.pin), "")

@@ -3,11 +3,11 @@
 import logging
 from collections.abc import Awaitable, Callable
 
-from adapter.server.batches.asking import OneByOne
-from adapter.server.batches.collecting import Collecting
+from adapter.server.batches.asking import RequestSender
+from adapter.server.batches.collecting import AnswerCollector
 from adapter.server.batches.context import BatchContext
 from adapter.server.batches.jobs import NativeJobs
-from adapter.server.batches.translating import Translating
+from adapter.server.batches.translating import LineTranslator
 from adapter.server.state.not_stored import NotStored
 from adapter.store.files.disk import run_to_end
 
@@ -24,11 +24,11 @@ class BatchRunner:
         self._context = context
         self._jobs = NativeJobs(context)
         self._phases: dict[str, Callable[[], Awaitable[None]]] = {
-            "translate": lambda: Translating(context).run(),
+            "translate": lambda: LineTranslator(context).run(),
             "submit": self._jobs.submit,
             "wait": self._jobs.wait,
-            "ask": lambda: OneByOne(context).run(),
-            "collect": lambda: Collecting(context, self._jobs).run(),
+            "ask": lambda: RequestSender(context).run(),
+            "collect": lambda: AnswerCollector(context, self._jobs).run(),
         }
 
     async def run(self) -> None:
@@ -38,12 +38,12 @@ class BatchRunner:
             context.places.load()
         while context.state.phase != "over":
             await self._until_stored(self._phases[context.state.phase])
-        await self._until_stored(self._tell_end)
+        await self._until_stored(self._publish_end)
         await self._jobs.forget()
         await run_to_end(context.folder.remove)
 
-    async def _tell_end(self) -> None:
-        """The journal goes only when the store has the batch as it ended. Raises `NotStored`."""
+    async def _publish_end(self) -> None:
+        """Store the batch as it ended; the journal is needed until that is done. Raises `NotStored`."""
         if not await self._context.stored.put(self._context.batch, self._context.client.id):
             raise NotStored("The store cannot keep this.", status=503)
 

@@ -10,7 +10,7 @@ from hashlib import blake2b
 import msgspec
 
 from adapter.server.state.not_stored import NotStored
-from adapter.server.state.stored_files import StoredFiles, Writing, write
+from adapter.server.state.stored_files import StoredFiles, UnfinishedFile, write
 from adapter.store import UNREADABLE, Document, DocumentStore
 from adapter.translate.files import NewFile
 from adapter.wire.base import encode
@@ -23,7 +23,7 @@ _BATCH_ID = re.compile(r"batch_[0-9a-f]{32}")
 class OutputFile:
     """A file that a batch ends with, while it is written. Its id follows from the batch's."""
 
-    def __init__(self, files: StoredFiles, writing: Writing, client: str) -> None:
+    def __init__(self, files: StoredFiles, writing: UnfinishedFile, client: str) -> None:
         self._files = files
         self._writing = writing
         self._client = client
@@ -76,4 +76,4 @@ class StoredBatches:
         file_id = f"file-{digest}"
         # The client's quota is for what it stores itself: answers that were paid for must not be lost to it.
         writer = await self._files.create(file_id, client, has_quota=False)
-        return OutputFile(self._files, Writing(file_id, writer), client)
+        return OutputFile(self._files, UnfinishedFile(file_id, writer), client)

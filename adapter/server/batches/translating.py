@@ -21,7 +21,7 @@ MAX_JOBS = 50
 """Jobs of one batch: one for each model, and each key that its requests need."""
 
 
-class Translating:
+class LineTranslator:
     """Translates one batch."""
 
     def __init__(self, context: BatchContext) -> None:
@@ -53,7 +53,7 @@ class Translating:
             for writer in self._writers:
                 writer.close()
         await self._end()
-        await context.tell()
+        await context.publish()
 
     async def _end(self) -> None:
         context, state, batch = self._context, self._context.state, self._context.batch
@@ -69,7 +69,7 @@ class Translating:
         await context.go_to("submit" if self._is_native else "ask")
 
     async def _requests(self, refused: BufferedWriter) -> AsyncIterator[BatchLineRequest]:
-        """The requests of the input; blank lines are passed over."""
+        """Yield the requests of the input; blank lines are skipped."""
         longest, seen = self._context.service.file_settings.max_body, set[bytes]()
         with (self._folder / "input.jsonl").open("rb") as file:
             number, offset = 0, 0
@@ -121,7 +121,7 @@ class Translating:
         context.places.append(place)
 
     def _job_for(self, planned: PlannedRow) -> int:
-        """The number of the job for a model and a key. Raises `Rejected` for more jobs than there may be."""
+        """Return the number of the job for a model and a key. Raises `Rejected` for more jobs than there may be."""
         jobs = self._context.state.jobs
         for number, job in enumerate(jobs):
             if (job.model, job.needed_pin, job.method) == (planned.model, planned.pin, planned.job_method):
@@ -134,7 +134,7 @@ class Translating:
 
 
 def rows_path(folder: Path, number: int) -> Path:
-    """Where the rows of a job are."""
+    """Return the path of the rows of a job."""
     return folder / f"rows-{number}.jsonl"
 
 

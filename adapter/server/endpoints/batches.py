@@ -28,7 +28,7 @@ async def create_batch(call: Call) -> None:
 
 
 async def list_batches(call: Call) -> None:
-    """A client's batches, the newest first."""
+    """List a client's batches, the newest first."""
     query = call.query
     limit = whole_number(query.get("limit", "20"), "limit", 1, MAX_PAGE)
     found, has_more = await _batches(call).stored.page(call.client.id, query.get("after", ""), limit)
@@ -38,7 +38,7 @@ async def list_batches(call: Call) -> None:
 
 
 async def get_batch(call: Call) -> None:
-    """A batch as it is now."""
+    """Return a batch as it is now."""
     await call.send(await _batches(call).get(call.parameters["batch_id"], call.client))
 
 

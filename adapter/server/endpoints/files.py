@@ -1,7 +1,7 @@
 """/v1/files: contents that requests and batches name by an id."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from urllib.parse import quote
 
 from adapter.server.endpoints.stored_responses import whole_number
@@ -11,7 +11,7 @@ from adapter.server.http.response_writer import writer_for
 from adapter.server.pipeline import ledger_headers as notes
 from adapter.server.pipeline.call import Call
 from adapter.server.pipeline.errors import Malformed
-from adapter.server.state.stored_files import StoredFiles, Writing, write
+from adapter.server.state.stored_files import UnfinishedFile, write
 from adapter.translate import files
 from adapter.translate.core.notes import Note
 from adapter.wire.openai.files import FileList
@@ -20,13 +20,18 @@ from adapter.wire.openai.stored import Deleted
 MAX_PAGE = 10_000
 
 
-class Incoming:
-    """The one file of a form, which is written as it comes. `discard` at the end removes what was not kept."""
+class IncomingFile:
+    """The one file of a form, written to the disk as it comes; `begin` begins it for a client.
 
-    def __init__(self, stored: StoredFiles, client: str, field: str, max_bytes: int) -> None:
-        self.writing: Writing | None = None
+    It ends with `discard`, which removes a file that was not stored.
+    """
+
+    def __init__(
+        self, begin: Callable[[str], Awaitable[UnfinishedFile]], client: str, field: str, max_bytes: int
+    ) -> None:
+        self.writing: UnfinishedFile | None = None
         self.part: FilePart | None = None
-        self._stored = stored
+        self._begin = begin
         self._client = client
         self._field = field
         self._max_bytes = max_bytes
@@ -36,8 +41,7 @@ class Incoming:
         if part.field != self._field or self.writing is not None:
             raise MalformedForm(f"The form has one file, in the field {self._field}.", self._field)
         self.part = part
-        begin = self._stored.begin if self._field == "file" else self._stored.begin_part
-        self.writing = await begin(self._client)
+        self.writing = await self._begin(self._client)
         return self
 
     async def write(self, data: bytes) -> None:
@@ -47,7 +51,7 @@ class Incoming:
             raise Malformed(f"The file has more than {self._max_bytes} bytes.", self._field, "file_too_large")
         await write(self.writing.writer, data)
 
-    def received(self) -> tuple[Writing, FilePart]:
+    def received(self) -> tuple[UnfinishedFile, FilePart]:
         """Return what came. Raises `MalformedForm` if no file did, or an empty one."""
         if self.writing is None or self.part is None:
             raise MalformedForm(f"The form has no file in the field {self._field}.", self._field)
@@ -56,13 +60,13 @@ class Incoming:
         return self.writing, self.part
 
     async def discard(self) -> None:
-        """Remove what was not kept."""
+        """Remove the file, unless it was stored."""
         if self.writing is not None:
             await self.writing.writer.discard()
 
 
 def single_values(fields: Mapping[str, list[str]]) -> dict[str, str]:
-    """The fields of a form that has each of them once; empty ones count as absent. Raises `MalformedForm`."""
+    """Return the fields of a form that has each of them once; empty ones count as absent. Raises `MalformedForm`."""
     for name, values in fields.items():
         if len(values) > 1:
             raise MalformedForm(f"The form has {name[:100]} more than once.", name[:100])
@@ -73,7 +77,7 @@ async def create_file(call: Call) -> None:
     """Store a file that comes in a form."""
     service, client = call.service, call.client
     service.access.check_origin(call.scope)
-    incoming = Incoming(service.files, client.id, "file", service.file_settings.file_max_bytes)
+    incoming = IncomingFile(service.files.begin_file, client.id, "file", service.file_settings.file_max_bytes)
     try:
         fields = await read_form(call.scope, call.receive, service.file_settings.file_max_bytes, incoming.open)
         writing, part = incoming.received()
@@ -85,19 +89,19 @@ async def create_file(call: Call) -> None:
 
 
 def check_ledger(call: Call, ledger: list[Note]) -> None:
-    """Record what became of the fields. Raises `StrictLoss`."""
+    """Record the ledger. Raises `StrictLoss`."""
     call.exchange.notes = ledger
     losses = call.service.losses
     notes.check(ledger, notes.strictness(call.scope, losses), losses.notes)
 
 
 def ledger_headers(ledger: list[Note]) -> dict[str, str]:
-    """Tell of the ledger, where no model answers."""
+    """Return the header with the ledger, for an answer that no model gave."""
     return {notes.HEADER: notes.summary(ledger)}
 
 
 async def list_files(call: Call) -> None:
-    """A client's files, newest first unless asked otherwise."""
+    """List a client's files, the newest first unless the query has another order."""
     query = call.query
     limit = whole_number(query.get("limit", str(MAX_PAGE)), "limit", 1, MAX_PAGE)
     order = query.get("order", "desc")
@@ -115,7 +119,7 @@ async def list_files(call: Call) -> None:
 
 
 async def get_file(call: Call) -> None:
-    """What is known of a file."""
+    """Return a file without its content."""
     await call.send((await call.service.files.file(call.parameters["file_id"], call.client.id)).file)
 
 
@@ -128,7 +132,7 @@ async def delete_file(call: Call) -> None:
 
 
 async def get_file_content(call: Call) -> None:
-    """The content of a file, piece by piece as the client takes it."""
+    """Send the content of a file, piece by piece as the client takes it."""
     stored = await call.service.files.file(call.parameters["file_id"], call.client.id)
     # Whatever it is, no browser shall take it for a page of this server's. Names may hold anything: they are encoded.
     headers = {

@@ -1,6 +1,6 @@
 """/v1/uploads: a file that comes in parts."""
 
-from adapter.server.endpoints.files import Incoming, check_ledger, ledger_headers
+from adapter.server.endpoints.files import IncomingFile, check_ledger, ledger_headers
 from adapter.server.http.forms import read_form
 from adapter.server.pipeline.call import Call
 from adapter.translate import files
@@ -22,7 +22,7 @@ async def add_upload_part(call: Call) -> None:
     service, client = call.service, call.client
     service.access.check_origin(call.scope)
     record = await service.files.pending_upload(call.parameters["upload_id"], client.id)
-    incoming = Incoming(service.files, client.id, "data", files.MAX_PART)
+    incoming = IncomingFile(service.files.begin_part, client.id, "data", files.MAX_PART)
     try:
         await read_form(call.scope, call.receive, files.MAX_PART, incoming.open)
         writing, _part = incoming.received()

@@ -44,7 +44,7 @@ class FilePart(NamedTuple):
 
 
 class Sink(Protocol):
-    """Where the bytes of a file go."""
+    """A receiver of the bytes of a file."""
 
     async def write(self, data: bytes) -> None:
         """Take bytes."""

@@ -53,7 +53,7 @@ _HEAD = 48
 
 
 class _Copy(msgspec.Struct, kw_only=True):
-    """What is known of a file's copy. `pin` names the key, times are Unix seconds."""
+    """A file's copy at Gemini, without `uri` until it is uploaded. `pin` names the key, times are Unix seconds."""
 
     name: str
     pin: str
@@ -112,7 +112,7 @@ class GeminiFiles:
         return Media(_type_of(stored, content), b64encode(content).decode())
 
     async def _copy(self, stored: StoredFile, client: Client, pin: str, *, dry: bool) -> _Copy:
-        """The copy of a file, uploaded if there is none that can be used."""
+        """Return a file's copy, uploaded now if there is none that can be used."""
         file_id = stored.file.id
         lock = self._locks.setdefault(file_id, asyncio.Lock())
         try:
@@ -138,7 +138,7 @@ class GeminiFiles:
         return has_time and pin in ("", copy.pin) and self._upstream.has_key(copy.pin)
 
     async def _intended(self, stored: StoredFile, known: _Copy | None, client: Client, pin: str) -> _Copy:
-        """What is to be uploaded: an upload that has begun goes on, whether or not its process lives."""
+        """Return the copy to upload: one whose upload has begun, here or in a process that died, or the next one."""
         if known is not None and self._is_usable(known, pin):
             return known
         head = b""
@@ -185,19 +185,19 @@ def _key(file_id: str) -> str:
 
 
 def _with_address(copy: _Copy) -> _Copy:
-    """A copy as it would be: its address follows from its name."""
+    """Return a copy with the address that follows from its name."""
     return msgspec.structs.replace(copy, uri=FILES_API + copy.name)
 
 
 def _type_of(stored: StoredFile, head: bytes) -> str:
-    """The registered name of a file's type."""
+    """Return the registered name of a file's type."""
     told = stored.mime_type.partition(";")[0].strip().lower()
     found = corrected(told, stored.file.filename, b64encode(head[:_HEAD]).decode())
     return found or "application/octet-stream"
 
 
 def _seconds(file: File) -> float:
-    """When a copy expires (Unix seconds). Gemini gives up to nine digits behind the point."""
+    """Return when a copy expires (Unix seconds); 0 if Gemini does not say. Its fractions have up to nine digits."""
     text = (file.expiration_time or "").partition(".")[0].rstrip("Z")
     try:
         return datetime.fromisoformat(f"{text}+00:00").timestamp()

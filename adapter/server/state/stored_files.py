@@ -44,7 +44,7 @@ _AT_ONCE = 200
 
 
 class StoredPart(msgspec.Struct, kw_only=True):
-    """What is stored of a part beside its content."""
+    """A part as the document store has it; its content is on the disk."""
 
     part: UploadPart
     bytes: int
@@ -73,7 +73,7 @@ class StoredFiles:
 
     @property
     def directory(self) -> FileDirectory:
-        """Where contents are. Raises `NotStored` where they cannot be kept."""
+        """Return the directory of contents. Raises `NotStored` where there is none."""
         if self._directory is None:
             text = f"Files cannot be stored here: {self.why_not} (the setting files_dir)"
             raise NotStored(text, status=503, code="not_stored")
@@ -107,10 +107,10 @@ class StoredFiles:
         if self._directory is not None:
             self._directory.close()
 
-    async def begin(self, client: str) -> "Writing":
+    async def begin_file(self, client: str) -> "UnfinishedFile":
         """Begin a file under a new id. Raises `NotStored`."""
         file_id = f"file-{secrets.token_hex(16)}"
-        return Writing(file_id, await self.create(file_id, client))
+        return UnfinishedFile(file_id, await self.create(file_id, client))
 
     async def create(self, name: str, client: str, *, has_quota: bool = True) -> FileWriter:
         """Begin a content under a name. Raises `NotStored`."""
@@ -119,7 +119,9 @@ class StoredFiles:
         except OSError as error:
             raise _cannot_write(error) from error
 
-    async def keep(self, new: NewFile, writing: "Writing", client: str, *, status: str = "processed") -> FileObject:
+    async def keep(
+        self, new: NewFile, writing: "UnfinishedFile", client: str, *, status: str = "processed"
+    ) -> FileObject:
         """Store a file whose bytes have come. Raises `NotStored`."""
         created = int(self._clock())
         file = FileObject(
@@ -129,7 +131,7 @@ class StoredFiles:
             created_at=created,
             filename=new.name,
             purpose=new.purpose,
-            status=status,
+            status="processed",
             expires_at=created + new.life,
         )
         try:
@@ -255,12 +257,12 @@ class StoredFiles:
         if not await self._documents.put([Document(record.upload.id, encode(record))], client):
             raise _cannot_keep()
 
-    async def begin_part(self, client: str) -> "Writing":
+    async def begin_part(self, client: str) -> "UnfinishedFile":
         """Begin a part under a new id. Raises `NotStored`."""
         part_id = f"part_{secrets.token_hex(16)}"
-        return Writing(part_id, await self.create(part_id, client))
+        return UnfinishedFile(part_id, await self.create(part_id, client))
 
-    async def keep_part(self, record: StoredUpload, writing: "Writing", client: str) -> UploadPart:
+    async def keep_part(self, record: StoredUpload, writing: "UnfinishedFile", client: str) -> UploadPart:
         """Store a part whose bytes have come. Raises `NotStored`."""
         upload = record.upload
         if writing.writer.size > MAX_PART:
@@ -283,7 +285,7 @@ class StoredFiles:
         await self._check_parts(upload, part_ids, client)
         file_id = f"file-{hashlib.blake2b(upload.id.encode(), digest_size=16).hexdigest()}"
         new = NewFile(upload.filename, upload.purpose, record.expires_after, record.mime_type, [])
-        writing = Writing(file_id, await self.create(file_id, client))
+        writing = UnfinishedFile(file_id, await self.create(file_id, client))
         try:
             for part_id in part_ids:
                 async for piece in self.content(part_id, client):
@@ -326,7 +328,7 @@ class StoredFiles:
             await self.directory.delete(part_id, client)
 
 
-class Writing(msgspec.Struct, frozen=True):
+class UnfinishedFile(msgspec.Struct, frozen=True):
     """A file that is being written, and the id that it will have."""
 
     file_id: str
