@@ -119,9 +119,7 @@ class StoredFiles:
         except OSError as error:
             raise _cannot_write(error) from error
 
-    async def keep(
-        self, new: NewFile, writing: "UnfinishedFile", client: str, *, status: str = "processed"
-    ) -> FileObject:
+    async def keep(self, new: NewFile, writing: "UnfinishedFile", client: str) -> FileObject:
         """Store a file whose bytes have come. Raises `NotStored`."""
         created = int(self._clock())
         file = FileObject(
