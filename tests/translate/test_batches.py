@@ -74,7 +74,7 @@ def test_a_line_that_is_no_request_says_why(line, code, custom_id):
     assert (bad.value.code, bad.value.custom_id) == (code, custom_id)
 
 
-def test_halves_of_characters_are_mended():
+def test_halves_of_characters_are_repair_line():
     line = json.dumps({**LINE, "custom_id": "\ud83d"}).encode()
     assert batches.read_line(line, CHAT).custom_id == "\ufffd"
     assert batches.repair_line(b'"a"') == b'"a"'

@@ -124,7 +124,7 @@ class RequestSender:
             except UpstreamError as error:
                 if error.status not in TRANSIENT or pause > RETRY_LAST or self._context.should_end:
                     raise
-                await self._context.rest(max(pause, error.retry_after or 0.0))
+                await self._context.sleep(max(pause, error.retry_after or 0.0))
                 pause *= 2
 
     async def _call(self, model: str, method: str, body: bytes, pin: str) -> bytes:

@@ -157,7 +157,7 @@ class NativeJobs:
                     await self._context.pace.pause()
                 await sync(file)
 
-        await self._context.retrying(attempt)
+        await self._context.retry(attempt)
 
     async def forget(self) -> None:
         """Delete the files of rows at Gemini, which would stay for two days."""

@@ -55,4 +55,4 @@ class BatchRunner:
                 return
             except (NotStored, OSError) as error:
                 log.warning("%s waits: %s", self._context.batch.id, error)
-                await self._context.rest(STORE_PAUSE)
+                await self._context.sleep(STORE_PAUSE)
