@@ -13,7 +13,7 @@ from adapter.translate.core.codes import Severity
 from adapter.translate.core.context import Options
 from adapter.translate.core.notes import Note, Rejected
 from adapter.translate.core.strictness import gravest_first
-from adapter.translate.token_arrays import Detokenize
+from adapter.translate.core.token_arrays import Detokenize
 from adapter.translate.translations import Translation, endpoints
 from adapter.wire.limits import LimitExceeded
 

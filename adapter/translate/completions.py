@@ -10,7 +10,7 @@ import msgspec
 
 from adapter.translate.core.capabilities import ModelCapabilities
 from adapter.translate.core.notes import Fate, Note, Rejected, unknown_notes
-from adapter.translate.token_arrays import Detokenize, text_of_tokens
+from adapter.translate.core.token_arrays import Detokenize, text_of_tokens
 from adapter.wire.openai.chat_answer import (
     ChatCompletion,
     ChatCompletionChunk,

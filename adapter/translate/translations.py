@@ -10,22 +10,24 @@ from typing import Any, NamedTuple, TypeVar
 import msgspec
 import orjson
 
-from adapter.translate import completions, decisions, embeddings, moderations
+from adapter.translate import completions
 from adapter.translate.core.capabilities import ServedModel
 from adapter.translate.core.context import Options
 from adapter.translate.core.notes import Note, Rejected
-from adapter.translate.decisions import DecisionContext
-from adapter.translate.embeddings import EmbeddingContext
+from adapter.translate.core.token_arrays import Detokenize
+from adapter.translate.decisions import decisions, moderations
+from adapter.translate.decisions.decisions import DecisionContext
+from adapter.translate.decisions.moderations import ModerationContext
+from adapter.translate.embeddings import embeddings
+from adapter.translate.embeddings.embeddings import EmbeddingContext
 from adapter.translate.ledger import Anchor, LedgerEntry, ledger_of
 from adapter.translate.media import images, speech, transcriptions
 from adapter.translate.media.images import ImageContext
 from adapter.translate.media.sound_headers import read_duration_of_url
 from adapter.translate.media.speech import SpeechContext
 from adapter.translate.media.transcriptions import TranscriptionContext
-from adapter.translate.moderations import ModerationContext
 from adapter.translate.plan import PLANNERS, Plan, endpoint_of, plan
 from adapter.translate.targets import anchors_of
-from adapter.translate.token_arrays import Detokenize
 from adapter.wire.base import decode, encode
 from adapter.wire.openai.completions import CompletionRequest
 from adapter.wire.openai.decisions import DecisionRequest

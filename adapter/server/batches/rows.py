@@ -20,12 +20,13 @@ from adapter.server.pipeline.openai_tokens import detokenizer
 from adapter.server.pipeline.responding import turn_of, whole
 from adapter.server.pipeline.service import Service, completion_id, stamp_of
 from adapter.settings import find_served_model
-from adapter.translate import chat, completions, embeddings
+from adapter.translate import chat, completions
 from adapter.translate.batches import join_embeddings
 from adapter.translate.core.context import Media
 from adapter.translate.core.notes import Note, Rejected
 from adapter.translate.core.strictness import Strictness
-from adapter.translate.embeddings import EmbeddingContext
+from adapter.translate.embeddings import embeddings
+from adapter.translate.embeddings.embeddings import EmbeddingContext
 from adapter.translate.request.content_parts import FILE_ID
 from adapter.upstream.answers import Reply, read_message, read_reply
 from adapter.wire.base import encode

@@ -2,8 +2,8 @@
 
 from adapter.server.endpoints import model_calls as calls
 from adapter.server.pipeline.call import Call
-from adapter.translate import decisions
-from adapter.translate.decisions import DecisionContext
+from adapter.translate.decisions import decisions
+from adapter.translate.decisions.decisions import DecisionContext
 from adapter.wire.gemini.decisions import CreateDecisionResponse
 from adapter.wire.openai.decisions import DecisionRequest
 

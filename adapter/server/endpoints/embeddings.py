@@ -5,8 +5,8 @@ from typing import Any
 from adapter.server.endpoints import model_calls as calls
 from adapter.server.pipeline.call import Call
 from adapter.server.pipeline.openai_tokens import detokenizer
-from adapter.translate import embeddings
-from adapter.translate.embeddings import EmbeddingContext
+from adapter.translate.embeddings import embeddings
+from adapter.translate.embeddings.embeddings import EmbeddingContext
 from adapter.upstream.client import Forwarded
 from adapter.wire.openai.embeddings import EmbeddingRequest
 

@@ -12,7 +12,7 @@ from adapter.server.pipeline.call import Call
 from adapter.server.pipeline.event_stream import EventStream
 from adapter.translate.answer.parallel_choices import total
 from adapter.translate.core.context import Media
-from adapter.translate.native import names_of
+from adapter.translate.native.pass_through import names_of
 from adapter.translate.request.content_parts import FILE_ID, is_remote
 from adapter.upstream.client import Forwarded
 from adapter.wire.gemini.generate import GenerateContentRequest, GenerateContentResponse

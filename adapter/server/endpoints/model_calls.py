@@ -15,7 +15,7 @@ from adapter.settings import find_served_model
 from adapter.translate.core.capabilities import ServedModel
 from adapter.translate.core.errors import AnswerError
 from adapter.translate.core.notes import Note, Rejected
-from adapter.translate.native import names_of_uris
+from adapter.translate.native.pass_through import names_of_uris
 from adapter.upstream.client import Caller, Forwarded
 from adapter.upstream.errors import UpstreamError
 

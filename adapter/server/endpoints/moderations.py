@@ -5,9 +5,9 @@ from functools import partial
 from adapter.server.endpoints import model_calls as calls
 from adapter.server.pipeline.call import Call
 from adapter.server.pipeline.ids import new_id
-from adapter.translate import moderations
 from adapter.translate.core.notes import Note
-from adapter.translate.moderations import ModerationContext, ModerationPlan
+from adapter.translate.decisions import moderations
+from adapter.translate.decisions.moderations import ModerationContext, ModerationPlan
 from adapter.upstream.errors import UpstreamError
 from adapter.wire.gemini.decisions import CreateDecisionResponse
 from adapter.wire.gemini.generate import GenerateContentResponse

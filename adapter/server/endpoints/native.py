@@ -1,8 +1,8 @@
 """Gemini's own paths, /v1beta/...: requests and answers pass as bytes, and are read beside passing.
 
 A model's name is looked up in the model map as everywhere, and the signatures of calls that this server has kept are
-added (`translate.native`). Errors are Google's. Both forms of a stream are made of the same events. Where a call fails
-before anything was passed on, the next upstream with the same model is asked; never another model.
+added (`translate.native`). Errors are Google's. Both forms of a stream are made of the same events. Where a call
+fails before anything was passed on, the next upstream with the same model is asked; never another model.
 """
 
 import asyncio
@@ -25,10 +25,11 @@ from adapter.server.pipeline.fallback import FallbackPlans, Place, Route
 from adapter.server.pipeline.model_lists import path_of_model
 from adapter.server.pipeline.service import DECODING_ERRORS, deadline_of
 from adapter.settings import find_served_model
-from adapter.translate import native, native_history
 from adapter.translate.core.capabilities import alias_notes
 from adapter.translate.core.notes import Note, Rejected
-from adapter.translate.native_history import AnswerParts, NativeHistory
+from adapter.translate.native import history as native_history
+from adapter.translate.native import pass_through
+from adapter.translate.native.history import AnswerParts, NativeHistory
 from adapter.upstream.client import Caller, Forwarded, Upstream
 from adapter.upstream.errors import UpstreamError, UpstreamProtocolError, from_event
 from adapter.upstream.sse import EventDecoder
@@ -44,7 +45,7 @@ _METHOD = re.compile(r"[A-Za-z]+")
 _METHODS_OF_ONE_MODEL = frozenset(
     {"generateContent", "streamGenerateContent", "countTokens", "embedContent", "batchEmbedContents"}
 )
-"""Methods whose bodies name no model but at places that `translate.native` reads."""
+"""Methods whose bodies name no model but at places that `translate.native.pass_through` reads."""
 
 _GENERATIONS = ("generateContent", "streamGenerateContent")
 _JSON = "application/json; charset=UTF-8"
@@ -85,7 +86,7 @@ async def call_model(call: Call) -> None:
     if method in _GENERATIONS:
         await _read_along(call, body, plans.place, AnswerParts())
     if makes_names:
-        await call.service.owners.record(native.names_made(body), call.client.id, pin)
+        await call.service.owners.record(pass_through.names_made(body), call.client.id, pin)
     await call.send(body, _headers(call, plans, head))
 
 
@@ -120,7 +121,7 @@ async def find_pin(call: Call, names: Collection[str] = ()) -> str:
     if not (service.access.is_shared or service.upstream.has_several_keys):
         return ""
     try:
-        found = {*names, *native.names_in(call.body)}
+        found = {*names, *pass_through.names_in(call.body)}
     except DECODING_ERRORS as error:
         raise malformed(error) from None
     return await service.owners.find_pin(found, call.client.id, strictly=service.access.is_shared)
@@ -134,7 +135,7 @@ def _check_limits(call: Call, method: str) -> None:
     if method not in _METHODS_OF_ONE_MODEL:
         raise ModelDenied(f"A client that is limited to some models may not use {method}.")
     try:
-        names = native.models_in(call.body)
+        names = pass_through.models_in(call.body)
     except DECODING_ERRORS as error:
         raise malformed(error) from None
     for name in names:
@@ -156,7 +157,7 @@ async def _plans(call: Call, name: str, method: str) -> FallbackPlans[NativePlan
     """The plans of a call: the same model at each upstream. Raises `Rejected`."""
     service = call.service
     places = service.planner.places
-    missing = native.unsigned_calls(call.body) if method in _GENERATIONS else []
+    missing = pass_through.unsigned_calls(call.body) if method in _GENERATIONS else []
     by_ids, by_words = await _records(call, missing) if missing else ({}, {})
     served = find_served_model(name, service.catalogue)
 
@@ -166,7 +167,7 @@ async def _plans(call: Call, name: str, method: str) -> FallbackPlans[NativePlan
         if here.model != served.model or not _takes_body(place, places[0], method):
             raise Rejected("model", "wrong-endpoint", "another model would answer there, or in another form")
         forwarded = _to_model(call, here.model, method, place.upstream)
-        changed, added = native.with_signatures(call.body, missing, by_ids, by_words, place.options.upstream)
+        changed, added = pass_through.with_signatures(call.body, missing, by_ids, by_words, place.options.upstream)
         return NativePlan(
             msgspec.structs.replace(forwarded, body=changed) if added else forwarded, [*alias_notes(name, here), *added]
         )
@@ -178,12 +179,12 @@ async def _plans(call: Call, name: str, method: str) -> FallbackPlans[NativePlan
 
 
 async def _records(
-    call: Call, missing: Sequence[native.UnsignedCall]
+    call: Call, missing: Sequence[pass_through.UnsignedCall]
 ) -> tuple[dict[int, Signature], dict[int, Signature]]:
     """What is kept of calls: by their ids, and of the others by what was said up to them."""
     store, client = call.service.store, call.client.id
     keys = [one.key for one in missing if one.id]
-    by_ids = native.find_by_ids(missing, await store.get(keys, client) if keys else {})
+    by_ids = pass_through.find_by_ids(missing, await store.get(keys, client) if keys else {})
     left = [one for one in missing if one.offset not in by_ids]
     history = await _history(call) if left else None
     if history is None:
@@ -208,7 +209,7 @@ def _takes_body(place: Place, first: Place, method: str) -> bool:
 def _names_anything(body: bytes) -> bool:
     """Whether a body names what Gemini has made, which is at one upstream alone, or cannot be read."""
     try:
-        return bool(native.names_in(body))
+        return bool(pass_through.names_in(body))
     except DECODING_ERRORS:
         return True
 
@@ -291,7 +292,7 @@ async def _read_along(call: Call, payload: bytes, place: Place, parts: AnswerPar
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return
     call.exchange.record_reply(response)
-    kept = native.issued(response, place.options.upstream)
+    kept = pass_through.issued(response, place.options.upstream)
     if (whole := parts.take(response)) and (history := await _history(call)) is not None and not history.keeps_ids:
         kept += history.issue(whole, place.options.upstream)
     if kept:

@@ -16,7 +16,7 @@ from adapter.server.http.asgi import header, read_body
 from adapter.server.limits.access import Client, ModelDenied
 from adapter.server.pipeline.call import Call
 from adapter.server.pipeline.errors import Malformed
-from adapter.translate import native
+from adapter.translate.native import pass_through
 from adapter.upstream.client import Forwarded
 from adapter.upstream.errors import UpstreamProtocolError
 from adapter.wire.base import decoder, encode
@@ -40,7 +40,7 @@ async def pass_on(call: Call) -> None:
     if verb == "GET" and not rest and collection != _MODELS:
         await _list_names(call, collection)
         return
-    name = native.name_in_path(path)
+    name = pass_through.name_in_path(path)
     pin = await find_pin(call, [name] if name else [])
     if not pin and verb == "POST":
         pin = call.service.upstream.choose_key(call.client.id)
@@ -52,7 +52,7 @@ async def pass_on(call: Call) -> None:
     )
     body, answered = await read_whole(call, forwarded, pin)
     if verb == "POST":
-        await call.service.owners.record(native.names_made(body, collection), call.client.id, pin)
+        await call.service.owners.record(pass_through.names_made(body, collection), call.client.id, pin)
     elif verb == "DELETE" and name:
         await call.service.owners.forget(name, call.client.id)
     elif path == _MODELS and call.client.is_limited:
@@ -172,7 +172,7 @@ async def _keep_own(call: Call, collection: str, page: Page) -> int:
     """Leave in a page what the client has made, each item as it came; return how many there are."""
     count = 0
     for field, items in _lists(page):
-        names = [native.name_in_path(told.name) or f"{collection}/{told.id}" for told, _ in items]
+        names = [pass_through.name_in_path(told.name) or f"{collection}/{told.id}" for told, _ in items]
         known = await call.service.owners.of(names, call.client.id)
         left = [one for name, (_, one) in zip(names, items, strict=True) if name in known]
         page[field] = msgspec.Raw(encode(left))
@@ -233,5 +233,5 @@ async def upload(call: Call) -> None:
         there = urlsplit(address).query
         told[f"{_UPLOAD}url"] = f"{call.scope['scheme']}://{header(call.scope, b'host')}{call.scope['path']}?{there}"
         await service.owners.record_upload(dict(parse_qsl(there)).get("upload_id", ""), call.client.id, pin)
-    await service.owners.record(native.names_made(body), call.client.id, pin)
+    await service.owners.record(pass_through.names_made(body), call.client.id, pin)
     await call.send(body, {**headers_of(call, answered), **told})

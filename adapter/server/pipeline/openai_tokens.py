@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 
 from adapter import extras
-from adapter.translate.token_arrays import Detokenize
+from adapter.translate.core.token_arrays import Detokenize
 
 _URL = "https://openaipublic.blob.core.windows.net/encodings/cl100k_base.tiktoken"
 _FILE = hashlib.sha1(_URL.encode(), usedforsecurity=False).hexdigest()

@@ -15,7 +15,7 @@ from adapter.store import SignatureStore
 from adapter.store.shared.base import Records
 from adapter.translate.core.context import Media, Options
 from adapter.translate.core.notes import Note, Rejected
-from adapter.translate.native import names_of, names_of_uris
+from adapter.translate.native.pass_through import names_of, names_of_uris
 from adapter.translate.plan import Plan, plan
 from adapter.translate.request.content_parts import file_ids, remote_urls
 from adapter.translate.signatures.history import Carried, History

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapter.translate.native import unsigned_calls, with_signatures
-from adapter.translate.native_history import UNREADABLE, AnswerParts, NativeHistory, keys_of, records_of
+from adapter.translate.native.history import UNREADABLE, AnswerParts, NativeHistory, keys_of, records_of
+from adapter.translate.native.pass_through import unsigned_calls, with_signatures
 from adapter.translate.signatures.history import History
 from adapter.translate.signatures.prefix_digest import answer_form, call_digest
 from adapter.wire.base import decode

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from adapter import settings
 from adapter.emulator.generation.decisions import decide
-from adapter.translate import decisions
-from adapter.translate.decisions import DecisionContext
+from adapter.translate.decisions import decisions
+from adapter.translate.decisions.decisions import DecisionContext
 from adapter.wire.base import decode, encode
 from adapter.wire.gemini.decisions import CreateDecisionResponse
 from adapter.wire.openai.decisions import (

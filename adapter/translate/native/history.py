@@ -10,7 +10,7 @@ from typing import NamedTuple
 import msgspec
 import orjson
 
-from adapter.translate.native import UnsignedCall
+from adapter.translate.native.pass_through import UnsignedCall
 from adapter.translate.signatures.prefix_digest import PrefixDigest, answer_form, call_digest, canonical_json
 from adapter.wire.base import decode_leniently, encode, present
 from adapter.wire.gemini.content import Content, FunctionResponse, Part

@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapter import settings
-from adapter.translate import embeddings
 from adapter.translate.core.context import Options
 from adapter.translate.core.errors import AnswerError
-from adapter.translate.embedding_calls import BATCH
-from adapter.translate.embeddings import BATCH_TOKENS, EmbeddingContext
+from adapter.translate.embeddings import embeddings
+from adapter.translate.embeddings.calls import BATCH
+from adapter.translate.embeddings.embeddings import BATCH_TOKENS, EmbeddingContext
 from adapter.translate.ledger import value_at
 from adapter.translate.translations import endpoints
 from adapter.wire.base import decode

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Raw
 
-from adapter.translate.native import (
+from adapter.translate.native.pass_through import (
     find_by_ids,
     issued,
     models_in,

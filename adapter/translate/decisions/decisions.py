@@ -16,7 +16,7 @@ from adapter.translate.core.context import EndpointContext, Options
 from adapter.translate.core.errors import AnswerError
 from adapter.translate.core.kinds import Kinds
 from adapter.translate.core.notes import Fate, Note, Rejected, unknown_notes
-from adapter.translate.decision_input import TEXTS, as_chat_part, evidence_of
+from adapter.translate.decisions.decision_input import TEXTS, as_chat_part, evidence_of
 from adapter.translate.ledger import Anchor, escaped
 from adapter.wire.base import present
 from adapter.wire.gemini.decisions import (

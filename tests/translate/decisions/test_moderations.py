@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 
 from adapter import settings
 from adapter.emulator.generation.decisions import decide
-from adapter.translate import moderations
-from adapter.translate.decisions import MAX_QUESTIONS
-from adapter.translate.moderations import CALL_TOKENS, CATEGORIES, ModerationContext, ModerationPlan
+from adapter.translate.decisions import moderations
+from adapter.translate.decisions.decisions import MAX_QUESTIONS
+from adapter.translate.decisions.moderations import CALL_TOKENS, CATEGORIES, ModerationContext, ModerationPlan
 from adapter.wire.base import decode, encode
 from adapter.wire.gemini.decisions import CreateDecisionResponse
 from adapter.wire.openai.moderations import ModerationRequest

@@ -1,0 +1,1 @@
+"""Requests and answers in Gemini's own form, which pass through as bytes."""
