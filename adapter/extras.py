@@ -1,7 +1,8 @@
 """The optional extras of this package: which modules each brings, and how code that needs one is loaded.
 
 Code that imports an extra's packages is in modules of its own, which nothing imports at its top: `load` does, once a
-setting asks for them.
+setting asks for them. Large packages that are always there and seldom needed (aiohttp, httpx2, Pillow) are loaded the
+same way, so that the server starts quickly.
 """
 
 from importlib import import_module
@@ -39,11 +40,11 @@ def install_line(extra: str) -> str:
     return f"pip install 'gemini-openai-adapter[{extra}]'"
 
 
-def load(module: str, extra: str) -> Any:
-    """Import a module that needs an extra. Raises `MissingExtra`."""
+def load(module: str, extra: str | None = None) -> Any:
+    """Import a module that only some settings or requests need, and which may need an extra. Raises `MissingExtra`."""
     try:
         return import_module(module)
     except ModuleNotFoundError as error:
-        if has(extra):
+        if extra is None or has(extra):
             raise
         raise MissingExtra(f"{module} needs {error.name}: {install_line(extra)}") from error

@@ -153,6 +153,12 @@ def import_seconds(rounds: int = 5) -> float:
     return min(float(run.stdout) for run in runs)
 
 
+def modules_at_start() -> list[str]:
+    """Return the names of the modules that a process of `adapter serve` has imported when it starts."""
+    script = "import sys, adapter.cli.serve; print(*sorted(sys.modules))"
+    return subprocess.run([sys.executable, "-c", script], capture_output=True, check=True, text=True).stdout.split()
+
+
 class CannedResponse:
     """Gemini's answer to one request."""
 

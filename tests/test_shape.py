@@ -1,5 +1,8 @@
 """Ceilings for the figures of `python -m benchmarks.shape`, which only go down: who gets below one lowers it here."""
 
+from itertools import chain
+
+from adapter.extras import MODULES
 from benchmarks import shape
 
 REPEATED_CLASS_NAMES = {
@@ -17,6 +20,10 @@ LONG_FILES = {
 FRAMES = {"small chat": 5, "stream of 8 events": 6, "stored response": 5}
 CALLS = {"small chat": 245, "stream of 8 events": 575, "stored response": 490}
 """More than are counted: what the store does in the background may be counted, too, and each field adds one."""
+SELDOM_NEEDED = ("PIL", "adapter.report", "aiohttp", "httpx2", "rich", "yaml", *chain.from_iterable(MODULES.values()))
+"""Only some settings, requests or commands need these packages; without them the server starts in half the time."""
+FOREIGN_MODULES = 380
+"""Modules of the standard library and of other packages, which the start imports."""
 
 
 def test_classes_have_names_of_their_own():
@@ -56,3 +63,13 @@ async def test_requests_pass_no_more_frames_and_calls_than_they_did():
     stack = counted["small chat"].frames
     assert stack[0] == "server/endpoints/chat.py:create_chat_completion"
     assert stack[-1] == "Transport.send"
+
+
+def test_the_server_starts_without_what_is_seldom_needed():
+    names = shape.modules_at_start()
+    dear = [
+        name for name in names if name.startswith(tuple(f"{one}." for one in SELDOM_NEEDED)) or name in SELDOM_NEEDED
+    ]
+    assert not dear, f"import them where they are needed, with extras.load: {dear}"
+    foreign = [name for name in names if name.partition(".")[0] != "adapter"]
+    assert len(foreign) <= FOREIGN_MODULES, f"{len(foreign)} modules of others are imported at the start"

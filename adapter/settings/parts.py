@@ -7,7 +7,7 @@ from adapter.store.documents.base import DocumentLimits
 from adapter.translate.core.capabilities import Platform
 from adapter.translate.core.context import Options
 from adapter.upstream.auth.vertex import model_collection
-from adapter.upstream.media_fetcher import FetchSettings
+from adapter.upstream.media import FetchSettings
 from adapter.upstream.settings import UpstreamSettings
 from adapter.wire.gemini.generate import SafetySetting
 from adapter.wire.limits import Limits

@@ -50,7 +50,6 @@ class PlanSettings(msgspec.Struct, frozen=True, kw_only=True):
     """What bounds a plan, and where a request goes when a model fails."""
 
     max_choices: int
-    fetch_media: Literal["off", "https", "on"]
     fallback_models: dict[str, str]
 
 

@@ -3,6 +3,9 @@
 The address is checked when the socket of a connection is created. Checking the URL or an earlier DNS look-up would lose
 to redirects, to names that change their address (DNS rebinding) and to the many spellings of an address. A name with
 one forbidden address among others is refused altogether. Content is never decompressed, so no bomb can unpack.
+
+`open_media_fetcher` imports this module only where the operator allows fetching: aiohttp takes longer to import than
+any other package of the server.
 """
 
 import asyncio
@@ -12,16 +15,14 @@ import socket
 from collections.abc import Callable, Iterable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from functools import partial
-from typing import Any, Literal, NamedTuple
+from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 import aiohttp
-import msgspec
 from aiohttp.abc import AbstractResolver, ResolveResult
 
+from adapter.upstream.media import Fetched, FetchError, FetchSettings
 from adapter.upstream.transport.base import content_codings
-
-Policy = Literal["off", "https", "on"]
 
 MAX_REDIRECTS = 3
 MAX_PARALLEL = 3
@@ -29,9 +30,6 @@ MAX_LOOK_UPS = 4
 """Parallel DNS look-ups, for all requests together."""
 
 MAX_URL = 8_192
-PORTS = frozenset({80, 443})
-"""Allowed ports: web servers use these, others belong to other services."""
-
 _UNICAST = ipaddress.ip_network("2000::/3")
 """What of IPv6 the public internet has so far (https://www.iana.org/assignments/ipv6-address-space, 2026-11-30).
 
@@ -72,30 +70,6 @@ _NOT_PUBLIC = "the address is not public"
 _HEADERS = {"accept-encoding": "identity", "user-agent": "gemini-openai-adapter"}
 _NO_ANSWER = "no connection, or no answer"
 _BRANDS = {b"heic": "image/heic", b"heix": "image/heic", b"mif1": "image/heif", b"qt  ": "video/quicktime"}
-
-
-class FetchSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """Limits of one request: `files` files of `bytes` together; `seconds` for each fetch with its redirects."""
-
-    policy: Policy = "off"
-    bytes: int = 20 * 1024 * 1024
-    files: int = 16
-    seconds: float = 10.0
-    ports: frozenset[int] = PORTS
-
-
-class Fetched(NamedTuple):
-    """A file: its media type, as its first bytes tell it, and its content as base64."""
-
-    mime_type: str
-    data: str
-
-
-class FetchError(Exception):
-    """A URL that could not or may not be fetched. The text reveals nothing about a refused address."""
-
-    def __init__(self, url: str, reason: str) -> None:
-        super().__init__(f"{url[:200]} was not fetched: {reason}.")
 
 
 class _AddressRefused(OSError):

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from aiohttp.abc import AbstractResolver
 
-from adapter.upstream.media_fetcher import MAX_REDIRECTS, MAX_URL, Fetcher, FetchError, FetchSettings, is_public, sniff
+from adapter.upstream.media import FetchError, FetchSettings
+from adapter.upstream.media_fetcher import MAX_REDIRECTS, MAX_URL, Fetcher, is_public, sniff
 from tests.support.guards import PATIENCE
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"x" * 100

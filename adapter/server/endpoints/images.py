@@ -5,8 +5,8 @@ import logging
 import time
 from base64 import b64decode, b64encode
 
+from adapter import extras
 from adapter.server.endpoints import media_calls, model_calls
-from adapter.server.media.image_files import convert_image
 from adapter.server.pipeline.call import Call
 from adapter.server.state.not_stored import NotStored
 from adapter.translate.media import image_answers, images
@@ -90,7 +90,8 @@ def _convert(one: DrawnImage, plan: ImagePlan) -> DrawnImage:
     """Return an image in the format and quality that the client wants; one that has them stays as it came."""
     if one.header.kind == plan.format and plan.quality is None:
         return one
-    data = convert_image(b64decode(one.data), plan.format, plan.quality)
+    files = extras.load("adapter.server.media.image_files")
+    data: bytes = files.convert_image(b64decode(one.data), plan.format, plan.quality)
     header = read_image_header(data)
     assert header is not None, "what was written just now can be read"
     return DrawnImage(b64encode(data).decode(), header)

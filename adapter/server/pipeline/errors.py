@@ -21,7 +21,7 @@ from adapter.server.state.not_stored import NotStored
 from adapter.translate.core.errors import AnswerError, Failure, failure, of_answer, to_openai
 from adapter.translate.core.notes import Fate, Rejected
 from adapter.upstream.errors import UpstreamError, UpstreamTimeout
-from adapter.upstream.media_fetcher import FetchError
+from adapter.upstream.media import FetchError
 from adapter.wire.limits import LimitExceeded, TooDeep
 from adapter.wire.openai.errors import ErrorBody
 

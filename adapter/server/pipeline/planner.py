@@ -19,7 +19,7 @@ from adapter.translate.native.pass_through import names_of, names_of_uris
 from adapter.translate.plan import Plan, plan
 from adapter.translate.request.content_parts import file_ids, remote_urls
 from adapter.translate.signatures.history import Carried, History
-from adapter.upstream.media_fetcher import Fetcher
+from adapter.upstream.media import MediaFetcher
 from adapter.wire.openai.chat_request import ChatCompletionRequest
 
 
@@ -57,7 +57,7 @@ class ChatPlanner:
         places: Sequence[Place],
         calendar: Calendar,
         store: SignatureStore,
-        fetcher: Fetcher,
+        fetcher: MediaFetcher | None,
         owners: NameOwners,
         *,
         is_shared: bool,
@@ -107,7 +107,7 @@ class ChatPlanner:
             )
         ids = file_ids(request)
         if media is None:
-            media = {} if self._settings.fetch_media == "off" else await self.fetch(remote_urls(request))
+            media = {} if self._fetcher is None else await self.fetch(remote_urls(request))
             media = {**media, **(await self._files.media(ids, client, dry=dry))} if ids else media
         at_hand = media
         history = await self._history(request, client, carried, work)
@@ -136,7 +136,7 @@ class ChatPlanner:
 
     async def fetch(self, urls: Iterable[str]) -> dict[str, Media]:
         """Fetch what a request points to, where the operator allows it. Raises `FetchError`."""
-        if self._settings.fetch_media == "off":
+        if self._fetcher is None:
             return {}
         fetched = await self._fetcher.fetch(urls)
         return {url: Media(mime_type=one.mime_type, data=one.data) for url, one in fetched.items()}

@@ -21,7 +21,7 @@ from adapter.translate.core.notes import Fate, Note, Rejected
 from adapter.translate.plan import Plan
 from adapter.translate.responses.fields import ResponseStream, View, from_gemini, to_chat
 from adapter.upstream.client import Reply
-from adapter.upstream.media_fetcher import FetchError
+from adapter.upstream.media import FetchError
 from adapter.wire.openai.response_events import Event
 from adapter.wire.openai.responses import Response, ResponsesRequest
 from adapter.wire.signatures import Issued

@@ -50,8 +50,8 @@ from adapter.settings import (
 )
 from adapter.store import DocumentStore, SignatureStore
 from adapter.translate.core.context import Stamp
+from adapter.upstream import open_media_fetcher
 from adapter.upstream.client import Upstream
-from adapter.upstream.media_fetcher import Fetcher
 from adapter.wire.base import decode_leniently
 from adapter.wire.limits import LimitExceeded, Limits
 from adapter.wire.reader import read
@@ -135,13 +135,12 @@ class Service:
         calendar = Calendar(catalogue(settings, utc_day(clock())), clock)
         keeps_files = self.options.platform == "studio"
         self.gemini_files = GeminiFiles(self.files, documents, self.owners, upstream, keeps_files=keeps_files)
-        fetcher = Fetcher(fetch_settings(settings))
         self.planner = ChatPlanner(
             part_of(settings, PlanSettings),
             places,
             calendar,
             store,
-            fetcher,
+            open_media_fetcher(fetch_settings(settings)),
             self.owners,
             is_shared=self.access.is_shared,
             files=self.gemini_files,

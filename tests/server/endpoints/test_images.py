@@ -12,7 +12,8 @@ from PIL import Image
 
 from adapter.emulator import EmulatorSettings
 from adapter.emulator.generation.media import picture
-from adapter.upstream.media_fetcher import Fetched, Fetcher
+from adapter.upstream.media import Fetched
+from adapter.upstream.media_fetcher import Fetcher
 from tests.support.scripted import adapter, answer, emulated, scripted
 
 PNG = picture("a cat", "1:1", "512")
