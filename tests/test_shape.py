@@ -13,7 +13,6 @@ LONG_FILES = {
     "server/state/stored_objects.py",
     "translate/core/catalogue.py",
     "translate/request/fields.py",
-    "translate/request/tools.py",
     "translate/responses/stream.py",
     "wire/openai/responses.py",
 }

@@ -11,8 +11,10 @@ import orjson
 from adapter.translate.ledger import Anchor, LedgerEntry, leaves, ledger_of, value_at
 from adapter.translate.plan import Plan
 from adapter.translate.request.fields import RULES
-from adapter.translate.request.tools import JSON_TOOL, toolbox, upstream_name
 from adapter.translate.request.trace import trace_messages
+from adapter.translate.tools.json_tool import JSON_TOOL
+from adapter.translate.tools.names import upstream_name
+from adapter.translate.tools.toolbox import toolbox
 from adapter.wire.base import encode, present
 
 _SCHEMAS = ("parametersJsonSchema", "parameters")

@@ -15,7 +15,7 @@ from adapter.translate.core import part_kinds
 from adapter.translate.core.context import Context, Stamp
 from adapter.translate.core.errors import AnswerError
 from adapter.translate.core.notes import Fate, Note
-from adapter.translate.request.tools import needs_json_tool
+from adapter.translate.tools.json_tool import needs_json_tool
 from adapter.wire.gemini.content import Blob, Part
 from adapter.wire.gemini.generate import Candidate, GenerateContentResponse, UsageMetadata
 from adapter.wire.openai.chat_answer import (

@@ -15,7 +15,7 @@ The client must get one JSON text or its own calls, whatever Gemini says around 
 from adapter.translate.core.context import Context
 from adapter.translate.core.notes import Fate, Note
 from adapter.translate.core.part_kinds import kind_of
-from adapter.translate.request.tools import json_tool_name
+from adapter.translate.tools.json_tool import json_tool_name
 from adapter.wire.gemini.content import Part
 
 _ALONE = "the answer is one JSON text: what was said beside it is left out"

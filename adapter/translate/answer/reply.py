@@ -16,10 +16,12 @@ from adapter.translate.core.context import Context, Stamp
 from adapter.translate.core.errors import AnswerError
 from adapter.translate.core.notes import HALF, Fate, Note
 from adapter.translate.core.part_kinds import image_url
-from adapter.translate.request.tools import Declared, json_tool_name, needs_json_tool, toolbox
 from adapter.translate.schema import openapi as schema_openapi
 from adapter.translate.schema.whole_numbers import with_whole_numbers
 from adapter.translate.signatures import keys as signatures
+from adapter.translate.tools.declarations import Declared
+from adapter.translate.tools.json_tool import json_tool_name, needs_json_tool
+from adapter.translate.tools.toolbox import toolbox
 from adapter.wire.base import ABSENT, encode, present
 from adapter.wire.gemini.content import FunctionCall, Part
 from adapter.wire.gemini.generate import (

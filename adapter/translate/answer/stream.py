@@ -45,7 +45,8 @@ from adapter.translate.core import part_kinds
 from adapter.translate.core.context import Context, Stamp
 from adapter.translate.core.errors import AnswerError
 from adapter.translate.core.notes import Fate, Note
-from adapter.translate.request.tools import needs_json_tool, toolbox
+from adapter.translate.tools.json_tool import needs_json_tool
+from adapter.translate.tools.toolbox import toolbox
 from adapter.wire.gemini.content import Blob, FunctionCall, Part
 from adapter.wire.gemini.generate import Candidate, GenerateContentResponse, UsageMetadata
 from adapter.wire.openai.chat_answer import (

@@ -43,6 +43,10 @@ class Note(msgspec.Struct, frozen=True, gc=False):
         """The same entry under another path."""
         return Note(path, self.fate, self.code, self.reason, self.signature)
 
+    def below(self, path: str) -> "Note":
+        """The same entry with `path` in front of its own path."""
+        return self.at(f"{path}.{self.path}" if self.path else path)
+
     @property
     def severity(self) -> Severity | None:
         """How much the loss matters; None where nothing is lost."""

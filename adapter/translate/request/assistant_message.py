@@ -13,12 +13,13 @@ from adapter.translate.core.context import Context
 from adapter.translate.core.notes import Fate, Rejected
 from adapter.translate.request import content_parts as media
 from adapter.translate.request.replayed_parts import Visible, executed, has_hidden, replayed
-from adapter.translate.request.tools import check_name_length, toolbox, upstream_name
 from adapter.translate.request.turn_builder import Call, Turns, parts_of
 from adapter.translate.schema import openapi as schema_openapi
 from adapter.translate.signatures import keys as signatures
 from adapter.translate.signatures.history import Found, KnownAnswer, original_order
 from adapter.translate.signatures.sources import SignatureSource
+from adapter.translate.tools.names import check_name_length, upstream_name
+from adapter.translate.tools.toolbox import toolbox
 from adapter.wire.base import MAX_NESTING, decode, encode, present, too_deep
 from adapter.wire.gemini.content import FunctionCall, Part
 from adapter.wire.json_counts import is_within

@@ -20,8 +20,12 @@ from adapter.translate.core.notes import (
 )
 from adapter.translate.core.rules import Rules, apply
 from adapter.translate.request import google_extension as google
-from adapter.translate.request import messages, thinking, tools
+from adapter.translate.request import messages, thinking
 from adapter.translate.schema.json_schema import ConvertedSchema, UnusableSchema, described
+from adapter.translate.tools import fields as tool_fields
+from adapter.translate.tools import tool_choice
+from adapter.translate.tools.declarations import convert_schema, set_schema
+from adapter.translate.tools.json_tool import json_tool_name, needs_json_tool
 from adapter.translate.voices import gemini_voice
 from adapter.wire.base import present
 from adapter.wire.gemini.generate import (
@@ -67,7 +71,7 @@ def response_format(value: ResponseFormat, context: Context) -> Outcome:
     if value.type == "json_schema" and value.json_schema is None and not present(value.schema):
         return rejected("value-missing", "a format of this type needs its schema", "json_schema")
     schema = value.json_schema.schema if value.json_schema else value.schema
-    is_json_tool = tools.needs_json_tool(context)
+    is_json_tool = needs_json_tool(context)
     if not present(schema) and not is_json_tool:
         return exact(config(response_mime_type="application/json"), _lost_words(value.json_schema))
     converted = _answer_schema(schema, value.json_schema, context)
@@ -102,19 +106,15 @@ def _answer_schema(schema: msgspec.Raw, asked: JsonSchemaFormat | None, context:
     lost = (
         [Note("name", Fate.DROPPED, "schema-name-dropped", "the schema has a title of its own")] if is_name_lost else []
     )
-    converted = tools.convert_schema(raw, path, context.options.schema, restored=False)
-    return ConvertedSchema(converted.schema, (*lost, *(_below("schema", note) for note in converted.notes)))
-
-
-def _below(path: str, note: Note) -> Note:
-    return note.at(f"{path}.{note.path}" if note.path else path)
+    converted = convert_schema(raw, path, context.options.schema, restored=False)
+    return ConvertedSchema(converted.schema, (*lost, *(note.below("schema") for note in converted.notes)))
 
 
 def _json_tool(schema: msgspec.Raw, context: Context, notes: list[Note]) -> Outcome:
     declaration = FunctionDeclaration(
-        name=tools.json_tool_name(context), description="Give the final answer with this function."
+        name=json_tool_name(context), description="Give the final answer with this function."
     )
-    tools.set_schema(declaration, schema, context.options.schema)
+    set_schema(declaration, schema, context.options.schema)
     fragment = GenerateContentRequest(tools=[GeminiTool(function_declarations=[declaration])])
     reason = "the model takes no JSON mode beside functions: a function takes the answer"
     return approximated(fragment, "json-by-function", reason, notes)
@@ -410,12 +410,12 @@ RULES = Rules(
     {
         "model": model,
         "messages": messages.messages,
-        "tools": tools.tools,
-        "tool_choice": tools.tool_choice,
-        "parallel_tool_calls": tools.parallel_tool_calls,
-        "functions": tools.functions,
-        "function_call": tools.function_call,
-        "web_search_options": tools.web_search_options,
+        "tools": tool_fields.tools,
+        "tool_choice": tool_choice.tool_choice,
+        "parallel_tool_calls": tool_fields.parallel_tool_calls,
+        "functions": tool_fields.functions,
+        "function_call": tool_choice.function_call,
+        "web_search_options": tool_fields.web_search_options,
         "response_format": response_format,
         "temperature": temperature,
         "top_p": top_p,

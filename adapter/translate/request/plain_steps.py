@@ -14,9 +14,9 @@ from adapter.translate.core.notes import Fate, Note
 from adapter.translate.request.assistant_message import arguments_of
 from adapter.translate.request.plain_turns import PlainTurns, escaped
 from adapter.translate.request.tool_results import output_of, plain_outputs
-from adapter.translate.request.tools import upstream_name
 from adapter.translate.request.turn_builder import SENT_BACK, Turns
 from adapter.translate.signatures.history import KnownAnswer
+from adapter.translate.tools.names import upstream_name
 from adapter.wire.signatures import NOTHING
 
 

@@ -8,8 +8,8 @@ import orjson
 
 from adapter.translate.core.arguments import are_plain_objects, has_long_number, plain_object
 from adapter.translate.core.notes import Fate
-from adapter.translate.request.tools import upstream_name
 from adapter.translate.request.turn_builder import Call, Turns, note_losses, parts_of
+from adapter.translate.tools.names import upstream_name
 from adapter.wire.base import MAX_NESTING, encode, too_deep
 from adapter.wire.gemini.content import FunctionResponse, FunctionResponsePart, Part
 from adapter.wire.json_counts import is_within

@@ -15,12 +15,12 @@ from adapter.translate.answer.stream import ChatStream
 from adapter.translate.core.context import Context, Stamp
 from adapter.translate.core.errors import AnswerError
 from adapter.translate.core.notes import Fate, Note
-from adapter.translate.request.tools import toolbox
 from adapter.translate.responses.chat_view import CallName, View
 from adapter.translate.responses.output_items import Output
 from adapter.translate.responses.tools import echoed
 from adapter.translate.signatures import carriers as responses_carrier
 from adapter.translate.signatures.keys import call_key, item_key
+from adapter.translate.tools.toolbox import toolbox
 from adapter.wire.base import decoder, encode, present
 from adapter.wire.gemini.content import Part
 from adapter.wire.gemini.generate import GenerateContentResponse, GroundingMetadata

@@ -1,6 +1,6 @@
 """Why the survivors that are known need no case: `survivors.toml`, groups with one reason each.
 
-A group holds the survivors of one file (`file`, as `request/tools.py`), if given of some functions (`function`), whose
+A group holds the survivors of one file (`file`, as `tools/names.py`), if given of some functions (`function`), whose
 changed lines contain `line`, and whose change, as `OLD -> NEW`, is wholly the regular expression `change`. It holds no
 more than `most`, so that a new one is not excused by a reason that was written for others.
 """

@@ -7,7 +7,7 @@ import msgspec
 
 from adapter import settings
 from adapter.translate.core.context import Context
-from adapter.translate.request.tools import Toolbox, toolbox
+from adapter.translate.tools.toolbox import Toolbox, toolbox
 from adapter.wire.base import encode
 from adapter.wire.openai.chat_request import ChatCompletionRequest
 
