@@ -53,7 +53,7 @@ Each note of the ledger that tells of a loss carries one of these codes, whateve
 `breaks` refuses only what breaks, `answers` (and `true`) also what may change an answer, `costs` also what costs, `all`
 everything. `adapter codes` lists the same. Codes are a public contract: none is renamed. The spellings of version 0.1,
 a path and a fate (`user.dropped`), work in `--notes` until 0.4. This page is made from
-`adapter/translate/core/catalogue.py`.
+`adapter/translate/core/catalogue/`.
 """
 
 MEANING = {

@@ -1,0 +1,168 @@
+"""Codes of cosmetic losses, which cannot change an answer."""
+
+ROWS = {
+    "account-option-ignored": ("A setting of OpenAI's accounts means nothing to Gemini.", "Leave it out."),
+    "answer-detail-moved": (
+        "A detail of the answer that OpenAI has no place for is in extra_content.",
+        "Read extra_content.google.",
+    ),
+    "answer-echo-dropped": (
+        "Details that an earlier answer had beside its text are not sent back.",
+        "Nothing: the text arrives.",
+    ),
+    "arguments-normalised": (
+        "A call's arguments were written in an unusual way that means the same.",
+        "Nothing: the object that was meant arrives.",
+    ),
+    "audio-repackaged": (
+        "The answer's audio has another container, and the same samples.",
+        "Nothing: the samples are Gemini's.",
+    ),
+    "block-as-refusal": ("A blocked prompt is told as a refusal.", "Set ADAPTER_BLOCKED_PROMPT for an error."),
+    "character-replaced": (
+        "Half of a character (a lone UTF-16 surrogate) became U+FFFD.",
+        "Cut texts between characters.",
+    ),
+    "choice-renamed": (
+        "A value to choose is called something else at Gemini.",
+        "Nothing: the answer has the value as it was sent.",
+    ),
+    "client-metadata-not-sent": (
+        "What the client tells about itself is not sent.",
+        "Nothing: it is about the client alone.",
+    ),
+    "completion-not-stored": (
+        "Completions are not kept for OpenAI's dashboard.",
+        "Use the Responses API for answers that are kept.",
+    ),
+    "continuation-token-dropped": (
+        "A token for going on is left out of an answer that is complete.",
+        "Nothing: there is nothing to go on with.",
+    ),
+    "custom-tool-as-function": (
+        "A custom tool goes to Gemini as a function with one text.",
+        "Nothing: calls come back as the tool's own.",
+    ),
+    "empty-content-dropped": ("Gemini takes no empty text or turn: it is left out.", "Leave empty messages out."),
+    "empty-stop-dropped": ("An empty stop sequence never stops, and is left out.", "Leave it out."),
+    "finish-reason-nearest": (
+        "OpenAI's nearest finish reason stands for Gemini's.",
+        "Read extra_content.google.finish_reason.",
+    ),
+    "image-url-inline": (
+        "The URL of an image is a data URL, which holds the image: there is no link to fetch.",
+        "Ask for b64_json, or let the operator set ADAPTER_PUBLIC_URL.",
+    ),
+    "item-id-taken": (
+        "Another item of the conversation has this id: the new item is stored under an id of its own.",
+        "Leave ids out, or give each item another one.",
+    ),
+    "item-repeated": (
+        "The history that a response follows has this item already: it is left out.",
+        "Send what is new.",
+    ),
+    "logprob-not-finite": (
+        "A log probability that is no number (NaN or infinite) is told as OpenAI's lowest.",
+        "Nothing: the token is as unlikely as can be.",
+    ),
+    "media-by-reference": ("Gemini fetches the URL itself.", "Send a data URL if Gemini cannot reach it."),
+    "media-type-corrected": (
+        "The type of a file was sent under its registered name, or told by its name or content.",
+        "Send the registered media type.",
+    ),
+    "model-alias": (
+        "A model stands for the name that was asked for, by the default or the operator's aliases.",
+        "Ask for the model by its own name.",
+    ),
+    "no-output-limit": ("A limit of -1 asks for none.", "Leave the limit out."),
+    "number-spelling": ("A whole number was written with a point.", "Nothing: the number arrives."),
+    "obfuscation-absent": (
+        "Chunks are not padded against observers of their length.",
+        "Leave include_obfuscation out.",
+    ),
+    "partial-images-absent": (
+        "Gemini draws images whole: a stream has no partial ones.",
+        "Leave partial_images out.",
+    ),
+    "participant-name-dropped": (
+        "Gemini knows no participants' names; the role or the call says who speaks.",
+        "Nothing, unless the name itself matters: say it in the text.",
+    ),
+    "phase-dropped": ("Gemini knows no phases of an answer.", "Leave it out."),
+    "prediction-unused": (
+        "Gemini does not speculate on a predicted output.",
+        "Leave it out: it only made answers faster.",
+    ),
+    "purpose-not-served": (
+        "A file is stored for an endpoint that is not served here.",
+        "Nothing is needed: the file can be downloaded.",
+    ),
+    "refusal-as-text": ("A refusal in the history is sent as the model's text.", "Nothing: the words arrive."),
+    "result-as-text": (
+        "A tool's result travels as text inside an object, so that Gemini reads it unchanged.",
+        "Nothing: the whole result arrives.",
+    ),
+    "safety-setting-added": (
+        "The operator's safety setting holds, since the request has none.",
+        "Send safety_settings for other ones.",
+    ),
+    "schema-annotation-described": (
+        "An annotation of a schema is told in its description.",
+        "Nothing: the model reads it there.",
+    ),
+    "schema-annotation-dropped": ("An annotation of a schema that constrains nothing is left out.", "Leave it out."),
+    "schema-enum-as-text": (
+        "Numbers of an enum travel as texts, and come back as numbers.",
+        "Nothing: arguments are restored.",
+    ),
+    "schema-name-dropped": ("Gemini's schemas have no name.", "Nothing: the name is a label."),
+    "schema-title-dropped": ("Gemini takes no title beside a $ref.", "Nothing: the definition has its own."),
+    "seed-folded": (
+        "A seed of 32 bits stands for a longer one, always the same for the same.",
+        "Send a seed of 32 bits.",
+    ),
+    "stream-value-replaced": (
+        "A value came several times in a stream: the last one counts.",
+        "Nothing: Gemini corrected itself.",
+    ),
+    "tags-not-stored": (
+        "Tags for stored completions are not kept.",
+        "Use the Responses API for answers that are kept.",
+    ),
+    "thoughts-not-replayed": (
+        "Thoughts of earlier answers are not sent back: their signatures stand for them.",
+        "Nothing: Gemini wants signatures alone.",
+    ),
+    "token-id-dropped": ("OpenAI names tokens by their text.", "Nothing: the texts arrive."),
+    "tool-choice-spelling": (
+        "The tool choice was spelled as another vendor's API spells it.",
+        "Nothing: what was meant arrives.",
+    ),
+    "tool-declared-twice": ("A tool is declared twice alike: it is sent once.", "Declare it once."),
+    "tool-group-flattened": (
+        "Gemini knows no groups of functions: their names begin with the group's.",
+        "Nothing: calls come back with group and name.",
+    ),
+    "tool-record-dropped": (
+        "The record of a finished tool use is left out: its results are in the answers.",
+        "Nothing: the answers arrive.",
+    ),
+    "top-logprobs-alone": (
+        "Alternatives come only with log probabilities, which were not asked for.",
+        "Send logprobs: true.",
+    ),
+    "transcript-at-once": (
+        "The events of a transcript come together, when all of it was heard.",
+        "Nothing: the text is the same.",
+    ),
+    "transcript-details-unknown": (
+        "Segments have neither tokens nor probabilities: they are told as none and zero.",
+        "Do not filter segments by them.",
+    ),
+    "user-not-sent": ("Gemini is not told who the end user is.", "Nothing: it identifies users to OpenAI alone."),
+    "variation-prompt-added": (
+        "A prompt asks for a variation: Gemini has no call for it.",
+        "Use /v1/images/edits with a prompt of your own.",
+    ),
+}
+"""Name of a code to what the loss means and what one can do about it, in alphabetical order."""
