@@ -52,7 +52,8 @@ from adapter.wire.openai import (
     files,
     images,
     response_events,
-    responses,
+    responses_answer,
+    responses_request,
     speech,
     transcriptions,
 )
@@ -94,13 +95,16 @@ REQUEST = {
     "ImageEditRequest": (images.ImageEditRequest, image_edit_params.ImageEditParamsNonStreaming),
     "ImageEditRequest, streamed": (images.ImageEditRequest, image_edit_params.ImageEditParamsStreaming),
     "ImageVariationRequest": (images.ImageVariationRequest, ImageCreateVariationParams),
-    "ResponsesRequest": (responses.ResponsesRequest, response_create_params.ResponseCreateParamsNonStreaming),
-    "ResponsesRequest, streamed": (responses.ResponsesRequest, response_create_params.ResponseCreateParamsStreaming),
-    "text options": (responses.TextOptions, openai_responses.ResponseTextConfigParam),
-    "text format": (responses.TextFormat, openai_responses.ResponseFormatTextJSONSchemaConfigParam),
-    "reasoning": (responses.ReasoningOptions, shared_params.Reasoning),
-    "a choice of a tool": (responses.ResponsesToolChoice, openai_responses.ToolChoiceMcpParam),
-    "allowed tools": (responses.ResponsesToolChoice, openai_responses.ToolChoiceAllowedParam),
+    "ResponsesRequest": (responses_request.ResponsesRequest, response_create_params.ResponseCreateParamsNonStreaming),
+    "ResponsesRequest, streamed": (
+        responses_request.ResponsesRequest,
+        response_create_params.ResponseCreateParamsStreaming,
+    ),
+    "text options": (responses_request.TextOptions, openai_responses.ResponseTextConfigParam),
+    "text format": (responses_request.TextFormat, openai_responses.ResponseFormatTextJSONSchemaConfigParam),
+    "reasoning": (responses_request.ReasoningOptions, shared_params.Reasoning),
+    "a choice of a tool": (responses_request.ResponsesToolChoice, openai_responses.ToolChoiceMcpParam),
+    "allowed tools": (responses_request.ResponsesToolChoice, openai_responses.ToolChoiceAllowedParam),
 }
 
 REQUEST |= {
@@ -108,10 +112,12 @@ REQUEST |= {
     for theirs in get_args(decision_create_params.InputUnionMember1)
 }
 REQUEST |= {
-    f"item: {theirs.__name__}": (responses.InputItem, theirs)
+    f"item: {theirs.__name__}": (responses_request.InputItem, theirs)
     for theirs in get_args(response_input_item_param.ResponseInputItemParam)
 }
-REQUEST |= {f"tool: {theirs.__name__}": (responses.ResponsesTool, theirs) for theirs in get_args(tool_param.ToolParam)}
+REQUEST |= {
+    f"tool: {theirs.__name__}": (responses_request.ResponsesTool, theirs) for theirs in get_args(tool_param.ToolParam)
+}
 REQUEST |= {
     f"part: {theirs.__name__}": (chat_request.ContentPart, theirs)
     for theirs in (
@@ -185,9 +191,9 @@ def test_answers_have_the_fields_of_the_openai_package(name):
 
 
 RESPONSES: dict[str, tuple[Any, Any]] = {
-    "Response": (responses.Response, openai_responses.Response),
-    "ResponseUsage": (responses.ResponseUsage, openai_responses.ResponseUsage),
-    "ResponseError": (responses.ResponseError, openai_responses.ResponseError),
+    "Response": (responses_answer.Response, openai_responses.Response),
+    "ResponseUsage": (responses_answer.ResponseUsage, openai_responses.ResponseUsage),
+    "ResponseError": (responses_answer.ResponseError, openai_responses.ResponseError),
 }
 
 NOT_ANSWERED = {
@@ -272,8 +278,8 @@ def test_every_request_field_may_be_null():
 
 def test_every_field_of_a_request_for_a_response_may_be_null():
     """Clients send explicit nulls for nearly every parameter (LlamaIndex)."""
-    for field in msgspec.structs.fields(responses.ResponsesRequest):
+    for field in msgspec.structs.fields(responses_request.ResponsesRequest):
         if field.name != "model":
             body = b'{"model":"m","%s":null}' % field.encode_name.encode()
-            value = getattr(msgspec.json.decode(body, type=responses.ResponsesRequest), field.name)
+            value = getattr(msgspec.json.decode(body, type=responses_request.ResponsesRequest), field.name)
             assert value is None or bytes(value) == b"null"

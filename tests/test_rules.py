@@ -10,7 +10,7 @@ from adapter.translate import chat
 from adapter.translate.responses import fields as responses
 from adapter.wire.base import encode
 from adapter.wire.openai.chat_request import ChatCompletionRequest
-from adapter.wire.openai.responses import ResponsesRequest
+from adapter.wire.openai.responses_request import ResponsesRequest
 from conformance.cases import PATHS, ROOT, SUITES, all_cases
 
 CASES = all_cases()

@@ -47,7 +47,8 @@ from adapter.wire.openai.decisions import Decision, DecisionRequest
 from adapter.wire.openai.embeddings import EmbeddingList, EmbeddingRequest
 from adapter.wire.openai.models import Model, ModelList
 from adapter.wire.openai.moderations import Moderation, ModerationRequest
-from adapter.wire.openai.responses import Response, ResponsesRequest
+from adapter.wire.openai.responses_answer import Response
+from adapter.wire.openai.responses_request import ResponsesRequest
 from adapter.wire.openai.stored import (
     CompactedResponse,
     Conversation,

@@ -15,7 +15,7 @@ from adapter.settings.keys import digest_of
 from adapter.store.factory import check_name
 from adapter.translate.core.catalogue import CODES
 from adapter.wire.openai.chat_request import ChatCompletionRequest
-from adapter.wire.openai.responses import ResponsesRequest
+from adapter.wire.openai.responses_request import ResponsesRequest
 
 _DIGEST = re.compile(r"[0-9a-fA-F]{64}")
 _NOTHING = sha256(b"").hexdigest()

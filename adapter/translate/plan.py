@@ -20,7 +20,7 @@ from adapter.translate.responses.fields import to_chat
 from adapter.translate.signatures.history import History, look_up
 from adapter.wire.gemini.generate import GenerateContentRequest
 from adapter.wire.openai.chat_request import ChatCompletionRequest
-from adapter.wire.openai.responses import ResponsesRequest
+from adapter.wire.openai.responses_request import ResponsesRequest
 from adapter.wire.signatures import Signature
 
 

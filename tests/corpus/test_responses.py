@@ -12,7 +12,7 @@ from adapter.translate.core.notes import Note, Rejected
 from adapter.translate.responses import fields as responses
 from adapter.translate.signatures.history import look_up
 from adapter.wire.base import decode, encode
-from adapter.wire.openai.responses import InputItem, ResponsesRequest
+from adapter.wire.openai.responses_request import InputItem, ResponsesRequest
 from conformance.events import join_events
 from conformance.joining import BrokenStream
 from tests.corpus.requests import requests

@@ -25,7 +25,7 @@ from adapter.translate.signatures.history import look_up
 from adapter.translate.translations import endpoints
 from adapter.wire.base import decode, encode
 from adapter.wire.openai.chat_request import ChatCompletionRequest
-from adapter.wire.openai.responses import ResponsesRequest
+from adapter.wire.openai.responses_request import ResponsesRequest
 from conformance.cases import TODAY, Case, all_cases
 from tests.corpus.answers import answers, context_of, stream_of
 from tests.corpus.answers import read as read_answer

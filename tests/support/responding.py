@@ -14,7 +14,7 @@ from adapter.translate.responses.chat_view import View
 from adapter.translate.signatures.history import look_up
 from adapter.wire.base import decode, encode
 from adapter.wire.gemini.generate import GenerateContentResponse
-from adapter.wire.openai.responses import ResponsesRequest
+from adapter.wire.openai.responses_request import ResponsesRequest
 from adapter.wire.signatures import Issued
 from conformance.events import join_events
 from tests.support.oracles import check_events, check_response

@@ -10,7 +10,7 @@ from adapter.translate.core.notes import Rejected
 from adapter.translate.responses import fields as responses
 from adapter.wire.base import decode
 from adapter.wire.openai.chat_request import ChatCompletionRequest
-from adapter.wire.openai.responses import ResponsesRequest
+from adapter.wire.openai.responses_request import ResponsesRequest
 
 CHOSEN = settings.Settings()
 

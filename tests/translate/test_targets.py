@@ -26,7 +26,7 @@ from adapter.translate.responses.fields import to_chat
 from adapter.translate.signatures.history import look_up
 from adapter.wire.base import encode
 from adapter.wire.openai.chat_request import ChatCompletionRequest
-from adapter.wire.openai.responses import ResponsesRequest
+from adapter.wire.openai.responses_request import ResponsesRequest
 from conformance.cases import TODAY, all_cases
 from tests.support.ledgers import REFUSALS, faults_of
 from tests.support.recordings import ROOT, drawn_records

@@ -14,7 +14,7 @@ from adapter.wire import reader
 from adapter.wire.base import decode
 from adapter.wire.limits import MAX_DEPTH, LimitExceeded, Limits, TooDeep, TooManyUnknownFields
 from adapter.wire.openai.chat_request import ChatCompletionRequest
-from adapter.wire.openai.responses import ResponsesRequest
+from adapter.wire.openai.responses_request import ResponsesRequest
 from adapter.wire.openai.stored import ConversationRequest
 from adapter.wire.reader import outline, read, read_items
 

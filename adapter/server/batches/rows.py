@@ -34,7 +34,7 @@ from adapter.wire.openai.chat_answer import ChatCompletion
 from adapter.wire.openai.chat_request import ChatCompletionRequest
 from adapter.wire.openai.completions import CompletionRequest
 from adapter.wire.openai.embeddings import EmbeddingRequest
-from adapter.wire.openai.responses import ResponsesRequest
+from adapter.wire.openai.responses_request import ResponsesRequest
 
 GENERATE = "generateContent"
 EMBED = "asyncBatchEmbedContent"

@@ -39,7 +39,7 @@ from adapter.upstream.answers import read_reply
 from adapter.upstream.settings import base_url
 from adapter.wire.base import decode, encode
 from adapter.wire.openai.chat_request import ChatCompletionRequest, Message
-from adapter.wire.openai.responses import ResponsesRequest
+from adapter.wire.openai.responses_request import ResponsesRequest
 from adapter.wire.reader import check_values
 
 REDACTED = "[redacted]"

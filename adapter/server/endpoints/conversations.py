@@ -9,7 +9,7 @@ from adapter.translate.core.notes import Rejected
 from adapter.translate.responses.fields import check_tags
 from adapter.translate.responses.stored_items import check_items
 from adapter.wire.base import present
-from adapter.wire.openai.responses import InputItem
+from adapter.wire.openai.responses_request import InputItem
 from adapter.wire.openai.stored import ConversationRequest, Deleted, ItemsRequest
 
 MAX_ITEMS = 20

@@ -9,7 +9,7 @@ from adapter.translate.answer import continuation
 from adapter.translate.responses.compaction import asking, compacted
 from adapter.translate.responses.fields import from_gemini
 from adapter.upstream.client import Caller, Reply
-from adapter.wire.openai.responses import ResponsesRequest
+from adapter.wire.openai.responses_request import ResponsesRequest
 from adapter.wire.openai.stored import CompactedResponse, InputTokens
 
 

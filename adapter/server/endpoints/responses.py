@@ -10,7 +10,8 @@ from adapter.server.pipeline.call import Call
 from adapter.server.pipeline.event_stream import EventStream
 from adapter.server.pipeline.responding import Memory, Recipient, ResponseEventWriter, Turn, turn_of, whole
 from adapter.upstream.client import Reply
-from adapter.wire.openai.responses import Response, ResponsesRequest
+from adapter.wire.openai.responses_answer import Response
+from adapter.wire.openai.responses_request import ResponsesRequest
 from adapter.wire.sse import COMMENT
 
 

@@ -33,7 +33,7 @@ from adapter.translate.core.notes import Rejected
 from adapter.translate.responses.stream import blank
 from adapter.wire.base import encode
 from adapter.wire.openai.response_events import Completed, Created, Event, InProgress
-from adapter.wire.openai.responses import ResponsesRequest
+from adapter.wire.openai.responses_request import ResponsesRequest
 
 LOCAL = DocumentLimits(max_count=16, memory_bytes=16 * 1024 * 1024)
 """What one connection remembers of responses that are not to be stored."""

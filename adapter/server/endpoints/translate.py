@@ -13,7 +13,7 @@ from adapter.server.pipeline.responding import turn_of
 from adapter.translate.plan import Plan
 from adapter.wire.base import encode
 from adapter.wire.openai.chat_request import ChatCompletionRequest
-from adapter.wire.openai.responses import ResponsesRequest
+from adapter.wire.openai.responses_request import ResponsesRequest
 
 TIMES = 4
 """How many times a translation's work a dry run is: each field is translated once more, and found in the result."""

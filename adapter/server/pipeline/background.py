@@ -25,7 +25,7 @@ from adapter.store import UNREADABLE, Document, DocumentStore
 from adapter.translate.responses.stream import blank, error_of
 from adapter.wire.base import encode
 from adapter.wire.openai.response_events import Completed, Event, Failed, Incomplete, StreamError
-from adapter.wire.openai.responses import Response, ResponseError
+from adapter.wire.openai.responses_answer import Response, ResponseError
 from adapter.wire.openai.stored import StoredAnswer, StoredResponse
 from adapter.wire.sse import DONE, named_event
 

@@ -23,7 +23,8 @@ from adapter.translate.responses.fields import ResponseStream, View, from_gemini
 from adapter.upstream.client import Reply
 from adapter.upstream.media import FetchError
 from adapter.wire.openai.response_events import Event
-from adapter.wire.openai.responses import Response, ResponsesRequest
+from adapter.wire.openai.responses_answer import Response
+from adapter.wire.openai.responses_request import ResponsesRequest
 from adapter.wire.signatures import Issued
 from adapter.wire.sse import COMMENT, DONE, named_event
 

@@ -25,7 +25,8 @@ from adapter.translate.responses.input_items import type_of
 from adapter.translate.responses.stored_items import with_free_ids, without_repeats
 from adapter.wire.base import decode, encode, present
 from adapter.wire.limits import LimitExceeded, Limits
-from adapter.wire.openai.responses import InputItem, Response, ResponsesRequest
+from adapter.wire.openai.responses_answer import Response
+from adapter.wire.openai.responses_request import InputItem, ResponsesRequest
 from adapter.wire.openai.stored import Conversation, Item, ItemHead, StoredAnswer, StoredResponse
 from adapter.wire.reader import read_items
 

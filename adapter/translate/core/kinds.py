@@ -13,7 +13,7 @@ import msgspec
 from adapter.translate.core.notes import Fate, Note
 from adapter.translate.core.rules import absent
 from adapter.wire.openai.chat_request import THOUGHTS, ContentPart, Message, Tool, ToolChoice
-from adapter.wire.openai.responses import InputItem, ResponsesTool
+from adapter.wire.openai.responses_request import InputItem, ResponsesTool
 
 
 class Kinds:

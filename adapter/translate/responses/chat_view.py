@@ -8,7 +8,7 @@ import msgspec
 from adapter.translate.core.notes import Fate, Note, Rejected
 from adapter.translate.signatures.history import Carried
 from adapter.wire.openai.chat_request import ChatCompletionRequest
-from adapter.wire.openai.responses import ResponsesRequest
+from adapter.wire.openai.responses_request import ResponsesRequest
 
 CallKind = Literal["function", "custom", "local_shell", "shell", "apply_patch", "tool_search"]
 

@@ -7,7 +7,8 @@ import msgspec
 from adapter.translate.core.errors import AnswerError
 from adapter.translate.responses.fields import input_items
 from adapter.translate.signatures import carriers as responses_carrier
-from adapter.wire.openai.responses import InputItem, MessageItem, OutputText, Response, ResponsesRequest
+from adapter.wire.openai.responses_answer import MessageItem, OutputText, Response
+from adapter.wire.openai.responses_request import InputItem, ResponsesRequest
 from adapter.wire.openai.stored import CompactedResponse
 
 WANTED = (

@@ -36,7 +36,7 @@ from adapter.wire.openai.chat_request import (
     ResponseFormat,
     StreamOptions,
 )
-from adapter.wire.openai.responses import (
+from adapter.wire.openai.responses_request import (
     InputItem,
     ReasoningOptions,
     ResponsesRequest,

@@ -30,7 +30,7 @@ from adapter.wire.openai.chat_request import (
     Message,
     ToolCall,
 )
-from adapter.wire.openai.responses import InputItem, ResponsesRequest
+from adapter.wire.openai.responses_request import InputItem, ResponsesRequest
 from adapter.wire.signatures import Signature
 
 _NOT_REPLAYED = "thoughts are not sent back: the signatures stand for them"

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from adapter.wire.openai import response_events as events
 from adapter.wire.openai.chat_answer import TokenLogprob
 from adapter.wire.openai.response_events import Event
-from adapter.wire.openai.responses import (
+from adapter.wire.openai.responses_answer import (
     CodeInterpreterCallItem,
     MessageItem,
     OutputItem,

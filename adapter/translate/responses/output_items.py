@@ -16,7 +16,7 @@ from adapter.translate.responses.tool_calls import item_of_call
 from adapter.wire.openai import response_events as events
 from adapter.wire.openai.chat_answer import TokenLogprob
 from adapter.wire.openai.response_events import Event, ItemEvent
-from adapter.wire.openai.responses import (
+from adapter.wire.openai.responses_answer import (
     ApplyPatchCallItem,
     CodeInterpreterCallItem,
     CustomToolCallItem,

@@ -15,7 +15,7 @@ from adapter.translate.core.notes import Fate, Note, Rejected
 from adapter.translate.responses.fields import to_chat
 from adapter.translate.responses.input_items import type_of
 from adapter.wire.base import encode
-from adapter.wire.openai.responses import InputItem, ResponsesRequest
+from adapter.wire.openai.responses_request import InputItem, ResponsesRequest
 
 _ANY_MODEL = ModelCapabilities(pattern="*", source="", date="")
 

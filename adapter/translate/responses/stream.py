@@ -28,9 +28,8 @@ from adapter.wire.openai import response_events as events
 from adapter.wire.openai.chat_answer import ChatCompletionChunk, CompletionUsage, Delta, DeltaToolCall, TokenLogprob
 from adapter.wire.openai.errors import Error, ErrorBody
 from adapter.wire.openai.response_events import Event
-from adapter.wire.openai.responses import (
+from adapter.wire.openai.responses_answer import (
     CodeInterpreterCallItem,
-    ConversationReference,
     ImageGenerationCallItem,
     IncompleteDetails,
     InputTokensDetails,
@@ -40,10 +39,9 @@ from adapter.wire.openai.responses import (
     Response,
     ResponseError,
     ResponseUsage,
-    TextFormat,
-    TextOptions,
     UrlCitationAnnotation,
 )
+from adapter.wire.openai.responses_request import ConversationReference, TextFormat, TextOptions
 from adapter.wire.signatures import Issued
 
 _EMPTY_LIST = msgspec.Raw(b"[]")

@@ -13,14 +13,14 @@ from adapter.translate.core.rules import decode_field
 from adapter.translate.responses.chat_view import CallKind, CallName
 from adapter.wire.base import encode, present
 from adapter.wire.openai.chat_request import ContentPart, FunctionDefinition
-from adapter.wire.openai.responses import (
+from adapter.wire.openai.responses_answer import (
     ApplyPatchCallItem,
-    InputItem,
     LocalShellCallItem,
     OutputItem,
     ShellCallItem,
     ToolSearchCallItem,
 )
+from adapter.wire.openai.responses_request import InputItem
 
 
 class Special(NamedTuple):

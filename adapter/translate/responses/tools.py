@@ -23,7 +23,7 @@ from adapter.wire.openai.chat_request import (
     Tool,
     ToolChoice,
 )
-from adapter.wire.openai.responses import ChosenTool, ResponsesTool, ResponsesToolChoice
+from adapter.wire.openai.responses_request import ChosenTool, ResponsesTool, ResponsesToolChoice
 
 SEARCHES = ("web_search", "web_search_2025_08_26", "web_search_preview", "web_search_preview_2025_03_11")
 

@@ -5,7 +5,13 @@ from typing import Any
 from adapter.wire.base import Wire
 from adapter.wire.openai.chat_answer import TokenLogprob
 from adapter.wire.openai.errors import Error
-from adapter.wire.openai.responses import OutputItem, OutputRefusal, OutputText, Response, SummaryText
+from adapter.wire.openai.responses_answer import (
+    OutputItem,
+    OutputRefusal,
+    OutputText,
+    Response,
+    SummaryText,
+)
 
 
 class Event(Wire, tag_field="type"):

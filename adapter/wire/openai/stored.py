@@ -5,7 +5,8 @@ from typing import Any
 import msgspec
 
 from adapter.wire.base import ABSENT, Wire
-from adapter.wire.openai.responses import InputItem, ResponseUsage
+from adapter.wire.openai.responses_answer import ResponseUsage
+from adapter.wire.openai.responses_request import InputItem
 
 Item = dict[str, Any]
 """An item as it was sent or answered."""

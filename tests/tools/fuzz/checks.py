@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from adapter.server.routes import ENDPOINTS
 from adapter.wire.gemini.generate import GenerateContentResponse
 from adapter.wire.openai.chat_request import ChatCompletionRequest
-from adapter.wire.openai.responses import ResponsesRequest
+from adapter.wire.openai.responses_request import ResponsesRequest
 from tests.support.in_process import InProcess, Puppet, before_emulator, before_puppet
 from tests.tools.fuzz import changing, driving, mutations, operations, seeds
 from tests.tools.fuzz.documents import Document, Documents

@@ -9,7 +9,7 @@ import pytest
 from adapter.translate.chat import to_gemini
 from adapter.translate.core.codes import Severity
 from adapter.translate.responses.fields import to_chat
-from adapter.wire.openai.responses import ResponsesRequest
+from adapter.wire.openai.responses_request import ResponsesRequest
 from tests.support.answering import context
 
 SPEAKERS = {

@@ -12,7 +12,7 @@ from adapter.translate.core.notes import Rejected
 from adapter.translate.responses import fields as responses
 from adapter.translate.responses.tool_calls import SPECIAL
 from adapter.wire.base import decode, encode
-from adapter.wire.openai.responses import ResponsesRequest
+from adapter.wire.openai.responses_request import ResponsesRequest
 from tests.support.oracles import check_gemini_request
 from tests.support.responding import Object, context_of
 

@@ -11,7 +11,7 @@ from adapter.translate.responses import fields as responses
 from adapter.translate.signatures.carriers import seal, seal_summary, summary, unseal
 from adapter.wire.base import decode, encode
 from adapter.wire.gemini.generate import GenerateContentResponse
-from adapter.wire.openai.responses import ResponsesRequest
+from adapter.wire.openai.responses_request import ResponsesRequest
 from adapter.wire.signatures import Issued, Signature
 from tests.support.responding import STAMP, Object, asked, context_of, gemini, said, viewed, whole
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from adapter.translate.core.notes import Fate, Rejected
 from adapter.translate.responses.stored_items import check_items, with_free_ids, without_repeats
 from adapter.wire.base import decode
-from adapter.wire.openai.responses import InputItem
+from adapter.wire.openai.responses_request import InputItem
 
 IMAGE = {"type": "input_image", "image_url": "u"}
 OWN = f"msg_{'a' * 48}"
