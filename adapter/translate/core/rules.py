@@ -16,7 +16,7 @@ from msgspec.structs import astuple, replace
 from adapter.translate.core.context import Context
 from adapter.translate.core.notes import ARRIVED, Fate, Note, Outcome, Rejected
 from adapter.wire.base import ABSENT, decode, present
-from adapter.wire.gemini.generate import GenerateContentRequest
+from adapter.wire.gemini.generate import GenerateContentRequest, GenerationConfig
 from adapter.wire.openai.chat_request import ChatCompletionRequest
 
 _GROUP = 8
@@ -80,6 +80,11 @@ class Rules(dict[str, Rule]):
     def fields(self) -> Fields:
         """The fields that have a rule."""
         return Fields(ChatCompletionRequest, tuple(self))
+
+
+def config(**fields: Any) -> GenerateContentRequest:
+    """Make a fragment that sets fields of Gemini's `generationConfig`."""
+    return GenerateContentRequest(generation_config=GenerationConfig(**fields))
 
 
 class Contribution(msgspec.Struct, frozen=True, gc=False):
