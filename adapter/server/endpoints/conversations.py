@@ -4,7 +4,7 @@ import msgspec
 
 from adapter.server.endpoints.stored_responses import PAGE_BYTES, Page, item_list
 from adapter.server.pipeline.call import Call
-from adapter.server.state.stored_objects import id_of
+from adapter.server.state.records import id_of
 from adapter.translate.core.notes import Rejected
 from adapter.translate.responses.fields import check_tags
 from adapter.translate.responses.stored_items import check_items

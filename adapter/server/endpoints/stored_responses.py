@@ -10,7 +10,7 @@ from adapter.server.http.asgi import while_connected
 from adapter.server.pipeline.call import Call
 from adapter.server.pipeline.errors import Malformed
 from adapter.server.pipeline.event_stream import EventStream
-from adapter.server.state.stored_objects import answer_of, id_of
+from adapter.server.state.records import answer_of, id_of
 from adapter.store.documents.base import limit_bytes
 from adapter.translate.core.notes import Rejected
 from adapter.wire.openai.stored import Deleted, ItemList

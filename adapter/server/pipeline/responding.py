@@ -14,7 +14,8 @@ from adapter.server.observe.exchange_log import Exchange
 from adapter.server.pipeline import ledger_headers as notes
 from adapter.server.pipeline.fallback import Plans
 from adapter.server.pipeline.service import Service
-from adapter.server.state.stored_objects import Past, Places, Recall, State
+from adapter.server.state.past import Past, Places
+from adapter.server.state.stored_objects import Recall, State
 from adapter.translate.answer import continuation
 from adapter.translate.core.context import Media, Stamp
 from adapter.translate.core.notes import Fate, Note, Rejected

@@ -1,14 +1,12 @@
 """What a client may refer to later: its stored responses and conversations, as typed values over a store of bytes."""
 
 import asyncio
-import logging
-import re
 import secrets
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import nullcontext
 from hashlib import blake2b
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 from weakref import WeakValueDictionary
 
 import msgspec
@@ -17,93 +15,39 @@ from adapter.server.http.byte_budget import ByteBudget
 from adapter.server.limits.admission import HeldBytes
 from adapter.server.limits.work import Work
 from adapter.server.state.not_stored import NotStored, item_not_stored
-from adapter.store import UNREADABLE, Document, DocumentStore
+from adapter.server.state.past import Past, conversation_of, note_on_new_id
+from adapter.server.state.records import (
+    ANSWERED_ID,
+    CONVERSATION_ID,
+    RESPONSE_ID,
+    SEVERAL,
+    answer_of,
+    conversation_document,
+    encode_items,
+    entry_document,
+    id_of,
+    items_of,
+    key_of_entries,
+    key_of_item,
+    owner_in_entry,
+    owner_in_id,
+    read_entry,
+    read_response,
+    read_stored_items,
+)
+from adapter.store import Document, DocumentStore
 from adapter.store.documents.base import Layered, Readable
-from adapter.translate.core.notes import Fate, Note, Rejected
+from adapter.translate.core.notes import Rejected
 from adapter.translate.responses.fields import input_items
 from adapter.translate.responses.input_items import type_of
 from adapter.translate.responses.stored_items import with_free_ids, without_repeats
-from adapter.wire.base import decode, encode, present
+from adapter.wire.base import encode, present
 from adapter.wire.limits import LimitExceeded, Limits
 from adapter.wire.openai.responses_answer import Response
 from adapter.wire.openai.responses_request import InputItem, ResponsesRequest
-from adapter.wire.openai.stored import Conversation, Item, ItemHead, StoredAnswer, StoredResponse
-from adapter.wire.reader import read_items
-
-T = TypeVar("T")
-
-log = logging.getLogger("adapter")
+from adapter.wire.openai.stored import Conversation, StoredResponse
 
 UNFINISHED = ("queued", "in_progress")
-
-_OWN = re.compile(r"input\[(\d+)\]")
-_RESPONSE_ID = re.compile(r"resp_[0-9a-f]{48}")
-_CONVERSATION_ID = re.compile(r"conv_[0-9a-f]{48}")
-_ANSWERED_ID = re.compile(r"[a-z]+_[0-9a-f]{48}")
-_INPUT_ID = re.compile(r"[a-z]+_([0-9a-f]{48})(v?)[0-9a-f]{4,}")
-
-_SEVERAL = "several"
-"""In place of a digest, in the entry of an id that several items have."""
-
-
-class Places(NamedTuple):
-    """The way from the whole request's paths to the client's, see `Past`. It holds nothing of the history itself."""
-
-    before: int
-    source: str
-    indexes: Sequence[int]
-
-    def path(self, path: str) -> str:
-        """The client's path: an earlier item is told by the field that it came from, its own by its own index."""
-        found = _OWN.match(path)
-        if found is None or not self.before:
-            return path
-        index = int(found.group(1)) - self.before
-        if index < 0:
-            return self.source
-        return f"input[{self.indexes[index] if self.indexes else index}]{path[found.end() :]}"
-
-
-class Past(NamedTuple):
-    """A request with all that was said before it.
-
-    `request` has the earlier items in front of its own, `before` in number; they came from `source`, a field of the
-    request. `given` are its own items as they are stored, with their `indexes` in the client's input: what the earlier
-    items have already is not among them. `history` are ids of the responses before. `held` are the bytes that
-    the earlier items take. `found` are notes on what is stored otherwise than it was sent.
-    """
-
-    request: ResponsesRequest
-    before: int
-    source: str
-    given: list[InputItem]
-    history: list[str]
-    held: HeldBytes
-    indexes: Sequence[int] = ()
-    found: Sequence[Note] = ()
-
-    def own(self, response_id: str) -> list[msgspec.Raw]:
-        """The request's own items, as they are stored: those without an id get one that names the response."""
-        owner = response_id.partition("_")[2]
-        return _encode_items(input_items(msgspec.structs.replace(self.request, input=self.given), owner))
-
-    def path(self, path: str) -> str:
-        """The client's path for one of the whole request."""
-        return Places(self.before, self.source, self.indexes).path(path)
-
-    def notes(self, notes: Sequence[Note]) -> list[Note]:
-        """A ledger under the client's paths. That earlier thoughts stay behind is no loss of this request's."""
-        if not self.before:
-            return [*self.found, *notes]
-        moved = [note.at(self.path(note.path)) for note in notes]
-        return [
-            *self.found,
-            *(note for note in moved if note.path != self.source or note.code != "thoughts-not-replayed"),
-        ]
-
-    def rejected(self, error: Rejected) -> Rejected:
-        """A rejection under the client's path."""
-        return Rejected(self.path(error.note.path), error.note.code, error.note.reason, self.notes(error.notes))
 
 
 class Histories(NamedTuple):
@@ -148,13 +92,13 @@ class Recall:
             raise LimitExceeded.of("items", most, "items", "request", source or "input")
         if not items and not isinstance(request.input, list):
             return Past(request, 0, source, given, history, held)
-        typed = await self._histories.work(held.size).run(_read_items, items)
+        typed = await self._histories.work(held.size).run(read_stored_items, items)
         indexes, found = without_repeats(typed, given)
         new = [given[index] for index in indexes]
         request = msgspec.structs.replace(request, input=[*typed, *new])
         if source == "conversation":
             new, taken = with_free_ids(new, (item.id for item in typed))
-            found += [_other_id(f"input[{indexes[place]}].id") for place in taken]
+            found += [note_on_new_id(f"input[{indexes[place]}].id") for place in taken]
         return Past(request, len(items), source, new, history, held, indexes, found)
 
     def _hold(self, size: int, held: HeldBytes, source: str) -> None:
@@ -180,13 +124,13 @@ class Recall:
         if answer_of(records[previous]).status in UNFINISHED:
             text = f"Previous response with id '{previous}' is not finished."
             raise NotStored(text, status=400, param="previous_response_id")
-        return ids, [item for id_ in ids for item in _all_items(records[id_])]
+        return ids, [item for id_ in ids for item in items_of(records[id_])]
 
     async def _records(self, ids: Sequence[str], client: str) -> dict[str, StoredResponse]:
-        known = [id_ for id_ in ids if _RESPONSE_ID.fullmatch(id_)]
+        known = [id_ for id_ in ids if RESPONSE_ID.fullmatch(id_)]
         bodies = await self._documents.get(known, client) if known else {}
         work = self._histories.work(sum(map(len, bodies.values())))
-        records = {id_: await work.run(_record, id_, body) for id_, body in bodies.items()}
+        records = {id_: await work.run(read_response, id_, body) for id_, body in bodies.items()}
         return {id_: record for id_, record in records.items() if record is not None}
 
     async def _own(self, request: ResponsesRequest, client: str, held: HeldBytes) -> list[InputItem]:
@@ -213,17 +157,17 @@ class Recall:
 
     async def _items(self, ids: Collection[str], client: str, held: HeldBytes) -> Mapping[str, InputItem]:
         """Stored items: their ids tell what they belong to, or there is an entry for each that does."""
-        owners = {id_: owner for id_ in ids if (owner := _owner_in(id_)) is not None}
-        others = {_place(id_): id_ for id_ in ids if id_ not in owners}
+        owners = {id_: owner for id_ in ids if (owner := owner_in_id(id_)) is not None}
+        others = {key_of_item(id_): id_ for id_ in ids if id_ not in owners}
         entries = await self._documents.get(others, client) if others else {}
-        owners |= {others[key]: _owner_of(others[key], entry) for key, entry in entries.items()}
-        responses = sorted({owner for owner in owners.values() if _RESPONSE_ID.fullmatch(owner)})
-        keys = sorted(f"{owner}/{id_}" for id_, owner in owners.items() if _CONVERSATION_ID.fullmatch(owner))
+        owners |= {others[key]: owner_in_entry(others[key], entry) for key, entry in entries.items()}
+        responses = sorted({owner for owner in owners.values() if RESPONSE_ID.fullmatch(owner)})
+        keys = sorted(f"{owner}/{id_}" for id_, owner in owners.items() if CONVERSATION_ID.fullmatch(owner))
         self._hold(await self._documents.size([*responses, *keys], client), held, "input")
         records = await self._records(responses, client)
-        items = [item for record in records.values() for item in _all_items(record) if id_of(item) in ids]
+        items = [item for record in records.values() for item in items_of(record) if id_of(item) in ids]
         items += map(msgspec.Raw, (await self._documents.get(keys, client)).values())
-        return {str(item.id): item for item in _read_items(items)}
+        return {str(item.id): item for item in read_stored_items(items)}
 
     async def find(self, response_id: str, client: str) -> StoredResponse | None:
         """A stored response, if there is one."""
@@ -240,14 +184,14 @@ class Recall:
         """All that a response answered: the items of the responses before it, and its own. Raises `NotStored`."""
         self._hold(await self._documents.size(record.history, client), HeldBytes(self._histories.budget), "response_id")
         records = await self._records(record.history, client)
-        earlier = [item for id_ in record.history if id_ in records for item in _all_items(records[id_])]
+        earlier = [item for id_ in record.history if id_ in records for item in items_of(records[id_])]
         return [*earlier, *record.input]
 
     async def conversation(self, conversation_id: str, client: str, param: str | None = None) -> Conversation:
         """A conversation. Raises `NotStored`."""
-        known = [conversation_id] if _CONVERSATION_ID.fullmatch(conversation_id) else []
+        known = [conversation_id] if CONVERSATION_ID.fullmatch(conversation_id) else []
         body = (await self._documents.get(known, client)).get(conversation_id)
-        found = None if body is None else _readable(conversation_id, body, Conversation)
+        found = None if body is None else read_entry(conversation_id, body, Conversation)
         if found is None:
             raise NotStored(f"Conversation with id '{conversation_id}' not found.", param=param)
         return found
@@ -318,19 +262,19 @@ class State(Recall):
 
         Such an id may be that of several items: then its entry says so, and a reference to it is an error.
         """
-        own = {id_: item for id_, item in items if _owner_in(id_) is None and not _ANSWERED_ID.fullmatch(id_)}
+        own = {id_: item for id_, item in items if owner_in_id(id_) is None and not ANSWERED_ID.fullmatch(id_)}
         if not own:
             return []
-        before = await self.documents.get(list(map(_place, own)), client)
+        before = await self.documents.get(list(map(key_of_item, own)), client)
         entries: list[Document] = []
         for id_, item in own.items():
-            entry = before.get(_place(id_))
+            entry = before.get(key_of_item(id_))
             digest = blake2b(item, digest_size=16).hexdigest()
             if entry is None:
-                entries.append(_entry(id_, owner, digest))
+                entries.append(entry_document(id_, owner, digest))
             elif digest.encode() not in entry.split():
                 first = entry.split()[0].decode()
-                entries.append(_entry(id_, first, _SEVERAL))
+                entries.append(entry_document(id_, first, SEVERAL))
         return entries
 
     async def delete(self, response_id: str, client: str) -> None:
@@ -358,7 +302,7 @@ class State(Recall):
         """Delete a conversation with its items. Raises `NotStored`."""
         await self.conversation(conversation_id, client)
         await self.documents.delete(conversation_id, client)
-        await self.documents.delete(_entries_of(conversation_id), client)
+        await self.documents.delete(key_of_entries(conversation_id), client)
 
     async def add_items(self, conversation_id: str, items: Sequence[InputItem], client: str) -> list[msgspec.Raw]:
         """Put items at the end of a conversation. Raises `NotStored`."""
@@ -377,11 +321,11 @@ class State(Recall):
         held = HeldBytes(self._histories.budget)
         free, _taken = with_free_ids(await self.resolve_references(items, client, held), taken)
         owner = f"{conversation_id.partition('_')[2]}v{secrets.token_hex(4)}"
-        stored = _encode_items(input_items(ResponsesRequest(model="", input=free), owner))
-        documents = [_conversation_item(conversation_id, item) for item in stored]
+        stored = encode_items(input_items(ResponsesRequest(model="", input=free), owner))
+        documents = [conversation_document(conversation_id, item) for item in stored]
         own = [(item.id, encode(item)) for item in free if item.id]
         if entries := await self._entries(own, conversation_id, client):
-            documents += [Document(_entries_of(conversation_id), b"1"), *entries]
+            documents += [Document(key_of_entries(conversation_id), b"1"), *entries]
         return documents, stored
 
     async def delete_item(self, conversation_id: str, item_id: str, client: str) -> None:
@@ -394,104 +338,14 @@ class State(Recall):
             raise NotStored("The store cannot keep this.", status=503, code="not_stored")
 
 
-def conversation_of(request: ResponsesRequest) -> str | None:
-    """The id of the conversation that a response belongs to."""
-    given = request.conversation
-    return given if given is None or isinstance(given, str) else given.id
-
-
-def answer_of(record: StoredResponse) -> StoredAnswer:
-    """What the server reads of a stored response."""
-    return msgspec.json.decode(record.response, type=StoredAnswer)
-
-
 def _documents_of(response: Response, past: Past) -> list[Document]:
     """What is stored of a response."""
     own = past.own(response.id)
     record = StoredResponse(response=msgspec.Raw(encode(response)), input=own, history=past.history)
     documents = [Document(response.id, encode(record))]
-    documents += [Document(_place(item.id), response.id.encode(), response.id) for item in response.output]
+    documents += [Document(key_of_item(item.id), response.id.encode(), response.id) for item in response.output]
     conversation = conversation_of(past.request)
     if conversation is not None and past.request.store is not False and response.status in ("completed", "incomplete"):
         said = [*record.input, *answer_of(record).output]
-        documents += [_conversation_item(conversation, item) for item in said]
+        documents += [conversation_document(conversation, item) for item in said]
     return documents
-
-
-def _record(response_id: str, body: bytes) -> StoredResponse | None:
-    """A stored response; None for a damaged one, which counts as missing."""
-    record = _readable(response_id, body, StoredResponse)
-    return record if record is not None and _readable(response_id, record.response, StoredAnswer) is not None else None
-
-
-def _readable(key: str, body: bytes | msgspec.Raw, type_: type[T]) -> T | None:
-    """An entry of the store; None, with a word in the log, for one that was damaged: it must not stop what needs it."""
-    try:
-        found: T = decode(bytes(body), type_)[0]
-    except UNREADABLE as error:
-        log.warning("the stored entry %s cannot be read, and counts as missing: %s", key, error)
-        return None
-    return found
-
-
-def id_of(item: msgspec.Raw) -> str:
-    """The id of an item."""
-    return msgspec.json.decode(item, type=ItemHead).id
-
-
-def _all_items(record: StoredResponse) -> list[msgspec.Raw]:
-    return [*record.input, *answer_of(record).output]
-
-
-def _read_items(items: Sequence[msgspec.Raw]) -> list[InputItem]:
-    """Stored items; damaged ones, which have no id, among others, are left out."""
-    try:
-        read = read_items(items, InputItem, "input")[0]
-    except UNREADABLE:
-        readable = [item for item in items if _readable("of an item", item, InputItem) is not None]
-        read = read_items(readable, InputItem, "input")[0]
-    return [item for item in read if item.id]
-
-
-def _encode_items(items: Sequence[Item]) -> list[msgspec.Raw]:
-    return [msgspec.Raw(encode(item)) for item in items]
-
-
-def _conversation_item(conversation_id: str, item: msgspec.Raw) -> Document:
-    return Document(f"{conversation_id}/{id_of(item)}", bytes(item), conversation_id)
-
-
-def _other_id(path: str) -> Note:
-    reason = "the conversation has an item with this id: the new one is stored under another id"
-    return Note(path, Fate.APPROXIMATED, "item-id-taken", reason)
-
-
-def _place(item_id: str) -> str:
-    """The key of the entry that says to which response or conversation an item belongs."""
-    return f"item:{item_id}"
-
-
-def _entry(item_id: str, owner: str, digest: str) -> Document:
-    """The entry of an item, which lives as long as what the item belongs to."""
-    parent = _entries_of(owner) if _CONVERSATION_ID.fullmatch(owner) else owner
-    return Document(_place(item_id), f"{owner} {digest}".encode(), parent)
-
-
-def _entries_of(conversation_id: str) -> str:
-    """The key of the document that a conversation's entries belong to: its own children are its items alone."""
-    return f"entries:{conversation_id}"
-
-
-def _owner_of(item_id: str, entry: bytes) -> str:
-    """What an item belongs to, by its entry. Raises `NotStored` where several items have its id."""
-    owner, *digest = entry.decode().split()
-    if digest == [_SEVERAL]:
-        text = f"Several stored items have the id '{item_id}': send the item itself."
-        raise NotStored(text, status=400, param="input", code="ambiguous_item")
-    return owner
-
-
-def _owner_in(item_id: str) -> str | None:
-    """What an item belongs to, where its id tells: ids that were made for inputs name their owner."""
-    found = _INPUT_ID.fullmatch(item_id)
-    return found and f"{'conv' if found[2] == 'v' else 'resp'}_{found[1]}"
