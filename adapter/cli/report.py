@@ -32,7 +32,7 @@ from adapter.report.run import InterruptedRun, ReportRun
 from adapter.report.schemas import linted
 from adapter.report.tally import TrafficTally
 from adapter.report.thresholds import Threshold, losses_over, new_losses
-from adapter.report.verdicts import Judge, Route, Target
+from adapter.report.verdicts import Judge, RequestPath, Target
 from adapter.server.http.router import Router
 from adapter.server.pipeline.endpoint import Endpoint, router_of
 from adapter.server.pipeline.openai_tokens import detokenizer
@@ -264,7 +264,7 @@ def make_judge(question: Question) -> Judge:
         [mapped, *compared],
         options(question.settings),
         predicted_errors,
-        partial(find_route, router_of(ENDPOINTS, question.settings)),
+        partial(look_up_path, router_of(ENDPOINTS, question.settings)),
         detokenizer(),
         why_ended=partial(why_ended, table),
         shown=question.shown,
@@ -296,13 +296,13 @@ def why_ended(table: Catalogue, served: ServedModel) -> str:
     return f"{served.model} ended on {served.row.until[table.platform]}, and nothing answers in its place."
 
 
-def find_route(router: Router[Endpoint], path: str) -> Route:
+def look_up_path(router: Router[Endpoint], path: str) -> RequestPath:
     """What the server does with a POST to a path."""
     match = router.match(path, "POST")
     if match is None:
-        return Route(path, f"{path} is no endpoint of the adapter's.")
+        return RequestPath(path, f"{path} is no endpoint of the adapter's.")
     endpoint = next(iter(match.methods.values()))
-    return Route(endpoint.template, endpoint.why_not_served)
+    return RequestPath(endpoint.template, endpoint.why_not_served)
 
 
 def accepts_schema(dialect: str, schema: bytes) -> bool:

@@ -10,7 +10,7 @@ from adapter.emulator.core.signatures import SignatureReport
 from adapter.emulator.core.tokens import content_tokens, details, prompt_tokens
 from adapter.emulator.generation import decisions
 from adapter.emulator.generation.embeddings import vector
-from adapter.emulator.generation.reply import Reply, respond
+from adapter.emulator.generation.reply import EmulatedReply, respond
 from adapter.emulator.parsing.parser import parse
 from adapter.emulator.settings import EmulatorSettings
 from adapter.emulator.validation import check_request
@@ -39,7 +39,7 @@ SHORTENING = 0.4
 class Generated(NamedTuple):
     """An answer, and what was found about the signatures on the way."""
 
-    reply: Reply
+    reply: EmulatedReply
     signatures: SignatureReport
 
 

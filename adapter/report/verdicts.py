@@ -26,14 +26,14 @@ Validate = Callable[[str, str, msgspec.Struct], Sequence[str]]
 """The errors that Gemini would answer a call of a model's method with this body with."""
 
 
-class Route(NamedTuple):
-    """What becomes of requests to a path: the endpoint's path without ids, and why it is not served ("": it is)."""
+class RequestPath(NamedTuple):
+    """A path of a recorded request: the endpoint's path without ids, and why it is not served ("": it is served)."""
 
     path: str
     why_not_served: str
 
 
-FindRoute = Callable[[str], Route]
+LookUpPath = Callable[[str], RequestPath]
 
 WhyEnded = Callable[[ServedModel], str]
 """Why a model no longer answers; "" where it does."""
@@ -101,7 +101,7 @@ class Judgement(NamedTuple):
 class Judge:
     """Judges requests against targets. One per process; it remembers nothing of a request.
 
-    `find_route` tells of paths that are not translated. `detokenize` reads prompts that are token numbers. `shown` is
+    `look_up_path` tells of paths that are not translated. `detokenize` reads prompts that are token numbers. `shown` is
     the target whose lossy schemas are kept, the first one without it.
     """
 
@@ -110,7 +110,7 @@ class Judge:
         targets: Sequence[Target],
         options: Options,
         validate: Validate,
-        find_route: FindRoute,
+        look_up_path: LookUpPath,
         detokenize: Detokenize | None = None,
         *,
         why_ended: WhyEnded | None = None,
@@ -121,7 +121,7 @@ class Judge:
         self._shown = shown or targets[0].name
         self._options = options
         self._validate = validate
-        self._find_route = find_route
+        self._look_up_path = look_up_path
         self._endpoints = endpoints(detokenize)
 
     def judge(self, recorded: RecordedRequest) -> Judgement:
@@ -165,12 +165,12 @@ class Judge:
         )
 
     def _not_translated(self, path: str) -> Judgement:
-        route = self._find_route(path)
-        if not route.why_not_served:
-            return Judgement([], other=route.path)
-        losses, why = (Loss(NOT_SERVED, Severity.BREAKS, route.path),), route.why_not_served
+        found = self._look_up_path(path)
+        if not found.why_not_served:
+            return Judgement([], other=found.path)
+        losses, why = (Loss(NOT_SERVED, Severity.BREAKS, found.path),), found.why_not_served
         verdicts = [Verdict(target=one.name, model="", losses=losses, errors=(why,)) for one in self._targets]
-        return Judgement(verdicts, other=route.path)
+        return Judgement(verdicts, other=found.path)
 
 
 def _refuse(target: Target, served: ServedModel, error: Rejected) -> Verdict:

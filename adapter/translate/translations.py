@@ -77,8 +77,8 @@ def _in_the_only_call(entry: LedgerEntry) -> LedgerEntry:
 Translate = Callable[[msgspec.Struct, Unknown, ServedModel, Options], Translation]
 
 
-class Endpoint(NamedTuple):
-    """How requests to one of OpenAI's endpoints are translated. `default_model` is for those that name none."""
+class TranslatedEndpoint(NamedTuple):
+    """How requests to one of OpenAI's endpoints are translated. `default_model` serves requests that name no model."""
 
     request: type[msgspec.Struct]
     translate: Translate
@@ -199,20 +199,23 @@ def _hear(request: msgspec.Struct, unknown: Unknown, served: ServedModel, option
     return Translation(served, "generateContent", [made.body], made.notes, anchors, 1)
 
 
-def endpoints(detokenize: Detokenize | None) -> Mapping[str, Endpoint]:
+def endpoints(detokenize: Detokenize | None) -> Mapping[str, TranslatedEndpoint]:
     """The endpoints whose requests are translated, by path. `detokenize` reads prompts that are token numbers."""
     return {
-        "/v1/completions": Endpoint(CompletionRequest, partial(_complete, detokenize)),
-        "/v1/decisions": Endpoint(DecisionRequest, _decide),
-        "/v1/moderations": Endpoint(ModerationRequest, _moderate, moderations.DEFAULT_MODEL),
-        "/v1/embeddings": Endpoint(EmbeddingRequest, partial(_embed, detokenize)),
-        "/v1/images/generations": Endpoint(ImageRequest, _draw, images.DEFAULT_MODEL),
-        "/v1/images/edits": Endpoint(ImageEditRequest, _draw, images.DEFAULT_MODEL),
-        "/v1/images/variations": Endpoint(ImageVariationRequest, _draw, images.DEFAULT_MODEL),
-        "/v1/audio/speech": Endpoint(SpeechRequest, _speak),
-        "/v1/audio/transcriptions": Endpoint(TranscriptionRequest, _hear),
-        "/v1/audio/translations": Endpoint(TranslationRequest, _hear),
-    } | {path: Endpoint(planner.request, partial(_generate, planner.plan)) for path, planner in PLANNERS.items()}
+        "/v1/completions": TranslatedEndpoint(CompletionRequest, partial(_complete, detokenize)),
+        "/v1/decisions": TranslatedEndpoint(DecisionRequest, _decide),
+        "/v1/moderations": TranslatedEndpoint(ModerationRequest, _moderate, moderations.DEFAULT_MODEL),
+        "/v1/embeddings": TranslatedEndpoint(EmbeddingRequest, partial(_embed, detokenize)),
+        "/v1/images/generations": TranslatedEndpoint(ImageRequest, _draw, images.DEFAULT_MODEL),
+        "/v1/images/edits": TranslatedEndpoint(ImageEditRequest, _draw, images.DEFAULT_MODEL),
+        "/v1/images/variations": TranslatedEndpoint(ImageVariationRequest, _draw, images.DEFAULT_MODEL),
+        "/v1/audio/speech": TranslatedEndpoint(SpeechRequest, _speak),
+        "/v1/audio/transcriptions": TranslatedEndpoint(TranscriptionRequest, _hear),
+        "/v1/audio/translations": TranslatedEndpoint(TranslationRequest, _hear),
+    } | {
+        path: TranslatedEndpoint(planner.request, partial(_generate, planner.plan))
+        for path, planner in PLANNERS.items()
+    }
 
 
 PATHS = sorted(endpoints(None), key=len, reverse=True)

@@ -15,7 +15,7 @@ from adapter.report.run import InterruptedRun, ReportRun, SavedRun
 from adapter.report.tally import read_counter
 from adapter.report.verdicts import Judge, Target
 from adapter.settings import Settings, catalogue, find_served_model, options
-from tests.report.questions import DAY, find_route, make_judge
+from tests.report.questions import DAY, look_up_path, make_judge
 
 
 def write(path: Path, count: int) -> Path:
@@ -108,7 +108,7 @@ def test_every_target_judges_every_request(tmp_path):
         Target("b", lambda model, path: served),
     ]
     judge = Judge(
-        targets, options(Settings()), lambda model, *_: ["never"] if model == served.model else [], find_route
+        targets, options(Settings()), lambda model, *_: ["never"] if model == served.model else [], look_up_path
     )
     result = ReportRun([write(tmp_path / "a.jsonl", 3)], partial(lambda: judge), processes=1).execute()
     assert {name: dict(one.requests) for name, one in result.tally.targets.items()} == {

@@ -52,7 +52,7 @@ class Candidate:
 
 
 @dataclass(frozen=True)
-class Reply:
+class EmulatedReply:
     """Everything that a response, or the chunks of a stream, say."""
 
     candidates: list[Candidate]
@@ -66,7 +66,7 @@ class Reply:
         return self.model.signatures == "required"
 
 
-def respond(request: Request, model: Model, settings: EmulatorSettings) -> Reply:
+def respond(request: Request, model: Model, settings: EmulatorSettings) -> EmulatedReply:
     """The answer to a request that passed the checks; a pure function but for the clock in the id."""
     seed = hashlib.sha256(orjson.dumps(request, default=bytes.hex)).digest()
     thoughts = thought_tokens(request, model)
@@ -74,7 +74,7 @@ def respond(request: Request, model: Model, settings: EmulatorSettings) -> Reply
     candidates = [candidate(request, model, settings, seed, number) for number in range(count)]
     limited = [limit(found, request, model, thoughts) for found in candidates]
     kept = limited[0][1]
-    return Reply(
+    return EmulatedReply(
         candidates=[found for found, _ in limited],
         usage=Usage(request, model, kept),
         model=model,

@@ -10,14 +10,14 @@ import orjson
 
 from adapter.emulator.core.conversation import Part
 from adapter.emulator.generation.media import SAMPLE_RATE, SPEECH_TYPE
-from adapter.emulator.generation.reply import Candidate, Reply
+from adapter.emulator.generation.reply import Candidate, EmulatedReply
 from adapter.emulator.generation.usage import Tally
 
 PIECE = re.compile(r"\S*\s*\S*\s*\S*\s*", re.DOTALL)
 """A stream sends three words at a time."""
 
 
-def whole(reply: Reply) -> dict[str, Any]:
+def whole(reply: EmulatedReply) -> dict[str, Any]:
     """The response of `generateContent`."""
     candidates = [
         {"content": content(found.parts)}
@@ -30,7 +30,7 @@ def whole(reply: Reply) -> dict[str, Any]:
     return envelope(reply, candidates, Tally(reply.model, said))
 
 
-def envelope(reply: Reply, candidates: list[dict[str, Any]], said: Tally) -> dict[str, Any]:
+def envelope(reply: EmulatedReply, candidates: list[dict[str, Any]], said: Tally) -> dict[str, Any]:
     """Candidates, what they cost so far, and who answered."""
     return {
         "candidates": candidates,
@@ -53,7 +53,7 @@ def plain(part: Part) -> Part:
     return part | {"inlineData": blob | {"data": base64.b64encode(blob["data"]).decode()}}
 
 
-def chunks(reply: Reply) -> Iterator[dict[str, Any]]:
+def chunks(reply: EmulatedReply) -> Iterator[dict[str, Any]]:
     """The responses of `streamGenerateContent`, made one at a time."""
     said = Tally(reply.model)
     for index, found in enumerate(reply.candidates):

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from adapter.emulator.schemas.references import Document, Node, own_base
+from adapter.emulator.schemas.references import LinkedSchema, Node, own_base
 from adapter.emulator.schemas.validator import TYPES, legacy, required, same
 
 Nodes = tuple[Node, ...]
@@ -57,7 +57,7 @@ class Level:
         return list(dict.fromkeys(name for node in self.schemas for name in node.schema.get("properties", {})))
 
 
-def flatten(document: Document, nodes: Nodes) -> Iterator[Level]:
+def flatten(document: LinkedSchema, nodes: Nodes) -> Iterator[Level]:
     """The levels of a conjunction, at most `MAX_LEVELS`."""
     waiting = [join_level(document, Level(), nodes, 0)]
     for _ in range(MAX_LEVELS * 4):
@@ -74,7 +74,7 @@ def flatten(document: Document, nodes: Nodes) -> Iterator[Level]:
         waiting = [*(join_level(document, opened, (choice,), 0) for choice in first), *waiting]
 
 
-def join_level(document: Document, level: Level, nodes: Nodes, depth: int) -> Level | None:
+def join_level(document: LinkedSchema, level: Level, nodes: Nodes, depth: int) -> Level | None:
     """The level with more schemas on it; nothing when they cannot all hold."""
     for node in nodes:
         if node.schema is False or depth > MAX_NESTING:
@@ -88,7 +88,7 @@ def join_level(document: Document, level: Level, nodes: Nodes, depth: int) -> Le
     return level
 
 
-def with_schema(document: Document, level: Level, node: Node, depth: int) -> Level | None:
+def with_schema(document: LinkedSchema, level: Level, node: Node, depth: int) -> Level | None:
     """One schema more: its own keywords, then what it refers to."""
     schema = node.schema
     targets = document.targets(node)

@@ -14,8 +14,8 @@ class Node(NamedTuple):
     base: str
 
 
-class Document:
-    """One schema document with its identified parts."""
+class LinkedSchema:
+    """One JSON Schema, with the parts of it that references can name."""
 
     def __init__(self, root: Any) -> None:
         self.places: dict[str, Node] = {}

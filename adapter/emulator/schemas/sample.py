@@ -12,7 +12,7 @@ from typing import Any
 
 from adapter.emulator.schemas.flatten import Level, Nodes, flatten
 from adapter.emulator.schemas.hints import Hints
-from adapter.emulator.schemas.references import Document, Node
+from adapter.emulator.schemas.references import LinkedSchema, Node
 from adapter.emulator.schemas.strings import by_format, by_pattern
 from adapter.emulator.schemas.validator import Validator, dependencies, for_item, for_property, is_integer
 
@@ -39,7 +39,7 @@ def sample(schema: Any, said: Hints | None = None, variant: int = 0) -> Any:
 
 def satisfies(schema: Any, value: Any) -> bool:
     """Whether the emulator itself holds the value to be valid."""
-    document = Document(schema)
+    document = LinkedSchema(schema)
     return Validator(document).valid(value, document.root)
 
 
@@ -47,7 +47,7 @@ class Sampler:
     """Builds values for nodes of one document; strings and numbers of the text are used up in order."""
 
     def __init__(self, schema: Any, said: Hints, variant: int) -> None:
-        self.document = Document(schema)
+        self.document = LinkedSchema(schema)
         self.validator = Validator(self.document)
         self.said = said
         self.variant = variant

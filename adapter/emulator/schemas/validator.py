@@ -9,7 +9,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-from adapter.emulator.schemas.references import Document, Node, own_base
+from adapter.emulator.schemas.references import LinkedSchema, Node, own_base
 
 MAX_DEPTH = 120
 
@@ -79,7 +79,7 @@ def same(one: Any, other: Any) -> bool:
 class Validator:
     """Validates values against nodes of one document."""
 
-    def __init__(self, document: Document) -> None:
+    def __init__(self, document: LinkedSchema) -> None:
         self.document = document
 
     def valid(self, value: Any, node: Node, depth: int = 0) -> bool:

@@ -7,7 +7,7 @@ record, each of the whole request (`refusal`); for other nonsense the text here 
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from adapter.emulator.schemas.references import Document, own_base
+from adapter.emulator.schemas.references import LinkedSchema, own_base
 
 LONGEST = 100_000
 """Lengths and counts that the emulator is ready to make up an answer for."""
@@ -82,12 +82,12 @@ def refusal(schema: Any) -> str | None:
     dotted paths such as `$defs.A.properties.range` and `properties.a.anyOf.0`: a live test of 2026-10-04, which found
     that percent-encoded references, `$anchor`, a relative `$id`, `#`, recursion and roots without a type are taken.
     """
-    document = Document(schema)
+    document = LinkedSchema(schema)
     faults = (_fault(document, at, inner, base) for at, inner, base in _schemas(schema, "", ""))
     return next(filter(None, faults), None)
 
 
-def _fault(document: Document, path: str, schema: Any, base: str) -> str | None:
+def _fault(document: LinkedSchema, path: str, schema: Any, base: str) -> str | None:
     at = path or "top-level"
     if not _is_schema(schema):
         return f"schema at {at} must be a boolean or an object"

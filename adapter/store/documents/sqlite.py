@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from adapter.store.documents import sqlite_file as document_file
 from adapter.store.documents.base import Document, DocumentLimits
-from adapter.store.documents.sqlite_file import LAYOUT, Row, Selection
+from adapter.store.documents.sqlite_file import LAYOUT, DocumentRow, Selection
 from adapter.store.shared.base import StoreUnusable, scoped_name
 from adapter.store.shared.workers import Batches, Warnings, Worker, create_file
 from adapter.store.signatures import sqlite_file as file
@@ -22,7 +22,7 @@ EVICT_EVERY = 500
 class _Put(NamedTuple):
     """Documents of one `put`. `kept` gets an element once they are written."""
 
-    rows: list[Row]
+    rows: list[DocumentRow]
     kept: list[bool]
 
 
@@ -72,7 +72,7 @@ class SqliteDocuments:
             return False
         written = self._limits.written_at(self._clock(), max_age)
         rows = [
-            Row(scoped_name(key, client), scoped_name(parent, client) if parent else None, written, body)
+            DocumentRow(scoped_name(key, client), scoped_name(parent, client) if parent else None, written, body)
             for key, body, parent in documents
         ]
         put = _Put(rows, [])
@@ -91,7 +91,7 @@ class SqliteDocuments:
             self._failed += sum(len(put.rows) for put in puts if not put.kept)
             self._warnings.fail("written", error)
 
-    def _is_eviction_due(self, rows: Sequence[Row]) -> bool:
+    def _is_eviction_due(self, rows: Sequence[DocumentRow]) -> bool:
         self._until_eviction -= len(rows)
         self._bytes_until_eviction -= sum(len(row.body) for row in rows)
         if self._until_eviction > 0 and self._bytes_until_eviction > 0:

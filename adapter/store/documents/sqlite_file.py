@@ -24,7 +24,7 @@ _NAMES_PER_QUERY = 500
 """Names in one query; old builds of SQLite allow 999 variables."""
 
 
-class Row(NamedTuple):
+class DocumentRow(NamedTuple):
     """One document: hashed names of itself and its parent, when it was written (Unix seconds), its bytes."""
 
     name: bytes
@@ -47,7 +47,7 @@ def read(connection: sqlite3.Connection, names: Sequence[bytes], since: float) -
     return rows
 
 
-def write(connection: sqlite3.Connection, rows: Iterable[Row]) -> None:
+def write(connection: sqlite3.Connection, rows: Iterable[DocumentRow]) -> None:
     """Write all rows in one transaction; a child without its parent is left out. Raises `sqlite3.Error`."""
     with transaction(connection):
         for row in rows:
@@ -57,7 +57,7 @@ def write(connection: sqlite3.Connection, rows: Iterable[Row]) -> None:
                 _write_child(connection, row)
 
 
-def _write_root(connection: sqlite3.Connection, row: Row) -> None:
+def _write_root(connection: sqlite3.Connection, row: DocumentRow) -> None:
     connection.execute(
         "INSERT INTO documents (name, written, body) VALUES (?, ?, ?) "
         "ON CONFLICT (name) DO UPDATE SET written = excluded.written, body = excluded.body",
@@ -65,7 +65,7 @@ def _write_root(connection: sqlite3.Connection, row: Row) -> None:
     )
 
 
-def _write_child(connection: sqlite3.Connection, row: Row) -> None:
+def _write_child(connection: sqlite3.Connection, row: DocumentRow) -> None:
     above = connection.execute(
         "UPDATE documents SET written = ? WHERE name = ? AND parent IS NULL", (row.written, row.parent)
     )

@@ -19,7 +19,7 @@ from adapter.store.shared.base import UNREADABLE, Records, StoreLimits, StoreUnu
 from adapter.store.shared.workers import Batches, Warnings, Worker, create_file
 from adapter.store.signatures import sqlite_file as file
 from adapter.store.signatures.memory import Cache, Entry
-from adapter.store.signatures.sqlite_file import Row
+from adapter.store.signatures.sqlite_file import SignatureRow
 from adapter.wire.base import decode, encode
 from adapter.wire.signatures import NOTHING, Issued, Signature
 
@@ -39,7 +39,7 @@ class SqliteStore:
         self._writer = Worker("signatures-write", path, file.connect, self._warnings.report_replaced)
         self._reader = Worker("signatures-read", path, file.connect, self._warnings.report_replaced)
         self._batches = Batches(self._commit)
-        self._late: dict[bytes, Row] = {}
+        self._late: dict[bytes, SignatureRow] = {}
         self._until_eviction = EVICT_EVERY
         self._bytes = 0
         self._refused = 0
@@ -103,7 +103,7 @@ class SqliteStore:
     async def put(self, issued: Sequence[Issued], client: str) -> None:
         """Store records. Those that cannot be written stay in the cache."""
         now = self._clock()
-        rows: list[Row] = []
+        rows: list[SignatureRow] = []
         for key, signature, by_words in issued:
             body = encode(signature)
             if len(body) > self._limits.max_entry:
@@ -112,7 +112,7 @@ class SqliteStore:
             name = scoped_name(key, client)
             if not by_words:
                 self._cache.put(name, Entry(signature, len(body), now))
-            rows.append(Row(name, now, body, by_words))
+            rows.append(SignatureRow(name, now, body, by_words))
         if all(one.by_words and one.signature == NOTHING for one in issued):
             # Half of what a small chat costs would be a transaction of its own.
             self._late |= {row.name: row for row in rows}
@@ -120,7 +120,7 @@ class SqliteStore:
         else:
             await self._batches.add(rows)
 
-    async def _commit(self, rows: list[Row]) -> None:
+    async def _commit(self, rows: list[SignatureRow]) -> None:
         try:
             self._bytes = await self._writer.run(_write, rows, self._eviction_limit(len(rows)), self._limits.max_bytes)
         except sqlite3.Error as error:
@@ -163,7 +163,7 @@ class SqliteStore:
         return {**facts, "warning": text} if (text := self._warnings.text) else facts
 
 
-def _write(connection: sqlite3.Connection, rows: list[Row], evict_before: float | None, max_bytes: int) -> int:
+def _write(connection: sqlite3.Connection, rows: list[SignatureRow], evict_before: float | None, max_bytes: int) -> int:
     """Write rows, evict if a time is given, and return the bytes in use."""
     if rows:
         file.write(connection, rows)

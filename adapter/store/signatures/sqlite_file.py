@@ -39,7 +39,7 @@ LOCK_TIMEOUT_S = 3.0
 """Seconds to wait for the write of another process."""
 
 
-class Row(NamedTuple):
+class SignatureRow(NamedTuple):
     """One entry of the file: `written` is Unix seconds, `body` the signature's JSON.
 
     `by_words`: the name is a prefix digest, so another answer may have the same one and makes the entry ambiguous.
@@ -107,18 +107,18 @@ def _set_wal_mode(connection: sqlite3.Connection) -> None:
             time.sleep(0.01)
 
 
-def read(connection: sqlite3.Connection, names: Sequence[bytes], since: float) -> list[Row]:
+def read(connection: sqlite3.Connection, names: Sequence[bytes], since: float) -> list[SignatureRow]:
     """Read the entries of names that were written after `since` (Unix seconds)."""
-    rows: list[Row] = []
+    rows: list[SignatureRow] = []
     for start in range(0, len(names), _NAMES_PER_QUERY):
         some = names[start : start + _NAMES_PER_QUERY]
         marks = ",".join("?" * len(some))
         query = f"SELECT name, written, body FROM signatures WHERE name IN ({marks}) AND written > ?"
-        rows += [Row(*one) for one in connection.execute(query, (*some, since))]
+        rows += [SignatureRow(*one) for one in connection.execute(query, (*some, since))]
     return rows
 
 
-def write(connection: sqlite3.Connection, rows: Iterable[Row]) -> None:
+def write(connection: sqlite3.Connection, rows: Iterable[SignatureRow]) -> None:
     """Write all rows in one transaction. Raises `sqlite3.Error`."""
     with transaction(connection):
         for row in rows:

@@ -13,7 +13,7 @@ from adapter.translate.core.context import Context
 from adapter.translate.core.notes import Fate, Rejected
 from adapter.translate.request import content_parts as media
 from adapter.translate.request.replayed_parts import Visible, executed, has_hidden, replayed
-from adapter.translate.request.turn_builder import Call, Turns, parts_of
+from adapter.translate.request.turn_builder import HistoryCall, Turns, parts_of
 from adapter.translate.schema import openapi as schema_openapi
 from adapter.translate.signatures import keys as signatures
 from adapter.translate.signatures.history import Found, KnownAnswer, original_order
@@ -32,7 +32,7 @@ _UNPROVEN = "version 0.1 stored a thought signature for this id, and nothing tel
 _ONLY_WORDS = "what Gemini itself ran in an answer is not sent back on its words alone: another may have the same"
 
 
-def answer(message: Message, index: int, turns: Turns) -> tuple[list[Part], list[Call]]:
+def answer(message: Message, index: int, turns: Turns) -> tuple[list[Part], list[HistoryCall]]:
     """One answer of the history, and its calls."""
     known = turns.history.answer(index)
     calls = [
@@ -57,8 +57,8 @@ def _note_losses_beside(message: Message, index: int, turns: Turns) -> None:
 
 
 def _rebuilt(
-    known: KnownAnswer, calls: list[Call], images: list[tuple[Part, int]], turns: Turns
-) -> tuple[list[Part], list[Call]]:
+    known: KnownAnswer, calls: list[HistoryCall], images: list[tuple[Part, int]], turns: Turns
+) -> tuple[list[Part], list[HistoryCall]]:
     """The answer as OpenAI's shape tells it: text, images, calls."""
     message, index = known.message, known.index
     parts = parts_of(message, index, turns)
@@ -76,8 +76,8 @@ def _rebuilt(
 
 
 def _replayed(
-    known: KnownAnswer, calls: list[Call], images: list[Part], turns: Turns
-) -> tuple[list[Part], list[Call]] | None:
+    known: KnownAnswer, calls: list[HistoryCall], images: list[Part], turns: Turns
+) -> tuple[list[Part], list[HistoryCall]] | None:
     """The answer's own parts, from the store or the client's carrier, if they say what the message says."""
     extra = known.message.extra_content.google if known.message.extra_content else None
     record = _record_with_parts(known, turns)
@@ -150,15 +150,17 @@ def _is_from_here(found: Found | None, turns: Turns) -> bool:
 
 
 def _with_signatures(
-    parts: list[Part], calls: list[Call], path: str, source: SignatureSource, turns: Turns
-) -> tuple[list[Part], list[Call]]:
+    parts: list[Part], calls: list[HistoryCall], path: str, source: SignatureSource, turns: Turns
+) -> tuple[list[Part], list[HistoryCall]]:
     turns.unsigned = True
     if any(part.thought_signature for part in parts):
         turns.note_signature(path, source)
     return parts, calls
 
 
-def _without_signatures(parts: list[Part], calls: list[Call], path: str, turns: Turns) -> tuple[list[Part], list[Call]]:
+def _without_signatures(
+    parts: list[Part], calls: list[HistoryCall], path: str, turns: Turns
+) -> tuple[list[Part], list[HistoryCall]]:
     turns.unsigned = True
     for part in parts:
         part.thought_signature = None
@@ -272,7 +274,7 @@ def _path(message: Message, index: int, number: int) -> str:
     return f"[{index}].tool_calls[{number}]" if message.tool_calls else f"[{index}].function_call"
 
 
-def _call(call: ToolCall, path: str, found: Found | None, turns: Turns) -> Call:
+def _call(call: ToolCall, path: str, found: Found | None, turns: Turns) -> HistoryCall:
     """A call of the history as Gemini's function call."""
     function, custom = call.function, call.custom
     asked = (function.name if function else None) or (custom.name if custom else None)
@@ -287,7 +289,7 @@ def _call(call: ToolCall, path: str, found: Found | None, turns: Turns) -> Call:
         args = arguments_of((function.arguments if function else None) or "", f"{path}.{below}", turns)
         if turns.context.options.schema == "openapi":
             args = _as_written(args, name, turns.context)
-    return Call(call.id or "", path, FunctionCall(id=_gemini_id(call, found, turns), name=name, args=args))
+    return HistoryCall(call.id or "", path, FunctionCall(id=_gemini_id(call, found, turns), name=name, args=args))
 
 
 def _gemini_id(call: ToolCall, found: Found | None, turns: Turns) -> str | None:
@@ -328,7 +330,7 @@ def arguments_of(text: str, path: str, turns: Turns) -> msgspec.Raw:
     return msgspec.Raw(read.text.encode())
 
 
-def _call_part(call: Call, known: KnownAnswer, number: int, turns: Turns) -> Part:
+def _call_part(call: HistoryCall, known: KnownAnswer, number: int, turns: Turns) -> Part:
     """A function call part with the signature it came with."""
     sent = signatures.carried_by_call(known.calls[number], known.details)
     value = _valid(sent, known.found[number], call.path, turns)

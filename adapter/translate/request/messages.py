@@ -17,7 +17,7 @@ from adapter.translate.request.assistant_message import answer
 from adapter.translate.request.plain_steps import PlainSteps
 from adapter.translate.request.plain_turns import PlainTurns
 from adapter.translate.request.tool_results import orphan, results
-from adapter.translate.request.turn_builder import Call, Turns, parts_of, shared_roles
+from adapter.translate.request.turn_builder import HistoryCall, Turns, parts_of, shared_roles
 from adapter.translate.signatures import keys as signatures
 from adapter.translate.signatures.sources import SignatureSource
 from adapter.wire.gemini.content import Content, Part
@@ -133,7 +133,7 @@ def _only_text(parts: list[Part]) -> bool:
 
 def _block(value: list[Message], index: int, turns: Turns) -> int:
     """Assistant messages, the results of their calls, and what else comes before the next assistant message."""
-    calls: list[Call] = []
+    calls: list[HistoryCall] = []
     parts: list[Part] = []
     while index < len(value) and value[index].role == "assistant":
         more_parts, more_calls = answer(value[index], index, turns)
@@ -158,7 +158,7 @@ def _block(value: list[Message], index: int, turns: Turns) -> int:
     return end
 
 
-def _tell_ids_apart(calls: list[Call], turns: Turns) -> None:
+def _tell_ids_apart(calls: list[HistoryCall], turns: Turns) -> None:
     """Give calls of one turn that share an id one each: Gemini refuses equal ones without a word.
 
     (github.com/TanStack/ai/issues/199, github.com/cloudwego/eino-ext/issues/652)

@@ -15,7 +15,7 @@ import msgspec
 import orjson
 
 from adapter.translate.core.part_kinds import PartKind, kind_of
-from adapter.translate.request.turn_builder import Call
+from adapter.translate.request.turn_builder import HistoryCall
 from adapter.translate.signatures.prefix_digest import canonical_json
 from adapter.wire.base import present
 from adapter.wire.gemini.content import FunctionCall, Part
@@ -26,11 +26,13 @@ class Visible(NamedTuple):
 
     text: str
     images: list[Part]
-    calls: list[Call]
+    calls: list[HistoryCall]
     has_media: bool
 
 
-def replayed(parts: list[Part], visible: Visible, code: list[Part] | None) -> tuple[list[Part], list[Call]] | None:
+def replayed(
+    parts: list[Part], visible: Visible, code: list[Part] | None
+) -> tuple[list[Part], list[HistoryCall]] | None:
     """The parts to send and the calls in their order; None where the client's history says something else.
 
     `code` are parts that the client's history has itself: what was executed in them must be the same.
@@ -48,7 +50,7 @@ class _Sorting:
     def __init__(self, visible: Visible, parts: Sequence[Part]) -> None:
         said = "".join([part.text or "" for part in parts if not part.thought])
         self.agrees = not visible.has_media and _agree(visible.text, said, left_out=bool(visible.calls))
-        self.calls: list[Call] = []
+        self.calls: list[HistoryCall] = []
         self._answered = {part.function_response.name for part in parts if part.function_response}
         self._has_text = bool(visible.text.strip())
         self._images = deque(visible.images)
@@ -95,7 +97,7 @@ class _Calls:
     A call is found by its name and arguments, or by its name if a part has no arguments.
     """
 
-    def __init__(self, calls: Sequence[Call]) -> None:
+    def __init__(self, calls: Sequence[HistoryCall]) -> None:
         self.left = dict(enumerate(calls))
         self._by_name: defaultdict[str | None, deque[int]] = defaultdict(deque)
         self._by_meaning: defaultdict[tuple[str | None, bytes], deque[int]] = defaultdict(deque)
@@ -103,7 +105,7 @@ class _Calls:
             self._by_name[call.part.name].append(number)
             self._by_meaning[_meaning(call.part)].append(number)
 
-    def take(self, call: FunctionCall) -> Call | None:
+    def take(self, call: FunctionCall) -> HistoryCall | None:
         """The first that is left of those that are this call."""
         same = self._by_meaning.get(_meaning(call)) if present(call.args) else self._by_name.get(call.name)
         while same:

@@ -8,7 +8,7 @@ import orjson
 
 from adapter.translate.core.arguments import are_plain_objects, has_long_number, plain_object
 from adapter.translate.core.notes import Fate
-from adapter.translate.request.turn_builder import Call, Turns, note_losses, parts_of
+from adapter.translate.request.turn_builder import HistoryCall, Turns, note_losses, parts_of
 from adapter.translate.tools.names import upstream_name
 from adapter.wire.base import MAX_NESTING, encode, too_deep
 from adapter.wire.gemini.content import FunctionResponse, FunctionResponsePart, Part
@@ -33,7 +33,7 @@ def orphan(message: Message, index: int, turns: Turns) -> None:
         )
 
 
-def results(calls: list[Call], value: list[Message], after: range, turns: Turns) -> list[int]:
+def results(calls: list[HistoryCall], value: list[Message], after: range, turns: Turns) -> list[int]:
     """Add the turn with the results of all calls, in their order; return the indexes that remain."""
     waiting = _Waiting(value, after, {call.part.name for call in calls})
     responses: list[Part] = []
@@ -96,7 +96,7 @@ class _Waiting:
         elif message.role == "tool":
             self._unnamed.append(index)
 
-    def take(self, call: Call, turns: Turns) -> int | None:
+    def take(self, call: HistoryCall, turns: Turns) -> int | None:
         """Take the result of a call; return its index.
 
         It is the first with the call's id, or with its name if it has no id; else one without either.
@@ -117,13 +117,13 @@ class _Waiting:
         return indexes[0] if indexes else None
 
 
-def _response(call: Call, response: msgspec.Raw, parts: list[FunctionResponsePart] | None = None) -> Part:
+def _response(call: HistoryCall, response: msgspec.Raw, parts: list[FunctionResponsePart] | None = None) -> Part:
     return Part(
         function_response=FunctionResponse(id=call.part.id, name=call.part.name, response=response, parts=parts)
     )
 
 
-def _result(call: Call, message: Message, index: int, turns: Turns) -> tuple[Part, list[Part]]:
+def _result(call: HistoryCall, message: Message, index: int, turns: Turns) -> tuple[Part, list[Part]]:
     """A tool message as a function response, and the media that the model takes only beside it."""
     if message.name and upstream_name(message.name) != call.part.name:
         turns.note(

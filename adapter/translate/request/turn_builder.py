@@ -16,8 +16,8 @@ from adapter.wire.gemini.content import Content, FunctionCall, Part
 from adapter.wire.openai.chat_request import Message
 
 
-class Call(msgspec.Struct, frozen=True, gc=False):
-    """A call of the history: its id as the client knows it, and where it stands."""
+class HistoryCall(msgspec.Struct, frozen=True, gc=False):
+    """A function call in the history: its id as the client knows it, its path in the request, and Gemini's part."""
 
     id: str
     path: str
@@ -44,7 +44,7 @@ class Turns:
         self.history = context.known()
         self.contents: list[Content | PlainTurns] = []
         self.system: list[Part] = []
-        self.calls: list[Call] = []
+        self.calls: list[HistoryCall] = []
         self.unsigned = False
         self.shared_roles: frozenset[str | None] = frozenset()
         self.notes: list[Note] = []

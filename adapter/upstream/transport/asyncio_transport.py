@@ -36,7 +36,7 @@ import aiohappyeyeballs
 from adapter.upstream.errors import UpstreamBusy, UpstreamError, UpstreamTimeout, UpstreamUnavailable
 from adapter.upstream.settings import UpstreamSettings
 from adapter.upstream.transport.base import Request, retry_stale_connections, size_of, tls_context
-from adapter.upstream.transport.http1 import Answer, Connection
+from adapter.upstream.transport.http1 import Connection, IncomingResponse
 
 IDLE_TIMEOUT_S = 30.0
 """Seconds after which an idle connection is closed: servers close theirs, too, and a request would meet a dead one."""
@@ -74,14 +74,14 @@ class AsyncioTransport:
         self._free_slots = settings.max_connections
         self._waiters: deque[asyncio.Future[Connection | None]] = deque()
 
-    async def send(self, request: Request) -> Answer:
+    async def send(self, request: Request) -> IncomingResponse:
         """Send a request and return its answer once the head has arrived. Raises `UpstreamError`.
 
         A reused connection that the upstream had closed meanwhile is no failure: the request goes out on the next one.
         """
         return await retry_stale_connections(partial(self._send, request))
 
-    async def _send(self, request: Request) -> Answer:
+    async def _send(self, request: Request) -> IncomingResponse:
         connection = self._reuse_idle() or await self._acquire(request.deadline)
         answer = connection.send_request(
             self._head(request), request.body, request.deadline, self._settings.between_bytes

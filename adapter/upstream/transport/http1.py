@@ -11,15 +11,15 @@ States of a `Connection`:
     closed    the socket is closed or being closed; nothing leads out of this state
 
 Transitions, and who causes them (pool: `AsyncioTransport`; loop: the event loop's protocol callbacks; caller: whoever
-holds the `Answer`):
+holds the `IncomingResponse`):
 
     from               event                                         to        what happens
     idle               pool calls `send_request`                     waiting   the request is written in the next turn
     idle               loop delivers bytes                           closed    they answer no request of ours
-    waiting            head with status >= 200                       reading   `Answer.head` returns
+    waiting            head with status >= 200                       reading   `IncomingResponse.head` returns
     waiting            head with another status but 101              waiting   an interim answer is skipped
-    waiting, reading   timer, malformed bytes, connection lost       closed    `Answer` fails with `UpstreamError`
-    waiting, reading   caller calls `Answer.aclose`                  closed    unread bytes would spoil the next answer
+    waiting, reading   timer, malformed bytes, connection lost       closed    the answer fails with `UpstreamError`
+    waiting, reading   caller calls `IncomingResponse.aclose`        closed    unread bytes would spoil the next answer
     reading            body ends, keep-alive, nothing is unsent      idle      `release` gives it to the pool
     reading            body ends otherwise                           closed
     any                pool calls `abort`, connection lost           closed    `discard` tells the pool, once
@@ -61,8 +61,8 @@ _PACKED = "The upstream's answer is compressed in a way that was not asked for."
 _BROKE = "The connection to Gemini broke before it answered."
 
 
-class Answer:
-    """An answer that is still arriving; implements `transport.Response`. Header names are in lower case.
+class IncomingResponse:
+    """A response that is still arriving; implements `transport.Response`. Header names are in lower case.
 
     The connection calls `begin`, `feed`, then `end` or `fail`. The caller awaits `head`, then `read` until `b""`.
     """
@@ -228,7 +228,7 @@ class Connection(asyncio.Protocol):
         self._loop = loop = asyncio.get_running_loop()
         self._time, self._future = loop.time, loop.create_future
         self._transport: asyncio.Transport | None = None
-        self._answer: Answer | None = None
+        self._answer: IncomingResponse | None = None
         self._unsent: tuple[bytes, ...] = ()
         # One parser for all answers of a connection: making a parser costs as much as parsing an answer.
         self._parser = httptools.HttpResponseParser(self)
@@ -244,13 +244,15 @@ class Connection(asyncio.Protocol):
         self._expires_at = 0.0
         self._phase: Phase = "first byte"
 
-    def send_request(self, message: bytes, body: Body | None, deadline: float, between_bytes: float) -> Answer:
+    def send_request(
+        self, message: bytes, body: Body | None, deadline: float, between_bytes: float
+    ) -> IncomingResponse:
         """Send a request (its head and its body) on an idle connection. `between_bytes` is in seconds.
 
         The bytes are written in the next turn of the event loop, together with those of other connections. A relay or
         emulator on this machine then wakes up once for all of them instead of once for each.
         """
-        answer = self._answer = Answer(self, deadline, between_bytes)
+        answer = self._answer = IncomingResponse(self, deadline, between_bytes)
         self._is_reused, self._was_used = self._was_used, True
         self._has_reply_bytes = False
         self._unsent = (message, *pieces_of(body)) if body else (message,)

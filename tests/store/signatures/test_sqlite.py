@@ -187,7 +187,9 @@ async def test_a_transaction_that_fails_leaves_nothing_behind(reopened):
 
     def broken(connection):
         with pytest.raises(sqlite3.Error):
-            file.write(connection, [file.Row(b"x", 1.0, b"{}"), file.Row(b"y", 1.0, cast(bytes, None))])
+            file.write(
+                connection, [file.SignatureRow(b"x", 1.0, b"{}"), file.SignatureRow(b"y", 1.0, cast(bytes, None))]
+            )
         return file.read(connection, [b"x"], 0.0), connection.in_transaction
 
     assert await store._writer.run(broken) == ([], False)
