@@ -196,7 +196,8 @@ def _hear(request: msgspec.Struct, unknown: Unknown, served: ServedModel, option
     context = TranscriptionContext(request=request, served=served, options=options, duration=duration)
     made = transcriptions.to_gemini(context, unknown)
     anchors = partial(_anchors_of_others, transcriptions.anchors_of, request, made)
-    return Translation(served, "generateContent", [made.body], made.notes, anchors, 1)
+    method = "streamGenerateContent" if made.stream else "generateContent"
+    return Translation(served, method, [made.body], made.notes, anchors, 1)
 
 
 def endpoints(detokenize: Detokenize | None) -> Mapping[str, TranslatedEndpoint]:

@@ -16,7 +16,7 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from adapter.upstream.answers import EventReader, Reply, read_message, read_reply
+from adapter.upstream.answers import Reply, read_message, read_reply
 from adapter.upstream.auth.key_pool import Caller, KeyPool, build_auth
 from adapter.upstream.errors import (
     MAX_ERROR_BODY,
@@ -24,12 +24,12 @@ from adapter.upstream.errors import (
     UpstreamProtocolError,
     from_answer,
 )
+from adapter.upstream.event_source import EventSource
 from adapter.upstream.model_path import model_path
 from adapter.upstream.observer import CallObserver, Observer
 from adapter.upstream.policy.circuit_breaker import CircuitBreaker, is_outage
 from adapter.upstream.policy.retry import WORLD, Retry, World
 from adapter.upstream.settings import UpstreamSettings, base_url
-from adapter.upstream.sse import EventDecoder
 from adapter.upstream.transport.base import Body, Request, Response, Transport
 from adapter.wire.base import encode
 from adapter.wire.gemini.count import CountedRequest, CountTokensRequest, CountTokensResponse
@@ -45,12 +45,6 @@ MAX_PAGES = 50
 _SSE = "streamGenerateContent?alt=sse"
 _NOBODY = nullcontext()
 _NO_KEY: Mapping[str, str] = {}
-
-_DONE = b"[DONE]"
-
-UNTOLD = "FINISH_REASON_UNSPECIFIED"
-"""Gemini's own word for a reason that was not given."""
-"""Relays end a stream with it, as OpenAI does; Gemini does not. It is ignored."""
 
 _COUNTED = ("contents", "system_instruction", "tools", "generation_config")
 """What Vertex AI's countTokens takes (discovery revision 20261106)."""
@@ -119,10 +113,18 @@ class Upstream:
         self._event_headers = {**own, "accept-encoding": "identity", **_lower_names(settings.headers)}
 
     async def generate(
-        self, model: str, request: GenerateContentRequest, caller: Caller, deadline: float | None = None
+        self,
+        model: str,
+        request: GenerateContentRequest,
+        caller: Caller,
+        deadline: float | None = None,
+        pieces: Sequence[bytes] = (),
     ) -> Reply:
-        """Ask for a whole answer (`generateContent`)."""
-        call = self._generation(model, "generateContent", request, caller, deadline)
+        """Ask for a whole answer (`generateContent`).
+
+        `pieces`, if any, are sent in place of `request`: its JSON with large data, which `request` only names.
+        """
+        call = self._generation(model, "generateContent", request, caller, deadline, pieces)
         with call.observer or _NOBODY:
             payload = await self._run(call, self._read)
             reply = read_reply(payload)
@@ -131,22 +133,27 @@ class Upstream:
             return reply
 
     async def stream(
-        self, model: str, request: GenerateContentRequest, caller: Caller, deadline: float | None = None
+        self,
+        model: str,
+        request: GenerateContentRequest,
+        caller: Caller,
+        deadline: float | None = None,
+        pieces: Sequence[bytes] = (),
     ) -> AsyncGenerator[Reply]:
         """Ask for a streamed answer (`streamGenerateContent`); yields each event as it arrives.
 
         Closing the generator closes the connection at once. A stream that ends without a finish reason is not an error
-        here: the caller decides what it means.
+        here: the caller decides what it means. `pieces`: see `generate`.
         """
         if not self.settings.streaming:
-            yield await self.generate(model, request, caller, deadline)
+            yield await self.generate(model, request, caller, deadline, pieces)
             return
-        call = self._generation(model, _SSE, request, caller, deadline)
+        call = self._generation(model, _SSE, request, caller, deadline, pieces)
         observer = call.observer
         with observer or _NOBODY:
             reply, events = await self._run(call, self._start_stream)
             # The request may be megabytes; a stream that runs for minutes must not keep it in memory.
-            del call, request
+            del call, request, pieces
             async with aclosing(events):
                 while reply is not None:
                     if observer is not None:
@@ -262,12 +269,18 @@ class Upstream:
         await self._transport.aclose()
 
     def _generation(
-        self, model: str, method: str, request: GenerateContentRequest, caller: Caller, deadline: float | None
+        self,
+        model: str,
+        method: str,
+        request: GenerateContentRequest,
+        caller: Caller,
+        deadline: float | None,
+        pieces: Sequence[bytes],
     ) -> _Call:
         path = f"{model_path(model, self.settings.models)}:{method}"
         observer = self._observe(method.partition("?")[0], model, request)
         until, events = self._deadline_for(deadline), method is _SSE
-        return _Call("POST", path, encode(request), caller, model, until, observer, events)
+        return _Call("POST", path, pieces or encode(request), caller, model, until, observer, events)
 
     def _observe(
         self, method: str, model: str = "", request: GenerateContentRequest | None = None
@@ -339,9 +352,9 @@ class Upstream:
             await response.aclose()
         return b"".join(pieces)
 
-    async def _start_stream(self, response: Response) -> tuple[Reply | None, "_Events"]:
+    async def _start_stream(self, response: Response) -> tuple[Reply | None, EventSource]:
         """Read a stream up to its first event. Until then an error may still be retried."""
-        events = _Events(response, self.settings.max_event_bytes, done_ends=self.settings.done_ends)
+        events = EventSource(response, self.settings.max_event_bytes, done_ends=self.settings.done_ends)
         try:
             first = await events.next()
             if first is None:
@@ -370,57 +383,6 @@ class Upstream:
             raise from_answer(response.status, response.headers, await _read_prefix(response, MAX_ERROR_BODY))
         finally:
             await response.aclose()
-
-
-class _Events:
-    """Reads the events of one stream; `payload` is the JSON of the last one.
-
-    `done_ends`: `[DONE]` ends the candidates that have no finish reason by then
-    (github.com/router-for-me/CLIProxyAPI/issues/4167, 2026).
-    """
-
-    __slots__ = ("_decoder", "_ended", "_open", "_payloads", "_reader", "_response", "aclose", "payload")
-
-    def __init__(self, response: Response, max_event: int, *, done_ends: bool) -> None:
-        self._open: dict[int, bool] | None = {} if done_ends else None
-        self._response = response
-        self._decoder = EventDecoder(max_event)
-        self._reader = EventReader()
-        self._payloads: list[bytes] = []
-        self.payload = b""
-        self._ended = False
-        self.aclose = response.aclose
-
-    async def next(self) -> Reply | None:
-        """Return the next event as soon as it has arrived; None at the end."""
-        while not self._payloads:
-            if self._ended:
-                return None
-            if chunk := await self._response.read():
-                payloads = self._decoder.feed(chunk)
-            else:
-                payloads, self._ended = self._decoder.close(), True
-            if self._open is None and _DONE in payloads:
-                payloads = [one for one in payloads if one != _DONE]
-            self._payloads = self._with_end(payloads)
-        self.payload = self._payloads.pop(0)
-        reply = self._reader.read(self.payload, more=len(self._payloads) > 0)
-        if self._open is not None:
-            self._follow(reply, self._open)
-            self._payloads = self._with_end(self._payloads)
-        return reply
-
-    def _with_end(self, payloads: list[bytes]) -> list[bytes]:
-        """The payloads, with the finish reasons that are missing in place of a `[DONE]` that is next."""
-        if self._open is None or not payloads or payloads[0] != _DONE:
-            return payloads
-        ends = [{"index": index, "finishReason": UNTOLD} for index, is_open in self._open.items() if is_open]
-        return [encode({"candidates": ends}), *payloads[1:]] if ends else payloads[1:]
-
-    def _follow(self, reply: Reply, candidates: dict[int, bool]) -> None:
-        """Note which candidates have begun and not ended."""
-        for one in reply.response.candidates or ():
-            candidates[one.index or 0] = candidates.get(one.index or 0, True) and one.finish_reason is None
 
 
 def _lower_names(headers: Mapping[str, str]) -> dict[str, str]:

@@ -77,6 +77,13 @@ WHOLE: dict[str, Callable[[Any], object]] = {
 }
 """Who judges a whole answer of a suite."""
 
+EVENTS: dict[str, Callable[[Any], object]] = {
+    "images": oracles.check_image_event,
+    "image_edits": oracles.check_image_event,
+    "transcriptions": oracles.check_transcript_event,
+}
+"""Who judges an event of a stream; an error behind it has no type in the package."""
+
 
 @cache
 def settings_of(given: tuple[tuple[str, str], ...]) -> settings.Settings:
@@ -237,12 +244,9 @@ class Core:
                 WHOLE[self.case.suite](observed.body)
         elif self.case.suite == "responses":
             oracles.check_events(observed.events)
-        elif self.case.suite.startswith("image"):
-            for event in observed.events:
-                oracles.check_image_event(event)
-        elif self.case.suite == "transcriptions":
-            for event in observed.events:
-                oracles.check_transcript_event(event)
+        elif (check := EVENTS.get(self.case.suite)) is not None:
+            for event in observed.events[: -1 if "error" in observed.events[-1] else None]:
+                check(event)
         elif self.case.suite != "speech" and "error" not in observed.events[-1]:
             oracles.check_chunks(observed.events)
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from adapter.upstream import open_upstream
-from adapter.upstream.client import MAX_PAGES, UNTOLD, Caller, Upstream
+from adapter.upstream.client import MAX_PAGES, Caller, Upstream
 from adapter.upstream.errors import (
     MAX_ERROR_BODY,
     InvalidModelName,
@@ -14,6 +14,7 @@ from adapter.upstream.errors import (
     UpstreamTruncated,
     UpstreamUnavailable,
 )
+from adapter.upstream.event_source import UNTOLD
 from adapter.upstream.policy.retry import WORLD
 from adapter.upstream.settings import UpstreamSettings
 from adapter.wire.gemini.content import Content, Part

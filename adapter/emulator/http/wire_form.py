@@ -4,6 +4,7 @@ import base64
 import json
 import re
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 import orjson
@@ -103,6 +104,9 @@ def split_text(group: list[Part]) -> Iterator[list[Part]]:
     if first.get("inlineData", {}).get("mimeType") == SPEECH_TYPE:
         yield from split_samples(first)
         return
+    if "audioTranscription" in first:
+        yield from split_transcription(first)
+        return
     if "text" not in first:
         yield group
         return
@@ -110,6 +114,15 @@ def split_text(group: list[Part]) -> Iterator[list[Part]]:
     thought = {"thought": True} if first.get("thought") else {}
     yield [first | {"text": pieces[0]}]
     yield from ([{"text": piece} | thought] for piece in pieces[1:])
+
+
+def split_transcription(part: Part) -> Iterator[list[Part]]:
+    """A transcript in pieces, each with the words in it."""
+    said = part["audioTranscription"]
+    words = iter(said.get("words", ()))
+    for piece in [piece for piece in PIECE.findall(said["text"]) if piece] or [""]:
+        timed = {"words": list(islice(words, len(piece.split())))} if "words" in said else {}
+        yield [part | {"audioTranscription": said | {"text": piece} | timed}]
 
 
 def split_samples(part: Part) -> Iterator[list[Part]]:

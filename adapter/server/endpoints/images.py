@@ -4,16 +4,21 @@ import asyncio
 import logging
 import time
 from base64 import b64decode, b64encode
+from collections.abc import Mapping
+from contextlib import aclosing
 
 from adapter import extras
-from adapter.server.endpoints import media_calls, model_calls
+from adapter.server.endpoints import media_calls
 from adapter.server.pipeline.call import Call
+from adapter.server.pipeline.fallback import FallbackPlans
 from adapter.server.state.not_stored import NotStored
+from adapter.translate.core.capabilities import ServedModel
+from adapter.translate.core.context import Media, Options
 from adapter.translate.media import image_answers, images
 from adapter.translate.media.image_answers import DrawnImage
 from adapter.translate.media.image_headers import read_image_header
 from adapter.translate.media.images import ImageContext, ImagePlan
-from adapter.wire.openai.images import ImageEditRequest, ImageRequest, ImageUsage, ImageVariationRequest
+from adapter.wire.openai.images import ImageEditRequest, ImageRequest, ImageVariationRequest
 
 log = logging.getLogger("adapter")
 
@@ -37,28 +42,42 @@ async def _create(
     call: Call, type_: type[ImageRequest | ImageEditRequest | ImageVariationRequest], endpoint: str
 ) -> None:
     request, unknown = await call.read(type_)
-    served = model_calls.find_model(call, request.model or images.DEFAULT_MODEL, endpoint)
-    context = ImageContext(
-        request=request,
-        served=served,
-        options=call.service.options,
-        media=await media_calls.files_of(call, images.files_named_in(request)),
-        max_choices=call.service.max_choices,
-    )
-    plan = await call.work.run(images.to_gemini, context, unknown)
-    model_calls.accept(call, plan.notes, plan.body)
+
+    def make(served: ServedModel, options: Options, files: Mapping[str, Media]) -> ImagePlan:
+        context = ImageContext(
+            request=request, served=served, options=options, media=files, max_choices=call.service.max_choices
+        )
+        return images.to_gemini(context, unknown)
+
+    files = await media_calls.files_of(call, images.files_named_in(request))
+    plans = await media_calls.make_plans(call, request.model or images.DEFAULT_MODEL, endpoint, make, files)
     created = int(time.time())
     if not isinstance(request, ImageVariationRequest) and request.stream:
-        async with media_calls.event_stream(call) as stream:
-            drawn, usage = await _draw(call, plan)
-            edits = isinstance(request, ImageEditRequest)
-            await media_calls.send_events(call, stream, image_answers.events_of(drawn, usage, created, edits=edits))
+        await _send_events(call, plans, created, edits=isinstance(request, ImageEditRequest))
         return
-    drawn, usage = await _draw(call, plan)
+    answers = await media_calls.ask(call, plans)
+    drawn, usage, notes = await call.work.run(image_answers.from_gemini, answers)
+    plan = plans.plan
+    drawn = [await asyncio.to_thread(_convert, one, plan) for one in drawn]
     links = await _links(call, drawn) if plan.as_url else []
-    if not links:
-        call.exchange.reply_notes += image_answers.url_notes(plan)
-    await call.send(image_answers.answer_of(drawn, usage, plan, created, links), model_calls.headers_for(call))
+    call.exchange.reply_notes = notes if links else [*notes, *image_answers.url_notes(plan)]
+    await call.send(image_answers.answer_of(drawn, usage, plan, created, links), media_calls.headers_of(call, plans))
+
+
+async def _send_events(call: Call, plans: FallbackPlans[ImagePlan], created: int, *, edits: bool) -> None:
+    """Send each image as soon as it is drawn."""
+    reader = image_answers.ImageReader()
+    async with media_calls.event_stream(call, plans) as stream:
+        async with aclosing(media_calls.each_answer(call, plans)) as answers:
+            async for answer in answers:
+                drawn = await call.work.run(reader.feed, answer)
+                call.exchange.reply_notes = reader.notes
+                if drawn is None:
+                    continue
+                image = await asyncio.to_thread(_convert, drawn, plans.plan)
+                told = image_answers.event_of(image, image_answers.usage_of([answer]), created, edits=edits)
+                await media_calls.send_events(call, plans, stream, [told])
+        reader.close()
 
 
 async def _links(call: Call, drawn: list[DrawnImage]) -> list[str]:
@@ -77,13 +96,6 @@ async def get_image(call: Call) -> None:
     """Send an image by its link: whoever has the link may read the image, so no key is asked for."""
     data, media_type = await call.service.image_links.read(call.parameters["folder"], call.parameters["name"])
     await call.send(data, {"content-type": media_type, "cache-control": "private, max-age=3600"})
-
-
-async def _draw(call: Call, plan: ImagePlan) -> tuple[list[DrawnImage], ImageUsage | None]:
-    """Ask Gemini for the images, and convert them as the client wants. Raises `UpstreamError`, `AnswerError`."""
-    answers = await media_calls.ask(call, plan.body, plan.calls)
-    drawn, usage, call.exchange.reply_notes = await call.work.run(image_answers.from_gemini, answers)
-    return [await asyncio.to_thread(_convert, one, plan) for one in drawn], usage
 
 
 def _convert(one: DrawnImage, plan: ImagePlan) -> DrawnImage:

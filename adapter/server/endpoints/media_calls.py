@@ -1,22 +1,45 @@
-"""What the endpoints for images and sounds share: calls that carry files, answers that are streams of events."""
+"""What the endpoints for images and sounds share: plans for each place, calls that carry files, streams of events."""
 
-from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import asynccontextmanager
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager
+from functools import partial
+from typing import Protocol, TypeVar
 
 import msgspec
 
 from adapter.server.endpoints import model_calls
 from adapter.server.http.asgi import ClientGone
+from adapter.server.http.response_writer import UPSTREAM_HEADER
 from adapter.server.media.form import insert_uploads
+from adapter.server.pipeline import ledger_headers
 from adapter.server.pipeline.call import Call
 from adapter.server.pipeline.event_stream import EventStream
+from adapter.server.pipeline.fallback import FallbackPlans, Planned, Route
+from adapter.server.pipeline.planner import in_line
+from adapter.settings import find_served_model
 from adapter.translate.answer.parallel_choices import total
-from adapter.translate.core.context import Media
-from adapter.translate.native.pass_through import names_of
+from adapter.translate.core.capabilities import ServedModel
+from adapter.translate.core.context import Media, Options
+from adapter.translate.native.pass_through import names_of, names_of_uris
 from adapter.translate.request.content_parts import FILE_ID, is_remote
-from adapter.upstream.client import Forwarded
-from adapter.wire.gemini.generate import GenerateContentRequest, GenerateContentResponse
+from adapter.upstream.client import Caller
+from adapter.upstream.errors import UpstreamError
+from adapter.wire.base import encode
+from adapter.wire.gemini.generate import GenerateContentRequest, GenerateContentResponse, UsageMetadata
 from adapter.wire.sse import COMMENT, DONE, event
+
+
+class MediaPlan(Planned, Protocol):
+    """A plan of calls of generateContent; equal bodies are one object."""
+
+    @property
+    def bodies(self) -> list[GenerateContentRequest]:
+        """The body of each call."""
+        ...
+
+
+P = TypeVar("P", bound=MediaPlan)
 
 
 async def files_of(call: Call, named: Iterable[str]) -> dict[str, Media]:
@@ -32,32 +55,148 @@ async def files_of(call: Call, named: Iterable[str]) -> dict[str, Media]:
     return files
 
 
-def build(call: Call, body: GenerateContentRequest) -> Forwarded:
-    """Make a call of generateContent, with the data of the form's files."""
-    built = call.service.upstream.build_call(call.exchange.model, "generateContent", body)
-    if call.form is None:
-        return built
-    return msgspec.structs.replace(built, body=None, pieces=insert_uploads(built.body or b"", call.form.uploads))
+async def make_plans(
+    call: Call,
+    model: str,
+    endpoint: str,
+    make: Callable[[ServedModel, Options, Mapping[str, Media]], P],
+    files: Mapping[str, Media] = {},
+) -> FallbackPlans[P]:
+    """Make the plans of a request and record the first. Raises `ModelDenied`, `NotStored`, `Rejected`, `StrictLoss`.
 
-
-async def ask(call: Call, body: GenerateContentRequest, count: int = 1) -> list[GenerateContentResponse]:
-    """Ask one thing several times and return the answers; the first failure ends the other calls.
-
-    Raises `NotStored`, `UpstreamError`.
+    `make` translates the request for a model that a name stands for at the endpoint. What Gemini holds is at the first
+    place alone; copies of what is stored here go to others in line.
     """
-    pin = await model_calls.find_pin(call, names_of(body))
-    built = build(call, body)
+    planner = call.service.planner
+    served = model_calls.find_model(call, model, endpoint)
+    first_place = planner.places[0]
 
-    async def ask_once(_number: int) -> GenerateContentResponse:
-        return await model_calls.ask(call, built, GenerateContentResponse, pin)
+    def make_at(route: Route) -> P:
+        place = route.place
+        if place is first_place and route.model == served.name:
+            return make(served, place.options, files)
+        here = find_served_model(route.model, planner.catalogue(place), endpoint)
+        return make(here, place.options, files if place is first_place else in_line(files))
 
-    answers = await model_calls.ask_all(call, ask_once, range(count))
+    first = await call.work.run(make_at, Route(first_place, served.name))
+    names = {name for body in first.bodies for name in names_of(body)}
+    pin = await model_calls.find_pin(call, names)
+    copies = names_of_uris(one.uri for one in files.values()) if names else set()
+    routes = planner.routes(served.name, is_first_only=bool(names - copies))
+    plans = FallbackPlans(first, routes, make_at, call.work, pin)
+    losses = call.service.losses
+    record(call, plans)
+    plans.check(ledger_headers.strictness(call.scope, losses), losses.notes)
+    return plans
+
+
+def record(call: Call, plans: FallbackPlans[P]) -> None:
+    """Record the plan by which the request is answered."""
+    plan, exchange = plans.plan, call.exchange
+    exchange.model, exchange.notes = plan.model, plan.notes
+    bodies = plan.bodies
+    exchange.upstream_request = bodies[0] if all(one is bodies[0] for one in bodies) else bodies
+
+
+def headers_of(call: Call, plans: FallbackPlans[P]) -> dict[str, str]:
+    """What the head of an answer tells of its translation, and of the upstream where that is another than usual."""
+    told = model_calls.headers_for(call)
+    return {**told, UPSTREAM_HEADER: plans.place.label} if plans.is_fallback else told
+
+
+def with_uploads(call: Call, body: GenerateContentRequest) -> Sequence[bytes]:
+    """Return the JSON of a body with the data of the form's files; nothing where there is no form."""
+    return () if call.form is None else insert_uploads(encode(body), call.form.uploads)
+
+
+async def ask(call: Call, plans: FallbackPlans[P]) -> list[GenerateContentResponse]:
+    """Return the answers to all calls of the first plan that gets them; the first failure ends the calls of a plan.
+
+    Raises `UpstreamError`.
+    """
+    until = call.service.answering.time_limit(call.deadline)
+    while True:
+        try:
+            answers = await model_calls.ask_all(call, partial(_ask_one, call, plans, until), plans.plan.bodies)
+            break
+        except UpstreamError as error:
+            await plans.after(error, until)
+            record(call, plans)
     call.exchange.usage = total([answer.usage_metadata for answer in answers])
     return answers
 
 
+async def _ask_one(
+    call: Call, plans: FallbackPlans[P], until: float, body: GenerateContentRequest
+) -> GenerateContentResponse:
+    upstream, caller = plans.place.upstream, Caller(call.client.key, plans.pin)
+    reply = await upstream.generate(plans.plan.model, body, caller, until, with_uploads(call, body))
+    return reply.response
+
+
+async def each_answer(call: Call, plans: FallbackPlans[P]) -> AsyncGenerator[GenerateContentResponse]:
+    """Ask all calls of a plan side by side: their answers in the order in which they come.
+
+    The first of them decides which plan answers. Closing the generator ends all calls. Raises `UpstreamError`.
+    """
+    until, has_begun = call.service.answering.time_limit(call.deadline), False
+    used: list[UsageMetadata | None] = []
+    while True:
+        turns = asyncio.Semaphore(model_calls.AT_ONCE)
+
+        async def ask_in_turn(body: GenerateContentRequest, turns: asyncio.Semaphore) -> GenerateContentResponse:
+            async with turns:
+                return await _ask_one(call, plans, until, body)
+
+        tasks = [asyncio.create_task(ask_in_turn(body, turns)) for body in plans.plan.bodies]
+        try:
+            for answered in asyncio.as_completed(tasks):
+                answer = await answered
+                has_begun = True
+                used.append(answer.usage_metadata)
+                call.exchange.usage = total(used)
+                yield answer
+            return
+        except UpstreamError as error:
+            if has_begun:
+                raise
+            failure = error
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        await plans.after(failure, until)
+        record(call, plans)
+
+
+async def open_events(call: Call, plans: FallbackPlans[P]) -> AsyncGenerator[GenerateContentResponse | None]:
+    """Ask for streams, one call after the other: their events, and None behind those of each call.
+
+    The first event decides which plan answers. Raises `UpstreamError`.
+    """
+    until, has_begun = call.service.answering.time_limit(call.deadline), False
+    while True:
+        plan, upstream = plans.plan, plans.place.upstream
+        try:
+            for body in plan.bodies:
+                caller = Caller(call.client.key, plans.pin)
+                stream = upstream.stream(plan.model, body, caller, until, with_uploads(call, body))
+                async with aclosing(stream) as events:
+                    async for reply in events:
+                        has_begun = True
+                        call.exchange.record_reply(reply.response)
+                        yield reply.response
+                yield None
+            return
+        except UpstreamError as error:
+            if has_begun:
+                raise
+            await plans.after(error, until)
+            record(call, plans)
+
+
 @asynccontextmanager
-async def event_stream(call: Call) -> AsyncIterator[EventStream]:
+async def event_stream(call: Call, plans: FallbackPlans[P]) -> AsyncIterator[EventStream]:
     """Run a body that writes events; commit timer and heartbeats run meanwhile, and [DONE] ends it.
 
     An error is raised before the first byte; after it the client is told in the stream.
@@ -65,7 +204,8 @@ async def event_stream(call: Call) -> AsyncIterator[EventStream]:
     exchange, service = call.exchange, call.service
     exchange.status, exchange.answer, exchange.stream = 200, [], True
     stream = EventStream(call.send_message, service.streams, service.recorder.exchanges.tap(exchange))
-    stream.headers = model_calls.headers_for(call)
+    if plans.is_certain:
+        stream.headers = headers_of(call, plans)
     with call.keep_alive(stream, lambda: COMMENT):
         try:
             with service.shutdown.limit():
@@ -80,8 +220,10 @@ async def event_stream(call: Call) -> AsyncIterator[EventStream]:
     await stream.end()
 
 
-async def send_events(call: Call, stream: EventStream, events: Sequence[msgspec.Struct]) -> None:
+async def send_events(
+    call: Call, plans: FallbackPlans[P], stream: EventStream, events: Sequence[msgspec.Struct]
+) -> None:
     """Write events, in the head of the first what became of the request."""
-    stream.headers = model_calls.headers_for(call)
+    stream.headers = headers_of(call, plans)
     for one in events:
         await stream.write(event(one))

@@ -1,11 +1,17 @@
 """POST /v1/audio/transcriptions and /v1/audio/translations."""
 
-from adapter.server.endpoints import media_calls, model_calls
+from collections.abc import Mapping
+from contextlib import aclosing
+
+from adapter.server.endpoints import media_calls
 from adapter.server.pipeline.call import Call
+from adapter.server.pipeline.fallback import FallbackPlans
+from adapter.translate.core.capabilities import ServedModel
+from adapter.translate.core.context import Media, Options
 from adapter.translate.media import transcriptions, transcripts
 from adapter.translate.media.sound_headers import HEADER_BYTES, read_duration
+from adapter.translate.media.transcript_stream import TranscriptStream
 from adapter.translate.media.transcriptions import TranscriptionContext, TranscriptionPlan
-from adapter.translate.media.transcripts import Transcript
 from adapter.wire.openai.transcriptions import TranscriptionRequest, TranslationRequest
 
 
@@ -21,30 +27,32 @@ async def create_translation(call: Call) -> None:
 
 async def _create(call: Call, type_: type[TranscriptionRequest | TranslationRequest], endpoint: str) -> None:
     request, unknown = await call.read(type_)
-    served = model_calls.find_model(call, request.model, endpoint)
-    files = call.form.uploads if call.form is not None else []
-    context = TranscriptionContext(
-        request=request,
-        served=served,
-        options=call.service.options,
-        media=await media_calls.files_of(call, [request.file]),
-        duration=read_duration(files[0].read_start(HEADER_BYTES), files[0].size) if files else 0.0,
-    )
-    plan = await call.work.run(transcriptions.to_gemini, context, unknown)
-    model_calls.accept(call, plan.notes, plan.body)
-    if plan.stream:
-        async with media_calls.event_stream(call) as stream:
-            transcript = await _transcribe(call, plan)
-            await media_calls.send_events(call, stream, transcripts.events_of(transcript, plan))
+    uploads = call.form.uploads if call.form is not None else []
+    duration = read_duration(uploads[0].read_start(HEADER_BYTES), uploads[0].size) if uploads else 0.0
+
+    def make(served: ServedModel, options: Options, files: Mapping[str, Media]) -> TranscriptionPlan:
+        context = TranscriptionContext(request=request, served=served, options=options, media=files, duration=duration)
+        return transcriptions.to_gemini(context, unknown)
+
+    files = await media_calls.files_of(call, [request.file])
+    plans = await media_calls.make_plans(call, request.model, endpoint, make, files)
+    if plans.plan.stream:
+        await _send_events(call, plans)
         return
-    transcript = await _transcribe(call, plan)
-    answer, media_type, notes = transcripts.answer_of(transcript, plan)
-    call.exchange.reply_notes += notes
-    await call.send(answer, {**model_calls.headers_for(call), "content-type": media_type})
+    [answer] = await media_calls.ask(call, plans)
+    transcript, notes = transcripts.from_gemini(answer, plans.plan)
+    body, media_type, more_notes = transcripts.answer_of(transcript, plans.plan)
+    call.exchange.reply_notes = [*notes, *more_notes]
+    await call.send(body, {**media_calls.headers_of(call, plans), "content-type": media_type})
 
 
-async def _transcribe(call: Call, plan: TranscriptionPlan) -> Transcript:
-    """Ask Gemini, and read its transcript. Raises `UpstreamError`, `AnswerError`."""
-    [answer] = await media_calls.ask(call, plan.body)
-    transcript, call.exchange.reply_notes = transcripts.from_gemini(answer, plan)
-    return transcript
+async def _send_events(call: Call, plans: FallbackPlans[TranscriptionPlan]) -> None:
+    """Pass the text on as it comes."""
+    async with media_calls.event_stream(call, plans) as stream:
+        machine: TranscriptStream | None = None
+        async with aclosing(media_calls.open_events(call, plans)) as responses:
+            async for response in responses:
+                machine = machine or TranscriptStream(plans.plan)
+                told = machine.close() if response is None else machine.feed(response)
+                call.exchange.reply_notes = machine.notes
+                await media_calls.send_events(call, plans, stream, told)

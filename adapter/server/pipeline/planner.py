@@ -23,7 +23,7 @@ from adapter.upstream.media import MediaFetcher
 from adapter.wire.openai.chat_request import ChatCompletionRequest
 
 
-def _in_line(media: Mapping[str, Media]) -> dict[str, Media]:
+def in_line(media: Mapping[str, Media]) -> dict[str, Media]:
     """What another upstream can read: it has no copies of the first one's."""
     return {name: one for name, one in media.items() if not one.uri}
 
@@ -115,7 +115,7 @@ class ChatPlanner:
         def make(route: Route) -> Plan:
             chosen = route.place.options
             names = self._calendar.of(chosen.platform)
-            own = at_hand if not ids or route.place is self._places[0] else _in_line(at_hand)
+            own = at_hand if not ids or route.place is self._places[0] else in_line(at_hand)
             made = plan_for(request, unknown, names, chosen, media=own, history=history, model=route.model)
             return msgspec.structs.replace(made, notes=ledger_of(made.notes)) if ledger_of is not None else made
 
@@ -127,12 +127,13 @@ class ChatPlanner:
             pin = await self._owners.find_pin(names, client.id, strictly=self._is_shared)
         # Copies of files that are stored here go to other upstreams in line; what Gemini has made is at this one alone.
         copies = names_of_uris(one.uri for one in media.values()) if names else set()
-        return Plans(first, self._routes(first, self._places[:1] if names - copies else self._places), make, work, pin)
+        return Plans(first, self.routes(first.name, is_first_only=bool(names - copies)), make, work, pin)
 
-    def _routes(self, first: Plan, places: Sequence[Place]) -> list[Route]:
-        """The ways that a request has, in their order."""
-        models = [first.name, *next_models(first.name, self._settings.fallback_models)]
-        return [Route(place, model) for model in models for place in places]
+    def routes(self, model: str, *, is_first_only: bool) -> list[Route]:
+        """The ways that a request for a model has, in their order; `is_first_only`: none leads to another upstream."""
+        models = [model, *next_models(model, self._settings.fallback_models)]
+        places = self._places[:1] if is_first_only else self._places
+        return [Route(place, one) for one in models for place in places]
 
     async def fetch(self, urls: Iterable[str]) -> dict[str, Media]:
         """Fetch what a request points to, where the operator allows it. Raises `FetchError`."""

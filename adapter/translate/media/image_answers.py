@@ -43,27 +43,45 @@ _REASONS = {
 """OpenAI's code for an answer without an image, by Gemini's finish reason; any that is in neither table is a block."""
 
 
+class ImageReader:
+    """Reads the answers of all calls as images, one for each call. `notes` are on what is lost of them so far."""
+
+    def __init__(self) -> None:
+        self.notes: list[Note] = []
+        self._has_image = False
+        self._calls = 0
+        self._failure: AnswerError | None = None
+
+    def feed(self, answer: GenerateContentResponse) -> DrawnImage | None:
+        """Return the image of a call; None where it has drawn none. Raises `AnswerError` for one that is broken."""
+        self._calls += 1
+        drawn = list(_blobs_of(answer))
+        if not drawn:
+            failure = _failure_of(answer)
+            self._failure = self._failure or failure
+            self.notes.append(Note("data", Fate.DROPPED, "images-missing", failure.message))
+            return None
+        if len(drawn) > 1:
+            reason = f"call {self._calls} gave {len(drawn)} images: the last one is sent"
+            self.notes.append(Note("data", Fate.DROPPED, "images-left-out", reason))
+        self._has_image = True
+        # Where a model draws several, the last one is the finished one.
+        return _read(drawn[-1])
+
+    def close(self) -> None:
+        """Raise the first `AnswerError` where no call has drawn an image."""
+        if self._failure is not None and not self._has_image:
+            raise self._failure
+
+
 def from_gemini(
     answers: Sequence[GenerateContentResponse],
 ) -> tuple[list[DrawnImage], ImageUsage | None, list[Note]]:
     """The images of all calls, their usage, and notes. Raises `AnswerError` where none was drawn."""
-    images: list[DrawnImage] = []
-    notes: list[Note] = []
-    failures: list[AnswerError] = []
-    for index, answer in enumerate(answers):
-        drawn = list(_blobs_of(answer))
-        if drawn:
-            # Where a model draws several, the last one is the finished one.
-            images.append(_read(drawn[-1]))
-        else:
-            failures.append(_failure_of(answer))
-        if len(drawn) > 1:
-            reason = f"call {index + 1} gave {len(drawn)} images: the last one is sent"
-            notes.append(Note("data", Fate.DROPPED, "images-left-out", reason))
-    if not images:
-        raise failures[0]
-    notes += [Note("data", Fate.DROPPED, "images-missing", one.message) for one in failures]
-    return images, usage_of(answers), notes
+    reader = ImageReader()
+    images = [image for answer in answers if (image := reader.feed(answer)) is not None]
+    reader.close()
+    return images, usage_of(answers), reader.notes
 
 
 def _blobs_of(answer: GenerateContentResponse) -> Iterator[Blob]:
@@ -161,20 +179,17 @@ def url_notes(plan: ImagePlan) -> list[Note]:
     return [Note("response_format", Fate.APPROXIMATED, "image-url-inline", reason)]
 
 
-def events_of(
-    images: Sequence[DrawnImage], usage: ImageUsage | None, created: int, *, edits: bool
-) -> list[ImageGenerationCompleted | ImageEditCompleted]:
-    """The events of a stream: each image whole. The usage is that of all of them together, told with each."""
+def event_of(
+    image: DrawnImage, usage: ImageUsage | None, created: int, *, edits: bool
+) -> ImageGenerationCompleted | ImageEditCompleted:
+    """The event of a stream for a whole image; the usage is that of its own call."""
     kind = ImageEditCompleted if edits else ImageGenerationCompleted
-    return [
-        kind(
-            b64_json=one.data,
-            background=_background_of(one.header) or "auto",
-            created_at=created,
-            output_format=one.header.kind,
-            quality="auto",
-            size=one.header.size,
-            usage=usage or ImageUsage(),
-        )
-        for one in images
-    ]
+    return kind(
+        b64_json=image.data,
+        background=_background_of(image.header) or "auto",
+        created_at=created,
+        output_format=image.header.kind,
+        quality="auto",
+        size=image.header.size,
+        usage=usage or ImageUsage(),
+    )

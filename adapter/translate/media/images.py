@@ -70,12 +70,13 @@ class ImageContext(EndpointContext, frozen=True, kw_only=True):
 
 
 class ImagePlan(msgspec.Struct, frozen=True):
-    """A body that goes to Gemini `calls` times, and the form in which its images go to the client.
+    """A body that goes to a model `calls` times, and the form in which its images go to the client.
 
     `format`: what they are converted to where they are something else. `quality`: of JPEG and WebP, 1 to 100;
     None: as they come. `as_url`: the client wants URLs. `sources` are the paths of the images that are sent.
     """
 
+    model: str
     body: GenerateContentRequest
     calls: int
     notes: list[Note]
@@ -83,6 +84,11 @@ class ImagePlan(msgspec.Struct, frozen=True):
     quality: int | None
     as_url: bool
     sources: list[str]
+
+    @property
+    def bodies(self) -> list[GenerateContentRequest]:
+        """The body of each call."""
+        return [self.body] * self.calls
 
 
 class _ImageDraft:
@@ -133,7 +139,16 @@ def to_gemini(context: ImageContext, unknown: Mapping[str, msgspec.Raw] = {}) ->
         generation_config=config,
         contents=[Content(role="user", parts=[*draft.parts, Part(text="\n".join(draft.words))])],
     )
-    return ImagePlan(body, draft.calls, draft.notes, draft.format, draft.quality, draft.as_url, draft.sources)
+    return ImagePlan(
+        model=context.model,
+        body=body,
+        calls=draft.calls,
+        notes=draft.notes,
+        format=draft.format,
+        quality=draft.quality,
+        as_url=draft.as_url,
+        sources=draft.sources,
+    )
 
 
 def files_named_in(request: ImageRequest | ImageEditRequest | ImageVariationRequest) -> list[str]:

@@ -65,6 +65,7 @@ class SpeechContext(EndpointContext, frozen=True, kw_only=True):
 class SpeechPlan(msgspec.Struct, frozen=True):
     """The calls, one after the other, and the form of the answer. `as_events`: pieces as events, not as one file."""
 
+    model: str
     bodies: list[GenerateContentRequest]
     notes: list[Note]
     format: str
@@ -98,7 +99,7 @@ def to_gemini(context: SpeechContext, unknown: Mapping[str, msgspec.Raw] = {}) -
     format_ = _format(request)
     as_events = _as_events(request)
     _speed(request, notes)
-    return SpeechPlan(bodies, notes, format_, as_events)
+    return SpeechPlan(context.model, bodies, notes, format_, as_events)
 
 
 def anchors_of(request: SpeechRequest, plan: SpeechPlan) -> Iterator[Anchor]:

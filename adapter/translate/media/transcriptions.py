@@ -64,6 +64,7 @@ class TranscriptionContext(EndpointContext, frozen=True, kw_only=True):
 class TranscriptionPlan(msgspec.Struct, frozen=True, kw_only=True):
     """The call, and the form of the answer. `by_prompt`: the model is no transcriber, a prompt says what is wanted."""
 
+    model: str
     body: GenerateContentRequest
     notes: list[Note]
     format: str
@@ -74,6 +75,11 @@ class TranscriptionPlan(msgspec.Struct, frozen=True, kw_only=True):
     translates: bool
     by_prompt: bool
     duration: float
+
+    @property
+    def bodies(self) -> list[GenerateContentRequest]:
+        """The body of each call."""
+        return [self.body]
 
 
 class _TranscriptionDraft:
@@ -128,6 +134,7 @@ def to_gemini(context: TranscriptionContext, unknown: Mapping[str, msgspec.Raw] 
     settings, notes = context.safety_settings()
     draft.notes += notes
     return TranscriptionPlan(
+        model=context.model,
         body=GenerateContentRequest(
             generation_config=config,
             safety_settings=settings,
@@ -223,7 +230,9 @@ def _streams(options: TranscriptionRequest | None, format_: str, draft: _Transcr
     if format_ not in ("json", "diarized_json"):
         draft.ignore("stream", f"{format_} is no stream of events")
         return False
-    draft.lose("stream", Fate.APPROXIMATED, "transcript-at-once", "the events come when all of it was heard")
+    if format_ == "diarized_json" and not draft.context.capabilities.transcribes:
+        reason = "the model writes all segments as one JSON: they come when all of it was heard"
+        draft.lose("stream", Fate.APPROXIMATED, "transcript-at-once", reason)
     return True
 
 

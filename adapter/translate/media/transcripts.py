@@ -2,13 +2,13 @@
 
 import re
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import msgspec
 
 from adapter.translate.answer import reply
 from adapter.translate.core.errors import AnswerError
 from adapter.translate.core.notes import Fate, Note
+from adapter.translate.media.spans import Span, SpanBuilder, Word
 from adapter.translate.media.transcriptions import TIMED, TranscriptionPlan
 from adapter.wire.base import decoder, encode, present
 from adapter.wire.gemini.generate import GenerateContentResponse, UsageMetadata
@@ -21,21 +21,11 @@ from adapter.wire.openai.transcriptions import (
     TranscriptionSegment,
     TranscriptionUsage,
     TranscriptionWord,
-    TranscriptTextDelta,
-    TranscriptTextDone,
     VerboseTranscription,
 )
 
-PAUSE = 0.8
-LONGEST_S = 7.0
-LONGEST_TEXT = 84
-"""Where a segment ends: behind a sentence, before a pause of so many seconds, and at the latest after so many seconds
-or characters, which are two lines of a subtitle."""
-
-_SENTENCE = re.compile(r"[.!?…。！？][\"'”’)]*$")
 _SECONDS = re.compile(r"(\d+(?:\.\d+)?)s")
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-_GOOD = ("STOP", "MAX_TOKENS")
 _BROKEN = reply.FAILURES | {"OTHER", "FINISH_REASON_UNSPECIFIED"}
 
 LANGUAGES = {
@@ -46,24 +36,6 @@ LANGUAGES = {
     "uk": "ukrainian", "vi": "vietnamese", "zh": "chinese",
 }  # fmt: skip
 """OpenAI's names of languages; of others it gives the code."""
-
-
-class Word(NamedTuple):
-    """A word, when it is said in seconds, and by whom."""
-
-    text: str
-    start: float
-    end: float
-    speaker: str = ""
-
-
-class Span(NamedTuple):
-    """Words that follow each other, as one segment or subtitle."""
-
-    text: str
-    start: float
-    end: float
-    speaker: str = ""
 
 
 class Transcript(msgspec.Struct, frozen=True):
@@ -93,35 +65,32 @@ class _Estimate(msgspec.Struct):
 
 def from_gemini(answer: GenerateContentResponse, plan: TranscriptionPlan) -> tuple[Transcript, list[Note]]:
     """Read the transcript, and write notes. Raises `AnswerError`."""
-    finish = _check_finish(answer)
-    notes: list[Note] = []
-    if finish == "MAX_TOKENS":
-        notes.append(Note("text", Fate.DROPPED, "transcript-cut", "the text is longer than one answer may be"))
-    speeches = list(_speeches(answer))
-    text = _join([one.text for one in speeches])
-    words = [word for one in speeches for word in _words(one)]
-    language = next((one.language_code for one in speeches if one.language_code), None) or plan.language
-    spans = _spans(text, words)
-    if plan.by_prompt and plan.format in TIMED:
-        spans = _read_estimate(text)
-        text = _join([one.text for one in spans])
-    usage = _usage(answer.usage_metadata) if answer.usage_metadata is not None else None
-    return Transcript(text, words, spans, language, usage), notes
-
-
-def _check_finish(answer: GenerateContentResponse) -> str:
-    """Return why the answer ended. Raises `AnswerError` for a blocked or broken one."""
     reply.check_block(answer)
-    finish = answer.candidates[0].finish_reason if answer.candidates else None
-    if finish in _GOOD:
-        return finish
+    notes = check_finish(answer.candidates[0].finish_reason if answer.candidates else None)
+    speeches = speeches_of(answer)
+    text = _join([one.text for one in speeches])
+    words = [word for one in speeches for word in words_of(one)]
+    language = next((one.language_code for one in speeches if one.language_code), None) or plan.language
+    builder = SpanBuilder()
+    spans = builder.feed(text, words) + builder.close()
+    if plan.by_prompt and plan.format in TIMED:
+        text, spans = read_estimate(text)
+    return Transcript(text, words, spans, language, usage_of(answer.usage_metadata)), notes
+
+
+def check_finish(finish: str | None) -> list[Note]:
+    """Return notes on how an answer ended. Raises `AnswerError` for one that did not end well."""
+    if finish == "MAX_TOKENS":
+        return [Note("text", Fate.DROPPED, "transcript-cut", "the text is longer than one answer may be")]
+    if finish == "STOP":
+        return []
     if finish is None or finish in _BROKEN:
         text = f"Gemini did not write it down ({finish or 'no reason'})."
         raise AnswerError(502, "malformed_response", text, retry=True)
     raise AnswerError(400, "content_policy_violation", f"Gemini stopped writing: {finish}.")
 
 
-def _speeches(answer: GenerateContentResponse) -> Sequence[HeardSpeech]:
+def speeches_of(answer: GenerateContentResponse) -> Sequence[HeardSpeech]:
     """The texts of an answer, whether or not they come as transcriptions."""
     found: list[HeardSpeech] = []
     for candidate in answer.candidates or ():
@@ -150,7 +119,7 @@ def _join(texts: Sequence[str]) -> str:
     return whole.strip()
 
 
-def _words(speech: HeardSpeech) -> Sequence[Word]:
+def words_of(speech: HeardSpeech) -> Sequence[Word]:
     """Words with times; one without a time begins when the one before ends."""
     words: list[Word] = []
     for one in speech.words or ():
@@ -164,63 +133,20 @@ def _seconds(text: str | None, otherwise: float) -> float:
     return round(float(found[1]), 3) if found else otherwise
 
 
-def _spans(text: str, words: Sequence[Word]) -> list[Span]:
-    """Words by sentences, pauses, speakers and length; their texts are cut out of the whole, which has the spaces."""
-    groups: list[list[Word]] = []
-    for word in words:
-        if not groups or _ends_before(groups[-1], word):
-            groups.append([])
-        groups[-1].append(word)
-    places: list[tuple[int, int]] = []
-    for group in groups:
-        places.append(_place(text, group, places[-1][1] if places else 0))
-    return [
-        Span(_text_of(text, group, places, number), group[0].start, group[-1].end, group[0].speaker)
-        for number, group in enumerate(groups)
-    ]
-
-
-def _place(text: str, group: Sequence[Word], at: int) -> tuple[int, int]:
-    """Find where the words of a group begin and end in the text behind `at`; -1 where they do not stand there."""
-    begin, end = -1, at
-    for word in group:
-        found = text.find(word.text, end)
-        if found < 0:
-            return -1, at
-        begin, end = (found if begin < 0 else begin), found + len(word.text)
-    return begin, end
-
-
-def _text_of(text: str, group: Sequence[Word], places: Sequence[tuple[int, int]], number: int) -> str:
-    """The text from a group's first word up to the next group's, so that what stands between words is told once."""
-    begin, end = places[number]
-    if begin < 0:
-        return " ".join(word.text for word in group)
-    following = places[number + 1][0] if number + 1 < len(places) else len(text)
-    return text[begin if number else 0 : following if following >= 0 else end].strip()
-
-
-def _ends_before(group: Sequence[Word], word: Word) -> bool:
-    first, last = group[0], group[-1]
-    return (
-        word.speaker != last.speaker
-        or word.start - last.end >= PAUSE
-        or word.end - first.start > LONGEST_S
-        or sum(len(one.text) + 1 for one in group) + len(word.text) > LONGEST_TEXT
-        or _SENTENCE.search(last.text) is not None
-    )
-
-
-def _read_estimate(text: str) -> list[Span]:
-    """Read the segments that a model was asked for as JSON. Raises `AnswerError`."""
+def read_estimate(text: str) -> tuple[str, list[Span]]:
+    """Read the text and the segments that a model was asked for as JSON. Raises `AnswerError`."""
     try:
         estimate: _Estimate = decoder(_Estimate).decode(text.encode("utf-8", "replace"))
     except msgspec.MsgspecError as error:
         raise AnswerError(502, "malformed_response", f"Gemini's segments cannot be read: {error}") from None
-    return [Span(one.text.strip(), one.start, max(one.start, one.end), one.speaker) for one in estimate.segments]
+    spans = [Span(one.text.strip(), one.start, max(one.start, one.end), one.speaker) for one in estimate.segments]
+    return _join([one.text for one in spans]), spans
 
 
-def _usage(told: UsageMetadata) -> TranscriptionUsage:
+def usage_of(told: UsageMetadata | None) -> TranscriptionUsage | None:
+    """Return the tokens in OpenAI's form; None where Gemini has told none."""
+    if told is None:
+        return None
     used = reply.usage(told)
     inputs, kinds = used.prompt_tokens, told.prompt_tokens_details
     audio = reply.tokens_of_modality(kinds, "AUDIO") if kinds else inputs
@@ -282,36 +208,31 @@ def _verbose(transcript: Transcript, plan: TranscriptionPlan) -> tuple[VerboseTr
     ), notes
 
 
-def _by_speaker(transcript: Transcript) -> list[DiarizedSegment]:
-    """Segments with letters for speakers, in the order in which they begin to speak."""
-    letters: dict[str, str] = {}
-    segments = []
-    for number, one in enumerate(transcript.spans):
-        letter = letters.setdefault(one.speaker, _LETTERS[len(letters) % len(_LETTERS)])
-        segments.append(
-            DiarizedSegment(id=f"seg_{number}", start=one.start, end=one.end, speaker=letter, text=one.text)
+class SegmentWriter:
+    """Writes segments with letters for speakers, in the order in which they begin to speak."""
+
+    def __init__(self) -> None:
+        self._letters: dict[str, str] = {}
+        self._count = 0
+
+    def write(self, span: Span) -> DiarizedSegment:
+        """Return the next segment."""
+        letter = self._letters.setdefault(span.speaker, _LETTERS[len(self._letters) % len(_LETTERS)])
+        self._count += 1
+        return DiarizedSegment(
+            id=f"seg_{self._count - 1}", start=span.start, end=span.end, speaker=letter, text=span.text
         )
-    return segments
 
 
 def _diarized(transcript: Transcript, plan: TranscriptionPlan) -> DiarizedTranscription:
+    writer = SegmentWriter()
     return DiarizedTranscription(
         task="transcribe",
         duration=_duration(transcript, plan),
         text=transcript.text,
-        segments=_by_speaker(transcript),
+        segments=[writer.write(span) for span in transcript.spans],
         usage=transcript.usage,
     )
-
-
-def events_of(transcript: Transcript, plan: TranscriptionPlan) -> list[msgspec.Struct]:
-    """The events of a stream: the text or the segments, then the whole."""
-    pieces: list[msgspec.Struct] = []
-    if plan.format == "diarized_json":
-        pieces += _by_speaker(transcript)
-    elif transcript.text:
-        pieces.append(TranscriptTextDelta(delta=transcript.text))
-    return [*pieces, TranscriptTextDone(text=transcript.text, usage=transcript.usage)]
 
 
 def subrip(spans: Sequence[Span]) -> str:

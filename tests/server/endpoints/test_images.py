@@ -14,6 +14,7 @@ from adapter.emulator import EmulatorSettings
 from adapter.emulator.generation.media import picture
 from adapter.upstream.media import Fetched
 from adapter.upstream.media_fetcher import Fetcher
+from tests.support.guards import PATIENCE
 from tests.support.scripted import adapter, answer, emulated, scripted
 
 PNG = picture("a cat", "1:1", "512")
@@ -96,6 +97,46 @@ async def test_a_stream_ends_with_the_whole_image():
     assert opened(events[0].b64_json).size == (1024, 1024)
     assert events[0].usage.output_tokens == 1120
     assert [event.type for event in edits] == ["image_edit.completed"]
+
+
+async def test_each_image_of_a_stream_is_sent_as_soon_as_it_is_drawn():
+    first_is_here = asyncio.Event()
+
+    async def script(call):
+        if call.number > 1:
+            await first_is_here.wait()
+        await call.json(drawn(PNG))
+
+    async with scripted(script) as upstream, adapter(upstream) as client:
+        stream = await openai_of(client).images.generate(prompt="a cat", stream=True, n=3)
+        types = []
+        async for event in stream:
+            first_is_here.set()
+            types.append((event.type, event.usage.output_tokens))
+    assert types == [("image_generation.completed", 1120)] * 3
+    assert len(upstream.seen) == 3
+
+
+async def test_an_image_that_is_not_drawn_does_not_end_the_stream_of_the_others():
+    async def script(call):
+        await call.json(drawn(finish="IMAGE_SAFETY") if call.number == 1 else drawn(PNG))
+
+    async with scripted(script) as upstream, adapter(upstream) as client:
+        stream = await openai_of(client).images.generate(prompt="a cat", stream=True, n=2)
+        assert [event.type async for event in stream] == ["image_generation.completed"]
+
+
+async def test_a_client_that_leaves_a_stream_of_images_ends_all_calls():
+    async def script(call):
+        if call.number > 1:
+            await asyncio.Event().wait()
+        await call.json(drawn(PNG))
+
+    async with scripted(script) as upstream, adapter(upstream) as client:
+        stream = await openai_of(client).images.generate(prompt="a cat", stream=True, n=2)
+        await anext(aiter(stream))
+        await stream.close()
+        await asyncio.wait_for(upstream.gone.wait(), PATIENCE)
 
 
 async def test_forms_send_their_files_with_the_prompt_behind_them():

@@ -1,13 +1,15 @@
 """/v1/audio/transcriptions and /translations over real sockets, with the openai package: the emulator hears itself."""
 
+import asyncio
 import json
 
 import pytest
-from openai import AsyncOpenAI, BadRequestError
+from openai import APIError, AsyncOpenAI, BadRequestError
 
 from adapter.emulator import EmulatorSettings
 from adapter.emulator.generation.media import speech, wav
-from tests.support.scripted import adapter, answer, emulated, scripted
+from tests.support.guards import PATIENCE
+from tests.support.scripted import adapter, answer, emulated, frame, scripted
 
 MODEL = "gemini-3.5-transcribe"
 TEXT = "Hello there. How are you today?"
@@ -91,6 +93,73 @@ async def test_a_stream_has_deltas_and_ends_with_the_whole():
     assert "".join(event.delta for event in events if event.type == "transcript.text.delta") == TEXT
     assert (events[-1].type, events[-1].text) == ("transcript.text.done", TEXT)
     assert [event.type for event in segments] == ["transcript.text.segment"] * 2 + ["transcript.text.done"]
+
+
+def heard(text, finish=None):
+    """An event of Gemini's."""
+    return answer({"audioTranscription": {"text": text}}, finish=finish)
+
+
+async def test_the_first_delta_comes_before_gemini_has_heard_all():
+    first_is_here = asyncio.Event()
+
+    async def script(call):
+        await call.start()
+        await call.send(frame(heard("Hello ")))
+        await first_is_here.wait()
+        await call.send(frame(heard("there.", "STOP")))
+        await call.end()
+
+    async with scripted(script) as upstream, adapter(upstream) as client:
+        stream = await audio_of(client).transcriptions.create(model=MODEL, file=SOUND, stream=True)
+        told = []
+        async for event in stream:
+            first_is_here.set()
+            told.append(event)
+    assert upstream.seen[0].path.endswith(f"{MODEL}:streamGenerateContent?alt=sse")
+    assert [event.delta for event in told[:-1]] == ["Hello", " there."]
+    assert told[-1].text == "Hello there."
+    assert told[-1].usage.total_tokens == 5
+
+
+async def test_a_paced_stream_of_the_emulators_comes_in_pieces_with_heartbeats_between():
+    settings = EmulatorSettings(chunk_delay=0.3)
+    given = {"data": {"model": MODEL, "stream": "true"}, "files": {"file": SOUND}}
+    async with (
+        emulated(settings) as gemini,
+        adapter(gemini, heartbeat_after=0.05) as client,
+        client.stream("POST", "/v1/audio/transcriptions", **given) as got,
+    ):
+        lines = [line async for line in got.aiter_lines() if line]
+    told = [json.loads(line.removeprefix("data: ")) for line in lines if line.startswith("data: {")]
+    assert [event["delta"] for event in told[:-1]] == ["Hello there. How", " are you today?"]
+    assert told[-1]["text"] == TEXT
+    first = next(number for number, line in enumerate(lines) if "delta" in line)
+    assert any(line.startswith(":") for line in lines[first:])
+
+
+@pytest.mark.parametrize("fault", ["cut", "no-finish", "tail-event"])
+@pytest.mark.parametrize("kind", ["json", "diarized_json"])
+async def test_a_stream_that_breaks_off_ends_with_an_error(fault, kind):
+    async with emulated(EmulatorSettings()) as gemini, adapter(gemini) as client:
+        stream = await audio_of(client).transcriptions.create(
+            model=f"{MODEL}+fault-{fault}", file=SOUND, stream=True, response_format=kind
+        )
+        with pytest.raises(APIError):
+            assert "transcript.text.done" not in [event.type async for event in stream]
+
+
+async def test_a_client_that_leaves_a_stream_ends_the_call():
+    async def script(call):
+        await call.start()
+        await call.send(frame(heard("Hello ")))
+        await asyncio.Event().wait()
+
+    async with scripted(script) as upstream, adapter(upstream) as client:
+        stream = await audio_of(client).transcriptions.create(model=MODEL, file=SOUND, stream=True)
+        await anext(aiter(stream))
+        await stream.close()
+        await asyncio.wait_for(upstream.gone.wait(), PATIENCE)
 
 
 async def test_lists_and_keywords_of_forms_arrive():

@@ -6,7 +6,8 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapter.translate.media.transcripts import LONGEST_TEXT, Span, Word, _spans, subrip, webvtt
+from adapter.translate.media.spans import LONGEST_TEXT, Span, SpanBuilder, Word
+from adapter.translate.media.transcripts import subrip, webvtt
 
 WORDS = st.lists(
     st.tuples(
@@ -30,17 +31,33 @@ def said(drawn):
     return text, words
 
 
+def spans_of(text, words):
+    """The spans of a transcript that comes at once."""
+    builder = SpanBuilder()
+    return builder.feed(text, words) + builder.close()
+
+
+@given(WORDS, st.integers(1, 5))
+def test_words_in_pieces_give_the_same_spans_as_all_at_once(drawn, size):
+    builder, spans = SpanBuilder(), []
+    for start in range(0, len(drawn), size):
+        text, _ = said(drawn[start : start + size])
+        words = said(drawn)[1][start : start + size]
+        spans += builder.feed(text, words)
+    assert spans + builder.close() == spans_of(*said(drawn))
+
+
 @given(WORDS)
 def test_no_letter_is_lost_or_told_twice(drawn):
     text, words = said(drawn)
-    spans = _spans(text, words)
+    spans = spans_of(text, words)
     assert "".join("".join(span.text for span in spans).split()) == "".join(text.split())
 
 
 @given(WORDS)
 def test_segments_follow_each_other_and_are_short(drawn):
     text, words = said(drawn)
-    spans = _spans(text, words)
+    spans = spans_of(text, words)
     assert all(one.start <= one.end for one in spans)
     assert all(one.end <= other.start + 1e-9 for one, other in pairwise(spans))
     assert all(len(span.text.replace(" ", "")) <= LONGEST_TEXT for span in spans)

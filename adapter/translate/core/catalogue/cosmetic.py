@@ -152,8 +152,8 @@ ROWS = {
         "Send logprobs: true.",
     ),
     "transcript-at-once": (
-        "The events of a transcript come together, when all of it was heard.",
-        "Nothing: the text is the same.",
+        "A chat model's segments come together, when all of it was heard: they are one JSON.",
+        "Ask a model for transcriptions, whose segments come as they are heard.",
     ),
     "transcript-details-unknown": (
         "Segments have neither tokens nor probabilities: they are told as none and zero.",
