@@ -21,9 +21,12 @@ IMAGES = "/v1/images/generations"
 EDITS = "/v1/images/edits"
 SPEECH = "/v1/audio/speech"
 TRANSCRIPTIONS = "/v1/audio/transcriptions"
-HEARING = {"data": {"model": "gemini-3.5-transcribe"}, "files": {"file": ("a.wav", b"RIFF", "audio/wav")}}
-SPOKEN = {"model": "gemini-3.8-flash-tts", "input": "Hello", "response_format": "pcm"}
-DRAWN = {"model": "gemini-3.1-flash-image", "prompt": "a cat"}
+HEARING: dict[str, Any] = {
+    "data": {"model": "gemini-3.5-transcribe"},
+    "files": {"file": ("a.wav", b"RIFF", "audio/wav")},
+}
+SPOKEN: dict[str, Any] = {"model": "gemini-3.8-flash-tts", "input": "Hello", "response_format": "pcm"}
+DRAWN: dict[str, Any] = {"model": "gemini-3.1-flash-image", "prompt": "a cat"}
 
 
 def asked(path, **fields):

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from typing import Any
 
 import pytest
 from openai import APIError, AsyncOpenAI, BadRequestError
@@ -124,7 +125,7 @@ async def test_the_first_delta_comes_before_gemini_has_heard_all():
 
 async def test_a_paced_stream_of_the_emulators_comes_in_pieces_with_heartbeats_between():
     settings = EmulatorSettings(chunk_delay=0.3)
-    given = {"data": {"model": MODEL, "stream": "true"}, "files": {"file": SOUND}}
+    given: dict[str, Any] = {"data": {"model": MODEL, "stream": "true"}, "files": {"file": SOUND}}
     async with (
         emulated(settings) as gemini,
         adapter(gemini, heartbeat_after=0.05) as client,
