@@ -29,6 +29,7 @@ from adapter.cli.options import load_settings, with_settings
 from adapter.cli.prediction import predicted_error
 from adapter.emulator import EmulatorSettings, create_emulator
 from adapter.server.app import (
+    CONNECTIONS_VARIABLE,
     LABEL_VARIABLE,
     PAGE_VARIABLE,
     SETTINGS_VARIABLE,
@@ -77,6 +78,9 @@ def serve(config: Path | None, **flags: Any) -> None:
                 os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
             os.environ[SETTINGS_VARIABLE] = msgspec.json.encode(effective).decode()
             os.environ[LABEL_VARIABLE], os.environ[PAGE_VARIABLE] = label, page_token
+            shared = Path(folders.enter_context(TemporaryDirectory(prefix="adapter-workers-"))) / "connections"
+            shared.touch()
+            os.environ[CONNECTIONS_VARIABLE] = str(shared)
             _run("adapter.cli.serve:worker", settings, label, page_token)
 
 
@@ -104,6 +108,7 @@ def _run(app: ASGIApp | str, settings: Settings, label: str, page_token: str) ->
         port=settings.port,
         workers=settings.workers,
         factory=isinstance(app, str),
+        loop="auto" if settings.workers == 1 or sys.platform == "win32" else "adapter.cli.worker_loop:new_event_loop",
         access_log=False,
         # `request_log.configure` has set up logging; uvicorn must not change it.
         log_config=None,

@@ -65,6 +65,8 @@ log = logging.getLogger("adapter")
 SETTINGS_VARIABLE = "ADAPTER_SETTINGS"
 LABEL_VARIABLE = "ADAPTER_SETTINGS_LABEL"
 PAGE_VARIABLE = "ADAPTER_SETTINGS_PAGE_TOKEN"
+CONNECTIONS_VARIABLE = "ADAPTER_SETTINGS_CONNECTIONS"
+"""The environment variable for the file in which workers count their connections (`http/shared_listener.py`)."""
 
 TOLD = (
     "x-request-id",
