@@ -14,7 +14,7 @@ import pytest
 from tests.support.guards import PATIENCE, until
 from tests.support.live import Live, adapter
 from tests.support.raw import Raw, raw, request
-from tests.support.scripted import answer, scripted
+from tests.support.scripted import Object, answer, scripted
 from tests.support.shutting_down import workers_of
 from tests.support.worker_sockets import owners
 
@@ -70,9 +70,11 @@ async def until_open(live: Live, count: int) -> None:
     await until(lambda: len(owners(workers_of(live.process.pid), port)) == count)
 
 
-async def ask(connection: Raw, path: str, body: dict) -> tuple[dict[str, str], dict]:
+async def ask(connection: Raw, path: str, body: Object) -> tuple[dict[str, str], Object]:
     await connection.send(request(path=path, body=json.dumps(body).encode()))
-    status, headers, said = await connection.answer()
+    got = await connection.answer()
+    assert got is not None, "the connection ended"
+    status, headers, said = got
     assert status == 200, said
     return headers, json.loads(said)
 
@@ -137,7 +139,7 @@ async def test_new_workers_take_their_share(tmp_path, sent):
         assert min(shares) >= 0.4 * CONNECTIONS * REQUESTS, shares
 
 
-def signed_call(number: int) -> dict:
+def signed_call(number: int) -> Object:
     return {"functionCall": {"name": "look", "args": {"step": number}}, "thoughtSignature": f"c2lnbmF0dXJl{number:04d}"}
 
 
@@ -145,7 +147,7 @@ async def next_call(call):
     await call.json(answer(signed_call(sum(content["role"] == "model" for content in call.request.body["contents"]))))
 
 
-def calls_in(body: dict) -> list[dict]:
+def calls_in(body: Object) -> list[Object]:
     """The parts of all model turns, without the ids."""
     parts = [part for content in body["contents"] if content["role"] == "model" for part in content["parts"]]
     for part in parts:
@@ -174,7 +176,7 @@ async def test_a_loop_whose_turns_alternate_between_workers_keeps_its_signatures
 
 async def by_chat(pair: list[Raw]) -> None:
     """Send everything again each time; of the signatures only the ids come back."""
-    messages: list[dict] = [{"role": "user", "content": "look around"}]
+    messages: list[Object] = [{"role": "user", "content": "look around"}]
     tool = {"type": "function", "function": {"name": "look", "parameters": NO_PARAMETERS}}
     for turn in range(TURNS):
         headers, told = await ask(pair[turn % 2], CHAT, {"model": MODEL, "messages": messages, "tools": [tool]})
@@ -188,7 +190,7 @@ async def by_chat(pair: list[Raw]) -> None:
 async def by_responses(pair: list[Raw]) -> None:
     """Send what is new, and the id of the response before."""
     tool = {"type": "function", "name": "look", "parameters": NO_PARAMETERS, "strict": False}
-    sent: dict = {"input": "look around"}
+    sent: Object = {"input": "look around"}
     for turn in range(TURNS):
         _, told = await ask(pair[turn % 2], RESPONSES, {"model": MODEL, "tools": [tool], **sent})
         call = next(item for item in told["output"] if item["type"] == "function_call")
