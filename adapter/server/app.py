@@ -49,13 +49,14 @@ from adapter.settings import (
     FileSettings,
     Settings,
     document_limits,
+    file_document_limits,
     further_upstreams,
     options,
     part_of,
     upstream_name,
     upstream_settings,
 )
-from adapter.store import DocumentStore, StoreUnusable, open_documents, open_files, open_store
+from adapter.store import FILE_RECORDS, DocumentStore, StoreUnusable, open_documents, open_files, open_store
 from adapter.upstream import open_upstream
 from adapter.upstream.client import Upstream
 from adapter.upstream.observer import combine_observers
@@ -162,9 +163,10 @@ def _lifespan(
         upstream = open_upstream(upstream_settings(settings), observer)
         store = await open_store(settings.store)
         documents = await open_documents(settings.store, document_limits(settings))
-        for warning in {store.describe().get("warning") for store in (store, documents)} - {None, ""}:
+        file_records = await open_documents(settings.store, file_document_limits(settings), FILE_RECORDS)
+        for warning in {one.describe().get("warning") for one in (store, documents, file_records)} - {None, ""}:
             log.warning("%s", warning)
-        files = _open_files(settings, documents)
+        files = _open_files(settings, file_records)
         further = [_place(one, open_upstream(upstream_settings(one), observer)) for one in further_upstreams(settings)]
         service = Service(
             settings,
@@ -199,6 +201,7 @@ def _lifespan(
                 await place.upstream.aclose()
             await upstream.aclose()
             files.close()
+            await file_records.aclose()
             await documents.aclose()
             await store.aclose()
             if traces is not None:

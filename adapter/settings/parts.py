@@ -12,6 +12,9 @@ from adapter.upstream.settings import UpstreamSettings
 from adapter.wire.gemini.generate import SafetySetting
 from adapter.wire.limits import Limits
 
+_NO_LIMIT = 2**53
+_LONGER = 366 * 86_400.0
+
 LEAST_CONNECTIONS = 1_000
 """Connections to an upstream that are always allowed: one request may need several."""
 
@@ -138,6 +141,20 @@ def document_limits(settings: Settings) -> DocumentLimits:
         max_age=settings.responses_max_age,
         max_count=settings.responses_max_count,
         max_bytes=settings.responses_max_bytes,
+    )
+
+
+def file_document_limits(settings: Settings) -> DocumentLimits:
+    """Build the limits of the store that knows of files and batches: it evicts nothing before it expires.
+
+    A client has paid for what these documents name. Each file tells itself when it expires. The documents live longer,
+    so a Redis that evicts first what expires first gives up responses before them.
+    """
+    return DocumentLimits(
+        max_age=settings.responses_max_age + _LONGER,
+        max_count=_NO_LIMIT,
+        max_bytes=_NO_LIMIT,
+        memory_bytes=_NO_LIMIT,
     )
 
 

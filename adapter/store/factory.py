@@ -78,10 +78,18 @@ async def open_store(where: str = "sqlite", limits: StoreLimits | None = None) -
     return store
 
 
-async def open_documents(where: str = "sqlite", limits: DocumentLimits | None = None) -> DocumentStore:
-    """Open the document store that belongs to `where`, as `open_store` does.
+RESPONSES = "responses"
+FILE_RECORDS = "records"
+"""Document stores, each with limits of its own: of responses and conversations, and of files, uploads and batches."""
 
-    Documents have a file of their own, so that large ones neither displace nor delay signatures.
+
+async def open_documents(
+    where: str = "sqlite", limits: DocumentLimits | None = None, name: str = RESPONSES
+) -> DocumentStore:
+    """Open the document store `name` that belongs to `where`, as `open_store` does.
+
+    Each has a file of its own, so that large documents neither displace nor delay signatures, and responses do not
+    displace what is known of files.
     """
     limits = limits or DocumentLimits()
     check_name(where)
@@ -94,11 +102,11 @@ async def open_documents(where: str = "sqlite", limits: DocumentLimits | None = 
         return MemoryDocuments(limits)
     try:
         beside = _file_path(path)
-        store = SqliteDocuments(beside.with_name(f"{beside.stem}-responses{beside.suffix}"), limits)
+        store = SqliteDocuments(beside.with_name(f"{beside.stem}-{name}{beside.suffix}"), limits)
         await store.open()
     except StoreUnusable as error:
         return MemoryDocuments(
-            limits, warning=f"responses are kept in memory only, and lost when the process ends: {error}"
+            limits, warning=f"{name} are kept in memory only, and lost when the process ends: {error}"
         )
     return store
 

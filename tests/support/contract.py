@@ -16,7 +16,7 @@ from adapter.cli import main
 from adapter.server.app import create_app
 from adapter.server.routes import ENDPOINTS
 from adapter.settings import Settings, all_settings
-from adapter.store import open_documents, open_store
+from adapter.store import FILE_RECORDS, open_documents, open_store
 from adapter.translate.core.catalogue import CODES
 from tests.support.paths import REPOSITORY
 from tests.support.scripted import Call, adapter, answer, scripted
@@ -69,7 +69,8 @@ def _names(one: httpx2.Response) -> list[str]:
 async def store_files(folder: Path) -> dict[str, list[str]]:
     """The files of a store, with their modes, and the statements that make what is in them."""
     where = f"sqlite:{folder / 'store.sqlite3'}"
-    for store in (await open_store(where), await open_documents(where)):
+    opened = await open_store(where), await open_documents(where), await open_documents(where, name=FILE_RECORDS)
+    for store in opened:
         await store.aclose()
     return _contents(folder)
 

@@ -33,7 +33,7 @@ class RunningBatches:
     """Begins, finds, cancels and recovers batches."""
 
     def __init__(self, service: Service) -> None:
-        self.stored = StoredBatches(service.files, service.state.documents)
+        self.stored = StoredBatches(service.files)
         self._service = service
         self._running: dict[tuple[str, str], tuple[asyncio.Task[None], BatchContext]] = {}
         self._looking = asyncio.create_task(self._look_for_batches())

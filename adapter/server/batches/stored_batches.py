@@ -11,7 +11,7 @@ import msgspec
 
 from adapter.server.state.not_stored import NotStored
 from adapter.server.state.stored_files import StoredFiles, UnfinishedFile, write
-from adapter.store import UNREADABLE, Document, DocumentStore
+from adapter.store import UNREADABLE, Document
 from adapter.translate.files import NewFile
 from adapter.wire.base import encode
 from adapter.wire.openai.batches import Batch
@@ -45,9 +45,9 @@ class OutputFile:
 class StoredBatches:
     """Stores and finds batches; each method is about one client's, named by its id."""
 
-    def __init__(self, files: StoredFiles, documents: DocumentStore) -> None:
+    def __init__(self, files: StoredFiles) -> None:
         self._files = files
-        self._documents = documents
+        self._documents = files.records
 
     async def put(self, batch: Batch, client: str) -> bool:
         """Store a batch; False where that is not possible."""

@@ -7,7 +7,7 @@ well.
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 import msgspec
@@ -181,10 +181,56 @@ class FallbackPlans(Generic[P]):
         return changed + notes
 
 
-class Plans(FallbackPlans[Plan]):
-    """The plans of a chat."""
+class Renewed(NamedTuple):
+    """A plan whose files were uploaded again, what makes the plans of further routes with them, and their key."""
 
-    __slots__ = ()
+    plan: Plan
+    make: Callable[[Route], Plan]
+    pin: str
+
+
+Renew = Callable[[UpstreamError], Awaitable[Renewed | None]]
+"""Uploads files again that Gemini has lost. None: the error has another cause."""
+
+
+class Plans(FallbackPlans[Plan]):
+    """The plans of a chat. Where Gemini has lost a stored file that it names, the same place is asked once more."""
+
+    __slots__ = ("_is_renewed", "_renew")
+
+    def __init__(  # noqa: PLR0913 - all that it works with
+        self,
+        plan: Plan,
+        routes: Sequence[Route],
+        make: Callable[[Route], Plan],
+        work: Work,
+        pin: str = "",
+        renew: Renew | None = None,
+    ) -> None:
+        super().__init__(plan, routes, make, work, pin)
+        self._renew = renew
+        self._is_renewed = False
+
+    @property
+    def is_certain(self) -> bool:
+        """Whether it is known who will answer and by which plan."""
+        return super().is_certain and not self._is_renewed
+
+    @property
+    def is_fallback(self) -> bool:
+        """Whether another plan than the first answers."""
+        return super().is_fallback or self._is_renewed
+
+    async def after(self, error: UpstreamError, until: float) -> None:
+        """Go on to the next plan. Raises the first failure if there is none, or no time for it."""
+        renew, self._renew = self._renew, None
+        if renew is not None and self._at == 0 and now() <= until - MARGIN:
+            if (renewed := await renew(error)) is not None:
+                ledger_headers.check(renewed.plan.notes, self._level, self._policy)
+                self.plan, self._make, self._pin = renewed
+                self._is_renewed = True
+                return
+        await super().after(error, until)
 
 
 def _failure_of(error: UpstreamError) -> Failed:

@@ -6,9 +6,9 @@ import msgspec
 
 from adapter.server.limits.access import Client
 from adapter.server.limits.work import Work
-from adapter.server.pipeline.fallback import Place, Plans, Route
+from adapter.server.pipeline.fallback import Place, Plans, Renewed, Route
 from adapter.server.pipeline.model_lists import path_of_model
-from adapter.server.state.gemini_files import GeminiFiles
+from adapter.server.state.gemini_files import MARGIN, UPLOADED_AGAIN, GeminiFiles
 from adapter.server.state.name_owners import NameOwners
 from adapter.settings import Calendar, Catalogue, PlanSettings, find_served_model, next_models
 from adapter.store import SignatureStore
@@ -19,6 +19,7 @@ from adapter.translate.native.pass_through import names_of, names_of_uris
 from adapter.translate.plan import Plan, plan
 from adapter.translate.request.content_parts import file_ids, remote_urls
 from adapter.translate.signatures.history import Carried, History
+from adapter.upstream.errors import UpstreamError
 from adapter.upstream.media import MediaFetcher
 from adapter.wire.openai.chat_request import ChatCompletionRequest
 
@@ -92,11 +93,13 @@ class ChatPlanner:
         ledger_of: Callable[[list[Note]], list[Note]] | None = None,
         dry: bool = False,
         media: Mapping[str, Media] | None = None,
+        life: float = MARGIN,
     ) -> Plans:
         """Translate a chat request. Raises `Rejected`; `UpstreamError` where a file cannot be uploaded.
 
         `dry`: nothing is asked of Gemini, so files are not uploaded. `carried` is what a Responses history carries;
         `ledger_of` makes the client's ledger of a plan's notes. `media` is what the request points to, if known.
+        `life`: seconds for which Gemini must have the files that the request names.
         """
         client.check(request.model)
         served = find_served_model(request.model, self.catalogue())
@@ -108,26 +111,45 @@ class ChatPlanner:
         ids = file_ids(request)
         if media is None:
             media = {} if self._fetcher is None else await self.fetch(remote_urls(request))
-            media = {**media, **(await self._files.media(ids, client, dry=dry))} if ids else media
-        at_hand = media
+            media = {**media, **(await self._files.media(ids, client, dry=dry, life=life))} if ids else media
         history = await self._history(request, client, carried, work)
 
-        def make(route: Route) -> Plan:
-            chosen = route.place.options
-            names = self._calendar.of(chosen.platform)
-            own = at_hand if not ids or route.place is self._places[0] else in_line(at_hand)
-            made = plan_for(request, unknown, names, chosen, media=own, history=history, model=route.model)
-            return msgspec.structs.replace(made, notes=ledger_of(made.notes)) if ledger_of is not None else made
+        def maker(at_hand: Mapping[str, Media], *added: Note) -> Callable[[Route], Plan]:
+            def make(route: Route) -> Plan:
+                chosen = route.place.options
+                names = self._calendar.of(chosen.platform)
+                own = at_hand if not ids or route.place is self._places[0] else in_line(at_hand)
+                made = plan_for(request, unknown, names, chosen, media=own, history=history, model=route.model)
+                if ledger_of is None and not added:
+                    return made
+                notes = [*added, *made.notes]
+                return msgspec.structs.replace(made, notes=notes if ledger_of is None else ledger_of(notes))
 
+            return make
+
+        make = maker(media)
         first = await work.run(make, Route(self._places[0], request.model))
-        names, pin, places = set[str](), "", self._places
-        if self._is_shared or len(places) > 1 or places[0].upstream.has_several_keys:
-            names = names_of(first.body)
-        if names:
-            pin = await self._owners.find_pin(names, client.id, strictly=self._is_shared)
+        names, pin = await self._names_in(first, client)
         # Copies of files that are stored here go to other upstreams in line; what Gemini has made is at this one alone.
         copies = names_of_uris(one.uri for one in media.values()) if names else set()
-        return Plans(first, self.routes(first.name, is_first_only=bool(names - copies)), make, work, pin)
+        routes = self.routes(first.name, is_first_only=bool(names - copies))
+
+        async def renew(error: UpstreamError) -> Renewed | None:
+            found = await self._files.renew(media, error, client, life=life)
+            if found is None:
+                return None
+            remade = maker({**media, **found}, UPLOADED_AGAIN)
+            again = await work.run(remade, routes[0])
+            return Renewed(again, remade, (await self._names_in(again, client))[1])
+
+        return Plans(first, routes, make, work, pin, renew if ids else None)
+
+    async def _names_in(self, plan: Plan, client: Client) -> tuple[set[str], str]:
+        """Return what of Gemini's a plan names, where that matters, and the key that made it. Raises `NotStored`."""
+        if not (self._is_shared or len(self._places) > 1 or self._places[0].upstream.has_several_keys):
+            return set(), ""
+        names = names_of(plan.body)
+        return names, await self._owners.find_pin(names, client.id, strictly=self._is_shared) if names else ""
 
     def routes(self, model: str, *, is_first_only: bool) -> list[Route]:
         """The ways that a request for a model has, in their order; `is_first_only`: none leads to another upstream."""

@@ -122,9 +122,10 @@ class Service:
         self._at_once, self._beside = InlineWork(), ThreadWork()
         histories = Histories(self.body_budget, settings.max_history, self.limits, self.work_for)
         self.state = State(documents, histories)
-        self.owners = NameOwners(documents)
         self.file_settings = part_of(settings, FileSettings)
         self.files = files or StoredFiles(None, documents, settings.responses_max_age, why_not="no directory is open")
+        records = self.files.records
+        self.owners = NameOwners(records, settings.responses_max_age)
         self.image_links = ImageLinks(self.files, settings.public_url or "")
         self.unstored = self.state.forgetful(UNSTORED_FOR)
         self.shutdown = GracefulShutdown(settings.shutdown_delay, settings.shutdown_grace)
@@ -134,7 +135,7 @@ class Service:
         places = [Place(upstream, label, self.options), *further]
         calendar = Calendar(catalogue(settings, utc_day(clock())), clock)
         keeps_files = self.options.platform == "studio"
-        self.gemini_files = GeminiFiles(self.files, documents, self.owners, upstream, keeps_files=keeps_files)
+        self.gemini_files = GeminiFiles(self.files, self.owners, upstream, keeps_files=keeps_files)
         self.planner = ChatPlanner(
             part_of(settings, PlanSettings),
             places,

@@ -8,25 +8,29 @@ A copy lives 48 hours and belongs to the key that uploaded it. What is known of 
     uploaded     with its address, until shortly before it expires; then it is uploaded again under the next name
 
 Where a request names several files, all must be of one key: those of another one are uploaded again with the first's.
+
+Gemini may lose a copy before its time, or somebody may delete it there. The request that finds out uploads it again
+(`renew`).
 """
 
 import asyncio
 import logging
 from base64 import b64encode
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from hashlib import blake2b
+from typing import NamedTuple
 
 import msgspec
 
 from adapter.server.limits.access import Client
 from adapter.server.state.name_owners import NameOwners
 from adapter.server.state.stored_files import StoredFiles
-from adapter.store import UNREADABLE, Document, DocumentStore
+from adapter.store import UNREADABLE, Document
 from adapter.translate.core.context import Media
 from adapter.translate.core.media_types import corrected
-from adapter.translate.core.notes import Rejected
-from adapter.translate.request.content_parts import FILES_API
+from adapter.translate.core.notes import Fate, Note, Rejected
+from adapter.translate.request.content_parts import FILE_ID, FILES_API
 from adapter.upstream.client import Caller, Upstream
 from adapter.upstream.errors import UpstreamError
 from adapter.upstream.uploads import FileUploads
@@ -48,6 +52,16 @@ LIFE = 48 * 3600.0
 MARGIN = 1800.0
 """Seconds before its end from which on a copy is uploaded again: a request may run as long."""
 
+_LOST = (403, 404)
+"""Statuses with which Gemini refuses a file that it has not, or that is another key's."""
+
+UPLOADED_AGAIN = Note(
+    "messages",
+    Fate.APPROXIMATED,
+    "file-uploaded-again",
+    "Gemini had lost its copy of a stored file: it was uploaded again, and Gemini asked once more",
+)
+
 _HEAD = 48
 """Bytes of a file that tell its type."""
 
@@ -63,13 +77,19 @@ class _Copy(msgspec.Struct, kw_only=True):
     expires_at: float = 0.0
 
 
+class Need(NamedTuple):
+    """What a request needs of a copy: the key that it must be of, "" for any, and for how many seconds it must live."""
+
+    pin: str
+    life: float
+
+
 class GeminiFiles:
     """Makes stored files readable for one upstream. `keeps_files`: whether that has Gemini's Files API."""
 
     def __init__(
         self,
         files: StoredFiles,
-        documents: DocumentStore,
         owners: NameOwners,
         upstream: Upstream,
         *,
@@ -77,16 +97,18 @@ class GeminiFiles:
     ) -> None:
         self._files = files
         self._owners = owners
-        self._documents = documents
+        self._documents = files.records
         self._upstream = upstream
         self._uploads = FileUploads(upstream)
         self._keeps_files = keeps_files
         self._locks: dict[str, asyncio.Lock] = {}
 
-    async def media(self, file_ids: Sequence[str], client: Client, *, dry: bool = False) -> Mapping[str, Media]:
+    async def media(
+        self, file_ids: Iterable[str], client: Client, *, dry: bool = False, life: float = MARGIN
+    ) -> Mapping[str, Media]:
         """Make files readable, by their ids; those that name none are left out. `dry`: nothing is uploaded.
 
-        Raises `Rejected`, `NotStored`, `UpstreamError`.
+        `life`: seconds for which Gemini must have them from now on. Raises `Rejected`, `NotStored`, `UpstreamError`.
         """
         media: dict[str, Media] = {}
         pin = ""
@@ -97,7 +119,7 @@ class GeminiFiles:
                 continue
             size = stored.file.bytes
             if self._keeps_files and size > MAX_INLINE:
-                copy = await self._copy(stored, client, pin, dry=dry)
+                copy = await self._copy(stored, client, Need(pin, life), dry=dry)
                 media[file_id], pin = Media(copy.mime_type, uri=copy.uri), pin or copy.pin
                 continue
             left -= size
@@ -107,21 +129,55 @@ class GeminiFiles:
             media[file_id] = await self._inline(stored, client)
         return media
 
+    async def renew(
+        self, media: Mapping[str, Media], error: UpstreamError, client: Client, *, life: float = MARGIN
+    ) -> Mapping[str, Media] | None:
+        """Upload again what Gemini has lost of `media`; return all stored files among them, as they are read now.
+
+        None where `error` has another cause. Raises what `media` raises.
+        """
+        copies = {file_id: one.uri for file_id, one in media.items() if one.uri and file_id.startswith(FILE_ID)}
+        if error.status not in _LOST or not copies:
+            return None
+        lost = [file_id for file_id, uri in copies.items() if await self._is_lost(file_id, uri, error, client)]
+        if not lost:
+            return None
+        log.warning("Gemini has lost its copies of %s: they are uploaded again", ", ".join(lost))
+        return await self.media([one for one in media if one.startswith(FILE_ID)], client, life=life)
+
+    async def _is_lost(self, file_id: str, uri: str, error: UpstreamError, client: Client) -> bool:
+        """Return whether Gemini has not the copy at `uri`; what is known of it is then that it has ended."""
+        known = await self._known(file_id, client)
+        if known is None or known.uri != uri:
+            # Another request has found out before.
+            return True
+        is_named = known.name.removeprefix("files/") in (error.error.message or "")
+        if not is_named and await self._uploads.find(known.name, Caller(client.key, known.pin)) is not None:
+            return False
+        await self._put(file_id, msgspec.structs.replace(known, expires_at=0.0), client)
+        return True
+
     async def _inline(self, stored: StoredFile, client: Client) -> Media:
         content = b"".join([piece async for piece in self._files.content(stored.file.id, client.id)])
         return Media(_type_of(stored, content), b64encode(content).decode())
 
-    async def _copy(self, stored: StoredFile, client: Client, pin: str, *, dry: bool) -> _Copy:
+    async def _copy(self, stored: StoredFile, client: Client, need: Need, *, dry: bool) -> _Copy:
         """Return a file's copy, uploaded now if there is none that can be used."""
         file_id = stored.file.id
         lock = self._locks.setdefault(file_id, asyncio.Lock())
         try:
             async with lock:
                 known = await self._known(file_id, client)
-                if known is not None and known.uri and self._is_usable(known, pin):
+                if known is not None and known.uri and self._is_usable(known, need):
                     return known
-                intended = await self._intended(stored, known, client, pin)
-                return await self._upload(stored, intended, client) if not dry else _with_address(intended)
+                intended = await self._intended(stored, known, client, need)
+                if dry:
+                    return _with_address(intended)
+                copy = await self._upload(stored, intended, client)
+                if not self._is_usable(copy, need):
+                    # It was there already, from before its document was lost, and ends soon.
+                    copy = await self._upload(stored, await self._intended(stored, copy, client, need), client)
+                return copy
         finally:
             if not lock.locked():
                 self._locks.pop(file_id, None)
@@ -133,13 +189,13 @@ class GeminiFiles:
         except UNREADABLE:
             return None
 
-    def _is_usable(self, copy: _Copy, pin: str) -> bool:
-        has_time = not copy.uri or copy.expires_at - MARGIN > self._files.now()
-        return has_time and pin in ("", copy.pin) and self._upstream.has_key(copy.pin)
+    def _is_usable(self, copy: _Copy, need: Need) -> bool:
+        has_time = not copy.uri or copy.expires_at - need.life > self._files.now()
+        return has_time and need.pin in ("", copy.pin) and self._upstream.has_key(copy.pin)
 
-    async def _intended(self, stored: StoredFile, known: _Copy | None, client: Client, pin: str) -> _Copy:
+    async def _intended(self, stored: StoredFile, known: _Copy | None, client: Client, need: Need) -> _Copy:
         """Return the copy to upload: one whose upload has begun, here or in a process that died, or the next one."""
-        if known is not None and self._is_usable(known, pin):
+        if known is not None and self._is_usable(known, need):
             return known
         head = b""
         async for piece in self._files.content(stored.file.id, client.id):
@@ -149,7 +205,7 @@ class GeminiFiles:
         told = f"{client.id} {stored.file.id} {generation}".encode()
         return _Copy(
             name=f"files/{blake2b(told, digest_size=16).hexdigest()}",
-            pin=pin or self._upstream.choose_key(client.id),
+            pin=need.pin or self._upstream.choose_key(client.id),
             generation=generation,
             mime_type=_type_of(stored, head),
         )

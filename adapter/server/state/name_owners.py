@@ -16,15 +16,17 @@ _UPLOAD = "gemini-upload:"
 
 
 class NameOwners:
-    """Records and finds owners, in the store of documents. A name is forgotten when documents are."""
+    """Records and finds owners. A name is forgotten after `max_age` seconds."""
 
-    def __init__(self, documents: DocumentStore) -> None:
+    def __init__(self, documents: DocumentStore, max_age: float) -> None:
         self._documents = documents
+        self._max_age = max_age
 
     async def record(self, names: Collection[str], client: str, pin: str) -> None:
         """Remember that a client's request made these names, with the key `pin`."""
         if names:
-            await self._documents.put([Document(f"{_PREFIX}{name}", pin.encode()) for name in names], client)
+            documents = [Document(f"{_PREFIX}{name}", pin.encode()) for name in names]
+            await self._documents.put(documents, client, self._max_age)
 
     async def of(self, names: Collection[str], client: str) -> dict[str, str]:
         """Return those names that are the client's, each with the key that it was made with."""
@@ -55,7 +57,8 @@ class NameOwners:
 
     async def record_upload(self, upload_id: str, client: str, pin: str) -> None:
         """Remember who began an upload; its bytes come with its id, and without a key."""
-        await self._documents.put([Document(f"{_UPLOAD}{upload_id}", f"{pin} {client}".encode())], "")
+        begun = Document(f"{_UPLOAD}{upload_id}", f"{pin} {client}".encode())
+        await self._documents.put([begun], "", self._max_age)
 
     async def of_upload(self, upload_id: str) -> tuple[str, str]:
         """Return the client that began an upload, and the key for it. Raises `NotStored`."""

@@ -2,11 +2,12 @@
 
     the document `files`       the parent of all files of a client, in the order in which they came
     the document FILE_ID       a `StoredFile`
-    the document UPLOAD_ID     a `StoredUpload`, with no parent
+    the document UPLOAD_ID     a `StoredUpload`, with no parent, for a day after it has expired
     the document PART_ID       the size and MD5 of a part, a child of its upload
 
-A content is on the disk before its document is written, and the document is deleted before the content: so there may be
-a content without a document, which `FileDirectory.sweep` removes when it expires, and no document without a content.
+These documents have a store of their own, which evicts none of them to make room. A content is on the disk before its
+document is written, and the document is deleted before the content: so there may be a content without a document, which
+`FileDirectory.sweep` removes when it expires, and no document without a content.
 """
 
 import asyncio
@@ -39,6 +40,9 @@ _FILE_ID = re.compile(r"file-[0-9a-f]{32}")
 _UPLOAD_ID = re.compile(r"upload_[0-9a-f]{32}")
 _PART_ID = re.compile(r"part_[0-9a-f]{32}")
 
+_UPLOAD_RECORD_LIFE = UPLOAD_LIFE + 86_400.0
+"""Seconds for which the document of an upload is stored."""
+
 _AT_ONCE = 200
 """Documents that are read together for a list."""
 
@@ -53,13 +57,14 @@ class StoredPart(msgspec.Struct, kw_only=True):
 class StoredFiles:
     """Stores and finds files; each method is about one client's, named by its id.
 
-    `directory` is None where contents cannot be kept; `why_not` then says why. `max_age` is in seconds.
+    `directory` is None where contents cannot be kept; `why_not` then says why. `records` has all documents about files
+    and batches. `max_age` is in seconds.
     """
 
     def __init__(
         self,
         directory: FileDirectory | None,
-        documents: DocumentStore,
+        records: DocumentStore,
         max_age: float,
         *,
         why_not: str = "",
@@ -67,7 +72,7 @@ class StoredFiles:
     ) -> None:
         self.why_not = why_not
         self._directory = directory
-        self._documents = documents
+        self.records = records
         self.max_life = int(max_age)
         self._clock = clock
 
@@ -83,7 +88,9 @@ class StoredFiles:
         """Return facts for /healthz."""
         if self._directory is None:
             return {"kind": "none", "warning": f"files cannot be stored: {self.why_not}"}
-        return {"kind": "directory", "path": str(self._directory.root)}
+        facts: dict[str, object] = {"kind": "directory", "path": str(self._directory.root)}
+        warning = self.records.describe().get("warning")
+        return {**facts, "warning": warning} if warning else facts
 
     @contextmanager
     def sweeping(self) -> Iterator[None]:
@@ -97,7 +104,10 @@ class StoredFiles:
     async def _sweep(self) -> None:
         while self._directory is not None:
             try:
-                await asyncio.to_thread(self._directory.sweep, self._clock())
+                now = self._clock()
+                for name, client in await asyncio.to_thread(self._directory.find_expired, now):
+                    await self.records.delete(name, client)
+                await asyncio.to_thread(self._directory.sweep, now)
             except OSError as error:
                 log.warning("files that have expired cannot be removed: %s", error)
             await asyncio.sleep(SWEEP_EVERY)
@@ -137,7 +147,7 @@ class StoredFiles:
         except OSError as error:
             raise _cannot_write(error) from error
         record = StoredFile(file=file, mime_type=new.mime_type)
-        if not await self._documents.put([Document(FILES, b"1"), Document(file.id, encode(record), FILES)], client):
+        if not await self.records.put([Document(FILES, b"1"), Document(file.id, encode(record), FILES)], client):
             raise _cannot_keep()
         return file
 
@@ -145,7 +155,7 @@ class StoredFiles:
         """Return what is stored of a file; None if it is not there, or has expired."""
         if not _FILE_ID.fullmatch(file_id):
             return None
-        body = (await self._documents.get([file_id], client)).get(file_id)
+        body = (await self.records.get([file_id], client)).get(file_id)
         return None if body is None else self._living(body)
 
     async def file(self, file_id: str, client: str, param: str | None = None) -> StoredFile:
@@ -169,7 +179,7 @@ class StoredFiles:
         """List files behind the one with the id `after`, and tell whether there are more."""
         found: list[FileObject] = []
         while len(found) <= limit:
-            bodies = await self._documents.children(
+            bodies = await self.records.children(
                 FILES, client, after=after, limit=_AT_ONCE, newest_first=newest_first
             )
             records = [msgspec.json.decode(body, type=StoredFile) for body in bodies]
@@ -212,7 +222,7 @@ class StoredFiles:
     async def delete(self, file_id: str, client: str) -> None:
         """Delete a file. Raises `NotStored`."""
         await self.file(file_id, client)
-        await self._documents.delete(file_id, client)
+        await self.records.delete(file_id, client)
         await self.directory.delete(file_id, client)
 
     async def begin_upload(self, new: NewFile, size: int, client: str) -> Upload:
@@ -235,7 +245,7 @@ class StoredFiles:
     async def upload(self, upload_id: str, client: str) -> StoredUpload:
         """Return an upload as it is now. Raises `NotStored`."""
         known = [upload_id] if _UPLOAD_ID.fullmatch(upload_id) else []
-        body = (await self._documents.get(known, client)).get(upload_id)
+        body = (await self.records.get(known, client)).get(upload_id)
         if body is None:
             raise NotStored(f"No such Upload object: {upload_id[:100]}", param="upload_id")
         record = msgspec.json.decode(body, type=StoredUpload)
@@ -252,7 +262,8 @@ class StoredFiles:
         return record
 
     async def _keep_upload(self, record: StoredUpload, client: str) -> None:
-        if not await self._documents.put([Document(record.upload.id, encode(record))], client):
+        document = Document(record.upload.id, encode(record))
+        if not await self.records.put([document], client, _UPLOAD_RECORD_LIFE):
             raise _cannot_keep()
 
     async def begin_part(self, client: str) -> "UnfinishedFile":
@@ -268,7 +279,8 @@ class StoredFiles:
         part = UploadPart(id=writing.file_id, object="upload.part", created_at=int(self._clock()), upload_id=upload.id)
         await writing.writer.commit(upload.expires_at)
         stored = StoredPart(part=part, bytes=writing.writer.size)
-        if not await self._documents.put([Document(part.id, encode(stored), upload.id)], client):
+        document = Document(part.id, encode(stored), upload.id)
+        if not await self.records.put([document], client, _UPLOAD_RECORD_LIFE):
             raise _cannot_keep()
         return part
 
@@ -301,7 +313,7 @@ class StoredFiles:
     async def _check_parts(self, upload: Upload, part_ids: Sequence[str], client: str) -> None:
         """Raise `NotStored` unless these are parts of the upload, with as many bytes as it was to have."""
         known = [part_id for part_id in part_ids if _PART_ID.fullmatch(part_id)]
-        bodies = await self._documents.get(known, client)
+        bodies = await self.records.get(known, client)
         parts = {part_id: msgspec.json.decode(body, type=StoredPart) for part_id, body in bodies.items()}
         for index, part_id in enumerate(part_ids):
             if part_id not in parts or parts[part_id].part.upload_id != upload.id or part_id in part_ids[:index]:
@@ -321,7 +333,7 @@ class StoredFiles:
 
     async def _forget_parts(self, upload_id: str, client: str) -> None:
         """Delete the contents of parts; what they were stays as long as their upload."""
-        for body in await self._documents.children(upload_id, client):
+        for body in await self.records.children(upload_id, client):
             part_id = msgspec.json.decode(body, type=StoredPart).part.id
             await self.directory.delete(part_id, client)
 

@@ -120,18 +120,27 @@ class FileDirectory:
             while piece := await asyncio.to_thread(file.read, PIECE):
                 yield piece
 
+    def find_expired(self, now: float) -> list[tuple[str, str]]:
+        """Return name and client of the complete files that have expired. It blocks."""
+        expired = [path for path in self._find_old(now) if not path.name.endswith(UNFINISHED)]
+        return [(path.name, "" if path.parent.name == ANYBODY else path.parent.name) for path in expired]
+
     def sweep(self, now: float | None = None) -> int:
         """Remove what has expired; return how many files that were. It blocks."""
-        now = time.time() if now is None else now
         removed = 0
+        for path in self._find_old(time.time() if now is None else now):
+            with suppress(FileNotFoundError):
+                path.unlink()
+                removed += 1
+        return removed
+
+    def _find_old(self, now: float) -> Iterator[Path]:
+        """Yield files that have expired, and those that were begun long ago and not finished."""
         for path in self._all_files():
             with suppress(FileNotFoundError):
                 written = path.stat().st_mtime
-                until = written + UNFINISHED_LIFE if path.name.endswith(UNFINISHED) else written
-                if until < now:
-                    path.unlink()
-                    removed += 1
-        return removed
+                if (written + UNFINISHED_LIFE if path.name.endswith(UNFINISHED) else written) < now:
+                    yield path
 
     def _all_files(self) -> Iterator[Path]:
         with suppress(FileNotFoundError):

@@ -2,11 +2,14 @@
 
 import asyncio
 import os
+import sqlite3
 import time
+from contextlib import closing
 
 import pytest
 
 from adapter.server.state import stored_files
+from adapter.store.documents import sqlite
 from tests.server.endpoints.storing import FILES, TEXT, packaged, put, serving
 
 
@@ -189,6 +192,35 @@ async def test_files_survive_a_restart(tmp_path):
         made = await put(client)
     async with serving(tmp_path) as client:
         assert (await client.get(f"{FILES}/{made['id']}/content")).content == b"hello"
+
+
+@pytest.mark.parametrize("limits", [{"responses_max_count": 1}, {"responses_max_bytes": 1}])
+async def test_responses_push_out_no_file(tmp_path, monkeypatch, limits):
+    monkeypatch.setattr(sqlite, "EVICT_EVERY", 1)
+    async with serving(tmp_path, **limits) as client:
+        made = await put(client)
+        ids = [(await client.post("/v1/conversations", json={})).json()["id"] for _ in range(3)]
+        assert (await client.get(f"/v1/conversations/{ids[0]}")).status_code == 404, "the oldest was evicted"
+        assert [one["id"] for one in (await client.get(FILES)).json()["data"]] == [made["id"]]
+        assert (await client.get(f"{FILES}/{made['id']}/content")).content == b"hello"
+
+
+async def test_what_is_known_of_a_file_goes_when_it_expires(tmp_path, monkeypatch):
+    monkeypatch.setattr(stored_files, "SWEEP_EVERY", 0.01)
+    later = []
+    monkeypatch.setattr(time, "time", lambda real=time.time: real() + sum(later))
+    async with serving(tmp_path, responses_max_age=7_200) as client:
+        made, records = await put(client), tmp_path / "store-records.sqlite3"
+        assert count_records(records) == 2, "the file, and the parent of all files"
+        later.append(7_300.0)
+        while count_records(records) > 1:
+            await asyncio.sleep(0.01)
+        assert not list(tmp_path.rglob(made["id"]))
+
+
+def count_records(path):
+    with closing(sqlite3.connect(path)) as connection:
+        return connection.execute("SELECT count(*) FROM documents").fetchone()[0]
 
 
 async def test_a_content_that_is_gone_from_the_disk_is_not_found(tmp_path):

@@ -45,6 +45,10 @@ ROWS = {
     ),
     "empty-content-dropped": ("Gemini takes no empty text or turn: it is left out.", "Leave empty messages out."),
     "empty-stop-dropped": ("An empty stop sequence never stops, and is left out.", "Leave it out."),
+    "file-uploaded-again": (
+        "Gemini had lost its copy of a stored file before its time: it was uploaded again.",
+        "Nothing: the answer is to the file itself.",
+    ),
     "finish-reason-nearest": (
         "OpenAI's nearest finish reason stands for Gemini's.",
         "Read extra_content.google.finish_reason.",
