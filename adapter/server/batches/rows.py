@@ -19,9 +19,10 @@ from adapter.server.pipeline.model_lists import path_of_model
 from adapter.server.pipeline.openai_tokens import detokenizer
 from adapter.server.pipeline.responding import turn_of, whole
 from adapter.server.pipeline.service import Service, completion_id, stamp_of
+from adapter.server.state.gemini_files import FileNeeds
 from adapter.settings import find_served_model
 from adapter.translate import chat, completions
-from adapter.translate.batches import join_embeddings
+from adapter.translate.batches import WINDOW, join_embeddings
 from adapter.translate.core.context import Media
 from adapter.translate.core.notes import Note, Rejected
 from adapter.translate.core.strictness import Strictness
@@ -80,7 +81,8 @@ class RowPlanner:
     def __init__(self, service: Service, endpoint: str, client: Client, *, is_answered: bool = False) -> None:
         self._service = service
         self._client = client
-        self._media: Mapping[str, Media] | None = ANY_FILE if is_answered else None
+        # Gemini may take a job's rows as late as the window ends.
+        self._needs = FileNeeds(known=ANY_FILE if is_answered else None, life=WINDOW)
         self._plan = {
             "/v1/chat/completions": self._chat,
             "/v1/responses": self._response,
@@ -100,7 +102,7 @@ class RowPlanner:
     async def _chat(self, body: bytes, work: Work) -> PlannedRow:
         request, unknown = await self._service.read(body, ChatCompletionRequest, work)
         _check_whole(stream=request.stream)
-        plans = await self._service.planner.plan(request, unknown, self._client, work, media=self._media)
+        plans = await self._service.planner.plan(request, unknown, self._client, work, needs=self._needs)
         self._check(plans.plan.notes)
 
         async def finish(answers: Sequence[bytes], _is_native: bool) -> bytes:
@@ -127,7 +129,7 @@ class RowPlanner:
             raise Rejected("max_tokens", "out-of-range", "a batch generates something: the prompt alone is no answer")
         try:
             plans = [
-                await service.planner.plan(one, {}, self._client, work, ledger_of=view.ledger, media=self._media)
+                await service.planner.plan(one, {}, self._client, work, ledger_of=view.ledger, needs=self._needs)
                 for one in view.requests
             ]
         except Rejected as error:
@@ -146,7 +148,7 @@ class RowPlanner:
     async def _response(self, body: bytes, work: Work) -> PlannedRow:
         request, unknown = await self._service.read(body, ResponsesRequest, work)
         _check_whole(stream=request.stream, background=request.background)
-        turn = await turn_of(self._service, request, unknown, self._client, work=work, media=self._media)
+        turn = await turn_of(self._service, request, unknown, self._client, work=work, needs=self._needs)
         self._check(turn.plans.plan.notes)
 
         async def finish(answers: Sequence[bytes], _is_native: bool) -> bytes:

@@ -49,8 +49,8 @@ async def _create(
         )
         return images.to_gemini(context, unknown)
 
-    files = await media_calls.files_of(call, images.files_named_in(request))
-    plans = await media_calls.make_plans(call, request.model or images.DEFAULT_MODEL, endpoint, make, files)
+    files = await media_calls.files_of(call, images.files_named_in(request), "image")
+    plans = await media_calls.make_plans(call, request.model or images.DEFAULT_MODEL, endpoint, make, files, "image")
     created = int(time.time())
     if not isinstance(request, ImageVariationRequest) and request.stream:
         await _send_events(call, plans, created, edits=isinstance(request, ImageEditRequest))

@@ -15,12 +15,14 @@ from adapter.server.media.form import insert_uploads
 from adapter.server.pipeline import ledger_headers
 from adapter.server.pipeline.call import Call
 from adapter.server.pipeline.event_stream import EventStream
-from adapter.server.pipeline.fallback import FallbackPlans, Planned, Route
+from adapter.server.pipeline.fallback import FallbackPlans, Planned, Renewed, Route, with_notes
 from adapter.server.pipeline.planner import in_line
+from adapter.server.state.gemini_files import UPLOADED_AGAIN
 from adapter.settings import find_served_model
 from adapter.translate.answer.parallel_choices import total
 from adapter.translate.core.capabilities import ServedModel
 from adapter.translate.core.context import Media, Options
+from adapter.translate.core.notes import Note, Rejected
 from adapter.translate.native.pass_through import names_of, names_of_uris
 from adapter.translate.request.content_parts import FILE_ID, is_remote
 from adapter.upstream.client import Caller
@@ -42,16 +44,19 @@ class MediaPlan(Planned, Protocol):
 P = TypeVar("P", bound=MediaPlan)
 
 
-async def files_of(call: Call, named: Iterable[str]) -> dict[str, Media]:
+async def files_of(call: Call, named: Iterable[str], path: str) -> dict[str, Media]:
     """The files of a form by their names, without their data, and of the named ones those that are stored or fetched.
 
-    Raises `Rejected`, `NotStored`, `FetchError`, `UpstreamError`.
+    `path` is that of the field that names them. Raises `Rejected`, `NotStored`, `FetchError`, `UpstreamError`.
     """
     names = list(dict.fromkeys(named))
     files = {} if call.form is None else call.form.media()
     files |= await call.service.planner.fetch(filter(is_remote, names))
     if ids := [one for one in names if one.startswith(FILE_ID)]:
-        files |= await call.service.gemini_files.media(ids, call.client)
+        try:
+            files |= await call.service.gemini_files.media(ids, call.client)
+        except Rejected as error:
+            raise Rejected(path, error.note.code, error.note.reason) from None
     return files
 
 
@@ -61,33 +66,55 @@ async def make_plans(
     endpoint: str,
     make: Callable[[ServedModel, Options, Mapping[str, Media]], P],
     files: Mapping[str, Media] = {},
+    path: str = "",
 ) -> FallbackPlans[P]:
     """Make the plans of a request and record the first. Raises `ModelDenied`, `NotStored`, `Rejected`, `StrictLoss`.
 
-    `make` translates the request for a model that a name stands for at the endpoint. What Gemini holds is at the first
-    place alone; copies of what is stored here go to others in line.
+    `make` translates the request for a model that a name stands for at the endpoint; the field at `path` names the
+    files. What Gemini holds is at the first place alone; copies of what is stored here go to others in line, and are
+    uploaded again where Gemini has lost them.
     """
     planner = call.service.planner
     served = model_calls.find_model(call, model, endpoint)
     first_place = planner.places[0]
 
-    def make_at(route: Route) -> P:
-        place = route.place
-        if place is first_place and route.model == served.name:
-            return make(served, place.options, files)
-        here = find_served_model(route.model, planner.catalogue(place), endpoint)
-        return make(here, place.options, files if place is first_place else in_line(files))
+    def maker(at_hand: Mapping[str, Media], *added: Note) -> Callable[[Route], P]:
+        def make_at(route: Route) -> P:
+            place = route.place
+            if place is first_place and route.model == served.name:
+                made = make(served, place.options, at_hand)
+            else:
+                here = find_served_model(route.model, planner.catalogue(place), endpoint)
+                made = make(here, place.options, at_hand if place is first_place else in_line(at_hand))
+            return with_notes(made, [*added, *made.notes]) if added else made
 
+        return make_at
+
+    make_at = maker(files)
     first = await call.work.run(make_at, Route(first_place, served.name))
-    names = {name for body in first.bodies for name in names_of(body)}
-    pin = await model_calls.find_pin(call, names)
+    names, pin = await _names_in(call, first)
     copies = names_of_uris(one.uri for one in files.values()) if names else set()
     routes = planner.routes(served.name, is_first_only=bool(names - copies))
-    plans = FallbackPlans(first, routes, make_at, call.work, pin)
+
+    async def renew(error: UpstreamError) -> Renewed[P] | None:
+        found = await call.service.gemini_files.renew(files, error, call.client)
+        if found is None:
+            return None
+        remade = maker({**files, **found}, UPLOADED_AGAIN.at(path))
+        again = await call.work.run(remade, routes[0])
+        return Renewed(again, remade, (await _names_in(call, again))[1])
+
+    plans = FallbackPlans(first, routes, make_at, call.work, pin, renew)
     losses = call.service.losses
     record(call, plans)
     plans.check(ledger_headers.strictness(call.scope, losses), losses.notes)
     return plans
+
+
+async def _names_in(call: Call, plan: MediaPlan) -> tuple[set[str], str]:
+    """Return what of Gemini's a plan names, and the key that made it. Raises `NotStored`."""
+    names = {name for body in plan.bodies for name in names_of(body)}
+    return names, await model_calls.find_pin(call, names)
 
 
 def record(call: Call, plans: FallbackPlans[P]) -> None:

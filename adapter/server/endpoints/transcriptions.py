@@ -27,15 +27,14 @@ async def create_translation(call: Call) -> None:
 
 async def _create(call: Call, type_: type[TranscriptionRequest | TranslationRequest], endpoint: str) -> None:
     request, unknown = await call.read(type_)
-    uploads = call.form.uploads if call.form is not None else []
-    duration = read_duration(uploads[0].read_start(HEADER_BYTES), uploads[0].size) if uploads else 0.0
+    duration = await _duration_of(call, request.file)
 
     def make(served: ServedModel, options: Options, files: Mapping[str, Media]) -> TranscriptionPlan:
         context = TranscriptionContext(request=request, served=served, options=options, media=files, duration=duration)
         return transcriptions.to_gemini(context, unknown)
 
-    files = await media_calls.files_of(call, [request.file])
-    plans = await media_calls.make_plans(call, request.model, endpoint, make, files)
+    files = await media_calls.files_of(call, [request.file], "file")
+    plans = await media_calls.make_plans(call, request.model, endpoint, make, files, "file")
     if plans.plan.stream:
         await _send_events(call, plans)
         return
@@ -44,6 +43,17 @@ async def _create(call: Call, type_: type[TranscriptionRequest | TranslationRequ
     body, media_type, more_notes = transcripts.answer_of(transcript, plans.plan)
     call.exchange.reply_notes = [*notes, *more_notes]
     await call.send(body, {**media_calls.headers_of(call, plans), "content-type": media_type})
+
+
+async def _duration_of(call: Call, file: str) -> float:
+    """Return the seconds of a form's file, or of a stored one, by its first bytes; 0 where they tell nothing."""
+    if call.form is not None and call.form.uploads:
+        sent = call.form.uploads[0]
+        return read_duration(sent.read_start(HEADER_BYTES), sent.size)
+    files, client = call.service.files, call.client.id
+    if (stored := await files.find(file, client)) is None:
+        return 0.0
+    return read_duration(await files.reader(file, client)(0, HEADER_BYTES), stored.file.bytes)
 
 
 async def _send_events(call: Call, plans: FallbackPlans[TranscriptionPlan]) -> None:

@@ -10,10 +10,13 @@ from adapter.server.pipeline.call import Call
 from adapter.server.pipeline.fallback import Plans
 from adapter.server.pipeline.ledger_headers import strictness
 from adapter.server.pipeline.responding import turn_of
+from adapter.server.state.gemini_files import FileNeeds
 from adapter.translate.plan import Plan
 from adapter.wire.base import encode
 from adapter.wire.openai.chat_request import ChatCompletionRequest
 from adapter.wire.openai.responses_request import ResponsesRequest
+
+DRY = FileNeeds(is_dry=True)
 
 TIMES = 4
 """How many times a translation's work a dry run is: each field is translated once more, and found in the result."""
@@ -62,13 +65,13 @@ def _each(run: DryRun, lines: list[bytes]) -> bytes:
 async def _chat(call: Call, body: bytes, work: Work) -> tuple[Plans, Callable[[str], str]]:
     """A chat request as it would be served, and the client's path for one of it."""
     request, unknown = await call.service.read(body, ChatCompletionRequest, work)
-    return await call.service.planner.plan(request, unknown, call.client, work, dry=True), str
+    return await call.service.planner.plan(request, unknown, call.client, work, needs=DRY), str
 
 
 async def _response(call: Call, body: bytes, work: Work) -> tuple[Plans, Callable[[str], str]]:
     """A request of the Responses API as it would be served, with the responses before it."""
     request, unknown = await call.service.read(body, ResponsesRequest, work)
-    turn = await turn_of(call.service, request, unknown, call.client, work=work, dry=True)
+    turn = await turn_of(call.service, request, unknown, call.client, work=work, needs=DRY)
     return turn.plans, turn.client_path
 
 

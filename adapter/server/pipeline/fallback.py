@@ -75,6 +75,18 @@ class Planned(Protocol):
 P = TypeVar("P", bound=Planned)
 
 
+class Renewed(NamedTuple, Generic[P]):
+    """A plan whose files were uploaded again, what makes the plans of further routes with them, and their key."""
+
+    plan: P
+    make: Callable[[Route], P]
+    pin: str
+
+
+Renew = Callable[[UpstreamError], Awaitable[Renewed[P] | None]]
+"""Uploads files again that Gemini has lost. None: the error has another cause."""
+
+
 class FallbackPlans(Generic[P]):
     """The plan by which a request is answered, and the next one `after` a failure.
 
@@ -83,28 +95,41 @@ class FallbackPlans(Generic[P]):
     or if its translation is rejected or loses more than the client allows. The first failure is the one that clients
     are told: the others speak of other requests.
 
-    | event                              | then                               |
-    |------------------------------------|------------------------------------|
-    | an answer                          | `plan` is the one that answered    |
-    | a failure that another may repair  | `plan` is that of the next route   |
-    | any other failure, or no time left | the first failure is raised        |
+    | event                                   | then                                                        |
+    |-----------------------------------------|-------------------------------------------------------------|
+    | an answer                               | `plan` is the one that answered                             |
+    | at first, Gemini has lost a stored file | `plan` is that of the same route, with it uploaded again    |
+    | a failure that another may repair       | `plan` is that of the next route                            |
+    | any other failure, or no time left      | the first failure is raised                                 |
     """
 
     __slots__ = (
         "_at",
         "_first_failure",
+        "_is_renewed",
         "_level",
         "_make",
         "_pin",
         "_policy",
+        "_renew",
         "_routes",
         "_unreachable",
         "_work",
         "plan",
     )
 
-    def __init__(self, plan: P, routes: Sequence[Route], make: Callable[[Route], P], work: Work, pin: str = "") -> None:
+    def __init__(
+        self,
+        plan: P,
+        routes: Sequence[Route],
+        make: Callable[[Route], P],
+        work: Work,
+        pin: str = "",
+        renew: Renew[P] | None = None,
+    ) -> None:
         self.plan = plan
+        self._renew = renew
+        self._is_renewed = False
         self._pin = pin
         self._work = work
         self._routes = routes
@@ -127,13 +152,13 @@ class FallbackPlans(Generic[P]):
 
     @property
     def is_certain(self) -> bool:
-        """Whether it is known who will answer: there is one way to go, and no other."""
-        return len(self._routes) == 1
+        """Whether it is known who will answer, and by which plan: there is one way to go, and no other."""
+        return len(self._routes) == 1 and not self._is_renewed
 
     @property
     def is_fallback(self) -> bool:
         """Whether another plan than the first answers."""
-        return self._at > 0
+        return self._at > 0 or self._is_renewed
 
     def check(self, level: Strictness, policy: Policy) -> None:
         """Hold the plan, and all that follow, to what may be lost. Raises `StrictLoss`."""
@@ -142,6 +167,12 @@ class FallbackPlans(Generic[P]):
 
     async def after(self, error: UpstreamError, until: float) -> None:
         """Go on to the next plan. Raises the first failure if there is none, or no time for it."""
+        renew, self._renew = self._renew, None
+        if renew is not None and now() <= until - MARGIN and (renewed := await renew(error)) is not None:
+            ledger_headers.check(renewed.plan.notes, self._level, self._policy)
+            self.plan, self._make, self._pin = renewed
+            self._is_renewed = True
+            return
         failed = _failure_of(error)
         first = self._first_failure = self._first_failure or failed
         if failed.is_unreachable:
@@ -164,9 +195,7 @@ class FallbackPlans(Generic[P]):
             ledger_headers.check(ledger, self._level, self._policy)
         except (Rejected, StrictLoss):
             return None
-        struct: Any = plan
-        made: P = msgspec.structs.replace(struct, notes=ledger)
-        return made
+        return with_notes(plan, ledger)
 
     def _ledger(self, plan: P, route: Route, reason: str) -> list[Note]:
         """The plan's notes, with what the client did not ask for in front."""
@@ -181,56 +210,17 @@ class FallbackPlans(Generic[P]):
         return changed + notes
 
 
-class Renewed(NamedTuple):
-    """A plan whose files were uploaded again, what makes the plans of further routes with them, and their key."""
-
-    plan: Plan
-    make: Callable[[Route], Plan]
-    pin: str
-
-
-Renew = Callable[[UpstreamError], Awaitable[Renewed | None]]
-"""Uploads files again that Gemini has lost. None: the error has another cause."""
-
-
 class Plans(FallbackPlans[Plan]):
-    """The plans of a chat. Where Gemini has lost a stored file that it names, the same place is asked once more."""
+    """The plans of a chat."""
 
-    __slots__ = ("_is_renewed", "_renew")
+    __slots__ = ()
 
-    def __init__(  # noqa: PLR0913 - all that it works with
-        self,
-        plan: Plan,
-        routes: Sequence[Route],
-        make: Callable[[Route], Plan],
-        work: Work,
-        pin: str = "",
-        renew: Renew | None = None,
-    ) -> None:
-        super().__init__(plan, routes, make, work, pin)
-        self._renew = renew
-        self._is_renewed = False
 
-    @property
-    def is_certain(self) -> bool:
-        """Whether it is known who will answer and by which plan."""
-        return super().is_certain and not self._is_renewed
-
-    @property
-    def is_fallback(self) -> bool:
-        """Whether another plan than the first answers."""
-        return super().is_fallback or self._is_renewed
-
-    async def after(self, error: UpstreamError, until: float) -> None:
-        """Go on to the next plan. Raises the first failure if there is none, or no time for it."""
-        renew, self._renew = self._renew, None
-        if renew is not None and self._at == 0 and now() <= until - MARGIN:
-            if (renewed := await renew(error)) is not None:
-                ledger_headers.check(renewed.plan.notes, self._level, self._policy)
-                self.plan, self._make, self._pin = renewed
-                self._is_renewed = True
-                return
-        await super().after(error, until)
+def with_notes(plan: P, ledger: list[Note]) -> P:
+    """Return a plan with another ledger."""
+    struct: Any = plan
+    made: P = msgspec.structs.replace(struct, notes=ledger)
+    return made
 
 
 def _failure_of(error: UpstreamError) -> Failed:

@@ -8,7 +8,7 @@ from adapter.server.limits.access import Client
 from adapter.server.limits.work import Work
 from adapter.server.pipeline.fallback import Place, Plans, Renewed, Route
 from adapter.server.pipeline.model_lists import path_of_model
-from adapter.server.state.gemini_files import MARGIN, UPLOADED_AGAIN, GeminiFiles
+from adapter.server.state.gemini_files import UPLOADED_AGAIN, FileNeeds, GeminiFiles
 from adapter.server.state.name_owners import NameOwners
 from adapter.settings import Calendar, Catalogue, PlanSettings, find_served_model, next_models
 from adapter.store import SignatureStore
@@ -22,6 +22,8 @@ from adapter.translate.signatures.history import Carried, History
 from adapter.upstream.errors import UpstreamError
 from adapter.upstream.media import MediaFetcher
 from adapter.wire.openai.chat_request import ChatCompletionRequest
+
+NEEDS = FileNeeds()
 
 
 def in_line(media: Mapping[str, Media]) -> dict[str, Media]:
@@ -91,15 +93,11 @@ class ChatPlanner:
         *,
         carried: Carried | None = None,
         ledger_of: Callable[[list[Note]], list[Note]] | None = None,
-        dry: bool = False,
-        media: Mapping[str, Media] | None = None,
-        life: float = MARGIN,
+        needs: FileNeeds = NEEDS,
     ) -> Plans:
         """Translate a chat request. Raises `Rejected`; `UpstreamError` where a file cannot be uploaded.
 
-        `dry`: nothing is asked of Gemini, so files are not uploaded. `carried` is what a Responses history carries;
-        `ledger_of` makes the client's ledger of a plan's notes. `media` is what the request points to, if known.
-        `life`: seconds for which Gemini must have the files that the request names.
+        `carried` is what a Responses history carries; `ledger_of` makes the client's ledger of a plan's notes.
         """
         client.check(request.model)
         served = find_served_model(request.model, self.catalogue())
@@ -109,9 +107,12 @@ class ChatPlanner:
                 "n", "limit-exceeded", f"at most {self._settings.max_choices} choices are served in one request"
             )
         ids = file_ids(request)
+        media = needs.known
         if media is None:
             media = {} if self._fetcher is None else await self.fetch(remote_urls(request))
-            media = {**media, **(await self._files.media(ids, client, dry=dry, life=life))} if ids else media
+            if ids:
+                stored = await self._files.media(ids, client, dry=needs.is_dry, life=needs.life)
+                media = {**media, **stored}
         history = await self._history(request, client, carried, work)
 
         def maker(at_hand: Mapping[str, Media], *added: Note) -> Callable[[Route], Plan]:
@@ -134,8 +135,8 @@ class ChatPlanner:
         copies = names_of_uris(one.uri for one in media.values()) if names else set()
         routes = self.routes(first.name, is_first_only=bool(names - copies))
 
-        async def renew(error: UpstreamError) -> Renewed | None:
-            found = await self._files.renew(media, error, client, life=life)
+        async def renew(error: UpstreamError) -> Renewed[Plan] | None:
+            found = await self._files.renew(media, error, client, life=needs.life)
             if found is None:
                 return None
             remade = maker({**media, **found}, UPLOADED_AGAIN)

@@ -13,11 +13,13 @@ from adapter.server.limits.work import LONG_HISTORY, Work
 from adapter.server.observe.exchange_log import Exchange
 from adapter.server.pipeline import ledger_headers as notes
 from adapter.server.pipeline.fallback import Plans
+from adapter.server.pipeline.planner import NEEDS
 from adapter.server.pipeline.service import Service
+from adapter.server.state.gemini_files import FileNeeds
 from adapter.server.state.past import Past, Places
 from adapter.server.state.stored_objects import Recall, State
 from adapter.translate.answer import continuation
-from adapter.translate.core.context import Media, Stamp
+from adapter.translate.core.context import Stamp
 from adapter.translate.core.notes import Fate, Note, Rejected
 from adapter.translate.plan import Plan
 from adapter.translate.responses.fields import ResponseStream, View, from_gemini, to_chat
@@ -73,13 +75,9 @@ async def turn_of(
     *,
     work: Work,
     memory: Memory | None = None,
-    dry: bool = False,
-    media: Mapping[str, Media] | None = None,
+    needs: FileNeeds = NEEDS,
 ) -> Turn:
-    """Understand a request. Raises `Rejected`, `NotStored`.
-
-    `dry`: nothing is asked of Gemini. `media` is what the request points to, if that is known.
-    """
+    """Understand a request. Raises `Rejected`, `NotStored`."""
     seed = secrets.token_hex(8)
     memory = memory or Memory(service.state)
     past = await memory.known.past(request, client.id)
@@ -96,7 +94,7 @@ async def turn_of(
 
     try:
         plans = await service.planner.plan(
-            view.request, {}, client, work, carried=view.carried, ledger_of=ledger_of, dry=dry, media=media
+            view.request, {}, client, work, carried=view.carried, ledger_of=ledger_of, needs=needs
         )
     except Rejected as error:
         raise past.rejected(view.rejected(error)) from None

@@ -77,6 +77,18 @@ class _Copy(msgspec.Struct, kw_only=True):
     expires_at: float = 0.0
 
 
+class FileNeeds(NamedTuple):
+    """What a request needs of the files that it names.
+
+    `known`: what they are, where that is known already; `is_dry`: nothing is uploaded; `life`: seconds for which Gemini
+    must have them from now on.
+    """
+
+    known: Mapping[str, Media] | None = None
+    is_dry: bool = False
+    life: float = MARGIN
+
+
 class Need(NamedTuple):
     """What a request needs of a copy: the key that it must be of, "" for any, and for how many seconds it must live."""
 

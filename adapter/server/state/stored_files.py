@@ -179,9 +179,7 @@ class StoredFiles:
         """List files behind the one with the id `after`, and tell whether there are more."""
         found: list[FileObject] = []
         while len(found) <= limit:
-            bodies = await self.records.children(
-                FILES, client, after=after, limit=_AT_ONCE, newest_first=newest_first
-            )
+            bodies = await self.records.children(FILES, client, after=after, limit=_AT_ONCE, newest_first=newest_first)
             records = [msgspec.json.decode(body, type=StoredFile) for body in bodies]
             now = self._clock()
             found += [

@@ -180,9 +180,11 @@ def _sound(draft: _TranscriptionDraft) -> list[Part]:
     parts, notes = from_url(context.request.file, "file", context.as_chat())
     draft.notes += notes
     for part in parts:
-        blob = part.inline_data
-        if blob is not None and not (blob.mime_type or "").startswith(("audio/", "video/")):
-            raise Rejected("file", "content-unsupported", f"{blob.mime_type or 'a file without a type'} is no sound")
+        found = part.inline_data or part.file_data
+        # Gemini knows the type of its own files, which may come without one.
+        mime_type = (found.mime_type if found is not None else None) or "audio/"
+        if not mime_type.startswith(("audio/", "video/")):
+            raise Rejected("file", "content-unsupported", f"{mime_type} is no sound")
     return parts
 
 

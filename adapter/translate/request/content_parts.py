@@ -233,7 +233,7 @@ def from_url(url: str, path: str, context: Context, name: str = "") -> Converted
         return Converted([_part_of(media)], [])
     if _YOUTUBE.match(url):
         return Converted([Part(file_data=FileData(mime_type="video/mp4", file_uri=url))], [])
-    if url.startswith((FILES_API, "files/")):
+    if url.startswith((FILES_API, "files/", FILE_ID)):
         return _by_id(url, path, context)
     if url.startswith("gs://"):
         mime_type = guess(url)

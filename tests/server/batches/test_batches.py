@@ -1,10 +1,13 @@
 """/v1/batches from a file to its files, over the emulator's Batch API and, where there is none, one by one."""
 
 import json
+import time
 
 import pytest
 
-from tests.server.batches.running import CHAT, MODEL, begin, ended, jobs_at, line, lines, rows_of, run, serving
+from adapter.emulator import EmulatorSettings
+from tests.server.batches.running import CHAT, MODEL, Clock, begin, ended, jobs_at, line, lines, rows_of, run, serving
+from tests.server.endpoints.storing import put
 
 EMBEDDING = "gemini-embedding-001"
 WAYS = pytest.mark.parametrize("platform", ["studio", "relay"])
@@ -262,3 +265,21 @@ async def test_a_file_that_a_request_names_may_be_deleted_before_its_answer_come
         await client.delete(f"/v1/files/{file_id}")
         done = await ended(client, batch)
         assert done["request_counts"]["completed"] == 1, json.dumps(await rows_of(client, done["error_file_id"]))
+
+
+async def test_a_file_that_gemini_would_forget_before_the_batch_ends_is_uploaded_again(tmp_path, monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr(time, "time", clock)
+    async with serving(tmp_path, emulator=EmulatorSettings(clock=clock)) as (gemini, client):
+        made = await put(client, b"%PDF" + bytes(2_000_000), name="a.pdf", mime_type="application/pdf")
+        part = {"type": "file", "file": {"file_id": made["id"]}}
+        messages = [{"role": "user", "content": [part, {"type": "text", "text": "What?"}]}]
+        assert (await client.post(CHAT, json={"model": MODEL, "messages": messages})).status_code == 200
+        uploads = []
+        for hours in (20, 10):
+            clock.now += hours * 3_600
+            batch, output, _ = await run(client, line("a", messages=messages))
+            assert (batch["status"], len(output)) == ("completed", 1)
+            got = await client.get(f"{gemini.url}/v1beta/files", headers={"x-goog-api-key": "k"})
+            uploads.append([one["name"] for one in got.json()["files"] if one["mimeType"] == "application/pdf"])
+    assert [len(one) for one in uploads] == [1, 2], "what lives 28 hours is used, what lives 18 is uploaded again"

@@ -173,6 +173,43 @@ async def test_lists_and_keywords_of_forms_arrive():
     assert config == {"languageCodes": ["de", "en"], "customVocabulary": ["Gemini"]}
 
 
+@pytest.mark.parametrize("padding", [0, 2 * 1024 * 1024])
+async def test_a_stored_sound_is_named_by_its_id(tmp_path, padding):
+    sound = wav(speech(TEXT)) + bytes(padding)
+    store = {"store": f"sqlite:{tmp_path / 'store.sqlite3'}", "upstream_platform": "studio"}
+    async with emulated(EmulatorSettings()) as gemini, adapter(gemini, **store) as client:
+        openai = AsyncOpenAI(base_url=f"{client.base_url}/v1", api_key="any", http_client=client, max_retries=0)
+        stored = await openai.files.create(file=("hello.wav", sound), purpose="user_data")
+        found = await openai.audio.transcriptions.create(
+            model=MODEL, file=(None, stored.id.encode()), response_format="verbose_json"
+        )
+        page = await openai.files.create(file=("a.pdf", b"%PDF-" + bytes(padding)), purpose="user_data")
+        with pytest.raises(BadRequestError, match="application/pdf is no sound") as refused:
+            await openai.audio.transcriptions.create(model=MODEL, file=(None, page.id.encode()))
+        with pytest.raises(BadRequestError, match="neither a file that is stored here"):
+            await openai.audio.transcriptions.create(model=MODEL, file=(None, b"file-unknown"))
+        asked = [one for one in await gemini.requests() if one["method"] == "generateContent"]
+    assert found.duration == SECONDS
+    assert found.text == TEXT or (padding and "audio/wav at https://" in found.text), (
+        "the emulator hears what is in line"
+    )
+    assert next(iter(asked[0]["body"]["contents"][0]["parts"][0])) == ("fileData" if padding else "inlineData")
+    assert refused.value.param == "file"
+
+
+async def test_a_stored_sound_that_is_too_long_for_times_is_refused_before_it_is_sent(tmp_path):
+    head = bytearray(wav(bytes(2_000)))
+    head[24:28] = (1).to_bytes(4, "little")
+    store = {"store": f"sqlite:{tmp_path / 'store.sqlite3'}"}
+    async with scripted(None) as upstream, adapter(upstream, **store) as client:
+        openai = AsyncOpenAI(base_url=f"{client.base_url}/v1", api_key="any", http_client=client, max_retries=0)
+        stored = await openai.files.create(file=("a.wav", bytes(head)), purpose="user_data")
+        with pytest.raises(BadRequestError, match="15 minutes"):
+            await openai.audio.transcriptions.create(
+                model=MODEL, file=(None, stored.id.encode()), response_format="srt"
+            )
+
+
 async def test_a_translation_is_asked_of_a_chat_model():
     async def script(call):
         await call.json(answer("Good day"))

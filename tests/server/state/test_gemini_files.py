@@ -168,6 +168,116 @@ async def test_a_dry_run_uploads_nothing_and_names_the_copy_that_would_be(tmp_pa
         assert (await files_at(gemini, client))[0]["uri"] in json.dumps(dry.json())
 
 
+async def lose(gemini, client, key="k"):
+    """Delete all files at Gemini, as if it had lost them."""
+    for copy in await files_at(gemini, client, key):
+        gone = await client.delete(f"{gemini.url}/v1beta/{copy['name']}", headers={"x-goog-api-key": key})
+        assert gone.status_code == 200
+
+
+def naming(way, file_id):
+    """A request of each endpoint that names a file: its path, and how it is sent."""
+    content = [{"type": "input_file", "file_id": file_id}, {"type": "input_text", "text": "What?"}]
+    body = {"model": "gemini-3.5-flash", "input": [{"role": "user", "content": content}]}
+    return {
+        "chat": (CHAT, {"json": asking(file_id)}),
+        "chat, streamed": (CHAT, {"json": {**asking(file_id), "stream": True}}),
+        "chat, two choices": (CHAT, {"json": {**asking(file_id), "n": 2}}),
+        "responses": ("/v1/responses", {"json": body}),
+        "responses, streamed": ("/v1/responses", {"json": {**body, "stream": True}}),
+        "transcription": (
+            "/v1/audio/transcriptions",
+            {"files": {"file": (None, file_id)}, "data": {"model": "gemini-3.5-transcribe"}},
+        ),
+        "image edit": (
+            "/v1/images/edits",
+            {"json": {"model": "gpt-image-1", "prompt": "a dog", "images": [{"file_id": file_id}]}},
+        ),
+    }[way]
+
+
+KIND = {"transcription": ("a.wav", "audio/wav"), "image edit": ("a.png", "image/png")}
+WAYS = (
+    "chat", "chat, streamed", "chat, two choices", "responses", "responses, streamed", "transcription", "image edit",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_a_copy_that_gemini_has_lost_is_uploaded_again_by_the_request_that_finds_out(tmp_path, way):
+    async with serving(tmp_path, upstream_keys=("a", "b", "c")) as (gemini, client):
+        name, mime_type = KIND.get(way, ("a.pdf", "application/pdf"))
+        file_id = (await put(client, LARGE, name=name, mime_type=mime_type))["id"]
+        path, sent = naming(way, file_id)
+        first = await client.post(path, **sent)
+        assert first.status_code == 200, first.text
+        assert "file-uploaded-again" not in first.headers["x-adapter-notes"]
+        before = [one for key in "abc" for one in await files_at(gemini, client, key)]
+        for key in "abc":
+            await lose(gemini, client, key)
+        got = await client.post(path, **sent)
+        assert got.status_code == 200, got.text
+        assert '"error":{' not in got.text
+        assert "file-uploaded-again" in got.headers["x-adapter-notes"]
+        after = [one for key in "abc" for one in await files_at(gemini, client, key)]
+        assert len(before) == len(after) == 1
+        assert before[0]["uri"] != after[0]["uri"]
+        again = await client.post(path, **sent)
+        assert "file-uploaded-again" not in again.headers["x-adapter-notes"]
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_a_copy_that_gemini_goes_on_to_refuse_is_uploaded_once_and_the_error_told(tmp_path, monkeypatch, way):
+    uploads, real = [], FileUploads.upload
+
+    async def upload_and_lose(self, name, *arguments):
+        uploads.append(name)
+        file = await real(self, name, *arguments)
+        await self.delete(name, arguments[-1])
+        return file
+
+    monkeypatch.setattr(FileUploads, "upload", upload_and_lose)
+    async with serving(tmp_path) as (_, client):
+        name, mime_type = KIND.get(way, ("a.pdf", "application/pdf"))
+        file_id = (await put(client, LARGE, name=name, mime_type=mime_type))["id"]
+        path, sent = naming(way, file_id)
+        got = await client.post(path, **sent)
+    assert got.status_code == 403, got.text
+    assert got.json()["error"]["code"] == "permission_denied"
+    assert len(uploads) == 2, "by the first attempt, and once again"
+
+
+@pytest.mark.parametrize(
+    ("status", "more"),
+    [
+        (403, {"extra_body": {"google": {"cached_content": "cachedContents/none"}}}),
+        (404, {"model": "gemini-9-none"}),
+    ],
+)
+async def test_another_refusal_uploads_nothing(tmp_path, status, more):
+    async with serving(tmp_path) as (gemini, client):
+        file_id = await store(client, LARGE)
+        assert (await client.post(CHAT, json=asking(file_id))).status_code == 200
+        before = await files_at(gemini, client)
+        got = await client.post(CHAT, json={**asking(file_id), **more})
+        assert got.status_code == status, got.text
+        assert await files_at(gemini, client) == before
+
+
+async def test_requests_that_find_a_loss_at_once_upload_one_copy(tmp_path):
+    async with serving(tmp_path) as (gemini, client):
+        file_id, other = await store(client, LARGE), await store(client, LARGE + b"!")
+        assert (await client.post(CHAT, json=asking(file_id, other))).status_code == 200
+        kept = (await files_at(gemini, client))[-1]["name"]
+        lost = (await files_at(gemini, client))[0]["name"]
+        await client.delete(f"{gemini.url}/v1beta/{lost}", headers={"x-goog-api-key": "k"})
+        answers = await asyncio.gather(*(client.post(CHAT, json=asking(file_id, other)) for _ in range(4)))
+        assert [one.status_code for one in answers] == [200] * 4, [one.text for one in answers]
+        names = [one["name"] for one in await files_at(gemini, client)]
+        assert len(names) == 2
+        assert kept in names
+        assert lost not in names
+
+
 @pytest.mark.parametrize("works", [True, False])
 async def test_a_deleted_file_is_deleted_at_gemini_too_if_that_works(tmp_path, works):
     async with serving(tmp_path) as (gemini, client):

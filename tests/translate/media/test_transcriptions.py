@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from adapter.translate.core.capabilities import ModelCapabilities, ServedModel
 from adapter.translate.core.context import Options
+from adapter.translate.core.notes import Rejected
 from adapter.translate.ledger import leaves
 from adapter.translate.media.sound_headers import read_duration, read_duration_of_url
 from adapter.translate.translations import endpoints
@@ -55,3 +56,26 @@ def test_all_that_is_sent_is_accounted_for(transcribes):
 @pytest.mark.parametrize("url", ["https://example.org/a.wav", "data:audio/wav,abcd", "data:audio/wav;base64,abcde"])
 def test_what_is_no_sound_in_base64_has_no_duration(url):
     assert read_duration_of_url(url) == 0
+
+
+@pytest.mark.parametrize(
+    ("file", "told"),
+    [
+        ("file-abc123", "neither a file that is stored here"),
+        ("gs://bucket/a.png", "image/png is no sound"),
+        ("gs://bucket/a.wav", None),
+        ("files/abc", None),
+    ],
+)
+def test_what_a_file_is_named_by_must_be_a_sound(file, told):
+    endpoint = endpoints(None)["/v1/audio/transcriptions"]
+    request, unknown = endpoint.decode(b'{"file": "%s", "model": "m"}' % file.encode())
+    row = ModelCapabilities(pattern="*", source="", date="", transcribes=True)
+    served = ServedModel("m", row, "", "m")
+    if told is None:
+        [body] = endpoint.translate(request, unknown, served, Options()).as_json()
+        assert body["contents"][0]["parts"][0]["fileData"]["fileUri"].endswith(file)
+        return
+    with pytest.raises(Rejected, match=told) as refused:
+        endpoint.translate(request, unknown, served, Options())
+    assert refused.value.note.path == "file"
