@@ -5,9 +5,9 @@ body read an endpoint's row here; `Endpoint` says what the fields mean. Of two r
 first serves it.
 """
 
-from typing import Any, Union
+from typing import Any
 
-from adapter.server.endpoints import conversations, inspector, native, native_resources
+from adapter.server.endpoints import inspector, native, native_resources
 from adapter.server.endpoints.chat import create_chat_completion
 from adapter.server.endpoints.completions import create_completion
 from adapter.server.endpoints.decisions import create_decision
@@ -17,29 +17,20 @@ from adapter.server.endpoints.metrics import metrics
 from adapter.server.endpoints.models import get_model, list_models
 from adapter.server.endpoints.moderations import create_moderation
 from adapter.server.endpoints.openapi import with_description
-from adapter.server.endpoints.response_tools import compact_response, count_input_tokens
-from adapter.server.endpoints.responses import create_response
-from adapter.server.endpoints.responses_socket import open_responses_socket
-from adapter.server.endpoints.stored_responses import cancel_response, delete_response, get_response, list_input_items
 from adapter.server.endpoints.translate import translate
 from adapter.server.file_routes import FILES
-from adapter.server.http.router import WEBSOCKET
 from adapter.server.media_routes import MEDIA
 from adapter.server.not_served import NOT_SERVED
 from adapter.server.observe.exchange_log import is_page_enabled
 from adapter.server.pipeline.endpoint import (
     ASKING,
-    ORDER,
     SENDING,
-    SENDING_STORED,
-    STORED,
     Endpoint,
     Endpoints,
     not_served,
-    page_query,
 )
+from adapter.server.response_routes import CONVERSATIONS, RESPONSES
 from adapter.settings import Settings
-from adapter.wire.openai import response_events
 from adapter.wire.openai.chat_answer import ChatCompletion, ChatCompletionChunk
 from adapter.wire.openai.chat_request import ChatCompletionRequest
 from adapter.wire.openai.completions import Completion, CompletionRequest
@@ -47,31 +38,9 @@ from adapter.wire.openai.decisions import Decision, DecisionRequest
 from adapter.wire.openai.embeddings import EmbeddingList, EmbeddingRequest
 from adapter.wire.openai.models import Model, ModelList
 from adapter.wire.openai.moderations import Moderation, ModerationRequest
-from adapter.wire.openai.responses_answer import Response
-from adapter.wire.openai.responses_request import ResponsesRequest
-from adapter.wire.openai.stored import (
-    CompactedResponse,
-    Conversation,
-    ConversationRequest,
-    Deleted,
-    InputTokens,
-    Item,
-    ItemList,
-    ItemsRequest,
-)
-
-PAGE: dict[str, Any] = page_query(100) | ORDER
-RESUMING: dict[str, Any] = {"stream": {"type": "boolean"}, "starting_after": {"type": "integer", "minimum": 0}}
-
-
-def _leaves(cls: type) -> list[type]:
-    """The classes below this one that have none below themselves."""
-    below: list[type] = cls.__subclasses__()
-    return [leaf for one in below for leaf in _leaves(one)] if below else [cls]
-
 
 # Their number is not known here, so they cannot be spelled with `|`.
-ResponseStreamEvent: Any = Union[tuple(_leaves(response_events.Event))]  # noqa: UP007
+
 
 CHAT: Endpoints = (
     Endpoint(
@@ -96,169 +65,6 @@ CHAT: Endpoints = (
         takes=ChatCompletionRequest,
         fails=SENDING,
         is_rated=True,
-    ),
-)
-
-RESPONSES: Endpoints = (
-    Endpoint(
-        method="POST",
-        path="/v1/responses",
-        handler=create_response,
-        name="createResponse",
-        summary="Answer items, whole, as a stream of events, or in the background.",
-        takes=ResponsesRequest,
-        gives=Response,
-        streams=ResponseStreamEvent,
-        fails=SENDING,
-        asks_gemini=True,
-        is_rated=True,
-    ),
-    # Each `response.create` that comes over it is a call of its own: key, rate and place are its own.
-    Endpoint(method=WEBSOCKET, path="/v1/responses", handler=open_responses_socket, is_open=True),
-    Endpoint(
-        method="POST",
-        path="/v1/responses/input_tokens",
-        handler=count_input_tokens,
-        name="countInputTokens",
-        summary="Count tokens.",
-        takes=ResponsesRequest,
-        gives=InputTokens,
-        fails=SENDING,
-        asks_gemini=True,
-        is_rated=True,
-    ),
-    Endpoint(
-        method="POST",
-        path="/v1/responses/compact",
-        handler=compact_response,
-        name="compactResponse",
-        summary="Shorten a conversation.",
-        takes=ResponsesRequest,
-        gives=CompactedResponse,
-        fails=SENDING,
-        asks_gemini=True,
-        is_rated=True,
-    ),
-    Endpoint(
-        method="GET",
-        path="/v1/responses/{response_id}",
-        handler=get_response,
-        name="getResponse",
-        summary="A stored response, or the events of one in the background.",
-        gives=Response,
-        streams=ResponseStreamEvent,
-        query=RESUMING,
-        fails=STORED,
-    ),
-    Endpoint(
-        method="DELETE",
-        path="/v1/responses/{response_id}",
-        handler=delete_response,
-        name="deleteResponse",
-        summary="Delete a stored response.",
-        gives=Deleted,
-        fails=STORED,
-    ),
-    Endpoint(
-        method="POST",
-        path="/v1/responses/{response_id}/cancel",
-        handler=cancel_response,
-        name="cancelResponse",
-        summary="Cancel a response in the background.",
-        gives=Response,
-        fails=STORED,
-    ),
-    Endpoint(
-        method="GET",
-        path="/v1/responses/{response_id}/input_items",
-        handler=list_input_items,
-        name="listInputItems",
-        summary="What a response answered.",
-        gives=ItemList,
-        query=PAGE,
-        fails=STORED,
-    ),
-)
-
-CONVERSATION = "/v1/conversations/{conversation_id}"
-ITEM = CONVERSATION + "/items/{item_id}"
-
-CONVERSATIONS: Endpoints = (
-    Endpoint(
-        method="POST",
-        path="/v1/conversations",
-        handler=conversations.create_conversation,
-        name="createConversation",
-        summary="A new conversation.",
-        takes=ConversationRequest,
-        gives=Conversation,
-        fails=SENDING_STORED,
-    ),
-    Endpoint(
-        method="GET",
-        path=CONVERSATION,
-        handler=conversations.get_conversation,
-        name="getConversation",
-        summary="A conversation without its items.",
-        gives=Conversation,
-        fails=STORED,
-    ),
-    Endpoint(
-        method="POST",
-        path=CONVERSATION,
-        handler=conversations.update_conversation,
-        name="updateConversation",
-        summary="Set a conversation's metadata.",
-        takes=ConversationRequest,
-        gives=Conversation,
-        fails=SENDING_STORED,
-    ),
-    Endpoint(
-        method="DELETE",
-        path=CONVERSATION,
-        handler=conversations.delete_conversation,
-        name="deleteConversation",
-        summary="Delete a conversation and its items.",
-        gives=Deleted,
-        fails=STORED,
-    ),
-    Endpoint(
-        method="GET",
-        path=CONVERSATION + "/items",
-        handler=conversations.list_items,
-        name="listConversationItems",
-        summary="The items of a conversation.",
-        gives=ItemList,
-        query=PAGE,
-        fails=STORED,
-    ),
-    Endpoint(
-        method="POST",
-        path=CONVERSATION + "/items",
-        handler=conversations.create_items,
-        name="createConversationItems",
-        summary="Put items at the end of a conversation.",
-        takes=ItemsRequest,
-        gives=ItemList,
-        fails=SENDING_STORED,
-    ),
-    Endpoint(
-        method="GET",
-        path=ITEM,
-        handler=conversations.get_item,
-        name="getConversationItem",
-        summary="One item of a conversation.",
-        gives=Item,
-        fails=STORED,
-    ),
-    Endpoint(
-        method="DELETE",
-        path=ITEM,
-        handler=conversations.delete_item,
-        name="deleteConversationItem",
-        summary="Delete one item.",
-        gives=Conversation,
-        fails=STORED,
     ),
 )
 
@@ -367,6 +173,7 @@ OPERATING: Endpoints = (
     ),
     Endpoint(method="GET", path="/metrics", handler=metrics, is_quiet=True, is_served=_has_metrics),
 )
+
 
 # It asks for its key itself, since browsers ask for a password.
 INSPECTOR: Endpoints = tuple(
