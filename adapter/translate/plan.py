@@ -14,6 +14,7 @@ from adapter.translate.answer.parallel_choices import calls_needed
 from adapter.translate.core.capabilities import ServedModel, alias_notes
 from adapter.translate.core.context import Context, Media, Options
 from adapter.translate.core.notes import Note, Rejected
+from adapter.translate.image_options import ImageForm, form_of
 from adapter.translate.request.fields import to_gemini
 from adapter.translate.responses.chat_view import View
 from adapter.translate.responses.fields import to_chat
@@ -29,6 +30,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
     `place` is the upstream's name. `model` answers; `name` is what was asked for, which is another once that has ended.
     `calls` is how many times Gemini is asked. `view` leads from chat's paths to the client's, for the Responses API.
+    `image_form` is what images of the answer are converted to, if anything.
     """
 
     place: str
@@ -39,6 +41,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     notes: list[Note]
     calls: int
     view: View | None = None
+    image_form: ImageForm | None = None
 
     @property
     def method(self) -> str:
@@ -71,6 +74,7 @@ def plan(
         body=body,
         notes=notes,
         calls=calls_needed(context),
+        image_form=form_of(context),
     )
 
 

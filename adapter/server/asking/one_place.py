@@ -2,9 +2,12 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Coroutine, Sequence
+from contextlib import aclosing
 
 from adapter.server.asking import continuation, parallel_choices
+from adapter.server.media.image_conversion import convert_answer
 from adapter.translate.answer.continuation import Continuation, unfinished
+from adapter.translate.image_options import ImageForm
 from adapter.translate.plan import Plan
 from adapter.upstream.client import Caller, Reply, Upstream
 from adapter.upstream.errors import UpstreamError
@@ -24,7 +27,19 @@ class Asking:
 
     def first(self, plan: Plan) -> Coroutine[object, object, Reply]:
         """Ask once. `finish` makes the whole answer of it. Raises `UpstreamError`."""
-        return self._upstream.generate(plan.model, plan.body, self._caller, self._until)
+        return self._generate(plan, plan.body)
+
+    def _generate(self, plan: Plan, body: GenerateContentRequest) -> Coroutine[object, object, Reply]:
+        asked = self._upstream.generate(plan.model, body, self._caller, self._until)
+        return asked if plan.image_form is None else _with_images(asked, plan.image_form)
+
+    async def _stream(self, plan: Plan, body: GenerateContentRequest, form: ImageForm) -> AsyncGenerator[Reply]:
+        """The events of a call, with images in the form that the client wants."""
+        async with aclosing(self._upstream.stream(plan.model, body, self._caller, self._until)) as events:
+            async for reply in events:
+                await convert_answer(reply.response, form)
+                yield reply
+                del reply
 
     async def choices(self, plan: Plan) -> Reply:
         """Ask for each choice by a call of its own; return one answer with all of them. Raises `UpstreamError`."""
@@ -38,7 +53,7 @@ class Asking:
         """Continue an answer where Gemini stopped at the limit of one request. Raises `UpstreamError`."""
 
         def ask(body: GenerateContentRequest) -> Coroutine[object, object, Reply]:
-            return self._upstream.generate(plan.model, body, self._caller, self._until)
+            return self._generate(plan, body)
 
         return await continuation.whole(first, ask, self._continuation(plan))
 
@@ -46,6 +61,8 @@ class Asking:
         """The answer event by event. Raises `UpstreamError`."""
 
         def stream(body: GenerateContentRequest) -> AsyncGenerator[Reply]:
+            if plan.image_form is not None:
+                return self._stream(plan, body, plan.image_form)
             return self._upstream.stream(plan.model, body, self._caller, self._until)
 
         streams = [continuation.streamed(stream, plan.body, self._continuation(plan)) for _ in range(plan.calls)]
@@ -53,6 +70,13 @@ class Asking:
 
     def _continuation(self, plan: Plan) -> Continuation:
         return Continuation(plan.body, plan.context, self._continuations)
+
+
+async def _with_images(asked: Coroutine[object, object, Reply], form: ImageForm) -> Reply:
+    """The answer to a call, with images in the form that the client wants."""
+    reply = await asked
+    await convert_answer(reply.response, form)
+    return reply
 
 
 async def _together(choices: Sequence[Coroutine[object, object, Reply]]) -> Reply:

@@ -3,12 +3,12 @@
 import asyncio
 import logging
 import time
-from base64 import b64decode, b64encode
+from base64 import b64decode
 from collections.abc import Mapping
 from contextlib import aclosing
 
-from adapter import extras
 from adapter.server.endpoints import media_calls
+from adapter.server.media.image_conversion import convert
 from adapter.server.pipeline.call import Call
 from adapter.server.pipeline.fallback import FallbackPlans
 from adapter.server.state.not_stored import NotStored
@@ -16,7 +16,6 @@ from adapter.translate.core.capabilities import ServedModel
 from adapter.translate.core.context import Media, Options
 from adapter.translate.media import image_answers, images
 from adapter.translate.media.image_answers import DrawnImage
-from adapter.translate.media.image_headers import read_image_header
 from adapter.translate.media.images import ImageContext, ImagePlan
 from adapter.wire.openai.images import ImageEditRequest, ImageRequest, ImageVariationRequest
 
@@ -58,7 +57,7 @@ async def _create(
     answers = await media_calls.ask(call, plans)
     drawn, usage, notes = await call.work.run(image_answers.from_gemini, answers)
     plan = plans.plan
-    drawn = [await asyncio.to_thread(_convert, one, plan) for one in drawn]
+    drawn = [await asyncio.to_thread(convert, one, plan.form) for one in drawn]
     links = await _links(call, drawn) if plan.as_url else []
     call.exchange.reply_notes = notes if links else [*notes, *image_answers.url_notes(plan)]
     await call.send(image_answers.answer_of(drawn, usage, plan, created, links), media_calls.headers_of(call, plans))
@@ -74,7 +73,7 @@ async def _send_events(call: Call, plans: FallbackPlans[ImagePlan], created: int
                 call.exchange.reply_notes = reader.notes
                 if drawn is None:
                     continue
-                image = await asyncio.to_thread(_convert, drawn, plans.plan)
+                image = await asyncio.to_thread(convert, drawn, plans.plan.form)
                 told = image_answers.event_of(image, image_answers.usage_of([answer]), created, edits=edits)
                 await media_calls.send_events(call, plans, stream, [told])
         reader.close()
@@ -96,14 +95,3 @@ async def get_image(call: Call) -> None:
     """Send an image by its link: whoever has the link may read the image, so no key is asked for."""
     data, media_type = await call.service.image_links.read(call.parameters["folder"], call.parameters["name"])
     await call.send(data, {"content-type": media_type, "cache-control": "private, max-age=3600"})
-
-
-def _convert(one: DrawnImage, plan: ImagePlan) -> DrawnImage:
-    """Return an image in the format and quality that the client wants; one that has them stays as it came."""
-    if one.header.kind == plan.format and plan.quality is None:
-        return one
-    files = extras.load("adapter.server.media.image_files")
-    data: bytes = files.convert_image(b64decode(one.data), plan.format, plan.quality)
-    header = read_image_header(data)
-    assert header is not None, "what was written just now can be read"
-    return DrawnImage(b64encode(data).decode(), header)

@@ -1,6 +1,5 @@
 """Answers with images: Gemini's images, by calls, as OpenAI's answer or as events of its stream."""
 
-import base64
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -8,7 +7,7 @@ from adapter.translate.answer import reply
 from adapter.translate.answer.parallel_choices import total
 from adapter.translate.core.errors import AnswerError
 from adapter.translate.core.notes import Fate, Note
-from adapter.translate.media.image_headers import HEADER_BYTES, ImageHeader, read_image_header
+from adapter.translate.media.image_headers import ImageHeader, read_header_of_base64
 from adapter.translate.media.images import ImagePlan
 from adapter.wire.gemini.content import Blob
 from adapter.wire.gemini.generate import GenerateContentResponse
@@ -66,7 +65,7 @@ class ImageReader:
             self.notes.append(Note("data", Fate.DROPPED, "images-left-out", reason))
         self._has_image = True
         # Where a model draws several, the last one is the finished one.
-        return _read(drawn[-1])
+        return read_image(drawn[-1])
 
     def close(self) -> None:
         """Raise the first `AnswerError` where no call has drawn an image."""
@@ -93,13 +92,13 @@ def _blobs_of(answer: GenerateContentResponse) -> Iterator[Blob]:
                 yield blob
 
 
-def _read(blob: Blob) -> DrawnImage:
+def read_image(blob: Blob) -> DrawnImage:
+    """Read an image of Gemini's. Raises `AnswerError`."""
     data = (blob.data or "").translate(_STANDARD)
     try:
-        start = base64.b64decode(data[: HEADER_BYTES // 3 * 4], validate=True)
+        header = read_header_of_base64(data)
     except ValueError as error:
         raise AnswerError(502, "malformed_response", f"Gemini's image is not base64: {error}") from None
-    header = read_image_header(start)
     if header is None:
         raise AnswerError(502, "malformed_response", f"Gemini's image cannot be read: {blob.mime_type}.")
     return DrawnImage(data, header)

@@ -1,5 +1,6 @@
 """The kind and the size of an image, by the first bytes of its file: PNG, JPEG, WebP, GIF."""
 
+import base64
 from typing import NamedTuple
 
 HEADER_BYTES = 256 * 1024
@@ -36,6 +37,14 @@ def read_image_header(data: bytes) -> ImageHeader | None:
     if data.startswith(b"GIF8") and len(data) >= 10:
         return ImageHeader("gif", _little(data[6:8]), _little(data[8:10]))
     return None
+
+
+def read_header_of_base64(data: str) -> ImageHeader | None:
+    """Read the same of a file in base64. Raises `ValueError` for what is none."""
+    return read_image_header(base64.b64decode(data[: HEADER_BYTES // 3 * 4].translate(_STANDARD), validate=True))
+
+
+_STANDARD = str.maketrans("-_", "+/")
 
 
 def _jpeg(data: bytes) -> ImageHeader | None:

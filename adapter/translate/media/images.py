@@ -4,8 +4,6 @@ Gemini draws in some ratios and sizes; the nearest is asked for, and the answer 
 header. What else OpenAI can ask for (quality, transparency, animation) Gemini cannot: it has a note each.
 """
 
-import math
-import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -15,6 +13,7 @@ from adapter.translate.core.capabilities import alias_notes
 from adapter.translate.core.context import EndpointContext
 from adapter.translate.core.notes import Fate, Note, Rejected, unknown_notes
 from adapter.translate.core.rules import absent
+from adapter.translate.image_options import RULES, ImageForm, ImageOptions, OptionRule
 from adapter.translate.ledger import Anchor
 from adapter.translate.request.content_parts import from_url
 from adapter.wire.gemini.content import Content, Part
@@ -38,22 +37,6 @@ MAX_N = 10
 MAX_IMAGES = 16
 """Images for one request, and images to edit (OpenAI's API reference, 2026-11)."""
 
-FORMATS = ("png", "jpeg", "webp")
-"""Formats in which images are sent to clients; Gemini draws PNG or JPEG, which are converted."""
-
-_RATIOS = {
-    "1:1": (1024, 1024), "2:3": (848, 1264), "3:2": (1264, 848), "3:4": (896, 1200), "4:3": (1200, 896),
-    "4:5": (928, 1152), "5:4": (1152, 928), "9:16": (768, 1376), "16:9": (1376, 768), "21:9": (1584, 672),
-}  # fmt: skip
-_EXTREME_RATIOS = {"1:4": (512, 2048), "4:1": (2048, 512), "1:8": (384, 3072), "8:1": (3072, 384)}
-"""Pixels at 1K by ratio (ai.google.dev, image generation, 2026-11); the other sizes are multiples."""
-
-_SIZES = {"512": 0.5, "1K": 1.0, "2K": 2.0, "4K": 4.0}
-_LIMITS = ((768, "512"), (1536, "1K"), (3072, "2K"), (math.inf, "4K"))
-"""Below which side of a square of as many pixels a size is the nearest (LiteLLM 1.110.2, 2026-11)."""
-
-_WRITTEN_SIZE = re.compile(r"(\d{1,5})x(\d{1,5})")
-
 VARIATION = "Make a variation of this image: the same subject and style, with different details."
 MASK = (
     "Image {number} is a mask for image 1: change only what is transparent in the mask, and leave everything else of "
@@ -72,16 +55,14 @@ class ImageContext(EndpointContext, frozen=True, kw_only=True):
 class ImagePlan(msgspec.Struct, frozen=True):
     """A body that goes to a model `calls` times, and the form in which its images go to the client.
 
-    `format`: what they are converted to where they are something else. `quality`: of JPEG and WebP, 1 to 100;
-    None: as they come. `as_url`: the client wants URLs. `sources` are the paths of the images that are sent.
+    `as_url`: the client wants URLs. `sources` are the paths of the images that are sent.
     """
 
     model: str
     body: GenerateContentRequest
     calls: int
     notes: list[Note]
-    format: str
-    quality: int | None
+    form: ImageForm
     as_url: bool
     sources: list[str]
 
@@ -91,28 +72,17 @@ class ImagePlan(msgspec.Struct, frozen=True):
         return [self.body] * self.calls
 
 
-class _ImageDraft:
+class _ImageDraft(ImageOptions):
     """A plan in the making: each field's rule changes it."""
 
     def __init__(self, context: ImageContext) -> None:
+        super().__init__(context.capabilities)
         self.context = context
-        self.notes: list[Note] = []
-        self.image = ImageConfig()
         self.calls = 1
-        self.format = "png"
-        self.quality: int | None = None
         self.as_url = False
         self.parts: list[Part] = []
         self.sources: list[str] = []
         self.words: list[str] = []
-
-    def lose(self, path: str, fate: Fate, code: str, reason: str) -> None:
-        """Write a note."""
-        self.notes.append(Note(path, fate, code, reason))
-
-    def ignore(self, field: str, reason: str) -> None:
-        """Write a note on a field that Gemini has nothing for."""
-        self.lose(field, Fate.DROPPED, "image-option-ignored", reason)
 
 
 def to_gemini(context: ImageContext, unknown: Mapping[str, msgspec.Raw] = {}) -> ImagePlan:
@@ -144,8 +114,7 @@ def to_gemini(context: ImageContext, unknown: Mapping[str, msgspec.Raw] = {}) ->
         body=body,
         calls=draft.calls,
         notes=draft.notes,
-        format=draft.format,
-        quality=draft.quality,
+        form=draft.form,
         as_url=draft.as_url,
         sources=draft.sources,
     )
@@ -207,76 +176,6 @@ def _n(value: int, draft: _ImageDraft) -> None:
         draft.lose("n", Fate.APPROXIMATED, "choices-by-calls", reason)
 
 
-def _size(value: str, draft: _ImageDraft) -> None:
-    """The nearest ratio and size."""
-    if value == "auto":
-        return
-    found = _WRITTEN_SIZE.fullmatch(value)
-    if found is None or not (int(found[1]) and int(found[2])):
-        raise Rejected("size", "malformed-value", "a size is `auto`, or WIDTHxHEIGHT in pixels")
-    width, height = int(found[1]), int(found[2])
-    row = draft.context.capabilities
-    ratios = _RATIOS | (_EXTREME_RATIOS if row.extreme_ratios else {})
-    ratio = min(ratios, key=lambda one: abs(math.log(width / height) - math.log(ratios[one][0] / ratios[one][1])))
-    draft.image.aspect_ratio = ratio
-    wanted = next(name for limit, name in _LIMITS if math.sqrt(width * height) < limit)
-    order = list(_SIZES)
-    size = min(row.image_sizes or ("1K",), key=lambda one: abs(order.index(one) - order.index(wanted)))
-    if row.image_sizes:
-        draft.image.image_size = size
-    across, down = (round(side * _SIZES[size]) for side in ratios[ratio])
-    if (across, down) != (width, height):
-        draft.lose("size", Fate.APPROXIMATED, "image-size-nearest", f"{ratio} at {size} is nearest: {across}x{down}")
-
-
-def _quality(value: str, draft: _ImageDraft) -> None:
-    """Gemini has one quality."""
-    if value != "auto":
-        draft.ignore("quality", "Gemini's images have one quality: ask for a larger size, or another model")
-
-
-def _background(value: str, draft: _ImageDraft) -> None:
-    """Gemini's images are opaque."""
-    if value == "transparent":
-        draft.ignore("background", "Gemini's images are opaque")
-    elif value not in ("auto", "opaque"):
-        raise Rejected("background", "unknown-value", "one of transparent, opaque, auto")
-
-
-def _output_format(value: str, draft: _ImageDraft) -> None:
-    """The file's format."""
-    if value in ("gif", "svg"):
-        draft.lose("output_format", Fate.DROPPED, "image-format-unavailable", f"Gemini draws no {value}: PNG is sent")
-    elif value in FORMATS:
-        draft.format = value
-    else:
-        raise Rejected("output_format", "unknown-value", f"one of {', '.join(FORMATS)}")
-
-
-def _output_compression(value: int, draft: _ImageDraft) -> None:
-    """The quality of JPEG and WebP; PNG loses nothing."""
-    if not 0 <= value <= 100:
-        raise Rejected("output_compression", "out-of-range", "0 to 100")
-    if draft.format == "png":
-        draft.ignore("output_compression", "PNG has no levels of quality")
-    else:
-        draft.quality = max(1, value)
-
-
-def _partial_images(value: int, draft: _ImageDraft) -> None:
-    """Gemini draws images whole."""
-    if not 0 <= value <= 3:
-        raise Rejected("partial_images", "out-of-range", "0 to 3")
-    if value:
-        draft.lose("partial_images", Fate.DROPPED, "partial-images-absent", "Gemini sends images whole")
-
-
-def _moderation(value: str, draft: _ImageDraft) -> None:
-    """OpenAI's filter for images."""
-    if value != "auto":
-        draft.ignore("moderation", "Gemini's own safety filters decide")
-
-
 def _response_format(value: str, draft: _ImageDraft) -> None:
     """Base64, or a URL."""
     if value not in ("b64_json", "url"):
@@ -290,17 +189,6 @@ def _style(value: str, draft: _ImageDraft) -> None:
     """DALL-E's styles; `vivid` was the default."""
     if value != "vivid":
         draft.ignore("style", "Gemini has no styles: describe it in the prompt")
-
-
-def _input_fidelity(value: str, draft: _ImageDraft) -> None:
-    """Gemini looks at images closely."""
-    if value != "high":
-        draft.ignore("input_fidelity", "Gemini always looks at images closely")
-
-
-def _no_setting(field: str) -> Callable[[Any, _ImageDraft], None]:
-    """The rule of a field that Gemini has nothing for."""
-    return lambda _value, draft: draft.ignore(field, "Gemini draws still images, pixel by pixel")
 
 
 def _end_user(field: str) -> Callable[[Any, _ImageDraft], None]:
@@ -334,25 +222,14 @@ def _image_parts(value: str | ImageReference, path: str, draft: _ImageDraft) -> 
     return parts
 
 
-_RULES: Mapping[str, Callable[[Any, _ImageDraft], None]] = {
+_RULES: Mapping[str, OptionRule] = {
+    **RULES,
     "n": _n,
-    "size": _size,
-    "quality": _quality,
-    "background": _background,
-    "output_format": _output_format,
-    "output_compression": _output_compression,
-    "partial_images": _partial_images,
-    "moderation": _moderation,
     "response_format": _response_format,
     "style": _style,
-    "complexity": _no_setting("complexity"),
-    "frame_count": _no_setting("frame_count"),
-    "frame_duration_ms": _no_setting("frame_duration_ms"),
-    "svg": _no_setting("svg"),
     "safety_identifier": _end_user("safety_identifier"),
     "user": _end_user("user"),
     "image": _images("image"),
     "images": _images("images"),
-    "input_fidelity": _input_fidelity,
 }
 """One rule per field, but for those that are read together: prompt, mask, markup, model, stream."""

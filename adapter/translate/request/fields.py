@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from adapter.translate import image_options
 from adapter.translate.core.context import Context
 from adapter.translate.core.notes import (
     Fate,
@@ -283,6 +284,7 @@ RULES = Rules(
         "enable_thinking": enable_thinking,
         "modalities": modalities,
         "audio": audio,
+        "image_config": image_options.image_config,
         "service_tier": service_tier,
         "safety_settings": google.safety_settings,
         "google": google.google,

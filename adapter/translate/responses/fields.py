@@ -31,6 +31,7 @@ from adapter.translate.responses.tools import Toolset
 from adapter.wire.base import encode, present
 from adapter.wire.openai.chat_request import (
     ChatCompletionRequest,
+    ImageSettings,
     JsonSchemaFormat,
     Reasoning,
     ResponseFormat,
@@ -331,8 +332,11 @@ def to_chat(request: ResponsesRequest, unknown: Mapping[str, msgspec.Raw] = {}) 
     if box.tools:
         fields["tools"] = box.raw
     if box.images:
+        path, settings = box.images[0]
         fields["modalities"] = ["text", "image"]
-        paths["modalities"] = box.images[0]
+        paths.update({"modalities": path, "image_config": path})
+        if settings != ImageSettings():
+            fields["image_config"] = settings
     return View(
         request=ChatCompletionRequest(**fields),
         asked=request,

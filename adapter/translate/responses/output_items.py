@@ -10,6 +10,7 @@ from hashlib import blake2b
 from typing import Any
 
 from adapter.translate.core.context import Stamp
+from adapter.translate.media.image_headers import ImageHeader, read_header_of_base64
 from adapter.translate.responses.chat_view import CallName
 from adapter.translate.responses.open_items import Open, OpenCode, OpenMessage, OpenReasoning, citations_of
 from adapter.translate.responses.tool_calls import item_of_call
@@ -42,6 +43,13 @@ def _status(opened: Open, status: str) -> str:
     if isinstance(opened, OpenCode) and opened.has_failed:
         return "failed"
     return status if status == DONE else _CUT.get(type(opened.item), status)
+
+
+def _header_of(data: str) -> ImageHeader | None:
+    try:
+        return read_header_of_base64(data)
+    except ValueError:
+        return None
 
 
 class Output:
@@ -222,12 +230,15 @@ class Output:
         opened.has_failed = failed
         return [*told, self._stage(events.CodeCompleted, opened.code.id, opened.index)]
 
-    def image(self, data: str, output_format: str) -> list[Event]:
-        """An image."""
+    def image(self, data: str, kind: str) -> list[Event]:
+        """An image; `kind` is what Gemini says of it, which its header may correct."""
         item = ImageGenerationCallItem(id=self._id("ig"), result=None, status=OPEN)
         opened = Open(item, len(self.items), self.next)
         told = self._begin(opened)
-        item.result, item.output_format = data, output_format
+        item.result, item.output_format = data, kind
+        if (header := _header_of(data)) is not None:
+            item.output_format, item.size, item.quality = header.kind, header.size, "auto"
+            item.background = "auto" if header.has_alpha else "opaque"
         stages = (events.ImageInProgress, events.ImageGenerating, events.ImageCompleted)
         return [*told, *(self._stage(stage, item.id, opened.index) for stage in stages)]
 

@@ -19,6 +19,7 @@ from adapter.wire.openai.chat_request import (
     CustomFormat,
     FunctionDefinition,
     Grammar,
+    ImageSettings,
     Named,
     Tool,
     ToolChoice,
@@ -41,13 +42,13 @@ _CHATS = re.compile(r"\[\d+\]\.function")
 
 
 class Toolset(NamedTuple):
-    """What `tools` comes to: the chat request's tools, whose calls are what, whether images are wanted (path)."""
+    """What `tools` comes to: the chat request's tools, whose calls are what, and which images are wanted (by path)."""
 
     tools: list[Tool]
     names: dict[str, CallName]
     paths: dict[str, str]
     notes: list[Note]
-    images: list[str]
+    images: list[tuple[str, ImageSettings]]
 
     def add(self, tool: Tool, path: str, name: CallName | None = None) -> None:
         """Add a tool of the chat request, under the client's path."""
@@ -253,16 +254,11 @@ def _file_search(tool: ResponsesTool, path: str, _namespace: str | None, box: To
 
 
 def _image(tool: ResponsesTool, path: str, _namespace: str | None, box: Toolset) -> None:
-    box.images.append(path)
-    for name in _OF_IMAGES:
-        if not absent(getattr(tool, name)):
-            box.drop(f"{path}.{name}", "tool-option-ignored", "Gemini's images take no such setting")
+    settings = {name: value for name in _OF_IMAGES if not absent(value := getattr(tool, name))}
+    box.images.append((path, ImageSettings(**settings)))
 
 
-_OF_IMAGES = (
-    "action", "background", "complexity", "frame_count", "frame_duration_ms", "input_fidelity", "input_image_mask",
-    "model", "moderation", "output_compression", "output_format", "partial_images", "quality", "size", "svg",
-)  # fmt: skip
+_OF_IMAGES = [name for name in ImageSettings.__struct_fields__ if name in ResponsesTool.__struct_fields__]
 
 
 def _tool_search(tool: ResponsesTool, path: str, _namespace: str | None, box: Toolset) -> None:

@@ -280,6 +280,28 @@ class AudioOptions(Wire):
     format: str | None = None
 
 
+class ImageSettings(Wire):
+    """What an image should be: the settings of OpenAI's tool `image_generation`, and OpenRouter's `image_config`."""
+
+    size: str | None = None
+    aspect_ratio: str | None = None
+    image_size: str | None = None
+    quality: str | None = None
+    background: str | None = None
+    output_format: str | None = None
+    output_compression: int | None = None
+    partial_images: int | None = None
+    moderation: str | None = None
+    complexity: str | None = None
+    frame_count: int | None = None
+    frame_duration_ms: int | None = None
+    svg: msgspec.Raw = ABSENT
+    input_fidelity: str | None = None
+    action: str | None = None
+    model: str | None = None
+    input_image_mask: msgspec.Raw = ABSENT
+
+
 class Approximate(Wire):
     """Where the user is, roughly."""
 
@@ -366,6 +388,7 @@ class ChatCompletionRequest(Wire):
     enable_thinking: bool | None = None
     modalities: list[str] | None = None
     audio: AudioOptions | None = None
+    image_config: ImageSettings | None = None
     service_tier: str | None = None
     safety_settings: msgspec.Raw = ABSENT
     google: msgspec.Raw = ABSENT

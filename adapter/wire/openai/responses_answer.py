@@ -134,12 +134,15 @@ class CodeInterpreterCallItem(Wire, tag_field="type", tag="code_interpreter_call
 
 
 class ImageGenerationCallItem(Wire, tag_field="type", tag="image_generation_call"):
-    """An image; `result` is base64."""
+    """An image; `result` is base64. The other members tell what was really drawn, by the file's own header."""
 
     id: str
     result: str | None
     status: str
     output_format: str | None = None
+    size: str | None = None
+    background: str | None = None
+    quality: str | None = None
 
 
 OutputItem = (
