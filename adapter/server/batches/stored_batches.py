@@ -12,6 +12,7 @@ import msgspec
 from adapter.server.state.not_stored import NotStored
 from adapter.server.state.stored_files import StoredFiles, UnfinishedFile, write
 from adapter.store import UNREADABLE, Document
+from adapter.store.documents.base import Selection
 from adapter.translate.files import NewFile
 from adapter.wire.base import encode
 from adapter.wire.openai.batches import Batch
@@ -66,7 +67,7 @@ class StoredBatches:
 
     async def page(self, client: str, after: str, limit: int) -> tuple[list[Batch], bool]:
         """List batches, the newest first, behind the one with the id `after`, and tell whether there are more."""
-        bodies = await self._documents.children(BATCHES, client, after=after, limit=limit + 1, newest_first=True)
+        bodies = await self._documents.children(BATCHES, client, Selection(after, limit + 1, newest_first=True))
         found = [msgspec.json.decode(body, type=Batch) for body in bodies]
         return found[:limit], len(found) > limit
 

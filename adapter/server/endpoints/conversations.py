@@ -5,6 +5,7 @@ import msgspec
 from adapter.server.endpoints.stored_responses import PAGE_BYTES, Page, item_list
 from adapter.server.pipeline.call import Call
 from adapter.server.state.records import id_of
+from adapter.store.documents.base import Selection
 from adapter.translate.core.notes import Rejected
 from adapter.translate.responses.fields import check_tags
 from adapter.translate.responses.stored_items import check_items
@@ -69,11 +70,13 @@ async def list_items(call: Call) -> None:
     state, client = call.service.state, call.client
     page = Page(call.query)
     conversation = await state.conversation(call.parameters["conversation_id"], client.id)
-    wanted = {"after": page.after, "newest_first": page.newest_first}
-    items = await state.conversation_items(conversation.id, client.id, limit=page.limit, max_bytes=PAGE_BYTES, **wanted)
-    wanted["after"] = id_of(items[-1]) if items else page.after
-    more = await state.conversation_items(conversation.id, client.id, limit=1, **wanted) if items else []
-    await call.send(item_list(items, has_more=bool(more)))
+    wanted = Selection(page.after, page.limit, page.newest_first, PAGE_BYTES)
+    items = await state.conversation_items(conversation.id, client.id, wanted)
+    has_more = False
+    if items:
+        next_one = wanted._replace(after=id_of(items[-1]), limit=1)
+        has_more = bool(await state.conversation_items(conversation.id, client.id, next_one))
+    await call.send(item_list(items, has_more=has_more))
 
 
 async def create_items(call: Call) -> None:

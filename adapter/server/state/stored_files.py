@@ -23,6 +23,7 @@ import msgspec
 
 from adapter.server.state.not_stored import NotStored
 from adapter.store import UNREADABLE, Document, DocumentStore
+from adapter.store.documents.base import Selection
 from adapter.store.files.directory import FileDirectory, FileWriter, QuotaExceeded, read_at
 from adapter.translate.files import MAX_PART, UPLOAD_LIFE, NewFile
 from adapter.wire.base import encode
@@ -179,7 +180,7 @@ class StoredFiles:
         """List files behind the one with the id `after`, and tell whether there are more."""
         found: list[FileObject] = []
         while len(found) <= limit:
-            bodies = await self.records.children(FILES, client, after=after, limit=_AT_ONCE, newest_first=newest_first)
+            bodies = await self.records.children(FILES, client, Selection(after, _AT_ONCE, newest_first))
             records = [msgspec.json.decode(body, type=StoredFile) for body in bodies]
             now = self._clock()
             found += [

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import nullcontext
 from hashlib import blake2b
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from weakref import WeakValueDictionary
 
 import msgspec
@@ -36,7 +36,7 @@ from adapter.server.state.records import (
     read_stored_items,
 )
 from adapter.store import Document, DocumentStore
-from adapter.store.documents.base import Layered, Readable
+from adapter.store.documents.base import Layered, Readable, Selection
 from adapter.translate.core.notes import Rejected
 from adapter.translate.responses.fields import input_items
 from adapter.translate.responses.input_items import type_of
@@ -196,11 +196,11 @@ class Recall:
             raise NotStored(f"Conversation with id '{conversation_id}' not found.", param=param)
         return found
 
-    async def conversation_items(self, conversation_id: str, client: str, **page: Any) -> list[msgspec.Raw]:
-        """Items of a conversation; `page` as `DocumentStore.children` takes it."""
-        if page.get("after"):
-            page["after"] = f"{conversation_id}/{page['after']}"
-        bodies = await self._documents.children(conversation_id, client, **page)
+    async def conversation_items(self, conversation_id: str, client: str, selection: Selection) -> list[msgspec.Raw]:
+        """Read items of a conversation; `selection.after` is the id of an item."""
+        if selection.after:
+            selection = selection._replace(after=f"{conversation_id}/{selection.after}")
+        bodies = await self._documents.children(conversation_id, client, selection)
         return list(map(msgspec.Raw, bodies))
 
     async def conversation_item(self, conversation_id: str, item_id: str, client: str) -> bytes:

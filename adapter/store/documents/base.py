@@ -14,6 +14,14 @@ import msgspec
 from adapter.store.shared.base import scoped_name
 
 
+class Document(NamedTuple):
+    """One document; `parent` is the key of its parent, if it has one."""
+
+    key: str
+    body: bytes
+    parent: str = ""
+
+
 class DocumentLimits(msgspec.Struct, frozen=True, kw_only=True):
     """Limits: age in seconds and number of documents without a parent, bytes in all, bytes of one document.
 
@@ -30,13 +38,32 @@ class DocumentLimits(msgspec.Struct, frozen=True, kw_only=True):
         """Return the time to store with a document, in Unix seconds: earlier than now for one with a shorter life."""
         return now if max_age is None else now - max(0.0, self.max_age - max_age)
 
+    def allow(self, documents: Sequence[Document]) -> bool:
+        """Return whether none of the documents is too large."""
+        return all(len(document.body) <= self.max_entry for document in documents)
 
-class Document(NamedTuple):
-    """One document; `parent` is the key of its parent, if it has one."""
 
-    key: str
-    body: bytes
-    parent: str = ""
+class Selection(NamedTuple):
+    """The children to read, in the order in which they were written (or the newest first), after the key `after`.
+
+    At most `limit` children, and about `max_bytes`, but at least one.
+    """
+
+    after: str = ""
+    limit: int | None = None
+    newest_first: bool = False
+    max_bytes: int | None = None
+
+    def pick(self, names: Sequence[bytes], client: str) -> Sequence[bytes]:
+        """Return the selected ones of the names of all children, without regard to bytes."""
+        ordered = names[::-1] if self.newest_first else names
+        if self.after:
+            after = scoped_name(self.after, client)
+            ordered = ordered[ordered.index(after) + 1 :] if after in ordered else ()
+        return ordered[: self.limit]
+
+
+ALL = Selection()
 
 
 class Readable(Protocol):
@@ -50,20 +77,8 @@ class Readable(Protocol):
         """Return how many bytes `get` would load."""
         ...
 
-    async def children(
-        self,
-        parent: str,
-        client: str,
-        *,
-        after: str = "",
-        limit: int | None = None,
-        newest_first: bool = False,
-        max_bytes: int | None = None,
-    ) -> list[bytes]:
-        """Read the bodies of a document's children in the order in which they were written, after the key `after`.
-
-        At most `limit` children, and about `max_bytes`, but at least one.
-        """
+    async def children(self, parent: str, client: str, selection: Selection = ALL) -> list[bytes]:
+        """Read the bodies of a document's children."""
         ...
 
     async def size_of_children(self, parent: str, client: str) -> int:
@@ -154,7 +169,7 @@ class MemoryDocuments:
 
     async def put(self, documents: Sequence[Document], client: str, max_age: float | None = None) -> bool:
         """Store documents in memory."""
-        if any(len(document.body) > self._limits.max_entry for document in documents):
+        if not self._limits.allow(documents):
             self._refused += len(documents)
             return False
         written = self._limits.written_at(self._clock(), max_age)
@@ -222,26 +237,14 @@ class MemoryDocuments:
         """Return how many bytes the children have."""
         return sum(map(len, await self.children(parent, client)))
 
-    async def children(
-        self,
-        parent: str,
-        client: str,
-        *,
-        after: str = "",
-        limit: int | None = None,
-        newest_first: bool = False,
-        max_bytes: int | None = None,
-    ) -> list[bytes]:
+    async def children(self, parent: str, client: str, selection: Selection = ALL) -> list[bytes]:
         """Read a document's children."""
         self._evict()
         root = self._roots.get(scoped_name(parent, client))
         if root is None:
             return []
-        names = list(reversed(root.children)) if newest_first else list(root.children)
-        if after:
-            name = scoped_name(after, client)
-            names = names[names.index(name) + 1 :] if name in root.children else []
-        return limit_bytes((root.children[name] for name in names[:limit]), max_bytes)
+        names = selection.pick(list(root.children), client)
+        return limit_bytes((root.children[name] for name in names), selection.max_bytes)
 
     async def aclose(self) -> None:
         """Do nothing: there is nothing to close."""
@@ -276,20 +279,9 @@ class Layered:
         missing = [key for key in keys if key not in bodies]
         return sum(map(len, bodies.values())) + await self._second.size(missing, client)
 
-    async def children(
-        self,
-        parent: str,
-        client: str,
-        *,
-        after: str = "",
-        limit: int | None = None,
-        newest_first: bool = False,
-        max_bytes: int | None = None,
-    ) -> list[bytes]:
+    async def children(self, parent: str, client: str, selection: Selection = ALL) -> list[bytes]:
         """Read children from the second store, where all of them are."""
-        return await self._second.children(
-            parent, client, after=after, limit=limit, newest_first=newest_first, max_bytes=max_bytes
-        )
+        return await self._second.children(parent, client, selection)
 
     async def size_of_children(self, parent: str, client: str) -> int:
         """Return how many bytes the children have."""

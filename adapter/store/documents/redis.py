@@ -13,9 +13,9 @@ from typing import Any
 
 from redis.asyncio import Redis
 
-from adapter.store.documents.base import Document, DocumentLimits
+from adapter.store.documents.base import ALL, Document, DocumentLimits, Selection
 from adapter.store.shared.base import StoreUnusable, scoped_name
-from adapter.store.shared.redis_link import PAUSE, Link, Refused, ping
+from adapter.store.shared.redis_link import PAUSE, Link, ping
 
 PREFIX = b"gemini-openai-adapter:document:1:"
 """Prefix of each key; the number is the version of the values' layout."""
@@ -116,9 +116,6 @@ class RedisDocuments:
         self._limits = limits
         self._clock = clock
         self._link = Link(url, timeout=timeout, pause=pause, meanwhile="responses are not stored")
-        self._refused = 0
-        self._failed = 0
-        self._warning: str | None = None
 
     async def open(self) -> None:
         """Connect. A server that does not answer yet does not stop the start."""
@@ -136,8 +133,8 @@ class RedisDocuments:
 
     async def put(self, documents: Sequence[Document], client: str, max_age: float | None = None) -> bool:
         """Store documents. Returns when the server has them."""
-        if any(len(document.body) > self._limits.max_entry for document in documents):
-            self._refused += len(documents)
+        if not self._limits.allow(documents):
+            self._link.refused += len(documents)
             return False
         lives = self._limits.max_age if max_age is None else min(max_age, self._limits.max_age)
         written = self._limits.written_at(self._clock(), max_age)
@@ -145,7 +142,7 @@ class RedisDocuments:
         for key, body, parent in documents:
             values += scoped_name(key, client), scoped_name(parent, client) if parent else b"", body
         kept = await self._ask(_script(_PUT, *values), False)
-        self._failed += len(documents) if kept is False else 0
+        self._link.failed += len(documents) if kept is False else 0
         return kept is not False
 
     async def delete(self, key: str, client: str) -> bool:
@@ -166,28 +163,14 @@ class RedisDocuments:
     async def _sizes(self, root: bytes, names: Sequence[bytes]) -> list[int]:
         return await self._ask(_script(_SIZES_OF_CHILDREN, PREFIX + root, *names)) or []
 
-    async def children(
-        self,
-        parent: str,
-        client: str,
-        *,
-        after: str = "",
-        limit: int | None = None,
-        newest_first: bool = False,
-        max_bytes: int | None = None,
-    ) -> list[bytes]:
+    async def children(self, parent: str, client: str, selection: Selection = ALL) -> list[bytes]:
         """Read a document's children."""
         root = scoped_name(parent, client)
         names: list[bytes] = await self._ask(lambda redis: redis.lrange((PREFIX + b"order:" + root), 0, -1)) or []
-        if newest_first:
-            names.reverse()
-        if after:
-            behind = scoped_name(after, client)
-            names = names[names.index(behind) + 1 :] if behind in names else []
-        wanted = names[:limit]
-        if max_bytes is not None:
+        wanted = selection.pick(names, client)
+        if selection.max_bytes is not None:
             totals = accumulate(await self._sizes(root, wanted))
-            wanted = wanted[: max(1, sum(total <= max_bytes for total in totals))]
+            wanted = wanted[: max(1, sum(total <= selection.max_bytes for total in totals))]
         if not wanted:
             return []
         values: list[Any] = await self._ask(lambda redis: redis.hmget(PREFIX + root, [WRITTEN, *wanted])) or [None]
@@ -199,10 +182,8 @@ class RedisDocuments:
     async def _ask(self, ask: Callable[[Redis], Any], otherwise: Any = None) -> Any:
         try:
             return await self._link.run(ask)
-        except StoreUnusable as error:
-            # That the server is down is reported by the link itself.
-            if isinstance(error, Refused):
-                self._warning = str(error)
+        except StoreUnusable:
+            # The link reports it.
             return otherwise
 
     def _min_written(self) -> float:
@@ -214,14 +195,7 @@ class RedisDocuments:
 
     def describe(self) -> dict[str, object]:
         """Return facts for /healthz. The number of bytes is known only to the server."""
-        facts: dict[str, object] = {
-            "kind": "redis",
-            "url": self._link.safe_url,
-            "refused": self._refused,
-            "failed": self._failed,
-        }
-        warning = self._link.warning or self._warning
-        return {**facts, "warning": warning} if warning else facts
+        return self._link.describe()
 
 
 def _script(text: str, *values: bytes | float) -> Callable[[Redis], Any]:

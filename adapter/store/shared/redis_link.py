@@ -51,7 +51,8 @@ class Link:
     """A connection pool with a time limit in seconds; the module's docstring has its states.
 
     `meanwhile` is the part of the log line that says what a server that is down means ("responses are not stored").
-    `on_reconnect` runs when the server answers again; if it raises `Unreachable`, the link stays down.
+    `on_reconnect` runs when the server answers again; if it raises `Unreachable`, the link stays down. The stores count
+    in `refused` what is too large, and in `failed` what the server did not take.
     """
 
     def __init__(
@@ -65,6 +66,9 @@ class Link:
     ) -> None:
         self.safe_url = redact_password(url)
         self.warning: str | None = None
+        self.refused = 0
+        self.failed = 0
+        self._complaint: str | None = None
         self._timeout = timeout
         self._pause = pause
         self._meanwhile = meanwhile
@@ -81,6 +85,17 @@ class Link:
         except Unreachable as error:
             self._start_pinging(str(error))
             raise
+        except Refused as error:
+            self.report_refusal(error)
+            raise
+
+    def report_refusal(self, error: Refused) -> None:
+        """Report an error that the server answered with. This warning stays."""
+        self._complaint = str(error)
+
+    def report_damaged(self, error: Exception) -> None:
+        """Report an entry that cannot be decoded. This warning stays."""
+        self._complaint = f"{self.safe_url} has an entry that is not a signature: {error}"
 
     async def ask(self, ask: Callable[[Redis], Awaitable[T]]) -> T:
         """Send a command even if the server is known to be down. Raises `Unreachable`, `Refused`."""
@@ -111,6 +126,18 @@ class Link:
                 break
         self.warning = self._pinging = None
         log.warning("%s answers again", self.safe_url)
+
+    def describe(self, **counts: int) -> dict[str, object]:
+        """Return facts for /healthz: `kind`, `url`, the store's own counts, `refused`, `failed`, maybe `warning`."""
+        facts: dict[str, object] = {
+            "kind": "redis",
+            "url": self.safe_url,
+            **counts,
+            "refused": self.refused,
+            "failed": self.failed,
+        }
+        warning = self.warning or self._complaint
+        return {**facts, "warning": warning} if warning else facts
 
     async def aclose(self) -> None:
         """Close all connections."""

@@ -167,34 +167,3 @@ def file_identity(path: Path) -> tuple[int, int] | None:
     except OSError:
         return None
     return found.st_dev, found.st_ino
-
-
-class Warnings:
-    """Warnings about a file, for `describe`; most vanish with the next success."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._texts: dict[str, str] = {}
-
-    def fail(self, what: str, error: Exception) -> None:
-        """Report that the file cannot be "read" or "written"."""
-        self._texts[what] = f"{self._path} cannot be {what}: {error}"
-
-    def succeed(self, what: str) -> None:
-        """Withdraw that report."""
-        self._texts.pop(what, None)
-
-    def report_damaged(self, error: Exception) -> None:
-        """Report an entry that cannot be decoded."""
-        self._texts["entry"] = f"{self._path} has an entry that is not a signature: {error}"
-
-    def report_replaced(self) -> None:
-        """Report that the file was removed while it was open. This warning stays."""
-        text = f"{self._path} was removed while it was in use: its contents are lost, a new file was created"
-        if self._texts.setdefault("removed", text) is text:
-            log.warning("%s", text)
-
-    @property
-    def text(self) -> str | None:
-        """Return all warnings as one text; None if there are none."""
-        return "; ".join(self._texts.values()) or None

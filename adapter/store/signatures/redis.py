@@ -67,9 +67,6 @@ class RedisStore:
         self._link = Link(
             url, timeout=timeout, pause=pause, meanwhile="signatures are kept in memory", on_reconnect=self._write_owed
         )
-        self._refused = 0
-        self._failed = 0
-        self._warning: str | None = None
 
     async def open(self) -> None:
         """Connect. A server that does not answer yet does not stop the start."""
@@ -99,8 +96,7 @@ class RedisStore:
             for start in range(0, len(names), NAMES_PER_TRIP):
                 for name, signature in (await self._read(names[start : start + NAMES_PER_TRIP], cached=cached)).items():
                     found[missing[name]] = signature
-        except StoreUnusable as error:
-            self._warn(error)
+        except StoreUnusable:
             found.is_complete = False
         return found
 
@@ -120,7 +116,7 @@ class RedisStore:
         try:
             return decode(value, StoredSignature)[0]
         except UNREADABLE as error:
-            self._warning = f"{self._link.safe_url} has an entry that is not a signature: {error}"
+            self._link.report_damaged(error)
             return None
 
     async def get_times(self, keys: Collection[str], client: str) -> dict[str, float]:
@@ -136,7 +132,7 @@ class RedisStore:
         for key, signature, is_shared in issued:
             size = len(encode(signature))
             if size > self._limits.max_entry:
-                self._refused += 1
+                self._link.refused += 1
                 continue
             entry = Entry(signature, size, now)
             if is_shared:
@@ -166,9 +162,8 @@ class RedisStore:
                 self._owed.put(name, entry)
             for name, entry in by_words.items():
                 self._owed.put(_BY_WORDS + name, entry)
-        except Refused as error:
-            self._failed += len(entries)
-            self._warn(error)
+        except Refused:
+            self._link.failed += len(entries)
 
     def _combining_write(self, entries: Entries) -> Callable[[Redis], Awaitable[None]]:
         """Write entries under prefix digests: one that another answer has already becomes ambiguous."""
@@ -211,14 +206,9 @@ class RedisStore:
                     await self._link.ask(self._plain_write(by_ids))
                     await self._link.ask(self._combining_write(_strip_mark(by_words)))
                 except Refused as error:
-                    self._failed += len(some)
-                    self._warn(error)
+                    self._link.failed += len(some)
+                    self._link.report_refusal(error)
                 self._owed.remove(some)
-
-    def _warn(self, error: StoreUnusable) -> None:
-        """Remember an error of the server for `describe`. That it is down is reported by the link itself."""
-        if not isinstance(error, Unreachable):
-            self._warning = str(error)
 
     async def aclose(self) -> None:
         """Wait for running writes, then close the connections."""
@@ -228,17 +218,7 @@ class RedisStore:
 
     def describe(self) -> dict[str, object]:
         """Return facts for /healthz. `bytes` are those in memory; `owed` entries wait for a server that is down."""
-        facts: dict[str, object] = {
-            "kind": "redis",
-            "url": self._link.safe_url,
-            "entries": len(self._cache),
-            "bytes": self._cache.size,
-            "owed": len(self._owed),
-            "refused": self._refused,
-            "failed": self._failed,
-        }
-        warning = self._link.warning or self._warning
-        return {**facts, "warning": warning} if warning else facts
+        return self._link.describe(entries=len(self._cache), bytes=self._cache.size, owed=len(self._owed))
 
 
 def _strip_mark(entries: Entries) -> Entries:

@@ -9,17 +9,18 @@ of the same words is ambiguous; for so long other processes do not know it, and 
 what it has not written yet before it reads, and writes it when it closes.
 """
 
-import asyncio
 import sqlite3
 import time
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
-from adapter.store.shared.base import UNREADABLE, Records, StoreLimits, StoreUnusable, scoped_name, scoped_names
-from adapter.store.shared.workers import Batches, Warnings, Worker, create_file
-from adapter.store.signatures import sqlite_file as file
+from adapter.store.shared.base import UNREADABLE, Records, StoreLimits, scoped_name, scoped_names
+from adapter.store.shared.sqlite_calls import used_bytes
+from adapter.store.shared.sqlite_file import SqliteFile
+from adapter.store.shared.workers import Batches
+from adapter.store.signatures import sqlite_calls
 from adapter.store.signatures.memory import Cache, Entry
-from adapter.store.signatures.sqlite_file import SignatureRow
+from adapter.store.signatures.sqlite_calls import LAYOUT, SignatureRow
 from adapter.wire.base import decode, encode
 from adapter.wire.signatures import NOTHING, Issued, Signature
 
@@ -31,29 +32,19 @@ class SqliteStore:
     """A signature store in a file, with a cache in memory in front of it."""
 
     def __init__(self, path: Path, limits: StoreLimits, *, clock: Callable[[], float] = time.time) -> None:
-        self.path = path
+        self._file = SqliteFile("signatures", path, LAYOUT)
         self._limits = limits
         self._clock = clock
         self._cache = Cache(limits.max_entries, limits.memory_bytes, limits.max_age, clock)
-        self._warnings = Warnings(path)
-        self._writer = Worker("signatures-write", path, file.connect, self._warnings.report_replaced)
-        self._reader = Worker("signatures-read", path, file.connect, self._warnings.report_replaced)
         self._batches = Batches(self._commit)
         self._late: dict[bytes, SignatureRow] = {}
         self._until_eviction = EVICT_EVERY
         self._bytes = 0
-        self._refused = 0
-        self._failed = 0
 
     async def open(self) -> None:
         """Open the file; if it is missing, create it, readable by this user alone. Raises `StoreUnusable`."""
-        try:
-            await asyncio.to_thread(create_file, self.path)
-            self._bytes = await self._writer.run(_write, [], self._min_written(), self._limits.max_bytes)
-            await self._reader.run(file.used_bytes)
-        except (OSError, sqlite3.Error, StoreUnusable) as error:
-            await self.aclose()
-            raise StoreUnusable(f"{self.path}: {error}") from error
+        before = self._min_written()
+        self._bytes = await self._file.open(lambda connection: _write(connection, [], before, self._limits.max_bytes))
 
     async def get_by_words(self, keys: Collection[str], client: str) -> Records:
         """Read records from the file alone: another process may have made one ambiguous."""
@@ -76,19 +67,14 @@ class SqliteStore:
 
     async def _add_from_file(self, found: Records, missing: dict[bytes, str], *, cached: bool) -> Records:
         """Add the records that the file has. If it cannot be read, `found.is_complete` becomes False."""
-        try:
-            rows = await self._reader.run(file.read, list(missing), self._min_written())
-        except sqlite3.Error as error:
-            self._warnings.fail("read", error)
-            found.is_complete = False
-            return found
-        self._warnings.succeed("read")
-        for row in rows:
+        rows = await self._file.read(sqlite_calls.read, list(missing), self._min_written())
+        found.is_complete = rows is not None
+        for row in rows or ():
             try:
                 signature, _unknown = decode(row.body, Signature)
             except UNREADABLE as error:
                 # A damaged entry counts as missing; the next answer under its name overwrites it.
-                self._warnings.report_damaged(error)
+                self._file.warnings.report_damaged(error)
                 continue
             if cached:
                 self._cache.put(row.name, Entry(signature, len(row.body), row.written))
@@ -107,7 +93,7 @@ class SqliteStore:
         for key, signature, by_words in issued:
             body = encode(signature)
             if len(body) > self._limits.max_entry:
-                self._refused += 1
+                self._file.refused += 1
                 continue
             name = scoped_name(key, client)
             if not by_words:
@@ -121,13 +107,11 @@ class SqliteStore:
             await self._batches.add(rows)
 
     async def _commit(self, rows: list[SignatureRow]) -> None:
-        try:
-            self._bytes = await self._writer.run(_write, rows, self._eviction_limit(len(rows)), self._limits.max_bytes)
-        except sqlite3.Error as error:
-            self._failed += len(rows)
-            self._warnings.fail("written", error)
+        used = await self._file.write(_write, rows, self._eviction_limit(len(rows)), self._limits.max_bytes)
+        if used is None:
+            self._file.failed += len(rows)
         else:
-            self._warnings.succeed("written")
+            self._bytes = used
         for row in rows:
             # One that has come since under the same name still waits.
             if self._late.get(row.name) is row:
@@ -147,26 +131,17 @@ class SqliteStore:
     async def aclose(self) -> None:
         """Wait for running writes, then close the file."""
         await self._batches.flush()
-        await self._reader.aclose()
-        await self._writer.aclose()
+        await self._file.aclose()
 
     def describe(self) -> dict[str, object]:
         """Return facts for /healthz. `entries` are those in memory; `bytes` is the file's used size."""
-        facts: dict[str, object] = {
-            "kind": "sqlite",
-            "path": str(self.path),
-            "entries": len(self._cache),
-            "bytes": self._bytes,
-            "refused": self._refused,
-            "failed": self._failed,
-        }
-        return {**facts, "warning": text} if (text := self._warnings.text) else facts
+        return self._file.describe(entries=len(self._cache), bytes=self._bytes)
 
 
 def _write(connection: sqlite3.Connection, rows: list[SignatureRow], evict_before: float | None, max_bytes: int) -> int:
     """Write rows, evict if a time is given, and return the bytes in use."""
     if rows:
-        file.write(connection, rows)
+        sqlite_calls.write(connection, rows)
     if evict_before is not None:
-        file.evict(connection, evict_before, max_bytes)
-    return file.used_bytes(connection)
+        sqlite_calls.evict(connection, evict_before, max_bytes)
+    return used_bytes(connection)

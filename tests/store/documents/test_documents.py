@@ -10,11 +10,11 @@ import pytest
 
 from adapter.store import open_documents
 from adapter.store.documents import sqlite as sqlite_documents
-from adapter.store.documents import sqlite_file
-from adapter.store.documents.base import Document, DocumentLimits, MemoryDocuments
+from adapter.store.documents import sqlite_calls
+from adapter.store.documents.base import Document, DocumentLimits, MemoryDocuments, Selection
 from adapter.store.documents.redis import RedisDocuments
 from adapter.store.documents.sqlite import SqliteDocuments
-from adapter.store.signatures import sqlite_file as signature_file
+from adapter.store.shared import sqlite_calls as shared_calls
 from tests.store.documents.families import family, known
 
 
@@ -82,11 +82,11 @@ async def test_children_come_in_the_order_of_their_writing(make):
     await store.put(family("a", "z", "m"), "c")
     await store.put([Document("b", b"b", "a")], "c")
     assert await store.children("a", "c") == [b"z", b"m", b"b"]
-    assert await store.children("a", "c", newest_first=True) == [b"b", b"m", b"z"]
-    assert await store.children("a", "c", limit=2) == [b"z", b"m"]
-    assert await store.children("a", "c", after="z") == [b"m", b"b"]
-    assert await store.children("a", "c", after="m", newest_first=True, limit=1) == [b"z"]
-    assert await store.children("a", "c", after="unknown") == []
+    assert await store.children("a", "c", Selection(newest_first=True)) == [b"b", b"m", b"z"]
+    assert await store.children("a", "c", Selection(limit=2)) == [b"z", b"m"]
+    assert await store.children("a", "c", Selection(after="z")) == [b"m", b"b"]
+    assert await store.children("a", "c", Selection(after="m", newest_first=True, limit=1)) == [b"z"]
+    assert await store.children("a", "c", Selection(after="unknown")) == []
 
 
 async def test_sizes_are_told_without_loading_and_a_page_ends_where_it_would_be_too_large(make):
@@ -96,8 +96,8 @@ async def test_sizes_are_told_without_loading_and_a_page_ends_where_it_would_be_
     assert await store.size(["a"], "other") == 0
     assert (await store.size_of_children("a", "c"), await store.size_of_children("b", "c")) == (12, 0)
     for most, lengths in ((100, [3, 4, 5]), (11, [3, 4]), (7, [3, 4]), (1, [3]), (None, [3, 4, 5])):
-        assert list(map(len, await store.children("a", "c", max_bytes=most))) == lengths
-    assert list(map(len, await store.children("a", "c", max_bytes=8, newest_first=True))) == [5]
+        assert list(map(len, await store.children("a", "c", Selection(max_bytes=most)))) == lengths
+    assert list(map(len, await store.children("a", "c", Selection(max_bytes=8, newest_first=True)))) == [5]
 
 
 async def test_a_document_takes_its_children_along(make):
@@ -229,13 +229,13 @@ async def test_the_file_is_the_users_alone_and_holds_no_key_in_clear(reopened, p
 
 async def test_puts_that_come_together_share_transactions(reopened, monkeypatch):
     batches = []
-    write = sqlite_file.write
+    write = sqlite_calls.write
 
     def counted(connection, rows):
         batches.append(len(rows))
-        write(connection, rows)
+        return write(connection, rows)
 
-    monkeypatch.setattr(sqlite_file, "write", counted)
+    monkeypatch.setattr(sqlite_calls, "write", counted)
     store = await reopened()
     kept = await asyncio.gather(*(store.put([Document(f"k{number}", b"x")], "c") for number in range(100)))
     assert all(kept)
@@ -259,7 +259,7 @@ async def test_the_event_loop_never_waits_for_the_file(reopened, path):
 
 
 async def test_a_file_that_cannot_be_written_says_so(reopened, path, monkeypatch):
-    monkeypatch.setattr(signature_file, "LOCK_TIMEOUT_S", 0.05)
+    monkeypatch.setattr(shared_calls, "LOCK_TIMEOUT_S", 0.05)
     store = await reopened()
     blocker = sqlite3.connect(path, isolation_level=None)
     blocker.execute("BEGIN IMMEDIATE")
@@ -275,7 +275,7 @@ async def test_a_file_that_cannot_be_written_says_so(reopened, path, monkeypatch
 
 async def test_a_file_that_cannot_be_read_is_warned_of(reopened):
     store = await reopened()
-    await store._writer.run(lambda connection: connection.execute("DROP TABLE documents"))
+    await store._file.write(lambda connection: connection.execute("DROP TABLE documents"))
     assert await known(store, "a") == set()
     assert await store.children("a", "c") == []
     assert "cannot be read" in store.describe()["warning"]

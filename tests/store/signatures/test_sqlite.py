@@ -15,10 +15,11 @@ from typing import cast
 
 import pytest
 
+from adapter.store.shared import sqlite_calls as shared_calls
 from adapter.store.shared import workers
 from adapter.store.shared.base import StoreLimits
 from adapter.store.signatures import sqlite
-from adapter.store.signatures import sqlite_file as file
+from adapter.store.signatures import sqlite_calls as file
 from adapter.store.signatures.sqlite import SqliteStore
 from adapter.wire.signatures import AMBIGUOUS, NOTHING, Issued, Signature
 from tests.store.entries import issued, known
@@ -107,7 +108,7 @@ async def test_the_file_is_in_wal_mode(reopened, path):
     await reopened()
     connection = sqlite3.connect(path)
     assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
-    assert connection.execute("PRAGMA user_version").fetchone() == (file.SCHEMA_VERSION,)
+    assert connection.execute("PRAGMA user_version").fetchone() == (file.LAYOUT.version,)
     connection.close()
 
 
@@ -167,7 +168,7 @@ async def test_the_event_loop_never_waits_for_the_file(reopened, path):
 
 
 async def test_a_file_that_cannot_be_written_costs_the_entries_not_the_answer(reopened, path, monkeypatch):
-    monkeypatch.setattr(file, "LOCK_TIMEOUT_S", 0.05)
+    monkeypatch.setattr(shared_calls, "LOCK_TIMEOUT_S", 0.05)
     store = await reopened()
     blocker = sqlite3.connect(path, isolation_level=None)
     blocker.execute("BEGIN IMMEDIATE")
@@ -192,25 +193,25 @@ async def test_a_transaction_that_fails_leaves_nothing_behind(reopened):
             )
         return file.read(connection, [b"x"], 0.0), connection.in_transaction
 
-    assert await store._writer.run(broken) == ([], False)
+    assert await store._file.write(broken) == ([], False)
 
 
 async def test_a_file_that_cannot_be_read_is_warned_of(reopened, path):
     store = await reopened()
-    await store._writer.run(lambda connection: connection.execute("DROP TABLE signatures"))
+    await store._file.write(lambda connection: connection.execute("DROP TABLE signatures"))
     assert await known(store, "a") == set()
     assert "cannot be read" in store.describe()["warning"]
 
 
 async def test_a_locked_change_of_mode_is_asked_for_again(path, monkeypatch):
-    monkeypatch.setattr(file, "LOCK_TIMEOUT_S", 0.05)
+    monkeypatch.setattr(shared_calls, "LOCK_TIMEOUT_S", 0.05)
 
     class Locked:
         def execute(self, _sql):
             raise sqlite3.OperationalError("database is locked")
 
     with pytest.raises(sqlite3.OperationalError):
-        file._set_wal_mode(cast(sqlite3.Connection, Locked()))
+        shared_calls._set_wal_mode(cast(sqlite3.Connection, Locked()))
 
 
 def write_from_a_process(path, number, count, errors):
@@ -281,7 +282,7 @@ async def test_kill_9_loses_nothing_that_was_awaited(path, reopened):
         store = await reopened(max_age=1e12)
         assert len(awaited) >= 300
         assert await known(store, *awaited) == set(awaited)
-        check = await store._reader.run(lambda connection: connection.execute("PRAGMA integrity_check").fetchone())
+        check = await store._file.read(lambda connection: connection.execute("PRAGMA integrity_check").fetchone())
         assert check == ("ok",)
         await store.aclose()
         path.unlink()
@@ -303,7 +304,7 @@ async def test_a_damaged_row_counts_as_missing_is_warned_of_and_replaced(reopene
 
 
 async def test_a_lock_is_waited_for_once_and_its_warning_goes_with_it(reopened, path, monkeypatch):
-    monkeypatch.setattr(file, "LOCK_TIMEOUT_S", 0.5)
+    monkeypatch.setattr(shared_calls, "LOCK_TIMEOUT_S", 0.5)
     store = await reopened()
     await store.put(issued("first"), "c")
     other = sqlite3.connect(path, isolation_level=None)

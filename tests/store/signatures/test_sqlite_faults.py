@@ -11,7 +11,8 @@ import time
 
 import pytest
 
-from adapter.store.signatures.sqlite_file import connect
+from adapter.store.shared.sqlite_calls import connect
+from adapter.store.signatures.sqlite_calls import LAYOUT
 from tests.store.entries import known
 from tests.support.guards import PATIENCE
 from tests.support.paths import REPOSITORY
@@ -96,7 +97,7 @@ async def test_many_workers_killed_at_any_point_lose_nothing_that_was_awaited(pa
         store = await reopened(max_age=1e12)
         assert await known(store, *awaited) == awaited
         await store.aclose()
-        connection = connect(path)
+        connection = connect(path, LAYOUT)
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
         connection.close()
     assert len(awaited) > 100
@@ -124,7 +125,7 @@ def test_a_disk_that_is_full_at_the_start_means_memory_and_a_warning(path):
 def test_a_folder_that_may_only_be_read_means_memory_and_a_warning(path, exists, tmp_path):
     path.parent.mkdir()
     if exists:
-        connect(path).close()
+        connect(path, LAYOUT).close()
     for place in (*path.parent.iterdir(), path.parent):
         place.chmod(0o555 if place.is_dir() else 0o444)
     for folder in (tmp_path, *tmp_path.parents[:2]):

@@ -1,11 +1,11 @@
 """SQLite calls for documents. They block, so they run in a `Worker` thread."""
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
-from adapter.store.documents.base import limit_bytes
-from adapter.store.signatures.sqlite_file import Layout, transaction, used_bytes
+from adapter.store.documents.base import Selection, limit_bytes
+from adapter.store.shared.sqlite_calls import NAMES_PER_QUERY, Layout, portions, transaction, used_bytes
 
 LAYOUT = Layout(
     1,
@@ -20,9 +20,6 @@ LAYOUT = Layout(
     ),
 )
 
-_NAMES_PER_QUERY = 500
-"""Names in one query; old builds of SQLite allow 999 variables."""
-
 
 class DocumentRow(NamedTuple):
     """One document: hashed names of itself and its parent, when it was written (Unix seconds), its bytes."""
@@ -36,9 +33,7 @@ class DocumentRow(NamedTuple):
 def read(connection: sqlite3.Connection, names: Sequence[bytes], since: float) -> list[tuple[bytes, bytes]]:
     """Read name and body of documents written after `since` (Unix seconds). A child is as old as its parent."""
     rows: list[tuple[bytes, bytes]] = []
-    for start in range(0, len(names), _NAMES_PER_QUERY):
-        some = names[start : start + _NAMES_PER_QUERY]
-        marks = ",".join("?" * len(some))
+    for some, marks in portions(names):
         rows += connection.execute(
             "SELECT one.name, one.body FROM documents AS one LEFT JOIN documents AS above ON above.name = one.parent "
             f"WHERE one.name IN ({marks}) AND coalesce(above.written, one.written) > ?",
@@ -47,14 +42,15 @@ def read(connection: sqlite3.Connection, names: Sequence[bytes], since: float) -
     return rows
 
 
-def write(connection: sqlite3.Connection, rows: Iterable[DocumentRow]) -> None:
-    """Write all rows in one transaction; a child without its parent is left out. Raises `sqlite3.Error`."""
+def write(connection: sqlite3.Connection, rows: Sequence[DocumentRow]) -> int:
+    """Write all rows in one transaction; a child without its parent is left out. Return the number of rows."""
     with transaction(connection):
         for row in rows:
             if row.parent is None:
                 _write_root(connection, row)
             else:
                 _write_child(connection, row)
+    return len(rows)
 
 
 def _write_root(connection: sqlite3.Connection, row: DocumentRow) -> None:
@@ -88,9 +84,7 @@ def delete(connection: sqlite3.Connection, names: Sequence[bytes]) -> int:
 def size(connection: sqlite3.Connection, names: Sequence[bytes], since: float) -> int:
     """Return how many bytes `read` would load. SQLite knows a body's length without reading it."""
     total = 0
-    for start in range(0, len(names), _NAMES_PER_QUERY):
-        some = names[start : start + _NAMES_PER_QUERY]
-        marks = ",".join("?" * len(some))
+    for some, marks in portions(names):
         query = connection.execute(
             "SELECT coalesce(sum(length(one.body)), 0) FROM documents AS one "
             "LEFT JOIN documents AS above ON above.name = one.parent "
@@ -107,18 +101,14 @@ def size_of_children(connection: sqlite3.Connection, parent: bytes) -> int:
     return int(connection.execute(query, (parent,)).fetchone()[0])
 
 
-class Selection(NamedTuple):
-    """Which children to read: after a name, at most `limit`, in which order, about `max_bytes`."""
+def children(
+    connection: sqlite3.Connection, parent: bytes, since: float, after: bytes | None, selection: Selection
+) -> list[bytes]:
+    """Read the bodies of a document's children, unless it is too old itself.
 
-    after: bytes | None
-    limit: int | None
-    newest_first: bool
-    max_bytes: int | None
-
-
-def children(connection: sqlite3.Connection, parent: bytes, since: float, selection: Selection) -> list[bytes]:
-    """Read the bodies of a document's children, unless it is too old itself."""
-    after, limit, newest, max_bytes = selection
+    `after` is the name under which the store has the key `selection.after`.
+    """
+    _after, limit, newest, max_bytes = selection
     order, sign = ("DESC", "<") if newest else ("ASC", ">")
     behind = f"AND id {sign} (SELECT id FROM documents WHERE name = ? AND parent = ?)" if after else ""
     rows = connection.execute(
@@ -131,10 +121,10 @@ def children(connection: sqlite3.Connection, parent: bytes, since: float, select
 
 def evict(connection: sqlite3.Connection, before: float, max_count: int, max_bytes: int) -> None:
     """Delete documents from before a Unix time, then the oldest until number and bytes are within their limits."""
-    while _delete_oldest(connection, "AND written <= ?", (before,), _NAMES_PER_QUERY):
+    while _delete_oldest(connection, "AND written <= ?", (before,), NAMES_PER_QUERY):
         pass
     while (excess := _count(connection) - max_count) > 0:
-        _delete_oldest(connection, "", (), min(excess, _NAMES_PER_QUERY))
+        _delete_oldest(connection, "", (), min(excess, NAMES_PER_QUERY))
     while used_bytes(connection) > max_bytes and _delete_oldest(connection, "", (), max(1, _count(connection) // 50)):
         pass
 
