@@ -73,7 +73,7 @@ def main(number: int) -> None:
     """Do both, print what was seen, and leave with 1 if anything is left over."""
     with upstream(), gateway("adapter", PORT, Path()) as target:
         ask()
-        urllib.request.urlopen(f"http://127.0.0.1:{UPSTREAM_PORT}/gap/0.001").read()
+        urllib.request.urlopen(f"http://127.0.0.1:{UPSTREAM_PORT}/set/text/0.001").read()
         before = target.memory()
         asyncio.run(cancellations(target, number))
         # Idle connections are kept for half a minute; those of cut streams must go at once.

@@ -1,5 +1,6 @@
 """What is measured: how each gateway is started, and how a request for it looks."""
 
+import base64
 import json
 import os
 import shutil
@@ -14,10 +15,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from benchmarks.workloads import MODEL, Workload
+from benchmarks.workloads import ABSENT_MODEL, MODEL, Workload
 
 ROOT = Path(__file__).parent.parent
 GATEWAY_CORE, OTHER_CORE = 0, 1
+BARE = ("nginx", "httpx2", "aiohttp")
+"""What passes bodies on as they are."""
 
 
 class Gateway(NamedTuple):
@@ -28,20 +31,46 @@ class Gateway(NamedTuple):
     process: subprocess.Popen[bytes]
     started_in: float
 
-    def request(self, workload: Workload) -> bytes:
-        """The bytes of one request."""
-        path, headers = workload.path, ""
+    @property
+    def is_translating(self) -> bool:
+        """Whether its answers are OpenAI's."""
+        return self.name not in BARE
+
+    def head(self, path: str, method: str) -> bytes:
+        """The bytes of a request's head, but for the length of its body. `method` is what Gemini is asked for it."""
+        headers = ""
         if self.name == "nginx":
-            method = f"{MODEL}:streamGenerateContent?alt=sse" if workload.stream else workload.method
             path = f"/v1beta/models/{method}"
         if self.name == "LiteLLM":
             headers = "authorization: Bearer sk-bench\r\n"
         if self.name == "Portkey":
             headers = "x-portkey-provider: google\r\nauthorization: Bearer k\r\n"
             headers += f"x-portkey-custom-host: http://127.0.0.1:{UPSTREAM_PORT}/v1beta\r\n"
-        body = json.dumps(workload.body, separators=(",", ":")).encode()
-        head = f"POST {path} HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\n{headers}"
-        return head.encode() + b"content-length: %d\r\n\r\n" % len(body) + body
+        return f"POST {path} HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\n{headers}".encode()
+
+    def plan(self, workload: Workload, count: int, warm: int = 0) -> dict[str, Any]:
+        """What `benchmarks.load` is told: to send so many requests after those that warm up."""
+        method = f"{MODEL}:streamGenerateContent?alt=sse" if workload.stream else workload.method
+        return {
+            "head": self.head(workload.path, method).decode(),
+            "seed_head": self.head("/v1/chat/completions", f"{MODEL}:generateContent").decode(),
+            "body": base64.b64encode(json.dumps(workload.body, separators=(",", ":")).encode()).decode(),
+            "turns": workload.turns,
+            "is_translated": self.is_translating,
+            "model": MODEL,
+            "concurrency": workload.concurrency,
+            "count": count,
+            "warm": warm,
+            "stream": workload.stream,
+            "port": self.port,
+            "mark": workload.mark,
+        }
+
+    def request(self, workload: Workload) -> bytes:
+        """The bytes of one request."""
+        plan = self.plan(workload, 1)
+        body = base64.b64decode(plan["body"])
+        return plan["head"].encode() + b"content-length: %d\r\n\r\n" % len(body) + body
 
     def cpu(self) -> float:
         """Seconds of user and system time so far, of the process and its children."""
@@ -117,7 +146,7 @@ def answers(url: str, seconds: float = 90) -> float:
 def upstream() -> Iterator[None]:
     """The canned Gemini."""
     with started([sys.executable, "-m", "benchmarks.upstream", str(UPSTREAM_PORT)], OTHER_CORE):
-        answers(f"http://127.0.0.1:{UPSTREAM_PORT}/gap/0")
+        answers(f"http://127.0.0.1:{UPSTREAM_PORT}/set/text/0")
         yield
 
 
@@ -137,6 +166,7 @@ def _command(name: str, port: int, scratch: Path, rivals: Path) -> tuple[list[st
     match name:
         case "adapter" | "adapter without page":
             command = [sys.executable, "-m", "adapter", "serve", "--port", str(port), "--upstream-url", upstream_url]
+            command += ["--fallback-models", f"{ABSENT_MODEL}={MODEL}"]
             command += ["--no-inspector"] if name != "adapter" else []
             return command, {"ADAPTER_UPSTREAM_KEYS": "k", "XDG_STATE_HOME": str(scratch)}
         case "httpx2" | "aiohttp":

@@ -1,6 +1,7 @@
-"""A client that costs little: sends one request over and over on kept connections, and looks at every answer.
+"""A client that costs little: sends requests on kept connections, and looks at every answer.
 
-`python -m benchmarks.load` reads a plan as JSON from standard input and writes what it saw as JSON.
+`python -m benchmarks.load` reads a plan as JSON from the first line of standard input. When the gateway is warm it
+writes `ready` and waits for another line; then it sends what is measured, and writes what it saw as JSON.
 """
 
 import asyncio
@@ -8,9 +9,12 @@ import base64
 import json
 import sys
 import time
-from typing import cast
+from collections.abc import Sequence
+from typing import Any, cast
 
 import uvloop
+
+from benchmarks.conversations import Conversation, Same, Script, Seeds, unknown_calls
 
 
 class Tally:
@@ -18,22 +22,25 @@ class Tally:
 
     def __init__(self, count: int, mark: str) -> None:
         self.left = count
+        self.count = count
         self.mark = mark.encode()
         self.wrong: list[str] = []
         self.latencies: list[float] = []
         self.first_chunks: list[float] = []
+        self.bytes_sent = 0
 
 
 class Caller(asyncio.Protocol):
-    """One connection."""
+    """One connection, which sends what its script says until the tally has enough."""
 
     transport: asyncio.Transport
 
-    def __init__(self, request: bytes, stream: bool, tally: Tally, done: asyncio.Future[None]) -> None:
-        self._request = request
+    def __init__(self, head: bytes, script: Script, stream: bool) -> None:
+        self._head = head
+        self._script = script
         self._stream = stream
-        self._tally = tally
-        self._done = done
+        self._tally = Tally(0, "")
+        self._done: asyncio.Future[None] | None = None
         self._received = bytearray()
         self._begun = 0.0
         self._first = False
@@ -41,24 +48,32 @@ class Caller(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See `asyncio.Protocol`."""
         self.transport = cast("asyncio.Transport", transport)
-        self._next()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """See `asyncio.Protocol`."""
-        if not self._done.done():
+        if self._done is not None and not self._done.done():
             self._tally.wrong.append(f"the connection broke: {exc!r}")
             self._done.set_result(None)
 
+    def send(self, tally: Tally) -> asyncio.Future[None]:
+        """Send requests; done when so many are answered, by all connections together."""
+        self._tally = tally
+        self._done = asyncio.get_running_loop().create_future()
+        self._next()
+        return self._done
+
     def _next(self) -> None:
+        assert self._done is not None
         if self._tally.left <= 0:
             self._done.set_result(None)
-            self.transport.close()
             return
         self._tally.left -= 1
         self._received.clear()
         self._first = False
+        body = self._script.body()
+        self._tally.bytes_sent += len(body)
         self._begun = time.perf_counter()
-        self.transport.write(self._request)
+        self.transport.write(self._head + b"content-length: %d\r\n\r\n" % len(body) + body)
 
     def data_received(self, data: bytes) -> None:
         """Look for the end of the answer."""
@@ -70,6 +85,9 @@ class Caller(asyncio.Protocol):
             self._tally.latencies.append(time.perf_counter() - self._begun)
             if not self._received.startswith(b"HTTP/1.1 200") or self._tally.mark not in self._received:
                 self._tally.wrong.append(bytes(self._received[:300]).decode(errors="replace"))
+                self._tally.left = 0
+            else:
+                self._script.read(bytes(self._received))
             self._next()
 
     def _complete(self) -> bool:
@@ -88,31 +106,59 @@ def share(values: list[float], part: float) -> float:
     return 1000 * ordered[min(len(ordered) - 1, int(part * len(ordered)))] if ordered else 0.0
 
 
-async def run(plan: dict[str, object]) -> dict[str, object]:
-    """Send the plan's requests."""
-    tally = Tally(int(str(plan["count"])), str(plan["mark"]))
-    request = base64.b64decode(str(plan["request"]))
+async def connect(plan: dict[str, Any], scripts: Sequence[Script], head: str, stream: bool = False) -> list[Caller]:
+    """A connection for each script; `head` is the plan's name for the head of its requests."""
     loop = asyncio.get_running_loop()
-    ends: list[asyncio.Future[None]] = []
+    callers = []
+    for script in scripts:
+        caller = Caller(plan[head].encode(), script, stream)
+        await loop.create_connection(lambda caller=caller: caller, "127.0.0.1", plan["port"])
+        callers.append(caller)
+    return callers
+
+
+async def send(callers: list[Caller], tally: Tally) -> None:
+    """Send the tally's requests."""
+    await asyncio.gather(*(caller.send(tally) for caller in callers))
+
+
+async def scripts_of(plan: dict[str, Any]) -> list[Script]:
+    """What each connection sends. Calls whose ids the gateway shall know are asked for first."""
+    spec, many = plan["turns"], range(plan["concurrency"])
+    if spec is None:
+        return [Same(base64.b64decode(plan["body"])) for _ in many]
+    calls = unknown_calls(spec["calls"])
+    if spec["known"] and plan["is_translated"]:
+        seeds = Seeds(plan["model"])
+        seeders = await connect(plan, [seeds] * plan["concurrency"], "seed_head")
+        await send(seeders, Tally(spec["calls"], plan["mark"]))
+        for caller in seeders:
+            caller.transport.close()
+        calls = seeds.calls
+    body = json.loads(base64.b64decode(plan["body"]))
+    return [Conversation(number, spec, body, calls, plan["is_translated"]) for number in many]
+
+
+async def run(plan: dict[str, Any]) -> dict[str, object]:
+    """Send the plan's requests: first those that warm up, which a conversation needs to begin."""
+    callers = await connect(plan, await scripts_of(plan), "head", stream=plan["stream"])
+    warm = Tally(plan["warm"], plan["mark"])
+    await send(callers, warm)
+    print("ready", flush=True)
+    sys.stdin.readline()
+    tally = Tally(0 if warm.wrong else plan["count"], plan["mark"])
     begun = time.perf_counter()
-    for _ in range(int(str(plan["concurrency"]))):
-        done: asyncio.Future[None] = loop.create_future()
-        ends.append(done)
-
-        def caller(done: asyncio.Future[None] = done) -> Caller:
-            return Caller(request, bool(plan["stream"]), tally, done)
-
-        await loop.create_connection(caller, "127.0.0.1", int(str(plan["port"])))
-    await asyncio.gather(*ends)
+    await send(callers, tally)
     return {
         "seconds": time.perf_counter() - begun,
-        "wrong": tally.wrong[:3],
+        "wrong": [*warm.wrong, *tally.wrong][:3],
         "p50": share(tally.latencies, 0.5),
         "p99": share(tally.latencies, 0.99),
         "first_p50": share(tally.first_chunks, 0.5),
         "first_p99": share(tally.first_chunks, 0.99),
+        "size": tally.bytes_sent / max(1, tally.count),
     }
 
 
 if __name__ == "__main__":
-    print(json.dumps(uvloop.run(run(json.load(sys.stdin)))))
+    print(json.dumps(uvloop.run(run(json.loads(sys.stdin.readline())))))

@@ -9,20 +9,13 @@ import statistics
 from contextlib import ExitStack
 from pathlib import Path
 
-from benchmarks.__main__ import measure
-from benchmarks.gateways import Gateway, gateway, upstream
-from benchmarks.workloads import ALL, Workload
+from benchmarks.__main__ import measure, requests
+from benchmarks.gateways import gateway, upstream
+from benchmarks.workloads import ALL
 
 PORT = 18_940
 WITH, WITHOUT = "adapter", "adapter without page"
 SHOWN = ("small chat, 16", "20 KB, 10 tools, 16", "1 MB image, 8", "history of 200 calls, 8")
-
-
-def once(target: Gateway, workload: Workload, scale: float) -> float:
-    """Microseconds of CPU time for each request."""
-    before = target.cpu()
-    measure(target, workload, scale)
-    return (target.cpu() - before) * 1e6 / max(workload.concurrency, round(workload.requests * scale))
 
 
 def main() -> None:
@@ -40,8 +33,8 @@ def main() -> None:
             for number in range(options.rounds):
                 for name in (WITH, WITHOUT) if number % 2 else (WITHOUT, WITH):
                     with gateway(name, PORT, Path()) as target:
-                        once(target, workload, 0.2)
-                        costs[name].append(once(target, workload, options.scale))
+                        seen = measure(target, workload, *requests(workload, options.scale))
+                        costs[name].append(seen["cpu"])
                         held[name].append(target.memory())
         micro = {name: statistics.median(values) for name, values in costs.items()}
         memory = {name: statistics.median(values) for name, values in held.items()}

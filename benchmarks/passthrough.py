@@ -4,7 +4,7 @@
 """
 
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import aiohttp
 import httpx2
@@ -19,13 +19,15 @@ from benchmarks.workloads import EMBEDDING_MODEL, MODEL
 METHODS = {True: "streamGenerateContent?alt=sse", False: "generateContent"}
 
 
-def application(library: str, upstream: str) -> Starlette:
-    """An application that passes bodies on as they are."""
-    if library == "httpx2":
-        client = httpx2.AsyncClient(limits=httpx2.Limits(max_connections=None), timeout=60)
-    session: list[aiohttp.ClientSession] = []
+Send = Callable[[str, bytes, bool], Awaitable[Response]]
+"""Sends a body to an address, and returns the answer, perhaps as a stream."""
 
-    async def by_httpx2(url: str, body: bytes, stream: bool) -> Response:
+
+def by_httpx2() -> Send:
+    """Calls by httpx2."""
+    client = httpx2.AsyncClient(limits=httpx2.Limits(max_connections=None), timeout=60)
+
+    async def send(url: str, body: bytes, stream: bool) -> Response:
         request = client.build_request("POST", url, content=body)
         answer = await client.send(request, stream=True)
         if not stream:
@@ -38,8 +40,16 @@ def application(library: str, upstream: str) -> Starlette:
 
         return StreamingResponse(pieces(), media_type="text/event-stream")
 
-    async def by_aiohttp(url: str, body: bytes, stream: bool) -> Response:
+    return send
+
+
+def by_aiohttp() -> Send:
+    """Calls by aiohttp."""
+    session: list[aiohttp.ClientSession] = []
+
+    async def send(url: str, body: bytes, stream: bool) -> Response:
         if not session:
+            # It wants a running loop.
             session.append(aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)))
         answer = await session[0].post(url, data=body)
         if not stream:
@@ -52,6 +62,16 @@ def application(library: str, upstream: str) -> Starlette:
 
         return StreamingResponse(pieces(), media_type="text/event-stream")
 
+    return send
+
+
+LIBRARIES = {"httpx2": by_httpx2, "aiohttp": by_aiohttp}
+
+
+def application(library: str, upstream: str) -> Starlette:
+    """An application that passes bodies on as they are."""
+    send = LIBRARIES[library]()
+
     async def endpoint(request: Request) -> Response:
         body = await request.body()
         stream = b'"stream":true' in body
@@ -60,10 +80,9 @@ def application(library: str, upstream: str) -> Starlette:
             path = f"/v1beta/models/{EMBEDDING_MODEL}:batchEmbedContents"
         elif not path.startswith("/v1beta/"):
             path = f"/v1beta/models/{MODEL}:{METHODS[stream]}"
-        url = f"{upstream}{path}"
-        return await (by_httpx2 if library == "httpx2" else by_aiohttp)(url, body, stream)
+        return await send(f"{upstream}{path}", body, stream)
 
-    paths = ("/v1/chat/completions", "/v1/embeddings", "/v1beta/{rest:path}")
+    paths = ("/v1/chat/completions", "/v1/responses", "/v1/embeddings", "/v1beta/{rest:path}")
     return Starlette(routes=[Route(path, endpoint, methods=["POST"]) for path in paths])
 
 

@@ -1,10 +1,14 @@
 """A Gemini that answers at once with what was made before: far faster than any gateway in front of it.
 
-`python -m benchmarks.upstream PORT`. `GET /gap/0.05` sets the seconds between the events of a stream.
+`python -m benchmarks.upstream PORT`. `GET /set/call/0.05` lets it answer with calls of a tool (else `text`), with so
+many seconds between the events of a stream.
 """
 
 import asyncio
+import base64
+import itertools
 import json
+import random
 import sys
 from typing import cast
 
@@ -14,8 +18,9 @@ EVENTS = 200
 MARK = "the last word"
 
 
-def _answer(text: str, finish: str | None) -> bytes:
-    candidate: dict[str, object] = {"content": {"role": "model", "parts": [{"text": text}]}, "index": 0}
+def _answer(text: str, finish: str | None, *parts: dict[str, object]) -> bytes:
+    content = {"role": "model", "parts": list(parts) or [{"text": text}]}
+    candidate: dict[str, object] = {"content": content, "index": 0}
     if finish:
         candidate["finishReason"] = finish
     usage = {"promptTokenCount": 10, "candidatesTokenCount": 8, "totalTokenCount": 18}
@@ -27,18 +32,41 @@ def _chunk(data: bytes) -> bytes:
     return b"%x\r\n%b\r\n" % (len(data), data)
 
 
+def _whole(body: bytes, status: bytes = b"200 OK") -> bytes:
+    head = b"HTTP/1.1 %b\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
+    return head % (status, len(body)) + body
+
+
+def _event(body: bytes) -> bytes:
+    return _chunk(b"data: " + body + b"\r\n\r\n")
+
+
 _TEXT = _answer(f"Hello there, how can I help you? This is {MARK}", "STOP")
-WHOLE = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%b" % (len(_TEXT), _TEXT)
+WHOLE = _whole(_TEXT)
 DIMENSIONS, INPUTS = 768, 100
 _VECTOR = {"values": [round((-1) ** number * (number + 1) / 20_011, 8) for number in range(DIMENSIONS)]}
 _VECTORS = json.dumps({"embeddings": [_VECTOR] * INPUTS, "usageMetadata": {"promptTokenCount": 1_500}}).encode()
-EMBEDDED = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%b" % (
-    len(_VECTORS),
-    _VECTORS,
-)
+EMBEDDED = _whole(_VECTORS)
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
 _PARTS = [_answer(f"word {number} and ", None) for number in range(EVENTS - 1)] + [_answer(MARK, "STOP")]
-FRAMES = [_chunk(b"data: " + part + b"\r\n\r\n") for part in _PARTS]
+FRAMES = [_event(part) for part in _PARTS]
+
+
+def _call(step: int) -> dict[str, object]:
+    """A call of a tool, with a signature of the usual size."""
+    arguments = {"path": f"/srv/pages/part-{step:05d}/index.md", "query": f"{MARK} on step {step}", "limit": step % 50}
+    signature = base64.b64encode(random.Random(step).randbytes(450)).decode()
+    return {"functionCall": {"name": "read_file", "args": arguments}, "thoughtSignature": signature}
+
+
+CALLS = 64
+"""Answers with a call before the first comes again."""
+
+_CALLS = [_call(step) for step in range(CALLS)]
+WHOLE_CALLS = [_whole(_answer("", "STOP", part)) for part in _CALLS]
+CALL_FRAMES = [[_event(_answer("", None, part)), _event(_answer("", "STOP"))] for part in _CALLS]
+_MISSING = {"code": 404, "message": "models/gemini-0-absent is not found for API version v1beta", "status": "NOT_FOUND"}
+MISSING = _whole(json.dumps({"error": _MISSING}).encode(), b"404 Not Found")
 DONE = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"
 
 
@@ -46,6 +74,8 @@ class Gemini(asyncio.Protocol):
     """One connection, kept open for call after call."""
 
     gap = 0.0
+    calls = False
+    steps = itertools.cycle(range(CALLS))
     transport: asyncio.Transport
 
     def __init__(self) -> None:
@@ -73,21 +103,26 @@ class Gemini(asyncio.Protocol):
             self._answer(head)
 
     def _answer(self, head: bytes) -> None:
-        if head.startswith(b"GET /gap/"):
-            Gemini.gap = float(head.split(b" ")[1].rpartition(b"/")[2])
+        target = head.partition(b"\r\n")[0]
+        if target.startswith(b"GET /set/"):
+            _, _, answer, gap = target.split(b" ")[1].split(b"/")
+            Gemini.calls, Gemini.gap = answer == b"call", float(gap)
             self.transport.write(DONE)
-        elif b":stream" in head.partition(b"\r\n")[0]:
-            stream = asyncio.ensure_future(self._stream())
+        elif b"-absent:" in target:
+            self.transport.write(MISSING)
+        elif b":stream" in target:
+            frames = CALL_FRAMES[next(Gemini.steps)] if Gemini.calls else FRAMES
+            stream = asyncio.ensure_future(self._stream(frames))
             self._streams.add(stream)
             stream.add_done_callback(self._streams.discard)
-        elif b":batchEmbed" in head.partition(b"\r\n")[0]:
+        elif b":batchEmbed" in target:
             self.transport.write(EMBEDDED)
         else:
-            self.transport.write(WHOLE)
+            self.transport.write(WHOLE_CALLS[next(Gemini.steps)] if Gemini.calls else WHOLE)
 
-    async def _stream(self) -> None:
+    async def _stream(self, frames: list[bytes]) -> None:
         self.transport.write(HEAD)
-        for frame in FRAMES:
+        for frame in frames:
             self.transport.write(frame)
             await asyncio.sleep(Gemini.gap)
         self.transport.write(b"0\r\n\r\n")

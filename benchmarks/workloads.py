@@ -3,17 +3,22 @@
 import json
 from typing import Any, NamedTuple
 
-from benchmarks.upstream import DIMENSIONS, MARK
+from benchmarks.upstream import DIMENSIONS, EVENTS, MARK
 
 MODEL = "gemini-3.5-flash"
 EMBEDDING_MODEL = "gemini-embedding-2"
+ABSENT_MODEL = "gemini-0-absent"
+"""The canned Gemini has no such model; the adapter is told to ask `MODEL` then."""
+
+RIVALS = ("Portkey", "LiteLLM")
 
 
 class Workload(NamedTuple):
     """One kind of load. `gap`: seconds between Gemini's events; `unit` is what the cost is counted by.
 
     `path` is where it is sent, `method` what is asked of Gemini for it, and `mark` stands in every right answer.
-    `is_of_all`: other gateways have such a path, too.
+    `rivals`: the other gateways that have such a path; nginx and the pass-throughs take everything. `answer`: what
+    Gemini answers, a `text` or a `call`. `turns` is about the history of a tool loop (`conversations.py`).
     """
 
     name: str
@@ -25,12 +30,23 @@ class Workload(NamedTuple):
     path: str = "/v1/chat/completions"
     method: str = f"{MODEL}:generateContent"
     mark: str = MARK
-    is_of_all: bool = True
+    rivals: tuple[str, ...] = RIVALS
+    answer: str = "text"
+    turns: dict[str, Any] | None = None
+
+    @property
+    def units(self) -> int:
+        """The units of one answer."""
+        return EVENTS if self.unit == "chunk" else 1
+
+    def is_of(self, name: str) -> bool:
+        """Whether a gateway has such a path."""
+        return name not in RIVALS or name in self.rivals
 
     @property
     def unit(self) -> str:
-        """A chunk of a stream, else a request."""
-        return "chunk" if self.stream else "request"
+        """A chunk of a long stream, else a request."""
+        return "chunk" if self.stream and self.answer == "text" else "request"
 
 
 def _chat(content: Any = "Hello", **more: Any) -> dict[str, Any]:
@@ -88,12 +104,12 @@ def _native(size: int = 0) -> dict[str, Any]:
     return {"contents": [{"role": "user", "parts": parts}]}
 
 
-_NATIVE: dict[str, Any] = {"path": f"/v1beta/models/{MODEL}:generateContent", "is_of_all": False}
+_NATIVE: dict[str, Any] = {"path": f"/v1beta/models/{MODEL}:generateContent", "rivals": ()}
 _EMBEDDINGS: dict[str, Any] = {
     "path": "/v1/embeddings",
     "method": f"{EMBEDDING_MODEL}:batchEmbedContents",
     "mark": '"embedding',
-    "is_of_all": False,
+    "rivals": (),
 }
 
 
