@@ -149,9 +149,11 @@ def is_over(state: str | None) -> bool:
     return state in _OVER
 
 
-def output_line(row_id: str, custom_id: str, request_id: str, status: int, body: bytes) -> bytes:
-    """Write a line of the output file."""
+def output_line(row_id: str, custom_id: str, request_id: str, status: int, body: bytes, attempts: int = 1) -> bytes:
+    """Write a line of the output file. `attempts`: how often Gemini was asked; it is told where that is not once."""
     response = BatchLineResponse(status_code=status, request_id=request_id, body=msgspec.Raw(body))
+    if attempts > 1:
+        response.attempts = attempts
     return encode(BatchOutputLine(id=row_id, custom_id=custom_id, response=response, error=None)) + b"\n"
 
 

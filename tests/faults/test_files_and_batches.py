@@ -5,13 +5,14 @@ import json
 import subprocess
 import sys
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import httpx2
 import pytest
 
 from tests.faults.held_memory import MB, Held
-from tests.support.guards import PATIENCE
+from tests.support.guards import PATIENCE, until
 from tests.support.live import adapter, bare_environment, free_port, wait_for
 from tests.support.paths import REPOSITORY
 from tests.support.size import IS_LARGE
@@ -154,6 +155,36 @@ async def test_a_batch_is_translated_and_collected_line_by_line_beside_chats(gem
             assert done["request_counts"] == {"total": LINES, "completed": LINES, "failed": 0}
             assert held.most < ALLOWED, f"{held.most / MB:.0f} MB for {LINES} lines"
             assert chats > 3, "chats were answered meanwhile"
+
+
+async def test_a_request_that_kills_its_process_does_so_twice_and_is_told(gemini, tmp_path):
+    """Where requests are asked one by one: the others are answered, each once."""
+    rows = [json.dumps(line(number, "x")).encode() + b"\n" for number in range(20)]
+    rows[3] = rows[3].replace(MODEL.encode(), MODEL.encode() + b"+fault-stall")
+    batch = None
+    for life in (1, 2):
+        with serving(gemini, tmp_path, "--upstream-platform", "relay", "--batch-rate", "100000") as live:
+            async with client_of(live) as client:
+                batch = batch or await begin(client, rows)
+                await until(partial(has_got_to, tmp_path, answers=19, attempts=life))
+                live.process.kill()
+                live.process.wait(PATIENCE)
+    with serving(gemini, tmp_path, "--upstream-platform", "relay", "--batch-rate", "100000") as live:
+        async with client_of(live) as client:
+            done = await ended(client, batch)
+            assert done["request_counts"] == {"total": 20, "completed": 19, "failed": 1}
+            errors = (await client.get(f"/v1/files/{done['error_file_id']}/content")).text.splitlines()
+            assert [json.loads(one)["error"]["code"] for one in errors] == ["interrupted"]
+            output = (await client.get(f"/v1/files/{done['output_file_id']}/content")).text.splitlines()
+            assert [one for one in output if "attempts" in json.loads(one)["response"]] == []
+    assert unfinished(tmp_path) == []
+
+
+def has_got_to(tmp_path: Path, *, answers: int, attempts: int) -> bool:
+    """Whether so many answers of a batch are written down, and so many attempts to get the one of line 4."""
+    written = [path.read_bytes().count(b"\n") for path in tmp_path.rglob("done.jsonl")]
+    asked = [path.read_text().split().count("4") for path in tmp_path.rglob("asked")]
+    return (written, asked) == ([answers], [attempts])
 
 
 def unfinished(tmp_path: Path):

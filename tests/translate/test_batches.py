@@ -139,6 +139,8 @@ def test_states_that_end_a_job():
 
 
 def test_lines_of_the_output_and_of_the_errors():
+    twice = json.loads(batches.output_line("r1", "a", "q1", 200, b'{"x":1}', 2))
+    assert twice["response"] == {"status_code": 200, "request_id": "q1", "body": {"x": 1}, "attempts": 2}
     good = msgspec.json.decode(batches.output_line("r1", "a", "q1", 200, b'{"x":1}'), type=BatchOutputLine)
     assert (good.id, good.custom_id, good.response.status_code, good.response.request_id) == ("r1", "a", 200, "q1")
     assert (bytes(good.response.body), good.error) == (b'{"x":1}', None)

@@ -1,17 +1,17 @@
 """The phase `ask`, where the upstream has no batches (Vertex AI, relays): request by request, at the operator's rate.
 
-Each answer is written to `done.jsonl` as it comes. A process that goes on reads there what has been answered, and asks
-only for the rest: a request is asked for twice only if the process died between its answer and that line.
+That a request goes out, and its answer, are written down (`row_log.py`). A process that goes on reads there what has
+been answered, and asks only for the rest.
 """
 
 import asyncio
 import logging
-import os
 import time
-from collections.abc import Container
-from io import BufferedReader, BufferedWriter
-from pathlib import Path
-from typing import NamedTuple
+from collections import Counter
+from collections.abc import Callable
+from contextlib import closing
+from functools import partial
+from io import BufferedReader
 
 import msgspec
 
@@ -21,10 +21,9 @@ from adapter.server.batches.context import (
     TRANSIENT,
     BatchContext,
     BatchLineRequest,
-    Pace,
-    sync,
 )
 from adapter.server.batches.journal import LinePlace
+from adapter.server.batches.row_log import MAX_ATTEMPTS, LineLog, index_done, read_attempts
 from adapter.server.state.not_stored import NotStored
 from adapter.translate import batches
 from adapter.upstream.client import Caller, Forwarded
@@ -51,30 +50,37 @@ class RequestSender:
         self._slots = asyncio.Semaphore(AT_ONCE)
         self._running: set[asyncio.Task[None]] = set()
         self._outage: OSError | NotStored | None = None
+        self._attempts = Counter[int]()
 
     async def run(self) -> None:
         """Ask for all answers that are not there yet. Raises `OSError`, `NotStored` where they cannot be written."""
-        context = self._context
-        path = context.folder.path / "done.jsonl"
-        counts = context.batch.request_counts
-        try:
-            with path.open("ab") as done, (context.folder.path / "input.jsonl").open("rb") as source:
-                answered = await index_done(path, context.pace)
-                counts.completed = sum(one.is_good for one in answered.values())
-                counts.failed = context.state.refused + len(answered) - counts.completed
-                await self._ask_all(source, done, answered)
+        folder = self._context.folder.path
+        with (
+            closing(LineLog(folder / "asked")) as asked,
+            closing(LineLog(folder / "done.jsonl")) as done,
+            (folder / "input.jsonl").open("rb") as source,
+        ):
+            try:
+                await self._ask_all(source, asked, done)
                 if self._running:
                     await asyncio.wait(self._running)
-                await sync(done)
-            if self._outage is not None:
-                raise self._outage
-        finally:
-            for task in self._running:
-                task.cancel()
-        await context.go_to("collect")
+                await done.sync()
+            finally:
+                running = list(self._running)
+                for task in running:
+                    task.cancel()
+                # They take back what they have asked, as long as the files are open.
+                await asyncio.gather(*running, return_exceptions=True)
+        if self._outage is not None:
+            raise self._outage
+        await self._context.go_to("collect")
 
-    async def _ask_all(self, source: BufferedReader, done: BufferedWriter, answered: Container[int]) -> None:
-        context = self._context
+    async def _ask_all(self, source: BufferedReader, asked: LineLog, done: LineLog) -> None:
+        context, counts = self._context, self._context.batch.request_counts
+        answered = await index_done(context.folder.path / "done.jsonl", context.pace)
+        self._attempts = read_attempts(context.folder.path / "asked")
+        counts.completed = sum(one.is_good for one in answered.values())
+        counts.failed = context.state.refused + len(answered) - counts.completed
         next_at = published_at = time.monotonic()
         for place in context.places:
             if place.line in answered:
@@ -82,50 +88,80 @@ class RequestSender:
             await self._slots.acquire()
             while (left := next_at - time.monotonic()) > 0 and not context.should_end:
                 await context.sleep(left)
+            if context.service.shutdown.has_begun:
+                # The next process asks for the rest. What runs has until this one ends.
+                await asyncio.Event().wait()
             if context.should_end or self._outage is not None:
                 self._slots.release()
                 return
             next_at = max(next_at, time.monotonic()) + self._interval
-            task = asyncio.create_task(self._ask(request_at(source, place), done))
+            task = asyncio.create_task(self._ask(request_at(source, place), asked, done))
             self._running.add(task)
             task.add_done_callback(self._running.discard)
             if time.monotonic() - published_at > PUBLISH_EVERY:
                 published_at = time.monotonic()
                 await context.publish()
 
-    async def _ask(self, request: BatchLineRequest, done: BufferedWriter) -> None:
+    async def _ask(self, request: BatchLineRequest, asked: LineLog, done: LineLog) -> None:
         """Ask for one answer, and write it down."""
-        counts = self._context.batch.request_counts
+        counts, number = self._context.batch.request_counts, request.place.line
+        has_asked = False
+
+        def begin() -> None:
+            nonlocal has_asked
+            if not has_asked:
+                asked.append(b"%d\n" % number)
+                has_asked = True
+
         try:
             try:
-                line, is_good = await self._answer(request), True
+                if self._attempts[number] < MAX_ATTEMPTS:
+                    line, is_good = await self._answer(request, begin), True
+                else:
+                    line, is_good = self._interrupted_line(request), False
             except Exception as error:  # noqa: BLE001 - it becomes the line, or is raised again
                 line, is_good = self._context.failed_line(request, error), False
-            done.write(line[:-1] + b"\t%d\n" % request.place.line)
-            done.flush()
+            # What was paid for must not be lost to a disk that is full for a while.
+            await self._context.until_stored(partial(_append, done, line[:-1] + b"\t%d\n" % number))
             counts.completed += is_good
             counts.failed += not is_good
         except (OSError, NotStored) as error:
             # Those that are asked for already still bring their answers; then the phase ends with this error.
             self._outage = error
+        except asyncio.CancelledError:
+            if has_asked:
+                asked.append(b"-%d\n" % number)
+            raise
         finally:
             self._slots.release()
 
-    async def _answer(self, request: BatchLineRequest) -> bytes:
-        """Return the line of the output file for a request. It is sent again after errors that pass."""
-        pause = RETRY_FIRST
+    async def _answer(self, request: BatchLineRequest, begin: Callable[[], None]) -> bytes:
+        """Return the line of the output file for a request. It is sent again after errors that pass.
+
+        `begin` is called before it is sent. Raises what its endpoint raises; `OSError`, `NotStored` before it is sent.
+        """
+        attempts, pause = self._attempts[request.place.line] + 1, RETRY_FIRST
+        if attempts > 1:
+            log.warning("%s: the request of line %d is asked again", self._context.batch.id, request.place.line)
         while True:
             try:
                 planned = await self._planner.plan(request.body)
+                begin()
                 answers = [await self._call(planned.model, *call, planned.pin) for call in planned.calls]
-                body = await planned.finish(answers, False)
+                body = await self._context.until_stored(partial(planned.finish, answers, False))
                 line = self._context.line_id(request.place.line, request.custom_id)
-                return batches.output_line(line.row_id, request.custom_id, line.request_id, 200, body)
+                return batches.output_line(line.row_id, request.custom_id, line.request_id, 200, body, attempts)
             except UpstreamError as error:
                 if error.status not in TRANSIENT or pause > RETRY_LAST or self._context.should_end:
                     raise
                 await self._context.sleep(max(pause, error.retry_after or 0.0))
                 pause *= 2
+
+    def _interrupted_line(self, request: BatchLineRequest) -> bytes:
+        """Return the line of the error file for a request in whose attempts the process died."""
+        line = self._context.line_id(request.place.line, request.custom_id)
+        text = f"The server stopped {MAX_ATTEMPTS} times while this request was answered. It may have been billed."
+        return batches.error_line(line, "interrupted", text)
 
     async def _call(self, model: str, method: str, body: bytes, pin: str) -> bytes:
         """Return Gemini's whole answer to one call. Raises `UpstreamError`."""
@@ -146,30 +182,12 @@ class RequestSender:
         return b"".join(pieces)
 
 
+async def _append(log_: LineLog, line: bytes) -> None:
+    log_.append(line)
+
+
 def request_at(source: BufferedReader, place: LinePlace) -> BatchLineRequest:
     """Read the request at a place of the input, which was read once before."""
     source.seek(place.offset)
     read = msgspec.json.decode(batches.repair_line(source.read(place.size)), type=BatchLine)
     return BatchLineRequest(place, read.custom_id, bytes(read.body))
-
-
-class AnsweredLine(NamedTuple):
-    """An answer in `done.jsonl`: its offset, and whether it goes to the output file or to that of errors."""
-
-    offset: int
-    is_good: bool
-
-
-async def index_done(path: Path, pace: Pace) -> dict[int, AnsweredLine]:
-    """Find the answers by the numbers of their lines. One that was not written to its end is cut off."""
-    answered, offset = dict[int, AnsweredLine](), 0
-    with path.open("rb") as file:
-        for line in file:
-            if not line.endswith(b"\n"):
-                break
-            body, _, number = line.rpartition(b"\t")
-            answered.setdefault(int(number), AnsweredLine(offset, body.endswith(b'"error":null}')))
-            offset += len(line)
-            await pace.pause()
-    os.truncate(path, offset)
-    return answered

@@ -15,10 +15,11 @@ from typing import NamedTuple
 
 import msgspec
 
-from adapter.server.batches.asking import index_done, request_at
+from adapter.server.batches.asking import request_at
 from adapter.server.batches.context import BatchContext, BatchLineRequest, pieces_of
 from adapter.server.batches.jobs import NativeJobs
 from adapter.server.batches.journal import JobRecord, LinePlace
+from adapter.server.batches.row_log import index_done
 from adapter.translate import batches
 from adapter.translate.batches import RowResult
 from adapter.upstream.errors import UpstreamError

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from io import BufferedWriter, FileIO
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from adapter.server.batches.journal import BatchFolder, LinePlace, LinePlaces
 from adapter.server.batches.rows import RowPlanner
@@ -25,6 +25,8 @@ from adapter.upstream.errors import UpstreamError
 from adapter.wire.base import encode
 from adapter.wire.openai.batches import Batch, BatchError, BatchErrors
 
+T = TypeVar("T")
+
 log = logging.getLogger("adapter")
 
 SLICE = 0.002
@@ -32,6 +34,9 @@ SLICE = 0.002
 
 RETRY_FIRST, RETRY_LAST = 2.0, 120.0
 """Seconds before a retry: they begin with the first and double up to the last."""
+
+STORE_PAUSE = 60.0
+"""Seconds before something is stored again that could not be written to the disk or to the store."""
 
 LOOK_EVERY = 1.0
 """Seconds between two checks whether a client has cancelled the batch at another process."""
@@ -152,6 +157,17 @@ class BatchContext:
                 log.info("%s: tried again in %.0f s: %s", self.batch.id, pause, error)
                 await self.sleep(max(pause, error.retry_after or 0.0))
                 pause = min(2 * pause, RETRY_LAST)
+
+    async def until_stored(self, attempt: Callable[[], Awaitable[T]]) -> T:
+        """Return what `attempt` returns; where the disk is full or the store cannot be written, run it again, later."""
+        while True:
+            try:
+                return await attempt()
+            except (NotStored, OSError) as error:
+                if isinstance(error, NotStored) and error.status != 503:
+                    raise
+                log.warning("%s waits: %s", self.batch.id, error)
+                await self.sleep(STORE_PAUSE)
 
     async def sleep(self, seconds: float) -> None:
         """Sleep for some seconds, less if the batch is cancelled (at any process) or expires meanwhile."""

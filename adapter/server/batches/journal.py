@@ -8,7 +8,8 @@
         refused.jsonl   lines of the error file for requests that never became rows
         rows-N.jsonl    the rows of job N
         answers-N.jsonl what Gemini answered to them
-        done.jsonl      lines of requests that were asked one by one, as they are answered
+        asked           numbers of lines whose requests go out one by one (`row_log.py`)
+        done.jsonl      their lines of the output, as they are answered
         cancel          there as soon as a client has cancelled the batch
 
 Phases, each of which may begin again from its start:
@@ -16,7 +17,7 @@ Phases, each of which may begin again from its start:
     translate   lines become rows                               the journal has no jobs
     submit      rows are uploaded, jobs are begun               `is_intended` is set before Gemini is asked for it
     wait        until all jobs have ended
-    ask         instead of these: request by request            `done.jsonl` says which are answered
+    ask         instead of these: request by request            `asked` and `done.jsonl` say how far each has got
     collect     answers become the output and the error file    under names that follow from the batch's, so once
 """
 
@@ -97,7 +98,7 @@ class LinePlaces:
 
     def save(self) -> None:
         """Write all of them. It blocks."""
-        with self._path.open("wb") as file:
+        with os.fdopen(os.open(self._path, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600), "wb") as file:
             self._values.tofile(file)
             file.flush()
             os.fsync(file.fileno())

@@ -1,6 +1,5 @@
 """Runs one batch through the phases of its journal (`journal.py`), from whichever it has reached."""
 
-import logging
 from collections.abc import Awaitable, Callable
 
 from adapter.server.batches.asking import RequestSender
@@ -10,11 +9,6 @@ from adapter.server.batches.jobs import NativeJobs
 from adapter.server.batches.translating import LineTranslator
 from adapter.server.state.not_stored import NotStored
 from adapter.store.files.disk import run_to_end
-
-log = logging.getLogger("adapter")
-
-STORE_PAUSE = 60.0
-"""Seconds before a phase begins again that could not write to the disk or to the store."""
 
 
 class BatchRunner:
@@ -37,8 +31,8 @@ class BatchRunner:
         if context.state.phase not in ("translate", "over"):
             context.places.load()
         while context.state.phase != "over":
-            await self._until_stored(self._phases[context.state.phase])
-        await self._until_stored(self._publish_end)
+            await context.until_stored(self._phases[context.state.phase])
+        await context.until_stored(self._publish_end)
         await self._jobs.forget()
         await run_to_end(context.folder.remove)
 
@@ -46,13 +40,3 @@ class BatchRunner:
         """Store the batch as it ended; the journal is needed until that is done. Raises `NotStored`."""
         if not await self._context.stored.put(self._context.batch, self._context.client.id):
             raise NotStored("The store cannot keep this.", status=503)
-
-    async def _until_stored(self, phase: Callable[[], Awaitable[None]]) -> None:
-        """Run a phase; again, later, where the disk is full or the store cannot be written."""
-        while True:
-            try:
-                await phase()
-                return
-            except (NotStored, OSError) as error:
-                log.warning("%s waits: %s", self._context.batch.id, error)
-                await self._context.sleep(STORE_PAUSE)

@@ -123,11 +123,12 @@ class BatchLineError(msgspec.Struct, kw_only=True):
 
 
 class BatchLineResponse(msgspec.Struct, kw_only=True):
-    """The answer to one request."""
+    """The answer to one request. `attempts` is an extension: how often it was asked for, if more than once."""
 
     status_code: int
     request_id: str
     body: msgspec.Raw
+    attempts: int | msgspec.UnsetType = msgspec.UNSET
 
 
 class BatchOutputLine(msgspec.Struct, kw_only=True):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from adapter.server.batches import asking, context, jobs, runner
+from adapter.server.batches import asking, context, jobs
 
 
 @pytest.fixture(autouse=True)
@@ -11,4 +11,4 @@ def haste(monkeypatch):
     monkeypatch.setattr(jobs, "LAST_POLL", 0.05)
     monkeypatch.setattr(context, "RETRY_FIRST", 0.02)
     monkeypatch.setattr(asking, "RETRY_FIRST", 0.02)
-    monkeypatch.setattr(runner, "STORE_PAUSE", 0.05)
+    monkeypatch.setattr(context, "STORE_PAUSE", 0.05)

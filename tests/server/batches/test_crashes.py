@@ -3,21 +3,28 @@
 import asyncio
 import json
 import os
+import tempfile
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from adapter.emulator import EmulatorSettings
-from adapter.server.batches import journal, manager
+from adapter.server.batches import journal, manager, row_log
 from adapter.server.batches.journal import BatchFolder, BatchState
+from adapter.server.batches.row_log import LineLog
 from adapter.server.batches.runner import BatchRunner
+from adapter.server.pipeline.service import Service
+from adapter.server.state.not_stored import NotStored
 from adapter.upstream.batch_jobs import BatchJobs
 from adapter.upstream.uploads import FileUploads
 from adapter.wire.base import encode
 from adapter.wire.openai.batches import Batch
 from tests.server.batches.running import begin, ended, jobs_at, line, rows_of
 from tests.support.key_value import key_value_server
-from tests.support.scripted import adapter, emulated
+from tests.support.scripted import adapter, answer, emulated, scripted
 from tests.support.size import IS_LARGE
 
 ROWS = [line(f"row-{n}", f"number {n}") for n in range(12)] + [b"broken"]
@@ -177,6 +184,128 @@ async def test_answers_that_were_written_down_are_not_asked_for_again(tmp_path, 
         assert [one["custom_id"] for one in output] == [f"row-{n}" for n in range(12)]
         assert done["request_counts"] == {"total": 13, "completed": 12, "failed": 1}
         assert len(await gemini.requests()) - asked == 12 - answered
+
+
+async def waiting(gemini, tmp_path, rows, lines):
+    """A batch of a relay whose process has ended in the phase `ask`, with these lines in `asked`."""
+    async with process(gemini, tmp_path, "relay", batch_rate=0.001) as client:
+        batch = await begin(client, *rows)
+        folder = journal.BatchFolders(tmp_path / "store-files").of(batch["id"], "").path
+        while not (folder / "done.jsonl").exists() or not (folder / "done.jsonl").read_bytes():
+            await asyncio.sleep(0.01)
+    (folder / "asked").write_bytes(lines)
+    (folder / "done.jsonl").write_bytes(b"")
+    return batch
+
+
+@pytest.mark.parametrize(
+    ("lines", "attempts"),
+    [
+        (b"", 1), (b"1\n", 2), (b"1\n1\n", 3), (b"1\n-1\n", 1), (b"1\n-1\n1\n", 2), (b"1\n1\n-1\n", 2),
+        (b"1\n2\n2\n", 2), (b"2\n1", 1), (b"1\n1\n-", 3),
+    ],
+)  # fmt: skip
+async def test_a_request_in_flight_when_its_process_died_is_asked_once_more_and_then_told(tmp_path, lines, attempts):
+    async with emulated(EmulatorSettings()) as gemini:
+        batch = await waiting(gemini, tmp_path, [line("a"), line("b")], lines)
+        asked = len(await gemini.requests())
+        async with process(gemini, tmp_path, "relay") as client:
+            done = await ended(client, batch)
+            found = [
+                one
+                for file_id in (done["output_file_id"], done["error_file_id"])
+                for one in await rows_of(client, file_id)
+                if one["custom_id"] == "a"
+            ]
+        again = len(await gemini.requests()) - asked
+    (row,) = found
+    assert done["status"] == "completed"
+    if attempts == 3:
+        assert (row["error"]["code"], row["error"]["line"], row["response"]) == ("interrupted", 1, None)
+        assert "may have been billed" in row["error"]["message"]
+        assert again == 1, "only b was asked"
+    else:
+        assert row["response"].get("attempts", 1) == attempts
+        assert again == 2 - (lines.count(b"2\n") > 1)
+
+
+async def test_requests_that_a_process_takes_back_when_it_ends_are_asked_as_if_for_the_first_time(tmp_path):
+    async def script(call):
+        if "for ever" in json.dumps(call.request.body):
+            await asyncio.Event().wait()
+        await call.json(answer("done"))
+
+    async with scripted(script) as gemini:
+        rows = [line("a", "for ever"), line("b")]
+        async with process(gemini, tmp_path, "relay", shutdown_grace=0.0) as client:
+            batch = await begin(client, *rows)
+            folder = journal.BatchFolders(tmp_path / "store-files").of(batch["id"], "").path
+            while not (folder / "done.jsonl").exists() or not (folder / "done.jsonl").read_bytes():
+                await asyncio.sleep(0.01)
+        assert (folder / "asked").read_bytes() == b"1\n2\n-1\n"
+        assert (folder / "done.jsonl").read_bytes().count(b"\n") == 1
+
+
+@pytest.mark.parametrize("fails", ["the store", "the disk"])
+async def test_an_answer_that_cannot_be_stored_for_a_while_is_not_asked_for_twice(tmp_path, monkeypatch, fails):
+    failures = []
+
+    async def put(self, issued, client, real=Service.keep):
+        if fails == "the store" and len(failures) < 3:
+            failures.append(client)
+            raise NotStored("It cannot.", status=503)
+        await real(self, issued, client)
+
+    def append(self, data, real=LineLog.append):
+        if fails == "the disk" and data.startswith(b"{") and len(failures) < 3:
+            failures.append(data)
+            raise OSError(28, "No space left on device")
+        real(self, data)
+
+    monkeypatch.setattr(Service, "keep", put)
+    monkeypatch.setattr(LineLog, "append", append)
+    async with emulated(EmulatorSettings()) as gemini, process(gemini, tmp_path, "relay") as client:
+        rows = [line(f"row-{n}", f"number {n}", model="gemini-3.8-flash") for n in range(12)]
+        done = await ended(client, await begin(client, *rows))
+        assert done["request_counts"] == {"total": 12, "completed": 12, "failed": 0}
+        assert len(await gemini.requests()) == 12
+    assert len(failures) == 3
+
+
+@given(st.lists(st.binary(min_size=1, max_size=20).map(lambda one: one.replace(b"\n", b".") + b"\n")), st.data())
+def test_a_line_is_appended_whole_or_not_at_all(lines, data):
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "log"
+        wanted = b""
+        log = LineLog(path)
+        for one in lines:
+            fits = data.draw(st.integers(0, len(one)))
+            room = [fits]
+
+            def write(descriptor, view, room=room):
+                if not room:
+                    raise OSError(28, "No space left on device")
+                return os.pwrite(descriptor, view[: room.pop()], os.fstat(descriptor).st_size)
+
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(
+                    row_log, "write_all", lambda descriptor, data, write=write: write_some(write, descriptor, data)
+                )
+                try:
+                    log.append(one)
+                    wanted += one
+                except OSError:
+                    pass
+            assert path.read_bytes() == wanted
+        log.close()
+        assert path.stat().st_mode & 0o777 == 0o600
+
+
+def write_some(write, descriptor, data):
+    """`write_all` on a disk that takes what `write` takes."""
+    view = memoryview(data)
+    while view:
+        view = view[write(descriptor, view) :]
 
 
 async def test_two_processes_run_a_batch_once(tmp_path, monkeypatch, store):
