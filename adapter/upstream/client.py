@@ -30,7 +30,7 @@ from adapter.upstream.observer import CallObserver, Observer
 from adapter.upstream.policy.circuit_breaker import CircuitBreaker, is_outage
 from adapter.upstream.policy.retry import WORLD, Retry, World
 from adapter.upstream.settings import UpstreamSettings, base_url
-from adapter.upstream.transport.base import Body, Request, Response, Transport
+from adapter.upstream.transport.base import Body, Request, Response, Transport, join_pieces
 from adapter.wire.base import encode
 from adapter.wire.gemini.count import CountedRequest, CountTokensRequest, CountTokensResponse
 from adapter.wire.gemini.generate import GenerateContentRequest
@@ -338,19 +338,10 @@ class Upstream:
 
     async def _read(self, response: Response) -> bytes:
         """Read the whole body."""
-        pieces: list[bytes] = []
-        size = 0
         try:
-            while piece := await response.read():
-                pieces.append(piece)
-                size += len(piece)
-                if size > self.settings.max_answer_bytes:
-                    raise UpstreamProtocolError(
-                        f"Gemini's answer is larger than {self.settings.max_answer_bytes} bytes."
-                    )
+            return await join_pieces(response.read, self.settings.max_answer_bytes)
         finally:
             await response.aclose()
-        return b"".join(pieces)
 
     async def _start_stream(self, response: Response) -> tuple[Reply | None, EventSource]:
         """Read a stream up to its first event. Until then an error may still be retried."""

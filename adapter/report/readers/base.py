@@ -116,6 +116,16 @@ def _detail(usage: Document, groups: tuple[str, ...], name: str) -> int:
     return next((_count(usage[group], name) for group in groups if isinstance(usage.get(group), dict)), 0)
 
 
+def parse_json(value: Any) -> Any:
+    """Parse a value that may have been exported as JSON in a text; a text that is not JSON stays as it is."""
+    if not isinstance(value, str | bytes):
+        return value
+    try:
+        return orjson.loads(value)
+    except orjson.JSONDecodeError:
+        return value
+
+
 def has(document: Any, *names: str) -> bool:
     """Whether a document is an object with all of these keys."""
     return isinstance(document, dict) and all(name in document for name in names)

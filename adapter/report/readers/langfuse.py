@@ -7,9 +7,7 @@ parameters are beside it. Exports spell keys in camel case or in snake case, and
 from collections.abc import Iterator
 from typing import Any
 
-import orjson
-
-from adapter.report.readers.base import Reader, has, path_of_body, request
+from adapter.report.readers.base import Reader, has, parse_json, path_of_body, request
 from adapter.report.records import Found, Location, Unreadable
 
 
@@ -21,30 +19,20 @@ def _read(document: Any, place: Location) -> Iterator[Found]:
     if str(document["type"]).upper() != "GENERATION":
         yield Unreadable(place, f"an observation of type {document['type']!r}: only generations are requests")
         return
-    body = _body(_parse(document["input"]))
+    body = _body(parse_json(document["input"]))
     if body is None:
         yield Unreadable(place, "a generation without the messages that were sent")
         return
     model = document.get("model") or document.get("providedModelName") or document.get("provided_model_name")
-    parameters = _parse(document.get("modelParameters") or document.get("model_parameters"))
+    parameters = parse_json(document.get("modelParameters") or document.get("model_parameters"))
     given = {name: _number(value) for name, value in parameters.items()} if isinstance(parameters, dict) else {}
     session = str(document.get("traceId") or document.get("trace_id") or "")
     yield request({"model": model or "unknown"} | given | body, place, session=session, answer=_answer(document))
 
 
-def _parse(value: Any) -> Any:
-    """A value that may have been exported as JSON in a text."""
-    if not isinstance(value, str):
-        return value
-    try:
-        return orjson.loads(value)
-    except orjson.JSONDecodeError:
-        return value
-
-
 def _number(value: Any) -> Any:
     """Langfuse keeps parameters as texts."""
-    parsed = _parse(value)
+    parsed = parse_json(value)
     return parsed if isinstance(parsed, int | float | bool) else value
 
 

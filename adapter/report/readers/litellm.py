@@ -10,9 +10,7 @@ logging_spec), and the rows of its spend logs, whose fields are JSON in strings.
 from collections.abc import Iterator
 from typing import Any
 
-import orjson
-
-from adapter.report.readers.base import Reader, has, request
+from adapter.report.readers.base import Reader, has, parse_json, request
 from adapter.report.records import Found, Location, Unreadable
 
 _PATHS = {
@@ -41,31 +39,21 @@ def _read(document: Any, place: Location) -> Iterator[Found]:
     if path is None:
         yield Unreadable(place, f"a call of type {kind!r}")
         return
-    body = _parse(document.get("proxy_server_request")) or _body(document, _INPUTS.get(path, "messages"))
+    body = parse_json(document.get("proxy_server_request")) or _body(document, _INPUTS.get(path, "messages"))
     if body is None:
         yield Unreadable(place, "a log without prompts: LiteLLM stores them with store_prompts_in_spend_logs")
         return
     session = str(document.get("trace_id") or document.get("session_id") or "")
-    yield request(body, place, path, answer=_parse(document.get("response")), session=session)
+    yield request(body, place, path, answer=parse_json(document.get("response")), session=session)
 
 
 def _body(document: dict[str, Any], name: str) -> dict[str, Any] | None:
-    sent = _parse(document["messages"])
+    sent = parse_json(document["messages"])
     if not sent:
         return None
     given = document.get("model_parameters") or {}
     parameters = {k: v for k, v in given.items() if k not in _UNSENT and v is not None}
     return {"model": document["model"], name: sent} | parameters
-
-
-def _parse(value: Any) -> Any:
-    """A field's value; spend logs hold JSON in texts."""
-    if not isinstance(value, str):
-        return value
-    try:
-        return orjson.loads(value)
-    except orjson.JSONDecodeError:
-        return value
 
 
 LITELLM = Reader("LiteLLM standard logging payloads", _matches, _read)

@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from adapter.report.readers.base import Reader, nested, request, within
+from adapter.report.readers.base import Reader, nested, parse_json, request, within
 from adapter.report.records import Found, Location, Unreadable
 
 _PARAMETERS = {
@@ -45,14 +45,14 @@ def _request(span: Any, place: Location) -> Found:
     model = given.get("gen_ai.request.model")
     if model is None:
         return Unreadable(place, "not a span of a model's call")
-    messages = _json(given.get("gen_ai.input.messages"))
+    messages = parse_json(given.get("gen_ai.input.messages"))
     if not isinstance(messages, list):
         return Unreadable(place, "the span has no gen_ai.input.messages: the application records no content")
     body: dict[str, Any] = {"model": model, "messages": [*_system(given), *_messages(messages)]}
     body |= {field: given[name] for name, field in _PARAMETERS.items() if name in given}
     if given.get("gen_ai.output.type") == "json":
         body["response_format"] = {"type": "json_object"}
-    tools = _json(given.get("gen_ai.tool.definitions"))
+    tools = parse_json(given.get("gen_ai.tool.definitions"))
     if isinstance(tools, list) and tools:
         body["tools"] = [_tool(tool) for tool in tools]
     usage = {
@@ -78,17 +78,8 @@ def _value(value: Any) -> Any:
     return content
 
 
-def _json(value: Any) -> Any:
-    if not isinstance(value, str):
-        return value
-    try:
-        return orjson.loads(value)
-    except orjson.JSONDecodeError:
-        return None
-
-
 def _system(given: dict[Any, Any]) -> list[dict[str, Any]]:
-    parts = _json(given.get("gen_ai.system_instructions"))
+    parts = parse_json(given.get("gen_ai.system_instructions"))
     text = "\n\n".join(str(part.get("content", "")) for part in parts or () if isinstance(part, dict))
     return [{"role": "system", "content": text}] if text else []
 

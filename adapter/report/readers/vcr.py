@@ -5,9 +5,7 @@ import binascii
 from collections.abc import Iterator
 from typing import Any
 
-import orjson
-
-from adapter.report.readers.base import Reader, nested, request, within
+from adapter.report.readers.base import Reader, nested, parse_json, request, within
 from adapter.report.records import Found, Location, Unreadable
 
 
@@ -41,7 +39,11 @@ def _read(interactions: list[Any], place: Location) -> Iterator[Found]:
         answer = nested(interaction, "response") or {}
         code = nested(answer, "status", "code")
         yield request(
-            body, at, str(sent.get("uri", "")), answer=_json(_body(answer)), status=code if isinstance(code, int) else 0
+            body,
+            at,
+            str(sent.get("uri", "")),
+            answer=parse_json(_body(answer)),
+            status=code if isinstance(code, int) else 0,
         )
 
 
@@ -61,15 +63,6 @@ def _body(message: dict[str, Any]) -> Any:
         except (binascii.Error, TypeError):
             return None
     return body.get("string")
-
-
-def _json(body: Any) -> Any:
-    if not isinstance(body, str | bytes):
-        return body
-    try:
-        return orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return None
 
 
 PYTHON = Reader("VCR cassettes (Python)", _is_python, _read_python)

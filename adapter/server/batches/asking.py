@@ -27,8 +27,9 @@ from adapter.server.batches.row_log import MAX_ATTEMPTS, LineLog, index_done, re
 from adapter.server.state.not_stored import NotStored
 from adapter.translate import batches
 from adapter.upstream.client import Caller, Forwarded
-from adapter.upstream.errors import UpstreamError, UpstreamProtocolError
+from adapter.upstream.errors import UpstreamError
 from adapter.upstream.model_path import model_path
+from adapter.upstream.transport.base import join_pieces
 from adapter.wire.openai.batches import BatchLine
 
 log = logging.getLogger("adapter")
@@ -169,17 +170,10 @@ class RequestSender:
         path = f"{model_path(model, upstream.settings.models)}:{method}"
         call = Forwarded(verb="POST", path=path, body=body, method=method, model=model)
         response = await upstream.forward(call, Caller(self._context.client.key, pin))
-        pieces: list[bytes] = []
-        size = 0
         try:
-            while piece := await response.read():
-                pieces.append(piece)
-                size += len(piece)
-                if size > upstream.settings.max_answer_bytes:
-                    raise UpstreamProtocolError("Gemini's answer is too large.")
+            return await join_pieces(response.read, upstream.settings.max_answer_bytes)
         finally:
             await response.aclose()
-        return b"".join(pieces)
 
 
 async def _append(log_: LineLog, line: bytes) -> None:

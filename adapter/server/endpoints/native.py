@@ -33,7 +33,7 @@ from adapter.translate.native.history import AnswerParts, NativeHistory
 from adapter.upstream.client import Caller, Forwarded, Upstream
 from adapter.upstream.errors import UpstreamError, UpstreamProtocolError, from_event
 from adapter.upstream.sse import EventDecoder
-from adapter.upstream.transport.base import Response
+from adapter.upstream.transport.base import Response, join_pieces
 from adapter.wire.base import decode, encode
 from adapter.wire.gemini.generate import GenerateContentResponse
 from adapter.wire.signatures import Signature
@@ -266,15 +266,8 @@ async def read_whole(
 
 
 async def _read_body(call: Call, response: Response, limit: int) -> bytes:
-    """The whole body of an answer. Raises `UpstreamProtocolError` for one of more than `limit` bytes."""
-    pieces: list[bytes] = []
-    size = 0
-    while piece := await _next(call, response):
-        pieces.append(piece)
-        size += len(piece)
-        if size > limit:
-            raise UpstreamProtocolError(f"Gemini's answer is larger than {limit} bytes.")
-    return b"".join(pieces)
+    """Read the whole body of an answer. Raises `UpstreamProtocolError` for one of more than `limit` bytes."""
+    return await join_pieces(partial(_next, call, response), limit)
 
 
 async def _next(call: Call, response: Response) -> bytes:

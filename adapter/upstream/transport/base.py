@@ -10,7 +10,7 @@ from typing import Protocol, TypeVar
 
 import msgspec
 
-from adapter.upstream.errors import UpstreamUnavailable
+from adapter.upstream.errors import UpstreamProtocolError, UpstreamUnavailable
 
 R = TypeVar("R")
 
@@ -100,3 +100,15 @@ async def retry_stale_connections(send: Callable[[], Awaitable[R]]) -> R:
 def tls_context(url: str, ca_file: str | None) -> ssl.SSLContext | None:
     """Trust the system's certificates, or those of a PEM file. None for plain HTTP, since loading them is slow."""
     return ssl.create_default_context(cafile=ca_file) if url.startswith("https:") else None
+
+
+async def join_pieces(read: Callable[[], Awaitable[bytes]], max_bytes: int) -> bytes:
+    """Call `read` until it returns nothing, and join the pieces. Raises `UpstreamProtocolError` beyond `max_bytes`."""
+    pieces: list[bytes] = []
+    size = 0
+    while piece := await read():
+        pieces.append(piece)
+        size += len(piece)
+        if size > max_bytes:
+            raise UpstreamProtocolError(f"Gemini's answer is larger than {max_bytes} bytes.")
+    return b"".join(pieces)
