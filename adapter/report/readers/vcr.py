@@ -38,13 +38,8 @@ def _read(interactions: list[Any], place: Location) -> Iterator[Found]:
             continue
         answer = nested(interaction, "response") or {}
         code = nested(answer, "status", "code")
-        yield request(
-            body,
-            at,
-            str(sent.get("uri", "")),
-            answer=parse_json(_body(answer)),
-            status=code if isinstance(code, int) else 0,
-        )
+        status = code if isinstance(code, int) else 0
+        yield request(body, at, str(sent.get("uri", "")), answer=parse_json(_body(answer)), status=status)
 
 
 def _body(message: dict[str, Any]) -> Any:
