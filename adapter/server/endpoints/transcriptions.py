@@ -1,7 +1,8 @@
 """POST /v1/audio/transcriptions and /v1/audio/translations."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import aclosing
+from functools import partial
 
 from adapter.server.endpoints import media_calls
 from adapter.server.pipeline.call import Call
@@ -9,7 +10,7 @@ from adapter.server.pipeline.fallback import FallbackPlans
 from adapter.translate.core.capabilities import ServedModel
 from adapter.translate.core.context import Media, Options
 from adapter.translate.media import transcriptions, transcripts
-from adapter.translate.media.sound_headers import HEADER_BYTES, read_duration
+from adapter.translate.media.sound_headers import duration_reader, read_base64, read_duration, read_duration_of_url
 from adapter.translate.media.transcript_stream import TranscriptStream
 from adapter.translate.media.transcriptions import TranscriptionContext, TranscriptionPlan
 from adapter.wire.openai.transcriptions import TranscriptionRequest, TranslationRequest
@@ -27,13 +28,13 @@ async def create_translation(call: Call) -> None:
 
 async def _create(call: Call, type_: type[TranscriptionRequest | TranslationRequest], endpoint: str) -> None:
     request, unknown = await call.read(type_)
-    duration = await _duration_of(call, request.file)
+    files = await media_calls.files_of(call, [request.file], "file")
+    duration = await _duration_of(call, request.file, files)
 
     def make(served: ServedModel, options: Options, files: Mapping[str, Media]) -> TranscriptionPlan:
         context = TranscriptionContext(request=request, served=served, options=options, media=files, duration=duration)
         return transcriptions.to_gemini(context, unknown)
 
-    files = await media_calls.files_of(call, [request.file], "file")
     plans = await media_calls.make_plans(call, request.model, endpoint, make, files, "file")
     if plans.plan.stream:
         await _send_events(call, plans)
@@ -45,15 +46,26 @@ async def _create(call: Call, type_: type[TranscriptionRequest | TranslationRequ
     await call.send(body, {**media_calls.headers_of(call, plans), "content-type": media_type})
 
 
-async def _duration_of(call: Call, file: str) -> float:
-    """Return the seconds of a form's file, or of a stored one, by its first bytes; 0 where they tell nothing."""
+async def _duration_of(call: Call, file: str, files: Mapping[str, Media]) -> float:
+    """Return the seconds of a form's file, of a stored or a fetched one by its headers; 0 where they tell nothing."""
     if call.form is not None and call.form.uploads:
         sent = call.form.uploads[0]
-        return read_duration(sent.read_start(HEADER_BYTES), sent.size)
-    files, client = call.service.files, call.client.id
-    if (stored := await files.find(file, client)) is None:
-        return 0.0
-    return read_duration(await files.reader(file, client)(0, HEADER_BYTES), stored.file.bytes)
+        return read_duration(sent.read, sent.size)
+    stored_files, client = call.service.files, call.client.id
+    if (stored := await stored_files.find(file, client)) is not None:
+        return await _duration_of_stored(stored_files.reader(file, client), stored.file.bytes)
+    data = files[file].data if file in files else ""
+    return read_duration(partial(read_base64, data), len(data) * 3 // 4) if data else read_duration_of_url(file)
+
+
+async def _duration_of_stored(read: Callable[[int, int], Awaitable[bytes]], size: int) -> float:
+    reader = duration_reader(size)
+    wanted = next(reader)
+    while True:
+        try:
+            wanted = reader.send(await read(*wanted))
+        except StopIteration as end:
+            return float(end.value)
 
 
 async def _send_events(call: Call, plans: FallbackPlans[TranscriptionPlan]) -> None:

@@ -62,14 +62,18 @@ class FormFile:
             self.pieces.append(b64encode(self._rest))
             self._rest = b""
 
-    def read_start(self, size: int) -> bytes:
-        """Return the first bytes, at least `size` if there are so many."""
-        start = bytearray()
+    def read(self, offset: int, size: int) -> bytes:
+        """Return bytes from a place on; fewer where the file ends."""
+        found = bytearray()
+        at = 0
         for piece in self.pieces:
-            if len(start) >= size:
+            length = len(piece) // 4 * 3
+            if at + length > offset:
+                found += b64decode(piece)[max(0, offset - at) :]
+            at += length
+            if len(found) >= size:
                 break
-            start += b64decode(piece)
-        return bytes(start)
+        return bytes(found[:size])
 
     @property
     def mime_type(self) -> str:
@@ -82,7 +86,7 @@ class FormFile:
                 return AUDIO_FORMATS[extension]
             if declared in _FILMS:
                 return declared.replace("video/", "audio/")
-        return corrected(declared, self.name, b64encode(self.read_start(30)).decode()) or "application/octet-stream"
+        return corrected(declared, self.name, b64encode(self.read(0, 30)).decode()) or "application/octet-stream"
 
 
 class Form:

@@ -191,7 +191,8 @@ def _sound(draft: _TranscriptionDraft) -> list[Part]:
 def _check_length(context: TranscriptionContext) -> None:
     if context.duration > LONGEST_TIMED and context.capabilities.transcribes:
         reason = (
-            f"times and speakers are told for {LONGEST_TIMED / 60:.0f} minutes: cut the sound, or ask for json or text"
+            f"times and speakers are told for {LONGEST_TIMED / 60:.0f} minutes, and the sound has "
+            f"{context.duration / 60:.0f}: cut it, ask for json or text, or ask a chat model, which estimates the times"
         )
         raise Rejected("file", "limit-exceeded", reason)
 

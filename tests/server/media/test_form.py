@@ -65,7 +65,7 @@ async def test_a_form_is_the_same_in_whatever_pieces_it_comes(content, cuts, tex
     assert form.fields == {"words": [text], "file": ["upload:0"]}
     upload = form.uploads[0]
     assert base64.b64decode(b"".join(upload.pieces), validate=True) == content
-    assert (upload.size, upload.read_start(1_000)) == (len(content), content)
+    assert (upload.size, upload.read(0, 1_000)) == (len(content), content)
 
 
 async def test_files_may_come_before_and_behind_the_other_fields():

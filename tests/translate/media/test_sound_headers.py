@@ -1,0 +1,154 @@
+"""How long sounds are by their headers, as FFmpeg and others write them; no file makes reading fail or run on."""
+
+import base64
+import io
+import struct
+import wave
+
+import av
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from adapter.translate.media.sound_headers import read_base64, read_duration, read_duration_of_url
+
+SECONDS = 3.0
+ENCODED = {
+    "flac": ("flac", "flac", {}),
+    "mp3": ("mp3", "libmp3lame", {}),
+    "mp3 without a count of frames": ("mp3", "libmp3lame", {"write_xing": "0"}),
+    "m4a": ("mp4", "aac", {}),
+    "webm": ("webm", "libopus", {}),
+    "ogg with opus": ("ogg", "libopus", {}),
+}
+
+
+def encoded(kind):
+    """A file of three seconds."""
+    container, codec, options = ENCODED[kind]
+    file = io.BytesIO()
+    with av.open(file, "w", format=container, options=options) as output:
+        stream = output.add_stream(codec, rate=48_000, layout="mono")
+        stream.bit_rate = 64_000
+        for start in range(0, int(SECONDS * 48_000), 960):
+            frame = av.AudioFrame(format="s16", layout="mono", samples=960)
+            frame.sample_rate, frame.pts = 48_000, start
+            frame.planes[0].update(bytes((start + n) % 251 for n in range(1_920)))
+            output.mux(stream.encode(frame))
+        output.mux(stream.encode(None))
+    return file.getvalue()
+
+
+def duration_of(data):
+    return read_duration(lambda offset, size: data[offset : offset + size], len(data))
+
+
+@pytest.mark.parametrize("kind", ENCODED)
+def test_a_file_tells_its_length(kind):
+    data = encoded(kind)
+    assert duration_of(data) == pytest.approx(SECONDS, abs=0.15)
+    url = f"data:audio/x;base64,{base64.b64encode(data).decode()}"
+    assert read_duration_of_url(url) == pytest.approx(duration_of(data), abs=0.01)
+
+
+def test_titles_and_pictures_before_an_mp3_are_no_sound():
+    size = 200_000
+    tag = b"ID3\x04\0\0" + bytes(size >> shift & 0x7F for shift in (21, 14, 7, 0)) + bytes(size)
+    assert duration_of(tag + encoded("mp3")) == pytest.approx(SECONDS, abs=0.15)
+
+
+@given(st.integers(1, 2), st.integers(1, 3), st.sampled_from([8_000, 24_000]), st.integers(0, 5_000))
+def test_a_wav_file_tells_its_length(channels, width, rate, frames):
+    file = io.BytesIO()
+    with wave.open(file, "wb") as writer:
+        writer.setnchannels(channels)
+        writer.setsampwidth(width)
+        writer.setframerate(rate)
+        writer.writeframes(bytes(frames * channels * width))
+    assert duration_of(file.getvalue()) == pytest.approx(frames / rate)
+
+
+def box(name, content, *, long=False):
+    head = struct.pack(">I4sQ", 1, name, 16 + len(content)) if long else struct.pack(">I4s", 8 + len(content), name)
+    return head + content
+
+
+def film(duration, *, scale=1_000, version=0):
+    if version:
+        header = b"\1\0\0\0" + bytes(16) + struct.pack(">IQ", scale, duration)
+    else:
+        header = bytes(12) + struct.pack(">II", scale, duration)
+    return box(b"moov", box(b"mvhd", header + bytes(80)))
+
+
+VORBIS = b"OggS" + bytes(24) + b"\x01vorbis" + bytes(5)
+FTYP = box(b"ftyp", b"M4A \0\0\0\0")
+
+
+@pytest.mark.parametrize(
+    ("data", "seconds"),
+    [
+        (FTYP + film(1_500), 1.5),
+        (FTYP + film(2_500, version=1), 2.5),
+        (FTYP + box(b"mdat", bytes(100_000), long=True) + film(1_500), 1.5),
+        (FTYP + film(2**32 - 1), 0),
+        (FTYP + film(5, scale=0), 0),
+        (FTYP + box(b"moov", b""), 0),
+        (FTYP + box(b"mdat", b""), 0),
+        (FTYP + struct.pack(">I4s", 0, b"mdat") + bytes(50), 0),
+        (FTYP + struct.pack(">I4s", 4, b"free") + bytes(50), 0),
+        (FTYP * 70 + film(1), 0),
+        (b"\x1aE\xdf\xa3", 0),
+        (b"\x1aE\xdf\xa3" + b"\x15\x49\xa9\x66\x80" * 9, 0),
+        (b"\x1aE\xdf\xa3\x15\x49\xa9\x66", 0),
+        (b"\x1aE\xdf\xa3\x15\x49\xa9\x66\x00", 0),
+        (b"\x1aE\xdf\xa3\x15\x49\xa9\x66\x87\x44\x89\x84" + struct.pack(">f", 1_500), 1.5),
+        (b"\x1aE\xdf\xa3\x15\x49\xa9\x66\x87\x44\x89\x84" + struct.pack(">f", float("nan")), 0),
+        (b"\x1aE\xdf\xa3\x15\x49\xa9\x66\x86\x44\x89\x83abc", 0),
+        (b"\x1aE\xdf\xa3\x15\x49\xa9\x66\xff" + b"\xec\x80" * 63, 0),
+        (b"\x1aE\xdf\xa3\x15\x49\xa9\x66\x41\x00" + b"\xec\x80" * 128, 0),
+        (VORBIS + struct.pack("<I", 8_000) + b"OggS\0\0" + struct.pack("<Q", 4_000), 0.5),
+        (VORBIS + struct.pack("<I", 0) + bytes(20), 0),
+        (b"OggS" + bytes(24) + b"Speex   " + bytes(20), 0),
+        (b"OggS" + bytes(24) + b"OpusHead" + bytes(8) + b"OggS\0\0" + b"\xff" * 8, 0),
+        (b"\xff\xfb\x90\x00" + bytes(413) + b"\xff\xfb\xb0\x00" + bytes(622), 0),
+        (b"\xff\xfb\x90\x00" + bytes(413), 0.0261),
+        (b"\xff\xf3\x80\x00" + bytes(300), 0.038),
+        (b"\xff\xfb\x90\x00" + bytes(32) + b"Xing\0\0\0\1" + (100).to_bytes(4, "big"), 2.612),
+        (b"\xff\xfb\xf0\x00" + bytes(413), 0),
+        (b"\xff\xe8\x90\x00" + bytes(413), 0),
+        (b"\xff\xfb\x9c\x00" + bytes(413), 0),
+        (b"ID3", 0),
+        (b"ID3\x04\0\0\0\0\0\0\0", 0),
+        (b"ID3\x04\0\0\0\0\0\0" * 3, 0),
+        (b"\x1aE\xdf\xa3\x15\x49\xa9\x66\x53\xac\x15\x49\xa9\x66\x87\x44\x89\x84" + struct.pack(">f", 1_500), 1.5),
+        (b"fLaC" + bytes(60), 0),
+        (b"fLaC", 0),
+        (b"RIFF\0\0\0\0WAVEfmt ", 0),
+        (b"RIFF\0\0\0\0WAVEdata\4\0\0\0abcd", 0),
+        (b"", 0),
+        (b"anything else", 0),
+    ],
+)  # fmt: skip
+def test_headers_tell_or_tell_nothing(data, seconds):
+    assert duration_of(data) == pytest.approx(seconds, abs=0.001)
+
+
+@given(st.sampled_from(sorted(ENCODED)), st.integers(0, 60_000), st.binary(max_size=8), st.integers(0, 60_000))
+def test_no_broken_file_makes_reading_fail(kind, at, noise, end):
+    data = FILES[kind]
+    broken = data[:at] + noise + data[at + len(noise) : len(data) - end % len(data)]
+    assert duration_of(broken) >= 0
+
+
+FILES = {kind: encoded(kind) for kind in ENCODED}
+
+
+@given(st.binary(max_size=50), st.integers(0, 60), st.integers(0, 60))
+def test_bytes_are_read_from_base64_by_their_place(data, offset, size):
+    assert read_base64(base64.b64encode(data).decode(), offset, size) == data[offset : offset + size]
+
+
+@pytest.mark.parametrize("url", ["https://example.org/a.wav", "data:audio/wav,abcd", "data:audio/wav;base64,abcde"])
+def test_what_is_no_sound_in_base64_has_no_duration(url):
+    assert read_duration_of_url(url) == 0
