@@ -4,6 +4,7 @@ import base64
 import io
 import struct
 import wave
+from typing import Any
 
 import av
 import pytest
@@ -28,7 +29,7 @@ def encoded(kind):
     container, codec, options = ENCODED[kind]
     file = io.BytesIO()
     with av.open(file, "w", format=container, options=options) as output:
-        stream = output.add_stream(codec, rate=48_000, layout="mono")
+        stream: Any = output.add_stream(codec, rate=48_000, layout="mono")
         stream.bit_rate = 64_000
         for start in range(0, int(SECONDS * 48_000), 960):
             frame = av.AudioFrame(format="s16", layout="mono", samples=960)
