@@ -2,9 +2,11 @@
 
 import asyncio
 import json
+import os
+import signal
 import subprocess
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from tests.faults.held_memory import MB, Held
 from tests.support.guards import PATIENCE, until
 from tests.support.live import adapter, bare_environment, free_port, wait_for
 from tests.support.paths import REPOSITORY
+from tests.support.shutting_down import workers_of
 from tests.support.size import IS_LARGE
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")
@@ -211,4 +214,55 @@ async def test_a_process_that_is_killed_loses_no_batch(gemini, tmp_path):
     assert sorted(name for name in names if name.rsplit("-", 1)[0] in {one["id"] for one in begun}) == sorted(
         f"{one['id']}-0" for one in begun
     ), "each was begun once"
+    assert unfinished(tmp_path) == []
+
+
+def holders(tmp_path: Path, pids):
+    """The workers that run a batch, by the batch's id: the lock of its folder is open in one of them."""
+    found = {}
+    for pid in pids:
+        for entry in Path(f"/proc/{pid}/fd").iterdir():
+            # It may be closed meanwhile.
+            with suppress(FileNotFoundError):
+                if (path := entry.readlink()).name == "lock" and path.is_relative_to(tmp_path):
+                    found[path.parent.name] = pid
+    return found
+
+
+async def test_batches_of_two_workers_go_on_in_the_other_when_one_is_killed(gemini, tmp_path):
+    rows = batch_lines(300)
+    size = sum(map(len, rows))
+    with serving(gemini, tmp_path, "--workers", "2") as live:
+
+        async def fresh(method, path, **more):
+            """A request by a connection of its own: whichever worker gets it."""
+            async with client_of(live) as client:
+                got = await client.request(method, path, **more)
+            assert got.status_code == 200, got.text
+            return got
+
+        begun = []
+        while len(set(holders(tmp_path, workers_of(live.process.pid)).values())) < 2:
+            async with client_of(live) as client:
+                begun.append(await begin(client, rows))
+        for _ in range(4):
+            seen = [(await fresh("GET", f"/v1/batches/{one['id']}")).json()["id"] for one in begun]
+            assert seen == [one["id"] for one in begun], "either worker knows those of the other"
+        while not (running := holders(tmp_path, workers_of(live.process.pid))):
+            async with client_of(live) as client:
+                begun.append(await begin(client, rows))
+        victim = next(iter(running.values()))
+        os.kill(victim, signal.SIGKILL)
+        async with client_of(live) as client:
+            for batch in begun:
+                done = await ended(client, batch)
+                assert done["request_counts"] == {"total": 300, "completed": 300, "failed": 0}
+                output = (await fresh("GET", f"/v1/files/{done['output_file_id']}/content")).text.splitlines()
+                assert [json.loads(one)["custom_id"] for one in output] == [f"{number:06}" for number in range(300)]
+                for _ in range(2):
+                    assert len((await fresh("GET", f"/v1/files/{batch['input_file_id']}/content")).content) == size
+            jobs = (await client.get(f"{gemini}/v1beta/batches?pageSize=100", headers={"x-goog-api-key": "k"})).json()
+    names = [one["metadata"]["displayName"] for one in jobs["operations"]]
+    own = {one["id"] for one in begun}
+    assert sorted(name for name in names if name.rsplit("-", 1)[0] in own) == sorted(f"{one}-0" for one in own)
     assert unfinished(tmp_path) == []
