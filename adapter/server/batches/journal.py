@@ -24,6 +24,7 @@ Phases, each of which may begin again from its start:
 import fcntl
 import os
 import shutil
+import time
 from array import array
 from collections.abc import Iterator
 from pathlib import Path
@@ -128,6 +129,18 @@ class BatchFolder:
         """Return the batch's id."""
         return self.path.name
 
+    @property
+    def exists(self) -> bool:
+        """Return whether there is a batch to run."""
+        return (self.path / "state.json").exists()
+
+    def is_older_than(self, seconds: float) -> bool:
+        """Return whether nothing has happened to the batch for so long. It blocks."""
+        try:
+            return (self.path / "state.json").stat().st_mtime < time.time() - seconds
+        except FileNotFoundError:
+            return False
+
     def create(self, state: BatchState, source: Path) -> None:
         """Make the folder, with the input. It blocks. Raises `OSError`."""
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -153,7 +166,7 @@ class BatchFolder:
             os.close(descriptor)
             return False
         # Whoever ran it before may have finished, and removed it, between the two calls.
-        if not (self.path / "state.json").exists():
+        if not self.exists:
             os.close(descriptor)
             return False
         self._lock = descriptor
@@ -188,7 +201,7 @@ class BatchFolder:
 
     def cancel(self) -> bool:
         """Mark it as cancelled, for whichever process runs it; False if it has ended."""
-        if not (self.path / "state.json").exists():
+        if not self.exists:
             return False
         (self.path / "cancel").touch(mode=0o600)
         return True

@@ -19,7 +19,7 @@ from adapter.server.pipeline.service import Service
 from adapter.server.state.not_stored import NotStored
 from adapter.store import UNREADABLE
 from adapter.translate.batches import WINDOW, NewBatch
-from adapter.wire.openai.batches import Batch, BatchRequest
+from adapter.wire.openai.batches import Batch, BatchError, BatchErrors, BatchRequest
 
 log = logging.getLogger("adapter")
 
@@ -29,6 +29,10 @@ LOOK_EVERY = 30.0
 OVER = ("failed", "completed", "expired", "cancelled")
 
 
+LOST_AFTER = 600.0
+"""Seconds after which a batch whose folder is not there counts as lost: it is made after its record, and disks lag."""
+
+
 class RunningBatches:
     """Begins, finds, cancels and recovers batches."""
 
@@ -36,6 +40,7 @@ class RunningBatches:
         self.stored = StoredBatches(service.files)
         self._service = service
         self._running: dict[tuple[str, str], tuple[asyncio.Task[None], BatchContext]] = {}
+        self._waiting: set[str] = set()
         self._looking = asyncio.create_task(self._look_for_batches())
 
     async def create(self, request: BatchRequest, new: NewBatch, client: Client) -> Batch:
@@ -78,11 +83,22 @@ class RunningBatches:
         if batch.status in OVER:
             return batch
         folder = self._folders.of(batch_id, client.id)
-        if (batch_id, client.id) not in self._running:
+        if (batch_id, client.id) not in self._running and not self._start(folder, client):
             # Where clients bring their own keys, nobody else can go on with it.
-            self._start(folder, client)
+            batch = await self._unless_lost(batch, folder, client)
         if folder.is_cancelled:
             batch.status, batch.cancelling_at = "cancelling", batch.cancelling_at or int(time.time())
+        return batch
+
+    async def _unless_lost(self, batch: Batch, folder: BatchFolder, client: Client) -> Batch:
+        """Return a batch that another process runs, or has just ended; as failed if its folder is gone."""
+        if folder.exists or time.time() < batch.created_at + LOST_AFTER:
+            return batch
+        batch = await self.stored.batch(batch.id, client.id)
+        if batch.status not in OVER:
+            text = "What this batch needs to go on is not in this server's directory of files any more."
+            batch.status, batch.errors = "failed", BatchErrors(data=[BatchError(code="batch_lost", message=text)])
+            batch.failed_at = int(time.time())
         return batch
 
     async def cancel(self, batch_id: str, client: Client) -> Batch:
@@ -136,8 +152,22 @@ class RunningBatches:
         """Go on with what nobody runs, for clients that are still known."""
         for folder in await asyncio.to_thread(self._folders.all):
             client = self._service.access.find_by_id(folder.client)
-            if client is not None and self._start(folder, client):
+            if client is None:
+                await self._leave(folder)
+            elif self._start(folder, client):
                 log.info("%s goes on", folder.batch_id)
+
+    async def _leave(self, folder: BatchFolder) -> None:
+        """Say once why nobody goes on with a batch here; remove what nobody has asked for in a long time."""
+        if await asyncio.to_thread(folder.is_older_than, WINDOW + self._service.files.max_life):
+            log.warning("%s is removed: nobody has asked for it with the key that began it", folder.batch_id)
+            await asyncio.to_thread(folder.remove)
+        elif folder.batch_id not in self._waiting and (folder.batch_id, folder.client) not in self._running:
+            self._waiting.add(folder.batch_id)
+            log.warning(
+                "%s waits: its client's key is not known here. It goes on when its client asks for it with that key",
+                folder.batch_id,
+            )
 
     async def aclose(self) -> None:
         """Stop; what runs goes on with the next process."""

@@ -1,9 +1,12 @@
 """A process that dies at any step: the next one goes on, nothing is lost, and nothing is begun twice."""
 
 import asyncio
+import hashlib
 import json
 import os
+import shutil
 import tempfile
+import time
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -19,10 +22,12 @@ from adapter.server.batches.runner import BatchRunner
 from adapter.server.pipeline.service import Service
 from adapter.server.state.not_stored import NotStored
 from adapter.upstream.batch_jobs import BatchJobs
+from adapter.upstream.errors import UpstreamError
 from adapter.upstream.uploads import FileUploads
 from adapter.wire.base import encode
+from adapter.wire.gemini.errors import Status
 from adapter.wire.openai.batches import Batch
-from tests.server.batches.running import begin, ended, jobs_at, line, rows_of
+from tests.server.batches.running import Clock, begin, ended, jobs_at, line, rows_of
 from tests.support.key_value import key_value_server
 from tests.support.scripted import adapter, answer, emulated, scripted
 from tests.support.size import IS_LARGE
@@ -358,3 +363,88 @@ async def test_a_client_whose_key_was_taken_away_runs_nothing_more(tmp_path, mon
             assert client is not None
         asked = json.dumps([one["method"] for one in await gemini.requests()])
     assert asked.count("batchGenerateContent") == 1
+
+
+@pytest.mark.parametrize("platform", ["studio", "relay"])
+async def test_a_batch_of_a_client_that_brings_its_own_key_goes_on_when_it_asks(
+    tmp_path, monkeypatch, caplog, platform
+):
+    monkeypatch.setattr(manager, "LOOK_EVERY", 0.02)
+    clock = Clock()
+    monkeypatch.setattr("adapter.server.batches.asking.AT_ONCE", 1)
+    own = {"upstream_auth": "caller", "upstream_keys": ()}
+    async with emulated(EmulatorSettings(batch_delay=100.0, clock=clock)) as gemini:
+        async with process(gemini, tmp_path, platform, **own, batch_rate=100.0) as client:
+            client.headers["authorization"] = "Bearer one"
+            batch = await begin(client, *ROWS)
+            while not (await jobs_at(gemini, client, "one") if platform == "studio" else await gemini.requests()):
+                await asyncio.sleep(0.01)
+        clock.now += 1_000
+        assert "one" not in "".join(path.read_text("latin-1") for path in tmp_path.rglob("state.json"))
+        async with process(gemini, tmp_path, platform, **own) as client:
+            client.headers["authorization"] = "Bearer one"
+            while "goes on when its client asks for it" not in caplog.text:
+                await asyncio.sleep(0.01)
+            before = len(await gemini.requests())
+            await asyncio.sleep(0.2)
+            assert len(await gemini.requests()) == before, "nobody has the key"
+            assert caplog.text.count("goes on when its client asks for it") == 1, "it is said once"
+            other = await client.get(f"/v1/batches/{batch['id']}", headers={"authorization": "Bearer two"})
+            assert other.status_code == 404
+            done = await ended(client, batch)
+            assert done["request_counts"] == {"total": 13, "completed": 12, "failed": 1}
+            asked = [one["method"] for one in await gemini.requests()]
+            assert asked.count("batchGenerateContent") == (platform == "studio")
+            assert asked.count("generateContent") == (0 if platform == "studio" else 12)
+
+
+async def test_a_batch_that_is_gone_from_the_disk_is_told_as_failed(tmp_path, monkeypatch):
+    async with emulated(EmulatorSettings(batch_delay=1e9)) as gemini:
+        async with process(gemini, tmp_path, "studio") as client:
+            batch = await begin(client, *ROWS)
+        shutil.rmtree(journal.BatchFolders(tmp_path / "store-files").of(batch["id"], "").path)
+        async with process(gemini, tmp_path, "studio") as client:
+            young = (await client.get(f"/v1/batches/{batch['id']}")).json()
+            assert young["status"] in ("validating", "in_progress"), "its folder may be about to be made"
+            monkeypatch.setattr(manager, "LOST_AFTER", -1.0)
+            lost = (await client.get(f"/v1/batches/{batch['id']}")).json()
+        assert (lost["status"], lost["errors"]["data"][0]["code"]) == ("failed", "batch_lost")
+
+
+async def test_a_batch_that_nobody_asks_for_is_removed_in_the_end(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(manager, "LOOK_EVERY", 0.02)
+    own = {"upstream_auth": "caller", "upstream_keys": (), "responses_max_age": 3_600.0}
+    async with emulated(EmulatorSettings(batch_delay=1e9)) as gemini:
+        async with process(gemini, tmp_path, "studio", **own) as client:
+            client.headers["authorization"] = "Bearer one"
+            batch = await begin(client, *ROWS)
+        client_id = hashlib.sha256(b"one").hexdigest()
+        folder = journal.BatchFolders(tmp_path / "store-files").of(batch["id"], client_id)
+        for age, is_there in ((86_400 + 3_500, True), (86_400 + 3_700, False)):
+            os.utime(folder.path / "state.json", (time.time() - age, time.time() - age))
+            caplog.clear()
+            async with process(gemini, tmp_path, "studio", **own):
+                while batch["id"] not in caplog.text:
+                    await asyncio.sleep(0.01)
+            assert folder.exists == is_there
+
+
+async def test_a_job_whose_key_is_taken_no_more_ends_with_the_window(tmp_path, monkeypatch):
+    refusal = UpstreamError(401, Status(code=401, message="API key expired.", status="UNAUTHENTICATED"))
+
+    async def refuses(self, *arguments):
+        raise refusal
+
+    async with emulated(EmulatorSettings(batch_delay=1e9)) as gemini, process(gemini, tmp_path, "studio") as client:
+        monkeypatch.setattr(manager, "WINDOW", 3)
+        batch = await begin(client, *ROWS)
+        while not await jobs_at(gemini, client):
+            await asyncio.sleep(0.01)
+        monkeypatch.setattr(BatchJobs, "get", refuses)
+        monkeypatch.setattr(BatchJobs, "cancel", refuses)
+        done = await ended(client, batch)
+        errors = await rows_of(client, done["error_file_id"])
+    assert done["status"] == "failed"
+    assert {one["error"]["message"] for one in errors[1:]} == {
+        "Gemini refused the key of this server: API key expired."
+    }
