@@ -137,7 +137,7 @@ class NativeJobs:
         try:
             found = await self._jobs.get(job.job, self._caller(job))
         except UpstreamError as error:
-            # Nobody will answer its rows: it was deleted at Gemini, or has not ended in time and its key is taken no more.
+            # Nobody will answer its rows: it was deleted at Gemini, or its key is taken no more as the window ends.
             is_over = self._context.is_expired and error.status not in TRANSIENT
             if error.status in (403, 404) or is_over:
                 job.state, job.error = "BATCH_STATE_FAILED", _as_status(error)

@@ -26,6 +26,9 @@ log = logging.getLogger("adapter")
 LOOK_EVERY = 30.0
 """Seconds between two looks for batches that nobody runs."""
 
+LOOKS = 2
+"""Looks after which a batch that nobody runs is told of."""
+
 OVER = ("failed", "completed", "expired", "cancelled")
 
 
@@ -40,7 +43,7 @@ class RunningBatches:
         self.stored = StoredBatches(service.files)
         self._service = service
         self._running: dict[tuple[str, str], tuple[asyncio.Task[None], BatchContext]] = {}
-        self._waiting: set[str] = set()
+        self._waiting: dict[str, int] = {}
         self._looking = asyncio.create_task(self._look_for_batches())
 
     async def create(self, request: BatchRequest, new: NewBatch, client: Client) -> Batch:
@@ -162,8 +165,14 @@ class RunningBatches:
         if await asyncio.to_thread(folder.is_older_than, WINDOW + self._service.files.max_life):
             log.warning("%s is removed: nobody has asked for it with the key that began it", folder.batch_id)
             await asyncio.to_thread(folder.remove)
-        elif folder.batch_id not in self._waiting and (folder.batch_id, folder.client) not in self._running:
-            self._waiting.add(folder.batch_id)
+            return
+        if not folder.acquire():
+            self._waiting.pop(folder.batch_id, None)
+            return
+        folder.release()
+        looks = self._waiting[folder.batch_id] = self._waiting.get(folder.batch_id, 0) + 1
+        # At the first look its process may be about to begin it.
+        if looks == LOOKS:
             log.warning(
                 "%s waits: its client's key is not known here. It goes on when its client asks for it with that key",
                 folder.batch_id,
