@@ -35,7 +35,6 @@ from adapter.server.pipeline.endpoint import (
     Endpoints,
     endpoint_of,
     is_quiet,
-    label_of,
     methods_of,
     router_of,
 )
@@ -241,8 +240,9 @@ class Application:
     def __init__(self, settings: Settings, label: str, endpoints: Endpoints) -> None:
         self.running: Running | None = None
         self.lifespan: ASGIApp | None = None
-        self._settings = settings
         self._router = router_of(endpoints, settings)
+        self._max_body = settings.max_body
+        self._max_bodies = {endpoint: endpoint.max_body(settings) for endpoint in endpoints}
         self._label = to_printable(label)
         self._common = format_head_lines({"openai-version": "2020-10-01", "x-content-type-options": "nosniff"})
         self._behind_cors = _cors(self._route, settings, endpoints)
@@ -264,12 +264,13 @@ class Application:
 
     async def _serve_http(self, scope: Scope, receive: Receive, send: Send) -> None:
         match, endpoint = self._endpoint(scope)
-        exchange = _exchange(scope, match, _request_id(scope))
+        exchange = _exchange(scope, match, endpoint, _request_id(scope))
         common = CommonHeaders(self._common, self._label, exchange.id)
         sender = ResponseSender(send, common, is_head=scope["method"] == "HEAD")
-        with ExchangeScope(self._started.service.recorder, exchange, asks_gemini=endpoint.asks_gemini):
+        call = self._call(match, exchange, scope, receive, sender)
+        with ExchangeScope(call.service.recorder, exchange, asks_gemini=endpoint.asks_gemini):
             if self._behind_cors is None:
-                await serve(endpoint, self._call(match, scope, receive, sender), endpoint.max_body(self._settings))
+                await serve(endpoint, call, self._max_bodies.get(endpoint, self._max_body))
             else:
                 await self._behind_cors(scope, receive, sender)
                 exchange.status = exchange.status or sender.status
@@ -277,7 +278,10 @@ class Application:
     async def _route(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request that the middleware for other origins let pass."""
         match, endpoint = self._endpoint(scope)
-        await serve(endpoint, self._call(match, scope, receive, send), endpoint.max_body(self._settings))
+        exchange = record_of(scope).exchange
+        assert exchange is not None, "every request is recorded before the middleware is called"
+        call = self._call(match, exchange, scope, receive, send)
+        await serve(endpoint, call, self._max_bodies.get(endpoint, self._max_body))
 
     def _endpoint(self, scope: Scope) -> tuple[Match[Endpoint] | None, Endpoint]:
         """The endpoint of a request, and how its path matches."""
@@ -291,20 +295,16 @@ class Application:
         if endpoint is None:
             await send({"type": "websocket.close", "code": 1000})
             return
-        _exchange(scope, match, "")
-        await endpoint.handler(self._call(match, scope, receive, send))
+        exchange = _exchange(scope, match, endpoint, "")
+        await endpoint.handler(self._call(match, exchange, scope, receive, send))
 
-    def _call(self, match: Match[Endpoint] | None, scope: Scope, receive: Receive, send: Send) -> Call:
-        service, jobs = self._started
-        parameters = {} if match is None else match.parameters
-        exchange = record_of(scope).exchange
-        assert exchange is not None, "every request is recorded before its endpoint is called"
-        return Call(service, jobs, exchange, scope=scope, receive=receive, send=send, parameters=parameters)
-
-    @property
-    def _started(self) -> Running:
+    def _call(
+        self, match: Match[Endpoint] | None, exchange: Exchange, scope: Scope, receive: Receive, send: Send
+    ) -> Call:
         assert self.running is not None, "the lifespan has not run"
-        return self.running
+        service, jobs = self.running
+        parameters = {} if match is None else match.parameters
+        return Call(service, jobs, exchange, scope=scope, receive=receive, send=send, parameters=parameters)
 
 
 def _request_id(scope: Scope) -> str:
@@ -313,19 +313,19 @@ def _request_id(scope: Scope) -> str:
     return sent.decode() if sent is not None and _SENSIBLE_ID.fullmatch(sent) else new_id("req_")
 
 
-def _exchange(scope: Scope, match: Match[Endpoint] | None, request_id: str) -> Exchange:
+def _exchange(scope: Scope, match: Match[Endpoint] | None, endpoint: Endpoint, request_id: str) -> Exchange:
     """What is recorded of a request; the span around it finds it in the scope."""
     record = record_of(scope)
     exchange = record.exchange = Exchange(
         id=request_id,
         path="?" if match is None else match.template,
-        endpoint=label_of(match),
+        endpoint=endpoint.label,
         started_at=time.time(),
         method=scope.get("method", WEBSOCKET),
         unknown_path=loggable_path(scope) if match is None else "",
         client=None,
         trace_id=record.trace_id,
-        quiet=match is not None and is_quiet(match),
+        quiet=endpoint.is_quiet,
         program=fields_of(scope).get(b"user-agent", b"").decode("latin-1")[:MAX_PROGRAM],
     )
     return exchange

@@ -55,7 +55,7 @@ class Client(NamedTuple):
 
     def check(self, model: str) -> None:
         """Raise `ModelDenied` for a model that this client may not use."""
-        if not self.may_use(model):
+        if self.is_limited and not self.may_use(model):
             raise ModelDenied("The model does not exist or you do not have access to it.")
 
 
@@ -103,7 +103,7 @@ class Access:
 
         `takes_key_in_url` is for Gemini's own paths, since Google's clients may put their key into the URL.
         """
-        if not takes_key_in_url:
+        if scope["query_string"] and not takes_key_in_url:
             _check_url(scope)
         if self._pages is not None:
             _check_page(scope, self._pages)
@@ -182,7 +182,7 @@ _KEYS_OF_URLS = frozenset({b"key", b"api_key", b"api-key", b"apikey", b"access_t
 
 def _check_url(scope: Scope) -> None:
     query: bytes = scope["query_string"]
-    if query and not _KEYS_OF_URLS.isdisjoint(pair.partition(b"=")[0].lower() for pair in query.split(b"&")):
+    if not _KEYS_OF_URLS.isdisjoint(pair.partition(b"=")[0].lower() for pair in query.split(b"&")):
         raise KeyInUrl("A key goes into a header (authorization: Bearer KEY), never into a URL.")
 
 

@@ -49,14 +49,15 @@ _NONE: Mapping[str, str] = {}
 class Call:
     """A request with its client and its body, what is recorded of it, and the ways to answer it.
 
-    `parameters` are the values of the variables in the path. Where nobody has shown a key yet, there is no `client`;
-    an endpoint that takes no body finds `body` empty. Of a `form`, `body` is the JSON of its fields.
+    `parameters` are the values of the variables in the path. Where nobody has shown a key yet there is no `client`: to
+    ask for one is an `AttributeError`. An endpoint that takes no body finds `body` empty. Of a `form`, `body` is the
+    JSON of its fields.
     """
 
     __slots__ = (
-        "_client",
         "_work",
         "body",
+        "client",
         "exchange",
         "form",
         "jobs",
@@ -87,20 +88,11 @@ class Call:
         self.receive = receive
         self.send_message = send
         self.parameters = parameters
-        self._client = client
+        if client is not None:
+            self.client = client
         self.body = body
         self.form: Form | None = None
         self._work: Work | None = None
-
-    @property
-    def client(self) -> Client:
-        """Who calls. An open endpoint, which knows nobody, must not ask."""
-        assert self._client is not None, "this endpoint asks for no key"
-        return self._client
-
-    @client.setter
-    def client(self, client: Client) -> None:
-        self._client = client
 
     @property
     def deadline(self) -> float | None:
@@ -222,7 +214,7 @@ class Call:
         exchange = self.exchange
         if isinstance(error, Rejected):
             exchange.notes = error.notes
-        failure = self.service.failures.record(error, exchange, self._client)
+        failure = self.service.failures.record(error, exchange, getattr(self, "client", None))
         exchange.status, exchange.answer = failure.status, [encode(failure.body)]
         return failure
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from starlette.exceptions import HTTPException
@@ -95,7 +96,7 @@ class Endpoint:
         """Whether it stands in the description."""
         return bool(self.name)
 
-    @property
+    @cached_property
     def sends_files(self) -> bool:
         """Whether it takes forms whose files go to Gemini."""
         return self.takes_form is not None and self.asks_gemini
@@ -106,7 +107,7 @@ class Endpoint:
         bare = self.path.removeprefix("/v1/")
         return [self.path] if bare == self.path else [self.path, f"/{bare}"]
 
-    @property
+    @cached_property
     def label(self) -> str:
         """Its name in figures: the path without /v1, up to its first variable."""
         return self.path.partition("/{")[0].removeprefix("/v1/").strip("/")
@@ -141,13 +142,17 @@ def not_served(path: str, why: str) -> Endpoint:
     return Endpoint(method=ANY_METHOD, path=path, handler=refuse, why_not_served=why)
 
 
+_OTHER = "/other"
+"""The name in figures of all paths that nothing serves."""
+
+
 def _unknown(meant: str | None) -> Endpoint:
     """What answers where there is no endpoint; `meant` is a path that is like the one that was asked for."""
 
     async def refuse(_call: Call) -> None:
         raise NoSuchPath(meant)
 
-    return Endpoint(method=ANY_METHOD, path="/", handler=refuse, is_open=True)
+    return Endpoint(method=ANY_METHOD, path=_OTHER, handler=refuse, is_open=True)
 
 
 def _wrong_method(match: Match[Endpoint]) -> Endpoint:
@@ -155,7 +160,14 @@ def _wrong_method(match: Match[Endpoint]) -> Endpoint:
         raise HTTPException(405, headers={"allow": match.allowed_methods})
 
     is_native = any(endpoint.is_native for endpoint in match.methods.values())
-    return Endpoint(method=ANY_METHOD, path=match.template, handler=refuse, is_open=True, is_native=is_native)
+    return Endpoint(
+        method=ANY_METHOD,
+        path=match.template,
+        handler=refuse,
+        is_open=True,
+        is_quiet=is_quiet(match),
+        is_native=is_native,
+    )
 
 
 def endpoint_of(router: Router[Endpoint], match: Match[Endpoint] | None, path: str, method: str) -> Endpoint:
@@ -166,11 +178,6 @@ def endpoint_of(router: Router[Endpoint], match: Match[Endpoint] | None, path: s
 def is_quiet(match: Match[Endpoint]) -> bool:
     """Whether requests for a path are probes."""
     return any(endpoint.is_quiet for endpoint in match.methods.values())
-
-
-def label_of(match: Match[Endpoint] | None) -> str:
-    """A path's name in figures, whatever the method."""
-    return "other" if match is None else next(iter(match.methods.values())).label
 
 
 def router_of(endpoints: Endpoints, settings: Settings) -> Router[Endpoint]:

@@ -95,6 +95,10 @@ class FallbackPlans(Generic[P]):
     or if its translation is rejected or loses more than the client allows. The first failure is the one that clients
     are told: the others speak of other requests.
 
+    `plan` is for `place`, with the key that `pin` names ("" for any): what it names was made with that key, which is
+    one of the first place's. `is_certain`: it is known who will answer, and by which plan, as there is one way to go.
+    `is_fallback`: another plan than the first answers.
+
     | event                                   | then                                                        |
     |-----------------------------------------|-------------------------------------------------------------|
     | an answer                               | `plan` is the one that answered                             |
@@ -106,7 +110,6 @@ class FallbackPlans(Generic[P]):
     __slots__ = (
         "_at",
         "_first_failure",
-        "_is_renewed",
         "_level",
         "_make",
         "_pin",
@@ -115,6 +118,10 @@ class FallbackPlans(Generic[P]):
         "_routes",
         "_unreachable",
         "_work",
+        "is_certain",
+        "is_fallback",
+        "pin",
+        "place",
         "plan",
     )
 
@@ -128,9 +135,11 @@ class FallbackPlans(Generic[P]):
         renew: Renew[P] | None = None,
     ) -> None:
         self.plan = plan
+        self.place = routes[0].place
+        self.pin = self._pin = pin
+        self.is_certain = len(routes) == 1
+        self.is_fallback = False
         self._renew = renew
-        self._is_renewed = False
-        self._pin = pin
         self._work = work
         self._routes = routes
         self._make = make
@@ -139,26 +148,6 @@ class FallbackPlans(Generic[P]):
         self._at = 0
         self._first_failure: Failed | None = None
         self._unreachable: list[Place] = []
-
-    @property
-    def place(self) -> Place:
-        """Where the plan is for."""
-        return self._routes[self._at].place
-
-    @property
-    def pin(self) -> str:
-        """The key that the plan needs, since what it names was made with it; it is the first upstream's."""
-        return self._pin if self.place is self._routes[0].place else ""
-
-    @property
-    def is_certain(self) -> bool:
-        """Whether it is known who will answer, and by which plan: there is one way to go, and no other."""
-        return len(self._routes) == 1 and not self._is_renewed
-
-    @property
-    def is_fallback(self) -> bool:
-        """Whether another plan than the first answers."""
-        return self._at > 0 or self._is_renewed
 
     def check(self, level: Strictness, policy: Policy) -> None:
         """Hold the plan, and all that follow, to what may be lost. Raises `StrictLoss`."""
@@ -171,7 +160,7 @@ class FallbackPlans(Generic[P]):
         if renew is not None and now() <= until - MARGIN and (renewed := await renew(error)) is not None:
             ledger_headers.check(renewed.plan.notes, self._level, self._policy)
             self.plan, self._make, self._pin = renewed
-            self._is_renewed = True
+            self.pin, self.is_certain, self.is_fallback = self._pin, False, True
             return
         failed = _failure_of(error)
         first = self._first_failure = self._first_failure or failed
@@ -180,7 +169,8 @@ class FallbackPlans(Generic[P]):
         if first.is_worth_another and now() <= until - MARGIN:
             for at in range(self._at + 1, len(self._routes)):
                 if (plan := await self._work.run(self._plan_of, self._routes[at], first)) is not None:
-                    self._at, self.plan = at, plan
+                    self._at, self.plan, self.place, self.is_fallback = at, plan, self._routes[at].place, True
+                    self.pin = self._pin if self.place is self._routes[0].place else ""
                     log.warning("%s: %s of %s is asked", first.reason, plan.model, self.place.label)
                     return
         raise first.error
@@ -236,6 +226,5 @@ def _is_worth_another(error: UpstreamError) -> bool:
     return error.status == 429 or error.status >= 500
 
 
-def now() -> float:
-    """The event loop's clock: to ask the loop for it is a call of the system (Python 3.11)."""
-    return time.monotonic()
+now = time.monotonic
+"""The event loop's clock, in seconds: to ask the loop for it is a call of the system (Python 3.11)."""

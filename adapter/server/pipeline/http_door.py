@@ -58,7 +58,7 @@ async def _serve(endpoint: Endpoint, call: Call, max_body: int) -> None:
         call.client = service.access.client(call.scope, takes_key_in_url=endpoint.is_native)
     if endpoint.asks_gemini:
         call.exchange.client = call.client.id
-    if endpoint.is_rated:
+    if endpoint.is_rated and service.has_rates:
         await service.count(call.client)
     if endpoint.sends_files and (endpoint.takes is None or is_form(call.scope)):
         await _serve_form(endpoint, call, max_body)

@@ -13,6 +13,7 @@ from adapter.server.state.name_owners import NameOwners
 from adapter.settings import Calendar, Catalogue, PlanSettings, find_served_model, next_models
 from adapter.store import SignatureStore
 from adapter.store.shared.base import Records
+from adapter.translate.core.capabilities import ServedModel
 from adapter.translate.core.context import Media, Options
 from adapter.translate.core.notes import Note, Rejected
 from adapter.translate.native.pass_through import names_of, names_of_uris
@@ -100,8 +101,9 @@ class ChatPlanner:
         `carried` is what a Responses history carries; `ledger_of` makes the client's ledger of a plan's notes.
         """
         client.check(request.model)
+        first_place = self._places[0]
         served = find_served_model(request.model, self.catalogue())
-        path_of_model(served.model, self._places[0].upstream.settings.models)
+        path_of_model(served.model, first_place.upstream.settings.models)
         if (request.n or 1) > self._settings.max_choices:
             raise Rejected(
                 "n", "limit-exceeded", f"at most {self._settings.max_choices} choices are served in one request"
@@ -117,10 +119,9 @@ class ChatPlanner:
 
         def maker(at_hand: Mapping[str, Media], *added: Note) -> Callable[[Route], Plan]:
             def make(route: Route) -> Plan:
-                chosen = route.place.options
-                names = self._calendar.of(chosen.platform)
-                own = at_hand if not ids or route.place is self._places[0] else in_line(at_hand)
-                made = plan_for(request, unknown, names, chosen, media=own, history=history, model=route.model)
+                model = served if route is usual else find_served_model(route.model, self.catalogue(route.place))
+                own = at_hand if not ids or route.place is first_place else in_line(at_hand)
+                made = plan(request, unknown, model, route.place.options, media=own, history=history)
                 if ledger_of is None and not added:
                     return made
                 notes = [*added, *made.notes]
@@ -128,8 +129,8 @@ class ChatPlanner:
 
             return make
 
-        make = maker(media)
-        first = await work.run(make, Route(self._places[0], request.model))
+        make, usual = maker(media), Route(first_place, request.model)
+        first = await work.run(make, usual)
         names, pin = await self._names_in(first, client)
         # Copies of files that are stored here go to other upstreams in line; what Gemini has made is at this one alone.
         copies = names_of_uris(one.uri for one in media.values()) if names else set()
@@ -154,7 +155,8 @@ class ChatPlanner:
 
     def routes(self, model: str, *, is_first_only: bool) -> list[Route]:
         """The ways that a request for a model has, in their order; `is_first_only`: none leads to another upstream."""
-        models = [model, *next_models(model, self._settings.fallback_models)]
+        further = self._settings.fallback_models
+        models = [model, *next_models(model, further)] if further else [model]
         places = self._places[:1] if is_first_only else self._places
         return [Route(place, one) for one in models for place in places]
 

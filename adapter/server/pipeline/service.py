@@ -113,8 +113,9 @@ class Service:
         # What idle connections remember must leave room for requests.
         self.remembered = ByteBudget(settings.max_bodies // 4)
         self.admission = Admission(settings.max_concurrent, settings.max_queued, settings.queue_timeout)
-        limited = settings.client_rates or any(one.rates for one in settings.clients)
+        limited = bool(settings.client_rates or any(one.rates for one in settings.clients))
         rates = extras.load("adapter.server.limits.rate_limits", "limits") if limited else None
+        self.has_rates = limited
         self._rates: Any = rates.RateLimiter(settings.store) if rates is not None else None
         self._client_rates = settings.client_rates
         self.page_token = page_token
