@@ -7,8 +7,8 @@ Generative Language API v1beta (discovery revision 20260325): `models/{m}:genera
 """
 
 import re
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import aclosing, contextmanager, nullcontext
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from contextlib import aclosing, nullcontext
 from functools import partial
 from math import ceil
 from typing import TypeVar
@@ -298,43 +298,45 @@ class Upstream:
 
     async def _run(self, call: _Call, read: Callable[[Response], Awaitable[T]]) -> T:
         """Make attempts as the retry policy allows; return what `read` makes of the first good answer."""
+        breaker = self._breaker
         with self._retry.begin(call.deadline) as attempts:
             while True:
+                key: Mapping[str, str] | None = None
                 try:
                     key = await self._auth.headers(call.caller, call.model) if call.needs_key else _NO_KEY
-                    with self._judge(call, key):
+                    probe = breaker is not None and breaker.before_call(call.model)
+                    failure: bool | None = None
+                    try:
                         response = await self._transport.send(self._request(call, key))
-                        await self._check(response, call.observer)
+                        if call.observer is not None:
+                            call.observer.on_head(response.status)
+                        if not 200 <= response.status < 300:
+                            raise await _error_of(response)
                         # For a stream this is its first event: whatever happens later, the upstream works.
-                        return await read(response)
+                        answer = await read(response)
+                        failure = False
+                    except UpstreamError as error:
+                        failure = is_outage(error)
+                        raise
+                    finally:
+                        if breaker is not None:
+                            breaker.after_call(call.model, failure, probe=probe)
+                    self._auth.on_success(key, call.model)
+                    return answer
                 except UpstreamError as error:
+                    self._learn(call, key, error)
                     pause = attempts.next_pause(error)
                     if pause is None:
                         raise
                 await attempts.sleep(pause)
 
-    @contextmanager
-    def _judge(self, call: _Call, key: Mapping[str, str]) -> Iterator[None]:
-        """Tell circuit breaker, key pool and observer how the attempt ends. Raises `CircuitOpen`."""
-        breaker = self._breaker
-        try:
-            probe = breaker is not None and breaker.before_call(call.model)
-            failure: bool | None = None
-            try:
-                yield
-                failure = False
-            except UpstreamError as error:
-                failure = is_outage(error)
-                raise
-            finally:
-                if breaker is not None:
-                    breaker.after_call(call.model, failure, probe=probe)
-        except UpstreamError as error:
-            error.try_another_key = self._auth.on_error(key, call.model, error) and not call.caller.pin
-            if call.observer is not None:
-                call.observer.on_error(error)
-            raise
-        self._auth.on_success(key, call.model)
+    def _learn(self, call: _Call, key: Mapping[str, str] | None, error: UpstreamError) -> None:
+        """Tell key pool and observer of a failed attempt; without a `key` there was none."""
+        if key is None:
+            return
+        error.try_another_key = self._auth.on_error(key, call.model, error) and not call.caller.pin
+        if call.observer is not None:
+            call.observer.on_error(error)
 
     async def _read(self, response: Response) -> bytes:
         """Read the whole body."""
@@ -364,17 +366,6 @@ class Upstream:
         base = self._upload_base if call.is_upload else self._base
         return Request(call.method, f"{base}/{call.path}", headers, call.body, call.deadline)
 
-    async def _check(self, response: Response, observer: CallObserver | None) -> None:
-        """Raise the error in an answer whose status is not good."""
-        if observer is not None:
-            observer.on_head(response.status)
-        if 200 <= response.status < 300:
-            return
-        try:
-            raise from_answer(response.status, response.headers, await _read_prefix(response, MAX_ERROR_BODY))
-        finally:
-            await response.aclose()
-
 
 def _lower_names(headers: Mapping[str, str]) -> dict[str, str]:
     return {name.lower(): value for name, value in headers.items()}
@@ -382,6 +373,14 @@ def _lower_names(headers: Mapping[str, str]) -> dict[str, str]:
 
 async def _return_response(response: Response) -> Response:
     return response
+
+
+async def _error_of(response: Response) -> UpstreamError:
+    """Return the error in an answer whose status is not good, and close it."""
+    try:
+        return from_answer(response.status, response.headers, await _read_prefix(response, MAX_ERROR_BODY))
+    finally:
+        await response.aclose()
 
 
 async def _read_prefix(response: Response, limit: int) -> bytes:

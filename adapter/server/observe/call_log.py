@@ -5,7 +5,7 @@ from contextvars import ContextVar
 from types import TracebackType
 from typing import Self
 
-from adapter.server.observe.exchange_log import Exchange, UpstreamCall
+from adapter.server.observe.exchange_log import Attempt, Exchange, UpstreamCall
 from adapter.upstream.errors import UpstreamError
 from adapter.upstream.observer import outcome
 from adapter.upstream.settings import UpstreamSettings
@@ -30,14 +30,14 @@ class CallLog:
         request: GenerateContentRequest | None,  # noqa: ARG002 - the interface has it
     ) -> "LoggedCall":
         """Begin to record a call."""
-        exchange = CURRENT.get()
-        begun = time.perf_counter() if exchange is None else exchange.begun
-        call = UpstreamCall(upstream.name, model, method, round(time.perf_counter() - begun, 4), [], [])
-        if exchange is not None and len(exchange.calls) < MAX_CALLS:
+        exchange, now = CURRENT.get(), time.perf_counter()
+        if exchange is None:
+            return LoggedCall(UpstreamCall(upstream.name, model, method, 0.0, [], []), now, keeps_events=False)
+        call = UpstreamCall(upstream.name, model, method, now - exchange.begun, [], [])
+        if len(exchange.calls) < MAX_CALLS:
             exchange.calls = [*exchange.calls, call]
         # Events are kept only where the page can show them: a whole answer, or a stream that is tapped.
-        keeps = exchange is not None and (exchange.tapped or not exchange.stream)
-        return LoggedCall(call, begun, keeps_events=keeps)
+        return LoggedCall(call, exchange.begun, keeps_events=exchange.tapped or not exchange.stream)
 
     def add_open_circuits(self, upstream: str, more: int) -> None:
         """Do nothing: the page shows no circuits."""
@@ -53,22 +53,24 @@ class LoggedCall:
 
     def on_attempt(self, headers: dict[str, str]) -> None:  # noqa: ARG002 - the interface has it
         """Record the start of an attempt."""
-        self._call.attempts.append({"after": self._after(), "status": None, "outcome": "running"})
+        self._call.attempts.append(Attempt(time.perf_counter() - self._begun))
 
     def on_head(self, status: int) -> None:
         """Record the HTTP status of the answer."""
-        self._call.attempts[-1]["status"] = status
+        self._call.attempts[-1].status = status
 
     def on_error(self, error: UpstreamError) -> None:
         """Record how the attempt ended. An open circuit or a missing key ends one before it has started."""
-        if not self._call.attempts or self._call.attempts[-1]["outcome"] != "running":
-            self._call.attempts.append({"after": self._after(), "status": None})
-        self._call.attempts[-1] |= {"outcome": outcome(error), "ended_after": self._after()}
+        now = time.perf_counter() - self._begun
+        if not self._call.attempts or self._call.attempts[-1].ended_after is not None:
+            self._call.attempts.append(Attempt(now))
+        attempt = self._call.attempts[-1]
+        attempt.outcome, attempt.ended_after = outcome(error), now
 
     def on_reply(self, response: GenerateContentResponse, payload: bytes) -> None:  # noqa: ARG002 - the interface has it
         """Keep the JSON of an event."""
         if self._keeps_events and len(self._call.events) < MAX_EVENTS:
-            self._call.events.append((self._after(), payload))
+            self._call.events.append((time.perf_counter() - self._begun, payload))
 
     def __enter__(self) -> Self:
         return self
@@ -76,10 +78,8 @@ class LoggedCall:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._call.attempts and self._call.attempts[-1]["outcome"] == "running":
+        attempts = self._call.attempts
+        if attempts and attempts[-1].ended_after is None:
             # `GeneratorExit`: the stream was closed behind its last event, which is success.
-            ended = None if isinstance(error, GeneratorExit) else error
-            self._call.attempts[-1] |= {"outcome": outcome(ended), "ended_after": self._after()}
-
-    def _after(self) -> float:
-        return round(time.perf_counter() - self._begun, 4)
+            attempts[-1].outcome = outcome(None if isinstance(error, GeneratorExit) else error)
+            attempts[-1].ended_after = time.perf_counter() - self._begun

@@ -4,7 +4,7 @@ import asyncio
 import re
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from itertools import count
 from operator import attrgetter
 from typing import Any
@@ -45,6 +45,20 @@ _FATE = attrgetter("fate")
 _LONG = re.compile(rb'"((?:data:[^",]{0,100},)?)[A-Za-z0-9+/_-]{400,}={0,2}"')
 
 
+class Attempt(msgspec.Struct):
+    """One attempt of a call. Times are seconds since the exchange began."""
+
+    after: float
+    status: int | None = None
+    outcome: str = "running"
+    ended_after: float | None = None
+
+    def as_json(self) -> dict[str, object]:
+        """Return the attempt as the page gets it."""
+        shown: dict[str, object] = {"after": _rounded(self.after), "status": self.status, "outcome": self.outcome}
+        return shown if self.ended_after is None else {**shown, "ended_after": _rounded(self.ended_after)}
+
+
 class UpstreamCall(msgspec.Struct):
     """One call to Gemini with its attempts and events. Times are seconds since the exchange began."""
 
@@ -52,7 +66,7 @@ class UpstreamCall(msgspec.Struct):
     model: str
     method: str
     begun_after: float
-    attempts: list[dict[str, Any]] = []
+    attempts: list[Attempt] = []
     events: list[tuple[float, bytes]] = []
 
     def as_json(self) -> dict[str, object]:
@@ -61,10 +75,15 @@ class UpstreamCall(msgspec.Struct):
             "upstream": self.upstream,
             "model": self.model,
             "method": self.method,
-            "begun_after": self.begun_after,
-            "attempts": self.attempts,
-            "events": [{"after": after, "text": shorten(payload)} for after, payload in self.events],
+            "begun_after": _rounded(self.begun_after),
+            "attempts": [attempt.as_json() for attempt in self.attempts],
+            "events": [{"after": _rounded(after), "text": shorten(payload)} for after, payload in self.events],
         }
+
+
+def _rounded(seconds: float) -> float:
+    """Return a time as precisely as the page shows it."""
+    return round(seconds, 4)
 
 
 class TimedFrames(list[bytes]):
@@ -160,12 +179,15 @@ class Exchange(msgspec.Struct, kw_only=True):
     @property
     def size(self) -> int:
         """Estimate the bytes in memory: the request (as bytes, OpenAI's structs, Gemini's structs) and the answers."""
-        contents: Sequence[Any] = (self.plan.body.contents if self.plan is not None else None) or ()
-        parts = sum([len(one.parts or ()) for one in contents if isinstance(one, Content)])
-        raw = sum([len(memoryview(one)) for one in contents if isinstance(one, msgspec.Raw)])
-        events = sum([len(payload) + _OBJECT for call in self.calls for _, payload in call.events])
-        frames = sum(map(len, self.answer)) + _OBJECT * len(self.answer)
-        return _OWN + 3 * len(self.request) + 3 * self.history_bytes + _PART * parts + raw + frames + events
+        size = _OWN + 3 * len(self.request) + 3 * self.history_bytes
+        for one in (self.plan.body.contents if self.plan is not None else None) or ():
+            size += _PART * len(one.parts or ()) if isinstance(one, Content) else len(memoryview(one))
+        for frame in self.answer:
+            size += len(frame) + _OBJECT
+        for call in self.calls:
+            for _, payload in call.events:
+                size += len(payload) + _OBJECT
+        return size
 
     @property
     def losses(self) -> dict[str, int]:
@@ -249,7 +271,7 @@ class Exchange(msgspec.Struct, kw_only=True):
             "request": show(self.request),
             "upstream_request": show(sent),
             "answer": [shorten(piece) for piece in self.answer],
-            "answer_times": [round(at - self.begun, 4) for at in times],
+            "answer_times": [_rounded(at - self.begun) for at in times],
             "calls": [call.as_json() for call in self.calls],
         }
 

@@ -33,7 +33,7 @@ def summary(notes: Sequence[Note]) -> str:
     """The header: how many losses of each severity, then their codes, the gravest first, as far as they fit."""
     losses = gravest_first(notes)
     if not losses:
-        return _NO_LOSSES
+        return "none"
     text = ", ".join(f"{severity}={count}" for severity, count in counts_by_severity(losses).items())
     for code in dict.fromkeys([note.code for note in losses]):
         if len(text) + len(code) + len(_CUT) + 2 > MAX_HEADER:
@@ -43,7 +43,6 @@ def summary(notes: Sequence[Note]) -> str:
 
 
 _CUT = "; ..."
-_NO_LOSSES = "none"
 
 
 def wants_all(scope: Scope) -> bool:
@@ -62,8 +61,6 @@ def sources(notes: Sequence[Note]) -> str:
 
 def headers(model: str, request_notes: Sequence[Note], reply_notes: Sequence[Note] = ()) -> dict[str, str]:
     """What an answer tells of the model that gave it and of the ledger."""
-    if not request_notes and not reply_notes:
-        return {"x-adapter-model": model, HEADER: _NO_LOSSES}
     told = {"x-adapter-model": model, HEADER: summary([*request_notes, *reply_notes])}
     found = sources(request_notes)
     return {**told, SIGNATURES_HEADER: found} if found else told

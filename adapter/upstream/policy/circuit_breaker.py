@@ -43,11 +43,14 @@ def is_outage(error: UpstreamError) -> bool | None:
 
 
 class Circuit:
-    """The circuit of one model. Times are seconds of any clock that only goes forward."""
+    """The circuit of one model. Times are seconds of any clock that only goes forward.
+
+    `probe_at` is when the next probe may go; None: the circuit is closed.
+    """
 
     def __init__(self, pause: float) -> None:
+        self.probe_at: float | None = None
         self._first_pause = self._pause = pause
-        self._probe_at: float | None = None
         self._seconds = [-WINDOW] * WINDOW
         self._calls = [0] * WINDOW
         self._failures = [0] * WINDOW
@@ -57,22 +60,22 @@ class Circuit:
 
         A call that may be sent while the circuit is not closed is its probe.
         """
-        if self._probe_at is None:
+        if self.probe_at is None:
             return None
-        if now < self._probe_at:
-            return self._probe_at - now
+        if now < self.probe_at:
+            return self.probe_at - now
         # This call is the probe. If it never reports, because its task was killed, the next one follows a pause later.
-        self._probe_at = now + self._pause
+        self.probe_at = now + self._pause
         return None
 
     @property
     def is_open(self) -> bool:
         """Whether the circuit is open or half-open."""
-        return self._probe_at is not None
+        return self.probe_at is not None
 
     def after_call(self, now: float, failure: bool | None, *, probe: bool) -> None:
         """Record how a call ended. While the circuit is open only the probe counts: others began before it opened."""
-        if self._probe_at is None:
+        if self.probe_at is None:
             if failure is not None:
                 self._record_call(now, failure)
         elif probe:
@@ -81,11 +84,11 @@ class Circuit:
     def _record_probe(self, now: float, failure: bool | None) -> None:
         if failure:
             self._pause = min(MAX_PAUSE, self._pause * 2)
-            self._probe_at = now + self._pause
+            self.probe_at = now + self._pause
         elif failure is None:
-            self._probe_at = now
+            self.probe_at = now
         else:
-            self._pause, self._probe_at = self._first_pause, None
+            self._pause, self.probe_at = self._first_pause, None
             self._seconds = [-WINDOW] * WINDOW
 
     def _record_call(self, now: float, failure: bool) -> None:
@@ -103,7 +106,7 @@ class Circuit:
         recent = [slot for slot, second in enumerate(self._seconds) if second > now - WINDOW]
         calls = sum(self._calls[slot] for slot in recent)
         if calls >= LEAST_CALLS and 2 * sum(self._failures[slot] for slot in recent) >= calls:
-            self._probe_at = now + self._pause
+            self.probe_at = now + self._pause
 
 
 class CircuitBreaker:
@@ -121,7 +124,7 @@ class CircuitBreaker:
     def before_call(self, model: str) -> bool:
         """Ask whether a call may be sent; True if it is a probe. Raises `CircuitOpen`."""
         circuit = self._circuits.get(model)
-        if circuit is None or not circuit.is_open:
+        if circuit is None or circuit.probe_at is None:
             return False
         wait = circuit.before_call(self._clock())
         if wait is not None:
@@ -137,10 +140,10 @@ class CircuitBreaker:
             if len(self._circuits) >= MAX_CIRCUITS:
                 self._make_space()
             circuit = self._circuits[model] = Circuit(self._pause)
-        before = circuit.is_open
+        was_closed = circuit.probe_at is None
         circuit.after_call(self._clock(), failure, probe=probe)
-        if self._report is not None and circuit.is_open != before:
-            self._report(1 if circuit.is_open else -1)
+        if self._report is not None and (circuit.probe_at is None) != was_closed:
+            self._report(1 if was_closed else -1)
 
     def _make_space(self) -> None:
         """Drop closed circuits; all of them if none is closed, since learning again costs little."""
