@@ -13,7 +13,6 @@ from adapter.server.state.name_owners import NameOwners
 from adapter.settings import Calendar, Catalogue, PlanSettings, find_served_model, next_models
 from adapter.store import SignatureStore
 from adapter.store.shared.base import Records
-from adapter.translate.core.capabilities import ServedModel
 from adapter.translate.core.context import Media, Options
 from adapter.translate.core.notes import Note, Rejected
 from adapter.translate.native.pass_through import names_of, names_of_uris
