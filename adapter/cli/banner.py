@@ -14,7 +14,7 @@ TRIAL_MODELS = ("gpt-5", "gemini-3.8-flash")
 
 
 class Banner(NamedTuple):
-    """What the banner tells. `now` is in Unix seconds, `page_token` opens the page where nothing else does."""
+    """The banner's contents. `now` is in Unix seconds; `page_token` opens the page from other machines."""
 
     settings: Settings
     upstream: str
@@ -30,7 +30,7 @@ class Banner(NamedTuple):
 
     @property
     def has_page(self) -> bool:
-        """Whether the page at / is served."""
+        """Return whether the page at / is served."""
         shown = self.settings.inspector
         return self.settings.is_loopback_only if shown is None else shown
 

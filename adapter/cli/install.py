@@ -18,7 +18,7 @@ def install_command(extra: str) -> str:
 
 
 def _requirements(extra: str) -> list[str]:
-    """What the extra brings, by the installed package's metadata; the clone's extra where it is not installed."""
+    """List what an extra installs, by the package's metadata; in a clone without metadata, name the clone's extra."""
     try:
         listed = requires(PACKAGE) or []
     except PackageNotFoundError:

@@ -284,20 +284,20 @@ def _serve_fixed(served: ServedModel, table: Catalogue, model: str, path: str) -
 
 
 def predicted_errors(model: str, method: str, body: msgspec.Struct) -> list[str]:
-    """What Gemini would refuse a call with."""
+    """Return the errors that Gemini would answer a call with."""
     error = predicted_error(model, method, orjson.loads(encode(body)))
     return [str(error["message"])] if error else []
 
 
 def why_ended(table: Catalogue, served: ServedModel) -> str:
-    """Why a model that answers for a name no longer does: it has ended, and has no successor. "" where it answers."""
+    """Say why a model no longer answers for a name: it has ended without a successor. "" where it answers."""
     if not served.row.has_ended(table.platform, table.day):
         return ""
     return f"{served.model} ended on {served.row.until[table.platform]}, and nothing answers in its place."
 
 
 def look_up_path(router: Router[Endpoint], path: str) -> RequestPath:
-    """What the server does with a POST to a path."""
+    """Look up the endpoint that serves a POST to a path, and why it is not served, if so."""
     match = router.match(path, "POST")
     if match is None:
         return RequestPath(path, f"{path} is no endpoint of the adapter's.")
@@ -306,7 +306,7 @@ def look_up_path(router: Router[Endpoint], path: str) -> RequestPath:
 
 
 def accepts_schema(dialect: str, schema: bytes) -> bool:
-    """Whether Gemini takes a schema for the parameters of a function, as far as the emulator can tell."""
+    """Return whether Gemini takes a schema for the parameters of a function, as far as the emulator can tell."""
     key = "parametersJsonSchema" if dialect == "json" else "parameters"
     declaration = {"name": "linted", key: orjson.loads(schema)}
     body = {"contents": [{"parts": [{"text": "Hi"}]}], "tools": [{"functionDeclarations": [declaration]}]}

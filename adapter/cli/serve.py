@@ -191,7 +191,7 @@ def _explain(host: str, port: int, error: OSError) -> str:
 
 
 def _has_address(address: str) -> bool:
-    """Whether this machine has an IPv6 address; containers often do not have ::1."""
+    """Return whether this machine has an IPv6 address; containers often do not have ::1."""
     try:
         with socket.socket(socket.AF_INET6) as probe:
             probe.bind((address, 0))

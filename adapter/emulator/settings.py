@@ -1,4 +1,4 @@
-"""What can be set on an emulator."""
+"""The emulator's settings."""
 
 import datetime
 import time

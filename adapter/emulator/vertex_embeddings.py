@@ -22,7 +22,7 @@ TOO_MANY = (
 
 
 def is_vertex(method: str, body: dict[str, Any]) -> bool:
-    """Whether the adapter makes this call for Vertex AI: bodies for AI Studio name the model."""
+    """Return whether the adapter makes this call for Vertex AI: bodies for AI Studio name the model."""
     requests = body.get("requests")
     return method in ("predict", "embedContent") or (isinstance(requests, list) and "model" not in requests[0])
 

@@ -1,1 +1,1 @@
-"""What recorded OpenAI traffic would lose on Gemini: readers, analysis, comparison and pages."""
+"""The report on recorded OpenAI traffic, and what it would lose on Gemini: readers, analysis, comparison, pages."""

@@ -1,4 +1,4 @@
-"""Which requests belong to one conversation, so that a loss that repeats with every turn counts once.
+"""Groups requests into conversations, so that a loss that repeats with every turn counts once.
 
 Three things link two requests: `previous_response_id` or a `conversation` of Responses, a history that begins with the
 other request's whole history, and what the recording tool says (its trace or thread). A tool that puts unrelated
@@ -24,7 +24,7 @@ _WITH_HISTORY = ("/v1/chat/completions", "/v1/responses")
 
 
 class _Outline(msgspec.Struct):
-    """What links a request to others."""
+    """The fields of a request that link it to others."""
 
     messages: msgspec.Raw = msgspec.Raw(b"null")
     input: msgspec.Raw = msgspec.Raw(b"null")

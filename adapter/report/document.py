@@ -54,7 +54,7 @@ Lint = Callable[[bytes], Any]
 
 
 class Sighting(msgspec.Struct, frozen=True):
-    """Where a loss can be seen."""
+    """A place in the recorded traffic where a loss can be seen."""
 
     file: str
     position: str

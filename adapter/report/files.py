@@ -80,7 +80,7 @@ def _documents(path: Path) -> Iterator[tuple[Location, Any]]:
 
 
 def _is_lines(path: Path) -> bool:
-    """Whether the first line that is not blank is a document by itself, and another one follows or could."""
+    """Return whether the first line that is not blank is a document by itself, and another one follows or could."""
     with path.open("rb") as file:
         first = next((line for line in file if line.strip()), b"")
     try:

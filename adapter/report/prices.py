@@ -1,4 +1,4 @@
-"""What models cost and when OpenAI switches them off: a dated table that ships with the package (`prices.toml`)."""
+"""Prices of models, and the days on which OpenAI switches them off: a dated table in the package (`prices.toml`)."""
 
 import datetime
 import tomllib

@@ -1,10 +1,10 @@
-"""What a reader finds in a file of recorded traffic."""
+"""Records that a reader makes of a file of recorded traffic."""
 
 import msgspec
 
 
 class Location(msgspec.Struct, frozen=True, order=True):
-    """Where something stands: a file, and a position in it ("line 3", "entry 7")."""
+    """A place in a file ("line 3", "entry 7")."""
 
     file: str
     position: str

@@ -32,7 +32,7 @@ Numbered = tuple[int, RecordedRequest]
 
 
 class Result(msgspec.Struct):
-    """What a run found.
+    """The result of a run.
 
     `pieces` counts all that was read; `formats` has the requests by format, `unreadable` the rest by reason, with the
     place of the first of each in `places`.

@@ -29,7 +29,7 @@ _STEP = re.compile(r"[^.\[\]]+")
 
 
 class SchemaLoss(NamedTuple):
-    """What one keyword loses; `path` starts at the schema's root."""
+    """The loss at one keyword of a schema; `path` starts at the schema's root."""
 
     path: str
     code: str

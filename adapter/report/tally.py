@@ -95,7 +95,7 @@ class Levels(msgspec.Struct):
         self.sparse.clear()
 
     def counts(self) -> Counter[int]:
-        """How many conversations have each level."""
+        """Return how many conversations have each level."""
         self.fold()
         return Counter(byte - 1 for byte in self.bytes_ if byte)
 
@@ -109,7 +109,7 @@ class Example(msgspec.Struct, frozen=True):
 
 
 class CodeCount(msgspec.Struct):
-    """How often one loss occurs on one target."""
+    """The number of times that one loss occurs on one target."""
 
     severity: Severity
     requests: int = 0
@@ -126,7 +126,7 @@ class CodeCount(msgspec.Struct):
 
 
 class SchemaCount(msgspec.Struct):
-    """How many requests carry one schema that loses something on the first target."""
+    """The number of requests with one schema, which loses something on the first target."""
 
     name: str
     field: str
@@ -185,7 +185,7 @@ class TargetTally(msgspec.Struct):
         self._price(recorded.usage, verdict.model, before)
 
     def conversations(self) -> Counter[str]:
-        """How many conversations there are by their gravest severity ("lossless" where nothing is lost)."""
+        """Return how many conversations there are by their gravest severity ("lossless" where nothing is lost)."""
         return Counter({_SEVERITY_OF[level] or "lossless": count for level, count in self.gravest.counts().items()})
 
     def merge(self, other: "TargetTally") -> None:
@@ -232,7 +232,7 @@ def read_counter(kind: Any, value: Any) -> Any:
 
 
 def cost_of(usage: RecordedUsage | None, model: str) -> float | None:
-    """What counted tokens cost on a model, in US dollars; None where either is unknown."""
+    """Return the price of counted tokens on a model, in US dollars; None where tokens or price are unknown."""
     price = price_table().price_of(model) if usage else None
     return price.cost(usage) if price and usage else None
 
@@ -262,7 +262,7 @@ class TrafficTally(msgspec.Struct):
 
     @property
     def judged(self) -> int:
-        """How many requests have been looked at."""
+        """Return how many requests have been looked at."""
         return self.requests + self.others.total()
 
     def add(self, number: int, recorded: RecordedRequest, asked: str, judgement: Judgement) -> None:

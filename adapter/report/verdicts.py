@@ -1,4 +1,4 @@
-"""What one recorded request would lose on one model: the same plan that the server would carry out, without a call."""
+"""Judges what one recorded request would lose on one model, by the plan that the server would carry out."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -46,7 +46,7 @@ ENDED = "model-ended"
 
 
 class Target(NamedTuple):
-    """Where requests would go: a name for the report, and how a request's model becomes Gemini's."""
+    """A possible destination of requests: a name for the report, and how a request's model becomes Gemini's."""
 
     name: str
     serve: Serve

@@ -337,34 +337,34 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     @property
     def uses_emulator(self) -> bool:
-        """Whether the built-in emulator answers: as the setting says, by default if there is no key for Google."""
+        """Return whether the built-in emulator answers: as the setting says, else if there is no key for Google."""
         return self.is_keyless if self.emulator is None else self.emulator
 
     @property
     def is_keyless(self) -> bool:
-        """Whether Google is the upstream, and there is no key for it."""
+        """Return whether Google is the upstream, and there is no key for it."""
         keyless = self.upstream_auth not in ("caller", "vertex") and not self.upstream_keys
         return self.upstream_url == GOOGLE_URL and keyless
 
     @property
     def is_exposed(self) -> bool:
-        """Whether this looks like production: other machines can reach the server, or it has client keys."""
+        """Return whether this looks like production: other machines can reach the server, or it has client keys."""
         return not self.is_loopback_only or bool(self.client_keys or self.clients)
 
     @property
     def asks_for_key(self) -> bool:
-        """Whether clients must send a key."""
+        """Return whether clients must send a key."""
         return bool(self.client_keys or self.clients or self.upstream_auth == "caller")
 
     @property
     def is_loopback_only(self) -> bool:
-        """Whether only this machine can reach the server."""
+        """Return whether only this machine can reach the server."""
         return is_loopback(self.host)
 
 
 @lru_cache(maxsize=64)
 def is_loopback(host: str) -> bool:
-    """Whether a host name or address means this machine. Asked for every request, nearly always of the same host."""
+    """Return whether a host name or address means this machine."""
     if host == "localhost":
         return True
     try:

@@ -29,7 +29,7 @@ def digest_of(key: str) -> str:
 
 
 def has_key_files(settings: Settings) -> bool:
-    """Whether any keys are in files, so that a reload makes sense."""
+    """Return whether any keys are in files, so that a reload makes sense."""
     tables = settings.fallback_upstreams
     own = settings.client_keys_file or settings.upstream_keys_file
     return bool(own) or any(table.get("upstream_keys_file") for table in tables)

@@ -118,7 +118,7 @@ def read_file(file: Path | None) -> dict[str, Any]:
 
 
 def exposes_secrets(file: Path) -> bool:
-    """Whether every user of this machine may read a TOML file that contains keys in clear."""
+    """Return whether every user of this machine may read a TOML file that contains keys in clear."""
     if os.name != "posix" or not file.stat().st_mode & stat.S_IROTH:
         return False
     values = read_file(file)

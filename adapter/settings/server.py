@@ -1,4 +1,4 @@
-"""What each part of the server needs of the settings: none of them gets the whole. The names are the settings' own."""
+"""The settings that each part of the server gets, under the settings' own names. No part gets all of them."""
 
 from collections.abc import Mapping
 from typing import Literal, TypeVar
@@ -9,7 +9,7 @@ from adapter.settings.fields import Settings
 
 
 class StreamSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """When an event stream commits, beats and gives up; in seconds."""
+    """Times of an event stream, in seconds: when it sends its 200, its heartbeats, and when it gives up."""
 
     commit_after: float
     heartbeat: Literal["comment", "chunk", "off"]
@@ -18,7 +18,7 @@ class StreamSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AnswerSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """How an answer is asked for. `total_timeout` is in seconds, for all calls that it takes."""
+    """Settings of asking for an answer. `total_timeout` is in seconds, for all calls that it takes."""
 
     total_timeout: float
     continuations: int
@@ -26,14 +26,14 @@ class AnswerSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LossSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """Which losses are refused: the operator's level, and exceptions by code."""
+    """The losses that are refused: the operator's level, and exceptions by code."""
 
     strict: Literal["off", "breaks", "answers", "costs", "all"]
     notes: dict[str, Literal["allow", "reject"]]
 
 
 class FileSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the contents of files are, and how many bytes one client, one file, and one line of a batch may have.
+    """The directory of files' contents, and the most bytes of one client, one file, and one line of a batch.
 
     `batch_rate`: requests of a batch in a minute where they are asked one by one.
     """
@@ -47,21 +47,21 @@ class FileSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PlanSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """What bounds a plan, and where a request goes when a model fails."""
+    """Limits of a plan, and the models that are asked when one fails."""
 
     max_choices: int
     fallback_models: dict[str, str]
 
 
 class PageSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """Who may see the page at /. None: who is on this machine."""
+    """Who may see the page at /. None stands for everybody on this machine."""
 
     inspector: bool | None
     workers: int
 
 
 class ListSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """Which models are listed, and the operator's own names for models."""
+    """The models that are listed, and the operator's own names for models."""
 
     models: Mapping[str, str]
     list_models: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""What an image should be: OpenAI's options, in /v1/images, of the tool `image_generation` and of chats alike.
+"""OpenAI's options of images, in /v1/images, in the tool `image_generation` and in chats, as Gemini's.
 
 Gemini draws in some ratios and sizes; the nearest is asked for, and the answer tells what was drawn, by the file's own
 header. The format and its quality are made here. What else OpenAI can ask for (quality, transparency, animation) Gemini
@@ -217,7 +217,7 @@ _RULES_OF_CHATS: Mapping[str, OptionRule] = {
 
 
 def image_config(value: ImageSettings, context: Context) -> Outcome:
-    """What images should be, as OpenAI's tool for images and OpenRouter say it."""
+    """Translate the options of OpenAI's tool for images, and OpenRouter's."""
     if not _draws(context):
         return dropped("modality-unavailable", "the model draws no images")
     try:

@@ -45,7 +45,7 @@ def ledger_of(notes: Sequence[Note], found: Iterable[Anchor], body: Any) -> list
 
 
 def _is_container(note: Note, own: set[str], index: Mapping[str, object]) -> bool:
-    """Whether a note says that a field arrives whose members have notes of their own, such as messages."""
+    """Return whether a note says that a field arrives whose members have notes of their own, such as messages."""
     return note.fate is Fate.EXACT and note.signature is None and note.path in index and note.path not in own
 
 
@@ -54,7 +54,7 @@ MISSING = object()
 
 
 def value_at(body: Any, pointer: str) -> Any:
-    """What a JSON pointer leads to (RFC 6901)."""
+    """Return the value that a JSON pointer leads to (RFC 6901)."""
     for step in pointer.split("/")[1:]:
         key = step.replace("~1", "/").replace("~0", "~")
         if isinstance(body, dict) and key in body:

@@ -99,7 +99,7 @@ def plan_response(
 
 
 class Planner(NamedTuple):
-    """How the requests of one endpoint become plans."""
+    """Makes plans of the requests of one endpoint."""
 
     request: type[msgspec.Struct]
     plan: Callable[..., Plan]

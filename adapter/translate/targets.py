@@ -1,4 +1,4 @@
-"""Where in Gemini's request each field of a chat arrived: the anchors of the full ledger.
+"""Anchors of the full ledger: the places in Gemini's request where each field of a chat arrived.
 
 Made only for the full ledger, by translating field by field once more.
 """
@@ -74,7 +74,7 @@ def _tool_paths(plan: Plan) -> tuple[dict[str, str], list[str]]:
 
 
 def _of_fields(plan: Plan, body: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """What the other fields' rules set, as far as it stands in the body."""
+    """Yield the anchors of all other fields: what their rules set, as far as it is in the body."""
     for field, value in RULES.fields.list_sent(plan.context.request):
         fragment = None if field == "messages" else RULES[field](value, plan.context).fragment
         if fragment is None:

@@ -1,4 +1,4 @@
-"""What requests become, endpoint by endpoint: the bodies that go to Gemini, and what is lost.
+"""Translations of requests, endpoint by endpoint: the bodies that go to Gemini, and what is lost.
 
 The one list of what can be translated without a call: `adapter translate`, `POST /translate` and reports read it.
 """
@@ -78,7 +78,7 @@ Translate = Callable[[msgspec.Struct, Unknown, ServedModel, Options], Translatio
 
 
 class TranslatedEndpoint(NamedTuple):
-    """How requests to one of OpenAI's endpoints are translated. `default_model` serves requests that name no model."""
+    """One of OpenAI's endpoints, and its translation. `default_model` serves requests that name no model."""
 
     request: type[msgspec.Struct]
     translate: Translate
@@ -104,7 +104,7 @@ def _generate(
 
 
 def _anchors_of_chats(chats: Sequence[tuple[Plan, Callable[[str], str]]], bodies: Sequence[Any]) -> Iterator[Anchor]:
-    """Where the fields of a chat for each call arrived; beside each is what leads from its paths to the client's."""
+    """Yield the anchors of chats, one for each call; beside each chat is a function from its paths to the client's."""
     for call, ((made, path_of), body) in enumerate(zip(chats, bodies, strict=True)):
         for path, pointer in anchors_of(made, body, path_of):
             yield Anchor(path, f"/{call}{pointer}")

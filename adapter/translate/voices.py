@@ -33,5 +33,5 @@ def gemini_voice(name: str) -> str:
 
 
 def is_same_voice(name: str, voice: str) -> bool:
-    """Whether a name is that of this voice, in whatever case."""
+    """Return whether a name is that of this voice, in whatever case."""
     return name.lower() == voice.lower()

@@ -114,7 +114,7 @@ def read_message(body: bytes, type_: type[T]) -> tuple[T, dict[str, msgspec.Raw]
 
 
 def _is_foreign(unknown: dict[str, msgspec.Raw]) -> bool:
-    """Whether unknown fields may be known ones in another spelling, or a wrapper around the answer."""
+    """Return whether unknown fields may be known ones in another spelling, or a wrapper around the answer."""
     return bool(unknown) and any(path == "response" or "_" in path for path in unknown)
 
 

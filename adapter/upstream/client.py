@@ -238,7 +238,7 @@ class Upstream:
 
     @property
     def has_several_keys(self) -> bool:
-        """Whether calls of one client may go out with different keys of ours."""
+        """Return whether calls of one client may go out with different keys of ours."""
         return isinstance(self._auth, KeyPool) and self._auth.has_several
 
     def choose_key(self, owner: str) -> str:
@@ -252,11 +252,11 @@ class Upstream:
 
     @property
     def sends_clients_key(self) -> bool:
-        """Whether calls go out with the key that the client has sent."""
+        """Return whether calls go out with the key that the client has sent."""
         return self.settings.auth == "caller"
 
     def has_key(self, pin: str) -> bool:
-        """Whether the key that `pin` names is still one of ours."""
+        """Return whether the key that `pin` names is still one of ours."""
         return not pin or (isinstance(self._auth, KeyPool) and self._auth.has(pin))
 
     def replace_keys(self, keys: Sequence[str]) -> None:

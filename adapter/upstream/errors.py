@@ -190,12 +190,12 @@ def from_event(payload: bytes) -> UpstreamError:
 
 
 def is_exhausted(error: Status) -> bool:
-    """Whether a short wait does not help: a daily quota, or an empty account."""
+    """Return whether a short wait does not help: a daily quota, or an empty account."""
     return is_daily_quota_exhausted(error) or is_balance(error)
 
 
 def has_quota_violation(error: Status) -> bool:
-    """Whether a QuotaFailure names the quota."""
+    """Return whether a QuotaFailure names the quota."""
     return any(detail.violations for detail in error.details or ())
 
 

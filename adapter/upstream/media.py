@@ -1,4 +1,4 @@
-"""What the server says to a fetcher of media, and what it gets back; media_fetcher.py does the fetching."""
+"""The interface between the server and a fetcher of media; media_fetcher.py does the fetching."""
 
 from collections.abc import Iterable
 from typing import Literal, NamedTuple, Protocol

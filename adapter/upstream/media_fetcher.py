@@ -77,7 +77,7 @@ class _AddressRefused(OSError):
 
 
 def is_public(address: str) -> bool:
-    """Whether an IP address belongs to the public internet, in whatever form it is written."""
+    """Return whether an IP address belongs to the public internet, in whatever form it is written."""
     ip = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped:
         ip = ip.ipv4_mapped

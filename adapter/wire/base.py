@@ -47,12 +47,12 @@ class Wire(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fiel
 
 
 def present(raw: msgspec.Raw) -> bool:
-    """Whether a free-form field was sent with a value other than `null`."""
+    """Return whether a free-form field was sent with a value other than `null`."""
     return raw is not ABSENT and (len(memoryview(raw)) > 4 or bytes(raw) not in (b"", b"null"))
 
 
 def too_deep(text: str) -> bool:
-    """Whether a free-form value, by its JSON text, has more levels than `MAX_NESTING`."""
+    """Return whether a free-form value, by its JSON text, has more levels than `MAX_NESTING`."""
     if len(text) <= 2 * MAX_NESTING or text.count("{") + text.count("[") <= MAX_NESTING:
         return False
     return json_counts.is_deeper(text.encode("utf-8", "surrogatepass"), MAX_NESTING)

@@ -43,7 +43,7 @@ def check(text: bytes, most: int, limit: str, things: str = "values", place: str
 
 
 def is_deeper(text: bytes, most: int) -> bool:
-    """Whether lists and objects of a JSON text are nested over more than so many levels."""
+    """Return whether lists and objects of a JSON text are nested over more than so many levels."""
     depth = 0
     for outside in _outside_strings(text):
         brackets = outside.translate(None, _BUT_BRACKETS)
@@ -55,7 +55,7 @@ def is_deeper(text: bytes, most: int) -> bool:
 
 
 def _is_deeper(brackets: bytes, depth: int, opened: int, most: int) -> bool:
-    """Whether these brackets, of which so many open, lead from a depth to one beyond the limit."""
+    """Return whether these brackets, of which so many open, lead from a depth to one beyond the limit."""
     if depth + opened <= most:
         return False
     return max(accumulate(map(_STEPS.__getitem__, brackets), initial=depth)) > most
@@ -68,7 +68,7 @@ def check_depth(text: bytes) -> None:
 
 
 def is_within(text: str, most: int) -> bool:
-    """Whether a text that may be JSON has at most so many values, as far as it is JSON."""
+    """Return whether a text that may be JSON has at most so many values, as far as it is JSON."""
     if len(text) <= most:
         return True
     data = text.encode("utf-8", "surrogatepass")

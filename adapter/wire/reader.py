@@ -71,7 +71,7 @@ def check_values(body: bytes, limits: Limits) -> int:
 
 
 def is_small(body: bytes) -> bool:
-    """Whether one call may decode a text."""
+    """Return whether one call may decode a text."""
     return len(body) <= SMALL or json_counts.values_at_most(body) <= FEW
 
 

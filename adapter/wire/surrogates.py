@@ -52,7 +52,7 @@ def repair(body: bytes) -> tuple[bytes, dict[str, msgspec.Raw]]:
 
 
 def _places(body: bytes) -> Iterator[int]:
-    """Where lone halves stand; looked for in slices, since no other thread runs while one is searched."""
+    """Return where lone halves stand; looked for in slices, since no other thread runs while one is searched."""
     for start in range(0, len(body), SLICE):
         end = start + SLICE
         # The other half may stand behind the slice; what stands before it is seen anyway.
@@ -62,7 +62,7 @@ def _places(body: bytes) -> Iterator[int]:
 
 
 def _is_escape(body: bytes, place: int) -> bool:
-    """Whether the backslash at a place is not itself escaped."""
+    """Return whether the backslash at a place is not itself escaped."""
     start = place
     while start and body[start - 1] == 0x5C:
         start -= 1

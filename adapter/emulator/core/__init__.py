@@ -1,1 +1,1 @@
-"""What all of the emulator knows: models, errors, the parsed conversation, signatures, tokens."""
+"""Parts that the whole emulator uses: models, errors, the parsed conversation, signatures, tokens."""

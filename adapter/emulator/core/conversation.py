@@ -94,7 +94,7 @@ def task(contents: list[Content]) -> str:
 
 
 def steps_done(contents: list[Content]) -> int:
-    """How many times the model called functions in the current turn."""
+    """Return how many times the model called functions in the current turn."""
     return sum(bool(run.calls) for run in runs(contents[turn_start(contents) :]) if run.role == "model")
 
 

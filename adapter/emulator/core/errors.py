@@ -1,4 +1,4 @@
-"""What the emulator answers when it refuses, in the words of the real server.
+"""The emulator's errors, in the words of the real server.
 
 Texts come from public recordings and issue reports of the Gemini Developer API; where no report quotes the server, the
 opaque `Request contains an invalid argument.` is used, which the server itself uses for whatever it does not explain.

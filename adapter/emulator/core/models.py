@@ -61,12 +61,12 @@ class Model(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     @property
     def version(self) -> str:
-        """What `modelVersion` says: aliases resolve."""
+        """Return the value of `modelVersion`: an alias's own model."""
         return self.resolves_to or self.name
 
     @property
     def makes_images(self) -> bool:
-        """Whether the model answers with images."""
+        """Return whether the model answers with images."""
         return "IMAGE" in self.outputs
 
 

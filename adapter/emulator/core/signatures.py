@@ -32,7 +32,7 @@ SENTINELS = {form for text in DUMMIES for form in (text.encode(), base64.urlsafe
 
 
 class SignatureReport(NamedTuple):
-    """What a check found."""
+    """The result of a check of signatures."""
 
     violations: list[str]
     verified: int
@@ -87,7 +87,7 @@ def signed_by(part: Part, content: Content) -> bytes:
 
 
 def fault(signature: bytes, key: bytes, signed: set[bytes]) -> str:
-    """Why the signature is refused; nothing when it is good."""
+    """Return why the signature is refused; nothing when it is good."""
     head, mac = signature[: 2 + DIGEST_SIZE], signature[2 + DIGEST_SIZE :]
     if not hmac.compare_digest(mac, hmac.digest(key, head, "sha256")):
         return NOT_VALID

@@ -1,4 +1,4 @@
-"""How the emulator counts tokens: four bytes of UTF-8 are one, and media cost a fixed price by kind."""
+"""Counting tokens: four bytes of UTF-8 are one, and media cost a fixed number by kind."""
 
 from typing import Any
 

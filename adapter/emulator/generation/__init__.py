@@ -1,1 +1,1 @@
-"""What the model answers."""
+"""The model's answer: functions to call, text, media, usage."""

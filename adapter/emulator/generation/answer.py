@@ -1,4 +1,4 @@
-"""What the model says when it does not call a function; the rules are in the package's docstring."""
+"""The text of an answer without function calls; the rules are in the package's docstring."""
 
 import re
 from typing import Any

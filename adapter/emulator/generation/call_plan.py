@@ -1,4 +1,4 @@
-"""Which functions the model calls next; the rules are in the package's docstring."""
+"""The function calls of an answer; the rules are in the package's docstring."""
 
 import re
 from collections import Counter
@@ -94,7 +94,7 @@ def find_named(functions: list[dict[str, Any]], text: str) -> list[dict[str, Any
 
 
 def position(name: str, text: str) -> int:
-    """Where the text has the name as a word of its own; -1 when nowhere."""
+    """Return where the text has the name as a word of its own; -1 when nowhere."""
     for form in (name, re.sub(r"[_.:\-]+", " ", name).strip()):
         match = re.search(rf"(?<![\w-]){re.escape(form)}(?![\w-])", text)
         if match:

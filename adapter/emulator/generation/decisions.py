@@ -39,7 +39,7 @@ def usage(tokens: int) -> dict[str, Any]:
 
 
 def _texts(value: Any) -> str:
-    """What is said; of media what tells one from another."""
+    """Join the texts; of media take their JSON, which differs where they do."""
     blocks = value if isinstance(value, list) else [value]
     return " ".join(
         one if isinstance(one, str) else one.get("text") or json.dumps(one, sort_keys=True) for one in blocks

@@ -93,7 +93,7 @@ class Speech(NamedTuple):
 
 
 def is_mark(sample: int) -> bool:
-    """Whether a sample says a byte of a text."""
+    """Return whether a sample says a byte of a text."""
     return MARK <= sample < MARK + 256
 
 

@@ -16,7 +16,7 @@ AUDIO_TOKENS_PER_SECOND = 25
 
 
 def thought_tokens(request: Request, model: Model) -> int:
-    """How long this model thinks about this request."""
+    """Return how long this model thinks about this request."""
     config = generation_config(request).get("thinkingConfig", {})
     budget = config.get("thinkingBudget")
     if model.thinking == "none" or budget == 0:
@@ -40,7 +40,7 @@ class Tally:
         self.add(parts)
 
     def add(self, parts: Iterable[Part]) -> None:
-        """What was said next; a text in pieces costs as much as in one."""
+        """Count further parts; a text in pieces costs as much as in one."""
         for part in parts:
             if "inlineData" in part:
                 kind = modality(part["inlineData"]["mimeType"])

@@ -40,7 +40,7 @@ Frames = list[bytes]
 
 @dataclass(frozen=True)
 class Fault:
-    """What one name does: refuse, change the responses, change the bytes, or wait."""
+    """The fault that a name asks for: refuse, change the responses, change the bytes, or wait."""
 
     refusal: Refusal | None = None
     page: tuple[int, str, bytes] | None = None
@@ -265,13 +265,32 @@ def html(code: int, title: str) -> tuple[int, str, bytes]:
     return code, "text/html; charset=UTF-8", text.encode()
 
 
-REASON_TEXT = """
-    MAX_TOKENS SAFETY RECITATION OTHER LANGUAGE BLOCKLIST PROHIBITED_CONTENT SPII MALFORMED_FUNCTION_CALL IMAGE_SAFETY
-    UNEXPECTED_TOOL_CALL TOO_MANY_TOOL_CALLS IMAGE_PROHIBITED_CONTENT IMAGE_OTHER NO_IMAGE IMAGE_RECITATION
-    MISSING_THOUGHT_SIGNATURE MALFORMED_RESPONSE ESCALATION PUP_LIMITED_DISABLED CONTINUATION MODEL_ARMOR
-    FINISH_REASON_UNSPECIFIED
-"""
-FINISH_REASONS = REASON_TEXT.split()
+FINISH_REASONS = (
+    "MAX_TOKENS",
+    "SAFETY",
+    "RECITATION",
+    "OTHER",
+    "LANGUAGE",
+    "BLOCKLIST",
+    "PROHIBITED_CONTENT",
+    "SPII",
+    "MALFORMED_FUNCTION_CALL",
+    "IMAGE_SAFETY",
+    "UNEXPECTED_TOOL_CALL",
+    "TOO_MANY_TOOL_CALLS",
+    "IMAGE_PROHIBITED_CONTENT",
+    "IMAGE_OTHER",
+    "NO_IMAGE",
+    "IMAGE_RECITATION",
+    "MISSING_THOUGHT_SIGNATURE",
+    "MALFORMED_RESPONSE",
+    "ESCALATION",
+    "PUP_LIMITED_DISABLED",
+    "CONTINUATION",
+    "MODEL_ARMOR",
+    "FINISH_REASON_UNSPECIFIED",
+)
+"""Gemini's finish reasons but STOP. Each is a fault: an answer of `MODEL+fault-max-tokens` ends with MAX_TOKENS."""
 
 FINISH_MESSAGES = {
     "MALFORMED_FUNCTION_CALL": "Malformed function call: print(default_api.get_weather(city=",

@@ -248,7 +248,7 @@ class FileEndpoints:
         return Response(pretty({"file": file}) if file else b"", media_type=JSON, headers=headers)
 
     def _query(self, request: Request) -> Response:
-        """How far an upload has got, for a client whose connection broke."""
+        """Answer how many bytes of an upload have arrived, for a client whose connection broke."""
         size, file = self._files.received(request.query_params.get("upload_id", ""))
         headers = {
             "x-goog-upload-status": "final" if file else "active",

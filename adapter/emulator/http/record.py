@@ -1,4 +1,4 @@
-"""What an emulator remembers of its requests, for tests to look at."""
+"""The emulator's record of its requests, for tests to look at."""
 
 from collections import Counter, deque
 from typing import Any

@@ -1,4 +1,4 @@
-"""How `fields.json` was made: Google's discovery document, reduced to what a request parser needs.
+"""Makes `fields.json`: Google's discovery document, reduced to what a request parser needs.
 
 The discovery document of the Gemini Developer API names every message, field and enum, but not the enums' own names,
 which appear in the server's error texts; `ENUM_NAMES` supplies those (from the public protos in googleapis). To make

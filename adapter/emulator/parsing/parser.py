@@ -109,7 +109,7 @@ def parse(body: Any, message: str) -> dict[str, Any]:
 
 
 def depth_exceeds(value: Any, limit: int) -> bool:
-    """Whether lists and objects nest deeper than `limit`; level by level, so no recursion of ours."""
+    """Return whether lists and objects nest deeper than `limit`; level by level, so no recursion of ours."""
     level = [value]
     for _ in range(limit + 1):
         level = [child for item in level for child in children(item)]

@@ -20,7 +20,7 @@ BOUNDS = {"minimum": max, "maximum": min}
 
 @dataclass(frozen=True)
 class Level:
-    """What a value must be, as far as its own level is concerned."""
+    """All that schemas ask of a value on one level, without what is inside it."""
 
     types: tuple[str, ...] = tuple(TYPES)
     values: tuple[Any, ...] | None = None

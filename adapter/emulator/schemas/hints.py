@@ -1,4 +1,4 @@
-"""What the user's text offers as values: quoted strings, names after a preposition, numbers, and all its words."""
+"""Values for arguments, taken from the user's text: quoted strings, names after a preposition, numbers, all words."""
 
 import re
 from typing import NamedTuple

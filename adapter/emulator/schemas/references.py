@@ -44,7 +44,7 @@ class LinkedSchema:
                 self.register(child, base)
 
     def targets(self, node: Node) -> list[Node]:
-        """What the schema's references point at; what is not in the document is left out."""
+        """Return the schemas that a schema's references point at, as far as they are in the document."""
         found = []
         for word in SCHEMA_WORDS:
             reference = node.schema.get(word)

@@ -38,7 +38,7 @@ def sample(schema: Any, said: Hints | None = None, variant: int = 0) -> Any:
 
 
 def satisfies(schema: Any, value: Any) -> bool:
-    """Whether the emulator itself holds the value to be valid."""
+    """Return whether the emulator itself holds the value to be valid."""
     document = LinkedSchema(schema)
     return Validator(document).valid(value, document.root)
 

@@ -83,7 +83,7 @@ class Validator:
         self.document = document
 
     def valid(self, value: Any, node: Node, depth: int = 0) -> bool:
-        """Whether the value fits; too deep means no."""
+        """Return whether the value fits; too deep means no."""
         schema = node.schema
         if isinstance(schema, bool) or not isinstance(schema, dict):
             return schema is not False
@@ -138,7 +138,7 @@ class Validator:
         )
 
     def dependent(self, value: dict[str, Any], node: Node, depth: int) -> bool:
-        """What the presence of one property asks of the others."""
+        """Return whether the properties that are there have those beside them that they ask for."""
         for name, wanted in dependencies(node.schema):
             if name not in value:
                 continue

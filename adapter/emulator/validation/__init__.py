@@ -1,4 +1,4 @@
-"""What the Gemini service refuses after the JSON has been parsed, one file per part of the request.
+"""Checks that the Gemini service makes after it has parsed the JSON, one file per part of the request.
 
 Two groups, as on the server: the field validator (every fault is one bullet line) runs first; only a request without
 such faults meets the rules about models, turns and signatures. All faults of a group come in one 400.

@@ -1,4 +1,4 @@
-"""What POST /v1beta/decisions takes (google-genai 3.6.1, announced 2026-11-11): names have underscores, strictly."""
+"""Checks of POST /v1beta/decisions (google-genai 3.6.1, announced 2026-11-11). Names have underscores only."""
 
 import base64
 import binascii

@@ -104,7 +104,7 @@ def safety_violations(request: Request) -> list[str]:
 
 
 def model_violations(request: Request, model: Model, *, streaming: bool) -> list[str]:
-    """What this model does not do."""
+    """List the requested things that this model cannot do."""
     config = generation_config(request)
     found = []
     if request.get("systemInstruction", {}).get("parts") and not model.system_instruction:

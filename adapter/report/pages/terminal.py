@@ -53,7 +53,7 @@ def _table(title: str, *columns: str) -> Table:
 
 
 def _targets(report: Report, target: str) -> Table:
-    """What happens today comes first, then the best targets."""
+    """Make the table of targets: the one in use first, then the best ones."""
     table = _table("\nRequests by their gravest loss")
     table.add_column("target", no_wrap=True)
     for grade in GRADES:

@@ -1,4 +1,4 @@
-"""What readers share: the interface of a reader, and OpenAI's shapes wherever they are nested."""
+"""The interface of a reader, and functions for OpenAI's shapes wherever they are nested."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -127,7 +127,7 @@ def parse_json(value: Any) -> Any:
 
 
 def has(document: Any, *names: str) -> bool:
-    """Whether a document is an object with all of these keys."""
+    """Return whether a document is an object with all of these keys."""
     return isinstance(document, dict) and all(name in document for name in names)
 
 

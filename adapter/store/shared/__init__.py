@@ -1,1 +1,1 @@
-"""What signature and document stores share: limits, names, SQLite's threads, the link to Redis."""
+"""Parts of signature and document stores: limits, names, the SQLite file, the link to Redis."""

@@ -178,7 +178,7 @@ class RedisStore:
         return write
 
     def _differs(self, value: bytes | None, entry: Entry) -> bool:
-        """Whether the server has a different value for this entry."""
+        """Return whether the server has a different value for this entry."""
         if value is None:
             return False
         kept = self._decode_value(value)

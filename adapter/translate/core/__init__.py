@@ -1,1 +1,1 @@
-"""How rules, notes and the ledger work, and what they are given: the context, models, the table of errors."""
+"""Rules, notes and the ledger, and what rules are given: the context, models, the table of errors."""

@@ -61,7 +61,7 @@ def plain_object(text: str, most: int) -> msgspec.Raw | None:
 
 
 def are_plain_objects(texts: Sequence[str], most: int) -> list[bool]:
-    """Whether each of many texts is what `plain_object` takes.
+    """Return whether each of many texts is what `plain_object` takes.
 
     They are looked at all at once, by few calls: nearly always all of them are plain, or most are.
     """
@@ -136,7 +136,7 @@ def _raw(text: str) -> Arguments:
 
 
 def has_long_number(value: object, text: str) -> bool:
-    """Whether a value, with the text that it was read from, holds a number that a double cannot hold exactly."""
+    """Return whether a value, with the text that it was read from, holds a number that a double cannot hold exactly."""
     return _LONG_NUMBER in text.encode("utf-8", "replace").translate(_SHAPE) and _is_long(value)
 
 

@@ -1,4 +1,4 @@
-"""What differs between models, as data: one row per pattern, first match wins (`capabilities.toml`).
+"""The differences between models, as data: one row per pattern, first match wins (`capabilities.toml`).
 
 Rows have dates, since models come and go by the calendar of whoever serves them: AI Studio, Vertex AI, a relay.
 Nothing here reads a clock: the day and the platform are arguments.
@@ -87,7 +87,7 @@ class ModelCapabilities(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     output_limit: int = 65_536
 
     def has_ended(self, platform: Platform, day: datetime.date) -> bool:
-        """Whether the platform no longer serves the model on this day."""
+        """Return whether the platform no longer serves the model on this day."""
         return day >= self.until.get(platform, datetime.date.max)
 
 

@@ -1,4 +1,4 @@
-"""What a code of the ledger is, and how much a loss matters."""
+"""Codes of the ledger, and their severities."""
 
 from enum import StrEnum
 
@@ -6,7 +6,7 @@ import msgspec
 
 
 class Severity(StrEnum):
-    """How much a loss matters, the gravest first."""
+    """Severities of losses, the gravest first."""
 
     BREAKS = "breaks"
     CHANGES_ANSWERS = "changes-answers"
@@ -24,5 +24,5 @@ class Code(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def doc(self) -> str:
-        """Where the documentation tells of it."""
+        """Return where the documentation tells of it."""
         return f"docs/codes.md#{self.name}"

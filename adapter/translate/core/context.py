@@ -1,4 +1,4 @@
-"""What a translation needs of the world, handed to it as values."""
+"""The world of a translation (model, options, media, history), as values that are handed to it."""
 
 from collections.abc import Mapping
 from typing import Literal
@@ -62,7 +62,7 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     history: History | None = None
 
     def known(self) -> History:
-        """What is known of the history; of one that nobody looked up, nothing."""
+        """Return the history with the records that were looked up; without a look-up it has none."""
         return self.history if self.history is not None else History(self.request)
 
 
@@ -83,7 +83,7 @@ class EndpointContext(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def capabilities(self) -> ModelCapabilities:
-        """What it can do."""
+        """Return the model's capabilities."""
         return self.served.row
 
     def as_chat(self) -> Context:
@@ -102,7 +102,7 @@ class EndpointContext(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Stamp(msgspec.Struct, frozen=True, kw_only=True):
-    """What makes an answer unique: a random seed for call ids, the answer's id, Unix seconds, the model asked for."""
+    """The marks of one answer: a random seed for call ids, its id, the time in Unix seconds, the model asked for."""
 
     seed: str
     id: str

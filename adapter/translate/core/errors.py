@@ -62,7 +62,7 @@ class Failure(NamedTuple):
 
 
 class _Row(NamedTuple):
-    """What one kind of error becomes; `retry` None leaves the decision to the client."""
+    """OpenAI's form of one kind of error. With `retry` None the client decides whether to retry."""
 
     status: int
     code: str | None

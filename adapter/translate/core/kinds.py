@@ -1,4 +1,4 @@
-"""Which fields each kind of a union of the wire has, so that a field of another kind is a note and never just ignored.
+"""Tables of the fields that each kind of part, tool or item has: a field of another kind gets a note.
 
 One Struct serves all kinds of a message, a content part or a tool, since these sets are open. The tables say which of
 its fields a kind has; fields that no table names belong to every kind, and whoever reads them tells of them.

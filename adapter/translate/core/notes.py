@@ -1,4 +1,4 @@
-"""What became of each field: the ledger's entries, and the outcomes of rules that write them."""
+"""Notes, which are the ledger's entries, and outcomes, by which rules write them."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -17,7 +17,7 @@ _INDEX = re.compile(r"\[[^][]*\]?")
 
 
 class Fate(StrEnum):
-    """What a field's fate was."""
+    """The fates that a field can have."""
 
     EXACT = "exact"
     APPROXIMATED = "approximated"
@@ -54,7 +54,7 @@ class Note(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def advice(self) -> str:
-        """What one can do about the loss."""
+        """Return a sentence on what one can do about the loss."""
         return CODES[self.code].advice if self.code else ""
 
     @property
@@ -83,7 +83,7 @@ class Rejected(Exception):
 
 
 class Outcome(msgspec.Struct, frozen=True, gc=False):
-    """What a rule returns: a fragment of Gemini's request (None: it adds nothing) and notes.
+    """The result of a rule: a fragment of Gemini's request (None: it adds nothing) and notes.
 
     A note with the path "" is about the field itself; `rules.apply` puts the field's name in front of every path, but
     not of those of `placed`, which come last.

@@ -1,4 +1,4 @@
-"""What a part of Gemini's content is to a client of OpenAI's API."""
+"""The kinds of Gemini's parts, as clients of OpenAI's API see them."""
 
 from operator import attrgetter
 from typing import Literal
@@ -43,7 +43,7 @@ def single_parts(part: Part) -> tuple[Part, ...]:
 
 
 def is_plain(part: Part) -> bool:
-    """Whether a part says nothing beside its data, that it is a thought, and its signature."""
+    """Return whether a part says nothing beside its data, that it is a thought, and its signature."""
     return part == Part(
         text=part.text,
         inline_data=part.inline_data,

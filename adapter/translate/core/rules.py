@@ -88,7 +88,7 @@ def config(**fields: Any) -> GenerateContentRequest:
 
 
 class Contribution(msgspec.Struct, frozen=True, gc=False):
-    """What one field added."""
+    """One field's part of the sum."""
 
     field: str
     fragment: GenerateContentRequest
@@ -149,7 +149,7 @@ def decode_field(field: str, raw: msgspec.Raw, type_: type[T]) -> tuple[T, dict[
 
 
 def absent(value: Any) -> bool:
-    """Whether a field was not sent; `null` counts as not sent."""
+    """Return whether a field was not sent; `null` counts as not sent."""
     return value is None or value is ABSENT or (type(value) is msgspec.Raw and not present(value))
 
 

@@ -1,4 +1,4 @@
-"""Which losses a request may suffer before it is refused: a level, and exceptions by code."""
+"""Strictness: the losses for which a request is refused, by a level, and by exceptions for single codes."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -69,7 +69,7 @@ def gravest_first(notes: Sequence[Note]) -> list[Note]:
 
 
 def counts_by_severity(notes: Sequence[Note]) -> dict[str, int]:
-    """How many losses there are of each severity, the gravest first; without those that do not occur."""
+    """Return how many losses there are of each severity, the gravest first; without those that do not occur."""
     kinds = [_KIND(note) for note in notes if note.fate is not Fate.EXACT]
     if not kinds:
         return {}

@@ -1,4 +1,4 @@
-"""What decisions are about: a text, or a history as one text, with images."""
+"""The evidence of decisions: a text, or a history as one text, with images."""
 
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -38,7 +38,7 @@ class Block(NamedTuple):
 
 
 def evidence_of(value: str | list[DecisionItem], chat: Context, notes: list[Note]) -> str | list[Block]:
-    """What the questions are about. A single message of the user's is its content; a history says who said what."""
+    """Return the evidence of a decision. A single user message is its content; a history says who said what."""
     if not value:
         raise Rejected("input", "value-missing", "there is nothing to decide about")
     if isinstance(value, str):
@@ -88,7 +88,7 @@ _ROLES = {"user": "User", "assistant": "Assistant", "developer": "Developer", "s
 
 
 def _heading(item: DecisionItem) -> str:
-    """Who said an item, in words."""
+    """Return words that tell who said an item."""
     if item.type == "message":
         return f"{_ROLES[item.role or 'user']}:"
     if item.type.endswith("_output"):

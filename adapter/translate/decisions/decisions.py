@@ -62,7 +62,7 @@ class DecisionContext(EndpointContext, frozen=True, kw_only=True):
 
 
 class DecisionPlan(msgspec.Struct, frozen=True):
-    """What goes to Gemini, and what became of the fields.
+    """The call of Gemini's Decisions API, and the notes on the fields.
 
     `choices` are the values of each question's options by id, `sources` the client's paths of the evidence's blocks.
     """
@@ -98,7 +98,7 @@ def to_gemini(context: DecisionContext, unknown: Mapping[str, msgspec.Raw] = {})
 
 
 def anchors_of(request: DecisionRequest, plan: DecisionPlan) -> Iterator[Anchor]:
-    """Where the model, the evidence and the questions arrived, in the one call that there is."""
+    """Return where the model, the evidence and the questions arrived, in the one call that there is."""
     yield Anchor("model", "/0/model")
     if isinstance(plan.body.input, str):
         yield Anchor("input", "/0/input")
@@ -162,7 +162,7 @@ def _question(one: DecisionQuestion, path: str, notes: list[Note]) -> _NumberedQ
 
 
 def _instructions(value: str | list[DecisionPart], path: str, notes: list[Note]) -> str | list[DecisionContent]:
-    """What is asked, which is text alone at Gemini."""
+    """Return the question's instructions, which at Gemini are text alone. Raises `Rejected`."""
     if isinstance(value, str):
         texts: Sequence[str | None] = [value]
     else:
@@ -198,7 +198,7 @@ _ID = re.compile(r"[^\s\x00-\x1f\x7f-\x9f](?:[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f
 def _criteria(
     options: Sequence[DecisionOption], path: str, notes: list[Note]
 ) -> tuple[dict[str, str], dict[str, str | bool]]:
-    """What each option is, by its id, and its value by the same.
+    """Return the description of each option by its id, and the value of each option by its id.
 
     The id is the value, where Gemini takes that and no other option has it.
     """
@@ -281,7 +281,10 @@ def _answer(
 
 
 def sureness(given: GivenAnswer, index: int, notes: list[Note]) -> float:
-    """How likely it is that something is so. Gemini is never quite sure, which a high threshold must know."""
+    """Return the probability of a predicate, and note that Gemini answers nothing beyond 0.01 and 0.99.
+
+    A client whose threshold is higher must know that. Raises `AnswerError`.
+    """
     if given.noul is None or not 0 <= given.noul <= 1:
         raise _misfit(index)
     if not LEAST_SURE < given.noul < MOST_SURE:

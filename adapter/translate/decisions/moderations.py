@@ -105,7 +105,7 @@ class ModerationContext(EndpointContext, frozen=True, kw_only=True):
 
     @property
     def has_decisions(self) -> bool:
-        """Whether the Decisions API judges, and not safety ratings."""
+        """Return whether the Decisions API judges, and not safety ratings."""
         return "DECISION" in self.capabilities.output and self.options.platform != "vertex"
 
     @property
@@ -143,7 +143,7 @@ class ModerationPlan(msgspec.Struct, frozen=True):
 
 
 def to_gemini(context: ModerationContext, unknown: Mapping[str, msgspec.Raw] = {}) -> ModerationPlan:
-    """What is to be judged, call by call, and what became of each field. Raises `Rejected`."""
+    """Translate a request into contents to judge, grouped by call, and notes. Raises `Rejected`."""
     row = context.capabilities
     if not ("DECISION" in row.output or ("TEXT" in row.output and not row.served_by)):
         raise Rejected("model", "wrong-endpoint", f"{context.model} judges nothing: use gemini-decision-1")
@@ -190,7 +190,7 @@ def _content(parts: list[ModerationPart], context: ModerationContext, notes: lis
 
 
 def _batches(contents: Sequence[Judged]) -> Iterator[list[int]]:
-    """Which contents are judged together: at most as many as one call has questions and tokens for."""
+    """Return which contents are judged together: at most as many as one call has questions and tokens for."""
     batch: list[int] = []
     questions = tokens = 0
     for index, one in enumerate(contents):
@@ -235,7 +235,7 @@ def questions_about(plan: ModerationPlan, indexes: Sequence[int], model: str) ->
 
 
 def anchors_of(context: ModerationContext, plan: ModerationPlan) -> Iterator[Anchor]:
-    """Where the contents arrived: the first step of a pointer is the number of the call."""
+    """Return where the contents arrived: the first step of a pointer is the number of the call."""
     if not context.has_decisions:
         for call, content in enumerate(plan.contents):
             yield from (Anchor(path, f"/{call}/contents/0/parts/{place}") for place, path in enumerate(content.sources))
@@ -254,14 +254,14 @@ def anchors_of(context: ModerationContext, plan: ModerationPlan) -> Iterator[Anc
 
 
 def is_blocked(response: CreateDecisionResponse) -> bool:
-    """Whether the input was blocked, so that there are no answers."""
+    """Return whether the input was blocked, so that there are no answers."""
     return response.prompt_feedback is not None and bool(response.prompt_feedback.block_reason)
 
 
 def verdicts(
     response: CreateDecisionResponse, plan: ModerationPlan, indexes: Sequence[int], notes: list[Note]
 ) -> list[ModerationResult]:
-    """What the answers say of each content. One that was blocked is flagged. Raises `AnswerError`."""
+    """Read the results of one call. A content that was blocked is flagged. Raises `AnswerError`."""
     if is_blocked(response):
         reason = f"Gemini blocked the input and told no category: it is told as {_UNTOLD}"
         notes.append(Note("prompt_feedback", Fate.APPROXIMATED, "moderation-block", reason))
@@ -305,7 +305,7 @@ def rating_of(plan: ModerationPlan, index: int) -> GenerateContentRequest:
 
 
 def rated(response: GenerateContentResponse, plan: ModerationPlan, index: int, notes: list[Note]) -> ModerationResult:
-    """What the safety ratings say of a content."""
+    """Read a result from the safety ratings of a content."""
     feedback = response.prompt_feedback
     told = [feedback.safety_ratings] if feedback is not None else []
     told += [one.safety_ratings for one in response.candidates or ()]

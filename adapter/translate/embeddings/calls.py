@@ -36,7 +36,7 @@ BATCH = 100
 
 
 class Task(msgspec.Struct, frozen=True):
-    """What Gemini is told of every input; `sources` are the client's paths of these fields, by Gemini's names."""
+    """The options of every input; `sources` are the client's paths of these fields, by Gemini's names."""
 
     task_type: str | None
     title: str | None
@@ -52,7 +52,7 @@ class Vectors(NamedTuple):
 
 
 class BodyPointers(NamedTuple):
-    """Where things stand in a call's body, as JSON pointers: an input, in it a part, and each field for an input."""
+    """Templates of JSON pointers into a call's body: of an input, of a part of it, and of each field of an input."""
 
     input: str
     part: str

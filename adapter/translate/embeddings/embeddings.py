@@ -44,7 +44,7 @@ class EmbeddingContext(EndpointContext, frozen=True, kw_only=True):
 
 
 class EmbeddingPlan(msgspec.Struct, frozen=True):
-    """What goes to Gemini, call by call, and what became of the fields.
+    """The calls of Gemini that embed the inputs, and the notes on the fields.
 
     `method` makes calls and reads answers. `sources` are the client's paths of Gemini's fields that every input has.
     """
@@ -94,7 +94,7 @@ def _model(context: EmbeddingContext) -> list[Note]:
 
 
 def _parts(sizes: Sequence[int], most: int) -> Iterator[slice]:
-    """Where to cut a list of inputs with these numbers of tokens; at most so many inputs go together."""
+    """Return where to cut a list of inputs with these numbers of tokens; at most so many inputs go together."""
     start, tokens = 0, 0
     for index, size in enumerate(sizes):
         if index > start and (index - start == most or tokens + size > BATCH_TOKENS):
@@ -251,7 +251,7 @@ def _other_fields(request: EmbeddingRequest, notes: list[Note]) -> None:
 
 
 def anchors_of(context: EmbeddingContext, plan: EmbeddingPlan) -> Iterator[Anchor]:
-    """Where each input and each field arrived: the first step of a pointer is the number of the call."""
+    """Return where each input and each field arrived: the first step of a pointer is the number of the call."""
     sources, pointers = iter(_sources_of_inputs(context)), plan.method.pointers
     for call, inputs in enumerate(plan.inputs):
         for number in range(inputs):

@@ -47,7 +47,7 @@ def _paste(raw: msgspec.Raw, index: int, dimensions: int) -> msgspec.Raw:
 
 
 def _is_of_numbers(text: bytes) -> bool:
-    """Whether JSON is a list of numbers."""
+    """Return whether JSON is a list of numbers."""
     return text[:1] == b"[" and text.rfind(b"[") == 0 and not any(one in text for one in _NO_NUMBER)
 
 

@@ -1,4 +1,4 @@
-"""What a request in Gemini's own form says before each answer, for clients that keep no ids of calls.
+"""Digests of what precedes each answer in a request in Gemini's form, for clients that keep no ids of calls.
 
 The digests are those of chats (`signatures.prefix_digest`), so contents are read as the messages that they would be:
 a conversation may go on in either API. Thoughts, signatures and ids do not count.
@@ -61,7 +61,7 @@ class NativeHistory:
         self.keeps_ids = self.keeps_ids or any(call.id for call in answer.calls)
 
     def issue(self, parts: Sequence[Part], upstream: str) -> Iterator[Issued]:
-        """What to keep of an answer to this request, by its words: with its text, and without, as clients leave it."""
+        """Yield an answer's records by prefix digests: with its text, and without it, since clients drop it."""
         answer = _answer(parts)
         signed = [part.thought_signature or "" for part in parts if part.function_call is not None]
         ids = [call.id or "" for call in answer.calls]

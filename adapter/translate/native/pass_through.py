@@ -27,7 +27,7 @@ _FEW_QUOTES = 200
 
 
 class _NativeCall(msgspec.Struct, gc=False):
-    """What tells a call."""
+    """The fields of a `functionCall` that are read."""
 
     id: str | None = None
     name: str = ""
@@ -40,7 +40,7 @@ class _NativeCall(msgspec.Struct, gc=False):
 
 
 class _Part(msgspec.Struct, gc=False):
-    """What tells whether a part is a call without its signature, or something that a user says."""
+    """The fields of a part that tell a call without its signature from something that a user says."""
 
     call: _NativeCall | None = msgspec.field(default=None, name="functionCall")
     call_: _NativeCall | None = msgspec.field(default=None, name="function_call")
@@ -56,7 +56,7 @@ class _Part(msgspec.Struct, gc=False):
 
     @property
     def is_result(self) -> bool:
-        """Whether it answers a call."""
+        """Return whether it answers a call."""
         return present(self.result) or present(self.result_)
 
 
@@ -169,7 +169,7 @@ def name_in_path(path: str) -> str | None:
 
 
 class _Made(msgspec.Struct, gc=False):
-    """What was made: a file stands in an object of its own, an interaction has an id."""
+    """A made resource: a file stands in an object of its own, an interaction has an id."""
 
     name: str | None = None
     id: str | None = None
@@ -246,7 +246,7 @@ def _items(raw: msgspec.Raw) -> list[msgspec.Raw]:
 
 
 def _begins_turn(content: _Content) -> bool:
-    """Whether a user says something here that is no result of a call."""
+    """Return whether a user says something here that is no result of a call."""
     if content.role == "model" or not present(content.parts):
         return False
     return not all(decoder(_Part).decode(part).is_result for part in _items(content.parts))

@@ -113,7 +113,7 @@ def _words_of(message: Message) -> str:
 
 
 def _has_media(message: Message) -> bool:
-    """Whether the content has other parts than texts and thoughts."""
+    """Return whether the content has other parts than texts and thoughts."""
     parts = message.content if isinstance(message.content, list) else ()
     return any(part.type not in (*TEXTS, *THOUGHTS) for part in parts)
 
@@ -135,7 +135,7 @@ def _stored_parts(record: Found, message: Message) -> list[Part] | None:
 
 
 def _is_proven(record: Found, message: Message, own: list[Part] | None) -> bool:
-    """Whether an id, a signature or the client's own code shows that a stored answer is this one.
+    """Return whether an id, a signature or the client's own code shows that a stored answer is this one.
 
     A trimmed history may say the same words in the same place as another conversation. Signatures may be taken by
     words, but what only Gemini saw may not: the output of code can be another user's.
@@ -262,7 +262,7 @@ def _signed_image(part: Part, number: int, known: KnownAnswer, turns: Turns) -> 
 
 
 def _of_image(whole: Found | None, number: int) -> Found | None:
-    """What is known of one image of an answer."""
+    """Return the stored record of one image of an answer."""
     if whole is None or not whole.agrees or number >= len(whole.record.images):
         return None
     record = msgspec.structs.replace(whole.record, value=whole.record.images[number])
@@ -270,7 +270,7 @@ def _of_image(whole: Found | None, number: int) -> Found | None:
 
 
 def _path(message: Message, index: int, number: int) -> str:
-    """Where a call stands."""
+    """Return where a call stands."""
     return f"[{index}].tool_calls[{number}]" if message.tool_calls else f"[{index}].function_call"
 
 

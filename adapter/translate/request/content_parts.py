@@ -71,7 +71,7 @@ def sources_of(content: list[ContentPart], path: str, context: Context) -> list[
 
 
 def _cache_hints(part: ContentPart, path: str) -> list[Note]:
-    """What any content part may hold beside its content."""
+    """Return the notes on hints for a cache, which any content part may hold."""
     reason = "Gemini finds reusable prefixes itself (implicit caching)"
     return [lost(f"{path}.{name}", "cache-hint-ignored", reason) for name in _CACHING if present(getattr(part, name))]
 
@@ -333,7 +333,7 @@ def remote_urls(request: ChatCompletionRequest) -> list[str]:
 
 
 def is_remote(url: str) -> bool:
-    """Whether a server which fetches media has to fetch this URL."""
+    """Return whether a server which fetches media has to fetch this URL."""
     return url.startswith(("http://", "https://")) and not _YOUTUBE.match(url) and not url.startswith(FILES_API)
 
 

@@ -116,26 +116,26 @@ def _json_tool(schema: msgspec.Raw, context: Context, notes: list[Note]) -> Outc
 
 def reasoning_effort(value: str, context: Context) -> Outcome:
     """How hard to think."""
-    other = thinking.decides("reasoning_effort", context, google.thinking_extension(context.request))
-    return other or thinking.by_effort(value, context)
+    overruled = thinking.drop_unless_deciding("reasoning_effort", context, google.thinking_extension(context.request))
+    return overruled or thinking.by_effort(value, context)
 
 
 def reasoning(value: Reasoning, context: Context) -> Outcome:
     """How hard to think, as OpenRouter spells it."""
-    other = thinking.decides("reasoning", context, google.thinking_extension(context.request))
-    return other or thinking.of_reasoning(value, context)
+    overruled = thinking.drop_unless_deciding("reasoning", context, google.thinking_extension(context.request))
+    return overruled or thinking.of_reasoning(value, context)
 
 
 def thinking_(value: Thinking, context: Context) -> Outcome:
     """How hard to think, as Anthropic spells it."""
-    other = thinking.decides("thinking", context, google.thinking_extension(context.request))
-    return other or thinking.of_thinking(value, context)
+    overruled = thinking.drop_unless_deciding("thinking", context, google.thinking_extension(context.request))
+    return overruled or thinking.of_thinking(value, context)
 
 
 def enable_thinking(value: bool, context: Context) -> Outcome:
     """Whether to think, as Qwen and vLLM spell it."""
-    other = thinking.decides("enable_thinking", context, google.thinking_extension(context.request))
-    return other or thinking.of_flag(value, context)
+    overruled = thinking.drop_unless_deciding("enable_thinking", context, google.thinking_extension(context.request))
+    return overruled or thinking.of_flag(value, context)
 
 
 def modalities(value: list[str], context: Context) -> Outcome:

@@ -227,7 +227,7 @@ def _sentinels(turns: Turns) -> None:
 
 
 def _goes_on(content: Content | PlainTurns) -> bool:
-    """Whether a turn goes on with it: one begins with what a user says, not with results."""
+    """Return whether a turn goes on with it: one begins with what a user says, not with results."""
     return isinstance(content, PlainTurns) or content.role == "model" or all(map(_RESULT, content.parts or ()))
 
 

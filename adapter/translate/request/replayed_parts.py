@@ -22,7 +22,7 @@ from adapter.wire.gemini.content import FunctionCall, Part
 
 
 class Visible(NamedTuple):
-    """What the client's history says of an answer. `has_media`: its content has more than texts."""
+    """An answer as the client's history has it. `has_media`: its content has more than texts."""
 
     text: str
     images: list[Part]
@@ -87,7 +87,7 @@ class _Sorting:
         return part
 
     def is_whole(self) -> bool:
-        """Whether the client's history has all of this and nothing more."""
+        """Return whether the client's history has all of this and nothing more."""
         return self.agrees and not self._calls.left and not self._images
 
 
@@ -119,7 +119,7 @@ def _meaning(call: FunctionCall) -> tuple[str | None, bytes]:
 
 
 def _agree(said: str, text: str, *, left_out: bool) -> bool:
-    """Whether a client's text is the answer's; beside calls many clients keep none."""
+    """Return whether a client's text is the answer's; beside calls many clients keep none."""
     said = said.strip()
     return said == text.strip() or (left_out and not said)
 
@@ -131,7 +131,7 @@ def _same_image(own: Part, part: Part) -> bool:
 
 
 def executed(parts: Iterable[Part]) -> list[tuple[str, ...]]:
-    """What was run and what came of it, in order."""
+    """Return the parts of code that Gemini ran, each with its result, in order."""
     found: list[tuple[str, ...]] = []
     for part in parts:
         if present(part.executable_code):
@@ -147,5 +147,5 @@ def _member(raw: msgspec.Raw, name: str) -> str:
 
 
 def has_hidden(parts: Iterable[Part]) -> bool:
-    """Whether there is something that OpenAI's shape has no place for."""
+    """Return whether there is something that OpenAI's shape has no place for."""
     return any(kind_of(part) == "opaque" or (part.thought and part.thought_signature) for part in parts)

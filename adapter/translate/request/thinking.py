@@ -1,4 +1,4 @@
-"""How hard to think: OpenAI's effort, and other vendors' spellings, as Gemini's thinkingConfig.
+"""Translates how hard to think: OpenAI's effort, and other vendors' spellings, to Gemini's thinkingConfig.
 
 Exactly one field decides, in the order of `SOURCES`; the others get a dropped note. Levels go to Gemini 3 and later,
 budgets to 2.5 (ai.google.dev, thinking, 2026-09-28; OpenAI compatibility, 2026-09-12).
@@ -130,8 +130,12 @@ def _nearest_budget(budget: int, capabilities: ModelCapabilities) -> Outcome:
     return approximated(fragment, "effort-nearest", f"the model's nearest budget is {taken} tokens")
 
 
-def decides(field: str, context: Context, extension: str | None) -> Outcome | None:
-    """A dropped outcome when another field decides."""
+def drop_unless_deciding(field: str, context: Context, extension: str | None) -> Outcome | None:
+    """Return a dropped outcome if another field decides how hard to think; None if this one does.
+
+    Several fields may ask for thinking, and Gemini takes one setting: without this, two that differ would be an error.
+    `extension` is the Google extension that sets a level or a budget, if any.
+    """
     winner = source(context.request, extension)
     return None if winner in (field, None) else dropped("field-overruled", f"{winner} decides how hard to think")
 
@@ -158,7 +162,7 @@ def of_reasoning(value: Reasoning, context: Context) -> Outcome:
 
 
 def _overruled(value: Reasoning) -> Iterator[Note]:
-    """What another field of OpenRouter's form leaves without effect."""
+    """Yield notes on the fields of OpenRouter's form that another one leaves without effect."""
     if value.enabled is False and value.effort is not None:
         yield Note("effort", Fate.DROPPED, "field-overruled", "enabled: false decides that nothing is thought")
     if value.max_tokens is not None:
@@ -204,5 +208,5 @@ def of_flag(value: bool, context: Context) -> Outcome:
 
 
 def includes(config: Any) -> bool:
-    """Whether a thinkingConfig sets how hard to think, beyond asking for summaries."""
+    """Return whether a thinkingConfig sets how hard to think, beyond asking for summaries."""
     return config is not None and (config.thinking_level is not None or config.thinking_budget is not None)

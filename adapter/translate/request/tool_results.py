@@ -217,7 +217,7 @@ def _looked_into(text: str, message: Message, index: int, turns: Turns) -> msgsp
 
 
 def _unsafe(value: object, text: str) -> str | None:
-    """Why a JSON result must travel as text: Gemini reads `$ref` as a reference, and numbers as doubles."""
+    """Return why a JSON result must travel as text: Gemini reads `$ref` as a reference, and numbers as doubles."""
     if isinstance(value, (dict, list)):
         if too_deep(text):
             return f"the result has more than {MAX_NESTING} levels: it is sent as text"

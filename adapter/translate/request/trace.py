@@ -1,4 +1,4 @@
-"""Where each message went: the translation of messages once more, remembering which part came from which path."""
+"""Translates messages once more, and records which part came from which path."""
 
 from adapter.translate.core.context import Context
 from adapter.translate.request import content_parts

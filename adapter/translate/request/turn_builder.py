@@ -1,4 +1,4 @@
-"""What the translation of messages gathers: turns, system texts, calls and notes."""
+"""The state of translating messages: turns, system texts, calls and notes."""
 
 from collections.abc import Iterable, Iterator
 from operator import attrgetter

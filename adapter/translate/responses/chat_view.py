@@ -14,7 +14,7 @@ CallKind = Literal["function", "custom", "local_shell", "shell", "apply_patch", 
 
 
 class CallName(NamedTuple):
-    """What a function of the chat request is to the client: which item calls it, under which name."""
+    """The client's name of a function of the chat request, and the type of the item that calls it."""
 
     kind: CallKind
     name: str
@@ -44,7 +44,7 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def keeps_nothing(self) -> bool:
-        """Whether the client must carry what Gemini wants back: it said so, or nothing is stored for it."""
+        """Return whether the client must carry what Gemini wants back: it said so, or nothing is stored for it."""
         return self.asked.store is False or "reasoning.encrypted_content" in (self.asked.include or ())
 
     def path(self, chat_path: str) -> str:

@@ -50,14 +50,14 @@ __all__ = ["RULES", "ResponseStream", "View", "from_gemini", "input_items", "to_
 
 
 class Asked(NamedTuple):
-    """What a rule may look at beside its own field."""
+    """The request that a rule belongs to, and what else a rule may look at."""
 
     request: ResponsesRequest
     tools: Toolset
 
 
 class Piece(NamedTuple):
-    """What a rule returns: fields of the chat request, the client's paths for theirs, and notes.
+    """The result of a rule: fields of the chat request, the client's paths for theirs, and notes.
 
     What the chat request carries is judged by the chat rules; notes are about what it does not carry.
     """

@@ -75,7 +75,7 @@ class Conversation:
         return at
 
     def take_carried(self) -> Carried:
-        """What the items say of the messages beside these."""
+        """Return the records that the items carry for the messages."""
         return Carried(records=self.records, answers=self._answers, items=self._items)
 
     def unsealed(self, record: Signature) -> None:
@@ -118,7 +118,7 @@ class Conversation:
         message.content = content
 
     def _parts(self) -> list[Part]:
-        """What the open turn said, as Gemini's parts, in case that it ran code."""
+        """Return the parts of the open turn, if it ran code: chat messages have no place for that."""
         return self._ran.setdefault(len(self.messages) - 1, [])
 
     def ran(self, parts: list[Part], path: str, item_id: str | None) -> None:
@@ -202,7 +202,7 @@ def _read(item: InputItem, path: str, conversation: Conversation) -> None:
 
 
 def _losses(item: InputItem, path: str) -> Iterator[Note]:
-    """What any item may say beside what it is."""
+    """Yield the notes on fields that any item may have and Gemini has no place for."""
     for name, (code, reason) in _SIDE.items():
         if not absent(getattr(item, name)):
             yield Note(f"{path}.{name.rstrip('_')}", Fate.DROPPED, code, reason)

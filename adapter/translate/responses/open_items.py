@@ -1,4 +1,4 @@
-"""What grows inside an item of an answer: the parts of a message, and the summary of thoughts, with their events."""
+"""Open items of an answer, which grow by deltas: parts of a message, the summary of thoughts, and their events."""
 
 from collections.abc import Callable, Sequence
 
@@ -75,7 +75,7 @@ class OpenMessage(Open):
         return [*told, delta]
 
     def length(self, part: OutputText) -> int:
-        """How many characters one of the parts has so far."""
+        """Return how many characters one of the parts has so far."""
         return sum(map(len, self._pieces)) if part is self._growing else len(part.text)
 
     def annotate(self, part: OutputText, annotation: UrlCitationAnnotation) -> Event:

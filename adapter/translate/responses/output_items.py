@@ -223,7 +223,7 @@ class Output:
         return opened, told
 
     def ran(self, output: str, *, failed: bool = False) -> list[Event]:
-        """What the code printed. `failed`: it did not come to its end."""
+        """Add the output of code that ran. `failed`: it did not come to its end."""
         opened, told = (self._other, []) if isinstance(self._other, OpenCode) else self._run("")
         opened.code.outputs = opened.code.outputs or []
         opened.code.outputs.append({"type": "logs", "logs": output})

@@ -53,7 +53,7 @@ def check_items(items: list[InputItem], field: str = "items") -> None:
 
 
 class NewItems(NamedTuple):
-    """What is new among the items of a request: their indexes, and the notes on what is left out."""
+    """The new items of a request: their indexes, and the notes on what is left out."""
 
     indexes: list[int]
     notes: list[Note]
@@ -135,7 +135,7 @@ def _is_same(one: InputItem, other: InputItem) -> bool:
 
 
 def _substance(item: InputItem) -> dict[str, Any]:
-    """What an item says, however it is written."""
+    """Return an item's meaning, so that two spellings of it are equal."""
     fields: dict[str, Any] = {name: value for name, value in _plain(item).items() if name not in _ASIDE}
     if type_of(item) == "message":
         fields["content"] = _content(item)

@@ -197,7 +197,7 @@ class ResponseStream:
 
     @property
     def finished(self) -> bool:
-        """Whether the answer has its finish reason: what comes after can only be usage."""
+        """Return whether the answer has its finish reason: what comes after can only be usage."""
         return self._has_begun and self._chat.finished
 
     def take_issued(self) -> list[Issued]:

@@ -42,7 +42,7 @@ _CHATS = re.compile(r"\[\d+\]\.function")
 
 
 class Toolset(NamedTuple):
-    """What `tools` comes to: the chat request's tools, whose calls are what, and which images are wanted (by path)."""
+    """The result of `tools`: the chat request's tools, names of their calls, wanted images (by path)."""
 
     tools: list[Tool]
     names: dict[str, CallName]
@@ -124,7 +124,7 @@ def _convert(field: str, raw: bytes, allowed: frozenset[str] | None) -> Toolset:
 
 
 def _is_own(path: str, tools: list[ResponsesTool]) -> bool:
-    """Whether an unknown field is a tool in Google's own form."""
+    """Return whether an unknown field is a tool in Google's own form."""
     match = _OWN_FIELD.fullmatch(path)
     return match is not None and match[2] in _OWN_NAMES and tools[int(match[1])].type in ("", *GOOGLES)
 
@@ -145,7 +145,7 @@ def _google(
 
 
 def _kind(type_: str) -> str:
-    """What Gemini has for a type of tool: its own tools by name, everything else is a function."""
+    """Return the kind of a tool at Gemini: a built-in tool by its name, or "function"."""
     if type_ in SEARCHES:
         return SEARCHES[0]
     return type_ if type_ in ("code_interpreter", "file_search", "image_generation", *GOOGLES) else "function"
@@ -295,7 +295,7 @@ _WITHOUT = {
 
 
 def _losses(tool: ResponsesTool, path: str, box: Toolset) -> None:
-    """What any tool may say beside what it is."""
+    """Note the fields that any tool may have and Gemini has no place for."""
     if tool.defer_loading:
         box.drop(f"{path}.defer_loading", "tools-declared-at-once", "all tools are declared to Gemini at once")
     if tool.async_:

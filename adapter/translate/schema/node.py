@@ -128,7 +128,7 @@ class SchemaNode:
         return None
 
     def _complete(self) -> None:
-        """What Gemini wants and JSON Schema leaves open: the type of an enum, the items of an array."""
+        """Add what Gemini requires and JSON Schema leaves open: the type of an enum, the items of an array."""
         if "type" not in self.result and (kinds := _types_of(self.source)):
             self.result["type"] = kinds[0] if len(kinds) == 1 else kinds
         if "enum" in self.result and None in _members(self.source):
@@ -254,7 +254,7 @@ class SchemaNode:
             self.result["prefixItems"] = items
 
     def additional(self, value: Any) -> None:
-        """What members an object may have beside its own."""
+        """Translate `additionalProperties`."""
         if isinstance(value, bool):
             self.result["additionalProperties"] = value
         elif isinstance(value, dict):
@@ -305,7 +305,7 @@ class SchemaNode:
             self.say("format", value)
 
     def default(self, value: Any) -> None:
-        """What holds when nothing is said."""
+        """Put the default value into the description."""
         self.say("default", value)
 
     def nullable(self, value: Any) -> None:
@@ -352,7 +352,7 @@ _BESIDE_REQUIRED = {"required", "type", "title", "description"}
 
 
 def _only_require(branches: Any) -> bool:
-    """Whether alternatives differ only in what they require of the properties around them."""
+    """Return whether alternatives differ only in what they require of the properties around them."""
     return isinstance(branches, list) and branches != [] and all(
         isinstance(one, dict) and "required" in one and not set(one) - _BESIDE_REQUIRED
         and one.get("type", "object") == "object"
@@ -361,7 +361,7 @@ def _only_require(branches: Any) -> bool:
 
 
 def _fits_enum(value: Any) -> bool:
-    """Whether Gemini's enums can hold a value."""
+    """Return whether Gemini's enums can hold a value."""
     return _type_of(value) in ("string", "integer", "number") and value != ""
 
 

@@ -55,7 +55,7 @@ def to_openapi_schema(schema: msgspec.Raw, *, restored: bool = True) -> Converte
 
 
 class _Spot(NamedTuple):
-    """Where in the schema: the path, how deep, and which definitions are being written out."""
+    """A place in the schema: its path, its depth, and the definitions that are being written out."""
 
     path: str = ""
     depth: int = 0

@@ -94,7 +94,7 @@ def _addresses(places: list[_Place]) -> dict[str, str]:
 
 
 def _pointer(root: dict[str, Any], place: _Place, addresses: dict[str, str]) -> str:
-    """What a schema refers to, as a pointer from the root; the reference itself if that is not in the document."""
+    """Return a schema's reference as a pointer from the root; unchanged if its target is not in the document."""
     reference: str = place.schema["$ref"]
     if target(root, reference) is not None and not place.base:
         return reference
@@ -147,7 +147,7 @@ def definition(pointer: Any) -> str | None:
 
 
 def referred(definitions: dict[str, Any], root: dict[str, Any], reference: str) -> Any:
-    """What a reference that `definition` gave names."""
+    """Return the schema that a reference made by `definition` names."""
     return root if reference == "#" else definitions.get(unescaped(reference.rsplit("/", 1)[-1]), {})
 
 
@@ -157,5 +157,5 @@ def join(path: str, piece: str) -> str:
 
 
 def is_branch(path: str) -> bool:
-    """Whether a path ends in one of several alternatives."""
+    """Return whether a path ends in one of several alternatives."""
     return _BRANCH.search(path) is not None

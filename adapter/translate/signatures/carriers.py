@@ -1,4 +1,4 @@
-"""What a reasoning item's `encrypted_content` holds: the records that the signature store would keep.
+"""The `encrypted_content` of reasoning items, which carries the records that the signature store would keep.
 
 Clients that store nothing here send it back (openai-agents, Codex, LangChain and opencode do), and the records then
 stand beside what the store knows. Only base64 keeps it from being read: there is nothing in it but what Gemini sent.

@@ -1,4 +1,4 @@
-"""What the store knows of a history: what to ask it, and which record belongs to which answer.
+"""The stored records of a history: the keys to look up, and which record belongs to which answer.
 
     history = History(request, carried)
     history.take(records of history.ids())        one look-up for all ids
@@ -95,12 +95,12 @@ class KnownAnswer(msgspec.Struct, gc=False):
 
     @property
     def is_known(self) -> bool:
-        """Whether nothing of it must be found by words."""
+        """Return whether nothing of it must be found by words."""
         return None not in self.found if self.calls else self.whole is not None
 
 
 class Carried(msgspec.Struct, frozen=True):
-    """What a Responses history carries for its messages.
+    """The records that a Responses history carries for its messages.
 
     `records` are sealed ones by key; by the index of a message, `answers` are sealed records of whole answers, and
     `items` the ids of the items that the message is made of.
@@ -135,11 +135,11 @@ class History:
 
     @property
     def has_answers(self) -> bool:
-        """Whether there is anything to look up: the first request of a chat has no answer yet."""
+        """Return whether there is anything to look up: the first request of a chat has no answer yet."""
         return bool(self._answers)
 
     def answer(self, index: int) -> KnownAnswer:
-        """What is known of the answer at this index."""
+        """Return the answer at this index, with its records."""
         return self._answers[index]
 
     def plain_steps(self, index: int, origins: Sequence[str], longest_name: int) -> list[KnownAnswer]:
@@ -164,13 +164,13 @@ class History:
 
     @property
     def misses_records(self) -> bool:
-        """Whether there are answers of which nothing is known."""
+        """Return whether there are answers of which nothing is known."""
         found = [answer.found if answer.calls else (answer.whole,) for answer in self._answers.values()]
         return None in chain.from_iterable(found)
 
     @property
     def keeps_call_ids(self) -> bool:
-        """Whether this client sent back the ids of all calls so far: nothing else need find the next ones."""
+        """Return whether this client sent back the ids of all calls so far: nothing else need find the next ones."""
         found = [one for answer in self._answers.values() for one in answer.found]
         return bool(found) and all(one is not None and one.source is SignatureSource.ID for one in found)
 
@@ -271,7 +271,7 @@ class History:
                 _take_words(answer, found[key])
 
     def sources(self) -> list[dict[str, str | int]]:
-        """Where the record of each call was found, and which upstream issued it."""
+        """Return where the record of each call was found, and which upstream issued it."""
         return [
             {
                 "message": answer.index,
@@ -327,7 +327,7 @@ def plain_calls(messages: Sequence[Message], index: int, calls: list[ToolCall]) 
 
 
 def _is_in_order(known: KnownAnswer) -> bool:
-    """Whether parallel calls stand as Gemini made them, each with an id of its own."""
+    """Return whether parallel calls stand as Gemini made them, each with an id of its own."""
     ids = {
         found.record.id or call.id if found is not None else call.id
         for call, found in zip(known.calls, known.found, strict=True)

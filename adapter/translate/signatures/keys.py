@@ -88,7 +88,7 @@ def _of_function(function: FunctionCall) -> str | None:
 
 
 def _of_options(options: msgspec.Raw) -> str | None:
-    """What the AI SDK's clients leave beside a call: options by vendor."""
+    """Return the signature in the options by vendor that the AI SDK's clients leave beside a call."""
     if not present(options):
         return None
     try:

@@ -204,7 +204,7 @@ def _content_form(content: str | list[ContentPart] | None) -> bytes:
 
 
 def _medium(part: ContentPart) -> list[Any]:
-    """What tells a medium from others."""
+    """Return the fields that tell a medium from others."""
     urls = [_url(part.image_url), _url(part.file_url), _url(part.document_url), _url(part.video_url)]
     file, sound = part.file, part.input_audio
     return [

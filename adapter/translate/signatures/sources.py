@@ -1,10 +1,10 @@
-"""Where a thought signature was found."""
+"""Sources of thought signatures."""
 
 from enum import StrEnum
 
 
 class SignatureSource(StrEnum):
-    """Where the thought signature of a part of the history came from."""
+    """The source of a thought signature of a part of the history."""
 
     CLIENT = "client"
     ID = "id"

@@ -82,7 +82,7 @@ def _usable_declarations(box: Toolbox, context: Context) -> list[FunctionDeclara
 
 
 def _makes_room(context: Context) -> bool:
-    """Whether functions that must not be called are left out, since JSON mode does not work beside them."""
+    """Return whether functions that must not be called are left out, since JSON mode does not work beside them."""
     request = context.request
     return wants_json(request.response_format) and not context.capabilities.tools_with_json and forbids_calls(request)
 
@@ -106,7 +106,7 @@ def _usable_built_in(box: Toolbox, context: Context) -> tuple[list[GeminiTool], 
 
 
 def _may_run(tool: GeminiTool, request: ChatCompletionRequest) -> bool:
-    """Whether the tool choice lets a built-in tool run."""
+    """Return whether the tool choice lets a built-in tool run."""
     if forbids_calls(request):
         return False
     choice = request.tool_choice
@@ -117,7 +117,7 @@ def _may_run(tool: GeminiTool, request: ChatCompletionRequest) -> bool:
 
 
 def conflict_of_built_in(box: Toolbox, context: Context) -> tuple[str, str] | None:
-    """Why the model takes no built-in tool in this request: the code of the loss, and a reason."""
+    """Return why the model takes no built-in tool in this request: the code of the loss, and a reason."""
     if not context.capabilities.tools:
         return "tools-unsupported", NO_TOOLS
     if box.declarations and not context.capabilities.tools_with_builtin:
@@ -128,7 +128,7 @@ def conflict_of_built_in(box: Toolbox, context: Context) -> tuple[str, str] | No
 
 
 def _default_config(box: Toolbox, context: Context) -> ToolConfig | None:
-    """What holds when the client leaves the tool choice open."""
+    """Return the config for a tool choice that the client leaves open; None where Gemini's default is right."""
     if context.request.tool_choice is not None or context.request.function_call is not None:
         return None
     mode = usual_mode(box, context)

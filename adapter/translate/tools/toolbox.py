@@ -35,7 +35,7 @@ NO_TOOLS = "the model takes no tools"
 
 
 class Toolbox(NamedTuple):
-    """What a `tools` field becomes. `declared` has the tools as the client declared them, by their names at Gemini."""
+    """The tools of a request. `declared` has them as the client declared them, by their names at Gemini."""
 
     by_name: dict[str, FunctionDeclaration]
     built_in: list[GeminiTool]

@@ -1,4 +1,4 @@
-"""What `VertexAuth`, which serves access tokens, and `GoogleTokens`, which fetches them, have in common."""
+"""Access tokens, which `GoogleTokens` fetches and `VertexAuth` serves."""
 
 from adapter.upstream.errors import UpstreamError
 from adapter.wire.gemini.errors import Status

@@ -1,4 +1,4 @@
-"""Which API key a call is sent with: the client's own, or the next of a pool of ours.
+"""Chooses the API key of a call: the client's own, or the next of a pool of ours.
 
 Google AI Studio wants an API key in `x-goog-api-key` and refuses one in `Authorization` on its native endpoints
 (ai.google.dev/gemini-api/docs, 2026); relays want a bearer token. A call never carries both, and a key never stands in
@@ -195,11 +195,11 @@ class KeyPool:
 
     @property
     def has_several(self) -> bool:
-        """Whether there is more than one key."""
+        """Return whether there is more than one key."""
         return len(self._keys) > 1
 
     def has(self, pin: str) -> bool:
-        """Whether a key of this name is in the pool."""
+        """Return whether a key of this name is in the pool."""
         return any(key.pin == pin for key in self._keys)
 
     def choose(self, owner: str) -> str:
@@ -337,12 +337,12 @@ def _end_of(one: tuple[_CoolDown, _Key]) -> float:
 
 
 def _is_invalid_key(error: UpstreamError) -> bool:
-    """Whether the key itself is invalid, for all models and for ever."""
+    """Return whether the key itself is invalid, for all models and for ever."""
     return error_reason(error.error) in _INVALID_KEY_REASONS or "reported as leaked" in (error.error.message or "")
 
 
 def _is_denied(error: UpstreamError) -> bool:
-    """Whether the key's project may not use the model, as opposed to something that the request names."""
+    """Return whether the key's project may not use the model, as opposed to something that the request names."""
     if error.error.status == "FAILED_PRECONDITION":
         return is_projects_fault(error.error)
     return error.status in (401, 403) and not _REQUEST_FAULT.search(error.error.message or "")

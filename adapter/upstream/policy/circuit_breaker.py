@@ -34,7 +34,7 @@ MAX_CIRCUITS = 1_000
 
 
 def is_outage(error: UpstreamError) -> bool | None:
-    """Whether an error shows that the upstream does not work; None if it shows nothing about that."""
+    """Return whether an error shows that the upstream does not work; None if it shows nothing about that."""
     if isinstance(error, UpstreamBusy) or (isinstance(error, UpstreamTimeout) and error.phase == "total"):
         return None
     if isinstance(error, UpstreamTimeout | UpstreamUnavailable):
@@ -70,7 +70,7 @@ class Circuit:
 
     @property
     def is_open(self) -> bool:
-        """Whether the circuit is open or half-open."""
+        """Return whether the circuit is open or half-open."""
         return self.probe_at is not None
 
     def after_call(self, now: float, failure: bool | None, *, probe: bool) -> None:

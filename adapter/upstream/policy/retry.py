@@ -115,7 +115,7 @@ class Attempts:
             await self._policy.world.sleep(pause)
 
     def _is_within_budget(self) -> bool:
-        """Whether this call may retry: at most a fifth of the running calls may, and three always."""
+        """Return whether this call may retry: at most a fifth of the running calls may, and three always."""
         if not self._is_counted:
             if self._policy.retrying >= max(3, self._policy.running // 5):
                 return False

@@ -173,7 +173,7 @@ class IncomingResponse:
 
     @property
     def is_waiting(self) -> bool:
-        """Whether the caller waits for a change."""
+        """Return whether the caller waits for a change."""
         return self._waiter is not None and not self._waiter.done()
 
     def _wake(self) -> None:

@@ -87,7 +87,7 @@ def relay_code(error: Status) -> str | None:
 
 
 def is_balance(error: Status) -> bool:
-    """Whether the account at the relay is empty."""
+    """Return whether the account at the relay is empty."""
     return any(detail.type == BALANCE for detail in error.details or ())
 
 
