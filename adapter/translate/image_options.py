@@ -217,7 +217,7 @@ _RULES_OF_CHATS: Mapping[str, OptionRule] = {
 
 
 def image_config(value: ImageSettings, context: Context) -> Outcome:
-    """Translate the options of OpenAI's tool for images, and OpenRouter's."""
+    """Options of images, by OpenAI's tool for images and by OpenRouter."""
     if not _draws(context):
         return dropped("modality-unavailable", "the model draws no images")
     try:

@@ -1,4 +1,4 @@
-"""What every message of either API shares: how it is declared, decoded and encoded.
+"""The base of all messages of both APIs: declaring, decoding and encoding them.
 
 `null` means absent on every field (protobuf JSON says so for Gemini; OpenAI clients send explicit nulls for nearly
 every parameter), so optional fields are `T | None = None` and are left out when encoded. msgspec cannot decode

@@ -1,4 +1,4 @@
-"""How much one request may hold, and the error that names the limit and its setting.
+"""Limits of what one request may hold, and the error that names the limit and its setting.
 
 A decoder or a rule that meets a million tiny values keeps everybody waiting, so what costs time by its number is
 limited by its number; the size of a body alone says little (`[],` is three bytes).

@@ -1,4 +1,4 @@
-"""What a signature store keeps for each part of an answer that Gemini wants to see again."""
+"""Records of a signature store, one for each part of an answer that Gemini wants to see again."""
 
 from typing import NamedTuple
 
@@ -8,7 +8,7 @@ from adapter.wire.base import ABSENT, Wire
 
 
 class Signature(Wire):
-    """What Gemini sent with one part, so that the part can be sent back as it was.
+    """The record of one part of an answer: all that is needed to send the part back as it was.
 
     `value` is base64 as received; `id` is Gemini's own function call id; `origin` names the upstream that issued it
     (a signature is valid only there: github.com/BerriAI/litellm/issues/32140); `parts` holds a whole answer's parts

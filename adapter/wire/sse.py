@@ -21,7 +21,7 @@ BLANK = "\0"
 
 
 def around(value: Any) -> tuple[bytes, bytes]:
-    """What stands before and behind the last text of a message's event, which is BLANK.
+    """Return the bytes of an event before and after its last text, which is BLANK.
 
     Quotes inside a text are escaped, so what is found is a whole text.
     """

@@ -8,13 +8,13 @@ from adapter.wire.gemini.errors import Status
 
 
 class BatchInput(Gemini):
-    """Where the rows are: an uploaded file."""
+    """The rows of a batch, in an uploaded file."""
 
     file_name: str
 
 
 class NewBatchJob(Gemini):
-    """What is told of a job."""
+    """The fields of a job that is created."""
 
     display_name: str
     input_config: BatchInput
@@ -27,7 +27,7 @@ class CreateBatchJobRequest(Gemini):
 
 
 class BatchOutput(Gemini, forbid_unknown_fields=False):
-    """Where the answers are."""
+    """The file with the answers of a batch."""
 
     responses_file: str | None = None
 
@@ -41,7 +41,7 @@ class BatchStats(Gemini, forbid_unknown_fields=False):
 
 
 class BatchJobMetadata(Gemini, forbid_unknown_fields=False):
-    """What is known of a job."""
+    """The state of a job."""
 
     display_name: str | None = None
     state: str | None = None
@@ -82,6 +82,6 @@ class BatchResult(Gemini, forbid_unknown_fields=False):
 
 
 class BatchResultKey(Gemini, forbid_unknown_fields=False):
-    """Which row a result is of."""
+    """The key of the row that a result belongs to."""
 
     key: str = ""

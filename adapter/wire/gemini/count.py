@@ -17,6 +17,6 @@ class CountTokensRequest(Gemini):
 
 
 class CountTokensResponse(Gemini, forbid_unknown_fields=False):
-    """How many tokens there are."""
+    """The answer: numbers of tokens."""
 
     total_tokens: int = 0

@@ -41,7 +41,7 @@ class GivenAnswer(Wire, forbid_unknown_fields=False):
 
 
 class DecisionFeedback(Wire, forbid_unknown_fields=False):
-    """Why the input was blocked; then there are no answers."""
+    """The reason why the input was blocked; then there are no answers."""
 
     block_reason: str | None = None
     block_reason_message: str | None = None

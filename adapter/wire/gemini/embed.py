@@ -76,7 +76,7 @@ class ContentEmbedding(Gemini, forbid_unknown_fields=False):
 
 
 class EmbedUsage(Gemini, forbid_unknown_fields=False):
-    """What gemini-embedding-2 counts; gemini-embedding-001 counts nothing."""
+    """Tokens, as gemini-embedding-2 counts them; gemini-embedding-001 counts none."""
 
     prompt_token_count: int | None = None
 
@@ -96,7 +96,7 @@ class EmbedContentResponse(Gemini, forbid_unknown_fields=False):
 
 
 class EmbeddingStatistics(Gemini, forbid_unknown_fields=False):
-    """What `predict` counts."""
+    """Tokens, as `predict` counts them."""
 
     token_count: int | float | None = msgspec.field(default=None, name="token_count")
 
@@ -108,7 +108,7 @@ class PredictedEmbedding(ContentEmbedding, forbid_unknown_fields=False):
 
 
 class Prediction(Gemini, forbid_unknown_fields=False):
-    """What `predict` found for one text."""
+    """The result of `predict` for one text."""
 
     embeddings: PredictedEmbedding | None = None
 

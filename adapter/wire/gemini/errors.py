@@ -92,7 +92,7 @@ def is_balance(error: Status) -> bool:
 
 
 def is_daily_quota_exhausted(error: Status) -> bool:
-    """Whether the QuotaFailure names a quota that resets once a day (ai.google.dev/gemini-api/docs/rate-limits)."""
+    """Return whether the QuotaFailure names a daily quota (ai.google.dev/gemini-api/docs/rate-limits)."""
     ids = (violation.quota_id or "" for detail in error.details or () for violation in detail.violations or ())
     return any("PerDay" in quota or "Daily" in quota for quota in ids)
 
@@ -101,7 +101,7 @@ _PROJECTS_FAULT = re.compile(r"location is not supported|billing", re.IGNORECASE
 
 
 def is_projects_fault(error: Status) -> bool:
-    """Whether a FAILED_PRECONDITION is about the key's project; others are about the request (a file not ready yet)."""
+    """Return whether a FAILED_PRECONDITION is about the key's project, not about the request (a file not ready yet)."""
     return error.status == "FAILED_PRECONDITION" and _PROJECTS_FAULT.search(error.message or "") is not None
 
 

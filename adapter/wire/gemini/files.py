@@ -22,7 +22,7 @@ class UploadedFile(Gemini, forbid_unknown_fields=False):
 
 
 class NewFileMetadata(Gemini):
-    """What is told of a file before it is uploaded."""
+    """The fields of a file that are sent before its content."""
 
     name: str
     mime_type: str

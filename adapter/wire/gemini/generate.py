@@ -43,7 +43,7 @@ class FunctionCallingConfig(Gemini):
 
 
 class ToolConfig(Gemini):
-    """How tools may be used."""
+    """Settings of using tools."""
 
     function_calling_config: FunctionCallingConfig | None = None
     retrieval_config: msgspec.Raw = ABSENT
@@ -214,14 +214,14 @@ class Candidate(Gemini):
 
 
 class SafetyRating(Gemini, forbid_unknown_fields=False):
-    """How likely a prompt or an answer is to be harmful in one way."""
+    """The probability that a prompt or an answer is harmful in one way."""
 
     category: str | None = None
     probability: str | None = None
 
 
 class PromptFeedback(Gemini):
-    """Why a prompt was blocked."""
+    """The reason why a prompt was blocked, and its safety ratings."""
 
     block_reason: str | None = None
     block_reason_message: str | None = None
@@ -265,14 +265,14 @@ class Segment(Gemini, forbid_unknown_fields=False):
 
 
 class GroundingSupport(Gemini, forbid_unknown_fields=False):
-    """Which sources support a span."""
+    """A span of the text, and the sources that support it."""
 
     segment: Segment | None = None
     grounding_chunk_indices: list[int] | None = None
 
 
 class GroundingMetadata(Gemini, forbid_unknown_fields=False):
-    """What citations need of the metadata; the whole goes to the client as it is."""
+    """The part of the metadata that citations need; all of it goes to the client as it is."""
 
     grounding_chunks: list[GroundingChunk] | None = None
     grounding_supports: list[GroundingSupport] | None = None

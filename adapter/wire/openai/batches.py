@@ -17,7 +17,7 @@ class BatchRequest(Wire):
 
 
 class BatchError(msgspec.Struct, kw_only=True):
-    """Why a batch failed. `line` counts from 1."""
+    """A reason why a batch failed. `line` counts from 1."""
 
     code: str | None = None
     line: int | None = None
@@ -33,7 +33,7 @@ class BatchErrors(msgspec.Struct, kw_only=True):
 
 
 class BatchRequestCounts(msgspec.Struct, kw_only=True):
-    """How many requests there are, and how they ended so far."""
+    """Numbers of requests: all, completed, failed."""
 
     total: int = 0
     completed: int = 0
@@ -115,7 +115,7 @@ class BatchLineId(msgspec.Struct, kw_only=True):
 
 
 class BatchLineError(msgspec.Struct, kw_only=True):
-    """What was wrong with a line. `line` counts from 1."""
+    """An error in a line. `line` counts from 1."""
 
     code: str | None
     message: str

@@ -274,14 +274,14 @@ class Voice(Wire):
 
 
 class AudioOptions(Wire):
-    """How spoken output should sound; needed with the audio modality."""
+    """Voice and format of spoken output; needed with the audio modality."""
 
     voice: str | Voice | None = None
     format: str | None = None
 
 
 class ImageSettings(Wire):
-    """What an image should be: the settings of OpenAI's tool `image_generation`, and OpenRouter's `image_config`."""
+    """Settings of images: those of OpenAI's tool `image_generation`, and OpenRouter's `image_config`."""
 
     size: str | None = None
     aspect_ratio: str | None = None
@@ -303,7 +303,7 @@ class ImageSettings(Wire):
 
 
 class Approximate(Wire):
-    """Where the user is, roughly."""
+    """The user's place, roughly."""
 
     city: str | None = None
     country: str | None = None
@@ -326,7 +326,7 @@ class WebSearchOptions(Wire):
 
 
 class StreamOptions(Wire):
-    """What a stream carries beside its text."""
+    """Options of a stream."""
 
     include_usage: bool | None = None
     include_obfuscation: bool | None = None

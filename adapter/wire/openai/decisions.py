@@ -71,14 +71,14 @@ class DecisionRequest(Wire):
 
 
 class PredicateAnswer(Wire, omit_defaults=False, tag_field="type", tag="predicate"):
-    """How likely it is that something is so."""
+    """The probability of a predicate."""
 
     name: str | None
     probability: float
 
 
 class OptionProbability(Wire):
-    """How likely one choice is."""
+    """The probability of one choice."""
 
     value: str | bool
     probability: float
@@ -94,7 +94,7 @@ class ChoiceAnswer(Wire, omit_defaults=False, tag_field="type", tag="choice"):
 
 
 class LevelProbability(Wire):
-    """How likely one level is; `value` is its place on the scale, from 0."""
+    """The probability of one level; `value` is its place on the scale, from 0."""
 
     label: str
     value: int

@@ -32,7 +32,7 @@ class FileList(Wire):
 
 
 class ExpiresAfter(Wire):
-    """How many seconds after an anchor a file expires."""
+    """The life of a file: seconds after an anchor."""
 
     anchor: str | None = None
     seconds: int | None = None
@@ -97,14 +97,14 @@ class CompleteUploadRequest(Wire):
 
 
 class StoredFile(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """What is stored of a file beside its content."""
+    """The stored record of a file, without its content."""
 
     file: FileObject
     mime_type: str = ""
 
 
 class StoredUpload(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """What is stored of an upload. `expires_after` is the life of its file in seconds."""
+    """The stored record of an upload. `expires_after` is the life of its file in seconds."""
 
     upload: Upload
     mime_type: str

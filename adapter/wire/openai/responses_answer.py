@@ -48,7 +48,7 @@ class OutputRefusal(Wire, tag_field="type", tag="refusal"):
 
 
 class MessageItem(Wire, tag_field="type", tag="message"):
-    """What the model says."""
+    """A message of the model."""
 
     id: str
     role: str
@@ -161,13 +161,13 @@ OutputItem = (
 
 
 class IncompleteDetails(Wire):
-    """Why an answer ended early: max_output_tokens or content_filter."""
+    """The reason why an answer ended early: max_output_tokens or content_filter."""
 
     reason: str
 
 
 class ResponseError(Wire):
-    """Why an answer failed."""
+    """The error with which an answer failed."""
 
     code: str
     message: str
@@ -199,7 +199,7 @@ class ResponseUsage(Wire):
 
 
 class ReasoningEcho(Wire):
-    """What was asked for, both keys always."""
+    """The request's reasoning options, both keys always."""
 
     effort: str | None
     summary: str | None

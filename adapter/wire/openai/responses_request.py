@@ -158,7 +158,7 @@ class TextFormat(Wire):
 
 
 class TextOptions(Wire):
-    """How the text should be."""
+    """Options of the text: its format and verbosity."""
 
     format: TextFormat | None = None
     verbosity: str | None = None
@@ -181,7 +181,7 @@ class ConversationReference(Wire):
 
 
 class ResponsesStreamOptions(Wire):
-    """What a stream carries beside its events."""
+    """Options of a stream."""
 
     include_obfuscation: bool | None = None
 

@@ -10,7 +10,7 @@ class Voice(Wire):
 
 
 class Speaker(Wire):
-    """Who speaks with which voice, where two do (Gemini's multiSpeakerVoiceConfig)."""
+    """A speaker and the voice, where two speak (Gemini's multiSpeakerVoiceConfig)."""
 
     speaker: str
     voice: str

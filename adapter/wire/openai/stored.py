@@ -1,4 +1,4 @@
-"""What is kept for clients of /v1/responses and /v1/conversations, and how it is told (openai-python 3.54.0)."""
+"""Stored responses and conversations, and the answers that show them (openai-python 3.54.0)."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ Item = dict[str, Any]
 
 
 class StoredResponse(Wire):
-    """What is kept of a response: itself, its own input, and the ids of the responses before it, oldest first."""
+    """The stored record of a response: itself, its own input, and the ids of earlier responses, oldest first."""
 
     response: msgspec.Raw
     input: list[msgspec.Raw]
@@ -47,7 +47,7 @@ class ItemList(Wire):
 
 
 class Deleted(Wire):
-    """What was deleted; `object` is response or conversation.deleted."""
+    """The answer to a deletion; `object` is response or conversation.deleted."""
 
     id: str
     object: str
@@ -55,7 +55,7 @@ class Deleted(Wire):
 
 
 class InputTokens(Wire):
-    """How many tokens a request has."""
+    """The number of a request's tokens."""
 
     object: str
     input_tokens: int
