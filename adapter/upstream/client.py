@@ -324,13 +324,13 @@ class Upstream:
                     self._auth.on_success(key, call.model)
                     return answer
                 except UpstreamError as error:
-                    self._learn(call, key, error)
+                    self._report_failure(call, key, error)
                     pause = attempts.next_pause(error)
                     if pause is None:
                         raise
                 await attempts.sleep(pause)
 
-    def _learn(self, call: _Call, key: Mapping[str, str] | None, error: UpstreamError) -> None:
+    def _report_failure(self, call: _Call, key: Mapping[str, str] | None, error: UpstreamError) -> None:
         """Tell key pool and observer of a failed attempt; without a `key` there was none."""
         if key is None:
             return
