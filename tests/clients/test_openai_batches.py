@@ -2,13 +2,18 @@
 
 import io
 import json
+import subprocess
+import sys
 
 import openai
 import pytest
 from google import genai
 from google.genai import types
 
-from tests.support.guards import wait_until
+from tests.support.called_methods import CalledMethods
+from tests.support.guards import PATIENCE, wait_until
+from tests.support.live import bare_environment, free_port, wait_for
+from tests.support.paths import REPOSITORY
 
 pytestmark = pytest.mark.clients
 
@@ -58,18 +63,72 @@ def test_a_batch_is_cancelled(client):
     assert done.request_counts.total == done.request_counts.completed + done.request_counts.failed == 3_000
 
 
-def test_googles_client_uploads_files_and_runs_batches_through_the_adapter(live):
-    client = genai.Client(api_key="any", http_options=types.HttpOptions(base_url=live.url))
+@pytest.fixture(scope="module")
+def emulator(tmp_path_factory):
+    port = free_port()
+    command = [sys.executable, "-m", "adapter", "emulate", "--port", str(port)]
+    state = tmp_path_factory.mktemp("emulator")
+    process = subprocess.Popen(command, cwd=REPOSITORY, env=bare_environment(state), stdout=subprocess.DEVNULL)
+    url = f"http://127.0.0.1:{port}"
+    wait_for(f"{url}/emulator/stats", process)
+    yield url
+    process.terminate()
+    process.wait(PATIENCE)
+
+
+@pytest.fixture(params=["the emulator", "the adapter"])
+def google(request):
+    """Google's client, of the emulator itself and of the adapter in front of it."""
+    url = (
+        request.getfixturevalue("emulator") if request.param == "the emulator" else request.getfixturevalue("live").url
+    )
+    return genai.Client(api_key="any", http_options=types.HttpOptions(base_url=url))
+
+
+UNSERVED = {"files.register_files"}
+"""Methods that need more than a key: files of Google Cloud are registered with a token of Google's."""
+
+
+@pytest.mark.filterwarnings("ignore:batches.create_embeddings")
+def test_every_method_of_googles_client_for_files_and_batches(google, monkeypatch):
+    methods = CalledMethods({"files": google.files, "batches": google.batches}, monkeypatch)
+
+    def ended(job):
+        wait_until(lambda: google.batches.get(name=job.name).done, "the job ends")
+        done = google.batches.get(name=job.name)
+        assert done.state.name == "JOB_STATE_SUCCEEDED"
+        return done
+
     contents = {"contents": [{"role": "user", "parts": [{"text": "hello"}]}]}
     lines = "\n".join(json.dumps({"key": str(number), "request": contents}) for number in range(3))
-    file = client.files.upload(file=io.BytesIO(lines.encode()), config={"mime_type": "jsonl"})
-    job = client.batches.create(model=MODEL, src=file.name, config={"display_name": "night"})
-    wait_until(lambda: client.batches.get(name=job.name).done, "the job ends")
-    done = client.batches.get(name=job.name)
-    assert done.state.name == "JOB_STATE_SUCCEEDED"
-    answers = [json.loads(line) for line in client.files.download(file=done.dest.file_name).splitlines()]
+    file = google.files.upload(file=io.BytesIO(lines.encode()), config={"mime_type": "jsonl", "display_name": "rows"})
+    assert google.files.get(name=file.name).display_name == "rows"
+    assert file.name in [one.name for one in google.files.list()]
+    job = google.batches.create(model=MODEL, src=file.name, config={"display_name": "night"})
+    done = ended(job)
+    answers = [json.loads(line) for line in google.files.download(file=done.dest.file_name).splitlines()]
     assert [one["key"] for one in answers] == ["0", "1", "2"]
-    assert job.name in [one.name for one in client.batches.list()]
-    client.batches.cancel(name=job.name)
-    client.batches.delete(name=job.name)
-    client.files.delete(name=file.name)
+    assert job.name in [one.name for one in google.batches.list()]
+
+    large = io.BytesIO(b"%PDF" + bytes(20_000_000))
+    pages = google.files.upload(file=large, config={"mime_type": "application/pdf"})
+    assert (pages.size_bytes, pages.state.name) == (20_000_004, "ACTIVE")
+    part = types.Part.from_uri(file_uri=pages.uri, mime_type="application/pdf")
+    assert google.models.generate_content(model=MODEL, contents=[part, "What is this?"]).text
+
+    rows = [types.InlinedRequest(contents="one"), types.InlinedRequest(contents="two")]
+    inline = ended(google.batches.create(model=MODEL, src=rows, config={"display_name": "in line"}))
+    assert len(inline.dest.inlined_responses) == 2
+    vectors = google.batches.create_embeddings(
+        model="gemini-embedding-001",
+        src={"inlined_requests": {"contents": ["a cat", "a stone"], "config": {"output_dimensionality": 8}}},
+        config={"display_name": "vectors"},
+    )
+    found = ended(vectors).dest.inlined_embed_content_responses
+    assert [len(one.response.embedding.values) for one in found] == [8, 8]
+    google.batches.cancel(name=job.name)
+    google.batches.delete(name=job.name)
+    google.files.delete(name=file.name)
+    with pytest.raises(genai.errors.ClientError, match="permission"):
+        google.files.get(name=file.name)
+    assert methods.called == methods.every - UNSERVED

@@ -1,0 +1,27 @@
+"""Which methods of a vendor's client a test calls, so that one that a new version adds is noticed."""
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+
+
+class CalledMethods:
+    """The public methods of resources by their paths (`files.create`): all of them, and those that were called."""
+
+    def __init__(self, resources: Mapping[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+        self.every: set[str] = set()
+        self.called: set[str] = set()
+        for path, resource in resources.items():
+            for name, value in vars(type(resource)).items():
+                if inspect.isfunction(value) and not name.startswith("_"):
+                    self.every.add(f"{path}.{name}")
+                    monkeypatch.setattr(resource, name, self._recorded(f"{path}.{name}", getattr(resource, name)))
+
+    def _recorded(self, path: str, method: Callable[..., Any]) -> Callable[..., Any]:
+        def record(*arguments: Any, **named: Any) -> Any:
+            self.called.add(path)
+            return method(*arguments, **named)
+
+        return record
