@@ -16,6 +16,7 @@ from adapter.server.http.asgi import header, read_body
 from adapter.server.limits.access import Client, ModelDenied
 from adapter.server.pipeline.call import Call
 from adapter.server.pipeline.errors import Malformed
+from adapter.server.state.not_stored import NotStored
 from adapter.translate.native import pass_through
 from adapter.upstream.client import Forwarded
 from adapter.upstream.errors import UpstreamProtocolError
@@ -27,6 +28,10 @@ _MODELS = "models"
 _ONE_NAME = re.compile(r"[A-Za-z0-9._@+-]+")
 _UPLOADS = re.compile(r"/upload/v1(?:beta)?/")
 _UPLOAD = "x-goog-upload-"
+_ON_VERTEX = (
+    "The upstream is Vertex AI: of Gemini's own paths its models alone are served. Files are stored at /v1/files and "
+    "named by their ids in chats, or lie in Cloud Storage (gs://...); batches are run at /v1/batches."
+)
 _PASSED = ("command", "offset", "protocol", "header-content-length", "header-content-type", "file-name")
 """Headers of the protocol of uploads, without what they begin with."""
 
@@ -37,6 +42,8 @@ async def pass_on(call: Call) -> None:
     if call.client.is_limited:
         _check_reading(call, path)
     verb, (collection, *rest) = call.scope["method"], path.split("/")
+    if collection != _MODELS:
+        _check_platform(call)
     if verb == "GET" and not rest and collection != _MODELS:
         await _list_names(call, collection)
         return
@@ -58,6 +65,12 @@ async def pass_on(call: Call) -> None:
     elif path == _MODELS and call.client.is_limited:
         body = encode(_models_of(call, _read_page(body)))
     await call.send(body, headers_of(call, answered))
+
+
+def _check_platform(call: Call) -> None:
+    """Refuse what Vertex AI has in another form, or not at all. Raises `NotStored`."""
+    if call.service.options.platform == "vertex":
+        raise NotStored(_ON_VERTEX, code="unsupported_endpoint")
 
 
 def _check_reading(call: Call, path: str) -> None:
@@ -204,6 +217,7 @@ async def upload(call: Call) -> None:
         await service.count(call.client)
         if call.client.is_limited:
             raise ModelDenied("A client that is limited to some models may not use this path.")
+        _check_platform(call)
         pin = service.upstream.choose_key(call.client.id)
     sent = {f"{_UPLOAD}{name}": header(call.scope, f"{_UPLOAD}{name}".encode()) for name in _PASSED}
     headers = {name: value for name, value in sent.items() if value is not None}

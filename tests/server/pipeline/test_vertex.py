@@ -12,7 +12,10 @@ from google.genai import types
 from google.oauth2.credentials import Credentials
 
 from adapter.emulator import EmulatorSettings, create_emulator
+from adapter.server.state import gemini_files
 from adapter.settings import SettingsError, load
+from tests.server.batches.running import line, run
+from tests.server.endpoints.storing import put
 from tests.support.scripted import adapter, chat, emulated, events
 
 TOKEN = "ya29.local"
@@ -220,3 +223,33 @@ def test_without_its_packages_the_command_that_installs_them_is_named(monkeypatc
     monkeypatch.setattr("adapter.extras.find_spec", lambda _name: None)
     with pytest.raises(SettingsError, match="pip install"):
         load({}, {**ENVIRONMENT, "ADAPTER_VERTEX_PROJECT": "p-1"})
+
+
+async def test_files_go_in_line_or_by_gs_and_batches_one_by_one(emulator, token, tmp_path, monkeypatch):
+    monkeypatch.setattr(gemini_files, "MAX_INLINE_ALONE", 100)
+    store = {"store": f"sqlite:{tmp_path / 'store.sqlite3'}", "batch_rate": 1e6}
+    async with adapter(emulator, **VERTEX, **store) as client:
+        small = (await put(client, b"%PDF-1", name="a.pdf", mime_type="application/pdf"))["id"]
+        large = (await put(client, b"%PDF-1" * 20, name="b.pdf", mime_type="application/pdf"))["id"]
+        stored = chat([{"type": "file", "file": {"file_id": small}}, {"type": "text", "text": "What?"}])
+        bucket = chat([{"type": "image_url", "image_url": {"url": "gs://bucket/a.png"}}])
+        too_large = chat([{"type": "file", "file": {"file_id": large}}])
+        refused = await client.post("/v1/chat/completions", json=too_large)
+        assert (refused.status_code, refused.json()["error"]["param"]) == (400, "messages")
+        assert "keeps no files, and takes at most 100 bytes" in refused.json()["error"]["message"]
+        for native in (await client.get("/v1beta/files"), await client.post("/upload/v1beta/files", json={})):
+            assert (native.status_code, native.json()["error"]["status"]) == (404, "NOT_FOUND")
+            assert "Files are stored at /v1/files" in native.json()["error"]["message"]
+        rows = [line("stored", **stored), line("bucket", **bucket), line("large", **too_large)]
+        batch, output, errors = await run(client, *rows)
+        assert (batch["status"], [one["custom_id"] for one in output]) == ("completed", ["stored", "bucket"])
+        assert [(one["custom_id"], one["response"]["status_code"]) for one in errors] == [("large", 400)]
+        url = "/v1/embeddings"
+        rows = [line("a", url=url, model="gemini-embedding-001", input=["one", "two"], dimensions=8)]
+        batch, output, errors = await run(client, *rows, url=url)
+        assert errors == []
+        assert [len(one["embedding"]) for one in output[0]["response"]["body"]["data"]] == [8, 8]
+    asked = [one["body"]["contents"][0]["parts"][0] for one in emulator.record.requests if "contents" in one["body"]]
+    by_kind = {next(iter(part)): part for part in asked}
+    assert (len(asked), set(by_kind)) == (2, {"inlineData", "fileData"})
+    assert by_kind["fileData"]["fileData"]["fileUri"] == "gs://bucket/a.png"
