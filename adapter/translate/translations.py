@@ -197,7 +197,7 @@ def _hear(request: msgspec.Struct, unknown: Unknown, served: ServedModel, option
     made = transcriptions.to_gemini(context, unknown)
     anchors = partial(_anchors_of_others, transcriptions.anchors_of, request, made)
     method = "streamGenerateContent" if made.stream else "generateContent"
-    return Translation(served, method, [made.body], made.notes, anchors, 1)
+    return Translation(served, method, list(made.bodies), made.notes, anchors, 1)
 
 
 def endpoints(detokenize: Detokenize | None) -> Mapping[str, TranslatedEndpoint]:

@@ -105,7 +105,8 @@ def decode_speech(mime: str, data: bytes) -> Speech | None:
     elif not mime.lower().startswith(("audio/l16", "audio/pcm")):
         return None
     # A long sound of somebody else's is not unpacked: it would take ten times its size.
-    if not is_mark(int.from_bytes(data[:2], "little")):
+    silence = (len(data) - len(data.lstrip(b"\0"))) // 2 * 2
+    if not is_mark(int.from_bytes(data[silence : silence + 2], "little")):
         return None
     samples = struct.unpack(f"<{len(data) // 2}h", data[: len(data) // 2 * 2])
     places = [place for place, sample in enumerate(samples) if is_mark(sample)]

@@ -133,7 +133,7 @@ def headers_of(call: Call, plans: FallbackPlans[P]) -> dict[str, str]:
 
 def with_uploads(call: Call, body: GenerateContentRequest) -> Sequence[bytes]:
     """Return the JSON of a body with the data of the form's files; nothing where there is no form."""
-    return () if call.form is None else insert_uploads(encode(body), call.form.uploads)
+    return () if call.form is None else insert_uploads(encode(body), call.form.contents)
 
 
 async def ask(call: Call, plans: FallbackPlans[P]) -> list[GenerateContentResponse]:

@@ -1,10 +1,12 @@
 """POST /v1/audio/transcriptions and /v1/audio/translations."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import aclosing
 from functools import partial
 
 from adapter.server.endpoints import media_calls
+from adapter.server.media.sound_pieces import cut_sound
 from adapter.server.pipeline.call import Call
 from adapter.server.pipeline.fallback import FallbackPlans
 from adapter.translate.core.capabilities import ServedModel
@@ -12,7 +14,7 @@ from adapter.translate.core.context import Media, Options
 from adapter.translate.media import transcriptions, transcripts
 from adapter.translate.media.sound_headers import duration_reader, read_base64, read_duration, read_duration_of_url
 from adapter.translate.media.transcript_stream import TranscriptStream
-from adapter.translate.media.transcriptions import TranscriptionContext, TranscriptionPlan
+from adapter.translate.media.transcriptions import SoundPiece, TranscriptionContext, TranscriptionPlan
 from adapter.wire.openai.transcriptions import TranscriptionRequest, TranslationRequest
 
 
@@ -30,20 +32,32 @@ async def _create(call: Call, type_: type[TranscriptionRequest | TranslationRequ
     request, unknown = await call.read(type_)
     files = await media_calls.files_of(call, [request.file], "file")
     duration = await _duration_of(call, request.file, files)
+    pieces = await _pieces_of(call) if transcriptions.is_cut(duration, request.response_format) else ()
 
     def make(served: ServedModel, options: Options, files: Mapping[str, Media]) -> TranscriptionPlan:
-        context = TranscriptionContext(request=request, served=served, options=options, media=files, duration=duration)
+        context = TranscriptionContext(
+            request=request, served=served, options=options, media=files, duration=duration, pieces=pieces
+        )
         return transcriptions.to_gemini(context, unknown)
 
     plans = await media_calls.make_plans(call, request.model, endpoint, make, files, "file")
     if plans.plan.stream:
         await _send_events(call, plans)
         return
-    [answer] = await media_calls.ask(call, plans)
-    transcript, notes = transcripts.from_gemini(answer, plans.plan)
+    answers = await media_calls.ask(call, plans)
+    transcript, notes = transcripts.from_gemini(answers, plans.plan)
     body, media_type, more_notes = transcripts.answer_of(transcript, plans.plan)
     call.exchange.reply_notes = [*notes, *more_notes]
     await call.send(body, {**media_calls.headers_of(call, plans), "content-type": media_type})
+
+
+async def _pieces_of(call: Call) -> tuple[SoundPiece, ...]:
+    """Cut a form's file into pieces that are short enough for times; none where it cannot be cut."""
+    form = call.form
+    if form is None or not form.uploads:
+        return ()
+    pieces = await asyncio.to_thread(cut_sound, form.uploads[0], transcriptions.LONGEST_TIMED)
+    return tuple(SoundPiece(Media("audio/wav", form.add_piece(one.data)), one.start_s) for one in pieces)
 
 
 async def _duration_of(call: Call, file: str, files: Mapping[str, Media]) -> float:

@@ -100,6 +100,7 @@ class Form:
         self.uploads: list[FormFile] = []
         self._budget = budget
         self._names: list[str] = []
+        self._cut: list[Sequence[bytes]] = []
 
     async def open_file(self, part: FilePart) -> FormFile:
         """Begin a file."""
@@ -117,6 +118,16 @@ class Form:
     def release(self) -> None:
         """Give back what the files hold."""
         self._budget.release(sum(one.held_bytes for one in self.uploads))
+
+    @property
+    def contents(self) -> list[Sequence[bytes]]:
+        """What is sent in place of the names, by their numbers: the files, then pieces that were cut out of them."""
+        return [*(one.pieces for one in self.uploads), *self._cut]
+
+    def add_piece(self, data: Sequence[bytes]) -> str:
+        """Take a piece of a file, as base64, and return its name."""
+        self._cut.append(data)
+        return f"{UPLOAD}{len(self.uploads) + len(self._cut) - 1}"
 
     def media(self) -> dict[str, Media]:
         """The files by their names, each with its name in place of its data."""
@@ -194,7 +205,7 @@ def _is_list_only(type_: Any) -> bool:
     return any(get_origin(one) is list for one in kinds) and str not in kinds
 
 
-def insert_uploads(body: bytes, uploads: Sequence[FormFile]) -> list[bytes]:
+def insert_uploads(body: bytes, contents: Sequence[Sequence[bytes]]) -> list[bytes]:
     """A request's JSON in pieces, with the files' data in place of their names.
 
     Inside a JSON text a quotation mark is escaped, so that no text of the client's looks like such a member.
@@ -202,6 +213,6 @@ def insert_uploads(body: bytes, uploads: Sequence[FormFile]) -> list[bytes]:
     pieces: list[bytes] = []
     at = 0
     for found in re.finditer(rb'"data":"upload:(\d+)"', body):
-        pieces += [body[at : found.start(1) - len(UPLOAD)], *uploads[int(found[1])].pieces]
+        pieces += [body[at : found.start(1) - len(UPLOAD)], *contents[int(found[1])]]
         at = found.end(1)
     return [*pieces, body[at:]]

@@ -6,17 +6,17 @@ by a prompt, as are translations. Such a model's times are estimates in whole se
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
 from adapter.translate.core.capabilities import alias_notes
-from adapter.translate.core.context import EndpointContext
+from adapter.translate.core.context import EndpointContext, Media
 from adapter.translate.core.notes import Fate, Note, Rejected, unknown_notes
 from adapter.translate.ledger import Anchor
 from adapter.translate.request.content_parts import from_url
 from adapter.wire.base import encode, present
-from adapter.wire.gemini.content import Content, Part
+from adapter.wire.gemini.content import Blob, Content, Part
 from adapter.wire.gemini.generate import GenerateContentRequest, GenerationConfig
 from adapter.wire.openai.transcriptions import TranscriptionRequest, TranslationRequest
 
@@ -49,11 +49,22 @@ _SCHEMA = {
 }
 
 
+class SoundPiece(NamedTuple):
+    """A piece of a long sound, and the second of the whole at which it begins."""
+
+    media: Media
+    start_s: float
+
+
 class TranscriptionContext(EndpointContext, frozen=True, kw_only=True):
-    """One request's world. `media` holds the form's file by its URL; `duration` is in seconds, 0: unknown."""
+    """One request's world. `media` holds the form's file by its URL; `duration` is in seconds, 0: unknown.
+
+    `pieces` are those into which a sound was cut that is too long for times.
+    """
 
     request: TranscriptionRequest | TranslationRequest
     duration: float = 0.0
+    pieces: tuple[SoundPiece, ...] = ()
 
     @property
     def translates(self) -> bool:
@@ -62,10 +73,14 @@ class TranscriptionContext(EndpointContext, frozen=True, kw_only=True):
 
 
 class TranscriptionPlan(msgspec.Struct, frozen=True, kw_only=True):
-    """The call, and the form of the answer. `by_prompt`: the model is no transcriber, a prompt says what is wanted."""
+    """The calls, and the form of the answer. `by_prompt`: the model is no transcriber, a prompt says what is wanted.
+
+    `starts_s` are the seconds at which what each call hears begins.
+    """
 
     model: str
-    body: GenerateContentRequest
+    bodies: list[GenerateContentRequest]
+    starts_s: list[float]
     notes: list[Note]
     format: str
     stream: bool
@@ -75,11 +90,6 @@ class TranscriptionPlan(msgspec.Struct, frozen=True, kw_only=True):
     translates: bool
     by_prompt: bool
     duration: float
-
-    @property
-    def bodies(self) -> list[GenerateContentRequest]:
-        """The body of each call."""
-        return [self.body]
 
 
 class _TranscriptionDraft:
@@ -107,12 +117,12 @@ def to_gemini(context: TranscriptionContext, unknown: Mapping[str, msgspec.Raw] 
         raise Rejected("model", "wrong-endpoint", f"{context.model} {verb} nothing here")
     draft.notes += [*alias_notes(request.model, context.served), *unknown_notes(unknown)]
     format_ = _format(request)
-    parts = _sound(draft)
+    sounds = [_sound(draft)]
     options = request if isinstance(request, TranscriptionRequest) else None
     granularities = _granularities(options, format_, draft)
     timed = format_ in TIMED
     if timed:
-        _check_length(context)
+        sounds = _heard_with_times(draft, sounds, format_)
         reason = "segments are made of the times of words" if not by_prompt else "the model estimates the times"
         draft.lose("response_format", Fate.APPROXIMATED, "transcript-times-estimated", reason)
     languages = _languages(options)
@@ -126,7 +136,7 @@ def to_gemini(context: TranscriptionContext, unknown: Mapping[str, msgspec.Raw] 
         draft.lose("temperature", Fate.DROPPED, "sampling-ignored", "the model takes no temperature")
     if by_prompt:
         config = _config_of_prompt(request.temperature if takes_temperature else None, format_)
-        parts.append(Part(text=_write_prompt(context, languages, keywords)))
+        sounds[0].append(Part(text=_write_prompt(context, languages, keywords)))
     else:
         if request.prompt:
             draft.lose("prompt", Fate.DROPPED, "transcription-prompt-ignored", "the model takes no prompt")
@@ -135,11 +145,15 @@ def to_gemini(context: TranscriptionContext, unknown: Mapping[str, msgspec.Raw] 
     draft.notes += notes
     return TranscriptionPlan(
         model=context.model,
-        body=GenerateContentRequest(
-            generation_config=config,
-            safety_settings=settings,
-            contents=[Content(role="user", parts=parts)],
-        ),
+        bodies=[
+            GenerateContentRequest(
+                generation_config=config,
+                safety_settings=settings,
+                contents=[Content(role="user", parts=parts)],
+            )
+            for parts in sounds
+        ],
+        starts_s=[one.start_s for one in context.pieces] if len(sounds) > 1 else [0.0],
         notes=draft.notes,
         format=format_,
         stream=_streams(options, format_, draft),
@@ -188,13 +202,26 @@ def _sound(draft: _TranscriptionDraft) -> list[Part]:
     return parts
 
 
-def _check_length(context: TranscriptionContext) -> None:
-    if context.duration > LONGEST_TIMED and context.capabilities.transcribes:
+def is_cut(duration: float, response_format: str | None) -> bool:
+    """Tell whether a sound is cut, since it is too long for times: speakers of several pieces have no common names."""
+    return duration > LONGEST_TIMED and response_format in TIMED[:-1]
+
+
+def _heard_with_times(draft: _TranscriptionDraft, sounds: list[list[Part]], format_: str) -> list[list[Part]]:
+    """The parts of each call where times are wanted. Raises `Rejected` for a sound that is too long."""
+    context = draft.context
+    if context.duration <= LONGEST_TIMED or not context.capabilities.transcribes:
+        return sounds
+    if not context.pieces or not is_cut(context.duration, format_):
         reason = (
             f"times and speakers are told for {LONGEST_TIMED / 60:.0f} minutes, and the sound has "
             f"{context.duration / 60:.0f}: cut it, ask for json or text, or ask a chat model, which estimates the times"
         )
         raise Rejected("file", "limit-exceeded", reason)
+    reason = f"{len(context.pieces)} calls hear it piece by piece, cut where it is quietest"
+    draft.lose("file", Fate.APPROXIMATED, "sound-in-pieces", reason)
+    pieces = [one.media for one in context.pieces]
+    return [[Part(inline_data=Blob(mime_type=one.mime_type, data=one.data))] for one in pieces]
 
 
 def _granularities(options: TranscriptionRequest | None, format_: str, draft: _TranscriptionDraft) -> set[str]:

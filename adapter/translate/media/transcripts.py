@@ -2,10 +2,12 @@
 
 import re
 from collections.abc import Sequence
+from typing import TypeVar
 
 import msgspec
 
 from adapter.translate.answer import reply
+from adapter.translate.answer.parallel_choices import total
 from adapter.translate.core.errors import AnswerError
 from adapter.translate.core.notes import Fate, Note
 from adapter.translate.media.spans import Span, SpanBuilder, Word
@@ -63,8 +65,30 @@ class _Estimate(msgspec.Struct):
     segments: list[_EstimatedSpan]
 
 
-def from_gemini(answer: GenerateContentResponse, plan: TranscriptionPlan) -> tuple[Transcript, list[Note]]:
-    """Read the transcript, and write notes. Raises `AnswerError`."""
+def from_gemini(answers: Sequence[GenerateContentResponse], plan: TranscriptionPlan) -> tuple[Transcript, list[Note]]:
+    """Read the transcript of all calls, and write notes. Raises `AnswerError`."""
+    read = [_read(answer, plan) for answer in answers]
+    starts = list(zip([one for one, _ in read], plan.starts_s, strict=True))
+    whole = Transcript(
+        text=_join([one.text for one, _ in starts]),
+        words=[_shifted(word, start) for one, start in starts for word in one.words],
+        spans=[_shifted(span, start) for one, start in starts for span in one.spans],
+        language=next((one.language for one, _ in starts if one.language), ""),
+        usage=usage_of(total([answer.usage_metadata for answer in answers])),
+    )
+    return whole, list(dict.fromkeys(note for _, notes in read for note in notes))
+
+
+T = TypeVar("T", Word, Span)
+
+
+def _shifted(one: T, start: float) -> T:
+    """A word or a span by the time of the whole."""
+    return one._replace(start=round(one.start + start, 3), end=round(one.end + start, 3)) if start else one
+
+
+def _read(answer: GenerateContentResponse, plan: TranscriptionPlan) -> tuple[Transcript, list[Note]]:
+    """Read what one call has heard."""
     reply.check_block(answer)
     notes = check_finish(answer.candidates[0].finish_reason if answer.candidates else None)
     speeches = speeches_of(answer)
@@ -75,7 +99,7 @@ def from_gemini(answer: GenerateContentResponse, plan: TranscriptionPlan) -> tup
     spans = builder.feed(text, words) + builder.close()
     if plan.by_prompt and plan.format in TIMED:
         text, spans = read_estimate(text)
-    return Transcript(text, words, spans, language, usage_of(answer.usage_metadata)), notes
+    return Transcript(text, words, spans, language, None), notes
 
 
 def check_finish(finish: str | None) -> list[Note]:

@@ -1,6 +1,7 @@
 """/v1/audio/transcriptions and /translations over real sockets, with the openai package: the emulator hears itself."""
 
 import asyncio
+import base64
 import json
 from typing import Any
 
@@ -9,6 +10,7 @@ from openai import APIError, AsyncOpenAI, BadRequestError
 
 from adapter.emulator import EmulatorSettings
 from adapter.emulator.generation.media import speech, wav
+from adapter.translate.media import transcriptions
 from tests.support.guards import PATIENCE
 from tests.support.scripted import adapter, answer, emulated, frame, scripted
 
@@ -246,15 +248,33 @@ async def test_sounds_without_a_duration_are_heard_too(name, type_):
     assert type_ in found.text
 
 
-async def test_a_long_sound_with_times_is_refused_before_it_is_sent():
-    head = bytearray(wav(bytes(2_000)))
-    head[24:28] = (1).to_bytes(4, "little")
+LONG = b"fLaC\x80\0\0\x22" + bytes(10) + (8_000 << 44 | 15 << 36 | 8_000 * 1_000).to_bytes(8, "big") + bytes(16)
+
+
+@pytest.mark.parametrize("kind", ["srt", "vtt", "verbose_json", "diarized_json"])
+async def test_a_long_sound_with_times_is_refused_before_it_is_sent(kind):
     async with scripted(lambda call: call.json(answer("x"))) as upstream, adapter(upstream) as client:
-        with pytest.raises(BadRequestError, match="15 minutes"):
-            await audio_of(client).transcriptions.create(
-                model=MODEL, file=("a.wav", bytes(head)), response_format="srt"
-            )
+        with pytest.raises(BadRequestError, match="15 minutes, and the sound has 17: cut it, ask for json"):
+            await audio_of(client).transcriptions.create(model=MODEL, file=("a.flac", LONG), response_format=kind)
         assert upstream.seen == []
+
+
+async def test_a_long_wav_file_is_heard_in_pieces_and_their_times_are_put_together(monkeypatch):
+    monkeypatch.setattr(transcriptions, "LONGEST_TIMED", 0.5)
+    sound = wav(speech("Hello there.") + bytes(12_000) + speech("How are you?"))
+    async with emulated(EmulatorSettings()) as gemini, adapter(gemini) as client:
+        found = await audio_of(client).transcriptions.create(
+            model=MODEL,
+            file=("a.wav", sound),
+            response_format="verbose_json",
+            timestamp_granularities=["word", "segment"],
+        )
+        asked = await gemini.requests()
+    assert found.text == "Hello there. How are you?"
+    assert [round(word.start, 2) for word in found.words] == [0.0, 0.12, 0.49, 0.57, 0.65]
+    assert len(asked) == 2
+    parts = [one["body"]["contents"][0]["parts"][0]["inlineData"] for one in asked]
+    assert sum(len(base64.b64decode(part["data"])) for part in parts) < len(sound) + 150
 
 
 async def test_what_is_no_sound_and_no_form_is_refused():

@@ -139,7 +139,7 @@ async def test_data_stand_in_the_request_in_place_of_their_names():
     form = await read(form_of(file("image", b"abc"), file("image", b"defg")))
     text = 'Say "data":"upload:1"'
     body = json.dumps([{"data": "upload:0"}, {"text": text}, {"data": "upload:1"}], separators=(",", ":")).encode()
-    joined = json.loads(b"".join(insert_uploads(body, form.uploads)))
+    joined = json.loads(b"".join(insert_uploads(body, form.contents)))
     assert joined == [{"data": "YWJj"}, {"text": text}, {"data": "ZGVmZw=="}]
 
 

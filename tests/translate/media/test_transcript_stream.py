@@ -41,7 +41,7 @@ def test_deltas_joined_are_the_text_of_the_last_event_and_of_a_whole_answer(text
     pieces = [text[start:end] for start, end in pairwise(places)]
     plan = plan_of("json")
     events = told(TranscriptStream(plan), [{"text": piece} for piece in pieces])
-    whole, _ = from_gemini(answer({"text": text}, "STOP"), plan)
+    whole, _ = from_gemini([answer({"text": text}, "STOP")], plan)
     assert "".join(event.delta for event in events[:-1]) == events[-1].text == whole.text
 
 
@@ -57,7 +57,7 @@ def test_segments_are_those_of_a_whole_answer(pieces):
     ]
     plan = plan_of("diarized_json")
     events = told(TranscriptStream(plan), speeches)
-    transcript, _ = from_gemini(answer({"text": " ".join(f"w{n}." for n in range(10)), "words": words}, "STOP"), plan)
+    transcript, _ = from_gemini([answer({"text": " ".join(f"w{n}." for n in range(10)), "words": words}, "STOP")], plan)
     whole = decode(answer_of(transcript, plan)[0], DiarizedTranscription)[0]
     assert events[:-1] == whole.segments
     assert events[-1].text == whole.text

@@ -213,6 +213,10 @@ ROWS = {
         "Version 0.1 stored a thought signature for this call, and nothing tells whether the call was edited since.",
         "Nothing: it passes with the conversations of version 0.1.",
     ),
+    "sound-in-pieces": (
+        "A sound that is too long for times is heard in pieces, cut where it is quietest.",
+        "Send shorter sounds, or ask for json or text.",
+    ),
     "speech-in-parts": (
         "A long text is spoken by several calls, cut at sentences: the voice may change a little between them.",
         "Send shorter texts.",
