@@ -46,7 +46,7 @@ class Banner(NamedTuple):
         return [head, "", *told, "", *self._trial(), "", *warned]
 
     def warnings(self) -> list[str]:
-        """Return what the operator should know before anybody calls."""
+        """Return warnings for the operator, which matter before the first request."""
         warnings = []
         if self.settings.uses_emulator:
             what = "Start without --emulator" if self.settings.emulator else "Set GEMINI_API_KEY"

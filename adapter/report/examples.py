@@ -104,7 +104,7 @@ def _in_the_first_call(entry: LedgerEntry, calls: int) -> LedgerEntry:
 
 
 def _note(entry: LedgerEntry, is_masked: bool) -> ExampleNote:
-    """A masked note says what its code means, since its own reason may tell values of the request."""
+    """Mask a note: give the meaning of its code, since its own reason may hold values of the request."""
     note = entry.note
     meaning = CODES[note.code].sentence if note.code else ""
     return ExampleNote(

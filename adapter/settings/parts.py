@@ -145,7 +145,7 @@ def document_limits(settings: Settings) -> DocumentLimits:
 
 
 def file_document_limits(settings: Settings) -> DocumentLimits:
-    """Build the limits of the store that knows of files and batches: it evicts nothing before it expires.
+    """Build the limits of the store of files' and batches' records: it evicts nothing before it expires.
 
     A client has paid for what these documents name. Each file tells itself when it expires. The documents live longer,
     so a Redis that evicts first what expires first gives up responses before them.

@@ -47,7 +47,7 @@ class ImageForm(msgspec.Struct, frozen=True):
     quality: int | None = None
 
     def is_that_of(self, kind: str) -> bool:
-        """Tell whether an image of a kind needs no conversion."""
+        """Return whether an image of a kind needs no conversion."""
         return kind == self.kind and self.quality is None
 
 

@@ -1,4 +1,4 @@
-"""Plans: what a request becomes at one place, without asking anybody.
+"""Plans: a request as it is sent to one model at one upstream, made without a call.
 
 `plan` serves a chat request, `plan_response` one of the Responses API as the chat request that asks for the same. The
 server, `adapter translate`, `POST /translate` and reports all call these, so that each gives the same verdict, body and

@@ -148,7 +148,7 @@ def _embed(
 def _anchors_of_others(
     anchors_of: Callable[[T, U], Iterable[Anchor]], request: T, made: U, _bodies: Sequence[Any]
 ) -> Iterable[Anchor]:
-    """The anchors that a plan knows itself."""
+    """Return the anchors that a plan has itself."""
     return anchors_of(request, made)
 
 

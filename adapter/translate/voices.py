@@ -28,7 +28,7 @@ _BY_LOWER_NAME = {name.lower(): name for name in _GEMINIS}
 
 
 def gemini_voice(name: str) -> str:
-    """Gemini's voice for a name; one that nobody knows is taken for one of Gemini's."""
+    """Return Gemini's voice for a name of OpenAI's. Other names are taken for Gemini's own."""
     return _OPENAIS.get(name) or _BY_LOWER_NAME.get(name.lower(), name)
 
 

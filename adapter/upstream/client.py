@@ -331,7 +331,7 @@ class Upstream:
                 await attempts.sleep(pause)
 
     def _report_failure(self, call: _Call, key: Mapping[str, str] | None, error: UpstreamError) -> None:
-        """Tell key pool and observer of a failed attempt; without a `key` there was none."""
+        """Report a failed attempt to the key pool and the observer; without a `key` no attempt was made."""
         if key is None:
             return
         error.try_another_key = self._auth.on_error(key, call.model, error) and not call.caller.pin

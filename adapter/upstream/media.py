@@ -22,7 +22,7 @@ class FetchSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Fetched(NamedTuple):
-    """A file: its media type, as its first bytes tell it, and its content as base64."""
+    """A file: its media type, by its first bytes, and its content as base64."""
 
     mime_type: str
     data: str

@@ -63,7 +63,7 @@ def quote_result(response: dict[str, Any]) -> str:
 
 
 def words(count: int) -> str:
-    """So many words, numbered by themselves."""
+    """Return a text of `count` words, at most `MAX_WORDS`."""
     return " ".join(VOCABULARY[index % len(VOCABULARY)] for index in range(min(count, MAX_WORDS)))
 
 

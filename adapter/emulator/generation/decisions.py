@@ -70,7 +70,7 @@ def _answer(question: dict[str, Any], about: str) -> dict[str, Any]:
 
 
 def _sureness(instructions: str, about: str) -> float:
-    """Nearly sure where a longer word of the question is said, else unlikely."""
+    """Return a high probability if the evidence has a longer word of the question, else a low one."""
     said = set(WORD.findall(about.lower()))
     if said & set(WORD.findall(instructions.lower())):
         return min(MOST, round(0.9 + _chance(instructions, about) / 10, 4))

@@ -203,7 +203,7 @@ def sign_parts(parts: list[Part], request: Request, model: Model, key: bytes) ->
 
 
 def places_of_media(parts: list[Part]) -> set[int]:
-    """Pictures, and what server-side tools said, are signed each for itself."""
+    """Return the indexes of pictures and of parts of server-side tools, which are signed one by one."""
     kinds = ("inlineData", "toolCall", "toolResponse", "executableCode")
     return {index for index, part in enumerate(parts) if any(kind in part for kind in kinds)}
 

@@ -62,7 +62,7 @@ def made_units(data: bytes, kind: str, model: Model) -> int:
 
 
 def sound_tokens(size: int) -> int:
-    """Return the tokens of a sound of so many bytes."""
+    """Return the tokens of a sound, by its bytes."""
     return max(1, size * AUDIO_TOKENS_PER_SECOND // (2 * SAMPLE_RATE))
 
 
@@ -75,7 +75,7 @@ class Usage:
         self.tier = str(request.get("serviceTier") or "standard").replace("unspecified", "standard")
 
     def metadata(self, counts: dict[str, int]) -> dict[str, Any]:
-        """With what has been said so far."""
+        """Return `usageMetadata` for the parts that were counted so far."""
         prompt, answer = sum(self.prompt.values()), sum(counts.values())
         numbers = {
             "promptTokenCount": prompt,

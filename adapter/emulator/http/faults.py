@@ -247,7 +247,7 @@ def overloaded() -> Refusal:
 
 
 def internal() -> Refusal:
-    """Nobody knows."""
+    """Answer an unexplained internal error."""
     return Refusal(
         500,
         "An internal error has occurred. Please retry or report in "

@@ -68,7 +68,7 @@ class Content:
 
 @dataclass
 class Upload:
-    """An upload that has begun: what the client told of the file, and what came of it."""
+    """An upload that has begun: the client's description of the file, the bytes so far, their digest."""
 
     name: str
     told: dict[str, Any]
@@ -228,7 +228,7 @@ class FileEndpoints:
         yield Route(f"/{version}/files/{{name}}", self.get_or_delete, methods=["GET", "DELETE"])
 
     async def upload(self, request: Request) -> Response:
-        """`start` tells of the file and gets an address; `upload` and `upload, finalize` bring its bytes there.
+        """Answer one step of an upload: `start` gets a URL, `upload` and `upload, finalize` send bytes there.
 
         The address is a secret of its own: no key comes with the bytes.
         """

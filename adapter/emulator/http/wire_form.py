@@ -42,7 +42,7 @@ def envelope(reply: EmulatedReply, candidates: list[dict[str, Any]], said: Tally
 
 
 def content(parts: list[Part]) -> dict[str, Any]:
-    """`{"role": "model"}` alone when nothing was said."""
+    """Return a candidate's content: `{"role": "model"}` alone if it has no parts."""
     return {"parts": [plain(part) for part in parts], "role": "model"} if parts else {"role": "model"}
 
 

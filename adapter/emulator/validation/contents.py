@@ -91,7 +91,7 @@ def system_violations(request: Request) -> list[str]:
 
 
 def unsupported_media(contents: list[Content]) -> list[str]:
-    """MIME types nobody reads, and bytes that are not what the type says."""
+    """List MIME types that Gemini does not read, and media whose bytes are of another type."""
     faults = []
     for part in media(contents):
         blob = part.get("inlineData") or part["fileData"]

@@ -142,7 +142,7 @@ def logprob_faults(config: dict[str, Any], model: Model, streaming: bool) -> lis
 
 
 def modality_faults(config: dict[str, Any], model: Model) -> list[str]:
-    """The set of modalities must be one the model knows; text alone always is, except for speech."""
+    """Check that the model has this set of modalities; all but speech models have text alone."""
     asked = set(config.get("responseModalities", [])) - {"MODALITY_UNSPECIFIED"}
     known = [set(model.outputs), *([{"IMAGE"}] if model.makes_images else [])]
     if model.outputs != ("AUDIO",):

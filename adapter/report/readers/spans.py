@@ -117,7 +117,7 @@ def _text(value: Any) -> str:
 
 
 def _tool(tool: Any) -> Any:
-    """A tool as the conventions tell it, `{type, name, description, parameters}`; OpenAI's nested form stays."""
+    """Return a tool in OpenAI's form. The conventions' form is `{type, name, description, parameters}`."""
     if not isinstance(tool, dict) or "function" in tool or "name" not in tool:
         return tool
     return {"type": "function", "function": {name: value for name, value in tool.items() if name != "type"}}

@@ -24,5 +24,5 @@ class Code(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def doc(self) -> str:
-        """Return where the documentation tells of it."""
+        """Return the place of the code in the documentation."""
         return f"docs/codes.md#{self.name}"

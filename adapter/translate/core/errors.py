@@ -171,7 +171,7 @@ def failure(
     retry: bool | None = None,
     wait: float | None = None,
 ) -> Failure:
-    """An error with all four keys, and the headers that tell clients whether and when to come back."""
+    """Build an error with all four keys, and the headers that say whether and when to retry."""
     type_ = "insufficient_quota" if code == "insufficient_quota" else TYPES.get(status, "server_error")
     headers = {} if retry is None else {"x-should-retry": "true" if retry else "false"}
     if wait is not None:

@@ -88,14 +88,14 @@ _MAGIC = (
 
 
 def corrected(mime_type: str, name: str, data: str) -> str:
-    """The registered name of a type; of one that tells nothing, what the file's name or its first bytes say."""
+    """Return a type's registered name; of a type that says nothing, that of the file's name or of its first bytes."""
     if mime_type not in _UNTOLD:
         return _REGISTERED.get(mime_type, mime_type)
     return guess(name) or sniffed(data) or mime_type
 
 
 def sniffed(data: str) -> str | None:
-    """The type that the first bytes of base64 data tell."""
+    """Return the media type by the first bytes of base64 data."""
     try:
         start = b64decode(data[:32] + "==", altchars=b"-_" if {"-", "_"} & set(data[:32]) else None)
     except ValueError:

@@ -38,7 +38,7 @@ class Block(NamedTuple):
 
 
 def evidence_of(value: str | list[DecisionItem], chat: Context, notes: list[Note]) -> str | list[Block]:
-    """Return the evidence of a decision. A single user message is its content; a history says who said what."""
+    """Return the evidence of a decision: the content of a single user message, or a history."""
     if not value:
         raise Rejected("input", "value-missing", "there is nothing to decide about")
     if isinstance(value, str):
@@ -88,7 +88,7 @@ _ROLES = {"user": "User", "assistant": "Assistant", "developer": "Developer", "s
 
 
 def _heading(item: DecisionItem) -> str:
-    """Return words that tell who said an item."""
+    """Return the heading of an item, which names its role."""
     if item.type == "message":
         return f"{_ROLES[item.role or 'user']}:"
     if item.type.endswith("_output"):

@@ -45,7 +45,7 @@ class Task(msgspec.Struct, frozen=True):
 
 
 class Vectors(NamedTuple):
-    """The vectors of an answer, as JSON, and how many tokens were counted for them; None: nobody counted."""
+    """The vectors of an answer, as JSON, and the tokens that Gemini counted; None where it counts none."""
 
     values: list[msgspec.Raw]
     tokens: int | None
@@ -75,7 +75,7 @@ class EmbeddingMethod(NamedTuple):
 
 
 def method_of(row: ModelCapabilities, platform: Platform, inputs: int) -> EmbeddingMethod:
-    """The method by which a platform embeds so many inputs with a model."""
+    """Return the method that embeds this number of inputs with a model on a platform."""
     if platform != "vertex":
         return STUDIO
     if row.predicts:

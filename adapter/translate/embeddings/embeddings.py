@@ -94,7 +94,7 @@ def _model(context: EmbeddingContext) -> list[Note]:
 
 
 def _parts(sizes: Sequence[int], most: int) -> Iterator[slice]:
-    """Return where to cut a list of inputs with these numbers of tokens; at most so many inputs go together."""
+    """Split a list of inputs, by their tokens, into calls of at most `most` inputs."""
     start, tokens = 0, 0
     for index, size in enumerate(sizes):
         if index > start and (index - start == most or tokens + size > BATCH_TOKENS):
@@ -299,7 +299,7 @@ def from_gemini(
 
 
 def _rows(vectors: Vectors, inputs: int) -> list[msgspec.Raw]:
-    """The vectors of one call: each input has one, or none can be told from another's."""
+    """Return the vectors of one call. Raises `AnswerError` unless there is one for each input."""
     if len(vectors.values) != inputs:
         text = f"Gemini gave {len(vectors.values)} vectors for {inputs} inputs."
         raise AnswerError(502, "malformed_response", text)

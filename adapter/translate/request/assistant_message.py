@@ -59,7 +59,7 @@ def _note_losses_beside(message: Message, index: int, turns: Turns) -> None:
 def _rebuilt(
     known: KnownAnswer, calls: list[HistoryCall], images: list[tuple[Part, int]], turns: Turns
 ) -> tuple[list[Part], list[HistoryCall]]:
-    """The answer as OpenAI's shape tells it: text, images, calls."""
+    """Rebuild an answer from OpenAI's form: text, images, calls."""
     message, index = known.message, known.index
     parts = parts_of(message, index, turns)
     if message.refusal or message.audio:

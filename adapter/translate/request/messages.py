@@ -159,7 +159,7 @@ def _block(value: list[Message], index: int, turns: Turns) -> int:
 
 
 def _tell_ids_apart(calls: list[HistoryCall], turns: Turns) -> None:
-    """Give calls of one turn that share an id one each: Gemini refuses equal ones without a word.
+    """Give calls of one turn that share an id new ids: Gemini refuses equal ones without saying why.
 
     (github.com/TanStack/ai/issues/199, github.com/cloudwego/eino-ext/issues/652)
     """
@@ -227,7 +227,7 @@ def _sentinels(turns: Turns) -> None:
 
 
 def _goes_on(content: Content | PlainTurns) -> bool:
-    """Return whether a turn goes on with it: one begins with what a user says, not with results."""
+    """Return whether a message belongs to the turn before: a turn begins with a user's text, not with results."""
     return isinstance(content, PlainTurns) or content.role == "model" or all(map(_RESULT, content.parts or ()))
 
 

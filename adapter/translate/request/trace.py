@@ -9,7 +9,7 @@ from adapter.wire.openai.chat_request import ContentPart
 
 
 class TracedTurns(Turns):
-    """Turns that remember the path of each part; the first one that is told of a part is the most exact."""
+    """Turns that record the path of each part; the first path of a part is the most exact one."""
 
     is_traced = True
 

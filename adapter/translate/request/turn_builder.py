@@ -55,7 +55,7 @@ class Turns:
         self.notes.append(Note(path, fate, code, reason))
 
     def note_signature(self, path: str, source: SignatureSource) -> None:
-        """Tell where a part's thought signature came from."""
+        """Note the source of a part's thought signature."""
         self.notes.append(Note(path, Fate.EXACT, reason=SENT_BACK, signature=source))
 
     def trace(self, place: int | str, parts: list[Part]) -> None:

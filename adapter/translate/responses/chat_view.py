@@ -44,7 +44,7 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def keeps_nothing(self) -> bool:
-        """Return whether the client must carry what Gemini wants back: it said so, or nothing is stored for it."""
+        """Return whether the client must carry the signatures itself: it asks for that, or nothing is stored for it."""
         return self.asked.store is False or "reasoning.encrypted_content" in (self.asked.include or ())
 
     def path(self, chat_path: str) -> str:

@@ -1,4 +1,4 @@
-"""Input items to messages: what one turn of the model said becomes one assistant message."""
+"""Input items to messages: the items of one turn of the model become one assistant message."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -98,7 +98,7 @@ class Conversation:
         return self._open, f"messages[{len(self.messages) - 1}]"
 
     def add_answer(self, said: str | list[ContentPart], path: str, item_id: str | None = None) -> None:
-        """Add what the model said."""
+        """Add items of the model to the open assistant message."""
         message, at = self.model(path, item_id)
         content = message.content if isinstance(message.content, list) else []
         whole = isinstance(said, str)

@@ -1,4 +1,4 @@
-"""The items of an answer and the events that tell of them, in the order that clients insist on.
+"""The items of an answer and their events, in the order that clients insist on.
 
 An item is open until another one begins or the answer ends: only then is it known whether a limit cut it. Items keep
 their id and their place from `output_item.added` on (openai-python and openai-node raise otherwise).
@@ -53,7 +53,7 @@ def _header_of(data: str) -> ImageHeader | None:
 
 
 class Output:
-    """The items so far; every method returns the events that tell of what it did.
+    """The items so far. Every method returns the events of its change.
 
     `cites`: whether citations may follow, for which messages stay open to the end, beside other items; what is said
     behind another item is a message of its own all the same.

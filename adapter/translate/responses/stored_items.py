@@ -75,7 +75,7 @@ def without_repeats(history: Sequence[InputItem], given: Sequence[InputItem]) ->
 
 
 class _Repeats:
-    """A history, by what its items can be told by."""
+    """The items of a history, by the keys by which repeated ones are found."""
 
     def __init__(self, history: Sequence[InputItem]) -> None:
         self._history = history

@@ -201,7 +201,7 @@ def _custom(tool: ResponsesTool, path: str, namespace: str | None, box: Toolset)
 
 
 def _namespace(tool: ResponsesTool, path: str, _namespace: str | None, box: Toolset) -> None:
-    """A group of tools; Gemini knows no groups, so their names begin with the group's."""
+    """Add a group of tools; Gemini has no groups, so their names begin with the group's."""
     for index, inner in enumerate(tool.tools or ()):
         _add(inner, f"{path}.tools[{index}]", tool.name, box)
     reason = f"Gemini knows no groups of functions: their names begin with {chat_name('', tool.name or '')!r}"

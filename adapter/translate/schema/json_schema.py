@@ -143,7 +143,7 @@ class _Document:
         self.following: list[str] = []
 
     def note(self, path: str, keyword: str, fate: Fate, code: str, reason: str) -> None:
-        """Tell of one keyword."""
+        """Add a note on one keyword."""
         self.notes.append(Note(pointers.join(path, keyword), fate, code, reason))
 
     def schema(self, value: Any, path: str, depth: int) -> Schema:

@@ -45,7 +45,7 @@ class SchemaDocument(Protocol):
         ...
 
     def note(self, path: str, keyword: str, fate: Fate, code: str, reason: str) -> None:
-        """Tell of one keyword."""
+        """Add a note on one keyword."""
         ...
 
     def schema(self, value: Any, path: str, depth: int) -> Schema:
@@ -91,7 +91,7 @@ class SchemaNode:
             self.note(keyword, Fate.DROPPED, "schema-keyword-invalid", f"is not of the kind that {keyword} is")
 
     def note(self, keyword: str, fate: Fate, code: str, reason: str) -> None:
-        """Tell of one keyword of this schema."""
+        """Add a note on one keyword of this schema."""
         self.document.note(self.path, keyword, fate, code, reason)
 
     def drop(self, keyword: str) -> None:
@@ -200,7 +200,7 @@ class SchemaNode:
             self._choice("oneOf", value)
 
     def _choice(self, keyword: str, value: Any) -> None:
-        """Alternatives that say only `required` speak of the properties around them: told in words."""
+        """Put alternatives that say only `required` into words: they are about the properties around them."""
         if not self.document.dialect.joins_branches and _only_require(value):
             self.say(keyword, value)
         else:
@@ -298,7 +298,7 @@ class SchemaNode:
         self.limit("maximum", value)
 
     def format(self, value: Any) -> None:
-        """Gemini knows a few."""
+        """Translate `format`: Gemini has a few, others are put into the description."""
         if isinstance(value, str) and value in _FORMATS:
             self.result["format"] = value
         else:

@@ -78,7 +78,7 @@ class _Message:
         self.nodes = 0
 
     def note(self, place: _Spot, keyword: str, code: str, reason: str) -> None:
-        """Tell of one keyword."""
+        """Add a note on one keyword."""
         self.notes.append(Note(place.inner(keyword).path, Fate.APPROXIMATED, code, reason))
 
     def schema(self, node: Schema, place: _Spot) -> Schema:
@@ -144,7 +144,7 @@ class _Message:
         return {"type": "object", "description": described}
 
     def _one_object(self, root: Schema, branches: list[Schema]) -> Schema:
-        """Alternatives at the root, as one object with the properties of all; what each requires is told."""
+        """Join alternatives at the root to one object with the properties of all; say in words what each requires."""
         objects = [one for one in branches if "object" in _kinds(one)[0] or "required" in one] or [{}]
         properties = {name: one for each in (root, *objects) for name, one in each.get("properties", {}).items()}
         needed = [[*root.get("required", []), *one.get("required", [])] for one in objects]

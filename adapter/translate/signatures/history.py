@@ -198,7 +198,7 @@ class History:
             self._take_whole(self._carried, found)
 
     def _of_legacy_call(self, record: Signature, answer: KnownAnswer, number: int) -> Found:
-        """A record of version 0.1: what it stored under the call's words tells whether it agrees."""
+        """Return a record of version 0.1, and whether it agrees: its copy under the call's words says that."""
         before = self._request.messages[answer.index - 1].content if answer.index else None
         place = text_of(answer.message.content), text_of(before)
         key = legacy_call_key(*name_and_arguments(answer.calls[number]), *place)
@@ -362,7 +362,7 @@ def _take_words(answer: KnownAnswer, record: Signature) -> None:
 
 
 def _of_call(record: Signature, source: SignatureSource, answer: KnownAnswer, number: int) -> Found:
-    """A record and whether it belongs to a call; sealed ones of version 0.1 cannot be told.
+    """Return a record, and whether it belongs to a call, which sealed ones of version 0.1 do not tell.
 
     Nearly always a client sends the call as it was spelled, and then nothing of it has to be parsed.
     """

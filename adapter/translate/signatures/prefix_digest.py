@@ -183,7 +183,7 @@ class PrefixDigest:
             self._results = []
 
     def key(self) -> str:
-        """The key of the answer that was taken last, which is all that was said up to its end."""
+        """Return the key of the answer that was added last: the digest of everything up to its end."""
         return f"turn:{self._running.hexdigest()}"
 
     def key_of_next(self, form: bytes) -> str:
