@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from adapter import __version__
 from adapter.cli import COMMANDS, main
 from adapter.cli.help import SettingsCommand
 from adapter.settings import SECRETS, all_settings
@@ -232,6 +233,17 @@ def test_the_architecture_page_names_files_that_exist():
     drawn = re.findall(r"[\w/]+\.py\b", drawing)
     assert len(drawn) > 15
     assert [path for path in drawn if not any((REPOSITORY / layer / path).is_file() for layer in LAYERS)] == []
+
+
+def test_the_changelog_has_this_version_and_no_section_twice():
+    text = (REPOSITORY / "CHANGELOG.md").read_text()
+    versions = re.findall(r"^## (.*)$", text, re.MULTILINE)
+    released = [version for version in versions if version != "[Unreleased]"]
+    assert "[Unreleased]" not in versions[1:]
+    assert released[0].split()[0] == __version__
+    for section in re.split(r"^## ", text, flags=re.MULTILINE)[1:]:
+        headings = re.findall(r"^### (.*)$", section, re.MULTILINE)
+        assert len(headings) == len(set(headings)), section.splitlines()[0]
 
 
 if __name__ == "__main__":
