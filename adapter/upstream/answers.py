@@ -104,7 +104,7 @@ def read_message(body: bytes, type_: type[T]) -> tuple[T, dict[str, msgspec.Raw]
     """Decode one of Gemini's messages; return it with its unknown fields. Raises `UpstreamError`."""
     try:
         answer, unknown = decode(body, type_)
-        return _read_relay_dialect(body, type_) if _is_foreign(unknown) else (answer, unknown)
+        return _read_relay_dialect(body, type_) if unknown and _is_foreign(unknown) else (answer, unknown)
     except msgspec.ValidationError:
         return _read_relay_dialect(body, type_)
     except _NOT_JSON as error:
@@ -115,7 +115,7 @@ def read_message(body: bytes, type_: type[T]) -> tuple[T, dict[str, msgspec.Raw]
 
 def _is_foreign(unknown: dict[str, msgspec.Raw]) -> bool:
     """Return whether unknown fields may be known ones in another spelling, or a wrapper around the answer."""
-    return bool(unknown) and any(path == "response" or "_" in path for path in unknown)
+    return any(path == "response" or "_" in path for path in unknown)
 
 
 def _read_relay_dialect(body: bytes, type_: type[T]) -> tuple[T, dict[str, msgspec.Raw]]:

@@ -42,7 +42,7 @@ class EventSource:
                 payloads, self._ended = self._decoder.close(), True
             if self._open is None and _DONE in payloads:
                 payloads = [one for one in payloads if one != _DONE]
-            self._payloads = self._with_end(payloads)
+            self._payloads = payloads if self._open is None else self._with_end(payloads)
         self.payload = self._payloads.pop(0)
         reply = self._reader.read(self.payload, more=len(self._payloads) > 0)
         if self._open is not None:

@@ -76,7 +76,8 @@ def decode(
     """
     repairs: dict[str, msgspec.Raw] = {}
     if isinstance(body, bytes):
-        check_utf8(body)
+        if not body.isascii():
+            check_utf8(body)
         body, repairs = surrogates.repair(body)
         body = body.removeprefix(BYTE_ORDER_MARK)
     shape: Any = type_

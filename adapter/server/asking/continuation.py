@@ -44,8 +44,9 @@ async def streamed(
                 async for reply in events:
                     silent = False
                     heard = answer.hear(reply.response)
-                    changed = answer.continued or heard is not reply.response
-                    yield Reply(heard, reply.unknown, reply.more, answer.continued) if changed else reply
+                    if answer.continued or heard is not reply.response:
+                        reply = Reply(heard, reply.unknown, reply.more, answer.continued)
+                    yield reply
                     # Many streams wait at once: none holds what it has told.
                     del reply, heard
         except UpstreamError as error:

@@ -1,5 +1,6 @@
 """POST /v1/chat/completions."""
 
+from collections.abc import Callable
 from functools import partial
 
 import msgspec
@@ -57,21 +58,19 @@ class ChatWriter:
         self._stamp = stamp
         self._around: tuple[bytes, bytes] | None = None
         self._has_begun = False
+        # None before the answer begins.
+        self.take_issued: Callable[[], list[Issued]] = list
 
     def begin(self, plan: Plan) -> None:
         """Make the machine for the plan that is answered."""
         self.machine = chat.ChatStream(plan.context, msgspec.structs.replace(self._stamp, model=plan.model))
-        self._has_begun = True
+        self.take_issued, self._has_begun = self.machine.take_issued, True
         self._call.exchange.reply_notes = self.machine.notes
 
     @property
     def finished(self) -> bool:
         """Whether all choices have ended, so that what goes wrong from now on changes nothing."""
         return self._has_begun and self.machine.finished
-
-    def take_issued(self) -> list[Issued]:
-        """Return the signatures to store before these chunks go out."""
-        return self.machine.take_issued() if self._has_begun else []
 
     def feed(self, reply: Reply) -> list[bytes]:
         """Make the chunks for one event of Gemini."""

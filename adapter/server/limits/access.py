@@ -55,7 +55,7 @@ class Client(NamedTuple):
 
     def check(self, model: str) -> None:
         """Raise `ModelDenied` for a model that this client may not use."""
-        if self.is_limited and not self.may_use(model):
+        if self.known is not None and not self.may_use(model):
             raise ModelDenied("The model does not exist or you do not have access to it.")
 
 

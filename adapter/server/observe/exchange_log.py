@@ -182,12 +182,9 @@ class Exchange(msgspec.Struct, kw_only=True):
         size = _OWN + 3 * len(self.request) + 3 * self.history_bytes
         for one in (self.plan.body.contents if self.plan is not None else None) or ():
             size += _PART * len(one.parts or ()) if isinstance(one, Content) else len(memoryview(one))
-        for frame in self.answer:
-            size += len(frame) + _OBJECT
         for call in self.calls:
-            for _, payload in call.events:
-                size += len(payload) + _OBJECT
-        return size
+            size += sum([len(payload) for _, payload in call.events]) + _OBJECT * len(call.events)
+        return size + sum(map(len, self.answer)) + _OBJECT * len(self.answer)
 
     @property
     def losses(self) -> dict[str, int]:
@@ -333,7 +330,8 @@ class ExchangeLog:
         if self.enabled and exchange.client is not None:
             exchange.is_running, exchange.number = True, next(self._numbers)
             self._running[id(exchange)] = exchange
-            self._wake()
+            if self.changed:
+                self._wake()
 
     def _wake(self) -> None:
         for viewer in self.changed:
@@ -378,7 +376,8 @@ class ExchangeLog:
             size, oldest = self._whole.popleft()
             oldest.drop_bodies("(newer requests took its place in memory)")
             self._bytes -= size
-        self._wake()
+        if self.changed:
+            self._wake()
 
     def newest_first(self, client: str = "") -> list[Exchange]:
         """Return a client's exchanges that have ended, the newest first."""

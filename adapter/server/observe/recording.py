@@ -57,13 +57,12 @@ class ExchangeScope:
         elif error is not None or not exchange.status:
             # Cancelled: the client got no answer, or not all of it. 499 is nginx's status for that.
             exchange.status = 499
-        self._count()
+        if self._recorder.metrics is not None:
+            self._count(self._recorder.metrics)
         self._recorder.record(exchange)
 
-    def _count(self) -> None:
-        metrics, exchange = self._recorder.metrics, self._exchange
-        if metrics is None:
-            return
+    def _count(self, metrics: Any) -> None:
+        exchange = self._exchange
         if self._asks_gemini:
             metrics.end(exchange)
         elif not exchange.quiet:

@@ -174,7 +174,8 @@ class _Key:
 class KeyPool:
     """Uses our own keys in turn, except those that are cooling down; the module's docstring has the states.
 
-    `clock` counts seconds and only goes forward; `wall` is the time of day, for quotas that reset at midnight.
+    `has_several`: there is more than one key. `clock` counts seconds and only goes forward; `wall` is the time of day,
+    for quotas that reset at midnight.
     """
 
     def __init__(
@@ -189,14 +190,10 @@ class KeyPool:
         """Use these keys from now on, without any cool-down. Running calls end with the old ones."""
         made = [_header(self._scheme, key.strip()) for key in keys] or [{}]
         self._keys = [_Key(number, headers) for number, headers in enumerate(made, 1)]
+        self.has_several = len(made) > 1
         self._turn = 0
         self._cool_down_count = 0
         self._probed: set[tuple[int, str]] = set()
-
-    @property
-    def has_several(self) -> bool:
-        """Return whether there is more than one key."""
-        return len(self._keys) > 1
 
     def has(self, pin: str) -> bool:
         """Return whether a key of this name is in the pool."""
