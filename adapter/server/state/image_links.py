@@ -9,7 +9,7 @@ import re
 import secrets
 
 from adapter.server.state.not_stored import NotStored
-from adapter.server.state.stored_files import StoredFiles, write
+from adapter.server.state.stored_files import StoredFiles, commit, write
 
 LIFE = 3_600.0
 """Seconds for which a link works (OpenAI's guide on images, 2026)."""
@@ -33,7 +33,7 @@ class ImageLinks:
         writer = await self._files.create(name, folder)
         try:
             await write(writer, data)
-            await writer.commit(self._files.now() + LIFE)
+            await commit(writer, self._files.now() + LIFE)
         finally:
             await writer.discard()
         return f"{self._base}/{folder}/{name}"

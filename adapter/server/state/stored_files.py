@@ -143,12 +143,10 @@ class StoredFiles:
             status="processed",
             expires_at=created + new.life,
         )
-        try:
-            await writing.writer.commit(created + new.life)
-        except OSError as error:
-            raise _cannot_write(error) from error
+        await commit(writing.writer, created + new.life)
         record = StoredFile(file=file, mime_type=new.mime_type)
         if not await self.records.put([Document(FILES, b"1"), Document(file.id, encode(record), FILES)], client):
+            await self.directory.delete(file.id, client)
             raise _cannot_keep()
         return file
 
@@ -276,10 +274,11 @@ class StoredFiles:
         if writing.writer.size > MAX_PART:
             raise _too_large(f"A part has at most {MAX_PART} bytes.", "data")
         part = UploadPart(id=writing.file_id, object="upload.part", created_at=int(self._clock()), upload_id=upload.id)
-        await writing.writer.commit(upload.expires_at)
+        await commit(writing.writer, upload.expires_at)
         stored = StoredPart(part=part, bytes=writing.writer.size)
         document = Document(part.id, encode(stored), upload.id)
         if not await self.records.put([document], client, _UPLOAD_RECORD_LIFE):
+            await self.directory.delete(part.id, client)
             raise _cannot_keep()
         return part
 
@@ -294,7 +293,8 @@ class StoredFiles:
         await self._check_parts(upload, part_ids, client)
         file_id = f"file-{hashlib.blake2b(upload.id.encode(), digest_size=16).hexdigest()}"
         new = NewFile(upload.filename, upload.purpose, record.expires_after, record.mime_type, [])
-        writing = UnfinishedFile(file_id, await self.create(file_id, client))
+        # Its bytes count already, as those of its parts, which go when it is complete.
+        writing = UnfinishedFile(file_id, await self.create(file_id, client, has_quota=False))
         try:
             for part_id in part_ids:
                 async for piece in self.content(part_id, client):
@@ -346,8 +346,21 @@ class UnfinishedFile(msgspec.Struct, frozen=True):
 
 async def write(writer: FileWriter, data: bytes) -> None:
     """Write bytes. Raises `NotStored` for more than a client may store, or a full disk."""
-    try:
+    with _telling():
         await writer.write(data)
+
+
+async def commit(writer: FileWriter, expires_at: float) -> None:
+    """Let a content appear, which expires at a Unix time. Raises `NotStored` as `write` does."""
+    with _telling():
+        await writer.commit(expires_at)
+
+
+@contextmanager
+def _telling() -> Iterator[None]:
+    """Raise `NotStored` where a content cannot be written."""
+    try:
+        yield
     except QuotaExceeded:
         raise _too_large("Your files would have more bytes than you may store here (files_max_bytes).", None) from None
     except OSError as error:

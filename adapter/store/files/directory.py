@@ -16,8 +16,9 @@ import secrets
 import shutil
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from adapter.store.files.disk import run_to_end, write_all
@@ -25,6 +26,9 @@ from adapter.store.shared.base import StoreUnusable
 
 PIECE = 1024 * 1024
 """Bytes that are written and read at a time: more would only cost memory."""
+
+COUNT_EVERY = 16 * PIECE
+"""Bytes after which a client's files are counted again."""
 
 UNFINISHED = ".part"
 UNFINISHED_LIFE = 24 * 3600.0
@@ -95,9 +99,14 @@ class FileDirectory:
 
     def _create(self, path: Path, client: str, has_quota: bool) -> "FileWriter":
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        left = self._quota - self.count_bytes(client) if has_quota else 2**62
         unfinished = path.with_name(f"{path.name}.{secrets.token_hex(4)}{UNFINISHED}")
-        return FileWriter(os.open(unfinished, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), unfinished, path, left)
+        count_left = partial(self._count_left, client) if has_quota else None
+        descriptor = os.open(unfinished, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+        return FileWriter(descriptor, unfinished, path, count_left)
+
+    def _count_left(self, client: str) -> int:
+        """Return how many more bytes a client may store; below zero if it has stored too many. It blocks."""
+        return self._quota - self.count_bytes(client)
 
     async def size(self, name: str, client: str) -> int | None:
         """Return a file's size; None if it is not there."""
@@ -149,23 +158,28 @@ class FileDirectory:
 
 
 class FileWriter:
-    """Writes one file. It ends with `commit` or `discard`; `size` is that of what came so far."""
+    """Writes one file. It ends with `commit` or `discard`; `size` is that of what came so far.
 
-    def __init__(self, descriptor: int, unfinished: Path, path: Path, left: int) -> None:
+    `count_left` returns how many more bytes its client may store; what is written counts. Others of the client's files
+    may be written at the same time, so it is asked again and again, and before the file appears.
+    """
+
+    def __init__(self, descriptor: int, unfinished: Path, path: Path, count_left: Callable[[], int] | None) -> None:
         self.size = 0
+        self._written = 0
+        self._count_left = count_left
+        # How far it may be written before the bytes are counted again.
+        self._counted_until = 0 if count_left is not None else 2**62
         self._md5 = hashlib.md5(usedforsecurity=False)
         self._descriptor = descriptor
         self._unfinished = unfinished
         self._path = path
-        self._left = left
         self._pieces: list[bytes] = []
         self._held = 0
 
     async def write(self, data: bytes) -> None:
         """Add bytes. Raises `QuotaExceeded`, `OSError`."""
         self.size += len(data)
-        if self.size > self._left:
-            raise QuotaExceeded
         self._pieces.append(data)
         self._held += len(data)
         if self._held >= PIECE:
@@ -176,21 +190,33 @@ class FileWriter:
         await run_to_end(self._write, pieces)
 
     def _write(self, pieces: list[bytes]) -> None:
+        size = sum(map(len, pieces))
+        if self._count_left is not None and self._written + size > self._counted_until:
+            left = self._count_left()
+            if size > left:
+                raise QuotaExceeded
+            self._counted_until = self._written + min(left, COUNT_EVERY)
         for piece in pieces:
             self._md5.update(piece)
             write_all(self._descriptor, piece)
+        self._written += size
 
     async def md5(self) -> str:
-        """Return the MD5 sum of what came so far, in hexadecimal digits. Raises `OSError`."""
+        """Return the MD5 sum of what came so far, in hexadecimal digits. Raises `QuotaExceeded`, `OSError`."""
         await self._flush()
         return self._md5.hexdigest()
 
     async def commit(self, expires_at: float) -> None:
-        """Let the file appear, once its bytes are on the disk. It expires at a Unix time. Raises `OSError`."""
+        """Let the file appear, once its bytes are on the disk. It expires at a Unix time.
+
+        Raises `QuotaExceeded`, `OSError`.
+        """
         await self._flush()
         await run_to_end(self._commit, expires_at)
 
     def _commit(self, expires_at: float) -> None:
+        if self._count_left is not None and self._count_left() < 0:
+            raise QuotaExceeded
         os.fsync(self._descriptor)
         os.utime(self._descriptor, (expires_at, expires_at))
         os.close(self._descriptor)

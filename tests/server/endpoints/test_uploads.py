@@ -1,5 +1,6 @@
 """/v1/uploads over real sockets: parts in the order of their ids, sums, ends of every kind."""
 
+import asyncio
 import hashlib
 import os
 import time
@@ -8,6 +9,8 @@ import pytest
 
 from adapter.server.state import stored_files
 from adapter.server.state.not_stored import NotStored
+from adapter.store.documents.sqlite import SqliteDocuments
+from adapter.store.files.directory import FileWriter
 from tests.server.endpoints.storing import FILES, packaged, serving
 
 UPLOADS = "/v1/uploads"
@@ -165,3 +168,49 @@ async def test_an_upload_whose_end_was_not_written_is_completed_again_to_the_sam
         done = await client.post(f"{path}/complete", json={"part_ids": ids})
         listed = (await client.get(FILES)).json()["data"]
     assert [one["id"] for one in listed] == [done.json()["file"]["id"]]
+
+
+async def test_an_upload_as_large_as_a_client_may_store_is_completed(tmp_path):
+    async with serving(tmp_path, files_max_bytes=len(WHOLE)) as client:
+        path, ids = await begun(client)
+        got = await client.post(f"{path}/parts", files={"data": ("blob", b"x")})
+        assert (got.status_code, got.json()["error"]["code"]) == (413, "storage_limit_exceeded")
+        done = await client.post(f"{path}/complete", json={"part_ids": ids})
+        assert done.status_code == 200, done.text
+        assert contents(tmp_path) == [done.json()["file"]["id"]]
+
+
+async def test_parts_of_an_upload_that_was_abandoned_are_removed_and_free_their_bytes(tmp_path, monkeypatch):
+    monkeypatch.setattr(stored_files, "SWEEP_EVERY", 0.01)
+    later = []
+    monkeypatch.setattr(time, "time", lambda real=time.time: real() + sum(later))
+    async with serving(tmp_path, files_max_bytes=len(WHOLE)) as client:
+        await begun(client)
+        assert len(contents(tmp_path)) == len(PIECES)
+        later.append(3_700.0)
+        while contents(tmp_path):
+            await asyncio.sleep(0.01)
+        await begun(client)
+
+
+@pytest.mark.parametrize("fails", ["the disk", "the store"])
+@pytest.mark.parametrize("what", ["file", "part"])
+async def test_what_cannot_be_stored_leaves_nothing(tmp_path, monkeypatch, fails, what):
+    def full(self, expires_at):
+        raise OSError(28, "No space left on device")
+
+    async def refuse(self, documents, client, max_age=None, real=SqliteDocuments.put):
+        return await real(self, documents, client, max_age) if documents[0].key.startswith("upload_") else False
+
+    async with serving(tmp_path) as client:
+        path, _ = await begun(client, pieces=())
+        if fails == "the disk":
+            monkeypatch.setattr(FileWriter, "_commit", full)
+        else:
+            monkeypatch.setattr(SqliteDocuments, "put", refuse)
+        if what == "file":
+            got = await client.post(FILES, files={"file": ("a", b"x")}, data={"purpose": "batch"})
+        else:
+            got = await client.post(f"{path}/parts", files={"data": ("blob", b"x")})
+        assert (got.status_code, got.json()["error"]["code"]) == (503, "not_stored")
+        assert contents(tmp_path) == []

@@ -66,10 +66,52 @@ async def test_a_client_stores_no_more_than_its_quota_and_others_their_own(direc
     await store(directory, b"x" * 9 * PIECE)
     writer = await directory.create("file-" + "1" * 32, CLIENT)
     await writer.write(b"x" * PIECE)
+    await writer.write(b"x")
     with pytest.raises(QuotaExceeded):
-        await writer.write(b"x")
+        await writer.commit(LATER)
     await writer.discard()
     await store(directory, b"x" * 9 * PIECE, client=OTHER)
+
+
+async def test_files_that_are_written_at_the_same_time_share_the_quota(directory):
+    writers = [await directory.create(f"file-{number:032}", CLIENT) for number in range(4)]
+    for _ in range(5):
+        for writer in writers[:2]:
+            await writer.write(b"x" * PIECE)
+    with pytest.raises(QuotaExceeded):
+        await writers[2].write(b"x" * PIECE)
+    await writers[3].write(b"x")
+    with pytest.raises(QuotaExceeded):
+        await writers[3].commit(LATER)
+    for writer in writers[2:]:
+        await writer.discard()
+    for writer in writers[:2]:
+        await writer.commit(LATER)
+    assert directory.count_bytes(CLIENT) == 10 * PIECE
+
+
+async def test_a_file_does_not_appear_that_others_have_left_no_room_for(directory):
+    one, two = [await directory.create(f"file-{number:032}", CLIENT) for number in range(2)]
+    await one.write(b"x" * 6 * PIECE)
+    await two.write(b"x" * 4 * PIECE)
+    await one.write(b"x" * PIECE)
+    with pytest.raises(QuotaExceeded):
+        await one.commit(LATER)
+    await one.discard()
+    await two.commit(LATER)
+    assert directory.count_bytes(CLIENT) == 4 * PIECE
+
+
+async def test_a_large_file_is_counted_again_on_the_way(directory, monkeypatch):
+    monkeypatch.setattr("adapter.store.files.directory.COUNT_EVERY", 2 * PIECE)
+    writer = await directory.create(NAME, CLIENT)
+    for _ in range(2):
+        await writer.write(b"x" * PIECE)
+    await store(directory, b"x" * 7 * PIECE, name="file-" + "1" * 32)
+    await writer.write(b"x" * PIECE)
+    with pytest.raises(QuotaExceeded):
+        await writer.write(b"x" * PIECE)
+    await writer.discard()
 
 
 async def test_what_has_expired_is_swept_and_what_was_left_behind_a_day_later(directory):
