@@ -34,8 +34,8 @@ from adapter.report.tally import TrafficTally
 from adapter.report.thresholds import Threshold, losses_over, new_losses
 from adapter.report.verdicts import Judge, RequestPath, Target
 from adapter.server.http.router import Router
+from adapter.server.media.openai_tokens import detokenizer
 from adapter.server.pipeline.endpoint import Endpoint, router_of
-from adapter.server.pipeline.openai_tokens import detokenizer
 from adapter.server.routes import ENDPOINTS
 from adapter.settings import Catalogue, Settings, catalogue, find_served_model, options
 from adapter.translate.core.capabilities import ServedModel, bare_name, capabilities_of

@@ -40,9 +40,9 @@ from adapter.server.pipeline.endpoint import (
 )
 from adapter.server.pipeline.fallback import Place
 from adapter.server.pipeline.http_door import serve
-from adapter.server.pipeline.ids import new_id
 from adapter.server.pipeline.service import Predict, Service
 from adapter.server.routes import ENDPOINTS
+from adapter.server.state.ids import new_id
 from adapter.server.state.stored_files import StoredFiles
 from adapter.settings import (
     FileSettings,

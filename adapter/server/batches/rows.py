@@ -11,15 +11,15 @@ from typing import NamedTuple
 from adapter.server.asking.parallel_choices import join_replies
 from adapter.server.limits.access import Client
 from adapter.server.limits.work import Work
+from adapter.server.media.openai_tokens import detokenizer
 from adapter.server.observe.exchange_log import Exchange
 from adapter.server.pipeline import ledger_headers as notes
 from adapter.server.pipeline.fallback import Plans
-from adapter.server.pipeline.ids import new_id
 from adapter.server.pipeline.model_lists import path_of_model
-from adapter.server.pipeline.openai_tokens import detokenizer
 from adapter.server.pipeline.responding import turn_of, whole
 from adapter.server.pipeline.service import Service, completion_id, stamp_of
 from adapter.server.state.gemini_files import FileNeeds
+from adapter.server.state.ids import new_id
 from adapter.settings import find_served_model
 from adapter.translate import chat, completions
 from adapter.translate.batches import WINDOW, join_embeddings

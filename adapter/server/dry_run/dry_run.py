@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 import msgspec
 import orjson
 
+from adapter.server.media.openai_tokens import detokenizer
 from adapter.server.observe.ledger_entries import note_as_json
 from adapter.server.pipeline.errors import TABLE, Malformed, failure_of, malformed
 from adapter.server.pipeline.ledger_headers import check
 from adapter.server.pipeline.model_lists import path_of_model
-from adapter.server.pipeline.openai_tokens import detokenizer
 from adapter.server.pipeline.service import DECODING_ERRORS, Predict, decode_body
 from adapter.settings import (
     Catalogue,

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import msgspec
 
+from adapter.server.media.openai_tokens import detokenizer
 from adapter.server.pipeline.call import Call
 from adapter.server.pipeline.fallback import Plans
-from adapter.server.pipeline.ids import new_id
-from adapter.server.pipeline.openai_tokens import detokenizer
 from adapter.server.pipeline.service import deadline_of, stamp_of
+from adapter.server.state.ids import new_id
 from adapter.settings import find_served_model
 from adapter.translate import chat, completions
 from adapter.translate.answer import continuation

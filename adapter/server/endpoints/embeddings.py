@@ -3,8 +3,8 @@
 from typing import Any
 
 from adapter.server.endpoints import model_calls as calls
+from adapter.server.media.openai_tokens import detokenizer
 from adapter.server.pipeline.call import Call
-from adapter.server.pipeline.openai_tokens import detokenizer
 from adapter.translate.embeddings import embeddings
 from adapter.translate.embeddings.embeddings import EmbeddingContext
 from adapter.upstream.client import Forwarded

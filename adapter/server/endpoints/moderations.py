@@ -4,7 +4,7 @@ from functools import partial
 
 from adapter.server.endpoints import model_calls as calls
 from adapter.server.pipeline.call import Call
-from adapter.server.pipeline.ids import new_id
+from adapter.server.state.ids import new_id
 from adapter.translate.core.notes import Note
 from adapter.translate.decisions import moderations
 from adapter.translate.decisions.moderations import ModerationContext, ModerationPlan

@@ -20,8 +20,7 @@ from adapter.server.http.response_writer import UPSTREAM_HEADER, writer_for
 from adapter.server.limits.access import ModelDenied
 from adapter.server.pipeline import ledger_headers as notes
 from adapter.server.pipeline.call import Call
-from adapter.server.pipeline.errors import malformed
-from adapter.server.pipeline.failures import google_error
+from adapter.server.pipeline.errors import google_error, malformed
 from adapter.server.pipeline.fallback import FallbackPlans, Place, Route
 from adapter.server.pipeline.model_lists import path_of_model
 from adapter.server.pipeline.service import DECODING_ERRORS, deadline_of

@@ -24,9 +24,9 @@ from adapter.server.observe.recording import ExchangeScope
 from adapter.server.pipeline.call import Call
 from adapter.server.pipeline.errors import Malformed
 from adapter.server.pipeline.event_stream import MAX_TAPPED
-from adapter.server.pipeline.ids import new_id
 from adapter.server.pipeline.responding import Memory, Recipient, ResponseEventWriter, Turn, keep, turn_of
 from adapter.server.pipeline.service import Service
+from adapter.server.state.ids import new_id
 from adapter.store.documents.base import DocumentLimits, MemoryDocuments
 from adapter.translate.core.errors import Failure
 from adapter.translate.core.notes import Rejected

@@ -1,1 +1,1 @@
-"""Files that come in forms, and the encoders of what goes out."""
+"""Files that come in forms, the encoders of what goes out, and tokens in place of texts."""

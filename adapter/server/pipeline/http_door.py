@@ -10,8 +10,7 @@ from adapter.server.media.form import is_form, read_upload
 from adapter.server.observe.route_name import loggable_path
 from adapter.server.pipeline.call import Call
 from adapter.server.pipeline.endpoint import Endpoint
-from adapter.server.pipeline.errors import NotServed, naming_place
-from adapter.server.pipeline.failures import google_error
+from adapter.server.pipeline.errors import NotServed, google_error, naming_place
 from adapter.server.pipeline.service import patience_of
 from adapter.upstream.errors import UpstreamTimeout
 

@@ -19,13 +19,12 @@ from adapter.server.observe.exchange_log import ExchangeLog, is_page_enabled
 from adapter.server.observe.recording import Recorder
 from adapter.server.observe.request_log import RequestLog
 from adapter.server.pipeline.answering import Answering
-from adapter.server.pipeline.errors import malformed
-from adapter.server.pipeline.failures import Failures
+from adapter.server.pipeline.errors import Failures, malformed
 from adapter.server.pipeline.fallback import Place, Plans
-from adapter.server.pipeline.ids import new_id
 from adapter.server.pipeline.model_lists import ModelLists
 from adapter.server.pipeline.planner import ChatPlanner
 from adapter.server.state.gemini_files import GeminiFiles
+from adapter.server.state.ids import new_id
 from adapter.server.state.image_links import ImageLinks
 from adapter.server.state.name_owners import NameOwners
 from adapter.server.state.stored_files import StoredFiles

@@ -1,1 +1,1 @@
-"""What a client may refer to later: stored responses, conversations, background responses."""
+"""What a client may refer to later: stored responses, conversations, files; and new ids for all that."""

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from adapter.emulator import EmulatorSettings
-from adapter.server.pipeline import openai_tokens
+from adapter.server.media import openai_tokens
 from adapter.settings import KnownClient
 from tests.support.oracles import floats_of
 from tests.support.scripted import adapter, emulated, scripted

@@ -1,4 +1,4 @@
-"""Names that must be unlike any other, and no more: by none of them can anything be had that is somebody's."""
+"""Unique ids. They grant no access, so they need not be unguessable."""
 
 import random
 import secrets
