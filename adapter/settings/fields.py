@@ -305,6 +305,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     max_history: Annotated[
         int, _count("Size of the stored items that one response may bring back; more of them are a 400.")
     ] = 32 * 1024 * 1024
+    prefix_max_bytes: Annotated[
+        int,
+        _count(
+            "Size of the histories that one process remembers, so that an agent's next turn costs what is new in it. "
+            "0: none.",
+            0,
+        ),
+    ] = 64 * 1024 * 1024
     max_bodies: Annotated[
         int, _count("Size of all requests that one process holds at once; each takes some times its size of memory.")
     ] = 256 * 1024 * 1024

@@ -43,7 +43,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "Limits": (
         "max_body", "max_upload", "max_bodies", "max_choices", "max_messages", "max_items", "max_parts", "max_calls",
         "max_images", "max_values", "max_json_values", "max_unknown_fields", "max_name_length", "max_header_bytes",
-        "max_headers",
+        "max_headers", "prefix_max_bytes",
     ),
     "Observation": ("inspector", "metrics", "traces", "log_format", "log_level"),
 }  # fmt: skip

@@ -13,9 +13,10 @@ import msgspec
 from adapter.translate.answer.parallel_choices import calls_needed
 from adapter.translate.core.capabilities import ServedModel, alias_notes
 from adapter.translate.core.context import Context, Media, Options
+from adapter.translate.core.earlier_turns import EarlierTurns
 from adapter.translate.core.notes import Note, Rejected
 from adapter.translate.image_options import ImageForm, form_of
-from adapter.translate.request.fields import to_gemini
+from adapter.translate.request.fields import translate
 from adapter.translate.responses.chat_view import View
 from adapter.translate.responses.fields import to_chat
 from adapter.translate.signatures.history import History, look_up
@@ -29,8 +30,9 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """The translation of a request for one upstream and model: the body, the notes, how often it is sent.
 
     `place` is the upstream's name. `model` answers; `name` is what was asked for, which is another once that has ended.
-    `calls` is how many times Gemini is asked. `view` leads from chat's paths to the client's, for the Responses API.
-    `image_form` is what images of the answer are converted to, if anything.
+    `calls` is how many times Gemini is asked. `earlier` is what is to be remembered of its first messages. `view` leads
+    from chat's paths to the client's, for the Responses API. `image_form` is what images of the answer are converted
+    to, if anything.
     """
 
     place: str
@@ -40,6 +42,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     body: GenerateContentRequest
     notes: list[Note]
     calls: int
+    earlier: EarlierTurns | None = None
     view: View | None = None
     image_form: ImageForm | None = None
 
@@ -57,13 +60,23 @@ def plan(
     *,
     media: Mapping[str, Media] = {},
     history: History | None = None,
+    earlier: EarlierTurns | None = None,
+    cut: int = 0,
 ) -> Plan:
     """The plan for a chat request at the model that serves it. Raises `Rejected`."""
     if served.row.served_by:
         reason = f"{served.name} is not a chat model: it is served by {served.row.served_by}"
         raise Rejected("model", "wrong-endpoint", reason)
-    context = Context(request=request, capabilities=served.row, options=options, media=media, history=history)
-    body, notes = to_gemini(context, unknown)
+    context = Context(
+        request=request,
+        capabilities=served.row,
+        options=options,
+        media=media,
+        history=history,
+        earlier=earlier,
+        cut=cut,
+    )
+    body, notes, before_cut = translate(context, unknown)
     if alias := alias_notes(request.model, served):
         notes = [*alias, *(note for note in notes if note.path != "model")]
     return Plan(
@@ -74,6 +87,7 @@ def plan(
         body=body,
         notes=notes,
         calls=calls_needed(context),
+        earlier=before_cut,
         image_form=form_of(context),
     )
 

@@ -11,7 +11,7 @@ unknown paths are known and the rest decodes as if they had not been there.
 
 import re
 import types
-from collections.abc import Container
+from collections.abc import Container, Sequence
 from functools import cache
 from typing import Any, TypeVar, Union, get_args, get_origin
 
@@ -200,7 +200,7 @@ def _shape(type_: Any, first: bytes) -> tuple[str, Any] | None:
         return "struct", {field.encode_name: field.type for field in msgspec.structs.fields(type_)}
     if first == b"{" and origin is dict:
         return "map", get_args(type_)[1]
-    if first == b"[" and origin is list:
+    if first == b"[" and origin in (list, Sequence):
         return "list", get_args(type_)[0]
     return None
 

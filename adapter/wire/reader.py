@@ -12,7 +12,7 @@ Both ways give the same request, the same unknown fields and the same errors wit
 what stored items come as too, so whoever keeps or compares histories works on bytes.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from operator import attrgetter
 from typing import Any, NamedTuple, TypeVar
@@ -86,14 +86,14 @@ def outline(body: msgspec.Raw, type_: Any, limits: Limits = DEFAULTS) -> Outline
 
 
 def read_items(
-    pieces: Sequence[msgspec.Raw], type_: type[T], path: str, limits: Limits = DEFAULTS
+    pieces: Sequence[msgspec.Raw], type_: type[T], path: str, limits: Limits = DEFAULTS, *, first: int = 0
 ) -> tuple[list[T], dict[str, msgspec.Raw]]:
-    """Decode slices of a list that stands at `path`. Raises as `read` does."""
+    """Decode slices of a list that stands at `path`; `first` is the index of the first. Raises as `read` does."""
     shape: Any = type_
     decode_one = decoder(shape).decode
     items: list[T] = []
     unknown: dict[str, msgspec.Raw] = {}
-    for index, piece in enumerate(pieces):
+    for index, piece in enumerate(pieces, first):
         try:
             if len(memoryview(piece)) <= SMALL:
                 items.append(decode_one(piece))
@@ -123,18 +123,37 @@ def _read_piece(piece: msgspec.Raw, type_: type[T], limits: Limits) -> tuple[T, 
 
 def _in_pieces(body: msgspec.Raw, type_: Any, limits: Limits) -> tuple[Any, dict[str, msgspec.Raw]]:
     """Decode a large value by way of its outline."""
-    head, lists, unknown = outline(body, type_, limits)
+    value, unknown = _assemble(outline(body, type_, limits), type_, {}, limits)
+    check_lists(value, limits)
+    return value, unknown
+
+
+def _assemble(
+    parts: Outline, type_: Any, given: Mapping[str, Any], limits: Limits
+) -> tuple[Any, dict[str, msgspec.Raw]]:
+    """Decode what an outline leaves raw, but for lists that are given."""
+    head, lists, unknown = parts
     fields = {name: getattr(head, name) for name in type_.__struct_fields__}
     for name, (whole, item) in _lists(type_).items():
-        if name in lists:
+        if name in given:
+            fields[name] = given[name]
+        elif name in lists:
             fields[name], more = read_items(lists[name], item, name, limits)
             _collect(more, unknown, limits)
         elif fields[name] is not ABSENT:
             fields[name] = _at(name, decode, fields[name], whole, limits.unknown_fields)[0]
         else:
             fields[name] = None
-    value = type_(**fields)
+    return type_(**fields), unknown
+
+
+def assemble(
+    parts: Outline, type_: type[T], given: Mapping[str, Any], limits: Limits
+) -> tuple[T, dict[str, msgspec.Raw]]:
+    """Return the request of an outline, of which some lists were read already. Raises as `read` does."""
+    value, unknown = _assemble(parts, type_, given, limits)
     check_lists(value, limits)
+    _check_free_form(value, unknown, limits)
     return value, unknown
 
 
@@ -166,6 +185,12 @@ def check_lists(value: Any, limits: Limits) -> None:
         _check_length(name, len(items), limits)
         if name in inner:
             _check_inner(items, name, inner[name], limits)
+
+
+def check_items(items: Sequence[Any], limits: Limits) -> None:
+    """Raise `LimitExceeded` for a list that is too long inside one of these items."""
+    for item in items:
+        check_lists(item, limits)
 
 
 def _check_inner(items: list[Any], name: str, lists: list[Callable[[Any], Any]], limits: Limits) -> None:

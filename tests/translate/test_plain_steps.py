@@ -13,9 +13,9 @@ from adapter.translate.core.context import Context, Options
 from adapter.translate.core.notes import Rejected
 from adapter.translate.request import plain_steps
 from adapter.translate.request.messages import read_messages
-from adapter.translate.request.turn_builder import Turns
 from adapter.translate.signatures.history import look_up
 from adapter.translate.signatures.prefix_digest import PrefixDigest, call_digest, call_spelling
+from adapter.translate.turns.turn_builder import Turns
 from adapter.wire.base import ABSENT, decode, encode
 from adapter.wire.gemini.content import Content
 from adapter.wire.limits import Limits

@@ -23,12 +23,12 @@ from adapter.server.state.ids import new_id
 from adapter.settings import find_served_model
 from adapter.translate import chat, completions
 from adapter.translate.batches import WINDOW, join_embeddings
+from adapter.translate.content.content_parts import FILE_ID
 from adapter.translate.core.context import Media
 from adapter.translate.core.notes import Note, Rejected
 from adapter.translate.core.strictness import Strictness
 from adapter.translate.embeddings import embeddings
 from adapter.translate.embeddings.embeddings import EmbeddingContext
-from adapter.translate.request.content_parts import FILE_ID
 from adapter.upstream.answers import Reply, read_message, read_reply
 from adapter.wire.base import encode
 from adapter.wire.openai.chat_answer import ChatCompletion

@@ -9,10 +9,12 @@ from adapter.server.pipeline import ledger_headers as notes
 from adapter.server.pipeline.call import Call
 from adapter.server.pipeline.fallback import Plans
 from adapter.server.pipeline.service import completion_id, stamp_of
+from adapter.server.prefixes.reading import read_rest
 from adapter.translate import chat
 from adapter.translate.answer import continuation
 from adapter.translate.core.context import Stamp
 from adapter.translate.plan import Plan
+from adapter.translate.prefix import LEAST, Reading
 from adapter.upstream.client import Reply
 from adapter.wire.base import encode
 from adapter.wire.openai.chat_answer import ChatCompletion, ChatCompletionChunk
@@ -24,9 +26,10 @@ from adapter.wire.sse import BLANK, DONE, around, event
 async def create_chat_completion(call: Call) -> None:
     """Answer a chat, whole or as a stream of chunks."""
     exchange, id_ = call.exchange, completion_id()
-    request, unknown = await call.read(ChatCompletionRequest)
+    reading = await _read(call)
+    request = reading.request
     exchange.model_asked, exchange.stream = request.model, bool(request.stream)
-    plans = await call.service.planner.plan(request, unknown, call.client, call.work)
+    plans = await call.service.planner.plan(request, reading.unknown, call.client, call.work, reading=reading)
     call.accept(plans)
     if exchange.stream:
         writer = ChatWriter(call, stamp_of(plans, id_))
@@ -34,6 +37,18 @@ async def create_chat_completion(call: Call) -> None:
             await client.pass_on(answer)
     else:
         await call.send_translated(plans, await call.ask(plans, partial(_completion, call, plans, id_)))
+
+
+async def _read(call: Call) -> Reading:
+    """Return the request, by what is remembered of its history. Raises `Malformed`."""
+    service, body = call.service, call.body
+    if len(body) >= LEAST:
+        found = await read_rest(service.prefixes, call.client.id, body, service.limits, service.work)
+        if found is not None:
+            reading, call.work = found
+            return reading
+    request, unknown = await call.read(ChatCompletionRequest)
+    return Reading(request, unknown, body)
 
 
 async def _completion(call: Call, plans: Plans, id_: str, reply: Reply) -> ChatCompletion:
@@ -69,7 +84,7 @@ class ChatWriter:
 
     @property
     def finished(self) -> bool:
-        """Whether all choices have ended, so that what goes wrong from now on changes nothing."""
+        """Return whether all choices have ended, so that what goes wrong from now on changes nothing."""
         return self._has_begun and self.machine.finished
 
     def feed(self, reply: Reply) -> list[bytes]:

@@ -20,11 +20,11 @@ from adapter.server.pipeline.planner import in_line
 from adapter.server.state.gemini_files import UPLOADED_AGAIN
 from adapter.settings import find_served_model
 from adapter.translate.answer.parallel_choices import total
+from adapter.translate.content.content_parts import FILE_ID, is_remote
 from adapter.translate.core.capabilities import ServedModel
 from adapter.translate.core.context import Media, Options
 from adapter.translate.core.notes import Note, Rejected
 from adapter.translate.native.pass_through import names_of, names_of_uris
-from adapter.translate.request.content_parts import FILE_ID, is_remote
 from adapter.upstream.client import Caller
 from adapter.upstream.errors import UpstreamError
 from adapter.wire.base import encode

@@ -16,8 +16,8 @@ from starlette.types import Receive, Scope
 from adapter.server.http.asgi import BodyTooLarge, fields_of
 from adapter.server.http.byte_budget import ByteBudget
 from adapter.server.http.forms import FilePart, MalformedForm, read_form
+from adapter.translate.content.media_types import AUDIO_FORMATS, corrected
 from adapter.translate.core.context import Media
-from adapter.translate.core.media_types import AUDIO_FORMATS, corrected
 
 MULTIPART = b"multipart/form-data"
 UPLOAD = "upload:"

@@ -63,6 +63,18 @@ class Metrics:
             registry=made,
             multiprocess_mode="livesum",
         )
+        self._prefixes = Counter(
+            "adapter_prefixes",
+            "Long histories by whether their beginning was remembered.",
+            ("outcome",),
+            registry=made,
+        )
+        self._prefix_bytes = Gauge(
+            "adapter_prefix_bytes",
+            "Size of the histories that are remembered.",
+            registry=made,
+            multiprocess_mode="livesum",
+        )
         self._models: set[str] = set()
 
     def begin(self) -> None:
@@ -109,6 +121,14 @@ class Metrics:
     def add_open_circuits(self, upstream: str, more: int) -> None:
         """Change the gauge of open circuits."""
         self._circuits.labels(upstream).inc(more)
+
+    def count_prefix(self, *, is_hit: bool) -> None:
+        """Count a search for the beginning of a history."""
+        self._prefixes.labels("hit" if is_hit else "miss").inc()
+
+    def set_prefix_bytes(self, size_bytes: int) -> None:
+        """Tell how large the histories are that are remembered."""
+        self._prefix_bytes.set(size_bytes)
 
     def render(self) -> bytes:
         """Return all metrics in Prometheus' text format."""

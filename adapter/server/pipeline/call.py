@@ -111,6 +111,10 @@ class Call:
             self._work = self.service.work(self.body)
         return self._work
 
+    @work.setter
+    def work(self, work: Work) -> None:
+        self._work = work
+
     async def read(self, type_: type[T]) -> tuple[T, dict[str, msgspec.Raw]]:
         """The body, and its unknown fields; what a form says as texts may be a number. Raises `Malformed`."""
         if self.form is not None:

@@ -8,17 +8,20 @@ from adapter.server.limits.access import Client
 from adapter.server.limits.work import Work
 from adapter.server.pipeline.fallback import Place, Plans, Renewed, Route
 from adapter.server.pipeline.model_lists import path_of_model
+from adapter.server.prefixes.prefix_memory import PrefixMemory
 from adapter.server.state.gemini_files import UPLOADED_AGAIN, FileNeeds, GeminiFiles
 from adapter.server.state.name_owners import NameOwners
 from adapter.settings import Calendar, Catalogue, PlanSettings, find_served_model, next_models
 from adapter.store import SignatureStore
 from adapter.store.shared.base import Records
+from adapter.translate.content.content_parts import file_ids, remote_urls
 from adapter.translate.core.context import Media, Options
 from adapter.translate.core.notes import Note, Rejected
 from adapter.translate.native.pass_through import names_of, names_of_uris
 from adapter.translate.plan import Plan, plan
-from adapter.translate.request.content_parts import file_ids, remote_urls
+from adapter.translate.prefix import LEAST, Prefix, Reading, next_prefix
 from adapter.translate.signatures.history import Carried, History
+from adapter.translate.turns.cut import last_block
 from adapter.upstream.errors import UpstreamError
 from adapter.upstream.media import MediaFetcher
 from adapter.wire.openai.chat_request import ChatCompletionRequest
@@ -54,7 +57,7 @@ class ChatPlanner:
     several clients share the keys for Gemini (`is_shared`), it names no other client's.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all that it works with
         self,
         settings: PlanSettings,
         places: Sequence[Place],
@@ -65,6 +68,7 @@ class ChatPlanner:
         *,
         is_shared: bool,
         files: GeminiFiles,
+        prefixes: PrefixMemory,
     ) -> None:
         self._settings = settings
         self._places = places
@@ -74,6 +78,7 @@ class ChatPlanner:
         self._owners = owners
         self._is_shared = is_shared
         self._files = files
+        self._prefixes = prefixes
 
     @property
     def places(self) -> Sequence[Place]:
@@ -94,10 +99,12 @@ class ChatPlanner:
         carried: Carried | None = None,
         ledger_of: Callable[[list[Note]], list[Note]] | None = None,
         needs: FileNeeds = NEEDS,
+        reading: Reading | None = None,
     ) -> Plans:
         """Translate a chat request. Raises `Rejected`; `UpstreamError` where a file cannot be uploaded.
 
         `carried` is what a Responses history carries; `ledger_of` makes the client's ledger of a plan's notes.
+        `reading` is how it was read, if its history may be remembered.
         """
         client.check(request.model)
         first_place = self._places[0]
@@ -107,20 +114,35 @@ class ChatPlanner:
             raise Rejected(
                 "n", "limit-exceeded", f"at most {self._settings.max_choices} choices are served in one request"
             )
-        ids = file_ids(request)
+        prefix = None if reading is None else reading.prefix
+        # What is remembered names no files.
+        later = request.messages if prefix is None else request.messages[prefix.beginning.count :]
+        ids = file_ids(later)
         media = needs.known
         if media is None:
-            media = {} if self._fetcher is None else await self.fetch(remote_urls(request))
+            media = {} if self._fetcher is None else await self.fetch(remote_urls(later))
             if ids:
                 stored = await self._files.media(ids, client, dry=needs.is_dry, life=needs.life)
                 media = {**media, **stored}
-        history = await self._history(request, client, carried, work)
+        cut = 0 if reading is None or media else self._find_cut(reading)
+        history = await self._history(request, client, carried, work, prefix, cut)
 
         def maker(at_hand: Mapping[str, Media], *added: Note) -> Callable[[Route], Plan]:
             def make(route: Route) -> Plan:
                 model = served if route is usual else find_served_model(route.model, self.catalogue(route.place))
                 own = at_hand if not ids or route.place is first_place else in_line(at_hand)
-                made = plan(request, unknown, model, route.place.options, media=own, history=history)
+                chosen = route.place.options
+                earlier = None if prefix is None else prefix.turns_for(request, chosen, model.row)
+                made = plan(
+                    request,
+                    unknown,
+                    model,
+                    chosen,
+                    media=own,
+                    history=history,
+                    earlier=earlier,
+                    cut=cut if route is usual else 0,
+                )
                 if ledger_of is None and not added:
                     return made
                 notes = [*added, *made.notes]
@@ -130,6 +152,8 @@ class ChatPlanner:
 
         make, usual = maker(media), Route(first_place, request.model)
         first = await work.run(make, usual)
+        if reading is not None and first.earlier is not None:
+            await self._remember(client, reading, first, history, work)
         names, pin = await self._names_in(first, client)
         # Copies of files that are stored here go to other upstreams in line; what Gemini has made is at this one alone.
         copies = names_of_uris(one.uri for one in media.values()) if names else set()
@@ -166,11 +190,31 @@ class ChatPlanner:
         fetched = await self._fetcher.fetch(urls)
         return {url: Media(mime_type=one.mime_type, data=one.data) for url, one in fetched.items()}
 
+    def _find_cut(self, reading: Reading) -> int:
+        """Return up to which message a history is to be remembered; 0: it is not."""
+        length = len(reading.body) - len(memoryview(reading.request.tools))
+        if length < LEAST or not self._prefixes.is_on or self._places[0].options.fields is not None:
+            return 0
+        return last_block(reading.request.messages, 0 if reading.prefix is None else reading.prefix.beginning.count)
+
+    async def _remember(self, client: Client, reading: Reading, plan: Plan, history: History, work: Work) -> None:
+        """Remember the first messages of a request, unless the store could not be read for it."""
+        if history.is_complete:
+            made = await work.run(next_prefix, reading, plan, history.answers_before_cut, self._prefixes.clock())
+            if made is not None:
+                self._prefixes.put(client.id, made, reading.prefix)
+
     async def _history(
-        self, request: ChatCompletionRequest, client: Client, carried: Carried | None, work: Work
+        self,
+        request: ChatCompletionRequest,
+        client: Client,
+        carried: Carried | None,
+        work: Work,
+        prefix: Prefix | None,
+        cut: int,
     ) -> History:
         """The request's answers with what the store knows of them."""
-        history = await work.run(History, request, carried)
+        history = await work.run(History, request, carried, None if prefix is None else prefix.answers, cut)
         if not history.has_answers:
             return history
         ids = history.ids()

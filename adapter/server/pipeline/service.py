@@ -23,6 +23,7 @@ from adapter.server.pipeline.errors import Failures, malformed
 from adapter.server.pipeline.fallback import Place, Plans
 from adapter.server.pipeline.model_lists import ModelLists
 from adapter.server.pipeline.planner import ChatPlanner
+from adapter.server.prefixes.prefix_memory import PrefixMemory
 from adapter.server.state.gemini_files import GeminiFiles
 from adapter.server.state.ids import new_id
 from adapter.server.state.image_links import ImageLinks
@@ -136,6 +137,7 @@ class Service:
         calendar = Calendar(catalogue(settings, utc_day(clock())), clock)
         keeps_files = self.options.platform == "studio"
         self.gemini_files = GeminiFiles(self.files, self.owners, upstream, keeps_files=keeps_files)
+        self.prefixes = PrefixMemory(settings.prefix_max_bytes, metrics)
         self.planner = ChatPlanner(
             part_of(settings, PlanSettings),
             places,
@@ -145,6 +147,7 @@ class Service:
             self.owners,
             is_shared=self.access.is_shared,
             files=self.gemini_files,
+            prefixes=self.prefixes,
         )
         self.answering = Answering(part_of(settings, AnswerSettings))
         self.failures = Failures(label, self.access, self.planner.catalogue)

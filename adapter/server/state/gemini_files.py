@@ -27,10 +27,10 @@ from adapter.server.limits.access import Client
 from adapter.server.state.name_owners import NameOwners
 from adapter.server.state.stored_files import StoredFiles
 from adapter.store import UNREADABLE, Document
+from adapter.translate.content.content_parts import FILE_ID, FILES_API
+from adapter.translate.content.media_types import corrected
 from adapter.translate.core.context import Media
-from adapter.translate.core.media_types import corrected
 from adapter.translate.core.notes import Fate, Note, Rejected
-from adapter.translate.request.content_parts import FILE_ID, FILES_API
 from adapter.upstream.client import Caller, Upstream
 from adapter.upstream.errors import UpstreamError
 from adapter.upstream.uploads import FileUploads

@@ -6,6 +6,7 @@ from typing import Literal
 import msgspec
 
 from adapter.translate.core.capabilities import ModelCapabilities, Platform, ServedModel
+from adapter.translate.core.earlier_turns import EarlierTurns
 from adapter.translate.core.notes import Fate, Note
 from adapter.translate.signatures.history import History
 from adapter.wire.gemini.generate import SafetySetting
@@ -52,7 +53,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 class Context(msgspec.Struct, frozen=True, kw_only=True):
     """One request's world.
 
-    `media` is by URL, or by the id of a stored file; `history` is what is known of the request's answers.
+    `media` is by URL, or by the id of a stored file; `history` is what is known of the request's answers. `earlier` is
+    what the first messages became in an earlier request; `cut` is up to which message they are to be remembered now.
     """
 
     request: ChatCompletionRequest
@@ -60,6 +62,8 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     options: Options = Options()
     media: Mapping[str, Media] = {}
     history: History | None = None
+    earlier: EarlierTurns | None = None
+    cut: int = 0
 
     def known(self) -> History:
         """Return the history with the records that were looked up; without a look-up it has none."""

@@ -8,12 +8,13 @@ from collections.abc import Callable, Sequence
 from functools import cache, cached_property
 from itertools import takewhile
 from operator import attrgetter
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 from msgspec.structs import astuple, replace
 
 from adapter.translate.core.context import Context
+from adapter.translate.core.earlier_turns import EarlierTurns, TurnsOutcome
 from adapter.translate.core.notes import ARRIVED, Fate, Note, Outcome, Rejected
 from adapter.wire.base import ABSENT, decode, present
 from adapter.wire.gemini.generate import GenerateContentRequest, GenerationConfig
@@ -102,7 +103,15 @@ class Conflict(Exception):
         self.path = path
 
 
-def apply(rules: Rules, context: Context) -> tuple[GenerateContentRequest, list[Note]]:
+class Sum(NamedTuple):
+    """The sum of all fragments, the notes, and what is to be remembered of the first messages."""
+
+    body: GenerateContentRequest
+    notes: list[Note]
+    earlier: EarlierTurns | None
+
+
+def apply(rules: Rules, context: Context) -> Sum:
     """Apply each rule to its field of `context.request`; return the sum of the fragments, and the notes.
 
     A rule that raises `Rejected` leaves its note, so that one answer can tell of all of them.
@@ -110,6 +119,7 @@ def apply(rules: Rules, context: Context) -> tuple[GenerateContentRequest, list[
     body = GenerateContentRequest()
     notes: list[Note] = []
     contributions: list[Contribution] = []
+    earlier: EarlierTurns | None = None
     for field, value in rules.fields.list_sent(context.request):
         try:
             outcome = rules[field](value, context)
@@ -121,6 +131,8 @@ def apply(rules: Rules, context: Context) -> tuple[GenerateContentRequest, list[
         else:
             notes += [_at(field, note) for note in outcome.notes]
         notes += outcome.placed
+        if type(outcome) is TurnsOutcome:
+            earlier = outcome.earlier
         fragment = outcome.fragment
         if fragment is not None:
             if context.options.fields is not None:
@@ -130,7 +142,7 @@ def apply(rules: Rules, context: Context) -> tuple[GenerateContentRequest, list[
                     for path in lost
                 ]
             body = _sum(body, Contribution(field, fragment), contributions, notes)
-    return body, notes
+    return Sum(body, notes, earlier)
 
 
 @cache

@@ -5,10 +5,10 @@ from typing import NamedTuple
 
 import msgspec
 
+from adapter.translate.content.content_parts import parts_of, sources_of
 from adapter.translate.core.context import Context
 from adapter.translate.core.kinds import Kinds
 from adapter.translate.core.notes import Fate, Note, Rejected
-from adapter.translate.request.content_parts import parts_of, sources_of
 from adapter.wire.base import present
 from adapter.wire.gemini.content import Part
 from adapter.wire.gemini.decisions import DecisionContent

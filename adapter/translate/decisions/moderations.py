@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from adapter.translate.content.content_parts import parts_of, sources_of
 from adapter.translate.core.capabilities import alias_notes
 from adapter.translate.core.context import EndpointContext
 from adapter.translate.core.errors import AnswerError
@@ -16,7 +17,6 @@ from adapter.translate.core.notes import Fate, Note, Rejected, unknown_notes
 from adapter.translate.decisions.decision_input import block_of
 from adapter.translate.decisions.decisions import MAX_QUESTIONS, MOST_SURE, sureness
 from adapter.translate.ledger import Anchor, escaped
-from adapter.translate.request.content_parts import parts_of, sources_of
 from adapter.wire.base import decoder, present
 from adapter.wire.gemini.content import Content, Part
 from adapter.wire.gemini.decisions import AskedQuestion, CreateDecisionRequest, CreateDecisionResponse, DecisionContent

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 import orjson
 
+from adapter.translate.content.content_parts import parts_of, sources_of
 from adapter.translate.core.context import EndpointContext
 from adapter.translate.core.errors import AnswerError
 from adapter.translate.core.notes import Fate, Note, Rejected, unknown_notes
@@ -14,7 +15,6 @@ from adapter.translate.core.token_arrays import Detokenize, text_of_tokens
 from adapter.translate.embeddings.calls import EmbeddingMethod, Task, Vectors, method_of
 from adapter.translate.embeddings.vectors import write_vectors
 from adapter.translate.ledger import Anchor
-from adapter.translate.request.content_parts import parts_of, sources_of
 from adapter.wire.base import present
 from adapter.wire.gemini.content import Content, Part
 from adapter.wire.openai.chat_request import ContentPart

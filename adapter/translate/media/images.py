@@ -9,13 +9,13 @@ from typing import Any
 
 import msgspec
 
+from adapter.translate.content.content_parts import from_url
 from adapter.translate.core.capabilities import alias_notes
 from adapter.translate.core.context import EndpointContext
 from adapter.translate.core.notes import Fate, Note, Rejected, unknown_notes
 from adapter.translate.core.rules import absent
 from adapter.translate.image_options import RULES, ImageForm, ImageOptions, OptionRule
 from adapter.translate.ledger import Anchor
-from adapter.translate.request.content_parts import from_url
 from adapter.wire.gemini.content import Content, Part
 from adapter.wire.gemini.generate import (
     GenerateContentRequest,

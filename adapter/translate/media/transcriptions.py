@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from adapter.translate.content.content_parts import from_url
 from adapter.translate.core.capabilities import alias_notes
 from adapter.translate.core.context import EndpointContext, Media
 from adapter.translate.core.notes import Fate, Note, Rejected, unknown_notes
 from adapter.translate.ledger import Anchor
-from adapter.translate.request.content_parts import from_url
 from adapter.wire.base import encode, present
 from adapter.wire.gemini.content import Blob, Content, Part
 from adapter.wire.gemini.generate import GenerateContentRequest, GenerationConfig

@@ -8,18 +8,18 @@ tools, executed code, several signed texts), see `replayed_parts`.
 import msgspec
 import orjson
 
+from adapter.translate.content import content_parts as media
 from adapter.translate.core.arguments import has_long_number, plain_object, read_arguments
 from adapter.translate.core.context import Context
 from adapter.translate.core.notes import Fate, Rejected
-from adapter.translate.request import content_parts as media
 from adapter.translate.request.replayed_parts import Visible, executed, has_hidden, replayed
-from adapter.translate.request.turn_builder import HistoryCall, Turns, parts_of
 from adapter.translate.schema import openapi as schema_openapi
 from adapter.translate.signatures import keys as signatures
-from adapter.translate.signatures.history import Found, KnownAnswer, original_order
+from adapter.translate.signatures.known_answers import Found, KnownAnswer, original_order
 from adapter.translate.signatures.sources import SignatureSource
 from adapter.translate.tools.names import check_name_length, upstream_name
 from adapter.translate.tools.toolbox import toolbox
+from adapter.translate.turns.turn_builder import HistoryCall, Turns, parts_of
 from adapter.wire.base import MAX_NESTING, decode, encode, present, too_deep
 from adapter.wire.gemini.content import FunctionCall, Part
 from adapter.wire.json_counts import is_within

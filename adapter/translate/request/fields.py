@@ -19,7 +19,7 @@ from adapter.translate.core.notes import (
     rejected,
     unknown_notes,
 )
-from adapter.translate.core.rules import Rules, apply, config
+from adapter.translate.core.rules import Rules, Sum, apply, config
 from adapter.translate.request import google_extension as google
 from adapter.translate.request import messages, sampling, thinking
 from adapter.translate.schema.json_schema import ConvertedSchema, UnusableSchema, described
@@ -48,7 +48,7 @@ from adapter.wire.openai.chat_request import (
     Thinking,
 )
 
-__all__ = ["RULES", "to_gemini"]
+__all__ = ["RULES", "to_gemini", "translate"]
 
 
 def model(_value: str, _context: Context) -> Outcome:
@@ -133,7 +133,7 @@ def thinking_(value: Thinking, context: Context) -> Outcome:
 
 
 def enable_thinking(value: bool, context: Context) -> Outcome:
-    """Whether to think, as Qwen and vLLM spell it."""
+    """Return whether to think, as Qwen and vLLM spell it."""
     overruled = thinking.drop_unless_deciding("enable_thinking", context, google.thinking_extension(context.request))
     return overruled or thinking.of_flag(value, context)
 
@@ -316,7 +316,14 @@ def to_gemini(context: Context, unknown: Mapping[str, msgspec.Raw] = {}) -> tupl
 
     `unknown` are the fields that no Struct names, as `wire.base.decode` found them. Raises `Rejected`.
     """
-    body, notes = apply(RULES, context)
+    body, notes, _ = translate(context, unknown)
+    return body, notes
+
+
+def translate(context: Context, unknown: Mapping[str, msgspec.Raw] = {}) -> Sum:
+    """Return the same, with what is to be remembered of the first messages."""
+    total = apply(RULES, context)
+    body, notes = total.body, total.notes
     if unknown:
         notes += unknown_notes(unknown)
     fates = list(map(_FATE, notes))
@@ -326,7 +333,7 @@ def to_gemini(context: Context, unknown: Mapping[str, msgspec.Raw] = {}) -> tupl
     notes += _without_cached(body) + _one_setting_per_category(body, context)
     _one_list_of_declarations(body)
     notes += _speech_as_samples(body, context)
-    return body, notes
+    return total
 
 
 _FATE = attrgetter("fate")

@@ -6,20 +6,20 @@ OpenAI's histories keep none of that: results come in any order, are missing, or
 are read in blocks: one or more assistant messages, and what follows until the next one.
 """
 
-from collections.abc import Iterator
-from itertools import count, takewhile
+from collections.abc import Iterator, Sequence
+from itertools import count
 from operator import attrgetter
 from typing import Any, assert_never
 
 from adapter.translate.core.context import Context
-from adapter.translate.core.notes import Fate, Note, Outcome, Rejected, exact
+from adapter.translate.core.earlier_turns import EarlierTurns, StaleTurns, TurnsOutcome
+from adapter.translate.core.notes import Fate, Outcome, Rejected, exact
 from adapter.translate.request.assistant_message import answer
 from adapter.translate.request.plain_steps import PlainSteps
-from adapter.translate.request.plain_turns import PlainTurns
 from adapter.translate.request.tool_results import orphan, results
-from adapter.translate.request.turn_builder import HistoryCall, Turns, parts_of, shared_roles
-from adapter.translate.signatures import keys as signatures
-from adapter.translate.signatures.sources import SignatureSource
+from adapter.translate.turns.cut import turns_before_cut
+from adapter.translate.turns.stand_ins import stand_in
+from adapter.translate.turns.turn_builder import HistoryCall, Turns, parts_of, shared_roles, speakers_of
 from adapter.wire.gemini.content import Content, Part
 from adapter.wire.gemini.generate import GenerateContentRequest
 from adapter.wire.openai.chat_request import Message
@@ -30,40 +30,63 @@ SYSTEM_ROLES = ("system", "developer")
 CONTINUE = "Continue."
 
 
-def messages(value: list[Message], context: Context) -> Outcome:
+def messages(value: Sequence[Message], context: Context) -> Outcome:
     """All messages: systemInstruction and contents."""
-    turns = Turns(context)
+    turns = Turns(context, context.earlier)
     try:
-        read_messages(value, turns)
+        try:
+            read_messages(value, turns)
+        except StaleTurns:
+            turns = Turns(context)
+            read_messages(value, turns)
     except Rejected as rejection:
         raise Rejected(f"messages{rejection.note.path}", rejection.note.code, rejection.note.reason) from None
     if not turns.history.is_complete and turns.history.misses_records:
         turns.note("", Fate.APPROXIMATED, "signature-store-unreadable", _UNREADABLE)
     system = Content(parts=turns.system) if turns.system else None
+    earlier = turns_before_cut(turns) if turns.at_cut is not None else None
     contents: list[Any] = [one if isinstance(one, Content) else one.encode_turn() for one in turns.contents]
-    return exact(GenerateContentRequest(system_instruction=system, contents=contents), turns.notes, turns.placed)
+    told = exact(GenerateContentRequest(system_instruction=system, contents=contents), turns.notes, turns.placed)
+    return told if earlier is None else TurnsOutcome(told.fragment, told.notes, told.placed, earlier)
 
 
-def read_messages(value: list[Message], turns: Turns) -> None:
-    """All messages as turns. Raises `Rejected` with a path that starts below `messages`."""
+def read_messages(value: Sequence[Message], turns: Turns) -> None:
+    """All messages as turns. Raises `Rejected` with a path that starts below `messages`; `StaleTurns`."""
     if not value:
         raise Rejected("", "value-missing", "there must be at least one message")
-    if any(map(_NAME, value)):
-        turns.shared_roles = shared_roles((message.role, message.name) for message in value if message.name)
-    index = _leading_system(value, turns)
+    if turns.earlier is not None:
+        index = _go_on(turns.earlier, value, turns)
+    else:
+        if turns.history.earlier is not None:
+            turns.history.recall()
+        if any(map(_NAME, value)):
+            turns.shared_roles = shared_roles(speakers_of(value))
+        index = _leading_system(value, turns)
     # The first answer needs it; most small requests have none.
     steps: PlainSteps | None = None
     while index < len(value):
         if value[index].role != "assistant":
             index = _other(value, index, turns)
-        else:
-            steps = steps or PlainSteps(turns)
-            index = steps.add(index) or _block(value, index, turns)
+            continue
+        if index == turns.context.cut:
+            turns.mark_cut()
+        steps = steps or PlainSteps(turns)
+        index = steps.add(index) or _block(value, index, turns)
     _ends(turns)
-    _sentinels(turns)
+    stand_in(turns)
 
 
-def _leading_system(value: list[Message], turns: Turns) -> int:
+def _go_on(earlier: EarlierTurns, value: Sequence[Message], turns: Turns) -> int:
+    """Begin behind the messages whose turns are known; return the index. Raises `StaleTurns`."""
+    rest = value[earlier.count :]
+    if earlier.speakers and shared_roles(earlier.speakers | speakers_of(rest)) != earlier.shared_roles:
+        raise StaleTurns
+    if not earlier.speakers and any(map(_NAME, rest)):
+        turns.shared_roles = shared_roles(speakers_of(rest))
+    return earlier.count
+
+
+def _leading_system(value: Sequence[Message], turns: Turns) -> int:
     """Put the first run of system messages into systemInstruction; return the index after it."""
     index = 0
     while index < len(value) and value[index].role in SYSTEM_ROLES:
@@ -81,7 +104,7 @@ def _leading_system(value: list[Message], turns: Turns) -> int:
     return index
 
 
-def _other(value: list[Message], index: int, turns: Turns) -> int:
+def _other(value: Sequence[Message], index: int, turns: Turns) -> int:
     """One message that is not an assistant's; return the index after it."""
     message = value[index]
     match message.role:
@@ -131,7 +154,7 @@ def _only_text(parts: list[Part]) -> bool:
     return all(part.text is not None for part in parts)
 
 
-def _block(value: list[Message], index: int, turns: Turns) -> int:
+def _block(value: Sequence[Message], index: int, turns: Turns) -> int:
     """Assistant messages, the results of their calls, and what else comes before the next assistant message."""
     calls: list[HistoryCall] = []
     parts: list[Part] = []
@@ -206,32 +229,4 @@ def _add_turn(text: str, index: int, turns: Turns) -> None:
     turns.say("user", parts)
 
 
-def _sentinels(turns: Turns) -> None:
-    """The documented stand-in on the first call of each step of the current turn that lost its signature."""
-    if not turns.unsigned or not turns.context.capabilities.signatures:
-        return
-    unsigned: list[Part] = []
-    for content in takewhile(_goes_on, reversed(turns.contents)):
-        if isinstance(content, PlainTurns):
-            stood_in = reversed(content.stand_in())
-            turns.placed += [Note(path, _INJECTED, "signature-stand-in", _STAND_IN, _STANDS_IN) for path in stood_in]
-        elif content.role == "model":
-            first = next(filter(_CALL, content.parts or ()), None)
-            unsigned += [first] if first is not None and not first.thought_signature else []
-    if not unsigned:
-        return
-    paths = {id(call.part): call.path for call in turns.calls}
-    for part in unsigned:
-        part.thought_signature = signatures.SENTINEL
-        turns.notes.append(Note(paths[id(part.function_call)], _INJECTED, "signature-stand-in", _STAND_IN, _STANDS_IN))
-
-
-def _goes_on(content: Content | PlainTurns) -> bool:
-    """Return whether a message belongs to the turn before: a turn begins with a user's text, not with results."""
-    return isinstance(content, PlainTurns) or content.role == "model" or all(map(_RESULT, content.parts or ()))
-
-
-_INJECTED, _STANDS_IN = Fate.INJECTED, SignatureSource.STAND_IN
-_STAND_IN = "no thought signature is known for this call: the documented stand-in is sent"
 _NAME = attrgetter("name")
-_CALL, _RESULT = attrgetter("function_call"), attrgetter("function_response")

@@ -12,11 +12,11 @@ from itertools import chain
 from adapter.translate.core.arguments import are_plain_objects
 from adapter.translate.core.notes import Fate, Note
 from adapter.translate.request.assistant_message import arguments_of
-from adapter.translate.request.plain_turns import PlainTurns, escaped
 from adapter.translate.request.tool_results import output_of, plain_outputs
-from adapter.translate.request.turn_builder import SENT_BACK, Turns
-from adapter.translate.signatures.history import KnownAnswer
+from adapter.translate.signatures.known_answers import KnownAnswer
 from adapter.translate.tools.names import upstream_name
+from adapter.translate.turns.plain_turns import PlainTurns, escaped
+from adapter.translate.turns.turn_builder import SENT_BACK, Turns
 from adapter.wire.signatures import NOTHING
 
 
@@ -43,7 +43,9 @@ class PlainSteps:
         contents = self._turns.contents
         if self._is_off or not contents or contents[-1].role == "model":
             return 0
-        steps = self._turns.history.plain_steps(index, self._origins, self._longest_name)
+        cut = self._turns.context.cut
+        end = cut if cut > index else 0
+        steps = self._turns.history.plain_steps(index, self._origins, self._longest_name, end)
         if not steps:
             return 0
         self._add(steps)
@@ -58,6 +60,7 @@ class PlainSteps:
         found = list(chain.from_iterable([known.found for known in steps]))
         records = [one.record if one is not None else NOTHING for one in found]
         signatures = [record.value for record in records]
+        noted = len(turns.notes)
         known_names = {name: upstream_name(name).encode() for name in set(names)}
         own_ids = [record.id or id_ for record, id_ in zip(records, ids, strict=True)]
         added = PlainTurns(
@@ -70,6 +73,9 @@ class PlainSteps:
             texts=[text if type(text := known.message.content) is str else "" for known in steps],
             sizes=[len(known.found) for known in steps],
         )
+        if len(turns.notes) > noted:
+            # Column by column they come; told they are step by step, wherever the history is cut.
+            turns.notes[noted:] = sorted(turns.notes[noted:], key=_index)
         turns.contents.append(added)
         turns.unsigned = turns.unsigned or not all(signatures)
         turns.placed += [
@@ -98,6 +104,11 @@ class PlainSteps:
             output if output is not None else bytes(output_of(text, messages[place], place, turns))
             for output, text, place in zip(plain_outputs(texts, self._most_values), texts, places, strict=True)
         ]
+
+
+def _index(note: Note) -> int:
+    """Return the index of a message that a note is about."""
+    return int(note.path[1 : note.path.index("]")])
 
 
 _EXACT = Fate.EXACT

@@ -15,8 +15,8 @@ import msgspec
 import orjson
 
 from adapter.translate.core.part_kinds import PartKind, kind_of
-from adapter.translate.request.turn_builder import HistoryCall
 from adapter.translate.signatures.prefix_digest import canonical_json
+from adapter.translate.turns.turn_builder import HistoryCall
 from adapter.wire.base import present
 from adapter.wire.gemini.content import FunctionCall, Part
 

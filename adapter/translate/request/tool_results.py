@@ -8,8 +8,8 @@ import orjson
 
 from adapter.translate.core.arguments import are_plain_objects, has_long_number, plain_object
 from adapter.translate.core.notes import Fate
-from adapter.translate.request.turn_builder import HistoryCall, Turns, note_losses, parts_of
 from adapter.translate.tools.names import upstream_name
+from adapter.translate.turns.turn_builder import HistoryCall, Turns, note_losses, parts_of
 from adapter.wire.base import MAX_NESTING, encode, too_deep
 from adapter.wire.gemini.content import FunctionResponse, FunctionResponsePart, Part
 from adapter.wire.json_counts import is_within
@@ -33,7 +33,7 @@ def orphan(message: Message, index: int, turns: Turns) -> None:
         )
 
 
-def results(calls: list[HistoryCall], value: list[Message], after: range, turns: Turns) -> list[int]:
+def results(calls: list[HistoryCall], value: Sequence[Message], after: range, turns: Turns) -> list[int]:
     """Add the turn with the results of all calls, in their order; return the indexes that remain."""
     waiting = _Waiting(value, after, {call.part.name for call in calls})
     responses: list[Part] = []
@@ -77,7 +77,7 @@ class _Waiting:
     A name tells results apart that have no id, if one of the calls has it.
     """
 
-    def __init__(self, value: list[Message], after: range, names: Container[str | None]) -> None:
+    def __init__(self, value: Sequence[Message], after: range, names: Container[str | None]) -> None:
         self._names = names
         self.taken: set[int] = set()
         self._by_id: defaultdict[str, deque[int]] = defaultdict(deque)

@@ -1,9 +1,9 @@
 """Translates messages once more, and records which part came from which path."""
 
+from adapter.translate.content import content_parts
 from adapter.translate.core.context import Context
-from adapter.translate.request import content_parts
 from adapter.translate.request.messages import read_messages
-from adapter.translate.request.turn_builder import Turns
+from adapter.translate.turns.turn_builder import Turns
 from adapter.wire.gemini.content import Content, Part
 from adapter.wire.openai.chat_request import ContentPart
 

@@ -9,12 +9,12 @@ import msgspec
 from adapter.translate.core.kinds import ITEMS
 from adapter.translate.core.notes import Fate, Note, Rejected
 from adapter.translate.core.rules import absent, decode_field
-from adapter.translate.request.turn_builder import name_note, shared_roles
 from adapter.translate.responses.tool_calls import arguments_of_call, chat_name, result_of, text_of_json
 from adapter.translate.signatures import carriers as responses_carrier
 from adapter.translate.signatures.history import Carried
 from adapter.translate.signatures.prefix_digest import name_and_arguments
 from adapter.translate.tools.names import upstream_name
+from adapter.translate.turns.turn_builder import name_note, shared_roles
 from adapter.wire.base import encode, present
 from adapter.wire.gemini.content import Blob, Part
 from adapter.wire.gemini.content import FunctionCall as GeminiCall

@@ -14,89 +14,25 @@ from itertools import chain
 
 import msgspec
 
-from adapter.translate.signatures.keys import detailed, item_key, legacy_call_key, split_id
+from adapter.translate.signatures.earlier_answers import EarlierAnswer, EarlierAnswers
+from adapter.translate.signatures.keys import item_key, legacy_call_key
+from adapter.translate.signatures.known_answers import Found, KnownAnswer, is_in_order, plain_calls
 from adapter.translate.signatures.prefix_digest import (
-    RESULT_ROLES,
     PrefixDigest,
     Step,
-    answer_form,
     call_digest,
     call_spelling,
     calls_of,
     digest,
-    image_urls,
     name_and_arguments,
     text_of,
 )
 from adapter.translate.signatures.sources import SignatureSource
 from adapter.wire.base import ABSENT
-from adapter.wire.openai.chat_request import ChatCompletionRequest, FunctionCall, Message, ToolCall
+from adapter.wire.openai.chat_request import ChatCompletionRequest
 from adapter.wire.signatures import NOTHING, Signature
 
 Records = Mapping[str, Signature]
-
-
-class Found(msgspec.Struct, frozen=True, gc=False):
-    """A record and by what it was found.
-
-    `agrees`: it belongs to what the history has in this place; None: version 0.1 stored it, and nothing tells.
-    """
-
-    record: Signature
-    source: SignatureSource
-    agrees: bool | None = True
-
-
-PlainCall = tuple[str, str, str, str, str, int]
-"""A call that has an id, a name and arguments and nothing else, and its result, which is a text: id, name, arguments,
-the result's text, the path of the call, the index of the result's message. Not a named tuple, which takes four times as
-long to make."""
-
-
-class KnownAnswer(msgspec.Struct, gc=False):
-    """One answer of the history, and what is known of each of its calls and of the whole.
-
-    `plain` are its calls if it is plain (`plain_calls`), else None.
-    """
-
-    index: int
-    message: Message
-    calls: Sequence[ToolCall]
-    plain: list[PlainCall] | None
-    found: list[Found | None]
-    whole: Found | None = None
-    digests: list[str] | None = None
-    _details: dict[str, str] | None = None
-
-    @property
-    def details(self) -> dict[str, str]:
-        """The signatures in the message's `reasoning_details`, which are read once for all its calls."""
-        if self._details is None:
-            self._details = detailed(self.message)
-        return self._details
-
-    def call_digests(self) -> list[str]:
-        """The digest of each call: its record's, where that belongs to it."""
-        if self.digests is None:
-            self.digests = [
-                one.record.digest
-                if one is not None and one.agrees and one.record.digest
-                else call_digest(*name_and_arguments(call))
-                for call, one in zip(self.calls, self.found, strict=True)
-            ]
-        return self.digests
-
-    def form(self) -> bytes:
-        """The whole answer in the form in which it is compared and digested."""
-        message, content = self.message, self.message.content
-        text = content if type(content) is str else text_of(content)
-        images = image_urls(message) if message.images else ()
-        return answer_form(text or message.refusal or "", images, self.digests or self.call_digests())
-
-    @property
-    def is_known(self) -> bool:
-        """Return whether nothing of it must be found by words."""
-        return None not in self.found if self.calls else self.whole is not None
 
 
 class Carried(msgspec.Struct, frozen=True):
@@ -112,16 +48,36 @@ class Carried(msgspec.Struct, frozen=True):
 
 
 class History:
-    """The answers of a request. `is_complete`: the store could be read."""
+    """The answers of a request. `is_complete`: the store could be read.
 
-    def __init__(self, request: ChatCompletionRequest, carried: Carried | None = None) -> None:
+    Of the first messages it may be known what was known of them `earlier`; then they are neither read nor looked up
+    again, but by `recall`. `cut` is where a longer history may be cut to be remembered so.
+    """
+
+    def __init__(
+        self,
+        request: ChatCompletionRequest,
+        carried: Carried | None = None,
+        earlier: EarlierAnswers | None = None,
+        cut: int = 0,
+    ) -> None:
         self.is_complete = True
         self._request = request
         self._carried = carried
+        self.earlier = earlier
+        self._cut = cut
         self._answers: dict[int, KnownAnswer] = {}
         self._calls: list[tuple[str, KnownAnswer, int]] = []
-        messages, answers, add = request.messages, self._answers, self._calls.append
-        for index, message in enumerate(messages):
+        self._add_answers(0 if earlier is None else earlier.end, len(request.messages))
+        self._keys: dict[str, KnownAnswer] = {}
+        self._legacy: dict[str, tuple[KnownAnswer, int, Signature]] = {}
+        self._prefix: PrefixDigest | None = None
+        self._digest_at_cut: PrefixDigest | None = None
+
+    def _add_answers(self, start: int, end: int) -> None:
+        """Add the answers among some messages."""
+        messages, answers, add = self._request.messages, self._answers, self._calls.append
+        for index, message in enumerate(messages[start:end] if start or end < len(messages) else messages, start):
             if message.role == "assistant":
                 calls = calls_of(message)
                 plain = plain_calls(messages, index, calls) if message.tool_calls else None
@@ -129,9 +85,29 @@ class History:
                 for number, call in enumerate(calls):
                     if call.id:
                         add((f"id:{call.id}", answer, number))
-        self._keys: dict[str, KnownAnswer] = {}
-        self._legacy: dict[str, tuple[KnownAnswer, int, Signature]] = {}
-        self._prefix: PrefixDigest | None = None
+
+    def recall(self) -> None:
+        """Read the first messages after all, with what was known of their answers."""
+        earlier, self.earlier = self.earlier, None
+        if earlier is None:
+            return
+        later, self._answers = self._answers, {}
+        self._add_answers(0, earlier.end)
+        for answer, known in zip(self._answers.values(), earlier.answers, strict=True):
+            answer.found, answer.whole = list(known.found), known.whole
+        self._answers |= later
+
+    def answers_before_cut(self) -> EarlierAnswers:
+        """Return what is known of the answers before the cut, once everything was looked up."""
+        # Each request goes on with the digest from where it ended: an answer that has no id will need it.
+        self._digest()
+        earlier = self.earlier or EarlierAnswers(0)
+        added = [
+            EarlierAnswer(tuple(answer.found), answer.whole)
+            for index, answer in self._answers.items()
+            if index < self._cut
+        ]
+        return earlier.extended(self._cut, added, self._digest_at_cut)
 
     @property
     def has_answers(self) -> bool:
@@ -142,15 +118,15 @@ class History:
         """Return the answer at this index, with its records."""
         return self._answers[index]
 
-    def plain_steps(self, index: int, origins: Sequence[str], longest_name: int) -> list[KnownAnswer]:
-        """The plain answers in a row that begin at this index, as far as each call can be sent as it is.
+    def plain_steps(self, index: int, origins: Sequence[str], longest_name: int, end: int) -> list[KnownAnswer]:
+        """The plain answers in a row that begin at this index, before `end`, as far as each can be sent as it is.
 
         Such a call has no record, or a valid one that one of `origins` issued, and its name is not too long.
         """
         answers = self._answers
         steps: list[KnownAnswer] = []
-        while (answer := answers.get(index)) is not None and (plain := answer.plain) is not None:
-            if answer.whole is not None or (len(plain) > 1 and not _is_in_order(answer)):
+        while index != end and (answer := answers.get(index)) is not None and (plain := answer.plain) is not None:
+            if answer.whole is not None or (len(plain) > 1 and not is_in_order(answer)):
                 break
             for one, found in zip(plain, answer.found, strict=True):
                 if len(one[1]) > longest_name or (
@@ -165,6 +141,10 @@ class History:
     @property
     def misses_records(self) -> bool:
         """Return whether there are answers of which nothing is known."""
+        return (self.earlier is not None and self.earlier.misses_records) or self._misses_later_records
+
+    @property
+    def _misses_later_records(self) -> bool:
         found = [answer.found if answer.calls else (answer.whole,) for answer in self._answers.values()]
         return None in chain.from_iterable(found)
 
@@ -172,6 +152,10 @@ class History:
     def keeps_call_ids(self) -> bool:
         """Return whether this client sent back the ids of all calls so far: nothing else need find the next ones."""
         found = [one for answer in self._answers.values() for one in answer.found]
+        if (earlier := self.earlier) is not None:
+            if not (earlier.keeps_call_ids and (earlier.has_calls or found)):
+                return False
+            return all(one is not None and one.source is SignatureSource.ID for one in found)
         return bool(found) and all(one is not None and one.source is SignatureSource.ID for one in found)
 
     def ids(self) -> list[str]:
@@ -217,16 +201,23 @@ class History:
 
     def words(self) -> list[str]:
         """The keys to look up next, where an answer is not known by ids."""
-        if self.misses_records:
+        if self._misses_later_records:
             self._digest()
         return [*self._keys, *self._legacy]
 
     def _digest(self) -> PrefixDigest:
         """The digest of the whole history; on the way the keys of answers that are not known."""
         if self._prefix is None:
-            self._prefix = prefix = PrefixDigest()
-            messages, index = self._request.messages, 0
+            index = 0
+            if self.earlier is not None and self.earlier.digest is not None:
+                self._prefix, index = self.earlier.digest.copy(), self.earlier.end
+            else:
+                self.recall()
+                self._prefix = PrefixDigest()
+            prefix, messages = self._prefix, self._request.messages
             while index < len(messages):
+                if index == self._cut and index:
+                    self._digest_at_cut = prefix.copy()
                 answer = self._answers.get(index)
                 if answer is None:
                     prefix.add(messages[index])
@@ -244,8 +235,10 @@ class History:
         """Add plain answers of one call in a row, the first of which is at this index; return how many these are."""
         steps: list[Step] = []
         unknown: dict[int, KnownAnswer] = {}
-        answers = self._answers
+        answers, begun = self._answers, index
         while (answer := answers.get(index)) is not None and (plain := answer.plain) is not None and len(plain) == 1:
+            if index == self._cut and index > begun:
+                break
             found, content = answer.found[0], answer.message.content
             if found is None:
                 unknown[len(steps)] = answer
@@ -272,6 +265,7 @@ class History:
 
     def sources(self) -> list[dict[str, str | int]]:
         """Return where the record of each call was found, and which upstream issued it."""
+        self.recall()
         return [
             {
                 "message": answer.index,
@@ -287,68 +281,6 @@ class History:
     def key_of_next(self, answer: bytes) -> str:
         """The key by words of an answer to this history, given in its form."""
         return self._digest().key_of_next(answer)
-
-
-def plain_calls(messages: Sequence[Message], index: int, calls: list[ToolCall]) -> list[PlainCall] | None:
-    """The calls of the answer at this index, if it is plain; None for any other.
-
-    A plain answer is a text and calls with nothing beside them, and the calls' results follow as texts in their order
-    and are all that follows before the next message of another kind. Nearly all steps of agents are plain.
-    """
-    message, end = messages[index], index + 1 + len(calls)
-    content = message.content
-    if (
-        end > len(messages)
-        or not (content is None or type(content) is str)
-        or message != Message(role="assistant", content=content, tool_calls=calls)
-        or (end < len(messages) and messages[end].role in RESULT_ROLES)
-    ):
-        return None
-    plain: list[PlainCall] = []
-    path = f"messages[{index}].tool_calls["
-    for call, result in zip(calls, messages[index + 1 : end], strict=True):
-        id_, function, text = call.id, call.function, result.content
-        if (
-            not id_
-            or function is None
-            or type(text) is not str
-            or result != Message(role="tool", content=text, tool_call_id=id_)
-            or call != ToolCall(id=id_, type=call.type, function=function)
-            # A mark of a signature in the id.
-            or ("_t" in id_ and split_id(id_)[1] is not None)
-        ):
-            return None
-        name, arguments = function.name, function.arguments
-        if not name or function != FunctionCall(name=name, arguments=arguments):
-            return None
-        index += 1
-        plain.append((id_, name, arguments or "", text, f"{path}{len(plain)}]", index))
-    return plain
-
-
-def _is_in_order(known: KnownAnswer) -> bool:
-    """Return whether parallel calls stand as Gemini made them, each with an id of its own."""
-    ids = {
-        found.record.id or call.id if found is not None else call.id
-        for call, found in zip(known.calls, known.found, strict=True)
-    }
-    return len(ids) == len(known.calls) and original_order(known.found) == list(range(len(known.calls)))
-
-
-def original_order(found: Sequence[Found | None]) -> list[int]:
-    """The order in which Gemini made these calls: only the first of them has a signature (gemini.md).
-
-    A call of which nothing is known takes a place that is left.
-    """
-    places: dict[int, int] = {}
-    for number, one in enumerate(found):
-        place = one.record.position if one is not None and one.agrees else None
-        if place is not None and (place in places or place >= len(found)):
-            return list(range(len(found)))
-        if place is not None:
-            places[place] = number
-    left = iter([number for number in range(len(found)) if number not in places.values()])
-    return [places[place] if place in places else next(left) for place in range(len(found))]
 
 
 def _take_words(answer: KnownAnswer, record: Signature) -> None:

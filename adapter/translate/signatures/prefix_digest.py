@@ -128,6 +128,14 @@ class PrefixDigest:
         self._places: dict[str, list[int]] = {}
         self._results: list[tuple[int, bytes]] = []
 
+    def copy(self) -> "PrefixDigest":
+        """Return a digest that goes on from here by itself."""
+        other = PrefixDigest()
+        other._running = self._running.copy()
+        other._places = {key: list(places) for key, places in self._places.items()}
+        other._results = list(self._results)
+        return other
+
     def add(self, message: Message) -> None:
         """Take the next message, which is not an assistant's."""
         role, form = message.role, _content_form(message.content)

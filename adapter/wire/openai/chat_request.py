@@ -1,5 +1,7 @@
 """POST /v1/chat/completions (openai-python 3.54.0, `types/chat`), and what clients send beside it."""
 
+from collections.abc import Sequence
+
 import msgspec
 
 from adapter.wire.base import ABSENT, Wire
@@ -361,7 +363,7 @@ class ChatCompletionRequest(Wire):
     """The request. The order of the fields is the order in which their translations add up."""
 
     model: str
-    messages: list[Message]
+    messages: Sequence[Message]
     tools: msgspec.Raw = ABSENT
     tool_choice: str | ToolChoice | None = None
     parallel_tool_calls: bool | None = None

@@ -24,7 +24,7 @@ def context(options=None, **fields):
 
 def test_two_fields_that_disagree_are_rejected_unless_a_rule_says_who_wins():
     rules = {"top_p": lambda *_: exact(config(seed=1)), "top_k": lambda *_: exact(config(seed=2, top_k=3.0))}
-    body, notes = apply(Rules(rules), context(top_p=1.0, top_k=1.0))
+    body, notes, _ = apply(Rules(rules), context(top_p=1.0, top_k=1.0))
     reason = "top_p asks for another generationConfig.seed"
     assert notes[-1] == Note("top_k", Fate.REJECTED, "fields-contradict", reason)
     assert body == config(seed=1, top_k=3.0)
@@ -35,7 +35,7 @@ def test_the_winner_may_come_first():
         "max_completion_tokens": lambda *_: exact(config(max_output_tokens=1)),
         "max_tokens": lambda *_: exact(config(max_output_tokens=2)),
     }
-    body, notes = apply(Rules(rules), context(max_tokens=1, max_completion_tokens=1))
+    body, notes, _ = apply(Rules(rules), context(max_tokens=1, max_completion_tokens=1))
     assert body == config(max_output_tokens=1)
     assert [note.path for note in notes if note.fate == Fate.DROPPED] == ["max_tokens"]
 
@@ -45,7 +45,7 @@ def test_the_winner_may_come_last():
         "max_tokens": lambda *_: exact(config(max_output_tokens=2)),
         "max_completion_tokens": lambda *_: exact(config(max_output_tokens=1)),
     }
-    body, notes = apply(Rules(rules), context(max_tokens=1, max_completion_tokens=1))
+    body, notes, _ = apply(Rules(rules), context(max_tokens=1, max_completion_tokens=1))
     assert body == config(max_output_tokens=1)
     assert [note.path for note in notes if note.fate == Fate.DROPPED] == ["max_tokens"]
 
@@ -54,7 +54,7 @@ def test_the_same_rejection_by_two_rules_is_told_once():
     def refuse(*_):
         raise Rejected("tools", "tools-contradict", "no")
 
-    _, notes = apply(Rules({"top_p": refuse, "top_k": refuse}), context(top_p=1.0, top_k=1.0))
+    _, notes, _ = apply(Rules({"top_p": refuse, "top_k": refuse}), context(top_p=1.0, top_k=1.0))
     assert notes == [Note("tools", Fate.REJECTED, "tools-contradict", "no")]
 
 

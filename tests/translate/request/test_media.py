@@ -2,10 +2,10 @@
 
 import pytest
 
+from adapter.translate.content.content_parts import file_ids, from_url, parts_of, remote_urls
+from adapter.translate.content.media_types import corrected
 from adapter.translate.core.capabilities import ModelCapabilities
 from adapter.translate.core.context import Context, Media
-from adapter.translate.core.media_types import corrected
-from adapter.translate.request.content_parts import file_ids, from_url, parts_of, remote_urls
 from adapter.wire.gemini.content import Blob, FileData, Part
 from adapter.wire.openai.chat_request import ChatCompletionRequest, ContentPart, File, ImageUrl, MediaUrl, Message
 
@@ -26,7 +26,7 @@ def test_the_urls_of_all_kinds_of_parts_are_fetched():
         ContentPart(type="video_url", video_url=MediaUrl(url="http://example.com/e")),
         ContentPart(type="text", text=A),
     ]
-    assert remote_urls(request(*parts)) == [A, B, C, D, "http://example.com/e"]
+    assert remote_urls(request(*parts).messages) == [A, B, C, D, "http://example.com/e"]
 
 
 def test_what_gemini_reads_itself_is_not_fetched():
@@ -36,7 +36,10 @@ def test_what_gemini_reads_itself_is_not_fetched():
         "https://generativelanguage.googleapis.com/v1beta/files/x",
         "gs://bucket/x.png",
     ]
-    assert remote_urls(request(*(ContentPart(type="image_url", image_url=ImageUrl(url=url)) for url in urls))) == []
+    assert (
+        remote_urls(request(*(ContentPart(type="image_url", image_url=ImageUrl(url=url)) for url in urls)).messages)
+        == []
+    )
 
 
 def test_fetched_media_goes_in_line():
@@ -69,7 +72,7 @@ def test_the_ids_of_stored_files_are_found_each_once():
         ContentPart(type="file", file=File(file_id="files/3")),
         ContentPart(type="text", text="file-4"),
     ]
-    assert file_ids(request(*parts)) == ["file-1", "file-2"]
+    assert file_ids(request(*parts).messages) == ["file-1", "file-2"]
 
 
 @pytest.mark.parametrize(

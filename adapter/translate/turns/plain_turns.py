@@ -56,11 +56,19 @@ class PlainTurns:
 
     def stand_in(self) -> list[str]:
         """Sign the first call of each step that has no signature with the stand-in; return the paths of these calls."""
-        firsts = accumulate(self._sizes, initial=0)
-        unsigned = [at for at, _ in zip(firsts, self._sizes, strict=False) if not self._signatures[at]]
+        unsigned = [at for at in self._firsts() if not self._signatures[at]]
         for at in unsigned:
             self._signatures[at] = keys.SENTINEL
         return [self._paths[at] for at in unsigned]
+
+    @property
+    def lacks_signatures(self) -> bool:
+        """Return whether the first call of some step has no signature."""
+        return not all(map(self._signatures.__getitem__, self._firsts()))
+
+    def _firsts(self) -> list[int]:
+        """Return the places of the first calls of each step."""
+        return list(accumulate(self._sizes[:-1], initial=0))
 
     def encode_turn(self) -> msgspec.Raw:
         """All turns as JSON, with commas between them."""

@@ -4,16 +4,16 @@ Base64 is never decoded here: it travels as the string it came as, and large dat
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
+from adapter.translate.content.media_types import AUDIO_FORMATS, MIME_TYPES, corrected, guess
 from adapter.translate.core.context import Context, Media
 from adapter.translate.core.kinds import PARTS
-from adapter.translate.core.media_types import AUDIO_FORMATS, MIME_TYPES, corrected, guess
 from adapter.translate.core.notes import Fate, Note, Rejected
 from adapter.wire.base import present
 from adapter.wire.gemini.content import Blob, FileData, Part, PartMediaResolution
-from adapter.wire.openai.chat_request import THOUGHTS, ChatCompletionRequest, ContentPart, MediaUrl
+from adapter.wire.openai.chat_request import THOUGHTS, ContentPart, MediaUrl, Message
 
 FILES_API = "https://generativelanguage.googleapis.com/v1beta/"
 
@@ -305,11 +305,11 @@ _BREAKS = re.compile(r"[\r\n\t]+")
 _PERCENT = {"%2B": "+", "%2F": "/", "%3D": "=", "%0A": "", "%0D": ""}
 
 
-def file_ids(request: ChatCompletionRequest) -> list[str]:
-    """The ids of stored files that a request names, each once."""
+def file_ids(messages: Iterable[Message]) -> list[str]:
+    """The ids of stored files that messages name, each once."""
     named = (
         part.file.file_id if part.file else part.file_id
-        for message in request.messages
+        for message in messages
         if isinstance(message.content, list)
         for part in message.content
     )
@@ -320,11 +320,11 @@ FILE_ID = "file-"
 """How the ids of stored files begin."""
 
 
-def remote_urls(request: ChatCompletionRequest) -> list[str]:
-    """The http(s) URLs that a server which fetches media has to fetch for this request."""
+def remote_urls(messages: Iterable[Message]) -> list[str]:
+    """The http(s) URLs that a server which fetches media has to fetch for these messages."""
     return [
         url
-        for message in request.messages
+        for message in messages
         if isinstance(message.content, list)
         for part in message.content
         for url in _urls(part)

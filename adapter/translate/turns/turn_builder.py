@@ -2,15 +2,17 @@
 
 from collections.abc import Iterable, Iterator
 from operator import attrgetter
+from typing import NamedTuple
 
 import msgspec
 
+from adapter.translate.content import content_parts as media
 from adapter.translate.core.context import Context
+from adapter.translate.core.earlier_turns import EarlierTurns, Speaker, StandIns
 from adapter.translate.core.kinds import MESSAGES
 from adapter.translate.core.notes import Fate, Note
-from adapter.translate.request import content_parts as media
-from adapter.translate.request.plain_turns import PlainTurns
 from adapter.translate.signatures.sources import SignatureSource
+from adapter.translate.turns.plain_turns import PlainTurns
 from adapter.wire.base import present
 from adapter.wire.gemini.content import Content, FunctionCall, Part
 from adapter.wire.openai.chat_request import Message
@@ -27,28 +29,70 @@ class HistoryCall(msgspec.Struct, frozen=True, gc=False):
 SENT_BACK = "its thought signature is sent back"
 
 
+Turn = Content | PlainTurns | EarlierTurns
+"""One turn, or several that are written already."""
+
+
+class Cut(NamedTuple):
+    """How much there was when the message was reached before which a history is cut."""
+
+    contents: int
+    system: int
+    notes: int
+    placed: int
+    is_unsigned: bool
+
+
 class Turns:
     """The contents so far, and what was noted on the way.
 
     `shared_roles`: several names speak in them. `unsigned`: calls may be among them without a signature. `placed` are
-    notes whose paths start at the request, and not below `messages`.
+    notes whose paths start at the request, and not below `messages`. They may go on from `earlier` ones; `at_cut` is
+    how far they were where the history is cut, and `before_cut` the stand-ins there, if the current turn began there.
     """
 
     is_traced = False
     """Whether `trace` must be called for every part."""
 
-    __slots__ = ("calls", "contents", "context", "history", "notes", "placed", "shared_roles", "system", "unsigned")
+    __slots__ = (
+        "at_cut",
+        "before_cut",
+        "calls",
+        "contents",
+        "context",
+        "earlier",
+        "history",
+        "notes",
+        "placed",
+        "shared_roles",
+        "system",
+        "unsigned",
+    )
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, earlier: EarlierTurns | None = None) -> None:
         self.context = context
         self.history = context.known()
-        self.contents: list[Content | PlainTurns] = []
+        self.contents: list[Turn] = []
         self.system: list[Part] = []
         self.calls: list[HistoryCall] = []
         self.unsigned = False
         self.shared_roles: frozenset[str | None] = frozenset()
         self.notes: list[Note] = []
         self.placed: list[Note] = []
+        self.earlier = earlier
+        self.at_cut: Cut | None = None
+        self.before_cut: StandIns | None = None
+        if earlier is not None:
+            self.contents.append(earlier)
+            self.system += earlier.system
+            self.unsigned = earlier.is_unsigned
+            self.shared_roles = earlier.shared_roles
+            self.notes += earlier.notes
+            self.placed += earlier.placed
+
+    def mark_cut(self) -> None:
+        """Take note that the message is reached before which the history is cut."""
+        self.at_cut = Cut(len(self.contents), len(self.system), len(self.notes), len(self.placed), self.unsigned)
 
     def note(self, path: str, fate: Fate, code: str, reason: str) -> None:
         """Write a note; paths start below `messages`."""
@@ -119,7 +163,12 @@ def _losses(message: Message, path: str, shared_roles: frozenset[str | None]) ->
             yield media.lost(f"{path}.{name}", code, reason)
 
 
-def shared_roles(speakers: Iterable[tuple[str | None, str]]) -> frozenset[str | None]:
+def speakers_of(messages: Iterable[Message]) -> frozenset[Speaker]:
+    """Return the roles and names of messages that have a name."""
+    return frozenset((message.role, message.name) for message in messages if message.name)
+
+
+def shared_roles(speakers: Iterable[Speaker]) -> frozenset[str | None]:
     """The roles in which several names speak, from the role and name of each message that has a name."""
     names: dict[str | None, set[str]] = {}
     for role, name in speakers:

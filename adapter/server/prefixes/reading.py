@@ -1,0 +1,25 @@
+"""Reading a chat request by what is remembered of its client's histories."""
+
+from collections.abc import Callable
+
+from adapter.server.limits.work import Work
+from adapter.server.prefixes.prefix_memory import PrefixMemory
+from adapter.translate.prefix import FIELD, Reading, read_with
+from adapter.wire.beginnings import start_of_list
+from adapter.wire.limits import Limits
+
+
+async def read_rest(
+    memory: PrefixMemory, client: str, body: bytes, limits: Limits, work_for: Callable[[bytes], Work]
+) -> tuple[Reading, Work] | None:
+    """Return what is new in a body, and where the work for it is done; None where the body must be read as a whole."""
+    if not memory.is_on:
+        return None
+    start = start_of_list(body, FIELD)
+    prefix = memory.find(client, body, start) if start else None
+    if prefix is None:
+        return None
+    # Where the work is done depends on what is new alone.
+    work = work_for(body[start + len(prefix.beginning.text) :])
+    reading = await work.run(read_with, body, start, prefix, limits)
+    return None if reading is None else (reading, work)

@@ -1,0 +1,1 @@
+"""Parts of a message's content, as parts of Gemini's: texts, and media by their types."""

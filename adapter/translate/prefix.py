@@ -1,0 +1,124 @@
+"""What is remembered of a chat request for the next one that begins with the same messages.
+
+An agent sends its whole history with every turn, and what is new is its end. So a history is cut where its last block
+of messages begins (`request.cut`), and of all before that is kept: the bytes, to be compared; what the store knew of
+the answers; what the messages became for one model at one place, with the notes.
+
+A history that was read so is the same in all that is seen of it: Gemini's request, the notes, the keys under which
+signatures are stored. Whoever wants its first messages themselves has them decoded (`PartlyDecoded`).
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import msgspec
+
+from adapter.translate.core.capabilities import ModelCapabilities
+from adapter.translate.core.context import Options
+from adapter.translate.core.earlier_turns import EarlierTurns
+from adapter.translate.plan import Plan
+from adapter.translate.signatures.earlier_answers import EarlierAnswers
+from adapter.wire.base import WHOLE
+from adapter.wire.beginnings import Beginning, end_of_items, items_of, read_rest, start_of_list
+from adapter.wire.json_counts import values_at_most
+from adapter.wire.limits import Limits
+from adapter.wire.openai.chat_request import ChatCompletionRequest
+from adapter.wire.surrogates import REPLACED
+
+LEAST = 16 * 1024
+"""Bytes of messages from which on it is worth to remember them."""
+
+FIELD = "messages"
+
+
+class Prefix(msgspec.Struct, frozen=True, gc=False):
+    """The first messages of a history and what came of them.
+
+    `dialect` is of what else that depends: the tools, where arguments are spelled as their declarations want it.
+    `since`: when the store was asked first for one of the answers, by the clock of who remembers it.
+    """
+
+    beginning: Beginning
+    answers: EarlierAnswers
+    turns: EarlierTurns
+    options: Options
+    row: ModelCapabilities
+    dialect: bytes
+    since: float
+    size_bytes: int
+
+    def turns_for(
+        self, request: ChatCompletionRequest, options: Options, row: ModelCapabilities
+    ) -> EarlierTurns | None:
+        """Return what the messages became, if they become the same for this model at this place."""
+        is_same = options == self.options and row == self.row and dialect_of(request, options) == self.dialect
+        return self.turns if is_same else None
+
+
+def dialect_of(request: ChatCompletionRequest, options: Options) -> bytes:
+    """Return what of the tools the translation of messages depends on."""
+    return bytes(request.tools) + b"\n" + bytes(request.functions) if options.schema == "openapi" else b""
+
+
+class Reading(NamedTuple):
+    """A chat request as it was read, and by which prefix, if by any.
+
+    `start` is where the messages stand in the body; `pieces` are those that are new.
+    """
+
+    request: ChatCompletionRequest
+    unknown: dict[str, msgspec.Raw]
+    body: bytes
+    start: int = 0
+    prefix: Prefix | None = None
+    pieces: list[msgspec.Raw] | None = None
+
+
+def read_with(body: bytes, start: int, prefix: Prefix, limits: Limits) -> Reading | None:
+    """Read a body that begins with a prefix's messages; None where it must be read as a whole."""
+    rest = read_rest(body, start, prefix.beginning, ChatCompletionRequest, FIELD, limits)
+    if rest is None or rest.request.messages[prefix.beginning.count].role != "assistant":
+        # Another message belongs to the last block before it: a late result, what a user adds.
+        return None
+    return Reading(rest.request, rest.unknown, body, start, prefix, rest.pieces)
+
+
+def next_prefix(
+    reading: Reading, plan: Plan, answers_before: Callable[[], EarlierAnswers], now: float
+) -> Prefix | None:
+    """Return what is to be remembered of a request that has its plan; None where nothing can be."""
+    turns = plan.earlier
+    if turns is None or any(value is WHOLE or value is REPLACED for value in reading.unknown.values()):
+        # The notes on such values name one place, or some, and not all.
+        return None
+    beginning = _beginning(reading, turns.count)
+    if beginning is None or len(beginning.text) < LEAST:
+        return None
+    context, answers = plan.context, answers_before()
+    dialect = dialect_of(context.request, context.options)
+    size = len(beginning.text) + sum([len(path) + len(memoryview(raw)) for path, raw in beginning.unknown.items()])
+    size += answers.size_bytes + turns.size_bytes + len(dialect)
+    since = now if reading.prefix is None else reading.prefix.since
+    return Prefix(beginning, answers, turns, context.options, context.capabilities, dialect, since, size)
+
+
+def _beginning(reading: Reading, count: int) -> Beginning | None:
+    """Return the first messages as they stand in the body."""
+    body, prefix, pieces = reading.body, reading.prefix, reading.pieces
+    if prefix is None or pieces is None:
+        start = begun = start_of_list(body, FIELD)
+        pieces, read, values = items_of(body, start, FIELD) or [], 0, 0
+        if len(pieces) < count:
+            return None
+    else:
+        first, start = prefix.beginning, reading.start
+        begun, read, values = start + len(first.text), first.count, first.values
+    end = end_of_items(body, begun, pieces[: count - read])
+    unknown = {path: raw for path, raw in reading.unknown.items() if _is_before(path, count)}
+    return Beginning(body[start:end], count, values + values_at_most(body[begun:end]), unknown)
+
+
+def _is_before(path: str, count: int) -> bool:
+    """Return whether a path leads into the first messages."""
+    name, _, index = path.partition("]")[0].partition("[")
+    return name == FIELD and index.isdigit() and int(index) < count

@@ -1,0 +1,143 @@
+"""The answers of a history, each with what is known of it."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from adapter.translate.signatures.keys import detailed, split_id
+from adapter.translate.signatures.prefix_digest import (
+    RESULT_ROLES,
+    answer_form,
+    call_digest,
+    image_urls,
+    name_and_arguments,
+    text_of,
+)
+from adapter.translate.signatures.sources import SignatureSource
+from adapter.wire.openai.chat_request import FunctionCall, Message, ToolCall
+from adapter.wire.signatures import Signature
+
+
+class Found(msgspec.Struct, frozen=True, gc=False):
+    """A record and by what it was found.
+
+    `agrees`: it belongs to what the history has in this place; None: version 0.1 stored it, and nothing tells.
+    """
+
+    record: Signature
+    source: SignatureSource
+    agrees: bool | None = True
+
+
+PlainCall = tuple[str, str, str, str, str, int]
+"""A call that has an id, a name and arguments and nothing else, and its result, which is a text: id, name, arguments,
+the result's text, the path of the call, the index of the result's message. Not a named tuple, which takes four times as
+long to make."""
+
+
+class KnownAnswer(msgspec.Struct, gc=False):
+    """One answer of the history, and what is known of each of its calls and of the whole.
+
+    `plain` are its calls if it is plain (`plain_calls`), else None.
+    """
+
+    index: int
+    message: Message
+    calls: Sequence[ToolCall]
+    plain: list[PlainCall] | None
+    found: list[Found | None]
+    whole: Found | None = None
+    digests: list[str] | None = None
+    _details: dict[str, str] | None = None
+
+    @property
+    def details(self) -> dict[str, str]:
+        """The signatures in the message's `reasoning_details`, which are read once for all its calls."""
+        if self._details is None:
+            self._details = detailed(self.message)
+        return self._details
+
+    def call_digests(self) -> list[str]:
+        """The digest of each call: its record's, where that belongs to it."""
+        if self.digests is None:
+            self.digests = [
+                one.record.digest
+                if one is not None and one.agrees and one.record.digest
+                else call_digest(*name_and_arguments(call))
+                for call, one in zip(self.calls, self.found, strict=True)
+            ]
+        return self.digests
+
+    def form(self) -> bytes:
+        """The whole answer in the form in which it is compared and digested."""
+        message, content = self.message, self.message.content
+        text = content if type(content) is str else text_of(content)
+        images = image_urls(message) if message.images else ()
+        return answer_form(text or message.refusal or "", images, self.digests or self.call_digests())
+
+    @property
+    def is_known(self) -> bool:
+        """Return whether nothing of it must be found by words."""
+        return None not in self.found if self.calls else self.whole is not None
+
+
+def plain_calls(messages: Sequence[Message], index: int, calls: list[ToolCall]) -> list[PlainCall] | None:
+    """Return the calls of the answer at this index, if it is plain; None for any other.
+
+    A plain answer is a text and calls with nothing beside them, and the calls' results follow as texts in their order
+    and are all that follows before the next message of another kind. Nearly all steps of agents are plain.
+    """
+    message, end = messages[index], index + 1 + len(calls)
+    content = message.content
+    if (
+        end > len(messages)
+        or not (content is None or type(content) is str)
+        or message != Message(role="assistant", content=content, tool_calls=calls)
+        or (end < len(messages) and messages[end].role in RESULT_ROLES)
+    ):
+        return None
+    plain: list[PlainCall] = []
+    path = f"messages[{index}].tool_calls["
+    for call, result in zip(calls, messages[index + 1 : end], strict=True):
+        id_, function, text = call.id, call.function, result.content
+        if (
+            not id_
+            or function is None
+            or type(text) is not str
+            or result != Message(role="tool", content=text, tool_call_id=id_)
+            or call != ToolCall(id=id_, type=call.type, function=function)
+            # A mark of a signature in the id.
+            or ("_t" in id_ and split_id(id_)[1] is not None)
+        ):
+            return None
+        name, arguments = function.name, function.arguments
+        if not name or function != FunctionCall(name=name, arguments=arguments):
+            return None
+        index += 1
+        plain.append((id_, name, arguments or "", text, f"{path}{len(plain)}]", index))
+    return plain
+
+
+def is_in_order(known: KnownAnswer) -> bool:
+    """Return whether parallel calls stand as Gemini made them, each with an id of its own."""
+    ids = {
+        found.record.id or call.id if found is not None else call.id
+        for call, found in zip(known.calls, known.found, strict=True)
+    }
+    return len(ids) == len(known.calls) and original_order(known.found) == list(range(len(known.calls)))
+
+
+def original_order(found: Sequence[Found | None]) -> list[int]:
+    """Return the order in which Gemini made these calls: only the first of them has a signature (gemini.md).
+
+    A call of which nothing is known takes a place that is left.
+    """
+    places: dict[int, int] = {}
+    for number, one in enumerate(found):
+        place = one.record.position if one is not None and one.agrees else None
+        if place is not None and (place in places or place >= len(found)):
+            return list(range(len(found)))
+        if place is not None:
+            places[place] = number
+    left = iter([number for number in range(len(found)) if number not in places.values()])
+    return [places[place] if place in places else next(left) for place in range(len(found))]

@@ -1,0 +1,66 @@
+"""Where a history is cut to be remembered, and what is remembered of the messages before the cut (`earlier_turns`)."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import msgspec
+
+from adapter.translate.core.earlier_turns import EarlierTurns, StandIns
+from adapter.translate.turns.stand_ins import lack_signatures
+from adapter.translate.turns.turn_builder import Turn, Turns, speakers_of
+from adapter.wire.base import encode
+from adapter.wire.gemini.content import Content
+from adapter.wire.openai.chat_request import Message
+
+
+def last_block(value: Sequence[Message], start: int) -> int:
+    """Return the index of the message with which the last block begins, behind `start`; 0: there is none."""
+    for index in range(len(value) - 1, start, -1):
+        if value[index].role == "assistant" and value[index - 1].role != "assistant":
+            return index
+    return 0
+
+
+def turns_before_cut(turns: Turns) -> EarlierTurns | None:
+    """Take what is to be remembered out of the turns: what it became takes its place among them.
+
+    None where what follows may change it: the last turn is the model's, which the next one would join. Nor is it
+    remembered where it names files, since it is asked of each request which ones it names.
+    """
+    cut = turns.at_cut
+    assert cut is not None, "the caller has asked"
+    contents = turns.contents[: cut.contents]
+    if not contents or contents[-1].role == "model" or any(map(_has_file, contents)):
+        return None
+    earlier = turns.earlier
+    value, start = turns.context.request.messages, 0 if earlier is None else earlier.count
+    stood_in = turns.before_cut
+    kept = EarlierTurns(
+        count=turns.context.cut,
+        contents=msgspec.Raw(b",".join(map(_written, contents))),
+        system=tuple(turns.system[: cut.system]),
+        notes=tuple(turns.notes[: cut.notes]),
+        placed=tuple(turns.placed[: cut.placed]),
+        stand_ins=stood_in or StandIns(),
+        is_unsigned=cut.is_unsigned,
+        turn=_turn_of(contents, turns),
+        speakers=speakers_of(value[start : turns.context.cut]) | (earlier.speakers if earlier else frozenset()),
+        shared_roles=turns.shared_roles,
+    )
+    turns.contents[: cut.contents] = [kept]
+    return kept
+
+
+def _turn_of(contents: list[Turn], turns: Turns) -> Literal["", "open", "closed"]:
+    """Return whether the turns before the cut have stand-ins, or would miss some if theirs went on."""
+    if turns.before_cut is not None:
+        return "open" if turns.before_cut != StandIns() else ""
+    return "closed" if turns.context.capabilities.signatures and lack_signatures(contents) else ""
+
+
+def _has_file(content: Turn) -> bool:
+    return isinstance(content, Content) and any(part.file_data is not None for part in content.parts or ())
+
+
+def _written(content: Turn) -> bytes:
+    return encode(content) if isinstance(content, Content) else bytes(content.encode_turn())

@@ -1,0 +1,177 @@
+"""Reading only what is new in a body: its list of messages begins with bytes that were read before.
+
+An agent sends its whole history with every turn. Where a body's list begins with the very bytes of an earlier one, up
+to the end of an item, its first items are those of the earlier list: JSON is read from left to right. So they are cut
+out, what is left is decoded, and the request's list has items that are decoded only if somebody asks for them.
+
+What is found is a place in the text where the list seems to begin. That it does is proven by decoding: where the bytes
+were cut out stands a mark, which is nowhere else in the body, and it must be the first item of the list.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any, Generic, NamedTuple, TypeVar, overload
+
+import msgspec
+
+from adapter.wire import surrogates
+from adapter.wire.base import WHOLE, check_utf8, decode, decoder, list_of
+from adapter.wire.json_counts import values_at_most
+from adapter.wire.limits import DEFAULTS, LISTS, LimitExceeded, Limits
+from adapter.wire.reader import assemble, check_items, outline, read_items
+
+T = TypeVar("T")
+S = TypeVar("S", bound=msgspec.Struct)
+
+
+class Beginning(msgspec.Struct, frozen=True, gc=False):
+    """The first items of a list: their text, as it stood behind the list's bracket, and how many these are.
+
+    `values` is a bound for the number of JSON values in them; `unknown` are the unknown fields, by path.
+    """
+
+    text: bytes
+    count: int
+    values: int
+    unknown: dict[str, msgspec.Raw]
+
+
+class PartlyDecoded(Sequence[T], Generic[T]):
+    """A list of which the first items are decoded only when somebody asks for them."""
+
+    __slots__ = ("_all", "_beginning", "_rest", "_type")
+
+    def __init__(self, beginning: Beginning, rest: list[T], type_: type[T]) -> None:
+        self._beginning = beginning
+        self._rest = rest
+        self._type = type_
+        self._all: list[T] | None = None
+
+    def __len__(self) -> int:
+        return self._beginning.count + len(self._rest)
+
+    @overload
+    def __getitem__(self, index: int) -> T: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[T]: ...
+
+    def __getitem__(self, index: int | slice) -> T | list[T]:
+        """Return an item, or a list of items; what stands behind the beginning is there without decoding it."""
+        count = self._beginning.count
+        if isinstance(index, slice):
+            start, stop, step = index.indices(len(self))
+            if start >= count and step > 0:
+                return self._rest[start - count : max(stop - count, 0) : step]
+            return self._whole()[index]
+        at = index + len(self) if index < 0 else index
+        return self._rest[at - count] if at >= count else self._whole()[index]
+
+    def __iter__(self) -> Iterator[T]:
+        return iter(self._whole())
+
+    def _whole(self) -> list[T]:
+        if self._all is None:
+            shape: Any = list[self._type]  # type: ignore[name-defined]
+            first: list[T] = decode(b"[%b]" % self._beginning.text, shape, _ANY)[0]
+            self._all = first + self._rest
+        return self._all
+
+
+_ANY = 2**31
+"""Unknown fields of a beginning were counted when it was read first."""
+
+
+class PartialRead(NamedTuple, Generic[S]):
+    """A request whose list was read behind a beginning; `pieces` are the raw items that are new."""
+
+    request: S
+    unknown: dict[str, msgspec.Raw]
+    pieces: list[msgspec.Raw]
+
+
+def start_of_list(body: bytes, field: str) -> int:
+    """Return where the items of a field's list seem to stand in a body, behind the bracket; 0: nowhere."""
+    name = b'"%b"' % field.encode()
+    at = body.find(name)
+    found = _BRACKET.match(body, at + len(name)) if at > 0 else None
+    return found.end() if found is not None else 0
+
+
+_BRACKET = re.compile(rb"[ \t\r\n]*:[ \t\r\n]*\[")
+_COMMA = re.compile(rb"[ \t\r\n]*,")
+
+
+def begins_with(body: bytes, start: int, beginning: Beginning) -> bool:
+    """Return whether the list whose items stand at this place has these first, and others behind them."""
+    text = beginning.text
+    return body.startswith(text, start) and _COMMA.match(body, start + len(text)) is not None
+
+
+def read_rest(
+    body: bytes, start: int, beginning: Beginning, type_: type[S], field: str, limits: Limits = DEFAULTS
+) -> PartialRead[S] | None:
+    """Read a body whose list begins so (`begins_with`).
+
+    None where it must be read as a whole: it is at fault, or may be, or the list does not begin there.
+    """
+    before, behind = body[:start], body[start + len(beginning.text) :]
+    short = before + _MARK + behind
+    if _MARK in before or _MARK in behind or values_at_most(short) + beginning.values > limits.values:
+        return None
+    try:
+        check_utf8(short)
+        if surrogates.repair(short)[1]:
+            return None
+        return _read(msgspec.Raw(short), beginning, type_, field, limits)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, LimitExceeded):
+        # The error is told with the paths of the whole body.
+        return None
+
+
+_MARK = b'"(the beginning of the list was read before)"'
+
+
+def _read(
+    short: msgspec.Raw, beginning: Beginning, type_: type[S], field: str, limits: Limits
+) -> PartialRead[S] | None:
+    parts = outline(short, type_, limits)
+    pieces = parts.lists.get(field)
+    if not pieces or bytes(pieces[0]) != _MARK:
+        return None
+    item = list_of_items(type_, field)
+    rest, unknown = read_items(pieces[1:], item, field, limits, first=beginning.count)
+    items = PartlyDecoded(beginning, rest, item)
+    unknown = {**parts.unknown, **beginning.unknown, **unknown}
+    most = getattr(limits, LISTS[field].limit)
+    if len(items) > most or len(unknown) > limits.unknown_fields or any(one is WHOLE for one in unknown.values()):
+        return None
+    check_items(rest, limits)
+    request, more = assemble(parts._replace(unknown=unknown), type_, {field: items}, limits)
+    return PartialRead(request, more, pieces[1:])
+
+
+def list_of_items(type_: type[msgspec.Struct], field: str) -> type[Any]:
+    """Return the type of the items of a field's list."""
+    found = next(one for one in msgspec.structs.fields(type_) if one.name == field)
+    item = list_of(found.type)
+    assert item is not None, "the field is a list of Structs"
+    return item
+
+
+def items_of(body: bytes, start: int, field: str) -> list[msgspec.Raw] | None:
+    """Return the raw items of a field's list in a body that was read, if they are those that stand at this place."""
+    text = decoder(dict[str, msgspec.Raw]).decode(body).get(field)
+    if not start or text is None or not body.startswith(bytes(text), start - 1):
+        return None
+    items: list[msgspec.Raw] = decoder(list[msgspec.Raw]).decode(text)
+    return items
+
+
+def end_of_items(body: bytes, start: int, pieces: Sequence[msgspec.Raw]) -> int:
+    """Return the index behind the last of some items that stand at this place, in a body that was read."""
+    end = start
+    for piece in pieces:
+        text = memoryview(piece)
+        end = body.index(b"{", end) + len(text)
+    return end

@@ -1,0 +1,147 @@
+"""An agent's turns over HTTP: what is remembered of them changes nothing that is seen, and is no other client's."""
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from adapter.server.prefixes.prefix_memory import PrefixMemory
+from adapter.store.shared.base import Records
+from adapter.store.signatures.memory import MemoryStore
+from tests.support.figures import settled, total
+from tests.support.scripted import adapter, answer, chat, scripted
+
+PATH = "/v1/chat/completions"
+LONG = "x" * 20_000
+USER = {"role": "user", "content": "and now?"}
+
+
+def turns(number, **more):
+    """A history of so many calls, of which the store knows nothing."""
+    messages: list[dict[str, Any]] = [{"role": "system", "content": LONG}, {"role": "user", "content": "begin"}]
+    for index in range(number):
+        function = {"name": "f", "arguments": f'{{"index":{index}}}'}
+        call = {"id": f"c{index}", "type": "function", "function": function}
+        messages.append({"role": "assistant", "content": None, "tool_calls": [call]})
+        messages.append({"role": "tool", "tool_call_id": f"c{index}", "content": f"result {index}", **more})
+    return messages
+
+
+async def says_hello(call):
+    if "stream" in call.request.path:
+        await call.stream(answer("Hello"))
+    else:
+        await call.json(answer("Hello"))
+
+
+async def told(bodies, key="", **settings):
+    """What Gemini was sent for each body, and the headers of the answers; the figures in the end."""
+    headers = {"authorization": f"Bearer {key}"} if key else {}
+    async with scripted(says_hello) as upstream, adapter(upstream, metrics=True, **settings) as client:
+        notes = []
+        for body in bodies:
+            response = await client.post(PATH, json=body, headers=headers)
+            found = response.headers.get("x-adapter-notes"), response.headers.get("x-adapter-signatures")
+            notes.append((response.status_code, *found))
+        return [call.body for call in upstream.seen], notes, await settled(client)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("schema", ["json", "openapi"])
+async def test_turns_that_go_on_give_the_same_with_and_without_memory(stream, schema):
+    bodies = [chat(messages=turns(number), stream=stream) for number in (2, 3, 4, 4)]
+    bodies += [chat(messages=[*turns(number), USER], stream=stream) for number in (4, 5)]
+    bodies += [chat(messages=[*turns(4), USER, *turns(5)[-2:]], stream=stream, unheard_of=1)]
+    bodies += [chat(messages=turns(7, odd=1), stream=stream), chat(messages=turns(8, odd=1), stream=stream)]
+    bodies += [chat(messages=[*turns(8, odd=1), *turns(9)[-2:], {"role": "nobody"}], stream=stream)]
+    sent, notes, figures = await told(bodies, upstream_schema=schema)
+    assert (sent, notes) == (await told(bodies, prefix_max_bytes=0, upstream_schema=schema))[:2]
+    assert total(figures, "adapter_prefixes_total", outcome="hit") >= 5
+    assert total(figures, "adapter_prefix_bytes") > len(LONG)
+
+
+async def test_each_client_has_a_memory_of_its_own():
+    keys = {"client_keys": ("ann", "bob")}
+    async with scripted(says_hello) as upstream, adapter(upstream, metrics=True, **keys) as client:
+        for key in ("ann", "bob", "bob"):
+            await client.post(PATH, json=chat(messages=turns(3)), headers={"authorization": f"Bearer {key}"})
+        client.headers["authorization"] = "Bearer ann"
+        figures = await settled(client)
+    assert total(figures, "adapter_prefixes_total", outcome="hit") == 1
+
+
+async def test_what_was_looked_up_is_not_looked_up_again(monkeypatch):
+    asked = []
+    get = MemoryStore.get
+
+    async def counting(self, keys, client):
+        asked.extend([sorted(keys)] if "id:" in str(keys) else [])
+        return await get(self, keys, client)
+
+    monkeypatch.setattr(MemoryStore, "get", counting)
+    await told([chat(messages=turns(number)) for number in (3, 4, 5)])
+    assert asked == [["id:c0", "id:c1", "id:c2"], ["id:c2", "id:c3"], ["id:c3", "id:c4"]]
+
+
+async def test_a_read_that_failed_is_not_remembered(monkeypatch):
+    answers = []
+
+    async def failing(self, keys, client):
+        records = Records()
+        records.is_complete = len(answers) > 1
+        answers.extend([len(keys)] if "id:" in str(keys) else [])
+        return records
+
+    monkeypatch.setattr(MemoryStore, "get", failing)
+    await told([chat(messages=turns(number)) for number in (3, 4, 5, 6)])
+    assert answers == [3, 4, 5, 2]
+
+
+async def test_another_place_gets_the_whole_history():
+    async def refuses(call):
+        await call.json({"error": {"code": 503, "message": "no", "status": "UNAVAILABLE"}}, 503)
+
+    bodies = [chat(messages=turns(number)) for number in (3, 4)]
+    async with scripted(refuses) as first, scripted(says_hello) as second:
+        other = {"upstream_url": second.url, "upstream_keys": ["k"], "upstream_name": "o", "upstream_schema": "openapi"}
+        settings = {"fallback_upstreams": (other,), "circuit_pause": 0}
+        async with adapter(first, **settings) as client:
+            for body in bodies:
+                assert (await client.post(PATH, json=body)).status_code == 200
+        async with adapter(first, prefix_max_bytes=0, **settings) as client:
+            for body in bodies:
+                assert (await client.post(PATH, json=body)).status_code == 200
+    assert [call.body for call in first.seen[:2]] == [call.body for call in first.seen[2:]]
+    assert [call.body for call in second.seen[:2]] == [call.body for call in second.seen[2:]]
+    assert all(len(call.body["contents"]) >= 7 for call in second.seen)
+
+
+async def test_the_page_shows_the_whole_history():
+    details = []
+    for size in (2**26, 0):
+        async with scripted(says_hello) as upstream, adapter(upstream, prefix_max_bytes=size) as client:
+            for number in (3, 4):
+                headers = {"x-client-request-id": f"r{number}"}
+                await client.post(PATH, json=chat(messages=turns(number, odd=1)), headers=headers)
+            detail = (await client.get("/inspector/exchanges/r4?whole=true")).json()
+        details.append([detail["upstream_request"], detail["signatures"], detail["plan"]["notes"], detail["notes"]])
+    assert details[0] == details[1]
+    assert len(details[0][1]) == 4
+
+
+async def test_a_body_that_is_at_fault_is_told_as_ever(monkeypatch):
+    found = []
+    find = PrefixMemory.find
+
+    def finding(self, *arguments):
+        found.append(find(self, *arguments))
+        return found[-1]
+
+    monkeypatch.setattr(PrefixMemory, "find", finding)
+    async with scripted(says_hello) as upstream, adapter(upstream) as client:
+        await client.post(PATH, json=chat(messages=turns(3)))
+        response = await client.post(PATH, json=chat(messages=[*turns(4), {"role": 7}]))
+    assert found[-1] is not None
+    assert response.status_code == 400
+    assert response.json()["error"]["param"] == "messages[10].role"
+    assert msgspec.json.decode(response.content)["error"]["type"] == "invalid_request_error"

@@ -1,0 +1,319 @@
+"""A history that begins as an earlier one gives the same as one of which nothing is remembered, whatever was edited."""
+
+import datetime
+import json
+from unittest.mock import patch
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from adapter import settings
+from adapter.translate import prefix as prefixes
+from adapter.translate.core.capabilities import ServedModel, capabilities_of
+from adapter.translate.core.context import Options
+from adapter.translate.core.notes import Rejected
+from adapter.translate.plan import plan
+from adapter.translate.prefix import Reading, next_prefix, read_with
+from adapter.translate.signatures.history import History
+from adapter.translate.signatures.prefix_digest import call_digest, call_spelling
+from adapter.translate.turns.cut import last_block
+from adapter.wire.base import encode
+from adapter.wire.beginnings import begins_with, start_of_list
+from adapter.wire.openai.chat_request import ChatCompletionRequest
+from adapter.wire.reader import read
+from adapter.wire.signatures import Signature
+
+ROWS = settings.catalogue(settings.Settings(), datetime.date(2026, 11, 30)).model
+MODELS = ["gemini-3.5-flash", "gemini-2.5-flash", "gemma-3-27b-it"]
+
+IDS = st.sampled_from(["a", "b", "c", "d", "legacy", "", None])
+COMMON = ["", None, "text", '{"a":1}', " [1] ", '{"$ref":"x"}', "é"]
+TEXTS = st.sampled_from([*COMMON * 8, "half \ud800"])
+"""What spoils remembering is rare, or there would be nothing to compare."""
+IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}}
+LINK = {"type": "image_url", "image_url": {"url": "https://example.org/a.png"}}
+WORDS = {"type": "text", "text": "part"}
+PARTS = st.lists(st.sampled_from([WORDS, WORDS, IMAGE, IMAGE, {"type": "odd"}, LINK]), max_size=2)
+NAMES = st.sampled_from(["ann", "bob"])
+ODD = {"unheard_of": st.just(1), "name": NAMES}
+CALLS = st.builds(
+    lambda id_, arguments, extra: {
+        "id": id_,
+        "type": "function",
+        "function": {"name": "f", "arguments": arguments},
+        **extra,
+    },
+    IDS,
+    st.sampled_from(['{"a":1}', '{ "a": 1.0 }', "", "oops", '{"when":"1"}']),
+    st.sampled_from([*[{}, {"extra_content": {"google": {"thought_signature": "QUJD"}}}] * 8, {"index": 0.0}]),
+)
+PARTS_CARRIED = {"google": {"parts": [{"text": "text"}, {"executableCode": {"code": "1"}}]}}
+ANSWERS = st.fixed_dictionaries(
+    {"role": st.just("assistant"), "content": TEXTS},
+    optional={
+        "tool_calls": st.lists(CALLS, max_size=2),
+        "reasoning_content": st.just("r"),
+        "extra_content": st.just(PARTS_CARRIED),
+        **ODD,
+    },
+)
+USERS = st.fixed_dictionaries({"role": st.just("user"), "content": TEXTS | PARTS}, optional=ODD)
+SYSTEMS = st.fixed_dictionaries({"role": st.sampled_from(["system", "developer"]), "content": TEXTS}, optional=ODD)
+RESULTS = st.fixed_dictionaries(
+    {"role": st.sampled_from(["tool", "tool", "function"]), "content": TEXTS | PARTS},
+    optional={"tool_call_id": IDS, "is_error": st.booleans(), **ODD},
+)
+
+
+def step(call, text):
+    """A plain step."""
+    return [
+        {"role": "assistant", "content": None, "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": call["id"], "content": text},
+    ]
+
+
+STEPS = st.builds(step, CALLS, TEXTS)
+SOME = st.lists(ANSWERS | USERS | RESULTS | SYSTEMS, max_size=2) | STEPS | STEPS | STEPS
+EDITS = st.one_of(
+    st.tuples(st.just("add"), st.just(0), SOME),
+    st.tuples(st.just("add"), st.just(0), SOME),
+    st.tuples(st.just("add"), st.just(0), SOME),
+    st.tuples(st.just("add"), st.just(0), SOME),
+    st.tuples(st.sampled_from(["insert", "replace", "remove", "cut"]), st.integers(0, 30), SOME),
+)
+HISTORIES = st.lists(st.one_of(STEPS, STEPS, SOME), max_size=6).map(lambda many: [one for some in many for one in some])
+BEGINNINGS = st.sampled_from(
+    [[], [{"role": "user", "content": "begin"}], [{"role": "system", "content": "s"}, {"role": "user", "content": "b"}]]
+)
+BODIES = st.sampled_from(
+    [
+        *['{"model":"m","messages":%s}', '{"model":"m","messages": %s ,"temperature":1}'] * 4,
+        '{"messages":%s,"model":"m","odd":[],"max_tokens":9}',
+        '{"messages":%s,"model":"m","max_tokens":9.0}',
+        '{"tools":[{"type":"function","function":{"name":"f","description":"\\"messages\\":[","parameters":'
+        '{"type":"object","properties":{"when":{"type":"number","enum":[1]}}}}}],"model":"m","messages" :%s}',
+        '{"metadata":{"messages":[{"role":"user"}]},"model":"m","messages":%s}',
+        '{"model":"m","messages":[{"role":"user","content":"first"}],"messages":%s}',
+        '{"model":"m","messages":%s,"messages":[{"role":"user","content":"last"}]}',
+        '{"model":"m","messages":%s',
+        '{"model":"m","messages":%s,"n":"wrong"}',
+    ]
+)
+OPTIONS = st.sampled_from(
+    [
+        Options(),
+        Options(),
+        Options(later_system="hoist"),
+        Options(later_system="reject"),
+        Options(upstream="vertex"),
+        Options(schema="openapi"),
+        Options(trailing_assistant="reject"),
+    ]
+)
+RECORDS = {
+    f"id:{id_}": Signature(
+        value="U0lH",
+        id=f"g-{id_}",
+        origin=origin,
+        digest=call_digest("f", '{"a":1}') if id_ != "legacy" else "",
+        spelling=call_spelling("f", '{"a":1}') if id_ != "legacy" else "",
+    )
+    for id_, origin in (("a", "studio"), ("b", "vertex"), ("legacy", ""))
+}
+
+
+def edited(messages, edit):
+    """The messages after one edit."""
+    kind, at, added = edit
+    at = min(at, len(messages))
+    match kind:
+        case "add":
+            return [*messages, *added]
+        case "insert":
+            return [*messages[:at], *added, *messages[at:]]
+        case "replace":
+            return [*messages[:at], *added, *messages[at + 1 :]]
+        case "remove":
+            return [*messages[:at], *messages[at + 1 :]]
+    return messages[:at]
+
+
+def in_any_order(notes, reading):
+    """The notes, and those on unknown fields, whose order no reader of a body promises."""
+    unknown = [note for note in notes if note.path in reading.unknown]
+    return [note for note in notes if note not in unknown], sorted(unknown, key=lambda note: note.path)
+
+
+class Remembering:
+    """Reads requests one after the other, with what is remembered of those before."""
+
+    def __init__(self, options, row, *, records, remembers):
+        self.options, self.row, self.records, self.remembers = options, row, records, remembers
+        self.prefixes = []
+        self.used = 0
+
+    def read(self, body):
+        """A body, by the longest prefix that it begins with."""
+        start = start_of_list(body, "messages")
+        fitting = [one for one in self.prefixes if start and begins_with(body, start, one.beginning)]
+        longest = max(fitting, key=lambda one: one.beginning.count, default=None)
+        found = read_with(body, start, longest, self.options.limits) if longest is not None else None
+        self.used += found is not None
+        return found or Reading(*read(body, ChatCompletionRequest, self.options.limits), body)
+
+    def history(self, reading, cut):
+        """What is known of the answers."""
+        history = History(reading.request, None, reading.prefix.answers if reading.prefix else None, cut)
+        history.take({key: self.records[key] for key in history.ids() if key in self.records})
+        keys = [key for key in history.words() if self.records and int(key[-1], 16) % 2]
+        history.take_words({key: Signature(value="V09S", origin="studio") for key in keys})
+        return history
+
+    def outcome(self, body):
+        """All that is seen of a request: what goes to Gemini, notes, keys of what is stored next; or the error."""
+        try:
+            reading = self.read(body)
+        except (msgspec.MsgspecError, ValueError) as error:
+            return type(error), str(error)
+        request, before = reading.request, reading.prefix
+        cut = last_block(request.messages, before.beginning.count if before else 0) if self.remembers else 0
+        history = self.history(reading, cut)
+        turns = before.turns_for(request, self.options, self.row) if before else None
+        try:
+            made = plan(
+                request,
+                reading.unknown,
+                ServedModel("m", self.row, "", "m"),
+                self.options,
+                history=history,
+                earlier=turns,
+                cut=cut,
+            )
+        except Rejected as error:
+            return error.note, *in_any_order(error.notes, reading)
+        if self.remembers:
+            kept = next_prefix(reading, made, history.answers_before_cut, 0.0)
+            self.prefixes += [kept] if kept is not None else []
+        return (
+            encode(made.body),
+            *in_any_order(made.notes, reading),
+            history.keeps_call_ids,
+            history.misses_records,
+            history.key_of_next(b"next"),
+            history.sources(),
+            list(request.messages),
+        )
+
+
+def text_of(messages, spaces):
+    return json.dumps(messages, separators=(", ", ": ") if spaces else (",", ":"))
+
+
+@given(
+    beginning=BEGINNINGS,
+    history=HISTORIES,
+    edits=st.lists(EDITS, min_size=1, max_size=4),
+    bodies=st.lists(BODIES, min_size=5, max_size=5) | BODIES.map(lambda one: [one] * 5),
+    options=OPTIONS,
+    model=st.sampled_from(MODELS),
+    spaces=st.booleans(),
+    knows=st.booleans(),
+)
+def test_what_is_remembered_changes_nothing(beginning, history, edits, bodies, options, model, spaces, knows):
+    row, records = capabilities_of(model, ROWS), RECORDS if knows else {}
+    plain = Remembering(options, row, records=records, remembers=False)
+    remembering = Remembering(options, row, records=records, remembers=True)
+    messages = beginning + history
+    with patch.object(prefixes, "LEAST", 0):
+        for number, body in enumerate(bodies[: len(edits) + 1]):
+            text = (body.replace("%s", text_of(messages, spaces))).encode()
+            assert remembering.outcome(text) == plain.outcome(text)
+            if number < len(edits):
+                messages = edited(messages, edits[number])
+
+
+def said(role, text="text", **more):
+    return {"role": role, "content": text, **more}
+
+
+def called(id_, text="done", name="f", arguments='{"a":1}'):
+    function = {"name": name, "arguments": arguments}
+    call = {"id": id_, "type": "function", "function": function}
+    return [said("assistant", None, tool_calls=[call]), said("tool", text, tool_call_id=id_)]
+
+
+LOOP = [said("user"), *called("x"), *called("y")]
+BLOCKS = [said("user"), said("assistant", "one", tool_calls=[]), said("user"), *called("z", [{"type": "text"}])]
+TURNS = {
+    "a call more": ([*LOOP], [[*LOOP, *called("v")]], 1),
+    "the same again": ([*LOOP], [[*LOOP], [*LOOP]], 2),
+    "a known call more": ([*LOOP, *called("a")], [[*LOOP, *called("a"), *called("b")]], 1),
+    "a user ends the turn, whose stand-ins vanish": ([*LOOP], [[*LOOP, said("user")]], 1),
+    "a user has ended the turn, and takes it back": ([*LOOP, said("user")], [[*LOOP, *called("v")]], 1),
+    "a user has ended the turn, and it goes on": (
+        [*LOOP, said("user")],
+        [[*LOOP, said("user"), *called("v")], [*LOOP, said("user"), *called("v"), *called("u")]],
+        2,
+    ),
+    "a late result": ([*LOOP], [[*LOOP[:-2], said("tool", "late", tool_call_id="x"), *LOOP[-2:]]], 0),
+    "a result comes where the last block began": ([*LOOP], [[*LOOP[:-2], said("tool", "late", tool_call_id="x")]], 0),
+    "nothing follows": ([*LOOP], [LOOP[:-2]], 0),
+    "blocks of all kinds": ([*BLOCKS, *called("w")], [[*BLOCKS, *called("w"), *called("v"), said("user")]], 1),
+    "a second name comes": (
+        [said("user", name="ann"), *LOOP],
+        [[said("user", name="ann"), *LOOP, said("user", name="bob"), *called("v")]],
+        1,
+    ),
+    "a name comes": ([*LOOP], [[*LOOP, said("user", name="bob"), *called("v"), said("user", name="ann")]], 1),
+    "the model's turns join": (
+        [said("user"), said("assistant"), said("user", ""), *called("v")],
+        [[said("user"), said("assistant"), said("user", ""), *called("v"), *called("u")]],
+        0,
+    ),
+    "a file": (
+        [said("user", [LINK]), *LOOP],
+        [[said("user", [LINK]), *LOOP, *called("v")]],
+        0,
+    ),
+    "nothing was said at first": ([said("user", ""), *called("v")], [[said("user", ""), *called("v"), *LOOP]], 0),
+}
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("options", [Options(), Options(later_system="hoist"), Options(schema="openapi")])
+@pytest.mark.parametrize("name", TURNS)
+def test_turns_of_an_agent(name, options, model):
+    first, later, uses = TURNS[name]
+    row = capabilities_of(model, ROWS)
+    plain = Remembering(options, row, records=RECORDS, remembers=False)
+    remembering = Remembering(options, row, records=RECORDS, remembers=True)
+    with patch.object(prefixes, "LEAST", 0):
+        for messages in (first, *later):
+            text = json.dumps({"model": "m", "messages": messages}).encode()
+            assert remembering.outcome(text) == plain.outcome(text)
+    assert remembering.used == uses
+
+
+def test_short_histories_are_not_remembered():
+    remembering = Remembering(Options(), capabilities_of(MODELS[0], ROWS), records={}, remembers=True)
+    remembering.outcome(json.dumps({"model": "m", "messages": LOOP}).encode())
+    assert not remembering.prefixes
+    long = [said("user", "x" * prefixes.LEAST), *LOOP]
+    remembering.outcome(json.dumps({"model": "m", "messages": long}).encode())
+    (kept,) = remembering.prefixes
+    assert prefixes.LEAST < kept.size_bytes < 3 * prefixes.LEAST
+
+
+def test_what_was_translated_for_one_model_is_used_for_no_other():
+    first = Remembering(Options(), capabilities_of(MODELS[0], ROWS), records={}, remembers=True)
+    body = json.dumps({"model": "m", "messages": LOOP, "tools": [{"type": "function", "function": {"name": "f"}}]})
+    with patch.object(prefixes, "LEAST", 0):
+        first.outcome(body.encode())
+        for options, model in ((Options(upstream="other"), MODELS[0]), (Options(), MODELS[1])):
+            other = Remembering(options, capabilities_of(model, ROWS), records={}, remembers=True)
+            other.prefixes = first.prefixes
+            plain = Remembering(options, other.row, records={}, remembers=False)
+            assert other.outcome(body.encode()) == plain.outcome(body.encode())
