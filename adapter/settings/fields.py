@@ -106,7 +106,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     ] = False
     upstream_profile: Annotated[
         Literal["full", "anyfast"],
-        _help("What the upstream takes: all of Gemini's API, or only the fields of the AnyFast relay's page."),
+        _help("What the upstream takes: all of Gemini's API, or only the fields that the relay AnyFast documents."),
     ] = "full"
     upstream_schema: Annotated[
         Literal["json", "openapi"], _help("Dialect of tool and answer schemas; relays may know only openapi.")
