@@ -49,12 +49,18 @@ def test_what_the_page_copies_runs(tmp_path):
         drive("check_snippets", live.url, tmp_path)
         keys = {"GEMINI_API_KEY": "unused", "GOOGLE_GEMINI_BASE_URL": live.url, "OPENAI_API_KEY": "unused"}
         programs = sorted(path for path in tmp_path.iterdir() if path.suffix in (".sh", ".py"))
-        assert len(programs) == 7
+        assert len(programs) == 8
         for program in programs:
             text = program.read_text().replace("https://generativelanguage.googleapis.com", live.url)
             run = ["sh", "-c", text] if program.suffix == ".sh" else [sys.executable, "-c", text]
             said = subprocess.run(
-                run, check=True, timeout=PATIENCE, env=os.environ | keys, stdout=subprocess.PIPE, text=True
+                run,
+                check=True,
+                timeout=PATIENCE,
+                env=os.environ | keys,
+                stdout=subprocess.PIPE,
+                text=True,
+                cwd=tmp_path / "files",
             )
             word = "Latin" if program.stem.startswith("setup") else "copied it's"
             assert word in said.stdout, (program.name, said.stdout)

@@ -139,12 +139,14 @@ class Form:
         return orjson.dumps(members_of(self.fields, type_))
 
     def describe(self) -> bytes:
-        """The form for the page: of files, what they are."""
+        """The form for the page: of files, what they are, as objects; all else in a form is text."""
         files = {
-            f"{UPLOAD}{number}": f"{one.name}, {one.mime_type}, {one.size} bytes"
+            f"{UPLOAD}{number}": {"filename": one.name, "type": one.mime_type, "bytes": one.size}
             for number, one in enumerate(self.uploads)
         }
-        shown = {name: [files.get(value, value) for value in values] for name, values in self.fields.items()}
+        shown: dict[str, list[Any]] = {
+            name: [files.get(value, value) for value in values] for name, values in self.fields.items()
+        }
         return orjson.dumps({name: values if len(values) > 1 else values[0] for name, values in shown.items()})
 
 

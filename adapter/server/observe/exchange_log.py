@@ -140,6 +140,7 @@ class Exchange(msgspec.Struct, kw_only=True):
     trace_id: str = ""
     background: bool = False
     quiet: bool = False
+    is_form: bool = False
     program: str = ""
     number: int = 0
     is_running: bool = False
@@ -266,6 +267,7 @@ class Exchange(msgspec.Struct, kw_only=True):
             "notes": notes_as_json(self.notes),
             "reply_notes": notes_as_json(self.reply_notes),
             "request": show(self.request),
+            "is_form": self.is_form,
             "upstream_request": show(sent),
             "answer": [shorten(piece) for piece in self.answer],
             "answer_times": [_rounded(at - self.begun) for at in times],

@@ -88,6 +88,7 @@ async def _answer(endpoint: Endpoint, call: Call) -> None:
     if not endpoint.asks_gemini:
         await endpoint.handler(call)
         return
+    call.exchange.is_form = call.form is not None
     call.exchange.request = call.body if call.form is None else call.form.describe()
     call.service.recorder.exchanges.begin(call.exchange)
     with while_connected(call.scope, call.receive), await call.service.admission.slot():

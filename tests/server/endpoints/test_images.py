@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import io
+import json
 import os
 from typing import Any
 
@@ -338,6 +339,8 @@ async def test_the_page_shows_forms_without_their_bytes():
     async with emulated(EmulatorSettings()) as gemini, adapter(gemini, inspector="on") as client:
         await openai_of(client).images.edit(image=("cat.png", PNG), prompt="greener")
         rows = (await client.get("/inspector/exchanges")).json()
-        shown = (await client.get(f"/inspector/exchanges/{rows['exchanges'][0]['key']}")).text
-    assert f"cat.png, image/png, {len(PNG)} bytes" in shown
+        got = await client.get(f"/inspector/exchanges/{rows['exchanges'][0]['key']}")
+    shown, exchange = got.text, got.json()
+    assert exchange["is_form"] is True
+    assert json.loads(exchange["request"])["image"] == {"filename": "cat.png", "type": "image/png", "bytes": len(PNG)}
     assert base64.b64encode(PNG).decode()[:60] not in shown

@@ -74,7 +74,7 @@ async def test_files_may_come_before_and_behind_the_other_fields():
     )
     assert json.loads(form.body(Asked)) == {"file": "upload:0", "words": ["x", "y"], "image": ["upload:1"]}
     assert set(form.media()) == {"upload:0", "upload:1"}
-    assert json.loads(form.describe())["file"] == "a.png, image/png, 3 bytes"
+    assert json.loads(form.describe())["file"] == {"filename": "a.png", "type": "image/png", "bytes": 3}
 
 
 @pytest.mark.parametrize(

@@ -38,10 +38,25 @@ function pretty(text) {
     .join("\n");
 }
 
-export function curlToAdapter({ path, request, base, needsKey }) {
+export function curlToAdapter({ path, request, base, needsKey, isForm }) {
   const key = needsKey ? ` \\\n  -H "authorization: Bearer $OPENAI_API_KEY"` : "";
+  if (isForm) return [`curl ${quoted(`${base}${path}`)}${key}`, ...formFields(request)].join(" \\\n  ");
   return `curl ${quoted(`${base}${path}`)} \\\n  -H 'content-type: application/json'${key} \\\n  -d ${quoted(pretty(request))}`;
 }
+
+// The fields of a form; a file is an object that tells its name, and is read from the folder where the command runs,
+// never from another: clients choose the name.
+function formFields(request) {
+  return Object.entries(JSON.parse(request)).flatMap(([name, value]) =>
+    [value].flat().map((one) =>
+      typeof one === "string"
+        ? `--form-string ${quoted(`${name}=${one}`)}`
+        : `-F ${quoted(`${name}=@"./${local(one.filename)}";type=${one.type}`)}`,
+    ),
+  );
+}
+
+const local = (filename) => filename.split("/").pop().replaceAll(/["\\]/g, "\\$&");
 
 // The built-in emulator's address is known to its process alone: Google's stands for it.
 export function curlToGemini({ plan, upstreamRequest, isEmulator }) {

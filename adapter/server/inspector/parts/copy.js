@@ -17,7 +17,8 @@ export class Copy {
   }
 
   show(exchange) {
-    const state = JSON.stringify([exchange.key, exchange.request, exchange.upstream_request, exchange.was_sent]);
+    const { key, request, upstream_request, was_sent } = exchange;
+    const state = JSON.stringify([key, request, upstream_request, was_sent]);
     if (state === this.#shown) return;
     this.#shown = state;
     this.element.replaceChildren(...this.#snippets(exchange));
@@ -59,6 +60,7 @@ const given = (exchange, facts) => ({
   plan: exchange.plan,
   upstreamRequest: exchange.upstream_request,
   isEmulator: facts.emulator,
+  isForm: exchange.is_form,
 });
 
 const isJson = (text) => {
