@@ -77,7 +77,7 @@ def result(step: int) -> str:
     return json.dumps({"ok": True, "entries": [{**entry, "id": step + n} for n in range(RESULT // size)]})
 
 
-def _row(calls: int, requests: int, how: str = "", *, over: str = "chat", **more: Any) -> Workload:
+def row(calls: int, requests: int, how: str = "", *, over: str = "chat", **more: Any) -> Workload:
     """A line of the table: `how` says what else is so, and is part of the name."""
     spec = {
         "calls": calls,
@@ -94,28 +94,28 @@ def _row(calls: int, requests: int, how: str = "", *, over: str = "chat", **more
 
 
 AGENTS = [
-    _row(1, 200, "repeated"),
-    _row(50, 120, "repeated"),
-    _row(100, 80, "repeated"),
-    _row(400, 40, "repeated"),
-    _row(800, 24, "repeated"),
-    _row(100, 80, "repeated, unknown ids"),
-    _row(400, 40, "repeated, unknown ids"),
-    _row(1, 120, "appended"),
-    _row(50, 120, "appended"),
-    _row(100, 80, "appended"),
-    _row(400, 40, "appended"),
-    _row(800, 24, "appended"),
-    _row(400, 40, "appended, unknown ids"),
-    _row(100, 80, "never seen"),
-    _row(400, 40, "never seen"),
-    _row(800, 24, "never seen"),
-    _row(100, 80, "appended, streamed", stream=True, body={"stream": True}),
-    _row(400, 40, "appended, streamed", stream=True, body={"stream": True}),
-    _row(100, 80, "appended", over="responses", rivals=("LiteLLM",)),
-    _row(400, 40, "appended", over="responses", rivals=("LiteLLM",)),
-    _row(100, 80, "appended", over="previous_response_id", rivals=()),
-    _row(400, 40, "appended", over="previous_response_id", rivals=()),
-    _row(100, 80, "appended, n = 2", body={"n": 2}),
-    _row(100, 80, "appended, one fallback", body={"model": ABSENT_MODEL}, rivals=()),
+    row(1, 200, "repeated"),
+    row(50, 120, "repeated"),
+    row(100, 80, "repeated"),
+    row(400, 40, "repeated"),
+    row(800, 24, "repeated"),
+    row(100, 80, "repeated, unknown ids"),
+    row(400, 40, "repeated, unknown ids"),
+    row(1, 120, "appended"),
+    row(50, 120, "appended"),
+    row(100, 80, "appended"),
+    row(400, 40, "appended"),
+    row(800, 24, "appended"),
+    row(400, 40, "appended, unknown ids"),
+    row(100, 80, "never seen"),
+    row(400, 40, "never seen"),
+    row(800, 24, "never seen"),
+    row(100, 80, "appended, streamed", stream=True, body={"stream": True}),
+    row(400, 40, "appended, streamed", stream=True, body={"stream": True}),
+    row(100, 80, "appended", over="responses", rivals=("LiteLLM",)),
+    row(400, 40, "appended", over="responses", rivals=("LiteLLM",)),
+    row(100, 80, "appended", over="previous_response_id", rivals=()),
+    row(400, 40, "appended", over="previous_response_id", rivals=()),
+    row(100, 80, "appended, n = 2", body={"n": 2}),
+    row(100, 80, "appended, one fallback", body={"model": ABSENT_MODEL}, rivals=()),
 ]

@@ -80,7 +80,7 @@ def main(number: int) -> None:
         time.sleep(35)
         # The next call closes those that were idle for longer, and keeps its own.
         print(f"the next answer: {ask()!r}")
-        left = sockets_to_gemini(target.process.pid) - 1
+        left = sockets_to_gemini(target.pid) - 1
         print(f"{number} cancellations: {left} connections left, {before:.1f} -> {target.memory():.1f} MB")
         flat = asyncio.run(stalled(target))
         print(f"a client that reads nothing, {STALLED_SECONDS} s: {flat[0]:.1f} -> {flat[-1]:.1f} MB")

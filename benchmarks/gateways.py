@@ -10,7 +10,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -28,7 +28,7 @@ class Gateway(NamedTuple):
 
     name: str
     port: int
-    process: subprocess.Popen[bytes]
+    pid: int
     started_in: float
 
     @property
@@ -70,15 +70,16 @@ class Gateway(NamedTuple):
         """The bytes of one request."""
         plan = self.plan(workload, 1)
         body = base64.b64decode(plan["body"])
-        return plan["head"].encode() + b"content-length: %d\r\n\r\n" % len(body) + body
+        head: str = plan["head"]
+        return head.encode() + b"content-length: %d\r\n\r\n" % len(body) + body
 
     def cpu(self) -> float:
         """Seconds of user and system time so far, of the process and its children."""
-        return sum(_cpu(pid) for pid in tree(self.process.pid))
+        return sum(_cpu(pid) for pid in tree(self.pid))
 
     def memory(self) -> float:
         """Resident megabytes, shared pages counted once."""
-        return sum(_pss(pid) for pid in tree(self.process.pid)) / 1024
+        return sum(_pss(pid) for pid in tree(self.pid)) / 1024
 
 
 UPSTREAM_PORT = 18_901
@@ -110,13 +111,21 @@ _SCHEDULED = 2
 
 
 @contextmanager
-def started(command: list[str], core: int, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
+def started(
+    command: list[str],
+    core: int = GATEWAY_CORE,
+    cwd: Path = ROOT,
+    *,
+    pipes: bool = False,
+    variables: Mapping[str, str] | None = None,
+) -> Iterator[subprocess.Popen[bytes]]:
     """A process pinned to a core; stopped at the end, with all that it started."""
     process = subprocess.Popen(
         ["taskset", "-c", str(core), *command],
-        cwd=ROOT,
-        env={**os.environ, **environment},
-        stdout=subprocess.DEVNULL,
+        cwd=cwd,
+        env={**os.environ, **(variables or {})},
+        stdin=subprocess.PIPE if pipes else None,
+        stdout=subprocess.PIPE if pipes else subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
     try:
@@ -124,7 +133,7 @@ def started(command: list[str], core: int, **environment: str) -> Iterator[subpr
     finally:
         for pid in reversed(tree(process.pid)):
             subprocess.run(["kill", str(pid)], check=False, stderr=subprocess.DEVNULL)
-        process.wait()
+        process.communicate()
 
 
 def answers(url: str, seconds: float = 90) -> float:
@@ -151,24 +160,41 @@ def upstream() -> Iterator[None]:
 
 
 @contextmanager
-def gateway(name: str, port: int, rivals: Path, *, under: Sequence[str] = ()) -> Iterator[Gateway]:
-    """One gateway in front of it, `under` a program that watches it."""
+def gateway(name: str, port: int, rivals: Path, *, under: Sequence[str] = (), root: Path = ROOT) -> Iterator[Gateway]:
+    """One gateway in front of it, `under` a program that watches it; the adapter is that of the tree `root`."""
     with tempfile.TemporaryDirectory() as scratch:
-        command, environment = _command(name, port, Path(scratch), rivals)
+        command, variables = _command(name, port, Path(scratch), rivals)
         begun = time.perf_counter()
-        with started([*under, *command], GATEWAY_CORE, **environment) as process:
+        with started([*under, *command], cwd=root if name in FLAGS else ROOT, variables=variables) as process:
             answers(f"http://127.0.0.1:{port}/healthz")
-            yield Gateway(name, port, process, time.perf_counter() - begun)
+            yield Gateway(name, port, process.pid, time.perf_counter() - begun)
+
+
+TWO_WORKERS = "adapter, 2 workers"
+FLAGS: dict[str, tuple[str, ...]] = {
+    "adapter": (),
+    "adapter without page": ("--no-inspector",),
+    TWO_WORKERS: ("--workers", "2"),
+}
+"""The adapter in its forms."""
+
+
+def adapter_arguments(port: int) -> list[str]:
+    """The arguments of `adapter`."""
+    upstream_url = f"http://127.0.0.1:{UPSTREAM_PORT}"
+    arguments = ["serve", "--port", str(port), "--upstream-url", upstream_url]
+    return [*arguments, "--fallback-models", f"{ABSENT_MODEL}={MODEL}"]
+
+
+def environment(state: Path) -> dict[str, str]:
+    """What the adapter finds in its environment: a key, and where its store is."""
+    return {"ADAPTER_UPSTREAM_KEYS": "k", "XDG_STATE_HOME": str(state)}
 
 
 def _command(name: str, port: int, scratch: Path, rivals: Path) -> tuple[list[str], dict[str, str]]:
-    upstream_url = f"http://127.0.0.1:{UPSTREAM_PORT}"
+    if name in FLAGS:
+        return [sys.executable, "-m", "adapter", *adapter_arguments(port), *FLAGS[name]], environment(scratch)
     match name:
-        case "adapter" | "adapter without page":
-            command = [sys.executable, "-m", "adapter", "serve", "--port", str(port), "--upstream-url", upstream_url]
-            command += ["--fallback-models", f"{ABSENT_MODEL}={MODEL}"]
-            command += ["--no-inspector"] if name != "adapter" else []
-            return command, {"ADAPTER_UPSTREAM_KEYS": "k", "XDG_STATE_HOME": str(scratch)}
         case "httpx2" | "aiohttp":
             return [sys.executable, "-m", "benchmarks.passthrough", name, str(port), str(UPSTREAM_PORT)], {}
         case "nginx":

@@ -10,8 +10,8 @@ import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 
-from benchmarks.__main__ import BARE, measure
-from benchmarks.gateways import gateway, possible, upstream
+from benchmarks.__main__ import measure
+from benchmarks.gateways import BARE, gateway, possible, upstream
 from benchmarks.workloads import ALL, Workload
 
 FEW, MANY = 500, 2_000
@@ -25,7 +25,7 @@ def counted(name: str, workload: Workload, requests: int) -> int:
     with tempfile.TemporaryDirectory() as folder:
         valgrind = ["valgrind", "--tool=cachegrind", "--cache-sim=no", "--cachegrind-out-file=/dev/null"]
         with gateway(name, PORT, Path(), under=[*valgrind, f"--log-file={folder}/%p"]) as target:
-            measure(target, workload, requests / workload.requests)
+            measure(target, workload, requests, 2 * workload.concurrency)
         said = "".join(log.read_text() for log in Path(folder).iterdir())
     return sum(int(count.replace(",", "")) for count in _COUNT.findall(said))
 
