@@ -1,6 +1,8 @@
 """/v1/batches from a file to its files, over the emulator's Batch API and, where there is none, one by one."""
 
+import asyncio
 import json
+import os
 import time
 
 import pytest
@@ -283,3 +285,29 @@ async def test_a_file_that_gemini_would_forget_before_the_batch_ends_is_uploaded
             got = await client.get(f"{gemini.url}/v1beta/files", headers={"x-goog-api-key": "k"})
             uploads.append([one["name"] for one in got.json()["files"] if one["mimeType"] == "application/pdf"])
     assert [len(one) for one in uploads] == [1, 2], "what lives 28 hours is used, what lives 18 is uploaded again"
+
+
+@WAYS
+async def test_all_that_a_batch_leaves_on_the_disk_is_its_users_alone(tmp_path, platform):
+    mask = os.umask(0)
+    try:
+        async with serving(tmp_path, platform, emulator=EmulatorSettings(batch_delay=1e9), batch_rate=0.01) as (
+            _,
+            client,
+        ):
+            batch = await begin(client, line("a"), line("b"), line("a"), b"no json")
+            folder = next(tmp_path.rglob(batch["id"]))
+            last = "done.jsonl" if platform == "relay" else "lines"
+            while not (folder / last).exists() or not (folder / last).read_bytes():
+                await asyncio.sleep(0.01)
+            await client.post(f"/v1/batches/{batch['id']}/cancel")
+            files = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.rglob("*") if path.is_file()}
+            done = await ended(client, batch)
+            files |= {path.name: path.stat().st_mode & 0o777 for path in tmp_path.rglob("*") if path.is_file()}
+    finally:
+        os.umask(mask)
+    assert done["status"] == "cancelled"
+    assert {"state.json", "input.jsonl", "lines", "refused.jsonl", "cancel", "lock"} < set(files)
+    assert set(files.values()) == {0o600}, files
+    closed = [path for path in tmp_path.iterdir() if path.is_dir()]
+    assert [path.stat().st_mode & 0o777 for path in closed] == [0o700]
