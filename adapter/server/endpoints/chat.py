@@ -26,10 +26,10 @@ from adapter.wire.sse import BLANK, DONE, around, event
 async def create_chat_completion(call: Call) -> None:
     """Answer a chat, whole or as a stream of chunks."""
     exchange, id_ = call.exchange, completion_id()
-    reading = await _read(call)
-    request = reading.request
+    reading = await _read(call) if len(call.body) >= LEAST else None
+    request, unknown = await call.read(ChatCompletionRequest) if reading is None else reading[:2]
     exchange.model_asked, exchange.stream = request.model, bool(request.stream)
-    plans = await call.service.planner.plan(request, reading.unknown, call.client, call.work, reading=reading)
+    plans = await call.service.planner.plan(request, unknown, call.client, call.work, reading=reading)
     call.accept(plans)
     if exchange.stream:
         writer = ChatWriter(call, stamp_of(plans, id_))
@@ -40,15 +40,13 @@ async def create_chat_completion(call: Call) -> None:
 
 
 async def _read(call: Call) -> Reading:
-    """Return the request, by what is remembered of its history. Raises `Malformed`."""
+    """Return a long request, read by what is remembered of its history. Raises `Malformed`."""
     service, body = call.service, call.body
-    if len(body) >= LEAST:
-        found = await read_rest(service.prefixes, call.client.id, body, service.limits, service.work)
-        if found is not None:
-            reading, call.work = found
-            return reading
-    request, unknown = await call.read(ChatCompletionRequest)
-    return Reading(request, unknown, body)
+    found = await read_rest(service.prefixes, call.client.id, body, service.limits, service.work)
+    if found is None:
+        return Reading(*await call.read(ChatCompletionRequest), body)
+    reading, call.work = found
+    return reading
 
 
 async def _completion(call: Call, plans: Plans, id_: str, reply: Reply) -> ChatCompletion:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from functools import cache, cached_property
 from itertools import takewhile
 from operator import attrgetter
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 from msgspec.structs import astuple, replace
@@ -103,12 +103,8 @@ class Conflict(Exception):
         self.path = path
 
 
-class Sum(NamedTuple):
-    """The sum of all fragments, the notes, and what is to be remembered of the first messages."""
-
-    body: GenerateContentRequest
-    notes: list[Note]
-    earlier: EarlierTurns | None
+Sum = tuple[GenerateContentRequest, list[Note], EarlierTurns | None]
+"""The sum of all fragments, the notes, and what is to be remembered of the first messages."""
 
 
 def apply(rules: Rules, context: Context) -> Sum:
@@ -131,10 +127,10 @@ def apply(rules: Rules, context: Context) -> Sum:
         else:
             notes += [_at(field, note) for note in outcome.notes]
         notes += outcome.placed
-        if type(outcome) is TurnsOutcome:
-            earlier = outcome.earlier
         fragment = outcome.fragment
         if fragment is not None:
+            if type(outcome) is TurnsOutcome:
+                earlier = outcome.earlier
             if context.options.fields is not None:
                 fragment, lost = restrict(fragment, context.options.fields)
                 notes += [
@@ -142,7 +138,7 @@ def apply(rules: Rules, context: Context) -> Sum:
                     for path in lost
                 ]
             body = _sum(body, Contribution(field, fragment), contributions, notes)
-    return Sum(body, notes, earlier)
+    return body, notes, earlier
 
 
 @cache

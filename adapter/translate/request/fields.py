@@ -322,8 +322,7 @@ def to_gemini(context: Context, unknown: Mapping[str, msgspec.Raw] = {}) -> tupl
 
 def translate(context: Context, unknown: Mapping[str, msgspec.Raw] = {}) -> Sum:
     """Return the same, with what is to be remembered of the first messages."""
-    total = apply(RULES, context)
-    body, notes = total.body, total.notes
+    body, notes, earlier = apply(RULES, context)
     if unknown:
         notes += unknown_notes(unknown)
     fates = list(map(_FATE, notes))
@@ -333,7 +332,7 @@ def translate(context: Context, unknown: Mapping[str, msgspec.Raw] = {}) -> Sum:
     notes += _without_cached(body) + _one_setting_per_category(body, context)
     _one_list_of_declarations(body)
     notes += _speech_as_samples(body, context)
-    return total
+    return body, notes, earlier
 
 
 _FATE = attrgetter("fate")

@@ -44,7 +44,7 @@ def messages(value: Sequence[Message], context: Context) -> Outcome:
     if not turns.history.is_complete and turns.history.misses_records:
         turns.note("", Fate.APPROXIMATED, "signature-store-unreadable", _UNREADABLE)
     system = Content(parts=turns.system) if turns.system else None
-    earlier = turns_before_cut(turns) if turns.at_cut is not None else None
+    earlier = None if turns.at_cut is None else turns_before_cut(turns)
     contents: list[Any] = [one if isinstance(one, Content) else one.encode_turn() for one in turns.contents]
     told = exact(GenerateContentRequest(system_instruction=system, contents=contents), turns.notes, turns.placed)
     return told if earlier is None else TurnsOutcome(told.fragment, told.notes, told.placed, earlier)

@@ -29,7 +29,7 @@ from adapter.translate.signatures.prefix_digest import (
 )
 from adapter.translate.signatures.sources import SignatureSource
 from adapter.wire.base import ABSENT
-from adapter.wire.openai.chat_request import ChatCompletionRequest
+from adapter.wire.openai.chat_request import ChatCompletionRequest, Message
 from adapter.wire.signatures import NOTHING, Signature
 
 Records = Mapping[str, Signature]
@@ -68,17 +68,20 @@ class History:
         self._cut = cut
         self._answers: dict[int, KnownAnswer] = {}
         self._calls: list[tuple[str, KnownAnswer, int]] = []
-        self._add_answers(0 if earlier is None else earlier.end, len(request.messages))
+        if earlier is None:
+            self._add_answers(request.messages, 0)
+        else:
+            self._add_answers(request.messages[earlier.end :], earlier.end)
         self._keys: dict[str, KnownAnswer] = {}
         self._legacy: dict[str, tuple[KnownAnswer, int, Signature]] = {}
         self._prefix: PrefixDigest | None = None
         self._digest_at_cut: PrefixDigest | None = None
 
-    def _add_answers(self, start: int, end: int) -> None:
-        """Add the answers among some messages."""
-        messages, answers, add = self._request.messages, self._answers, self._calls.append
-        for index, message in enumerate(messages[start:end] if start or end < len(messages) else messages, start):
+    def _add_answers(self, some: Sequence[Message], start: int) -> None:
+        """Add the answers among some messages, the first of which is at this index."""
+        for index, message in enumerate(some, start):
             if message.role == "assistant":
+                messages, answers, add = self._request.messages, self._answers, self._calls.append
                 calls = calls_of(message)
                 plain = plain_calls(messages, index, calls) if message.tool_calls else None
                 answers[index] = answer = KnownAnswer(index, message, calls, plain, [None] * len(calls))
@@ -92,7 +95,7 @@ class History:
         if earlier is None:
             return
         later, self._answers = self._answers, {}
-        self._add_answers(0, earlier.end)
+        self._add_answers(self._request.messages[: earlier.end], 0)
         for answer, known in zip(self._answers.values(), earlier.answers, strict=True):
             answer.found, answer.whole = list(known.found), known.whole
         self._answers |= later
@@ -208,15 +211,16 @@ class History:
     def _digest(self) -> PrefixDigest:
         """The digest of the whole history; on the way the keys of answers that are not known."""
         if self._prefix is None:
-            index = 0
+            index, cut, messages = 0, self._cut or -1, self._request.messages
             if self.earlier is not None and self.earlier.digest is not None:
-                self._prefix, index = self.earlier.digest.copy(), self.earlier.end
+                prefix, index = self.earlier.digest.copy(), self.earlier.end
             else:
-                self.recall()
-                self._prefix = PrefixDigest()
-            prefix, messages = self._prefix, self._request.messages
+                prefix = PrefixDigest()
+                if self.earlier is not None:
+                    self.recall()
+            self._prefix = prefix
             while index < len(messages):
-                if index == self._cut and index:
+                if index == cut:
                     self._digest_at_cut = prefix.copy()
                 answer = self._answers.get(index)
                 if answer is None:
