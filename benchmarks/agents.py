@@ -68,7 +68,7 @@ def call(step: int) -> dict[str, str]:
 
 
 def result(step: int) -> str:
-    """The result of a step: JSON for every second."""
+    """The result of a step: JSON for every second, from the first on."""
     line = f"line {step} of what the tool found, which is as long as such lines are"
     if step % 2:
         return f"{line}\n" * (RESULT // (len(line) + 1))

@@ -9,7 +9,6 @@ the difference is what the requests cost.
 import argparse
 import json
 import os
-import re
 import signal
 import statistics
 import subprocess
@@ -23,7 +22,18 @@ from pathlib import Path
 
 from benchmarks.__main__ import measure, requests
 from benchmarks.agents import row
-from benchmarks.gateways import ROOT, Gateway, adapter_arguments, answers, environment, gateway, started, upstream
+from benchmarks.gateways import (
+    ROOT,
+    VALGRIND,
+    Gateway,
+    adapter_arguments,
+    answers,
+    counted_by_valgrind,
+    environment,
+    gateway,
+    started,
+    upstream,
+)
 from benchmarks.workloads import ALL, Workload
 
 PORT = 18_960
@@ -46,8 +56,6 @@ COMPARED = [
 ]
 INSTRUCTIONS_FOR = {"small chat, 16": 100, "20 KB, 10 tools, 16": 50, "streams, 50, unpaced": 10}
 """Requests of the first server; 4 for large ones."""
-
-_COUNT = re.compile(r"I +refs: +([\d,]+)")
 
 
 @contextmanager
@@ -109,17 +117,16 @@ class Counter:
         finally:
             os.kill(pid, signal.SIGTERM)
         log = self._logs / str(pid)
-        while not (found := _COUNT.search(log.read_text())):
+        while not (count := counted_by_valgrind(log)):
             time.sleep(0.1)
-        return int(found[1].replace(",", ""))
+        return count
 
 
 @contextmanager
 def counter(tree: Path) -> Iterator[Counter]:
     """Start a tree's adapter under valgrind."""
     with tempfile.TemporaryDirectory() as logs, tempfile.TemporaryDirectory() as scratch:
-        valgrind = ["valgrind", "--tool=cachegrind", "--cache-sim=no", "--cachegrind-out-file=/dev/null"]
-        command = [*valgrind, f"--log-file={logs}/%p", sys.executable, str(ROOT / "benchmarks/serve_forks.py")]
+        command = [*VALGRIND, f"--log-file={logs}/%p", sys.executable, str(ROOT / "benchmarks/serve_forks.py")]
         with started(command, cwd=tree, pipes=True, variables=environment(Path(scratch))) as process:
             yield Counter(process, Path(logs))
 

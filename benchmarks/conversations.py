@@ -71,7 +71,7 @@ class Conversation:
         self._spec = spec
         self._is_translated = is_translated
         self._is_chat = spec["over"] == "chat"
-        self._steps = count(len(calls))
+        self._steps = count()
         self._numbers = count(number * 1_000_000)
         functions = agents.tools()
         rest = {**body, "tools": functions if self._is_chat else agents.flat(functions)}
@@ -102,7 +102,7 @@ class Conversation:
             calls = chat_calls(answer) if self._is_chat else response_calls(json.loads(payload(answer)))
             self._add(calls if self._spec["known"] else [{**call, "id": self._new_id()} for call in calls])
         else:
-            self._add([{"id": self._new_id(), **agents.call(next(self._steps))}])
+            self._add([{"id": self._new_id(), **agents.call(next(self._numbers))}])
 
     def _new_id(self) -> str:
         return f"call_{next(self._numbers):024d}"

@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -75,14 +76,22 @@ class Gateway(NamedTuple):
 
     def cpu(self) -> float:
         """Seconds of user and system time so far, of the process and its children."""
-        return sum(_cpu(pid) for pid in tree(self.pid))
+        return sum(cpu_of(pid) for pid in tree(self.pid))
 
     def memory(self) -> float:
         """Resident megabytes, shared pages counted once."""
-        return sum(_pss(pid) for pid in tree(self.pid)) / 1024
+        return sum(pss_of(pid) for pid in tree(self.pid)) / 1024
 
 
 UPSTREAM_PORT = 18_901
+VALGRIND = [
+    "valgrind",
+    "--trace-children=yes",
+    "--tool=cachegrind",
+    "--cache-sim=no",
+    "--cachegrind-out-file=/dev/null",
+]
+_COUNT = re.compile(r"I +refs: +([\d,]+)")
 
 
 def tree(pid: int) -> list[int]:
@@ -94,12 +103,19 @@ def tree(pid: int) -> list[int]:
     return [pid, *below]
 
 
-def _cpu(pid: int) -> float:
-    """Of all its threads, also of those that have ended, to the nanosecond (Linux: the clock that belongs to a pid)."""
+def counted_by_valgrind(log: Path) -> int:
+    """The instructions that a log of valgrind's ends with; 0 as long as the process runs."""
+    found = _COUNT.search(log.read_text())
+    return int(found[1].replace(",", "")) if found else 0
+
+
+def cpu_of(pid: int) -> float:
+    """Seconds of all its threads, also of those that have ended, to the nanosecond (Linux: a pid has a clock)."""
     return time.clock_gettime(~pid << 3 | _SCHEDULED)
 
 
-def _pss(pid: int) -> float:
+def pss_of(pid: int) -> float:
+    """Resident kilobytes of a process; of a page that several share it has its part."""
     for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
         if line.startswith("Pss:"):
             return float(line.split()[1])
@@ -166,7 +182,7 @@ def gateway(name: str, port: int, rivals: Path, *, under: Sequence[str] = (), ro
         command, variables = _command(name, port, Path(scratch), rivals)
         begun = time.perf_counter()
         with started([*under, *command], cwd=root if name in FLAGS else ROOT, variables=variables) as process:
-            answers(f"http://127.0.0.1:{port}/healthz")
+            answers(f"http://127.0.0.1:{port}/healthz", 900 if under else 90)
             yield Gateway(name, port, process.pid, time.perf_counter() - begun)
 
 

@@ -5,37 +5,33 @@ of requests are compared, so that what a process does once falls out.
 """
 
 import argparse
-import re
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 
 from benchmarks.__main__ import measure
-from benchmarks.gateways import BARE, gateway, possible, upstream
+from benchmarks.gateways import BARE, TWO_WORKERS, VALGRIND, counted_by_valgrind, gateway, possible, upstream
 from benchmarks.workloads import ALL, Workload
 
 FEW, MANY = 500, 2_000
 PORT = 18_930
 
-_COUNT = re.compile(r"I +refs: +([\d,]+)")
-
 
 def counted(name: str, workload: Workload, requests: int) -> int:
     """Instructions of one run, of all its processes."""
     with tempfile.TemporaryDirectory() as folder:
-        valgrind = ["valgrind", "--tool=cachegrind", "--cache-sim=no", "--cachegrind-out-file=/dev/null"]
-        with gateway(name, PORT, Path(), under=[*valgrind, f"--log-file={folder}/%p"]) as target:
+        with gateway(name, PORT, Path(), under=[*VALGRIND, f"--log-file={folder}/%p"]) as target:
             measure(target, workload, requests, 2 * workload.concurrency)
-        said = "".join(log.read_text() for log in Path(folder).iterdir())
-    return sum(int(count.replace(",", "")) for count in _COUNT.findall(said))
+        return sum(map(counted_by_valgrind, Path(folder).iterdir()))
 
 
 def main() -> None:
     """Count and print."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.instructions")
     parser.add_argument("--only", default="small chat, 16", help="part of a workload's name")
+    parser.add_argument("--workers", action="store_true", help="one and two workers of the adapter, no other gateway")
     options = parser.parse_args()
-    names = ["adapter", *filter(possible, BARE)]
+    names = ["adapter", TWO_WORKERS] if options.workers else ["adapter", *filter(possible, BARE)]
     with ExitStack() as stack:
         stack.enter_context(upstream())
         print("| workload | gateway | thousands of instructions per request |\n|---|---|---|")

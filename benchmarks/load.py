@@ -10,6 +10,7 @@ import json
 import sys
 import time
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, cast
 
 import uvloop
@@ -44,13 +45,16 @@ class Caller(asyncio.Protocol):
         self._received = bytearray()
         self._begun = 0.0
         self._first = False
+        self.is_connected = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See `asyncio.Protocol`."""
         self.transport = cast("asyncio.Transport", transport)
+        self.is_connected = True
 
     def connection_lost(self, exc: Exception | None) -> None:
         """See `asyncio.Protocol`."""
+        self.is_connected = False
         if self._done is not None and not self._done.done():
             self._tally.wrong.append(f"the connection broke: {exc!r}")
             self._done.set_result(None)
@@ -106,19 +110,21 @@ def share(values: list[float], part: float) -> float:
     return 1000 * ordered[min(len(ordered) - 1, int(part * len(ordered)))] if ordered else 0.0
 
 
-async def connect(plan: dict[str, Any], scripts: Sequence[Script], head: str, stream: bool = False) -> list[Caller]:
-    """A connection for each script; `head` is the plan's name for the head of its requests."""
+def callers_of(plan: dict[str, Any], scripts: Sequence[Script], head: str, stream: bool = False) -> list[Caller]:
+    """A caller for each script; `head` is the plan's name for the head of its requests."""
+    return [Caller(plan[head].encode(), script, stream) for script in scripts]
+
+
+def _this(caller: Caller) -> Caller:
+    return caller
+
+
+async def send(plan: dict[str, Any], callers: list[Caller], tally: Tally) -> None:
+    """Send the tally's requests, on new connections where servers have closed idle ones."""
     loop = asyncio.get_running_loop()
-    callers = []
-    for script in scripts:
-        caller = Caller(plan[head].encode(), script, stream)
-        await loop.create_connection(lambda caller=caller: caller, "127.0.0.1", plan["port"])
-        callers.append(caller)
-    return callers
-
-
-async def send(callers: list[Caller], tally: Tally) -> None:
-    """Send the tally's requests."""
+    for caller in callers:
+        if not caller.is_connected:
+            await loop.create_connection(partial(_this, caller), "127.0.0.1", plan["port"])
     await asyncio.gather(*(caller.send(tally) for caller in callers))
 
 
@@ -130,8 +136,8 @@ async def scripts_of(plan: dict[str, Any]) -> list[Script]:
     calls = unknown_calls(spec["calls"])
     if spec["known"] and plan["is_translated"]:
         seeds = Seeds(plan["model"])
-        seeders = await connect(plan, [seeds] * plan["concurrency"], "seed_head")
-        await send(seeders, Tally(spec["calls"], plan["mark"]))
+        seeders = callers_of(plan, [seeds] * plan["concurrency"], "seed_head")
+        await send(plan, seeders, Tally(spec["calls"], plan["mark"]))
         for caller in seeders:
             caller.transport.close()
         calls = seeds.calls
@@ -141,14 +147,14 @@ async def scripts_of(plan: dict[str, Any]) -> list[Script]:
 
 async def run(plan: dict[str, Any]) -> dict[str, object]:
     """Send the plan's requests: first those that warm up, which a conversation needs to begin."""
-    callers = await connect(plan, await scripts_of(plan), "head", stream=plan["stream"])
+    callers = callers_of(plan, await scripts_of(plan), "head", stream=plan["stream"])
     warm = Tally(plan["warm"], plan["mark"])
-    await send(callers, warm)
+    await send(plan, callers, warm)
     print("ready", flush=True)
     sys.stdin.readline()
     tally = Tally(0 if warm.wrong else plan["count"], plan["mark"])
     begun = time.perf_counter()
-    await send(callers, tally)
+    await send(plan, callers, tally)
     return {
         "seconds": time.perf_counter() - begun,
         "wrong": [*warm.wrong, *tally.wrong][:3],
