@@ -115,7 +115,7 @@ def _parse_catalogue(table: dict[str, Any], known: list[ModelCapabilities]) -> C
     for row in table.get("model", []):
         base = row.pop("like", None)
         if base is not None and base not in rows:
-            raise msgspec.ValidationError(f"like: no row has the pattern {base!r}")
+            raise msgspec.ValidationError(f"like: no earlier row has the pattern {base!r}")
         listed.append({**rows.get(base, {}), **row})
         rows.setdefault(row.get("pattern", ""), listed[-1])
     return msgspec.convert({**table, "model": listed}, Catalogue)

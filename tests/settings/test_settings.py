@@ -453,7 +453,7 @@ def test_a_row_of_the_operators_may_start_from_a_built_in_one(tmp_path):
     assert find_served_model("gemini-2.5-pro", table).row.budget_maximum == 32_768
     assert find_served_model("gemini-2.5-flash", table).model == "gemini-3.5-flash-lite"
     rows.write_text('[[model]]\npattern = "a"\nlike = "b"\nsource = "me"\ndate = "2026-11-30"\n')
-    with pytest.raises(SettingsError, match="no row has the pattern 'b'"):
+    with pytest.raises(SettingsError, match="no earlier row has the pattern 'b'"):
         catalogue(load({"capabilities": str(rows)}, {}), TODAY)
 
 
