@@ -5,6 +5,8 @@ import base64
 import io
 import json
 import os
+import re
+import zlib
 from typing import Any
 
 import pytest
@@ -260,6 +262,58 @@ async def test_without_room_for_images_the_url_is_a_data_url_and_a_note_says_so(
         got = await client.post("/v1/images/generations", json=body, headers={"authorization": "Bearer right"})
     assert got.json()["data"][0]["url"].startswith("data:image/png;base64,")
     assert "image-url-inline" in got.headers["x-adapter-notes"]
+
+
+async def test_images_under_links_count_for_their_client_alone(tmp_path):
+    body = {"prompt": "a cat", "response_format": "url"}
+    async with scripted(draws) as upstream:
+        room = {"files_dir": str(tmp_path), "files_max_bytes": len(PNG) + 10, **LINKED}
+        async with adapter(upstream, **room) as client:
+            links = []
+            for key in ("right", "right", "other"):
+                got = await client.post("/v1/images/generations", json=body, headers={"authorization": f"Bearer {key}"})
+                links.append(got.json()["data"][0]["url"].partition(":")[0])
+        modes = {path.stat().st_mode & 0o777 for path in tmp_path.rglob("png-*")}
+        folders = {path.parent.stat().st_mode & 0o777 for path in tmp_path.rglob("png-*")}
+    assert links == ["http", "data", "http"]
+    assert (modes, folders, tmp_path.stat().st_mode & 0o777) == ({0o600}, {0o700}, 0o700)
+
+
+async def test_a_bomb_that_gemini_draws_is_an_error_and_one_that_a_client_sends_is_not_opened():
+    ihdr = b"IHDR" + (60_000).to_bytes(4, "big") * 2 + PNG[24:29]
+    header = PNG[:12] + ihdr + zlib.crc32(ihdr).to_bytes(4, "big") + PNG[33:]
+
+    async def script(call):
+        await call.json(drawn(header if "bomb" in json.dumps(call.request.body) else PNG))
+
+    async with scripted(script) as upstream, adapter(upstream) as client:
+        with pytest.raises(APIError, match="exceeds limit"):
+            await openai_of(client).images.generate(prompt="a bomb", output_format="jpeg")
+        got = await openai_of(client).images.edit(prompt="greener", image=("a.png", header, "image/png"))
+    assert got.size == "512x512"
+    blob = upstream.seen[-1].body["contents"][0]["parts"][0]["inlineData"]
+    assert base64.b64decode(blob["data"]) == header
+
+
+async def test_the_page_shows_neither_images_nor_sounds_whole():
+    url = f"data:image/png;base64,{base64.b64encode(PNG).decode()}"
+    speech = {"model": "gpt-4o-mini-tts", "input": "Hello there, how are you?", "stream_format": "sse"}
+    large = {"type": "image_generation", "size": "4096x4096"}
+    asked = {
+        "/v1/images/generations": {"prompt": "a cat", "stream": True, "size": "4096x4096"},
+        "/v1/images/edits": {"prompt": "greener", "images": [{"image_url": url}], "size": "4096x4096"},
+        "/v1/audio/speech": speech,
+        "/v1/responses": {"model": "gemini-3.1-flash-image", "input": "a cat", "tools": [large]},
+    }
+    async with emulated(EmulatorSettings()) as gemini, adapter(gemini, inspector="on") as client:
+        for path, body in asked.items():
+            assert (await client.post(path, json=body)).status_code == 200
+        rows = (await client.get("/inspector/exchanges")).json()["exchanges"]
+        shown = [(await client.get(f"/inspector/exchanges/{row['key']}")).text for row in rows]
+    assert len(shown) == 4
+    for text in shown:
+        assert " characters ..." in text
+        assert re.search(r"[A-Za-z0-9+/]{300}", text) is None
 
 
 async def test_drafts_among_the_thoughts_are_no_results():

@@ -2,6 +2,7 @@
 
 import io
 import struct
+import tracemalloc
 import zlib
 
 import pytest
@@ -41,12 +42,42 @@ def test_an_image_that_is_too_wide_for_the_format_is_an_error():
         convert_image(file_of(Image.new("1", (17_000, 1))), "webp")
 
 
-def test_a_small_file_that_claims_a_billion_pixels_is_not_opened():
-    def chunk(kind, data):
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+def chunk(kind, data):
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
-    for side in (9_000, 40_000):
-        header = struct.pack(">IIBBBBB", side, side, 1, 0, 0, 0, 0)
-        bomb = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
+
+def png(width, height, *chunks):
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + header + b"".join(chunks) + chunk(b"IEND", b"")
+
+
+def gif(width, height):
+    return b"GIF89a" + struct.pack("<HHBBB", width, height, 0x80, 0, 0) + bytes(6) + b",\0\0\0\0"
+
+
+LARGE = zlib.compress(bytes(300_000_000), 9)
+BOMBS = {
+    "pixels beyond those of any image of Gemini's": png(9_000, 9_000, chunk(b"IDAT", zlib.compress(b""))),
+    "a billion pixels": png(40_000, 40_000, chunk(b"IDAT", zlib.compress(b""))),
+    "a GIF of four billion pixels": gif(65_535, 65_535) + struct.pack("<HHB", 65_535, 65_535, 0) + b"\2\0;",
+    "a text of 300 MB": png(1, 1, chunk(b"zTXt", b"a\0\0" + LARGE), chunk(b"IDAT", zlib.compress(b"\0\0"))),
+    "a profile of 300 MB": png(1, 1, chunk(b"iCCP", b"a\0\0" + LARGE), chunk(b"IDAT", zlib.compress(b"\0\0"))),
+}
+
+
+@pytest.mark.parametrize("kind", BOMBS)
+def test_a_small_file_that_unpacks_to_a_large_one_is_not_unpacked(kind):
+    tracemalloc.start()
+    try:
         with pytest.raises(AnswerError):
-            convert_image(bomb, "jpeg")
+            convert_image(BOMBS[kind], "jpeg")
+        assert tracemalloc.get_traced_memory()[1] < 100_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_of_many_frames_the_first_one_is_converted():
+    file = io.BytesIO()
+    frames = [Image.new("P", (9, 7), number) for number in range(50)]
+    frames[0].save(file, "GIF", save_all=True, append_images=frames[1:])
+    assert getattr(Image.open(io.BytesIO(convert_image(file.getvalue(), "webp"))), "n_frames", 1) == 1
