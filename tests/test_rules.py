@@ -10,7 +10,10 @@ from adapter.translate import chat
 from adapter.translate.responses import fields as responses
 from adapter.wire.base import encode
 from adapter.wire.openai.chat_request import ChatCompletionRequest
+from adapter.wire.openai.images import ImageEditRequest, ImageRequest, ImageVariationRequest
 from adapter.wire.openai.responses_request import ResponsesRequest
+from adapter.wire.openai.speech import SpeechRequest
+from adapter.wire.openai.transcriptions import TranscriptionRequest, TranslationRequest
 from conformance.cases import PATHS, ROOT, SUITES, all_cases
 
 CASES = all_cases()
@@ -41,6 +44,31 @@ def test_every_rule_has_a_case(endpoint, field):
 def test_every_rule_says_what_it_does(endpoint, field):
     rules, _ = REQUESTS[endpoint]
     assert inspect.getdoc(rules[field]), f"the rule of {field} has no docstring"
+
+
+MEDIA: dict[str, Any] = {
+    "images": ImageRequest,
+    "image_edits": ImageEditRequest,
+    "image_variations": ImageVariationRequest,
+    "speech": SpeechRequest,
+    "transcriptions": TranscriptionRequest,
+    "translations": TranslationRequest,
+}
+
+
+def test_every_field_of_images_and_sounds_has_a_case_in_its_suite():
+    tried = {(case.suite, case.rule) for case in CASES}
+    fields = {(suite, field) for suite, request in MEDIA.items() for field in request.__struct_fields__}
+    assert sorted(fields - tried) == [], "write a case for each, in conformance/SUITE/FIELD/"
+
+
+ENDS = ("errors", "finish_reason", "blocked", "extra_fields")
+
+
+def test_images_and_sounds_have_cases_for_errors_and_for_answers_that_end_otherwise():
+    tried = {(case.suite, case.rule) for case in CASES}
+    ends = {(suite, rule) for suite in MEDIA for rule in ENDS}
+    assert sorted(ends - tried) == [], "write a case for each, in conformance/SUITE/RULE/"
 
 
 def is_about(turn, field):

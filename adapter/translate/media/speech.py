@@ -265,7 +265,7 @@ class SpeechReader:
         finish, has_sound = self._finish, self._has_sound
         self._used_before.append(self._usage)
         self._begin_call()
-        if finish in ("", "STOP") and has_sound:
+        if finish == "STOP" and has_sound:
             return last[: len(last) // 2 * 2]
         if finish in _BROKEN or not finish:
             raise AnswerError(
