@@ -30,7 +30,7 @@ from adapter.server.state.ids import new_id
 from adapter.store.documents.base import DocumentLimits, MemoryDocuments
 from adapter.translate.core.errors import Failure
 from adapter.translate.core.notes import Rejected
-from adapter.translate.responses.stream import blank
+from adapter.translate.responses.envelope import blank
 from adapter.wire.base import encode
 from adapter.wire.openai.response_events import Completed, Created, Event, InProgress
 from adapter.wire.openai.responses_request import ResponsesRequest

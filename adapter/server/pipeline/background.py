@@ -23,7 +23,7 @@ from adapter.server.state.not_stored import NotStored
 from adapter.server.state.records import answer_of
 from adapter.server.state.stored_objects import UNFINISHED, State
 from adapter.store import UNREADABLE, Document, DocumentStore
-from adapter.translate.responses.stream import blank, error_of
+from adapter.translate.responses.envelope import blank, error_of
 from adapter.wire.base import encode
 from adapter.wire.openai.response_events import Completed, Event, Failed, Incomplete, StreamError
 from adapter.wire.openai.responses_answer import Response, ResponseError

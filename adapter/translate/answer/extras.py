@@ -93,7 +93,7 @@ def of_response(response: GenerateContentResponse, unknown: Mapping[str, msgspec
         extras.update({name: compact(value) for name, value in _OF_RESPONSES.list_sent(response)})
     if says_more(response.usage_metadata):
         extras["usage_metadata"] = response.usage_metadata
-    if passed_on := {path: compact(value) for path, value in unknown.items() if value is not REPLACED}:
+    if unknown and (passed_on := {path: compact(value) for path, value in unknown.items() if value is not REPLACED}):
         extras["unknown"] = passed_on
     return extras
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from adapter.translate.answer.reply import AnsweredCall
+from adapter.translate.answer.events import AnsweredCall
 from adapter.translate.core.context import Context
 from adapter.translate.core.part_kinds import PartKind, image_url, is_plain, kind_of
 from adapter.translate.signatures.keys import call_key
@@ -151,3 +151,70 @@ def _all_unsigned(parts: Sequence[Part]) -> bool:
         if part.text is None or part != Part(text=part.text, thought=part.thought):
             return False
     return True
+
+
+class ReplayParts:
+    """Gemini's own parts of one choice, and the visible text of each; those of a whole answer stay as they are.
+
+    `position` is the number of the part that was kept last, as paths of notes name it.
+    """
+
+    def __init__(self, number: int) -> None:
+        self.parts: list[Part] = []
+        self.texts = [""] * number
+        self.position = 0
+
+    def keep(self, part: Part, kind: PartKind, number: int) -> None:
+        """Remember a part, which is (a piece of) the answer's part of this number."""
+        self.parts.append(part)
+        self.position = number
+        if kind == "text":
+            self.texts[number] += part.text or ""
+
+    def end(self) -> None:
+        """Know that no part follows."""
+
+
+MAX_PIECES = 64
+"""Pieces of one text that are kept apart: a short text takes many times the memory of its characters."""
+
+
+class JoinedParts(ReplayParts):
+    """The parts that a stream brings: pieces of one text are joined again, and numbers count what came of that."""
+
+    def __init__(self) -> None:
+        super().__init__(0)
+        self._pieces: list[str] = []
+        self._open: PartKind = "empty"
+
+    def keep(self, part: Part, kind: PartKind, _number: int) -> None:
+        """Remember a part. A signature ends the text it comes with; what says nothing at all is not kept."""
+        if kind in ("text", "thought") and is_plain(part):
+            if self._open != kind:
+                self.end()
+                self._open = kind
+            self.append_text(part.text or "")
+            if part.thought_signature:
+                self.end(part.thought_signature)
+        elif kind != "empty" or part.thought_signature or not is_plain(part):
+            self.end()
+            self._add(part, kind)
+        self.position = len(self.parts) - (self._open == "empty")
+
+    def append_text(self, text: str) -> None:
+        """Remember more of the text that is open."""
+        self._pieces.append(text)
+        if len(self._pieces) > MAX_PIECES:
+            self._pieces = ["".join(self._pieces)]
+
+    def end(self, signature: str | None = None) -> None:
+        """End the text that is open."""
+        if self._open != "empty":
+            thought = True if self._open == "thought" else None
+            self._add(Part(text="".join(self._pieces), thought=thought, thought_signature=signature), self._open)
+            self._pieces.clear()
+            self._open = "empty"
+
+    def _add(self, part: Part, kind: PartKind) -> None:
+        self.parts.append(part)
+        self.texts.append((part.text or "") if kind == "text" else "")

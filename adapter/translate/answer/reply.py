@@ -5,11 +5,12 @@ import math
 import re
 from collections.abc import Iterable, Mapping
 from hashlib import blake2b
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
 import msgspec
 import orjson
 
+from adapter.translate.answer.events import AnsweredCall, FinishReason
 from adapter.translate.answer.extras import TIERS
 from adapter.translate.core.arguments import read_arguments
 from adapter.translate.core.context import Context, Stamp
@@ -42,8 +43,6 @@ from adapter.wire.openai.chat_answer import (
 )
 from adapter.wire.openai.chat_request import ExtraContent, GoogleExtra, ImageOutput, ImageUrl
 from adapter.wire.surrogates import REPLACED
-
-FinishReason = Literal["stop", "length", "tool_calls", "content_filter", "function_call"]
 
 FINISH_REASONS: dict[str, FinishReason] = {
     "STOP": "stop",
@@ -79,17 +78,6 @@ UNSPECIFIED = ("", "BLOCK_REASON_UNSPECIFIED", "BLOCKED_REASON_UNSPECIFIED")
 OPAQUE = "OpenAI has no place for it: in extra_content, and sent back to Gemini"
 UNKNOWN = "unknown: passed on in extra_content"
 ONE_LEGACY = "the deprecated function_call holds one call"
-
-
-class AnsweredCall(NamedTuple):
-    """A call of the answer, as the client sees it, and what to remember of it."""
-
-    id: str
-    name: str
-    kind: Literal["function", "custom", "legacy"]
-    arguments: str
-    signature: str | None
-    gemini_id: str | None
 
 
 def unknown_notes(unknown: Mapping[str, msgspec.Raw]) -> list[Note]:
@@ -273,7 +261,7 @@ def another_model(version: str | None, model: str) -> list[Note]:
     """
     if not version or version == model:
         return []
-    asked, answered = (_COLLECTION.sub("", name, count=1).partition("+")[0] for name in (model, version))
+    asked, answered = _name_of(model), _name_of(version)
     if (
         answered == asked
         or "/" in asked
@@ -284,14 +272,14 @@ def another_model(version: str | None, model: str) -> list[Note]:
     return [Note("modelVersion", Fate.APPROXIMATED, "model-substituted", f"{answered} answered for {asked}")]
 
 
+def _name_of(model: str) -> str:
+    """A model's own name, without the collection that it is in and its settings."""
+    return _COLLECTION.sub("", model, count=1).partition("+")[0]
+
+
 def tokens_of_modality(details: list[ModalityTokenCount], modality: str) -> int:
     """Return how many tokens of a count by modality are of one."""
     return sum(item.token_count or 0 for item in details if item.modality == modality)
-
-
-def _tokens(count: int | None) -> int:
-    """A number of tokens. Relays have been seen to send negative ones."""
-    return count if count is not None and count > 0 else 0
 
 
 def unknown_usage(metadata: UsageMetadata | None) -> list[Note]:
@@ -304,15 +292,16 @@ def unknown_usage(metadata: UsageMetadata | None) -> list[Note]:
 def usage(metadata: UsageMetadata) -> CompletionUsage:
     """Tokens that add up: thoughts count as completion, tool use as prompt.
 
-    A prompt with media by URL may have no count of its own: it is what is left of the total.
+    A prompt with media by URL may have no count of its own: it is what is left of the total. Relays have been seen to
+    send negative counts.
     """
-    thoughts = _tokens(metadata.thoughts_token_count)
-    completion = _tokens(metadata.candidates_token_count) + thoughts
-    prompt = _tokens(metadata.prompt_token_count) + _tokens(metadata.tool_use_prompt_token_count)
+    thoughts = max(0, metadata.thoughts_token_count or 0)
+    completion = max(0, metadata.candidates_token_count or 0) + thoughts
+    prompt = max(0, metadata.prompt_token_count or 0) + max(0, metadata.tool_use_prompt_token_count or 0)
     if metadata.prompt_token_count is None and metadata.total_token_count is not None:
         prompt = max(prompt, metadata.total_token_count - completion)
     asked = PromptTokensDetails(
-        cached_tokens=_tokens(metadata.cached_content_token_count), audio_tokens=0, cache_write_tokens=0
+        cached_tokens=max(0, metadata.cached_content_token_count or 0), audio_tokens=0, cache_write_tokens=0
     )
     if details := metadata.prompt_tokens_details:
         asked.audio_tokens, asked.text_tokens = (
@@ -342,9 +331,9 @@ def service_tier(metadata: UsageMetadata | None) -> str | None:
     return TIERS.get(metadata.service_tier.lower()) if metadata and metadata.service_tier else None
 
 
-def logprobs(result: LogprobsResult | None) -> ChoiceLogprobs | None:
+def logprobs(result: LogprobsResult) -> ChoiceLogprobs | None:
     """Log probabilities, with the UTF-8 bytes that OpenAI adds."""
-    if result is None or not result.chosen_candidates:
+    if not result.chosen_candidates:
         return None
     tops = result.top_candidates or []
     content = [
@@ -373,10 +362,8 @@ def _token(chosen: LogprobsCandidate, tops: list[LogprobsCandidate]) -> TokenLog
     return TokenLogprob(token=token, logprob=logprob, bytes=list(token.encode()), top_logprobs=alternatives)
 
 
-def lost_logprobs(result: LogprobsResult | None) -> list[Note]:
+def lost_logprobs(result: LogprobsResult) -> list[Note]:
     """What log probabilities lose."""
-    if result is None:
-        return []
     tops = [one for top in result.top_candidates or () for one in top.candidates or ()]
     chosen = result.chosen_candidates or []
     lists = {"chosenCandidates": chosen, "topCandidates[].candidates": tops}

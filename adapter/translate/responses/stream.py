@@ -1,153 +1,54 @@
-"""Gemini's answer as a response: chat's stream machine says what there is, this one puts it into items and events.
+"""Gemini's answer as a response: `StreamReader` says what there is, this puts it into items and events.
 
 A whole answer is a stream of one event; what chat's own two ways back agree on is thereby true of this one as well.
 """
 
 import copy
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Self
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Self, assert_never
 
 import msgspec
 
-from adapter.translate.answer import extras
-from adapter.translate.answer.choice_state import ChoiceState
-from adapter.translate.answer.stream import ChatStream
+from adapter.translate.answer import continuation, extras
+from adapter.translate.answer.events import (
+    AnsweredCall,
+    AnswerImage,
+    AnswerSound,
+    ChoiceEnd,
+    ChoiceEvent,
+    ChoiceStart,
+    ClientCall,
+    PromptBlock,
+    TextPiece,
+    TokenLogprobs,
+    UnplacedPart,
+)
+from adapter.translate.answer.reader import StreamReader
 from adapter.translate.core.context import Context, Stamp
 from adapter.translate.core.errors import AnswerError
 from adapter.translate.core.notes import Fate, Note
 from adapter.translate.responses.chat_view import CallName, View
+from adapter.translate.responses.envelope import blank, error_of, failure_of, usage_of
 from adapter.translate.responses.output_items import Output
-from adapter.translate.responses.tools import echoed
 from adapter.translate.signatures import carriers as responses_carrier
 from adapter.translate.signatures.keys import call_key, item_key
 from adapter.translate.tools.toolbox import toolbox
 from adapter.wire.base import decoder, encode, present
-from adapter.wire.gemini.content import Part
+from adapter.wire.gemini.content import Blob, Part
 from adapter.wire.gemini.generate import GenerateContentResponse, GroundingMetadata
 from adapter.wire.openai import response_events as events
-from adapter.wire.openai.chat_answer import ChatCompletionChunk, CompletionUsage, Delta, DeltaToolCall, TokenLogprob
-from adapter.wire.openai.errors import Error, ErrorBody
+from adapter.wire.openai.chat_answer import Annotation, TokenLogprob
+from adapter.wire.openai.errors import ErrorBody
 from adapter.wire.openai.response_events import Event
 from adapter.wire.openai.responses_answer import (
     CodeInterpreterCallItem,
     ImageGenerationCallItem,
     IncompleteDetails,
-    InputTokensDetails,
     MessageItem,
-    OutputTokensDetails,
-    ReasoningEcho,
     Response,
-    ResponseError,
-    ResponseUsage,
     UrlCitationAnnotation,
 )
-from adapter.wire.openai.responses_request import ConversationReference, TextFormat, TextOptions
 from adapter.wire.signatures import Issued
-
-_EMPTY_LIST = msgspec.Raw(b"[]")
-_PARAMETERS = ("temperature", "top_p", "top_logprobs", "parallel_tool_calls", "max_tool_calls", "truncation")
-"""What shapes an answer and has a default to be told where it was dropped."""
-
-_EMPTY_OBJECT = msgspec.Raw(b"{}")
-
-
-def blank(view: View, stamp: Stamp, status: str = "in_progress") -> Response:
-    """The response before there is an answer: what was asked for, as far as the model gets it."""
-    asked = view.asked
-    defaults = {name: None for name in _PARAMETERS if name in view.dropped}
-    if defaults:
-        asked = msgspec.structs.replace(asked, **defaults)
-    conversation = asked.conversation
-    if isinstance(conversation, str):
-        conversation = ConversationReference(id=conversation)
-    text = asked.text or TextOptions()
-    thinking = asked.reasoning
-    return Response(
-        id=stamp.id,
-        object="response",
-        created_at=stamp.created,
-        completed_at=None,
-        status=status,
-        incomplete_details=None,
-        model=stamp.model,
-        previous_response_id=asked.previous_response_id,
-        instructions=asked.instructions,
-        output=[],
-        error=None,
-        tools=echoed(asked.tools) if present(asked.tools) else _EMPTY_LIST,
-        tool_choice="auto" if asked.tool_choice is None else asked.tool_choice,
-        truncation=asked.truncation or "disabled",
-        parallel_tool_calls=asked.parallel_tool_calls is not False,
-        text=TextOptions(format=text.format or TextFormat(type="text"), verbosity=text.verbosity or "medium"),
-        top_p=1.0 if asked.top_p is None else asked.top_p,
-        presence_penalty=0.0,
-        frequency_penalty=0.0,
-        top_logprobs=asked.top_logprobs or 0,
-        temperature=1.0 if asked.temperature is None else asked.temperature,
-        reasoning=ReasoningEcho(
-            effort=(thinking.effort if thinking else None) or asked.reasoning_effort,
-            summary=(thinking.summary or thinking.generate_summary) if thinking else None,
-        ),
-        user=asked.user,
-        usage=None,
-        max_output_tokens=asked.max_output_tokens,
-        max_tool_calls=asked.max_tool_calls,
-        store=asked.store is not False,
-        background=bool(asked.background),
-        service_tier="default",
-        metadata=asked.metadata if present(asked.metadata) else _EMPTY_OBJECT,
-        safety_identifier=asked.safety_identifier,
-        prompt_cache_key=asked.prompt_cache_key,
-        prompt_cache_retention=_known_retention(asked.prompt_cache_retention),
-        conversation=conversation,
-    )
-
-
-def usage_of(usage: CompletionUsage) -> ResponseUsage:
-    """Chat's usage under the names of Responses."""
-    return ResponseUsage(
-        input_tokens=usage.prompt_tokens,
-        input_tokens_details=InputTokensDetails(
-            cached_tokens=usage.prompt_tokens_details.cached_tokens,
-            cache_write_tokens=usage.prompt_tokens_details.cache_write_tokens,
-        ),
-        output_tokens=usage.completion_tokens,
-        output_tokens_details=OutputTokensDetails(reasoning_tokens=usage.completion_tokens_details.reasoning_tokens),
-        total_tokens=usage.total_tokens,
-    )
-
-
-class _Ran(Delta):
-    """A part of what Gemini ran itself, which chat has no place for."""
-
-    part: Part | None = None
-
-
-class _Chat(ChatStream):
-    """Chat's machine; tells of executed code and of searches too.
-
-    `untold` are the parts of the first choice that no item tells of: files, transcripts, results of Gemini's tools.
-    """
-
-    def __init__(self, context: Context, stamp: Stamp) -> None:
-        super().__init__(context, stamp)
-        self.untold: list[Part] = []
-
-    def _no_place(self, numbers: Iterable[int], choice: ChoiceState) -> None:
-        places = list(numbers)
-        super()._no_place(places, choice)
-        if choice.index == 0:
-            self.untold += map(choice.part_at, places)
-
-    def _opaque(self, part: Part, choice: ChoiceState) -> list[Delta]:
-        ran = present(part.executable_code) or present(part.code_execution_result)
-        told = [] if ran else super()._opaque(part, choice)
-        return [*told, _Ran(part=part)] if ran or present(part.tool_call) else told
-
-
-def error_of(error: ResponseError) -> Error:
-    """What the event before `response.failed` says: the same as that."""
-    return Error(message=error.message, type=error.type, param=error.param, code=error.code)
 
 
 class ResponseStream:
@@ -163,7 +64,7 @@ class ResponseStream:
     | begun   | `feed`, `note_continuation`, and one of `close`, `fail` and `cancel` |
     """
 
-    _chat: "_Chat"
+    _reader: StreamReader
 
     def __init__(self, stamp: Stamp, view: View, clock: Callable[[], float] | None = None) -> None:
         self.view = view
@@ -179,11 +80,12 @@ class ResponseStream:
         self._searched = False
         self._finish = "stop"
         self._logprobs: list[TokenLogprob] = []
+        self._untold: list[Part] = []
 
     def begin(self, context: Context, model: str) -> Self:
         """Know who answers, and return the stream."""
         self._has_begun = True
-        self._chat = _Chat(context, msgspec.structs.replace(self._stamp, model=model))
+        self._reader = StreamReader(context, msgspec.structs.replace(self._stamp, model=model), shows_code=True)
         self.response.model = model
         request = context.request
         # A message stays open beside other items where citations may follow.
@@ -193,12 +95,12 @@ class ResponseStream:
     @property
     def notes(self) -> list[Note]:
         """What became of the answer's fields."""
-        return self._chat.notes if self._has_begun else []
+        return self._reader.notes if self._has_begun else []
 
     @property
     def finished(self) -> bool:
         """Return whether the answer has its finish reason: what comes after can only be usage."""
-        return self._has_begun and self._chat.finished
+        return self._has_begun and self._reader.finished
 
     def take_issued(self) -> list[Issued]:
         """The signatures since the last call."""
@@ -214,28 +116,28 @@ class ResponseStream:
 
     def feed(self, response: GenerateContentResponse, unknown: Mapping[str, msgspec.Raw] = {}) -> list[Event]:
         """The events for one event of Gemini's stream."""
-        chunks = self._chat.feed(response, unknown)
+        reader = self._reader
+        text = None if unknown else reader.plain_text(response)
+        said = reader.feed(response, unknown) if text is None else [TextPiece(0, text, reader.texts.is_thought)]
         told = [] if self._started else self.start()
         self._remember()
         for candidate in response.candidates or ():
             if present(candidate.grounding_metadata):
                 self._search = self._search or _action(candidate.grounding_metadata)
-        for chunk in chunks:
-            told += self._chunk(chunk)
-        return told
+        return told + self._write(said)
 
     def close(self) -> list[Event]:
         """The events after the last one: citations, the ends of open items, the response itself."""
-        chunks = self._chat.close()
+        said, usage = self._reader.close(), self._reader.usage()
         told = self.start()
         self._remember()
-        for chunk in chunks:
-            told += self._chunk(chunk)
+        told += self._write(said)
+        self.response.usage = usage_of(usage) if usage is not None else None
         return told + self._end()
 
     def note_continuation(self) -> None:
         """Note that a further call of Gemini goes on with the answer."""
-        self._chat.note_continuation()
+        self._reader.note(continuation.notes(True))
 
     def fail(self, body: ErrorBody, *, has_error_event: bool = True) -> list[Event]:
         """The events of a failure: the last ones of the stream.
@@ -245,12 +147,7 @@ class ResponseStream:
         """
         told = self.start() + self._output.finish("incomplete")
         self.response.status = "failed"
-        self.response.error = error = ResponseError(
-            code=_ERROR_CODES.get(body.error.code or "") or _ERROR_CODES.get(body.error.type, "server_error"),
-            message=body.error.message,
-            type=body.error.type,
-            param=body.error.param,
-        )
+        self.response.error = error = failure_of(body.error)
         if has_error_event:
             told.append(events.StreamError(sequence_number=self._output.next(), error=error_of(error)))
         return [*told, self._of_response(events.Failed)]
@@ -267,7 +164,7 @@ class ResponseStream:
         return kind(sequence_number=self._output.next(), response=now)
 
     def _remember(self) -> None:
-        issued = self._chat.take_issued()
+        issued = self._reader.take_issued()
         if issued:
             self._issued += [*issued, *self._by_item(issued)]
             self._records.update((record.key, record) for record in issued)
@@ -278,94 +175,109 @@ class ResponseStream:
         wholes = [one.signature for one in issued if one.by_words and not one.signature.calls]
         return [Issued(item_key(ids[0]), wholes[0])] if ids and wholes else []
 
-    def _chunk(self, chunk: ChatCompletionChunk) -> list[Event]:
-        if chunk.service_tier is not None:
-            self.response.service_tier = chunk.service_tier
-        if not chunk.choices:
-            self.response.usage = usage_of(chunk.usage) if chunk.usage else None
-            return []
-        self.response.model = chunk.model
-        choice = chunk.choices[0]
-        if choice.index:
-            self._lose(f"candidates[{choice.index}]", "choices-dropped", "a response has one answer")
-            return []
-        if choice.finish_reason is not None:
-            self._finish = choice.finish_reason
-        if choice.logprobs is not None:
-            self._logprobs += choice.logprobs.content or ()
-        return self._delta(choice.delta)
+    def _write(self, said: Sequence[ChoiceEvent]) -> list[Event]:
+        """The events for what Gemini said; a response has one answer."""
+        told: list[Event] = []
+        if said:
+            self.response.model = self._reader.model or self._stamp.model
+            self.response.service_tier = self._reader.tier or self.response.service_tier
+        for event in said:
+            if event.choice:
+                self._lose(f"candidates[{event.choice}]", "choices-dropped", "a response has one answer")
+            else:
+                told += self._events_of(event)
+        return told
 
-    def _delta(self, delta: Delta) -> list[Event]:
-        if delta.content:
-            logprobs, self._logprobs = self._logprobs, []
-            return self._output.text(delta.content, logprobs)
-        if delta.reasoning_content:
-            return self._output.thought(delta.reasoning_content)
-        if delta.tool_calls:
-            return self._call(delta.tool_calls[0])
-        if delta.refusal:
-            return self._output.refusal(delta.refusal)
-        if delta.images:
-            return self._image(delta)
-        if delta.annotations:
-            cited = [
-                UrlCitationAnnotation(
-                    start_index=one.start_index, end_index=one.end_index, url=one.url, title=one.title
-                )
-                for one in (annotation.url_citation for annotation in delta.annotations)
-            ]
-            told = self._output.cite(cited)
-            if len(told) < len(cited):
+    def _events_of(self, event: ChoiceEvent) -> list[Event]:
+        match event:
+            case TextPiece():
+                return self._text(event)
+            case ClientCall():
+                return self._call(event.call)
+            case AnswerImage():
+                return self._image(event.part)
+            case UnplacedPart():
+                return self._ran(event.part)
+            case PromptBlock():
+                return self._output.refusal(event.words)
+            case ChoiceEnd():
+                return self._last(event)
+            case AnswerSound():
                 self._lose(
-                    "candidates[0].groundingMetadata.groundingSupports",
-                    "citation-lost",
-                    "the message they cite has ended",
+                    "candidates[0].content.parts[].inlineData",
+                    "modality-unavailable",
+                    "a response has no place for sound",
                 )
-            return told
-        if delta.audio:
+            case TokenLogprobs():
+                self._logprobs += event.logprobs.content or ()
+            case ChoiceStart():
+                pass
+            case never:
+                assert_never(never)
+        return []
+
+    def _text(self, piece: TextPiece) -> list[Event]:
+        if piece.is_thought:
+            return self._output.thought(piece.text)
+        logprobs, self._logprobs = self._logprobs, []
+        return self._output.text(piece.text, logprobs)
+
+    def _last(self, end: ChoiceEnd) -> list[Event]:
+        """What only the end of the answer tells; signatures and parts travel in `encrypted_content`."""
+        self._finish = end.finish
+        told = self._cite(end.annotations or [])
+        if end.refusal is not None:
+            told += self._output.refusal(end.refusal)
+        rest = {name: value for name, value in end.extras.items() if name not in ("thought_signature", "parts")}
+        if self._untold:
+            rest["parts"] = extras.compact(msgspec.Raw(encode(self._untold)))
+        self.response.extra_content = extras.google(rest)
+        return told
+
+    def _cite(self, annotations: Sequence[Annotation]) -> list[Event]:
+        cited = [
+            UrlCitationAnnotation(start_index=one.start_index, end_index=one.end_index, url=one.url, title=one.title)
+            for one in (annotation.url_citation for annotation in annotations)
+        ]
+        told = self._output.cite(cited)
+        if len(told) < len(cited):
             self._lose(
-                "candidates[0].content.parts[].inlineData", "modality-unavailable", "a response has no place for sound"
+                "candidates[0].groundingMetadata.groundingSupports",
+                "citation-lost",
+                "the message they cite has ended",
             )
-        if delta.extra_content:
-            self._extras(delta.extra_content["google"])
-        return self._ran(delta.part) if isinstance(delta, _Ran) and delta.part else []
+        return told
 
     def _lose(self, path: str, code: str, reason: str) -> None:
         note = Note(path, Fate.DROPPED, code, reason)
         if note not in self.notes:
             self.notes.append(note)
 
-    def _call(self, call: DeltaToolCall) -> list[Event]:
+    def _call(self, call: AnsweredCall) -> list[Event]:
         """A call; its signature stands in the reasoning item before it."""
         told: list[Event] = []
-        call_id = call.id or ""
-        record = self._records.get(call_key(call_id))
+        record = self._records.get(call_key(call.id))
         if record is not None and record.signature.value:
             told += self._output.carry(responses_carrier.seal([record]), alone=self.view.keeps_nothing)
-        if call.custom is not None:
-            name = self._name(call.custom.name or "", "custom")
-            return told + self._output.custom_call(call_id, name, call.custom.input)
-        name = self._name(call.function.name or "" if call.function else "", "function")
-        return told + self._output.call(call_id, name, call.function.arguments if call.function else "{}")
+        if call.kind == "custom":
+            name = self.view.names.get(call.name) or CallName("custom", call.name)
+            return told + self._output.custom_call(call.id, name, call.arguments)
+        name = self.view.names.get(call.name) or CallName("function", call.name)
+        return told + self._output.call(call.id, name, call.arguments)
 
-    def _name(self, name: str, kind: Any) -> CallName:
-        return self.view.names.get(name) or CallName(kind, name)
-
-    def _image(self, delta: Delta) -> list[Event]:
-        told: list[Event] = []
-        for image in delta.images or ():
-            head, _, data = (image.image_url.url if image.image_url else "").partition(",")
-            told += self._output.image(data, head.removeprefix("data:image/").partition(";")[0])
-        return told
+    def _image(self, part: Part) -> list[Event]:
+        blob = part.inline_data or Blob()
+        return self._output.image(blob.data or "", (blob.mime_type or "").removeprefix("image/").partition(";")[0])
 
     def _ran(self, part: Part) -> list[Event]:
-        """Code that Gemini ran, what it printed, or a search."""
+        """Code that Gemini ran, what it printed, or a search; other parts have no item."""
         if present(part.executable_code):
             return self._output.code(str(_members(part.executable_code).get("code", "")))
-        if present(part.tool_call):
-            return self._searched_for(_members(part.tool_call))
-        result = _members(part.code_execution_result)
-        return self._output.ran(str(result.get("output", "")), failed=result.get("outcome") in _FAILED)
+        if present(part.code_execution_result):
+            result = _members(part.code_execution_result)
+            return self._output.ran(str(result.get("output", "")), failed=result.get("outcome") in _FAILED)
+        self._untold.append(part)
+        return self._searched_for(_members(part.tool_call)) if present(part.tool_call) else []
 
     def _searched_for(self, call: dict[str, Any]) -> list[Event]:
         """A search that Gemini tells of as it runs; grounding metadata would tell of it again."""
@@ -382,13 +294,6 @@ class ResponseStream:
             return []
         self._searched = True
         return self._output.search(self._search)
-
-    def _extras(self, said: dict[str, Any]) -> None:
-        """What has no place in a response; signatures and parts travel in `encrypted_content`."""
-        rest = {name: value for name, value in said.items() if name not in ("thought_signature", "parts")}
-        if self._chat.untold:
-            rest["parts"] = extras.compact(msgspec.Raw(encode(self._chat.untold)))
-        self.response.extra_content = extras.google(rest)
 
     def _end(self) -> list[Event]:
         reason = {"length": "max_output_tokens", "content_filter": "content_filter"}.get(self._finish)
@@ -440,15 +345,6 @@ def _members(raw: msgspec.Raw) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-_ERROR_CODES = {
-    "rate_limit_exceeded": "rate_limit_exceeded",
-    "rate_limit_error": "rate_limit_exceeded",
-    "insufficient_quota": "insufficient_quota",
-    "context_length_exceeded": "context_length_exceeded",
-    "invalid_request_error": "invalid_prompt",
-}
-"""Codes of failed responses by an error's code or type; Codex acts on the first, the third and the fourth."""
-
 _FAILED = ("OUTCOME_FAILED", "OUTCOME_DEADLINE_EXCEEDED")
 """What Gemini says of code that did not come to its end (Generative Language API, CodeExecutionResult)."""
 
@@ -478,8 +374,3 @@ def from_gemini(
     machine.feed(response, unknown)
     machine.close()
     return machine.response, machine.notes, machine.take_issued()
-
-
-def _known_retention(asked: str | None) -> str | None:
-    """What answers may repeat of it: clients take no other words (openai 3.54.0, `Response`)."""
-    return asked if asked in ("in_memory", "24h") else None

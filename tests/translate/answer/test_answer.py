@@ -91,6 +91,10 @@ class TestContent:
         assert "tool_calls" not in choice["message"]
         assert google(choice["message"])["parts"] == [mcp, result, mcp, {"text": "done"}]
 
+    def test_a_result_of_gemini_before_its_call_says_the_same(self):
+        mcp, result = {"functionCall": {"name": "mcp"}}, {"functionResponse": {"name": "mcp"}}
+        assert "tool_calls" not in both(answer({"text": "a"}, result, mcp))["message"]
+
     def test_a_call_of_an_unknown_function_is_passed_on_in_its_place(self):
         calls = both(answer({"functionCall": {"name": "h"}}, CALL))["message"]["tool_calls"]
         assert [call["function"]["name"] for call in calls] == ["h", "f"]
@@ -128,6 +132,12 @@ class TestToolsOfOtherKinds:
         assert choice["message"]["function_call"] == {"name": "f", "arguments": '{"a":"1"}'}
         expected = {"candidates[0].content.parts[1].functionCall": "dropped"}
         assert notes_of(whole(body, legacy)[1]) == notes_of(streamed([body], legacy)[1]) == expected
+
+    def test_the_deprecated_function_call_may_come_behind_another_call(self):
+        legacy = context(tools=None, functions=[{"name": "f"}])
+        message = both(answer({"functionCall": {"name": "h"}}, CALL), legacy)["message"]
+        assert [call["function"]["name"] for call in message["tool_calls"]] == ["h"]
+        assert message["function_call"]["name"] == "f"
 
     def test_the_function_that_stands_in_for_json_mode_is_the_text(self):
         at = context(response_format={"type": "json_object"}, capabilities={"tools_with_json": False})

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapter.translate.answer.partial_arguments import steps_of
+from adapter.translate.answer.stages import steps_of
 from adapter.translate.core.errors import AnswerError
 from tests.support.answering import answer, message, streamed, whole
 from tests.support.joiner import comparable, joined

@@ -3,7 +3,7 @@
 import msgspec
 from hypothesis import given
 
-from adapter.translate.answer.choice_state import MAX_PIECES
+from adapter.translate.answer.issued_signatures import MAX_PIECES
 from adapter.translate.answer.stream import ChatStream, empty_chunk
 from tests.support.answering import STAMP, answer, context, read, streamed, whole
 from tests.support.joiner import check_rules, comparable, joined, kept

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from adapter.translate.answer.reader import TextEvents
 from adapter.translate.answer.stream import ChatStream
-from adapter.translate.answer.text_events import TextEvents
 from adapter.wire.base import encode
 from tests.support.answering import STAMP, Object, answer, context, read
 
@@ -67,16 +67,16 @@ def test_thoughts_go_on_as_thoughts():
     texts = TextEvents()
     thought = read(NEW["a thought"])[0]
     texts.remember(thought)
-    assert (texts.text(thought), texts.thoughts) == ("more", True)
+    assert (texts.text(thought), texts.is_thought) == ("more", True)
     texts.remember(read(TEXT)[0])
-    assert (texts.text(thought), texts.thoughts) == (None, False)
+    assert (texts.text(thought), texts.is_thought) == (None, False)
 
 
 @given(st.lists(st.sampled_from([TEXT, TEXT, TEXT, NEW["a thought"], *NEW.values()]), max_size=8), st.booleans())
 def test_what_is_told_does_not_depend_on_what_was_looked_at(events, leaking):
     at = context(options={"leaked_thoughts": leaking})
     quick, whole = ChatStream(at, STAMP), ChatStream(at, STAMP)
-    whole._texts = Forgetful()
+    whole._reader.texts = Forgetful()
     for number, one in enumerate(events):
         usage = {"promptTokenCount": number, "serviceTier": ["", "flex", "priority"][number % 3]}
         told = [machine.feed(*read({**one, "usageMetadata": usage})) for machine in (quick, whole)]

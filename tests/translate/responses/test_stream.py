@@ -167,6 +167,13 @@ def test_sound_is_lost_and_reported():
     assert [note.path for note in notes if note.fate == "dropped"] == ["candidates[0].content.parts[].inlineData"]
 
 
+def test_sound_that_cannot_be_read_is_lost_like_any_other():
+    sound = {"inlineData": {"mimeType": "audio/L16;rate=24000", "data": "%"}}
+    response, notes, _ = whole(said({"text": "a"}, sound), viewed())
+    assert response["status"] == "completed"
+    assert "candidates[0].content.parts[].inlineData" in [note.path for note in notes]
+
+
 def test_log_probabilities_wait_for_their_text():
     logprobs = {"chosenCandidates": [{"token": "a", "logProbability": -0.5}]}
     events = [said({"text": "x", "thought": True}, finish="", logprobsResult=logprobs), said({"text": "a"})]

@@ -1,0 +1,258 @@
+"""Reads Gemini's answers: `AnswerReader` a whole one, `StreamReader` one that comes in pieces.
+
+Both make the same events (`events.py`) with a `ChoiceReader` for each choice, and keep what Gemini says beside its
+candidates: the model, the tier, tokens, fields that nobody knows. `tests/translate/answer` holds that a stream, however
+it is cut, says what the whole answer says.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from adapter.translate.answer import extras, reply
+from adapter.translate.answer.choice_reader import AnswerLedger, ChoiceReader
+from adapter.translate.answer.events import ChoiceEvent, ChoiceStart
+from adapter.translate.answer.issued_signatures import JoinedParts, ReplayParts
+from adapter.translate.answer.parallel_choices import CallEvent, JoinedAnswer
+from adapter.translate.core.context import Context, Stamp
+from adapter.translate.core.errors import AnswerError
+from adapter.translate.core.notes import Fate, Note
+from adapter.translate.tools.json_tool import needs_json_tool
+from adapter.wire.gemini.content import Content, Part
+from adapter.wire.gemini.generate import Candidate, GenerateContentResponse, UsageMetadata
+from adapter.wire.openai.chat_answer import CompletionUsage
+from adapter.wire.surrogates import REPLACED
+
+
+class AnswerReader(AnswerLedger):
+    """Reads a whole answer, also one that several calls gave, each of them one choice."""
+
+    def read(
+        self, response: GenerateContentResponse, unknown: Mapping[str, msgspec.Raw] = {}
+    ) -> list[list[ChoiceEvent]]:
+        """The events of each choice. Raises `AnswerError` where there is no valid answer to give."""
+        calls = [(response, unknown)]
+        if isinstance(response, JoinedAnswer):
+            calls = list(zip(response.calls, response.unknown, strict=True))
+        for one, _ in calls:
+            if one.model_version != self.stamp.model:
+                self.note(reply.another_model(one.model_version, self.stamp.model))
+        if unknown:
+            self.note(reply.unknown_notes(unknown))
+        if response.usage_metadata is None:
+            self.note(reply.unknown_usage(None))
+        if not response.candidates:
+            return [self._read_nothing(response, unknown)]
+        choices: list[list[ChoiceEvent]] = []
+        model = response.model_version or self.stamp.model
+        for index, candidate in reply.indexed(response.candidates):
+            # Of several calls each speaks of its own choice.
+            beside = _said_beside(*calls[len(choices)], model) if len(choices) < len(calls) else {}
+            content = candidate.content
+            parts = (content.parts if content is not None else None) or ()
+            choice = ChoiceReader(index, self, ReplayParts(len(parts)), parts)
+            events = choice.read(candidate)
+            choice.end(beside, events)
+            choices.append(events)
+        if self.context.request.n is not None:
+            self.note(reply.missing_choices(len(choices), self.context.request.n))
+        return choices
+
+    def _read_nothing(self, response: GenerateContentResponse, unknown: Mapping[str, msgspec.Raw]) -> list[ChoiceEvent]:
+        """The events of an answer without a candidate: the prompt was blocked."""
+        if (reason := reply.blocked(response)) is None:
+            raise AnswerError(502, "empty_answer", "Gemini answered without a candidate and without a reason.")
+        choice = ChoiceReader(0, self, ReplayParts(0))
+        events = choice.refuse(reason, reply.block_message(response))
+        choice.end(_said_beside(response, unknown, response.model_version), events)
+        return events
+
+
+class StreamReader(AnswerLedger):
+    """Reads an answer that comes in pieces: `feed` it each event of Gemini's stream, then `close` it.
+
+    `model` is the one that answers, once one is known; `tier` the one that serves the request, under OpenAI's name.
+    `texts.is_thought` says whether what `plain_text` gives is a thought.
+    Both methods raise `AnswerError` where there is no valid answer to give. What `take_issued` returns must be stored
+    before what the same call returned is sent.
+
+    States of each choice:
+
+        unknown     no event has named it; `close` is an error if it stays so
+        speaking    it has begun: texts and thoughts pass as they come, calls once they are whole
+        ended       its finish reason came and waits; what Gemini still sends is passed on
+
+    Transitions:
+
+        from        event                                     to
+        unknown     a candidate with its index (`_start`)     speaking
+        any         a finish reason                           ended
+        any         the prompt is blocked                     ended, with a refusal
+        ended       `close`                                   over: what waited, then `ChoiceEnd`
+    """
+
+    def __init__(self, context: Context, stamp: Stamp, *, shows_code: bool) -> None:
+        super().__init__(context, stamp, shows_code=shows_code)
+        self.model: str | None = None
+        self.tier: str | None = None
+        self._choices: dict[int, ChoiceReader] = {}
+        self._first = JoinedParts()
+        self._said = GenerateContentResponse()
+        self._unknown: dict[str, msgspec.Raw] = {}
+        self._others: dict[int, tuple[GenerateContentResponse, dict[str, msgspec.Raw]]] = {}
+        self.texts = TextEvents()
+        self._has_stages = context.options.leaked_thoughts or needs_json_tool(context)
+
+    @property
+    def finished(self) -> bool:
+        """Whether every choice that was asked for has its finish reason: what comes after can only be usage."""
+        wanted = self.context.request.n or 1
+        return len(self._choices) >= wanted and all(choice.finished for choice in self._choices.values())
+
+    def plain_text(self, response: GenerateContentResponse) -> str | None:
+        """The text of an event that only brings more of what the one before did; it needs no `feed`.
+
+        Until the next event that needs one, what is made of such texts differs by nothing else.
+        """
+        usage = response.usage_metadata
+        if usage is not None and self.tier is None and usage.service_tier:
+            return None
+        text = self.texts.text(response)
+        if text is not None:
+            self._said.usage_metadata = usage or self._said.usage_metadata
+            self._first.append_text(text)
+        return text
+
+    def feed(self, response: GenerateContentResponse, unknown: Mapping[str, msgspec.Raw] = {}) -> list[ChoiceEvent]:
+        """What one event of Gemini's stream says."""
+        said, fields = self._said, self._unknown
+        if isinstance(response, CallEvent):
+            # Of parallel calls each has a place of its own for what it says beside its candidate.
+            said, fields = self._others.setdefault(response.call, (GenerateContentResponse(), {}))
+        self._remember(response, said)
+        if unknown:
+            self._remember_unknown(unknown, fields)
+        events: list[ChoiceEvent] = []
+        if response.prompt_feedback is not None and (reason := reply.blocked(response)) is not None:
+            events += self._start(0)
+            events += self._choices[0].refuse(reason, response.prompt_feedback.block_reason_message)
+        for index, candidate in reply.indexed(response.candidates or []):
+            if index not in self._choices:
+                events += self._start(index)
+            events += self._choices[index].read(candidate)
+        if not self._has_stages:
+            self.texts.remember(response)
+        return events
+
+    def close(self) -> list[ChoiceEvent]:
+        """What waited for the end, and the end of each choice."""
+        choices = self._choices.values()
+        if not choices:
+            raise AnswerError(502, "empty_answer", "Gemini's stream ended without an answer.")
+        if not any(choice.finished or choice.has_content for choice in choices):
+            raise reply.empty_answer()
+        if not all(choice.finished for choice in choices):
+            raise AnswerError(
+                502, "incomplete_stream", "Gemini's stream ended in the middle of the answer.", retry=True
+            )
+        self.note(reply.missing_choices(len(choices), self.context.request.n))
+        events: list[ChoiceEvent] = []
+        for choice in choices:
+            beside = (self._said, self._unknown) if choice.index == 0 else self._others.get(choice.index)
+            choice.end(_said_beside(*beside, self.model) if beside is not None else {}, events)
+        return events
+
+    def usage(self) -> CompletionUsage | None:
+        """Behind `close`: the tokens that were used, if the client asked for them."""
+        options = self.context.request.stream_options
+        if options is None or not options.include_usage:
+            return None
+        self.note(reply.unknown_usage(self._said.usage_metadata))
+        return reply.usage(self._said.usage_metadata or UsageMetadata())
+
+    def _start(self, index: int) -> list[ChoiceEvent]:
+        """Start a choice, and those before it that have not spoken yet."""
+        new = [number for number in range(index + 1) if number not in self._choices]
+        for number in new:
+            self._choices[number] = ChoiceReader(number, self, JoinedParts() if number else self._first)
+        return [ChoiceStart(number) for number in new]
+
+    def _remember(self, response: GenerateContentResponse, said: GenerateContentResponse) -> None:
+        """Keep what an event says beside its candidates; most events say nothing new."""
+        usage = response.usage_metadata
+        if response.model_version not in (None, self.model):
+            self.note(reply.another_model(response.model_version, self.stamp.model))
+        self.model = self.model or response.model_version or self.stamp.model
+        if usage is not None:
+            self._said.usage_metadata = usage
+            self.tier = self.tier or (reply.service_tier(usage) if usage.service_tier else None)
+        nothing_new = GenerateContentResponse(
+            candidates=response.candidates,
+            usage_metadata=usage,
+            model_version=said.model_version,
+            response_id=said.response_id,
+            create_time=said.create_time,
+        )
+        if response != nothing_new:
+            self.note(extras.gather(said, response, extras.GATHERED_OF_RESPONSES, ""))
+
+    def _remember_unknown(self, unknown: Mapping[str, msgspec.Raw], fields: dict[str, msgspec.Raw]) -> None:
+        for path, value in unknown.items():
+            if path not in fields or value is REPLACED:
+                self.note([reply.unknown_note(path, value)])
+            elif value != fields[path] and not path.startswith("usageMetadata"):
+                self.note(
+                    [Note(path, Fate.DROPPED, "stream-value-replaced", "told several times: the last one is passed on")]
+                )
+            fields[path] = value
+
+
+def _said_beside(
+    said: GenerateContentResponse, unknown: Mapping[str, msgspec.Raw], model: str | None
+) -> dict[str, Any]:
+    """What a call says beside its candidates and OpenAI has no fields for; `model` is told already."""
+    told = extras.of_response(said, unknown)
+    if said.model_version not in (None, model):
+        told["model_version"] = said.model_version
+    return told
+
+
+class TextEvents:
+    """Most events of a stream bring a piece of text more, and say again what the one before said beside it.
+
+    To know that is one comparison; to look at each of an event's fields takes three times as long. `remember` each
+    event that was looked at whole; `text` tells which ones need not be.
+    """
+
+    __slots__ = ("_before", "_part", "is_thought")
+
+    def __init__(self) -> None:
+        self.is_thought = False
+        self._before: GenerateContentResponse | None = None
+        self._part = Part()
+
+    def text(self, response: GenerateContentResponse) -> str | None:
+        """The text of an event that says nothing new but that and its usage; there is one."""
+        before, candidates = self._before, response.candidates
+        if before is None or not candidates or (content := candidates[0].content) is None or not content.parts:
+            return None
+        self._part.text = text = content.parts[0].text
+        before.usage_metadata = response.usage_metadata
+        return text if text and response == before else None
+
+    def remember(self, response: GenerateContentResponse) -> None:
+        """An event was told. What comes next is compared with it if it, too, is one piece of text of one choice."""
+        candidate = response.candidates[0] if response.candidates else Candidate()
+        content = candidate.content or Content()
+        part = content.parts[0] if content.parts else Part()
+        self.is_thought = part.thought is True
+        self._part = Part(text=part.text, thought=part.thought)
+        before = GenerateContentResponse(
+            candidates=[Candidate(index=candidate.index, content=Content(role=content.role, parts=[self._part]))],
+            usage_metadata=response.usage_metadata,
+            model_version=response.model_version,
+            response_id=response.response_id,
+            create_time=response.create_time,
+        )
+        self._before = before if part.text and not candidate.index and response == before else None
