@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.agents import AGENTS
-from benchmarks.gateways import BARE, OTHER_CORE, UPSTREAM_PORT, Gateway, gateway, possible, upstream
+from benchmarks.gateways import BARE, BASE_PORT, OTHER_CORE, UPSTREAM_PORT, Gateway, gateway, possible, upstream
 from benchmarks.goals import STREAM_KB, Samples, differences, middle, ratio_verdict, verdict
 from benchmarks.workloads import ALL, Workload
 
 OPEN_STREAMS = 500
-FIRST_PORT = 18_910
+FIRST_PORT = BASE_PORT + 10
 
 
 @contextmanager

@@ -12,11 +12,11 @@ import time
 import urllib.request
 from pathlib import Path
 
-from benchmarks.gateways import UPSTREAM_PORT, Gateway, gateway, upstream
+from benchmarks.gateways import BASE_PORT, UPSTREAM_PORT, Gateway, gateway, upstream
 from benchmarks.workloads import ALL, Workload
 
 AT_ONCE = 100
-PORT = 18_950
+PORT = BASE_PORT + 50
 STALLED_SECONDS = 10
 
 

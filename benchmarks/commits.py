@@ -23,6 +23,7 @@ from pathlib import Path
 from benchmarks.__main__ import measure, requests
 from benchmarks.agents import row
 from benchmarks.gateways import (
+    BASE_PORT,
     ROOT,
     VALGRIND,
     Gateway,
@@ -36,7 +37,7 @@ from benchmarks.gateways import (
 )
 from benchmarks.workloads import ALL, Workload
 
-PORT = 18_960
+PORT = BASE_PORT + 60
 HERE = "this tree"
 FEWER = 5
 """The second server answers so many times the requests of the first."""

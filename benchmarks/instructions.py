@@ -10,11 +10,11 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from benchmarks.__main__ import measure
-from benchmarks.gateways import BARE, TWO_WORKERS, VALGRIND, counted_by_valgrind, gateway, possible, upstream
+from benchmarks.gateways import BARE, BASE_PORT, TWO_WORKERS, VALGRIND, counted_by_valgrind, gateway, possible, upstream
 from benchmarks.workloads import ALL, Workload
 
 FEW, MANY = 500, 2_000
-PORT = 18_930
+PORT = BASE_PORT + 30
 
 
 def counted(name: str, workload: Workload, requests: int) -> int:

@@ -10,10 +10,10 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from benchmarks.__main__ import measure, requests
-from benchmarks.gateways import gateway, upstream
+from benchmarks.gateways import BASE_PORT, gateway, upstream
 from benchmarks.workloads import ALL
 
-PORT = 18_940
+PORT = BASE_PORT + 40
 WITH, WITHOUT = "adapter", "adapter without page"
 SHOWN = ("small chat, 16", "20 KB, 10 tools, 16", "1 MB image, 8", "history of 200 calls, 8")
 

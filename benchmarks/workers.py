@@ -12,11 +12,11 @@ from pathlib import Path
 
 from benchmarks.__main__ import measure, requests
 from benchmarks.agents import AGENTS
-from benchmarks.gateways import TWO_WORKERS, Gateway, cpu_of, gateway, pss_of, tree, upstream
+from benchmarks.gateways import BASE_PORT, TWO_WORKERS, Gateway, cpu_of, gateway, pss_of, tree, upstream
 from benchmarks.goals import verdict
 from benchmarks.workloads import ALL, Workload
 
-PORT = 18_970
+PORT = BASE_PORT + 70
 GOAL = 1.05
 """The most that a request may cost with two workers, as a multiple of its cost with one."""
 

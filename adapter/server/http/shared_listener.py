@@ -106,6 +106,10 @@ class ConnectionCounts:
         """Count no more: this worker takes no more connections."""
         self._counts[self._slot] = _EMPTY
 
+    def close(self) -> None:
+        """Give the slot back."""
+        self._file.close()
+
 
 class CountedSocket(socket.socket):
     """A connection's socket. Its transport ends it, whatever protocol is spoken by then: uvloop by `detach`."""
@@ -239,3 +243,8 @@ class SharingLoop(uvloop.Loop):
     async def create_server(self, protocol_factory: Any, *_: Any, sock: socket.socket, **__: Any) -> Any:  # type: ignore[override]
         """Serve on a socket that the parent opened."""
         return SharedListener(self, protocol_factory, sock, self._counts)
+
+    def close(self) -> None:
+        """Close the loop, and give the worker's slot back."""
+        self._counts.close()
+        super().close()

@@ -1,18 +1,27 @@
 """Two workers behind one port: each gets its share of the connections, and a turn may go to either."""
 
 import asyncio
+import errno
 import json
+import mmap
 import os
 import signal
+import socket
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from unittest import mock
 
 import httpx2
 import pytest
 
+from adapter.server.http import shared_listener
+from adapter.server.http.shared_listener import SLOTS, ConnectionCounts, SharedListener
 from tests.support.guards import PATIENCE, until
 from tests.support.live import Live, adapter
+from tests.support.paths import REPOSITORY
 from tests.support.raw import Raw, raw, request
 from tests.support.scripted import Object, answer, scripted
 from tests.support.shutting_down import workers_of
@@ -196,3 +205,110 @@ async def by_responses(pair: list[Raw]) -> None:
         call = next(item for item in told["output"] if item["type"] == "function_call")
         result = {"type": "function_call_output", "call_id": call["call_id"], "output": "nothing"}
         sent = {"previous_response_id": told["id"], "input": [result]}
+
+
+class Sibling:
+    """Another worker, as the file of counts shows it."""
+
+    def __init__(self, path):
+        with path.open("r+b") as file:
+            self._counts = memoryview(mmap.mmap(file.fileno(), SLOTS * 4)).cast("i")
+
+    def hold(self, connections: int) -> None:
+        self._counts[1] = connections
+
+
+class Greeting(asyncio.Protocol):
+    def connection_made(self, transport):
+        transport.write(b"hello")
+
+
+@asynccontextmanager
+async def listening(tmp_path, **patched):
+    """A listener of this process, its counts, a sibling, and a function that connects to it."""
+    path = tmp_path / "connections"
+    path.touch()
+    counts, listener = ConnectionCounts(path), socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    listener.listen()
+    with mock.patch.multiple(shared_listener, **patched):
+        server = SharedListener(asyncio.get_running_loop(), Greeting, listener, counts)
+
+        async def connect():
+            return await asyncio.open_connection(*listener.getsockname())
+
+        yield counts, Sibling(path), connect
+        server.close()
+    assert not server.is_serving()
+    assert counts.own == shared_listener._EMPTY
+    listener.close()
+    counts.close()
+
+
+async def test_a_connection_is_left_to_a_worker_that_has_fewer_until_it_has_as_many(tmp_path):
+    async with listening(tmp_path, PATIENCE_S=PATIENCE) as (counts, sibling, connect):
+        sibling.hold(0)
+        (_, first), (reader, second) = await connect(), await connect()
+        await until(lambda: counts.own == 1)
+        waiting = asyncio.create_task(reader.readexactly(5))
+        await asyncio.sleep(0.05)
+        assert (counts.own, waiting.done()) == (1, False)
+        sibling.hold(1)
+        assert await waiting == b"hello"
+        assert counts.own == 2
+        first.close()
+        second.close()
+        await until(lambda: counts.own == 0)
+
+
+async def test_what_a_stuck_worker_does_not_take_is_accepted(tmp_path):
+    async with listening(tmp_path, PATIENCE_S=0.05) as (counts, sibling, connect):
+        sibling.hold(0)
+        opened = [await connect() for _ in range(5)]
+        for reader, _ in opened:
+            assert await reader.readexactly(5) == b"hello"
+        assert counts.own == 5
+        for _, writer in opened:
+            writer.close()
+
+
+async def test_without_files_it_waits_and_goes_on(tmp_path, caplog):
+    fails = [OSError(errno.EMFILE, "Too many open files"), ConnectionAbortedError()]
+
+    def accept(listener):
+        if fails:
+            raise fails.pop(0)
+        return real(listener)
+
+    real = socket.socket.accept
+    with mock.patch.object(socket.socket, "accept", accept):
+        async with listening(tmp_path, PAUSE_S=0.05) as (counts, _, connect):
+            reader, writer = await connect()
+            assert await reader.readexactly(5) == b"hello"
+            assert (fails, counts.own) == ([], 1)
+            writer.close()
+    assert [record.getMessage() for record in caplog.records if record.name == "adapter"] == [
+        "cannot accept connections for 0.05 s: [Errno 24] Too many open files"
+    ]
+
+
+def test_a_slot_is_taken_again_after_its_worker_has_ended(tmp_path):
+    path = tmp_path / "connections"
+    path.touch()
+    script = (
+        "import os, sys; from pathlib import Path;"
+        "from adapter.server.http.shared_listener import ConnectionCounts;"
+        "counts = ConnectionCounts(Path(sys.argv[1])); counts.add(7); print(counts._slot, flush=True);"
+        "sys.stdin.readline(); os._exit(1)"
+    )
+    command = [sys.executable, "-c", script, str(path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=REPOSITORY) as other:
+        assert other.stdout.readline() == "0\n"
+        counts = ConnectionCounts(path)
+        counts.add(8)
+        assert counts.is_ahead()
+        other.stdin.write("\n")
+    later = ConnectionCounts(path)
+    assert later.own == 0
+    later.close()
+    counts.close()
