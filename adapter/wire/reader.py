@@ -51,7 +51,9 @@ def read(
     most_values = len(body) if len(body) <= SMALL else FEW if has_few else limits.values + 1
     if most_values <= limits.values or check_values(body, limits) <= FEW:
         value, unknown = decode(body, type_, limits.unknown_fields)
-        check_lists(value, limits)
+        # Each item takes two bytes or more, so no list of a short body is too long.
+        if len(body) > 2 * min(limits.messages, limits.items, limits.parts, limits.calls, limits.images):
+            check_lists(value, limits)
     else:
         check_utf8(body)
         body, repairs = surrogates.repair(body)
