@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import msgspec
@@ -167,9 +167,9 @@ class Service:
         """Where the computing for so many bytes of history is done."""
         return self._beside if size > LONG_HISTORY else self._at_once
 
-    async def read(self, body: bytes, type_: type[T], work: Work) -> tuple[T, dict[str, msgspec.Raw]]:
+    def read(self, body: bytes, type_: type[T], work: Work) -> Awaitable[tuple[T, dict[str, msgspec.Raw]]]:
         """A request's body and its unknown fields; `work` is that of the body. Raises `Malformed`."""
-        return await work.run(decode_body, body, type_, self.limits, work is self._at_once)
+        return work.run(decode_body, body, type_, self.limits, work is self._at_once)
 
     async def aclose(self) -> None:
         """Close what the service itself has opened."""
@@ -185,9 +185,9 @@ class Service:
         if rates:
             await self._rates.hit(client.id, rates)
 
-    async def keep(self, issued: list[Issued], client: Client) -> None:
+    def keep(self, issued: list[Issued], client: Client) -> Awaitable[None]:
         """Store signatures, before the answer that needs them leaves."""
-        await self.store.put(issued, client.id)
+        return self.store.put(issued, client.id)
 
 
 def decode_body(body: bytes, type_: type[T], limits: Limits, has_few: bool = False) -> tuple[T, dict[str, msgspec.Raw]]:

@@ -234,6 +234,7 @@ class Connection(asyncio.Protocol):
         self._parser = httptools.HttpResponseParser(self)
         self._fields: list[tuple[bytes, bytes]] = []
         self._head_size = 0
+        self._chunk_size = 0
         self._has_reply_bytes = False
         self._was_used = False
         self._is_reused = False
@@ -329,6 +330,7 @@ class Connection(asyncio.Protocol):
             self.fail(UpstreamUnavailable(_BROKE, stale=True))
             return
         self._has_reply_bytes = True
+        self._chunk_size = len(data)
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
@@ -397,14 +399,11 @@ class Connection(asyncio.Protocol):
         parser, answer = self._parser, self._answer
         if answer is None:
             return
-        headers: dict[str, str] = {}
-        size = 0
-        for name, value in self._fields:
-            size += len(name) + len(value)
-            key, text = name.decode("latin-1").lower(), value.decode("latin-1")
-            headers[key] = f"{headers[key]}, {text}" if key in headers else text
+        headers = _joined([(name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in self._fields])
         status = parser.get_status_code()
-        if status == 101 or size > MAX_HEAD:
+        # What fits into the bytes that have come needs no look at each field.
+        is_large = self._head_size + self._chunk_size > MAX_HEAD
+        if status == 101 or (is_large and _size_of(self._fields) > MAX_HEAD):
             self.fail(UpstreamProtocolError(_NOT_HTTP))
         elif status >= 200:
             self._can_reuse = parser.should_keep_alive()
@@ -431,3 +430,19 @@ class Connection(asyncio.Protocol):
         else:
             self.abort()
         answer.end()
+
+
+def _joined(fields: list[tuple[str, str]]) -> dict[str, str]:
+    """Return header fields by name; the values of one that is repeated are joined (RFC 9110, 5.3)."""
+    headers = dict(fields)
+    if len(headers) == len(fields):
+        return headers
+    headers.clear()
+    for name, value in fields:
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    return headers
+
+
+def _size_of(fields: list[tuple[bytes, bytes]]) -> int:
+    """Return the bytes of header fields."""
+    return sum(len(name) + len(value) for name, value in fields)
