@@ -9,12 +9,12 @@ from adapter.server.http.asgi import fields_of
 from adapter.server.observe.ledger_entries import notes_as_json
 from adapter.server.pipeline.errors import Malformed, StrictLoss
 from adapter.settings import LossSettings
+from adapter.translate.core.catalogue import CODES
 from adapter.translate.core.notes import Note
 from adapter.translate.core.strictness import (
     Policy,
     Strictness,
-    counts_by_severity,
-    gravest_first,
+    count_losses,
     how_to_allow,
     refused_losses,
     strictness_of,
@@ -31,11 +31,15 @@ MAX_HEADER = 1_024
 
 def summary(notes: Sequence[Note]) -> str:
     """The header: how many losses of each severity, then their codes, the gravest first, as far as they fit."""
-    losses = gravest_first(notes)
+    losses = count_losses(notes)
     if not losses:
         return "none"
-    text = ", ".join(f"{severity}={count}" for severity, count in counts_by_severity(losses).items())
-    for code in dict.fromkeys([note.code for note in losses]):
+    counts: dict[str, int] = {}
+    for code, number in losses.items():
+        severity = CODES[code].severity.value
+        counts[severity] = counts.get(severity, 0) + number
+    text = ", ".join([f"{severity}={count}" for severity, count in counts.items()])
+    for code in losses:
         if len(text) + len(code) + len(_CUT) + 2 > MAX_HEADER:
             return text + _CUT
         text += f"; {code}"

@@ -68,6 +68,13 @@ def gravest_first(notes: Sequence[Note]) -> list[Note]:
     return sorted([note for note in notes if note.fate in LOSSES], key=_gravity)
 
 
+def count_losses(notes: Sequence[Note]) -> dict[str, int]:
+    """Return how many losses there are with each code, the gravest first; else in the order in which they come."""
+    codes = [note.code for note in notes if note.fate in LOSSES]
+    counts = Counter(codes) if codes else {}
+    return {code: counts[code] for code in sorted(counts, key=_GRAVITY.__getitem__)}
+
+
 def counts_by_severity(notes: Sequence[Note]) -> dict[str, int]:
     """Return how many losses there are of each severity, the gravest first; without those that do not occur."""
     kinds = [_KIND(note) for note in notes if note.fate is not Fate.EXACT]

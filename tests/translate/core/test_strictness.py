@@ -9,6 +9,7 @@ from adapter.translate.core.codes import Severity
 from adapter.translate.core.notes import Fate, Note
 from adapter.translate.core.strictness import (
     Strictness,
+    count_losses,
     counts_by_severity,
     gravest_first,
     how_to_allow,
@@ -60,6 +61,9 @@ def test_a_code_is_rejected_in_either_spelling_without_a_level(spelling):
 def test_losses_are_counted_and_listed_gravest_first():
     assert list(counts_by_severity(NOTES)) == [severity.value for severity in Severity]
     assert codes(gravest_first(NOTES)) == codes(reversed(LOSSES))
+    assert list(count_losses(NOTES)) == codes(gravest_first(NOTES))
+    assert list(count_losses([*NOTES, *NOTES]).values()) == [2] * len(LOSSES)
+    assert count_losses([]) == {}
 
 
 @pytest.mark.parametrize("level", list(Strictness)[1:])
