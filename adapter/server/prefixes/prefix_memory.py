@@ -19,6 +19,9 @@ MAX_IDLE = 600.0
 SWEEP_EVERY = 60.0
 """Seconds after which what is too old makes room, whether or not it is asked for."""
 
+MAX_COUNT = 512
+"""Beginnings of one client: each is compared with each of its long requests."""
+
 MAX_AGE = 3_600.0
 """Seconds after the store was asked for it: what the store has learned or forgotten since counts then."""
 
@@ -91,12 +94,17 @@ class PrefixMemory:
         if prefix.size_bytes <= self._max_bytes // 4:
             self._clients.setdefault(client, []).append(_Entry(prefix, now))
             self._add(client, prefix.size_bytes)
+        if len(self._clients.get(client, ())) > MAX_COUNT:
+            self._drop_idle(client)
         while self.size_bytes > self._max_bytes:
-            largest = max(self._sizes, key=self._sizes.__getitem__)
-            idle = min(self._clients[largest], key=_last_use)
-            self._drop(largest, lambda entry, idle=idle: entry is idle)  # type: ignore[misc]
+            self._drop_idle(max(self._sizes, key=self._sizes.__getitem__))
         if self._figures is not None:
             self._figures.set_prefix_bytes(self.size_bytes)
+
+    def _drop_idle(self, client: str) -> None:
+        """Drop what a client has not used for longest."""
+        idle = min(self._clients[client], key=_last_use)
+        self._drop(client, lambda entry: entry is idle)
 
     def _drop(self, client: str, is_unwanted: Callable[[_Entry], bool]) -> None:
         entries = self._clients.get(client, [])

@@ -5,9 +5,11 @@ from typing import Any
 import msgspec
 import pytest
 
+from adapter.server.pipeline.planner import ChatPlanner
 from adapter.server.prefixes.prefix_memory import PrefixMemory
 from adapter.store.shared.base import Records
 from adapter.store.signatures.memory import MemoryStore
+from adapter.translate.core.context import Media
 from tests.support.figures import settled, total
 from tests.support.scripted import adapter, answer, chat, scripted
 
@@ -145,3 +147,20 @@ async def test_a_body_that_is_at_fault_is_told_as_ever(monkeypatch):
     assert response.status_code == 400
     assert response.json()["error"]["param"] == "messages[10].role"
     assert msgspec.json.decode(response.content)["error"]["type"] == "invalid_request_error"
+
+
+async def test_media_that_were_fetched_are_fetched_again(monkeypatch):
+    fetched = []
+
+    async def fetch(_self, urls):
+        fetched.append(list(urls))
+        return {url: Media(mime_type="image/png", data="aVZC") for url in fetched[-1]}
+
+    monkeypatch.setattr(ChatPlanner, "fetch", fetch)
+    url = "https://example.org/a.png"
+    image = {"role": "user", "content": [{"type": "image_url", "image_url": {"url": url}}]}
+    bodies = [chat(messages=[image, *turns(number)]) for number in (2, 3)]
+    sent, _, figures = await told(bodies, fetch_media="https")
+    assert fetched == [[url], [url]]
+    assert all(one["contents"][0]["parts"][0]["inlineData"]["data"] == "aVZC" for one in sent)
+    assert total(figures, "adapter_prefixes_total", outcome="hit") == 0

@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from adapter.server.prefixes.prefix_memory import MAX_AGE, MAX_IDLE, SWEEP_EVERY, PrefixMemory
+from adapter.server.prefixes.prefix_memory import MAX_AGE, MAX_COUNT, MAX_IDLE, SWEEP_EVERY, PrefixMemory
 from adapter.translate.core.capabilities import ModelCapabilities
 from adapter.translate.core.context import Options
 from adapter.translate.core.earlier_turns import EarlierTurns, StandIns
@@ -123,3 +123,13 @@ def test_figures_tell_of_searches_and_of_the_size(clock):
     assert told == [False, 10, True]
     assert memory.is_on
     assert not PrefixMemory(0).is_on
+
+
+def test_a_client_has_so_many_at_most(clock):
+    memory = PrefixMemory(10**9, clock=clock)
+    for number in range(MAX_COUNT + 1):
+        clock.now += 0.001
+        memory.put("ann", prefix(b"%d" % number))
+    assert memory.size_bytes == 10 * MAX_COUNT
+    assert found(memory, b"[0,1]") is None
+    assert found(memory, b"[1,1]") == b"1"

@@ -202,7 +202,8 @@ ROWS = {
         "Stay with one upstream inside one turn.",
     ),
     "signature-stand-in": (
-        "No thought signature is known for a call: the documented stand-in is sent.",
+        "No thought signature is known for a call: the documented stand-in is sent while its turn goes on. It vanishes "
+        "with the next user's message, so Gemini's implicit cache ends before it then.",
         "Send extra_content back, or keep the call ids and share the store.",
     ),
     "signature-store-unreadable": (
