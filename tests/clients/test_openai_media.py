@@ -48,6 +48,31 @@ async def test_images_async(aclient):
     assert [event.type async for event in stream] == ["image_generation.completed"]
 
 
+def test_images_by_the_tool_of_responses(client):
+    tool = {"type": "image_generation", "size": "1536x1024", "output_format": "jpeg", "output_compression": 50}
+    asked = {"model": "gemini-3.1-flash-image", "input": "a cat", "tools": [tool]}
+    whole = client.responses.create(**asked)
+    [image] = [item for item in whole.output if item.type == "image_generation_call"]
+    assert (image.size, image.output_format, image.status) == ("1264x848", "jpeg", "completed")
+    opened = Image.open(io.BytesIO(base64.b64decode(image.result)))
+    assert (opened.format, opened.size) == ("JPEG", (1264, 848))
+    again = client.responses.create(
+        model="gemini-3.1-flash-image", input="greener", tools=[tool], previous_response_id=whole.id
+    )
+    assert [item.type for item in again.output][-1] == "image_generation_call"
+    with client.responses.stream(**asked) as stream:
+        types = [event.type for event in stream]
+        assert stream.get_final_response().output[-1].size == "1264x848"
+    stages = [kind for kind in types if "image_generation_call" in kind]
+    assert [kind.rpartition(".")[2] for kind in stages] == ["in_progress", "generating", "completed"]
+
+
+@pytest.mark.parametrize("kind", ["mp3", "opus", "aac", "flac", "wav", "pcm"])
+def test_every_format_of_speech(client, kind):
+    spoken = client.audio.speech.create(model="tts-1", voice="alloy", input=TEXT, response_format=kind)
+    assert len(spoken.content) > 1_000
+
+
 def test_speech(client, tmp_path):
     assert client.audio.speech.create(model="tts-1", voice="nova", input=TEXT).content.startswith(b"\xff")
     with client.audio.speech.with_streaming_response.create(
@@ -83,8 +108,12 @@ def test_transcriptions(client):
 
 
 async def test_transcriptions_async(aclient):
-    stream = await aclient.audio.transcriptions.create(model="gpt-4o-transcribe", file=SOUND, stream=True)
-    assert [event.type async for event in stream] == ["transcript.text.delta", "transcript.text.done"]
+    create = aclient.audio.transcriptions.create
+    events = [event async for event in await create(model="gpt-4o-transcribe", file=SOUND, stream=True)]
+    assert "".join(event.delta for event in events[:-1]) == events[-1].text == TEXT
+    assert len(events) > 2
+    diarized = await create(model="gpt-4o-transcribe", file=SOUND, stream=True, response_format="diarized_json")
+    assert [event.text async for event in diarized] == ["Hello there.", "How are you?", TEXT]
 
 
 def test_translations(client):

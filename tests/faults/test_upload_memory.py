@@ -1,6 +1,7 @@
 """Files of forms lie in memory once: the peak of a real process, which the kernel counts."""
 
 import json
+import struct
 import sys
 
 import httpx2
@@ -12,7 +13,7 @@ from tests.support.chaos import answer as http
 from tests.support.chaos import running
 from tests.support.guards import PATIENCE
 from tests.support.live import adapter, free_port
-from tests.support.scripted import answer
+from tests.support.scripted import answer, frame
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")
 
@@ -71,6 +72,30 @@ async def test_a_sound_of_25_megabytes_is_held_once(process):
     warm, large = (form_of([sound], size * MB, model="whisper-1") for size in (5, 25))
     most, arrived = await peak_of(process, "/v1/audio/transcriptions", reply, warm, large)
     assert arrived > 25 * MB * 4 // 3
+    assert most < 1.5 * 25 * MB
+
+
+async def test_a_sound_of_25_megabytes_is_held_once_while_its_transcript_is_streamed(process):
+    async def reply(exchange):
+        await exchange.send(http(frame(answer("hello")), content_type="text/event-stream"))
+
+    sound = ("file", "audio/mp3", b"ID3")
+    warm, large = (form_of([sound], size * MB, model="whisper-1", stream="true") for size in (5, 25))
+    most, arrived = await peak_of(process, "/v1/audio/transcriptions", reply, warm, large)
+    assert arrived > 25 * MB * 4 // 3
+    assert most < 1.5 * 25 * MB
+
+
+async def test_a_long_sound_is_held_once_although_it_is_cut_in_pieces(process):
+    async def reply(exchange):
+        await exchange.send(http(json.dumps(answer("hello")).encode()))
+
+    # At 12,000 samples a second 25 megabytes are eighteen minutes: two pieces.
+    form = b"RIFF\xff\xff\xff\xffWAVEfmt " + struct.pack("<IHHIIHH", 16, 1, 1, 12_000, 24_000, 2, 16)
+    sound = ("file", "audio/wav", form + b"data\xff\xff\xff\xff")
+    warm, large = (form_of([sound], size * MB, model="whisper-1", response_format="srt") for size in (5, 25))
+    most, arrived = await peak_of(process, "/v1/audio/transcriptions", reply, warm, large)
+    assert 2 * MB < arrived < 25 * MB * 4 // 3
     assert most < 1.5 * 25 * MB
 
 

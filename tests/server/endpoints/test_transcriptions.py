@@ -11,6 +11,8 @@ from openai import APIError, AsyncOpenAI, BadRequestError
 from adapter.emulator import EmulatorSettings
 from adapter.emulator.generation.media import speech, wav
 from adapter.translate.media import transcriptions
+from adapter.upstream.media import Fetched
+from adapter.upstream.media_fetcher import Fetcher
 from tests.support.guards import PATIENCE
 from tests.support.scripted import adapter, answer, emulated, frame, scripted
 
@@ -275,6 +277,47 @@ async def test_a_long_wav_file_is_heard_in_pieces_and_their_times_are_put_togeth
     assert len(asked) == 2
     parts = [one["body"]["contents"][0]["parts"][0]["inlineData"] for one in asked]
     assert sum(len(base64.b64decode(part["data"])) for part in parts) < len(sound) + 150
+
+
+async def test_a_sound_at_an_address_is_fetched_where_the_operator_allows_it_and_its_length_is_read(monkeypatch):
+    async def fetch(_fetcher, urls):
+        return {url: Fetched("audio/wav", base64.b64encode(SOUND[1]).decode()) for url in urls}
+
+    async def script(call):
+        await call.json(heard(TEXT, "STOP"))
+
+    monkeypatch.setattr(Fetcher, "fetch", fetch)
+    form = {
+        "model": (None, MODEL),
+        "file": (None, "https://example.org/a.wav"),
+        "response_format": (None, "verbose_json"),
+    }
+    async with scripted(script) as upstream, adapter(upstream, fetch_media="https") as client:
+        got = await client.post("/v1/audio/transcriptions", files=form)
+    assert got.json()["duration"] == SECONDS
+    blob = upstream.seen[0].body["contents"][0]["parts"][0]["inlineData"]
+    assert (blob["mimeType"], base64.b64decode(blob["data"])) == ("audio/wav", SOUND[1])
+
+
+@pytest.mark.parametrize(("policy", "text"), [("off", "ADAPTER_FETCH_MEDIA"), ("on", "not public")])
+async def test_a_sound_at_a_private_address_is_never_fetched(policy, text):
+    form = {"model": (None, MODEL), "file": (None, "http://127.0.0.1:9/a.wav")}
+    async with scripted(None) as upstream, adapter(upstream, fetch_media=policy) as client:
+        got = await client.post("/v1/audio/transcriptions", files=form)
+    assert (got.status_code, upstream.seen) == (400, [])
+    assert text in got.json()["error"]["message"]
+
+
+async def test_a_stored_sound_is_heard_by_its_id_and_its_length_is_read(tmp_path):
+    async def script(call):
+        await call.json(heard(TEXT, "STOP"))
+
+    async with scripted(script) as upstream, adapter(upstream, files_dir=str(tmp_path)) as client:
+        stored = await client.post("/v1/files", files={"file": SOUND}, data={"purpose": "user_data"})
+        form = {"model": (None, MODEL), "file": (None, stored.json()["id"]), "response_format": (None, "verbose_json")}
+        got = await client.post("/v1/audio/transcriptions", files=form)
+    assert got.json()["duration"] == SECONDS, got.text
+    assert base64.b64decode(upstream.seen[-1].body["contents"][0]["parts"][0]["inlineData"]["data"]) == SOUND[1]
 
 
 async def test_what_is_no_sound_and_no_form_is_refused():
