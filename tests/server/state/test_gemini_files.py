@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import time
 from base64 import b64encode
 from contextlib import asynccontextmanager
@@ -10,7 +11,9 @@ import pytest
 
 from adapter.emulator import EmulatorSettings
 from adapter.server.state import gemini_files
+from adapter.upstream.errors import UpstreamError, UpstreamUnavailable
 from adapter.upstream.uploads import FileUploads
+from adapter.wire.gemini.errors import Status
 from tests.server.endpoints.storing import put
 from tests.support.scripted import adapter, chat, emulated
 
@@ -214,9 +217,13 @@ async def test_a_copy_that_gemini_has_lost_is_uploaded_again_by_the_request_that
         before = [one for key in "abc" for one in await files_at(gemini, client, key)]
         for key in "abc":
             await lose(gemini, client, key)
-        got = await client.post(path, **sent)
+        got = await client.post(path, **sent, headers={"x-adapter-notes": "full"})
         assert got.status_code == 200, got.text
         assert '"error":{' not in got.text
+        if way in ("chat", "responses"):
+            told = re.search(r'"path":"(\w+)"[^{}]*"code":"file-uploaded-again"', got.text)
+            assert told is not None, got.text
+            assert told[1] == {"chat": "messages", "responses": "input"}[way]
         assert "file-uploaded-again" in got.headers["x-adapter-notes"]
         after = [one for key in "abc" for one in await files_at(gemini, client, key)]
         assert len(before) == len(after) == 1
@@ -278,18 +285,24 @@ async def test_requests_that_find_a_loss_at_once_upload_one_copy(tmp_path):
         assert lost not in names
 
 
-@pytest.mark.parametrize("works", [True, False])
-async def test_a_deleted_file_is_deleted_at_gemini_too_if_that_works(tmp_path, works):
+@pytest.mark.parametrize("gemini_does", ["delete it", "know it no more", "not answer", "fail"])
+async def test_a_deleted_file_is_deleted_at_gemini_too_if_that_works(tmp_path, monkeypatch, gemini_does):
+    async def fails(self, name, caller):
+        if gemini_does == "fail":
+            raise UpstreamError(503, Status(code=503, message="later", status="UNAVAILABLE"))
+        raise UpstreamUnavailable("nobody answers")
+
     async with serving(tmp_path) as (gemini, client):
         file_id = await store(client, LARGE)
         await client.post(CHAT, json=asking(file_id))
-        (copy,) = await files_at(gemini, client)
-        if not works:
-            gone = await client.delete(f"{gemini.url}/v1beta/{copy['name']}", headers={"x-goog-api-key": "k"})
-            assert gone.status_code == 200
+        if gemini_does == "know it no more":
+            await lose(gemini, client)
+        elif gemini_does != "delete it":
+            monkeypatch.setattr(FileUploads, "delete", fails)
         assert (await client.delete(f"/v1/files/{file_id}")).json()["deleted"] is True
-        assert await files_at(gemini, client) == []
+        assert len(await files_at(gemini, client)) == (gemini_does in ("not answer", "fail"))
         assert (await client.post(CHAT, json=asking(file_id))).status_code == 400
+        assert (await client.get("/v1/files")).json()["data"] == []
 
 
 @pytest.mark.parametrize("killed", ["before the upload", "after the upload"])
