@@ -11,6 +11,7 @@ from typing import NamedTuple
 from adapter.server.asking.parallel_choices import join_replies
 from adapter.server.limits.access import Client
 from adapter.server.limits.work import Work
+from adapter.server.media.image_conversion import convert_answer
 from adapter.server.media.openai_tokens import detokenizer
 from adapter.server.observe.exchange_log import Exchange
 from adapter.server.pipeline import ledger_headers as notes
@@ -112,7 +113,7 @@ class RowPlanner:
 
     async def _completion(self, plans: Plans, answers: Sequence[bytes], id_: str, *, stores: bool) -> ChatCompletion:
         """Return the chat completion; with its signatures stored, the chat can go on. Raises `AnswerError`."""
-        reply = _reply(answers)
+        reply = await _reply(plans, answers)
         stamp = stamp_of(plans, id_)
         made, _ledger, issued = chat.from_gemini(reply.response, plans.plan.context, stamp, reply.unknown)
         if issued and stores:
@@ -153,7 +154,7 @@ class RowPlanner:
 
         async def finish(answers: Sequence[bytes], _is_native: bool) -> bytes:
             exchange = Exchange(id="", path="", started_at=time.time())
-            return encode(await whole(self._service, turn, _reply(answers), exchange))
+            return encode(await whole(self._service, turn, await _reply(turn.plans, answers), exchange))
 
         return _generation([turn.plans], finish)
 
@@ -195,6 +196,9 @@ def _generation(plans: Sequence[Plans], finish: Callable[[Sequence[bytes], bool]
     return PlannedRow(first.plan.model, pin, BATCH_GENERATE, bodies, [(GENERATE, body) for body in bodies], finish)
 
 
-def _reply(answers: Sequence[bytes]) -> Reply:
+async def _reply(plans: Plans, answers: Sequence[bytes]) -> Reply:
     replies = [read_reply(one) for one in answers]
+    if (form := plans.plan.image_form) is not None:
+        for one in replies:
+            await convert_answer(one.response, form)
     return replies[0] if len(replies) == 1 else join_replies(replies)

@@ -104,6 +104,18 @@ async def test_a_batch_of_each_endpoint(tmp_path, platform):
 
 
 @WAYS
+async def test_images_of_a_batch_come_in_the_format_that_was_asked_for(tmp_path, platform):
+    tool = {"type": "image_generation", "size": "1536x1024", "output_format": "jpeg"}
+    url = "/v1/responses"
+    row = line("drawn", url=url, model="gemini-3.1-flash-image", input="a cat", tools=[tool])
+    async with serving(tmp_path, platform, **FAST) as (_, client):
+        _, [one], errors = await run(client, row, url=url)
+    image = one["response"]["body"]["output"][-1]
+    assert errors == []
+    assert (image["size"], image["output_format"], image["result"][:4]) == ("1264x848", "jpeg", "/9j/")
+
+
+@WAYS
 async def test_several_choices_are_rows_of_their_own_and_one_answer(tmp_path, platform):
     async with serving(tmp_path, platform, **FAST) as (gemini, client):
         batch, output, errors = await run(client, line("a", n=3), line("b"))
