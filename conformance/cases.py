@@ -3,6 +3,7 @@
 import base64
 import datetime
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -199,8 +200,13 @@ def read(path: Path) -> Case:
 
 def all_cases(text: str = "") -> list[Case]:
     """Every case whose name, rule or source contains `text`, in the order of their names."""
-    found = (read(path) for suite in SUITES for path in sorted((ROOT / suite).rglob("*.json")))
-    return [case for case in found if text in f"{case.suite} {case.name} {case.rule} {case.source}"]
+    return [case for case in _read_all() if text in f"{case.suite} {case.name} {case.rule} {case.source}"]
+
+
+@cache
+def _read_all() -> list[Case]:
+    """All cases; to read them takes most of a second."""
+    return [read(path) for suite in SUITES for path in sorted((ROOT / suite).rglob("*.json"))]
 
 
 def _nested(depth: int) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """Every check of the project, in one command: `python -m tests [--quick | --tests | arguments for pytest]`.
 
-Lint comes first. Then three lanes run side by side: types, the tests of the two pure layers, whose coverage must be
-complete, and all other tests. `--quick` is what most changes need, `--tests` all tests without lint, types and
-coverage, for a further version of Python; docs/testing.md tells about the rest.
+Lint comes first. Then four lanes run side by side: types, the tests of the two pure layers, whose coverage must be
+complete, those of the layers that use the network, and all others. `--quick` is what most changes need, `--tests` all
+tests without lint, types and coverage, for a further version of Python; docs/testing.md tells about the rest.
 """
 
 import os
@@ -18,19 +18,24 @@ LINT = [[PYTHON, "-m", "ruff", "check", "."], [PYTHON, "-m", "ruff", "format", "
 TYPES = [PYTHON, "-m", "mypy"]
 PYTEST = [PYTHON, "-m", "pytest", "-q"]
 
-COSTLY = {"tests/translate/test_linear.py"}
+UNTRACED = {"tests/translate/test_linear.py"}
 """Pure tests that measure CPU: they run without coverage, which would be measured too."""
 
-PURE = sorted(
-    {
-        "tests/test_conformance.py",
-        *(path.as_posix() for folder in ("translate", "wire") for path in Path("tests", folder).rglob("test_*.py")),
-    }
-    - COSTLY
+CASES = "tests/test_conformance.py"
+
+UNITS = sorted(
+    {path.as_posix() for folder in ("translate", "wire") for path in Path("tests", folder).rglob("test_*.py")}
+    - UNTRACED
 )
+
+PURE = [CASES, *UNITS]
 """What covers `wire` and `translate`; coverage makes tests slow, so only these are run with it."""
 
+NETWORK = [f"tests/{layer}" for layer in ("server", "upstream", "store", "emulator")]
+"""Half of the other tests, by what they take."""
+
 COVERAGE = [
+    *("-p", "tests.support.traced_calls"),
     *(f"--cov=adapter/{layer}" for layer in ("wire", "translate")),
     "--cov-report=term-missing:skip-covered",
     "--cov-fail-under=100",
@@ -50,11 +55,8 @@ APART = ("clients", "install", "browser", "replicas", "faults")
 
 CORES = os.cpu_count() or 1
 
-AT_ONCE = str(2 * CORES)
-"""How many tests run at once: many of them wait for servers and processes of their own."""
-
-PURE_AT_ONCE = str(CORES // 2 if CORES > 2 else 0)
-"""How many pure tests run at once; 0: in one process, without workers that would collect them all again."""
+AT_ONCE = str(CORES // 2 if CORES > 2 else 0)
+"""How many tests of a lane run at once; 0: in one process, without workers each of which would collect all tests."""
 
 TYPES_ADVICE = "run python -m mypy; what it may leave out in tests, and why, is in pyproject.toml"
 TEST_ADVICE = "run one alone with python -m pytest FILE -k NAME; docs/testing.md tells what failures of each kind mean"
@@ -65,27 +67,37 @@ PURE_ADVICE = (
 
 
 class Lane(NamedTuple):
-    """A check that runs beside others; what it says is kept until it is over."""
+    """A check that runs beside others, and what to do where it fails."""
 
     command: list[str]
-    advice: str
-    process: subprocess.Popen[bytes]
-    output: Path
+    advice: str = TEST_ADVICE
 
-    @classmethod
-    def start(cls, command: list[str], advice: str, folder: str) -> "Lane":
-        """Start a check; what it says goes to a file in a folder."""
+    def start(self, folder: str) -> "RunningLane":
+        """Start the check; what it says goes to a file in a folder until it is over."""
         descriptor, path = tempfile.mkstemp(dir=folder)
         with os.fdopen(descriptor, "wb") as output:
-            process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
-        return cls(command, advice, process, Path(path))
+            process = subprocess.Popen(self.command, stdout=output, stderr=subprocess.STDOUT)
+        return RunningLane(self, process, Path(path))
+
+
+class RunningLane(NamedTuple):
+    """A check that was started."""
+
+    lane: Lane
+    process: subprocess.Popen[bytes]
+    output: Path
 
     def end(self) -> list[str]:
         """Wait for its end and print what it said; the names of what failed."""
         code = self.process.wait()
-        print("$", shortened(self.command))
+        print("$", shortened(self.lane.command))
         print(self.output.read_text(encoding="utf-8", errors="replace"), flush=True)
-        return [f"{shortened(self.command)}\n    {self.advice}"] if code else []
+        return failure(self.lane) if code else []
+
+
+def failure(lane: Lane) -> list[str]:
+    """What is printed of a check that failed."""
+    return [f"{shortened(lane.command)}\n    {lane.advice}"]
 
 
 def shortened(command: list[str]) -> str:
@@ -94,16 +106,24 @@ def shortened(command: list[str]) -> str:
     return text if len(text) < 400 else f"{text[:400]} ..."
 
 
-def run(command: list[str], advice: str = "") -> list[str]:
+def run(lane: Lane) -> list[str]:
     """Run one check that shows what it does; its name if it fails."""
-    print("$", shortened(command), flush=True)
-    code = subprocess.run(command, check=False).returncode
-    return [f"{shortened(command)}\n    {advice}"] if code else []
+    print("$", shortened(lane.command), flush=True)
+    return failure(lane) if subprocess.run(lane.command, check=False).returncode else []
+
+
+def run_beside(shown: Lane, *others: Lane) -> list[str]:
+    """Run checks side by side, of which one shows what it does; the names of those that failed."""
+    with tempfile.TemporaryDirectory() as folder:
+        running = [lane.start(folder) for lane in others]
+        failed = run(shown)
+        return failed + [name for lane in running for name in lane.end()]
 
 
 def lint() -> None:
     """Run ruff; it is quick, so nothing else starts where it fails."""
-    failed = [name for check in LINT for name in run(check, "python -m ruff check --fix . && python -m ruff format .")]
+    advice = "python -m ruff check --fix . && python -m ruff format ."
+    failed = [name for check in LINT for name in run(Lane(check, advice))]
     if failed:
         leave(failed)
 
@@ -123,22 +143,30 @@ def without_groups() -> list[str]:
     return ["-m", f"not ({' or '.join(APART)})", *left_out]
 
 
-def everything(folder: str) -> list[str]:
-    """Run the three lanes; what failed."""
-    others = [*without_groups(), *(f"--ignore={path}" for path in PURE)]
-    lanes = [
-        Lane.start([*PYTEST, "-n", PURE_AT_ONCE, *COVERAGE, *PURE], PURE_ADVICE, folder),
-        Lane.start(TYPES, TYPES_ADVICE, folder),
-    ]
-    failed = run([*PYTEST, "-n", AT_ONCE, *others], TEST_ADVICE)
-    return failed + [name for lane in lanes for name in lane.end()]
+def others() -> tuple[Lane, Lane]:
+    """The tests that are not pure, in two halves."""
+    elsewhere = [f"--ignore={path}" for path in [*PURE, *NETWORK]]
+    return (
+        Lane([*PYTEST, "-n", AT_ONCE, *without_groups(), *elsewhere]),
+        Lane([*PYTEST, "-n", AT_ONCE, *without_groups(), *NETWORK]),
+    )
 
 
-def quick(folder: str) -> list[str]:
+def everything() -> list[str]:
+    """Run all that a change must pass; what failed."""
+    pure = Lane([*PYTEST, "-n", AT_ONCE, *COVERAGE, *PURE], PURE_ADVICE)
+    return run_beside(*others(), pure, Lane(TYPES, TYPES_ADVICE))
+
+
+def tests() -> list[str]:
+    """Run all tests alone; what failed."""
+    return run_beside(*others(), Lane([*PYTEST, "-n", AT_ONCE, *PURE]))
+
+
+def quick() -> list[str]:
     """Run what most changes need; what failed."""
-    types = Lane.start(TYPES, TYPES_ADVICE, folder)
-    failed = run([*PYTEST, "-x", "-n", str(CORES), *PURE, *HOUSE], TEST_ADVICE)
-    return failed + types.end()
+    first, second = ([*PYTEST, "-x", "-n", AT_ONCE, *chosen] for chosen in ([CASES, *HOUSE], UNITS))
+    return run_beside(Lane(first), Lane(second), Lane(TYPES, TYPES_ADVICE))
 
 
 def main() -> None:
@@ -147,14 +175,15 @@ def main() -> None:
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     arguments = sys.argv[1:]
     if arguments == ["--tests"]:
-        leave(run([*PYTEST, "-n", AT_ONCE, *without_groups()], TEST_ADVICE))
+        leave(tests())
         return
     lint()
-    if arguments and arguments != ["--quick"]:
-        leave(run([*PYTEST, *arguments]))
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        leave(quick(folder) if arguments else everything(folder))
+    if arguments == ["--quick"]:
+        leave(quick())
+    elif arguments:
+        leave(run(Lane([*PYTEST, *arguments])))
+    else:
+        leave(everything())
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ Counted is the CPU of the whole process: a decoder in a thread keeps the interpr
 import asyncio
 import json
 import time
+from itertools import product
 
 import pytest
 
@@ -53,8 +54,9 @@ async def longest_stretch(asked):
 SIZES = {"the largest": None, "within the limits": 4_000}
 
 
-@pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("kind", tenth(KINDS), ids=lambda kind: kind.name)
+@pytest.mark.parametrize(
+    ("kind", "size"), [pytest.param(*one, id=f"{one[0].name}-{one[1]}") for one in tenth(list(product(KINDS, SIZES)))]
+)
 def test_nobody_waits_longer_than_a_quarter_of_a_second(app, kind, size):
     body = json.dumps(kind.body(SIZES[size] or kind.most), separators=(",", ":")).encode()
     assert len(body) < LARGEST

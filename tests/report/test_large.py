@@ -15,7 +15,7 @@ from tests.support.recordings import ROOT
 from tests.support.size import IS_LARGE
 from tests.tools.traffic import write
 
-REQUESTS = 100_000 if IS_LARGE else 400
+REQUESTS = 100_000 if IS_LARGE else 120
 MOST_MEGABYTES = 500
 PROCESSES = 2
 

@@ -1,14 +1,31 @@
 """What is wrong with a full ledger, and requests that have none."""
 
+from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 from adapter.server.pipeline.errors import TABLE
 from adapter.server.pipeline.service import DECODING_ERRORS
+from adapter.settings import Catalogue, Settings, catalogue, load
 from adapter.translate.core.notes import Fate
 from adapter.translate.ledger import MISSING, leaves, value_at
+from conformance.cases import TODAY
+
+_GIVEN = {"upstream_url": "http://127.0.0.1:1", "upstream_keys": "k", "upstream_name": "studio"}
 
 REFUSALS: tuple[type[Exception], ...] = (*TABLE, *DECODING_ERRORS, TypeError)
 """The last: what is no JSON of orjson's, such as integers beyond 64 bits."""
+
+
+def settings_of(given: Mapping[str, str]) -> tuple[Settings, Catalogue]:
+    """The settings of a case, as an operator gives them, and their models."""
+    return _settings_of(tuple(given.items()))
+
+
+@cache
+def _settings_of(given: tuple[tuple[str, str], ...]) -> tuple[Settings, Catalogue]:
+    chosen = load({**_GIVEN, **dict(given)}, {})
+    return chosen, catalogue(chosen, TODAY)
 
 
 def unaccounted(told: dict[str, Any]) -> list[str]:

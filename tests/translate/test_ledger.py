@@ -9,20 +9,16 @@ from typing import Any
 import orjson
 import pytest
 
-from adapter import settings
 from adapter.server.dry_run.dry_run import DryRun
-from adapter.settings import catalogue
 from adapter.translate.core.strictness import Strictness
 from adapter.translate.ledger import MISSING, value_at
 from adapter.translate.plan import PLANNERS
 from adapter.translate.translations import endpoints
 from adapter.wire.base import encode
-from conformance.cases import TODAY, all_cases
-from tests.support.ledgers import REFUSALS, faults_of
+from conformance.cases import all_cases
+from tests.support.ledgers import REFUSALS, faults_of, settings_of
 from tests.support.pure import Core, words_of
 from tests.support.recordings import ROOT, drawn_records
-
-GIVEN = {"upstream_url": "http://127.0.0.1:1", "upstream_keys": "k", "upstream_name": "studio"}
 
 OTHERS = sorted(set(endpoints(None)) - set(PLANNERS))
 
@@ -33,13 +29,15 @@ CASES = [
     for number, turn in enumerate(case.turns)
 ]
 
+CUT = {"transcriptions/file/a-long-wav-file-is-heard-in-pieces-whose-times-are-put-together"}
+"""Cases of a form's file that the server cuts before it is translated: a dry run gets no form, and refuses it."""
+
 OP = {"completions": "/v1/completions", "embeddings": "/v1/embeddings", "moderations": "/v1/moderations"}
 
 
 def shown(endpoint: str, request: Any, **given: Any) -> Any:
     """What the dry run shows; None for what is refused."""
-    chosen = settings.load({**GIVEN, **given}, {})
-    names = catalogue(chosen, TODAY)
+    chosen, names = settings_of(given)
     run = DryRun(chosen, names, Strictness(chosen.strict), endpoint=endpoint, values=True)
     try:
         return orjson.loads(encode(run.whole(orjson.dumps(request))))
@@ -73,7 +71,9 @@ def test_the_dry_run_gives_the_served_calls_verdict_body_and_notes(monkeypatch):
             continue
         observed = Core(case).run(case.turns[0], case.turns[0].request)
         told = shown(f"/v1/{case.endpoint}", case.turns[0].request, **case.settings)
-        if told is None:
+        if case.id in CUT:
+            same = told is None and len(observed.bodies) > 1
+        elif told is None:
             same = observed.status == 400 and not observed.bodies
         else:
             bodies = told["body"] if isinstance(told["body"], list) else [told["body"]]

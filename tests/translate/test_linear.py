@@ -17,7 +17,7 @@ from tests.support.size import IS_LARGE
 
 SETTINGS = Settings()
 NAMES, OPTIONS = catalogue(SETTINGS, date(2026, 11, 30)), options(SETTINGS)
-FEW, FACTOR = 3_000 if IS_LARGE else 600, 10
+FEW, FACTOR = 3_000 if IS_LARGE else 300, 10
 PNG = base64.b64encode(b"\x89PNG\r\n\x1a\n").decode()
 
 ITEMS = {

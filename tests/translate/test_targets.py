@@ -10,14 +10,13 @@ import msgspec
 import orjson
 import pytest
 
-from adapter import settings
 from adapter.server.dry_run.dry_run import DryRun
 from adapter.server.pipeline.errors import Malformed, StrictLoss
 from adapter.server.pipeline.ledger_headers import check
 from adapter.server.pipeline.model_lists import path_of_model
 from adapter.server.pipeline.planner import plan_for
 from adapter.server.pipeline.service import decode_body
-from adapter.settings import catalogue, find_served_model, options, request_limits, upstream_settings
+from adapter.settings import find_served_model, options, request_limits, upstream_settings
 from adapter.translate.core.notes import Fate, Rejected
 from adapter.translate.core.strictness import Strictness
 from adapter.translate.ledger import MISSING, leaves, shortened_value, value_at
@@ -27,11 +26,9 @@ from adapter.translate.signatures.history import look_up
 from adapter.wire.base import encode
 from adapter.wire.openai.chat_request import ChatCompletionRequest
 from adapter.wire.openai.responses_request import ResponsesRequest
-from conformance.cases import TODAY, all_cases
-from tests.support.ledgers import REFUSALS, faults_of
+from conformance.cases import all_cases
+from tests.support.ledgers import REFUSALS, faults_of, settings_of
 from tests.support.recordings import ROOT, drawn_records
-
-GIVEN = {"upstream_url": "http://127.0.0.1:1", "upstream_keys": "k", "upstream_name": "studio"}
 
 REQUESTS = [
     (f"{case.id}-{number}", case.settings, f"/v1/{case.endpoint}", turn.request)
@@ -46,8 +43,8 @@ LIST_INDEX = re.compile(r"/\d+(?=/|$)")
 
 
 def dry_run(given, endpoint=""):
-    chosen = settings.load({**GIVEN, **given}, {})
-    return DryRun(chosen, catalogue(chosen, TODAY), Strictness(chosen.strict), endpoint=endpoint)
+    chosen, names = settings_of(given)
+    return DryRun(chosen, names, Strictness(chosen.strict), endpoint=endpoint)
 
 
 def shown(run, request):
@@ -92,8 +89,8 @@ def test_every_leaf_of_recorded_requests_is_a_target():
 
 def served(given, endpoint, request):
     """What the server makes of a request, by its own way to a plan: the body, the notes, or the refusal."""
-    chosen = settings.load({**GIVEN, **given}, {})
-    names, limits = catalogue(chosen, TODAY), request_limits(chosen)
+    chosen, names = settings_of(given)
+    limits = request_limits(chosen)
     prefix = upstream_settings(chosen).models
     text = orjson.dumps(request)
     if endpoint == "/v1/chat/completions":

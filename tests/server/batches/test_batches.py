@@ -10,6 +10,7 @@ import pytest
 from adapter.emulator import EmulatorSettings
 from tests.server.batches.running import CHAT, MODEL, Clock, begin, ended, jobs_at, line, lines, rows_of, run, serving
 from tests.server.endpoints.storing import put
+from tests.support.guards import until
 
 EMBEDDING = "gemini-embedding-001"
 WAYS = pytest.mark.parametrize("platform", ["studio", "relay"])
@@ -36,7 +37,8 @@ async def test_requests_are_answered_in_their_order_with_true_figures(tmp_path, 
         file = (await client.get(f"/v1/files/{batch['output_file_id']}")).json()
         assert file["purpose"] == "batch_output"
         assert len(await jobs_at(gemini, client)) == (platform == "studio")
-        assert list((tmp_path / "store-files" / "batches" / "anybody").iterdir()) == [], "its folder is gone"
+        # Its folder goes once its end is stored.
+        await until(lambda: not list((tmp_path / "store-files" / "batches" / "anybody").iterdir()))
 
 
 @WAYS

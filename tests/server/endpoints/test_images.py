@@ -130,9 +130,14 @@ async def test_an_image_that_is_not_drawn_does_not_end_the_stream_of_the_others(
 
 
 async def test_a_client_that_leaves_a_stream_of_images_ends_all_calls():
+    has_both = asyncio.Event()
+
     async def script(call):
         if call.number > 1:
+            has_both.set()
             await asyncio.Event().wait()
+        # Otherwise the client may be gone before the second call arrives, which is then never made.
+        await has_both.wait()
         await call.json(drawn(PNG))
 
     async with scripted(script) as upstream, adapter(upstream) as client:

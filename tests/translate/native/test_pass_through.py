@@ -13,7 +13,9 @@ from adapter.translate.native.pass_through import (
     find_by_ids,
     issued,
     models_in,
+    name_in_path,
     names_in,
+    names_made,
     names_of,
     unsigned_calls,
     with_signatures,
@@ -198,3 +200,38 @@ def test_a_translated_request_names_the_same():
     request.contents = [named, Content(role="user"), written]
     assert names_of(request) == {"files/b", "cachedContents/c", "fileSearchStores/d"}
     assert names_of(GenerateContentRequest(contents=None)) == set()
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("files", None),
+        ("files/a", "files/a"),
+        ("files/a:download", "files/a"),
+        ("models/m", None),
+        ("batches/b/x", "batches/b"),
+    ],
+)
+def test_the_name_that_a_path_is_about(path, name):
+    assert name_in_path(path) == name
+
+
+@pytest.mark.parametrize(
+    ("answer", "collection", "names"),
+    [
+        (b'{"name":"cachedContents/c","model":"models/m"}', "cachedContents", {"cachedContents/c"}),
+        (b'{"file":{"name":"files/f"}}', "", {"files/f"}),
+        (b'{"id":"i"}', "interactions", {"interactions/i"}),
+        (b'{"id":"i"}', "", set()),
+        (b'{"name":"models/m"}', "x", set()),
+        (b"{}", "x", set()),
+        (
+            b'data: {"interaction":{"id":"i"}}\n\ndata: {"id": "j"}',
+            "interactions",
+            {"interactions/i", "interactions/j"},
+        ),
+        (b"no JSON", "", set()),
+    ],
+)
+def test_the_names_that_an_answer_tells(answer, collection, names):
+    assert names_made(answer, collection) == names
