@@ -93,6 +93,7 @@ class ChoiceReader:
         context = ledger.context
         self._leaks = LeakedThoughts() if context.options.leaked_thoughts else None
         self._json = JsonAnswer(context) if needs_json_tool(context) else None
+        self._has_stages = self._leaks is not None or self._json is not None
         self._calls: list[AnsweredCall] = []
         self._held: list[WholeCall] = []
         self._run_by_gemini: set[str] = set()
@@ -107,7 +108,7 @@ class ChoiceReader:
         events: list[ChoiceEvent] = []
         content = candidate.content
         if content is not None and content.parts:
-            take = self._take if self._leaks is None and self._json is None else self._pass_stages
+            take = self._pass_stages if self._has_stages else self._take
             for number, part in enumerate(content.parts):
                 for one in single_parts(part):
                     take(one, number, events)
@@ -128,19 +129,23 @@ class ChoiceReader:
 
     def end(self, beside: Mapping[str, Any], events: list[ChoiceEvent]) -> None:
         """Add the last events; `beside` is what Gemini says beside the candidates and goes with this choice."""
-        self._flush(events)
-        said, texts, told = self.said, self.parts.texts, dict[str, Any]()
+        if self._has_stages or self._assembly is not None:
+            self._flush(events)
+        self.parts.end()
+        said, texts = self.said, self.parts.texts
         if said.finish_reason is None and not (self.has_content or self.is_refused):
             raise reply.empty_answer()
         annotations: list[Annotation] | None = None
+        told: dict[str, Any] = {}
         if self._says_more or said.finish_reason not in ("STOP", "MAX_TOKENS"):
             reply.check_finish(said, self.has_content)
             annotations, notes = citations(said.grounding_metadata, texts)
             self._note([*notes, *extras.needless_token(said)])
             told = extras.of_candidate(said)
         finish, text = self._finish(), "".join(texts)
-        is_silent = finish == "content_filter" and not text and not self.is_refused
-        refusal = reply.refusal_text(said.finish_reason or "", said.finish_message) if is_silent else None
+        refusal = None
+        if finish == "content_filter" and not text and not self.is_refused:
+            refusal = reply.refusal_text(said.finish_reason or "", said.finish_message)
         issued, carrier, signature = issue(self.parts.parts, self._calls, text, self._ledger.context)
         self._ledger.issued += issued
         if signature:
@@ -206,7 +211,6 @@ class ChoiceReader:
             self._take_calls(self._assembly.close(), last, events)
         for part, call in self._held:
             self._tell_call(part, call, events)
-        self.parts.end()
 
     def _take(self, part: Part, number: int, events: list[ChoiceEvent]) -> None:
         """Tell a part as what it is to the client, and keep it."""

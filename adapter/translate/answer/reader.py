@@ -32,12 +32,13 @@ class AnswerReader(AnswerLedger):
         self, response: GenerateContentResponse, unknown: Mapping[str, msgspec.Raw] = {}
     ) -> list[list[ChoiceEvent]]:
         """The events of each choice. Raises `AnswerError` where there is no valid answer to give."""
+        context, model = self.context, self.stamp.model
         calls = [(response, unknown)]
         if isinstance(response, JoinedAnswer):
             calls = list(zip(response.calls, response.unknown, strict=True))
         for one, _ in calls:
-            if one.model_version != self.stamp.model:
-                self.note(reply.another_model(one.model_version, self.stamp.model))
+            if one.model_version != model:
+                self.note(reply.another_model(one.model_version, model))
         if unknown:
             self.note(reply.unknown_notes(unknown))
         if response.usage_metadata is None:
@@ -45,18 +46,17 @@ class AnswerReader(AnswerLedger):
         if not response.candidates:
             return [self._read_nothing(response, unknown)]
         choices: list[list[ChoiceEvent]] = []
-        model = response.model_version or self.stamp.model
         for index, candidate in reply.indexed(response.candidates):
-            # Of several calls each speaks of its own choice.
-            beside = _said_beside(*calls[len(choices)], model) if len(choices) < len(calls) else {}
             content = candidate.content
             parts = (content.parts if content is not None else None) or ()
             choice = ChoiceReader(index, self, ReplayParts(len(parts)), parts)
             events = choice.read(candidate)
-            choice.end(beside, events)
+            # Of several calls each speaks of its own choice.
+            call = calls[len(choices)] if len(choices) < len(calls) else None
+            choice.end(_said_beside(*call, response.model_version or model) if call is not None else {}, events)
             choices.append(events)
-        if self.context.request.n is not None:
-            self.note(reply.missing_choices(len(choices), self.context.request.n))
+        if context.request.n is not None:
+            self.note(reply.missing_choices(len(choices), context.request.n))
         return choices
 
     def _read_nothing(self, response: GenerateContentResponse, unknown: Mapping[str, msgspec.Raw]) -> list[ChoiceEvent]:
@@ -73,7 +73,7 @@ class StreamReader(AnswerLedger):
     """Reads an answer that comes in pieces: `feed` it each event of Gemini's stream, then `close` it.
 
     `model` is the one that answers, once one is known; `tier` the one that serves the request, under OpenAI's name.
-    `texts.is_thought` says whether what `plain_text` gives is a thought.
+    `is_thinking` says whether what `plain_text` gives is a thought.
     Both methods raise `AnswerError` where there is no valid answer to give. What `take_issued` returns must be stored
     before what the same call returned is sent.
 
@@ -96,12 +96,14 @@ class StreamReader(AnswerLedger):
         super().__init__(context, stamp, shows_code=shows_code)
         self.model: str | None = None
         self.tier: str | None = None
+        self.is_thinking = False
         self._choices: dict[int, ChoiceReader] = {}
         self._first = JoinedParts()
         self._said = GenerateContentResponse()
         self._unknown: dict[str, msgspec.Raw] = {}
         self._others: dict[int, tuple[GenerateContentResponse, dict[str, msgspec.Raw]]] = {}
-        self.texts = TextEvents()
+        self._before: GenerateContentResponse | None = None
+        self._part = Part()
         self._has_stages = context.options.leaked_thoughts or needs_json_tool(context)
 
     @property
@@ -111,17 +113,22 @@ class StreamReader(AnswerLedger):
         return len(self._choices) >= wanted and all(choice.finished for choice in self._choices.values())
 
     def plain_text(self, response: GenerateContentResponse) -> str | None:
-        """The text of an event that only brings more of what the one before did; it needs no `feed`.
+        """The text of an event that says nothing new but that and its usage; it needs no `feed`.
 
-        Until the next event that needs one, what is made of such texts differs by nothing else.
+        Most events of a stream bring a piece of text more, and say again what the one before said beside it. To know
+        that is one comparison; to look at each of an event's fields takes three times as long. Until the next event
+        that needs `feed`, what is made of such texts differs by nothing else.
         """
-        usage = response.usage_metadata
-        if usage is not None and self.tier is None and usage.service_tier:
+        before, candidates, usage = self._before, response.candidates, response.usage_metadata
+        if before is None or not candidates or (content := candidates[0].content) is None or not content.parts:
             return None
-        text = self.texts.text(response)
-        if text is not None:
-            self._said.usage_metadata = usage or self._said.usage_metadata
-            self._first.append_text(text)
+        self._part.text = text = content.parts[0].text
+        before.usage_metadata = usage
+        if not text or response != before or (usage is not None and self.tier is None and usage.service_tier):
+            return None
+        if usage is not None:
+            self._said.usage_metadata = usage
+        self._first.append_text(text)
         return text
 
     def feed(self, response: GenerateContentResponse, unknown: Mapping[str, msgspec.Raw] = {}) -> list[ChoiceEvent]:
@@ -142,7 +149,7 @@ class StreamReader(AnswerLedger):
                 events += self._start(index)
             events += self._choices[index].read(candidate)
         if not self._has_stages:
-            self.texts.remember(response)
+            self._remember_text(response)
         return events
 
     def close(self) -> list[ChoiceEvent]:
@@ -197,6 +204,22 @@ class StreamReader(AnswerLedger):
         if response != nothing_new:
             self.note(extras.gather(said, response, extras.GATHERED_OF_RESPONSES, ""))
 
+    def _remember_text(self, response: GenerateContentResponse) -> None:
+        """What comes next is compared with this event if it, too, is one piece of text of the first choice."""
+        candidate = response.candidates[0] if response.candidates else Candidate()
+        content = candidate.content or Content()
+        part = content.parts[0] if content.parts else Part()
+        self.is_thinking = part.thought is True
+        self._part = Part(text=part.text, thought=part.thought)
+        before = GenerateContentResponse(
+            candidates=[Candidate(index=candidate.index, content=Content(role=content.role, parts=[self._part]))],
+            usage_metadata=response.usage_metadata,
+            model_version=response.model_version,
+            response_id=response.response_id,
+            create_time=response.create_time,
+        )
+        self._before = before if part.text and not candidate.index and response == before else None
+
     def _remember_unknown(self, unknown: Mapping[str, msgspec.Raw], fields: dict[str, msgspec.Raw]) -> None:
         for path, value in unknown.items():
             if path not in fields or value is REPLACED:
@@ -216,43 +239,3 @@ def _said_beside(
     if said.model_version not in (None, model):
         told["model_version"] = said.model_version
     return told
-
-
-class TextEvents:
-    """Most events of a stream bring a piece of text more, and say again what the one before said beside it.
-
-    To know that is one comparison; to look at each of an event's fields takes three times as long. `remember` each
-    event that was looked at whole; `text` tells which ones need not be.
-    """
-
-    __slots__ = ("_before", "_part", "is_thought")
-
-    def __init__(self) -> None:
-        self.is_thought = False
-        self._before: GenerateContentResponse | None = None
-        self._part = Part()
-
-    def text(self, response: GenerateContentResponse) -> str | None:
-        """The text of an event that says nothing new but that and its usage; there is one."""
-        before, candidates = self._before, response.candidates
-        if before is None or not candidates or (content := candidates[0].content) is None or not content.parts:
-            return None
-        self._part.text = text = content.parts[0].text
-        before.usage_metadata = response.usage_metadata
-        return text if text and response == before else None
-
-    def remember(self, response: GenerateContentResponse) -> None:
-        """An event was told. What comes next is compared with it if it, too, is one piece of text of one choice."""
-        candidate = response.candidates[0] if response.candidates else Candidate()
-        content = candidate.content or Content()
-        part = content.parts[0] if content.parts else Part()
-        self.is_thought = part.thought is True
-        self._part = Part(text=part.text, thought=part.thought)
-        before = GenerateContentResponse(
-            candidates=[Candidate(index=candidate.index, content=Content(role=content.role, parts=[self._part]))],
-            usage_metadata=response.usage_metadata,
-            model_version=response.model_version,
-            response_id=response.response_id,
-            create_time=response.create_time,
-        )
-        self._before = before if part.text and not candidate.index and response == before else None

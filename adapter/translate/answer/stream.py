@@ -98,7 +98,7 @@ class ChatStream:
 
     def text_chunk(self, text: str) -> ChatCompletionChunk:
         """The chunk for a text that `plain_text` gave."""
-        is_thought = self._reader.texts.is_thought
+        is_thought = self._reader.is_thinking
         return self._chunk(0, Delta(reasoning_content=text) if is_thought else Delta(content=text))
 
     def close(self) -> list[ChatCompletionChunk]:

@@ -118,7 +118,7 @@ class ResponseStream:
         """The events for one event of Gemini's stream."""
         reader = self._reader
         text = None if unknown else reader.plain_text(response)
-        said = reader.feed(response, unknown) if text is None else [TextPiece(0, text, reader.texts.is_thought)]
+        said = reader.feed(response, unknown) if text is None else [TextPiece(0, text, reader.is_thinking)]
         told = [] if self._started else self.start()
         self._remember()
         for candidate in response.candidates or ():

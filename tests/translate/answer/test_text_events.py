@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapter.translate.answer.reader import TextEvents
+from adapter.translate.answer.reader import StreamReader
 from adapter.translate.answer.stream import ChatStream
 from adapter.wire.base import encode
 from tests.support.answering import STAMP, Object, answer, context, read
@@ -14,11 +14,11 @@ from tests.support.answering import STAMP, Object, answer, context, read
 TEXT = answer({"text": "more"}, finish=None)
 
 
-class Forgetful(TextEvents):
-    """Knows of no event before, so that each is looked at whole."""
-
-    def text(self, response):
-        return None
+def reader_of(first: Object) -> StreamReader:
+    """A reader that has read one event."""
+    reader = StreamReader(context(), STAMP, shows_code=False)
+    reader.feed(*read(first))
+    return reader
 
 
 def event(**fields: Any) -> Object:
@@ -49,34 +49,32 @@ NEW = {
 
 @pytest.mark.parametrize("new", NEW.values(), ids=NEW)
 def test_an_event_that_says_something_new_is_looked_at_whole(new):
-    texts = TextEvents()
-    texts.remember(read(TEXT)[0])
-    assert texts.text(read(TEXT)[0]) == "more"
-    assert texts.text(read(new)[0]) is None
-    assert texts.text(read(TEXT)[0]) == "more"
+    reader = reader_of(TEXT)
+    assert reader.plain_text(read(TEXT)[0]) == "more"
+    assert reader.plain_text(read(new)[0]) is None
+    assert reader.plain_text(read(TEXT)[0]) == "more"
 
 
 def test_the_usage_of_every_event_may_be_another():
-    texts = TextEvents()
-    texts.remember(read(TEXT)[0])
-    assert texts.text(read(event(usageMetadata={"totalTokenCount": 5}))[0]) == "more"
-    assert texts.text(read(TEXT)[0]) == "more"
+    reader = reader_of(TEXT)
+    assert reader.plain_text(read(event(usageMetadata={"totalTokenCount": 5}))[0]) == "more"
+    assert reader.plain_text(read(TEXT)[0]) == "more"
 
 
 def test_thoughts_go_on_as_thoughts():
-    texts = TextEvents()
+    reader = reader_of(NEW["a thought"])
     thought = read(NEW["a thought"])[0]
-    texts.remember(thought)
-    assert (texts.text(thought), texts.is_thought) == ("more", True)
-    texts.remember(read(TEXT)[0])
-    assert (texts.text(thought), texts.is_thought) == (None, False)
+    assert (reader.plain_text(thought), reader.is_thinking) == ("more", True)
+    reader.feed(*read(TEXT))
+    assert (reader.plain_text(thought), reader.is_thinking) == (None, False)
 
 
 @given(st.lists(st.sampled_from([TEXT, TEXT, TEXT, NEW["a thought"], *NEW.values()]), max_size=8), st.booleans())
 def test_what_is_told_does_not_depend_on_what_was_looked_at(events, leaking):
     at = context(options={"leaked_thoughts": leaking})
     quick, whole = ChatStream(at, STAMP), ChatStream(at, STAMP)
-    whole._reader.texts = Forgetful()
+    never: Any = lambda _response: None  # noqa: E731
+    whole.plain_text = never
     for number, one in enumerate(events):
         usage = {"promptTokenCount": number, "serviceTier": ["", "flex", "priority"][number % 3]}
         told = [machine.feed(*read({**one, "usageMetadata": usage})) for machine in (quick, whole)]
