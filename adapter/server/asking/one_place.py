@@ -13,6 +13,9 @@ from adapter.upstream.client import Caller, Reply, Upstream
 from adapter.upstream.errors import UpstreamError
 from adapter.wire.gemini.generate import GenerateContentRequest
 
+_Answer = Coroutine[object, object, Reply]
+_Events = AsyncGenerator[Reply]
+
 
 class Asking:
     """Asks one upstream. `until` is by when the answer must be there; `continuations` bounds the further calls."""
@@ -52,7 +55,7 @@ class Asking:
     async def finish(self, plan: Plan, first: Reply) -> Reply:
         """Continue an answer where Gemini stopped at the limit of one request. Raises `UpstreamError`."""
 
-        def ask(body: GenerateContentRequest) -> Coroutine[object, object, Reply]:
+        def ask(body: GenerateContentRequest) -> _Answer:
             return self._generate(plan, body)
 
         return await continuation.whole(first, ask, self._continuation(plan))
@@ -60,7 +63,7 @@ class Asking:
     def events(self, plan: Plan) -> AsyncGenerator[Reply]:
         """The answer event by event. Raises `UpstreamError`."""
 
-        def stream(body: GenerateContentRequest) -> AsyncGenerator[Reply]:
+        def stream(body: GenerateContentRequest) -> _Events:
             if plan.image_form is not None:
                 return self._stream(plan, body, plan.image_form)
             return self._upstream.stream(plan.model, body, self._caller, self._until)

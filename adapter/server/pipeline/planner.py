@@ -50,6 +50,12 @@ def plan_for(
     )
 
 
+_MediaByName = Mapping[str, Media]
+_Make = Callable[[Route], Plan]
+_MaybeRenewed = Renewed[Plan] | None
+"""Annotations of inner functions are evaluated with each request: to look up a name costs a tenth of making a type."""
+
+
 class ChatPlanner:
     """Translates chat requests for the places that may answer them; the first of `places` is the usual one.
 
@@ -127,7 +133,7 @@ class ChatPlanner:
         cut = 0 if reading is None or media else self._find_cut(reading)
         history = await self._history(request, client, carried, work, prefix, cut)
 
-        def maker(at_hand: Mapping[str, Media], *added: Note) -> Callable[[Route], Plan]:
+        def maker(at_hand: _MediaByName, *added: Note) -> _Make:
             def make(route: Route) -> Plan:
                 model = served if route is usual else find_served_model(route.model, self.catalogue(route.place))
                 own = at_hand if not ids or route.place is first_place else in_line(at_hand)
@@ -159,7 +165,7 @@ class ChatPlanner:
         copies = names_of_uris(one.uri for one in media.values()) if names else set()
         routes = self.routes(first.name, is_first_only=bool(names - copies))
 
-        async def renew(error: UpstreamError) -> Renewed[Plan] | None:
+        async def renew(error: UpstreamError) -> _MaybeRenewed:
             found = await self._files.renew(media, error, client, life=needs.life)
             if found is None:
                 return None

@@ -36,6 +36,9 @@ _STAYS = Note(
 )
 
 
+_Notes = list[Note]
+
+
 class Turn(NamedTuple):
     """A request that is understood: what was said before it, what goes to Gemini, the answer's id and where it goes.
 
@@ -89,7 +92,7 @@ async def turn_of(
         raise past.rejected(error) from None
     stays = request.store is False and request.conversation is not None
 
-    def ledger_of(own: list[Note]) -> list[Note]:
+    def ledger_of(own: _Notes) -> _Notes:
         return [*past.notes(view.ledger(own)), *([_STAYS] if stays else ())]
 
     try:
