@@ -72,9 +72,15 @@ class BatchLineRequest(NamedTuple):
 
 
 class BatchContext:
-    """One batch whose folder's lock is held. `wake` is set when a client cancels it at this process."""
+    """One batch whose folder's lock is held. `wake` is set when a client cancels it at this process.
 
-    def __init__(self, service: Service, stored: StoredBatches, folder: BatchFolder, client: Client) -> None:
+    `turns` bounds how many batches of the process are translated at the same time.
+    """
+
+    def __init__(
+        self, service: Service, stored: StoredBatches, folder: BatchFolder, client: Client, turns: asyncio.Semaphore
+    ) -> None:
+        self.turns = turns
         self.service = service
         self.stored = stored
         self.folder = folder

@@ -26,6 +26,9 @@ log = logging.getLogger("adapter")
 LOOK_EVERY = 30.0
 """Seconds between two looks for batches that nobody runs."""
 
+TRANSLATED_AT_ONCE = 4
+"""Batches of a process that are translated at the same time: each holds some ten megabytes meanwhile; others wait."""
+
 LOOKS = 2
 """Looks after which a batch that nobody runs is told of."""
 
@@ -44,6 +47,7 @@ class RunningBatches:
         self._service = service
         self._running: dict[tuple[str, str], tuple[asyncio.Task[None], BatchContext]] = {}
         self._waiting: dict[str, int] = {}
+        self._turns = asyncio.Semaphore(TRANSLATED_AT_ONCE)
         self._looking = asyncio.create_task(self._look_for_batches())
 
     async def create(self, request: BatchRequest, new: NewBatch, client: Client) -> Batch:
@@ -124,7 +128,7 @@ class RunningBatches:
         if key in self._running or not folder.acquire():
             return False
         try:
-            context = BatchContext(self._service, self.stored, folder, client)
+            context = BatchContext(self._service, self.stored, folder, client, self._turns)
         except (OSError, *UNREADABLE) as error:
             log.error("%s cannot be run: its journal cannot be read: %s", folder.path, error)
             folder.release()

@@ -33,6 +33,10 @@ class LineTranslator:
 
     async def run(self) -> None:
         """Translate all lines, from the first, whatever an earlier process has done."""
+        async with self._context.turns:
+            await self._translate()
+
+    async def _translate(self) -> None:
         context, state = self._context, self._context.state
         context.places = LinePlaces(self._folder / "lines")
         state.jobs, state.refused = [], 0

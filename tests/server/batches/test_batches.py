@@ -8,6 +8,8 @@ import time
 import pytest
 
 from adapter.emulator import EmulatorSettings
+from adapter.server.batches import manager
+from adapter.server.batches.rows import RowPlanner
 from tests.server.batches.running import CHAT, MODEL, Clock, begin, ended, jobs_at, line, lines, rows_of, run, serving
 from tests.server.endpoints.storing import put
 from tests.support.guards import until
@@ -325,3 +327,34 @@ async def test_all_that_a_batch_leaves_on_the_disk_is_its_users_alone(tmp_path, 
     assert set(files.values()) == {0o600}, files
     closed = [path for path in tmp_path.iterdir() if path.is_dir()]
     assert [path.stat().st_mode & 0o777 for path in closed] == [0o700]
+
+
+async def test_few_batches_are_translated_at_the_same_time_and_the_others_wait(tmp_path, monkeypatch):
+    running, most, may_go_on = set(), [], asyncio.Event()
+
+    async def plan(self, body, real=RowPlanner.plan):
+        running.add(self)
+        most.append(len(running))
+        await may_go_on.wait()
+        planned = await real(self, body)
+        running.discard(self)
+        return planned
+
+    monkeypatch.setattr(RowPlanner, "plan", plan)
+    async with serving(tmp_path) as (_, client):
+        begun = [await begin(client, line("a"), line("b")) for _ in range(7)]
+        while not most or most[-1] < manager.TRANSLATED_AT_ONCE:
+            await asyncio.sleep(0.01)
+        waiting = [(await client.get(f"/v1/batches/{one['id']}")).json()["status"] for one in begun]
+        assert waiting == ["validating"] * 7
+        may_go_on.set()
+        assert {(await ended(client, one))["status"] for one in begun} == {"completed"}
+    assert max(most[: manager.TRANSLATED_AT_ONCE + 1]) == manager.TRANSLATED_AT_ONCE
+
+
+async def test_requests_that_are_asked_one_by_one_keep_the_rate(tmp_path):
+    async with serving(tmp_path, "relay", batch_rate=1_200.0) as (_, client):
+        begun = time.monotonic()
+        batch, _, _ = await run(client, *(line(str(number)) for number in range(9)))
+        assert time.monotonic() - begun >= 8 * 60 / 1_200
+    assert batch["request_counts"]["completed"] == 9
