@@ -4,6 +4,9 @@ An agent sends its whole history with every turn, and what is new is its end. So
 of messages begins (`request.cut`), and of all before that is kept: the bytes, to be compared; what the store knew of
 the answers; what the messages became for one model at one place, with the notes.
 
+The messages of a Responses request stand in no body, and some of them may be stored: they are compared as JSON that is
+written here (`view_reading`), with what the items carry for them.
+
 A history that was read so is the same in all that is seen of it: Gemini's request, the notes, the keys under which
 signatures are stored. Whoever wants its first messages themselves has them decoded (`PartlyDecoded`).
 """
@@ -18,7 +21,8 @@ from adapter.translate.core.context import Options
 from adapter.translate.core.earlier_turns import EarlierTurns
 from adapter.translate.plan import Plan
 from adapter.translate.signatures.earlier_answers import EarlierAnswers
-from adapter.wire.base import WHOLE
+from adapter.translate.signatures.history import Carried
+from adapter.wire.base import WHOLE, encode
 from adapter.wire.beginnings import Beginning, end_of_items, items_of, read_rest, start_of_list
 from adapter.wire.json_counts import values_at_most
 from adapter.wire.limits import Limits
@@ -31,11 +35,15 @@ LEAST = 16 * 1024
 FIELD = "messages"
 
 
+NOTHING_CARRIED = Carried()
+
+
 class Prefix(msgspec.Struct, frozen=True, gc=False):
     """The first messages of a history and what came of them.
 
     `dialect` is of what else that depends: the tools, where arguments are spelled as their declarations want it.
-    `since`: when the store was asked first for one of the answers, by the clock of who remembers it.
+    `since`: when the store was asked first for one of the answers, by the clock of who remembers it. `carried` is what
+    the items of a Responses request carry for the messages.
     """
 
     beginning: Beginning
@@ -46,6 +54,7 @@ class Prefix(msgspec.Struct, frozen=True, gc=False):
     dialect: bytes
     since: float
     size_bytes: int
+    carried: Carried = NOTHING_CARRIED
 
     def turns_for(
         self, request: ChatCompletionRequest, options: Options, row: ModelCapabilities
@@ -63,7 +72,8 @@ def dialect_of(request: ChatCompletionRequest, options: Options) -> bytes:
 class Reading(NamedTuple):
     """A chat request as it was read, and by which prefix, if by any.
 
-    `start` is where the messages stand in the body; `pieces` are those that are new.
+    `start` is where the messages stand in the body; `pieces` are those that are new. Where they stand in none, `texts`
+    are all messages as JSON, joined in `body`, and `carried` is what the items carry for them.
     """
 
     request: ChatCompletionRequest
@@ -72,12 +82,37 @@ class Reading(NamedTuple):
     start: int = 0
     prefix: Prefix | None = None
     pieces: list[msgspec.Raw] | None = None
+    texts: list[bytes] | None = None
+    carried: Carried = NOTHING_CARRIED
+
+    @property
+    def size_bytes(self) -> int:
+        """The size of the messages, about."""
+        return len(self.body) if self.texts is not None else len(self.body) - len(memoryview(self.request.tools))
+
+
+def view_reading(request: ChatCompletionRequest, carried: Carried) -> Reading:
+    """Return the reading of a chat request that was made of another one."""
+    texts = list(map(encode, request.messages))
+    return Reading(request, {}, b",".join(texts), texts=texts, carried=carried)
+
+
+def with_prefix(reading: Reading, prefix: Prefix) -> Reading:
+    """Return the reading of such a request with what is remembered of its first messages, if that holds for it."""
+    count, messages = prefix.beginning.count, reading.request.messages
+    if messages[count].role != "assistant" or reading.carried.before(count, messages) != prefix.carried:
+        return reading
+    return reading._replace(prefix=prefix)
 
 
 def read_with(body: bytes, start: int, prefix: Prefix, limits: Limits) -> Reading | None:
     """Read a body that begins with a prefix's messages; None where it must be read as a whole."""
     rest = read_rest(body, start, prefix.beginning, ChatCompletionRequest, FIELD, limits)
-    if rest is None or rest.request.messages[prefix.beginning.count].role != "assistant":
+    if (
+        rest is None
+        or prefix.carried != NOTHING_CARRIED
+        or rest.request.messages[prefix.beginning.count].role != "assistant"
+    ):
         # Another message belongs to the last block before it: a late result, what a user adds.
         return None
     return Reading(rest.request, rest.unknown, body, start, prefix, rest.pieces)
@@ -99,11 +134,15 @@ def next_prefix(
     size = len(beginning.text) + sum([len(path) + len(memoryview(raw)) for path, raw in beginning.unknown.items()])
     size += answers.size_bytes + turns.size_bytes + len(dialect)
     since = now if reading.prefix is None else reading.prefix.since
-    return Prefix(beginning, answers, turns, context.options, context.capabilities, dialect, since, size)
+    carried = reading.carried.before(turns.count, reading.request.messages)
+    return Prefix(beginning, answers, turns, context.options, context.capabilities, dialect, since, size, carried)
 
 
 def _beginning(reading: Reading, count: int) -> Beginning | None:
     """Return the first messages as they stand in the body."""
+    if reading.texts is not None:
+        text = b",".join(reading.texts[:count])
+        return Beginning(text, count, values_at_most(text), {})
     body, prefix, pieces = reading.body, reading.prefix, reading.pieces
     if prefix is None or pieces is None:
         start = begun = start_of_list(body, FIELD)

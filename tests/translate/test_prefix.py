@@ -15,8 +15,8 @@ from adapter.translate.core.capabilities import ServedModel, capabilities_of
 from adapter.translate.core.context import Options
 from adapter.translate.core.notes import Rejected
 from adapter.translate.plan import plan
-from adapter.translate.prefix import Reading, next_prefix, read_with
-from adapter.translate.signatures.history import History
+from adapter.translate.prefix import Reading, next_prefix, read_with, view_reading, with_prefix
+from adapter.translate.signatures.history import Carried, History
 from adapter.translate.signatures.prefix_digest import call_digest, call_spelling
 from adapter.translate.turns.cut import last_block
 from adapter.wire.base import encode
@@ -147,16 +147,31 @@ def in_any_order(notes, reading):
     return [note for note in notes if note not in unknown], sorted(unknown, key=lambda note: note.path)
 
 
+def carried_for(messages):
+    """What the items of a Responses request might carry for these messages."""
+    answers = [index for index, message in enumerate(messages) if message.role == "assistant"]
+    said = str(messages[0].content if messages else "")
+    return Carried(
+        records={"id:c": RECORDS["id:a"]} if said else {},
+        answers={index: Signature(value="QU5T") for index in answers[1::5]},
+        items={index: [f"msg_{index}"] for index in answers[::3]},
+    )
+
+
 class Remembering:
     """Reads requests one after the other, with what is remembered of those before."""
 
-    def __init__(self, options, row, *, records, remembers):
+    def __init__(self, options, row, *, records, remembers, is_view=False):
         self.options, self.row, self.records, self.remembers = options, row, records, remembers
+        self.is_view = is_view
         self.prefixes = []
         self.used = 0
 
     def read(self, body):
         """A body, by the longest prefix that it begins with."""
+        if self.is_view:
+            request, _ = read(body, ChatCompletionRequest, self.options.limits)
+            return self.read_view(view_reading(request, carried_for(request.messages)))
         start = start_of_list(body, "messages")
         fitting = [one for one in self.prefixes if start and begins_with(body, start, one.beginning)]
         longest = max(fitting, key=lambda one: one.beginning.count, default=None)
@@ -164,9 +179,18 @@ class Remembering:
         self.used += found is not None
         return found or Reading(*read(body, ChatCompletionRequest, self.options.limits), body)
 
+    def read_view(self, reading):
+        """The same for messages that stand in no body."""
+        fitting = [one for one in self.prefixes if begins_with(reading.body, 0, one.beginning)]
+        for one in sorted(fitting, key=lambda one: -one.beginning.count)[:1]:
+            reading = with_prefix(reading, one)
+        self.used += reading.prefix is not None
+        return reading
+
     def history(self, reading, cut):
         """What is known of the answers."""
-        history = History(reading.request, None, reading.prefix.answers if reading.prefix else None, cut)
+        carried = reading.carried if self.is_view else None
+        history = History(reading.request, carried, reading.prefix.answers if reading.prefix else None, cut)
         history.take({key: self.records[key] for key in history.ids() if key in self.records})
         keys = [key for key in history.words() if self.records and int(key[-1], 16) % 2]
         history.take_words({key: Signature(value="V09S", origin="studio") for key in keys})
@@ -221,11 +245,14 @@ def text_of(messages, spaces):
     model=st.sampled_from(MODELS),
     spaces=st.booleans(),
     knows=st.booleans(),
+    is_view=st.booleans(),
 )
-def test_what_is_remembered_changes_nothing(beginning, history, edits, bodies, options, model, spaces, knows):
+def test_what_is_remembered_changes_nothing(
+    *, beginning, history, edits, bodies, options, model, spaces, knows, is_view
+):
     row, records = capabilities_of(model, ROWS), RECORDS if knows else {}
-    plain = Remembering(options, row, records=records, remembers=False)
-    remembering = Remembering(options, row, records=records, remembers=True)
+    plain = Remembering(options, row, records=records, remembers=False, is_view=is_view)
+    remembering = Remembering(options, row, records=records, remembers=True, is_view=is_view)
     messages = beginning + history
     with patch.object(prefixes, "LEAST", 0):
         for number, body in enumerate(bodies[: len(edits) + 1]):
@@ -284,12 +311,13 @@ TURNS = {
 
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("options", [Options(), Options(later_system="hoist"), Options(schema="openapi")])
+@pytest.mark.parametrize("is_view", [False, True])
 @pytest.mark.parametrize("name", TURNS)
-def test_turns_of_an_agent(name, options, model):
+def test_turns_of_an_agent(name, is_view, options, model):
     first, later, uses = TURNS[name]
     row = capabilities_of(model, ROWS)
-    plain = Remembering(options, row, records=RECORDS, remembers=False)
-    remembering = Remembering(options, row, records=RECORDS, remembers=True)
+    plain = Remembering(options, row, records=RECORDS, remembers=False, is_view=is_view)
+    remembering = Remembering(options, row, records=RECORDS, remembers=True, is_view=is_view)
     with patch.object(prefixes, "LEAST", 0):
         for messages in (first, *later):
             text = json.dumps({"model": "m", "messages": messages}).encode()

@@ -198,8 +198,7 @@ class ChatPlanner:
 
     def _find_cut(self, reading: Reading) -> int:
         """Return up to which message a history is to be remembered; 0: it is not."""
-        length = len(reading.body) - len(memoryview(reading.request.tools))
-        if length < LEAST or not self._prefixes.is_on or self._places[0].options.fields is not None:
+        if reading.size_bytes < LEAST or not self._prefixes.is_on or self._places[0].options.fields is not None:
             return 0
         return last_block(reading.request.messages, 0 if reading.prefix is None else reading.prefix.beginning.count)
 

@@ -15,6 +15,7 @@ from adapter.server.pipeline import ledger_headers as notes
 from adapter.server.pipeline.fallback import Plans
 from adapter.server.pipeline.planner import NEEDS
 from adapter.server.pipeline.service import Service
+from adapter.server.prefixes.reading import read_view
 from adapter.server.state.gemini_files import FileNeeds
 from adapter.server.state.past import Past, Places
 from adapter.server.state.stored_objects import Recall, State
@@ -96,8 +97,9 @@ async def turn_of(
         return [*past.notes(view.ledger(own)), *([_STAYS] if stays else ())]
 
     try:
+        reading = await read_view(service.prefixes, client.id, view.request, view.carried, work)
         plans = await service.planner.plan(
-            view.request, {}, client, work, carried=view.carried, ledger_of=ledger_of, needs=needs
+            view.request, {}, client, work, carried=view.carried, ledger_of=ledger_of, needs=needs, reading=reading
         )
     except Rejected as error:
         raise past.rejected(view.rejected(error)) from None

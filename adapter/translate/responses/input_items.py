@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -194,7 +195,8 @@ def _read(item: InputItem, path: str, conversation: Conversation) -> None:
     if handler is not None:
         handler(item, path, conversation)
         conversation.notes.extend(ITEMS.notes(item, path, type_of(item)))
-        conversation.notes.extend(_losses(item, path))
+        if _LOST(item) not in _NOTHING_LOST:
+            conversation.notes.extend(_losses(item, path))
     else:
         other = ("item-unsupported", f"items of type {item.type!r} have no place in a Gemini request")
         code, reason = _WITHOUT_PLACE.get(type_of(item), other)
@@ -220,6 +222,9 @@ _SIDE = {
     "quality": _IMAGES_OWN,
     "size": _IMAGES_OWN,
 }
+_LOST = attrgetter("status", *_SIDE)
+_NOTHING_LOST = (_LOST(InputItem()), _LOST(InputItem(status="completed")))
+"""Of nearly every item of a long history, compared at once."""
 
 
 def _message(item: InputItem, path: str, conversation: Conversation) -> None:

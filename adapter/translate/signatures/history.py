@@ -46,6 +46,22 @@ class Carried(msgspec.Struct, frozen=True):
     answers: Mapping[int, Signature] = {}
     items: Mapping[int, Sequence[str]] = {}
 
+    def behind(self, start: int) -> "Carried":
+        """Return what is carried for messages from this index on; records are found by calls, wherever these stand."""
+        answers = {index: one for index, one in self.answers.items() if index >= start}
+        items = {index: ids for index, ids in self.items.items() if index >= start}
+        return Carried(records=self.records, answers=answers, items=items)
+
+    def before(self, end: int, messages: Sequence[Message]) -> "Carried":
+        """Return what is carried for the messages before this index."""
+        records: Records = {}
+        if self.records:
+            ids = {f"id:{call.id}" for message in messages[:end] for call in message.tool_calls or ()}
+            records = {key: record for key, record in self.records.items() if key in ids}
+        answers = {index: one for index, one in self.answers.items() if index < end}
+        items = {index: ids for index, ids in self.items.items() if index < end}
+        return Carried(records=records, answers=answers, items=items)
+
 
 class History:
     """The answers of a request. `is_complete`: the store could be read.
@@ -63,7 +79,7 @@ class History:
     ) -> None:
         self.is_complete = True
         self._request = request
-        self._carried = carried
+        self._carried = carried if earlier is None or carried is None else carried.behind(earlier.end)
         self.earlier = earlier
         self._cut = cut
         self._answers: dict[int, KnownAnswer] = {}

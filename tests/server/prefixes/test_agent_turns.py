@@ -164,3 +164,57 @@ async def test_media_that_were_fetched_are_fetched_again(monkeypatch):
     assert fetched == [[url], [url]]
     assert all(one["contents"][0]["parts"][0]["inlineData"]["data"] == "aVZC" for one in sent)
     assert total(figures, "adapter_prefixes_total", outcome="hit") == 0
+
+
+def items(number, **more):
+    """The same history as items of the Responses API; the answers have the ids that this adapter gives."""
+    said: list[dict[str, Any]] = [{"role": "system", "content": LONG}, {"role": "user", "content": "begin"}]
+    for index in range(number):
+        said.append({"type": "message", "role": "assistant", "id": f"msg_{index:048x}", "content": f"step {index}"})
+        call = {"type": "function_call", "call_id": f"c{index}", "name": "f", "arguments": f'{{"index":{index}}}'}
+        said.append({**call, "id": f"fc_{index:048x}", "status": "completed", **more})
+        said.append({"type": "function_call_output", "call_id": f"c{index}", "output": f"result {index}"})
+    return said
+
+
+async def responses(bodies, **settings):
+    """What Gemini was sent for each request, and the headers of the answers; the figures in the end."""
+    async with scripted(says_hello) as upstream, adapter(upstream, metrics=True, **settings) as client:
+        notes, last = [], ""
+        for body in bodies:
+            follows = {"previous_response_id": last} if body.pop("follows", False) else {}
+            response = await client.post("/v1/responses", json={"model": "gemini-3.5-flash", **body, **follows})
+            last = response.json()["id"]
+            notes.append((response.status_code, response.headers["x-adapter-notes"]))
+        return [call.body for call in upstream.seen], notes, await settled(client)
+
+
+def stateless():
+    bodies = [{"input": items(number), "store": False} for number in (3, 4, 5)]
+    bodies += [{"input": [*items(5), {"role": "user", "content": "and now?"}], "store": False}]
+    return [*bodies, {"input": items(6, caller={}), "store": False}, {"input": items(7, caller={}), "store": False}]
+
+
+def stored():
+    return [{"input": items(4)}] + [{"input": items(number)[-3:], "follows": True} for number in (5, 6, 7)]
+
+
+@pytest.mark.parametrize("requests", [stateless, stored])
+async def test_responses_that_go_on_give_the_same_with_and_without_memory(requests):
+    sent, notes, figures = await responses(requests())
+    assert (sent, notes) == (await responses(requests(), prefix_max_bytes=0))[:2]
+    # What is stored is not spelled as it was sent, so the first one that follows is read as a whole.
+    assert total(figures, "adapter_prefixes_total", outcome="hit") >= 2
+
+
+async def test_answers_of_a_response_are_not_looked_up_again(monkeypatch):
+    asked = []
+    get = MemoryStore.get
+
+    async def counting(self, keys, client):
+        asked.extend([len(keys)] if "id:" in str(keys) else [])
+        return await get(self, keys, client)
+
+    monkeypatch.setattr(MemoryStore, "get", counting)
+    await responses([{"input": items(number), "store": False} for number in (6, 7, 8)])
+    assert asked == [12, 4, 4]
