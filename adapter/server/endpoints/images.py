@@ -59,7 +59,7 @@ async def _create(
     plan = plans.plan
     drawn = [await asyncio.to_thread(convert, one, plan.form) for one in drawn]
     links = await _links(call, drawn) if plan.as_url else []
-    call.exchange.reply_notes = notes if links else [*notes, *image_answers.url_notes(plan)]
+    media_calls.add_notes(call, notes if links else [*notes, *image_answers.url_notes(plan)])
     await call.send(image_answers.answer_of(drawn, usage, plan, created, links), media_calls.headers_of(call, plans))
 
 
@@ -70,7 +70,7 @@ async def _send_events(call: Call, plans: FallbackPlans[ImagePlan], created: int
         async with aclosing(media_calls.each_answer(call, plans)) as answers:
             async for answer in answers:
                 drawn = await call.work.run(reader.feed, answer)
-                call.exchange.reply_notes = reader.notes
+                media_calls.add_notes(call, reader.notes)
                 if drawn is None:
                     continue
                 image = await asyncio.to_thread(convert, drawn, plans.plan.form)

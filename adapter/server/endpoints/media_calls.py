@@ -20,6 +20,7 @@ from adapter.server.pipeline.planner import in_line
 from adapter.server.state.gemini_files import UPLOADED_AGAIN
 from adapter.settings import find_served_model
 from adapter.translate.answer.parallel_choices import total
+from adapter.translate.answer.reply import lost_of_answer
 from adapter.translate.content.content_parts import FILE_ID, is_remote
 from adapter.translate.core.capabilities import ServedModel
 from adapter.translate.core.context import Media, Options
@@ -158,7 +159,15 @@ async def _ask_one(
 ) -> GenerateContentResponse:
     upstream, caller = plans.place.upstream, Caller(call.client.key, plans.pin)
     reply = await upstream.generate(plans.plan.model, body, caller, until, with_uploads(call, body))
+    if reply.unknown:
+        add_notes(call, lost_of_answer(reply.unknown))
     return reply.response
+
+
+def add_notes(call: Call, notes: Iterable[Note]) -> None:
+    """Record notes on the answer, each once."""
+    told = call.exchange.reply_notes
+    call.exchange.reply_notes = [*told, *(note for note in dict.fromkeys(notes) if note not in told)]
 
 
 async def each_answer(call: Call, plans: FallbackPlans[P]) -> AsyncGenerator[GenerateContentResponse]:
@@ -212,6 +221,8 @@ async def open_events(call: Call, plans: FallbackPlans[P]) -> AsyncGenerator[Gen
                     async for reply in events:
                         has_begun = True
                         call.exchange.record_reply(reply.response)
+                        if reply.unknown:
+                            add_notes(call, lost_of_answer(reply.unknown))
                         yield reply.response
                 yield None
             return

@@ -47,7 +47,7 @@ async def _create(call: Call, type_: type[TranscriptionRequest | TranslationRequ
     answers = await media_calls.ask(call, plans)
     transcript, notes = transcripts.from_gemini(answers, plans.plan)
     body, media_type, more_notes = transcripts.answer_of(transcript, plans.plan)
-    call.exchange.reply_notes = [*notes, *more_notes]
+    media_calls.add_notes(call, [*notes, *more_notes])
     await call.send(body, {**media_calls.headers_of(call, plans), "content-type": media_type})
 
 
@@ -90,5 +90,5 @@ async def _send_events(call: Call, plans: FallbackPlans[TranscriptionPlan]) -> N
             async for response in responses:
                 machine = machine or TranscriptStream(plans.plan)
                 told = machine.close() if response is None else machine.feed(response)
-                call.exchange.reply_notes = machine.notes
+                media_calls.add_notes(call, machine.notes)
                 await media_calls.send_events(call, plans, stream, told)

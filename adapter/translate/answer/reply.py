@@ -85,6 +85,15 @@ def unknown_notes(unknown: Mapping[str, msgspec.Raw]) -> list[Note]:
     return [unknown_note(path, value) for path, value in unknown.items()]
 
 
+def lost_of_answer(unknown: Mapping[str, msgspec.Raw]) -> list[Note]:
+    """The same notes where the client's answer has no place for such fields."""
+    lost = "Gemini's answer has a field that this one has no place for"
+    return [
+        unknown_note(path, value) if value is REPLACED else Note(path, Fate.DROPPED, "answer-detail-dropped", lost)
+        for path, value in unknown.items()
+    ]
+
+
 def unknown_note(path: str, value: msgspec.Raw) -> Note:
     """The note on one of these."""
     if value is REPLACED:

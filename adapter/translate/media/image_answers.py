@@ -60,6 +60,9 @@ class ImageReader:
             self._failure = self._failure or failure
             self.notes.append(Note("data", Fate.DROPPED, "images-missing", failure.message))
             return None
+        if _has_words(answer):
+            reason = "Gemini said words beside the image"
+            self.notes.append(Note("data", Fate.DROPPED, "answer-detail-dropped", reason))
         if len(drawn) > 1:
             reason = f"call {self._calls} gave {len(drawn)} images: the last one is sent"
             self.notes.append(Note("data", Fate.DROPPED, "images-left-out", reason))
@@ -90,6 +93,14 @@ def _blobs_of(answer: GenerateContentResponse) -> Iterator[Blob]:
             blob = part.inline_data
             if blob is not None and not part.thought and (blob.mime_type or "").startswith("image/"):
                 yield blob
+
+
+def _has_words(answer: GenerateContentResponse) -> bool:
+    return any(
+        part.text and not part.thought
+        for candidate in answer.candidates or ()
+        for part in (candidate.content and candidate.content.parts) or ()
+    )
 
 
 def read_image(blob: Blob) -> DrawnImage:

@@ -2,6 +2,10 @@
 
 ROWS = {
     "account-option-ignored": ("A setting of OpenAI's accounts means nothing to Gemini.", "Leave it out."),
+    "answer-detail-dropped": (
+        "Gemini said more than an answer about images or sounds has a place for.",
+        "Ask by /v1/chat/completions or /v1/responses, whose answers hold it.",
+    ),
     "answer-detail-moved": (
         "A detail of the answer that OpenAI has no place for is in extra_content.",
         "Read extra_content.google.",
