@@ -29,7 +29,7 @@ from adapter.report.pages import junit, markdown, sarif
 from adapter.report.pages.terminal import print_summary
 from adapter.report.prices import price_table
 from adapter.report.run import InterruptedRun, ReportRun
-from adapter.report.schemas import linted
+from adapter.report.schemas import lint
 from adapter.report.tally import TrafficTally
 from adapter.report.thresholds import Threshold, losses_over, new_losses
 from adapter.report.verdicts import Judge, RequestPath, Target
@@ -250,7 +250,7 @@ def _page(made: Report, tally: TrafficTally, question: Question, is_masked: bool
 
 def _lint(question: Question) -> Lint:
     dialect = options(question.settings).schema
-    return partial(linted, dialect=dialect, accepts=partial(accepts_schema, dialect))
+    return partial(lint, dialect=dialect, accepts=partial(accepts_schema, dialect))
 
 
 def make_judge(question: Question) -> Judge:

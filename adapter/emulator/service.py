@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from adapter.emulator.core.conversation import Request
 from adapter.emulator.core.errors import Refusal, bullet, invalid, unknown_model
-from adapter.emulator.core.models import Model, as_resource, models, served
+from adapter.emulator.core.models import Model, as_resource, model_served_as, models
 from adapter.emulator.core.signatures import SignatureReport
 from adapter.emulator.core.tokens import content_tokens, details, prompt_tokens
 from adapter.emulator.generation import decisions
@@ -46,7 +46,7 @@ class Generated(NamedTuple):
 def find_model(name: str, version: str, method: str, day: datetime.date | None = None) -> Model:
     """The row, if it is served under this API version and has the method; by the calendar, if there is a day."""
     asked = NAMED_AS.get(method, method)
-    model = served(name.removeprefix("models/"), day)
+    model = model_served_as(name.removeprefix("models/"), day)
     if model is None or version not in model.versions or (asked not in model.methods and asked != "get"):
         raise unknown_model(name.removeprefix("models/"), version, asked)
     return model
@@ -145,7 +145,9 @@ def decide(body: dict[str, Any], fault: str = "") -> dict[str, Any]:
 
 def list_models(version: str, page_size: str, page_token: str, day: datetime.date | None = None) -> dict[str, Any]:
     """A page of the models that have not ended; the token is the number of the next row."""
-    rows = [model for model in models().values() if version in model.versions and served(model.name, day) is model]
+    rows = [
+        model for model in models().values() if version in model.versions and model_served_as(model.name, day) is model
+    ]
     for text in filter(None, (page_size, page_token)):
         if not text.isdigit():
             raise Refusal(400, "Request contains an invalid argument.")

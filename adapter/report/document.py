@@ -243,8 +243,8 @@ def _target(name: str, tally: TargetTally, served: ServedModel | None, ends: dat
         successor=served.model if served and served.reason else "",
         limits=_limits(tally, served.row) if served else None,
         models=dict(tally.models.most_common()),
-        requests=_graded(tally.requests),
-        conversations=_graded(tally.conversations()),
+        requests=_count_by_grade(tally.requests),
+        conversations=_count_by_grade(tally.conversations()),
         codes=codes,
         errors=dict(tally.errors.most_common()),
         cost=CostReport(
@@ -259,7 +259,7 @@ def _target(name: str, tally: TargetTally, served: ServedModel | None, ends: dat
 
 def _endpoint(path: str, count: int, grades: Mapping[str, Counter[str]]) -> EndpointReport:
     return EndpointReport(
-        path=path, requests=count, grades={target: _graded(counts) for target, counts in grades.items()}
+        path=path, requests=count, grades={target: _count_by_grade(counts) for target, counts in grades.items()}
     )
 
 
@@ -292,7 +292,7 @@ def _schema_order(count: SchemaCount) -> tuple[int, int, int, str, str]:
     return gravest, -count.requests, -len(count.losses), count.name, count.place.position
 
 
-def _graded(counts: Counter[str]) -> dict[str, int]:
+def _count_by_grade(counts: Counter[str]) -> dict[str, int]:
     return {grade: counts.get(grade, 0) for grade in GRADES}
 
 
@@ -316,7 +316,7 @@ def _code(code: str, count: CodeCount) -> CodeReport:
 
 
 def _asked_models(name: str, count: int, result: Result, lasting: list[str]) -> AskedModel:
-    graded = {target: _graded(grades) for target, grades in result.tally.by_model[name].items()}
+    graded = {target: _count_by_grade(grades) for target, grades in result.tally.by_model[name].items()}
     return AskedModel(
         name=name,
         requests=count,

@@ -83,7 +83,7 @@ def _show(example: Example, judge: Judge, name: str, is_masked: bool) -> ShownEx
         else [LedgerEntry(note, []) for note in verdict.notes]
     )
     notes = [_note(entry, is_masked) for entry in entries if entry.note.fate is not Fate.EXACT or entry.targets]
-    show = masked if is_masked else shorten
+    show = mask if is_masked else shorten
     return ShownExample(
         file=example.place.file,
         position=example.place.position,
@@ -117,14 +117,14 @@ def _note(entry: LedgerEntry, is_masked: bool) -> ExampleNote:
     )
 
 
-def masked(value: Any, key: str = "", depth: int = 0) -> Any:
+def mask(value: Any, key: str = "", depth: int = 0) -> Any:
     """A JSON value with its shape but without what it says: texts and numbers of users become placeholders."""
     if isinstance(value, dict):
         inner = depth if key in _SETTINGS else depth + 1
         is_function = not _OF_FUNCTIONS.isdisjoint(value)
         return {name: _masked_field(name, item, inner, is_function=is_function) for name, item in value.items()}
     if isinstance(value, list):
-        return [masked(item, key, depth + 1) for item in value]
+        return [mask(item, key, depth + 1) for item in value]
     if isinstance(value, str):
         return value if key in _SHOWN_VALUES and len(value) < 64 else f"<{len(value)} characters>"
     if isinstance(value, bool) or value is None or depth <= 1:
@@ -137,7 +137,7 @@ def _masked_field(name: str, value: Any, depth: int, *, is_function: bool) -> An
         return hidden(value)
     if name in _SCHEMAS and isinstance(value, dict):
         return masked_schema(value)
-    return value if name == "name" and is_function and isinstance(value, str) else masked(value, name, depth)
+    return value if name == "name" and is_function and isinstance(value, str) else mask(value, name, depth)
 
 
 def hidden(value: Any) -> Any:

@@ -99,12 +99,12 @@ def _lines(path: Path) -> Iterator[tuple[Location, Any]]:
         for number, line in enumerate(file, 1):
             place = Location(str(path), f"line {number}")
             if text := _bare(line):
-                yield from _unfolded(_json(text, place), place)
+                yield from _unfold(_json(text, place), place)
 
 
 def _whole(path: Path) -> Iterator[tuple[Location, Any]]:
     place = Location(str(path), "")
-    yield from _unfolded(_json(_bare(path.read_bytes()), place), place)
+    yield from _unfold(_json(_bare(path.read_bytes()), place), place)
 
 
 def _json(text: bytes, place: Location) -> Any:
@@ -120,10 +120,10 @@ def _yaml(path: Path) -> Iterator[tuple[Location, Any]]:
         document = yaml.load(path.read_bytes(), _Loader)
     except yaml.YAMLError as error:
         document = Unreadable(place, f"not YAML: {getattr(error, 'problem', error)}")
-    yield from _unfolded(document, place)
+    yield from _unfold(document, place)
 
 
-def _unfolded(document: Any, place: Location) -> Iterator[tuple[Location, Any]]:
+def _unfold(document: Any, place: Location) -> Iterator[tuple[Location, Any]]:
     """The documents of a list, or of a page of an API; else the document itself."""
     listed = document
     if isinstance(document, dict) and not any(reader.matches(document) for reader in READERS):

@@ -129,7 +129,7 @@ class ReportRun:
 
         """
         self._resume()
-        numbered = islice(self._numbered(), self._judged, None)
+        numbered = islice(self._number_requests(), self._judged, None)
         chunks = iter(lambda: list(islice(numbered, CHUNK)), [])
         if self._processes == 1:
             judge = self._make_judge()
@@ -154,7 +154,7 @@ class ReportRun:
         while waiting:
             yield waiting.popleft().result()
 
-    def _numbered(self) -> Iterator[Numbered]:
+    def _number_requests(self) -> Iterator[Numbered]:
         conversations = Conversations()
         for path in self._files:
             for name, found in read_file(path):

@@ -79,7 +79,7 @@ def _name(parents: Sequence[Any]) -> str:
     return str(next(named, ""))
 
 
-def linted(schema: bytes, dialect: Dialect, accepts: Accepts) -> Any:
+def lint(schema: bytes, dialect: Dialect, accepts: Accepts) -> Any:
     """The schema to send in place of this one; None where there is none that is taken without a loss."""
     try:
         found = _in_json_schema(_convert(schema, dialect), dialect)

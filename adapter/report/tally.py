@@ -121,7 +121,7 @@ class CodeCount(msgspec.Struct):
         """Add another count."""
         self.requests += other.requests
         self.conversations.merge(other.conversations)
-        self.fields = _bounded(self.fields + other.fields, MOST_FIELDS)
+        self.fields = _keep_most_common(self.fields + other.fields, MOST_FIELDS)
         self.examples = (self.examples + other.examples)[:MOST_EXAMPLES]
 
 
@@ -197,7 +197,7 @@ class TargetTally(msgspec.Struct):
                 self.codes[code].merge(count)
             else:
                 self.codes[code] = count
-        self.errors = _bounded(self.errors + other.errors, MOST_ERRORS)
+        self.errors = _keep_most_common(self.errors + other.errors, MOST_ERRORS)
         self.models += other.models
         self.over_input += other.over_input
         self.over_output += other.over_output
@@ -348,5 +348,5 @@ def _example(recorded: RecordedRequest, *, keeps_body: bool) -> Example:
     return Example(recorded.place, recorded.path, body)
 
 
-def _bounded(counts: Counter[str], most: int) -> Counter[str]:
+def _keep_most_common(counts: Counter[str], most: int) -> Counter[str]:
     return Counter(dict(counts.most_common(most))) if len(counts) > most else counts

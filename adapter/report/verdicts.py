@@ -142,7 +142,7 @@ class Judge:
             except Rejected as error:
                 verdict = _refuse(target, served, error)
             else:
-                verdict = self._translated(target, served, translation)
+                verdict = self._judge_translation(target, served, translation)
             if self._why_ended and (why := self._why_ended(served)):
                 verdict = _end(verdict, why)
             verdicts.append(verdict)
@@ -150,7 +150,7 @@ class Judge:
                 schemas = list(lossy_schemas(recorded.body, verdict.notes))
         return Judgement(verdicts, schemas)
 
-    def _translated(self, target: Target, served: ServedModel, translation: Translation) -> Verdict:
+    def _judge_translation(self, target: Target, served: ServedModel, translation: Translation) -> Verdict:
         method, model = translation.method, served.model
         errors = (error for body in translation.bodies for error in self._validate(model, method, body))
         return Verdict(

@@ -202,7 +202,7 @@ def from_chat(
     )
 
 
-def echoed(view: CompletionView, id_: str, created: int, model: str, prompt_tokens: int) -> Completion:
+def echo_prompts(view: CompletionView, id_: str, created: int, model: str, prompt_tokens: int) -> Completion:
     """The prompts alone, for which nothing was asked of Gemini."""
     choices = [
         CompletionChoice(index=number * view.choices + choice, text=text, finish_reason="length")

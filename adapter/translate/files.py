@@ -50,10 +50,10 @@ def of_form(form: Mapping[str, str], name: str, mime_type: str, max_life: int) -
         raise Rejected("expires_after.seconds", "malformed-value", "must be a whole number")
     expires = ExpiresAfter(anchor=anchor, seconds=None if seconds is None else int(seconds))
     made = _new_file(name, form["purpose"], expires if expires != ExpiresAfter() else None, mime_type, max_life)
-    return made._replace(notes=[*_unknown(name for name in form if name not in FORM), *made.notes])
+    return made._replace(notes=[*_note_unknown(name for name in form if name not in FORM), *made.notes])
 
 
-def _unknown(paths: Iterable[str]) -> list[Note]:
+def _note_unknown(paths: Iterable[str]) -> list[Note]:
     reason = "not a field that this adapter knows"
     return [Note(path[:100], Fate.DROPPED, "unknown-field", reason) for path in paths]
 
@@ -65,7 +65,7 @@ def of_upload(request: UploadRequest, unknown: Iterable[str], max_bytes: int, ma
     if request.bytes > max_bytes:
         raise Rejected("bytes", "limit-exceeded", f"at most {max_bytes} bytes are taken (the setting file_max_bytes)")
     made = _new_file(request.filename, request.purpose, request.expires_after, request.mime_type, max_life)
-    return made._replace(notes=[*_unknown(unknown), *made.notes])
+    return made._replace(notes=[*_note_unknown(unknown), *made.notes])
 
 
 def _new_file(name: str, purpose: str, expires: ExpiresAfter | None, mime_type: str, max_life: int) -> NewFile:

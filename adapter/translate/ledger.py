@@ -72,7 +72,7 @@ MAX_SHOWN = 120
 
 def values_of(note: Mapping[str, Any], request: bytes, body: Any) -> dict[str, Any]:
     """The value at a note's path before, and those at its targets after; long texts, such as media, are shortened."""
-    steps = "".join(f"/{escaped(step)}" for step in _STEP.findall(note["path"]))
+    steps = "".join(f"/{escape(step)}" for step in _STEP.findall(note["path"]))
     before = value_at(orjson.loads(request), steps)
     after = [shortened_value(value_at(body, target)) for target in note["targets"]]
     return {**({} if before is MISSING else {"before": shortened_value(before)}), **({"after": after} if after else {})}
@@ -95,7 +95,7 @@ def leaves(value: Any, pointer: str = "") -> Iterator[tuple[str, Any]]:
     """Every leaf of a JSON value with its pointer; what is empty is a leaf."""
     if isinstance(value, dict) and value:
         for key, item in value.items():
-            yield from leaves(item, f"{pointer}/{escaped(key)}")
+            yield from leaves(item, f"{pointer}/{escape(key)}")
     elif isinstance(value, list) and value:
         for index, item in enumerate(value):
             yield from leaves(item, f"{pointer}/{index}")
@@ -103,7 +103,7 @@ def leaves(value: Any, pointer: str = "") -> Iterator[tuple[str, Any]]:
         yield pointer, value
 
 
-def escaped(key: str) -> str:
+def escape(key: str) -> str:
     """A key as a step of a JSON pointer."""
     return key.replace("~", "~0").replace("/", "~1")
 
@@ -144,7 +144,7 @@ def _targets(note: Note, index: dict[str, dict[str, None]], body: Any) -> list[s
 def _deeper(pointer: str, rest: str, body: Any) -> str:
     """The pointer, moved along the rest of a path as far as the body has the same steps: inside a schema it has."""
     for step in _STEP.findall(rest):
-        inner = f"{pointer}/{escaped(step)}"
+        inner = f"{pointer}/{escape(step)}"
         if value_at(body, inner) is MISSING:
             return pointer
         pointer = inner

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from adapter.cli import main
-from adapter.report.examples import masked, masked_schema, masked_text
+from adapter.report.examples import mask, masked_schema, masked_text
 from tests.support.recordings import ROOT, drawn_records
 
 
@@ -38,7 +38,7 @@ def test_bodies_keep_their_shape_and_the_names_of_functions():
         "tools": [{"type": "function", "function": {"name": "pay", "parameters": {"type": "object"}}}],
         "metadata": {"age": 44, "role": "private"},
     }
-    assert masked(body) == {
+    assert mask(body) == {
         "model": "gpt-4o",
         "temperature": 0.5,
         "messages": [

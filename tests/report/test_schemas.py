@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from adapter.cli import main
 from adapter.cli.prediction import predicted_error
 from adapter.cli.report import accepts_schema
-from adapter.report.schemas import linted, lossy_schemas
+from adapter.report.schemas import lint, lossy_schemas
 from adapter.translate.core.notes import Fate, Note
 from adapter.translate.schema.json_schema import to_json_schema
 from adapter.translate.schema.openapi import to_openapi_schema
@@ -89,12 +89,12 @@ def test_the_linted_schema_loses_nothing(tmp_path):
 
 
 def test_a_schema_that_no_other_can_stand_for_has_none():
-    assert linted(b"false", "json", lambda schema: True) is None
+    assert lint(b"false", "json", lambda schema: True) is None
     deep: Any = {}
     for _ in range(20):
         deep = {"type": "object", "properties": {"a": deep}}
-    assert linted(orjson.dumps(deep), "json", lambda schema: True) is None
-    assert linted(orjson.dumps(SENT), "json", lambda schema: False) is None
+    assert lint(orjson.dumps(deep), "json", lambda schema: True) is None
+    assert lint(orjson.dumps(SENT), "json", lambda schema: False) is None
 
 
 def test_notes_on_something_else_are_no_losses_of_a_schema():
@@ -133,7 +133,7 @@ def test_every_recorded_schema_has_a_linted_one_that_the_emulator_takes_without_
     number = 0
     for name, schema in recorded_schemas():
         number += 1
-        found = linted(orjson.dumps(schema), dialect, lambda _: True)
+        found = lint(orjson.dumps(schema), dialect, lambda _: True)
         if schema is False:
             # It allows no value at all, which Gemini's schemas cannot say.
             assert found is None

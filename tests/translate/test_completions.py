@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from adapter.translate.completions import CompletionStream, CompletionView, echoed, from_chat, to_chat
+from adapter.translate.completions import CompletionStream, CompletionView, echo_prompts, from_chat, to_chat
 from adapter.translate.core.capabilities import ModelCapabilities
 from adapter.translate.core.notes import Rejected
 from adapter.wire.openai.chat_answer import ChatCompletion, ChatCompletionChunk
@@ -103,7 +103,7 @@ def test_no_answer_at_all_keeps_the_name_asked_for() -> None:
 def test_an_echo_alone_is_each_prompt_once_for_each_choice() -> None:
     view = viewed(prompt=["a", "b"], n=2, echo=True, max_tokens=0)
     assert view.only_echo
-    made = echoed(view, "cmpl-1", 7, "asked", prompt_tokens=4)
+    made = echo_prompts(view, "cmpl-1", 7, "asked", prompt_tokens=4)
     assert [(one.index, one.text, one.finish_reason) for one in made.choices] == [
         (0, "a", "length"),
         (1, "a", "length"),

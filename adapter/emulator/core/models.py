@@ -78,12 +78,12 @@ def models() -> dict[str, Model]:
     return {row.name: row for row in rows}
 
 
-def served(name: str, day: datetime.date | None) -> Model | None:
+def model_served_as(name: str, day: datetime.date | None) -> Model | None:
     """The row that answers to a name on a day; without a day no model has ended, as on a relay."""
     model = models().get(name)
     if model is None or day is None or day < model.shutdown:
         return model
-    return served(model.routes_to, day) if model.routes_to else None
+    return model_served_as(model.routes_to, day) if model.routes_to else None
 
 
 def as_resource(model: Model) -> dict[str, Any]:

@@ -87,7 +87,7 @@ def without_finish(chunk: dict[str, Any]) -> dict[str, Any]:
     return chunk | {"candidates": candidates}
 
 
-def blocked(reason: str) -> Callable[[Chunks], Chunks]:
+def block_prompt(reason: str) -> Callable[[Chunks], Chunks]:
     """A prompt that is not answered: one response, no candidates, the prompt's tokens only."""
 
     def reshape(chunks: Chunks) -> Chunks:
@@ -307,9 +307,9 @@ FAULTS: dict[str, Fault] = {
     "continuation-stuck": Fault(calls=2, stuck=True),
     "continuation-lost": Fault(calls=2, lost=True),
     "unknown-finish": Fault(reshape=finishing("REASON_OF_THE_FUTURE", keep=True)),
-    "blocked": Fault(reshape=blocked("SAFETY")),
+    "blocked": Fault(reshape=block_prompt("SAFETY")),
     **{
-        f"blocked-{reason.lower().replace('_', '-')}": Fault(reshape=blocked(reason))
+        f"blocked-{reason.lower().replace('_', '-')}": Fault(reshape=block_prompt(reason))
         for reason in ("OTHER", "BLOCKLIST", "PROHIBITED_CONTENT", "IMAGE_SAFETY")
     },
     "no-candidates": Fault(reshape=drop_field("candidates")),

@@ -115,7 +115,7 @@ class Files:
         self._files[upload.name] = self._resource(upload)
         return self._files[upload.name]
 
-    def received(self, upload_id: str) -> tuple[int, dict[str, Any] | None]:
+    def get_progress(self, upload_id: str) -> tuple[int, dict[str, Any] | None]:
         """Return how many bytes of an upload have come, and the file if those were all."""
         upload = self._uploads.get(upload_id)
         if upload is None:
@@ -249,7 +249,7 @@ class FileEndpoints:
 
     def _query(self, request: Request) -> Response:
         """Answer how many bytes of an upload have arrived, for a client whose connection broke."""
-        size, file = self._files.received(request.query_params.get("upload_id", ""))
+        size, file = self._files.get_progress(request.query_params.get("upload_id", ""))
         headers = {
             "x-goog-upload-status": "final" if file else "active",
             "x-goog-upload-size-received": str(size),

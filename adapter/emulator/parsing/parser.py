@@ -82,10 +82,10 @@ def read_json(body: bytes) -> Any:
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        raise malformed(error) from None
+        raise malformed_json(error) from None
 
 
-def malformed(error: orjson.JSONDecodeError) -> Refusal:
+def malformed_json(error: orjson.JSONDecodeError) -> Refusal:
     """The text, the place in it, and a caret under the place."""
     start = max(0, error.pos - 20)
     excerpt = error.doc[start : error.pos + 20].replace("\n", " ")

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from adapter.emulator.schemas.references import LinkedSchema, Node, own_base
-from adapter.emulator.schemas.validator import TYPES, legacy, required, same
+from adapter.emulator.schemas.validator import TYPES, legacy, required_names, same
 
 Nodes = tuple[Node, ...]
 
@@ -49,7 +49,7 @@ class Level:
     @property
     def required(self) -> list[str]:
         """Names in order, each once."""
-        return list(dict.fromkeys(name for node in self.schemas for name in required(node.schema)))
+        return list(dict.fromkeys(name for node in self.schemas for name in required_names(node.schema)))
 
     @property
     def properties(self) -> list[str]:

@@ -76,14 +76,14 @@ class Sampler:
     def of_level(self, level: Level, name: str, depth: int, variant: int) -> Iterator[Any]:
         """Enumerated values, defaults, then each type."""
         if level.values is not None:
-            yield from self.enumerated(level.values, variant)
+            yield from self.order_values(level.values, variant)
             return
         if "object" not in level.types or not level.properties:
             yield from (node.schema["default"] for node in level.schemas if node.schema.get("default") is not None)
         for type_ in sorted(level.types, key=lambda type_: preference(type_, level)):
             yield from self.of_type(type_, level, name, depth, variant)
 
-    def enumerated(self, values: tuple[Any, ...], variant: int) -> Iterator[Any]:
+    def order_values(self, values: tuple[Any, ...], variant: int) -> Iterator[Any]:
         """Values that the text names, then the others in order."""
         said = [value for value in values if isinstance(value, str) and value.lower() in self.said.words]
         start = (variant + self.variant) % len(values)
@@ -116,7 +116,7 @@ class Sampler:
         wishes: list[list[str]] = [[*needed, *named, *first], needed, filled, [*needed, *extra[:8]]]
         tried: list[set[str]] = []
         for wish in wishes:
-            names = self.closed(list(dict.fromkeys(wish)), level)
+            names = self.close_under_requirements(list(dict.fromkeys(wish)), level)
             if set(names) not in tried:
                 tried.append(set(names))
                 yield from self.with_names(names, set(needed), level, depth, variant)
@@ -132,7 +132,7 @@ class Sampler:
                 names += [name for name in found if isinstance(name, str)]
         return names
 
-    def closed(self, names: list[str], level: Level) -> list[str]:
+    def close_under_requirements(self, names: list[str], level: Level) -> list[str]:
         """The names, and those that their presence asks for."""
         for node in level.schemas:
             for name, wanted in dependencies(node.schema):

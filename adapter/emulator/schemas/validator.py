@@ -53,7 +53,7 @@ def to_python(pattern: str) -> str | None:
 
 
 @cache
-def compiled(pattern: str) -> re.Pattern[str] | None:
+def compile_pattern(pattern: str) -> re.Pattern[str] | None:
     """Compiled once."""
     readable = to_python(pattern)
     return None if readable is None else re.compile(readable, re.ASCII)
@@ -61,7 +61,7 @@ def compiled(pattern: str) -> re.Pattern[str] | None:
 
 def matches(pattern: str, text: str) -> bool:
     """An unreadable pattern matches everything."""
-    expression = compiled(pattern)
+    expression = compile_pattern(pattern)
     return expression is None or bool(expression.search(text))
 
 
@@ -94,13 +94,13 @@ class Validator:
             return all(self.valid(value, target, depth + 1) for target in self.document.targets(node))
         return (
             general(value, schema)
-            and self.applied(value, inner, depth + 1)
+            and self.fits_logic(value, inner, depth + 1)
             and (not isinstance(value, dict) or self.object(value, inner, depth + 1))
             and (not isinstance(value, list) or self.array(value, inner, depth + 1))
             and self.nothing_left(value, inner, depth + 1)
         )
 
-    def applied(self, value: Any, node: Node, depth: int) -> bool:
+    def fits_logic(self, value: Any, node: Node, depth: int) -> bool:
         """References and the logical keywords."""
         schema, base = node
 
@@ -124,7 +124,7 @@ class Validator:
     def object(self, value: dict[str, Any], node: Node, depth: int) -> bool:
         """The keywords for objects."""
         schema, base = node
-        if not sizes(len(value), schema, "Properties") or any(name not in value for name in required(schema)):
+        if not sizes(len(value), schema, "Properties") or any(name not in value for name in required_names(schema)):
             return False
         names = schema.get("propertyNames", True)
         return (
@@ -158,9 +158,9 @@ class Validator:
         ):
             return False
         fitting = all(self.valid(item, Node(for_item(index, schema), base), depth) for index, item in enumerate(value))
-        return fitting and self.contained(value, node, depth)
+        return fitting and self.fits_contains(value, node, depth)
 
-    def contained(self, value: list[Any], node: Node, depth: int) -> bool:
+    def fits_contains(self, value: list[Any], node: Node, depth: int) -> bool:
         """`contains` and its counts."""
         schema, base = node
         if "contains" not in schema:
@@ -262,7 +262,7 @@ def sizes(size: int, schema: dict[str, Any], what: str) -> bool:
     return bool(schema.get(f"min{what}", 0) <= size <= schema.get(f"max{what}", size))
 
 
-def required(schema: dict[str, Any]) -> list[str]:
+def required_names(schema: dict[str, Any]) -> list[str]:
     """Draft 3 had a boolean there."""
     names = schema.get("required")
     return names if isinstance(names, list) else []

@@ -29,7 +29,7 @@ Faults = Iterator[tuple[str, str]]
 
 
 def _faults(body: dict[str, Any]) -> Faults:
-    yield from _unknown(body, {"model", "input", "questions"}, "")
+    yield from _unknown_names(body, {"model", "input", "questions"}, "")
     if not isinstance(body.get("model"), str) or not body["model"]:
         yield "model", "model is not specified"
     yield from _contents(body.get("input"), "input", ("text", *MEDIA))
@@ -43,7 +43,7 @@ def _faults(body: dict[str, Any]) -> Faults:
         yield from _question(question, f"questions[{name}]")
 
 
-def _unknown(value: dict[str, Any], known: set[str], path: str) -> Faults:
+def _unknown_names(value: dict[str, Any], known: set[str], path: str) -> Faults:
     for name in value:
         if name not in known:
             yield f"{path}.{name}".lstrip("."), "unknown field"
@@ -67,11 +67,11 @@ def _block(block: Any, path: str, kinds: tuple[str, ...]) -> Faults:
         yield f"{path}.type", f"must be one of {', '.join(kinds)}"
         return
     if block["type"] == "text":
-        yield from _unknown(block, {"type", "text"}, path)
+        yield from _unknown_names(block, {"type", "text"}, path)
         if not isinstance(block.get("text"), str) or not block["text"]:
             yield f"{path}.text", "text is not specified"
         return
-    yield from _unknown(block, {"type", "data", "uri", "mime_type", "resolution"}, path)
+    yield from _unknown_names(block, {"type", "data", "uri", "mime_type", "resolution"}, path)
     if ("data" in block) == ("uri" in block):
         yield path, "exactly one of data and uri must be set"
     if "data" in block and not _is_base64(block["data"]):
@@ -93,7 +93,7 @@ def _question(question: Any, path: str) -> Faults:
     if not isinstance(question, dict) or question.get("type") not in ("noul", "choice", "score"):
         yield f"{path}.type", "must be one of noul, choice, score"
         return
-    yield from _unknown(question, {"type", "instructions", "criteria"}, path)
+    yield from _unknown_names(question, {"type", "instructions", "criteria"}, path)
     yield from _contents(question.get("instructions"), f"{path}.instructions", ("text",))
     criteria, at = question.get("criteria"), f"{path}.criteria"
     if question["type"] == "noul":

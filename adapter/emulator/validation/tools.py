@@ -117,7 +117,7 @@ def combination_violations(request: Request, model: Model) -> list[str]:
     if functions and not model.functions:
         found.append(f"Function calling is not enabled for models/{model.name}")
     if functions and others:
-        found += mixed(request, model)
+        found += mixture_faults(request, model)
     if as_json and functions and not model.tools_with_json:
         found.append("Function calling with a response mime type: 'application/json' is unsupported")
     elif as_json and others and not model.tools_with_json:
@@ -125,7 +125,7 @@ def combination_violations(request: Request, model: Model) -> list[str]:
     return found
 
 
-def mixed(request: Request, model: Model) -> list[str]:
+def mixture_faults(request: Request, model: Model) -> list[str]:
     """Functions beside built-in tools."""
     if not model.builtin_with_functions:
         return ["Tool use with function calling is unsupported"]

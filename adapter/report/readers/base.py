@@ -131,7 +131,7 @@ def has(document: Any, *names: str) -> bool:
     return isinstance(document, dict) and all(name in document for name in names)
 
 
-def nested(document: Any, *names: str) -> Any:
+def value_below(document: Any, *names: str) -> Any:
     """The value below these keys, or None where one is missing."""
     for name in names:
         if not isinstance(document, dict):

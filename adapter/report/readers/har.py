@@ -7,34 +7,34 @@ from typing import Any
 
 import orjson
 
-from adapter.report.readers.base import Reader, nested, request, within
+from adapter.report.readers.base import Reader, request, value_below, within
 from adapter.report.records import Found, Location, Unreadable
 
 
 def _matches(document: Any) -> bool:
-    return isinstance(nested(document, "log", "entries"), list)
+    return isinstance(value_below(document, "log", "entries"), list)
 
 
 def _read(document: Any, place: Location) -> Iterator[Found]:
     for number, entry in enumerate(document["log"]["entries"], 1):
         at = within(place, "entry", number)
-        url = nested(entry, "request", "url")
-        text = nested(entry, "request", "postData", "text")
-        if nested(entry, "request", "method") != "POST" or not text:
+        url = value_below(entry, "request", "url")
+        text = value_below(entry, "request", "postData", "text")
+        if value_below(entry, "request", "method") != "POST" or not text:
             yield Unreadable(at, "not a POST with a body")
         else:
-            status = nested(entry, "response", "status")
-            answer = _answer(nested(entry, "response", "content"))
+            status = value_below(entry, "response", "status")
+            answer = _answer(value_below(entry, "response", "content"))
             yield request(text, at, str(url or ""), answer=answer, status=status if isinstance(status, int) else 0)
 
 
 def _answer(content: Any) -> Any:
     """The answer's JSON; None for a stream, for other types, and where the archive kept none."""
-    text = nested(content, "text")
+    text = value_below(content, "text")
     if not isinstance(text, str):
         return None
     try:
-        raw = base64.b64decode(text, validate=True) if nested(content, "encoding") == "base64" else text.encode()
+        raw = base64.b64decode(text, validate=True) if value_below(content, "encoding") == "base64" else text.encode()
         return orjson.loads(raw)
     except (binascii.Error, orjson.JSONDecodeError, UnicodeEncodeError):
         return None

@@ -6,7 +6,7 @@ Bodies are in the row, or in `signed_body_content` where the export fetched them
 from collections.abc import Iterator
 from typing import Any
 
-from adapter.report.readers.base import Reader, has, nested, request
+from adapter.report.readers.base import Reader, has, request, value_below
 from adapter.report.records import Found, Location
 
 
@@ -19,10 +19,10 @@ def _read(document: Any, place: Location) -> Iterator[Found]:
     properties = document.get("request_properties") or {}
     session = properties.get("Helicone-Session-Id", "") if isinstance(properties, dict) else ""
     yield request(
-        nested(document, "signed_body_content", "request") or document["request_body"],
+        value_below(document, "signed_body_content", "request") or document["request_body"],
         place,
         str(document.get("request_path") or ""),
-        answer=nested(document, "signed_body_content", "response") or document.get("response_body"),
+        answer=value_below(document, "signed_body_content", "response") or document.get("response_body"),
         status=status if isinstance(status, int) else 0,
         session=str(session),
     )

@@ -4,7 +4,7 @@ from typing import Any
 
 import orjson
 
-from adapter.report.readers.base import nested
+from adapter.report.readers.base import value_below
 
 _ROLES = {
     "human": "user",
@@ -32,13 +32,13 @@ def to_openai(message: Any) -> dict[str, Any] | None:
         return None
     if isinstance(message.get("role"), str):
         return message
-    kwargs = nested(message, "kwargs") or nested(message, "data") or message
+    kwargs = value_below(message, "kwargs") or value_below(message, "data") or message
     role = _ROLES.get(_kind(message, kwargs))
     if role is None or not isinstance(kwargs, dict):
         return None
     translated: dict[str, Any] = {"role": role, "content": kwargs.get("content", "")}
     calls = [_call(call) for call in kwargs.get("tool_calls") or ()]
-    calls = calls or nested(kwargs, "additional_kwargs", "tool_calls") or []
+    calls = calls or value_below(kwargs, "additional_kwargs", "tool_calls") or []
     if calls:
         translated["tool_calls"] = calls
     for name in ("tool_call_id", "name"):
@@ -51,7 +51,7 @@ def _kind(message: dict[str, Any], kwargs: Any) -> str:
     path = message.get("id")
     if message.get("type") == "constructor" and isinstance(path, list) and path:
         return str(path[-1])
-    return str(nested(kwargs, "type") or message.get("type") or "")
+    return str(value_below(kwargs, "type") or message.get("type") or "")
 
 
 def _call(call: Any) -> Any:

@@ -7,7 +7,7 @@ traced has messages in `inputs` and parameters in `extra.invocation_params`.
 from collections.abc import Iterator
 from typing import Any
 
-from adapter.report.readers.base import Reader, has, nested, path_of_body, request
+from adapter.report.readers.base import Reader, has, path_of_body, request, value_below
 from adapter.report.readers.langchain_messages import to_openai
 from adapter.report.records import Found, Location, RecordedUsage, Unreadable
 
@@ -33,7 +33,7 @@ def _read(document: Any, place: Location) -> Iterator[Found]:
         return
     session = str(document.get("trace_id") or document.get("session_id") or "")
     outputs = document.get("outputs")
-    counted = nested(outputs, "usage_metadata")
+    counted = value_below(outputs, "usage_metadata")
     details = {"usage": _usage(counted)} if isinstance(counted, dict) else {}
     yield request(body, place, "", answer=outputs, session=session, **details)
 
@@ -42,8 +42,8 @@ def _usage(counted: dict[str, Any]) -> RecordedUsage:
     return RecordedUsage(
         input=counted.get("input_tokens") or 0,
         output=counted.get("output_tokens") or 0,
-        thoughts=nested(counted, "output_token_details", "reasoning") or 0,
-        cached=nested(counted, "input_token_details", "cache_read") or 0,
+        thoughts=value_below(counted, "output_token_details", "reasoning") or 0,
+        cached=value_below(counted, "input_token_details", "cache_read") or 0,
     )
 
 
@@ -62,9 +62,9 @@ def _langchain_call(inputs: dict[str, Any], run: dict[str, Any]) -> dict[str, An
     messages = [to_openai(message) for message in batch] if isinstance(batch, list) else []
     if not messages or None in messages:
         return None
-    sent = nested(run, "extra", "invocation_params") or {}
+    sent = value_below(run, "extra", "invocation_params") or {}
     parameters = {name: value for name, value in sent.items() if name not in _TRACING_ONLY and value is not None}
-    model = parameters.get("model") or sent.get("model_name") or nested(run, "extra", "metadata", "ls_model_name")
+    model = parameters.get("model") or sent.get("model_name") or value_below(run, "extra", "metadata", "ls_model_name")
     return parameters | {"model": model or "unknown", "messages": messages}
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from adapter.report.readers.base import Reader, nested, parse_json, request, within
+from adapter.report.readers.base import Reader, parse_json, request, value_below, within
 from adapter.report.records import Found, Location, Unreadable
 
 _PARAMETERS = {
@@ -26,22 +26,22 @@ _PARAMETERS = {
 
 
 def _matches(document: Any) -> bool:
-    return isinstance(nested(document, "resourceSpans"), list)
+    return isinstance(value_below(document, "resourceSpans"), list)
 
 
 def _read(document: Any, place: Location) -> Iterator[Found]:
     spans = [
         span
         for resource in document["resourceSpans"]
-        for scope in nested(resource, "scopeSpans") or ()
-        for span in nested(scope, "spans") or ()
+        for scope in value_below(resource, "scopeSpans") or ()
+        for span in value_below(scope, "spans") or ()
     ]
     for number, span in enumerate(spans, 1):
         yield _request(span, within(place, "span", number))
 
 
 def _request(span: Any, place: Location) -> Found:
-    given = {one.get("key"): _value(one.get("value")) for one in nested(span, "attributes") or ()}
+    given = {one.get("key"): _value(one.get("value")) for one in value_below(span, "attributes") or ()}
     model = given.get("gen_ai.request.model")
     if model is None:
         return Unreadable(place, "not a span of a model's call")
@@ -72,9 +72,9 @@ def _value(value: Any) -> Any:
     if kind == "intValue":
         return int(content)
     if kind == "arrayValue":
-        return [_value(item) for item in nested(content, "values") or ()]
+        return [_value(item) for item in value_below(content, "values") or ()]
     if kind == "kvlistValue":
-        return {one.get("key"): _value(one.get("value")) for one in nested(content, "values") or ()}
+        return {one.get("key"): _value(one.get("value")) for one in value_below(content, "values") or ()}
     return content
 
 
@@ -86,12 +86,12 @@ def _system(given: dict[Any, Any]) -> list[dict[str, Any]]:
 
 def _messages(messages: list[Any]) -> Iterator[dict[str, Any]]:
     for message in messages:
-        parts = [part for part in nested(message, "parts") or () if isinstance(part, dict)]
+        parts = [part for part in value_below(message, "parts") or () if isinstance(part, dict)]
         results = [part for part in parts if part.get("type") == "tool_call_response"]
         for part in results:
             yield {"role": "tool", "tool_call_id": part.get("id") or "", "content": _text(_result(part))}
         if not results:
-            yield _message(str(nested(message, "role") or "user"), parts)
+            yield _message(str(value_below(message, "role") or "user"), parts)
 
 
 def _result(part: dict[str, Any]) -> Any:

@@ -5,16 +5,16 @@ import binascii
 from collections.abc import Iterator
 from typing import Any
 
-from adapter.report.readers.base import Reader, nested, parse_json, request, within
+from adapter.report.readers.base import Reader, parse_json, request, value_below, within
 from adapter.report.records import Found, Location, Unreadable
 
 
 def _is_python(document: Any) -> bool:
-    return isinstance(nested(document, "interactions"), list)
+    return isinstance(value_below(document, "interactions"), list)
 
 
 def _is_ruby(document: Any) -> bool:
-    return isinstance(nested(document, "http_interactions"), list)
+    return isinstance(value_below(document, "http_interactions"), list)
 
 
 def _read_python(document: Any, place: Location) -> Iterator[Found]:
@@ -28,7 +28,7 @@ def _read_ruby(document: Any, place: Location) -> Iterator[Found]:
 def _read(interactions: list[Any], place: Location) -> Iterator[Found]:
     for number, interaction in enumerate(interactions, 1):
         at = within(place, "interaction", number)
-        sent = nested(interaction, "request") or {}
+        sent = value_below(interaction, "request") or {}
         if str(sent.get("method", "")).upper() != "POST":
             yield Unreadable(at, "not a POST")
             continue
@@ -36,8 +36,8 @@ def _read(interactions: list[Any], place: Location) -> Iterator[Found]:
         if not body:
             yield Unreadable(at, "the request has no body")
             continue
-        answer = nested(interaction, "response") or {}
-        code = nested(answer, "status", "code")
+        answer = value_below(interaction, "response") or {}
+        code = value_below(answer, "status", "code")
         status = code if isinstance(code, int) else 0
         yield request(body, at, str(sent.get("uri", "")), answer=parse_json(_body(answer)), status=status)
 

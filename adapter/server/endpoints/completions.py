@@ -42,7 +42,7 @@ async def create_completion(call: Call) -> None:
     id_, created = new_id("cmpl-", 28), int(time.time())
     if view.only_echo:
         tokens = sum([await _count(call, one.plan) for one in plans])
-        echoed = completions.echoed(view, id_, created, plans[0].plan.model, tokens)
+        echoed = completions.echo_prompts(view, id_, created, plans[0].plan.model, tokens)
         await call.send_translated(plans[0], echoed)
     elif exchange.stream:
         await _stream(call, plans, CompletionWriter(call, view, plans, (id_, created)))

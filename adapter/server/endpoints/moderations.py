@@ -71,4 +71,4 @@ class _Judging:
         self._call.exchange.upstream_request = body
         asked = self._call.service.upstream.build_call(model, "generateContent", body)
         response = await calls.ask(self._call, asked, GenerateContentResponse)
-        return moderations.rated(response, self._plan, index, self.notes)
+        return moderations.result_of_ratings(response, self._plan, index, self.notes)

@@ -285,7 +285,7 @@ async def _read_along(call: Call, payload: bytes, place: Place, parts: AnswerPar
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return
     call.exchange.record_reply(response)
-    kept = pass_through.issued(response, place.options.upstream)
+    kept = pass_through.records_of_answer(response, place.options.upstream)
     if (whole := parts.take(response)) and (history := await _history(call)) is not None and not history.keeps_ids:
         kept += history.issue(whole, place.options.upstream)
     if kept:

@@ -16,7 +16,7 @@ from starlette.types import Receive, Scope
 from adapter.server.http.asgi import BodyTooLarge, fields_of
 from adapter.server.http.byte_budget import ByteBudget
 from adapter.server.http.forms import FilePart, MalformedForm, read_form
-from adapter.translate.content.media_types import AUDIO_FORMATS, corrected
+from adapter.translate.content.media_types import AUDIO_FORMATS, correct_type
 from adapter.translate.core.context import Media
 
 MULTIPART = b"multipart/form-data"
@@ -86,7 +86,7 @@ class FormFile:
                 return AUDIO_FORMATS[extension]
             if declared in _FILMS:
                 return declared.replace("video/", "audio/")
-        return corrected(declared, self.name, b64encode(self.read(0, 30)).decode()) or "application/octet-stream"
+        return correct_type(declared, self.name, b64encode(self.read(0, 30)).decode()) or "application/octet-stream"
 
 
 class Form:

@@ -28,7 +28,7 @@ from adapter.server.state.name_owners import NameOwners
 from adapter.server.state.stored_files import StoredFiles
 from adapter.store import UNREADABLE, Document
 from adapter.translate.content.content_parts import FILE_ID, FILES_API
-from adapter.translate.content.media_types import corrected
+from adapter.translate.content.media_types import correct_type
 from adapter.translate.core.context import Media
 from adapter.translate.core.notes import Fate, Note, Rejected
 from adapter.upstream.client import Caller, Upstream
@@ -260,7 +260,7 @@ def _with_address(copy: _Copy) -> _Copy:
 def _type_of(stored: StoredFile, head: bytes) -> str:
     """Return the registered name of a file's type."""
     told = stored.mime_type.partition(";")[0].strip().lower()
-    found = corrected(told, stored.file.filename, b64encode(head[:_HEAD]).decode())
+    found = correct_type(told, stored.file.filename, b64encode(head[:_HEAD]).decode())
     return found or "application/octet-stream"
 
 

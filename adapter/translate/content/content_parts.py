@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from adapter.translate.content.media_types import AUDIO_FORMATS, MIME_TYPES, corrected, guess
+from adapter.translate.content.media_types import AUDIO_FORMATS, MIME_TYPES, correct_type, guess
 from adapter.translate.core.context import Context, Media
 from adapter.translate.core.kinds import PARTS
 from adapter.translate.core.notes import Fate, Note, Rejected
@@ -271,7 +271,7 @@ def _data_url(url: str, path: str, name: str) -> Converted:
 
 def _in_line(mime_type: str, data: str, path: str, name: str) -> Converted:
     """Data in line, under the registered name of its type."""
-    registered = corrected(mime_type, name, data)
+    registered = correct_type(mime_type, name, data)
     if not registered:
         raise Rejected(path, "malformed-value", "the data URL does not tell its media type")
     part = Part(inline_data=_blob(registered, data, path))

@@ -87,14 +87,14 @@ _MAGIC = (
 """First bytes, where they stand, and what they tell."""
 
 
-def corrected(mime_type: str, name: str, data: str) -> str:
+def correct_type(mime_type: str, name: str, data: str) -> str:
     """Return a type's registered name; of a type that says nothing, that of the file's name or of its first bytes."""
     if mime_type not in _UNTOLD:
         return _REGISTERED.get(mime_type, mime_type)
-    return guess(name) or sniffed(data) or mime_type
+    return guess(name) or sniff_type(data) or mime_type
 
 
-def sniffed(data: str) -> str | None:
+def sniff_type(data: str) -> str | None:
     """Return the media type by the first bytes of base64 data."""
     try:
         start = b64decode(data[:32] + "==", altchars=b"-_" if {"-", "_"} & set(data[:32]) else None)

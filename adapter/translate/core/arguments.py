@@ -71,7 +71,7 @@ def are_plain_objects(texts: Sequence[str], most: int) -> list[bool]:
     try:
         plain = [kind is dict for kind in map(type, map(orjson.loads, texts))]
     except orjson.JSONDecodeError:
-        plain = [type(_loaded(text)) is dict for text in texts]
+        plain = [type(_parse(text)) is dict for text in texts]
     if longest > 2 * MAX_NESTING:
         plain = [one and not too_deep(text) for one, text in zip(plain, texts, strict=True)]
     if _LONG_NUMBER in _shape("".join(texts)):
@@ -87,16 +87,16 @@ def read_arguments(text: str) -> Arguments:
     """The object that a text stands for; under `_raw` if it stands for none."""
     if not text.strip():
         return Arguments("{}", {})
-    value = _loaded(text)
+    value = _parse(text)
     if isinstance(value, dict):
         return Arguments(text, value)
     mended, changed = repair(text.encode("utf-8", "replace"))
-    if changed and isinstance(whole := _loaded(mended.decode()), dict):
+    if changed and isinstance(whole := _parse(mended.decode()), dict):
         return Arguments(mended.decode(), whole, "character-replaced", "half of a character became U+FFFD")
     return _within(value) or _first_object(text) or _raw(text)
 
 
-def _loaded(text: str) -> Any:
+def _parse(text: str) -> Any:
     """A text's JSON value; itself if it is none."""
     try:
         return orjson.loads(text)
@@ -108,7 +108,7 @@ def _within(value: Any) -> Arguments | None:
     """The object in a text that was encoded several times, or the empty one for what languages write for it."""
     for _ in range(MAX_ENCODINGS):
         if isinstance(value, str):
-            value = _loaded(value)
+            value = _parse(value)
     if isinstance(value, dict):
         return Arguments(
             encode(value).decode(), value, "arguments-normalised", "the arguments were encoded twice: the object within"
@@ -124,7 +124,7 @@ def _first_object(text: str) -> Arguments | None:
         if number >= MAX_ENDS:
             return None
         first = text[: match.start() + 1]
-        if isinstance(value := _loaded(first), dict):
+        if isinstance(value := _parse(first), dict):
             return Arguments(first, value, "arguments-unreadable", "several objects: the first one is sent")
     return None
 

@@ -133,7 +133,7 @@ _SECRETS = re.compile(
 _PROJECTS = re.compile(r"(\bprojects?(?:_number)?[/ =:])\d+", re.IGNORECASE)
 
 
-def scrubbed(text: str) -> str:
+def scrub(text: str) -> str:
     """A foreign text without keys, tokens and project numbers: Google names the consumer in some of its messages."""
     return _PROJECTS.sub(r"\1[hidden]", _SECRETS.sub("[hidden]", text[:MAX_MESSAGE]))
 
@@ -146,7 +146,7 @@ def to_openai(
     A key of the operator's that Gemini refuses is not the client's fault: it is a 502.
     """
     row = _row(status, error, own_key)
-    message = scrubbed((error.message or "").strip() or f"Gemini answered {error.status or status}.")
+    message = scrub((error.message or "").strip() or f"Gemini answered {error.status or status}.")
     hint = next((hint for part, hint in _HINTS if part in message), "").format(upstream=upstream)
     if row is _OPERATOR:
         message = f"Gemini refused the key of this server: {message}"

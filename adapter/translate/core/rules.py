@@ -123,7 +123,7 @@ def apply(rules: Rules, context: Context) -> Sum:
             notes.extend(note for note in rejection.notes if note not in notes)
             continue
         if outcome.notes is ARRIVED:
-            notes.append(_arrived(field))
+            notes.append(_note_exact(field))
         else:
             notes += [_at(field, note) for note in outcome.notes]
         notes += outcome.placed
@@ -142,7 +142,7 @@ def apply(rules: Rules, context: Context) -> Sum:
 
 
 @cache
-def _arrived(field: str) -> Note:
+def _note_exact(field: str) -> Note:
     """The note on a field that arrives as it was meant; most do."""
     return Note(field, Fate.EXACT)
 
@@ -183,7 +183,7 @@ def _sum(
             loser, fate = _loser(owner, new.field)
             winner = owner if loser == new.field else new.field
             code = "field-overruled" if fate is Fate.DROPPED else "fields-contradict"
-            notes.append(Note(loser, fate, code, f"{winner} asks for another {_dotted(conflict.path)}"))
+            notes.append(Note(loser, fate, code, f"{winner} asks for another {_join(conflict.path)}"))
             if loser == new.field:
                 fragment = remove_field(fragment, conflict.path)
             else:
@@ -232,7 +232,7 @@ def _value(message: Any, path: tuple[str, ...]) -> Any:
     return None if absent(message) else message
 
 
-def _dotted(path: tuple[str, ...]) -> str:
+def _join(path: tuple[str, ...]) -> str:
     return ".".join(camel(name) for name in path)
 
 
@@ -244,14 +244,14 @@ def camel(name: str) -> str:
 
 def restrict(fragment: S, allowed: frozenset[str] | None, path: tuple[str, ...] = ()) -> tuple[S, list[str]]:
     """The fragment without what is not under an allowed dotted path, and the paths that were left out."""
-    if allowed is None or (path and _dotted(path) in allowed):
+    if allowed is None or (path and _join(path) in allowed):
         return fragment, []
     lost: list[str] = []
     result = replace(fragment)
     for field in msgspec.structs.fields(fragment):
         value = getattr(fragment, field.name)
         at = (*path, field.name)
-        if absent(value) or _dotted(at) in allowed:
+        if absent(value) or _join(at) in allowed:
             continue
         if isinstance(value, msgspec.Struct):
             kept, inner = restrict(value, allowed, at)
@@ -262,7 +262,7 @@ def restrict(fragment: S, allowed: frozenset[str] | None, path: tuple[str, ...] 
             lost.extend(dict.fromkeys(inner for _, inners in pairs for inner in inners))
             setattr(result, field.name, [item for item, _ in pairs if _has_any(item)] or None)
         else:
-            lost.append(_dotted(at))
+            lost.append(_join(at))
             setattr(result, field.name, field.default)
     return result, lost
 

@@ -17,7 +17,7 @@ from adapter.translate.core.errors import AnswerError
 from adapter.translate.core.kinds import Kinds
 from adapter.translate.core.notes import Fate, Note, Rejected, unknown_notes
 from adapter.translate.decisions.decision_input import TEXTS, as_chat_part, evidence_of
-from adapter.translate.ledger import Anchor, escaped
+from adapter.translate.ledger import Anchor, escape
 from adapter.wire.base import present
 from adapter.wire.gemini.decisions import (
     AskedQuestion,
@@ -108,7 +108,7 @@ def anchors_of(request: DecisionRequest, plan: DecisionPlan) -> Iterator[Anchor]
         yield Anchor(f"{path}.type", f"{at}/type")
         yield Anchor(f"{path}.instructions", f"{at}/instructions")
         choices = enumerate(plan.choices[index])
-        yield from (Anchor(f"{path}.choices[{place}]", f"{at}/criteria/{escaped(id_)}") for place, id_ in choices)
+        yield from (Anchor(f"{path}.choices[{place}]", f"{at}/criteria/{escape(id_)}") for place, id_ in choices)
         levels = range(len(one.levels or ()))
         yield from (Anchor(f"{path}.levels[{place}]", f"{at}/criteria/{place}") for place in levels)
 

@@ -16,7 +16,7 @@ from adapter.translate.core.errors import AnswerError
 from adapter.translate.core.notes import Fate, Note, Rejected, unknown_notes
 from adapter.translate.decisions.decision_input import block_of
 from adapter.translate.decisions.decisions import MAX_QUESTIONS, MOST_SURE, sureness
-from adapter.translate.ledger import Anchor, escaped
+from adapter.translate.ledger import Anchor, escape
 from adapter.wire.base import decoder, present
 from adapter.wire.gemini.content import Content, Part
 from adapter.wire.gemini.decisions import AskedQuestion, CreateDecisionRequest, CreateDecisionResponse, DecisionContent
@@ -250,7 +250,7 @@ def anchors_of(context: ModerationContext, plan: ModerationPlan) -> Iterator[Anc
         for index in batch:
             whole = plan.contents[index].sources[0] if len(plan.contents) > 1 else "input"
             names = plan.contents[index].categories
-            yield from (Anchor(whole, f"/{call}/questions/{escaped(_id(index, name))}") for name in names)
+            yield from (Anchor(whole, f"/{call}/questions/{escape(_id(index, name))}") for name in names)
 
 
 def is_blocked(response: CreateDecisionResponse) -> bool:
@@ -304,7 +304,9 @@ def rating_of(plan: ModerationPlan, index: int) -> GenerateContentRequest:
     )
 
 
-def rated(response: GenerateContentResponse, plan: ModerationPlan, index: int, notes: list[Note]) -> ModerationResult:
+def result_of_ratings(
+    response: GenerateContentResponse, plan: ModerationPlan, index: int, notes: list[Note]
+) -> ModerationResult:
     """Read a result from the safety ratings of a content."""
     feedback = response.prompt_feedback
     told = [feedback.safety_ratings] if feedback is not None else []

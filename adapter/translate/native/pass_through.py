@@ -293,16 +293,16 @@ def with_signatures(
     return b"".join([*pieces, body[done:]]), notes
 
 
-def issued(response: GenerateContentResponse, upstream: str) -> list[Issued]:
+def records_of_answer(response: GenerateContentResponse, upstream: str) -> list[Issued]:
     """The signatures of an answer's calls, to be kept under their ids."""
     return [
         one
         for candidate in response.candidates or ()
-        for one in _issued((candidate.content.parts if candidate.content else None) or (), upstream)
+        for one in _records_of_calls((candidate.content.parts if candidate.content else None) or (), upstream)
     ]
 
 
-def _issued(parts: Sequence[Part], upstream: str) -> Iterator[Issued]:
+def _records_of_calls(parts: Sequence[Part], upstream: str) -> Iterator[Issued]:
     calls = [(part, part.function_call) for part in parts if part.function_call is not None]
     for position, (part, call) in enumerate(calls):
         if not call.id or not part.thought_signature:

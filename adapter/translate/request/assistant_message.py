@@ -12,7 +12,7 @@ from adapter.translate.content import content_parts as media
 from adapter.translate.core.arguments import has_long_number, plain_object, read_arguments
 from adapter.translate.core.context import Context
 from adapter.translate.core.notes import Fate, Rejected
-from adapter.translate.request.replayed_parts import Visible, executed, has_hidden, replayed
+from adapter.translate.request.replayed_parts import Visible, code_of, has_hidden, replayed
 from adapter.translate.schema import openapi as schema_openapi
 from adapter.translate.signatures import keys as signatures
 from adapter.translate.signatures.known_answers import Found, KnownAnswer, original_order
@@ -141,7 +141,7 @@ def _is_proven(record: Found, message: Message, own: list[Part] | None) -> bool:
     words, but what only Gemini saw may not: the output of code can be another user's.
     """
     has_id = record.source is not SignatureSource.HASH
-    return has_id or signatures.carried_by_text(message) is not None or bool(executed(own or ()))
+    return has_id or signatures.carried_by_text(message) is not None or bool(code_of(own or ()))
 
 
 def _is_from_here(found: Found | None, turns: Turns) -> bool:

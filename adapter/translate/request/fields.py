@@ -22,7 +22,7 @@ from adapter.translate.core.notes import (
 from adapter.translate.core.rules import Rules, Sum, apply, config
 from adapter.translate.request import google_extension as google
 from adapter.translate.request import messages, sampling, thinking
-from adapter.translate.schema.json_schema import ConvertedSchema, UnusableSchema, described
+from adapter.translate.schema.json_schema import ConvertedSchema, UnusableSchema, add_words
 from adapter.translate.tools import fields as tool_fields
 from adapter.translate.tools import tool_choice
 from adapter.translate.tools.declarations import convert_schema, set_schema
@@ -94,7 +94,7 @@ def _answer_schema(schema: msgspec.Raw, asked: JsonSchemaFormat | None, context:
     path = "response_format.json_schema.schema"
     raw = schema if present(schema) else msgspec.Raw(b'{"type":"object"}')
     try:
-        raw, is_name_lost = described(raw, words.name, words.description)
+        raw, is_name_lost = add_words(raw, words.name, words.description)
     except UnusableSchema as error:
         raise Rejected(path, "schema-unusable", error.reason) from None
     lost = (

@@ -37,7 +37,7 @@ def replayed(
 
     `code` are parts that the client's history has itself: what was executed in them must be the same.
     """
-    if code is not None and executed(code) != executed(parts):
+    if code is not None and code_of(code) != code_of(parts):
         return None
     sorting = _Sorting(visible, parts)
     kept = [one for part in parts if (one := sorting.take(part)) is not None]
@@ -130,7 +130,7 @@ def _same_image(own: Part, part: Part) -> bool:
     )
 
 
-def executed(parts: Iterable[Part]) -> list[tuple[str, ...]]:
+def code_of(parts: Iterable[Part]) -> list[tuple[str, ...]]:
     """Return the parts of code that Gemini ran, each with its result, in order."""
     found: list[tuple[str, ...]] = []
     for part in parts:

@@ -158,10 +158,10 @@ def of_reasoning(value: Reasoning, context: Context) -> Outcome:
     if isinstance(asked, int):
         return by_budget(asked, context)
     made = by_effort(asked, context, include=not value.exclude)
-    return Outcome(made.fragment, (*made.notes, *_overruled(value)))
+    return Outcome(made.fragment, (*made.notes, *_note_overruled(value)))
 
 
-def _overruled(value: Reasoning) -> Iterator[Note]:
+def _note_overruled(value: Reasoning) -> Iterator[Note]:
     """Yield notes on the fields of OpenRouter's form that another one leaves without effect."""
     if value.enabled is False and value.effort is not None:
         yield Note("effort", Fate.DROPPED, "field-overruled", "enabled: false decides that nothing is thought")

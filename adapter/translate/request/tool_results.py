@@ -55,11 +55,11 @@ def results(calls: list[HistoryCall], value: Sequence[Message], after: range, tu
         turns.say("user", extra)
     rest = [index for index in after if index not in waiting.taken]
     if rest:
-        _moved(rest, max(waiting.taken, default=-1), turns)
+        _note_moved(rest, max(waiting.taken, default=-1), turns)
     return rest
 
 
-def _moved(rest: list[int], last: int, turns: Turns) -> None:
+def _note_moved(rest: list[int], last: int, turns: Turns) -> None:
     """Note messages that stood before the last result, which now comes first."""
     for index in rest:
         if index < last:

@@ -27,7 +27,7 @@ def asking(request: ResponsesRequest) -> ResponsesRequest:
     return msgspec.structs.replace(request, input=[*(given or ()), wanted], store=False)
 
 
-def compacted(response: Response, asked: ResponsesRequest) -> CompactedResponse:
+def compact(response: Response, asked: ResponsesRequest) -> CompactedResponse:
     """The shorter conversation. `asked` is the request that asked for the summary, the whole conversation in it.
 
     Raises `AnswerError` where Gemini's summary is not whole.

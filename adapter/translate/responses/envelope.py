@@ -4,7 +4,7 @@ import msgspec
 
 from adapter.translate.core.context import Stamp
 from adapter.translate.responses.chat_view import View
-from adapter.translate.responses.tools import echoed
+from adapter.translate.responses.tools import repeat_tools
 from adapter.wire.base import present
 from adapter.wire.openai.chat_answer import CompletionUsage
 from adapter.wire.openai.errors import Error
@@ -48,7 +48,7 @@ def blank(view: View, stamp: Stamp, status: str = "in_progress") -> Response:
         instructions=asked.instructions,
         output=[],
         error=None,
-        tools=echoed(asked.tools) if present(asked.tools) else _EMPTY_LIST,
+        tools=repeat_tools(asked.tools) if present(asked.tools) else _EMPTY_LIST,
         tool_choice="auto" if asked.tool_choice is None else asked.tool_choice,
         truncation=asked.truncation or "disabled",
         parallel_tool_calls=asked.parallel_tool_calls is not False,

@@ -72,7 +72,7 @@ Rule = Callable[[Any, Asked], Piece]
 _EXACT = Piece(notes=(Note("", Fate.EXACT),))
 
 
-def _dropped(code: str, reason: str, path: str = "") -> Piece:
+def _drop(code: str, reason: str, path: str = "") -> Piece:
     return Piece(notes=(Note(path, Fate.DROPPED, code, reason),))
 
 
@@ -142,15 +142,13 @@ def tool_choice(value: str | ResponsesToolChoice, asked: Asked) -> Piece:
     below = "tool_choice.allowed_tools"
     piece = Piece({"tool_choice": chosen}, {below: "tool_choice", "tool_choice.function": "tool_choice"})
     if chosen == "auto" and not isinstance(value, str):
-        return piece._replace(
-            notes=_dropped("tool-choice-inexact", f"Gemini cannot be told to use {value.type!r}").notes
-        )
+        return piece._replace(notes=_drop("tool-choice-inexact", f"Gemini cannot be told to use {value.type!r}").notes)
     return piece
 
 
 def max_tool_calls(_value: int, _asked: Asked) -> Piece:
     """A limit for built-in tools."""
-    return _dropped("call-limit-ignored", "Gemini takes no limit on the calls of its own tools")
+    return _drop("call-limit-ignored", "Gemini takes no limit on the calls of its own tools")
 
 
 def text(value: TextOptions, _asked: Asked) -> Piece:
@@ -225,13 +223,13 @@ def truncation(value: str, _asked: Asked) -> Piece:
     return (
         _EXACT
         if value == "disabled"
-        else _dropped("truncation-unsupported", "Gemini leaves nothing out: what is too long is an error")
+        else _drop("truncation-unsupported", "Gemini leaves nothing out: what is too long is an error")
     )
 
 
 def context_management(_value: msgspec.Raw, _asked: Asked) -> Piece:
     """Compaction by the server, when a conversation gets too long."""
-    return _dropped("context-management-ignored", "nothing is compacted unasked: POST /v1/responses/compact does it")
+    return _drop("context-management-ignored", "nothing is compacted unasked: POST /v1/responses/compact does it")
 
 
 def stream_options(value: ResponsesStreamOptions, _asked: Asked) -> Piece:
@@ -248,17 +246,17 @@ def prompt(_value: msgspec.Raw, _asked: Asked) -> Piece:
 
 def access_programs(_value: msgspec.Raw, _asked: Asked) -> Piece:
     """Programs that an organisation at OpenAI takes part in."""
-    return _dropped("account-option-ignored", "Gemini has no such programs")
+    return _drop("account-option-ignored", "Gemini has no such programs")
 
 
 def image(_value: msgspec.Raw, _asked: Asked) -> Piece:
     """How OpenAI compresses images in long conversations."""
-    return _dropped("image-compression-ignored", "Gemini has no such setting for images")
+    return _drop("image-compression-ignored", "Gemini has no such setting for images")
 
 
 def client_metadata(_value: msgspec.Raw, _asked: Asked) -> Piece:
     """What Codex tells of itself."""
-    return _dropped("client-metadata-not-sent", "Gemini is not told about the client")
+    return _drop("client-metadata-not-sent", "Gemini is not told about the client")
 
 
 RULES: dict[str, Rule] = {

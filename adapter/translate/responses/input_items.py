@@ -79,7 +79,7 @@ class Conversation:
         """Return the records that the items carry for the messages."""
         return Carried(records=self.records, answers=self._answers, items=self._items)
 
-    def unsealed(self, record: Signature) -> None:
+    def take_record(self, record: Signature) -> None:
         """Take the record of a whole answer, which stands beside the items of this answer."""
         if self._open is None:
             self._sealed = record
@@ -256,7 +256,7 @@ def _reasoning(item: InputItem, path: str, conversation: Conversation) -> None:
         whole = records.pop(responses_carrier.ANSWER, None)
         conversation.records |= records
         if whole is not None:
-            conversation.unsealed(whole)
+            conversation.take_record(whole)
 
 
 def _function_call(item: InputItem, path: str, conversation: Conversation) -> None:

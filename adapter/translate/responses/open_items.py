@@ -100,7 +100,7 @@ class OpenMessage(Open):
             item_id=self.id,
             output_index=self.index,
             content_index=self._last,
-            part=copied(part),
+            part=copy_part(part),
         )
         return [*told, added]
 
@@ -135,7 +135,7 @@ class OpenMessage(Open):
             item_id=self.id,
             output_index=self.index,
             content_index=self._last,
-            part=copied(part),
+            part=copy_part(part),
         )
         return [done, ended]
 
@@ -192,7 +192,7 @@ def _summary(
     return kind(sequence_number=number, item_id=place[0], output_index=place[1], summary_index=0, part=part)
 
 
-def copied(part: OutputText | OutputRefusal) -> OutputText | OutputRefusal:
+def copy_part(part: OutputText | OutputRefusal) -> OutputText | OutputRefusal:
     """The part as it is now: an event must not change after it was made."""
     if isinstance(part, OutputRefusal):
         return OutputRefusal(refusal=part.refusal)

@@ -140,7 +140,7 @@ def _substance(item: InputItem) -> dict[str, Any]:
     if type_of(item) == "message":
         fields["content"] = _content(item)
     if isinstance(arguments := fields.get("arguments"), str):
-        fields["arguments"] = _loaded(arguments)
+        fields["arguments"] = _parse(arguments)
     return fields
 
 
@@ -149,7 +149,7 @@ def _plain(item: InputItem) -> dict[str, Any]:
     return value
 
 
-def _loaded(text: str) -> Any:
+def _parse(text: str) -> Any:
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError:

@@ -90,7 +90,7 @@ def read(fields: Iterable[tuple[str, msgspec.Raw]], allowed: frozenset[str] | No
     """
     whole = Toolset([], {}, {"tools": "tools"}, [], [])
     for field, raw in fields:
-        whole.join(_converted(field, bytes(raw), allowed))
+        whole.join(_convert_once(field, bytes(raw), allowed))
     return whole
 
 
@@ -98,7 +98,7 @@ _CONVERTED: ByteCache[tuple[str, bytes, frozenset[str] | None], Toolset] = ByteC
 _ECHOED: ByteCache[bytes, msgspec.Raw] = ByteCache(MAX_CACHES, MAX_CACHED)
 
 
-def _converted(field: str, raw: bytes, allowed: frozenset[str] | None) -> Toolset:
+def _convert_once(field: str, raw: bytes, allowed: frozenset[str] | None) -> Toolset:
     return _CONVERTED.get((field, raw, allowed), len(raw), lambda: _convert(field, raw, allowed))
 
 
@@ -318,13 +318,13 @@ _REQUIRED: dict[str, dict[str, Any]] = {
 _KNOWN = {*_ADD, *_WITHOUT, *SPECIAL}
 
 
-def echoed(raw: msgspec.Raw) -> msgspec.Raw:
+def repeat_tools(raw: msgspec.Raw) -> msgspec.Raw:
     """The tools as the answer repeats them: those that OpenAI has, with every key that it requires."""
     sent = bytes(raw)
-    return _ECHOED.get(sent, len(sent), lambda: _echoed(sent))
+    return _ECHOED.get(sent, len(sent), lambda: _read_echo(sent))
 
 
-def _echoed(raw: bytes) -> msgspec.Raw:
+def _read_echo(raw: bytes) -> msgspec.Raw:
     tools = [_REQUIRED.get(tool["type"], {}) | tool for tool in msgspec.json.decode(raw) if tool.get("type") in _KNOWN]
     return msgspec.Raw(encode(tools))
 

@@ -61,12 +61,12 @@ class UnusableSchema(ValueError):
 def to_json_schema(schema: msgspec.Raw) -> ConvertedSchema:
     """The schema for `parametersJsonSchema`; byte for byte the same where nothing has to change."""
     root = load(schema)
-    result, notes = normalised(root, JSON)
+    result, notes = normalise(root, JSON)
     unchanged = bool(root) and result == root
     return ConvertedSchema(schema if unchanged else msgspec.Raw(orjson.dumps(result)), tuple(notes))
 
 
-def normalised(root: Schema, dialect: Dialect) -> tuple[Schema, list[Note]]:
+def normalise(root: Schema, dialect: Dialect) -> tuple[Schema, list[Note]]:
     """The schema in this dialect, its definitions under `$defs`. Raises `UnusableSchema`."""
     document = _Document(pointers.with_pointers(root), dialect)
     names = [name for name in ("$defs", "definitions") if isinstance(root.get(name), dict)]
@@ -104,7 +104,7 @@ def load(schema: msgspec.Raw) -> Schema:
     return value
 
 
-def described(schema: msgspec.Raw, title: str | None, description: str | None) -> tuple[msgspec.Raw, bool]:
+def add_words(schema: msgspec.Raw, title: str | None, description: str | None) -> tuple[msgspec.Raw, bool]:
     """A schema with the words that a client keeps beside it; whether its own title stands in the way of theirs.
 
     Gemini reads `title` and `description` at the root (ai.google.dev, structured output, 2026-06). Raises
@@ -220,9 +220,9 @@ class _Document:
         if len(parts) == 1 and not set(rest) - BESIDE_REFERENCE:
             own = {key: value for key, value in parts[0].items() if key not in rest}
             return self.flat({**own, **rest}, path, depth)
-        return self.merge([*(self._followed(part, path, depth) for part in parts), rest], path)
+        return self.merge([*(self._follow(part, path, depth) for part in parts), rest], path)
 
-    def _followed(self, part: Schema, path: str, depth: int) -> Schema:
+    def _follow(self, part: Schema, path: str, depth: int) -> Schema:
         """A part of an `allOf`, written out."""
         if depth > MAX_DEPTH:
             raise UnusableSchema(path, f"schemas are nested over {MAX_DEPTH} levels")
@@ -240,7 +240,7 @@ class _Document:
                 f"{words(part['$ref'])} points to nothing in this schema",
             )
             return rest
-        return self.merge([self._followed(target, path, depth + 1), rest], path)
+        return self.merge([self._follow(target, path, depth + 1), rest], path)
 
     def merge(self, parts: list[Schema], path: str) -> Schema:
         """Several schemas that hold together, as one."""

@@ -21,7 +21,7 @@ from adapter.translate.schema.json_schema import (
     ConvertedSchema,
     UnusableSchema,
     load,
-    normalised,
+    normalise,
 )
 from adapter.translate.schema.node import Schema, words
 
@@ -48,7 +48,7 @@ def to_openapi_schema(schema: msgspec.Raw, *, restored: bool = True) -> Converte
 
     `restored`: it is of a function's arguments, whose values `restore` reads, and whose root is an object.
     """
-    root, notes = normalised(load(schema), OPENAPI)
+    root, notes = normalise(load(schema), OPENAPI)
     message = _Message(root, root.pop("$defs", {}), restored=restored)
     result = message.root_of_arguments() if restored else message.schema(root, _Spot())
     return ConvertedSchema(msgspec.Raw(orjson.dumps(result)), (*notes, *message.notes))
@@ -117,7 +117,7 @@ class _Message:
         if "$ref" not in node:
             return node
         siblings = {key: value for key, value in node.items() if key != "$ref"}
-        return {**pointers.referred(self.definitions, self.root, node["$ref"]), **siblings}
+        return {**pointers.definition_of(self.definitions, self.root, node["$ref"]), **siblings}
 
     def root_of_arguments(self) -> Schema:
         """A function's parameters: their root is an object, whatever it was (Vertex AI refuses all else)."""
@@ -125,9 +125,9 @@ class _Message:
         while "$ref" in root and root["$ref"] not in place.following:
             place = place._replace(following=(*place.following, root["$ref"]))
             root = self._written_out(root)
-        return self.schema(self._pinned({key: one for key, one in root.items() if key != "$ref"}), place)
+        return self.schema(self._pin_root({key: one for key, one in root.items() if key != "$ref"}), place)
 
-    def _pinned(self, root: Schema) -> Schema:
+    def _pin_root(self, root: Schema) -> Schema:
         if "anyOf" in root:
             return self._one_object(root, [self._written_out(one) for one in root["anyOf"]])
         kinds, _ = _kinds(root)
@@ -275,10 +275,10 @@ def _kinds(node: Schema) -> tuple[list[str], bool]:
     if kinds == ["null"]:
         return kinds, False
     rest = [kind for kind in kinds if kind != "null"]
-    return rest or _guessed(node), "null" in kinds
+    return rest or _guess_types(node), "null" in kinds
 
 
-def _guessed(node: Schema) -> list[str]:
+def _guess_types(node: Schema) -> list[str]:
     if "properties" in node:
         return ["object"]
     return ["array"] if {"items", "prefixItems"} & set(node) else []
@@ -330,28 +330,28 @@ def as_texts(arguments: dict[str, Any], declared: msgspec.Raw) -> dict[str, Any]
 
 
 def _arguments(arguments: dict[str, Any], declared: msgspec.Raw, leaf: Leaf) -> dict[str, Any]:
-    root, _ = normalised(load(declared), OPENAPI)
-    walked = _walked(arguments, root, root, leaf, 0)
+    root, _ = normalise(load(declared), OPENAPI)
+    walked = _walk(arguments, root, root, leaf, 0)
     return walked if isinstance(walked, dict) else arguments
 
 
-def _walked(value: Any, node: Schema, root: Schema, leaf: Leaf, depth: int) -> Any:
+def _walk(value: Any, node: Schema, root: Schema, leaf: Leaf, depth: int) -> Any:
     """A value with each member of an enum in it changed; the first alternative that changes something counts."""
     if depth > MAX_RESTORED:
         return value
     if "$ref" in node:
-        return _walked(value, pointers.referred(root.get("$defs", {}), root, node["$ref"]), root, leaf, depth + 1)
+        return _walk(value, pointers.definition_of(root.get("$defs", {}), root, node["$ref"]), root, leaf, depth + 1)
     if isinstance(value, dict):
         properties = node.get("properties", {})
-        found: Any = {key: _walked(item, properties.get(key, {}), root, leaf, depth + 1) for key, item in value.items()}
+        found: Any = {key: _walk(item, properties.get(key, {}), root, leaf, depth + 1) for key, item in value.items()}
     elif isinstance(value, list):
         schemas = chain(node.get("prefixItems", ()), repeat(node.get("items", {})))
-        found = [_walked(item, one, root, leaf, depth + 1) for item, one in zip(value, schemas, strict=False)]
+        found = [_walk(item, one, root, leaf, depth + 1) for item, one in zip(value, schemas, strict=False)]
     else:
         found = leaf(value, node.get("enum", []))
     for branch in node.get("anyOf", ()):
         if found == value:
-            found = _walked(value, branch, root, leaf, depth + 1)
+            found = _walk(value, branch, root, leaf, depth + 1)
     return found
 
 

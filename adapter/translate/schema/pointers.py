@@ -50,10 +50,10 @@ def _places(node: Any, pointer: str, base: str) -> Iterator[_Place]:
     inner = _base(node, base)
     yield _Place(node, pointer, inner)
     for keyword, value in node.items():
-        at = f"{pointer}/{escaped(keyword)}"
+        at = f"{pointer}/{escape(keyword)}"
         if keyword in _NAMED_SCHEMAS and isinstance(value, dict):
             for name, item in value.items():
-                yield from _places(item, f"{at}/{escaped(name)}", inner)
+                yield from _places(item, f"{at}/{escape(name)}", inner)
         elif keyword not in _VALUES:
             yield from _places(value, at, inner)
 
@@ -73,7 +73,7 @@ def _resolve(base: str, reference: str) -> str:
     return reference if _SCHEME.match(reference) else base[: base.rfind("/") + 1] + reference
 
 
-def _unquoted(text: str) -> str:
+def _unquote(text: str) -> str:
     """A text without percent-encoding."""
     return _ENCODED.sub(lambda match: bytes.fromhex(match[0].replace("%", "")).decode(errors="replace"), text)
 
@@ -103,9 +103,9 @@ def _pointer(root: dict[str, Any], place: _Place, addresses: dict[str, str]) -> 
     if start is None:
         return reference
     if fragment and not fragment.startswith(("/", "%2F", "%2f")):
-        named = addresses.get(f"{document}#{_unquoted(fragment)}")
+        named = addresses.get(f"{document}#{_unquote(fragment)}")
         return reference if named is None else f"#{named}"
-    for spelling in (fragment, _unquoted(fragment)):
+    for spelling in (fragment, _unquote(fragment)):
         if target(root, f"#{start}{spelling}") is not None:
             return f"#{start}{spelling}"
     return reference
@@ -117,7 +117,7 @@ def target(root: dict[str, Any], pointer: Any) -> dict[str, Any] | None:
         return None
     found: Any = root
     for piece in pointer[1:].split("/")[1:]:
-        key = unescaped(piece)
+        key = unescape(piece)
         if isinstance(found, list) and key.isdecimal() and int(key) < len(found):
             found = found[int(key)]
         elif isinstance(found, dict) and key in found:
@@ -127,12 +127,12 @@ def target(root: dict[str, Any], pointer: Any) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else {} if found is True else None
 
 
-def escaped(key: str) -> str:
+def escape(key: str) -> str:
     """A key as one step of a JSON pointer."""
     return key.replace("~", "~0").replace("/", "~1")
 
 
-def unescaped(piece: str) -> str:
+def unescape(piece: str) -> str:
     """One step of a JSON pointer as the key it stands for."""
     return piece.replace("~1", "/").replace("~0", "~")
 
@@ -146,9 +146,9 @@ def definition(pointer: Any) -> str | None:
     return f"#/$defs/{name}" if name and "/" not in name else None
 
 
-def referred(definitions: dict[str, Any], root: dict[str, Any], reference: str) -> Any:
+def definition_of(definitions: dict[str, Any], root: dict[str, Any], reference: str) -> Any:
     """Return the schema that a reference made by `definition` names."""
-    return root if reference == "#" else definitions.get(unescaped(reference.rsplit("/", 1)[-1]), {})
+    return root if reference == "#" else definitions.get(unescape(reference.rsplit("/", 1)[-1]), {})
 
 
 def join(path: str, piece: str) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from adapter.translate.schema import pointers
-from adapter.translate.schema.json_schema import JSON, UnusableSchema, load, normalised
+from adapter.translate.schema.json_schema import JSON, UnusableSchema, load, normalise
 from adapter.translate.schema.node import Schema
 
 _POINT = re.compile(r"\d(?:\.0+(?![0-9])|[eE])")
@@ -27,7 +27,7 @@ def with_whole_numbers(text: str, declared: msgspec.Raw) -> str:
     if _POINT.search(text) is None:
         return text
     try:
-        root, _ = normalised(load(declared), JSON)
+        root, _ = normalise(load(declared), JSON)
         before = json.loads(text)
     except (UnusableSchema, ValueError, RecursionError):
         return text
@@ -40,7 +40,7 @@ def _whole(value: Any, node: Schema, root: Schema, level: int) -> Any:
     if level > MAX_LEVELS:
         return value
     if "$ref" in node:
-        return _whole(value, pointers.referred(root.get("$defs", {}), root, node["$ref"]), root, level + 1)
+        return _whole(value, pointers.definition_of(root.get("$defs", {}), root, node["$ref"]), root, level + 1)
     changed = value
     if isinstance(value, float):
         changed = int(value) if _is_integer(node) and math.isfinite(value) and value.is_integer() else value

@@ -27,7 +27,7 @@ def digest(data: bytes) -> str:
     return sha256(data).hexdigest()[:_DIGITS]
 
 
-def _framed(*pieces: bytes) -> bytes:
+def _frame(*pieces: bytes) -> bytes:
     """Several pieces as one, each with its length in front: other pieces never become the same."""
     return b"%d;" % len(pieces) + b"".join([b"%d:%b" % (len(piece), piece) for piece in pieces])
 
@@ -208,7 +208,7 @@ def _content_form(content: str | list[ContentPart] | None) -> bytes:
         said = content.strip().encode("utf-8", "surrogatepass") if content else b""
         return b"1;%d:%b" % (len(said), said)
     media = [encode(_medium(part)) for part in content if part.text is None]
-    return _framed(as_bytes(text_of(content).strip()), *media)
+    return _frame(as_bytes(text_of(content).strip()), *media)
 
 
 def _medium(part: ContentPart) -> list[Any]:

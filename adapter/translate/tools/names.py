@@ -21,15 +21,15 @@ _INVALID_CHARACTER = re.compile(r"[^A-Za-z0-9_.:-]")
 
 def upstream_name(name: str) -> str:
     """Return the name under which Gemini knows a function."""
-    return _short_name(name) if len(name) <= MAX_CACHED_NAME else _renamed(name)
+    return _short_name(name) if len(name) <= MAX_CACHED_NAME else _make_valid(name)
 
 
 @lru_cache(4_096)
 def _short_name(name: str) -> str:
-    return _renamed(name)
+    return _make_valid(name)
 
 
-def _renamed(name: str) -> str:
+def _make_valid(name: str) -> str:
     if _VALID_NAME.fullmatch(name):
         return name
     digest = blake2b(name.encode("utf-8", "surrogatepass"), digest_size=5).hexdigest()

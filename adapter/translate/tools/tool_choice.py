@@ -20,7 +20,7 @@ _MODES = {"none": "NONE", "auto": "AUTO", "required": "ANY", "any": "ANY"}
 def tool_choice(value: str | ToolChoice, context: Context) -> Outcome:
     """Which tools may or must be called."""
     if isinstance(value, ToolChoice):
-        meant: str | ToolChoice = _spelled(value)
+        meant: str | ToolChoice = _respell(value)
         made = _choice(meant, context)
         notes = list(CHOICES.notes(value, ""))
         if meant is not value:
@@ -58,7 +58,7 @@ def _choice(value: str | ToolChoice, context: Context) -> Outcome:
     return _choose(value, names, box, context)
 
 
-def _spelled(value: ToolChoice) -> str | ToolChoice:
+def _respell(value: ToolChoice) -> str | ToolChoice:
     """OpenAI's spelling of a tool choice of Anthropic's."""
     if value.type not in _SPELLINGS:
         return value

@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from adapter.translate.core.errors import MAX_MESSAGE, AnswerError, failure, of_answer, scrubbed, to_openai
+from adapter.translate.core.errors import MAX_MESSAGE, AnswerError, failure, of_answer, scrub, to_openai
 from adapter.wire.base import encode
 from adapter.wire.gemini.errors import ErrorDetail, QuotaViolation, Status
 
@@ -146,14 +146,14 @@ def test_some_messages_come_with_a_hint(message, hint):
 )
 def test_keys_tokens_and_project_numbers_do_not_leave(text, secret):
     error = status("PERMISSION_DENIED", text)
-    for shown in (scrubbed(text), *(to_openai(403, error, own_key=own).body.error.message for own in (True, False))):
+    for shown in (scrub(text), *(to_openai(403, error, own_key=own).body.error.message for own in (True, False))):
         assert secret not in shown
         assert "[hidden]" in shown
 
 
 def test_harmless_texts_stay_as_they_are():
     text = "Unknown name \"task-1\" at 'tools[0].function_declarations[12]': Cannot find field in project notes."
-    assert scrubbed(text) == text
+    assert scrub(text) == text
 
 
 def test_a_message_has_an_end():

@@ -11,12 +11,12 @@ from msgspec import Raw
 
 from adapter.translate.native.pass_through import (
     find_by_ids,
-    issued,
     models_in,
     name_in_path,
     names_in,
     names_made,
     names_of,
+    records_of_answer,
     unsigned_calls,
     with_signatures,
 )
@@ -118,7 +118,9 @@ def test_the_signature_of_another_upstream_or_another_call_under_the_id_is_not_p
 def test_the_calls_of_an_answer_are_kept_under_their_ids():
     answer = {"candidates": [{"content": model(call("a", thoughtSignature="c2ln"), call("b"), {"text": "x"})}]}
     response, _ = decode(json.dumps(answer).encode(), GenerateContentResponse)
-    assert [(one.key, one.signature.value) for one in issued(response, "studio")] == [(call_key("a"), "c2ln")]
+    assert [(one.key, one.signature.value) for one in records_of_answer(response, "studio")] == [
+        (call_key("a"), "c2ln")
+    ]
 
 
 STEPS = st.lists(st.lists(st.sampled_from("abcdef"), min_size=1, max_size=3), max_size=4)

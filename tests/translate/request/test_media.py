@@ -3,7 +3,7 @@
 import pytest
 
 from adapter.translate.content.content_parts import file_ids, from_url, parts_of, remote_urls
-from adapter.translate.content.media_types import corrected
+from adapter.translate.content.media_types import correct_type
 from adapter.translate.core.capabilities import ModelCapabilities
 from adapter.translate.core.context import Context, Media
 from adapter.wire.gemini.content import Blob, FileData, Part
@@ -61,7 +61,7 @@ def test_fetched_media_goes_in_line():
     ],
 )
 def test_a_type_that_tells_nothing_is_that_of_the_name_or_of_the_first_bytes(mime_type, name, data, found):
-    assert corrected(mime_type, name, data) == found
+    assert correct_type(mime_type, name, data) == found
 
 
 def test_the_ids_of_stored_files_are_found_each_once():
