@@ -11,6 +11,7 @@ from pathlib import Path
 
 from benchmarks.__main__ import measure
 from benchmarks.gateways import BARE, BASE_PORT, TWO_WORKERS, VALGRIND, counted_by_valgrind, gateway, possible, upstream
+from benchmarks.workers import wait_for_both
 from benchmarks.workloads import ALL, Workload
 
 FEW, MANY = 500, 2_000
@@ -21,6 +22,8 @@ def counted(name: str, workload: Workload, requests: int) -> int:
     """Instructions of one run, of all its processes."""
     with tempfile.TemporaryDirectory() as folder:
         with gateway(name, PORT, Path(), under=[*VALGRIND, f"--log-file={folder}/%p"]) as target:
+            if name == TWO_WORKERS:
+                wait_for_both(target)
             measure(target, workload, requests, 2 * workload.concurrency)
         return sum(map(counted_by_valgrind, Path(folder).iterdir()))
 

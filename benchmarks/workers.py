@@ -5,9 +5,12 @@ those that serve are the two that took most CPU time; the rest is the parent and
 """
 
 import argparse
+import socket
 import statistics
 import sys
+import time
 from collections import defaultdict
+from contextlib import ExitStack
 from pathlib import Path
 
 from benchmarks.__main__ import measure, requests
@@ -15,6 +18,7 @@ from benchmarks.agents import AGENTS
 from benchmarks.gateways import BASE_PORT, TWO_WORKERS, Gateway, cpu_of, gateway, pss_of, tree, upstream
 from benchmarks.goals import verdict
 from benchmarks.workloads import ALL, Workload
+from tests.support.worker_sockets import owners
 
 PORT = BASE_PORT + 70
 GOAL = 1.05
@@ -25,6 +29,17 @@ SPLIT = 0.4
 
 NAMES = ("small chat, 16", "20 KB, 10 tools, 16", "streams, 50, unpaced", "agent, 100 calls, appended")
 COMPARED = [one for one in [*ALL, *AGENTS] if one.name in NAMES]
+
+
+def wait_for_both(target: Gateway) -> None:
+    """Wait until each of two workers accepts connections: the first answers while the second still starts."""
+    serving: set[int] = set()
+    while len(serving) < 2:
+        with ExitStack() as opened:
+            for _ in range(2):
+                opened.enter_context(socket.create_connection(("127.0.0.1", target.port)))
+            time.sleep(0.2)
+            serving = set(owners(tree(target.pid), target.port).values())
 
 
 def shared(target: Gateway, workload: Workload) -> tuple[float, float]:
@@ -47,6 +62,8 @@ def main() -> None:
         for number in range(options.rounds):
             for name in ("adapter", TWO_WORKERS) if number % 2 else (TWO_WORKERS, "adapter"):
                 with gateway(name, PORT, Path()) as target:
+                    if name == TWO_WORKERS:
+                        wait_for_both(target)
                     for workload in COMPARED:
                         cost, share = shared(target, workload)
                         costs[workload.name, name].append(cost)
