@@ -399,7 +399,7 @@ class Connection(asyncio.Protocol):
         parser, answer = self._parser, self._answer
         if answer is None:
             return
-        headers = _joined([(name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in self._fields])
+        headers = _join([(name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in self._fields])
         status = parser.get_status_code()
         # What fits into the bytes that have come needs no look at each field.
         is_large = self._head_size + self._chunk_size > MAX_HEAD
@@ -432,7 +432,7 @@ class Connection(asyncio.Protocol):
         answer.end()
 
 
-def _joined(fields: list[tuple[str, str]]) -> dict[str, str]:
+def _join(fields: list[tuple[str, str]]) -> dict[str, str]:
     """Return header fields by name; the values of one that is repeated are joined (RFC 9110, 5.3)."""
     headers = dict(fields)
     if len(headers) == len(fields):
