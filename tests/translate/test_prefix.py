@@ -311,13 +311,13 @@ TURNS = {
 
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("options", [Options(), Options(later_system="hoist"), Options(schema="openapi")])
-@pytest.mark.parametrize("is_view", [False, True])
+@pytest.mark.parametrize(("is_view", "records"), [(False, RECORDS), (False, {}), (True, RECORDS)])
 @pytest.mark.parametrize("name", TURNS)
-def test_turns_of_an_agent(name, is_view, options, model):
+def test_turns_of_an_agent(name, is_view, records, options, model):
     first, later, uses = TURNS[name]
     row = capabilities_of(model, ROWS)
-    plain = Remembering(options, row, records=RECORDS, remembers=False, is_view=is_view)
-    remembering = Remembering(options, row, records=RECORDS, remembers=True, is_view=is_view)
+    plain = Remembering(options, row, records=records, remembers=False, is_view=is_view)
+    remembering = Remembering(options, row, records=records, remembers=True, is_view=is_view)
     with patch.object(prefixes, "LEAST", 0):
         for messages in (first, *later):
             text = json.dumps({"model": "m", "messages": messages}).encode()

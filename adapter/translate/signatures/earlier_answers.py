@@ -20,26 +20,26 @@ class EarlierAnswer(NamedTuple):
 class EarlierAnswers(NamedTuple):
     """What was known of the answers among the first messages of a history, up to the one with the index `end`.
 
-    `digest` is that of these messages, where it was needed. `misses_records`: nothing is known of some answer.
+    `digest` is that of these messages. `misses_records`: nothing is known of some answer.
     `has_calls`; `keeps_call_ids`: the client sent the ids of all calls back.
     """
 
     end: int
+    digest: PrefixDigest
     answers: tuple[EarlierAnswer, ...] = ()
-    digest: PrefixDigest | None = None
     misses_records: bool = False
     has_calls: bool = False
     keeps_call_ids: bool = True
     size_bytes: int = 0
 
-    def extended(self, end: int, answers: Sequence[EarlierAnswer], digest: PrefixDigest | None) -> "EarlierAnswers":
+    def extended(self, end: int, digest: PrefixDigest, answers: Sequence[EarlierAnswer]) -> "EarlierAnswers":
         """Return the same for more messages; `answers` are those that came in addition."""
         found = [one for answer in answers for one in answer.found]
         records = [one.record for one in (*found, *[answer.whole for answer in answers]) if one is not None]
         return EarlierAnswers(
             end,
-            self.answers + tuple(answers),
             digest,
+            self.answers + tuple(answers),
             self.misses_records or any(None in (answer.found or (answer.whole,)) for answer in answers),
             self.has_calls or bool(found),
             self.keeps_call_ids and all(one is not None and one.source is SignatureSource.ID for one in found),

@@ -120,13 +120,14 @@ class History:
         """Return what is known of the answers before the cut, once everything was looked up."""
         # Each request goes on with the digest from where it ended: an answer that has no id will need it.
         self._digest()
-        earlier = self.earlier or EarlierAnswers(0)
+        assert self._digest_at_cut is not None, "the history goes on behind the cut"
+        earlier = self.earlier or EarlierAnswers(0, PrefixDigest())
         added = [
             EarlierAnswer(tuple(answer.found), answer.whole)
             for index, answer in self._answers.items()
             if index < self._cut
         ]
-        return earlier.extended(self._cut, added, self._digest_at_cut)
+        return earlier.extended(self._cut, self._digest_at_cut, added)
 
     @property
     def has_answers(self) -> bool:
@@ -228,12 +229,9 @@ class History:
         """The digest of the whole history; on the way the keys of answers that are not known."""
         if self._prefix is None:
             index, cut, messages = 0, self._cut or -1, self._request.messages
-            if self.earlier is not None and self.earlier.digest is not None:
+            prefix = PrefixDigest()
+            if self.earlier is not None:
                 prefix, index = self.earlier.digest.copy(), self.earlier.end
-            else:
-                prefix = PrefixDigest()
-                if self.earlier is not None:
-                    self.recall()
             self._prefix = prefix
             while index < len(messages):
                 if index == cut:

@@ -9,6 +9,7 @@ from adapter.translate.core.context import Options
 from adapter.translate.core.earlier_turns import EarlierTurns, StandIns
 from adapter.translate.prefix import Prefix
 from adapter.translate.signatures.earlier_answers import EarlierAnswers
+from adapter.translate.signatures.prefix_digest import PrefixDigest
 from adapter.wire.beginnings import Beginning
 
 NONE = frozenset()
@@ -31,7 +32,9 @@ def clock():
 
 
 def prefix(text, size=10, since=1_000.0):
-    return Prefix(Beginning(text, len(text), 1, {}), EarlierAnswers(1), TURNS, Options(), ROW, b"", since, size)
+    return Prefix(
+        Beginning(text, len(text), 1, {}), EarlierAnswers(1, PrefixDigest()), TURNS, Options(), ROW, b"", since, size
+    )
 
 
 def found(memory, body, client="ann"):
