@@ -118,9 +118,10 @@ class Counter:
             measure(Gateway("adapter", PORT, pid, 0.0), workload, number, workload.concurrency)
         finally:
             os.kill(pid, signal.SIGTERM)
-        log = self._logs / str(pid)
-        while not (count := counted_by_valgrind(log)):
+        while Path(f"/proc/{pid}").exists():
             time.sleep(0.1)
+        if not (count := counted_by_valgrind(log := self._logs / str(pid))):
+            raise SystemExit(f"the server ended too early: {log.read_text()}")
         return count
 
 

@@ -6,6 +6,7 @@ forks a process that runs them, and prints its id.
 
 import json
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from adapter.cli import main  # noqa: E402 - the adapter of the current director
 
 def serve() -> None:
     """Fork a server for each line."""
+    # Servers that ended must be gone, so that it can be seen that they have.
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     for line in sys.stdin:
         child = os.fork()
         if not child:
@@ -23,6 +26,7 @@ def serve() -> None:
             nothing = os.open(os.devnull, os.O_RDWR)
             os.dup2(nothing, 0)
             os.dup2(nothing, 1)
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             main(json.loads(line))
         print(child, flush=True)
 
