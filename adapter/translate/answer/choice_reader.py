@@ -21,7 +21,6 @@ from adapter.translate.answer.events import (
     ChoiceEnd,
     ChoiceEvent,
     ClientCall,
-    FinishReason,
     PromptBlock,
     TextPiece,
     TokenLogprobs,
@@ -86,13 +85,16 @@ class ChoiceReader:
         self, index: int, ledger: AnswerLedger, parts: ReplayParts, whole: Sequence[Part] | None = None
     ) -> None:
         self.index = index
-        self.said = Candidate()
+        if whole is None:
+            self.said = Candidate()
         self.parts = parts
         self._ledger = ledger
         self._whole = whole
         context = ledger.context
         self._leaks = LeakedThoughts() if context.options.leaked_thoughts else None
-        self._json = JsonAnswer(context) if needs_json_tool(context) else None
+        self._json = None
+        if context.request.response_format is not None and needs_json_tool(context):
+            self._json = JsonAnswer(context)
         self._has_stages = self._leaks is not None or self._json is not None
         self._calls: list[AnsweredCall] = []
         self._held: list[WholeCall] = []
@@ -129,9 +131,8 @@ class ChoiceReader:
 
     def end(self, beside: Mapping[str, Any], events: list[ChoiceEvent]) -> None:
         """Add the last events; `beside` is what Gemini says beside the candidates and goes with this choice."""
-        if self._has_stages or self._assembly is not None:
+        if self._whole is None or self._has_stages or self._assembly is not None:
             self._flush(events)
-        self.parts.end()
         said, texts = self.said, self.parts.texts
         if said.finish_reason is None and not (self.has_content or self.is_refused):
             raise reply.empty_answer()
@@ -142,7 +143,12 @@ class ChoiceReader:
             annotations, notes = citations(said.grounding_metadata, texts)
             self._note([*notes, *extras.needless_token(said)])
             told = extras.of_candidate(said)
-        finish, text = self._finish(), "".join(texts)
+        finish, approximation = reply.finish_reason(said.finish_reason, bool(self._calls), self._has_legacy_call)
+        if self.is_refused:
+            finish, approximation = "content_filter", None
+        if approximation is not None:
+            self._note([Note("finishReason", Fate.APPROXIMATED, "finish-reason-nearest", approximation)])
+        text = "".join(texts)
         refusal = None
         if finish == "content_filter" and not text and not self.is_refused:
             refusal = reply.refusal_text(said.finish_reason or "", said.finish_message)
@@ -211,6 +217,7 @@ class ChoiceReader:
             self._take_calls(self._assembly.close(), last, events)
         for part, call in self._held:
             self._tell_call(part, call, events)
+        self.parts.end()
 
     def _take(self, part: Part, number: int, events: list[ChoiceEvent]) -> None:
         """Tell a part as what it is to the client, and keep it."""
@@ -293,11 +300,3 @@ class ChoiceReader:
             return
         self._has_legacy_call |= answered.kind == "legacy"
         events.append(ClientCall(self.index, number, answered))
-
-    def _finish(self) -> FinishReason:
-        if self.is_refused:
-            return "content_filter"
-        finish, approximation = reply.finish_reason(self.said.finish_reason, bool(self._calls), self._has_legacy_call)
-        if approximation is not None:
-            self._note([Note("finishReason", Fate.APPROXIMATED, "finish-reason-nearest", approximation)])
-        return finish

@@ -78,8 +78,10 @@ def needless_token(candidate: Candidate) -> list[Note]:
     return [Note("continuationToken", Fate.DROPPED, "continuation-token-dropped", "the answer is complete without it")]
 
 
-def of_response(response: GenerateContentResponse, unknown: Mapping[str, msgspec.Raw]) -> dict[str, Any]:
-    """What an answer says beyond its candidates."""
+def of_response(
+    response: GenerateContentResponse, unknown: Mapping[str, msgspec.Raw], model: str | None
+) -> dict[str, Any]:
+    """What an answer says beyond its candidates; `model` is told already."""
     extras: dict[str, Any] = {}
     if response.response_id is not None:
         extras["response_id"] = response.response_id
@@ -95,6 +97,8 @@ def of_response(response: GenerateContentResponse, unknown: Mapping[str, msgspec
         extras["usage_metadata"] = response.usage_metadata
     if unknown and (passed_on := {path: compact(value) for path, value in unknown.items() if value is not REPLACED}):
         extras["unknown"] = passed_on
+    if response.model_version not in (None, model):
+        extras["model_version"] = response.model_version
     return extras
 
 

@@ -5,7 +5,7 @@ candidates: the model, the tier, tokens, fields that nobody knows. `tests/transl
 it is cut, says what the whole answer says.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -32,11 +32,13 @@ class AnswerReader(AnswerLedger):
         self, response: GenerateContentResponse, unknown: Mapping[str, msgspec.Raw] = {}
     ) -> list[list[ChoiceEvent]]:
         """The events of each choice. Raises `AnswerError` where there is no valid answer to give."""
-        context, model = self.context, self.stamp.model
-        calls = [(response, unknown)]
+        model, wanted = self.stamp.model, self.context.request.n
+        calls: Sequence[GenerateContentResponse] = (response,)
+        fields: Sequence[Mapping[str, msgspec.Raw]] = (unknown,)
         if isinstance(response, JoinedAnswer):
-            calls = list(zip(response.calls, response.unknown, strict=True))
-        for one, _ in calls:
+            # Of several calls each gave one choice, and speaks of that one.
+            calls, fields = response.calls, response.unknown
+        for one in calls:
             if one.model_version != model:
                 self.note(reply.another_model(one.model_version, model))
         if unknown:
@@ -46,17 +48,18 @@ class AnswerReader(AnswerLedger):
         if not response.candidates:
             return [self._read_nothing(response, unknown)]
         choices: list[list[ChoiceEvent]] = []
-        for index, candidate in reply.indexed(response.candidates):
+        for number, (index, candidate) in enumerate(reply.indexed(response.candidates)):
             content = candidate.content
             parts = (content.parts if content is not None else None) or ()
             choice = ChoiceReader(index, self, ReplayParts(len(parts)), parts)
             events = choice.read(candidate)
-            # Of several calls each speaks of its own choice.
-            call = calls[len(choices)] if len(choices) < len(calls) else None
-            choice.end(_said_beside(*call, response.model_version or model) if call is not None else {}, events)
+            beside: Mapping[str, Any] = {}
+            if number < len(calls):
+                beside = extras.of_response(calls[number], fields[number], response.model_version or model)
+            choice.end(beside, events)
             choices.append(events)
-        if context.request.n is not None:
-            self.note(reply.missing_choices(len(choices), context.request.n))
+        if wanted is not None:
+            self.note(reply.missing_choices(len(choices), wanted))
         return choices
 
     def _read_nothing(self, response: GenerateContentResponse, unknown: Mapping[str, msgspec.Raw]) -> list[ChoiceEvent]:
@@ -65,7 +68,7 @@ class AnswerReader(AnswerLedger):
             raise AnswerError(502, "empty_answer", "Gemini answered without a candidate and without a reason.")
         choice = ChoiceReader(0, self, ReplayParts(0))
         events = choice.refuse(reason, reply.block_message(response))
-        choice.end(_said_beside(response, unknown, response.model_version), events)
+        choice.end(extras.of_response(response, unknown, response.model_version), events)
         return events
 
 
@@ -167,7 +170,7 @@ class StreamReader(AnswerLedger):
         events: list[ChoiceEvent] = []
         for choice in choices:
             beside = (self._said, self._unknown) if choice.index == 0 else self._others.get(choice.index)
-            choice.end(_said_beside(*beside, self.model) if beside is not None else {}, events)
+            choice.end(extras.of_response(*beside, self.model) if beside is not None else {}, events)
         return events
 
     def usage(self) -> CompletionUsage | None:
@@ -229,13 +232,3 @@ class StreamReader(AnswerLedger):
                     [Note(path, Fate.DROPPED, "stream-value-replaced", "told several times: the last one is passed on")]
                 )
             fields[path] = value
-
-
-def _said_beside(
-    said: GenerateContentResponse, unknown: Mapping[str, msgspec.Raw], model: str | None
-) -> dict[str, Any]:
-    """What a call says beside its candidates and OpenAI has no fields for; `model` is told already."""
-    told = extras.of_response(said, unknown)
-    if said.model_version not in (None, model):
-        told["model_version"] = said.model_version
-    return told
