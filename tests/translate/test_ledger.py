@@ -29,7 +29,7 @@ CASES = [
     for number, turn in enumerate(case.turns)
 ]
 
-CUT = {"transcriptions/file/a-long-wav-file-is-heard-in-pieces-whose-times-are-put-together"}
+CUT = {"transcriptions/file/long-wav-file-is-heard-in-pieces-whose-times-are-put-together"}
 """Cases of a form's file that the server cuts before it is translated: a dry run gets no form, and refuses it."""
 
 OP = {"completions": "/v1/completions", "embeddings": "/v1/embeddings", "moderations": "/v1/moderations"}
