@@ -183,3 +183,12 @@ def test_hard_files_open_with_their_states(file):
     docstring = ast.get_docstring(ast.parse((PACKAGE / file).read_text())) or ""
     assert "tates" in docstring or "Phases" in docstring or "lifecycle" in docstring
     assert len(docstring.splitlines()) >= 8
+
+
+def test_cases_are_named_without_an_opening_article():
+    bad = sorted(
+        path.relative_to(REPOSITORY).as_posix()
+        for path in (REPOSITORY / "conformance").rglob("*.json")
+        if path.stem.startswith(("a-", "an-", "the-"))
+    )
+    assert not bad, "the index reads better without it"
