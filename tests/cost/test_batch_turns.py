@@ -24,7 +24,7 @@ from tests.support.size import IS_LARGE
 SLICE = 0.010
 """Seconds of CPU between two turns."""
 
-LINES = 5_000 if IS_LARGE else 800
+LINES = 5_000 if IS_LARGE else 200
 FILLER = "x" * 4_000
 """Fifty thousand lines with it are as large as a batch may be."""
 

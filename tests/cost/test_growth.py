@@ -13,11 +13,10 @@ from adapter.server.app import create_app
 from adapter.settings import Settings
 from tests.support.growing_bodies import KINDS
 from tests.support.in_process import InProcess
-from tests.support.size import IS_LARGE
 
-FEW, MANY = (30, 300) if IS_LARGE else (20, 200)
-MOST = 12.0 if IS_LARGE else 13.0
-"""How many times the cost of `FEW` that of `MANY`, ten times as many, may be; steps weigh more where both are few."""
+FEW, MANY = 30, 300
+MOST = 12.0
+"""How many times the cost of `FEW` that of `MANY`, ten times as many, may be."""
 
 LEAST = 1_500
 """Instructions below which a difference says nothing: a step where a text becomes long enough to be looked into."""

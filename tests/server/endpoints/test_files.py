@@ -11,6 +11,7 @@ import pytest
 from adapter.server.state import stored_files
 from adapter.store.documents import sqlite
 from tests.server.endpoints.storing import FILES, TEXT, packaged, put, serving
+from tests.support.guards import until
 
 
 async def test_a_file_is_stored_read_listed_and_deleted_by_the_openai_package(tmp_path):
@@ -213,9 +214,8 @@ async def test_what_is_known_of_a_file_goes_when_it_expires(tmp_path, monkeypatc
         made, records = await put(client), tmp_path / "store-records.sqlite3"
         assert count_records(records) == 2, "the file, and the parent of all files"
         later.append(7_300.0)
-        while count_records(records) > 1:
-            await asyncio.sleep(0.01)
-        assert not list(tmp_path.rglob(made["id"]))
+        # Its content goes once its record is gone.
+        await until(lambda: count_records(records) == 1 and not list(tmp_path.rglob(made["id"])))
 
 
 def count_records(path):
