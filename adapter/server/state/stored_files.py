@@ -24,7 +24,7 @@ import msgspec
 from adapter.server.state.not_stored import NotStored
 from adapter.store import UNREADABLE, Document, DocumentStore
 from adapter.store.documents.base import Selection
-from adapter.store.files.directory import FileDirectory, FileWriter, QuotaExceeded, read_at
+from adapter.store.files.directory import MAX_FILES, FileDirectory, FileWriter, QuotaExceeded, read_at
 from adapter.translate.files import MAX_PART, UPLOAD_LIFE, NewFile
 from adapter.wire.base import encode
 from adapter.wire.openai.files import FileObject, StoredFile, StoredUpload, Upload, UploadPart
@@ -125,10 +125,8 @@ class StoredFiles:
 
     async def create(self, name: str, client: str, *, has_quota: bool = True) -> FileWriter:
         """Begin a content under a name. Raises `NotStored`."""
-        try:
+        with _telling():
             return await self.directory.create(name, client, has_quota=has_quota)
-        except OSError as error:
-            raise _cannot_write(error) from error
 
     async def keep(self, new: NewFile, writing: "UnfinishedFile", client: str) -> FileObject:
         """Store a file whose bytes have come. Raises `NotStored`."""
@@ -362,7 +360,8 @@ def _telling() -> Iterator[None]:
     try:
         yield
     except QuotaExceeded:
-        raise _too_large("Your files would have more bytes than you may store here (files_max_bytes).", None) from None
+        text = f"Your files would be more than you may store here: files_max_bytes in all, and {MAX_FILES} files."
+        raise _too_large(text, None) from None
     except OSError as error:
         raise _cannot_write(error) from error
 

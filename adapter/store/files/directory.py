@@ -30,6 +30,9 @@ PIECE = 1024 * 1024
 COUNT_EVERY = 16 * PIECE
 """Bytes after which a client's files are counted again."""
 
+MAX_FILES = 100_000
+"""Files of one client: each costs a place in every count and a record that is never pushed out, however small it is."""
+
 UNFINISHED = ".part"
 UNFINISHED_LIFE = 24 * 3600.0
 """Seconds after which a file that is being written counts as left behind."""
@@ -42,7 +45,7 @@ _CLIENT = re.compile(r"[0-9a-f]{64}")
 
 
 class QuotaExceeded(Exception):
-    """A client's files would have more bytes than it may store."""
+    """A client's files would have more bytes, or be more, than it may store."""
 
 
 class FileDirectory:
@@ -93,12 +96,17 @@ class FileDirectory:
         return total
 
     async def create(self, name: str, client: str, *, has_quota: bool = True) -> "FileWriter":
-        """Begin a file. Unless it is the server's own, the client's quota bounds its bytes. Raises `OSError`."""
+        """Begin a file. Unless it is the server's own, the client's quota bounds its bytes.
+
+        Raises `QuotaExceeded` where the client has `MAX_FILES` files, `OSError`.
+        """
         path = self.path(name, client)
         return await asyncio.to_thread(self._create, path, client, has_quota)
 
     def _create(self, path: Path, client: str, has_quota: bool) -> "FileWriter":
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if has_quota and sum(1 for _entry in os.scandir(path.parent)) >= MAX_FILES:
+            raise QuotaExceeded
         unfinished = path.with_name(f"{path.name}.{secrets.token_hex(4)}{UNFINISHED}")
         count_left = partial(self._count_left, client) if has_quota else None
         descriptor = os.open(unfinished, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)

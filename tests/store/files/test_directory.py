@@ -73,6 +73,17 @@ async def test_a_client_stores_no_more_than_its_quota_and_others_their_own(direc
     await store(directory, b"x" * 9 * PIECE, client=OTHER)
 
 
+async def test_a_client_has_no_more_files_than_may_be_counted_however_small(directory, monkeypatch):
+    monkeypatch.setattr("adapter.store.files.directory.MAX_FILES", 2)
+    for number in range(2):
+        await store(directory, b"x", name=f"file-{number:032}")
+    with pytest.raises(QuotaExceeded):
+        await directory.create(NAME[:-1] + "9", CLIENT)
+    await store(directory, b"x", client=OTHER)
+    await directory.delete(f"file-{0:032}", CLIENT)
+    await store(directory, b"x", name=NAME[:-1] + "9")
+
+
 async def test_files_that_are_written_at_the_same_time_share_the_quota(directory):
     writers = [await directory.create(f"file-{number:032}", CLIENT) for number in range(4)]
     for _ in range(5):
