@@ -40,6 +40,8 @@ PURE_STANDARD = {
 }  # fmt: skip
 """Modules of the standard library without a clock, randomness, environment or network; of datetime, see below."""
 
+POSIX = {"fcntl", "grp", "pwd", "resource", "termios", "tty"}
+
 CLOCKS = {"now", "utcnow", "today"}
 """What datetime has of a clock."""
 
@@ -95,6 +97,16 @@ def test_imports_stand_at_the_top_of_the_file():
     for path in FILES:
         inner = sorted({line for _, line in imports_of(path)} - read_source(path).outer_lines)
         assert not inner, f"move the imports in lines {inner} of {path} to its top: inside functions they hide cycles"
+
+
+def test_modules_that_windows_lacks_are_imported_where_the_platform_is_asked_or_with_uvloop():
+    """The adapter starts on Windows too (docs/installation.md); uvloop and what needs it do not exist there."""
+    found = set()
+    for path in FILES:
+        modules = {module for module, _line in imports_of(path)}
+        if modules & POSIX and "uvloop" not in modules and 'if sys.platform == "win32":' not in path.read_text("utf-8"):
+            found.add(path.relative_to(PACKAGE).as_posix())
+    assert not found
 
 
 def test_layers_of_the_rule_exist():

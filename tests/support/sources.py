@@ -1,6 +1,7 @@
 """What stands in source files, read once: several tests look at all files of the adapter."""
 
 import ast
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -31,11 +32,19 @@ class Source(NamedTuple):
 def read_source(path: Path) -> Source:
     """Read a file, in one pass: each walk over all trees takes seconds."""
     tree = ast.parse(path.read_text())
-    source = Source(frozenset(node.lineno for node in tree.body), [], [], [], [], [], [], [], [], [], [])
+    source = Source(frozenset(_lines_of(tree.body)), [], [], [], [], [], [], [], [], [], [])
     source.docstrings.append((_first_line(tree), 1))
     for node in ast.walk(tree):
         _note(node, source)
     return source
+
+
+def _lines_of(statements: list[ast.stmt]) -> Iterator[int]:
+    """Yield the lines of statements, and of those within conditions."""
+    for node in statements:
+        yield node.lineno
+        if isinstance(node, ast.If):
+            yield from _lines_of([*node.body, *node.orelse])
 
 
 def _note(node: ast.AST, source: Source) -> None:

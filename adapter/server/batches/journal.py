@@ -1,7 +1,7 @@
 """The folder of a batch on the disk: its journal and its files, from which any process resumes it after a crash.
 
     ROOT/batches/CLIENT/BATCH_ID/
-        lock            held (flock) by the process that runs the batch; it lets go when it dies, however it dies
+        lock            held by the process that runs the batch; it lets go when it dies, however it dies
         state.json      the journal, replaced as a whole, on the disk before what it speaks of is begun
         input.jsonl     the input file, linked: it may be deleted meanwhile
         lines           where each request stands in it, and the numbers of its rows
@@ -21,7 +21,6 @@ Phases, each of which may begin again from its start:
     collect     answers become the output and the error file    under names that follow from the batch's, so once
 """
 
-import fcntl
 import os
 import shutil
 import time
@@ -33,7 +32,7 @@ from typing import NamedTuple
 import msgspec
 
 from adapter.store.files.directory import ANYBODY, sync_folder
-from adapter.store.files.disk import write_all
+from adapter.store.files.disk import try_lock, write_all
 from adapter.wire.base import encode
 from adapter.wire.gemini.errors import Status
 from adapter.wire.openai.batches import Batch
@@ -160,9 +159,7 @@ class BatchFolder:
             descriptor = os.open(self.path / "lock", os.O_CREAT | os.O_RDWR, 0o600)
         except FileNotFoundError:
             return False
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        if not try_lock(descriptor):
             os.close(descriptor)
             return False
         # Whoever ran it before may have finished, and removed it, between the two calls.

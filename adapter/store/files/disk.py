@@ -1,9 +1,15 @@
-"""Work on the disk that must not hold the event loop, and bytes that must be written to their last."""
+"""Work on the disk that must not hold the event loop, bytes that must be written to their last, locks of processes."""
 
 import asyncio
 import os
+import sys
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
+
+if sys.platform == "win32":
+    import msvcrt
+else:
+    import fcntl
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -32,3 +38,15 @@ def write_all(descriptor: int, data: bytes) -> None:
     view = memoryview(data)
     while view:
         view = view[os.write(descriptor, view) :]
+
+
+def try_lock(descriptor: int) -> bool:
+    """Lock an open file for this process; False if another one has it. Closing it lets go, and so does any death."""
+    try:
+        if sys.platform == "win32":
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        else:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
