@@ -1,44 +1,31 @@
 """Recorded conversations, sent by the openai package through a running adapter to the emulator."""
 
-import asyncio
 import inspect
-import socket
 from typing import Any
 
 import openai
 import pytest
-import uvicorn
 from openai.resources.chat.completions import AsyncCompletions
 
 from adapter.emulator import EmulatorSettings, create_emulator
 from adapter.server.app import create_app
 from adapter.settings import Settings
 from tests.support.recordings import chat_requests, compare
+from tests.support.scripted import serving
 
 PARAMETERS = set(inspect.signature(AsyncCompletions.create).parameters) - {"self"}
 MODEL = "gemini-3.5-flash"
 
 
-async def running(app: Any) -> tuple[str, uvicorn.Server, asyncio.Task[None]]:
-    """An application on a free port of the loopback address."""
-    listener = socket.socket()
-    listener.bind(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(app, log_level="error", access_log=False))
-    task = asyncio.create_task(server.serve(sockets=[listener]))
-    while not server.started:
-        await asyncio.sleep(0.01)
-    return f"http://127.0.0.1:{listener.getsockname()[1]}", server, task
-
-
 @pytest.fixture
 async def client():
-    url, emulator, emulating = await running(create_emulator(EmulatorSettings()))
-    settings = Settings(upstream_url=url, upstream_keys=("k",), store="memory", log_level="error")
-    base, server, serving = await running(create_app(settings))
-    async with openai.AsyncOpenAI(base_url=f"{base}/v1", api_key="unused", max_retries=0) as made:
-        yield made
-    server.should_exit = emulator.should_exit = True
-    await asyncio.gather(serving, emulating)
+    async with serving(create_emulator(EmulatorSettings())) as url:
+        settings = Settings(upstream_url=url, upstream_keys=("k",), store="memory", log_level="error")
+        async with (
+            serving(create_app(settings)) as base,
+            openai.AsyncOpenAI(base_url=f"{base}/v1", api_key="unused", max_retries=0) as made,
+        ):
+            yield made
 
 
 async def send(client: openai.AsyncOpenAI, request: dict[str, Any]) -> None:

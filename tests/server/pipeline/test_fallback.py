@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-import uvicorn
 
 from adapter.emulator import EmulatorSettings, create_emulator
 from adapter.upstream.policy.circuit_breaker import LEAST_CALLS
@@ -15,7 +14,7 @@ from tests.support import stateful
 from tests.support.circuits import still_circuits
 from tests.support.responses_socket import create, heard
 from tests.support.responses_socket import socket as responses_socket
-from tests.support.scripted import adapter, answer, chat, events, frame, scripted
+from tests.support.scripted import adapter, answer, chat, events, frame, scripted, serving
 from tests.support.stateful import ended
 
 pytestmark = pytest.mark.faults
@@ -456,18 +455,8 @@ class Emulated:
 @asynccontextmanager
 async def emulated(key):
     one = Emulated(key)
-    listener = socket.socket()
-    listener.bind(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(one, log_level="error", access_log=False))
-    task = asyncio.create_task(server.serve(sockets=[listener]))
-    while not server.started:
-        await asyncio.sleep(0.01)
-    one.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    try:
+    async with serving(one) as one.url:
         yield one
-    finally:
-        server.should_exit = True
-        await task
 
 
 WEATHER = {

@@ -2,11 +2,9 @@
 
 import asyncio
 import json
-import socket
 from typing import Any, NamedTuple
 
 import pytest
-import uvicorn
 from google import genai
 from google.genai import types
 from google.oauth2.credentials import Credentials
@@ -16,7 +14,7 @@ from adapter.server.state import gemini_files
 from adapter.settings import SettingsError, load
 from tests.server.batches.running import line, run
 from tests.server.endpoints.storing import put
-from tests.support.scripted import adapter, chat, emulated, events
+from tests.support.scripted import adapter, chat, emulated, events, serving
 
 TOKEN = "ya29.local"
 VERTEX = {"upstream_auth": "vertex", "vertex_project": "p-1", "vertex_location": "europe-west1", "upstream_keys": ()}
@@ -32,17 +30,9 @@ class Vertex(NamedTuple):
 @pytest.fixture
 async def emulator():
     """The emulator on a port of its own; `url` has Vertex AI's version."""
-    listener = socket.socket()
-    listener.bind(("127.0.0.1", 0))
     app = create_emulator(EmulatorSettings())
-    server = uvicorn.Server(uvicorn.Config(app, log_level="error", access_log=False, lifespan="off"))
-    task = asyncio.create_task(server.serve(sockets=[listener]))
-    while not server.started:
-        await asyncio.sleep(0.01)
-    url = f"http://127.0.0.1:{listener.getsockname()[1]}/v1beta1"
-    yield Vertex(url, app.state.record)
-    server.should_exit = True
-    await task
+    async with serving(app) as url:
+        yield Vertex(f"{url}/v1beta1", app.state.record)
 
 
 @pytest.fixture
