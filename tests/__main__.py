@@ -1,8 +1,8 @@
 """Every check of the project, in one command: `python -m tests [--quick | --tests | arguments for pytest]`.
 
-Lint comes first. Then four lanes run side by side: types, the tests of the two pure layers, whose coverage must be
-complete, those of the layers that use the network, and all others. `--quick` is what most changes need, `--tests` all
-tests without lint, types and coverage, for a further version of Python; docs/testing.md tells about the rest.
+Lint comes first. Then six lanes run side by side: types, the tests of the two pure layers, whose coverage must be
+complete, those of the layers that use the network (three lanes), and all others. `--quick` is what most changes need,
+`--tests` all tests without lint, types and coverage, for a further version of Python; docs/testing.md tells the rest.
 """
 
 import os
@@ -31,8 +31,10 @@ UNITS = sorted(
 PURE = [CASES, *UNITS]
 """What covers `wire` and `translate`; coverage makes tests slow, so only these are run with it."""
 
+ENDPOINTS = ["tests/server/endpoints", "tests/server/pipeline"]
+STORED = ["tests/server/batches", "tests/server/state", "tests/server/observe", "tests/server/http"]
 NETWORK = [f"tests/{layer}" for layer in ("server", "upstream", "store", "emulator")]
-"""Half of the other tests, by what they take."""
+"""Two thirds of the other tests, by what they take: they wait for sockets, so one lane of them needs half a core."""
 
 COVERAGE = [
     *("-p", "tests.support.traced_calls"),
@@ -139,17 +141,24 @@ def without_groups() -> list[str]:
     """What leaves out the groups that run apart, and what is red."""
     if KNOWN_RED:
         print("SKIPPED, known to be red:", *KNOWN_RED, sep="\n  ", flush=True)
-    left_out = [f"--ignore={path}" for path in APART_FOLDERS] + [f"--deselect={name}" for name in KNOWN_RED]
+    left_out = [*ignoring(*APART_FOLDERS), *(f"--deselect={name}" for name in KNOWN_RED)]
     return ["-m", f"not ({' or '.join(APART)})", *left_out]
 
 
-def others() -> tuple[Lane, Lane]:
-    """The tests that are not pure, in two halves."""
-    elsewhere = [f"--ignore={path}" for path in [*PURE, *NETWORK]]
-    return (
-        Lane([*PYTEST, "-n", AT_ONCE, *without_groups(), *elsewhere]),
-        Lane([*PYTEST, "-n", AT_ONCE, *without_groups(), *NETWORK]),
-    )
+def others() -> tuple[Lane, ...]:
+    """The tests that are not pure, in four lanes."""
+    chosen = [
+        ignoring(*PURE, *NETWORK),
+        ENDPOINTS,
+        STORED,
+        [*NETWORK, *ignoring(*ENDPOINTS, *STORED)],
+    ]
+    return tuple(Lane([*PYTEST, "-n", AT_ONCE, *without_groups(), *paths]) for paths in chosen)
+
+
+def ignoring(*paths: str) -> list[str]:
+    """The arguments that leave out paths."""
+    return [f"--ignore={path}" for path in paths]
 
 
 def everything() -> list[str]:
