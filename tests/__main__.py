@@ -32,7 +32,7 @@ PURE = [CASES, *UNITS]
 """What covers `wire` and `translate`; coverage makes tests slow, so only these are run with it."""
 
 ENDPOINTS = ["tests/server/endpoints", "tests/server/pipeline"]
-STORED = ["tests/server/batches", "tests/server/state", "tests/server/observe", "tests/server/http"]
+STORED = ["tests/server/batches", "tests/server/state", "tests/server/observe"]
 NETWORK = [f"tests/{layer}" for layer in ("server", "upstream", "store", "emulator")]
 """Two thirds of the other tests, by what they take: they wait for sockets, so one lane of them needs half a core."""
 
