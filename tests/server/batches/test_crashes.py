@@ -395,7 +395,8 @@ async def test_a_batch_of_a_client_that_brings_its_own_key_goes_on_when_it_asks(
             assert done["request_counts"] == {"total": 13, "completed": 12, "failed": 1}
             asked = [one["method"] for one in await gemini.requests()]
             assert asked.count("batchGenerateContent") == (platform == "studio")
-            assert asked.count("generateContent") == (0 if platform == "studio" else 12)
+            # Of one after another, the one that was under way at the end of the first process may be asked twice.
+            assert asked.count("generateContent") in ((0,) if platform == "studio" else (12, 13))
 
 
 async def test_a_batch_that_is_gone_from_the_disk_is_told_as_failed(tmp_path, monkeypatch):
