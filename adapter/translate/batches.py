@@ -149,14 +149,6 @@ def is_over(state: str | None) -> bool:
     return state in _OVER
 
 
-def output_line(row_id: str, custom_id: str, request_id: str, status: int, body: bytes, attempts: int = 1) -> bytes:
-    """Write a line of the output file. `attempts`: how often Gemini was asked; it is told where that is not once."""
-    response = BatchLineResponse(status_code=status, request_id=request_id, body=msgspec.Raw(body))
-    if attempts > 1:
-        response.attempts = attempts
-    return encode(BatchOutputLine(id=row_id, custom_id=custom_id, response=response, error=None)) + b"\n"
-
-
 class LineId(NamedTuple):
     """The ids of a line of the output or error file. `number` is its line in the input, from 1."""
 
@@ -164,6 +156,23 @@ class LineId(NamedTuple):
     custom_id: str | None
     request_id: str
     number: int
+
+
+class RowAnswer(NamedTuple):
+    """The answer to one request of a batch, as JSON, and what both lost, in one line; empty where nothing is lost."""
+
+    body: bytes
+    notes: str
+
+
+def output_line(line: LineId, answer: RowAnswer, attempts: int = 1) -> bytes:
+    """Write a line of the output file. `attempts`: how often Gemini was asked; it is told where that is not once."""
+    response = BatchLineResponse(status_code=200, request_id=line.request_id, body=msgspec.Raw(answer.body))
+    if attempts > 1:
+        response.attempts = attempts
+    if answer.notes:
+        response.notes = answer.notes
+    return encode(BatchOutputLine(id=line.row_id, custom_id=line.custom_id, response=response, error=None)) + b"\n"
 
 
 def error_line(line: LineId, code: str | None, message: str, status: int = 0, body: bytes = b"") -> bytes:

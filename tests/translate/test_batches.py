@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapter.translate import batches
-from adapter.translate.batches import BadLine, LineId
+from adapter.translate.batches import BadLine, LineId, RowAnswer
 from adapter.translate.core.notes import Rejected
 from adapter.wire.gemini.errors import Status
 from adapter.wire.openai.batches import BatchOutputLine, BatchRequest, BatchUsage
@@ -139,9 +139,12 @@ def test_states_that_end_a_job():
 
 
 def test_lines_of_the_output_and_of_the_errors():
-    twice = json.loads(batches.output_line("r1", "a", "q1", 200, b'{"x":1}', 2))
-    assert twice["response"] == {"status_code": 200, "request_id": "q1", "body": {"x": 1}, "attempts": 2}
-    good = msgspec.json.decode(batches.output_line("r1", "a", "q1", 200, b'{"x":1}'), type=BatchOutputLine)
+    own = LineId("r1", "a", "q1", 7)
+    twice = json.loads(batches.output_line(own, RowAnswer(b'{"x":1}', "drops=1; user"), 2))
+    told = {"status_code": 200, "request_id": "q1", "body": {"x": 1}, "attempts": 2, "notes": "drops=1; user"}
+    assert twice["response"] == told
+    good = msgspec.json.decode(batches.output_line(own, RowAnswer(b'{"x":1}', "")), type=BatchOutputLine)
+    assert (good.response.attempts, good.response.notes) == (msgspec.UNSET, msgspec.UNSET)
     assert (good.id, good.custom_id, good.response.status_code, good.response.request_id) == ("r1", "a", 200, "q1")
     assert (bytes(good.response.body), good.error) == (b'{"x":1}', None)
     line = LineId("r1", None, "q1", 7)

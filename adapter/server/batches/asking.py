@@ -149,9 +149,9 @@ class RequestSender:
                 planned = await self._planner.plan(request.body)
                 begin()
                 answers = [await self._call(planned.model, *call, planned.pin) for call in planned.calls]
-                body = await self._context.until_stored(partial(planned.finish, answers, False))
+                answer = await self._context.until_stored(partial(planned.finish, answers, False))
                 line = self._context.line_id(request.place.line, request.custom_id)
-                return batches.output_line(line.row_id, request.custom_id, line.request_id, 200, body, attempts)
+                return batches.output_line(line, answer, attempts)
             except UpstreamError as error:
                 if error.status not in TRANSIENT or pause > RETRY_LAST or self._context.should_end:
                     raise

@@ -173,11 +173,11 @@ class AnswerCollector:
             if (failed := next((one.error for one in rows if one.error is not None), None)) is not None:
                 raise UpstreamError(*batches.row_error(failed))
             planned = await self._planner.plan(request.body)
-            body = await planned.finish([one.answer for one in rows], True)
+            answer = await planned.finish([one.answer for one in rows], True)
         except Exception as error:  # noqa: BLE001 - it becomes the line, or is raised again
             return FinishedLine(False, self._context.failed_line(request, error))
         line = self._context.line_id(request.place.line, request.custom_id)
-        return FinishedLine(True, batches.output_line(line.row_id, request.custom_id, line.request_id, 200, body))
+        return FinishedLine(True, batches.output_line(line, answer))
 
 
 def _with_usage(usage: BatchUsage, line: bytes) -> BatchUsage:

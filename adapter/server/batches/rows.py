@@ -8,6 +8,8 @@ import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+import msgspec
+
 from adapter.server.asking.parallel_choices import join_replies
 from adapter.server.limits.access import Client
 from adapter.server.limits.work import Work
@@ -23,11 +25,11 @@ from adapter.server.state.gemini_files import FileNeeds
 from adapter.server.state.ids import new_id
 from adapter.settings import find_served_model
 from adapter.translate import chat, completions
-from adapter.translate.batches import WINDOW, join_embeddings
+from adapter.translate.batches import WINDOW, RowAnswer, join_embeddings
 from adapter.translate.content.content_parts import FILE_ID
 from adapter.translate.core.context import Media
 from adapter.translate.core.notes import Note, Rejected
-from adapter.translate.core.strictness import Strictness
+from adapter.translate.core.strictness import Strictness, count_losses
 from adapter.translate.embeddings import embeddings
 from adapter.translate.embeddings.embeddings import EmbeddingContext
 from adapter.upstream.answers import Reply, read_message, read_reply
@@ -55,7 +57,7 @@ class PlannedRow(NamedTuple):
     job_method: str
     rows: list[bytes]
     calls: list[tuple[str, bytes]]
-    finish: Callable[[Sequence[bytes], bool], Awaitable[bytes]]
+    finish: Callable[[Sequence[bytes], bool], Awaitable[RowAnswer]]
 
 
 class _AnyFile(Mapping[str, Media]):
@@ -106,19 +108,25 @@ class RowPlanner:
         plans = await self._service.planner.plan(request, unknown, self._client, work, needs=self._needs)
         self._check(plans.plan.notes)
 
-        async def finish(answers: Sequence[bytes], _is_native: bool) -> bytes:
-            return encode(await self._completion(plans, answers, completion_id(), stores=True))
+        async def finish(answers: Sequence[bytes], _is_native: bool) -> RowAnswer:
+            made, ledger = await self._completion(plans, answers, completion_id(), stores=True)
+            return _answer(made, [*plans.plan.notes, *ledger])
 
         return _generation([plans], finish)
 
-    async def _completion(self, plans: Plans, answers: Sequence[bytes], id_: str, *, stores: bool) -> ChatCompletion:
-        """Return the chat completion; with its signatures stored, the chat can go on. Raises `AnswerError`."""
+    async def _completion(
+        self, plans: Plans, answers: Sequence[bytes], id_: str, *, stores: bool
+    ) -> tuple[ChatCompletion, list[Note]]:
+        """Return the chat completion and its notes; with its signatures stored, the chat can go on.
+
+        Raises `AnswerError`.
+        """
         reply = await _reply(plans, answers)
         stamp = stamp_of(plans, id_)
-        made, _ledger, issued = chat.from_gemini(reply.response, plans.plan.context, stamp, reply.unknown)
+        made, ledger, issued = chat.from_gemini(reply.response, plans.plan.context, stamp, reply.unknown)
         if issued and stores:
             await self._service.keep(issued, self._client)
-        return made
+        return made, ledger
 
     async def _complete(self, body: bytes, work: Work) -> PlannedRow:
         service = self._service
@@ -137,12 +145,15 @@ class RowPlanner:
             raise Rejected(completions.path_of(error.note.path), error.note.code, error.note.reason) from None
         self._check([note for one in plans for note in one.plan.notes])
 
-        async def finish(answers: Sequence[bytes], _is_native: bool) -> bytes:
+        async def finish(answers: Sequence[bytes], _is_native: bool) -> RowAnswer:
             id_, left, found = new_id("cmpl-", 28), list(answers), list[ChatCompletion]()
+            ledger = [note for one in plans for note in one.plan.notes]
             for one in plans:
                 own, left = left[: one.plan.calls], left[one.plan.calls :]
-                found.append(await self._completion(one, own, id_, stores=False))
-            return encode(completions.from_chat(found, view, id_, int(time.time()), plans[0].plan.model))
+                made, lost = await self._completion(one, own, id_, stores=False)
+                found.append(made)
+                ledger += lost
+            return _answer(completions.from_chat(found, view, id_, int(time.time()), plans[0].plan.model), ledger)
 
         return _generation(plans, finish)
 
@@ -152,9 +163,10 @@ class RowPlanner:
         turn = await turn_of(self._service, request, unknown, self._client, work=work, needs=self._needs)
         self._check(turn.plans.plan.notes)
 
-        async def finish(answers: Sequence[bytes], _is_native: bool) -> bytes:
+        async def finish(answers: Sequence[bytes], _is_native: bool) -> RowAnswer:
             exchange = Exchange(id="", path="", started_at=time.time())
-            return encode(await whole(self._service, turn, await _reply(turn.plans, answers), exchange))
+            made = await whole(self._service, turn, await _reply(turn.plans, answers), exchange)
+            return _answer(made, [*turn.plans.plan.notes, *exchange.reply_notes])
 
         return _generation([turn.plans], finish)
 
@@ -169,13 +181,14 @@ class RowPlanner:
         self._check(plan.notes)
         rows = [encode(one) for batch in plan.batches for one in getattr(batch, "requests", ())]
 
-        async def finish(answers: Sequence[bytes], is_native: bool) -> bytes:
+        async def finish(answers: Sequence[bytes], is_native: bool) -> RowAnswer:
             if is_native:
                 edges = [sum(plan.inputs[:index]) for index in range(len(plan.inputs) + 1)]
                 parts = [answers[edges[index] : edges[index + 1]] for index in range(len(plan.inputs))]
                 answers = list(map(join_embeddings, parts))
             read = [read_message(one, plan.method.answer)[0] for one in answers]
-            return encode((await work.run(embeddings.from_gemini, read, plan, request, served.model))[0])
+            made, ledger = await work.run(embeddings.from_gemini, read, plan, request, served.model)
+            return _answer(made, [*plan.notes, *ledger])
 
         calls = [(plan.method.name, encode(batch)) for batch in plan.batches]
         return PlannedRow(served.model, "", EMBED, rows, calls, finish)
@@ -188,12 +201,17 @@ def _check_whole(*, stream: bool | None, background: bool | None = None) -> None
             raise Rejected(name, "setting-contradicted", "an answer in a batch comes whole, when the batch is complete")
 
 
-def _generation(plans: Sequence[Plans], finish: Callable[[Sequence[bytes], bool], Awaitable[bytes]]) -> PlannedRow:
+def _generation(plans: Sequence[Plans], finish: Callable[[Sequence[bytes], bool], Awaitable[RowAnswer]]) -> PlannedRow:
     """Return the row of one or more chats; each plan's request stands there as often as it has calls."""
     first = plans[0]
     bodies = [body for one in plans for body in [encode(one.plan.body)] * one.plan.calls]
     pin = next((one.pin for one in plans if one.pin), "")
     return PlannedRow(first.plan.model, pin, BATCH_GENERATE, bodies, [(GENERATE, body) for body in bodies], finish)
+
+
+def _answer(made: msgspec.Struct, ledger: Sequence[Note]) -> RowAnswer:
+    """Return a client's answer with its losses, if there are any, as the header says them."""
+    return RowAnswer(encode(made), notes.summary(ledger) if count_losses(ledger) else "")
 
 
 async def _reply(plans: Plans, answers: Sequence[bytes]) -> Reply:

@@ -123,12 +123,17 @@ class BatchLineError(msgspec.Struct, kw_only=True):
 
 
 class BatchLineResponse(msgspec.Struct, kw_only=True):
-    """The answer to one request. `attempts` is an extension: how often it was asked for, if more than once."""
+    """The answer to one request.
+
+    Two extensions: `attempts`, how often it was asked for, if more than once; `notes`, what the request and its answer
+    lost, if they lost anything, as the header `x-adapter-notes` says it for a request by itself.
+    """
 
     status_code: int
     request_id: str
     body: msgspec.Raw
     attempts: int | msgspec.UnsetType = msgspec.UNSET
+    notes: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class BatchOutputLine(msgspec.Struct, kw_only=True):

@@ -108,6 +108,26 @@ async def test_a_batch_of_each_endpoint(tmp_path, platform):
 
 
 @WAYS
+@pytest.mark.parametrize(
+    ("url", "field"),
+    [
+        ("/v1/chat/completions", {"messages": [{"role": "user", "content": "hi"}]}),
+        ("/v1/responses", {"input": "hi"}),
+        ("/v1/embeddings", {"input": "hi", "model": EMBEDDING}),
+        ("/v1/completions", {"prompt": "hi", "max_tokens": 200}),
+    ],
+)
+async def test_a_line_tells_what_its_request_lost_as_its_endpoint_does(tmp_path, platform, url, field):
+    rows = [line("lossy", url=url, **field, user="me", unheard_of=1), line("clean", url=url, **field)]
+    async with serving(tmp_path, platform, **FAST) as (_, client):
+        _, output, errors = await run(client, *rows, url=url)
+        alone = [(await client.post(url, json=row["body"])).headers["x-adapter-notes"] for row in rows]
+    assert errors == []
+    assert "unknown-field" in alone[0]
+    assert [one["response"].get("notes", "none") for one in output] == alone
+
+
+@WAYS
 async def test_images_of_a_batch_come_in_the_format_that_was_asked_for(tmp_path, platform):
     tool = {"type": "image_generation", "size": "1536x1024", "output_format": "jpeg"}
     url = "/v1/responses"
