@@ -46,7 +46,7 @@ async def test_a_second_sigterm_ends_the_grace_period_and_clients_are_told(tmp_p
                 asyncio.create_task(chat(client, SILENT, stream=True)),
                 asyncio.create_task(chat(client, SILENT)),
             ]
-            await until_under_way(client, len(running))
+            await until_under_way(client, running)
             live.process.send_signal(signal.SIGTERM)
             await asyncio.sleep(0.5)
             assert [task for task in running if task.done()] == []
@@ -66,7 +66,7 @@ async def test_of_two_workers_none_is_hurried_by_the_second_sigterm_that_its_par
     with logging(tmp_path, "--workers", "2", shutdown_grace=60, metrics="true") as (live, _):
         async with client_of(live) as client:
             stream = asyncio.create_task(chat(client, SLOW, stream=True))
-            await until_under_way(client, 1)
+            await until_under_way(client, [stream])
             # As systemd does: to all of the group.
             for pid in (live.process.pid, *workers_of(live.process.pid)):
                 os.kill(pid, signal.SIGTERM)

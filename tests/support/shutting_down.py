@@ -3,6 +3,7 @@
 import asyncio
 import json
 import subprocess
+from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -40,10 +41,17 @@ def said(text: str) -> str:
     return "".join(choice["delta"].get("content") or "" for event in events(text) for choice in event["choices"])
 
 
-async def until_under_way(client: httpx2.AsyncClient, number: int) -> None:
-    """Wait until so many requests run, in all workers of a server with figures."""
+async def until_under_way(client: httpx2.AsyncClient, tasks: Collection[asyncio.Task[Any]]) -> None:
+    """Wait until all these requests have come, to any worker of a server with figures: each runs or is answered.
+
+    They need not run all at once: on a busy machine the first may be answered before the last has come.
+    """
     async with asyncio.timeout(PATIENCE):
-        while figures((await client.get("/metrics")).text).get(("adapter_running",), 0) < number:
+        while True:
+            answered = sum(task.done() for task in tasks)
+            running = figures((await client.get("/metrics")).text).get(("adapter_running",), 0)
+            if running + answered >= len(tasks):
+                return
             await asyncio.sleep(0.02)
 
 

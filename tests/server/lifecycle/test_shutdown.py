@@ -31,7 +31,7 @@ async def test_what_runs_when_the_signal_comes_is_answered_whole(serve):
             expected = said((await chat(client, SLOW, stream=True))[1])
             streams = [asyncio.create_task(chat(client, SLOW, stream=True)) for _ in range(10)]
             wholes = [asyncio.create_task(chat(client, SLOW)) for _ in range(5)]
-            await until_under_way(client, len(streams) + len(wholes))
+            await until_under_way(client, [*streams, *wholes])
             live.process.send_signal(signal.SIGTERM)
             for status, text in await asyncio.gather(*streams):
                 assert status == 200
@@ -47,7 +47,7 @@ async def test_what_runs_longer_than_the_grace_period_ends_with_an_error(serve):
             stream = asyncio.create_task(chat(client, HANGING, stream=True))
             waiting = asyncio.create_task(chat(client, SILENT, stream=True))
             whole = asyncio.create_task(chat(client, SILENT))
-            await until_under_way(client, 3)
+            await until_under_way(client, [stream, waiting, whole])
             await asyncio.sleep(1.0)
             live.process.send_signal(signal.SIGTERM)
             begun = time.monotonic()
@@ -91,7 +91,7 @@ async def test_a_second_interrupt_ends_it_at_once(tmp_path):
     with adapter(tmp_path, "--metrics") as live:
         async with httpx2.AsyncClient(base_url=live.url, timeout=PATIENCE) as client:
             stream = asyncio.create_task(chat(client, HANGING, stream=True))
-            await until_under_way(client, 1)
+            await until_under_way(client, [stream])
             live.process.send_signal(signal.SIGINT)
             await asyncio.sleep(0.5)
             assert live.process.poll() is None
