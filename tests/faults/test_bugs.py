@@ -44,8 +44,8 @@ def fails_at(number, works):
 
 
 PLACES = {
-    "the request": ("plan.to_gemini", False, 0),
-    "the request of a stream": ("plan.to_gemini", True, 0),
+    "the request": ("plan.translate", False, 0),
+    "the request of a stream": ("plan.translate", True, 0),
     "the answer": ("chat.from_gemini", False, 1),
     "the first event": ("chat.ChatStream.feed", True, 1),
 }

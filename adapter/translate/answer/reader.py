@@ -72,7 +72,7 @@ class AnswerReader(AnswerLedger):
         return events
 
 
-class StreamReader(AnswerLedger):
+class StreamReader:
     """Reads an answer that comes in pieces: `feed` it each event of Gemini's stream, then `close` it.
 
     `model` is the one that answers, once one is known; `tier` the one that serves the request, under OpenAI's name.
@@ -96,7 +96,12 @@ class StreamReader(AnswerLedger):
     """
 
     def __init__(self, context: Context, stamp: Stamp, *, shows_code: bool) -> None:
-        super().__init__(context, stamp, shows_code=shows_code)
+        self.context = context
+        # Not a part of itself: choices refer to it, and a stream that is over must go at once, with the request.
+        self._ledger = AnswerLedger(context, stamp, shows_code=shows_code)
+        self.notes = self._ledger.notes
+        self.note = self._ledger.note
+        self.take_issued = self._ledger.take_issued
         self.model: str | None = None
         self.tier: str | None = None
         self.is_thinking = False
@@ -185,15 +190,15 @@ class StreamReader(AnswerLedger):
         """Start a choice, and those before it that have not spoken yet."""
         new = [number for number in range(index + 1) if number not in self._choices]
         for number in new:
-            self._choices[number] = ChoiceReader(number, self, JoinedParts() if number else self._first)
+            self._choices[number] = ChoiceReader(number, self._ledger, JoinedParts() if number else self._first)
         return [ChoiceStart(number) for number in new]
 
     def _remember(self, response: GenerateContentResponse, said: GenerateContentResponse) -> None:
         """Keep what an event says beside its candidates; most events say nothing new."""
         usage = response.usage_metadata
         if response.model_version not in (None, self.model):
-            self.note(reply.another_model(response.model_version, self.stamp.model))
-        self.model = self.model or response.model_version or self.stamp.model
+            self.note(reply.another_model(response.model_version, self._ledger.stamp.model))
+        self.model = self.model or response.model_version or self._ledger.stamp.model
         if usage is not None:
             self._said.usage_metadata = usage
             self.tier = self.tier or (reply.service_tier(usage) if usage.service_tier else None)
