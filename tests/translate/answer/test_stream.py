@@ -1,5 +1,8 @@
 """The stream machine: however an answer is cut, the client gets what the whole answer says."""
 
+import gc
+import weakref
+
 import msgspec
 from hypothesis import given
 
@@ -45,3 +48,19 @@ def test_the_signature_of_a_text_in_many_pieces_is_stored_under_the_whole_text()
     assert joined(chunks)["choices"] == comparable(completion)["choices"]
     assert kept(issued_by_stream) == kept(issued)
     assert kept(issued)
+
+
+def test_a_stream_that_is_over_or_was_left_goes_at_once():
+    """Nothing of it refers to itself: else its request would wait for the garbage collector, 8 MB for each client."""
+    for ends in (True, False):
+        machine = ChatStream(context(), STAMP)
+        machine.feed(*read(answer({"text": "hi"}, finish="STOP" if ends else None)))
+        if ends:
+            machine.close()
+        gone = [weakref.ref(machine), weakref.ref(machine._reader)]
+        gc.disable()
+        try:
+            del machine
+            assert [one() for one in gone] == [None, None]
+        finally:
+            gc.enable()

@@ -1,6 +1,8 @@
 """Responses: however an answer is cut, the client gets what the whole answer says, by the rules of its events."""
 
+import gc
 import json
+import weakref
 from typing import Any
 
 import msgspec
@@ -288,3 +290,15 @@ def test_parts_without_an_item_are_those_of_the_answer_that_is_told():
     answer["candidates"].append({"index": 1, "content": {"role": "model", "parts": [others]}, "finishReason": "STOP"})
     for response in (whole(answer, viewed())[0], join_events(streamed([answer], viewed())[0])):
         assert response["extra_content"]["google"]["parts"] == [mine]
+
+
+def test_a_stream_that_was_left_goes_at_once():
+    machine = machine_of()
+    machine.feed(*read({"candidates": [{"content": {"role": "model", "parts": [{"text": "hi"}]}}]}))
+    gone = [weakref.ref(machine), weakref.ref(machine._reader)]
+    gc.disable()
+    try:
+        del machine
+        assert [one() for one in gone] == [None, None]
+    finally:
+        gc.enable()
