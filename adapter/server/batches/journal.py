@@ -21,6 +21,7 @@ Phases, each of which may begin again from its start:
     collect     answers become the output and the error file    under names that follow from the batch's, so once
 """
 
+import logging
 import os
 import shutil
 import time
@@ -36,6 +37,8 @@ from adapter.store.files.disk import try_lock, write_all
 from adapter.wire.base import encode
 from adapter.wire.gemini.errors import Status
 from adapter.wire.openai.batches import Batch
+
+log = logging.getLogger("adapter")
 
 _COLUMNS = 6
 
@@ -159,7 +162,12 @@ class BatchFolder:
             descriptor = os.open(self.path / "lock", os.O_CREAT | os.O_RDWR, 0o600)
         except FileNotFoundError:
             return False
-        if not try_lock(descriptor):
+        try:
+            is_locked = try_lock(descriptor)
+        except OSError as error:
+            log.warning("%s cannot be locked, so nobody runs the batch: %s", self.path, error)
+            is_locked = False
+        if not is_locked:
             os.close(descriptor)
             return False
         # Whoever ran it before may have finished, and removed it, between the two calls.
@@ -188,7 +196,7 @@ class BatchFolder:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-        fresh.rename(self.path / "state.json")
+        fresh.replace(self.path / "state.json")
         sync_folder(self.path)
 
     @property

@@ -1,4 +1,4 @@
-"""What is written down where requests are asked one by one, so that a process that goes on knows what was done.
+"""Logs of requests that are sent one by one, so that the process that takes a batch over knows what was sent.
 
 `asked` has the number of a line before its request goes out, and the number with a minus where the process ended in an
 orderly way and took the request back. `done.jsonl` has the answer.

@@ -1,4 +1,4 @@
-"""What the endpoints for images and sounds share: plans for each place, calls that carry files, streams of events."""
+"""Plans, calls that carry files, and streams of events, for the endpoints of images and sounds."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
@@ -127,7 +127,7 @@ def record(call: Call, plans: FallbackPlans[P]) -> None:
 
 
 def headers_of(call: Call, plans: FallbackPlans[P]) -> dict[str, str]:
-    """What the head of an answer tells of its translation, and of the upstream where that is another than usual."""
+    """Return the header fields that tell of the translation, and of the upstream if it is not the usual one."""
     told = model_calls.headers_for(call)
     return {**told, UPSTREAM_HEADER: plans.place.label} if plans.is_fallback else told
 

@@ -48,7 +48,7 @@ def accept(call: Call, found: list[Note], body: msgspec.Struct | Sequence[msgspe
 
 
 def headers_for(call: Call) -> dict[str, str]:
-    """What the head of an answer tells of its translation."""
+    """Return the header fields that tell of the translation."""
     return notes.headers(call.exchange.model, call.exchange.notes, call.exchange.reply_notes)
 
 

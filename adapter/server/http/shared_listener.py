@@ -93,7 +93,7 @@ class ConnectionCounts:
         return self._counts[self._slot]
 
     def is_ahead(self) -> bool:
-        """Whether another worker has clearly fewer connections: an eighth, so that hundreds need few steps back."""
+        """Return whether another worker has fewer connections: by an eighth, so that hundreds need few steps back."""
         least = min(self._counts)
         return self.own - least > least // 8
 
@@ -219,15 +219,18 @@ class SharedListener(asyncio.AbstractServer):
         return self._loop
 
     def is_serving(self) -> bool:
-        """Whether connections are accepted."""
+        """Return whether connections are accepted."""
         return not self._is_closed
 
     async def start_serving(self) -> None:
         """Do nothing: it serves from the start."""
 
     async def serve_forever(self) -> None:
-        """Refuse: uvicorn has a loop of its own."""
-        raise NotImplementedError
+        """Accept connections until the caller is cancelled."""
+        try:
+            await self._loop.create_future()
+        finally:
+            self.close()
 
     async def wait_closed(self) -> None:
         """Do nothing: uvicorn waits for the connections itself."""

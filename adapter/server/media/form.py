@@ -121,7 +121,7 @@ class Form:
 
     @property
     def contents(self) -> list[Sequence[bytes]]:
-        """What is sent in place of the names, by their numbers: the files, then pieces that were cut out of them."""
+        """Return the contents that are sent in place of names, by number: the files, then pieces cut out of them."""
         return [*(one.pieces for one in self.uploads), *self._cut]
 
     def add_piece(self, data: Sequence[bytes]) -> str:

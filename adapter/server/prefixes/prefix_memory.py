@@ -27,7 +27,7 @@ MAX_AGE = 3_600.0
 
 
 class Figures(Protocol):
-    """What is told of the memory."""
+    """Counts searches and bytes of the memory, for `/metrics`."""
 
     def count_prefix(self, *, is_hit: bool) -> None:
         """Count a search."""
@@ -52,7 +52,7 @@ class _Entry:
 
 
 class PrefixMemory:
-    """What is remembered; `max_bytes` is the size of all together, and a quarter of it of one."""
+    """Remembers beginnings: `max_bytes` of all together, and a quarter of that of one at most."""
 
     def __init__(
         self, max_bytes: int, figures: Figures | None = None, clock: Callable[[], float] = time.monotonic

@@ -1,1 +1,1 @@
-"""What a client may refer to later: stored responses, conversations, files; and new ids for all that."""
+"""Stored responses, conversations and files, to which clients refer by id; and new ids."""

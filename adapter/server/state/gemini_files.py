@@ -78,7 +78,7 @@ class _Copy(msgspec.Struct, kw_only=True):
 
 
 class FileNeeds(NamedTuple):
-    """What a request needs of the files that it names.
+    """The needs of a request for the files that it names.
 
     `known`: what they are, where that is known already; `is_dry`: nothing is uploaded; `life`: seconds for which Gemini
     must have them from now on.
@@ -90,7 +90,7 @@ class FileNeeds(NamedTuple):
 
 
 class Need(NamedTuple):
-    """What a request needs of a copy: the key that it must be of, "" for any, and for how many seconds it must live."""
+    """The needs of a request for a copy: the key that owns it ("" for any), and how many seconds it must live."""
 
     pin: str
     life: float

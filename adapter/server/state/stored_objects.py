@@ -1,4 +1,4 @@
-"""What a client may refer to later: its stored responses and conversations, as typed values over a store of bytes."""
+"""Stored responses and conversations, as typed values over a store of bytes."""
 
 import asyncio
 import secrets

@@ -14,6 +14,7 @@ import os
 import re
 import secrets
 import shutil
+import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -229,7 +230,7 @@ class FileWriter:
         os.utime(self._descriptor, (expires_at, expires_at))
         os.close(self._descriptor)
         self._descriptor = -1
-        self._unfinished.rename(self._path)
+        self._unfinished.replace(self._path)
         sync_folder(self._path.parent)
 
     async def discard(self) -> None:
@@ -248,7 +249,12 @@ def read_at(path: Path, offset: int, size: int) -> bytes:
 
 
 def sync_folder(path: Path) -> None:
-    """Wait until the names in a folder are on the disk: a rename alone may be lost with the power."""
+    """Wait until the names in a folder are on the disk: a rename alone may be lost with the power.
+
+    Windows has nothing of the kind.
+    """
+    if sys.platform == "win32":
+        return
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -41,12 +41,16 @@ def write_all(descriptor: int, data: bytes) -> None:
 
 
 def try_lock(descriptor: int) -> bool:
-    """Lock an open file for this process; False if another one has it. Closing it lets go, and so does any death."""
+    """Lock an open file for this process; False if another one has it. Closing it lets go, and so does any death.
+
+    Raises `OSError` where files cannot be locked, as on some network disks.
+    """
     try:
         if sys.platform == "win32":
             msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
         else:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+    except (BlockingIOError, PermissionError):
+        # The second is what Windows says.
         return False
     return True

@@ -41,7 +41,7 @@ from adapter.wire.signatures import Issued
 
 
 class AnswerLedger:
-    """What the readers of one answer share: the request's world, and what they leave behind.
+    """The context of one answer, and the notes and signatures that come of it; its readers share it.
 
     `notes` says what became of the answer's fields, each once; `issued` are signatures to store. `shows_code` says that
     code which Gemini ran, and what it printed, has a place in the client's answer.
