@@ -315,14 +315,17 @@ def test_a_slot_is_taken_again_after_its_worker_has_ended(tmp_path):
 
 
 async def test_who_serves_for_ever_serves_until_it_is_cancelled(tmp_path):
-    counts, listener = tmp_path / "connections", socket.create_server(("127.0.0.1", 0))
-    counts.touch()
-    server = SharedListener(asyncio.get_running_loop(), Greeting, listener, ConnectionCounts(counts))
+    path, listener = tmp_path / "connections", socket.create_server(("127.0.0.1", 0))
+    path.touch()
+    counts = ConnectionCounts(path)
+    server = SharedListener(asyncio.get_running_loop(), Greeting, listener, counts)
     serving = asyncio.create_task(server.serve_forever())
     reader, writer = await asyncio.open_connection(*listener.getsockname())
     assert await reader.readexactly(5) == b"hello"
     writer.close()
+    await until(lambda: counts.own == 0)
     serving.cancel()
     await asyncio.wait([serving])
     assert not server.is_serving()
     listener.close()
+    counts.close()
