@@ -106,7 +106,7 @@ async def test_what_becomes_of_the_fields_is_told_and_strictness_obeyed(tmp_path
 
 
 async def test_a_file_that_has_expired_is_gone(tmp_path, monkeypatch):
-    now = 1_800_000_000.0
+    now = time.time()  # what is being written has the real time, and is swept a day later
     monkeypatch.setattr(time, "time", lambda: now)
     async with serving(tmp_path) as client:
         expiry = {"expires_after[anchor]": "created_at", "expires_after[seconds]": "3600"}

@@ -102,7 +102,7 @@ async def test_parts_of_another_upload_are_none_of_this_one(tmp_path):
 
 @pytest.mark.parametrize("end", ["completed", "cancelled", "expired"])
 async def test_an_upload_that_has_ended_takes_nothing_more(tmp_path, monkeypatch, end):
-    now = 1_800_000_000.0
+    now = time.time()  # what is being written has the real time, and is swept a day later
     monkeypatch.setattr(time, "time", lambda: now)
     async with serving(tmp_path) as client:
         path, ids = await begun(client)
