@@ -51,7 +51,7 @@ class EventSource:
         return reply
 
     def _with_end(self, payloads: list[bytes]) -> list[bytes]:
-        """The payloads, with the finish reasons that are missing in place of a `[DONE]` that is next."""
+        """Return the payloads; missing finish reasons are put in before a `[DONE]` that follows."""
         if self._open is None or not payloads or payloads[0] != _DONE:
             return payloads
         ends = [{"index": index, "finishReason": UNTOLD} for index, is_open in self._open.items() if is_open]

@@ -65,7 +65,7 @@ def read(
 
 
 def check_values(body: bytes, limits: Limits) -> int:
-    """The number of a body's values, or more. Raises `LimitExceeded`, `TooDeep`."""
+    """Return an upper bound of the number of a body's values. Raises `LimitExceeded`, `TooDeep`."""
     most_values = json_counts.values_at_most(body)
     if most_values > limits.values:
         json_counts.check(body, limits.values, "values")
@@ -177,7 +177,7 @@ def _join(path: str, inner: str) -> str:
 
 
 def check_lists(value: Any, limits: Limits) -> None:
-    """Raises `LimitExceeded` for a list of messages, parts, calls and the like that is too long."""
+    """Check the lengths of lists of messages, parts, calls and the like. Raises `LimitExceeded`."""
     kind: Any = type(value)
     names, inner = _lengths(kind)
     for name in names:
@@ -203,7 +203,7 @@ def _check_inner(items: list[Any], name: str, lists: list[Callable[[Any], Any]],
 
 
 def _longest(values: Iterator[Any]) -> int:
-    """The length of the longest list among values; texts and absent values are passed over without a look at each."""
+    """Return the length of the longest list among values; texts and absent values are skipped together."""
     found = list(values)
     kinds = set(map(type, found))
     if list not in kinds:
@@ -228,7 +228,7 @@ def _check_length(name: str, length: int, limits: Limits) -> None:
 
 
 def _check_free_form(value: Any, unknown: dict[str, msgspec.Raw], limits: Limits) -> None:
-    """Raises `LimitExceeded` for a free-form field with too many values, `TooDeep`.
+    """Check a free-form field. Raises `LimitExceeded` for too many values, `TooDeep`.
 
     A tool's schema is checked where it is converted, which equal tools are only once.
     """
@@ -261,14 +261,14 @@ def _free_form(type_: Any) -> tuple[str, ...]:
 
 @cache
 def _lists(type_: Any) -> dict[str, tuple[Any, type[msgspec.Struct]]]:
-    """The fields that are lists of Structs: the field's type, and its items'."""
+    """Return the fields that are lists of Structs: the field's type, and its items'."""
     found = {field.name: (field.type, list_of(field.type)) for field in msgspec.structs.fields(type_)}
     return {name: (whole, item) for name, (whole, item) in found.items() if item is not None}
 
 
 @cache
 def _lengths(type_: Any) -> tuple[tuple[str, ...], dict[str, list[Callable[[Any], Any]]]]:
-    """The limited lists of a Struct, and for each getters of the limited lists in its items, where these have any."""
+    """Return a Struct's limited lists, and for each the getters of its items' limited lists, if any."""
     lists = {name: item for name, (_, item) in _lists(type_).items() if name in LISTS}
     inner = {name: _lengths(item)[0] for name, item in lists.items()}
     return tuple(lists), {name: list(map(attrgetter, names)) for name, names in inner.items() if names}
@@ -276,7 +276,7 @@ def _lengths(type_: Any) -> tuple[tuple[str, ...], dict[str, list[Callable[[Any]
 
 @cache
 def _head(type_: Any) -> type[msgspec.Struct]:
-    """The Struct with its lists of Structs as raw JSON."""
+    """Return the Struct with its lists of Structs as raw JSON."""
     lists = _lists(type_)
     fields: list[tuple[str, Any, Any]] = []
     for one in msgspec.structs.fields(type_):

@@ -84,21 +84,21 @@ class Log:
         return self.first + len(self._frames)
 
     def has_nothing_from(self, position: int) -> bool:
-        """Whether no event is, or will be, what a reader at this position waits for."""
+        """Return whether nothing will come for a reader at this position."""
         return position > self.end or (self.ended and position == self.end)
 
     async def read(self, position: int) -> list[bytes]:
-        """The events from a position on; waits for the next one. Nothing where they ended, or have left memory."""
+        """Read the events from a position on; waits for the next one. Nothing where they ended, or have left memory."""
         while position == self.end and not self.ended:
             await self._changed.wait()
         return self._frames[position - self.first :] if position >= self.first else []
 
     def unwritten(self) -> tuple[int, bytes]:
-        """What is to be written down: the position of its first event, and the events."""
+        """Return the position of the first unwritten event, and all unwritten bytes."""
         return self._written, b"".join(self._frames[self._written - self.first :])
 
     def wrote(self, data: bytes) -> None:
-        """These are written down."""
+        """Count these events as written, and forget the oldest ones beyond `MAX_HELD`."""
         self._written += data.count(b"\n\n")
         gone = 0
         while self._size > MAX_HELD and self.first + gone < self._written:
@@ -120,7 +120,7 @@ class WrittenEvents:
         self._piece = 0
 
     async def read(self, position: int) -> list[bytes]:
-        """The events from a position on that were not read before; nothing where no more are written yet."""
+        """Read the events from a position on that were not read before; nothing where no more are written yet."""
         while not self.ended and (pieces := await self._next_pieces()):
             first, frames = int(pieces[0][0]), [frame for _, data in pieces for frame in _frames(data)]
             self._piece += len(pieces)
@@ -130,7 +130,7 @@ class WrittenEvents:
         return []
 
     async def _next_pieces(self) -> list[list[bytes]]:
-        """The pieces that follow the last one without a gap: each the position of its first event, and its events."""
+        """Return the pieces that follow without a gap: for each the position of its first event, and its events."""
         keys = [_piece(self._response_id, number) for number in range(self._piece, self._piece + PIECES_AT_ONCE)]
         found = await self._documents.get(keys, self._client)
         pieces = takewhile(lambda piece: piece[0].isdigit(), (found.get(key, b"").split(b"\n", 1) for key in keys))
@@ -157,7 +157,7 @@ class Job:
         self.task.cancel()
 
     async def _run(self) -> None:
-        """The whole way, to its end."""
+        """Run the response from its start to its end."""
         writing = asyncio.create_task(self._write_down())
         try:
             await self._respond()
@@ -193,14 +193,14 @@ class Job:
 
     @asynccontextmanager
     async def _open(self) -> AsyncIterator[Answer]:
-        """Gemini's answer, after the first events of the response itself."""
+        """Open Gemini's answer, after the first events of the response itself."""
         for frame in self._writer.start():
             await self.log.write(frame)
         async with self._service.answering.open(self._turn.plans, self._turn.client, None) as answer:
             yield answer
 
     async def _write_down(self) -> None:
-        """Events, signs of life, and a look for the mark of one who wants it to end."""
+        """Write events and signs of life, and look whether a client has cancelled the response."""
         response_id, client = self._turn.stamp.id, self._turn.client.id
         while not self._over.is_set():
             sign = Document(_life(response_id), encode(time.time()), response_id)
@@ -243,7 +243,7 @@ class Jobs:
         return blank(turn.view, turn.stamp, "queued")
 
     async def find(self, response_id: str, client: str) -> StoredResponse:
-        """A stored response; one whose process died is told as failed. Raises `NotStored`."""
+        """Return a stored response; one whose process died is told as failed. Raises `NotStored`."""
         state = self._service.state
         record = await state.response(response_id, client)
         answer = answer_of(record)
@@ -280,15 +280,15 @@ class Jobs:
                     await asyncio.sleep(POLL)
 
     def _state_of(self, answer: StoredAnswer) -> State:
-        """Where a response is written: what was not to be stored is forgotten soon."""
+        """Return the store for a response; one with `store: false` is forgotten soon."""
         return self._service.state if answer.store else self._service.unstored
 
     def running(self, response_id: str, client: str) -> Job | None:
-        """The job of a response that runs in this process."""
+        """Return the job of a response that runs in this process."""
         return self._running.get((response_id, client))
 
     async def follow(self, response_id: str, client: str, position: int) -> AsyncGenerator[list[bytes]]:
-        """The events of a response from a position on, as they come, up to the end. Raises `NotStored`."""
+        """Yield the events of a response from a position on, as they come, up to the end. Raises `NotStored`."""
         follower = Follower(self, self._service.state, response_id, client, position)
         while frames := await follower.read():
             yield frames
@@ -327,7 +327,7 @@ class Follower:
         self._has_ended = False
 
     async def read(self) -> list[bytes]:
-        """The next events; the last is `DONE`, and nothing comes after it. Raises `NotStored`."""
+        """Read the next events; the last is `DONE`, and nothing comes after it. Raises `NotStored`."""
         frames: list[bytes] = []
         while not frames and not self._has_ended:
             job = self._jobs.running(*self._about)
@@ -343,7 +343,7 @@ class Follower:
         return [DONE] if log.has_nothing_from(self._position) else await log.read(self._position)
 
     async def _from_store(self) -> list[bytes]:
-        """Events that are written down; the end where there can be no more; nothing where it is worth to look again."""
+        """Return the written events; the end if no more can come; nothing if it is worth looking again."""
         if frames := await self._written.read(self._position):
             self._until = math.inf
             return frames
@@ -360,7 +360,7 @@ class Follower:
 
 
 def _lost_end(response: Response, number: int) -> list[Event]:
-    """The last events of a response whose own were lost; `number` is that of the first one."""
+    """Return the last events of a response whose own were lost; `number` is that of the first one."""
     events: list[Event] = []
     if response.error is not None:
         events.append(StreamError(sequence_number=number, error=error_of(response.error)))
@@ -381,7 +381,7 @@ async def _store_end(state: State, record: StoredResponse, client: str, status: 
 
 
 def _time_of(sign: bytes) -> float:
-    """When a sign of life was given; long ago where there is none that can be read."""
+    """Return when a sign of life was given; long ago if no time can be read."""
     try:
         return msgspec.json.decode(sign, type=float)
     except UNREADABLE:

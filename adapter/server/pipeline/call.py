@@ -116,7 +116,7 @@ class Call:
         self._work = work
 
     async def read(self, type_: type[T]) -> tuple[T, dict[str, msgspec.Raw]]:
-        """The body, and its unknown fields; what a form says as texts may be a number. Raises `Malformed`."""
+        """Read the body, and its unknown fields; what a form says as texts may be a number. Raises `Malformed`."""
         if self.form is not None:
             return decoded_form(self.body, type_)
         return await self.service.read(self.body, type_, self.work)
@@ -204,7 +204,7 @@ class Call:
         return relaying(_RecordingRelay(self, plans, writer, sink, head), self.service.shutdown.limit)
 
     def open_stream(self, plans: Plans) -> EventStream:
-        """A stream to the client whose events are recorded; its head tells of the plan where that is known already."""
+        """Open a stream to the client that records its events; its headers tell of the plan, if that is known."""
         self.exchange.status, self.exchange.answer = 200, []
         stream = EventStream(
             self.send_message, self.service.streams, self.service.recorder.exchanges.tap(self.exchange)
@@ -214,7 +214,7 @@ class Call:
         return stream
 
     def record_failure(self, error: Exception) -> Failure:
-        """OpenAI's error for an exception, recorded."""
+        """Return OpenAI's error for an exception, and record it."""
         exchange = self.exchange
         if isinstance(error, Rejected):
             exchange.notes = error.notes

@@ -47,7 +47,7 @@ def _max_body(settings: Settings) -> int:
 
 
 def max_upload(settings: Settings) -> int:
-    """The largest body of an endpoint that takes files: no more than may be held, as base64."""
+    """Return the largest body of an endpoint that takes files: no more than may be held, as base64."""
     return max(settings.max_body, min(settings.max_upload, settings.max_bodies // 4 * 3))
 
 
@@ -134,7 +134,7 @@ Endpoints = tuple[Endpoint, ...]
 
 
 def not_served(path: str, why: str) -> Endpoint:
-    """An endpoint of OpenAI's that is not served: a 404 that says `why`, and what to use. No body is read."""
+    """Return an endpoint of OpenAI's that is not served: a 404 that says `why`, and what to use. No body is read."""
 
     async def refuse(_call: Call) -> None:
         raise NotServed(why)
@@ -147,7 +147,7 @@ _OTHER = "/other"
 
 
 def _unknown(meant: str | None) -> Endpoint:
-    """What answers where there is no endpoint; `meant` is a path that is like the one that was asked for."""
+    """Return the endpoint that answers an unknown path; `meant` is a known path that is like it."""
 
     async def refuse(_call: Call) -> None:
         raise NoSuchPath(meant)
@@ -171,21 +171,21 @@ def _wrong_method(match: Match[Endpoint]) -> Endpoint:
 
 
 def endpoint_of(router: Router[Endpoint], match: Match[Endpoint] | None, path: str, method: str) -> Endpoint:
-    """What answers a request: where nothing serves it, an endpoint that says so."""
+    """Return the endpoint of a request; if none serves its path, one that answers 404."""
     return _unknown(router.suggest(path)) if match is None else match.handler_for(method) or _wrong_method(match)
 
 
 def is_quiet(match: Match[Endpoint]) -> bool:
-    """Whether requests for a path are probes."""
+    """Return whether requests for a path are probes."""
     return any(endpoint.is_quiet for endpoint in match.methods.values())
 
 
 def router_of(endpoints: Endpoints, settings: Settings) -> Router[Endpoint]:
-    """The router of the endpoints that these settings serve."""
+    """Return the router of the endpoints that these settings serve."""
     served = [endpoint for endpoint in endpoints if endpoint.is_served(settings)]
     return Router((endpoint.method, path, endpoint) for endpoint in served for path in endpoint.paths)
 
 
 def methods_of(endpoints: Endpoints) -> list[str]:
-    """The methods that pages of other origins may use."""
+    """Return the methods that pages of other origins may use."""
     return sorted({endpoint.method for endpoint in endpoints} - {ANY_METHOD, WEBSOCKET})

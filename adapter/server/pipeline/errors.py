@@ -79,7 +79,7 @@ class StrictLoss(Exception):
 
 
 def malformed(error: Exception) -> Malformed:
-    """What a decoder's error says, with the JSON path as `param`."""
+    """Return OpenAI's error for a decoder's error, with the JSON path as `param`."""
     if isinstance(error, msgspec.ValidationError):
         return _misshapen(*str(error).partition(" - at `$")[::2])
     if isinstance(error, UnicodeDecodeError):
@@ -92,7 +92,7 @@ def malformed(error: Exception) -> Malformed:
 
 
 def _misshapen(text: str, path: str) -> Malformed:
-    """What msgspec says of a wrong shape; it names a missing field in its words, not in its path."""
+    """Return the error for a wrong shape; msgspec names a missing field in its message, not in its path."""
     path = path.rstrip("`").lstrip(".")
     missing = _MISSING.search(text)
     if missing:
@@ -101,14 +101,14 @@ def _misshapen(text: str, path: str) -> Malformed:
 
 
 def _rejected(error: Rejected, _asked: ErrorContext) -> Failure:
-    """All that cannot be served, in one answer."""
+    """Return one error for everything in the request that cannot be served."""
     refused = [note for note in error.notes if note.fate == Fate.REJECTED]
     message = refused[0].reason if len(refused) == 1 else "\n".join(f"{note.path}: {note.reason}" for note in refused)
     return failure(400, message, "unsupported_value", param=error.note.path)
 
 
 def _upstream(error: UpstreamError, asked: ErrorContext) -> Failure:
-    """What Gemini told goes through the translation's table; what this side found out has a code of its own.
+    """Return the error for a failed call: Gemini's own by the translation's table, others by their own codes.
 
     All the time there was has passed once the total limit ran out: another try would take as long.
     """
@@ -122,7 +122,7 @@ _NOT_SERVED = {404: "There is no such URL here", 405: "This URL does not take th
 
 
 def naming_place(error: HTTPException | NotServed, method: str, path: str) -> HTTPException | NotServed:
-    """The router's error with what was asked for: a wrong base URL is found by it."""
+    """Return the router's error with the path that was asked for, which shows a wrong base URL."""
     if isinstance(error, NotServed):
         return NotServed(f"{error} Asked for: {method} {path}")
     if error.status_code not in _NOT_SERVED or error.detail != HTTPStatus(error.status_code).phrase:
@@ -146,7 +146,7 @@ def _denied(_error: AccessDenied, _asked: ErrorContext) -> Failure:
 
 
 def _too_much(_error: Exception) -> Failure:
-    """Free-form parts of a body are read late: what msgspec let pass may be too much for who reads them."""
+    """Return the error for a free-form field that cannot be decoded; msgspec let it pass, it is read later."""
     return failure(400, "The body is nested too deeply, or holds a number beyond a double's range.", "invalid_json")
 
 
@@ -190,7 +190,7 @@ SHORTEST_SECRET = 8
 
 
 def hide_secrets(made: Failure, secrets: Iterable[str]) -> Failure:
-    """An error that does not hold these keys, whatever they look like: relays repeat what they were sent."""
+    """Return an error that does not hold these keys, whatever they look like: relays repeat what they were sent."""
     error, message = made.body.error, made.body.error.message
     for secret in secrets:
         if len(secret) >= SHORTEST_SECRET:
@@ -201,7 +201,7 @@ def hide_secrets(made: Failure, secrets: Iterable[str]) -> Failure:
 
 
 def failure_of(error: Exception, request_id: str, *, own_key: bool = False, upstream: str = "the upstream") -> Failure:
-    """OpenAI's error for an exception. `own_key`: whether the client's own key goes to Gemini, here `upstream`."""
+    """Return OpenAI's error for an exception; `own_key`: Gemini gets the client's own key, here at `upstream`."""
     for kind, make in _ROWS:
         if isinstance(error, kind):
             return make(error, ErrorContext(own_key, upstream))
@@ -213,7 +213,7 @@ _INFO = "type.googleapis.com/google.rpc.ErrorInfo"
 
 
 def google_error(failure: Failure, error: Exception) -> GoogleErrorBody:
-    """The google.rpc.Status of a failure; of Gemini's own errors with their details."""
+    """Return the google.rpc.Status of a failure; of Gemini's own errors with their details."""
     told = failure.body.error
     if isinstance(error, UpstreamError) and error.code is None:
         name = error.error.status or status_name(error.status)

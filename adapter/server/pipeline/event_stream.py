@@ -77,7 +77,7 @@ class Answer:
         self._first = first
 
     def take_first(self) -> Reply | None:
-        """The first event, which the answer then holds no longer: many streams wait at once."""
+        """Take the first event; the answer must not hold it, since many streams wait at once."""
         first, self._first = self._first, None
         return first
 
@@ -95,7 +95,7 @@ class Writer(Protocol):
     """
 
     def begin(self, plan: Plan) -> None:
-        """Know the plan that is answered."""
+        """Remember the plan that is answered."""
         ...
 
     @property
@@ -104,11 +104,11 @@ class Writer(Protocol):
         ...
 
     def feed(self, reply: Reply) -> list[bytes]:
-        """The frames for one event."""
+        """Return the frames for one event."""
         ...
 
     def take_issued(self) -> list[Issued]:
-        """Signatures to keep before those frames go out."""
+        """Take the signatures to store before those frames go out."""
         ...
 
     async def keep(self, issued: list[Issued]) -> None:
@@ -116,15 +116,15 @@ class Writer(Protocol):
         ...
 
     async def close(self) -> list[bytes]:
-        """The last frames; what they refer to is stored by then."""
+        """Return the last frames; what they refer to is stored by then."""
         ...
 
     async def fail(self, error: Exception) -> list[bytes]:
-        """The last frames of a stream that ends too early."""
+        """Return the last frames of a stream that ends too early."""
         ...
 
     def heartbeat(self) -> bytes:
-        """A frame that says nothing, where heartbeats are chunks."""
+        """Return a frame that says nothing, where heartbeats are chunks."""
         ...
 
 
@@ -195,7 +195,7 @@ class EventStream:
         return data
 
     def _head(self) -> Mapping[str, str]:
-        """A piece is written now: what its head says, if it has one."""
+        """Record that a piece is written now; return the headers if it is the first one."""
         self._last_write = self._writing_since = self._clock()
         if self._started:
             return _NO_HEAD
@@ -229,7 +229,7 @@ class EventStream:
         return beats and self._clock() - self._last_write >= self._settings.heartbeat_after
 
     def _idle(self, beats: bool) -> float:
-        """Seconds until there may be something to do."""
+        """Return the seconds until there may be something to do."""
         now, settings = self._clock(), self._settings
         times = [(self._writing_since or now) + settings.write_timeout]
         if not self._started:
@@ -243,7 +243,7 @@ class EventStream:
 
 
 def heartbeat_of(settings: StreamSettings, chunk: Callable[[], bytes]) -> Callable[[], bytes] | None:
-    """What a silent stream sends."""
+    """Return the heartbeat of a silent stream."""
     match settings.heartbeat:
         case "comment":
             return lambda: COMMENT

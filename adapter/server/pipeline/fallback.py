@@ -176,7 +176,7 @@ class FallbackPlans(Generic[P]):
         raise first.error
 
     def _plan_of(self, route: Route, first: Failed) -> P | None:
-        """The plan of a route; None if its model cannot do what is asked, or would lose too much of it."""
+        """Return the plan of a route; None if its model cannot do what is asked, or would lose too much of it."""
         if route.place in self._unreachable:
             return None
         try:
@@ -188,7 +188,7 @@ class FallbackPlans(Generic[P]):
         return with_notes(plan, ledger)
 
     def _ledger(self, plan: P, route: Route, reason: str) -> list[Note]:
-        """The plan's notes, with what the client did not ask for in front."""
+        """Return the plan's notes, with what the client did not ask for in front."""
         notes, changed = plan.notes, []
         if route.place is not self._routes[0].place:
             why = f"fell back to {route.place.label} after {reason}"
@@ -220,7 +220,7 @@ def _failure_of(error: UpstreamError) -> Failed:
 
 
 def _is_worth_another(error: UpstreamError) -> bool:
-    """Whether another place may do better: refused for a while, failed, or a model that is not there."""
+    """Return whether another place may do better: refused for a while, failed, or a model that is not there."""
     if error.status == 404 and not isinstance(error, InvalidModelName):
         return to_openai(404, error.error, own_key=False).body.error.code == "model_not_found"
     return error.status == 429 or error.status >= 500

@@ -30,7 +30,7 @@ MAX_HEADER = 1_024
 
 
 def summary(notes: Sequence[Note]) -> str:
-    """The header: how many losses of each severity, then their codes, the gravest first, as far as they fit."""
+    """Return the header: how many losses of each severity, then their codes, the gravest first, as far as they fit."""
     losses = count_losses(notes)
     if not losses:
         return "none"
@@ -50,12 +50,12 @@ _CUT = "; ..."
 
 
 def wants_all(scope: Scope) -> bool:
-    """Whether the client asked for the whole ledger in the answer's body."""
+    """Return whether the client asked for the whole ledger in the answer's body."""
     return fields_of(scope).get(_HEADER, b"").lower() == b"full"
 
 
 def sources(notes: Sequence[Note]) -> str:
-    """The header: how many thought signatures came from which source; empty where there were none."""
+    """Return the header: how many thought signatures came from which source; empty where there were none."""
     found = [note.signature for note in notes if note.signature is not None]
     if not found:
         return ""
@@ -64,14 +64,14 @@ def sources(notes: Sequence[Note]) -> str:
 
 
 def headers(model: str, request_notes: Sequence[Note], reply_notes: Sequence[Note] = ()) -> dict[str, str]:
-    """What an answer tells of the model that gave it and of the ledger."""
+    """Return the headers that tell which model answered and what the ledger says."""
     told = {"x-adapter-model": model, HEADER: summary([*request_notes, *reply_notes])}
     found = sources(request_notes)
     return {**told, SIGNATURES_HEADER: found} if found else told
 
 
 def with_ledger(extra: Extra | None, ledger: Sequence[Note]) -> Extra:
-    """What an answer says beside OpenAI's fields, with the whole ledger."""
+    """Return the body's extra fields, with the whole ledger."""
     return {**(extra or {}), "adapter": {"notes": notes_as_json(ledger)}}
 
 
@@ -80,7 +80,7 @@ _LEVELS: Mapping[str, Strictness] = {level.value: level for level in Strictness}
 
 
 def strictness(scope: Scope, operators: LossSettings) -> Strictness:
-    """The client's level, else the operator's. Raises `Malformed` for a word that is no level."""
+    """Return the client's level, else the operator's. Raises `Malformed` for a word that is no level."""
     asked = fields_of(scope).get(STRICT_HEADER)
     if asked is None:
         return _LEVELS[operators.strict]

@@ -22,7 +22,7 @@ MAX_LISTS = 256
 
 
 def path_of_model(model: str, models: str) -> str:
-    """The path of a model in a URL; `models` is the upstream's prefix.
+    """Return the path of a model in a URL; `models` is the upstream's prefix.
 
     Raises `Rejected` for a name that cannot stand in one, such as one with a space or a `?`.
     """
@@ -47,7 +47,7 @@ class ModelLists:
         self._lists: OrderedDict[str | None, _List] = OrderedDict()
 
     async def of(self, key: str | None) -> list[Model]:
-        """All models. Raises `UpstreamError`."""
+        """Return all models. Raises `UpstreamError`."""
         kept = self._lists.get(key)
         if kept is None or time.monotonic() - kept.asked_at > KEPT or _has_failed(kept.models):
             kept = self._lists[key] = _List(time.monotonic(), asyncio.create_task(self._ask(key)))

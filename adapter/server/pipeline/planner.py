@@ -30,7 +30,7 @@ NEEDS = FileNeeds()
 
 
 def in_line(media: Mapping[str, Media]) -> dict[str, Media]:
-    """What another upstream can read: it has no copies of the first one's."""
+    """Return the media that are in line: another upstream has no copies of files."""
     return {name: one for name, one in media.items() if not one.uri}
 
 
@@ -44,7 +44,7 @@ def plan_for(
     history: History | None = None,
     model: str | None = None,
 ) -> Plan:
-    """The plan for the model that a request's name stands for, or for `model`. Raises `Rejected`."""
+    """Return the plan for the model that a request's name stands for, or for `model`. Raises `Rejected`."""
     return plan(
         request, unknown, find_served_model(model or request.model, names), chosen, media=media, history=history
     )
@@ -183,7 +183,7 @@ class ChatPlanner:
         return names, await self._owners.find_pin(names, client.id, strictly=self._is_shared) if names else ""
 
     def routes(self, model: str, *, is_first_only: bool) -> list[Route]:
-        """The ways that a request for a model has, in their order; `is_first_only`: none leads to another upstream."""
+        """Return the routes of a request for a model, in order; `is_first_only`: none leads to another upstream."""
         further = self._settings.fallback_models
         models = [model, *next_models(model, further)] if further else [model]
         places = self._places[:1] if is_first_only else self._places
@@ -218,7 +218,7 @@ class ChatPlanner:
         prefix: Prefix | None,
         cut: int,
     ) -> History:
-        """The request's answers with what the store knows of them."""
+        """Return the request's answers with what the store knows of them."""
         history = await work.run(History, request, carried, None if prefix is None else prefix.answers, cut)
         if not history.has_answers:
             return history

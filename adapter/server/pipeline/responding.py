@@ -118,7 +118,7 @@ class Recipient(NamedTuple):
 
 
 async def whole(service: Service, turn: Turn, reply: Reply, exchange: Exchange) -> Response:
-    """The response for a whole answer of Gemini's, stored. Raises `AnswerError`."""
+    """Return the response for a whole answer of Gemini's, stored. Raises `AnswerError`."""
     response, ledger, issued = from_gemini(
         reply.response,
         turn.plans.plan.context,
@@ -187,7 +187,7 @@ class ResponseEventWriter:
         return self.machine.finished
 
     def start(self) -> list[bytes]:
-        """The first frames, before Gemini has said anything."""
+        """Return the first frames, before Gemini has said anything."""
         return list(map(self._frame, self.machine.start()))
 
     def feed(self, reply: Reply) -> list[bytes]:
@@ -211,7 +211,7 @@ class ResponseEventWriter:
         return await self._end(self.machine.fail(failure.body, has_error_event=self._has_error_event))
 
     async def cancel(self) -> list[bytes]:
-        """The last frames of a response that the client took back."""
+        """Return the last frames of a response that the client took back."""
         return await self._end(self.machine.cancel())
 
     async def _end(self, events: list[Event]) -> list[bytes]:

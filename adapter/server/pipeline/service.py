@@ -160,15 +160,15 @@ class Service:
         return self.planner.catalogue()
 
     def work(self, body: bytes) -> Work:
-        """Where the computing for a request with this body is done."""
+        """Return the executor for a request with this body."""
         return self._beside if is_long(body) else self._at_once
 
     def work_for(self, size: int) -> Work:
-        """Where the computing for so many bytes of history is done."""
+        """Return the executor for so many bytes of history."""
         return self._beside if size > LONG_HISTORY else self._at_once
 
     def read(self, body: bytes, type_: type[T], work: Work) -> Awaitable[tuple[T, dict[str, msgspec.Raw]]]:
-        """A request's body and its unknown fields; `work` is that of the body. Raises `Malformed`."""
+        """Read a request's body and its unknown fields; `work` is that of the body. Raises `Malformed`."""
         return work.run(decode_body, body, type_, self.limits, work is self._at_once)
 
     async def aclose(self) -> None:
@@ -191,7 +191,7 @@ class Service:
 
 
 def decode_body(body: bytes, type_: type[T], limits: Limits, has_few: bool = False) -> tuple[T, dict[str, msgspec.Raw]]:
-    """A request's body and its unknown fields. Raises `Malformed`. `has_few`: see `reader.read`."""
+    """Return a request's body and its unknown fields. Raises `Malformed`. `has_few`: see `reader.read`."""
     try:
         return read(body, type_, limits, has_few=has_few)
     except DECODING_ERRORS as error:
@@ -199,7 +199,7 @@ def decode_body(body: bytes, type_: type[T], limits: Limits, has_few: bool = Fal
 
 
 def decoded_form(body: bytes, type_: type[T]) -> tuple[T, dict[str, msgspec.Raw]]:
-    """A form's fields, whose numbers are texts, and those that are unknown. Raises `Malformed`."""
+    """Return a form's fields, whose numbers are texts, and those that are unknown. Raises `Malformed`."""
     try:
         return decode_leniently(body, type_)
     except DECODING_ERRORS as error:
@@ -207,23 +207,23 @@ def decoded_form(body: bytes, type_: type[T]) -> tuple[T, dict[str, msgspec.Raw]
 
 
 def stamp_of(plans: Plans, answer_id: str) -> Stamp:
-    """What makes an answer unique; its model may still be another's."""
+    """Return the id, time and model of an answer; the model may still change."""
     return Stamp(seed=answer_id, id=answer_id, created=int(time.time()), model=plans.plan.model)
 
 
 def completion_id() -> str:
-    """A new chat completion's id."""
+    """Return a new chat completion's id."""
     return new_id("chatcmpl-", 28)
 
 
 def deadline_of(scope: Scope) -> float | None:
-    """Until when the client waits, if it says so, by the loop's clock."""
+    """Return until when the client waits, by the loop's clock; None if it does not say."""
     seconds = patience_of(scope)
     return None if seconds is None else asyncio.get_running_loop().time() + seconds
 
 
 def patience_of(scope: Scope) -> float | None:
-    """How many seconds the client waits, if it says so: openai-python sends its read timeout."""
+    """Return how many seconds the client waits, if it says so: openai-python sends its read timeout."""
     value = fields_of(scope).get(b"x-stainless-read-timeout")
     if value is None:
         return None

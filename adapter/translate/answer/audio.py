@@ -47,17 +47,17 @@ class WavFile(NamedTuple):
 
 
 def is_pcm(mime_type: str) -> bool:
-    """Whether the audio is raw 16-bit samples without a header."""
+    """Return whether the audio is raw 16-bit samples without a header."""
     return _PCM.match(mime_type) is not None
 
 
 def is_wav(data: bytes) -> bool:
-    """Whether the bytes are a WAV file's, whatever they are called."""
+    """Return whether the bytes are a WAV file's, whatever they are called."""
     return data[:4] == b"RIFF" and data[8:12] == b"WAVE"
 
 
 def read_wav(data: bytes) -> WavFile | None:
-    """A WAV file's header; None while it is not whole. A writer that cannot seek leaves a size of 0 or the highest."""
+    """Read a WAV file's header; None if it is not whole. Writers that cannot seek leave a size of 0 or the highest."""
     form, rate, at = (0, 0, 0), DEFAULT_RATE, 12
     while len(data) >= at + _CHUNK_HEAD:
         name, size = data[at : at + 4], int.from_bytes(data[at + 4 : at + 8], "little")
@@ -76,7 +76,7 @@ def _number(data: bytes, at: int, size: int) -> int:
 
 
 def wav(pcm: bytes, rate: int) -> bytes:
-    """A WAV file of mono signed 16-bit little-endian samples."""
+    """Return a WAV file of mono signed 16-bit little-endian samples."""
     file = io.BytesIO()
     with wave.open(file, "wb") as writer:
         writer.setnchannels(1)
@@ -87,13 +87,13 @@ def wav(pcm: bytes, rate: int) -> bytes:
 
 
 def rate_of(mime_type: str) -> int:
-    """Samples per second."""
+    """Return the samples per second."""
     found = _RATE.search(mime_type)
     return int(found.group(1)) if found else DEFAULT_RATE
 
 
 def content_of(blob: Blob) -> bytes:
-    """The bytes of a blob. Raises `AnswerError` where they are not base64."""
+    """Return the bytes of a blob. Raises `AnswerError` where they are not base64."""
     text = (blob.data or "").translate(_STANDARD).rstrip("=")
     try:
         return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
@@ -105,7 +105,7 @@ _STANDARD = str.maketrans("-_", "+/")
 
 
 def audio_id(stamp: Stamp) -> str:
-    """The id of an answer's sound."""
+    """Return the id of an answer's sound."""
     return f"audio_{stamp.id.removeprefix('chatcmpl-')}"
 
 
@@ -117,7 +117,7 @@ class Samples(NamedTuple):
 
 
 def samples_of(blob: Blob) -> Samples | None:
-    """The samples of raw PCM or of a WAV file; None where the sound is something else."""
+    """Return the samples of raw PCM or of a WAV file; None where the sound is something else."""
     data, mime_type = content_of(blob), blob.mime_type or ""
     if is_wav(data):
         file = read_wav(data)
@@ -126,13 +126,13 @@ def samples_of(blob: Blob) -> Samples | None:
 
 
 def answer_audio(blobs: Sequence[Blob], transcript: str, context: Context, stamp: Stamp) -> AnswerAudio:
-    """All sounds of an answer as one. It is not kept here: it expires at once. Raises `AnswerError`."""
+    """Return all sounds of an answer as one. It is not kept here: it expires at once. Raises `AnswerError`."""
     encoded = base64.b64encode(_one_sound(blobs, wants_samples(context))).decode()
     return AnswerAudio(id=audio_id(stamp), data=encoded, expires_at=stamp.created, transcript=transcript)
 
 
 def _one_sound(blobs: Sequence[Blob], raw: bool) -> bytes:
-    """One WAV file, or its samples alone; a single sound that is neither stays as it is."""
+    """Return one WAV file, or its samples alone; a single sound that is neither stays as it is."""
     found = [samples_of(blob) for blob in blobs]
     samples = [one for one in found if one is not None]
     if len(samples) == len(blobs) and len({one.rate for one in samples}) == 1:
@@ -145,12 +145,12 @@ def _one_sound(blobs: Sequence[Blob], raw: bool) -> bytes:
 
 
 def wants_samples(context: Context) -> bool:
-    """Whether the client asked for PCM without a header."""
+    """Return whether the client asked for PCM without a header."""
     return context.request.audio is not None and context.request.audio.format == "pcm16"
 
 
 def changed(blob: Blob, path: str, samples: bool) -> Note:
-    """The note on a sound: OpenAI's answers do not name its type. `samples`: whether PCM is sent without a header."""
+    """Return the note on a sound, whose type OpenAI's answers do not name. `samples`: PCM is sent without a header."""
     name = blob.mime_type or "a sound without a type"
     if (blob.data or "").startswith(_RIFF):
         form = "its samples, without the header" if samples else "sent as one WAV file"
@@ -172,7 +172,7 @@ class SampleReader:
         self._left = 2**62
 
     def feed(self, data: bytes) -> bytes:
-        """The samples in the next piece."""
+        """Return the samples in the next piece."""
         data, self._held = self._held + data, b""
         if len(data) < _NAME_BYTES and b"RIFF".startswith(data[:4]):
             self._held = data
@@ -180,7 +180,7 @@ class SampleReader:
         return self._of_file(data) if is_wav(data) else self._passed(data)
 
     def close(self) -> bytes:
-        """What was held and is no header."""
+        """Return the held bytes that turned out to be no header."""
         return b"" if is_wav(self._held) else self._passed(self._held)
 
     def _of_file(self, data: bytes) -> bytes:
@@ -207,12 +207,12 @@ class Sound:
         self._rest = b""
 
     def feed(self, blob: Blob) -> str:
-        """The next piece, a multiple of four characters without padding."""
+        """Return the next piece, a multiple of four characters without padding."""
         data = self._rest + self._samples.feed(content_of(blob))
         whole = len(data) - len(data) % 3
         self._rest = data[whole:]
         return base64.b64encode(data[:whole]).decode()
 
     def close(self) -> str:
-        """The last piece."""
+        """Return the last piece."""
         return base64.b64encode(self._rest + self._samples.close()).decode()

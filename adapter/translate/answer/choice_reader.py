@@ -55,7 +55,7 @@ class AnswerLedger:
         self.issued: list[Issued] = []
 
     def take_issued(self) -> list[Issued]:
-        """The signatures since the last call."""
+        """Return the signatures since the last call."""
         issued, self.issued = self.issued, []
         return issued
 
@@ -106,7 +106,7 @@ class ChoiceReader:
         return self.is_refused or self.said.finish_reason is not None
 
     def read(self, candidate: Candidate) -> list[ChoiceEvent]:
-        """The events for a candidate, or for a piece of it in a stream; most pieces have content and nothing else."""
+        """Return the events for a candidate, or for a piece of it in a stream; most pieces have only content."""
         events: list[ChoiceEvent] = []
         content = candidate.content
         if content is not None and content.parts:
@@ -119,7 +119,7 @@ class ChoiceReader:
         return events
 
     def refuse(self, reason: str, message: str | None) -> list[ChoiceEvent]:
-        """The events for a blocked prompt, once; an error where the operator wants one."""
+        """Return the events for a blocked prompt, once; an error where the operator wants one."""
         if self._ledger.context.options.blocked_prompt == "error":
             raise reply.policy_error(reason, message)
         block = Note("promptFeedback.blockReason", Fate.APPROXIMATED, "block-as-refusal", f"{reason}: a refusal")

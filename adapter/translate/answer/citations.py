@@ -19,7 +19,7 @@ class Citations(NamedTuple):
 
 
 def citations(raw: msgspec.Raw, texts: Sequence[str]) -> Citations:
-    """Grounding supports as url_citations; `texts` are the answer's parts, "" for those that are not visible text.
+    """Return grounding supports as url_citations; `texts` are the answer's parts, "" for hidden ones.
 
     Gemini counts UTF-8 bytes inside one part, OpenAI characters of the whole text
     (github.com/google-gemini/gemini-cli/issues/29039).
@@ -52,7 +52,7 @@ def citations(raw: msgspec.Raw, texts: Sequence[str]) -> Citations:
 
 
 def _span(support: GroundingSupport, texts: Sequence[str]) -> tuple[int, int] | None:
-    """Where a segment stands in the joined text, in characters.
+    """Return the start and end of a segment in the joined text, in characters.
 
     First in the part that Gemini names; then by the same indexes in the whole, since a stream does not tell where
     parts begin; else the segment's text is looked for.
@@ -75,7 +75,7 @@ def _span(support: GroundingSupport, texts: Sequence[str]) -> tuple[int, int] | 
 
 
 def _characters(text: str, segment: Segment) -> tuple[int, int]:
-    """A segment's indexes, which count bytes, as those of characters."""
+    """Return a segment's indexes, which count bytes, as those of characters."""
     data = text.encode()
     start, end = (data[: max(0, index)].decode(errors="ignore") for index in (segment.start_index, segment.end_index))
     return len(start), len(end)

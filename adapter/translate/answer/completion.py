@@ -38,7 +38,7 @@ from adapter.wire.signatures import Issued
 def from_gemini(
     response: GenerateContentResponse, context: Context, stamp: Stamp, unknown: Mapping[str, msgspec.Raw] = {}
 ) -> tuple[ChatCompletion, list[Note], list[Issued]]:
-    """OpenAI's answer for a whole answer of Gemini, what became of its fields, and the signatures to store.
+    """Return OpenAI's answer for a whole answer of Gemini, notes on its fields, and the signatures to store.
 
     Raises `AnswerError` where there is no answer to give.
     """
@@ -58,7 +58,7 @@ def from_gemini(
 
 
 def _choice(events: Iterable[ChoiceEvent], context: Context, stamp: Stamp) -> Choice:
-    """One choice of the events that tell of it."""
+    """Return one choice, joined from the events that belong to it."""
     message = AnswerMessage(role="assistant", content=None, refusal=None)
     choice = Choice(index=0, message=message, logprobs=None, finish_reason="stop")
     thoughts: list[str] = []

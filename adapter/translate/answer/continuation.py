@@ -38,7 +38,7 @@ _MERGED = ("citation_metadata", "grounding_attributions", "url_context_metadata"
 
 
 def unfinished(response: GenerateContentResponse) -> bool:
-    """Whether Gemini stopped at the limit of one request."""
+    """Return whether Gemini stopped at the limit of one request."""
     return UNFINISHED in [candidate.finish_reason for candidate in response.candidates or ()]
 
 
@@ -74,7 +74,7 @@ class Continuation:
         return self._next is not None
 
     def next_request(self) -> GenerateContentRequest | None:
-        """The request that goes on with the answer; None when it is complete, or must stay as it is."""
+        """Return the request that goes on with the answer; None when it is complete, or must stay as it is."""
         if self._next is None:
             return None
         self._used_before, self._used = self._usage(), None
@@ -86,7 +86,7 @@ class Continuation:
         return msgspec.structs.replace(self._request, continuation_token=self._sent)
 
     def hear(self, response: GenerateContentResponse) -> GenerateContentResponse:
-        """An event of this call, or its whole answer, as part of the answer of all calls."""
+        """Return an event of this call, or its whole answer, as part of the answer of all calls."""
         stopped = False
         for candidate in response.candidates or ():
             self._remember(candidate)
@@ -101,7 +101,7 @@ class Continuation:
         return told
 
     def give_up(self) -> GenerateContentResponse:
-        """The end of an answer with which no call goes on: the token for whoever wants to try again."""
+        """Return the end of an answer whose further call failed; it has the token for another try."""
         ended = Candidate(index=0, finish_reason=UNFINISHED, continuation_token=self._sent)
         return GenerateContentResponse(candidates=[ended])
 
@@ -120,7 +120,7 @@ class Continuation:
         return total([self._used_before, self._used])
 
     def _as_part(self, candidate: Candidate) -> Candidate:
-        """A candidate as part of the whole: its end taken off if the answer goes on, its citations counted anew."""
+        """Return a candidate as part of the whole: without its end if the answer goes on, its citations moved."""
         told = msgspec.structs.replace(candidate)
         if candidate.finish_reason == UNFINISHED:
             if self._may_go_on():
@@ -133,14 +133,14 @@ class Continuation:
         return told
 
     def _may_go_on(self) -> bool:
-        """Not with the same token again, which would only repeat the call, nor beyond what the client wants."""
+        """Return whether another call may follow: not with the same token again, nor beyond the client's limit."""
         used = self._usage() or UsageMetadata()
         spent = (used.candidates_token_count or 0) + (used.thoughts_token_count or 0)
         enough = self._limit is not None and spent >= self._limit
         return self._left > 0 and not enough and self._token not in (None, self._sent)
 
     def _grounded(self, raw: msgspec.Raw) -> msgspec.Raw:
-        """Grounding behind that of the calls before. What has another shape stays: `citations` reports it."""
+        """Append grounding to that of the calls before. What has another shape stays: `citations` reports it."""
         try:
             before, now = (
                 decoder(GroundingMetadata).decode(one if present(one) else b"{}")
@@ -156,7 +156,7 @@ class Continuation:
         return _together(self._grounding_before, msgspec.Raw(encode(moved)))
 
     def _moved(self, raw: msgspec.Raw, sources: int) -> msgspec.Raw:
-        """A support whose sources and segment count from the start of the whole answer."""
+        """Return a support whose sources and segment count from the start of the whole answer."""
         support: GroundingSupport = decoder(GroundingSupport).decode(raw)
         moved = members(raw)
         if support.grounding_chunk_indices:
@@ -170,7 +170,7 @@ class Continuation:
         return msgspec.Raw(encode(moved))
 
     def _segment(self, segment: Segment) -> dict[str, msgspec.Raw]:
-        """Where a segment of this call stands in the whole text. Its own text is what it is found by in a stream."""
+        """Return a segment of this call at its place in the whole text; in a stream its own text finds it."""
         texts = [text.encode() for text in self._texts]
         start, end = (
             sum(map(len, texts[: max(0, segment.part_index)])) + index
@@ -182,12 +182,12 @@ class Continuation:
 
 
 def notes(continued: bool) -> list[Note]:
-    """What the ledger of the way back says of further calls."""
+    """Return the answer's notes on the further calls."""
     return [CONTINUED] if continued else []
 
 
 def join_answers(events: Sequence[GenerateContentResponse]) -> GenerateContentResponse:
-    """The whole answers of all calls, as `hear` gave them, as one."""
+    """Return the whole answers of all calls, as `hear` gave them, as one."""
     first, *others = events
     whole = msgspec.structs.replace(first)
     for one in others:
@@ -201,7 +201,7 @@ def _only(response: GenerateContentResponse) -> Candidate:
 
 
 def _both(before: Candidate, later: Candidate) -> Candidate:
-    """What two calls say: parts one after the other, counts added up, the end of the later one."""
+    """Return the answer of two calls: parts in order, counts added up, the end of the later one."""
     both = msgspec.structs.replace(later, index=before.index)
     contents = [one.content for one in (before, later) if one.content is not None]
     both.content = Content(role="model", parts=[part for one in contents for part in one.parts or ()])
@@ -225,7 +225,7 @@ def _logprobs(results: list[LogprobsResult]) -> LogprobsResult | None:
 
 
 def _together(before: msgspec.Raw, later: msgspec.Raw) -> msgspec.Raw:
-    """Free-form values: objects by member, lists one after the other, else the later one."""
+    """Merge free-form values: objects by member, lists one after the other, else the later one."""
     if not present(before) or not present(later):
         return later if present(later) else before
     kinds = {bytes(memoryview(raw)[:1]) for raw in (before, later)}

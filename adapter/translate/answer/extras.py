@@ -57,7 +57,7 @@ _NONE_UNMAPPED = _UNMAPPED(UsageMetadata())
 
 
 def of_candidate(candidate: Candidate) -> dict[str, Any]:
-    """What a candidate says beyond its content."""
+    """Return a candidate's fields beyond its content."""
     extras = {name: compact(value) for name, value in _OF_CANDIDATES.list_sent(candidate)}
     if candidate.finish_reason != UNFINISHED:
         extras.pop("continuation_token", None)
@@ -72,7 +72,7 @@ def of_candidate(candidate: Candidate) -> dict[str, Any]:
 
 
 def needless_token(candidate: Candidate) -> list[Note]:
-    """A token to go on with beside an answer that is complete; streams tell some on their way."""
+    """Return a note on a continuation token that a complete answer has; streams send some on their way."""
     if candidate.continuation_token is None or candidate.finish_reason == UNFINISHED:
         return []
     return [Note("continuationToken", Fate.DROPPED, "continuation-token-dropped", "the answer is complete without it")]
@@ -81,7 +81,7 @@ def needless_token(candidate: Candidate) -> list[Note]:
 def of_response(
     response: GenerateContentResponse, unknown: Mapping[str, msgspec.Raw], model: str | None
 ) -> dict[str, Any]:
-    """What an answer says beyond its candidates; `model` is told already."""
+    """Return an answer's fields beyond its candidates and the `model`."""
     extras: dict[str, Any] = {}
     if response.response_id is not None:
         extras["response_id"] = response.response_id
@@ -103,7 +103,7 @@ def of_response(
 
 
 def says_more(usage: UsageMetadata | None) -> bool:
-    """Whether OpenAI's usage has no place for all of Gemini's."""
+    """Return whether Gemini's usage has more than OpenAI's has fields for."""
     if usage is None:
         return False
     if usage.prompt_tokens_details and _has_others(usage.prompt_tokens_details, _COUNTED_ASKED):
@@ -120,7 +120,7 @@ def _has_others(details: list[ModalityTokenCount], modalities: set[str]) -> bool
 
 
 def adds_up(usage: UsageMetadata) -> bool:
-    """Whether the total is the sum of the counts (Generative Language API, UsageMetadata)."""
+    """Return whether the total is the sum of the counts (Generative Language API, UsageMetadata)."""
     prompt, total = usage.prompt_token_count, usage.total_token_count
     if prompt is None or total is None:
         return True
@@ -145,7 +145,7 @@ def gather(whole: S, event: S, fields: Fields, below: str) -> list[Note]:
 
 
 def _join(before: msgspec.Raw, value: msgspec.Raw) -> tuple[msgspec.Raw, bool]:
-    """Two values of a free-form field: objects by member, lists of citations by element, else the later one."""
+    """Merge two values of a free-form field: objects by member, citations by element, else the later one."""
     if before == value:
         return value, False
     try:
@@ -166,24 +166,24 @@ def _join(before: msgspec.Raw, value: msgspec.Raw) -> tuple[msgspec.Raw, bool]:
 
 
 def _grown(before: Any, later: Any) -> bool:
-    """Whether a later value says all of the one before: the same, or a list of it and more."""
+    """Return whether a later value includes the one before: it is the same, or a list that goes on with it."""
     both_lists = isinstance(before, list) and isinstance(later, list)
     return bool(before == (later[: len(before)] if both_lists else later))
 
 
 def members(raw: msgspec.Raw) -> dict[str, msgspec.Raw]:
-    """The members of a free-form object."""
+    """Return the members of a free-form object."""
     found: dict[str, msgspec.Raw] = decoder(dict[str, msgspec.Raw]).decode(raw)
     return found
 
 
 def compact(value: Any) -> Any:
-    """Free-form JSON on one line: as it stands it may hold line ends, which would break an event stream."""
+    """Write free-form JSON on one line: a line end would break an event stream."""
     if isinstance(value, msgspec.Struct):
         return compact(msgspec.Raw(encode(value)))
     return msgspec.Raw(msgspec.json.format(bytes(value), indent=-1)) if isinstance(value, msgspec.Raw) else value
 
 
 def google(extras: dict[str, Any]) -> dict[str, dict[str, Any]] | None:
-    """`extra_content`, or nothing."""
+    """Return `extra_content`, or nothing."""
     return {"google": extras} if extras else None

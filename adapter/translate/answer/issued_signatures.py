@@ -18,7 +18,7 @@ _SILENT = ("empty", "audio", "thought")
 
 
 def needs_carrier(parts: Iterable[Part]) -> bool:
-    """Whether OpenAI's shape loses something of these parts.
+    """Return whether OpenAI's format would lose something of these parts.
 
     It keeps texts, then images, then calls, and one signature: of the last text where there are no calls. Sounds and
     unsigned thoughts are not sent back (ai.google.dev, thinking, 2026-09).
@@ -40,7 +40,7 @@ def needs_carrier(parts: Iterable[Part]) -> bool:
 
 
 def carrier(parts: Iterable[Part]) -> msgspec.Raw:
-    """An answer's own parts, without unsigned thoughts, sounds and what says nothing."""
+    """Return an answer's own parts, without unsigned thoughts, sounds and empty parts."""
     kept = [part for part in parts if not _leaves_nothing(part, kind_of(part))]
     return msgspec.Raw(msgspec.json.format(encode(kept), indent=-1))
 
@@ -52,7 +52,7 @@ def _leaves_nothing(part: Part, kind: PartKind) -> bool:
 def issue(
     parts: Sequence[Part], calls: Sequence[AnsweredCall], text: str, context: Context
 ) -> tuple[list[Issued], msgspec.Raw | None, str | None]:
-    """What to store for one answer; also its carrier and its text's signature, for the answer itself."""
+    """Return what to store for one answer, its carrier, and the signature of its text."""
     if not calls and _all_unsigned(parts):
         # It must not be taken for another answer with the same words, of which something is stored.
         return [_by_words(NOTHING, answer_form(text, (), ()), context)] if text else [], None, None
@@ -76,7 +76,7 @@ def issue(
 
 
 def _by_words(record: Signature, form: bytes, context: Context) -> Issued:
-    """An answer's record for clients that keep no id of it.
+    """Return an answer's record by its text, for clients that keep no id of it.
 
     There is one for each form in which clients keep an answer: many leave images out, or the text beside calls. So an
     answer that looks like another one in such a form makes that one ambiguous.
@@ -91,7 +91,7 @@ def _record_of_answer(
     signed: str | None,
     context: Context,
 ) -> Signature:
-    """All that Gemini wants to see again of an answer."""
+    """Return everything of an answer that Gemini wants to get back."""
     signatures = [part.thought_signature or "" for part in images]
     numbered = [(number, call) for number, call in enumerate(calls) if _has_record(call)]
     if kept is None and not (signed or numbered or any(signatures)):
@@ -106,7 +106,7 @@ def _record_of_answer(
 
 
 def _by_ids(calls: Sequence[AnsweredCall], kept: msgspec.Raw | None, context: Context) -> list[Issued]:
-    """The calls' records under their ids; the answer's carrier is with the first call."""
+    """Return the calls' records by their ids; the answer's carrier is with the first call."""
     issued = []
     for number, call in enumerate(calls):
         if _has_record(call) or (kept is not None and number == 0):
@@ -136,17 +136,17 @@ def _has_record(call: AnsweredCall) -> bool:
 
 
 def issue_by_id(call: AnsweredCall, number: int, context: Context) -> list[Issued]:
-    """What to store before a streamed call is sent; what else belongs to it follows at the end."""
+    """Return what to store before a streamed call is sent; the rest follows at the end."""
     return [Issued(call_key(call.id), _record_of_call(call, number, context))] if _has_record(call) else []
 
 
 def is_signed_text(part: Part) -> bool:
-    """Whether this is visible text with a signature, maybe an empty one."""
+    """Return whether this is visible text with a signature, maybe an empty one."""
     return part.text is not None and bool(part.thought_signature) and not part.thought
 
 
 def _all_unsigned(parts: Sequence[Part]) -> bool:
-    """Whether these are texts and thoughts and nothing else: Gemini does not miss them."""
+    """Return whether all parts are unsigned texts and thoughts, which Gemini does not need back."""
     for part in parts:  # noqa: SIM110 - a generator costs as much as the comparison
         if part.text is None or part != Part(text=part.text, thought=part.thought):
             return False
@@ -172,7 +172,7 @@ class ReplayParts:
             self.texts[number] += part.text or ""
 
     def end(self) -> None:
-        """Know that no part follows."""
+        """Record that no part follows."""
 
 
 MAX_PIECES = 64

@@ -13,7 +13,7 @@ _CANDIDATE = re.compile(r"\Acandidates\[\d+\]")
 
 
 def calls_needed(context: Context) -> int:
-    """How many calls give the choices that were asked for."""
+    """Return how many calls give the choices that were asked for."""
     wanted = context.request.n or 1
     return 1 if wanted <= context.capabilities.candidates else wanted
 
@@ -45,7 +45,7 @@ class Fanout:
     def renumber(
         self, call: int, response: GenerateContentResponse, unknown: Mapping[str, msgspec.Raw] = {}
     ) -> tuple[GenerateContentResponse, dict[str, msgspec.Raw]]:
-        """An event of one call as an event of all, and its unknown fields.
+        """Return an event of one call as an event of all, and its unknown fields.
 
         It has a candidate, whose index is the call's, and the usage of all calls so far.
         """
@@ -63,14 +63,14 @@ class Fanout:
         return whole, {_CANDIDATE.sub(f"candidates[{call}]", path): value for path, value in unknown.items()}
 
     def end(self, call: int) -> None:
-        """A call has ended. Raises `AnswerError` for one that answered nothing: its choice would be missing."""
+        """End a call. Raises `AnswerError` if it answered nothing: its choice would be missing."""
         if call in self._silent:
             raise reply.empty_answer()
 
     def join(
         self, responses: Sequence[GenerateContentResponse], unknown: Sequence[Mapping[str, msgspec.Raw]] = ()
     ) -> JoinedAnswer:
-        """The whole answers of all calls as one. Raises `AnswerError` where a call answered nothing."""
+        """Return the whole answers of all calls as one. Raises `AnswerError` where a call answered nothing."""
         fields = unknown or [{}] * len(responses)
         events = [self.renumber(call, one, fields[call]) for call, one in enumerate(responses)]
         for call in range(len(responses)):
@@ -89,12 +89,12 @@ class Fanout:
         )
 
     def usage(self) -> UsageMetadata | None:
-        """What all calls used: each bills the prompt."""
+        """Return the usage of all calls: each bills the prompt."""
         return total(self._usage)
 
 
 def total(usages: Sequence[UsageMetadata | None]) -> UsageMetadata | None:
-    """What several calls used."""
+    """Return the usage of several calls, added up."""
     known = [usage for usage in usages if usage is not None]
     if len(known) < 2:
         return known[0] if known else None
@@ -105,7 +105,7 @@ def total(usages: Sequence[UsageMetadata | None]) -> UsageMetadata | None:
 
 
 def answered(response: GenerateContentResponse) -> list[Candidate]:
-    """The candidates; a blocked prompt is a candidate that was filtered, since other calls may have answered."""
+    """Return the candidates; a blocked prompt is a filtered candidate, since other calls may have answered."""
     reason = reply.blocked(response)
     if reason is None:
         return response.candidates or []
@@ -114,7 +114,7 @@ def answered(response: GenerateContentResponse) -> list[Candidate]:
 
 
 def _sum(values: list[int] | list[str] | list[list[ModalityTokenCount]]) -> int | str | list[ModalityTokenCount] | None:
-    """Counts add up, details add up by modality, words are told side by side where they differ."""
+    """Add up counts, and details by modality; different words stand side by side."""
     if not values:
         return None
     if isinstance(values[0], int):

@@ -31,7 +31,7 @@ class AnswerReader(AnswerLedger):
     def read(
         self, response: GenerateContentResponse, unknown: Mapping[str, msgspec.Raw] = {}
     ) -> list[list[ChoiceEvent]]:
-        """The events of each choice. Raises `AnswerError` where there is no valid answer to give."""
+        """Read the events of each choice. Raises `AnswerError` where there is no valid answer to give."""
         model, wanted = self.stamp.model, self.context.request.n
         calls: Sequence[GenerateContentResponse] = (response,)
         fields: Sequence[Mapping[str, msgspec.Raw]] = (unknown,)
@@ -63,7 +63,7 @@ class AnswerReader(AnswerLedger):
         return choices
 
     def _read_nothing(self, response: GenerateContentResponse, unknown: Mapping[str, msgspec.Raw]) -> list[ChoiceEvent]:
-        """The events of an answer without a candidate: the prompt was blocked."""
+        """Return the events of an answer without a candidate: the prompt was blocked."""
         if (reason := reply.blocked(response)) is None:
             raise AnswerError(502, "empty_answer", "Gemini answered without a candidate and without a reason.")
         choice = ChoiceReader(0, self, ReplayParts(0))
@@ -121,7 +121,7 @@ class StreamReader:
         return len(self._choices) >= wanted and all(choice.finished for choice in self._choices.values())
 
     def plain_text(self, response: GenerateContentResponse) -> str | None:
-        """The text of an event that says nothing new but that and its usage; it needs no `feed`.
+        """Return the text of an event that has nothing else new but usage; it needs no `feed`.
 
         Most events of a stream bring a piece of text more, and say again what the one before said beside it. To know
         that is one comparison; to look at each of an event's fields takes three times as long. Until the next event
@@ -140,7 +140,7 @@ class StreamReader:
         return text
 
     def feed(self, response: GenerateContentResponse, unknown: Mapping[str, msgspec.Raw] = {}) -> list[ChoiceEvent]:
-        """What one event of Gemini's stream says."""
+        """Return the answer's events for one event of Gemini's stream."""
         said, fields = self._said, self._unknown
         if isinstance(response, CallEvent):
             # Of parallel calls each has a place of its own for what it says beside its candidate.
@@ -161,7 +161,7 @@ class StreamReader:
         return events
 
     def close(self) -> list[ChoiceEvent]:
-        """What waited for the end, and the end of each choice."""
+        """Return the events that waited for the end, and the end of each choice."""
         choices = self._choices.values()
         if not choices:
             raise AnswerError(502, "empty_answer", "Gemini's stream ended without an answer.")
@@ -179,7 +179,7 @@ class StreamReader:
         return events
 
     def usage(self) -> CompletionUsage | None:
-        """Behind `close`: the tokens that were used, if the client asked for them."""
+        """After `close`: return the tokens that were used, if the client asked for them."""
         options = self.context.request.stream_options
         if options is None or not options.include_usage:
             return None
@@ -213,7 +213,7 @@ class StreamReader:
             self.note(extras.gather(said, response, extras.GATHERED_OF_RESPONSES, ""))
 
     def _remember_text(self, response: GenerateContentResponse) -> None:
-        """What comes next is compared with this event if it, too, is one piece of text of the first choice."""
+        """Remember this event for the next comparison, if it is one piece of text of the first choice."""
         candidate = response.candidates[0] if response.candidates else Candidate()
         content = candidate.content or Content()
         part = content.parts[0] if content.parts else Part()

@@ -81,12 +81,12 @@ ONE_LEGACY = "the deprecated function_call holds one call"
 
 
 def unknown_notes(unknown: Mapping[str, msgspec.Raw]) -> list[Note]:
-    """The notes on what decoding an answer found: fields that no Struct names, halves of characters."""
+    """Return the notes on what decoding an answer found: fields that no Struct names, halves of characters."""
     return [unknown_note(path, value) for path, value in unknown.items()]
 
 
 def lost_of_answer(unknown: Mapping[str, msgspec.Raw]) -> list[Note]:
-    """The same notes where the client's answer has no place for such fields."""
+    """Return notes on unknown fields and replaced characters, for answers that have no place for them."""
     lost = "Gemini's answer has a field that this one has no place for"
     return [
         unknown_note(path, value) if value is REPLACED else Note(path, Fate.DROPPED, "answer-detail-dropped", lost)
@@ -95,20 +95,20 @@ def lost_of_answer(unknown: Mapping[str, msgspec.Raw]) -> list[Note]:
 
 
 def unknown_note(path: str, value: msgspec.Raw) -> Note:
-    """The note on one of these."""
+    """Return the note on an unknown field or a replaced character."""
     if value is REPLACED:
         return Note(path, Fate.APPROXIMATED, "character-replaced", HALF)
     return Note(path, Fate.APPROXIMATED, "answer-detail-moved", UNKNOWN)
 
 
 def call_id(stamp: Stamp, choice: int, number: int) -> str:
-    """`call_` and 24 characters of base64url; the same for a stream and for the whole."""
+    """Return `call_` and 24 characters of base64url; the same in a stream and in a whole answer."""
     digest = blake2b(f"{stamp.seed}:{choice}:{number}".encode(), digest_size=18).digest()
     return "call_" + base64.urlsafe_b64encode(digest).decode()
 
 
 def unwrap_json_call(part: Part, call: FunctionCall, context: Context) -> Part | None:
-    """The text for which a call stands, where a model cannot do JSON mode beside functions."""
+    """Return the text for which a call stands, where a model cannot do JSON mode beside functions."""
     if not needs_json_tool(context) or call.name != json_tool_name(context):
         return None
     text = msgspec.json.format(bytes(call.args), indent=-1).decode() if present(call.args) else "{}"
@@ -120,7 +120,7 @@ MAX_CHOICES = 128
 
 
 def indexed(candidates: list[Candidate]) -> list[tuple[int, Candidate]]:
-    """Candidates by index, lowest first. Vertex AI leaves out an index of 0, older models leave out all.
+    """Return candidates by index, lowest first. Vertex AI leaves out an index of 0, older models all of them.
 
     Raises `AnswerError` for an index that cannot be one.
     """
@@ -137,7 +137,7 @@ def indexed(candidates: list[Candidate]) -> list[tuple[int, Candidate]]:
 
 
 def run_by_gemini(parts: Iterable[Part], context: Context) -> set[str]:
-    """The names of functions that Gemini itself called and answered (MCP servers): no calls for the client."""
+    """Return the names of functions that Gemini itself called and answered (MCP servers): no calls for the client."""
     answered: set[str] = set()
     for part in parts:
         if part.function_response is not None:
@@ -148,7 +148,7 @@ def run_by_gemini(parts: Iterable[Part], context: Context) -> set[str]:
 def answered_call(
     part: Part, call: FunctionCall, context: Context, stamp: Stamp, place: tuple[int, int]
 ) -> AnsweredCall:
-    """A function call under the client's names and types; `place` is (choice, number of the call in it)."""
+    """Return a function call under the client's names and types; `place` is (choice, number of the call in it)."""
     name = call.name or ""
     declared = toolbox(context).declared.get(name) or Declared(name, "function", ABSENT)
     id_ = call_id(stamp, *place)
@@ -159,7 +159,7 @@ def answered_call(
 
 
 def arguments_of(call: FunctionCall, declared: Declared, context: Context) -> str:
-    """Arguments as OpenAI's string of JSON; a custom tool's as its plain input."""
+    """Return arguments as OpenAI's string of JSON; a custom tool's as its plain input."""
     if not present(call.args):
         return "" if declared.kind == "custom" else "{}"
     if declared.kind == "custom":
@@ -174,7 +174,7 @@ def arguments_of(call: FunctionCall, declared: Declared, context: Context) -> st
 
 
 def loaded(args: msgspec.Raw) -> Any:
-    """The value of a call's arguments. Raises `AnswerError` for what no decoder takes, such as 1e999."""
+    """Return the value of a call's arguments. Raises `AnswerError` for what no decoder takes, such as 1e999."""
     try:
         return orjson.loads(bytes(args))
     except orjson.JSONDecodeError:
@@ -183,18 +183,18 @@ def loaded(args: msgspec.Raw) -> Any:
 
 
 def _input_of(args: Any) -> str:
-    """A custom tool's input: the one argument it was declared with, or whatever came instead."""
+    """Return a custom tool's input: the one argument it was declared with, or whatever came instead."""
     value = args["input"] if isinstance(args, dict) and set(args) == {"input"} else args
     return value if isinstance(value, str) else encode(value).decode()
 
 
 def call_extra(call: AnsweredCall) -> dict[str, dict[str, Any]] | None:
-    """The signature where Google's own OpenAI endpoint puts it."""
+    """Return the signature where Google's own OpenAI endpoint puts it."""
     return {"google": {"thought_signature": call.signature}} if call.signature else None
 
 
 def finish_reason(reason: str | None, has_calls: bool, legacy: bool) -> tuple[FinishReason, str | None]:
-    """OpenAI's finish reason, and why it is only an approximation, if it is one.
+    """Return OpenAI's finish reason, and why it is only an approximation, if it is one.
 
     Only STOP becomes `tool_calls`: arguments cut by MAX_TOKENS must not be executed
     (github.com/NousResearch/hermes-agent/pull/43478).
@@ -218,12 +218,12 @@ def check_finish(candidate: Candidate, produced: bool) -> None:
 
 
 def empty_answer() -> AnswerError:
-    """A candidate with nothing in it and no end: another try may give an answer."""
+    """Return the error for a candidate with no content and no end: another attempt may give an answer."""
     return AnswerError(502, "empty_answer", "Gemini answered with nothing in it.", retry=True)
 
 
 def blocked(response: GenerateContentResponse) -> str | None:
-    """Why the prompt was blocked: a block reason and no candidates (HTTP 200)."""
+    """Return why the prompt was blocked: a block reason and no candidates (HTTP 200)."""
     feedback = response.prompt_feedback
     if feedback is None or (feedback.block_reason or "") in UNSPECIFIED or response.candidates:
         return None
@@ -242,19 +242,19 @@ def check_block(response: GenerateContentResponse) -> None:
 
 
 def refusal_text(reason: str, message: str | None) -> str:
-    """A refusal in words."""
+    """Return a refusal in words."""
     return message or f"Gemini blocked the request: {reason}."
 
 
 def missing_choices(got: int, wanted: int | None) -> list[Note]:
-    """The note on an answer that has fewer choices than were asked for."""
+    """Return the note on an answer that has fewer choices than were asked for."""
     if got >= (wanted or 1):
         return []
     return [Note("candidates", Fate.DROPPED, "choices-missing", f"{got} of {wanted} choices came")]
 
 
 def policy_error(reason: str, message: str | None) -> AnswerError:
-    """A blocked prompt as an error, where the operator wants one."""
+    """Return a blocked prompt as an error, where the operator wants one."""
     return AnswerError(400, "content_policy_violation", refusal_text(reason, message))
 
 
@@ -263,7 +263,7 @@ _VERSION = re.compile(r"(?:-preview)?(?:-\d[\d-]*)?\Z")
 
 
 def another_model(version: str | None, model: str) -> list[Note]:
-    """The note on an answer that says that another model made it: a shut-down model's successor, or a relay's choice.
+    """Return the note on an answer by another model: a shut-down model's successor, or a relay's choice.
 
     A version of the model is no other one, an alias that ends in -latest promises none, and a tuned model has a name of
     its own.
@@ -282,7 +282,7 @@ def another_model(version: str | None, model: str) -> list[Note]:
 
 
 def _name_of(model: str) -> str:
-    """A model's own name, without the collection that it is in and its settings."""
+    """Return a model's own name, without the collection that it is in and its settings."""
     return _COLLECTION.sub("", model, count=1).partition("+")[0]
 
 
@@ -292,14 +292,14 @@ def tokens_of_modality(details: list[ModalityTokenCount], modality: str) -> int:
 
 
 def unknown_usage(metadata: UsageMetadata | None) -> list[Note]:
-    """The note on an answer that does not tell its tokens: clients add up what they get."""
+    """Return the note on an answer without token counts: clients add up what they get."""
     if metadata is not None:
         return []
     return [Note("usageMetadata", Fate.INJECTED, "usage-unknown", "Gemini told no tokens: counted as zero")]
 
 
 def usage(metadata: UsageMetadata) -> CompletionUsage:
-    """Tokens that add up: thoughts count as completion, tool use as prompt.
+    """Return token counts that add up: thoughts count as completion, tool use as prompt.
 
     A prompt with media by URL may have no count of its own: it is what is left of the total. Relays have been seen to
     send negative counts.
@@ -336,7 +336,7 @@ def usage(metadata: UsageMetadata) -> CompletionUsage:
 
 
 def service_tier(metadata: UsageMetadata | None) -> str | None:
-    """The tier that served the request."""
+    """Return the tier that served the request."""
     return TIERS.get(metadata.service_tier.lower()) if metadata and metadata.service_tier else None
 
 
@@ -357,7 +357,7 @@ LOWEST = -9_999.0
 
 
 def _finite(logprob: float | None) -> float:
-    """OpenAI's JSON has neither NaN nor infinities, which protobuf's JSON writes as texts."""
+    """Replace NaN and infinities, which protobuf's JSON writes as texts and OpenAI's JSON does not have."""
     value = logprob or 0.0
     return value if math.isfinite(value) else LOWEST
 
@@ -372,7 +372,7 @@ def _token(chosen: LogprobsCandidate, tops: list[LogprobsCandidate]) -> TokenLog
 
 
 def lost_logprobs(result: LogprobsResult) -> list[Note]:
-    """What log probabilities lose."""
+    """Return notes on what log probabilities lose."""
     tops = [one for top in result.top_candidates or () for one in top.candidates or ()]
     chosen = result.chosen_candidates or []
     lists = {"chosenCandidates": chosen, "topCandidates[].candidates": tops}
@@ -389,7 +389,7 @@ def lost_logprobs(result: LogprobsResult) -> list[Note]:
 
 
 def image_output(part: Part, number: int) -> ImageOutput:
-    """An image as a data URL, with its signature."""
+    """Return an image as a data URL, with its signature."""
     signature = ExtraContent(google=GoogleExtra(thought_signature=part.thought_signature))
     return ImageOutput(
         type="image_url",

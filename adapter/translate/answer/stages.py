@@ -60,7 +60,7 @@ class LeakedThoughts:
         self._held = ""
 
     def feed(self, part: Part) -> list[Part]:
-        """The parts that a part stands for so far."""
+        """Return the parts that this part gives so far."""
         if part.text is None or part.thought or not is_plain(part):
             return [*self.close(), part]
         parts = self._split(part.text)
@@ -71,7 +71,7 @@ class LeakedThoughts:
         return parts
 
     def close(self) -> list[Part]:
-        """What was held back; the next text begins anew."""
+        """Return the held text; the next text begins anew."""
         held = "" if self._behind_thought and not self._held.strip() else self._held
         parts = [_part(held, thought=self._thinking)] if held else []
         self._may_begin, self._thinking, self._behind_thought, self._held = True, False, False, ""
@@ -93,7 +93,7 @@ class LeakedThoughts:
         return parts
 
     def _beginning(self, text: str) -> str:
-        """What follows once it is known how a text begins; nothing while it is not."""
+        """Return the parts of a text once its beginning is known; nothing before."""
         bare = text.lstrip()
         rest = bare.removeprefix(MARK).lstrip(" \t")
         if MARK.startswith(bare) or (bare.startswith(MARK) and not rest):
@@ -106,7 +106,7 @@ class LeakedThoughts:
         return bare if self._behind_thought else text
 
     def _thought(self, text: str) -> tuple[str, str]:
-        """The thought in a text that goes on with one, and what follows it."""
+        """Return the thought that a text continues, and what follows it."""
         end = _BLANK_LINE.search(text)
         if end is not None:
             self._thinking, self._may_begin, self._behind_thought = False, True, True
@@ -135,7 +135,7 @@ class JsonAnswer:
         self._given = False
 
     def feed(self, number: int, part: Part) -> list[tuple[int, Part]]:
-        """The parts that are sure to count."""
+        """Return the parts that can be sent for sure."""
         call = part.function_call
         if call is not None and call.name == self._name:
             self.has_lost |= self._given or bool(self._held)
@@ -148,7 +148,7 @@ class JsonAnswer:
         return [*(self.close() if call is not None else ()), (number, part)]
 
     def close(self) -> list[tuple[int, Part]]:
-        """The texts that were held: no JSON came."""
+        """Return the held texts: no JSON came."""
         held, self._held = self._held, []
         return held
 
@@ -173,7 +173,7 @@ class CallAssembly:
         self._given = False
 
     def feed(self, part: Part, call: FunctionCall) -> list[WholeCall]:
-        """The calls that this part completes. Raises `AnswerError` for pieces that do not fit together."""
+        """Return the calls that this part completes. Raises `AnswerError` for pieces that do not fit together."""
         whole: list[WholeCall] = []
         if call.name:
             whole = self.close()
@@ -194,7 +194,7 @@ class CallAssembly:
         return whole if call.will_continue else [*whole, *self.close()]
 
     def close(self) -> list[WholeCall]:
-        """The call that was still open."""
+        """Return the call that was still open."""
         if self._open is None:
             return []
         part, named = self._open
@@ -216,7 +216,7 @@ class CallAssembly:
 
 
 def steps_of(path: str) -> list[str | int]:
-    """`$.a[0]['b c']` as keys and indexes. Raises `AnswerError` for a path that this is not."""
+    """Return a path such as `$.a[0]['b c']` as keys and indexes. Raises `AnswerError` for an invalid path."""
     steps: list[str | int] = []
     at = 1
     while path.startswith("$") and (found := _STEP.match(path, at)):
@@ -230,7 +230,7 @@ def steps_of(path: str) -> list[str | int]:
 
 
 def _child(target: Any, step: str | int, default: Any) -> Any:
-    """What stands at one step, made if it is not there."""
+    """Return the value at one step; create it if it is not there."""
     if isinstance(step, str) and isinstance(target, dict):
         return target.setdefault(step, default)
     if isinstance(step, int) and isinstance(target, list) and step < len(target) + MAX_GAP:

@@ -49,7 +49,7 @@ from adapter.wire.openai.chat_answer import (
 
 
 def empty_chunk(stamp: Stamp) -> ChatCompletionChunk:
-    """A chunk that says nothing, to keep a connection alive before anybody has answered."""
+    """Return an empty chunk that keeps a connection alive before the model has answered."""
     return ChatCompletionChunk(
         id=stamp.id,
         object="chat.completion.chunk",
@@ -84,25 +84,25 @@ class ChatStream:
         self._reader.note(continuation.notes(True))
 
     def empty_chunk(self) -> ChatCompletionChunk:
-        """A chunk that says nothing, to keep a connection alive; from now on all chunks name its model."""
+        """Return an empty chunk that keeps a connection alive; from now on all chunks name its model."""
         self._reader.model = self._reader.model or self._stamp.model
         return self._chunk(0, Delta())
 
     def feed(
         self, response: GenerateContentResponse, unknown: Mapping[str, msgspec.Raw] = {}
     ) -> list[ChatCompletionChunk]:
-        """The chunks for one event of Gemini's stream."""
+        """Return the chunks for one event of Gemini's stream."""
         if not unknown and (text := self.plain_text(response)) is not None:
             return [self.text_chunk(text)]
         return self._write(self._reader.feed(response, unknown))
 
     def text_chunk(self, text: str) -> ChatCompletionChunk:
-        """The chunk for a text that `plain_text` gave."""
+        """Return the chunk for a text that `plain_text` gave."""
         is_thought = self._reader.is_thinking
         return self._chunk(0, Delta(reasoning_content=text) if is_thought else Delta(content=text))
 
     def close(self) -> list[ChatCompletionChunk]:
-        """The chunks after the last event: citations, extras, finish reasons, usage."""
+        """Return the chunks after the last event: citations, extras, finish reasons, usage."""
         chunks = self._write(self._reader.close())
         if (usage := self._reader.usage()) is not None:
             last = self._chunk(0, Delta())
@@ -111,7 +111,7 @@ class ChatStream:
         return chunks
 
     def _write(self, events: Iterable[ChoiceEvent]) -> list[ChatCompletionChunk]:
-        """The chunks for what an event says; log probabilities are in the first one of theirs."""
+        """Return the chunks for an event; log probabilities are in the first of them."""
         chunks: list[ChatCompletionChunk] = []
         logprobs = None
         for event in events:
@@ -160,13 +160,13 @@ class ChatStream:
                 assert_never(never)
 
     def _delta_of_sound(self, event: AnswerSound) -> Delta:
-        """A piece of raw PCM, as OpenAI streams it."""
+        """Return a piece of raw PCM, as OpenAI streams it."""
         id_ = audio.audio_id(self._stamp) if event.choice not in self._sounds else None
         sound = self._sounds.setdefault(event.choice, audio.Sound())
         return Delta(audio=DeltaAudio(id=id_, data=sound.feed(event.blob)))
 
     def _last_deltas(self, end: ChoiceEnd) -> Iterator[Delta]:
-        """What only the end of a choice tells, but the finish reason."""
+        """Yield the deltas that only the end of a choice tells, without the finish reason."""
         if (sound := self._sounds.get(end.choice)) is not None:
             yield Delta(audio=DeltaAudio(data=sound.close(), expires_at=self._stamp.created, transcript=end.text))
         if end.annotations:

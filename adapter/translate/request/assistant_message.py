@@ -33,7 +33,7 @@ _ONLY_WORDS = "what Gemini itself ran in an answer is not sent back on its words
 
 
 def answer(message: Message, index: int, turns: Turns) -> tuple[list[Part], list[HistoryCall]]:
-    """One answer of the history, and its calls."""
+    """Return one answer of the history, and its calls."""
     known = turns.history.answer(index)
     calls = [
         _call(call, _path(message, index, number), known.found[number], turns)
@@ -50,7 +50,7 @@ def answer(message: Message, index: int, turns: Turns) -> tuple[list[Part], list
 
 
 def _note_losses_beside(message: Message, index: int, turns: Turns) -> None:
-    """Notes on what a message has beside the parts that are sent for it, which have the thoughts that Gemini wants."""
+    """Note what a message loses beside the parts that are sent for it, which hold the thoughts that Gemini wants."""
     before, beside = len(turns.notes), f"[{index}].reasoning"
     parts_of(message, index, turns)
     turns.notes[before:] = [note for note in turns.notes[before:] if not note.path.startswith(beside)]
@@ -78,7 +78,7 @@ def _rebuilt(
 def _replayed(
     known: KnownAnswer, calls: list[HistoryCall], images: list[Part], turns: Turns
 ) -> tuple[list[Part], list[HistoryCall]] | None:
-    """The answer's own parts, from the store or the client's carrier, if they say what the message says."""
+    """Return the answer's own parts, from the store or the client's carrier, if they say what the message says."""
     extra = known.message.extra_content.google if known.message.extra_content else None
     record = _record_with_parts(known, turns)
     if record is None and (extra is None or not present(extra.parts)):
@@ -106,7 +106,7 @@ def _replayed(
 
 
 def _words_of(message: Message) -> str:
-    """The text that the client shows, refusals too."""
+    """Return the text that the client shows, refusals too."""
     if not isinstance(message.content, list):
         return message.content or ""
     return "".join(part.text or part.refusal or "" for part in message.content if part.type not in THOUGHTS)
@@ -119,7 +119,7 @@ def _has_media(message: Message) -> bool:
 
 
 def _record_with_parts(known: KnownAnswer, turns: Turns) -> Found | None:
-    """A record with the parts of this very answer, issued by this upstream."""
+    """Return a record with the parts of this very answer, issued by this upstream."""
     for one in (*known.found, known.whole):
         if one is not None and one.agrees and present(one.record.parts) and _is_from_here(one, turns):
             return one
@@ -127,7 +127,7 @@ def _record_with_parts(known: KnownAnswer, turns: Turns) -> Found | None:
 
 
 def _stored_parts(record: Found, message: Message) -> list[Part] | None:
-    """The parts of a stored answer; None where the client carries another signature with the text than it has."""
+    """Return the parts of a stored answer; None if the client sends another signature with the text."""
     stored, signature = _decode_parts(record.record.parts), signatures.carried_by_text(message)
     if signature is not None and not any(part.thought_signature == signature for part in stored or ()):
         return None
@@ -145,7 +145,7 @@ def _is_proven(record: Found, message: Message, own: list[Part] | None) -> bool:
 
 
 def _is_from_here(found: Found | None, turns: Turns) -> bool:
-    """Signatures are valid only at the upstream that issued them."""
+    """Return whether a signature was issued by this upstream: no other one accepts it."""
     return found is None or found.record.origin in ("", turns.context.options.upstream)
 
 
@@ -170,7 +170,7 @@ def _without_signatures(
 
 
 def _carried_parts(raw: msgspec.Raw, index: int, turns: Turns) -> list[Part] | None:
-    """The parts that the client carries, with a note where they are none."""
+    """Return the parts that the client carries, with a note where they are none."""
     parts = _decode_parts(raw)
     if parts is None:
         path = f"[{index}].extra_content.google.parts"
@@ -186,7 +186,7 @@ def _decode_parts(raw: msgspec.Raw) -> list[Part] | None:
 
 
 def _transcript_parts(message: Message, index: int, turns: Turns) -> list[Part]:
-    """Audio of an earlier answer: Gemini takes its words."""
+    """Return the transcript of an earlier answer's audio, which is what Gemini takes."""
     if message.audio is None:
         return []
     path = f"[{index}].audio"
@@ -217,7 +217,7 @@ def _sign_text(parts: list[Part], message: Message, index: int, whole: Found | N
 
 
 def _valid(sent: str | None, found: Found | None, path: str, turns: Turns) -> str | None:
-    """The signature to send: the client's own or the store's, if it was issued here and to this very part."""
+    """Return the signature to send: the client's or the store's, if this upstream issued it to this very part."""
     if found is None:
         if sent:
             turns.note_signature(path, SignatureSource.CLIENT)
@@ -240,7 +240,7 @@ def _valid(sent: str | None, found: Found | None, path: str, turns: Turns) -> st
 
 
 def _images(images: list[ImageOutput], index: int, turns: Turns) -> list[tuple[Part, int]]:
-    """Images of an earlier answer, each with its number."""
+    """Return images of an earlier answer, each with its number."""
     result: list[tuple[Part, int]] = []
     for number, image in enumerate(images):
         if image.image_url is not None:
@@ -252,7 +252,7 @@ def _images(images: list[ImageOutput], index: int, turns: Turns) -> list[tuple[P
 
 
 def _signed_image(part: Part, number: int, known: KnownAnswer, turns: Turns) -> Part:
-    """An image with the signature it came with."""
+    """Return an image with the signature it came with."""
     image = (known.message.images or [])[number]
     google = image.extra_content.google if image.extra_content else None
     sent = google.thought_signature if google else None
@@ -275,7 +275,7 @@ def _path(message: Message, index: int, number: int) -> str:
 
 
 def _call(call: ToolCall, path: str, found: Found | None, turns: Turns) -> HistoryCall:
-    """A call of the history as Gemini's function call."""
+    """Return a call of the history as Gemini's function call."""
     function, custom = call.function, call.custom
     asked = (function.name if function else None) or (custom.name if custom else None)
     if not asked:
@@ -293,7 +293,7 @@ def _call(call: ToolCall, path: str, found: Found | None, turns: Turns) -> Histo
 
 
 def _gemini_id(call: ToolCall, found: Found | None, turns: Turns) -> str | None:
-    """Gemini's own id for a call, else the client's; none where the model takes none."""
+    """Return Gemini's own id for a call, else the client's; none where the model takes none."""
     if not turns.context.capabilities.call_ids:
         return None
     if found is not None and found.agrees and found.record.id and _is_from_here(found, turns):
@@ -302,7 +302,7 @@ def _gemini_id(call: ToolCall, found: Found | None, turns: Turns) -> str | None:
 
 
 def _as_written(args: msgspec.Raw, name: str, context: Context) -> msgspec.Raw:
-    """Arguments as Gemini wrote them in the OpenAPI dialect: it writes the numbers of enums as texts."""
+    """Return arguments as Gemini wrote them in the OpenAPI dialect, which has numbers of enums as texts."""
     declared = toolbox(context).declared.get(name)
     if declared is None or not present(declared.parameters):
         return args
@@ -312,7 +312,7 @@ def _as_written(args: msgspec.Raw, name: str, context: Context) -> msgspec.Raw:
 
 
 def arguments_of(text: str, path: str, turns: Turns) -> msgspec.Raw:
-    """A call's arguments as a JSON object, byte for byte where they are one. Raises `Rejected` for too deep a one."""
+    """Return a call's arguments as a JSON object, unchanged if they are one. Raises `Rejected` if nested too deeply."""
     most = turns.context.options.limits.json_values
     if (plain := plain_object(text, most)) is not None:
         return plain
@@ -331,7 +331,7 @@ def arguments_of(text: str, path: str, turns: Turns) -> msgspec.Raw:
 
 
 def _call_part(call: HistoryCall, known: KnownAnswer, number: int, turns: Turns) -> Part:
-    """A function call part with the signature it came with."""
+    """Return a function call part with the signature it came with."""
     sent = signatures.carried_by_call(known.calls[number], known.details)
     value = _valid(sent, known.found[number], call.path, turns)
     if value is None:

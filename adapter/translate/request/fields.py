@@ -77,7 +77,7 @@ def response_format(value: ResponseFormat, context: Context) -> Outcome:
 
 
 def _lost_words(asked: JsonSchemaFormat | None) -> list[Note]:
-    """The words about a schema that is not there."""
+    """Return notes on the name and the description of a schema that is missing."""
     names = [name for name in ("name", "description") if asked is not None and getattr(asked, name)]
     return [
         Note(f"json_schema.{name}", Fate.DROPPED, f"schema-{name}-dropped", "there is no schema that it describes")
@@ -86,7 +86,7 @@ def _lost_words(asked: JsonSchemaFormat | None) -> list[Note]:
 
 
 def _answer_schema(schema: msgspec.Raw, asked: JsonSchemaFormat | None, context: Context) -> ConvertedSchema:
-    """The schema of the answer in the upstream's dialect, with the words that stand beside it; any object without one.
+    """Return the answer's schema in the upstream's dialect, with its description; without one, any object.
 
     Notes have paths that start at `json_schema`.
     """
@@ -312,7 +312,7 @@ first, and of two that set one value, the second row's field is told to contradi
 
 
 def to_gemini(context: Context, unknown: Mapping[str, msgspec.Raw] = {}) -> tuple[GenerateContentRequest, list[Note]]:
-    """Gemini's request for `context.request`, and what became of each field of it.
+    """Return Gemini's request for `context.request`, and what became of each field of it.
 
     `unknown` are the fields that no Struct names, as `wire.base.decode` found them. Raises `Rejected`.
     """
@@ -341,7 +341,7 @@ _SAMPLES = msgspec.Raw(b'{"audio":{"mimeType":"AUDIO_L16"}}')
 
 
 def _speech_as_samples(body: GenerateContentRequest, context: Context) -> list[Note]:
-    """Gemini 3.8 speaks WAV files unless asked; samples are what a stream and one file of several sounds need."""
+    """Ask Gemini 3.8 for samples instead of WAV files: streams and a file of several sounds need them."""
     config = body.generation_config or GenerationConfig()
     fields = context.options.fields
     possible = fields is None or not fields.isdisjoint(("generationConfig", "generationConfig.responseFormat"))
@@ -353,7 +353,7 @@ def _speech_as_samples(body: GenerateContentRequest, context: Context) -> list[N
 
 
 def _without_cached(body: GenerateContentRequest) -> list[Note]:
-    """Cached content brings its own system instruction and tools: sending them again is a 400."""
+    """Remove the fields that cached content brings itself: sending system instruction or tools again is a 400."""
     if body.cached_content is None:
         return []
     fields = {"system_instruction": "messages", "tools": "tools", "tool_config": "tool_choice"}
@@ -371,7 +371,7 @@ def _words(name: str) -> str:
 
 
 def _one_setting_per_category(body: GenerateContentRequest, context: Context) -> list[Note]:
-    """The operator's safety settings where the request has none; of two for one category the later one."""
+    """Return the operator's safety settings where the request has none; of two for one category the later one."""
     if not context.options.safety_settings and not body.safety_settings:
         body.safety_settings = None
         return []
@@ -396,7 +396,7 @@ def _one_setting_per_category(body: GenerateContentRequest, context: Context) ->
 
 
 def _one_list_of_declarations(body: GenerateContentRequest) -> None:
-    """All function declarations in one tool, ahead of the built-in ones."""
+    """Put all function declarations into one tool, ahead of the built-in ones."""
     asked = body.tools
     if asked is None or len(asked) == 1:
         return

@@ -42,7 +42,7 @@ def _camelise(value: Any) -> Any:
 
 
 def _gather(members: dict[str, Any]) -> tuple[dict[str, Any], list[Note]]:
-    """The members at the places where Gemini has them; notes for those that have none."""
+    """Return the members at the places where Gemini has them; notes for those that have none."""
     body: dict[str, Any] = {}
     notes: list[Note] = []
     for key, value in members.items():
@@ -79,7 +79,7 @@ def _translate(raw: msgspec.Raw, field: str) -> Outcome:
 
 
 def _inner(raw: msgspec.Raw) -> tuple[msgspec.Raw | None, list[str]]:
-    """The `google` object inside an `extra_body`, also one wrapped twice, and the names of other members."""
+    """Return the `google` object inside an `extra_body`, also one wrapped twice, and the names of other members."""
     members = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
     if "extra_body" in members and "google" not in members:
         return _inner(members["extra_body"])
@@ -115,7 +115,7 @@ def extra_body(raw: msgspec.Raw, _context: Context) -> Outcome:
 
 
 def thinking_extension(request: ChatCompletionRequest) -> str | None:
-    """Which extension sets how hard to think, if any."""
+    """Return which extension sets how hard to think, if any."""
     if present(request.extra_body) and (inner := _inner_or_reject(request.extra_body)[0]) is not None:
         return "extra_body" if present(inner) and _thinks(inner, "extra_body.google") else None
     return "google" if present(request.google) and _thinks(request.google, "google") else None

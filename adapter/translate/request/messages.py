@@ -105,7 +105,7 @@ def _leading_system(value: Sequence[Message], turns: Turns) -> int:
 
 
 def _other(value: Sequence[Message], index: int, turns: Turns) -> int:
-    """One message that is not an assistant's; return the index after it."""
+    """Read one message that is not an assistant's; return the index after it."""
     message = value[index]
     match message.role:
         case "user":
@@ -127,7 +127,7 @@ def _user(message: Message, index: int, turns: Turns) -> None:
 
 
 def _later_system(message: Message, index: int, turns: Turns) -> None:
-    """A system message after the first turn: at its place, so that the prefix before it stays the same."""
+    """Place a system message after the first turn where it stands, so that the prefix before it stays the same."""
     parts = parts_of(message, index, turns)
     if not parts:
         turns.note(f"[{index}].content", Fate.DROPPED, "empty-content-dropped", "Gemini takes no empty turn")
@@ -155,7 +155,7 @@ def _only_text(parts: list[Part]) -> bool:
 
 
 def _block(value: Sequence[Message], index: int, turns: Turns) -> int:
-    """Assistant messages, the results of their calls, and what else comes before the next assistant message."""
+    """Read assistant messages, the results of their calls, and all else before the next assistant message."""
     calls: list[HistoryCall] = []
     parts: list[Part] = []
     while index < len(value) and value[index].role == "assistant":
@@ -202,7 +202,7 @@ def _tell_ids_apart(calls: list[HistoryCall], turns: Turns) -> None:
 
 
 def _ends(turns: Turns) -> None:
-    """The last turn must be a user's, except where the model takes a prefill."""
+    """Check that the last turn is a user's, except where the model takes a prefill."""
     contents = turns.contents
     if not contents and not turns.context.capabilities.prefill:
         raise Rejected("", "value-missing", "all messages are empty, and the model answers no empty one")

@@ -85,7 +85,7 @@ class PlainSteps:
         ]
 
     def _objects(self, texts: Sequence[str], paths: Sequence[str]) -> list[bytes]:
-        """Calls' arguments as JSON objects. Raises `Rejected` for some that cannot be sent."""
+        """Return calls' arguments as JSON objects. Raises `Rejected` for some that cannot be sent."""
         written = [text or "{}" for text in texts]
         plain = are_plain_objects(written, self._most_values)
         if all(plain):
@@ -98,7 +98,7 @@ class PlainSteps:
         ]
 
     def _outputs(self, texts: Sequence[str], places: Sequence[int]) -> list[bytes]:
-        """Results as the objects that Gemini wants; `places` are the indexes of their messages."""
+        """Return results as the objects that Gemini wants; `places` are the indexes of their messages."""
         turns, messages = self._turns, self._turns.context.request.messages
         return [
             output if output is not None else bytes(output_of(text, messages[place], place, turns))

@@ -33,7 +33,7 @@ class Visible(NamedTuple):
 def replayed(
     parts: list[Part], visible: Visible, code: list[Part] | None
 ) -> tuple[list[Part], list[HistoryCall]] | None:
-    """The parts to send and the calls in their order; None where the client's history says something else.
+    """Return the parts to send and the calls in their order; None where the client's history says something else.
 
     `code` are parts that the client's history has itself: what was executed in them must be the same.
     """
@@ -58,7 +58,7 @@ class _Sorting:
         self._calls = _Calls(visible.calls)
 
     def take(self, part: Part) -> Part | None:
-        """The part to send; None where the client left it out."""
+        """Take the part to send; None where the client left it out."""
         kind: PartKind = kind_of(part)
         if kind == "text" or (kind == "empty" and part.text is not None):
             return part if self._has_text or kind == "empty" else None
@@ -76,7 +76,7 @@ class _Sorting:
         return part
 
     def _call(self, part: Part, call: FunctionCall) -> Part:
-        """A call may stand elsewhere among the client's parallel calls."""
+        """Find a call among the client's parallel calls, which may be in another order."""
         own = self._calls.take(call)
         if own is None:
             self.agrees = False
@@ -106,7 +106,7 @@ class _Calls:
             self._by_meaning[_meaning(call.part)].append(number)
 
     def take(self, call: FunctionCall) -> HistoryCall | None:
-        """The first that is left of those that are this call."""
+        """Take the first remaining one that is this call."""
         same = self._by_meaning.get(_meaning(call)) if present(call.args) else self._by_name.get(call.name)
         while same:
             if (own := self.left.pop(same.popleft(), None)) is not None:

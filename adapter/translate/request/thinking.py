@@ -23,7 +23,7 @@ _BUDGETS = {"minimal": 1024, "low": 1024, "medium": 8192, "high": 24576, "xhigh"
 
 
 def source(request: ChatCompletionRequest, extension: str | None) -> str | None:
-    """The field that decides; `extension` is the Google extension that sets a level or a budget, if any."""
+    """Return the field that decides; `extension` is the Google extension that sets a level or a budget, if any."""
     asks = {
         extension: extension is not None,
         "reasoning_effort": request.reasoning_effort is not None,
@@ -72,7 +72,7 @@ def _level_by_effort(effort: str, capabilities: ModelCapabilities, include: bool
 
 
 def nearest(effort: str, levels: tuple[str, ...]) -> str:
-    """The closest level the model takes; of two equally close ones the cheaper."""
+    """Return the closest level the model takes; of two equally close ones the cheaper."""
     wanted = _ORDER.index(effort)
     return min(levels, key=lambda level: (abs(_ORDER.index(level) - wanted), _ORDER.index(level)))
 

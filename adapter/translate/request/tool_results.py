@@ -19,7 +19,7 @@ NO_RESULT = msgspec.Raw(b'{"error":"no result supplied"}')
 
 
 def orphan(message: Message, index: int, turns: Turns) -> None:
-    """A result that belongs to no call."""
+    """Send a result that belongs to no call as a text of the user."""
     parts = parts_of(message, index, turns)
     name = message.tool_call_id or message.name or ""
     said = [Part(text=f"Result of the tool call {name}:"), *parts]
@@ -111,7 +111,7 @@ class _Waiting:
         return index
 
     def _first(self, indexes: deque[int] | None) -> int | None:
-        """The first that was not taken; those that were are behind us for good."""
+        """Return the first result that was not taken; earlier ones are never looked at again."""
         while indexes and indexes[0] in self.taken:
             indexes.popleft()
         return indexes[0] if indexes else None
@@ -124,7 +124,7 @@ def _response(call: HistoryCall, response: msgspec.Raw, parts: list[FunctionResp
 
 
 def _result(call: HistoryCall, message: Message, index: int, turns: Turns) -> tuple[Part, list[Part]]:
-    """A tool message as a function response, and the media that the model takes only beside it."""
+    """Return a tool message as a function response, and the media that the model takes only beside it."""
     if message.name and upstream_name(message.name) != call.part.name:
         turns.note(
             f"[{index}].name",
@@ -144,7 +144,7 @@ def _result(call: HistoryCall, message: Message, index: int, turns: Turns) -> tu
 
 
 def _attach(parts: list[Part], index: int, turns: Turns) -> tuple[list[FunctionResponsePart], list[Part]]:
-    """Media of a result: inside the function response (Gemini 3), else in a user's turn after it."""
+    """Attach media of a result: inside the function response (Gemini 3), else in a user's turn after it."""
     if not parts:
         return [], []
     if turns.context.capabilities.function_response_media:
@@ -158,7 +158,7 @@ def _attach(parts: list[Part], index: int, turns: Turns) -> tuple[list[FunctionR
 
 
 def output_of(text: str, message: Message, index: int, turns: Turns) -> msgspec.Raw:
-    """A result as the JSON object that Gemini wants: an object as it is, anything else as `output` or `error`."""
+    """Return a result as Gemini's JSON object: an object as it is, anything else as `output` or `error`."""
     if not message.is_error:
         stripped = text.strip()
         first = stripped[:1]
@@ -172,7 +172,7 @@ def output_of(text: str, message: Message, index: int, turns: Turns) -> msgspec.
 
 
 def plain_outputs(texts: Sequence[str], most: int) -> list[bytes | None]:
-    """The outputs of many results that are no errors; None for one that must be looked into by `output_of`."""
+    """Return the outputs of many results without errors; None if one needs `output_of`."""
     stripped = list(map(str.strip, texts))
     objects = [text for text in stripped if text[:1] == "{"]
     are_plain = iter(are_plain_objects(objects, most))
@@ -193,7 +193,7 @@ _BEGINNINGS = "[-0123456789tf"
 
 
 def _looked_into(text: str, message: Message, index: int, turns: Turns) -> msgspec.Raw:
-    """A result as an object, with a note where it is not sent as what it says."""
+    """Return a result as an object, with a note where its meaning changes."""
     key = "error" if message.is_error else "output"
     if not is_within(text, most := turns.context.options.limits.json_values):
         too_many = f"the result has more than {most} JSON values (the setting max_json_values): it is sent as text"

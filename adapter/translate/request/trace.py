@@ -30,7 +30,7 @@ class TracedTurns(Turns):
             self.paths.setdefault(id(part), place)
 
     def _trace_content(self, content: list[ContentPart], path: str, parts: list[Part]) -> None:
-        """Parts in the order of the content parts that they come from, where these make as many."""
+        """Trace parts in the order of their content parts, if these make as many parts."""
         owners = content_parts.sources_of(content, path, self.context)
         if len(owners) == len(parts):
             for part, owner in zip(parts, owners, strict=True):
@@ -38,7 +38,7 @@ class TracedTurns(Turns):
 
 
 def trace_messages(context: Context) -> list[tuple[str, str]]:
-    """Paths in the chat request, each with a pointer into Gemini's that it became. Raises `Rejected`."""
+    """Return paths in the chat request, each with its pointer in Gemini's request. Raises `Rejected`."""
     turns = TracedTurns(context)
     read_messages(context.request.messages, turns)
     calls = {id(call.part): call.path for call in turns.calls}

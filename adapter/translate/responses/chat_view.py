@@ -38,7 +38,7 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
     dropped: frozenset[str] = frozenset()
 
     def knowing(self, ledger: Iterable[Note]) -> "View":
-        """The view, knowing what was dropped."""
+        """Return the view with the notes on dropped fields."""
         dropped = frozenset(note.path for note in ledger if note.fate is Fate.DROPPED)
         return msgspec.structs.replace(self, dropped=dropped) if dropped != self.dropped else self
 
@@ -48,7 +48,7 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
         return self.asked.store is False or "reasoning.encrypted_content" in (self.asked.include or ())
 
     def path(self, chat_path: str) -> str:
-        """The client's path for one of the chat request; the longest part that has an equivalent is replaced."""
+        """Return the client's path for one of the chat request; the longest part that has an equivalent is replaced."""
         end = len(chat_path)
         while end > 0:
             if (found := self.paths.get(chat_path[:end])) is not None:
@@ -57,9 +57,9 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
         return chat_path
 
     def ledger(self, notes: Iterable[Note]) -> list[Note]:
-        """The whole ledger: that of the view, then the chat translation's under the client's paths."""
+        """Return the whole ledger: the view's notes, then the chat translation's under the client's paths."""
         return [*self.notes, *(note.at(self.path(note.path)) for note in notes)]
 
     def rejected(self, error: Rejected) -> Rejected:
-        """A rejection of the chat translation under the client's path."""
+        """Return a rejection of the chat translation under the client's path."""
         return Rejected(self.path(error.note.path), error.note.code, error.note.reason, self.ledger(error.notes))

@@ -19,7 +19,7 @@ WANTED = (
 
 
 def asking(request: ResponsesRequest) -> ResponsesRequest:
-    """The request that asks for the summary of another's conversation."""
+    """Return the request that asks for a summary of this request's conversation."""
     given = request.input
     if isinstance(given, str):
         given = [InputItem(type="message", role="user", content=given)]
@@ -28,7 +28,7 @@ def asking(request: ResponsesRequest) -> ResponsesRequest:
 
 
 def compact(response: Response, asked: ResponsesRequest) -> CompactedResponse:
-    """The shorter conversation. `asked` is the request that asked for the summary, the whole conversation in it.
+    """Return the shorter conversation. `asked` is the request that asked for the summary, the whole conversation in it.
 
     Raises `AnswerError` where Gemini's summary is not whole.
     """

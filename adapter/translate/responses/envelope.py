@@ -26,7 +26,7 @@ _EMPTY_OBJECT = msgspec.Raw(b"{}")
 
 
 def blank(view: View, stamp: Stamp, status: str = "in_progress") -> Response:
-    """The response before there is an answer: what was asked for, as far as the model gets it."""
+    """Return the response before there is an answer: the request's settings, as far as the model gets them."""
     asked = view.asked
     defaults = {name: None for name in _PARAMETERS if name in view.dropped}
     if defaults:
@@ -78,7 +78,7 @@ def blank(view: View, stamp: Stamp, status: str = "in_progress") -> Response:
 
 
 def usage_of(usage: CompletionUsage) -> ResponseUsage:
-    """Chat's usage under the names of Responses."""
+    """Return chat's usage under the names of Responses."""
     return ResponseUsage(
         input_tokens=usage.prompt_tokens,
         input_tokens_details=InputTokensDetails(
@@ -92,7 +92,7 @@ def usage_of(usage: CompletionUsage) -> ResponseUsage:
 
 
 def _known_retention(asked: str | None) -> str | None:
-    """What answers may repeat of it: clients take no other words (openai 3.54.0, `Response`)."""
+    """Return the retention that an answer may repeat: clients take no other words (openai 3.54.0, `Response`)."""
     return asked if asked in ("in_memory", "24h") else None
 
 
@@ -107,7 +107,7 @@ _ERROR_CODES = {
 
 
 def failure_of(error: Error) -> ResponseError:
-    """The error of a response that failed."""
+    """Return the error of a response that failed."""
     return ResponseError(
         code=_ERROR_CODES.get(error.code or "") or _ERROR_CODES.get(error.type, "server_error"),
         message=error.message,
@@ -117,5 +117,5 @@ def failure_of(error: Error) -> ResponseError:
 
 
 def error_of(error: ResponseError) -> Error:
-    """What the event before `response.failed` says: the same as that."""
+    """Return the `error` event that precedes `response.failed` and says the same."""
     return Error(message=error.message, type=error.type, param=error.param, code=error.code)

@@ -77,7 +77,7 @@ def _drop(code: str, reason: str, path: str = "") -> Piece:
 
 
 def same(name: str) -> Rule:
-    """The rule of a field that chat has too, under this name."""
+    """Return the rule of a field that chat has too, under this name."""
 
     def rule(value: Any, _asked: Asked) -> Piece:
         return Piece({name: value})
@@ -87,7 +87,7 @@ def same(name: str) -> Rule:
 
 
 def by_server(meaning: str) -> Rule:
-    """The rule of a field that the server sees to: it changes nothing about what Gemini is asked."""
+    """Return the rule of a field that the server sees to: it changes nothing about what Gemini is asked."""
 
     def rule(_value: Any, _asked: Asked) -> Piece:
         return _EXACT
@@ -107,7 +107,7 @@ def metadata(value: msgspec.Raw, _asked: Asked) -> Piece:
 
 
 def check_tags(value: msgspec.Raw) -> None:
-    """Raises `Rejected` for tags that cannot be kept."""
+    """Check the tags. Raises `Rejected` for some that cannot be stored."""
     most, longest_name, longest_value = MAX_TAGS
     try:
         tags = msgspec.json.decode(value, type=dict[str, str])

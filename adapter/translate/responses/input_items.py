@@ -87,7 +87,7 @@ class Conversation:
             self._answers[len(self.messages) - 1] = record
 
     def model(self, path: str, item_id: str | None = None) -> tuple[Message, str]:
-        """The assistant message of the turn that is open, or a new one; and its path in the chat request."""
+        """Return the assistant message of the turn that is open, or a new one; and its path in the chat request."""
         if self._open is None:
             self._open = Message(role="assistant")
             self._add(self._open, path)
@@ -167,7 +167,7 @@ class Conversation:
 
 
 def read(request: ResponsesRequest) -> Conversation:
-    """The whole conversation: instructions and items. Raises `Rejected`."""
+    """Read the whole conversation: instructions and items. Raises `Rejected`."""
     conversation = Conversation()
     if request.instructions is not None:
         conversation.say(Message(role="system", content=request.instructions), "instructions")
@@ -183,7 +183,7 @@ def read(request: ResponsesRequest) -> Conversation:
 
 
 def type_of(item: InputItem) -> str:
-    """The type of an item; clients leave out those of messages and references."""
+    """Return the type of an item; clients leave out those of messages and references."""
     return item.type or ("message" if item.role or item.content is not None else "item_reference")
 
 
@@ -273,7 +273,7 @@ def _custom_call(item: InputItem, path: str, conversation: Conversation) -> None
 
 
 def _special_call(item: InputItem, path: str, conversation: Conversation) -> None:
-    """A call of a tool that is sent to Gemini as a function."""
+    """Read a call of a tool that is sent to Gemini as a function."""
     name, arguments = arguments_of_call(item, type_of(item), path)
     function = FunctionCall(name=name, arguments=arguments)
     conversation.call(ToolCall(id=item.call_id or item.id, type="function", function=function), path, "action")
@@ -284,20 +284,20 @@ def _output(item: InputItem, path: str, conversation: Conversation) -> None:
 
 
 def _content(raw: msgspec.Raw, path: str) -> str | list[ContentPart]:
-    """A result: a text or content parts; anything else is its JSON."""
+    """Return a result's content: a text or content parts; anything else as JSON."""
     if present(raw) and bytes(raw).lstrip()[:1] == b"[":
         return decode_field(path, raw, list[ContentPart])[0]
     return text_of_json(raw, path)
 
 
 def _special_output(item: InputItem, path: str, conversation: Conversation) -> None:
-    """The result of a tool that was sent to Gemini as a function."""
+    """Read the result of a tool that was sent to Gemini as a function."""
     content, failed = result_of(item, type_of(item), path)
     conversation.result(item.call_id or item.id, content, path, failed=failed)
 
 
 def _mcp_call(item: InputItem, path: str, conversation: Conversation) -> None:
-    """A call that the server of another vendor ran: as a call and its result."""
+    """Read a call that another vendor's server ran, as a call and its result."""
     arguments = text_of_json(item.arguments, f"{path}.arguments")
     function = FunctionCall(name=chat_name(item.name or "", item.server_label), arguments=arguments)
     conversation.call(ToolCall(id=item.id, type="function", function=function), path)
@@ -316,7 +316,7 @@ def _image(item: InputItem, path: str, conversation: Conversation) -> None:
 
 
 def _code(item: InputItem, path: str, conversation: Conversation) -> None:
-    """Code that Gemini ran; what it printed are the logs."""
+    """Read code that Gemini ran; its logs are what it printed."""
     code = {"language": "PYTHON", "code": item.code or ""}
     outputs = _objects(item.outputs, f"{path}.outputs")
     logs = "".join(str(output.get("logs", "")) for output in outputs)
@@ -328,7 +328,7 @@ def _code(item: InputItem, path: str, conversation: Conversation) -> None:
 
 
 def _code_image(url: str, path: str, conversation: Conversation) -> None:
-    """An image that code made."""
+    """Read an image that code made."""
     if url.startswith("data:image/") and ";base64," in url:
         conversation.image(url, path)
     else:
@@ -341,7 +341,7 @@ def _raw(value: dict[str, str]) -> msgspec.Raw:
 
 
 def _compaction(item: InputItem, path: str, conversation: Conversation) -> None:
-    """A conversation that this adapter compacted: its summary stands for it."""
+    """Read a compacted conversation: its summary stands for it."""
     text = responses_carrier.summary(item.encrypted_content or "")
     if text is None:
         reason = "not issued by this adapter: only its issuer can read it"
@@ -352,19 +352,19 @@ def _compaction(item: InputItem, path: str, conversation: Conversation) -> None:
 
 
 def _more_tools(item: InputItem, path: str, conversation: Conversation) -> None:
-    """Tools that are declared inside the conversation."""
+    """Read tools that are declared inside the conversation."""
     if present(item.tools):
         conversation.tools.append((f"{path}.tools", item.tools))
 
 
 def _tool_search(item: InputItem, path: str, conversation: Conversation) -> None:
-    """A search for tools; one that OpenAI ran itself has no id that its result would name."""
+    """Read a search for tools; one that OpenAI ran has no id that its result could name."""
     conversation.searching = item.call_id or item.id
     _special_call(item, path, conversation)
 
 
 def _tool_search_output(item: InputItem, path: str, conversation: Conversation) -> None:
-    """Tools that a search found: its result, and declared from now on."""
+    """Read tools that a search found: as its result, and as declared from now on."""
     _more_tools(item, path, conversation)
     found = [tool.get("name") for tool in _objects(item.tools, f"{path}.tools")]
     conversation.result(item.call_id or conversation.searching, encode({"found": found}).decode(), path)

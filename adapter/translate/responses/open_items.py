@@ -29,7 +29,7 @@ class Open:
         self.next = numbers
 
     def end(self) -> list[Event]:
-        """The events that end what grows inside."""
+        """Return the events that end the open part."""
         return []
 
 
@@ -45,7 +45,7 @@ class OpenMessage(Open):
         self._last = -1
 
     def text(self, delta: str, logprobs: list[TokenLogprob]) -> list[Event]:
-        """More text."""
+        """Add text; return the events."""
         told = (
             [] if type(self._growing) is OutputText else self._begin(OutputText(text="", annotations=[], logprobs=[]))
         )
@@ -65,7 +65,7 @@ class OpenMessage(Open):
         return told
 
     def refusal(self, words: str) -> list[Event]:
-        """A refusal in words."""
+        """Add a refusal; return the events."""
         told = self._begin(OutputRefusal(refusal=""))
         self._pieces.append(words)
         number = self.next()
@@ -79,7 +79,7 @@ class OpenMessage(Open):
         return sum(map(len, self._pieces)) if part is self._growing else len(part.text)
 
     def annotate(self, part: OutputText, annotation: UrlCitationAnnotation) -> Event:
-        """A citation in one of the parts."""
+        """Add a citation to one of the parts; return the event."""
         part.annotations = [*part.annotations, annotation]
         return events.AnnotationAdded(
             sequence_number=self.next(),
@@ -105,7 +105,7 @@ class OpenMessage(Open):
         return [*told, added]
 
     def end(self) -> list[Event]:
-        """The events that end the part that grows."""
+        """Return the events that end the open part."""
         part, self._growing = self._growing, None
         if part is None:
             return []
@@ -149,7 +149,7 @@ class OpenReasoning(Open):
         self._pieces: list[str] = []
 
     def text(self, delta: str) -> list[Event]:
-        """More of the summary."""
+        """Add text to the summary; return the events."""
         told: list[Event] = []
         place = (self.reasoning.id, self.index)
         if not self._pieces:
@@ -165,7 +165,7 @@ class OpenReasoning(Open):
         return told
 
     def end(self) -> list[Event]:
-        """The events that end the summary."""
+        """Return the events that end the summary."""
         if not self._pieces:
             return []
         whole = SummaryText(text="".join(self._pieces))
@@ -193,14 +193,14 @@ def _summary(
 
 
 def copy_part(part: OutputText | OutputRefusal) -> OutputText | OutputRefusal:
-    """The part as it is now: an event must not change after it was made."""
+    """Return the part as it is now: an event must not change after it was made."""
     if isinstance(part, OutputRefusal):
         return OutputRefusal(refusal=part.refusal)
     return OutputText(text=part.text, annotations=part.annotations, logprobs=part.logprobs)
 
 
 def citations_of(found: Sequence[UrlCitationAnnotation], start: int, end: int) -> list[UrlCitationAnnotation]:
-    """The citations of one part, which stands at `start` to `end` in the answer's text, counted inside it."""
+    """Return the citations of one part, which stands at `start` to `end` in the answer's text, counted inside it."""
     return [
         UrlCitationAnnotation(
             start_index=one.start_index - start, end_index=min(one.end_index, end) - start, url=one.url, title=one.title

@@ -39,7 +39,7 @@ _CUT = {ApplyPatchCallItem: "in_progress", ImageGenerationCallItem: DONE}
 
 
 def _status(opened: Open, status: str) -> str:
-    """The status of an item that ends with this one."""
+    """Return the status of an item that ends with this one."""
     if isinstance(opened, OpenCode) and opened.has_failed:
         return "failed"
     return status if status == DONE else _CUT.get(type(opened.item), status)
@@ -70,7 +70,7 @@ class Output:
         self._messages: list[OpenMessage] = []
 
     def next(self) -> int:
-        """The number of the next event."""
+        """Return the number of the next event."""
         self._number += 1
         return self._number
 
@@ -110,7 +110,7 @@ class Output:
         return [*told, self._add(opened)]
 
     def _speaking(self) -> tuple[OpenMessage, list[Event]]:
-        """The open message, or a new one."""
+        """Return the open message, or open a new one."""
         told: list[Event] = []
         if self._other is not None:
             told = self._close(self._other, DONE)
@@ -123,19 +123,19 @@ class Output:
         return self._message, told
 
     def text(self, delta: str, logprobs: list[TokenLogprob]) -> list[Event]:
-        """More visible text."""
+        """Add visible text; return the events."""
         if self._message is not None and self._other is None:
             return self._message.text(delta, logprobs)
         message, told = self._speaking()
         return told + message.text(delta, logprobs)
 
     def refusal(self, words: str) -> list[Event]:
-        """A refusal in words."""
+        """Add a refusal; return the events."""
         message, told = self._speaking()
         return told + message.refusal(words)
 
     def thought(self, delta: str) -> list[Event]:
-        """More of the summary of thoughts."""
+        """Add to the summary of thoughts; return the events."""
         if isinstance(self._other, OpenReasoning):
             return self._other.text(delta)
         opened, told = self._reasoning()
@@ -159,7 +159,7 @@ class Output:
         return told
 
     def call(self, call_id: str, name: CallName, arguments: str) -> list[Event]:
-        """A whole call of one of the client's tools."""
+        """Add a whole call of one of the client's tools; return the events."""
         special = item_of_call(name, self._id("fc"), call_id, arguments)
         if special is not None:
             return self._begin(Open(special, len(self.items), self.next))
@@ -178,7 +178,7 @@ class Output:
         return [*told, delta, done]
 
     def custom_call(self, call_id: str, name: CallName, text: str) -> list[Event]:
-        """A whole call of a custom tool."""
+        """Add a whole call of a custom tool; return the events."""
         item = CustomToolCallItem(
             id=self._id("ctc"), call_id=call_id, name=name.name, input="", status=OPEN, namespace=name.namespace
         )
@@ -194,7 +194,7 @@ class Output:
         return [*told, delta, done]
 
     def search(self, action: dict[str, Any]) -> list[Event]:
-        """A search that Gemini ran."""
+        """Add a search that Gemini ran; return the events."""
         item = WebSearchCallItem(id=self._id("ws"), action=action, status=OPEN)
         opened = Open(item, len(self.items), self.next)
         told = self._begin(opened)
@@ -205,7 +205,7 @@ class Output:
         return kind(sequence_number=self.next(), item_id=item_id, output_index=index)
 
     def code(self, code: str) -> list[Event]:
-        """Code that Gemini runs; its output follows."""
+        """Add code that Gemini runs; its output follows. Return the events."""
         return self._run(code)[1]
 
     def _run(self, code: str) -> tuple[OpenCode, list[Event]]:
@@ -231,7 +231,7 @@ class Output:
         return [*told, self._stage(events.CodeCompleted, opened.code.id, opened.index)]
 
     def image(self, data: str, kind: str) -> list[Event]:
-        """An image; `kind` is what Gemini says of it, which its header may correct."""
+        """Add an image; `kind` is the type that Gemini names, which the image's header may correct."""
         item = ImageGenerationCallItem(id=self._id("ig"), result=None, status=OPEN)
         opened = Open(item, len(self.items), self.next)
         told = self._begin(opened)
@@ -243,7 +243,7 @@ class Output:
         return [*told, *(self._stage(stage, item.id, opened.index) for stage in stages)]
 
     def cite(self, found: Sequence[UrlCitationAnnotation]) -> list[Event]:
-        """Citations, whose places count characters of the whole text; a message that has ended takes none."""
+        """Add citations at characters of the whole text; a message that has ended takes none."""
         told: list[Event] = []
         still_open = [*self._spoken, self._message]
         start = 0

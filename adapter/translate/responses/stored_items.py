@@ -95,7 +95,7 @@ class _Repeats:
             self._open[item.call_id] += -1 if is_result else 1
 
     def among(self, given: Sequence[InputItem]) -> set[int]:
-        """The indexes of items that the history has."""
+        """Return the indexes of items that the history has."""
         found = {index for index, item in enumerate(given) if self._has(item, index)}
         last = max(found, default=-1)
         # Other messages may stand before a repeated item, the question of this turn before any result of a call.
@@ -157,7 +157,7 @@ def _parse(text: str) -> Any:
 
 
 def _content(item: InputItem) -> list[bytes | str | None]:
-    """A message's parts: texts as such, others as they are written."""
+    """Return a message's parts: texts as such, others as they are written."""
     if not isinstance(item.content, list):
         return [item.content]
     return [part.text if (part.type or _TEXTS[0]) in _TEXTS else encode(part) for part in item.content]
@@ -168,7 +168,7 @@ def _said_by(item: InputItem) -> tuple[str | None, tuple[bytes | str | None, ...
 
 
 def with_free_ids(given: Iterable[InputItem], taken: Iterable[str | None]) -> tuple[list[InputItem], list[int]]:
-    """Items for a conversation whose ids are its own alone: one whose id is taken loses it, and gets a new one.
+    """Return items with ids that are free in the conversation: one whose id is taken gets a new one.
 
     Returns the items, and the indexes of those that lost theirs.
     """

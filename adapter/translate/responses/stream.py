@@ -83,7 +83,7 @@ class ResponseStream:
         self._untold: list[Part] = []
 
     def begin(self, context: Context, model: str) -> Self:
-        """Know who answers, and return the stream."""
+        """Remember which model answers, and return the stream."""
         self._has_begun = True
         self._reader = StreamReader(context, msgspec.structs.replace(self._stamp, model=model), shows_code=True)
         self.response.model = model
@@ -103,19 +103,19 @@ class ResponseStream:
         return self._has_begun and self._reader.finished
 
     def take_issued(self) -> list[Issued]:
-        """The signatures since the last call."""
+        """Return the signatures since the last call."""
         issued, self._issued = self._issued, []
         return issued
 
     def start(self) -> list[Event]:
-        """The first two events, once; `feed` sends them too."""
+        """Return the first two events, once; `feed` sends them too."""
         if self._started:
             return []
         self._started = True
         return [self._of_response(events.Created), self._of_response(events.InProgress)]
 
     def feed(self, response: GenerateContentResponse, unknown: Mapping[str, msgspec.Raw] = {}) -> list[Event]:
-        """The events for one event of Gemini's stream."""
+        """Return the events for one event of Gemini's stream."""
         reader = self._reader
         text = None if unknown else reader.plain_text(response)
         said = reader.feed(response, unknown) if text is None else [TextPiece(0, text, reader.is_thinking)]
@@ -127,7 +127,7 @@ class ResponseStream:
         return told + self._write(said)
 
     def close(self) -> list[Event]:
-        """The events after the last one: citations, the ends of open items, the response itself."""
+        """Return the events after the last one: citations, the ends of open items, the response itself."""
         said, usage = self._reader.close(), self._reader.usage()
         told = self.start()
         self._remember()
@@ -140,7 +140,7 @@ class ResponseStream:
         self._reader.note(continuation.notes(True))
 
     def fail(self, body: ErrorBody, *, has_error_event: bool = True) -> list[Event]:
-        """The events of a failure: the last ones of the stream.
+        """Return the events of a failure: the last ones of the stream.
 
         Many clients look at neither status nor error of the last event and would take half an answer for a whole one;
         their SDK raises the event before it.
@@ -153,7 +153,7 @@ class ResponseStream:
         return [*told, self._of_response(events.Failed)]
 
     def cancel(self) -> list[Event]:
-        """The events of a response that the client took back: the last one of the stream."""
+        """Return the events of a response that the client took back: the last one of the stream."""
         told = self.start() + self._output.finish("incomplete")
         self.response.status = "cancelled"
         return [*told, self._of_response(events.Incomplete)]
@@ -170,13 +170,13 @@ class ResponseStream:
             self._records.update((record.key, record) for record in issued)
 
     def _by_item(self, issued: Iterable[Issued]) -> list[Issued]:
-        """The record of an answer without calls under the id of its first item, which is this answer's alone."""
+        """Return the record of an answer without calls under the id of its first item, which is this answer's alone."""
         ids = [item.id for item in self._output.items if isinstance(item, _WITH_RECORD)]
         wholes = [one.signature for one in issued if one.by_words and not one.signature.calls]
         return [Issued(item_key(ids[0]), wholes[0])] if ids and wholes else []
 
     def _write(self, said: Sequence[ChoiceEvent]) -> list[Event]:
-        """The events for what Gemini said; a response has one answer."""
+        """Return the events for what Gemini said; a response has one choice."""
         told: list[Event] = []
         if said:
             self.response.model = self._reader.model or self._stamp.model
@@ -223,7 +223,7 @@ class ResponseStream:
         return self._output.text(piece.text, logprobs)
 
     def _last(self, end: ChoiceEnd) -> list[Event]:
-        """What only the end of the answer tells; signatures and parts travel in `encrypted_content`."""
+        """Return the events that only the end of the answer tells; signatures travel in `encrypted_content`."""
         self._finish = end.finish
         told = self._cite(end.annotations or [])
         if end.refusal is not None:
@@ -254,7 +254,7 @@ class ResponseStream:
             self.notes.append(note)
 
     def _call(self, call: AnsweredCall) -> list[Event]:
-        """A call; its signature stands in the reasoning item before it."""
+        """Add a call; its signature is in the reasoning item before it."""
         told: list[Event] = []
         record = self._records.get(call_key(call.id))
         if record is not None and record.signature.value:
@@ -270,7 +270,7 @@ class ResponseStream:
         return self._output.image(blob.data or "", (blob.mime_type or "").removeprefix("image/").partition(";")[0])
 
     def _ran(self, part: Part) -> list[Event]:
-        """Code that Gemini ran, what it printed, or a search; other parts have no item."""
+        """Add code that Gemini ran, its output, or a search; other parts have no item."""
         if present(part.executable_code):
             return self._output.code(str(_members(part.executable_code).get("code", "")))
         if present(part.code_execution_result):
@@ -280,7 +280,7 @@ class ResponseStream:
         return self._searched_for(_members(part.tool_call)) if present(part.tool_call) else []
 
     def _searched_for(self, call: dict[str, Any]) -> list[Event]:
-        """A search that Gemini tells of as it runs; grounding metadata would tell of it again."""
+        """Add a search that Gemini reports as it runs; grounding metadata would report it again."""
         arguments = call.get("args")
         queries = arguments.get("queries") if isinstance(arguments, dict) else None
         if call.get("toolType") != "GOOGLE_SEARCH_WEB" or not isinstance(queries, list) or not queries:
@@ -289,7 +289,7 @@ class ResponseStream:
         return self._output.search({"type": "search", "query": queries[0], "queries": queries})
 
     def _tell_search(self) -> list[Event]:
-        """The search that Gemini ran. Metadata tell of it, in streams behind the text that it led to: so it is last."""
+        """Add the search that Gemini ran, as the last item: in streams its metadata come after the text."""
         if self._search is None or self._searched:
             return []
         self._searched = True
@@ -310,7 +310,7 @@ class ResponseStream:
         return [*told, self._of_response(events.Completed)]
 
     def _last_records(self) -> list[Event]:
-        """A reasoning item for what only the whole answer could tell: a text's or an image's signature, lost parts.
+        """Add a reasoning item for what only the whole answer tells: signatures of texts and images, lost parts.
 
         A call's record went before the call; that of a candidate that is not told is of no use.
         """
@@ -323,7 +323,7 @@ class ResponseStream:
 
 
 def _action(raw: msgspec.Raw) -> dict[str, Any] | None:
-    """The search that grounding metadata tell of."""
+    """Return the search that grounding metadata tell of."""
     try:
         metadata: Any = decoder(GroundingMetadata).decode(raw)
         queries = msgspec.json.decode(raw, type=dict[str, Any]).get("webSearchQueries")
@@ -364,7 +364,7 @@ def from_gemini(
     *,
     clock: Callable[[], float] | None = None,
 ) -> tuple[Response, list[Note], list[Issued]]:
-    """The response for a whole answer of Gemini, what became of its fields, and the signatures to store.
+    """Return the response for a whole answer of Gemini, what became of its fields, and the signatures to store.
 
     Raises `AnswerError` where there is no answer to give.
     """

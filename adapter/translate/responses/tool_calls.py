@@ -33,7 +33,7 @@ class Special(NamedTuple):
     required: tuple[str, ...]
 
     def definition(self) -> FunctionDefinition:
-        """The function that stands for the tool."""
+        """Return the function that stands for the tool."""
         schema = {"type": "object", "properties": self.properties, "required": self.required}
         return FunctionDefinition(
             name=self.name, description=self.description, parameters=msgspec.Raw(orjson.dumps(schema))
@@ -89,12 +89,12 @@ SPECIAL = {
 
 
 def chat_name(name: str, namespace: str | None) -> str:
-    """The name of a function in the chat request: namespaces are not known there."""
+    """Return the name of a function in the chat request: namespaces are not known there."""
     return f"{namespace}__{name}" if namespace else name
 
 
 def arguments_of_call(item: InputItem, type_: str, path: str) -> tuple[str, str]:
-    """The function and the arguments for a call of the history. Raises `Rejected`."""
+    """Return the function and the arguments for a call of the history. Raises `Rejected`."""
     match type_:
         case "apply_patch_call":
             return "apply_patch", _object(item.operation, f"{path}.operation")
@@ -121,7 +121,7 @@ def _object(raw: msgspec.Raw, path: str) -> str:
 
 
 def result_of(item: InputItem, type_: str, path: str) -> tuple[str | list[ContentPart], bool]:
-    """The result of a call of the history, and whether the call failed. Raises `Rejected`."""
+    """Return the result of a call of the history, and whether the call failed. Raises `Rejected`."""
     raw = item.output
     if type_ == "apply_patch_call_output":
         return text_of_json(raw, f"{path}.output") or item.status or "", item.status == "failed"
@@ -132,7 +132,7 @@ def result_of(item: InputItem, type_: str, path: str) -> tuple[str | list[Conten
 
 
 def text_of_json(raw: msgspec.Raw, path: str) -> str:
-    """A string; of anything else its JSON, which some clients send in place of the string. Raises `Rejected`."""
+    """Return a string; of anything else its JSON, which some clients send in place of the string. Raises `Rejected`."""
     if not present(raw):
         return ""
     value, _ = decode_field(path, raw, object)
@@ -165,7 +165,7 @@ class _Deletion(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def item_of_call(name: CallName, id_: str, call_id: str, arguments: str) -> OutputItem | None:
-    """The item of a call of a tool that has items of its own; None where its arguments are not the tool's."""
+    """Return the item of a call of a tool that has items of its own; None where its arguments are not the tool's."""
     try:
         return _item(name, id_, call_id, arguments)
     except msgspec.DecodeError:

@@ -84,7 +84,7 @@ class Toolset(NamedTuple):
 
 
 def read(fields: Iterable[tuple[str, msgspec.Raw]], allowed: frozenset[str] | None = None) -> Toolset:
-    """All tools of a request: its own, and those declared inside its conversation. Raises `Rejected`.
+    """Read all tools of a request: its own, and those declared inside its conversation. Raises `Rejected`.
 
     `allowed` is what `kinds_allowed` says of the tool choice.
     """
@@ -132,7 +132,7 @@ def _is_own(path: str, tools: list[ResponsesTool]) -> bool:
 def _google(
     tool: ResponsesTool, settings: dict[str, msgspec.Raw], path: str, allowed: frozenset[str] | None, box: Toolset
 ) -> None:
-    """A tool of Gemini's own, by type or in Google's form: `{"googleSearch": {}}`."""
+    """Read a tool of Gemini's own, by type or in Google's form: `{"googleSearch": {}}`."""
     fields = {_OWN_NAMES[name]: raw for name, raw in settings.items()}
     if allowed is None or not allowed.isdisjoint([tool.type, *fields]):
         made = Tool(type=tool.type or "own")
@@ -152,14 +152,14 @@ def _kind(type_: str) -> str:
 
 
 def kinds_allowed(value: str | ResponsesToolChoice | None) -> frozenset[str] | None:
-    """The kinds of tools that a choice allows at all; None: every kind. Which functions is for Gemini's mode to say."""
+    """Return the kinds of tools that a choice allows; None: every kind. Gemini's mode limits the functions."""
     if isinstance(value, ResponsesToolChoice) and value.type == "allowed_tools":
         return frozenset(_kind(chosen.type) for chosen in value.tools or ())
     return None
 
 
 def _add(tool: ResponsesTool, path: str, namespace: str | None, box: Toolset) -> None:
-    """One tool, of any type."""
+    """Read one tool, of any type."""
     if not tool.type:
         raise Rejected(path, "value-missing", "a tool needs a type")
     if tool.type in SPECIAL:
@@ -262,7 +262,7 @@ _OF_IMAGES = [name for name in ImageSettings.__struct_fields__ if name in Respon
 
 
 def _tool_search(tool: ResponsesTool, path: str, _namespace: str | None, box: Toolset) -> None:
-    """A search that the client runs is a function; else there is nothing to find: all tools are declared."""
+    """Read a tool search: one that the client runs is a function; else all tools are declared anyway."""
     if tool.execution != "client":
         box.drop(
             path, "tools-declared-at-once", "all tools are declared to Gemini at once: none need to be searched for"
@@ -319,7 +319,7 @@ _KNOWN = {*_ADD, *_WITHOUT, *SPECIAL}
 
 
 def repeat_tools(raw: msgspec.Raw) -> msgspec.Raw:
-    """The tools as the answer repeats them: those that OpenAI has, with every key that it requires."""
+    """Return the tools as the answer repeats them: those that OpenAI has, with every key that it requires."""
     sent = bytes(raw)
     return _ECHOED.get(sent, len(sent), lambda: _read_echo(sent))
 
@@ -330,7 +330,7 @@ def _read_echo(raw: bytes) -> msgspec.Raw:
 
 
 def choice(value: str | ResponsesToolChoice, box: Toolset) -> str | ToolChoice:
-    """The tool choice of the chat request. Raises `Rejected`."""
+    """Return the tool choice of the chat request. Raises `Rejected`."""
     if isinstance(value, str):
         return value
     if value.type == "allowed_tools":
@@ -340,7 +340,7 @@ def choice(value: str | ResponsesToolChoice, box: Toolset) -> str | ToolChoice:
 
 
 def _name_choice(value: ChosenTool | ResponsesToolChoice, box: Toolset) -> ToolChoice | None:
-    """One tool; None where there is nothing to choose."""
+    """Return one tool; None where there is nothing to choose."""
     named = Named(chat_name(value.name, value.namespace)) if value.name else None
     if value.type == "function":
         return ToolChoice(type="function", function=named)

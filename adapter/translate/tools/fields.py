@@ -70,7 +70,7 @@ def _tools(declarations: list[FunctionDeclaration], built_in: list[GeminiTool]) 
 
 
 def _usable_declarations(box: Toolbox, context: Context) -> list[FunctionDeclaration]:
-    """Without `allowed_function_names` the allowed tools are the declared ones."""
+    """Return the functions to declare: all, or the allowed ones where no mode limits the calls."""
     request, capabilities = context.request, context.capabilities
     if _makes_room(context):
         return []
@@ -93,7 +93,7 @@ _NOT_CHOSEN = "the tool choice does not allow a built-in tool: it is left out"
 
 
 def _usable_built_in(box: Toolbox, context: Context) -> tuple[list[GeminiTool], list[Note]]:
-    """Up to Gemini 2.5 built-in tools work neither beside functions nor beside JSON mode.
+    """Drop built-in tools that cannot work: up to Gemini 2.5 not beside functions, nor beside JSON mode.
 
     Gemini's calling mode is about functions alone: a built-in tool that must not run is left out.
     """

@@ -59,7 +59,7 @@ def _choice(value: str | ToolChoice, context: Context) -> Outcome:
 
 
 def _respell(value: ToolChoice) -> str | ToolChoice:
-    """OpenAI's spelling of a tool choice of Anthropic's."""
+    """Return OpenAI's spelling of a tool choice of Anthropic's."""
     if value.type not in _SPELLINGS:
         return value
     return ToolChoice(type="function", name=value.name) if value.type == "tool" else value.type

@@ -35,12 +35,12 @@ class Request(msgspec.Struct, frozen=True, gc=False):
 
 
 def size_of(body: Body) -> int:
-    """The bytes of a body."""
+    """Return the bytes of a body."""
     return len(body) if isinstance(body, bytes) else sum(map(len, body))
 
 
 def pieces_of(body: Body) -> Sequence[bytes]:
-    """A body as pieces."""
+    """Return a body as pieces."""
     return (body,) if isinstance(body, bytes) else body
 
 

@@ -105,7 +105,7 @@ class Httpx2Response:
 
 
 async def _each(pieces: Sequence[bytes]) -> AsyncIterator[bytes]:
-    """The pieces of a body, one by one: httpx2 would join a list."""
+    """Yield the pieces of a body, one by one: httpx2 would join a list."""
     for piece in pieces:
         yield piece
 

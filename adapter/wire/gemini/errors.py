@@ -82,7 +82,7 @@ ABSENT_STATUS = Status()
 
 
 def relay_code(error: Status) -> str | None:
-    """The code of a relay's own error."""
+    """Return the code of a relay's own error."""
     return next((detail.reason for detail in error.details or () if detail.type == RELAY), None)
 
 
@@ -110,7 +110,7 @@ _IN_WORDS = re.compile(r"retry in (\d{1,9}(?:\.\d{1,9})?)s", re.IGNORECASE)
 
 
 def told_wait(error: Status, header: float | None) -> float | None:
-    """The seconds that Gemini asks to wait: RetryInfo, else the Retry-After header, else the message's words."""
+    """Return the seconds that Gemini asks to wait: RetryInfo, else Retry-After, else the message's words."""
     for detail in error.details or ():
         if detail.retry_delay and (found := _DURATION.fullmatch(detail.retry_delay)):
             return float(found.group(1))
