@@ -154,14 +154,14 @@ class _Walk:
                 + b"]"
             )
         members = decoder(dict[str, msgspec.Raw]).decode(body)
-        fields = inner if kind == "struct" else dict.fromkeys(members, inner)
+        fields = dict.fromkeys(members, inner) if kind == "map" else inner
         pairs: list[bytes] = []
         for name, value in members.items():
             key = _alias(name, members, fields) if self._is_lenient else name
             at = f"{path}.{name}" if path else name
             if key in fields:
                 pairs.append(msgspec.json.encode(key) + b":" + self.known(value, fields[key], at, depth + 1))
-            elif present(value):
+            elif kind == "struct" and present(value):
                 self._collect(at, value)
         return b"{" + b",".join(pairs) + b"}"
 
@@ -197,7 +197,9 @@ def _shape(type_: Any, first: bytes) -> tuple[str, Any] | None:
         shapes = (_shape(member, first) for member in get_args(type_))
         return next((shape for shape in shapes if shape), None)
     if first == b"{" and isinstance(type_, type) and issubclass(type_, msgspec.Struct):
-        return "struct", {field.encode_name: field.type for field in msgspec.structs.fields(type_)}
+        # What takes any field has no unknown one, on the fast path and here.
+        kind = "struct" if type_.__struct_config__.forbid_unknown_fields else "open"
+        return kind, {field.encode_name: field.type for field in msgspec.structs.fields(type_)}
     if first == b"{" and origin is dict:
         return "map", get_args(type_)[1]
     if first == b"[" and origin in (list, Sequence):

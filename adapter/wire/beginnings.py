@@ -15,7 +15,7 @@ from typing import Any, Generic, NamedTuple, TypeVar, overload
 import msgspec
 
 from adapter.wire import surrogates
-from adapter.wire.base import WHOLE, check_utf8, decode, decoder, list_of
+from adapter.wire.base import BYTE_ORDER_MARK, WHOLE, check_utf8, decode, decoder, list_of
 from adapter.wire.json_counts import values_at_most
 from adapter.wire.limits import DEFAULTS, LISTS, LimitExceeded, Limits
 from adapter.wire.reader import assemble, check_items, outline, read_items
@@ -122,7 +122,7 @@ def read_rest(
 
     None where it must be read as a whole: it is at fault, or may be, or the list does not begin there.
     """
-    before, behind = body[:start], body[start + len(beginning.text) :]
+    before, behind = body[:start].removeprefix(BYTE_ORDER_MARK), body[start + len(beginning.text) :]
     short = before + _MARK + behind
     if _MARK in before or _MARK in behind or values_at_most(short) + beginning.values > limits.values:
         return None
@@ -168,7 +168,7 @@ def list_of_items(type_: type[msgspec.Struct], field: str) -> type[Any]:
 
 def items_of(body: bytes, start: int, field: str) -> list[msgspec.Raw] | None:
     """Return the raw items of a field's list in a body that was read, if they are those that stand at this place."""
-    text = decoder(dict[str, msgspec.Raw]).decode(body).get(field)
+    text = decoder(dict[str, msgspec.Raw]).decode(body.removeprefix(BYTE_ORDER_MARK)).get(field)
     if not start or text is None or not body.startswith(bytes(text), start - 1):
         return None
     items: list[msgspec.Raw] = decoder(list[msgspec.Raw]).decode(text)

@@ -50,12 +50,14 @@ CALLS = st.builds(
     st.sampled_from([*[{}, {"extra_content": {"google": {"thought_signature": "QUJD"}}}] * 8, {"index": 0.0}]),
 )
 PARTS_CARRIED = {"google": {"parts": [{"text": "text"}, {"executableCode": {"code": "1"}}]}}
+OF_ANSWERS = {"google": {"response_id": "r1"}, "others": 1}
+"""What answers have, and no request is read for."""
 ANSWERS = st.fixed_dictionaries(
     {"role": st.just("assistant"), "content": TEXTS},
     optional={
         "tool_calls": st.lists(CALLS, max_size=2),
         "reasoning_content": st.just("r"),
-        "extra_content": st.just(PARTS_CARRIED),
+        "extra_content": st.sampled_from([PARTS_CARRIED, OF_ANSWERS]),
         **ODD,
     },
 )
@@ -100,6 +102,7 @@ BODIES = st.sampled_from(
         '{"model":"m","messages":%s,"messages":[{"role":"user","content":"last"}]}',
         '{"model":"m","messages":%s',
         '{"model":"m","messages":%s,"n":"wrong"}',
+        '\ufeff{"model":"m","messages":%s}',
     ]
 )
 OPTIONS = st.sampled_from(

@@ -24,6 +24,17 @@ class Tree(Wire):
     free: msgspec.Raw = ABSENT
 
 
+class Open(Wire, forbid_unknown_fields=False):
+    leaf: Leaf | None = None
+
+
+class Beside(Wire):
+    """Has a Struct that takes any field."""
+
+    open: Open | None = None
+    others: list[Open] | None = None
+
+
 def unknown_of(body):
     return {path: msgspec.json.decode(value) for path, value in decode(body, Tree)[1].items()}
 
@@ -49,6 +60,14 @@ def test_a_known_body_is_decoded_in_one_go():
 )
 def test_an_unknown_field_is_found_with_its_path(body, path):
     assert unknown_of(body) == {path: 1}
+
+
+@pytest.mark.parametrize("beside", [b"", b',"x":1'])
+def test_a_struct_that_takes_any_field_has_no_unknown_one_whatever_is_beside_it(beside):
+    value, unknown = decode(b'{"open":{"y":1,"leaf":{"a":1}},"others":[{"y":1}]%b}' % beside, Beside)
+    assert value == Beside(open=Open(leaf=Leaf(a=1)), others=[Open()])
+    assert list(unknown) == (["x"] if beside else [])
+    assert list(decode(b'{"open":{"y":1,"leaf":{"y":1}}}', Beside)[1]) == ["open.leaf.y"]
 
 
 def test_what_is_known_survives_what_is_not():

@@ -53,6 +53,12 @@ def test_the_rest_has_the_places_of_the_whole():
     assert [bytes(one) for one in found.pieces] == [json.dumps(one).encode() for one in MESSAGES[2:]]
 
 
+def test_a_byte_order_mark_changes_nothing():
+    body = b"\xef\xbb\xbf" + text(MESSAGES)
+    assert beginning(body, 2) == beginning(text(MESSAGES), 2)
+    assert rest_of(body, beginning(body, 2)).unknown == rest_of(text(MESSAGES), beginning(body, 2)).unknown
+
+
 def test_a_list_that_is_partly_decoded_is_a_list():
     body = text(MESSAGES)
     whole = decode(body, ChatCompletionRequest)[0].messages
