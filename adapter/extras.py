@@ -27,7 +27,7 @@ class MissingExtra(ImportError):
 
 
 def has(extra: str) -> bool:
-    """Whether the packages of an extra are installed."""
+    """Return whether the packages of an extra are installed."""
     try:
         return all(find_spec(module) is not None for module in MODULES[extra])
     except ModuleNotFoundError:

@@ -9,7 +9,7 @@ PACKAGE = "gemini-openai-adapter"
 
 
 def install_command(extra: str) -> str:
-    """A shell line that works here: the README's environment has no pip of its own."""
+    """Return a shell line that works here: the README's environment has no pip of its own."""
     if find_spec("pip"):
         pip = [sys.executable, "-m", "pip", "install"]
     else:

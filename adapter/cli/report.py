@@ -170,7 +170,7 @@ def _compare(made: Report, older: Report, target: str) -> None:
 
 
 def _models(targets: str, table: Catalogue) -> tuple[tuple[str, ...], str]:
-    """The models to compare, and the target whose losses are shown: the first one named, unless the map is named too.
+    """Return the models to compare, and the target whose losses are shown: the first name, or the map.
 
     `all`: the models with a known price that generate or embed, also those that have ended by that day.
     """
@@ -254,7 +254,7 @@ def _lint(question: Question) -> Lint:
 
 
 def make_judge(question: Question) -> Judge:
-    """The judge of one process: the map's target, and one for each model that is compared."""
+    """Return the judge of one process: the map's target, and one for each model that is compared."""
     table = catalogue(question.settings, question.day)
     mapped = Target(MAPPED, partial(_serve_mapped, table))
     compared = [
@@ -278,7 +278,7 @@ def _serve_mapped(table: Catalogue, model: str, path: str) -> ServedModel:
 
 
 def _serve_fixed(served: ServedModel, table: Catalogue, model: str, path: str) -> ServedModel:
-    """The model itself where texts are asked for, or vectors that it gives; else what the map has."""
+    """Return the model itself where texts are asked for, or vectors that it gives; else what the map has."""
     is_its_own = path in GENERATING or (path == "/v1/embeddings" and "EMBEDDING" in served.row.output)
     return served if is_its_own else _serve_mapped(table, model, path)
 

@@ -44,7 +44,7 @@ class Generated(NamedTuple):
 
 
 def find_model(name: str, version: str, method: str, day: datetime.date | None = None) -> Model:
-    """The row, if it is served under this API version and has the method; by the calendar, if there is a day."""
+    """Return the row of a model that this API version serves, with this method, and on this day if there is one."""
     asked = NAMED_AS.get(method, method)
     model = model_served_as(name.removeprefix("models/"), day)
     if model is None or version not in model.versions or (asked not in model.methods and asked != "get"):
@@ -53,18 +53,18 @@ def find_model(name: str, version: str, method: str, day: datetime.date | None =
 
 
 def generate(body: Any, model: Model, settings: EmulatorSettings, *, streaming: bool = False) -> Generated:
-    """`generateContent` and `streamGenerateContent`: parse, check, answer."""
+    """Parse, check and answer a `generateContent` or `streamGenerateContent`."""
     return answer(parse(body, "GenerateContentRequest"), model, settings, streaming=streaming)
 
 
 def answer(request: Request, model: Model, settings: EmulatorSettings, *, streaming: bool = False) -> Generated:
-    """The same, for a body that has been parsed."""
+    """Check and answer a parsed body."""
     report = check_request(request, model, settings, streaming=streaming)
     return Generated(respond(request, model, settings), report)
 
 
 def count_tokens(request: dict[str, Any], model: Model) -> dict[str, Any]:
-    """Contents alone, or a whole request; never both."""
+    """Count the tokens of contents alone or of a whole request, never of both."""
     inner = request.get("generateContentRequest")
     if inner is not None and "contents" in request:
         text = "only one of contents and generate_content_request may be set"
@@ -77,13 +77,13 @@ def count_tokens(request: dict[str, Any], model: Model) -> dict[str, Any]:
 
 
 def embed(request: dict[str, Any], model: Model) -> dict[str, Any]:
-    """One vector."""
+    """Return one vector."""
     check_embedding(request, model, "EmbedContentRequest")
     return {"embedding": {"values": vector_of(request, model)}}
 
 
 def embed_batch(request: dict[str, Any], model: Model) -> dict[str, Any]:
-    """Up to a hundred vectors. The older model counts no tokens."""
+    """Return up to a hundred vectors. The older model counts no tokens."""
     check_batch(request, model)
     requests = request["requests"]
     values = [{"values": vector_of(one, model)} for one in requests]
@@ -125,26 +125,26 @@ def check_embedding(request: dict[str, Any], model: Model, name: str) -> None:
 
 
 def vector_of(request: dict[str, Any], model: Model) -> list[float]:
-    """The vector of one content that has been checked."""
+    """Return the vector of one content that has been checked."""
     size = request.get("outputDimensionality", model.dimensions)
     length = 1.0 if model.embeds_media else (size / model.dimensions) ** SHORTENING
     return [round(value * length, 8) for value in vector(request["content"], request.get("taskType", ""), size)]
 
 
 def decision_model(body: Any) -> str:
-    """The model that a request for decisions names, once it has been checked."""
+    """Return the model that a request for decisions names, once it has been checked."""
     check_decisions(body)
     name: str = body["model"].removeprefix("models/")
     return name
 
 
 def decide(body: dict[str, Any], fault: str = "") -> dict[str, Any]:
-    """Answers to the questions of a checked body; with a fault that blocks the input, none."""
+    """Answer the questions of a checked body; with a fault that blocks the input, none."""
     return decisions.block(decisions.BLOCKS[fault]) if fault in decisions.BLOCKS else decisions.decide(body)
 
 
 def list_models(version: str, page_size: str, page_token: str, day: datetime.date | None = None) -> dict[str, Any]:
-    """A page of the models that have not ended; the token is the number of the next row."""
+    """Return a page of the models that have not ended; the token is the number of the next row."""
     rows = [
         model for model in models().values() if version in model.versions and model_served_as(model.name, day) is model
     ]

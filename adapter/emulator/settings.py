@@ -37,5 +37,5 @@ class EmulatorSettings:
     """Which models are served depends on it, when files expire, and what response ids look like."""
 
     def day(self) -> datetime.date | None:
-        """Today by UTC, for the calendar of models; a relay has none."""
+        """Return today's date in UTC, for the calendar of models; None on a relay."""
         return None if self.relay else datetime.datetime.fromtimestamp(self.clock(), datetime.UTC).date()

@@ -60,7 +60,7 @@ def embed(method: str, request: dict[str, Any], model: Model) -> dict[str, Any]:
 
 
 def inputs(method: str, request: dict[str, Any], model: Model) -> list[dict[str, Any]]:
-    """Each input as AI Studio takes it."""
+    """Return each input as AI Studio takes it."""
     if method == "predict":
         parameters = request.get("parameters", {})
         return [
@@ -79,5 +79,5 @@ def inputs(method: str, request: dict[str, Any], model: Model) -> list[dict[str,
 
 
 def options(given: dict[str, Any]) -> dict[str, Any]:
-    """The options that both platforms have."""
+    """Return the options that both platforms have."""
     return {name: value for name, value in given.items() if name in ("taskType", "title", "outputDimensionality")}

@@ -46,7 +46,7 @@ class Conversations:
         return self._count
 
     def number_of(self, request: RecordedRequest) -> int:
-        """The number of the conversation that a request belongs to; a new one if nothing links it to another."""
+        """Return the number of the conversation that a request belongs to; a new one if nothing links it to another."""
         outline = _outline(request.body) if request.path in _WITH_HISTORY else _Outline()
         prefixes = _prefixes(outline)
         backward = [_key("answer", outline.previous_response_id), _key("session", request.session)]
@@ -79,7 +79,7 @@ def _conversation_id(outline: _Outline) -> str:
 
 
 def _prefixes(outline: _Outline) -> list[bytes]:
-    """A digest of each beginning of the history that ends before an answer, and of the whole history at the end."""
+    """Return digests of the history's beginnings that end before an answer, and of the whole history."""
     history = orjson.loads(bytes(outline.messages)) or orjson.loads(bytes(outline.input))
     items = history if isinstance(history, list) else [history] if history else []
     running, digests = hashlib.blake2b(digest_size=16), []

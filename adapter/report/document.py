@@ -191,7 +191,7 @@ def report_of(
     rows: Sequence[ModelCapabilities],
     lint: Lint,
 ) -> Report:
-    """The report on a run's result; targets and models in a fixed order, the best and the most asked first.
+    """Return the report on a run's result, in a fixed order: the best targets and the most asked models first.
 
     `models` has the targets that are one model, with what answers for it; `rows` the capability rows.
     """
@@ -226,7 +226,7 @@ def report_of(
 
 
 def ending(target: TargetReport, day: datetime.date) -> str:
-    """A sentence on a target that has ended by a day: when, and as what it is judged; "" for one that has not."""
+    """Return a sentence on a target that has ended by a day: when, and as what it is judged; "" for others."""
     if target.ends is None or target.ends > day:
         return ""
     judged = f"judged as {target.successor}, which answers" if target.successor else "nothing answers"
@@ -270,7 +270,7 @@ def _limits(tally: TargetTally, row: ModelCapabilities) -> LimitReport:
 
 
 def _schemas(counts: Iterable[SchemaCount], lint: Lint) -> list[SchemaReport]:
-    """The worst schemas first: by their gravest loss, then by requests, then by how much each loses."""
+    """Return the schemas, the worst first: by their gravest loss, by requests, then by how much each loses."""
     return [
         SchemaReport(
             name=one.name,
@@ -297,7 +297,7 @@ def _count_by_grade(counts: Counter[str]) -> dict[str, int]:
 
 
 def _badness(requests: dict[str, int]) -> tuple[int, ...]:
-    """For sorting: the fewest broken requests first, then the fewest with changed answers, and so on."""
+    """Return a sort key: the fewest broken requests first, then the fewest with changed answers, and so on."""
     return tuple(requests.get(grade, 0) for grade in reversed(GRADES) if grade not in ("lossless", "cosmetic"))
 
 
@@ -328,7 +328,7 @@ def _asked_models(name: str, count: int, result: Result, lasting: list[str]) -> 
 
 
 def _best(name: str, graded: dict[str, dict[str, int]], order: list[str]) -> str:
-    """The lasting target of a comparable class with the fewest losses, then the cheapest; "" where none is known."""
+    """Return the best lasting target of a comparable class: fewest losses, then cheapest; "" if none is known."""
     table = price_table()
     asked = table.price_of(name)
     prices = {target: price for target in order if (price := table.price_of(target)) is not None}
@@ -340,5 +340,5 @@ def _best(name: str, graded: dict[str, dict[str, int]], order: list[str]) -> str
 
 
 def model_map(report: Report) -> str:
-    """The `--models` setting that sends each model to the target that serves it best."""
+    """Return the `--models` setting that sends each model to the target that serves it best."""
     return ",".join(f"{one.name}={one.best}" for one in report.asked if one.best)

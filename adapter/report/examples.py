@@ -68,7 +68,7 @@ class ShownExample(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def examples_of(target: TargetTally, judge: Judge, name: str, *, is_masked: bool) -> list[ShownExample]:
-    """The kept examples of a target's losses, each request once, translated once more."""
+    """Return the kept examples of a target's losses; each request is translated once more."""
     by_place = {example.place: example for count in target.codes.values() for example in count.examples if example.body}
     return [_show(example, judge, name, is_masked) for example in list(by_place.values())[:MOST_EXAMPLES]]
 
@@ -97,7 +97,7 @@ def _show(example: Example, judge: Judge, name: str, is_masked: bool) -> ShownEx
 
 
 def _in_the_first_call(entry: LedgerEntry, calls: int) -> LedgerEntry:
-    """The entry with the places in the body that is shown."""
+    """Return the entry with its places in the body that is shown."""
     if calls == 1:
         return entry
     return entry._replace(targets=[one.removeprefix("/0") for one in entry.targets if one.startswith("/0/")])
@@ -118,7 +118,7 @@ def _note(entry: LedgerEntry, is_masked: bool) -> ExampleNote:
 
 
 def mask(value: Any, key: str = "", depth: int = 0) -> Any:
-    """A JSON value with its shape but without what it says: texts and numbers of users become placeholders."""
+    """Mask a JSON value: its shape stays, texts and numbers of users become placeholders."""
     if isinstance(value, dict):
         inner = depth if key in _SETTINGS else depth + 1
         is_function = not _OF_FUNCTIONS.isdisjoint(value)
@@ -141,7 +141,7 @@ def _masked_field(name: str, value: Any, depth: int, *, is_function: bool) -> An
 
 
 def hidden(value: Any) -> Any:
-    """A value that is all the user's: names and nesting stay."""
+    """Mask a value that is the user's altogether: names and nesting stay."""
     if isinstance(value, dict):
         return {name: hidden(item) for name, item in value.items()}
     if isinstance(value, list):
@@ -150,7 +150,7 @@ def hidden(value: Any) -> Any:
 
 
 def masked_schema(schema: Any) -> Any:
-    """A schema with its structure and limits, without its words and the values that it names."""
+    """Mask a schema: structure and limits stay, its words and listed values do not."""
     if isinstance(schema, list):
         return [masked_schema(one) for one in schema]
     if not isinstance(schema, dict):
@@ -169,7 +169,7 @@ def _masked_keyword(keyword: str, value: Any) -> Any:
 
 
 def masked_text(text: str) -> str:
-    """A message without what it quotes: names and values of the request. JSON paths and names of types stay."""
+    """Mask what a message quotes: names and values of the request. JSON paths and names of types stay."""
     return _CODE.sub(_masked_code, _QUOTED.sub("'…'", text))
 
 
@@ -178,7 +178,7 @@ def _masked_code(match: re.Match[str]) -> str:
 
 
 def shorten(value: Any) -> Any:
-    """A JSON value with long texts cut."""
+    """Cut the long texts of a JSON value."""
     if isinstance(value, dict):
         return {name: shorten(item) for name, item in value.items()}
     if isinstance(value, list):
@@ -189,7 +189,7 @@ def shorten(value: Any) -> Any:
 
 
 def masked_report(report: Report, lint: Lint) -> Report:
-    """A report without texts of requests: expected errors and schemas are masked.
+    """Mask a report: expected errors and schemas lose the texts of requests.
 
     A masked schema is linted once more, so that what the linting adds can be read.
     """
@@ -206,7 +206,7 @@ def _masked_losses(schema: SchemaReport, lint: Lint) -> SchemaReport:
 
 
 def masked_errors(errors: dict[str, int]) -> dict[str, int]:
-    """Expected errors with their counts, added up where masking makes them equal."""
+    """Return expected errors with their counts; those that masking makes equal are added up."""
     counts: dict[str, int] = {}
     for text, count in errors.items():
         counts[masked_text(text)] = counts.get(masked_text(text), 0) + count

@@ -39,7 +39,7 @@ _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def files_below(paths: Iterable[Path]) -> list[Path]:
-    """The files to read: those that were named, and those with a known ending below named folders, sorted."""
+    """Return the files to read: named ones, and those with a known ending below named folders, sorted."""
     found: list[Path] = []
     for path in paths:
         inner = sorted(one for one in path.rglob("*") if one.is_file() and one.suffix in ENDINGS)
@@ -48,7 +48,7 @@ def files_below(paths: Iterable[Path]) -> list[Path]:
 
 
 def read_file(path: Path) -> Iterator[tuple[str, Found]]:
-    """The name of a format and a request, or the reason why a piece is none, for each piece of a file.
+    """Yield for each piece of a file its format and request, or the reason why it is no request.
 
     Raises:
         OSError: The file cannot be read.
@@ -124,7 +124,7 @@ def _yaml(path: Path) -> Iterator[tuple[Location, Any]]:
 
 
 def _unfold(document: Any, place: Location) -> Iterator[tuple[Location, Any]]:
-    """The documents of a list, or of a page of an API; else the document itself."""
+    """Yield the documents of a list, or of a page of an API; else the document itself."""
     listed = document
     if isinstance(document, dict) and not any(reader.matches(document) for reader in READERS):
         listed = next((document[name] for name in _LISTS if isinstance(document.get(name), list)), document)

@@ -24,7 +24,7 @@ class Price(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     long_output: float | None = None
 
     def cost(self, usage: RecordedUsage) -> float:
-        """The cost of one call in US dollars. Thoughts are part of the output, cached tokens of the input."""
+        """Return the cost of one call in US dollars. Thoughts are part of the output, cached tokens of the input."""
         is_long = self.long_from is not None and usage.input > self.long_from
         given = self.long_input if is_long and self.long_input is not None else self.input
         made = self.long_output if is_long and self.long_output is not None else self.output
@@ -48,16 +48,16 @@ class PriceTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     shutdown: list[Shutdown]
 
     def price_of(self, model: str) -> Price | None:
-        """The price of a model, by its exact name; None where it is unknown."""
+        """Return the price of a model, by its exact name; None where it is unknown."""
         return next((one for one in self.price if one.model == model), None)
 
     def shutdown_of(self, model: str) -> datetime.date | None:
-        """The day on which OpenAI switches a model off; None where no day is known."""
+        """Return the day on which OpenAI switches a model off; None where no day is known."""
         return next((one.day for one in self.shutdown if one.model == model), None)
 
 
 @cache
 def price_table() -> PriceTable:
-    """The table that ships with the package."""
+    """Return the table that ships with the package."""
     text = files("adapter.report").joinpath("prices.toml").read_text(encoding="utf-8")
     return msgspec.convert(tomllib.loads(text), PriceTable)

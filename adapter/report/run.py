@@ -78,7 +78,7 @@ def _judge_chunk(chunk: list[Numbered]) -> TrafficTally:
 
 
 def judge_all(judge: Judge, numbered: Iterable[Numbered]) -> TrafficTally:
-    """The tally over requests with the numbers of their conversations."""
+    """Judge requests with their conversations' numbers, and return the tally."""
     tally = TrafficTally()
     for number, recorded in numbered:
         tally.add(number, recorded, asked_model(recorded), judge.judge(recorded))
@@ -90,7 +90,7 @@ class _Asked(msgspec.Struct):
 
 
 def asked_model(recorded: RecordedRequest) -> str:
-    """The model that a request names, or "" where it names none."""
+    """Return the model that a request names, or "" where it names none."""
     try:
         return msgspec.json.decode(recorded.body, type=_Asked).model
     except msgspec.ValidationError:
@@ -211,5 +211,5 @@ class InterruptedRun(Exception):
 
 
 def recording_of(files: list[Path]) -> list[tuple[str, int, int]]:
-    """Name, size in bytes and time of change in nanoseconds of each file."""
+    """Return name, size in bytes and time of change in nanoseconds of each file."""
     return [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files]

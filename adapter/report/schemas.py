@@ -48,7 +48,7 @@ class LossySchema(NamedTuple):
 
 
 def lossy_schemas(body: bytes, notes: Sequence[Note]) -> Iterator[LossySchema]:
-    """The schemas of a request that the ledger has notes on, each once. `body` is the client's request."""
+    """Yield the schemas of a request that the ledger has notes on, each once. `body` is the client's request."""
     by_place: dict[str, list[SchemaLoss]] = {}
     for note in notes:
         root = _ROOT.match(note.path) if note.code.startswith("schema-") else None
@@ -66,7 +66,7 @@ def lossy_schemas(body: bytes, notes: Sequence[Note]) -> Iterator[LossySchema]:
 
 
 def _along(value: Any, path: str) -> list[Any]:
-    """The values along a path, from the request to what stands there."""
+    """Return the values along a path, from the request to what stands there."""
     found = [value]
     for step in _STEP.findall(path):
         value = value[int(step)] if isinstance(value, list) else value[step]
@@ -80,7 +80,7 @@ def _name(parents: Sequence[Any]) -> str:
 
 
 def lint(schema: bytes, dialect: Dialect, accepts: Accepts) -> Any:
-    """The schema to send in place of this one; None where there is none that is taken without a loss."""
+    """Return the schema to send in place of this one; None if every form of it loses something."""
     try:
         found = _in_json_schema(_convert(schema, dialect), dialect)
         sent = _convert(orjson.dumps(found), dialect)
@@ -101,7 +101,7 @@ def _in_json_schema(converted: ConvertedSchema, dialect: Dialect) -> Any:
 
 
 def _from_openapi(schema: Any) -> Any:
-    """Gemini's Schema message as JSON Schema: types in small letters, and null as one of them."""
+    """Return Gemini's Schema message as JSON Schema: types in lower case, null as one of them."""
     if not isinstance(schema, dict):
         return schema
     found = {name: value for name, value in schema.items() if name != "nullable"}

@@ -30,14 +30,14 @@ class Threshold(NamedTuple):
 
 
 def losses_over(report: Report, target: str, threshold: Threshold, baseline: Report | None) -> list[CodeReport]:
-    """The losses on a target that reach the threshold; with `is_new` without those that the baseline has there too."""
+    """Return a target's losses that reach the threshold; with `is_new` only those that the baseline lacks."""
     least = _ORDER.index(threshold.severity)
     codes = new_losses(report, target, baseline) if baseline and threshold.is_new else _codes(report, target)
     return [one for one in codes if _ORDER.index(Severity(one.severity)) <= least]
 
 
 def new_losses(report: Report, target: str, baseline: Report) -> list[CodeReport]:
-    """The losses on a target that the baseline does not have there."""
+    """Return the losses on a target that the baseline does not have there."""
     known = {code.code for code in _codes(baseline, target)}
     return [one for one in _codes(report, target) if one.code not in known]
 

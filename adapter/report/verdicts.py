@@ -125,7 +125,7 @@ class Judge:
         self._endpoints = endpoints(detokenize)
 
     def judge(self, recorded: RecordedRequest) -> Judgement:
-        """The verdicts, one for each target in their order, and what else is known of a request."""
+        """Judge a request on each target, in their order, and say what else is known of it."""
         endpoint = self._endpoints.get(recorded.path)
         if endpoint is None:
             return self._not_translated(recorded.path)
@@ -186,11 +186,11 @@ def _end(verdict: Verdict, why: str) -> Verdict:
 
 
 def _losses(notes: Sequence[Note]) -> tuple[Loss, ...]:
-    """Each kind of loss once, the gravest first. That another model answers is the question here, not a loss."""
+    """Return each kind of loss once, the gravest first; that another model answers is none here."""
     lossy = (note for note in gravest_first(notes) if note.code != "model-alias")
     return tuple(dict.fromkeys(Loss(note.code, note.severity, field_of(note.path)) for note in lossy if note.severity))
 
 
 def field_of(path: str) -> str:
-    """A path without its indexes: the same field of every message and tool."""
+    """Return a path without its indexes: the same field of every message and tool."""
     return _INDEX.sub("", path)

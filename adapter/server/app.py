@@ -92,7 +92,7 @@ def create_app(
     endpoints: Endpoints = ENDPOINTS,
     predict: Predict | None = None,
 ) -> ASGIApp:
-    """The server as an ASGI application.
+    """Return the server as an ASGI application.
 
     `label` names the upstream in headers and in /healthz; `lines` takes a line for each request; `replaced`: whether a
     process that ends is replaced by another one. `page_token` opens the page at / where nothing else keeps it closed;
@@ -121,7 +121,7 @@ def settle() -> None:
 
 
 def app_from_environment(predict: Predict | None = None) -> ASGIApp:
-    """The application in a worker process: the settings come whole, as its parent read them, save keys in files.
+    """Return the application of a worker process. It has its parent's settings, and reads key files again.
 
     Workers are replaced one by one on SIGHUP.
     """
@@ -150,7 +150,7 @@ def _lifespan(
     replaced: bool,
     predict: Predict | None,
 ) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:
-    """Sockets, pools and files open here, in the process that serves."""
+    """Open sockets, pools and files in the process that serves, and close them."""
     lines, metrics, traces, page_token = observers
 
     @asynccontextmanager
@@ -210,7 +210,7 @@ def _lifespan(
 
 
 def _open_files(settings: Settings, documents: DocumentStore) -> StoredFiles:
-    """The files of clients. Where they cannot be kept, all else is served."""
+    """Open the files of clients. If they cannot be stored, all else is served."""
     chosen = part_of(settings, FileSettings)
     directory, why_not = None, ""
     try:
@@ -222,7 +222,7 @@ def _open_files(settings: Settings, documents: DocumentStore) -> StoredFiles:
 
 
 def _place(settings: Settings, upstream: Upstream) -> Place:
-    """A further upstream."""
+    """Return a further upstream."""
     label = upstream.settings.name
     return Place(upstream, label, options(settings, label))
 
@@ -248,12 +248,12 @@ class Application:
         self._behind_cors = _cors(self._route, settings, endpoints)
 
     def name_of(self, path: str) -> RouteName:
-        """How a path may be called where nothing of a request is to be seen."""
+        """Return the name of a path for places where nothing of a request may be seen."""
         match = self._router.match(path)
         return RouteName(None) if match is None else RouteName(match.template, is_quiet(match))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One connection."""
+        """Serve one connection."""
         if scope["type"] == "lifespan":
             assert self.lifespan is not None
             await self.lifespan(scope, receive, send)
@@ -284,7 +284,7 @@ class Application:
         await serve(endpoint, call, self._max_bodies.get(endpoint, self._max_body))
 
     def _endpoint(self, scope: Scope) -> tuple[Match[Endpoint] | None, Endpoint]:
-        """The endpoint of a request, and how its path matches."""
+        """Return the endpoint of a request, and how its path matches."""
         path = google_path(scope) or scope["path"]
         match = self._router.match(path, scope["method"])
         return match, endpoint_of(self._router, match, path, scope["method"])
@@ -308,13 +308,13 @@ class Application:
 
 
 def _request_id(scope: Scope) -> str:
-    """The client's own id for its request if it is a sensible one, else a new one."""
+    """Return the client's own id for its request if it is a sensible one, else a new one."""
     sent = fields_of(scope).get(b"x-client-request-id")
     return sent.decode() if sent is not None and _SENSIBLE_ID.fullmatch(sent) else new_id("req_")
 
 
 def _exchange(scope: Scope, match: Match[Endpoint] | None, endpoint: Endpoint, request_id: str) -> Exchange:
-    """What is recorded of a request; the span around it finds it in the scope."""
+    """Return the record of a request; the span around it finds it in the scope."""
     record = record_of(scope)
     exchange = record.exchange = Exchange(
         id=request_id,
@@ -332,7 +332,7 @@ def _exchange(scope: Scope, match: Match[Endpoint] | None, endpoint: Endpoint, r
 
 
 def _cors(app: ASGIApp, settings: Settings, endpoints: Endpoints) -> ASGIApp | None:
-    """Other origins may call where the operator names them; cookies play no part."""
+    """Allow calls from other origins if the operator names them; cookies play no part."""
     if not settings.allow_origins:
         return None
     return CORSMiddleware(

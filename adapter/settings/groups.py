@@ -57,5 +57,5 @@ UNITS = {
 
 
 def unit_of(name: str) -> str:
-    """The unit of a number's setting, or "NUMBER"."""
+    """Return the unit of a number's setting, or "NUMBER"."""
     return next((unit for unit, ends in UNITS.items() if name.endswith(ends)), "NUMBER")

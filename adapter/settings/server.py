@@ -71,5 +71,5 @@ T = TypeVar("T", bound=msgspec.Struct)
 
 
 def part_of(settings: Settings, part: type[T]) -> T:
-    """The part of the settings that a struct names."""
+    """Return the part of the settings that a struct names."""
     return part(**{name: getattr(settings, name) for name in part.__struct_fields__})

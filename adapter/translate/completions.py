@@ -70,7 +70,7 @@ class CompletionView(msgspec.Struct, frozen=True):
     only_echo: bool
 
     def ledger(self, notes: Sequence[Note]) -> list[Note]:
-        """The notes of one of the chats under the names of this endpoint's fields."""
+        """Return the notes of one of the chats under the names of this endpoint's fields."""
         own = {note.path for note in self.notes}
         found = [note.at(path_of(note.path)) for note in notes if note.path not in _INJECTED]
         return [*self.notes, *(note for note in found if note.fate is not Fate.EXACT or note.path not in own)]
@@ -81,7 +81,7 @@ _INJECTED = ("reasoning_effort",)
 
 
 def source_of(request: CompletionRequest, number: int, path: str) -> str:
-    """The field, and its item, that a field of the chat for one of the prompts stands for."""
+    """Return the field, and its item, that a field of the chat for one of the prompts stands for."""
     if path.startswith("messages"):
         has_items = isinstance(request.prompt, list) and not isinstance(request.prompt[0], int)
         prompt = f"prompt[{number}]" if has_items else "prompt"
@@ -91,7 +91,7 @@ def source_of(request: CompletionRequest, number: int, path: str) -> str:
 
 
 def path_of(path: str) -> str:
-    """The field of this endpoint that a field of the chat stands for."""
+    """Return the field of this endpoint that a field of the chat stands for."""
     if path.startswith("messages"):
         return "prompt"
     return {"max_completion_tokens": "max_tokens", "top_logprobs": "logprobs"}.get(path, path)
@@ -103,7 +103,7 @@ def to_chat(
     detokenize: Detokenize | None = None,
     unknown: Mapping[str, msgspec.Raw] = {},
 ) -> CompletionView:
-    """The chats for a completion request. Raises `Rejected`."""
+    """Return the chats for a completion request. Raises `Rejected`."""
     notes = unknown_notes(unknown)
     prompts = _prompts(request, detokenize)
     choices = request.n or 1
@@ -143,7 +143,7 @@ def _messages(prompt: str, suffix: str | None) -> list[Message]:
 
 
 def _prompts(request: CompletionRequest, detokenize: Detokenize | None) -> list[str]:
-    """The prompts as texts. `null` is the beginning of a document, as OpenAI's end-of-text token is."""
+    """Return the prompts as texts. `null` is the beginning of a document, as OpenAI's end-of-text token is."""
     value = request.prompt
     if value is None or isinstance(value, str):
         return [value or "\n"]
@@ -169,7 +169,7 @@ def _best_of(best_of: int, choices: int, notes: list[Note]) -> None:
 
 
 def _limit(request: CompletionRequest, row: ModelCapabilities, notes: list[Note]) -> int | None:
-    """The limit of tokens, which thoughts must not use up."""
+    """Return the limit of tokens, which thoughts must not use up."""
     if request.max_tokens == 0:
         return None
     limit = DEFAULT_TOKENS if request.max_tokens is None else request.max_tokens
@@ -185,7 +185,7 @@ def _limit(request: CompletionRequest, row: ModelCapabilities, notes: list[Note]
 def from_chat(
     answers: Sequence[ChatCompletion], view: CompletionView, id_: str, created: int, model: str
 ) -> Completion:
-    """OpenAI's answer for the answers to all prompts."""
+    """Return OpenAI's answer for the answers to all prompts."""
     choices = [
         _choice(choice, number * view.choices + choice.index, view.echo[number])
         for number, answer in enumerate(answers)
@@ -203,7 +203,7 @@ def from_chat(
 
 
 def echo_prompts(view: CompletionView, id_: str, created: int, model: str, prompt_tokens: int) -> Completion:
-    """The prompts alone, for which nothing was asked of Gemini."""
+    """Return the prompts alone, for which Gemini was not asked."""
     choices = [
         CompletionChoice(index=number * view.choices + choice, text=text, finish_reason="length")
         for number, text in enumerate(view.echo)
@@ -214,7 +214,7 @@ def echo_prompts(view: CompletionView, id_: str, created: int, model: str, promp
 
 
 def total(usages: Sequence[CompletionUsage]) -> TextUsage:
-    """The tokens of several answers."""
+    """Return the usage of several answers, added up."""
     prompt = sum(usage.prompt_tokens for usage in usages)
     completion = sum(usage.completion_tokens for usage in usages)
     return TextUsage(prompt_tokens=prompt, completion_tokens=completion, total_tokens=prompt + completion)
@@ -258,7 +258,7 @@ class CompletionStream:
         self.usage: CompletionUsage | None = None
 
     def feed(self, chunks: Sequence[ChatCompletionChunk]) -> list[Completion]:
-        """The events for some chunks; what a text has no place for (roles, thoughts) is none."""
+        """Return the events for some chunks; roles and thoughts have no place in a text."""
         return [event for chunk in chunks if (event := self._event(chunk)) is not None]
 
     def _event(self, chunk: ChatCompletionChunk) -> Completion | None:

@@ -106,7 +106,7 @@ def _nearest_size(wanted: str, row: ModelCapabilities) -> str:
 
 
 def _aspect_ratio(value: str, options: ImageOptions) -> None:
-    """Gemini's own name of a ratio; the nearest where the model does not have it."""
+    """Read Gemini's own name of a ratio; the nearest if the model does not have it."""
     found = _WRITTEN_RATIO.fullmatch(value)
     if found is None or not (int(found[1]) and int(found[2])):
         raise Rejected("aspect_ratio", "malformed-value", "a ratio is WIDTH:HEIGHT")
@@ -117,7 +117,7 @@ def _aspect_ratio(value: str, options: ImageOptions) -> None:
 
 
 def _image_size(value: str, options: ImageOptions) -> None:
-    """Gemini's own name of a size; the nearest where the model does not have it."""
+    """Read Gemini's own name of a size; the nearest if the model does not have it."""
     if value not in _SIZES:
         raise Rejected("image_size", "unknown-value", f"one of {', '.join(_SIZES)}")
     size = _nearest_size(value, options.row)
@@ -182,7 +182,7 @@ def _input_fidelity(value: str, options: ImageOptions) -> None:
 
 
 def _no_setting(field: str) -> Callable[[Any, ImageOptions], None]:
-    """The rule of a field that Gemini has nothing for."""
+    """Return the rule of a field that Gemini has nothing for."""
     return lambda _value, options: options.ignore(field, "Gemini draws still images, pixel by pixel")
 
 
@@ -229,7 +229,7 @@ def image_config(value: ImageSettings, context: Context) -> Outcome:
 
 
 def form_of(context: Context) -> ImageForm | None:
-    """The form of a chat's images; None: as they come, since the client has not asked for a format."""
+    """Return the form of a chat's images; None: as they come, since the client has not asked for a format."""
     value = context.request.image_config
     if value is None or value.output_format is None or not _draws(context):
         return None

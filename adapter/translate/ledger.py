@@ -31,7 +31,7 @@ class LedgerEntry(NamedTuple):
 
 
 def ledger_of(notes: Sequence[Note], found: Iterable[Anchor], body: Any) -> list[LedgerEntry]:
-    """The notes with their targets, and a note on everything else that arrives. `body` is what is sent, as JSON."""
+    """Return the notes with their targets, and a note on every other field. `body` is the sent JSON."""
     anchors = [anchor for anchor in found if value_at(body, anchor.pointer) is not MISSING]
     index = _by_path(anchors)
     own = {anchor.path for anchor in anchors}
@@ -71,7 +71,7 @@ MAX_SHOWN = 120
 
 
 def values_of(note: Mapping[str, Any], request: bytes, body: Any) -> dict[str, Any]:
-    """The value at a note's path before, and those at its targets after; long texts, such as media, are shortened."""
+    """Return the value at a note's path, and the values at its targets; long texts, such as media, are cut."""
     steps = "".join(f"/{escape(step)}" for step in _STEP.findall(note["path"]))
     before = value_at(orjson.loads(request), steps)
     after = [shortened_value(value_at(body, target)) for target in note["targets"]]
@@ -79,7 +79,7 @@ def values_of(note: Mapping[str, Any], request: bytes, body: Any) -> dict[str, A
 
 
 def shortened_value(value: Any) -> Any:
-    """A value for the eye."""
+    """Return a value for the eye."""
     if isinstance(value, str) and len(value) > MAX_SHOWN:
         return f"{value[:MAX_SHOWN]}... ({len(value)} characters)"
     if isinstance(value, dict):
@@ -92,7 +92,7 @@ _SECRET = re.compile(r"api.?key|authorization|secret|password|access.?token", re
 
 
 def leaves(value: Any, pointer: str = "") -> Iterator[tuple[str, Any]]:
-    """Every leaf of a JSON value with its pointer; what is empty is a leaf."""
+    """Yield every leaf of a JSON value with its pointer; what is empty is a leaf."""
     if isinstance(value, dict) and value:
         for key, item in value.items():
             yield from leaves(item, f"{pointer}/{escape(key)}")
@@ -104,12 +104,12 @@ def leaves(value: Any, pointer: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def escape(key: str) -> str:
-    """A key as a step of a JSON pointer."""
+    """Return a key as a step of a JSON pointer."""
     return key.replace("~", "~0").replace("/", "~1")
 
 
 def _by_path(anchors: Iterable[Anchor]) -> dict[str, dict[str, None]]:
-    """Pointers by each path at or above their own."""
+    """Return pointers by each path at or above their own."""
     index: dict[str, dict[str, None]] = {}
     for path, pointer in anchors:
         for above in _prefixes(path):
@@ -118,21 +118,21 @@ def _by_path(anchors: Iterable[Anchor]) -> dict[str, dict[str, None]]:
 
 
 def _prefixes(path: str) -> Iterator[str]:
-    """A path, and the ones above it, the longest first."""
+    """Yield a path, and the ones above it, the longest first."""
     while path:
         yield path
         path = path[: max(path.rfind("."), path.rfind("["), 0)]
 
 
 def _above(pointer: str) -> Iterator[str]:
-    """A pointer, and the ones above it."""
+    """Yield a pointer, and the ones above it."""
     while pointer:
         yield pointer
         pointer = pointer[: pointer.rfind("/")]
 
 
 def _targets(note: Note, index: dict[str, dict[str, None]], body: Any) -> list[str]:
-    """The places that a note is about; none for what does not arrive."""
+    """Return the places that a note is about; none for what does not arrive."""
     if note.fate in (Fate.DROPPED, Fate.REJECTED):
         return []
     for path in _prefixes(note.path):
@@ -142,7 +142,7 @@ def _targets(note: Note, index: dict[str, dict[str, None]], body: Any) -> list[s
 
 
 def _deeper(pointer: str, rest: str, body: Any) -> str:
-    """The pointer, moved along the rest of a path as far as the body has the same steps: inside a schema it has."""
+    """Return the pointer moved along the rest of a path, as far as the body has these steps, as schemas do."""
     for step in _STEP.findall(rest):
         inner = f"{pointer}/{escape(step)}"
         if value_at(body, inner) is MISSING:

@@ -63,7 +63,7 @@ def plan(
     earlier: EarlierTurns | None = None,
     cut: int = 0,
 ) -> Plan:
-    """The plan for a chat request at the model that serves it. Raises `Rejected`."""
+    """Return the plan for a chat request at the model that serves it. Raises `Rejected`."""
     if served.row.served_by:
         reason = f"{served.name} is not a chat model: it is served by {served.row.served_by}"
         raise Rejected("model", "wrong-endpoint", reason)
@@ -101,7 +101,7 @@ def plan_response(
     media: Mapping[str, Media] = {},
     found: Mapping[str, Signature] = {},
 ) -> Plan:
-    """The plan for a request of the Responses API that holds its whole conversation. Raises `Rejected`."""
+    """Return the plan for a request of the Responses API that holds its whole conversation. Raises `Rejected`."""
     view = to_chat(request, unknown)
     try:
         history = look_up(view.request, found, view.carried)
@@ -127,7 +127,7 @@ PLANNERS: Mapping[str, Planner] = {
 
 
 def endpoint_of(body: Mapping[str, Any]) -> str:
-    """The endpoint that a request without a path is for, by what it holds."""
+    """Return the endpoint that a request without a path is for, by what it holds."""
     return (
         "/v1/responses" if "messages" not in body and {"input", "instructions"} & set(body) else "/v1/chat/completions"
     )

@@ -21,7 +21,7 @@ _SCHEMAS = ("parametersJsonSchema", "parameters")
 
 
 def full_ledger(plan: Plan, body: dict[str, Any], path: Callable[[str], str] | None = None) -> list[LedgerEntry]:
-    """The plan's notes with their targets, and a note on everything else that arrives.
+    """Return the plan's notes with their targets, and a note on everything else that arrives.
 
     `body` is the plan's as JSON. `path` gives the client's path for one of the chat request, where the view does not.
     """
@@ -30,13 +30,13 @@ def full_ledger(plan: Plan, body: dict[str, Any], path: Callable[[str], str] | N
 
 
 def anchors_of(plan: Plan, body: dict[str, Any], path: Callable[[str], str]) -> Iterator[Anchor]:
-    """Every path of the client's request that became something, with a pointer at it."""
+    """Yield every path of the client's request that arrives, with its pointer in Gemini's."""
     for chats, pointer in (*trace_messages(plan.context), *_of_tools(plan, body), *_of_fields(plan, body)):
         yield Anchor(path(chats), pointer)
 
 
 def _of_tools(plan: Plan, body: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """Declarations by their names, built-in tools by their order."""
+    """Yield declarations by their names, built-in tools by their order."""
     names, native = _tool_paths(plan)
     request = plan.context.request
     extension = "extra_body" if present(request.extra_body) else "google"
@@ -54,7 +54,7 @@ def _of_tools(plan: Plan, body: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _tool_paths(plan: Plan) -> tuple[dict[str, str], list[str]]:
-    """The path of each declared function by Gemini's name for it, and the paths of built-in tools."""
+    """Return the path of each declared function by Gemini's name for it, and the paths of built-in tools."""
     request = plan.context.request
     field = "tools" if present(request.tools) else "functions"
     raw = request.tools if field == "tools" else request.functions
@@ -89,7 +89,7 @@ def _of_fields(plan: Plan, body: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _of_leaf(field: str, pointer: str) -> Iterator[tuple[str, str]]:
-    """The field at its pointer; the schema of an answer also at the path under which its notes stand."""
+    """Yield the field at its pointer; an answer's schema also at the path of its notes."""
     for key in ("/generationConfig/responseJsonSchema", "/generationConfig/responseSchema"):
         if field == "response_format" and pointer.startswith(key):
             yield "response_format.json_schema.schema", key
@@ -98,7 +98,7 @@ def _of_leaf(field: str, pointer: str) -> Iterator[tuple[str, str]]:
 
 
 def _source_of_setting(plan: Plan, setting: dict[str, Any]) -> str:
-    """The field that brought a safety setting; the operator's are noted under the standard one."""
+    """Return the field that brought a safety setting; the operator's are noted under the standard one."""
     request = plan.context.request
     for field in ("extra_body", "google"):
         raw = getattr(request, field)

@@ -61,11 +61,11 @@ class Translation(NamedTuple):
     calls: int
 
     def as_json(self) -> list[Any]:
-        """The bodies as they are sent."""
+        """Return the bodies as they are sent."""
         return [orjson.loads(encode(body)) for body in self.bodies]
 
     def ledger(self, bodies: Sequence[Any]) -> list[LedgerEntry]:
-        """The full ledger for the bodies as JSON; with several, a target's first step is the number of the call."""
+        """Return the full ledger for the bodies as JSON; of several, a target's first step is the call's number."""
         entries = ledger_of(self.notes, self.anchors(bodies), bodies)
         return entries if len(bodies) > 1 else [_in_the_only_call(entry) for entry in entries]
 
@@ -85,7 +85,7 @@ class TranslatedEndpoint(NamedTuple):
     default_model: str = ""
 
     def decode(self, body: bytes) -> tuple[msgspec.Struct, Unknown]:
-        """The request and its unknown fields.
+        """Return the request and its unknown fields.
 
         Raises:
             msgspec.MsgspecError, UnicodeDecodeError, RecursionError, LimitExceeded: It has another shape.
@@ -117,7 +117,7 @@ def _complete(
     served: ServedModel,
     options: Options,
 ) -> Translation:
-    """Each prompt is a call of its own; losses that all of them share count once."""
+    """Plan a call for each prompt; losses that all share count once."""
     assert isinstance(request, CompletionRequest)
     try:
         view = completions.to_chat(request, served.row, detokenize, unknown)
@@ -160,7 +160,7 @@ def _decide(request: msgspec.Struct, unknown: Unknown, served: ServedModel, opti
 
 
 def _moderate(request: msgspec.Struct, unknown: Unknown, served: ServedModel, options: Options) -> Translation:
-    """Questions about contents, or where there is no Decisions API a call for each content whose ratings judge it."""
+    """Plan questions about contents; without a Decisions API a call for each content, whose ratings judge it."""
     assert isinstance(request, ModerationRequest)
     context = ModerationContext(request=request, served=served, options=options)
     made = moderations.to_gemini(context, unknown)
@@ -175,7 +175,7 @@ def _moderate(request: msgspec.Struct, unknown: Unknown, served: ServedModel, op
 
 
 def _draw(request: msgspec.Struct, unknown: Unknown, served: ServedModel, options: Options) -> Translation:
-    """Each image is a call of its own."""
+    """Plan a call for each image."""
     assert isinstance(request, (ImageRequest, ImageEditRequest, ImageVariationRequest))
     made = images.to_gemini(ImageContext(request=request, served=served, options=options), unknown)
     anchors = partial(_anchors_of_others, images.anchors_of, request, made)
@@ -183,7 +183,7 @@ def _draw(request: msgspec.Struct, unknown: Unknown, served: ServedModel, option
 
 
 def _speak(request: msgspec.Struct, unknown: Unknown, served: ServedModel, options: Options) -> Translation:
-    """A long text is spoken by several calls."""
+    """Plan the calls that speak a text; a long one needs several."""
     assert isinstance(request, SpeechRequest)
     made = speech.to_gemini(SpeechContext(request=request, served=served, options=options), unknown)
     anchors = partial(_anchors_of_others, speech.anchors_of, request, made)
@@ -201,7 +201,7 @@ def _hear(request: msgspec.Struct, unknown: Unknown, served: ServedModel, option
 
 
 def endpoints(detokenize: Detokenize | None) -> Mapping[str, TranslatedEndpoint]:
-    """The endpoints whose requests are translated, by path. `detokenize` reads prompts that are token numbers."""
+    """Return the translated endpoints by path. `detokenize` reads prompts that are token numbers."""
     return {
         "/v1/completions": TranslatedEndpoint(CompletionRequest, partial(_complete, detokenize)),
         "/v1/decisions": TranslatedEndpoint(DecisionRequest, _decide),
@@ -224,13 +224,13 @@ PATHS = sorted(endpoints(None), key=len, reverse=True)
 
 
 def endpoint_at(url: str) -> str:
-    """The path of the endpoint that a URL of any host is for (Azure's deployments, a gateway's prefix), else none."""
+    """Return the endpoint's path for a URL of any host (Azure's deployments, a gateway's prefix), else none."""
     path = url.partition("?")[0].rstrip("/")
     return next((one for one in PATHS if path.endswith(one.removeprefix("/v1"))), "")
 
 
 def endpoint_of_body(body: Mapping[str, Any]) -> str:
-    """The path of the endpoint that a body without a URL is for, by its fields, and its model where they are shared."""
+    """Return the endpoint's path for a body without a URL, by its fields and, where they are shared, its model."""
     fields, model = set(body), str(body.get("model", ""))
     if "questions" in fields:
         return "/v1/decisions"
@@ -246,7 +246,7 @@ def endpoint_of_body(body: Mapping[str, Any]) -> str:
 
 
 def _endpoint_of_media(fields: set[str], model: str) -> str:
-    """The path of the endpoint that a body about images or sounds is for, else none."""
+    """Return the endpoint's path for a body about images or sounds, else none."""
     if "file" in fields:
         return "/v1/audio/transcriptions"
     if "input" in fields and {"voice", "speakers", "response_format"} & fields:

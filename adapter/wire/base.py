@@ -60,7 +60,7 @@ def too_deep(text: str) -> bool:
 
 @cache
 def decoder(type_: Any) -> msgspec.json.Decoder[Any]:
-    """One decoder per type, kept."""
+    """Return one decoder per type, kept."""
     return msgspec.json.Decoder(type_)
 
 
@@ -118,7 +118,7 @@ def _lenient_decoder(type_: Any) -> msgspec.json.Decoder[Any]:
 
 
 def check_utf8(body: bytes) -> None:
-    """Raises `UnicodeDecodeError`: msgspec does not look inside a `Raw`, which its readers take for good JSON."""
+    """Check a body. Raises `UnicodeDecodeError`: msgspec does not look inside a `Raw`, its readers trust it."""
     if body.isascii():
         return
     start = 0
@@ -139,7 +139,7 @@ class _Walk:
         self._is_lenient = is_lenient
 
     def known(self, body: bytes | msgspec.Raw, type_: Any, path: str, depth: int) -> bytes:
-        """`body` without the fields that `type_` does not name, which are collected."""
+        """Return `body` without fields that `type_` does not name; these are collected."""
         if depth > MAX_DEPTH:
             raise TooManyUnknownFields(f"fields are nested over more than {MAX_DEPTH} levels", path)
         shape = _shape(type_, _first_byte(body))
@@ -172,7 +172,7 @@ class _Walk:
 
 
 def _alias(name: str, members: Container[str], fields: Container[str]) -> str:
-    """The field that a name in snake_case stands for, if it is not there under its own name."""
+    """Return the field that a name in snake_case stands for, if it is not there under its own name."""
     head, *rest = name.split("_")
     camel = head + "".join(word.capitalize() for word in rest)
     return camel if name not in fields and camel in fields and camel not in members else name
@@ -183,7 +183,7 @@ def _first_byte(body: bytes | msgspec.Raw) -> bytes:
 
 
 def list_of(type_: Any) -> type[msgspec.Struct] | None:
-    """The Struct of a type's items, where a list of Structs is among what it takes."""
+    """Return the Struct of a list's items, if a type allows a list of Structs."""
     shape = _shape(type_, b"[")
     inner = shape[1] if shape else None
     return inner if isinstance(inner, type) and issubclass(inner, msgspec.Struct) else None
@@ -191,7 +191,7 @@ def list_of(type_: Any) -> type[msgspec.Struct] | None:
 
 @cache
 def _shape(type_: Any, first: bytes) -> tuple[str, Any] | None:
-    """How to walk a value that starts with `first`: its kind and the types inside; None where nothing is typed."""
+    """Return how to walk a value that starts with `first`: its kind and inner types; None if nothing is typed."""
     origin = get_origin(type_)
     if origin in (Union, types.UnionType):
         shapes = (_shape(member, first) for member in get_args(type_))

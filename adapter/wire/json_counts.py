@@ -20,12 +20,12 @@ _STEPS = [(byte in b"[{") - (byte in b"]}") for byte in range(256)]
 
 
 def values_at_most(text: bytes) -> int:
-    """The number of values of a JSON text, or more: each but the first stands behind a comma or a bracket."""
+    """Return an upper bound of a JSON text's values: each but the first is behind a comma or a bracket."""
     return len(text.translate(None, _BUT_SEPARATORS)) + 1
 
 
 def check(text: bytes, most: int, limit: str, things: str = "values", place: str = "request") -> int:
-    """The number of values of a JSON text (an empty list or object counts twice).
+    """Count the values of a JSON text (an empty list or object counts twice).
 
     Raises `LimitExceeded` for more than `most`, `TooDeep`.
     """
@@ -62,7 +62,7 @@ def _is_deeper(brackets: bytes, depth: int, opened: int, most: int) -> bool:
 
 
 def check_depth(text: bytes) -> None:
-    """Raises `TooDeep`."""
+    """Check the nesting. Raises `TooDeep`."""
     if len(text) > MAX_DEPTH and values_at_most(text) > MAX_DEPTH:
         check(text, len(text) + 1, "")
 
@@ -82,7 +82,7 @@ def is_within(text: str, most: int) -> bool:
 
 
 def _outside_strings(text: bytes) -> Iterator[bytes]:
-    """The text without its strings, slice by slice."""
+    """Yield the text without its strings, slice by slice."""
     is_inside = False
     for piece in _slices(text):
         plain = piece.replace(b"\\\\", b"").replace(b'\\"', b"") if b"\\" in piece else piece
@@ -92,7 +92,7 @@ def _outside_strings(text: bytes) -> Iterator[bytes]:
 
 
 def _slices(text: bytes) -> Iterator[bytes]:
-    """Pieces of a text, none of which ends between a backslash and what it stands before."""
+    """Yield pieces of a text, none of which ends between a backslash and the character after it."""
     start = 0
     while start < len(text):
         piece = text[start : start + SLICE]

@@ -63,7 +63,7 @@ class LimitExceeded(ValueError):
 
     @classmethod
     def of(cls, limit: str, number: int, things: str, place: str, path: str = "") -> "LimitExceeded":
-        """The error of one limit by its name in `Limits`."""
+        """Return the error of one limit by its name in `Limits`."""
         return cls(f"at most {number} {things} are served in one {place} (the setting max_{limit})", path)
 
 

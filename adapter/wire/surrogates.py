@@ -33,7 +33,7 @@ _TOKEN = re.compile(rb'"(?:[^"\\]*+\\.){0,%d}+[^"\\]*+("?)|[{}\[\],:]' % MAX_ESC
 
 
 def repair(body: bytes) -> tuple[bytes, dict[str, msgspec.Raw]]:
-    """A body without lone halves, and the first paths at which there were any."""
+    """Return a body without lone halves, and the first paths that had any."""
     # Most bodies, and all of numbers, have no escape at all, which is seen thirty times as fast.
     if b"\\" not in body or _HALF.search(body) is None:
         return body, {}
@@ -70,7 +70,7 @@ def _is_escape(body: bytes, place: int) -> bool:
 
 
 def _paths(body: bytes, places: list[int]) -> Iterator[str]:
-    """The paths of the values at these places, which are in order."""
+    """Yield the paths of the values at these places, which are in order."""
     steps: list[str | int] = []
     left = list(places)
     key = b""

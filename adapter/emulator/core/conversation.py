@@ -39,12 +39,12 @@ class Run(NamedTuple):
 
 
 def role(content: Content) -> str:
-    """`user` when unset; case does not matter."""
+    """Return the content's role in lower case, `user` if there is none."""
     return str(content.get("role") or "user").lower()
 
 
 def runs(contents: list[Content]) -> list[Run]:
-    """The conversation with neighbours of one role taken together."""
+    """Return the conversation with neighbours of one role taken together."""
     grouped = groupby(enumerate(contents), key=lambda item: role(item[1]))
     lists = ((who, list(items)) for who, items in grouped)
     return [Run(who, items[0][0], [content for _, content in items]) for who, items in lists]
@@ -55,38 +55,38 @@ EXACTLY = re.compile(r"\b(?:say|reply|answer|respond)(?: with| exactly)*:?\s+[\"
 
 
 def parts(content: Content) -> list[Part]:
-    """The parts of a content, maybe none."""
+    """Return the parts of a content, maybe none."""
     parts_: list[Part] = content.get("parts", [])
     return parts_
 
 
 def calls(content: Content) -> list[Part]:
-    """The parts with a function call."""
+    """Return the parts with a function call."""
     return [part for part in parts(content) if "functionCall" in part]
 
 
 def results(content: Content) -> list[Part]:
-    """The parts with a function response."""
+    """Return the parts with a function response."""
     return [part for part in parts(content) if "functionResponse" in part]
 
 
 def visible_text(content: Content) -> str:
-    """All text that is not a thought."""
+    """Return all text except thoughts."""
     return "".join(part["text"] for part in parts(content) if "text" in part and not part.get("thought"))
 
 
 def starts_turn(content: Content) -> bool:
-    """A user content with anything but function responses starts a turn (ai.google.dev thought-signatures, 2026-04)."""
+    """Return whether a content starts a turn, as a user's does (ai.google.dev thought-signatures, 2026-04)."""
     return role(content) == "user" and any("functionResponse" not in part for part in parts(content))
 
 
 def turn_start(contents: list[Content]) -> int:
-    """The index of the content that started the current turn; 0 when nothing did."""
+    """Return the index of the content that started the current turn; 0 when nothing did."""
     return max((index for index, content in enumerate(contents) if starts_turn(content)), default=0)
 
 
 def task(contents: list[Content]) -> str:
-    """The text that the model is to act on: the last user text."""
+    """Return the text that the model is to act on: the last user text."""
     for content in reversed(contents):
         if starts_turn(content) and visible_text(content).strip():
             return visible_text(content)
@@ -99,7 +99,7 @@ def steps_done(contents: list[Content]) -> int:
 
 
 def turn_results(contents: list[Content]) -> list[dict[str, Any]]:
-    """The function responses that the model has not answered yet, in order."""
+    """Return the function responses that the model has not answered yet, in order."""
     start = turn_start(contents)
     while start and role(contents[start - 1]) == "user":
         start -= 1
@@ -108,29 +108,29 @@ def turn_results(contents: list[Content]) -> list[dict[str, Any]]:
 
 
 def declarations(request: Request) -> list[dict[str, Any]]:
-    """All declared functions."""
+    """Return all declared functions."""
     return [declaration for tool in request.get("tools", []) for declaration in tool.get("functionDeclarations", [])]
 
 
 def built_in(request: Request) -> list[str]:
-    """The names of the built-in tools that are on."""
+    """Return the names of the built-in tools that are on."""
     return [name for tool in request.get("tools", []) for name in BUILT_IN if name in tool]
 
 
 def calling_config(request: Request) -> dict[str, Any]:
-    """`toolConfig.functionCallingConfig`, or nothing."""
+    """Return `toolConfig.functionCallingConfig`, or nothing."""
     found: dict[str, Any] = request.get("toolConfig", {}).get("functionCallingConfig", {})
     return found
 
 
 def generation_config(request: Request) -> dict[str, Any]:
-    """`generationConfig`, or nothing."""
+    """Return `generationConfig`, or nothing."""
     found: dict[str, Any] = request.get("generationConfig", {})
     return found
 
 
 def media(contents: list[Content]) -> Iterator[Part]:
-    """Every part of a user content that carries or names a file, those inside function responses too."""
+    """Yield every part of a user content that carries or names a file, those inside function responses too."""
     for content in contents:
         for part in parts(content) if role(content) == "user" else ():
             inner = part.get("functionResponse", {}).get("parts", [])
@@ -138,7 +138,7 @@ def media(contents: list[Content]) -> Iterator[Part]:
 
 
 def output_format(request: Request) -> tuple[str, Any]:
-    """The MIME type asked for and the JSON schema, if any, whichever way the request says it."""
+    """Return the MIME type asked for and the JSON schema, if any, whichever way the request says it."""
     config = generation_config(request)
     for entry in config.get("responseFormat", []):
         if "text" in entry:
@@ -149,6 +149,6 @@ def output_format(request: Request) -> tuple[str, Any]:
 
 
 def audio_format(request: Request) -> str:
-    """The form of speech that `responseFormat` asks for, or nothing."""
+    """Return the form of speech that `responseFormat` asks for, or nothing."""
     entries = generation_config(request).get("responseFormat", [])
     return next((entry["audio"].get("mimeType", "") for entry in entries if "audio" in entry), "")

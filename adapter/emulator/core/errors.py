@@ -33,7 +33,7 @@ class Refusal(Exception):
         self.details = details or []
 
     def body(self) -> dict[str, Any]:
-        """The JSON error object."""
+        """Return the JSON error object."""
         error: dict[str, Any] = {"code": self.code, "message": self.message, "status": STATUSES[self.code]}
         if self.details:
             error["details"] = self.details
@@ -41,17 +41,17 @@ class Refusal(Exception):
 
 
 def invalid(message: str) -> Refusal:
-    """400 with nothing but a text."""
+    """Return a 400 that has nothing but a text."""
     return Refusal(400, message)
 
 
 def bullet(path: str, text: str, request: str = "GenerateContentRequest") -> str:
-    """One line of the field validator: `* GenerateContentRequest.contents: contents is not specified`."""
+    """Return one line of the field validator: `* GenerateContentRequest.contents: contents is not specified`."""
     return f"* {request}.{path}: {text}\n"
 
 
 def no_key() -> Refusal:
-    """Neither an API key nor a token came with the request."""
+    """Return the error for a request without an API key or a token."""
     text = (
         "Method doesn't allow unregistered callers (callers without established identity). "
         "Please use API Key or other form of API consumer identity to call this API."
@@ -60,7 +60,7 @@ def no_key() -> Refusal:
 
 
 def bad_key() -> Refusal:
-    """An unknown API key is a 400, not a 401."""
+    """Return the error for an unknown API key: a 400, not a 401."""
     text = "API key not valid. Please pass a valid API key."
     return Refusal(
         400,
@@ -73,7 +73,7 @@ def bad_key() -> Refusal:
 
 
 def bad_token() -> Refusal:
-    """An API key where an OAuth token belongs."""
+    """Return the error for an API key where an OAuth token belongs."""
     text = (
         "Request had invalid authentication credentials. Expected OAuth 2 access token, login cookie or other valid "
         "authentication credential. See https://developers.google.com/identity/sign-in/web/devconsole-project."
@@ -82,7 +82,7 @@ def bad_token() -> Refusal:
 
 
 def error_info(reason: str) -> dict[str, Any]:
-    """google.rpc.ErrorInfo for this service."""
+    """Return a google.rpc.ErrorInfo of this service."""
     return {
         "@type": f"{TYPE_URL}ErrorInfo",
         "reason": reason,
@@ -92,7 +92,7 @@ def error_info(reason: str) -> dict[str, Any]:
 
 
 def unknown_model(name: str, version: str, method: str) -> Refusal:
-    """404; recordings of `countTokens` still show the older wording."""
+    """Return the 404 for an unknown model; recordings of `countTokens` still show the older wording."""
     lister = "ListModels" if method == "countTokens" else "ModelService.ListModels"
     text = (
         f"models/{name} is not found for API version {version}, or is not supported for {method}. "
@@ -102,7 +102,7 @@ def unknown_model(name: str, version: str, method: str) -> Refusal:
 
 
 def missing_signature(function: str, position: int) -> str:
-    """The text observed for a function call that came back without its signature (`position` counts from 1)."""
+    """Return the message observed for a call without its signature (`position` counts from 1)."""
     return (
         "Function call is missing a thought_signature in functionCall parts. This is required for tools to work "
         "correctly, and missing thought_signature may lead to degraded model performance. Additional data, function "

@@ -72,14 +72,14 @@ class Model(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 @cache
 def models() -> dict[str, Model]:
-    """Every row by name, in the file's order."""
+    """Return every row by name, in the file's order."""
     document = tomllib.loads(files(__package__).joinpath("models.toml").read_text(encoding="utf-8"))
     rows = [msgspec.convert({**document["families"][row["family"]], **row}, Model) for row in document["models"]]
     return {row.name: row for row in rows}
 
 
 def model_served_as(name: str, day: datetime.date | None) -> Model | None:
-    """The row that answers to a name on a day; without a day no model has ended, as on a relay."""
+    """Return the row that answers to a name on a day; without a day no model has ended, as on a relay."""
     model = models().get(name)
     if model is None or day is None or day < model.shutdown:
         return model
@@ -87,7 +87,7 @@ def model_served_as(name: str, day: datetime.date | None) -> Model | None:
 
 
 def as_resource(model: Model) -> dict[str, Any]:
-    """The model as `models.get` and `models.list` show it."""
+    """Return the model as `models.get` and `models.list` show it."""
     resource: dict[str, Any] = {
         "name": f"models/{model.name}",
         "version": model.version.removeprefix("gemini-"),

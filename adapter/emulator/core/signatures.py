@@ -40,33 +40,33 @@ class SignatureReport(NamedTuple):
 
 
 def issue(key: bytes, model: Model, signed: bytes) -> str:
-    """The signature of `signed` (see `of_call`, `of_text`, `of_media`)."""
+    """Return the signature of `signed` (see `of_call`, `of_text`, `of_media`)."""
     head = bytes([VERSION, int(model.generation)]) + signed
     return base64.b64encode(head + hmac.digest(key, head, "sha256")).decode()
 
 
 def of_call(call: dict[str, Any]) -> bytes:
-    """The digest of a function call."""
+    """Return the digest of a function call."""
     return digest(["call", call.get("name"), integral(call.get("args") or {})])
 
 
 def of_text(text: str) -> bytes:
-    """The digest of a text, whatever its white space."""
+    """Return the digest of a text, whatever its white space."""
     return digest(["text", " ".join(text.split())])
 
 
 def of_media(blob: dict[str, Any]) -> bytes:
-    """The digest of inline data."""
+    """Return the digest of inline data."""
     return digest(["media", hashlib.sha256(blob["data"]).hexdigest()])
 
 
 def digest(value: Any) -> bytes:
-    """A digest of canonical JSON."""
+    """Return a digest of canonical JSON."""
     return hashlib.sha256(orjson.dumps(value, option=orjson.OPT_SORT_KEYS)).digest()[:DIGEST_SIZE]
 
 
 def integral(value: Any) -> Any:
-    """JSON has one kind of number: `1.0` is `1`."""
+    """Replace numbers such as `1.0` by `1`: JSON has one kind of number."""
     if isinstance(value, float) and value.is_integer() and abs(value) < 2**63:
         return int(value)
     if isinstance(value, dict):
@@ -75,7 +75,7 @@ def integral(value: Any) -> Any:
 
 
 def signed_by(part: Part, content: Content) -> bytes:
-    """The digest that a signature on this part must carry."""
+    """Return the digest that a signature on this part must carry."""
     if "functionCall" in part:
         return of_call(part["functionCall"])
     if "inlineData" in part:
@@ -95,7 +95,7 @@ def fault(signature: bytes, key: bytes, signed: set[bytes]) -> str:
 
 
 def check(contents: list[Content], model: Model, key: bytes, *, verify: bool = True) -> SignatureReport:
-    """The signature rules of Gemini 3 and later; earlier models check nothing."""
+    """Check the signatures by the rules of Gemini 3 and later; earlier models check nothing."""
     if model.signatures != "required":
         return SignatureReport([], 0, 0)
     violations = missing(contents)
@@ -113,12 +113,12 @@ def check(contents: list[Content], model: Model, key: bytes, *, verify: bool = T
 
 
 def signatures(contents: list[Content]) -> list[tuple[bytes, set[bytes]]]:
-    """Every signature in the model's contents, with what it may sign."""
+    """Return every signature in the model's contents, with what it may sign."""
     return [found for run in runs(contents) if run.role == "model" for found in of_run(run)]
 
 
 def of_run(run: Run) -> list[tuple[bytes, set[bytes]]]:
-    """A text's signature may follow it in a content of its own: google-genai's chats keep each chunk as one."""
+    """Return the signatures of a run with what each may sign: google-genai's chats keep each chunk as a content."""
     found = []
     spoken = ""
     for content in run.contents:
@@ -131,7 +131,7 @@ def of_run(run: Run) -> list[tuple[bytes, set[bytes]]]:
 
 
 def missing(contents: list[Content]) -> list[str]:
-    """In the current turn the first call of each step is signed (ai.google.dev thought-signatures, 2026-04)."""
+    """Report each step of the current turn whose first call is unsigned (ai.google.dev thought-signatures, 2026-04)."""
     found = []
     start = turn_start(contents)
     for run in runs(contents[start:]):

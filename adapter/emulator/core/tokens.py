@@ -14,17 +14,17 @@ STRUCTURED = ("functionCall", "functionResponse", "executableCode", "codeExecuti
 
 
 def text_tokens(text: str) -> int:
-    """At least one for any text at all."""
+    """Return a text's tokens, at least one unless it is empty."""
     return -(-len(text.encode("utf-8", "surrogatepass")) // BYTES_PER_TOKEN)
 
 
 def json_tokens(value: Any) -> int:
-    """The tokens of a structure, as JSON; bytes inside it are counted as media."""
+    """Return the tokens of a structure, as JSON; bytes inside it are counted as media."""
     return -(-len(orjson.dumps(value, default=lambda _: "")) // BYTES_PER_TOKEN)
 
 
 def modality(mime: str) -> str:
-    """TEXT, IMAGE, AUDIO, VIDEO or DOCUMENT."""
+    """Return the modality of a media type: TEXT, IMAGE, AUDIO, VIDEO or DOCUMENT."""
     kind = mime.split("/", maxsplit=1)[0].upper()
     if kind in MEDIA_TOKENS or kind == "TEXT":
         return kind
@@ -32,22 +32,22 @@ def modality(mime: str) -> str:
 
 
 def content_tokens(content: Content) -> int:
-    """The text of a content, and its calls and results."""
+    """Return the tokens of a content's text, calls and results."""
     return sum(part_tokens(part) for part in parts(content))
 
 
 def part_tokens(part: dict[str, Any]) -> int:
-    """One part's text and structure."""
+    """Return the tokens of one part."""
     return text_tokens(part.get("text", "")) + structure_tokens(part)
 
 
 def structure_tokens(part: dict[str, Any]) -> int:
-    """Calls, results and code, as JSON."""
+    """Return the tokens of calls, results and code, as JSON."""
     return sum(json_tokens(part[name]) for name in STRUCTURED if name in part)
 
 
 def media_tokens(part: dict[str, Any], model: Model) -> tuple[str, int]:
-    """Modality and price of a file."""
+    """Return the modality and the tokens of a file."""
     blob = part.get("inlineData") or part["fileData"]
     kind = modality(str(blob.get("mimeType", "application/pdf")))
     if kind == "TEXT":
@@ -58,7 +58,7 @@ def media_tokens(part: dict[str, Any], model: Model) -> tuple[str, int]:
 
 
 def prompt_tokens(request: Request, model: Model) -> dict[str, int]:
-    """Tokens by modality, text first."""
+    """Return the prompt's tokens by modality, text first."""
     contents = request.get("contents", [])
     counts = {"TEXT": sum(map(content_tokens, contents)) + content_tokens(request.get("systemInstruction", {}))}
     if request.get("tools"):
@@ -70,5 +70,5 @@ def prompt_tokens(request: Request, model: Model) -> dict[str, int]:
 
 
 def details(counts: dict[str, int]) -> list[dict[str, Any]]:
-    """`promptTokensDetails`."""
+    """Return `promptTokensDetails`."""
     return [{"modality": kind, "tokenCount": count} for kind, count in counts.items() if count]

@@ -30,7 +30,7 @@ VOCABULARY = FILLER.split()
 
 
 def answer_text(request: Request) -> str:
-    """Plain text or JSON."""
+    """Return the answer's text, or its JSON."""
     mime, schema = output_format(request)
     config = generation_config(request)
     if "responseSchema" in config:
@@ -45,7 +45,7 @@ def answer_text(request: Request) -> str:
 
 
 def plain_answer(request: Request) -> str:
-    """By the first rule that applies."""
+    """Return the text of the first rule that applies."""
     text = task(request["contents"])
     if answered := turn_results(request["contents"]):
         return " ".join(f"{result['name']} returned {quote_result(result.get('response', {}))}." for result in answered)
@@ -57,7 +57,7 @@ def plain_answer(request: Request) -> str:
 
 
 def quote_result(response: dict[str, Any]) -> str:
-    """A lone string as it is, anything else as JSON."""
+    """Quote a lone string as it is, anything else as JSON."""
     values = list(response.values())
     return values[0] if len(values) == 1 and isinstance(values[0], str) else dumps(response)
 
@@ -68,20 +68,20 @@ def words(count: int) -> str:
 
 
 def repeat_user(request: Request) -> str:
-    """The user's words, and how often the user spoke."""
+    """Return the user's words, and how often the user spoke."""
     turns = sum(starts_turn(content) for content in request["contents"])
     return f'You said: "{task(request["contents"])}". This is turn {turns} of our conversation.'
 
 
 def describe_files(request: Request) -> str:
-    """The files of the current turn."""
+    """Describe the files of the current turn."""
     contents = request["contents"]
     files = [describe(part) for part in media(contents[turn_start(contents) :])]
     return f"I received {'; '.join(files)}." if files else ""
 
 
 def quote_instruction(request: Request) -> str:
-    """The start of the system instruction."""
+    """Quote the start of the system instruction."""
     text = visible_text(request.get("systemInstruction", {}))
     if not text:
         return ""
@@ -89,5 +89,5 @@ def quote_instruction(request: Request) -> str:
 
 
 def dumps(value: Any) -> str:
-    """JSON text; large integers are no obstacle."""
+    """Write a value as JSON, large integers too."""
     return orjson.dumps(value).decode()

@@ -13,14 +13,14 @@ PAGE = "https://vertexaisearch.cloud.google.com/grounding-api-redirect/emulator"
 
 
 def server_side(request: Request, model: Model, seed: bytes) -> list[Part]:
-    """The parts that tools on the server leave in the answer."""
+    """Return the parts that tools on the server leave in the answer."""
     if turn_results(request["contents"]):
         return []
     return [*searching(request, model, seed), *code_running(request, seed)]
 
 
 def searching(request: Request, model: Model, seed: bytes) -> list[Part]:
-    """A search shows only when its invocations were asked for."""
+    """Return the parts of a search, if its invocations were asked for."""
     shown = request.get("toolConfig", {}).get("includeServerSideToolInvocations")
     if "googleSearch" not in built_in(request) or not shown or not model.builtin_with_functions:
         return []
@@ -32,7 +32,7 @@ def searching(request: Request, model: Model, seed: bytes) -> list[Part]:
 
 
 def code_running(request: Request, seed: bytes) -> list[Part]:
-    """Code runs when the text speaks of it."""
+    """Return the parts of running code, if the text speaks of code."""
     if "codeExecution" not in built_in(request) or not CODE_WORDS.search(task(request["contents"])):
         return []
     same = {"id": hashlib.sha256(seed + b"code").hexdigest()[:8]}
@@ -43,7 +43,7 @@ def code_running(request: Request, seed: bytes) -> list[Part]:
 
 
 def grounding(request: Request, parts: list[Part]) -> dict[str, Any]:
-    """`groundingMetadata` of a search, `urlContextMetadata` of addresses in the text."""
+    """Return `groundingMetadata` for a search and `urlContextMetadata` for addresses in the text."""
     tools = built_in(request)
     text = task(request["contents"])
     extra: dict[str, Any] = {}
@@ -59,7 +59,7 @@ def grounding(request: Request, parts: list[Part]) -> dict[str, Any]:
 
 
 def search_results(query: str, parts: list[Part]) -> dict[str, Any]:
-    """One page supports the whole text; offsets count bytes, and a start of 0 is left out."""
+    """Return one page that supports the whole text; offsets count bytes, and a start of 0 is left out."""
     answer = "".join(part.get("text", "") for part in parts if not part.get("thought"))
     segment = {"endIndex": len(answer.encode()), "text": answer}
     return {

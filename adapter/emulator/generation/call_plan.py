@@ -34,7 +34,7 @@ class PlannedCall(NamedTuple):
 
 
 def next_calls(request: Request) -> list[PlannedCall]:
-    """The calls of this answer; none means that the model answers."""
+    """Return the calls of this answer; none means that the model answers."""
     text = task(request["contents"])
     done = steps_done(request["contents"])
     steps, at_once = read_count(STEPS, text), read_count(AT_ONCE, text)
@@ -49,13 +49,13 @@ def next_calls(request: Request) -> list[PlannedCall]:
 
 
 def mode(request: Request) -> str:
-    """AUTO unless set."""
+    """Return the calling mode, AUTO unless set."""
     found = calling_config(request).get("mode", "AUTO")
     return "AUTO" if found == "MODE_UNSPECIFIED" else str(found)
 
 
 def read_count(pattern: re.Pattern[str], text: str) -> int:
-    """The number in `3 steps` or `two at once`; 0 when the text says nothing of the kind."""
+    """Read the number in `3 steps` or `two at once`; 0 when the text says nothing of the kind."""
     match = pattern.search(text)
     if not match:
         return 0
@@ -64,7 +64,7 @@ def read_count(pattern: re.Pattern[str], text: str) -> int:
 
 
 def choose(request: Request, text: str, *, counting: bool) -> list[dict[str, Any]]:
-    """The functions to call: those named, else the best by its words, else, where a call must come, the first.
+    """Choose the functions to call: the named ones, else the best by its words, else the first if a call is forced.
 
     Words alone say less than `say "X"`, which asks for an answer.
     """
@@ -78,7 +78,7 @@ def choose(request: Request, text: str, *, counting: bool) -> list[dict[str, Any
 
 
 def callable_functions(request: Request) -> list[dict[str, Any]]:
-    """The declared functions that the mode leaves."""
+    """Return the declared functions that the mode leaves."""
     if mode(request) == "NONE":
         return []
     allowed = calling_config(request).get("allowedFunctionNames", [])
@@ -86,7 +86,7 @@ def callable_functions(request: Request) -> list[dict[str, Any]]:
 
 
 def find_named(functions: list[dict[str, Any]], text: str) -> list[dict[str, Any]]:
-    """Functions whose name the text has, in the text's order; `get_time` is also `get time`."""
+    """Find the functions whose names are in the text, in its order; `get time` is `get_time`, too."""
     lowered = text.lower()
     places = ((position(function["name"].lower(), lowered), function) for function in functions)
     found = [(place, index, function) for index, (place, function) in enumerate(places) if place >= 0]
@@ -109,40 +109,40 @@ NAME_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 
 
 def named_in_part(functions: list[dict[str, Any]], text: str) -> list[dict[str, Any]]:
-    """The function of whose name the text has most words; the first declared wins a tie."""
+    """Return the function of whose name the text has most words; the first declared wins a tie."""
     said = singular(content_words(" ".join(OWN_WORD.findall(text))))
     return best_by([len(said & name_words(function["name"])) for function in functions], functions)
 
 
 def name_words(name: str) -> set[str]:
-    """The words of a name in snake case or camel case that mean something."""
+    """Return the words of a name in snake case or camel case that mean something."""
     return singular(content_words(" ".join(NAME_WORD.findall(name))))
 
 
 def singular(words: set[str]) -> set[str]:
-    """Words without the s of their plural."""
+    """Remove the plural's s from words."""
     return {word.removesuffix("s") for word in words}
 
 
 def best_described(functions: list[dict[str, Any]], text: str) -> list[dict[str, Any]]:
-    """The function whose description shares most words with the text; the first declared wins a tie."""
+    """Return the function whose description shares most words with the text; the first declared wins a tie."""
     said = content_words(text)
     return best_by([len(said & content_words(function.get("description", ""))) for function in functions], functions)
 
 
 def best_by(scores: list[int], functions: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The function with the highest score; none where all are zero."""
+    """Return the function with the highest score; none where all are zero."""
     best = max(scores, default=0)
     return [functions[scores.index(best)]] if best else []
 
 
 def content_words(text: str) -> set[str]:
-    """Words of four letters and more that mean something."""
+    """Return the words with at least four letters that mean something."""
     return {word for word in re.findall(r"[^\W\d_]{4,}", text.lower()) if word not in COMMON_WORDS}
 
 
 def with_arguments(functions: list[dict[str, Any]], said: Hints, offset: int) -> list[PlannedCall]:
-    """Arguments for each call; calls of the same function differ where the schema lets them."""
+    """Give each call arguments; calls of one function differ where the schema allows it."""
     seen: Counter[str] = Counter()
     planned = []
     for function in functions:
@@ -153,7 +153,7 @@ def with_arguments(functions: list[dict[str, Any]], said: Hints, offset: int) ->
 
 
 def arguments(function: dict[str, Any], said: Hints, variant: int) -> dict[str, Any]:
-    """An object that validates against the function's parameters."""
+    """Return an object that validates against the function's parameters."""
     schema = function.get("parametersJsonSchema")
     if schema is None:
         schema = to_json_schema(function.get("parameters", {"type": "OBJECT"}))

@@ -18,7 +18,7 @@ SPENT = ("candidatesTokenCount", "thoughtsTokenCount")
 
 
 def separate(request: Request) -> tuple[Request, int]:
-    """The request without its token, and the number of the part that it asks for."""
+    """Return the request without its token, and the number of the part that it asks for."""
     token = request.get("continuationToken")
     if token is None:
         return request, 0
@@ -29,7 +29,7 @@ def separate(request: Request) -> tuple[Request, int]:
 
 
 def part(chunks: Chunks, number: int, calls: int, *, stuck: bool) -> Chunks:
-    """The chunks of one part; `stuck`: there is no last one, and all have the same token."""
+    """Return the chunks of one part; `stuck`: no part is the last, and all have the same token."""
     start, end = (len(chunks) * one // calls for one in (number, number + 1))
     before = chunks[start - 1]["usageMetadata"] if start else {}
     mine = [alone(chunk, before) for chunk in chunks[start:end]] or [silent(chunks[-1], before)]
@@ -41,7 +41,7 @@ def part(chunks: Chunks, number: int, calls: int, *, stuck: bool) -> Chunks:
 
 
 def alone(chunk: dict[str, Any], before: dict[str, Any]) -> dict[str, Any]:
-    """A chunk whose usage leaves out what earlier parts took."""
+    """Return a chunk whose usage leaves out what earlier parts used."""
     usage = dict(chunk["usageMetadata"])
     for name in SPENT:
         taken = min(before.get(name, 0), usage.get(name, 0))
@@ -52,12 +52,12 @@ def alone(chunk: dict[str, Any], before: dict[str, Any]) -> dict[str, Any]:
 
 
 def silent(chunk: dict[str, Any], before: dict[str, Any]) -> dict[str, Any]:
-    """A chunk that says nothing."""
+    """Return a chunk that says nothing."""
     return alone(chunk, before) | {"candidates": [{"content": {"role": "model"}, "index": 0}]}
 
 
 def whole(chunks: Chunks) -> dict[str, Any]:
-    """The chunks of one part as one answer."""
+    """Return the chunks of one part as one answer."""
     parts: list[dict[str, Any]] = []
     for chunk in chunks:
         for one in chunk["candidates"][0]["content"].get("parts", []):

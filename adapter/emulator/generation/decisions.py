@@ -20,7 +20,7 @@ WORD = re.compile(r"\w{4,}")
 
 
 def decide(body: dict[str, Any]) -> dict[str, Any]:
-    """The answer to a body that has been checked."""
+    """Return the answer to a body that has been checked."""
     about = _texts(body["input"])
     answers = {name: _answer(question, about) for name, question in body["questions"].items()}
     asked = sum(len(_texts(question["instructions"]).split()) for question in body["questions"].values())
@@ -29,12 +29,12 @@ def decide(body: dict[str, Any]) -> dict[str, Any]:
 
 
 def block(reason: str) -> dict[str, Any]:
-    """The answer to an input that is not answered about."""
+    """Return the answer to an input that is blocked."""
     return {"prompt_feedback": {"block_reason": reason}, "usage": usage(0)}
 
 
 def usage(tokens: int) -> dict[str, Any]:
-    """Tokens are read, and none are written."""
+    """Return the usage: tokens are read, and none are written."""
     return {"total_input_tokens": tokens, "total_output_tokens": 0, "total_tokens": tokens}
 
 
@@ -78,6 +78,6 @@ def _sureness(instructions: str, about: str) -> float:
 
 
 def _chance(question: str, about: str) -> float:
-    """Between 0 and 1, never quite either."""
+    """Return a probability between 0 and 1, never exactly either."""
     seed = hashlib.sha256(f"{question}\0{about}".encode("utf-8", "surrogatepass")).digest()
     return 0.001 + 0.998 * random.Random(seed).random()

@@ -15,7 +15,7 @@ LONGEST_WORD = 64
 
 
 def vector(content: Content, task: str, size: int) -> list[float]:
-    """The normalised sum of a direction per word; media count as one word each, the task as half a word."""
+    """Return the normalised sum of a direction per word; media count as one word each, the task as half a word."""
     weights = Counter(WORD.findall(visible_text(content).lower()))
     weights.update(media_word(part["inlineData"]["data"]) for part in parts(content) if "inlineData" in part)
     terms = [(word, 1.0 + math.log(count)) for word, count in sorted(weights.items())]
@@ -29,12 +29,12 @@ def vector(content: Content, task: str, size: int) -> list[float]:
 
 
 def media_word(data: bytes) -> str:
-    """A stand-in word for a file."""
+    """Return a stand-in word for a file."""
     return hashlib.sha256(data).hexdigest()
 
 
 def direction(word: str, size: int) -> tuple[float, ...]:
-    """A direction in space that belongs to the word; what is longer than a word is not remembered."""
+    """Return a direction in space that belongs to the word; what is longer than a word is not remembered."""
     return _short_direction(word, size) if len(word) <= LONGEST_WORD else _direction(word, size)
 
 

@@ -28,7 +28,7 @@ MARK = 1 << 14
 
 
 def describe(part: dict[str, Any]) -> str:
-    """`image/png, 70 bytes, 1x1 pixels`, or the address of a file that was only named."""
+    """Describe a file: `image/png, 70 bytes, 1x1 pixels`; the address, if it was only named."""
     if "fileData" in part:
         file = part["fileData"]
         return f"{file.get('mimeType', 'a file')} at {file.get('fileUri', '')}"
@@ -38,7 +38,7 @@ def describe(part: dict[str, Any]) -> str:
 
 
 def pixels(data: bytes) -> str:
-    """The size of a PNG picture."""
+    """Return the size of a PNG picture."""
     if not data.startswith(PNG_HEADER) or len(data) < 24:
         return ""
     width, height = struct.unpack(">II", data[16:24])
@@ -46,7 +46,7 @@ def pixels(data: bytes) -> str:
 
 
 def picture(prompt: str, ratio: str, size: str) -> bytes:
-    """A PNG of one colour, which the prompt decides, in the ratio and size asked for."""
+    """Return a PNG of one colour, which the prompt decides, in the ratio and size asked for."""
     halves = SIZES[size or "1K"]
     width, height = (side * halves // 2 for side in PIXELS[ratio or "1:1"])
     colour = hashlib.sha256(prompt.encode("utf-8", "surrogatepass")).digest()[:3]
@@ -59,24 +59,24 @@ def picture(prompt: str, ratio: str, size: str) -> bytes:
 
 
 def chunk(kind: bytes, data: bytes) -> bytes:
-    """One PNG chunk."""
+    """Return one PNG chunk."""
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
 def wav(samples: bytes) -> bytes:
-    """A WAV file of one channel of 16-bit samples."""
+    """Return a WAV file of one channel of 16-bit samples."""
     form = struct.pack("<HHIIHH", 1, 1, SAMPLE_RATE, 2 * SAMPLE_RATE, 2, 16)
     body = b"WAVE" + riff(b"fmt ", form) + riff(b"data", samples)
     return riff(b"RIFF", body)
 
 
 def riff(name: bytes, data: bytes) -> bytes:
-    """One RIFF chunk."""
+    """Return one RIFF chunk."""
     return name + struct.pack("<I", len(data)) + data
 
 
 def speech(text: str) -> bytes:
-    """16-bit PCM: a tone of 20 ms per byte, at most ten seconds; the first sample of each byte says it."""
+    """Return 16-bit PCM: a 20 ms tone per byte, at most ten seconds; each tone's first sample is its byte."""
     said = text.encode("utf-8", "surrogatepass") or b" "
     step = max(1, min(BYTE_SAMPLES, LONGEST // len(said)))
     pitch = 220 + zlib.crc32(said) % 220

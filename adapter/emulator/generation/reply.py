@@ -67,7 +67,7 @@ class EmulatedReply:
 
 
 def respond(request: Request, model: Model, settings: EmulatorSettings) -> EmulatedReply:
-    """The answer to a request that passed the checks; a pure function but for the clock in the id."""
+    """Return the answer to a checked request; it depends on nothing else but the clock, for its id."""
     seed = hashlib.sha256(orjson.dumps(request, default=bytes.hex)).digest()
     thoughts = thought_tokens(request, model)
     count = generation_config(request).get("candidateCount", 1)
@@ -83,12 +83,12 @@ def respond(request: Request, model: Model, settings: EmulatorSettings) -> Emula
 
 
 def response_id(seed: bytes, settings: EmulatorSettings) -> str:
-    """22 characters; the first four bytes are the time, little-endian, as recorded ids have it."""
+    """Return 22 characters; the first four bytes are the time, little-endian, as in recorded ids."""
     return base64.urlsafe_b64encode(struct.pack("<I", int(settings.clock())) + seed[:12]).decode().rstrip("=")
 
 
 def candidate(request: Request, model: Model, settings: EmulatorSettings, seed: bytes, number: int) -> Candidate:
-    """Calls if any are due, else what the model makes: sound, pictures or text."""
+    """Return calls, if any are due, else what the model makes: sound, pictures or text."""
     planned = next_calls(request) if model.functions else []
     thought = thought_parts(request, model, planned)
     if planned:
@@ -100,7 +100,7 @@ def candidate(request: Request, model: Model, settings: EmulatorSettings, seed: 
 
 
 def thought_parts(request: Request, model: Model, planned: list[PlannedCall]) -> list[Part]:
-    """A summary of the thoughts, when it was asked for and there are any."""
+    """Return a summary of the thoughts, when it was asked for and there are any."""
     asked = generation_config(request).get("thinkingConfig", {}).get("includeThoughts")
     if not asked or not thought_tokens(request, model):
         return []
@@ -110,7 +110,7 @@ def thought_parts(request: Request, model: Model, planned: list[PlannedCall]) ->
 
 
 def call_parts(planned: list[PlannedCall], model: Model, seed: bytes) -> list[Part]:
-    """Function calls, with ids where the model gives them."""
+    """Return the parts of function calls, with ids if the model gives them."""
     return [
         {"functionCall": {"name": call.name, "args": call.args} | call_id(model, seed, index)}
         for index, call in enumerate(planned)
@@ -118,7 +118,7 @@ def call_parts(planned: list[PlannedCall], model: Model, seed: bytes) -> list[Pa
 
 
 def call_id(model: Model, seed: bytes, index: int) -> dict[str, str]:
-    """Eight letters and digits, like `zi06h2mp`."""
+    """Return eight letters and digits, such as `zi06h2mp`."""
     if not model.call_ids:
         return {}
     digest = hashlib.sha256(seed + index.to_bytes(4, "big")).digest()
@@ -126,7 +126,7 @@ def call_id(model: Model, seed: bytes, index: int) -> dict[str, str]:
 
 
 def answer_parts(request: Request, model: Model, number: int) -> list[Part]:
-    """The answer itself, in the modality asked for; candidates after the first say which they are."""
+    """Return the answer itself, in the modality asked for; candidates after the first say which they are."""
     if model.transcribes:
         return transcription(request)
     text = answer_text(request)
@@ -145,7 +145,7 @@ def answer_parts(request: Request, model: Model, number: int) -> list[Part]:
 
 
 def transcription(request: Request) -> list[Part]:
-    """Transcribe each sound that this emulator has spoken, and describe other ones."""
+    """Transcribe sounds that this emulator has spoken, and describe others."""
     config = generation_config(request).get("audioTranscriptionConfig", {})
     return [{"audioTranscription": transcribe(part, config)} for part in media(request["contents"])] or [
         {"audioTranscription": {"text": ""}}
@@ -153,7 +153,7 @@ def transcription(request: Request) -> list[Part]:
 
 
 def transcribe(part: Part, config: dict[str, Any]) -> dict[str, Any]:
-    """One sound's text; with words and speaker where they were asked for."""
+    """Transcribe one sound, with words and speaker if they were asked for."""
     blob = part.get("inlineData", {})
     heard = decode_speech(blob.get("mimeType", ""), blob.get("data", b""))
     if heard is None:
@@ -169,7 +169,7 @@ def transcribe(part: Part, config: dict[str, Any]) -> dict[str, Any]:
 
 
 def sound(request: Request, model: Model) -> dict[str, Any]:
-    """Raw samples, or the WAV file that models from 3.8 on make of them unless asked for `AUDIO_L16`."""
+    """Return raw samples, or the WAV file that models from 3.8 on make unless asked for `AUDIO_L16`."""
     samples = speech(task(request["contents"]))
     if model.speaks_wav and audio_format(request) != "AUDIO_L16":
         return {"mimeType": WAV_TYPE, "data": wav(samples)}
@@ -177,13 +177,13 @@ def sound(request: Request, model: Model) -> dict[str, Any]:
 
 
 def cut_at_stop(text: str, stops: list[str]) -> str:
-    """The text before the first stop sequence."""
+    """Return the text before the first stop sequence."""
     found = re.search("|".join(map(re.escape, filter(None, stops))), text) if any(stops) else None
     return text[: found.start()] if found else text
 
 
 def sign_parts(parts: list[Part], request: Request, model: Model, key: bytes) -> list[Part]:
-    """Gemini 3: the first call, else the last part, and pictures. 2.5: the first part, with tools or thinking."""
+    """Sign parts. Gemini 3: the first call, else the last part; pictures. 2.5: the first, with tools or thoughts."""
     if model.signatures == "none":
         return parts
     calls = [index for index, part in enumerate(parts) if "functionCall" in part]
@@ -209,7 +209,7 @@ def places_of_media(parts: list[Part]) -> set[int]:
 
 
 def limit(found: Candidate, request: Request, model: Model, thoughts: int) -> tuple[Candidate, int]:
-    """`maxOutputTokens` covers thoughts and answer; thinking alone may use it up."""
+    """Cut a candidate at `maxOutputTokens`, which covers thoughts and answer; thoughts alone may use it up."""
     most = generation_config(request).get("maxOutputTokens", model.output_limit)
     if thoughts and thoughts >= most:
         return Candidate([], "MAX_TOKENS"), most
@@ -220,7 +220,7 @@ def limit(found: Candidate, request: Request, model: Model, thoughts: int) -> tu
 
 
 def cut_text(parts: list[Part], tokens: int) -> list[Part]:
-    """Text to the last token that fits; a call that does not fit whole is lost. What is cut is not signed."""
+    """Cut parts after so many tokens. A call that does not fit is lost; text that was cut is not signed."""
     kept = []
     for part in parts:
         if part.get("thought"):
@@ -232,7 +232,7 @@ def cut_text(parts: list[Part], tokens: int) -> list[Part]:
 
 
 def logprobs(request: Request, parts: list[Part]) -> dict[str, Any]:
-    """Every word of the answer was certain."""
+    """Return log probabilities: every word is nearly certain."""
     if not generation_config(request).get("responseLogprobs"):
         return {}
     words = re.findall(r"\s*\S+", "".join(part.get("text", "") for part in parts if not part.get("thought")))

@@ -51,7 +51,7 @@ class Tally:
                 self.structures += structure_tokens(part)
 
     def counts(self) -> dict[str, int]:
-        """Text first."""
+        """Return the tokens by modality, text first."""
         made = {kind: units if kind == "IMAGE" else sound_tokens(units) for kind, units in self.made.items()}
         return {"TEXT": -(-self.text_bytes // BYTES_PER_TOKEN) + self.structures, **made}
 

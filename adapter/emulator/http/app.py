@@ -31,7 +31,7 @@ HEADERS = {"vary": "Origin, X-Origin, Referer", "server-timing": "gfet4t7; dur=1
 
 
 def create_emulator(settings: EmulatorSettings | None = None) -> Starlette:
-    """An ASGI application; its requests are remembered in `app.state.record`."""
+    """Return an ASGI application, which remembers its requests in `app.state.record`."""
     chosen = settings or EmulatorSettings()
     record = Record()
     files = Files(chosen.clock)
@@ -67,20 +67,20 @@ def create_emulator(settings: EmulatorSettings | None = None) -> Starlette:
 
 
 async def answer_refusal(request: Request, error: Exception) -> Response:
-    """A google.rpc.Status; in an array where a stream would have been one."""
+    """Answer with a google.rpc.Status, in an array where a stream would have been one."""
     assert isinstance(error, Refusal)
     as_array = request.url.path.endswith(":streamGenerateContent") and request.query_params.get("alt") != "sse"
     return status(error, wrapped=as_array)
 
 
 def status(error: Refusal, *, wrapped: bool) -> Response:
-    """The error as JSON."""
+    """Return the error as JSON."""
     body = [error.body()] if wrapped else error.body()
     return Response(pretty(body), error.code, HEADERS, JSON)
 
 
 async def page(request: Request, error: Exception) -> Response:  # noqa: ARG001
-    """Whatever is not the API is a page of Google's front end."""
+    """Answer a path that is not the API's with a page of Google's front end."""
     return as_page(html(404, "Not Found"))
 
 
@@ -91,7 +91,7 @@ def as_page(page: tuple[int, str, bytes]) -> Response:
 
 
 def as_json(body: Any) -> Response:
-    """A whole answer."""
+    """Return a whole answer as JSON."""
     return Response(pretty(body), media_type=JSON, headers=HEADERS)
 
 
@@ -113,14 +113,14 @@ class Emulator:
         return JSONResponse(list(self.record.requests))
 
     async def models(self, version: str, request: Request) -> Response:
-        """`models.list`."""
+        """Answer `models.list`."""
         self.authorise(request)
         query = request.query_params
         page_size, page_token = query.get("pageSize", ""), query.get("pageToken", "")
         return as_json(service.list_models(version, page_size, page_token, self.settings.day()))
 
     async def call(self, version: str, request: Request) -> Response:
-        """Everything under a model's name."""
+        """Answer a path under a model's name."""
         name, _, method = request.path_params["target"].partition(":")
         if not name.startswith("models/"):
             return as_page(html(404, "Not Found"))
@@ -138,7 +138,7 @@ class Emulator:
             raise
 
     async def begin_batch(self, version: str, name: str, method: str, request: Request) -> Response:
-        """`batchGenerateContent` and `asyncBatchEmbedContent`."""
+        """Answer `batchGenerateContent` and `asyncBatchEmbedContent`."""
         self.authorise(request)
         raw = await self.body(request)
         body = read_json(raw)
@@ -148,7 +148,7 @@ class Emulator:
         return as_json(self.batches.create(body, method, model, fault, key_of(request)))
 
     async def decide(self, request: Request) -> Response:
-        """`decisions.create`, which names its model in the body."""
+        """Answer `decisions.create`, which names its model in the body."""
         self.authorise(request)
         raw = await self.body(request)
         body = read_json(raw)
@@ -165,7 +165,7 @@ class Emulator:
             raise
 
     async def call_vertex(self, request: Request) -> Response:
-        """The same under Vertex AI's paths: with a token, with another form of `countTokens` and of embeddings."""
+        """Answer a call on Vertex AI's paths: by token; `countTokens` and embeddings have another form."""
         name, _, method = request.path_params["target"].partition(":")
         if not name.startswith("models/") or method not in {**service.MESSAGES, **vertex_embeddings.MESSAGES}:
             return as_page(html(404, "Not Found"))
@@ -177,7 +177,7 @@ class Emulator:
             raise
 
     async def vertex_models(self, request: Request) -> Response:
-        """`publishers.models.list` and `.get`."""
+        """Answer `publishers.models.list` and `.get`."""
         self.authorise_vertex(request)
         target = request.path_params["target"]
         if target == "models":
@@ -187,13 +187,13 @@ class Emulator:
         return as_json({"name": f"publishers/google/{found['name']}"})
 
     def authorise_vertex(self, request: Request) -> None:
-        """An OAuth token; Vertex AI takes no API keys under a project's paths."""
+        """Check the OAuth token: under a project's paths Vertex AI takes no API keys."""
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not token.startswith(OAUTH_PREFIX):
             raise bad_token()
 
     async def method(self, version: str, name: str, method: str, request: Request) -> Response:
-        """Key, body, model, in the order of the real server."""
+        """Check key, body and model in the order of the real server, then answer."""
         self.authorise(request)
         raw = await self.body(request)
         body = read_json(raw)
@@ -221,14 +221,14 @@ class Emulator:
         return self.answer(method, parsed, model, request, fault)
 
     def model(self, name: str, version: str, method: str, request: Request) -> Model:
-        """The row, by AI Studio's calendar on AI Studio's paths."""
+        """Return the model's row, by AI Studio's calendar on AI Studio's paths."""
         day = None if "project" in request.path_params else self.settings.day()
         return service.find_model(name.removeprefix("models/"), version, method, day)
 
     def answer(
         self, method: str, parsed: dict[str, Any], model: Model, request: Request, fault: Fault | None
     ) -> Response:
-        """By the method's name."""
+        """Answer a parsed request by its method."""
         match method:
             case "generateContent":
                 return self.generate(parsed, model, fault)
@@ -242,7 +242,7 @@ class Emulator:
                 return as_json(service.embed_batch(parsed, model))
 
     def authorise(self, request: Request) -> None:
-        """A key in the header or the query, an OAuth token, or on a relay a key as token."""
+        """Check a key in the header or the query, an OAuth token, or on a relay a key as a token."""
         key = request.headers.get("x-goog-api-key") or request.query_params.get("key", "")
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         if not key and scheme.lower() == "bearer":
@@ -257,7 +257,7 @@ class Emulator:
             raise bad_key()
 
     async def body(self, request: Request) -> bytes:
-        """The body, up to the limit."""
+        """Read the body, up to the limit."""
         received = bytearray()
         async for piece in request.stream():
             received += piece
@@ -266,7 +266,7 @@ class Emulator:
         return bytes(received)
 
     def generate(self, parsed: dict[str, Any], model: Model, fault: Fault | None) -> Response:
-        """`generateContent`."""
+        """Answer `generateContent`."""
         request, number = continuing.separate(parsed) if fault is not None and fault.calls > 1 else (parsed, 0)
         generated = service.answer(request, model, self.settings)
         self.record.count_signatures(generated.signatures)
@@ -281,7 +281,7 @@ class Emulator:
         return Response(pretty(body[0]), media_type=JSON, headers=headers)
 
     def stream(self, parsed: dict[str, Any], model: Model, fault: Fault | None, *, sse: bool) -> Response:
-        """`streamGenerateContent`, as events or as an array."""
+        """Answer `streamGenerateContent`, as events or as an array."""
         request, number = continuing.separate(parsed) if fault is not None and fault.calls > 1 else (parsed, 0)
         generated = service.answer(request, model, self.settings, streaming=True)
         self.record.count_signatures(generated.signatures)
@@ -299,7 +299,7 @@ class Emulator:
         return kind(self.send_frames(frames, fault or Fault()), headers=headers)
 
     async def send_frames(self, frames: Iterator[bytes], fault: Fault) -> AsyncIterator[bytes]:
-        """One frame after the other, each made only when the one before is on its way."""
+        """Yield one frame after the other; each is made when the one before is on its way."""
         self.record.counts["open_streams"] += 1
         pause = fault.between or self.settings.chunk_delay
         try:
@@ -313,7 +313,7 @@ class Emulator:
 
 
 def in_part(found: list[dict[str, Any]], number: int, fault: Fault) -> list[dict[str, Any]]:
-    """The chunks of the part that a request asks for."""
+    """Return the chunks of the part that a request asks for."""
     if fault.lost and number:
         raise overloaded()
     return continuing.part(found, number, fault.calls, stuck=fault.stuck)
@@ -333,12 +333,12 @@ class CutResponse(StreamingResponse):
 
 
 def array(responses: Iterator[dict[str, Any]]) -> Iterator[bytes]:
-    """A JSON array, written as its elements come."""
+    """Yield a JSON array, written as its elements come."""
     for index, response in enumerate(responses):
         yield (b",\r\n" if index else b"[") + pretty(response)
     yield b"]"
 
 
 async def half(body: bytes) -> AsyncIterator[bytes]:
-    """Half of a body."""
+    """Yield half of a body."""
     yield body[: len(body) // 2]

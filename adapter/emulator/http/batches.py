@@ -155,7 +155,7 @@ class EmulatedBatches:
         return found if own else {}
 
     def cancel(self, name: str, key: str) -> None:
-        """Cancel a job; one that has ended stays as it is."""
+        """Answer `batches.cancel`."""
         job = self.find(name, key)
         if job.state not in _ENDED:
             self._end(job, "CANCELLED")
@@ -294,7 +294,7 @@ class BatchEndpoints:
         yield Route(f"/{version}/batches/{{name}}", self.get_or_delete, methods=["GET", "DELETE"])
 
     async def list(self, request: Request) -> Response:
-        """`batches.list`."""
+        """Answer `batches.list`."""
         self._authorise(request)
         size, token = request.query_params.get("pageSize", ""), request.query_params.get("pageToken", "")
         if not all(text.isdigit() for text in (size, token) if text):
@@ -303,13 +303,13 @@ class BatchEndpoints:
         return Response(pretty(page), media_type=JSON)
 
     async def cancel(self, request: Request) -> Response:
-        """`batches.cancel`."""
+        """Answer `batches.cancel`."""
         self._authorise(request)
         self._batches.cancel(f"batches/{request.path_params['name']}", key_of(request))
         return Response(pretty({}), media_type=JSON)
 
     async def get_or_delete(self, request: Request) -> Response:
-        """`batches.get` and `batches.delete`."""
+        """Answer `batches.get` and `batches.delete`."""
         self._authorise(request)
         name, key = f"batches/{request.path_params['name']}", key_of(request)
         if request.method == "DELETE":

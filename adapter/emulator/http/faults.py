@@ -60,13 +60,13 @@ class Fault:
 
 
 def split_model(name: str) -> tuple[str, Fault | None]:
-    """The model's own name and the fault behind it; an unknown fault is part of the name."""
+    """Return the model's own name and the fault behind it; an unknown fault is part of the name."""
     model, mark, fault = name.partition(MARK)
     return (model, FAULTS[fault]) if mark and fault in FAULTS else (name, None)
 
 
 def finishing(reason: str, message: str = "", *, keep: bool = False) -> Callable[[Chunks], Chunks]:
-    """Half of the answer, then the reason, without content unless `keep`."""
+    """Return the fault that ends half of an answer with a reason, without content unless `keep`."""
 
     def reshape(chunks: Chunks) -> Chunks:
         kept = [without_finish(chunk) for chunk in chunks[: len(chunks) // 2]]
@@ -79,7 +79,7 @@ def finishing(reason: str, message: str = "", *, keep: bool = False) -> Callable
 
 
 def without_finish(chunk: dict[str, Any]) -> dict[str, Any]:
-    """The chunk as if more were to come."""
+    """Return the chunk as if more were to come."""
     candidates = [
         {name: value for name, value in candidate.items() if not name.startswith("finish")}
         for candidate in chunk["candidates"]
@@ -88,7 +88,7 @@ def without_finish(chunk: dict[str, Any]) -> dict[str, Any]:
 
 
 def block_prompt(reason: str) -> Callable[[Chunks], Chunks]:
-    """A prompt that is not answered: one response, no candidates, the prompt's tokens only."""
+    """Return one response for a blocked prompt: no candidates, the prompt's tokens only."""
 
     def reshape(chunks: Chunks) -> Chunks:
         usage = chunks[-1]["usageMetadata"]
@@ -101,29 +101,29 @@ def block_prompt(reason: str) -> Callable[[Chunks], Chunks]:
 
 
 def with_candidates(*candidates: dict[str, Any]) -> Callable[[Chunks], Chunks]:
-    """One response with just these candidates."""
+    """Return one response with these candidates alone."""
     return lambda chunks: [chunks[-1] | {"candidates": list(candidates)}]
 
 
 def drop_field(name: str) -> Callable[[Chunks], Chunks]:
-    """A top-level field missing everywhere."""
+    """Remove a top-level field everywhere."""
     return lambda chunks: [{key: value for key, value in chunk.items() if key != name} for chunk in chunks]
 
 
 def late_usage(chunks: Chunks) -> Chunks:
-    """Usage in the last chunk only."""
+    """Leave usage only in the last chunk."""
     return [*drop_field("usageMetadata")(chunks[:-1]), chunks[-1]]
 
 
 def big_signature(chunks: Chunks) -> Chunks:
-    """A signature of a megabyte on the last part."""
+    """Put a signature of a megabyte on the last part."""
     parts = chunks[-1]["candidates"][0]["content"].get("parts", [{}])
     parts[-1]["thoughtSignature"] = "A" * BIG
     return chunks
 
 
 def leaked_thought(chunks: Chunks) -> Chunks:
-    """A thought before the first text, as nothing but a text."""
+    """Put a thought before the first text, as a plain text."""
     parts = [part for chunk in chunks for part in chunk["candidates"][0]["content"].get("parts", [])]
     for part in parts:
         if part.get("text") and not part.get("thought"):
@@ -133,7 +133,7 @@ def leaked_thought(chunks: Chunks) -> Chunks:
 
 
 def calls_apart(chunks: Chunks) -> Chunks:
-    """Parallel calls in consecutive chunks."""
+    """Put parallel calls into consecutive chunks."""
     apart = []
     for chunk in chunks:
         candidate = chunk["candidates"][0]
@@ -145,29 +145,29 @@ def calls_apart(chunks: Chunks) -> Chunks:
 
 
 def no_finish(chunks: Chunks) -> Chunks:
-    """Everything but the end."""
+    """Leave out the end."""
     return [without_finish(chunk) for chunk in chunks[: max(1, len(chunks) - 1)]]
 
 
 def half(frames: Frames) -> Frames:
-    """The first half, at least one."""
+    """Return the first half, at least one."""
     return frames[: max(1, len(frames) // 2)]
 
 
 def tail_error(frames: Frames) -> Iterator[bytes]:
-    """The error object as it is, without `data:`."""
+    """Yield the error object as it is, without `data:`."""
     yield from half(frames)
     yield one_line(Refusal(499, "The operation was cancelled.").body())
 
 
 def tail_event(frames: Frames) -> Iterator[bytes]:
-    """The error as an event."""
+    """Yield the error as an event."""
     yield from half(frames)
     yield b"data: " + one_line(overloaded().body()) + b"\r\n\r\n"
 
 
 def cut_event(frames: Frames) -> Iterator[bytes]:
-    """Half of the frames, and half of the next."""
+    """Yield half of the frames, and half of the next one."""
     kept = half(frames)
     yield from kept
     cut = frames[min(len(kept), len(frames) - 1)]
@@ -175,12 +175,12 @@ def cut_event(frames: Frames) -> Iterator[bytes]:
 
 
 def each_byte(frames: Frames) -> Iterator[bytes]:
-    """One byte per write."""
+    """Yield one byte per write."""
     yield from (bytes([byte]) for byte in b"".join(frames))
 
 
 def split_utf8(frames: Frames) -> Iterator[bytes]:
-    """A write ends inside every character that takes more than one byte."""
+    """Yield pieces that end inside every character of more than one byte."""
     start = 0
     body = b"".join(frames)
     for index, byte in enumerate(body):
@@ -191,7 +191,7 @@ def split_utf8(frames: Frames) -> Iterator[bytes]:
 
 
 def split_crlf(frames: Frames) -> Iterator[bytes]:
-    """A write ends inside every line end."""
+    """Yield pieces that end inside every line end."""
     pieces = b"".join(frames).split(b"\r\n")
     for piece in pieces[:-1]:
         yield from (piece + b"\r", b"\n")
@@ -200,18 +200,18 @@ def split_crlf(frames: Frames) -> Iterator[bytes]:
 
 
 def one_write(frames: Frames) -> Iterator[bytes]:
-    """All at once."""
+    """Yield everything at once."""
     yield b"".join(frames)
 
 
 def comments(frames: Frames) -> Iterator[bytes]:
-    """A comment before each event."""
+    """Yield a comment before each event."""
     for frame in frames:
         yield b": still here\r\n\r\n" + frame
 
 
 def quota(delay: str, quota_id: str) -> Refusal:
-    """The answer to too many requests, as publicly reported for gemini-cli and others in 2026."""
+    """Return the error for too many requests, as publicly reported for gemini-cli and others in 2026."""
     metric = "generativelanguage.googleapis.com/generate_content_paid_tier_input_token_count"
     text = (
         "You exceeded your current quota, please check your plan and billing details. For more information on this "
@@ -238,7 +238,7 @@ def quota(delay: str, quota_id: str) -> Refusal:
 
 
 def overloaded() -> Refusal:
-    """The text of 2026."""
+    """Return the error of an overloaded model, in its words of 2026."""
     return Refusal(
         503,
         "This model is currently experiencing high demand. Spikes in demand are usually temporary. "
@@ -256,7 +256,7 @@ def internal() -> Refusal:
 
 
 def html(code: int, title: str) -> tuple[int, str, bytes]:
-    """A page of Google's front end."""
+    """Return a page of Google's front end."""
     text = (
         "<!DOCTYPE html>\n<html lang=en>\n  <meta charset=utf-8>\n"
         f"  <title>Error {code} ({title})!!1</title>\n"

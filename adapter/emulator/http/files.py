@@ -161,7 +161,7 @@ class Files:
         }
 
     def get(self, name: str, key: str = "") -> dict[str, Any]:
-        """A file of this key's. An unknown one, or another key's, is forbidden, not missing, as on the real server."""
+        """Return a file of this key. Unknown files and other keys' are forbidden, not missing, as at Gemini."""
         self._forget_expired()
         if name not in self._files or (key and self._keys[name] not in ("", key)):
             short = name.removeprefix("files/")
@@ -174,7 +174,7 @@ class Files:
         del self._files[name]
 
     def page(self, size: int, start: int, key: str = "") -> dict[str, Any]:
-        """Some files of this key's; the token is the number of the next one."""
+        """Return some files of this key; the token is the number of the next one."""
         self._forget_expired()
         rows = [file for name, file in self._files.items() if not key or self._keys[name] in ("", key)]
         found: dict[str, Any] = {"files": rows[start : start + size]} if rows else {}
@@ -183,14 +183,14 @@ class Files:
         return found
 
     def check(self, request: dict[str, Any], key: str = "") -> None:
-        """Every file of the Files API that a request names must be there, and this key's."""
+        """Check that every file that a request names is there and belongs to this key."""
         for uri in file_uris(request.get("contents", [])):
             if found := _ADDRESSES.fullmatch(uri):
                 self.get(found[1], key)
 
 
 def file_uris(contents: list[dict[str, Any]]) -> Iterator[str]:
-    """The addresses of all files that contents name."""
+    """Yield the addresses of all files that contents name."""
     for content in contents:
         for part in content.get("parts", []):
             if "fileData" in part:
@@ -198,13 +198,13 @@ def file_uris(contents: list[dict[str, Any]]) -> Iterator[str]:
 
 
 def camel(name: str) -> str:
-    """A field's name in JSON; both spellings are taken (protobuf.dev, ProtoJSON)."""
+    """Return a field's JSON name; both spellings are taken (protobuf.dev, ProtoJSON)."""
     first, *rest = name.split("_")
     return first + "".join(map(str.title, rest))
 
 
 def timestamp(seconds: float) -> str:
-    """RFC 3339, in UTC."""
+    """Return a time as RFC 3339, in UTC."""
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + f".{int(seconds % 1 * 1e6):06d}Z"
 
 
@@ -217,7 +217,7 @@ class FileEndpoints:
         self._largest = largest
 
     def routes(self) -> list[Route]:
-        """Their routes, under both versions: google-genai asks v1 (3.4.0)."""
+        """Return the routes of files, under both versions: google-genai asks v1 (3.4.0)."""
         return [route for version in VERSIONS for route in self._routes(version)]
 
     def _routes(self, version: str) -> Iterator[Route]:
@@ -274,7 +274,7 @@ class FileEndpoints:
         return bytes(data)
 
     async def list(self, request: Request) -> Response:
-        """`files.list`."""
+        """Answer `files.list`."""
         self._authorise(request)
         size, token = request.query_params.get("pageSize", ""), request.query_params.get("pageToken", "")
         if not all(text.isdigit() for text in (size, token) if text):
@@ -283,7 +283,7 @@ class FileEndpoints:
         return Response(pretty(page), media_type=JSON)
 
     async def get_or_delete(self, request: Request) -> Response:
-        """`files.get` and `files.delete`."""
+        """Answer `files.get` and `files.delete`."""
         self._authorise(request)
         name = f"files/{request.path_params['name']}"
         if request.method == "DELETE":
@@ -292,7 +292,7 @@ class FileEndpoints:
         return Response(pretty(self._files.get(name, key_of(request))), media_type=JSON)
 
     async def download(self, request: Request) -> Response:
-        """The content of a file that the server has made: a user's own cannot be had (google-genai, `files.py`)."""
+        """Answer with the content of a generated file: a user's own cannot be downloaded (google-genai, `files.py`)."""
         self._authorise(request)
         name = f"files/{request.path_params['name']}"
         if self._files.get(name, key_of(request))["source"] != "GENERATED":
@@ -311,7 +311,7 @@ async def pieces(content: Content) -> AsyncIterator[bytes]:
 
 
 def key_of(request: Request) -> str:
-    """The key of a request, whose project its files belong to."""
+    """Return the key of a request, whose project its files belong to."""
     bearer = request.headers.get("authorization", "").partition(" ")[2]
     key: str = request.headers.get("x-goog-api-key") or request.query_params.get("key") or bearer.strip()
     return key

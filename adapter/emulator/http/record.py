@@ -17,17 +17,17 @@ class Record:
         self.requests: deque[dict[str, Any]] = deque(maxlen=KEPT)
 
     def request(self, method: str, model: str, query: dict[str, str], body: Any, size: int) -> None:
-        """A request that had a model and could be read."""
+        """Record a request that named a model and could be read."""
         self.counts["requests"] += 1
         kept = body if size <= LARGEST_KEPT else f"{size} bytes"
         self.requests.append({"method": method, "model": model, "query": query, "body": kept})
 
     def count_signatures(self, report: SignatureReport) -> None:
-        """A request that passed."""
+        """Count the signatures of a request that passed."""
         self.counts["signatures_verified"] += report.verified
         self.counts["sentinels"] += report.sentinels
 
     def stats(self) -> dict[str, int]:
-        """Every counter, those that never moved too."""
+        """Return all counters, those at zero too."""
         names = ("requests", "rejected", "signatures_verified", "sentinels", "open_streams", "chunks")
         return {name: self.counts[name] for name in names}

@@ -19,7 +19,7 @@ PIECE = re.compile(r"\S*\s*\S*\s*\S*\s*", re.DOTALL)
 
 
 def whole(reply: EmulatedReply) -> dict[str, Any]:
-    """The response of `generateContent`."""
+    """Return the response of `generateContent`."""
     candidates = [
         {"content": content(found.parts)}
         | {"finishReason": found.finish, "index": index}
@@ -32,7 +32,7 @@ def whole(reply: EmulatedReply) -> dict[str, Any]:
 
 
 def envelope(reply: EmulatedReply, candidates: list[dict[str, Any]], said: Tally) -> dict[str, Any]:
-    """Candidates, what they cost so far, and who answered."""
+    """Return a response: candidates, their tokens so far, and the model."""
     return {
         "candidates": candidates,
         "usageMetadata": reply.usage.metadata(said.counts()),
@@ -47,7 +47,7 @@ def content(parts: list[Part]) -> dict[str, Any]:
 
 
 def plain(part: Part) -> Part:
-    """Bytes become base64."""
+    """Replace the bytes of a part by base64."""
     if "inlineData" not in part:
         return part
     blob = part["inlineData"]
@@ -55,7 +55,7 @@ def plain(part: Part) -> Part:
 
 
 def chunks(reply: EmulatedReply) -> Iterator[dict[str, Any]]:
-    """The responses of `streamGenerateContent`, made one at a time."""
+    """Yield the responses of `streamGenerateContent`, made one at a time."""
     said = Tally(reply.model)
     for index, found in enumerate(reply.candidates):
         for parts, last in steps(found, late=reply.late_signatures):
@@ -68,7 +68,7 @@ def chunks(reply: EmulatedReply) -> Iterator[dict[str, Any]]:
 
 
 def steps(found: Candidate, *, late: bool) -> Iterator[tuple[list[Part], bool]]:
-    """The parts of each chunk, and whether it is the last.
+    """Yield the parts of each chunk, and whether it is the last.
 
     Gemini 3 and later close with an empty text, which carries the signature of a text; earlier models close with
     their last piece.
@@ -89,7 +89,7 @@ def steps(found: Candidate, *, late: bool) -> Iterator[tuple[list[Part], bool]]:
 
 
 def group_parts(parts: list[Part]) -> Iterator[list[Part]]:
-    """Texts each for themselves, everything that is not text as it comes, calls together."""
+    """Group parts: each text alone, calls together, all else as it comes."""
     calls = [part for part in parts if "functionCall" in part]
     for part in parts:
         if "functionCall" not in part:
@@ -99,7 +99,7 @@ def group_parts(parts: list[Part]) -> Iterator[list[Part]]:
 
 
 def split_text(group: list[Part]) -> Iterator[list[Part]]:
-    """A text in pieces; what else the part carries stays on the first piece."""
+    """Yield a text in pieces; the first piece keeps the part's other fields."""
     first = group[0]
     if first.get("inlineData", {}).get("mimeType") == SPEECH_TYPE:
         yield from split_samples(first)
@@ -117,7 +117,7 @@ def split_text(group: list[Part]) -> Iterator[list[Part]]:
 
 
 def split_transcription(part: Part) -> Iterator[list[Part]]:
-    """A transcript in pieces, each with the words in it."""
+    """Yield a transcript in pieces, each with its words."""
     said = part["audioTranscription"]
     words = iter(said.get("words", ()))
     for piece in [piece for piece in PIECE.findall(said["text"]) if piece] or [""]:
@@ -126,23 +126,23 @@ def split_transcription(part: Part) -> Iterator[list[Part]]:
 
 
 def split_samples(part: Part) -> Iterator[list[Part]]:
-    """Raw samples in pieces of a second, each a part of its own."""
+    """Yield raw samples in pieces of a second, each as a part."""
     blob = part["inlineData"]
     for start in range(0, len(blob["data"]), 2 * SAMPLE_RATE):
         yield [part | {"inlineData": blob | {"data": blob["data"][start : start + 2 * SAMPLE_RATE]}}]
 
 
 def pretty(body: Any) -> bytes:
-    """Two spaces, as the server prints whole answers and errors."""
+    """Write JSON with two spaces, as the server does for whole answers and errors."""
     return orjson.dumps(body, option=orjson.OPT_INDENT_2) + b"\n"
 
 
 def one_line(body: Any) -> bytes:
-    """A space after colons, none after commas, and no angle brackets."""
+    """Write JSON on one line as the server does: a space after colons, none after commas, no angle brackets."""
     text = json.dumps(body, ensure_ascii=False, separators=(",", ": "))
     return text.replace("<", "\\u003c").replace(">", "\\u003e").encode()
 
 
 def event(body: Any) -> bytes:
-    """One server-sent event."""
+    """Return one server-sent event."""
     return b"data: " + one_line(body) + b"\r\n\r\n"

@@ -32,7 +32,7 @@ FORMATS = {"byte": "bytes", "google-duration": "duration", "google-datetime": "t
 
 
 def derive(document: dict[str, Any]) -> dict[str, Any]:
-    """The compact field table of a discovery document."""
+    """Return the compact field table of a discovery document."""
     schemas: dict[str, Any] = document["schemas"]
     messages: dict[str, dict[str, str]] = {}
     enums: dict[str, list[str]] = {}
@@ -53,7 +53,7 @@ def derive(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def kind(message: str, field: str, value: dict[str, Any], enums: dict[str, list[str]]) -> str:
-    """The type word of one field; enums met on the way are added to `enums`."""
+    """Return the type word of one field; enums met on the way are added to `enums`."""
     if "$ref" in value:
         return str(value["$ref"])
     if "enum" in value:
@@ -68,14 +68,14 @@ def kind(message: str, field: str, value: dict[str, Any], enums: dict[str, list[
 
 
 def of_object(message: str, field: str, values: dict[str, Any], enums: dict[str, list[str]]) -> str:
-    """A map of anything is a Struct on the wire."""
+    """Return the type word of an object; a map of anything is a Struct on the wire."""
     if values.get("type", "any") == "any" and "$ref" not in values:
         return "struct"
     return f"{{{kind(message, field, values, enums)}}}"
 
 
 def scalar(value: dict[str, Any]) -> str:
-    """`string` with a format, a sized number, `bool` or `any`."""
+    """Return the type word of a scalar: `string` with a format, a sized number, `bool` or `any`."""
     form = value.get("format")
     if form:
         return str(FORMATS.get(form, form))

@@ -37,7 +37,7 @@ class FieldTable(NamedTuple):
 
 @cache
 def table() -> FieldTable:
-    """The discovery document's fields and the dated additions, read once."""
+    """Return the discovery document's fields and the dated additions, read once."""
     package = files(__package__)
     base = orjson.loads(package.joinpath("fields.json").read_bytes())
     messages: dict[str, dict[str, str]] = base["messages"]
@@ -51,7 +51,7 @@ def table() -> FieldTable:
 
 
 def additions() -> list[dict[str, Any]]:
-    """The entries of `additions.toml`."""
+    """Return the entries of `additions.toml`."""
     entries: list[dict[str, Any]] = tomllib.loads(
         files(__package__).joinpath("additions.toml").read_text(encoding="utf-8")
     )["addition"]
@@ -59,7 +59,7 @@ def additions() -> list[dict[str, Any]]:
 
 
 def both_spellings(fields: dict[str, str]) -> dict[str, FieldType]:
-    """Protobuf JSON takes a field's JSON name and its proto name."""
+    """Return a field's JSON name and proto name: protobuf JSON takes both."""
     types = [parse_type(name, word) for name, word in fields.items()]
     return {spelling: type_ for type_ in types for spelling in (type_.name, snake(type_.name))}
 
@@ -72,5 +72,5 @@ def parse_type(name: str, word: str) -> FieldType:
 
 @cache
 def snake(name: str) -> str:
-    """`functionDeclarations` -> `function_declarations`, as the server writes paths."""
+    """Return a name in snake case, as the server writes paths: `functionDeclarations` is `function_declarations`."""
     return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name)

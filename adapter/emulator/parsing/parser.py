@@ -56,27 +56,27 @@ class Violations:
         self.fields: list[dict[str, str]] = []
 
     def unknown(self, name: str, path: str, why: str) -> None:
-        """A name that the message does not have, or that cannot start such a value."""
+        """Report a name that the message does not have, or that cannot start such a value."""
         place = f" at '{path}'" if path else ""
         self.add(path, f'Invalid JSON payload received. Unknown name "{name}"{place}: {why}')
 
     def value(self, path: str, type_: str, quote_value: str) -> None:
-        """A value that its field cannot hold."""
+        """Report a value that its field cannot hold."""
         self.add(path, f"Invalid value at '{path}' ({type_}), {quote_value}")
 
     def add(self, path: str, line: str) -> None:
-        """Both forms of one violation."""
+        """Add one violation in both forms."""
         self.lines.append(line)
         self.fields.append({"field": path, "description": line} if path else {"description": line})
 
     def refusal(self) -> Refusal:
-        """One 400 with all of them."""
+        """Return one 400 with all violations."""
         details = [{"@type": f"{TYPE_URL}BadRequest", "fieldViolations": self.fields}]
         return Refusal(400, "\n".join(self.lines), details)
 
 
 def read_json(body: bytes) -> Any:
-    """The body as JSON; an empty body is an empty message."""
+    """Read the body as JSON; an empty body is an empty message."""
     if not body.strip():
         return {}
     try:
@@ -86,7 +86,7 @@ def read_json(body: bytes) -> Any:
 
 
 def malformed_json(error: orjson.JSONDecodeError) -> Refusal:
-    """The text, the place in it, and a caret under the place."""
+    """Return the error for malformed JSON: the line, and a caret under the place."""
     start = max(0, error.pos - 20)
     excerpt = error.doc[start : error.pos + 20].replace("\n", " ")
     caret = " " * (error.pos - start) + "^"
@@ -94,7 +94,7 @@ def malformed_json(error: orjson.JSONDecodeError) -> Refusal:
 
 
 def parse(body: Any, message: str) -> dict[str, Any]:
-    """The message with JSON names, canonical enums, bytes decoded and nulls gone; raises `Refusal`."""
+    """Parse a body into a message with JSON names, canonical enums, decoded bytes and no nulls; raises `Refusal`."""
     violations = Violations()
     if depth_exceeds(body, MAX_DEPTH):
         violations.add("", "Invalid JSON payload received. Message too deep. Max recursion depth reached.")
@@ -119,13 +119,13 @@ def depth_exceeds(value: Any, limit: int) -> bool:
 
 
 def children(value: Any) -> list[Any]:
-    """The containers directly inside a container."""
+    """Return the containers directly inside a container."""
     inside = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
     return [child for child in inside if isinstance(child, dict | list)]
 
 
 def read_message(body: dict[str, Any], message: str, path: str, violations: Violations) -> dict[str, Any]:
-    """Every field of one message."""
+    """Read every field of one message."""
     fields = table().messages[message]
     parsed: dict[str, Any] = {}
     for name, value in body.items():
@@ -138,7 +138,7 @@ def read_message(body: dict[str, Any], message: str, path: str, violations: Viol
 
 
 def oneof_taken(field: FieldType, message: str, parsed: dict[str, Any], path: str, violations: Violations) -> bool:
-    """A second member of a oneof is a violation; the first stays."""
+    """Report a second member of a oneof; the first stays."""
     oneof, members = ONEOFS.get(message, ("", ()))
     if field.name not in members or not any(member in parsed for member in members):
         return False
@@ -147,7 +147,7 @@ def oneof_taken(field: FieldType, message: str, parsed: dict[str, Any], path: st
 
 
 def read_field(field: FieldType, value: Any, path: str, where: tuple[str, str], violations: Violations) -> Any:
-    """One field that is known and set; `where` is its name as sent and its parent's path."""
+    """Read one field that is known and set; `where` is its name as sent and its parent's path."""
     if field.wrap == "list":
         items = value if isinstance(value, list) else [value]
         numbered = isinstance(value, list)
@@ -164,7 +164,7 @@ def read_field(field: FieldType, value: Any, path: str, where: tuple[str, str], 
 
 
 def read_map(field: FieldType, value: Any, path: str, violations: Violations) -> dict[str, Any]:
-    """A map's values; the server counts its entries and calls each value `value`."""
+    """Read a map's values; the server counts its entries and calls each value `value`."""
     if not isinstance(value, dict):
         violations.value(path, "Map", quote_value(value))
         return {}
@@ -176,7 +176,7 @@ def read_map(field: FieldType, value: Any, path: str, violations: Violations) ->
 
 
 def read_one(field: FieldType, value: Any, path: str, where: tuple[str, str], violations: Violations) -> Any:
-    """A value that is neither a list nor a map."""
+    """Read a value that is neither a list nor a map."""
     if field.type == "any":
         return value
     if field.type[0].isupper() or field.type == "struct":
@@ -193,7 +193,7 @@ def read_one(field: FieldType, value: Any, path: str, where: tuple[str, str], vi
 
 
 def read_object(type_: str, value: Any, path: str, violations: Violations) -> dict[str, Any]:
-    """A message or a Struct; what is inside a Struct is free."""
+    """Read a message or a Struct; what is inside a Struct is free."""
     if not isinstance(value, dict):
         url = "google.protobuf.Struct" if type_ == "struct" else f"{PACKAGE}.{type_}"
         violations.value(path, f"type.googleapis.com/{url}", quote_value(value))
@@ -202,7 +202,7 @@ def read_object(type_: str, value: Any, path: str, violations: Violations) -> di
 
 
 def read_enum(name: str, value: Any) -> str:
-    """By name in any case, or by number."""
+    """Read an enum by name in any case, or by number."""
     values = table().enums[name]
     if isinstance(value, int) and not isinstance(value, bool):
         return values[value] if 0 <= value < len(values) else f"UNKNOWN_{value}"
@@ -229,7 +229,7 @@ def read_bool(value: Any) -> bool:
 
 
 def read_number(value: Any) -> float:
-    """A number, or one written as a string."""
+    """Read a number, or one written as a string."""
     if isinstance(value, bool):
         raise BadValue
     try:
@@ -239,7 +239,7 @@ def read_number(value: Any) -> float:
 
 
 def read_integer(value: Any, bits: int) -> int:
-    """A whole number in range; `40.0` and `"40"` are whole numbers too."""
+    """Read a whole number in range; `40.0` and `"40"` are whole numbers too."""
     number = value if isinstance(value, int) and not isinstance(value, bool) else read_number(value)
     if not math.isfinite(number) or number != int(number) or not -(2**bits) <= number < 2**bits:
         raise BadValue
@@ -247,7 +247,7 @@ def read_integer(value: Any, bits: int) -> int:
 
 
 def read_bytes(value: Any) -> bytes:
-    """Base64 of either alphabet, padded or not."""
+    """Read base64 of either alphabet, padded or not."""
     text = read_string(value).replace("-", "+").replace("_", "/")
     try:
         return base64.b64decode(text.rstrip("=") + "=" * (-len(text.rstrip("=")) % 4), validate=usable(text))
@@ -256,14 +256,14 @@ def read_bytes(value: Any) -> bytes:
 
 
 def usable(text: str) -> bool:
-    """Padding alone decodes to nothing, which the server calls a failure."""
+    """Check that a text is more than padding. Raises `BadValue`: padding alone decodes to nothing, a failure there."""
     if text and not text.rstrip("="):
         raise BadValue("Base64 decoding failed for ")
     return True
 
 
 def read_matching(value: Any, pattern: re.Pattern[str]) -> str:
-    """A duration or a timestamp."""
+    """Read a duration or a timestamp."""
     if not pattern.fullmatch(read_string(value)):
         raise BadValue
     return str(value)
@@ -283,7 +283,7 @@ SCALARS: dict[str, Any] = {
 
 
 def type_name(field: FieldType) -> str:
-    """A scalar or enum as the server names it in an error."""
+    """Return a scalar or enum as the server names it in an error."""
     if field.enum:
         return f"type.googleapis.com/{PACKAGE}.{field.enum}"
     if field.type in ("duration", "timestamp"):
@@ -292,10 +292,10 @@ def type_name(field: FieldType) -> str:
 
 
 def quote_value(value: Any) -> str:
-    """A value as the server quotes it."""
+    """Quote a value as the server quotes it."""
     return orjson.dumps(value).decode()
 
 
 def join(path: str, name: str) -> str:
-    """`contents[0]` and `parts` -> `contents[0].parts`."""
+    """Join a path and a name: `contents[0]` and `parts` are `contents[0].parts`."""
     return f"{path}.{name}" if path else name

@@ -30,7 +30,7 @@ class Level:
     """Alternatives not chosen yet."""
 
     def numbers(self, word: str) -> list[float]:
-        """All numeric values of a keyword."""
+        """Return all numeric values of a keyword."""
         found = [node.schema[word] for node in self.schemas if word in node.schema]
         return [value for value in found if TYPES["number"](value)]
 
@@ -43,7 +43,7 @@ class Level:
         return int(min(self.numbers(word), default=default))
 
     def strings(self, word: str) -> list[str]:
-        """All textual values of a keyword."""
+        """Return all textual values of a keyword."""
         return [node.schema[word] for node in self.schemas if isinstance(node.schema.get(word), str)]
 
     @property
@@ -58,7 +58,7 @@ class Level:
 
 
 def flatten(document: LinkedSchema, nodes: Nodes) -> Iterator[Level]:
-    """The levels of a conjunction, at most `MAX_LEVELS`."""
+    """Yield the levels of a conjunction, at most `MAX_LEVELS`."""
     waiting = [join_level(document, Level(), nodes, 0)]
     for _ in range(MAX_LEVELS * 4):
         if not waiting:
@@ -75,7 +75,7 @@ def flatten(document: LinkedSchema, nodes: Nodes) -> Iterator[Level]:
 
 
 def join_level(document: LinkedSchema, level: Level, nodes: Nodes, depth: int) -> Level | None:
-    """The level with more schemas on it; nothing when they cannot all hold."""
+    """Add schemas to the level; return nothing if they contradict each other."""
     for node in nodes:
         if node.schema is False or depth > MAX_NESTING:
             return None
@@ -89,7 +89,7 @@ def join_level(document: LinkedSchema, level: Level, nodes: Nodes, depth: int) -
 
 
 def with_schema(document: LinkedSchema, level: Level, node: Node, depth: int) -> Level | None:
-    """One schema more: its own keywords, then what it refers to."""
+    """Add one schema: its own keywords, then those of its reference."""
     schema = node.schema
     targets = document.targets(node)
     if not ("$ref" in schema and legacy(document.root.schema)):
@@ -107,7 +107,7 @@ def with_schema(document: LinkedSchema, level: Level, node: Node, depth: int) ->
 
 
 def with_types(level: Level, schema: dict[str, Any]) -> Level | None:
-    """The types both allow; an integer is a number."""
+    """Return the types both allow; an integer is a number."""
     wanted = schema.get("type")
     if wanted is None:
         return level
@@ -119,7 +119,7 @@ def with_types(level: Level, schema: dict[str, Any]) -> Level | None:
 
 
 def with_values(level: Level | None, schema: dict[str, Any]) -> Level | None:
-    """The enumerated values both allow."""
+    """Return the enumerated values both allow."""
     if level is None:
         return None
     listed = [schema["const"]] if "const" in schema else schema.get("enum")
@@ -130,7 +130,7 @@ def with_values(level: Level | None, schema: dict[str, Any]) -> Level | None:
 
 
 def choices(node: Node) -> list[tuple[Node, ...]]:
-    """One tuple of alternatives for each keyword that offers some."""
+    """Return one tuple of alternatives for each keyword that offers some."""
     schema, base = node
     found = [tuple(Node(child, base) for child in schema[word]) for word in ("anyOf", "oneOf") if word in schema]
     if "if" in schema:

@@ -17,7 +17,7 @@ class Hints(NamedTuple):
 
 
 def hints(text: str) -> Hints:
-    """Quoted strings come before names."""
+    """Return the text's hints: quoted strings come before names."""
     quoted = [next(filter(None, groups)) for groups in QUOTED.findall(text)]
     names = PROPER.findall(text)
     numbers = [float(number) for number in NUMBERS.findall(text)]

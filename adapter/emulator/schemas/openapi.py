@@ -21,7 +21,7 @@ PLAIN = (
 
 
 def to_json_schema(schema: dict[str, Any]) -> dict[str, Any]:
-    """Types in lower case, `nullable` as a type."""
+    """Return Gemini's schema as JSON Schema: types in lower case, `nullable` as a type."""
     converted = {name: schema[name] for name in PLAIN if name in schema}
     if schema.get("type", "TYPE_UNSPECIFIED") != "TYPE_UNSPECIFIED":
         converted["type"] = schema["type"].lower()

@@ -54,7 +54,7 @@ class LinkedSchema:
         return found
 
     def find(self, reference: str, base: str) -> Node | None:
-        """By whole address, or by document and JSON pointer."""
+        """Find a schema by its whole address, or by document and JSON pointer."""
         address = urljoin(base, reference) if not reference.startswith("#") else base + reference
         if address.removesuffix("#") in self.places:
             return self.places[address.removesuffix("#")]
@@ -64,7 +64,7 @@ class LinkedSchema:
 
 
 def own_base(schema: dict[str, Any], base: str) -> str:
-    """The base URI inside a schema: its `$id` may change it."""
+    """Return the base URI inside a schema: its `$id` may change it."""
     identifier = schema.get("$id")
     if not isinstance(identifier, str) or identifier.startswith("#"):
         return base
@@ -72,7 +72,7 @@ def own_base(schema: dict[str, Any], base: str) -> str:
 
 
 def follow(start: Node, pointer: str) -> Node | None:
-    """A JSON pointer, step by step, minding each `$id` on the way."""
+    """Follow a JSON pointer step by step; each `$id` on the way counts."""
     here, base = start
     for step in unquote(pointer).split("/")[1:]:
         if isinstance(here, dict):

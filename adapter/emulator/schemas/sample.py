@@ -32,7 +32,7 @@ PLAIN: tuple[Any, ...] = (0, 1, -1, 1.5, True, False, None, "", "a", [], {}, {"p
 
 
 def sample(schema: Any, said: Hints | None = None, variant: int = 0) -> Any:
-    """A value that the schema allows; `{}` when none was found."""
+    """Return a value that the schema allows; `{}` when none was found."""
     found = Sampler(schema, said or Hints(), variant).value((), "")
     return {} if found is NOTHING else found
 
@@ -56,7 +56,7 @@ class Sampler:
         self.numbers = list(said.numbers[variant:])
 
     def value(self, nodes: Nodes, name: str, depth: int = 0, variant: int = 0) -> Any:
-        """The first candidate that is valid."""
+        """Return the first candidate that is valid."""
         nodes = nodes or (self.document.root,)
         self.left -= 1
         if depth > MAX_DEPTH or self.left < 0:
@@ -67,14 +67,14 @@ class Sampler:
         return NOTHING
 
     def candidates(self, nodes: Nodes, name: str, depth: int, variant: int) -> Iterator[Any]:
-        """By every way the schema offers, then plain values."""
+        """Yield candidates from every alternative of the schema, then plain values."""
         for level in flatten(self.document, nodes):
             yield from self.of_level(level, name, depth, variant)
         if depth < 3:
             yield from PLAIN
 
     def of_level(self, level: Level, name: str, depth: int, variant: int) -> Iterator[Any]:
-        """Enumerated values, defaults, then each type."""
+        """Yield enumerated values, defaults, then candidates of each type."""
         if level.values is not None:
             yield from self.order_values(level.values, variant)
             return
@@ -84,13 +84,13 @@ class Sampler:
             yield from self.of_type(type_, level, name, depth, variant)
 
     def order_values(self, values: tuple[Any, ...], variant: int) -> Iterator[Any]:
-        """Values that the text names, then the others in order."""
+        """Yield the values that the text names, then the others in order."""
         said = [value for value in values if isinstance(value, str) and value.lower() in self.said.words]
         start = (variant + self.variant) % len(values)
         yield from [*said, *values[start:], *values[:start]]
 
     def of_type(self, type_: str, level: Level, name: str, depth: int, variant: int) -> Iterator[Any]:
-        """Candidates of one type."""
+        """Yield candidates of one type."""
         match type_:
             case "object":
                 yield from self.objects(level, depth, variant)
@@ -106,7 +106,7 @@ class Sampler:
                 yield None
 
     def objects(self, level: Level, depth: int, variant: int) -> Iterator[dict[str, Any]]:
-        """With what is required and named; with what is required; with enough properties; with every property."""
+        """Yield objects with: required and named properties; required ones; enough of them; all of them."""
         needed = level.required
         named = [name for name in level.properties if name.lower() in self.said.words]
         first = [] if needed or named or depth else level.properties[:1]
@@ -122,7 +122,7 @@ class Sampler:
                 yield from self.with_names(names, set(needed), level, depth, variant)
 
     def pattern_names(self, level: Level) -> list[str]:
-        """Names that `patternProperties` and `propertyNames` allow."""
+        """Return names that `patternProperties` and `propertyNames` allow."""
         patterns = [pattern for node in level.schemas for pattern in node.schema.get("patternProperties", {})]
         names = [name for pattern in patterns for name in islice(by_pattern(pattern), 1)]
         for node in level.schemas:
@@ -133,7 +133,7 @@ class Sampler:
         return names
 
     def close_under_requirements(self, names: list[str], level: Level) -> list[str]:
-        """The names, and those that their presence asks for."""
+        """Add the names that the presence of these requires."""
         for node in level.schemas:
             for name, wanted in dependencies(node.schema):
                 if name in names and isinstance(wanted, list):
@@ -143,7 +143,7 @@ class Sampler:
     def with_names(
         self, names: list[str], needed: set[str], level: Level, depth: int, variant: int
     ) -> Iterator[dict[str, Any]]:
-        """One object; optional properties without a value are left out, required ones end the attempt."""
+        """Yield one object. Optional properties without a value are left out; a required one ends the attempt."""
         built = {}
         for name in names:
             nodes = tuple(Node(child, node.base) for node in level.schemas for child in for_property(name, node.schema))
@@ -155,7 +155,7 @@ class Sampler:
         yield built
 
     def arrays(self, level: Level, name: str, depth: int) -> Iterator[list[Any]]:
-        """One item unless the schema wants more; then none; then more."""
+        """Yield an array of one item, unless the schema wants more, then an empty one, then longer ones."""
         least, most = level.largest("minItems"), level.smallest("maxItems", MAX_ITEMS)
         contained = level.largest("minContains", 1) if any("contains" in node.schema for node in level.schemas) else 0
         start = min(max(least, contained, 0 if depth > MAX_DEPTH // 3 else 1), most)
@@ -166,14 +166,14 @@ class Sampler:
                     yield items
 
     def item(self, level: Level, index: int, contained: bool, name: str, depth: int) -> Any:
-        """The item at an index; the first ones also satisfy `contains`."""
+        """Return the item at an index; the first ones also satisfy `contains`."""
         nodes = [Node(for_item(index, node.schema), node.base) for node in level.schemas]
         if contained:
             nodes += [Node(node.schema["contains"], node.base) for node in level.schemas if "contains" in node.schema]
         return self.value(tuple(nodes) or (Node(True, ""),), name, depth + 1, index)
 
     def texts(self, level: Level, name: str, variant: int) -> Iterator[str]:
-        """By format, from the text, by pattern, by name; each at a length that is allowed."""
+        """Yield texts by format, from the prompt, by pattern and by name, at allowed lengths."""
         least, most = level.largest("minLength"), level.smallest("maxLength", 10_000)
         for form in level.strings("format"):
             yield from by_format(form, variant + self.variant)
@@ -185,12 +185,12 @@ class Sampler:
             yield (text + "x" * max(0, least - len(text)))[:most]
 
     def plain(self, name: str, variant: int) -> str:
-        """The property's name, numbered from the second on."""
+        """Return the property's name, numbered from the second on."""
         number = variant + self.variant
         return f"{name or 'value'} {number + 1}" if number else name or "value"
 
     def amounts(self, level: Level, type_: str, variant: int) -> Iterator[float]:
-        """Numbers of the text, then near the bounds, then multiples."""
+        """Yield numbers of the text, then some near the bounds, then multiples."""
         if self.numbers:
             said = self.numbers.pop(0) if len(self.numbers) > 1 else self.numbers[0]
             yield int(said) if is_integer(said) else said
@@ -208,12 +208,12 @@ class Sampler:
 
 
 def whole(number: float, type_: str) -> float:
-    """Integers are written as such, as far as JSON's readers take them (64 bits)."""
+    """Write whole numbers as integers, within the 64 bits that JSON readers take."""
     return int(number) if abs(number) < 2**63 and (type_ == "integer" or is_integer(number)) else number
 
 
 def preference(type_: str, level: Level) -> int:
-    """Types that the keywords speak about come first."""
+    """Order types: those that the keywords are about come first."""
     words = {
         "object": ("properties", "required", "minProperties", "patternProperties", "propertyNames"),
         "array": ("items", "prefixItems", "minItems", "contains"),

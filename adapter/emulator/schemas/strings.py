@@ -38,13 +38,13 @@ MAX_REPEAT = 100
 
 
 def by_format(form: str, variant: int) -> Iterator[str]:
-    """A string of that format; days repeat after 28."""
+    """Yield strings of that format; days repeat after 28."""
     if form in FORMATS:
         yield FORMATS[form].format(day=variant % 28 + 1)
 
 
 def by_pattern(pattern: str, least: int = 0) -> Iterator[str]:
-    """Strings the pattern matches, the shortest of each way first; `least` asks repetitions to be longer."""
+    """Yield strings that match the pattern, the shortest of each kind first; `least` makes repetitions longer."""
     readable = to_python(pattern)
     if readable is None:
         return
@@ -65,11 +65,11 @@ class Maker:
         self.groups: dict[int, str] = {}
 
     def sequence(self, tree: Any) -> str:
-        """The parts one after the other."""
+        """Write parts one after the other."""
         return "".join(self.write_node(operation, argument) for operation, argument in tree)
 
     def write_node(self, operation: Any, argument: Any) -> str:
-        """One node; anchors and looks around add nothing and are checked afterwards."""
+        """Write one node; anchors and look-arounds add nothing and are checked afterwards."""
         if operation is codes.LITERAL:
             return chr(argument)
         if operation in (codes.ANY, codes.NOT_LITERAL, codes.IN, codes.CATEGORY):
@@ -87,7 +87,7 @@ class Maker:
         return self.sequence(argument) if operation is codes.ATOMIC_GROUP else ""
 
     def character(self, operation: Any, argument: Any) -> str:
-        """The first character of the alphabet, or of the set itself, that fits."""
+        """Return the first character of the alphabet, or of the set itself, that fits."""
         single = parser.SubPattern(parser.State(), [(operation, argument)])
         expression = re.compile(to_class(operation, argument))
         own = [chr(item) for kind, item in argument if kind is codes.LITERAL] if operation is codes.IN else []
@@ -107,7 +107,7 @@ CATEGORIES = {
 
 
 def to_class(operation: Any, argument: Any) -> str:
-    """A node that matches one character, written as a pattern again."""
+    """Write a node that matches one character as a pattern again."""
     if operation is codes.ANY:
         return "."
     if operation is codes.NOT_LITERAL:
@@ -118,7 +118,7 @@ def to_class(operation: Any, argument: Any) -> str:
 
 
 def member(kind: Any, item: Any) -> str:
-    """One member of a character class."""
+    """Write one member of a character class."""
     if kind is codes.NEGATE:
         return "^"
     if kind is codes.RANGE:

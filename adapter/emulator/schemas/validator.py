@@ -15,7 +15,7 @@ MAX_DEPTH = 120
 
 
 def is_integer(value: Any) -> bool:
-    """`2.0` is an integer, `true` is not."""
+    """Return whether a value is an integer: `2.0` is one, `true` is not."""
     return not isinstance(value, bool) and (isinstance(value, int) or (isinstance(value, float) and value.is_integer()))
 
 
@@ -40,7 +40,7 @@ CLASS_IN_SET = re.compile(r"\[[^\]]*\\p\{")
 
 
 def to_python(pattern: str) -> str | None:
-    """An ECMA pattern for Python, or nothing when Python cannot read it."""
+    """Return an ECMA pattern in Python's spelling, or nothing if Python cannot read it."""
     if CLASS_IN_SET.search(pattern):
         return None
     for found, replacement in CONVERSIONS:
@@ -54,19 +54,19 @@ def to_python(pattern: str) -> str | None:
 
 @cache
 def compile_pattern(pattern: str) -> re.Pattern[str] | None:
-    """Compiled once."""
+    """Compile a pattern, once."""
     readable = to_python(pattern)
     return None if readable is None else re.compile(readable, re.ASCII)
 
 
 def matches(pattern: str, text: str) -> bool:
-    """An unreadable pattern matches everything."""
+    """Return whether a pattern is found in a text; an unreadable pattern matches everything."""
     expression = compile_pattern(pattern)
     return expression is None or bool(expression.search(text))
 
 
 def same(one: Any, other: Any) -> bool:
-    """JSON equality: `1` is `1.0`, but not `true`."""
+    """Return whether values are equal as JSON: `1` is `1.0`, but not `true`."""
     if isinstance(one, bool) or isinstance(other, bool):
         return one is other
     if isinstance(one, dict) and isinstance(other, dict):
@@ -101,7 +101,7 @@ class Validator:
         )
 
     def fits_logic(self, value: Any, node: Node, depth: int) -> bool:
-        """References and the logical keywords."""
+        """Check references and the logical keywords."""
         schema, base = node
 
         def valid(child: Any) -> bool:
@@ -122,7 +122,7 @@ class Validator:
         return True
 
     def object(self, value: dict[str, Any], node: Node, depth: int) -> bool:
-        """The keywords for objects."""
+        """Check the keywords for objects."""
         schema, base = node
         if not sizes(len(value), schema, "Properties") or any(name not in value for name in required_names(schema)):
             return False
@@ -149,7 +149,7 @@ class Validator:
         return True
 
     def array(self, value: list[Any], node: Node, depth: int) -> bool:
-        """The keywords for arrays."""
+        """Check the keywords for arrays."""
         schema, base = node
         if not sizes(len(value), schema, "Items"):
             return False
@@ -161,7 +161,7 @@ class Validator:
         return fitting and self.fits_contains(value, node, depth)
 
     def fits_contains(self, value: list[Any], node: Node, depth: int) -> bool:
-        """`contains` and its counts."""
+        """Check `contains` and its counts."""
         schema, base = node
         if "contains" not in schema:
             return True
@@ -169,7 +169,7 @@ class Validator:
         return bool(schema.get("minContains", 1) <= count <= schema.get("maxContains", count))
 
     def nothing_left(self, value: Any, node: Node, depth: int) -> bool:
-        """`unevaluatedProperties` and `unevaluatedItems`."""
+        """Check `unevaluatedProperties` and `unevaluatedItems`."""
         schema, base = node
         if isinstance(value, dict) and "unevaluatedProperties" in schema:
             left = value.keys() - self.seen_properties(value, node, depth)
@@ -180,7 +180,7 @@ class Validator:
         return True
 
     def seen_properties(self, value: dict[str, Any], node: Node, depth: int) -> set[str]:
-        """The properties that some keyword of this schema, or of one that applies in place, has looked at."""
+        """Return the properties that a keyword of this schema, or of one that applies in place, has checked."""
         own = {name for name in value if for_property(name, node.schema)}
         for child in self.in_place(value, node, depth):
             own |= self.seen_properties(value, child, depth + 1)
@@ -189,7 +189,7 @@ class Validator:
         return own
 
     def seen_items(self, value: list[Any], node: Node, depth: int) -> set[int]:
-        """The same for items."""
+        """Return the indexes of items that such a keyword has checked."""
         schema = node.schema
         prefix = len(schema.get("prefixItems", []))
         covers_all = "items" in schema and not isinstance(schema["items"], list)
@@ -204,7 +204,7 @@ class Validator:
         return seen
 
     def in_place(self, value: Any, node: Node, depth: int) -> list[Node]:
-        """The schemas that apply to the same value and that it satisfies."""
+        """Return the schemas that apply to this value itself and that it satisfies."""
         schema, base = node
         children = [*schema.get("allOf", []), *schema.get("anyOf", []), *schema.get("oneOf", [])]
         if "if" in schema:
@@ -221,13 +221,13 @@ class Validator:
 
 
 def legacy(root: Any) -> bool:
-    """Up to draft 7 a `$ref` hides its siblings."""
+    """Return whether `$ref` hides its siblings, as up to draft 7."""
     dialect = root.get("$schema", "") if isinstance(root, dict) else ""
     return isinstance(dialect, str) and any(f"draft-0{number}" in dialect for number in (3, 4, 6, 7))
 
 
 def general(value: Any, schema: dict[str, Any]) -> bool:
-    """Type, enumeration, and the keywords for strings and numbers."""
+    """Check type, enumeration, and the keywords for strings and numbers."""
     types = schema.get("type", [])
     types = [types] if isinstance(types, str) else types
     if types and not any(TYPES.get(type_, bool)(value) for type_ in types):
@@ -242,7 +242,7 @@ def general(value: Any, schema: dict[str, Any]) -> bool:
 
 
 def in_range(value: float, schema: dict[str, Any]) -> bool:
-    """Both spellings of the exclusive bounds."""
+    """Check the bounds of a number, in both spellings of exclusive ones."""
     low, high = schema.get("minimum"), schema.get("maximum")
     above, below = schema.get("exclusiveMinimum"), schema.get("exclusiveMaximum")
     if low is not None and (value <= low if above is True else value < low):
@@ -258,18 +258,18 @@ def in_range(value: float, schema: dict[str, Any]) -> bool:
 
 
 def sizes(size: int, schema: dict[str, Any], what: str) -> bool:
-    """`minLength`, `maxItems` and their like."""
+    """Check `minLength`, `maxItems` and their like."""
     return bool(schema.get(f"min{what}", 0) <= size <= schema.get(f"max{what}", size))
 
 
 def required_names(schema: dict[str, Any]) -> list[str]:
-    """Draft 3 had a boolean there."""
+    """Return the required names; draft 3 had a boolean there."""
     names = schema.get("required")
     return names if isinstance(names, list) else []
 
 
 def for_property(name: str, schema: dict[str, Any]) -> list[Any]:
-    """The schemas for one property's value."""
+    """Return the schemas for one property's value."""
     found = [schema["properties"][name]] if name in schema.get("properties", {}) else []
     found += [child for pattern, child in schema.get("patternProperties", {}).items() if matches(pattern, name)]
     if not found and "additionalProperties" in schema:
@@ -278,7 +278,7 @@ def for_property(name: str, schema: dict[str, Any]) -> list[Any]:
 
 
 def for_item(index: int, schema: dict[str, Any]) -> Any:
-    """The schema for one item; a list under `items` is the old `prefixItems`."""
+    """Return the schema for one item; a list under `items` is the old `prefixItems`."""
     items = schema.get("items", True)
     prefix = items if isinstance(items, list) else schema.get("prefixItems", [])
     if index < len(prefix):
@@ -287,7 +287,7 @@ def for_item(index: int, schema: dict[str, Any]) -> Any:
 
 
 def dependencies(schema: dict[str, Any]) -> list[tuple[str, Any]]:
-    """The three spellings of dependencies."""
+    """Return each dependency, whichever of the three spellings it has."""
     return [
         item
         for word in ("dependentRequired", "dependentSchemas", "dependencies")

@@ -40,13 +40,13 @@ def check_request(
 
 
 def refuse(message: str) -> None:
-    """400 unless there is nothing to say."""
+    """Raise a 400 if there are violations."""
     if message:
         raise invalid(message)
 
 
 def check_size(request: Request, model: Model) -> None:
-    """The input must fit the model's window."""
+    """Check that the input fits the model's window."""
     count = sum(prompt_tokens(request, model).values())
     if count > model.input_limit:
         raise invalid(

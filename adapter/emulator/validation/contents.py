@@ -42,7 +42,7 @@ UNREADABLE = (
 
 
 def content_violations(request: Request) -> list[str]:
-    """There are contents, they have parts, the parts say something, and the role is known."""
+    """Check that there are contents, with parts that say something, and of a known role."""
     contents = request.get("contents", [])
     if not contents:
         return [bullet("contents", "contents is not specified")]
@@ -54,7 +54,7 @@ def content_violations(request: Request) -> list[str]:
 
 
 def one_content(content: Content, path: str) -> list[str]:
-    """Parts exist and each is complete."""
+    """Check that a content has parts and that each is complete."""
     if not parts(content):
         return [bullet(f"{path}.parts", "contents.parts must not be empty.")]
     return [
@@ -65,7 +65,7 @@ def one_content(content: Content, path: str) -> list[str]:
 
 
 def without_data(part: Part, path: str) -> list[str]:
-    """A signature alone is not a part; on a thought it is (recorded by crmne/ruby_llm on gemini-3-flash-preview)."""
+    """Report a signature without data, except on a thought (recorded by crmne/ruby_llm on gemini-3-flash-preview)."""
     signed_thought = part.get("thought") and part.get("thoughtSignature")
     if signed_thought or any(member in part for member in DATA_MEMBERS):
         return []
@@ -73,7 +73,7 @@ def without_data(part: Part, path: str) -> list[str]:
 
 
 def without_name(part: Part, path: str) -> list[str]:
-    """Calls and results say which function."""
+    """Report calls and results without a function's name."""
     return [
         bullet(f"{path}.{snake(member)}.name", "Name cannot be empty.")
         for member in ("functionCall", "functionResponse")
@@ -82,7 +82,7 @@ def without_name(part: Part, path: str) -> list[str]:
 
 
 def system_violations(request: Request) -> list[str]:
-    """System instructions are text (ai.google.dev API reference, systemInstruction)."""
+    """Check that system instructions are text (ai.google.dev API reference, systemInstruction)."""
     return [
         bullet(f"system_instruction.parts[{index}].data", "only text is supported in system_instruction")
         for index, part in enumerate(parts(request.get("systemInstruction", {})))
@@ -102,14 +102,14 @@ def unsupported_media(contents: list[Content]) -> list[str]:
 
 
 def unknown_type(mime: str) -> list[str]:
-    """Not a type that Gemini reads."""
+    """Report a type that Gemini does not read."""
     if mime.startswith(MEDIA_TYPES) or mime in MEDIA_SUBTYPES:
         return []
     return [f"Unsupported MIME type: {mime}"]
 
 
 def unreadable(mime: str, part: Part) -> list[str]:
-    """Inline data without content, or not of its type."""
+    """Report inline data without content, or of another type."""
     data = part.get("inlineData", {}).get("data", b"")
     if "inlineData" not in part or (data.startswith(MAGIC.get(mime, (b"",))) and data):
         return []

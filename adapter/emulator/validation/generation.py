@@ -38,7 +38,7 @@ EXTREME_RATIO_TEXT = "1:4 4:1 1:8 8:1"
 
 
 def config_violations(request: Request) -> list[str]:
-    """Every bullet about `generation_config` and `safety_settings`."""
+    """Return every bullet about `generation_config` and `safety_settings`."""
     config = generation_config(request)
     faults = [*range_faults(config), *count_faults(config), *format_faults(config)]
     bullets = [bullet(f"generation_config.{snake(field)}", text) for field, text in faults]
@@ -51,7 +51,7 @@ def config_violations(request: Request) -> list[str]:
 
 
 def range_faults(config: dict[str, Any]) -> list[tuple[str, str]]:
-    """Numbers outside their range."""
+    """Report numbers outside their range."""
     return [
         (field, f"{snake(field)} must be in the range [{low}, {high}].")
         for field, (low, high) in RANGES.items()
@@ -60,7 +60,7 @@ def range_faults(config: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def count_faults(config: dict[str, Any]) -> list[tuple[str, str]]:
-    """Counts that are too small or too large."""
+    """Report counts that are too small or too large."""
     faults = []
     if not 1 <= config.get("candidateCount", 1) <= MAX_CANDIDATES:
         faults.append(("candidateCount", f"candidate_count must be in the range [1, {MAX_CANDIDATES}]."))
@@ -78,7 +78,7 @@ def count_faults(config: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def format_faults(config: dict[str, Any]) -> list[tuple[str, str]]:
-    """A known MIME type, and one schema that goes with it."""
+    """Check the MIME type, and that at most one schema goes with it."""
     mime = config.get("responseMimeType") or "text/plain"
     schemas = [field for field in SCHEMA_FIELDS if field in config]
     faults = [] if mime in MIME_TYPES else [("responseMimeType", BAD_MIME)]
@@ -90,7 +90,7 @@ def format_faults(config: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def safety_violations(request: Request) -> list[str]:
-    """One setting per category, and no PaLM categories (API reference of SafetySetting)."""
+    """Check for one setting per category, and no PaLM categories (API reference of SafetySetting)."""
     seen: set[str] = set()
     bullets = []
     for index, setting in enumerate(request.get("safetySettings", [])):
@@ -125,7 +125,7 @@ def model_violations(request: Request, model: Model, *, streaming: bool) -> list
 
 
 def output_range(value: int, limit: int) -> str:
-    """More tokens than the model gives."""
+    """Return the message for more tokens than the model gives."""
     return (
         f"Unable to submit request because it has a maxOutputTokens value of {value} but the supported range is from 1 "
         f"(inclusive) to {limit + 1} (exclusive). Update the value and try again."
@@ -133,7 +133,7 @@ def output_range(value: int, limit: int) -> str:
 
 
 def logprob_faults(config: dict[str, Any], model: Model, streaming: bool) -> list[str]:
-    """Recorded by github.com/maruel/genai, 2026: streaming is refused before the model is looked at."""
+    """Report logprobs; streaming is refused before the model is looked at (github.com/maruel/genai, recorded 2026)."""
     if not config.get("responseLogprobs"):
         return []
     if streaming:
@@ -158,7 +158,7 @@ def modality_faults(config: dict[str, Any], model: Model) -> list[str]:
 
 
 def audio_faults(config: dict[str, Any], model: Model) -> list[str]:
-    """Forms of speech, which models from 3.8 on can be asked for (@ai-sdk/google 4.0.121); two of them are played."""
+    """Check the form of speech, for models from 3.8 on (@ai-sdk/google 4.0.121); two forms are implemented."""
     asked = [entry["audio"].get("mimeType", "") for entry in config.get("responseFormat", []) if "audio" in entry]
     if asked and not model.speaks_wav:
         return [f"Audio response format is not supported for models/{model.name}"]
@@ -166,21 +166,21 @@ def audio_faults(config: dict[str, Any], model: Model) -> list[str]:
 
 
 def image_faults(config: dict[str, Any], model: Model) -> list[str]:
-    """Ratios and sizes of image models."""
+    """Check the ratio and size for image models."""
     ratios = f"{RATIO_TEXT} {EXTREME_RATIO_TEXT if model.extreme_ratios else ''}".split()
     known_size = config.get("imageSize") in (None, "", *model.image_sizes)
     return [] if known_size and config.get("aspectRatio") in (None, "", *ratios) else [OPAQUE]
 
 
 def transcription_faults(config: dict[str, Any], model: Model) -> list[str]:
-    """Only one kind of model writes down what it hears."""
+    """Report transcription for all models but the one kind that does it."""
     if "audioTranscriptionConfig" not in config or model.transcribes:
         return []
     return [f"Audio transcription is not enabled for models/{model.name}"]
 
 
 def thinking(config: dict[str, Any], model: Model) -> list[str]:
-    """Budgets for 2.5, levels for 3 and later, never both (ai.google.dev thinking page, 2026-09)."""
+    """Check thinking: budgets for 2.5, levels for 3 and later, never both (ai.google.dev thinking page, 2026-09)."""
     wanted = config.get("thinkingConfig", {})
     level, budget = wanted.get("thinkingLevel"), wanted.get("thinkingBudget")
     if level and budget is not None:
@@ -194,7 +194,7 @@ def thinking(config: dict[str, Any], model: Model) -> list[str]:
 
 
 def level_faults(level: str, model: Model) -> list[str]:
-    """A level the model has."""
+    """Report a level that the model does not have."""
     if model.thinking != "level":
         return ["Thinking level is not supported for this model."]
     if level in (*model.levels, "THINKING_LEVEL_UNSPECIFIED"):
@@ -203,7 +203,7 @@ def level_faults(level: str, model: Model) -> list[str]:
 
 
 def budget_faults(budget: int, model: Model) -> list[str]:
-    """-1 is dynamic, 0 is off where that is possible; 3.x still takes budgets."""
+    """Check a budget: -1 is dynamic, 0 is off where that is possible; 3.x still takes budgets."""
     low, high = model.budget if model.thinking == "budget" else LEGACY_BUDGET
     if budget == 0 and not model.thinking_off:
         return ["Budget 0 is invalid. This model only works in thinking mode."]

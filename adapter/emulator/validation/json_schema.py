@@ -56,7 +56,7 @@ _CHECKS = {keyword: check for check, keywords in _KINDS.items() for keyword in k
 
 
 def misshapen(schema: Any, path: str = "") -> Iterator[str]:
-    """The paths of all keywords whose value is of another kind, and of a schema that is none."""
+    """Yield the paths of keywords whose value is of another kind, and of schemas that are none."""
     if not _is_schema(schema):
         yield path
     if not isinstance(schema, dict):
@@ -76,7 +76,7 @@ def misshapen(schema: Any, path: str = "") -> Iterator[str]:
 
 
 def refusal(schema: Any) -> str | None:
-    """The server's words for the first schema in a document that it refuses, if it refuses one.
+    """Return the server's words for the first schema in a document that it refuses, if it refuses one.
 
     `requires unspecified property`: github.com/google-gemini/gemini-cli/issues/23382 (2026-06). `undefined schema` with
     dotted paths such as `$defs.A.properties.range` and `properties.a.anyOf.0`: a live test of 2026-10-04, which found
@@ -103,7 +103,7 @@ def _fault(document: LinkedSchema, path: str, schema: Any, base: str) -> str | N
 
 
 def _schemas(schema: Any, path: str, base: str) -> Iterator[tuple[str, Any, str]]:
-    """Every schema that the server reads, with its path and base address; keywords that it ignores are not entered."""
+    """Yield every schema that the server reads, with path and base address; ignored keywords are not entered."""
     yield path, schema, base
     if not isinstance(schema, dict):
         return
@@ -115,7 +115,7 @@ def _schemas(schema: Any, path: str, base: str) -> Iterator[tuple[str, Any, str]
 
 
 def _children(keyword: str, value: Any) -> list[tuple[str, Any]]:
-    """The schemas that a keyword holds, each with its step of the path."""
+    """Return the schemas that a keyword holds, each with its step of the path."""
     if keyword in ("properties", "$defs", "definitions") and isinstance(value, dict):
         return list(value.items())
     if keyword in ("anyOf", "oneOf", "prefixItems") and isinstance(value, list):

@@ -24,7 +24,7 @@ NEEDS_INVOCATIONS = (
 
 
 def tool_violations(request: Request) -> list[str]:
-    """Every bullet about `tools` and `tool_config`."""
+    """Return every bullet about `tools` and `tool_config`."""
     bullets = []
     for index, tool in enumerate(request.get("tools", [])):
         functions = tool.get("functionDeclarations", [])
@@ -37,7 +37,7 @@ def tool_violations(request: Request) -> list[str]:
 
 
 def declaration_violations(function: dict[str, Any], path: str) -> list[str]:
-    """Name, one kind of schema, and what the schema says."""
+    """Check a declaration's name, that it has one kind of schema, and the schema."""
     bullets = []
     if not NAME.fullmatch(function.get("name", "")):
         bullets.append(bullet(f"{path}.name", BAD_NAME))
@@ -52,20 +52,20 @@ def declaration_violations(function: dict[str, Any], path: str) -> list[str]:
 
 
 def json_schema_violations(schema: Any, path: str) -> list[str]:
-    """The server's refusal, else a bullet for each keyword with another kind of value than JSON Schema gives it."""
+    """Return the server's refusal, else a bullet for each keyword whose value is of another kind than JSON Schema's."""
     if (text := refusal(schema)) is not None:
         return [text]
     return [bullet(f"{path}.{place}".rstrip("."), "is not valid JSON Schema") for place in misshapen(schema)]
 
 
 def duplicates(request: Request) -> list[str]:
-    """Each name once."""
+    """Report names that are declared twice."""
     names = Counter(function.get("name", "") for function in declarations(request))
     return [f"Duplicate function declaration found: {name}\n" for name, count in names.items() if count > 1 and name]
 
 
 def allowed_names(request: Request) -> list[str]:
-    """Only where a call is forced or checked, and only declared names (proto comment of FunctionCallingConfig)."""
+    """Check allowed names: declared ones, and only where a call is forced (proto comment of FunctionCallingConfig)."""
     config = calling_config(request)
     names = config.get("allowedFunctionNames", [])
     path = "tool_config.function_calling_config.allowed_function_names"
@@ -80,7 +80,7 @@ def allowed_names(request: Request) -> list[str]:
 
 
 def schema_violations(schema: dict[str, Any], path: str) -> list[str]:
-    """The semantic checks of google.ai.generativelanguage.v1beta.Schema, at every level."""
+    """Check the rules of google.ai.generativelanguage.v1beta.Schema at every level."""
     bullets = [bullet(f"{path}.{field}", text) for field, text in level_violations(schema)]
     for name, child in schema.get("properties", {}).items():
         bullets += schema_violations(child, f"{path}.properties[{name}]")
@@ -92,7 +92,7 @@ def schema_violations(schema: dict[str, Any], path: str) -> list[str]:
 
 
 def level_violations(schema: dict[str, Any]) -> list[tuple[str, str]]:
-    """The checks of one level: (field, text)."""
+    """Check one level; return (field, text) for each violation."""
     type_ = schema.get("type", "")
     found = []
     if type_ == "ARRAY" and "items" not in schema:
@@ -109,7 +109,7 @@ def level_violations(schema: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def combination_violations(request: Request, model: Model) -> list[str]:
-    """Functions, built-in tools and JSON output, by model generation (ai.google.dev tool combination page, 2026-08)."""
+    """Check functions, built-in tools and JSON output together (ai.google.dev tool combination page, 2026-08)."""
     functions, others = bool(declarations(request)), built_in(request)
     mime, _ = output_format(request)
     as_json = mime == "application/json"
@@ -126,7 +126,7 @@ def combination_violations(request: Request, model: Model) -> list[str]:
 
 
 def mixture_faults(request: Request, model: Model) -> list[str]:
-    """Functions beside built-in tools."""
+    """Check functions beside built-in tools."""
     if not model.builtin_with_functions:
         return ["Tool use with function calling is unsupported"]
     if not request.get("toolConfig", {}).get("includeServerSideToolInvocations"):

@@ -18,7 +18,7 @@ PREFILL = "Requests ending with a model turn are not supported."
 
 
 def turn_violations(contents: list[Content], model: Model, *, require_ids: bool = False) -> list[str]:
-    """All of them, each text once."""
+    """Return all violations about turns, each text once."""
     conversation = runs(contents)
     found = [
         *(CALL_TURN for index, run in enumerate(conversation) if misplaced_calls(run, index)),
@@ -31,7 +31,7 @@ def turn_violations(contents: list[Content], model: Model, *, require_ids: bool 
 
 
 def misplaced_calls(run: Run, index: int) -> bool:
-    """A call that opens the conversation, or comes after the model's own text."""
+    """Return whether a call opens the conversation or comes after the model's own text."""
     if run.role != "model" or not run.calls:
         return False
     return index == 0 or any(
@@ -40,21 +40,21 @@ def misplaced_calls(run: Run, index: int) -> bool:
 
 
 def misplaced_results(run: Run, before: list[Run]) -> bool:
-    """A result that does not come right after a call."""
+    """Return whether a result does not come right after a call."""
     if run.role != "user" or not run.results:
         return False
     return not before or not before[-1].calls or not results(run.contents[0])
 
 
 def uneven(run: Run, after: list[Run], model: Model) -> bool:
-    """As many results as calls; a conversation that ends with calls is the prefill rule's."""
+    """Return whether calls and results differ in number; the prefill rule covers calls at the end."""
     if run.role != "model" or not run.calls or (not after and not model.prefill):
         return False
     return len(run.calls) != (len(after[0].results) if after else 0)
 
 
 def wrong_ids(conversation: list[Run], *, require: bool) -> list[str]:
-    """An id on a result is one of the calls', and no two calls of a turn have the same one.
+    """Check that a result's id is a call's, and that no two calls of a turn share one.
 
     Equal ids were bisected to a 400 without a word (github.com/TanStack/ai/issues/199, 2026-07).
     ai.google.dev's function calling page (2026-09) wants one from 3.6 on; google-genai 3.4.0 sends none in its own
@@ -74,7 +74,7 @@ def wrong_ids(conversation: list[Run], *, require: bool) -> list[str]:
 
 
 def last_turn(contents: list[Content], model: Model) -> list[str]:
-    """From 3.6 on no prefill, and the last user turn says something (ai.google.dev release notes, 2026-07)."""
+    """Check the last turn from 3.6 on: no prefill, and not empty (ai.google.dev release notes, 2026-07)."""
     last = contents[-1]
     if model.prefill:
         return []
@@ -85,6 +85,6 @@ def last_turn(contents: list[Content], model: Model) -> list[str]:
 
 
 def text_after_results(content: Content) -> bool:
-    """Text behind a result in one content reads as a prefill (github.com/google/oss-rebuild/pull/1559)."""
+    """Return whether text follows a result: it reads as a prefill (github.com/google/oss-rebuild/pull/1559)."""
     kinds = ["functionResponse" in part for part in parts(content)]
     return any(kinds) and not kinds[-1] and "text" in parts(content)[-1]

@@ -10,7 +10,7 @@ from adapter.report.examples import ShownExample, masked_report
 
 
 def render(report: Report, target: str, examples: list[ShownExample], *, lint: Lint, is_masked: bool) -> str:
-    """The page. With `is_masked` no text of a request is in it: examples must have been masked by then."""
+    """Render the page. With `is_masked` no text of a request is in it: examples must have been masked by then."""
     if is_masked:
         report = masked_report(report, lint)
     data = {
@@ -30,5 +30,5 @@ def _resource(name: str) -> str:
 
 
 def _in_script(data: Any) -> str:
-    """JSON that cannot end its script element, whatever its texts say."""
+    """Write JSON that cannot end its script element, whatever its texts say."""
     return msgspec.json.encode(data).decode().replace("<", "\\u003c")

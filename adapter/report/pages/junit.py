@@ -7,7 +7,7 @@ from adapter.report.document import CodeReport, Report, TargetReport
 
 
 def render(report: Report, target: TargetReport, refused: Collection[CodeReport]) -> str:
-    """A test suite for one target."""
+    """Render a test suite for one target."""
     suite = ElementTree.Element(
         "testsuite",
         name=f"OpenAI traffic on {target.name}, {report.day}",

@@ -11,7 +11,7 @@ MOST_SCHEMAS = 10
 
 
 def render(report: Report, target: str) -> str:
-    """The summary, all targets, and the losses on one of them."""
+    """Render the summary, all targets, and the losses on one of them."""
     chosen = next((one for one in report.targets if one.name == target), None)
     parts = [_head(report), _targets(report), _models_section(report), _endpoints(report, target)]
     if chosen is not None:

@@ -10,7 +10,7 @@ _LINE = re.compile(r"line (\d+)")
 
 
 def document(report: Report, target: TargetReport, version: str) -> dict[str, Any]:
-    """One run with a rule per code, and a result for each example of it. `version` is the adapter's."""
+    """Return one run: a rule per code, a result for each example of it. `version` is the adapter's."""
     driver = {
         "name": "gemini-openai-adapter",
         "version": version,

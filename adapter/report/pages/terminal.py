@@ -13,7 +13,7 @@ MOST_REASONS = 5
 
 
 def print_summary(console: Console, report: Report, target: str) -> None:
-    """Formats, targets, models and the losses on one target, as wide as the terminal."""
+    """Print formats, targets, models and the losses on one target, as wide as the terminal."""
     _print_sources(console, report)
     console.print(_targets(report, target))
     for one in report.targets:
@@ -46,7 +46,7 @@ def _print_sources(console: Console, report: Report) -> None:
 
 
 def _table(title: str, *columns: str) -> Table:
-    """A table that fits into 80 columns."""
+    """Return a table that fits into 80 columns."""
     return Table(
         *columns, title=title, title_justify="left", box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=0
     )

@@ -35,7 +35,7 @@ class Reader(NamedTuple):
 
 
 def path_of_url(url: str) -> str:
-    """OpenAI's path for a URL of any host (Azure's deployments, a gateway's prefix), or "" for another endpoint."""
+    """Return OpenAI's path for a URL of any host (Azure, a gateway's prefix), or "" for another endpoint."""
     parts = urlsplit(url)
     path = parts.path.rstrip("/")
     found = _RESOURCE.search(path)
@@ -46,7 +46,7 @@ def path_of_url(url: str) -> str:
 
 
 def path_of_body(body: Document) -> str:
-    """OpenAI's path for a request body alone, by its fields; "" where it is no such body."""
+    """Return OpenAI's path for a request body alone, by its fields; "" if it fits none."""
     if isinstance(body.get("messages"), list):
         return "/v1/chat/completions"
     if "previous_response_id" in body or "conversation" in body:
@@ -56,7 +56,7 @@ def path_of_body(body: Document) -> str:
 
 
 def request(body: Any, place: Location, url: str = "", **details: Any) -> Found:
-    """A recorded request, or why it is none. `url` decides the endpoint; without one the body's fields do.
+    """Return a recorded request, or why it is none; without a `url` the body's fields decide the endpoint.
 
     Azure names the model in the URL. `answer` among the details is the recorded answer's JSON, from which id and usage
     are read. Of a request that is not translated, such as a form with a file, the body does not matter.
@@ -82,7 +82,7 @@ def request(body: Any, place: Location, url: str = "", **details: Any) -> Found:
 
 
 def _object(body: Any) -> dict[str, Any] | str:
-    """A body as an object, or why it is none."""
+    """Return a body as an object, or why it is none."""
     if isinstance(body, str | bytes):
         try:
             body = orjson.loads(body)
@@ -92,7 +92,7 @@ def _object(body: Any) -> dict[str, Any] | str:
 
 
 def usage_of(usage: Any) -> RecordedUsage | None:
-    """Tokens as chat completions or Responses count them; None where there is no count."""
+    """Return the tokens as chat completions or Responses count them; None if there is no count."""
     if not isinstance(usage, dict):
         return None
     given = _count(usage, "prompt_tokens", "input_tokens")
@@ -132,7 +132,7 @@ def has(document: Any, *names: str) -> bool:
 
 
 def value_below(document: Any, *names: str) -> Any:
-    """The value below these keys, or None where one is missing."""
+    """Return the value below these keys, or None where one is missing."""
     for name in names:
         if not isinstance(document, dict):
             return None
@@ -141,6 +141,6 @@ def value_below(document: Any, *names: str) -> Any:
 
 
 def within(place: Location, label: str, number: int) -> Location:
-    """The place of a numbered piece of a document; numbers start at 1."""
+    """Return the place of a numbered piece of a document; numbers start at 1."""
     position = f"{place.position}, {label} {number}" if place.position else f"{label} {number}"
     return Location(place.file, position)

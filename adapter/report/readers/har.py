@@ -29,7 +29,7 @@ def _read(document: Any, place: Location) -> Iterator[Found]:
 
 
 def _answer(content: Any) -> Any:
-    """The answer's JSON; None for a stream, for other types, and where the archive kept none."""
+    """Return the answer's JSON; None for a stream, for other types, and where the archive kept none."""
     text = value_below(content, "text")
     if not isinstance(text, str):
         return None

@@ -23,7 +23,7 @@ _ROLES = {
 
 
 def to_openai(message: Any) -> dict[str, Any] | None:
-    """One message in OpenAI's shape; None for what is no message.
+    """Return one message in OpenAI's form; None if it is no message.
 
     LangChain serialises a message as `{lc, type: "constructor", id: [..., class], kwargs}`, in older versions as
     `{type, data}` or with its fields side by side. A message that has a `role` is OpenAI's own already.
@@ -55,7 +55,7 @@ def _kind(message: dict[str, Any], kwargs: Any) -> str:
 
 
 def _call(call: Any) -> Any:
-    """LangChain's `{name, args, id}` as OpenAI's call; what has OpenAI's shape stays."""
+    """Return LangChain's `{name, args, id}` as OpenAI's call; one in OpenAI's form stays."""
     if not isinstance(call, dict) or "args" not in call:
         return call
     arguments = orjson.dumps(call["args"]).decode()

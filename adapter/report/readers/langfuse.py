@@ -31,7 +31,7 @@ def _read(document: Any, place: Location) -> Iterator[Found]:
 
 
 def _number(value: Any) -> Any:
-    """Langfuse keeps parameters as texts."""
+    """Return a parameter as a number: Langfuse keeps parameters as texts."""
     parsed = parse_json(value)
     return parsed if isinstance(parsed, int | float | bool) else value
 

@@ -48,7 +48,7 @@ def _usage(counted: dict[str, Any]) -> RecordedUsage:
 
 
 def _own_call(inputs: dict[str, Any]) -> dict[str, Any] | None:
-    """The arguments of OpenAI's own client. What it calls `extra_body` lies beside the other fields on the wire."""
+    """Return the arguments of a call by OpenAI's client; on the wire `extra_body` lies beside the other fields."""
     if "model" not in inputs or not path_of_body(inputs):
         return None
     extra = inputs.get("extra_body") or {}

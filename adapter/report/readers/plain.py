@@ -14,7 +14,7 @@ def _is_batch_line(document: Any) -> bool:
 
 
 def _read_batch_line(document: Any, place: Location) -> Iterator[Found]:
-    """OpenAI's batch files (platform.openai.com/docs/guides/batch): one request a line; answers have their own file."""
+    """Read a line of OpenAI's batch files (platform.openai.com/docs/guides/batch); answers have their own file."""
     if "body" not in document:
         yield Unreadable(place, "a line of a batch's output: the requests are in its input file")
         return

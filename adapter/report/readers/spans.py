@@ -65,7 +65,7 @@ def _request(span: Any, place: Location) -> Found:
 
 
 def _value(value: Any) -> Any:
-    """A typed value of OTLP: exactly one of its keys is set; whole numbers are texts."""
+    """Return a typed value of OTLP: exactly one of its keys is set; whole numbers are texts."""
     if not isinstance(value, dict) or not value:
         return None
     kind, content = next(iter(value.items()))

@@ -43,7 +43,7 @@ def _read(interactions: list[Any], place: Location) -> Iterator[Found]:
 
 
 def _body(message: dict[str, Any]) -> Any:
-    """A body: its text, bytes or parsed JSON.
+    """Return a body: its text, bytes or parsed JSON.
 
     vcrpy has the text itself, `{string}` or `parsed_body`; VCR for Ruby has `{string}` or `{base64_string}`.
     """

@@ -16,7 +16,7 @@ log = logging.getLogger("adapter")
 
 
 async def whole(first: Reply, ask: Callable[[GenerateContentRequest], Awaitable[Reply]], answer: Continuation) -> Reply:
-    """The whole answer that this reply begins, by as many further calls as it takes."""
+    """Return the whole answer that this reply begins; further calls get the rest."""
     replies = [Reply(answer.hear(first.response), first.unknown)]
     while (further := answer.next_request()) is not None:
         try:
@@ -36,7 +36,7 @@ async def streamed(
     request: GenerateContentRequest | None,
     answer: Continuation,
 ) -> AsyncGenerator[Reply]:
-    """The events of all calls that the answer takes. Raises `UpstreamError`."""
+    """Yield the events of all calls that the answer takes. Raises `UpstreamError`."""
     while request is not None:
         silent = True
         try:

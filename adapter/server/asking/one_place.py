@@ -37,7 +37,7 @@ class Asking:
         return asked if plan.image_form is None else _with_images(asked, plan.image_form)
 
     async def _stream(self, plan: Plan, body: GenerateContentRequest, form: ImageForm) -> AsyncGenerator[Reply]:
-        """The events of a call, with images in the form that the client wants."""
+        """Yield the events of a call, with images in the form that the client wants."""
         async with aclosing(self._upstream.stream(plan.model, body, self._caller, self._until)) as events:
             async for reply in events:
                 await convert_answer(reply.response, form)
@@ -61,7 +61,7 @@ class Asking:
         return await continuation.whole(first, ask, self._continuation(plan))
 
     def events(self, plan: Plan) -> AsyncGenerator[Reply]:
-        """The answer event by event. Raises `UpstreamError`."""
+        """Return the answer event by event. Raises `UpstreamError`."""
 
         def stream(body: GenerateContentRequest) -> _Events:
             if plan.image_form is not None:
@@ -76,14 +76,14 @@ class Asking:
 
 
 async def _with_images(asked: Coroutine[object, object, Reply], form: ImageForm) -> Reply:
-    """The answer to a call, with images in the form that the client wants."""
+    """Return the answer to a call, with images in the form that the client wants."""
     reply = await asked
     await convert_answer(reply.response, form)
     return reply
 
 
 async def _together(choices: Sequence[Coroutine[object, object, Reply]]) -> Reply:
-    """The choices of parallel calls as one answer; the first failure ends them all."""
+    """Return the choices of parallel calls as one answer; the first failure ends all calls."""
     try:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(choice) for choice in choices]

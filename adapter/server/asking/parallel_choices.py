@@ -11,7 +11,7 @@ _Item = tuple[int, Reply | Exception | None]
 
 
 async def merge_events(streams: Sequence[AsyncGenerator[Reply]]) -> AsyncGenerator[Reply]:
-    """The events of all calls as they come, each with its own candidate index. Closing it closes them all."""
+    """Yield the events of all calls as they come, each with its own candidate index. Closing it closes them all."""
     fanout = Fanout(len(streams))
     queue: asyncio.Queue[_Item] = asyncio.Queue(maxsize=len(streams))
     tasks = [asyncio.create_task(_pump(call, events, queue)) for call, events in enumerate(streams)]
@@ -45,7 +45,7 @@ async def _pump(call: int, events: AsyncGenerator[Reply], queue: asyncio.Queue[_
 
 
 def join_replies(replies: Sequence[Reply]) -> Reply:
-    """The whole answers of all calls as one."""
+    """Return the whole answers of all calls as one."""
     responses, unknown = [reply.response for reply in replies], [reply.unknown for reply in replies]
     whole = Fanout(len(replies)).join(responses, unknown)
     fields = {path: value for names in whole.unknown for path, value in names.items()}

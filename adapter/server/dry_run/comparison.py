@@ -11,7 +11,7 @@ from adapter.translate.core.capabilities import ModelCapabilities
 
 
 def chat_models(names: Catalogue) -> list[str]:
-    """The models that the table names and that answer chats today: its patterns for one model, and its aliases'."""
+    """Return the table's models that answer chats today: patterns of one model, and the aliases' models."""
     rows = [row.pattern.removesuffix("*") for row in names.model]
     known = dict.fromkeys([alias.model for alias in names.alias] + [name for name in rows if not name.endswith("-")])
     return [
@@ -24,7 +24,7 @@ def _answers_chats(row: ModelCapabilities, names: Catalogue) -> bool:
 
 
 def compared(run: DryRun, text: bytes) -> list[dict[str, Any]]:
-    """A request on every model. Raises as the served call does."""
+    """Compare a request on every model. Raises as the served call does."""
     _, request = run.form_of(text)
     return [_on(run, model, orjson.loads(request)) for model in chat_models(run.names)]
 
@@ -47,7 +47,7 @@ _SHOWN = ("thinking", "levels", "candidates", "penalties", "sampling", "logprobs
 
 
 def rows_of(names: Catalogue) -> dict[str, Any]:
-    """The capability rows with their dates, and the names that stand for models."""
+    """Return the capability rows with their dates, and the names that stand for models."""
     rows = [
         {
             "model": row.pattern,

@@ -56,7 +56,7 @@ _ANSWERS = {
 def described(
     plan: Plan, settings: Settings, predict: Predict | None, path: Callable[[str], str] | None = None
 ) -> dict[str, Any]:
-    """Everything about a plan: where it goes, with which headers and body, its full ledger, what Gemini would say."""
+    """Describe a plan: where it goes, its headers and body, its ledger, and what Gemini would say."""
     body = orjson.loads(encode(plan.body))
     predicted = None if predict is None else predict(plan.model, plan.method, body)
     return {
@@ -88,7 +88,7 @@ def _url_of(model: str, method: str, settings: Settings) -> str:
 
 
 def _headers(settings: Settings) -> dict[str, str]:
-    """The headers of a call, the key left out."""
+    """Return the headers of a call, the key left out."""
     upstream = upstream_settings(settings)
     scheme = upstream.caller_scheme if upstream.auth == "caller" else upstream.auth
     key = {"x-goog-api-key": REDACTED} if scheme == "api-key" else {"authorization": f"Bearer {REDACTED}"}
@@ -96,7 +96,7 @@ def _headers(settings: Settings) -> dict[str, str]:
 
 
 def with_values(shown: dict[str, Any], request: bytes) -> dict[str, Any]:
-    """The same with the values of each note, before and after."""
+    """Return a dry run with the values of each note, before and after."""
     body = orjson.loads(encode(shown["body"]))
     return {**shown, "notes": [{**note, **values_of(note, request, body)} for note in shown["notes"]]}
 
@@ -112,7 +112,7 @@ class DryRun(NamedTuple):
     values: bool = False
 
     def line(self, line: bytes) -> dict[str, Any]:
-        """What a line comes to; an error of OpenAI's shape where the request would be refused."""
+        """Return the result for a line; OpenAI's error where the request would be refused."""
         custom: dict[str, Any] = {}
         try:
             members = self._members(line)
@@ -123,7 +123,7 @@ class DryRun(NamedTuple):
             return {**custom, "error": failure_of(error, "").body.error}
 
     def form_of(self, text: bytes) -> tuple[str, bytes]:
-        """The endpoint that a text is a request for, and the request; "" for an answer of Gemini's."""
+        """Return the endpoint that a text is a request for, and the request; "" for an answer of Gemini's."""
         members = self._members(text)
         if not {"messages", "input", "body"} & set(members) and _ANSWERS & set(members):
             return "", text
@@ -134,7 +134,7 @@ class DryRun(NamedTuple):
         return path or endpoint_of_body(_deciding(members)), text
 
     def _members(self, text: bytes) -> dict[str, msgspec.Raw]:
-        """The members of a JSON object. Raises `Malformed`."""
+        """Return the members of a JSON object. Raises `Malformed`."""
         try:
             check_values(text, request_limits(self.settings))
             return decode(text, dict[str, msgspec.Raw])[0]
@@ -142,7 +142,7 @@ class DryRun(NamedTuple):
             raise malformed(error) from None
 
     def whole(self, text: bytes) -> dict[str, Any]:
-        """What one text comes to. Raises as the served call does."""
+        """Return the result for one text. Raises as the served call does."""
         endpoint, request = self.form_of(text)
         return self._forwards(request, endpoint) if endpoint else self._backwards(text)
 
@@ -164,7 +164,7 @@ class DryRun(NamedTuple):
         return served
 
     def _other(self, text: bytes, endpoint: str) -> dict[str, Any]:
-        """A request of an endpoint that is no chat: its calls, and its ledger."""
+        """Describe a request of an endpoint that is no chat: its calls, and its ledger."""
         known = endpoints(detokenizer())
         request, unknown = decode_body(text, known[endpoint].request, request_limits(self.settings))
         name = getattr(request, "model", None) or known[endpoint].default_model
@@ -190,14 +190,14 @@ class DryRun(NamedTuple):
         return with_values(shown, text) if self.values else shown
 
     def _predicted(self, model: str, method: str, bodies: Sequence[Any]) -> Any:
-        """What Gemini would say to the first call that it refuses."""
+        """Return Gemini's answer to the first call that it would refuse."""
         if self.predict is None:
             return None
         found = (self.predict(model, method, body) for body in bodies)
         return next((error for error in found if error is not None), None)
 
     def _backwards(self, text: bytes) -> dict[str, Any]:
-        """OpenAI's answer for one of Gemini's, to a request that asked for nothing in particular."""
+        """Return OpenAI's answer for one of Gemini's, as if the request had only a model."""
         reply = read_reply(text)
         answer, unknown = reply.response, reply.unknown
         model = answer.model_version or "gemini"
@@ -220,38 +220,38 @@ class DryRun(NamedTuple):
 
 
 def _endpoint_at(url: str, param: str) -> str:
-    """The path of the endpoint that a URL is for. Raises `Malformed`."""
+    """Return the path of the endpoint that a URL is for. Raises `Malformed`."""
     if path := endpoint_at(url):
         return path
     raise Malformed(f"requests to {', '.join(PATHS)} are translated, not those to {url!r}", param, "invalid_value")
 
 
 def _text(raw: msgspec.Raw) -> str:
-    """A text, or ""."""
+    """Return a text, or ""."""
     value = orjson.loads(bytes(raw))
     return value if isinstance(value, str) else ""
 
 
 def _deciding(members: Mapping[str, msgspec.Raw]) -> dict[str, Any]:
-    """The members as far as they tell for which endpoint a body is."""
+    """Return the members that decide which endpoint a body is for."""
     short = {"model": _text(members["model"])} if "model" in members else {}
     is_template = bytes(members.get("prompt", b"")).startswith(b"{")
     return {**dict.fromkeys(members), **short, **({"prompt": {}} if is_template else {})}
 
 
 def as_line(shown: dict[str, Any]) -> bytes:
-    """JSON on one line: free-form values travel as the client wrote them, over several lines perhaps."""
+    """Write JSON on one line: free-form values may have line ends of the client's."""
     return msgspec.json.format(encode(shown), indent=-1) + b"\n"
 
 
 def lines_of(text: bytes) -> list[bytes]:
-    """The lines of a file, or the one document that it is, over however many lines it stands."""
+    """Return the lines of a file; a single document may be written over several lines."""
     lines = [line for line in text.splitlines() if line.strip()]
     return [text] if len(lines) < 2 or not is_json_lines(lines) else lines
 
 
 def is_json_lines(lines: list[bytes]) -> bool:
-    """Whether the first of several lines is a whole object."""
+    """Return whether the first of several lines is a whole object."""
     try:
         msgspec.json.decode(lines[0], type=dict[str, msgspec.Raw])
     except DECODING_ERRORS:
@@ -268,6 +268,6 @@ def dry_run_of(
     endpoint: str = "",
     values: bool = False,
 ) -> DryRun:
-    """The dry run for settings at a time (Unix seconds)."""
+    """Return the dry run for settings at a time (Unix seconds)."""
     names = catalogue(settings, utc_day(seconds))
     return DryRun(settings, names, strictness or Strictness(settings.strict), predict, endpoint, values)

@@ -53,7 +53,7 @@ async def create_completion(call: Call) -> None:
 
 
 async def _plans(call: Call, view: CompletionView) -> list[Plans]:
-    """The plan of each prompt, with a ledger under the names of this endpoint's fields."""
+    """Return the plan of each prompt, with a ledger under the names of this endpoint's fields."""
     try:
         return [
             await call.service.planner.plan(one, {}, call.client, call.work, ledger_of=view.ledger)
@@ -69,7 +69,7 @@ async def _count(call: Call, plan: Plan) -> int:
 
 
 async def _answers(call: Call, plans: Sequence[Plans], id_: str) -> list[ChatCompletion]:
-    """The answers to all prompts; the first failure ends the others."""
+    """Return the answers to all prompts; the first failure ends the others."""
     turns = asyncio.Semaphore(AT_ONCE)
     notes: list[Note] = []
 

@@ -26,7 +26,7 @@ async def _read_request(call: Call) -> ConversationRequest:
 
 
 async def _check_items(items: list[InputItem], call: Call) -> list[InputItem]:
-    """Items that later responses can read. Raises `Rejected`: an item that none can would end its conversation."""
+    """Check that later responses can read these items. Raises `Rejected`: one bad item would end the conversation."""
     if len(items) > MAX_ITEMS:
         raise Rejected("items", "limit-exceeded", f"at most {MAX_ITEMS} items can be added at a time")
     await call.work.run(check_items, items)
@@ -34,7 +34,7 @@ async def _check_items(items: list[InputItem], call: Call) -> list[InputItem]:
 
 
 async def create_conversation(call: Call) -> None:
-    """A new conversation, with its first items."""
+    """Create a conversation with its first items."""
     state, client = call.service.state, call.client
     wanted = await _read_request(call)
     items = await _check_items(wanted.items or [], call)
@@ -42,7 +42,7 @@ async def create_conversation(call: Call) -> None:
 
 
 async def get_conversation(call: Call) -> None:
-    """A conversation without its items."""
+    """Answer with a conversation, without its items."""
     state, client = call.service.state, call.client
     await call.send(await state.conversation(call.parameters["conversation_id"], client.id))
 
@@ -66,7 +66,7 @@ async def delete_conversation(call: Call) -> None:
 
 
 async def list_items(call: Call) -> None:
-    """The items of a conversation, newest first unless asked otherwise."""
+    """Answer with the items of a conversation, newest first unless asked otherwise."""
     state, client = call.service.state, call.client
     page = Page(call.query)
     conversation = await state.conversation(call.parameters["conversation_id"], client.id)
@@ -89,7 +89,7 @@ async def create_items(call: Call) -> None:
 
 
 async def get_item(call: Call) -> None:
-    """One item of a conversation."""
+    """Answer with one item of a conversation."""
     state, client = call.service.state, call.client
     path = call.parameters
     await call.send_stored(await state.conversation_item(path["conversation_id"], path["item_id"], client.id))

@@ -9,7 +9,7 @@ EMULATOR = "emulator"
 
 
 async def ready(call: Call) -> None:
-    """Whether new requests should come here: a 503 from the moment on that the process was told to end.
+    """Answer whether new requests should come here: a 503 as soon as the process was told to end.
 
     A store that does not answer is a warning and no reason to be left alone: answers are served without it.
     """
@@ -17,12 +17,12 @@ async def ready(call: Call) -> None:
 
 
 async def health(call: Call) -> None:
-    """Whether the process lives, what it calls, and what the operator should know."""
+    """Answer that the process lives, what it calls, and what the operator should know."""
     await call.send(_facts(call))
 
 
 def _facts(call: Call) -> dict[str, object]:
-    """What is told: to strangers, who may be anybody, only how the process is."""
+    """Return the state of the process; strangers, who may be anybody, get nothing else."""
     service = call.service
     status: dict[str, object] = {
         "status": "shutting down" if service.shutdown.has_begun else "ok",
@@ -32,7 +32,7 @@ def _facts(call: Call) -> dict[str, object]:
 
 
 def _details(service: Service) -> dict[str, object]:
-    """Paths, hosts and errors of the stores are for who looks after the server."""
+    """Return paths, hosts and errors of the stores, for those who look after the server."""
     store, responses = service.store.describe(), service.state.documents.describe()
     files = service.files.describe()
     warnings = [facts["warning"] for facts in (store, responses, files) if facts.get("warning")]

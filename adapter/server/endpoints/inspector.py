@@ -65,11 +65,11 @@ class PageToken:
         self._name = f"adapter-page-{sha256(token.encode()).hexdigest()[:8]}"
 
     def is_in_url(self, call: Call) -> bool:
-        """Whether the URL has it."""
+        """Return whether the URL has the token."""
         return self._matches(call.query.get("token", ""))
 
     def is_in_cookie(self, call: Call) -> bool:
-        """Whether the browser was given it."""
+        """Return whether the cookie has the token."""
         return self._matches(HTTPConnection(call.scope).cookies.get(self._name, ""))
 
     def _matches(self, text: str) -> bool:
@@ -84,12 +84,12 @@ class PageToken:
 
 
 def _viewer(call: Call) -> str:
-    """The id of whose exchanges are shown. Raises `HTTPException`."""
+    """Return the id of the client whose exchanges are shown. Raises `HTTPException`."""
     return _client(call).id
 
 
 def _client(call: Call) -> Client:
-    """Whose exchanges are shown: those of the key that the browser was told. Raises `HTTPException`.
+    """Return the client whose exchanges are shown: that of the browser's key. Raises `HTTPException`.
 
     On the loopback address the page answers to the loopback's names alone, and through no proxy: a foreign name that
     resolves to it belongs to a site that would read what was said (DNS rebinding).
@@ -106,19 +106,19 @@ def _client(call: Call) -> Client:
 
 
 def _is_opened(call: Call, client: Client) -> bool:
-    """Whether a token is there, where one is asked for: a key that was asked for shows its own exchanges alone."""
+    """Return whether the request has the page's token, if it needs one; with a key it sees only its own exchanges."""
     token = _token_of(call)
     return token is None or client != ANONYMOUS or token.is_in_cookie(call) or token.is_in_url(call)
 
 
 def _token_of(call: Call) -> PageToken | None:
-    """The token that the page wants, if it wants one."""
+    """Return the token that opens the page, if one is needed."""
     token = call.service.page_token
     return PageToken(token) if token and call.service.page.inspector is None else None
 
 
 async def page(call: Call) -> None:
-    """The page itself; an address with its token gives that to the browser, and is forgotten."""
+    """Serve the page. A token in its address moves to a cookie, and the address is replaced."""
     _viewer(call)
     token = _token_of(call)
     if token is not None and token.is_in_url(call):
@@ -128,7 +128,7 @@ async def page(call: Call) -> None:
 
 
 async def page_file(call: Call) -> None:
-    """A file that the page loads; it holds nothing that was said."""
+    """Serve a file that the page loads; it holds no data of requests."""
     name = "/".join(call.parameters[step] for step in ("folder", "file") if step in call.parameters)
     if name not in TYPES:
         raise HTTPException(404)
@@ -140,7 +140,7 @@ async def _send_file(call: Call, name: str) -> None:
 
 
 async def about(call: Call) -> None:
-    """What the page must know of the server before anything else."""
+    """Answer with what the page must know of the server before anything else."""
     _viewer(call)
     service = call.service
     facts = {
@@ -154,7 +154,7 @@ async def about(call: Call) -> None:
 
 
 async def exchanges(call: Call) -> None:
-    """The last exchanges of the process that answers, newest first; `processes` is how many there are."""
+    """Answer with this process's last exchanges, newest first; `processes` is how many there are."""
     service = call.service
     viewer, log = _viewer(call), service.recorder.exchanges
     rows = [exchange.row() for exchange in (*log.running(viewer), *log.newest_first(viewer))]
@@ -163,7 +163,7 @@ async def exchanges(call: Call) -> None:
 
 
 async def exchange(call: Call) -> None:
-    """One exchange, whole."""
+    """Answer with one whole exchange."""
     service, viewer = call.service, _viewer(call)
     found = service.recorder.exchanges.find(call.parameters["exchange_id"], viewer)
     if found is not None:
@@ -186,7 +186,7 @@ async def _add_times(signatures: list[dict[str, Any]], service: Service, client:
 
 
 def _detail(service: Service, exchange: Exchange, *, is_whole: bool) -> dict[str, Any]:
-    """An exchange with its plan, which is traced field by field only here: on request."""
+    """Return an exchange with its plan, which is traced field by field only on this request."""
     detail = exchange.detail(is_whole=is_whole)
     detail["was_sent"] = any(call.attempts for call in exchange.calls)
     detail["signatures"] = []
@@ -199,7 +199,7 @@ def _detail(service: Service, exchange: Exchange, *, is_whole: bool) -> dict[str
 
 
 async def changes(call: Call) -> None:
-    """The list as it changes, as server-sent events; each has the id from which another connection goes on."""
+    """Stream the list's changes as server-sent events; a new connection goes on from an event's id."""
     service, client = call.service, _viewer(call)
     exchanges = service.recorder.exchanges
     if len(exchanges.changed) >= MAX_VIEWERS or service.page.workers > 1:
@@ -219,19 +219,19 @@ async def changes(call: Call) -> None:
 
 
 async def capabilities(call: Call) -> None:
-    """What each model can do, from when, and until when."""
+    """Answer with what each model can do, from when, and until when."""
     _viewer(call)
     await call.send(rows_of(call.service.catalogue))
 
 
 async def codes(call: Call) -> None:
-    """Every code of the ledger, with what it means."""
+    """Answer with every code of the ledger, and what it means."""
     _viewer(call)
     await call.send(list(CODES.values()))
 
 
 def _page_client(call: Call) -> Client:
-    """Who uses the page's forms: no page of another origin can send them. Raises `HTTPException`."""
+    """Return the client that uses the page's forms; pages of other origins cannot. Raises `HTTPException`."""
     client = _client(call)
     origin = header(call.scope, b"origin")
     site = header(call.scope, b"sec-fetch-site") or "same-origin"
@@ -242,13 +242,13 @@ def _page_client(call: Call) -> Client:
 
 
 async def translate_pasted(call: Call) -> None:
-    """What a pasted text would become: as POST /translate, for who sees the page."""
+    """Answer with the translation of a pasted text: POST /translate for whoever sees the page."""
     call.client = _page_client(call)
     await translate(call)
 
 
 async def compare(call: Call) -> None:
-    """What would be lost of a request on every model, and what Gemini would refuse."""
+    """Answer with what a request would lose on every model, and what Gemini would refuse."""
     call.client = _page_client(call)
     await call.send({"models": await asyncio.to_thread(compared, dry_run_for(call), call.body)})
 
@@ -272,5 +272,5 @@ async def run(call: Call) -> None:
 
 
 def _headers(service: Service) -> dict[str, str]:
-    """Of several processes, each with exchanges of its own, the next request may reach another."""
+    """Return the headers of the page's data; of several processes, each has exchanges of its own."""
     return {"connection": "close"} if service.page.workers > 1 else {}

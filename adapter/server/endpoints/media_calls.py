@@ -46,7 +46,7 @@ P = TypeVar("P", bound=MediaPlan)
 
 
 async def files_of(call: Call, named: Iterable[str], path: str) -> dict[str, Media]:
-    """The files of a form by their names, without their data, and of the named ones those that are stored or fetched.
+    """Return a form's files by name, without data, and of the named ones those that are stored or fetched.
 
     `path` is that of the field that names them. Raises `Rejected`, `NotStored`, `FetchError`, `UpstreamError`.
     """

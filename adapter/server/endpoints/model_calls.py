@@ -30,7 +30,7 @@ AT_ONCE = 4
 
 
 def find_model(call: Call, name: str, endpoint: str) -> ServedModel:
-    """The model that a name stands for at an endpoint; it is recorded. Raises `ModelDenied`, `Rejected`."""
+    """Return the model that a name stands for at an endpoint, and record it. Raises `ModelDenied`, `Rejected`."""
     call.exchange.model_asked = name
     call.client.check(name)
     served = find_served_model(name, call.service.catalogue, endpoint)
@@ -53,7 +53,7 @@ def headers_for(call: Call) -> dict[str, str]:
 
 
 async def find_pin(call: Call, names: Collection[str]) -> str:
-    """The key of ours that has made what a request names at Gemini (files/...), if any.
+    """Return our key that made the things at Gemini that a request names (files/...), if any.
 
     Raises `NotStored` for what another client has made.
     """
@@ -63,7 +63,7 @@ async def find_pin(call: Call, names: Collection[str]) -> str:
 
 
 async def ask(call: Call, forwarded: Forwarded, type_: type[T], pin: str = "") -> T:
-    """The whole answer to one call; `pin` names the key of ours that it needs, where the caller knows.
+    """Return the whole answer to one call; `pin` names the key of ours to use, if the caller knows it.
 
     Raises `UpstreamError`, and `NotStored` where the call names what another client has made.
     """
@@ -74,7 +74,7 @@ async def ask(call: Call, forwarded: Forwarded, type_: type[T], pin: str = "") -
 
 
 async def ask_all(call: Call, ask_one: Callable[[A], Coroutine[Any, Any, T]], inputs: Sequence[A]) -> list[T]:
-    """What calls give for all inputs, in their order; the first failure ends the others, and nothing is asked twice."""
+    """Ask for all inputs; return the answers in order. The first failure ends the others; nothing is asked twice."""
     turns = asyncio.Semaphore(AT_ONCE)
 
     async def in_turn(one: A) -> T:

@@ -17,7 +17,7 @@ _NOTHING = GeminiModel()
 
 
 def _created(row: ModelCapabilities) -> int:
-    """Gemini tells no date: the day on which the row was looked at stands for it, the same in every process.
+    """Return the creation date: the day on which the row was checked, since Gemini tells none.
 
     An operator's row may say something else there than a day.
     """
@@ -29,7 +29,7 @@ def _created(row: ModelCapabilities) -> int:
 
 
 def _model(name: str, names: Catalogue, found: GeminiModel = _NOTHING) -> Model:
-    """A model as clients know it; `found` is what the upstream tells of it."""
+    """Return a model as clients know it; `found` is the upstream's description."""
     row = find_served_model(name, names).row
     methods = found.supported_generation_methods
     is_chat = methods is None or "generateContent" in methods
@@ -47,14 +47,14 @@ def _model(name: str, names: Catalogue, found: GeminiModel = _NOTHING) -> Model:
 
 
 def _own(alias: str, names: Catalogue) -> Model:
-    """One of the operator's names."""
+    """Return one of the operator's names as a model."""
     model = _model(alias, names)
     model.owned_by, model.stands_for = "adapter", find_served_model(alias, names).model
     return model
 
 
 async def list_models(call: Call) -> None:
-    """All models, and the operator's own names for them."""
+    """Answer with all models, and the operator's own names for them."""
     service = call.service
     names = service.catalogue
     found = {_bare(one): one for one in await service.models.of(call.client.key)}
@@ -70,7 +70,7 @@ def _bare(model: GeminiModel) -> str:
 
 
 def _select(models: Sequence[Model], patterns: Sequence[str]) -> list[Model]:
-    """The models that are listed. Tools offer the first one as their default, so what chats comes first."""
+    """Return the models to list, chat models first: tools offer the first one as their default."""
     if not patterns:
         return sorted(models, key=lambda model: model.served_by != CHAT)
     by_id = {model.id: model for pattern in patterns for model in models if fnmatchcase(model.id, pattern)}
@@ -78,7 +78,7 @@ def _select(models: Sequence[Model], patterns: Sequence[str]) -> list[Model]:
 
 
 async def get_model(call: Call) -> None:
-    """One model, with or without `models/` in front, or by a name that stands for it."""
+    """Answer with one model, with or without `models/` in front, or by a name that stands for it."""
     service = call.service
     asked = call.parameters["model"].removeprefix("models/")
     call.client.check(asked)

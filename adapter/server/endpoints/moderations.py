@@ -41,7 +41,7 @@ class _Judging:
         self.notes: list[Note] = []
 
     async def by_decisions(self, model: str) -> list[ModerationResult]:
-        """Verdicts by the Decisions API; by safety ratings where a relay turns out to have none."""
+        """Return verdicts by the Decisions API; by safety ratings if a relay turns out not to have it."""
         try:
             found = await calls.ask_all(self._call, partial(self._decide, model), self._plan.batches)
         except UpstreamError as error:
@@ -62,7 +62,7 @@ class _Judging:
         return moderations.verdicts(response, self._plan, indexes, self.notes)
 
     async def by_ratings(self, model: str) -> list[ModerationResult]:
-        """Verdicts by the safety ratings of a chat model."""
+        """Return verdicts by the safety ratings of a chat model."""
         self._call.exchange.model = model
         return await calls.ask_all(self._call, partial(self._rate, model), list(range(len(self._plan.contents))))
 

@@ -65,7 +65,7 @@ class NativePlan(msgspec.Struct, frozen=True):
 
 
 async def call_model(call: Call) -> None:
-    """A method of a model's: `models/NAME:METHOD`."""
+    """Call a method of a model: `models/NAME:METHOD`."""
     name, _, method = call.parameters["target"].rpartition(":")
     if not name or not _METHOD.fullmatch(method):
         raise HTTPException(404)
@@ -113,7 +113,7 @@ def _record(call: Call, plan: NativePlan) -> None:
 
 
 async def find_pin(call: Call, names: Collection[str] = ()) -> str:
-    """Which of the upstream's keys made the names in a request's URL (`names`) and body; "" where any will do.
+    """Return the upstream's key that made the names in the URL (`names`) and the body; "" if any key will do.
 
     Raises `NotStored` for names that another client's request made, where clients have keys of this server's.
     """
@@ -143,18 +143,18 @@ def _check_limits(call: Call, method: str) -> None:
 
 
 def query_of(call: Call) -> dict[str, str]:
-    """The parameters of the URL, without the client's key."""
+    """Return the parameters of the URL, without the client's key."""
     pairs = parse_qsl(call.scope["query_string"].decode("latin-1"), keep_blank_values=True)
     return {name: value for name, value in pairs if name.lower() not in _KEY}
 
 
 def with_query(path: str, query: Mapping[str, str]) -> str:
-    """The path with the parameters of a URL."""
+    """Return the path with the parameters of a URL."""
     return f"{path}?{urlencode(query)}" if query else path
 
 
 async def _plans(call: Call, name: str, method: str) -> FallbackPlans[NativePlan]:
-    """The plans of a call: the same model at each upstream. Raises `Rejected`."""
+    """Return the plans of a call: the same model at each upstream. Raises `Rejected`."""
     service = call.service
     places = service.planner.places
     missing = pass_through.unsigned_calls(call.body) if method in _GENERATIONS else []
@@ -181,7 +181,7 @@ async def _plans(call: Call, name: str, method: str) -> FallbackPlans[NativePlan
 async def _records(
     call: Call, missing: Sequence[pass_through.UnsignedCall]
 ) -> tuple[dict[int, Signature], dict[int, Signature]]:
-    """What is kept of calls: by their ids, and of the others by what was said up to them."""
+    """Return the stored records of calls: by id, and of the others by the history before them."""
     store, client = call.service.store, call.client.id
     keys = [one.key for one in missing if one.id]
     by_ids = pass_through.find_by_ids(missing, await store.get(keys, client) if keys else {})
@@ -194,7 +194,7 @@ async def _records(
 
 
 async def _history(call: Call) -> NativeHistory | None:
-    """What the request says; None where it cannot be read: Gemini itself refuses that."""
+    """Return the request's history; None if it cannot be read: Gemini itself refuses that."""
     try:
         return await call.work.run(NativeHistory, call.body)
     except native_history.UNREADABLE:
@@ -202,12 +202,12 @@ async def _history(call: Call) -> NativeHistory | None:
 
 
 def _takes_body(place: Place, first: Place, method: str) -> bool:
-    """Whether a place takes the body that the first one takes: Vertex AI has embeddings in another form."""
+    """Return whether a place takes the first one's body: Vertex AI has embeddings in another form."""
     return "mbed" not in method or (place.options.platform == "vertex") == (first.options.platform == "vertex")
 
 
 def _names_anything(body: bytes) -> bool:
-    """Whether a body names what Gemini has made, which is at one upstream alone, or cannot be read."""
+    """Return whether a body names something that Gemini made (at one upstream alone), or cannot be read."""
     try:
         return bool(pass_through.names_in(body))
     except DECODING_ERRORS:
@@ -215,7 +215,7 @@ def _names_anything(body: bytes) -> bool:
 
 
 def _to_model(call: Call, model: str, method: str, upstream: Upstream) -> Forwarded:
-    """The call as it goes to a model of an upstream's. Raises `Rejected`."""
+    """Return the call as it goes to a model of an upstream's. Raises `Rejected`."""
     path = f"{path_of_model(model, upstream.settings.models)}:{method}"
     query = query_of(call)
     streams = call.exchange.stream and upstream.settings.streaming
@@ -234,20 +234,20 @@ def _to_model(call: Call, model: str, method: str, upstream: Upstream) -> Forwar
 
 
 def _headers(call: Call, plans: FallbackPlans[NativePlan], answered: Mapping[str, str]) -> dict[str, str]:
-    """The headers of a model's answer, with the upstream that gave it where that is another than usual."""
+    """Return the headers of a model's answer, with its upstream if that is not the usual one."""
     told = headers_of(call, answered)
     return {**told, UPSTREAM_HEADER: plans.place.label} if plans.is_fallback else told
 
 
 def headers_of(call: Call, answered: Mapping[str, str]) -> dict[str, str]:
-    """The headers of an answer to the client, for those of Gemini's."""
+    """Return the headers for the client, made from Gemini's."""
     type_ = answered.get("content-type") or _JSON
     return {**notes.headers(call.exchange.model, call.exchange.notes), "content-type": type_}
 
 
 @asynccontextmanager
 async def _opened(call: Call, forwarded: Forwarded, pin: str, upstream: Upstream) -> AsyncIterator[Response]:
-    """The answer of an upstream, which is closed at the end."""
+    """Open an upstream's answer, and close it at the end."""
     with call.service.shutdown.limit():
         response = await upstream.forward(forwarded, Caller(call.client.key, pin), deadline_of(call.scope))
     try:
@@ -259,7 +259,7 @@ async def _opened(call: Call, forwarded: Forwarded, pin: str, upstream: Upstream
 async def read_whole(
     call: Call, forwarded: Forwarded, pin: str = "", upstream: Upstream | None = None
 ) -> tuple[bytes, Mapping[str, str]]:
-    """The whole answer of an upstream, or of the first one, to a request, and its headers."""
+    """Read the whole answer of an upstream, the first one by default; return it and its headers."""
     upstream = upstream or call.service.upstream
     async with _opened(call, forwarded, pin, upstream) as response:
         return await _read_body(call, response, upstream.settings.max_answer_bytes), response.headers
@@ -355,7 +355,7 @@ def _is_error(payload: bytes) -> bool:
 
 
 async def _payloads(call: Call, response: Response, plans: FallbackPlans[NativePlan]) -> AsyncGenerator[bytes]:
-    """The events of an answer, as JSON; a whole answer is one."""
+    """Yield the events of an answer as JSON; a whole answer is one event."""
     settings = plans.place.upstream.settings
     if not plans.plan.forwarded.streams:
         yield await _read_body(call, response, settings.max_answer_bytes)

@@ -37,7 +37,7 @@ _PASSED = ("command", "offset", "protocol", "header-content-length", "header-con
 
 
 async def pass_on(call: Call) -> None:
-    """Any path below the version but a model's method."""
+    """Pass on any path below the version except a model's methods."""
     path = _path_of(call, _VERSION)
     if call.client.is_limited:
         _check_reading(call, path)
@@ -106,7 +106,7 @@ Page = dict[str, msgspec.Raw]
 
 
 def _read_page(body: bytes) -> Page:
-    """Raises `UpstreamProtocolError`: what cannot be read may tell of others."""
+    """Read a page of a list. Raises `UpstreamProtocolError`: an unreadable one may name other clients' things."""
     try:
         page: Page = decoder(Page).decode(body)
     except msgspec.MsgspecError:
@@ -115,7 +115,7 @@ def _read_page(body: bytes) -> Page:
 
 
 def _items(raw: msgspec.Raw) -> list[tuple[_Listed, msgspec.Raw]]:
-    """The items of a list, each with its name. Raises `UpstreamProtocolError`."""
+    """Return the items of a list, each with its name. Raises `UpstreamProtocolError`."""
     try:
         return [(decoder(_Listed).decode(one), one) for one in decoder(list[msgspec.Raw]).decode(raw)]
     except msgspec.MsgspecError:
@@ -123,12 +123,12 @@ def _items(raw: msgspec.Raw) -> list[tuple[_Listed, msgspec.Raw]]:
 
 
 def _lists(page: Page) -> Iterator[tuple[str, list[tuple[_Listed, msgspec.Raw]]]]:
-    """The lists of a page, by the names of their fields."""
+    """Return the lists of a page, by the names of their fields."""
     return ((key, _items(raw)) for key, raw in page.items() if bytes(memoryview(raw)[:1]) == b"[")
 
 
 def _models_of(call: Call, page: Page) -> Page:
-    """The page with those models that the client may use, each as it came."""
+    """Return the page with the models that the client may use, unchanged."""
     own = dict(page)
     for key, items in _lists(page):
         own[key] = msgspec.Raw(encode([one for told, one in items if call.client.may_use(told.name)]))
@@ -136,7 +136,7 @@ def _models_of(call: Call, page: Page) -> Page:
 
 
 async def _list_names(call: Call, collection: str) -> None:
-    """A page of what Gemini keeps under this server's keys: key by key, as each knows only what it has made itself.
+    """Answer with a page of what Gemini keeps for this server, key by key: each key lists its own alone.
 
     With several keys a page's token also tells whose page comes next. A page without anything that is the client's is
     passed over, since clients take one for the end.
@@ -194,7 +194,7 @@ async def _keep_own(call: Call, collection: str, page: Page) -> int:
 
 
 def _path_of(call: Call, prefix: re.Pattern[str]) -> str:
-    """The path behind a prefix, as it was sent. Raises `HTTPException`."""
+    """Return the path behind a prefix, as it was sent. Raises `HTTPException`."""
     raw: bytes = call.scope.get("raw_path") or call.scope["path"].encode()
     path = prefix.split(raw.decode("latin-1").partition("?")[0], maxsplit=1)[-1]
     plain = unquote(path)
@@ -204,7 +204,7 @@ def _path_of(call: Call, prefix: re.Pattern[str]) -> str:
 
 
 async def upload(call: Call) -> None:
-    """A step of an upload. Its address is this server's, and the file belongs to the client that began it.
+    """Pass on a step of an upload. Its URL becomes this server's; the file belongs to the client that began it.
 
     The address is a secret: Google's clients send no key with the bytes.
     """

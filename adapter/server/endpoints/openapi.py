@@ -6,7 +6,7 @@ from adapter.server.pipeline.endpoint import Endpoint, Endpoints
 
 
 def with_description(endpoints: Endpoints) -> Endpoints:
-    """These endpoints and the one that describes them all; it holds nothing that is anybody's."""
+    """Return these endpoints and the one that describes them; the description holds nobody's data."""
 
     async def describe(call: Call) -> None:
         await call.send(document(everything))

@@ -108,7 +108,7 @@ class ResponsesSocket:
         self._remembered = 0
 
     async def run(self) -> None:
-        """Until the client leaves; what runs then is cancelled."""
+        """Serve until the client leaves; then cancel what runs."""
         tasks: list[asyncio.Task[None]] = []
         try:
             while (message := await self._socket.receive())["type"] != "websocket.disconnect":
@@ -176,7 +176,7 @@ class ResponsesSocket:
             self._remembered = 0
 
     async def _serve(self, body: bytes) -> None:
-        """One response. Raises `ClientGone`."""
+        """Serve one response. Raises `ClientGone`."""
         opened_by = self._opened_by
         exchange = Exchange(
             id=new_id("req_"),
@@ -281,11 +281,11 @@ class SocketLane:
         await self._connection.send(data, self._stream_id)
 
     async def flush(self) -> None:
-        """Nothing waits here."""
+        """Do nothing: nothing waits here."""
 
 
 async def _prepare(turn: Turn) -> list[Event]:
-    """The events of a response that only prepares for the next one: it has the input, and no output."""
+    """Return the events of a response that prepares the next one: it has input and no output."""
     begun, done = blank(turn.view, turn.stamp), blank(turn.view, turn.stamp, "completed")
     done.completed_at = int(time.time())
     await keep(turn, done, [])
@@ -301,7 +301,7 @@ def _error(failure: Failure) -> dict[str, Any]:
 
 
 def _not_steered(steer: Envelope) -> dict[str, Any]:
-    """Gemini takes no more input once it answers; the client gets its input back."""
+    """Return the event that refuses input while Gemini answers; it gives the client its input back."""
     return {
         "type": "response.steer.failed",
         "sequence_number": 0,

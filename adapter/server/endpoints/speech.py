@@ -72,7 +72,7 @@ async def _send_file(call: Call, plans: SpeechPlans, reader: SpeechReader) -> No
 
 
 async def _pieces(call: Call, plans: SpeechPlans, reader: SpeechReader) -> AsyncIterator[bytes]:
-    """The bytes of the file as they are made. Raises `UpstreamError`, `AnswerError`."""
+    """Yield the file's bytes as they are made. Raises `UpstreamError`, `AnswerError`."""
     encoder: SoundEncoder | None = None
     with call.service.shutdown.limit():
         async for samples in _samples(call, plans, reader):
@@ -87,7 +87,7 @@ async def _pieces(call: Call, plans: SpeechPlans, reader: SpeechReader) -> Async
 
 
 async def _samples(call: Call, plans: SpeechPlans, reader: SpeechReader) -> AsyncIterator[bytes]:
-    """The samples of all calls, one after the other."""
+    """Yield the samples of all calls, one after the other."""
     try:
         async with aclosing(media_calls.open_events(call, plans)) as events:
             async for response in events:

@@ -33,7 +33,7 @@ class Page:
         self.newest_first = order == "desc"
 
     def of(self, items: Sequence[msgspec.Raw]) -> ItemList:
-        """The page among all items, which are in order."""
+        """Return the page of all items, which are in order."""
         ordered = list(reversed(items)) if self.newest_first else list(items)
         if self.after:
             ids = list(map(id_of, ordered))
@@ -43,7 +43,7 @@ class Page:
 
 
 def whole_number(text: str, name: str, least: int, most: int) -> int:
-    """A number of the query. Raises `Malformed`."""
+    """Return a number of the query. Raises `Malformed`."""
     # Python refuses to read a number of thousands of digits.
     short = len(text) <= len(str(most)) and text.isascii() and text.isdecimal()
     if not (short and least <= int(text) <= most):
@@ -52,13 +52,13 @@ def whole_number(text: str, name: str, least: int, most: int) -> int:
 
 
 def item_list(items: list[msgspec.Raw], *, has_more: bool = False) -> ItemList:
-    """Items as a list."""
+    """Return items as a list object."""
     first, last = (id_of(items[0]), id_of(items[-1])) if items else (None, None)
     return ItemList(object="list", data=items, first_id=first, last_id=last, has_more=has_more)
 
 
 async def get_response(call: Call) -> None:
-    """A stored response; with `stream=true` the events of one in the background, from behind `starting_after`."""
+    """Answer with a stored response; with `stream=true` its events after `starting_after`, if in the background."""
     response_id = call.parameters["response_id"]
     record = await call.jobs.find(response_id, call.client.id)
     if call.query.get("stream", "").lower() not in ("true", "1"):
@@ -91,7 +91,7 @@ async def cancel_response(call: Call) -> None:
 
 
 async def list_input_items(call: Call) -> None:
-    """What a response answered, the items of the responses before it included."""
+    """Answer with the items that a response answered, those of the responses before it included."""
     state, client = call.service.state, call.client
     page = Page(call.query)
     record = await state.response(call.parameters["response_id"], client.id)

@@ -23,7 +23,7 @@ TIMES = 4
 
 
 async def translate(call: Call) -> None:
-    """One request as the server would serve it, with what it has stored; of JSON lines each on its own."""
+    """Answer with the translation of one request, stored data included; JSON lines are translated each on its own."""
     run = dry_run_for(call)
     work = call.service.work_for(TIMES * len(call.body))
     lines = await work.run(lines_of, call.body)
@@ -40,13 +40,13 @@ async def translate(call: Call) -> None:
 
 
 def _show(run: DryRun, endpoint: str, plan: Plan, path: Callable[[str], str], body: bytes) -> bytes:
-    """Everything about a plan, as JSON."""
+    """Describe a plan as JSON."""
     answer = {"endpoint": endpoint, **described(plan, run.settings, run.predict, path)}
     return encode(with_values(answer, body) if run.values else answer)
 
 
 def dry_run_for(call: Call) -> DryRun:
-    """The dry run that the headers and the URL ask for."""
+    """Return the dry run that the headers and the URL ask for."""
     service = call.service
     return dry_run_of(
         service.settings,
@@ -63,13 +63,13 @@ def _each(run: DryRun, lines: list[bytes]) -> bytes:
 
 
 async def _chat(call: Call, body: bytes, work: Work) -> tuple[Plans, Callable[[str], str]]:
-    """A chat request as it would be served, and the client's path for one of it."""
+    """Return a chat request as it would be served, and the function that returns the client's path for its path."""
     request, unknown = await call.service.read(body, ChatCompletionRequest, work)
     return await call.service.planner.plan(request, unknown, call.client, work, needs=DRY), str
 
 
 async def _response(call: Call, body: bytes, work: Work) -> tuple[Plans, Callable[[str], str]]:
-    """A request of the Responses API as it would be served, with the responses before it."""
+    """Return a Responses request as it would be served, with the responses before it."""
     request, unknown = await call.service.read(body, ResponsesRequest, work)
     turn = await turn_of(call.service, request, unknown, call.client, work=work, needs=DRY)
     return turn.plans, turn.client_path

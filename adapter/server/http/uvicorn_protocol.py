@@ -207,7 +207,7 @@ class ServerProtocol(HttpToolsProtocol):
             raise _RequestRefused
 
     def _is_answering(self) -> bool:
-        """Whether a request that was read completely is being answered."""
+        """Return whether a request that was read completely is being answered."""
         return self.cycle is not None and not self.cycle.response_complete and not self.cycle.more_body
 
     def _on_head_timeout(self) -> None:

@@ -48,7 +48,7 @@ class Client(NamedTuple):
         return self.known is not None and bool(self.known.models)
 
     def may_use(self, model: str) -> bool:
-        """Whether this client may use a model, under a name of OpenAI's or of Gemini's."""
+        """Return whether this client may use a model, under a name of OpenAI's or of Gemini's."""
         patterns = self.known.models if self.known is not None else ()
         names = {model.removeprefix("models/"), bare_name(model)}
         return not patterns or any(fnmatchcase(name, pattern) for pattern in patterns for name in names)
@@ -136,7 +136,7 @@ class Access:
             raise ForeignPage("Web pages of this origin may not call this server: see --allow-origins.")
 
     def admits(self, scope: Scope) -> bool:
-        """Whether the client of a request may call."""
+        """Return whether the client of a request may call."""
         try:
             self.client(scope)
         except (AccessDenied, KeyInUrl, ForeignPage):
@@ -144,7 +144,7 @@ class Access:
         return True
 
     def knows(self, scope: Scope) -> bool:
-        """Whether a request comes from this machine or has a valid key, so that it may learn about the server."""
+        """Return whether a request may learn about the server: it is from this machine, or has a valid key."""
         return is_local(scope) or (not self._open and self.admits(scope))
 
     def viewer(self, scope: Scope) -> Client:
@@ -166,7 +166,7 @@ _FORWARDED = frozenset({b"forwarded", b"via", b"x-real-ip", b"x-client-ip", b"tr
 
 
 def is_local(scope: Scope) -> bool:
-    """Whether a request seems to come from this machine: it names the loopback address and went through no proxy.
+    """Return whether a request seems to come from this machine: to a loopback address, through no proxy.
 
     A proxy on this machine that rewrites `Host` and adds no header, as nginx does by default, looks the same. Whatever
     must stay on this machine needs a token, too.

@@ -54,5 +54,5 @@ class ThreadWork:
 
 
 def is_long(body: bytes) -> bool:
-    """Whether a body is too large, or has too many values, to be decoded and translated in the event loop."""
+    """Return whether a body is too large, or has too many values, for the event loop."""
     return len(body) > SMALL and (len(body) > LONG or not is_small(body))

@@ -38,7 +38,7 @@ class FfmpegEncoder:
         self._stream: Any = self._container.add_stream(codec, rate=rate, layout="mono")
 
     def encode(self, samples: bytes) -> bytes:
-        """The packets that are full."""
+        """Return the packets that are full."""
         count = len(samples) // 2
         if count:
             frame = av.AudioFrame(format="s16", layout="mono", samples=count)
@@ -49,7 +49,7 @@ class FfmpegEncoder:
         return self._sink.take()
 
     def close(self) -> bytes:
-        """The last packets."""
+        """Return the last packets."""
         self._mux(None)
         self._container.close()
         return self._sink.take()

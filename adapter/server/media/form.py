@@ -130,16 +130,16 @@ class Form:
         return f"{UPLOAD}{len(self.uploads) + len(self._cut) - 1}"
 
     def media(self) -> dict[str, Media]:
-        """The files by their names, each with its name in place of its data."""
+        """Return the files by their names, each with its name in place of its data."""
         names = [f"{UPLOAD}{number}" for number in range(len(self.uploads))]
         return {name: Media(one.mime_type, name) for name, one in zip(names, self.uploads, strict=True)}
 
     def body(self, type_: type[msgspec.Struct]) -> bytes:
-        """The form as the JSON that a request of this type is read from. Raises `MalformedForm`."""
+        """Return the form as the JSON that a request of this type is read from. Raises `MalformedForm`."""
         return orjson.dumps(members_of(self.fields, type_))
 
     def describe(self) -> bytes:
-        """The form for the page: of files, what they are, as objects; all else in a form is text."""
+        """Describe the form for the page: files by type and size; all else is text."""
         files = {
             f"{UPLOAD}{number}": {"filename": one.name, "type": one.mime_type, "bytes": one.size}
             for number, one in enumerate(self.uploads)
@@ -151,7 +151,7 @@ class Form:
 
 
 def is_form(scope: Scope) -> bool:
-    """Whether the body is said to be a form with files."""
+    """Return whether the content type is that of a form with files."""
     return fields_of(scope).get(b"content-type", b"").lower().startswith(MULTIPART)
 
 
@@ -179,7 +179,7 @@ def _bare(name: str) -> str:
 
 
 def members_of(fields: Mapping[str, Sequence[str]], type_: type[msgspec.Struct]) -> dict[str, Any]:
-    """The members of a request: `x[]` and repeated names are lists, `x[y]` is a member of an object.
+    """Return a request's members: `x[]` and repeated names are lists, `x[y]` is a member of an object.
 
     Raises `MalformedForm`.
     """
@@ -202,13 +202,13 @@ def members_of(fields: Mapping[str, Sequence[str]], type_: type[msgspec.Struct])
 
 
 def _is_list_only(type_: Any) -> bool:
-    """Whether a field takes a list and no text."""
+    """Return whether a field takes a list and no text."""
     kinds = get_args(type_) if get_origin(type_) in (Union, type(int | str)) else (type_,)
     return any(get_origin(one) is list for one in kinds) and str not in kinds
 
 
 def insert_uploads(body: bytes, contents: Sequence[Sequence[bytes]]) -> list[bytes]:
-    """A request's JSON in pieces, with the files' data in place of their names.
+    """Return a request's JSON in pieces, with the files' data in place of their names.
 
     Inside a JSON text a quotation mark is escaped, so that no text of the client's looks like such a member.
     """

@@ -17,7 +17,7 @@ VARIABLE = "TIKTOKEN_CACHE_DIR"
 
 @cache
 def detokenizer() -> Detokenize | None:
-    """What reads tokens of OpenAI's embedding models (cl100k_base); None where the package or its data are missing."""
+    """Return a reader of OpenAI's embedding tokens (cl100k_base); None if the package or its data are missing."""
     folder = os.environ.get(VARIABLE)
     if folder is None or not Path(folder, _FILE).is_file() or not extras.has("tokens"):
         return None

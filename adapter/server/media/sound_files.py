@@ -19,11 +19,11 @@ class SoundEncoder(Protocol):
     """Makes a file of samples: 16 bits, little-endian, one channel; whole ones in each call."""
 
     def encode(self, samples: bytes) -> bytes:
-        """The next bytes of the file, which may be none yet."""
+        """Return the next bytes of the file, which may be none yet."""
         ...
 
     def close(self) -> bytes:
-        """The last bytes of the file."""
+        """Return the last bytes of the file."""
         ...
 
 
@@ -36,12 +36,12 @@ class WavEncoder:
         self._head = b"RIFF" + sizes + b"WAVE" + form + b"data" + sizes
 
     def encode(self, samples: bytes) -> bytes:
-        """The samples, behind the header."""
+        """Return the samples, behind the header."""
         head, self._head = self._head, b""
         return head + samples
 
     def close(self) -> bytes:
-        """The header, if nothing was said."""
+        """Return the header, if nothing was said."""
         return self.encode(b"")
 
 
@@ -49,11 +49,11 @@ class PcmEncoder:
     """The samples alone."""
 
     def encode(self, samples: bytes) -> bytes:
-        """The samples."""
+        """Return the samples."""
         return samples
 
     def close(self) -> bytes:
-        """Nothing."""
+        """Return nothing: samples have no end."""
         return b""
 
 
@@ -70,19 +70,19 @@ class Mp3Encoder:
         self._has_begun = False
 
     def encode(self, samples: bytes) -> bytes:
-        """The frames that are full."""
+        """Return the frames that are full."""
         if not samples:
             return b""
         self._has_begun = True
         return bytes(self._lame.encode(samples))
 
     def close(self) -> bytes:
-        """The last frames."""
+        """Return the last frames."""
         return bytes(self._lame.flush()) if self._has_begun else b""
 
 
 def make_encoder(kind: str, rate: int) -> SoundEncoder:
-    """The encoder of a format for so many samples per second."""
+    """Return the encoder of a format for so many samples per second."""
     if kind == "wav":
         return WavEncoder(rate)
     if kind == "pcm":

@@ -57,7 +57,7 @@ def cut_sound(upload: FormFile, longest_s: float) -> list[CutPiece]:
 
 
 def _aligned(place: int, frame: int) -> int:
-    """The first frame from a place on that begins with the third, sixth, ... byte; `frame` is no multiple of three."""
+    """Return the place of the first frame from here that is a multiple of three bytes; `frame` is none."""
     while place % 3:
         place += frame
     return place
@@ -82,7 +82,7 @@ def _quietest(upload: FormFile, file: WavFile, begin: int, longest_s: float) -> 
 
 
 def _wav_head(file: WavFile, size: int, lead: bytes) -> bytes:
-    """The header of a WAV file of samples, `lead` and so many bytes, and `lead`: together a multiple of three bytes."""
+    """Return a WAV header for `lead` and so many bytes, and `lead`: together a multiple of three bytes."""
     channels, frame = file.form[1], file.form[1] * _BITS // 8
     form = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, channels, file.rate, file.rate * frame, frame, _BITS)
     filler = next(length for length in (0, 2, 4) if (_HEAD_BYTES + length + len(lead)) % 3 == 0)

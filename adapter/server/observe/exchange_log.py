@@ -300,7 +300,7 @@ def _text(body: bytes) -> str:
 
 
 def is_page_enabled(settings: Settings) -> bool:
-    """Whether the page at / is served: by default only on the loopback address."""
+    """Return whether the page at / is served; by default only on the loopback address."""
     return settings.is_loopback_only if settings.inspector is None else settings.inspector
 
 

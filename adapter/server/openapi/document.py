@@ -28,7 +28,7 @@ BINARY = {"type": "string", "format": "binary"}
 
 @lru_cache(maxsize=1)
 def document(endpoints: Endpoints) -> bytes:
-    """The description of these endpoints as JSON."""
+    """Return the description of these endpoints as JSON."""
     schemas = Schemas()
     paths: dict[str, Any] = {}
     for endpoint in endpoints:

@@ -27,7 +27,7 @@ class Schemas:
         self._names: dict[type, str] = {}
 
     def of(self, type_: Any) -> dict[str, Any]:
-        """The schema of a type. Raises `TypeError` for types that no Struct of the wire has."""
+        """Return the schema of a type. Raises `TypeError` for types that no Struct of the wire has."""
         return self._of(inspect.type_info(type_))
 
     def _of(self, info: inspect.Type) -> dict[str, Any]:
@@ -60,7 +60,7 @@ class Schemas:
         return {"$ref": f"#/components/schemas/{self._names[info.cls]}"}
 
     def _free_name(self, cls: type) -> str:
-        """The name of a Struct, with that of its module where another has it already."""
+        """Return the name of a Struct, with its module's in front if another has it already."""
         module = cls.__module__.rpartition(".")[2]
         return cls.__name__ if cls.__name__ not in self.components else f"{module}.{cls.__name__}"
 

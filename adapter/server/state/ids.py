@@ -8,5 +8,5 @@ _random = random.Random(secrets.token_bytes(32))
 
 
 def new_id(prefix: str, size: int = 24) -> str:
-    """A prefix and `size` hexadecimal digits, an even number of them."""
+    """Return a prefix and `size` hexadecimal digits, an even number of them."""
     return prefix + _random.getrandbits(4 * size).to_bytes(size // 2).hex()

@@ -23,7 +23,7 @@ class Places(NamedTuple):
     indexes: Sequence[int]
 
     def path(self, path: str) -> str:
-        """The client's path: an earlier item is told by the field that it came from, its own by its own index."""
+        """Return the client's path: an item of the past has the path of the field that it came from."""
         found = _OWN.match(path)
         if found is None or not self.before:
             return path
@@ -52,16 +52,16 @@ class Past(NamedTuple):
     found: Sequence[Note] = ()
 
     def own(self, response_id: str) -> list[msgspec.Raw]:
-        """The request's own items, as they are stored: those without an id get one that names the response."""
+        """Return the request's own items as they are stored; those without an id get one that names the response."""
         owner = response_id.partition("_")[2]
         return encode_items(input_items(msgspec.structs.replace(self.request, input=self.given), owner))
 
     def path(self, path: str) -> str:
-        """The client's path for one of the whole request."""
+        """Return the client's path for one of the whole request."""
         return Places(self.before, self.source, self.indexes).path(path)
 
     def notes(self, notes: Sequence[Note]) -> list[Note]:
-        """A ledger under the client's paths. That earlier thoughts stay behind is no loss of this request's."""
+        """Return a ledger under the client's paths, without notes that earlier thoughts are left out."""
         if not self.before:
             return [*self.found, *notes]
         moved = [note.at(self.path(note.path)) for note in notes]
@@ -71,12 +71,12 @@ class Past(NamedTuple):
         ]
 
     def rejected(self, error: Rejected) -> Rejected:
-        """A rejection under the client's path."""
+        """Return a rejection under the client's path."""
         return Rejected(self.path(error.note.path), error.note.code, error.note.reason, self.notes(error.notes))
 
 
 def conversation_of(request: ResponsesRequest) -> str | None:
-    """The id of the conversation that a response belongs to."""
+    """Return the id of the conversation that a response belongs to."""
     given = request.conversation
     return given if given is None or isinstance(given, str) else given.id
 

@@ -67,7 +67,7 @@ class Recall:
         self._histories = histories
 
     async def past(self, request: ResponsesRequest, client: str) -> Past:
-        """What the request refers to, put in front of its own items.
+        """Return what the request refers to, put in front of its own items.
 
         Raises `NotStored`, `Rejected`, `Overloaded`; `LimitExceeded` for too many items.
         """
@@ -110,7 +110,7 @@ class Recall:
         held.reserve(size)
 
     async def _chain(self, previous: str, client: str, held: HeldBytes) -> tuple[list[str], list[msgspec.Raw]]:
-        """The ids of all responses up to this one, and their items."""
+        """Return the ids of all responses up to this one, and their items."""
         source = "previous_response_id"
         self._hold(await self._documents.size([previous], client), held, source)
         last = await self.find(previous, client)
@@ -134,7 +134,7 @@ class Recall:
         return {id_: record for id_, record in records.items() if record is not None}
 
     async def _own(self, request: ResponsesRequest, client: str, held: HeldBytes) -> list[InputItem]:
-        """The request's own items, what they refer to in place of references. Raises `NotStored`."""
+        """Return the request's own items, with references replaced. Raises `NotStored`."""
         if isinstance(request.input, str):
             return [InputItem(type="message", role="user", content=request.input)]
         return await self.resolve_references(request.input or [], client, held, "input")
@@ -142,7 +142,7 @@ class Recall:
     async def resolve_references(
         self, given: Sequence[InputItem], client: str, held: HeldBytes, field: str = "items"
     ) -> list[InputItem]:
-        """Items, what they refer to in place of references. Raises `NotStored` for what is not there."""
+        """Replace references by the items they refer to. Raises `NotStored` for missing ones."""
         places = [index for index, item in enumerate(given) if type_of(item) == "item_reference" and item.id]
         if not places:
             return list(given)
@@ -156,7 +156,7 @@ class Recall:
         return items
 
     async def _items(self, ids: Collection[str], client: str, held: HeldBytes) -> Mapping[str, InputItem]:
-        """Stored items: their ids tell what they belong to, or there is an entry for each that does."""
+        """Return stored items; an id tells what the item belongs to, or an entry for it does."""
         owners = {id_: owner for id_ in ids if (owner := owner_in_id(id_)) is not None}
         others = {key_of_item(id_): id_ for id_ in ids if id_ not in owners}
         entries = await self._documents.get(others, client) if others else {}
@@ -170,25 +170,25 @@ class Recall:
         return {str(item.id): item for item in read_stored_items(items)}
 
     async def find(self, response_id: str, client: str) -> StoredResponse | None:
-        """A stored response, if there is one."""
+        """Return a stored response, if there is one."""
         return (await self._records([response_id], client)).get(response_id)
 
     async def response(self, response_id: str, client: str) -> StoredResponse:
-        """A stored response. Raises `NotStored`."""
+        """Return a stored response. Raises `NotStored`."""
         found = await self.find(response_id, client)
         if found is None:
             raise NotStored(f"Response with id '{response_id}' not found.")
         return found
 
     async def inputs(self, record: StoredResponse, client: str) -> list[msgspec.Raw]:
-        """All that a response answered: the items of the responses before it, and its own. Raises `NotStored`."""
+        """Return the items that a response answered: those of earlier responses, and its own. Raises `NotStored`."""
         self._hold(await self._documents.size(record.history, client), HeldBytes(self._histories.budget), "response_id")
         records = await self._records(record.history, client)
         earlier = [item for id_ in record.history if id_ in records for item in items_of(records[id_])]
         return [*earlier, *record.input]
 
     async def conversation(self, conversation_id: str, client: str, param: str | None = None) -> Conversation:
-        """A conversation. Raises `NotStored`."""
+        """Return a conversation. Raises `NotStored`."""
         known = [conversation_id] if CONVERSATION_ID.fullmatch(conversation_id) else []
         body = (await self._documents.get(known, client)).get(conversation_id)
         found = None if body is None else read_entry(conversation_id, body, Conversation)
@@ -204,7 +204,7 @@ class Recall:
         return list(map(msgspec.Raw, bodies))
 
     async def conversation_item(self, conversation_id: str, item_id: str, client: str) -> bytes:
-        """One item of a conversation. Raises `NotStored`."""
+        """Return one item of a conversation. Raises `NotStored`."""
         await self.conversation(conversation_id, client)
         key = f"{conversation_id}/{item_id}"
         body = (await self._documents.get([key], client)).get(key)
@@ -223,7 +223,7 @@ class State(Recall):
         self._writing: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     def forgetful(self, max_age: float) -> "State":
-        """The same, for what is forgotten so many seconds after it was last written."""
+        """Return such a store whose documents are forgotten so many seconds after they were last written."""
         return State(self.documents, self._histories, max_age)
 
     async def put(self, documents: Sequence[Document], client: str) -> bool:
@@ -231,7 +231,7 @@ class State(Recall):
         return await self.documents.put(documents, client, self._max_age)
 
     def beside(self, local: DocumentStore) -> "tuple[Recall, State]":
-        """What is here and in another store, to be read as one; and that store alone."""
+        """Return this store and another to be read as one, and the other store alone."""
         return Recall(Layered(local, self.documents), self._histories), State(local, self._histories)
 
     async def keep(self, response: Response, past: Past, client: str, work: Work) -> bool:
@@ -247,18 +247,18 @@ class State(Recall):
             return await self.put(documents, client)
 
     def _lock_of(self, conversation_id: str) -> asyncio.Lock:
-        """Whoever looks which ids a conversation has, and adds items, does both before the next one looks."""
+        """Return a lock around reading a conversation's ids and adding items."""
         return self._writing.setdefault(conversation_id, asyncio.Lock())
 
     async def _with_free_ids(self, response: Response, past: Past, conversation: str, client: str) -> Past:
-        """What was said, without ids that another response has put into the conversation since this one began."""
+        """Remove ids that another response has put into the conversation since this one began."""
         own = {f"{conversation}/{id_of(item)}": bytes(item) for item in past.own(response.id)}
         stored = await self.documents.get(list(own), client)
         taken = [key.partition("/")[2] for key, body in stored.items() if body != own[key]]
         return past._replace(given=with_free_ids(past.given, taken)[0]) if taken else past
 
     async def _entries(self, items: Sequence[tuple[str, bytes]], owner: str, client: str) -> list[Document]:
-        """Entries by which items are found that have ids of the client's own.
+        """Return entries by which items with ids of the client's own are found.
 
         Such an id may be that of several items: then its entry says so, and a reference to it is an error.
         """
@@ -283,7 +283,7 @@ class State(Recall):
             raise NotStored(f"Response with id '{response_id}' not found.")
 
     async def create_conversation(self, metadata: msgspec.Raw, items: Sequence[InputItem], client: str) -> Conversation:
-        """A new conversation. Raises `NotStored` where it cannot be kept."""
+        """Create a conversation. Raises `NotStored` if it cannot be stored."""
         made = Conversation(
             id=f"conv_{secrets.token_hex(24)}",
             object="conversation",
@@ -317,7 +317,7 @@ class State(Recall):
     async def _new_items(
         self, conversation_id: str, items: Sequence[InputItem], taken: Sequence[str | None], client: str
     ) -> tuple[list[Document], list[msgspec.Raw]]:
-        """What is stored of a conversation's new items, and the items as they are stored. Raises `NotStored`."""
+        """Return the documents for a conversation's new items, and the items as stored. Raises `NotStored`."""
         held = HeldBytes(self._histories.budget)
         free, _taken = with_free_ids(await self.resolve_references(items, client, held), taken)
         owner = f"{conversation_id.partition('_')[2]}v{secrets.token_hex(4)}"
@@ -339,7 +339,7 @@ class State(Recall):
 
 
 def _documents_of(response: Response, past: Past) -> list[Document]:
-    """What is stored of a response."""
+    """Return the documents that are stored for a response."""
     own = past.own(response.id)
     record = StoredResponse(response=msgspec.Raw(encode(response)), input=own, history=past.history)
     documents = [Document(response.id, encode(record))]

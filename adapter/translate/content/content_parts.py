@@ -38,12 +38,12 @@ class Converted(NamedTuple):
 
 
 def lost(path: str, code: str, reason: str) -> Note:
-    """A note that something does not arrive."""
+    """Return a note that something does not arrive."""
     return Note(path, Fate.DROPPED, code, reason)
 
 
 def parts_of(content: list[ContentPart], path: str, context: Context, notes: list[Note]) -> list[Part]:
-    """Gemini's parts for those of a message; empty texts are left out. Raises `Rejected` for unknown types."""
+    """Return Gemini's parts for a message's; empty texts are left out. Raises `Rejected` for unknown types."""
     result: list[Part] = []
     for index, part in enumerate(content):
         at = f"{path}[{index}]"
@@ -65,7 +65,7 @@ def parts_of(content: list[ContentPart], path: str, context: Context, notes: lis
 
 
 def sources_of(content: list[ContentPart], path: str, context: Context) -> list[str]:
-    """The path of the content part that each of Gemini's parts comes from, see `parts_of`."""
+    """Return the content part's path for each of Gemini's parts (see `parts_of`)."""
     made = [len(parts_of([part], path, context, [])) for part in content]
     return [f"{path}[{index}]" for index, count in enumerate(made) for _ in range(count)]
 
@@ -101,12 +101,12 @@ def _thinking(_: ContentPart, path: str, __: Context) -> Converted:
 
 
 def _url_of(value: str | MediaUrl | None) -> str | None:
-    """A URL on its own, or inside an object."""
+    """Return a URL that is a text or inside an object."""
     return value.url if isinstance(value, MediaUrl) else value
 
 
 def _document(part: ContentPart, path: str, context: Context) -> Converted:
-    """A document by URL, as Mistral's clients write it (docs.mistral.ai, document understanding, 2026)."""
+    """Return a document by URL, as Mistral's clients write it (docs.mistral.ai, document understanding, 2026)."""
     url = _url_of(part.document_url)
     if not url:
         raise Rejected(f"{path}.document_url", "value-missing", "the document has no URL")
@@ -210,7 +210,7 @@ def _by_id(file_id: str, path: str, context: Context) -> Converted:
 
 
 def _part_of(media: Media) -> Part:
-    """The part for a file that is at hand."""
+    """Return the part for a file that is at hand."""
     if media.uri:
         return Part(file_data=FileData(mime_type=media.mime_type, file_uri=media.uri))
     return Part(inline_data=Blob(mime_type=media.mime_type, data=media.data))
@@ -221,7 +221,7 @@ def _is_data_url(url: str) -> bool:
 
 
 def from_url(url: str, path: str, context: Context, name: str = "") -> Converted:
-    """The part for a URL: data in line, a fetched file, or a reference that Gemini follows itself.
+    """Return the part for a URL: data in line, a fetched file, or a reference for Gemini.
 
     `name` is the file's, which may tell its type.
     """
@@ -270,7 +270,7 @@ def _data_url(url: str, path: str, name: str) -> Converted:
 
 
 def _in_line(mime_type: str, data: str, path: str, name: str) -> Converted:
-    """Data in line, under the registered name of its type."""
+    """Return a part with data in line, under the registered name of its type."""
     registered = correct_type(mime_type, name, data)
     if not registered:
         raise Rejected(path, "malformed-value", "the data URL does not tell its media type")
@@ -282,7 +282,7 @@ def _in_line(mime_type: str, data: str, path: str, name: str) -> Converted:
 
 
 def _blob(mime_type: str, data: str, path: str) -> Blob:
-    """Data in line. Raises `Rejected` for what cannot be base64, of either alphabet and padded or not."""
+    """Return data in line. Raises `Rejected` for what cannot be base64, of either alphabet, padded or not."""
     if not _MIME_TYPE.fullmatch(mime_type):
         raise Rejected(path, "malformed-value", "this is not a media type")
     data = _tidy(data)
@@ -294,7 +294,7 @@ def _blob(mime_type: str, data: str, path: str) -> Blob:
 
 
 def _tidy(data: str) -> str:
-    """Base64 without line breaks (RFC 2045) and without percent-encoding (github.com/nearai/ironclaw/issues/4902)."""
+    """Remove line breaks (RFC 2045) and percent-encoding (github.com/nearai/ironclaw/issues/4902) from base64."""
     if "%" in data[:_LOOKED_AT] or "%" in data[-_LOOKED_AT:]:
         for encoded, character in _PERCENT.items():
             data = data.replace(encoded, character).replace(encoded.lower(), character)
@@ -306,7 +306,7 @@ _PERCENT = {"%2B": "+", "%2F": "/", "%3D": "=", "%0A": "", "%0D": ""}
 
 
 def file_ids(messages: Iterable[Message]) -> list[str]:
-    """The ids of stored files that messages name, each once."""
+    """Return the ids of stored files that messages name, each once."""
     named = (
         part.file.file_id if part.file else part.file_id
         for message in messages
@@ -321,7 +321,7 @@ FILE_ID = "file-"
 
 
 def remote_urls(messages: Iterable[Message]) -> list[str]:
-    """The http(s) URLs that a server which fetches media has to fetch for these messages."""
+    """Return the http(s) URLs that a server which fetches media has to fetch for these messages."""
     return [
         url
         for message in messages

@@ -104,6 +104,6 @@ def sniff_type(data: str) -> str | None:
 
 
 def guess(name: str) -> str | None:
-    """The media type by the extension of a file name or URL."""
+    """Return the media type by the extension of a file name or URL."""
     last = name.partition("?")[0].partition("#")[0].rsplit("/", 1)[-1]
     return MIME_TYPES.get(last.rpartition(".")[2].lower()) if "." in last else None

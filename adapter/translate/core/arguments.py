@@ -43,7 +43,7 @@ class Arguments(NamedTuple):
 
 
 def plain_object(text: str, most: int) -> msgspec.Raw | None:
-    """A text that is a JSON object with nothing that must be looked at, as it is; None for any other text.
+    """Return a text that is a JSON object as it is, if nothing in it needs a look; None for any other text.
 
     Nothing unusual: at most `most` values, no long numbers, no deep nesting. Nearly all arguments and many results are
     such, and to find that out costs less than to tell what else they are.
@@ -84,7 +84,7 @@ def _shape(text: str) -> bytes:
 
 
 def read_arguments(text: str) -> Arguments:
-    """The object that a text stands for; under `_raw` if it stands for none."""
+    """Read the object that a text stands for; under `_raw` if it stands for none."""
     if not text.strip():
         return Arguments("{}", {})
     value = _parse(text)
@@ -97,7 +97,7 @@ def read_arguments(text: str) -> Arguments:
 
 
 def _parse(text: str) -> Any:
-    """A text's JSON value; itself if it is none."""
+    """Return a text's JSON value; itself if it is none."""
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError:
@@ -105,7 +105,7 @@ def _parse(text: str) -> Any:
 
 
 def _within(value: Any) -> Arguments | None:
-    """The object in a text that was encoded several times, or the empty one for what languages write for it."""
+    """Return the object in a text that was encoded several times, or the empty one for a language's null."""
     for _ in range(MAX_ENCODINGS):
         if isinstance(value, str):
             value = _parse(value)
@@ -119,7 +119,7 @@ def _within(value: Any) -> Arguments | None:
 
 
 def _first_object(text: str) -> Arguments | None:
-    """The first of several objects that stand one after the other."""
+    """Return the first of several objects in one text."""
     for number, match in enumerate(_END.finditer(text)):
         if number >= MAX_ENDS:
             return None

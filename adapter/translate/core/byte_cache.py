@@ -23,7 +23,7 @@ class ByteCache(Generic[K, V]):
         self._lock = Lock()
 
     def get(self, key: K, size_bytes: int, make: Callable[[], V]) -> V:
-        """The value of a key, made where it is not kept; what `make` raises is not kept."""
+        """Return the value of a key; `make` makes a missing one, and its errors are not remembered."""
         if size_bytes > self._max_entry:
             return make()
         with self._lock:

@@ -103,13 +103,13 @@ class ServedModel(NamedTuple):
 def capabilities_of(
     model: str, rows: Sequence[ModelCapabilities], day: datetime.date = datetime.date.max
 ) -> ModelCapabilities:
-    """The row for a model id (with or without `models/`); the last row is for names that no other matches."""
+    """Return the row for a model id (with or without `models/`); the last row is for names that no other matches."""
     name = model.rsplit("/", 1)[-1].partition("+")[0]
     return next((row for row in rows if row.starts <= day and fnmatchcase(name, row.pattern)), rows[-1])
 
 
 def served_model(model: str, rows: Sequence[ModelCapabilities], platform: Platform, day: datetime.date) -> ServedModel:
-    """The model that a platform serves under this name on this day: another one once the model has ended."""
+    """Return the model that a platform serves under this name on this day: another one once the model has ended."""
     found = ServedModel(model, capabilities_of(model, rows, day), "", model)
     for _ in rows:
         row = found.row
@@ -121,7 +121,7 @@ def served_model(model: str, rows: Sequence[ModelCapabilities], platform: Platfo
 
 
 def alias_notes(asked: str, served: ServedModel) -> list[Note]:
-    """The note on a model that answers under another name than its own."""
+    """Return the note on a model that answers under another name than its own."""
     if served.model == bare_name(asked):
         return []
     code = "model-retired" if served.reason else "model-alias"
@@ -133,5 +133,5 @@ _PREFIX = re.compile(r"models/|(?:openrouter/)?(?:google|gemini|vertex_ai)/(?=ge
 
 
 def bare_name(model: str) -> str:
-    """A model's name without its collection and without a provider in front."""
+    """Return a model's name without its collection and without a provider in front."""
     return model[prefix.end() :] if (prefix := _PREFIX.match(model)) else model

@@ -91,7 +91,7 @@ class EndpointContext(msgspec.Struct, frozen=True, kw_only=True):
         return self.served.row
 
     def as_chat(self) -> Context:
-        """The world of a chat, in which content parts are translated."""
+        """Return the context of a chat, in which content parts are translated."""
         chat = ChatCompletionRequest(model=self.model, messages=[])
         return Context(request=chat, capabilities=self.capabilities, options=self.options, media=self.media)
 

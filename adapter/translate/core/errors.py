@@ -134,14 +134,14 @@ _PROJECTS = re.compile(r"(\bprojects?(?:_number)?[/ =:])\d+", re.IGNORECASE)
 
 
 def scrub(text: str) -> str:
-    """A foreign text without keys, tokens and project numbers: Google names the consumer in some of its messages."""
+    """Remove keys, tokens and project numbers from a foreign text: Google names the consumer in some messages."""
     return _PROJECTS.sub(r"\1[hidden]", _SECRETS.sub("[hidden]", text[:MAX_MESSAGE]))
 
 
 def to_openai(
     status: int, error: Status, *, own_key: bool, upstream: str = "the upstream", retry_after: float | None = None
 ) -> Failure:
-    """OpenAI's error for one of Gemini's. `own_key`: whether the client's own key was used; `upstream`: its name.
+    """Return OpenAI's error for one of Gemini's; `own_key`: the client's own key was used at `upstream`.
 
     A key of the operator's that Gemini refuses is not the client's fault: it is a 502.
     """
@@ -158,7 +158,7 @@ def to_openai(
 
 
 def _with_code(made: Failure, code: str) -> Failure:
-    """The error under the code that the relay gave it."""
+    """Return the error under the code that the relay gave it."""
     return made._replace(body=ErrorBody(error=replace(made.body.error, code=code)))
 
 
@@ -200,5 +200,5 @@ def _row(status: int, error: Status, own_key: bool) -> _Row:
 
 
 def of_answer(error: AnswerError) -> Failure:
-    """The error for an answer that is none."""
+    """Return the error for an answer that is unusable."""
     return failure(error.status, error.message, error.code, retry=error.retry)

@@ -32,7 +32,7 @@ class Kinds:
         self._encoded = {one.name: one.encode_name for one in msgspec.structs.fields(struct)}
 
     def foreign(self, value: msgspec.Struct, kind: str | None = None) -> list[str]:
-        """The fields that were sent and that this kind does not have, as the client writes them."""
+        """Return the fields that were sent and that this kind does not have, as the client writes them."""
         kind = kind if kind is not None else self._tag(value)
         getter = self._getters.get(kind)
         if getter is None or getter(value) == self._nothing[kind]:
@@ -41,7 +41,7 @@ class Kinds:
         return [self._encoded[name] for name in sent]
 
     def notes(self, value: msgspec.Struct, path: str, kind: str | None = None) -> Iterator[Note]:
-        """A note for each such field."""
+        """Yield a note for each such field."""
         name: Any = kind if kind is not None else self._tag(value)
         for field in self.foreign(value, kind):
             yield Note(f"{path}.{field}".lstrip("."), Fate.DROPPED, "unknown-field", f"{name!r} has no such field")

@@ -40,11 +40,11 @@ class Note(msgspec.Struct, frozen=True, gc=False):
     signature: SignatureSource | None = None
 
     def at(self, path: str) -> "Note":
-        """The same entry under another path."""
+        """Return the same entry under another path."""
         return Note(path, self.fate, self.code, self.reason, self.signature)
 
     def below(self, path: str) -> "Note":
-        """The same entry with `path` in front of its own path."""
+        """Return the same entry with `path` in front of its own path."""
         return self.at(f"{path}.{self.path}" if self.path else path)
 
     @property
@@ -64,7 +64,7 @@ class Note(msgspec.Struct, frozen=True, gc=False):
 
 
 def severity_of(fate: Fate, code: str) -> Severity | None:
-    """How much a loss matters; None where nothing is lost. What is rejected breaks, whatever its code."""
+    """Return how much a loss matters; None if nothing is lost. A rejection breaks, whatever its code."""
     if fate is Fate.EXACT:
         return None
     return Severity.BREAKS if fate is Fate.REJECTED else CODES[code].severity
@@ -103,7 +103,7 @@ _WITHOUT_FRAGMENT = Outcome(None, ARRIVED)
 def exact(
     fragment: GenerateContentRequest | None = None, nested: Iterable[Note] = (), placed: Iterable[Note] = ()
 ) -> Outcome:
-    """The field arrives as it was meant; `nested` and `placed` tell what was lost inside it."""
+    """Return the outcome of a field that arrives as it was meant; `nested` and `placed` tell of losses inside it."""
     notes, others = tuple(nested), tuple(placed)
     if not notes and not others:
         return _WITHOUT_FRAGMENT if fragment is None else Outcome(fragment, ARRIVED)
@@ -113,22 +113,22 @@ def exact(
 def approximated(
     fragment: GenerateContentRequest | None, code: str, reason: str, nested: Iterable[Note] = ()
 ) -> Outcome:
-    """The field arrives as something close to what was meant."""
+    """Return the outcome of a field that arrives as something close to what was meant."""
     return Outcome(fragment, (Note("", Fate.APPROXIMATED, code, reason), *nested))
 
 
 def dropped(code: str, reason: str) -> Outcome:
-    """The field does not arrive."""
+    """Return the outcome of a field that does not arrive."""
     return Outcome(None, (Note("", Fate.DROPPED, code, reason),))
 
 
 def rejected(code: str, reason: str, path: str = "") -> Outcome:
-    """The request cannot be served with this field."""
+    """Return the outcome of a field with which the request cannot be served."""
     return Outcome(None, (Note(path, Fate.REJECTED, code, reason),))
 
 
 def unknown_notes(unknown: Mapping[str, msgspec.Raw]) -> list[Note]:
-    """The notes on what decoding a request found: fields that no Struct names, halves of characters."""
+    """Return the notes on what decoding a request found: fields that no Struct names, halves of characters."""
     return [_unknown_note(path, value) for path, value in unknown.items()]
 
 

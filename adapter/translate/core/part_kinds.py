@@ -13,7 +13,7 @@ _FAMILIES: dict[str, PartKind] = {"image": "image", "audio": "audio"}
 
 
 def kind_of(part: Part) -> PartKind:
-    """The kind of a part; parts that OpenAI's shape has no place for are opaque."""
+    """Return the kind of a part; a part without a place in OpenAI's format is opaque."""
     if part.text is not None:
         if not part.text:
             return "empty"
@@ -27,7 +27,7 @@ def kind_of(part: Part) -> PartKind:
 
 
 def single_parts(part: Part) -> tuple[Part, ...]:
-    """A part as parts that hold one thing each, the text first.
+    """Return a part as parts that hold one thing each, the text first.
 
     Gemini's own hold one; relays have been seen to put a call beside a text. A signature is the last one's.
     """
@@ -73,6 +73,6 @@ _NOTHING_BESIDE = _BESIDE(Part())
 
 
 def image_url(part: Part) -> str:
-    """An image as a data URL."""
+    """Return an image as a data URL."""
     blob = part.inline_data or Blob()
     return f"data:{blob.mime_type};base64,{blob.data or ''}"

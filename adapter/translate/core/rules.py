@@ -52,7 +52,7 @@ class Fields:
         self._groups = [(place, names[place], nothing[place]) for place in places]
 
     def list_sent(self, message: msgspec.Struct) -> list[tuple[str, Any]]:
-        """Those that were sent, with their values."""
+        """Return the fields that were sent, with their values."""
         values = self._values(message)
         found: list[tuple[str, Any]] = list(zip(self._required, values, strict=False))
         if values[self._optional] == self._nothing:
@@ -70,7 +70,7 @@ class Fields:
 
 @cache
 def all_fields(message: type[msgspec.Struct]) -> Fields:
-    """All fields of one kind of message."""
+    """Return all fields of one kind of message."""
     return Fields(message, message.__struct_fields__)
 
 
@@ -143,7 +143,7 @@ def apply(rules: Rules, context: Context) -> Sum:
 
 @cache
 def _note_exact(field: str) -> Note:
-    """The note on a field that arrives as it was meant; most do."""
+    """Return the note on a field that arrives as it was meant; most do."""
     return Note(field, Fate.EXACT)
 
 
@@ -202,7 +202,7 @@ def _loser(owner: str, newcomer: str) -> tuple[str, Fate]:
 
 
 def add(target: S, fragment: S, path: tuple[str, ...] = ()) -> S:
-    """A new message with both contents; neither argument is changed (fragments may be cached). Raises `Conflict`."""
+    """Return a message with both contents; neither changes, since fragments may be cached. Raises `Conflict`."""
     total = replace(target)
     for name, value in all_fields(type(fragment)).list_sent(fragment):
         before = getattr(total, name)
@@ -218,7 +218,7 @@ def add(target: S, fragment: S, path: tuple[str, ...] = ()) -> S:
 
 
 def remove_field(message: S, path: tuple[str, ...]) -> S:
-    """A copy of the message without the field at an attribute path."""
+    """Return a copy of the message without the field at an attribute path."""
     name, *rest = path
     inner = remove_field(getattr(message, name), tuple(rest)) if rest else None
     result = replace(message)
@@ -237,13 +237,13 @@ def _join(path: tuple[str, ...]) -> str:
 
 
 def camel(name: str) -> str:
-    """`max_output_tokens` as Gemini's JSON writes it."""
+    """Return a name such as `max_output_tokens` as Gemini's JSON writes it."""
     head, *rest = name.split("_")
     return head + "".join(word.capitalize() for word in rest)
 
 
 def restrict(fragment: S, allowed: frozenset[str] | None, path: tuple[str, ...] = ()) -> tuple[S, list[str]]:
-    """The fragment without what is not under an allowed dotted path, and the paths that were left out."""
+    """Return the fragment without paths that are not under an allowed dotted path, and these paths."""
     if allowed is None or (path and _join(path) in allowed):
         return fragment, []
     lost: list[str] = []

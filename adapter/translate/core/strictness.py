@@ -38,12 +38,12 @@ _WORDS = {
 
 
 def strictness_of(word: str) -> Strictness | None:
-    """The level for a word; `true` means `answers`. None for any other word."""
+    """Return the level for a word; `true` means `answers`. None for any other word."""
     return _WORDS.get(word.strip().lower())
 
 
 def refused_losses(notes: Sequence[Note], level: Strictness, policy: Policy) -> list[Note]:
-    """The losses that the level or the policy refuses, the gravest first."""
+    """Return the losses that the level or the policy refuses, the gravest first."""
     if level is Strictness.OFF and "reject" not in policy.values():
         return []
     losses = [note for note in notes if note.fate in LOSSES and _is_refused(note, level, policy)]
@@ -64,7 +64,7 @@ _KIND = attrgetter("fate", "code")
 
 
 def gravest_first(notes: Sequence[Note]) -> list[Note]:
-    """The losses among notes, the gravest first, else in their order."""
+    """Return the losses among notes, the gravest first, else in their order."""
     return sorted([note for note in notes if note.fate in LOSSES], key=_gravity)
 
 
@@ -89,7 +89,7 @@ def counts_by_severity(notes: Sequence[Note]) -> dict[str, int]:
 
 
 def how_to_allow(note: Note, level: Strictness) -> str:
-    """The setting or header that lets a loss pass, for the error that refuses it."""
+    """Return the setting or header that lets a loss pass, for the error message."""
     milder = next((one for one in reversed(Strictness) if note.severity not in _REFUSED[one]), Strictness.OFF)
     by_level = f"x-adapter-strict: {milder.value}, or " if level is not Strictness.OFF else ""
     return f"{by_level}--notes {note.code}=allow"

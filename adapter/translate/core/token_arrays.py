@@ -14,7 +14,7 @@ HOW = (
 
 
 def text_of_tokens(tokens: list[int], path: str, detokenize: Detokenize | None) -> str:
-    """The text that OpenAI's tokens stand for. Raises `Rejected`."""
+    """Return the text that OpenAI's tokens stand for. Raises `Rejected`."""
     if detokenize is None:
         raise Rejected(path, "tokens-unreadable", HOW)
     try:

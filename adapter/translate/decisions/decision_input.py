@@ -98,7 +98,7 @@ def _heading(item: DecisionItem) -> str:
 
 
 def _item(item: DecisionItem, path: str, chat: Context, notes: list[Note], *, heading: str) -> Iterator[Block]:
-    """The blocks of one item; a text at its beginning stands behind its heading."""
+    """Yield the blocks of one item; a text at its beginning stands behind its heading."""
     name = {"message": "content", "function_call": "arguments", "custom_tool_call": "input"}.get(item.type, "output")
     value = getattr(item, name)
     if value is None:
@@ -124,7 +124,7 @@ def _blocks(value: str | list[DecisionPart], path: str, chat: Context, notes: li
 
 
 def as_chat_part(part: DecisionPart, path: str, kinds: Sequence[str], notes: list[Note]) -> ContentPart:
-    """The part as a chat has it; JSON is the text that it is."""
+    """Return the part as a chat has it; JSON is the text that it is."""
     if part.type not in kinds:
         raise Rejected(f"{path}.type", "content-unsupported", f"no part of type {part.type!r} is taken here")
     text, type_ = part.text, part.type
@@ -143,7 +143,7 @@ def as_chat_part(part: DecisionPart, path: str, kinds: Sequence[str], notes: lis
 
 
 def _json(data: msgspec.Raw, path: str) -> str:
-    """JSON as OpenAI renders it: compact."""
+    """Write JSON as OpenAI renders it: compact."""
     if not present(data):
         raise Rejected(path, "value-missing", "the part has no data")
     text = msgspec.json.format(bytes(data), indent=-1).decode()
@@ -153,7 +153,7 @@ def _json(data: msgspec.Raw, path: str) -> str:
 
 
 def block_of(part: Part) -> DecisionContent:
-    """A part of a chat as the Decisions API has it."""
+    """Return a part of a chat as the Decisions API has it."""
     if part.inline_data is not None:
         return DecisionContent(type="image", data=part.inline_data.data, mime_type=part.inline_data.mime_type)
     if part.file_data is not None:

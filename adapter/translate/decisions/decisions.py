@@ -74,12 +74,12 @@ class DecisionPlan(msgspec.Struct, frozen=True):
 
 
 def id_of(index: int) -> str:
-    """The id of a question by its number."""
+    """Return the id of a question by its number."""
     return f"q{index}"
 
 
 def to_gemini(context: DecisionContext, unknown: Mapping[str, msgspec.Raw] = {}) -> DecisionPlan:
-    """Questions for Gemini, and what became of each field. Raises `Rejected`."""
+    """Return questions for Gemini, and notes on each field. Raises `Rejected`."""
     check_model(context.served, context.options)
     request = context.request
     notes = [*alias_notes(request.model, context.served), *unknown_notes(unknown)]
@@ -179,7 +179,7 @@ def _check_number(values: Sequence[Any], path: str) -> None:
 
 
 def _levels(one: DecisionQuestion, path: str) -> list[str]:
-    """The levels as texts, which may not be empty."""
+    """Return the levels as texts, which may not be empty."""
     levels = one.levels or []
     _check_number(levels, f"{path}.levels")
     found: list[str] = []
@@ -222,7 +222,7 @@ def _criteria(
 def from_gemini(
     response: CreateDecisionResponse, plan: DecisionPlan, context: DecisionContext
 ) -> tuple[Decision, list[Note]]:
-    """OpenAI's answer for Gemini's, and notes. Raises `AnswerError` for answers that do not fit the questions."""
+    """Return OpenAI's answer for Gemini's, and notes. Raises `AnswerError` for answers that do not fit."""
     notes: list[Note] = []
     questions = context.request.questions
     reason = response.prompt_feedback.block_reason if response.prompt_feedback is not None else None
@@ -250,7 +250,7 @@ def _answer(
     choices: Mapping[str, str | bool],
     notes: list[Note],
 ) -> PredicateAnswer | ChoiceAnswer | ScoreAnswer:
-    """One answer in OpenAI's form. Raises `AnswerError`."""
+    """Return one answer in OpenAI's form. Raises `AnswerError`."""
     if given is None:
         raise AnswerError(502, "malformed_response", f"Gemini gave no answer to question {index}.")
     if question.type == "predicate":
@@ -298,7 +298,7 @@ def _misfit(index: int) -> AnswerError:
 
 
 def tokens_of(response: CreateDecisionResponse) -> UsageMetadata | None:
-    """The tokens of an answer as generations count them, for logs and figures."""
+    """Return the tokens of an answer as generations count them, for logs and figures."""
     counts = response.usage
     if counts is None:
         return None

@@ -209,7 +209,7 @@ def _id(index: int, category: str) -> str:
 
 
 def questions_about(plan: ModerationPlan, indexes: Sequence[int], model: str) -> CreateDecisionRequest:
-    """The call that judges some contents: one for itself, or several by number."""
+    """Return the call that judges some contents: one for itself, or several by number."""
     if len(indexes) == 1:
         content = plan.contents[indexes[0]]
         said: str | list[DecisionContent] = [block_of(part) for part in content.parts]
@@ -281,7 +281,7 @@ def verdicts(
 
 
 def _result(scores: Mapping[str, float], kinds: Sequence[str]) -> ModerationResult:
-    """A verdict whose parts agree: it is flagged if a category is."""
+    """Return a verdict whose parts agree: it is flagged if a category is."""
     whole = {name: scores.get(name, 0.0) for name in CATEGORIES}
     categories = {name: score >= FLAGGED for name, score in whole.items()}
     return ModerationResult(
@@ -296,7 +296,7 @@ def _result(scores: Mapping[str, float], kinds: Sequence[str]) -> ModerationResu
 
 
 def rating_of(plan: ModerationPlan, index: int) -> GenerateContentRequest:
-    """The generation whose safety ratings judge one content: its prompt is blocked where a rating is MEDIUM or HIGH."""
+    """Return the call whose safety ratings judge one content: a MEDIUM or HIGH rating blocks its prompt."""
     return GenerateContentRequest(
         contents=[Content(role="user", parts=plan.contents[index].parts)],
         safety_settings=[SafetySetting(category=name, threshold="BLOCK_MEDIUM_AND_ABOVE") for name in _HARMS],
@@ -340,5 +340,5 @@ BY_RATINGS = Note(
 
 
 def answer_of(results: Sequence[ModerationResult], id_: str, model: str) -> Moderation:
-    """OpenAI's answer."""
+    """Return OpenAI's answer."""
     return Moderation(id=id_, model=model, results=list(results))

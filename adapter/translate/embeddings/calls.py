@@ -114,7 +114,7 @@ def _build_vertex_batch(_model: str, contents: Sequence[Content], task: Task) ->
 
 
 def _build_predict(_model: str, contents: Sequence[Content], task: Task) -> PredictRequest:
-    """Models that are served this way embed texts alone."""
+    """Build a `predict` request, whose models embed texts alone."""
     texts = ["".join(part.text or "" for part in content.parts or ()) for content in contents]
     parameters = None if task.dimensions is None else PredictParameters(output_dimensionality=task.dimensions)
     return PredictRequest(

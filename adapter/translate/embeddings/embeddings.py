@@ -60,7 +60,7 @@ class EmbeddingPlan(msgspec.Struct, frozen=True):
 
 
 def to_gemini(context: EmbeddingContext, unknown: Mapping[str, msgspec.Raw] = {}) -> EmbeddingPlan:
-    """Calls for all inputs, and what became of each field. Raises `Rejected`."""
+    """Return calls for all inputs, and notes on each field. Raises `Rejected`."""
     row = context.capabilities
     if "EMBEDDING" not in row.output:
         raise Rejected("model", "wrong-endpoint", f"{context.model} is not an embedding model")
@@ -85,7 +85,7 @@ def to_gemini(context: EmbeddingContext, unknown: Mapping[str, msgspec.Raw] = {}
 
 
 def _model(context: EmbeddingContext) -> list[Note]:
-    """Vectors of two models have nothing in common, so a name that stands for another model is worth a word."""
+    """Note the name of another model: vectors of two models have nothing in common."""
     asked = context.request.model
     if context.served.name in (asked, asked.rsplit("/", 1)[-1]):
         return []
@@ -105,7 +105,7 @@ def _parts(sizes: Sequence[int], most: int) -> Iterator[slice]:
 
 
 def _tokens(content: Content) -> int:
-    """About how many tokens an input has: an English word has four letters and a space to each, other scripts less."""
+    """Estimate an input's tokens: an English word has four letters and a space for each, other scripts less."""
     return sum(
         _PARTS_PER_TOKEN_OF_MEDIA if part.text is None else len(part.text.encode("utf-8", "replace")) // 4 + 1
         for part in content.parts or ()
@@ -113,7 +113,7 @@ def _tokens(content: Content) -> int:
 
 
 def _contents(context: EmbeddingContext, notes: list[Note]) -> list[Content]:
-    """One content for each input, which gives one vector for each."""
+    """Return one content for each input, which gives one vector for each."""
     value = context.request.input
     if isinstance(value, str):
         return [_content(value, "input", context, notes)]
@@ -141,7 +141,7 @@ def _content(item: Any, path: str, context: EmbeddingContext, notes: list[Note])
 
 
 def _only_part(part: ContentPart, path: str, context: EmbeddingContext, notes: list[Note]) -> list[Part]:
-    """The parts of an input that is one content part, which has no number of its own in the client's request."""
+    """Return the parts of an input that is one content part, which has no number in the client's request."""
     numbered, inner = f"{path}[0]", list[Note]()
     try:
         found = _media([part], path, context, inner)
@@ -152,7 +152,7 @@ def _only_part(part: ContentPart, path: str, context: EmbeddingContext, notes: l
 
 
 def _media(parts: list[ContentPart], path: str, context: EmbeddingContext, notes: list[Note]) -> list[Part]:
-    """Several parts of one input have one vector together (ai.google.dev, embeddings: gemini-embedding-2)."""
+    """Note that several parts of one input get one vector (ai.google.dev, embeddings: gemini-embedding-2)."""
     if not context.capabilities.embeds_media:
         raise Rejected(
             path, "content-unsupported", f"{context.model} embeds texts alone: gemini-embedding-2 takes media"
@@ -164,7 +164,7 @@ def _media(parts: list[ContentPart], path: str, context: EmbeddingContext, notes
 
 
 def _task(context: EmbeddingContext, notes: list[Note]) -> Task:
-    """The task, the title and the number of dimensions, by OpenAI's fields and Google's."""
+    """Return the task, the title and the number of dimensions, by OpenAI's fields and Google's."""
     found, sources = _settings(context.request, notes)
     task_type, title = found.get("taskType"), found.get("title")
     if title is not None and task_type not in (None, _DOCUMENT):
@@ -198,7 +198,7 @@ _STANDARD = {"taskType": "task_type", "title": "title", "outputDimensionality": 
 
 
 def _settings(request: EmbeddingRequest, notes: list[Note]) -> tuple[dict[str, Any], dict[str, str]]:
-    """Gemini's fields that hold for every input, and the client's path of each. Raises `Rejected`.
+    """Return Gemini's fields for all inputs, and the client's path of each. Raises `Rejected`.
 
     `extra_body` goes before `google`, and that before the standard fields, as in a chat.
     """
@@ -216,7 +216,7 @@ def _settings(request: EmbeddingRequest, notes: list[Note]) -> tuple[dict[str, A
 
 
 def _extension(request: EmbeddingRequest, notes: list[Note]) -> Iterator[tuple[str, str, Any]]:
-    """Google's fields beside OpenAI's, from `google` or `extra_body.google`: path, field, value. Raises `Rejected`."""
+    """Yield path, field and value of Google's fields, from `google` or `extra_body.google`. Raises `Rejected`."""
     for path, raw in (("extra_body", request.extra_body), ("google", request.google)):
         members = _members(raw, path)
         if path == "extra_body" and "google" in members:
@@ -264,7 +264,7 @@ def anchors_of(context: EmbeddingContext, plan: EmbeddingPlan) -> Iterator[Ancho
 
 
 def _sources_of_inputs(context: EmbeddingContext) -> list[list[str]]:
-    """The paths of each input's parts."""
+    """Return the paths of each input's parts."""
     value = context.request.input
     if isinstance(value, str) or all(isinstance(item, int) for item in value):
         return [["input"]]
@@ -279,7 +279,7 @@ def _sources_of_inputs(context: EmbeddingContext) -> list[list[str]]:
 def from_gemini(
     answers: Sequence[Any], plan: EmbeddingPlan, request: EmbeddingRequest, model: str
 ) -> tuple[EmbeddingList, list[Note]]:
-    """OpenAI's answer for the answers to all calls, and notes. Raises `AnswerError` for vectors that do not fit."""
+    """Return OpenAI's answer for all calls' answers, and notes. Raises `AnswerError` for vectors that do not fit."""
     notes: list[Note] = []
     read = [plan.method.read(answer) for answer in answers]
     vectors = [vector for one, inputs in zip(read, plan.inputs, strict=True) for vector in _rows(one, inputs)]

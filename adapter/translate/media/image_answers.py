@@ -79,7 +79,7 @@ class ImageReader:
 def from_gemini(
     answers: Sequence[GenerateContentResponse],
 ) -> tuple[list[DrawnImage], ImageUsage | None, list[Note]]:
-    """The images of all calls, their usage, and notes. Raises `AnswerError` where none was drawn."""
+    """Return the images of all calls, their usage, and notes. Raises `AnswerError` where none was drawn."""
     reader = ImageReader()
     images = [image for answer in answers if (image := reader.feed(answer)) is not None]
     reader.close()
@@ -87,7 +87,7 @@ def from_gemini(
 
 
 def _blobs_of(answer: GenerateContentResponse) -> Iterator[Blob]:
-    """The images of an answer; those that belong to its thoughts are drafts."""
+    """Yield the images of an answer; those that belong to its thoughts are drafts."""
     for candidate in answer.candidates or ():
         for part in (candidate.content and candidate.content.parts) or ():
             blob = part.inline_data
@@ -119,7 +119,7 @@ _STANDARD = str.maketrans("-_", "+/")
 
 
 def _failure_of(answer: GenerateContentResponse) -> AnswerError:
-    """The error for an answer without an image."""
+    """Return the error for an answer without an image."""
     block = reply.blocked(answer)
     if block is not None:
         return AnswerError(400, _BLOCKED, f"{reply.block_message(answer) or 'Gemini blocked the prompt.'} ({block})")
@@ -159,7 +159,7 @@ def usage_of(answers: Sequence[GenerateContentResponse]) -> ImageUsage | None:
 def answer_of(
     images: Sequence[DrawnImage], usage: ImageUsage | None, plan: ImagePlan, created: int, links: Sequence[str] = ()
 ) -> ImagesResponse:
-    """OpenAI's answer. Where images differ in size, it tells that of the first. `links` lead to the images, if any."""
+    """Return OpenAI's answer; its size is the first image's. `links` lead to the images, if any."""
     first = images[0].header
     return ImagesResponse(
         created=created,
@@ -182,7 +182,7 @@ def _image(one: DrawnImage, plan: ImagePlan) -> GeneratedImage:
 
 
 def url_notes(plan: ImagePlan) -> list[Note]:
-    """The note on images that are wanted by URL."""
+    """Return the note on images whose client wants URLs."""
     if not plan.as_url:
         return []
     reason = "no link to fetch: the URL is a data URL, which holds the image"
@@ -192,7 +192,7 @@ def url_notes(plan: ImagePlan) -> list[Note]:
 def event_of(
     image: DrawnImage, usage: ImageUsage | None, created: int, *, edits: bool
 ) -> ImageGenerationCompleted | ImageEditCompleted:
-    """The event of a stream for a whole image; the usage is that of its own call."""
+    """Return the stream's event for a whole image; its usage is that of its own call."""
     kind = ImageEditCompleted if edits else ImageGenerationCompleted
     return kind(
         b64_json=image.data,

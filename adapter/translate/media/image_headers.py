@@ -48,7 +48,7 @@ _STANDARD = str.maketrans("-_", "+/")
 
 
 def _jpeg(data: bytes) -> ImageHeader | None:
-    """The first frame's header, behind segments of other kinds."""
+    """Return the first frame's header, behind segments of other kinds."""
     at = 2
     while at + 9 <= len(data) and data[at] == 0xFF:
         marker = data[at + 1]

@@ -121,7 +121,7 @@ def to_gemini(context: ImageContext, unknown: Mapping[str, msgspec.Raw] = {}) ->
 
 
 def files_named_in(request: ImageRequest | ImageEditRequest | ImageVariationRequest) -> list[str]:
-    """The URLs and ids by which a request names its images."""
+    """Return the URLs and ids by which a request names its images."""
     fields = (getattr(request, field, None) for field in ("image", "images", "mask", "markup"))
     listed = [one for value in fields if value is not None for one in (value if isinstance(value, list) else [value])]
     return [url for one in listed if (url := _url_of(one))]
@@ -141,7 +141,7 @@ def anchors_of(_request: object, plan: ImagePlan) -> Iterator[Anchor]:
 
 
 def _is_url_by_default(model: str | None) -> bool:
-    """Programs made for DALL-E read `url` unless they ask for base64."""
+    """Return whether the answer has URLs by default: programs made for DALL-E read `url`."""
     return model is not None and model.startswith("dall-e-")
 
 
@@ -192,13 +192,13 @@ def _style(value: str, draft: _ImageDraft) -> None:
 
 
 def _end_user(field: str) -> Callable[[Any, _ImageDraft], None]:
-    """The rule of a field that names the end user."""
+    """Return the rule of a field that names the end user."""
     reason = "Gemini is not told who the end user is"
     return lambda _value, draft: draft.lose(field, Fate.DROPPED, "user-not-sent", reason)
 
 
 def _images(field: str) -> Callable[[Images, _ImageDraft], None]:
-    """The rule of a field that holds images."""
+    """Return the rule of a field that holds images."""
 
     def rule(value: Images, draft: _ImageDraft) -> None:
         listed = value if isinstance(value, list) else [value]
@@ -211,7 +211,7 @@ def _images(field: str) -> Callable[[Images, _ImageDraft], None]:
 
 
 def _image_parts(value: str | ImageReference, path: str, draft: _ImageDraft) -> list[Part]:
-    """The part for an image. Raises `Rejected`."""
+    """Return the part for an image. Raises `Rejected`."""
     url = _url_of(value)
     if not url:
         raise Rejected(path, "value-missing", "an image is a file, a URL or the id of a file")

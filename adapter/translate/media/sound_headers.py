@@ -106,7 +106,7 @@ def _mp4(size: int) -> DurationReader:
 
 
 def _box(head: bytes, left: int) -> tuple[int, bytes]:
-    """A box's length with its header, and its name; a length of 1 stands in 64 bits behind it, one of 0 is the rest."""
+    """Return a box's length with its header, and its name; length 1: 64 bits follow; length 0: the rest."""
     length, name = int.from_bytes(head[:4], "big"), head[4:8]
     if length == 1:
         length = int.from_bytes(head[8:16], "big")
@@ -161,7 +161,7 @@ def _duration_in(info: bytes) -> float:
 
 
 def _variable_size(data: bytes, at: int) -> tuple[int, int]:
-    """A size whose first byte tells how many bytes it has, and the place behind it (RFC 8794)."""
+    """Return a size whose first byte tells how many bytes it has, and the place behind it (RFC 8794)."""
     if at >= len(data) or not data[at]:
         return 0, at + 1
     count = 8 - data[at].bit_length() + 1

@@ -118,7 +118,7 @@ def anchors_of(request: SpeechRequest, plan: SpeechPlan) -> Iterator[Anchor]:
 
 
 def _parts(text: str) -> Iterator[str]:
-    """A text in parts that one call speaks. Raises `Rejected`."""
+    """Yield a text in parts for one call each. Raises `Rejected`."""
     if not text.strip():
         raise Rejected("input", "value-missing", "there is nothing to say")
     if len(text) > PART * MAX_PARTS:
@@ -143,7 +143,7 @@ def _find_cut(text: str) -> int:
 
 
 def _style(context: SpeechContext, notes: list[Note]) -> tuple[str, msgspec.Raw]:
-    """The style in which to speak: as words before the text, and as a setting beside it; at most one of both."""
+    """Return the style as words before the text and as a setting beside it; at most one of both."""
     words = context.request.instructions
     if not words:
         return "", ABSENT
@@ -168,7 +168,7 @@ def _speech_config(request: SpeechRequest, notes: list[Note]) -> SpeechConfig | 
 
 
 def _voice(name: str, path: str, notes: list[Note]) -> VoiceConfig:
-    """A prebuilt voice, or one of the operator's own, which Gemini names `voice_...` (google-genai 3.6.1)."""
+    """Return a prebuilt voice, or one of the operator's own, which Gemini names `voice_...` (google-genai 3.6.1)."""
     if name.startswith(("voice_", "voicekey_", "voices/")):
         return VoiceConfig(voice=name)
     voice = gemini_voice(name)
@@ -178,7 +178,7 @@ def _voice(name: str, path: str, notes: list[Note]) -> VoiceConfig:
 
 
 def _speakers(request: SpeechRequest, notes: list[Note]) -> msgspec.Raw:
-    """Two speakers, whose names stand before their lines in the text."""
+    """Return the two speakers, whose names stand before their lines in the text."""
     speakers = request.speakers or []
     if len(speakers) != _SPEAKERS:
         raise Rejected("speakers", "limit-exceeded", "Gemini speaks with one voice, or as two speakers")

@@ -189,7 +189,7 @@ def _format(request: TranscriptionRequest | TranslationRequest) -> str:
 
 
 def _sound(draft: _TranscriptionDraft) -> list[Part]:
-    """The part for the file. Raises `Rejected` where it is no sound."""
+    """Return the part for the file. Raises `Rejected` where it is no sound."""
     context = draft.context
     parts, notes = from_url(context.request.file, "file", context.as_chat())
     draft.notes += notes
@@ -208,7 +208,7 @@ def is_cut(duration: float, response_format: str | None) -> bool:
 
 
 def _heard_with_times(draft: _TranscriptionDraft, sounds: list[list[Part]], format_: str) -> list[list[Part]]:
-    """The parts of each call where times are wanted. Raises `Rejected` for a sound that is too long."""
+    """Return the parts of each call where times are wanted. Raises `Rejected` for a sound that is too long."""
     context = draft.context
     if context.duration <= LONGEST_TIMED or not context.capabilities.transcribes:
         return sounds

@@ -83,7 +83,7 @@ T = TypeVar("T", Word, Span)
 
 
 def _shifted(one: T, start: float) -> T:
-    """A word or a span by the time of the whole."""
+    """Move a word or a span by some time, in seconds."""
     return one._replace(start=round(one.start + start, 3), end=round(one.end + start, 3)) if start else one
 
 
@@ -115,7 +115,7 @@ def check_finish(finish: str | None) -> list[Note]:
 
 
 def speeches_of(answer: GenerateContentResponse) -> Sequence[HeardSpeech]:
-    """The texts of an answer, whether or not they come as transcriptions."""
+    """Return the texts of an answer, whether or not they come as transcriptions."""
     found: list[HeardSpeech] = []
     for candidate in answer.candidates or ():
         for part in (candidate.content and candidate.content.parts) or ():
@@ -135,7 +135,7 @@ def _speech(raw: msgspec.Raw) -> HeardSpeech:
 
 
 def _join(texts: Sequence[str]) -> str:
-    """Texts that follow each other, with a space where none is."""
+    """Join texts, with a space where none is between them."""
     whole = ""
     for text in texts:
         gap = " " if whole and text and not (whole[-1].isspace() or text[0].isspace()) else ""
@@ -144,7 +144,7 @@ def _join(texts: Sequence[str]) -> str:
 
 
 def words_of(speech: HeardSpeech) -> Sequence[Word]:
-    """Words with times; one without a time begins when the one before ends."""
+    """Return words with times; one without a time begins when the one before ends."""
     words: list[Word] = []
     for one in speech.words or ():
         start = _seconds(one.start_offset, words[-1].end if words else 0.0)
@@ -186,7 +186,7 @@ Answer = Transcription | VerboseTranscription | DiarizedTranscription
 
 
 def answer_of(transcript: Transcript, plan: TranscriptionPlan) -> tuple[bytes, str, list[Note]]:
-    """The answer in the client's format, its media type, and notes."""
+    """Return the answer in the client's format, its media type, and notes."""
     match plan.format:
         case "text":
             return f"{transcript.text}\n".encode("utf-8", "replace"), "text/plain; charset=utf-8", []
@@ -204,7 +204,7 @@ def answer_of(transcript: Transcript, plan: TranscriptionPlan) -> tuple[bytes, s
 
 
 def _duration(transcript: Transcript, plan: TranscriptionPlan) -> float:
-    """Seconds by the file's header, else the end of the last segment."""
+    """Return the seconds that the file's header tells, else the end of the last segment."""
     return plan.duration or max((one.end for one in transcript.spans), default=0.0)
 
 
@@ -260,7 +260,7 @@ def _diarized(transcript: Transcript, plan: TranscriptionPlan) -> DiarizedTransc
 
 
 def subrip(spans: Sequence[Span]) -> str:
-    """Subtitles as SubRip has them."""
+    """Return subtitles in SubRip's format."""
     return "\n".join(
         f"{number}\n{_clock(one.start, ',')} --> {_clock(one.end, ',')}\n{one.text}\n"
         for number, one in enumerate(spans, 1)
@@ -268,7 +268,7 @@ def subrip(spans: Sequence[Span]) -> str:
 
 
 def webvtt(spans: Sequence[Span]) -> str:
-    """Subtitles as WebVTT has them."""
+    """Return subtitles in WebVTT's format."""
     cues = [f"{_clock(one.start, '.')} --> {_clock(one.end, '.')}\n{one.text}\n" for one in spans]
     return "\n".join(["WEBVTT\n", *cues])
 

@@ -39,7 +39,7 @@ class NativeHistory:
     """The contents of a request, read once. `keys` are those of its answers, by the number of the content."""
 
     def __init__(self, body: bytes) -> None:
-        """Raises one of `UNREADABLE` for a body that is none of Gemini's."""
+        """Read the body. Raises one of `UNREADABLE` for a body that is not Gemini's."""
         request, _ = decode_leniently(body, GenerateContentRequest)
         self._prefix = PrefixDigest()
         self.keys: dict[int, str] = {}
@@ -80,14 +80,14 @@ class NativeHistory:
 
 
 def keys_of(history: NativeHistory, calls: Sequence[UnsignedCall]) -> list[str]:
-    """The keys by which the answers of these calls are looked up."""
+    """Return the keys by which the answers of these calls are looked up."""
     return list(dict.fromkeys(history.keys[call.content] for call in calls if call.content in history.keys))
 
 
 def records_of(
     history: NativeHistory, calls: Sequence[UnsignedCall], found: Mapping[str, Signature]
 ) -> dict[int, Signature]:
-    """The records of calls by their offset, from those of their answers; each belongs to one call."""
+    """Return the records of calls by their offset, from those of their answers; each belongs to one call."""
     left: dict[int, list[Signature]] = {}
     records: dict[int, Signature] = {}
     for call in calls:
@@ -136,7 +136,7 @@ def _answer(parts: Sequence[Part]) -> NativeAnswer:
 
 
 def _messages(parts: Sequence[Part]) -> Iterator[Message]:
-    """A user's turn as messages: the results of calls, then what else it says."""
+    """Yield a user's turn as messages: the results of calls, then what else it says."""
     rest: list[Part] = []
     for part in parts:
         if part.function_response is not None:
@@ -150,13 +150,13 @@ def _messages(parts: Sequence[Part]) -> Iterator[Message]:
 
 
 def _result(response: FunctionResponse) -> Message:
-    """A result as the message that it would be."""
+    """Return a result as a chat message."""
     text = _text_of_result(bytes(response.response).decode() if present(response.response) else "{}")
     return Message(role="tool", tool_call_id=response.id, name=response.name, content=text)
 
 
 def _text_of_result(response: str) -> str:
-    """A result's text: what stands alone under `output` is the text that a chat has."""
+    """Return a result's text: `output` alone is the text that a chat has."""
     try:
         value = orjson.loads(response)
     except orjson.JSONDecodeError:

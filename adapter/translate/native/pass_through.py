@@ -100,7 +100,7 @@ class _NamingMore(_Naming, gc=False):
 
 
 def models_in(body: bytes) -> set[str]:
-    """The models that the body of a request names beside its URL.
+    """Return the models that the body of a request names beside its URL.
 
     Raises `msgspec.MsgspecError` for a body that cannot be read, which may name others.
     """
@@ -125,7 +125,7 @@ _MAY_NAME = tuple(word.encode() for word in (*_COLLECTIONS.split("|"), "nteracti
 
 
 def names_in(body: bytes) -> set[str]:
-    """The names that Gemini gave (files, caches, ...) at the places of a request where it takes such a name.
+    """Return the names that Gemini gave (files, caches, ...) at the places of a request where it takes such a name.
 
     A text that only looks like one is none. Raises `msgspec.MsgspecError` for a body with escapes that is no JSON.
     """
@@ -144,12 +144,12 @@ def names_in(body: bytes) -> set[str]:
 
 
 def names_of_uris(uris: Iterable[str | None]) -> set[str]:
-    """The names that Gemini gave among addresses."""
+    """Return the names that Gemini gave among addresses."""
     return {name[1] for uri in uris if uri and (name := _NAME.match(uri))}
 
 
 def names_of(request: GenerateContentRequest) -> set[str]:
-    """The same of a request that was translated."""
+    """Return the same names of a request that was translated."""
     # What is raw are calls and their results, which name no files.
     contents = [one for one in request.contents or () if isinstance(one, Content)]
     parts = [part for content in contents for part in content.parts or ()]
@@ -163,7 +163,7 @@ _IN_PATH = re.compile(r"([A-Za-z]+)/([^/:?]+)")
 
 
 def name_in_path(path: str) -> str | None:
-    """The name of what a path below the version is about; None for a collection, or a model, which is everybody's."""
+    """Return the name in a path below the version; None for a collection, or a model, which is everybody's."""
     found = _IN_PATH.match(path)
     return found[0] if found and found[1] != "models" else None
 
@@ -180,7 +180,7 @@ _ID = re.compile(rb'"id"\s*:\s*"([\w-]+)"')
 
 
 def names_made(answer: bytes, collection: str = "") -> set[str]:
-    """The names in an answer to a request that makes something; of an answer in another form those that it may hold."""
+    """Return the names in the answer to a request that creates something; in an unknown form, all it may hold."""
     try:
         made = decoder(_Made).decode(answer)
     except (msgspec.MsgspecError, RecursionError):
@@ -193,7 +193,7 @@ def names_made(answer: bytes, collection: str = "") -> set[str]:
 
 
 def unsigned_calls(body: bytes) -> list[UnsignedCall]:
-    """The calls whose signature may be missed. A body that is none of Gemini's has none: Gemini itself refuses it."""
+    """Return the calls that may lack a signature; none for a body that is not Gemini's, which Gemini refuses."""
     if not _may_hold_calls(body):
         return []
     try:
@@ -229,7 +229,7 @@ def _unsigned_calls(body: bytes) -> Iterator[UnsignedCall]:
 
 
 def _member(body: bytes, name: bytes) -> tuple[msgspec.Raw, int]:
-    """A member of an object, and where it begins in its text."""
+    """Return a member of an object, and its offset in the text."""
     at = 0
     for key, value in decoder(dict[str, msgspec.Raw]).decode(body).items():
         at = body.index(encode(key), at) + len(encode(key))
@@ -241,7 +241,7 @@ def _member(body: bytes, name: bytes) -> tuple[msgspec.Raw, int]:
 
 
 def _items(raw: msgspec.Raw) -> list[msgspec.Raw]:
-    """The items of a list; protobuf's JSON takes a single object for a list of one."""
+    """Return the items of a list; protobuf's JSON takes a single object for a list of one."""
     return [raw] if bytes(memoryview(raw)[:1]) == b"{" else decoder(list[msgspec.Raw]).decode(raw)
 
 
@@ -266,7 +266,7 @@ def _calls(body: bytes, content: _Content, at: int, index: int) -> Iterator[Unsi
 
 
 def find_by_ids(calls: Sequence[UnsignedCall], found: Mapping[str, Signature]) -> dict[int, Signature]:
-    """The records that belong to calls, by their offset, from those that were found by their ids."""
+    """Return the records that belong to calls, by their offset, from those that were found by their ids."""
     records = {call.offset: found[call.key] for call in calls if call.id and call.key in found}
     return {call.offset: one for call in calls if (one := records.get(call.offset)) and one.digest == call.digest}
 
@@ -278,7 +278,7 @@ def with_signatures(
     by_words: Mapping[int, Signature],
     upstream: str,
 ) -> tuple[bytes, list[Note]]:
-    """The body with the signatures that this upstream issued, and a note on each. Records are by the calls' offset."""
+    """Return the body with this upstream's signatures, and a note on each. Records are by the calls' offset."""
     pieces: list[bytes] = []
     notes: list[Note] = []
     done = 0
@@ -294,7 +294,7 @@ def with_signatures(
 
 
 def records_of_answer(response: GenerateContentResponse, upstream: str) -> list[Issued]:
-    """The signatures of an answer's calls, to be kept under their ids."""
+    """Return the signatures of an answer's calls, to be stored by their ids."""
     return [
         one
         for candidate in response.candidates or ()

@@ -51,7 +51,7 @@ def messages(value: Sequence[Message], context: Context) -> Outcome:
 
 
 def read_messages(value: Sequence[Message], turns: Turns) -> None:
-    """All messages as turns. Raises `Rejected` with a path that starts below `messages`; `StaleTurns`."""
+    """Read all messages as turns. Raises `Rejected` with a path that starts below `messages`; `StaleTurns`."""
     if not value:
         raise Rejected("", "value-missing", "there must be at least one message")
     if turns.earlier is not None:

@@ -305,7 +305,7 @@ RULES: dict[str, Rule] = {
 
 
 def to_chat(request: ResponsesRequest, unknown: Mapping[str, msgspec.Raw] = {}) -> View:
-    """The chat request that asks for the same. `unknown` are the fields that no Struct names. Raises `Rejected`."""
+    """Return the chat request that asks for the same; `unknown` fields are in no Struct. Raises `Rejected`."""
     conversation = responses_items.read(request)
     conversation.carry_code()
     declared = [("tools", request.tools)] if present(request.tools) else []

@@ -59,7 +59,7 @@ class UnusableSchema(ValueError):
 
 
 def to_json_schema(schema: msgspec.Raw) -> ConvertedSchema:
-    """The schema for `parametersJsonSchema`; byte for byte the same where nothing has to change."""
+    """Return the schema for `parametersJsonSchema`; byte for byte the same where nothing has to change."""
     root = load(schema)
     result, notes = normalise(root, JSON)
     unchanged = bool(root) and result == root
@@ -67,7 +67,7 @@ def to_json_schema(schema: msgspec.Raw) -> ConvertedSchema:
 
 
 def normalise(root: Schema, dialect: Dialect) -> tuple[Schema, list[Note]]:
-    """The schema in this dialect, its definitions under `$defs`. Raises `UnusableSchema`."""
+    """Return the schema in this dialect, its definitions under `$defs`. Raises `UnusableSchema`."""
     document = _Document(pointers.with_pointers(root), dialect)
     names = [name for name in ("$defs", "definitions") if isinstance(root.get(name), dict)]
     body = {key: value for key, value in root.items() if key not in names}
@@ -89,7 +89,7 @@ def normalise(root: Schema, dialect: Dialect) -> tuple[Schema, list[Note]]:
 
 
 def load(schema: msgspec.Raw) -> Schema:
-    """The schema as a dict; `true` is the empty one. Raises `UnusableSchema`."""
+    """Return the schema as a dict; `true` is the empty one. Raises `UnusableSchema`."""
     if len(memoryview(schema)) > MAX_BYTES:
         raise UnusableSchema("", f"the schema has more than {MAX_BYTES} bytes")
     try:
@@ -105,7 +105,7 @@ def load(schema: msgspec.Raw) -> Schema:
 
 
 def add_words(schema: msgspec.Raw, title: str | None, description: str | None) -> tuple[msgspec.Raw, bool]:
-    """A schema with the words that a client keeps beside it; whether its own title stands in the way of theirs.
+    """Add the client's words beside a schema to it; return whether its own title is in their way.
 
     Gemini reads `title` and `description` at the root (ai.google.dev, structured output, 2026-06). Raises
     `UnusableSchema`.
@@ -122,7 +122,7 @@ def add_words(schema: msgspec.Raw, title: str | None, description: str | None) -
 
 
 def _check_depth(value: Any) -> None:
-    """Bound the nesting of the JSON itself, before anything recurses into it."""
+    """Check the nesting of the JSON itself, before anything recurses into it."""
     level, depth = [value], 0
     while level:
         depth += 1
@@ -147,7 +147,7 @@ class _Document:
         self.notes.append(Note(pointers.join(path, keyword), fate, code, reason))
 
     def schema(self, value: Any, path: str, depth: int) -> Schema:
-        """One schema, anywhere in the document."""
+        """Return one schema, anywhere in the document."""
         self._count(1, path)
         if depth > MAX_DEPTH:
             raise UnusableSchema(path, f"schemas are nested over {MAX_DEPTH} levels")
@@ -199,7 +199,7 @@ class _Document:
         return result
 
     def _kept_reference(self, reference: str, siblings: Schema, path: str) -> Schema:
-        """A `$ref` node; Gemini takes nothing but a description beside it."""
+        """Return a `$ref` node; Gemini takes nothing but a description beside it."""
         node = SchemaNode(self, siblings, path, 0)
         if "title" in siblings:
             self.note(path, "title", Fate.DROPPED, "schema-title-dropped", "Gemini takes no title beside a $ref")
@@ -207,7 +207,7 @@ class _Document:
         return {"$ref": reference, **node.convert()}
 
     def flat(self, source: Schema, path: str, depth: int) -> Schema:
-        """A schema with the parts of its `allOf`, and the references of those, merged into it."""
+        """Return a schema with the parts of its `allOf`, and the references of those, merged into it."""
         parts = source.get("allOf")
         if parts is None:
             return source
@@ -223,7 +223,7 @@ class _Document:
         return self.merge([*(self._follow(part, path, depth) for part in parts), rest], path)
 
     def _follow(self, part: Schema, path: str, depth: int) -> Schema:
-        """A part of an `allOf`, written out."""
+        """Return a part of an `allOf`, written out."""
         if depth > MAX_DEPTH:
             raise UnusableSchema(path, f"schemas are nested over {MAX_DEPTH} levels")
         part = self.flat(part, path, depth + 1)
@@ -243,7 +243,7 @@ class _Document:
         return self.merge([self._follow(target, path, depth + 1), rest], path)
 
     def merge(self, parts: list[Schema], path: str) -> Schema:
-        """Several schemas that hold together, as one."""
+        """Return several schemas that hold together, as one."""
         total: Schema = {}
         for part in parts:
             for keyword, value in part.items():
@@ -251,7 +251,7 @@ class _Document:
         return total
 
     def _both(self, keyword: str, first: Any, second: Any, path: str) -> Any:
-        """One keyword of two schemas that hold together."""
+        """Return one keyword of two schemas that hold together."""
         if first == second:
             return first
         if keyword == "properties" and isinstance(first, dict) and isinstance(second, dict):

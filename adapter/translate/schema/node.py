@@ -20,7 +20,7 @@ _TYPES = {"string", "number", "integer", "boolean", "object", "array", "null"}
 
 
 def words(value: Any) -> str:
-    """A keyword's value for a description; "" where it is too long for one."""
+    """Return a keyword's value for a description; "" where it is too long for one."""
     text = orjson.dumps(value).decode()
     return text if len(text) <= MAX_WORDS else ""
 
@@ -49,7 +49,7 @@ class SchemaDocument(Protocol):
         ...
 
     def schema(self, value: Any, path: str, depth: int) -> Schema:
-        """One schema, anywhere in the document."""
+        """Return one schema, anywhere in the document."""
         ...
 
 
@@ -65,7 +65,7 @@ class SchemaNode:
         self.said: list[str] = []
 
     def convert(self) -> Schema:
-        """The schema for Gemini."""
+        """Return the schema for Gemini."""
         for keyword, value in self.source.items():
             method = _METHODS.get(keyword)
             if method is not None:
@@ -83,7 +83,7 @@ class SchemaNode:
         return self.result
 
     def plain(self, keyword: str, value: Any) -> None:
-        """A keyword that stays as it is, if its value is of its kind."""
+        """Keep a keyword as it is, if its value is of its kind."""
         kinds = _KINDS.get(keyword, ("string",))
         if _type_of(value) in kinds and (not isinstance(value, list) or all(isinstance(one, str) for one in value)):
             self.result[keyword] = value
@@ -112,14 +112,14 @@ class SchemaNode:
         self.note(keyword, Fate.APPROXIMATED, code, "Gemini does not enforce it: told in the description")
 
     def inner(self, value: Any, *path: str) -> Schema:
-        """A schema inside this one."""
+        """Return a schema inside this one."""
         at = self.path
         for piece in path:
             at = pointers.join(at, piece)
         return self.document.schema(value, at, self.depth + 1)
 
     def read_schemas(self, keyword: str, value: Any) -> list[Schema] | None:
-        """A list of schemas inside this one."""
+        """Read a list of schemas inside this one."""
         if isinstance(value, list) and value:
             adds_nothing = keyword in ("anyOf", "oneOf")
             branches = [(index, one) for index, one in enumerate(value) if not (adds_nothing and one is False)]
@@ -138,7 +138,7 @@ class SchemaNode:
             self.result["items"] = {}
 
     def _null_beside_enum(self) -> None:
-        """An enum that holds null besides: an alternative of its own, since Gemini's enums hold none."""
+        """Make null an alternative of its own beside an enum: Gemini's enums hold none."""
         if "anyOf" in self.result:
             self.note(
                 "enum",
@@ -153,7 +153,7 @@ class SchemaNode:
         self.result["anyOf"] = [values, {"type": "null"}]
 
     def type(self, value: Any) -> None:
-        """One type or several; OpenAPI's `nullable` is one more."""
+        """Convert one type or several; OpenAPI's `nullable` is one more."""
         names = value if isinstance(value, list) else [value]
         known = [name.lower() for name in names if isinstance(name, str) and name.lower() in _TYPES]
         if len(known) < len(names):
@@ -166,7 +166,7 @@ class SchemaNode:
             self.result["type"] = known if len(known) > 1 or isinstance(value, list) else known[0]
 
     def enum(self, value: Any) -> None:
-        """Texts that are not empty, and numbers; null is a type, and the rest goes into the description."""
+        """Keep non-empty texts and numbers; null becomes a type, and the rest goes into the description."""
         members = value if isinstance(value, list) else [value]
         kept = [one for one in members if _fits_enum(one)]
         others = [one for one in members if one is not None and not _fits_enum(one)]
@@ -184,16 +184,16 @@ class SchemaNode:
             )
 
     def const(self, value: Any) -> None:
-        """An enum of one."""
+        """Convert a constant to an enum of one."""
         if "enum" not in self.source:
             self.enum([value])
 
     def any_of(self, value: Any) -> None:
-        """Alternatives."""
+        """Convert alternatives."""
         self._choice("anyOf", value)
 
     def one_of(self, value: Any) -> None:
-        """Gemini reads `oneOf` as `anyOf`."""
+        """Convert `oneOf` to `anyOf`, as Gemini reads it."""
         if "anyOf" in self.source:
             self.note("oneOf", Fate.APPROXIMATED, "schema-loosened", "stands beside anyOf, which alone is sent")
         else:
@@ -207,21 +207,21 @@ class SchemaNode:
             self._alternatives(self.read_schemas(keyword, value))
 
     def _alternatives(self, branches: list[Schema] | None) -> None:
-        """Branches, null among them where OpenAPI's `nullable` says so."""
+        """Convert branches; OpenAPI's `nullable` adds null."""
         if branches:
             nullable = self.source.get("nullable") is True and "type" not in self.source
             extra = [{"type": "null"}] if nullable and {"type": "null"} not in branches else []
             self.result["anyOf"] = branches + extra
 
     def properties(self, value: Any) -> None:
-        """An object's members."""
+        """Convert an object's members."""
         if isinstance(value, dict):
             self.result["properties"] = {name: self.inner(one, "properties", name) for name, one in value.items()}
         else:
             self.note("properties", Fate.DROPPED, "schema-keyword-invalid", "is not an object of schemas")
 
     def required(self, value: Any) -> None:
-        """Names; the boolean of draft 3 is not one.
+        """Keep the names; the boolean of draft 3 is not one.
 
         Gemini refuses the whole request for a name that this very schema's `properties` lack, by "schema at top-level
         requires unspecified property" (github.com/google-gemini/gemini-cli/issues/23382, 2026-06). A branch may speak
@@ -242,14 +242,14 @@ class SchemaNode:
             self.note("required", Fate.APPROXIMATED, "schema-loosened", reason)
 
     def items(self, value: Any) -> None:
-        """An array's members; a list is a tuple (drafts before 2020-12)."""
+        """Convert an array's members; a list is a tuple (drafts before 2020-12)."""
         if not isinstance(value, list):
             self.result["items"] = self.inner(value, "items")
         elif items := self.read_schemas("items", value):
             self.result["prefixItems"] = items
 
     def prefix_items(self, value: Any) -> None:
-        """A tuple."""
+        """Convert a tuple."""
         if items := self.read_schemas("prefixItems", value):
             self.result["prefixItems"] = items
 
@@ -263,15 +263,15 @@ class SchemaNode:
             self.note("additionalProperties", Fate.DROPPED, "schema-keyword-invalid", "is no schema")
 
     def exclusive_minimum(self, value: Any) -> None:
-        """For integers the next one."""
+        """Convert an exclusive bound; for integers it is the next one, inclusive."""
         self._exclusive("exclusiveMinimum", "minimum", value, 1)
 
     def exclusive_maximum(self, value: Any) -> None:
-        """For integers the one before."""
+        """Convert an exclusive bound; for integers it is the one before, inclusive."""
         self._exclusive("exclusiveMaximum", "maximum", value, -1)
 
     def _exclusive(self, keyword: str, limit: str, value: Any, step: int) -> None:
-        """A bound; `true` (draft 4) makes the other keyword's bound exclusive."""
+        """Convert a bound; `true` (draft 4) makes the other keyword's bound exclusive."""
         inclusive = self.source.get(limit)
         bound = inclusive if isinstance(value, bool) else value
         if value is False or _type_of(bound) not in ("integer", "number"):
@@ -285,16 +285,16 @@ class SchemaNode:
             self.say(keyword, bound)
 
     def limit(self, keyword: str, value: Any) -> None:
-        """A bound that no exclusive one replaces."""
+        """Keep a bound unless an exclusive one replaces it."""
         if keyword not in self.result:
             self.plain(keyword, value)
 
     def minimum(self, value: Any) -> None:
-        """An inclusive bound."""
+        """Convert an inclusive bound."""
         self.limit("minimum", value)
 
     def maximum(self, value: Any) -> None:
-        """An inclusive bound."""
+        """Convert an inclusive bound."""
         self.limit("maximum", value)
 
     def format(self, value: Any) -> None:
@@ -312,7 +312,7 @@ class SchemaNode:
         """Read with the type; without one every value is allowed, null too."""
 
     def skip_definitions(self, value: Any) -> None:
-        """Definitions below the root are written out where they are used."""
+        """Skip definitions below the root: they are written out where they are used."""
 
 
 _METHODS = {
@@ -366,19 +366,19 @@ def _fits_enum(value: Any) -> bool:
 
 
 def _members(source: Schema) -> list[Any]:
-    """The values that a schema lists."""
+    """Return the values that a schema lists."""
     if isinstance(source.get("enum"), list):
         return list(source["enum"])
     return [source["const"]] if "const" in source else []
 
 
 def _types_of(source: Schema) -> list[str]:
-    """The types of the values that a schema lists."""
+    """Return the types of the values that a schema lists."""
     return list(dict.fromkeys(_type_of(value) for value in _members(source)))
 
 
 def _type_of(value: Any) -> str:
-    """The JSON Schema type of a value."""
+    """Return the JSON Schema type of a value."""
     if isinstance(value, bool):
         return "boolean"
     names = {str: "string", int: "integer", float: "number", dict: "object", list: "array"}

@@ -44,7 +44,7 @@ _ANY = ("string", "number", "boolean", "object")
 
 
 def to_openapi_schema(schema: msgspec.Raw, *, restored: bool = True) -> ConvertedSchema:
-    """The schema as Gemini's Schema message. Raises `UnusableSchema`.
+    """Return the schema as Gemini's Schema message. Raises `UnusableSchema`.
 
     `restored`: it is of a function's arguments, whose values `restore` reads, and whose root is an object.
     """
@@ -62,7 +62,7 @@ class _Spot(NamedTuple):
     following: tuple[str, ...] = ()
 
     def inner(self, piece: str) -> "_Spot":
-        """One level further in."""
+        """Return the schema one level further in."""
         path = f"{self.path}.{piece}" if self.path else piece
         return _Spot(path, self.depth + 1, self.following)
 
@@ -82,7 +82,7 @@ class _Message:
         self.notes.append(Note(place.inner(keyword).path, Fate.APPROXIMATED, code, reason))
 
     def schema(self, node: Schema, place: _Spot) -> Schema:
-        """One schema and all below it."""
+        """Convert one schema and all below it."""
         self.nodes += 1
         if self.nodes > MAX_NODES or place.depth > 2 * MAX_DEPTH:
             raise UnusableSchema(place.path, f"written out, the schema is more than {MAX_NODES} schemas")
@@ -113,14 +113,14 @@ class _Message:
         return self.schema(self._written_out(node), place._replace(following=following))
 
     def _written_out(self, node: Schema) -> Schema:
-        """A node with what it refers to in place of its reference."""
+        """Return a node with what it refers to in place of its reference."""
         if "$ref" not in node:
             return node
         siblings = {key: value for key, value in node.items() if key != "$ref"}
         return {**pointers.definition_of(self.definitions, self.root, node["$ref"]), **siblings}
 
     def root_of_arguments(self) -> Schema:
-        """A function's parameters: their root is an object, whatever it was (Vertex AI refuses all else)."""
+        """Return a function's parameters with an object as their root: Vertex AI refuses all else."""
         root, place = self.root, _Spot()
         while "$ref" in root and root["$ref"] not in place.following:
             place = place._replace(following=(*place.following, root["$ref"]))
@@ -158,7 +158,7 @@ class _Message:
         return {**made, "description": described} if described else made
 
     def _around(self, branch: Schema, node: Schema) -> Schema:
-        """An alternative with what stands around it, since the message has one or the other."""
+        """Add the keywords around an alternative to it, since Gemini's message has one or the other."""
         outer = {key: value for key, value in node.items() if key not in ("anyOf", "title", "description", "nullable")}
         if not outer:
             return branch
@@ -169,7 +169,7 @@ class _Message:
         return {**outer, **branch, **{key: value for key, value in both.items() if value}}
 
     def _union(self, node: Schema, branches: list[Schema], nullable: bool, place: _Spot) -> Schema:
-        """Alternatives; a single one is the schema itself.
+        """Return alternatives; a single one is the schema itself.
 
         Vertex AI takes nothing beside them: "When using any_of, it must be the only field set"
         (github.com/vercel/ai/issues/19000, github.com/anomalyco/opencode/issues/15795).
@@ -207,7 +207,7 @@ class _Message:
         return {**result, "nullable": True} if nullable else result
 
     def _foreign(self, keyword: str, value: Any, kind: str, result: Schema, place: _Spot) -> None:
-        """A keyword that says nothing about values of this type; an enum may all the same be meant."""
+        """Drop a keyword that says nothing about values of this type; an enum may be meant all the same."""
         if keyword == "enum":
             self.note(
                 place,
@@ -220,7 +220,7 @@ class _Message:
             self.note(place, keyword, "schema-annotation-dropped", f"says nothing about {kind}s")
 
     def _enum(self, values: list[Any], kind: str, result: Schema, place: _Spot) -> None:
-        """Enums hold texts; arguments are restored to the declared type."""
+        """Write an enum's members as texts; arguments are restored to the declared type."""
         texts = [value if isinstance(value, str) else orjson.dumps(value).decode() for value in values]
         if not all(_KIND_OF.get(type(value)) in (kind, _WIDER.get(kind)) for value in values):
             self._foreign("enum", values, kind, result, place)
@@ -269,7 +269,7 @@ class _Message:
 
 
 def _kinds(node: Schema) -> tuple[list[str], bool]:
-    """The types of a schema without null, and whether null is one of them."""
+    """Return the types of a schema without null, and whether null is one of them."""
     declared = node.get("type", [])
     kinds = [declared] if isinstance(declared, str) else list(declared)
     if kinds == ["null"]:
@@ -285,14 +285,14 @@ def _guess_types(node: Schema) -> list[str]:
 
 
 def _of_kind(node: Schema, kind: str) -> Schema:
-    """One type of several, with the members of the enum that are of it."""
+    """Return one type of several, with the members of the enum that are of it."""
     values = [one for one in node.get("enum", ()) if _KIND_OF.get(type(one)) in (kind, _WIDER.get(kind))]
     own = {name: value for name, value in node.items() if name != "enum" and name not in _FOREIGN[kind]}
     return {**own, "type": kind, **({"enum": values} if values else {})}
 
 
 def _in_branch(words_around: Schema, branch: Schema, *, nullable: bool) -> Schema:
-    """An alternative with the words that stood around all of them."""
+    """Return an alternative with the words that stood around all of them."""
     result = {**words_around, **branch}
     texts = [one["description"] for one in (words_around, branch) if "description" in one]
     if texts:
@@ -320,12 +320,12 @@ Leaf = Callable[[Any, list[Any]], Any]
 
 
 def restore(arguments: dict[str, Any], declared: msgspec.Raw) -> dict[str, Any]:
-    """Arguments with the declared types, where an enum of numbers travelled as texts; down to `MAX_RESTORED` levels."""
+    """Return arguments with their declared types: enums of numbers travel as texts; at most `MAX_RESTORED` levels."""
     return _arguments(arguments, declared, _number)
 
 
 def as_texts(arguments: dict[str, Any], declared: msgspec.Raw) -> dict[str, Any]:
-    """Arguments as Gemini wrote them, before they were restored."""
+    """Return arguments as Gemini wrote them, before they were restored."""
     return _arguments(arguments, declared, _text)
 
 
@@ -336,7 +336,7 @@ def _arguments(arguments: dict[str, Any], declared: msgspec.Raw, leaf: Leaf) -> 
 
 
 def _walk(value: Any, node: Schema, root: Schema, leaf: Leaf, depth: int) -> Any:
-    """A value with each member of an enum in it changed; the first alternative that changes something counts."""
+    """Change each member of an enum in a value; of several alternatives, the first that changes something counts."""
     if depth > MAX_RESTORED:
         return value
     if "$ref" in node:
@@ -356,13 +356,13 @@ def _walk(value: Any, node: Schema, root: Schema, leaf: Leaf, depth: int) -> Any
 
 
 def _number(value: Any, members: list[Any]) -> Any:
-    """The member that a text stands for."""
+    """Return the member for a text."""
     if not isinstance(value, str) or value in members:
         return value
     return next((one for one in members if orjson.dumps(one).decode() == value), value)
 
 
 def _text(value: Any, members: list[Any]) -> Any:
-    """The text that stands for a member; a client may write 1 as 1.0, and true is not 1."""
+    """Return the text for a member; a client may write 1 as 1.0, and true is not 1."""
     same = (one for one in members if one == value and isinstance(one, bool) is isinstance(value, bool))
     return value if isinstance(value, str) else next((orjson.dumps(one).decode() for one in same), value)

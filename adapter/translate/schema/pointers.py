@@ -22,7 +22,7 @@ class _Place(NamedTuple):
 
 
 def with_pointers(root: dict[str, Any]) -> dict[str, Any]:
-    """The same schema with each reference as a pointer from the root, however it was written: `#/$defs/A`, `#`.
+    """Replace each reference by a pointer from the root, however it was written: `#/$defs/A`, `#`.
 
     Gemini follows percent-encoded pointers, `$anchor` and `$id` (a live test of 2026-10-04), and the default of
     ts-json-schema-generator is the first (github.com/vega/ts-json-schema-generator/issues/273). References that lead
@@ -41,7 +41,7 @@ def with_pointers(root: dict[str, Any]) -> dict[str, Any]:
 
 
 def _places(node: Any, pointer: str, base: str) -> Iterator[_Place]:
-    """Every schema in a document."""
+    """Yield every schema in a document."""
     if isinstance(node, list):
         for index, item in enumerate(node):
             yield from _places(item, f"{pointer}/{index}", base)
@@ -59,7 +59,7 @@ def _places(node: Any, pointer: str, base: str) -> Iterator[_Place]:
 
 
 def _base(schema: dict[str, Any], base: str) -> str:
-    """The address that references inside a schema start from."""
+    """Return the address that references inside a schema start from."""
     identifier = schema.get("$id")
     if not isinstance(identifier, str) or identifier.startswith("#"):
         return base
@@ -67,19 +67,19 @@ def _base(schema: dict[str, Any], base: str) -> str:
 
 
 def _resolve(base: str, reference: str) -> str:
-    """The address that a reference names (RFC 3986, 5.2, as far as schemas use it)."""
+    """Return the address that a reference names (RFC 3986, 5.2, as far as schemas use it)."""
     if reference.startswith("#"):
         return base + reference
     return reference if _SCHEME.match(reference) else base[: base.rfind("/") + 1] + reference
 
 
 def _unquote(text: str) -> str:
-    """A text without percent-encoding."""
+    """Return a text without percent-encoding."""
     return _ENCODED.sub(lambda match: bytes.fromhex(match[0].replace("%", "")).decode(errors="replace"), text)
 
 
 def _addresses(places: list[_Place]) -> dict[str, str]:
-    """Pointers by what `$id`, `$anchor` and the plain names of older drafts call a schema."""
+    """Return pointers by a schema's `$id`, `$anchor`, and the plain names of older drafts."""
     found = {"": ""}
     for schema, pointer, base in places:
         if isinstance(schema.get("$id"), str) and not schema["$id"].startswith("#"):
@@ -112,7 +112,7 @@ def _pointer(root: dict[str, Any], place: _Place, addresses: dict[str, str]) -> 
 
 
 def target(root: dict[str, Any], pointer: Any) -> dict[str, Any] | None:
-    """The schema that a JSON pointer into the document names (RFC 6901)."""
+    """Return the schema that a JSON pointer into the document names (RFC 6901)."""
     if not isinstance(pointer, str) or (pointer != "#" and not pointer.startswith("#/")):
         return None
     found: Any = root
@@ -128,17 +128,17 @@ def target(root: dict[str, Any], pointer: Any) -> dict[str, Any] | None:
 
 
 def escape(key: str) -> str:
-    """A key as one step of a JSON pointer."""
+    """Return a key as one step of a JSON pointer."""
     return key.replace("~", "~0").replace("/", "~1")
 
 
 def unescape(piece: str) -> str:
-    """One step of a JSON pointer as the key it stands for."""
+    """Return the key that one step of a JSON pointer stands for."""
     return piece.replace("~1", "/").replace("~0", "~")
 
 
 def definition(pointer: Any) -> str | None:
-    """The reference to a definition or the root that stands for a pointer once all definitions are under `$defs`."""
+    """Return the `$ref` to a definition or the root for a pointer, once all definitions are under `$defs`."""
     if pointer == "#":
         return "#"
     start = next((head for head in ("#/$defs/", "#/definitions/") if str(pointer).startswith(head)), None)
@@ -152,7 +152,7 @@ def definition_of(definitions: dict[str, Any], root: dict[str, Any], reference: 
 
 
 def join(path: str, piece: str) -> str:
-    """A path with one more piece."""
+    """Append one more piece to a path."""
     return f"{path}.{piece}" if path else piece
 
 

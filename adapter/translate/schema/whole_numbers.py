@@ -23,7 +23,7 @@ MAX_LEVELS = 32
 
 
 def with_whole_numbers(text: str, declared: msgspec.Raw) -> str:
-    """Arguments, with numbers that the schema calls integers written without a point; else as they are."""
+    """Write numbers that the schema calls integers without a point."""
     if _POINT.search(text) is None:
         return text
     try:
@@ -36,7 +36,7 @@ def with_whole_numbers(text: str, declared: msgspec.Raw) -> str:
 
 
 def _whole(value: Any, node: Schema, root: Schema, level: int) -> Any:
-    """The value as this node says; the very same one where nothing changes."""
+    """Return the value with this node's integers; the same object if nothing changes."""
     if level > MAX_LEVELS:
         return value
     if "$ref" in node:

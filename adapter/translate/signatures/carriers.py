@@ -25,13 +25,13 @@ _decoder = msgspec.json.Decoder(dict[str, Signature])
 
 
 def seal(records: Iterable[Issued]) -> str:
-    """The records as one opaque string."""
+    """Return the records as one opaque string."""
     by_key = {record.key: record.signature for record in records}
     return _MARK + base64.urlsafe_b64encode(encode(by_key)).decode().rstrip("=")
 
 
 def unseal(content: str) -> Mapping[str, Signature] | None:
-    """The records in an opaque string, by key; None for content that is not ours."""
+    """Return the records in an opaque string, by key; None for content that is not ours."""
     if not content.startswith(_MARK):
         return None
     data = content[len(_MARK) :]
@@ -42,11 +42,11 @@ def unseal(content: str) -> Mapping[str, Signature] | None:
 
 
 def seal_summary(text: str) -> str:
-    """The `encrypted_content` of a compaction item that stands for a conversation with this summary."""
+    """Return the `encrypted_content` of a compaction item that stands for a conversation with this summary."""
     return seal([Issued(_SUMMARY, Signature(value=text))])
 
 
 def summary(content: str) -> str | None:
-    """The summary in a compaction item's content; None for content that is not ours."""
+    """Return the summary in a compaction item's content; None for content that is not ours."""
     record = (unseal(content) or {}).get(_SUMMARY)
     return record.value if record else None

@@ -139,7 +139,7 @@ class History:
         return self._answers[index]
 
     def plain_steps(self, index: int, origins: Sequence[str], longest_name: int, end: int) -> list[KnownAnswer]:
-        """The plain answers in a row that begin at this index, before `end`, as far as each can be sent as it is.
+        """Return the plain answers in a row from this index up to `end`, as far as each can be sent unchanged.
 
         Such a call has no record, or a valid one that one of `origins` issued, and its name is not too long.
         """
@@ -179,7 +179,7 @@ class History:
         return bool(found) and all(one is not None and one.source is SignatureSource.ID for one in found)
 
     def ids(self) -> list[str]:
-        """The keys to look up first."""
+        """Return the keys to look up first."""
         keys = [call[0] for call in self._calls]
         if self._carried is not None:
             keys += [item_key(id_) for ids in self._carried.items.values() for id_ in ids]
@@ -220,13 +220,13 @@ class History:
                 answer.whole = _of_answer([own], SignatureSource.CLIENT, answer)
 
     def words(self) -> list[str]:
-        """The keys to look up next, where an answer is not known by ids."""
+        """Return the keys to look up next, for answers that are not known by ids."""
         if self._misses_later_records:
             self._digest()
         return [*self._keys, *self._legacy]
 
     def _digest(self) -> PrefixDigest:
-        """The digest of the whole history; on the way the keys of answers that are not known."""
+        """Return the digest of the whole history, and collect the keys of unknown answers on the way."""
         if self._prefix is None:
             index, cut, messages = 0, self._cut or -1, self._request.messages
             prefix = PrefixDigest()
@@ -297,7 +297,7 @@ class History:
         ]
 
     def key_of_next(self, answer: bytes) -> str:
-        """The key by words of an answer to this history, given in its form."""
+        """Return the key by words of an answer to this history, given in its form."""
         return self._digest().key_of_next(answer)
 
 
@@ -330,14 +330,14 @@ _ID, _CLIENT = SignatureSource.ID, SignatureSource.CLIENT
 
 
 def _of_answer(records: Sequence[Signature], source: SignatureSource, answer: KnownAnswer) -> Found:
-    """The record that belongs to an answer, else one that does not."""
+    """Return the record that belongs to an answer, else one that does not."""
     own_digest = digest(answer.form())
     own = next((record for record in records if record.digest == own_digest or record == NOTHING), None)
     return Found(records[0], source, agrees=False) if own is None else Found(own, source)
 
 
 def look_up(request: ChatCompletionRequest, records: Records, carried: Carried | None = None) -> History:
-    """The history with what these records say of it."""
+    """Return the history with the looked-up records."""
     history = History(request, carried)
     history.take({key: records[key] for key in history.ids() if key in records})
     history.take_words({key: records[key] for key in history.words() if key in records})

@@ -25,17 +25,17 @@ FOREIGN_SEPARATOR = "__thought__"
 
 
 def call_key(call_id: str) -> str:
-    """The key of a call by its id."""
+    """Return the key of a call by its id."""
     return f"id:{call_id}"
 
 
 def item_key(item_id: str) -> str:
-    """The key of an answer by the id of one of its items."""
+    """Return the key of an answer by the id of one of its items."""
     return f"item:{item_id}"
 
 
 def legacy_call_key(name: str, arguments: str, text: str, before: str) -> str:
-    """The key under which version 0.1 stored a call by its words: it proves whose record lies under the call's id."""
+    """Return version 0.1's key of a call by its words, which proves whose record lies under the call's id."""
     return _legacy_digest("call", name, _legacy_arguments(arguments), _legacy_digest("text", text, before))
 
 
@@ -58,7 +58,7 @@ def _legacy_digest(kind: str, *pieces: str) -> str:
 
 
 def carried_by_call(call: ToolCall, details: Mapping[str, str]) -> str | None:
-    """The signature that the client itself sent with a call, in any known carrier; best first.
+    """Return the signature that the client sent with a call, from the best carrier that it knows.
 
     `details` are those of its message.
     """
@@ -100,7 +100,7 @@ def _of_options(options: msgspec.Raw) -> str | None:
 
 
 def _in_ids(call: ToolCall, details: Mapping[str, str]) -> str | None:
-    """A signature in the call's id, or beside it in the message's reasoning."""
+    """Return a signature in the call's id, or beside it in the message's reasoning."""
     bare, inside = split_id(call.id or "")
     if not details:
         return inside
@@ -108,7 +108,7 @@ def _in_ids(call: ToolCall, details: Mapping[str, str]) -> str | None:
 
 
 def carried_by_text(message: Message) -> str | None:
-    """The signature that the client itself sent with an answer's text."""
+    """Return the signature that the client itself sent with an answer's text."""
     return (
         _of_extra(message.extra_content)
         or message.thought_signature
@@ -118,7 +118,7 @@ def carried_by_text(message: Message) -> str | None:
 
 
 def detailed(message: Message) -> dict[str, str]:
-    """Signatures in `reasoning_details` by what they belong to: a call's id, or nothing for the text.
+    """Return the signatures in `reasoning_details` by call id, or under nothing for the text.
 
     Bifrost calls the value `signature` and puts `tool_call_` before the id (core/providers/gemini, 2026); OpenRouter
     calls it `data` and tells the format (openrouter.ai/docs, reasoning tokens, 2026).
@@ -148,12 +148,12 @@ _FOREIGN_TAIL = re.compile(r"[A-Za-z0-9_-]{64,}")
 
 
 def stateless_id(call_id: str, signature: str) -> str:
-    """A call id (`call_` and 24 characters) that carries the signature, in the characters that every client keeps."""
+    """Return a call id (`call_` and 24 characters) that carries the signature in characters all clients keep."""
     return call_id + _MARK + signature.replace("+", "-").replace("/", "_").rstrip("=")
 
 
 def split_id(call_id: str) -> tuple[str, str | None]:
-    """An id, and the signature it carries: one of our own stateless ids, LiteLLM's, or Bifrost's."""
+    """Return an id, and the signature it carries: one of our own stateless ids, LiteLLM's, or Bifrost's."""
     if "_t" not in call_id:
         return call_id, None
     if FOREIGN_SEPARATOR in call_id:

@@ -58,7 +58,7 @@ class KnownAnswer(msgspec.Struct, gc=False):
         return self._details
 
     def call_digests(self) -> list[str]:
-        """The digest of each call: its record's, where that belongs to it."""
+        """Return the digest of each call: its record's, where that belongs to it."""
         if self.digests is None:
             self.digests = [
                 one.record.digest
@@ -69,7 +69,7 @@ class KnownAnswer(msgspec.Struct, gc=False):
         return self.digests
 
     def form(self) -> bytes:
-        """The whole answer in the form in which it is compared and digested."""
+        """Return the whole answer in the form in which it is compared and digested."""
         message, content = self.message, self.message.content
         text = content if type(content) is str else text_of(content)
         images = image_urls(message) if message.images else ()

@@ -23,22 +23,22 @@ _SYSTEM_ROLES = ("system", "developer")
 
 
 def digest(data: bytes) -> str:
-    """A digest as hexadecimal digits."""
+    """Return a digest as hexadecimal digits."""
     return sha256(data).hexdigest()[:_DIGITS]
 
 
 def _frame(*pieces: bytes) -> bytes:
-    """Several pieces as one, each with its length in front: other pieces never become the same."""
+    """Join pieces, each behind its length, so that no other pieces give the same bytes."""
     return b"%d;" % len(pieces) + b"".join([b"%d:%b" % (len(piece), piece) for piece in pieces])
 
 
 def as_bytes(text: str) -> bytes:
-    """A text's bytes, whatever it holds."""
+    """Return a text's bytes, whatever it holds."""
     return text.encode("utf-8", "surrogatepass")
 
 
 def canonical_json(arguments: str) -> bytes:
-    """Arguments with sorted keys, no white space and numbers spelled alike.
+    """Write arguments with sorted keys, no white space and numbers spelled alike.
 
     Text that is not JSON stays as it is, and so does text with more values than any call has.
     """
@@ -53,7 +53,7 @@ def canonical_json(arguments: str) -> bytes:
 
 
 def _integral(value: Any) -> Any:
-    """JSON has one kind of number: `1.0` is `1`."""
+    """Replace numbers such as `1.0` by `1`: JSON has one kind of number."""
     if isinstance(value, float):
         return int(value) if value.is_integer() and abs(value) < 2**63 else value
     if isinstance(value, dict):
@@ -62,17 +62,17 @@ def _integral(value: Any) -> Any:
 
 
 def call_digest(name: str, arguments: str) -> str:
-    """The digest of a call by what it means."""
+    """Return the digest of a call by what it means."""
     return digest(as_bytes(f"{len(name)}:{name}") + canonical_json(arguments))
 
 
 def call_spelling(name: str, arguments: str) -> str:
-    """The digest of a call as it is spelled."""
+    """Return the digest of a call as it is spelled."""
     return sha256(f"{len(name)}:{name}{arguments}".encode("utf-8", "surrogatepass")).hexdigest()[:_DIGITS]
 
 
 def name_and_arguments(call: ToolCall) -> tuple[str, str]:
-    """The name and the arguments of a call; a custom tool's are its input."""
+    """Return the name and the arguments of a call; a custom tool's are its input."""
     if call.custom is not None:
         return call.custom.name or "", call.custom.input or ""
     function = call.function
@@ -80,26 +80,26 @@ def name_and_arguments(call: ToolCall) -> tuple[str, str]:
 
 
 def calls_of(message: Message) -> list[ToolCall]:
-    """A message's calls, the deprecated `function_call` included."""
+    """Return a message's calls, the deprecated `function_call` included."""
     if message.tool_calls:
         return message.tool_calls
     return [ToolCall(type="function", function=message.function_call)] if message.function_call else []
 
 
 def text_of(content: str | list[ContentPart] | None) -> str:
-    """The text of a message's content, without thoughts: clients put them there, and answers do not have them there."""
+    """Return the text of a message's content; clients put thoughts there, answers do not, so they are left out."""
     if content is None or isinstance(content, str):
         return content or ""
     return "".join([part.text or "" for part in content if part.type not in THOUGHTS])
 
 
 def image_urls(message: Message) -> list[str]:
-    """The URLs of an answer's images."""
+    """Return the URLs of an answer's images."""
     return [image.image_url.url for image in message.images or () if image.image_url]
 
 
 def answer_form(text: str, images: Sequence[str], calls: Sequence[str]) -> bytes:
-    """An answer in one form: its text, the content of its images by their URLs, its calls' digests in any order."""
+    """Return an answer's form: its text, its images' contents by URL, and its calls' digests in any order."""
     said = text.strip().encode("utf-8", "surrogatepass")
     media = "".join([_media_digest(url) for url in images]) if images else ""
     called = "".join(sorted(calls)) if len(calls) > 1 else calls[0] if calls else ""
@@ -107,7 +107,7 @@ def answer_form(text: str, images: Sequence[str], calls: Sequence[str]) -> bytes
 
 
 def _media_digest(url: str) -> str:
-    """The digest of a medium by its content, whatever type a data URL gives it."""
+    """Return the digest of a medium by its content, whatever type a data URL gives it."""
     head, comma, data = url.partition(",")
     return digest(as_bytes(data if comma and head[:5].lower() == "data:" else url))
 
@@ -195,7 +195,7 @@ class PrefixDigest:
         return f"turn:{self._running.hexdigest()}"
 
     def key_of_next(self, form: bytes) -> str:
-        """The key that an answer of this form has behind all messages so far."""
+        """Return the key that an answer of this form has behind all messages so far."""
         if self._results:
             self._end_results()
         after = self._running.copy()

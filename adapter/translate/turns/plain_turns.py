@@ -71,7 +71,7 @@ class PlainTurns:
         return list(accumulate(self._sizes[:-1], initial=0))
 
     def encode_turn(self) -> msgspec.Raw:
-        """All turns as JSON, with commas between them."""
+        """Return all turns as JSON, with commas between them."""
         ends = [b',"thoughtSignature":"%b"}' % value if value else b"}" for value in escaped(self._signatures)]
         calls, responses = list(map(add, self._calls, ends)), self._responses
         if max(self._sizes) > 1:
@@ -80,13 +80,13 @@ class PlainTurns:
         return msgspec.Raw(b",".join(map(_STEP.__mod__, zip(texts, calls, responses, strict=True))))
 
     def _by_step(self, parts: list[bytes]) -> list[bytes]:
-        """The parts of each step, with commas between them."""
+        """Return the parts of each step, with commas between them."""
         left = iter(parts)
         return [b",".join([next(left) for _ in range(size)]) for size in self._sizes]
 
 
 def escaped(texts: Sequence[str]) -> list[bytes]:
-    """Texts as they stand inside JSON strings; nearly always as they are."""
+    """Escape texts for JSON strings; nearly all stay as they are."""
     together = "".join(texts)
     if len(encode(together)) == len(together) + 2:
         return list(map(str.encode, texts))

@@ -117,7 +117,7 @@ class Turns:
 
 
 def parts_of(message: Message, index: int, turns: Turns) -> list[Part]:
-    """A message's content as parts, and notes on what any message may carry beside it."""
+    """Return a message's content as parts, and notes on what any message may carry beside it."""
     note_losses(message, index, turns)
     content = message.content
     if content is None or isinstance(content, str):
@@ -129,7 +129,7 @@ def parts_of(message: Message, index: int, turns: Turns) -> list[Part]:
 
 
 def note_losses(message: Message, index: int, turns: Turns) -> None:
-    """Notes on what any message may carry beside its content, and on fields that its role does not have."""
+    """Note a message's fields beside its content, and fields that its role does not have."""
     if foreign := MESSAGES.foreign(message):
         reason = f"{message.role} messages have no such field"
         turns.notes += [media.lost(f"[{index}].{name}", "unknown-field", reason) for name in foreign]
@@ -150,7 +150,7 @@ _NOTHING_LOST = _LOST(Message(role="user"))
 
 
 def _losses(message: Message, path: str, shared_roles: frozenset[str | None]) -> Iterator[Note]:
-    """Fields of a message that have no place in Gemini's contents."""
+    """Yield the fields of a message that have no place in Gemini's contents."""
     if message.name and message.role not in ("function", "tool"):
         yield name_note(path, message.role, shared_roles)
     for name in ("reasoning_content", "reasoning"):
@@ -169,7 +169,7 @@ def speakers_of(messages: Iterable[Message]) -> frozenset[Speaker]:
 
 
 def shared_roles(speakers: Iterable[Speaker]) -> frozenset[str | None]:
-    """The roles in which several names speak, from the role and name of each message that has a name."""
+    """Return the roles in which several names speak; `speakers` has the role and name of each named message."""
     names: dict[str | None, set[str]] = {}
     for role, name in speakers:
         names.setdefault(role, set()).add(name)
@@ -177,7 +177,7 @@ def shared_roles(speakers: Iterable[Speaker]) -> frozenset[str | None]:
 
 
 def name_note(path: str, role: str | None, shared: frozenset[str | None]) -> Note:
-    """The note on a message's name. Where a role has one name alone, who speaks is plain without it."""
+    """Return the note on a message's name; where a role has one name alone, it is clear who speaks."""
     if role in shared:
         reason = f"Gemini knows no names: it cannot tell the participants of the role {role!r} apart"
         return Note(f"{path}.name", Fate.DROPPED, "participants-merged", reason)

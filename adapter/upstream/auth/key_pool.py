@@ -95,7 +95,7 @@ class Caller(NamedTuple):
     pin: str = ""
 
     def __repr__(self) -> str:
-        """Without the key."""
+        """Return the class name; a key never gets into a log."""
         return "Caller(key=None)" if self.key is None else "Caller(key=...)"
 
 
