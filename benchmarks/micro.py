@@ -5,6 +5,7 @@ Prints microseconds and how many times the cost of the size before: ten times th
 
 import datetime
 import json
+import struct
 import time
 from collections.abc import Callable
 from functools import partial
@@ -12,6 +13,7 @@ from itertools import pairwise
 from typing import Any
 
 import msgspec
+import orjson
 
 from adapter import settings
 from adapter.cli.prediction import predicted_error
@@ -19,15 +21,19 @@ from adapter.server.dry_run.dry_run import as_line, dry_run_of
 from adapter.server.pipeline.planner import plan_for
 from adapter.translate import chat
 from adapter.translate.core.context import Context, Stamp
+from adapter.translate.embeddings import embeddings
+from adapter.translate.embeddings.embeddings import EmbeddingContext
 from adapter.translate.signatures.history import look_up
 from adapter.translate.signatures.prefix_digest import call_digest, call_spelling
 from adapter.wire.base import decode, encode
 from adapter.wire.gemini.generate import GenerateContentResponse
 from adapter.wire.openai.chat_request import ChatCompletionRequest
+from adapter.wire.openai.embeddings import EmbeddingRequest
 from adapter.wire.reader import read
 from adapter.wire.signatures import Signature
 from adapter.wire.sse import event
-from benchmarks.workloads import MODEL, history, image, tools
+from benchmarks.upstream import DIMENSIONS
+from benchmarks.workloads import EMBEDDING_MODEL, MODEL, history, image, tools
 
 CHOSEN = settings.Settings()
 NAMES, OPTIONS = settings.catalogue(CHOSEN, datetime.date(2026, 11, 30)), settings.options(CHOSEN)
@@ -138,6 +144,39 @@ def main() -> None:
         chunk = decode(_bytes({**said("x" * 20)}), GenerateContentResponse)[0]
         spent = cost(partial(streamed, where, chunk, 10 * size)) / (10 * size)
         print(f"{f'ChatStream.feed and encoding, of {10 * size} chunks':48}{spent:11.2f} each")
+    embeddings_lines()
+
+
+def embeddings_lines() -> None:
+    """The vectors of an answer: what the adapter does with them, and what of it no library here does faster."""
+    vector = [round((-1) ** number * (number + 1) / 20_011, 8) for number in range(DIMENSIONS)]
+    answers = [_bytes({"embeddings": [{"values": vector}] * number}) for number in (1, 10, 100)]
+    for encoding in ("float", "base64"):
+        line(
+            f"vectors of {DIMENSIONS} numbers: {encoding}", [cost(partial(embedded, one, encoding)) for one in answers]
+        )
+    text, floats = _bytes(vector), struct.Struct(f"<{DIMENSIONS}f")
+    packed = floats.pack(*vector)
+    steps: dict[str, Callable[[], object]] = {
+        "reading the numbers": partial(orjson.loads, text),
+        "packing them": lambda: floats.pack(*vector),
+        "base64": partial(encode, packed),
+    }
+    for name, step in steps.items():
+        one = cost(step)
+        line(f"of it, {name}", [one, 10 * one, 100 * one])
+
+
+def embedded(answer: bytes, encoding: str) -> bytes:
+    """All that is done between Gemini's bytes and the client's."""
+    size = answer.count(b"values")
+    request = EmbeddingRequest(
+        input=["x"] * size, model=EMBEDDING_MODEL, encoding_format=encoding, dimensions=DIMENSIONS
+    )
+    served = settings.find_served_model(EMBEDDING_MODEL, NAMES, "embeddings")
+    plan = embeddings.to_gemini(EmbeddingContext(request=request, served=served, options=OPTIONS))
+    read = plan.method.read(answer, decode)
+    return encode(embeddings.from_gemini([read], plan, request, EMBEDDING_MODEL)[0])
 
 
 def streamed(where: Context, chunk: GenerateContentResponse, number: int) -> None:

@@ -212,6 +212,14 @@ class Upstream:
         """Send a call and decode its whole answer. For what is not a generation."""
         return await self._ask(self._prepare_forward(forwarded, caller, deadline), type_)
 
+    async def ask_and_read(
+        self, forwarded: Forwarded, read: Callable[[bytes], T], caller: Caller, deadline: float | None = None
+    ) -> T:
+        """Send a call; return what `read` makes of the bytes of its whole answer. Raises what that raises."""
+        call = self._prepare_forward(forwarded, caller, deadline)
+        with call.observer or _NOBODY:
+            return read(await self._run(call, self._read))
+
     async def forward(self, forwarded: Forwarded, caller: Caller, deadline: float | None = None) -> Response:
         """Pass a request on; return its answer, once its head has arrived with a good status. The caller closes it.
 

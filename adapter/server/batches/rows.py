@@ -186,7 +186,7 @@ class RowPlanner:
                 edges = [sum(plan.inputs[:index]) for index in range(len(plan.inputs) + 1)]
                 parts = [answers[edges[index] : edges[index + 1]] for index in range(len(plan.inputs))]
                 answers = list(map(join_embeddings, parts))
-            read = [read_message(one, plan.method.answer)[0] for one in answers]
+            read = [plan.method.read(one, read_message) for one in answers]
             made, ledger = await work.run(embeddings.from_gemini, read, plan, request, served.model)
             return _answer(made, [*plan.notes, *ledger])
 

@@ -1,12 +1,12 @@
 """POST /v1/embeddings."""
 
-from typing import Any
-
 from adapter.server.endpoints import model_calls as calls
 from adapter.server.media.openai_tokens import detokenizer
 from adapter.server.pipeline.call import Call
 from adapter.translate.embeddings import embeddings
+from adapter.translate.embeddings.calls import Vectors
 from adapter.translate.embeddings.embeddings import EmbeddingContext
+from adapter.upstream.answers import read_message
 from adapter.upstream.client import Forwarded
 from adapter.wire.openai.embeddings import EmbeddingRequest
 
@@ -21,8 +21,11 @@ async def create_embeddings(call: Call) -> None:
     calls.accept(call, plan.notes, plan.batches[0] if len(plan.batches) == 1 else plan.batches)
     asked = [service.upstream.build_call(served.model, plan.method.name, batch) for batch in plan.batches]
 
-    async def ask(one: Forwarded) -> Any:
-        return await calls.ask(call, one, plan.method.answer)
+    def read(answer: bytes) -> Vectors:
+        return plan.method.read(answer, read_message)
+
+    async def ask(one: Forwarded) -> Vectors:
+        return await calls.ask_and_read(call, one, read)
 
     answers = await calls.ask_all(call, ask, asked)
     found, exchange.reply_notes = await call.work.run(embeddings.from_gemini, answers, plan, request, served.model)

@@ -16,6 +16,7 @@ from adapter.translate.core.capabilities import ServedModel
 from adapter.translate.core.errors import AnswerError
 from adapter.translate.core.notes import Note, Rejected
 from adapter.translate.native.pass_through import names_of_uris
+from adapter.upstream.answers import read_message
 from adapter.upstream.client import Caller, Forwarded
 from adapter.upstream.errors import UpstreamError
 
@@ -67,10 +68,15 @@ async def ask(call: Call, forwarded: Forwarded, type_: type[T], pin: str = "") -
 
     Raises `UpstreamError`, and `NotStored` where the call names what another client has made.
     """
+    return await ask_and_read(call, forwarded, lambda answer: read_message(answer, type_)[0], pin)
+
+
+async def ask_and_read(call: Call, forwarded: Forwarded, read: Callable[[bytes], T], pin: str = "") -> T:
+    """Ask as `ask` does; return what `read` makes of the bytes of the whole answer."""
     if not pin and forwarded.body is not None:
         pin = await find_pin(call, names_of_uris(uri.decode() for uri in _URI.findall(forwarded.body)))
     with call.service.shutdown.limit():
-        return await call.service.upstream.ask(forwarded, type_, Caller(call.client.key, pin), call.deadline)
+        return await call.service.upstream.ask_and_read(forwarded, read, Caller(call.client.key, pin), call.deadline)
 
 
 async def ask_all(call: Call, ask_one: Callable[[A], Coroutine[Any, Any, T]], inputs: Sequence[A]) -> list[T]:

@@ -93,6 +93,7 @@ class _LingeringTransport:
     def __init__(self, connection: "ServerProtocol") -> None:
         self._connection = connection
         self.write = connection.transport.write
+        self.writelines = connection.transport.writelines
         self.is_closing = connection.transport.is_closing
 
     def close(self) -> None:

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from adapter.translate.core.capabilities import ModelCapabilities, Platform
+from adapter.translate.embeddings.vectors import OUT, cut_vectors, paste_vectors
 from adapter.wire.gemini.content import Content
 from adapter.wire.gemini.embed import (
     BatchEmbedContentsRequest,
@@ -47,6 +48,13 @@ class Task(msgspec.Struct, frozen=True):
 class Vectors(NamedTuple):
     """The vectors of an answer, as JSON, and the tokens that Gemini counted; None where it counts none."""
 
+    values: list[bytes]
+    tokens: int | None
+
+
+class _Members(NamedTuple):
+    """The `values` of a decoded answer, in their order, and its tokens."""
+
     values: list[msgspec.Raw]
     tokens: int | None
 
@@ -63,6 +71,10 @@ class BodyPointers(NamedTuple):
 _FIELDS = ("taskType", "title", "outputDimensionality")
 
 
+Decode = Callable[[bytes, type[Any]], tuple[Any, object]]
+"""Decodes an answer into a type; beside it are its unknown fields."""
+
+
 class EmbeddingMethod(NamedTuple):
     """A method: its name, how many inputs a call may have, its body, the type of its answer and how that is read."""
 
@@ -71,7 +83,16 @@ class EmbeddingMethod(NamedTuple):
     pointers: BodyPointers
     build: Callable[[str, Sequence[Content], Task], msgspec.Struct]
     answer: type[msgspec.Struct]
-    read: Callable[[Any], Vectors]
+    members: Callable[[Any], _Members]
+
+    def read(self, answer: bytes, decode: Decode) -> Vectors:
+        """Read the vectors of an answer, nearly all of which are passed over by the decoder."""
+        around, vectors = cut_vectors(answer)
+        found = self.members(decode(around, self.answer)[0])
+        if found.values.count(OUT) != len(vectors):
+            # Something else has members of that name, so what was cut out cannot be told apart.
+            found, vectors = self.members(decode(answer, self.answer)[0]), []
+        return Vectors(paste_vectors(found.values, vectors), found.tokens)
 
 
 def method_of(row: ModelCapabilities, platform: Platform, inputs: int) -> EmbeddingMethod:
@@ -127,19 +148,19 @@ def _count(usage: EmbedUsage | None) -> int | None:
     return usage.prompt_token_count if usage is not None else None
 
 
-def _read_batch(answer: BatchEmbedContentsResponse) -> Vectors:
-    return Vectors([one.values for one in answer.embeddings or ()], _count(answer.usage_metadata))
+def _read_batch(answer: BatchEmbedContentsResponse) -> _Members:
+    return _Members([one.values for one in answer.embeddings or ()], _count(answer.usage_metadata))
 
 
-def _read_one(answer: EmbedContentResponse) -> Vectors:
-    return Vectors([] if answer.embedding is None else [answer.embedding.values], _count(answer.usage_metadata))
+def _read_one(answer: EmbedContentResponse) -> _Members:
+    return _Members([] if answer.embedding is None else [answer.embedding.values], _count(answer.usage_metadata))
 
 
-def _read_predictions(answer: PredictResponse) -> Vectors:
+def _read_predictions(answer: PredictResponse) -> _Members:
     found = [one.embeddings or PredictedEmbedding() for one in answer.predictions or ()]
     counts = [one.statistics.token_count for one in found if one.statistics is not None]
     known = [int(count) for count in counts if count is not None]
-    return Vectors([one.values for one in found], sum(known) if len(known) == len(found) else None)
+    return _Members([one.values for one in found], sum(known) if len(known) == len(found) else None)
 
 
 _PART = "/content/parts/{}"

@@ -277,12 +277,11 @@ def _sources_of_inputs(context: EmbeddingContext) -> list[list[str]]:
 
 
 def from_gemini(
-    answers: Sequence[Any], plan: EmbeddingPlan, request: EmbeddingRequest, model: str
+    answers: Sequence[Vectors], plan: EmbeddingPlan, request: EmbeddingRequest, model: str
 ) -> tuple[EmbeddingList, list[Note]]:
     """Return OpenAI's answer for all calls' answers, and notes. Raises `AnswerError` for vectors that do not fit."""
     notes: list[Note] = []
-    read = [plan.method.read(answer) for answer in answers]
-    vectors = [vector for one, inputs in zip(read, plan.inputs, strict=True) for vector in _rows(one, inputs)]
+    vectors = [vector for one, inputs in zip(answers, plan.inputs, strict=True) for vector in _rows(one, inputs)]
     embeddings = write_vectors(
         vectors,
         plan.dimensions,
@@ -290,7 +289,7 @@ def from_gemini(
         as_base64=request.encoding_format == _BASE64,
     )
     data = [Embedding(object="embedding", index=index, embedding=one) for index, one in enumerate(embeddings)]
-    known = [one.tokens for one in read if one.tokens is not None]
+    known = [one.tokens for one in answers if one.tokens is not None]
     tokens = sum(known) if len(known) == len(answers) else plan.tokens
     if len(known) != len(answers):
         notes.append(Note("usage", Fate.APPROXIMATED, "usage-estimated", f"{model} counts no tokens: about {tokens}"))
@@ -298,7 +297,7 @@ def from_gemini(
     return EmbeddingList(object="list", data=data, model=model, usage=usage), notes
 
 
-def _rows(vectors: Vectors, inputs: int) -> list[msgspec.Raw]:
+def _rows(vectors: Vectors, inputs: int) -> list[bytes]:
     """Return the vectors of one call. Raises `AnswerError` unless there is one for each input."""
     if len(vectors.values) != inputs:
         text = f"Gemini gave {len(vectors.values)} vectors for {inputs} inputs."

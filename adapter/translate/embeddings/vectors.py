@@ -1,11 +1,14 @@
 """Vectors as OpenAI writes them, from the JSON that Gemini wrote them in.
 
-A hundred inputs are a megabyte of numbers, and this is most of what such a request costs. So numbers that the client
-wants as numbers are passed on as they were written, and others are read one vector at a time: what was just read is
-still in the processor's cache.
+A hundred inputs are a megabyte of numbers, and this is most of what such a request costs. So vectors are cut out of
+the answer before a decoder goes through it, and what is around them, a few kilobytes, is decoded alone. Numbers that
+the client wants as numbers are passed on as they were written: a pass that leaves out whatever a number is made of must
+leave exactly the commas of so many. Others are read one vector at a time: what was just read is still in the
+processor's cache.
 """
 
 import math
+import re
 import struct
 from collections.abc import Iterator, Sequence
 
@@ -19,36 +22,74 @@ _UNIT = 1e-3
 """How far a vector's length may be from 1: a database that compares by inner product sees no difference."""
 
 _WHITE_SPACE = b" \t\r\n"
-_NO_NUMBER = (b'"', b"{", b"u", b"a")
-"""What only values other than numbers have: texts, objects, `true` and `null`, `false`."""
+_OF_NUMBERS = b"0123456789+-.eE" + _WHITE_SPACE
+_NAME = b'"values"'
+_COLON = re.compile(rb"[ \t\r\n]*:[ \t\r\n]*(?=\[)")
+OUT = msgspec.Raw(b"[]")
+"""What stands in the rest of an answer where a vector was cut out."""
+
+
+def cut_vectors(answer: bytes) -> tuple[bytes, list[bytes]]:
+    """Cut the lists named `values` out of Gemini's JSON; return what is left of it, and the lists as JSON.
+
+    Only a list that holds neither texts nor other lists is cut out, so the first bracket that closes is its own.
+    """
+    around, vectors, behind, searched = list[bytes](), list[bytes](), 0, 0
+    while (name := answer.find(_NAME, searched)) >= 0:
+        searched = name + len(_NAME)
+        colon = _COLON.match(answer, searched)
+        if colon is None:
+            continue
+        begin, end = colon.end(), answer.find(b"]", colon.end()) + 1
+        vector = answer[begin:end]
+        if _is_flat(vector):
+            around.append(answer[behind:begin])
+            vectors.append(vector)
+            behind = end
+        searched = end or len(answer)
+    around.append(answer[behind:])
+    return bytes(OUT).join(around), vectors
+
+
+def paste_vectors(values: Sequence[msgspec.Raw], vectors: Sequence[bytes]) -> list[bytes]:
+    """Put the vectors that were cut out of an answer where they stood among its values."""
+    left = iter(vectors)
+    return [next(left, bytes(one)) if one == OUT else bytes(one) for one in values]
 
 
 def write_vectors(
-    vectors: Sequence[msgspec.Raw], dimensions: int, *, renormalise: bool, as_base64: bool
+    vectors: Sequence[bytes], dimensions: int, *, renormalise: bool, as_base64: bool
 ) -> Iterator[msgspec.Raw | bytes]:
     """Write each vector as JSON, or as little-endian 32-bit floats. Raises `AnswerError` for one of another length."""
     floats = struct.Struct(f"<{dimensions}f")
-    for index, raw in enumerate(vectors):
+    commas = b"[%b]" % (b"," * (dimensions - 1))
+    for index, text in enumerate(vectors):
         if not renormalise and not as_base64:
-            yield _paste(raw, index, dimensions)
+            # One that writes numbers wrongly does so everywhere: whether they are numbers is seen at the first.
+            if index == 0 or dimensions == 1 or text.translate(None, _OF_NUMBERS) != commas:
+                _read(text, index, dimensions)
+            yield _paste(text)
             continue
-        values = _read(bytes(raw), index, dimensions)
+        values = _read(text, index, dimensions)
         if renormalise:
             values = _normalise(values)
         yield _pack(floats, values, index) if as_base64 else msgspec.Raw(encode(values))
 
 
-def _paste(raw: msgspec.Raw, index: int, dimensions: int) -> msgspec.Raw:
+def _paste(text: bytes) -> msgspec.Raw:
     """Return the numbers as they were written, but where each has a line: half of that is white space."""
-    text = bytes(raw)
-    if dimensions == 1 or text.count(b",") + 1 != dimensions or not _is_of_numbers(text):
-        _read(text, index, dimensions)
-    return msgspec.Raw(text.translate(None, _WHITE_SPACE)) if b"\n" in text else raw
+    return msgspec.Raw(text.translate(None, _WHITE_SPACE) if b"\n" in text else text)
+
+
+def _is_flat(text: bytes) -> bool:
+    """Return whether a piece of JSON begins a list, and ends it before any text, object or other list."""
+    # `find`, since `in` takes bytes for a number first, and makes an exception of it each time.
+    return text.endswith(b"]") and text.rfind(b"[") == 0 and text.find(b'"') < 0 and text.find(b"{") < 0
 
 
 def _is_of_numbers(text: bytes) -> bool:
-    """Return whether JSON is a list of numbers."""
-    return text[:1] == b"[" and text.rfind(b"[") == 0 and not any(one in text for one in _NO_NUMBER)
+    """Return whether JSON is a list of numbers: it has no `true` or `null`, which have a `u`, and no `false`."""
+    return _is_flat(text) and text.find(b"u") < 0 and text.find(b"a") < 0
 
 
 def _read(text: bytes, index: int, dimensions: int) -> list[float]:

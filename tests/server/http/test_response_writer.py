@@ -69,6 +69,9 @@ class App:
     async def busy(self, way, _receive, _connection):
         await whole(way, 503, b'{"error": "busy"}')
 
+    async def large(self, way, _receive, _connection):
+        await whole(way, body=b"x" * 40 * LARGE)
+
     async def stream(self, way, _receive, _connection):
         await stream(way, b"data: 1\n\n", b"data: " + b"x" * 300 + b"\n\n", b"data: [DONE]\n\n")
 
@@ -130,6 +133,9 @@ SENT = {
     "a whole answer": lambda way: request(f"/{way}/whole", CLOSE),
     "an error": lambda way: request(f"/{way}/busy", CLOSE),
     "an error before the body was read": lambda way: request(f"/{way}/busy", CLOSE, body=b"{}"),
+    "a large answer": lambda way: request(f"/{way}/large", CLOSE),
+    "a large answer before the body was read": lambda way: request(f"/{way}/large", CLOSE, body=b"{}"),
+    "large answers to pipelined requests": lambda way: request(f"/{way}/large") + request(f"/{way}/large", CLOSE),
     "a stream": lambda way: request(f"/{way}/stream", CLOSE),
     "a stream with empty pieces": lambda way: request(f"/{way}/an_empty_piece", CLOSE),
     "a whole answer by HTTP/1.0": lambda way: request(f"/{way}/whole", version="1.0"),
