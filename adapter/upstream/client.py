@@ -1,4 +1,4 @@
-"""The client for Gemini: each method of the API is a coroutine or an async generator of typed answers.
+"""The client for Gemini: each method of the API is a coroutine that returns a typed answer, or a stream of them.
 
 A call goes through these layers, outermost first: retries (`Retry`), circuit breaker, key (`Auth`), transport.
 
@@ -7,8 +7,8 @@ Generative Language API v1beta (discovery revision 20260325): `models/{m}:genera
 """
 
 import re
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
-from contextlib import aclosing, nullcontext
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import nullcontext
 from functools import partial
 from math import ceil
 from typing import TypeVar
@@ -24,7 +24,7 @@ from adapter.upstream.errors import (
     UpstreamProtocolError,
     from_answer,
 )
-from adapter.upstream.event_source import EventSource
+from adapter.upstream.event_source import EventSource, ReplyStream, WholeAnswer
 from adapter.upstream.model_path import model_path
 from adapter.upstream.observer import CallObserver, Observer
 from adapter.upstream.policy.circuit_breaker import CircuitBreaker, is_outage
@@ -36,7 +36,7 @@ from adapter.wire.gemini.count import CountedRequest, CountTokensRequest, CountT
 from adapter.wire.gemini.generate import GenerateContentRequest
 from adapter.wire.gemini.models import ListModelsResponse, Model
 
-__all__ = ["Caller", "Forwarded", "Reply", "Upstream"]
+__all__ = ["Caller", "Forwarded", "Reply", "ReplyStream", "Upstream"]
 
 T = TypeVar("T")
 
@@ -139,29 +139,27 @@ class Upstream:
         caller: Caller,
         deadline: float | None = None,
         pieces: Sequence[bytes] = (),
-    ) -> AsyncGenerator[Reply]:
-        """Ask for a streamed answer (`streamGenerateContent`); yields each event as it arrives.
+    ) -> ReplyStream:
+        """Ask for a streamed answer (`streamGenerateContent`); return its events, once the first one has arrived.
 
-        Closing the generator closes the connection at once. A stream that ends without a finish reason is not an error
-        here: the caller decides what it means. `pieces`: see `generate`.
+        The caller closes them, which closes the connection at once. A stream that ends without a finish reason is not
+        an error here: the caller decides what it means. `pieces`: see `generate`.
         """
         if not self.settings.streaming:
-            yield await self.generate(model, request, caller, deadline, pieces)
-            return
+            return WholeAnswer(await self.generate(model, request, caller, deadline, pieces))
         call = self._generation(model, _SSE, request, caller, deadline, pieces)
         observer = call.observer
-        with observer or _NOBODY:
-            reply, events = await self._run(call, self._start_stream)
-            # The request may be megabytes; a stream that runs for minutes must not keep it in memory.
-            del call, request, pieces
-            async with aclosing(events):
-                while reply is not None:
-                    if observer is not None:
-                        observer.on_reply(reply.response, events.payload)
-                    yield reply
-                    # Nor the last event, while it waits for the next one.
-                    reply = None
-                    reply = await events.next()
+        if observer is None:
+            return await self._run(call, self._start_stream)
+        observer.__enter__()
+        try:
+            events = await self._run(call, partial(self._start_stream, observer=observer))
+        except BaseException as error:
+            observer.__exit__(type(error), error, error.__traceback__)
+            raise
+        # It goes on to observe, up to the end of the stream.
+        events.is_under_way = True
+        return events
 
     async def count_tokens(
         self, model: str, request: GenerateContentRequest, caller: Caller, deadline: float | None = None
@@ -353,17 +351,18 @@ class Upstream:
         finally:
             await response.aclose()
 
-    async def _start_stream(self, response: Response) -> tuple[Reply | None, EventSource]:
+    async def _start_stream(self, response: Response, observer: CallObserver | None = None) -> EventSource:
         """Read a stream up to its first event. Until then an error may still be retried."""
-        events = EventSource(response, self.settings.max_event_bytes, done_ends=self.settings.done_ends)
+        settings = self.settings
+        events = EventSource(response, settings.max_event_bytes, done_ends=settings.done_ends, observer=observer)
         try:
-            first = await events.next()
-            if first is None:
+            events.first = await events.next()
+            if events.first is None:
                 raise UpstreamProtocolError("Gemini's stream holds no event.")
         except BaseException:
             await events.aclose()
             raise
-        return first, events
+        return events
 
     def _request(self, call: _Call, key: Mapping[str, str]) -> Request:
         """Build the HTTP request of one attempt; tell the observer."""

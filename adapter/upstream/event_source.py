@@ -1,6 +1,10 @@
-"""The events of one stream of Gemini's, each as soon as it has arrived."""
+"""The events of streamed answers, each as soon as it has arrived."""
+
+from asyncio import CancelledError
+from typing import Protocol
 
 from adapter.upstream.answers import EventReader, Reply
+from adapter.upstream.observer import CallObserver
 from adapter.upstream.sse import EventDecoder
 from adapter.upstream.transport.base import Response
 from adapter.wire.base import encode
@@ -12,43 +16,112 @@ _DONE = b"[DONE]"
 """Relays end a stream with it, as OpenAI does; Gemini does not."""
 
 
-class EventSource:
-    """Reads the events of one stream; `payload` is the JSON of the last one.
+class ReplyStream(Protocol):
+    """The events of an answer. Whoever opened it closes it.
 
-    `done_ends`: `[DONE]` ends the candidates that have no finish reason by then
-    (github.com/router-for-me/CLIProxyAPI/issues/4167, 2026).
+    An object whose methods are awaited, and no generator: of these many would lie in each other, and each event would
+    pass through all of them.
     """
 
-    __slots__ = ("_decoder", "_ended", "_open", "_payloads", "_reader", "_response", "aclose", "payload")
+    async def next(self) -> Reply | None:
+        """Return the next event as soon as it has arrived; None at the end. Raises `UpstreamError`."""
+        ...
 
-    def __init__(self, response: Response, max_event: int, *, done_ends: bool) -> None:
+    async def aclose(self) -> None:
+        """Close the connection, if there is one."""
+        ...
+
+
+class WholeAnswer:
+    """The one event of an answer that was not streamed."""
+
+    def __init__(self, reply: Reply) -> None:
+        self._reply: Reply | None = reply
+
+    async def next(self) -> Reply | None:
+        """Return it, once."""
+        reply, self._reply = self._reply, None
+        return reply
+
+    async def aclose(self) -> None:
+        """Hold nothing."""
+        self._reply = None
+
+
+class EventSource:
+    """Reads the events of one stream.
+
+    `first`, if set, is an event that was read already and comes next. The observer is told of each event; once
+    `is_under_way`, it leaves with the last one, with a failure, or by `aclose`. `done_ends`: `[DONE]` ends the
+    candidates that have no finish reason by then (github.com/router-for-me/CLIProxyAPI/issues/4167, 2026).
+    """
+
+    __slots__ = (
+        "_decoder",
+        "_ended",
+        "_observer",
+        "_open",
+        "_payloads",
+        "_reader",
+        "_response",
+        "first",
+        "is_under_way",
+    )
+
+    def __init__(
+        self, response: Response, max_event: int, *, done_ends: bool, observer: CallObserver | None = None
+    ) -> None:
         self._open: dict[int, bool] | None = {} if done_ends else None
         self._response = response
         self._decoder = EventDecoder(max_event)
         self._reader = EventReader()
         self._payloads: list[bytes] = []
-        self.payload = b""
         self._ended = False
-        self.aclose = response.aclose
+        self.first: Reply | None = None
+        self.is_under_way = False
+        self._observer = observer
 
     async def next(self) -> Reply | None:
-        """Return the next event as soon as it has arrived; None at the end."""
-        while not self._payloads:
-            if self._ended:
-                return None
-            if chunk := await self._response.read():
-                payloads = self._decoder.feed(chunk)
-            else:
-                payloads, self._ended = self._decoder.close(), True
-            if self._open is None and _DONE in payloads:
-                payloads = [one for one in payloads if one != _DONE]
-            self._payloads = payloads if self._open is None else self._with_end(payloads)
-        self.payload = self._payloads.pop(0)
-        reply = self._reader.read(self.payload, more=len(self._payloads) > 0)
+        """Return the next event as soon as it has arrived; None at the end. Raises `UpstreamError`."""
+        if (reply := self.first) is not None:
+            self.first = None
+            return reply
+        try:
+            while not self._payloads:
+                if self._ended:
+                    self._leave(None)
+                    return None
+                if chunk := await self._response.read():
+                    payloads = self._decoder.feed(chunk)
+                else:
+                    payloads, self._ended = self._decoder.close(), True
+                if self._open is not None:
+                    payloads = self._with_end(payloads)
+                elif _DONE in payloads:
+                    payloads = [one for one in payloads if one != _DONE]
+                self._payloads = payloads
+            payload = self._payloads.pop(0)
+            reply = self._reader.read(payload, more=len(self._payloads) > 0)
+        except BaseException as error:
+            self._leave(error)
+            raise
         if self._open is not None:
             self._follow(reply, self._open)
             self._payloads = self._with_end(self._payloads)
+        if self._observer is not None:
+            self._observer.on_reply(reply.response, payload)
         return reply
+
+    async def aclose(self) -> None:
+        """Close the connection at once, unless it was read to its end."""
+        self._leave(CancelledError())
+        await self._response.aclose()
+
+    def _leave(self, error: BaseException | None) -> None:
+        """Tell the observer how the stream has ended, once."""
+        if self._observer is not None and self.is_under_way:
+            observer, self._observer = self._observer, None
+            observer.__exit__(None if error is None else type(error), error, None)
 
     def _with_end(self, payloads: list[bytes]) -> list[bytes]:
         """Return the payloads; missing finish reasons are put in before a `[DONE]` that follows."""

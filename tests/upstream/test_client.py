@@ -1,6 +1,7 @@
 import asyncio
 import gzip
 import json
+from contextlib import aclosing, suppress
 
 import pytest
 
@@ -15,6 +16,7 @@ from adapter.upstream.errors import (
     UpstreamUnavailable,
 )
 from adapter.upstream.event_source import UNTOLD
+from adapter.upstream.observer import outcome
 from adapter.upstream.policy.retry import WORLD
 from adapter.upstream.settings import UpstreamSettings
 from adapter.wire.gemini.content import Content, Part
@@ -92,7 +94,13 @@ def texts(replies):
 
 
 async def streamed(client, **options):
-    return [reply async for reply in client.stream("m", ASKED, ANYONE, **options)]
+    async with aclosing(await client.stream("m", ASKED, ANYONE, **options)) as events:
+        return [reply async for reply in replies_of(events)]
+
+
+async def replies_of(events):
+    while (reply := await events.next()) is not None:
+        yield reply
 
 
 async def test_generate_sends_gemini_what_it_documents():
@@ -146,16 +154,64 @@ async def test_a_relay_without_streaming_gives_its_whole_answer_as_one_event():
 
 async def test_closing_a_stream_closes_its_answer():
     client, transport = upstream(Answer(sse(event("a")), sse(event("b"))))
-    replies = client.stream("m", ASKED, ANYONE)
-    assert texts([await anext(replies)]) == ["a"]
+    replies = await client.stream("m", ASKED, ANYONE)
+    assert texts([await replies.next()]) == ["a"]
     await replies.aclose()
     assert (transport.answers[0].closed, transport.answers[0].reads) == (1, 1)
 
 
-async def test_a_stream_that_was_never_begun_asks_nothing():
-    client, transport = upstream()
-    await client.stream("m", ASKED, ANYONE).aclose()
-    assert transport.requests == []
+class Ends:
+    """Observes calls; `heard` has each event's payload, and how each call ended."""
+
+    def __init__(self):
+        self.heard = []
+
+    def add_open_circuits(self, *_):
+        pass
+
+    def start_call(self, *_):
+        return self
+
+    def on_attempt(self, _headers):
+        pass
+
+    def on_head(self, _status):
+        pass
+
+    def on_error(self, error):
+        self.heard.append(("failed", outcome(error)))
+
+    def on_reply(self, _response, payload):
+        self.heard.append(payload)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, _kind, error, _trace):
+        self.heard.append(outcome(error))
+
+
+@pytest.mark.parametrize(
+    ("read", "tail", "heard"),
+    [
+        (3, b"", [event("a"), event("b"), "ok"]),
+        (3, error_body(503), [event("a"), event("b"), "503"]),
+        (1, b"", [event("a"), "cancelled"]),
+        (0, b"", [event("a"), "cancelled"]),
+    ],
+    ids=["read to its end", "failed", "closed before", "closed before it was read"],
+)
+async def test_an_observer_learns_of_each_event_and_once_of_the_end(read, tail, heard):
+    observer = Ends()
+    refused = Answer(error_body(503), status=503)
+    transport = Canned(refused, Answer(sse(event("a")), sse(event("b")), *([tail] if tail else [])))
+    given = UpstreamSettings(url="http://gemini.test", keys=("k",))
+    client = Upstream(given, transport, WORLD._replace(sleep=no_sleep), observer)
+    async with aclosing(await client.stream("m", ASKED, ANYONE)) as events:
+        with suppress(UpstreamError):
+            for _ in range(read):
+                await events.next()
+    assert observer.heard == [("failed", "503"), *heard]
 
 
 async def test_an_error_status_raises_geminis_status_and_closes():
@@ -230,8 +286,9 @@ async def test_what_ends_a_stream_badly_is_raised_after_its_events_and_never_rep
     seen = []
 
     async def consume():
-        async for reply in client.stream("m", ASKED, ANYONE):
-            seen.append(reply)
+        async with aclosing(await client.stream("m", ASKED, ANYONE)) as events:
+            async for reply in replies_of(events):
+                seen.append(reply)
 
     with pytest.raises(UpstreamError) as caught:
         await consume()
@@ -334,7 +391,7 @@ async def test_a_bad_name_never_leaves(name):
     with pytest.raises(InvalidModelName):
         await client.generate(name, ASKED, ANYONE)
     with pytest.raises(InvalidModelName):
-        await anext(client.stream(name, ASKED, ANYONE))
+        await client.stream(name, ASKED, ANYONE)
     with pytest.raises(InvalidModelName):
         await client.model(name, ANYONE)
     assert transport.requests == []
@@ -389,8 +446,8 @@ async def test_leaving_a_stream_cuts_the_connection(live, chaos):
         return True
 
     chaos.script = script
-    replies = live.stream("m", ASKED, ANYONE)
-    assert texts([await anext(replies)]) == ["a"]
+    replies = await live.stream("m", ASKED, ANYONE)
+    assert texts([await replies.next()]) == ["a"]
     await replies.aclose()
     await chaos.settled()
 
@@ -408,8 +465,9 @@ async def test_cancelling_a_stream_cuts_the_connection(live, chaos, began):
         return True
 
     async def consume():
-        async for _ in live.stream("m", ASKED, ANYONE):
-            waiting.set()
+        async with aclosing(await live.stream("m", ASKED, ANYONE)) as events:
+            while await events.next() is not None:
+                waiting.set()
 
     chaos.script = script
     task = asyncio.create_task(consume())

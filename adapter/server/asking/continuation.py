@@ -4,12 +4,12 @@ A further call that fails does not cost what is already there: the answer then e
 """
 
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import aclosing
+from collections.abc import Awaitable, Callable
 
 from adapter.translate.answer.continuation import Continuation, join_answers
-from adapter.upstream.client import Reply
+from adapter.upstream.client import Reply, ReplyStream
 from adapter.upstream.errors import UpstreamError
+from adapter.upstream.event_source import WholeAnswer
 from adapter.wire.gemini.generate import GenerateContentRequest
 
 log = logging.getLogger("adapter")
@@ -22,8 +22,7 @@ async def whole(first: Reply, ask: Callable[[GenerateContentRequest], Awaitable[
         try:
             reply = await ask(further)
         except UpstreamError as error:
-            log.warning("an answer ends unfinished: %s", error)
-            reply = Reply(answer.give_up(), {})
+            reply = _give_up(error, answer)
         replies.append(Reply(answer.hear(reply.response), reply.unknown))
     if len(replies) == 1:
         return replies[0]
@@ -31,28 +30,55 @@ async def whole(first: Reply, ask: Callable[[GenerateContentRequest], Awaitable[
     return Reply(join_answers([reply.response for reply in replies]), unknown, continued=True)
 
 
-async def streamed(
-    stream: Callable[[GenerateContentRequest], AsyncGenerator[Reply]],
-    request: GenerateContentRequest | None,
-    answer: Continuation,
-) -> AsyncGenerator[Reply]:
-    """Yield the events of all calls that the answer takes. Raises `UpstreamError`."""
-    while request is not None:
-        silent = True
+class ContinuedStream:
+    """The events of all calls that an answer takes; `stream` makes a further one."""
+
+    __slots__ = ("_answer", "_events", "_stream")
+
+    def __init__(
+        self,
+        events: ReplyStream,
+        stream: Callable[[GenerateContentRequest], Awaitable[ReplyStream]],
+        answer: Continuation,
+    ) -> None:
+        self._events = events
+        self._stream = stream
+        self._answer = answer
+
+    async def next(self) -> Reply | None:
+        """Return the next event, of whichever call; None at the end. Raises `UpstreamError`."""
+        answer = self._answer
         try:
-            async with aclosing(stream(request)) as events:
-                async for reply in events:
-                    silent = False
-                    heard = answer.hear(reply.response)
-                    if answer.continued or heard is not reply.response:
-                        reply = Reply(heard, reply.unknown, reply.more, answer.continued)
-                    yield reply
-                    # Many streams wait at once: none holds what it has told.
-                    del reply, heard
-        except UpstreamError as error:
-            if not answer.goes_on and not (answer.continued and silent):
-                raise
+            reply = await self._events.next()
+        except UpstreamError:
+            # Behind the end of a call that another one can go on with, nothing is lost.
             if not answer.goes_on:
-                log.warning("an answer ends unfinished: %s", error)
-                yield Reply(answer.hear(answer.give_up()), {}, continued=True)
-        request = answer.next_request()
+                raise
+            reply = None
+        if reply is None and (further := answer.next_request()) is not None:
+            await self._events.aclose()
+            reply = await self._begin(further)
+        if reply is None:
+            return None
+        heard = answer.hear(reply.response)
+        if answer.continued or heard is not reply.response:
+            return Reply(heard, reply.unknown, reply.more, answer.continued)
+        return reply
+
+    async def _begin(self, further: GenerateContentRequest) -> Reply | None:
+        """Return the first event of a further call, or the end of the answer where there is none."""
+        try:
+            self._events = await self._stream(further)
+        except UpstreamError as error:
+            self._events = WholeAnswer(_give_up(error, self._answer))
+        return await self._events.next()
+
+    async def aclose(self) -> None:
+        """Close the call that runs."""
+        await self._events.aclose()
+
+
+def _give_up(error: UpstreamError, answer: Continuation) -> Reply:
+    """Return the end of an answer with which no call goes on."""
+    log.warning("an answer ends unfinished: %s", error)
+    return Reply(answer.give_up(), {})

@@ -1,20 +1,21 @@
 """Asking one place by one plan: the answer, whole or event by event, by as many calls to Gemini as it takes."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Coroutine, Sequence
-from contextlib import aclosing
+from collections.abc import Coroutine, Sequence
+from functools import partial
 
-from adapter.server.asking import continuation, parallel_choices
+from adapter.server.asking import continuation
+from adapter.server.asking.continuation import ContinuedStream
+from adapter.server.asking.parallel_choices import MergedStreams, join_replies
 from adapter.server.media.image_conversion import convert_answer
 from adapter.translate.answer.continuation import Continuation, unfinished
 from adapter.translate.image_options import ImageForm
 from adapter.translate.plan import Plan
-from adapter.upstream.client import Caller, Reply, Upstream
+from adapter.upstream.client import Caller, Reply, ReplyStream, Upstream
 from adapter.upstream.errors import UpstreamError
 from adapter.wire.gemini.generate import GenerateContentRequest
 
 _Answer = Coroutine[object, object, Reply]
-_Events = AsyncGenerator[Reply]
 
 
 class Asking:
@@ -36,14 +37,6 @@ class Asking:
         asked = self._upstream.generate(plan.model, body, self._caller, self._until)
         return asked if plan.image_form is None else _with_images(asked, plan.image_form)
 
-    async def _stream(self, plan: Plan, body: GenerateContentRequest, form: ImageForm) -> AsyncGenerator[Reply]:
-        """Yield the events of a call, with images in the form that the client wants."""
-        async with aclosing(self._upstream.stream(plan.model, body, self._caller, self._until)) as events:
-            async for reply in events:
-                await convert_answer(reply.response, form)
-                yield reply
-                del reply
-
     async def choices(self, plan: Plan) -> Reply:
         """Ask for each choice by a call of its own; return one answer with all of them. Raises `UpstreamError`."""
         return await _together([self._choice(plan) for _ in range(plan.calls)])
@@ -60,16 +53,30 @@ class Asking:
 
         return await continuation.whole(first, ask, self._continuation(plan))
 
-    def events(self, plan: Plan) -> AsyncGenerator[Reply]:
-        """Return the answer event by event. Raises `UpstreamError`."""
+    def stream(self, plan: Plan) -> Coroutine[object, object, ReplyStream]:
+        """Ask once for a stream. `continued` makes the whole answer of it. Raises `UpstreamError`."""
+        return self._stream(plan, plan.body)
 
-        def stream(body: GenerateContentRequest) -> _Events:
-            if plan.image_form is not None:
-                return self._stream(plan, body, plan.image_form)
-            return self._upstream.stream(plan.model, body, self._caller, self._until)
+    def _stream(self, plan: Plan, body: GenerateContentRequest) -> Coroutine[object, object, ReplyStream]:
+        opening = self._upstream.stream(plan.model, body, self._caller, self._until)
+        return opening if plan.image_form is None else _stream_with_images(opening, plan.image_form)
 
-        streams = [continuation.streamed(stream, plan.body, self._continuation(plan)) for _ in range(plan.calls)]
-        return streams[0] if len(streams) == 1 else parallel_choices.merge_events(streams)
+    def continued(self, plan: Plan, events: ReplyStream) -> ReplyStream:
+        """Return the events of an answer that a stream begins, by as many further calls as it takes."""
+        answer = self._continuation(plan)
+        return ContinuedStream(events, partial(self._stream, plan), answer) if answer.is_allowed else events
+
+    async def merged(self, plan: Plan) -> ReplyStream:
+        """Ask for each choice by a stream of its own; return all events, once the first one has arrived.
+
+        Raises `UpstreamError`.
+        """
+        merged = MergedStreams([partial(self._stream_choice, plan)] * plan.calls)
+        await merged.start()
+        return merged
+
+    async def _stream_choice(self, plan: Plan) -> ReplyStream:
+        return self.continued(plan, await self.stream(plan))
 
     def _continuation(self, plan: Plan) -> Continuation:
         return Continuation(plan.body, plan.context, self._continuations)
@@ -82,6 +89,27 @@ async def _with_images(asked: Coroutine[object, object, Reply], form: ImageForm)
     return reply
 
 
+async def _stream_with_images(opening: Coroutine[object, object, ReplyStream], form: ImageForm) -> ReplyStream:
+    """The events of a call, with images in the form that the client wants."""
+    return ConvertedStream(await opening, form)
+
+
+class ConvertedStream:
+    """The events of a stream, with images in the form that the client wants."""
+
+    def __init__(self, events: ReplyStream, form: ImageForm) -> None:
+        self._events = events
+        self._form = form
+        self.aclose = events.aclose
+
+    async def next(self) -> Reply | None:
+        """Return the next event; None at the end. Raises `UpstreamError`."""
+        reply = await self._events.next()
+        if reply is not None:
+            await convert_answer(reply.response, self._form)
+        return reply
+
+
 async def _together(choices: Sequence[Coroutine[object, object, Reply]]) -> Reply:
     """Return the choices of parallel calls as one answer; the first failure ends all calls."""
     try:
@@ -89,4 +117,4 @@ async def _together(choices: Sequence[Coroutine[object, object, Reply]]) -> Repl
             tasks = [group.create_task(choice) for choice in choices]
     except* UpstreamError as failures:
         raise failures.exceptions[0] from None
-    return parallel_choices.join_replies([task.result() for task in tasks])
+    return join_replies([task.result() for task in tasks])

@@ -1,20 +1,42 @@
 """Parallel calls for models that give one candidate at a time."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 
 from adapter.translate.answer.parallel_choices import Fanout
-from adapter.upstream.client import Reply
+from adapter.upstream.client import Reply, ReplyStream
 
 _Item = tuple[int, Reply | Exception | None]
 
+Open = Callable[[], Awaitable[ReplyStream]]
+"""Opens one of the calls."""
 
-async def merge_events(streams: Sequence[AsyncGenerator[Reply]]) -> AsyncGenerator[Reply]:
-    """Yield the events of all calls as they come, each with its own candidate index. Closing it closes them all."""
-    fanout = Fanout(len(streams))
-    queue: asyncio.Queue[_Item] = asyncio.Queue(maxsize=len(streams))
-    tasks = [asyncio.create_task(_pump(call, events, queue)) for call, events in enumerate(streams)]
+
+class MergedStreams:
+    """The events of all calls as they come, each with its own candidate index."""
+
+    def __init__(self, calls: Sequence[Open]) -> None:
+        self._events = _merge(calls)
+        self._first: Reply | None = None
+
+    async def start(self) -> None:
+        """Wait for the first event of any call. Raises `UpstreamError`; then all calls are closed."""
+        self._first = await anext(self._events, None)
+
+    async def next(self) -> Reply | None:
+        """Return the next event of any call; None at the end. Raises `UpstreamError`."""
+        reply, self._first = self._first, None
+        return reply if reply is not None else await anext(self._events, None)
+
+    async def aclose(self) -> None:
+        """Close all calls."""
+        await self._events.aclose()
+
+
+async def _merge(calls: Sequence[Open]) -> AsyncGenerator[Reply]:
+    fanout = Fanout(len(calls))
+    queue: asyncio.Queue[_Item] = asyncio.Queue(maxsize=len(calls))
+    tasks = [asyncio.create_task(_pump(call, open_, queue)) for call, open_ in enumerate(calls)]
     try:
         running = len(tasks)
         while running:
@@ -33,12 +55,15 @@ async def merge_events(streams: Sequence[AsyncGenerator[Reply]]) -> AsyncGenerat
         await asyncio.wait(tasks)
 
 
-async def _pump(call: int, events: AsyncGenerator[Reply], queue: asyncio.Queue[_Item]) -> None:
+async def _pump(call: int, open_: Open, queue: asyncio.Queue[_Item]) -> None:
     end: Exception | None = None
     try:
-        async with aclosing(events):
-            async for reply in events:
+        events = await open_()
+        try:
+            while (reply := await events.next()) is not None:
                 await queue.put((call, reply))
+        finally:
+            await events.aclose()
     except Exception as error:  # noqa: BLE001 - the reader of the queue raises it
         end = error
     await queue.put((call, end))

@@ -216,9 +216,9 @@ async def open_events(call: Call, plans: FallbackPlans[P]) -> AsyncGenerator[Gen
         try:
             for body in plan.bodies:
                 caller = Caller(call.client.key, plans.pin)
-                stream = upstream.stream(plan.model, body, caller, until, with_uploads(call, body))
-                async with aclosing(stream) as events:
-                    async for reply in events:
+                events = await upstream.stream(plan.model, body, caller, until, with_uploads(call, body))
+                async with aclosing(events):
+                    while (reply := await events.next()) is not None:
                         has_begun = True
                         call.exchange.record_reply(reply.response)
                         if reply.unknown:

@@ -80,6 +80,5 @@ class LoggedCall:
     ) -> None:
         attempts = self._call.attempts
         if attempts and attempts[-1].ended_after is None:
-            # `GeneratorExit`: the stream was closed behind its last event, which is success.
-            attempts[-1].outcome = outcome(None if isinstance(error, GeneratorExit) else error)
+            attempts[-1].outcome = outcome(error)
             attempts[-1].ended_after = time.perf_counter() - self._begun

@@ -1,7 +1,7 @@
 """Asking Gemini for an answer, by the first plan that gets one."""
 
 from collections.abc import AsyncIterator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import asynccontextmanager
 
 from adapter.server.asking.one_place import Asking
 from adapter.server.limits.access import Client
@@ -36,11 +36,16 @@ class Answering:
         """
         until = self.time_limit(deadline)
         while True:
-            events = self.by(plans, client, until).events(plans.plan)
+            plan, asking = plans.plan, self.by(plans, client, until)
             try:
-                answer = Answer(plans.plan, await anext(events, None), events)
+                if plan.calls == 1:
+                    events = asking.continued(plan, await asking.stream(plan))
+                else:
+                    events = await asking.merged(plan)
                 break
             except UpstreamError as error:
                 await plans.after(error, until)
-        async with aclosing(events):
-            yield answer
+        try:
+            yield Answer(plan, events)
+        finally:
+            await events.aclose()

@@ -24,17 +24,17 @@ Who closes what when the client leaves, innermost first. Each is a `with` of the
 same at any moment, also between the first event and its write:
 
     opened by              on leaving
-    `Upstream.stream`      closes the connection to Gemini; the call's observer sees a cancelled call
-    `Answering.open`       closes all calls of the answer: continuations, parallel choices
+    `Answering.open`       closes the call that runs, or all parallel ones, with their connections to Gemini; the
+                           observers see cancelled calls
     `relaying`             writes the last frames or the error; nothing if the client is gone
     `Call.event_stream`    stops the heartbeats, then ends the response
     `http_door`            gives back the slot and the bytes of the body, and logs the request
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from starlette.types import Send
 
@@ -42,7 +42,7 @@ from adapter.server.http.asgi import ClientGone, to_printable_values
 from adapter.server.http.response_writer import writer_for
 from adapter.settings import StreamSettings
 from adapter.translate.plan import Plan
-from adapter.upstream.client import Reply
+from adapter.upstream.client import Reply, ReplyStream
 from adapter.upstream.errors import UpstreamError
 from adapter.wire.signatures import Issued
 from adapter.wire.sse import COMMENT
@@ -63,23 +63,11 @@ MAX_HELD = 65_536
 """How many bytes of events that came together are sent together."""
 
 
-class Answer:
-    """An answer that has begun: the plan that is answered, its first event, and the `rest` of them.
+class Answer(NamedTuple):
+    """An answer that has begun: the plan that is answered, and its events, the first of which has arrived."""
 
-    There is no first event where Gemini ended the stream without one.
-    """
-
-    __slots__ = ("_first", "plan", "rest")
-
-    def __init__(self, plan: Plan, first: Reply | None, rest: AsyncGenerator[Reply]) -> None:
-        self.plan = plan
-        self.rest = rest
-        self._first = first
-
-    def take_first(self) -> Reply | None:
-        """Take the first event; the answer must not hold it, since many streams wait at once."""
-        first, self._first = self._first, None
-        return first
+    plan: Plan
+    events: ReplyStream
 
 
 class Writer(Protocol):
@@ -264,7 +252,7 @@ class Relay:
         """Pass an answer on, up to its last event."""
         sink, writer = self.sink, self.writer
         writer.begin(answer.plan)
-        reply = answer.take_first()
+        reply = await answer.events.next()
         while reply is not None:
             frames, issued, more = writer.feed(reply), writer.take_issued(), reply.more
             # Many streams wait at once: none holds an event that it has passed on.
@@ -275,7 +263,7 @@ class Relay:
             else:
                 await self.write(frames, issued, more=more)
             del frames
-            reply = await anext(answer.rest, None)
+            reply = await answer.events.next()
 
     async def write(self, frames: list[bytes], issued: list[Issued], *, more: bool = False) -> None:
         """Write frames, once the signatures that were issued with them are stored."""

@@ -69,6 +69,11 @@ class Continuation:
         self._grounding_before = ABSENT
 
     @property
+    def is_allowed(self) -> bool:
+        """Whether there may be a further call at all."""
+        return self._left > 0
+
+    @property
     def goes_on(self) -> bool:
         """Whether this call ended where another one can go on."""
         return self._next is not None
