@@ -18,7 +18,7 @@ import msgspec
 
 from adapter.upstream.errors import UpstreamProtocolError, from_event, parse_google_status
 from adapter.upstream.relay_errors import parse_relay_status
-from adapter.wire.base import decode, decode_leniently, decoder
+from adapter.wire.base import check_utf8, decode, decode_leniently, decoder
 from adapter.wire.gemini.generate import GenerateContentResponse
 from adapter.wire.limits import LimitExceeded
 
@@ -27,6 +27,7 @@ T = TypeVar("T")
 _MARK = b"\xef\xbb\xbf"
 _NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError, LimitExceeded)
 _NOTHING = GenerateContentResponse()
+_decode_usual = decoder(GenerateContentResponse).decode
 
 _LEADING_SURROGATE = re.compile(rb'\\u[dD][89abAB][0-9a-fA-F]{2}(?=")')
 _TRAILING_SURROGATE = re.compile(rb'"(?=\\u[dD][c-fC-F][0-9a-fA-F]{2})')
@@ -62,6 +63,14 @@ class EventReader:
         """Read one event. Raises `UpstreamError`."""
         if self._held_half or b"\\ud" in payload or b"\\uD" in payload:
             payload = self._hold_open_half(self._prepend_half(payload))
+        else:
+            try:
+                if not payload.isascii():
+                    check_utf8(payload)
+                return Reply(_decode_usual(payload), {}, more)
+            except _NOT_JSON:
+                # The long way finds out what is wrong with it, or takes it all the same.
+                pass
         return read_reply(payload, more=more, is_event=True)
 
     def _prepend_half(self, payload: bytes) -> bytes:

@@ -35,6 +35,8 @@ class EventDecoder:
     def __init__(self, max_event: int) -> None:
         self._max_event = max_event
         self._first = True
+        # Whether what came last was not the end of an event, or may go on in any other way.
+        self._is_within = False
         self._after_cr = False
         self._line: list[bytes] = []
         self._line_size = 0
@@ -44,7 +46,7 @@ class EventDecoder:
 
     def feed(self, chunk: bytes) -> list[bytes]:
         """Return the payloads that `chunk` completes."""
-        if self._line or self._data or self._tail or self._after_cr:
+        if self._is_within:
             return self._feed_lines(chunk, [])
         if chunk[-_BEHIND:] == _END and chunk[:_BEFORE] == _DATA:
             # Fastest path: nearly every chunk of Gemini is exactly one event of one line.
@@ -74,6 +76,7 @@ class EventDecoder:
             self._after_cr = False
         if b"\n" not in chunk and b"\r" not in chunk:
             self._buffer_piece(chunk)
+            self._is_within = True
             return payloads
         lines = self._take_buffered(chunk).splitlines(keepends=True)
         last = lines[-1]
@@ -83,6 +86,7 @@ class EventDecoder:
             self._buffer_piece(lines.pop())
         for line in lines:
             self._read_line(line.rstrip(b"\r\n"), payloads)
+        self._is_within = self._after_cr or bool(self._line or self._data or self._tail)
         return payloads
 
     def close(self) -> list[bytes]:

@@ -11,7 +11,7 @@ unknown paths are known and the rest decodes as if they had not been there.
 
 import re
 import types
-from collections.abc import Container, Sequence
+from collections.abc import Callable, Container, Sequence
 from functools import cache
 from typing import Any, TypeVar, Union, get_args, get_origin
 
@@ -78,7 +78,8 @@ def decode(
     if isinstance(body, bytes):
         if not body.isascii():
             check_utf8(body)
-        body, repairs = surrogates.repair(body)
+        if b"\\" in body:  # Most events and small bodies have no escape.
+            body, repairs = surrogates.repair(body)
         body = body.removeprefix(BYTE_ORDER_MARK)
     shape: Any = type_
     try:
@@ -207,9 +208,5 @@ def _shape(type_: Any, first: bytes) -> tuple[str, Any] | None:
     return None
 
 
-_encoder = msgspec.json.Encoder()
-
-
-def encode(value: Any) -> bytes:
-    """Encode a message as compact JSON."""
-    return _encoder.encode(value)
+encode: Callable[[Any], bytes] = msgspec.json.Encoder().encode
+"""Encodes a message as compact JSON."""

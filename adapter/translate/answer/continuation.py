@@ -94,8 +94,15 @@ class Continuation:
         """Return an event of this call, or its whole answer, as part of the answer of all calls."""
         stopped = False
         for candidate in response.candidates or ():
-            self._remember(candidate)
+            for part in (candidate.content.parts if candidate.content is not None else None) or ():
+                text = "" if part.text is None or part.thought else part.text
+                self._bytes += len(text) if text.isascii() else len(text.encode())
+                if self.continued:
+                    self._texts.append(text)
             stopped |= candidate.finish_reason == UNFINISHED
+            self._token = candidate.continuation_token or self._token
+            if candidate.grounding_metadata is not ABSENT and present(candidate.grounding_metadata):
+                self._grounding = candidate.grounding_metadata
         self._used = response.usage_metadata or self._used
         if not self.continued and not stopped:
             return response
@@ -109,17 +116,6 @@ class Continuation:
         """Return the end of an answer whose further call failed; it has the token for another try."""
         ended = Candidate(index=0, finish_reason=UNFINISHED, continuation_token=self._sent)
         return GenerateContentResponse(candidates=[ended])
-
-    def _remember(self, candidate: Candidate) -> None:
-        self._token = candidate.continuation_token or self._token
-        if candidate.content is not None:
-            for part in candidate.content.parts or ():
-                text = "" if part.text is None or part.thought else part.text
-                self._bytes += len(text) if text.isascii() else len(text.encode())
-                if self.continued:
-                    self._texts.append(text)
-        if candidate.grounding_metadata is not ABSENT and present(candidate.grounding_metadata):
-            self._grounding = candidate.grounding_metadata
 
     def _usage(self) -> UsageMetadata | None:
         return total([self._used_before, self._used])
