@@ -68,6 +68,7 @@ class ChatWriter:
 
     def __init__(self, call: Call, stamp: Stamp) -> None:
         self._call = call
+        self._exchange = call.exchange
         self._stamp = stamp
         self._around: tuple[bytes, bytes] | None = None
         self._has_begun = False
@@ -78,24 +79,25 @@ class ChatWriter:
         """Make the machine for the plan that is answered."""
         self.machine = chat.ChatStream(plan.context, msgspec.structs.replace(self._stamp, model=plan.model))
         self.take_issued, self._has_begun = self.machine.take_issued, True
-        self._call.exchange.reply_notes = self.machine.notes
+        self._exchange.reply_notes = self.machine.notes
+        self._exchange.record_first_event()
 
     @property
     def finished(self) -> bool:
         """Return whether all choices have ended, so that what goes wrong from now on changes nothing."""
         return self._has_begun and self.machine.finished
 
-    def feed(self, reply: Reply) -> list[bytes]:
+    def feed(self, reply: Reply) -> bytes | list[bytes]:
         """Make the chunks for one event of Gemini."""
         response = reply.response
-        self._call.exchange.record_reply(response)
+        self._exchange.usage = response.usage_metadata or self._exchange.usage
         if reply.continued:
             self.machine.note_continuation()
         if not reply.unknown and (text := self.machine.plain_text(response)) is not None:
             if self._around is None:
                 self._around = around(self.machine.text_chunk(BLANK))
             before, behind = self._around
-            return [before + encode(text) + behind]
+            return before + encode(text) + behind
         self._around = None
         return list(map(event, self.machine.feed(response, reply.unknown)))
 
@@ -107,12 +109,12 @@ class ChatWriter:
         """Make the last chunks, with the ledger if it was asked for, and the end of the stream."""
         chunks: list[ChatCompletionChunk] = self.machine.close()
         if notes.wants_all(self._call.scope):
-            chunks[-1].extra_content = notes.with_ledger(chunks[-1].extra_content, self._call.exchange.ledger)
+            chunks[-1].extra_content = notes.with_ledger(chunks[-1].extra_content, self._exchange.ledger)
         return [*map(event, chunks), DONE]
 
     async def fail(self, error: Exception) -> list[bytes]:
         """Make the error event with which the stream ends."""
-        return [event(self._call.service.failures.record(error, self._call.exchange, self._call.client).body)]
+        return [event(self._call.service.failures.record(error, self._exchange, self._call.client).body)]
 
     def heartbeat(self) -> bytes:
         """Make a chunk that says nothing, where heartbeats are chunks."""

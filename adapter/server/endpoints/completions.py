@@ -123,6 +123,7 @@ class CompletionWriter:
         self._number += 1
         stamp = stamp_of(self._plans[self._number], self._id)
         self.machine = chat.ChatStream(plan.context, msgspec.structs.replace(stamp, model=plan.model))
+        self._call.exchange.record_first_event()
 
     @property
     def finished(self) -> bool:
@@ -135,7 +136,8 @@ class CompletionWriter:
 
     def feed(self, reply: Reply) -> list[bytes]:
         """Make the chunks of the legacy shape for one event of Gemini."""
-        self._call.exchange.record_reply(reply.response)
+        exchange = self._call.exchange
+        exchange.usage = reply.response.usage_metadata or exchange.usage
         if reply.continued:
             self.machine.note_continuation()
         chunks = self.machine.feed(reply.response, reply.unknown)

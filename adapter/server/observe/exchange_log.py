@@ -87,16 +87,11 @@ def _rounded(seconds: float) -> float:
 
 
 class TimedFrames(list[bytes]):
-    """A list of a stream's frames; `times` has the time of each (seconds of `time.perf_counter`)."""
+    """A list of a stream's frames; whoever appends one appends its time to `times` (`time.perf_counter`, seconds)."""
 
     def __init__(self) -> None:
         super().__init__()
         self.times: list[float] = []
-
-    def append(self, frame: bytes) -> None:
-        """Append a frame with the current time."""
-        self.times.append(time.perf_counter())
-        super().append(frame)
 
 
 class Exchange(msgspec.Struct, kw_only=True):
@@ -152,6 +147,10 @@ class Exchange(msgspec.Struct, kw_only=True):
         """Record usage and time of an event, or of a whole answer."""
         if response.usage_metadata is not None:
             self.usage = response.usage_metadata
+        self.record_first_event()
+
+    def record_first_event(self) -> None:
+        """Record the time at which a stream's first event has come; that of those that follow does not count."""
         if self.stream and not self.first_event_after:
             self.first_event_after = time.perf_counter() - self.begun
 
@@ -344,7 +343,7 @@ class ExchangeLog:
         newest = [one for one in reversed(self._running.values()) if one.client == client]
         return newest[:MAX_KEPT]
 
-    def tap(self, exchange: Exchange) -> list[bytes] | None:
+    def tap(self, exchange: Exchange) -> TimedFrames | None:
         """Return the list that keeps a stream's events; None if the log is off or `MAX_FOLLOWED` streams have one."""
         if not self.enabled:
             return None
@@ -353,8 +352,8 @@ class ExchangeLog:
             return None
         self._tapped += 1
         exchange.tapped = True
-        exchange.answer = TimedFrames()
-        return exchange.answer
+        exchange.answer = frames = TimedFrames()
+        return frames
 
     def add(self, exchange: Exchange) -> None:
         """Keep an exchange that has ended; the oldest ones make room for it."""

@@ -32,6 +32,7 @@ same at any moment, also between the first event and its write:
 """
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from typing import NamedTuple, Protocol
@@ -40,6 +41,7 @@ from starlette.types import Send
 
 from adapter.server.http.asgi import ClientGone, to_printable_values
 from adapter.server.http.response_writer import writer_for
+from adapter.server.observe.exchange_log import TimedFrames
 from adapter.settings import StreamSettings
 from adapter.translate.plan import Plan
 from adapter.upstream.client import Reply, ReplyStream
@@ -91,8 +93,8 @@ class Writer(Protocol):
         """Whether the answer is complete, so that what goes wrong from now on changes nothing."""
         ...
 
-    def feed(self, reply: Reply) -> list[bytes]:
-        """Return the frames for one event."""
+    def feed(self, reply: Reply) -> bytes | list[bytes]:
+        """The frames for one event; the only one of an event with which nothing was issued may stand by itself."""
         ...
 
     def take_issued(self) -> list[Issued]:
@@ -139,7 +141,7 @@ class EventStream:
     `headers` go out with the first event; they may be set until then, when it is known who answers.
     """
 
-    def __init__(self, send: Send, settings: StreamSettings, tap: list[bytes] | None = None) -> None:
+    def __init__(self, send: Send, settings: StreamSettings, tap: TimedFrames | None = None) -> None:
         self.headers: Mapping[str, str] = _NO_HEAD
         self._writer = writer_for(send)
         self._settings = settings
@@ -161,18 +163,21 @@ class EventStream:
         """Send one event; with `more`, together with those that follow at once."""
         if self._tap is not None and len(self._tap) < MAX_TAPPED:
             self._tap.append(data)
+            self._tap.times.append(time.perf_counter())
         if self._held or more:
             self._held.append(data)
             self._held_size += len(data)
             if more and self._held_size <= MAX_HELD:
                 return
             data = self._take_held()
-        await self._writer.send_piece(data, self._head())
+        self._last_write = self._writing_since = self._clock()
+        await self._writer.send_piece(data, _NO_HEAD if self._started else self._head())
         self._writing_since = None
 
     async def flush(self) -> None:
         """Send what is held back."""
         if self._held:
+            self._last_write = self._writing_since = self._clock()
             await self._writer.send_piece(self._take_held(), self._head())
             self._writing_since = None
 
@@ -183,8 +188,7 @@ class EventStream:
         return data
 
     def _head(self) -> Mapping[str, str]:
-        """Record that a piece is written now; return the headers if it is the first one."""
-        self._last_write = self._writing_since = self._clock()
+        """What the head of the next piece says, if it has one."""
         if self._started:
             return _NO_HEAD
         self._started = True
@@ -250,20 +254,17 @@ class Relay:
 
     async def pass_on(self, answer: Answer) -> None:
         """Pass an answer on, up to its last event."""
-        sink, writer = self.sink, self.writer
+        sink, writer, events = self.sink, self.writer, answer.events
         writer.begin(answer.plan)
-        reply = await answer.events.next()
-        while reply is not None:
-            frames, issued, more = writer.feed(reply), writer.take_issued(), reply.more
+        while (reply := await events.next()) is not None:
+            frames, more = writer.feed(reply), reply.more
             # Many streams wait at once: none holds an event that it has passed on.
             del reply
-            if len(frames) == 1 and not issued:
-                # As most events do: what is awaited once less costs less.
-                await sink.write(frames[0], more=more)
+            if isinstance(frames, bytes):
+                await sink.write(frames, more=more)
             else:
-                await self.write(frames, issued, more=more)
+                await self.write(frames, writer.take_issued(), more=more)
             del frames
-            reply = await answer.events.next()
 
     async def write(self, frames: list[bytes], issued: list[Issued], *, more: bool = False) -> None:
         """Write frames, once the signatures that were issued with them are stored."""

@@ -180,6 +180,7 @@ class ResponseEventWriter:
         """Take the plan whose answer comes, and its notes."""
         self.machine.begin(plan.context, plan.model)
         self.exchange.reply_notes = self.machine.notes
+        self.exchange.record_first_event()
 
     @property
     def finished(self) -> bool:
@@ -192,7 +193,7 @@ class ResponseEventWriter:
 
     def feed(self, reply: Reply) -> list[bytes]:
         """Make the events of the Responses API for one event of Gemini."""
-        self.exchange.record_reply(reply.response)
+        self.exchange.usage = reply.response.usage_metadata or self.exchange.usage
         if reply.continued:
             self.machine.note_continuation()
         return list(map(self._frame, self.machine.feed(reply.response, reply.unknown)))

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from adapter.server.http.asgi import ClientGone, until
+from adapter.server.observe.exchange_log import TimedFrames
 from adapter.server.pipeline.event_stream import Answer, EventStream, Relay, Writer, relaying
 from adapter.settings import Settings, StreamSettings, part_of
 from adapter.upstream.client import Reply
@@ -104,11 +105,11 @@ async def test_a_client_that_takes_no_heartbeat_is_gone():
 
 
 async def test_only_so_many_events_are_kept_for_the_page():
-    kept = []
+    kept = TimedFrames()
     stream = EventStream(Client(), USUAL, kept)
     for _ in range(600):
         await stream.write(b"x")
-    assert len(kept) == 500
+    assert len(kept) == len(kept.times) == 500
 
 
 @pytest.mark.faults
