@@ -90,7 +90,7 @@ async def _with_images(asked: Coroutine[object, object, Reply], form: ImageForm)
 
 
 async def _stream_with_images(opening: Coroutine[object, object, ReplyStream], form: ImageForm) -> ReplyStream:
-    """The events of a call, with images in the form that the client wants."""
+    """Return the events of a call, with images in the form that the client wants."""
     return ConvertedStream(await opening, form)
 
 

@@ -94,7 +94,7 @@ class Writer(Protocol):
         ...
 
     def feed(self, reply: Reply) -> bytes | list[bytes]:
-        """The frames for one event; the only one of an event with which nothing was issued may stand by itself."""
+        """Return the frames for one event; a single one with which nothing was issued may stand by itself."""
         ...
 
     def take_issued(self) -> list[Issued]:
@@ -188,7 +188,7 @@ class EventStream:
         return data
 
     def _head(self) -> Mapping[str, str]:
-        """What the head of the next piece says, if it has one."""
+        """Return what the head of the next piece says, if it has one."""
         if self._started:
             return _NO_HEAD
         self._started = True
