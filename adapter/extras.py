@@ -23,7 +23,7 @@ MODULES = {
 
 
 class MissingExtra(ImportError):
-    """Code was loaded without the packages that it needs; the message has the command that installs them."""
+    """The error of code whose packages are not installed; the message has the command that installs them."""
 
 
 def has(extra: str) -> bool:

@@ -162,6 +162,34 @@ def test_a_docstring_says_itself_what_a_thing_is():
         assert references == [], name_of(path)
 
 
+RIDDLES = ("What", "How", "Where", "Who", "Whose", "When", "That", "Those", "Everything", "Something", "Nothing")
+"""Words that begin a sentence about something unnamed. A first line names the thing, or says what a function does."""
+
+
+def test_first_lines_name_the_thing():
+    """The rules of fields are left out: their first lines are the table of docs/fields.md, after the field's name."""
+    bad = {}
+    for path in FILES:
+        lines = path.read_text().splitlines()
+        riddles = [
+            f"{number}: {line}"
+            for line, number in read_source(path).docstrings
+            if line.partition(" ")[0] in RIDDLES and not _is_rule(lines[number - 1 : number + 3])
+        ]
+        bad[name_of(path)] = riddles
+    assert not {file: lines for file, lines in bad.items() if lines}
+
+
+def _is_riddle(word: str, before: str) -> bool:
+    """Return whether a first line begins with a riddle; a property may say "Whether"."""
+    return word in RIDDLES or (word == "Whether" and "property" not in before)
+
+
+def _is_rule(lines: list[str]) -> bool:
+    """Return whether a function is the rule of a field, by what it returns."""
+    return any("-> Outcome" in line or "-> Piece" in line for line in lines)
+
+
 HARD = [
     "server/http/response_writer.py",
     "server/http/uvicorn_protocol.py",

@@ -1,4 +1,4 @@
-"""The first lines of `adapter serve`: what answers, and how to reach it, in 80 columns."""
+"""The first lines of `adapter serve`: what answers, and its address, in 80 columns."""
 
 import os
 from typing import NamedTuple
@@ -10,7 +10,7 @@ from adapter.settings import Settings, catalogue, resolve
 from adapter.settings.models import utc_day
 
 TRIAL_MODELS = ("gpt-5", "gemini-3.8-flash")
-"""What the trial request asks for: OpenAI's name where the table of names has it, else Gemini's."""
+"""The model of the trial request: OpenAI's name if the table of names has it, else Gemini's."""
 
 
 class Banner(NamedTuple):

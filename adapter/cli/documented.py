@@ -1,10 +1,10 @@
-"""Errors of the command line that name the page of the documentation that tells more."""
+"""Errors of the command line that end with the documentation's page about them."""
 
 import click
 
 
 class DocumentedError(click.ClickException):
-    """An error of one sentence, and where the documentation tells more."""
+    """An error of one sentence, and the documentation's page about it."""
 
     def __init__(self, message: str, doc: str) -> None:
         super().__init__(message)

@@ -26,7 +26,7 @@ MESSAGES = {
 }
 
 NAMED_AS = {"streamGenerateContent": "generateContent", "batchEmbedContents": "embedContent"}
-"""What the server calls a method when it says that a model does not have it."""
+"""The server's names for methods in the error that a model does not have one."""
 
 DEFAULT_PAGE = 50
 LARGEST_PAGE = 1000
@@ -37,7 +37,7 @@ SHORTENING = 0.4
 
 
 class Generated(NamedTuple):
-    """An answer, and what was found about the signatures on the way."""
+    """An answer, and the report on its request's signatures."""
 
     reply: EmulatedReply
     signatures: SignatureReport

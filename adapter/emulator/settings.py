@@ -14,7 +14,7 @@ MAX_BODY = 100 * 1024 * 1024
 
 @dataclass(frozen=True)
 class EmulatorSettings:
-    """Defaults are those of the real server, as far as an emulator without accounts can have them."""
+    """Settings of the emulator; defaults are the real server's, as far as an emulator without accounts has them."""
 
     signature_key: bytes = DEVELOPMENT_KEY
     verify_signatures: bool = True
@@ -34,7 +34,7 @@ class EmulatorSettings:
     """Seconds of its clock before a batch begins."""
     max_body: int = MAX_BODY
     clock: Callable[[], float] = time.time
-    """Which models are served depends on it, when files expire, and what response ids look like."""
+    """The clock for the calendar of models, the expiry of files, and response ids."""
 
     def day(self) -> datetime.date | None:
         """Return today's date in UTC, for the calendar of models; None on a relay."""

@@ -1,4 +1,4 @@
-"""Groups requests into conversations, so that a loss that repeats with every turn counts once.
+"""Groups requests into conversations, so that a loss in every turn counts once.
 
 Three things link two requests: `previous_response_id` or a `conversation` of Responses, a history that begins with the
 other request's whole history, and what the recording tool says (its trace or thread). A tool that puts unrelated

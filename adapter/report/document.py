@@ -1,4 +1,4 @@
-"""The report as data: what every page is made from, and what `--json` writes. `version` changes with its shape."""
+"""The report as data: the source of every page, and the output of `--json`. `version` changes with its shape."""
 
 import datetime
 from collections import Counter
@@ -113,7 +113,7 @@ class TargetReport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AskedModel(msgspec.Struct, frozen=True, kw_only=True):
-    """A model that clients named: how often, when OpenAI switches it off, and the target that serves it best.
+    """A model that clients named: its requests, its shutdown date at OpenAI, and the target that serves it best.
 
     `served` is what the map has now. `best` is "" where no comparable model is known, or vectors alone are asked for.
     """
@@ -135,7 +135,7 @@ class EndpointReport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SchemaReport(msgspec.Struct, frozen=True, kw_only=True):
-    """A schema of a tool or a format that loses something on the shown target, and `linted`: what to send in its place.
+    """A schema of a tool or a format that loses something on the shown target; `linted` is its replacement.
 
     `linted` is None where no schema is taken without a loss.
     """

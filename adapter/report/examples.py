@@ -1,4 +1,4 @@
-"""Examples of losses with both bodies, and the masking of what a body says."""
+"""Examples of losses with both bodies, and the masking of bodies."""
 
 import re
 from typing import Any
@@ -55,7 +55,7 @@ class ExampleNote(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ShownExample(msgspec.Struct, frozen=True, kw_only=True):
-    """A request and what it becomes: `gemini` is the body of the first of `calls` calls, None where it is refused."""
+    """A request and its translation: `gemini` is the body of the first of `calls` calls, None if refused."""
 
     file: str
     position: str

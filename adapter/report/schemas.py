@@ -1,4 +1,4 @@
-"""Schemas of tools and answers that lose something, and what to send in their place.
+"""Schemas of tools and answers that lose something, and their replacements.
 
 A linted schema is in the client's own language, JSON Schema, and loses nothing any more: what Gemini does not enforce
 stands in its descriptions, and what has an equivalent is it.
@@ -19,7 +19,7 @@ from adapter.translate.schema.openapi import to_openapi_schema
 Dialect = Literal["json", "openapi"]
 
 Accepts = Callable[[bytes], bool]
-"""Whether Gemini takes a schema, in its dialect, for a function's parameters."""
+"""A function that says whether Gemini takes a schema, in its dialect, for a function's parameters."""
 
 LONGEST_SCHEMA = 65_536
 """Bytes of a schema that is remembered; a longer one is neither counted nor linted."""

@@ -333,7 +333,7 @@ class TrafficTally(msgspec.Struct):
 
 
 Grades = dict[str, dict[str, Counter[str]]]
-"""How many requests have each grade, by a group's name and a target's."""
+"""The number of requests with each grade, by a group's name and a target's."""
 
 
 def _merge_grades(grades: Grades, others: Grades) -> None:

@@ -1,4 +1,4 @@
-"""Losses that a build refuses: at least as severe as a level, all of them or those that an older report lacks."""
+"""Losses that fail a build: at least as severe as a level; all, or those that are not in an older report."""
 
 from collections.abc import Sequence
 from typing import NamedTuple

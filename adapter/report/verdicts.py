@@ -1,4 +1,4 @@
-"""Judges what one recorded request would lose on one model, by the plan that the server would carry out."""
+"""Judges the losses of one recorded request on one model, by the plan that the server would carry out."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -39,10 +39,10 @@ WhyEnded = Callable[[ServedModel], str]
 """Why a model no longer answers; "" where it does."""
 
 NOT_SERVED = "unsupported-endpoint"
-"""What stands for a code where the adapter has no endpoint: the request is answered with 404."""
+"""The code of a request whose endpoint the adapter does not have: it is answered with 404."""
 
 ENDED = "model-ended"
-"""What stands for a code where a model has ended and nothing answers in its place."""
+"""The code of a request to a model that has ended, if nothing answers in its place."""
 
 
 class Target(NamedTuple):

@@ -1,4 +1,4 @@
-"""The application: the way in for every connection, and what opens and closes with it."""
+"""The application: the entry of every connection, and the resources that it opens and closes."""
 
 import gc
 import logging
@@ -133,7 +133,7 @@ def app_from_environment(predict: Predict | None = None) -> ASGIApp:
 
 
 class Observers(NamedTuple):
-    """Who is told of requests, where the operator wants it: the log, the figures, the traces, the page at /."""
+    """The observers of requests, if the operator wants them: log, metrics, traces, the page at /."""
 
     lines: RequestLog | None
     metrics: Any
@@ -228,14 +228,14 @@ def _place(settings: Settings, upstream: Upstream) -> Place:
 
 
 class Running(NamedTuple):
-    """What serves requests between the start and the end of a process."""
+    """The objects that serve requests between the start and the end of a process."""
 
     service: Service
     jobs: Jobs
 
 
 class Application:
-    """The way in for every connection: an id, an endpoint, what all answers have in common, a line at the end."""
+    """The entry of every connection: it gives an id, an endpoint, the common headers, and a log line at the end."""
 
     def __init__(self, settings: Settings, label: str, endpoints: Endpoints) -> None:
         self.running: Running | None = None

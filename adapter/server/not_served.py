@@ -1,4 +1,4 @@
-"""What OpenAI has and this server does not: the sentence that each call gets, with why and what to use."""
+"""OpenAI's endpoints that this server does not have: the error's sentence with why and what to use."""
 
 from adapter.server.pipeline.endpoint import Endpoints, not_served
 

@@ -31,7 +31,7 @@ def _count(text: str, least: int = 1, most: int = 2**31) -> msgspec.Meta:
 
 
 class SettingsError(ValueError):
-    """A setting has an invalid value; the message says which one and what to do."""
+    """The error of an invalid setting; the message says which one and what to do."""
 
 
 class KnownClient(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -44,7 +44,7 @@ class KnownClient(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Everything that an operator can choose. Times are in seconds, sizes in bytes."""
+    """All settings of the server. Times are in seconds, sizes in bytes."""
 
     host: Annotated[str, _help("Address to listen on.")] = "127.0.0.1"
     port: Annotated[int, _count("Port to listen on; 0: any that is free.", 0, 65_535)] = 8080

@@ -1,4 +1,4 @@
-"""Settings by what they are about: the order in which help, the example file and the documentation list them."""
+"""Groups of settings, in the order of the help, the example file and the documentation."""
 
 USUAL = {
     "host": "Address to listen on.  [127.0.0.1]",

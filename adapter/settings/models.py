@@ -1,4 +1,4 @@
-"""Names of models and their capabilities: tables in which the operator's rows come before the built-in ones."""
+"""Model names and capabilities: in both tables the operator's rows come before the built-in ones."""
 
 import datetime
 import time

@@ -23,7 +23,7 @@ from adapter.upstream.settings import base_url
 PREFIX = "ADAPTER_"
 
 KEY_VARIABLES = ("GOOGLE_API_KEY", "GEMINI_API_KEY")
-"""Where Google's own SDK finds its key; the first wins (google-genai 3.4.0)."""
+"""The variables in which Google's own SDK finds its key; the first wins (google-genai 3.4.0)."""
 
 _CLOUD_NAME = re.compile(r"[a-z][a-z0-9.:-]{1,62}")
 

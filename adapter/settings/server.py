@@ -54,7 +54,7 @@ class PlanSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PageSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """Who may see the page at /. None stands for everybody on this machine."""
+    """The visibility of the page at /. None: everybody on this machine may see it."""
 
     inspector: bool | None
     workers: int

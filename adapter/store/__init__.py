@@ -1,4 +1,4 @@
-"""Stores for what must outlive a request: thought signatures, stored responses, conversations."""
+"""Stores of data that outlives a request: thought signatures, stored responses, conversations."""
 
 from adapter.store.documents.base import Document, DocumentLimits, DocumentStore
 from adapter.store.factory import FILE_RECORDS, default_path, open_documents, open_files, open_store, shared_store_fault

@@ -1,4 +1,4 @@
-"""/v1/batches: what the fields of a batch mean, lines of its files, rows for Gemini, states of its jobs.
+"""/v1/batches: a batch's fields, the lines of its files, rows for Gemini, states of its jobs.
 
 A request of a line becomes one or more rows for Gemini: several where it asks for choices, prompts or inputs that
 Gemini answers one by one. Rows are numbered within their job; their numbers are their keys.
@@ -36,7 +36,7 @@ WINDOW = 24 * 3600
 
 MAX_LINES = 50_000
 MAX_BYTES = 200 * 1024 * 1024
-"""What a batch may hold (platform.openai.com, Batch API, 2026)."""
+"""The limits of a batch (platform.openai.com, Batch API, 2026)."""
 
 _OVER = frozenset(f"BATCH_STATE_{state}" for state in ("SUCCEEDED", "FAILED", "CANCELLED", "EXPIRED"))
 
@@ -159,7 +159,7 @@ class LineId(NamedTuple):
 
 
 class RowAnswer(NamedTuple):
-    """The answer to one request of a batch, as JSON, and what both lost, in one line; empty where nothing is lost."""
+    """The answer to one request of a batch as JSON, and a line with the losses of both; "" if there are none."""
 
     body: bytes
     notes: str

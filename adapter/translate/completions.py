@@ -28,7 +28,7 @@ from adapter.wire.openai.completions import (
 )
 
 DEFAULT_TOKENS = 16
-"""How long an answer is that says nothing of its length (OpenAI's API reference)."""
+"""The limit of tokens for a request without one (OpenAI's API reference)."""
 
 THOUGHTS = 1_024
 """Tokens added to a limit where the model cannot but think: its thoughts count against the limit."""
@@ -58,7 +58,7 @@ The end:
 
 
 class CompletionView(msgspec.Struct, frozen=True):
-    """The chats that stand for a completion request, one for each prompt, and what the view itself lost.
+    """The chats for a completion request, one for each prompt, and the notes on its own losses.
 
     `echo` is what each prompt's choices begin with; `only_echo`: nothing else is asked for.
     """

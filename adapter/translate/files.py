@@ -1,4 +1,4 @@
-"""/v1/files and /v1/uploads: what the fields of a new file mean here."""
+"""/v1/files and /v1/uploads: the meaning of a new file's fields here."""
 
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
@@ -32,7 +32,7 @@ MAX_PART = 64 * 1024 * 1024
 
 
 class NewFile(NamedTuple):
-    """A file that is to be stored. `life` is in seconds; `mime_type` is what the client said, or empty."""
+    """A file to store. `life` is in seconds; `mime_type` is the client's, or empty."""
 
     name: str
     purpose: str

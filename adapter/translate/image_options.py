@@ -52,7 +52,7 @@ class ImageForm(msgspec.Struct, frozen=True):
 
 
 class ImageOptions:
-    """The options of one request, rule by rule: what Gemini is asked for, the form of the answer, the notes."""
+    """The options of one request: Gemini's settings, the answer's form, and the notes."""
 
     def __init__(self, row: ModelCapabilities) -> None:
         self.row = row

@@ -17,7 +17,7 @@ _STEP = re.compile(r"[^.\[\]]+")
 
 
 class Anchor(NamedTuple):
-    """A path of the client's request, and a pointer into Gemini's at what became of it."""
+    """A path of the client's request, and a pointer to its result in Gemini's."""
 
     path: str
     pointer: str
@@ -50,7 +50,7 @@ def _is_container(note: Note, own: set[str], index: Mapping[str, object]) -> boo
 
 
 MISSING = object()
-"""What stands where a pointer leads to nothing."""
+"""The value at a pointer that leads to nothing."""
 
 
 def value_at(body: Any, pointer: str) -> Any:

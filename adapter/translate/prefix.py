@@ -1,4 +1,4 @@
-"""What is remembered of a chat request for the next one that begins with the same messages.
+"""The remembered beginning of a chat request, for the next one that begins with the same messages.
 
 An agent sends its whole history with every turn, and what is new is its end. So a history is cut where its last block
 of messages begins (`request.cut`), and of all before that is kept: the bytes, to be compared; what the store knew of
@@ -39,7 +39,7 @@ NOTHING_CARRIED = Carried()
 
 
 class Prefix(msgspec.Struct, frozen=True, gc=False):
-    """The first messages of a history and what came of them.
+    """The first messages of a history and their translation.
 
     `dialect` is of what else that depends: the tools, where arguments are spelled as their declarations want it.
     `since`: when the store was asked first for one of the answers, by the clock of who remembers it. `carried` is what

@@ -1,4 +1,4 @@
-"""Translations of requests, endpoint by endpoint: the bodies that go to Gemini, and what is lost.
+"""Translations of requests by endpoint: the bodies for Gemini, and the losses.
 
 The one list of what can be translated without a call: `adapter translate`, `POST /translate` and reports read it.
 """
@@ -44,7 +44,7 @@ Unknown = Mapping[str, msgspec.Raw]
 
 
 Anchors = Callable[[Sequence[Any]], Iterable[Anchor]]
-"""Where the fields arrived in the bodies, given as JSON; the first step of a pointer is the number of the call."""
+"""A function from the bodies as JSON to the places of fields; a pointer's first step is the call's number."""
 
 
 class Translation(NamedTuple):

@@ -1,4 +1,4 @@
-"""Decodes answers: one strict decode for what Gemini sends, then a lenient one for the dialects of relays.
+"""Decodes answers: first strictly, as Gemini sends them, then leniently, for the dialects of relays.
 
     body                                         result
     as Gemini writes it                          decoded once

@@ -47,7 +47,7 @@ _NOBODY = nullcontext()
 _NO_KEY: Mapping[str, str] = {}
 
 _COUNTED = ("contents", "system_instruction", "tools", "generation_config")
-"""What Vertex AI's countTokens takes (discovery revision 20261106)."""
+"""The fields that Vertex AI's countTokens takes (discovery revision 20261106)."""
 
 
 class Forwarded(msgspec.Struct, frozen=True, gc=False):
@@ -253,7 +253,7 @@ class Upstream:
 
     @property
     def key_names(self) -> list[str]:
-        """The names of our keys, for what must be asked with each of them; one "" where there is only one."""
+        """The names of our keys, for calls that each key must make; one "" if there is only one key."""
         return self._auth.pins or [""] if isinstance(self._auth, KeyPool) and self._auth.has_several else [""]
 
     @property

@@ -68,7 +68,7 @@ class UpstreamTimeout(UpstreamError):
 
 
 class UpstreamUnavailable(UpstreamError):
-    """No connection, or one that broke.
+    """There was no connection, or it broke.
 
     `again`: nothing reached Gemini, and another attempt may. `stale`: a reused connection broke before it answered.
     """
@@ -111,7 +111,7 @@ class UpstreamProtocolError(UpstreamError):
 
 
 class KeysCoolingDown(UpstreamError):
-    """Gemini told each of our keys to wait; the first is ready in `seconds`. Carries Gemini's message and quotas."""
+    """All of our keys are cooling down; the first is ready in `seconds`. Has Gemini's message and quotas."""
 
     def __init__(self, cause: UpstreamError, seconds: float) -> None:
         quotas = [detail for detail in cause.error.details or () if detail.violations]

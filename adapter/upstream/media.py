@@ -36,7 +36,7 @@ class FetchError(Exception):
 
 
 class MediaFetcher(Protocol):
-    """Fetches what requests point to."""
+    """Fetches the media that requests point to."""
 
     async def fetch(self, urls: Iterable[str]) -> dict[str, Fetched]:
         """Fetch files; return them by URL. Equal URLs are fetched once. Raises `FetchError`."""

@@ -31,7 +31,7 @@ MAX_LOOK_UPS = 4
 
 MAX_URL = 8_192
 _UNICAST = ipaddress.ip_network("2000::/3")
-"""What of IPv6 the public internet has so far (https://www.iana.org/assignments/ipv6-address-space, 2026-11-30).
+"""The public internet's part of IPv6 so far (https://www.iana.org/assignments/ipv6-address-space, 2026-11-30).
 
 Outside are loopback, private and link-local addresses, those that stand for IPv4 ones (RFC 2765, 4291, 6052, 8215),
 those to discard (RFC 6666, 9780) and segment routing (RFC 9602). What is given out later is refused until it is here.

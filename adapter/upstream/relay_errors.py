@@ -16,7 +16,7 @@ from adapter.wire.gemini.errors import BALANCE, RELAY, ErrorDetail, Status, rela
 MAX_WORDS = 2_000
 MAX_CODE = 64
 MAX_LEVELS = 4
-"""How deep JSON is searched, strings that contain JSON included."""
+"""The most levels of JSON that are searched, strings that contain JSON included."""
 
 _WORDS = ("message", "msg", "error_description", "error_msg", "detail", "description", "reason", "title")
 _CODES = ("code", "type", "error_code")

@@ -31,7 +31,7 @@ CHUNK = 4 * 1024 * 1024
 """Bytes that go in one request: a multiple of 256 KiB, as Google wants it."""
 
 ATTEMPTS = 4
-"""How often the bytes at one offset are sent."""
+"""The most attempts to send the bytes at one offset."""
 
 POLL = 1.0
 """Seconds between two looks at a file that Gemini works on."""

@@ -26,10 +26,10 @@ ABSENT = msgspec.Raw(b"")
 """A free-form JSON field that was not sent."""
 
 MAX_DEPTH = 64
-"""How many levels of Structs, lists and maps `decode` walks in search of unknown fields."""
+"""The most levels of Structs, lists and maps that `decode` searches for unknown fields."""
 
 WHOLE = msgspec.Raw(b"0")
-"""What `decode` gives as the value at the path of a whole number that was written as 100.0, told by identity."""
+"""The value that `decode` gives for a whole number that was written as 100.0; compare it by identity."""
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
@@ -39,7 +39,7 @@ _UTF8_SLICE = 1024 * 1024
 """Bytes that are checked at once: as a string a body may take four times its size of memory."""
 
 MAX_NESTING = 64
-"""How many levels of lists and objects a free-form value may have that goes on to Gemini."""
+"""The most levels of lists and objects in a free-form value that goes on to Gemini."""
 
 
 class Wire(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True, gc=False):
@@ -132,7 +132,7 @@ def check_utf8(body: bytes) -> None:
 
 
 class _Walk:
-    """One way through a body along the fields of its type, on which unknown fields are taken out."""
+    """One pass through a body along the fields of its type, which takes out unknown fields."""
 
     def __init__(self, max_unknown: int, *, is_lenient: bool = False) -> None:
         self.unknown: dict[str, msgspec.Raw] = {}

@@ -1,4 +1,4 @@
-"""Reading only what is new in a body: its list of messages begins with bytes that were read before.
+"""Reads only the new part of a body whose list of messages begins with bytes that were read before.
 
 An agent sends its whole history with every turn. Where a body's list begins with the very bytes of an earlier one, up
 to the end of an item, its first items are those of the earlier list: JSON is read from left to right. So they are cut

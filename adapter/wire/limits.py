@@ -1,4 +1,4 @@
-"""Limits of what one request may hold, and the error that names the limit and its setting.
+"""Limits of one request, and the error that names the limit and its setting.
 
 A decoder or a rule that meets a million tiny values keeps everybody waiting, so what costs time by its number is
 limited by its number; the size of a body alone says little (`[],` is three bytes).
@@ -35,7 +35,7 @@ MAX_DEPTH = 800
 
 
 class ListLimit(NamedTuple):
-    """The limit of a list: the field of `Limits`, what is counted, and in what."""
+    """The limit of a list: the field of `Limits`, the counted things, and the place."""
 
     limit: str
     things: str

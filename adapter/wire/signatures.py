@@ -34,10 +34,10 @@ class Signature(Wire):
 
 
 AMBIGUOUS = Signature(is_ambiguous=True)
-"""What is left of two answers that had the same words before them and in them."""
+"""The record of two answers with the same history and the same words: neither can be chosen."""
 
 NOTHING = Signature()
-"""What an answer without signatures has under its words, so that it is not taken for another one with the same."""
+"""The record of an answer without signatures, so that it is not taken for another one with the same words."""
 
 
 class Issued(NamedTuple):

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import msgspec
 
 REPLACED = msgspec.Raw(b'"\\ufffd"')
-"""What `repair` gives as the value at a path: told from the value of an unknown field by identity."""
+"""The value that `repair` gives for a path; an unknown field's value differs from it by identity."""
 
 SLICE = 256 * 1024
 
@@ -22,7 +22,7 @@ MAX_ESCAPES = 100_000
 is known. No other thread runs while one string is read."""
 
 _HALF = re.compile(rb"\\u[dD]")
-"""What each half begins with; to look for both spellings at once takes a third of the time of two searches."""
+"""The beginning of each half; one search for both spellings takes a third of the time of two searches."""
 
 _LONE = re.compile(
     rb"\\u[dD](?:[89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])"

@@ -1,4 +1,4 @@
-"""Questions about a parsed request: who said what, where the current turn starts, which functions are declared."""
+"""Questions about a parsed request: its texts, the start of the current turn, the declared functions."""
 
 import re
 from collections.abc import Iterator

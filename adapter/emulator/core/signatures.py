@@ -28,7 +28,7 @@ DUMMIES = ("skip_thought_signature_validator", "context_engineering_is_the_way_t
 """The values that ai.google.dev's thought-signatures page documents for calls that no Gemini made."""
 
 SENTINELS = {form for text in DUMMIES for form in (text.encode(), base64.urlsafe_b64decode(text))}
-"""What the dummies decode to when sent as base64 of the text, or plain."""
+"""The bytes that the stand-ins decode to, sent as base64 of the text or plain."""
 
 
 class SignatureReport(NamedTuple):

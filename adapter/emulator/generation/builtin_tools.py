@@ -1,4 +1,4 @@
-"""Built-in tools: a search that finds one page, code that prints one line, an address that was read."""
+"""Built-in tools: a search that finds one page, code that prints one line, a URL that is read."""
 
 import hashlib
 import re

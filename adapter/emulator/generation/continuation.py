@@ -1,4 +1,4 @@
-"""An answer in several calls: what the `continuation` faults do.
+"""Answers in several calls, for the `continuation` faults.
 
 Each call gives a part of it, the last one to its end, the others to a CONTINUATION with a token. The same request with
 the token gets the next part. A call counts the tokens of its own part alone, and the prompt again.

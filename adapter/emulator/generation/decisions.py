@@ -1,4 +1,4 @@
-"""Decisions: probabilities that depend on what is asked about what, the same each time."""
+"""Decisions: probabilities that depend on the question and the input alone."""
 
 import hashlib
 import json

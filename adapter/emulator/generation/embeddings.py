@@ -1,4 +1,4 @@
-"""Embeddings: unit vectors that depend on the words alone, so that texts which share words are near each other."""
+"""Embeddings: unit vectors that depend on the words alone; texts with common words are near each other."""
 
 import hashlib
 import math

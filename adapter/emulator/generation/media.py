@@ -1,4 +1,4 @@
-"""Files in and out: a line about what came, and small real pictures and sounds."""
+"""Files: a line about each received file, and small real pictures and sounds."""
 
 import hashlib
 import math

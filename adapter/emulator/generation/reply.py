@@ -53,7 +53,7 @@ class Candidate:
 
 @dataclass(frozen=True)
 class EmulatedReply:
-    """Everything that a response, or the chunks of a stream, say."""
+    """The content of a response or of a stream's chunks."""
 
     candidates: list[Candidate]
     usage: Usage
@@ -62,7 +62,7 @@ class EmulatedReply:
 
     @property
     def late_signatures(self) -> bool:
-        """In a stream the signature follows the text, on an empty part (Gemini 3 and later)."""
+        """Whether a stream's signature follows the text, on an empty part (Gemini 3 and later)."""
         return self.model.signatures == "required"
 
 

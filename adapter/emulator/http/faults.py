@@ -1,4 +1,4 @@
-"""Failures on demand: `gemini-3.5-flash+fault-NAME` is that model, with the fault of that name.
+"""Failures on demand: the model `gemini-3.5-flash+fault-NAME` answers with the fault NAME.
 
 finish reasons       every FinishReason of the API in lower case with dashes: `safety`, `recitation`, `spii`,
                      `malformed-function-call`, `unexpected-tool-call`, `missing-thought-signature`, ...: in a
@@ -49,7 +49,7 @@ class Fault:
     reshape: Callable[[Chunks], Chunks] | None = None
     frames: Callable[[Frames], Iterator[bytes]] | None = None
     calls: int = 1
-    """How many calls the answer takes."""
+    """The number of calls that the answer takes."""
     stuck: bool = False
     lost: bool = False
     cut: bool = False

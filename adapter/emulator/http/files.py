@@ -79,7 +79,7 @@ class Upload:
 
 
 class Files:
-    """All files of one emulator: what is known of them in memory, their contents in files without a name."""
+    """All files of one emulator: facts in memory, contents in unnamed temporary files."""
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock

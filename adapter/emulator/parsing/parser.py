@@ -45,7 +45,7 @@ TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d
 
 
 class BadValue(ValueError):
-    """A scalar that its field cannot hold; carries what the server adds after the value, if anything."""
+    """A scalar that its field cannot hold, with the server's words after the value, if any."""
 
 
 class Violations:

@@ -20,7 +20,7 @@ BOUNDS = {"minimum": max, "maximum": min}
 
 @dataclass(frozen=True)
 class Level:
-    """All that schemas ask of a value on one level, without what is inside it."""
+    """The requirements of several schemas for a value on one level, without its inner values."""
 
     types: tuple[str, ...] = tuple(TYPES)
     values: tuple[Any, ...] | None = None

@@ -19,13 +19,13 @@ from adapter.emulator.schemas.validator import Validator, dependencies, for_item
 MAX_CANDIDATES = 400
 MAX_DEPTH = 24
 MAX_VALUES = 20_000
-"""How many values one sample may try to build; more means that the schema is a puzzle."""
+"""The most values that one sample may try to build; a schema that needs more is a puzzle."""
 MAX_ITEMS = 1_000
 NOTHING = object()
 """No value was found; `None` is a value."""
 
 ORDER = ("object", "array", "string", "integer", "number", "boolean", "null")
-"""Which type is tried first where a schema leaves the choice."""
+"""The order in which types are tried where a schema leaves the choice."""
 
 PLAIN: tuple[Any, ...] = (0, 1, -1, 1.5, True, False, None, "", "a", [], {}, {"property": 0}, 1_000_000)
 """Tried last."""

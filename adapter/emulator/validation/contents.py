@@ -9,7 +9,7 @@ ROLES = ("user", "model")
 DATA_MEMBERS = ONEOFS["Part"][1]
 
 MEDIA_TYPES = ("audio/", "video/", "text/")
-"""Whole classes that are taken (ai.google.dev file input pages, 2026)."""
+"""Classes of media types that are taken whole (ai.google.dev file input pages, 2026)."""
 
 MEDIA_SUBTYPES = (
     "image/png",

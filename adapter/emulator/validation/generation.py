@@ -1,4 +1,4 @@
-"""`generationConfig` and the settings beside it: ranges first, then what the model can do."""
+"""`generationConfig` and the settings beside it: ranges first, then the model's capabilities."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Runs of LangSmith: `Client.list_runs`, the API's `/runs/query`, and what its SDK posts (`/runs/batch`).
+"""Runs of LangSmith: from `Client.list_runs`, `/runs/query`, or its SDK's `/runs/batch`.
 
 A run of kind "llm" is a request. What `wrap_openai` traced has the call's own arguments as `inputs`; what LangChain
 traced has messages in `inputs` and parameters in `extra.invocation_params`.

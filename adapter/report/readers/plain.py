@@ -1,4 +1,4 @@
-"""Requests as they were sent, alone or beside their answers: what scripts, proxies and OpenAI's own files hold."""
+"""Requests as they were sent, alone or with answers, as in scripts, proxies' logs and OpenAI's files."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -1,4 +1,4 @@
-"""All batches that run in this process, and those that nobody runs.
+"""The batches that run in this process, and abandoned ones that it continues.
 
 A batch is run by whichever process gets the lock of its folder. Each process looks for folders without a runner when it
 starts and then once in a while: so a batch goes on when its process has died, here or at another replica that sees the

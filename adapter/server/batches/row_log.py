@@ -1,4 +1,4 @@
-"""Logs of requests that are sent one by one, so that the process that takes a batch over knows what was sent.
+"""Logs of requests that are sent one by one; they tell a process that takes over a batch what was sent.
 
 `asked` has the number of a line before its request goes out, and the number with a minus where the process ended in an
 orderly way and took the request back. `done.jsonl` has the answer.
@@ -22,7 +22,7 @@ from adapter.server.batches.context import Pace
 from adapter.store.files.disk import run_to_end, write_all
 
 MAX_ATTEMPTS = 2
-"""How often a request goes out whose answer is not written down."""
+"""The most attempts of a request whose answer was not written down."""
 
 
 class LineLog:

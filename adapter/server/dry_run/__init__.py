@@ -1,1 +1,1 @@
-"""What a request would become, without a call: `adapter translate`, POST /translate and the page show it."""
+"""The dry run, which makes no call: for `adapter translate`, POST /translate and the page."""

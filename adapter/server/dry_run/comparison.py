@@ -1,4 +1,4 @@
-"""One request on every model: what would be lost, and what Gemini would refuse, without a call."""
+"""One request on every model: its losses, and Gemini's refusals, without a call."""
 
 from typing import Any
 

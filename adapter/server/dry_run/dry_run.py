@@ -1,4 +1,4 @@
-"""The dry run: what a request would become, and what Gemini would say to it, with no key and no call.
+"""The dry run: a request's translation and Gemini's likely answer, with no key and no call.
 
 `adapter translate` and `POST /translate` show the same of a plan. A line of theirs is a request of any endpoint that
 has a planner, a line of OpenAI's batch files, or an answer of Gemini's, which is translated backwards.

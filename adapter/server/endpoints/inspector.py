@@ -1,4 +1,4 @@
-"""The page at /: what happened to each field of the last requests."""
+"""The page at /: the fate of each field of the last requests."""
 
 import asyncio
 from hashlib import sha256
@@ -37,7 +37,7 @@ TYPES = {file.relative_to(PAGE).as_posix(): _TYPES[file.suffix] for file in PAGE
 """The files of the page by their paths below it, and what they are."""
 
 MAX_VIEWERS = 16
-"""How many open pages are told of changes as they come; the others ask again and again."""
+"""The most open pages that get changes as they come; the others poll."""
 
 TOKEN_HEADER = b"x-adapter-page"
 """A header that no form can send: who sends it could read the page, so it is the page."""
@@ -53,7 +53,7 @@ _SEE = "see --inspector."
 
 
 class PageToken:
-    """What opens the page where no key is asked for and the operator did not switch it on: it is printed at start.
+    """The token that opens the page if there are no client keys and no `--inspector`; it is printed at start.
 
     A proxy on the same machine may look like the machine's own user, so the name and address of a caller are not enough
     to show everybody's prompts. The token comes in the URL once; a cookie holds it from then on.
@@ -77,7 +77,7 @@ class PageToken:
 
     @property
     def cookie(self) -> str:
-        """The header that gives it to the browser until that is closed."""
+        """The header that gives the browser the token until it is closed."""
         response = Response()
         response.set_cookie(self._name, self._token, path=None, httponly=True, samesite="lax")
         return response.headers["set-cookie"]

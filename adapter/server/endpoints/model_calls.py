@@ -1,4 +1,4 @@
-"""What endpoints share that make calls of one model: its name, the ledger, calls side by side."""
+"""Shared by endpoints that call one model: its name, the ledger, parallel calls."""
 
 import asyncio
 import re

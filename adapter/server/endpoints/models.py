@@ -1,4 +1,4 @@
-"""GET /v1/models and /v1/models/{id}: what there is, what serves it, and until when."""
+"""GET /v1/models and /v1/models/{id}: the models, who serves them, and until when."""
 
 import datetime
 from collections.abc import Sequence

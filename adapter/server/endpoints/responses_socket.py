@@ -36,7 +36,7 @@ from adapter.wire.openai.response_events import Completed, Created, Event, InPro
 from adapter.wire.openai.responses_request import ResponsesRequest
 
 LOCAL = DocumentLimits(max_count=16, memory_bytes=16 * 1024 * 1024)
-"""What one connection remembers of responses that are not to be stored."""
+"""The limits of unstored responses that one connection remembers."""
 
 MAX_LANES = 8
 """Lanes of one connection."""
@@ -54,7 +54,7 @@ class Create(ResponsesRequest):
 
 
 class Envelope(msgspec.Struct):
-    """What every event of the client's may have; `steer` is told by its type."""
+    """The fields of any event from the client; its type tells a `steer`."""
 
     type: str = ""
     stream_id: str | None = None
@@ -265,7 +265,7 @@ class ResponsesSocket:
 
 
 class SocketLane:
-    """Where the events of one response go: the socket that several responses share."""
+    """Sends the events of one response to the socket that several responses share."""
 
     def __init__(self, connection: ResponsesSocket, stream_id: str | None, tap: list[bytes] | None) -> None:
         self.has_begun = False

@@ -22,7 +22,7 @@ PAGE_BYTES = 8 * 1024 * 1024
 
 
 class Page:
-    """How a client wants a list: `limit` items from behind the one with id `after`. Raises `Malformed`."""
+    """A client's choice of a list's page: `limit` items after the one with id `after`. Raises `Malformed`."""
 
     def __init__(self, query: QueryParams) -> None:
         self.limit = whole_number(query.get("limit", "20"), "limit", 1, MAX_PAGE)

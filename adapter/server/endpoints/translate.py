@@ -1,4 +1,4 @@
-"""POST /translate: what would go to Gemini, without calling it."""
+"""POST /translate: the request that Gemini would get, without calling it."""
 
 import asyncio
 import time
@@ -19,7 +19,7 @@ from adapter.wire.openai.responses_request import ResponsesRequest
 DRY = FileNeeds(is_dry=True)
 
 TIMES = 4
-"""How many times a translation's work a dry run is: each field is translated once more, and found in the result."""
+"""The cost of a dry run in translations: each field is translated once more, and looked up in the result."""
 
 
 async def translate(call: Call) -> None:

@@ -1,1 +1,1 @@
-"""HTTP: bare ASGI for the hot path, and what uvicorn does differently here."""
+"""HTTP: bare ASGI for the hot path, and the changes to uvicorn."""

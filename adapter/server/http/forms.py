@@ -36,7 +36,7 @@ class MalformedForm(Exception):
 
 
 class FilePart(NamedTuple):
-    """A file in a form: the field's name, and what the client says of the file. Both may be anything."""
+    """A file in a form: the field's name, and the client's description of it. Neither can be trusted."""
 
     field: str
     filename: str

@@ -1,4 +1,4 @@
-"""Paths below /v1 that are Google's: google-genai 3 uses that version unless it is told otherwise.
+"""Google's paths below /v1, which is the default version of google-genai 3.
 
 OpenAI and Google have some paths in common. The headers tell who calls: Google's clients send `x-goog-api-client`,
 and their key in `x-goog-api-key`; OpenAI's send it in `authorization` (Azure's in `api-key`).

@@ -33,7 +33,7 @@ LARGE = 64 * 1024
 
 
 class CommonHeaders:
-    """The headers that every answer to one request has beside those of its endpoint.
+    """The headers that every answer to one request has in addition to its endpoint's.
 
     `common` are lines that all answers of the server have; `label` is the name of the first upstream.
     """

@@ -69,7 +69,7 @@ class _Pattern(NamedTuple, Generic[T]):
 
 
 class Router(Generic[T]):
-    """Matches paths. `rows` are (method, path as Starlette writes it, what serves it)."""
+    """Matches paths. `rows` are (method, path in Starlette's form, endpoint)."""
 
     def __init__(self, rows: Iterable[tuple[str, str, T]]) -> None:
         paths: dict[str, dict[str, T]] = {}

@@ -1,4 +1,4 @@
-"""Several workers, one listening socket: each connection goes to a worker that has no more than the others.
+"""One listening socket for several workers: each connection goes to a worker with the fewest.
 
 Left alone, all workers wake up for a new connection and the first to run takes all that wait: of sixteen connections
 that a client opens at once one worker gets sixteen, for as long as the client keeps them. SO_REUSEPORT would spread
@@ -57,7 +57,7 @@ _EMPTY = 2**31 - 1
 
 
 class ConnectionCounts:
-    """How many connections each worker holds. A worker's slot is its own as long as it holds the lock of its byte.
+    """The number of connections of each worker. A worker owns a slot as long as it holds the lock of its byte.
 
     The system takes the lock from a process that is killed, so the next worker that starts finds what was left.
     """

@@ -74,7 +74,7 @@ _TOO_LATE = (408, "The request did not arrive in time.", "request_timeout")
 
 
 class _WebsocketProtocol(Protocol):
-    """What uvicorn's websocket protocols have in common."""
+    """The common attributes of uvicorn's websocket protocols."""
 
     handshake_complete: bool
 

@@ -37,7 +37,7 @@ class ShuttingDown(Exception):
 
 
 class GracefulShutdown:
-    """Knows what runs, and ends it when the grace period is over. `delay` and `grace` are in seconds."""
+    """Tracks the running requests, and ends them when the grace period is over. `delay` and `grace`: seconds."""
 
     def __init__(self, delay: float, grace: float) -> None:
         self.has_begun = False

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from adapter.server.observe.log_sink import file_descriptor
 
 POSTPONEMENTS = 10
-"""How often the event loop postpones the traceback within the time limit."""
+"""The number of times that the event loop postpones the traceback within the time limit."""
 
 
 @contextmanager

@@ -1,1 +1,1 @@
-"""Who may call, how much at once, and how often."""
+"""Access, admission control, and rate limits."""

@@ -1,4 +1,4 @@
-"""Where a request is decoded and translated: in the event loop, or in one worker thread.
+"""The executors of decoding and translation: the event loop, or one worker thread.
 
 A usual request takes less than a millisecond. A body of megabytes would block all other clients, so it goes to the
 thread: the interpreter switches threads every five milliseconds, and no single call there is long (`wire.reader`).

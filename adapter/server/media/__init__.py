@@ -1,1 +1,1 @@
-"""Files that come in forms, the encoders of what goes out, and tokens in place of texts."""
+"""Files in forms, encoders of sounds, and OpenAI's tokens."""

@@ -9,7 +9,7 @@ _KINDS = {"opus": ("ogg", "libopus"), "aac": ("adts", "aac"), "flac": ("flac", "
 
 
 class _Sink:
-    """Takes what the container writes; it cannot go back, since what was written has been sent."""
+    """Takes the container's output. It cannot seek back, since earlier bytes are already sent."""
 
     def __init__(self) -> None:
         self._pieces: list[bytes] = []

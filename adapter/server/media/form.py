@@ -33,7 +33,7 @@ _DIGITS = 20
 
 
 class FormFile:
-    """A file of a form: `pieces` are base64 that may be joined, `size` is that of the file in bytes."""
+    """A file of a form: `pieces` are base64 that can be joined, `size` is the file's bytes."""
 
     def __init__(self, part: FilePart, budget: ByteBudget) -> None:
         self.field = _bare(part.field)
@@ -77,7 +77,7 @@ class FormFile:
 
     @property
     def mime_type(self) -> str:
-        """Its type under the registered name; where it tells nothing, what its name or its first bytes tell."""
+        """Its type under the registered name, else the type by its file name or its first bytes."""
         extension = self.name.rpartition(".")[2].lower()
         declared = self._declared_type.partition(";")[0].strip().lower()
         if self.field == "file":

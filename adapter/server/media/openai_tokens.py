@@ -10,7 +10,7 @@ from adapter.translate.core.token_arrays import Detokenize
 
 _URL = "https://openaipublic.blob.core.windows.net/encodings/cl100k_base.tiktoken"
 _FILE = hashlib.sha1(_URL.encode(), usedforsecurity=False).hexdigest()
-"""How tiktoken names the file that it keeps of this address (tiktoken 0.12, `load.read_file_cached`)."""
+"""The name of tiktoken's cache file for this URL (tiktoken 0.12, `load.read_file_cached`)."""
 
 VARIABLE = "TIKTOKEN_CACHE_DIR"
 

@@ -16,7 +16,7 @@ CURRENT: ContextVar[Exchange | None] = ContextVar("current_exchange", default=No
 
 MAX_CALLS = 64
 MAX_EVENTS = 500
-"""How many calls of an exchange, and events of a call, are recorded."""
+"""The most calls of an exchange, and the most events of a call, that are recorded."""
 
 
 class CallLog:

@@ -231,7 +231,7 @@ class Exchange(msgspec.Struct, kw_only=True):
 
     @property
     def last_event_after(self) -> float:
-        """When Gemini said something last, in seconds after the request came: one that hangs is told by it."""
+        """The time of Gemini's last event, in seconds after the request came; it shows a call that hangs."""
         return max((call.events[-1][0] for call in self.calls if call.events), default=0.0)
 
     @property

@@ -18,7 +18,7 @@ from adapter.upstream.settings import UpstreamSettings
 from adapter.wire.gemini.generate import GenerateContentRequest, GenerateContentResponse, UsageMetadata
 
 MAX_MODELS = 100
-"""How many models have a label of their own; all others count as `other`."""
+"""The most models with a label of their own; all others count as `other`."""
 
 SHARED = "PROMETHEUS_MULTIPROC_DIR"
 """The environment variable of prometheus-client for the folder that several workers share."""

@@ -1,4 +1,4 @@
-"""What those around a request know of it: one object in its ASGI scope, since middlewares share nothing else."""
+"""The record of a request in its ASGI scope, since middlewares share nothing else."""
 
 from dataclasses import dataclass
 

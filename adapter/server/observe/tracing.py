@@ -80,7 +80,7 @@ _REQUEST_FIELDS = (
 
 
 class Traces:
-    """The traces of one process. `processor` builds what exports the spans."""
+    """The traces of one process. `processor` builds the exporter of spans."""
 
     def __init__(self, processor: "Callable[[], SpanProcessor] | None" = None) -> None:
         self._processor = processor

@@ -1,4 +1,4 @@
-"""What this server takes and gives, as OpenAPI 3.1 (spec.openapis.org/oas/v3.1.1).
+"""The description of this server as OpenAPI 3.1 (spec.openapis.org/oas/v3.1.1).
 
 The schemas are made from the Structs that decode requests and encode answers, so they cannot say anything else. Two
 things hold for every request and are said once: unknown fields are taken and told in the ledger, and `null` counts as

@@ -20,7 +20,7 @@ _BOUNDS = {
 
 
 class Schemas:
-    """Makes schemas; what has a name goes to `components`, once."""
+    """Makes schemas; a named one goes to `components`, once."""
 
     def __init__(self) -> None:
         self.components: dict[str, Any] = {}

@@ -13,7 +13,7 @@ from adapter.upstream.errors import UpstreamError
 
 
 class Answering:
-    """How answers are asked for; the same for all requests."""
+    """Asks upstreams for answers; one object for all requests."""
 
     def __init__(self, settings: AnswerSettings) -> None:
         self.retry_malformed = settings.retry_malformed

@@ -54,7 +54,7 @@ PIECES_AT_ONCE = 16
 
 
 class Log:
-    """The events of one response since it began; those that are written down may leave memory."""
+    """The events of one response since its start; written ones may leave memory."""
 
     def __init__(self) -> None:
         self.first = 0

@@ -1,4 +1,4 @@
-"""One request that an endpoint answers: who sent it, what it says, and where the answer goes.
+"""One request that an endpoint answers: its client, its body, and its response writer.
 
 An HTTP request is a call, and so is each `response.create` of a websocket.
 """
@@ -47,7 +47,7 @@ _NONE: Mapping[str, str] = {}
 
 
 class Call:
-    """A request with its client and its body, what is recorded of it, and the ways to answer it.
+    """A request with its client, its body and its record, and the methods that answer it.
 
     `parameters` are the values of the variables in the path. Where nobody has shown a key yet there is no `client`: to
     ask for one is an `AttributeError`. An endpoint that takes no body finds `body` empty. Of a `form`, `body` is the
@@ -106,7 +106,7 @@ class Call:
 
     @property
     def work(self) -> Work:
-        """Where the computing for this request is done, as its body says."""
+        """The executor for this request, chosen by its body."""
         if self._work is None:
             self._work = self.service.work(self.body)
         return self._work

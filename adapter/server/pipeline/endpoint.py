@@ -1,4 +1,4 @@
-"""One row of the list of endpoints: all that the rest of the server knows of an endpoint."""
+"""One row of the list of endpoints, with all facts that the rest of the server needs."""
 
 import re
 from collections.abc import Awaitable, Callable, Mapping
@@ -103,7 +103,7 @@ class Endpoint:
 
     @property
     def paths(self) -> list[str]:
-        """Where it is served."""
+        """The paths at which it is served."""
         bare = self.path.removeprefix("/v1/")
         return [self.path] if bare == self.path else [self.path, f"/{bare}"]
 
@@ -124,7 +124,7 @@ class Endpoint:
 
     @property
     def content(self) -> dict[str, Any]:
-        """What it gives, by media type."""
+        """The answer's types, by media type."""
         if self.gives_bytes:
             return {BYTES: bytes}
         return {JSON: self.gives} | ({EVENTS: self.streams} if self.streams else {})

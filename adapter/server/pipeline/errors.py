@@ -48,7 +48,7 @@ class Malformed(Exception):
 
 
 class NoSuchPath(HTTPException):
-    """A path that no endpoint has; `meant` is one that is like it."""
+    """A path that no endpoint has; `meant` is a similar path of an endpoint."""
 
     def __init__(self, meant: str | None) -> None:
         super().__init__(404)
@@ -64,7 +64,7 @@ class Busy(Exception):
 
 
 class ErrorContext(NamedTuple):
-    """Who asked whom: whether the client's own key went to Gemini, and the upstream's name."""
+    """The key and the upstream of a failed call: whether the client's own key was used, and the upstream's name."""
 
     own_key: bool
     upstream: str
@@ -225,7 +225,7 @@ def google_error(failure: Failure, error: Exception) -> GoogleErrorBody:
 
 
 LIKE = 0.75
-"""How alike a model's name must be to be the one that was meant (`difflib`)."""
+"""The least similarity of a model's name that is suggested for a misspelt one (`difflib`)."""
 
 
 class Failures:

@@ -62,7 +62,7 @@ MAX_TAPPED = 500
 """Events of one stream that are kept for the page at /."""
 
 MAX_HELD = 65_536
-"""How many bytes of events that came together are sent together."""
+"""The most bytes of events that are sent in one write, if they came together."""
 
 
 class Answer(NamedTuple):
@@ -119,7 +119,7 @@ class Writer(Protocol):
 
 
 class FrameSink(Protocol):
-    """Where frames go."""
+    """The receiver of frames."""
 
     @property
     def has_begun(self) -> bool:

@@ -1,4 +1,4 @@
-"""Where a request goes when its first place fails: the same model at other upstreams, then other models.
+"""Fallback after a failure: the same model at other upstreams, then other models.
 
 Only where the operator names some. What goes elsewhere is translated again, since models, schemas and the issuers of
 signatures differ. Nothing goes elsewhere once an event of an answer has come, nor what another place would refuse as
@@ -43,7 +43,7 @@ class Route(NamedTuple):
 
 
 class Failed(NamedTuple):
-    """How a route ended.
+    """The failure of a route.
 
     `is_worth_another`: whether others are worth asking; `is_unreachable`: its upstream cannot be reached at all.
     """
@@ -59,7 +59,7 @@ class Failed(NamedTuple):
 
 
 class Planned(Protocol):
-    """What may go to a place: a Struct with the model that is asked and the notes on what became of the request."""
+    """A plan for a place: a Struct with the model to ask and the notes on the request."""
 
     @property
     def model(self) -> str:
@@ -76,7 +76,7 @@ P = TypeVar("P", bound=Planned)
 
 
 class Renewed(NamedTuple, Generic[P]):
-    """A plan whose files were uploaded again, what makes the plans of further routes with them, and their key."""
+    """A plan whose files were uploaded again, the planner of further routes with them, and their key."""
 
     plan: P
     make: Callable[[Route], P]

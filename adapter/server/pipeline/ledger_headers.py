@@ -1,4 +1,4 @@
-"""What clients are told of the ledger: a header, the whole on request, and strict mode."""
+"""The ledger for clients: a header, the whole on request, and strict mode."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""From a chat request to its plans: names, limits, media and signatures looked up once, then the pure translation."""
+"""Plans chat requests: looks up names, limits, media and signatures once, then translates."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 

@@ -41,7 +41,7 @@ _Notes = list[Note]
 
 
 class Turn(NamedTuple):
-    """A request that is understood: what was said before it, what goes to Gemini, the answer's id and where it goes.
+    """A request that has been read: its past, its plans, and its answer's id and receiver.
 
     `kept` is where the response is stored; None: nowhere. `work` does the computing.
     """
@@ -65,7 +65,7 @@ class Turn(NamedTuple):
 
 
 class Memory(NamedTuple):
-    """Where responses are found, and where those are kept that are not to be stored; None: nowhere."""
+    """The store of responses, and the store for unstored ones; None: they are forgotten."""
 
     known: Recall
     unstored: State | None = None
@@ -111,7 +111,7 @@ async def turn_of(
 
 
 class Recipient(NamedTuple):
-    """Who gets an answer, and what is recorded of it."""
+    """The receiver of an answer, and its record."""
 
     scope: Scope
     exchange: Exchange

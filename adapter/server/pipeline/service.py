@@ -1,4 +1,4 @@
-"""What the endpoints share: the parts of the server, made once for each process. None of them gets all settings."""
+"""The parts of the server that endpoints share, made once per process. None of them gets all settings."""
 
 import asyncio
 import time

@@ -1,1 +1,1 @@
-"""What one process remembers of histories, so that the next turn of an agent costs what is new."""
+"""Remembered histories of one process, so that an agent's next turn costs only its new messages."""

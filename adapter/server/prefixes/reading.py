@@ -1,4 +1,4 @@
-"""Reading a chat request by what is remembered of its client's histories."""
+"""Reads a chat request with the help of its client's remembered histories."""
 
 from collections.abc import Callable
 

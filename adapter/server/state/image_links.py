@@ -1,4 +1,4 @@
-"""Links to images: whoever has one may read the image for an hour, since browsers and programs send no key with it.
+"""Links to images: a link opens the image for an hour without a key, since browsers send none.
 
 An image lies in the directory of files, under a folder that is derived from its client's id and tells nothing about it,
 so that the bytes of each client's images are counted for themselves. Its name has 256 random bits.

@@ -1,4 +1,4 @@
-"""Whose the names are that Gemini gave: files, caches, batches, interactions.
+"""The owners of the names that Gemini gave: files, caches, batches, interactions.
 
 Gemini knows only this server's keys, so what it keeps under one of them would be open to every client that is served
 with it. Here each name is kept under the client whose request made it, with the key of the pool that Gemini was asked

@@ -1,8 +1,8 @@
-"""The error of a request that names what is not stored."""
+"""The error of a request that names an object that is not stored."""
 
 
 class NotStored(Exception):
-    """What the request names is not kept here, or not in a state that allows it."""
+    """The request names an object that is not stored here, or is in a state that does not allow it."""
 
     def __init__(self, message: str, *, status: int = 404, param: str | None = None, code: str | None = None) -> None:
         super().__init__(message)

@@ -34,7 +34,7 @@ class Places(NamedTuple):
 
 
 class Past(NamedTuple):
-    """A request with all that was said before it.
+    """A request with the conversation before it.
 
     `request` has the earlier items in front of its own, `before` in number; they came from `source`, a field of the
     request. `given` are its own items as they are stored, with their `indexes` in the client's input: what the earlier

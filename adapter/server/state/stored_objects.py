@@ -51,7 +51,7 @@ UNFINISHED = ("queued", "in_progress")
 
 
 class Histories(NamedTuple):
-    """How much of what is stored one request may bring back, where that is counted, and where it is decoded."""
+    """The limit of stored bytes that one request may load, their budget, and the executor that decodes them."""
 
     budget: ByteBudget
     max_bytes: int
@@ -60,7 +60,7 @@ class Histories(NamedTuple):
 
 
 class Recall:
-    """What is stored, to be read; each method is about one client's, named by its id."""
+    """Reads stored objects; each method reads those of one client, named by its id."""
 
     def __init__(self, documents: Readable, histories: Histories) -> None:
         self._documents = documents
@@ -214,7 +214,7 @@ class Recall:
 
 
 class State(Recall):
-    """What is stored, to be read and changed. `max_age`: seconds after which it forgets, if earlier than the store."""
+    """Reads and changes stored objects. `max_age`: seconds after which it forgets, if earlier than the store."""
 
     def __init__(self, documents: DocumentStore, histories: Histories, max_age: float | None = None) -> None:
         super().__init__(documents, histories)

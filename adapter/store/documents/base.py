@@ -261,7 +261,7 @@ class MemoryDocuments:
 
 
 class Layered:
-    """Reads from two stores as one: what the first does not have, the second may."""
+    """Reads from two stores as one: first from the one, then from the other."""
 
     def __init__(self, first: DocumentStore, second: DocumentStore) -> None:
         self._first = first

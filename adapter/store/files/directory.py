@@ -167,7 +167,7 @@ class FileDirectory:
 
 
 class FileWriter:
-    """Writes one file. It ends with `commit` or `discard`; `size` is that of what came so far.
+    """Writes one file, until `commit` or `discard`; `size` is the number of bytes so far.
 
     `count_left` returns how many more bytes its client may store; what is written counts. Others of the client's files
     may be written at the same time, so it is asked again and again, and before the file appears.

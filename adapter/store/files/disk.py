@@ -1,4 +1,4 @@
-"""Work on the disk that must not hold the event loop, bytes that must be written to their last, locks of processes."""
+"""Disk work outside the event loop, complete writes, and locks between processes."""
 
 import asyncio
 import os

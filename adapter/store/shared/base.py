@@ -10,7 +10,7 @@ from adapter.wire.limits import LimitExceeded
 from adapter.wire.signatures import AMBIGUOUS, Issued, Signature
 
 UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, LimitExceeded)
-"""What decoding a damaged or foreign entry can raise."""
+"""The exceptions that decoding a damaged or foreign entry can raise."""
 
 URL_SCHEMES = {"redis": "redis", "rediss": "rediss", "valkey": "redis", "valkeys": "rediss"}
 """Schemes of store URLs, each with the name that the client library knows."""
@@ -41,7 +41,7 @@ def combine(before: Signature | None, signature: Signature) -> Signature:
 
 
 class SignatureStore(Protocol):
-    """Stores signatures by client and key. A client never sees what was issued to another one."""
+    """Stores signatures by client and key. A client never sees signatures of another one."""
 
     async def open(self) -> None:
         """Open the store, in the event loop that will use it. Raises `StoreUnusable`."""

@@ -1,4 +1,4 @@
-"""One SQLite file of a store: who reads and writes it, and what went wrong with it."""
+"""One SQLite file of a store: its threads for reading and writing, and its errors."""
 
 import asyncio
 import logging

@@ -24,16 +24,16 @@ _MP3 = re.compile(r"audio/(mp3|mpeg)\b", re.IGNORECASE)
 _RATE = re.compile(r"rate=(\d{1,6})")
 DEFAULT_RATE = 24_000
 _RIFF = "UklGR"
-"""How a WAV file begins in base64."""
+"""The beginning of a WAV file in base64."""
 _NAME_BYTES = 12
-"""How many bytes tell a WAV file: RIFF, a size, WAVE."""
+"""The number of bytes that identify a WAV file: RIFF, a size, WAVE."""
 _CHUNK_HEAD = 8
 _PLAIN_FORM = (1, 1, 16)
 """Uncompressed, one channel, 16 bits: what a WAV file says of samples that are raw PCM behind its header."""
 
 
 class WavFile(NamedTuple):
-    """What a WAV file's header tells: the samples' form (codec, channels, bits), rate, place and number of bytes."""
+    """A WAV file's header: the samples' form (codec, channels, bits), rate, offset and number of bytes."""
 
     form: tuple[int, int, int]
     rate: int

@@ -1,4 +1,4 @@
-"""Reads one choice of an answer: candidates' parts, and what is said beside them, become events.
+"""Reads one choice of an answer: a candidate's parts and other fields become events.
 
 Parts pass the stages that the request needs (`stages`), then each is told as what it is to the client. What must be
 told once is told here: ids and signatures of calls, what was lost, citations, the finish reason.
@@ -68,7 +68,7 @@ class AnswerLedger:
 
 
 class ChoiceReader:
-    """`read` what is said of a choice, then `end` it. `whole`: all its parts, where they are known at once.
+    """Reads one choice: `read` its pieces, then `end` it. `whole`: all its parts, if they are known at once.
 
     `said` is what came beside the content; `parts` are Gemini's own, to be sent back. Both methods raise `AnswerError`
     where there is no valid answer to give.

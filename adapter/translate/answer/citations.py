@@ -12,7 +12,7 @@ from adapter.wire.openai.chat_answer import Annotation, UrlCitation
 
 
 class Citations(NamedTuple):
-    """Citations as OpenAI has them, and notes on those that could not be placed."""
+    """Citations in OpenAI's form, and notes on the ones without a place."""
 
     annotations: list[Annotation]
     notes: list[Note]

@@ -1,4 +1,4 @@
-"""What an answer of Gemini says, as a small closed set of events.
+"""The events of a Gemini answer: a small closed set of types.
 
 `AnswerReader` and `StreamReader` make them, each once and in order; completions, chunks and responses are three ways to
 write them down. A new kind of part or finish is read in one place, and needs a place in each of the three only if it
@@ -21,7 +21,7 @@ FinishReason = Literal["stop", "length", "tool_calls", "content_filter", "functi
 
 
 class AnsweredCall(msgspec.Struct, frozen=True, gc=False):
-    """A call of the answer, as the client sees it, and what to remember of it."""
+    """A call of the answer as the client sees it, and its record for the store."""
 
     id: str
     name: str
@@ -38,7 +38,7 @@ class ChoiceStart(msgspec.Struct, gc=False):
 
 
 class TextPiece(msgspec.Struct, gc=False):
-    """More of the visible text, or of the thoughts; never empty."""
+    """A piece of the visible text or of the thoughts; never empty."""
 
     choice: int
     text: str
@@ -69,14 +69,14 @@ class AnswerSound(msgspec.Struct, gc=False):
 
 
 class UnplacedPart(msgspec.Struct, gc=False):
-    """A part that chat has no place for: code, its result, a tool that Gemini ran itself, a file."""
+    """A part without a place in chat: code, its result, a tool that Gemini ran itself, a file."""
 
     choice: int
     part: Part
 
 
 class TokenLogprobs(msgspec.Struct, gc=False):
-    """Log probabilities of the tokens of what follows; `is_alone`: nothing follows that a client sees."""
+    """Log probabilities of the next event's tokens; `is_alone`: no visible event follows."""
 
     choice: int
     logprobs: ChoiceLogprobs

@@ -1,4 +1,4 @@
-"""`extra_content.google`: what Gemini's answers have and OpenAI's do not, under Gemini's names in snake_case."""
+"""`extra_content.google`: the fields that only Gemini's answers have, under Gemini's names in snake_case."""
 
 from collections.abc import Mapping
 from operator import attrgetter
@@ -34,7 +34,7 @@ _OF_RESPONSES = Fields(GenerateContentResponse, OF_RESPONSES)
 
 GATHERED_OF_CANDIDATES = Fields(Candidate, (*OF_CANDIDATES, "finish_reason", "finish_message"))
 GATHERED_OF_RESPONSES = Fields(GenerateContentResponse, (*OF_RESPONSES, "model_version"))
-"""What is gathered over a stream."""
+"""The fields that are gathered over a stream."""
 
 RUNNING = {"usage_metadata", "avg_logprobs", "token_count", "continuation_token"}
 """Fields that every event of a stream tells anew: the last value is the one that counts."""
@@ -53,7 +53,7 @@ _UNMAPPED = attrgetter(
     "tool_use_prompt_token_count", "cache_tokens_details", "tool_use_prompt_tokens_details", "traffic_type"
 )
 _NONE_UNMAPPED = _UNMAPPED(UsageMetadata())
-"""What Gemini counts and OpenAI does not."""
+"""These fields of a usage without them, to be compared at once."""
 
 
 def of_candidate(candidate: Candidate) -> dict[str, Any]:

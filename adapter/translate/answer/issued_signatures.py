@@ -1,4 +1,4 @@
-"""What Gemini wants to see again of an answer: signatures, and the parts themselves where OpenAI's shape loses some."""
+"""The parts of an answer that Gemini needs back: signatures, and whole parts that OpenAI's format would lose."""
 
 from collections.abc import Iterable, Sequence
 
@@ -154,7 +154,7 @@ def _all_unsigned(parts: Sequence[Part]) -> bool:
 
 
 class ReplayParts:
-    """Gemini's own parts of one choice, and the visible text of each; those of a whole answer stay as they are.
+    """Gemini's own parts of one choice, and each part's visible text; a whole answer's parts stay unchanged.
 
     `position` is the number of the part that was kept last, as paths of notes name it.
     """
@@ -180,7 +180,7 @@ MAX_PIECES = 64
 
 
 class JoinedParts(ReplayParts):
-    """The parts that a stream brings: pieces of one text are joined again, and numbers count what came of that."""
+    """The parts of a stream: pieces of one text are joined, and numbers count the joined parts."""
 
     def __init__(self) -> None:
         super().__init__(0)

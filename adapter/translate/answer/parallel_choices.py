@@ -19,7 +19,7 @@ def calls_needed(context: Context) -> int:
 
 
 class JoinedAnswer(GenerateContentResponse):
-    """The whole answers of parallel calls as one: choice k is what call k answered.
+    """The whole answers of parallel calls as one: choice k is the answer of call k.
 
     `calls` are the answers without their candidates, with the usage of all calls in the first; `unknown` the fields
     of each that no Struct names.
@@ -30,13 +30,13 @@ class JoinedAnswer(GenerateContentResponse):
 
 
 class CallEvent(GenerateContentResponse, kw_only=True):
-    """An event of one of several parallel calls, but the first: what it says beside its candidate is its choice's."""
+    """An event of a parallel call other than the first; its fields beside the candidate belong to its choice."""
 
     call: int
 
 
 class Fanout:
-    """Joins what the parallel calls of one request answer, whole or event by event."""
+    """Joins the answers of one request's parallel calls, whole or event by event."""
 
     def __init__(self, calls: int) -> None:
         self._usage: list[UsageMetadata | None] = [None] * calls

@@ -1,4 +1,4 @@
-"""What chat and responses share on the way back: kinds of parts, calls, finish reasons, usage."""
+"""Shared by answers of chat and Responses: kinds of parts, calls, finish reasons, usage."""
 
 import base64
 import math
@@ -116,7 +116,7 @@ def unwrap_json_call(part: Part, call: FunctionCall, context: Context) -> Part |
 
 
 MAX_CHOICES = 128
-"""How many choices clients take (openai-node 7.57, `MAX_STREAM_CHOICES`)."""
+"""The most choices that clients take (openai-node 7.57, `MAX_STREAM_CHOICES`)."""
 
 
 def indexed(candidates: list[Candidate]) -> list[tuple[int, Candidate]]:

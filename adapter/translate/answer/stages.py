@@ -1,4 +1,4 @@
-"""What parts of an answer pass on their way to the reader: each stage is fed parts, closed, and returns parts.
+"""Stages between Gemini's parts and the reader: each is fed parts, returns parts, and is closed.
 
 **Leaked thoughts** come as text, behind the word THOUGHT: and with nothing else that tells them from an answer. Vertex
 AI and relays return some (github.com/googleapis/python-genai/issues/2121). The word is no sure sign, and agents write
@@ -154,7 +154,7 @@ class JsonAnswer:
 
 
 MAX_GAP = 1_000
-"""How many elements of a list a path may skip."""
+"""The most elements of a list that a path may skip."""
 
 _STEP = re.compile(r"""\.([^.\[\]]+)|\[(\d{1,9})\]|\['((?:[^'\\]++|\\.)*+)'\]|\["((?:[^"\\]++|\\.)*+)"\]""")
 _ESCAPED = re.compile(r"\\(.)")

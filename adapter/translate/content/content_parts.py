@@ -31,7 +31,7 @@ _DETAIL = {"low": "MEDIA_RESOLUTION_LOW", "high": "MEDIA_RESOLUTION_HIGH", "orig
 
 
 class Converted(NamedTuple):
-    """Gemini's parts and what was lost, by path inside the content part."""
+    """Gemini's parts and the losses, by path inside the content part."""
 
     parts: list[Part]
     notes: list[Note]
@@ -317,7 +317,7 @@ def file_ids(messages: Iterable[Message]) -> list[str]:
 
 
 FILE_ID = "file-"
-"""How the ids of stored files begin."""
+"""The prefix of stored files' ids."""
 
 
 def remote_urls(messages: Iterable[Message]) -> list[str]:

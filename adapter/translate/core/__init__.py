@@ -1,1 +1,1 @@
-"""Rules, notes and the ledger, and what rules are given: the context, models, the table of errors."""
+"""Rules, notes and the ledger; the rules' input: the context, models, the table of errors."""

@@ -34,7 +34,7 @@ _TOGETHER = 8 * 1024 * 1024
 
 
 class Arguments(NamedTuple):
-    """The object as a text and as a value; `code` and `reason` of the note where it is not what was written."""
+    """The object as a text and as a value; `code` and `reason` of the note if it differs from the written text."""
 
     text: str
     value: dict[str, Any]

@@ -1,4 +1,4 @@
-"""A cache whose size is counted in bytes: what it is asked for has the length that a client chose."""
+"""A cache whose size is counted in bytes, since clients choose the length of its keys."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable

@@ -15,7 +15,7 @@ import msgspec
 from adapter.translate.core.notes import Fate, Note
 
 Platform = Literal["studio", "vertex", "relay"]
-"""Whose calendar holds: Google AI Studio's, Vertex AI's, or that of a relay, which has none that we know of."""
+"""The platform whose calendar holds: Google AI Studio, Vertex AI, or a relay, which has no known calendar."""
 
 
 class ModelCapabilities(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -92,7 +92,7 @@ class ModelCapabilities(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
 
 
 class ServedModel(NamedTuple):
-    """The model that answers for a name, its row, why where that is another model, and the name that was asked."""
+    """The model that answers for a name, its row, the requested name, and the reason if they differ."""
 
     model: str
     row: ModelCapabilities
@@ -129,7 +129,7 @@ def alias_notes(asked: str, served: ServedModel) -> list[Note]:
 
 
 _PREFIX = re.compile(r"models/|(?:openrouter/)?(?:google|gemini|vertex_ai)/(?=gemini-|gemma-)")
-"""What other tools put before a model's name: the collection, or a provider (LiteLLM, OpenRouter, Vertex AI)."""
+"""Prefixes of a model's name in other tools: the collection, or a provider (LiteLLM, OpenRouter, Vertex AI)."""
 
 
 def bare_name(model: str) -> str:

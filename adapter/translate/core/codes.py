@@ -15,7 +15,7 @@ class Severity(StrEnum):
 
 
 class Code(msgspec.Struct, frozen=True, gc=False):
-    """A kind of loss: its public name, its severity, what it means, and what one can do about it."""
+    """A kind of loss: its public name, its severity, its meaning, and the advice."""
 
     name: str
     severity: Severity

@@ -51,7 +51,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Context(msgspec.Struct, frozen=True, kw_only=True):
-    """One request's world.
+    """The context of one request.
 
     `media` is by URL, or by the id of a stored file; `history` is what is known of the request's answers. `earlier` is
     what the first messages became in an earlier request; `cut` is up to which message they are to be remembered now.
@@ -71,7 +71,7 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class EndpointContext(msgspec.Struct, frozen=True, kw_only=True):
-    """One request's world at an endpoint beside chat.
+    """The context of one request at an endpoint other than chat.
 
     `served` is the model that its name stands for; `media` is by URL, or by the id of a stored file.
     """

@@ -1,4 +1,4 @@
-"""What the first messages of a history became, for the next request that begins with the same ones.
+"""The translation of a history's first messages, for the next request that begins with the same ones.
 
 They end where a block of messages begins (`messages`): an assistant's message behind one that is not. So what follows
 them adds turns behind theirs and changes none of them, but for two things, which are asked of it (`StaleTurns`):
@@ -19,7 +19,7 @@ Speaker = tuple[str | None, str]
 
 
 class StaleTurns(Exception):
-    """What follows the first messages changes what these become: the whole history must be read."""
+    """Later messages change the translation of the first ones: the whole history must be read again."""
 
 
 class StandIns(msgspec.Struct, frozen=True, gc=False):
@@ -69,6 +69,6 @@ _NOTE = 200
 
 
 class TurnsOutcome(Outcome, frozen=True, gc=False):
-    """What the rule of messages returns where the first of them are to be remembered; None: these cannot be."""
+    """The outcome of the rule of messages whose first ones are to be remembered; None: they cannot be."""
 
     earlier: EarlierTurns | None = None

@@ -49,7 +49,7 @@ class Note(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def severity(self) -> Severity | None:
-        """How much the loss matters; None where nothing is lost."""
+        """The severity of the loss; None if nothing is lost."""
         return severity_of(self.fate, self.code)
 
     @property

@@ -7,7 +7,7 @@ from adapter.translate.core.rules import Fields
 from adapter.wire.gemini.content import Blob, Part
 
 PartKind = Literal["text", "thought", "call", "image", "audio", "opaque", "empty"]
-"""What a part of an answer is to the client."""
+"""The category of an answer's part for the client."""
 
 _FAMILIES: dict[str, PartKind] = {"image": "image", "audio": "audio"}
 

@@ -34,7 +34,7 @@ WINS = {("max_completion_tokens", "max_tokens")}
 
 
 class Fields:
-    """Some fields of one kind of message, two or more.
+    """Two or more fields of one kind of message.
 
     Most fields of most messages are absent, and to tell that of one is much of a small request's cost: so they are
     compared all at once, then in groups. Fields that must be sent, and come first, are not compared.
@@ -89,7 +89,7 @@ def config(**fields: Any) -> GenerateContentRequest:
 
 
 class Contribution(msgspec.Struct, frozen=True, gc=False):
-    """One field's part of the sum."""
+    """The fragment of one field."""
 
     field: str
     fragment: GenerateContentRequest

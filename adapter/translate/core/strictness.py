@@ -11,13 +11,13 @@ from adapter.translate.core.codes import Severity
 from adapter.translate.core.notes import Fate, Note, severity_of
 
 Policy = Mapping[str, Literal["allow", "reject"]]
-"""What is to be done about single codes, whatever the level; the spellings of version 0.1 count too."""
+"""The operator's choice for single codes, whatever the level; the spellings of version 0.1 count too."""
 
 LOSSES = (Fate.APPROXIMATED, Fate.INJECTED, Fate.DROPPED)
 
 
 class Strictness(StrEnum):
-    """The least severe losses that are refused; each level refuses what the ones before it refuse."""
+    """The least severity that is refused; each level also refuses the losses of the levels before it."""
 
     OFF = "off"
     BREAKS = "breaks"

@@ -31,7 +31,7 @@ _ITEMS = Kinds(
 
 
 class Block(NamedTuple):
-    """A block of the evidence, and the path of what it comes from."""
+    """A block of the evidence, and the path of its source."""
 
     content: DecisionContent
     path: str

@@ -56,7 +56,7 @@ LEAST_SURE, MOST_SURE = 0.01, 0.99
 
 
 class DecisionContext(EndpointContext, frozen=True, kw_only=True):
-    """One request's world."""
+    """The context of one request."""
 
     request: DecisionRequest
 
@@ -192,7 +192,7 @@ def _levels(one: DecisionQuestion, path: str) -> list[str]:
 
 
 _ID = re.compile(r"[^\s\x00-\x1f\x7f-\x9f](?:[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f])?")
-"""What Gemini takes as an option's id: not empty, no control characters, no white space around (google-genai 3.6.1)."""
+"""An option's id as Gemini takes it: not empty, no control characters, no white space around (google-genai 3.6.1)."""
 
 
 def _criteria(

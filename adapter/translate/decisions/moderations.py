@@ -99,7 +99,7 @@ _UNTOLD = "illicit"
 
 
 class ModerationContext(EndpointContext, frozen=True, kw_only=True):
-    """One request's world."""
+    """The context of one request."""
 
     request: ModerationRequest
 
@@ -135,7 +135,7 @@ class Judged(msgspec.Struct, frozen=True):
 
 
 class ModerationPlan(msgspec.Struct, frozen=True):
-    """The contents, by which calls they are judged, and what became of the fields."""
+    """The contents, the calls that judge them, and the notes on the fields."""
 
     contents: list[Judged]
     batches: list[list[int]]

@@ -1,4 +1,4 @@
-"""The methods of Gemini's that embed: what a call holds, and how its answer is read.
+"""Gemini's methods that embed: how to build a call and read its answer.
 
 | platform, model                      | method             | inputs of a call |
 |--------------------------------------|--------------------|------------------|

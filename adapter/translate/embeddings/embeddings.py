@@ -27,7 +27,7 @@ BATCH_TOKENS = 300_000
 """Tokens of one call, as OpenAI bounds a request."""
 
 OPENAI_DIMENSIONS = {"text-embedding-3-small": 1_536, "text-embedding-ada-002": 1_536}
-"""How long vectors are that programs made for these models expect: columns of databases have a length."""
+"""The length of vectors that programs for these models expect: columns of databases have a fixed length."""
 
 _PARTS_PER_TOKEN_OF_MEDIA = 258
 _DOCUMENT = "RETRIEVAL_DOCUMENT"
@@ -37,7 +37,7 @@ InputItem = str | int | list[int | ContentPart] | ContentPart
 
 
 class EmbeddingContext(EndpointContext, frozen=True, kw_only=True):
-    """One request's world. `detokenize` reads OpenAI's tokens."""
+    """The context of one request. `detokenize` reads OpenAI's tokens."""
 
     request: EmbeddingRequest
     detokenize: Detokenize | None = None

@@ -19,14 +19,14 @@ from adapter.translate.core.errors import AnswerError
 from adapter.wire.base import encode
 
 _UNIT = 1e-3
-"""How far a vector's length may be from 1: a database that compares by inner product sees no difference."""
+"""The largest difference of a vector's length from 1: a comparison by inner product does not see it."""
 
 _WHITE_SPACE = b" \t\r\n"
 _OF_NUMBERS = b"0123456789+-.eE" + _WHITE_SPACE
 _NAME = b'"values"'
 _COLON = re.compile(rb"[ \t\r\n]*:[ \t\r\n]*(?=\[)")
 OUT = msgspec.Raw(b"[]")
-"""What stands in the rest of an answer where a vector was cut out."""
+"""The value in the rest of an answer where a vector was cut out."""
 
 
 def cut_vectors(answer: bytes) -> tuple[bytes, list[bytes]]:

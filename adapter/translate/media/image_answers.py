@@ -43,7 +43,7 @@ _REASONS = {
 
 
 class ImageReader:
-    """Reads the answers of all calls as images, one for each call. `notes` are on what is lost of them so far."""
+    """Reads the answers of all calls as images, one for each call. `notes`: the losses so far."""
 
     def __init__(self) -> None:
         self.notes: list[Note] = []

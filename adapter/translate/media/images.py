@@ -46,7 +46,7 @@ MARKUP = "Image {number} is an overlay of marks for image 1: follow the marks, a
 
 
 class ImageContext(EndpointContext, frozen=True, kw_only=True):
-    """One request's world. `max_choices`: how many images the operator allows for one request."""
+    """The context of one request. `max_choices`: how many images the operator allows for one request."""
 
     request: ImageRequest | ImageEditRequest | ImageVariationRequest
     max_choices: int = MAX_N

@@ -7,7 +7,7 @@ from typing import NamedTuple
 PAUSE_S = 0.8
 LONGEST_S = 7.0
 LONGEST_TEXT = 84
-"""Where a span ends: behind a sentence, before a pause of so many seconds, and at the latest after so many seconds
+"""The end of a span: behind a sentence, before a pause of so many seconds, and at the latest after so many seconds
 or characters, which are two lines of a subtitle."""
 
 _NEAR = 40
@@ -17,7 +17,7 @@ _SENTENCE = re.compile(r"[.!?…。！？][\"'”’)]*$")
 
 
 class Word(NamedTuple):
-    """A word, when it is said in seconds, and by whom."""
+    """A word, its start and end in seconds, and its speaker."""
 
     text: str
     start: float

@@ -57,7 +57,7 @@ _SLOWEST, _FASTEST = 0.25, 4
 
 
 class SpeechContext(EndpointContext, frozen=True, kw_only=True):
-    """One request's world."""
+    """The context of one request."""
 
     request: SpeechRequest
 

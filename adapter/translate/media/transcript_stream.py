@@ -27,7 +27,7 @@ _SENTENCE_ENDS = ".!?…"
 
 
 class TranscriptStream:
-    """Makes OpenAI's events of Gemini's. `feed` and `close` raise `AnswerError`; `notes` are on what is lost."""
+    """Makes OpenAI's events of Gemini's. `feed` and `close` raise `AnswerError`; `notes`: the losses."""
 
     def __init__(self, plan: TranscriptionPlan) -> None:
         self.notes: list[Note] = []

@@ -57,7 +57,7 @@ class SoundPiece(NamedTuple):
 
 
 class TranscriptionContext(EndpointContext, frozen=True, kw_only=True):
-    """One request's world. `media` holds the form's file by its URL; `duration` is in seconds, 0: unknown.
+    """The context of one request. `media` holds the form's file by its URL; `duration` is in seconds, 0: unknown.
 
     `pieces` are those into which a sound was cut that is too long for times.
     """
@@ -73,7 +73,7 @@ class TranscriptionContext(EndpointContext, frozen=True, kw_only=True):
 
 
 class TranscriptionPlan(msgspec.Struct, frozen=True, kw_only=True):
-    """The calls, and the form of the answer. `by_prompt`: the model is no transcriber, a prompt says what is wanted.
+    """The calls, and the form of the answer. `by_prompt`: a chat model transcribes, with a prompt.
 
     `starts_s` are the seconds at which what each call hears begins.
     """

@@ -1,4 +1,4 @@
-"""Digests of what precedes each answer in a request in Gemini's form, for clients that keep no ids of calls.
+"""Digests of the history before each answer of a native request, for clients that keep no ids of calls.
 
 The digests are those of chats (`signatures.prefix_digest`), so contents are read as the messages that they would be:
 a conversation may go on in either API. Thoughts, signatures and ids do not count.

@@ -1,4 +1,4 @@
-"""Gemini's own requests and answers, which pass through as bytes: what is read beside them, and what is added.
+"""Gemini's own requests and answers: they pass through as bytes; a few fields are read or added.
 
 A `functionCall` of the current turn that comes back without its `thoughtSignature` is a 400 on Gemini 3. Where this
 server has kept the signature, under the call's id, it is pasted into the body at the start of the call's part: nothing
@@ -40,7 +40,7 @@ class _NativeCall(msgspec.Struct, gc=False):
 
 
 class _Part(msgspec.Struct, gc=False):
-    """The fields of a part that tell a call without its signature from something that a user says."""
+    """The fields of a part that distinguish an unsigned call from a user's text."""
 
     call: _NativeCall | None = msgspec.field(default=None, name="functionCall")
     call_: _NativeCall | None = msgspec.field(default=None, name="function_call")
@@ -68,7 +68,7 @@ class _Content(msgspec.Struct, gc=False):
 
 
 class UnsignedCall(NamedTuple):
-    """A call of the current turn without its signature: what it says, and where its part begins in the body.
+    """An unsigned call of the current turn, and the offset of its part in the body.
 
     `content` is the number of the content that it stands in.
     """

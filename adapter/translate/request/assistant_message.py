@@ -1,4 +1,4 @@
-"""Answers of the history, as Gemini's parts: what the client's history says, and what the client could not carry.
+"""Answers of the history as Gemini's parts: from the client's history and from the stored replay parts.
 
 An answer is rebuilt from its message. Signatures and Gemini's own ids come from the client's carriers or from a record
 that belongs to this very call or answer. Where the answer had parts that OpenAI's shape has no place for (server-side

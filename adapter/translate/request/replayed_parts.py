@@ -1,4 +1,4 @@
-"""An answer's own parts behind what a client's history says of it.
+"""Matches an answer's own parts with the client's history of it.
 
 What a client can see of an answer are its text, its images and its calls; in Responses also executed code. The parts
 go back only if all of this is what the client's history has, as clients keep it: the outer white space of a text, and
@@ -45,7 +45,7 @@ def replayed(
 
 
 class _Sorting:
-    """Gives each part of the answer what the client has for it. `agrees`: so far it has the same."""
+    """Matches each part of the answer with the client's. `agrees`: all parts so far are the same."""
 
     def __init__(self, visible: Visible, parts: Sequence[Part]) -> None:
         said = "".join([part.text or "" for part in parts if not part.thought])
@@ -92,7 +92,7 @@ class _Sorting:
 
 
 class _Calls:
-    """The client's calls, each of which is taken once; `left` are those that were not.
+    """The client's calls, each to be taken once; `left` has those that were not taken.
 
     A call is found by its name and arguments, or by its name if a part has no arguments.
     """

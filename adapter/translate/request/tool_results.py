@@ -189,7 +189,7 @@ def plain_outputs(texts: Sequence[str], most: int) -> list[bytes | None]:
 
 
 _BEGINNINGS = "[-0123456789tf"
-"""What results begin with that may be JSON and do not travel as texts anyway; objects apart."""
+"""The first characters of results that may be JSON and are not sent as texts anyway; objects apart."""
 
 
 def _looked_into(text: str, message: Message, index: int, turns: Turns) -> msgspec.Raw:

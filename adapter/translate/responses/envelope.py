@@ -1,4 +1,4 @@
-"""A response around its items: what it repeats of the request, its usage, and how it failed."""
+"""A response without its items: the repeated settings of the request, its usage, and its error."""
 
 import msgspec
 
@@ -20,7 +20,7 @@ from adapter.wire.openai.responses_request import ConversationReference, TextFor
 
 _EMPTY_LIST = msgspec.Raw(b"[]")
 _PARAMETERS = ("temperature", "top_p", "top_logprobs", "parallel_tool_calls", "max_tool_calls", "truncation")
-"""What shapes an answer and has a default to be told where it was dropped."""
+"""Parameters that an answer repeats; a dropped one is repeated with its default."""
 
 _EMPTY_OBJECT = msgspec.Raw(b"{}")
 

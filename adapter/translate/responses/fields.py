@@ -50,7 +50,7 @@ __all__ = ["RULES", "ResponseStream", "View", "from_gemini", "input_items", "to_
 
 
 class Asked(NamedTuple):
-    """The request that a rule belongs to, and what else a rule may look at."""
+    """The request that a rule translates, and the other input of a rule."""
 
     request: ResponsesRequest
     tools: Toolset

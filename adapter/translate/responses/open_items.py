@@ -21,7 +21,7 @@ Numbers = Callable[[], int]
 
 
 class Open:
-    """An item that is not done: its place among the items. `end` tells what is left to tell before it is."""
+    """An unfinished item and its index among the items. `end` returns the events that finish it."""
 
     def __init__(self, item: OutputItem, index: int, numbers: Numbers) -> None:
         self.item = item

@@ -53,7 +53,7 @@ def check_items(items: list[InputItem], field: str = "items") -> None:
 
 
 class NewItems(NamedTuple):
-    """The new items of a request: their indexes, and the notes on what is left out."""
+    """The new items of a request: their indexes, and notes on omitted ones."""
 
     indexes: list[int]
     notes: list[Note]

@@ -1,4 +1,4 @@
-"""Gemini's answer as a response: `StreamReader` says what there is, this puts it into items and events.
+"""Gemini's answer as a response: `StreamReader` reads it, this module writes items and events.
 
 A whole answer is a stream of one event; what chat's own two ways back agree on is thereby true of this one as well.
 """
@@ -94,7 +94,7 @@ class ResponseStream:
 
     @property
     def notes(self) -> list[Note]:
-        """What became of the answer's fields."""
+        """The notes on the answer's fields."""
         return self._reader.notes if self._has_begun else []
 
     @property
@@ -346,7 +346,7 @@ def _members(raw: msgspec.Raw) -> dict[str, Any]:
 
 
 _FAILED = ("OUTCOME_FAILED", "OUTCOME_DEADLINE_EXCEEDED")
-"""What Gemini says of code that did not come to its end (Generative Language API, CodeExecutionResult)."""
+"""Gemini's outcomes of code that did not come to its end (Generative Language API, CodeExecutionResult)."""
 
 _WITH_RECORD = (MessageItem, CodeInterpreterCallItem, ImageGenerationCallItem)
 """Items under whose ids an answer's record is stored."""

@@ -1,1 +1,1 @@
-"""JSON Schema to what Gemini takes."""
+"""The conversion of JSON Schema to Gemini's dialects."""

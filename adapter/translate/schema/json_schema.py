@@ -1,4 +1,4 @@
-"""JSON Schema to what Gemini takes, with a note for each keyword that does not arrive.
+"""Converts JSON Schema to Gemini's dialect, with a note for each keyword that does not arrive.
 
 Two dialects. `json` is the subset of JSON Schema that `parametersJsonSchema` and `responseJsonSchema` read
 (ai.google.dev, structured output, 2026-06-23; other keywords are ignored there, which is a loss that must be told).
@@ -34,12 +34,12 @@ MAX_BYTES = 1024 * 1024
 COMMON = {"title", "description", "minItems", "maxItems", "propertyOrdering"}
 
 JSON = Dialect(frozenset(COMMON | {"$id", "$anchor"}), joins_branches=False)
-"""What stays as it is in the `json` dialect; `schema_node` has methods for what has to be looked at."""
+"""Keywords that stay as they are in the `json` dialect; `SchemaNode` has methods for the others."""
 
 OPENAPI = Dialect(
     frozenset(COMMON | {"minLength", "maxLength", "pattern", "minProperties", "maxProperties"}), joins_branches=True
 )
-"""What stays for the second step of the `openapi` dialect (discovery revision 20260325, Schema)."""
+"""Keywords that the second step of the `openapi` dialect reads (discovery revision 20260325, Schema)."""
 
 
 class ConvertedSchema(NamedTuple):
@@ -50,7 +50,7 @@ class ConvertedSchema(NamedTuple):
 
 
 class UnusableSchema(ValueError):
-    """No schema, or one that is too deep or too large. `path` starts at its root."""
+    """The error of a schema that is invalid, too deep or too large. `path` starts at its root."""
 
     def __init__(self, path: str, reason: str) -> None:
         super().__init__(reason)
@@ -133,7 +133,7 @@ def _check_depth(value: Any) -> None:
 
 
 class _Document:
-    """One schema on its way: what it may hold, what is lost, how large it has become."""
+    """A schema that is being converted: its limits, its notes, its size so far."""
 
     def __init__(self, root: Schema, dialect: Dialect) -> None:
         self.root = root

@@ -1,4 +1,4 @@
-"""One schema without references: what each of its keywords becomes."""
+"""Converts one schema without references, keyword by keyword."""
 
 from typing import Any, NamedTuple, Protocol
 

@@ -19,7 +19,7 @@ from adapter.translate.schema.node import Schema
 _POINT = re.compile(r"\d(?:\.0+(?![0-9])|[eE])")
 
 MAX_LEVELS = 32
-"""How deep arguments are followed."""
+"""The most levels of arguments that are followed."""
 
 
 def with_whole_numbers(text: str, declared: msgspec.Raw) -> str:

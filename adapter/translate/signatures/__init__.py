@@ -1,1 +1,1 @@
-"""Thought signatures: under which keys they are stored, what carries them, and which ones an answer issues."""
+"""Thought signatures: their keys in the store, their carriers, and the ones that an answer issues."""

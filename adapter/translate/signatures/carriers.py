@@ -13,7 +13,7 @@ from adapter.wire.base import encode
 from adapter.wire.signatures import Issued, Signature
 
 _MARK = "gemini_1."
-"""What our own content starts with; other vendors' is not ours to read."""
+"""The prefix of content that this adapter issued; it cannot read other vendors'."""
 
 _SUMMARY = "summary"
 """The key of a compacted conversation's summary, beside the keys of `translate.signatures`."""

@@ -1,4 +1,4 @@
-"""What was known of a history's first answers, for the next request that begins with the same ones."""
+"""The records found for a history's first answers, for the next request that begins with the same ones."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -11,14 +11,14 @@ from adapter.wire.signatures import Signature
 
 
 class EarlierAnswer(NamedTuple):
-    """What was known of one answer when it was looked up: of each of its calls, and of the whole."""
+    """The records found for one answer: for each of its calls, and for the whole."""
 
     found: tuple[Found | None, ...]
     whole: Found | None
 
 
 class EarlierAnswers(NamedTuple):
-    """What was known of the answers among the first messages of a history, up to the one with the index `end`.
+    """The records found for the answers among a history's first messages, up to the index `end`.
 
     `digest` is that of these messages. `misses_records`: nothing is known of some answer.
     `has_calls`; `keeps_call_ids`: the client sent the ids of all calls back.

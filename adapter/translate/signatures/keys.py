@@ -18,7 +18,7 @@ from adapter.wire.limits import DEFAULTS
 from adapter.wire.openai.chat_request import ExtraContent, FunctionCall, Message, ProviderFields, ToolCall
 
 SENTINEL = "skip_thought_signature_validator"
-"""What Gemini accepts in place of a lost signature (ai.google.dev, thought signatures, 2026-04)."""
+"""The stand-in that Gemini accepts for a lost signature (ai.google.dev, thought signatures, 2026-04)."""
 
 FOREIGN_SEPARATOR = "__thought__"
 """LiteLLM carries a signature in the call id, behind this mark (github.com/BerriAI/litellm/pull/16895)."""
@@ -144,7 +144,7 @@ def _is_signature(entry: Any) -> bool:
 _STATELESS = len("call_") + 24
 _MARK = "_ts_"
 _FOREIGN_TAIL = re.compile(r"[A-Za-z0-9_-]{64,}")
-"""What stands behind the mark in an id that another gateway made: shorter texts may be a part of any id."""
+"""The signature behind the mark in another gateway's id: shorter texts may be a part of any id."""
 
 
 def stateless_id(call_id: str, signature: str) -> str:

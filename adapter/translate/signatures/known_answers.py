@@ -1,4 +1,4 @@
-"""The answers of a history, each with what is known of it."""
+"""The answers of a history, each with the records found for it."""
 
 from collections.abc import Sequence
 
@@ -19,7 +19,7 @@ from adapter.wire.signatures import Signature
 
 
 class Found(msgspec.Struct, frozen=True, gc=False):
-    """A record and by what it was found.
+    """A record and the kind of key that found it.
 
     `agrees`: it belongs to what the history has in this place; None: version 0.1 stored it, and nothing tells.
     """
@@ -36,7 +36,7 @@ long to make."""
 
 
 class KnownAnswer(msgspec.Struct, gc=False):
-    """One answer of the history, and what is known of each of its calls and of the whole.
+    """One answer of the history, and the records of each of its calls and of the whole.
 
     `plain` are its calls if it is plain (`plain_calls`), else None.
     """

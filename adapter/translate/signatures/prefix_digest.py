@@ -1,4 +1,4 @@
-"""Digests of what a history says, the same for every way in which clients keep it.
+"""Digests of a history that do not depend on how a client keeps it.
 
 A call is its name and its arguments as canonical JSON: white space, the order of keys and the spelling of numbers do
 not count. An answer is its text, its images and its calls. A prefix is every message up to a place: roles, texts

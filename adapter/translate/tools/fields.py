@@ -1,4 +1,4 @@
-"""Rules of the fields that declare tools, and of those that say how they are used."""
+"""Rules of the fields that declare tools or say how to use them."""
 
 from collections.abc import Iterable
 

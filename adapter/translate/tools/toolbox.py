@@ -1,4 +1,4 @@
-"""All tools of a request, converted once: what goes to Gemini, and what answers need to know of them."""
+"""All tools of a request, converted once: Gemini's declarations, and the data that answers need."""
 
 from collections.abc import Mapping
 from typing import Literal, NamedTuple

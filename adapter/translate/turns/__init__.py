@@ -1,1 +1,1 @@
-"""The turns of a history: how they are gathered and written, and what of them is remembered."""
+"""The turns of a history: gathered, written, and remembered."""

@@ -1,4 +1,4 @@
-"""Where a history is cut to be remembered, and what is remembered of the messages before the cut (`earlier_turns`)."""
+"""The place where a history is cut, and the memory of the messages before the cut (`earlier_turns`)."""
 
 from collections.abc import Sequence
 from typing import Literal

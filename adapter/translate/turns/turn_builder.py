@@ -34,7 +34,7 @@ Turn = Content | PlainTurns | EarlierTurns
 
 
 class Cut(NamedTuple):
-    """How much there was when the message was reached before which a history is cut."""
+    """The sizes of all lists at the message before which a history is cut."""
 
     contents: int
     system: int
@@ -44,7 +44,7 @@ class Cut(NamedTuple):
 
 
 class Turns:
-    """The contents so far, and what was noted on the way.
+    """The contents so far, and the notes on them.
 
     `shared_roles`: several names speak in them. `unsigned`: calls may be among them without a signature. `placed` are
     notes whose paths start at the request, and not below `messages`. They may go on from `earlier` ones; `at_cut` is
@@ -146,7 +146,7 @@ _REPLAYED = {
 }
 _LOST = attrgetter("name", "reasoning_content", "reasoning", "reasoning_details", *_REPLAYED)
 _NOTHING_LOST = _LOST(Message(role="user"))
-"""What nearly every message of a long history has, compared at once."""
+"""These fields of nearly every message in a long history, to be compared at once."""
 
 
 def _losses(message: Message, path: str, shared_roles: frozenset[str | None]) -> Iterator[Note]:

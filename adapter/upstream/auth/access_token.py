@@ -13,7 +13,7 @@ TOKEN_REQUEST_TIMEOUT_S = 5.0
 
 
 class NoToken(UpstreamError):
-    """No access token for Vertex AI could be had; nothing was sent."""
+    """There is no access token for Vertex AI, so nothing was sent."""
 
     code = "upstream_auth_failed"
 

@@ -213,7 +213,7 @@ class KeyPool:
 
     @property
     def pins(self) -> list[str]:
-        """The names of the keys, but of those that are invalid."""
+        """The names of the keys, except invalid ones."""
         return [key.pin for key in self._keys if (found := key.cool_downs.get("")) is None or found.until < math.inf]
 
     async def headers(self, caller: Caller, model: str) -> Mapping[str, str]:

@@ -31,7 +31,7 @@ MARGIN = 5.0
 """Seconds that must be left before the deadline: an attempt without time to be answered only costs money."""
 
 MAX_KEYS = 3
-"""How many keys one call may try."""
+"""The most keys that one call may try."""
 
 _REFUSED_FOR_A_WHILE = frozenset({409, 429, 503})
 _INTERNAL = frozenset({500})

@@ -15,10 +15,10 @@ from adapter.upstream.errors import UpstreamProtocolError, UpstreamUnavailable
 R = TypeVar("R")
 
 Body = bytes | Sequence[bytes]
-"""What a request carries: bytes, or pieces of them."""
+"""A request's body: bytes, or pieces of them."""
 
 MAX_STALE = 4
-"""How many stale connections (closed by the upstream while idle) one call may try before it fails."""
+"""The most stale connections (closed by the upstream while idle) one call may try before it fails."""
 
 
 class Request(msgspec.Struct, frozen=True, gc=False):

@@ -12,7 +12,7 @@ class HeardWord(Gemini, forbid_unknown_fields=False):
 
 
 class HeardSpeech(Gemini, forbid_unknown_fields=False):
-    """A transcription, of one speaker where they are told apart."""
+    """A transcription; of one speaker, if Gemini separates them."""
 
     text: str = ""
     language_code: str | None = None

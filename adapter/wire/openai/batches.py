@@ -109,7 +109,7 @@ class BatchLine(msgspec.Struct, kw_only=True):
 
 
 class BatchLineId(msgspec.Struct, kw_only=True):
-    """The part of a line that tells which one it is, where the rest cannot be read."""
+    """The part of an unreadable line that identifies it."""
 
     custom_id: str | None = None
 

@@ -1,4 +1,4 @@
-"""POST /v1/chat/completions (openai-python 3.54.0, `types/chat`), and what clients send beside it."""
+"""POST /v1/chat/completions (openai-python 3.54.0, `types/chat`), and other clients' extra fields."""
 
 from collections.abc import Sequence
 

@@ -7,7 +7,7 @@ from adapter.wire.openai.chat_request import ImageUrl
 
 
 class DecisionPart(Wire):
-    """A piece of the input or of a question: text, an image, JSON, or what an assistant said or refused."""
+    """A piece of the input or of a question: text, an image, JSON, or an assistant's text or refusal."""
 
     type: str
     text: str | None = None
@@ -50,7 +50,7 @@ class DecisionLevel(Wire):
 
 
 class DecisionQuestion(Wire):
-    """`type` tells what is asked: whether something is so, which of `choices`, or which of `levels`."""
+    """A question; its `type` decides the answer: true or false, one of `choices`, or one of `levels`."""
 
     type: str
     instructions: str | list[DecisionPart]

@@ -96,7 +96,7 @@ class ImageUsage(Wire, omit_defaults=False):
 
 
 class ImagesResponse(Wire):
-    """The images; `size`, `output_format` and `background` are those of what was really drawn."""
+    """The images; `size`, `output_format` and `background` are the drawn image's."""
 
     created: int
     data: list[GeneratedImage]

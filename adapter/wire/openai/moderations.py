@@ -20,7 +20,7 @@ class ModerationRequest(Wire):
 
 
 class ModerationResult(Wire):
-    """The verdict on one content: by category whether it is flagged, how likely it is, and what was looked at."""
+    """The verdict on one content: for each category whether it is flagged, its score, and the inspected parts."""
 
     flagged: bool
     categories: dict[str, bool]

@@ -1,4 +1,4 @@
-"""The events of a streamed response (openai-python 3.54.0, `ResponseStreamEvent`): those that an answer can have."""
+"""The events that a streamed answer can have (openai-python 3.54.0, `ResponseStreamEvent`)."""
 
 from typing import Any
 

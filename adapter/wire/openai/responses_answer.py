@@ -16,7 +16,7 @@ class SummaryText(Wire, tag_field="type", tag="summary_text"):
 
 
 class ReasoningItem(Wire, tag_field="type", tag="reasoning"):
-    """Thoughts; `encrypted_content` holds what Gemini wants back."""
+    """Thoughts; `encrypted_content` holds the data that Gemini needs back."""
 
     id: str
     summary: list[SummaryText]
@@ -134,7 +134,7 @@ class CodeInterpreterCallItem(Wire, tag_field="type", tag="code_interpreter_call
 
 
 class ImageGenerationCallItem(Wire, tag_field="type", tag="image_generation_call"):
-    """An image; `result` is base64. The other members tell what was really drawn, by the file's own header."""
+    """An image; `result` is base64. The other members describe the drawn image, by the file's own header."""
 
     id: str
     result: str | None

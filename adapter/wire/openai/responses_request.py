@@ -1,4 +1,4 @@
-"""POST /v1/responses (openai-python 3.54.0, `types/responses`), and what clients send beside it: the request.
+"""The request of POST /v1/responses (openai-python 3.54.0, `types/responses`), and clients' extra fields.
 
 The sets of items, tools and content parts are open: one Struct with `type` and optional fields stands for each, so
 that an unknown type is a note and not a decoding error.
@@ -128,7 +128,7 @@ class ResponsesTool(Wire):
 
 
 class ChosenTool(Wire):
-    """A tool among those that are allowed."""
+    """One of the allowed tools."""
 
     type: str
     name: str | None = None

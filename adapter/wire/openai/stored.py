@@ -72,7 +72,7 @@ class CompactedResponse(Wire):
 
 
 class Conversation(Wire):
-    """A stored conversation; its items are told apart from it."""
+    """A stored conversation, without its items."""
 
     id: str
     object: str

@@ -62,7 +62,7 @@ class Transcription(Wire):
 
 
 class TranscriptionWord(Wire, omit_defaults=False):
-    """A word and when it is said, in seconds."""
+    """A word, with its start and end in seconds."""
 
     word: str
     start: float
@@ -70,7 +70,7 @@ class TranscriptionWord(Wire, omit_defaults=False):
 
 
 class TranscriptionSegment(Wire, omit_defaults=False):
-    """Words that follow each other. Gemini tells neither tokens nor probabilities: these are empty or zero."""
+    """A run of words. Gemini has neither tokens nor probabilities for it: these are empty or zero."""
 
     id: int
     start: float

@@ -1,4 +1,4 @@
-"""Codes of losses that break a request: it fails, or a client that relies on what is missing does."""
+"""Codes of losses that break a request: it fails, or a client that relies on the missing part does."""
 
 ROWS = {
     "content-unsupported": (
