@@ -40,6 +40,8 @@ MAX_EXCERPT = 120
 MAX_PROGRAM = 60
 _MODEL = re.compile(rb'"model"\s*:\s*"((?:[^"\\]|\\.){1,200})"')
 _TEXT = re.compile(rb'"(?:content|text|input)"\s*:\s*"((?:[^"\\]|\\.){1,400})')
+_SEARCHED = (8_192, 131_072)
+"""Bytes at a request's end in which its last text is searched; a row is made for each look at the list."""
 
 _FATE = attrgetter("fate")
 _LONG = re.compile(rb'"((?:data:[^",]{0,100},)?)[A-Za-z0-9+/_-]{400,}={0,2}"')
@@ -246,9 +248,11 @@ class Exchange(msgspec.Struct, kw_only=True):
 
     @property
     def excerpt(self) -> str:
-        """Return the beginning of the last text in the request."""
-        found = _TEXT.findall(self.request[-8_192:])
-        return _unescape(found[-1])[:MAX_EXCERPT] if found else ""
+        """Return the beginning of the last text in the request, which an agent's tools may follow."""
+        for size_bytes in _SEARCHED:
+            if found := _TEXT.findall(self.request[-size_bytes:]):
+                return _unescape(found[-1])[:MAX_EXCERPT]
+        return ""
 
     def drop_bodies(self, reason: str) -> None:
         """Keep the row and the notes alone."""
