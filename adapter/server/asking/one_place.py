@@ -1,18 +1,17 @@
 """Asking one place by one plan: the answer, whole or event by event, by as many calls to Gemini as it takes."""
 
-import asyncio
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine
 from functools import partial
 
 from adapter.server.asking import continuation
 from adapter.server.asking.continuation import ContinuedStream
 from adapter.server.asking.parallel_choices import MergedStreams, join_replies
+from adapter.server.asking.side_by_side import gather
 from adapter.server.media.image_conversion import convert_answer
 from adapter.translate.answer.continuation import Continuation, unfinished
 from adapter.translate.image_options import ImageForm
 from adapter.translate.plan import Plan
 from adapter.upstream.client import Caller, Reply, ReplyStream, Upstream
-from adapter.upstream.errors import UpstreamError
 from adapter.wire.gemini.generate import GenerateContentRequest
 
 _Answer = Coroutine[object, object, Reply]
@@ -39,7 +38,7 @@ class Asking:
 
     async def choices(self, plan: Plan) -> Reply:
         """Ask for each choice by a call of its own; return one answer with all of them. Raises `UpstreamError`."""
-        return await _together([self._choice(plan) for _ in range(plan.calls)])
+        return join_replies(await gather([self._choice(plan) for _ in range(plan.calls)]))
 
     async def _choice(self, plan: Plan) -> Reply:
         first = await self.first(plan)
@@ -108,13 +107,3 @@ class ConvertedStream:
         if reply is not None:
             await convert_answer(reply.response, self._form)
         return reply
-
-
-async def _together(choices: Sequence[Coroutine[object, object, Reply]]) -> Reply:
-    """Return the choices of parallel calls as one answer; the first failure ends all calls."""
-    try:
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(choice) for choice in choices]
-    except* UpstreamError as failures:
-        raise failures.exceptions[0] from None
-    return join_replies([task.result() for task in tasks])

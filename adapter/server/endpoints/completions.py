@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from adapter.server.asking.side_by_side import gather
 from adapter.server.media.openai_tokens import detokenizer
 from adapter.server.pipeline.call import Call
 from adapter.server.pipeline.fallback import Plans
@@ -18,7 +19,6 @@ from adapter.translate.completions import CompletionStream, CompletionView
 from adapter.translate.core.notes import Note, Rejected
 from adapter.translate.plan import Plan
 from adapter.upstream.client import Caller, Reply
-from adapter.upstream.errors import UpstreamError
 from adapter.wire.openai.chat_answer import ChatCompletion
 from adapter.wire.openai.completions import Completion, CompletionRequest
 from adapter.wire.signatures import Issued
@@ -83,13 +83,9 @@ async def _answers(call: Call, plans: Sequence[Plans], id_: str) -> list[ChatCom
         async with turns:
             return await call.ask(one, read)
 
-    try:
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(answer(one)) for one in plans]
-    except* UpstreamError as failures:
-        raise failures.exceptions[0] from None
+    answers = await gather(map(answer, plans))
     call.exchange.reply_notes = notes
-    return [task.result() for task in tasks]
+    return answers
 
 
 async def _stream(call: Call, plans: Sequence[Plans], writer: "CompletionWriter") -> None:

@@ -7,18 +7,16 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from adapter.server.asking.side_by_side import gather
 from adapter.server.pipeline import ledger_headers as notes
 from adapter.server.pipeline.call import Call
 from adapter.server.pipeline.model_lists import path_of_model
-from adapter.server.state.not_stored import NotStored
 from adapter.settings import find_served_model
 from adapter.translate.core.capabilities import ServedModel
-from adapter.translate.core.errors import AnswerError
-from adapter.translate.core.notes import Note, Rejected
+from adapter.translate.core.notes import Note
 from adapter.translate.native.pass_through import names_of_uris
 from adapter.upstream.answers import read_message
 from adapter.upstream.client import Caller, Forwarded
-from adapter.upstream.errors import UpstreamError
 
 A = TypeVar("A")
 T = TypeVar("T")
@@ -88,9 +86,4 @@ async def ask_all(call: Call, ask_one: Callable[[A], Coroutine[Any, Any, T]], in
             return await ask_one(one)
 
     with call.service.shutdown.limit():
-        try:
-            async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(in_turn(one)) for one in inputs]
-        except* (UpstreamError, AnswerError, Rejected, NotStored) as failures:
-            raise failures.exceptions[0] from None
-    return [task.result() for task in tasks]
+        return await gather(map(in_turn, inputs))

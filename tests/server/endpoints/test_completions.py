@@ -2,9 +2,11 @@
 
 import json
 
+import pytest
+
 from adapter.wire.openai.completions import CompletionRequest
 from conformance.cases import all_cases
-from tests.support.scripted import adapter, answer, events, scripted
+from tests.support.scripted import adapter, answer, chat, events, scripted
 
 PATH = "/v1/completions"
 MODEL = "gemini-2.0-flash"
@@ -54,6 +56,24 @@ async def test_an_error_in_the_second_prompt_is_the_streams_last_event():
     async with scripted(script) as upstream, adapter(upstream) as client:
         got = await client.post(PATH, json={"model": MODEL, "prompt": ["a", "b"], "stream": True, "max_tokens": 5})
     assert json.loads(events(got.text)[-1])["error"]["message"] == "no"
+
+
+NOTHING = answer(finish=None)
+MALFORMED = answer(finish="MALFORMED_FUNCTION_CALL", finishMessage="print(")
+REFUSED = {"error": {"code": 429, "message": "no", "status": "RESOURCE_EXHAUSTED"}}
+
+
+@pytest.mark.parametrize(("said", "status"), [(NOTHING, 200), (MALFORMED, 200), (REFUSED, 429)])
+@pytest.mark.parametrize("prompt", ["a", ["a", "b"], ["a", "b", "c", "d", "e"]])
+async def test_an_answer_that_fails_is_the_error_that_it_is_in_a_chat(said, status, prompt):
+    async def script(call):
+        await call.json(said, status)
+
+    async with scripted(script) as upstream, adapter(upstream) as client:
+        got = await client.post(PATH, json={"model": MODEL, "prompt": prompt, "max_tokens": 5})
+        in_chat = await client.post("/v1/chat/completions", json=chat(model=MODEL))
+    assert (got.status_code, got.json()) == (in_chat.status_code, in_chat.json())
+    assert got.status_code in (502, 429)
 
 
 async def test_an_echo_of_no_tokens_asks_for_none():

@@ -184,7 +184,9 @@ def test_an_excerpt_is_one_line_of_plain_text(content, excerpt):
     assert Exchange(id="a", path="/", started_at=0.0, request=body).excerpt == excerpt
 
 
-@pytest.mark.parametrize(("size_bytes", "excerpt"), [(100, "begin"), (9_000, "begin"), (130_000, "begin"), (140_000, "")])
+@pytest.mark.parametrize(
+    ("size_bytes", "excerpt"), [(100, "begin"), (9_000, "begin"), (130_000, "begin"), (140_000, "")]
+)
 def test_an_excerpt_is_found_before_tools(size_bytes, excerpt):
     tools = [{"type": "function", "function": {"name": "f", "description": "x" * size_bytes}}]
     body = json.dumps({"messages": [{"role": "user", "content": "begin"}], "tools": tools}).encode()
