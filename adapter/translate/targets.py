@@ -68,7 +68,7 @@ def _tool_paths(plan: Plan) -> tuple[dict[str, str], list[str]]:
             names.setdefault(upstream_name(tool["name"]), f"functions[{index}]")
         elif kind is not None:
             names.setdefault(upstream_name(tool[kind]["name"]), f"tools[{index}].{kind}")
-        elif f"[{index}].type" not in unsupported:
+        elif f"tools[{index}].type" not in unsupported:
             native.append(f"tools[{index}]")
     return names, native
 

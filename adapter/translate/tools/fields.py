@@ -1,6 +1,7 @@
 """Rules of the fields that declare tools or say how to use them."""
 
 from collections.abc import Iterable
+from typing import Any
 
 import msgspec
 
@@ -11,7 +12,7 @@ from adapter.translate.tools.json_tool import forbids_calls, wants_json
 from adapter.translate.tools.tool_choice import allowed_names, calling_mode, server_side_flag, usual_mode
 from adapter.translate.tools.toolbox import NO_TOOLS, Toolbox, toolbox
 from adapter.wire.base import present
-from adapter.wire.gemini.generate import FunctionCallingConfig, FunctionDeclaration, GenerateContentRequest, ToolConfig
+from adapter.wire.gemini.generate import FunctionCallingConfig, GenerateContentRequest, ToolConfig
 from adapter.wire.gemini.generate import Tool as GeminiTool
 from adapter.wire.openai.chat_request import ChatCompletionRequest, ToolChoice, WebSearchOptions
 
@@ -27,7 +28,7 @@ def tools(_value: msgspec.Raw, context: Context) -> Outcome:
         notes = [Note("", Fate.DROPPED, "allowed-tools-declared", _NOT_CALLED), *notes]
     fragment = GenerateContentRequest(tools=_tools(declarations, built_in))
     fragment.tool_config = _default_config(box, context) if fragment.tools else None
-    return exact(fragment, box.notes + notes)
+    return exact(fragment, placed=box.notes + tuple([note.at(box.field) for note in notes]))
 
 
 def functions(value: msgspec.Raw, context: Context) -> Outcome:
@@ -64,19 +65,20 @@ def _lost_options(value: WebSearchOptions) -> Iterable[Note]:
         yield Note("user_location", Fate.DROPPED, "tool-option-ignored", NO_SETTING)
 
 
-def _tools(declarations: list[FunctionDeclaration], built_in: list[GeminiTool]) -> list[GeminiTool] | None:
+def _tools(declarations: list[Any], built_in: list[GeminiTool]) -> list[GeminiTool] | None:
     functions = [GeminiTool(function_declarations=declarations)] if declarations else []
     return functions + built_in or None
 
 
-def _usable_declarations(box: Toolbox, context: Context) -> list[FunctionDeclaration]:
-    """Return the functions to declare: all, or the allowed ones where no mode limits the calls."""
+def _usable_declarations(box: Toolbox, context: Context) -> list[Any]:
+    """Return the functions to declare: all, written as JSON, or the allowed ones where no mode limits the calls."""
     request, capabilities = context.request, context.capabilities
     if _makes_room(context):
         return []
     choice = request.tool_choice
     if capabilities.validated or not isinstance(choice, ToolChoice) or calling_mode(choice) != "AUTO":
-        return box.declarations
+        # What an upstream does not take is left out of a declaration before it is written.
+        return [box.joined] if box.by_name and context.options.fields is None else box.declarations
     allowed = allowed_names(choice) or []
     return [one for one in box.declarations if one.name in allowed]
 

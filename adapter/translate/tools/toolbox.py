@@ -13,7 +13,7 @@ from adapter.translate.core.rules import decode_field
 from adapter.translate.tools.built_in import BUILT_IN, built_in_tool, merge_forms, notes_on_options, take_own_forms
 from adapter.translate.tools.declarations import Declared, declare
 from adapter.translate.tools.names import check_name_length
-from adapter.wire.base import present
+from adapter.wire.base import ABSENT, encode, present
 from adapter.wire.gemini.generate import FunctionDeclaration
 from adapter.wire.gemini.generate import Tool as GeminiTool
 from adapter.wire.json_counts import check_depth
@@ -35,14 +35,20 @@ NO_TOOLS = "the model takes no tools"
 
 
 class Toolbox(NamedTuple):
-    """The tools of a request. `declared` has them as the client declared them, by their names at Gemini."""
+    """The tools of a request. `declared` has them as the client declared them, by their names at Gemini.
+
+    `notes` have paths that start at `field`. `joined` are all declarations as JSON, one behind the other: what equal
+    tools become is encoded once.
+    """
 
     by_name: dict[str, FunctionDeclaration]
     built_in: list[GeminiTool]
-    notes: list[Note]
+    notes: tuple[Note, ...]
     declared: dict[str, Declared]
     strict: bool
     longest_name: int = 0
+    field: Literal["tools", "functions"] = "tools"
+    joined: msgspec.Raw = ABSENT
 
     @property
     def declarations(self) -> list[FunctionDeclaration]:
@@ -50,15 +56,15 @@ class Toolbox(NamedTuple):
         return list(self.by_name.values())
 
 
-_NOTHING = Toolbox({}, [], [], {}, strict=False)
+_NOTHING = Toolbox({}, [], (), {}, strict=False)
 
 
 def toolbox(context: Context) -> Toolbox:
     """Return the tools of a request, converted; equal bytes are converted once. Raises `Rejected`."""
     request = context.request
     if present(request.tools):
-        sent, dialect = _Sent(bytes(request.tools)), context.options.schema
-        box = _CONVERTED.get((sent, dialect), len(sent.raw), lambda: _convert(sent, dialect))
+        sent, dialect = _Sent(request.tools), context.options.schema
+        box = _CONVERTED.get((sent, dialect), sent.size_bytes, lambda: _convert(sent, dialect))
     else:
         box = _legacy(request, context) if present(request.functions) else _NOTHING
     check_name_length(box.longest_name, "tools", context)
@@ -66,18 +72,20 @@ def toolbox(context: Context) -> Toolbox:
 
 
 class _Sent:
-    """The bytes of a field as a key of the cache.
+    """The JSON of a field as a key of the cache.
 
-    Only their ends are hashed: all of them are compared anyway.
+    Only its ends are hashed: all of it is compared anyway.
     """
 
-    __slots__ = ("raw",)
+    __slots__ = ("raw", "size_bytes")
 
-    def __init__(self, raw: bytes) -> None:
+    def __init__(self, raw: msgspec.Raw) -> None:
         self.raw = raw
+        self.size_bytes = len(memoryview(raw))
 
     def __hash__(self) -> int:
-        return hash((len(self.raw), self.raw[:_END], self.raw[-_END:]))
+        text = memoryview(self.raw)
+        return hash((self.size_bytes, bytes(text[:_END]), bytes(text[-_END:])))
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, _Sent) and self.raw == other.raw
@@ -91,63 +99,72 @@ def _legacy(request: ChatCompletionRequest, context: Context) -> Toolbox:
     functions, unknown = decode_field("functions", request.functions, list[FunctionDefinition])
     tools = [Tool(type="function", function=function) for function in functions]
     try:
-        box = _collect(tools, context.options.schema)
+        box, found = _collect(tools, context.options.schema)
     except Rejected as rejection:
         path = rejection.note.path.replace("tools", "functions", 1).replace("].function", "]", 1)
         raise Rejected(path, rejection.note.code, rejection.note.reason) from None
     declared = {name: tool._replace(kind="legacy") for name, tool in box.declared.items()}
-    notes = [note.at(note.path.replace("].function", "]", 1)) for note in box.notes]
-    return box._replace(declared=declared, notes=unknown_notes(unknown) + notes)
+    notes = [note.at(note.path.replace("].function", "]", 1)) for note in found]
+    return _finish(box, [*unknown_notes(unknown), *notes], "functions")._replace(declared=declared)
 
 
 def _convert(sent: _Sent, dialect: Literal["json", "openapi"]) -> Toolbox:
-    check_depth(sent.raw)
-    tools, unknown = decode_field("tools", msgspec.Raw(sent.raw), list[Tool])
-    box = _collect(tools, dialect, take_own_forms(tools, unknown))
-    return box._replace(notes=unknown_notes(unknown) + box.notes)
+    # The request's own is a part of its body, which would stay in memory with the key.
+    sent.raw = sent.raw.copy()
+    check_depth(bytes(sent.raw))
+    tools, unknown = decode_field("tools", sent.raw, list[Tool])
+    box, notes = _collect(tools, dialect, take_own_forms(tools, unknown))
+    return _finish(box, [*unknown_notes(unknown), *notes], "tools")
 
 
-def _collect(tools: list[Tool], dialect: Literal["json", "openapi"], own: Mapping[int, GeminiTool] = {}) -> Toolbox:
-    box = Toolbox({}, [], [], {}, any(tool.function is not None and bool(tool.function.strict) for tool in tools))
+def _finish(box: Toolbox, notes: list[Note], field: Literal["tools", "functions"]) -> Toolbox:
+    """Return all tools with what is the same in each request that declares them."""
+    return box._replace(
+        notes=tuple([note.at(field + note.path) for note in notes]),
+        field=field,
+        longest_name=max((len(one.name) for one in box.declared.values()), default=0),
+        joined=msgspec.Raw(encode(box.declarations)[1:-1]),
+    )
+
+
+def _collect(
+    tools: list[Tool], dialect: Literal["json", "openapi"], own: Mapping[int, GeminiTool] = {}
+) -> tuple[Toolbox, list[Note]]:
+    """Return all tools, and the notes, whose paths start at the list. Raises `Rejected`."""
+    box = Toolbox({}, [], (), {}, any(tool.function is not None and bool(tool.function.strict) for tool in tools))
+    notes: list[Note] = []
     if len(tools) > MAX_TOOLS:
         raise Rejected("tools", "limit-exceeded", f"Gemini takes at most {MAX_TOOLS} tools")
     for index, tool in enumerate(tools):
-        box.notes.extend(_caching(tool, f"[{index}]"))
+        notes += _caching(tool, f"[{index}]")
         if native := merge_forms(own.get(index), built_in_tool(tool)):
             box.built_in.append(native)
-            box.notes.extend(notes_on_options(tool, f"[{index}]"))
-            kind = tool.type if tool.type in BUILT_IN else "own"
-            box.notes.extend(TOOLS.notes(tool, f"[{index}]", kind))
+            notes += notes_on_options(tool, f"[{index}]")
+            notes += TOOLS.notes(tool, f"[{index}]", tool.type if tool.type in BUILT_IN else "own")
         elif tool.type in ("function", "custom"):
-            _add(box, *declare(tool, f"[{index}]", dialect), f"[{index}].{tool.type}")
-            box.notes.extend(TOOLS.notes(tool, f"[{index}]"))
+            declaration, declared, losses = declare(tool, f"[{index}]", dialect)
+            notes += losses
+            notes += _add(box, declaration, declared, f"[{index}].{tool.type}")
+            notes += TOOLS.notes(tool, f"[{index}]")
         else:
-            box.notes.append(
-                Note(
-                    f"[{index}].type",
-                    Fate.DROPPED,
-                    "tool-type-unsupported",
-                    f"Gemini has no tool of type {tool.type!r}",
-                )
-            )
-    return box._replace(longest_name=max((len(one.name) for one in box.declared.values()), default=0))
+            reason = f"Gemini has no tool of type {tool.type!r}"
+            notes.append(Note(f"[{index}].type", Fate.DROPPED, "tool-type-unsupported", reason))
+    return box, notes
 
 
-def _add(box: Toolbox, declaration: FunctionDeclaration, one: Declared, losses: list[Note], path: str) -> None:
-    """Add one declaration.
+def _add(box: Toolbox, declaration: FunctionDeclaration, one: Declared, path: str) -> list[Note]:
+    """Add one declaration; return the note on one that is there already.
 
     Gemini refuses a name that is declared twice (github.com/owndev/Open-WebUI-Functions/issues/135).
     """
     name = declaration.name or ""
-    box.notes.extend(losses)
     if name not in box.by_name:
         box.by_name[name], box.declared[name] = declaration, one
-    elif box.by_name[name] == declaration and box.declared[name].name == one.name:
-        box.notes.append(
-            Note(path, Fate.APPROXIMATED, "tool-declared-twice", f"{one.name!r} is declared twice alike: sent once")
-        )
-    else:
-        raise Rejected(f"tools{path}.name", "tools-contradict", f"{one.name!r} is declared twice, in different ways")
+        return []
+    if box.by_name[name] == declaration and box.declared[name].name == one.name:
+        reason = f"{one.name!r} is declared twice alike: sent once"
+        return [Note(path, Fate.APPROXIMATED, "tool-declared-twice", reason)]
+    raise Rejected(f"tools{path}.name", "tools-contradict", f"{one.name!r} is declared twice, in different ways")
 
 
 def _caching(tool: Tool, path: str) -> list[Note]:
