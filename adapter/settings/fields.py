@@ -308,8 +308,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     prefix_max_bytes: Annotated[
         int,
         _count(
-            "Size of the histories that one process remembers, so that an agent's next turn costs what is new in it. "
-            "0: none.",
+            "Size of the histories and tools that one process remembers, so that an agent's next turn costs what is "
+            "new in it. 0: none.",
             0,
         ),
     ] = 64 * 1024 * 1024

@@ -25,8 +25,9 @@ from adapter.translate.signatures.history import Carried
 from adapter.wire.base import WHOLE, encode
 from adapter.wire.beginnings import Beginning, end_of_items, items_of, read_rest, start_of_list
 from adapter.wire.json_counts import values_at_most
-from adapter.wire.limits import Limits
+from adapter.wire.limits import LimitExceeded, Limits
 from adapter.wire.openai.chat_request import ChatCompletionRequest
+from adapter.wire.reader import read
 from adapter.wire.surrogates import REPLACED
 
 LEAST = 16 * 1024
@@ -73,7 +74,8 @@ class Reading(NamedTuple):
     """A chat request as it was read, and by which prefix, if by any.
 
     `start` is where the messages stand in the body; `pieces` are those that are new. Where they stand in none, `texts`
-    are all messages as JSON, joined in `body`, and `carried` is what the items carry for them.
+    are all messages as JSON, joined in `body`, and `carried` is what the items carry for them. `has_tools`: the tools
+    stand in `body`.
     """
 
     request: ChatCompletionRequest
@@ -84,11 +86,13 @@ class Reading(NamedTuple):
     pieces: list[msgspec.Raw] | None = None
     texts: list[bytes] | None = None
     carried: Carried = NOTHING_CARRIED
+    has_tools: bool = True
 
     @property
     def size_bytes(self) -> int:
         """The size of the messages, about."""
-        return len(self.body) if self.texts is not None else len(self.body) - len(memoryview(self.request.tools))
+        is_whole = self.has_tools and self.texts is None
+        return len(self.body) - len(memoryview(self.request.tools)) if is_whole else len(self.body)
 
 
 def view_reading(request: ChatCompletionRequest, carried: Carried) -> Reading:
@@ -103,6 +107,15 @@ def with_prefix(reading: Reading, prefix: Prefix) -> Reading:
     if messages[count].role != "assistant" or reading.carried.before(count, messages) != prefix.carried:
         return reading
     return reading._replace(prefix=prefix)
+
+
+def read_short(body: bytes, limits: Limits) -> Reading | None:
+    """Read a body from which something was cut out; None where the whole must be read, since it is at fault."""
+    try:
+        return Reading(*read(body, ChatCompletionRequest, limits), body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, LimitExceeded):
+        # The error is told with the paths of the whole body.
+        return None
 
 
 def read_with(body: bytes, start: int, prefix: Prefix, limits: Limits) -> Reading | None:

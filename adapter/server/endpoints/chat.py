@@ -9,7 +9,7 @@ from adapter.server.pipeline import ledger_headers as notes
 from adapter.server.pipeline.call import Call
 from adapter.server.pipeline.fallback import Plans
 from adapter.server.pipeline.service import completion_id, stamp_of
-from adapter.server.prefixes.reading import read_rest
+from adapter.server.prefixes.reading import read_rest, read_without_tools, remember_tools
 from adapter.translate import chat
 from adapter.translate.answer import continuation
 from adapter.translate.core.context import Stamp
@@ -40,12 +40,19 @@ async def create_chat_completion(call: Call) -> None:
 
 
 async def _read(call: Call) -> Reading:
-    """Return a long request, read by what is remembered of its history. Raises `Malformed`."""
-    service, body = call.service, call.body
-    found = await read_rest(service.prefixes, call.client.id, body, service.limits, service.work)
+    """Return a long request, read by what is remembered of its tools and its history. Raises `Malformed`."""
+    service, client, body = call.service, call.client.id, call.body
+    known, limits = service.known_tools, service.limits
+    found = await read_without_tools(known, service.prefixes, client, body, limits, service.work)
+    if found is not None:
+        reading, call.work = found
+        return reading
+    found = await read_rest(service.prefixes, client, body, limits, service.work)
     if found is None:
-        return Reading(*await call.read(ChatCompletionRequest), body)
-    reading, call.work = found
+        reading = Reading(*await call.read(ChatCompletionRequest), body)
+    else:
+        reading, call.work = found
+    await remember_tools(known, client, body, reading, call.work)
     return reading
 
 

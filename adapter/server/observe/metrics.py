@@ -75,6 +75,12 @@ class Metrics:
             registry=made,
             multiprocess_mode="livesum",
         )
+        self._known_tools = Counter(
+            "adapter_known_tools",
+            "Long requests by whether their tools were remembered.",
+            ("outcome",),
+            registry=made,
+        )
         self._models: set[str] = set()
 
     def begin(self) -> None:
@@ -125,6 +131,10 @@ class Metrics:
     def count_prefix(self, *, is_hit: bool) -> None:
         """Count a search for the beginning of a history."""
         self._prefixes.labels("hit" if is_hit else "miss").inc()
+
+    def count_known_tools(self, *, is_hit: bool) -> None:
+        """Count a search for the tools of a request."""
+        self._known_tools.labels("hit" if is_hit else "miss").inc()
 
     def set_prefix_bytes(self, size_bytes: int) -> None:
         """Tell how large the histories are that are remembered."""

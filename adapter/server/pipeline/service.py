@@ -23,6 +23,7 @@ from adapter.server.pipeline.errors import Failures, malformed
 from adapter.server.pipeline.fallback import Place, Plans
 from adapter.server.pipeline.model_lists import ModelLists
 from adapter.server.pipeline.planner import ChatPlanner
+from adapter.server.prefixes.known_tools import KnownTools
 from adapter.server.prefixes.prefix_memory import PrefixMemory
 from adapter.server.state.gemini_files import GeminiFiles
 from adapter.server.state.ids import new_id
@@ -137,7 +138,9 @@ class Service:
         calendar = Calendar(catalogue(settings, utc_day(clock())), clock)
         keeps_files = self.options.platform == "studio"
         self.gemini_files = GeminiFiles(self.files, self.owners, upstream, keeps_files=keeps_files)
-        self.prefixes = PrefixMemory(settings.prefix_max_bytes, metrics)
+        for_tools = settings.prefix_max_bytes // 8
+        self.known_tools = KnownTools(for_tools, metrics)
+        self.prefixes = PrefixMemory(settings.prefix_max_bytes - for_tools, metrics)
         self.planner = ChatPlanner(
             part_of(settings, PlanSettings),
             places,
