@@ -53,18 +53,24 @@ class Calendar:
         self._table = table
         self._clock = clock
         self._today = table.day
+        self._day_ends = 0.0
         self._of_today: dict[Platform, Catalogue] = {}
 
     def of(self, platform: Platform) -> Catalogue:
         """Return today's catalogue of a platform. It is the same object all day, so that caches by it work."""
-        today = utc_day(self._clock())
-        if today != self._today:
-            self._today, self._of_today = today, {}
+        now = self._clock()
+        if not self._day_ends - DAY <= now < self._day_ends:
+            self._begin_day(now)
         found = self._of_today.get(platform)
         if found is None:
-            found = msgspec.structs.replace(self._table, platform=platform, day=today)
+            found = msgspec.structs.replace(self._table, platform=platform, day=self._today)
             self._of_today[platform] = found
         return found
+
+    def _begin_day(self, now: float) -> None:
+        self._day_ends = (now // DAY + 1) * DAY
+        if (today := utc_day(now)) != self._today:
+            self._today, self._of_today = today, {}
 
 
 def utc_day(seconds: float) -> datetime.date:

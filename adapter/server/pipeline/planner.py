@@ -1,6 +1,8 @@
 """Plans chat requests: looks up names, limits, media and signatures once, then translates."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache, partial
+from typing import NamedTuple
 
 import msgspec
 
@@ -11,10 +13,11 @@ from adapter.server.pipeline.model_lists import path_of_model
 from adapter.server.prefixes.prefix_memory import PrefixMemory
 from adapter.server.state.gemini_files import UPLOADED_AGAIN, FileNeeds, GeminiFiles
 from adapter.server.state.name_owners import NameOwners
-from adapter.settings import Calendar, Catalogue, PlanSettings, find_served_model, next_models
+from adapter.settings import LONGEST_KEPT, Calendar, Catalogue, PlanSettings, find_served_model, next_models
 from adapter.store import SignatureStore
 from adapter.store.shared.base import Records
 from adapter.translate.content.content_parts import file_ids, remote_urls
+from adapter.translate.core.capabilities import ServedModel
 from adapter.translate.core.context import Media, Options
 from adapter.translate.core.notes import Note, Rejected
 from adapter.translate.native.pass_through import names_of, names_of_uris
@@ -27,6 +30,9 @@ from adapter.upstream.media import MediaFetcher
 from adapter.wire.openai.chat_request import ChatCompletionRequest
 
 NEEDS = FileNeeds()
+
+MAX_WAYS = 1_000
+"""Names of models whose ways are remembered; clients choose names, so the number needs a limit."""
 
 
 def in_line(media: Mapping[str, Media]) -> dict[str, Media]:
@@ -51,9 +57,16 @@ def plan_for(
 
 
 _MediaByName = Mapping[str, Media]
-_Make = Callable[[Route], Plan]
-_MaybeRenewed = Renewed[Plan] | None
+_Notes = Sequence[Note]
 """Annotations of inner functions are evaluated with each request: to look up a name costs a tenth of making a type."""
+
+
+class _Ways(NamedTuple):
+    """What a model's name stands for, the usual route of a request for it, and all routes in their order."""
+
+    served: ServedModel
+    usual: Route
+    routes: list[Route]
 
 
 class ChatPlanner:
@@ -85,6 +98,7 @@ class ChatPlanner:
         self._is_shared = is_shared
         self._files = files
         self._prefixes = prefixes
+        self._find_ways = lru_cache(MAX_WAYS)(self._ways_of)
 
     @property
     def places(self) -> Sequence[Place]:
@@ -113,9 +127,8 @@ class ChatPlanner:
         `reading` is how it was read, if its history may be remembered.
         """
         client.check(request.model)
-        first_place = self._places[0]
-        served = find_served_model(request.model, self.catalogue())
-        path_of_model(served.model, first_place.upstream.settings.models)
+        find = self._find_ways if len(request.model) <= LONGEST_KEPT else self._ways_of
+        served, usual, routes = find(request.model, self.catalogue())
         if (request.n or 1) > self._settings.max_choices:
             raise Rejected(
                 "n", "limit-exceeded", f"at most {self._settings.max_choices} choices are served in one request"
@@ -133,52 +146,68 @@ class ChatPlanner:
         cut = 0 if reading is None or media else self._find_cut(reading)
         history = await self._history(request, client, carried, work, prefix, cut)
 
-        def maker(at_hand: _MediaByName, *added: Note) -> _Make:
-            def make(route: Route) -> Plan:
-                model = served if route is usual else find_served_model(route.model, self.catalogue(route.place))
-                own = at_hand if not ids or route.place is first_place else in_line(at_hand)
-                chosen = route.place.options
-                earlier = None if prefix is None else prefix.turns_for(request, chosen, model.row)
-                made = plan(
-                    request,
-                    unknown,
-                    model,
-                    chosen,
-                    media=own,
-                    history=history,
-                    earlier=earlier,
-                    cut=cut if route is usual else 0,
-                )
-                if ledger_of is None and not added:
-                    return made
-                notes = [*added, *made.notes]
-                return msgspec.structs.replace(made, notes=notes if ledger_of is None else ledger_of(notes))
+        def make(route: Route, at_hand: _MediaByName = media, added: _Notes = ()) -> Plan:
+            model = served if route is usual else find_served_model(route.model, self.catalogue(route.place))
+            own = at_hand if not ids or route.place is usual.place else in_line(at_hand)
+            chosen = route.place.options
+            earlier = None if prefix is None else prefix.turns_for(request, chosen, model.row)
+            made = plan(
+                request,
+                unknown,
+                model,
+                chosen,
+                media=own,
+                history=history,
+                earlier=earlier,
+                cut=cut if route is usual else 0,
+            )
+            if ledger_of is None and not added:
+                return made
+            notes = [*added, *made.notes]
+            return msgspec.structs.replace(made, notes=notes if ledger_of is None else ledger_of(notes))
 
-            return make
-
-        make, usual = maker(media), Route(first_place, request.model)
         first = await work.run(make, usual)
         if reading is not None and first.earlier is not None:
             await self._remember(client, reading, first, history, work)
-        names, pin = await self._names_in(first, client)
-        # Copies of files that are stored here go to other upstreams in line; what Gemini has made is at this one alone.
-        copies = names_of_uris(one.uri for one in media.values()) if names else set()
-        routes = self.routes(first.name, is_first_only=bool(names - copies))
+        pin = ""
+        is_choice = self._is_shared or len(self._places) > 1 or usual.place.upstream.has_several_keys
+        if is_choice:
+            names, pin = await self._names_in(first, client)
+            # Copies of files that are stored here go to other upstreams in line; what Gemini has made is at this one
+            # alone.
+            if names and names - names_of_uris(one.uri for one in media.values()):
+                routes = [route for route in routes if route.place is usual.place]
+        renew = partial(self._renew, make, usual, media, client, work, needs.life, is_choice) if ids else None
+        return Plans(first, routes, make, work, pin, renew)
 
-        async def renew(error: UpstreamError) -> _MaybeRenewed:
-            found = await self._files.renew(media, error, client, life=needs.life)
-            if found is None:
-                return None
-            remade = maker({**media, **found}, UPLOADED_AGAIN)
-            again = await work.run(remade, routes[0])
-            return Renewed(again, remade, (await self._names_in(again, client))[1])
+    async def _renew(
+        self,
+        make: Callable[..., Plan],
+        usual: Route,
+        media: Mapping[str, Media],
+        client: Client,
+        work: Work,
+        life: float,
+        is_choice: bool,
+        error: UpstreamError,
+    ) -> Renewed[Plan] | None:
+        """Upload files again that Gemini has lost, and plan with the new ones; None: the error has another cause."""
+        found = await self._files.renew(media, error, client, life=life)
+        if found is None:
+            return None
+        remade = partial(make, at_hand={**media, **found}, added=(UPLOADED_AGAIN,))
+        again = await work.run(remade, usual)
+        return Renewed(again, remade, (await self._names_in(again, client))[1] if is_choice else "")
 
-        return Plans(first, routes, make, work, pin, renew if ids else None)
+    def _ways_of(self, model: str, today: Catalogue) -> "_Ways":
+        """Find what a model's name stands for today, and the ways that a request for it has. Raises `Rejected`."""
+        served = find_served_model(model, today)
+        path_of_model(served.model, self._places[0].upstream.settings.models)
+        routes = self.routes(served.name, is_first_only=False)
+        return _Ways(served, routes[0], routes)
 
     async def _names_in(self, plan: Plan, client: Client) -> tuple[set[str], str]:
-        """Return what of Gemini's a plan names, where that matters, and the key that made it. Raises `NotStored`."""
-        if not (self._is_shared or len(self._places) > 1 or self._places[0].upstream.has_several_keys):
-            return set(), ""
+        """Return what of Gemini's a plan names, and the key that made it. Raises `NotStored`."""
         names = names_of(plan.body)
         return names, await self._owners.find_pin(names, client.id, strictly=self._is_shared) if names else ""
 

@@ -307,12 +307,10 @@ _PERCENT = {"%2B": "+", "%2F": "/", "%3D": "=", "%0A": "", "%0D": ""}
 
 def file_ids(messages: Iterable[Message]) -> list[str]:
     """Return the ids of stored files that messages name, each once."""
-    named = (
-        part.file.file_id if part.file else part.file_id
-        for message in messages
-        if isinstance(message.content, list)
-        for part in message.content
-    )
+    lists = [message.content for message in messages if isinstance(message.content, list)]
+    if not lists:
+        return []
+    named = (part.file.file_id if part.file else part.file_id for parts in lists for part in parts)
     return list(dict.fromkeys(one for one in named if one and one.startswith(FILE_ID)))
 
 
