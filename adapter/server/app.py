@@ -26,7 +26,7 @@ from adapter.server.observe.call_log import CallLog
 from adapter.server.observe.exchange_log import MAX_PROGRAM, Exchange, is_page_enabled
 from adapter.server.observe.recording import ExchangeScope
 from adapter.server.observe.request_log import RequestLog, configure
-from adapter.server.observe.request_record import record_of
+from adapter.server.observe.request_record import KEY, record_of
 from adapter.server.observe.route_name import RouteName, loggable_path
 from adapter.server.pipeline.background import Jobs
 from adapter.server.pipeline.call import Call
@@ -272,6 +272,7 @@ class Application:
             if self._behind_cors is None:
                 await serve(endpoint, call, self._max_bodies.get(endpoint, self._max_body))
             else:
+                record_of(scope).exchange = exchange
                 await self._behind_cors(scope, receive, sender)
                 exchange.status = exchange.status or sender.status
 
@@ -285,9 +286,10 @@ class Application:
 
     def _endpoint(self, scope: Scope) -> tuple[Match[Endpoint] | None, Endpoint]:
         """Return the endpoint of a request, and how its path matches."""
-        path = google_path(scope) or scope["path"]
-        match = self._router.match(path, scope["method"])
-        return match, endpoint_of(self._router, match, path, scope["method"])
+        path, method = google_path(scope) or scope["path"], scope["method"]
+        match = self._router.match(path, method)
+        endpoint = None if match is None else match.methods.get(method)
+        return match, endpoint or endpoint_of(self._router, match, path, method)
 
     async def _serve_socket(self, scope: Scope, receive: Receive, send: Send) -> None:
         match = self._router.match(scope["path"], WEBSOCKET)
@@ -315,8 +317,7 @@ def _request_id(scope: Scope) -> str:
 
 def _exchange(scope: Scope, match: Match[Endpoint] | None, endpoint: Endpoint, request_id: str) -> Exchange:
     """Return the record of a request; the span around it finds it in the scope."""
-    record = record_of(scope)
-    exchange = record.exchange = Exchange(
+    exchange = Exchange(
         id=request_id,
         path="?" if match is None else match.template,
         endpoint=endpoint.label,
@@ -324,10 +325,11 @@ def _exchange(scope: Scope, match: Match[Endpoint] | None, endpoint: Endpoint, r
         method=scope.get("method", WEBSOCKET),
         unknown_path=loggable_path(scope) if match is None else "",
         client=None,
-        trace_id=record.trace_id,
         quiet=endpoint.is_quiet,
         program=fields_of(scope).get(b"user-agent", b"").decode("latin-1")[:MAX_PROGRAM],
     )
+    if (record := scope.get(KEY)) is not None:
+        exchange.trace_id, record.exchange = record.trace_id, exchange
     return exchange
 
 

@@ -93,7 +93,7 @@ async def _stream(call: Call, plans: Sequence[Plans], writer: "CompletionWriter"
     stream = call.open_stream(plans[0])
     with call.keep_alive(stream, writer.heartbeat):
         for number, one in enumerate(plans):
-            head, deadline = (stream, call.deadline) if number == 0 else (None, None)
+            head, deadline = (stream, deadline_of(call.scope)) if number == 0 else (None, None)
             async with call.relaying(one, writer, stream, head) as client, call.open(one, deadline) as answer:
                 await client.pass_on(answer)
             if writer.has_failed:

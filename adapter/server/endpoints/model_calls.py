@@ -11,6 +11,7 @@ from adapter.server.asking.side_by_side import gather
 from adapter.server.pipeline import ledger_headers as notes
 from adapter.server.pipeline.call import Call
 from adapter.server.pipeline.model_lists import path_of_model
+from adapter.server.pipeline.service import deadline_of
 from adapter.settings import find_served_model
 from adapter.translate.core.capabilities import ServedModel
 from adapter.translate.core.notes import Note
@@ -74,7 +75,8 @@ async def ask_and_read(call: Call, forwarded: Forwarded, read: Callable[[bytes],
     if not pin and forwarded.body is not None:
         pin = await find_pin(call, names_of_uris(uri.decode() for uri in _URI.findall(forwarded.body)))
     with call.service.shutdown.limit():
-        return await call.service.upstream.ask_and_read(forwarded, read, Caller(call.client.key, pin), call.deadline)
+        until = deadline_of(call.scope)
+        return await call.service.upstream.ask_and_read(forwarded, read, Caller(call.client.key, pin), until)
 
 
 async def ask_all(call: Call, ask_one: Callable[[A], Coroutine[Any, Any, T]], inputs: Sequence[A]) -> list[T]:

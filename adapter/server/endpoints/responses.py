@@ -9,6 +9,7 @@ from adapter.server.pipeline import ledger_headers as notes
 from adapter.server.pipeline.call import Call
 from adapter.server.pipeline.event_stream import EventStream
 from adapter.server.pipeline.responding import Memory, Recipient, ResponseEventWriter, Turn, turn_of, whole
+from adapter.server.pipeline.service import deadline_of
 from adapter.upstream.client import Reply
 from adapter.wire.openai.responses_answer import Response
 from adapter.wire.openai.responses_request import ResponsesRequest
@@ -29,7 +30,10 @@ async def create_response(call: Call) -> None:
         await _start_background(call, turn)
     elif exchange.stream:
         writer = ResponseEventWriter(call.service, turn, Recipient(call.scope, exchange))
-        async with call.event_stream(turn.plans, writer) as client, call.open(turn.plans, call.deadline) as answer:
+        async with (
+            call.event_stream(turn.plans, writer) as client,
+            call.open(turn.plans, deadline_of(call.scope)) as answer,
+        ):
             await client.pass_on(answer)
     else:
         await call.send_translated(turn.plans, await call.ask(turn.plans, partial(_response, call, turn)))

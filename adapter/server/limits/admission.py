@@ -75,9 +75,6 @@ class Admission:
 
     def __enter__(self) -> None: ...
 
-    def __exit__(self, *_: object) -> None:
-        self.release()
-
     async def wait_for_slot(self) -> None:
         """Wait for the next slot that is released. Raises `Overloaded`."""
         if len(self._queue) >= self._max_queued:
@@ -97,7 +94,7 @@ class Admission:
                 raise Overloaded from None
             raise
 
-    def release(self) -> None:
+    def release(self, *_exception: object) -> None:
         """Hand the slot to the first request in the queue that still waits, or make it free."""
         for waiter in self._queue:
             if not waiter.done():
@@ -105,3 +102,5 @@ class Admission:
                 waiter.set_result(None)
                 return
         self._free += 1
+
+    __exit__ = release

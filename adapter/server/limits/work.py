@@ -10,7 +10,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol, TypeVar
 
-from adapter.wire.reader import SMALL, is_small
+from adapter.wire.reader import is_small
 
 T = TypeVar("T")
 
@@ -55,4 +55,4 @@ class ThreadWork:
 
 def is_long(body: bytes) -> bool:
     """Return whether a body is too large, or has too many values, for the event loop."""
-    return len(body) > SMALL and (len(body) > LONG or not is_small(body))
+    return len(body) > LONG or not is_small(body)

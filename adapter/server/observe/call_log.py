@@ -32,45 +32,47 @@ class CallLog:
         """Begin to record a call."""
         exchange, now = CURRENT.get(), time.perf_counter()
         if exchange is None:
-            return LoggedCall(UpstreamCall(upstream.name, model, method, 0.0, [], []), now, keeps_events=False)
-        call = UpstreamCall(upstream.name, model, method, now - exchange.begun, [], [])
+            return LoggedCall(upstream.name, model, method, 0.0, keeps_events=False, began=now)
+        # Events are kept only where the page can show them: a whole answer, or a stream that is tapped.
+        keeps_events, began = exchange.tapped or not exchange.stream, exchange.begun
+        call = LoggedCall(upstream.name, model, method, now - began, keeps_events=keeps_events, began=began)
         if len(exchange.calls) < MAX_CALLS:
             exchange.calls = [*exchange.calls, call]
-        # Events are kept only where the page can show them: a whole answer, or a stream that is tapped.
-        return LoggedCall(call, exchange.begun, keeps_events=exchange.tapped or not exchange.stream)
+        return call
 
     def add_open_circuits(self, upstream: str, more: int) -> None:
         """Do nothing: the page shows no circuits."""
 
 
-class LoggedCall:
-    """Records one call; implements `upstream.observer.CallObserver`."""
+class LoggedCall(UpstreamCall, kw_only=True):
+    """A call as the page gets it, which records itself; implements `upstream.observer.CallObserver`.
 
-    def __init__(self, call: UpstreamCall, begun: float, *, keeps_events: bool) -> None:
-        self._call = call
-        self._begun = begun
-        self._keeps_events = keeps_events
+    `began`: when its exchange did, by `time.perf_counter`.
+    """
+
+    keeps_events: bool
+    began: float
 
     def on_attempt(self, headers: dict[str, str]) -> None:  # noqa: ARG002 - the interface has it
         """Record the start of an attempt."""
-        self._call.attempts.append(Attempt(time.perf_counter() - self._begun))
+        self.attempts.append(Attempt(time.perf_counter() - self.began))
 
     def on_head(self, status: int) -> None:
         """Record the HTTP status of the answer."""
-        self._call.attempts[-1].status = status
+        self.attempts[-1].status = status
 
     def on_error(self, error: UpstreamError) -> None:
         """Record how the attempt ended. An open circuit or a missing key ends one before it has started."""
-        now = time.perf_counter() - self._begun
-        if not self._call.attempts or self._call.attempts[-1].ended_after is not None:
-            self._call.attempts.append(Attempt(now))
-        attempt = self._call.attempts[-1]
+        now = time.perf_counter() - self.began
+        if not self.attempts or self.attempts[-1].ended_after is not None:
+            self.attempts.append(Attempt(now))
+        attempt = self.attempts[-1]
         attempt.outcome, attempt.ended_after = outcome(error), now
 
     def on_reply(self, response: GenerateContentResponse, payload: bytes) -> None:  # noqa: ARG002 - the interface has it
         """Keep the JSON of an event."""
-        if self._keeps_events and len(self._call.events) < MAX_EVENTS:
-            self._call.events.append((time.perf_counter() - self._begun, payload))
+        if self.keeps_events and len(self.events) < MAX_EVENTS:
+            self.events.append((time.perf_counter() - self.began, payload))
 
     def __enter__(self) -> Self:
         return self
@@ -78,7 +80,7 @@ class LoggedCall:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        attempts = self._call.attempts
+        attempts = self.attempts
         if attempts and attempts[-1].ended_after is None:
-            attempts[-1].outcome = outcome(error)
-            attempts[-1].ended_after = time.perf_counter() - self._begun
+            attempts[-1].outcome = "ok" if error is None else outcome(error)
+            attempts[-1].ended_after = time.perf_counter() - self.began

@@ -16,13 +16,7 @@ class Recorder:
     def __init__(self, exchanges: ExchangeLog, lines: RequestLog | None, metrics: Any) -> None:
         self.exchanges = exchanges
         self.metrics = metrics
-        self._lines = lines
-
-    def record(self, exchange: Exchange) -> None:
-        """Keep an exchange that has ended for the page, and write its log line."""
-        self.exchanges.add(exchange)
-        if self._lines is not None:
-            self._lines.write(exchange)
+        self.lines = lines
 
 
 class ExchangeScope:
@@ -47,8 +41,8 @@ class ExchangeScope:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        exchange = self._exchange
-        if self._recorder.exchanges.enabled:
+        exchange, recorder = self._exchange, self._recorder
+        if recorder.exchanges.enabled:
             CURRENT.set(None)
         exchange.milliseconds = (time.perf_counter() - exchange.begun) * 1000
         if error is not None and isinstance(error, Exception) and not isinstance(error, ClientGone):
@@ -57,9 +51,11 @@ class ExchangeScope:
         elif error is not None or not exchange.status:
             # Cancelled: the client got no answer, or not all of it. 499 is nginx's status for that.
             exchange.status = 499
-        if self._recorder.metrics is not None:
-            self._count(self._recorder.metrics)
-        self._recorder.record(exchange)
+        if recorder.metrics is not None:
+            self._count(recorder.metrics)
+        recorder.exchanges.add(exchange)
+        if recorder.lines is not None:
+            recorder.lines.write(exchange)
 
     def _count(self, metrics: Any) -> None:
         exchange = self._exchange

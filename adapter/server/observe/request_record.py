@@ -6,7 +6,8 @@ from starlette.types import Scope
 
 from adapter.server.observe.exchange_log import Exchange
 
-_KEY = "adapter.request"
+KEY = "adapter.request"
+"""The key of the record in the scope. Where nobody is around the application, there is none."""
 
 
 @dataclass(slots=True)
@@ -19,7 +20,7 @@ class RequestRecord:
 
 def record_of(scope: Scope) -> RequestRecord:
     """Return the record of a request; an empty one where nobody has asked before."""
-    record: RequestRecord | None = scope.get(_KEY)
+    record: RequestRecord | None = scope.get(KEY)
     if record is None:
-        record = scope[_KEY] = RequestRecord()
+        record = scope[KEY] = RequestRecord()
     return record

@@ -55,7 +55,6 @@ class Call:
     """
 
     __slots__ = (
-        "_work",
         "body",
         "client",
         "exchange",
@@ -66,6 +65,7 @@ class Call:
         "scope",
         "send_message",
         "service",
+        "work",
     )
 
     def __init__(  # noqa: PLR0913 - all that it works with
@@ -92,28 +92,12 @@ class Call:
             self.client = client
         self.body = body
         self.form: Form | None = None
-        self._work: Work | None = None
-
-    @property
-    def deadline(self) -> float | None:
-        """Until when the client waits, if it says so, by the loop's clock."""
-        return deadline_of(self.scope)
+        self.work: Work = service.work(body) if body else service.at_once
 
     @property
     def query(self) -> QueryParams:
         """The values in the URL."""
         return QueryParams(self.scope["query_string"])
-
-    @property
-    def work(self) -> Work:
-        """The executor for this request, chosen by its body."""
-        if self._work is None:
-            self._work = self.service.work(self.body)
-        return self._work
-
-    @work.setter
-    def work(self, work: Work) -> None:
-        self._work = work
 
     async def read(self, type_: type[T]) -> tuple[T, dict[str, msgspec.Raw]]:
         """Read the body, and its unknown fields; what a form says as texts may be a number. Raises `Malformed`."""
@@ -140,7 +124,7 @@ class Call:
         `plans.plan` is the plan that was answered.
         """
         answering, may_repeat = self.service.answering, self.service.answering.retry_malformed
-        until = answering.time_limit(self.deadline)
+        until = answering.time_limit(deadline_of(self.scope))
         while True:
             plan, asking = plans.plan, answering.by(plans, self.client, until)
             try:
@@ -159,7 +143,7 @@ class Call:
             except AnswerError as error:
                 if not may_repeat or error.code not in MALFORMED:
                     raise
-            may_repeat, until = False, answering.time_limit(self.deadline)
+            may_repeat, until = False, answering.time_limit(deadline_of(self.scope))
 
     def send(self, answer: object, headers: Mapping[str, str] = _NONE, status: int = 200) -> Awaitable[None]:
         """Send a whole answer in JSON; bytes are sent as they are. `headers` may name another type."""

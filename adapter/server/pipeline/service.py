@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 import msgspec
@@ -55,7 +56,7 @@ from adapter.upstream import open_media_fetcher
 from adapter.upstream.client import Upstream
 from adapter.wire.base import decode_leniently
 from adapter.wire.limits import LimitExceeded, Limits
-from adapter.wire.reader import read
+from adapter.wire.reader import SMALL, read
 from adapter.wire.signatures import Issued
 
 T = TypeVar("T")
@@ -121,7 +122,7 @@ class Service:
         self._client_rates = settings.client_rates
         self.page_token = page_token
         self.limits = request_limits(settings)
-        self._at_once, self._beside = InlineWork(), ThreadWork()
+        self.at_once, self._beside = InlineWork(), ThreadWork()
         histories = Histories(self.body_budget, settings.max_history, self.limits, self.work_for)
         self.state = State(documents, histories)
         self.file_settings = part_of(settings, FileSettings)
@@ -164,15 +165,15 @@ class Service:
 
     def work(self, body: bytes) -> Work:
         """Return the executor for a request with this body."""
-        return self._beside if is_long(body) else self._at_once
+        return self._beside if len(body) > SMALL and is_long(body) else self.at_once
 
     def work_for(self, size: int) -> Work:
         """Return the executor for so many bytes of history."""
-        return self._beside if size > LONG_HISTORY else self._at_once
+        return self._beside if size > LONG_HISTORY else self.at_once
 
     def read(self, body: bytes, type_: type[T], work: Work) -> Awaitable[tuple[T, dict[str, msgspec.Raw]]]:
         """Read a request's body and its unknown fields; `work` is that of the body. Raises `Malformed`."""
-        return work.run(decode_body, body, type_, self.limits, work is self._at_once)
+        return work.run(decode_body, body, type_, self.limits, work is self.at_once)
 
     async def aclose(self) -> None:
         """Close what the service itself has opened."""
@@ -214,9 +215,8 @@ def stamp_of(plans: Plans, answer_id: str) -> Stamp:
     return Stamp(seed=answer_id, id=answer_id, created=int(time.time()), model=plans.plan.model)
 
 
-def completion_id() -> str:
-    """Return a new chat completion's id."""
-    return new_id("chatcmpl-", 28)
+completion_id = partial(new_id, "chatcmpl-", 28)
+"""Return a new chat completion's id."""
 
 
 def deadline_of(scope: Scope) -> float | None:
