@@ -28,7 +28,7 @@ from adapter.upstream.event_source import EventSource, ReplyStream, WholeAnswer
 from adapter.upstream.model_path import model_path
 from adapter.upstream.observer import CallObserver, Observer
 from adapter.upstream.policy.circuit_breaker import CircuitBreaker, is_outage
-from adapter.upstream.policy.retry import WORLD, Retry, World
+from adapter.upstream.policy.retry import WORLD, Attempts, Retry, World
 from adapter.upstream.settings import UpstreamSettings, base_url
 from adapter.upstream.transport.base import Body, Request, Response, Transport, join_pieces
 from adapter.wire.base import encode
@@ -305,7 +305,8 @@ class Upstream:
     async def _run(self, call: _Call, read: Callable[[Response], Awaitable[T]]) -> T:
         """Make attempts as the retry policy allows; return what `read` makes of the first good answer."""
         breaker = self._breaker
-        with self._retry.begin(call.deadline) as attempts:
+        attempts = Attempts(self._retry, call.deadline)
+        try:
             while True:
                 key: Mapping[str, str] | None = None
                 try:
@@ -335,6 +336,8 @@ class Upstream:
                     if pause is None:
                         raise
                 await attempts.sleep(pause)
+        finally:
+            attempts.end()
 
     def _report_failure(self, call: _Call, key: Mapping[str, str] | None, error: UpstreamError) -> None:
         """Report a failed attempt to the key pool and the observer; without a `key` no attempt was made."""

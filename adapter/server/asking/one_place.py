@@ -28,11 +28,11 @@ class Asking:
         self._until = until
         self._continuations = continuations
 
-    def first(self, plan: Plan) -> Coroutine[object, object, Reply]:
-        """Ask once. `finish` makes the whole answer of it. Raises `UpstreamError`."""
-        return self._generate(plan, plan.body)
+    def generate(self, plan: Plan, body: GenerateContentRequest) -> Coroutine[object, object, Reply]:
+        """Ask once, with the body of a plan or one that continues it.
 
-    def _generate(self, plan: Plan, body: GenerateContentRequest) -> Coroutine[object, object, Reply]:
+        `finish` makes the whole answer of the first reply. Raises `UpstreamError`.
+        """
         asked = self._upstream.generate(plan.model, body, self._caller, self._until)
         return asked if plan.image_form is None else _with_images(asked, plan.image_form)
 
@@ -41,14 +41,14 @@ class Asking:
         return join_replies(await gather([self._choice(plan) for _ in range(plan.calls)]))
 
     async def _choice(self, plan: Plan) -> Reply:
-        first = await self.first(plan)
+        first = await self.generate(plan, plan.body)
         return await self.finish(plan, first) if unfinished(first.response) else first
 
     async def finish(self, plan: Plan, first: Reply) -> Reply:
         """Continue an answer where Gemini stopped at the limit of one request. Raises `UpstreamError`."""
 
         def ask(body: GenerateContentRequest) -> _Answer:
-            return self._generate(plan, body)
+            return self.generate(plan, body)
 
         return await continuation.whole(first, ask, self._continuation(plan))
 

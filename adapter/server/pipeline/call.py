@@ -129,7 +129,7 @@ class Call:
             plan, asking = plans.plan, answering.by(plans, self.client, until)
             try:
                 with self.service.shutdown.limit():
-                    reply = await (asking.first(plan) if plan.calls == 1 else asking.choices(plan))
+                    reply = await (asking.generate(plan, plan.body) if plan.calls == 1 else asking.choices(plan))
                     if plan.calls == 1 and unfinished(reply.response):
                         reply = await asking.finish(plan, reply)
             except UpstreamError as error:

@@ -75,11 +75,19 @@ class Circuit:
 
     def after_call(self, now: float, failure: bool | None, *, probe: bool) -> None:
         """Record how a call ended. While the circuit is open only the probe counts: others began before it opened."""
-        if self.probe_at is None:
-            if failure is not None:
-                self._record_call(now, failure)
-        elif probe:
-            self._record_probe(now, failure)
+        if self.probe_at is not None:
+            if probe:
+                self._record_probe(now, failure)
+        elif failure is not None:
+            # A ring of one slot for each second; a slot that still holds an older second is reused.
+            second = int(now)
+            slot = second % WINDOW
+            if self._seconds[slot] != second:
+                self._seconds[slot], self._calls[slot], self._failures[slot] = second, 0, 0
+            self._calls[slot] += 1
+            if failure:
+                self._failures[slot] += 1
+                self._open_if_failing(now)
 
     def _record_probe(self, now: float, failure: bool | None) -> None:
         if failure:
@@ -90,17 +98,6 @@ class Circuit:
         else:
             self._pause, self.probe_at = self._first_pause, None
             self._seconds = [-WINDOW] * WINDOW
-
-    def _record_call(self, now: float, failure: bool) -> None:
-        # A ring of one slot for each second; a slot that still holds an older second is reused.
-        second = int(now)
-        slot = second % WINDOW
-        if self._seconds[slot] != second:
-            self._seconds[slot], self._calls[slot], self._failures[slot] = second, 0, 0
-        self._calls[slot] += 1
-        if failure:
-            self._failures[slot] += 1
-            self._open_if_failing(now)
 
     def _open_if_failing(self, now: float) -> None:
         recent = [slot for slot, second in enumerate(self._seconds) if second > now - WINDOW]

@@ -59,23 +59,22 @@ class Retry:
         self.running = 0
         self.retrying = 0
 
-    def begin(self, deadline: float) -> "Attempts":
-        """Begin a call. `deadline` is a time of the world's clock."""
-        return Attempts(self, deadline)
-
 
 class Attempts:
-    """The attempts of one call.
+    """The attempts of one call, which runs until `end`. `deadline` is a time of the world's clock.
 
     Use:
 
-    with retry.begin(deadline) as attempts:
+    attempts = Attempts(retry, deadline)
+    try:
         while True:
             try:
                 return await attempt()
             except UpstreamError as error:
                 pause = attempts.next_pause(error)     seconds; None: `raise`
             await attempts.sleep(pause)
+    finally:
+        attempts.end()
     """
 
     __slots__ = ("_deadline", "_is_counted", "_keys", "_policy", "_retries")
@@ -86,12 +85,10 @@ class Attempts:
         self._retries = 0
         self._keys = 1
         self._is_counted = False
+        policy.running += 1
 
-    def __enter__(self) -> "Attempts":
-        self._policy.running += 1
-        return self
-
-    def __exit__(self, *_exception: object) -> None:
+    def end(self) -> None:
+        """Tell the policy that the call has ended."""
         self._policy.running -= 1
         self._policy.retrying -= self._is_counted
 

@@ -11,7 +11,7 @@ from adapter.upstream.errors import (
     UpstreamTruncated,
     UpstreamUnavailable,
 )
-from adapter.upstream.policy.retry import MARGIN, MAX_KEYS, WORLD, Retry, World
+from adapter.upstream.policy.retry import MARGIN, MAX_KEYS, WORLD, Attempts, Retry, World
 from adapter.upstream.settings import UpstreamSettings
 from adapter.wire.gemini.errors import ErrorDetail, QuotaViolation, Status
 
@@ -37,7 +37,8 @@ def told(status, seconds=None, details=None):
 
 async def attempts_of(retry, attempt, deadline):
     """Make attempts as `Upstream` does."""
-    with retry.begin(deadline) as attempts:
+    attempts = Attempts(retry, deadline)
+    try:
         while True:
             try:
                 return await attempt()
@@ -46,6 +47,8 @@ async def attempts_of(retry, attempt, deadline):
                 if pause is None:
                     raise
             await attempts.sleep(pause)
+    finally:
+        attempts.end()
 
 
 def script(*outcomes):
