@@ -77,7 +77,7 @@ def plan(
         cut=cut,
     )
     body, notes, before_cut = translate(context, unknown)
-    if alias := alias_notes(request.model, served):
+    if served.model != request.model and (alias := alias_notes(request.model, served)):
         notes = [*alias, *(note for note in notes if note.path != "model")]
     return Plan(
         place=options.upstream,
@@ -86,9 +86,9 @@ def plan(
         context=context,
         body=body,
         notes=notes,
-        calls=calls_needed(context),
+        calls=1 if request.n is None else calls_needed(context),
         earlier=before_cut,
-        image_form=form_of(context),
+        image_form=None if request.image_config is None else form_of(context),
     )
 
 

@@ -147,12 +147,13 @@ class FallbackPlans(Generic[P]):
         self._policy: Policy = {}
         self._at = 0
         self._first_failure: Failed | None = None
-        self._unreachable: list[Place] = []
+        self._unreachable: tuple[Place, ...] = ()
 
     def check(self, level: Strictness, policy: Policy) -> None:
         """Hold the plan, and all that follow, to what may be lost. Raises `StrictLoss`."""
         self._level, self._policy = level, policy
-        ledger_headers.check(self.plan.notes, level, policy)
+        if policy or level is not Strictness.OFF:
+            ledger_headers.check(self.plan.notes, level, policy)
 
     async def after(self, error: UpstreamError, until: float) -> None:
         """Go on to the next plan. Raises the first failure if there is none, or no time for it."""
@@ -165,7 +166,7 @@ class FallbackPlans(Generic[P]):
         failed = _failure_of(error)
         first = self._first_failure = self._first_failure or failed
         if failed.is_unreachable:
-            self._unreachable.append(self.place)
+            self._unreachable += (self.place,)
         if first.is_worth_another and now() <= until - MARGIN:
             for at in range(self._at + 1, len(self._routes)):
                 if (plan := await self._work.run(self._plan_of, self._routes[at], first)) is not None:

@@ -97,7 +97,8 @@ class Outcome(msgspec.Struct, frozen=True, gc=False):
 ARRIVED = (Note("", Fate.EXACT),)
 """The notes of a field that arrives as it was meant."""
 
-_WITHOUT_FRAGMENT = Outcome(None, ARRIVED)
+EXACT = Outcome(None, ARRIVED)
+"""The outcome of a field that arrives as it was meant and adds nothing."""
 
 
 def exact(
@@ -106,7 +107,7 @@ def exact(
     """Return the outcome of a field that arrives as it was meant; `nested` and `placed` tell of losses inside it."""
     notes, others = tuple(nested), tuple(placed)
     if not notes and not others:
-        return _WITHOUT_FRAGMENT if fragment is None else Outcome(fragment, ARRIVED)
+        return EXACT if fragment is None else Outcome(fragment, ARRIVED)
     return Outcome(fragment, notes, others)
 
 

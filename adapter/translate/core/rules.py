@@ -137,7 +137,12 @@ def apply(rules: Rules, context: Context) -> Sum:
                     Note(field, Fate.DROPPED, "upstream-field-unsupported", f"the upstream takes no {path}")
                     for path in lost
                 ]
-            body = _sum(body, Contribution(field, fragment), contributions, notes)
+            new = Contribution(field, fragment)
+            if contributions:
+                body = _sum(body, new, contributions, notes)
+            else:
+                body = replace(fragment)
+                contributions.append(new)
     return body, notes, earlier
 
 
@@ -172,9 +177,6 @@ def _sum(
 ) -> GenerateContentRequest:
     """Add one contribution; where it disagrees with an earlier one, ask `WINS` and leave the loser out."""
     fragment = new.fragment
-    if not contributions:
-        contributions.append(new)
-        return replace(fragment)
     while True:
         try:
             total = add(body, fragment)

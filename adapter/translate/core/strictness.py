@@ -70,8 +70,10 @@ def gravest_first(notes: Sequence[Note]) -> list[Note]:
 
 def count_losses(notes: Sequence[Note]) -> dict[str, int]:
     """Return how many losses there are with each code, the gravest first; else in the order in which they come."""
-    codes = [note.code for note in notes if note.fate in LOSSES]
-    counts = Counter(codes) if codes else {}
+    codes = [note.code for note in notes if note.fate is not Fate.EXACT and note.fate is not Fate.REJECTED]
+    if not codes:
+        return {}
+    counts = Counter(codes)
     return {code: counts[code] for code in sorted(counts, key=_GRAVITY.__getitem__)}
 
 

@@ -9,6 +9,7 @@ import msgspec
 from adapter.translate import image_options
 from adapter.translate.core.context import Context
 from adapter.translate.core.notes import (
+    EXACT,
     Fate,
     Note,
     Outcome,
@@ -53,7 +54,7 @@ __all__ = ["RULES", "to_gemini", "translate"]
 
 def model(_value: str, _context: Context) -> Outcome:
     """The model is in the URL."""
-    return exact()
+    return EXACT
 
 
 def response_format(value: ResponseFormat, context: Context) -> Outcome:
@@ -329,9 +330,14 @@ def translate(context: Context, unknown: Mapping[str, msgspec.Raw] = {}) -> Sum:
     if Fate.REJECTED in fates:
         first = notes[fates.index(Fate.REJECTED)]
         raise Rejected(first.path, first.code, first.reason, notes)
-    notes += _without_cached(body) + _one_setting_per_category(body, context)
-    _one_list_of_declarations(body)
-    notes += _speech_as_samples(body, context)
+    if body.cached_content is not None:
+        notes += _without_cached(body)
+    if body.safety_settings is not None or context.options.safety_settings:
+        notes += _one_setting_per_category(body, context)
+    if body.tools is not None and len(body.tools) > 1:
+        body.tools = _one_list_of_declarations(body.tools)
+    if context.capabilities.audio_formats:
+        notes += _speech_as_samples(body, context)
     return body, notes, earlier
 
 
@@ -345,7 +351,7 @@ def _speech_as_samples(body: GenerateContentRequest, context: Context) -> list[N
     config = body.generation_config or GenerationConfig()
     fields = context.options.fields
     possible = fields is None or not fields.isdisjoint(("generationConfig", "generationConfig.responseFormat"))
-    if not context.capabilities.audio_formats or not possible or present(config.response_format):
+    if not possible or present(config.response_format):
         return []
     config.response_format = _SAMPLES
     body.generation_config = config
@@ -354,8 +360,6 @@ def _speech_as_samples(body: GenerateContentRequest, context: Context) -> list[N
 
 def _without_cached(body: GenerateContentRequest) -> list[Note]:
     """Remove the fields that cached content brings itself: sending system instruction or tools again is a 400."""
-    if body.cached_content is None:
-        return []
     fields = {"system_instruction": "messages", "tools": "tools", "tool_config": "tool_choice"}
     notes = []
     for name, field in fields.items():
@@ -395,12 +399,10 @@ def _one_setting_per_category(body: GenerateContentRequest, context: Context) ->
     return notes
 
 
-def _one_list_of_declarations(body: GenerateContentRequest) -> None:
+def _one_list_of_declarations(asked: list[GeminiTool]) -> list[GeminiTool]:
     """Put all function declarations into one tool, ahead of the built-in ones."""
-    asked = body.tools
-    if asked is None or len(asked) == 1:
-        return
     lists = [tool.function_declarations for tool in asked if tool.function_declarations]
-    if len(lists) > 1:
-        others = [tool for tool in asked if not tool.function_declarations]
-        body.tools = [GeminiTool(function_declarations=[one for each in lists for one in each]), *others]
+    if len(lists) < 2:
+        return asked
+    others = [tool for tool in asked if not tool.function_declarations]
+    return [GeminiTool(function_declarations=[one for each in lists for one in each]), *others]

@@ -26,6 +26,8 @@ from adapter.wire.openai.chat_request import Message
 
 _UNREADABLE = "the store could not be read: thought signatures that it holds may be missing"
 
+_EMPTY = "Gemini takes no empty turn"
+
 SYSTEM_ROLES = ("system", "developer")
 CONTINUE = "Continue."
 
@@ -109,7 +111,10 @@ def _other(value: Sequence[Message], index: int, turns: Turns) -> int:
     message = value[index]
     match message.role:
         case "user":
-            _user(message, index, turns)
+            parts = parts_of(message, index, turns)
+            if not parts:
+                turns.note(f"[{index}].content", Fate.DROPPED, "empty-content-dropped", _EMPTY)
+            turns.say("user", parts)
         case "system" | "developer":
             _later_system(message, index, turns)
         case "tool" | "function":
@@ -119,18 +124,11 @@ def _other(value: Sequence[Message], index: int, turns: Turns) -> int:
     return index + 1
 
 
-def _user(message: Message, index: int, turns: Turns) -> None:
-    parts = parts_of(message, index, turns)
-    if not parts:
-        turns.note(f"[{index}].content", Fate.DROPPED, "empty-content-dropped", "Gemini takes no empty turn")
-    turns.say("user", parts)
-
-
 def _later_system(message: Message, index: int, turns: Turns) -> None:
     """Place a system message after the first turn where it stands, so that the prefix before it stays the same."""
     parts = parts_of(message, index, turns)
     if not parts:
-        turns.note(f"[{index}].content", Fate.DROPPED, "empty-content-dropped", "Gemini takes no empty turn")
+        turns.note(f"[{index}].content", Fate.DROPPED, "empty-content-dropped", _EMPTY)
         return
     match turns.context.options.later_system:
         case "reject":
