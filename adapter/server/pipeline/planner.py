@@ -31,8 +31,8 @@ from adapter.wire.openai.chat_request import ChatCompletionRequest
 
 NEEDS = FileNeeds()
 
-MAX_WAYS = 1_000
-"""Names of models whose ways are remembered; clients choose names, so the number needs a limit."""
+MAX_NAMES = 1_000
+"""The most names of models whose routes are remembered: clients choose names."""
 
 
 def in_line(media: Mapping[str, Media]) -> dict[str, Media]:
@@ -61,8 +61,8 @@ _Notes = Sequence[Note]
 """Annotations of inner functions are evaluated with each request: to look up a name costs a tenth of making a type."""
 
 
-class _Ways(NamedTuple):
-    """What a model's name stands for, the usual route of a request for it, and all routes in their order."""
+class _ModelRoutes(NamedTuple):
+    """The model that a name stands for, the usual route of a request for it, and all routes in their order."""
 
     served: ServedModel
     usual: Route
@@ -98,7 +98,7 @@ class ChatPlanner:
         self._is_shared = is_shared
         self._files = files
         self._prefixes = prefixes
-        self._find_ways = lru_cache(MAX_WAYS)(self._ways_of)
+        self._find_routes = lru_cache(MAX_NAMES)(self._routes_of)
 
     @property
     def places(self) -> Sequence[Place]:
@@ -127,7 +127,7 @@ class ChatPlanner:
         `reading` is how it was read, if its history may be remembered.
         """
         client.check(request.model)
-        find = self._find_ways if len(request.model) <= LONGEST_KEPT else self._ways_of
+        find = self._find_routes if len(request.model) <= LONGEST_KEPT else self._routes_of
         served, usual, routes = find(request.model, self.catalogue())
         if (request.n or 1) > self._settings.max_choices:
             raise Rejected(
@@ -199,12 +199,12 @@ class ChatPlanner:
         again = await work.run(remade, usual)
         return Renewed(again, remade, (await self._names_in(again, client))[1] if is_choice else "")
 
-    def _ways_of(self, model: str, today: Catalogue) -> "_Ways":
-        """Find what a model's name stands for today, and the ways that a request for it has. Raises `Rejected`."""
+    def _routes_of(self, model: str, today: Catalogue) -> "_ModelRoutes":
+        """Find the model that a name stands for today, and the routes of a request for it. Raises `Rejected`."""
         served = find_served_model(model, today)
         path_of_model(served.model, self._places[0].upstream.settings.models)
         routes = self.routes(served.name, is_first_only=False)
-        return _Ways(served, routes[0], routes)
+        return _ModelRoutes(served, routes[0], routes)
 
     async def _names_in(self, plan: Plan, client: Client) -> tuple[set[str], str]:
         """Return what of Gemini's a plan names, and the key that made it. Raises `NotStored`."""
