@@ -10,22 +10,33 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from benchmarks.__main__ import measure, requests
+from benchmarks.agents import AGENTS
 from benchmarks.gateways import BASE_PORT, gateway, upstream
 from benchmarks.workloads import ALL
 
 PORT = BASE_PORT + 40
 WITH, WITHOUT = "adapter", "adapter without page"
-SHOWN = ("small chat, 16", "20 KB, 10 tools, 16", "1 MB image, 8", "history of 200 calls, 8")
+SHOWN = (
+    "small chat, 16",
+    "20 KB, 10 tools, 16",
+    "1 MB image, 8",
+    "history of 200 calls, 8",
+    "100 embeddings, 8",
+    "agent, 100 calls, appended",
+    "agent, 400 calls, appended",
+    "agent, 400 calls, never seen",
+)
 
 
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.page")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--only", default="", help="part of a workload's name")
     parser.add_argument("--scale", type=float, default=1.0, help="how many of the usual requests a round has")
     options = parser.parse_args()
     print("| workload | with, µs | without, µs | keeping, µs | keeping, MB |\n|---|---|---|---|---|")
-    for workload in (one for one in ALL if one.name in SHOWN):
+    for workload in (one for one in (*ALL, *AGENTS) if one.name in SHOWN and options.only in one.name):
         costs: dict[str, list[float]] = {WITH: [], WITHOUT: []}
         held: dict[str, list[float]] = {WITH: [], WITHOUT: []}
         with ExitStack() as stack:

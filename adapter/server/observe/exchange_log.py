@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from adapter.server.observe.body_ends import BodyEnds, ends_of, readable
 from adapter.server.observe.ledger_entries import notes_as_json
 from adapter.settings import Settings
 from adapter.translate.core.notes import Note
@@ -26,12 +27,24 @@ MAX_FOLLOWED = 25
 
 MAX_BODY = 256 * 1024
 MAX_ONE = 4 * 1024 * 1024
-MAX_ALL = 24 * 1024 * 1024
-"""Limits in bytes: of a shown body, of one exchange, of all. Beyond them bodies are dropped, the oldest first.
+MAX_WHOLE = 8 * 1024 * 1024
+"""Limits in bytes: of a shown body, of one exchange that is kept whole, of all large ones that are.
 
-The process can grow by more than `MAX_ALL`, since memory that is freed between kept bodies stays with it: with 64 MB it
+The newest large exchanges are whole, so who sends one request after the other sees all of each. Of the older ones
+the notes on each field are kept, and the ends of their bodies.
+
+The process can grow by more, since memory that is freed between kept bodies stays with it: with 64 MB of whole ones it
 grew by 122 MB where every request had an image of 1 MB (`python -m benchmarks.page`, 2026-11-30).
 """
+
+LARGE = 64 * 1024
+"""The size of an exchange from which on it is large."""
+
+MAX_SHORT = 4 * LARGE
+"""The size that an exchange may have without the middle of its bodies; beyond it, it has none."""
+
+MAX_FRAMES = 40
+"""Events of either end of a stream that are kept where its middle is not."""
 
 _OWN, _PART, _OBJECT = 4_096, 1_600, 112
 """Estimated bytes: of an exchange itself, of a message or part in both vocabularies, of one event with its time."""
@@ -107,6 +120,7 @@ class Exchange(msgspec.Struct, kw_only=True):
     - `error`: the code of the error that the client got.
     - `request`, `answer`: JSON; `history_bytes`: size of the stored history that was used.
     - `plan`: the translation; `client_path` maps a path in the plan's request to one in the client's.
+    - `event_count`: the events of the answer, where not all of them are kept.
     - `background`: the answer may come after this exchange has ended.
     - `number`: its place in the order of changes (see `changes`); `tapped`: its stream's events are kept.
     """
@@ -130,6 +144,7 @@ class Exchange(msgspec.Struct, kw_only=True):
     upstream_request: Any = None
     answer: list[bytes] = []
     tapped: bool = False
+    event_count: int = 0
     begun: float = msgspec.field(default_factory=time.perf_counter)
     first_event_after: float = 0.0
     usage: UsageMetadata | None = None
@@ -223,7 +238,7 @@ class Exchange(msgspec.Struct, kw_only=True):
             "running": self.is_running,
             "outcome": "running" if self.is_running else self.outcome,
             "first_event_ms": round(self.first_event_after * 1000, 1),
-            "events": len(self.answer),
+            "events": self.event_count or len(self.answer),
             "last_event_ms": round(self.last_event_after * 1000, 1),
             "codes": sorted({note.code for note in self.ledger if note.code}),
             "tokens": None if usage is None else _tokens(usage),
@@ -254,6 +269,20 @@ class Exchange(msgspec.Struct, kw_only=True):
                 return _unescape(found[-1])[:MAX_EXCERPT]
         return ""
 
+    def shorten_bodies(self) -> None:
+        """Keep the row, the notes and the ends of all bodies."""
+        sent = b"" if self.upstream_request is None else encode(self.upstream_request)
+        self.request, self.upstream_request = ends_of(self.request), ends_of(sent)
+        self.plan, self.client_path, self.history_bytes = None, None, 0
+        self.event_count = len(self.answer)
+        self.answer = _shorten_frames(self.answer)
+        for call in self.calls:
+            if len(call.events) > 2 * MAX_FRAMES:
+                call.events = [*call.events[:MAX_FRAMES], *call.events[-MAX_FRAMES:]]
+            call.events = [(after, ends_of(payload)) for after, payload in call.events]
+        if self.size > MAX_SHORT:
+            self.drop_bodies("(too large to keep)")
+
     def drop_bodies(self, reason: str) -> None:
         """Keep the row and the notes alone."""
         self.request, self.answer = reason.encode(), [reason.encode()]
@@ -264,14 +293,15 @@ class Exchange(msgspec.Struct, kw_only=True):
         """Return everything about the exchange; `is_whole`: without shortening its bodies."""
         times = getattr(self.answer, "times", [])
         show = _text if is_whole else shorten
-        sent = b"" if self.upstream_request is None else encode(self.upstream_request)
+        sent = b"" if self.upstream_request is None else self.upstream_request
         return {
             **self.row(),
             "notes": notes_as_json(self.notes),
             "reply_notes": notes_as_json(self.reply_notes),
             "request": show(self.request),
+            "is_part": isinstance(self.request, BodyEnds),
             "is_form": self.is_form,
-            "upstream_request": show(sent),
+            "upstream_request": show(sent if isinstance(sent, bytes) else encode(sent)),
             "answer": [shorten(piece) for piece in self.answer],
             "answer_times": [_rounded(at - self.begun) for at in times],
             "calls": [call.as_json() for call in self.calls],
@@ -298,8 +328,22 @@ def _decode_escape(found: re.Match[str]) -> str:
     return chr(int(found[1], 16)) if found[1] else _SPACES.get(found[2], found[2])
 
 
+def _shorten_frames(frames: list[bytes]) -> list[bytes]:
+    """Return the first and last of a stream's frames, and the ends of each, with their times."""
+    times = getattr(frames, "times", [])
+    if len(frames) > 2 * MAX_FRAMES:
+        mark = b": ... %d events are left out ...\n\n" % (len(frames) - 2 * MAX_FRAMES)
+        times = [*times[:MAX_FRAMES], *times[-MAX_FRAMES - 1 :]]
+        frames = [*frames[:MAX_FRAMES], mark, *frames[-MAX_FRAMES:]]
+    short = TimedFrames()
+    short.extend(map(ends_of, frames))
+    short.times = times
+    return short
+
+
 def _text(body: bytes) -> str:
-    return body.decode(errors="replace")
+    whole = readable(body) if isinstance(body, BodyEnds) else body
+    return whole.decode(errors="replace")
 
 
 def is_page_enabled(settings: Settings) -> bool:
@@ -308,23 +352,24 @@ def is_page_enabled(settings: Settings) -> bool:
 
 
 def shorten(body: bytes) -> str:
-    """Shorten a body for people: long base64 becomes its length, and at most `MAX_BODY` bytes are left."""
-    short = _LONG.sub(lambda found: b'"%s... %d characters ..."' % (found.group(1), len(found.group(0))), body)
-    return short[:MAX_BODY].decode(errors="replace")
+    """Shorten a body for people: long base64 becomes its length, and beyond `MAX_BODY` bytes the middle is left out."""
+    whole = readable(body) if isinstance(body, BodyEnds) else body
+    short = _LONG.sub(lambda found: b'"%s... %d characters ..."' % (found.group(1), len(found.group(0))), whole)
+    return _text(ends_of(short, MAX_BODY // 4))
 
 
 class ExchangeLog:
     """The ring of exchanges. It keeps nothing if it is not enabled.
 
-    An exchange is running (`begin`), then kept (`add`), then overwritten by later ones. Its number grows with each
-    change, so that a page can ask for what is new.
+    An exchange is running (`begin`), then kept (`add`), then shortened if it is large and no longer among the newest,
+    then overwritten by later ones. Its number grows with each change, so that a page can ask for what is new.
     """
 
     def __init__(self, *, enabled: bool) -> None:
         self.enabled = enabled
         self._kept: deque[Exchange] = deque()
-        self._whole: deque[tuple[int, Exchange]] = deque()
-        self._bytes = 0
+        self._large: deque[tuple[int, Exchange]] = deque()
+        self._large_bytes = 0
         self._tapped = 0
         self._numbers = count(1)
         self._running: dict[int, Exchange] = {}
@@ -369,18 +414,18 @@ class ExchangeLog:
         self._kept.append(exchange)
         if len(self._kept) > MAX_KEPT:
             oldest = self._kept.popleft()
-            if self._whole and self._whole[0][1] is oldest:
-                self._bytes -= self._whole.popleft()[0]
+            if self._large and self._large[0][1] is oldest:
+                self._large_bytes -= self._large.popleft()[0]
         size = exchange.size
         if size > MAX_ONE:
-            exchange.drop_bodies("(too large to keep)")
-        else:
-            self._whole.append((size, exchange))
-            self._bytes += size
-        while self._bytes > MAX_ALL:
-            size, oldest = self._whole.popleft()
-            oldest.drop_bodies("(newer requests took its place in memory)")
-            self._bytes -= size
+            exchange.shorten_bodies()
+        elif size > LARGE:
+            self._large.append((size, exchange))
+            self._large_bytes += size
+        while self._large_bytes > MAX_WHOLE:
+            size, oldest = self._large.popleft()
+            oldest.shorten_bodies()
+            self._large_bytes -= size
         if self.changed:
             self._wake()
 

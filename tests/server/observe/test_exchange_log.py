@@ -1,18 +1,34 @@
 """What the page at / keeps: the last exchanges, within bounds, with long base64 shorten."""
 
+import json
+import re
+from typing import Any
+
+import pytest
+
 from adapter.server.observe.exchange_log import (
-    MAX_ALL,
+    LARGE,
+    MAX_BODY,
     MAX_FOLLOWED,
+    MAX_FRAMES,
     MAX_KEPT,
     MAX_ONE,
+    MAX_SHORT,
+    MAX_WHOLE,
     Exchange,
     ExchangeLog,
+    UpstreamCall,
     shorten,
 )
+from adapter.translate.core.notes import Fate, Note
 
 
 def exchange(number=0, request=b"{}", answer=b"{}"):
     return Exchange(id=f"req_{number}", path="/v1/chat/completions", started_at=0.0, request=request, answer=[answer])
+
+
+def detail_of(one: Exchange) -> dict[str, Any]:
+    return one.detail()
 
 
 def test_the_newest_are_kept():
@@ -31,19 +47,63 @@ def test_nothing_is_kept_where_it_is_off():
     assert ring.newest_first() == []
 
 
-def test_large_bodies_are_not_kept_and_all_together_are_bounded():
+def test_of_large_exchanges_but_the_newest_the_ends_are_kept_and_all_together_are_bounded():
     ring = ExchangeLog(enabled=True)
-    ring.add(exchange(request=b"x" * MAX_ONE))
-    assert ring.newest_first()[0].request == b"(too large to keep)"
-    assert ring.newest_first()[0].detail()["upstream_request"] == ""
     for number in range(50):
-        ring.add(exchange(number, request=b"x" * (MAX_ONE // 4)))
-    kept = ring.newest_first()
-    assert sum(one.size for one in kept) <= MAX_ALL
-    assert len(kept) == 51
-    assert kept[0].request.startswith(b"xx")
-    assert kept[40].request == b"(newer requests took its place in memory)"
-    assert kept[50].request == b"(too large to keep)"
+        one = exchange(number, request=b"x" * (MAX_ONE // 4))
+        one.notes = [Note("messages", Fate.EXACT)]
+        one.upstream_request = {"contents": "y" * (MAX_ONE // 4)}
+        one.calls = [UpstreamCall("studio", "m", "generateContent", 0.0, [], [(0.0, b"z" * (MAX_ONE // 16))] * 2)]
+        ring.add(one)
+        assert sum(one.size for one in ring.newest_first()) <= MAX_WHOLE + MAX_KEPT * MAX_SHORT
+    newest, *_, oldest = ring.newest_first()
+    assert (newest.request, newest.detail()["is_part"]) == (b"x" * (MAX_ONE // 4), False)
+    assert oldest.size < MAX_SHORT
+    detail = detail_of(oldest)
+    assert detail["is_part"] is True
+    assert [note["path"] for note in detail["notes"]] == ["messages"]
+    assert re.fullmatch(r"x+\n\.\.\. 1032192 bytes are left out \.\.\.\nx+", detail["request"])
+    assert json.loads(detail["upstream_request"])["contents"].endswith("yyy ... 1032207 bytes are left out ...")
+    assert [len(event["text"]) < LARGE for event in detail["calls"][0]["events"]] == [True, True]
+
+
+def test_an_exchange_that_is_too_large_by_itself_pushes_no_other_out():
+    ring = ExchangeLog(enabled=True)
+    ring.add(exchange(1, request=b"x" * (MAX_ONE // 4)))
+    ring.add(exchange(2, request=b"x" * MAX_ONE))
+    large, other = ring.newest_first()
+    assert large.detail()["is_part"]
+    assert not other.detail()["is_part"]
+
+
+def test_of_a_long_stream_the_first_and_the_last_events_are_kept_with_their_times():
+    ring = ExchangeLog(enabled=True)
+    one = exchange(request=b"x" * MAX_ONE)
+    frames = ring.tap(one)
+    assert frames is not None
+    times = [float(number) for number in range(5 * MAX_FRAMES)]
+    for number in times:
+        frames.append(b"data: %d\n\n" % number)
+        frames.times.append(number)
+    one.calls = [UpstreamCall("studio", "m", "streamGenerateContent", 0.0, [], [(n, b"{}") for n in range(500)])]
+    ring.add(one)
+    detail = detail_of(one)
+    assert detail["events"] == 5 * MAX_FRAMES
+    assert len(detail["answer"]) == len(detail["answer_times"]) == 2 * MAX_FRAMES + 1
+    assert detail["answer"][0] == "data: 0\n\n"
+    assert detail["answer"][MAX_FRAMES] == ": ... 120 events are left out ...\n\n"
+    assert detail["answer"][-1] == f"data: {5 * MAX_FRAMES - 1}\n\n"
+    shown = [at + one.begun for at in detail["answer_times"]]
+    assert shown == pytest.approx([*times[:MAX_FRAMES], *times[-MAX_FRAMES - 1 :]], abs=1e-3)
+    assert (len(one.calls[0].events), one.last_event_after) == (2 * MAX_FRAMES, 499)
+
+
+def test_of_one_with_many_large_events_the_row_and_the_notes_are_left():
+    one = exchange(request=b"x" * MAX_ONE)
+    one.calls = [UpstreamCall("studio", "m", "generateContent", 0.0, [], [(0.0, b"z" * LARGE)] * 200)]
+    ExchangeLog(enabled=True).add(one)
+    assert one.request == b"(too large to keep)"
+    assert one.size < LARGE
 
 
 def test_where_large_ones_lost_their_bodies_the_rows_of_small_ones_are_overwritten_in_order():
@@ -61,6 +121,14 @@ def test_long_base64_is_told_by_its_length():
     body = b'{"url": "data:image/png;base64,' + b"A" * 1_000 + b'", "text": "hello"}'
     assert shorten(body) == '{"url": "data:image/png;base64,... 1024 characters ...", "text": "hello"}'
     assert shorten(b"\xff") == "\ufffd"
+
+
+def test_of_a_body_that_is_too_large_to_be_shown_the_middle_is_left_out():
+    body = json.dumps({"input": ["a text"] * MAX_BODY, "model": "m"}).encode()
+    shown = json.loads(shorten(body))
+    assert shown["input"][0] == "a text"
+    assert shown["model"] == "m"
+    assert len(shorten(body)) < MAX_BODY
 
 
 def test_no_more_streams_are_followed_than_exchanges_are_kept():
@@ -84,4 +152,4 @@ def test_what_the_store_brought_back_counts_too():
     large = exchange(1)
     large.history_bytes, large.upstream_request = MAX_ONE, {}
     ring.add(large)
-    assert (large.upstream_request, large.size < 5_000) == (None, True)
+    assert (large.history_bytes, large.upstream_request, large.size < 5_000) == (0, b"{}", True)

@@ -2,6 +2,7 @@
 
 import { h } from "../base/dom.js";
 import { copyButton } from "../base/clipboard.js";
+import { ENDS_KEPT, isShortened } from "../ledger/shortened.js";
 import { curlToAdapter, curlToGemini, genaiProgram, hasOpenaiProgram, openaiProgram } from "../ledger/snippets.js";
 
 const base = () => new URL(".", location.href).href.replace(/\/$/, "");
@@ -17,13 +18,13 @@ export class Copy {
   }
 
   show(exchange) {
-    const { key, request, upstream_request, was_sent } = exchange;
-    const state = JSON.stringify([key, request, upstream_request, was_sent]);
+    const { key, request, upstream_request, was_sent, is_part } = exchange;
+    const state = JSON.stringify([key, request, upstream_request, was_sent, is_part]);
     if (state === this.#shown) return;
     this.#shown = state;
     this.element.replaceChildren(...this.#snippets(exchange));
     if (!this.element.childElementCount)
-      this.element.append(h("p", { class: "empty" }, "Nothing was kept of this request."));
+      this.element.append(h("p", { class: "empty" }, is_part ? ENDS_KEPT : "Nothing was kept of this request."));
   }
 
   #snippets(exchange) {
@@ -39,7 +40,7 @@ export class Copy {
   }
 
   async #all(exchange) {
-    return exchange.request.includes(" characters ...") && exchange.key ? this.whole(exchange.key) : exchange;
+    return isShortened(exchange.request) && exchange.key ? this.whole(exchange.key) : exchange;
   }
 }
 
@@ -70,8 +71,8 @@ const isJson = (text) => {
     return false;
   }
 };
-const hasRequest = (exchange) => isJson(exchange.request);
-const hasPlan = (exchange) => Boolean(exchange.plan) && isJson(exchange.upstream_request);
+const hasRequest = (exchange) => !exchange.is_part && isJson(exchange.request);
+const hasPlan = (exchange) => !exchange.is_part && Boolean(exchange.plan) && isJson(exchange.upstream_request);
 
 const SNIPPETS = [
   [

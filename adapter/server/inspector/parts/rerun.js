@@ -3,6 +3,7 @@
 import { button, h, setText } from "../base/dom.js";
 import { runRequest } from "../base/server.js";
 import { go, linkTo } from "../base/route.js";
+import { ENDS_KEPT, isShortened } from "../ledger/shortened.js";
 
 const LEVELS = ["none", "minimal", "low", "medium", "high", "xhigh"];
 const OTHERS = "Only chat and Responses requests can be run from here.";
@@ -45,11 +46,11 @@ export class Rerun {
     this.models.replaceChildren(...models.map((model) => h("option", { value: model })));
   }
 
-  show({ key = "", path, request, why = OTHERS }) {
-    const can = ["/v1/chat/completions", "/v1/responses"].includes(path) && modelOf(request) !== null;
+  show({ key = "", path, request, is_part = false, why = OTHERS }) {
+    const can = !is_part && ["/v1/chat/completions", "/v1/responses"].includes(path) && modelOf(request) !== null;
     this.form.hidden = !can;
     this.empty.hidden = can;
-    setText(this.empty, why);
+    setText(this.empty, is_part ? ENDS_KEPT : why);
     if (this.key === `${key}${request}`) return;
     this.key = `${key}${request}`;
     this.exchange = key;
@@ -65,9 +66,7 @@ export class Rerun {
     this.said.textContent = `Sent to ${this.facts.upstream_label}; it is in the list as ${id}.`;
     try {
       const request =
-        this.whole && this.#request.includes(" characters ...")
-          ? (await this.whole(this.exchange)).request
-          : this.#request;
+        this.whole && isShortened(this.#request) ? (await this.whole(this.exchange)).request : this.#request;
       const answer = runRequest(changed(request, this.path, this.model.value.trim(), this.level.value), this.path, id);
       go(linkTo("requests", id, this.tab));
       await answer;
