@@ -27,10 +27,11 @@ COMMANDS_PAGE = REPOSITORY / "docs" / "commands.md"
 
 HEAD = """# Settings
 
-Each is a flag of `adapter serve`, a variable in the environment and a key of the TOML file that `--config` names (or
-`ADAPTER_CONFIG`), in this order of precedence. Times are in seconds, sizes in bytes. Lists are separated by commas,
-maps are written `NAME=VALUE,NAME=VALUE`; in TOML they are arrays and tables. This page is made from
-`adapter/settings/fields.py`.
+You can set each setting in three ways: by a flag of `adapter serve`, by an environment variable, or by a key of the TOML
+file that `--config` or `ADAPTER_CONFIG` names. A flag wins over a variable, and a variable over the file.
+
+Times are in seconds, sizes in bytes. Write lists with commas, and maps as `NAME=VALUE,NAME=VALUE`; in TOML use arrays and
+tables. This page is made from `adapter/settings/fields.py`.
 
 | flag | variable | default | |
 |---|---|---|---|
@@ -49,19 +50,21 @@ def settings_page() -> str:
 
 CODES_HEAD = """# Codes of the ledger
 
-Each note of the ledger that tells of a loss carries one of these codes, whatever the endpoint. `--notes CODE=allow` and
-`--notes CODE=reject` decide about single codes, `--strict LEVEL` and the header `x-adapter-strict` about severities:
-`breaks` refuses only what breaks, `answers` (and `true`) also what may change an answer, `costs` also what costs, `all`
-everything. `adapter codes` lists the same. Codes are a public contract: none is renamed. The spellings of version 0.1,
-a path and a fate (`user.dropped`), work in `--notes` until 0.4. This page is made from
-`adapter/translate/core/catalogue/`.
+Every loss in the ledger has one of these codes, at every endpoint. `adapter codes` prints the same list.
+
+- `--notes CODE=allow` and `--notes CODE=reject` decide about single codes.
+- `--strict LEVEL` and the header `x-adapter-strict` decide by severity. `breaks` refuses losses that break a request.
+  `answers` (or `true`) also refuses those that may change an answer, `costs` also those that cost, and `all` every loss.
+
+Codes are a public contract and are never renamed. Version 0.1 had other spellings, a path and a fate (`user.dropped`).
+They work in `--notes` until 0.4. This page is made from `adapter/translate/core/catalogue/`.
 """
 
 MEANING = {
-    Severity.BREAKS: "The request fails, or a client that relies on what is missing.",
-    Severity.CHANGES_ANSWERS: "The answer may be another one.",
-    Severity.COSTS: "Tokens, calls or money.",
-    Severity.COSMETIC: "Nothing that could change an answer.",
+    Severity.BREAKS: "The request fails, or a client that needs the missing part fails.",
+    Severity.CHANGES_ANSWERS: "The answer may be different.",
+    Severity.COSTS: "The request needs more tokens, calls or money.",
+    Severity.COSMETIC: "The loss cannot change an answer.",
 }
 
 
@@ -78,10 +81,11 @@ def codes_page() -> str:
 
 COMMANDS_HEAD = """# Commands
 
-What `adapter` does on the command line. `serve` and the commands that ask about its settings (`translate`, `report`,
-`models`, `config`, `doctor`) take every setting as a flag, too: [settings.md](settings.md). `--help-all` lists them. An
-error is one sentence that ends with its page of the documentation; the exit code of a command that was written as none
-can be is 2. This page is made from `adapter/cli`.
+This page lists the commands of `adapter`. `serve`, `translate`, `report`, `models`, `config` and `doctor` also take every
+setting as a flag: [settings.md](settings.md). `--help-all` lists these flags.
+
+An error is one sentence that ends with a page of the documentation. If a command is written incorrectly, the exit code
+is 2. This page is made from `adapter/cli`.
 """
 
 
@@ -108,11 +112,12 @@ def _of_command(command: click.Command | None, name: str, above: click.Context) 
 
 FATES = ("exact", "approximated", "injected", "dropped", "rejected")
 
-FIELDS_HEAD = """# What becomes of each field
+FIELDS_HEAD = """# Fields and their fates
 
-Every field of a request, what is done with it, and which fates it can have, by model and value. `exact` fields arrive
-as they were meant; the others are told in the ledger of each answer. This page is made from the rules in
-`adapter/translate` and the cases in `conformance/`, which show each fate.
+This page lists every field of a request, its translation, and the fates that it can have. The fate of a field depends on
+the model and the value. `exact` fields arrive as they were meant. Each answer's ledger lists all other fates.
+
+This page is made from the rules in `adapter/translate` and the cases in `conformance/`, which show each fate.
 """
 
 REQUESTS: dict[str, Any] = {"chat/completions": chat.RULES, "responses": responses.RULES}
@@ -186,8 +191,8 @@ INDEX = REPOSITORY / "conformance" / "INDEX.md"
 
 INDEX_HEAD = """# All cases
 
-Each line is a case: a file in the folder of its suite and its rule, whose name is the sentence it proves. This page is
-made from the files by `python -m tests.test_docs`.
+Each line is a case: a file whose name is the sentence that it proves. Its folders are the suite and the rule. This page
+is made from the files by `python -m tests.test_docs`.
 """
 
 
