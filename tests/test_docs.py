@@ -27,11 +27,11 @@ COMMANDS_PAGE = REPOSITORY / "docs" / "commands.md"
 
 HEAD = """# Settings
 
-You can set each setting in three ways: by a flag of `adapter serve`, by an environment variable, or by a key of the TOML
-file that `--config` or `ADAPTER_CONFIG` names. A flag wins over a variable, and a variable over the file.
+You can set each setting in three ways: by a flag of `adapter serve`, by an environment variable, or by a key of the
+TOML file that `--config` or `ADAPTER_CONFIG` names. A flag wins over a variable, and a variable over the file.
 
-Times are in seconds, sizes in bytes. Write lists with commas, and maps as `NAME=VALUE,NAME=VALUE`; in TOML use arrays and
-tables. This page is made from `adapter/settings/fields.py`.
+Times are in seconds, sizes in bytes. Write lists with commas, and maps as `NAME=VALUE,NAME=VALUE`; in TOML use arrays
+and tables. This page is made from `adapter/settings/fields.py`.
 
 | flag | variable | default | |
 |---|---|---|---|
@@ -54,7 +54,7 @@ Every loss in the ledger has one of these codes, at every endpoint. `adapter cod
 
 - `--notes CODE=allow` and `--notes CODE=reject` decide about single codes.
 - `--strict LEVEL` and the header `x-adapter-strict` decide by severity. `breaks` refuses losses that break a request.
-  `answers` (or `true`) also refuses those that may change an answer, `costs` also those that cost, and `all` every loss.
+  `answers` (or `true`) also refuses those that may change an answer, `costs` also those that cost, `all` every loss.
 
 Codes are a public contract and are never renamed. Version 0.1 had other spellings, a path and a fate (`user.dropped`).
 They work in `--notes` until 0.4. This page is made from `adapter/translate/core/catalogue/`.
@@ -81,8 +81,8 @@ def codes_page() -> str:
 
 COMMANDS_HEAD = """# Commands
 
-This page lists the commands of `adapter`. `serve`, `translate`, `report`, `models`, `config` and `doctor` also take every
-setting as a flag: [settings.md](settings.md). `--help-all` lists these flags.
+This page lists the commands of `adapter`. `serve`, `translate`, `report`, `models`, `config` and `doctor` also take all
+settings as flags: [settings.md](settings.md). `--help-all` lists these flags.
 
 An error is one sentence that ends with a page of the documentation. If a command is written incorrectly, the exit code
 is 2. This page is made from `adapter/cli`.
@@ -114,8 +114,8 @@ FATES = ("exact", "approximated", "injected", "dropped", "rejected")
 
 FIELDS_HEAD = """# Fields and their fates
 
-This page lists every field of a request, its translation, and the fates that it can have. The fate of a field depends on
-the model and the value. `exact` fields arrive as they were meant. Each answer's ledger lists all other fates.
+This page lists every field of a request, its translation, and its possible fates. A field's fate depends on the model
+and the value. `exact` fields arrive as they were meant. Each answer's ledger lists all other fates.
 
 This page is made from the rules in `adapter/translate` and the cases in `conformance/`, which show each fate.
 """

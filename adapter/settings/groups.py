@@ -3,12 +3,12 @@
 USUAL = {
     "host": "Address to listen on.  [127.0.0.1]",
     "port": "Port to listen on.  [8080]",
-    "upstream_url": "Gemini-shaped API to call.  [Google AI Studio]",
-    "upstream_auth": "How to authenticate there.  [api-key]",
-    "upstream_keys": "Keys for it.  [GEMINI_API_KEY]",
+    "upstream_url": "URL of Gemini's API.  [Google AI Studio]",
+    "upstream_auth": "How to authenticate.  [api-key]",
+    "upstream_keys": "Keys for Gemini.  [GEMINI_API_KEY]",
     "client_keys": "Keys that clients must send.",
     "models": "Model map: gpt-4o=gemini-3.8-flash",
-    "strict": "Refuse requests that would lose this much.  [off]",
+    "strict": "Refuse requests with such losses.  [off]",
     "store": "memory, sqlite, sqlite:PATH, redis://HOST  [sqlite]",
 }
 """What most operators set, in a few words; `adapter serve --help` shows these alone."""
