@@ -54,7 +54,7 @@ COMPARED = [
     *(one for one in ALL if one.name in _NAMES),
     *(row(calls, 40, how) for calls in (200, 400) for how in ("repeated", "repeated, unknown ids")),
     row(400, 40, "appended"),
-    row(400, 40, "never seen"),
+    *(row(calls, 40, "never seen") for calls in (100, 400)),
 ]
 INSTRUCTIONS_FOR = {"small chat, 16": 100, "20 KB, 10 tools, 16": 50, "streams, 50, unpaced": 10}
 """Requests of the first server; 4 for large ones."""

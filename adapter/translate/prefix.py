@@ -11,7 +11,7 @@ A history that was read so is the same in all that is seen of it: Gemini's reque
 signatures are stored. Whoever wants its first messages themselves has them decoded (`PartlyDecoded`).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -23,11 +23,11 @@ from adapter.translate.plan import Plan
 from adapter.translate.signatures.earlier_answers import EarlierAnswers
 from adapter.translate.signatures.history import Carried
 from adapter.wire.base import WHOLE, encode
-from adapter.wire.beginnings import Beginning, end_of_items, items_of, read_rest, start_of_list
+from adapter.wire.beginnings import Beginning, end_of_items, read_rest, start_of_list, text_of_items
 from adapter.wire.json_counts import values_at_most
 from adapter.wire.limits import LimitExceeded, Limits
 from adapter.wire.openai.chat_request import ChatCompletionRequest
-from adapter.wire.reader import read
+from adapter.wire.reader import FEW, read, read_outlined
 from adapter.wire.surrogates import REPLACED
 
 LEAST = 16 * 1024
@@ -73,9 +73,10 @@ def dialect_of(request: ChatCompletionRequest, options: Options) -> bytes:
 class Reading(NamedTuple):
     """A chat request as it was read, and by which prefix, if by any.
 
-    `start` is where the messages stand in the body; `pieces` are those that are new. Where they stand in none, `texts`
-    are all messages as JSON, joined in `body`, and `carried` is what the items carry for them. `has_tools`: the tools
-    stand in `body`.
+    `start` is where the messages stand in the body; `pieces` are those that are new, as they were written. `values` is
+    a bound for the number of JSON values in a body that was read as a whole. Where the messages stand in no body,
+    `texts` are all messages as JSON, joined in `body`, and `carried` is what the items carry for them. `has_tools`: the
+    tools stand in `body`.
     """
 
     request: ChatCompletionRequest
@@ -83,7 +84,8 @@ class Reading(NamedTuple):
     body: bytes
     start: int = 0
     prefix: Prefix | None = None
-    pieces: list[msgspec.Raw] | None = None
+    pieces: Sequence[msgspec.Raw] = ()
+    values: int = 0
     texts: list[bytes] | None = None
     carried: Carried = NOTHING_CARRIED
     has_tools: bool = True
@@ -93,6 +95,18 @@ class Reading(NamedTuple):
         """The size of the messages, about."""
         is_whole = self.has_tools and self.texts is None
         return len(self.body) - len(memoryview(self.request.tools)) if is_whole else len(self.body)
+
+
+def read_whole(body: bytes, limits: Limits, values: int) -> Reading:
+    """Read a body of at most so many values. Raises as `wire.reader.read` does."""
+    if _ANSWER not in body:
+        return Reading(*read(body, ChatCompletionRequest, limits, has_few=values <= FEW), body)
+    request, unknown, lists = read_outlined(body, ChatCompletionRequest, limits, values)
+    return Reading(request, unknown, body, pieces=lists[FIELD], values=values)
+
+
+_ANSWER = b'"assistant"'
+"""Without it there is nothing to be remembered: a history is cut before an answer."""
 
 
 def view_reading(request: ChatCompletionRequest, carried: Carried) -> Reading:
@@ -109,10 +123,10 @@ def with_prefix(reading: Reading, prefix: Prefix) -> Reading:
     return reading._replace(prefix=prefix)
 
 
-def read_short(body: bytes, limits: Limits) -> Reading | None:
+def read_short(body: bytes, limits: Limits, values: int) -> Reading | None:
     """Read a body from which something was cut out; None where the whole must be read, since it is at fault."""
     try:
-        return Reading(*read(body, ChatCompletionRequest, limits), body)
+        return read_whole(body, limits, values)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, LimitExceeded):
         # The error is told with the paths of the whole body.
         return None
@@ -157,17 +171,20 @@ def _beginning(reading: Reading, count: int) -> Beginning | None:
         text = b",".join(reading.texts[:count])
         return Beginning(text, count, values_at_most(text), {})
     body, prefix, pieces = reading.body, reading.prefix, reading.pieces
-    if prefix is None or pieces is None:
-        start = begun = start_of_list(body, FIELD)
-        pieces, read, values = items_of(body, start, FIELD) or [], 0, 0
-        if len(pieces) < count:
+    if prefix is None:
+        start = start_of_list(body, FIELD)
+        found = text_of_items(body, start, pieces[:count]) if start else None
+        if found is None:
             return None
+        text, end = found, start + len(found)
+        values = reading.values - values_at_most(body[:start]) - values_at_most(body[end:]) + 2
     else:
-        first, start = prefix.beginning, reading.start
-        begun, read, values = start + len(first.text), first.count, first.values
-    end = end_of_items(body, begun, pieces[: count - read])
+        first = prefix.beginning
+        begun = reading.start + len(first.text)
+        end = end_of_items(body, begun, pieces[: count - first.count])
+        text, values = body[reading.start : end], first.values + values_at_most(body[begun:end])
     unknown = {path: raw for path, raw in reading.unknown.items() if _is_before(path, count)}
-    return Beginning(body[start:end], count, values + values_at_most(body[begun:end]), unknown)
+    return Beginning(text, count, values, unknown)
 
 
 def _is_before(path: str, count: int) -> bool:

@@ -74,17 +74,20 @@ def decode(
     Raises `msgspec.ValidationError` (its text ends in the JSON path) for a wrong shape, `msgspec.DecodeError` for
     text that is not JSON, `UnicodeDecodeError`, `TooDeep`, `TooManyUnknownFields`.
     """
-    repairs: dict[str, msgspec.Raw] = {}
     if isinstance(body, bytes):
         if not body.isascii():
             check_utf8(body)
-        if b"\\" in body:  # Most events and small bodies have no escape.
-            body, repairs = surrogates.repair(body)
         body = body.removeprefix(BYTE_ORDER_MARK)
     shape: Any = type_
     try:
-        return decoder(shape).decode(body), repairs
+        return decoder(shape).decode(body), {}
     except (msgspec.MsgspecError, RecursionError) as error:
+        if isinstance(body, bytes):
+            # No decoder takes half a character: so only what is refused is searched for some.
+            fixed, repairs = surrogates.repair(body)
+            if repairs:
+                value, unknown = decode(msgspec.Raw(fixed), type_, max_unknown)
+                return value, unknown | repairs
         # How many levels a decoder can go down, and so which fault it meets first, is the interpreter's matter: 3.11
         # stops at a thousand, 3.13 goes on and finds that the text is cut. The same text has the same error with all.
         json_counts.check_depth(bytes(body))
@@ -92,15 +95,20 @@ def decode(
             raise TooDeep("nested too deeply") from None
         if "unknown field" not in str(error) and _WHOLE_AS_FLOAT.search(str(error)) is None:
             raise
+    return _decode_known(body, shape, max_unknown)
+
+
+def _decode_known(body: bytes | msgspec.Raw, shape: Any, max_unknown: int) -> tuple[Any, dict[str, msgspec.Raw]]:
+    """Decode what has unknown fields, or whole numbers that are written with a point."""
     walk = _Walk(max_unknown)
     known = walk.known(body, shape, "", 0)
     try:
-        return decoder(shape).decode(known), walk.unknown | repairs
+        return decoder(shape).decode(known), walk.unknown
     except msgspec.ValidationError as error:
         if (found := _WHOLE_AS_FLOAT.search(str(error))) is None:
             raise
     # Other kinds of values are not looked at again: the body was good up to here.
-    return _lenient_decoder(shape).decode(known), walk.unknown | repairs | {found[1]: WHOLE}
+    return _lenient_decoder(shape).decode(known), walk.unknown | {found[1]: WHOLE}
 
 
 def decode_leniently(body: bytes, type_: type[T]) -> tuple[T, dict[str, msgspec.Raw]]:

@@ -14,8 +14,7 @@ from typing import Any, Generic, NamedTuple, TypeVar, overload
 
 import msgspec
 
-from adapter.wire import surrogates
-from adapter.wire.base import BYTE_ORDER_MARK, WHOLE, check_utf8, decode, decoder, list_of
+from adapter.wire.base import BYTE_ORDER_MARK, WHOLE, check_utf8, decode, list_of
 from adapter.wire.json_counts import values_at_most
 from adapter.wire.limits import DEFAULTS, LISTS, LimitExceeded, Limits
 from adapter.wire.reader import assemble, check_items, outline, read_items
@@ -128,8 +127,6 @@ def read_rest(
         return None
     try:
         check_utf8(short)
-        if surrogates.repair(short)[1]:
-            return None
         return _read(msgspec.Raw(short), beginning, type_, field, limits)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, LimitExceeded):
         # The error is told with the paths of the whole body.
@@ -166,13 +163,19 @@ def list_of_items(type_: type[msgspec.Struct], field: str) -> type[Any]:
     return item
 
 
-def items_of(body: bytes, start: int, field: str) -> list[msgspec.Raw] | None:
-    """Return the raw items of a field's list in a body that was read, if they are those that stand at this place."""
-    text = decoder(dict[str, msgspec.Raw]).decode(body.removeprefix(BYTE_ORDER_MARK)).get(field)
-    if not start or text is None or not body.startswith(bytes(text), start - 1):
+def text_of_items(body: bytes, start: int, pieces: Sequence[msgspec.Raw]) -> bytes | None:
+    """Return the text of these items as it stands at this place, if all of them have the same between them there."""
+    first = body.find(b"{", start)
+    end = first + len(memoryview(pieces[0]))
+    between = body[end : body.find(b"{", end)] if len(pieces) > 1 else b","
+    lead = body[start:first]
+    if lead.strip(_SPACE) or between.strip(_SPACE) != b",":
         return None
-    items: list[msgspec.Raw] = decoder(list[msgspec.Raw]).decode(text)
-    return items
+    text = lead + between.join(map(memoryview, pieces))
+    return text if body.startswith(text, start) else None
+
+
+_SPACE = b" \t\r\n"
 
 
 def end_of_items(body: bytes, start: int, pieces: Sequence[msgspec.Raw]) -> int:

@@ -12,10 +12,11 @@ Both ways give the same request, the same unknown fields and the same errors wit
 what stored items come as too, so whoever keeps or compares histories works on bytes.
 """
 
+import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from operator import attrgetter
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar, Union, get_args, get_origin
 
 import msgspec
 
@@ -55,13 +56,29 @@ def read(
         if len(body) > 2 * min(limits.messages, limits.items, limits.parts, limits.calls, limits.images):
             check_lists(value, limits)
     else:
-        check_utf8(body)
-        body, repairs = surrogates.repair(body)
-        value, unknown = _in_pieces(msgspec.Raw(body), type_, limits)
-        unknown |= repairs
+        value, unknown, _ = _read_in_pieces(body, type_, limits)
     if len(body) > 2 * MAX_DEPTH:
         _check_free_form(value, unknown, limits)
     return value, unknown
+
+
+class OutlinedRequest(NamedTuple, Generic[T]):
+    """A request that was read by way of its outline, whose raw lists are kept, by field."""
+
+    request: T
+    unknown: dict[str, msgspec.Raw]
+    lists: dict[str, list[msgspec.Raw]]
+
+
+def read_outlined(body: bytes, type_: type[T], limits: Limits, values: int) -> OutlinedRequest[T]:
+    """Read a body of at most so many values as `read` does, and keep the items of its lists as they were written."""
+    if values > limits.values:
+        json_counts.check(body, limits.values, "values")
+    body = body.removeprefix(BYTE_ORDER_MARK)
+    request, unknown, lists = _read_in_pieces(body, type_, limits, has_few=values <= FEW)
+    if len(body) > 2 * MAX_DEPTH:
+        _check_free_form(request, unknown, limits)
+    return OutlinedRequest(request, unknown, lists)
 
 
 def check_values(body: bytes, limits: Limits) -> int:
@@ -80,33 +97,51 @@ def is_small(body: bytes) -> bool:
 def outline(body: msgspec.Raw, type_: Any, limits: Limits = DEFAULTS) -> Outline:
     """Split a body; its values must have been counted. Raises as `read` does."""
     head, unknown = decode(body, _head(type_), limits.unknown_fields)
-    raws = {name: getattr(head, name) for name in _lists(type_)}
-    lists = {name: decoder(list[msgspec.Raw]).decode(raw) for name, raw in raws.items() if _is_list(raw)}
+    lists: dict[str, list[msgspec.Raw]] = {}
+    for name in _lists(type_):
+        value = getattr(head, name)
+        if type(value) is list:
+            lists[name] = value
+        elif type(value) is msgspec.Raw and _is_list(value):
+            lists[name] = decoder(list[msgspec.Raw]).decode(value)
     for name, items in lists.items():
         _check_length(name, len(items), limits)
     return Outline(head, lists, unknown)
 
 
 def read_items(
-    pieces: Sequence[msgspec.Raw], type_: type[T], path: str, limits: Limits = DEFAULTS, *, first: int = 0
+    pieces: Sequence[msgspec.Raw],
+    type_: type[T],
+    path: str,
+    limits: Limits = DEFAULTS,
+    *,
+    first: int = 0,
+    has_few: bool = False,
 ) -> tuple[list[T], dict[str, msgspec.Raw]]:
-    """Decode slices of a list that stands at `path`; `first` is the index of the first. Raises as `read` does."""
+    """Decode slices of a list that stands at `path`; `first` is the index of the first. Raises as `read` does.
+
+    `has_few`: all together have few values, so each may be decoded in one call.
+    """
     shape: Any = type_
     decode_one = decoder(shape).decode
-    items: list[T] = []
-    unknown: dict[str, msgspec.Raw] = {}
-    for index, piece in enumerate(pieces, first):
+    if has_few or max(map(_size, pieces), default=0) <= SMALL:
         try:
-            if len(memoryview(piece)) <= SMALL:
-                items.append(decode_one(piece))
-                continue
+            return list(map(decode_one, pieces)), {}
         except msgspec.ValidationError:
             # Read again below, where an unknown field is told from a wrong one.
             pass
+    items: list[T] = []
+    unknown: dict[str, msgspec.Raw] = {}
+    for index, piece in enumerate(pieces, first):
         item, more = _at(f"{path}[{index}]", _read_piece, piece, type_, limits)
         items.append(item)
-        _collect(more, unknown, limits)
+        if more:
+            _collect(more, unknown, limits)
     return items, unknown
+
+
+def _size(piece: msgspec.Raw) -> int:
+    return len(memoryview(piece))
 
 
 def _collect(more: dict[str, msgspec.Raw], unknown: dict[str, msgspec.Raw], limits: Limits) -> None:
@@ -120,18 +155,36 @@ def _collect(more: dict[str, msgspec.Raw], unknown: dict[str, msgspec.Raw], limi
 def _read_piece(piece: msgspec.Raw, type_: type[T], limits: Limits) -> tuple[T, dict[str, msgspec.Raw]]:
     if len(memoryview(piece)) <= SMALL or is_small(bytes(piece)):
         return decode(piece, type_, limits.unknown_fields)
-    return _in_pieces(piece, type_, limits)
+    return _in_pieces(piece, type_, limits)[:2]
 
 
-def _in_pieces(body: msgspec.Raw, type_: Any, limits: Limits) -> tuple[Any, dict[str, msgspec.Raw]]:
+_Pieces = tuple[Any, dict[str, msgspec.Raw], dict[str, list[msgspec.Raw]]]
+"""A value, its unknown fields, and its raw lists."""
+
+
+def _read_in_pieces(body: bytes, type_: Any, limits: Limits, *, has_few: bool = False) -> _Pieces:
+    """Decode a body by way of its outline; where that fails, once more without the halves of characters in it."""
+    check_utf8(body)
+    try:
+        return _in_pieces(msgspec.Raw(body), type_, limits, has_few=has_few)
+    except msgspec.MsgspecError:
+        fixed, repairs = surrogates.repair(body)
+        if not repairs:
+            raise
+    value, unknown, lists = _in_pieces(msgspec.Raw(fixed), type_, limits, has_few=has_few)
+    return value, unknown | repairs, lists
+
+
+def _in_pieces(body: msgspec.Raw, type_: Any, limits: Limits, *, has_few: bool = False) -> _Pieces:
     """Decode a large value by way of its outline."""
-    value, unknown = _assemble(outline(body, type_, limits), type_, {}, limits)
+    parts = outline(body, type_, limits)
+    value, unknown = _assemble(parts, type_, {}, limits, has_few=has_few)
     check_lists(value, limits)
-    return value, unknown
+    return value, unknown, parts.lists
 
 
 def _assemble(
-    parts: Outline, type_: Any, given: Mapping[str, Any], limits: Limits
+    parts: Outline, type_: Any, given: Mapping[str, Any], limits: Limits, *, has_few: bool = False
 ) -> tuple[Any, dict[str, msgspec.Raw]]:
     """Decode what an outline leaves raw, but for lists that are given."""
     head, lists, unknown = parts
@@ -140,12 +193,12 @@ def _assemble(
         if name in given:
             fields[name] = given[name]
         elif name in lists:
-            fields[name], more = read_items(lists[name], item, name, limits)
+            fields[name], more = read_items(lists[name], item, name, limits, has_few=has_few)
             _collect(more, unknown, limits)
-        elif fields[name] is not ABSENT:
-            fields[name] = _at(name, decode, fields[name], whole, limits.unknown_fields)[0]
-        else:
+        elif fields[name] is ABSENT:
             fields[name] = None
+        elif fields[name] is not None:
+            fields[name] = _at(name, decode, fields[name], whole, limits.unknown_fields)[0]
     return type_(**fields), unknown
 
 
@@ -274,18 +327,23 @@ def _lengths(type_: Any) -> tuple[tuple[str, ...], dict[str, list[Callable[[Any]
     return tuple(lists), {name: list(map(attrgetter, names)) for name, names in inner.items() if names}
 
 
+_LISTS = (list, Sequence, types.NoneType)
+"""Origins of a type that takes lists, or nothing."""
+
+
 @cache
 def _head(type_: Any) -> type[msgspec.Struct]:
-    """Return the Struct with its lists of Structs as raw JSON."""
+    """Return the Struct with raw items in its lists of Structs; fields that take more than lists are raw."""
     lists = _lists(type_)
     fields: list[tuple[str, Any, Any]] = []
     for one in msgspec.structs.fields(type_):
-        if one.name in lists:
-            kind: Any = msgspec.Raw
-            default = msgspec.field(default=msgspec.NODEFAULT if one.required else ABSENT, name=one.encode_name)
-        else:
-            given = {"default": one.default, "default_factory": one.default_factory}
-            kind, default = one.type, msgspec.field(**given, name=one.encode_name)
-        fields.append((one.name, kind, default))
+        given = {"default": one.default, "default_factory": one.default_factory}
+        kind = one.type
+        members = get_args(kind) if get_origin(kind) in (Union, types.UnionType) else (kind,)
+        if one.name in lists and all((get_origin(member) or member) in _LISTS for member in members):
+            kind = list[msgspec.Raw] | None if types.NoneType in members else list[msgspec.Raw]
+        elif one.name in lists:
+            kind, given = msgspec.Raw, {"default": msgspec.NODEFAULT if one.required else ABSENT}
+        fields.append((one.name, kind, msgspec.field(**given, name=one.encode_name)))
     strict = type_.__struct_config__.forbid_unknown_fields
     return msgspec.defstruct(type_.__name__, fields, kw_only=True, gc=False, forbid_unknown_fields=strict)

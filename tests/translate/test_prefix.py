@@ -15,12 +15,13 @@ from adapter.translate.core.capabilities import ServedModel, capabilities_of
 from adapter.translate.core.context import Options
 from adapter.translate.core.notes import Rejected
 from adapter.translate.plan import plan
-from adapter.translate.prefix import Reading, next_prefix, read_short, read_with, view_reading, with_prefix
+from adapter.translate.prefix import next_prefix, read_short, read_whole, read_with, view_reading, with_prefix
 from adapter.translate.signatures.history import Carried, History
 from adapter.translate.signatures.prefix_digest import call_digest, call_spelling
 from adapter.translate.turns.cut import last_block
 from adapter.wire.base import encode
 from adapter.wire.beginnings import begins_with, start_of_list
+from adapter.wire.json_counts import values_at_most
 from adapter.wire.limits import DEFAULTS
 from adapter.wire.openai.chat_request import ChatCompletionRequest
 from adapter.wire.reader import read
@@ -181,7 +182,7 @@ class Remembering:
         longest = max(fitting, key=lambda one: one.beginning.count, default=None)
         found = read_with(body, start, longest, self.options.limits) if longest is not None else None
         self.used += found is not None
-        return found or Reading(*read(body, ChatCompletionRequest, self.options.limits), body)
+        return found or read_whole(body, self.options.limits, values_at_most(body))
 
     def read_view(self, reading):
         """The same for messages that stand in no body."""
@@ -353,10 +354,10 @@ def test_what_was_translated_for_one_model_is_used_for_no_other():
 
 def test_a_body_without_its_tools_has_the_size_of_its_messages():
     body = encode({"model": "m", "messages": [{"role": "user", "content": "Hi"}], "tools": [1, 2, 3]})
-    whole = read_short(body, DEFAULTS)
+    whole = read_short(body, DEFAULTS, 9)
     assert whole is not None
     assert whole.size_bytes == len(body) - len(b"[1,2,3]")
-    short = read_short(body.replace(b"[1,2,3]", b'""'), DEFAULTS)
+    short = read_short(body.replace(b"[1,2,3]", b'""'), DEFAULTS, 9)
     assert short is not None
     assert short._replace(has_tools=False).size_bytes == len(short.body)
-    assert read_short(body[:-1], DEFAULTS) is None
+    assert read_short(body[:-1], DEFAULTS, 9) is None

@@ -10,14 +10,14 @@ from adapter.wire.beginnings import (
     Beginning,
     PartlyDecoded,
     begins_with,
-    end_of_items,
-    items_of,
     read_rest,
     start_of_list,
+    text_of_items,
 )
 from adapter.wire.json_counts import values_at_most
 from adapter.wire.limits import DEFAULTS, Limits
 from adapter.wire.openai.chat_request import ChatCompletionRequest, Message
+from adapter.wire.reader import read_outlined
 
 USER, ODD = {"role": "user", "content": "\u00e9"}, {"role": "user", "content": "b", "odd": 1}
 MESSAGES = [USER, ODD, USER, ODD]
@@ -30,10 +30,12 @@ def text(messages, **more):
 def beginning(body, count):
     """The first messages of a body."""
     start = start_of_list(body, "messages")
-    end = end_of_items(body, start, items_of(body, start, "messages")[:count])
+    pieces = read_outlined(body, ChatCompletionRequest, DEFAULTS, 9).lists["messages"]
+    first = text_of_items(body, start, pieces[:count])
     unknown = decode(body, ChatCompletionRequest)[1]
     before = {path: raw for path, raw in unknown.items() if path[:10] < f"messages[{count}"}
-    return Beginning(body[start:end], count, values_at_most(body[start:end]), before)
+    assert first is not None
+    return Beginning(first, count, values_at_most(first), before)
 
 
 def rest_of(body, known, limits=DEFAULTS):
@@ -130,8 +132,32 @@ def test_limits_hold_inside_of_what_is_new(long):
 def test_bodies_without_such_a_list():
     assert start_of_list(b"[]", "messages") == 0
     assert start_of_list(b'{"messages":7}', "messages") == 0
-    for body in (b'{"messages":7}', b'{"m":{"messages":[]}}', b'{"messages":[{}],"messages":[]}'):
-        assert items_of(body, start_of_list(body, "messages"), "messages") is None
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        (b'[{"a":1},{"b":2}]', b'{"a":1},{"b":2}'),
+        (b'[ {"a":1} , {"b":2} , 3]', b' {"a":1} , {"b":2}'),
+        (b'[{"a":1},\n{"b":2}\n]', b'{"a":1},\n{"b":2}'),
+        (b'[{"a":1},{"b":3}]', None),
+        (b'[{"a":1}]', None),
+        (b'[0,{"a":1},{"b":2}]', None),
+        (b'[{"a":1},0,{"b":2}]', None),
+        (b"[]", None),
+    ],
+)
+def test_the_text_of_items_is_found_where_they_stand(written, expected):
+    pieces = [msgspec.Raw(b'{"a":1}'), msgspec.Raw(b'{"b":2}')]
+    assert text_of_items(written, 1, pieces) == expected
+
+
+def test_items_that_stand_in_their_list_at_different_distances_are_left_alone():
+    body = b'[{"a":1},{"b":2}, {"c":3}]'
+    pieces = msgspec.json.decode(body, type=list[msgspec.Raw])
+    assert text_of_items(body, 1, pieces) is None
+    assert text_of_items(body, 1, pieces[:2]) == b'{"a":1},{"b":2}'
+    assert text_of_items(body, 1, pieces[:1]) == b'{"a":1}'
 
 
 def test_another_beginning_and_an_end():

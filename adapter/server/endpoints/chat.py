@@ -8,7 +8,7 @@ import msgspec
 from adapter.server.pipeline import ledger_headers as notes
 from adapter.server.pipeline.call import Call
 from adapter.server.pipeline.fallback import Plans
-from adapter.server.pipeline.service import completion_id, deadline_of, stamp_of
+from adapter.server.pipeline.service import completion_id, deadline_of, read_long_chat, stamp_of
 from adapter.server.prefixes.reading import read_rest, read_without_tools, remember_tools
 from adapter.translate import chat
 from adapter.translate.answer import continuation
@@ -17,6 +17,7 @@ from adapter.translate.plan import Plan
 from adapter.translate.prefix import LEAST, Reading
 from adapter.upstream.client import Reply
 from adapter.wire.base import encode
+from adapter.wire.json_counts import values_at_most
 from adapter.wire.openai.chat_answer import ChatCompletion, ChatCompletionChunk
 from adapter.wire.openai.chat_request import ChatCompletionRequest
 from adapter.wire.signatures import Issued
@@ -49,7 +50,9 @@ async def _read(call: Call) -> Reading:
         return reading
     found = await read_rest(service.prefixes, client, body, limits, service.work)
     if found is None:
-        reading = Reading(*await call.read(ChatCompletionRequest), body)
+        values = values_at_most(body)
+        call.work = service.work(body, values)
+        reading = await call.work.run(read_long_chat, body, limits, values)
     else:
         reading, call.work = found
     await remember_tools(known, client, body, reading, call.work)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol, TypeVar
 
-from adapter.wire.reader import is_small
+from adapter.wire.reader import FEW, is_small
 
 T = TypeVar("T")
 
@@ -53,6 +53,6 @@ class ThreadWork:
         self._executor.shutdown(cancel_futures=True)
 
 
-def is_long(body: bytes) -> bool:
+def is_long(body: bytes, values: int | None = None) -> bool:
     """Return whether a body is too large, or has too many values, for the event loop."""
-    return len(body) > LONG or not is_small(body)
+    return len(body) > LONG or not (is_small(body) if values is None else values <= FEW)

@@ -144,7 +144,7 @@ class ChatPlanner:
                 stored = await self._files.media(ids, client, dry=needs.is_dry, life=needs.life)
                 media = {**media, **stored}
         cut = 0 if reading is None or media else self._find_cut(reading)
-        history = await self._history(request, client, carried, work, prefix, cut)
+        history, by_words = await self._history(request, client, carried, work, prefix, cut)
 
         def make(route: Route, at_hand: _MediaByName = media, added: _Notes = ()) -> Plan:
             model = served if route is usual else find_served_model(route.model, self.catalogue(route.place))
@@ -166,9 +166,9 @@ class ChatPlanner:
             notes = [*added, *made.notes]
             return msgspec.structs.replace(made, notes=notes if ledger_of is None else ledger_of(notes))
 
-        first = await work.run(make, usual)
-        if reading is not None and first.earlier is not None:
-            await self._remember(client, reading, first, history, work)
+        first, made = await work.run(self._make_first, make, usual, history, by_words, reading)
+        if made is not None:
+            self._prefixes.put(client.id, made, prefix)
         pin = ""
         is_choice = self._is_shared or len(self._places) > 1 or usual.place.upstream.has_several_keys
         if is_choice:
@@ -231,12 +231,19 @@ class ChatPlanner:
             return 0
         return last_block(reading.request.messages, 0 if reading.prefix is None else reading.prefix.beginning.count)
 
-    async def _remember(self, client: Client, reading: Reading, plan: Plan, history: History, work: Work) -> None:
-        """Remember the first messages of a request, unless the store could not be read for it."""
-        if history.is_complete:
-            made = await work.run(next_prefix, reading, plan, history.answers_before_cut, self._prefixes.clock())
-            if made is not None:
-                self._prefixes.put(client.id, made, reading.prefix)
+    def _make_first(
+        self, make: Callable[[Route], Plan], route: Route, history: History, by_words: Records, reading: Reading | None
+    ) -> tuple[Plan, Prefix | None]:
+        """Return the plan for the usual route, and what is to be remembered of the request's first messages.
+
+        Nothing is if the store could not be read for it.
+        """
+        if by_words:
+            history.take_words(by_words)
+        plan = make(route)
+        if reading is None or plan.earlier is None or not history.is_complete:
+            return plan, None
+        return plan, next_prefix(reading, plan, history.answers_before_cut, self._prefixes.clock())
 
     async def _history(
         self,
@@ -246,16 +253,23 @@ class ChatPlanner:
         work: Work,
         prefix: Prefix | None,
         cut: int,
-    ) -> History:
-        """Return the request's answers with what the store knows of them."""
+    ) -> tuple[History, Records]:
+        """Return the request's answers with what is stored under their ids, and what is stored under their words."""
         history = await work.run(History, request, carried, None if prefix is None else prefix.answers, cut)
         if not history.has_answers:
-            return history
+            return history, _NO_RECORDS
         ids = history.ids()
-        found = await self._store.get(ids, client.id) if ids else Records()
-        await work.run(history.take, found)
-        words = await work.run(history.words)
-        more = await self._store.get_by_words(words, client.id) if words else Records()
-        await work.run(history.take_words, more)
+        found = await self._store.get(ids, client.id) if ids else _NO_RECORDS
+        words = await work.run(_take, history, found)
+        more = await self._store.get_by_words(words, client.id) if words else _NO_RECORDS
         history.is_complete = found.is_complete and more.is_complete
-        return history
+        return history, more
+
+
+def _take(history: History, found: Records) -> list[str]:
+    """Give a history the records that were found by ids; return the keys to look up next."""
+    history.take(found)
+    return history.words()
+
+
+_NO_RECORDS = Records()

@@ -52,6 +52,7 @@ from adapter.settings import (
 )
 from adapter.store import DocumentStore, SignatureStore
 from adapter.translate.core.context import Stamp
+from adapter.translate.prefix import Reading, read_whole
 from adapter.upstream import open_media_fetcher
 from adapter.upstream.client import Upstream
 from adapter.wire.base import decode_leniently
@@ -163,9 +164,9 @@ class Service:
         """Today's models of the first upstream."""
         return self.planner.catalogue()
 
-    def work(self, body: bytes) -> Work:
-        """Return the executor for a request with this body."""
-        return self._beside if len(body) > SMALL and is_long(body) else self.at_once
+    def work(self, body: bytes, values: int | None = None) -> Work:
+        """Return the executor for a request with this body; `values`: so many it has at most, if counted."""
+        return self._beside if len(body) > SMALL and is_long(body, values) else self.at_once
 
     def work_for(self, size: int) -> Work:
         """Return the executor for so many bytes of history."""
@@ -198,6 +199,14 @@ def decode_body(body: bytes, type_: type[T], limits: Limits, has_few: bool = Fal
     """Return a request's body and its unknown fields. Raises `Malformed`. `has_few`: see `reader.read`."""
     try:
         return read(body, type_, limits, has_few=has_few)
+    except DECODING_ERRORS as error:
+        raise malformed(error) from None
+
+
+def read_long_chat(body: bytes, limits: Limits, values: int) -> Reading:
+    """Read a chat request of at most so many values. Raises `Malformed`."""
+    try:
+        return read_whole(body, limits, values)
     except DECODING_ERRORS as error:
         raise malformed(error) from None
 

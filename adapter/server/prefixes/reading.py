@@ -8,6 +8,7 @@ from adapter.server.prefixes.prefix_memory import PrefixMemory
 from adapter.translate.prefix import FIELD, LEAST, Reading, read_short, read_with, view_reading, with_prefix
 from adapter.translate.signatures.history import Carried
 from adapter.wire.beginnings import start_of_list
+from adapter.wire.json_counts import values_at_most
 from adapter.wire.known_value import cut_out, put_back, value_in
 from adapter.wire.limits import Limits
 from adapter.wire.openai.chat_request import ChatCompletionRequest
@@ -19,7 +20,7 @@ FEW = 8
 
 
 async def read_rest(
-    memory: PrefixMemory, client: str, body: bytes, limits: Limits, work_for: Callable[[bytes], Work]
+    memory: PrefixMemory, client: str, body: bytes, limits: Limits, work_for: Callable[..., Work]
 ) -> tuple[Reading, Work] | None:
     """Return what is new in a body, and where the work for it is done; None where the body must be read as a whole."""
     if not memory.is_on:
@@ -40,7 +41,7 @@ async def read_without_tools(
     client: str,
     body: bytes,
     limits: Limits,
-    work_for: Callable[[bytes], Work],
+    work_for: Callable[..., Work],
 ) -> tuple[Reading, Work] | None:
     """Return a body whose tools are known, and where the work for it is done; None where it must be read as a whole."""
     found = tools.find(client, body)
@@ -49,8 +50,9 @@ async def read_without_tools(
         return None
     read = await read_rest(memory, client, short, limits, work_for) if len(short) >= LEAST else None
     if read is None:
-        work = work_for(short)
-        reading = await work.run(read_short, short, limits)
+        values = values_at_most(short)
+        work = work_for(short, values)
+        reading = await work.run(read_short, short, limits, values)
     else:
         reading, work = read
     if reading is None or not put_back(reading.request, reading.unknown, TOOLS, found[1]):

@@ -20,11 +20,14 @@ RAW = "_raw"
 
 MAX_ENCODINGS = 3
 
-_SHAPE = bytes(ord("0") if 48 <= byte < 58 else ord(" ") for byte in range(256))
-"""Makes every digit a zero."""
+_SHAPE = bytes(ord("0") if 48 <= byte < 58 else ord("e") if byte in b"eE" else ord(" ") for byte in range(256))
+"""Makes every digit a zero, and leaves of other characters only that of exponents."""
 
 _LONG_NUMBER = b"0" * 16
-"""Sixteen digits, once every digit is a zero: to look for them so costs less than a regular expression."""
+"""Sixteen digits, in such a text: to look for them so costs less than a regular expression."""
+
+_LARGE_NUMBER = b"0e000"
+"""A number of fewer digits that is beyond a double's range has three digits or more in its exponent."""
 
 _END = re.compile(r"\}\s*\{")
 MAX_ENDS = 16
@@ -42,22 +45,20 @@ class Arguments(NamedTuple):
     reason: str = ""
 
 
+class _AnyObject(msgspec.Struct, frozen=True, gc=False):
+    """Any JSON object: it is read to its end, and nothing of it is made."""
+
+
+_check_object = msgspec.json.Decoder(_AnyObject).decode
+
+
 def plain_object(text: str, most: int) -> msgspec.Raw | None:
     """Return a text that is a JSON object as it is, if nothing in it needs a look; None for any other text.
 
     Nothing unusual: at most `most` values, no long numbers, no deep nesting. Nearly all arguments and many results are
     such, and to find that out costs less than to tell what else they are.
     """
-    if len(text) > most:
-        return None
-    data = text.encode("utf-8", "surrogatepass")
-    try:
-        value = orjson.loads(data)
-    except orjson.JSONDecodeError:
-        return None
-    if type(value) is not dict or _LONG_NUMBER in data.translate(_SHAPE) or too_deep(text):
-        return None
-    return msgspec.Raw(data)
+    return msgspec.Raw(text.encode()) if are_plain_objects([text], most)[0] else None
 
 
 def are_plain_objects(texts: Sequence[str], most: int) -> list[bool]:
@@ -67,20 +68,31 @@ def are_plain_objects(texts: Sequence[str], most: int) -> list[bool]:
     """
     longest = max(map(len, texts), default=0)
     if longest > most or longest * len(texts) > _TOGETHER:
-        return [plain_object(text, most) is not None for text in texts]
+        return [len(text) <= most and _is_plain(text) for text in texts]
     try:
-        plain = [kind is dict for kind in map(type, map(orjson.loads, texts))]
-    except orjson.JSONDecodeError:
-        plain = [type(_parse(text)) is dict for text in texts]
-    if longest > 2 * MAX_NESTING:
-        plain = [one and not too_deep(text) for one, text in zip(plain, texts, strict=True)]
-    if _LONG_NUMBER in _shape("".join(texts)):
-        plain = [one and _LONG_NUMBER not in _shape(text) for one, text in zip(plain, texts, strict=True)]
-    return plain
+        for _ in map(_check_object, texts):
+            pass
+    except (msgspec.MsgspecError, UnicodeEncodeError, RecursionError):
+        return list(map(_is_plain, texts))
+    if _has_odd_number("".join(texts)) or (longest > 2 * MAX_NESTING and any(map(too_deep, texts))):
+        return [not (_has_odd_number(text) or too_deep(text)) for text in texts]
+    return [True] * len(texts)
 
 
-def _shape(text: str) -> bytes:
-    return text.encode("utf-8", "surrogatepass").translate(_SHAPE)
+def _is_plain(text: str) -> bool:
+    """Return whether a text is a plain object, whatever its length."""
+    try:
+        _check_object(text)
+    except (msgspec.MsgspecError, UnicodeEncodeError, RecursionError):
+        return False
+    return not (_has_odd_number(text) or too_deep(text))
+
+
+def _has_odd_number(text: str) -> bool:
+    """Return whether JSON may have a number that a double cannot hold."""
+    shape = text.encode().translate(_SHAPE, b"+")
+    # From the end it is searched twice as fast: Python's search from the start looks at each character's neighbours.
+    return shape.rfind(_LONG_NUMBER) >= 0 or shape.rfind(_LARGE_NUMBER) >= 0
 
 
 def read_arguments(text: str) -> Arguments:

@@ -16,13 +16,13 @@ import msgspec
 
 from adapter.translate.signatures.earlier_answers import EarlierAnswer, EarlierAnswers
 from adapter.translate.signatures.keys import item_key, legacy_call_key
-from adapter.translate.signatures.known_answers import Found, KnownAnswer, is_in_order, plain_calls
+from adapter.translate.signatures.known_answers import Found, KnownAnswer, is_in_order, known_answers
 from adapter.translate.signatures.prefix_digest import (
     PrefixDigest,
     Step,
     call_digest,
+    call_digests,
     call_spelling,
-    calls_of,
     digest,
     name_and_arguments,
     text_of,
@@ -83,7 +83,6 @@ class History:
         self.earlier = earlier
         self._cut = cut
         self._answers: dict[int, KnownAnswer] = {}
-        self._calls: list[tuple[str, KnownAnswer, int]] = []
         if earlier is None:
             self._add_answers(request.messages, 0)
         else:
@@ -95,15 +94,8 @@ class History:
 
     def _add_answers(self, some: Sequence[Message], start: int) -> None:
         """Add the answers among some messages, the first of which is at this index."""
-        for index, message in enumerate(some, start):
-            if message.role == "assistant":
-                messages, answers, add = self._request.messages, self._answers, self._calls.append
-                calls = calls_of(message)
-                plain = plain_calls(messages, index, calls) if message.tool_calls else None
-                answers[index] = answer = KnownAnswer(index, message, calls, plain, [None] * len(calls))
-                for number, call in enumerate(calls):
-                    if call.id:
-                        add((f"id:{call.id}", answer, number))
+        for answer in known_answers(some, start):
+            self._answers[answer.index] = answer
 
     def recall(self) -> None:
         """Read the first messages after all, with what was known of their answers."""
@@ -143,16 +135,14 @@ class History:
 
         Such a call has no record, or a valid one that one of `origins` issued, and its name is not too long.
         """
-        answers = self._answers
-        steps: list[KnownAnswer] = []
-        while index != end and (answer := answers.get(index)) is not None and (plain := answer.plain) is not None:
+        get, steps = self._answers.get, list[KnownAnswer]()
+        while index != end and (answer := get(index)) is not None and (plain := answer.plain) is not None:
             if answer.whole is not None or (len(plain) > 1 and not is_in_order(answer)):
                 break
-            for one, found in zip(plain, answer.found, strict=True):
-                if len(one[1]) > longest_name or (
-                    found is not None
-                    and not (found.agrees and (record := found.record).origin in origins and record.parts is ABSENT)
-                ):
+            if max([len(call[1]) for call in plain]) > longest_name:
+                break
+            for found in answer.found:
+                if found is not None and not _is_sent_with(found, origins):
                     return steps
             steps.append(answer)
             index += 1 + len(plain)
@@ -180,7 +170,7 @@ class History:
 
     def ids(self) -> list[str]:
         """Return the keys to look up first."""
-        keys = [call[0] for call in self._calls]
+        keys = [f"id:{call.id}" for answer in self._answers.values() for call in answer.calls if call.id]
         if self._carried is not None:
             keys += [item_key(id_) for ids in self._carried.items.values() for id_ in ids]
         return keys
@@ -188,16 +178,17 @@ class History:
     def take(self, found: Records) -> None:
         """Give the records that were found by ids to the calls and answers that they belong to."""
         sealed = self._carried.records if self._carried is not None else {}
-        get = found.get
-        for key, answer, number in self._calls if found or sealed else ():
-            record = get(key)
-            if record is None:
-                if key in sealed:
-                    answer.found[number] = _of_call(sealed[key], _CLIENT, answer, number)
-            elif record.digest:
-                answer.found[number] = _of_call(record, _ID, answer, number)
-            else:
-                answer.found[number] = self._of_legacy_call(record, answer, number)
+        for answer in self._answers.values() if found or sealed else ():
+            for number, call in enumerate(answer.calls):
+                key = f"id:{call.id}"
+                record = found.get(key)
+                if record is None:
+                    if key in sealed:
+                        answer.found[number] = _of_call(sealed[key], _CLIENT, answer, number)
+                elif record.digest:
+                    answer.found[number] = _of_call(record, _ID, answer, number)
+                else:
+                    answer.found[number] = self._of_legacy_call(record, answer, number)
         if self._carried is not None:
             self._take_whole(self._carried, found)
 
@@ -251,25 +242,17 @@ class History:
 
     def _add_steps(self, prefix: PrefixDigest, index: int) -> int:
         """Add plain answers of one call in a row, the first of which is at this index; return how many these are."""
-        steps: list[Step] = []
-        unknown: dict[int, KnownAnswer] = {}
-        answers, begun = self._answers, index
-        while (answer := answers.get(index)) is not None and (plain := answer.plain) is not None and len(plain) == 1:
-            if index == self._cut and index > begun:
-                break
-            found, content = answer.found[0], answer.message.content
-            if found is None:
-                unknown[len(steps)] = answer
-            if found is not None and found.agrees and found.record.digest:
-                own = found.record.digest
-            else:
-                own = call_digest(plain[0][1], plain[0][2])
-            answer.digests = [own]
-            steps.append((content if type(content) is str else "", own, plain[0][3]))
+        answers, some, end = self._answers, list[KnownAnswer](), self._cut if index < self._cut else 0
+        while (answer := answers.get(index)) is not None and answer.plain is not None and len(answer.plain) == 1:
+            some.append(answer)
             index += 2
-        for number, key in prefix.add_steps(steps, unknown).items():
+            if index == end:
+                break
+        _digest_calls(some)
+        unknown = {number: answer for number, answer in enumerate(some) if answer.found[0] is None}
+        for number, key in prefix.add_steps(list(map(_step_of, some)), unknown).items():
             self._keys[key] = unknown[number]
-        return len(steps)
+        return len(some)
 
     def take_words(self, found: Records) -> None:
         """Give the records that were found by words to their answers and to calls without one."""
@@ -299,6 +282,34 @@ class History:
     def key_of_next(self, answer: bytes) -> str:
         """Return the key by words of an answer to this history, given in its form."""
         return self._digest().key_of_next(answer)
+
+
+def _is_sent_with(found: Found, origins: Sequence[str]) -> bool:
+    """Return whether a record is valid for its call at one of `origins`, and has nothing but a signature."""
+    return bool(found.agrees) and found.record.origin in origins and found.record.parts is ABSENT
+
+
+def _digest_calls(plain: Sequence[KnownAnswer]) -> None:
+    """Digest the calls of plain answers of one call: from the arguments where no record says what their digests are."""
+    others: list[KnownAnswer] = []
+    for answer in plain:
+        found = answer.found[0]
+        if found is not None and found.agrees and found.record.digest:
+            answer.digests = [found.record.digest]
+        else:
+            others.append(answer)
+    if others:
+        calls = [answer.plain[0] for answer in others if answer.plain]
+        digests = call_digests([call[1] for call in calls], [call[2] for call in calls])
+        for answer, own in zip(others, digests, strict=True):
+            answer.digests = [own]
+
+
+def _step_of(answer: KnownAnswer) -> Step:
+    """Return a plain answer of one call as it is digested."""
+    plain, text = answer.plain, answer.message.content
+    assert plain
+    return text if type(text) is str else "", answer.call_digests()[0], plain[0][3]
 
 
 def _take_words(answer: KnownAnswer, record: Signature) -> None:

@@ -1,14 +1,18 @@
 """The answers of a history, each with the records found for it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from operator import itemgetter
+from typing import Any
 
 import msgspec
+from msgspec.structs import astuple
 
 from adapter.translate.signatures.keys import detailed, split_id
 from adapter.translate.signatures.prefix_digest import (
     RESULT_ROLES,
     answer_form,
     call_digest,
+    calls_of,
     image_urls,
     name_and_arguments,
     text_of,
@@ -38,7 +42,7 @@ long to make."""
 class KnownAnswer(msgspec.Struct, gc=False):
     """One answer of the history, and the records of each of its calls and of the whole.
 
-    `plain` are its calls if it is plain (`plain_calls`), else None.
+    `plain` are its calls if it is plain (`_plain_calls`), else None.
     """
 
     index: int
@@ -81,40 +85,68 @@ class KnownAnswer(msgspec.Struct, gc=False):
         return None not in self.found if self.calls else self.whole is not None
 
 
-def plain_calls(messages: Sequence[Message], index: int, calls: list[ToolCall]) -> list[PlainCall] | None:
-    """Return the calls of the answer at this index, if it is plain; None for any other.
+def _others(type_: type[msgspec.Struct], *names: str) -> tuple[Callable[[tuple[Any, ...]], Any], tuple[Any, ...]]:
+    """Return a getter of the fields, from all values of a Struct, that have none of these names, and their defaults."""
+    fields = [(place, one) for place, one in enumerate(msgspec.structs.fields(type_)) if one.name not in names]
+    return itemgetter(*[place for place, _ in fields]), tuple(one.default for _, one in fields)
+
+
+_BESIDE_MESSAGE, _BARE_MESSAGE = _others(Message, "role", "content", "tool_calls", "tool_call_id")
+_BESIDE_CALL, _BARE_CALL = _others(ToolCall, "id", "type", "function")
+_BESIDE_FUNCTION, _BARE_FUNCTION = _others(FunctionCall, "name", "arguments")
+
+
+def known_answers(some: Sequence[Message], start: int) -> list[KnownAnswer]:
+    """Return the answers among some messages, the first of which is at this index; nothing is known of them yet."""
+    are_bare = list(map(_BARE_MESSAGE.__eq__, map(_BESIDE_MESSAGE, map(astuple, some))))
+    answers = []
+    for place in [place for place, message in enumerate(some) if message.role == "assistant"]:
+        message = some[place]
+        calls = message.tool_calls or calls_of(message)
+        plain = _plain_calls(some, place, start, are_bare) if message.tool_calls and are_bare[place] else None
+        answers.append(KnownAnswer(start + place, message, calls, plain, [None] * len(calls)))
+    return answers
+
+
+def _plain_calls(some: Sequence[Message], place: int, start: int, are_bare: Sequence[bool]) -> list[PlainCall] | None:
+    """Return the calls of the answer at this place, if it is plain; None for any other.
 
     A plain answer is a text and calls with nothing beside them, and the calls' results follow as texts in their order
     and are all that follows before the next message of another kind. Nearly all steps of agents are plain.
     """
-    message, end = messages[index], index + 1 + len(calls)
-    content = message.content
+    message = some[place]
+    calls, content = message.tool_calls or (), message.content
+    end = place + 1 + len(calls)
     if (
-        end > len(messages)
-        or not (content is None or type(content) is str)
-        or message != Message(role="assistant", content=content, tool_calls=calls)
-        or (end < len(messages) and messages[end].role in RESULT_ROLES)
+        end > len(some)
+        or (content is not None and type(content) is not str)
+        or message.tool_call_id is not None
+        or (end < len(some) and some[end].role in RESULT_ROLES)
+        or False in are_bare[place:end]
     ):
         return None
     plain: list[PlainCall] = []
-    path = f"messages[{index}].tool_calls["
-    for call, result in zip(calls, messages[index + 1 : end], strict=True):
-        id_, function, text = call.id, call.function, result.content
+    path = f"messages[{start + place}].tool_calls["
+    for call in calls:
+        place += 1
+        result, id_, function = some[place], call.id, call.function
+        text = result.content
         if (
             not id_
+            or result.tool_call_id != id_
             or function is None
             or type(text) is not str
-            or result != Message(role="tool", content=text, tool_call_id=id_)
-            or call != ToolCall(id=id_, type=call.type, function=function)
+            or result.role != "tool"
+            or result.tool_calls is not None
+            or _BESIDE_CALL(astuple(call)) != _BARE_CALL
             # A mark of a signature in the id.
             or ("_t" in id_ and split_id(id_)[1] is not None)
         ):
             return None
-        name, arguments = function.name, function.arguments
-        if not name or function != FunctionCall(name=name, arguments=arguments):
+        name = function.name
+        if not name or _BESIDE_FUNCTION(astuple(function)) != _BARE_FUNCTION:
             return None
-        index += 1
-        plain.append((id_, name, arguments or "", text, f"{path}{len(plain)}]", index))
+        plain.append((id_, name, function.arguments or "", text, f"{path}{len(plain)}]", start + place))
     return plain
 
 

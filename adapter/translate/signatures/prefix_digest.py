@@ -66,6 +66,25 @@ def call_digest(name: str, arguments: str) -> str:
     return digest(as_bytes(f"{len(name)}:{name}") + canonical_json(arguments))
 
 
+def call_digests(names: Sequence[str], arguments: Sequence[str]) -> list[str]:
+    """Digest many calls as `call_digest` does: what must be known of all is asked of them at once."""
+    data = _canonical(arguments) if max(map(len, arguments), default=0) <= DEFAULTS.json_values else None
+    if data is None:
+        return list(map(call_digest, names, arguments))
+    heads = {name: as_bytes(f"{len(name)}:{name}") for name in set(names)}
+    return [digest(heads[name] + one) for name, one in zip(names, data, strict=True)]
+
+
+def _canonical(arguments: Sequence[str]) -> list[bytes] | None:
+    """Return many arguments as `canonical_json` writes them; None if one is no JSON or may spell a number otherwise."""
+    try:
+        values = [orjson.loads(one or "{}") for one in arguments]
+        data = [orjson.dumps(value, None, orjson.OPT_SORT_KEYS) for value in values]
+    except (orjson.JSONDecodeError, TypeError, RecursionError):
+        return None
+    return None if b".0" in b" ".join(data) else data
+
+
 def call_spelling(name: str, arguments: str) -> str:
     """Return the digest of a call as it is spelled."""
     return sha256(f"{len(name)}:{name}{arguments}".encode("utf-8", "surrogatepass")).hexdigest()[:_DIGITS]
@@ -170,14 +189,17 @@ class PrefixDigest:
         """
         if self._results:
             self._end_results()
-        update, keys = self._running.update, {}
+        running, keys, before = self._running, {}, b""
         for number, (text, call, result) in enumerate(steps):
-            said = text.strip().encode("utf-8", "surrogatepass") if text else b""
-            update(b"a%d:0:1:%b%b" % (len(said), said, call.encode()))
+            if text:
+                text = text.strip()
+            said = text.encode("utf-8", "surrogatepass")
+            running.update(b"%ba%d:0:1:%b%b" % (before, len(said), said, call.encode()))
             if number in wanted:
-                keys[number] = self.key()
+                keys[number] = f"turn:{running.hexdigest()}"
             said = result.strip().encode("utf-8", "surrogatepass")
-            update(b"t1:0:1;%d:%b" % (len(said), said))
+            before = b"t1:0:1;%d:%b" % (len(said), said)
+        running.update(before)
         return keys
 
     def _end_results(self) -> None:
