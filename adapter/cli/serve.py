@@ -100,6 +100,20 @@ def worker() -> ASGIApp:
     return app_from_environment(predicted_error)
 
 
+class Workers(Multiprocess):
+    """Worker processes, and this one that replaces those which end."""
+
+    def terminate_all(self) -> None:
+        """End all workers, each once it has answered what it has begun.
+
+        Their parent closes the sockets, too, or connections that no worker takes would be left waiting until the last
+        answer's end.
+        """
+        super().terminate_all()
+        for listener in self.sockets:
+            listener.close()
+
+
 def _run(app: ASGIApp | str, settings: Settings, label: str, page_token: str) -> None:
     """Listen, print the greeting, and serve until a signal comes."""
     config = uvicorn.Config(
@@ -139,7 +153,7 @@ def _run(app: ASGIApp | str, settings: Settings, label: str, page_token: str) ->
         for warning in banner.warnings():
             log.warning("%s", warning)
     if settings.workers > 1:
-        Multiprocess(config, sockets=listeners).run()
+        Workers(config, sockets=listeners).run()
         return
     with suppress(KeyboardInterrupt):
         server.run(sockets=listeners)

@@ -7,6 +7,7 @@ import asyncio
 import json
 import os
 import signal
+import socket
 from contextlib import contextmanager
 
 import httpx2
@@ -73,6 +74,29 @@ async def test_of_two_workers_none_is_hurried_by_the_second_sigterm_that_its_par
             status, text = await stream
             assert status == 200
             assert text.endswith("data: [DONE]\n\n")
+        assert await ended(live.process) in (0, -signal.SIGTERM)
+
+
+def accepts(live):
+    """Whether a new connection is taken."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", int(live.url.rpartition(":")[2]))) == 0
+
+
+async def test_connections_are_refused_as_soon_as_no_worker_takes_them(tmp_path):
+    """A load balancer asks another replica then; one that is taken and left would wait for the last answer's end."""
+    with logging(tmp_path, "--workers", "2", shutdown_grace=60, metrics="true") as (live, _):
+        async with client_of(live) as client:
+            stream = asyncio.create_task(chat(client, HANGING, stream=True))
+            await until_under_way(client, [stream])
+            assert accepts(live)
+            live.process.terminate()
+            await until(lambda: not accepts(live))
+            assert not stream.done()
+            for pid in workers_of(live.process.pid):
+                os.kill(pid, signal.SIGKILL)
+            with pytest.raises(httpx2.TransportError):
+                await stream
         assert await ended(live.process) in (0, -signal.SIGTERM)
 
 
