@@ -33,10 +33,19 @@ _MARK = b'"(what stands here was read before)"'
 
 
 class KnownValue(msgspec.Struct, frozen=True, gc=False):
-    """The JSON of a value, which is a list or an object; `values` is a bound for the number of values in it."""
+    """The JSON of a value, which is a list or an object; `values` is a bound for the number of values in it.
+
+    `raw` is the same as a field holds it: one object for all requests.
+    """
 
     text: bytes
     values: int
+    raw: msgspec.Raw
+
+    @classmethod
+    def of(cls, text: bytes) -> "KnownValue":
+        """Return a value that was read."""
+        return cls(text, values_at_most(text), msgspec.Raw(text))
 
 
 def value_in(body: bytes, field: str, raw: msgspec.Raw) -> KnownValue | None:
@@ -45,7 +54,7 @@ def value_in(body: bytes, field: str, raw: msgspec.Raw) -> KnownValue | None:
     places = islice(_name_of(field).finditer(body), _MOST_PLACES)
     if not text.startswith((b"[", b"{")) or not any(body.startswith(text, place.end()) for place in places):
         return None
-    return KnownValue(text, values_at_most(text))
+    return KnownValue.of(text)
 
 
 @cache
@@ -81,5 +90,5 @@ def put_back(request: Any, unknown: dict[str, msgspec.Raw], field: str, value: K
     """
     if bytes(getattr(request, field)) != _MARK or any(one is REPLACED for one in unknown.values()):
         return False
-    setattr(request, field, msgspec.Raw(value.text))
+    setattr(request, field, value.raw)
     return True

@@ -55,6 +55,11 @@ MIN_BODY_RATE = 1_024
 """Bytes a second that a client must send of a body; a slower one gets 408 (slowloris)."""
 
 
+MAX_UNREAD_BODY = 256 * 1024
+"""Bytes of a body that may wait unread; beyond, reading from the socket pauses. Requests of agents are longer than
+uvicorn's 64 KB, and each pause costs two system calls and a turn of the loop."""
+
+
 LINGER_S = 1.0
 """Seconds in which a client may read an early answer while it still sends its body."""
 
@@ -286,6 +291,23 @@ class ServerProtocol(HttpToolsProtocol):
 
     def _size_of_head(self) -> int:
         return len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
+
+    def on_body(self, body: bytes) -> None:
+        """Take a piece of a body (callback of httptools). One that comes in a single piece is never copied."""
+        cycle = self.cycle
+        if (self.parser.should_upgrade() and self._should_upgrade()) or cycle.response_complete:
+            return
+        unread: bytes | bytearray = cycle.body
+        if unread:
+            unread = unread if isinstance(unread, bytearray) else bytearray(unread)
+            unread += body
+        else:
+            unread = body
+        # `bytes()` of it, which is what whoever reads it calls, copies a bytearray alone.
+        cycle.body = unread  # type: ignore[assignment]
+        if len(unread) > MAX_UNREAD_BODY:
+            self.flow.pause_reading()
+        cycle.message_event.set()
 
     def on_message_complete(self) -> None:
         """End a request (callback of httptools)."""

@@ -66,6 +66,7 @@ async def remember_tools(tools: KnownTools, client: str, body: bytes, reading: R
         value = await work.run(value_in, body, TOOLS, reading.request.tools)
         if value is not None:
             tools.put(client, value)
+            reading.request.tools = value.raw
 
 
 async def read_view(

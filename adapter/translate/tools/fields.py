@@ -21,10 +21,10 @@ def tools(_value: msgspec.Raw, context: Context) -> Outcome:
     """Function declarations; Gemini's built-in tools by type."""
     box = toolbox(context)
     if not context.capabilities.tools:
-        return dropped("tools-unsupported", NO_TOOLS) if box.declarations or box.built_in else exact()
+        return dropped("tools-unsupported", NO_TOOLS) if box.by_name or box.built_in else exact()
     declarations = _usable_declarations(box, context)
     built_in, notes = _usable_built_in(box, context)
-    if box.declarations and _makes_room(context):
+    if box.by_name and _makes_room(context):
         notes = [Note("", Fate.DROPPED, "allowed-tools-declared", _NOT_CALLED), *notes]
     fragment = GenerateContentRequest(tools=_tools(declarations, built_in))
     fragment.tool_config = _default_config(box, context) if fragment.tools else None
@@ -42,7 +42,7 @@ def functions(value: msgspec.Raw, context: Context) -> Outcome:
 
 def parallel_tool_calls(value: bool, context: Context) -> Outcome:
     """Gemini calls in parallel as it sees fit."""
-    if value or not toolbox(context).declarations:
+    if value or not toolbox(context).by_name:
         return exact()
     return dropped("parallel-calls-unlimited", "Gemini cannot be kept from calling several functions at once")
 
@@ -122,7 +122,7 @@ def conflict_of_built_in(box: Toolbox, context: Context) -> tuple[str, str] | No
     """Return why the model takes no built-in tool in this request: the code of the loss, and a reason."""
     if not context.capabilities.tools:
         return "tools-unsupported", NO_TOOLS
-    if box.declarations and not context.capabilities.tools_with_builtin:
+    if box.by_name and not context.capabilities.tools_with_builtin:
         return "tool-conflict", "the model takes no built-in tools beside functions: the functions stay"
     if wants_json(context.request.response_format) and not context.capabilities.tools_with_json:
         return "tool-conflict", "the model takes no built-in tools beside JSON mode"

@@ -15,7 +15,7 @@ def needs_json_tool(context: Context) -> bool:
     return (
         wants_json(context.request.response_format)
         and not context.capabilities.tools_with_json
-        and bool(toolbox(context).declarations)
+        and bool(toolbox(context).by_name)
         and not forbids_calls(context.request)
     )
 

@@ -47,9 +47,9 @@ def _choice(value: str | ToolChoice, context: Context) -> Outcome:
         )
     if not context.capabilities.tools:
         return dropped("tools-unsupported", NO_TOOLS)
-    if not box.declarations and (value == "auto" or (box.built_in and value == "none")):
+    if not box.by_name and (value == "auto" or (box.built_in and value == "none")):
         return exact()
-    if not box.declarations:
+    if not box.by_name:
         return dropped("tool-choice-moot", "there are no functions to choose from")
     names = allowed_names(value)
     unknown = [name for name in names or () if name not in box.declared]
@@ -132,7 +132,7 @@ def usual_mode(box: Toolbox, context: Context) -> str:
     if needs_json_tool(context):
         return "ANY"
     checked = box.strict or server_side_flag(box, context)
-    return "VALIDATED" if checked and box.declarations and context.capabilities.validated else "AUTO"
+    return "VALIDATED" if checked and box.by_name and context.capabilities.validated else "AUTO"
 
 
 def server_side_flag(box: Toolbox, context: Context) -> bool | None:
@@ -141,4 +141,4 @@ def server_side_flag(box: Toolbox, context: Context) -> bool | None:
     Gemini 3 wants it where built-in tools and functions meet (ai.google.dev, tool combination, 2026-08).
     """
     searches = context.request.web_search_options is not None or bool(box.built_in)
-    return True if box.declarations and searches and context.capabilities.tools_with_builtin else None
+    return True if box.by_name and searches and context.capabilities.tools_with_builtin else None

@@ -15,7 +15,7 @@ PATH = "/v1/chat/completions"
 
 
 def value(number, size=LEAST):
-    return KnownValue(b'[{"name":"%08d","description":"%b"}]' % (number, b"x" * size), 10)
+    return KnownValue.of(b'[{"name":"%08d","description":"%b"}]' % (number, b"x" * size))
 
 
 def body(number):
