@@ -61,7 +61,11 @@ class Prefix(msgspec.Struct, frozen=True, gc=False):
         self, request: ChatCompletionRequest, options: Options, row: ModelCapabilities
     ) -> EarlierTurns | None:
         """Return what the messages became, if they become the same for this model at this place."""
-        is_same = options == self.options and row == self.row and dialect_of(request, options) == self.dialect
+        is_same = (
+            options == self.options
+            and row.of_turns == self.row.of_turns
+            and dialect_of(request, options) == self.dialect
+        )
         return self.turns if is_same else None
 
 

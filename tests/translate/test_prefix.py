@@ -241,6 +241,19 @@ def text_of(messages, spaces):
     return json.dumps(messages, separators=(", ", ": ") if spaces else (",", ":"))
 
 
+OF_NO_TURNS = {"thinking": "none", "levels": ("high",), "candidates": 8, "output": ("TEXT", "IMAGE"), "dimensions": 7}
+"""Capabilities by which no message is translated, as no model of `MODELS` has them."""
+
+
+def with_the_same_turns(row):
+    """A row that differs in all flags but those by which messages become turns, and in others."""
+    taken = {"signatures", "call_ids", "function_response_media", "part_media_resolution", "file_urls"}
+    taken.add("system_instruction")
+    flags = {name: not value for name, value in msgspec.structs.asdict(row).items() if isinstance(value, bool)}
+    other = {name: value for name, value in flags.items() if name not in taken}
+    return msgspec.structs.replace(row, **other, **OF_NO_TURNS)
+
+
 @given(
     beginning=BEGINNINGS,
     history=HISTORIES,
@@ -251,16 +264,18 @@ def text_of(messages, spaces):
     spaces=st.booleans(),
     knows=st.booleans(),
     is_view=st.booleans(),
+    alternates=st.booleans(),
 )
 def test_what_is_remembered_changes_nothing(
-    *, beginning, history, edits, bodies, options, model, spaces, knows, is_view
+    *, beginning, history, edits, bodies, options, model, spaces, knows, is_view, alternates
 ):
     row, records = capabilities_of(model, ROWS), RECORDS if knows else {}
     plain = Remembering(options, row, records=records, remembers=False, is_view=is_view)
     remembering = Remembering(options, row, records=records, remembers=True, is_view=is_view)
-    messages = beginning + history
+    messages, rows = beginning + history, [row, with_the_same_turns(row) if alternates else row]
     with patch.object(prefixes, "LEAST", 0):
         for number, body in enumerate(bodies[: len(edits) + 1]):
+            plain.row = remembering.row = rows[number % 2]
             text = (body.replace("%s", text_of(messages, spaces))).encode()
             assert remembering.outcome(text) == plain.outcome(text)
             if number < len(edits):
@@ -350,6 +365,23 @@ def test_what_was_translated_for_one_model_is_used_for_no_other():
             other.prefixes = first.prefixes
             plain = Remembering(options, other.row, records={}, remembers=False)
             assert other.outcome(body.encode()) == plain.outcome(body.encode())
+
+
+def test_models_with_the_same_turns_go_on_with_what_was_translated_for_the_other():
+    row = capabilities_of(MODELS[0], ROWS)
+    first = Remembering(Options(), row, records=RECORDS, remembers=True)
+    with patch.object(prefixes, "LEAST", 0):
+        first.outcome(json.dumps({"model": "m", "messages": LOOP}).encode())
+        (kept,) = first.prefixes
+        later = json.dumps({"model": "m", "messages": [*LOOP, *called("v")]}).encode()
+        request, _ = read(later, ChatCompletionRequest)
+        other = Remembering(Options(), with_the_same_turns(row), records=RECORDS, remembers=True)
+        assert kept.turns_for(request, Options(), other.row) is kept.turns
+        assert kept.turns_for(request, Options(), capabilities_of(MODELS[1], ROWS)) is None
+        other.prefixes = [kept]
+        plain = Remembering(Options(), other.row, records=RECORDS, remembers=False)
+        assert other.outcome(later) == plain.outcome(later)
+        assert other.used == 1
 
 
 def test_a_body_without_its_tools_has_the_size_of_its_messages():

@@ -6,8 +6,9 @@ Nothing here reads a clock: the day and the platform are arguments.
 
 import datetime
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fnmatch import fnmatchcase
+from operator import attrgetter
 from typing import Literal, NamedTuple
 
 import msgspec
@@ -16,6 +17,16 @@ from adapter.translate.core.notes import Fate, Note
 
 Platform = Literal["studio", "vertex", "relay"]
 """The platform whose calendar holds: Google AI Studio, Vertex AI, or a relay, which has no known calendar."""
+
+
+_OF_TURNS: Callable[["ModelCapabilities"], tuple[bool, ...]] = attrgetter(
+    "signatures",
+    "call_ids",
+    "function_response_media",
+    "part_media_resolution",
+    "file_urls",
+    "system_instruction",
+)
 
 
 class ModelCapabilities(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -85,6 +96,14 @@ class ModelCapabilities(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     predicts: bool = False
     input_limit: int = 1_048_576
     output_limit: int = 65_536
+
+    @property
+    def of_turns(self) -> tuple[bool, ...]:
+        """Return the capabilities that turns depend on, but for the last one (`prefill`).
+
+        Models that agree in them get the same turns for the same messages.
+        """
+        return _OF_TURNS(self)
 
     def has_ended(self, platform: Platform, day: datetime.date) -> bool:
         """Return whether the platform no longer serves the model on this day."""
