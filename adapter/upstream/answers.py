@@ -21,6 +21,7 @@ from adapter.upstream.relay_errors import parse_relay_status
 from adapter.wire.base import check_utf8, decode, decode_leniently, decoder
 from adapter.wire.gemini.generate import GenerateContentResponse
 from adapter.wire.limits import LimitExceeded
+from adapter.wire.surrogates import BACKSLASH
 
 T = TypeVar("T")
 
@@ -61,7 +62,7 @@ class EventReader:
 
     def read(self, payload: bytes, *, more: bool = False) -> Reply:
         """Read one event. Raises `UpstreamError`."""
-        if self._held_half or b"\\ud" in payload or b"\\uD" in payload:
+        if self._held_half or (BACKSLASH in payload and (b"\\ud" in payload or b"\\uD" in payload)):
             payload = self._hold_open_half(self._prepend_half(payload))
         else:
             try:

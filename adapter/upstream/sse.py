@@ -22,7 +22,7 @@ from adapter.upstream.errors import UpstreamProtocolError
 _BOM = b"\xef\xbb\xbf"
 _DATA, _END = b"data: ", b"\r\n\r\n"
 _CR, _LF = b"\r\n"
-_BEFORE, _BEHIND = len(_DATA), len(_END)
+_BEFORE = len(_DATA)
 """What stands around the single line of an event of Gemini."""
 
 
@@ -48,25 +48,16 @@ class EventDecoder:
         """Return the payloads that `chunk` completes."""
         if self._is_within:
             return self._feed_lines(chunk, [])
-        if chunk[-_BEHIND:] == _END and chunk[:_BEFORE] == _DATA:
-            # Fastest path: nearly every chunk of Gemini is exactly one event of one line.
-            payload = chunk[_BEFORE:-_BEHIND]
-            if _CR not in payload and _LF not in payload and 0 < len(payload) < self._max_event:
-                self._first = False
-                return [payload]
         payloads: list[bytes] = []
-        at, size = 0, len(chunk)
-        while at < size and chunk.startswith(_DATA, at):
-            # Fast path: several events of Gemini in one chunk, each one line and a blank line.
-            start, end = at + _BEFORE, chunk.find(b"\r", at)
-            if not chunk.startswith(_END, end) or chunk.find(b"\n", at, end) > 0:
-                break
-            if not 0 < end - start < self._max_event:
-                break
-            payloads.append(chunk[start:end])
-            at = end + _BEHIND
+        *events, rest = chunk.split(_END)
+        for event in events:
+            # The fast path: nearly all events of Gemini are one line and a blank line, and come whole.
+            payload = event[_BEFORE:]
+            if event[:_BEFORE] != _DATA or _CR in payload or _LF in payload or not 0 < len(payload) < self._max_event:
+                return self._feed_lines(_END.join([*events[len(payloads) :], rest]), payloads)
+            payloads.append(payload)
             self._first = False
-        return payloads if at == size else self._feed_lines(chunk[at:], payloads)
+        return self._feed_lines(rest, payloads) if rest else payloads
 
     def _feed_lines(self, chunk: bytes, payloads: list[bytes]) -> list[bytes]:
         """Append the payloads that `chunk` completes, by the general rules."""

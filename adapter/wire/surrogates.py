@@ -13,6 +13,10 @@ import msgspec
 REPLACED = msgspec.Raw(b'"\\ufffd"')
 """The value that `repair` gives for a path; an unknown field's value differs from it by identity."""
 
+BACKSLASH = ord("\\")
+"""As a number: to look for a `bytes` in another, CPython raises an error first and catches it, which costs as much as
+the search in a small body."""
+
 SLICE = 256 * 1024
 
 MAX_PATHS = 8
@@ -35,7 +39,7 @@ _TOKEN = re.compile(rb'"(?:[^"\\]*+\\.){0,%d}+[^"\\]*+("?)|[{}\[\],:]' % MAX_ESC
 def repair(body: bytes) -> tuple[bytes, dict[str, msgspec.Raw]]:
     """Return a body without lone halves, and the first paths that had any."""
     # Most bodies, and all of numbers, have no escape at all, which is seen thirty times as fast.
-    if b"\\" not in body or _HALF.search(body) is None:
+    if BACKSLASH not in body or _HALF.search(body) is None:
         return body, {}
     first: list[int] = []
     fixed = bytearray()
