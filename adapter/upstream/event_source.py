@@ -114,7 +114,8 @@ class EventSource:
 
     async def aclose(self) -> None:
         """Close the connection at once, unless it was read to its end."""
-        self._leave(CancelledError())
+        if self._observer is not None:
+            self._leave(CancelledError())
         await self._response.aclose()
 
     def _leave(self, error: BaseException | None) -> None:

@@ -82,6 +82,8 @@ class EventDecoder:
 
     def close(self) -> list[bytes]:
         """Return the payloads that only the end of the stream completes."""
+        if not self._is_within:
+            return []
         payloads: list[bytes] = []
         rest = self._take_buffered(b"")
         if rest:

@@ -1,5 +1,6 @@
 """Server-sent events as OpenAI writes them: `data:` lines, on /v1/responses after a name (WHATWG HTML, 9.2)."""
 
+from collections.abc import Iterable
 from functools import cache
 from typing import Any
 
@@ -14,6 +15,11 @@ COMMENT = b": keep-alive\n\n"
 def event(value: Any) -> bytes:
     """Frame one message as an event."""
     return b"data: " + encode(value) + b"\n\n"
+
+
+def events(values: Iterable[Any]) -> list[bytes]:
+    """Frame each message as an event."""
+    return [b"data: " + encode(value) + b"\n\n" for value in values]
 
 
 BLANK = "\0"

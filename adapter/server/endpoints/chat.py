@@ -21,7 +21,7 @@ from adapter.wire.json_counts import values_at_most
 from adapter.wire.openai.chat_answer import ChatCompletion, ChatCompletionChunk
 from adapter.wire.openai.chat_request import ChatCompletionRequest
 from adapter.wire.signatures import Issued
-from adapter.wire.sse import BLANK, DONE, around, event
+from adapter.wire.sse import BLANK, DONE, around, event, events
 
 
 async def create_chat_completion(call: Call) -> None:
@@ -109,7 +109,7 @@ class ChatWriter:
             before, behind = self._around
             return before + encode(text) + behind
         self._around = None
-        return list(map(event, self.machine.feed(response, reply.unknown)))
+        return events(self.machine.feed_whole(response, reply.unknown))
 
     async def keep(self, issued: list[Issued]) -> None:
         """Store the signatures that the next request needs."""
@@ -120,7 +120,7 @@ class ChatWriter:
         chunks: list[ChatCompletionChunk] = self.machine.close()
         if notes.wants_all(self._call.scope):
             chunks[-1].extra_content = notes.with_ledger(chunks[-1].extra_content, self._exchange.ledger)
-        return [*map(event, chunks), DONE]
+        return [*events(chunks), DONE]
 
     async def fail(self, error: Exception) -> list[bytes]:
         """Make the error event with which the stream ends."""

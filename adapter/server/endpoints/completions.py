@@ -22,7 +22,7 @@ from adapter.upstream.client import Caller, Reply
 from adapter.wire.openai.chat_answer import ChatCompletion
 from adapter.wire.openai.completions import Completion, CompletionRequest
 from adapter.wire.signatures import Issued
-from adapter.wire.sse import DONE, event
+from adapter.wire.sse import DONE, event, events
 
 AT_ONCE = 4
 """Prompts of one request that are answered at the same time."""
@@ -137,14 +137,14 @@ class CompletionWriter:
         if reply.continued:
             self.machine.note_continuation()
         chunks = self.machine.feed(reply.response, reply.unknown)
-        return list(map(event, self._streams[self._number].feed(chunks)))
+        return events(self._streams[self._number].feed(chunks))
 
     async def keep(self, issued: list[Issued]) -> None:
         """Keep nothing: completions have no history."""
 
     async def close(self) -> list[bytes]:
         """Make the last frames of a prompt; of the last one also the usage and the end of the stream."""
-        frames = list(map(event, self._streams[self._number].feed(self.machine.close())))
+        frames = events(self._streams[self._number].feed(self.machine.close()))
         exchange = self._call.exchange
         exchange.reply_notes = [*exchange.reply_notes, *self.machine.notes]
         if self._number < len(self._plans) - 1:

@@ -185,7 +185,14 @@ class Call:
         self, plans: Plans, writer: Writer, sink: FrameSink, head: EventStream | None = None
     ) -> AbstractAsyncContextManager[Relay]:
         """Run a body that passes an answer on to a sink. The head of `head`, if still to go out, tells of its plan."""
-        return relaying(_RecordingRelay(self, plans, writer, sink, head), self.service.shutdown.limit)
+
+        def record(answer: Answer) -> None:
+            if plans.is_fallback:
+                self.record(answer.plan)
+            if head is not None and not plans.is_certain:
+                head.headers = headers_of(plans)
+
+        return relaying(Relay(sink, writer, record), self.service.shutdown.limit)
 
     def open_stream(self, plans: Plans) -> EventStream:
         """Open a stream to the client that records its events; its headers tell of the plan, if that is known."""
@@ -205,24 +212,6 @@ class Call:
         failure = self.service.failures.record(error, exchange, getattr(self, "client", None))
         exchange.status, exchange.answer = failure.status, [encode(failure.body)]
         return failure
-
-
-class _RecordingRelay(Relay):
-    """Records whose answer a call passes on, and says so in the head of its stream if that is still to go out."""
-
-    def __init__(self, call: Call, plans: Plans, writer: Writer, sink: FrameSink, head: EventStream | None) -> None:
-        super().__init__(sink, writer)
-        self._call = call
-        self._plans = plans
-        self._head = head
-
-    async def pass_on(self, answer: Answer) -> None:
-        """Pass an answer on, up to its last event."""
-        if self._plans.is_fallback:
-            self._call.record(answer.plan)
-        if self._head is not None and not self._plans.is_certain:
-            self._head.headers = headers_of(self._plans)
-        await super().pass_on(answer)
 
 
 def headers_of(plans: Plans, reply_notes: Sequence[Note] = ()) -> dict[str, str]:

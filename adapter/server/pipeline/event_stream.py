@@ -246,14 +246,20 @@ def heartbeat_of(settings: StreamSettings, chunk: Callable[[], bytes]) -> Callab
 
 
 class Relay:
-    """Passes the events of an answer to a sink, as the frames that a writer makes of them."""
+    """Passes the events of an answer to a sink, as the frames that a writer makes of them.
 
-    def __init__(self, sink: FrameSink, writer: Writer) -> None:
+    `record`, if given, is called with the answer before its first event is passed on.
+    """
+
+    def __init__(self, sink: FrameSink, writer: Writer, record: Callable[[Answer], None] | None = None) -> None:
         self.sink = sink
         self.writer = writer
+        self._record = record
 
     async def pass_on(self, answer: Answer) -> None:
         """Pass an answer on, up to its last event."""
+        if self._record is not None:
+            self._record(answer)
         sink, writer, events = self.sink, self.writer, answer.events
         writer.begin(answer.plan)
         while (reply := await events.next()) is not None:

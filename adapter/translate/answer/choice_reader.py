@@ -168,15 +168,19 @@ class ChoiceReader:
     def _read_sides(self, candidate: Candidate, events: list[ChoiceEvent]) -> None:
         """Keep what a candidate says beside its content."""
         finish = candidate.finish_reason
+        says_more = candidate != Candidate(index=candidate.index, content=candidate.content, finish_reason=finish)
         if self._whole is not None:
             self.said = candidate
         else:
             if finish is not None and self._leaks is not None:
                 self._pass_json(self._leaks.close(), 0, events)
-            self._note(extras.gather(self.said, candidate, extras.GATHERED_OF_CANDIDATES, ""))
-            if finish is not None:
+            if says_more or self.said.finish_reason is not None:
+                self._note(extras.gather(self.said, candidate, extras.GATHERED_OF_CANDIDATES, ""))
+            else:
+                self.said.finish_reason = finish
+            if finish not in (None, "STOP"):
                 reply.check_finish(candidate, produced=True)
-        if candidate != Candidate(index=candidate.index, content=candidate.content, finish_reason=finish):
+        if says_more:
             self._says_more = True
             self._read_logprobs(candidate.logprobs_result, events)
 

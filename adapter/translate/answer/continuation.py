@@ -57,6 +57,8 @@ class Continuation:
         self._request = request
         self._limit = config.max_output_tokens if config is not None else None
         self._left = calls if known and not several else 0
+        # Whether there may be a further call at all.
+        self.is_allowed = self._left > 0
         self._sent = request.continuation_token
         self._token: str | None = None
         self._next: str | None = None
@@ -67,11 +69,6 @@ class Continuation:
         self._bytes_before = 0
         self._grounding = ABSENT
         self._grounding_before = ABSENT
-
-    @property
-    def is_allowed(self) -> bool:
-        """Whether there may be a further call at all."""
-        return self._left > 0
 
     @property
     def goes_on(self) -> bool:

@@ -184,16 +184,19 @@ class JoinedParts(ReplayParts):
 
     def __init__(self) -> None:
         super().__init__(0)
-        self._pieces: list[str] = []
+        self.pieces: list[str] = []
         self._open: PartKind = "empty"
 
     def keep(self, part: Part, kind: PartKind, _number: int) -> None:
         """Remember a part. A signature ends the text it comes with; what says nothing at all is not kept."""
         if kind in ("text", "thought") and is_plain(part):
             if self._open != kind:
-                self.end()
+                if self._open != "empty":
+                    self.end()
                 self._open = kind
-            self.append_text(part.text or "")
+            self.pieces.append(part.text or "")
+            if len(self.pieces) > MAX_PIECES:
+                self.join_pieces()
             if part.thought_signature:
                 self.end(part.thought_signature)
         elif kind != "empty" or part.thought_signature or not is_plain(part):
@@ -201,18 +204,16 @@ class JoinedParts(ReplayParts):
             self._add(part, kind)
         self.position = len(self.parts) - (self._open == "empty")
 
-    def append_text(self, text: str) -> None:
-        """Remember more of the text that is open."""
-        self._pieces.append(text)
-        if len(self._pieces) > MAX_PIECES:
-            self._pieces = ["".join(self._pieces)]
+    def join_pieces(self) -> None:
+        """Make one of the pieces of the text that is open."""
+        self.pieces = ["".join(self.pieces)]
 
     def end(self, signature: str | None = None) -> None:
         """End the text that is open."""
         if self._open != "empty":
             thought = True if self._open == "thought" else None
-            self._add(Part(text="".join(self._pieces), thought=thought, thought_signature=signature), self._open)
-            self._pieces.clear()
+            self._add(Part(text="".join(self.pieces), thought=thought, thought_signature=signature), self._open)
+            self.pieces.clear()
             self._open = "empty"
 
     def _add(self, part: Part, kind: PartKind) -> None:

@@ -13,7 +13,7 @@ import msgspec
 from adapter.translate.answer import extras, reply
 from adapter.translate.answer.choice_reader import AnswerLedger, ChoiceReader
 from adapter.translate.answer.events import ChoiceEvent, ChoiceStart
-from adapter.translate.answer.issued_signatures import JoinedParts, ReplayParts
+from adapter.translate.answer.issued_signatures import MAX_PIECES, JoinedParts, ReplayParts
 from adapter.translate.answer.parallel_choices import CallEvent, JoinedAnswer
 from adapter.translate.core.context import Context, Stamp
 from adapter.translate.core.errors import AnswerError
@@ -112,7 +112,8 @@ class StreamReader:
         self._others: dict[int, tuple[GenerateContentResponse, dict[str, msgspec.Raw]]] = {}
         self._before: GenerateContentResponse | None = None
         self._part = Part()
-        self._has_stages = context.options.leaked_thoughts or needs_json_tool(context)
+        may_be_json = context.request.response_format is not None
+        self._has_stages = context.options.leaked_thoughts or (may_be_json and needs_json_tool(context))
 
     @property
     def finished(self) -> bool:
@@ -136,7 +137,10 @@ class StreamReader:
             return None
         if usage is not None:
             self._said.usage_metadata = usage
-        self._first.append_text(text)
+        pieces = self._first.pieces
+        pieces.append(text)
+        if len(pieces) > MAX_PIECES:
+            self._first.join_pieces()
         return text
 
     def feed(self, response: GenerateContentResponse, unknown: Mapping[str, msgspec.Raw] = {}) -> list[ChoiceEvent]:
@@ -165,13 +169,14 @@ class StreamReader:
         choices = self._choices.values()
         if not choices:
             raise AnswerError(502, "empty_answer", "Gemini's stream ended without an answer.")
-        if not any(choice.finished or choice.has_content for choice in choices):
-            raise reply.empty_answer()
         if not all(choice.finished for choice in choices):
+            if not any(choice.finished or choice.has_content for choice in choices):
+                raise reply.empty_answer()
             raise AnswerError(
                 502, "incomplete_stream", "Gemini's stream ended in the middle of the answer.", retry=True
             )
-        self.note(reply.missing_choices(len(choices), self.context.request.n))
+        if (wanted := self.context.request.n) is not None:
+            self.note(reply.missing_choices(len(choices), wanted))
         events: list[ChoiceEvent] = []
         for choice in choices:
             beside = (self._said, self._unknown) if choice.index == 0 else self._others.get(choice.index)
@@ -196,12 +201,16 @@ class StreamReader:
     def _remember(self, response: GenerateContentResponse, said: GenerateContentResponse) -> None:
         """Keep what an event says beside its candidates; most events say nothing new."""
         usage = response.usage_metadata
-        if response.model_version not in (None, self.model):
-            self.note(reply.another_model(response.model_version, self._ledger.stamp.model))
-        self.model = self.model or response.model_version or self._ledger.stamp.model
+        asked = self._ledger.stamp.model
+        if response.model_version not in (None, self.model, asked):
+            self.note(reply.another_model(response.model_version, asked))
+        self.model = self.model or response.model_version or asked
         if usage is not None:
             self._said.usage_metadata = usage
             self.tier = self.tier or (reply.service_tier(usage) if usage.service_tier else None)
+        said.model_version = said.model_version or response.model_version
+        said.response_id = said.response_id or response.response_id
+        said.create_time = said.create_time or response.create_time
         nothing_new = GenerateContentResponse(
             candidates=response.candidates,
             usage_metadata=usage,

@@ -94,6 +94,12 @@ class ChatStream:
         """Return the chunks for one event of Gemini's stream."""
         if not unknown and (text := self.plain_text(response)) is not None:
             return [self.text_chunk(text)]
+        return self.feed_whole(response, unknown)
+
+    def feed_whole(
+        self, response: GenerateContentResponse, unknown: Mapping[str, msgspec.Raw]
+    ) -> list[ChatCompletionChunk]:
+        """Return the chunks for an event of which `plain_text` does not tell all."""
         return self._write(self._reader.feed(response, unknown))
 
     def text_chunk(self, text: str) -> ChatCompletionChunk:
