@@ -26,7 +26,6 @@ from adapter.wire.openai.stored import (
     ConversationRequest,
     Deleted,
     InputTokens,
-    Item,
     ItemList,
     ItemsRequest,
 )
@@ -194,7 +193,7 @@ CONVERSATIONS: Endpoints = (
         handler=conversations.get_item,
         name="getConversationItem",
         summary="One item of a conversation.",
-        gives=Item,
+        gives=dict[str, Any],
         fails=STORED,
     ),
     Endpoint(

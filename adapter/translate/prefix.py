@@ -4,15 +4,15 @@ An agent sends its whole history with every turn, and what is new is its end. So
 of messages begins (`request.cut`), and of all before that is kept: the bytes, to be compared; what the store knew of
 the answers; what the messages became for one model at one place, with the notes.
 
-The messages of a Responses request stand in no body, and some of them may be stored: they are compared as JSON that is
-written here (`view_reading`), with what the items carry for them.
+Of a Responses request the items are what is compared and cut. They stand in its body, or are stored (`ItemText`); what
+they became beside messages is remembered too (`EarlierItems`).
 
 A history that was read so is the same in all that is seen of it: Gemini's request, the notes, the keys under which
 signatures are stored. Whoever wants its first messages themselves has them decoded (`PartlyDecoded`).
 """
 
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple, TypeVar
 
 import msgspec
 
@@ -20,31 +20,36 @@ from adapter.translate.core.capabilities import ModelCapabilities
 from adapter.translate.core.context import Options
 from adapter.translate.core.earlier_turns import EarlierTurns
 from adapter.translate.plan import Plan
+from adapter.translate.responses.chat_view import View
+from adapter.translate.responses.earlier_items import NO_ITEMS, EarlierItems, StaleItems
+from adapter.translate.responses.fields import to_chat
 from adapter.translate.signatures.earlier_answers import EarlierAnswers
-from adapter.translate.signatures.history import Carried
-from adapter.wire.base import WHOLE, encode
+from adapter.wire.base import WHOLE, decoder
 from adapter.wire.beginnings import Beginning, end_of_items, read_rest, start_of_list, text_of_items
 from adapter.wire.json_counts import values_at_most
 from adapter.wire.limits import LimitExceeded, Limits
 from adapter.wire.openai.chat_request import ChatCompletionRequest
+from adapter.wire.openai.responses_request import ResponsesRequest
 from adapter.wire.reader import FEW, read, read_outlined
 from adapter.wire.surrogates import REPLACED
+
+R = TypeVar("R", bound=ResponsesRequest)
+T = TypeVar("T")
 
 LEAST = 16 * 1024
 """Bytes of messages from which on it is worth to remember them."""
 
 FIELD = "messages"
-
-
-NOTHING_CARRIED = Carried()
+ITEMS = "input"
+"""The fields of which the first items are remembered, of a chat request and of a Responses request."""
 
 
 class Prefix(msgspec.Struct, frozen=True, gc=False):
     """The first messages of a history and their translation.
 
     `dialect` is of what else that depends: the tools, where arguments are spelled as their declarations want it.
-    `since`: when the store was asked first for one of the answers, by the clock of who remembers it. `carried` is what
-    the items of a Responses request carry for the messages.
+    `since`: when the store was asked first for one of the answers, by the clock of who remembers it. `items`: what
+    begins the history are items of a Responses request, which became this.
     """
 
     beginning: Beginning
@@ -55,7 +60,17 @@ class Prefix(msgspec.Struct, frozen=True, gc=False):
     dialect: bytes
     since: float
     size_bytes: int
-    carried: Carried = NOTHING_CARRIED
+    items: EarlierItems | None = None
+
+    @property
+    def field(self) -> str:
+        """The field of the request in which the history stands."""
+        return FIELD if self.items is None else ITEMS
+
+    @property
+    def count(self) -> int:
+        """The number of messages."""
+        return self.turns.count
 
     def turns_for(
         self, request: ChatCompletionRequest, options: Options, row: ModelCapabilities
@@ -74,31 +89,60 @@ def dialect_of(request: ChatCompletionRequest, options: Options) -> bytes:
     return bytes(request.tools) + b"\n" + bytes(request.functions) if options.schema == "openapi" else b""
 
 
-class Reading(NamedTuple):
-    """A chat request as it was read, and by which prefix, if by any.
+class ItemText(NamedTuple):
+    """The items of a Responses request as JSON: where they stand in its body, or all of those that are stored (at 0).
 
-    `start` is where the messages stand in the body; `pieces` are those that are new, as they were written. `values` is
-    a bound for the number of JSON values in a body that was read as a whole. Where the messages stand in no body,
-    `texts` are all messages as JSON, joined in `body`, and `carried` is what the items carry for them. `has_tools`: the
-    tools stand in `body`.
+    `pieces` are its items as they were written, or those behind the prefix by which they were read. `values` is a bound
+    for the number of JSON values in what was read as a whole, `unknown` are the unknown fields. `has_tools`: the tools
+    stand in `body`.
     """
 
-    request: ChatCompletionRequest
-    unknown: dict[str, msgspec.Raw]
     body: bytes
     start: int = 0
     prefix: Prefix | None = None
     pieces: Sequence[msgspec.Raw] = ()
     values: int = 0
-    texts: list[bytes] | None = None
-    carried: Carried = NOTHING_CARRIED
+    unknown: Mapping[str, msgspec.Raw] = {}
+    has_tools: bool = True
+
+    @property
+    def earlier(self) -> EarlierItems:
+        """What the first items became, if that is remembered."""
+        return (self.prefix is not None and self.prefix.items) or NO_ITEMS
+
+    def without_prefix(self) -> "ItemText":
+        """Return the same as if it had been read as a whole."""
+        if self.prefix is None:
+            return self
+        known, start = self.prefix.beginning, self.start
+        first = decoder(list[msgspec.Raw]).decode(b"[%b]" % known.text)
+        beside = values_at_most(self.body[:start]) + values_at_most(self.body[start + len(known.text) :])
+        return self._replace(prefix=None, pieces=[*first, *self.pieces], values=known.values + beside)
+
+
+class Reading(NamedTuple):
+    """A chat request as it was read, and by which prefix, if by any.
+
+    `start` is where the messages stand in the body, or the items of which a Responses request's `view` was made;
+    `pieces` are those that are new, as they were written. `values` is a bound for the number of JSON values in a body
+    that was read as a whole. `has_tools`: the tools stand in `body`.
+    """
+
+    request: ChatCompletionRequest
+    unknown: Mapping[str, msgspec.Raw]
+    body: bytes
+    start: int = 0
+    prefix: Prefix | None = None
+    pieces: Sequence[msgspec.Raw] = ()
+    values: int = 0
+    view: View | None = None
     has_tools: bool = True
 
     @property
     def size_bytes(self) -> int:
         """The size of the messages, about."""
-        is_whole = self.has_tools and self.texts is None
-        return len(self.body) - len(memoryview(self.request.tools)) if is_whole else len(self.body)
+        tools = self.request.tools if self.view is None else self.view.asked.tools
+        return len(self.body) - (len(memoryview(tools)) if self.has_tools else 0)
 
 
 def read_whole(body: bytes, limits: Limits, values: int) -> Reading:
@@ -113,40 +157,46 @@ _ANSWER = b'"assistant"'
 """Without it there is nothing to be remembered: a history is cut before an answer."""
 
 
-def view_reading(request: ChatCompletionRequest, carried: Carried) -> Reading:
-    """Return the reading of a chat request that was made of another one."""
-    texts = list(map(encode, request.messages))
-    return Reading(request, {}, b",".join(texts), texts=texts, carried=carried)
+def read_whole_items(body: bytes, type_: type[R], limits: Limits, values: int) -> tuple[R, ItemText]:
+    """Read a Responses request of at most so many values. Raises as `wire.reader.read` does."""
+    request, unknown, lists = read_outlined(body, type_, limits, values)
+    pieces = lists.get(ITEMS, ())
+    return request, ItemText(body, start_of_list(body, ITEMS), pieces=pieces, values=values, unknown=unknown)
 
 
-def with_prefix(reading: Reading, prefix: Prefix) -> Reading:
-    """Return the reading of such a request with what is remembered of its first messages, if that holds for it."""
-    count, messages = prefix.beginning.count, reading.request.messages
-    if messages[count].role != "assistant" or reading.carried.before(count, messages) != prefix.carried:
-        return reading
-    return reading._replace(prefix=prefix)
-
-
-def read_short(body: bytes, limits: Limits, values: int) -> Reading | None:
+def read_short(read_one: Callable[..., T], *arguments: object) -> T | None:
     """Read a body from which something was cut out; None where the whole must be read, since it is at fault."""
     try:
-        return read_whole(body, limits, values)
+        return read_one(*arguments)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, LimitExceeded):
         # The error is told with the paths of the whole body.
         return None
 
 
 def read_with(body: bytes, start: int, prefix: Prefix, limits: Limits) -> Reading | None:
-    """Read a body that begins with a prefix's messages; None where it must be read as a whole."""
+    """Read a chat request that begins with a prefix's messages; None where it must be read as a whole."""
     rest = read_rest(body, start, prefix.beginning, ChatCompletionRequest, FIELD, limits)
-    if (
-        rest is None
-        or prefix.carried != NOTHING_CARRIED
-        or rest.request.messages[prefix.beginning.count].role != "assistant"
-    ):
+    if rest is None or rest.request.messages[prefix.count].role != "assistant":
         # Another message belongs to the last block before it: a late result, what a user adds.
         return None
     return Reading(rest.request, rest.unknown, body, start, prefix, rest.pieces)
+
+
+def read_view(
+    request: ResponsesRequest, unknown: Mapping[str, msgspec.Raw], text: ItemText | None
+) -> tuple[View, Reading | None]:
+    """Return a Responses request as a chat request, and how that was read, if its items may be remembered.
+
+    Raises `Rejected`.
+    """
+    if text is None:
+        return to_chat(request, unknown), None
+    try:
+        view = to_chat(request, unknown, text.earlier)
+    except StaleItems:
+        view, text = to_chat(request, unknown), text.without_prefix()
+    body, start, prefix, pieces, values, left, has_tools = text
+    return view, Reading(view.request, left, body, start, prefix, pieces, values, view, has_tools)
 
 
 def next_prefix(
@@ -154,30 +204,36 @@ def next_prefix(
 ) -> Prefix | None:
     """Return what is to be remembered of a request that has its plan; None where nothing can be."""
     turns = plan.earlier
-    if turns is None or any(value is WHOLE or value is REPLACED for value in reading.unknown.values()):
+    if turns is None or is_repaired(reading.unknown):
         # The notes on such values name one place, or some, and not all.
         return None
-    beginning = _beginning(reading, turns.count)
+    items = None if reading.view is None else reading.view.earlier()
+    if reading.view is not None and (items is None or items.messages != turns.count):
+        return None
+    beginning = _beginning(reading, turns.count if items is None else items.count)
     if beginning is None or len(beginning.text) < LEAST:
         return None
     context, answers = plan.context, answers_before()
     dialect = dialect_of(context.request, context.options)
     size = len(beginning.text) + sum([len(path) + len(memoryview(raw)) for path, raw in beginning.unknown.items()])
-    size += answers.size_bytes + turns.size_bytes + len(dialect)
+    size += answers.size_bytes + turns.size_bytes + len(dialect) + (0 if items is None else items.size_bytes)
     since = now if reading.prefix is None else reading.prefix.since
-    carried = reading.carried.before(turns.count, reading.request.messages)
-    return Prefix(beginning, answers, turns, context.options, context.capabilities, dialect, since, size, carried)
+    return Prefix(beginning, answers, turns, context.options, context.capabilities, dialect, since, size, items)
+
+
+def is_repaired(unknown: Mapping[str, msgspec.Raw]) -> bool:
+    """Return whether a body was read otherwise than it was written."""
+    return any(value is WHOLE or value is REPLACED for value in unknown.values())
 
 
 def _beginning(reading: Reading, count: int) -> Beginning | None:
-    """Return the first messages as they stand in the body."""
-    if reading.texts is not None:
-        text = b",".join(reading.texts[:count])
-        return Beginning(text, count, values_at_most(text), {})
+    """Return the first messages, or items, as they stand in the body."""
     body, prefix, pieces = reading.body, reading.prefix, reading.pieces
+    field = FIELD if reading.view is None else ITEMS
     if prefix is None:
-        start = start_of_list(body, FIELD)
-        found = text_of_items(body, start, pieces[:count]) if start else None
+        start = reading.start if reading.view is not None else start_of_list(body, FIELD)
+        is_there = len(pieces) >= count and (reading.view is not None or start > 0)
+        found = text_of_items(body, start, pieces[:count]) if is_there else None
         if found is None:
             return None
         text, end = found, start + len(found)
@@ -185,13 +241,23 @@ def _beginning(reading: Reading, count: int) -> Beginning | None:
     else:
         first = prefix.beginning
         begun = reading.start + len(first.text)
+        if len(pieces) < count - first.count:
+            return None
         end = end_of_items(body, begun, pieces[: count - first.count])
         text, values = body[reading.start : end], first.values + values_at_most(body[begun:end])
-    unknown = {path: raw for path, raw in reading.unknown.items() if _is_before(path, count)}
+    unknown = {path: raw for path, raw in reading.unknown.items() if _is_before(path, field, count)}
     return Beginning(text, count, values, unknown)
 
 
-def _is_before(path: str, count: int) -> bool:
-    """Return whether a path leads into the first messages."""
+def own_text(text: ItemText) -> bytes | None:
+    """Return all items of a request as they stand in its body; None where that cannot be told."""
+    body, start, prefix, pieces = text.body, text.start, text.prefix, text.pieces
+    if prefix is None:
+        return text_of_items(body, start, pieces) if pieces else None
+    return body[start : end_of_items(body, start + len(prefix.beginning.text), pieces)]
+
+
+def _is_before(path: str, field: str, count: int) -> bool:
+    """Return whether a path leads into the first messages, or items."""
     name, _, index = path.partition("]")[0].partition("[")
-    return name == FIELD and index.isdigit() and int(index) < count
+    return name == field and index.isdigit() and int(index) < count

@@ -9,7 +9,8 @@ were cut out stands a mark, which is nowhere else in the body, and it must be th
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from typing import Any, Generic, NamedTuple, TypeVar, overload
 
 import msgspec
@@ -36,18 +37,18 @@ class Beginning(msgspec.Struct, frozen=True, gc=False):
 
 
 class PartlyDecoded(Sequence[T], Generic[T]):
-    """A list of which the first items are decoded only when somebody asks for them."""
+    """A list of which the first items, `count` of them, are decoded only when somebody asks for them."""
 
-    __slots__ = ("_all", "_beginning", "_rest", "_type")
+    __slots__ = ("_all", "_count", "_decode_first", "_rest")
 
-    def __init__(self, beginning: Beginning, rest: list[T], type_: type[T]) -> None:
-        self._beginning = beginning
+    def __init__(self, count: int, rest: list[T], decode_first: Callable[[], list[T]]) -> None:
+        self._count = count
         self._rest = rest
-        self._type = type_
+        self._decode_first = decode_first
         self._all: list[T] | None = None
 
     def __len__(self) -> int:
-        return self._beginning.count + len(self._rest)
+        return self._count + len(self._rest)
 
     @overload
     def __getitem__(self, index: int) -> T: ...
@@ -57,7 +58,7 @@ class PartlyDecoded(Sequence[T], Generic[T]):
 
     def __getitem__(self, index: int | slice) -> T | list[T]:
         """Return an item, or a list of items; what stands behind the beginning is there without decoding it."""
-        count = self._beginning.count
+        count = self._count
         if isinstance(index, slice):
             start, stop, step = index.indices(len(self))
             if start >= count and step > 0:
@@ -71,10 +72,15 @@ class PartlyDecoded(Sequence[T], Generic[T]):
 
     def _whole(self) -> list[T]:
         if self._all is None:
-            shape: Any = list[self._type]  # type: ignore[name-defined]
-            first: list[T] = decode(b"[%b]" % self._beginning.text, shape, _ANY)[0]
-            self._all = first + self._rest
+            self._all = self._decode_first() + self._rest
         return self._all
+
+
+def partly_decode(beginning: Beginning, rest: list[T], type_: type[T]) -> PartlyDecoded[T]:
+    """Return the list that has the items of a beginning first."""
+    shape: Any = list[type_]  # type: ignore[valid-type]
+    text = beginning.text
+    return PartlyDecoded(beginning.count, rest, lambda: decode(b"[%b]" % text, shape, _ANY)[0])
 
 
 _ANY = 2**31
@@ -93,8 +99,12 @@ def start_of_list(body: bytes, field: str) -> int:
     """Return where the items of a field's list seem to stand in a body, behind the bracket; 0: nowhere."""
     name = b'"%b"' % field.encode()
     at = body.find(name)
-    found = _BRACKET.match(body, at + len(name)) if at > 0 else None
-    return found.end() if found is not None else 0
+    while at > 0:
+        # Tools may have a parameter of this name: what stands behind it is no list.
+        if (found := _BRACKET.match(body, at + len(name))) is not None:
+            return found.end()
+        at = body.find(name, at + len(name))
+    return 0
 
 
 _BRACKET = re.compile(rb"[ \t\r\n]*:[ \t\r\n]*\[")
@@ -145,7 +155,7 @@ def _read(
         return None
     item = list_of_items(type_, field)
     rest, unknown = read_items(pieces[1:], item, field, limits, first=beginning.count)
-    items = PartlyDecoded(beginning, rest, item)
+    items = partly_decode(beginning, rest, item)
     unknown = {**parts.unknown, **beginning.unknown, **unknown}
     most = getattr(limits, LISTS[field].limit)
     if len(items) > most or len(unknown) > limits.unknown_fields or any(one is WHOLE for one in unknown.values()):
@@ -155,6 +165,7 @@ def _read(
     return PartialRead(request, more, pieces[1:])
 
 
+@cache
 def list_of_items(type_: type[msgspec.Struct], field: str) -> type[Any]:
     """Return the type of the items of a field's list."""
     found = next(one for one in msgspec.structs.fields(type_) if one.name == field)

@@ -10,6 +10,7 @@ behind its history or before it, and what else stands there is short.
 """
 
 import re
+from collections.abc import Mapping
 from functools import cache
 from itertools import islice
 from typing import Any
@@ -82,7 +83,7 @@ def cut_out(body: bytes, at: int, value: KnownValue, limits: Limits) -> bytes | 
     return short
 
 
-def put_back(request: Any, unknown: dict[str, msgspec.Raw], field: str, value: KnownValue) -> bool:
+def put_back(request: Any, unknown: Mapping[str, msgspec.Raw], field: str, value: KnownValue) -> bool:
     """Give the field of a request that was read without a known value that value; False: another one stands there.
 
     The request of the whole body is also another one where halves of characters were replaced in this one: how well

@@ -1,6 +1,5 @@
 """A history that begins as an earlier one gives the same as one of which nothing is remembered, whatever was edited."""
 
-import datetime
 import json
 from unittest.mock import patch
 
@@ -9,15 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapter import settings
 from adapter.translate import prefix as prefixes
 from adapter.translate.core.capabilities import ServedModel, capabilities_of
 from adapter.translate.core.context import Options
 from adapter.translate.core.notes import Rejected
 from adapter.translate.plan import plan
-from adapter.translate.prefix import next_prefix, read_short, read_whole, read_with, view_reading, with_prefix
-from adapter.translate.signatures.history import Carried, History
-from adapter.translate.signatures.prefix_digest import call_digest, call_spelling
+from adapter.translate.prefix import next_prefix, read_short, read_whole, read_with
+from adapter.translate.signatures.history import History
 from adapter.translate.turns.cut import last_block
 from adapter.wire.base import encode
 from adapter.wire.beginnings import begins_with, start_of_list
@@ -26,9 +23,7 @@ from adapter.wire.limits import DEFAULTS
 from adapter.wire.openai.chat_request import ChatCompletionRequest
 from adapter.wire.reader import read
 from adapter.wire.signatures import Signature
-
-ROWS = settings.catalogue(settings.Settings(), datetime.date(2026, 11, 30)).model
-MODELS = ["gemini-3.5-flash", "gemini-2.5-flash", "gemma-3-27b-it"]
+from tests.translate.remembering import MODELS, RECORDS, ROWS, edited, in_any_order
 
 IDS = st.sampled_from(["a", "b", "c", "d", "legacy", "", None])
 COMMON = ["", None, "text", '{"a":1}', " [1] ", '{"$ref":"x"}', "é"]
@@ -118,65 +113,18 @@ OPTIONS = st.sampled_from(
         Options(trailing_assistant="reject"),
     ]
 )
-RECORDS = {
-    f"id:{id_}": Signature(
-        value="U0lH",
-        id=f"g-{id_}",
-        origin=origin,
-        digest=call_digest("f", '{"a":1}') if id_ != "legacy" else "",
-        spelling=call_spelling("f", '{"a":1}') if id_ != "legacy" else "",
-    )
-    for id_, origin in (("a", "studio"), ("b", "vertex"), ("legacy", ""))
-}
-
-
-def edited(messages, edit):
-    """The messages after one edit."""
-    kind, at, added = edit
-    at = min(at, len(messages))
-    match kind:
-        case "add":
-            return [*messages, *added]
-        case "insert":
-            return [*messages[:at], *added, *messages[at:]]
-        case "replace":
-            return [*messages[:at], *added, *messages[at + 1 :]]
-        case "remove":
-            return [*messages[:at], *messages[at + 1 :]]
-    return messages[:at]
-
-
-def in_any_order(notes, reading):
-    """The notes, and those on unknown fields, whose order no reader of a body promises."""
-    unknown = [note for note in notes if note.path in reading.unknown]
-    return [note for note in notes if note not in unknown], sorted(unknown, key=lambda note: note.path)
-
-
-def carried_for(messages):
-    """What the items of a Responses request might carry for these messages."""
-    answers = [index for index, message in enumerate(messages) if message.role == "assistant"]
-    said = str(messages[0].content if messages else "")
-    return Carried(
-        records={"id:c": RECORDS["id:a"]} if said else {},
-        answers={index: Signature(value="QU5T") for index in answers[1::5]},
-        items={index: [f"msg_{index}"] for index in answers[::3]},
-    )
 
 
 class Remembering:
     """Reads requests one after the other, with what is remembered of those before."""
 
-    def __init__(self, options, row, *, records, remembers, is_view=False):
+    def __init__(self, options, row, *, records, remembers):
         self.options, self.row, self.records, self.remembers = options, row, records, remembers
-        self.is_view = is_view
         self.prefixes = []
         self.used = 0
 
     def read(self, body):
         """A body, by the longest prefix that it begins with."""
-        if self.is_view:
-            request, _ = read(body, ChatCompletionRequest, self.options.limits)
-            return self.read_view(view_reading(request, carried_for(request.messages)))
         start = start_of_list(body, "messages")
         fitting = [one for one in self.prefixes if start and begins_with(body, start, one.beginning)]
         longest = max(fitting, key=lambda one: one.beginning.count, default=None)
@@ -184,18 +132,9 @@ class Remembering:
         self.used += found is not None
         return found or read_whole(body, self.options.limits, values_at_most(body))
 
-    def read_view(self, reading):
-        """The same for messages that stand in no body."""
-        fitting = [one for one in self.prefixes if begins_with(reading.body, 0, one.beginning)]
-        for one in sorted(fitting, key=lambda one: -one.beginning.count)[:1]:
-            reading = with_prefix(reading, one)
-        self.used += reading.prefix is not None
-        return reading
-
     def history(self, reading, cut):
         """What is known of the answers."""
-        carried = reading.carried if self.is_view else None
-        history = History(reading.request, carried, reading.prefix.answers if reading.prefix else None, cut)
+        history = History(reading.request, None, reading.prefix.answers if reading.prefix else None, cut)
         history.take({key: self.records[key] for key in history.ids() if key in self.records})
         keys = [key for key in history.words() if self.records and int(key[-1], 16) % 2]
         history.take_words({key: Signature(value="V09S", origin="studio") for key in keys})
@@ -263,15 +202,14 @@ def with_the_same_turns(row):
     model=st.sampled_from(MODELS),
     spaces=st.booleans(),
     knows=st.booleans(),
-    is_view=st.booleans(),
     alternates=st.booleans(),
 )
 def test_what_is_remembered_changes_nothing(
-    *, beginning, history, edits, bodies, options, model, spaces, knows, is_view, alternates
+    *, beginning, history, edits, bodies, options, model, spaces, knows, alternates
 ):
     row, records = capabilities_of(model, ROWS), RECORDS if knows else {}
-    plain = Remembering(options, row, records=records, remembers=False, is_view=is_view)
-    remembering = Remembering(options, row, records=records, remembers=True, is_view=is_view)
+    plain = Remembering(options, row, records=records, remembers=False)
+    remembering = Remembering(options, row, records=records, remembers=True)
     messages, rows = beginning + history, [row, with_the_same_turns(row) if alternates else row]
     with patch.object(prefixes, "LEAST", 0):
         for number, body in enumerate(bodies[: len(edits) + 1]):
@@ -331,13 +269,13 @@ TURNS = {
 
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("options", [Options(), Options(later_system="hoist"), Options(schema="openapi")])
-@pytest.mark.parametrize(("is_view", "records"), [(False, RECORDS), (False, {}), (True, RECORDS)])
+@pytest.mark.parametrize("records", [RECORDS, {}])
 @pytest.mark.parametrize("name", TURNS)
-def test_turns_of_an_agent(name, is_view, records, options, model):
+def test_turns_of_an_agent(name, records, options, model):
     first, later, uses = TURNS[name]
     row = capabilities_of(model, ROWS)
-    plain = Remembering(options, row, records=records, remembers=False, is_view=is_view)
-    remembering = Remembering(options, row, records=records, remembers=True, is_view=is_view)
+    plain = Remembering(options, row, records=records, remembers=False)
+    remembering = Remembering(options, row, records=records, remembers=True)
     with patch.object(prefixes, "LEAST", 0):
         for messages in (first, *later):
             text = json.dumps({"model": "m", "messages": messages}).encode()
@@ -386,10 +324,10 @@ def test_models_with_the_same_turns_go_on_with_what_was_translated_for_the_other
 
 def test_a_body_without_its_tools_has_the_size_of_its_messages():
     body = encode({"model": "m", "messages": [{"role": "user", "content": "Hi"}], "tools": [1, 2, 3]})
-    whole = read_short(body, DEFAULTS, 9)
+    whole = read_short(read_whole, body, DEFAULTS, 9)
     assert whole is not None
     assert whole.size_bytes == len(body) - len(b"[1,2,3]")
-    short = read_short(body.replace(b"[1,2,3]", b'""'), DEFAULTS, 9)
+    short = read_short(read_whole, body.replace(b"[1,2,3]", b'""'), DEFAULTS, 9)
     assert short is not None
     assert short._replace(has_tools=False).size_bytes == len(short.body)
-    assert read_short(body[:-1], DEFAULTS, 9) is None
+    assert read_short(read_whole, body[:-1], DEFAULTS, 9) is None

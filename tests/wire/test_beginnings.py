@@ -8,8 +8,8 @@ import pytest
 from adapter.wire.base import decode
 from adapter.wire.beginnings import (
     Beginning,
-    PartlyDecoded,
     begins_with,
+    partly_decode,
     read_rest,
     start_of_list,
     text_of_items,
@@ -83,7 +83,7 @@ def test_a_list_that_is_partly_decoded_is_a_list():
 
 def test_what_is_new_is_read_alone():
     known = Beginning(b"not JSON at all", 2, 1, {})
-    rest = PartlyDecoded(known, [Message(role="user")], Message)
+    rest = partly_decode(known, [Message(role="user")], Message)
     assert rest[2] == rest[-1] == Message(role="user")
     assert rest[2:] == [Message(role="user")]
     with pytest.raises(msgspec.DecodeError):

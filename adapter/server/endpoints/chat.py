@@ -55,7 +55,7 @@ async def _read(call: Call) -> Reading:
         reading = await call.work.run(read_long_chat, body, limits, values)
     else:
         reading, call.work = found
-    await remember_tools(known, client, body, reading, call.work)
+    await remember_tools(known, client, body, reading.request, call.work)
     return reading
 
 

@@ -2,6 +2,7 @@
 
 import time
 
+from adapter.server.endpoints.responses import read_request
 from adapter.server.pipeline.call import Call
 from adapter.server.pipeline.responding import turn_of
 from adapter.server.pipeline.service import deadline_of
@@ -15,9 +16,9 @@ from adapter.wire.openai.stored import CompactedResponse, InputTokens
 
 async def count_input_tokens(call: Call) -> None:
     """Count the tokens of a request."""
-    request, unknown = await call.read(ResponsesRequest)
+    request, unknown, text = await read_request(call, ResponsesRequest)
     call.exchange.model_asked = request.model
-    turn = await turn_of(call.service, request, unknown, call.client, work=call.work)
+    turn = await turn_of(call.service, request, unknown, call.client, work=call.work, text=text)
     call.exchange.history_bytes = turn.past.held.size
     call.accept(turn.plans)
     count = await call.service.upstream.count_tokens(

@@ -1,16 +1,22 @@
 """POST /v1/responses."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from functools import partial
+from typing import TypeVar
+
+import msgspec
 
 from adapter.server.http.asgi import ClientGone
 from adapter.server.pipeline import ledger_headers as notes
 from adapter.server.pipeline.call import Call
 from adapter.server.pipeline.event_stream import EventStream
 from adapter.server.pipeline.responding import Memory, Recipient, ResponseEventWriter, Turn, turn_of, whole
-from adapter.server.pipeline.service import deadline_of
+from adapter.server.pipeline.service import deadline_of, read_long_items
+from adapter.server.prefixes.reading import ItemsRead, read_items, read_items_without_tools, remember_tools
+from adapter.translate.prefix import LEAST, ItemText
 from adapter.upstream.client import Reply
+from adapter.wire.json_counts import values_at_most
 from adapter.wire.openai.responses_answer import Response
 from adapter.wire.openai.responses_request import ResponsesRequest
 from adapter.wire.sse import COMMENT
@@ -19,11 +25,11 @@ from adapter.wire.sse import COMMENT
 async def create_response(call: Call) -> None:
     """Answer items, whole, as a stream, or in the background."""
     exchange = call.exchange
-    request, unknown = await call.read(ResponsesRequest)
+    request, unknown, text = await read_request(call, ResponsesRequest)
     exchange.model_asked, exchange.stream = request.model, bool(request.stream)
     service = call.service
     memory = Memory(service.state, service.unstored if request.background else None)
-    turn = await turn_of(service, request, unknown, call.client, work=call.work, memory=memory)
+    turn = await turn_of(service, request, unknown, call.client, work=call.work, memory=memory, text=text)
     exchange.history_bytes, exchange.client_path = turn.past.held.size, turn.client_path
     call.accept(turn.plans)
     if request.background:
@@ -37,6 +43,30 @@ async def create_response(call: Call) -> None:
             await client.pass_on(answer)
     else:
         await call.send_translated(turn.plans, await call.ask(turn.plans, partial(_response, call, turn)))
+
+
+R = TypeVar("R", bound=ResponsesRequest)
+
+
+async def read_request(call: Call, type_: type[R]) -> tuple[R, Mapping[str, msgspec.Raw], ItemText | None]:
+    """Return a request, its unknown fields, and the text of its items, if these may be remembered.
+
+    What is remembered of its tools and its first items is not read again. Raises `Malformed`.
+    """
+    service, client, body = call.service, call.client.id, call.body
+    if len(body) < LEAST:
+        return *await call.read(type_), None
+    known, memory, limits = service.known_tools, service.prefixes, service.limits
+    found = await read_items_without_tools(known, memory, client, body, type_, limits, service.work)
+    if found is None:
+        found = await read_items(memory, client, body, type_, limits, service.work)
+        if found is None:
+            values = values_at_most(body)
+            work = service.work(body, values)
+            found = ItemsRead(*await work.run(read_long_items, body, type_, limits, values), work)
+        await remember_tools(known, client, body, found.request, found.work)
+    request, text, call.work = found
+    return request, text.unknown, text if text.start else None
 
 
 async def _start_background(call: Call, turn: Turn) -> None:

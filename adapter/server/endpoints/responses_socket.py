@@ -16,6 +16,7 @@ from starlette.responses import Response
 from starlette.types import Scope
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from adapter.server.endpoints.responses import read_request
 from adapter.server.http.asgi import ABORT, ClientGone, header
 from adapter.server.http.byte_budget import Overloaded
 from adapter.server.limits.access import AccessDenied, ForeignPage, KeyInUrl
@@ -209,14 +210,15 @@ class ResponsesSocket:
             # The key may have been taken back since the connection was opened.
             call.client = service.access.client(call.scope)
             await service.count(call.client)
-            request, unknown = await call.read(Create)
+            request, unknown, text = await read_request(call, Create)
             stream_id, call.exchange.model_asked = request.stream_id, request.model
             if request.background:
                 raise Rejected(
                     "background", "setting-contradicted", "a websocket has no background: POST /v1/responses has"
                 )
             with await service.admission.slot():
-                turn = await turn_of(service, request, unknown, call.client, work=call.work, memory=self._memory)
+                client, memory = call.client, self._memory
+                turn = await turn_of(service, request, unknown, client, work=call.work, memory=memory, text=text)
                 call.exchange.history_bytes = turn.past.held.size
                 call.accept(turn.plans)
                 await self._answer(call, turn, request)

@@ -20,7 +20,7 @@ from adapter.server.pipeline.event_stream import Answer, Relay, relaying
 from adapter.server.pipeline.responding import ResponseEventWriter, Turn
 from adapter.server.pipeline.service import Service
 from adapter.server.state.not_stored import NotStored
-from adapter.server.state.records import answer_of
+from adapter.server.state.records import answer_of, response_documents
 from adapter.server.state.stored_objects import UNFINISHED, State
 from adapter.store import UNREADABLE, Document, DocumentStore
 from adapter.translate.responses.envelope import blank, error_of
@@ -375,9 +375,9 @@ async def _store_end(state: State, record: StoredResponse, client: str, status: 
     response.error = ResponseError(
         code="server_error", message="The process that ran this response ended.", type="server_error"
     )
-    ended = StoredResponse(response=msgspec.Raw(encode(response)), input=record.input, history=record.history)
-    await state.put([Document(response.id, encode(ended))], client)
-    return ended
+    own = b",".join(map(bytes, record.input))
+    await state.put(response_documents(response, own, len(record.input), record.history), client)
+    return StoredResponse(response=msgspec.Raw(encode(response)), input=record.input, history=record.history)
 
 
 def _time_of(sign: bytes) -> float:

@@ -135,7 +135,7 @@ class ChatPlanner:
             )
         prefix = None if reading is None else reading.prefix
         # What is remembered names no files.
-        later = request.messages if prefix is None else request.messages[prefix.beginning.count :]
+        later = request.messages if prefix is None else request.messages[prefix.count :]
         ids = file_ids(later)
         media = needs.known
         if media is None:
@@ -229,7 +229,7 @@ class ChatPlanner:
         """Return up to which message a history is to be remembered; 0: it is not."""
         if reading.size_bytes < LEAST or not self._prefixes.is_on or self._places[0].options.fields is not None:
             return 0
-        return last_block(reading.request.messages, 0 if reading.prefix is None else reading.prefix.beginning.count)
+        return last_block(reading.request.messages, 0 if reading.prefix is None else reading.prefix.count)
 
     def _make_first(
         self, make: Callable[[Route], Plan], route: Route, history: History, by_words: Records, reading: Reading | None

@@ -15,7 +15,6 @@ from adapter.server.pipeline import ledger_headers as notes
 from adapter.server.pipeline.fallback import Plans
 from adapter.server.pipeline.planner import NEEDS
 from adapter.server.pipeline.service import Service
-from adapter.server.prefixes.reading import read_view
 from adapter.server.state.gemini_files import FileNeeds
 from adapter.server.state.past import Past, Places
 from adapter.server.state.stored_objects import Recall, State
@@ -23,7 +22,8 @@ from adapter.translate.answer import continuation
 from adapter.translate.core.context import Stamp
 from adapter.translate.core.notes import Fate, Note, Rejected
 from adapter.translate.plan import Plan
-from adapter.translate.responses.fields import ResponseStream, View, from_gemini, to_chat
+from adapter.translate.prefix import ItemText, read_view
+from adapter.translate.responses.fields import ResponseStream, View, from_gemini
 from adapter.upstream.client import Reply
 from adapter.upstream.media import FetchError
 from adapter.wire.openai.response_events import Event
@@ -80,15 +80,16 @@ async def turn_of(
     work: Work,
     memory: Memory | None = None,
     needs: FileNeeds = NEEDS,
+    text: ItemText | None = None,
 ) -> Turn:
-    """Understand a request. Raises `Rejected`, `NotStored`."""
+    """Understand a request; `text` is that of its items. Raises `Rejected`, `NotStored`."""
     seed = secrets.token_hex(8)
     memory = memory or Memory(service.state)
-    past = await memory.known.past(request, client.id)
-    if past.held.size > LONG_HISTORY:
-        work = service.work_for(past.held.size)
+    past = await memory.known.past(request, client.id, text)
+    if past.new_bytes > LONG_HISTORY:
+        work = service.work_for(past.new_bytes)
     try:
-        view = await work.run(to_chat, past.request, unknown)
+        view, reading = await work.run(read_view, past.request, unknown, past.text)
     except Rejected as error:
         raise past.rejected(error) from None
     stays = request.store is False and request.conversation is not None
@@ -97,7 +98,6 @@ async def turn_of(
         return [*past.notes(view.ledger(own)), *([_STAYS] if stays else ())]
 
     try:
-        reading = await read_view(service.prefixes, client.id, view.request, view.carried, work)
         plans = await service.planner.plan(
             view.request, {}, client, work, carried=view.carried, ledger_of=ledger_of, needs=needs, reading=reading
         )
@@ -138,13 +138,9 @@ async def keep(turn: Turn, response: Response, ledger: list[Note]) -> None:
     """Store a response; where that fails, the response and the ledger say so."""
     if turn.kept is None:
         return
-    reason = "the response is too large for the store, or cannot be written"
-    try:
-        kept = await turn.kept.keep(response, turn.past, turn.client.id, turn.work)
-    except Rejected as error:
-        kept, reason = False, f"the input cannot be stored: {error}"
-    if not kept:
+    if not await turn.kept.keep(response, turn.past, turn.client.id, turn.work):
         response.store = False
+        reason = "the response is too large for the store, or cannot be written"
         ledger.append(Note("store", Fate.DROPPED, "response-not-stored", reason))
 
 

@@ -52,15 +52,17 @@ from adapter.settings import (
 )
 from adapter.store import DocumentStore, SignatureStore
 from adapter.translate.core.context import Stamp
-from adapter.translate.prefix import Reading, read_whole
+from adapter.translate.prefix import ItemText, Reading, read_whole, read_whole_items
 from adapter.upstream import open_media_fetcher
 from adapter.upstream.client import Upstream
 from adapter.wire.base import decode_leniently
 from adapter.wire.limits import LimitExceeded, Limits
+from adapter.wire.openai.responses_request import ResponsesRequest
 from adapter.wire.reader import SMALL, read
 from adapter.wire.signatures import Issued
 
 T = TypeVar("T")
+R = TypeVar("R", bound=ResponsesRequest)
 
 DECODING_ERRORS = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, LimitExceeded)
 
@@ -124,7 +126,10 @@ class Service:
         self.page_token = page_token
         self.limits = request_limits(settings)
         self.at_once, self._beside = InlineWork(), ThreadWork()
-        histories = Histories(self.body_budget, settings.max_history, self.limits, self.work_for)
+        for_tools = settings.prefix_max_bytes // 8
+        self.known_tools = KnownTools(for_tools, metrics)
+        self.prefixes = PrefixMemory(settings.prefix_max_bytes - for_tools, metrics)
+        histories = Histories(self.body_budget, settings.max_history, self.limits, self.work_for, self.prefixes)
         self.state = State(documents, histories)
         self.file_settings = part_of(settings, FileSettings)
         self.files = files or StoredFiles(None, documents, settings.responses_max_age, why_not="no directory is open")
@@ -140,9 +145,6 @@ class Service:
         calendar = Calendar(catalogue(settings, utc_day(clock())), clock)
         keeps_files = self.options.platform == "studio"
         self.gemini_files = GeminiFiles(self.files, self.owners, upstream, keeps_files=keeps_files)
-        for_tools = settings.prefix_max_bytes // 8
-        self.known_tools = KnownTools(for_tools, metrics)
-        self.prefixes = PrefixMemory(settings.prefix_max_bytes - for_tools, metrics)
         self.planner = ChatPlanner(
             part_of(settings, PlanSettings),
             places,
@@ -207,6 +209,14 @@ def read_long_chat(body: bytes, limits: Limits, values: int) -> Reading:
     """Read a chat request of at most so many values. Raises `Malformed`."""
     try:
         return read_whole(body, limits, values)
+    except DECODING_ERRORS as error:
+        raise malformed(error) from None
+
+
+def read_long_items(body: bytes, type_: type[R], limits: Limits, values: int) -> tuple[R, ItemText]:
+    """Read a Responses request of at most so many values. Raises `Malformed`."""
+    try:
+        return read_whole_items(body, type_, limits, values)
     except DECODING_ERRORS as error:
         raise malformed(error) from None
 

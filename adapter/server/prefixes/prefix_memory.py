@@ -70,10 +70,10 @@ class PrefixMemory:
         """Return whether anything is remembered."""
         return self._max_bytes > 0
 
-    def find(self, client: str, body: bytes, start: int) -> Prefix | None:
-        """Return the longest beginning of the list whose items stand at this place in a client's body."""
+    def find(self, client: str, body: bytes, start: int, field: str) -> Prefix | None:
+        """Return the longest beginning of a field's list, whose items stand at this place in a client's body."""
         now = self.clock()
-        entries = self._clients.get(client, [])
+        entries = [one for one in self._clients.get(client, ()) if one.prefix.field == field]
         fitting = [one for one in entries if not one.is_old(now) and begins_with(body, start, one.prefix.beginning)]
         found = max(fitting, key=_length, default=None)
         if self._figures is not None:
@@ -85,12 +85,15 @@ class PrefixMemory:
 
     def put(self, client: str, prefix: Prefix, before: Prefix | None = None) -> None:
         """Remember a beginning in the place of the one `before`, with which it was read."""
-        now, text = self.clock(), prefix.beginning.text
+        now, text, field = self.clock(), prefix.beginning.text, prefix.field
         if now - self._swept > SWEEP_EVERY:
             self._swept = now
             for one in list(self._clients):
                 self._drop(one, lambda entry: entry.is_old(now))
-        self._drop(client, lambda entry: entry.prefix is before or entry.prefix.beginning.text == text)
+        self._drop(
+            client,
+            lambda one: one.prefix is before or (one.prefix.beginning.text == text and one.prefix.field == field),
+        )
         if prefix.size_bytes <= self._max_bytes // 4:
             self._clients.setdefault(client, []).append(_Entry(prefix, now))
             self._add(client, prefix.size_bytes)

@@ -1,38 +1,74 @@
-"""Reads a chat request with the help of what is remembered of its client's tools and histories."""
+"""Reads requests with the help of what is remembered of their client's tools and histories."""
 
 from collections.abc import Callable
+from typing import Generic, NamedTuple, TypeVar
 
 from adapter.server.limits.work import Work
 from adapter.server.prefixes.known_tools import KnownTools
 from adapter.server.prefixes.prefix_memory import PrefixMemory
-from adapter.translate.prefix import FIELD, LEAST, Reading, read_short, read_with, view_reading, with_prefix
-from adapter.translate.signatures.history import Carried
-from adapter.wire.beginnings import start_of_list
+from adapter.translate.prefix import (
+    FIELD,
+    ITEMS,
+    LEAST,
+    ItemText,
+    Prefix,
+    Reading,
+    read_short,
+    read_whole,
+    read_whole_items,
+    read_with,
+)
+from adapter.wire import beginnings
+from adapter.wire.beginnings import PartialRead, start_of_list
 from adapter.wire.json_counts import values_at_most
-from adapter.wire.known_value import cut_out, put_back, value_in
+from adapter.wire.known_value import KnownValue, cut_out, put_back, value_in
 from adapter.wire.limits import Limits
 from adapter.wire.openai.chat_request import ChatCompletionRequest
+from adapter.wire.openai.responses_request import ResponsesRequest
 
 TOOLS = "tools"
 
-FEW = 8
-"""Messages below which a request is not written as JSON to be looked for: to translate it costs no more."""
+R = TypeVar("R", bound=ResponsesRequest)
+
+
+class _Found(NamedTuple):
+    """A known beginning of a list and where that stands; the work for what is new depends on that alone."""
+
+    start: int
+    prefix: Prefix
+    work: Work
+
+
+def _find(memory: PrefixMemory, client: str, body: bytes, field: str, work_for: Callable[..., Work]) -> _Found | None:
+    start = start_of_list(body, field) if memory.is_on and len(body) >= LEAST else 0
+    prefix = memory.find(client, body, start, field) if start else None
+    if prefix is None:
+        return None
+    return _Found(start, prefix, work_for(body[start + len(prefix.beginning.text) :]))
 
 
 async def read_rest(
     memory: PrefixMemory, client: str, body: bytes, limits: Limits, work_for: Callable[..., Work]
 ) -> tuple[Reading, Work] | None:
-    """Return what is new in a body, and where the work for it is done; None where the body must be read as a whole."""
-    if not memory.is_on:
+    """Return what is new in a chat request, and where the work for it is done; None where it must be read whole."""
+    found = _find(memory, client, body, FIELD, work_for)
+    if found is None:
         return None
-    start = start_of_list(body, FIELD)
-    prefix = memory.find(client, body, start) if start else None
-    if prefix is None:
-        return None
-    # Where the work is done depends on what is new alone.
-    work = work_for(body[start + len(prefix.beginning.text) :])
-    reading = await work.run(read_with, body, start, prefix, limits)
-    return None if reading is None else (reading, work)
+    reading = await found.work.run(read_with, body, found.start, found.prefix, limits)
+    return None if reading is None else (reading, found.work)
+
+
+class _Short(NamedTuple):
+    """A body without its tools, which are known."""
+
+    body: bytes
+    tools: KnownValue
+
+
+def _without_tools(tools: KnownTools, client: str, body: bytes, limits: Limits) -> _Short | None:
+    found = tools.find(client, body)
+    short = None if found is None else cut_out(body, *found, limits)
+    return None if found is None or short is None else _Short(short, found[1])
 
 
 async def read_without_tools(
@@ -44,37 +80,74 @@ async def read_without_tools(
     work_for: Callable[..., Work],
 ) -> tuple[Reading, Work] | None:
     """Return a body whose tools are known, and where the work for it is done; None where it must be read as a whole."""
-    found = tools.find(client, body)
-    short = None if found is None else cut_out(body, *found, limits)
-    if found is None or short is None:
+    short = _without_tools(tools, client, body, limits)
+    if short is None:
         return None
-    read = await read_rest(memory, client, short, limits, work_for) if len(short) >= LEAST else None
-    if read is None:
-        values = values_at_most(short)
-        work = work_for(short, values)
-        reading = await work.run(read_short, short, limits, values)
-    else:
-        reading, work = read
-    if reading is None or not put_back(reading.request, reading.unknown, TOOLS, found[1]):
+    found = await read_rest(memory, client, short.body, limits, work_for)
+    if found is None:
+        values = values_at_most(short.body)
+        work = work_for(short.body, values)
+        whole = await work.run(read_short, read_whole, short.body, limits, values)
+        found = None if whole is None else (whole, work)
+    if found is None or not put_back(found[0].request, found[0].unknown, TOOLS, short.tools):
         return None
-    return reading._replace(has_tools=False), work
+    return found[0]._replace(has_tools=False), found[1]
 
 
-async def remember_tools(tools: KnownTools, client: str, body: bytes, reading: Reading, work: Work) -> None:
+async def remember_tools(
+    tools: KnownTools, client: str, body: bytes, request: ChatCompletionRequest | ResponsesRequest, work: Work
+) -> None:
     """Remember the tools of a body that was read as a whole."""
-    if tools.takes(reading.request.tools):
-        value = await work.run(value_in, body, TOOLS, reading.request.tools)
+    if tools.takes(request.tools):
+        value = await work.run(value_in, body, TOOLS, request.tools)
         if value is not None:
             tools.put(client, value)
-            reading.request.tools = value.raw
+            request.tools = value.raw
 
 
-async def read_view(
-    memory: PrefixMemory, client: str, request: ChatCompletionRequest, carried: Carried, work: Work
-) -> Reading | None:
-    """Return how a chat request is read that was made of another one, by what is remembered; None: it is short."""
-    if not memory.is_on or len(request.messages) < FEW:
+class ItemsRead(NamedTuple, Generic[R]):
+    """A Responses request of which only what is new was read, and where the work for it is done."""
+
+    request: R
+    text: ItemText
+    work: Work
+
+
+async def read_items(
+    memory: PrefixMemory, client: str, body: bytes, type_: type[R], limits: Limits, work_for: Callable[..., Work]
+) -> ItemsRead[R] | None:
+    """Return a Responses request of which only what is new is read; None where it must be read as a whole."""
+    found = _find(memory, client, body, ITEMS, work_for)
+    if found is None:
         return None
-    reading = await work.run(view_reading, request, carried)
-    prefix = memory.find(client, reading.body, 0) if len(reading.body) >= LEAST else None
-    return reading if prefix is None else await work.run(with_prefix, reading, prefix)
+    start, prefix, work = found
+    rest: PartialRead[R] | None = await work.run(
+        beginnings.read_rest, body, start, prefix.beginning, type_, ITEMS, limits
+    )
+    if rest is None:
+        return None
+    return ItemsRead(rest.request, ItemText(body, start, prefix, rest.pieces, unknown=rest.unknown), work)
+
+
+async def read_items_without_tools(
+    tools: KnownTools,
+    memory: PrefixMemory,
+    client: str,
+    body: bytes,
+    type_: type[R],
+    limits: Limits,
+    work_for: Callable[..., Work],
+) -> ItemsRead[R] | None:
+    """Return a Responses request whose tools are known; None where it must be read as a whole."""
+    short = _without_tools(tools, client, body, limits)
+    if short is None:
+        return None
+    found = await read_items(memory, client, short.body, type_, limits, work_for)
+    if found is None:
+        values = values_at_most(short.body)
+        work = work_for(short.body, values)
+        whole = await work.run(read_short, read_whole_items, short.body, type_, limits, values)
+        found = None if whole is None else ItemsRead(whole[0], whole[1], work)
+    if found is None or not put_back(found.request, found.text.unknown, TOOLS, short.tools):
+        return None
+    return found._replace(text=found.text._replace(has_tools=False))

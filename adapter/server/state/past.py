@@ -9,7 +9,10 @@ import msgspec
 from adapter.server.limits.admission import HeldBytes
 from adapter.server.state.records import encode_items
 from adapter.translate.core.notes import Fate, Note, Rejected
-from adapter.translate.responses.fields import input_items
+from adapter.translate.prefix import ItemText, is_repaired, own_text
+from adapter.translate.responses.earlier_items import NO_ITEMS, named_items
+from adapter.translate.responses.fields import as_stored
+from adapter.wire.base import encode
 from adapter.wire.openai.responses_request import InputItem, ResponsesRequest
 
 _OWN = re.compile(r"input\[(\d+)\]")
@@ -39,22 +42,46 @@ class Past(NamedTuple):
     `request` has the earlier items in front of its own, `before` in number; they came from `source`, a field of the
     request. `given` are its own items as they are stored, with their `indexes` in the client's input: what the earlier
     items have already is not among them. `history` are ids of the responses before. `held` are the bytes that
-    the earlier items take. `found` are notes on what is stored otherwise than it was sent.
+    the earlier items take. `found` are notes on what is stored otherwise than it was sent. `text` is that of all items
+    but those that come beside stored ones, for what may be remembered of it.
     """
 
     request: ResponsesRequest
     before: int
     source: str
-    given: list[InputItem]
+    given: Sequence[InputItem]
     history: list[str]
     held: HeldBytes
     indexes: Sequence[int] = ()
     found: Sequence[Note] = ()
+    text: ItemText | None = None
+
+    @property
+    def new_bytes(self) -> int:
+        """The bytes of the stored items of which nothing is remembered."""
+        known = self.text.prefix if self.text is not None else None
+        return self.held.size if known is None else max(0, self.held.size - len(known.beginning.text))
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the request has all items in its own body."""
+        return self.text is not None and not self.before
+
+    def own_text(self) -> bytes:
+        """Return the request's own items as they are stored: as they came, where they stand in the body alone."""
+        text = None
+        if self.text is not None and self.is_whole and not is_repaired(self.text.unknown):
+            text = own_text(self.text)
+        return b",".join(map(encode, self.given)) if text is None else text
+
+    def named(self) -> list[tuple[str, str]]:
+        """Return the ids of its own items that are the client's own, each with a digest of its item."""
+        earlier = self.text.earlier if self.text is not None and self.is_whole else NO_ITEMS
+        return [*earlier.named, *named_items(self.given[earlier.count :])]
 
     def own(self, response_id: str) -> list[msgspec.Raw]:
-        """Return the request's own items as they are stored; those without an id get one that names the response."""
-        owner = response_id.partition("_")[2]
-        return encode_items(input_items(msgspec.structs.replace(self.request, input=self.given), owner))
+        """Return the request's own items, as they are listed: those without an id get one that names the response."""
+        return encode_items(as_stored(self.given, response_id.partition("_")[2]))
 
     def path(self, path: str) -> str:
         """Return the client's path for one of the whole request."""
@@ -64,7 +91,8 @@ class Past(NamedTuple):
         """Return a ledger under the client's paths, without notes that earlier thoughts are left out."""
         if not self.before:
             return [*self.found, *notes]
-        moved = [note.at(self.path(note.path)) for note in notes]
+        # Nearly all notes are on other fields.
+        moved = [note.at(self.path(note.path)) if note.path.startswith("input") else note for note in notes]
         return [
             *self.found,
             *(note for note in moved if note.path != self.source or note.code != "thoughts-not-replayed"),

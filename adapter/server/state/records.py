@@ -2,27 +2,33 @@
 
 | document | key | body | deleted with |
 |---|---|---|---|
-| response | `resp_...` | `StoredResponse` | - |
+| response | `resp_...` | `Response` without its output | - |
+| its items | `items:resp_...` | `ItemsHead`, a line break, the items with commas between them | its response |
 | conversation | `conv_...` | `Conversation` | - |
 | item of a conversation | `conv_.../ITEM` | the item | its conversation |
 | entry: where an item of this id is | `item:ITEM` | id of its response or conversation, a digest of it | that one |
 | parent of a conversation's entries | `entries:conv_...` | `1` | its conversation |
 
-Items of a response are inside it. An item whose id was made here holds the id of its owner, and needs no entry.
+The items of a response are what its request said itself, as it came, and what was answered. They are read in front of
+each response that follows, so they stand alone, as bytes that need not be read where they are known. Responses of
+earlier versions have all in one document (`StoredResponse`), which is still read. An item whose id was made here holds
+the id of its owner, and needs no entry.
 """
 
 import logging
 import re
-from collections.abc import Sequence
-from typing import TypeVar
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple, TypeVar
 
 import msgspec
 
 from adapter.server.state.not_stored import NotStored
 from adapter.store import UNREADABLE, Document
+from adapter.translate.responses.fields import as_stored
 from adapter.wire.base import decode, encode
+from adapter.wire.openai.responses_answer import Response
 from adapter.wire.openai.responses_request import InputItem
-from adapter.wire.openai.stored import Item, ItemHead, StoredAnswer, StoredResponse
+from adapter.wire.openai.stored import ItemHead, ItemsHead, StoredAnswer, StoredResponse
 from adapter.wire.reader import read_items
 
 T = TypeVar("T")
@@ -45,13 +51,75 @@ SEVERAL = "several"
 """Stands for the digest in the entry of an id that several items have."""
 
 
+class StoredItems(NamedTuple):
+    """The stored items of a response, as text."""
+
+    head: ItemsHead
+    text: bytes
+
+    def pieces(self) -> list[msgspec.Raw]:
+        """Split the text into items, the request's own first."""
+        return split_items(self.text)
+
+
+def split_items(text: bytes) -> list[msgspec.Raw]:
+    """Split items with commas between them."""
+    return msgspec.json.decode(b"[%b]" % text, type=list[msgspec.Raw])
+
+
+def key_of_items(response_id: str) -> str:
+    """Return the key of a response's items."""
+    return f"items:{response_id}"
+
+
+def response_documents(response: Response, own: bytes, count: int, history: list[str]) -> list[Document]:
+    """Return the documents of a response whose request said so many items itself; `own` is their text."""
+    texts = [*([own] if own else ()), *map(encode, response.output)]
+    head = encode(ItemsHead(status=response.status, own=count, history=history))
+    return [
+        Document(response.id, encode(msgspec.structs.replace(response, output=[]))),
+        Document(key_of_items(response.id), head + b"\n" + b",".join(texts), response.id),
+    ]
+
+
+def read_stored(response_id: str, body: bytes) -> StoredItems | None:
+    """Decode what is in front of a response's items; None for a damaged document, which counts as missing."""
+    head, _, text = body.partition(b"\n")
+    found = read_entry(response_id, head, ItemsHead)
+    return None if found is None else StoredItems(found, text)
+
+
+def join_record(response_id: str, body: bytes, items: bytes) -> StoredResponse | None:
+    """Put a response and its items together; None for damaged ones, which count as missing."""
+    stored = read_stored(response_id, items)
+    head = read_entry(response_id, body, dict[str, msgspec.Raw])
+    pieces = None if stored is None else read_entry(response_id, b"[%b]" % stored.text, list[msgspec.Raw])
+    if stored is None or head is None or pieces is None:
+        return None
+    own = stored.head.own
+    response = msgspec.Raw(encode({**head, "output": pieces[own:]}))
+    if read_entry(response_id, response, StoredAnswer) is None:
+        return None
+    return StoredResponse(response=response, input=pieces[:own], history=stored.head.history)
+
+
+def split_record(record: StoredResponse) -> StoredItems:
+    """Return the items of a response that has all in one document."""
+    answer = answer_of(record)
+    head = ItemsHead(status=answer.status, own=len(record.input), history=record.history)
+    return StoredItems(head, b",".join(map(bytes, [*record.input, *answer.output])))
+
+
 def answer_of(record: StoredResponse) -> StoredAnswer:
     """Decode the fields of a stored response that the server itself needs."""
     return msgspec.json.decode(record.response, type=StoredAnswer)
 
 
-def read_response(response_id: str, body: bytes) -> StoredResponse | None:
-    """Decode a stored response; None for a damaged one, which counts as missing."""
+def read_response(response_id: str, bodies: Mapping[str, bytes]) -> StoredResponse | None:
+    """Decode a response, of which there may be two documents; None for a damaged one, which counts as missing."""
+    body, items = bodies[response_id], bodies.get(key_of_items(response_id))
+    if items is not None:
+        return join_record(response_id, body, items)
     record = read_entry(response_id, body, StoredResponse)
     return record if record is not None and read_entry(response_id, record.response, StoredAnswer) is not None else None
 
@@ -71,23 +139,36 @@ def id_of(item: msgspec.Raw) -> str:
     return msgspec.json.decode(item, type=ItemHead).id
 
 
+def own_items(record: StoredResponse) -> list[msgspec.Raw]:
+    """Return the items that a response's request said itself, as they are listed."""
+    items = read_items(record.input, InputItem, "input")[0]
+    return encode_items(as_stored(items, answer_of(record).id.partition("_")[2]))
+
+
 def items_of(record: StoredResponse) -> list[msgspec.Raw]:
-    """Return the items that a response was asked with, and those that it answered."""
-    return [*record.input, *answer_of(record).output]
+    """Return the items that a response was asked with, and those that it answered, as they are listed."""
+    return [*own_items(record), *answer_of(record).output]
 
 
-def read_stored_items(items: Sequence[msgspec.Raw]) -> list[InputItem]:
-    """Decode stored items. Damaged ones and those without an id are left out."""
+def read_pieces(pieces: Sequence[msgspec.Raw]) -> tuple[list[msgspec.Raw], list[InputItem]]:
+    """Decode stored items; return those that can be read, as they are stored and decoded."""
     try:
-        read = read_items(items, InputItem, "input")[0]
+        items = read_items(pieces, InputItem, "input")[0]
     except UNREADABLE:
-        readable = [item for item in items if read_entry("of an item", item, InputItem) is not None]
-        read = read_items(readable, InputItem, "input")[0]
-    return [item for item in read if item.id]
+        pieces = [item for item in pieces if read_entry("of an item", item, InputItem) is not None]
+        items = read_items(pieces, InputItem, "input")[0]
+    if _NO_ITEM in items:
+        pieces = [piece for piece, item in zip(pieces, items, strict=True) if item != _NO_ITEM]
+        items = [item for item in items if item != _NO_ITEM]
+    return list(pieces), items
 
 
-def encode_items(items: Sequence[Item]) -> list[msgspec.Raw]:
-    """Return the items as they are stored."""
+_NO_ITEM = InputItem()
+"""What is left of a damaged one that has none of an item's fields."""
+
+
+def encode_items(items: Sequence[InputItem]) -> list[msgspec.Raw]:
+    """Return the items as they are stored and listed."""
     return [msgspec.Raw(encode(item)) for item in items]
 
 

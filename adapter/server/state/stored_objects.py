@@ -5,7 +5,6 @@ import secrets
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import nullcontext
-from hashlib import blake2b
 from typing import NamedTuple
 from weakref import WeakValueDictionary
 
@@ -14,14 +13,14 @@ import msgspec
 from adapter.server.http.byte_budget import ByteBudget
 from adapter.server.limits.admission import HeldBytes
 from adapter.server.limits.work import Work
+from adapter.server.prefixes.prefix_memory import PrefixMemory
 from adapter.server.state.not_stored import NotStored, item_not_stored
 from adapter.server.state.past import Past, conversation_of, note_on_new_id
 from adapter.server.state.records import (
-    ANSWERED_ID,
     CONVERSATION_ID,
     RESPONSE_ID,
     SEVERAL,
-    answer_of,
+    StoredItems,
     conversation_document,
     encode_items,
     entry_document,
@@ -29,19 +28,29 @@ from adapter.server.state.records import (
     items_of,
     key_of_entries,
     key_of_item,
+    key_of_items,
+    own_items,
     owner_in_entry,
     owner_in_id,
     read_entry,
+    read_pieces,
     read_response,
-    read_stored_items,
+    read_stored,
+    response_documents,
+    split_items,
+    split_record,
 )
-from adapter.store import Document, DocumentStore
+from adapter.store import UNREADABLE, Document, DocumentStore
 from adapter.store.documents.base import Layered, Readable, Selection
 from adapter.translate.core.notes import Rejected
+from adapter.translate.prefix import ITEMS, LEAST, ItemText, Prefix
+from adapter.translate.responses.earlier_items import NO_ITEMS, EarlierItems, named_items
 from adapter.translate.responses.fields import input_items
 from adapter.translate.responses.input_items import type_of
-from adapter.translate.responses.stored_items import with_free_ids, without_repeats
+from adapter.translate.responses.stored_items import may_have, with_free_ids, without_repeats
 from adapter.wire.base import encode, present
+from adapter.wire.beginnings import partly_decode
+from adapter.wire.json_counts import values_at_most
 from adapter.wire.limits import LimitExceeded, Limits
 from adapter.wire.openai.responses_answer import Response
 from adapter.wire.openai.responses_request import InputItem, ResponsesRequest
@@ -51,12 +60,16 @@ UNFINISHED = ("queued", "in_progress")
 
 
 class Histories(NamedTuple):
-    """The limit of stored bytes that one request may load, their budget, and the executor that decodes them."""
+    """The limit of stored bytes that one request may load, their budget, and the executor that decodes them.
+
+    What `prefixes` remembers of them is not decoded again.
+    """
 
     budget: ByteBudget
     max_bytes: int
     limits: Limits
     work: Callable[[int], Work]
+    prefixes: PrefixMemory
 
 
 class Recall:
@@ -66,8 +79,8 @@ class Recall:
         self._documents = documents
         self._histories = histories
 
-    async def past(self, request: ResponsesRequest, client: str) -> Past:
-        """Return what the request refers to, put in front of its own items.
+    async def past(self, request: ResponsesRequest, client: str, text: ItemText | None = None) -> Past:
+        """Return a request with what it refers to in front of its own items; `text` is that of its own.
 
         Raises `NotStored`, `Rejected`, `Overloaded`; `LimitExceeded` for too many items.
         """
@@ -76,30 +89,54 @@ class Recall:
                 "conversation", "setting-contradicted", "a response follows another one or a conversation, not both"
             )
         history: list[str] = []
-        items: list[msgspec.Raw] = []
-        source = ""
-        held = HeldBytes(self._histories.budget)
+        texts: list[bytes] = []
+        source, held = "", HeldBytes(self._histories.budget)
         if request.previous_response_id is not None:
             source = "previous_response_id"
-            history, items = await self._chain(request.previous_response_id, client, held)
+            history, texts = await self._chain(request.previous_response_id, client, held)
         elif (conversation := conversation_of(request)) is not None:
             source = "conversation"
             await self.conversation(conversation, client, param="conversation")
             self._hold(await self._documents.size_of_children(conversation, client), held, source)
-            items = list(map(msgspec.Raw, await self._documents.children(conversation, client)))
-        given = await self._own(request, client, held)
-        if len(items) + len(given) > (most := self._histories.limits.items):
-            raise LimitExceeded.of("items", most, "items", "request", source or "input")
-        if not items and not isinstance(request.input, list):
+            texts = await self._documents.children(conversation, client)
+        given = await self._own(request, client, held, NO_ITEMS if text is None else text.earlier)
+        if isinstance(request.input, str) and not any(texts):
             return Past(request, 0, source, given, history, held)
-        typed = await self._histories.work(held.size).run(read_stored_items, items)
-        indexes, found = without_repeats(typed, given)
+        if source:
+            return await self._behind(texts, Past(request, 0, source, given, history, held), client)
+        if given and given is not request.input:
+            text, request = None, msgspec.structs.replace(request, input=given)
+        return Past(request, 0, source, given, history, held, text=text)
+
+    async def _behind(self, texts: list[bytes], past: Past, client: str) -> Past:
+        """Put stored items in front of a request's own. Raises `LimitExceeded`, `Rejected`, `NotStored`."""
+        histories, source, given = self._histories, past.source, past.given
+        memory, stored = histories.prefixes, b",".join(filter(None, texts))
+        is_long = memory.is_on and len(stored) >= LEAST
+        prefix = memory.find(client, stored, 0, ITEMS) if is_long else None
+        work = histories.work(len(stored) - (0 if prefix is None else len(prefix.beginning.text)))
+        try:
+            text, items = await work.run(_read_stored, stored, prefix)
+        except UNREADABLE:
+            stored = b",".join(_readable(texts, past.history))
+            text, items = await work.run(_read_stored, stored, None)
+        if len(items) + len(given) > (most := histories.limits.items):
+            raise LimitExceeded.of("items", most, "items", "request", source)
+        indexes, found = without_repeats(items, given, text.earlier)
         new = [given[index] for index in indexes]
-        request = msgspec.structs.replace(request, input=[*typed, *new])
         if source == "conversation":
-            new, taken = with_free_ids(new, (item.id for item in typed))
+            recent = items if may_have(text.earlier, new) else items[text.earlier.count :]
+            new, taken = with_free_ids(new, (item.id for item in recent))
             found += [note_on_new_id(f"input[{indexes[place]}].id") for place in taken]
-        return Past(request, len(items), source, new, history, held, indexes, found)
+        request = msgspec.structs.replace(past.request, input=_joined(text, items, new))
+        return past._replace(
+            request=request,
+            before=len(items),
+            given=new,
+            indexes=indexes,
+            found=found,
+            text=text if is_long else None,
+        )
 
     def _hold(self, size: int, held: HeldBytes, source: str) -> None:
         """Reserve bytes for what is about to be loaded. Raises `NotStored` for too much, `Overloaded`."""
@@ -109,35 +146,56 @@ class Recall:
             raise NotStored(text, status=400, param=source, code="history_too_large")
         held.reserve(size)
 
-    async def _chain(self, previous: str, client: str, held: HeldBytes) -> tuple[list[str], list[msgspec.Raw]]:
-        """Return the ids of all responses up to this one, and their items."""
+    async def _chain(self, previous: str, client: str, held: HeldBytes) -> tuple[list[str], list[bytes]]:
+        """Return the ids of the responses before this one, and the texts of their items."""
         source = "previous_response_id"
-        self._hold(await self._documents.size([previous], client), held, source)
-        last = await self.find(previous, client)
-        ids = [*last.history, previous] if last else [previous]
-        self._hold(await self._documents.size(ids[:-1], client), held, source)
-        records = {**(await self._records(ids[:-1], client)), **({previous: last} if last else {})}
+        last = (await self._stored_items([previous], client, held, source)).get(previous)
+        ids = [*last.head.history, previous] if last else [previous]
+        before = await self._stored_items(ids[:-1], client, held, source)
+        records = {**before, **({previous: last} if last else {})}
         if missing := [id_ for id_ in ids if id_ not in records]:
-            code = "previous_response_not_found"
-            text = f"Previous response with id '{missing[0]}' not found."
-            raise NotStored(text, status=400, param="previous_response_id", code=code)
-        if answer_of(records[previous]).status in UNFINISHED:
+            raise _previous_not_found(missing[0])
+        if records[previous].head.status in UNFINISHED:
             text = f"Previous response with id '{previous}' is not finished."
             raise NotStored(text, status=400, param="previous_response_id")
-        return ids, [item for id_ in ids for item in items_of(records[id_])]
+        return ids, [records[id_].text for id_ in ids]
+
+    async def _stored_items(
+        self, ids: Sequence[str], client: str, held: HeldBytes, source: str
+    ) -> dict[str, StoredItems]:
+        """Read the items of responses, by the ids of these; what is missing or damaged is left out."""
+        keys = {key_of_items(id_): id_ for id_ in ids if RESPONSE_ID.fullmatch(id_)}
+        if not keys:
+            return {}
+        self._hold(await self._documents.size(keys, client), held, source)
+        bodies = await self._documents.get(keys, client)
+        found = {keys[key]: read_stored(keys[key], body) for key, body in bodies.items()}
+        older = [id_ for id_ in keys.values() if id_ not in found]
+        if older:
+            self._hold(await self._documents.size(older, client), held, source)
+            found |= {id_: split_record(one) for id_, one in (await self._records(older, client)).items()}
+        return {id_: one for id_, one in found.items() if one is not None}
 
     async def _records(self, ids: Sequence[str], client: str) -> dict[str, StoredResponse]:
         known = [id_ for id_ in ids if RESPONSE_ID.fullmatch(id_)]
-        bodies = await self._documents.get(known, client) if known else {}
+        bodies = await self._documents.get([*known, *map(key_of_items, known)], client) if known else {}
         work = self._histories.work(sum(map(len, bodies.values())))
-        records = {id_: await work.run(read_response, id_, body) for id_, body in bodies.items()}
+        records = {id_: await work.run(read_response, id_, bodies) for id_ in known if id_ in bodies}
         return {id_: record for id_, record in records.items() if record is not None}
 
-    async def _own(self, request: ResponsesRequest, client: str, held: HeldBytes) -> list[InputItem]:
-        """Return the request's own items, with references replaced. Raises `NotStored`."""
+    async def _own(
+        self, request: ResponsesRequest, client: str, held: HeldBytes, earlier: EarlierItems
+    ) -> Sequence[InputItem]:
+        """Return the request's own items, what they refer to in place of references. Raises `NotStored`.
+
+        There are no references among the earlier ones.
+        """
         if isinstance(request.input, str):
             return [InputItem(type="message", role="user", content=request.input)]
-        return await self.resolve_references(request.input or [], client, held, "input")
+        given: Sequence[InputItem] = request.input or []
+        if not any(type_of(item) == "item_reference" and item.id for item in given[earlier.count :]):
+            return given
+        return await self.resolve_references(given, client, held, "input")
 
     async def resolve_references(
         self, given: Sequence[InputItem], client: str, held: HeldBytes, field: str = "items"
@@ -163,11 +221,12 @@ class Recall:
         owners |= {others[key]: owner_in_entry(others[key], entry) for key, entry in entries.items()}
         responses = sorted({owner for owner in owners.values() if RESPONSE_ID.fullmatch(owner)})
         keys = sorted(f"{owner}/{id_}" for id_, owner in owners.items() if CONVERSATION_ID.fullmatch(owner))
-        self._hold(await self._documents.size([*responses, *keys], client), held, "input")
+        parts = [*responses, *map(key_of_items, responses), *keys]
+        self._hold(await self._documents.size(parts, client), held, "input")
         records = await self._records(responses, client)
         items = [item for record in records.values() for item in items_of(record) if id_of(item) in ids]
         items += map(msgspec.Raw, (await self._documents.get(keys, client)).values())
-        return {str(item.id): item for item in read_stored_items(items)}
+        return {str(item.id): item for item in read_pieces(items)[1] if item.id}
 
     async def find(self, response_id: str, client: str) -> StoredResponse | None:
         """Return a stored response, if there is one."""
@@ -182,10 +241,11 @@ class Recall:
 
     async def inputs(self, record: StoredResponse, client: str) -> list[msgspec.Raw]:
         """Return the items that a response answered: those of earlier responses, and its own. Raises `NotStored`."""
-        self._hold(await self._documents.size(record.history, client), HeldBytes(self._histories.budget), "response_id")
+        ids = [*record.history, *map(key_of_items, record.history)]
+        self._hold(await self._documents.size(ids, client), HeldBytes(self._histories.budget), "response_id")
         records = await self._records(record.history, client)
         earlier = [item for id_ in record.history if id_ in records for item in items_of(records[id_])]
-        return [*earlier, *record.input]
+        return [*earlier, *own_items(record)]
 
     async def conversation(self, conversation_id: str, client: str, param: str | None = None) -> Conversation:
         """Return a conversation. Raises `NotStored`."""
@@ -242,8 +302,7 @@ class State(Recall):
             if conversation is not None and any(item.id for item in past.given):
                 past = await self._with_free_ids(response, past, conversation, client)
             documents = await work.run(_documents_of, response, past)
-            own = [(item.id, encode(item)) for item in past.given if item.id]
-            documents += await self._entries(own, response.id, client)
+            documents += await self._entries(past.named(), response.id, client)
             return await self.put(documents, client)
 
     def _lock_of(self, conversation_id: str) -> asyncio.Lock:
@@ -257,19 +316,17 @@ class State(Recall):
         taken = [key.partition("/")[2] for key, body in stored.items() if body != own[key]]
         return past._replace(given=with_free_ids(past.given, taken)[0]) if taken else past
 
-    async def _entries(self, items: Sequence[tuple[str, bytes]], owner: str, client: str) -> list[Document]:
-        """Return entries by which items with ids of the client's own are found.
+    async def _entries(self, named: Sequence[tuple[str, str]], owner: str, client: str) -> list[Document]:
+        """Return entries by which items with ids of the client's own are found; beside each id is a digest.
 
         Such an id may be that of several items: then its entry says so, and a reference to it is an error.
         """
-        own = {id_: item for id_, item in items if owner_in_id(id_) is None and not ANSWERED_ID.fullmatch(id_)}
-        if not own:
+        if not named:
             return []
-        before = await self.documents.get(list(map(key_of_item, own)), client)
+        before = await self.documents.get([key_of_item(id_) for id_, _ in named], client)
         entries: list[Document] = []
-        for id_, item in own.items():
+        for id_, digest in dict(named).items():
             entry = before.get(key_of_item(id_))
-            digest = blake2b(item, digest_size=16).hexdigest()
             if entry is None:
                 entries.append(entry_document(id_, owner, digest))
             elif digest.encode() not in entry.split():
@@ -323,8 +380,7 @@ class State(Recall):
         owner = f"{conversation_id.partition('_')[2]}v{secrets.token_hex(4)}"
         stored = encode_items(input_items(ResponsesRequest(model="", input=free), owner))
         documents = [conversation_document(conversation_id, item) for item in stored]
-        own = [(item.id, encode(item)) for item in free if item.id]
-        if entries := await self._entries(own, conversation_id, client):
+        if entries := await self._entries(named_items(free), conversation_id, client):
             documents += [Document(key_of_entries(conversation_id), b"1"), *entries]
         return documents, stored
 
@@ -338,14 +394,47 @@ class State(Recall):
             raise NotStored("The store cannot keep this.", status=503, code="not_stored")
 
 
+def _previous_not_found(id_: str) -> NotStored:
+    text = f"Previous response with id '{id_}' not found."
+    return NotStored(text, status=400, param="previous_response_id", code="previous_response_not_found")
+
+
+def _readable(texts: Sequence[bytes], history: Sequence[str]) -> list[bytes]:
+    """Leave out damaged items; raise `NotStored` for those of a response of the history: it counts as missing."""
+    readable = []
+    for number, text in enumerate(texts):
+        if read_entry("of an item", b"[%b]" % text, list[msgspec.Raw]) is not None:
+            readable.append(text)
+        elif history:
+            raise _previous_not_found(history[number])
+    return readable
+
+
+def _read_stored(stored: bytes, prefix: Prefix | None) -> tuple[ItemText, Sequence[InputItem]]:
+    """Decode what is stored, behind the first items where these are known by a prefix."""
+    known = b"" if prefix is None else prefix.beginning.text
+    pieces = split_items(stored[len(known) :].lstrip().removeprefix(b",") if known else stored)
+    readable, items = read_pieces(pieces)
+    if len(readable) < len(pieces):
+        stored = b",".join([known, *map(bytes, readable)][not known :])
+    values = values_at_most(stored) if prefix is None else 0
+    text = ItemText(stored, prefix=prefix, pieces=readable, values=values, has_tools=False)
+    return text, _joined(text, [], items)
+
+
+def _joined(text: ItemText, items: Sequence[InputItem], more: list[InputItem]) -> Sequence[InputItem]:
+    """Return stored items with more behind them; the first ones are decoded only if somebody asks for them."""
+    if text.prefix is None:
+        return [*items, *more]
+    return partly_decode(text.prefix.beginning, [*items[text.earlier.count :], *more], InputItem)
+
+
 def _documents_of(response: Response, past: Past) -> list[Document]:
     """Return the documents that are stored for a response."""
-    own = past.own(response.id)
-    record = StoredResponse(response=msgspec.Raw(encode(response)), input=own, history=past.history)
-    documents = [Document(response.id, encode(record))]
+    documents = response_documents(response, past.own_text(), len(past.given), past.history)
     documents += [Document(key_of_item(item.id), response.id.encode(), response.id) for item in response.output]
     conversation = conversation_of(past.request)
     if conversation is not None and past.request.store is not False and response.status in ("completed", "incomplete"):
-        said = [*record.input, *answer_of(record).output]
+        said = [*past.own(response.id), *[msgspec.Raw(encode(item)) for item in response.output]]
         documents += [conversation_document(conversation, item) for item in said]
     return documents

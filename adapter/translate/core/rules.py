@@ -45,10 +45,12 @@ class Fields:
         self._values: Callable[[Any], tuple[Any, ...]] = astuple if everything else attrgetter(*names)
         defaults = {field.name: field.default for field in msgspec.structs.fields(message)}
         self._required = tuple(takewhile(lambda name: defaults[name] is msgspec.NODEFAULT, names))
-        self._optional = slice(len(self._required), None)
+        # A message of a subclass has further fields behind these.
+        self._optional = slice(len(self._required), len(names))
         nothing = tuple(defaults[name] for name in names)
         self._nothing = nothing[self._optional]
-        places = [slice(start, start + _GROUP) for start in range(len(self._required), len(names), _GROUP)]
+        starts = range(len(self._required), len(names), _GROUP)
+        places = [slice(start, min(start + _GROUP, len(names))) for start in starts]
         self._groups = [(place, names[place], nothing[place]) for place in places]
 
     def list_sent(self, message: msgspec.Struct) -> list[tuple[str, Any]]:

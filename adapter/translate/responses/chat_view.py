@@ -1,11 +1,13 @@
 """A Responses request seen as a chat request, and the way from the chat request's paths back to the client's own."""
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from typing import Literal, NamedTuple
 
 import msgspec
 
 from adapter.translate.core.notes import Fate, Note, Rejected
+from adapter.translate.responses.earlier_items import EarlierItems
 from adapter.translate.signatures.history import Carried
 from adapter.wire.openai.chat_request import ChatCompletionRequest
 from adapter.wire.openai.responses_request import ResponsesRequest
@@ -21,20 +23,76 @@ class CallName(NamedTuple):
     namespace: str | None = None
 
 
+_MESSAGE = re.compile(r"messages\[(\d+)\]")
+
+
+class FirstPaths(NamedTuple):
+    """The paths of a request's first `messages`: those `known`, since they were asked for before.
+
+    For others the items are read again.
+    """
+
+    messages: int
+    known: Mapping[str, str]
+    read: Callable[[], Mapping[str, str]]
+
+
+class Paths:
+    """The way from the paths of a chat request to the client's own.
+
+    `own` has them for all but the first messages. What is asked of tools is kept in `of_tools`.
+    """
+
+    def __init__(self, own: Mapping[str, str], of_tools: dict[str, str], first: FirstPaths) -> None:
+        self._own = own
+        self._first = first
+        self._of_tools = of_tools
+        self._asked: dict[str, str] = {}
+
+    def __getitem__(self, path: str) -> str:
+        """Return the client's path; the longest part that has an equivalent is replaced."""
+        asked = self._of_tools if path.startswith("tools[") else self._asked
+        found = asked.get(path)
+        if found is None:
+            found = asked[path] = self._first.known.get(path) or self._find(path)
+        return found
+
+    def _find(self, path: str) -> str:
+        paths = self._first.read() if _is_before(path, self._first.messages) else self._own
+        end = len(path)
+        while end > 0:
+            if (found := paths.get(path[:end])) is not None:
+                return found + path[end:]
+            end = max(path.rfind(".", 0, end), path.rfind("[", 0, end))
+        return path
+
+    def before(self, count: int) -> dict[str, str]:
+        """Return what was asked for of the first messages, so many of these."""
+        known = self._first.known
+        return {path: own for path, own in self._asked.items() if path in known or _is_before(path, count)}
+
+
+def _is_before(path: str, count: int) -> bool:
+    at = _MESSAGE.match(path) if count else None
+    return at is not None and int(at[1]) < count
+
+
 class View(msgspec.Struct, frozen=True, kw_only=True):
     """One Responses request as a chat request.
 
     `carried` is what the items say of their messages beside these: ids, and records that the client itself sent
     (`encrypted_content`). `paths` leads from the chat request's paths to the client's. `notes` is the ledger so far.
-    `dropped` are the paths of what the model does not get: the response must not claim it.
+    `dropped` are the paths of what the model does not get: the response must not claim it. `earlier` returns what is to
+    be remembered of its first items.
     """
 
     request: ChatCompletionRequest
     asked: ResponsesRequest
     notes: list[Note]
-    paths: Mapping[str, str]
+    paths: Paths
     names: Mapping[str, CallName]
     carried: Carried
+    earlier: Callable[[], EarlierItems | None]
     dropped: frozenset[str] = frozenset()
 
     def knowing(self, ledger: Iterable[Note]) -> "View":
@@ -48,13 +106,8 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
         return self.asked.store is False or "reasoning.encrypted_content" in (self.asked.include or ())
 
     def path(self, chat_path: str) -> str:
-        """Return the client's path for one of the chat request; the longest part that has an equivalent is replaced."""
-        end = len(chat_path)
-        while end > 0:
-            if (found := self.paths.get(chat_path[:end])) is not None:
-                return found + chat_path[end:]
-            end = max(chat_path.rfind(".", 0, end), chat_path.rfind("[", 0, end))
-        return chat_path
+        """Return the client's path for one of the chat request."""
+        return self.paths[chat_path]
 
     def ledger(self, notes: Iterable[Note]) -> list[Note]:
         """Return the whole ledger: the view's notes, then the chat translation's under the client's paths."""

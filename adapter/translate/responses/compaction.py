@@ -1,7 +1,5 @@
 """POST /v1/responses/compact: a conversation becomes its user messages and a summary that Gemini writes."""
 
-from typing import Any
-
 import msgspec
 
 from adapter.translate.core.errors import AnswerError
@@ -43,12 +41,9 @@ def compact(response: Response, asked: ResponsesRequest) -> CompactedResponse:
         raise AnswerError(502, "compaction_failed", "Gemini wrote no whole summary of the conversation.")
     identity = response.id.partition("_")[2]
     said = input_items(asked, f"{identity}k")[:-1]
-    kept: list[dict[str, Any]] = [item for item in said if item["type"] == "message" and item["role"] == "user"]
-    summary = {
-        "type": "compaction",
-        "id": f"cmp_{identity}",
-        "encrypted_content": responses_carrier.seal_summary(text),
-    }
+    kept = [item for item in said if item.type == "message" and item.role == "user"]
+    content = responses_carrier.seal_summary(text)
+    summary = InputItem(type="compaction", id=f"cmp_{identity}", encrypted_content=content)
     return CompactedResponse(
         id=response.id,
         object="response.compaction",

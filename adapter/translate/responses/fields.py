@@ -13,24 +13,27 @@ The server resolves `previous_response_id`, `conversation` and `item_reference` 
 Answers come back through `adapter/translate/responses/stream.py`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import msgspec
-import orjson
 
 from adapter.translate import chat
 from adapter.translate.core.notes import Fate, Note, Rejected, unknown_notes
-from adapter.translate.core.rules import absent
+from adapter.translate.core.rules import Fields
 from adapter.translate.responses import input_items as responses_items
 from adapter.translate.responses import tools as responses_tools
-from adapter.translate.responses.chat_view import View
-from adapter.translate.responses.input_items import type_of
+from adapter.translate.responses.chat_view import FirstPaths, Paths, View
+from adapter.translate.responses.earlier_items import NO_ITEMS, EarlierItems
+from adapter.translate.responses.input_items import FirstItems, earlier_items, type_of
 from adapter.translate.responses.stream import ResponseStream, from_gemini
 from adapter.translate.responses.tools import Toolset
-from adapter.wire.base import encode, present
+from adapter.wire.base import present
+from adapter.wire.beginnings import PartlyDecoded
 from adapter.wire.openai.chat_request import (
     ChatCompletionRequest,
+    ContentPart,
     ImageSettings,
     JsonSchemaFormat,
     Reasoning,
@@ -46,7 +49,7 @@ from adapter.wire.openai.responses_request import (
     TextOptions,
 )
 
-__all__ = ["RULES", "ResponseStream", "View", "from_gemini", "input_items", "to_chat"]
+__all__ = ["RULES", "ResponseStream", "View", "as_stored", "from_gemini", "input_items", "to_chat"]
 
 
 class Asked(NamedTuple):
@@ -304,12 +307,21 @@ RULES: dict[str, Rule] = {
 """One rule per field of ResponsesRequest, in the order of its fields."""
 
 
-def to_chat(request: ResponsesRequest, unknown: Mapping[str, msgspec.Raw] = {}) -> View:
-    """Return the chat request that asks for the same; `unknown` fields are in no Struct. Raises `Rejected`."""
-    conversation = responses_items.read(request)
+_FIELDS = Fields(ResponsesRequest, tuple(RULES))
+
+
+def to_chat(
+    request: ResponsesRequest, unknown: Mapping[str, msgspec.Raw] = {}, earlier: EarlierItems = NO_ITEMS
+) -> View:
+    """Return the chat request that asks for the same; `unknown` fields are in no Struct.
+
+    `earlier` is what the first items became in an earlier request. Raises `Rejected`, `StaleItems`.
+    """
+    conversation = responses_items.read(request, earlier)
     conversation.carry_code()
     declared = [("tools", request.tools)] if present(request.tools) else []
-    box = responses_tools.read([*declared, *conversation.tools], responses_tools.kinds_allowed(request.tool_choice))
+    inside = (*earlier.tools, *conversation.tools)
+    box = responses_tools.read([*declared, *inside], responses_tools.kinds_allowed(request.tool_choice))
     asked = Asked(request, box)
     fields: dict[str, Any] = {"stream_options": StreamOptions(include_usage=True)}
     paths = {**conversation.paths, **box.paths}
@@ -317,16 +329,16 @@ def to_chat(request: ResponsesRequest, unknown: Mapping[str, msgspec.Raw] = {}) 
         reason = "messages are sent to POST /v1/chat/completions; here the conversation is the field input"
         raise Rejected("messages", "wrong-endpoint", reason)
     notes = unknown_notes(unknown)
-    notes += conversation.notes + box.notes
-    for field, rule in RULES.items():
-        value = getattr(request, field)
-        if absent(value):
-            continue
-        piece = rule(value, asked)
+    notes += [*earlier.notes, *conversation.notes, *box.notes]
+    for field, value in _FIELDS.list_sent(request):
+        piece = RULES[field](value, asked)
         fields.update(piece.fields)
         paths.update(piece.paths)
         notes.extend(_at(field, note) for note in piece.notes)
+    first = FirstItems(request, earlier.count)
     fields["messages"] = conversation.messages
+    if earlier.messages:
+        fields["messages"] = PartlyDecoded(earlier.messages, conversation.messages, first.messages)
     if box.tools:
         fields["tools"] = box.raw
     if box.images:
@@ -335,13 +347,15 @@ def to_chat(request: ResponsesRequest, unknown: Mapping[str, msgspec.Raw] = {}) 
         paths.update({"modalities": path, "image_config": path})
         if settings != ImageSettings():
             fields["image_config"] = settings
+    ways = Paths(paths, box.asked_paths, FirstPaths(earlier.messages, earlier.paths, first.paths))
     return View(
         request=ChatCompletionRequest(**fields),
         asked=request,
         notes=notes,
-        paths=paths,
+        paths=ways,
         names=box.names,
         carried=conversation.take_carried(),
+        earlier=partial(earlier_items, request, conversation, ways),
     )
 
 
@@ -353,32 +367,38 @@ def _at(field: str, note: Note) -> Note:
 _PREFIXES = {"message": "msg", "reasoning": "rs", "function_call": "fc", "item_reference": "ref"}
 
 
-def input_items(request: ResponsesRequest, owner: str = "") -> list[dict[str, Any]]:
-    """Return the input as items for storing and listing.
-
-    Each has a type and an id (made of `owner` and its place, if it has none); messages have their content as parts.
-    """
+def input_items(request: ResponsesRequest, owner: str = "") -> list[InputItem]:
+    """Return the input as items for storing and listing, see `as_stored`."""
     given = request.input
     if isinstance(given, str):
         given = [InputItem(type="message", role="user", content=given)]
-    return [_as_stored(item, f"{owner}{index:04x}") for index, item in enumerate(given or ())]
+    return as_stored(given or (), owner)
 
 
-def _as_stored(item: InputItem, place: str) -> dict[str, Any]:
-    try:
-        stored: dict[str, Any] = orjson.loads(encode(item))
-    except orjson.JSONDecodeError as error:
-        # Numbers beyond a double's range are JSON, and nothing that could be stored.
-        raise Rejected("input", "malformed-value", str(error)) from None
-    stored["type"] = type_of(item)
-    if not item.id:
-        stored["id"] = f"{_PREFIXES.get(stored['type'], 'item')}_{place}"
-    if stored["type"] == "message":
-        stored.setdefault("status", "completed")
-        if isinstance(item.content, str):
-            kind = "output_text" if item.role == "assistant" else "input_text"
-            side: dict[str, Any] = {"annotations": []} if item.role == "assistant" else {}
-            stored["content"] = [{"type": kind, "text": item.content, **side}]
-        for part in stored.get("content", ()):
-            part.setdefault("type", "input_text")
+def as_stored(items: Sequence[InputItem], owner: str) -> list[InputItem]:
+    """Return items for storing and listing.
+
+    Each has a type and an id (made of `owner` and its place, if it has none); messages have their content as parts.
+    """
+    return [_as_stored(item, f"{owner}{index:04x}") for index, item in enumerate(items)]
+
+
+def _as_stored(item: InputItem, place: str) -> InputItem:
+    kind = type_of(item)
+    stored = msgspec.structs.replace(item, type=kind, id=item.id or f"{_PREFIXES.get(kind, 'item')}_{place}")
+    if kind == "message":
+        stored.status = item.status or "completed"
+        stored.content = _stored_content(item)
     return stored
+
+
+def _stored_content(item: InputItem) -> list[ContentPart] | None:
+    """Return a message's content as parts of the kinds that Responses has."""
+    if isinstance(item.content, str):
+        if item.role == "assistant":
+            return [ContentPart(type="output_text", text=item.content, annotations=msgspec.Raw(b"[]"))]
+        return [ContentPart(type="input_text", text=item.content)]
+    plain = ContentPart().type
+    return item.content and [
+        msgspec.structs.replace(part, type="input_text") if part.type == plain else part for part in item.content
+    ]

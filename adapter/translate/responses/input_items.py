@@ -1,7 +1,7 @@
 """Input items to messages: the items of one turn of the model become one assistant message."""
 
-import re
 from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property
 from operator import attrgetter
 from typing import Any
 
@@ -10,176 +10,103 @@ import msgspec
 from adapter.translate.core.kinds import ITEMS
 from adapter.translate.core.notes import Fate, Note, Rejected
 from adapter.translate.core.rules import absent, decode_field
+from adapter.translate.responses.chat_view import Paths
+from adapter.translate.responses.conversation import Conversation
+from adapter.translate.responses.earlier_items import NO_ITEMS, EarlierItems, StaleItems, named_items, speakers_of
 from adapter.translate.responses.tool_calls import arguments_of_call, chat_name, result_of, text_of_json
 from adapter.translate.signatures import carriers as responses_carrier
-from adapter.translate.signatures.history import Carried
-from adapter.translate.signatures.prefix_digest import name_and_arguments
-from adapter.translate.tools.names import upstream_name
 from adapter.translate.turns.turn_builder import name_note, shared_roles
 from adapter.wire.base import encode, present
-from adapter.wire.gemini.content import Blob, Part
-from adapter.wire.gemini.content import FunctionCall as GeminiCall
-from adapter.wire.openai.chat_request import (
-    THOUGHTS,
-    ContentPart,
-    CustomCall,
-    ExtraContent,
-    FunctionCall,
-    GoogleExtra,
-    ImageOutput,
-    ImageUrl,
-    Message,
-    ToolCall,
-)
+from adapter.wire.gemini.content import Part
+from adapter.wire.openai.chat_request import ContentPart, CustomCall, FunctionCall, Message, ToolCall
 from adapter.wire.openai.responses_request import InputItem, ResponsesRequest
-from adapter.wire.signatures import Signature
 
 _NOT_REPLAYED = "thoughts are not sent back: the signatures stand for them"
 
-_NOTHING = (b"", b"null", b"[]")
 
-_OWN_ID = re.compile(r"(?:msg|ci|ig)_[0-9a-f]{48}")
-"""The ids of items that this adapter issues."""
+def read(request: ResponsesRequest, earlier: EarlierItems = NO_ITEMS) -> Conversation:
+    """Return the whole conversation, instructions and items, or what follows the earlier items.
 
-
-class Conversation:
-    """The messages so far; `paths` leads from their paths to the items'."""
-
-    def __init__(self) -> None:
-        self.messages: list[Message] = []
-        self.paths: dict[str, str] = {"messages": "input"}
-        self.notes: list[Note] = []
-        self.shared_roles: frozenset[str | None] = frozenset()
-        self.records: dict[str, Signature] = {}
-        self.tools: list[tuple[str, msgspec.Raw]] = []
-        self.searching: str | None = None
-        self._ran: dict[int, list[Part]] = {}
-        self._with_code: set[int] = set()
-        self._answers: dict[int, Signature] = {}
-        self._items: dict[int, list[str]] = {}
-        self._sealed: Signature | None = None
-        self._open: Message | None = None
-
-    def note(self, path: str, fate: Fate, code: str, reason: str) -> None:
-        """Write a note."""
-        self.notes.append(Note(path, fate, code, reason))
-
-    def say(self, message: Message, path: str) -> str:
-        """Add a message that is not the model's; return its path in the chat request."""
-        self._open = self._sealed = None
-        return self._add(message, path)
-
-    def _add(self, message: Message, path: str) -> str:
-        self.messages.append(message)
-        at = f"messages[{len(self.messages) - 1}]"
-        self.paths[at] = path
-        return at
-
-    def take_carried(self) -> Carried:
-        """Return the records that the items carry for the messages."""
-        return Carried(records=self.records, answers=self._answers, items=self._items)
-
-    def take_record(self, record: Signature) -> None:
-        """Take the record of a whole answer, which stands beside the items of this answer."""
-        if self._open is None:
-            self._sealed = record
-        else:
-            self._answers[len(self.messages) - 1] = record
-
-    def model(self, path: str, item_id: str | None = None) -> tuple[Message, str]:
-        """Return the assistant message of the turn that is open, or a new one; and its path in the chat request."""
-        if self._open is None:
-            self._open = Message(role="assistant")
-            self._add(self._open, path)
-            if self._sealed is not None:
-                self._answers[len(self.messages) - 1] = self._sealed
-        self._sealed = None
-        if item_id is not None and _OWN_ID.fullmatch(item_id):
-            self._items.setdefault(len(self.messages) - 1, []).append(item_id)
-        return self._open, f"messages[{len(self.messages) - 1}]"
-
-    def add_answer(self, said: str | list[ContentPart], path: str, item_id: str | None = None) -> None:
-        """Add items of the model to the open assistant message."""
-        message, at = self.model(path, item_id)
-        content = message.content if isinstance(message.content, list) else []
-        whole = isinstance(said, str)
-        for number, part in enumerate([ContentPart(type="output_text", text=said)] if isinstance(said, str) else said):
-            self.paths[f"{at}.content[{len(content)}]"] = f"{path}.content" if whole else f"{path}.content[{number}]"
-            content.append(part)
-            for name in ("annotations", "logprobs"):
-                if bytes(getattr(part, name)) not in _NOTHING:
-                    self.note(
-                        f"{path}.content[{number}].{name}",
-                        Fate.DROPPED,
-                        "answer-echo-dropped",
-                        "Gemini takes only the text back",
-                    )
-            if part.type not in THOUGHTS and (words := part.text or part.refusal):
-                self._parts().append(Part(text=words))
-        message.content = content
-
-    def _parts(self) -> list[Part]:
-        """Return the parts of the open turn, if it ran code: chat messages have no place for that."""
-        return self._ran.setdefault(len(self.messages) - 1, [])
-
-    def ran(self, parts: list[Part], path: str, item_id: str | None) -> None:
-        """Add code that Gemini ran in the turn that is open, and what the code printed."""
-        self.model(path, item_id)
-        self._parts().extend(parts)
-        self._with_code.add(len(self.messages) - 1)
-
-    def image(self, url: str, path: str, item_id: str | None = None) -> None:
-        """Add an image of the model's."""
-        message, at = self.model(path, item_id)
-        message.images = message.images or []
-        self.paths[f"{at}.images[{len(message.images)}]"] = path
-        message.images.append(ImageOutput(type="image_url", image_url=ImageUrl(url=url)))
-        head, _, data = url.partition(";base64,")
-        self._parts().append(Part(inline_data=Blob(mime_type=head.removeprefix("data:"), data=data)))
-
-    def carry_code(self) -> None:
-        """Put the parts of turns that ran code where chat's clients carry them: all parts, in their order."""
-        for index in self._with_code:
-            parts = msgspec.Raw(encode(self._ran[index]))
-            self.messages[index].extra_content = ExtraContent(google=GoogleExtra(parts=parts))
-
-    def call(self, call: ToolCall, path: str, arguments: str = "arguments") -> None:
-        """Add a call of the model."""
-        message, at = self.model(path)
-        message.tool_calls = message.tool_calls or []
-        message.tool_calls.append(call)
-        name, _ = name_and_arguments(call)
-        self._parts().append(Part(function_call=GeminiCall(name=upstream_name(name))))
-        place = f"{at}.tool_calls[{len(message.tool_calls) - 1}]"
-        self.paths |= {
-            place: path,
-            f"{place}.function": path,
-            f"{place}.custom": path,
-            f"{place}.function.arguments": f"{path}.{arguments}",
-        }
-
-    def result(self, call_id: str | None, content: str | list[ContentPart], path: str, *, failed: bool = False) -> None:
-        """Add the result of a call."""
-        message = Message(role="tool", tool_call_id=call_id, content=content, is_error=failed or None)
-        at = self.say(message, path)
-        self.paths[f"{at}.content"] = f"{path}.output"
-        self.paths[f"{at}.tool_call_id"] = f"{path}.call_id"
-
-
-def read(request: ResponsesRequest) -> Conversation:
-    """Read the whole conversation: instructions and items. Raises `Rejected`."""
-    conversation = Conversation()
-    if request.instructions is not None:
+    Raises `Rejected`; `StaleItems` where what follows changes what the earlier items became.
+    """
+    conversation = Conversation(earlier)
+    if request.instructions is not None and earlier is NO_ITEMS:
         conversation.say(Message(role="system", content=request.instructions), "instructions")
     if isinstance(request.input, str):
         at = conversation.say(Message(role="user", content=request.input), "input")
         conversation.paths[f"{at}.content"] = "input"
     else:
-        items = request.input or []
-        conversation.shared_roles = shared_roles((item.role, item.name) for item in items if item.name)
-        for index, item in enumerate(items):
+        items = (request.input or ())[earlier.count :]
+        conversation.shared_roles = shared_roles(earlier.speakers | speakers_of(items))
+        for index, item in enumerate(items, earlier.count):
+            conversation.begin_item(index)
             _read(item, f"input[{index}]", conversation)
+    if earlier is not NO_ITEMS:
+        _check_behind(earlier, request, conversation)
     return conversation
+
+
+def _check_behind(earlier: EarlierItems, request: ResponsesRequest, conversation: Conversation) -> None:
+    """Raise `StaleItems` where the earlier items do not become what they became."""
+    later = conversation.messages
+    if (
+        request.instructions != earlier.instructions
+        or not later
+        # Another message belongs to the last block before it: a late result, what a user adds.
+        or later[0].role != "assistant"
+        or (earlier.speakers and conversation.shared_roles != earlier.shared_roles)
+        or any(key.partition(":")[2] in earlier.keys for key, _ in conversation.records)
+    ):
+        raise StaleItems
+
+
+def earlier_items(request: ResponsesRequest, conversation: Conversation, paths: Paths) -> EarlierItems | None:
+    """Return what the items before the last block of messages became; None where nothing can be remembered of them."""
+    mark, earlier = conversation.block, conversation.earlier
+    if mark is None or mark.items <= earlier.count or isinstance(request.input, str):
+        return None
+    items = (request.input or ())[earlier.count : mark.items]
+    if any(type_of(item) == "item_reference" for item in items):
+        # What a reference stands for is asked of the store each time.
+        return None
+    tools = [(path, msgspec.Raw(bytes(raw))) for path, raw in conversation.tools[: mark.tools]]
+    return EarlierItems(
+        instructions=request.instructions,
+        count=mark.items,
+        messages=mark.messages,
+        notes=(*earlier.notes, *conversation.notes[: mark.notes]),
+        tools=(*earlier.tools, *tools),
+        searching=mark.searching,
+        records={**earlier.records, **dict(conversation.records[: mark.records])},
+        keys=earlier.keys.union([key for item in items for key in (item.id, item.call_id) if key]),
+        speakers=earlier.speakers | speakers_of(items),
+        shared_roles=conversation.shared_roles,
+        paths=paths.before(mark.messages),
+        named=(*earlier.named, *named_items(items)),
+    )
+
+
+class FirstItems:
+    """Reads the earlier items after all, for whoever wants their messages, or an item's path, themselves."""
+
+    def __init__(self, request: ResponsesRequest, count: int) -> None:
+        self._request = request
+        self._count = count
+
+    @cached_property
+    def conversation(self) -> Conversation:
+        """The earlier items' messages, and the paths of these."""
+        conversation = read(msgspec.structs.replace(self._request, input=(self._request.input or [])[: self._count]))
+        conversation.carry_code()
+        return conversation
+
+    def messages(self) -> list[Message]:
+        """Return the earlier items' messages."""
+        return self.conversation.messages
+
+    def paths(self) -> Mapping[str, str]:
+        """Return the paths of the earlier items' messages, with those of the items."""
+        return self.conversation.paths
 
 
 def type_of(item: InputItem) -> str:
@@ -254,7 +181,7 @@ def _reasoning(item: InputItem, path: str, conversation: Conversation) -> None:
     else:
         records = dict(records)
         whole = records.pop(responses_carrier.ANSWER, None)
-        conversation.records |= records
+        conversation.records += records.items()
         if whole is not None:
             conversation.take_record(whole)
 

@@ -1,5 +1,6 @@
 """Items that outlive their request: which of them may be stored, and which a stored history has already."""
 
+import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -12,6 +13,7 @@ from adapter.translate import chat
 from adapter.translate.core.capabilities import ModelCapabilities
 from adapter.translate.core.context import Context
 from adapter.translate.core.notes import Fate, Note, Rejected
+from adapter.translate.responses.earlier_items import NO_ITEMS, EarlierItems
 from adapter.translate.responses.fields import to_chat
 from adapter.translate.responses.input_items import type_of
 from adapter.wire.base import encode
@@ -59,17 +61,20 @@ class NewItems(NamedTuple):
     notes: list[Note]
 
 
-def without_repeats(history: Sequence[InputItem], given: Sequence[InputItem]) -> NewItems:
+def without_repeats(
+    history: Sequence[InputItem], given: Sequence[InputItem], earlier: EarlierItems = NO_ITEMS
+) -> NewItems:
     """Leave out items that the history in front of them has already.
 
     Some clients send all results of calls so far in each round, and the messages before them
     (semantic-kernel's OpenAIResponsesAgent), or refer to items that `previous_response_id` brings
     (https://github.com/vercel/ai/pull/15492). An item is the same one if it has the id that this adapter issued, or is
     a call or the result of a call under one id, and says the same. Messages go with a repeated item behind them, the
-    question that is being answered with any result.
+    question that is being answered with any result. The first items of the history are looked at only where the given
+    ones may be among those, by what is remembered of these `earlier` items.
     Raises `Rejected` for another result of a call that has one.
     """
-    repeated = _Repeats(history).among(given) if history and given else set()
+    repeated = _Repeats(history, given, earlier).among(given) if history and given else set()
     notes = [Note(f"input[{index}]", Fate.DROPPED, "item-repeated", _REPEATED) for index in sorted(repeated)]
     return NewItems([index for index in range(len(given)) if index not in repeated], notes)
 
@@ -77,14 +82,17 @@ def without_repeats(history: Sequence[InputItem], given: Sequence[InputItem]) ->
 class _Repeats:
     """The items of a history, by the keys by which repeated ones are found."""
 
-    def __init__(self, history: Sequence[InputItem]) -> None:
+    def __init__(self, history: Sequence[InputItem], given: Sequence[InputItem], earlier: EarlierItems) -> None:
         self._history = history
-        self._by_id = {item.id: item for item in history if item.id and _ISSUED.fullmatch(item.id)}
+        recent = history[earlier.count :]
+        if may_have(earlier, given):
+            recent = history
+        self._by_id = {item.id: item for item in recent if item.id and _ISSUED.fullmatch(item.id)}
         self._calls: dict[str, list[InputItem]] = {}
         self._results: dict[str, list[InputItem]] = {}
         self._open: Counter[str] = Counter()
         self._answer = -1
-        for item in history:
+        for item in recent:
             self._add(item)
 
     def _add(self, item: InputItem) -> None:
@@ -145,7 +153,8 @@ def _substance(item: InputItem) -> dict[str, Any]:
 
 
 def _plain(item: InputItem) -> dict[str, Any]:
-    value: dict[str, Any] = orjson.loads(encode(item))
+    # Numbers may be beyond a double's range, which other readers refuse.
+    value: dict[str, Any] = json.loads(encode(item))
     return value
 
 
@@ -165,6 +174,11 @@ def _content(item: InputItem) -> list[bytes | str | None]:
 
 def _said_by(item: InputItem) -> tuple[str | None, tuple[bytes | str | None, ...]]:
     return item.role, tuple(_content(item))
+
+
+def may_have(earlier: EarlierItems, given: Iterable[InputItem]) -> bool:
+    """Return whether one of the given items, or its call, may be among the earlier ones."""
+    return any(key in earlier.keys for item in given for key in (item.id, item.call_id))
 
 
 def with_free_ids(given: Iterable[InputItem], taken: Iterable[str | None]) -> tuple[list[InputItem], list[int]]:

@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple
+from functools import cached_property
+from typing import Any
 
 import msgspec
 
@@ -41,14 +42,19 @@ _OWN_FIELD = re.compile(r"\[(\d+)\]\.(\w+)")
 _CHATS = re.compile(r"\[\d+\]\.function")
 
 
-class Toolset(NamedTuple):
-    """The result of `tools`: the chat request's tools, names of their calls, wanted images (by path)."""
+class Toolset:
+    """The result of `tools`: the chat request's tools, names of their calls, wanted images (by path).
 
-    tools: list[Tool]
-    names: dict[str, CallName]
-    paths: dict[str, str]
-    notes: list[Note]
-    images: list[tuple[str, ImageSettings]]
+    Most requests of a client have the same tools, so what was asked of them is kept with them: `asked_paths`.
+    """
+
+    def __init__(self) -> None:
+        self.tools: list[Tool] = []
+        self.names: dict[str, CallName] = {}
+        self.paths = {"tools": "tools"}
+        self.notes: list[Note] = []
+        self.images: list[tuple[str, ImageSettings]] = []
+        self.asked_paths: dict[str, str] = {}
 
     def add(self, tool: Tool, path: str, name: CallName | None = None) -> None:
         """Add a tool of the chat request, under the client's path."""
@@ -77,7 +83,7 @@ class Toolset(NamedTuple):
             else:
                 self.add(tool, path, more.names.get(declared.name) if declared else None)
 
-    @property
+    @cached_property
     def raw(self) -> msgspec.Raw:
         """The `tools` of the chat request."""
         return msgspec.Raw(encode(self.tools))
@@ -88,9 +94,12 @@ def read(fields: Iterable[tuple[str, msgspec.Raw]], allowed: frozenset[str] | No
 
     `allowed` is what `kinds_allowed` says of the tool choice.
     """
-    whole = Toolset([], {}, {"tools": "tools"}, [], [])
-    for field, raw in fields:
-        whole.join(_convert_once(field, bytes(raw), allowed))
+    declared = [_convert_once(field, bytes(raw), allowed) for field, raw in fields]
+    if len(declared) == 1:
+        return declared[0]
+    whole = Toolset()
+    for more in declared:
+        whole.join(more)
     return whole
 
 
@@ -105,7 +114,7 @@ def _convert_once(field: str, raw: bytes, allowed: frozenset[str] | None) -> Too
 def _convert(field: str, raw: bytes, allowed: frozenset[str] | None) -> Toolset:
     decode_field(field, msgspec.Raw(raw), list[dict[str, Any]])
     tools, unknown = decode_field(field, msgspec.Raw(raw), list[ResponsesTool])
-    box = Toolset([], {}, {}, [], [])
+    box = Toolset()
     own = {path: raw for path, raw in unknown.items() if _is_own(path, tools)}
     for path in unknown.keys() - own.keys():
         if _CHATS.fullmatch(path) and tools[int(path[1 : path.index("]")])].name is None:

@@ -1,15 +1,10 @@
 """Stored responses and conversations, and the answers that show them (openai-python 3.54.0)."""
 
-from typing import Any
-
 import msgspec
 
 from adapter.wire.base import ABSENT, Wire
 from adapter.wire.openai.responses_answer import ResponseUsage
 from adapter.wire.openai.responses_request import InputItem
-
-Item = dict[str, Any]
-"""An item as it was sent or answered."""
 
 
 class StoredResponse(Wire):
@@ -17,6 +12,14 @@ class StoredResponse(Wire):
 
     response: msgspec.Raw
     input: list[msgspec.Raw]
+    history: list[str]
+
+
+class ItemsHead(Wire):
+    """What the stored items of a response say in front of them: of it, and how many of them are the request's own."""
+
+    status: str
+    own: int
     history: list[str]
 
 
@@ -67,7 +70,7 @@ class CompactedResponse(Wire):
     id: str
     object: str
     created_at: int
-    output: list[Item]
+    output: list[InputItem]
     usage: ResponseUsage
 
 

@@ -525,7 +525,7 @@ async def test_stored_responses_are_bounded_in_number(tmp_path):
 
 
 @pytest.mark.parametrize("stream", [False, True])
-async def test_an_input_that_cannot_be_stored_is_answered_and_says_so(stream):
+async def test_numbers_beyond_a_doubles_range_are_stored_as_they_came(stream):
     part = '{"type": "input_text", "text": "hi", "prompt_cache_breakpoint": {"ttl": 1e999}}'
     flag = "true" if stream else "false"
     body = f'{{"model": "m", "input": [{{"role": "user", "content": [{part}]}}], "stream": {flag}}}'
@@ -535,10 +535,13 @@ async def test_an_input_that_cannot_be_stored_is_answered_and_says_so(stream):
 
     async with scripted(script) as upstream, adapter(upstream) as client:
         got = await client.post(PATH, content=body, headers={"content-type": "application/json"})
-    assert got.status_code == 200, got.text
-    made = told(got.text)[-1]["response"] if stream else got.json()
-    assert made["store"] is False
-    assert made["status"] == "completed"
+        assert got.status_code == 200, got.text
+        made = told(got.text)[-1]["response"] if stream else got.json()
+        items = await client.get(f"{PATH}/{made['id']}/input_items")
+        follows = f'{body[:-1]}, "previous_response_id": "{made["id"]}"}}'
+        again = await client.post(PATH, content=follows, headers={"content-type": "application/json"})
+    assert (made["store"], made["status"], again.status_code) == (True, "completed", 200)
+    assert '{"ttl":1e999}' in items.text.replace(" ", "")
 
 
 DAMAGED = [b"", b"{", b"\xff\xfe", b'{"response": 5}', b"[" * 5_000, b'"text"']
@@ -562,7 +565,7 @@ async def test_a_damaged_row_counts_as_missing_and_stops_no_turn(body, caplog, m
         made = (await client.post("/v1/conversations", json={})).json()
         in_it = (await client.post(PATH, json=ask(conversation=made["id"]))).json()
         item = in_it["output"][0]["id"]
-        await stores[0].put([Document(first["id"], body)], "")
+        await stores[0].put([Document(first["id"], body), Document(f"items:{first['id']}", body, first["id"])], "")
         gone = await client.get(f"{PATH}/{first['id']}")
         behind = await client.post(PATH, json=ask(previous_response_id=first["id"]))
         await stores[0].put([Document(f"{made['id']}/{item}", body, made["id"])], "")

@@ -38,7 +38,7 @@ def prefix(text, size=10, since=1_000.0):
 
 
 def found(memory, body, client="ann"):
-    one = memory.find(client, body, 1)
+    one = memory.find(client, body, 1, "messages")
     return None if one is None else one.beginning.text
 
 

@@ -79,8 +79,13 @@ def test_a_summary_comes_back_as_it_was_sealed():
     assert summary(seal([])) is None
 
 
+def listed(request: ResponsesRequest, owner: str = "") -> list[Object]:
+    """The input's items as they are listed."""
+    return [json.loads(encode(item)) for item in responses.input_items(request, owner)]
+
+
 def test_a_string_is_stored_as_a_message_with_an_id_and_parts():
-    [item] = responses.input_items(asked(input="hi")[0], "seed")
+    [item] = listed(asked(input="hi")[0], "seed")
     assert item == {
         "type": "message",
         "id": "msg_seed0000",
@@ -92,7 +97,7 @@ def test_a_string_is_stored_as_a_message_with_an_id_and_parts():
 
 def test_items_are_stored_with_types_and_ids():
     given = [HI, {"role": "assistant", "content": "a"}, CALL, {"id": "rs_1"}, {"type": "compaction_trigger"}]
-    items = responses.input_items(asked(input=given)[0], "seed")
+    items = listed(asked(input=given)[0], "seed")
     assert [item["type"] for item in items] == [
         "message", "message", "function_call", "item_reference", "compaction_trigger",
     ]  # fmt: skip
@@ -105,13 +110,13 @@ def test_items_are_stored_with_types_and_ids():
 
 def test_items_of_other_requests_have_other_ids():
     request, _ = asked()
-    assert responses.input_items(request, "a")[0]["id"] != responses.input_items(request, "b")[0]["id"]
+    assert listed(request, "a")[0]["id"] != listed(request, "b")[0]["id"]
     assert responses.input_items(request, "a") == responses.input_items(request, "a")
 
 
 def test_a_part_without_a_type_is_stored_as_text():
     given = [{"role": "user", "content": [{"text": "a"}]}]
-    [item] = responses.input_items(asked(input=given)[0])
+    [item] = listed(asked(input=given)[0])
     assert item["content"] == [{"text": "a", "type": "input_text"}]
 
 

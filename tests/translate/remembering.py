@@ -1,0 +1,43 @@
+"""What the tests of remembered histories share: models, records, and edits of a list."""
+
+import datetime
+
+from adapter import settings
+from adapter.translate.signatures.prefix_digest import call_digest, call_spelling
+from adapter.wire.signatures import Signature
+
+ROWS = settings.catalogue(settings.Settings(), datetime.date(2026, 11, 30)).model
+MODELS = ["gemini-3.5-flash", "gemini-2.5-flash", "gemma-3-27b-it"]
+
+RECORDS = {
+    f"id:{id_}": Signature(
+        value="U0lH",
+        id=f"g-{id_}",
+        origin=origin,
+        digest=call_digest("f", '{"a":1}') if id_ != "legacy" else "",
+        spelling=call_spelling("f", '{"a":1}') if id_ != "legacy" else "",
+    )
+    for id_, origin in (("a", "studio"), ("b", "vertex"), ("legacy", ""))
+}
+
+
+def edited(items, edit):
+    """The items after one edit."""
+    kind, at, added = edit
+    at = min(at, len(items))
+    match kind:
+        case "add":
+            return [*items, *added]
+        case "insert":
+            return [*items[:at], *added, *items[at:]]
+        case "replace":
+            return [*items[:at], *added, *items[at + 1 :]]
+        case "remove":
+            return [*items[:at], *items[at + 1 :]]
+    return items[:at]
+
+
+def in_any_order(notes, reading):
+    """The notes, and those on unknown fields, whose order no reader of a body promises."""
+    unknown = [note for note in notes if note.path in reading.unknown]
+    return [note for note in notes if note not in unknown], sorted(unknown, key=lambda note: note.path)
