@@ -12,9 +12,11 @@ import msgspec
 from adapter.translate.core.notes import Note, Rejected, unknown_notes
 from adapter.translate.files import seconds_of
 from adapter.translate.responses.fields import check_tags
-from adapter.wire.base import encode, present
+from adapter.wire.base import BYTE_ORDER_MARK, encode, present
 from adapter.wire.gemini.batches import BatchResult, BatchResultKey, BatchRow
 from adapter.wire.gemini.errors import NAMES, Status
+from adapter.wire.json_counts import check_depth
+from adapter.wire.limits import TooDeep
 from adapter.wire.openai.batches import (
     BatchInputTokensDetails,
     BatchLine,
@@ -74,16 +76,18 @@ class BadLine(Exception):
 
 
 def repair_line(line: bytes) -> bytes:
-    """Replace halves of characters (lone surrogates), which JSON can spell and no decoder takes."""
-    return repair(line)[0]
+    """Replace halves of characters (lone surrogates), which JSON can spell and no decoder takes; drop a byte order mark."""
+    return repair(line.removeprefix(BYTE_ORDER_MARK))[0]
 
 
 def read_line(line: bytes, endpoint: str) -> BatchLine:
     """Read a line of an input file. Raises `BadLine`."""
     line = repair_line(line)
     try:
+        # How deep a decoder can go is another matter at each place from which it is called.
+        check_depth(line)
         read = msgspec.json.decode(line, type=BatchLine)
-    except (msgspec.ValidationError, RecursionError) as error:
+    except (msgspec.ValidationError, TooDeep) as error:
         raise BadLine("invalid_request", f"The line is not a request: {error}", _id_of(line)) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise BadLine("invalid_json_line", f"The line is not JSON: {error}") from None
@@ -97,7 +101,7 @@ def read_line(line: bytes, endpoint: str) -> BatchLine:
 def _id_of(line: bytes) -> str | None:
     try:
         return msgspec.json.decode(line, type=BatchLineId).custom_id
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
 
 

@@ -1,6 +1,7 @@
 """Batches, purely: fields, lines, rows for Gemini and back, states, figures."""
 
 import json
+from contextlib import suppress
 
 import msgspec
 import pytest
@@ -17,6 +18,8 @@ from adapter.wire.openai.files import ExpiresAfter
 CHAT = "/v1/chat/completions"
 WANTED = {"input_file_id": "file-1", "endpoint": CHAT, "completion_window": "24h"}
 LINE = {"custom_id": "a", "method": "POST", "url": CHAT, "body": {"model": "m"}}
+
+DEEP = b'{"custom_id":"a","method":"PUT","url":"/v1/chat/completions","body":%b1%b}'
 
 
 def new(unknown=(), **fields):
@@ -63,6 +66,11 @@ def test_a_line_is_for_the_endpoint_of_its_batch(endpoint):
         (b"[]", "invalid_request", None),
         (b'{"custom_id":"a"}', "invalid_request", "a"),
         (b'{"custom_id":1}', "invalid_request", None),
+        (b'{"method":1,"custom_id":"\xff"}', "invalid_request", None),
+        (DEEP % (b"[" * 799, b"]" * 799), "invalid_method", "a"),
+        (DEEP % (b"[" * 800, b"]" * 800), "invalid_request", "a"),
+        (DEEP % (b"[" * 90_000, b"]" * 90_000), "invalid_request", None),
+        (DEEP % (b'{"a":' * 90_000, b""), "invalid_request", None),
         (json.dumps({**LINE, "method": "PUT"}).encode(), "invalid_method", "a"),
         (json.dumps({**LINE, "url": "/v1/models"}).encode(), "invalid_url", "a"),
         (json.dumps({**LINE, "body": None}).encode().replace(b', "body": null', b""), "invalid_request", "a"),
@@ -74,10 +82,23 @@ def test_a_line_that_is_no_request_says_why(line, code, custom_id):
     assert (bad.value.code, bad.value.custom_id) == (code, custom_id)
 
 
+TEXTS = st.sampled_from([b"\xff", b"\\ud800", b"[" * 2_000, b'{"a":', b"}", b"]", b'"', b"1", b",", b"\\", b"null"])
+
+
+@given(before=st.sampled_from([b"", *DEEP.partition(b"%b")[:1]]), pieces=st.lists(TEXTS, max_size=5))
+def test_any_line_is_a_request_or_says_why_it_is_none(before, pieces):
+    with suppress(BadLine):
+        assert batches.read_line(before + b"".join(pieces), CHAT).url == CHAT
+
+
 def test_halves_of_characters_are_repair_line():
     line = json.dumps({**LINE, "custom_id": "\ud83d"}).encode()
     assert batches.read_line(line, CHAT).custom_id == "\ufffd"
     assert batches.repair_line(b'"a"') == b'"a"'
+
+
+def test_a_byte_order_mark_is_no_part_of_a_line():
+    assert batches.read_line(b"\xef\xbb\xbf" + json.dumps(LINE).encode(), CHAT).custom_id == "a"
 
 
 @given(st.integers(0, 10**9), st.text())
