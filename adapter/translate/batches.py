@@ -76,7 +76,7 @@ class BadLine(Exception):
 
 
 def repair_line(line: bytes) -> bytes:
-    """Replace halves of characters (lone surrogates), which JSON can spell and no decoder takes; drop a byte order mark."""
+    """Replace halves of characters (lone surrogates), which no decoder takes, and drop a byte order mark."""
     return repair(line.removeprefix(BYTE_ORDER_MARK))[0]
 
 
