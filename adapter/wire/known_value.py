@@ -74,13 +74,15 @@ def place_of(body: bytes, value: KnownValue) -> int:
     return first if first > 0 and body.startswith(text, first) else 0
 
 
-def cut_out(body: bytes, at: int, value: KnownValue, limits: Limits) -> bytes | None:
-    """Return a body with a mark in the place of a known value; None where it must be read as a whole."""
+def cut_out(body: bytes, at: int, value: KnownValue, limits: Limits) -> tuple[bytes, Limits] | None:
+    """Return a body with a mark in the place of a known value, and the limits of what is left.
+
+    None where it must be read as a whole.
+    """
     before, behind = body[:at], body[at + len(value.text) :]
-    short = before + _MARK + behind
-    if _MARK in before or _MARK in behind or values_at_most(short) + value.values > limits.values:
+    if _MARK in before or _MARK in behind:
         return None
-    return short
+    return before + _MARK + behind, msgspec.structs.replace(limits, values=limits.values - value.values)
 
 
 def put_back(request: Any, unknown: Mapping[str, msgspec.Raw], field: str, value: KnownValue) -> bool:

@@ -59,16 +59,17 @@ async def read_rest(
 
 
 class _Short(NamedTuple):
-    """A body without its tools, which are known."""
+    """A body without its tools, which are known, and the limits of what is left of it."""
 
     body: bytes
     tools: KnownValue
+    limits: Limits
 
 
 def _without_tools(tools: KnownTools, client: str, body: bytes, limits: Limits) -> _Short | None:
     found = tools.find(client, body)
-    short = None if found is None else cut_out(body, *found, limits)
-    return None if found is None or short is None else _Short(short, found[1])
+    left = None if found is None else cut_out(body, *found, limits)
+    return None if found is None or left is None else _Short(left[0], found[1], left[1])
 
 
 async def read_without_tools(
@@ -83,11 +84,11 @@ async def read_without_tools(
     short = _without_tools(tools, client, body, limits)
     if short is None:
         return None
-    found = await read_rest(memory, client, short.body, limits, work_for)
+    found = await read_rest(memory, client, short.body, short.limits, work_for)
     if found is None:
         values = values_at_most(short.body)
         work = work_for(short.body, values)
-        whole = await work.run(read_short, read_whole, short.body, limits, values)
+        whole = await work.run(read_short, read_whole, short.body, short.limits, values)
         found = None if whole is None else (whole, work)
     if found is None or not put_back(found[0].request, found[0].unknown, TOOLS, short.tools):
         return None
@@ -142,11 +143,11 @@ async def read_items_without_tools(
     short = _without_tools(tools, client, body, limits)
     if short is None:
         return None
-    found = await read_items(memory, client, short.body, type_, limits, work_for)
+    found = await read_items(memory, client, short.body, type_, short.limits, work_for)
     if found is None:
         values = values_at_most(short.body)
         work = work_for(short.body, values)
-        whole = await work.run(read_short, read_whole_items, short.body, type_, limits, values)
+        whole = await work.run(read_short, read_whole_items, short.body, type_, short.limits, values)
         found = None if whole is None else ItemsRead(whole[0], whole[1], work)
     if found is None or not put_back(found.request, found.text.unknown, TOOLS, short.tools):
         return None

@@ -53,44 +53,52 @@ _check_object = msgspec.json.Decoder(_AnyObject).decode
 
 
 def plain_object(text: str, most: int) -> msgspec.Raw | None:
-    """Return a text that is a JSON object as it is, if nothing in it needs a look; None for any other text.
+    """Return a text that is a JSON object with nothing that must be looked at, as it is; None for any other text.
 
     Nothing unusual: at most `most` values, no long numbers, no deep nesting. Nearly all arguments and many results are
     such, and to find that out costs less than to tell what else they are.
     """
-    return msgspec.Raw(text.encode()) if are_plain_objects([text], most)[0] else None
+    plain = plain_objects([text], most)[0]
+    return None if plain is None else msgspec.Raw(plain)
 
 
-def are_plain_objects(texts: Sequence[str], most: int) -> list[bool]:
-    """Return whether each of many texts is what `plain_object` takes.
+def plain_objects(texts: Sequence[str], most: int) -> list[bytes | None]:
+    """Return what `plain_object` does for each of many texts.
 
     They are looked at all at once, by few calls: nearly always all of them are plain, or most are.
     """
     longest = max(map(len, texts), default=0)
     if longest > most or longest * len(texts) > _TOGETHER:
-        return [len(text) <= most and _is_plain(text) for text in texts]
+        return [_encode_if_plain(text, most) for text in texts]
     try:
-        for _ in map(_check_object, texts):
+        data = list(map(str.encode, texts))
+        for _ in map(_check_object, data):
             pass
     except (msgspec.MsgspecError, UnicodeEncodeError, RecursionError):
-        return list(map(_is_plain, texts))
-    if _has_odd_number("".join(texts)) or (longest > 2 * MAX_NESTING and any(map(too_deep, texts))):
-        return [not (_has_odd_number(text) or too_deep(text)) for text in texts]
-    return [True] * len(texts)
+        return [_encode_if_plain(text, most) for text in texts]
+    is_odd = _has_odd_number(b"".join(data))
+    if not is_odd and longest <= 2 * MAX_NESTING:
+        return list(data)
+    return [
+        None if (is_odd and _has_odd_number(one)) or too_deep(text) else one
+        for text, one in zip(texts, data, strict=True)
+    ]
 
 
-def _is_plain(text: str) -> bool:
-    """Return whether a text is a plain object, whatever its length."""
+def _encode_if_plain(text: str, most: int) -> bytes | None:
+    if len(text) > most:
+        return None
     try:
-        _check_object(text)
+        data = text.encode()
+        _check_object(data)
     except (msgspec.MsgspecError, UnicodeEncodeError, RecursionError):
-        return False
-    return not (_has_odd_number(text) or too_deep(text))
+        return None
+    return None if _has_odd_number(data) or too_deep(text) else data
 
 
-def _has_odd_number(text: str) -> bool:
+def _has_odd_number(data: bytes) -> bool:
     """Return whether JSON may have a number that a double cannot hold."""
-    shape = text.encode().translate(_SHAPE, b"+")
+    shape = data.translate(_SHAPE, b"+")
     # From the end it is searched twice as fast: Python's search from the start looks at each character's neighbours.
     return shape.rfind(_LONG_NUMBER) >= 0 or shape.rfind(_LARGE_NUMBER) >= 0
 

@@ -9,7 +9,7 @@ added whole or not at all, and both ways give the same.
 from collections.abc import Sequence
 from itertools import chain
 
-from adapter.translate.core.arguments import are_plain_objects
+from adapter.translate.core.arguments import plain_objects
 from adapter.translate.core.notes import Fate, Note
 from adapter.translate.request.assistant_message import arguments_of
 from adapter.translate.request.tool_results import output_of, plain_outputs
@@ -87,14 +87,11 @@ class PlainSteps:
     def _objects(self, texts: Sequence[str], paths: Sequence[str]) -> list[bytes]:
         """Return calls' arguments as JSON objects. Raises `Rejected` for some that cannot be sent."""
         written = [text or "{}" for text in texts]
-        plain = are_plain_objects(written, self._most_values)
-        if all(plain):
-            return list(map(str.encode, written))
         return [
-            text.encode()
-            if is_plain
+            one
+            if one is not None
             else bytes(arguments_of(text, f"{path.removeprefix('messages')}.function.arguments", self._turns))
-            for text, is_plain, path in zip(written, plain, paths, strict=True)
+            for text, one, path in zip(written, plain_objects(written, self._most_values), paths, strict=True)
         ]
 
     def _outputs(self, texts: Sequence[str], places: Sequence[int]) -> list[bytes]:

@@ -6,7 +6,7 @@ from collections.abc import Container, Sequence
 import msgspec
 import orjson
 
-from adapter.translate.core.arguments import are_plain_objects, has_long_number, plain_object
+from adapter.translate.core.arguments import has_long_number, plain_object, plain_objects
 from adapter.translate.core.notes import Fate
 from adapter.translate.tools.names import upstream_name
 from adapter.translate.turns.turn_builder import HistoryCall, Turns, note_losses, parts_of
@@ -167,23 +167,23 @@ def output_of(text: str, message: Message, index: int, turns: Turns) -> msgspec.
             if plain is not None and '"$ref"' not in stripped:
                 return plain
         elif first not in _BEGINNINGS or (first in "tf" and stripped not in ("true", "false")):
-            return msgspec.Raw(b'{"output":%b}' % encode(text))
+            return msgspec.Raw(encode({"output": text}))
     return _looked_into(text, message, index, turns)
 
 
 def plain_outputs(texts: Sequence[str], most: int) -> list[bytes | None]:
-    """Return the outputs of many results without errors; None if one needs `output_of`."""
+    """Return the outputs of many results that are no errors; None for one that must be looked into by `output_of`."""
     stripped = list(map(str.strip, texts))
-    objects = [text for text in stripped if text[:1] == "{"]
-    are_plain = iter(are_plain_objects(objects, most))
+    objects = iter(plain_objects([text for text in stripped if text[:1] == "{"], most))
     outputs: list[bytes | None] = []
     for text, short in zip(texts, stripped, strict=True):
         first, output = short[:1], None
         if first == "{":
-            if next(are_plain) and '"$ref"' not in short:
-                output = short.encode()
+            output = next(objects)
+            if output is not None and output.rfind(b'"$ref"') >= 0:
+                output = None
         elif first not in _BEGINNINGS or (first in "tf" and short not in ("true", "false")):
-            output = b'{"output":%b}' % encode(text)
+            output = encode({"output": text})
         outputs.append(output)
     return outputs
 

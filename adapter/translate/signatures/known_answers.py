@@ -98,9 +98,10 @@ _BESIDE_FUNCTION, _BARE_FUNCTION = _others(FunctionCall, "name", "arguments")
 
 def known_answers(some: Sequence[Message], start: int) -> list[KnownAnswer]:
     """Return the answers among some messages, the first of which is at this index; nothing is known of them yet."""
-    are_bare = list(map(_BARE_MESSAGE.__eq__, map(_BESIDE_MESSAGE, map(astuple, some))))
+    places = [place for place, message in enumerate(some) if message.role == "assistant"]
+    are_bare = list(map(_BARE_MESSAGE.__eq__, map(_BESIDE_MESSAGE, map(astuple, some)))) if places else []
     answers = []
-    for place in [place for place, message in enumerate(some) if message.role == "assistant"]:
+    for place in places:
         message = some[place]
         calls = message.tool_calls or calls_of(message)
         plain = _plain_calls(some, place, start, are_bare) if message.tool_calls and are_bare[place] else None

@@ -189,17 +189,16 @@ class PrefixDigest:
         """
         if self._results:
             self._end_results()
-        running, keys, before = self._running, {}, b""
+        update, digest_so_far, keys = self._running.update, self._running.hexdigest, {}
         for number, (text, call, result) in enumerate(steps):
-            if text:
-                text = text.strip()
-            said = text.encode("utf-8", "surrogatepass")
-            running.update(b"%ba%d:0:1:%b%b" % (before, len(said), said, call.encode()))
+            said = text.strip().encode("utf-8", "surrogatepass") if text else b""
+            update(b"a%d:0:1:%b%b" % (len(said), said, call.encode()))
             if number in wanted:
-                keys[number] = f"turn:{running.hexdigest()}"
+                keys[number] = f"turn:{digest_so_far()}"
+            # By itself: it is long, and to join it to the others would copy it.
             said = result.strip().encode("utf-8", "surrogatepass")
-            before = b"t1:0:1;%d:%b" % (len(said), said)
-        running.update(before)
+            update(b"t1:0:1;%d:" % len(said))
+            update(said)
         return keys
 
     def _end_results(self) -> None:

@@ -6,6 +6,7 @@ from typing import Literal
 import msgspec
 
 from adapter.translate.core.earlier_turns import EarlierTurns, StandIns
+from adapter.translate.turns.plain_turns import PlainTurns
 from adapter.translate.turns.stand_ins import lack_signatures
 from adapter.translate.turns.turn_builder import Turn, Turns, speakers_of
 from adapter.wire.base import encode
@@ -37,7 +38,7 @@ def turns_before_cut(turns: Turns) -> EarlierTurns | None:
     stood_in = turns.before_cut
     kept = EarlierTurns(
         count=turns.context.cut,
-        contents=msgspec.Raw(b",".join(map(_written, contents))),
+        contents=_join(contents),
         system=tuple(turns.system[: cut.system]),
         notes=tuple(turns.notes[: cut.notes]),
         placed=tuple(turns.placed[: cut.placed]),
@@ -62,6 +63,14 @@ def _has_file(content: Turn) -> bool:
     return isinstance(content, Content) and any(part.file_data is not None for part in content.parts or ())
 
 
-def _written(content: Turn) -> bytes | memoryview:
-    # A view: hundreds of turns are a megabyte, and to copy them takes longer than to join them.
-    return encode(content) if isinstance(content, Content) else memoryview(content.encode_turn())
+def _join(contents: list[Turn]) -> msgspec.Raw:
+    """Return turns as JSON with commas between them; hundreds of turns are a megabyte, which is copied only once."""
+    pieces: list[bytes | memoryview] = []
+    for content in contents:
+        if pieces:
+            pieces.append(b",")
+        if isinstance(content, PlainTurns):
+            pieces += content.encode_pieces()
+        else:
+            pieces.append(encode(content) if isinstance(content, Content) else memoryview(content.encode_turn()))
+    return msgspec.Raw(b"".join(pieces))

@@ -1,7 +1,7 @@
 """Turns of plain steps, written as JSON at once: a model's turn with its calls, and a user's with their results."""
 
-from collections.abc import Sequence
-from itertools import accumulate
+from collections.abc import Iterable, Sequence
+from itertools import accumulate, chain, repeat
 from operator import add
 
 import msgspec
@@ -9,14 +9,13 @@ import msgspec
 from adapter.translate.signatures import keys
 from adapter.wire.base import encode
 
-_STEP = b'{"role":"model","parts":[%b%b]},{"role":"user","parts":[%b]}'
 _CALL, _RESPONSE = (
     b'{"functionCall":{"id":"%b","name":"%b","args":%b}',
-    b'{"functionResponse":{"id":"%b","name":"%b","response":%b}}',
+    b'{"functionResponse":{"id":"%b","name":"%b","response":',
 )
 _NAMED_CALL, _NAMED_RESPONSE = (
     b'{"functionCall":{"name":"%b","args":%b}',
-    b'{"functionResponse":{"name":"%b","response":%b}}',
+    b'{"functionResponse":{"name":"%b","response":',
 )
 
 
@@ -29,7 +28,7 @@ class PlainTurns:
 
     role = "user"
 
-    __slots__ = ("_calls", "_paths", "_responses", "_signatures", "_sizes", "_texts")
+    __slots__ = ("_calls", "_heads", "_outputs", "_paths", "_signatures", "_sizes", "_texts")
 
     def __init__(
         self,
@@ -45,10 +44,11 @@ class PlainTurns:
     ) -> None:
         if ids is None:
             self._calls = list(map(_NAMED_CALL.__mod__, zip(names, arguments, strict=True)))
-            self._responses = list(map(_NAMED_RESPONSE.__mod__, zip(names, outputs, strict=True)))
+            self._heads = list(map(_NAMED_RESPONSE.__mod__, names))
         else:
             self._calls = list(map(_CALL.__mod__, zip(ids, names, arguments, strict=True)))
-            self._responses = list(map(_RESPONSE.__mod__, zip(ids, names, outputs, strict=True)))
+            self._heads = list(map(_RESPONSE.__mod__, zip(ids, names, strict=True)))
+        self._outputs = outputs
         self._signatures = signatures
         self._paths = paths
         self._texts = texts
@@ -72,12 +72,22 @@ class PlainTurns:
 
     def encode_turn(self) -> msgspec.Raw:
         """Return all turns as JSON, with commas between them."""
+        return msgspec.Raw(b"".join(self.encode_pieces()))
+
+    def encode_pieces(self) -> list[bytes]:
+        """Return what is joined to all turns as JSON: results are long, so they are copied only once."""
         ends = [b',"thoughtSignature":"%b"}' % value if value else b"}" for value in escaped(self._signatures)]
-        calls, responses = list(map(add, self._calls, ends)), self._responses
+        calls = list(map(add, self._calls, ends))
+        responses: list[Iterable[bytes]] = [self._heads, self._outputs, repeat(b"}}")]
         if max(self._sizes) > 1:
-            calls, responses = self._by_step(calls), self._by_step(responses)
+            calls = self._by_step(calls)
+            responses = [self._by_step(list(map(b"".join, zip(*responses, strict=False))))]
         texts = [b'{"text":%b},' % encode(text) if text else b"" for text in self._texts]
-        return msgspec.Raw(b",".join(map(_STEP.__mod__, zip(texts, calls, responses, strict=True))))
+        begin, middle = repeat(b',{"role":"model","parts":['), repeat(b']},{"role":"user","parts":[')
+        steps = zip(begin, texts, calls, middle, *responses, repeat(b"]}"), strict=False)
+        pieces = list(chain.from_iterable(steps))
+        pieces[0] = pieces[0][1:]
+        return pieces
 
     def _by_step(self, parts: list[bytes]) -> list[bytes]:
         """Return the parts of each step, with commas between them."""

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapter.translate.core.arguments import MAX_ENDS, RAW, are_plain_objects, plain_object, read_arguments
+from adapter.translate.core.arguments import MAX_ENDS, RAW, plain_object, plain_objects, read_arguments
 from adapter.wire.base import MAX_NESTING
 
 OBJECTS = st.dictionaries(st.text(max_size=4), st.text(max_size=4) | st.integers(-9, 9), max_size=3)
@@ -86,16 +86,16 @@ def is_held(number: float) -> bool:
 @given(st.lists(JSON_TEXTS, max_size=4))
 def test_plain_objects_are_told_from_others_alike_one_by_one_and_together(texts: list[str]) -> None:
     one_by_one = [plain_object(text, 1_000) for text in texts]
-    assert are_plain_objects(texts, 1_000) == [one is not None for one in one_by_one]
+    assert plain_objects(texts, 1_000) == [None if one is None else bytes(one) for one in one_by_one]
     for text, plain in zip(texts, one_by_one, strict=True):
         if plain is not None:
             assert is_plain_in_full(text)
             assert bytes(plain).decode() == text
-    short = [one is not None and len(text) <= 3 for text, one in zip(texts, one_by_one, strict=True)]
-    assert are_plain_objects(texts, 3) == short
+    short = [one if one is not None and len(one) <= 3 else None for one in plain_objects(texts, 1_000)]
+    assert plain_objects(texts, 3) == short
 
 
 @pytest.mark.parametrize("text", ['{"a":1}', '{ "a" : [true, null, {"b": "\\u00e9"}] }', "{}", '{"a":1e30,"b":-0.5}'])
 def test_usual_objects_are_plain(text: str) -> None:
     assert plain_object(text, 1_000) is not None
-    assert are_plain_objects([text, "{}"], 1_000) == [True, True]
+    assert plain_objects([text, "{}"], 1_000) == [text.encode(), b"{}"]
