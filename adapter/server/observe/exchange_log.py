@@ -164,7 +164,8 @@ class Exchange(msgspec.Struct, kw_only=True):
         """Record usage and time of an event, or of a whole answer."""
         if response.usage_metadata is not None:
             self.usage = response.usage_metadata
-        self.record_first_event()
+        if self.stream:
+            self.record_first_event()
 
     def record_first_event(self) -> None:
         """Record the time at which a stream's first event has come; that of those that follow does not count."""
@@ -200,7 +201,8 @@ class Exchange(msgspec.Struct, kw_only=True):
         for one in (self.plan.body.contents if self.plan is not None else None) or ():
             size += _PART * len(one.parts or ()) if isinstance(one, Content) else len(memoryview(one))
         for call in self.calls:
-            size += sum([len(payload) for _, payload in call.events]) + _OBJECT * len(call.events)
+            for _, payload in call.events:
+                size += _OBJECT + len(payload)
         return size + sum(map(len, self.answer)) + _OBJECT * len(self.answer)
 
     @property

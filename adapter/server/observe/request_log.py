@@ -94,7 +94,8 @@ class RequestLog:
 
 def _plain(exchange: Exchange) -> str:
     """Format method, path, status, models (asked for -> answered), times, tokens, losses by severity, and the error."""
-    asked, model = loggable(exchange.model_asked), loggable(exchange.model)
+    model = loggable(exchange.model)
+    asked = model if exchange.model_asked == exchange.model else loggable(exchange.model_asked)
     models = model if asked in ("-", model) else f"{asked} -> {model}"
     first = f" (first event {round(exchange.first_event_after * 1_000)} ms)" if exchange.first_event_after else ""
     tokens = ""

@@ -90,6 +90,8 @@ class SqliteStore:
         """Store records. Those that cannot be written stay in the cache."""
         now = self._clock()
         rows: list[SignatureRow] = []
+        # Nothing would be lost with them: half of what a small chat costs would be a transaction of its own.
+        can_wait = True
         names = scoped_names([one.key for one in issued], client)
         for name, (_, signature, by_words) in zip(names, issued, strict=True):
             body = encode(signature)
@@ -99,9 +101,10 @@ class SqliteStore:
             if not by_words:
                 self._cache.put(name, Entry(signature, len(body), now))
             rows.append(SignatureRow(name, now, body, by_words))
-        if all(one.by_words and one.signature == NOTHING for one in issued):
-            # Half of what a small chat costs would be a transaction of its own.
-            self._late |= {row.name: row for row in rows}
+            can_wait = can_wait and by_words and signature == NOTHING
+        if can_wait:
+            for row in rows:
+                self._late[row.name] = row
             self._batches.add_late(rows)
         else:
             await self._batches.add(rows)

@@ -95,12 +95,11 @@ class AsyncioTransport:
 
     def _head(self, request: Request) -> bytes:
         """Write the request line and the header fields. Their values were checked where they came from."""
-        head = f"{request.method} {request.url.removeprefix(self._origin)} HTTP/1.1\r\nhost: {self._url.netloc}\r\n"
-        for name, value in request.headers.items():
-            head += f"{name}: {value}\r\n"
-        if request.body is not None:
-            head += f"content-length: {size_of(request.body)}\r\n"
-        return f"{head}\r\n".encode("latin-1")
+        path, body = request.url.removeprefix(self._origin), request.body
+        length = "" if body is None else f"content-length: {size_of(body)}\r\n"
+        fields = "".join([f"{name}: {value}\r\n" for name, value in request.headers.items()])
+        head = f"{request.method} {path} HTTP/1.1\r\nhost: {self._url.netloc}\r\n{fields}{length}\r\n"
+        return head.encode("latin-1")
 
     def _reuse_idle(self) -> Connection | None:
         """Take an idle connection, if there is one, and close those that were idle for too long."""
