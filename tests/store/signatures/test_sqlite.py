@@ -189,7 +189,7 @@ async def test_a_transaction_that_fails_leaves_nothing_behind(reopened):
     def broken(connection):
         with pytest.raises(sqlite3.Error):
             file.write(
-                connection, [file.SignatureRow(b"x", 1.0, b"{}"), file.SignatureRow(b"y", 1.0, cast(bytes, None))]
+                connection, [file.SignatureRow(b"x", 1.0, b"{}"), file.SignatureRow(b"y", cast(float, None), b"{}")]
             )
         return file.read(connection, [b"x"], 0.0), connection.in_transaction
 
