@@ -3,6 +3,8 @@
 from collections.abc import Coroutine
 from functools import partial
 
+import msgspec
+
 from adapter.server.asking import continuation
 from adapter.server.asking.continuation import ContinuedStream
 from adapter.server.asking.parallel_choices import MergedStreams, join_replies
@@ -17,23 +19,20 @@ from adapter.wire.gemini.generate import GenerateContentRequest
 _Answer = Coroutine[object, object, Reply]
 
 
-class Asking:
+class Asking(msgspec.Struct, frozen=True):
     """Asks one upstream. `until` is by when the answer must be there; `continuations` bounds the further calls."""
 
-    __slots__ = ("_caller", "_continuations", "_until", "_upstream")
-
-    def __init__(self, upstream: Upstream, caller: Caller, until: float, continuations: int) -> None:
-        self._upstream = upstream
-        self._caller = caller
-        self._until = until
-        self._continuations = continuations
+    upstream: Upstream
+    caller: Caller
+    until: float
+    continuations: int
 
     def generate(self, plan: Plan, body: GenerateContentRequest) -> Coroutine[object, object, Reply]:
         """Ask once, with the body of a plan or one that continues it.
 
         `finish` makes the whole answer of the first reply. Raises `UpstreamError`.
         """
-        asked = self._upstream.generate(plan.model, body, self._caller, self._until)
+        asked = self.upstream.generate(plan.model, body, self.caller, self.until)
         return asked if plan.image_form is None else _with_images(asked, plan.image_form)
 
     async def choices(self, plan: Plan) -> Reply:
@@ -57,7 +56,7 @@ class Asking:
         return self._stream(plan, plan.body)
 
     def _stream(self, plan: Plan, body: GenerateContentRequest) -> Coroutine[object, object, ReplyStream]:
-        opening = self._upstream.stream(plan.model, body, self._caller, self._until)
+        opening = self.upstream.stream(plan.model, body, self.caller, self.until)
         return opening if plan.image_form is None else _stream_with_images(opening, plan.image_form)
 
     def continued(self, plan: Plan, events: ReplyStream) -> ReplyStream:
@@ -78,7 +77,7 @@ class Asking:
         return self.continued(plan, await self.stream(plan))
 
     def _continuation(self, plan: Plan) -> Continuation:
-        return Continuation(plan.body, plan.context, self._continuations)
+        return Continuation(plan.body, plan.context, self.continuations)
 
 
 async def _with_images(asked: Coroutine[object, object, Reply], form: ImageForm) -> Reply:

@@ -125,7 +125,7 @@ class RowPlanner:
         stamp = stamp_of(plans, id_)
         made, ledger, issued = chat.from_gemini(reply.response, plans.plan.context, stamp, reply.unknown)
         if issued and stores:
-            await self._service.keep(issued, self._client)
+            await self._service.store.put(issued, self._client.id)
         return made, ledger
 
     async def _complete(self, body: bytes, work: Work) -> PlannedRow:

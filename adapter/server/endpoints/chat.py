@@ -65,7 +65,7 @@ async def _completion(call: Call, plans: Plans, id_: str, reply: Reply) -> ChatC
     completion, ledger, issued = chat.from_gemini(reply.response, context, stamp_of(plans, id_), reply.unknown)
     exchange.reply_notes = continuation.notes(reply.continued) + ledger
     if issued:
-        await call.service.keep(issued, call.client)
+        await call.service.store.put(issued, call.client.id)
     if notes.wants_all(call.scope):
         completion.extra_content = notes.with_ledger(completion.extra_content, exchange.ledger)
     return completion
@@ -113,7 +113,7 @@ class ChatWriter:
 
     async def keep(self, issued: list[Issued]) -> None:
         """Store the signatures that the next request needs."""
-        await self._call.service.keep(issued, self._call.client)
+        await self._call.service.store.put(issued, self._call.client.id)
 
     async def close(self) -> list[bytes]:
         """Make the last chunks, with the ledger if it was asked for, and the end of the stream."""

@@ -290,7 +290,7 @@ async def _read_along(call: Call, payload: bytes, place: Place, parts: AnswerPar
     if (whole := parts.take(response)) and (history := await _history(call)) is not None and not history.keeps_ids:
         kept += history.issue(whole, place.options.upstream)
     if kept:
-        await call.service.keep(kept, call.client)
+        await call.service.store.put(kept, call.client.id)
 
 
 Frame = Callable[[bytes, bool], bytes]

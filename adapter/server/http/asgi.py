@@ -189,14 +189,14 @@ def while_connected(scope: Scope, receive: Receive) -> Interruptible:
         return until(_disconnected(receive))
     if connection.is_gone:
         raise ClientGone
-    body = Interruptible(loop=connection.loop)
+    body = Interruptible(None, connection.loop)
     connection.when_gone = lambda: body.interrupt(ClientGone())
     return body
 
 
 def until(left: Coroutine[object, object, None]) -> Until:
     """Run the body of the `with` until the coroutine `left` returns, then raise `ClientGone` in it."""
-    return Until(left, ClientGone())
+    return Until(left=left, reason=ClientGone())
 
 
 async def _disconnected(receive: Receive) -> None:

@@ -5,26 +5,24 @@ from collections.abc import Coroutine
 from types import TracebackType
 from typing import Self
 
+import msgspec
 
-class Interruptible:
+
+class Interruptible(msgspec.Struct, eq=False):
     """A context manager whose body `interrupt()` ends, in the same way as `asyncio.timeout` does.
 
     The task is cancelled, and the cancellation is turned into the exception at the end of the body. A cancellation by
     somebody else stays one: `task.cancelling()` counts them.
 
-    While its body runs, this object is in the set `among`. `loop` may be passed to save a system call (Python 3.11).
+    While its body runs, this object is in the set that it got, if any. The loop may be passed to save a system call
+    (Python 3.11).
     """
 
-    __slots__ = ("_among", "_cancelling", "_loop", "_reason", "_task")
-
-    def __init__(
-        self, among: "set[Interruptible] | None" = None, loop: asyncio.AbstractEventLoop | None = None
-    ) -> None:
-        self._among = among
-        self._loop = loop
-        self._task: asyncio.Task[object] | None = None
-        self._cancelling = 0
-        self._reason: Exception | None = None
+    _among: "set[Interruptible] | None" = None
+    _loop: asyncio.AbstractEventLoop | None = None
+    _task: asyncio.Task[object] | None = None
+    _cancelling: int = 0
+    _reason: Exception | None = None
 
     def interrupt(self, reason: Exception) -> None:
         """Raise `reason` where the body waits. Does nothing if the body has ended or was interrupted before."""
@@ -58,28 +56,26 @@ class Interruptible:
             del reason
 
 
-class Until(Interruptible):
+class Until(Interruptible, eq=False, kw_only=True):
     """Interrupts its body with `reason` when a coroutine returns; cancels the coroutine when the body ends."""
 
-    __slots__ = ("_exception", "_left", "_watcher")
-
-    def __init__(self, left: Coroutine[object, object, None], reason: Exception) -> None:
-        super().__init__()
-        self._left = left
-        self._exception = reason
+    left: Coroutine[object, object, None]
+    reason: Exception
+    _watcher: asyncio.Task[None] | None = None
 
     def __enter__(self) -> Self:
-        self._watcher = asyncio.create_task(self._left)
+        self._watcher = asyncio.create_task(self.left)
         self._watcher.add_done_callback(self._leave)
         return super().__enter__()
 
     def _leave(self, watcher: asyncio.Task[None]) -> None:
         if not watcher.cancelled():
-            self.interrupt(self._exception)
+            self.interrupt(self.reason)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._watcher.remove_done_callback(self._leave)
-        self._watcher.cancel()
+        if self._watcher is not None:
+            self._watcher.remove_done_callback(self._leave)
+            self._watcher.cancel()
         super().__exit__(kind, error, trace)

@@ -20,6 +20,7 @@ from collections.abc import Awaitable, Mapping
 from functools import lru_cache
 from typing import Protocol
 
+import msgspec
 from starlette.types import Message, Send
 
 from adapter.server.http.asgi import encode_headers, to_printable_values
@@ -32,25 +33,22 @@ LARGE = 64 * 1024
 """Size in bytes from which a body is not copied behind its head: below it, a copy costs less than a second buffer."""
 
 
-class CommonHeaders:
+class CommonHeaders(msgspec.Struct, gc=False):
     """The headers that every answer to one request has in addition to its endpoint's.
 
     `common` are lines that all answers of the server have; `label` is the name of the first upstream.
     """
 
-    __slots__ = ("_begun_at", "_common", "_id", "_label")
-
-    def __init__(self, common: str, label: str, request_id: str) -> None:
-        self._begun_at = time.perf_counter()
-        self._common = common
-        self._label = label
-        self._id = request_id
+    common: str
+    label: str
+    request_id: str
+    begun_at: float = msgspec.field(default_factory=time.perf_counter)
 
     def lines(self, *, names_upstream: bool) -> str:
         """Return lines of a head. `names_upstream`: the endpoint has set `UPSTREAM_HEADER` itself."""
-        upstream = "" if names_upstream else f"{UPSTREAM_HEADER}: {self._label}\r\n"
-        milliseconds = int((time.perf_counter() - self._begun_at) * 1000)
-        return f"{self._common}{upstream}x-request-id: {self._id}\r\nopenai-processing-ms: {milliseconds}\r\n"
+        upstream = "" if names_upstream else f"{UPSTREAM_HEADER}: {self.label}\r\n"
+        milliseconds = int((time.perf_counter() - self.begun_at) * 1000)
+        return f"{self.common}{upstream}x-request-id: {self.request_id}\r\nopenai-processing-ms: {milliseconds}\r\n"
 
 
 class ResponseWriter(Protocol):
@@ -93,16 +91,15 @@ class AsgiWriter:
         await self._send({"type": "http.response.body", "body": b""})
 
 
-class DirectWriter:
+class DirectWriter(msgspec.Struct, eq=False):
     """Writes HTTP/1.1 bytes to uvicorn's transport: the same bytes that uvicorn's own `send` would write.
 
     It uses private parts of uvicorn's `RequestResponseCycle`, so pyproject.toml limits uvicorn's version. It raises
     `RuntimeError` for a call out of order, as uvicorn does, which then closes the connection.
     """
 
-    def __init__(self, cycle: RequestResponseCycle, common: CommonHeaders) -> None:
-        self._cycle = cycle
-        self._common_headers = common
+    _cycle: RequestResponseCycle
+    _common_headers: CommonHeaders
 
     async def send_whole(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
         """Write head and body at once."""

@@ -4,6 +4,8 @@ import time
 from types import TracebackType
 from typing import Any
 
+import msgspec
+
 from adapter.server.http.asgi import ClientGone
 from adapter.server.observe.call_log import CURRENT
 from adapter.server.observe.exchange_log import Exchange, ExchangeLog
@@ -19,29 +21,26 @@ class Recorder:
         self.lines = lines
 
 
-class ExchangeScope:
+class ExchangeScope(msgspec.Struct, gc=False):
     """A context manager around a request: measures it, and records it at its end.
 
     `asks_gemini`: the request is for Gemini, so it has metrics of its time and tokens, too.
     """
 
-    __slots__ = ("_asks_gemini", "_exchange", "_recorder")
-
-    def __init__(self, recorder: Recorder, exchange: Exchange, *, asks_gemini: bool = True) -> None:
-        self._recorder = recorder
-        self._exchange = exchange
-        self._asks_gemini = asks_gemini
+    recorder: Recorder
+    exchange: Exchange
+    asks_gemini: bool = True
 
     def __enter__(self) -> None:
-        if self._recorder.exchanges.enabled:
-            CURRENT.set(self._exchange)
-        if self._asks_gemini and self._recorder.metrics is not None:
-            self._recorder.metrics.begin()
+        if self.recorder.exchanges.enabled:
+            CURRENT.set(self.exchange)
+        if self.asks_gemini and self.recorder.metrics is not None:
+            self.recorder.metrics.begin()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        exchange, recorder = self._exchange, self._recorder
+        exchange, recorder = self.exchange, self.recorder
         if recorder.exchanges.enabled:
             CURRENT.set(None)
         exchange.milliseconds = (time.perf_counter() - exchange.begun) * 1000
@@ -58,8 +57,8 @@ class ExchangeScope:
             recorder.lines.write(exchange)
 
     def _count(self, metrics: Any) -> None:
-        exchange = self._exchange
-        if self._asks_gemini:
+        exchange = self.exchange
+        if self.asks_gemini:
             metrics.end(exchange)
         elif not exchange.quiet:
             metrics.count_request(exchange)

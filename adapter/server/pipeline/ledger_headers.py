@@ -33,7 +33,7 @@ def summary(notes: Sequence[Note]) -> str:
     """Return the header: how many losses of each severity, then their codes, the gravest first, as far as they fit."""
     losses = count_losses(notes)
     if not losses:
-        return "none"
+        return _NO_LOSSES
     counts: dict[str, int] = {}
     for code, number in losses.items():
         severity = CODES[code].severity.value
@@ -47,6 +47,7 @@ def summary(notes: Sequence[Note]) -> str:
 
 
 _CUT = "; ..."
+_NO_LOSSES = "none"
 
 
 def wants_all(scope: Scope) -> bool:
@@ -64,8 +65,14 @@ def sources(notes: Sequence[Note]) -> str:
 
 
 def headers(model: str, request_notes: Sequence[Note], reply_notes: Sequence[Note] = ()) -> dict[str, str]:
-    """Return the headers that tell which model answered and what the ledger says."""
-    told = {"x-adapter-model": model, HEADER: summary([*request_notes, *reply_notes])}
+    """Return the headers with the model that answered and the ledger."""
+    ledger = [*request_notes, *reply_notes] if reply_notes else request_notes
+    for note in ledger:
+        if note.code or note.signature is not None:
+            break
+    else:
+        return {"x-adapter-model": model, HEADER: _NO_LOSSES}
+    told = {"x-adapter-model": model, HEADER: summary(ledger)}
     found = sources(request_notes)
     return {**told, SIGNATURES_HEADER: found} if found else told
 

@@ -98,6 +98,7 @@ class ChatPlanner:
         self._is_shared = is_shared
         self._files = files
         self._prefixes = prefixes
+        self._platform = places[0].options.platform
         self._find_routes = lru_cache(MAX_NAMES)(self._routes_of)
 
     @property
@@ -128,7 +129,7 @@ class ChatPlanner:
         """
         client.check(request.model)
         find = self._find_routes if len(request.model) <= LONGEST_KEPT else self._routes_of
-        served, usual, routes = find(request.model, self.catalogue())
+        served, usual, routes = find(request.model, self._calendar.of(self._platform))
         if (request.n or 1) > self._settings.max_choices:
             raise Rejected(
                 "n", "limit-exceeded", f"at most {self._settings.max_choices} choices are served in one request"

@@ -129,7 +129,7 @@ async def whole(service: Service, turn: Turn, reply: Reply, exchange: Exchange) 
     )
     exchange.reply_notes = continuation.notes(reply.continued) + ledger
     if issued:
-        await service.keep(issued, turn.client)
+        await service.store.put(issued, turn.client.id)
     await keep(turn, response, exchange.reply_notes)
     return response
 
@@ -196,7 +196,7 @@ class ResponseEventWriter:
 
     async def keep(self, issued: list[Issued]) -> None:
         """Store the signatures that the next request needs."""
-        await self._service.keep(issued, self._turn.client)
+        await self._service.store.put(issued, self._turn.client.id)
 
     async def close(self) -> list[bytes]:
         """Make the last events, once the response is stored."""

@@ -59,7 +59,6 @@ from adapter.wire.base import decode_leniently
 from adapter.wire.limits import LimitExceeded, Limits
 from adapter.wire.openai.responses_request import ResponsesRequest
 from adapter.wire.reader import SMALL, read
-from adapter.wire.signatures import Issued
 
 T = TypeVar("T")
 R = TypeVar("R", bound=ResponsesRequest)
@@ -191,10 +190,6 @@ class Service:
         rates = client.known.rates if client.known is not None and client.known.rates else self._client_rates
         if rates:
             await self._rates.hit(client.id, rates)
-
-    def keep(self, issued: list[Issued], client: Client) -> Awaitable[None]:
-        """Store signatures, before the answer that needs them leaves."""
-        return self.store.put(issued, client.id)
 
 
 def decode_body(body: bytes, type_: type[T], limits: Limits, has_few: bool = False) -> tuple[T, dict[str, msgspec.Raw]]:

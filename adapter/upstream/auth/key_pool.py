@@ -33,6 +33,8 @@ from collections.abc import Callable, Iterable, Mapping
 from hashlib import sha256
 from typing import Literal, NamedTuple, Protocol
 
+import msgspec
+
 from adapter.upstream.auth.vertex import VertexAuth
 from adapter.upstream.errors import (
     KeysCoolingDown,
@@ -85,7 +87,7 @@ In summer that is 07:00 UTC. An hour too long costs one probe a minute; a time z
 """
 
 
-class Caller(NamedTuple):
+class Caller(msgspec.Struct, frozen=True, gc=False):
     """The client of a call, as an upstream needs to know it: the API key that the client sent.
 
     `pin` names the key of our pool that a call needs, since what it asks for was made with that key (`KeyPool.choose`).
