@@ -19,8 +19,8 @@ from adapter.server.batches import journal, manager, row_log
 from adapter.server.batches.journal import BatchFolder, BatchState
 from adapter.server.batches.row_log import LineLog
 from adapter.server.batches.runner import BatchRunner
-from adapter.server.pipeline.service import Service
 from adapter.server.state.not_stored import NotStored
+from adapter.store.signatures.sqlite import SqliteStore
 from adapter.upstream.batch_jobs import BatchJobs
 from adapter.upstream.errors import UpstreamError
 from adapter.upstream.uploads import FileUploads
@@ -255,7 +255,7 @@ async def test_requests_that_a_process_takes_back_when_it_ends_are_asked_as_if_f
 async def test_an_answer_that_cannot_be_stored_for_a_while_is_not_asked_for_twice(tmp_path, monkeypatch, fails):
     failures = []
 
-    async def put(self, issued, client, real=Service.keep):
+    async def put(self, issued, client, real=SqliteStore.put):
         if fails == "the store" and len(failures) < 3:
             failures.append(client)
             raise NotStored("It cannot.", status=503)
@@ -267,7 +267,7 @@ async def test_an_answer_that_cannot_be_stored_for_a_while_is_not_asked_for_twic
             raise OSError(28, "No space left on device")
         real(self, data)
 
-    monkeypatch.setattr(Service, "keep", put)
+    monkeypatch.setattr(SqliteStore, "put", put)
     monkeypatch.setattr(LineLog, "append", append)
     async with emulated(EmulatorSettings()) as gemini, process(gemini, tmp_path, "relay") as client:
         rows = [line(f"row-{n}", f"number {n}", model="gemini-3.8-flash") for n in range(12)]
