@@ -152,9 +152,11 @@ class RedisStore:
         task.add_done_callback(self._tasks.discard)
 
     async def _write(self, entries: Entries, by_words: Entries) -> None:
+        left = len(entries) + len(by_words)
         try:
             for some in _batches(entries):
                 await self._link.run(self._plain_write(some))
+                left -= len(some)
             if by_words:
                 await self._link.run(self._combining_write(by_words))
         except Unreachable:
@@ -163,7 +165,7 @@ class RedisStore:
             for name, entry in by_words.items():
                 self._owed.put(_BY_WORDS + name, entry)
         except Refused:
-            self._link.failed += len(entries)
+            self._link.failed += left
 
     def _combining_write(self, entries: Entries) -> Callable[[Redis], Awaitable[None]]:
         """Write entries under prefix digests: one that another answer has already becomes ambiguous."""
@@ -202,12 +204,12 @@ class RedisStore:
             for some in _batches(owed):
                 by_words = {name: entry for name, entry in some.items() if name.startswith(_BY_WORDS)}
                 by_ids = {name: entry for name, entry in some.items() if name not in by_words}
-                try:
-                    await self._link.ask(self._plain_write(by_ids))
-                    await self._link.ask(self._combining_write(_strip_mark(by_words)))
-                except Refused as error:
-                    self._link.failed += len(some)
-                    self._link.report_refusal(error)
+                for write, part in ((self._plain_write, by_ids), (self._combining_write, _strip_mark(by_words))):
+                    try:
+                        await self._link.ask(write(part))
+                    except Refused as error:
+                        self._link.failed += len(part)
+                        self._link.report_refusal(error)
                 self._owed.remove(some)
 
     async def aclose(self) -> None:

@@ -185,6 +185,16 @@ async def test_a_full_server_costs_the_entries_and_still_reads(replicas, own_ser
     assert await known(await replicas(own_server.url), "a", "b") == {"a"}
 
 
+async def test_entries_by_words_that_a_full_server_refuses_are_counted_too(replicas, own_server):
+    store = await replicas(own_server.url)
+    own_server.ask("CONFIG", "SET", "maxmemory", "1")
+    by_words = [Issued(f"w{number}", Signature(value="QUJD"), by_words=True) for number in range(3)]
+    await store.put([*issued("a", "b"), *by_words], "c")
+    assert store.describe()["failed"] == 5
+    await store.put(by_words, "c")
+    assert store.describe()["failed"] == 8
+
+
 async def test_a_server_that_may_only_be_read_costs_the_entries(replicas, own_server):
     own_server.ask("REPLICAOF", "127.0.0.1", "1")
     store = await replicas(own_server.url)

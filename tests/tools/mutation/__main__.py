@@ -13,7 +13,7 @@ from hashlib import blake2b
 from tests.tools.mutation.killing import killed, prepare
 from tests.tools.mutation.mutants import TRANSLATE, Mutant, mutants_of
 from tests.tools.mutation.reach import reach
-from tests.tools.mutation.survivors import FILE, faults, groups
+from tests.tools.mutation.survivors import FILE, faults, groups, stale
 
 LEAST = 85
 
@@ -36,7 +36,11 @@ def main() -> int:
     parser.add_argument("--only", default="", help="part of a file's path")
     parser.add_argument("--sample", type=int, default=0, help="so many at random; 0: all")
     parser.add_argument("--jobs", type=int, default=1, help="how many run at once")
+    parser.add_argument("--stale", action="store_true", help="try none: tell the arguments whose code is gone")
     options = parser.parse_args()
+    if options.stale:
+        print(*(gone := stale(groups(), chosen("", 0))), sep="\n")
+        return int(bool(gone))
     mutants = sorted(chosen(options.only, options.sample), key=lambda one: (one.path, one.lines))
     reached = reach(sorted(TRANSLATE.rglob("*.py")))
     prepare()

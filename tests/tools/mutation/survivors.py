@@ -54,6 +54,12 @@ def change(mutant: Mutant) -> str:
     return f"{''.join(old)} -> {''.join(new)}"
 
 
+def stale(known: Iterable[Group], mutants: Iterable[Mutant]) -> list[str]:
+    """Groups that are about no line of the code any more."""
+    made = list(mutants)
+    return [f"{one.file} has nothing like {one.line!r}" for one in known if not any(map(one.holds, made))]
+
+
 def faults(alive: Iterable[Mutant], known: Iterable[Group], whole: bool) -> list[str]:
     """What has no argument, groups that hold too many; after a run over all mutants also groups that hold none."""
     known = list(known)
