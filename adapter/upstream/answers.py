@@ -21,7 +21,6 @@ from adapter.upstream.relay_errors import parse_relay_status
 from adapter.wire.base import check_utf8, decode, decode_leniently, decoder
 from adapter.wire.gemini.generate import GenerateContentResponse
 from adapter.wire.limits import LimitExceeded
-from adapter.wire.surrogates import BACKSLASH
 
 T = TypeVar("T")
 
@@ -62,16 +61,15 @@ class EventReader:
 
     def read(self, payload: bytes, *, more: bool = False) -> Reply:
         """Read one event. Raises `UpstreamError`."""
-        if self._held_half or (BACKSLASH in payload and (b"\\ud" in payload or b"\\uD" in payload)):
-            payload = self._hold_open_half(self._prepend_half(payload))
-        else:
+        if not self._held_half:
             try:
                 if not payload.isascii():
                     check_utf8(payload)
                 return Reply(_decode_usual(payload), {}, more)
             except _NOT_JSON:
-                # The long way finds out what is wrong with it, or takes it all the same.
+                # Half a character, as no decoder takes any; or the long way finds out what is wrong with it.
                 pass
+        payload = self._hold_open_half(self._prepend_half(payload))
         return read_reply(payload, more=more, is_event=True)
 
     def _prepend_half(self, payload: bytes) -> bytes:

@@ -11,7 +11,7 @@ from adapter.server.pipeline.fallback import Plans
 from adapter.server.pipeline.service import completion_id, deadline_of, read_long_chat, stamp_of
 from adapter.server.prefixes.reading import read_rest, read_without_tools, remember_tools
 from adapter.translate import chat
-from adapter.translate.answer import continuation
+from adapter.translate.answer.continuation import CONTINUED
 from adapter.translate.core.context import Stamp
 from adapter.translate.plan import Plan
 from adapter.translate.prefix import LEAST, Reading
@@ -63,7 +63,7 @@ async def _completion(call: Call, plans: Plans, id_: str, reply: Reply) -> ChatC
     """Translate a whole answer; its signatures are stored before it leaves. Raises `AnswerError`."""
     context, exchange = plans.plan.context, call.exchange
     completion, ledger, issued = chat.from_gemini(reply.response, context, stamp_of(plans, id_), reply.unknown)
-    exchange.reply_notes = continuation.notes(reply.continued) + ledger
+    exchange.reply_notes = [CONTINUED, *ledger] if reply.continued else ledger
     if issued:
         await call.service.store.put(issued, call.client.id)
     if notes.wants_all(call.scope):

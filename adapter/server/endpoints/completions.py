@@ -14,7 +14,7 @@ from adapter.server.pipeline.service import deadline_of, stamp_of
 from adapter.server.state.ids import new_id
 from adapter.settings import find_served_model
 from adapter.translate import chat, completions
-from adapter.translate.answer import continuation
+from adapter.translate.answer.continuation import CONTINUED
 from adapter.translate.completions import CompletionStream, CompletionView
 from adapter.translate.core.notes import Note, Rejected
 from adapter.translate.plan import Plan
@@ -77,7 +77,7 @@ async def _answers(call: Call, plans: Sequence[Plans], id_: str) -> list[ChatCom
         async def read(reply: Reply) -> ChatCompletion:
             context, stamp = one.plan.context, stamp_of(one, id_)
             completion, ledger, _ = chat.from_gemini(reply.response, context, stamp, reply.unknown)
-            notes.extend([*continuation.notes(reply.continued), *ledger])
+            notes.extend([CONTINUED, *ledger] if reply.continued else ledger)
             return completion
 
         async with turns:

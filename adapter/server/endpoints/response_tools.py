@@ -6,7 +6,7 @@ from adapter.server.endpoints.responses import read_request
 from adapter.server.pipeline.call import Call
 from adapter.server.pipeline.responding import turn_of
 from adapter.server.pipeline.service import deadline_of
-from adapter.translate.answer import continuation
+from adapter.translate.answer.continuation import CONTINUED
 from adapter.translate.responses.compaction import asking, compact
 from adapter.translate.responses.fields import from_gemini
 from adapter.upstream.client import Caller, Reply
@@ -39,7 +39,7 @@ async def compact_response(call: Call) -> None:
         response, ledger, _issued = from_gemini(
             reply.response, turn.plans.plan.context, turn.stamp, reply.unknown, turn.view, clock=time.time
         )
-        call.exchange.reply_notes = continuation.notes(reply.continued) + ledger
+        call.exchange.reply_notes = [CONTINUED, *ledger] if reply.continued else ledger
         return await turn.work.run(compact, response, turn.past.request)
 
     await call.send_translated(turn.plans, await call.ask(turn.plans, read))

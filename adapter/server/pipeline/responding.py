@@ -18,7 +18,7 @@ from adapter.server.pipeline.service import Service
 from adapter.server.state.gemini_files import FileNeeds
 from adapter.server.state.past import Past, Places
 from adapter.server.state.stored_objects import Recall, State
-from adapter.translate.answer import continuation
+from adapter.translate.answer.continuation import CONTINUED
 from adapter.translate.core.context import Stamp
 from adapter.translate.core.notes import Fate, Note, Rejected
 from adapter.translate.plan import Plan
@@ -127,7 +127,7 @@ async def whole(service: Service, turn: Turn, reply: Reply, exchange: Exchange) 
         turn.view.knowing(turn.plans.plan.notes),
         clock=time.time,
     )
-    exchange.reply_notes = continuation.notes(reply.continued) + ledger
+    exchange.reply_notes = [CONTINUED, *ledger] if reply.continued else ledger
     if issued:
         await service.store.put(issued, turn.client.id)
     await keep(turn, response, exchange.reply_notes)

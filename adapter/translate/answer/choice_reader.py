@@ -231,7 +231,7 @@ class ChoiceReader:
                 self._run_by_gemini |= reply.run_by_gemini(self._whole or (), self._ledger.context)
             self._take_calls(self._assembly.feed(part, part.function_call), number, events)
             return
-        kind = kind_of(part)
+        kind = kind_of(part) if not part.text else "thought" if part.thought else "text"
         self.parts.keep(part, kind, number)
         if kind == "empty":
             return

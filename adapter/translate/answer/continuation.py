@@ -96,13 +96,17 @@ class Continuation:
                 self._bytes += len(text) if text.isascii() else len(text.encode())
                 if self.continued:
                     self._texts.append(text)
-            stopped |= candidate.finish_reason == UNFINISHED
-            self._token = candidate.continuation_token or self._token
+            if candidate.finish_reason is not None:
+                stopped |= candidate.finish_reason == UNFINISHED
+            if candidate.continuation_token is not None:
+                self._token = candidate.continuation_token or self._token
             if candidate.grounding_metadata is not ABSENT and present(candidate.grounding_metadata):
                 self._grounding = candidate.grounding_metadata
-        self._used = response.usage_metadata or self._used
-        if not self.continued and not stopped:
-            return response
+        if response.usage_metadata is not None:
+            self._used = response.usage_metadata
+        return self._as_part_of_all(response) if stopped or self.continued else response
+
+    def _as_part_of_all(self, response: GenerateContentResponse) -> GenerateContentResponse:
         told = msgspec.structs.replace(response, candidates=[self._as_part(one) for one in answered(response)])
         if self.continued:
             told.response_id = told.create_time = told.prompt_feedback = None
@@ -177,11 +181,6 @@ class Continuation:
         text = segment.text or b"".join(texts)[start:end].decode(errors="ignore")
         found = {"startIndex": start + self._bytes_before, "endIndex": end + self._bytes_before, "text": text}
         return {name: msgspec.Raw(encode(value)) for name, value in found.items()}
-
-
-def notes(continued: bool) -> list[Note]:
-    """Return the answer's notes on the further calls."""
-    return [CONTINUED] if continued else []
 
 
 def join_answers(events: Sequence[GenerateContentResponse]) -> GenerateContentResponse:

@@ -17,7 +17,8 @@ from typing import assert_never
 
 import msgspec
 
-from adapter.translate.answer import audio, continuation, extras, reply
+from adapter.translate.answer import audio, extras, reply
+from adapter.translate.answer.continuation import CONTINUED
 from adapter.translate.answer.events import (
     AnsweredCall,
     AnswerImage,
@@ -81,7 +82,7 @@ class ChatStream:
 
     def note_continuation(self) -> None:
         """Note that a further call of Gemini goes on with the answer."""
-        self._reader.note(continuation.notes(True))
+        self._reader.note([CONTINUED])
 
     def empty_chunk(self) -> ChatCompletionChunk:
         """Return an empty chunk that keeps a connection alive; from now on all chunks name its model."""

@@ -9,7 +9,8 @@ from typing import Any, Self, assert_never
 
 import msgspec
 
-from adapter.translate.answer import continuation, extras
+from adapter.translate.answer import extras
+from adapter.translate.answer.continuation import CONTINUED
 from adapter.translate.answer.events import (
     AnsweredCall,
     AnswerImage,
@@ -137,7 +138,7 @@ class ResponseStream:
 
     def note_continuation(self) -> None:
         """Note that a further call of Gemini goes on with the answer."""
-        self._reader.note(continuation.notes(True))
+        self._reader.note([CONTINUED])
 
     def fail(self, body: ErrorBody, *, has_error_event: bool = True) -> list[Event]:
         """Return the events of a failure: the last ones of the stream.
