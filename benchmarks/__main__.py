@@ -32,7 +32,11 @@ def load(target: Gateway, workload: Workload, count: int, warm: int) -> Iterator
         process.stdin.flush()
         if process.stdout.readline() != b"ready\n":
             raise SystemExit(f"the load {workload.name!r} on {target.name} did not begin")
-        yield process
+        try:
+            yield process
+        finally:
+            # After its end nothing is killed; if this program is to end, it does not wait for the load.
+            process.kill()
 
 
 def measure(target: Gateway, workload: Workload, count: int, warm: int) -> dict[str, float]:

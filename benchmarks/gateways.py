@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -14,7 +15,8 @@ import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from types import FrameType
+from typing import Any, NamedTuple, NoReturn
 
 from benchmarks.workloads import ABSENT_MODEL, MODEL, Workload
 
@@ -129,6 +131,11 @@ _SCHEDULED = 2
 """The kind of a process's clock that counts processor time (clock_getcpuclockid(3))."""
 
 
+def _leave(number: int, _frame: FrameType | None) -> NoReturn:
+    """Leave by an exception, so that what was started is stopped: by itself SIGTERM would end this program at once."""
+    raise SystemExit(128 + number)
+
+
 @contextmanager
 def started(
     command: list[str],
@@ -138,7 +145,8 @@ def started(
     pipes: bool = False,
     variables: Mapping[str, str] | None = None,
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """A process pinned to a core; stopped at the end, with all that it started."""
+    """A process pinned to a core; stopped at the end, with all that it started, also if SIGTERM ends this program."""
+    signal.signal(signal.SIGTERM, _leave)
     process = subprocess.Popen(
         ["taskset", "-c", str(core), *command],
         cwd=cwd,

@@ -1,12 +1,20 @@
 """What the benchmarks send is what their names say; whether a gateway is fast, they tell themselves."""
 
 import json
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
 
 from benchmarks import goals
 from benchmarks.agents import AGENTS, TOOLS
 from benchmarks.conversations import Conversation, chat_calls, unknown_calls
 from benchmarks.upstream import WHOLE_CALLS
 from benchmarks.workloads import ALL
+from tests.support.paths import REPOSITORY
 
 ISSUED = {"id": "call_of_the_gateway", "name": "read_file", "arguments": "{}"}
 
@@ -101,3 +109,23 @@ def test_each_goal_is_one_of_a_workload_and_is_judged():
     rows["agent, 800 calls, appended", "adapter"]["cpu"] += 1
     (missed,) = goals.differences({key: [row] for key, row in rows.items()})
     assert missed.endswith("(**missed**: 5)")
+
+
+@pytest.mark.skipif(shutil.which("taskset") is None, reason="the benchmarks pin processes to cores")
+def test_a_benchmark_that_is_ended_leaves_no_server():
+    sleeping = f"[{sys.executable!r}, '-c', 'import time; time.sleep(1_000)']"
+    script = f"""
+from benchmarks.gateways import started
+with started({sleeping}) as one, started({sleeping}) as other:
+    print(one.pid, other.pid, flush=True)
+    one.wait()
+"""
+    command = [sys.executable, "-c", script]
+    with subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        pids = process.stdout.readline().split()
+        assert len(pids) == 2
+        assert all(Path(f"/proc/{int(pid)}").exists() for pid in pids)
+        process.terminate()
+    assert process.returncode == 128 + signal.SIGTERM
+    assert not any(Path(f"/proc/{int(pid)}").exists() for pid in pids)
