@@ -34,7 +34,7 @@ def duration_reader(size: int) -> DurationReader:
     if is_wav(start):
         return _wav(start, size)
     if start[:4] == b"fLaC":
-        return _flac(start)
+        return (yield from _flac(start, size))
     if start[4:8] == b"ftyp":
         return (yield from _mp4(size))
     if start[:4] == b"\x1aE\xdf\xa3":
@@ -83,11 +83,68 @@ def _wav(start: bytes, size: int) -> float:
     return min(file.size, max(0, size - file.start)) / second if second else 0.0
 
 
-def _flac(start: bytes) -> float:
+def _flac(start: bytes, size: int) -> DurationReader:
+    """Find the number of samples, which who writes a stream does not know at its beginning: then it is 0."""
     # After the block's header: two block sizes, two frame sizes, then rate, channels, bits and samples in 64 bits.
     numbers = int.from_bytes(start[18:26].ljust(8, b"\0"), "big")
     rate, samples = numbers >> 44, numbers & (1 << 36) - 1
+    if rate and not samples:
+        end = yield ByteRange(max(0, size - HEADER_BYTES), HEADER_BYTES)
+        samples = _end_of_frames(end, int.from_bytes(start[10:12], "big"))
     return samples / rate if rate else 0.0
+
+
+def _end_of_frames(end: bytes, block: int) -> int:
+    """Return the number of samples up to the end of FLAC's last frame, by its header (RFC 9639, 9.1); 0: none is found.
+
+    `block` is the size of a block, by which frames of one size are counted.
+    """
+    at = end.rfind(b"\xff")
+    while at >= 0:
+        header = end[at : at + _FRAME_HEADER]
+        if header[1:2] in (b"\xf8", b"\xf9") and (frame := _flac_frame(header)) is not None:
+            number, samples = frame
+            return (number if header[1] & 1 else number * block) + samples
+        at = end.rfind(b"\xff", 0, at)
+    return 0
+
+
+_FRAME_HEADER = 16
+"""Bytes of the longest header of a frame, with its checksum."""
+
+_BLOCKS = {
+    1: 192,
+    **{code: 576 << code - 2 for code in range(2, 6)},
+    **{code: 256 << code - 8 for code in range(8, 16)},
+}
+_BLOCK_BEHIND, _RATE_BEHIND = {6: 1, 7: 2}, {12: 1, 13: 2, 14: 2}
+"""Bytes behind the header's number, by the codes for a block's size and for a rate."""
+
+
+def _flac_frame(header: bytes) -> tuple[int, int] | None:
+    """Return a frame's number, or that of its first sample, and how many samples it has; None: this is no header."""
+    if len(header) < _FRAME_HEADER:
+        return None
+    block, rate, first = header[2] >> 4, header[2] & 15, header[4]
+    # Numbers are written as UTF-8 writes characters, with up to 36 bits: as many bytes as the first has leading ones.
+    ones = 8 - (first ^ 0xFF).bit_length()
+    number, at = first & 0xFF >> ones + 1, 4 + max(ones, 1)
+    for byte in header[5:at]:
+        number = number << 6 | byte & 63
+    behind = at + _BLOCK_BEHIND.get(block, 0)
+    end = behind + _RATE_BEHIND.get(rate, 0)
+    samples = _BLOCKS.get(block) or int.from_bytes(header[at:behind], "big") + 1
+    return (number, samples) if _checksum(header[:end]) == header[end] else None
+
+
+def _checksum(data: bytes) -> int:
+    """Return the CRC-8 of a frame's header."""
+    crc = 0
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = (crc << 1 ^ 0x07 * (crc >> 7)) & 0xFF
+    return crc
 
 
 def _mp4(size: int) -> DurationReader:

@@ -135,6 +135,41 @@ def test_headers_tell_or_tell_nothing(data, seconds):
     assert duration_of(data) == pytest.approx(seconds, abs=0.001)
 
 
+def without_length(flac):
+    """A FLAC file as one is that was written to a stream: the number of its samples is 0."""
+    return flac[:21] + bytes([flac[21] & 0xF0]) + bytes(4) + flac[26:]
+
+
+def test_the_last_frame_of_flac_tells_the_duration_where_its_beginning_does_not():
+    data = without_length(FILES["flac"])
+    assert duration_of(FILES["flac"]) == duration_of(data) == pytest.approx(SECONDS, abs=0.001)
+    assert duration_of(data[:60]) == 0
+    assert duration_of(data + b"\xff\xf8" + bytes(3)) == pytest.approx(SECONDS, abs=0.001)
+    assert duration_of(data + b"\xff\xf8" + bytes(30)) == pytest.approx(SECONDS, abs=0.001)
+
+
+@pytest.mark.parametrize(
+    ("variable", "code", "number", "behind", "samples"),
+    [
+        (0, 0xC9, b"\x07", b"", 8 * 4_096),
+        (0, 0x1A, b"\x07", b"", 7 * 4_096 + 192),
+        (0, 0x5A, b"\xc4\x80", b"", 256 * 4_096 + 4_608),
+        (0, 0x69, b"\x07", b"\x0f", 7 * 4_096 + 16),
+        (1, 0x7C, b"\xfe\xbf\xbf\xbf\xbf\xbf\xbf", b"\x01\xff\x30", 2**36 - 1 + 512),
+        (1, 0x1D, b"\xe0\xa0\x80", b"\xac\x44", 2_048 + 192),
+    ],
+)
+def test_headers_of_frames_as_rfc_9639_writes_them(variable, code, number, behind, samples):
+    header = bytes([0xFF, 0xF8 + variable, code, 0x08]) + number + behind
+    crc = 0
+    for bit in (byte >> shift & 1 for byte in header for shift in range(7, -1, -1)):
+        crc = crc << 1 & 0xFF ^ 7 * (crc >> 7 ^ bit)
+    info = b"fLaC\x80\0\0\x22" + struct.pack(">HH", 4_096, 4_096) + bytes(6) + (48_000 << 44).to_bytes(8, "big")
+    data = info.ljust(42, b"\0") + header
+    assert duration_of(data + bytes([crc]) + bytes(20)) == pytest.approx(samples / 48_000)
+    assert duration_of(data + bytes([crc ^ 1]) + bytes(20)) == 0
+
+
 @given(st.sampled_from(sorted(ENCODED)), st.integers(0, 60_000), st.binary(max_size=8), st.integers(0, 60_000))
 def test_no_broken_file_makes_reading_fail(kind, at, noise, end):
     data = FILES[kind]
