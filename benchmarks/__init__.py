@@ -1,1 +1,1 @@
-"""How much the adapter costs, beside other gateways and beside none; see README.md."""
+"""The cost of the adapter, compared with other gateways and with none; see README.md."""

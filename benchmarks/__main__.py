@@ -22,7 +22,7 @@ FIRST_PORT = BASE_PORT + 10
 
 @contextmanager
 def load(target: Gateway, workload: Workload, count: int, warm: int) -> Iterator[subprocess.Popen[bytes]]:
-    """The load client, when what warms up is answered. It goes on with a line on its standard input."""
+    """Run the load client from the end of its warm-up; a line on its standard input starts the measuring."""
     urllib.request.urlopen(f"http://127.0.0.1:{UPSTREAM_PORT}/set/{workload.answer}/{workload.gap}").read()
     command = ["taskset", "-c", str(OTHER_CORE), sys.executable, "-m", "benchmarks.load"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
@@ -40,7 +40,7 @@ def load(target: Gateway, workload: Workload, count: int, warm: int) -> Iterator
 
 
 def measure(target: Gateway, workload: Workload, count: int, warm: int) -> dict[str, float]:
-    """One round of one workload. Leaves the program when an answer was wrong."""
+    """Measure one round of one workload. Ends the program if an answer was wrong."""
     with load(target, workload, count, warm) as process:
         before = target.cpu()
         seen: dict[str, Any] = json.loads(process.communicate(b"go\n")[0])
@@ -53,7 +53,7 @@ def measure(target: Gateway, workload: Workload, count: int, warm: int) -> dict[
 
 
 def requests(workload: Workload, scale: float) -> tuple[int, int]:
-    """How many requests are measured, and how many come before: at least one on each connection of a conversation."""
+    """Return the number of measured requests, and of those before: at least one per connection of a conversation."""
     count = max(workload.concurrency, round(workload.requests * scale))
     if workload.turns:
         return count, 2 * workload.concurrency
@@ -62,13 +62,13 @@ def requests(workload: Workload, scale: float) -> tuple[int, int]:
 
 @contextmanager
 def running(names: Sequence[str], rivals: Path) -> Iterator[list[Gateway]]:
-    """All gateways, started anew."""
+    """Start all gateways."""
     with ExitStack() as stack:
         yield [stack.enter_context(gateway(name, FIRST_PORT + n, rivals)) for n, name in enumerate(names)]
 
 
 def one_round(targets: list[Gateway], workloads: list[Workload], scale: float, samples: Samples) -> None:
-    """All gateways in turn, workload by workload."""
+    """Measure all gateways in turn, workload by workload."""
     for workload in workloads:
         for target in (one for one in targets if workload.is_of(one.name)):
             samples[workload.name, target.name].append(measure(target, workload, *requests(workload, scale)))
@@ -93,7 +93,7 @@ def table(samples: Samples, names: Sequence[str], workloads: list[Workload]) -> 
 
 
 def memory(targets: list[Gateway]) -> list[str]:
-    """What each holds at rest, and for each open stream."""
+    """Measure each gateway's memory at rest, and for each open stream."""
     rows = ["| gateway | start to first answer s | idle MB | KB per open stream |", "|---|---|---|---|"]
     for target in targets:
         idle = target.memory()

@@ -1,4 +1,4 @@
-"""What an agent sends: a hundred tools of MCP servers and the whole history, which ends in a tool result, every turn.
+"""Agents' requests: a hundred tools of MCP servers and the whole history, which ends in a tool result.
 
 A table of workloads and the data that they are made of. The tools are real ones where recorded traffic is at hand
 (`ADAPTER_CORPUS`), else ones of the same sizes; results have 2 KB, and half of them are JSON.
@@ -29,7 +29,7 @@ SYSTEM = "You are an agent that works with files, pages and a browser. Look befo
 
 
 def tools() -> list[dict[str, Any]]:
-    """A hundred functions: two of the ninety-eight come twice, under another name."""
+    """Return a hundred functions: two of the ninety-eight are there twice, with another name."""
     functions = list(_recorded() if os.environ.get("ADAPTER_CORPUS") else map(_function, range(len(SIZES)), SIZES))
     again = [{**one, "name": one["name"] + "_again"} for one in functions[-(TOOLS - len(SIZES)) :]]
     return [{"type": "function", "function": one} for one in [*functions, *again]]
@@ -42,7 +42,7 @@ def _recorded() -> Iterator[dict[str, Any]]:
 
 
 def _function(number: int, size: int) -> dict[str, Any]:
-    """A function of about `size` bytes, with an option, a list and a limit among its parameters."""
+    """Return a function of about `size` bytes, with an option, a list and a limit among its parameters."""
     kinds: list[dict[str, Any]] = [
         {"type": "string", "description": "What this field of the tool stands for."},
         {"type": "integer", "minimum": 1, "maximum": 100, "description": "How many at most."},
@@ -57,18 +57,18 @@ def _function(number: int, size: int) -> dict[str, Any]:
 
 
 def flat(functions: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The tools as the Responses API takes them."""
+    """Return the tools in the form of the Responses API."""
     return [{"type": "function", "strict": False, **one["function"]} for one in functions]
 
 
 def call(step: int) -> dict[str, str]:
-    """The call of a step, where no gateway made one."""
+    """Return the call of a step that no gateway made."""
     arguments = {"path": f"/srv/pages/part-{step:05d}/index.md", "query": f"what step {step} needs", "limit": step % 50}
     return {"name": "read_file", "arguments": json.dumps(arguments)}
 
 
 def result(step: int) -> str:
-    """The result of a step: JSON for every second, from the first on."""
+    """Return the result of a step: JSON for every second, from the first on."""
     line = f"line {step} of what the tool found, which is as long as such lines are"
     if step % 2:
         return f"{line}\n" * (RESULT // (len(line) + 1))
@@ -78,7 +78,7 @@ def result(step: int) -> str:
 
 
 def row(calls: int, requests: int, how: str = "", *, over: str = "chat", **more: Any) -> Workload:
-    """A line of the table: `how` says what else is so, and is part of the name."""
+    """Return a line of the table; `how` describes the variant, and is part of the name."""
     spec = {
         "calls": calls,
         "over": over,

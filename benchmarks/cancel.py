@@ -21,7 +21,7 @@ STALLED_SECONDS = 10
 
 
 def sockets_to_gemini(pid: int) -> int:
-    """How many connections to the upstream a process has."""
+    """Return the number of a process's connections to the upstream."""
     rows = Path(f"/proc/{pid}/net/tcp").read_text().splitlines()[1:]
     remote = f"0100007F:{UPSTREAM_PORT:04X}"
     return sum(row.split()[2] == remote and row.split()[3] == "01" for row in rows)
@@ -61,7 +61,7 @@ async def stalled(target: Gateway) -> list[float]:
 
 
 def ask() -> str:
-    """One ordinary request."""
+    """Send one ordinary request."""
     body = json.dumps(ALL[0].body).encode()
     url = f"http://127.0.0.1:{PORT}/v1/chat/completions"
     request = urllib.request.Request(url, body, {"content-type": "application/json"})

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.commits COMMIT...`: what the adapter of this tree costs, and that of other commits, in one run.
+"""`python -m benchmarks.commits COMMIT...`: the cost of this tree and of other commits, in one run.
 
 Each commit is checked out into a temporary directory and served with the packages of this environment. Without
 `--instructions` the CPU time is measured, round by round with all of them in turn. With it valgrind counts the
@@ -63,7 +63,7 @@ INSTRUCTIONS_FOR = {"small chat, 16": 100, "20 KB, 10 tools, 16": 50, "streams, 
 
 @contextmanager
 def checked_out(commits: Sequence[str]) -> Iterator[dict[str, Path]]:
-    """A directory for each commit, and this tree."""
+    """Check out each commit into a directory; this tree is one of them."""
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         trees = {}
         for commit in commits:
@@ -108,7 +108,7 @@ class Counter:
         return (counts[1] - counts[0]) / (few * (TIMES - 1)) / workload.units / 1000
 
     def _count(self, workload: Workload, number: int) -> int:
-        """The instructions of a server that answers so many requests."""
+        """Count the instructions of a server that answers so many requests."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write(json.dumps(adapter_arguments(PORT)).encode() + b"\n")

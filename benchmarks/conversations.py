@@ -1,4 +1,4 @@
-"""What a client sends next: always the same, or the history of a tool loop, which grows by what was answered.
+"""A client's next body: always the same, or the history of a tool loop, which grows with each answer.
 
 A script gives the bytes of a body; `head` puts the rest of the request before them.
 """
@@ -16,25 +16,25 @@ FRESH = b"@@@@@@@@"
 
 
 class Script(Protocol):
-    """What one connection sends."""
+    """The bodies that one connection sends."""
 
     def body(self) -> bytes:
-        """The next body."""
+        """Return the next body."""
         ...
 
     def read(self, answer: bytes) -> None:
-        """Take note of the answer."""
+        """Ignore the answer: no body depends on it."""
         ...
 
 
 class Same:
-    """One body over and over."""
+    """The same body again and again."""
 
     def __init__(self, body: bytes) -> None:
         self._body = body
 
     def body(self) -> bytes:
-        """The next body."""
+        """Return the next body."""
         return self._body
 
     def read(self, answer: bytes) -> None:
@@ -42,7 +42,7 @@ class Same:
 
 
 class Seeds:
-    """Asks for one call after the other, so that the gateway knows them; `calls` are those that came."""
+    """Asks for calls, so that the gateway knows their ids; `calls` are the received ones."""
 
     def __init__(self, model: str) -> None:
         user = {"role": "user", "content": "Go on."}
@@ -50,7 +50,7 @@ class Seeds:
         self.calls: list[dict[str, Any]] = []
 
     def body(self) -> bytes:
-        """The next body."""
+        """Return the next body."""
         return self._body
 
     def read(self, answer: bytes) -> None:
@@ -83,7 +83,7 @@ class Conversation:
         self._previous = ""
 
     def body(self) -> bytes:
-        """The next body: the history, the model and the tools, in the order of the openai package."""
+        """Return the next body: the history, the model and the tools, in the order of the openai package."""
         name = b"messages" if self._is_chat else b"input"
         body = b'{"%b":[%b],%b' % (name, self._items, self._rest)
         if self._previous:
@@ -108,7 +108,7 @@ class Conversation:
         return f"call_{next(self._numbers):024d}"
 
     def _add(self, calls: list[dict[str, Any]]) -> None:
-        """A turn of the model, and what its calls gave."""
+        """Add a turn of the model, and the results of its calls."""
         if self._is_chat:
             functions = [{"id": call["id"], "type": "function", "function": _function(call)} for call in calls]
             self._extend([{"role": "assistant", "content": None, "tool_calls": functions}])
@@ -142,7 +142,7 @@ def _function(call: dict[str, Any]) -> dict[str, Any]:
 
 
 def payload(answer: bytes) -> bytes:
-    """The body of an answer."""
+    """Return the body of an answer."""
     head, _, rest = answer.partition(b"\r\n\r\n")
     if b"transfer-encoding: chunked" not in head.lower():
         return rest
@@ -155,7 +155,7 @@ def payload(answer: bytes) -> bytes:
 
 
 def chat_calls(answer: bytes) -> list[dict[str, Any]]:
-    """The calls of the first choice, whole or of a stream."""
+    """Return the calls of the first choice, of a whole answer or of a stream."""
     body = payload(answer)
     if not body.startswith(b"{"):
         return _streamed_calls(body)
@@ -176,7 +176,7 @@ def _streamed_calls(body: bytes) -> list[dict[str, Any]]:
 
 
 def response_calls(response: dict[str, Any]) -> list[dict[str, Any]]:
-    """The calls of a response."""
+    """Return the calls of a response."""
     items = (item for item in response["output"] if item["type"] == "function_call")
     return [{"id": item["call_id"], **_function(item)} for item in items]
 

@@ -1,4 +1,4 @@
-"""What is measured: how each gateway is started, and how a request for it looks."""
+"""The gateways: how each is started, and the form of its requests."""
 
 import base64
 import json
@@ -40,7 +40,7 @@ class Gateway(NamedTuple):
         return self.name not in BARE
 
     def head(self, path: str, method: str) -> bytes:
-        """The bytes of a request's head, but for the length of its body. `method` is what Gemini is asked for it."""
+        """Return the bytes of a request's head, without the body's length; `method` is Gemini's."""
         headers = ""
         if self.name == "nginx":
             path = f"/v1beta/models/{method}"
@@ -52,7 +52,7 @@ class Gateway(NamedTuple):
         return f"POST {path} HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\n{headers}".encode()
 
     def plan(self, workload: Workload, count: int, warm: int = 0) -> dict[str, Any]:
-        """What `benchmarks.load` is told: to send so many requests after those that warm up."""
+        """Return the plan for `benchmarks.load`: the measured requests and those of the warm-up."""
         method = f"{MODEL}:streamGenerateContent?alt=sse" if workload.stream else workload.method
         return {
             "head": self.head(workload.path, method).decode(),
@@ -70,7 +70,7 @@ class Gateway(NamedTuple):
         }
 
     def request(self, workload: Workload) -> bytes:
-        """The bytes of one request."""
+        """Return the bytes of one request."""
         plan = self.plan(workload, 1)
         body = base64.b64decode(plan["body"])
         head: str = plan["head"]
@@ -100,7 +100,7 @@ _COUNT = re.compile(r"I +refs: +([\d,]+)")
 
 
 def tree(pid: int) -> list[int]:
-    """A process and all below it."""
+    """Return a process and all its descendants."""
     below: list[int] = []
     for task in Path(f"/proc/{pid}/task").glob("*/children"):
         for child in task.read_text().split():
@@ -109,7 +109,7 @@ def tree(pid: int) -> list[int]:
 
 
 def counted_by_valgrind(log: Path) -> int:
-    """The instructions that a log of valgrind's ends with; 0 as long as the process runs."""
+    """Read the number of instructions at the end of valgrind's log; 0 while the process runs."""
     found = _COUNT.search(log.read_text())
     return int(found[1].replace(",", "")) if found else 0
 
@@ -145,7 +145,7 @@ def started(
     pipes: bool = False,
     variables: Mapping[str, str] | None = None,
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """A process pinned to a core; stopped at the end, with all that it started, also if SIGTERM ends this program."""
+    """Run a process pinned to a core; stop it and its descendants at the end, also if SIGTERM ends this program."""
     signal.signal(signal.SIGTERM, _leave)
     process = subprocess.Popen(
         ["taskset", "-c", str(core), *command],
@@ -180,7 +180,7 @@ def answers(url: str, seconds: float = 90) -> float:
 
 @contextmanager
 def upstream() -> Iterator[None]:
-    """The canned Gemini."""
+    """Run the fake Gemini."""
     with started([sys.executable, "-m", "benchmarks.upstream", str(UPSTREAM_PORT)], OTHER_CORE) as process:
         answers(f"http://127.0.0.1:{UPSTREAM_PORT}/set/text/0")
         if process.poll() is not None:
@@ -190,7 +190,7 @@ def upstream() -> Iterator[None]:
 
 @contextmanager
 def gateway(name: str, port: int, rivals: Path, *, under: Sequence[str] = (), root: Path = ROOT) -> Iterator[Gateway]:
-    """One gateway in front of it, `under` a program that watches it; the adapter is that of the tree `root`."""
+    """Run one gateway, `under` a program that watches it; the adapter is that of the tree `root`."""
     with tempfile.TemporaryDirectory() as scratch:
         command, variables = _command(name, port, Path(scratch), rivals)
         begun = time.perf_counter()
@@ -209,14 +209,14 @@ FLAGS: dict[str, tuple[str, ...]] = {
 
 
 def adapter_arguments(port: int) -> list[str]:
-    """The arguments of `adapter`."""
+    """Return the arguments of `adapter`."""
     upstream_url = f"http://127.0.0.1:{UPSTREAM_PORT}"
     arguments = ["serve", "--port", str(port), "--upstream-url", upstream_url]
     return [*arguments, "--fallback-models", f"{ABSENT_MODEL}={MODEL}"]
 
 
 def environment(state: Path) -> dict[str, str]:
-    """What the adapter finds in its environment: a key, and where its store is."""
+    """Return the adapter's environment: a key, and the place of its store."""
     return {"ADAPTER_UPSTREAM_KEYS": "k", "XDG_STATE_HOME": str(state)}
 
 
@@ -272,5 +272,5 @@ def _litellm(scratch: Path, port: int, rivals: Path) -> tuple[list[str], dict[st
 
 
 def possible(name: str) -> bool:
-    """Whether a gateway is installed here."""
+    """Return whether a gateway is installed here."""
     return name != "nginx" or shutil.which("nginx") is not None

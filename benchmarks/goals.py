@@ -1,4 +1,4 @@
-"""What the adapter's cost should be, as a multiple of another's: what to reach, and what is the least acceptable."""
+"""Goals for the adapter's cost, as a multiple of another gateway's: the goal, and the least acceptable value."""
 
 from collections.abc import Callable
 from statistics import median
@@ -49,17 +49,17 @@ GROWTH_MS_PER_MB = 1.0
 
 
 def middle(samples: Samples, workload: str, name: str, key: str) -> float:
-    """The median of the rounds."""
+    """Return the median of the rounds."""
     return median(sample[key] for sample in samples[workload, name])
 
 
 def verdict(value: float, goal: float, least: float) -> str:
-    """How a value stands to its goal."""
+    """Return how a value compares with its goal."""
     return "(goal)" if value <= goal else "(least)" if value <= least else f"(**missed**: {least:.3g})"
 
 
 def ratio_verdict(workload: str, name: str, ratio: float) -> str:
-    """How a ratio stands to its goal; nothing where there is none."""
+    """Return how a ratio compares with its goal; nothing if there is none."""
     goal = RATIOS.get(workload, {}).get(name)
     return "" if goal is None else verdict(ratio, *goal)
 

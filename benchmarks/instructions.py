@@ -1,4 +1,4 @@
-"""`python -m benchmarks.instructions`: what a request costs, counted, which a busy machine does not change.
+"""`python -m benchmarks.instructions`: the instructions of a request, which other work on the machine does not change.
 
 valgrind counts the instructions that a gateway executes itself, without the kernel's. Two runs with different numbers
 of requests are compared, so that what a process does once falls out.

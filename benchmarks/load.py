@@ -19,7 +19,7 @@ from benchmarks.conversations import Conversation, Same, Script, Seeds, unknown_
 
 
 class Tally:
-    """What all connections saw together; times in seconds."""
+    """The results of all connections; times in seconds."""
 
     def __init__(self, count: int, mark: str) -> None:
         self.left = count
@@ -32,7 +32,7 @@ class Tally:
 
 
 class Caller(asyncio.Protocol):
-    """One connection, which sends what its script says until the tally has enough."""
+    """One connection, which sends its script's bodies until the tally has enough answers."""
 
     transport: asyncio.Transport
 
@@ -105,13 +105,13 @@ class Caller(asyncio.Protocol):
 
 
 def share(values: list[float], part: float) -> float:
-    """The value below which a part of all lie, in milliseconds."""
+    """Return the value below which a part of all values lie, in milliseconds."""
     ordered = sorted(values)
     return 1000 * ordered[min(len(ordered) - 1, int(part * len(ordered)))] if ordered else 0.0
 
 
 def callers_of(plan: dict[str, Any], scripts: Sequence[Script], head: str, stream: bool = False) -> list[Caller]:
-    """A caller for each script; `head` is the plan's name for the head of its requests."""
+    """Return a caller for each script; `head` is the plan's name for the head of its requests."""
     return [Caller(plan[head].encode(), script, stream) for script in scripts]
 
 
@@ -129,7 +129,7 @@ async def send(plan: dict[str, Any], callers: list[Caller], tally: Tally) -> Non
 
 
 async def scripts_of(plan: dict[str, Any]) -> list[Script]:
-    """What each connection sends. Calls whose ids the gateway shall know are asked for first."""
+    """Return each connection's script. Calls whose ids the gateway must know are asked for first."""
     spec, many = plan["turns"], range(plan["concurrency"])
     if spec is None:
         return [Same(base64.b64decode(plan["body"])) for _ in many]

@@ -61,20 +61,20 @@ def cost(work: Callable[[], object], least: float = 0.2) -> float:
 
 
 def translated(body: bytes, found: dict[str, Signature]) -> bytes:
-    """All that is done between a client's bytes and Gemini's."""
+    """Do all work between a client's bytes and Gemini's."""
     request, unknown = read(body, ChatCompletionRequest)
     return encode(plan_for(request, unknown, NAMES, OPTIONS, history=look_up(request, found)).body)
 
 
 def said(text: str, finish: str | None = None) -> dict[str, Any]:
-    """An answer of Gemini's."""
+    """Return an answer of Gemini's."""
     candidate = {"content": {"role": "model", "parts": [{"text": text}]}, "index": 0, "finishReason": finish}
     usage = {"promptTokenCount": 9, "candidatesTokenCount": 9, "totalTokenCount": 18}
     return {"candidates": [candidate], "usageMetadata": usage, "modelVersion": MODEL, "responseId": "r"}
 
 
 def context() -> Context:
-    """The world of a small request."""
+    """Return the context of a small request."""
     request = ChatCompletionRequest(model=MODEL, messages=[])
     return Context(request=request, capabilities=settings.find_served_model(MODEL, NAMES)[1], options=OPTIONS)
 
@@ -108,7 +108,7 @@ def turns(number: int) -> list[dict[str, str]]:
 
 
 def record(function: dict[str, str]) -> Signature:
-    """What the store has of a call."""
+    """Return the stored record of a call."""
     said = function["name"], function["arguments"]
     digest, spelling = call_digest(*said), call_spelling(*said)
     return Signature(value="QUJD" * 30, id="g1", origin="studio", digest=digest, spelling=spelling, position=0)
@@ -119,7 +119,7 @@ def _bytes(value: Any) -> bytes:
 
 
 def line(name: str, costs: list[float]) -> None:
-    """One row."""
+    """Print one row."""
     grown = [f"{after / before:.1f}x" for before, after in pairwise(costs)]
     print(f"{name:48}" + "".join(f"{value:11.1f}" for value in costs) + "   " + " ".join(grown))
 
@@ -148,7 +148,7 @@ def main() -> None:
 
 
 def embeddings_lines() -> None:
-    """The vectors of an answer: what the adapter does with them, and what of it no library here does faster."""
+    """Measure an answer's vectors: the adapter's work, and the least that any library here needs for it."""
     vector = [round((-1) ** number * (number + 1) / 20_011, 8) for number in range(DIMENSIONS)]
     answers = [_bytes({"embeddings": [{"values": vector}] * number}) for number in (1, 10, 100)]
     for encoding in ("float", "base64"):
@@ -168,7 +168,7 @@ def embeddings_lines() -> None:
 
 
 def embedded(answer: bytes, encoding: str) -> bytes:
-    """All that is done between Gemini's bytes and the client's."""
+    """Do all work between Gemini's bytes and the client's."""
     size = answer.count(b"values")
     request = EmbeddingRequest(
         input=["x"] * size, model=EMBEDDING_MODEL, encoding_format=encoding, dimensions=DIMENSIONS
@@ -180,7 +180,7 @@ def embedded(answer: bytes, encoding: str) -> bytes:
 
 
 def streamed(where: Context, chunk: GenerateContentResponse, number: int) -> None:
-    """A stream of equal chunks."""
+    """Measure a stream of equal chunks."""
     machine = chat.ChatStream(where, msgspec.structs.replace(STAMP))
     for _ in range(number):
         for piece in machine.feed(chunk, {}):

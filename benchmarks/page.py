@@ -1,4 +1,4 @@
-"""`python -m benchmarks.page`: what it costs that the last 100 exchanges are kept for the page at /.
+"""`python -m benchmarks.page`: the cost of keeping the last 100 exchanges for the page at /.
 
 The same load goes to two adapters in turn, one with the page and one without; nobody looks at the page. The difference
 of their CPU time and of their memory is what keeping costs.

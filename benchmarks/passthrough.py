@@ -69,7 +69,7 @@ LIBRARIES = {"httpx2": by_httpx2, "aiohttp": by_aiohttp}
 
 
 def application(library: str, upstream: str) -> Starlette:
-    """An application that passes bodies on as they are."""
+    """Return an application that passes bodies on as they are."""
     send = LIBRARIES[library]()
 
     async def endpoint(request: Request) -> Response:

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.shape`: what a reader of this code must hold in the head, in figures.
+"""`python -m benchmarks.shape`: figures on how hard the code is to follow.
 
 Static figures are taken from the source. The others are counted while one process answers requests of each kind
 through plain ASGI, with the SQLite store and a canned answer of Gemini's in place of the network. Of several requests
@@ -80,7 +80,7 @@ def long_files() -> list[str]:
 
 
 def imports() -> dict[str, set[str]]:
-    """Which modules of ours each module imports, by a statement or by its name in a string."""
+    """Return the project's modules that each module imports, by a statement or by a name in a string."""
     known = {_module(path) for path in PACKAGE.rglob("*.py")}
     graph: dict[str, set[str]] = {}
     for path, tree in trees():
@@ -95,7 +95,7 @@ def _module(path: Path) -> str:
 
 
 def _known(name: str, known: set[str]) -> str:
-    """The module that a name leads to: one of that name, or the one that has it."""
+    """Return the module for a name: the one of that name, or the one that contains it."""
     owner = name.rpartition(".")[0]
     return name if name in known else owner if owner in known else ""
 
@@ -111,7 +111,7 @@ def _names(node: ast.AST) -> Iterator[str]:
 
 
 def folders_of(graph: Mapping[str, set[str]]) -> dict[str, set[str]]:
-    """The same arrows between the folders below the layers; a file beside folders stands for itself."""
+    """Return the imports between folders below the layers; a file beside folders stands for itself."""
     folders: dict[str, set[str]] = {}
     for module, targets in graph.items():
         folder = _folder(module)
@@ -147,7 +147,7 @@ def _reachable(graph: Mapping[str, set[str]], start: str) -> set[str]:
 
 
 def import_seconds(rounds: int = 5) -> float:
-    """The least CPU time of several processes that import the server."""
+    """Return the least CPU time of several processes that import the server, in seconds."""
     script = "import time; begun = time.process_time(); import adapter.server.app; print(time.process_time() - begun)"
     runs = [subprocess.run([sys.executable, "-c", script], capture_output=True, check=True) for _ in range(rounds)]
     return min(float(run.stdout) for run in runs)
@@ -197,7 +197,7 @@ class CannedTransport:
 
 
 def answer(text: str, *, end: bool) -> bytes:
-    """A whole answer of Gemini's, or one event."""
+    """Return a whole answer of Gemini's, or one event."""
     candidate: dict[str, Any] = {"content": {"role": "model", "parts": [{"text": text}]}, "index": 0}
     usage = {"promptTokenCount": 3, "candidatesTokenCount": 4, "totalTokenCount": 7}
     if end:
@@ -207,7 +207,7 @@ def answer(text: str, *, end: bool) -> bytes:
 
 
 def own_frames(frame: FrameType | None) -> list[str]:
-    """The functions of ours on the stack, the endpoint's first, and `Transport.send`, which is at its end."""
+    """Return the project's functions on the stack, from the endpoint to `Transport.send`."""
     names = ["Transport.send"]
     endpoint = 1
     while frame is not None:
@@ -247,14 +247,14 @@ def _counts(code: CodeType) -> bool:
 
 
 class Counted(NamedTuple):
-    """What one request cost."""
+    """The cost of one request."""
 
     frames: list[str]
     calls: Counter[str]
 
     @property
     def total(self) -> int:
-        """How many calls there were."""
+        """The number of calls."""
         return sum(self.calls.values())
 
 

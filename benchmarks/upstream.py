@@ -1,4 +1,4 @@
-"""A Gemini that answers at once with what was made before: far faster than any gateway in front of it.
+"""A fake Gemini with prepared answers: far faster than any gateway in front of it.
 
 `python -m benchmarks.upstream PORT`. `GET /set/call/0.05` lets it answer with calls of a tool (else `text`), with so
 many seconds between the events of a stream.
@@ -53,7 +53,7 @@ FRAMES = [_event(part) for part in _PARTS]
 
 
 def _call(step: int) -> dict[str, object]:
-    """A call of a tool, with a signature of the usual size."""
+    """Return a call of a tool, with a signature of the usual size."""
     arguments = {"path": f"/srv/pages/part-{step:05d}/index.md", "query": f"{MARK} on step {step}", "limit": step % 50}
     signature = base64.b64encode(random.Random(step).randbytes(450)).decode()
     return {"functionCall": {"name": "read_file", "args": arguments}, "thoughtSignature": signature}

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.workers`: what a request costs with two workers and with one, how they share, and their memory.
+"""`python -m benchmarks.workers`: one worker and two compared: cost of a request, shares of the load, memory.
 
 All workers run on one core, so that two are not cheaper by having more caches. Of the processes below `adapter serve`
 those that serve are the two that took most CPU time; the rest is the parent and its resource tracker.
@@ -43,7 +43,7 @@ def wait_for_both(target: Gateway) -> None:
 
 
 def shared(target: Gateway, workload: Workload) -> tuple[float, float]:
-    """What a request costs, and the smaller worker's share of the CPU time; 1.0 if there is one worker."""
+    """Return the cost of a request, and the smaller worker's share of the CPU time; 1.0 for one worker."""
     before = {pid: cpu_of(pid) for pid in tree(target.pid)}
     cost = measure(target, workload, *requests(workload, 1.0))["cpu"]
     *_, second, first = sorted([0.0, *(cpu_of(pid) - seconds for pid, seconds in before.items())])

@@ -1,4 +1,4 @@
-"""What is asked: small and large chats, images, long histories, streams."""
+"""The workloads: small and large chats, images, long histories, streams."""
 
 import json
 from typing import Any, NamedTuple
@@ -14,7 +14,7 @@ RIVALS = ("Portkey", "LiteLLM")
 
 
 class Workload(NamedTuple):
-    """One kind of load. `gap`: seconds between Gemini's events; `unit` is what the cost is counted by.
+    """One kind of load. `gap`: seconds between Gemini's events; `unit`: the thing whose cost is measured.
 
     `path` is where it is sent, `method` what is asked of Gemini for it, and `mark` stands in every right answer.
     `rivals`: the other gateways that have such a path; nginx and the pass-throughs take everything. `answer`: what
@@ -40,7 +40,7 @@ class Workload(NamedTuple):
         return EVENTS if self.unit == "chunk" else 1
 
     def is_of(self, name: str) -> bool:
-        """Whether a gateway has such a path."""
+        """Return whether a gateway has such a path."""
         return name not in RIVALS or name in self.rivals
 
     @property
@@ -77,7 +77,7 @@ def tools(count: int, size: int) -> list[dict[str, Any]]:
 
 
 def history(turns: int) -> dict[str, Any]:
-    """A tool loop: `turns` calls, each with its result."""
+    """Return a tool loop: `turns` calls, each with its result."""
     messages: list[dict[str, Any]] = [{"role": "user", "content": "Do it step by step."}]
     for turn in range(turns):
         call = {"name": "tool_0", "arguments": json.dumps({"field_0": f"step {turn}"})}
@@ -89,14 +89,14 @@ def history(turns: int) -> dict[str, Any]:
 
 
 def image(size: int) -> dict[str, Any]:
-    """An image as a data URL of about `size` bytes."""
+    """Return an image as a data URL of about `size` bytes."""
     url = "data:image/png;base64," + "iVBORw0KGgoAAAANSUhEUgAA" * (size // 24)
     parts = [{"type": "text", "text": "What is this?"}, {"type": "image_url", "image_url": {"url": url}}]
     return _chat(parts)
 
 
 def _native(size: int = 0) -> dict[str, Any]:
-    """A request in Gemini's own form, with an image of about `size` bytes."""
+    """Return a request in Gemini's own form, with an image of about `size` bytes."""
     parts: list[dict[str, Any]] = [{"text": "Hello"}]
     if size:
         data = "iVBORw0KGgoAAAANSUhEUgAA" * (size // 24)

@@ -15,14 +15,14 @@ TIMEOUT = 30.0
 
 
 def mark(result: Result, part: str) -> str:
-    """One cell: held, failed or not run."""
+    """Return one cell: held, failed or not run."""
     if result.skipped:
         return "-"
     return "FAIL" if any(getattr(verdict, part) for verdict in result.verdicts) else "ok"
 
 
 def row(result: Result) -> str:
-    """One line of the table."""
+    """Return one line of the table."""
     name = f"{result.case.suite}: {result.case.name}"
     name += "" if result.client == "complete" else f" ({result.client} client)"
     cells = "".join(f"{mark(result, part):>9}" for part in ("request", "answer", "notes"))
@@ -30,7 +30,7 @@ def row(result: Result) -> str:
 
 
 def report(results: Sequence[Result], quiet: bool) -> None:
-    """The table, what failed and why, what did not run and why, and the totals."""
+    """Print the table, the failures, what did not run and why, and the totals."""
     click.echo(f"{'case':<{WIDTH}}{'request':>9}{'answer':>9}{'notes':>9}")
     for result in results:
         if not (quiet and (result.passed or result.skipped)):

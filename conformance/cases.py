@@ -62,7 +62,7 @@ OK = {
 
 
 def _framed(event: Any) -> list[bytes]:
-    """One event as bytes; `{"$cut": [3, 9], "event": ...}` comes in pieces, cut at these offsets."""
+    """Return one event as bytes; `{"$cut": [3, 9], "event": ...}` comes in pieces, cut at these offsets."""
     if isinstance(event, str):
         return [event.encode()]
     cuts: list[int] = []
@@ -91,7 +91,7 @@ class Failure(Form):
 
 
 class Further(Form):
-    """What Gemini says to a further call of the same turn: the same request with this `continuationToken`."""
+    """Gemini's answer to a further call of the same turn: the same request with this `continuationToken`."""
 
     token: str
     status: int = 200
@@ -100,7 +100,7 @@ class Further(Form):
 
 
 class Turn(Form):
-    """One request, what Gemini must get and says, and what the client must get.
+    """One request, Gemini's expected request and its answer, and the client's expected answer.
 
     `upstream` is Gemini's request, whole; without it the request is not looked at. `extends`: it starts with the bytes
     of the turn before, up to the end of its contents, as Gemini's cache wants it. `path` is `MODEL:METHOD`. `calls`:
@@ -132,7 +132,7 @@ class Turn(Form):
         return self.error is None or self.answer is not None or self.events is not None
 
     def said(self, body: Mapping[str, Any]) -> "Turn | Further":
-        """What Gemini says to a request: to one with a token what belongs to that."""
+        """Return Gemini's answer to a request; a request with a token gets the answer for that token."""
         token = body.get("continuationToken")
         return next((one for one in self.further if one.token == token), self)
 
@@ -174,12 +174,12 @@ class Case(Form):
 
     @property
     def endpoint(self) -> str:
-        """Where its requests go, below the base URL."""
+        """The path of its requests, below the base URL."""
         return PATHS.get(self.suite, "chat/completions")
 
     @property
     def id(self) -> str:
-        """The path of its file, without what all have in common."""
+        """The path of its file, without the common parts."""
         return f"{self.suite}/{self.rule}/{self.name.replace(' ', '-')}"
 
 
@@ -187,7 +187,7 @@ _TURN = {field.name for field in msgspec.structs.fields(Turn)}
 
 
 def read(path: Path) -> Case:
-    """The case in a file. Raises `ValueError` that names the file."""
+    """Read the case in a file. Raises `ValueError` that names the file."""
     try:
         members = msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
         if "turns" not in members:
@@ -199,13 +199,13 @@ def read(path: Path) -> Case:
 
 
 def all_cases(text: str = "") -> list[Case]:
-    """Every case whose name, rule or source contains `text`, in the order of their names."""
+    """Return every case whose name, rule or source contains `text`, in the order of their names."""
     return [case for case in _read_all() if text in f"{case.suite} {case.name} {case.rule} {case.source}"]
 
 
 @cache
 def _read_all() -> list[Case]:
-    """All cases; to read them takes most of a second."""
+    """Read all cases; to read them takes most of a second."""
     return [read(path) for suite in SUITES for path in sorted((ROOT / suite).rglob("*.json"))]
 
 
@@ -226,7 +226,7 @@ _GENERATED: dict[str, Callable[[Any], Any]] = {
 
 
 def generate(value: Any) -> Any:
-    """The value with every generator replaced by what it stands for."""
+    """Return the value with every generator replaced by its result."""
     if isinstance(value, list):
         return [generate(item) for item in value]
     if not isinstance(value, dict):
@@ -237,7 +237,7 @@ def generate(value: Any) -> Any:
 
 
 def strings(value: Any) -> Iterator[str]:
-    """Every string inside a value."""
+    """Yield every string inside a value."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, (list, dict)):

@@ -1,4 +1,4 @@
-"""How clients keep a history: what of an answer they send back, and how cases refer to it.
+"""Kinds of clients: the part of an answer that each sends back, and how cases refer to it.
 
 An answer is the assistant's message, or the `output` of a response.
 """
@@ -11,7 +11,7 @@ Message = dict[str, Any]
 
 
 def complete(message: Message) -> Message:
-    """The openai SDKs: the whole message."""
+    """Return the whole message, as the openai SDKs keep it."""
     return message
 
 

@@ -20,7 +20,7 @@ GROWING = {
 
 
 class _Stream:
-    """What the events have told so far."""
+    """The response that the events have described so far."""
 
     def __init__(self) -> None:
         self.items: list[Object] = []
@@ -31,7 +31,7 @@ class _Stream:
         self.citations: dict[tuple[Any, ...], list[Any]] = {}
 
     def item(self, event: Object) -> Object:
-        """The open item that an event is about."""
+        """Return the open item that an event is about."""
         index = event["output_index"]
         if index >= len(self.items):
             raise BrokenStream(f"{event['type']} comes before output_item.added of {index}")
@@ -44,7 +44,7 @@ class _Stream:
 
 
 def join_events(events: list[Object]) -> Object:
-    """The response that the events tell of. Raises `BrokenStream`."""
+    """Return the response that the events describe. Raises `BrokenStream`."""
     stream = _Stream()
     for number, event in enumerate(events):
         if event.get("sequence_number") != number:
@@ -135,7 +135,7 @@ def _part_done(stream: _Stream, event: Object) -> None:
 
 
 def _inside(stream: _Stream, event: Object) -> None:
-    """A delta, the whole of what deltas told, or a stage of a tool that Gemini runs."""
+    """Read a delta, the end of some deltas, or a stage of a tool that Gemini runs."""
     item = stream.item(event)
     if event["type"] == "response.output_text.annotation.added":
         found = stream.citations.setdefault(_place(event), [])

@@ -45,7 +45,7 @@ def _merge_lists(total: list[Any], items: list[Any]) -> None:
 
 
 def join(chunks: list[Object]) -> Object:
-    """The answer that the chunks add up to. Raises `BrokenStream`."""
+    """Return the answer that the chunks add up to. Raises `BrokenStream`."""
     for chunk in chunks:
         if missing := {"id", "created", "model", "choices"} - chunk.keys():
             raise BrokenStream(f"a chunk without {', '.join(sorted(missing))}")

@@ -1,4 +1,4 @@
-"""What was observed of one turn against what its case expects."""
+"""Compares the observations of one turn with its case."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -13,7 +13,7 @@ from conformance.matching import differences
 
 
 class Observed(NamedTuple):
-    """What happened: Gemini's side first, then the client's. Notes are None where the server tells none."""
+    """The observations: Gemini's side first, then the client's. Notes are None if the server sends none."""
 
     bodies: list[Any]
     paths: list[str]
@@ -27,7 +27,7 @@ class Observed(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """All that is wrong with a turn: with the request, the answer, the notes."""
+    """The faults of a turn: of the request, the answer, the notes."""
 
     request: list[str]
     answer: list[str]
@@ -35,12 +35,12 @@ class Verdict(NamedTuple):
 
     @property
     def faults(self) -> list[str]:
-        """Everything, in order."""
+        """All faults, in order."""
         return [*self.request, *self.answer, *self.notes]
 
 
 def judge(turn: Turn, observed: Observed, before: Sequence[Any] = ()) -> tuple[Verdict, dict[str, Any]]:
-    """The verdict, and the first message of the answer for the turns that follow.
+    """Return the verdict, and the first message of the answer for the turns that follow.
 
     `before` are the requests to Gemini of the turn before.
     """
@@ -126,7 +126,7 @@ def _failure(expected: Failure, observed: Observed, body: Any) -> Iterator[str]:
 
 
 def _response(turn: Turn, observed: Observed, events: list[Any]) -> tuple[list[str], dict[str, Any]]:
-    """A streamed response: it tells of a failure in its last event."""
+    """Return a streamed response; its last event tells of a failure."""
     faults = [] if observed.done or turn.error else ["the stream does not end with [DONE]"]
     if turn.chunks is not None:
         faults += differences(turn.chunks, events, "chunks", partial=True)
@@ -143,7 +143,7 @@ def _response(turn: Turn, observed: Observed, events: list[Any]) -> tuple[list[s
 
 
 def _of_types(turn: Turn, observed: Observed, events: list[Any]) -> list[str]:
-    """A stream of events that have types (images, speech, transcriptions); the last one is the whole."""
+    """Return the last event of a stream of typed events (images, speech, transcriptions), which is the whole."""
     faults = [] if observed.done or turn.error else ["the stream does not end with [DONE]"]
     if turn.error is not None:
         faults += _failure(turn.error, observed, events[-1])

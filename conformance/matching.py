@@ -1,4 +1,4 @@
-"""What is expected against what came: equal, except where the expectation says otherwise."""
+"""Compares values with expectations: equal, unless the expectation has a matcher."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -29,7 +29,7 @@ MARKERS: dict[str, Callable[[Any, Any], bool]] = {
 
 
 def differences(expected: Any, actual: Any, path: str = "", *, partial: bool = False) -> Iterator[str]:
-    """Where `actual` is not what was expected; `partial` lets every object have further members."""
+    """Yield the places where `actual` differs; `partial` lets every object have further members."""
     marker = _marker(expected)
     if marker is not None:
         if not MARKERS[marker](expected[marker], actual):

@@ -27,7 +27,7 @@ class Server(NamedTuple):
 
 
 class Result(NamedTuple):
-    """What became of one case with one kind of client; `skipped` says why it did not run."""
+    """The result of one case with one kind of client; `skipped` says why it did not run."""
 
     case: Case
     client: str
@@ -41,7 +41,7 @@ class Result(NamedTuple):
 
 
 def distinct(value: Any, own: str) -> Any:
-    """The text `hi` made a text of the case's own, so that a server with a memory sees another chat each time."""
+    """Replace the text `hi` by the case's own, so that a server with a memory gets a new chat each time."""
     if isinstance(value, list):
         return [distinct(item, own) for item in value]
     if isinstance(value, dict):
@@ -69,7 +69,7 @@ class Runner(NamedTuple):
     http: httpx2.Client
 
     def run(self, case: Case, client: str) -> Result:
-        """All turns of one case. A turn after a failed one would prove nothing, and does not run."""
+        """Run all turns of one case, up to the first failed one: a turn after it would prove nothing."""
         if reason := unsuitable(case, self.server):
             return Result(case, client, [], reason)
         messages: list[dict[str, Any]] = []
@@ -106,7 +106,7 @@ class Runner(NamedTuple):
 
 
 def as_form(body: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The fields and the files of a form for a request."""
+    """Return the fields and the files of a form for a request."""
     data: dict[str, Any] = {}
     files: dict[str, Any] = {}
     for name, value in body.items():
@@ -124,7 +124,7 @@ def as_form(body: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def observe(answer: httpx2.Response, turn: Turn, gemini: ScriptedGemini) -> Observed:
-    """What came back, with the ledger if the server tells it."""
+    """Return the answer, with the ledger if the server sends it."""
     body: Any = None
     events: list[Any] | None = None
     if answer.headers.get("content-type", "").startswith("text/event-stream"):

@@ -1,4 +1,4 @@
-"""A Gemini that answers by script: it takes whatever comes, remembers it, and says what the case wants said."""
+"""A scripted Gemini: it takes any request, remembers it, and answers as the case says."""
 
 import asyncio
 import re
@@ -21,7 +21,7 @@ _STREAMED = {"generateContent": False, "streamGenerateContent": True}
 
 
 class ScriptedGemini:
-    """`turn` is what is played; `bodies` and `paths` are what came since it was set."""
+    """Plays one `turn`; `bodies` and `paths` are the requests since it was set."""
 
     def __init__(self) -> None:
         self.bodies: list[Any] = []
@@ -56,7 +56,7 @@ class ScriptedGemini:
 
 @contextmanager
 def serving(gemini: ScriptedGemini, port: int) -> Iterator[str]:
-    """The scripted Gemini on a port of the loopback address (0: any); its URL."""
+    """Serve the scripted Gemini on a port of the loopback address (0: any); yield its URL."""
     listener = socket.socket()
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.bind(("127.0.0.1", port))

@@ -198,7 +198,7 @@ def _check_known(name: str, table: Catalogue) -> None:
     is_own = capabilities_of(served.name, table.model, table.day) not in catalogue(Settings(), table.day).model
     if bare in known or _VERSION.sub("", bare) in known or served.name != bare or is_own:
         if price_table().price_of(name) is None:
-            click.echo(f"No price of {name} is known; what it takes is that of {served.row.pattern}.", err=True)
+            click.echo(f"The price of {name} is unknown. Its capabilities are those of {served.row.pattern}.", err=True)
         return
     [near] = get_close_matches(bare, known, 1, cutoff=0)
     raise click.BadParameter(

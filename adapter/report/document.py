@@ -44,7 +44,7 @@ _ENDED = Code(
     ENDED,
     Severity.BREAKS,
     "The model has ended, and no other one answers in its place.",
-    "Map to a model that lasts.",
+    "Map to a model that has not ended.",
 )
 _OWN_CODES = {NOT_SERVED: _NOT_SERVED, ENDED: _ENDED}
 """Losses that the report alone knows; the ledger has no codes for them."""

@@ -197,11 +197,11 @@ class ReportRun:
             saved = msgspec.msgpack.decode(self._saved.read_bytes(), type=SavedRun, dec_hook=read_counter)
         except msgspec.MsgspecError as error:
             raise InterruptedRun(
-                f"{self._saved} is no interrupted run ({error}): delete it, or name another file"
+                f"{self._saved} is not an interrupted run ({error}): delete it, or name another file"
             ) from None
         if saved.recording != recording_of(self._files) or saved.question != self._question:
             raise InterruptedRun(
-                f"{self._saved} is of a run over other files, or with other options: delete it, or name another"
+                f"{self._saved} belongs to a run with other files or options: delete it, or name another"
             )
         self._judged, self._result.tally = saved.judged, saved.tally
 

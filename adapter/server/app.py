@@ -217,7 +217,7 @@ def _open_files(settings: Settings, documents: DocumentStore) -> StoredFiles:
         directory = open_files(chosen.store, chosen.files_dir, chosen.files_max_bytes)
     except StoreUnusable as error:
         why_not = str(error)
-        log.warning("files cannot be stored: %s", error)
+        log.warning("cannot store files: %s", error)
     return StoredFiles(directory, documents, settings.responses_max_age, why_not=why_not, clock=time.time)
 
 

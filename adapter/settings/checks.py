@@ -47,15 +47,15 @@ def validate(settings: Settings) -> None:
 def _validate_client_keys(keys: Sequence[str]) -> None:
     digests = [digest_of(key) for key in keys]
     if not all(map(_DIGEST.fullmatch, digests)):
-        raise SettingsError("client_keys, clients: after sha256: come 64 hexadecimal digits")
+        raise SettingsError("client_keys, clients: sha256: must be followed by 64 hexadecimal digits")
     if not all(key.strip() for key in keys):
         raise SettingsError("client_keys, clients: a key is empty")
     if len(set(digests)) < len(keys):
-        raise SettingsError("client_keys, clients: two of the keys are the same one")
+        raise SettingsError("client_keys, clients: two keys are equal")
     if _NOTHING in digests:
         raise SettingsError("client_keys, clients: the hash of an empty key lets everybody in")
     if not all(map(_fits_header, keys)):
-        raise SettingsError("client_keys, clients: a key holds characters that no header takes")
+        raise SettingsError("client_keys, clients: a key has characters that are not allowed in a header")
 
 
 def _validate_packages(settings: Settings) -> None:
@@ -76,7 +76,7 @@ def _validate_store(settings: Settings) -> None:
 
 def _validate_upstream(settings: Settings) -> None:
     if not all(key.strip() and _fits_header(key) for key in settings.upstream_keys):
-        raise SettingsError("upstream_keys: a key is empty, or holds characters that no key has")
+        raise SettingsError("upstream_keys: a key is empty, or has invalid characters")
     needs_key = settings.upstream_auth not in ("caller", "vertex")
     if needs_key and settings.upstream_url != GOOGLE_URL and not settings.upstream_keys:
         given = "ADAPTER_UPSTREAM_KEYS, ADAPTER_UPSTREAM_KEYS_FILE"
@@ -85,7 +85,7 @@ def _validate_upstream(settings: Settings) -> None:
     url = urlsplit(settings.upstream_url)
     if url.scheme == "http" and not is_loopback(url.hostname or "") and not settings.upstream_plain_http:
         raise SettingsError(
-            "upstream_url: http to another machine shows keys to all between: https, or --upstream-plain-http"
+            "upstream_url: http to another machine exposes keys: use https, or set --upstream-plain-http"
         )
     if settings.upstream_proxy and urlsplit(settings.upstream_proxy).scheme not in ("http", "https"):
         raise SettingsError("upstream_proxy: must be http://HOST:PORT or https://HOST:PORT")
@@ -95,7 +95,7 @@ def _validate_emulator(settings: Settings) -> None:
     """Refuse to serve the emulator by accident: a missing key must not make others get invented answers."""
     if settings.emulator:
         if settings.upstream_url != GOOGLE_URL or settings.upstream_auth in ("caller", "vertex"):
-            raise SettingsError("emulator: it stands for Google's API: leave upstream_url and upstream_auth out")
+            raise SettingsError("emulator: it replaces Google's API: do not set upstream_url or upstream_auth")
     elif settings.is_keyless and (settings.emulator is False or settings.is_exposed):
         raise SettingsError(
             "no key for Gemini is set, Google needs a key: set GEMINI_API_KEY (or ADAPTER_UPSTREAM_KEYS, "
@@ -141,14 +141,14 @@ def validate_fallbacks(settings: Settings) -> None:
         except SettingsError as error:
             raise SettingsError(f"fallback_upstreams: {one.upstream_url}: {error}") from None
         if one.upstream_auth == "caller" and settings.upstream_auth != "caller":
-            raise SettingsError("fallback_upstreams: upstream_auth is caller only where that of the first one is, too")
+            raise SettingsError("fallback_upstreams: upstream_auth can be caller only if the first upstream's is")
 
 
 def validate_traces(environment: Mapping[str, str]) -> None:
     """Refuse what OpenTelemetry's own variables ask for and this program cannot do."""
     for name in ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"):
         if environment.get(name, "http/protobuf") != "http/protobuf":
-            raise SettingsError(f"traces: {name}: only http/protobuf is sent (to port 4318 of most collectors)")
+            raise SettingsError(f"traces: {name}: only http/protobuf is supported (port 4318 of most collectors)")
 
 
 def _validate_rates(settings: Settings) -> None:
@@ -159,7 +159,7 @@ def _validate_rates(settings: Settings) -> None:
         try:
             extras.load("limits", "limits").parse(rate)
         except ValueError:
-            raise SettingsError(f"client_rates: {rate!r} is no rate like 60/minute") from None
+            raise SettingsError(f"client_rates: {rate!r} is not a rate such as 60/minute") from None
 
 
 def further_upstreams(settings: Settings) -> list[Settings]:

@@ -56,7 +56,7 @@ def load_key_files(settings: Settings) -> Settings:
 def _read_key_file(name: str, path: str, given: Sequence[str]) -> tuple[str, ...]:
     """Read keys, separated by line ends or commas; lines that begin with # are comments. Raises `SettingsError`."""
     if given:
-        raise SettingsError(f"{name}: keys are given by {name.removesuffix('_file')} too: leave one of the two out")
+        raise SettingsError(f"{name}: keys are given by {name.removesuffix('_file')} too: use only one of the two")
     try:
         lines = [line.strip() for line in read_text(Path(path)).splitlines()]
     except (OSError, UnicodeDecodeError) as error:

@@ -92,9 +92,9 @@ def _add_vertex_values(values: dict[str, Any], environment: Mapping[str, str]) -
     project = values.get("vertex_project") or environment.get("GOOGLE_CLOUD_PROJECT")
     location = values.get("vertex_location") or environment.get("GOOGLE_CLOUD_LOCATION") or "global"
     if not project:
-        raise SettingsError("vertex_project: which Google Cloud project is asked? (or set GOOGLE_CLOUD_PROJECT)")
+        raise SettingsError("vertex_project: set the Google Cloud project (or GOOGLE_CLOUD_PROJECT)")
     if not _CLOUD_NAME.fullmatch(project) or not _CLOUD_NAME.fullmatch(location):
-        raise SettingsError("vertex_project, vertex_location: these are no names of a project and a location")
+        raise SettingsError("vertex_project, vertex_location: not valid names of a project and a location")
     url = values.get("upstream_url") or f"https://{vertex_host(location)}/v1beta1"
     found = {"vertex_project": project, "vertex_location": location, "upstream_url": url, "upstream_keys": ()}
     return {**values, **found}

@@ -107,7 +107,7 @@ class ItemText(NamedTuple):
 
     @property
     def earlier(self) -> EarlierItems:
-        """What the first items became, if that is remembered."""
+        """The remembered translation of the first items, if there is one."""
         return (self.prefix is not None and self.prefix.items) or NO_ITEMS
 
     def without_prefix(self) -> "ItemText":

@@ -235,7 +235,7 @@ def test_versions_and_models_of_ones_own_are_no_typing_errors(tmp_path, recordin
     names = "gemini-2.5-flash-001,models/gemini-3.8-flash,gemini-9"
     result = report(recording, "--targets", names, "--capabilities", own)
     assert result.exit_code == 0, result.output
-    assert "No price of gemini-9 is known; what it takes is that of gemini-9*." in result.stderr
+    assert "The price of gemini-9 is unknown. Its capabilities are those of gemini-9*." in result.stderr
 
 
 @pytest.mark.parametrize("targets", ["all", "gemini-2.5-flash,gemini-3.1-flash-lite"])

@@ -1,1 +1,1 @@
-"""What tests of several folders use: live processes, scripted servers, judges, recorded traffic."""
+"""Helpers for tests of several folders: live processes, scripted servers, judges, recorded traffic."""

@@ -25,7 +25,7 @@ def function(name: str) -> Object:
 
 
 def context(*, capabilities: Object | None = None, options: Object | None = None, **fields: Any) -> Context:
-    """A context for an answer; functions f and g are declared, and usage is asked for in streams."""
+    """Return a context for an answer; functions f and g are declared, and usage is asked for in streams."""
     body = {
         "model": "asked",
         "messages": [{"role": "user", "content": "hi"}],
@@ -39,12 +39,12 @@ def context(*, capabilities: Object | None = None, options: Object | None = None
 
 
 def read(body: Object) -> tuple[GenerateContentResponse, dict[str, msgspec.Raw]]:
-    """An answer as whole bodies come: over several lines."""
+    """Return an answer as whole bodies arrive: over several lines."""
     return decode(json.dumps(body, indent=1).encode(), GenerateContentResponse)
 
 
 def answer(*parts: Any, finish: str | None = "STOP", **candidate: Any) -> Object:
-    """A response with one candidate."""
+    """Return a response with one candidate."""
     said = {"content": {"role": "model", "parts": list(parts)}, **candidate}
     usage = {"promptTokenCount": 1, "candidatesTokenCount": 1, "totalTokenCount": 2}
     ended = {"finishReason": finish} if finish else {}
@@ -52,14 +52,14 @@ def answer(*parts: Any, finish: str | None = "STOP", **candidate: Any) -> Object
 
 
 def whole(body: Object, at: Context | None = None) -> tuple[Object, list[Note], list[Issued]]:
-    """The completion as the client sees it, the notes, the signatures to store."""
+    """Return the completion as the client sees it, the notes, the signatures to store."""
     response, unknown = read(body)
     completion, notes, issued = from_gemini(response, at or context(), STAMP, unknown)
     return json.loads(encode(completion)), notes, issued
 
 
 def streamed(events: list[Object], at: Context | None = None) -> tuple[list[Object], list[Note], list[Issued]]:
-    """The chunks as the client sees them, the notes, the signatures to store."""
+    """Return the chunks as the client sees them, the notes, the signatures to store."""
     machine = ChatStream(at or context(), STAMP)
     chunks = []
     for event in events:
@@ -71,17 +71,17 @@ def streamed(events: list[Object], at: Context | None = None) -> tuple[list[Obje
 
 
 def message(body: Object, at: Context | None = None) -> Object:
-    """The first choice's message of a whole answer."""
+    """Return the first choice's message of a whole answer."""
     found: Object = whole(body, at)[0]["choices"][0]["message"]
     return found
 
 
 def google(said: Object) -> Object:
-    """A message's `extra_content.google`."""
+    """Return a message's `extra_content.google`."""
     found: Object = said["extra_content"]["google"]
     return found
 
 
 def notes_of(notes: list[Note]) -> dict[str, str]:
-    """The fate of each path."""
+    """Return the fate of each path."""
     return {note.path: str(note.fate) for note in notes}

@@ -1,4 +1,4 @@
-"""Which methods of a vendor's client a test calls, so that one that a new version adds is noticed."""
+"""The methods of a vendor's client that a test calls, so that a new version's new method is noticed."""
 
 import inspect
 from collections.abc import Callable, Mapping

@@ -13,12 +13,12 @@ CHUNKED = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encod
 
 
 def chunk(data: bytes) -> bytes:
-    """One chunk of a chunked body."""
+    """Return one chunk of a chunked body."""
     return b"%x\r\n%s\r\n" % (len(data), data)
 
 
 def answer(body: bytes, status: str = "200 OK", **headers: object) -> bytes:
-    """A whole answer; a header's name has _ for -."""
+    """Return a whole answer; a header's name has _ for -."""
     fields = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in headers.items())
     return f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\n{fields}\r\n".encode() + body
 
@@ -84,7 +84,7 @@ class Chaos:
 
     @property
     def hits(self) -> int:
-        """How many requests came."""
+        """The number of requests."""
         return len(self.exchanges)
 
     async def settled(self, open_connections: int = 0) -> None:
@@ -122,7 +122,7 @@ class Chaos:
 
 @asynccontextmanager
 async def running(tls: ssl.SSLContext | None = None, port: int = 0) -> AsyncIterator[tuple[Chaos, str]]:
-    """A `Chaos` and its base URL."""
+    """Run a `Chaos`; yield it and its base URL."""
     chaos = Chaos()
     tasks: set[asyncio.Task[Any]] = set()
 

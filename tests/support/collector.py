@@ -50,7 +50,7 @@ class Handler(BaseHTTPRequestHandler):
 
 @asynccontextmanager
 async def collector(**how: Any) -> AsyncIterator[Collector]:
-    """A running collector."""
+    """Run a collector."""
     server = Collector(**how)
     thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
     thread.start()

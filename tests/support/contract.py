@@ -1,4 +1,4 @@
-"""What users rely on, read off the code: docs/releasing.md lists it, tests/contract.json has it as it was."""
+"""The public interface, read from the code. docs/releasing.md describes it, tests/contract.json has the last state."""
 
 import asyncio
 import inspect
@@ -26,7 +26,7 @@ CHAT: dict[str, Any] = {"model": "gemini-3.8-flash", "messages": [{"role": "user
 
 
 def settings() -> dict[str, str]:
-    """Each setting with its type and default."""
+    """Return each setting with its type and default."""
     fields = inspect.get_annotations(Settings, eval_str=True)
     return {setting.name: f"{_type_name(fields[setting.name])} = {setting.default!r}" for setting in all_settings()}
 
@@ -37,7 +37,7 @@ def _type_name(annotated: object) -> str:
 
 
 async def headers() -> dict[str, list[str]]:
-    """The names of the headers of each kind of answer."""
+    """Return the names of the headers of each kind of answer."""
 
     async def script(call: Call) -> None:
         if call.request.body["contents"][0]["parts"][0]["text"] == "fail":
@@ -67,7 +67,7 @@ def _names(one: httpx2.Response) -> list[str]:
 
 
 async def store_files(folder: Path) -> dict[str, list[str]]:
-    """The files of a store, with their modes, and the statements that make what is in them."""
+    """Return the files of a store with their modes, and the statements that make their tables."""
     where = f"sqlite:{folder / 'store.sqlite3'}"
     opened = await open_store(where), await open_documents(where), await open_documents(where, name=FILE_RECORDS)
     for store in opened:
@@ -88,7 +88,7 @@ def _statements(path: Path) -> list[str]:
 
 
 def exit_codes(folder: Path) -> dict[str, int]:
-    """How commands end."""
+    """Return the exit codes of commands."""
     empty, request = folder / "empty.jsonl", folder / "request.jsonl"
     empty.write_text("")
     request.write_text(json.dumps({**CHAT, "logit_bias": {"1": 5}}))
@@ -107,7 +107,7 @@ def exit_codes(folder: Path) -> dict[str, int]:
 
 
 def _parameters() -> dict[str, str]:
-    """How `create_app` is called."""
+    """Return the parameters of `create_app`."""
     parameters = inspect.signature(create_app).parameters.values()
     return {
         one.name: f"{one.kind.description}, {'required' if one.default is one.empty else 'optional'}"
@@ -116,12 +116,12 @@ def _parameters() -> dict[str, str]:
 
 
 def _paths() -> dict[str, str]:
-    """The method and path of each endpoint that is described, with its name."""
+    """Return the method and path of each documented endpoint, with its name."""
     return {f"{one.method} {one.path}": one.name for one in ENDPOINTS if one.is_described}
 
 
 def contract() -> dict[str, object]:
-    """All that users rely on."""
+    """Return everything that users rely on."""
     with tempfile.TemporaryDirectory() as of_store, tempfile.TemporaryDirectory() as of_commands:
         return {
             "create_app": _parameters(),
@@ -135,12 +135,12 @@ def contract() -> dict[str, object]:
 
 
 def extended(old: Any, new: Any) -> Any:
-    """The contract as it was, with what is new: what changed or is gone stays as it was."""
+    """Return the old contract with the new entries; changed and removed entries stay as they were."""
     if not isinstance(old, dict) or not isinstance(new, dict):
         return old
     return old | {name: extended(old[name], value) if name in old else value for name, value in new.items()}
 
 
 def written(value: object) -> str:
-    """The contract as a file has it."""
+    """Return the contract as the text of a file."""
     return json.dumps(value, indent=2, sort_keys=True) + "\n"

@@ -8,7 +8,7 @@ WHOLE_BUNDLE = "TESTS_WHOLE_BUNDLE"
 
 
 def downloading(environment: Mapping[str, str]) -> dict[str, str]:
-    """The environment for what downloads packages: it trusts what this machine trusts."""
+    """Return the environment for programs that download packages: it trusts the machine's certificates."""
     rest = {name: value for name, value in environment.items() if name not in (WHOLE_BUNDLE, "SSL_CERT_DIR")}
     whole = os.environ.get(WHOLE_BUNDLE)
     return {**rest, "SSL_CERT_FILE": whole} if whole else rest

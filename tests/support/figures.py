@@ -1,4 +1,4 @@
-"""Read what /metrics shows."""
+"""Reads the figures of /metrics."""
 
 import asyncio
 
@@ -21,13 +21,13 @@ def figures(text: str) -> Figures:
 
 
 def total(found: Figures, name: str, **labels: object) -> float:
-    """The sum of all samples with this name and these labels."""
+    """Return the sum of all samples with this name and these labels."""
     wanted = {(label, str(value)) for label, value in labels.items()}
     return sum(value for (sample, *rest), value in found.items() if sample == name and wanted <= set(rest))
 
 
 async def settled(client: httpx2.AsyncClient) -> Figures:
-    """The figures, once nothing is under way."""
+    """Return the metrics once no request runs."""
     async with asyncio.timeout(PATIENCE):
         while (found := figures((await client.get("/metrics")).text))["adapter_running",]:
             await asyncio.sleep(0.01)

@@ -48,7 +48,7 @@ class TokenServer:
 
 @pytest.fixture
 async def tokens() -> AsyncIterator[TokenServer]:
-    """A running server of tokens."""
+    """Run a server of tokens."""
     made = TokenServer()
     server = await asyncio.start_server(made.connected, "127.0.0.1", 0)
     made.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
@@ -57,7 +57,7 @@ async def tokens() -> AsyncIterator[TokenServer]:
 
 
 def service_account(url: str) -> dict[str, Any]:
-    """The key file of a service account."""
+    """Write the key file of a service account."""
     key = rsa.generate_private_key(65537, 2048)
     form = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     return {
@@ -71,7 +71,7 @@ def service_account(url: str) -> dict[str, Any]:
 
 
 def workload_identity(url: str, directory: Path) -> dict[str, Any]:
-    """The credentials of a workload whose identity is a file."""
+    """Return the credentials of a workload whose identity is a file."""
     subject = directory / "subject"
     subject.write_text(SECRET)
     return {

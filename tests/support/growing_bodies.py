@@ -1,4 +1,4 @@
-"""Everything of which a client decides how much there is: for each, a body with so many of it."""
+"""Bodies that grow: for each thing whose number a client chooses, a body with so many of it."""
 
 import json
 from collections.abc import Callable
@@ -73,12 +73,12 @@ def results(n: int, **fields: Any) -> list[Any]:
 
 
 def items(n: int, kind: str, **fields: Any) -> dict[str, Any]:
-    """A request with so many equal items between two messages."""
+    """Return a request with so many equal items between two messages."""
     return response([USER, *[item(kind, **fields)] * n, USER])
 
 
 def schema(**keywords: Any) -> dict[str, Any]:
-    """A request with one tool that has this schema."""
+    """Return a request with one tool that has this schema."""
     return chat([USER], tools=[tool(keywords)])
 
 
@@ -109,7 +109,7 @@ def reasoned(n: int) -> dict[str, Any]:
 
 
 def carrying(n: int) -> dict[str, Any]:
-    """An answer with its own parts, its calls in another order."""
+    """Return an answer with its own parts, its calls in another order."""
     parts = [{"functionCall": {"name": "f", "args": {"a": i}}} for i in range(n)]
     carried = [call(i, json.dumps({"a": i})) for i in reversed(range(n))]
     return assistant(tool_calls=carried, extra_content={"google": {"parts": parts}})

@@ -24,7 +24,7 @@ SLOWEST = 5.0
 
 
 class Answer(NamedTuple):
-    """What the application sent, and the seconds of CPU that it took."""
+    """The application's answer, and its CPU time in seconds."""
 
     status: int
     headers: dict[bytes, bytes]
@@ -74,7 +74,7 @@ class InProcess:
     def ask(
         self, path: str, body: bytes, headers: list[tuple[bytes, bytes]], method: str = "POST", query: bytes = b""
     ) -> Answer:
-        """One request. Raises for an answer that hangs, is slow or has no end, and for what was logged as an error."""
+        """Send one request. Raises for an answer that hangs, is slow or has no end, and for a logged error."""
         asked = self._ask(path, body, headers, method, query)
         answer = self.loop.run_until_complete(asyncio.wait_for(asked, PATIENCE))
         bugs = [record.exc_info for record in self.bugs]
@@ -124,7 +124,7 @@ class _Kept(logging.Handler):
 
 @contextmanager
 def in_process(url: str, **settings: Any) -> Iterator[InProcess]:
-    """The application in front of an upstream, open."""
+    """Open the application in front of an upstream."""
     log = logging.getLogger("adapter")
     # The loop stands still between two requests, which must not count as stuck.
     off: dict[str, Any] = {"retries": 0, "circuit_pause": 0, "stuck_timeout": 0, "inspector": False}
@@ -141,7 +141,7 @@ def in_process(url: str, **settings: Any) -> Iterator[InProcess]:
 
 @contextmanager
 def before_emulator() -> Iterator[InProcess]:
-    """The application in front of the emulator."""
+    """Open the application in front of the emulator."""
     with _emulator() as url, in_process(url, upstream_keys=("any",)) as asked:
         yield asked
 
@@ -176,7 +176,7 @@ class Puppet:
 
 @contextmanager
 def before_puppet() -> Iterator[tuple[InProcess, Puppet]]:
-    """The application in front of an upstream that says what it is told to, which must not make a key rest."""
+    """Open the application in front of a scripted upstream, whose answers must not make a key cool down."""
     puppet = Puppet()
     with in_process(puppet.url, upstream_auth="caller") as asked, puppet.running(asked.loop):
         yield asked, puppet
@@ -230,7 +230,7 @@ ECHO: dict[str, Any] = {
 
 
 def _without_echo(told: Any) -> Any:
-    """A response, or an event with one, without what is repeated as the client sent it."""
+    """Return a response, or an event with one, without the repeated fields of the request."""
     if "response" in told:
         return {**told, "response": _without_echo(told["response"])}
     return {**told, **ECHO} if told.get("object") == "response" else told

@@ -87,12 +87,12 @@ def _check_once(deltas: list[Object]) -> None:
 
 
 def joined(chunks: list[Object]) -> Object:
-    """The chunks as one answer, in the form of `comparable`."""
+    """Join the chunks into one answer, in the form of `comparable`."""
     return comparable(join(chunks))
 
 
 def comparable(completion: Object) -> Object:
-    """An answer without what a stream cannot tell: `""` from null, where the parts of one text begin."""
+    """Return an answer without what a stream cannot tell: `""` or null, and where parts of one text begin."""
     return {
         **{name: completion.get(name) for name in ("id", "created", "model", "usage", "service_tier")},
         "choices": [_choice(choice) for choice in completion["choices"]],
@@ -122,7 +122,7 @@ def merged(parts: list[Object]) -> list[Object]:
 
 
 def kept(issued: Iterable[Issued]) -> Object:
-    """What a store holds in the end: for each key the last record."""
+    """Return the last record for each key, which a store holds in the end."""
     return {
         key: (record.value, record.id, record.origin, merged(json.loads(bytes(record.parts) or b"null") or []))
         if present(record.parts)

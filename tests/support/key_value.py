@@ -57,7 +57,7 @@ class KeyValueServer:
         self._process.send_signal(signal.SIGCONT)
 
     def ask(self, *words: str | bytes) -> bytes:
-        """What it answers to one command, raw."""
+        """Send one command and return the raw answer."""
         with socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE) as connection:
             connection.sendall(_command("AUTH", PASSWORD) + _command(*words))
             connection.shutdown(socket.SHUT_WR)
@@ -72,7 +72,7 @@ def _command(*words: str | bytes) -> bytes:
 
 @contextmanager
 def key_value_server(folder: Path, *options: str) -> Iterator[KeyValueServer]:
-    """A server that answers; the test is skipped where none is installed."""
+    """Run a Redis or Valkey server; the test is skipped if none is installed."""
     if PROGRAM is None:
         pytest.skip("neither valkey-server nor redis-server is installed")
     server = KeyValueServer(folder, *options)

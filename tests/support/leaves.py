@@ -12,7 +12,7 @@ _INDEX = re.compile(r"\[\d*\]")
 
 
 def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """Each scalar with its path; empty lists, empty objects and nulls say nothing."""
+    """Yield each scalar with its path; empty lists, empty objects and nulls do not count."""
     if isinstance(value, dict):
         for key, item in value.items():
             yield from leaves(item, f"{path}.{key}" if path else key)
@@ -24,7 +24,7 @@ def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 
 
 class Output:
-    """All that came out: scalars, texts, and the scalars of JSON inside texts."""
+    """The content of an output: scalars, texts, and the scalars of JSON inside texts."""
 
     def __init__(self, *values: Any) -> None:
         self._scalars: set[tuple[str, Any]] = set()
@@ -52,7 +52,7 @@ class Output:
                 self._add_keys(item)
 
     def has(self, leaf: Any) -> bool:
-        """Whether a scalar came out: a text maybe inside a longer one, JSON and data URLs by what they hold."""
+        """Return whether a scalar arrived: a text maybe inside a longer one, JSON and data URLs by content."""
         if (_kind(leaf), leaf) in self._scalars:
             return True
         if not isinstance(leaf, str):
@@ -76,14 +76,14 @@ def _json(text: str) -> Any:
 
 
 def bare(path: str) -> str:
-    """A path without its indexes."""
+    """Return a path without its indexes."""
     return _INDEX.sub("[]", path)
 
 
 def lost(
     value: Any, output: Output, notes: Iterable[Note], constant: Iterable[str], *, merged: bool = False
 ) -> list[str]:
-    """The paths whose values are gone without a trace.
+    """Return the paths whose values are gone without a trace.
 
     A note that something was changed or dropped speaks for its path and all below, any other note for its path
     alone; one that says that the value is passed on does not count. `merged`: the indexes in paths do not count, since
@@ -108,7 +108,7 @@ def _told(path: str, above: set[str], here: set[str]) -> bool:
 
 
 def _above(path: str) -> Iterator[str]:
-    """A path and all paths that hold it: `a[0].b`, `a[0]`, `a`."""
+    """Yield a path and all paths that hold it: `a[0].b`, `a[0]`, `a`."""
     yield path
     while path:
         path = path[: max(path.rfind("."), path.rfind("["), 0)]

@@ -1,4 +1,4 @@
-"""What is wrong with a full ledger, and requests that have none."""
+"""Faults of a full ledger, and requests without one."""
 
 from collections.abc import Mapping
 from functools import cache
@@ -18,7 +18,7 @@ REFUSALS: tuple[type[Exception], ...] = (*TABLE, *DECODING_ERRORS, TypeError)
 
 
 def settings_of(given: Mapping[str, str]) -> tuple[Settings, Catalogue]:
-    """The settings of a case, as an operator gives them, and their models."""
+    """Return the settings of a case, as an operator gives them, and their models."""
     return _settings_of(tuple(given.items()))
 
 
@@ -40,7 +40,7 @@ def unaccounted(told: dict[str, Any]) -> list[str]:
 
 
 def faults_of(told: dict[str, Any]) -> tuple[list[str], list[str], list[str]]:
-    """What is wrong: targets that are missing, targets of what was dropped, leaves that no note accounts for."""
+    """Return all faults: missing targets, targets of dropped fields, leaves without a note."""
     missing = [
         target for note in told["notes"] for target in note["targets"] if value_at(told["body"], target) is MISSING
     ]

@@ -21,7 +21,7 @@ OURS = ("ADAPTER_", "GEMINI_", "GOOGLE_")
 
 
 class Live(NamedTuple):
-    """A running adapter: `url` has no path, `health` is what /healthz said first."""
+    """A running adapter: `url` has no path, `health` is the first answer of /healthz."""
 
     url: str
     health: dict[str, Any]
@@ -29,7 +29,7 @@ class Live(NamedTuple):
 
 
 def free_port() -> int:
-    """A port that was free a moment ago, of those that the system gives to nobody by itself (it starts at 32768)."""
+    """Return a free port that the system does not give away by itself (it starts at 32768)."""
     while True:
         port = CHANCE.randrange(10_000, 32_000)
         with socket.socket() as listener:
@@ -41,14 +41,14 @@ def free_port() -> int:
 
 
 def bare_environment(state: Path) -> dict[str, str]:
-    """No key, no setting, no state of this user."""
+    """Return an environment without the user's keys, settings and state."""
     keep = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
     keep.pop("VIRTUAL_ENV", None)
     return {**keep, "XDG_STATE_HOME": str(state)}
 
 
 def wait_for(url: str | urllib.request.Request, process: subprocess.Popen[Any]) -> dict[str, Any]:
-    """The JSON that a URL, or a request, is answered with, once there is an answer."""
+    """Wait until a URL, or a request, is answered; return the JSON."""
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         assert process.poll() is None, f"the server ended with {process.returncode}"

@@ -111,7 +111,7 @@ def check_decision_request(body: dict[str, Any]) -> None:
 
 
 def read_decision_request(text: bytes) -> dict[str, Any]:
-    """The request that both take."""
+    """Read a request that both packages take."""
     CreateDecisionRequest.model_validate_json(text)
     body: dict[str, Any] = json.loads(text)
     find_model(decision_model(body), "v1beta", "createDecision")
@@ -186,7 +186,7 @@ def check_text_completion(answer: dict[str, Any]) -> None:
 
 
 def floats_of(text: str) -> list[float]:
-    """The numbers of a base64 text, as openai-python reads them (resources/embeddings.py)."""
+    """Return the numbers of a base64 text, as openai-python reads them (resources/embeddings.py)."""
     return array("f", base64.b64decode(text)).tolist()
 
 
@@ -199,7 +199,7 @@ def check_completion(answer: dict[str, Any]) -> None:
 
 
 def _without_custom(chunk: dict[str, Any]) -> dict[str, Any]:
-    """Without calls of custom tools, which openai-node streams and the Python package's chunks do not know."""
+    """Remove calls of custom tools, which openai-node streams and the Python package's chunks do not know."""
     choices = []
     for choice in chunk["choices"]:
         calls = [call for call in choice["delta"].get("tool_calls") or () if call.get("type") != "custom"]
@@ -273,7 +273,7 @@ def check_events(events: list[dict[str, Any]]) -> None:
 
 
 def _unknown(value: Any, path: str) -> Iterator[str]:
-    """The members that a model of the package took without knowing them."""
+    """Yield the members that a package's model took without knowing them."""
     if isinstance(value, list):
         for number, item in enumerate(value):
             yield from _unknown(item, f"{path}[{number}]")

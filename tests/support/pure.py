@@ -87,7 +87,7 @@ EVENTS: dict[str, Callable[[Any], object]] = {
 
 @cache
 def settings_of(given: tuple[tuple[str, str], ...]) -> settings.Settings:
-    """The settings of a case, as an operator gives them."""
+    """Return the settings of a case, as an operator gives them."""
     return settings.load({**OURS, **dict(given)}, {})
 
 
@@ -109,7 +109,7 @@ class ScriptedResponse:
 
 
 class ScriptedTransport:
-    """Answers as a turn says, and notes what was asked; `faults` is what foreign judges say of that."""
+    """Answers as a turn says, and records the requests; `faults` are foreign judges' findings on them."""
 
     def __init__(self, case: Case, platform: str) -> None:
         self._case = case
@@ -253,7 +253,7 @@ class Core:
 
 @cache
 def loop_of(_process: int) -> asyncio.AbstractEventLoop:
-    """One event loop for all cases of a process; a fork must not share its parent's."""
+    """Return one event loop for all cases of a process; a fork must not share its parent's."""
     return asyncio.new_event_loop()
 
 
@@ -268,14 +268,14 @@ def words_for_tokens() -> Iterator[None]:
 
 
 def words_of(tokens: list[int]) -> str:
-    """A text for tokens."""
+    """Return a text for tokens."""
     if min(tokens) < 0:
         raise ValueError("a negative number")
     return " ".join(f"word{token}" for token in tokens)
 
 
 def lines(notes: Sequence[Note]) -> list[str]:
-    """The notes of losses, as cases name them."""
+    """Return the notes of losses in the form of cases."""
     lost = [note for note in notes if note.fate != Fate.EXACT]
     assert [note for note in lost if not note.reason] == [], "every loss says why"
     assert [note for note in lost if note.code not in CODES] == [], "every loss has a code of the catalogue"

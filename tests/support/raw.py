@@ -20,14 +20,14 @@ def head(
     host: str | None = "Host: 127.0.0.1",
     length: int | str | None = None,
 ) -> bytes:
-    """The head of a request, of `BODY` unless it has another length."""
+    """Return the head of a request, of `BODY` unless it has another length."""
     length = len(BODY) if length is None else length
     lines = [f"{method} {path} HTTP/1.1", host, "Content-Type: application/json", f"Content-Length: {length}", *fields]
     return "".join(f"{line}\r\n" for line in lines if line is not None).encode("latin-1") + b"\r\n"
 
 
 def request(*fields: str | None, body: bytes = BODY, **about: Any) -> bytes:
-    """A whole request."""
+    """Return a whole request."""
     return head(*fields, length=len(body), **about) + body
 
 
@@ -44,7 +44,7 @@ class Raw:
         await self.writer.drain()
 
     async def answer(self) -> tuple[int, dict[str, str], bytes] | None:
-        """One answer: its status, its headers and its body; None where the connection ends without."""
+        """Read one answer: status, headers and body; None if the connection ends without one."""
         try:
             lines = (await self.reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
             headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines[1:] if line)}
@@ -63,7 +63,7 @@ class Raw:
         return b"".join(pieces)
 
     async def rest(self) -> bytes:
-        """All that still comes until the connection ends."""
+        """Read everything until the connection ends."""
         try:
             return await self.reader.read()
         except ConnectionError:
@@ -78,7 +78,7 @@ class Raw:
 
 @asynccontextmanager
 async def raw(client: httpx2.AsyncClient, buffer: int | None = None) -> AsyncIterator[Raw]:
-    """A connection to the server that an httpx2 client is for."""
+    """Open a connection to the server that an httpx2 client is for."""
     url = client.base_url
     plain = socket.socket()
     if buffer is not None:
@@ -110,6 +110,6 @@ def upgrade(
     path: str = "/v1/responses",
     behind: bytes = b"",
 ) -> bytes:
-    """A request for a websocket, and the bytes behind it."""
+    """Return a request for a websocket, and the bytes behind it."""
     lines = [f"{method} {path} HTTP/{version}", *(line for line in HANDSHAKE if line != without), *fields]
     return "\r\n".join([*lines, "", ""]).encode("latin-1") + behind

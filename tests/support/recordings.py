@@ -28,7 +28,7 @@ ROWS = catalogue(Settings(), datetime.date(2026, 11, 30)).model
 
 
 def row_of(model: str) -> ModelCapabilities:
-    """The built-in capability row of a model."""
+    """Return the built-in capability row of a model."""
     return capabilities_of(model, ROWS)
 
 
@@ -58,7 +58,7 @@ class Recording(NamedTuple):
         return "enum-encoding=int" in str(self.query.get("$alt"))
 
     def events(self) -> Iterator[Object]:
-        """The answers inside: one, or those of a stream."""
+        """Yield the answers inside: one, or those of a stream."""
         if self.sse is not None:
             lines = self.sse.replace("\r\n", "\n").split("\n")
             yield from (json.loads(line[5:]) for line in lines if line.startswith("data:"))
@@ -70,12 +70,12 @@ class Recording(NamedTuple):
 
 @cache
 def recordings(name: str) -> list[Recording]:
-    """The records of one file that are tried in this run."""
+    """Return the records of one file that this run tries."""
     return [_recording(record) for record in drawn_records(name)]
 
 
 def drawn_records(name: str) -> Iterator[Object]:
-    """The lines of one file that are tried in this run, as JSON; neighbours are often of one conversation."""
+    """Yield the lines of one file that this run tries, as JSON; neighbours are often of one conversation."""
     assert ROOT is not None
     with (Path(ROOT) / f"{name}.jsonl").open(encoding="utf-8") as lines:
         yield from (json.loads(line) for number, line in enumerate(lines) if is_drawn(f"{name} {number // 3}"))

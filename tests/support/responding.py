@@ -27,18 +27,18 @@ FUNCTIONS = [{"type": "function", "name": name, "parameters": None, "strict": No
 
 
 def asked(**fields: Any) -> tuple[ResponsesRequest, dict[str, msgspec.Raw]]:
-    """A request and its unknown fields; functions f and g are declared."""
+    """Return a request and its unknown fields; functions f and g are declared."""
     body = {"model": "asked", "input": "hi", "tools": FUNCTIONS, **fields}
     return decode(json.dumps(body).encode(), ResponsesRequest)
 
 
 def viewed(**fields: Any) -> View:
-    """The view of such a request."""
+    """Return the view of such a request."""
     return responses.to_chat(*asked(**fields))
 
 
 def context_of(view: View, *, options: Object | None = None, **capabilities: Any) -> Context:
-    """The context of a view's chat request."""
+    """Return the context of a view's chat request."""
     row = ModelCapabilities(pattern="*", source="", date="", **capabilities)
     return Context(
         request=view.request,
@@ -56,12 +56,12 @@ def gemini(view: View, **capabilities: Any) -> tuple[Object, dict[str, str]]:
 
 
 def read(body: Object) -> tuple[GenerateContentResponse, dict[str, msgspec.Raw]]:
-    """An answer as whole bodies come: over several lines."""
+    """Return an answer as whole bodies arrive: over several lines."""
     return decode(json.dumps(body, indent=1).encode(), GenerateContentResponse)
 
 
 def whole(body: Object, view: View, **given: Any) -> tuple[Object, list[Note], list[Issued]]:
-    """The response as the client sees it, the notes, the signatures to store."""
+    """Return the response as the client sees it, the notes, the signatures to store."""
     answer, unknown = read(body)
     response, notes, issued = responses.from_gemini(answer, context_of(view, **given), STAMP, unknown, view)
     seen: Object = json.loads(encode(response))
@@ -70,7 +70,7 @@ def whole(body: Object, view: View, **given: Any) -> tuple[Object, list[Note], l
 
 
 def streamed(events: list[Object], view: View, **given: Any) -> tuple[list[Object], list[Issued]]:
-    """The events as the client sees them, and the signatures to store; every rule of streams is checked."""
+    """Return the events as the client sees them, and the signatures to store; every rule of streams is checked."""
     machine = responses.ResponseStream(STAMP, view).begin(context_of(view, **given), STAMP.model)
     told = [event for one in events for event in machine.feed(*read(one))] + machine.close()
     lines = [encode(event) for event in told]
@@ -83,7 +83,7 @@ def streamed(events: list[Object], view: View, **given: Any) -> tuple[list[Objec
 
 
 def said(*parts: Any, finish: str = "STOP", **candidate: Any) -> Object:
-    """An answer of Gemini with one candidate."""
+    """Return an answer of Gemini with one candidate."""
     content = {"role": "model", "parts": list(parts)}
     ended = {"finishReason": finish} if finish else {}
     return {"candidates": [{"content": content, **ended, **candidate}], "modelVersion": "gemini-x"}

@@ -16,19 +16,19 @@ LAST = ("response.completed", "response.incomplete", "response.failed", "error",
 
 @asynccontextmanager
 async def socket(client: httpx2.AsyncClient, **options: Any) -> AsyncIterator[ClientConnection]:
-    """A connection to the adapter that a client speaks to."""
+    """Open a client's connection to the adapter."""
     url = str(client.base_url).replace("http", "ws", 1).rstrip("/")
     async with connect(f"{url}/v1/responses", proxy=None, **options) as connection:
         yield connection
 
 
 def create(text: Any = "hi", **fields: Any) -> str:
-    """A request for a response."""
+    """Return a request for a response."""
     return json.dumps({"type": "response.create", "model": "gemini-3.5-flash", "input": text, **fields})
 
 
 async def heard(connection: ClientConnection) -> list[dict[str, Any]]:
-    """The events up to the last one of a response."""
+    """Return the events up to the last one of a response."""
     events: list[dict[str, Any]] = []
     while not events or events[-1]["type"] not in LAST:
         events.append(json.loads(await asyncio.wait_for(connection.recv(), PATIENCE)))

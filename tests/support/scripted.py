@@ -30,14 +30,14 @@ USAGE = {"promptTokenCount": 3, "candidatesTokenCount": 2, "totalTokenCount": 5}
 
 
 def answer(*parts: str | Object, finish: str | None = "STOP", **candidate: Any) -> Object:
-    """A whole answer of Gemini's, or one event."""
+    """Return a whole answer of Gemini's, or one event."""
     content = {"role": "model", "parts": [{"text": part} if isinstance(part, str) else part for part in parts]}
     one = {"index": 0, "content": content, **({"finishReason": finish} if finish else {}), **candidate}
     return {"candidates": [one], "usageMetadata": USAGE, "modelVersion": "gemini-3.5-flash", "responseId": "r1"}
 
 
 def frame(event: Any) -> bytes:
-    """An event as Gemini frames it."""
+    """Return an event as Gemini frames it."""
     return f"data: {json.dumps(event)}\r\n\r\n".encode()
 
 
@@ -60,7 +60,7 @@ class Upstream:
         self.url = ""
 
     async def connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One connection: one request after the other, until either side hangs up."""
+        """Serve one connection, request after request, until either side closes it."""
         try:
             while head := await reader.readuntil(b"\r\n\r\n"):
                 await self._request(head.decode(), reader, writer)
@@ -95,29 +95,29 @@ class Call(NamedTuple):
     writer: asyncio.StreamWriter
 
     async def json(self, value: Any, status: int = 200) -> None:
-        """A whole answer."""
+        """Send a whole answer."""
         body = value if isinstance(value, bytes) else json.dumps(value).encode()
         self.writer.write(b"HTTP/1.1 %d X\r\nContent-Type: application/json\r\n" % status)
         self.writer.write(b"Content-Length: %d\r\n\r\n" % len(body) + body)
         await self.writer.drain()
 
     async def start(self) -> None:
-        """The head of a stream."""
+        """Send the head of a stream."""
         self.writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")
         await self.writer.drain()
 
     async def send(self, data: bytes) -> None:
-        """A piece of a stream."""
+        """Send a piece of a stream."""
         self.writer.write(b"%x\r\n%s\r\n" % (len(data), data))
         await self.writer.drain()
 
     async def end(self) -> None:
-        """The end of a stream."""
+        """End a stream."""
         self.writer.write(b"0\r\n\r\n")
         await self.writer.drain()
 
     async def stream(self, *events: bytes | Object) -> None:
-        """A whole stream at once."""
+        """Send a whole stream at once."""
         await self.start()
         for event in events:
             await self.send(event if isinstance(event, bytes) else frame(event))
@@ -130,7 +130,7 @@ Script = Callable[[Call], Coroutine[Any, Any, None]]
 
 @asynccontextmanager
 async def scripted(script: Script | None) -> AsyncIterator[Upstream]:
-    """A running upstream; without a script nothing may ask it."""
+    """Run a scripted upstream; without a script no request may reach it."""
     upstream = Upstream(script)
     server = await asyncio.start_server(upstream.connected, "127.0.0.1", 0)
     upstream.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
@@ -181,7 +181,7 @@ class Emulated(NamedTuple):
     url: str
 
     async def requests(self) -> list[Object]:
-        """What it was asked, oldest first."""
+        """Return the requests that it got, oldest first."""
         async with httpx2.AsyncClient(trust_env=False) as direct:
             answer = await direct.get(f"{self.url}/emulator/requests")
         found: list[Object] = answer.json()
@@ -190,7 +190,7 @@ class Emulated(NamedTuple):
 
 @asynccontextmanager
 async def emulated(settings: EmulatorSettings) -> AsyncIterator[Emulated]:
-    """The emulator as an upstream, on a real socket."""
+    """Run the emulator as an upstream, on a real socket."""
     async with serving(create_emulator(settings)) as url:
         yield Emulated(url)
 
@@ -211,7 +211,7 @@ async def adapter(
     page_token: Any = None,
     **settings: Any,
 ) -> AsyncIterator[httpx2.AsyncClient]:
-    """A client of an adapter in front of an upstream; both on real sockets, in this event loop.
+    """Open a client of an adapter in front of an upstream; both on real sockets, in this event loop.
 
     `lines`, `endpoints` and `page_token` are those of `create_app`; a `Kept` keeps the text of lines. They have no
     types, since each `**settings` of a test would be checked against them.
@@ -234,7 +234,7 @@ async def adapter(
 
 
 def plain(app: Any) -> Any:
-    """An application as any other ASGI server calls it: nothing of uvicorn's is behind `receive` and `send`."""
+    """Wrap an application so that it sees a plain ASGI server, without uvicorn's objects."""
 
     async def call(scope: Any, receive: Any, send: Any) -> None:
         async def receive_message() -> Any:
@@ -250,7 +250,7 @@ def plain(app: Any) -> Any:
 
 @asynccontextmanager
 async def serving(app: Any, protocol: Any = "httptools") -> AsyncIterator[str]:
-    """An application on a real socket, in this event loop; its URL."""
+    """Serve an application on a real socket, in this event loop; yield its URL."""
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
     config = uvicorn.Config(
@@ -267,12 +267,12 @@ async def serving(app: Any, protocol: Any = "httptools") -> AsyncIterator[str]:
 
 
 def chat(text: Any = "hi", **fields: Any) -> Object:
-    """A chat request."""
+    """Return a chat request."""
     return {"model": "gemini-3.5-flash", "messages": [{"role": "user", "content": text}], **fields}
 
 
 def events(text: str) -> list[str]:
-    """The payloads of an event stream."""
+    """Return the payloads of an event stream."""
     return [line[len("data: ") :] for line in text.split("\n\n") if line.startswith("data: ")]
 
 

@@ -18,7 +18,7 @@ PROMPT = "Count from one to ten, in words."
 
 
 def body(model: str, **more: Any) -> dict[str, Any]:
-    """A chat request."""
+    """Return a chat request."""
     return {"model": model, "messages": [{"role": "user", "content": PROMPT}], **more}
 
 
@@ -32,12 +32,12 @@ async def chat(client: httpx2.AsyncClient, model: str, **more: Any) -> tuple[int
 
 
 def events(text: str) -> list[Any]:
-    """The chunks of a stream, and its error."""
+    """Return the chunks of a stream, and its error."""
     return [json.loads(line[6:]) for line in text.splitlines() if line.startswith("data: {")]
 
 
 def said(text: str) -> str:
-    """The text of a stream."""
+    """Return the text of a stream."""
     return "".join(choice["delta"].get("content") or "" for event in events(text) for choice in event["choices"])
 
 
@@ -56,12 +56,12 @@ async def until_under_way(client: httpx2.AsyncClient, tasks: Collection[asyncio.
 
 
 async def ended(process: subprocess.Popen[Any]) -> int:
-    """The exit code of a process that ends."""
+    """Wait until a process has ended; return its exit code."""
     return await asyncio.to_thread(process.wait, PATIENCE)
 
 
 def workers_of(parent: int) -> list[int]:
-    """The processes that a parent started and that listen; uvloop and multiprocessing may add a tracker."""
+    """Return the listening child processes of a parent; uvloop and multiprocessing may add a tracker."""
     workers = []
     for child in Path(f"/proc/{parent}/task/{parent}/children").read_text().split():
         # One that ends meanwhile is none.

@@ -1,4 +1,4 @@
-"""How much the tests try: a little with the test command, everything in `.ci/run`.
+"""The size of the tests: small with the test command, everything in `.ci/run`.
 
 `TEST_SIZE=large` tries all recorded traffic, many more examples of hypothesis, and all cases over HTTP.
 Otherwise a seeded tenth is tried, the same one in every run.
@@ -18,10 +18,10 @@ T = TypeVar("T")
 
 
 def is_drawn(name: str) -> bool:
-    """Whether something is tried in this run; for one in ten it is so in every run."""
+    """Return whether this run tries something; a tenth of all things is tried in every run."""
     return IS_LARGE or Random(name).random() < 0.1
 
 
 def tenth(items: Sequence[T]) -> list[T]:
-    """A seeded tenth of what there is, at least one; everything in a large run."""
+    """Return a seeded tenth of some things, at least one; in a large run all of them."""
     return list(items) if IS_LARGE else Random(0).sample(items, max(1, len(items) // 10))

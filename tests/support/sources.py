@@ -1,4 +1,4 @@
-"""What stands in source files, read once: several tests look at all files of the adapter."""
+"""The content of source files, read once, because several tests look at all files of the adapter."""
 
 import ast
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 
 class Source(NamedTuple):
-    """What tests ask about a file. Each entry is a name, or a first line, with its line number.
+    """The facts of a file that tests need. Each entry is a name, or a first line, with its line number.
 
     `imports` are modules with the names taken from them (`from a import b`: "a", "b"), wherever they stand;
     `outer_lines` are the lines of statements outside functions and classes; `calls` are calls of bare names; `loaded`

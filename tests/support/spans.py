@@ -13,7 +13,7 @@ Spans = Callable[[], Sequence[ReadableSpan]]
 
 
 async def ended(spans: Spans, name: str) -> ReadableSpan:
-    """A request's span by its name, once it has ended: that is after its answer."""
+    """Wait until a request's span has ended, after its answer; return it by its name."""
     async with asyncio.timeout(PATIENCE):
         while not (found := [span for span in spans() if span.name == name and span.kind is SpanKind.SERVER]):
             await asyncio.sleep(0.01)
@@ -22,6 +22,6 @@ async def ended(spans: Spans, name: str) -> ReadableSpan:
 
 
 def below(spans: Spans, parent: ReadableSpan) -> list[ReadableSpan]:
-    """The spans right below one, in their order."""
+    """Return the spans right below one, in their order."""
     children = [span for span in spans() if span.parent is not None and span.parent.span_id == parent.context.span_id]
     return sorted(children, key=lambda span: span.start_time or 0)

@@ -1,4 +1,4 @@
-"""What the tests of /v1/responses share."""
+"""Shared by the tests of /v1/responses."""
 
 import asyncio
 import json
@@ -13,18 +13,18 @@ PATH = "/v1/responses"
 
 
 def ask(text: Any = "hi", **fields: Any) -> Object:
-    """A request."""
+    """Send a request."""
     return {"model": "gemini-3.5-flash", "input": text, **fields}
 
 
 def said(response: Object) -> str:
-    """The text of a response."""
+    """Return the text of a response."""
     parts = [part for item in response["output"] if item["type"] == "message" for part in item["content"]]
     return "".join(part["text"] for part in parts)
 
 
 def told(text: str) -> list[Object]:
-    """The events of a stream, each under its own name."""
+    """Return the events of a stream, each under its own name."""
     found = [json.loads(payload) for payload in events_of(text)]
     names = [line.removeprefix("event: ") for line in text.splitlines() if line.startswith("event: ")]
     assert [event["type"] for event in found] == names
@@ -32,18 +32,18 @@ def told(text: str) -> list[Object]:
 
 
 def events_of(text: str) -> list[str]:
-    """The payloads, without the last word."""
+    """Return the payloads, without `[DONE]`."""
     bare = "\n".join(line for line in text.split("\n") if not line.startswith("event: "))
     return [payload for payload in events(bare) if payload != "[DONE]"]
 
 
 def contents(seen: Seen) -> list[tuple[str, list[str | None]]]:
-    """The conversation as it reached the upstream: role and texts of each turn."""
+    """Return the conversation as it reached the upstream: role and texts of each turn."""
     return [(turn["role"], [part.get("text") for part in turn["parts"]]) for turn in seen.body["contents"]]
 
 
 async def ended(client: httpx2.AsyncClient, response_id: str) -> Object:
-    """A response, as soon as it has ended."""
+    """Wait until a response has ended, and return it."""
     async with asyncio.timeout(PATIENCE):
         while True:
             response: Object = (await client.get(f"{PATH}/{response_id}")).json()

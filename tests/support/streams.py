@@ -89,7 +89,7 @@ USAGE = {
 
 @st.composite
 def candidates(draw: Any) -> list[Object]:
-    """One to three candidates; their functions that Gemini answers itself come in the right order."""
+    """Return one to three candidates; their functions that Gemini answers itself come in the right order."""
     number = draw(st.integers(1, 3))
     return [
         {"content": {"role": "model", "parts": draw(parts)}, **draw(extras), **draw(endings)} for _ in range(number)
@@ -97,7 +97,7 @@ def candidates(draw: Any) -> list[Object]:
 
 
 def cut(draw: Any, part: Object) -> list[Object]:
-    """One part as the pieces in which a stream may bring it; a signature comes with the last."""
+    """Cut one part into the pieces of a stream; the last one has its signature."""
     text = part.get("text")
     if not text or set(part) - {"text", "thought", "thoughtSignature"}:
         return [part]
@@ -112,7 +112,7 @@ def cut(draw: Any, part: Object) -> list[Object]:
 
 @st.composite
 def streams(draw: Any) -> tuple[Object, list[Object]]:
-    """A whole answer, and the events of a stream that says the same."""
+    """Return a whole answer, and the events of a stream with the same content."""
     said = draw(candidates())
     top = {"modelVersion": "gemini-x", "responseId": "r1"}
     body = {**top, "candidates": [{"index": i, **one} for i, one in enumerate(said)], "usageMetadata": USAGE}

@@ -1,4 +1,4 @@
-"""Which worker process holds a connection, by what Linux tells in /proc."""
+"""The worker process of a connection, from Linux's /proc."""
 
 from contextlib import suppress
 from pathlib import Path
@@ -7,7 +7,7 @@ _LISTENING = "0A"
 
 
 def owners(workers: list[int], port: int) -> dict[int, int]:
-    """The worker of each connection to a port that it has not closed yet, by the port of its client."""
+    """Return the worker of each open connection to a port, by the client's port."""
     clients = {}
     for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
         _, local, remote, state, *rest = line.split()

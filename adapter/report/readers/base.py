@@ -64,7 +64,7 @@ def request(body: Any, place: Location, url: str = "", **details: Any) -> Found:
     path = path_of_url(url)
     answer = details.pop("answer", None)
     if url and not path:
-        return Unreadable(place, "not an endpoint of OpenAI's")
+        return Unreadable(place, "not an OpenAI endpoint")
     parsed = _object(body)
     if not isinstance(parsed, dict):
         if path and not path.endswith(TRANSLATED):
@@ -75,7 +75,7 @@ def request(body: Any, place: Location, url: str = "", **details: Any) -> Found:
         parsed = {"model": deployment[1]} | parsed
     path = path or path_of_body(parsed)
     if not path:
-        return Unreadable(place, "no request of OpenAI's")
+        return Unreadable(place, "not an OpenAI request")
     if isinstance(answer, dict):
         details = {"answer_id": str(answer.get("id") or ""), "usage": usage_of(answer.get("usage"))} | details
     return RecordedRequest(path=path, body=orjson.dumps(parsed), place=place, **details)

@@ -64,7 +64,7 @@ class Asking(msgspec.Struct, frozen=True):
         answer = self._continuation(plan)
         return ContinuedStream(events, partial(self._stream, plan), answer) if answer.is_allowed else events
 
-    async def merged(self, plan: Plan) -> ReplyStream:
+    async def merge_choices(self, plan: Plan) -> ReplyStream:
         """Ask for each choice by a stream of its own; return all events, once the first one has arrived.
 
         Raises `UpstreamError`.

@@ -143,7 +143,7 @@ class RequestSender:
         """
         attempts, pause = self._attempts[request.place.line] + 1, RETRY_FIRST
         if attempts > 1:
-            log.warning("%s: the request of line %d is asked again", self._context.batch.id, request.place.line)
+            log.warning("%s: the request of line %d is sent again", self._context.batch.id, request.place.line)
         while True:
             try:
                 planned = await self._planner.plan(request.body)

@@ -155,7 +155,7 @@ class AnswerCollector:
             try:
                 await self._jobs.download(job, number)
             except UpstreamError as error:
-                job.error = Status(code=error.status, message=f"Gemini's answers cannot be had: {error}")
+                job.error = Status(code=error.status, message=f"Gemini's answers cannot be loaded: {error}")
                 return Answers(None, job)
             answers = Answers(self._context.folder.path / f"answers-{number}.jsonl", job)
             await answers.index(self._context)

@@ -160,7 +160,7 @@ class BatchContext:
             except UpstreamError as error:
                 if error.status not in TRANSIENT or self.should_end:
                     raise
-                log.info("%s: tried again in %.0f s: %s", self.batch.id, pause, error)
+                log.info("%s: next attempt in %.0f s: %s", self.batch.id, pause, error)
                 await self.sleep(max(pause, error.retry_after or 0.0))
                 pause = min(2 * pause, RETRY_LAST)
 

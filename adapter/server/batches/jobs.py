@@ -60,7 +60,7 @@ class NativeJobs:
                 # What the batch's end cut short is not Gemini's refusal.
                 if not (context.should_end and error.status in TRANSIENT):
                     job.error = _as_status(error)
-                log.warning("%s: job %d is not begun: %s", context.batch.id, number, error)
+                log.warning("%s: job %d did not start: %s", context.batch.id, number, error)
             await context.save()
         await context.go_to("wait")
 
@@ -126,7 +126,7 @@ class NativeJobs:
         try:
             await self._jobs.cancel(job.job, self._caller(job))
         except UpstreamError as error:
-            log.warning("%s: %s is not cancelled: %s", self._context.batch.id, job.job, error)
+            log.warning("%s: cannot cancel %s: %s", self._context.batch.id, job.job, error)
             return False
         return True
 
@@ -167,7 +167,7 @@ class NativeJobs:
                 try:
                     await self._uploads.delete(job.file_name, self._caller(job))
                 except UpstreamError as error:
-                    log.info("%s: %s is not deleted: %s", self._context.batch.id, job.file_name, error)
+                    log.info("%s: cannot delete %s: %s", self._context.batch.id, job.file_name, error)
 
 
 def _as_status(error: UpstreamError) -> Status:

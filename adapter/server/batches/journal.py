@@ -165,7 +165,7 @@ class BatchFolder:
         try:
             is_locked = try_lock(descriptor)
         except OSError as error:
-            log.warning("%s cannot be locked, so nobody runs the batch: %s", self.path, error)
+            log.warning("cannot lock %s, so no process runs the batch: %s", self.path, error)
             is_locked = False
         if not is_locked:
             os.close(descriptor)

@@ -103,7 +103,7 @@ class RunningBatches:
             return batch
         batch = await self.stored.batch(batch.id, client.id)
         if batch.status not in OVER:
-            text = "What this batch needs to go on is not in this server's directory of files any more."
+            text = "The files that this batch needs are no longer in this server's directory."
             batch.status, batch.errors = "failed", BatchErrors(data=[BatchError(code="batch_lost", message=text)])
             batch.failed_at = int(time.time())
         return batch
@@ -130,7 +130,7 @@ class RunningBatches:
         try:
             context = BatchContext(self._service, self.stored, folder, client, self._turns)
         except (OSError, *UNREADABLE) as error:
-            log.error("%s cannot be run: its journal cannot be read: %s", folder.path, error)
+            log.error("cannot run %s: its journal is unreadable: %s", folder.path, error)
             folder.release()
             return False
         task = asyncio.create_task(self._run(context))
@@ -152,7 +152,7 @@ class RunningBatches:
             try:
                 await self._recover()
             except (OSError, NotStored) as error:
-                log.warning("batches cannot be looked for: %s", error)
+                log.warning("cannot look for batches: %s", error)
             await asyncio.sleep(LOOK_EVERY)
 
     async def _recover(self) -> None:
@@ -167,7 +167,7 @@ class RunningBatches:
     async def _leave(self, folder: BatchFolder) -> None:
         """Say once why nobody goes on with a batch here; remove what nobody has asked for in a long time."""
         if await asyncio.to_thread(folder.is_older_than, WINDOW + self._service.files.max_life):
-            log.warning("%s is removed: nobody has asked for it with the key that began it", folder.batch_id)
+            log.warning("%s is removed: no client has asked for it with its key", folder.batch_id)
             await asyncio.to_thread(folder.remove)
             return
         if not folder.acquire():
@@ -178,7 +178,7 @@ class RunningBatches:
         # At the first look its process may be about to begin it.
         if looks == LOOKS:
             log.warning(
-                "%s waits: its client's key is not known here. It goes on when its client asks for it with that key",
+                "%s waits: its client's key is unknown. It continues when the client asks for it with that key",
                 folder.batch_id,
             )
 

@@ -135,7 +135,7 @@ class RowPlanner:
         row = find_served_model(request.model, service.catalogue).row
         view = await work.run(completions.to_chat, request, row, detokenizer(), unknown)
         if view.only_echo:
-            raise Rejected("max_tokens", "out-of-range", "a batch generates something: the prompt alone is no answer")
+            raise Rejected("max_tokens", "out-of-range", "a batch must generate text: the prompt alone is no answer")
         try:
             plans = [
                 await service.planner.plan(one, {}, self._client, work, ledger_of=view.ledger, needs=self._needs)
@@ -198,7 +198,7 @@ def _check_whole(*, stream: bool | None, background: bool | None = None) -> None
     """Raise `Rejected` for an answer that is not to come whole, and now."""
     for name, value in (("stream", stream), ("background", background)):
         if value:
-            raise Rejected(name, "setting-contradicted", "an answer in a batch comes whole, when the batch is complete")
+            raise Rejected(name, "setting-contradicted", "a batch has no streams: its answers are whole")
 
 
 def _generation(plans: Sequence[Plans], finish: Callable[[Sequence[bytes], bool], Awaitable[RowAnswer]]) -> PlannedRow:

@@ -106,7 +106,7 @@ async def list_files(call: Call) -> None:
     limit = whole_number(query.get("limit", str(MAX_PAGE)), "limit", 1, MAX_PAGE)
     order = query.get("order", "desc")
     if order not in ("asc", "desc"):
-        raise Malformed("order is asc or desc", "order", "invalid_value")
+        raise Malformed("order must be asc or desc", "order", "invalid_value")
     found, has_more = await call.service.files.page(
         call.client.id,
         after=query.get("after", ""),

@@ -95,13 +95,13 @@ def _client(call: Call) -> Client:
     resolves to it belongs to a site that would read what was said (DNS rebinding).
     """
     if call.service.page.inspector is None and not is_local(call.scope):
-        raise HTTPException(403, f"The page is shown to this machine alone, and through no proxy: {_SEE}")
+        raise HTTPException(403, f"The page is shown only to this machine, and not through a proxy: {_SEE}")
     try:
         client = call.service.access.viewer(call.scope)
     except AccessDenied:
-        raise HTTPException(401, "The page wants a client key.", ASK) from None
+        raise HTTPException(401, "The page needs a client key.", ASK) from None
     if not _is_opened(call, client):
-        raise HTTPException(403, f"Open the page by the address that was printed when the server started: {_SEE}")
+        raise HTTPException(403, f"Open the page with the URL that was printed when the server started: {_SEE}")
     return client
 
 
@@ -203,7 +203,7 @@ async def changes(call: Call) -> None:
     service, client = call.service, _viewer(call)
     exchanges = service.recorder.exchanges
     if len(exchanges.changed) >= MAX_VIEWERS or service.page.workers > 1:
-        raise HTTPException(503, "Ask for the list again and again: too many pages are open, or several processes.")
+        raise HTTPException(503, "Poll the list instead: too many pages are open, or there are several processes.")
     feed = Changes(exchanges, client, header(call.scope, b"last-event-id") or "")
     call.exchange.status = 200
     stream = EventStream(call.send_message, service.streams)

@@ -167,7 +167,7 @@ def _read_token(token: str, keys: Sequence[str]) -> tuple[str, str]:
     """Return whose page a token is for, and the token for Gemini. Raises `Malformed`."""
     key, dot, rest = token.partition(".")
     if not dot or key not in keys:
-        raise Malformed("This page token is none of this server's, or its key for Gemini is gone.", "pageToken")
+        raise Malformed("This page token is not from this server, or its key for Gemini was removed.", "pageToken")
     return key, rest
 
 

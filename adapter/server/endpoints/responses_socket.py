@@ -143,12 +143,12 @@ class ResponsesSocket:
             await self._send(_not_steered(envelope))
             return None
         if envelope.type != "response.create":
-            raise Malformed("type is response.create or response.steer", "type", "invalid_value")
+            raise Malformed("type must be response.create or response.steer", "type", "invalid_value")
         waiting = self._lanes.get(envelope.stream_id)
         if waiting is None and len(self._lanes) >= MAX_LANES:
             raise Malformed(f"a connection has at most {MAX_LANES} lanes", "stream_id", "invalid_value")
         if waiting is not None and waiting.full():
-            raise Malformed(f"{MAX_WAITING} requests wait already", "stream_id", "invalid_value")
+            raise Malformed(f"{MAX_WAITING} requests are already waiting", "stream_id", "invalid_value")
         self._service.body_budget.reserve(len(body))
         self._held += len(body)
         lane = self._lanes.setdefault(envelope.stream_id, asyncio.Queue(MAX_WAITING))
@@ -214,7 +214,7 @@ class ResponsesSocket:
             stream_id, call.exchange.model_asked = request.stream_id, request.model
             if request.background:
                 raise Rejected(
-                    "background", "setting-contradicted", "a websocket has no background: POST /v1/responses has"
+                    "background", "setting-contradicted", "websockets have no background mode: use POST /v1/responses"
                 )
             with await service.admission.slot():
                 client, memory = call.client, self._memory

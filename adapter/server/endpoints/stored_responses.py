@@ -29,7 +29,7 @@ class Page:
         self.after = query.get("after", "")
         order = query.get("order", "desc")
         if order not in ("asc", "desc"):
-            raise Malformed("order is asc or desc", "order", "invalid_value")
+            raise Malformed("order must be asc or desc", "order", "invalid_value")
         self.newest_first = order == "desc"
 
     def of(self, items: Sequence[msgspec.Raw]) -> ItemList:
@@ -47,7 +47,7 @@ def whole_number(text: str, name: str, least: int, most: int) -> int:
     # Python refuses to read a number of thousands of digits.
     short = len(text) <= len(str(most)) and text.isascii() and text.isdecimal()
     if not (short and least <= int(text) <= most):
-        raise Malformed(f"{name} is a whole number from {least} to {most}", name, "invalid_value")
+        raise Malformed(f"{name} must be a whole number from {least} to {most}", name, "invalid_value")
     return int(text)
 
 
@@ -65,7 +65,7 @@ async def get_response(call: Call) -> None:
         await call.send_stored(bytes(record.response))
         return
     if not answer_of(record).background:
-        raise Rejected("stream", "setting-contradicted", "only a response in the background can be streamed again")
+        raise Rejected("stream", "setting-contradicted", "only a background response can be streamed again")
     after = call.query.get("starting_after")
     position = 0 if after is None else whole_number(after, "starting_after", 0, 2**31) + 1
     call.exchange.status = 200

@@ -183,7 +183,7 @@ _KEYS_OF_URLS = frozenset({b"key", b"api_key", b"api-key", b"apikey", b"access_t
 def _check_url(scope: Scope) -> None:
     query: bytes = scope["query_string"]
     if not _KEYS_OF_URLS.isdisjoint(pair.partition(b"=")[0].lower() for pair in query.split(b"&")):
-        raise KeyInUrl("A key goes into a header (authorization: Bearer KEY), never into a URL.")
+        raise KeyInUrl("Send the key in a header (authorization: Bearer KEY), never in the URL.")
 
 
 def _key_in_url(scope: Scope) -> str | None:
@@ -205,7 +205,7 @@ def _check_page(scope: Scope, allowed: Collection[str]) -> None:
     if origin is None:
         is_named = any(one.partition("://")[2] == host for one in allowed)
         if scope.get("method") == "GET" and b"host" in fields and not is_named:
-            raise ForeignPage("This server is not read under this host name: see --allow-origins, or set client keys.")
+            raise ForeignPage("This host name is not allowed here: see --allow-origins, or set client keys.")
     elif origin not in allowed and origin.partition("://")[2] == host:
         raise ForeignPage("Web pages of this origin may not call this server: see --allow-origins.")
 

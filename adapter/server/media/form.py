@@ -190,7 +190,7 @@ def members_of(fields: Mapping[str, Sequence[str]], type_: type[msgspec.Struct])
         name, inner = (found[1], found[2]) if found else (written, None)
         is_member = bool(inner) and not (inner or "").isdigit()
         if isinstance(members.get(name), dict) != is_member and name in members:
-            raise MalformedForm(f"The field {name} is an object and something else.", name)
+            raise MalformedForm(f"The field {name} is both an object and another value.", name)
         if is_member:
             members.setdefault(name, {})[inner] = values[-1]
         elif inner is not None or name in lists or name in members or len(values) > 1:

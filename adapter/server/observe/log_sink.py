@@ -28,7 +28,7 @@ class LogSink:
         """Write lines. If the stream takes only a part of them, the rest is dropped."""
         text = "\n".join([*lines, ""])
         if self.lost:
-            text = f"{self.lost} lines of the log were lost: whatever reads the log is full or too slow\n{text}"
+            text = f"{self.lost} lines of the log were lost: the log's reader is full or too slow\n{text}"
         if self._cut:
             text = f"\n{text}"
         data = text.encode(errors="replace")

@@ -35,7 +35,7 @@ class Metrics:
         self._registry = made = CollectorRegistry()
         where = ("endpoint", "model")
         self._requests = Counter(
-            "adapter_requests", "Requests by their ends.", ("endpoint", "status", "outcome"), registry=made
+            "adapter_requests", "Requests by outcome.", ("endpoint", "status", "outcome"), registry=made
         )
         self._seconds = Histogram(
             "adapter_request_seconds", "Time to an answer's end.", (*where, "stream"), registry=made, buckets=SECONDS
@@ -46,19 +46,19 @@ class Metrics:
         self._tokens = Counter("adapter_tokens", "Tokens that Gemini counted.", ("model", "kind"), registry=made)
         self._notes = Counter("adapter_notes", "Losses of requests and answers.", ("code", "severity"), registry=made)
         self._signatures = Counter("adapter_signatures", "Sources of signatures.", ("source",), registry=made)
-        self._running = Gauge("adapter_running", "Requests under way.", registry=made, multiprocess_mode="livesum")
+        self._running = Gauge("adapter_running", "Running requests.", registry=made, multiprocess_mode="livesum")
         self._attempts = Counter(
-            "adapter_attempts", "Requests to upstreams by their ends.", ("upstream", "outcome"), registry=made
+            "adapter_attempts", "Attempts at upstreams by outcome.", ("upstream", "outcome"), registry=made
         )
         self._retries = Counter(
             "adapter_retries",
-            "Requests to upstreams after one that failed.",
+            "Retries at upstreams.",
             ("upstream", "after"),
             registry=made,
         )
         self._circuits = Gauge(
             "adapter_open_circuits",
-            "Models of upstreams that are left alone.",
+            "Open circuits: models of upstreams that are not called.",
             ("upstream",),
             registry=made,
             multiprocess_mode="livesum",

@@ -358,9 +358,9 @@ class _LossLogger(SpanExporter):
         result = self._exporter.export(spans)
         failed = result is not SpanExportResult.SUCCESS
         if failed and not self._failing:
-            log.warning("traces: the collector takes no spans (OTEL_EXPORTER_OTLP_ENDPOINT); they are lost")
+            log.warning("traces: the collector does not accept spans (OTEL_EXPORTER_OTLP_ENDPOINT); they are lost")
         elif self._failing and not failed:
-            log.info("traces: the collector takes spans again")
+            log.info("traces: the collector accepts spans again")
         self._failing = failed
         return result
 

@@ -41,7 +41,7 @@ class Answering:
                 if plan.calls == 1:
                     events = asking.continued(plan, await asking.stream(plan))
                 else:
-                    events = await asking.merged(plan)
+                    events = await asking.merge_choices(plan)
                 break
             except UpstreamError as error:
                 await plans.after(error, until)

@@ -59,7 +59,7 @@ UPLOADED_AGAIN = Note(
     "messages",
     Fate.APPROXIMATED,
     "file-uploaded-again",
-    "Gemini had lost its copy of a stored file: it was uploaded again, and Gemini asked once more",
+    "Gemini had lost its copy of a stored file: it was uploaded again, and the request was repeated",
 )
 
 _HEAD = 48
@@ -136,7 +136,7 @@ class GeminiFiles:
                 continue
             left -= size
             if left < 0:
-                reason = f"the upstream keeps no files, and takes at most {MAX_INLINE_ALONE} bytes of them in a request"
+                reason = f"the upstream stores no files; a request may have at most {MAX_INLINE_ALONE} bytes"
                 raise Rejected("messages", "limit-exceeded", reason)
             media[file_id] = await self._inline(stored, client)
         return media
@@ -245,7 +245,7 @@ class GeminiFiles:
         try:
             await self._uploads.delete(known.name, Caller(client.key, known.pin))
         except UpstreamError as error:
-            log.info("the copy of %s at Gemini is not deleted: %s", file_id, error)
+            log.info("cannot delete the copy of %s at Gemini: %s", file_id, error)
 
 
 def _key(file_id: str) -> str:

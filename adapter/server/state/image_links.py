@@ -53,4 +53,4 @@ class ImageLinks:
 
 
 def _no_such_image() -> NotStored:
-    return NotStored("There is no such image, or its hour is over.", code="image_not_found")
+    return NotStored("There is no such image, or its link has expired.", code="image_not_found")

@@ -74,7 +74,7 @@ class Past(NamedTuple):
             text = own_text(self.text)
         return b",".join(map(encode, self.given)) if text is None else text
 
-    def named(self) -> list[tuple[str, str]]:
+    def named_items(self) -> list[tuple[str, str]]:
         """Return the ids of its own items that are the client's own, each with a digest of its item."""
         earlier = self.text.earlier if self.text is not None and self.is_whole else NO_ITEMS
         return [*earlier.named, *named_items(self.given[earlier.count :])]

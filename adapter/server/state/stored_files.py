@@ -110,7 +110,7 @@ class StoredFiles:
                     await self.records.delete(name, client)
                 await asyncio.to_thread(self._directory.sweep, now)
             except OSError as error:
-                log.warning("files that have expired cannot be removed: %s", error)
+                log.warning("cannot remove expired files: %s", error)
             await asyncio.sleep(SWEEP_EVERY)
 
     def close(self) -> None:
@@ -196,7 +196,7 @@ class StoredFiles:
             async for piece in pieces:
                 yield piece
         except FileNotFoundError:
-            raise NotStored(f"The content of {file_id} is not here.", param="id", code="file_not_found") from None
+            raise NotStored(f"The content of {file_id} is missing.", param="id", code="file_not_found") from None
 
     def now(self) -> float:
         """Return the time (Unix seconds)."""
@@ -210,7 +210,7 @@ class StoredFiles:
             try:
                 return await asyncio.to_thread(read_at, path, offset, size)
             except FileNotFoundError:
-                raise NotStored(f"The content of {file_id} is not here.", code="file_not_found") from None
+                raise NotStored(f"The content of {file_id} is missing.", code="file_not_found") from None
 
         return read
 
@@ -298,7 +298,7 @@ class StoredFiles:
                 async for piece in self.content(part_id, client):
                     await write(writing.writer, piece)
             if md5 is not None and md5.lower() != await writing.writer.md5():
-                raise NotStored("The MD5 sum of the parts is another.", status=400, param="md5", code="md5_mismatch")
+                raise NotStored("The MD5 sum of the parts is different.", status=400, param="md5", code="md5_mismatch")
             upload.file = await self.keep(new, writing, client)
         finally:
             await writing.writer.discard()
@@ -314,11 +314,11 @@ class StoredFiles:
         parts = {part_id: msgspec.json.decode(body, type=StoredPart) for part_id, body in bodies.items()}
         for index, part_id in enumerate(part_ids):
             if part_id not in parts or parts[part_id].part.upload_id != upload.id or part_id in part_ids[:index]:
-                text = f"{part_id[:100]} is no part of this upload, or stands there twice."
+                text = f"{part_id[:100]} is not a part of this upload, or is listed twice."
                 raise NotStored(text, status=400, param=f"part_ids[{index}]", code="invalid_part")
         total = sum(one.bytes for one in parts.values())
         if total != upload.bytes:
-            text = f"The upload was to have {upload.bytes} bytes; its parts have {total}."
+            text = f"The upload should have {upload.bytes} bytes; its parts have {total}."
             raise NotStored(text, status=400, param="part_ids", code="size_mismatch")
 
     async def cancel_upload(self, record: StoredUpload, client: str) -> Upload:
@@ -360,7 +360,7 @@ def _telling() -> Iterator[None]:
     try:
         yield
     except QuotaExceeded:
-        text = f"Your files would be more than you may store here: files_max_bytes in all, and {MAX_FILES} files."
+        text = f"Your files would exceed the limits: files_max_bytes in all, and {MAX_FILES} files."
         raise _too_large(text, None) from None
     except OSError as error:
         raise _cannot_write(error) from error

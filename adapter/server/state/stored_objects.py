@@ -86,7 +86,7 @@ class Recall:
         """
         if request.previous_response_id is not None and request.conversation is not None:
             raise Rejected(
-                "conversation", "setting-contradicted", "a response follows another one or a conversation, not both"
+                "conversation", "setting-contradicted", "a response continues a response or a conversation, not both"
             )
         history: list[str] = []
         texts: list[bytes] = []
@@ -128,7 +128,7 @@ class Recall:
             recent = items if may_have(text.earlier, new) else items[text.earlier.count :]
             new, taken = with_free_ids(new, (item.id for item in recent))
             found += [note_on_new_id(f"input[{indexes[place]}].id") for place in taken]
-        request = msgspec.structs.replace(past.request, input=_joined(text, items, new))
+        request = msgspec.structs.replace(past.request, input=_join_items(text, items, new))
         return past._replace(
             request=request,
             before=len(items),
@@ -302,7 +302,7 @@ class State(Recall):
             if conversation is not None and any(item.id for item in past.given):
                 past = await self._with_free_ids(response, past, conversation, client)
             documents = await work.run(_documents_of, response, past)
-            documents += await self._entries(past.named(), response.id, client)
+            documents += await self._entries(past.named_items(), response.id, client)
             return await self.put(documents, client)
 
     def _lock_of(self, conversation_id: str) -> asyncio.Lock:
@@ -419,10 +419,10 @@ def _read_stored(stored: bytes, prefix: Prefix | None) -> tuple[ItemText, Sequen
         stored = b",".join([known, *map(bytes, readable)][not known :])
     values = values_at_most(stored) if prefix is None else 0
     text = ItemText(stored, prefix=prefix, pieces=readable, values=values, has_tools=False)
-    return text, _joined(text, [], items)
+    return text, _join_items(text, [], items)
 
 
-def _joined(text: ItemText, items: Sequence[InputItem], more: list[InputItem]) -> Sequence[InputItem]:
+def _join_items(text: ItemText, items: Sequence[InputItem], more: list[InputItem]) -> Sequence[InputItem]:
     """Return stored items with more behind them; the first ones are decoded only if somebody asks for them."""
     if text.prefix is None:
         return [*items, *more]

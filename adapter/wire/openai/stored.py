@@ -16,7 +16,7 @@ class StoredResponse(Wire):
 
 
 class ItemsHead(Wire):
-    """What the stored items of a response say in front of them: of it, and how many of them are the request's own."""
+    """The head of a response's stored items: its response, and the number of the request's own items."""
 
     status: str
     own: int

@@ -271,8 +271,8 @@ def test_azure_names_the_model_in_the_url(tmp_path):
     [
         ({"request": None, "response": ANSWER}, "the recording kept no request"),
         ({"request": "{", "url": URL}, "the request's body is not JSON"),
-        ({"request": BODY, "url": "https://example.com/v2/private"}, "not an endpoint of OpenAI's"),
-        ({"request": BODY, "url": "https://example.com/files/private"}, "not an endpoint of OpenAI's"),
+        ({"request": BODY, "url": "https://example.com/v2/private"}, "not an OpenAI endpoint"),
+        ({"request": BODY, "url": "https://example.com/files/private"}, "not an OpenAI endpoint"),
         (
             {"id": "batch_req_1", "custom_id": "a", "response": {}},
             "a line of a batch's output: the requests are in its",

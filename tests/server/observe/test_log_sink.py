@@ -42,7 +42,7 @@ def test_what_does_not_fit_is_counted_and_told(pipe):
     lost = sink.lost
     sink.write("after")
     assert read(reader).splitlines() == [
-        f"{lost} lines of the log were lost: whatever reads the log is full or too slow",
+        f"{lost} lines of the log were lost: the log's reader is full or too slow",
         "after",
     ]
     assert sink.lost == 0

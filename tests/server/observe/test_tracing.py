@@ -400,7 +400,7 @@ async def test_a_collector_that_fails_costs_no_request_and_little_at_the_end(tmp
             await asyncio.sleep(3)
             assert (await client.post(CHAT, json=chat())).status_code == 200
     written = "".join(capfd.readouterr())
-    assert written.count("the collector takes no spans") == 1
+    assert written.count("the collector does not accept spans") == 1
     assert "Traceback" not in written
     assert server.url.removeprefix("http://") not in written
 

@@ -226,7 +226,7 @@ async def test_files_go_in_line_or_by_gs_and_batches_one_by_one(emulator, token,
         too_large = chat([{"type": "file", "file": {"file_id": large}}])
         refused = await client.post("/v1/chat/completions", json=too_large)
         assert (refused.status_code, refused.json()["error"]["param"]) == (400, "messages")
-        assert "keeps no files, and takes at most 100 bytes" in refused.json()["error"]["message"]
+        assert "stores no files; a request may have at most 100 bytes" in refused.json()["error"]["message"]
         for native in (await client.get("/v1beta/files"), await client.post("/upload/v1beta/files", json={})):
             assert (native.status_code, native.json()["error"]["status"]) == (404, "NOT_FOUND")
             assert "Files are stored at /v1/files" in native.json()["error"]["message"]
