@@ -229,7 +229,7 @@ def test_a_file_without_keys_is_named(tmp_path, name, content, told):
 @pytest.mark.parametrize("name", ["upstream_keys", "client_keys"])
 def test_keys_stand_in_one_place(tmp_path, name):
     (tmp_path / "keys").write_text("secret-one")
-    with pytest.raises(SettingsError, match=f"{name}_file: .*leave one of the two out") as caught:
+    with pytest.raises(SettingsError, match=f"{name}_file: .*use only one of the two") as caught:
         load({f"{name}_file": str(tmp_path / "keys"), name: "secret-two"}, {})
     assert "secret" not in str(caught.value)
 
@@ -261,7 +261,7 @@ def test_an_address_that_others_reach_needs_client_keys_or_a_clear_word():
     ("given", "told"),
     [
         ({"CLIENTS": '[{"name": "a", "key": " "}]'}, "a key is empty"),
-        ({"CLIENTS": '[{"name": "a", "key": "secret"}]', "CLIENT_KEYS": "secret"}, "two of the keys are the same"),
+        ({"CLIENTS": '[{"name": "a", "key": "secret"}]', "CLIENT_KEYS": "secret"}, "two keys are equal"),
         ({"CLIENT_KEY": "secret"}, r"ADAPTER_CLIENT_KEY \(like ADAPTER_CLIENT_KEYS\?\)"),
         ({"XYZ": "secret"}, "no such setting: ADAPTER_XYZ$"),
         ({"HOST": "0.0.0.0", "UPSTREAM_AUTH": "caller"}, "go on to Gemini, or --allow-anonymous"),

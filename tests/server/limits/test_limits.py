@@ -155,9 +155,9 @@ async def test_places_are_neither_lost_nor_made_by_clients_that_leave():
 @pytest.mark.parametrize(
     ("given", "told"),
     [
-        ({"client_rates": "often"}, "no rate"),
-        ({"clients": [{"name": "a", "key": "k", "rates": ["1/eon"]}]}, "no rate"),
-        ({"clients": [{"name": "a", "key": "k"}, {"name": "b", "key": "k"}]}, "same one"),
+        ({"client_rates": "often"}, "not a rate"),
+        ({"clients": [{"name": "a", "key": "k", "rates": ["1/eon"]}]}, "not a rate"),
+        ({"clients": [{"name": "a", "key": "k"}, {"name": "b", "key": "k"}]}, "two keys are equal"),
         ({"clients": [{"name": "a"}]}, "key"),
     ],
 )
