@@ -37,7 +37,7 @@ _OWN_ID = re.compile(r"(?:msg|ci|ig)_[0-9a-f]{48}")
 
 
 class Mark(NamedTuple):
-    """How much there was of everything in front of an item: items and messages in all, of the rest what is new."""
+    """The sizes of all lists before an item: of items and messages the whole, of the others the new part."""
 
     items: int
     messages: int

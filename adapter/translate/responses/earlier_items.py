@@ -24,7 +24,7 @@ _ENTRY = 200
 
 
 class StaleItems(Exception):
-    """What follows the first items changes what these become: all must be read."""
+    """Later items change the translation of the first ones: all must be read again."""
 
 
 class EarlierItems(msgspec.Struct, frozen=True, gc=False, kw_only=True):

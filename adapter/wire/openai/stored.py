@@ -16,7 +16,7 @@ class StoredResponse(Wire):
 
 
 class ItemsHead(Wire):
-    """The head of a response's stored items: its response, and the number of the request's own items."""
+    """The head of a response's stored items: its status, the number of the request's own items, and its history."""
 
     status: str
     own: int
