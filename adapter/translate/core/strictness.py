@@ -8,7 +8,7 @@ from typing import Literal
 
 from adapter.translate.core.catalogue import CODES
 from adapter.translate.core.codes import Severity
-from adapter.translate.core.notes import Fate, Note, severity_of
+from adapter.translate.core.notes import Fate, Note
 
 Policy = Mapping[str, Literal["allow", "reject"]]
 """The operator's choice for single codes, whatever the level; the spellings of version 0.1 count too."""
@@ -60,7 +60,10 @@ def _gravity(note: Note) -> int:
 
 
 _GRAVITY = {code: _GRAVEST_FIRST.index(one.severity) for code, one in CODES.items()}
-_KIND = attrgetter("fate", "code")
+_FATE = attrgetter("fate")
+_EXACT, _REJECTED = Fate.EXACT, Fate.REJECTED
+"""Tools and long histories have hundreds of notes, and to read a member of an enumeration takes longer than all else
+that is asked of one (Python 3.11)."""
 
 
 def gravest_first(notes: Sequence[Note]) -> list[Note]:
@@ -70,7 +73,7 @@ def gravest_first(notes: Sequence[Note]) -> list[Note]:
 
 def count_losses(notes: Sequence[Note]) -> dict[str, int]:
     """Return how many losses there are with each code, the gravest first; else in the order in which they come."""
-    codes = [note.code for note in notes if note.fate is not Fate.EXACT and note.fate is not Fate.REJECTED]
+    codes = [note.code for note in notes if note.fate is not _EXACT and note.fate is not _REJECTED]
     if not codes:
         return {}
     counts = Counter(codes)
@@ -79,14 +82,12 @@ def count_losses(notes: Sequence[Note]) -> dict[str, int]:
 
 def counts_by_severity(notes: Sequence[Note]) -> dict[str, int]:
     """Return how many losses there are of each severity, the gravest first; without those that do not occur."""
-    kinds = [_KIND(note) for note in notes if note.fate is not Fate.EXACT]
-    if not kinds:
-        return {}
-    counts: dict[Severity | None, int] = {}
-    # Long histories have hundreds of notes, but of few kinds.
-    for (fate, code), number in Counter(kinds).items():
-        severity = severity_of(fate, code)
+    counts: dict[Severity, int] = {}
+    for code, number in count_losses(notes).items():
+        severity = CODES[code].severity
         counts[severity] = counts.get(severity, 0) + number
+    if refused := list(map(_FATE, notes)).count(_REJECTED):
+        counts[Severity.BREAKS] = counts.get(Severity.BREAKS, 0) + refused
     return {severity.value: counts[severity] for severity in _GRAVEST_FIRST if severity in counts}
 
 

@@ -77,15 +77,16 @@ class _Sent:
     Only its ends are hashed: all of it is compared anyway.
     """
 
-    __slots__ = ("raw", "size_bytes")
+    __slots__ = ("_hash", "raw", "size_bytes")
 
     def __init__(self, raw: msgspec.Raw) -> None:
+        text = memoryview(raw)
         self.raw = raw
-        self.size_bytes = len(memoryview(raw))
+        self.size_bytes = len(text)
+        self._hash = hash((self.size_bytes, bytes(text[:_END]), bytes(text[-_END:])))
 
     def __hash__(self) -> int:
-        text = memoryview(self.raw)
-        return hash((self.size_bytes, bytes(text[:_END]), bytes(text[-_END:])))
+        return self._hash
 
     def __eq__(self, other: object) -> bool:
         # What an agent repeats is one object where its bytes were compared when the request was read.
