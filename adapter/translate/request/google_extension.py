@@ -5,6 +5,7 @@ OpenAI SDKs send that as it is, or, unwrapped once, as `google`. Names are taken
 of generationConfig with or without it.
 """
 
+import re
 from typing import Any
 
 import msgspec
@@ -51,9 +52,13 @@ def _gather(members: dict[str, Any]) -> tuple[dict[str, Any], list[Note]]:
             notes.append(Note(key, Fate.DROPPED, "field-overruled", "the messages tell this"))
         elif name in _TOP:
             inner = value if name in _FREE_FORM else _camelise(value)
-            body[name] = {**body.get(name, {}), **inner} if isinstance(inner, dict) else inner
+            before = body.get(name)
+            body[name] = {**before, **inner} if isinstance(before, dict) and isinstance(inner, dict) else inner
         elif name in _CONFIG:
-            body.setdefault("generationConfig", {})[name] = value if name in _FREE_FORM else _camelise(value)
+            config = body.setdefault("generationConfig", {})
+            # What is no object is refused with its path, when the whole is decoded.
+            if isinstance(config, dict):
+                config[name] = value if name in _FREE_FORM else _camelise(value)
         else:
             notes.append(
                 Note(key, Fate.DROPPED, "unknown-field", "not a field of a Gemini request that this adapter knows")
@@ -70,12 +75,47 @@ def _translate(raw: msgspec.Raw, field: str) -> Outcome:
     if not isinstance(members, dict):
         return rejected("malformed-value", "not an object")
     body, notes = _gather({key: value for key, value in members.items() if value is not None})
-    fragment, unknown = decode_field(field, msgspec.Raw(encode(body)), GenerateContentRequest)
+    try:
+        fragment, unknown = decode_field(field, msgspec.Raw(encode(body)), GenerateContentRequest)
+    except Rejected as error:
+        path = _as_spelled(error.note.path.removeprefix(field), members)
+        raise Rejected(f"{field}.{path}", error.note.code, error.note.reason) from None
     notes += [
-        Note(path, Fate.DROPPED, "unknown-field", "not a field of a Gemini request that this adapter knows")
+        Note(
+            _as_spelled(path, members),
+            Fate.DROPPED,
+            "unknown-field",
+            "not a field of a Gemini request that this adapter knows",
+        )
         for path in unknown
     ]
     return exact(fragment, notes)
+
+
+def _as_spelled(path: str, members: dict[str, Any]) -> str:
+    """Return a path in Gemini's names as the client spells it, where fields of `generationConfig` may stand outside."""
+    steps = _STEP.findall(path)
+    if steps[0] == "generationConfig" and any(camel(key) in steps[1:2] for key in members):
+        del steps[0]
+    value: Any = members
+    spelled = ""
+    for step in steps:
+        piece, value = _step_into(value, step)
+        spelled += piece
+    return spelled.removeprefix(".")
+
+
+def _step_into(value: Any, step: str) -> tuple[str, Any]:
+    """Return a step of a path as the client spells it, and the value to which it leads, if to any."""
+    if step.startswith("["):
+        is_there = isinstance(value, list) and step[1:-1].isdecimal() and int(step[1:-1]) < len(value)
+        return step, value[int(step[1:-1])] if is_there else None
+    own = value if isinstance(value, dict) else {}
+    key = next((name for name in own if camel(name) == step), step)
+    return f".{key}", own.get(key)
+
+
+_STEP = re.compile(r"\[[^\]]*\]|[^.\[\]]+")
 
 
 def _inner(raw: msgspec.Raw) -> tuple[msgspec.Raw | None, list[str]]:
