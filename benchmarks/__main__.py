@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.agents import AGENTS
-from benchmarks.gateways import BARE, BASE_PORT, OTHER_CORE, UPSTREAM_PORT, Gateway, gateway, possible, upstream
-from benchmarks.goals import STREAM_KB, Samples, differences, middle, ratio_verdict, verdict
+from benchmarks.gateways import BARE, BASE_PORT, OTHER_CORE, UPSTREAM_PORT, Gateway, gateway, is_installed, upstream
+from benchmarks.goals import STREAM_KB, Samples, differences, grade, grade_ratio, median_of
 from benchmarks.workloads import ALL, Workload
 
 OPEN_STREAMS = 500
@@ -81,11 +81,11 @@ def table(samples: Samples, names: Sequence[str], workloads: list[Workload]) -> 
         "|---" * 9 + "|",
     ]
     for workload in workloads:
-        own = middle(samples, workload.name, "adapter", "cpu")
+        own = median_of(samples, workload.name, "adapter", "cpu")
         for name in filter(workload.is_of, names):
             keys = ("cpu", "rate", "p50", "p99", "first_p50", "size")
-            cpu, rate, p50, p99, first, size = (middle(samples, workload.name, name, key) for key in keys)
-            ratio = "" if name == "adapter" else f"{own / cpu:.3g}x {ratio_verdict(workload.name, name, own / cpu)}"
+            cpu, rate, p50, p99, first, size = (median_of(samples, workload.name, name, key) for key in keys)
+            ratio = "" if name == "adapter" else f"{own / cpu:.3g}x {grade_ratio(workload.name, name, own / cpu)}"
             begun = f"{first:.2f}" if workload.stream else ""
             cells = [workload.name, name, f"{size / 1000:,.1f}", f"{cpu:,.1f} per {workload.unit}", ratio]
             rows.append(f"| {' | '.join([*cells, f'{rate:,.0f}', f'{p50:.2f}', f'{p99:.2f}', begun])} |")
@@ -98,7 +98,7 @@ def memory(targets: list[Gateway]) -> list[str]:
     for target in targets:
         idle = target.memory()
         each = open_streams(target)
-        said = verdict(each, STREAM_KB, STREAM_KB) if target.name == "adapter" else ""
+        said = grade(each, STREAM_KB, STREAM_KB) if target.name == "adapter" else ""
         rows.append(f"| {target.name} | {target.started_in:.2f} | {idle:.1f} | {each:.1f} {said} |")
     return rows
 
@@ -134,7 +134,7 @@ def main() -> None:
     parser.add_argument("--no-memory", action="store_true", help="leave out the open streams")
     options = parser.parse_args()
     extra = ["LiteLLM"] * options.with_litellm + ["Portkey"] * options.with_portkey
-    names = ["adapter", *filter(possible, BARE), *extra]
+    names = ["adapter", *filter(is_installed, BARE), *extra]
     workloads = [one for one in (AGENTS if options.agents else ALL) if options.only in one.name]
     with ExitStack() as stack:
         stack.enter_context(upstream())

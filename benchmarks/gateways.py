@@ -271,6 +271,6 @@ def _litellm(scratch: Path, port: int, rivals: Path) -> tuple[list[str], dict[st
     return [program, "--config", str(scratch / "config.yaml"), "--port", str(port), "--host", "127.0.0.1"], environment
 
 
-def possible(name: str) -> bool:
+def is_installed(name: str) -> bool:
     """Return whether a gateway is installed here."""
     return name != "nginx" or shutil.which("nginx") is not None

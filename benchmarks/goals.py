@@ -48,20 +48,20 @@ GROWTH_MS_PER_MB = 1.0
 """... and for each megabyte that has to be passed on."""
 
 
-def middle(samples: Samples, workload: str, name: str, key: str) -> float:
+def median_of(samples: Samples, workload: str, name: str, key: str) -> float:
     """Return the median of the rounds."""
     return median(sample[key] for sample in samples[workload, name])
 
 
-def verdict(value: float, goal: float, least: float) -> str:
+def grade(value: float, goal: float, least: float) -> str:
     """Return how a value compares with its goal."""
     return "(goal)" if value <= goal else "(least)" if value <= least else f"(**missed**: {least:.3g})"
 
 
-def ratio_verdict(workload: str, name: str, ratio: float) -> str:
+def grade_ratio(workload: str, name: str, ratio: float) -> str:
     """Return how a ratio compares with its goal; nothing if there is none."""
     goal = RATIOS.get(workload, {}).get(name)
-    return "" if goal is None else verdict(ratio, *goal)
+    return "" if goal is None else grade(ratio, *goal)
 
 
 def differences(samples: Samples) -> list[str]:
@@ -76,8 +76,8 @@ def _first_event(samples: Samples) -> list[str]:
     name = "stream, 1, paced"
     if not {(name, "adapter"), (name, "nginx")} <= samples.keys():
         return []
-    later = middle(samples, name, "adapter", "first_p50") - middle(samples, name, "nginx", "first_p50")
-    said = verdict(later, FIRST_EVENT_MS, FIRST_EVENT_MS)
+    later = median_of(samples, name, "adapter", "first_p50") - median_of(samples, name, "nginx", "first_p50")
+    said = grade(later, FIRST_EVENT_MS, FIRST_EVENT_MS)
     return [f"{name}: the first event comes {later:.2f} ms after nginx's {said}"]
 
 
@@ -86,11 +86,11 @@ def _growth(samples: Samples) -> list[str]:
     if not {(one, name) for one in (small, large) for name in ("adapter", "aiohttp")} <= samples.keys():
         return []
     more = [
-        (middle(samples, one, "adapter", "cpu") - middle(samples, one, "aiohttp", "cpu")) / 1000
+        (median_of(samples, one, "adapter", "cpu") - median_of(samples, one, "aiohttp", "cpu")) / 1000
         for one in (small, large)
     ]
-    allowed = GROWTH * more[0] + GROWTH_MS_PER_MB * middle(samples, large, "adapter", "size") / 1e6
-    said = verdict(more[1], allowed, allowed)
+    allowed = GROWTH * more[0] + GROWTH_MS_PER_MB * median_of(samples, large, "adapter", "size") / 1e6
+    said = grade(more[1], allowed, allowed)
     text = f"{more[0]:.2f} ms more than an aiohttp pass-through at 50 calls, {more[1]:.2f} ms at 800"
     return [f"appended turns: {text}; {allowed:.2f} ms are allowed {said}"]
 

@@ -104,7 +104,7 @@ class Caller(asyncio.Protocol):
         return len(self._received) >= len(head) + 4 + int(rest.partition(b"\r\n")[0])
 
 
-def share(values: list[float], part: float) -> float:
+def quantile(values: list[float], part: float) -> float:
     """Return the value below which a part of all values lie, in milliseconds."""
     ordered = sorted(values)
     return 1000 * ordered[min(len(ordered) - 1, int(part * len(ordered)))] if ordered else 0.0
@@ -158,10 +158,10 @@ async def run(plan: dict[str, Any]) -> dict[str, object]:
     return {
         "seconds": time.perf_counter() - begun,
         "wrong": [*warm.wrong, *tally.wrong][:3],
-        "p50": share(tally.latencies, 0.5),
-        "p99": share(tally.latencies, 0.99),
-        "first_p50": share(tally.first_chunks, 0.5),
-        "first_p99": share(tally.first_chunks, 0.99),
+        "p50": quantile(tally.latencies, 0.5),
+        "p99": quantile(tally.latencies, 0.99),
+        "first_p50": quantile(tally.first_chunks, 0.5),
+        "first_p99": quantile(tally.first_chunks, 0.99),
         "size": tally.bytes_sent / max(1, tally.count),
     }
 

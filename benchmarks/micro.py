@@ -60,13 +60,13 @@ def cost(work: Callable[[], object], least: float = 0.2) -> float:
     return best * 1e6
 
 
-def translated(body: bytes, found: dict[str, Signature]) -> bytes:
+def translate_chat(body: bytes, found: dict[str, Signature]) -> bytes:
     """Do all work between a client's bytes and Gemini's."""
     request, unknown = read(body, ChatCompletionRequest)
     return encode(plan_for(request, unknown, NAMES, OPTIONS, history=look_up(request, found)).body)
 
 
-def said(text: str, finish: str | None = None) -> dict[str, Any]:
+def make_answer(text: str, finish: str | None = None) -> dict[str, Any]:
     """Return an answer of Gemini's."""
     candidate = {"content": {"role": "model", "parts": [{"text": text}]}, "index": 0, "finishReason": finish}
     usage = {"promptTokenCount": 9, "candidatesTokenCount": 9, "totalTokenCount": 18}
@@ -118,7 +118,7 @@ def _bytes(value: Any) -> bytes:
     return json.dumps(value).encode()
 
 
-def line(name: str, costs: list[float]) -> None:
+def print_row(name: str, costs: list[float]) -> None:
     """Print one row."""
     grown = [f"{after / before:.1f}x" for before, after in pairwise(costs)]
     print(f"{name:48}" + "".join(f"{value:11.1f}" for value in costs) + "   " + " ".join(grown))
@@ -128,21 +128,23 @@ def main() -> None:
     """Measure and print."""
     print(f"{'microseconds':48}{'x 1':>11}{'x 10':>11}{'x 100':>11}   growth")
     for name, bodies in requests().items():
-        line(f"decode: {name}", [cost(partial(read, body, ChatCompletionRequest)) for body, _ in bodies])
-        line(f"decode, to_gemini, encode: {name}", [cost(partial(translated, body, found)) for body, found in bodies])
+        print_row(f"decode: {name}", [cost(partial(read, body, ChatCompletionRequest)) for body, _ in bodies])
+        print_row(
+            f"decode, to_gemini, encode: {name}", [cost(partial(translate_chat, body, found)) for body, found in bodies]
+        )
     run = dry_run_of(CHOSEN, 1_796_000_000.0, predicted_error)
     bodies = [_bytes({"model": MODEL, "messages": turns(n), "tools": tools(1, 500)}) for n in (1, 10, 100)]
-    line(
+    print_row(
         "adapter translate: a line of 1, 10, 100 turns",
-        [cost(lambda one=body: as_line(run.line(one))) for body in bodies],
+        [cost(lambda one=body: as_line(run.print_row(one))) for body in bodies],
     )
     where = context()
-    answers = [_bytes(said("x" * 100 * size, "STOP")) for size in (1, 10, 100)]
+    answers = [_bytes(make_answer("x" * 100 * size, "STOP")) for size in (1, 10, 100)]
     whole = [decode(body, GenerateContentResponse)[0] for body in answers]
-    line("from_gemini: text of 100 B", [cost(partial(chat.from_gemini, one, where, STAMP)) for one in whole])
+    print_row("from_gemini: text of 100 B", [cost(partial(chat.from_gemini, one, where, STAMP)) for one in whole])
     for size in (1, 10, 100):
-        chunk = decode(_bytes({**said("x" * 20)}), GenerateContentResponse)[0]
-        spent = cost(partial(streamed, where, chunk, 10 * size)) / (10 * size)
+        chunk = decode(_bytes({**make_answer("x" * 20)}), GenerateContentResponse)[0]
+        spent = cost(partial(measure_stream, where, chunk, 10 * size)) / (10 * size)
         print(f"{f'ChatStream.feed and encoding, of {10 * size} chunks':48}{spent:11.2f} each")
     embeddings_lines()
 
@@ -152,8 +154,9 @@ def embeddings_lines() -> None:
     vector = [round((-1) ** number * (number + 1) / 20_011, 8) for number in range(DIMENSIONS)]
     answers = [_bytes({"embeddings": [{"values": vector}] * number}) for number in (1, 10, 100)]
     for encoding in ("float", "base64"):
-        line(
-            f"vectors of {DIMENSIONS} numbers: {encoding}", [cost(partial(embedded, one, encoding)) for one in answers]
+        print_row(
+            f"vectors of {DIMENSIONS} numbers: {encoding}",
+            [cost(partial(translate_embeddings, one, encoding)) for one in answers],
         )
     text, floats = _bytes(vector), struct.Struct(f"<{DIMENSIONS}f")
     packed = floats.pack(*vector)
@@ -164,10 +167,10 @@ def embeddings_lines() -> None:
     }
     for name, step in steps.items():
         one = cost(step)
-        line(f"of it, {name}", [one, 10 * one, 100 * one])
+        print_row(f"of it, {name}", [one, 10 * one, 100 * one])
 
 
-def embedded(answer: bytes, encoding: str) -> bytes:
+def translate_embeddings(answer: bytes, encoding: str) -> bytes:
     """Do all work between Gemini's bytes and the client's."""
     size = answer.count(b"values")
     request = EmbeddingRequest(
@@ -179,7 +182,7 @@ def embedded(answer: bytes, encoding: str) -> bytes:
     return encode(embeddings.from_gemini([read], plan, request, EMBEDDING_MODEL)[0])
 
 
-def streamed(where: Context, chunk: GenerateContentResponse, number: int) -> None:
+def measure_stream(where: Context, chunk: GenerateContentResponse, number: int) -> None:
     """Measure a stream of equal chunks."""
     machine = chat.ChatStream(where, msgspec.structs.replace(STAMP))
     for _ in range(number):

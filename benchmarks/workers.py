@@ -16,7 +16,7 @@ from pathlib import Path
 from benchmarks.__main__ import measure, requests
 from benchmarks.agents import AGENTS
 from benchmarks.gateways import BASE_PORT, TWO_WORKERS, Gateway, cpu_of, gateway, pss_of, tree, upstream
-from benchmarks.goals import verdict
+from benchmarks.goals import grade
 from benchmarks.workloads import ALL, Workload
 from tests.support.worker_sockets import owners
 
@@ -42,7 +42,7 @@ def wait_for_both(target: Gateway) -> None:
             serving = set(owners(tree(target.pid), target.port).values())
 
 
-def shared(target: Gateway, workload: Workload) -> tuple[float, float]:
+def measure_shares(target: Gateway, workload: Workload) -> tuple[float, float]:
     """Return the cost of a request, and the smaller worker's share of the CPU time; 1.0 for one worker."""
     before = {pid: cpu_of(pid) for pid in tree(target.pid)}
     cost = measure(target, workload, *requests(workload, 1.0))["cpu"]
@@ -65,7 +65,7 @@ def main() -> None:
                     if name == TWO_WORKERS:
                         wait_for_both(target)
                     for workload in COMPARED:
-                        cost, share = shared(target, workload)
+                        cost, share = measure_shares(target, workload)
                         costs[workload.name, name].append(cost)
                         shares[workload.name].append(share)
                     held[name] = sorted((pss_of(pid) / 1024 for pid in tree(target.pid)), reverse=True)
@@ -74,7 +74,7 @@ def main() -> None:
     for workload in COMPARED:
         one, two = (statistics.median(costs[workload.name, name]) for name in ("adapter", TWO_WORKERS))
         ratio, share = two / one, statistics.median(one for one in shares[workload.name] if one < 1)
-        said = [f"{one:,.1f}", f"{two:,.1f}", f"{ratio:.3f} {verdict(ratio, GOAL, GOAL)}"]
+        said = [f"{one:,.1f}", f"{two:,.1f}", f"{ratio:.3f} {grade(ratio, GOAL, GOAL)}"]
         fair = "(goal)" if share >= SPLIT else f"(**missed**: {SPLIT})"
         print(f"| {workload.name} | {' | '.join(said)} | {share:.2f} {fair} |")
     for name, processes in held.items():

@@ -149,7 +149,7 @@ def _run(app: ASGIApp | str, settings: Settings, label: str, page_token: str) ->
         # Standard output may be closed.
         print_banner(banner)
     if settings.log_format == "json":
-        # Who collects JSON reads no banner.
+        # With JSON logs nobody reads a banner.
         for warning in banner.warnings():
             log.warning("%s", warning)
     if settings.workers > 1:

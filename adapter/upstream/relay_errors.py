@@ -2,7 +2,7 @@
 
 A relay answers in OpenAI's shape (`{"error": {"message", "type", "code"}}`) or in that of its framework. Shapes and
 codes are public: github.com/songquanpeng/one-api/issues/1270 (2024), github.com/Wei-Shaw/sub2api/issues/4176 (2026).
-HTML is not used as a message, since it describes machines between here and there.
+HTML is not used as a message, because it describes machines between the adapter and the relay.
 """
 
 import re

@@ -206,7 +206,7 @@ def _shape(type_: Any, first: bytes) -> tuple[str, Any] | None:
         shapes = (_shape(member, first) for member in get_args(type_))
         return next((shape for shape in shapes if shape), None)
     if first == b"{" and isinstance(type_, type) and issubclass(type_, msgspec.Struct):
-        # What takes any field has no unknown one, on the fast path and here.
+        # A type that takes any field has no unknown fields, on the fast path and here.
         kind = "struct" if type_.__struct_config__.forbid_unknown_fields else "open"
         return kind, {field.encode_name: field.type for field in msgspec.structs.fields(type_)}
     if first == b"{" and origin is dict:

@@ -122,7 +122,7 @@ class RequestSender:
                     line, is_good = self._interrupted_line(request), False
             except Exception as error:  # noqa: BLE001 - it becomes the line, or is raised again
                 line, is_good = self._context.failed_line(request, error), False
-            # What was paid for must not be lost to a disk that is full for a while.
+            # A paid answer must not be lost because a disk is full for a while.
             await self._context.until_stored(partial(_append, done, line[:-1] + b"\t%d\n" % number))
             counts.completed += is_good
             counts.failed += not is_good

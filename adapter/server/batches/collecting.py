@@ -55,7 +55,7 @@ class AnswerCollector:
         self._context = context
         self._jobs = jobs
         self._planner = context.planner(is_answered=True)
-        # Whatever happens from here on, the batch ends as it is now.
+        # From here on the batch's status no longer changes.
         self._reason_unanswered = _ENDS["cancelled" if context.folder.is_cancelled else "expired"]
 
     async def run(self) -> None:

@@ -57,7 +57,7 @@ class NativeJobs:
             try:
                 await context.retry(begin)
             except UpstreamError as error:
-                # What the batch's end cut short is not Gemini's refusal.
+                # A call that the batch's end cut short is not Gemini's refusal.
                 if not (context.should_end and error.status in TRANSIENT):
                     job.error = _as_status(error)
                 log.warning("%s: job %d did not start: %s", context.batch.id, number, error)

@@ -170,7 +170,7 @@ class BatchFolder:
         if not is_locked:
             os.close(descriptor)
             return False
-        # Whoever ran it before may have finished, and removed it, between the two calls.
+        # The process that ran the batch before may have removed the folder between the two calls.
         if not self.exists:
             os.close(descriptor)
             return False

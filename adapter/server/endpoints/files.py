@@ -134,7 +134,7 @@ async def delete_file(call: Call) -> None:
 async def get_file_content(call: Call) -> None:
     """Send the content of a file, piece by piece as the client takes it."""
     stored = await call.service.files.file(call.parameters["file_id"], call.client.id)
-    # Whatever it is, no browser shall take it for a page of this server's. Names may hold anything: they are encoded.
+    # No browser may show the content as a page of this server. Names may hold any character, so they are encoded.
     headers = {
         "content-type": "application/octet-stream",
         "content-disposition": f"attachment; filename*=UTF-8''{quote(stored.file.filename, safe='')}",

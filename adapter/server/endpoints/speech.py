@@ -93,5 +93,5 @@ async def _samples(call: Call, plans: SpeechPlans, reader: SpeechReader) -> Asyn
             async for response in events:
                 yield reader.end_call() if response is None else reader.feed(response)
     finally:
-        # What is recorded of each event is the usage of its own call.
+        # Each event's record has the usage of its own call.
         call.exchange.usage = reader.total()

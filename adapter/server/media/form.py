@@ -81,7 +81,7 @@ class FormFile:
         extension = self.name.rpartition(".")[2].lower()
         declared = self._declared_type.partition(";")[0].strip().lower()
         if self.field == "file":
-            # What is to be transcribed is a sound, although its container may hold a film as well.
+            # A file to transcribe is a sound, although its container may also hold a film.
             if declared in ("", "application/octet-stream") and extension in AUDIO_FORMATS:
                 return AUDIO_FORMATS[extension]
             if declared in _FILMS:

@@ -75,7 +75,7 @@ def _close(head: bytes, mark: bytes) -> bytes | None:
         elif token in (b"}", b"]"):
             closing = closing[1:]
         if not token.startswith(b'"'):
-            # What stands behind a comma may be a part of a number, or a name without its value.
+            # The text after a comma may be a part of a number, or a name without its value.
             safe = found.start() if token == b"," else end, closing
     return _mark(head[: safe[0]], safe[1], mark)
 

@@ -275,7 +275,7 @@ class Jobs:
         """Return when a response that another process runs has ended, or that one has had time enough."""
         with suppress(TimeoutError):
             async with asyncio.timeout(5 * BEAT):
-                # What is awaited happens in another process.
+                # The awaited event happens in another process.
                 while answer_of(await self.find(response_id, client)).status in UNFINISHED:  # noqa: ASYNC110
                     await asyncio.sleep(POLL)
 

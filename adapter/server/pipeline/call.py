@@ -49,8 +49,8 @@ _NONE: Mapping[str, str] = {}
 class Call:
     """A request with its client, its body and its record, and the methods that answer it.
 
-    `parameters` are the values of the variables in the path. Where nobody has shown a key yet there is no `client`: to
-    ask for one is an `AttributeError`. An endpoint that takes no body finds `body` empty. Of a `form`, `body` is the
+    `parameters` are the values of the variables in the path. Before authentication there is no `client`: to
+    read it is an `AttributeError`. `body` is empty for an endpoint without a body. For a `form`, `body` is the
     JSON of its fields.
     """
 

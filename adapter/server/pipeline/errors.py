@@ -1,6 +1,6 @@
 """The error that a client gets for an exception: OpenAI's, or Google's on Gemini's own paths.
 
-One table at the border says which; what is not in it is a bug, logged whole.
+One table maps exceptions to errors. An exception that is not in it is a bug, and is logged with its traceback.
 """
 
 import logging
@@ -60,7 +60,7 @@ class NotServed(Exception):
 
 
 class Busy(Exception):
-    """As many background responses run as may."""
+    """The limit of background responses is reached."""
 
 
 class ErrorContext(NamedTuple):

@@ -18,7 +18,7 @@ KEPT = 60.0
 """Seconds for which a list is kept."""
 
 MAX_LISTS = 256
-"""Lists that are kept: one for each key, where the client's own goes to Gemini."""
+"""The most lists that are kept: one for each key, if clients' own keys go to Gemini."""
 
 
 def path_of_model(model: str, models: str) -> str:
@@ -40,7 +40,7 @@ class _List(NamedTuple):
 
 
 class ModelLists:
-    """The lists by the key that they were asked for with. What failed is asked for again."""
+    """The lists of models by key. A list whose request failed is asked for again."""
 
     def __init__(self, upstream: Upstream) -> None:
         self._upstream = upstream
@@ -54,7 +54,7 @@ class ModelLists:
             self._lists.move_to_end(key)
             while len(self._lists) > MAX_LISTS:
                 self._lists.popitem(last=False)
-        # Whoever leaves takes it from nobody else.
+        # Shielded: if one request is cancelled, the others still get the list.
         return await asyncio.shield(kept.models)
 
     async def _ask(self, key: str | None) -> list[Model]:

@@ -135,7 +135,7 @@ class ChatPlanner:
                 "n", "limit-exceeded", f"at most {self._settings.max_choices} choices are served in one request"
             )
         prefix = None if reading is None else reading.prefix
-        # What is remembered names no files.
+        # Remembered histories name no files.
         later = request.messages if prefix is None else request.messages[prefix.count :]
         ids = file_ids(later)
         media = needs.known

@@ -114,7 +114,7 @@ class Service:
         self.access = Access(settings)
         self.body_budget = ByteBudget(settings.max_bodies)
         self.sockets = ByteBudget(settings.max_sockets)
-        # What idle connections remember must leave room for requests.
+        # The memory of idle connections must leave room for requests.
         self.remembered = ByteBudget(settings.max_bodies // 4)
         self.admission = Admission(settings.max_concurrent, settings.max_queued, settings.queue_timeout)
         limited = bool(settings.client_rates or any(one.rates for one in settings.clients))

@@ -1,7 +1,7 @@
 """The tools that clients have declared, in memory, so that equal ones are read once.
 
-They are found by comparing bytes. A client has a few lists of tools, those that it used last; where all of them take
-too much, the client that was idle for longest loses its own.
+They are found by comparing bytes. For each client the last lists of tools are remembered. If all lists together take
+too much memory, the client that was idle for longest loses its lists.
 """
 
 from collections import OrderedDict
@@ -15,7 +15,7 @@ MAX_COUNT = 8
 """Lists of tools of one client."""
 
 LEAST, MOST = 4 * 1024, 512 * 1024
-"""Bytes of tools that are remembered: to read fewer costs little, and more would take others' place."""
+"""The size of remembered tools in bytes. Smaller ones are cheap to read; larger ones would displace others."""
 
 
 class Figures(Protocol):

@@ -90,7 +90,7 @@ class SqliteStore:
         """Store records. Those that cannot be written stay in the cache."""
         now = self._clock()
         rows: list[SignatureRow] = []
-        # Nothing would be lost with them: half of what a small chat costs would be a transaction of its own.
+        # They may wait: a transaction of their own would be half of a small chat's cost.
         can_wait = True
         names = scoped_names([one.key for one in issued], client)
         for name, (_, signature, by_words) in zip(names, issued, strict=True):

@@ -239,7 +239,7 @@ def anchors_of(context: ModerationContext, plan: ModerationPlan) -> Iterator[Anc
     if not context.has_decisions:
         for call, content in enumerate(plan.contents):
             yield from (Anchor(path, f"/{call}/contents/0/parts/{place}") for place, path in enumerate(content.sources))
-            # What asks for ratings, and for nothing but them.
+            # A request that only asks for ratings.
             rest = ("contents/0/role", "safetySettings", "generationConfig")
             yield from (Anchor(BY_RATINGS.path, f"/{call}/{one}") for one in rest)
         return

@@ -125,7 +125,7 @@ def _parts(text: str) -> Iterator[str]:
         raise Rejected("input", "limit-exceeded", f"at most {PART * MAX_PARTS} characters are spoken in one request")
     while len(text) > PART:
         end = _find_cut(text)
-        # What is said of white space alone is nothing, and Gemini refuses it.
+        # White space alone gives no sound, and Gemini refuses it.
         if text[:end].strip():
             yield text[:end]
         text = text[end:]

@@ -150,7 +150,7 @@ def names_of_uris(uris: Iterable[str | None]) -> set[str]:
 
 def names_of(request: GenerateContentRequest) -> set[str]:
     """Return the same names of a request that was translated."""
-    # What is raw are calls and their results, which name no files.
+    # Raw contents are calls and their results, which name no files.
     contents = [one for one in request.contents or () if isinstance(one, Content)]
     parts = [part for content in contents for part in content.parts or ()]
     found = names_of_uris(part.file_data.file_uri for part in parts if part.file_data is not None)

@@ -91,7 +91,7 @@ def _replayed(
             turns.note(path, Fate.DROPPED, "code-run-not-replayed", _ONLY_WORDS)
         stored = None
     visible = Visible(_words_of(known.message), images, calls, _has_media(known.message))
-    # What the client carries itself comes first; the parts of a Responses history have no signatures.
+    # The client's own parts come first; the parts of a Responses history have no signatures.
     is_signed = any(part.thought_signature for part in own or ())
     if record is not None and stored and not is_signed and (whole := replayed(stored, visible, own)) is not None:
         return _with_signatures(*whole, path, record.source, turns)

@@ -1,4 +1,4 @@
-"""What the first items of a Responses history became, for the next request that begins with the same ones.
+"""The translation of the first items of a Responses history, for the next request that begins with them.
 
 They end in front of a block of messages (`conversation.Mark`). What follows adds messages behind theirs and changes
 none of them, but for a few things that are asked of it (`StaleItems`).

@@ -67,7 +67,7 @@ def earlier_items(request: ResponsesRequest, conversation: Conversation, paths: 
         return None
     items = (request.input or ())[earlier.count : mark.items]
     if any(type_of(item) == "item_reference" for item in items):
-        # What a reference stands for is asked of the store each time.
+        # The store is asked for a reference's item each time.
         return None
     tools = [(path, msgspec.Raw(bytes(raw))) for path, raw in conversation.tools[: mark.tools]]
     return EarlierItems(

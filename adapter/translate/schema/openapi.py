@@ -1,8 +1,8 @@
 """JSON Schema to the Schema message of Gemini's `parameters` and `responseSchema`, and values back.
 
-For relays that take nothing else (discovery revision 20260325, Schema). It has no references, no unions of types, no
-typed maps and no tuples, and its enums hold texts only. In arguments numbers travel as texts, there and back; the text
-of an answer is not read, so its schema tells such enums in words.
+For relays that take nothing else (discovery revision 20260325, Schema). The message has no references, no unions, no
+typed maps and no tuples, and its enums hold only texts. So the arguments of calls have numbers of enums as texts,
+which are converted in both directions. A structured answer is not converted: its schema describes such enums in words.
 """
 
 from collections.abc import Callable
@@ -35,7 +35,7 @@ _KEYWORDS = {
         "minProperties", "maxProperties", "properties", "required", "propertyOrdering", "additionalProperties",
     ),
 }  # fmt: skip
-"""What says something about values of a type. The server refuses it on another: `properties: only allowed for OBJECT
+"""The keywords of each type. The server refuses them on another type: `properties: only allowed for OBJECT
 type` (github.com/anomalyco/opencode/issues/11889, 2026-02)."""
 
 _LIMITS = tuple(name for names in _KEYWORDS.values() for name in names if name[:3] in ("min", "max", "pat"))
@@ -46,7 +46,7 @@ _ANY = ("string", "number", "boolean", "object")
 def to_openapi_schema(schema: msgspec.Raw, *, restored: bool = True) -> ConvertedSchema:
     """Return the schema as Gemini's Schema message. Raises `UnusableSchema`.
 
-    `restored`: it is of a function's arguments, whose values `restore` reads, and whose root is an object.
+    `restored`: the schema is for a function's arguments. `restore` converts their values; their root is an object.
     """
     root, notes = normalise(load(schema), OPENAPI)
     message = _Message(root, root.pop("$defs", {}), restored=restored)
@@ -68,7 +68,7 @@ class _Spot(NamedTuple):
 
 
 class _Message:
-    """Builds the message; definitions are written out, a recursion once more at the most."""
+    """Builds the message. Definitions are written out; a recursive one is written out once more at most."""
 
     def __init__(self, root: Schema, definitions: dict[str, Schema], *, restored: bool) -> None:
         self.root = root

@@ -77,7 +77,7 @@ def _usable_declarations(box: Toolbox, context: Context) -> list[Any]:
         return []
     choice = request.tool_choice
     if capabilities.validated or not isinstance(choice, ToolChoice) or calling_mode(choice) != "AUTO":
-        # What an upstream does not take is left out of a declaration before it is written.
+        # Fields that an upstream does not take are removed before a declaration is written.
         return [box.joined] if box.by_name and context.options.fields is None else box.declarations
     allowed = allowed_names(choice) or []
     return [one for one in box.declarations if one.name in allowed]

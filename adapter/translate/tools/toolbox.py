@@ -89,7 +89,7 @@ class _Sent:
         return self._hash
 
     def __eq__(self, other: object) -> bool:
-        # What an agent repeats is one object where its bytes were compared when the request was read.
+        # Repeated tools are the same object, if their bytes were compared when the request was read.
         return isinstance(other, _Sent) and (self.raw is other.raw or self.raw == other.raw)
 
 

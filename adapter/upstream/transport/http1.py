@@ -401,7 +401,7 @@ class Connection(asyncio.Protocol):
             return
         headers = _join([(name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in self._fields])
         status = parser.get_status_code()
-        # What fits into the bytes that have come needs no look at each field.
+        # If all received bytes are within the limit, no field needs a check of its own.
         is_large = self._head_size + self._chunk_size > MAX_HEAD
         if status == 101 or (is_large and _size_of(self._fields) > MAX_HEAD):
             self.fail(UpstreamProtocolError(_NOT_HTTP))
