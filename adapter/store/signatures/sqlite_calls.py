@@ -63,13 +63,14 @@ AMBIGUOUS_BODY = encode(AMBIGUOUS)
 _WRITE = "INSERT OR REPLACE INTO signatures (name, written, body) VALUES (:name, :written, :body)"
 
 _WRITE_BY_WORDS = f"""
-INSERT OR REPLACE INTO signatures (name, written, body)
-SELECT :name, :written,
-    CASE WHEN EXISTS (SELECT 1 FROM signatures WHERE name = :name AND body <> :body)
-    THEN x'{AMBIGUOUS_BODY.hex()}' ELSE :body END
+INSERT INTO signatures (name, written, body) VALUES (:name, :written, :body)
+ON CONFLICT (name) DO UPDATE SET id = (SELECT max(id) + 1 FROM signatures), written = excluded.written,
+    body = CASE WHEN body <> excluded.body THEN x'{AMBIGUOUS_BODY.hex()}' ELSE excluded.body END
 """
-"""One statement, so that of two processes that write at the same time the second sees the first. Its values have names,
-since Python 3.12.1 warns where numbered ones (`?1`) come as a sequence.
+"""One statement, so that of two processes that write at the same time the second sees the first.
+
+An entry that was there gets the highest id, as a new one does: `evict` relies on it. The values have names, since
+Python 3.12.1 warns where numbered ones (`?1`) come as a sequence.
 """
 
 
