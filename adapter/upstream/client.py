@@ -103,6 +103,7 @@ class Upstream:
         self._transport = transport
         self._world = world
         self._auth = build_auth(settings, world.clock)
+        self.has_several_keys = isinstance(self._auth, KeyPool) and self._auth.has_several
         self._retry = Retry(settings, world)
         pause = settings.circuit_pause
         tell = None if observer is None else partial(observer.add_open_circuits, settings.name)
@@ -242,11 +243,6 @@ class Upstream:
             needs_key=forwarded.needs_key,
         )
 
-    @property
-    def has_several_keys(self) -> bool:
-        """Return whether calls of one client may go out with different keys of ours."""
-        return isinstance(self._auth, KeyPool) and self._auth.has_several
-
     def choose_key(self, owner: str) -> str:
         """Return the name of an owner's key of ours, for calls that must all have the same; "" where there is one."""
         return self._auth.choose(owner) if isinstance(self._auth, KeyPool) and self._auth.has_several else ""
@@ -269,6 +265,7 @@ class Upstream:
         """Use these keys from now on; running calls end with the old ones."""
         if isinstance(self._auth, KeyPool):
             self._auth.replace(keys)
+            self.has_several_keys = self._auth.has_several
 
     async def aclose(self) -> None:
         """Close all connections."""

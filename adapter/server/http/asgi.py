@@ -6,7 +6,6 @@ Starlette's `Request` would cost more than the translation of a small request.
 import re
 from asyncio import AbstractEventLoop
 from collections.abc import Callable, Coroutine, Mapping
-from functools import lru_cache
 from typing import Protocol
 from urllib.parse import urlsplit
 
@@ -62,16 +61,10 @@ def fields_of(scope: Scope) -> dict[bytes, bytes]:
     return fields
 
 
-def request_host(scope: Scope) -> str:
-    """Return the host name or address that the client used for this server, without the port."""
-    return _without_port(header(scope, b"host") or "")
-
-
-@lru_cache(maxsize=64)
-def _without_port(host: str) -> str:
-    """Return the name or address in a `Host` header, which nearly all requests share; "" for a malformed one."""
+def host_name(value: bytes) -> str:
+    """Return the name or address in a `Host` header, without the port; "" for a malformed one."""
     try:
-        return urlsplit(f"//{host}").hostname or ""
+        return urlsplit(f"//{value.decode('latin-1')}").hostname or ""
     except ValueError:
         return ""
 

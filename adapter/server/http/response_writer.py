@@ -103,10 +103,11 @@ class DirectWriter(msgspec.Struct, eq=False):
 
     async def send_whole(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
         """Write head and body at once."""
-        if self._must_wait and not await self._wait_until_writable():
+        cycle = self._cycle
+        if (cycle.flow.write_paused or cycle.disconnected) and not await self._wait_until_writable():
             return
         self._check_order(begun=False)
-        head, transport = self._head(status, headers), self._cycle.transport
+        head, transport = self._head(status, headers), cycle.transport
         if len(body) < LARGE:
             transport.write(head + body)
         else:
@@ -116,9 +117,9 @@ class DirectWriter(msgspec.Struct, eq=False):
 
     async def send_piece(self, data: bytes, headers: Mapping[str, str]) -> None:
         """Write a chunk, with the head in front of the first one."""
-        if self._must_wait and not await self._wait_until_writable():
-            return
         cycle = self._cycle
+        if (cycle.flow.write_paused or cycle.disconnected) and not await self._wait_until_writable():
+            return
         self._check_order(begun=cycle.response_started)
         # A chunk of no bytes would end the answer.
         chunk = b"%x\r\n%b\r\n" % (len(data), data) if data else b""
@@ -128,19 +129,15 @@ class DirectWriter(msgspec.Struct, eq=False):
 
     async def finish(self) -> None:
         """Write the last chunk."""
-        if self._must_wait and not await self._wait_until_writable():
+        cycle = self._cycle
+        if (cycle.flow.write_paused or cycle.disconnected) and not await self._wait_until_writable():
             return
         self._check_order(begun=True)
-        self._cycle.transport.write(b"0\r\n\r\n")
+        cycle.transport.write(b"0\r\n\r\n")
         self._finish_cycle()
 
-    @property
-    def _must_wait(self) -> bool:
-        """Whether writing must wait for a slow client, or is useless since the client has disconnected."""
-        return self._cycle.flow.write_paused or self._cycle.disconnected
-
     async def _wait_until_writable(self) -> bool:
-        """Wait until the write buffer has room; False if the client has disconnected."""
+        """Wait until a slow client has made room in the write buffer; False if it has disconnected."""
         cycle = self._cycle
         if cycle.flow.write_paused and not cycle.disconnected:
             await cycle.flow.drain()

@@ -4,6 +4,7 @@ from base64 import b64decode
 from binascii import Error as Base64Error
 from collections.abc import Collection
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from hashlib import sha256
 from hmac import compare_digest
 from typing import NamedTuple
@@ -11,7 +12,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from starlette.types import Scope
 
-from adapter.server.http.asgi import fields_of, header, request_host
+from adapter.server.http.asgi import fields_of, header, host_name
 from adapter.settings import KnownClient, Settings, bare_name, digest_of, further_upstreams, is_loopback, upstream_name
 
 
@@ -162,6 +163,12 @@ class Access:
         return Client(digest.hex(), key if self._passes_on else None, known)
 
 
+@lru_cache(maxsize=64)
+def _is_loopback_host(host: bytes) -> bool:
+    """Return whether a `Host` header, which nearly all requests share, names the loopback address."""
+    return is_loopback(host_name(host))
+
+
 _FORWARDED = frozenset({b"forwarded", b"via", b"x-real-ip", b"x-client-ip", b"true-client-ip", b"cf-connecting-ip"})
 
 
@@ -171,7 +178,7 @@ def is_local(scope: Scope) -> bool:
     A proxy on this machine that rewrites `Host` and adds no header, as nginx does by default, looks the same. Whatever
     must stay on this machine needs a token, too.
     """
-    if not is_loopback(request_host(scope)):
+    if not _is_loopback_host(fields_of(scope).get(b"host", b"")):
         return False
     return not any(name in _FORWARDED or name.startswith(b"x-forwarded") for name in fields_of(scope))
 
@@ -198,9 +205,9 @@ def _check_page(scope: Scope, allowed: Collection[str]) -> None:
     DNS rebinding: a page's host name is changed to point at this machine. The browser then takes this server for the
     page's own and sends no preflight request; for a GET it does not even send `Origin`. So `Host` is checked, too.
     """
-    if is_loopback(request_host(scope)) or "*" in allowed:
-        return
     fields = fields_of(scope)
+    if _is_loopback_host(fields.get(b"host", b"")) or "*" in allowed:
+        return
     host, origin = header(scope, b"host") or "", header(scope, b"origin")
     if origin is None:
         is_named = any(one.partition("://")[2] == host for one in allowed)
