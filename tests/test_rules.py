@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from adapter.translate import chat
+from adapter.translate.answer.reply import FAILURES, FINISH_REASONS
 from adapter.translate.responses import fields as responses
 from adapter.wire.base import encode
 from adapter.wire.openai.chat_request import ChatCompletionRequest
@@ -32,12 +33,29 @@ def cases_of(endpoint, field):
 @pytest.mark.parametrize("endpoint", REQUESTS)
 def test_every_field_has_a_rule_in_the_order_of_the_fields(endpoint):
     rules, request = REQUESTS[endpoint]
-    assert list(rules) == list(request.__struct_fields__)
+    fields = request.__struct_fields__
+    missing = [field for field in fields if field not in rules]
+    assert not missing, "each needs a rule: a function, and its row in RULES (CONTRIBUTING.md, A chat field)"
+    assert list(rules) == list(fields), "the rows of RULES stand in the order of the request's fields"
 
 
 @pytest.mark.parametrize(("endpoint", "field"), FIELDS)
 def test_every_rule_has_a_case(endpoint, field):
     assert cases_of(endpoint, field), f"no file in conformance/ has the rule {field!r}"
+
+
+def test_every_finish_reason_has_a_case():
+    sent = {
+        candidate.get("finishReason")
+        for case in CASES
+        for turn in case.turns
+        for answer in (turn.answer, *(turn.events or ()))
+        if isinstance(answer, dict)
+        for candidate in answer.get("candidates") or ()
+        if isinstance(candidate, dict)
+    }
+    missing = {*FINISH_REASONS, *FAILURES} - sent
+    assert not missing, "no case in conformance/ has an answer that ends so (CONTRIBUTING.md, A finish reason)"
 
 
 @pytest.mark.parametrize(("endpoint", "field"), FIELDS)
