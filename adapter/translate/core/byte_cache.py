@@ -5,8 +5,40 @@ from collections.abc import Callable, Hashable
 from threading import Lock
 from typing import Generic, TypeVar
 
+import msgspec
+
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
+
+_END = 64
+"""Bytes at each end of a JSON text that are hashed."""
+
+
+class JsonKey:
+    """The JSON of a field as a key of a cache.
+
+    Only its ends are hashed, because all of it is compared anyway. Repeated tools are the same object, if their bytes
+    were compared when the request was read.
+    """
+
+    __slots__ = ("_hash", "_raw", "size_bytes")
+
+    def __init__(self, raw: msgspec.Raw) -> None:
+        text = memoryview(raw)
+        self._raw = raw
+        self.size_bytes = len(text)
+        self._hash = hash((self.size_bytes, bytes(text[:_END]), bytes(text[-_END:])))
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, JsonKey) and (self._raw is other._raw or self._raw == other._raw)
+
+    def own(self) -> msgspec.Raw:
+        """Return the JSON as a text of its own: a part of a body would keep all of it in memory with the key."""
+        self._raw = self._raw.copy()
+        return self._raw
 
 
 class ByteCache(Generic[K, V]):

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from adapter.translate.core.byte_cache import ByteCache
+from adapter.translate.core.byte_cache import ByteCache, JsonKey
 from adapter.translate.core.kinds import DECLARATIONS
 from adapter.translate.core.notes import Fate, Note, Rejected
 from adapter.translate.core.rules import absent, camel, decode_field
@@ -94,7 +94,7 @@ def read(fields: Iterable[tuple[str, msgspec.Raw]], allowed: frozenset[str] | No
 
     `allowed` is what `kinds_allowed` says of the tool choice.
     """
-    declared = [_convert_once(field, bytes(raw), allowed) for field, raw in fields]
+    declared = [_convert_once(field, JsonKey(raw), allowed) for field, raw in fields]
     if len(declared) == 1:
         return declared[0]
     whole = Toolset()
@@ -103,17 +103,17 @@ def read(fields: Iterable[tuple[str, msgspec.Raw]], allowed: frozenset[str] | No
     return whole
 
 
-_CONVERTED: ByteCache[tuple[str, bytes, frozenset[str] | None], Toolset] = ByteCache(MAX_CACHES, MAX_CACHED)
-_ECHOED: ByteCache[bytes, msgspec.Raw] = ByteCache(MAX_CACHES, MAX_CACHED)
+_CONVERTED: ByteCache[tuple[str, JsonKey, frozenset[str] | None], Toolset] = ByteCache(MAX_CACHES, MAX_CACHED)
+_ECHOED: ByteCache[JsonKey, msgspec.Raw] = ByteCache(MAX_CACHES, MAX_CACHED)
 
 
-def _convert_once(field: str, raw: bytes, allowed: frozenset[str] | None) -> Toolset:
-    return _CONVERTED.get((field, raw, allowed), len(raw), lambda: _convert(field, raw, allowed))
+def _convert_once(field: str, key: JsonKey, allowed: frozenset[str] | None) -> Toolset:
+    return _CONVERTED.get((field, key, allowed), key.size_bytes, lambda: _convert(field, key.own(), allowed))
 
 
-def _convert(field: str, raw: bytes, allowed: frozenset[str] | None) -> Toolset:
-    decode_field(field, msgspec.Raw(raw), list[dict[str, Any]])
-    tools, unknown = decode_field(field, msgspec.Raw(raw), list[ResponsesTool])
+def _convert(field: str, raw: msgspec.Raw, allowed: frozenset[str] | None) -> Toolset:
+    decode_field(field, raw, list[dict[str, Any]])
+    tools, unknown = decode_field(field, raw, list[ResponsesTool])
     box = Toolset()
     own = {path: raw for path, raw in unknown.items() if _is_own(path, tools)}
     for path in unknown.keys() - own.keys():
@@ -329,11 +329,11 @@ _KNOWN = {*_ADD, *_WITHOUT, *SPECIAL}
 
 def repeat_tools(raw: msgspec.Raw) -> msgspec.Raw:
     """Return the tools as the answer repeats them: those that OpenAI has, with every key that it requires."""
-    sent = bytes(raw)
-    return _ECHOED.get(sent, len(sent), lambda: _read_echo(sent))
+    key = JsonKey(raw)
+    return _ECHOED.get(key, key.size_bytes, lambda: _read_echo(key.own()))
 
 
-def _read_echo(raw: bytes) -> msgspec.Raw:
+def _read_echo(raw: msgspec.Raw) -> msgspec.Raw:
     tools = [_REQUIRED.get(tool["type"], {}) | tool for tool in msgspec.json.decode(raw) if tool.get("type") in _KNOWN]
     return msgspec.Raw(encode(tools))
 

@@ -5,7 +5,7 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
-from adapter.translate.core.byte_cache import ByteCache
+from adapter.translate.core.byte_cache import ByteCache, JsonKey
 from adapter.translate.core.context import Context
 from adapter.translate.core.kinds import TOOLS
 from adapter.translate.core.notes import Fate, Note, Rejected, unknown_notes
@@ -27,9 +27,6 @@ MAX_CACHES = 16 * 1024 * 1024
 
 MAX_TOOLS = 512
 """Function declarations in one request (docs.cloud.google.com, function calling, 2026-10)."""
-
-_END = 64
-"""Bytes at each end of a field that are hashed."""
 
 NO_TOOLS = "the model takes no tools"
 
@@ -63,37 +60,15 @@ def toolbox(context: Context) -> Toolbox:
     """Return the tools of a request, converted; equal bytes are converted once. Raises `Rejected`."""
     request = context.request
     if present(request.tools):
-        sent, dialect = _Sent(request.tools), context.options.schema
-        box = _CONVERTED.get((sent, dialect), sent.size_bytes, lambda: _convert(sent, dialect))
+        sent, dialect = JsonKey(request.tools), context.options.schema
+        box = _CONVERTED.get((sent, dialect), sent.size_bytes, lambda: _convert(sent.own(), dialect))
     else:
         box = _legacy(request, context) if present(request.functions) else _NOTHING
     check_name_length(box.longest_name, "tools", context)
     return box
 
 
-class _Sent:
-    """The JSON of a field as a key of the cache.
-
-    Only its ends are hashed: all of it is compared anyway.
-    """
-
-    __slots__ = ("_hash", "raw", "size_bytes")
-
-    def __init__(self, raw: msgspec.Raw) -> None:
-        text = memoryview(raw)
-        self.raw = raw
-        self.size_bytes = len(text)
-        self._hash = hash((self.size_bytes, bytes(text[:_END]), bytes(text[-_END:])))
-
-    def __hash__(self) -> int:
-        return self._hash
-
-    def __eq__(self, other: object) -> bool:
-        # Repeated tools are the same object, if their bytes were compared when the request was read.
-        return isinstance(other, _Sent) and (self.raw is other.raw or self.raw == other.raw)
-
-
-_CONVERTED: ByteCache[tuple[_Sent, str], Toolbox] = ByteCache(MAX_CACHES, MAX_CACHED)
+_CONVERTED: ByteCache[tuple[JsonKey, str], Toolbox] = ByteCache(MAX_CACHES, MAX_CACHED)
 
 
 def _legacy(request: ChatCompletionRequest, context: Context) -> Toolbox:
@@ -110,11 +85,9 @@ def _legacy(request: ChatCompletionRequest, context: Context) -> Toolbox:
     return _finish(box, [*unknown_notes(unknown), *notes], "functions")._replace(declared=declared)
 
 
-def _convert(sent: _Sent, dialect: Literal["json", "openapi"]) -> Toolbox:
-    # The request's own is a part of its body, which would stay in memory with the key.
-    sent.raw = sent.raw.copy()
-    check_depth(bytes(sent.raw))
-    tools, unknown = decode_field("tools", sent.raw, list[Tool])
+def _convert(raw: msgspec.Raw, dialect: Literal["json", "openapi"]) -> Toolbox:
+    check_depth(bytes(raw))
+    tools, unknown = decode_field("tools", raw, list[Tool])
     box, notes = _collect(tools, dialect, take_own_forms(tools, unknown))
     return _finish(box, [*unknown_notes(unknown), *notes], "tools")
 
