@@ -301,8 +301,9 @@ class State(Recall):
         async with lock:
             if conversation is not None and any(item.id for item in past.given):
                 past = await self._with_free_ids(response, past, conversation, client)
-            documents = await work.run(_documents_of, response, past)
-            documents += await self._entries(past.named_items(), response.id, client)
+            documents = await work.run(_documents_of, response, past, conversation)
+            if named := past.named_items():
+                documents += await self._entries(named, response.id, client)
             return await self.put(documents, client)
 
     def _lock_of(self, conversation_id: str) -> asyncio.Lock:
@@ -321,8 +322,6 @@ class State(Recall):
 
         Such an id may be that of several items: then its entry says so, and a reference to it is an error.
         """
-        if not named:
-            return []
         before = await self.documents.get([key_of_item(id_) for id_, _ in named], client)
         entries: list[Document] = []
         for id_, digest in dict(named).items():
@@ -380,7 +379,8 @@ class State(Recall):
         owner = f"{conversation_id.partition('_')[2]}v{secrets.token_hex(4)}"
         stored = encode_items(input_items(ResponsesRequest(model="", input=free), owner))
         documents = [conversation_document(conversation_id, item) for item in stored]
-        if entries := await self._entries(named_items(free), conversation_id, client):
+        named = named_items(free)
+        if named and (entries := await self._entries(named, conversation_id, client)):
             documents += [Document(key_of_entries(conversation_id), b"1"), *entries]
         return documents, stored
 
@@ -429,11 +429,10 @@ def _join_items(text: ItemText, items: Sequence[InputItem], more: list[InputItem
     return partly_decode(text.prefix.beginning, [*items[text.earlier.count :], *more], InputItem)
 
 
-def _documents_of(response: Response, past: Past) -> list[Document]:
+def _documents_of(response: Response, past: Past, conversation: str | None) -> list[Document]:
     """Return the documents that are stored for a response."""
     documents = response_documents(response, past.own_text(), len(past.given), past.history)
     documents += [Document(key_of_item(item.id), response.id.encode(), response.id) for item in response.output]
-    conversation = conversation_of(past.request)
     if conversation is not None and past.request.store is not False and response.status in ("completed", "incomplete"):
         said = [*past.own(response.id), *[msgspec.Raw(encode(item)) for item in response.output]]
         documents += [conversation_document(conversation, item) for item in said]

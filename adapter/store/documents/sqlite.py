@@ -9,7 +9,7 @@ from typing import NamedTuple
 from adapter.store.documents import sqlite_calls
 from adapter.store.documents.base import ALL, Document, DocumentLimits, Selection
 from adapter.store.documents.sqlite_calls import LAYOUT, DocumentRow
-from adapter.store.shared.base import scoped_name
+from adapter.store.shared.base import scoped_name, scoped_names
 from adapter.store.shared.sqlite_calls import used_bytes
 from adapter.store.shared.sqlite_file import SqliteFile
 from adapter.store.shared.workers import Batches
@@ -53,22 +53,27 @@ class SqliteDocuments:
             self._file.refused += len(documents)
             return False
         written = self._limits.written_at(self._clock(), max_age)
-        rows = [
-            DocumentRow(scoped_name(key, client), scoped_name(parent, client) if parent else None, written, body)
-            for key, body, parent in documents
-        ]
+        keys = dict.fromkeys([key for document in documents for key in (document.key, document.parent) if key])
+        names = dict(zip(keys, scoped_names(keys, client), strict=True))
+        rows = [DocumentRow(names[key], names.get(parent), written, body) for key, body, parent in documents]
         put = _Put(rows, [])
         await self._batches.add([put])
         return bool(put.kept)
 
     async def _commit(self, puts: list[_Put]) -> None:
         rows = [row for put in puts for row in put.rows]
-        if await self._file.write(sqlite_calls.write, rows) is None:
+        if await self._file.write(self._write, rows) is None:
             self._file.failed += len(rows)
             return
         for put in puts:
             put.kept.append(True)
-        await self._file.write(self._evict if self._is_eviction_due(rows) else self._measure)
+        if self._is_eviction_due(rows):
+            await self._file.write(self._evict)
+
+    def _write(self, connection: sqlite3.Connection, rows: list[DocumentRow]) -> int:
+        written = sqlite_calls.write(connection, rows)
+        self._measure(connection)
+        return written
 
     def _is_eviction_due(self, rows: Sequence[DocumentRow]) -> bool:
         self._until_eviction -= len(rows)

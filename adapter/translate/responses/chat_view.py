@@ -37,6 +37,9 @@ class FirstPaths(NamedTuple):
     read: Callable[[], Mapping[str, str]]
 
 
+NO_PATHS = FirstPaths(0, {}, dict)
+
+
 class Paths:
     """The way from the paths of a chat request to the client's own.
 
@@ -65,6 +68,18 @@ class Paths:
                 return found + path[end:]
             end = max(path.rfind(".", 0, end), path.rfind("[", 0, end))
         return path
+
+    def move(self, notes: Iterable[Note]) -> list[Note]:
+        """Return notes under the client's paths."""
+        own, asked, of_tools = self._own, self._asked, self._of_tools
+        moved = []
+        for note in notes:
+            path = note.path
+            found = own.get(path) or (of_tools if path.startswith("tools[") else asked).get(path)
+            if found is None and ("[" in path or "." in path):
+                found = self[path]
+            moved.append(note if found is None or found == path else note.at(found))
+        return moved
 
     def before(self, count: int) -> dict[str, str]:
         """Return what was asked for of the first messages, so many of these."""
@@ -111,7 +126,7 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
 
     def ledger(self, notes: Iterable[Note]) -> list[Note]:
         """Return the whole ledger: the view's notes, then the chat translation's under the client's paths."""
-        return [*self.notes, *(note.at(self.path(note.path)) for note in notes)]
+        return self.notes + self.paths.move(notes)
 
     def rejected(self, error: Rejected) -> Rejected:
         """Return a rejection of the chat translation under the client's path."""

@@ -24,7 +24,7 @@ from adapter.translate.core.notes import Fate, Note, Rejected, unknown_notes
 from adapter.translate.core.rules import Fields
 from adapter.translate.responses import input_items as responses_items
 from adapter.translate.responses import tools as responses_tools
-from adapter.translate.responses.chat_view import FirstPaths, Paths, View
+from adapter.translate.responses.chat_view import NO_PATHS, FirstPaths, Paths, View
 from adapter.translate.responses.earlier_items import NO_ITEMS, EarlierItems
 from adapter.translate.responses.input_items import FirstItems, earlier_items, type_of
 from adapter.translate.responses.stream import ResponseStream, from_gemini
@@ -335,10 +335,11 @@ def to_chat(
         fields.update(piece.fields)
         paths.update(piece.paths)
         notes.extend(_at(field, note) for note in piece.notes)
-    first = FirstItems(request, earlier.count)
-    fields["messages"] = conversation.messages
+    fields["messages"], first = conversation.messages, NO_PATHS
     if earlier.messages:
-        fields["messages"] = PartlyDecoded(earlier.messages, conversation.messages, first.messages)
+        items = FirstItems(request, earlier.count)
+        fields["messages"] = PartlyDecoded(earlier.messages, conversation.messages, items.messages)
+        first = FirstPaths(earlier.messages, earlier.paths, items.paths)
     if box.tools:
         fields["tools"] = box.raw
     if box.images:
@@ -347,7 +348,7 @@ def to_chat(
         paths.update({"modalities": path, "image_config": path})
         if settings != ImageSettings():
             fields["image_config"] = settings
-    ways = Paths(paths, box.asked_paths, FirstPaths(earlier.messages, earlier.paths, first.paths))
+    ways = Paths(paths, box.asked_paths, first)
     return View(
         request=ChatCompletionRequest(**fields),
         asked=request,

@@ -5,8 +5,9 @@ their id and their place from `output_item.added` on (openai-python and openai-n
 """
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from hashlib import blake2b
+from itertools import count
 from typing import Any
 
 from adapter.translate.core.context import Stamp
@@ -63,16 +64,12 @@ class Output:
         self.items = items
         self._seed = stamp.seed
         self.cites = False
-        self._number = -1
+        # Returns the number of the next event.
+        self.next: Callable[[], int] = count().__next__
         self._message: OpenMessage | None = None
         self._spoken: list[OpenMessage] = []
         self._other: Open | None = None
         self._messages: list[OpenMessage] = []
-
-    def next(self) -> int:
-        """Return the number of the next event."""
-        self._number += 1
-        return self._number
 
     def _id(self, prefix: str) -> str:
         return f"{prefix}_{blake2b(f'{self._seed}:{len(self.items)}'.encode(), digest_size=24).hexdigest()}"

@@ -57,7 +57,8 @@ class ResponseStream:
 
     `response` is what there is so far. What `take_issued` returns must be stored before the events of the same call
     are sent. `notes` is the ledger of the way back. `feed` and `close` raise `AnswerError` where there is no valid
-    answer to give: `fail` then ends the stream. `clock` gives the Unix time for `completed_at`.
+    answer to give: `fail` then ends the stream. `clock` gives the Unix time for `completed_at`. `is_started`: nobody
+    wants the first two events.
 
     | state   | what may be called                                                   |
     |---------|----------------------------------------------------------------------|
@@ -67,7 +68,9 @@ class ResponseStream:
 
     _reader: StreamReader
 
-    def __init__(self, stamp: Stamp, view: View, clock: Callable[[], float] | None = None) -> None:
+    def __init__(
+        self, stamp: Stamp, view: View, clock: Callable[[], float] | None = None, *, is_started: bool = False
+    ) -> None:
         self.view = view
         self._stamp = stamp
         self._has_begun = False
@@ -76,7 +79,7 @@ class ResponseStream:
         self._output = Output(stamp, self.response.output)
         self._issued: list[Issued] = []
         self._records: dict[str, Issued] = {}
-        self._started = False
+        self._started = is_started
         self._search: dict[str, Any] | None = None
         self._searched = False
         self._finish = "stop"
@@ -130,7 +133,7 @@ class ResponseStream:
     def close(self) -> list[Event]:
         """Return the events after the last one: citations, the ends of open items, the response itself."""
         said, usage = self._reader.close(), self._reader.usage()
-        told = self.start()
+        told = [] if self._started else self.start()
         self._remember()
         told += self._write(said)
         self.response.usage = usage_of(usage) if usage is not None else None
@@ -369,7 +372,7 @@ def from_gemini(
 
     Raises `AnswerError` where there is no answer to give.
     """
-    machine = ResponseStream(stamp, view, clock=clock).begin(context, stamp.model)
+    machine = ResponseStream(stamp, view, clock=clock, is_started=True).begin(context, stamp.model)
     for candidate in response.candidates or ():
         candidate.finish_reason = candidate.finish_reason or _UNTOLD
     machine.feed(response, unknown)
