@@ -20,8 +20,9 @@ from adapter.server.pipeline.event_stream import Answer, Relay, relaying
 from adapter.server.pipeline.responding import ResponseEventWriter, Turn
 from adapter.server.pipeline.service import Service
 from adapter.server.state.not_stored import NotStored
+from adapter.server.state.recall import UNFINISHED
 from adapter.server.state.records import answer_of, response_documents
-from adapter.server.state.stored_objects import UNFINISHED, State
+from adapter.server.state.stored_objects import State
 from adapter.store import UNREADABLE, Document, DocumentStore
 from adapter.translate.responses.envelope import blank, error_of
 from adapter.wire.base import encode

@@ -17,7 +17,8 @@ from adapter.server.pipeline.planner import NEEDS
 from adapter.server.pipeline.service import Service
 from adapter.server.state.gemini_files import FileNeeds
 from adapter.server.state.past import Past, Places
-from adapter.server.state.stored_objects import Recall, State
+from adapter.server.state.recall import Recall
+from adapter.server.state.stored_objects import State
 from adapter.translate.answer.continuation import CONTINUED
 from adapter.translate.core.context import Stamp
 from adapter.translate.core.notes import Fate, Note, Rejected

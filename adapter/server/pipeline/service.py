@@ -30,8 +30,9 @@ from adapter.server.state.gemini_files import GeminiFiles
 from adapter.server.state.ids import new_id
 from adapter.server.state.image_links import ImageLinks
 from adapter.server.state.name_owners import NameOwners
+from adapter.server.state.recall import Histories
 from adapter.server.state.stored_files import StoredFiles
-from adapter.server.state.stored_objects import Histories, State
+from adapter.server.state.stored_objects import State
 from adapter.settings import (
     AnswerSettings,
     Calendar,

@@ -3,274 +3,49 @@
 import asyncio
 import secrets
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import nullcontext
+from functools import partial
 from typing import NamedTuple
 from weakref import WeakValueDictionary
 
 import msgspec
 
-from adapter.server.http.byte_budget import ByteBudget
 from adapter.server.limits.admission import HeldBytes
 from adapter.server.limits.work import Work
-from adapter.server.prefixes.prefix_memory import PrefixMemory
-from adapter.server.state.not_stored import NotStored, item_not_stored
-from adapter.server.state.past import Past, conversation_of, note_on_new_id
+from adapter.server.state.not_stored import NotStored
+from adapter.server.state.past import Past, conversation_of
+from adapter.server.state.recall import Histories, Recall
 from adapter.server.state.records import (
-    CONVERSATION_ID,
-    RESPONSE_ID,
     SEVERAL,
-    StoredItems,
     conversation_document,
     encode_items,
     entry_document,
     id_of,
-    items_of,
     key_of_entries,
     key_of_item,
-    key_of_items,
-    own_items,
-    owner_in_entry,
-    owner_in_id,
-    read_entry,
-    read_pieces,
-    read_response,
-    read_stored,
     response_documents,
-    split_items,
-    split_record,
 )
-from adapter.store import UNREADABLE, Document, DocumentStore
-from adapter.store.documents.base import Layered, Readable, Selection
-from adapter.translate.core.notes import Rejected
-from adapter.translate.prefix import ITEMS, LEAST, ItemText, Prefix
-from adapter.translate.responses.earlier_items import NO_ITEMS, EarlierItems, named_items
+from adapter.store import Changed, Document, DocumentStore
+from adapter.store.documents.base import NOTHING_EXPECTED, Expected, Layered
+from adapter.translate.responses.earlier_items import named_items
 from adapter.translate.responses.fields import input_items
-from adapter.translate.responses.input_items import type_of
-from adapter.translate.responses.stored_items import may_have, with_free_ids, without_repeats
+from adapter.translate.responses.stored_items import with_free_ids
 from adapter.wire.base import encode, present
-from adapter.wire.beginnings import partly_decode
-from adapter.wire.json_counts import values_at_most
-from adapter.wire.limits import LimitExceeded, Limits
 from adapter.wire.openai.responses_answer import Response
 from adapter.wire.openai.responses_request import InputItem, ResponsesRequest
-from adapter.wire.openai.stored import Conversation, StoredResponse
+from adapter.wire.openai.stored import Conversation
 
-UNFINISHED = ("queued", "in_progress")
-
-
-class Histories(NamedTuple):
-    """The limit of stored bytes that one request may load, their budget, and the executor that decodes them.
-
-    What `prefixes` remembers of them is not decoded again.
-    """
-
-    budget: ByteBudget
-    max_bytes: int
-    limits: Limits
-    work: Callable[[int], Work]
-    prefixes: PrefixMemory
+MAX_TRIES = 16
+"""How often a write is tried while other writers change what it depends on."""
 
 
-class Recall:
-    """Reads stored objects; each method reads those of one client, named by its id."""
+class _New(NamedTuple):
+    """Documents to be written, what was read of documents that they depend on, and new items as they are stored."""
 
-    def __init__(self, documents: Readable, histories: Histories) -> None:
-        self._documents = documents
-        self._histories = histories
-
-    async def past(self, request: ResponsesRequest, client: str, text: ItemText | None = None) -> Past:
-        """Return a request with what it refers to in front of its own items; `text` is that of its own.
-
-        Raises `NotStored`, `Rejected`, `Overloaded`; `LimitExceeded` for too many items.
-        """
-        if request.previous_response_id is not None and request.conversation is not None:
-            raise Rejected(
-                "conversation", "setting-contradicted", "a response continues a response or a conversation, not both"
-            )
-        history: list[str] = []
-        texts: list[bytes] = []
-        source, held = "", HeldBytes(self._histories.budget)
-        if request.previous_response_id is not None:
-            source = "previous_response_id"
-            history, texts = await self._chain(request.previous_response_id, client, held)
-        elif (conversation := conversation_of(request)) is not None:
-            source = "conversation"
-            await self.conversation(conversation, client, param="conversation")
-            self._hold(await self._documents.size_of_children(conversation, client), held, source)
-            texts = await self._documents.children(conversation, client)
-        given = await self._own(request, client, held, NO_ITEMS if text is None else text.earlier)
-        if isinstance(request.input, str) and not any(texts):
-            return Past(request, 0, source, given, history, held)
-        if source:
-            return await self._behind(texts, Past(request, 0, source, given, history, held), client)
-        if given and given is not request.input:
-            text, request = None, msgspec.structs.replace(request, input=given)
-        return Past(request, 0, source, given, history, held, text=text)
-
-    async def _behind(self, texts: list[bytes], past: Past, client: str) -> Past:
-        """Put stored items in front of a request's own. Raises `LimitExceeded`, `Rejected`, `NotStored`."""
-        histories, source, given = self._histories, past.source, past.given
-        memory, stored = histories.prefixes, b",".join(filter(None, texts))
-        is_long = memory.is_on and len(stored) >= LEAST
-        prefix = memory.find(client, stored, 0, ITEMS) if is_long else None
-        work = histories.work(len(stored) - (0 if prefix is None else len(prefix.beginning.text)))
-        try:
-            text, items = await work.run(_read_stored, stored, prefix)
-        except UNREADABLE:
-            stored = b",".join(_readable(texts, past.history))
-            text, items = await work.run(_read_stored, stored, None)
-        if len(items) + len(given) > (most := histories.limits.items):
-            raise LimitExceeded.of("items", most, "items", "request", source)
-        indexes, found = without_repeats(items, given, text.earlier)
-        new = [given[index] for index in indexes]
-        if source == "conversation":
-            recent = items if may_have(text.earlier, new) else items[text.earlier.count :]
-            new, taken = with_free_ids(new, (item.id for item in recent))
-            found += [note_on_new_id(f"input[{indexes[place]}].id") for place in taken]
-        request = msgspec.structs.replace(past.request, input=_join_items(text, items, new))
-        return past._replace(
-            request=request,
-            before=len(items),
-            given=new,
-            indexes=indexes,
-            found=found,
-            text=text if is_long else None,
-        )
-
-    def _hold(self, size: int, held: HeldBytes, source: str) -> None:
-        """Reserve bytes for what is about to be loaded. Raises `NotStored` for too much, `Overloaded`."""
-        most = self._histories.max_bytes
-        if held.size + size > most:
-            text = f"The history has more than {most} bytes (the setting max_history): compact it, or leave out images."
-            raise NotStored(text, status=400, param=source, code="history_too_large")
-        held.reserve(size)
-
-    async def _chain(self, previous: str, client: str, held: HeldBytes) -> tuple[list[str], list[bytes]]:
-        """Return the ids of the responses before this one, and the texts of their items."""
-        source = "previous_response_id"
-        last = (await self._stored_items([previous], client, held, source)).get(previous)
-        ids = [*last.head.history, previous] if last else [previous]
-        before = await self._stored_items(ids[:-1], client, held, source)
-        records = {**before, **({previous: last} if last else {})}
-        if missing := [id_ for id_ in ids if id_ not in records]:
-            raise _previous_not_found(missing[0])
-        if records[previous].head.status in UNFINISHED:
-            text = f"Previous response with id '{previous}' is not finished."
-            raise NotStored(text, status=400, param="previous_response_id")
-        return ids, [records[id_].text for id_ in ids]
-
-    async def _stored_items(
-        self, ids: Sequence[str], client: str, held: HeldBytes, source: str
-    ) -> dict[str, StoredItems]:
-        """Read the items of responses, by the ids of these; what is missing or damaged is left out."""
-        keys = {key_of_items(id_): id_ for id_ in ids if RESPONSE_ID.fullmatch(id_)}
-        if not keys:
-            return {}
-        self._hold(await self._documents.size(keys, client), held, source)
-        bodies = await self._documents.get(keys, client)
-        found = {keys[key]: read_stored(keys[key], body) for key, body in bodies.items()}
-        older = [id_ for id_ in keys.values() if id_ not in found]
-        if older:
-            self._hold(await self._documents.size(older, client), held, source)
-            found |= {id_: split_record(one) for id_, one in (await self._records(older, client)).items()}
-        return {id_: one for id_, one in found.items() if one is not None}
-
-    async def _records(self, ids: Sequence[str], client: str) -> dict[str, StoredResponse]:
-        known = [id_ for id_ in ids if RESPONSE_ID.fullmatch(id_)]
-        bodies = await self._documents.get([*known, *map(key_of_items, known)], client) if known else {}
-        work = self._histories.work(sum(map(len, bodies.values())))
-        records = {id_: await work.run(read_response, id_, bodies) for id_ in known if id_ in bodies}
-        return {id_: record for id_, record in records.items() if record is not None}
-
-    async def _own(
-        self, request: ResponsesRequest, client: str, held: HeldBytes, earlier: EarlierItems
-    ) -> Sequence[InputItem]:
-        """Return the request's own items, what they refer to in place of references. Raises `NotStored`.
-
-        There are no references among the earlier ones.
-        """
-        if isinstance(request.input, str):
-            return [InputItem(type="message", role="user", content=request.input)]
-        given: Sequence[InputItem] = request.input or []
-        if not any(type_of(item) == "item_reference" and item.id for item in given[earlier.count :]):
-            return given
-        return await self.resolve_references(given, client, held, "input")
-
-    async def resolve_references(
-        self, given: Sequence[InputItem], client: str, held: HeldBytes, field: str = "items"
-    ) -> list[InputItem]:
-        """Replace references by the items they refer to. Raises `NotStored` for missing ones."""
-        places = [index for index, item in enumerate(given) if type_of(item) == "item_reference" and item.id]
-        if not places:
-            return list(given)
-        items = list(given)
-        found = await self._items({str(given[index].id) for index in places}, client, held)
-        for index in places:
-            id_ = str(given[index].id)
-            if id_ not in found:
-                raise item_not_stored(id_, f"{field}[{index}].id")
-            items[index] = found[id_]
-        return items
-
-    async def _items(self, ids: Collection[str], client: str, held: HeldBytes) -> Mapping[str, InputItem]:
-        """Return stored items; an id tells what the item belongs to, or an entry for it does."""
-        owners = {id_: owner for id_ in ids if (owner := owner_in_id(id_)) is not None}
-        others = {key_of_item(id_): id_ for id_ in ids if id_ not in owners}
-        entries = await self._documents.get(others, client) if others else {}
-        owners |= {others[key]: owner_in_entry(others[key], entry) for key, entry in entries.items()}
-        responses = sorted({owner for owner in owners.values() if RESPONSE_ID.fullmatch(owner)})
-        keys = sorted(f"{owner}/{id_}" for id_, owner in owners.items() if CONVERSATION_ID.fullmatch(owner))
-        parts = [*responses, *map(key_of_items, responses), *keys]
-        self._hold(await self._documents.size(parts, client), held, "input")
-        records = await self._records(responses, client)
-        items = [item for record in records.values() for item in items_of(record) if id_of(item) in ids]
-        items += map(msgspec.Raw, (await self._documents.get(keys, client)).values())
-        return {str(item.id): item for item in read_pieces(items)[1] if item.id}
-
-    async def find(self, response_id: str, client: str) -> StoredResponse | None:
-        """Return a stored response, if there is one."""
-        return (await self._records([response_id], client)).get(response_id)
-
-    async def response(self, response_id: str, client: str) -> StoredResponse:
-        """Return a stored response. Raises `NotStored`."""
-        found = await self.find(response_id, client)
-        if found is None:
-            raise NotStored(f"Response with id '{response_id}' not found.")
-        return found
-
-    async def inputs(self, record: StoredResponse, client: str) -> list[msgspec.Raw]:
-        """Return the items that a response answered: those of earlier responses, and its own. Raises `NotStored`."""
-        ids = [*record.history, *map(key_of_items, record.history)]
-        self._hold(await self._documents.size(ids, client), HeldBytes(self._histories.budget), "response_id")
-        records = await self._records(record.history, client)
-        earlier = [item for id_ in record.history if id_ in records for item in items_of(records[id_])]
-        return [*earlier, *own_items(record)]
-
-    async def conversation(self, conversation_id: str, client: str, param: str | None = None) -> Conversation:
-        """Return a conversation. Raises `NotStored`."""
-        known = [conversation_id] if CONVERSATION_ID.fullmatch(conversation_id) else []
-        body = (await self._documents.get(known, client)).get(conversation_id)
-        found = None if body is None else read_entry(conversation_id, body, Conversation)
-        if found is None:
-            raise NotStored(f"Conversation with id '{conversation_id}' not found.", param=param)
-        return found
-
-    async def conversation_items(self, conversation_id: str, client: str, selection: Selection) -> list[msgspec.Raw]:
-        """Read items of a conversation; `selection.after` is the id of an item."""
-        if selection.after:
-            selection = selection._replace(after=f"{conversation_id}/{selection.after}")
-        bodies = await self._documents.children(conversation_id, client, selection)
-        return list(map(msgspec.Raw, bodies))
-
-    async def conversation_item(self, conversation_id: str, item_id: str, client: str) -> bytes:
-        """Return one item of a conversation. Raises `NotStored`."""
-        await self.conversation(conversation_id, client)
-        key = f"{conversation_id}/{item_id}"
-        body = (await self._documents.get([key], client)).get(key)
-        if body is None:
-            raise NotStored(f"Item with id '{item_id}' not found.")
-        return body
+    documents: list[Document]
+    expected: Expected
+    items: list[msgspec.Raw] = []  # noqa: RUF012 - never changed
 
 
 class State(Recall):
@@ -286,9 +61,23 @@ class State(Recall):
         """Return such a store whose documents are forgotten so many seconds after they were last written."""
         return State(self.documents, self._histories, max_age)
 
-    async def put(self, documents: Sequence[Document], client: str) -> bool:
+    async def put(self, documents: Sequence[Document], client: str, expected: Expected = NOTHING_EXPECTED) -> bool:
         """Write documents, see `DocumentStore.put`."""
-        return await self.documents.put(documents, client, self._max_age)
+        return await self.documents.put(documents, client, self._max_age, expected)
+
+    async def _put_unchanged(self, prepare: Callable[[], Awaitable[_New]], client: str) -> _New | None:
+        """Write what is prepared of what was read, and prepare it again where that was changed meanwhile.
+
+        Return what was written; None where that was not possible.
+        """
+        for _ in range(MAX_TRIES):
+            new = await prepare()
+            try:
+                return new if await self.put(new.documents, client, new.expected) else None
+            except Changed:
+                # Another writer was faster.
+                continue
+        return None
 
     def beside(self, local: DocumentStore) -> "tuple[Recall, State]":
         """Return this store and another to be read as one, and the other store alone."""
@@ -299,28 +88,44 @@ class State(Recall):
         conversation = conversation_of(past.request)
         lock = nullcontext() if conversation is None else self._lock_of(conversation)
         async with lock:
-            if conversation is not None and any(item.id for item in past.given):
-                past = await self._with_free_ids(response, past, conversation, client)
-            documents = await work.run(_documents_of, response, past, conversation)
-            if named := past.named_items():
-                documents += await self._entries(named, response.id, client)
-            return await self.put(documents, client)
+            if conversation is None and not past.named_items():
+                return await self.put(await work.run(_documents_of, response, past, None), client)
+            prepare = partial(self._new_response, response, past, client, work)
+            return await self._put_unchanged(prepare, client) is not None
+
+    async def _new_response(self, response: Response, past: Past, client: str, work: Work) -> _New:
+        """Prepare a response for writing, with its items for its conversation and entries for these."""
+        conversation = conversation_of(past.request)
+        expected: dict[str, bytes | None] = {}
+        if conversation is not None and any(item.id for item in past.given):
+            past, expected = await self._with_free_ids(response, past, conversation, client)
+        documents = await work.run(_documents_of, response, past, conversation)
+        if named := past.named_items():
+            entries, read = await self._entries(named, response.id, client)
+            documents, expected = [*documents, *entries], {**expected, **read}
+        return _New(documents, expected)
 
     def _lock_of(self, conversation_id: str) -> asyncio.Lock:
-        """Return a lock around reading a conversation's ids and adding items."""
+        """Return a lock around reading a conversation's ids and adding items: writers of this process take turns."""
         return self._writing.setdefault(conversation_id, asyncio.Lock())
 
-    async def _with_free_ids(self, response: Response, past: Past, conversation: str, client: str) -> Past:
-        """Remove ids that another response has put into the conversation since this one began."""
+    async def _with_free_ids(
+        self, response: Response, past: Past, conversation: str, client: str
+    ) -> tuple[Past, dict[str, bytes | None]]:
+        """Remove ids that others have put into the conversation meanwhile; also return what was read of it."""
         own = {f"{conversation}/{id_of(item)}": bytes(item) for item in past.own(response.id)}
         stored = await self.documents.get(list(own), client)
         taken = [key.partition("/")[2] for key, body in stored.items() if body != own[key]]
-        return past._replace(given=with_free_ids(past.given, taken)[0]) if taken else past
+        free = past._replace(given=with_free_ids(past.given, taken)[0]) if taken else past
+        return free, {key: stored.get(key) for key in own}
 
-    async def _entries(self, named: Sequence[tuple[str, str]], owner: str, client: str) -> list[Document]:
-        """Return entries by which items with ids of the client's own are found; beside each id is a digest.
+    async def _entries(
+        self, named: Sequence[tuple[str, str]], owner: str, client: str
+    ) -> tuple[list[Document], dict[str, bytes | None]]:
+        """Return entries by which items with ids of the client's own are found, and what was read of these.
 
-        Such an id may be that of several items: then its entry says so, and a reference to it is an error.
+        Beside each id is a digest of its item. Such an id may be that of several items: then its entry says so, and a
+        reference to it is an error.
         """
         before = await self.documents.get([key_of_item(id_) for id_, _ in named], client)
         entries: list[Document] = []
@@ -331,7 +136,7 @@ class State(Recall):
             elif digest.encode() not in entry.split():
                 first = entry.split()[0].decode()
                 entries.append(entry_document(id_, first, SEVERAL))
-        return entries
+        return entries, {entry.key: before.get(entry.key) for entry in entries}
 
     async def delete(self, response_id: str, client: str) -> None:
         """Delete a response. Raises `NotStored`."""
@@ -346,13 +151,19 @@ class State(Recall):
             created_at=int(time.time()),
             metadata=metadata if present(metadata) else msgspec.Raw(b"{}"),
         )
-        documents, _stored = await self._new_items(made.id, items, (), client)
-        await self._must_keep([Document(made.id, encode(made)), *documents], client)
+
+        async def prepare() -> _New:
+            new = await self._new_items(made.id, items, {}, client)
+            return new._replace(documents=[Document(made.id, encode(made)), *new.documents])
+
+        if await self._put_unchanged(prepare, client) is None:
+            raise _not_kept()
         return made
 
     async def update_conversation(self, conversation: Conversation, client: str) -> None:
         """Store its metadata. Raises `NotStored` where it cannot be kept."""
-        await self._must_keep([Document(conversation.id, encode(conversation))], client)
+        if not await self.put([Document(conversation.id, encode(conversation))], client):
+            raise _not_kept()
 
     async def delete_conversation(self, conversation_id: str, client: str) -> None:
         """Delete a conversation with its items. Raises `NotStored`."""
@@ -363,70 +174,43 @@ class State(Recall):
     async def add_items(self, conversation_id: str, items: Sequence[InputItem], client: str) -> list[msgspec.Raw]:
         """Put items at the end of a conversation. Raises `NotStored`."""
         await self.conversation(conversation_id, client)
-        keys = {f"{conversation_id}/{item.id}": item.id for item in items if item.id}
+        keys = [f"{conversation_id}/{item.id}" for item in items if item.id]
+
+        async def prepare() -> _New:
+            stored = await self.documents.get(keys, client) if keys else {}
+            return await self._new_items(conversation_id, items, {key: stored.get(key) for key in keys}, client)
+
         async with self._lock_of(conversation_id):
-            taken = [keys[key] for key in await self.documents.get(list(keys), client)] if keys else []
-            documents, stored = await self._new_items(conversation_id, items, taken, client)
-            await self._must_keep(documents, client)
-        return stored
+            new = await self._put_unchanged(prepare, client)
+        if new is None:
+            raise _not_kept()
+        return new.items
 
     async def _new_items(
-        self, conversation_id: str, items: Sequence[InputItem], taken: Sequence[str | None], client: str
-    ) -> tuple[list[Document], list[msgspec.Raw]]:
-        """Return the documents for a conversation's new items, and the items as stored. Raises `NotStored`."""
+        self, conversation_id: str, items: Sequence[InputItem], read: dict[str, bytes | None], client: str
+    ) -> _New:
+        """Prepare new items of a conversation; `read` is what it has under their ids. Raises `NotStored`."""
         held = HeldBytes(self._histories.budget)
+        taken = [key.partition("/")[2] for key, body in read.items() if body is not None]
         free, _taken = with_free_ids(await self.resolve_references(items, client, held), taken)
         owner = f"{conversation_id.partition('_')[2]}v{secrets.token_hex(4)}"
         stored = encode_items(input_items(ResponsesRequest(model="", input=free), owner))
         documents = [conversation_document(conversation_id, item) for item in stored]
-        named = named_items(free)
-        if named and (entries := await self._entries(named, conversation_id, client)):
-            documents += [Document(key_of_entries(conversation_id), b"1"), *entries]
-        return documents, stored
+        if named := named_items(free):
+            entries, found = await self._entries(named, conversation_id, client)
+            if entries:
+                documents += [Document(key_of_entries(conversation_id), b"1"), *entries]
+                read = {**read, **found}
+        return _New(documents, read, stored)
 
     async def delete_item(self, conversation_id: str, item_id: str, client: str) -> None:
         """Delete an item of a conversation. Raises `NotStored`."""
         if not await self.documents.delete(f"{conversation_id}/{item_id}", client):
             raise NotStored(f"Item with id '{item_id}' not found.")
 
-    async def _must_keep(self, documents: Sequence[Document], client: str) -> None:
-        if not await self.put(documents, client):
-            raise NotStored("The store cannot keep this.", status=503, code="not_stored")
 
-
-def _previous_not_found(id_: str) -> NotStored:
-    text = f"Previous response with id '{id_}' not found."
-    return NotStored(text, status=400, param="previous_response_id", code="previous_response_not_found")
-
-
-def _readable(texts: Sequence[bytes], history: Sequence[str]) -> list[bytes]:
-    """Leave out damaged items; raise `NotStored` for those of a response of the history: it counts as missing."""
-    readable = []
-    for number, text in enumerate(texts):
-        if read_entry("of an item", b"[%b]" % text, list[msgspec.Raw]) is not None:
-            readable.append(text)
-        elif history:
-            raise _previous_not_found(history[number])
-    return readable
-
-
-def _read_stored(stored: bytes, prefix: Prefix | None) -> tuple[ItemText, Sequence[InputItem]]:
-    """Decode what is stored, behind the first items where these are known by a prefix."""
-    known = b"" if prefix is None else prefix.beginning.text
-    pieces = split_items(stored[len(known) :].lstrip().removeprefix(b",") if known else stored)
-    readable, items = read_pieces(pieces)
-    if len(readable) < len(pieces):
-        stored = b",".join([known, *map(bytes, readable)][not known :])
-    values = values_at_most(stored) if prefix is None else 0
-    text = ItemText(stored, prefix=prefix, pieces=readable, values=values, has_tools=False)
-    return text, _join_items(text, [], items)
-
-
-def _join_items(text: ItemText, items: Sequence[InputItem], more: list[InputItem]) -> Sequence[InputItem]:
-    """Return stored items with more behind them; the first ones are decoded only if somebody asks for them."""
-    if text.prefix is None:
-        return [*items, *more]
-    return partly_decode(text.prefix.beginning, [*items[text.earlier.count :], *more], InputItem)
+def _not_kept() -> NotStored:
+    return NotStored("The store cannot keep this.", status=503, code="not_stored")
 
 
 def _documents_of(response: Response, past: Past, conversation: str | None) -> list[Document]:

@@ -6,7 +6,7 @@ young again, so that a conversation in use does not lose its beginning.
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 import msgspec
@@ -20,6 +20,16 @@ class Document(NamedTuple):
     key: str
     body: bytes
     parent: str = ""
+
+
+class Changed(Exception):
+    """A document is no longer what was read, so nothing was stored: read again."""
+
+
+Expected = Mapping[str, bytes | None]
+"""What was read of documents, by key; None: it was not there."""
+
+NOTHING_EXPECTED: Expected = {}
 
 
 class DocumentLimits(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,11 +103,20 @@ class DocumentStore(Readable, Protocol):
         """Open the store, in the event loop that will use it. Raises `StoreUnusable`."""
         ...
 
-    async def put(self, documents: Sequence[Document], client: str, max_age: float | None = None) -> bool:
+    async def put(
+        self,
+        documents: Sequence[Document],
+        client: str,
+        max_age: float | None = None,
+        expected: Expected = NOTHING_EXPECTED,
+    ) -> bool:
         """Store documents, replacing those with the same keys. A child is stored only if its parent exists.
 
         `max_age`: a shorter life than usual, in seconds. Returns True when they are as durable as the store promises;
         False if they could not be written or one was too large, and then none is stored.
+
+        `expected` is what was read of some documents: the look at them and the writing are one step for all writers,
+        in whichever process. Raises `Changed` where one of them is another one now.
         """
         ...
 
@@ -167,11 +186,20 @@ class MemoryDocuments:
         root = self._roots.get(name)
         return root.body if root else None
 
-    async def put(self, documents: Sequence[Document], client: str, max_age: float | None = None) -> bool:
+    async def put(
+        self,
+        documents: Sequence[Document],
+        client: str,
+        max_age: float | None = None,
+        expected: Expected = NOTHING_EXPECTED,
+    ) -> bool:
         """Store documents in memory."""
         if not self._limits.allow(documents):
             self._refused += len(documents)
             return False
+        self._evict()
+        if any(self._body(scoped_name(key, client)) != body for key, body in expected.items()):
+            raise Changed
         written = self._limits.written_at(self._clock(), max_age)
         for key, body, parent in documents:
             root = scoped_name(parent or key, client)

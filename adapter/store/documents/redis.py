@@ -13,7 +13,7 @@ from typing import Any
 
 from redis.asyncio import Redis
 
-from adapter.store.documents.base import ALL, Document, DocumentLimits, Selection
+from adapter.store.documents.base import ALL, NOTHING_EXPECTED, Changed, Document, DocumentLimits, Expected, Selection
 from adapter.store.shared.base import StoreUnusable, scoped_name
 from adapter.store.shared.redis_link import PAUSE, Link, ping
 
@@ -27,8 +27,17 @@ BODY, WRITTEN = b"body", b"written"
 """Fields of a hash. Those of children are 20 bytes long, so no name is used twice."""
 
 _PUT = """
-local prefix, milliseconds, now = ARGV[1], ARGV[2], ARGV[3]
-for at = 4, #ARGV, 3 do
+local prefix, milliseconds, now, since = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
+local first = 6 + 3 * tonumber(ARGV[5])
+for at = 6, first - 1, 3 do
+  local root = redis.call('GET', prefix .. 'parent:' .. ARGV[at])
+  local found = redis.call('HMGET', prefix .. (root or ARGV[at]), 'written', root and ARGV[at] or 'body')
+  local body = found[1] and tonumber(found[1]) > since and found[2]
+  if (body and 'y' .. body or 'n') ~= ARGV[at + 1] .. ARGV[at + 2] then
+    return 0
+  end
+end
+for at = first, #ARGV, 3 do
   local name, parent, body = ARGV[at], ARGV[at + 1], ARGV[at + 2]
   local root = parent ~= '' and parent or name
   local document, order = prefix .. root, prefix .. 'order:' .. root
@@ -51,6 +60,7 @@ for at = 4, #ARGV, 3 do
     end
   end
 end
+return 1
 """
 
 _GET = """
@@ -131,19 +141,30 @@ class RedisDocuments:
         pairs = zip(names.values(), found[::2], found[1::2], strict=False)
         return {key: body for key, written, body in pairs if body is not None and float(written) > since}
 
-    async def put(self, documents: Sequence[Document], client: str, max_age: float | None = None) -> bool:
+    async def put(
+        self,
+        documents: Sequence[Document],
+        client: str,
+        max_age: float | None = None,
+        expected: Expected = NOTHING_EXPECTED,
+    ) -> bool:
         """Store documents. Returns when the server has them."""
         if not self._limits.allow(documents):
             self._link.refused += len(documents)
             return False
         lives = self._limits.max_age if max_age is None else min(max_age, self._limits.max_age)
         written = self._limits.written_at(self._clock(), max_age)
-        values: list[bytes | float] = [PREFIX, max(1, round(lives * 1000)), written]
+        values: list[bytes | float] = [PREFIX, max(1, round(lives * 1000)), written, self._min_written(), len(expected)]
+        for key, was in expected.items():
+            values += scoped_name(key, client), b"n" if was is None else b"y", was or b""
         for key, body, parent in documents:
             values += scoped_name(key, client), scoped_name(parent, client) if parent else b"", body
-        kept = await self._ask(_script(_PUT, *values), False)
-        self._link.failed += len(documents) if kept is False else 0
-        return kept is not False
+        outcome = await self._ask(_script(_PUT, *values))
+        if outcome is None:
+            self._link.failed += len(documents)
+        elif not outcome:
+            raise Changed
+        return outcome is not None
 
     async def delete(self, key: str, client: str) -> bool:
         """Delete a document and its children."""

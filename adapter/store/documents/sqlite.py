@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from adapter.store.documents import sqlite_calls
-from adapter.store.documents.base import ALL, Document, DocumentLimits, Selection
-from adapter.store.documents.sqlite_calls import LAYOUT, DocumentRow
+from adapter.store.documents.base import ALL, NOTHING_EXPECTED, Changed, Document, DocumentLimits, Expected, Selection
+from adapter.store.documents.sqlite_calls import LAYOUT, DocumentRow, RowsPut
 from adapter.store.shared.base import scoped_name, scoped_names
 from adapter.store.shared.sqlite_calls import used_bytes
 from adapter.store.shared.sqlite_file import SqliteFile
@@ -19,10 +19,10 @@ EVICT_EVERY = 500
 
 
 class _Put(NamedTuple):
-    """Documents of one `put`. `kept` gets an element once they are written."""
+    """One `put`. `outcome` gets an element once its transaction has ended: whether what was expected was there."""
 
-    rows: list[DocumentRow]
-    kept: list[bool]
+    rows: RowsPut
+    outcome: list[bool]
 
 
 class SqliteDocuments:
@@ -47,33 +47,43 @@ class SqliteDocuments:
         rows = await self._file.read(sqlite_calls.read, list(names), self._min_written())
         return {names[name]: body for name, body in rows or ()}
 
-    async def put(self, documents: Sequence[Document], client: str, max_age: float | None = None) -> bool:
+    async def put(
+        self,
+        documents: Sequence[Document],
+        client: str,
+        max_age: float | None = None,
+        expected: Expected = NOTHING_EXPECTED,
+    ) -> bool:
         """Store documents."""
         if not self._limits.allow(documents):
             self._file.refused += len(documents)
             return False
         written = self._limits.written_at(self._clock(), max_age)
         keys = dict.fromkeys([key for document in documents for key in (document.key, document.parent) if key])
+        keys |= dict.fromkeys(expected)
         names = dict(zip(keys, scoped_names(keys, client), strict=True))
         rows = [DocumentRow(names[key], names.get(parent), written, body) for key, body, parent in documents]
-        put = _Put(rows, [])
+        put = _Put(RowsPut(rows, {names[key]: body for key, body in expected.items()}), [])
         await self._batches.add([put])
-        return bool(put.kept)
+        if put.outcome == [False]:
+            raise Changed
+        return bool(put.outcome)
 
     async def _commit(self, puts: list[_Put]) -> None:
-        rows = [row for put in puts for row in put.rows]
-        if await self._file.write(self._write, rows) is None:
+        rows = [row for put in puts for row in put.rows.rows]
+        outcomes = await self._file.write(self._write, [put.rows for put in puts])
+        if outcomes is None:
             self._file.failed += len(rows)
             return
-        for put in puts:
-            put.kept.append(True)
+        for put, is_written in zip(puts, outcomes, strict=True):
+            put.outcome.append(is_written)
         if self._is_eviction_due(rows):
             await self._file.write(self._evict)
 
-    def _write(self, connection: sqlite3.Connection, rows: list[DocumentRow]) -> int:
-        written = sqlite_calls.write(connection, rows)
+    def _write(self, connection: sqlite3.Connection, puts: Sequence[RowsPut]) -> list[bool]:
+        outcomes = sqlite_calls.write(connection, puts, self._min_written())
         self._measure(connection)
-        return written
+        return outcomes
 
     def _is_eviction_due(self, rows: Sequence[DocumentRow]) -> bool:
         self._until_eviction -= len(rows)

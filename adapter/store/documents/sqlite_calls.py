@@ -42,15 +42,33 @@ def read(connection: sqlite3.Connection, names: Sequence[bytes], since: float) -
     return rows
 
 
-def write(connection: sqlite3.Connection, rows: Sequence[DocumentRow]) -> int:
-    """Write all rows in one transaction; a child without its parent is left out. Return the number of rows."""
+class RowsPut(NamedTuple):
+    """The rows of one put, and what was read of some documents, by name; None: it was not there."""
+
+    rows: list[DocumentRow]
+    expected: dict[bytes, bytes | None]
+
+
+def write(connection: sqlite3.Connection, puts: Sequence[RowsPut], since: float) -> list[bool]:
+    """Write all puts in one transaction; return for each whether what was expected was there, else it is left out.
+
+    A child without its parent is left out, too.
+    """
     with transaction(connection):
-        for row in rows:
-            if row.parent is None:
-                _write_root(connection, row)
-            else:
-                _write_child(connection, row)
-    return len(rows)
+        return [_write_put(connection, put, since) for put in puts]
+
+
+def _write_put(connection: sqlite3.Connection, put: RowsPut, since: float) -> bool:
+    if put.expected:
+        found = dict(read(connection, list(put.expected), since))
+        if any(found.get(name) != body for name, body in put.expected.items()):
+            return False
+    for row in put.rows:
+        if row.parent is None:
+            _write_root(connection, row)
+        else:
+            _write_child(connection, row)
+    return True
 
 
 def _write_root(connection: sqlite3.Connection, row: DocumentRow) -> None:

@@ -502,7 +502,7 @@ async def test_items_of_a_conversation_are_added_read_and_deleted():
 
 
 async def test_a_response_that_cannot_be_stored_says_so(monkeypatch):
-    async def put(_self, _documents, _client, _max_age):
+    async def put(_self, _documents, _client, _max_age, _expected):
         return False
 
     monkeypatch.setattr("adapter.store.documents.base.MemoryDocuments.put", put)

@@ -11,7 +11,7 @@ import pytest
 from adapter.store import open_documents
 from adapter.store.documents import sqlite as sqlite_documents
 from adapter.store.documents import sqlite_calls
-from adapter.store.documents.base import Document, DocumentLimits, MemoryDocuments, Selection
+from adapter.store.documents.base import Changed, Document, DocumentLimits, MemoryDocuments, Selection
 from adapter.store.documents.redis import RedisDocuments
 from adapter.store.documents.sqlite import SqliteDocuments
 from adapter.store.shared import sqlite_calls as shared_calls
@@ -75,6 +75,42 @@ async def test_a_later_body_takes_the_place_of_an_earlier_one(make):
     await store.put([Document("a1", b"newer", "a")], "c")
     assert await store.get(["a", "a1"], "c") == {"a": b"new", "a1": b"newer"}
     assert await store.children("a", "c") == [b"newer"]
+
+
+async def test_documents_are_stored_only_where_others_are_what_was_read(make):
+    store = await make()
+    await store.put(family("a", "a1"), "c")
+    news = [Document("b", b"new"), Document("a2", b"new", "a")]
+    wrong: list[dict[str, bytes | None]] = [
+        {"a": b"other"}, {"a": None}, {"a1": b"a"}, {"b": b""}, {"a": b"a", "x": b"x"}, {"a": b"a", "a1": None},
+    ]  # fmt: skip
+    for expected in wrong:
+        with pytest.raises(Changed):
+            await store.put(news, "c", expected=expected)
+    assert await known(store, "a", "a1", "a2", "b") == {"a", "a1"}
+    assert await store.put(news, "c", expected={"a": b"a", "a1": b"a1", "b": None, "a2": None})
+    with pytest.raises(Changed):
+        await store.put(news, "c", expected={"b": None})
+    with pytest.raises(Changed):
+        await store.put(news, "other", expected={"a": b"a"})
+    assert await store.put(news, "other", expected={"a": None})
+
+
+async def test_what_is_too_old_is_not_there_for_whoever_expects_it(make, clock):
+    store = await make(max_age=100)
+    await store.put(family("a", "a1"), "c")
+    clock.now += 101
+    with pytest.raises(Changed):
+        await store.put([Document("b", b"x")], "c", expected={"a1": b"a1"})
+    assert await store.put([Document("b", b"x")], "c", expected={"a": None, "a1": None})
+
+
+async def test_of_writers_that_have_read_the_same_one_is_first(make):
+    store = await make()
+    puts = [store.put([Document("a", b"%d" % number)], "c", expected={"a": None}) for number in range(8)]
+    outcomes = await asyncio.gather(*puts, return_exceptions=True)
+    assert sum(isinstance(one, Changed) for one in outcomes) == 7
+    assert (await store.get(["a"], "c"))["a"] == b"%d" % outcomes.index(True)
 
 
 async def test_children_come_in_the_order_of_their_writing(make):
@@ -231,9 +267,9 @@ async def test_puts_that_come_together_share_transactions(reopened, monkeypatch)
     batches = []
     write = sqlite_calls.write
 
-    def counted(connection, rows):
-        batches.append(len(rows))
-        return write(connection, rows)
+    def counted(connection, puts, since):
+        batches.append(len(puts))
+        return write(connection, puts, since)
 
     monkeypatch.setattr(sqlite_calls, "write", counted)
     store = await reopened()
