@@ -27,7 +27,7 @@ def sockets_to_gemini(pid: int) -> int:
     return sum(row.split()[2] == remote and row.split()[3] == "01" for row in rows)
 
 
-async def cut(request: bytes, moment: float) -> None:
+async def send_and_cut(request: bytes, moment: float) -> None:
     """Send a request and leave."""
     _, writer = await asyncio.open_connection("127.0.0.1", PORT)
     writer.write(request)
@@ -41,11 +41,11 @@ async def cancellations(target: Gateway, number: int) -> None:
     requests = [target.request(Workload("", {**ALL[0].body, "stream": stream}, 1, 1)) for stream in (True, False)]
     limit = asyncio.Semaphore(AT_ONCE)
 
-    async def one() -> None:
+    async def cut_one() -> None:
         async with limit:
-            await cut(chance.choice(requests), chance.random() * 0.03)
+            await send_and_cut(chance.choice(requests), chance.random() * 0.03)
 
-    await asyncio.gather(*(one() for _ in range(number)))
+    await asyncio.gather(*(cut_one() for _ in range(number)))
 
 
 async def stalled(target: Gateway) -> list[float]:

@@ -38,7 +38,7 @@ class Same:
         return self._body
 
     def read(self, answer: bytes) -> None:
-        """Nothing depends on it."""
+        """Ignore the answer: no body depends on it."""
 
 
 class Seeds:

@@ -48,12 +48,12 @@ class Caller(asyncio.Protocol):
         self.is_connected = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """See `asyncio.Protocol`."""
+        """Keep the transport."""
         self.transport = cast("asyncio.Transport", transport)
         self.is_connected = True
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """See `asyncio.Protocol`."""
+        """End the wait for an answer: the connection broke."""
         self.is_connected = False
         if self._done is not None and not self._done.done():
             self._tally.wrong.append(f"the connection broke: {exc!r}")

@@ -61,7 +61,7 @@ OK = {
 """What Gemini answers where a case does not say."""
 
 
-def _framed(event: Any) -> list[bytes]:
+def _frame(event: Any) -> list[bytes]:
     """Return one event as bytes; `{"$cut": [3, 9], "event": ...}` comes in pieces, cut at these offsets."""
     if isinstance(event, str):
         return [event.encode()]
@@ -131,7 +131,7 @@ class Turn(Form):
         """Whether Gemini is asked: not for a request that cannot be served."""
         return self.error is None or self.answer is not None or self.events is not None
 
-    def said(self, body: Mapping[str, Any]) -> "Turn | Further":
+    def answer_to(self, body: Mapping[str, Any]) -> "Turn | Further":
         """Return Gemini's answer to a request; a request with a token gets the answer for that token."""
         token = body.get("continuationToken")
         return next((one for one in self.further if one.token == token), self)
@@ -141,9 +141,9 @@ class Turn(Form):
 
         `streamed`: whether Gemini is asked for a stream, where the client's request does not tell.
         """
-        said = self.said(body)
+        said = self.answer_to(body)
         if said.events is not None:
-            return [piece for event in said.events for piece in _framed(event)]
+            return [piece for event in said.events for piece in _frame(event)]
         answer = msgspec.json.encode(OK if said.answer is None else said.answer)
         if isinstance(said.answer, str):
             return [said.answer.encode()]

@@ -50,7 +50,7 @@ def join_events(events: list[Object]) -> Object:
         if event.get("sequence_number") != number:
             raise BrokenStream(f"event {number} has the number {event.get('sequence_number')}")
         _add(stream, event, number, len(events))
-    return _ended(stream, events)
+    return _end(stream, events)
 
 
 def _add(stream: _Stream, event: Object, number: int, count: int) -> None:
@@ -162,7 +162,7 @@ def _inside(stream: _Stream, event: Object) -> None:
         stream.told.add(path)
 
 
-def _ended(stream: _Stream, events: list[Object]) -> Object:
+def _end(stream: _Stream, events: list[Object]) -> Object:
     last = events[-1]
     if last["type"] not in TERMINAL:
         raise BrokenStream(f"the last event is {last['type']}")

@@ -33,13 +33,13 @@ def differences(expected: Any, actual: Any, path: str = "", *, partial: bool = F
     marker = _marker(expected)
     if marker is not None:
         if not MARKERS[marker](expected[marker], actual):
-            yield f"{path or 'all'}: expected {expected}, got {_shown(actual)}"
+            yield f"{path or 'all'}: expected {expected}, got {_show(actual)}"
     elif isinstance(expected, dict) and isinstance(actual, dict):
         yield from _of_objects(expected, actual, path, partial)
     elif isinstance(expected, list) and isinstance(actual, list):
         yield from _of_lists(expected, actual, path, partial)
     elif expected != actual or isinstance(expected, bool) is not isinstance(actual, bool):
-        yield f"{path or 'all'}: expected {_shown(expected)}, got {_shown(actual)}"
+        yield f"{path or 'all'}: expected {_show(expected)}, got {_show(actual)}"
 
 
 def _marker(expected: Any) -> str | None:
@@ -54,24 +54,24 @@ def _of_objects(expected: dict[str, Any], actual: dict[str, Any], path: str, par
             continue
         at = f"{path}.{key}" if path else key
         if key not in actual and _marker(value) is None:
-            yield f"{at}: missing, expected {_shown(value)}"
+            yield f"{at}: missing, expected {_show(value)}"
         else:
             yield from differences(value, actual.get(key, _ABSENT), at, partial=partial)
     if not partial and REST not in expected:
         for key in actual.keys() - expected.keys():
-            yield f"{path}.{key}: not expected: {_shown(actual[key])}".lstrip(".")
+            yield f"{path}.{key}: not expected: {_show(actual[key])}".lstrip(".")
 
 
 def _of_lists(expected: list[Any], actual: list[Any], path: str, partial: bool) -> Iterator[str]:
     open_ended = bool(expected) and expected[-1] == REST
     wanted = expected[:-1] if open_ended else expected
     if len(actual) < len(wanted) or (len(actual) > len(wanted) and not open_ended):
-        yield f"{path or 'all'}: expected {len(wanted)} items, got {len(actual)}: {_shown(actual)}"
+        yield f"{path or 'all'}: expected {len(wanted)} items, got {len(actual)}: {_show(actual)}"
         return
     for index, (one, other) in enumerate(zip(wanted, actual, strict=False)):
         yield from differences(one, other, f"{path}[{index}]", partial=partial)
 
 
-def _shown(value: Any) -> str:
+def _show(value: Any) -> str:
     text = "nothing" if value is _ABSENT else msgspec.json.encode(value).decode()
     return text if len(text) <= 400 else f"{text[:400]}..."

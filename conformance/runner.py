@@ -129,21 +129,21 @@ def observe(answer: httpx2.Response, turn: Turn, gemini: ScriptedGemini) -> Obse
     events: list[Any] | None = None
     if answer.headers.get("content-type", "").startswith("text/event-stream"):
         lines = [line[5:].strip() for line in answer.content.splitlines() if line.startswith(b"data:")]
-        events = [decoded(line) for line in lines if line != b"[DONE]"]
+        events = [decode(line) for line in lines if line != b"[DONE]"]
         ledger = take_ledger(events[-1], turn) if events else None
         done = bool(lines) and lines[-1] == b"[DONE]"
     elif answer.headers.get("content-type", "").startswith("text/"):
         body = {"media_type": answer.headers["content-type"], "content": answer.text}
         ledger, done = None, False
     else:
-        body = decoded(answer.content)
+        body = decode(answer.content)
         ledger, done = take_ledger(body, turn), False
     headers = {name.lower(): value for name, value in answer.headers.items()}
     sent, back = (None, None) if ledger is None else ledger
     return Observed(gemini.bodies, gemini.paths, answer.status_code, body, headers, events, done, sent, back)
 
 
-def decoded(text: bytes) -> Any:
+def decode(text: bytes) -> Any:
     """JSON, or an error that says what came in its place."""
     try:
         return msgspec.json.decode(text)

@@ -39,7 +39,7 @@ class ScriptedGemini:
             return Response(b'{"models":[]}', media_type="application/json")
         self.bodies.append(msgspec.json.decode(body))
         self.paths.append(re.split(r"models/|v1beta/", request.url.path)[-1])
-        status, pieces = self._turn.said(self.bodies[-1]).status, self._pieces(request)
+        status, pieces = self._turn.answer_to(self.bodies[-1]).status, self._pieces(request)
         if request.url.path.endswith(":streamGenerateContent") and status == 200:
             return StreamingResponse(self._events(pieces), media_type="text/event-stream")
         return Response(b"".join(pieces), status, media_type="application/json")

@@ -5,11 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from adapter.translate.core.catalogue import CODES
 from tests.support.paths import REPOSITORY
 from tests.support.sources import read_source
 
 PACKAGE = REPOSITORY / "adapter"
-FILES = sorted(PACKAGE.rglob("*.py"))
+FOLDERS = (PACKAGE, REPOSITORY / "benchmarks", REPOSITORY / "conformance")
+FILES = sorted(path for folder in FOLDERS for path in folder.rglob("*.py"))
 
 BANNED_FUNCTIONS = frozenset(
     [
@@ -136,7 +138,7 @@ BANNED_CLASSES = frozenset(
 
 
 def name_of(path: Path) -> str:
-    return str(path.relative_to(PACKAGE))
+    return str(path.relative_to(REPOSITORY))
 
 
 def test_functions_are_named_by_what_they_do():
@@ -188,6 +190,12 @@ def _is_riddle(word: str, before: str) -> bool:
 def _is_rule(lines: list[str]) -> bool:
     """Return whether a function is the rule of a field, by what it returns."""
     return any("-> Outcome" in line or "-> Piece" in line for line in lines)
+
+
+def test_codes_say_what_was_lost_without_riddles():
+    """A sentence about a code begins with the lost thing, and not with "What"."""
+    sentences = {code.name: code.sentence for code in CODES.values()}
+    assert [name for name, text in sentences.items() if text.partition(" ")[0] in RIDDLES] == []
 
 
 HARD = [

@@ -134,7 +134,7 @@ class ScriptedTransport:
         except Exception as error:  # noqa: BLE001 - the server would answer it with a 500; it is raised behind the answer
             self.faults.append(error)
         pieces = self._turn.pieces(body, streamed=STREAMED.get(path.rpartition(":")[2]))
-        return ScriptedResponse(self._turn.said(body).status, pieces)
+        return ScriptedResponse(self._turn.answer_to(body).status, pieces)
 
     def _judge(self, path: str, body: Any) -> None:
         """Raise for a request that a foreign judge does not take, or that the emulator takes and the case says no."""

@@ -80,7 +80,10 @@ ROWS = {
         "Shorten the conversation before it is too long.",
     ),
     "unknown-value": ("A value is none of those that the field has.", "Send one of the field's values."),
-    "value-missing": ("Something that must be there is missing.", "Send the value at this path."),
-    "wrong-endpoint": ("Another endpoint or API serves the model.", "Call what the message names, or a chat model."),
+    "value-missing": ("A required value is missing.", "Send the value at this path."),
+    "wrong-endpoint": (
+        "Another endpoint or API serves the model.",
+        "Call the endpoint that the message names, or a chat model.",
+    ),
 }
 """Name of a code to what the loss means and what one can do about it, in alphabetical order."""

@@ -26,7 +26,7 @@ ROWS = {
         "Begin the conversation with a user's message that says something.",
     ),
     "cached-content-overrides": (
-        "What the cached content brings itself is left out of the request.",
+        "The request's fields that the cached content already has are left out.",
         "Put it into the cached content, or send none.",
     ),
     "call-id-repeated": (
@@ -40,19 +40,19 @@ ROWS = {
         "Read extra_content.google.grounding_metadata.",
     ),
     "code-run-not-replayed": (
-        "What Gemini itself ran in an earlier answer is left out: the answer was edited, or only its words came back.",
+        "Code that Gemini ran in an earlier answer is left out: the answer was edited, or only its text came back.",
         "Send answers back as they came.",
     ),
     "dimensions-added": (
-        "Vectors are as long as those of the model that was named.",
+        "The vectors have the length of the named model's vectors.",
         "Send dimensions to choose a length.",
     ),
     "effort-nearest": (
-        "The model thinks with the level or budget that is nearest to what was asked for.",
+        "The model thinks with the level or budget that is nearest to the requested one.",
         "Ask for a level that the model has.",
     ),
     "embedding-space": (
-        "The vectors are another model's: they cannot be compared with those of the model that was named.",
+        "The vectors are another model's: they cannot be compared with the named model's vectors.",
         "Embed everything that is compared with one model.",
     ),
     "embedding-task-added": ("A title is used for documents alone.", "Send task_type: RETRIEVAL_DOCUMENT."),
@@ -61,14 +61,14 @@ ROWS = {
     "file-name-dropped": ("Gemini takes no file names.", "Say the name in a text beside the file."),
     "grammar-not-enforced": (
         "The grammar is described to the model, and not enforced.",
-        "Check what the tool is called with.",
+        "Check the tool's arguments.",
     ),
     "history-as-text": (
-        "A history goes to Gemini as one text that says who said what.",
+        "Gemini gets a history as one text that names the speakers.",
         "Send one user's message if roles do not matter.",
     ),
     "hosted-tool-as-function": (
-        "A function stands for a tool that Gemini does not have.",
+        "A function replaces a tool that Gemini does not have.",
         "Nothing: calls come back as the tool's own.",
     ),
     "image-detail-ignored": (
@@ -77,7 +77,7 @@ ROWS = {
     ),
     "image-option-ignored": (
         "Gemini has no such setting for images: it is left out.",
-        "Leave it out, or say in the prompt what matters.",
+        "Leave it out, or describe it in the prompt.",
     ),
     "image-size-nearest": (
         "The image has the nearest ratio and size that Gemini draws.",
@@ -87,17 +87,17 @@ ROWS = {
         "Gemini drew several images in one answer: the last one is sent.",
         "Ask with n for several images.",
     ),
-    "include-unavailable": ("Answers do not have what include asks for.", "Do without it."),
+    "include-unavailable": ("Answers do not have the data that include asks for.", "Do without it."),
     "item-unsupported": (
         "An item of the conversation has no place in a Gemini request and is left out.",
-        "Say what matters of it in a message.",
+        "Describe it in a message.",
     ),
     "json-answer-alone": (
-        "What the model said beside the JSON text that it was asked for is left out.",
+        "Text beside the requested JSON text is left out.",
         "Ask for JSON alone, or use Gemini 3 or later.",
     ),
     "json-by-function": (
-        "A function stands for JSON mode, which the model does not have beside functions.",
+        "A function replaces JSON mode, which the model does not have beside functions.",
         "Use Gemini 3 or later for JSON beside functions.",
     ),
     "late-system-message": (
@@ -105,17 +105,17 @@ ROWS = {
         "Send system messages first, or set ADAPTER_LATER_SYSTEM.",
     ),
     "leaked-thought-moved": (
-        "A text that began as a leaked thought is told as a thought.",
+        "A text that began as a leaked thought is returned as a thought.",
         "Switch ADAPTER_LEAKED_THOUGHTS off if the texts are answers.",
     ),
-    "logit-bias-unsupported": ("Gemini has no biases for tokens.", "Ask in words for what to say or avoid."),
+    "logit-bias-unsupported": ("Gemini has no biases for tokens.", "Ask in the prompt for words to use or avoid."),
     "long-number-rounded": (
         "Gemini reads numbers as doubles: an integer beyond 2^53 loses digits.",
         "Send long integers as texts.",
     ),
     "mask-as-image": (
-        "A mask goes to Gemini as another image with an instruction: what it protects may change.",
-        "Say in the prompt what is to change.",
+        "Gemini gets a mask as another image with an instruction: protected parts may change.",
+        "Describe the change in the prompt.",
     ),
     "mcp-call-as-function": (
         "A call that another vendor's MCP client made goes to Gemini as a function's.",
@@ -155,7 +155,7 @@ ROWS = {
         "Ask for no more than the model gives.",
     ),
     "participants-merged": (
-        "Gemini knows no names: several participants of one role are not told apart.",
+        "Gemini knows no names: it cannot distinguish several participants of one role.",
         "Say in each text who speaks.",
     ),
     "penalty-unsupported": ("The model takes no penalties for repetition.", "Ask in words for varied language."),
@@ -165,12 +165,12 @@ ROWS = {
     ),
     "reasoning-option-ignored": ("Gemini has no such setting for reasoning.", "Leave it out."),
     "result-media-beside": (
-        "Media of a tool's result stand in a user's turn beside it.",
+        "Media of a tool's result are sent in a user turn after it.",
         "Use Gemini 3 or later for media inside results.",
     ),
     "sampling-ignored": ("The model ignores sampling parameters.", "Leave them out, or use a model that takes them."),
     "schema-constraint-described": (
-        "A constraint is told in the schema's description, and not enforced.",
+        "A constraint is in the schema's description, and not enforced.",
         "Check the values that come back.",
     ),
     "schema-description-dropped": (
@@ -179,7 +179,7 @@ ROWS = {
     ),
     "schema-keyword-dropped": (
         "A keyword of a schema is left out: Gemini's schemas do not have it.",
-        "Say in a description what it demands.",
+        "Write the constraint in a description.",
     ),
     "schema-keyword-invalid": (
         "A keyword of a schema has a value that it cannot have, and is left out.",
@@ -187,7 +187,7 @@ ROWS = {
     ),
     "schema-loosened": (
         "The schema that goes to Gemini allows more than the one that was sent.",
-        "Simplify the schema, or check what comes back.",
+        "Simplify the schema, or check the answer.",
     ),
     "sealed-content-foreign": (
         "Encrypted content of another issuer is left out: only its issuer can read it.",
@@ -224,7 +224,7 @@ ROWS = {
     ),
     "speech-speed-ignored": ("Gemini has no setting for the speed of speech.", "Ask for it in the instructions."),
     "speech-style-in-text": (
-        "The model takes no style: the instructions stand before the text, and may be spoken.",
+        "The model takes no style: the instructions are before the text, and may be spoken.",
         "Use a model from gemini-3.8-flash-tts on.",
     ),
     "stop-sequences-cut": ("Gemini takes five stop sequences: the others are left out.", "Send at most five."),
@@ -238,7 +238,7 @@ ROWS = {
     ),
     "thinking-unsupported": ("The model does not think.", "Use a model that thinks, or leave it out."),
     "tool-choice-inexact": (
-        "Gemini cannot be told to use just this tool: it chooses itself.",
+        "Gemini cannot be forced to use this tool: it chooses itself.",
         "Declare only the tool that must be used.",
     ),
     "tool-choice-moot": (
@@ -250,7 +250,7 @@ ROWS = {
         "Use Gemini 3 or later, or send the built-in tools alone.",
     ),
     "tool-name-taken": ("A tool is left out: its name is declared before.", "Give each tool a name of its own."),
-    "tool-option-ignored": ("Gemini's tool has no such setting.", "Leave it out, or say in words what matters."),
+    "tool-option-ignored": ("Gemini's tool has no such setting.", "Leave it out, or describe it in the prompt."),
     "tool-result-missing": (
         "An error is sent as the result of a call that has none.",
         "Send a tool message for each call.",
@@ -292,6 +292,6 @@ ROWS = {
         "Ask the operator about ADAPTER_UPSTREAM_FIELDS.",
     ),
     "verbosity-ignored": ("Gemini has no setting for how much to say.", "Ask for it in words."),
-    "voice-replaced": ("One of Gemini's voices stands for the one asked for.", "Name one of Gemini's voices."),
+    "voice-replaced": ("One of Gemini's voices replaces the requested one.", "Name one of Gemini's voices."),
 }
 """Name of a code to what the loss means and what one can do about it, in alphabetical order."""

@@ -22,7 +22,7 @@ ROWS = {
         "The answer's audio has another container, and the same samples.",
         "Nothing: the samples are Gemini's.",
     ),
-    "block-as-refusal": ("A blocked prompt is told as a refusal.", "Set ADAPTER_BLOCKED_PROMPT for an error."),
+    "block-as-refusal": ("A blocked prompt is returned as a refusal.", "Set ADAPTER_BLOCKED_PROMPT for an error."),
     "character-replaced": (
         "Half of a character (a lone UTF-16 surrogate) became U+FFFD.",
         "Cut texts between characters.",
@@ -32,7 +32,7 @@ ROWS = {
         "Nothing: the answer has the value as it was sent.",
     ),
     "client-metadata-not-sent": (
-        "What the client tells about itself is not sent.",
+        "The client's data about itself are not sent.",
         "Nothing: it is about the client alone.",
     ),
     "completion-not-stored": (
@@ -54,7 +54,7 @@ ROWS = {
         "Nothing: the answer is to the file itself.",
     ),
     "finish-reason-nearest": (
-        "OpenAI's nearest finish reason stands for Gemini's.",
+        "OpenAI's nearest finish reason replaces Gemini's.",
         "Read extra_content.google.finish_reason.",
     ),
     "image-url-inline": (
@@ -70,7 +70,7 @@ ROWS = {
         "Send what is new.",
     ),
     "logprob-not-finite": (
-        "A log probability that is no number (NaN or infinite) is told as OpenAI's lowest.",
+        "A log probability that is NaN or infinite is returned as OpenAI's lowest.",
         "Nothing: the token is as unlikely as can be.",
     ),
     "media-by-reference": ("Gemini fetches the URL itself.", "Send a data URL if Gemini cannot reach it."),
@@ -79,7 +79,7 @@ ROWS = {
         "Send the registered media type.",
     ),
     "model-alias": (
-        "A model stands for the name that was asked for, by the default or the operator's aliases.",
+        "A Gemini model answers for the requested name, by the default or the operator's aliases.",
         "Ask for the model by its own name.",
     ),
     "no-output-limit": ("A limit of -1 asks for none.", "Leave the limit out."),
@@ -115,7 +115,7 @@ ROWS = {
         "Send safety_settings for other ones.",
     ),
     "schema-annotation-described": (
-        "An annotation of a schema is told in its description.",
+        "An annotation of a schema is in its description.",
         "Nothing: the model reads it there.",
     ),
     "schema-annotation-dropped": ("An annotation of a schema that constrains nothing is left out.", "Leave it out."),
@@ -126,7 +126,7 @@ ROWS = {
     "schema-name-dropped": ("Gemini's schemas have no name.", "Nothing: the name is a label."),
     "schema-title-dropped": ("Gemini takes no title beside a $ref.", "Nothing: the definition has its own."),
     "seed-folded": (
-        "A seed of 32 bits stands for a longer one, always the same for the same.",
+        "A seed of 32 bits replaces a longer one, always the same one.",
         "Send a seed of 32 bits.",
     ),
     "stream-value-replaced": (
@@ -138,13 +138,13 @@ ROWS = {
         "Use the Responses API for answers that are kept.",
     ),
     "thoughts-not-replayed": (
-        "Thoughts of earlier answers are not sent back: their signatures stand for them.",
+        "Thoughts of earlier answers are not sent back: their signatures are.",
         "Nothing: Gemini wants signatures alone.",
     ),
     "token-id-dropped": ("OpenAI names tokens by their text.", "Nothing: the texts arrive."),
     "tool-choice-spelling": (
         "The tool choice was spelled as another vendor's API spells it.",
-        "Nothing: what was meant arrives.",
+        "Nothing: the meaning arrives.",
     ),
     "tool-declared-twice": ("A tool is declared twice alike: it is sent once.", "Declare it once."),
     "tool-group-flattened": (
@@ -164,10 +164,10 @@ ROWS = {
         "Ask a model for transcriptions, whose segments come as they are heard.",
     ),
     "transcript-details-unknown": (
-        "Segments have neither tokens nor probabilities: they are told as none and zero.",
+        "Segments have neither tokens nor probabilities: these are empty or zero.",
         "Do not filter segments by them.",
     ),
-    "user-not-sent": ("Gemini is not told who the end user is.", "Nothing: it identifies users to OpenAI alone."),
+    "user-not-sent": ("The end user's id is not sent to Gemini.", "Nothing: it identifies users to OpenAI alone."),
     "variation-prompt-added": (
         "A prompt asks for a variation: Gemini has no call for it.",
         "Use /v1/images/edits with a prompt of your own.",

@@ -18,7 +18,10 @@ ROWS = {
         "The choices come by parallel calls, each with the whole prompt.",
         "Ask for one choice, or use a model that gives several.",
     ),
-    "context-management-ignored": ("Nothing is compacted unasked.", "Call POST /v1/responses/compact."),
+    "context-management-ignored": (
+        "Conversations are not compacted automatically.",
+        "Call POST /v1/responses/compact.",
+    ),
     "image-compression-ignored": ("Gemini does not compress images of long conversations.", "Leave old images out."),
     "output-limit-raised": (
         "More tokens than asked for are allowed, since thoughts count against the limit.",
@@ -34,7 +37,7 @@ ROWS = {
         "Use a model that counts them where bills are made from it.",
     ),
     "usage-unknown": (
-        "The answer does not tell how many tokens it took: they are told as zero.",
+        "The answer has no token counts: they are returned as zero.",
         "Count tokens where bills are made from them.",
     ),
 }
