@@ -376,14 +376,11 @@ def _words(name: str) -> str:
 
 def _one_setting_per_category(body: GenerateContentRequest, context: Context) -> list[Note]:
     """Return the operator's safety settings where the request has none; of two for one category the later one."""
-    if not context.options.safety_settings and not body.safety_settings:
-        body.safety_settings = None
-        return []
     given = body.safety_settings or []
     asked = {setting.category: setting for setting in given}
     added = [setting for setting in context.options.safety_settings if setting.category not in asked]
     settings: list[SafetySetting] = [*added, *asked.values()]
-    body.safety_settings = settings
+    body.safety_settings = settings or None
     notes = [
         Note(
             "safety_settings",
