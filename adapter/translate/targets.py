@@ -98,10 +98,13 @@ def _of_leaf(field: str, pointer: str) -> Iterator[tuple[str, str]]:
 
 
 def _source_of_setting(plan: Plan, setting: dict[str, Any]) -> str:
-    """Return the field that brought a safety setting; the operator's are noted under the standard one."""
-    request = plan.context.request
+    """Return the field that brought a safety setting; the operator's are noted under the standard one.
+
+    One without a category is a client's, whatever is wrong with it.
+    """
+    request, category = plan.context.request, str(setting.get("category", "")).encode()
     for field in ("extra_body", "google"):
         raw = getattr(request, field)
-        if present(raw) and setting["category"].encode() in bytes(raw):
+        if present(raw) and category in bytes(raw):
             return field
     return "safety_settings"

@@ -175,6 +175,16 @@ class TestTargets:
         pattern = next(note for note in told["notes"] if note["path"].endswith(".pattern"))
         assert pattern["targets"] == ["/tools/0/functionDeclarations/0/parametersJsonSchema/properties/a"]
 
+    @pytest.mark.parametrize("setting", [{}, {"threshold": "OFF"}, {"category": "HARM_CATEGORY_HARASSMENT"}])
+    @pytest.mark.parametrize("field", ["google", "extra_body"])
+    def test_a_safety_setting_points_at_the_extension_that_brought_it_even_without_a_category(self, field, setting):
+        google = {"safety_settings": [setting]}
+        sent = google if field == "google" else {"google": google}
+        request = {"model": "gemini-3.5-flash", "messages": [{"role": "user", "content": "x"}], field: sent}
+        told = shown(dry_run({}), request)
+        assert told["body"]["safetySettings"] == [setting]
+        assert {note["path"]: note["targets"] for note in told["notes"]}[field] == ["/safetySettings/0"]
+
     def test_values_are_shortened_and_secrets_left_out(self):
         run = dry_run({})._replace(values=True)
         picture = "data:image/png;base64," + "A" * 400
