@@ -191,7 +191,7 @@ _VERSION = re.compile(r"-(?:\d|preview|exp)[\w-]*$")
 
 
 def _check_known(name: str, table: Catalogue) -> None:
-    """Refuse a mistyped name: one of no model that is known, by itself or without its version, and of no own row."""
+    """Refuse a mistyped name: no known model has it, with or without a version, and no row of the operator's."""
     bare = bare_name(name)
     known = [*(price.model for price in price_table().price if price.model.startswith("gemini-")), *emulated()]
     served = find_served_model(name, table)
@@ -278,7 +278,7 @@ def _serve_mapped(table: Catalogue, model: str, path: str) -> ServedModel:
 
 
 def _serve_fixed(served: ServedModel, table: Catalogue, model: str, path: str) -> ServedModel:
-    """Return the model itself where texts are asked for, or vectors that it gives; else what the map has."""
+    """Return the model itself for texts, and for vectors if it makes them; else the model of the map."""
     is_its_own = path in GENERATING or (path == "/v1/embeddings" and "EMBEDDING" in served.row.output)
     return served if is_its_own else _serve_mapped(table, model, path)
 

@@ -119,7 +119,7 @@ FURTHER: Endpoints = (
         is_rated=True,
     ),
 )
-"""What OpenAI's clients use beside chat."""
+"""Endpoints that OpenAI's clients use beside chat."""
 
 MODELS: Endpoints = (
     Endpoint(

@@ -30,7 +30,7 @@ SMALL = 128 * 1024
 """A body of so many bytes is decoded in one call, which takes 0.15 s at worst (empty items of a response)."""
 
 FEW = 40_000
-"""So is a larger one, or a piece of one, with at most so many values: these are long texts and media."""
+"""A larger body, or a piece, is too, if it has at most so many values: these are long texts and media."""
 
 
 class Outline(NamedTuple):

@@ -20,12 +20,12 @@ class Answering:
         self._settings = settings
 
     def time_limit(self, deadline: float | None) -> float:
-        """Return by when an answer must be there, whichever calls it takes: they share the time that one has."""
+        """Return the deadline of an answer. All of its calls share the time of one."""
         own = now() + self._settings.total_timeout
         return own if deadline is None else min(own, deadline)
 
     def by(self, plans: Plans, client: Client, until: float) -> Asking:
-        """Return what asks the place of the current plan."""
+        """Return the object that asks the current plan's place."""
         return Asking(plans.place.upstream, Caller(client.key, plans.pin), until, self._settings.continuations)
 
     @asynccontextmanager

@@ -19,7 +19,7 @@ _OWN = re.compile(r"input\[(\d+)\]")
 
 
 class Places(NamedTuple):
-    """The way from the whole request's paths to the client's, see `Past`. It holds nothing of the history itself."""
+    """Maps paths of the whole request to the client's, see `Past`. It holds no item of the history."""
 
     before: int
     source: str
@@ -58,7 +58,7 @@ class Past(NamedTuple):
 
     @property
     def new_bytes(self) -> int:
-        """The bytes of the stored items of which nothing is remembered."""
+        """The bytes of the stored items that are not remembered."""
         known = self.text.prefix if self.text is not None else None
         return self.held.size if known is None else max(0, self.held.size - len(known.beginning.text))
 
@@ -68,7 +68,7 @@ class Past(NamedTuple):
         return self.text is not None and not self.before
 
     def own_text(self) -> bytes:
-        """Return the request's own items as they are stored: as they came, where they stand in the body alone."""
+        """Return the request's own items as they are stored: unchanged, if all items are in the request's body."""
         text = None
         if self.text is not None and self.is_whole and not is_repaired(self.text.unknown):
             text = own_text(self.text)

@@ -37,11 +37,11 @@ from adapter.wire.openai.responses_request import InputItem, ResponsesRequest
 from adapter.wire.openai.stored import Conversation
 
 MAX_TRIES = 16
-"""How often a write is tried while other writers change what it depends on."""
+"""The most attempts of a write whose input other writers change meanwhile."""
 
 
 class _New(NamedTuple):
-    """Documents to be written, what was read of documents that they depend on, and new items as they are stored."""
+    """Documents to write, the read state of documents that they depend on, and new items as they are stored."""
 
     documents: list[Document]
     expected: Expected
@@ -66,7 +66,7 @@ class State(Recall):
         return await self.documents.put(documents, client, self._max_age, expected)
 
     async def _put_unchanged(self, prepare: Callable[[], Awaitable[_New]], client: str) -> _New | None:
-        """Write what is prepared of what was read, and prepare it again where that was changed meanwhile.
+        """Write prepared documents; if what they depend on has changed meanwhile, prepare them again.
 
         Return what was written; None where that was not possible.
         """
@@ -84,7 +84,7 @@ class State(Recall):
         return Recall(Layered(local, self.documents), self._histories), State(local, self._histories)
 
     async def keep(self, response: Response, past: Past, client: str, work: Work) -> bool:
-        """Store a response, and add it to its conversation once it has come to an end; whether that was possible."""
+        """Store a response, and add it to its conversation once it has ended. Return whether that was possible."""
         conversation = conversation_of(past.request)
         lock = nullcontext() if conversation is None else self._lock_of(conversation)
         async with lock:
