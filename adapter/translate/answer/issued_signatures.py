@@ -175,7 +175,7 @@ class ReplayParts:
         """Record that no part follows."""
 
 
-MAX_PIECES = 64
+MAX_PIECES = 16
 """Pieces of one text that are kept apart: a short text takes many times the memory of its characters."""
 
 
