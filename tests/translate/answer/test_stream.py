@@ -4,6 +4,7 @@ import gc
 import weakref
 
 import msgspec
+import pytest
 from hypothesis import given
 
 from adapter.translate.answer.issued_signatures import MAX_PIECES
@@ -39,12 +40,14 @@ def test_the_upstream_that_answers_is_who_issued_the_signatures_also_after_a_hea
     assert {issued.signature.origin for issued in machine.take_issued()} == {"relay"}
 
 
-def test_the_signature_of_a_text_in_many_pieces_is_stored_under_the_whole_text():
+@pytest.mark.parametrize("looks_for_leaks", [False, True], ids=["by comparison", "part by part"])
+def test_the_signature_of_a_text_in_many_pieces_is_stored_under_the_whole_text(looks_for_leaks):
+    at = context(options={"leaked_thoughts": looks_for_leaks})
     words = [f"word {number} and " for number in range(3 * MAX_PIECES)]
     last = {"text": "no more.", "thoughtSignature": "U0lH"}
     events = [answer({"text": word}, finish=None) for word in words] + [answer(last)]
-    completion, _, issued = whole(answer({**last, "text": "".join(words) + "no more."}))
-    chunks, _, issued_by_stream = streamed(events)
+    completion, _, issued = whole(answer({**last, "text": "".join(words) + "no more."}), at)
+    chunks, _, issued_by_stream = streamed(events, at)
     assert joined(chunks)["choices"] == comparable(completion)["choices"]
     assert kept(issued_by_stream) == kept(issued)
     assert kept(issued)
