@@ -133,7 +133,7 @@ def read_rest(
     """
     before, behind = body[:start].removeprefix(BYTE_ORDER_MARK), body[start + len(beginning.text) :]
     short = before + _MARK + behind
-    if _MARK in before or _MARK in behind or values_at_most(short) + beginning.values > limits.values:
+    if before.rfind(_MARK) >= 0 or behind.rfind(_MARK) >= 0 or values_at_most(short) + beginning.values > limits.values:
         return None
     try:
         check_utf8(short)

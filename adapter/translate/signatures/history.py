@@ -137,13 +137,13 @@ class History:
         """
         get, steps = self._answers.get, list[KnownAnswer]()
         while index != end and (answer := get(index)) is not None and (plain := answer.plain) is not None:
-            if answer.whole is not None or (len(plain) > 1 and not is_in_order(answer)):
+            if (
+                answer.whole is not None
+                or len(plain[0][1]) > longest_name
+                or (len(plain) > 1 and not _is_in_order_with(answer, longest_name))
+                or (any(answer.found) and not _are_sent_with(answer.found, origins))
+            ):
                 break
-            if max([len(call[1]) for call in plain]) > longest_name:
-                break
-            for found in answer.found:
-                if found is not None and not _is_sent_with(found, origins):
-                    return steps
             steps.append(answer)
             index += 1 + len(plain)
         return steps
@@ -284,9 +284,19 @@ class History:
         return self._digest().key_of_next(answer)
 
 
-def _is_sent_with(found: Found, origins: Sequence[str]) -> bool:
-    """Return whether a record is valid for its call at one of `origins`, and has nothing but a signature."""
-    return bool(found.agrees) and found.record.origin in origins and found.record.parts is ABSENT
+def _is_in_order_with(answer: KnownAnswer, longest_name: int) -> bool:
+    """Return whether parallel calls stand as Gemini made them, and have no name that is too long."""
+    return is_in_order(answer) and all(len(call[1]) <= longest_name for call in answer.plain or ())
+
+
+def _are_sent_with(records: Sequence[Found | None], origins: Sequence[str]) -> bool:
+    """Return whether those of calls' records that are known are valid at one of `origins`, and only have signatures."""
+    for found in records:
+        if found is not None and not (
+            found.agrees and (record := found.record).origin in origins and record.parts is ABSENT
+        ):
+            return False
+    return True
 
 
 def _digest_calls(plain: Sequence[KnownAnswer]) -> None:
