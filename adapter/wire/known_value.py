@@ -79,11 +79,12 @@ def cut_out(body: bytes, at: int, value: KnownValue, limits: Limits) -> tuple[by
 
     None where it must be read as a whole.
     """
-    before, behind = body[:at], body[at + len(value.text) :]
+    end, whole = at + len(value.text), memoryview(body)
     # From the end: Python's search from there takes a third of the time.
-    if before.rfind(_MARK) >= 0 or behind.rfind(_MARK) >= 0:
+    if body.rfind(_MARK, 0, at) >= 0 or body.rfind(_MARK, end) >= 0:
         return None
-    return before + _MARK + behind, msgspec.structs.replace(limits, values=limits.values - value.values)
+    left = msgspec.structs.replace(limits, values=limits.values - value.values)
+    return b"".join((whole[:at], _MARK, whole[end:])), left
 
 
 def put_back(request: Any, unknown: Mapping[str, msgspec.Raw], field: str, value: KnownValue) -> bool:

@@ -10,13 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adapter.wire import reader
+from adapter.wire import json_counts, reader
 from adapter.wire.base import decode
-from adapter.wire.limits import MAX_DEPTH, LimitExceeded, Limits, TooDeep, TooManyUnknownFields
+from adapter.wire.limits import DEFAULTS, MAX_DEPTH, LimitExceeded, Limits, TooDeep, TooManyUnknownFields
 from adapter.wire.openai.chat_request import ChatCompletionRequest
 from adapter.wire.openai.responses_request import ResponsesRequest
 from adapter.wire.openai.stored import ConversationRequest
-from adapter.wire.reader import outline, read, read_items
+from adapter.wire.reader import outline, read, read_items, read_outlined
+from adapter.wire.surrogates import REPLACED
 
 ODD = st.sampled_from([None, 7, "text", [], {}, [1], {"x": 1}, [[]], "\u00e9\ud83d\ude00"])
 TEXTS = st.text('ab"\\\n\u00e9', max_size=5)
@@ -86,6 +87,42 @@ def test_a_body_in_pieces_is_the_body_in_one_call(given, ascii_only):
         assert in_pieces[0] is in_one[0] or isinstance(in_pieces[0], type)
     else:
         assert in_pieces == in_one
+
+
+def read_by_outline(body, type_):
+    return read_outlined(body, type_, DEFAULTS, json_counts.values_at_most(body))[:2]
+
+
+@given(CHAT, st.booleans())
+def test_a_body_read_by_its_outline_is_the_body_in_one_call(value, ascii_only):
+    body = json.dumps(value, ensure_ascii=ascii_only).encode("utf-8", "replace")
+    by_outline, in_one = (outcome(one, body, ChatCompletionRequest) for one in (read_by_outline, decode))
+    assert by_outline == in_one or (isinstance(by_outline[0], type) and isinstance(in_one[0], type))
+
+
+def test_an_outline_has_the_items_as_they_were_written():
+    body = b'{"model":"m","messages":[{"role": "user"}, {"content":null,"role":"user"}]}'
+    lists = read_outlined(body, ChatCompletionRequest, DEFAULTS, 9).lists
+    assert list(map(bytes, lists["messages"])) == [b'{"role": "user"}', b'{"content":null,"role":"user"}']
+
+
+def test_a_body_with_more_values_than_the_limit_has_no_outline():
+    body = chat([USER] * 9)
+    values = json_counts.values_at_most(body)
+    assert read_outlined(body, ChatCompletionRequest, Limits(values=values), values)
+    with pytest.raises(LimitExceeded, match="max_values"):
+        read_outlined(body, ChatCompletionRequest, Limits(values=9), values)
+    in_texts = chat([{**USER, "content": ",[" * 9}])
+    assert read_outlined(in_texts, ChatCompletionRequest, Limits(values=9), json_counts.values_at_most(in_texts))
+
+
+@pytest.mark.usefixtures("everything_is_large")
+def test_half_a_character_is_replaced_in_pieces_too():
+    body = chat([USER, {**USER, "content": "a\ud83d"}], odd="\ud83d")
+    request, unknown = read(body, ChatCompletionRequest)
+    assert request.messages[1].content == "a\ufffd"
+    assert (request, unknown) == decode(body, ChatCompletionRequest)
+    assert unknown["messages[1].content"] is REPLACED
 
 
 @pytest.mark.parametrize(

@@ -52,16 +52,6 @@ class Carried(msgspec.Struct, frozen=True):
         items = {index: ids for index, ids in self.items.items() if index >= start}
         return Carried(records=self.records, answers=answers, items=items)
 
-    def before(self, end: int, messages: Sequence[Message]) -> "Carried":
-        """Return what is carried for the messages before this index."""
-        records: Records = {}
-        if self.records:
-            ids = {f"id:{call.id}" for message in messages[:end] for call in message.tool_calls or ()}
-            records = {key: record for key, record in self.records.items() if key in ids}
-        answers = {index: one for index, one in self.answers.items() if index < end}
-        items = {index: ids for index, ids in self.items.items() if index < end}
-        return Carried(records=records, answers=answers, items=items)
-
 
 class History:
     """The answers of a request. `is_complete`: the store could be read.

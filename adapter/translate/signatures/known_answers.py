@@ -103,7 +103,7 @@ def known_answers(some: Sequence[Message], start: int) -> list[KnownAnswer]:
     answers = []
     for place in places:
         message = some[place]
-        calls = message.tool_calls or calls_of(message)
+        calls = calls_of(message)
         plain = _plain_calls(some, place, start, are_bare) if message.tool_calls and are_bare[place] else None
         answers.append(KnownAnswer(start + place, message, calls, plain, [None] * len(calls)))
     return answers
