@@ -87,7 +87,7 @@ async def turn_of(
     seed = secrets.token_hex(8)
     memory = memory or Memory(service.state)
     past = await memory.known.past(request, client.id, text)
-    if past.new_bytes > LONG_HISTORY:
+    if past.held.size > LONG_HISTORY and past.new_bytes > LONG_HISTORY:
         work = service.work_for(past.new_bytes)
     try:
         view, reading = await work.run(read_view, past.request, unknown, past.text)
