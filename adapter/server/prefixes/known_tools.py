@@ -18,7 +18,7 @@ LEAST, MOST = 4 * 1024, 512 * 1024
 """The size of remembered tools in bytes. Smaller ones are cheap to read; larger ones would displace others."""
 
 
-class Figures(Protocol):
+class KnownToolsFigures(Protocol):
     """Counts searches, for `/metrics`."""
 
     def count_known_tools(self, *, is_hit: bool) -> None:
@@ -29,7 +29,7 @@ class Figures(Protocol):
 class KnownTools:
     """Remembers the tools of clients, `max_bytes` of all together."""
 
-    def __init__(self, max_bytes: int, figures: Figures | None = None) -> None:
+    def __init__(self, max_bytes: int, figures: KnownToolsFigures | None = None) -> None:
         self.size_bytes = 0
         self._max_bytes = max_bytes
         self._figures = figures

@@ -26,7 +26,7 @@ MAX_AGE = 3_600.0
 """Seconds after the store was asked for it: what the store has learned or forgotten since counts then."""
 
 
-class Figures(Protocol):
+class PrefixFigures(Protocol):
     """Counts searches and bytes of the memory, for `/metrics`."""
 
     def count_prefix(self, *, is_hit: bool) -> None:
@@ -55,7 +55,7 @@ class PrefixMemory:
     """Remembers beginnings: `max_bytes` of all together, and a quarter of that of one at most."""
 
     def __init__(
-        self, max_bytes: int, figures: Figures | None = None, clock: Callable[[], float] = time.monotonic
+        self, max_bytes: int, figures: PrefixFigures | None = None, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self.size_bytes = 0
         self.clock = clock
