@@ -15,6 +15,7 @@ from adapter.translate.core.context import Options
 from adapter.translate.core.notes import Rejected
 from adapter.translate.plan import plan
 from adapter.translate.prefix import ITEMS, ItemText, is_repaired, next_prefix, own_text, read_view, read_whole_items
+from adapter.translate.responses.input_items import FirstItems
 from adapter.translate.responses.stored_items import without_repeats
 from adapter.translate.signatures import carriers
 from adapter.translate.signatures.history import History
@@ -281,6 +282,32 @@ def test_other_instructions_begin_another_history():
             remembering.outcome(json.dumps({"model": "m", "instructions": text, "input": LOOP}).encode())
     assert (remembering.used, len(remembering.prefixes)) == (0, 2)
     assert remembering.prefixes[0].size_bytes > len(remembering.prefixes[0].beginning.text)
+
+
+def test_places_of_notes_on_known_items_are_told_without_reading_these_again():
+    items = [one | ({"status": "incomplete"} if "role" in one else {}) for one in LOOP]
+    remembering = Remembering(Options(), capabilities_of(MODELS[0], ROWS), records={}, remembers=True)
+    reads: list[int] = []
+    paths = FirstItems.paths
+    with patch.object(prefixes, "LEAST", 0):
+        for number in range(2, 5):
+            history = [*items, *[one for step in range(number) for one in called(f"s{step}")]]
+            request, unknown, text = remembering.read(json.dumps({"model": "m", "input": history}).encode())
+            with patch.object(FirstItems, "paths", lambda self: reads.append(1) or paths(self)):
+                view, found = read_view(request, unknown, text)
+                assert found is not None
+                before = found.prefix
+                cut = last_block(view.request.messages, before.count if before else 0)
+                known = remembering.history(view, found, cut)
+                turns = before.turns_for(view.request, Options(), remembering.row) if before else None
+                served = ServedModel("m", remembering.row, "", "m")
+                made = plan(view.request, {}, served, Options(), history=known, earlier=turns, cut=cut)
+                assert any("input[" in note.path for note in view.ledger(made.notes))
+            kept = next_prefix(found, made, known.answers_before_cut, 0.0)
+            assert kept is not None
+            remembering.prefixes.append(kept)
+    assert len(remembering.prefixes) == 3
+    assert not reads
 
 
 def test_an_input_that_is_a_text_is_not_remembered():

@@ -75,9 +75,10 @@ class Paths:
         moved = []
         for note in notes:
             path = note.path
-            found = own.get(path) or (of_tools if path.startswith("tools[") else asked).get(path)
-            if found is None and ("[" in path or "." in path):
-                found = self[path]
+            found = (of_tools if path.startswith("tools[") else asked).get(path)
+            if found is None:
+                # What is asked of the first messages is remembered for the next request.
+                found = self[path] if "[" in path or "." in path else own.get(path)
             moved.append(note if found is None or found == path else note.at(found))
         return moved
 
