@@ -112,8 +112,7 @@ class ItemText(NamedTuple):
 
     def without_prefix(self) -> "ItemText":
         """Return the same as if it had been read as a whole."""
-        if self.prefix is None:
-            return self
+        assert self.prefix is not None, "only what was remembered can be stale"
         known, start = self.prefix.beginning, self.start
         first = decoder(list[msgspec.Raw]).decode(b"[%b]" % known.text)
         beside = values_at_most(self.body[:start]) + values_at_most(self.body[start + len(known.text) :])

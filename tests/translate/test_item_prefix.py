@@ -305,6 +305,9 @@ def test_places_of_notes_on_known_items_are_told_without_reading_these_again():
                 assert any("input[" in note.path for note in view.ledger(made.notes))
             kept = next_prefix(found, made, known.answers_before_cut, 0.0)
             assert kept is not None
+            assert kept.field == ITEMS
+            # A block that begins behind what is stored has no text there.
+            assert next_prefix(found._replace(pieces=()), made, known.answers_before_cut, 0.0) is None
             remembering.prefixes.append(kept)
     assert len(remembering.prefixes) == 3
     assert not reads
