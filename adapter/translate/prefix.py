@@ -229,10 +229,12 @@ def _beginning(reading: Reading, count: int) -> Beginning | None:
     """Return the first messages, or items, as they stand in the body."""
     body, prefix, pieces = reading.body, reading.prefix, reading.pieces
     field = FIELD if reading.view is None else ITEMS
+    new = count - (0 if prefix is None else prefix.beginning.count)
+    if len(pieces) < new:
+        return None
     if prefix is None:
         start = reading.start if reading.view is not None else start_of_list(body, FIELD)
-        is_there = len(pieces) >= count and (reading.view is not None or start > 0)
-        found = text_of_items(body, start, pieces[:count]) if is_there else None
+        found = text_of_items(body, start, pieces[:new]) if reading.view is not None or start > 0 else None
         if found is None:
             return None
         text, end = found, start + len(found)
@@ -240,9 +242,7 @@ def _beginning(reading: Reading, count: int) -> Beginning | None:
     else:
         first = prefix.beginning
         begun = reading.start + len(first.text)
-        if len(pieces) < count - first.count:
-            return None
-        end = end_of_items(body, begun, pieces[: count - first.count])
+        end = end_of_items(body, begun, pieces[:new])
         text, values = body[reading.start : end], first.values + values_at_most(body[begun:end])
     unknown = {path: raw for path, raw in reading.unknown.items() if _is_before(path, field, count)}
     return Beginning(text, count, values, unknown)

@@ -66,6 +66,12 @@ def test_losses_are_counted_and_listed_gravest_first():
     assert count_losses([]) == {}
 
 
+def test_what_is_rejected_breaks():
+    rejected = Note("n", Fate.REJECTED, reason="x")
+    assert counts_by_severity([rejected, rejected]) == {"breaks": 2}
+    assert counts_by_severity([*NOTES, rejected])["breaks"] == counts_by_severity(NOTES)["breaks"] + 1
+
+
 @pytest.mark.parametrize("level", list(Strictness)[1:])
 def test_what_the_error_advises_lets_the_loss_pass(level):
     notes = [Note("path", Fate.DROPPED, name, "x") for name in CODES]
