@@ -22,11 +22,11 @@ FORM = "multipart/form-data"
 
 ASKING = (400, 401, 403, 429, 500, 502, 503, 504)
 SENDING = (*ASKING, 404, 413, 415)
-"""Statuses with which an endpoint fails that asks Gemini, and one that takes a body besides."""
+"""Error statuses of endpoints that call Gemini: without a request body, and with one."""
 
 STORED = (400, 401, 403, 404, 500)
 SENDING_STORED = (*STORED, 413, 415)
-"""The same for endpoints of what is stored here."""
+"""Error statuses of endpoints that serve objects stored here: without a request body, and with one."""
 
 
 def page_query(largest: int) -> dict[str, Any]:
@@ -47,7 +47,7 @@ def _max_body(settings: Settings) -> int:
 
 
 def max_upload(settings: Settings) -> int:
-    """Return the largest body of an endpoint that takes files: no more than may be held, as base64."""
+    """Return the largest upload in bytes: as base64, which is a third longer, it must fit into `max_bodies`."""
     return max(settings.max_body, min(settings.max_upload, settings.max_bodies // 4 * 3))
 
 

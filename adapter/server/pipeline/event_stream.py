@@ -90,19 +90,19 @@ class Writer(Protocol):
 
     @property
     def finished(self) -> bool:
-        """Whether the answer is complete, so that what goes wrong from now on changes nothing."""
+        """Whether the last frame of the answer was made; a later error of Gemini's is then ignored."""
         ...
 
     def feed(self, reply: Reply) -> bytes | list[bytes]:
-        """Return the frames for one event; a single one with which nothing was issued may stand by itself."""
+        """Return the frames for one event: a list, or plain bytes for one frame without signatures to store."""
         ...
 
     def take_issued(self) -> list[Issued]:
-        """Take the signatures to store before those frames go out."""
+        """Return the signatures to store before the frames made so far are sent, and forget them."""
         ...
 
     async def keep(self, issued: list[Issued]) -> None:
-        """Keep them."""
+        """Store signatures, so that the client's next request can replay them."""
         ...
 
     async def close(self) -> list[bytes]:
@@ -114,7 +114,7 @@ class Writer(Protocol):
         ...
 
     def heartbeat(self) -> bytes:
-        """Return a frame that says nothing, where heartbeats are chunks."""
+        """Return an empty chunk, sent in silence where the settings choose chunks as heartbeats."""
         ...
 
 
@@ -131,7 +131,7 @@ class FrameSink(Protocol):
         ...
 
     async def flush(self) -> None:
-        """Let nothing wait any longer."""
+        """Send the frames that are still held because of `more`."""
         ...
 
 
@@ -175,7 +175,7 @@ class EventStream:
         self._writing_since = None
 
     async def flush(self) -> None:
-        """Send what is held back."""
+        """Send the frames that are held."""
         if self._held:
             self._last_write = self._writing_since = self._clock()
             await self._writer.send_piece(self._take_held(), self._head())
@@ -188,7 +188,7 @@ class EventStream:
         return data
 
     def _head(self) -> Mapping[str, str]:
-        """Return what the head of the next piece says, if it has one."""
+        """Return the headers for the first piece; none for later ones."""
         if self._started:
             return _NO_HEAD
         self._started = True
